@@ -1,0 +1,88 @@
+import type { Readable } from 'node:stream'
+import type { Actor, Upload, Wish } from './upload.ts'
+
+/** Sees every byte of a body as it comes, and says at its end whether the body is what it was said to be. */
+export interface Digest {
+  update(chunk: Buffer): void
+  /** Called once after a clean end. @throws UploadError CHECKSUM_MISMATCH, INVALID_REQUEST */
+  verify(): void
+}
+
+/** The bytes of one request. */
+export interface Append {
+  /** Must equal the upload's offset. */
+  offset: number
+  /** Node's raw request, or any Readable. Its end is clean when `end` came; anything else keeps what arrived. */
+  body: Readable
+  /** What Content-Length says; `null` for chunked bodies. */
+  bodySize: number | null
+  /** The file's length, told late or told again; it must agree with what is known. */
+  size?: number | undefined
+  /**
+   * When the file is whole. `at-size`: when offset reaches the length (tus). `with-body`: this body, ended cleanly, is
+   * the last (RUFH `Upload-Complete: ?1`). `later`: not by this body, even at full length (RUFH `?0`).
+   */
+  ending: 'at-size' | 'with-body' | 'later'
+  /** Nothing of the body counts before this has agreed. */
+  digest?: Digest | undefined
+  /** Told now and then how far the recorded offset has come (RUFH 104 progress). */
+  onProgress?: ((offset: number) => void) | undefined
+}
+
+/** One numbered chunk, in any order, beside others. */
+export interface NumberedChunk {
+  /** From 1; the chunk covers bytes `(number − 1) × partSize` and on. */
+  number: number
+  body: Readable
+  bodySize: number | null
+  digest?: Digest | undefined
+}
+
+/** The chunks of an upload that the server has. */
+export interface ChunkMap {
+  upload: Upload
+  chunks: { number: number; size: number; etag: string }[]
+}
+
+/** What a role may send, for answers that announce limits. */
+export interface Limits {
+  maxSize: number
+  minPartSize: number
+  timeToLiveMs: number
+}
+
+/** The verbs of an upload. Every one checks the owner: another user's upload is UPLOAD_NOT_FOUND. */
+export interface Engine {
+  limits(actor: Actor): Limits
+  /** @throws UploadError from the rules: ROLE_NOT_ALLOWED, FILE_TOO_LARGE, TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED, INVALID_METADATA */
+  create(actor: Actor, wish: Wish): Promise<Upload>
+  /**
+   * Appends the body until it ends, breaks, or fills the length. What arrived is durable and recorded when this returns
+   * or throws, except under a digest. The upload returned is `completed` only when the object is there.
+   * @throws UploadError OFFSET_MISMATCH (facts.offset), UPLOAD_COMPLETED, UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST, FILE_TOO_LARGE,
+   * LENGTH_MISMATCH, CHECKSUM_MISMATCH, UPLOAD_LOCKED, STORE_UNAVAILABLE, DATABASE_ERROR, BODY_TIMEOUT
+   */
+  append(actor: Actor, id: string, chunk: Append): Promise<Upload>
+  /** Writes one numbered chunk; sent twice it replaces the first. @throws UploadError as `append` */
+  writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<{ upload: Upload; etag: string }>
+  /** What is there, without asking anybody to stop. */
+  peek(actor: Actor, id: string): Promise<Upload>
+  /** Which numbered chunks are there. */
+  chunks(actor: Actor, id: string): Promise<ChunkMap>
+  /**
+   * The truthful state: whoever writes is asked to save first; an upload in `finishing` is finished. An unfinished
+   * upload of full length is finished too when `ending` is `at-size` (tus knows no other end).
+   * @throws UploadError UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST for ends that are not completion; STORE_UNAVAILABLE while finishing fails
+   */
+  describe(actor: Actor, id: string, ending?: 'at-size' | 'later'): Promise<Upload>
+  /**
+   * The explicit end of an upload whose bytes are all there (REST), also of one whose chunks came out of order.
+   * `expected`: the client's own list of chunks, checked. Of a completed upload: the upload, once more.
+   * @throws UploadError LENGTH_MISMATCH (something is missing), INVALID_FIELD (list differs)
+   */
+  complete(actor: Actor, id: string, expected?: { number: number; etag: string }[]): Promise<Upload>
+  /** Ends the upload and frees what it used; a completed one loses its object. @throws UploadError UPLOAD_GONE the second time */
+  cancel(actor: Actor, id: string): Promise<void>
+  /** The actor's own uploads, newest first. */
+  list(actor: Actor, page: { limit: number; before?: string | undefined }): Promise<Upload[]>
+}

@@ -1,0 +1,65 @@
+/** The table of refusals: what can be answered, and with which status. Nobody else invents a code. */
+export const refusals = {
+  UNAUTHENTICATED: 401,
+  ROLE_NOT_ALLOWED: 403,
+  FORBIDDEN: 403,
+  QUOTA_EXCEEDED: 403,
+  UPLOAD_NOT_FOUND: 404,
+  NOT_FOUND: 404,
+  METHOD_NOT_ALLOWED: 405,
+  OFFSET_MISMATCH: 409,
+  UPLOAD_CLOSED: 409,
+  UPLOAD_COMPLETED: 409,
+  UPLOAD_GONE: 410,
+  UPLOAD_EXPIRED: 410,
+  UPLOAD_LOST: 410,
+  PRECONDITION_FAILED: 412,
+  FILE_TOO_LARGE: 413,
+  TYPE_NOT_ALLOWED: 415,
+  UNSUPPORTED_CONTENT_TYPE: 415,
+  CATEGORY_NOT_ALLOWED: 422,
+  UPLOAD_LOCKED: 423,
+  HEADERS_TOO_LARGE: 431,
+  RATE_LIMITED: 429,
+  LENGTH_MISMATCH: 400,
+  INVALID_METADATA: 400,
+  INVALID_REQUEST: 400,
+  MISSING_FIELD: 400,
+  INVALID_FIELD: 400,
+  BODY_TIMEOUT: 408,
+  CHECKSUM_MISMATCH: 460,
+  INTERNAL_ERROR: 500,
+  NOT_IMPLEMENTED: 501,
+  R2_ERROR: 502,
+  DATABASE_ERROR: 503,
+  STORE_UNAVAILABLE: 503,
+  SHUTTING_DOWN: 503,
+} as const
+
+export type Code = keyof typeof refusals
+
+/** What the log may know and the client may not: limits, sizes, offsets. Protocols read `offset` and `size` from it. */
+export type Facts = Record<string, string | number | boolean | null | undefined>
+
+/**
+ * A refusal on its way to the client. `message` is one sentence for the person who uploads and holds no key, path,
+ * token or SQL; `facts` are for the log, and for protocols that must answer with the right offset.
+ */
+export class UploadError extends Error {
+  readonly code: Code
+  readonly status: number
+  readonly facts: Facts
+
+  constructor(code: Code, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'UploadError'
+    this.code = code
+    this.status = refusals[code]
+    this.facts = facts
+  }
+}
+
+/** Whether `thrown` is a refusal, and one of `codes` if any are given. */
+export function isRefusal(thrown: unknown, ...codes: Code[]): thrown is UploadError {
+  return thrown instanceof UploadError && (codes.length === 0 || codes.includes(thrown.code))
+}

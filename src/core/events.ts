@@ -1,0 +1,29 @@
+import type { Upload } from './upload.ts'
+
+export type EventType = 'upload.created' | 'upload.completed' | 'upload.cancelled' | 'upload.expired' | 'upload.failed'
+
+/** A fact told afterwards; it cannot refuse. */
+export interface Event {
+  type: EventType
+  uploadId: string
+  /** What a listener may know. */
+  data: Record<string, string | number | boolean | null>
+}
+
+/** The event of `type` about `upload`. */
+export function eventOf(type: EventType, upload: Upload): Event {
+  return {
+    type,
+    uploadId: upload.id,
+    data: {
+      ownerId: upload.ownerId,
+      role: upload.role,
+      key: upload.key,
+      filename: upload.filename,
+      contentType: upload.contentType,
+      category: upload.category,
+      size: upload.size,
+      failure: upload.failure,
+    },
+  }
+}

@@ -1,0 +1,142 @@
+import type { Event } from './events.ts'
+import type { Handle, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
+
+/** Bytes on their way to a store. `chunks()` may be called again when a write is tried again. */
+export interface Bytes {
+  size: number
+  chunks(): Iterable<Buffer> | AsyncIterable<Buffer>
+}
+
+/** What a finished object is, as the store tells it. */
+export interface ObjectFacts {
+  size: number
+  etag: string
+}
+
+/** What the object should say of itself when it is read. */
+export interface ObjectAbout {
+  contentType: string
+}
+
+export interface StoreLimits {
+  minPartSize: number
+  maxPartSize: number
+  maxParts: number
+  maxObjectSize: number
+}
+
+/**
+ * Where bytes live. Keys are relative to whatever prefix the store was opened with. Every call either does what it
+ * says durably or throws: `UploadError STORE_UNAVAILABLE` when trying later may help, `HandleLost` when the
+ * multipart upload is not there any more. A store retries on its own, a bounded number of times.
+ */
+export interface ObjectStore {
+  readonly name: string
+  readonly limits: StoreLimits
+  /** Resolves when the store answers and may be written to; rejects with a sentence that says what is wrong. */
+  check(): Promise<void>
+  begin(key: string, about: ObjectAbout & { partSize: number }): Promise<Handle>
+  /** The same number again replaces the part. Every part but the last has `partSize` bytes: R2 demands it. */
+  writePart(key: string, handle: Handle, number: number, bytes: Bytes): Promise<PartReceipt>
+  /** A part made of bytes that the store has already; `end` is exclusive. */
+  copyPart(key: string, handle: Handle, number: number, source: { key: string; start: number; end: number }): Promise<PartReceipt>
+  /** Makes the object of `parts`. Once more after success: no error, the same facts. */
+  finish(key: string, handle: Handle, parts: PartReceipt[]): Promise<ObjectFacts>
+  /** Idempotent. Without a handle: whatever multipart uploads were ever begun for exactly this key. */
+  abort(key: string, handle: Handle | null): Promise<void>
+  /** Writes a whole object at once, replacing what is there. */
+  put(key: string, bytes: Bytes, about: ObjectAbout): Promise<ObjectFacts>
+  /** `null` when there is no such object. */
+  stat(key: string): Promise<ObjectFacts | null>
+  /** `end` is exclusive. Throws `ObjectMissing` when there is no such object. */
+  read(key: string, range?: { start: number; end: number }): AsyncIterable<Buffer>
+  /** Idempotent. */
+  remove(keys: string[]): Promise<void>
+  /** Keys that start with `prefix`. */
+  list(prefix: string): AsyncIterable<string>
+  close(): Promise<void>
+}
+
+/** The store has forgotten the multipart upload, and the object it should have become is not there. */
+export class HandleLost extends Error {
+  override name = 'HandleLost'
+}
+
+export class ObjectMissing extends Error {
+  override name = 'ObjectMissing'
+}
+
+/** What one statement changes in a session. Absent: stays as it is. */
+export interface Change {
+  parts?: PartReceipt[]
+  tail?: Piece[]
+  offset?: number
+  size?: number
+  partSize?: number
+  handle?: Handle | null
+  state?: State
+  failure?: string
+  etag?: string
+  expiresAt?: Date | null
+  completedAt?: Date
+  isScattered?: boolean
+  /** Something of this upload may lie in the store that no session points to: the sweeper must look. */
+  isDirty?: boolean
+  /** Told in the same transaction, so that a crash can delay it but not lose it. */
+  event?: Event
+  /** Gives the lease back in the same statement. */
+  release?: boolean
+}
+
+/** The sessions in the database. Sizes are bigint there and safe integers here. Throws `UploadError DATABASE_ERROR`. */
+export interface Sessions {
+  insert(session: Session, event: Event): Promise<void>
+  find(id: string): Promise<Session | null>
+  /** The newest first; `before` is the id of the last one seen. */
+  list(ownerId: string, page: { limit: number; before?: string | undefined }): Promise<Upload[]>
+  /** Receipts in order of their numbers. */
+  parts(id: string): Promise<PartReceipt[]>
+  /**
+   * Records one part that came out of order, only while the upload is receiving and nobody holds its lease.
+   * False when that is not so.
+   */
+  addScatteredPart(id: string, part: PartReceipt, handle: Handle | null): Promise<boolean>
+  /** Ids in `finishing` whose lease is free and that were not touched for `idleMs`. */
+  unfinished(idleMs: number, limit: number): Promise<string[]>
+  /** Ids that are receiving and whose `expiresAt` is past. */
+  expired(now: Date, limit: number): Promise<string[]>
+  /** Ids that have ended and may have left something in the store. */
+  dirty(limit: number): Promise<string[]>
+}
+
+/**
+ * The right to write to one upload. `session` is the row as it was read when the lease was taken, and follows every
+ * `save`. `signal` aborts when somebody else asks for the upload (reason `'asked'`) or the lease was lost
+ * (`'lost'`): the holder then saves what it has and returns.
+ */
+export interface Lease {
+  readonly session: Session
+  readonly signal: AbortSignal
+  /**
+   * One statement, written only if the lease is still ours.
+   * @throws UploadError UPLOAD_LOCKED when it is not
+   */
+  save(change: Change): Promise<void>
+  /**
+   * Called before every write to the store: resolves while the lease is surely ours, renewing it when it may have
+   * run out (a process that was paused and wakes must write nothing).
+   * @throws UploadError UPLOAD_LOCKED when it is not
+   */
+  confirm(): Promise<void>
+}
+
+export interface Locker {
+  /**
+   * Runs `work` with the lease of upload `id` and gives it back however `work` ends. A holder is asked to stop, and
+   * waited for. `admit` is called with the session before anybody is asked, and refuses by throwing.
+   * @throws UploadError UPLOAD_NOT_FOUND, UPLOAD_LOCKED when the holder did not let go in time
+   */
+  hold<T>(id: string, admit: (session: Session) => void, work: (lease: Lease) => Promise<T>): Promise<T>
+  /** Asks whoever holds the lease to save and let go, and waits for it. `admit` as above. Returns the row then. */
+  settle(id: string, admit: (session: Session) => void): Promise<Session>
+}

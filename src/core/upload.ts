@@ -1,0 +1,100 @@
+/** Who asks: the owner of what they create, with the role whose policy applies. */
+export interface Actor {
+  id: string
+  role: string
+}
+
+/**
+ * `receiving → finishing → completed`, or `cancelled | expired | failed`. `finishing` means: every byte is stored and
+ * recorded, and the store is asked to make the object. Nothing leaves an end state.
+ */
+export type State = 'receiving' | 'finishing' | 'completed' | 'cancelled' | 'expired' | 'failed'
+
+/** How an upload takes part in a concatenation: as a piece of a later file, or as the file made of pieces. */
+export type Concat = { kind: 'partial' } | { kind: 'final'; from: string[]; header: string }
+
+/** One file on its way in, as protocols see it. Sizes and offsets are bytes. */
+export interface Upload {
+  id: string
+  ownerId: string
+  role: string
+  /** The object key; private, never in a URL. */
+  key: string
+  filename: string
+  contentType: string
+  category: string
+  /** What the client said about the file, kept to the byte in the form it was said (tus: the Upload-Metadata header). */
+  metadata: string | null
+  /** `null` while the length is unknown. */
+  size: number | null
+  /** Bytes durable and recorded; where the next append starts. */
+  offset: number
+  /** Every part but the last has this size. */
+  partSize: number
+  state: State
+  /** Why a failed upload failed. */
+  failure: string | null
+  concat: Concat | null
+  createdAt: Date
+  updatedAt: Date
+  completedAt: Date | null
+  /** When an unfinished upload is given up; moves on with every append. `null`: never, or finished. */
+  expiresAt: Date | null
+}
+
+/** A store's own name for an open multipart upload; opaque. */
+export type Handle = string
+
+/** A store's proof that a part is durable. Numbers start at 1. */
+export interface PartReceipt {
+  number: number
+  size: number
+  etag: string
+}
+
+/** A private object that holds some bytes which do not yet fill a part. */
+export interface Piece {
+  key: string
+  size: number
+}
+
+/** The durable record of an upload: what the protocols see, and what only the engine needs. */
+export interface Session extends Upload {
+  handle: Handle | null
+  /** Pieces in order; together they follow the recorded parts. */
+  tail: Piece[]
+  /** The finished object's ETag. */
+  etag: string | null
+  /**
+   * True when parts may have come out of order: then `offset` counts only what is whole from the start, and parts
+   * beyond it may exist.
+   */
+  isScattered: boolean
+}
+
+/** What a client asks for when it creates an upload. */
+export interface Wish {
+  size: number | null
+  filename: string
+  contentType: string
+  category?: string | undefined
+  metadata?: string | null | undefined
+  concat?: Concat | null | undefined
+  /** What the first body is known to bring, so that parts can be as long as the client's chunks. */
+  firstChunkSize?: number | undefined
+}
+
+/** Whether nothing can happen to the upload any more. */
+export function hasEnded(upload: Pick<Upload, 'state'>): boolean {
+  return upload.state !== 'receiving' && upload.state !== 'finishing'
+}
+
+/** Whether every byte is recorded. It says nothing about the object: only `completed` does. */
+export function hasEveryByte(upload: Pick<Upload, 'offset' | 'size'>): boolean {
+  return upload.size !== null && upload.offset === upload.size
+}
+
+/** Bytes in the tail. */
+export function tailSize(session: Pick<Session, 'tail'>): number {
+  return session.tail.reduce((sum, piece) => sum + piece.size, 0)
+}

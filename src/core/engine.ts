@@ -1,5 +1,24 @@
 import type { Readable } from 'node:stream'
-import type { Actor, Upload, Wish } from './upload.ts'
+import { agreeOnSize, answerWhole, lengthMismatch, offsetMismatch, shuttingDown, stillFinishing, takenOver, tooManyBytes } from './append-refusals.ts'
+import { type BodyEnd, readBody } from './body.ts'
+import { cleanUp, pieceFolder } from './clean-up.ts'
+import { type Facts, isRefusal, UploadError } from './errors.ts'
+import { eventOf } from './events.ts'
+import { finishUpload, recordCompletion, recordLoss } from './finish.ts'
+import { normalizeMediaType } from './media-type.ts'
+import type { MemoryBudget } from './memory-budget.ts'
+import { makeObjectKey } from './object-key.ts'
+import { choosePartSize } from './part-plan.ts'
+import { createPartWriter, type PartWriter, type PartWriting } from './part-writer.ts'
+import { createPieceCache } from './piece-cache.ts'
+import { categoryOf, type Policies, type Policy } from './policy.ts'
+import { HandleLost, type Lease, type Locker, type ObjectStore, type Sessions } from './ports.ts'
+import type { Rule } from './rules/rule.ts'
+import { tooLarge } from './rules/size.ts'
+import { createScattered } from './scattered.ts'
+import { admit, checkId, closeRanks, notFound, refuseEnded, toUpload } from './session-view.ts'
+import { type Actor, hasEnded, hasEveryByte, type Session, type Upload, type Wish } from './upload.ts'
+import { within } from './within.ts'
 
 /** Sees every byte of a body as it comes, and says at its end whether the body is what it was said to be. */
 export interface Digest {
@@ -85,4 +104,336 @@ export interface Engine {
   cancel(actor: Actor, id: string): Promise<void>
   /** The actor's own uploads, newest first. */
   list(actor: Actor, page: { limit: number; before?: string | undefined }): Promise<Upload[]>
+}
+
+/** What the engine is made of. Clock and ids are arguments, so that tests need no mocks. */
+export interface EngineOptions {
+  sessions: Sessions
+  store: ObjectStore
+  locker: Locker
+  policies(): Policies
+  rules: Rule[]
+  budget: MemoryBudget
+  keyTemplate: string
+  /** Bytes; what a part has unless the file needs larger ones. */
+  partSize: number
+  partsInFlight: number
+  /** A stalled body ends after this. 0: never. */
+  bodyIdleMs: number
+  /** Bytes a second; slower bodies end. 0: no limit. */
+  minSpeed: number
+  /** How long an answer waits for the store to make an object before it says 503. */
+  finishWaitMs: number
+  newId(): string
+  now(): Date
+  /** Told what went wrong where nobody waits for an answer. */
+  onFault(error: unknown, facts: Facts): void
+}
+
+export interface RunningEngine extends Engine {
+  /** Makes every body that is being read stop and save, and refuses new uploads. */
+  drain(): void
+  /** Resolves when nothing runs in the background. */
+  idle(): Promise<void>
+  /** Finishes one upload that was left in `finishing`; for the background finisher. */
+  finish(id: string): Promise<void>
+  /** Ends one upload whose time has run out and frees what it used. False when it went on meanwhile. */
+  expire(id: string): Promise<boolean>
+  /** Frees what an ended upload left; for the sweeper. */
+  clean(id: string): Promise<void>
+}
+
+/** The engine over one store, one database and one lock. */
+export function createEngine(options: EngineOptions): RunningEngine {
+  const { sessions, store, locker, budget, now } = options
+  const cache = createPieceCache(budget)
+  const background = new Set<Promise<unknown>>()
+  const running = new Set<AbortController>()
+  let isDraining = false
+
+  function policyOf(role: string): Policy {
+    const policies = options.policies()
+    const policy = Object.hasOwn(policies, role) ? policies[role] : undefined
+    if (!policy) throw new UploadError('ROLE_NOT_ALLOWED', 'Your role may not send files.')
+    return policy
+  }
+
+  function later(work: Promise<unknown>, facts: Facts): void {
+    const tracked = work.catch((error: unknown) => options.onFault(error, facts)).finally(() => background.delete(tracked))
+    background.add(tracked)
+  }
+
+  function lifeAfter(session: Session): Date | null {
+    const policies = options.policies()
+    const timeToLiveMs = Object.hasOwn(policies, session.role) ? policies[session.role]!.timeToLiveMs : 0
+    return timeToLiveMs > 0 ? new Date(now().getTime() + timeToLiveMs) : session.expiresAt
+  }
+
+  function openWriter(lease: Lease, details: Partial<Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'onRecorded'>> = {}): PartWriter {
+    const { session } = lease
+    return createPartWriter({
+      store,
+      lease,
+      budget,
+      cache,
+      partsInFlight: options.partsInFlight,
+      partSize: details.partSize ?? session.partSize,
+      size: details.size === undefined ? session.size : details.size,
+      nextPieceKey: () => pieceFolder(session.id) + options.newId(),
+      touch: () => ({ expiresAt: lifeAfter(session) }),
+      isHeldBack: details.isHeldBack ?? false,
+      onRecorded(offset, litter) {
+        if (litter.length > 0) later(store.remove(litter), { uploadId: session.id, what: 'removing replaced pieces' })
+        details.onRecorded?.(offset, litter)
+      },
+    })
+  }
+
+  /** Finishes the upload unless somebody has, and waits for it no longer than an answer may take. */
+  async function joinFinish(id: string, check: (session: Session) => void): Promise<Session> {
+    const finishing = locker.hold(id, check, async (lease) => {
+      refuseEnded(lease.session, now())
+      await finishUpload(lease, { store, sessions, now, openWriter })
+      return lease.session
+    })
+    later(finishing.then(cleanIfDirty, () => {}), { uploadId: id, what: 'cleaning up' })
+    const session = await within(finishing, options.finishWaitMs).catch((error: unknown) => {
+      throw isRefusal(error, 'UPLOAD_LOCKED') ? stillFinishing() : error
+    })
+    return session ?? Promise.reject(stillFinishing())
+  }
+
+  async function cleanIfDirty(session: Session): Promise<void> {
+    if (session.isDirty) await cleanUp(session, store, sessions)
+  }
+
+  async function create(actor: Actor, wish: Wish): Promise<Upload> {
+    if (isDraining) throw shuttingDown()
+    const policy = policyOf(actor.role)
+    const contentType = normalizeMediaType(wish.contentType)
+    const question = { actor, policy, wish: { ...wish, contentType, category: wish.category ?? categoryOf(contentType) } }
+    for (const rule of options.rules) rule(question)
+    const maxSize = Math.min(policy.maxSize, store.limits.maxObjectSize)
+    if (wish.size !== null && wish.size > maxSize) throw tooLarge(actor.role, maxSize, wish.size)
+    const createdAt = now()
+    const filename = wish.filename.normalize('NFC')
+    const { category } = question.wish
+    const unique = options.newId().replaceAll('-', '')
+    const session: Session = {
+      id: options.newId(),
+      ownerId: actor.id,
+      role: actor.role,
+      key: makeObjectKey(options.keyTemplate, { role: actor.role, user: actor.id, createdAt, category, unique, filename }),
+      filename,
+      contentType,
+      category,
+      metadata: wish.metadata ?? null,
+      size: wish.size,
+      offset: 0,
+      partSize: choosePartSize({
+        size: wish.size ?? maxSize,
+        preferred: options.partSize,
+        limits: store.limits,
+        firstChunkSize: wish.firstChunkSize,
+      }),
+      state: 'receiving',
+      failure: null,
+      concat: wish.concat ?? null,
+      createdAt,
+      updatedAt: createdAt,
+      completedAt: null,
+      expiresAt: policy.timeToLiveMs > 0 ? new Date(createdAt.getTime() + policy.timeToLiveMs) : null,
+      handle: null,
+      tail: [],
+      etag: null,
+      isScattered: wish.byChunks ?? false,
+      isDirty: false,
+    }
+    await sessions.insert(session, eventOf('upload.created', session))
+    if (session.size === 0 && wish.ending !== 'later') return toUpload(await joinFinish(session.id, (found) => admit(actor, found)))
+    return toUpload(session)
+  }
+
+  async function append(actor: Actor, id: string, chunk: Append): Promise<Upload> {
+    if (isDraining) throw shuttingDown()
+    checkId(id)
+    const check = (session: Session) => admit(actor, session)
+    const session = await locker.hold(id, check, (lease) =>
+      appendUnderLease(lease, chunk).catch((error: unknown) => (error instanceof HandleLost ? recordLoss(lease, error) : Promise.reject(error))),
+    )
+    if (session.state === 'finishing') return toUpload(await joinFinish(id, check))
+    if (session.state === 'completed') later(cleanIfDirty(session), { uploadId: id, what: 'cleaning up' })
+    return toUpload(session)
+  }
+
+  async function appendUnderLease(lease: Lease, chunk: Append): Promise<Session> {
+    const { session } = lease
+    refuseEnded(session, now())
+    if (session.state !== 'receiving') return answerWhole(session, chunk)
+    await closeRanks(session, sessions)
+    if (chunk.offset !== session.offset) throw offsetMismatch(session, chunk.offset)
+    const size = agreeOnSize(session, chunk, policyOf(session.role))
+    if (size !== session.size && size !== null) await lease.save({ size })
+
+    const maxSize = Math.min(policyOf(session.role).maxSize, store.limits.maxObjectSize)
+    const limit = (size ?? maxSize) - session.offset
+    if (chunk.bodySize !== null && chunk.bodySize > limit) throw tooManyBytes(session, size, maxSize)
+    const writer = openWriter(lease, {
+      size,
+      partSize: alignedPartSize(session, chunk, size ?? maxSize),
+      isHeldBack: chunk.digest !== undefined,
+      ...(chunk.onProgress ? { onRecorded: chunk.onProgress } : {}),
+    })
+    const stop = new AbortController()
+    const passOn = () => stop.abort(lease.signal.reason)
+    lease.signal.addEventListener('abort', passOn, { once: true })
+    running.add(stop)
+    let end: BodyEnd
+    try {
+      end = await readBody(chunk.body, {
+        limit,
+        idleMs: options.bodyIdleMs,
+        minSpeed: options.minSpeed,
+        signal: lease.signal.aborted ? lease.signal : stop.signal,
+        take: (bytes) => {
+          chunk.digest?.update(bytes)
+          return writer.take(bytes)
+        },
+      })
+    } finally {
+      running.delete(stop)
+      lease.signal.removeEventListener('abort', passOn)
+    }
+
+    if (chunk.digest) await agreeWithDigest(chunk.digest, end, writer, session)
+    const isWhole =
+      (chunk.ending === 'at-size' && writer.position === size && end !== 'overflow') || (chunk.ending === 'with-body' && end === 'clean')
+    if (isWhole && (size === null || writer.position === size)) return closeUpload(lease, writer)
+    await writer.flush()
+    if (end === 'overflow') throw tooManyBytes(session, size, maxSize)
+    if (isWhole) throw lengthMismatch(session, size)
+    if (end === 'idle') throw new UploadError('BODY_TIMEOUT', 'No bytes came for too long. Please go on.', { offset: session.offset })
+    if (end === 'stopped') throw isDraining ? shuttingDown() : takenOver(session)
+    return session
+  }
+
+  /** The last bytes: one object at once, or the last part and then the join, which waits for its turn outside this lease. */
+  async function closeUpload(lease: Lease, writer: PartWriter): Promise<Session> {
+    const size = writer.position
+    const facts = await writer.close()
+    if (facts) await recordCompletion(lease, facts, { now })
+    else await lease.save({ state: 'finishing', size, release: true })
+    return lease.session
+  }
+
+  async function agreeWithDigest(digest: Digest, end: BodyEnd, writer: PartWriter, session: Session): Promise<void> {
+    try {
+      if (end !== 'clean') throw new UploadError('CHECKSUM_MISMATCH', 'The body ended before its checksum could be verified.')
+      digest.verify()
+    } catch (error) {
+      const litter = await writer.drop()
+      if (litter.length > 0) later(store.remove(litter), { uploadId: session.id, what: 'removing refused pieces' })
+      throw error
+    }
+  }
+
+  /** Parts as long as the client's chunks leave no tails; only the first body can still decide that. */
+  function alignedPartSize(session: Session, { bodySize }: Append, size: number): number {
+    if (session.offset > 0 || session.handle !== null || session.isScattered || bodySize === null || bodySize === 0) return session.partSize
+    return choosePartSize({ size, preferred: options.partSize, limits: store.limits, firstChunkSize: bodySize })
+  }
+
+  async function describe(actor: Actor, id: string, ending: 'at-size' | 'later' = 'at-size'): Promise<Upload> {
+    checkId(id)
+    const check = (session: Session) => admit(actor, session)
+    const session = await locker.settle(id, check)
+    refuseEnded(session, now())
+    await closeRanks(session, sessions)
+    const mustFinish = session.state === 'finishing' || (session.state === 'receiving' && ending === 'at-size' && hasEveryByte(session))
+    return toUpload(mustFinish ? await joinFinish(id, check) : session)
+  }
+
+  async function find(actor: Actor, id: string): Promise<Session> {
+    checkId(id)
+    const session = await sessions.find(id)
+    if (!session) throw notFound()
+    admit(actor, session)
+    return session
+  }
+
+  async function cancel(actor: Actor, id: string): Promise<void> {
+    checkId(id)
+    const ended = await locker.hold(id, (session) => admit(actor, session), async (lease) => {
+      refuseEnded(lease.session, now())
+      await end(lease, 'cancelled')
+      return lease.session
+    })
+    await cleanUp(ended, store, sessions).catch((error: unknown) => options.onFault(error, { uploadId: id, what: 'cleaning up' }))
+  }
+
+  function end(lease: Lease, state: 'cancelled' | 'expired'): Promise<void> {
+    return lease.save({ state, isDirty: true, expiresAt: null, event: eventOf(`upload.${state}`, lease.session), release: true })
+  }
+
+  const scattered = createScattered({ sessions, store, locker, budget, idleMs: options.bodyIdleMs, minSpeed: options.minSpeed, now, lifeAfter })
+
+  return {
+    limits(actor) {
+      const { maxSize, timeToLiveMs } = policyOf(actor.role)
+      return { maxSize: Math.min(maxSize, store.limits.maxObjectSize), minPartSize: store.limits.minPartSize, timeToLiveMs }
+    },
+    create,
+    append,
+    describe,
+    cancel,
+    async writeChunk(actor, id, chunk) {
+      if (isDraining) throw shuttingDown()
+      checkId(id)
+      return scattered.writeChunk(actor, id, chunk)
+    },
+    async chunks(actor, id) {
+      checkId(id)
+      return scattered.chunks(actor, id)
+    },
+    async complete(actor, id, expected) {
+      const session = await find(actor, id)
+      refuseEnded(session, now())
+      if (session.state === 'receiving') await scattered.close(actor, id, expected)
+      if (session.state === 'completed') return toUpload(session)
+      return toUpload(await joinFinish(id, (found) => admit(actor, found)))
+    },
+    async peek(actor, id) {
+      const session = await find(actor, id)
+      await closeRanks(session, sessions)
+      return toUpload(session)
+    },
+    async list(actor, page) {
+      if (page.before !== undefined) checkId(page.before)
+      return sessions.list(actor.id, page)
+    },
+    drain() {
+      isDraining = true
+      for (const stop of running) stop.abort()
+    },
+    async idle() {
+      while (background.size > 0) await Promise.all(background)
+    },
+    async finish(id) {
+      await joinFinish(id, () => {})
+    },
+    async expire(id) {
+      const ended = await locker.hold(id, () => {}, async (lease) => {
+        const { state, expiresAt } = lease.session
+        if (state !== 'receiving' || expiresAt === null || expiresAt > now()) return null
+        await end(lease, 'expired')
+        return lease.session
+      })
+      if (ended) await cleanUp(ended, store, sessions)
+      return ended !== null
+    },
+    async clean(id) {
+      const session = await sessions.find(id)
+      if (session && hasEnded(session)) await cleanUp(session, store, sessions)
+    },
+  }
 }

@@ -26,7 +26,6 @@ export const refusals = {
   INVALID_REQUEST: 400,
   MISSING_FIELD: 400,
   INVALID_FIELD: 400,
-  BODY_TIMEOUT: 408,
   CHECKSUM_MISMATCH: 460,
   INTERNAL_ERROR: 500,
   NOT_IMPLEMENTED: 501,
@@ -34,6 +33,8 @@ export const refusals = {
   DATABASE_ERROR: 503,
   STORE_UNAVAILABLE: 503,
   SHUTTING_DOWN: 503,
+  // Not 408: tus-js-client gives up on that, and tries again on 503.
+  BODY_TIMEOUT: 503,
 } as const
 
 export type Code = keyof typeof refusals

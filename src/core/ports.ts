@@ -100,7 +100,9 @@ export interface Sessions {
    * Records one part that came out of order, only while the upload is receiving and nobody holds its lease.
    * False when that is not so.
    */
-  addScatteredPart(id: string, part: PartReceipt, handle: Handle | null): Promise<boolean>
+  addScatteredPart(id: string, part: PartReceipt): Promise<boolean>
+  /** Nothing of the upload is left in the store but what the session says. */
+  markClean(id: string): Promise<void>
   /** Ids in `finishing` whose lease is free and that were not touched for `idleMs`. */
   unfinished(idleMs: number, limit: number): Promise<string[]>
   /** Ids that are receiving and whose `expiresAt` is past. */

@@ -70,6 +70,8 @@ export interface Session extends Upload {
    * beyond it may exist.
    */
   isScattered: boolean
+  /** Something of it may lie in the store that the session does not point to. */
+  isDirty: boolean
 }
 
 /** What a client asks for when it creates an upload. */
@@ -80,6 +82,10 @@ export interface Wish {
   category?: string | undefined
   metadata?: string | null | undefined
   concat?: Concat | null | undefined
+  /** Whether a file without bytes is whole at once (`at-size`, the default) or waits to be told (`later`). */
+  ending?: 'at-size' | 'later' | undefined
+  /** The client is told the part size and will send chunks by number: it must stay as it is. */
+  byChunks?: boolean | undefined
   /** What the first body is known to bring, so that parts can be as long as the client's chunks. */
   firstChunkSize?: number | undefined
 }

@@ -1,0 +1,108 @@
+import type { Readable } from 'node:stream'
+
+/**
+ * How a body ended. `clean`: its end was seen. `early`: the connection broke. `overflow`: it brought more than `limit`.
+ * `idle`: nothing came for too long, or too slowly. `stopped`: we stopped reading.
+ */
+export type BodyEnd = 'clean' | 'early' | 'overflow' | 'idle' | 'stopped'
+
+export interface BodyReading {
+  /** Bytes that may be taken; what comes beyond is left out. */
+  limit: number
+  /** Ends the reading when no byte came for so long. 0: never. */
+  idleMs: number
+  /** Ends the reading when, after a grace of ten seconds, the mean speed falls below this many bytes a second. 0: never. */
+  minSpeed: number
+  /** Ends the reading when it aborts. */
+  signal: AbortSignal
+  /** Takes a chunk. A promise makes the reading pause until it resolves; a rejection ends it with `stopped`. */
+  take(chunk: Buffer): Promise<void> | null
+}
+
+const speedGraceMs = 10_000
+
+/**
+ * Reads a body to its end, however it ends; never rejects and never destroys the stream. It uses the stream's events,
+ * not its iterator: an iterator costs a promise a chunk, and closes the connection when it is left.
+ */
+export function readBody(body: Readable, { limit, idleMs, minSpeed, signal, take }: BodyReading): Promise<BodyEnd> {
+  if (body.readableEnded) return Promise.resolve('clean')
+  if (body.destroyed || body.errored) return Promise.resolve('early')
+  if (signal.aborted) return Promise.resolve('stopped')
+  return new Promise((resolve) => {
+    let isOver = false
+    let taken = 0
+    let lastByteAt = performance.now()
+    // Time spent waiting for us is not the client's slowness.
+    let pausedMs = 0
+    let pausedSince: number | null = null
+    const startedAt = lastByteAt
+    const timer = idleMs > 0 || minSpeed > 0 ? setInterval(watch, Math.max(50, Math.min(1000, idleMs / 4 || 1000))) : null
+
+    body.on('data', onData)
+    body.on('end', onEnd)
+    body.on('error', onBreak)
+    body.on('close', onBreak)
+    body.on('aborted', onBreak)
+    signal.addEventListener('abort', onStop, { once: true })
+
+    function onData(chunk: Buffer) {
+      lastByteAt = performance.now()
+      const room = limit - taken
+      const fits = chunk.length <= room ? chunk : chunk.subarray(0, room)
+      taken += fits.length
+      const wait = fits.length > 0 ? take(fits) : null
+      if (fits.length < chunk.length) return finish('overflow')
+      if (wait) pauseFor(wait)
+    }
+
+    function pauseFor(wait: Promise<void>) {
+      body.pause()
+      pausedSince = performance.now()
+      wait.then(
+        () => {
+          const now = performance.now()
+          pausedMs += now - (pausedSince ?? now)
+          pausedSince = null
+          lastByteAt = now
+          if (!isOver) body.resume()
+        },
+        () => finish('stopped'),
+      )
+    }
+
+    function watch() {
+      if (pausedSince !== null) return
+      const now = performance.now()
+      if (idleMs > 0 && now - lastByteAt >= idleMs) return finish('idle')
+      const activeMs = now - startedAt - pausedMs
+      if (minSpeed > 0 && activeMs > speedGraceMs && taken / (activeMs / 1000) < minSpeed) finish('idle')
+    }
+
+    function onEnd() {
+      finish('clean')
+    }
+    function onBreak() {
+      finish(body.readableEnded ? 'clean' : 'early')
+    }
+    function onStop() {
+      finish('stopped')
+    }
+
+    function finish(end: BodyEnd) {
+      if (isOver) return
+      isOver = true
+      if (timer) clearInterval(timer)
+      body.off('data', onData)
+      body.off('end', onEnd)
+      body.off('error', onBreak)
+      body.off('close', onBreak)
+      body.off('aborted', onBreak)
+      // Later errors of a connection we no longer read from are nobody's business, but unheard they would end the process.
+      body.on('error', () => {})
+      signal.removeEventListener('abort', onStop)
+      if (end !== 'clean') body.pause()
+      resolve(end)
+    }
+  })
+}

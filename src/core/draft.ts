@@ -1,0 +1,61 @@
+import type { PieceCache } from './piece-cache.ts'
+import type { Bytes, ObjectStore } from './ports.ts'
+import type { PartReceipt, Piece } from './upload.ts'
+
+/**
+ * A part in the making: first the pieces that are in the store, then the bytes that are on their way there as the next
+ * piece, then the bytes held in memory.
+ */
+export interface Draft {
+  /** The number of the part it will be. */
+  number: number
+  pieces: Piece[]
+  spilling: Held
+  held: Held
+  /** Set when it was sent as a part. */
+  sending: Promise<void> | null
+  receipt: PartReceipt | null
+}
+
+export interface Held {
+  chunks: Buffer[]
+  size: number
+}
+
+/** A draft that begins with `pieces`. */
+export function newDraft(number: number, pieces: Piece[] = []): Draft {
+  return { number, pieces: [...pieces], spilling: nothing(), held: nothing(), sending: null, receipt: null }
+}
+
+/** Nothing held. */
+export function nothing(): Held {
+  return { chunks: [], size: 0 }
+}
+
+/** All bytes of a draft. */
+export function draftSize(draft: Draft): number {
+  return piecesSize(draft.pieces) + draft.spilling.size + draft.held.size
+}
+
+/** Bytes of `pieces` together. */
+export function piecesSize(pieces: Piece[]): number {
+  return pieces.reduce((size, piece) => size + piece.size, 0)
+}
+
+/** The bytes of `pieces` and then `held`: from memory where they are there, else from the store when they are asked for. */
+export function joinBytes(pieces: Piece[], held: Held[], cache: PieceCache, store: ObjectStore): Bytes {
+  const size = piecesSize(pieces) + held.reduce((bytes, one) => bytes + one.size, 0)
+  const cached = pieces.map((piece) => cache.get(piece.key))
+  const last = held.flatMap((one) => one.chunks)
+  if (cached.every((chunks) => chunks !== undefined)) {
+    const all = [...cached.flat(), ...last]
+    return { size, chunks: () => all }
+  }
+  return {
+    size,
+    async *chunks() {
+      for (const [index, piece] of pieces.entries()) yield* cached[index] ?? store.read(piece.key)
+      yield* last
+    },
+  }
+}

@@ -1,0 +1,76 @@
+import { UploadError } from './errors.ts'
+import { eventOf } from './events.ts'
+import type { PartWriter } from './part-writer.ts'
+import { HandleLost, type Lease, type ObjectFacts, type ObjectStore, type Sessions } from './ports.ts'
+import { hasEveryByte } from './upload.ts'
+
+export interface Finishing {
+  store: ObjectStore
+  sessions: Sessions
+  now(): Date
+  /** A writer over the lease's session, for the tail that must become the last part. */
+  openWriter(lease: Lease): PartWriter
+}
+
+/**
+ * Makes the object of an upload whose bytes are all recorded, and says so in the session only when the store has
+ * confirmed it. May be called again after any failure, by anybody who holds the lease.
+ * @throws UploadError UPLOAD_LOST when the store has lost the parts (the session is `failed` then); STORE_UNAVAILABLE,
+ * DATABASE_ERROR when trying again may help (the session stays `finishing`)
+ */
+export async function finishUpload(lease: Lease, options: Finishing): Promise<void> {
+  const { session } = lease
+  if (session.state === 'completed') return
+  if (!hasEveryByte(session)) throw new UploadError('LENGTH_MISMATCH', 'The upload is not whole yet.', { offset: session.offset })
+  // From here on everybody who asks joins the finish, and the background finisher knows of it.
+  if (session.state === 'receiving') await lease.save({ state: 'finishing' })
+  try {
+    const whole = await options.openWriter(lease).close()
+    await recordCompletion(lease, whole ?? (await joinParts(lease, options)), options)
+  } catch (error) {
+    if (!(error instanceof HandleLost)) throw error
+    await recordLoss(lease, error)
+  }
+}
+
+async function joinParts(lease: Lease, { store, sessions }: Finishing): Promise<ObjectFacts> {
+  const { session } = lease
+  if (session.handle === null) throw new HandleLost('no multipart upload was begun')
+  const parts = await sessions.parts(session.id)
+  const size = parts.reduce((bytes, part) => bytes + part.size, 0)
+  if (size !== session.size) throw new HandleLost(`the parts hold ${size} bytes and not ${session.size}`)
+  await lease.confirm()
+  return store.finish(session.key, session.handle, parts)
+}
+
+/** Says `completed` and writes the event in one statement; gives the lease back. */
+export async function recordCompletion(lease: Lease, facts: ObjectFacts, { now }: Pick<Finishing, 'now'>): Promise<void> {
+  const { session } = lease
+  const size = facts.size
+  if (session.size !== null && session.size !== size) throw new HandleLost(`the object has ${size} bytes and not ${session.size}`)
+  await lease.save({
+    state: 'completed',
+    size,
+    offset: size,
+    tail: [],
+    etag: facts.etag,
+    completedAt: now(),
+    expiresAt: null,
+    ...(session.tail.length > 0 ? { isDirty: true } : {}),
+    event: eventOf('upload.completed', { ...session, size }),
+    release: true,
+  })
+}
+
+/** Says `failed`: the parts are gone from the store, and the client must start anew. */
+export async function recordLoss(lease: Lease, cause: HandleLost): Promise<never> {
+  const failure = 'lost'
+  await lease.save({
+    state: 'failed',
+    failure,
+    isDirty: true,
+    event: eventOf('upload.failed', { ...lease.session, failure }),
+    release: true,
+  })
+  throw new UploadError('UPLOAD_LOST', 'The store lost what was sent of this upload. Please start again.', {}, { cause })
+}

@@ -1,0 +1,317 @@
+/*
+ * The part writer turns a stream of bytes into parts of one size and a tail.
+ *
+ * Bytes are collected by reference into the current draft. A draft that is full is sent to the store as one part while
+ * the next one fills; several may be on their way, and they may arrive in any order. What is recorded in the session is
+ * always a run without holes from the start: parts, then the pieces of the first draft that is no part yet. A piece is a
+ * private object with bytes that do not fill a part. It is written when a body ends in the middle of a part, or earlier
+ * when memory runs short, and dropped only after the session points to what took its place.
+ *
+ * A file that fits into one part never becomes a multipart upload: its draft stays unsent until the end is known, and is
+ * then written as one object.
+ */
+import { type Draft, draftSize, joinBytes, newDraft, nothing, piecesSize } from './draft.ts'
+import type { MemoryBudget } from './memory-budget.ts'
+import type { PieceCache } from './piece-cache.ts'
+import type { Change, Lease, ObjectFacts, ObjectStore } from './ports.ts'
+import { type Handle, type Piece, tailSize } from './upload.ts'
+
+export interface PartWriting {
+  store: ObjectStore
+  lease: Lease
+  budget: MemoryBudget
+  cache: PieceCache
+  /** Parts of this upload that may be on their way to the store at once. */
+  partsInFlight: number
+  partSize: number
+  /** The whole file's length where it is known. */
+  size: number | null
+  /** A new private key for a piece of this upload. */
+  nextPieceKey(): string
+  /** What every record also changes: the moment of expiry. */
+  touch(): Change
+  /** Nothing is recorded before `flush` or `close`: a digest must agree first. */
+  isHeldBack: boolean
+  /** Told after every record; `litter` are the keys that nothing points to any more. */
+  onRecorded(offset: number, litter: string[]): void
+}
+
+export interface PartWriter {
+  /** Where the next byte belongs. */
+  readonly position: number
+  /** Takes a chunk; a promise asks the caller to wait before it brings the next, and rejects when the store failed. */
+  take(chunk: Buffer): Promise<void> | null
+  /** Stores and records what was taken, the rest of an unfilled draft as a piece. What can be kept is, also when it throws. */
+  flush(): Promise<void>
+  /**
+   * As `flush` for the last bytes of the file. The facts of the object when all of it went out at once (the caller
+   * records that); `null` when every part is recorded and the store must join them.
+   */
+  close(): Promise<ObjectFacts | null>
+  /** Forgets what was taken and not recorded; returns the keys of what it had written. */
+  drop(): Promise<string[]>
+}
+
+// More small pieces than this make a part an errand; they are joined into one.
+const maxSmallPieces = 16
+// A record is one statement. Only what is acknowledged must be recorded, so in the middle of a body now and then is enough.
+const recordEveryMs = 250
+
+/** A writer that goes on where the lease's session stands. */
+export function createPartWriter(options: PartWriting): PartWriter {
+  const { store, lease, budget, cache, partsInFlight, partSize, size } = options
+  const { session } = lease
+  const spillAt = Math.max(4 * 1024 ** 2, Math.floor(budget.limit / 16))
+
+  let position = session.offset
+  let current = newDraft(Math.floor((session.offset - tailSize(session)) / partSize) + 1, session.tail)
+  let currentSize = draftSize(current)
+  const drafts = [current]
+  let inFlight = 0
+  let handle: Handle | null = session.handle
+  let beginning: Promise<Handle> | null = null
+  let spill: Promise<void> | null = null
+  let failure: unknown = null
+  let wakers: (() => void)[] = []
+  /** Keys that nothing will point to after the next record. */
+  let litter: string[] = []
+  let mayLitter = false
+
+  const holder = {
+    touchedAt: performance.now(),
+    spillable: () => (current.sending || spill || failure ? 0 : current.held.size),
+    spill: () => spillHeld().catch(fail),
+  }
+  const leave = budget.join(holder)
+
+  function take(chunk: Buffer): Promise<void> | null {
+    if (failure) return Promise.reject(failure as Error)
+    budget.add(chunk.length)
+    holder.touchedAt = performance.now()
+    position += chunk.length
+    for (let from = 0; from < chunk.length; ) {
+      if (currentSize === partSize) sendCurrent()
+      const bytes = chunk.subarray(from, from + partSize - currentSize)
+      current.held.chunks.push(bytes)
+      current.held.size += bytes.length
+      currentSize += bytes.length
+      from += bytes.length
+    }
+    // Full, and more must come: no need to wait for it.
+    if (currentSize === partSize && size !== null && position < size) sendCurrent()
+    const isWelcome = inFlight < partsInFlight && (partSize <= spillAt || current.held.size < spillAt) && budget.used < budget.limit
+    return isWelcome ? null : waitForRoom()
+  }
+
+  async function waitForRoom(): Promise<void> {
+    while (inFlight >= partsInFlight && !failure) await new Promise<void>((resolve) => wakers.push(resolve))
+    // A part that would hold too much of the budget goes to the store piece by piece and is joined from there.
+    if (!failure && partSize > spillAt && current.held.size >= spillAt) await spillHeld()
+    if (!failure) await budget.room()
+    if (failure) throw failure
+  }
+
+  function fail(error: unknown) {
+    failure ??= error
+    wake()
+  }
+
+  function wake() {
+    const waiting = wakers
+    wakers = []
+    for (const resolve of waiting) resolve()
+  }
+
+  function sendCurrent() {
+    send(current)
+    current = newDraft(current.number + 1)
+    currentSize = 0
+    drafts.push(current)
+  }
+
+  function send(draft: Draft) {
+    const held = draft.held.size
+    const bytes = joinBytes(draft.pieces, [draft.spilling, draft.held], cache, store)
+    inFlight += 1
+    draft.sending = sendPart()
+      .catch(fail)
+      .finally(() => {
+        budget.giveBack(held)
+        draft.held = nothing()
+        inFlight -= 1
+        wake()
+      })
+
+    async function sendPart() {
+      await lease.confirm()
+      handle ??= await openHandle()
+      draft.receipt = await store.writePart(session.key, handle, draft.number, bytes)
+      recordSoon()
+    }
+  }
+
+  function openHandle(): Promise<Handle> {
+    beginning ??= store.begin(session.key, { contentType: session.contentType, partSize }).catch((error: unknown) => {
+      // It may have begun and only its answer was lost: then there is a multipart upload whose name nobody knows.
+      mayLitter = true
+      throw error
+    })
+    return beginning
+  }
+
+  /** Writes what the current draft holds in memory to the store as a piece. One at a time. */
+  function spillHeld(): Promise<void> {
+    spill ??= spillDraft(current).finally(() => {
+      spill = null
+    })
+    return spill
+  }
+
+  async function spillDraft(draft: Draft): Promise<void> {
+    if (draft.sending || draft.held.size === 0) return
+    const spilled = draft.held
+    draft.spilling = spilled
+    draft.held = nothing()
+    const small = smallPiecesAtEnd(draft.pieces, spillAt)
+    const joined = small.length >= maxSmallPieces ? small : []
+    const bytes = joinBytes(joined, [spilled], cache, store)
+    const piece: Piece = { key: options.nextPieceKey(), size: bytes.size }
+    try {
+      await lease.confirm()
+      await store.put(piece.key, bytes, { contentType: 'application/octet-stream' })
+    } catch (error) {
+      // The write may have been done and only its answer lost.
+      litter.push(piece.key)
+      draft.spilling = nothing()
+      if (draft.sending) budget.giveBack(spilled.size)
+      else draft.held = { chunks: [...spilled.chunks, ...draft.held.chunks], size: spilled.size + draft.held.size }
+      throw error
+    }
+    draft.spilling = nothing()
+    budget.giveBack(spilled.size)
+    if (draft.sending) {
+      // It filled up meanwhile and went out with these bytes.
+      litter.push(piece.key)
+      return
+    }
+    draft.pieces.splice(draft.pieces.length - joined.length, joined.length, piece)
+    litter.push(...joined.map((one) => one.key))
+    if (joined.length === 0) cache.set(piece.key, spilled.chunks, spilled.size)
+    recordSoon()
+  }
+
+  let recordTimer: NodeJS.Timeout | null = null
+  let lastRecordAt = 0
+  let recording: Promise<void> = Promise.resolve()
+
+  function recordSoon() {
+    if (options.isHeldBack || recordTimer || failure) return
+    recordTimer = setTimeout(() => {
+      recordTimer = null
+      recording = recording.then(record).catch(fail)
+    }, Math.max(0, lastRecordAt + recordEveryMs - performance.now()))
+  }
+
+  /** Records the run of parts and pieces from the start, and tells what became litter by it. */
+  async function record(): Promise<void> {
+    const firstOpen = drafts.findIndex((draft) => !draft.receipt)
+    const stored = firstOpen === -1 ? [...drafts] : drafts.slice(0, firstOpen)
+    const tail = firstOpen === -1 ? [] : [...drafts[firstOpen]!.pieces]
+    const parts = stored.map((draft) => draft.receipt!)
+    const before = session.offset - tailSize(session)
+    const offset = before + parts.reduce((bytes, part) => bytes + part.size, 0) + piecesSize(tail)
+    const dropped = litter
+    if (parts.length === 0 && offset === session.offset && dropped.length === 0 && !mayLitter) return
+    litter = []
+    lastRecordAt = performance.now()
+    const hasPieces = tail.length > 0 || session.tail.length > 0 || dropped.length > 0
+    try {
+      await lease.save({ ...options.touch(), parts, tail, offset, partSize, handle, ...(hasPieces || mayLitter ? { isDirty: true } : {}) })
+    } catch (error) {
+      litter.push(...dropped)
+      throw error
+    }
+    drafts.splice(0, stored.length)
+    for (const draft of stored) dropped.push(...draft.pieces.map((piece) => piece.key))
+    cache.drop(dropped)
+    options.onRecorded(offset, dropped)
+  }
+
+  /** Waits for everything on its way, and stops the timer: from here on the caller decides what is written. */
+  async function settle(): Promise<void> {
+    leave()
+    await spill?.catch(fail)
+    await Promise.all(drafts.map((draft) => draft.sending))
+    if (recordTimer) clearTimeout(recordTimer)
+    recordTimer = null
+    await recording
+  }
+
+  function giveBackHeld() {
+    if (current.sending) return
+    budget.giveBack(current.held.size)
+    current.held = nothing()
+  }
+
+  return {
+    get position() {
+      return position
+    },
+    take,
+    async flush() {
+      await settle()
+      try {
+        if (!failure) await spillHeld()
+      } catch (error) {
+        fail(error)
+      }
+      giveBackHeld()
+      if (recordTimer) clearTimeout(recordTimer)
+      recordTimer = null
+      await record()
+      if (failure) throw failure
+    },
+    async close() {
+      await settle()
+      try {
+        const isWholeFile = current.number === 1 && handle === null
+        if (!failure && isWholeFile) {
+          await lease.confirm()
+          return await store.put(session.key, joinBytes(current.pieces, [current.held], cache, store), {
+            contentType: session.contentType,
+          })
+        }
+        if (!failure && currentSize > 0) {
+          send(current)
+          await current.sending
+        }
+        if (recordTimer) clearTimeout(recordTimer)
+        recordTimer = null
+        await record()
+        if (failure) throw failure
+        return null
+      } finally {
+        giveBackHeld()
+      }
+    },
+    async drop() {
+      await settle()
+      giveBackHeld()
+      const known = new Set(session.tail.map((piece) => piece.key))
+      const written = drafts.flatMap((draft) => draft.pieces.map((piece) => piece.key)).filter((key) => !known.has(key))
+      cache.drop(written)
+      return [...written, ...litter.filter((key) => !known.has(key))]
+    },
+  }
+}
+
+/** The longest run of pieces at the end that together stay below `limit` bytes. */
+function smallPiecesAtEnd(pieces: Piece[], limit: number): Piece[] {
+  let size = 0
+  let from = pieces.length
+  while (from > 0 && size + pieces[from - 1]!.size <= limit) {
+    from -= 1
+    size += pieces[from]!.size
+  }
+  return pieces.slice(from)
+}

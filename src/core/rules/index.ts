@@ -1,0 +1,8 @@
+import { categoryRule } from './category.ts'
+import { filenameRule } from './filename.ts'
+import { mediaTypeRule } from './media-type.ts'
+import type { Rule } from './rule.ts'
+import { sizeRule } from './size.ts'
+
+/** The rules at creation, in order; the first refusal is the one the client reads. The role is checked before: without one there is no policy. */
+export const creationRules: Rule[] = [filenameRule, mediaTypeRule, categoryRule, sizeRule]

@@ -1,0 +1,11 @@
+import { UploadError } from '../errors.ts'
+import { matchesMediaType } from '../policy.ts'
+import type { Rule } from './rule.ts'
+
+/** A role sends only the media types of its policy. */
+export const mediaTypeRule: Rule = ({ actor, wish, policy }) => {
+  if (matchesMediaType(wish.contentType, policy.mediaTypes)) return
+  throw new UploadError('TYPE_NOT_ALLOWED', `A ${actor.role} may not send files of type ${wish.contentType}.`, {
+    contentType: wish.contentType,
+  })
+}

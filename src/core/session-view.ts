@@ -1,0 +1,61 @@
+import { UploadError } from './errors.ts'
+import type { Sessions } from './ports.ts'
+import { type Actor, type PartReceipt, type Session, tailSize, type Upload } from './upload.ts'
+
+/**
+ * The one place that decides whose an upload is. A stranger learns nothing, not even that it exists.
+ * @throws UploadError UPLOAD_NOT_FOUND
+ */
+export function admit(actor: Actor, session: Upload): void {
+  if (session.ownerId !== actor.id) throw notFound()
+}
+
+/** The answer for what does not exist and for what belongs to somebody else. */
+export function notFound(): UploadError {
+  return new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/** What is not an id names nothing; the database need not be asked. @throws UploadError UPLOAD_NOT_FOUND */
+export function checkId(id: string): void {
+  if (!uuid.test(id)) throw notFound()
+}
+
+/** @throws UploadError UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST when the upload has ended in another way than by completion */
+export function refuseEnded(session: Upload, now: Date): void {
+  const expired = session.state === 'receiving' && session.expiresAt !== null && session.expiresAt <= now
+  if (session.state === 'cancelled') throw new UploadError('UPLOAD_GONE', 'This upload was cancelled.')
+  if (session.state === 'expired' || expired) {
+    throw new UploadError('UPLOAD_EXPIRED', 'This upload was not continued in time and has expired. Please start again.')
+  }
+  if (session.state === 'failed') {
+    throw new UploadError('UPLOAD_LOST', 'The store lost what was sent of this upload. Please start again.', { failure: session.failure })
+  }
+}
+
+/**
+ * Where an upload whose parts may have come out of order stands: `offset` up to the first hole, and no tail that a part
+ * has replaced. Others are left as they are. Returns the receipts it had to read.
+ */
+export async function closeRanks(session: Session, sessions: Sessions): Promise<PartReceipt[]> {
+  if (!session.isScattered || session.state !== 'receiving') return []
+  const parts = await sessions.parts(session.id)
+  const tailNumber = Math.floor((session.offset - tailSize(session)) / session.partSize) + 1
+  let offset = 0
+  let number = 1
+  for (const part of parts) {
+    if (part.number !== number) break
+    offset += part.size
+    number += 1
+  }
+  if (number !== tailNumber) session.tail = []
+  session.offset = offset + tailSize(session)
+  return parts
+}
+
+/** What the outside sees of a session. */
+export function toUpload(session: Session): Upload {
+  const { handle, tail, etag, isScattered, isDirty, ...upload } = session
+  return upload
+}

@@ -1,0 +1,254 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { Append, RunningEngine } from '../../src/core/engine.ts'
+import { ada, bodyOf, brokenBody, hungBody, openEngine } from '../support/open-engine.ts'
+
+const wish = (size: number | null) => ({ size, filename: 'notes.txt', contentType: 'text/plain' })
+const chunk = (offset: number, bytes: Buffer, more: Partial<Append> = {}): Append => ({
+  offset,
+  body: bodyOf(bytes),
+  bodySize: bytes.length,
+  ending: 'at-size',
+  ...more,
+})
+
+async function sendInChunks(engine: RunningEngine, bytes: Buffer, chunkSize: number) {
+  let upload = await engine.create(ada, wish(bytes.length))
+  for (let at = 0; at < bytes.length; at += chunkSize) {
+    upload = await engine.append(ada, upload.id, chunk(upload.offset, bytes.subarray(at, at + chunkSize)))
+  }
+  return upload
+}
+
+describe('sending a file', () => {
+  it.each([0, 1, 9, 10, 11, 30, 35])('of %i bytes in one body makes exactly that object', async (size) => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(size)
+
+    let upload = await engine.create(ada, wish(size))
+    if (size > 0) upload = await engine.append(ada, upload.id, chunk(0, bytes))
+
+    expect(upload).toMatchObject({ state: 'completed', offset: size, size })
+    expect([...store.objects.entries()]).toEqual([[upload.key, bytes]])
+    expect(store.multiparts.size).toBe(0)
+  })
+
+  it.each([1, 3, 7, 10, 13, 25])('in chunks of %i bytes leaves nothing but the object', async (chunkSize) => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(57)
+
+    const upload = await sendInChunks(engine, bytes, chunkSize)
+    await engine.idle()
+
+    expect(upload.state).toBe('completed')
+    expect([...store.objects.entries()]).toEqual([[upload.key, bytes]])
+    expect(store.multiparts.size).toBe(0)
+  })
+
+  it('asks the store once for a file that fits into a part', async () => {
+    const { engine, store } = await openEngine()
+
+    const upload = await engine.create(ada, wish(10))
+    await engine.append(ada, upload.id, chunk(0, randomBytes(10)))
+    await engine.idle()
+
+    expect(store.calls).toEqual(['put'])
+  })
+
+  it('takes a length that is told with a later chunk', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(25)
+
+    const { id } = await engine.create(ada, wish(null))
+    await engine.append(ada, id, chunk(0, bytes.subarray(0, 10)))
+    const upload = await engine.append(ada, id, chunk(10, bytes.subarray(10), { size: 25 }))
+
+    expect(upload.state).toBe('completed')
+    expect(store.objects.get(upload.key)).toEqual(bytes)
+  })
+
+  it('ends an upload of unknown length with a body that is said to be the last', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(25)
+
+    const { id } = await engine.create(ada, wish(null))
+    await engine.append(ada, id, chunk(0, bytes.subarray(0, 13), { ending: 'later' }))
+    const upload = await engine.append(ada, id, chunk(13, bytes.subarray(13), { ending: 'with-body', bodySize: null }))
+
+    expect(upload).toMatchObject({ state: 'completed', size: 25 })
+    expect(store.objects.get(upload.key)).toEqual(bytes)
+  })
+
+  it('does not end one of full length before it is told', async () => {
+    const { engine } = await openEngine()
+
+    const { id } = await engine.create(ada, wish(12))
+    const full = await engine.append(ada, id, chunk(0, randomBytes(12), { ending: 'later' }))
+    const ended = await engine.append(ada, id, chunk(12, Buffer.alloc(0), { ending: 'with-body' }))
+
+    expect(full).toMatchObject({ state: 'receiving', offset: 12 })
+    expect(ended.state).toBe('completed')
+  })
+})
+
+describe('a body that misbehaves', () => {
+  it('keeps what came before the connection broke', async () => {
+    const { engine } = await openEngine()
+
+    const { id } = await engine.create(ada, wish(40))
+    await engine.append(ada, id, chunk(0, Buffer.alloc(0), { body: brokenBody(randomBytes(23)), bodySize: 40 }))
+
+    expect((await engine.describe(ada, id)).offset).toBe(23)
+  })
+
+  it('does not take a broken body for the end of a file of unknown length', async () => {
+    const { engine } = await openEngine()
+
+    const { id } = await engine.create(ada, wish(null))
+    await engine.append(ada, id, chunk(0, Buffer.alloc(0), { body: brokenBody(randomBytes(23)), bodySize: null, ending: 'with-body' }))
+
+    expect(await engine.describe(ada, id)).toMatchObject({ state: 'receiving', offset: 23, size: null })
+  })
+
+  it('gives way to whoever asks, with its last bytes saved', async () => {
+    const { engine } = await openEngine()
+    const { id } = await engine.create(ada, wish(40))
+    const hanging = engine.append(ada, id, chunk(0, Buffer.alloc(0), { body: hungBody(randomBytes(23)), bodySize: 40 }))
+    const refused = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    await new Promise((resolve) => setTimeout(resolve, 50))
+
+    const before = performance.now()
+    const upload = await engine.describe(ada, id)
+
+    expect(upload.offset).toBe(23)
+    expect(performance.now() - before).toBeLessThan(500)
+    await refused
+  })
+
+  it('is ended when nothing comes, and what came is kept', async () => {
+    const { engine } = await openEngine({ bodyIdleMs: 200 })
+
+    const { id } = await engine.create(ada, wish(40))
+    const hanging = engine.append(ada, id, chunk(0, Buffer.alloc(0), { body: hungBody(randomBytes(23)), bodySize: 40 }))
+
+    await expect(hanging).rejects.toMatchObject({ code: 'BODY_TIMEOUT' })
+    expect((await engine.describe(ada, id)).offset).toBe(23)
+  })
+
+  it('with more bytes than the declared length changes nothing when its length is known', async () => {
+    const { engine } = await openEngine()
+
+    const { id } = await engine.create(ada, wish(12))
+
+    await expect(engine.append(ada, id, chunk(0, randomBytes(13)))).rejects.toMatchObject({ code: 'LENGTH_MISMATCH' })
+    expect((await engine.describe(ada, id)).offset).toBe(0)
+  })
+})
+
+describe('refusals', () => {
+  it('tells where an upload goes on when the offset is wrong', async () => {
+    const { engine } = await openEngine()
+
+    const { id } = await engine.create(ada, wish(40))
+    await engine.append(ada, id, chunk(0, randomBytes(15)))
+
+    await expect(engine.append(ada, id, chunk(10, randomBytes(5)))).rejects.toMatchObject({ code: 'OFFSET_MISMATCH', facts: { offset: 15 } })
+  })
+
+  it('tells a stranger nothing, on any verb', async () => {
+    const { engine } = await openEngine()
+    const eve = { id: 'eve', role: 'creator' }
+    const { id } = await engine.create(ada, wish(40))
+
+    const verbs = [
+      engine.append(eve, id, chunk(0, randomBytes(5))),
+      engine.describe(eve, id),
+      engine.peek(eve, id),
+      engine.cancel(eve, id),
+      engine.complete(eve, id),
+      engine.chunks(eve, id),
+      engine.writeChunk(eve, id, { number: 1, body: bodyOf(randomBytes(5)), bodySize: 5 }),
+    ]
+
+    for (const verb of verbs) await expect(verb).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
+    expect((await engine.describe(ada, id)).offset).toBe(0)
+  })
+
+  it.each([
+    ['an id that is none', 'x'],
+    ['an id nobody has', '00000000-0000-4000-8000-000000000000'],
+  ])('finds nothing for %s', async (_, id) => {
+    const { engine } = await openEngine()
+
+    await expect(engine.describe(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
+    await expect(engine.append(ada, id, chunk(0, randomBytes(1)))).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
+  })
+})
+
+describe('cancelling', () => {
+  it('frees everything an unfinished upload had, and is over', async () => {
+    const { engine, store } = await openEngine()
+    const { id } = await engine.create(ada, wish(40))
+    await engine.append(ada, id, chunk(0, randomBytes(35)))
+
+    await engine.cancel(ada, id)
+
+    expect(store.objects.size).toBe(0)
+    expect(store.multiparts.size).toBe(0)
+    await expect(engine.describe(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
+  })
+
+  it('removes the object of a completed upload', async () => {
+    const { engine, store } = await openEngine()
+    const upload = await sendInChunks(engine, randomBytes(35), 35)
+
+    await engine.cancel(ada, upload.id)
+
+    expect(store.objects.size).toBe(0)
+  })
+})
+
+describe('chunks by number', () => {
+  it('come in any order and beside each other', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(47)
+    const { id } = await engine.create(ada, wish(47))
+    const send = (number: number) => {
+      const part = bytes.subarray((number - 1) * 10, number * 10)
+      return engine.writeChunk(ada, id, { number, body: bodyOf(part), bodySize: part.length })
+    }
+
+    await Promise.all([send(5), send(2), send(4)])
+    expect((await engine.peek(ada, id)).offset).toBe(0)
+    await Promise.all([send(1), send(3), send(2)])
+    const upload = await engine.complete(ada, id)
+
+    expect(upload.state).toBe('completed')
+    expect(store.objects.get(upload.key)).toEqual(bytes)
+    expect(store.multiparts.size).toBe(0)
+  })
+
+  it('do not end an upload in which one is missing', async () => {
+    const { engine } = await openEngine()
+    const { id } = await engine.create(ada, wish(20))
+    await engine.writeChunk(ada, id, { number: 2, body: bodyOf(randomBytes(10)), bodySize: 10 })
+
+    await expect(engine.complete(ada, id)).rejects.toMatchObject({ code: 'LENGTH_MISMATCH' })
+  })
+
+  it('go on where another way of sending stopped, and the other way round', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(40)
+    const { id } = await engine.create(ada, { ...wish(40), byChunks: true })
+
+    await engine.append(ada, id, chunk(0, bytes.subarray(0, 14)))
+    await engine.writeChunk(ada, id, { number: 2, body: bodyOf(bytes.subarray(10, 20)), bodySize: 10 })
+    expect((await engine.describe(ada, id)).offset).toBe(20)
+    const upload = await engine.append(ada, id, chunk(20, bytes.subarray(20)))
+    await engine.idle()
+
+    expect(upload.state).toBe('completed')
+    expect(store.objects.get(upload.key)).toEqual(bytes)
+    expect(store.objects.size).toBe(1)
+  })
+})

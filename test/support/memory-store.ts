@@ -1,0 +1,127 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { UploadError } from '../../src/core/errors.ts'
+import { type Bytes, HandleLost, ObjectMissing, type ObjectStore } from '../../src/core/ports.ts'
+import type { PartReceipt } from '../../src/core/upload.ts'
+
+/** A store in memory that is as strict as R2 and fails when it is told to. */
+export interface MemoryStore extends ObjectStore {
+  objects: Map<string, Buffer>
+  multiparts: Map<string, { key: string; partSize: number; parts: Map<number, Buffer> }>
+  /** Calls by name, in order. */
+  calls: string[]
+  /** Called before (`at` 'before') and after the effect of every call; throwing there is a refusal or a lost answer. */
+  fault: (call: string, at: 'before' | 'after', key: string) => void | Promise<void>
+}
+
+export const unavailable = () => new UploadError('STORE_UNAVAILABLE', 'The store does not answer. Please try again in a moment.')
+
+/** An empty one. */
+export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): MemoryStore {
+  const objects: MemoryStore['objects'] = new Map()
+  const multiparts: MemoryStore['multiparts'] = new Map()
+  const calls: string[] = []
+
+  async function call<T>(name: string, key: string, work: () => Promise<T> | T): Promise<T> {
+    calls.push(name)
+    await store.fault(name, 'before', key)
+    const result = await work()
+    await store.fault(name, 'after', key)
+    return result
+  }
+
+  function open(handle: string) {
+    const multipart = multiparts.get(handle)
+    if (!multipart) throw new HandleLost('no such upload')
+    return multipart
+  }
+
+  const store: MemoryStore = {
+    name: 'memory',
+    limits: { minPartSize: 5, maxPartSize: 1024 ** 3, maxParts: 10_000, maxObjectSize: 5 * 1024 ** 4, ...limits },
+    objects,
+    multiparts,
+    calls,
+    fault: () => {},
+    async check() {},
+    begin: (key, { partSize }) =>
+      call('begin', key, () => {
+        const handle = randomUUID()
+        multiparts.set(handle, { key, partSize, parts: new Map() })
+        return handle
+      }),
+    async writePart(key, handle, number, bytes) {
+      const buffer = await collect(bytes)
+      return call('writePart', key, () => {
+        open(handle).parts.set(number, buffer)
+        return { number, size: buffer.length, etag: etagOf(buffer) }
+      })
+    },
+    copyPart: (key, handle, number, source) =>
+      call('copyPart', key, () => {
+        const from = objects.get(source.key)
+        if (!from) throw new ObjectMissing('no such object')
+        const buffer = from.subarray(source.start, source.end)
+        open(handle).parts.set(number, buffer)
+        return { number, size: buffer.length, etag: etagOf(buffer) }
+      }),
+    finish: (key, handle, parts) =>
+      call('finish', key, () => {
+        const done = objects.get(key)
+        if (!multiparts.has(handle) && done) return { size: done.length, etag: etagOf(done) }
+        const { parts: written, partSize } = open(handle)
+        const buffers = parts.map(({ number, etag }: PartReceipt, index) => {
+          const buffer = written.get(number)
+          if (number !== index + 1 || !buffer || etagOf(buffer) !== etag) throw new HandleLost('invalid part')
+          if (index < parts.length - 1 && buffer.length !== partSize) throw new Error(`part ${number} has ${buffer.length} and not ${partSize} bytes`)
+          if (buffer.length > partSize) throw new Error('the last part is longer than the others')
+          return buffer
+        })
+        const object = Buffer.concat(buffers)
+        objects.set(key, object)
+        multiparts.delete(handle)
+        return { size: object.length, etag: etagOf(object) }
+      }),
+    abort: (key, handle) =>
+      call('abort', key, () => {
+        for (const [name, multipart] of multiparts) if (multipart.key === key && (handle === null || handle === name)) multiparts.delete(name)
+      }),
+    async put(key, bytes) {
+      const buffer = await collect(bytes)
+      return call('put', key, () => {
+        objects.set(key, buffer)
+        return { size: buffer.length, etag: etagOf(buffer) }
+      })
+    },
+    stat: (key) =>
+      call('stat', key, () => {
+        const object = objects.get(key)
+        return object ? { size: object.length, etag: etagOf(object) } : null
+      }),
+    async *read(key, range) {
+      const object = await call('read', key, () => objects.get(key))
+      if (!object) throw new ObjectMissing('no such object')
+      yield object.subarray(range?.start ?? 0, range?.end ?? object.length)
+    },
+    remove: (keys) =>
+      call('remove', keys[0] ?? '', () => {
+        for (const key of keys) objects.delete(key)
+      }),
+    async *list(prefix) {
+      for (const key of [...objects.keys()]) if (key.startsWith(prefix)) yield key
+    },
+    async close() {},
+  }
+  return store
+}
+
+async function collect(bytes: Bytes): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of bytes.chunks()) chunks.push(chunk)
+  const buffer = Buffer.concat(chunks)
+  if (buffer.length !== bytes.size) throw new Error(`${buffer.length} bytes came and ${bytes.size} were said`)
+  return buffer
+}
+
+function etagOf(buffer: Buffer): string {
+  return createHash('md5').update(buffer).digest('hex')
+}

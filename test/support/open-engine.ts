@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { onTestFinished } from 'vitest'
+import { createEngine, type EngineOptions, type RunningEngine } from '../../src/core/engine.ts'
+import { createMemoryBudget } from '../../src/core/memory-budget.ts'
+import { defaultKeyTemplate } from '../../src/core/object-key.ts'
+import { defaultPolicies } from '../../src/core/policy.ts'
+import { creationRules } from '../../src/core/rules/index.ts'
+import type { Actor } from '../../src/core/upload.ts'
+import { type Database, openDatabase } from '../../src/db/open.ts'
+import { sessionsIn } from '../../src/db/sessions.ts'
+import { leaseLocker } from '../../src/locks/lease.ts'
+import { memoryStore, type MemoryStore } from './memory-store.ts'
+
+let shared: Promise<Database> | undefined
+
+/** One embedded database for all tests of a file: it takes a second to start, and every upload has an id of its own. */
+export function testDatabase(): Promise<Database> {
+  shared ??= openDatabase({ dataDir: 'memory://', pool: 1, patienceMs: 2000, onFault: console.error }).then(async (database) => {
+    await database.migrate()
+    return database
+  })
+  return shared
+}
+
+export const ada: Actor = { id: 'ada', role: 'creator' }
+
+export interface OpenEngine {
+  engine: RunningEngine
+  store: MemoryStore
+  database: Database
+  faults: unknown[]
+}
+
+/** A real engine over a real database and a store in memory with parts of 10 bytes. */
+export async function openEngine(overrides: Partial<EngineOptions> & { leaseMs?: number; waitMs?: number; database?: Database } = {}): Promise<OpenEngine> {
+  const database = overrides.database ?? (await testDatabase())
+  const faults: unknown[] = []
+  const onFault = (error: unknown) => void faults.push(error)
+  const locker = await leaseLocker({ database, leaseMs: overrides.leaseMs ?? 2000, waitMs: overrides.waitMs ?? 3000, onFault })
+  const store = (overrides.store as MemoryStore | undefined) ?? memoryStore()
+  const engine = createEngine({
+    sessions: sessionsIn(database),
+    store,
+    locker,
+    policies: () => defaultPolicies,
+    rules: creationRules,
+    budget: createMemoryBudget(64 * 1024 ** 2),
+    keyTemplate: defaultKeyTemplate,
+    partSize: 10,
+    partsInFlight: 4,
+    bodyIdleMs: 2000,
+    minSpeed: 0,
+    finishWaitMs: 2000,
+    newId: randomUUID,
+    now: () => new Date(),
+    onFault,
+    ...overrides,
+  })
+  onTestFinished(async () => {
+    await engine.idle()
+    await locker.close()
+  })
+  return { engine, store, database, faults }
+}
+
+/** A body that ends cleanly after `bytes`. */
+export function bodyOf(bytes: Buffer | Buffer[]): Readable {
+  return Readable.from(Array.isArray(bytes) ? bytes : bytes.length > 0 ? [bytes] : [], { objectMode: false })
+}
+
+/** A body that breaks after `bytes`. */
+export function brokenBody(bytes: Buffer): Readable {
+  const body = new Readable({ read() {} })
+  body.push(bytes)
+  // After the bytes were read, as a socket does it.
+  setTimeout(() => body.destroy(), 20)
+  return body
+}
+
+/** A body that brings `bytes` and then nothing, for ever. */
+export function hungBody(bytes: Buffer): Readable {
+  const body = new Readable({ read() {} })
+  body.push(bytes)
+  return body
+}

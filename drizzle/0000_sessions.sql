@@ -1,0 +1,61 @@
+CREATE TABLE "upload_events" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "upload_events_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"upload_id" uuid NOT NULL,
+	"seq" integer NOT NULL,
+	"type" text NOT NULL,
+	"data" jsonb NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"delivered_at" timestamp with time zone,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"next_attempt_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "upload_parts" (
+	"upload_id" uuid NOT NULL,
+	"number" integer NOT NULL,
+	"size" bigint NOT NULL,
+	"etag" text NOT NULL,
+	CONSTRAINT "upload_parts_upload_id_number_pk" PRIMARY KEY("upload_id","number")
+);
+--> statement-breakpoint
+CREATE TABLE "upload_sessions" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"owner_id" text NOT NULL,
+	"role" text NOT NULL,
+	"key" text NOT NULL,
+	"filename" text NOT NULL,
+	"content_type" text NOT NULL,
+	"category" text NOT NULL,
+	"metadata" text,
+	"size" bigint,
+	"offset" bigint NOT NULL,
+	"part_size" bigint NOT NULL,
+	"state" text NOT NULL,
+	"failure" text,
+	"concat" jsonb,
+	"handle" text,
+	"tail" jsonb NOT NULL,
+	"etag" text,
+	"is_scattered" boolean NOT NULL,
+	"is_dirty" boolean NOT NULL,
+	"created_at" timestamp with time zone NOT NULL,
+	"updated_at" timestamp with time zone NOT NULL,
+	"completed_at" timestamp with time zone,
+	"expires_at" timestamp with time zone,
+	"lease_token" uuid,
+	"lease_until" timestamp with time zone,
+	"lease_holder" text,
+	"revision" integer DEFAULT 0 NOT NULL,
+	"event_seq" integer DEFAULT 0 NOT NULL,
+	CONSTRAINT "upload_sessions_key_unique" UNIQUE("key"),
+	CONSTRAINT "upload_sessions_state" CHECK (state in ('receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed')),
+	CONSTRAINT "upload_sessions_offset" CHECK ("offset" >= 0 and (size is null or "offset" <= size))
+);
+--> statement-breakpoint
+ALTER TABLE "upload_parts" ADD CONSTRAINT "upload_parts_upload_id_upload_sessions_id_fk" FOREIGN KEY ("upload_id") REFERENCES "public"."upload_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "upload_events_upload" ON "upload_events" USING btree ("upload_id","seq");--> statement-breakpoint
+CREATE INDEX "upload_events_pending" ON "upload_events" USING btree ("id") WHERE delivered_at is null;--> statement-breakpoint
+CREATE INDEX "upload_sessions_owner" ON "upload_sessions" USING btree ("owner_id","created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "upload_sessions_expiring" ON "upload_sessions" USING btree ("expires_at") WHERE state = 'receiving';--> statement-breakpoint
+CREATE INDEX "upload_sessions_finishing" ON "upload_sessions" USING btree ("updated_at") WHERE state = 'finishing';--> statement-breakpoint
+CREATE INDEX "upload_sessions_dirty" ON "upload_sessions" USING btree ("updated_at") WHERE is_dirty and state not in ('receiving', 'finishing');

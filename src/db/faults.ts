@@ -1,0 +1,30 @@
+import { UploadError } from '../core/errors.ts'
+
+// Connection failures, shutdown and start-up, too many connections, deadlocks and serialization, resource limits, and a
+// server that is read-only or full: all of them may pass.
+const transientStates = /^(08|53|57P|58)|^(40001|40P01|25006|55P03|57014)$/
+const transientCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+const transientMessages = /timeout|terminated|Connection ended|not queryable|Client was closed|connection error|read ECONN/i
+
+/** Whether the same statement may succeed a moment later. */
+export function isTransient(error: unknown): boolean {
+  const code = codeOf(error)
+  if (code !== undefined) return transientCodes.has(code) || transientStates.test(code)
+  return error instanceof Error && transientMessages.test(error.message)
+}
+
+/** SQLSTATE or system error code; drizzle wraps the driver's error. */
+export function codeOf(error: unknown): string | undefined {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    const { code } = at as { code?: unknown }
+    if (typeof code === 'string') return code
+    if (at instanceof AggregateError && at.errors[0]) return codeOf(at.errors[0])
+  }
+  return undefined
+}
+
+/** DATABASE_ERROR for what may pass; anything else is a mistake of ours and rises as it is. */
+export function faultOf(error: unknown): unknown {
+  if (!isTransient(error)) return error
+  return new UploadError('DATABASE_ERROR', 'The database does not answer. Please try again in a moment.', { sqlState: codeOf(error) }, { cause: error })
+}

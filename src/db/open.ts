@@ -1,0 +1,202 @@
+import { mkdir } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { drizzle as drizzleNodePg } from 'drizzle-orm/node-postgres'
+import { migrate as migrateNodePg } from 'drizzle-orm/node-postgres/migrator'
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
+import type { PGlite } from '@electric-sql/pglite'
+import pg from 'pg'
+import { faultOf, isTransient } from './faults.ts'
+
+export type Row = Record<string, unknown>
+
+/** A statement that is sent often: the name lets Postgres plan it once a connection. */
+export interface Statement {
+  name: string
+  text: string
+}
+
+/** One database, whichever of the two kinds it is. */
+export interface Database {
+  kind: 'postgres' | 'embedded'
+  orm: PgDatabase<PgQueryResultHKT>
+  /**
+   * Runs a statement, again when the database was only briefly away.
+   * @throws UploadError DATABASE_ERROR when it did not answer in time
+   */
+  query<T = Row>(statement: Statement, values: unknown[]): Promise<T[]>
+  /** As `query`, once: for writes that must not run twice. `undefined` when nobody knows whether it ran. */
+  queryOnce<T = Row>(statement: Statement, values: unknown[]): Promise<T[] | undefined>
+  /** Calls `hear` for every NOTIFY on `channel` from now on, also after reconnecting. Embedded: never, there is only one process. */
+  listen(channel: string, hear: (payload: string) => void): Promise<void>
+  /** Rejects when the database does not answer or cannot be written to. */
+  check(): Promise<void>
+  migrate(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  /** `postgres://…`; without it an embedded Postgres keeps its files in `dataDir`. */
+  url?: string | undefined
+  /** `memory://` keeps nothing. */
+  dataDir: string
+  /** Connections at most. */
+  pool: number
+  /** How long a statement is tried again while the database is away. */
+  patienceMs: number
+  onFault(error: unknown): void
+}
+
+const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
+// Any number will do, as long as every node uses the same.
+const migrationLock = 7_203_114
+const int8 = 20
+// A write to check that the database takes writes; a read-only or full one answers reads all day.
+const probe = { name: 'probe', text: `select set_config('landfall.probe', pg_is_in_recovery()::text, false) as standby` }
+
+/** Opens the database; it is not asked anything yet, so this works while it is down. */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  return options.url === undefined ? openEmbedded(options) : openPostgres(options, options.url)
+}
+
+function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: string): Database {
+  const types = { getTypeParser: (oid: number, format?: 'text' | 'binary') => (oid === int8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format)) }
+  const config = {
+    connectionString: url,
+    types: types as pg.CustomTypesConfig,
+    connectionTimeoutMillis: patienceMs,
+    query_timeout: patienceMs * 2,
+    statement_timeout: patienceMs * 2,
+    keepAlive: true,
+    application_name: 'landfall',
+  }
+  const pool = new pg.Pool({ ...config, max, idleTimeoutMillis: 30_000 })
+  // Without a listener an idle connection that breaks would end the process.
+  pool.on('error', onFault)
+  const listeners: { close(): void }[] = []
+  const run = async (statement: Statement, values: unknown[]) => (await pool.query({ ...statement, values })).rows
+  return {
+    kind: 'postgres',
+    orm: drizzleNodePg(pool),
+    ...patient(run, patienceMs),
+    async listen(channel, hear) {
+      const listener = keepListening(config, channel, hear, onFault)
+      listeners.push(listener)
+      await listener.ready
+    },
+    async check() {
+      const [row] = await pool.query({ ...probe, values: [] }).then((result) => result.rows as { standby: string }[])
+      if (row?.standby !== 'false') throw new Error('the database is a read-only standby')
+    },
+    async migrate() {
+      // drizzle's migrator takes no lock: of several nodes starting at once all but one would fail.
+      const client = new pg.Client({ ...config, query_timeout: 0, statement_timeout: 0 } as pg.ClientConfig)
+      client.on('error', onFault)
+      await client.connect()
+      try {
+        await client.query('select pg_advisory_lock($1)', [migrationLock])
+        await migrateNodePg(drizzleNodePg(client), { migrationsFolder })
+      } finally {
+        await client.end()
+      }
+    },
+    async close() {
+      for (const listener of listeners) listener.close()
+      await pool.end()
+    },
+  }
+}
+
+async function openEmbedded({ dataDir, patienceMs }: DatabaseOptions): Promise<Database> {
+  const { PGlite } = await import('@electric-sql/pglite')
+  const { drizzle } = await import('drizzle-orm/pglite')
+  const { migrate } = await import('drizzle-orm/pglite/migrator')
+  if (!dataDir.includes('://')) await mkdir(dataDir, { recursive: true })
+  const lite: PGlite = await PGlite.create({ dataDir, parsers: { [int8]: Number } })
+  const orm = drizzle(lite)
+  const run = async (statement: Statement, values: unknown[]) => (await lite.query(statement.text, values)).rows as Row[]
+  return {
+    kind: 'embedded',
+    orm,
+    ...patient(run, patienceMs),
+    async listen() {},
+    async check() {
+      await lite.query(probe.text)
+    },
+    async migrate() {
+      await migrate(orm, { migrationsFolder })
+    },
+    async close() {
+      await lite.close()
+    },
+  }
+}
+
+type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>
+
+function patient(run: Run, patienceMs: number): Pick<Database, 'query' | 'queryOnce'> {
+  return {
+    async query<T>(statement: Statement, values: unknown[]) {
+      const until = performance.now() + patienceMs
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          return (await run(statement, values)) as T[]
+        } catch (error) {
+          if (!isTransient(error) || performance.now() >= until) throw faultOf(error)
+          await pause(attempt)
+        }
+      }
+    },
+    async queryOnce<T>(statement: Statement, values: unknown[]) {
+      try {
+        return (await run(statement, values)) as T[]
+      } catch (error) {
+        if (isTransient(error)) return undefined
+        throw faultOf(error)
+      }
+    },
+  }
+}
+
+function pause(attempt: number): Promise<void> {
+  const most = Math.min(1000, 50 * 2 ** attempt)
+  return new Promise((resolve) => setTimeout(resolve, most * (0.5 + Math.random() / 2)))
+}
+
+/** One connection that listens, and comes back when it is lost. What was told in between is lost: listeners also poll. */
+function keepListening(config: pg.ClientConfig, channel: string, hear: (payload: string) => void, onFault: (error: unknown) => void) {
+  let client: pg.Client | null = null
+  let isClosed = false
+  let attempt = 0
+
+  async function connect(): Promise<void> {
+    const mine = new pg.Client(config)
+    client = mine
+    let isLost = false
+    const lost = (error?: unknown) => {
+      if (isLost || isClosed) return
+      isLost = true
+      if (error) onFault(error)
+      void mine.end().catch(() => {})
+      attempt += 1
+      void pause(attempt).then(() => (isClosed ? undefined : connect()))
+    }
+    mine.on('error', lost)
+    mine.on('end', () => lost())
+    mine.on('notification', (message) => hear(message.payload ?? ''))
+    try {
+      await mine.connect()
+      await mine.query(`listen ${channel}`)
+      attempt = 0
+    } catch (error) {
+      lost(error)
+    }
+  }
+
+  return {
+    ready: connect(),
+    close() {
+      isClosed = true
+      void client?.end().catch(() => {})
+    },
+  }
+}

@@ -1,0 +1,87 @@
+import { sql } from 'drizzle-orm'
+import { bigint, boolean, check, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core'
+import type { EventType } from '../core/events.ts'
+import type { Concat, Piece, State } from '../core/upload.ts'
+
+const bytes = (name: string) => bigint(name, { mode: 'number' })
+const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
+
+/** One row an upload: who owns it, where its bytes are, how far it is, and who may write to it now. */
+export const uploadSessions = pgTable(
+  'upload_sessions',
+  {
+    id: uuid('id').primaryKey(),
+    ownerId: text('owner_id').notNull(),
+    role: text('role').notNull(),
+    key: text('key').notNull().unique(),
+    filename: text('filename').notNull(),
+    contentType: text('content_type').notNull(),
+    category: text('category').notNull(),
+    metadata: text('metadata'),
+    size: bytes('size'),
+    offset: bytes('offset').notNull(),
+    partSize: bytes('part_size').notNull(),
+    state: text('state').$type<State>().notNull(),
+    failure: text('failure'),
+    concat: jsonb('concat').$type<Concat>(),
+    handle: text('handle'),
+    tail: jsonb('tail').$type<Piece[]>().notNull(),
+    etag: text('etag'),
+    isScattered: boolean('is_scattered').notNull(),
+    isDirty: boolean('is_dirty').notNull(),
+    createdAt: moment('created_at').notNull(),
+    updatedAt: moment('updated_at').notNull(),
+    completedAt: moment('completed_at'),
+    expiresAt: moment('expires_at'),
+    /** Who may write: the token is what every write must show. */
+    leaseToken: uuid('lease_token'),
+    leaseUntil: moment('lease_until'),
+    leaseHolder: text('lease_holder'),
+    /** Counts the writes of lease holders, so that a write whose answer was lost is known to have happened. */
+    revision: integer('revision').notNull().default(0),
+    /** The number of the last event. */
+    eventSeq: integer('event_seq').notNull().default(0),
+  },
+  (table) => [
+    index('upload_sessions_owner').on(table.ownerId, table.createdAt.desc(), table.id.desc()),
+    index('upload_sessions_expiring').on(table.expiresAt).where(sql`state = 'receiving'`),
+    index('upload_sessions_finishing').on(table.updatedAt).where(sql`state = 'finishing'`),
+    index('upload_sessions_dirty').on(table.updatedAt).where(sql`is_dirty and state not in ('receiving', 'finishing')`),
+    check('upload_sessions_state', sql`state in ('receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed')`),
+    check('upload_sessions_offset', sql`"offset" >= 0 and (size is null or "offset" <= size)`),
+  ],
+)
+
+/** The receipts of parts, until the object is made of them. */
+export const uploadParts = pgTable(
+  'upload_parts',
+  {
+    uploadId: uuid('upload_id')
+      .notNull()
+      .references(() => uploadSessions.id, { onDelete: 'cascade' }),
+    number: integer('number').notNull(),
+    size: bytes('size').notNull(),
+    etag: text('etag').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.uploadId, table.number] })],
+)
+
+/** The outbox: what happened, written in the transaction in which it happened. */
+export const uploadEvents = pgTable(
+  'upload_events',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    uploadId: uuid('upload_id').notNull(),
+    seq: integer('seq').notNull(),
+    type: text('type').$type<EventType>().notNull(),
+    data: jsonb('data').$type<Record<string, string | number | boolean | null>>().notNull(),
+    createdAt: moment('created_at').notNull().defaultNow(),
+    deliveredAt: moment('delivered_at'),
+    attempts: integer('attempts').notNull().default(0),
+    nextAttemptAt: moment('next_attempt_at').notNull().defaultNow(),
+  },
+  (table) => [
+    index('upload_events_upload').on(table.uploadId, table.seq),
+    index('upload_events_pending').on(table.id).where(sql`delivered_at is null`),
+  ],
+)

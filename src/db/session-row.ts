@@ -1,0 +1,60 @@
+import type { Concat, Piece, Session, State } from '../core/upload.ts'
+
+/** A row of `upload_sessions` as both drivers give it. */
+export interface SessionRow {
+  id: string
+  owner_id: string
+  role: string
+  key: string
+  filename: string
+  content_type: string
+  category: string
+  metadata: string | null
+  size: number | null
+  offset: number
+  part_size: number
+  state: State
+  failure: string | null
+  concat: Concat | null
+  handle: string | null
+  tail: Piece[]
+  etag: string | null
+  is_scattered: boolean
+  is_dirty: boolean
+  created_at: Date
+  updated_at: Date
+  completed_at: Date | null
+  expires_at: Date | null
+  revision: number
+  /** Only where a statement asks for it: whether somebody holds the lease. */
+  is_held?: boolean
+}
+
+/** The session in a row. */
+export function toSession(row: SessionRow): Session {
+  return {
+    id: row.id,
+    ownerId: row.owner_id,
+    role: row.role,
+    key: row.key,
+    filename: row.filename,
+    contentType: row.content_type,
+    category: row.category,
+    metadata: row.metadata,
+    size: row.size,
+    offset: row.offset,
+    partSize: row.part_size,
+    state: row.state,
+    failure: row.failure,
+    concat: row.concat,
+    handle: row.handle,
+    tail: row.tail,
+    etag: row.etag,
+    isScattered: row.is_scattered,
+    isDirty: row.is_dirty,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    completedAt: row.completed_at,
+    expiresAt: row.expires_at,
+  }
+}

@@ -1,0 +1,251 @@
+/*
+ * The right to write to one upload, for any number of processes.
+ *
+ * A lease is three columns of the session's row: a token, a time until which it holds, and the holder's name. Taking it
+ * is one UPDATE that only matches when nobody holds it; every write by the holder says "and lease_token = mine", so a
+ * holder that was overtaken writes nothing, however late it wakes. A timer renews all leases of this process in one
+ * statement. No connection is held while bytes flow.
+ *
+ * A newcomer asks: the holder in this process by its AbortSignal, one elsewhere by NOTIFY. The holder saves what it has
+ * and lets go. A holder that died is not asked for long: its lease runs out.
+ */
+import { randomUUID } from 'node:crypto'
+import { UploadError } from '../core/errors.ts'
+import type { Change, Lease, Locker } from '../core/ports.ts'
+import type { Session } from '../core/upload.ts'
+import type { Database } from '../db/open.ts'
+import { type SessionRow, toSession } from '../db/session-row.ts'
+import { applyChange, saveSession, saveValues } from './save.ts'
+
+export interface LeaseOptions {
+  database: Database
+  /** How long a lease holds unless renewed; so long a dead holder blocks an upload. */
+  leaseMs: number
+  /** How long a newcomer waits for the holder. */
+  waitMs: number
+  onFault(error: unknown): void
+  /** Told when a lease was taken that a holder had not given back. */
+  onSteal?(id: string): void
+}
+
+export interface LeaseLocker extends Locker {
+  /** Leases held by this process. */
+  held(): number
+  close(): Promise<void>
+}
+
+const takeLease = {
+  name: 'lease-take',
+  // A lease that ran out was never given back: what its holder wrote to the store may be recorded nowhere.
+  text: `update upload_sessions set lease_token = $2, lease_until = now() + $3 * interval '1 millisecond', lease_holder = $4,
+      is_dirty = is_dirty or lease_until is not null
+    where id = $1 and (lease_until is null or lease_until < now())
+    returning *`,
+}
+const lookAt = { name: 'lease-look', text: `select *, coalesce(lease_until >= now(), false) as is_held from upload_sessions where id = $1` }
+const renewLeases = {
+  name: 'lease-renew',
+  text: `update upload_sessions s set lease_until = now() + $3 * interval '1 millisecond'
+    from unnest($1::uuid[], $2::uuid[]) as mine(id, token)
+    where s.id = mine.id and s.lease_token = mine.token
+    returning s.id`,
+}
+const releaseLease = {
+  name: 'lease-release',
+  text: `update upload_sessions set lease_token = null, lease_until = null where id = $1 and lease_token = $2`,
+}
+const notify = { name: 'lease-notify', text: `select pg_notify($1, $2)` }
+const channel = 'landfall_lease'
+
+interface Hold {
+  id: string
+  token: string
+  stop: AbortController
+  /** Until when the lease surely is ours, by this process's own clock. */
+  sureUntil: number
+  isReleased: boolean
+  wasAsked: boolean
+  ended: Promise<void>
+}
+
+/** A locker over the sessions of `database`. */
+export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal }: LeaseOptions): Promise<LeaseLocker> {
+  const node = randomUUID()
+  const holds = new Map<string, Hold>()
+  const listeners = new Map<string, Set<() => void>>()
+  const isShared = database.kind === 'postgres'
+
+  await database.listen(channel, (payload) => {
+    const [verb, id = ''] = payload.split(' ')
+    if (verb === 'ask') askHere(id)
+    else for (const wake of listeners.get(id) ?? []) wake()
+  })
+
+  const timer = setInterval(() => void renew([...holds.values()]).catch(onFault), leaseMs / 3)
+  timer.unref()
+
+  function askHere(id: string) {
+    const hold = holds.get(id)
+    if (!hold) return
+    hold.wasAsked = true
+    hold.stop.abort('asked')
+  }
+
+  async function renew(mine: Hold[]): Promise<void> {
+    const live = mine.filter((hold) => !hold.isReleased)
+    if (live.length === 0) return
+    const sureUntil = performance.now() + leaseMs
+    const rows = await database.query<{ id: string }>(renewLeases, [live.map((hold) => hold.id), live.map((hold) => hold.token), leaseMs])
+    const renewed = new Set(rows.map((row) => row.id))
+    for (const hold of live) {
+      if (renewed.has(hold.id)) hold.sureUntil = sureUntil
+      else if (!hold.isReleased) hold.stop.abort('lost')
+    }
+  }
+
+  async function hold<T>(id: string, admit: (session: Session) => void, work: (lease: Lease) => Promise<T>): Promise<T> {
+    const token = randomUUID()
+    const { row, sureUntil } = await take(id, token, admit)
+    let markEnded = () => {}
+    const mine: Hold = {
+      id,
+      token,
+      stop: new AbortController(),
+      sureUntil,
+      isReleased: false,
+      wasAsked: false,
+      ended: new Promise((resolve) => {
+        markEnded = resolve
+      }),
+    }
+    holds.set(id, mine)
+    try {
+      const session = toSession(row)
+      admit(session)
+      return await work(leaseOf(mine, session, row.revision))
+    } finally {
+      await release(mine)
+      if (holds.get(id) === mine) holds.delete(id)
+      markEnded()
+    }
+  }
+
+  /** Takes the lease as soon as it is free. */
+  async function take(id: string, token: string, admit: (session: Session) => void): Promise<{ row: SessionRow; sureUntil: number }> {
+    const until = performance.now() + waitMs
+    let pauseMs = 20
+    let asked = false
+    for (;;) {
+      const here = holds.get(id)
+      if (!here) {
+        const sureUntil = performance.now() + leaseMs
+        const [row] = await database.query<SessionRow>(takeLease, [id, token, leaseMs, node])
+        if (row) {
+          if (row.is_dirty) onSteal?.(id)
+          return { row, sureUntil }
+        }
+      }
+      const [found] = await database.query<SessionRow>(lookAt, [id])
+      if (!found) throw new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
+      admit(toSession(found))
+      const left = until - performance.now()
+      if (left <= 0) throw new UploadError('UPLOAD_LOCKED', 'Another request is writing to this upload.')
+      if (here) {
+        askHere(id)
+        await Promise.race([here.ended, sleep(left)])
+        continue
+      }
+      const freed = heard(id)
+      if (!asked && isShared) await database.query(notify, [channel, `ask ${id}`])
+      asked = true
+      await Promise.race([freed.promise, sleep(Math.min(pauseMs, left))])
+      freed.forget()
+      pauseMs = Math.min(250, pauseMs * 1.5)
+    }
+  }
+
+  async function release(mine: Hold): Promise<void> {
+    if (!mine.isReleased) {
+      mine.isReleased = true
+      // One that cannot be given back runs out.
+      await database.query(releaseLease, [mine.id, mine.token]).catch(onFault)
+    }
+    if (mine.wasAsked && isShared) await database.query(notify, [channel, `free ${mine.id}`]).catch(onFault)
+  }
+
+  function leaseOf(mine: Hold, session: Session, firstRevision: number): Lease {
+    let revision = firstRevision
+    return {
+      session,
+      signal: mine.stop.signal,
+      async save(change: Change) {
+        const values = saveValues(session.id, mine.token, revision, change)
+        let saved = await database.queryOnce<{ id: string }>(saveSession, values)
+        if (saved === undefined) saved = await saveAgain(values, change)
+        if (saved.length === 0) throw lost(mine)
+        revision += 1
+        if (change.release) mine.isReleased = true
+        applyChange(session, change)
+      },
+      async confirm() {
+        if (performance.now() < mine.sureUntil) return
+        await renew([mine])
+        if (mine.stop.signal.aborted && mine.stop.signal.reason === 'lost') throw lost(mine)
+      },
+    }
+
+    /** After a write of which nobody knows whether it happened: the row's revision knows. */
+    async function saveAgain(values: unknown[], change: Change): Promise<{ id: string }[]> {
+      const saved = await database.query<{ id: string }>(saveSession, values)
+      if (saved.length > 0) return saved
+      const [row] = await database.query<SessionRow & { lease_token: string | null }>(lookAt, [session.id])
+      const isOurs = row !== undefined && row.revision === revision + 1 && (change.release ? true : row.lease_token === mine.token)
+      return isOurs ? [{ id: session.id }] : []
+    }
+  }
+
+  function lost(mine: Hold): UploadError {
+    mine.isReleased = true
+    if (!mine.stop.signal.aborted) mine.stop.abort('lost')
+    return new UploadError('UPLOAD_LOCKED', 'Another request took this upload over.')
+  }
+
+  /** A promise that resolves at the next sign that upload `id` is free. */
+  function heard(id: string) {
+    let wake = () => {}
+    const promise = new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    const all = listeners.get(id) ?? new Set()
+    all.add(wake)
+    listeners.set(id, all)
+    return {
+      promise,
+      forget() {
+        all.delete(wake)
+        if (all.size === 0 && listeners.get(id) === all) listeners.delete(id)
+      },
+    }
+  }
+
+  return {
+    hold,
+    async settle(id, admit) {
+      const [row] = await database.query<SessionRow>(lookAt, [id])
+      if (!row) throw new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
+      const session = toSession(row)
+      admit(session)
+      if (session.state !== 'receiving' || (!row.is_held && !holds.has(id))) return session
+      return hold(id, admit, async (lease) => lease.session)
+    },
+    held: () => holds.size,
+    async close() {
+      clearInterval(timer)
+      await Promise.all([...holds.values()].map((mine) => mine.ended))
+    },
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

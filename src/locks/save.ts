@@ -1,0 +1,74 @@
+import type { Change } from '../core/ports.ts'
+import type { Session } from '../core/upload.ts'
+
+/**
+ * The one statement with which a lease holder writes: the session, its parts and its event together or not at all, and
+ * only while the token is the row's and nothing was written since the holder last looked.
+ */
+export const saveSession = {
+  name: 'session-save',
+  text: `with saved as (
+      update upload_sessions set
+        "offset" = coalesce($4, "offset"),
+        tail = coalesce($5::jsonb, tail),
+        size = coalesce($6, size),
+        part_size = coalesce($7, part_size),
+        handle = coalesce($8, handle),
+        state = coalesce($9, state),
+        failure = coalesce($10, failure),
+        etag = coalesce($11, etag),
+        expires_at = case when $12 then $13::timestamptz else expires_at end,
+        completed_at = coalesce($14, completed_at),
+        is_scattered = coalesce($15, is_scattered),
+        is_dirty = coalesce($16, is_dirty),
+        event_seq = event_seq + case when $18::text is null then 0 else 1 end,
+        lease_token = case when $20 then null else lease_token end,
+        lease_until = case when $20 then null else lease_until end,
+        revision = revision + 1,
+        updated_at = now()
+      where id = $1 and lease_token = $2 and revision = $3
+      returning id, event_seq, state),
+    added as (
+      insert into upload_parts (upload_id, number, size, etag)
+      select saved.id, part.number, part.size, part.etag
+      from saved, jsonb_to_recordset($17::jsonb) as part(number int, size bigint, etag text)
+      on conflict (upload_id, number) do update set size = excluded.size, etag = excluded.etag),
+    removed as (
+      delete from upload_parts using saved where upload_id = saved.id and saved.state not in ('receiving', 'finishing')),
+    told as (
+      insert into upload_events (upload_id, seq, type, data)
+      select saved.id, saved.event_seq, $18, $19::jsonb from saved where $18::text is not null)
+    select id from saved`,
+}
+
+/** The values of `saveSession`. */
+export function saveValues(id: string, token: string, revision: number, change: Change): unknown[] {
+  return [
+    id,
+    token,
+    revision,
+    change.offset ?? null,
+    change.tail ? JSON.stringify(change.tail) : null,
+    change.size ?? null,
+    change.partSize ?? null,
+    change.handle ?? null,
+    change.state ?? null,
+    change.failure ?? null,
+    change.etag ?? null,
+    change.expiresAt !== undefined,
+    change.expiresAt ?? null,
+    change.completedAt ?? null,
+    change.isScattered ?? null,
+    change.isDirty ?? null,
+    JSON.stringify(change.parts ?? []),
+    change.event?.type ?? null,
+    change.event ? JSON.stringify(change.event.data) : null,
+    change.release ?? false,
+  ]
+}
+
+/** Makes `session` say what was saved. */
+export function applyChange(session: Session, change: Change): void {
+  const { parts, event, release, ...fields } = change
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) Object.assign(session, { [name]: value })
+}

@@ -75,7 +75,6 @@ export function createPartWriter(options: PartWriting): PartWriter {
   let wakers: (() => void)[] = []
   /** Keys that nothing will point to after the next record. */
   let litter: string[] = []
-  let mayLitter = false
 
   const holder = {
     touchedAt: performance.now(),
@@ -151,11 +150,9 @@ export function createPartWriter(options: PartWriting): PartWriter {
   }
 
   function openHandle(): Promise<Handle> {
-    beginning ??= store.begin(session.key, { contentType: session.contentType, partSize }).catch((error: unknown) => {
-      // It may have begun and only its answer was lost: then there is a multipart upload whose name nobody knows.
-      mayLitter = true
-      throw error
-    })
+    // If its answer is lost there is a multipart upload whose name nobody knows.
+    lease.suspect()
+    beginning ??= store.begin(session.key, { contentType: session.contentType, partSize })
     return beginning
   }
 
@@ -178,6 +175,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
     const piece: Piece = { key: options.nextPieceKey(), size: bytes.size }
     try {
       await lease.confirm()
+      lease.suspect()
       await store.put(piece.key, bytes, { contentType: 'application/octet-stream' })
     } catch (error) {
       // The write may have been done and only its answer lost.
@@ -221,16 +219,17 @@ export function createPartWriter(options: PartWriting): PartWriter {
     const before = session.offset - tailSize(session)
     const offset = before + parts.reduce((bytes, part) => bytes + part.size, 0) + piecesSize(tail)
     const dropped = litter
-    if (parts.length === 0 && offset === session.offset && dropped.length === 0 && !mayLitter) return
+    if (parts.length === 0 && offset === session.offset && dropped.length === 0 && handle === session.handle) return
     litter = []
     lastRecordAt = performance.now()
     const hasPieces = tail.length > 0 || session.tail.length > 0 || dropped.length > 0
     try {
-      await lease.save({ ...options.touch(), parts, tail, offset, partSize, handle, ...(hasPieces || mayLitter ? { isDirty: true } : {}) })
+      await lease.save({ ...options.touch(), parts, tail, offset, partSize, handle, ...(hasPieces ? { isDirty: true } : {}) })
     } catch (error) {
       litter.push(...dropped)
       throw error
     }
+    if (!spill && (handle !== null || !beginning)) lease.trust()
     drafts.splice(0, stored.length)
     for (const draft of stored) dropped.push(...draft.pieces.map((piece) => piece.key))
     cache.drop(dropped)

@@ -130,6 +130,12 @@ export interface Lease {
    * @throws UploadError UPLOAD_LOCKED when it is not
    */
   confirm(): Promise<void>
+  /**
+   * Said before something is written to the store that the session does not name yet. Unless a later `save` makes it
+   * known and `trust` is called, giving the lease back marks the session dirty.
+   */
+  suspect(): void
+  trust(): void
 }
 
 export interface Locker {

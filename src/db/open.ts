@@ -31,6 +31,8 @@ export interface Database {
   /** Rejects when the database does not answer or cannot be written to. */
   check(): Promise<void>
   migrate(): Promise<void>
+  /** Runs whatever text it is given, several statements included, as a library that brings its own SQL needs. */
+  executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
   close(): Promise<void>
 }
 
@@ -99,6 +101,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
         await client.end()
       }
     },
+    executeSql: (text, values) => pool.query(text, values),
     async close() {
       for (const listener of listeners) listener.close()
       await pool.end()
@@ -110,9 +113,11 @@ async function openEmbedded({ dataDir, patienceMs }: DatabaseOptions): Promise<D
   const { PGlite } = await import('@electric-sql/pglite')
   const { drizzle } = await import('drizzle-orm/pglite')
   const { migrate } = await import('drizzle-orm/pglite/migrator')
+  const { fromPglite } = await import('pg-boss')
   if (!dataDir.includes('://')) await mkdir(dataDir, { recursive: true })
   const lite: PGlite = await PGlite.create({ dataDir, parsers: { [int8]: Number } })
   const orm = drizzle(lite)
+  const queue = fromPglite(lite)
   const run = async (statement: Statement, values: unknown[]) => (await lite.query(statement.text, values)).rows as Row[]
   return {
     kind: 'embedded',
@@ -125,6 +130,7 @@ async function openEmbedded({ dataDir, patienceMs }: DatabaseOptions): Promise<D
     async migrate() {
       await migrate(orm, { migrationsFolder })
     },
+    executeSql: (text, values) => queue.executeSql(text, values),
     async close() {
       await lite.close()
     },

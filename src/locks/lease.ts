@@ -52,7 +52,7 @@ const renewLeases = {
 }
 const releaseLease = {
   name: 'lease-release',
-  text: `update upload_sessions set lease_token = null, lease_until = null where id = $1 and lease_token = $2`,
+  text: `update upload_sessions set lease_token = null, lease_until = null, is_dirty = is_dirty or $3 where id = $1 and lease_token = $2`,
 }
 const notify = { name: 'lease-notify', text: `select pg_notify($1, $2)` }
 const channel = 'landfall_lease'
@@ -64,6 +64,7 @@ interface Hold {
   /** Until when the lease surely is ours, by this process's own clock. */
   sureUntil: number
   isReleased: boolean
+  isSuspect: boolean
   wasAsked: boolean
   ended: Promise<void>
 }
@@ -113,6 +114,7 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
       stop: new AbortController(),
       sureUntil,
       isReleased: false,
+      isSuspect: false,
       wasAsked: false,
       ended: new Promise((resolve) => {
         markEnded = resolve
@@ -168,7 +170,7 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
     if (!mine.isReleased) {
       mine.isReleased = true
       // One that cannot be given back runs out.
-      await database.query(releaseLease, [mine.id, mine.token]).catch(onFault)
+      await database.query(releaseLease, [mine.id, mine.token, mine.isSuspect]).catch(onFault)
     }
     if (mine.wasAsked && isShared) await database.query(notify, [channel, `free ${mine.id}`]).catch(onFault)
   }
@@ -178,7 +180,8 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
     return {
       session,
       signal: mine.stop.signal,
-      async save(change: Change) {
+      async save(wanted: Change) {
+        const change = wanted.release && mine.isSuspect ? { ...wanted, isDirty: true } : wanted
         const values = saveValues(session.id, mine.token, revision, change)
         let saved = await database.queryOnce<{ id: string }>(saveSession, values)
         if (saved === undefined) saved = await saveAgain(values, change)
@@ -186,6 +189,12 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
         revision += 1
         if (change.release) mine.isReleased = true
         applyChange(session, change)
+      },
+      suspect() {
+        mine.isSuspect = true
+      },
+      trust() {
+        mine.isSuspect = false
       },
       async confirm() {
         if (performance.now() < mine.sureUntil) return

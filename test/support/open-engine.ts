@@ -33,7 +33,7 @@ export interface OpenEngine {
 }
 
 /** A real engine over a real database and a store in memory with parts of 10 bytes. */
-export async function openEngine(overrides: Partial<EngineOptions> & { leaseMs?: number; waitMs?: number; database?: Database } = {}): Promise<OpenEngine> {
+export async function openEngine(overrides: Partial<EngineOptions> & { leaseMs?: number; waitMs?: number; database?: Database; isMortal?: boolean } = {}): Promise<OpenEngine> {
   const database = overrides.database ?? (await testDatabase())
   const faults: unknown[] = []
   const onFault = (error: unknown) => void faults.push(error)
@@ -57,6 +57,8 @@ export async function openEngine(overrides: Partial<EngineOptions> & { leaseMs?:
     onFault,
     ...overrides,
   })
+  // A node that has died answers nothing any more, the end of a test included.
+  if (overrides.isMortal) return { engine, store, database, faults }
   onTestFinished(async () => {
     await engine.idle()
     await locker.close()

@@ -1,0 +1,47 @@
+import { PgBoss } from 'pg-boss'
+import type { Database } from '../db/open.ts'
+
+/** Work that one node at a time does, kept in the same database as the sessions. */
+export interface Queue {
+  /**
+   * Runs `work` once a minute, on one node of all that share the database. A run that fails is reported and the next
+   * minute tries again.
+   */
+  everyMinute(name: string, work: () => Promise<unknown>): Promise<void>
+  close(): Promise<void>
+}
+
+export interface QueueOptions {
+  database: Database
+  onFault(error: unknown, facts: { job?: string }): void
+  /** Seconds after which another node may take over a run that was begun and never ended. */
+  takeOverAfter: number
+}
+
+/** Opens the queue: pg-boss, in a schema of its own, through the connections of `database`. */
+export async function openQueue({ database, onFault, takeOverAfter }: QueueOptions): Promise<Queue> {
+  const boss = new PgBoss({
+    db: { executeSql: (text, values) => database.executeSql(text, values) },
+    backend: database.kind === 'embedded' ? 'pglite' : 'postgres',
+    schema: 'landfall_jobs',
+    cronMonitorIntervalSeconds: 15,
+    cronWorkerIntervalSeconds: 5,
+  })
+  boss.on('error', (error) => onFault(error, {}))
+  await boss.start()
+  return {
+    async everyMinute(name, work) {
+      await boss.createQueue(name, {
+        policy: 'exclusive',
+        retryLimit: 0,
+        expireInSeconds: takeOverAfter,
+        deleteAfterSeconds: 3600,
+      })
+      await boss.work(name, { pollingIntervalSeconds: 5 }, async () => {
+        await work().catch((error: unknown) => onFault(error, { job: name }))
+      })
+      await boss.schedule(name, '* * * * *')
+    },
+    close: () => boss.stop({ graceful: true, timeout: 5000 }),
+  }
+}

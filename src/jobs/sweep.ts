@@ -1,0 +1,44 @@
+import { findLitter } from '../core/clean-up.ts'
+import type { RunningEngine } from '../core/engine.ts'
+import { isRefusal } from '../core/errors.ts'
+import type { ObjectStore, Sessions } from '../core/ports.ts'
+
+const atOnce = 500
+
+export interface Sweep {
+  expired: number
+  cleaned: number
+}
+
+/**
+ * Ends uploads whose time has run out and frees what ended uploads left in the store. It looks only for what belongs to
+ * ids in our own sessions, under their own keys: whatever else is in the bucket is not ours to touch.
+ */
+export async function sweep(engine: RunningEngine, sessions: Sessions, now: Date): Promise<Sweep> {
+  const done = { expired: 0, cleaned: 0 }
+  for (const id of await sessions.expired(now, atOnce)) {
+    const isExpired = await engine.expire(id).catch(laterIfBusy)
+    if (isExpired) done.expired += 1
+  }
+  for (const id of await sessions.dirty(atOnce)) {
+    await engine.clean(id)
+    done.cleaned += 1
+  }
+  return done
+}
+
+function laterIfBusy(error: unknown): false {
+  if (isRefusal(error, 'UPLOAD_LOCKED')) return false
+  throw error
+}
+
+/** What `sweep` would do, without doing it: ids, and the keys it would remove. */
+export async function previewSweep(sessions: Sessions, store: ObjectStore, now: Date): Promise<{ expired: string[]; litter: string[] }> {
+  const litter: string[] = []
+  const expired = await sessions.expired(now, atOnce)
+  for (const id of [...expired, ...(await sessions.dirty(atOnce))]) {
+    const session = await sessions.find(id)
+    if (session) litter.push(...(await findLitter(session, store)))
+  }
+  return { expired, litter }
+}

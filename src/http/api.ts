@@ -1,0 +1,58 @@
+import type { FastifyInstance } from 'fastify'
+import type { Engine } from '../core/engine.ts'
+import type { Policies } from '../core/policy.ts'
+import type { Upload } from '../core/upload.ts'
+import { type ById, type MeView, type PageQuery, schemas, type UploadView } from './api-schemas.ts'
+
+export interface ApiOptions {
+  engine: Engine
+  policies: Policies
+  /** The address of an upload, as protocols give it out. */
+  urlOf: (id: string) => string
+}
+
+/** The JSON API beside the protocols: who am I, my uploads. Wants `request.actor`. */
+export async function apiPlugin(app: FastifyInstance, { engine, policies, urlOf }: ApiOptions): Promise<void> {
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+  })
+
+  app.get('/v1/me', { schema: schemas.me }, async ({ actor }): Promise<MeView> => {
+    return { user: actor.id, role: actor.role, policy: policies[actor.role] ?? null }
+  })
+
+  app.get<{ Querystring: PageQuery }>('/v1/uploads', { schema: schemas.list }, async ({ actor, query }) => {
+    // One more than asked for tells whether there is a next page.
+    const found = await engine.list(actor, { ...query, limit: query.limit + 1 })
+    const uploads = found.slice(0, query.limit)
+    return { uploads: uploads.map(view), next: found.length > query.limit ? (uploads.at(-1)?.id ?? null) : null }
+  })
+
+  app.get<{ Params: ById }>('/v1/uploads/:id', { schema: schemas.one }, async ({ actor, params }) => {
+    return view(await engine.peek(actor, params.id))
+  })
+
+  app.delete<{ Params: ById }>('/v1/uploads/:id', { schema: schemas.cancel }, async ({ actor, params }, reply) => {
+    await engine.cancel(actor, params.id)
+    return reply.code(204).send()
+  })
+
+  function view(upload: Upload): UploadView {
+    return {
+      id: upload.id,
+      url: urlOf(upload.id),
+      filename: upload.filename,
+      contentType: upload.contentType,
+      category: upload.category,
+      size: upload.size,
+      offset: upload.offset,
+      state: upload.state,
+      failure: upload.failure,
+      key: upload.key,
+      createdAt: upload.createdAt.toISOString(),
+      updatedAt: upload.updatedAt.toISOString(),
+      completedAt: upload.completedAt?.toISOString() ?? null,
+      expiresAt: upload.expiresAt?.toISOString() ?? null,
+    }
+  }
+}

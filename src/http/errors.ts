@@ -1,0 +1,73 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isRefusal, UploadError } from '../core/errors.ts'
+
+/** The body of every refusal. */
+export interface ErrorBody {
+  error: { code: string; message: string; timestamp: string }
+}
+
+/** When to come back, in seconds; a refusal with `facts.retryAfter` says it itself. */
+const retryAfter: Record<number, number> = { 423: 1, 429: 1, 503: 5 }
+
+/**
+ * Answers whatever is thrown in `app` with a status of the table in `core/errors` and one form of body. This is the one
+ * place that logs what went wrong.
+ */
+export function answerErrors(app: FastifyInstance): void {
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler(async (_request, reply) =>
+    sendRefusal(reply, new UploadError('NOT_FOUND', 'There is nothing here.')),
+  )
+}
+
+/** The answer to anything thrown. Fastify also calls it as `frameworkErrors`, for requests that reach no route. */
+export function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const refusal = toRefusal(thrown)
+  logRefusal(request, refusal)
+  void sendRefusal(reply, refusal)
+}
+
+/** Anything thrown, as a refusal. What nobody foresaw becomes INTERNAL_ERROR with the cause kept for the log. */
+export function toRefusal(thrown: unknown): UploadError {
+  if (isRefusal(thrown)) return thrown
+  const { statusCode: status, code, message, validation } = thrown as FastifyError
+  if (validation) return new UploadError('INVALID_REQUEST', `The request is not valid: ${message}.`)
+  if (status === 413) return new UploadError('FILE_TOO_LARGE', 'The request body is too large.')
+  if (status === 415)
+    return new UploadError('UNSUPPORTED_CONTENT_TYPE', 'The request has a content type that is not understood here.')
+  if (status === 429) return new UploadError('RATE_LIMITED', 'Too many requests. Try again a little later.')
+  if (status === 503)
+    return new UploadError('SHUTTING_DOWN', 'The server is stopping. Try again in a moment.', {}, { cause: thrown })
+  // Fastify's own complaints about a request carry such a code; they hold nothing but what the client sent.
+  if (status !== undefined && status >= 400 && status < 500 && code?.startsWith('FST_')) {
+    return new UploadError('INVALID_REQUEST', `${message}.`)
+  }
+  return new UploadError('INTERNAL_ERROR', 'Something went wrong on the server.', {}, { cause: thrown })
+}
+
+/** Logs a refusal: what needs a person as `error`, what may need a look as `warn`, what a client did as `info`. */
+export function logRefusal(request: FastifyRequest, refusal: UploadError): void {
+  const { code, facts, cause, status } = refusal
+  const what = { code, ...facts, ...(cause !== undefined && { err: cause }) }
+  if (code === 'INTERNAL_ERROR') request.log.error(what, 'request failed')
+  else if (status >= 500) request.log.warn({ ...what, reason: refusal.message }, 'request failed for now')
+  else request.log.info(what, 'request refused')
+}
+
+/** The refusal in the form of the JSON API. */
+export function errorBody(refusal: UploadError, now: Date = new Date()): ErrorBody {
+  return { error: { code: refusal.code, message: refusal.message, timestamp: now.toISOString() } }
+}
+
+/** The headers that belong to a refusal in every protocol. */
+export function errorHeaders(refusal: UploadError): Record<string, string> {
+  const headers: Record<string, string> = {}
+  const wait = refusal.facts.retryAfter ?? retryAfter[refusal.status]
+  if (wait !== undefined) headers['retry-after'] = String(wait)
+  if (refusal.status === 401) headers['www-authenticate'] = 'Bearer realm="landfall"'
+  return headers
+}
+
+function sendRefusal(reply: FastifyReply, refusal: UploadError): FastifyReply {
+  return reply.code(refusal.status).headers(errorHeaders(refusal)).type('application/json').send(errorBody(refusal))
+}

@@ -1,0 +1,61 @@
+import type { FastifyInstance } from 'fastify'
+
+/** Each part of the world that must answer, by the name a reader of the reason knows. */
+export interface HealthOptions {
+  parts: Record<string, () => Promise<void>>
+  isDraining: () => boolean
+}
+
+const patienceMs = 3_000
+// Balancers ask often and from many sides; the store and the database need not hear each of them.
+const freshMs = 1_000
+
+/** `/health` and `/livez`: the process answers. `/readyz`: it can do its work, or 503 and why not. */
+export async function healthPlugin(app: FastifyInstance, { parts, isDraining }: HealthOptions): Promise<void> {
+  let last: { at: number; troubles: Promise<Trouble[]> } | undefined
+
+  const quiet = { config: { isQuiet: true } }
+  app.get('/health', quiet, async () => status('ok'))
+  app.get('/livez', quiet, async () => status('ok'))
+  app.get('/readyz', quiet, async (request, reply) => {
+    if (!last || Date.now() - last.at > freshMs) last = { at: Date.now(), troubles: findTroubles(parts) }
+    const troubles = isDraining() ? [{ reason: 'the server is stopping' }] : await last.troubles
+    if (troubles.length === 0) return status('ready')
+    request.log.warn({ troubles }, 'not ready')
+    const reason = troubles.map((trouble) => trouble.reason).join('; ')
+    return reply
+      .code(503)
+      .header('retry-after', '5')
+      .send({ ...status('unavailable'), reason })
+  })
+}
+
+interface Trouble {
+  /** For everybody who asks. */
+  reason: string
+  /** For the log. */
+  cause?: string
+}
+
+async function findTroubles(parts: HealthOptions['parts']): Promise<Trouble[]> {
+  const found = await Promise.all(Object.entries(parts).map(async ([name, check]) => findTrouble(name, check)))
+  return found.filter((trouble) => trouble !== null)
+}
+
+async function findTrouble(name: string, check: () => Promise<void>): Promise<Trouble | null> {
+  const silence = Promise.withResolvers<never>()
+  const patience = setTimeout(() => silence.reject(new Error(`no answer in ${patienceMs} ms`)), patienceMs)
+  try {
+    await Promise.race([check(), silence.promise])
+    return null
+  } catch (thrown) {
+    // Drivers put hosts and users into their messages: those are for the log.
+    return { reason: `${name} does not answer`, cause: String(thrown) }
+  } finally {
+    clearTimeout(patience)
+  }
+}
+
+function status(word: string) {
+  return { service: 'landfall', status: word, timestamp: new Date().toISOString() }
+}

@@ -1,0 +1,27 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+
+/** Describes the tagged routes of the whole app as OpenAPI at `/docs/json` and as a page at `/docs`. Registered before them. */
+export const openapiPlugin = fastifyPlugin<{ version: string }>(
+  async (app: FastifyInstance, { version }) => {
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'Landfall',
+          version,
+          description:
+            'What a page needs beside the upload itself: who am I, what may I send, what have I sent. Files go to `/files` by tus 1.0.',
+          license: { name: 'Apache-2.0' },
+        },
+        components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+        security: [{ bearer: [] }],
+      },
+      hideUntagged: true,
+    })
+    await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true })
+  },
+  { name: 'landfall-openapi' },
+)

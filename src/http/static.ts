@@ -1,0 +1,52 @@
+import { existsSync } from 'node:fs'
+import helmet from '@fastify/helmet'
+import fastifyStatic from '@fastify/static'
+import type { FastifyInstance } from 'fastify'
+
+/**
+ * What a page may load and reach: this server only, no inline script, no foreign frame around it. Objects in a bucket
+ * are not shown on the page, so no other origin is named.
+ */
+export const pageHeaders = {
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      // Previews of files that are not uploaded yet are blobs; icons in style sheets are data URLs.
+      imgSrc: ["'self'", 'blob:', 'data:'],
+      mediaSrc: ["'self'", 'blob:'],
+      fontSrc: ["'self'"],
+      connectSrc: ["'self'"],
+      manifestSrc: ["'self'"],
+      workerSrc: ["'self'", 'blob:'],
+      baseUri: ["'none'"],
+      formAction: ["'self'"],
+      frameAncestors: ["'none'"],
+    },
+  },
+  // TLS belongs to the proxy in front, and so does the promise to keep it.
+  strictTransportSecurity: false,
+  referrerPolicy: { policy: 'no-referrer' as const },
+  xFrameOptions: { action: 'deny' as const },
+}
+
+/** Serves the built page from `folder` at `/`. Without a build there is no page, and everything else works. */
+export async function pagePlugin(app: FastifyInstance, { folder }: { folder: string }): Promise<void> {
+  if (!existsSync(folder)) {
+    app.log.warn('the page is not built; the server runs without it')
+    return
+  }
+  await app.register(helmet, pageHeaders)
+  await app.register(fastifyStatic, {
+    root: folder,
+    wildcard: false,
+    cacheControl: false,
+    setHeaders(reply, path) {
+      // Vite puts a hash of the content into the names under assets/.
+      const isNamedByContent = path.includes('/assets/')
+      reply.header('cache-control', isNamedByContent ? 'public, max-age=31536000, immutable' : 'no-cache')
+    },
+  })
+}

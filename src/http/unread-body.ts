@@ -1,0 +1,35 @@
+/*
+ * An answer that is given before the request's body was read (no token, too large, wrong offset) must end the connection:
+ * the rest of the body would be taken for the next request. Closing at once is not enough: bytes that arrive at a closed
+ * socket are answered with a reset, and the reset can destroy the answer on its way before the client has read it. So
+ * the connection is closed for writing, and what still comes is thrown away for a moment (RFC 9112, section 9.6).
+ */
+import type { IncomingMessage } from 'node:http'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+
+const lingerMs = 2_000
+
+/** Makes every answer of `app` that leaves a body unread the last one of its connection, and lets the client read it. */
+export function closeAfterUnreadBody(app: FastifyInstance): void {
+  app.addHook('onSend', async (request, reply) => {
+    if (!hasUnreadBody(request)) return
+    reply.header('connection', 'close')
+    linger(request.raw)
+  })
+}
+
+function hasUnreadBody({ raw }: FastifyRequest): boolean {
+  if (raw.complete !== false) return false
+  return raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length'] ?? 0) > 0
+}
+
+/** Node calls `destroySoon` when the last answer of a connection is written; from then on nobody else uses the socket. */
+function linger(request: IncomingMessage): void {
+  const { socket } = request
+  socket.destroySoon = () => {
+    const patience = setTimeout(() => socket.destroy(), lingerMs)
+    socket.once('close', () => clearTimeout(patience))
+    request.resume()
+    socket.end()
+  }
+}

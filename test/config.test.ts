@@ -1,0 +1,130 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError, loadConfig, renderEnvExample } from '../src/config.ts'
+import { defaultPolicies } from '../src/core/policy.ts'
+
+const secret = 'a secret that is long enough for HS256'
+
+describe('the configuration', () => {
+  it('needs nothing when trying out', () => {
+    const config = loadConfig({})
+
+    expect(config).toMatchObject({ isTrial: true, PORT: 1080, STORE: 'local', PART_SIZE: 8 * 1024 ** 2 })
+    expect(config.POLICIES).toEqual(defaultPolicies)
+    expect(config.DATABASE_URL).toBeUndefined()
+    expect(config.MEMORY_BUDGET).toBeGreaterThan(0)
+  })
+
+  it('asks a production for everything it lacks, at once', () => {
+    const problems = problemsOf({ NODE_ENV: 'production', STORE: 's3', PORT: 'high', PART_SIZE: '8 potatoes' })
+
+    expect(problems.map((problem) => problem.split(':')[0])).toEqual([
+      'DATABASE_URL',
+      'JWT_SECRET',
+      'S3_BUCKET',
+      'S3_ACCESS_KEY_ID',
+      'S3_SECRET_ACCESS_KEY',
+      'PORT',
+      'PART_SIZE',
+    ])
+  })
+
+  it('takes an empty variable for one that is not set', () => {
+    const config = loadConfig({ PORT: '', DATABASE_URL: ' ' })
+
+    expect(config.PORT).toBe(1080)
+    expect(config.DATABASE_URL).toBeUndefined()
+  })
+
+  it('never repeats a secret in a problem', () => {
+    expect(problemsOf({ JWT_SECRET: 'swordfish' }).join()).not.toContain('swordfish')
+  })
+
+  it.each([
+    ['PART_SIZE', '10GiB', 10 * 1024 ** 3],
+    ['PART_SIZE', '1.5 mib', 1.5 * 1024 ** 2],
+    ['MEMORY_BUDGET', '100MB', 100e6],
+    ['LEASE_TTL', '90s', 90_000],
+    ['LOCK_WAIT', '250ms', 250],
+    ['BODY_IDLE_TIMEOUT', '24h', 86_400_000],
+    ['PUBLIC_URL', 'https://up.example/landfall/', 'https://up.example/landfall'],
+    ['TRUST_PROXY', '2', 2],
+    ['TRUST_PROXY', 'true', true],
+    ['TRUST_PROXY', '10.0.0.0/8, ::1', ['10.0.0.0/8', '::1']],
+    ['CORS_ORIGINS', 'https://a.example, http://localhost:5173', ['https://a.example', 'http://localhost:5173']],
+    ['S3_FORCE_PATH_STYLE', 'false', false],
+    ['JWT_SECRET', secret, secret],
+  ])('reads %s=%s', (name, text, value) => {
+    expect(loadConfig({ [name]: text })).toHaveProperty(name, value)
+  })
+
+  it.each([
+    ['PORT', '70000'],
+    ['PORT', '80a'],
+    ['PART_SIZE', '8'],
+    ['PART_SIZE', '-8MiB'],
+    ['LEASE_TTL', '30'],
+    ['PUBLIC_URL', 'up.example'],
+    ['PUBLIC_URL', 'https://up.example/?a=1'],
+    ['TRUST_PROXY', 'yes'],
+    ['TRUST_PROXY', '10.0.0.0/64'],
+    ['CORS_ORIGINS', 'https://a.example/'],
+    ['S3_FORCE_PATH_STYLE', 'no'],
+    ['DATABASE_URL', 'mysql://localhost/files'],
+    ['JWT_SECRET', 'short'],
+    ['KEY_TEMPLATE', '{role}/{name}'],
+    ['STORE', 'tape'],
+    ['LOG_LEVEL', 'loud'],
+  ])('refuses %s=%s', (name, text) => {
+    expect(problemsOf({ [name]: text })).toEqual([expect.stringMatching(`^${name}: `)])
+  })
+
+  it('refuses parts that S3 would refuse', () => {
+    const s3 = { STORE: 's3', S3_BUCKET: 'files', S3_ACCESS_KEY_ID: 'id', S3_SECRET_ACCESS_KEY: 'key' }
+
+    expect(loadConfig({ ...s3, PART_SIZE: '5MiB' }).PART_SIZE).toBe(5 * 1024 ** 2)
+    expect(problemsOf({ ...s3, PART_SIZE: '4MiB' })).toHaveLength(1)
+  })
+})
+
+describe('policies', () => {
+  it('change the built-in ones where they say so, and nothing else', () => {
+    const { POLICIES } = loadConfig({ POLICIES: '{"member":{"maxSize":"5GiB","timeToLive":"7d"}}' })
+
+    expect(POLICIES.member).toEqual({ ...defaultPolicies.member, maxSize: 5 * 1024 ** 3, timeToLiveMs: 7 * 86_400_000 })
+    expect(POLICIES.subscriber).toEqual(defaultPolicies.subscriber)
+  })
+
+  it('add a role that says everything, and take one away', () => {
+    const press = { maxSize: '1GiB', mediaTypes: ['image/*'], categories: ['image'], timeToLive: '1d' }
+
+    const { POLICIES } = loadConfig({ POLICIES: JSON.stringify({ press, subscriber: null }) })
+
+    expect(Object.keys(POLICIES)).toEqual(['creator', 'member', 'press'])
+  })
+
+  it.each([
+    'not json',
+    '[]',
+    '{"press":{"maxSize":"1GiB"}}',
+    '{"member":{"maxsize":"1GiB"}}',
+    '{"member":{"categories":["pictures"]}}',
+    '{"member":{"maxSize":"much"}}',
+    '{"../up":null}',
+  ])('refuse %s', (text) => {
+    expect(problemsOf({ POLICIES: text })).toEqual([expect.stringMatching('^POLICIES: ')])
+  })
+})
+
+it('.env.example tells every setting', async () => {
+  await expect(renderEnvExample()).toMatchFileSnapshot('../.env.example')
+})
+
+function problemsOf(env: Record<string, string>): string[] {
+  try {
+    loadConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  return []
+}

@@ -1,0 +1,81 @@
+import Fastify from 'fastify'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { loggingOptions, sendRequestId, withoutSecrets } from '../../src/http/logging.ts'
+
+describe('the log', () => {
+  it('has one line for a request, with its id and the upload it names', async () => {
+    const { app, lines } = appThatLogs()
+
+    const answer = await app.inject('/files/abc')
+
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toMatchObject({
+      requestId: answer.headers['x-request-id'],
+      uploadId: 'abc',
+      req: { method: 'GET', url: '/files/abc' },
+      res: { status: 200 },
+    })
+  })
+
+  it('names the upload that a request created', async () => {
+    const { app, lines } = appThatLogs()
+
+    await app.inject({ method: 'POST', url: '/files' })
+
+    expect(lines[0]).toMatchObject({ uploadId: 'new-one' })
+  })
+
+  it('holds no token, wherever it came from', async () => {
+    const { app, lines } = appThatLogs()
+
+    await app.inject({
+      url: '/files/abc?token=swordfish&page=2&access_token=swordfish',
+      headers: { authorization: 'Bearer swordfish', cookie: 'session=swordfish' },
+    })
+
+    expect(JSON.stringify(lines)).not.toContain('swordfish')
+    expect(JSON.stringify(lines)).toContain('page=2')
+  })
+
+  it('is silent about machines that ask for health', async () => {
+    const { app, lines } = appThatLogs()
+
+    await app.inject('/quiet')
+
+    expect(lines).toEqual([])
+  })
+})
+
+it('takes the request id of a trusted proxy, and of nobody else', async () => {
+  const headers = { 'x-request-id': 'from-outside-1' }
+
+  const trusting = await appThatLogs({ trustsProxy: true }).app.inject({ url: '/quiet', headers })
+  const wary = await appThatLogs().app.inject({ url: '/quiet', headers })
+
+  expect(trusting.headers['x-request-id']).toBe('from-outside-1')
+  expect(wary.headers['x-request-id']).toMatch(/^[\w-]{36}$/)
+})
+
+it.each([
+  ['/a?token=x', '/a?token=[redacted]'],
+  ['/a?b=1&X-Amz-Signature=x&c=2', '/a?b=1&X-Amz-Signature=[redacted]&c=2'],
+  ['/a?tokens=3', '/a?tokens=3'],
+])('%s is logged as %s', (url, logged) => {
+  expect(withoutSecrets(url)).toBe(logged)
+})
+
+function appThatLogs({ trustsProxy = false } = {}) {
+  const lines: Record<string, unknown>[] = []
+  const options = loggingOptions({ level: 'info', trustsProxy })
+  const stream = { write: (line: string) => lines.push(JSON.parse(line)) }
+  const app = Fastify({ ...options, logger: { ...options.logger, stream } })
+  onTestFinished(() => app.close())
+  sendRequestId(app)
+  app.get('/files/:id', async (request) => {
+    request.log.debug({ headers: request.headers }, 'at debug')
+    return 'here'
+  })
+  app.post('/files', async (_request, reply) => reply.code(201).header('location', '/files/new-one').send())
+  app.get('/quiet', { config: { isQuiet: true } }, async () => 'ok')
+  return { app, lines }
+}

@@ -1,0 +1,77 @@
+import { type AddressInfo, connect } from 'node:net'
+import Fastify from 'fastify'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { UploadError } from '../../src/core/errors.ts'
+import { answerErrors } from '../../src/http/errors.ts'
+import { closeAfterUnreadBody } from '../../src/http/unread-body.ts'
+
+const MiB = 1024 ** 2
+
+describe('an answer before the body was read', () => {
+  it('reaches a client that is still sending, and is the last one of the connection', async () => {
+    const port = await serve()
+
+    const heard = await speak(port, `POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: ${64 * MiB}\r\n\r\n`, 8 * MiB)
+
+    expect(heard).toMatch(/^HTTP\/1.1 401/)
+    expect(heard).toMatch(/connection: close/i)
+    expect(heard).toContain('"code":"UNAUTHENTICATED"')
+  })
+
+  it('does not let the body be taken for another request', async () => {
+    const port = await serve()
+    const smuggled = 'GET /open HTTP/1.1\r\nHost: a\r\n\r\n'
+
+    const heard = await speak(port, `POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: ${MiB}\r\n\r\n${smuggled}`, 0)
+
+    expect(heard.match(/HTTP\/1.1/g)).toHaveLength(1)
+  })
+})
+
+it('an answer after the body, or to no body, keeps the connection', async () => {
+  const port = await serve()
+
+  const heard = await speak(
+    port,
+    'GET /refuse HTTP/1.1\r\nHost: a\r\n\r\n' +
+      'POST /open HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi' +
+      'GET /open HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
+    0,
+  )
+
+  expect(heard.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 401', 'HTTP/1.1 200', 'HTTP/1.1 200'])
+})
+
+async function serve(): Promise<number> {
+  const app = Fastify()
+  onTestFinished(() => app.close())
+  closeAfterUnreadBody(app)
+  answerErrors(app)
+  app.route({
+    method: ['GET', 'POST'],
+    url: '/refuse',
+    onRequest: async () => {
+      throw new UploadError('UNAUTHENTICATED', 'No.')
+    },
+    handler: () => 'never',
+  })
+  app.route({ method: ['GET', 'POST'], url: '/open', handler: () => 'open' })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  return (app.server.address() as AddressInfo).port
+}
+
+/** Sends `head`, then `more` bytes without looking at the answer, then listens until the server ends the connection. */
+function speak(port: number, head: string, more: number): Promise<string> {
+  const heard = Promise.withResolvers<string>()
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  let text = ''
+  socket.setEncoding('utf8').on('data', (piece) => {
+    text += piece
+  })
+  socket.on('end', () => socket.end())
+  socket.on('close', () => heard.resolve(text))
+  socket.on('error', heard.reject)
+  socket.write(head)
+  for (let sent = 0; sent < more; sent += MiB) socket.write(Buffer.alloc(MiB))
+  return heard.promise
+}

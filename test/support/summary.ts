@@ -1,0 +1,38 @@
+import type { Reporter, TestCase, TestModule } from 'vitest/node'
+
+/** The real parts that some tests need, and the variable that names each. */
+const realParts = {
+  TEST_DATABASE_URL: 'a real Postgres (the tests used the embedded one)',
+  TEST_S3_ENDPOINT: 'a real S3 server (the tests used the stand-in of test/support)',
+  TEST_CHROMIUM: 'a browser clicking through the page',
+}
+
+/** Ends a run with what was left out and why, and one plain line of figures. */
+export default class Summary implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
+    const cases = modules.flatMap((module) => [...module.children.allTests()])
+    const skipped = cases.filter((test) => test.result().state === 'skipped')
+    const failed = cases.filter((test) => test.result().state === 'failed').length
+    const passed = cases.filter((test) => test.result().state === 'passed').length
+    // A file that does not load, and an error outside any test, fail the run without a failed test.
+    const broken = modules.filter((module) => module.errors().length > 0).length + unhandled.length
+
+    const lines = ['', ...missingParts(), ...reasons(skipped)]
+    lines.push(`${passed} passed, ${failed + broken} failed, ${skipped.length} skipped`)
+    console.log(lines.join('\n'))
+  }
+}
+
+function missingParts(): string[] {
+  return Object.entries(realParts)
+    .filter(([variable]) => !process.env[variable])
+    .map(([variable, part]) => `not run against ${part}: ${variable} is not set`)
+}
+
+function reasons(skipped: TestCase[]): string[] {
+  return skipped.map((test) => {
+    const result = test.result()
+    const note = result.state === 'skipped' && result.note ? `: ${result.note}` : ''
+    return `skipped ${test.module.relativeModuleId} > ${test.fullName}${note}`
+  })
+}

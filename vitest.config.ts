@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    reporters: ['default', './test/support/summary.ts'],
+    // The embedded database compiles a whole Postgres on its first start; on a busy machine that takes seconds.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+})

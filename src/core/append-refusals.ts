@@ -8,7 +8,11 @@ import type { Session } from './upload.ts'
  * The length that the session and the request together know, or `null`.
  * @throws UploadError LENGTH_MISMATCH when they contradict each other, FILE_TOO_LARGE
  */
-export function agreeOnSize(session: Session, { offset, bodySize, size: told, ending }: Append, policy: Policy): number | null {
+export function agreeOnSize(
+  session: Session,
+  { offset, bodySize, size: told, ending }: Append,
+  policy: Policy,
+): number | null {
   const implied = ending === 'with-body' && bodySize !== null ? offset + bodySize : null
   const said = [session.size, told ?? null, implied].filter((size) => size !== null)
   const size = said[0] ?? null
@@ -23,18 +27,26 @@ export function agreeOnSize(session: Session, { offset, bodySize, size: told, en
 export function answerWhole(session: Session, { offset, bodySize }: Append): Session {
   if (offset !== session.size) throw offsetMismatch(session, offset)
   if (bodySize === 0) return session
-  throw new UploadError('UPLOAD_COMPLETED', 'This upload is complete and takes no more bytes.', { offset: session.offset })
+  throw new UploadError('UPLOAD_COMPLETED', 'This upload is complete and takes no more bytes.', {
+    offset: session.offset,
+  })
 }
 
 /** The refusal that tells the client where to go on. */
 export function offsetMismatch(session: Session, provided: number): UploadError {
   const { offset } = session
-  return new UploadError('OFFSET_MISMATCH', `The upload goes on at byte ${offset}, not at ${provided}.`, { offset, provided })
+  return new UploadError('OFFSET_MISMATCH', `The upload goes on at byte ${offset}, not at ${provided}.`, {
+    offset,
+    provided,
+  })
 }
 
 /** What the client says of the length, or what its bytes say, does not agree. */
 export function lengthMismatch(session: Session, size: number | null): UploadError {
-  return new UploadError('LENGTH_MISMATCH', 'The lengths that were given for this file do not agree.', { offset: session.offset, size })
+  return new UploadError('LENGTH_MISMATCH', 'The lengths that were given for this file do not agree.', {
+    offset: session.offset,
+    size,
+  })
 }
 
 /** More bytes than the length that was declared, or than the role may send. */

@@ -37,7 +37,8 @@ export function readBody(body: Readable, { limit, idleMs, minSpeed, signal, take
     let pausedMs = 0
     let pausedSince: number | null = null
     const startedAt = lastByteAt
-    const timer = idleMs > 0 || minSpeed > 0 ? setInterval(watch, Math.max(50, Math.min(1000, idleMs / 4 || 1000))) : null
+    const timer =
+      idleMs > 0 || minSpeed > 0 ? setInterval(watch, Math.max(50, Math.min(1000, idleMs / 4 || 1000))) : null
 
     body.on('data', onData)
     body.on('end', onEnd)

@@ -1,5 +1,14 @@
 import type { Readable } from 'node:stream'
-import { agreeOnSize, answerWhole, lengthMismatch, offsetMismatch, shuttingDown, stillFinishing, takenOver, tooManyBytes } from './append-refusals.ts'
+import {
+  agreeOnSize,
+  answerWhole,
+  lengthMismatch,
+  offsetMismatch,
+  shuttingDown,
+  stillFinishing,
+  takenOver,
+  tooManyBytes,
+} from './append-refusals.ts'
 import { type BodyEnd, readBody } from './body.ts'
 import { cleanUp, pieceFolder } from './clean-up.ts'
 import { type Facts, isRefusal, UploadError } from './errors.ts'
@@ -159,7 +168,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   function later(work: Promise<unknown>, facts: Facts): void {
-    const tracked = work.catch((error: unknown) => options.onFault(error, facts)).finally(() => background.delete(tracked))
+    const tracked = work
+      .catch((error: unknown) => options.onFault(error, facts))
+      .finally(() => background.delete(tracked))
     background.add(tracked)
   }
 
@@ -169,7 +180,10 @@ export function createEngine(options: EngineOptions): RunningEngine {
     return timeToLiveMs > 0 ? new Date(now().getTime() + timeToLiveMs) : session.expiresAt
   }
 
-  function openWriter(lease: Lease, details: Partial<Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'onRecorded'>> = {}): PartWriter {
+  function openWriter(
+    lease: Lease,
+    details: Partial<Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'onRecorded'>> = {},
+  ): PartWriter {
     const { session } = lease
     return createPartWriter({
       store,
@@ -196,7 +210,10 @@ export function createEngine(options: EngineOptions): RunningEngine {
       await finishUpload(lease, { store, sessions, now, openWriter })
       return lease.session
     })
-    later(finishing.then(cleanIfDirty, () => {}), { uploadId: id, what: 'cleaning up' })
+    later(
+      finishing.then(cleanIfDirty, () => {}),
+      { uploadId: id, what: 'cleaning up' },
+    )
     const session = await within(finishing, options.finishWaitMs).catch((error: unknown) => {
       throw isRefusal(error, 'UPLOAD_LOCKED') ? stillFinishing() : error
     })
@@ -211,7 +228,11 @@ export function createEngine(options: EngineOptions): RunningEngine {
     if (isDraining) throw shuttingDown()
     const policy = policyOf(actor.role)
     const contentType = normalizeMediaType(wish.contentType)
-    const question = { actor, policy, wish: { ...wish, contentType, category: wish.category ?? categoryOf(contentType) } }
+    const question = {
+      actor,
+      policy,
+      wish: { ...wish, contentType, category: wish.category ?? categoryOf(contentType) },
+    }
     for (const rule of options.rules) rule(question)
     const maxSize = Math.min(policy.maxSize, store.limits.maxObjectSize)
     if (wish.size !== null && wish.size > maxSize) throw tooLarge(actor.role, maxSize, wish.size)
@@ -223,7 +244,14 @@ export function createEngine(options: EngineOptions): RunningEngine {
       id: options.newId(),
       ownerId: actor.id,
       role: actor.role,
-      key: makeObjectKey(options.keyTemplate, { role: actor.role, user: actor.id, createdAt, category, unique, filename }),
+      key: makeObjectKey(options.keyTemplate, {
+        role: actor.role,
+        user: actor.id,
+        createdAt,
+        category,
+        unique,
+        filename,
+      }),
       filename,
       contentType,
       category,
@@ -250,7 +278,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
       isDirty: false,
     }
     await sessions.insert(session, eventOf('upload.created', session))
-    if (session.size === 0 && wish.ending !== 'later') return toUpload(await joinFinish(session.id, (found) => admit(actor, found)))
+    if (session.size === 0 && wish.ending !== 'later')
+      return toUpload(await joinFinish(session.id, (found) => admit(actor, found)))
     return toUpload(session)
   }
 
@@ -259,7 +288,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
     checkId(id)
     const check = (session: Session) => admit(actor, session)
     const session = await locker.hold(id, check, (lease) =>
-      appendUnderLease(lease, chunk).catch((error: unknown) => (error instanceof HandleLost ? recordLoss(lease, error) : Promise.reject(error))),
+      appendUnderLease(lease, chunk).catch((error: unknown) =>
+        error instanceof HandleLost ? recordLoss(lease, error) : Promise.reject(error),
+      ),
     )
     if (session.state === 'finishing') return toUpload(await joinFinish(id, check))
     if (session.state === 'completed') later(cleanIfDirty(session), { uploadId: id, what: 'cleaning up' })
@@ -307,12 +338,14 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
     if (chunk.digest) await agreeWithDigest(chunk.digest, end, writer, session)
     const isWhole =
-      (chunk.ending === 'at-size' && writer.position === size && end !== 'overflow') || (chunk.ending === 'with-body' && end === 'clean')
+      (chunk.ending === 'at-size' && writer.position === size && end !== 'overflow') ||
+      (chunk.ending === 'with-body' && end === 'clean')
     if (isWhole && (size === null || writer.position === size)) return closeUpload(lease, writer)
     await writer.flush()
     if (end === 'overflow') throw tooManyBytes(session, size, maxSize)
     if (isWhole) throw lengthMismatch(session, size)
-    if (end === 'idle') throw new UploadError('BODY_TIMEOUT', 'No bytes came for too long. Please go on.', { offset: session.offset })
+    if (end === 'idle')
+      throw new UploadError('BODY_TIMEOUT', 'No bytes came for too long. Please go on.', { offset: session.offset })
     if (end === 'stopped') throw isDraining ? shuttingDown() : takenOver(session)
     return session
   }
@@ -328,7 +361,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   async function agreeWithDigest(digest: Digest, end: BodyEnd, writer: PartWriter, session: Session): Promise<void> {
     try {
-      if (end !== 'clean') throw new UploadError('CHECKSUM_MISMATCH', 'The body ended before its checksum could be verified.')
+      if (end !== 'clean')
+        throw new UploadError('CHECKSUM_MISMATCH', 'The body ended before its checksum could be verified.')
       digest.verify()
     } catch (error) {
       const litter = await writer.drop()
@@ -339,7 +373,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   /** Parts as long as the client's chunks leave no tails; only the first body can still decide that. */
   function alignedPartSize(session: Session, { bodySize }: Append, size: number): number {
-    if (session.offset > 0 || session.handle !== null || session.isScattered || bodySize === null || bodySize === 0) return session.partSize
+    if (session.offset > 0 || session.handle !== null || session.isScattered || bodySize === null || bodySize === 0)
+      return session.partSize
     return choosePartSize({ size, preferred: options.partSize, limits: store.limits, firstChunkSize: bodySize })
   }
 
@@ -349,7 +384,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const session = await locker.settle(id, check)
     refuseEnded(session, now())
     await closeRanks(session, sessions)
-    const mustFinish = session.state === 'finishing' || (session.state === 'receiving' && ending === 'at-size' && hasEveryByte(session))
+    const mustFinish =
+      session.state === 'finishing' || (session.state === 'receiving' && ending === 'at-size' && hasEveryByte(session))
     return toUpload(mustFinish ? await joinFinish(id, check) : session)
   }
 
@@ -363,24 +399,49 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   async function cancel(actor: Actor, id: string): Promise<void> {
     checkId(id)
-    const ended = await locker.hold(id, (session) => admit(actor, session), async (lease) => {
-      refuseEnded(lease.session, now())
-      await end(lease, 'cancelled')
-      return lease.session
-    })
-    await cleanUp(ended, store, sessions).catch((error: unknown) => options.onFault(error, { uploadId: id, what: 'cleaning up' }))
+    const ended = await locker.hold(
+      id,
+      (session) => admit(actor, session),
+      async (lease) => {
+        refuseEnded(lease.session, now())
+        await end(lease, 'cancelled')
+        return lease.session
+      },
+    )
+    await cleanUp(ended, store, sessions).catch((error: unknown) =>
+      options.onFault(error, { uploadId: id, what: 'cleaning up' }),
+    )
   }
 
   function end(lease: Lease, state: 'cancelled' | 'expired'): Promise<void> {
-    return lease.save({ state, isDirty: true, expiresAt: null, event: eventOf(`upload.${state}`, lease.session), release: true })
+    return lease.save({
+      state,
+      isDirty: true,
+      expiresAt: null,
+      event: eventOf(`upload.${state}`, lease.session),
+      release: true,
+    })
   }
 
-  const scattered = createScattered({ sessions, store, locker, budget, idleMs: options.bodyIdleMs, minSpeed: options.minSpeed, now, lifeAfter })
+  const scattered = createScattered({
+    sessions,
+    store,
+    locker,
+    budget,
+    idleMs: options.bodyIdleMs,
+    minSpeed: options.minSpeed,
+    now,
+    lifeAfter,
+  })
 
   return {
     limits(actor) {
       const { maxSize, timeToLiveMs } = policyOf(actor.role)
-      return { maxSize: Math.min(maxSize, store.limits.maxObjectSize), minPartSize: store.limits.minPartSize, timeToLiveMs }
+      return {
+        maxSize: Math.min(maxSize, store.limits.maxObjectSize),
+        minPartSize: store.limits.minPartSize,
+        timeToLiveMs,
+      }
     },
     create,
     append,
@@ -422,12 +483,16 @@ export function createEngine(options: EngineOptions): RunningEngine {
       await joinFinish(id, () => {})
     },
     async expire(id) {
-      const ended = await locker.hold(id, () => {}, async (lease) => {
-        const { state, expiresAt } = lease.session
-        if (state !== 'receiving' || expiresAt === null || expiresAt > now()) return null
-        await end(lease, 'expired')
-        return lease.session
-      })
+      const ended = await locker.hold(
+        id,
+        () => {},
+        async (lease) => {
+          const { state, expiresAt } = lease.session
+          if (state !== 'receiving' || expiresAt === null || expiresAt > now()) return null
+          await end(lease, 'expired')
+          return lease.session
+        },
+      )
       if (ended) await cleanUp(ended, store, sessions)
       return ended !== null
     },

@@ -21,7 +21,8 @@ export interface Finishing {
 export async function finishUpload(lease: Lease, options: Finishing): Promise<void> {
   const { session } = lease
   if (session.state === 'completed') return
-  if (!hasEveryByte(session)) throw new UploadError('LENGTH_MISMATCH', 'The upload is not whole yet.', { offset: session.offset })
+  if (!hasEveryByte(session))
+    throw new UploadError('LENGTH_MISMATCH', 'The upload is not whole yet.', { offset: session.offset })
   // From here on everybody who asks joins the finish, and the background finisher knows of it.
   if (session.state === 'receiving') await lease.save({ state: 'finishing' })
   try {
@@ -44,10 +45,15 @@ async function joinParts(lease: Lease, { store, sessions }: Finishing): Promise<
 }
 
 /** Says `completed` and writes the event in one statement; gives the lease back. */
-export async function recordCompletion(lease: Lease, facts: ObjectFacts, { now }: Pick<Finishing, 'now'>): Promise<void> {
+export async function recordCompletion(
+  lease: Lease,
+  facts: ObjectFacts,
+  { now }: Pick<Finishing, 'now'>,
+): Promise<void> {
   const { session } = lease
   const size = facts.size
-  if (session.size !== null && session.size !== size) throw new HandleLost(`the object has ${size} bytes and not ${session.size}`)
+  if (session.size !== null && session.size !== size)
+    throw new HandleLost(`the object has ${size} bytes and not ${session.size}`)
   await lease.save({
     state: 'completed',
     size,
@@ -72,5 +78,10 @@ export async function recordLoss(lease: Lease, cause: HandleLost): Promise<never
     event: eventOf('upload.failed', { ...lease.session, failure }),
     release: true,
   })
-  throw new UploadError('UPLOAD_LOST', 'The store lost what was sent of this upload. Please start again.', {}, { cause })
+  throw new UploadError(
+    'UPLOAD_LOST',
+    'The store lost what was sent of this upload. Please start again.',
+    {},
+    { cause },
+  )
 }

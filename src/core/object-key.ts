@@ -48,7 +48,9 @@ export function makeObjectKey(template: string, words: KeyWords): string {
     category: safe(words.category, 64),
     unique: words.unique,
   }
-  const filled = template.replace(/\{(\w+)\}/g, (whole, word: string) => (word === 'name' ? whole : rest[word as keyof typeof rest]))
+  const filled = template.replace(/\{(\w+)\}/g, (whole, word: string) =>
+    word === 'name' ? whole : rest[word as keyof typeof rest],
+  )
   const segment = filled.split('/').find((part) => part.includes('{name}')) ?? ''
   const roomInSegment = maxSegmentBytes - Buffer.byteLength(segment.replaceAll('{name}', ''))
   const roomInKey = maxKeyBytes - Buffer.byteLength(filled.replaceAll('{name}', ''))

@@ -19,7 +19,8 @@ export interface PartWish {
 export function choosePartSize({ size, preferred, limits, firstChunkSize }: PartWish): number {
   const least = Math.max(limits.minPartSize, Math.ceil(size / limits.maxParts))
   const most = limits.maxPartSize
-  const aligned = firstChunkSize !== undefined && firstChunkSize < size ? divisorNear(firstChunkSize, preferred, least) : null
+  const aligned =
+    firstChunkSize !== undefined && firstChunkSize < size ? divisorNear(firstChunkSize, preferred, least) : null
   if (aligned !== null && aligned <= most) return aligned
   if (least <= preferred) return Math.min(Math.max(preferred, limits.minPartSize), most)
   return Math.min(Math.ceil(least / MiB) * MiB, most)

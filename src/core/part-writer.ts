@@ -98,7 +98,8 @@ export function createPartWriter(options: PartWriting): PartWriter {
     }
     // Full, and more must come: no need to wait for it.
     if (currentSize === partSize && size !== null && position < size) sendCurrent()
-    const isWelcome = inFlight < partsInFlight && (partSize <= spillAt || current.held.size < spillAt) && budget.used < budget.limit
+    const isWelcome =
+      inFlight < partsInFlight && (partSize <= spillAt || current.held.size < spillAt) && budget.used < budget.limit
     return isWelcome ? null : waitForRoom()
   }
 
@@ -204,10 +205,13 @@ export function createPartWriter(options: PartWriting): PartWriter {
 
   function recordSoon() {
     if (options.isHeldBack || recordTimer || failure) return
-    recordTimer = setTimeout(() => {
-      recordTimer = null
-      recording = recording.then(record).catch(fail)
-    }, Math.max(0, lastRecordAt + recordEveryMs - performance.now()))
+    recordTimer = setTimeout(
+      () => {
+        recordTimer = null
+        recording = recording.then(record).catch(fail)
+      },
+      Math.max(0, lastRecordAt + recordEveryMs - performance.now()),
+    )
   }
 
   /** Records the run of parts and pieces from the start, and tells what became litter by it. */
@@ -224,7 +228,15 @@ export function createPartWriter(options: PartWriting): PartWriter {
     lastRecordAt = performance.now()
     const hasPieces = tail.length > 0 || session.tail.length > 0 || dropped.length > 0
     try {
-      await lease.save({ ...options.touch(), parts, tail, offset, partSize, handle, ...(hasPieces ? { isDirty: true } : {}) })
+      await lease.save({
+        ...options.touch(),
+        parts,
+        tail,
+        offset,
+        partSize,
+        handle,
+        ...(hasPieces ? { isDirty: true } : {}),
+      })
     } catch (error) {
       litter.push(...dropped)
       throw error

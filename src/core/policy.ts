@@ -49,7 +49,10 @@ export const defaultPolicies: Policies = {
 /** Whether `mediaType` (lower case, no parameters) matches one of `patterns`; `*` stands for any run of characters. */
 export function matchesMediaType(mediaType: string, patterns: string[]): boolean {
   return patterns.some((pattern) => {
-    const escaped = pattern.toLowerCase().replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')
+    const escaped = pattern
+      .toLowerCase()
+      .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
     return new RegExp(`^${escaped}$`).test(mediaType)
   })
 }

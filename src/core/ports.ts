@@ -39,7 +39,12 @@ export interface ObjectStore {
   /** The same number again replaces the part. Every part but the last has `partSize` bytes: R2 demands it. */
   writePart(key: string, handle: Handle, number: number, bytes: Bytes): Promise<PartReceipt>
   /** A part made of bytes that the store has already; `end` is exclusive. */
-  copyPart(key: string, handle: Handle, number: number, source: { key: string; start: number; end: number }): Promise<PartReceipt>
+  copyPart(
+    key: string,
+    handle: Handle,
+    number: number,
+    source: { key: string; start: number; end: number },
+  ): Promise<PartReceipt>
   /** Makes the object of `parts`. Once more after success: no error, the same facts. */
   finish(key: string, handle: Handle, parts: PartReceipt[]): Promise<ObjectFacts>
   /** Idempotent. Without a handle: whatever multipart uploads were ever begun for exactly this key. */

@@ -67,7 +67,11 @@ export function createScattered(options: Scattering): Scattered {
       return { upload: toUpload(session), etag: part.etag }
     } catch (error) {
       if (!(error instanceof HandleLost)) throw error
-      return await locker.hold(id, (found) => admit(actor, found), (lease) => recordLoss(lease, error))
+      return await locker.hold(
+        id,
+        (found) => admit(actor, found),
+        (lease) => recordLoss(lease, error),
+      )
     } finally {
       budget.giveBack(size)
     }
@@ -101,7 +105,8 @@ export function createScattered(options: Scattering): Scattered {
     })
     try {
       if (end === 'overflow' || (end === 'clean' && held !== size)) throw wrongChunkSize(0, size)
-      if (end !== 'clean') throw new UploadError('INVALID_REQUEST', 'The chunk did not arrive whole. Please send it again.')
+      if (end !== 'clean')
+        throw new UploadError('INVALID_REQUEST', 'The chunk did not arrive whole. Please send it again.')
       digest?.verify()
       return chunks
     } catch (error) {
@@ -111,18 +116,25 @@ export function createScattered(options: Scattering): Scattered {
   }
 
   async function close(actor: Actor, id: string, expected?: { number: number; etag: string }[]): Promise<void> {
-    await locker.hold(id, (session) => admit(actor, session), async (lease) => {
-      const { session } = lease
-      refuseEnded(session, now())
-      if (session.state !== 'receiving') return
-      const parts = session.isScattered ? await closeRanks(session, sessions) : await sessions.parts(id)
-      if (expected) compare(expected, parts)
-      const size = session.size ?? session.offset
-      if (session.offset !== size) {
-        throw new UploadError('LENGTH_MISMATCH', `The upload has ${session.offset} of ${size} bytes.`, { offset: session.offset, size })
-      }
-      await lease.save({ state: 'finishing', offset: size, size, tail: session.tail, release: true })
-    })
+    await locker.hold(
+      id,
+      (session) => admit(actor, session),
+      async (lease) => {
+        const { session } = lease
+        refuseEnded(session, now())
+        if (session.state !== 'receiving') return
+        const parts = session.isScattered ? await closeRanks(session, sessions) : await sessions.parts(id)
+        if (expected) compare(expected, parts)
+        const size = session.size ?? session.offset
+        if (session.offset !== size) {
+          throw new UploadError('LENGTH_MISMATCH', `The upload has ${session.offset} of ${size} bytes.`, {
+            offset: session.offset,
+            size,
+          })
+        }
+        await lease.save({ state: 'finishing', offset: size, size, tail: session.tail, release: true })
+      },
+    )
   }
 
   return {
@@ -143,7 +155,8 @@ export function createScattered(options: Scattering): Scattered {
 function sizeOfChunk({ size, partSize }: Session, number: number): number {
   if (size === null) throw new UploadError('LENGTH_MISMATCH', 'Chunks by number need a file whose length is known.')
   const last = Math.max(1, Math.ceil(size / partSize))
-  if (number < 1 || number > last) throw new UploadError('INVALID_FIELD', `There is no such chunk: the file has ${last}.`, { number, last })
+  if (number < 1 || number > last)
+    throw new UploadError('INVALID_FIELD', `There is no such chunk: the file has ${last}.`, { number, last })
   return number === last ? size - (last - 1) * partSize : partSize
 }
 
@@ -162,5 +175,6 @@ function compare(expected: { number: number; etag: string }[], parts: PartReceip
       throw new UploadError('INVALID_FIELD', `Chunk ${number} is not the one that was sent.`, { number })
     }
   }
-  if (expected.length !== parts.length) throw new UploadError('INVALID_FIELD', `There are ${parts.length} chunks, not ${expected.length}.`)
+  if (expected.length !== parts.length)
+    throw new UploadError('INVALID_FIELD', `There are ${parts.length} chunks, not ${expected.length}.`)
 }

@@ -27,10 +27,15 @@ export function refuseEnded(session: Upload, now: Date): void {
   const expired = session.state === 'receiving' && session.expiresAt !== null && session.expiresAt <= now
   if (session.state === 'cancelled') throw new UploadError('UPLOAD_GONE', 'This upload was cancelled.')
   if (session.state === 'expired' || expired) {
-    throw new UploadError('UPLOAD_EXPIRED', 'This upload was not continued in time and has expired. Please start again.')
+    throw new UploadError(
+      'UPLOAD_EXPIRED',
+      'This upload was not continued in time and has expired. Please start again.',
+    )
   }
   if (session.state === 'failed') {
-    throw new UploadError('UPLOAD_LOST', 'The store lost what was sent of this upload. Please start again.', { failure: session.failure })
+    throw new UploadError('UPLOAD_LOST', 'The store lost what was sent of this upload. Please start again.', {
+      failure: session.failure,
+    })
   }
 }
 

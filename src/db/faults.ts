@@ -3,8 +3,18 @@ import { UploadError } from '../core/errors.ts'
 // Connection failures, shutdown and start-up, too many connections, deadlocks and serialization, resource limits, and a
 // server that is read-only or full: all of them may pass.
 const transientStates = /^(08|53|57P|58)|^(40001|40P01|25006|55P03|57014)$/
-const transientCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
-const transientMessages = /timeout|terminated|Connection ended|not queryable|Client was closed|connection error|read ECONN/i
+const transientCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+])
+const transientMessages =
+  /timeout|terminated|Connection ended|not queryable|Client was closed|connection error|read ECONN/i
 
 /** Whether the same statement may succeed a moment later. */
 export function isTransient(error: unknown): boolean {
@@ -26,5 +36,10 @@ export function codeOf(error: unknown): string | undefined {
 /** DATABASE_ERROR for what may pass; anything else is a mistake of ours and rises as it is. */
 export function faultOf(error: unknown): unknown {
   if (!isTransient(error)) return error
-  return new UploadError('DATABASE_ERROR', 'The database does not answer. Please try again in a moment.', { sqlState: codeOf(error) }, { cause: error })
+  return new UploadError(
+    'DATABASE_ERROR',
+    'The database does not answer. Please try again in a moment.',
+    { sqlState: codeOf(error) },
+    { cause: error },
+  )
 }

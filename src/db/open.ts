@@ -53,7 +53,10 @@ const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url)
 const migrationLock = 7_203_114
 const int8 = 20
 // A write to check that the database takes writes; a read-only or full one answers reads all day.
-const probe = { name: 'probe', text: `select set_config('landfall.probe', pg_is_in_recovery()::text, false) as standby` }
+const probe = {
+  name: 'probe',
+  text: `select set_config('landfall.probe', pg_is_in_recovery()::text, false) as standby`,
+}
 
 /** Opens the database; it is not asked anything yet, so this works while it is down. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
@@ -61,7 +64,10 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 }
 
 function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: string): Database {
-  const types = { getTypeParser: (oid: number, format?: 'text' | 'binary') => (oid === int8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format)) }
+  const types = {
+    getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+      oid === int8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format),
+  }
   const config = {
     connectionString: url,
     types: types as pg.CustomTypesConfig,
@@ -118,7 +124,8 @@ async function openEmbedded({ dataDir, patienceMs }: DatabaseOptions): Promise<D
   const lite: PGlite = await PGlite.create({ dataDir, parsers: { [int8]: Number } })
   const orm = drizzle(lite)
   const queue = fromPglite(lite)
-  const run = async (statement: Statement, values: unknown[]) => (await lite.query(statement.text, values)).rows as Row[]
+  const run = async (statement: Statement, values: unknown[]) =>
+    (await lite.query(statement.text, values)).rows as Row[]
   return {
     kind: 'embedded',
     orm,
@@ -169,7 +176,12 @@ function pause(attempt: number): Promise<void> {
 }
 
 /** One connection that listens, and comes back when it is lost. What was told in between is lost: listeners also poll. */
-function keepListening(config: pg.ClientConfig, channel: string, hear: (payload: string) => void, onFault: (error: unknown) => void) {
+function keepListening(
+  config: pg.ClientConfig,
+  channel: string,
+  hear: (payload: string) => void,
+  onFault: (error: unknown) => void,
+) {
   let client: pg.Client | null = null
   let isClosed = false
   let attempt = 0

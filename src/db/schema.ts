@@ -1,5 +1,17 @@
 import { sql } from 'drizzle-orm'
-import { bigint, boolean, check, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core'
+import {
+  bigint,
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uuid,
+} from 'drizzle-orm/pg-core'
 import type { EventType } from '../core/events.ts'
 import type { Concat, Piece, State } from '../core/upload.ts'
 
@@ -47,7 +59,10 @@ export const uploadSessions = pgTable(
     index('upload_sessions_expiring').on(table.expiresAt).where(sql`state = 'receiving'`),
     index('upload_sessions_finishing').on(table.updatedAt).where(sql`state = 'finishing'`),
     index('upload_sessions_dirty').on(table.updatedAt).where(sql`is_dirty and state not in ('receiving', 'finishing')`),
-    check('upload_sessions_state', sql`state in ('receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed')`),
+    check(
+      'upload_sessions_state',
+      sql`state in ('receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed')`,
+    ),
     check('upload_sessions_offset', sql`"offset" >= 0 and (size is null or "offset" <= size)`),
   ],
 )

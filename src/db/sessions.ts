@@ -23,7 +23,10 @@ const listSessions = {
       and ($2::uuid is null or (s.created_at, s.id) < (select b.created_at, b.id from upload_sessions b where b.id = $2 and b.owner_id = $1))
     order by s.created_at desc, s.id desc limit $3`,
 }
-const findParts = { name: 'parts-find', text: `select number, size, etag from upload_parts where upload_id = $1 order by number` }
+const findParts = {
+  name: 'parts-find',
+  text: `select number, size, etag from upload_parts where upload_id = $1 order by number`,
+}
 const addScatteredPart = {
   name: 'part-scattered',
   // The row is locked by the update: a lease cannot be taken between the question and the answer.
@@ -35,7 +38,10 @@ const addScatteredPart = {
     on conflict (upload_id, number) do update set size = excluded.size, etag = excluded.etag
     returning number`,
 }
-const markClean = { name: 'session-clean', text: `update upload_sessions set is_dirty = false where id = $1 and state not in ('receiving', 'finishing')` }
+const markClean = {
+  name: 'session-clean',
+  text: `update upload_sessions set is_dirty = false where id = $1 and state not in ('receiving', 'finishing')`,
+}
 const findUnfinished = {
   name: 'sessions-unfinished',
   text: `select id from upload_sessions

@@ -43,7 +43,10 @@ const claim = {
       order by due.id limit $2 for update skip locked)
     returning id, upload_id, seq, type, data, created_at, attempts`,
 }
-const settle = { name: 'outbox-settle', text: `update upload_events set delivered_at = now() where id = any($1::bigint[])` }
+const settle = {
+  name: 'outbox-settle',
+  text: `update upload_events set delivered_at = now() where id = any($1::bigint[])`,
+}
 const postpone = {
   name: 'outbox-postpone',
   text: `update upload_events set next_attempt_at = now() + $2 * interval '1 second' where id = $1`,
@@ -62,7 +65,11 @@ interface EventRow {
 }
 
 /** The outbox of `database`, told to all `listeners` in turn. */
-export function createOutbox(database: Database, listeners: Listener[], onFault: (error: unknown, facts: { eventId?: number }) => void): Outbox {
+export function createOutbox(
+  database: Database,
+  listeners: Listener[],
+  onFault: (error: unknown, facts: { eventId?: number }) => void,
+): Outbox {
   let running: Promise<number> | null = null
   let isDue = false
   let isClosed = false
@@ -82,7 +89,8 @@ export function createOutbox(database: Database, listeners: Listener[], onFault:
   async function tell(row: EventRow): Promise<boolean> {
     const { id, seq, type, data } = row
     try {
-      for (const listen of listeners) await listen({ id, uploadId: row.upload_id, seq, type, data, createdAt: row.created_at })
+      for (const listen of listeners)
+        await listen({ id, uploadId: row.upload_id, seq, type, data, createdAt: row.created_at })
       return true
     } catch (error) {
       onFault(error, { eventId: id })

@@ -33,7 +33,11 @@ function laterIfBusy(error: unknown): false {
 }
 
 /** What `sweep` would do, without doing it: ids, and the keys it would remove. */
-export async function previewSweep(sessions: Sessions, store: ObjectStore, now: Date): Promise<{ expired: string[]; litter: string[] }> {
+export async function previewSweep(
+  sessions: Sessions,
+  store: ObjectStore,
+  now: Date,
+): Promise<{ expired: string[]; litter: string[] }> {
   const litter: string[] = []
   const expired = await sessions.expired(now, atOnce)
   for (const id of [...expired, ...(await sessions.dirty(atOnce))]) {

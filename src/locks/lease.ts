@@ -42,7 +42,10 @@ const takeLease = {
     where id = $1 and (lease_until is null or lease_until < now())
     returning *`,
 }
-const lookAt = { name: 'lease-look', text: `select *, coalesce(lease_until >= now(), false) as is_held from upload_sessions where id = $1` }
+const lookAt = {
+  name: 'lease-look',
+  text: `select *, coalesce(lease_until >= now(), false) as is_held from upload_sessions where id = $1`,
+}
 const renewLeases = {
   name: 'lease-renew',
   text: `update upload_sessions s set lease_until = now() + $3 * interval '1 millisecond'
@@ -96,7 +99,11 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
     const live = mine.filter((hold) => !hold.isReleased)
     if (live.length === 0) return
     const sureUntil = performance.now() + leaseMs
-    const rows = await database.query<{ id: string }>(renewLeases, [live.map((hold) => hold.id), live.map((hold) => hold.token), leaseMs])
+    const rows = await database.query<{ id: string }>(renewLeases, [
+      live.map((hold) => hold.id),
+      live.map((hold) => hold.token),
+      leaseMs,
+    ])
     const renewed = new Set(rows.map((row) => row.id))
     for (const hold of live) {
       if (renewed.has(hold.id)) hold.sureUntil = sureUntil
@@ -104,7 +111,11 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
     }
   }
 
-  async function hold<T>(id: string, admit: (session: Session) => void, work: (lease: Lease) => Promise<T>): Promise<T> {
+  async function hold<T>(
+    id: string,
+    admit: (session: Session) => void,
+    work: (lease: Lease) => Promise<T>,
+  ): Promise<T> {
     const token = randomUUID()
     const { row, sureUntil } = await take(id, token, admit)
     let markEnded = () => {}
@@ -133,7 +144,11 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
   }
 
   /** Takes the lease as soon as it is free. */
-  async function take(id: string, token: string, admit: (session: Session) => void): Promise<{ row: SessionRow; sureUntil: number }> {
+  async function take(
+    id: string,
+    token: string,
+    admit: (session: Session) => void,
+  ): Promise<{ row: SessionRow; sureUntil: number }> {
     const until = performance.now() + waitMs
     let pauseMs = 20
     let asked = false
@@ -208,7 +223,8 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
       const saved = await database.query<{ id: string }>(saveSession, values)
       if (saved.length > 0) return saved
       const [row] = await database.query<SessionRow & { lease_token: string | null }>(lookAt, [session.id])
-      const isOurs = row !== undefined && row.revision === revision + 1 && (change.release ? true : row.lease_token === mine.token)
+      const isOurs =
+        row !== undefined && row.revision === revision + 1 && (change.release ? true : row.lease_token === mine.token)
       return isOurs ? [{ id: session.id }] : []
     }
   }

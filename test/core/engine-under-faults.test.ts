@@ -20,21 +20,25 @@ const rounds = Number(process.env.FAULT_ROUNDS ?? 40)
 const firstSeed = Number(process.env.FAULT_SEED ?? 1)
 
 describe('an upload under faults', () => {
-  it.each(Array.from({ length: rounds }, (_, index) => firstSeed + index))('tells the truth and loses nothing (seed %i)', { timeout: 60_000 }, async (seed) => {
-    const random = seeded(seed)
-    const world = await openWorld(random)
-    const bytes = random.bytes(random.pick([0, 1, 9, 10, 11, 40, random.int(1, 200)]))
+  it.each(Array.from({ length: rounds }, (_, index) => firstSeed + index))(
+    'tells the truth and loses nothing (seed %i)',
+    { timeout: 60_000 },
+    async (seed) => {
+      const random = seeded(seed)
+      const world = await openWorld(random)
+      const bytes = random.bytes(random.pick([0, 1, 9, 10, 11, 40, random.int(1, 200)]))
 
-    const upload = await sendWhole(world, bytes, random)
+      const upload = await sendWhole(world, bytes, random)
 
-    expect(world.store.objects.get(upload.key)?.equals(bytes)).toBe(true)
-    await world.calm()
-    expect(await world.strays()).toEqual([])
-    expect(world.store.multiparts.size).toBe(0)
-    const events = await world.eventsOf(upload.id)
-    expect(events.map((event) => event.seq)).toEqual(events.map((_, index) => index + 1))
-    expect(events.filter((event) => event.type === 'upload.completed')).toHaveLength(1)
-  })
+      expect(world.store.objects.get(upload.key)?.equals(bytes)).toBe(true)
+      await world.calm()
+      expect(await world.strays()).toEqual([])
+      expect(world.store.multiparts.size).toBe(0)
+      const events = await world.eventsOf(upload.id)
+      expect(events.map((event) => event.seq)).toEqual(events.map((_, index) => index + 1))
+      expect(events.filter((event) => event.type === 'upload.completed')).toHaveLength(1)
+    },
+  )
 })
 
 async function openWorld(random: Seeded) {
@@ -88,7 +92,15 @@ async function openWorld(random: Seeded) {
         }
       },
     }
-    const { engine } = await openEngine({ database, store: faulty, leaseMs: 150, waitMs: 1500, bodyIdleMs: 300, finishWaitMs: 400, isMortal: true })
+    const { engine } = await openEngine({
+      database,
+      store: faulty,
+      leaseMs: 150,
+      waitMs: 1500,
+      bodyIdleMs: 300,
+      finishWaitMs: 400,
+      isMortal: true,
+    })
     return { engine, isDead: () => isDead }
   }
 
@@ -101,11 +113,17 @@ async function openWorld(random: Seeded) {
       return nodes[index]!.engine
     },
     async eventsOf(id: string) {
-      return real.query<{ seq: number; type: string }>({ name: 'test-events', text: 'select seq, type from upload_events where upload_id = $1 order by seq' }, [id])
+      return real.query<{ seq: number; type: string }>(
+        { name: 'test-events', text: 'select seq, type from upload_events where upload_id = $1 order by seq' },
+        [id],
+      )
     },
     /** Objects that belong to no completed upload. (A creation whose answer was lost is made again: two empty files may be complete.) */
     async strays() {
-      const rows = await real.query<{ key: string }>({ name: 'test-keys', text: `select key from upload_sessions where state = 'completed'` }, [])
+      const rows = await real.query<{ key: string }>(
+        { name: 'test-keys', text: `select key from upload_sessions where state = 'completed'` },
+        [],
+      )
       const completed = new Set(rows.map((row) => row.key))
       return [...store.objects.keys()].filter((key) => !completed.has(key))
     },
@@ -169,7 +187,18 @@ async function answered<T>(work: Promise<T>): Promise<T> {
 }
 
 function mayRetry(error: unknown): boolean {
-  return error === noAnswer || isRefusal(error, 'STORE_UNAVAILABLE', 'DATABASE_ERROR', 'UPLOAD_LOCKED', 'OFFSET_MISMATCH', 'BODY_TIMEOUT', 'UPLOAD_COMPLETED')
+  return (
+    error === noAnswer ||
+    isRefusal(
+      error,
+      'STORE_UNAVAILABLE',
+      'DATABASE_ERROR',
+      'UPLOAD_LOCKED',
+      'OFFSET_MISMATCH',
+      'BODY_TIMEOUT',
+      'UPLOAD_COMPLETED',
+    )
+  )
 }
 
 async function again<T>(work: () => Promise<T>): Promise<T> {

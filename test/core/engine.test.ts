@@ -105,7 +105,11 @@ describe('a body that misbehaves', () => {
     const { engine } = await openEngine()
 
     const { id } = await engine.create(ada, wish(null))
-    await engine.append(ada, id, chunk(0, Buffer.alloc(0), { body: brokenBody(randomBytes(23)), bodySize: null, ending: 'with-body' }))
+    await engine.append(
+      ada,
+      id,
+      chunk(0, Buffer.alloc(0), { body: brokenBody(randomBytes(23)), bodySize: null, ending: 'with-body' }),
+    )
 
     expect(await engine.describe(ada, id)).toMatchObject({ state: 'receiving', offset: 23, size: null })
   })
@@ -152,7 +156,10 @@ describe('refusals', () => {
     const { id } = await engine.create(ada, wish(40))
     await engine.append(ada, id, chunk(0, randomBytes(15)))
 
-    await expect(engine.append(ada, id, chunk(10, randomBytes(5)))).rejects.toMatchObject({ code: 'OFFSET_MISMATCH', facts: { offset: 15 } })
+    await expect(engine.append(ada, id, chunk(10, randomBytes(5)))).rejects.toMatchObject({
+      code: 'OFFSET_MISMATCH',
+      facts: { offset: 15 },
+    })
   })
 
   it('tells a stranger nothing, on any verb', async () => {

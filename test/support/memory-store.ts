@@ -13,7 +13,8 @@ export interface MemoryStore extends ObjectStore {
   fault: (call: string, at: 'before' | 'after', key: string) => void | Promise<void>
 }
 
-export const unavailable = () => new UploadError('STORE_UNAVAILABLE', 'The store does not answer. Please try again in a moment.')
+export const unavailable = () =>
+  new UploadError('STORE_UNAVAILABLE', 'The store does not answer. Please try again in a moment.')
 
 /** An empty one. */
 export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): MemoryStore {
@@ -72,7 +73,8 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
         const buffers = parts.map(({ number, etag }: PartReceipt, index) => {
           const buffer = written.get(number)
           if (number !== index + 1 || !buffer || etagOf(buffer) !== etag) throw new HandleLost('invalid part')
-          if (index < parts.length - 1 && buffer.length !== partSize) throw new Error(`part ${number} has ${buffer.length} and not ${partSize} bytes`)
+          if (index < parts.length - 1 && buffer.length !== partSize)
+            throw new Error(`part ${number} has ${buffer.length} and not ${partSize} bytes`)
           if (buffer.length > partSize) throw new Error('the last part is longer than the others')
           return buffer
         })
@@ -83,7 +85,8 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
       }),
     abort: (key, handle) =>
       call('abort', key, () => {
-        for (const [name, multipart] of multiparts) if (multipart.key === key && (handle === null || handle === name)) multiparts.delete(name)
+        for (const [name, multipart] of multiparts)
+          if (multipart.key === key && (handle === null || handle === name)) multiparts.delete(name)
       }),
     async put(key, bytes) {
       const buffer = await collect(bytes)

@@ -16,10 +16,12 @@ let shared: Promise<Database> | undefined
 
 /** One embedded database for all tests of a file: it takes a second to start, and every upload has an id of its own. */
 export function testDatabase(): Promise<Database> {
-  shared ??= openDatabase({ dataDir: 'memory://', pool: 1, patienceMs: 2000, onFault: console.error }).then(async (database) => {
-    await database.migrate()
-    return database
-  })
+  shared ??= openDatabase({ dataDir: 'memory://', pool: 1, patienceMs: 2000, onFault: console.error }).then(
+    async (database) => {
+      await database.migrate()
+      return database
+    },
+  )
   return shared
 }
 
@@ -33,11 +35,23 @@ export interface OpenEngine {
 }
 
 /** A real engine over a real database and a store in memory with parts of 10 bytes. */
-export async function openEngine(overrides: Partial<EngineOptions> & { leaseMs?: number; waitMs?: number; database?: Database; isMortal?: boolean } = {}): Promise<OpenEngine> {
+export async function openEngine(
+  overrides: Partial<EngineOptions> & {
+    leaseMs?: number
+    waitMs?: number
+    database?: Database
+    isMortal?: boolean
+  } = {},
+): Promise<OpenEngine> {
   const database = overrides.database ?? (await testDatabase())
   const faults: unknown[] = []
   const onFault = (error: unknown) => void faults.push(error)
-  const locker = await leaseLocker({ database, leaseMs: overrides.leaseMs ?? 2000, waitMs: overrides.waitMs ?? 3000, onFault })
+  const locker = await leaseLocker({
+    database,
+    leaseMs: overrides.leaseMs ?? 2000,
+    waitMs: overrides.waitMs ?? 3000,
+    onFault,
+  })
   const store = (overrides.store as MemoryStore | undefined) ?? memoryStore()
   const engine = createEngine({
     sessions: sessionsIn(database),

@@ -13,6 +13,8 @@ export const categoryRule: Rule = ({ actor, wish, policy }) => {
     throw new UploadError('CATEGORY_NOT_ALLOWED', `A file of type ${wish.contentType} is not of category ${category}.`)
   }
   if (!policy.categories.includes(category)) {
-    throw new UploadError('CATEGORY_NOT_ALLOWED', `A ${actor.role} may not send files of category ${category}.`, { category })
+    throw new UploadError('CATEGORY_NOT_ALLOWED', `A ${actor.role} may not send files of category ${category}.`, {
+      category,
+    })
   }
 }

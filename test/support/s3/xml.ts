@@ -34,7 +34,9 @@ function unescape(text: string): string {
 
 /** The contents of every `<name>` in `text`, in order. Enough for the flat lists that S3 clients send. */
 export function contentsOf(text: string, name: string): string[] {
-  return [...text.matchAll(new RegExp(`<${name}(?:\\s[^>]*)?>([\\s\\S]*?)</${name}>`, 'g'))].map((found) => found[1] ?? '')
+  return [...text.matchAll(new RegExp(`<${name}(?:\\s[^>]*)?>([\\s\\S]*?)</${name}>`, 'g'))].map(
+    (found) => found[1] ?? '',
+  )
 }
 
 /** The text of the first `<name>` in `text`. */

@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { sessionsIn } from '../../src/db/sessions.ts'
+import { finishUploads } from '../../src/jobs/finish-uploads.ts'
+import { openQueue } from '../../src/jobs/queue.ts'
+import { previewSweep, sweep } from '../../src/jobs/sweep.ts'
+import { unavailable } from '../support/memory-store.ts'
+import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
+
+const wish = { size: 35, filename: 'a.txt', contentType: 'text/plain' }
+const chunk = (bytes: Buffer, offset = 0) => ({ offset, body: bodyOf(bytes), bodySize: bytes.length, ending: 'at-size' as const })
+const tomorrow = () => new Date(Date.now() + 8 * 24 * 3600 * 1000)
+
+describe('the finisher', () => {
+  it('finishes what nobody asks for any more, once', async () => {
+    const { engine, store, database } = await openEngine()
+    store.fault = (call) => {
+      if (call === 'finish') throw unavailable()
+    }
+    const { id, key } = await engine.create(ada, wish)
+    await expect(engine.append(ada, id, chunk(randomBytes(35)))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect((await engine.peek(ada, id)).state).toBe('finishing')
+    store.fault = () => {}
+    await database.query({ name: 'test-age', text: `update upload_sessions set updated_at = now() - interval '1 minute' where id = $1` }, [id])
+
+    expect(await finishUploads(engine, sessionsIn(database))).toBeGreaterThanOrEqual(1)
+    expect(await finishUploads(engine, sessionsIn(database))).toBe(0)
+
+    expect((await engine.describe(ada, id)).state).toBe('completed')
+    expect(store.objects.has(key)).toBe(true)
+  })
+})
+
+describe('the sweeper', () => {
+  it('ends what expired, frees what it used, and touches nothing that is not ours', async () => {
+    const { engine, store, database } = await openEngine()
+    const { id } = await engine.create(ada, wish)
+    await engine.append(ada, id, chunk(randomBytes(33)))
+    store.objects.set('other-app/backup.tar', Buffer.from('theirs'))
+    store.multiparts.set('theirs', { key: 'other-app/backup.tar', partSize: 10, parts: new Map() })
+
+    const preview = await previewSweep(sessionsIn(database), store, tomorrow())
+    const before = store.objects.size
+    expect(preview.expired).toContain(id)
+    expect(store.objects.size).toBe(before)
+    const later = await openEngine({ store, now: tomorrow })
+    await sweep(later.engine, sessionsIn(database), tomorrow())
+
+    await expect(engine.describe(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_EXPIRED' })
+    expect([...store.objects.keys()]).toEqual(['other-app/backup.tar'])
+    expect([...store.multiparts.keys()]).toEqual(['theirs'])
+  })
+
+  it('leaves completed uploads alone', async () => {
+    const { engine, store, database } = await openEngine()
+    const { id } = await engine.create(ada, wish)
+    const { key } = await engine.append(ada, id, chunk(randomBytes(35)))
+
+    const later = await openEngine({ store, now: tomorrow })
+    await sweep(later.engine, sessionsIn(database), tomorrow())
+
+    expect(store.objects.has(key)).toBe(true)
+    expect((await engine.describe(ada, id)).state).toBe('completed')
+  })
+
+  it('moves the expiry on with every append', async () => {
+    let now = new Date()
+    const { engine } = await openEngine({ now: () => now })
+    const { id, expiresAt } = await engine.create(ada, wish)
+
+    now = new Date(now.getTime() + 3600_000)
+    const upload = await engine.append(ada, id, chunk(randomBytes(10)))
+
+    expect(upload.expiresAt!.getTime() - expiresAt!.getTime()).toBe(3600_000)
+  })
+})
+
+describe('the queue', () => {
+  it('starts on the embedded database and keeps its schedule', async () => {
+    const { database } = await openEngine()
+    const faults: unknown[] = []
+    const queue = await openQueue({ database, takeOverAfter: 60, onFault: (error) => faults.push(error) })
+
+    await queue.everyMinute('test-work', async () => {})
+    const schedules = await database.query<{ name: string }>({ name: 'test-schedules', text: 'select name from landfall_jobs.schedule' }, [])
+    await queue.close()
+
+    expect(schedules).toEqual([{ name: 'test-work' }])
+    expect(faults).toEqual([])
+  })
+})

@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { Database } from '../../src/db/open.ts'
+import { createOutbox, type DeliveredEvent } from '../../src/jobs/outbox.ts'
+import { testDatabase } from '../support/open-engine.ts'
+
+const add = { name: 'test-add', text: `insert into upload_events (upload_id, seq, type, data) values ($1, $2, 'upload.completed', '{}')` }
+const dueNow = { name: 'test-due', text: `update upload_events set next_attempt_at = now() where delivered_at is null` }
+
+async function eventsOf(database: Database, ...uploads: [id: string, count: number][]) {
+  for (const [id, count] of uploads) for (let seq = 1; seq <= count; seq += 1) await database.query(add, [id, seq])
+}
+
+describe('the outbox', () => {
+  it('tells every event once, in the order of its upload', async () => {
+    const database = await testDatabase()
+    const [a, b] = [randomUUID(), randomUUID()]
+    await eventsOf(database, [a, 3], [b, 2])
+    const heard: DeliveredEvent[] = []
+
+    const outbox = createOutbox(database, [(event) => void heard.push(event)], () => {})
+    await outbox.deliver()
+    await outbox.deliver()
+
+    expect(heard.filter((event) => event.uploadId === a).map((event) => event.seq)).toEqual([1, 2, 3])
+    expect(heard.filter((event) => event.uploadId === b).map((event) => event.seq)).toEqual([1, 2])
+  })
+
+  it('tells again what a listener could not take, before anything later of the same upload', async () => {
+    const database = await testDatabase()
+    const [a, b] = [randomUUID(), randomUUID()]
+    await eventsOf(database, [a, 2], [b, 1])
+    const heard: string[] = []
+    let fails = true
+    const listen = (event: DeliveredEvent) => {
+      if (event.uploadId === a && fails) throw new Error('the listener is down')
+      heard.push(`${event.uploadId === a ? 'a' : 'b'}${event.seq}`)
+    }
+
+    const outbox = createOutbox(database, [listen], () => {})
+    await outbox.deliver()
+    expect(heard).toEqual(['b1'])
+    fails = false
+    await database.query(dueNow, [])
+    await outbox.deliver()
+
+    expect(heard).toEqual(['b1', 'a1', 'a2'])
+  })
+
+  it('is taken over when a node died between taking an event up and telling it', async () => {
+    const database = await testDatabase()
+    const a = randomUUID()
+    await eventsOf(database, [a, 1])
+    const heard: number[] = []
+    void createOutbox(database, [() => new Promise(() => {})], () => {}).deliver()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+
+    const other = createOutbox(database, [(event) => void heard.push(event.seq)], () => {})
+    await other.deliver()
+    expect(heard).toEqual([])
+    await database.query(dueNow, [])
+    await other.deliver()
+
+    expect(heard).toEqual([1])
+  })
+})

@@ -1,0 +1,242 @@
+import { randomUUID } from 'node:crypto'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { Lease } from '../../src/core/ports.ts'
+import { eventOf } from '../../src/core/events.ts'
+import type { Session } from '../../src/core/upload.ts'
+import { type Database, openDatabase } from '../../src/db/open.ts'
+import { sessionsIn } from '../../src/db/sessions.ts'
+import { type LeaseOptions, leaseLocker } from '../../src/locks/lease.ts'
+import { freshDatabase } from '../support/postgres.ts'
+
+let url = ''
+let database: Database
+
+beforeAll(async () => {
+  const fresh = await freshDatabase()
+  url = fresh.url
+  database = await open()
+  await database.migrate()
+  return async () => {
+    await database.close()
+    await fresh.dispose()
+  }
+}, 60_000)
+
+function open(pool = 5): Promise<Database> {
+  return openDatabase({ url, dataDir: '', pool, patienceMs: 2000, onFault: () => {} })
+}
+
+/** A node with connections of its own, as another process would have. */
+async function node(options: Partial<LeaseOptions> = {}) {
+  const mine = await open()
+  const locker = await leaseLocker({ database: mine, leaseMs: 1000, waitMs: 3000, onFault: () => {}, ...options })
+  onTestFinished(async () => {
+    await locker.close()
+    await mine.close()
+  })
+  return locker
+}
+
+async function session(): Promise<string> {
+  const id = randomUUID()
+  const now = new Date()
+  const row: Session = {
+    id,
+    ownerId: 'ada',
+    role: 'creator',
+    key: id,
+    filename: 'a',
+    contentType: 'text/plain',
+    category: 'other',
+    metadata: null,
+    size: 100,
+    offset: 0,
+    partSize: 10,
+    state: 'receiving',
+    failure: null,
+    concat: null,
+    createdAt: now,
+    updatedAt: now,
+    completedAt: null,
+    expiresAt: null,
+    handle: null,
+    tail: [],
+    etag: null,
+    isScattered: false,
+    isDirty: false,
+  }
+  await sessionsIn(database).insert(row, eventOf('upload.created', row))
+  return id
+}
+
+const anyone = () => {}
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+const untilAsked = (lease: Lease) => new Promise<void>((resolve) => lease.signal.addEventListener('abort', () => resolve()))
+
+describe('a lease', () => {
+  it('is held by one at a time, over nodes', async () => {
+    const nodes = await Promise.all([node(), node(), node()])
+    const id = await session()
+    let inside = 0
+    let most = 0
+
+    await Promise.all(
+      Array.from({ length: 12 }, (_, index) =>
+        nodes[index % 3]!.hold(id, anyone, async () => {
+          inside += 1
+          most = Math.max(most, inside)
+          await pause(10)
+          inside -= 1
+        }),
+      ),
+    )
+
+    expect(most).toBe(1)
+  })
+
+  it('is asked back from a holder on another node, quickly', async () => {
+    const [a, b] = [await node(), await node()]
+    const id = await session()
+    const holding = a.hold(id, anyone, async (lease) => {
+      await untilAsked(lease)
+      await lease.save({ offset: 7 })
+    })
+    await pause(100)
+
+    const before = performance.now()
+    const found = await b.settle(id, anyone)
+
+    expect(performance.now() - before).toBeLessThan(500)
+    expect(found.offset).toBe(7)
+    await holding
+  })
+
+  it('is taken from a holder that died, when its time is over, and the session is marked for the sweeper', async () => {
+    const [a, b] = [await node({ leaseMs: 400 }), await node()]
+    const id = await session()
+    // A node that died renews nothing and gives nothing back.
+    await database.query({ name: 'test-die', text: `update upload_sessions set lease_token = $2, lease_until = now() + interval '400 milliseconds' where id = $1` }, [id, randomUUID()])
+
+    const before = performance.now()
+    const isDirty = await b.hold(id, anyone, async (lease) => lease.session.isDirty)
+
+    expect(performance.now() - before).toBeGreaterThan(200)
+    expect(isDirty).toBe(true)
+    void a
+  })
+
+  it('lets a holder that was overtaken write nothing', async () => {
+    const [a, b] = [await node({ leaseMs: 60_000 }), await node()]
+    const id = await session()
+    let overtaken: unknown
+
+    await a.hold(id, anyone, async (lease) => {
+      await database.query({ name: 'test-expire', text: `update upload_sessions set lease_until = now() - interval '1 second' where id = $1` }, [id])
+      await b.hold(id, anyone, (other) => other.save({ offset: 10 }))
+      overtaken = await lease.save({ offset: 99, state: 'finishing', parts: [{ number: 1, size: 10, etag: 'x' }] }).catch((error: unknown) => error)
+    })
+
+    expect(overtaken).toMatchObject({ code: 'UPLOAD_LOCKED' })
+    expect(await sessionsIn(database).find(id)).toMatchObject({ offset: 10, state: 'receiving' })
+    expect(await sessionsIn(database).parts(id)).toEqual([])
+  })
+
+  it('is confirmed anew by a holder that was paused, before it writes to the store', async () => {
+    const [a, b] = [await node({ leaseMs: 300 }), await node()]
+    const id = await session()
+    let confirmed: unknown
+
+    await a.hold(id, anyone, async (lease) => {
+      // The process sleeps: no timer runs, and somebody else takes the upload meanwhile.
+      await database.query({ name: 'test-steal', text: `update upload_sessions set lease_token = $2, lease_until = now() + interval '1 minute' where id = $1` }, [id, randomUUID()])
+      const until = performance.now() + 350
+      while (performance.now() < until);
+      confirmed = await lease.confirm().catch((error: unknown) => error)
+    })
+
+    expect(confirmed).toMatchObject({ code: 'UPLOAD_LOCKED' })
+    void b
+  })
+
+  it('is renewed for as long as its holder lives', async () => {
+    const [a, b] = [await node({ leaseMs: 300 }), await node({ waitMs: 900 })]
+    const id = await session()
+    let release = () => {}
+    const holding = a.hold(id, anyone, () => new Promise<void>((resolve) => (release = resolve)))
+    await pause(50)
+
+    await expect(b.hold(id, anyone, async () => {})).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    release()
+    await holding
+  })
+
+  it('is not asked for by somebody who may not have the upload', async () => {
+    const a = await node()
+    const id = await session()
+    let wasAsked = false
+    const stranger = () => {
+      throw new Error('not yours')
+    }
+
+    await a.hold(id, anyone, async (lease) => {
+      lease.signal.addEventListener('abort', () => (wasAsked = true))
+      await expect(a.hold(id, stranger, async () => {})).rejects.toThrow('not yours')
+      await expect(a.settle(id, stranger)).rejects.toThrow('not yours')
+    })
+
+    expect(wasAsked).toBe(false)
+  })
+
+  it('holds no connection: five hundred at once with a pool of two', async () => {
+    const mine = await open(2)
+    const locker = await leaseLocker({ database: mine, leaseMs: 10_000, waitMs: 3000, onFault: () => {} })
+    const ids = await Promise.all(Array.from({ length: 500 }, session))
+    let inside = 0
+    let open500 = () => {}
+    const all = new Promise<void>((resolve) => (open500 = resolve))
+
+    await Promise.all(
+      ids.map((id) =>
+        locker.hold(id, anyone, async (lease) => {
+          inside += 1
+          if (inside === 500) open500()
+          await all
+          await lease.save({ offset: 1, release: true })
+        }),
+      ),
+    )
+
+    expect(inside).toBe(500)
+    await locker.close()
+    await mine.close()
+  }, 30_000)
+})
+
+describe('a write whose answer was lost', () => {
+  it('is known to have happened, and is not made twice', async () => {
+    const mine = await open()
+    let isLost = true
+    const deaf: Database = {
+      ...mine,
+      async queryOnce(statement, values) {
+        const rows = await mine.queryOnce<never>(statement, values)
+        if (!isLost) return rows
+        isLost = false
+        return undefined
+      },
+    }
+    const locker = await leaseLocker({ database: deaf, leaseMs: 1000, waitMs: 1000, onFault: () => {} })
+    const id = await session()
+
+    await locker.hold(id, anyone, async (lease) => {
+      await lease.save({ offset: 5, event: { type: 'upload.completed', uploadId: id, data: {} } })
+      await lease.save({ offset: 6 })
+    })
+
+    const events = await database.query({ name: 'test-events', text: 'select seq from upload_events where upload_id = $1 order by seq' }, [id])
+    expect(events).toEqual([{ seq: 1 }, { seq: 2 }])
+    expect((await sessionsIn(database).find(id))?.offset).toBe(6)
+    await locker.close()
+    await mine.close()
+  })
+})

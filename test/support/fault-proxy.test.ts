@@ -7,8 +7,8 @@ import { seeded } from './seeded.ts'
 interface Ground {
   proxy: FaultProxy
   /** Bytes of body that reached the server. */
-  received(): number
-  post(size: number): Promise<string>
+  received: () => number
+  post: (size: number) => Promise<string>
 }
 
 async function start(): Promise<Ground> {
@@ -30,7 +30,12 @@ async function start(): Promise<Ground> {
     received: () => received,
     post: async (size) => {
       const signal = AbortSignal.timeout(1000)
-      const response = await fetch(proxy.endpoint, { method: 'POST', body: Buffer.alloc(size), signal, keepalive: false })
+      const response = await fetch(proxy.endpoint, {
+        method: 'POST',
+        body: Buffer.alloc(size),
+        signal,
+        keepalive: false,
+      })
       return response.text()
     },
   }
@@ -114,7 +119,10 @@ describe('a fault proxy', () => {
 
     expect([...weather(seeded('a'), 20_000)]).toEqual([...weather(seeded('a'), 20_000)])
     expect([...weather(seeded('a'), 20_000)]).not.toEqual([...weather(seeded('b'), 20_000)])
-    await proxy.play([{ ms: 20, trouble: { refuse: true } }, { ms: 20, trouble: { blackHole: true }, cutAll: true }])
+    await proxy.play([
+      { ms: 20, trouble: { refuse: true } },
+      { ms: 20, trouble: { blackHole: true }, cutAll: true },
+    ])
 
     expect(await post(10)).toBe('done')
   })

@@ -61,7 +61,8 @@ export async function startFaultProxy(upstream: string | { host: string; port: n
       if (trouble.latencyMs) await sleep(trouble.latencyMs)
       if (trouble.rate) await sleep((piece.length / trouble.rate) * 1000)
       if (trouble.blackHole || (way === 'down' && trouble.dropReply)) continue
-      const left = way === 'up' ? (trouble.cutAfterBytes ?? Number.POSITIVE_INFINITY) - carried : Number.POSITIVE_INFINITY
+      const left =
+        way === 'up' ? (trouble.cutAfterBytes ?? Number.POSITIVE_INFINITY) - carried : Number.POSITIVE_INFINITY
       const rest = left < piece.length ? piece.subarray(0, Math.max(0, left)) : piece
       carried += rest.length
       counts[way] += rest.length

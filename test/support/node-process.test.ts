@@ -47,7 +47,7 @@ describe('a process under test', () => {
 
     expect(node.pid()).not.toBe(before)
     expect(await environmentOf(node)).toMatchObject({ MARK: 'two', PORT: String(node.port) })
-    expect(node.records().map((record) => record['mark'])).toEqual(['one', 'two'])
+    expect(node.records().map((record) => record.mark)).toEqual(['one', 'two'])
   })
 
   it('answers nobody while it is paused', async () => {

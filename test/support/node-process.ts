@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort } from './free-port.ts'
 
@@ -40,12 +43,15 @@ export interface NodeProcessOptions {
 const serverScript = fileURLToPath(new URL('../../src/server.ts', import.meta.url))
 const inherited = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_V8_COVERAGE']
 const running = new Set<ChildProcess>()
+const directories = new Set<string>()
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
 })
 
 /**
- * Starts a server and waits until it is ready. It sees `environment`, HOST and PORT, and nothing of the tests' own.
+ * Starts a server and waits until it is ready. It sees `environment`, HOST and PORT, and nothing of the tests' own, and
+ * runs in an empty directory that is thrown away when the tests end.
  * @throws Error with what it wrote, when it ends or is not ready in time
  */
 export async function startNodeProcess(options: NodeProcessOptions = {}): Promise<NodeProcess> {
@@ -53,6 +59,8 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
   const url = `http://127.0.0.1:${port}`
   const readyWithinMs = options.readyWithinMs ?? 30_000
   let environment: Record<string, string> = { ...options.environment, HOST: '127.0.0.1', PORT: String(port) }
+  const directory = mkdtempSync(join(tmpdir(), 'landfall-node-'))
+  directories.add(directory)
   let log = ''
   let child: ChildProcess
 
@@ -64,7 +72,7 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
     child = spawn(
       process.execPath,
       [...(options.nodeFlags ?? []), options.script ?? serverScript, ...(options.arguments ?? [])],
-      { env: { ...Object.fromEntries(kept), ...environment }, stdio: ['ignore', 'pipe', 'pipe'] },
+      { cwd: directory, env: { ...Object.fromEntries(kept), ...environment }, stdio: ['ignore', 'pipe', 'pipe'] },
     )
     running.add(child)
     child.once('exit', () => running.delete(child))
@@ -108,7 +116,8 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
     pid: () => child.pid ?? 0,
     log: () => log,
     records: () => log.split('\n').flatMap((line) => (line.startsWith('{') ? parse(line) : [])),
-    said: (text, withinMs = 10_000) => until(() => (typeof text === 'string' ? log.includes(text) : text.test(log)), withinMs),
+    said: (text, withinMs = 10_000) =>
+      until(() => (typeof text === 'string' ? log.includes(text) : text.test(log)), withinMs),
     async kill() {
       await end('SIGKILL')
     },

@@ -42,7 +42,15 @@ export async function startPostgres(options: { isDurable?: boolean } = {}): Prom
     persistent: false,
     createPostgresUser: userInfo().uid === 0,
     initdbFlags: ['--encoding=UTF8', '--no-locale', '--no-sync'],
-    postgresFlags: ['-h', '127.0.0.1', '-k', '', `-cfsync=${sync}`, `-csynchronous_commit=${sync}`, '-cmax_connections=200'],
+    postgresFlags: [
+      '-h',
+      '127.0.0.1',
+      '-k',
+      '',
+      `-cfsync=${sync}`,
+      `-csynchronous_commit=${sync}`,
+      '-cmax_connections=200',
+    ],
     onLog: (line) => void log.push(String(line)),
     onError: (error) => void log.push(String(error)),
   })

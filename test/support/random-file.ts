@@ -35,7 +35,8 @@ export function randomFile(seed: string | number, size: number): RandomFile {
     multipartEtag(partSize) {
       const sums = createHash('md5')
       const count = Math.max(1, Math.ceil(size / partSize))
-      for (let part = 0; part < count; part++) sums.update(hash('md5', part * partSize, Math.min(size, (part + 1) * partSize)))
+      for (let part = 0; part < count; part++)
+        sums.update(hash('md5', part * partSize, Math.min(size, (part + 1) * partSize)))
       return `"${sums.digest('hex')}-${count}"`
     },
   }

@@ -57,7 +57,9 @@ async function multipart(
   const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key }))
   const parts: { PartNumber: number; ETag: string }[] = []
   for (const [index, Body] of bodies.entries()) {
-    const { ETag = '' } = await client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber: index + 1, Body }))
+    const { ETag = '' } = await client.send(
+      new UploadPartCommand({ Bucket, Key, UploadId, PartNumber: index + 1, Body }),
+    )
     parts.push({ PartNumber: index + 1, ETag })
   }
   const done = await client.send(
@@ -72,7 +74,13 @@ interface Reply {
 }
 
 /** A request made by hand and signed by aws4, for what the SDK would never send. */
-function raw(s3: S3StandIn, method: string, path: string, headers: Record<string, string>, body: Buffer | string = ''): Promise<Reply> {
+function raw(
+  s3: S3StandIn,
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+  body: Buffer | string = '',
+): Promise<Reply> {
   const { host } = new URL(s3.endpoint)
   const options = aws4.sign(
     { service: 's3', region: s3.region, host, method, path: `/${s3.bucket}/${path}`, headers, body },
@@ -81,12 +89,20 @@ function raw(s3: S3StandIn, method: string, path: string, headers: Record<string
   return send(s3, method, options.path ?? '', options.headers as Record<string, string>, body)
 }
 
-function send(s3: S3StandIn, method: string, path: string, headers: Record<string, string>, body: Buffer | string): Promise<Reply> {
+function send(
+  s3: S3StandIn,
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+  body: Buffer | string,
+): Promise<Reply> {
   const { hostname, port } = new URL(s3.endpoint)
   return new Promise((resolve, reject) => {
     const request = http.request({ hostname, port, method, path, headers }, (response) => {
       let text = ''
-      response.on('data', (chunk) => (text += chunk)).on('end', () => resolve({ status: response.statusCode ?? 0, body: text }))
+      response
+        .on('data', (chunk) => (text += chunk))
+        .on('end', () => resolve({ status: response.statusCode ?? 0, body: text }))
     })
     request.on('error', reject).end(body)
   })
@@ -122,7 +138,13 @@ describe('signatures', () => {
       { accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey },
     )
 
-    const reply = await send(s3, 'PUT', `/${s3.bucket}/a`, { ...signed.headers, 'x-amz-meta-late': '1' } as Record<string, string>, 'x')
+    const reply = await send(
+      s3,
+      'PUT',
+      `/${s3.bucket}/a`,
+      { ...signed.headers, 'x-amz-meta-late': '1' } as Record<string, string>,
+      'x',
+    )
 
     expect(reply).toMatchObject({ status: 403, body: expect.stringContaining('HeadersNotSigned') })
   })
@@ -147,7 +169,11 @@ describe('signatures', () => {
 describe('bodies', () => {
   it.each([
     ['signed chunks', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD', ''],
-    ['signed chunks and a signed trailer', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER', 'x-amz-checksum-crc32:NhCmhg=='],
+    [
+      'signed chunks and a signed trailer',
+      'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER',
+      'x-amz-checksum-crc32:NhCmhg==',
+    ],
     ['an unsigned trailer', 'STREAMING-UNSIGNED-PAYLOAD-TRAILER', 'x-amz-checksum-crc32:NhCmhg=='],
   ])('takes the framing off %s', async (_, payload, trailer) => {
     const { s3 } = await start()
@@ -162,7 +188,12 @@ describe('bodies', () => {
     const { s3 } = await start()
 
     const chunk = await putChunked(s3, 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD', ['he', 'llo'], '', 'hexlo')
-    const trailer = await putChunked(s3, 'STREAMING-UNSIGNED-PAYLOAD-TRAILER', ['hello'], 'x-amz-checksum-crc32:AAAAAA==')
+    const trailer = await putChunked(
+      s3,
+      'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+      ['hello'],
+      'x-amz-checksum-crc32:AAAAAA==',
+    )
 
     expect(chunk).toMatchObject({ status: 403, body: expect.stringContaining('SignatureDoesNotMatch') })
     expect(trailer).toMatchObject({ status: 400, body: expect.stringContaining('BadDigest') })
@@ -197,7 +228,9 @@ describe('bodies', () => {
     const { s3, client, Bucket } = await start()
     const bytes = randomBytes(300_000)
 
-    await client.send(new PutObjectCommand({ Bucket, Key: 'a', Body: Readable.from([bytes]), ContentLength: bytes.length }))
+    await client.send(
+      new PutObjectCommand({ Bucket, Key: 'a', Body: Readable.from([bytes]), ContentLength: bytes.length }),
+    )
 
     expect(await s3.bytesOf('a')).toEqual(bytes)
   })
@@ -210,28 +243,37 @@ describe('multipart uploads', () => {
     const { bytes, etag } = await multipart(ground, 'a', [5 * mib, 5 * mib, 1234])
 
     const md5 = (part: Buffer) => createHash('md5').update(part).digest()
-    const sums = Buffer.concat([md5(bytes.subarray(0, 5 * mib)), md5(bytes.subarray(5 * mib, 10 * mib)), md5(bytes.subarray(10 * mib))])
+    const sums = Buffer.concat([
+      md5(bytes.subarray(0, 5 * mib)),
+      md5(bytes.subarray(5 * mib, 10 * mib)),
+      md5(bytes.subarray(10 * mib)),
+    ])
     expect(etag).toBe(`"${md5(sums).toString('hex')}-3"`)
     expect(await ground.s3.sha256Of('a')).toBe(createHash('sha256').update(bytes).digest('hex'))
     expect(ground.s3.multiparts()).toEqual([])
     const range = await ground.client.send(
       new GetObjectCommand({ Bucket: ground.Bucket, Key: 'a', Range: `bytes=${5 * mib - 3}-${5 * mib + 2}` }),
     )
-    expect(Buffer.from((await range.Body?.transformToByteArray()) ?? [])).toEqual(bytes.subarray(5 * mib - 3, 5 * mib + 3))
+    expect(Buffer.from((await range.Body?.transformToByteArray()) ?? [])).toEqual(
+      bytes.subarray(5 * mib - 3, 5 * mib + 3),
+    )
   })
 
   it.each([
     ['small parts before the last', {}, [5 * mib - 1, 1], 'EntityTooSmall'],
     ['unequal parts on R2', { equalParts: true }, [5 * mib, 6 * mib, 1], 'InvalidPart'],
     ['a last part larger than the others on R2', { equalParts: true }, [5 * mib, 5 * mib + 1], 'InvalidPart'],
-  ] as [string, StandInOptions, number[], string][])('refuses %s, and keeps the upload open', async (_, options, sizes, code) => {
-    const ground = await start(options)
+  ] as [string, StandInOptions, number[], string][])(
+    'refuses %s, and keeps the upload open',
+    async (_, options, sizes, code) => {
+      const ground = await start(options)
 
-    await expect(multipart(ground, 'a', sizes)).rejects.toMatchObject({ name: code })
+      await expect(multipart(ground, 'a', sizes)).rejects.toMatchObject({ name: code })
 
-    expect(ground.s3.objects()).toEqual([])
-    expect(ground.s3.multiparts()).toHaveLength(1)
-  })
+      expect(ground.s3.objects()).toEqual([])
+      expect(ground.s3.multiparts()).toHaveLength(1)
+    },
+  )
 
   it('accepts on S3 what only R2 refuses', async () => {
     const ground = await start()
@@ -260,7 +302,9 @@ describe('multipart uploads', () => {
 
     const late = client.send(new UploadPartCommand({ Bucket, Key: 'a', UploadId, PartNumber: 1, Body: 'x' }))
     await expect(late).rejects.toMatchObject({ name: 'NoSuchUpload' })
-    await expect(client.send(new ListPartsCommand({ Bucket, Key: 'a', UploadId }))).rejects.toMatchObject({ name: 'NoSuchUpload' })
+    await expect(client.send(new ListPartsCommand({ Bucket, Key: 'a', UploadId }))).rejects.toMatchObject({
+      name: 'NoSuchUpload',
+    })
     expect(s3.multiparts()).toEqual([])
   })
 
@@ -271,12 +315,24 @@ describe('multipart uploads', () => {
     await client.send(new PutObjectCommand({ Bucket, Key: 'small', Body: 'hello' }))
     const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key: 'a' }))
     const copy = (PartNumber: number, key: string, CopySourceRange?: string) =>
-      client.send(new UploadPartCopyCommand({ Bucket, Key: 'a', UploadId, PartNumber, CopySource: `${Bucket}/${key}`, CopySourceRange }))
+      client.send(
+        new UploadPartCopyCommand({
+          Bucket,
+          Key: 'a',
+          UploadId,
+          PartNumber,
+          CopySource: `${Bucket}/${key}`,
+          CopySourceRange,
+        }),
+      )
 
     const first = await copy(1, 'source', `bytes=5-${5 * mib + 4}`)
     const second = await copy(2, 'small')
     await expect(copy(3, 'small', 'bytes=0-1')).rejects.toMatchObject({ name: 'InvalidRequest' })
-    const Parts = [first, second].map(({ CopyPartResult }, index) => ({ PartNumber: index + 1, ETag: CopyPartResult?.ETag }))
+    const Parts = [first, second].map(({ CopyPartResult }, index) => ({
+      PartNumber: index + 1,
+      ETag: CopyPartResult?.ETag,
+    }))
     await client.send(new CompleteMultipartUploadCommand({ Bucket, Key: 'a', UploadId, MultipartUpload: { Parts } }))
 
     const wanted = Buffer.concat([bytes.subarray(5, 5 * mib + 5), Buffer.from('hello')])
@@ -291,7 +347,13 @@ describe('multipart uploads', () => {
 
     const put = new PutObjectCommand({ Bucket, Key: 'a', Body: 'z', IfNoneMatch: '*' })
     const MultipartUpload = { Parts: [{ PartNumber: 1, ETag }] }
-    const complete = new CompleteMultipartUploadCommand({ Bucket, Key: 'a', UploadId, IfNoneMatch: '*', MultipartUpload })
+    const complete = new CompleteMultipartUploadCommand({
+      Bucket,
+      Key: 'a',
+      UploadId,
+      IfNoneMatch: '*',
+      MultipartUpload,
+    })
 
     await expect(client.send(put)).rejects.toMatchObject({ name: 'PreconditionFailed' })
     await expect(client.send(complete)).rejects.toMatchObject({ name: 'PreconditionFailed' })
@@ -329,7 +391,10 @@ describe('listings', () => {
 
     expect([parts, restOfParts].map((page) => page.Parts?.map((part) => part.PartNumber))).toEqual([[1, 2], [3]])
     expect([uploads, restOfUploads].map((page) => page.Uploads?.length)).toEqual([2, 1])
-    expect([objects, restOfObjects].map((page) => page.Contents?.map((each) => each.Key))).toEqual([['p/a1', 'p/b2'], ['p/b3']])
+    expect([objects, restOfObjects].map((page) => page.Contents?.map((each) => each.Key))).toEqual([
+      ['p/a1', 'p/b2'],
+      ['p/b3'],
+    ])
     expect([parts, uploads, objects].every((page) => page.IsTruncated)).toBe(true)
     expect([restOfParts, restOfUploads, restOfObjects].some((page) => page.IsTruncated)).toBe(false)
   })
@@ -436,7 +501,13 @@ describe('keeping', () => {
 })
 
 /** An aws-chunked PUT of `a`, signed as AWS describes; `sent` is put on the wire in place of the chunks that were signed. */
-function putChunked(s3: S3StandIn, payload: string, chunks: string[], trailer: string, sent = chunks.join('')): Promise<Reply> {
+function putChunked(
+  s3: S3StandIn,
+  payload: string,
+  chunks: string[],
+  trailer: string,
+  sent = chunks.join(''),
+): Promise<Reply> {
   const isSigned = payload.includes('HMAC')
   const sha = (text: string) => createHash('sha256').update(text).digest('hex')
   const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest()
@@ -453,17 +524,29 @@ function putChunked(s3: S3StandIn, payload: string, chunks: string[], trailer: s
     ...(trailer ? { 'x-amz-trailer': trailer.split(':')[0] ?? '' } : {}),
   }
   const names = Object.keys(headers).sort()
-  const canonical = ['PUT', `/${s3.bucket}/a`, '', ...names.map((name) => `${name}:${headers[name]}`), '', names.join(';'), payload].join('\n')
+  const canonical = [
+    'PUT',
+    `/${s3.bucket}/a`,
+    '',
+    ...names.map((name) => `${name}:${headers[name]}`),
+    '',
+    names.join(';'),
+    payload,
+  ].join('\n')
   let previous = hmac(key, ['AWS4-HMAC-SHA256', date, scope, sha(canonical)].join('\n')).toString('hex')
-  headers['authorization'] =
-    `AWS4-HMAC-SHA256 Credential=${s3.accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${previous}`
+  headers.authorization = `AWS4-HMAC-SHA256 Credential=${s3.accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${previous}`
 
   let body = ''
   let position = 0
   for (const chunk of [...chunks, '']) {
-    if (isSigned) previous = hmac(key, ['AWS4-HMAC-SHA256-PAYLOAD', date, scope, previous, sha(''), sha(chunk)].join('\n')).toString('hex')
+    if (isSigned)
+      previous = hmac(
+        key,
+        ['AWS4-HMAC-SHA256-PAYLOAD', date, scope, previous, sha(''), sha(chunk)].join('\n'),
+      ).toString('hex')
     body += `${chunk.length.toString(16)}${isSigned ? `;chunk-signature=${previous}` : ''}\r\n`
-    if (chunk !== '') body += `${sent.slice(position, (position += chunk.length))}\r\n`
+    if (chunk !== '') body += `${sent.slice(position, position + chunk.length)}\r\n`
+    position += chunk.length
   }
   if (trailer) body += `${trailer}\r\n`
   if (trailer && isSigned)

@@ -97,10 +97,13 @@ export async function startS3StandIn(options: StandInOptions = {}): Promise<S3St
       return entry
     },
   }
-  const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
-    const { socket } = request
-    serve(world, request, response).catch(() => socket.destroy())
-  })
+  const server = createServer(
+    { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 60_000 },
+    (request, response) => {
+      const { socket } = request
+      serve(world, request, response).catch(() => socket.destroy())
+    },
+  )
   server.listen(options.port ?? 0, '127.0.0.1')
   await listening(server)
 
@@ -128,7 +131,9 @@ export async function startS3StandIn(options: StandInOptions = {}): Promise<S3St
       [...bucket.multiparts.values()].map(({ key, uploadId, parts }) => ({
         key,
         uploadId,
-        parts: [...parts.values()].map(({ number, size, etag }) => ({ number, size, etag })).sort((a, b) => a.number - b.number),
+        parts: [...parts.values()]
+          .map(({ number, size, etag }) => ({ number, size, etag }))
+          .sort((a, b) => a.number - b.number),
       })),
     async bytesOf(key) {
       const found = object(key)
@@ -200,7 +205,9 @@ async function serve(world: World, request: IncomingMessage, response: ServerRes
   if (fault.dropConnection) return dropConnection(request, fault.dropConnection)
   if (fault.abortMultipart) await abortNamed(world, query.get('uploadId') ?? '')
   const answer =
-    isError(fault) && !fault.perform ? faultAnswer(fault) : await answerTo(world, request, { operation, bucketName, key, query, header, entry })
+    isError(fault) && !fault.perform
+      ? faultAnswer(fault)
+      : await answerTo(world, request, { operation, bucketName, key, query, header, entry })
   if (fault.hang === 'after') return
   if (fault.dropReply) return void response.socket?.destroy()
   const final = isError(fault) ? faultAnswer(fault) : answer
@@ -223,7 +230,12 @@ function faultAnswer(fault: Fault): Answer {
 async function dropConnection(request: IncomingMessage, how: NonNullable<Fault['dropConnection']>): Promise<void> {
   const { socket } = request
   let left = typeof how === 'object' ? how.afterBytes : 0
-  if (left > 0) for await (const chunk of request.iterator({ destroyOnReturn: false })) if ((left -= chunk.length) <= 0) break
+  if (left > 0) {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      left -= chunk.length
+      if (left <= 0) break
+    }
+  }
   socket.resetAndDestroy()
 }
 
@@ -235,7 +247,14 @@ async function abortNamed(world: World, uploadId: string): Promise<void> {
 async function answerTo(
   world: World,
   request: IncomingMessage,
-  target: { operation: string; bucketName: string; key: string; query: Map<string, string>; header: Call['header']; entry: Seen },
+  target: {
+    operation: string
+    bucketName: string
+    key: string
+    query: Map<string, string>
+    header: Call['header']
+    entry: Seen
+  },
 ): Promise<Answer> {
   try {
     return await perform(world, request, target)
@@ -243,16 +262,25 @@ async function answerTo(
     const refusal = thrown instanceof Refusal ? thrown : new Refusal('InternalError', String(thrown))
     const requestId = randomBytes(8).toString('hex').toUpperCase()
     const body = refusal.document(`/${target.bucketName}/${target.key}`, requestId)
-    return { status: refusal.status, headers: { 'content-type': 'application/xml', 'x-amz-request-id': requestId }, body }
+    return {
+      status: refusal.status,
+      headers: { 'content-type': 'application/xml', 'x-amz-request-id': requestId },
+      body,
+    }
   }
 }
 
-async function perform(world: World, request: IncomingMessage, target: Parameters<typeof answerTo>[2]): Promise<Answer> {
+async function perform(
+  world: World,
+  request: IncomingMessage,
+  target: Parameters<typeof answerTo>[2],
+): Promise<Answer> {
   const { operation, key, query, header } = target
   const signed = verifySignature(request, world.keys, new Date())
   if (target.bucketName !== world.bucketName) throw new Refusal('NoSuchBucket', 'The specified bucket does not exist')
   const run = operations[operation]
-  if (!run) throw new Refusal('NotImplemented', 'A header or query you provided implies functionality that is not implemented')
+  if (!run)
+    throw new Refusal('NotImplemented', 'A header or query you provided implies functionality that is not implemented')
 
   const isStored = operation === 'PutObject' || operation === 'UploadPart'
   if (isStored && request.headers['content-length'] === undefined && !signed.payload.startsWith('STREAMING-'))
@@ -307,7 +335,9 @@ async function perform(world: World, request: IncomingMessage, target: Parameter
 
 function metadataOf(request: IncomingMessage, query: Map<string, string>): Record<string, string> {
   const all = [...query, ...Object.entries(request.headers)]
-  return Object.fromEntries(all.flatMap(([name, value]) => (name.startsWith('x-amz-meta-') ? [[name, String(value)]] : [])))
+  return Object.fromEntries(
+    all.flatMap(([name, value]) => (name.startsWith('x-amz-meta-') ? [[name, String(value)]] : [])),
+  )
 }
 
 // An answer before the end of the body would race with the client's writing; S3 reads on as well.
@@ -321,8 +351,13 @@ async function drain(request: IncomingMessage): Promise<void> {
 async function send(request: IncomingMessage, response: ServerResponse, answer: Answer): Promise<void> {
   if (response.destroyed) return
   const { status, headers = {}, body = '' } = answer
-  response.writeHead(status, { server: 'stand-in', ...(typeof body === 'string' ? { 'content-length': Buffer.byteLength(body) } : {}), ...headers })
-  if (request.method === 'HEAD' || status === 304 || typeof body === 'string') response.end(request.method === 'HEAD' ? undefined : body)
+  response.writeHead(status, {
+    server: 'stand-in',
+    ...(typeof body === 'string' ? { 'content-length': Buffer.byteLength(body) } : {}),
+    ...headers,
+  })
+  if (request.method === 'HEAD' || status === 304 || typeof body === 'string')
+    response.end(request.method === 'HEAD' ? undefined : body)
   else await pipeline(body, response)
 }
 
@@ -341,7 +376,8 @@ if (import.meta.main) {
   const s3 = await startS3StandIn({
     port: Number(values.port),
     ...(values.bucket === undefined ? {} : { bucket: values.bucket }),
-    keep: values.directory === undefined ? (values['forget-parts'] ? 'hashes' : 'memory') : { directory: values.directory },
+    keep:
+      values.directory === undefined ? (values['forget-parts'] ? 'hashes' : 'memory') : { directory: values.directory },
     etags: values['opaque-etags'] ? 'opaque' : 'md5',
     equalParts: values['equal-parts'],
     latencyMs: Number(values['latency-ms']),

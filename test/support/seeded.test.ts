@@ -7,7 +7,13 @@ describe('seeded chance', () => {
   it('repeats itself for one seed and differs for another', () => {
     const draws = (seed: string) => {
       const source = seeded(seed)
-      return [source.next(), source.int(1, 6), source.pick(['a', 'b', 'c']), source.bytes(4).toString('hex'), source.shuffled([1, 2, 3, 4])]
+      return [
+        source.next(),
+        source.int(1, 6),
+        source.pick(['a', 'b', 'c']),
+        source.bytes(4).toString('hex'),
+        source.shuffled([1, 2, 3, 4]),
+      ]
     }
 
     expect(draws('one')).toEqual(draws('one'))
@@ -43,7 +49,13 @@ describe('a random file', () => {
     const whole = Buffer.concat([...file.chunks()])
 
     expect(whole.length).toBe(5_000_000)
-    for (const [start, end] of [[0, 1], [15, 17], [16, 16], [1_048_575, 2_097_153], [4_999_999, 9_999_999]] as const)
+    for (const [start, end] of [
+      [0, 1],
+      [15, 17],
+      [16, 16],
+      [1_048_575, 2_097_153],
+      [4_999_999, 9_999_999],
+    ] as const)
       expect(file.slice(start, end).equals(whole.subarray(start, end))).toBe(true)
     expect(file.sha256()).toBe(createHash('sha256').update(whole).digest('hex'))
     expect(randomFile('y', 100).slice(0, 100).equals(whole.subarray(0, 100))).toBe(false)

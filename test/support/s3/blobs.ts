@@ -77,7 +77,8 @@ async function fileWriter(path: string): Promise<BlobWriter> {
       await file.close()
       return {
         size,
-        read: (start, end) => (end > start ? createReadStream(path, { start, end: end - 1, highWaterMark: 1 << 20 }) : []),
+        read: (start, end) =>
+          end > start ? createReadStream(path, { start, end: end - 1, highWaterMark: 1 << 20 }) : [],
         forget: () => rm(path, { force: true }),
       }
     },

@@ -136,7 +136,10 @@ async function forget(blobs: Blob[] = []): Promise<void> {
 function claimed(multipart: Multipart, claims: PartClaim[], limits: Limits): StoredPart[] {
   if (claims.length === 0) throw new Refusal('MalformedXML', 'You must specify at least one part')
   if (claims.some((claim, index) => index > 0 && claim.number <= (claims[index - 1]?.number ?? 0)))
-    throw new Refusal('InvalidPartOrder', 'The list of parts was not in ascending order. Parts must be ordered by part number.')
+    throw new Refusal(
+      'InvalidPartOrder',
+      'The list of parts was not in ascending order. Parts must be ordered by part number.',
+    )
   const parts = claims.map((claim) => {
     const part = multipart.parts.get(claim.number)
     const isSame =

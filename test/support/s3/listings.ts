@@ -1,5 +1,5 @@
-import { Refusal } from './refusal.ts'
 import type { Call } from './operations.ts'
+import { Refusal } from './refusal.ts'
 import type { Xml } from './xml.ts'
 
 // S3 lists in the order of the keys' UTF-8 bytes, up to 1000 at a time.
@@ -49,7 +49,8 @@ export function listMultiparts(call: Call): Xml {
     .filter((each) => each.key.startsWith(prefix))
     .sort((a, b) => byBytes(a.key, b.key) || a.begun.getTime() - b.begun.getTime() || byBytes(a.uploadId, b.uploadId))
   const seen = idMarker === '' ? -1 : all.findIndex((each) => each.key === keyMarker && each.uploadId === idMarker)
-  const rest = seen >= 0 ? all.slice(seen + 1) : all.filter((each) => keyMarker === '' || byBytes(each.key, keyMarker) > 0)
+  const rest =
+    seen >= 0 ? all.slice(seen + 1) : all.filter((each) => keyMarker === '' || byBytes(each.key, keyMarker) > 0)
   const page = rest.slice(0, size)
   const last = page.at(-1)
   const isTruncated = rest.length > page.length
@@ -83,7 +84,13 @@ export function listObjects(call: Call): Xml {
     if (after !== '' && byBytes(name, after) <= 0) continue
     if (cut >= 0) folders.add(name)
     const { etag, size: bytes, modified } = object
-    entries.set(name, { Key: shown(name), LastModified: modified.toISOString(), ETag: etag, Size: bytes, StorageClass: 'STANDARD' })
+    entries.set(name, {
+      Key: shown(name),
+      LastModified: modified.toISOString(),
+      ETag: etag,
+      Size: bytes,
+      StorageClass: 'STANDARD',
+    })
   }
   const page = [...entries.keys()].slice(0, size)
   const isTruncated = entries.size > page.length

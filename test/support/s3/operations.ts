@@ -1,6 +1,6 @@
-import { type Algorithm, algorithms, isAlgorithm } from './checksums.ts'
 import type { Blob } from './blobs.ts'
 import type { Bucket, Limits, PartClaim, StoredObject } from './bucket.ts'
+import { type Algorithm, algorithms, isAlgorithm } from './checksums.ts'
 import { listMultiparts, listObjects, listParts } from './listings.ts'
 import type { Received } from './payload.ts'
 import { Refusal } from './refusal.ts'
@@ -13,7 +13,7 @@ export interface Call {
   limits: Limits
   key: string
   query: Map<string, string>
-  header(name: string): string | undefined
+  header: (name: string) => string | undefined
   /** Stores the body. */
   store(isPart: boolean): Promise<Received & { etag: string; blob: Blob }>
   /** Reads the body as text. */
@@ -21,7 +21,12 @@ export interface Call {
   /** The `x-amz-meta-` headers. */
   metadata: Record<string, string>
   /** Stores bytes that are here already, for a part with the checksum its upload wants. */
-  copy(source: StoredObject, start: number, end: number, part?: { algorithm: Algorithm | null }): Promise<Received & { etag: string; blob: Blob }>
+  copy(
+    source: StoredObject,
+    start: number,
+    end: number,
+    part?: { algorithm: Algorithm | null },
+  ): Promise<Received & { etag: string; blob: Blob }>
   now: Date
 }
 
@@ -75,7 +80,16 @@ export const operations: Record<string, Operation | undefined> = {
       value: checksum.sum.toString('base64'),
     }
     const about = aboutOf(call)
-    await call.bucket.put({ key: call.key, size, etag, about, blobs: [blob], modified: call.now, checksum: sum, partSizes: [] })
+    await call.bucket.put({
+      key: call.key,
+      size,
+      etag,
+      about,
+      blobs: [blob],
+      modified: call.now,
+      checksum: sum,
+      partSizes: [],
+    })
     return { status: 200, headers: { etag, ...checksumHeaders(sum) } }
   },
 
@@ -97,12 +111,19 @@ export const operations: Record<string, Operation | undefined> = {
   },
 
   DeleteObjects: async (call) => {
-    if (![...algorithms.map((name) => `x-amz-checksum-${name}`), 'x-amz-trailer', 'content-md5'].some(call.header))
+    if (
+      ![...algorithms.map((name) => `x-amz-checksum-${name}`), 'x-amz-trailer', 'content-md5'].some((name) =>
+        call.header(name),
+      )
+    )
       throw new Refusal('InvalidRequest', 'Missing required header for this request: Content-MD5')
     const text = await call.text()
     const keys = contentsOf(text, 'Object').map((object) => textOf(object, 'Key') ?? '')
     if (keys.length === 0 || keys.length > 1000)
-      throw new Refusal('MalformedXML', 'The XML you provided was not well-formed or did not validate against our schema')
+      throw new Refusal(
+        'MalformedXML',
+        'The XML you provided was not well-formed or did not validate against our schema',
+      )
     for (const key of keys) await call.bucket.remove(key)
     const isQuiet = textOf(text, 'Quiet') === 'true'
     return xml('DeleteResult', isQuiet ? {} : { Deleted: keys.map((Key) => ({ Key })) })
@@ -114,14 +135,24 @@ export const operations: Record<string, Operation | undefined> = {
     const source = copySource(call)
     const { etag, size, blob } = await call.copy(source, 0, source.size)
     const about = call.header('x-amz-metadata-directive') === 'REPLACE' ? aboutOf(call) : source.about
-    await call.bucket.put({ key: call.key, size, etag, about, blobs: [blob], modified: call.now, checksum: null, partSizes: [] })
+    await call.bucket.put({
+      key: call.key,
+      size,
+      etag,
+      about,
+      blobs: [blob],
+      modified: call.now,
+      checksum: null,
+      partSizes: [],
+    })
     return xml('CopyObjectResult', { ETag: etag, LastModified: call.now.toISOString() })
   },
 
   CreateMultipartUpload: async (call) => {
     checkKey(call.key)
     const asked = call.header('x-amz-checksum-algorithm')?.toLowerCase() ?? null
-    if (asked !== null && !isAlgorithm(asked)) throw new Refusal('InvalidRequest', 'Checksum algorithm provided is unsupported.')
+    if (asked !== null && !isAlgorithm(asked))
+      throw new Refusal('InvalidRequest', 'Checksum algorithm provided is unsupported.')
     const usual = asked === 'crc64nvme' ? 'FULL_OBJECT' : 'COMPOSITE'
     const type = call.header('x-amz-checksum-type') === 'FULL_OBJECT' ? 'FULL_OBJECT' : usual
     const { uploadId } = call.bucket.begin(call.key, aboutOf(call), asked, type)
@@ -217,11 +248,18 @@ function aboutOf(call: Call): Record<string, string> {
     const value = call.header(name)
     if (value !== undefined) about[name] = value
   }
-  const encoding = call.header('content-encoding')?.split(',').map((each) => each.trim())
+  const encoding = call
+    .header('content-encoding')
+    ?.split(',')
+    .map((each) => each.trim())
   const kept = encoding?.filter((each) => each !== 'aws-chunked' && each !== '').join(', ')
   if (kept) about['content-encoding'] = kept
-  const size = Object.entries(call.metadata).reduce((total, [name, value]) => total + name.length - 11 + value.length, 0)
-  if (size > 2048) throw new Refusal('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size')
+  const size = Object.entries(call.metadata).reduce(
+    (total, [name, value]) => total + name.length - 11 + value.length,
+    0,
+  )
+  if (size > 2048)
+    throw new Refusal('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size')
   return { ...about, ...call.metadata }
 }
 
@@ -230,7 +268,10 @@ function checksumHeaders(checksum: StoredObject['checksum']): Record<string, str
   return { [`x-amz-checksum-${checksum.algorithm}`]: checksum.value, 'x-amz-checksum-type': checksum.type }
 }
 
-function describe(call: Call, object: StoredObject): { status: number; headers: Record<string, string>; start: number; end: number } {
+function describe(
+  call: Call,
+  object: StoredObject,
+): { status: number; headers: Record<string, string>; start: number; end: number } {
   const match = call.header('if-match')
   if (match !== undefined && match !== object.etag && match !== '*')
     throw new Refusal('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold')
@@ -255,7 +296,9 @@ function describe(call: Call, object: StoredObject): { status: number; headers: 
 function overrides(call: Call): Record<string, string> {
   const prefix = 'response-'
   return Object.fromEntries(
-    [...call.query].filter(([name]) => name.startsWith(prefix)).map(([name, value]) => [name.slice(prefix.length), value]),
+    [...call.query]
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, value]) => [name.slice(prefix.length), value]),
   )
 }
 
@@ -282,9 +325,13 @@ export async function* readObject(object: StoredObject, start: number, end: numb
 }
 
 function copySource(call: Call): StoredObject {
-  const source = decodeURIComponent((call.header('x-amz-copy-source') ?? '').replace(/\?versionId=.*$/, '')).replace(/^\//, '')
+  const source = decodeURIComponent((call.header('x-amz-copy-source') ?? '').replace(/\?versionId=.*$/, '')).replace(
+    /^\//,
+    '',
+  )
   const slash = source.indexOf('/')
-  if (source.slice(0, slash) !== call.bucketName) throw new Refusal('NoSuchBucket', 'The specified bucket does not exist')
+  if (source.slice(0, slash) !== call.bucketName)
+    throw new Refusal('NoSuchBucket', 'The specified bucket does not exist')
   const object = call.bucket.objects.get(source.slice(slash + 1))
   if (!object) throw new Refusal('NoSuchKey', 'The specified key does not exist.', { Key: source.slice(slash + 1) })
   return object
@@ -294,7 +341,8 @@ function copyRange(call: Call, source: StoredObject): { start: number; end: numb
   const text = call.header('x-amz-copy-source-range')
   if (text === undefined) return { start: 0, end: source.size }
   const found = /^bytes=(\d+)-(\d+)$/.exec(text)
-  if (!found) throw new Refusal('InvalidArgument', 'The x-amz-copy-source-range value must be of the form bytes=first-last')
+  if (!found)
+    throw new Refusal('InvalidArgument', 'The x-amz-copy-source-range value must be of the form bytes=first-last')
   const [start, end] = [Number(found[1]), Number(found[2]) + 1]
   if (start >= end || end > source.size)
     throw new Refusal('InvalidArgument', `Range specified is not valid for source object of size: ${source.size}`)
@@ -307,7 +355,10 @@ function copyRange(call: Call, source: StoredObject): { start: number; end: numb
 function partNumber(call: Call): number {
   const number = Number(call.query.get('partNumber'))
   if (Number.isInteger(number) && number >= 1 && number <= call.limits.maxParts) return number
-  throw new Refusal('InvalidArgument', `Part number must be an integer between 1 and ${call.limits.maxParts}, inclusive`)
+  throw new Refusal(
+    'InvalidArgument',
+    `Part number must be an integer between 1 and ${call.limits.maxParts}, inclusive`,
+  )
 }
 
 function claimOf(text: string): PartClaim {

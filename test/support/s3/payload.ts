@@ -53,28 +53,39 @@ export async function receive(
   if (decodedLength !== undefined && isStreaming && Number(decodedLength) !== size)
     throw new Refusal('IncompleteBody', 'The body is not as long as x-amz-decoded-content-length says')
   if (hash && hash.digest('hex') !== signed.payload)
-    throw new Refusal('XAmzContentSHA256Mismatch', "The provided 'x-amz-content-sha256' header does not match what was computed.")
+    throw new Refusal(
+      'XAmzContentSHA256Mismatch',
+      "The provided 'x-amz-content-sha256' header does not match what was computed.",
+    )
 
   const md5Sum = md5?.digest() ?? null
   if (wantedMd5 !== undefined) {
     const wanted = Buffer.from(wantedMd5, 'base64')
     if (wanted.length !== 16) throw new Refusal('InvalidDigest', 'The Content-MD5 you specified was invalid.')
-    if (!md5Sum?.equals(wanted)) throw new Refusal('BadDigest', 'The Content-MD5 you specified did not match what we received.')
+    if (!md5Sum?.equals(wanted))
+      throw new Refusal('BadDigest', 'The Content-MD5 you specified did not match what we received.')
   }
   if (!promised || !sum) return { size, md5: md5Sum, checksum: null }
   const value = promised.value ?? trailers[`x-amz-checksum-${promised.algorithm}`]
   if (value === undefined) throw new Refusal('InvalidRequest', 'The trailer that x-amz-trailer announced did not come')
-  return { size, md5: md5Sum, checksum: { algorithm: promised.algorithm, sum: verified(promised.algorithm, value, sum.digest()) } }
+  return {
+    size,
+    md5: md5Sum,
+    checksum: { algorithm: promised.algorithm, sum: verified(promised.algorithm, value, sum.digest()) },
+  }
 }
 
-function promisedChecksum(header: (name: string) => string | undefined): { algorithm: Algorithm; value?: string } | null {
+function promisedChecksum(
+  header: (name: string) => string | undefined,
+): { algorithm: Algorithm; value?: string } | null {
   const given = algorithms.filter((name) => header(`x-amz-checksum-${name}`) !== undefined)
   if (given.length > 1) throw new Refusal('InvalidRequest', 'Expecting a single x-amz-checksum- header')
   if (given[0]) return { algorithm: given[0], value: header(`x-amz-checksum-${given[0]}`) ?? '' }
   const trailer = header('x-amz-trailer')?.toLowerCase()
   if (trailer === undefined) return null
   const name = trailer.replace('x-amz-checksum-', '')
-  if (!isAlgorithm(name)) throw new Refusal('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported')
+  if (!isAlgorithm(name))
+    throw new Refusal('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported')
   return { algorithm: name }
 }
 
@@ -83,7 +94,10 @@ function verified(algorithm: Algorithm, value: string, sum: Buffer): Buffer {
   if (given.length !== sum.length)
     throw new Refusal('InvalidRequest', `Value for x-amz-checksum-${algorithm} header is invalid.`)
   if (!timingSafeEqual(given, sum))
-    throw new Refusal('BadDigest', `The ${algorithm.toUpperCase()} you specified did not match the calculated checksum.`)
+    throw new Refusal(
+      'BadDigest',
+      `The ${algorithm.toUpperCase()} you specified did not match the calculated checksum.`,
+    )
   return sum
 }
 
@@ -180,7 +194,8 @@ function byteReader(source: AsyncIterable<Buffer>): ByteReader {
       }
     },
     async end() {
-      if (rest.length > 0 || (await more())) throw new Refusal('InvalidRequest', 'Bytes follow the end of the aws-chunked body')
+      if (rest.length > 0 || (await more()))
+        throw new Refusal('InvalidRequest', 'Bytes follow the end of the aws-chunked body')
     },
     async leave() {
       await iterator.return?.()

@@ -36,16 +36,20 @@ const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256'
  * @see docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  */
 export function verifySignature(request: IncomingMessage, keys: Keys, now: Date): Signed {
-  const [path = '/', query = ''] = split(request.url ?? '/')
+  const [path, query] = split(request.url ?? '/')
   const parameters = parseQuery(query)
   const claim = readClaim(request, parameters)
   const [accessKeyId, day, region, service, terminator] = claim.credential.split('/')
   if (accessKeyId !== keys.accessKeyId)
     throw new Refusal('InvalidAccessKeyId', 'The AWS Access Key Id you provided does not exist in our records.')
   if (region !== keys.region || service !== 's3' || terminator !== 'aws4_request' || day !== claim.date.slice(0, 8))
-    throw new Refusal('AuthorizationHeaderMalformed', `The credential scope is wrong; expecting ${keys.region}/s3/aws4_request`, {
-      Region: keys.region,
-    })
+    throw new Refusal(
+      'AuthorizationHeaderMalformed',
+      `The credential scope is wrong; expecting ${keys.region}/s3/aws4_request`,
+      {
+        Region: keys.region,
+      },
+    )
   checkTime(claim, now)
   checkCoverage(request, claim)
 
@@ -82,7 +86,8 @@ export function verifySignature(request: IncomingMessage, keys: Keys, now: Date)
   return {
     payload: claim.payload,
     signature: claim.signature,
-    sign: (kind, previous, ...rest) => hmac(key, [kind, claim.date, scope, previous, ...rest].join('\n')).toString('hex'),
+    sign: (kind, previous, ...rest) =>
+      hmac(key, [kind, claim.date, scope, previous, ...rest].join('\n')).toString('hex'),
   }
 }
 
@@ -90,10 +95,14 @@ function readClaim(request: IncomingMessage, parameters: [string, string][]): Cl
   const header = request.headers.authorization
   const query = new Map(parameters)
   if (header !== undefined) {
-    const found = /^AWS4-HMAC-SHA256 Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]+)$/.exec(header)
-    if (!found) throw new Refusal('AuthorizationHeaderMalformed', 'The authorization header that you provided is not valid.')
+    const found = /^AWS4-HMAC-SHA256 Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]+)$/.exec(
+      header,
+    )
+    if (!found)
+      throw new Refusal('AuthorizationHeaderMalformed', 'The authorization header that you provided is not valid.')
     const payload = headerText(request, 'x-amz-content-sha256')
-    if (payload === '') throw new Refusal('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256')
+    if (payload === '')
+      throw new Refusal('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256')
     return {
       credential: found[1] ?? '',
       signedHeaders: (found[2] ?? '').split(';'),
@@ -121,7 +130,10 @@ function checkTime(claim: Claim, now: Date): void {
   const age = now.getTime() - Date.UTC(year, month - 1, day, hour, minute, second)
   if (claim.expires === null) {
     if (Math.abs(age) <= skewMs) return
-    throw new Refusal('RequestTimeTooSkewed', 'The difference between the request time and the current time is too large.')
+    throw new Refusal(
+      'RequestTimeTooSkewed',
+      'The difference between the request time and the current time is too large.',
+    )
   }
   if (!(claim.expires >= 1 && claim.expires <= 604_800))
     throw new Refusal('AuthorizationQueryParametersError', 'X-Amz-Expires must be between 1 and 604800 seconds')

@@ -21,7 +21,7 @@ export interface Fault {
 }
 
 /** Which requests a fault is for. */
-export interface Match {
+interface Match {
   key?: string | RegExp
   partNumber?: number
   /** How many requests it hits; 1 unless told. */
@@ -30,7 +30,7 @@ export interface Match {
   skip?: number
 }
 
-export interface ArmedFault {
+interface ArmedFault {
   readonly hits: number
   /** Resolves when the fault hits for the first time, before anything is answered. */
   readonly hit: Promise<void>

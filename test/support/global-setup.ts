@@ -7,7 +7,7 @@ import { type Postgres, startPostgres } from './postgres.ts'
  * do not wait for one. Test files run in processes of their own, so they ask over HTTP.
  */
 export default async function setup(): Promise<() => Promise<void>> {
-  if (process.env['TEST_DATABASE_URL']) return async () => {}
+  if (process.env.TEST_DATABASE_URL) return async () => {}
   let cluster: Promise<Postgres> | undefined
   const broker = createServer((_, response) => {
     cluster ??= startPostgres()
@@ -18,7 +18,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   })
   broker.listen(0, '127.0.0.1').unref()
   await new Promise((resolve) => broker.once('listening', resolve))
-  process.env['TEST_DATABASE_BROKER'] = `http://127.0.0.1:${(broker.address() as AddressInfo).port}`
+  process.env.TEST_DATABASE_BROKER = `http://127.0.0.1:${(broker.address() as AddressInfo).port}`
   return async () => {
     broker.close()
     broker.closeAllConnections()

@@ -57,7 +57,7 @@ export function seeded(seed: string | number): Seeded {
 
 /** The seed of this run: TEST_SEED when it is set, else a new one. */
 export function seedOf(name: string): string {
-  return `${process.env['TEST_SEED'] ?? randomBytes(4).toString('hex')}/${name}`
+  return `${process.env.TEST_SEED ?? randomBytes(4).toString('hex')}/${name}`
 }
 
 /** Pseudo-random bytes from `start` to `end`: any range of an endless stream that `key` (16 bytes) names. */

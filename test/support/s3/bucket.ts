@@ -5,7 +5,7 @@ import { Refusal } from './refusal.ts'
 
 // What S3 answers multipart uploads with is here; what is only HTTP is in operations.ts.
 
-export interface Checksum {
+interface Checksum {
   algorithm: Algorithm
   type: 'COMPOSITE' | 'FULL_OBJECT'
   value: string
@@ -24,7 +24,7 @@ export interface StoredObject {
   partSizes: number[]
 }
 
-export interface StoredPart {
+interface StoredPart {
   number: number
   size: number
   etag: string
@@ -34,7 +34,7 @@ export interface StoredPart {
   modified: Date
 }
 
-export interface Multipart {
+interface Multipart {
   key: string
   uploadId: string
   about: Record<string, string>

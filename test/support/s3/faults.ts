@@ -21,7 +21,7 @@ export interface Fault {
 }
 
 /** Which requests a fault is for. */
-export interface Match {
+interface Match {
   key?: string | RegExp
   partNumber?: number
   /** How many requests it hits; 1 unless told. */
@@ -30,7 +30,7 @@ export interface Match {
   skip?: number
 }
 
-export interface ArmedFault {
+interface ArmedFault {
   readonly hits: number
   /** Resolves when the fault hits for the first time, before anything is answered. */
   readonly hit: Promise<void>
@@ -56,7 +56,10 @@ export function createFaults(): FaultBook {
     next(operation, { key, partNumber, times = 1, skip = 0, ...fault }) {
       const { promise, resolve } = Promise.withResolvers<void>()
       let passed = 0
-      const state = { hits: 0, hit: promise, cancel: () => void (armed = armed.filter((each) => each !== entry)) }
+      const cancel = () => {
+        armed = armed.filter((each) => each !== entry)
+      }
+      const state = { hits: 0, hit: promise, cancel }
       const entry = {
         matches: (request: Parameters<FaultBook['find']>[0]) =>
           (operation === '*' || operation === request.operation) &&
@@ -65,7 +68,7 @@ export function createFaults(): FaultBook {
         strike: () => {
           if (passed++ < skip) return null
           state.hits++
-          if (state.hits >= times) state.cancel()
+          if (state.hits >= times) cancel()
           resolve()
           return fault
         },

@@ -1,8 +1,9 @@
-import { type Algorithm, algorithms, isAlgorithm } from './checksums.ts'
 import type { Blob } from './blobs.ts'
 import type { Bucket, Limits, PartClaim, StoredObject } from './bucket.ts'
+import { type Algorithm, algorithms, isAlgorithm } from './checksums.ts'
 import { listMultiparts, listObjects, listParts } from './listings.ts'
 import type { Received } from './payload.ts'
+import { checksumHeaders, describe, existing, readObject } from './reading.ts'
 import { Refusal } from './refusal.ts'
 import { contentsOf, element, textOf } from './xml.ts'
 
@@ -13,7 +14,7 @@ export interface Call {
   limits: Limits
   key: string
   query: Map<string, string>
-  header(name: string): string | undefined
+  header: (name: string) => string | undefined
   /** Stores the body. */
   store(isPart: boolean): Promise<Received & { etag: string; blob: Blob }>
   /** Reads the body as text. */
@@ -111,7 +112,11 @@ export const operations: Record<string, Operation | undefined> = {
   },
 
   DeleteObjects: async (call) => {
-    if (![...algorithms.map((name) => `x-amz-checksum-${name}`), 'x-amz-trailer', 'content-md5'].some(call.header))
+    if (
+      ![...algorithms.map((name) => `x-amz-checksum-${name}`), 'x-amz-trailer', 'content-md5'].some((name) =>
+        call.header(name),
+      )
+    )
       throw new Refusal('InvalidRequest', 'Missing required header for this request: Content-MD5')
     const text = await call.text()
     const keys = contentsOf(text, 'Object').map((object) => textOf(object, 'Key') ?? '')
@@ -219,12 +224,6 @@ function checkKey(key: string): void {
   if (Buffer.byteLength(key) > 1024) throw new Refusal('KeyTooLongError', 'Your key is too long')
 }
 
-function existing(call: Call): StoredObject {
-  const object = call.bucket.objects.get(call.key)
-  if (!object) throw new Refusal('NoSuchKey', 'The specified key does not exist.', { Key: call.key })
-  return object
-}
-
 // `If-None-Match: *` is "only if there is nothing yet", `If-Match` "only over this one".
 function checkConditions(call: Call): void {
   const there = call.bucket.objects.get(call.key)
@@ -257,67 +256,6 @@ function aboutOf(call: Call): Record<string, string> {
   if (size > 2048)
     throw new Refusal('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size')
   return { ...about, ...call.metadata }
-}
-
-function checksumHeaders(checksum: StoredObject['checksum']): Record<string, string> {
-  if (!checksum) return {}
-  return { [`x-amz-checksum-${checksum.algorithm}`]: checksum.value, 'x-amz-checksum-type': checksum.type }
-}
-
-function describe(
-  call: Call,
-  object: StoredObject,
-): { status: number; headers: Record<string, string>; start: number; end: number } {
-  const match = call.header('if-match')
-  if (match !== undefined && match !== object.etag && match !== '*')
-    throw new Refusal('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold')
-  if (call.header('if-none-match') === object.etag) throw new Refusal('NotModified', 'Not Modified')
-  const range = parseRange(call.header('range'), object.size)
-  const { start, end } = range ?? { start: 0, end: object.size }
-  const isWhole = range === null
-  const wantsChecksum = isWhole && call.header('x-amz-checksum-mode') === 'ENABLED'
-  const headers: Record<string, string> = {
-    ...object.about,
-    ...overrides(call),
-    'accept-ranges': 'bytes',
-    'content-length': String(end - start),
-    etag: object.etag,
-    'last-modified': object.modified.toUTCString(),
-    ...(wantsChecksum ? checksumHeaders(object.checksum) : {}),
-    ...(isWhole ? {} : { 'content-range': `bytes ${start}-${end - 1}/${object.size}` }),
-  }
-  return { status: isWhole ? 200 : 206, headers, start, end }
-}
-
-function overrides(call: Call): Record<string, string> {
-  const prefix = 'response-'
-  return Object.fromEntries(
-    [...call.query]
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, value]) => [name.slice(prefix.length), value]),
-  )
-}
-
-/** One range, `end` exclusive; `null` when the whole object is meant, as for every form S3 does not know. */
-function parseRange(text: string | undefined, size: number): { start: number; end: number } | null {
-  const found = /^bytes=(\d*)-(\d*)$/.exec(text ?? '')
-  if (!found || (found[1] === '' && found[2] === '')) return null
-  const isSuffix = found[1] === ''
-  const start = isSuffix ? Math.max(0, size - Number(found[2])) : Number(found[1])
-  const end = isSuffix || found[2] === '' ? size : Math.min(size, Number(found[2]) + 1)
-  if (start < end) return { start, end }
-  throw new Refusal('InvalidRange', 'The requested range is not satisfiable', { ActualObjectSize: size })
-}
-
-/** The bytes of `object` from `start` to `end`, over the borders of its parts. */
-export async function* readObject(object: StoredObject, start: number, end: number): AsyncGenerator<Buffer> {
-  let position = 0
-  for (const blob of object.blobs) {
-    const from = Math.max(0, start - position)
-    const to = Math.min(blob.size, end - position)
-    if (from < to) yield* blob.read(from, to)
-    position += blob.size
-  }
 }
 
 function copySource(call: Call): StoredObject {

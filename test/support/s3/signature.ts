@@ -36,7 +36,7 @@ const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256'
  * @see docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  */
 export function verifySignature(request: IncomingMessage, keys: Keys, now: Date): Signed {
-  const [path = '/', query = ''] = split(request.url ?? '/')
+  const [path, query] = split(request.url ?? '/')
   const parameters = parseQuery(query)
   const claim = readClaim(request, parameters)
   const [accessKeyId, day, region, service, terminator] = claim.credential.split('/')

@@ -1,0 +1,129 @@
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type FaultProxy, startFaultProxy, weather } from './fault-proxy.ts'
+import { seeded } from './seeded.ts'
+
+interface Ground {
+  proxy: FaultProxy
+  /** Bytes of body that reached the server. */
+  received: () => number
+  post: (size: number) => Promise<string>
+}
+
+async function start(): Promise<Ground> {
+  let received = 0
+  const server = http.createServer((request, response) => {
+    request.on('data', (chunk: Buffer) => (received += chunk.length)).on('end', () => response.end('done'))
+    request.on('error', () => {})
+  })
+  server.listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const proxy = await startFaultProxy(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  onTestFinished(async () => {
+    await proxy.close()
+    server.closeAllConnections()
+    server.close()
+  })
+  return {
+    proxy,
+    received: () => received,
+    post: async (size) => {
+      const signal = AbortSignal.timeout(1000)
+      const response = await fetch(proxy.endpoint, {
+        method: 'POST',
+        body: Buffer.alloc(size),
+        signal,
+        keepalive: false,
+      })
+      return response.text()
+    },
+  }
+}
+
+describe('a fault proxy', () => {
+  it('carries everything while there is no trouble', async () => {
+    const { proxy, post, received } = await start()
+
+    expect(await post(3_000_000)).toBe('done')
+    expect(received()).toBe(3_000_000)
+    expect(proxy.counts).toMatchObject({ connections: 1, cuts: 0 })
+  })
+
+  it('cuts a connection after so many bytes, which do arrive', async () => {
+    const { proxy, post, received } = await start()
+    proxy.set({ cutAfterBytes: 500_000 })
+
+    await expect(post(3_000_000)).rejects.toThrow('fetch failed')
+
+    expect(received()).toBeGreaterThan(400_000)
+    expect(received()).toBeLessThan(500_000)
+    expect(proxy.counts.up).toBe(500_000)
+  })
+
+  it('delivers the request and swallows the reply', async () => {
+    const { proxy, post, received } = await start()
+    proxy.set({ dropReply: true })
+
+    await expect(post(1000)).rejects.toThrow('timeout')
+
+    expect(received()).toBe(1000)
+  })
+
+  it('lets nothing through a black hole', async () => {
+    const { proxy, post, received } = await start()
+    proxy.set({ blackHole: true })
+
+    await expect(post(1000)).rejects.toThrow('timeout')
+
+    expect(received()).toBe(0)
+  })
+
+  it('refuses, and recovers', async () => {
+    const { proxy, post } = await start()
+
+    proxy.set({ refuse: true })
+    await expect(post(10)).rejects.toThrow('fetch failed')
+    proxy.set({})
+
+    expect(await post(10)).toBe('done')
+  })
+
+  it('slows down to a rate, and delays', async () => {
+    const { proxy, post } = await start()
+    const timed = async (size: number) => {
+      const begun = performance.now()
+      await post(size)
+      return performance.now() - begun
+    }
+
+    proxy.set({ rate: 1_000_000 })
+    expect(await timed(400_000)).toBeGreaterThan(390)
+    proxy.set({ latencyMs: 100 })
+    expect(await timed(10)).toBeGreaterThan(190)
+  })
+
+  it('cuts what is open', async () => {
+    const { proxy, post } = await start()
+    proxy.set({ dropReply: true })
+
+    const reply = expect(post(10)).rejects.toThrow('fetch failed')
+    while (proxy.counts.up === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    proxy.cutAll()
+
+    await reply
+  })
+
+  it('plays the same weather for the same seed, and is well afterwards', async () => {
+    const { proxy, post } = await start()
+
+    expect([...weather(seeded('a'), 20_000)]).toEqual([...weather(seeded('a'), 20_000)])
+    expect([...weather(seeded('a'), 20_000)]).not.toEqual([...weather(seeded('b'), 20_000)])
+    await proxy.play([
+      { ms: 20, trouble: { refuse: true } },
+      { ms: 20, trouble: { blackHole: true }, cutAll: true },
+    ])
+
+    expect(await post(10)).toBe('done')
+  })
+})

@@ -33,7 +33,9 @@ const identity = {
     .string()
     .refine((secret) => Buffer.byteLength(secret) >= 32, 'expected at least 32 bytes')
     .optional()
-    .describe('Signs and checks bearer tokens (HS256), 32 bytes or more. When trying out, one is made and kept in DATA_DIR'),
+    .describe(
+      'Signs and checks bearer tokens (HS256), 32 bytes or more. When trying out, one is made and kept in DATA_DIR',
+    ),
   POLICIES: policies
     .prefault('{}')
     .describe('What differs from the built-in roles, as JSON: {"member":{"maxSize":"5GiB","timeToLive":"7d"}}'),
@@ -45,7 +47,9 @@ const database = {
     .regex(/^postgres(ql)?:\/\//, 'expected postgres://…')
     .optional()
     .describe('The Postgres that keeps the sessions. When trying out, an embedded one runs in DATA_DIR'),
-  DATABASE_PATIENCE: duration.prefault('10s').describe('How long a request waits for a database that is away for a moment'),
+  DATABASE_PATIENCE: duration
+    .prefault('10s')
+    .describe('How long a request waits for a database that is away for a moment'),
   DATABASE_POOL: count(1, 1000).default(10).describe('The most connections to Postgres that one server opens'),
 }
 
@@ -60,12 +64,20 @@ const uploads = {
     })
     .describe('How objects are named'),
   PART_SIZE: size.prefault('8MiB').describe('The size of the parts of a file; more where it would need too many parts'),
-  PARTS_IN_FLIGHT: count(1, 64).default(4).describe('How many parts of one upload are on their way to the store at once'),
+  PARTS_IN_FLIGHT: count(1, 64)
+    .default(4)
+    .describe('How many parts of one upload are on their way to the store at once'),
   MEMORY_BUDGET: size
     .optional()
-    .describe('The most memory for bytes on their way to the store. Not given: a quarter of the machine, at most 512MiB'),
-  BODY_IDLE_TIMEOUT: duration.prefault('30s').describe('A request that brings nothing for so long is ended; what came is kept'),
-  MIN_SPEED: size.prefault('0').describe('A request slower than so many bytes a second is ended; 0 lets every speed pass'),
+    .describe(
+      'The most memory for bytes on their way to the store. Not given: a quarter of the machine, at most 512MiB',
+    ),
+  BODY_IDLE_TIMEOUT: duration
+    .prefault('30s')
+    .describe('A request that brings nothing for so long is ended; what came is kept'),
+  MIN_SPEED: size
+    .prefault('0')
+    .describe('A request slower than so many bytes a second is ended; 0 lets every speed pass'),
   FINISH_WAIT: duration
     .prefault('10s')
     .describe('How long an answer waits for the store to put a file together before it asks the client to come back'),
@@ -114,7 +126,9 @@ export class ConfigError extends Error {
   readonly problems: string[]
 
   constructor(problems: string[]) {
-    super(`the configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n  ${problems.join('\n  ')}`)
+    super(
+      `the configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n  ${problems.join('\n  ')}`,
+    )
     this.problems = problems
   }
 }
@@ -124,7 +138,9 @@ export class ConfigError extends Error {
  * @throws ConfigError with all problems at once
  */
 export function loadConfig(env: Record<string, string | undefined>): Config {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''))
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  )
   const read = settings.safeParse(given)
   const problems = missing(given)
   if (!read.success) {

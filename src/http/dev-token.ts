@@ -17,7 +17,10 @@ export interface DevTokenOptions {
 export async function devTokenPlugin(app: FastifyInstance, { mint, developer }: DevTokenOptions): Promise<void> {
   app.get<{ Querystring: { user?: string; role?: string } }>('/v1/dev-token', async (request, reply) => {
     if (!isFromThisMachine(request)) {
-      throw new UploadError('FORBIDDEN', 'Development tokens are only given to this machine. Use the one the server printed.')
+      throw new UploadError(
+        'FORBIDDEN',
+        'Development tokens are only given to this machine. Use the one the server printed.',
+      )
     }
     const { user = developer.id, role = developer.role } = request.query
     if (!/^[\w.@-]{1,64}$/.test(user) || !/^[\w-]{1,64}$/.test(role)) {
@@ -35,7 +38,8 @@ function isFromThisMachine({ raw, headers }: FastifyRequest): boolean {
   // A page elsewhere whose name was pointed to this machine (DNS rebinding) still sends its own name as Host.
   const host = (headers.host ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
   if (host !== 'localhost' && isIP(host) === 0) return false
-  if (headers['sec-fetch-site'] !== undefined && !['same-origin', 'none'].includes(String(headers['sec-fetch-site']))) return false
+  if (headers['sec-fetch-site'] !== undefined && !['same-origin', 'none'].includes(String(headers['sec-fetch-site'])))
+    return false
   return remoteAddress !== undefined && (isLoopback(remoteAddress) || remoteAddress === localAddress)
 }
 

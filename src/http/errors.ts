@@ -15,7 +15,9 @@ const retryAfter: Record<number, number> = { 423: 1, 429: 1, 503: 5 }
  */
 export function answerErrors(app: FastifyInstance): void {
   app.setErrorHandler(answerError)
-  app.setNotFoundHandler(async (_request, reply) => sendRefusal(reply, new UploadError('NOT_FOUND', 'There is nothing here.')))
+  app.setNotFoundHandler(async (_request, reply) =>
+    sendRefusal(reply, new UploadError('NOT_FOUND', 'There is nothing here.')),
+  )
 }
 
 /** The answer to anything thrown. Fastify also calls it as `frameworkErrors`, for requests that reach no route. */
@@ -31,9 +33,11 @@ export function toRefusal(thrown: unknown): UploadError {
   const { statusCode: status, code, message, validation } = thrown as FastifyError
   if (validation) return new UploadError('INVALID_REQUEST', `The request is not valid: ${message}.`)
   if (status === 413) return new UploadError('FILE_TOO_LARGE', 'The request body is too large.')
-  if (status === 415) return new UploadError('UNSUPPORTED_CONTENT_TYPE', 'The request has a content type that is not understood here.')
+  if (status === 415)
+    return new UploadError('UNSUPPORTED_CONTENT_TYPE', 'The request has a content type that is not understood here.')
   if (status === 429) return new UploadError('RATE_LIMITED', 'Too many requests. Try again a little later.')
-  if (status === 503) return new UploadError('SHUTTING_DOWN', 'The server is stopping. Try again in a moment.', {}, { cause: thrown })
+  if (status === 503)
+    return new UploadError('SHUTTING_DOWN', 'The server is stopping. Try again in a moment.', {}, { cause: thrown })
   // Fastify's own complaints about a request carry such a code; they hold nothing but what the client sent.
   if (status !== undefined && status >= 400 && status < 500 && code?.startsWith('FST_')) {
     return new UploadError('INVALID_REQUEST', `${message}.`)

@@ -4,7 +4,8 @@ import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 
 // The plugin's own policy upgrades every request to https, which a server on a plain address does not speak.
-const contentSecurityPolicy = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+const contentSecurityPolicy =
+  "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 /** Describes the tagged routes of the whole app as OpenAPI at `/docs/json` and as a page at `/docs`. Registered before them. */
 export const openapiPlugin = fastifyPlugin<{ version: string }>(

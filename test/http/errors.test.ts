@@ -4,22 +4,28 @@ import { type Code, refusals, UploadError } from '../../src/core/errors.ts'
 import { answerError, answerErrors } from '../../src/http/errors.ts'
 
 describe('an error', () => {
-  it.each(Object.entries(refusals) as [Code, number][])('%s is answered with %i and one form of body', async (code, status) => {
-    const { app } = appThatThrows(new UploadError(code, 'A sentence.', { limit: 7 }))
+  it.each(Object.entries(refusals) as [Code, number][])(
+    '%s is answered with %i and one form of body',
+    async (code, status) => {
+      const { app } = appThatThrows(new UploadError(code, 'A sentence.', { limit: 7 }))
 
-    const answer = await app.inject('/')
+      const answer = await app.inject('/')
 
-    expect(answer.statusCode).toBe(status)
-    expect(answer.headers['content-type']).toMatch('application/json')
-    expect(answer.json()).toEqual({ error: { code, message: 'A sentence.', timestamp: expect.any(String) } })
-    expect(new Date(answer.json().error.timestamp).getTime()).toBeCloseTo(Date.now(), -4)
-  })
+      expect(answer.statusCode).toBe(status)
+      expect(answer.headers['content-type']).toMatch('application/json')
+      expect(answer.json()).toEqual({ error: { code, message: 'A sentence.', timestamp: expect.any(String) } })
+      expect(new Date(answer.json().error.timestamp).getTime()).toBeCloseTo(Date.now(), -4)
+    },
+  )
 
-  it.each(['UPLOAD_LOCKED', 'RATE_LIMITED', 'STORE_UNAVAILABLE'] as const)('%s says when to come back', async (code) => {
-    const { app } = appThatThrows(new UploadError(code, 'Later.'))
+  it.each(['UPLOAD_LOCKED', 'RATE_LIMITED', 'STORE_UNAVAILABLE'] as const)(
+    '%s says when to come back',
+    async (code) => {
+      const { app } = appThatThrows(new UploadError(code, 'Later.'))
 
-    expect(Number((await app.inject('/')).headers['retry-after'])).toBeGreaterThan(0)
-  })
+      expect(Number((await app.inject('/')).headers['retry-after'])).toBeGreaterThan(0)
+    },
+  )
 
   it('that nobody foresaw tells the log everything, once, and the client nothing', async () => {
     const { app, lines } = appThatThrows(new Error('password=swordfish at db.internal'))
@@ -49,7 +55,11 @@ describe('a request that Fastify refuses', () => {
     ['a path that cannot be decoded', { url: '/%zz' }, 400, 'INVALID_REQUEST'],
   ])('has the same form: %s', async (_what, request, status, code) => {
     const { app } = appThatThrows(new Error('unused'))
-    app.get('/list', { schema: { querystring: { type: 'object', properties: { limit: { type: 'integer', minimum: 1 } } } } }, () => [])
+    app.get(
+      '/list',
+      { schema: { querystring: { type: 'object', properties: { limit: { type: 'integer', minimum: 1 } } } } },
+      () => [],
+    )
     app.post('/', { bodyLimit: 1000 }, () => 'read')
 
     const answer = await app.inject(request)

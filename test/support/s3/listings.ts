@@ -1,5 +1,5 @@
-import { Refusal } from './refusal.ts'
 import type { Call } from './operations.ts'
+import { Refusal } from './refusal.ts'
 import type { Xml } from './xml.ts'
 
 // S3 lists in the order of the keys' UTF-8 bytes, up to 1000 at a time.

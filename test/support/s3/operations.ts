@@ -1,6 +1,6 @@
-import { type Algorithm, algorithms, isAlgorithm } from './checksums.ts'
 import type { Blob } from './blobs.ts'
 import type { Bucket, Limits, PartClaim, StoredObject } from './bucket.ts'
+import { type Algorithm, algorithms, isAlgorithm } from './checksums.ts'
 import { listMultiparts, listObjects, listParts } from './listings.ts'
 import type { Received } from './payload.ts'
 import { Refusal } from './refusal.ts'

@@ -23,7 +23,7 @@ export function element(name: string, value: Xml): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n<${name}${namespace}>${inner(value)}</${name}>`
 }
 
-function unescape(text: string): string {
+function plainOf(text: string): string {
   const plain: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
   return text.replace(/&(#x[0-9a-f]+|#\d+|\w+);/gi, (whole, name: string) => {
     if (name.startsWith('#x')) return String.fromCodePoint(Number.parseInt(name.slice(2), 16))
@@ -42,5 +42,5 @@ export function contentsOf(text: string, name: string): string[] {
 /** The text of the first `<name>` in `text`. */
 export function textOf(text: string, name: string): string | undefined {
   const found = contentsOf(text, name)[0]
-  return found === undefined ? undefined : unescape(found).trim()
+  return found === undefined ? undefined : plainOf(found).trim()
 }

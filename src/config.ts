@@ -17,7 +17,7 @@ const serving = {
   PUBLIC_URL: webUrl.optional().describe('Where clients reach the server. Upload URLs are relative unless this is set'),
   TRUST_PROXY: trust
     .prefault('false')
-    .describe('Whose X-Forwarded-* headers to believe: true, false, a number of hops, or addresses and networks'),
+    .describe('Whose X-Forwarded-* headers to believe: true, false, or addresses and networks such as 10.0.0.0/8'),
   CORS_ORIGINS: origins
     .prefault('*')
     .describe('The origins whose pages may call this server, separated by commas; * is all. Cookies are never used'),
@@ -47,6 +47,9 @@ const database = {
     .regex(/^postgres(ql)?:\/\//, 'expected postgres://…')
     .optional()
     .describe('The Postgres that keeps the sessions. When trying out, an embedded one runs in DATA_DIR'),
+  DATABASE_PATIENCE: duration
+    .prefault('10s')
+    .describe('How long a request waits for a database that is away for a moment'),
   DATABASE_POOL: count(1, 1000).default(10).describe('The most connections to Postgres that one server opens'),
 }
 
@@ -72,6 +75,12 @@ const uploads = {
   BODY_IDLE_TIMEOUT: duration
     .prefault('30s')
     .describe('A request that brings nothing for so long is ended; what came is kept'),
+  MIN_SPEED: size
+    .prefault('0')
+    .describe('A request slower than so many bytes a second is ended; 0 lets every speed pass'),
+  FINISH_WAIT: duration
+    .prefault('10s')
+    .describe('How long an answer waits for the store to put a file together before it asks the client to come back'),
   LEASE_TTL: duration.prefault('30s').describe('How long the right to write to an upload outlives a server that died'),
   LOCK_WAIT: duration.prefault('10s').describe('How long a request waits for another one to let go of the same upload'),
 }

@@ -2,8 +2,8 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { parseDuration, parseSize } from './units.ts'
 
-/** What Fastify takes as `trustProxy`: nobody, everybody, so many hops, or these addresses. */
-export type Trust = boolean | number | string[]
+/** What Fastify takes as `trustProxy`: everybody, nobody, or these addresses. A number of hops would prove nothing about who speaks. */
+export type Trust = boolean | string[]
 
 /**
  * A setting whose text `parse` understands; `null` from it is a problem that says what was `expected`. A default is
@@ -49,10 +49,9 @@ export const origins = parsed((text): '*' | string[] | null => {
 /** Whose forwarding headers count. */
 export const trust = parsed((text): Trust | null => {
   if (text === 'true' || text === 'false') return text === 'true'
-  if (/^\d+$/.test(text)) return Number(text)
   const list = splitList(text)
   return list.length > 0 && list.every(isNetwork) ? list : null
-}, 'true, false, a number of hops, or addresses and networks separated by commas')
+}, 'true, false, or addresses and networks separated by commas')
 
 function splitList(text: string): string[] {
   return text

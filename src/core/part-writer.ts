@@ -252,7 +252,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
   async function settle(): Promise<void> {
     leave()
     await spill?.catch(fail)
-    await Promise.all(drafts.map((draft) => draft.sending))
+    await Promise.all(drafts.map(async (draft) => draft.sending))
     if (recordTimer) clearTimeout(recordTimer)
     recordTimer = null
     await recording

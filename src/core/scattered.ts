@@ -1,11 +1,11 @@
 import { type BodyEnd, readBody } from './body.ts'
 import type { ChunkMap, NumberedChunk } from './engine.ts'
 import { UploadError } from './errors.ts'
-import type { MemoryBudget } from './memory-budget.ts'
 import { recordLoss } from './finish.ts'
+import type { MemoryBudget } from './memory-budget.ts'
 import { type Change, HandleLost, type Locker, type ObjectStore, type Sessions } from './ports.ts'
 import { admit, closeRanks, notFound, refuseEnded, toUpload } from './session-view.ts'
-import { type Actor, type PartReceipt, type Session, type Upload } from './upload.ts'
+import type { Actor, PartReceipt, Session, Upload } from './upload.ts'
 
 /*
  * Chunks that come in any order and beside each other, each exactly one part of the upload. They take no lease, or they

@@ -17,22 +17,22 @@ export async function apiPlugin(app: FastifyInstance, { engine, policies, urlOf 
     reply.header('cache-control', 'no-store')
   })
 
-  app.get('/v1/me', { schema: schemas.me }, async ({ actor }): Promise<MeView> => {
+  app.get('/me', { schema: schemas.me }, async ({ actor }): Promise<MeView> => {
     return { user: actor.id, role: actor.role, policy: policies[actor.role] ?? null }
   })
 
-  app.get<{ Querystring: PageQuery }>('/v1/uploads', { schema: schemas.list }, async ({ actor, query }) => {
+  app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async ({ actor, query }) => {
     // One more than asked for tells whether there is a next page.
     const found = await engine.list(actor, { ...query, limit: query.limit + 1 })
     const uploads = found.slice(0, query.limit)
     return { uploads: uploads.map(view), next: found.length > query.limit ? (uploads.at(-1)?.id ?? null) : null }
   })
 
-  app.get<{ Params: ById }>('/v1/uploads/:id', { schema: schemas.one }, async ({ actor, params }) => {
+  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one }, async ({ actor, params }) => {
     return view(await engine.peek(actor, params.id))
   })
 
-  app.delete<{ Params: ById }>('/v1/uploads/:id', { schema: schemas.cancel }, async ({ actor, params }, reply) => {
+  app.delete<{ Params: ById }>('/uploads/:id', { schema: schemas.cancel }, async ({ actor, params }, reply) => {
     await engine.cancel(actor, params.id)
     return reply.code(204).send()
   })

@@ -3,6 +3,10 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 
+// The plugin's own policy upgrades every request to https, which a server on a plain address does not speak.
+const contentSecurityPolicy =
+  "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+
 /** Describes the tagged routes of the whole app as OpenAPI at `/docs/json` and as a page at `/docs`. Registered before them. */
 export const openapiPlugin = fastifyPlugin<{ version: string }>(
   async (app: FastifyInstance, { version }) => {
@@ -21,7 +25,7 @@ export const openapiPlugin = fastifyPlugin<{ version: string }>(
       },
       hideUntagged: true,
     })
-    await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true })
+    await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: contentSecurityPolicy })
   },
   { name: 'landfall-openapi' },
 )

@@ -6,8 +6,8 @@ import type { Database } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { finishUploads } from '../../src/jobs/finish-uploads.ts'
 import { sweep } from '../../src/jobs/sweep.ts'
-import { ada, bodyOf, brokenBody, openEngine, testDatabase } from '../support/open-engine.ts'
 import { memoryStore, unavailable } from '../support/memory-store.ts'
+import { ada, bodyOf, brokenBody, openEngine, testDatabase } from '../support/open-engine.ts'
 import { type Seeded, seeded } from '../support/seeded.ts'
 
 /*

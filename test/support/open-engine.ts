@@ -10,7 +10,7 @@ import type { Actor } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { leaseLocker } from '../../src/locks/lease.ts'
-import { memoryStore, type MemoryStore } from './memory-store.ts'
+import { type MemoryStore, memoryStore } from './memory-store.ts'
 
 let shared: Promise<Database> | undefined
 

@@ -2,8 +2,8 @@ import type { Reporter, TestCase, TestModule } from 'vitest/node'
 
 /** The real parts that some tests need, and the variable that names each. */
 const realParts = {
-  TEST_DATABASE_URL: 'a real Postgres (the tests used the embedded one)',
-  TEST_S3_ENDPOINT: 'a real S3 server (the tests used the stand-in of test/support)',
+  TEST_DATABASE_URL: 'a Postgres of this machine (an embedded one and one from npm were used)',
+  TEST_S3_ENDPOINT: 'a real S3 server (the stand-in of test/support was used)',
   TEST_CHROMIUM: 'a browser clicking through the page',
 }
 

@@ -1,5 +1,5 @@
-import type { Actor, Wish } from '../upload.ts'
 import type { Policy } from '../policy.ts'
+import type { Actor, Wish } from '../upload.ts'
 
 /** What a rule looks at when an upload is created. */
 export interface Question {

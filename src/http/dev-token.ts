@@ -1,0 +1,48 @@
+import { isIP } from 'node:net'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { UploadError } from '../core/errors.ts'
+import type { Actor } from '../core/upload.ts'
+
+export interface DevTokenOptions {
+  /** A token for `actor`, to be handed to the page. */
+  mint: (actor: Actor) => Promise<string>
+  /** Who the page is when it does not say. */
+  developer: Actor
+}
+
+/**
+ * `GET /v1/dev-token`: the page's way in while trying out; not registered otherwise. It answers a browser on this very
+ * machine and nobody else, so that a trial that listens on a network gives no tokens away.
+ */
+export async function devTokenPlugin(app: FastifyInstance, { mint, developer }: DevTokenOptions): Promise<void> {
+  app.get<{ Querystring: { user?: string; role?: string } }>('/v1/dev-token', async (request, reply) => {
+    if (!isFromThisMachine(request)) {
+      throw new UploadError(
+        'FORBIDDEN',
+        'Development tokens are only given to this machine. Use the one the server printed.',
+      )
+    }
+    const { user = developer.id, role = developer.role } = request.query
+    if (!/^[\w.@-]{1,64}$/.test(user) || !/^[\w-]{1,64}$/.test(role)) {
+      throw new UploadError('INVALID_REQUEST', 'A user or role has letters, digits and . @ _ - only.')
+    }
+    reply.header('cache-control', 'no-store')
+    return { token: await mint({ id: user, role }), user, role }
+  })
+}
+
+function isFromThisMachine({ raw, headers }: FastifyRequest): boolean {
+  const { remoteAddress, localAddress } = raw.socket
+  // Behind a proxy on this machine everybody would come from here.
+  if (headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined) return false
+  // A page elsewhere whose name was pointed to this machine (DNS rebinding) still sends its own name as Host.
+  const host = (headers.host ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+  if (host !== 'localhost' && isIP(host) === 0) return false
+  if (headers['sec-fetch-site'] !== undefined && !['same-origin', 'none'].includes(String(headers['sec-fetch-site'])))
+    return false
+  return remoteAddress !== undefined && (isLoopback(remoteAddress) || remoteAddress === localAddress)
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address)
+}

@@ -1,0 +1,33 @@
+import type { RunningEngine } from '../core/engine.ts'
+import type { Sessions } from '../core/ports.ts'
+import type { Database } from '../db/open.ts'
+import { finishUploads } from './finish-uploads.ts'
+import { createOutbox, type Listener } from './outbox.ts'
+import { openQueue } from './queue.ts'
+import { sweep } from './sweep.ts'
+
+export interface BackgroundOptions {
+  database: Database
+  engine: RunningEngine
+  sessions: Sessions
+  listeners: Listener[]
+  now: () => Date
+  onFault: (error: unknown, facts: object) => void
+}
+
+// A node that dies in the middle of a job is replaced after this.
+const takeOverAfter = 300
+
+/** Starts the work that nobody waits for: finishing, expiring, cleaning up and telling of events. Returns the way to end it. */
+export async function startBackground(options: BackgroundOptions): Promise<() => Promise<void>> {
+  const { database, engine, sessions, listeners, now, onFault } = options
+  const outbox = createOutbox(database, listeners, onFault)
+  const queue = await openQueue({ database, onFault, takeOverAfter })
+  await queue.everyMinute('finish-uploads', () => finishUploads(engine, sessions))
+  await queue.everyMinute('sweep', () => sweep(engine, sessions, now()))
+  await queue.everyMinute('outbox', () => outbox.deliver())
+  return async () => {
+    await queue.close()
+    await outbox.close()
+  }
+}

@@ -8,7 +8,12 @@ import { unavailable } from '../support/memory-store.ts'
 import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
 
 const wish = { size: 35, filename: 'a.txt', contentType: 'text/plain' }
-const chunk = (bytes: Buffer, offset = 0) => ({ offset, body: bodyOf(bytes), bodySize: bytes.length, ending: 'at-size' as const })
+const chunk = (bytes: Buffer, offset = 0) => ({
+  offset,
+  body: bodyOf(bytes),
+  bodySize: bytes.length,
+  ending: 'at-size' as const,
+})
 const tomorrow = () => new Date(Date.now() + 8 * 24 * 3600 * 1000)
 
 describe('the finisher', () => {
@@ -21,7 +26,10 @@ describe('the finisher', () => {
     await expect(engine.append(ada, id, chunk(randomBytes(35)))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     expect((await engine.peek(ada, id)).state).toBe('finishing')
     store.fault = () => {}
-    await database.query({ name: 'test-age', text: `update upload_sessions set updated_at = now() - interval '1 minute' where id = $1` }, [id])
+    await database.query(
+      { name: 'test-age', text: `update upload_sessions set updated_at = now() - interval '1 minute' where id = $1` },
+      [id],
+    )
 
     expect(await finishUploads(engine, sessionsIn(database))).toBeGreaterThanOrEqual(1)
     expect(await finishUploads(engine, sessionsIn(database))).toBe(0)
@@ -82,7 +90,10 @@ describe('the queue', () => {
     const queue = await openQueue({ database, takeOverAfter: 60, onFault: (error) => faults.push(error) })
 
     await queue.everyMinute('test-work', async () => {})
-    const schedules = await database.query<{ name: string }>({ name: 'test-schedules', text: 'select name from landfall_jobs.schedule' }, [])
+    const schedules = await database.query<{ name: string }>(
+      { name: 'test-schedules', text: 'select name from landfall_jobs.schedule' },
+      [],
+    )
     await queue.close()
 
     expect(schedules).toEqual([{ name: 'test-work' }])

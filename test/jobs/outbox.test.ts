@@ -4,7 +4,10 @@ import type { Database } from '../../src/db/open.ts'
 import { createOutbox, type DeliveredEvent } from '../../src/jobs/outbox.ts'
 import { testDatabase } from '../support/open-engine.ts'
 
-const add = { name: 'test-add', text: `insert into upload_events (upload_id, seq, type, data) values ($1, $2, 'upload.completed', '{}')` }
+const add = {
+  name: 'test-add',
+  text: `insert into upload_events (upload_id, seq, type, data) values ($1, $2, 'upload.completed', '{}')`,
+}
 const dueNow = { name: 'test-due', text: `update upload_events set next_attempt_at = now() where delivered_at is null` }
 
 async function eventsOf(database: Database, ...uploads: [id: string, count: number][]) {

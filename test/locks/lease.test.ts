@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import type { Lease } from '../../src/core/ports.ts'
 import { eventOf } from '../../src/core/events.ts'
+import type { Lease } from '../../src/core/ports.ts'
 import type { Session } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
@@ -71,7 +71,8 @@ async function session(): Promise<string> {
 
 const anyone = () => {}
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-const untilAsked = (lease: Lease) => new Promise<void>((resolve) => lease.signal.addEventListener('abort', () => resolve()))
+const untilAsked = (lease: Lease) =>
+  new Promise<void>((resolve) => lease.signal.addEventListener('abort', () => resolve()))
 
 describe('a lease', () => {
   it('is held by one at a time, over nodes', async () => {
@@ -115,7 +116,13 @@ describe('a lease', () => {
     const [a, b] = [await node({ leaseMs: 400 }), await node()]
     const id = await session()
     // A node that died renews nothing and gives nothing back.
-    await database.query({ name: 'test-die', text: `update upload_sessions set lease_token = $2, lease_until = now() + interval '400 milliseconds' where id = $1` }, [id, randomUUID()])
+    await database.query(
+      {
+        name: 'test-die',
+        text: `update upload_sessions set lease_token = $2, lease_until = now() + interval '400 milliseconds' where id = $1`,
+      },
+      [id, randomUUID()],
+    )
 
     const before = performance.now()
     const isDirty = await b.hold(id, anyone, async (lease) => lease.session.isDirty)
@@ -131,9 +138,17 @@ describe('a lease', () => {
     let overtaken: unknown
 
     await a.hold(id, anyone, async (lease) => {
-      await database.query({ name: 'test-expire', text: `update upload_sessions set lease_until = now() - interval '1 second' where id = $1` }, [id])
+      await database.query(
+        {
+          name: 'test-expire',
+          text: `update upload_sessions set lease_until = now() - interval '1 second' where id = $1`,
+        },
+        [id],
+      )
       await b.hold(id, anyone, (other) => other.save({ offset: 10 }))
-      overtaken = await lease.save({ offset: 99, state: 'finishing', parts: [{ number: 1, size: 10, etag: 'x' }] }).catch((error: unknown) => error)
+      overtaken = await lease
+        .save({ offset: 99, state: 'finishing', parts: [{ number: 1, size: 10, etag: 'x' }] })
+        .catch((error: unknown) => error)
     })
 
     expect(overtaken).toMatchObject({ code: 'UPLOAD_LOCKED' })
@@ -148,7 +163,13 @@ describe('a lease', () => {
 
     await a.hold(id, anyone, async (lease) => {
       // The process sleeps: no timer runs, and somebody else takes the upload meanwhile.
-      await database.query({ name: 'test-steal', text: `update upload_sessions set lease_token = $2, lease_until = now() + interval '1 minute' where id = $1` }, [id, randomUUID()])
+      await database.query(
+        {
+          name: 'test-steal',
+          text: `update upload_sessions set lease_token = $2, lease_until = now() + interval '1 minute' where id = $1`,
+        },
+        [id, randomUUID()],
+      )
       const until = performance.now() + 350
       while (performance.now() < until);
       confirmed = await lease.confirm().catch((error: unknown) => error)
@@ -233,7 +254,10 @@ describe('a write whose answer was lost', () => {
       await lease.save({ offset: 6 })
     })
 
-    const events = await database.query({ name: 'test-events', text: 'select seq from upload_events where upload_id = $1 order by seq' }, [id])
+    const events = await database.query(
+      { name: 'test-events', text: 'select seq from upload_events where upload_id = $1 order by seq' },
+      [id],
+    )
     expect(events).toEqual([{ seq: 1 }, { seq: 2 }])
     expect((await sessionsIn(database).find(id))?.offset).toBe(6)
     await locker.close()

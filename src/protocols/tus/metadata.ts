@@ -1,0 +1,58 @@
+import { UploadError } from '../../core/errors.ts'
+
+/** What `Upload-Metadata` says of the file; everything else in it is the client's own and is only echoed. */
+export interface FileWords {
+  filename: string
+  contentType: string
+  category: string | undefined
+}
+
+const maxBytes = 16 * 1024
+// "The key MUST NOT contain spaces and commas and MUST NOT be empty. The key SHOULD be ASCII encoded."
+const validKey = /^[\x21-\x2b\x2d-\x7e]+$/
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * Reads what the server needs of `Upload-Metadata` (tus 1.0, Creation) and refuses what is not well formed. Values may be
+ * any bytes; only those that the server reads itself must be UTF-8.
+ * @throws UploadError INVALID_METADATA
+ */
+export function readMetadata(header: string | undefined): FileWords {
+  const pairs = parsePairs(header ?? '')
+  const text = (...names: string[]) => {
+    const value = names.map((name) => pairs.get(name)).find((found) => found !== undefined && found.length > 0)
+    return value === undefined ? undefined : decode(value)
+  }
+  return {
+    filename: text('filename', 'name') ?? 'file',
+    contentType: text('filetype', 'type', 'contentType') ?? 'application/octet-stream',
+    category: text('category'),
+  }
+}
+
+function parsePairs(header: string): Map<string, Buffer> {
+  const pairs = new Map<string, Buffer>()
+  if (header.length > maxBytes) throw invalid(`may have at most ${maxBytes} bytes`)
+  if (header.trim() === '') return pairs
+  for (const pair of header.split(',')) {
+    const [key = '', value = '', ...rest] = pair.trim().split(' ')
+    if (!validKey.test(key)) throw invalid('has a key that is empty or not ASCII')
+    if (rest.length > 0 || !base64.test(value)) throw invalid('has a value that is not Base64')
+    if (pairs.has(key)) throw invalid('has a key twice')
+    pairs.set(key, Buffer.from(value, 'base64'))
+  }
+  return pairs
+}
+
+function decode(value: Buffer): string {
+  try {
+    return utf8.decode(value).normalize('NFC')
+  } catch {
+    throw invalid('has a file name, type or category that is not UTF-8')
+  }
+}
+
+function invalid(what: string): UploadError {
+  return new UploadError('INVALID_METADATA', `Upload-Metadata ${what}.`)
+}

@@ -1,0 +1,66 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fastify, { type FastifyInstance } from 'fastify'
+import { onTestFinished } from 'vitest'
+import type { EngineOptions, RunningEngine } from '../../src/core/engine.ts'
+import { createMemoryBudget } from '../../src/core/memory-budget.ts'
+import type { ObjectStore } from '../../src/core/ports.ts'
+import { authPlugin, type TokenCheck } from '../../src/http/auth.ts'
+import { answerErrors } from '../../src/http/errors.ts'
+import { closeAfterUnreadBody } from '../../src/http/unread-body.ts'
+import { localStore } from '../../src/stores/local.ts'
+import { openEngine } from './open-engine.ts'
+
+export interface TestApp {
+  app: FastifyInstance
+  engine: RunningEngine
+  store: ObjectStore
+  /** Where it listens. */
+  url: string
+  /** What went wrong where nobody waited for an answer. */
+  faults: unknown[]
+}
+
+/** In tests a token says who one is: `ada:creator`. */
+const plainToken: TokenCheck = async (token) => {
+  const [id, role] = token.split(':')
+  return id && role ? { id, role } : null
+}
+
+export const bearer = (token = 'ada:creator') => ({ authorization: `Bearer ${token}` })
+
+/**
+ * A listening server with a real engine, an embedded database and files in a temporary directory; closes with the test.
+ * `register` puts the protocols on it.
+ */
+export async function buildTestApp(
+  register: (app: FastifyInstance, engine: RunningEngine) => Promise<void>,
+  overrides: Partial<EngineOptions> & { leaseMs?: number; waitMs?: number } = {},
+): Promise<TestApp> {
+  const directory = await mkdtemp(join(tmpdir(), 'landfall-test-'))
+  const store = overrides.store ?? localStore({ directory, fsync: false })
+  const { engine, faults } = await openEngine({
+    partSize: 64 * 1024,
+    budget: createMemoryBudget(64 * 1024 ** 2),
+    ...overrides,
+    store,
+  })
+  const app = fastify({ exposeHeadRoutes: false })
+  answerErrors(app)
+  closeAfterUnreadBody(app)
+  await app.register(async (scope) => {
+    await scope.register(authPlugin, { checks: [plainToken] })
+    await register(scope, engine)
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  onTestFinished(async () => {
+    engine.drain()
+    app.server.closeAllConnections()
+    await app.close()
+    await engine.idle()
+    await rm(directory, { recursive: true, force: true })
+  })
+  return { app, engine, store, faults, url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}` }
+}

@@ -13,7 +13,7 @@
 import { type Draft, draftSize, joinBytes, newDraft, nothing, piecesSize } from './draft.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { PieceCache } from './piece-cache.ts'
-import type { Change, Lease, ObjectFacts, ObjectStore } from './ports.ts'
+import { type Bytes, type Change, type Lease, ObjectExists, type ObjectFacts, type ObjectStore } from './ports.ts'
 import { type Handle, type Piece, tailSize } from './upload.ts'
 
 export interface PartWriting {
@@ -258,6 +258,20 @@ export function createPartWriter(options: PartWriting): PartWriter {
     await recording
   }
 
+  /** The whole file as one object. What may be there under its key was never acknowledged, and gives way. */
+  async function putWhole(bytes: Bytes): Promise<ObjectFacts> {
+    const about = { contentType: session.contentType, isNew: true }
+    await lease.confirm()
+    try {
+      return await store.put(session.key, bytes, about)
+    } catch (error) {
+      if (!(error instanceof ObjectExists)) throw error
+      await lease.confirm()
+      await store.remove([session.key])
+      return store.put(session.key, bytes, about)
+    }
+  }
+
   function giveBackHeld() {
     if (current.sending) return
     budget.giveBack(current.held.size)
@@ -287,10 +301,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
       try {
         const isWholeFile = current.number === 1 && handle === null
         if (!failure && isWholeFile) {
-          await lease.confirm()
-          return await store.put(session.key, joinBytes(current.pieces, [current.held], cache, store), {
-            contentType: session.contentType,
-          })
+          return await putWhole(joinBytes(current.pieces, [current.held], cache, store))
         }
         if (!failure && currentSize > 0) {
           send(current)

@@ -49,8 +49,11 @@ export interface ObjectStore {
   finish(key: string, handle: Handle, parts: PartReceipt[]): Promise<ObjectFacts>
   /** Idempotent. Without a handle: whatever multipart uploads were ever begun for exactly this key. */
   abort(key: string, handle: Handle | null): Promise<void>
-  /** Writes a whole object at once, replacing what is there. */
-  put(key: string, bytes: Bytes, about: ObjectAbout): Promise<ObjectFacts>
+  /**
+   * Writes a whole object at once. It replaces what is there, unless `isNew`: then other bytes at that key are
+   * `ObjectExists` (where the store can tell), so that a writer who was overtaken cannot spoil a finished file.
+   */
+  put(key: string, bytes: Bytes, about: ObjectAbout & { isNew?: boolean }): Promise<ObjectFacts>
   /** `null` when there is no such object. */
   stat(key: string): Promise<ObjectFacts | null>
   /** `end` is exclusive. Throws `ObjectMissing` when there is no such object. */
@@ -67,6 +70,12 @@ export class HandleLost extends Error {
   override name = 'HandleLost'
 }
 
+/** There is an object already, with other bytes. */
+export class ObjectExists extends Error {
+  override name = 'ObjectExists'
+}
+
+/** There is no such object. */
 export class ObjectMissing extends Error {
   override name = 'ObjectMissing'
 }

@@ -21,7 +21,14 @@ import {
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { UploadError } from '../core/errors.ts'
-import { type Bytes, HandleLost, type ObjectFacts, ObjectMissing, type ObjectStore } from '../core/ports.ts'
+import {
+  type Bytes,
+  HandleLost,
+  ObjectExists,
+  type ObjectFacts,
+  ObjectMissing,
+  type ObjectStore,
+} from '../core/ports.ts'
 
 export const localOptions = z.object({
   DATA_DIR: z
@@ -89,13 +96,16 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   }
 
   /** Moves a whole file to where a key says, so that nobody ever sees half of it. */
-  async function moveTo(from: string, to: string): Promise<void> {
+  async function moveTo(from: string, to: string, isNew = false): Promise<void> {
     for (let attempt = 0; ; attempt += 1) {
       await mkdir(dirname(to), { recursive: true })
       try {
-        await rename(from, to)
+        // A link is refused where a file is; a rename replaces it.
+        if (isNew) await link(from, to)
+        await (isNew ? unlink(from) : rename(from, to))
         break
       } catch (error) {
+        if (codeOf(error) === 'EEXIST') throw new ObjectExists('there is another object already')
         // The folder was empty and was removed in between.
         if (codeOf(error) !== 'ENOENT' || attempt === 3 || !(await stat(from).catch(absent))) throw error
       }
@@ -197,14 +207,14 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
           if (name.startsWith(mine)) await rm(join(staging, name), { force: true })
       }),
 
-    put: (key, bytes) =>
+    put: (key, bytes, about) =>
       mended(async () => {
         const path = pathOf(key)
         await mkdir(staging, { recursive: true })
         const temporary = join(staging, `put-${randomUUID()}`)
         try {
           await writeFile(temporary, bytes)
-          await moveTo(temporary, path)
+          await moveTo(temporary, path, about.isNew)
         } catch (error) {
           await rm(temporary, { force: true })
           throw error

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { UploadError } from '../../src/core/errors.ts'
-import { type Bytes, HandleLost, ObjectMissing, type ObjectStore } from '../../src/core/ports.ts'
+import { type Bytes, HandleLost, ObjectExists, ObjectMissing, type ObjectStore } from '../../src/core/ports.ts'
 import type { PartReceipt } from '../../src/core/upload.ts'
 
 /** A store in memory that is as strict as R2 and fails when it is told to. */
@@ -88,9 +88,11 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
         for (const [name, multipart] of multiparts)
           if (multipart.key === key && (handle === null || handle === name)) multiparts.delete(name)
       }),
-    async put(key, bytes) {
+    async put(key, bytes, about) {
       const buffer = await collect(bytes)
       return call('put', key, () => {
+        const there = objects.get(key)
+        if (about.isNew && there && !there.equals(buffer)) throw new ObjectExists('there is another object already')
         objects.set(key, buffer)
         return { size: buffer.length, etag: etagOf(buffer) }
       })

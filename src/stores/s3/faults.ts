@@ -1,0 +1,68 @@
+import { UploadError } from '../../core/errors.ts'
+import { HandleLost, ObjectMissing } from '../../core/ports.ts'
+
+/** A refusal of the S3 server, or of the way to it. `status` is 0 when there was no answer. */
+export class S3Fault extends Error {
+  override name = 'S3Fault'
+  readonly operation: string
+  readonly status: number
+  readonly code: string
+  readonly retryAfterMs: number
+
+  constructor(
+    operation: string,
+    status: number,
+    code: string,
+    options: { cause?: unknown; retryAfterMs?: number } = {},
+  ) {
+    super(`${operation} was answered with ${status === 0 ? 'nothing' : status} ${code}`, { cause: options.cause })
+    this.operation = operation
+    this.status = status
+    this.code = code
+    this.retryAfterMs = options.retryAfterMs ?? 0
+  }
+
+  /** Whether the same request may succeed a moment later. */
+  get isTransient(): boolean {
+    return (
+      this.status === 0 ||
+      this.status >= 500 ||
+      this.status === 429 ||
+      this.code === 'RequestTimeout' ||
+      this.code === 'SlowDown'
+    )
+  }
+}
+
+/** The SDK's error as ours. */
+export function faultOfSdk(operation: string, error: unknown): S3Fault {
+  if (error instanceof S3Fault) return error
+  const { name, $metadata } = error as { name?: string; $metadata?: { httpStatusCode?: number } }
+  return new S3Fault(operation, $metadata?.httpStatusCode ?? 0, name ?? 'unknown', { cause: error })
+}
+
+/** What the core knows of: the multipart upload is gone, the object is not there, or the store is not to be had now. */
+export function toRefusal(fault: S3Fault): Error {
+  if (fault.code === 'NoSuchUpload') return new HandleLost('no such multipart upload', { cause: fault })
+  if (fault.code === 'NoSuchKey') return new ObjectMissing('no such object', { cause: fault })
+  const facts = { operation: fault.operation, storeStatus: fault.status, storeCode: fault.code }
+  return new UploadError(
+    'STORE_UNAVAILABLE',
+    'The store does not answer as it should. Please try again in a moment.',
+    facts,
+    { cause: fault },
+  )
+}
+
+/** What is wrong with the bucket, in a sentence for the operator. */
+export function explain(fault: S3Fault, bucket: string): string {
+  if (fault.code === 'RequestTimeTooSkewed') return "this machine's clock differs too much from the S3 server's"
+  if (fault.status === 0)
+    return `the S3 server cannot be reached (${fault.cause instanceof Error ? fault.cause.message : fault.code})`
+  if (fault.status === 404) return `the bucket ${bucket} does not exist`
+  if (fault.status === 403 || fault.status === 401)
+    return `the S3 server refuses these credentials for the bucket ${bucket}`
+  if (fault.status === 301 || fault.status === 400)
+    return `the bucket ${bucket} is in another region, or the endpoint is not that of an S3 server`
+  return `the S3 server answers ${fault.status} ${fault.code}`
+}

@@ -1,0 +1,178 @@
+/*
+ * The way by which bytes go to S3: PutObject and UploadPart, the two requests that carry a body and whose cost is the
+ * server's cost. The chunks of a part go to a kept-alive socket as they are, a megabyte a write, without being joined,
+ * copied, hashed or framed: UNSIGNED-PAYLOAD with a known Content-Length. Everything else goes through the SDK.
+ */
+import http, { type IncomingMessage } from 'node:http'
+import https from 'node:https'
+import aws4 from 'aws4'
+import type { Bytes } from '../../core/ports.ts'
+import { S3Fault } from './faults.ts'
+
+export interface Credentials {
+  accessKeyId: string
+  secretAccessKey: string
+  sessionToken?: string | undefined
+}
+
+export interface SenderOptions {
+  /** Scheme, host and port, and the bucket's path if it is in the path. */
+  base: URL
+  region: string
+  credentials(): Promise<Credentials>
+  /** Connections at most. */
+  sockets: number
+}
+
+export interface Sending {
+  operation: string
+  /** The object key, unescaped. */
+  key: string
+  query?: string
+  headers?: Record<string, string>
+}
+
+export interface Sender {
+  /**
+   * Sends `bytes` with PUT, again where that may help.
+   * @returns the ETag without quotes, and how many attempts it took
+   * @throws S3Fault
+   */
+  put(bytes: Bytes, sending: Sending): Promise<{ etag: string; attempts: number }>
+  close(): void
+}
+
+const batch = 1024 ** 2
+const attempts = 5
+// S3 closes idle bodies after about 20 seconds; an answer may take longer than a byte.
+const idleMs = 45_000
+
+/** A sender with its own connections. */
+export function createSender({ base, region, credentials, sockets }: SenderOptions): Sender {
+  const isTls = base.protocol === 'https:'
+  const agent = new (isTls ? https : http).Agent({
+    keepAlive: true,
+    maxSockets: sockets,
+    keepAliveMsecs: 10_000,
+    scheduling: 'lifo',
+  })
+  const request = isTls ? https.request : http.request
+
+  async function putOnce(bytes: Bytes, { operation, key, query, headers }: Sending): Promise<string> {
+    const path = `${base.pathname.replace(/\/$/, '')}/${escapeKey(key)}${query ? `?${query}` : ''}`
+    const signed = aws4.sign(
+      {
+        host: base.host,
+        path,
+        method: 'PUT',
+        service: 's3',
+        region,
+        headers: { ...headers, 'Content-Length': String(bytes.size), 'X-Amz-Content-Sha256': 'UNSIGNED-PAYLOAD' },
+      },
+      await credentials(),
+    )
+    const outgoing = request({
+      hostname: base.hostname.replace(/^\[|\]$/g, ''),
+      port: base.port || (isTls ? 443 : 80),
+      path,
+      method: 'PUT',
+      headers: signed.headers as http.OutgoingHttpHeaders,
+      agent,
+    })
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      outgoing.once('response', resolve)
+      outgoing.once('error', reject)
+      outgoing.setTimeout(idleMs, () => outgoing.destroy(new Error('nothing moved for too long')))
+    })
+    try {
+      // An answer may come before the last byte: a refusal. Whichever ends first decides.
+      answered.catch(() => {})
+      await Promise.race([writeAll(outgoing, bytes), answered])
+      const response = await answered
+      const text = await readText(response)
+      if (!outgoing.writableFinished) outgoing.destroy()
+      if (response.statusCode === 200) return String(response.headers.etag ?? '').replaceAll('"', '')
+      throw new S3Fault(operation, response.statusCode ?? 0, /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? 'unknown', {
+        retryAfterMs: Number(response.headers['retry-after'] ?? 0) * 1000 || 0,
+      })
+    } catch (error) {
+      outgoing.destroy()
+      if (error instanceof S3Fault) throw error
+      // Bytes that come from the store itself (a part joined of pieces) may fail with a fault of their own.
+      if (!(error instanceof Error) || (error as NodeJS.ErrnoException).code === undefined) {
+        if (!/hang up|too long|aborted/.test(String(error))) throw error
+      }
+      throw new S3Fault(operation, 0, (error as NodeJS.ErrnoException).code ?? 'timeout', { cause: error })
+    }
+  }
+
+  return {
+    async put(bytes, sending) {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return { etag: await putOnce(bytes, sending), attempts: attempt }
+        } catch (error) {
+          if (!(error instanceof S3Fault) || !error.isTransient || attempt === attempts) throw error
+          await pause(attempt, error.retryAfterMs)
+        }
+      }
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+/** Full jitter: clients that failed together do not come back together. */
+export function pause(attempt: number, leastMs = 0): Promise<void> {
+  const most = Math.min(4000, 100 * 2 ** attempt)
+  return new Promise((resolve) => setTimeout(resolve, Math.min(10_000, leastMs) + Math.random() * most))
+}
+
+async function writeAll(outgoing: http.ClientRequest, bytes: Bytes): Promise<void> {
+  const chunks = bytes.chunks()
+  let corked = 0
+  const write = (chunk: Buffer): boolean => {
+    if (corked === 0) outgoing.cork()
+    const hasRoom = outgoing.write(chunk)
+    corked += chunk.length
+    if (corked < batch) return true
+    outgoing.uncork()
+    corked = 0
+    return hasRoom
+  }
+  if (Symbol.asyncIterator in chunks) for await (const chunk of chunks) write(chunk) || (await drained(outgoing))
+  else for (const chunk of chunks) write(chunk) || (await drained(outgoing))
+  if (corked > 0) outgoing.uncork()
+  outgoing.end()
+}
+
+function drained(outgoing: http.ClientRequest): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const done = (error?: Error) => {
+      outgoing.off('drain', done)
+      outgoing.off('error', done)
+      outgoing.off('close', done)
+      if (error || outgoing.destroyed) reject(error ?? new Error('aborted'))
+      else resolve()
+    }
+    outgoing.on('drain', done)
+    outgoing.on('error', done)
+    outgoing.on('close', done)
+  })
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  let text = ''
+  response.setEncoding('utf8')
+  for await (const part of response) if (text.length < 65_536) text += part
+  return text
+}
+
+/** RFC 3986, with the slashes left: what SigV4 wants for S3. */
+export function escapeKey(key: string): string {
+  return key
+    .split('/')
+    .map((segment) =>
+      encodeURIComponent(segment).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`),
+    )
+    .join('/')
+}

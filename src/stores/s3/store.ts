@@ -1,0 +1,292 @@
+import { createHash } from 'node:crypto'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  S3Client,
+  UploadPartCopyCommand,
+} from '@aws-sdk/client-s3'
+import { UploadError } from '../../core/errors.ts'
+import { type Bytes, HandleLost, ObjectExists, type ObjectFacts, type ObjectStore } from '../../core/ports.ts'
+import type { PartReceipt } from '../../core/upload.ts'
+import { explain, faultOfSdk, S3Fault, toRefusal } from './faults.ts'
+import type { S3Options } from './options.ts'
+import { createSender, escapeKey } from './send.ts'
+
+const MiB = 1024 ** 2
+const sockets = 128
+// Joining thousands of parts takes minutes on some stores.
+const finishMs = 300_000
+const answerMs = 30_000
+// The parts can never be joined: what is recorded is not what the store has.
+const hopeless = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'NoSuchUpload'])
+
+/** Objects in a bucket of S3, R2, MinIO, Ceph, Spaces and what else speaks S3. */
+export function s3Store(options: S3Options): ObjectStore {
+  const bucket = options.S3_BUCKET
+  const endpoint = new URL(options.S3_ENDPOINT ?? `https://s3.${options.S3_REGION}.amazonaws.com`)
+  const agent = { keepAlive: true, maxSockets: sockets }
+  const client = new S3Client({
+    ...(options.S3_ENDPOINT ? { endpoint: options.S3_ENDPOINT } : {}),
+    region: options.S3_REGION,
+    forcePathStyle: options.S3_FORCE_PATH_STYLE,
+    ...(options.S3_ACCESS_KEY_ID && options.S3_SECRET_ACCESS_KEY
+      ? { credentials: { accessKeyId: options.S3_ACCESS_KEY_ID, secretAccessKey: options.S3_SECRET_ACCESS_KEY } }
+      : {}),
+    // The SDK's newer default sends checksums that R2, Ceph and others refuse: aws/aws-sdk-js-v3#6810.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    maxAttempts: 4,
+    requestHandler: {
+      httpAgent: new HttpAgent(agent),
+      httpsAgent: new HttpsAgent(agent),
+      connectionTimeout: 5000,
+      requestTimeout: finishMs,
+    },
+  })
+  const base = new URL(endpoint)
+  if (options.S3_FORCE_PATH_STYLE) base.pathname = `${endpoint.pathname.replace(/\/$/, '')}/${bucket}`
+  else base.host = `${bucket}.${endpoint.host}`
+  const sender = createSender({
+    base,
+    region: options.S3_REGION,
+    credentials: () => client.config.credentials(),
+    sockets,
+  })
+
+  const named = (key: string) => ({ Bucket: bucket, Key: options.S3_PREFIX + key })
+  let knowsIfNoneMatch = true
+
+  async function ask<T>(operation: string, work: (signal: AbortSignal) => Promise<T>, ms = answerMs): Promise<T> {
+    try {
+      return await work(AbortSignal.timeout(ms))
+    } catch (error) {
+      throw faultOfSdk(operation, error)
+    }
+  }
+
+  /** As `ask`, with the fault in the words of the core. */
+  function told<T>(operation: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return ask(operation, work).catch((fault: S3Fault) => Promise.reject(toRefusal(fault)))
+  }
+
+  async function stat(key: string): Promise<ObjectFacts | null> {
+    try {
+      const head = await ask('HeadObject', (abortSignal) =>
+        client.send(new HeadObjectCommand(named(key)), { abortSignal }),
+      )
+      return { size: head.ContentLength ?? 0, etag: unquoted(head.ETag) }
+    } catch (fault) {
+      if ((fault as S3Fault).status === 404) return null
+      throw toRefusal(fault as S3Fault)
+    }
+  }
+
+  async function finish(key: string, handle: string, parts: PartReceipt[]): Promise<ObjectFacts> {
+    const size = parts.reduce((sum, part) => sum + part.size, 0)
+    const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: `"${etag}"` }))
+    const join = new CompleteMultipartUploadCommand({ ...named(key), UploadId: handle, MultipartUpload: { Parts } })
+    const fault = await ask(
+      'CompleteMultipartUpload',
+      (abortSignal) => client.send(join, { abortSignal }),
+      finishMs,
+    ).then(
+      () => null,
+      (error: S3Fault) => error,
+    )
+    // Whatever was answered, the object itself is the proof: a success may have failed, and a failure succeeded.
+    const facts = await stat(key)
+    if (facts && facts.size === size && mayBeJoinOf(parts, facts.etag)) return facts
+    if (fault === null || hopeless.has(fault.code)) {
+      throw new HandleLost('the parts are not what was recorded, or are gone', { cause: fault ?? undefined })
+    }
+    throw toRefusal(fault)
+  }
+
+  async function put(key: string, bytes: Bytes, about: { contentType: string; isNew?: boolean }): Promise<ObjectFacts> {
+    const isGuarded = about.isNew === true && knowsIfNoneMatch
+    const headers = { 'Content-Type': about.contentType, ...(isGuarded ? { 'If-None-Match': '*' } : {}) }
+    try {
+      const { etag } = await sender.put(bytes, { operation: 'PutObject', key: options.S3_PREFIX + key, headers })
+      return { size: bytes.size, etag }
+    } catch (error) {
+      if (!(error instanceof S3Fault)) throw error
+      if (isGuarded && (error.status === 501 || error.code === 'NotImplemented')) {
+        knowsIfNoneMatch = false
+        return put(key, bytes, about)
+      }
+      if (!isGuarded || error.status !== 412) throw toRefusal(error)
+      // There is an object: from an attempt of ours whose answer was lost, or from somebody who should not have written.
+      const facts = await stat(key)
+      if (facts && facts.size === bytes.size && facts.etag === (await md5Of(bytes))) return facts
+      throw new ObjectExists('there is another object already', { cause: error })
+    }
+  }
+
+  async function* openUploads(key: string): AsyncGenerator<string> {
+    const Prefix = options.S3_PREFIX + key
+    let at: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {}
+    for (;;) {
+      const page = await told('ListMultipartUploads', (abortSignal) =>
+        client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix, ...at }), { abortSignal }),
+      )
+      for (const upload of page.Uploads ?? []) if (upload.Key === Prefix && upload.UploadId) yield upload.UploadId
+      if (!page.IsTruncated) return
+      at = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
+    }
+  }
+
+  async function abortOne(key: string, handle: string): Promise<void> {
+    const abort = new AbortMultipartUploadCommand({ ...named(key), UploadId: handle })
+    await told('AbortMultipartUpload', (abortSignal) => client.send(abort, { abortSignal })).catch((error: unknown) => {
+      if (!(error instanceof HandleLost)) throw error
+    })
+  }
+
+  return {
+    name: 's3',
+    limits: {
+      minPartSize: 5 * MiB,
+      maxPartSize: 5 * 1024 * MiB,
+      maxParts: 10_000,
+      maxObjectSize: 5 * 1024 * 1024 * MiB,
+    },
+
+    async check() {
+      try {
+        await ask(
+          'HeadBucket',
+          (abortSignal) => client.send(new HeadBucketCommand({ Bucket: bucket }), { abortSignal }),
+          5000,
+        )
+      } catch (fault) {
+        throw new UploadError('STORE_UNAVAILABLE', `${explain(fault as S3Fault, bucket)}.`, {}, { cause: fault })
+      }
+    },
+
+    async begin(key, { contentType }) {
+      const begin = new CreateMultipartUploadCommand({ ...named(key), ContentType: contentType })
+      const { UploadId } = await told('CreateMultipartUpload', (abortSignal) => client.send(begin, { abortSignal }))
+      return UploadId!
+    },
+
+    async writePart(key, handle, number, bytes) {
+      const query = `partNumber=${number}&uploadId=${encodeURIComponent(handle)}`
+      try {
+        const { etag } = await sender.put(bytes, { operation: 'UploadPart', key: options.S3_PREFIX + key, query })
+        return { number, size: bytes.size, etag }
+      } catch (error) {
+        throw error instanceof S3Fault ? toRefusal(error) : error
+      }
+    },
+
+    async copyPart(key, handle, number, { key: source, start, end }) {
+      const copy = new UploadPartCopyCommand({
+        ...named(key),
+        UploadId: handle,
+        PartNumber: number,
+        CopySource: `${bucket}/${escapeKey(options.S3_PREFIX + source)}`,
+        CopySourceRange: `bytes=${start}-${end - 1}`,
+      })
+      const { CopyPartResult } = await ask(
+        'UploadPartCopy',
+        (abortSignal) => client.send(copy, { abortSignal }),
+        finishMs,
+      ).catch((fault: S3Fault) => Promise.reject(toRefusal(fault)))
+      return { number, size: end - start, etag: unquoted(CopyPartResult?.ETag) }
+    },
+
+    finish,
+
+    async abort(key, handle) {
+      if (handle !== null) return abortOne(key, handle)
+      for await (const open of openUploads(key)) await abortOne(key, open)
+    },
+
+    put,
+    stat,
+
+    async *read(key, range) {
+      if (range && range.end <= range.start) return
+      const Range = range ? `bytes=${range.start}-${range.end - 1}` : undefined
+      // No deadline: how long the reading takes is the reader's business.
+      const { Body } = await client
+        .send(new GetObjectCommand({ ...named(key), Range }))
+        .catch((error: unknown) => Promise.reject(toRefusal(faultOfSdk('GetObject', error))))
+      try {
+        yield* Body as AsyncIterable<Buffer>
+      } catch (error) {
+        throw toRefusal(faultOfSdk('GetObject', error))
+      }
+    },
+
+    async remove(keys) {
+      for (let at = 0; at < keys.length; at += 1000) {
+        const some = keys.slice(at, at + 1000)
+        if (some.length === 1) {
+          await told('DeleteObject', (abortSignal) =>
+            client.send(new DeleteObjectCommand(named(some[0]!)), { abortSignal }),
+          )
+          continue
+        }
+        const Delete = { Quiet: true, Objects: some.map((key) => ({ Key: named(key).Key })) }
+        const { Errors } = await told('DeleteObjects', (abortSignal) =>
+          client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete }), { abortSignal }),
+        )
+        if (Errors && Errors.length > 0)
+          throw toRefusal(new S3Fault('DeleteObjects', 500, Errors[0]!.Code ?? 'unknown'))
+      }
+    },
+
+    async *list(prefix) {
+      let ContinuationToken: string | undefined
+      do {
+        const page = await told('ListObjectsV2', (abortSignal) =>
+          client.send(
+            new ListObjectsV2Command({ Bucket: bucket, Prefix: options.S3_PREFIX + prefix, ContinuationToken }),
+            { abortSignal },
+          ),
+        )
+        for (const { Key } of page.Contents ?? []) if (Key) yield Key.slice(options.S3_PREFIX.length)
+        ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined
+      } while (ContinuationToken)
+    },
+
+    async close() {
+      sender.close()
+      client.destroy()
+    },
+  }
+}
+
+function unquoted(etag: string | undefined): string {
+  return (etag ?? '').replaceAll('"', '')
+}
+
+/**
+ * Whether an object with this ETag can have been joined of these parts. Where the parts' ETags are MD5 sums, S3 makes the
+ * object's of them; where they are not (encryption with own keys), only the number of parts can be compared.
+ */
+function mayBeJoinOf(parts: PartReceipt[], etag: string): boolean {
+  const [sum, count] = etag.split('-')
+  if (count !== undefined && Number(count) !== parts.length) return false
+  if (count === undefined || !parts.every((part) => /^[0-9a-f]{32}$/.test(part.etag))) return true
+  const joined = createHash('md5')
+  for (const part of parts) joined.update(part.etag, 'hex')
+  return !/^[0-9a-f]{32}$/.test(sum!) || joined.digest('hex') === sum
+}
+
+async function md5Of(bytes: Bytes): Promise<string> {
+  const hash = createHash('md5')
+  for await (const chunk of bytes.chunks()) hash.update(chunk)
+  return hash.digest('hex')
+}

@@ -126,15 +126,13 @@ describe('signatures', () => {
   })
 })
 
+const crc = 'x-amz-checksum-crc32:NhCmhg==' // of hello
+
 describe('bodies', () => {
   it.each([
     ['signed chunks', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD', ''],
-    [
-      'signed chunks and a signed trailer',
-      'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER',
-      'x-amz-checksum-crc32:NhCmhg==',
-    ],
-    ['an unsigned trailer', 'STREAMING-UNSIGNED-PAYLOAD-TRAILER', 'x-amz-checksum-crc32:NhCmhg=='],
+    ['signed chunks and a signed trailer', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER', crc],
+    ['an unsigned trailer', 'STREAMING-UNSIGNED-PAYLOAD-TRAILER', crc],
   ])('takes the framing off %s', async (_, payload, trailer) => {
     const { s3 } = await start()
 
@@ -155,7 +153,17 @@ describe('bodies', () => {
       'x-amz-checksum-crc32:AAAAAA==',
     )
 
+    const late = await putChunked(
+      s3,
+      'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER',
+      ['hello'],
+      crc,
+      'hello',
+      'no signature',
+    )
+
     expect(chunk).toMatchObject({ status: 403, body: expect.stringContaining('SignatureDoesNotMatch') })
+    expect(late).toMatchObject({ status: 403, body: expect.stringContaining('SignatureDoesNotMatch') })
     expect(trailer).toMatchObject({ status: 400, body: expect.stringContaining('BadDigest') })
     expect(s3.objects()).toEqual([])
   })
@@ -228,7 +236,9 @@ describe('multipart uploads', () => {
     async (_, options, sizes, code) => {
       const ground = await start(options)
 
-      await expect(multipart(ground, 'a', sizes)).rejects.toMatchObject({ name: code })
+      // Without its megabytes, which a failing assertion would print.
+      const made = multipart(ground, 'a', sizes).then(({ etag }) => etag)
+      await expect(made).rejects.toMatchObject({ name: code })
 
       expect(ground.s3.objects()).toEqual([])
       expect(ground.s3.multiparts()).toHaveLength(1)
@@ -254,10 +264,12 @@ describe('multipart uploads', () => {
     await expect(multipart(ground, 'a', [10, 10], spoil)).rejects.toMatchObject({ name })
   })
 
-  it('knows an upload no more after it was completed or aborted', async () => {
+  it('knows an upload by its own key only, and no more after it was aborted', async () => {
     const { s3, client, Bucket } = await start()
     const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key: 'a' }))
 
+    const elsewhere = client.send(new ListPartsCommand({ Bucket, Key: 'b', UploadId }))
+    await expect(elsewhere).rejects.toMatchObject({ name: 'NoSuchUpload' })
     await client.send(new AbortMultipartUploadCommand({ Bucket, Key: 'a', UploadId }))
 
     const late = client.send(new UploadPartCommand({ Bucket, Key: 'a', UploadId, PartNumber: 1, Body: 'x' }))
@@ -391,6 +403,21 @@ describe('faults', () => {
     await expect(client.send(new PutObjectCommand({ Bucket, Key: 'a', Body: randomBytes(mib) }))).rejects.toThrow()
 
     expect(s3.objects()).toEqual([])
+  })
+
+  it('cuts the connection in the middle of what it answers', async () => {
+    const { s3, client, Bucket } = await start()
+    await client.send(new PutObjectCommand({ Bucket, Key: 'a', Body: Buffer.alloc(500_000) }))
+    s3.faults.next('GetObject', { cutReply: { afterBytes: 200_000 } })
+
+    const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: 'a' }))
+    let read = 0
+    const reading = (async () => {
+      for await (const chunk of Body as Readable) read += chunk.length
+    })()
+
+    await expect(reading).rejects.toThrow('aborted')
+    expect(read).toBe(200_000)
   })
 
   it('answers Complete with 200 and an error, and leaves the upload open', async () => {

@@ -1,4 +1,4 @@
-import { createCipheriv, createHash, randomBytes } from 'node:crypto'
+import { createCipheriv, createHash } from 'node:crypto'
 
 /** Chance that can be repeated: the same seed, the same choices. */
 export interface Seeded {
@@ -16,7 +16,7 @@ export interface Seeded {
   fork(name: string): Seeded
 }
 
-/** Starts a sequence. For a run that must be repeatable use `seedOf`, and print it when the run fails. */
+/** Starts the sequence that `seed` names. A run with a seed of its own must print it when it fails. */
 export function seeded(seed: string | number): Seeded {
   const text = String(seed)
   const hash = createHash('sha256').update(text).digest()
@@ -53,11 +53,6 @@ export function seeded(seed: string | number): Seeded {
     },
     fork: (name) => seeded(`${text}/${name}`),
   }
-}
-
-/** The seed of this run: TEST_SEED when it is set, else a new one. */
-export function seedOf(name: string): string {
-  return `${process.env.TEST_SEED ?? randomBytes(4).toString('hex')}/${name}`
 }
 
 /** Pseudo-random bytes from `start` to `end`: any range of an endless stream that `key` (16 bytes) names. */

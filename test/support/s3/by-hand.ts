@@ -45,13 +45,17 @@ export function send(
   })
 }
 
-/** An aws-chunked PUT of `a`, signed as AWS describes; `sent` is put on the wire in place of the chunks that were signed. */
+/**
+ * An aws-chunked PUT of `a`, signed as AWS describes; `sent` is put on the wire in place of the chunks that were
+ * signed, `trailerSignature` in place of the right one.
+ */
 export function putChunked(
   s3: S3StandIn,
   payload: string,
   chunks: string[],
   trailer: string,
   sent = chunks.join(''),
+  trailerSignature?: string,
 ): Promise<Reply> {
   const isSigned = payload.includes('HMAC')
   const sha = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -94,7 +98,9 @@ export function putChunked(
     position += chunk.length
   }
   if (trailer) body += `${trailer}\r\n`
-  if (trailer && isSigned)
-    body += `x-amz-trailer-signature:${hmac(key, ['AWS4-HMAC-SHA256-TRAILER', date, scope, previous, sha(`${trailer}\n`)].join('\n')).toString('hex')}\r\n`
+  if (trailer && isSigned) {
+    const toSign = ['AWS4-HMAC-SHA256-TRAILER', date, scope, previous, sha(`${trailer}\n`)].join('\n')
+    body += `x-amz-trailer-signature:${trailerSignature ?? hmac(key, toSign).toString('hex')}\r\n`
+  }
   return send(s3, 'PUT', `/${s3.bucket}/a`, { ...headers, 'content-length': String(body.length + 2) }, `${body}\r\n`)
 }

@@ -64,6 +64,7 @@ export async function serve(world: World, request: IncomingMessage, response: Se
   if (fault.dropReply) return void response.socket?.destroy()
   const final = isError(fault) ? faultAnswer(fault) : answer
   await drain(request)
+  if (fault.cutReply) return cutReply(response, final, fault.cutReply.afterBytes)
   await send(request, response, final)
   entry.status = final.status
 }
@@ -190,6 +191,23 @@ function metadataOf(request: IncomingMessage, query: Map<string, string>): Recor
   return Object.fromEntries(
     all.flatMap(([name, value]) => (name.startsWith('x-amz-meta-') ? [[name, String(value)]] : [])),
   )
+}
+
+async function cutReply(
+  response: ServerResponse,
+  { status, headers, body = '' }: Answer,
+  afterBytes: number,
+): Promise<void> {
+  response.writeHead(status, headers)
+  let left = afterBytes
+  for await (const chunk of typeof body === 'string' ? [Buffer.from(body)] : body) {
+    const piece = chunk.subarray(0, left)
+    left -= piece.length
+    // A reset would overtake what was written, so wait until it is out, and end rather than reset.
+    if (piece.length > 0) await new Promise((resolve) => response.write(piece, resolve))
+    if (left === 0) break
+  }
+  response.socket?.destroySoon()
 }
 
 // An answer before the end of the body would race with the client's writing; S3 reads on as well.

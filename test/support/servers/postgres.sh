@@ -33,9 +33,8 @@ up() {
   if ! is_up; then
     down
     mkdir -p "$dir"
-    chmod 711 "$ground"
     echo "${PG_PORT:-$(free_port)}" >"$dir/port"
-    [ "$(id -u)" != 0 ] || chown postgres "$dir"
+    if [ "$(id -u)" = 0 ]; then chmod 711 "$ground" && chown postgres "$dir"; fi
     as_owner "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-locale --no-sync >/dev/null
     cat >>"$dir/data/postgresql.conf" <<CONF
 listen_addresses = '127.0.0.1'

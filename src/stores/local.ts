@@ -7,6 +7,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import {
   type FileHandle,
+  link,
   mkdir,
   open,
   opendir,
@@ -309,6 +310,8 @@ function absent(error: unknown): null {
 // A full or broken disk, too many open files, a mount that went away: an operator can mend it, and the client may come again.
 const mayPass = new Set([
   'ENOSPC',
+  'ENOTDIR',
+  'EEXIST',
   'EDQUOT',
   'EIO',
   'EROFS',

@@ -69,7 +69,7 @@ export function createSender({ base, region, credentials, sockets }: SenderOptio
         region,
         headers: { ...headers, 'Content-Length': String(bytes.size), 'X-Amz-Content-Sha256': 'UNSIGNED-PAYLOAD' },
       },
-      await credentials(),
+      known(await credentials()),
     )
     const outgoing = request({
       hostname: base.hostname.replace(/^\[|\]$/g, ''),
@@ -119,6 +119,11 @@ export function createSender({ base, region, credentials, sockets }: SenderOptio
     },
     close: () => agent.destroy(),
   }
+}
+
+/** aws4 takes an absent session token, but no `undefined` one. */
+function known({ accessKeyId, secretAccessKey, sessionToken }: Credentials) {
+  return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
 }
 
 /** Full jitter: clients that failed together do not come back together. */

@@ -27,8 +27,8 @@ const sockets = 128
 // Joining thousands of parts takes minutes on some stores.
 const finishMs = 300_000
 const answerMs = 30_000
-// The parts can never be joined: what is recorded is not what the store has.
-const hopeless = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'NoSuchUpload'])
+// The parts can never be joined: what is recorded is not what the store has. Ceph says NoSuchKey for an aborted upload.
+const hopeless = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'NoSuchUpload', 'NoSuchKey'])
 
 /** Objects in a bucket of S3, R2, MinIO, Ceph, Spaces and what else speaks S3. */
 export function s3Store(options: S3Options): ObjectStore {
@@ -185,7 +185,8 @@ export function s3Store(options: S3Options): ObjectStore {
         const { etag } = await sender.put(bytes, { operation: 'UploadPart', key: options.S3_PREFIX + key, query })
         return { number, size: bytes.size, etag }
       } catch (error) {
-        throw error instanceof S3Fault ? toRefusal(error) : error
+        if (!(error instanceof S3Fault)) throw error
+        throw hopeless.has(error.code) ? new HandleLost('no such multipart upload', { cause: error }) : toRefusal(error)
       }
     },
 

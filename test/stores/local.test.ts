@@ -1,0 +1,68 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { localStore } from '../../src/stores/local.ts'
+import { inChunks, storeContract } from './contract.ts'
+
+async function open(fsync = false) {
+  const directory = await mkdtemp(join(tmpdir(), 'landfall-local-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  return {
+    directory,
+    store: localStore({ directory, fsync }),
+    openMultiparts: async () => (await readdir(join(directory, '.landfall/staging'))).length,
+  }
+}
+
+storeContract('local', () => open(), 100_000)
+
+describe('files on disk', () => {
+  it.each(['../escape', 'a/../../escape', '/etc/passwd', 'a//b', 'a/./b', 'a/\0b', ''])(
+    'never leave the directory: %j',
+    async (key) => {
+      const { store } = await open()
+
+      await expect(store.put(key, inChunks(Buffer.from('x')), { contentType: 'text/plain' })).rejects.toThrow(
+        'an object key must be',
+      )
+      await expect(store.begin(key, { contentType: 'text/plain', partSize: 10 })).rejects.toThrow(
+        'an object key must be',
+      )
+    },
+  )
+
+  it('are the same with every byte forced to the disk', async () => {
+    const { store } = await open(true)
+    const handle = await store.begin('a/b', { contentType: 'text/plain', partSize: 4 })
+    const parts = [
+      await store.writePart('a/b', handle, 1, inChunks(Buffer.from('1234'))),
+      await store.writePart('a/b', handle, 2, inChunks(Buffer.from('5'))),
+    ]
+
+    expect(await store.finish('a/b', handle, parts)).toMatchObject({ size: 5 })
+  })
+
+  it('leave no folders behind when they go', async () => {
+    const { store, directory } = await open()
+    await store.put('a/b/c', inChunks(Buffer.from('x')), { contentType: 'text/plain' })
+
+    await store.remove(['a/b/c'])
+
+    expect(await readdir(directory)).toEqual(['.landfall'])
+  })
+
+  it('say in words for the client when the disk does not take them, and name no path', async () => {
+    const { directory } = await open()
+    await writeFile(join(directory, 'file'), '')
+    const store = localStore({ directory: join(directory, 'file'), fsync: false })
+
+    const refused = await store
+      .put('a', inChunks(Buffer.from('x')), { contentType: 'text/plain' })
+      .catch((error: unknown) => error)
+
+    expect(refused).toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect((refused as Error).message).not.toContain(directory)
+    await expect(store.check()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  })
+})

@@ -1,9 +1,9 @@
 import { totalmem } from 'node:os'
-import { resolve } from 'node:path'
 import { z } from 'zod'
 import { policies } from './config/policies.ts'
 import { count, duration, flag, origins, size, trust, webUrl } from './config/values.ts'
 import { defaultKeyTemplate, faultOfTemplate } from './core/object-key.ts'
+import { storeOptions } from './stores/index.ts'
 
 const MiB = 1024 ** 2
 
@@ -85,14 +85,6 @@ const uploads = {
   LOCK_WAIT: duration.prefault('10s').describe('How long a request waits for another one to let go of the same upload'),
 }
 
-const localStore = {
-  DATA_DIR: z
-    .string()
-    .default('./data')
-    .transform((path) => resolve(path))
-    .describe('The folder for files, the embedded database and the development secret'),
-}
-
 const s3Store = {
   S3_ENDPOINT: webUrl.optional().describe('The S3 server; not needed for AWS'),
   S3_REGION: z.string().default('us-east-1').describe('The region that requests are signed for'),
@@ -109,10 +101,10 @@ const groups = {
   'Who may upload what': identity,
   Database: database,
   Uploads: uploads,
-  'Files under DATA_DIR (STORE=local)': localStore,
+  'Files under DATA_DIR (STORE=local)': storeOptions,
   'Files in a bucket (STORE=s3)': s3Store,
 }
-const settings = z.object({ ...serving, ...identity, ...database, ...uploads, ...localStore, ...s3Store })
+const settings = z.object({ ...serving, ...identity, ...database, ...uploads, ...storeOptions, ...s3Store })
 
 export type Config = Omit<z.output<typeof settings>, 'MEMORY_BUDGET'> & {
   MEMORY_BUDGET: number

@@ -1,9 +1,9 @@
 import { totalmem } from 'node:os'
-import { resolve } from 'node:path'
 import { z } from 'zod'
 import { policies } from './config/policies.ts'
-import { count, duration, flag, origins, size, trust, webUrl } from './config/values.ts'
+import { count, duration, origins, size, trust, webUrl } from './config/values.ts'
 import { defaultKeyTemplate, faultOfTemplate } from './core/object-key.ts'
+import { storeOptions } from './stores/index.ts'
 
 const MiB = 1024 ** 2
 
@@ -85,34 +85,22 @@ const uploads = {
   LOCK_WAIT: duration.prefault('10s').describe('How long a request waits for another one to let go of the same upload'),
 }
 
-const localStore = {
-  DATA_DIR: z
-    .string()
-    .default('./data')
-    .transform((path) => resolve(path))
-    .describe('The folder for files, the embedded database and the development secret'),
-}
-
-const s3Store = {
-  S3_ENDPOINT: webUrl.optional().describe('The S3 server; not needed for AWS'),
-  S3_REGION: z.string().default('us-east-1').describe('The region that requests are signed for'),
-  S3_BUCKET: z.string().optional().describe('The bucket; it must exist'),
-  S3_ACCESS_KEY_ID: z.string().optional().describe('The access key'),
-  S3_SECRET_ACCESS_KEY: z.string().optional().describe('The secret of the access key'),
-  S3_FORCE_PATH_STYLE: flag.prefault('true').describe('Whether the bucket stands in the path, not in the host name'),
-  S3_PREFIX: z.string().default('').describe('Stands before every object key, such as uploads/'),
-  S3_PUBLIC_URL: webUrl.optional().describe('Where browsers reach the bucket, when that is not S3_ENDPOINT'),
-}
-
 const groups = {
   Serving: serving,
   'Who may upload what': identity,
   Database: database,
   Uploads: uploads,
-  'Files under DATA_DIR (STORE=local)': localStore,
-  'Files in a bucket (STORE=s3)': s3Store,
+  'Files under DATA_DIR (STORE=local)': storeOptions.local,
+  'Files in a bucket (STORE=s3)': storeOptions.s3,
 }
-const settings = z.object({ ...serving, ...identity, ...database, ...uploads, ...localStore, ...s3Store })
+const settings = z.object({
+  ...serving,
+  ...identity,
+  ...database,
+  ...uploads,
+  ...storeOptions.local,
+  ...storeOptions.s3,
+})
 
 export type Config = Omit<z.output<typeof settings>, 'MEMORY_BUDGET'> & {
   MEMORY_BUDGET: number
@@ -177,7 +165,7 @@ export function renderEnvExample(): string {
 function missing(given: Record<string, unknown>): string[] {
   const needed: string[] = []
   if (given.NODE_ENV === 'production') needed.push('DATABASE_URL', 'JWT_SECRET')
-  if (given.STORE === 's3') needed.push('S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY')
+  if (given.STORE === 's3') needed.push('S3_BUCKET')
   return needed.filter((name) => given[name] === undefined).map((name) => `${name}: is not set`)
 }
 

@@ -21,8 +21,6 @@ describe('the configuration', () => {
       'DATABASE_URL',
       'JWT_SECRET',
       'S3_BUCKET',
-      'S3_ACCESS_KEY_ID',
-      'S3_SECRET_ACCESS_KEY',
       'PORT',
       'PART_SIZE',
     ])
@@ -68,7 +66,7 @@ describe('the configuration', () => {
     ['TRUST_PROXY', '2'],
     ['TRUST_PROXY', '10.0.0.0/64'],
     ['CORS_ORIGINS', 'https://a.example/'],
-    ['S3_FORCE_PATH_STYLE', 'no'],
+    ['S3_FORCE_PATH_STYLE', 'maybe'],
     ['DATABASE_URL', 'mysql://localhost/files'],
     ['JWT_SECRET', 'short'],
     ['KEY_TEMPLATE', '{role}/{name}'],

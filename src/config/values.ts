@@ -24,9 +24,6 @@ export const size = parsed(parseSize, 'a size such as 8MiB')
 /** Milliseconds, written as `30s`. */
 export const duration = parsed(parseDuration, 'a duration such as 30s or 24h')
 
-/** `true` or `false` and nothing else: `yes` would leave a reader guessing what `on` means. */
-export const flag = z.enum(['true', 'false']).transform((value) => value === 'true')
-
 /** A whole number between two bounds, both included. */
 export function count(least: number, most: number) {
   return z.coerce.number().int().min(least).max(most)

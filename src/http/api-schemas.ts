@@ -46,7 +46,7 @@ const error = z.object({
 
 const pageQuery = z.object({
   limit: z.int().min(1).max(100).default(50).describe('How many uploads'),
-  before: z.string().min(1).max(128).optional().describe('The id of the last upload that was seen'),
+  before: z.uuid().optional().describe('The id of the last upload that was seen'),
 })
 
 const byId = z.object({ id: z.string().min(1).max(128) })

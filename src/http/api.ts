@@ -18,7 +18,9 @@ export async function apiPlugin(app: FastifyInstance, { engine, policies, urlOf 
   })
 
   app.get('/me', { schema: schemas.me }, async ({ actor }): Promise<MeView> => {
-    return { user: actor.id, role: actor.role, policy: policies[actor.role] ?? null }
+    // Roles come from tokens: one named like a member of Object must not find it.
+    const policy = Object.hasOwn(policies, actor.role) ? policies[actor.role] : undefined
+    return { user: actor.id, role: actor.role, policy: policy ?? null }
   })
 
   app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async ({ actor, query }) => {

@@ -7,7 +7,7 @@ import type { FastifyInstance } from 'fastify'
  * What a page may load and reach: this server only, no inline script, no foreign frame around it. Objects in a bucket
  * are not shown on the page, so no other origin is named.
  */
-export const pageHeaders = {
+const pageHeaders = {
   contentSecurityPolicy: {
     useDefaults: false,
     directives: {

@@ -1,22 +1,25 @@
 import { join } from 'node:path'
+import type { z } from 'zod'
 import type { ObjectStore } from '../core/ports.ts'
 import { localOptions, localStore } from './local.ts'
 import { s3Options } from './s3/options.ts'
 import { s3Store } from './s3/store.ts'
 
-/** Every kind of store: what it wants to be told, under the names of the environment, and how it is opened. */
-export const stores = {
-  local: {
-    options: localOptions,
-    open: (options: Record<string, unknown>): ObjectStore => {
-      const { DATA_DIR, LOCAL_FSYNC } = localOptions.parse(options)
-      return localStore({ directory: join(DATA_DIR, 'objects'), fsync: LOCAL_FSYNC })
-    },
-  },
-  s3: {
-    options: s3Options,
-    open: (options: Record<string, unknown>): ObjectStore => s3Store(s3Options.parse(options)),
-  },
+/** The settings of every kind of store; the configuration knows them from here. */
+export const storeOptions = { local: localOptions.shape, s3: s3Options.shape }
+
+type Settings = z.output<typeof localOptions> & z.output<typeof s3Options>
+
+/** What `STORE` may say, and how that kind is made of the settings. */
+const kinds = {
+  local: ({ DATA_DIR, LOCAL_FSYNC }: Settings) =>
+    localStore({ directory: join(DATA_DIR, 'files'), fsync: LOCAL_FSYNC }),
+  s3: (settings: Settings) => s3Store(settings),
 }
 
-export type StoreKind = keyof typeof stores
+export type StoreKind = keyof typeof kinds
+
+/** The store of `kind`, not asked anything yet: `check()` says whether it can be used. */
+export function openStore(kind: StoreKind, settings: Settings): ObjectStore {
+  return kinds[kind](settings)
+}

@@ -6,7 +6,7 @@ export const s3Options = z.object({
     .optional()
     .describe('The S3 server; not needed for AWS'),
   S3_REGION: z.string().default('us-east-1').describe('The region that requests are signed for; R2 takes auto'),
-  S3_BUCKET: z.string().min(1).describe('The bucket; it must exist'),
+  S3_BUCKET: z.string().optional().describe('The bucket; it must exist'),
   S3_ACCESS_KEY_ID: z
     .string()
     .optional()

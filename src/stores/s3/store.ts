@@ -32,7 +32,7 @@ const hopeless = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', '
 
 /** Objects in a bucket of S3, R2, MinIO, Ceph, Spaces and what else speaks S3. */
 export function s3Store(options: S3Options): ObjectStore {
-  const bucket = options.S3_BUCKET
+  const bucket = options.S3_BUCKET ?? ''
   const endpoint = new URL(options.S3_ENDPOINT ?? `https://s3.${options.S3_REGION}.amazonaws.com`)
   const agent = { keepAlive: true, maxSockets: sockets }
   const client = new S3Client({

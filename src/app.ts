@@ -1,0 +1,210 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import cors from '@fastify/cors'
+import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { Config } from './config.ts'
+import { createEngine, type RunningEngine } from './core/engine.ts'
+import { createMemoryBudget } from './core/memory-budget.ts'
+import type { ObjectStore } from './core/ports.ts'
+import { creationRules } from './core/rules/index.ts'
+import type { Actor } from './core/upload.ts'
+import { type Database, openDatabase } from './db/open.ts'
+import { sessionsIn } from './db/sessions.ts'
+import { apiPlugin } from './http/api.ts'
+import { authPlugin, secretCheck, signToken, type TokenCheck } from './http/auth.ts'
+import { devTokenPlugin } from './http/dev-token.ts'
+import { answerError, answerErrors } from './http/errors.ts'
+import { healthPlugin } from './http/health.ts'
+import { loggingOptions, sendRequestId } from './http/logging.ts'
+import { openapiPlugin } from './http/openapi.ts'
+import { pagePlugin } from './http/static.ts'
+import { closeAfterUnreadBody } from './http/unread-body.ts'
+import { startBackground } from './jobs/background.ts'
+import type { DeliveredEvent } from './jobs/outbox.ts'
+import { leaseLocker } from './locks/lease.ts'
+import { tusPlugin } from './protocols/tus/plugin.ts'
+import { openStore } from './stores/index.ts'
+import { developer, tokenSecret } from './trial.ts'
+import { version } from './version.ts'
+
+export interface App {
+  http: FastifyInstance
+  engine: RunningEngine
+  /** What bearer tokens are signed with. */
+  secret: string
+  /** Who a trial's own token speaks for. */
+  developer: Actor
+  /** Takes nothing new, lets running requests save what they have, and closes everything. */
+  stop(): Promise<void>
+}
+
+/** What a test puts in the place of what the configuration says. Who brings it closes it. */
+export interface Overrides {
+  store?: ObjectStore
+  database?: Database
+  now?: () => Date
+}
+
+const tokenSeconds = 30 * 24 * 60 * 60
+const uploadsPath = '/files'
+// From src/ and from dist/ the same way: the page is built beside the compiled server.
+const pageFolder = fileURLToPath(new URL('../dist/web', import.meta.url))
+
+/** Puts the house together: config → store, database, lock → engine → plugins. Everything is open and checked when it resolves. */
+export async function buildApp(config: Config, overrides: Overrides = {}): Promise<App> {
+  const http = openHttp(config)
+  const { log } = http
+  const onFault = (error: unknown, facts = {}) => log.error({ err: error, ...facts }, 'background work failed')
+  const now = overrides.now ?? (() => new Date())
+
+  const database = overrides.database ?? (await openConfiguredDatabase(config, onFault))
+  const store = overrides.store ?? openStore(config.STORE, config)
+  await Promise.all([database.migrate(), store.check()])
+
+  const sessions = sessionsIn(database)
+  const locker = await leaseLocker({
+    database,
+    leaseMs: config.LEASE_TTL,
+    waitMs: config.LOCK_WAIT,
+    onFault,
+    onSteal: (uploadId) => log.warn({ uploadId }, 'took over an upload whose holder had died'),
+  })
+  const engine = createEngine({
+    sessions,
+    store,
+    locker,
+    policies: () => config.POLICIES,
+    rules: creationRules,
+    budget: createMemoryBudget(config.MEMORY_BUDGET),
+    keyTemplate: config.KEY_TEMPLATE,
+    partSize: config.PART_SIZE,
+    partsInFlight: config.PARTS_IN_FLIGHT,
+    bodyIdleMs: config.BODY_IDLE_TIMEOUT,
+    minSpeed: config.MIN_SPEED,
+    finishWaitMs: config.FINISH_WAIT,
+    newId: randomUUID,
+    now,
+    onFault,
+  })
+
+  const secret = await tokenSecret(config)
+  let isDraining = false
+  await register(http, config, {
+    engine,
+    secret,
+    parts: { database: () => database.check(), store: () => store.check() },
+    isDraining: () => isDraining,
+  })
+
+  const stopBackground = await startBackground({ database, engine, sessions, listeners: [logEvent], now, onFault })
+
+  function logEvent({ type, uploadId, data }: DeliveredEvent): void {
+    const { ownerId, role, category, contentType, size } = data
+    log.info({ type, uploadId, ownerId, role, category, contentType, size }, 'upload event')
+  }
+
+  // After the last request has been answered, from the engine down to what it stands on.
+  http.addHook('onClose', async () => {
+    await stopBackground()
+    await engine.idle()
+    await locker.close()
+    if (!overrides.store) await store.close()
+    if (!overrides.database) await database.close()
+  })
+
+  return {
+    http,
+    engine,
+    secret,
+    developer,
+    async stop() {
+      isDraining = true
+      engine.drain()
+      await http.close()
+    },
+  }
+}
+
+/** The database that `config` names, not migrated yet. */
+export function openConfiguredDatabase(config: Config, onFault: (error: unknown) => void): Promise<Database> {
+  return openDatabase({
+    url: config.DATABASE_URL,
+    dataDir: join(config.DATA_DIR, 'postgres'),
+    pool: config.DATABASE_POOL,
+    patienceMs: config.DATABASE_PATIENCE,
+    onFault,
+  })
+}
+
+function openHttp(config: Config): FastifyInstance {
+  const options: FastifyServerOptions = {
+    ...loggingOptions({ level: config.LOG_LEVEL, trustsProxy: config.TRUST_PROXY !== false }),
+    trustProxy: config.TRUST_PROXY,
+    frameworkErrors: answerError,
+    // Of the JSON API; files are read by the engine and have the limits of a policy.
+    bodyLimit: 64 * 1024,
+    // A request may take hours. What stalls is ended by the engine, which can tell a slow body from one that waits for us.
+    requestTimeout: 0,
+    exposeHeadRoutes: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 512 },
+  }
+  return fastify(options)
+}
+
+interface Rooms {
+  engine: RunningEngine
+  secret: string
+  parts: Record<string, () => Promise<void>>
+  isDraining: () => boolean
+}
+
+/** The table of contents of what the outside may ask. */
+async function register(
+  http: FastifyInstance,
+  config: Config,
+  { engine, secret, parts, isDraining }: Rooms,
+): Promise<void> {
+  const checks: TokenCheck[] = [secretCheck(secret)]
+  const urlOf = (id: string) => `${config.PUBLIC_URL ?? ''}${uploadsPath}/${id}`
+
+  sendRequestId(http)
+  closeAfterUnreadBody(http)
+  answerErrors(http)
+  await http.register(openapiPlugin, { version })
+  await http.register(healthPlugin, { parts, isDraining })
+  await http.register(pagePlugin, { folder: pageFolder })
+  await http.register(
+    async (scope) => {
+      // Before the token is asked for, so that a refusal too can be read by a page on another origin.
+      await scope.register(cors, corsOptions(config))
+      await scope.register(authPlugin, { checks })
+      await scope.register(apiPlugin, { engine, policies: config.POLICIES, urlOf })
+    },
+    { prefix: '/v1' },
+  )
+  await http.register(async (scope) => {
+    await scope.register(authPlugin, { checks })
+    await scope.register(tusPlugin, {
+      engine,
+      path: uploadsPath,
+      publicUrl: config.PUBLIC_URL,
+      origins: config.CORS_ORIGINS,
+      maxSize: Math.max(...Object.values(config.POLICIES).map((policy) => policy.maxSize)),
+    })
+  })
+  if (config.isTrial) {
+    await http.register(devTokenPlugin, { developer, mint: (actor: Actor) => signToken(secret, actor, tokenSeconds) })
+  }
+}
+
+function corsOptions({ CORS_ORIGINS }: Config) {
+  return {
+    origin: CORS_ORIGINS,
+    methods: ['GET', 'DELETE'],
+    allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
+    exposedHeaders: ['X-Request-Id', 'Retry-After'],
+    maxAge: 24 * 60 * 60,
+  }
+}

@@ -1,0 +1,60 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { openConfiguredDatabase } from '../app.ts'
+import { parseDuration } from '../config/units.ts'
+import { renderEnvExample } from '../config.ts'
+import { signToken } from '../http/auth.ts'
+import { readConfig, serve } from '../serve.ts'
+import { tokenSecret } from '../trial.ts'
+import { version } from '../version.ts'
+
+/** The command `landfall`. Settings come from the environment and from .env; `print` writes a line for scripts to read. */
+export function createProgram(print: (line: string) => void = console.log): Command {
+  const program = new Command('landfall').description('A resumable upload server').version(version)
+
+  program.command('serve').description('start the server').action(serve)
+
+  program
+    .command('token')
+    .description('print a token for the configured secret')
+    .requiredOption('-u, --user <id>', 'whose uploads')
+    .requiredOption('-r, --role <role>', 'whose limits')
+    .option('-t, --ttl <duration>', 'how long it is valid', duration, duration('24h'))
+    .action(async ({ user, role, ttl }: { user: string; role: string; ttl: number }) => {
+      const config = readConfig()
+      if (!Object.hasOwn(config.POLICIES, role))
+        throw new InvalidArgumentError(`there are ${Object.keys(config.POLICIES).join(', ')}`)
+      if (user === '' || user.length > 128) throw new InvalidArgumentError('a user has 1 to 128 characters')
+      print(await signToken(await tokenSecret(config), { id: user, role }, Math.floor(ttl / 1000)))
+    })
+
+  program
+    .command('migrate')
+    .description('bring the tables of the database up to date')
+    .action(async () => {
+      const database = await openConfiguredDatabase(readConfig(), (fault) => console.error(fault))
+      await database.migrate()
+      await database.close()
+      print('the database is up to date')
+    })
+
+  program
+    .command('config')
+    .description('print every setting with its default, in the form of an .env file')
+    .action(() => print(renderEnvExample()))
+
+  program
+    .command('check')
+    .description('say what is wrong with the configuration, if anything')
+    .action(() => {
+      const { isTrial, STORE } = readConfig()
+      print(`the configuration is fine: ${isTrial ? 'for trying out' : 'production'}, files go to ${STORE}`)
+    })
+
+  return program
+}
+
+function duration(text: string): number {
+  const ms = parseDuration(text)
+  if (ms === null || ms < 1000) throw new InvalidArgumentError('expected a duration such as 24h')
+  return ms
+}

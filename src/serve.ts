@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type App, buildApp } from './app.ts'
+import { type Config, ConfigError, loadConfig } from './config.ts'
+import { signToken } from './http/auth.ts'
+
+const day = 24 * 60 * 60
+
+/** Reads the environment, opens everything, listens, and stays until a signal; ends the process with 1 when it cannot. */
+export async function serve(): Promise<void> {
+  try {
+    const config = readConfig()
+    const app = await buildApp(config)
+    stopOnSignal(app, config.DRAIN_TIMEOUT)
+    await app.http.listen({ host: config.HOST, port: config.PORT })
+    if (config.isTrial) console.log(await banner(app, config))
+  } catch (thrown) {
+    console.error(explain(thrown))
+    process.exit(1)
+  }
+}
+
+/** The configuration of this process: its environment, and the .env file of the working directory for what that lacks. */
+export function readConfig(): Config {
+  if (existsSync('.env')) process.loadEnvFile('.env')
+  return loadConfig(process.env)
+}
+
+/** One line for what an operator can mend, the whole trace for what only a developer can. */
+export function explain(thrown: unknown): string {
+  if (thrown instanceof ConfigError) return `landfall: ${thrown.message}`
+  const { code, message, stack } = thrown as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return 'landfall: the port is in use; PORT chooses another one'
+  if (code !== undefined) return `landfall: ${message}`
+  return `landfall: ${stack ?? String(thrown)}`
+}
+
+/**
+ * The first signal lets running requests save what they have and ends with 0; another one ends at once. A Ctrl-C often
+ * comes twice, from the terminal and from npm, so what follows within a second counts as the same.
+ */
+function stopOnSignal(app: App, patienceMs: number): void {
+  let stoppingSince: number | undefined
+
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (stoppingSince === undefined) {
+        stoppingSince = Date.now()
+        void stop(signal)
+      } else if (Date.now() - stoppingSince > 1000) {
+        process.exit(1)
+      }
+    })
+  }
+
+  async function stop(signal: string): Promise<void> {
+    const { log } = app.http
+    log.info({ signal }, 'stopping')
+    setTimeout(() => {
+      log.error({ patienceMs }, 'gave up waiting for running requests')
+      process.exit(1)
+    }, patienceMs)
+    try {
+      await app.stop()
+      log.info('stopped')
+      process.exit(0)
+    } catch (thrown) {
+      log.error({ err: thrown }, 'stopping failed')
+      process.exit(1)
+    }
+  }
+}
+
+async function banner(app: App, config: Config): Promise<string> {
+  const url =
+    config.PUBLIC_URL ?? app.http.listeningOrigin.replace('127.0.0.1', 'localhost').replace('[::1]', 'localhost')
+  const token = await signToken(app.secret, app.developer, 30 * day)
+  return `
+  Landfall is up, for trying out.
+
+  page      ${url}/
+  tus       ${url}/files
+  API       ${url}/docs
+  token     ${token}
+            (user ${app.developer.id}, role ${app.developer.role}, 30 days)
+  files     ${config.STORE === 's3' ? `bucket ${config.S3_BUCKET}` : join(config.DATA_DIR, 'files')}
+  sessions  ${config.DATABASE_URL ? 'the Postgres of DATABASE_URL' : `an embedded Postgres in ${join(config.DATA_DIR, 'postgres')}`}
+
+  The page gets its token by itself, and only on this machine.
+  For a service set NODE_ENV=production; it then says what else it needs.
+`
+}

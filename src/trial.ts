@@ -1,0 +1,42 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from './config.ts'
+import type { Actor } from './core/upload.ts'
+
+/** Who the page and the banner's token speak for when trying out. */
+export const developer: Actor = { id: 'developer', role: 'creator' }
+
+/** What bearer tokens are signed with: JWT_SECRET, or the secret of the trial. */
+export async function tokenSecret({ JWT_SECRET, DATA_DIR }: Pick<Config, 'JWT_SECRET' | 'DATA_DIR'>): Promise<string> {
+  return JWT_SECRET ?? (await trialSecret(DATA_DIR))
+}
+
+/** The token secret of a trial: made once, readable by its owner only, kept so that tokens survive a restart. */
+async function trialSecret(dataDir: string): Promise<string> {
+  const file = join(dataDir, 'jwt-secret')
+  const known = await readIfThere(file)
+  if (known !== null) return known
+
+  await mkdir(dataDir, { recursive: true })
+  const draft = `${file}.${randomUUID()}`
+  await writeFile(draft, randomBytes(32).toString('base64url'), { mode: 0o600 })
+  try {
+    // Linking never replaces: of two servers that start at once, both then read the same secret, and a whole one.
+    await link(draft, file)
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown
+  } finally {
+    await rm(draft)
+  }
+  return readFile(file, 'utf8')
+}
+
+async function readIfThere(file: string): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw thrown
+  }
+}

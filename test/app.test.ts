@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest'
+import { buildApp } from '../src/app.ts'
+import { loadConfig } from '../src/config.ts'
+import { UploadError } from '../src/core/errors.ts'
+import { memoryStore } from './support/memory-store.ts'
+import { ada, testDatabase } from './support/open-engine.ts'
+import { testApp } from './support/test-app.ts'
+
+const production = { NODE_ENV: 'production', DATABASE_URL: 'postgres://elsewhere/landfall' }
+
+describe('the app', () => {
+  it.each(['/health', '/livez', '/readyz', '/docs/json'])('answers %s without a token', async (url) => {
+    const { http } = await testApp()
+
+    expect((await http.inject(url)).statusCode).toBe(200)
+  })
+
+  it('describes its API, with the errors', async () => {
+    const { http } = await testApp()
+
+    const { paths } = (await http.inject('/docs/json')).json()
+
+    expect(Object.keys(paths)).toEqual(['/v1/me', '/v1/uploads', '/v1/uploads/{id}'])
+    expect(Object.keys(paths['/v1/uploads'].get.responses)).toContain('401')
+  })
+
+  it('shows the API page without inline script', async () => {
+    const { http } = await testApp()
+
+    const page = await http.inject('/docs')
+
+    expect(page.body).not.toMatch(/<script(?![^>]*\bsrc=)/)
+    expect(page.headers['content-security-policy']).toMatch("default-src 'self'")
+    expect(page.headers['content-security-policy']).not.toMatch(/unsafe|upgrade-insecure/)
+  })
+
+  it('does not start over a store that cannot be used', async () => {
+    const store = memoryStore()
+    store.check = () => Promise.reject(new UploadError('STORE_UNAVAILABLE', 'The bucket "files" does not exist.'))
+
+    const building = buildApp(loadConfig({ LOG_LEVEL: 'silent' }), { store, database: await testDatabase() })
+
+    await expect(building).rejects.toThrow('The bucket "files" does not exist.')
+  })
+})
+
+describe('a development token', () => {
+  it('is given to this machine while trying out, and works', async () => {
+    const { http } = await testApp()
+
+    const { token } = (await http.inject('/v1/dev-token?user=zoe&role=member')).json()
+    const me = await http.inject({ url: '/v1/me', headers: { authorization: `Bearer ${token}` } })
+
+    expect(me.json()).toMatchObject({ user: 'zoe', role: 'member' })
+  })
+
+  it('does not exist in production', async () => {
+    const { http } = await testApp(production)
+
+    expect((await http.inject('/v1/dev-token')).statusCode).toBe(404)
+  })
+
+  it.each([
+    ['another machine', { remoteAddress: '192.168.1.20' }],
+    ['a proxy on this machine', { headers: { 'x-forwarded-for': '192.168.1.20' } }],
+    ['a name that was pointed here', { headers: { host: 'evil.example:1080' } }],
+    ['a page on another site', { headers: { 'sec-fetch-site': 'cross-site' } }],
+  ])('is not given to %s', async (_who, request) => {
+    const { http } = await testApp()
+
+    const answer = await http.inject({ url: '/v1/dev-token', ...request })
+
+    expect([answer.statusCode, answer.json().error?.code]).toEqual([403, 'FORBIDDEN'])
+  })
+
+  it('is not readable by a page on another origin, whatever CORS_ORIGINS says', async () => {
+    const { http } = await testApp({ CORS_ORIGINS: '*' })
+
+    const answer = await http.inject({ url: '/v1/dev-token', headers: { origin: 'https://evil.example' } })
+
+    expect(answer.headers['access-control-allow-origin']).toBeUndefined()
+  })
+})
+
+it('an app that stops takes no new upload', async () => {
+  const { engine, stop } = await testApp()
+
+  await stop()
+
+  await expect(engine.create(ada, { size: 1, filename: 'a', contentType: 'text/plain' })).rejects.toMatchObject({
+    code: 'SHUTTING_DOWN',
+  })
+})

@@ -1,0 +1,131 @@
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path/posix'
+import { describe, expect, it } from 'vitest'
+import { importsIn } from './support/imports.ts'
+
+interface Room {
+  /** What of src/ it may import beside itself: a room, or a single file of one. */
+  from: string[]
+  /** Packages, and `node:` for Node's own. A name with a slash at its end stands for a whole scope. */
+  packages: string[]
+}
+
+const framework = ['fastify', 'fastify-plugin', '@fastify/', 'zod']
+
+/** Who may import whom, as ARCHITECTURE.md draws it: what is not here is forbidden. */
+const rooms: Record<string, Room> = {
+  core: { from: [], packages: ['node:'] },
+  stores: { from: ['core'], packages: ['node:', 'zod', '@aws-sdk/', 'aws4'] },
+  http: { from: ['core'], packages: ['node:', ...framework, 'jose', 'pino'] },
+  telemetry: { from: ['core'], packages: ['node:', ...framework, 'prom-client', '@opentelemetry/'] },
+  db: { from: ['core'], packages: ['node:', 'drizzle-orm', 'pg', '@electric-sql/pglite', 'pg-boss'] },
+  locks: { from: ['core', 'db'], packages: ['node:', 'drizzle-orm'] },
+  jobs: { from: ['core', 'db'], packages: ['node:', 'drizzle-orm', 'pg-boss'] },
+  'protocols/*': { from: ['core', 'http'], packages: ['node:', ...framework, '@tus/server', 'structured-headers'] },
+  'features/*': {
+    from: ['core', 'http', 'db/open.ts', 'jobs/queue.ts'],
+    packages: ['node:', ...framework, 'drizzle-orm'],
+  },
+  client: { from: ['core/errors.ts'], packages: ['tus-js-client'] },
+  web: { from: ['client', 'core/errors.ts'], packages: ['*'] },
+  config: { from: ['stores/index.ts', 'core/policy.ts', 'core/object-key.ts'], packages: ['node:', 'zod'] },
+  // The files of src/ itself and the command: they know everyone, and nobody else knows them.
+  house: { from: ['*'], packages: ['*'] },
+}
+
+const files = globSync('src/**/*.{ts,tsx}').map((path) => path.slice('src/'.length))
+
+describe('the rooms of the house', () => {
+  it('import only what their line of the table allows', () => {
+    const faults = files.flatMap((file) => faultsOf(file, readFileSync(join('src', file), 'utf8')))
+
+    expect(faults).toEqual([])
+  })
+
+  it('all have a line in the table', () => {
+    expect(files.length).toBeGreaterThan(20)
+    expect(files.filter((file) => !lineOf(roomOf(file)))).toEqual([])
+  })
+})
+
+describe('the reader of imports', () => {
+  it.each([
+    ["import { serve } from '../serve.ts'"],
+    ["import type { App } from '../app.ts'"],
+    ["import { type App } from '../app.ts'"],
+    ["import '../server.ts'"],
+    ["export { buildApp } from '../app.ts'"],
+    ["export * from '../app.ts'"],
+    ["export type { App } from '../app.ts'"],
+    ["const { buildApp } = await import('../app.ts')"],
+    ["let app: import('../app.ts').App"],
+    ["type App = typeof import('../app.ts')"],
+    ["const app = require('../app.ts')"],
+    ["const name = '../app.ts'; const app = await import(name)"],
+    ["import { openDatabase } from '../db/open.ts'"],
+    ["import { Readable } from 'stream'"],
+    ["import fastify from 'fastify'"],
+  ])('sees that core may not say %s', (code) => {
+    expect(faultsOf('core/sample.ts', code)).toHaveLength(1)
+  })
+
+  it.each([
+    ['protocols/tus/plugin.ts', "import { rufhPlugin } from '../rufh/plugin.ts'"],
+    ['features/quotas/rule.ts', "import { share } from '../sharing/plugin.ts'"],
+    ['features/quotas/rule.ts', "import { sessionsIn } from '../../db/sessions.ts'"],
+    ['web/upload/main.tsx', "import { loadConfig } from '../../config.ts'"],
+    ['http/auth.ts', "import { loadConfig } from '../config.ts'"],
+    ['http/auth.ts', "import { size } from '../config/values.ts'"],
+    ['config.ts', "import { createEngine } from './core/engine.ts'"],
+    ['db/open.ts', "import { helper } from '../../test/support/helper.ts'"],
+    ['stores/s3.ts', "import knex from 'knex'"],
+  ])('sees that %s may not say %s', (file, code) => {
+    expect(faultsOf(file, code)).toHaveLength(1)
+  })
+
+  it.each([
+    ['core/engine.ts', "import { UploadError } from './errors.ts'; import { Readable } from 'node:stream'"],
+    ['protocols/tus/plugin.ts', "import type { Engine } from '../../core/engine.ts'; import './answers.ts'"],
+    ['config.ts', "import { size } from './config/values.ts'"],
+    ['cli/program.ts', "import { buildApp } from '../app.ts'"],
+    ['db/open.ts', "// import '../app.ts'\nconst text = \"import '../app.ts'\""],
+  ])('lets %s say %s', (file, code) => {
+    expect(faultsOf(file, code)).toEqual([])
+  })
+})
+
+/** What `code`, as the file `file` of src/, imports and may not. */
+function faultsOf(file: string, code: string): string[] {
+  const room = roomOf(file)
+  const { from, packages } = lineOf(room) ?? { from: [], packages: [] }
+  return importsIn(code, file)
+    .filter(({ from: source }) => {
+      if (source === null) return true
+      if (!source.startsWith('.')) return !packages.some((name) => coversPackage(name, source))
+      const target = normalize(join(dirname(file), source))
+      return target.startsWith('../') || !(roomOf(target) === room || from.some((part) => coversFile(part, target)))
+    })
+    .map(({ from: source, line }) => `${file}:${line} (${room}) may not import ${source ?? 'what is not written out'}`)
+}
+
+/** A folder of src/ is a room; so is each protocol and each feature, and `config.ts` with its folder. */
+function roomOf(file: string): string {
+  const [folder = '', inner] = file.split('/')
+  if (inner === undefined || folder === 'cli') return folder === 'config.ts' ? 'config' : 'house'
+  return folder === 'protocols' || folder === 'features' ? `${folder}/${inner}` : folder
+}
+
+function lineOf(room: string): Room | undefined {
+  return rooms[room] ?? rooms[room.replace(/\/.*/, '/*')]
+}
+
+function coversFile(part: string, target: string): boolean {
+  return part === '*' || target === part || target.startsWith(`${part}/`)
+}
+
+function coversPackage(name: string, source: string): boolean {
+  if (name === '*') return true
+  return name.endsWith(':') || name.endsWith('/')
+    ? source.startsWith(name)
+    : source === name || source.startsWith(`${name}/`)
+}

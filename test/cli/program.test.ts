@@ -1,0 +1,48 @@
+import { afterEach, expect, it, vi } from 'vitest'
+import { createProgram } from '../../src/cli/program.ts'
+import { renderEnvExample } from '../../src/config.ts'
+import { secretCheck } from '../../src/http/auth.ts'
+
+const secret = 'a secret that is long enough for HS256'
+
+afterEach(() => vi.unstubAllEnvs())
+
+it('prints a token that the server accepts', async () => {
+  vi.stubEnv('JWT_SECRET', secret)
+
+  const [token = ''] = await run('token', '--user', 'zoe', '--role', 'member', '--ttl', '1h')
+
+  expect(await secretCheck(secret)(token)).toEqual({ id: 'zoe', role: 'member' })
+  expect(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({
+    exp: expect.closeTo(Date.now() / 1000 + 3600, -2),
+  })
+})
+
+it.each([
+  ['a role that is not there', ['token', '--user', 'zoe', '--role', 'king'], /creator, member, subscriber/],
+  ['a duration that is none', ['token', '--user', 'zoe', '--role', 'member', '--ttl', 'long'], /such as 24h/],
+  ['a user that no token may name', ['token', '--user', '', '--role', 'member'], /user/],
+  ['nobody', ['token', '--role', 'member'], /--user/],
+])('makes no token for %s', async (_what, words, message) => {
+  vi.stubEnv('JWT_SECRET', secret)
+
+  await expect(run(...words)).rejects.toThrow(message)
+})
+
+it('says what is wrong with the configuration', async () => {
+  vi.stubEnv('PORT', 'high')
+
+  await expect(run('check')).rejects.toThrow('PORT')
+})
+
+it('prints every setting', async () => {
+  expect(await run('config')).toEqual([renderEnvExample()])
+})
+
+async function run(...words: string[]): Promise<string[]> {
+  const printed: string[] = []
+  const program = createProgram((line) => printed.push(line)).exitOverride()
+  for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => {} })
+  await program.parseAsync(words, { from: 'user' })
+  return printed
+}

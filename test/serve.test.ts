@@ -1,0 +1,105 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { startNodeProcess } from './support/node-process.ts'
+
+describe('a server for trying out', () => {
+  it('needs no environment, and says where everything is', async () => {
+    const server = await startNodeProcess()
+    onTestFinished(() => server.kill())
+
+    const token = /token +(\S+)/.exec(server.log())?.[1]
+    const me = await fetch(`${server.url}/v1/me`, { headers: { authorization: `Bearer ${token}` } })
+
+    expect(await me.json()).toMatchObject({ user: 'developer', role: 'creator' })
+    expect(server.log()).toMatch(/page +http:\/\/localhost:\d+\/\n/)
+    expect(server.log()).toMatch(/tus +http:\/\/localhost:\d+\/files\n/)
+    expect(server.log()).toMatch(/files +\/.*data/)
+    expect(server.log()).toContain('for trying out')
+  })
+
+  it('accepts its old tokens after it was killed and started again', async () => {
+    const server = await startNodeProcess()
+    onTestFinished(() => server.kill())
+    const token = /token +(\S+)/.exec(server.log())?.[1]
+
+    await server.kill()
+    await server.start()
+
+    const me = await fetch(`${server.url}/v1/me`, { headers: { authorization: `Bearer ${token}` } })
+    expect(me.status).toBe(200)
+  })
+})
+
+describe('a server that is told to stop', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'ends with 0 after %s, though a client keeps its connection',
+    async (signal) => {
+      const server = await startNodeProcess()
+      const socket = connect(server.port, '127.0.0.1')
+      onTestFinished(() => void socket.destroy())
+      socket.on('error', () => {}).write('GET /health HTTP/1.1\r\nHost: a\r\n\r\n')
+      await once(socket, 'data')
+
+      const startedAt = Date.now()
+      const code = await server.stop(signal)
+
+      expect(code).toBe(0)
+      expect(Date.now() - startedAt).toBeLessThan(5_000)
+      expect(server.log()).toContain('"stopped"')
+    },
+  )
+
+  it('takes the two signals of one Ctrl-C as one', async () => {
+    const server = await startNodeProcess()
+
+    process.kill(server.pid(), 'SIGINT')
+    const code = await server.stop('SIGINT')
+
+    expect(code).toBe(0)
+  })
+})
+
+describe('a server that cannot start', () => {
+  it('says everything that production lacks, and ends with 1', async () => {
+    const { code, output } = await runServer({ NODE_ENV: 'production', STORE: 's3', JWT_SECRET: 'short' })
+
+    expect(code).toBe(1)
+    for (const name of ['DATABASE_URL', 'JWT_SECRET', 'S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY']) {
+      expect(output).toContain(`\n  ${name}: `)
+    }
+    expect(output).not.toContain('    at ')
+  })
+
+  it('says in one line that its port is taken', async () => {
+    const server = await startNodeProcess()
+    onTestFinished(() => server.kill())
+
+    const { code, output } = await runServer({ HOST: '127.0.0.1', PORT: String(server.port), LOG_LEVEL: 'silent' })
+
+    expect([code, output]).toEqual([1, 'landfall: the port is in use; PORT chooses another one\n'])
+  })
+})
+
+it('reads what the environment lacks from .env', async () => {
+  const { code, output } = await runServer({ NODE_ENV: 'production' }, 'NODE_ENV=development\nJWT_SECRET=short\n')
+
+  expect(code).toBe(1)
+  expect(output).toContain('DATABASE_URL: is not set')
+  expect(output).toContain('JWT_SECRET: expected at least 32 bytes')
+})
+
+async function runServer(env: Record<string, string>, dotEnv = ''): Promise<{ code: number; output: string }> {
+  const cwd = await mkdtemp(join(tmpdir(), 'landfall-serve-'))
+  onTestFinished(() => rm(cwd, { recursive: true, force: true }))
+  await writeFile(join(cwd, '.env'), dotEnv)
+  const child = spawn(process.execPath, [resolve('src/server.ts')], { cwd, env: { PATH: process.env.PATH, ...env } })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
+  const [code] = (await once(child, 'close')) as [number]
+  return { code, output }
+}

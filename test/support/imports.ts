@@ -1,0 +1,61 @@
+import { parseSync } from 'vite'
+
+/** One import of a file: of its value or only of its type, at the top or inside, from here or passed on. */
+export interface Import {
+  /** `null` when it is not written out, so that nobody can say what it imports. */
+  from: string | null
+  line: number
+}
+
+/** Every import in `code`: `import`, `import type`, `export … from`, `import()`, `import('…').Type` and `require`. */
+export function importsIn(code: string, filename = 'file.ts'): Import[] {
+  const { program, errors } = parseSync(filename, code)
+  if (errors.length > 0) throw new Error(`${filename}: ${errors[0]?.message}`)
+
+  const found: Import[] = []
+  visit(program)
+  return found
+
+  function visit(value: unknown): void {
+    if (Array.isArray(value)) for (const item of value) visit(item)
+    if (!isNode(value)) return
+    const source = sourceOf(value)
+    if (source !== undefined) {
+      found.push({ from: textOf(source), line: code.slice(0, value.start).split('\n').length })
+    }
+    for (const child of Object.values(value)) visit(child)
+  }
+}
+
+interface Node {
+  type: string
+  start: number
+  [field: string]: unknown
+}
+
+function isNode(value: unknown): value is Node {
+  return typeof value === 'object' && value !== null && typeof (value as Node).type === 'string'
+}
+
+/** The node that says where an import comes from; `undefined` when `node` is no import. */
+function sourceOf(node: Node): unknown {
+  switch (node.type) {
+    case 'ImportDeclaration':
+    case 'ExportAllDeclaration':
+    case 'ImportExpression':
+    case 'TSImportType':
+      return node.source
+    case 'ExportNamedDeclaration':
+      return node.source ?? undefined
+    case 'TSExternalModuleReference':
+      return node.expression
+    case 'CallExpression': {
+      const { callee, arguments: given } = node as { callee?: Node; arguments?: unknown[] }
+      return callee?.type === 'Identifier' && callee.name === 'require' ? given?.[0] : undefined
+    }
+  }
+}
+
+function textOf(source: unknown): string | null {
+  return isNode(source) && source.type === 'Literal' && typeof source.value === 'string' ? source.value : null
+}

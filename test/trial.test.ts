@@ -1,0 +1,41 @@
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { tokenSecret } from '../src/trial.ts'
+
+it('keeps the secret of a trial, so that tokens survive a restart', async () => {
+  const DATA_DIR = await folder()
+
+  const made = await tokenSecret({ JWT_SECRET: undefined, DATA_DIR })
+
+  expect(Buffer.byteLength(made)).toBeGreaterThanOrEqual(32)
+  expect(await tokenSecret({ JWT_SECRET: undefined, DATA_DIR })).toBe(made)
+})
+
+it('lets nobody else read the secret', async () => {
+  const DATA_DIR = await folder()
+
+  await tokenSecret({ JWT_SECRET: undefined, DATA_DIR })
+
+  expect((await stat(join(DATA_DIR, 'jwt-secret'))).mode & 0o777).toBe(0o600)
+})
+
+it('gives servers that start at once the same secret, and leaves no drafts', async () => {
+  const DATA_DIR = await folder()
+
+  const secrets = await Promise.all([1, 2, 3, 4].map(() => tokenSecret({ JWT_SECRET: undefined, DATA_DIR })))
+
+  expect(new Set(secrets).size).toBe(1)
+  expect(await readdir(DATA_DIR)).toEqual(['jwt-secret'])
+})
+
+it('prefers the secret of the operator', async () => {
+  expect(await tokenSecret({ JWT_SECRET: 'given', DATA_DIR: '/nowhere' })).toBe('given')
+})
+
+async function folder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'landfall-trial-'))
+  onTestFinished(() => rm(path, { recursive: true }))
+  return path
+}

@@ -11,16 +11,16 @@ import {
 } from './append-refusals.ts'
 import { type BodyEnd, readBody } from './body.ts'
 import { cleanUp, pieceFolder } from './clean-up.ts'
+import { findPartials, lengthOf, preferredJoinSize } from './concatenate.ts'
 import { type Facts, isRefusal, UploadError } from './errors.ts'
 import { eventOf } from './events.ts'
 import { finishUpload, recordCompletion, recordLoss } from './finish.ts'
-import { normalizeMediaType } from './media-type.ts'
 import type { MemoryBudget } from './memory-budget.ts'
-import { makeObjectKey } from './object-key.ts'
+import { newSession } from './new-session.ts'
 import { choosePartSize } from './part-plan.ts'
 import { createPartWriter, type PartWriter, type PartWriting } from './part-writer.ts'
 import { createPieceCache } from './piece-cache.ts'
-import { categoryOf, type Policies, type Policy } from './policy.ts'
+import type { Policies, Policy } from './policy.ts'
 import { HandleLost, type Lease, type Locker, type ObjectStore, type Sessions } from './ports.ts'
 import type { Rule } from './rules/rule.ts'
 import { tooLarge } from './rules/size.ts'
@@ -207,11 +207,11 @@ export function createEngine(options: EngineOptions): RunningEngine {
   async function joinFinish(id: string, check: (session: Session) => void): Promise<Session> {
     const finishing = locker.hold(id, check, async (lease) => {
       refuseEnded(lease.session, now())
-      await finishUpload(lease, { store, sessions, now, openWriter })
+      await finishUpload(lease, { store, sessions, now, openWriter, partialsOf })
       return lease.session
     })
     later(
-      finishing.then(cleanIfDirty, () => {}),
+      finishing.then(cleanUpAfter, () => {}),
       { uploadId: id, what: 'cleaning up' },
     )
     const session = await within(finishing, options.finishWaitMs).catch((error: unknown) => {
@@ -220,66 +220,67 @@ export function createEngine(options: EngineOptions): RunningEngine {
     return session ?? Promise.reject(stillFinishing())
   }
 
-  async function cleanIfDirty(session: Session): Promise<void> {
+  async function cleanUpAfter(session: Session): Promise<void> {
     if (session.isDirty) await cleanUp(session, store, sessions)
+    if (session.concat?.kind !== 'final' || session.state !== 'completed') return
+    for (const id of new Set(session.concat.from)) await endPartial(id)
+  }
+
+  /** A partial upload that is part of a file now is no longer needed. Should this be cut off, it expires. */
+  async function endPartial(id: string): Promise<void> {
+    const partial = await locker.hold(
+      id,
+      () => {},
+      async (lease) => {
+        if (lease.session.state === 'completed') await end(lease, 'cancelled')
+        return lease.session
+      },
+    )
+    await cleanUp(partial, store, sessions)
+  }
+
+  function partialsOf(session: Session): Promise<Session[]> {
+    const from = session.concat?.kind === 'final' ? session.concat.from : []
+    return findPartials({ id: session.ownerId, role: session.role }, from, sessions, now())
+  }
+
+  /** A final upload is joined as soon as its partial uploads are complete; until then it may even be unknown how long it is. */
+  async function describeFinal(actor: Actor, session: Session): Promise<Upload> {
+    const check = (found: Session) => admit(actor, found)
+    const partials = await partialsOf(session)
+    const size = lengthOf(partials)
+    if (size !== null && session.size === null) {
+      const { maxSize } = policyOf(session.role)
+      if (size > maxSize) throw tooLarge(session.role, maxSize, size)
+      await locker.hold(session.id, check, async (lease) => {
+        if (lease.session.size === null) await lease.save({ size })
+      })
+    }
+    if (partials.some((partial) => partial.state !== 'completed')) return toUpload({ ...session, size })
+    return toUpload(await joinFinish(session.id, check))
   }
 
   async function create(actor: Actor, wish: Wish): Promise<Upload> {
     if (isDraining) throw shuttingDown()
-    const policy = policyOf(actor.role)
-    const contentType = normalizeMediaType(wish.contentType)
-    const question = {
-      actor,
-      policy,
-      wish: { ...wish, contentType, category: wish.category ?? categoryOf(contentType) },
-    }
-    for (const rule of options.rules) rule(question)
-    const maxSize = Math.min(policy.maxSize, store.limits.maxObjectSize)
-    if (wish.size !== null && wish.size > maxSize) throw tooLarge(actor.role, maxSize, wish.size)
-    const createdAt = now()
-    const filename = wish.filename.normalize('NFC')
-    const { category } = question.wish
-    const unique = options.newId().replaceAll('-', '')
-    const session: Session = {
-      id: options.newId(),
-      ownerId: actor.id,
-      role: actor.role,
-      key: makeObjectKey(options.keyTemplate, {
-        role: actor.role,
-        user: actor.id,
-        createdAt,
-        category,
-        unique,
-        filename,
-      }),
-      filename,
-      contentType,
-      category,
-      metadata: wish.metadata ?? null,
-      size: wish.size,
-      offset: 0,
-      partSize: choosePartSize({
-        size: wish.size ?? maxSize,
-        preferred: options.partSize,
-        limits: store.limits,
-        firstChunkSize: wish.firstChunkSize,
-      }),
-      state: 'receiving',
-      failure: null,
-      concat: wish.concat ?? null,
-      createdAt,
-      updatedAt: createdAt,
-      completedAt: null,
-      expiresAt: policy.timeToLiveMs > 0 ? new Date(createdAt.getTime() + policy.timeToLiveMs) : null,
-      handle: null,
-      tail: [],
-      etag: null,
-      isScattered: wish.byChunks ?? false,
-      isDirty: false,
-    }
+    const final = wish.concat?.kind === 'final' ? wish.concat : null
+    // A client that did not hear the answer asks again, and means the same file.
+    const same = final && (await sessions.findFinal(actor.id, final.header))
+    if (same) return describe(actor, same)
+    const partials = final && (await findPartials(actor, final.from, sessions, now()))
+    const session = newSession(actor, partials ? { ...wish, size: lengthOf(partials) } : wish, {
+      policy: policyOf(actor.role),
+      rules: options.rules,
+      limits: store.limits,
+      keyTemplate: options.keyTemplate,
+      partSize: partials ? preferredJoinSize(lengthOf(partials), options.partSize) : options.partSize,
+      newId: options.newId,
+      now,
+    })
     await sessions.insert(session, eventOf('upload.created', session))
-    if (session.size === 0 && wish.ending !== 'later')
+    if (partials) return describe(actor, session.id)
+    if (session.size === 0 && wish.ending !== 'later') {
       return toUpload(await joinFinish(session.id, (found) => admit(actor, found)))
+    }
     return toUpload(session)
   }
 
@@ -293,13 +294,15 @@ export function createEngine(options: EngineOptions): RunningEngine {
       ),
     )
     if (session.state === 'finishing') return toUpload(await joinFinish(id, check))
-    if (session.state === 'completed') later(cleanIfDirty(session), { uploadId: id, what: 'cleaning up' })
+    if (session.state === 'completed') later(cleanUpAfter(session), { uploadId: id, what: 'cleaning up' })
     return toUpload(session)
   }
 
   async function appendUnderLease(lease: Lease, chunk: Append): Promise<Session> {
     const { session } = lease
     refuseEnded(session, now())
+    if (session.concat?.kind === 'final')
+      throw new UploadError('FORBIDDEN', 'A final upload is made of its parts and takes no bytes.')
     if (session.state !== 'receiving') return answerWhole(session, chunk)
     await closeRanks(session, sessions)
     if (chunk.offset !== session.offset) throw offsetMismatch(session, chunk.offset)
@@ -383,6 +386,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const check = (session: Session) => admit(actor, session)
     const session = await locker.settle(id, check)
     refuseEnded(session, now())
+    if (session.concat?.kind === 'final' && session.state === 'receiving') return describeFinal(actor, session)
     await closeRanks(session, sessions)
     const mustFinish =
       session.state === 'finishing' || (session.state === 'receiving' && ending === 'at-size' && hasEveryByte(session))

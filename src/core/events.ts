@@ -10,8 +10,9 @@ export interface Event {
   data: Record<string, string | number | boolean | null>
 }
 
-/** The event of `type` about `upload`. */
-export function eventOf(type: EventType, upload: Upload): Event {
+/** The event of `type` about `upload`; none for a partial one, which is no file. */
+export function eventOf(type: EventType, upload: Upload): Event | undefined {
+  if (upload.concat?.kind === 'partial') return undefined
   return {
     type,
     uploadId: upload.id,

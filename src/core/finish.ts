@@ -1,8 +1,9 @@
+import { writeJoinedParts } from './concatenate.ts'
 import { UploadError } from './errors.ts'
 import { eventOf } from './events.ts'
 import type { PartWriter } from './part-writer.ts'
 import { HandleLost, type Lease, type ObjectFacts, type ObjectStore, type Sessions } from './ports.ts'
-import { hasEveryByte } from './upload.ts'
+import { hasEveryByte, type Session } from './upload.ts'
 
 export interface Finishing {
   store: ObjectStore
@@ -10,6 +11,8 @@ export interface Finishing {
   now(): Date
   /** A writer over the lease's session, for the tail that must become the last part. */
   openWriter(lease: Lease): PartWriter
+  /** The partial uploads of a final one, in order. */
+  partialsOf(session: Session): Promise<Session[]>
 }
 
 /**
@@ -21,11 +24,14 @@ export interface Finishing {
 export async function finishUpload(lease: Lease, options: Finishing): Promise<void> {
   const { session } = lease
   if (session.state === 'completed') return
-  if (!hasEveryByte(session))
+  const isFinal = session.concat?.kind === 'final' && session.size !== null
+  if (!isFinal && !hasEveryByte(session))
     throw new UploadError('LENGTH_MISMATCH', 'The upload is not whole yet.', { offset: session.offset })
   // From here on everybody who asks joins the finish, and the background finisher knows of it.
   if (session.state === 'receiving') await lease.save({ state: 'finishing' })
   try {
+    if (isFinal && !hasEveryByte(session))
+      await writeJoinedParts(lease, await options.partialsOf(session), options.store)
     const whole = await options.openWriter(lease).close()
     await recordCompletion(lease, whole ?? (await joinParts(lease, options)), options)
   } catch (error) {
@@ -61,7 +67,8 @@ export async function recordCompletion(
     tail: [],
     etag: facts.etag,
     completedAt: now(),
-    expiresAt: null,
+    // A partial upload that is never joined must not lie there for ever.
+    ...(session.concat?.kind === 'partial' ? {} : { expiresAt: null }),
     ...(session.tail.length > 0 ? { isDirty: true } : {}),
     event: eventOf('upload.completed', { ...session, size }),
     release: true,

@@ -97,17 +97,19 @@ export interface Change {
   /** Something of this upload may lie in the store that no session points to: the sweeper must look. */
   isDirty?: boolean
   /** Told in the same transaction, so that a crash can delay it but not lose it. */
-  event?: Event
+  event?: Event | undefined
   /** Gives the lease back in the same statement. */
   release?: boolean
 }
 
 /** The sessions in the database. Sizes are bigint there and safe integers here. Throws `UploadError DATABASE_ERROR`. */
 export interface Sessions {
-  insert(session: Session, event: Event): Promise<void>
+  insert(session: Session, event: Event | undefined): Promise<void>
   find(id: string): Promise<Session | null>
   /** The newest first; `before` is the id of the last one seen. */
   list(ownerId: string, page: { limit: number; before?: string | undefined }): Promise<Upload[]>
+  /** The id of the owner's final upload that was asked for in exactly these words and is alive or complete. */
+  findFinal(ownerId: string, header: string): Promise<string | null>
   /** Receipts in order of their numbers. */
   parts(id: string): Promise<PartReceipt[]>
   /**
@@ -119,7 +121,7 @@ export interface Sessions {
   markClean(id: string): Promise<void>
   /** Ids in `finishing` whose lease is free and that were not touched for `idleMs`. */
   unfinished(idleMs: number, limit: number): Promise<string[]>
-  /** Ids that are receiving and whose `expiresAt` is past. */
+  /** Ids that are receiving, or complete and never used, and whose `expiresAt` is past. */
   expired(now: Date, limit: number): Promise<string[]>
   /** Ids that have ended and may have left something in the store. */
   dirty(limit: number): Promise<string[]>

@@ -56,7 +56,9 @@ export const uploadSessions = pgTable(
   },
   (table) => [
     index('upload_sessions_owner').on(table.ownerId, table.createdAt.desc(), table.id.desc()),
-    index('upload_sessions_expiring').on(table.expiresAt).where(sql`state = 'receiving'`),
+    index('upload_sessions_expiring')
+      .on(table.expiresAt)
+      .where(sql`state in ('receiving', 'completed') and expires_at is not null`),
     index('upload_sessions_finishing').on(table.updatedAt).where(sql`state = 'finishing'`),
     index('upload_sessions_dirty').on(table.updatedAt).where(sql`is_dirty and state not in ('receiving', 'finishing')`),
     check(

@@ -10,18 +10,24 @@ const insertSession = {
   text: `with inserted as (
       insert into upload_sessions (id, owner_id, role, key, filename, content_type, category, metadata, size, "offset", part_size, state,
         concat, tail, is_scattered, is_dirty, created_at, updated_at, expires_at, event_seq)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, '[]', $16, false, $12, $12, $13, 1)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, '[]', $16, false, $12, $12, $13, case when $14::text is null then 0 else 1 end)
       on conflict (id) do nothing
       returning id)
-    insert into upload_events (upload_id, seq, type, data) select id, 1, $14, $15::jsonb from inserted`,
+    insert into upload_events (upload_id, seq, type, data) select id, 1, $14, $15::jsonb from inserted where $14::text is not null`,
 }
 const findSession = { name: 'session-find', text: `select * from upload_sessions where id = $1` }
 const listSessions = {
   name: 'session-list',
   text: `select s.* from upload_sessions s
-    where s.owner_id = $1
+    where s.owner_id = $1 and s.concat->>'kind' is distinct from 'partial'
       and ($2::uuid is null or (s.created_at, s.id) < (select b.created_at, b.id from upload_sessions b where b.id = $2 and b.owner_id = $1))
     order by s.created_at desc, s.id desc limit $3`,
+}
+const findFinal = {
+  name: 'session-final',
+  text: `select id from upload_sessions
+    where owner_id = $1 and concat->>'header' = $2 and state in ('receiving', 'finishing', 'completed')
+    order by created_at desc limit 1`,
 }
 const findParts = {
   name: 'parts-find',
@@ -50,7 +56,7 @@ const findUnfinished = {
 }
 const findExpired = {
   name: 'sessions-expired',
-  text: `select id from upload_sessions where state = 'receiving' and expires_at < $1 order by expires_at limit $2`,
+  text: `select id from upload_sessions where state in ('receiving', 'completed') and expires_at < $1 order by expires_at limit $2`,
 }
 const findDirty = {
   name: 'sessions-dirty',
@@ -62,7 +68,7 @@ export function sessionsIn(database: Database): Sessions {
   const ids = async (statement: { name: string; text: string }, values: unknown[]) =>
     (await database.query<{ id: string }>(statement, values)).map((row) => row.id)
   return {
-    async insert(session: Session, event: Event) {
+    async insert(session: Session, event: Event | undefined) {
       await database.query(insertSession, [
         session.id,
         session.ownerId,
@@ -77,8 +83,8 @@ export function sessionsIn(database: Database): Sessions {
         session.concat === null ? null : JSON.stringify(session.concat),
         session.createdAt,
         session.expiresAt,
-        event.type,
-        JSON.stringify(event.data),
+        event?.type ?? null,
+        event ? JSON.stringify(event.data) : null,
         session.isScattered,
       ])
     },
@@ -88,6 +94,9 @@ export function sessionsIn(database: Database): Sessions {
     },
     async list(ownerId, { limit, before }) {
       return (await database.query<SessionRow>(listSessions, [ownerId, before ?? null, limit])).map(toSession)
+    },
+    async findFinal(ownerId, header) {
+      return (await ids(findFinal, [ownerId, header]))[0] ?? null
     },
     parts: (id) => database.query<PartReceipt>(findParts, [id]),
     async addScatteredPart(id, part) {

@@ -44,7 +44,13 @@ function describe(reply: FastifyReply, call: Call, upload: Upload, location: (id
   reply.header('cache-control', 'no-store')
   if (upload.metadata !== null) reply.header('upload-metadata', upload.metadata)
   if (upload.concat?.kind === 'partial') reply.header('upload-concat', 'partial')
-  if (upload.concat?.kind === 'final') reply.header('upload-concat', upload.concat.header)
+  if (upload.concat?.kind !== 'final') return
+  reply.header('upload-concat', upload.concat.header)
+  if (upload.state === 'completed') return
+  // "The response to a HEAD request for a final upload SHOULD NOT contain the Upload-Offset header unless the concatenation
+  // has been successfully finished."
+  reply.removeHeader('upload-offset')
+  if (upload.size !== null) reply.removeHeader('upload-defer-length').header('upload-length', upload.size)
 }
 
 async function refusalOf(response: Response): Promise<UploadError> {

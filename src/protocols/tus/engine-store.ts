@@ -31,6 +31,7 @@ export const extensions = [
   'checksum',
   'checksum-trailer',
   'concatenation',
+  'concatenation-unfinished',
 ]
 
 /** @tus/server's idea of a store, with the engine behind it. It keeps nothing. */

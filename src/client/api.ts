@@ -1,0 +1,87 @@
+import { noAnswer, Refusal, readFailure } from './refusal.ts'
+
+/** What a role may send; sizes are bytes. */
+export interface Policy {
+  maxSize: number
+  mediaTypes: string[]
+  categories: string[]
+}
+
+export interface Me {
+  user: string
+  role: string
+  /** `null`: the role may send nothing. */
+  policy: Policy | null
+}
+
+export type UploadState = 'receiving' | 'finishing' | 'completed' | 'cancelled' | 'expired' | 'failed'
+
+/** An upload as the server tells it. Times are ISO 8601. */
+export interface ListedUpload {
+  id: string
+  url: string
+  filename: string
+  contentType: string
+  category: string
+  size: number | null
+  offset: number
+  state: UploadState
+  key: string
+  failure: string | null
+  createdAt: string
+  updatedAt: string
+  completedAt: string | null
+  expiresAt: string | null
+}
+
+export interface UploadsPage {
+  uploads: ListedUpload[]
+  /** The `before` of the next page; `null` on the last one. */
+  next: string | null
+}
+
+export interface DevToken {
+  token: string
+  user: string
+  role: string
+}
+
+/** The server's JSON API. Everything throws `Refusal` when it does not work. */
+export interface Api {
+  me(): Promise<Me>
+  uploads(before?: string): Promise<UploadsPage>
+  remove(id: string): Promise<void>
+  /** Only servers in trial mode have it; nothing given means the server's choice. */
+  devToken(wish: { user?: string | undefined; role?: string | undefined }): Promise<DevToken>
+}
+
+/**
+ * Speaks to the API at `base` (an absolute URL).
+ * @param token asked for each request, so a new one counts at once
+ */
+export function createApi(base: string, token: () => string | null): Api {
+  async function ask(method: string, path: string, bearer = token()): Promise<unknown> {
+    const headers = bearer === null ? {} : { authorization: `Bearer ${bearer}` }
+    const response = await fetch(new URL(path, base), { method, headers }).catch(() => {
+      throw new Refusal(noAnswer(method))
+    })
+    const body = await response.text().catch(() => '')
+    if (!response.ok) {
+      throw new Refusal(readFailure(method, response.status, body, response.headers.get('retry-after')))
+    }
+    return body === '' ? null : JSON.parse(body)
+  }
+
+  return {
+    me: async () => (await ask('GET', '/v1/me')) as Me,
+    uploads: async (before) => {
+      const query = before === undefined ? '' : `&before=${encodeURIComponent(before)}`
+      return (await ask('GET', `/v1/uploads?limit=50${query}`)) as UploadsPage
+    },
+    remove: async (id) => void (await ask('DELETE', `/v1/uploads/${encodeURIComponent(id)}`)),
+    devToken: async ({ user, role }) => {
+      const query = new URLSearchParams({ ...(user && { user }), ...(role && { role }) })
+      return (await ask('GET', `/v1/dev-token?${query}`, null)) as DevToken
+    },
+  }
+}

@@ -1,0 +1,67 @@
+/** Where the browser keeps which upload a file belongs to. `localStorage` is one. */
+export type Shelf = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>
+
+/** Remembers the upload of a file over reloads and crashes. */
+export interface Memory {
+  /** The URL of the upload that was begun with this very file. */
+  recall(fingerprint: string): string | null
+  remember(fingerprint: string, url: string): void
+  forget(fingerprint: string): void
+}
+
+/** What tells one chosen file from another without reading it. */
+export interface FileFacts {
+  name: string
+  type: string
+  size: number
+  lastModified: number
+}
+
+/**
+ * The same for the same file given again by the same user, and for nothing else as far as names, sizes and times tell.
+ * A changed file has another time, so it never goes on where its older self stopped.
+ */
+export function fingerprintOf(file: FileFacts, owner: string, endpoint: string): string {
+  return JSON.stringify([endpoint, owner, file.name, file.type, file.size, file.lastModified])
+}
+
+const prefix = 'landfall:upload:'
+const monthMs = 30 * 24 * 60 * 60 * 1000
+
+/** A memory on `shelf`. A shelf that is full or forbidden only means that a file starts anew after a reload. */
+export function memoryOn(shelf: Shelf, now: () => number = Date.now): Memory {
+  dropOld(shelf, now())
+  return {
+    recall(fingerprint) {
+      return read(shelf, prefix + fingerprint)?.url ?? null
+    },
+    remember(fingerprint, url) {
+      try {
+        shelf.setItem(prefix + fingerprint, JSON.stringify({ url, at: now() }))
+      } catch {
+        // Full: the upload itself goes on.
+      }
+    },
+    forget(fingerprint) {
+      shelf.removeItem(prefix + fingerprint)
+    },
+  }
+}
+
+function dropOld(shelf: Shelf, now: number): void {
+  const keys = Array.from({ length: shelf.length }, (_, index) => shelf.key(index))
+  for (const key of keys) {
+    if (!key?.startsWith(prefix)) continue
+    const entry = read(shelf, key)
+    if (!entry || entry.at < now - monthMs) shelf.removeItem(key)
+  }
+}
+
+function read(shelf: Shelf, key: string): { url: string; at: number } | null {
+  try {
+    const entry = JSON.parse(shelf.getItem(key) ?? 'null')
+    return typeof entry?.url === 'string' && typeof entry.at === 'number' ? entry : null
+  } catch {
+    return null
+  }
+}

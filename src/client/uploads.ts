@@ -1,0 +1,100 @@
+import {
+  createTransfer,
+  isOver,
+  type SendableFile,
+  type Transfer,
+  type TransferSettings,
+  type TransferView,
+} from './transfer.ts'
+
+export interface UploadsOptions extends Omit<TransferSettings, 'owner' | 'stallMs' | 'finishStallMs'> {
+  owner: () => string
+  /** How many files travel at the same time. */
+  atOnce?: number
+  stallMs?: number
+  finishStallMs?: number
+}
+
+/** The files on their way from this browser, in the order in which they were given. */
+export interface Uploads {
+  /** @param url an upload that the file belongs to, if somebody knows */
+  add(file: SendableFile, url?: string): string
+  views(): TransferView[]
+  /** Called after every change; progress comes many times a second. Returns the way out. */
+  subscribe(listener: () => void): () => void
+  pause(id: string): void
+  resume(id: string): void
+  /** Stops the transfer and frees what the server keeps of it. @throws DetailedError when the server could not be told */
+  cancel(id: string): Promise<void>
+  /** Takes a transfer that is over out of the list. */
+  dismiss(id: string): void
+  /** There is news: the network is back, or another token. */
+  wake(): void
+}
+
+const working = new Set(['sending', 'finishing', 'waiting'])
+
+/** Sends files by tus, some at once, each going on where it stopped whatever happens in between. */
+export function createUploads(options: UploadsOptions): Uploads {
+  const { owner, atOnce = 3, stallMs = 45_000, finishStallMs = 300_000, ...shared } = options
+  const transfers = new Map<string, Transfer>()
+  const listeners = new Set<() => void>()
+  let isFilling = false
+  let count = 0
+
+  /** Starts what is queued while there is room. A waiting transfer keeps its place, so an outage does not drag everyone in. */
+  function fill(): void {
+    if (isFilling) return
+    isFilling = true
+    for (const transfer of transfers.values()) {
+      const running = [...transfers.values()].filter((other) => working.has(other.view().state)).length
+      if (running >= atOnce) break
+      if (transfer.view().state === 'queued') transfer.run()
+    }
+    isFilling = false
+  }
+
+  function changed(): void {
+    fill()
+    for (const listener of listeners) listener()
+  }
+
+  return {
+    add(file, url) {
+      count += 1
+      const id = `t${count}`
+      const settings = { ...shared, owner: owner(), stallMs, finishStallMs }
+      transfers.set(id, createTransfer(id, file, settings, url ?? null, changed))
+      changed()
+      return id
+    },
+    views: () => [...transfers.values()].map((transfer) => transfer.view()),
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    pause: (id) => transfers.get(id)?.pause(),
+    resume(id) {
+      const transfer = transfers.get(id)
+      if (transfer?.view().state === 'paused') transfer.queue()
+      else if (transfer?.view().state === 'failed') transfer.retry()
+      else transfer?.wake()
+    },
+    async cancel(id) {
+      const transfer = transfers.get(id)
+      transfers.delete(id)
+      const ended = transfer?.cancel()
+      changed()
+      await ended
+    },
+    dismiss(id) {
+      const transfer = transfers.get(id)
+      if (!transfer || !isOver(transfer.view().state)) return
+      transfers.delete(id)
+      changed()
+    },
+    wake() {
+      for (const transfer of transfers.values()) transfer.wake()
+    },
+  }
+}

@@ -1,0 +1,30 @@
+/** The files of a drop, those in folders included. Must be called while the event lasts: the browser forgets afterwards. */
+export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
+  const entries = [...transfer.items].map((item) => (item.kind === 'file' ? item.webkitGetAsEntry() : null))
+  const files = [...transfer.files]
+  if (!entries.some((entry) => entry?.isDirectory)) return files
+  const found = await Promise.all(entries.map((entry) => (entry ? filesOf(entry) : [])))
+  return found.flat()
+}
+
+async function filesOf(entry: FileSystemEntry): Promise<File[]> {
+  if (entry.isFile) {
+    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject))
+    return isLitter(file) ? [] : [file]
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader()
+  const children: FileSystemEntry[] = []
+  // A folder is handed out a hundred entries at a time, until nothing comes.
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject))
+    if (some.length === 0) break
+    children.push(...some)
+  }
+  const found = await Promise.all(children.map(filesOf))
+  return found.flat()
+}
+
+/** What file managers leave in folders, and nobody means to send. */
+function isLitter({ name }: File): boolean {
+  return name === '.DS_Store' || name === 'Thumbs.db' || name === 'desktop.ini'
+}

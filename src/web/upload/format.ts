@@ -1,0 +1,52 @@
+const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+
+/** Bytes as a person reads them: `812 B`, `3.4 MiB`, `10 GiB`. */
+export function formatBytes(bytes: number): string {
+  const unit = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10))
+  const value = bytes / 1024 ** unit
+  const digits = unit === 0 || value >= 100 || Number.isInteger(value) ? 0 : 1
+  return `${value.toFixed(digits)} ${units[unit]}`
+}
+
+/** A length of time, as exact as anybody wants it: `9 s`, `4 min`, `1 h 20 min`. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.max(1, Math.round(ms / 1000))
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 60) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  if (hours >= 24) return `${Math.round(hours / 24)} d`
+  return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`
+}
+
+/** Whole percent that says 100 only when everything is there. */
+export function percent(done: number, total: number): number {
+  if (total === 0) return 100
+  return done >= total ? 100 : Math.min(99, Math.floor((done / total) * 100))
+}
+
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
+const sameYear = new Intl.DateTimeFormat(undefined, {
+  day: 'numeric',
+  month: 'short',
+  hour: '2-digit',
+  minute: '2-digit',
+})
+const complete = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' })
+
+/** A point in time seen from now: `5 minutes ago`, `in 3 days`, and after a week the date. */
+export function formatWhen(iso: string, now = Date.now()): string {
+  const ms = new Date(iso).getTime() - now
+  const minutes = Math.round(ms / 60_000)
+  if (minutes === 0) return 'just now'
+  if (Math.abs(minutes) < 60) return relative.format(minutes, 'minute')
+  const hours = Math.round(minutes / 60)
+  if (Math.abs(hours) < 24) return relative.format(hours, 'hour')
+  const days = Math.round(hours / 24)
+  return Math.abs(days) <= 7 ? relative.format(days, 'day') : sameYear.format(new Date(iso))
+}
+
+/** The whole truth about a point in time, for a tooltip. */
+export function formatExactly(iso: string): string {
+  return complete.format(new Date(iso))
+}

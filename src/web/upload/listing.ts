@@ -1,0 +1,76 @@
+import { signal } from '@preact/signals'
+import type { ListedUpload } from '../../client/api.ts'
+import { Refusal } from '../../client/refusal.ts'
+import { api, onEnter, presence, renew } from './session.ts'
+import { explain } from './words.ts'
+
+// "My uploads", as the server tells them.
+
+export const listed = signal<ListedUpload[]>([])
+export const hasMore = signal(false)
+export const listing = signal<'new' | 'ready' | 'failed'>('new')
+export const listingProblem = signal<string | null>(null)
+
+let next: string | null = null
+let asked = 0
+
+onEnter(() => void refresh())
+
+/** Reads the list anew, as many pages as are shown. */
+export async function refresh(): Promise<void> {
+  if (presence.peek() !== 'in') return
+  const turn = ++asked
+  const wanted = Math.max(1, listed.peek().length)
+  await attempt(async () => {
+    const found: ListedUpload[] = []
+    let before: string | undefined
+    do {
+      const page = await api.uploads(before)
+      found.push(...page.uploads)
+      before = page.next ?? undefined
+    } while (before !== undefined && found.length < wanted)
+    // A later question has a later answer.
+    if (turn !== asked) return
+    listed.value = found
+    next = before ?? null
+    hasMore.value = next !== null
+  })
+}
+
+/** Adds the next page. */
+export async function showMore(): Promise<void> {
+  await attempt(async () => {
+    const page = await api.uploads(next ?? undefined)
+    listed.value = [...listed.peek(), ...page.uploads]
+    next = page.next
+    hasMore.value = next !== null
+  })
+}
+
+/** Deletes an upload, or the file it became, for good. */
+export async function remove(upload: ListedUpload): Promise<void> {
+  await attempt(async () => {
+    try {
+      await api.remove(upload.id)
+    } catch (thrown) {
+      // Gone already is as good.
+      const isGone = thrown instanceof Refusal && [404, 410].includes(thrown.failure.status ?? 0)
+      if (!isGone) throw thrown
+    }
+    listed.value = listed.peek().filter(({ id }) => id !== upload.id)
+  })
+  await refresh()
+}
+
+async function attempt(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+    listing.value = 'ready'
+    listingProblem.value = null
+  } catch (thrown) {
+    if (!(thrown instanceof Refusal)) throw thrown
+    if (thrown.failure.code === 'UNAUTHENTICATED') return await renew()
+    listing.value = 'failed'
+    listingProblem.value = explain(thrown.failure)
+  }
+}

@@ -1,0 +1,49 @@
+import { hasMore, listed, listing, listingProblem, refresh, showMore } from './listing.ts'
+import { isUnderWay } from './outbox.ts'
+import { UploadRow } from './upload-row.tsx'
+
+/** What the server has of this user, newest first. What this page is sending is shown above instead. */
+export function MyUploads() {
+  const shown = listed.value.filter((upload) => !isUnderWay(upload))
+  return (
+    <section class="mine" aria-labelledby="mine-title">
+      <div class="mine-head">
+        <h2 id="mine-title">My uploads</h2>
+        <button type="button" class="button is-quiet" onClick={() => void refresh()}>
+          Refresh
+        </button>
+      </div>
+      {listing.value === 'failed' && (
+        <p class="notice is-bad" role="alert">
+          {listingProblem} The list may be out of date.
+        </p>
+      )}
+      {listing.value === 'new' && <Waiting />}
+      {listing.value === 'ready' && shown.length === 0 && (
+        <p class="empty quiet">Nothing here yet. What you send appears here, with the name it has in the store.</p>
+      )}
+      {shown.length > 0 && (
+        <ul class="rows">
+          {shown.map((upload) => (
+            <UploadRow key={upload.id} upload={upload} />
+          ))}
+        </ul>
+      )}
+      {hasMore.value && (
+        <button type="button" class="button is-quiet more" onClick={() => void showMore()}>
+          Show older ones
+        </button>
+      )}
+    </section>
+  )
+}
+
+function Waiting() {
+  return (
+    <ul class="rows" aria-busy="true" aria-label="Loading">
+      {[1, 2, 3].map((row) => (
+        <li key={row} class="row is-ghost" />
+      ))}
+    </ul>
+  )
+}

@@ -1,0 +1,65 @@
+import { useId, useState } from 'preact/hooks'
+import { hasExpired, problem, usePasted } from './session.ts'
+
+/** Asks for a token: at the door, and when the one that was used has stopped working. */
+export function SignIn() {
+  return (
+    <section class="sign-in" aria-labelledby="sign-in-title">
+      <h2 id="sign-in-title">{hasExpired.value ? 'A new token, please' : 'Welcome. Who are you?'}</h2>
+      <p class="quiet">
+        {hasExpired.value
+          ? 'Your token is not accepted any more. Nothing is lost: with a new one everything goes on where it stopped.'
+          : 'This server knows people by a token. Paste the one you were given.'}
+      </p>
+      <TokenForm />
+    </section>
+  )
+}
+
+/** The field for a token. @param done called when it was accepted */
+export function TokenForm({ done }: { done?: () => void }) {
+  const [text, setText] = useState('')
+  const [isKept, setKept] = useState(false)
+  const [isBusy, setBusy] = useState(false)
+  const id = useId()
+
+  async function submit(event: Event): Promise<void> {
+    event.preventDefault()
+    setBusy(true)
+    const isIn = await usePasted(text, isKept)
+    setBusy(false)
+    if (!isIn) return
+    setText('')
+    done?.()
+  }
+
+  return (
+    <form class="token-form" onSubmit={(event) => void submit(event)}>
+      <label for={id}>Token</label>
+      <div class="field">
+        <input
+          id={id}
+          type="password"
+          autocomplete="off"
+          spellcheck={false}
+          required
+          value={text}
+          aria-describedby={problem.value ? `${id}-problem` : undefined}
+          onInput={(event) => setText(event.currentTarget.value)}
+        />
+        <button type="submit" class="button" disabled={isBusy}>
+          Use it
+        </button>
+      </div>
+      <label class="check">
+        <input type="checkbox" checked={isKept} onChange={(event) => setKept(event.currentTarget.checked)} />
+        Keep it on this device
+      </label>
+      {problem.value && !hasExpired.value && (
+        <p id={`${id}-problem`} class="notice is-bad" role="alert">
+          {problem}
+        </p>
+      )}
+    </form>
+  )
+}

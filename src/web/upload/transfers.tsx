@@ -1,0 +1,93 @@
+import { isOver, mayPause } from '../../client/transfer.ts'
+import { formatBytes, formatDuration, percent } from './format.ts'
+import { answer, overall, questions, transfers, uploads } from './outbox.ts'
+import { TransferCard } from './transfer-card.tsx'
+import { files } from './words.ts'
+
+/** Everything this page is sending, with the sum on top. */
+export function Transfers() {
+  const all = transfers.value
+  if (all.length + questions.value.length === 0) return null
+  return (
+    <section class="transfers" aria-label="On the way">
+      {all.length > 0 && <Overall />}
+      <ul class="cards">
+        {questions.value.map((question) => (
+          <li key={question.id} class="card is-question">
+            <p>
+              <strong>{question.file.name}</strong> looks like an upload you began before:{' '}
+              {percent(question.upload.offset, question.file.size)} % of it is on the server. Is it the same file,
+              unchanged?
+            </p>
+            <div class="choices">
+              <button type="button" class="button" onClick={() => answer(question, true)}>
+                Yes, go on
+              </button>
+              <button type="button" class="button is-quiet" onClick={() => answer(question, false)}>
+                No, send it anew
+              </button>
+            </div>
+          </li>
+        ))}
+        {all.map((transfer) => (
+          <TransferCard key={transfer.id} transfer={transfer} />
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+function Overall() {
+  const all = transfers.value
+  const { size, sent, speed, open, done } = overall.value
+  const running = all.filter(({ state }) => mayPause(state))
+  const paused = all.filter(({ state }) => state === 'paused')
+  const over = all.filter(({ state }) => isOver(state))
+  const shown = percent(sent, size)
+
+  return (
+    <div class="overall">
+      <h2>
+        {open === 0 ? headline(done) : `Sending ${files(open)}`}
+        {open > 0 && done > 0 && <span class="quiet"> · {done} done</span>}
+      </h2>
+      {open > 0 && (
+        <p class="figures quiet">
+          <span>{shown} %</span>
+          <span>
+            {formatBytes(sent)} of {formatBytes(size)}
+          </span>
+          {speed > 0 && <span>{formatBytes(speed)}/s</span>}
+          {speed > 1 && <span>{formatDuration(((size - sent) / speed) * 1000)} left</span>}
+        </p>
+      )}
+      <div class="choices">
+        {running.length > 1 && (
+          <button type="button" class="button is-quiet" onClick={() => each(running, uploads.pause)}>
+            Pause all
+          </button>
+        )}
+        {paused.length > 1 && (
+          <button type="button" class="button is-quiet" onClick={() => each(paused, uploads.resume)}>
+            Resume all
+          </button>
+        )}
+        {over.length > 0 && (
+          <button type="button" class="button is-quiet" onClick={() => each(over, uploads.dismiss)}>
+            Clear
+          </button>
+        )}
+      </div>
+      {open > 0 && <progress class="line" value={sent} max={Math.max(size, 1)} aria-label="All files" />}
+    </div>
+  )
+}
+
+function headline(done: number): string {
+  if (done === 0) return 'Nothing was sent'
+  return done === 1 ? 'Your file has arrived' : `All ${done} files have arrived`
+}
+
+function each(some: { id: string }[], act: (id: string) => void): void {
+  for (const { id } of some) act(id)
+}

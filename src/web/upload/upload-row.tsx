@@ -1,0 +1,150 @@
+import { useRef, useState } from 'preact/hooks'
+import type { ListedUpload } from '../../client/api.ts'
+import { say } from './announcer.tsx'
+import { formatBytes, formatExactly, formatWhen, percent } from './format.ts'
+import { Bin, Copy, TypeIcon } from './icons.tsx'
+import { remove } from './listing.ts'
+import { goOn } from './outbox.ts'
+
+const stateWords: Record<ListedUpload['state'], string> = {
+  receiving: 'Unfinished',
+  finishing: 'Finishing',
+  completed: 'Arrived',
+  cancelled: 'Cancelled',
+  expired: 'Expired',
+  failed: 'Failed',
+}
+
+/** One upload as the server has it. An unfinished one takes its file, dropped or chosen, and goes on. */
+export function UploadRow({ upload }: { upload: ListedUpload }) {
+  const [isOver, setOver] = useState(false)
+  const [complaint, setComplaint] = useState<string | null>(null)
+  const isUnfinished = upload.state === 'receiving' && upload.size !== null
+
+  function take(file: File | undefined): void {
+    if (file) setComplaint(goOn(upload, file))
+  }
+
+  const drop = isUnfinished && {
+    onDragOver: () => setOver(true),
+    onDragLeave: () => setOver(false),
+    onDrop: (event: DragEvent) => {
+      event.preventDefault()
+      setOver(false)
+      take(event.dataTransfer?.files[0])
+    },
+  }
+
+  return (
+    <li class={`row is-${upload.state} ${isOver ? 'is-over' : ''}`} data-state={upload.state} {...drop}>
+      <span class="preview">
+        <TypeIcon type={upload.contentType} />
+      </span>
+      <div class="row-words">
+        <p class="name" title={upload.filename}>
+          <span class="name-start">{upload.filename}</span>
+        </p>
+        <p class="facts quiet">
+          <span class={`state is-${upload.state}`}>{stateWords[upload.state]}</span>
+          <span>{sizeWords(upload)}</span>
+          <time dateTime={upload.createdAt} title={formatExactly(upload.createdAt)}>
+            {formatWhen(upload.completedAt ?? upload.createdAt)}
+          </time>
+          {upload.failure && <span>{upload.failure}</span>}
+        </p>
+        {upload.state === 'completed' && <ObjectKey objectKey={upload.key} />}
+        {isUnfinished && <GoOn upload={upload} take={take} />}
+        {complaint && (
+          <p class="notice is-bad" role="alert">
+            {complaint}
+          </p>
+        )}
+      </div>
+      <Remove upload={upload} />
+    </li>
+  )
+}
+
+function sizeWords({ state, size, offset }: ListedUpload): string {
+  if (size === null) return `${formatBytes(offset)} so far`
+  if (state === 'completed') return formatBytes(size)
+  return `${formatBytes(offset)} of ${formatBytes(size)} (${percent(offset, size)} %)`
+}
+
+function GoOn({ upload, take }: { upload: ListedUpload; take: (file: File | undefined) => void }) {
+  const input = useRef<HTMLInputElement>(null)
+  return (
+    <div class="go-on">
+      <span>
+        Drop this file again to go on
+        {upload.expiresAt && (
+          <span class="quiet">, kept until {formatWhen(upload.expiresAt).replace(/^in /, 'in ')}</span>
+        )}
+      </span>
+      <button type="button" class="button" onClick={() => input.current?.click()}>
+        Choose the file<span class="unseen"> {upload.filename}</span>
+      </button>
+      <input
+        ref={input}
+        type="file"
+        hidden
+        onChange={(event) => {
+          take(event.currentTarget.files?.[0])
+          event.currentTarget.value = ''
+        }}
+      />
+    </div>
+  )
+}
+
+function ObjectKey({ objectKey }: { objectKey: string }) {
+  const [isCopied, setCopied] = useState(false)
+
+  async function copy(): Promise<void> {
+    await navigator.clipboard.writeText(objectKey)
+    say('The key is copied.')
+    setCopied(true)
+    setTimeout(() => setCopied(false), 1500)
+  }
+
+  return (
+    <p class="key">
+      <code title={objectKey}>{objectKey}</code>
+      {/* Only a secure page may write to the clipboard. */}
+      {'clipboard' in navigator && (
+        <button
+          type="button"
+          class="icon-button is-tiny"
+          aria-label="Copy the key"
+          title="Copy the key"
+          onClick={() => void copy()}
+        >
+          {isCopied ? <span class="copied">Copied</span> : <Copy />}
+        </button>
+      )}
+    </p>
+  )
+}
+
+function Remove({ upload }: { upload: ListedUpload }) {
+  const [isAsking, setAsking] = useState(false)
+  if (!isAsking) {
+    const label = `Delete ${upload.filename}`
+    return (
+      <button type="button" class="icon-button" aria-label={label} title={label} onClick={() => setAsking(true)}>
+        <Bin />
+      </button>
+    )
+  }
+  return (
+    <fieldset class="choices sure" onKeyDown={(event) => event.key === 'Escape' && setAsking(false)}>
+      <legend class="unseen">Delete {upload.filename} for good?</legend>
+      <button type="button" class="button is-bad" ref={(button) => button?.focus()} onClick={() => void remove(upload)}>
+        Delete
+      </button>
+      <button type="button" class="button is-quiet" onClick={() => setAsking(false)}>
+        Keep
+      </button>
+    </fieldset>
+  )
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vite'
+
+// Run with `src/web` as the root. The server sends the result under a policy that allows no inline script or style.
+export default defineConfig({
+  base: '/',
+  build: {
+    outDir: '../../dist/web',
+    emptyOutDir: true,
+    target: 'es2022',
+    // A data URL instead of a file would need a wider policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+})

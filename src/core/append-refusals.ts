@@ -32,6 +32,11 @@ export function answerWhole(session: Session, { offset, bodySize }: Append): Ses
   })
 }
 
+/** The answer to whoever would change a file that has arrived. */
+export function alreadyCompleted(): UploadError {
+  return new UploadError('UPLOAD_COMPLETED', 'This upload is complete.')
+}
+
 /** The refusal that tells the client where to go on. */
 export function offsetMismatch(session: Session, provided: number): UploadError {
   const { offset } = session

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import {
   agreeOnSize,
+  alreadyCompleted,
   answerWhole,
   lengthMismatch,
   offsetMismatch,
@@ -66,6 +67,13 @@ export interface NumberedChunk {
   digest?: Digest | undefined
 }
 
+/** The receipt of one numbered chunk. */
+export interface WrittenChunk {
+  upload: Upload
+  etag: string
+  size: number
+}
+
 /** The chunks of an upload that the server has. */
 export interface ChunkMap {
   upload: Upload
@@ -92,7 +100,7 @@ export interface Engine {
    */
   append(actor: Actor, id: string, chunk: Append): Promise<Upload>
   /** Writes one numbered chunk; sent twice it replaces the first. @throws UploadError as `append` */
-  writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<{ upload: Upload; etag: string }>
+  writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<WrittenChunk>
   /** What is there, without asking anybody to stop. */
   peek(actor: Actor, id: string): Promise<Upload>
   /** Which numbered chunks are there. */
@@ -109,8 +117,11 @@ export interface Engine {
    * @throws UploadError LENGTH_MISMATCH (something is missing), INVALID_FIELD (list differs)
    */
   complete(actor: Actor, id: string, expected?: { number: number; etag: string }[]): Promise<Upload>
-  /** Ends the upload and frees what it used; a completed one loses its object. @throws UploadError UPLOAD_GONE the second time */
-  cancel(actor: Actor, id: string): Promise<void>
+  /**
+   * Ends the upload and frees what it used; a completed one loses its object unless that is spared.
+   * @throws UploadError UPLOAD_GONE the second time; UPLOAD_COMPLETED when a completed one is spared
+   */
+  cancel(actor: Actor, id: string, how?: { sparesCompleted?: boolean }): Promise<void>
   /** The actor's own uploads, newest first. */
   list(actor: Actor, page: { limit: number; before?: string | undefined }): Promise<Upload[]>
 }
@@ -401,13 +412,14 @@ export function createEngine(options: EngineOptions): RunningEngine {
     return session
   }
 
-  async function cancel(actor: Actor, id: string): Promise<void> {
+  async function cancel(actor: Actor, id: string, { sparesCompleted = false } = {}): Promise<void> {
     checkId(id)
     const ended = await locker.hold(
       id,
       (session) => admit(actor, session),
       async (lease) => {
         refuseEnded(lease.session, now())
+        if (sparesCompleted && lease.session.state === 'completed') throw alreadyCompleted()
         await end(lease, 'cancelled')
         return lease.session
       },

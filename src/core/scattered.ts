@@ -1,11 +1,11 @@
 import { type BodyEnd, readBody } from './body.ts'
-import type { ChunkMap, NumberedChunk } from './engine.ts'
+import type { ChunkMap, NumberedChunk, WrittenChunk } from './engine.ts'
 import { UploadError } from './errors.ts'
 import { recordLoss } from './finish.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { type Change, HandleLost, type Locker, type ObjectStore, type Sessions } from './ports.ts'
 import { admit, closeRanks, notFound, refuseEnded, toUpload } from './session-view.ts'
-import type { Actor, PartReceipt, Session, Upload } from './upload.ts'
+import type { Actor, PartReceipt, Session } from './upload.ts'
 
 /*
  * Chunks that come in any order and beside each other, each exactly one part of the upload. They take no lease, or they
@@ -25,7 +25,7 @@ export interface Scattering {
 }
 
 export interface Scattered {
-  writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<{ upload: Upload; etag: string }>
+  writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<WrittenChunk>
   chunks(actor: Actor, id: string): Promise<ChunkMap>
   /** Moves an upload of which every byte is there to `finishing`. */
   close(actor: Actor, id: string, expected?: { number: number; etag: string }[]): Promise<void>
@@ -55,7 +55,7 @@ export function createScattered(options: Scattering): Scattered {
     })
   }
 
-  async function writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<{ upload: Upload; etag: string }> {
+  async function writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<WrittenChunk> {
     const session = await openForChunks(actor, id)
     if (session.state !== 'receiving') throw completed()
     const size = sizeOfChunk(session, chunk.number)
@@ -64,7 +64,7 @@ export function createScattered(options: Scattering): Scattered {
     try {
       const part = await store.writePart(session.key, session.handle!, chunk.number, { size, chunks: () => chunks })
       await record(actor, id, part)
-      return { upload: toUpload(session), etag: part.etag }
+      return { upload: toUpload(session), etag: part.etag, size }
     } catch (error) {
       if (!(error instanceof HandleLost)) throw error
       return await locker.hold(
@@ -146,7 +146,9 @@ export function createScattered(options: Scattering): Scattered {
       admit(actor, session)
       const parts = session.state === 'completed' ? [] : await sessions.parts(id)
       await closeRanks(session, sessions)
-      return { upload: toUpload(session), chunks: parts }
+      const isExpired = session.state === 'receiving' && session.expiresAt !== null && session.expiresAt <= now()
+      const upload = toUpload(session)
+      return { upload: isExpired ? { ...upload, state: 'expired' } : upload, chunks: parts }
     },
   }
 }
@@ -175,6 +177,7 @@ function compare(expected: { number: number; etag: string }[], parts: PartReceip
       throw new UploadError('INVALID_FIELD', `Chunk ${number} is not the one that was sent.`, { number })
     }
   }
-  if (expected.length !== parts.length)
-    throw new UploadError('INVALID_FIELD', `There are ${parts.length} chunks, not ${expected.length}.`)
+  const said = new Set(expected.map(({ number }) => number)).size
+  if (said !== parts.length || expected.length !== parts.length)
+    throw new UploadError('INVALID_FIELD', `There are ${parts.length} chunks, not ${said}.`)
 }

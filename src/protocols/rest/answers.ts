@@ -1,0 +1,24 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type Code, UploadError } from '../../core/errors.ts'
+import { errorBody, errorHeaders, logRefusal, toRefusal } from '../../http/errors.ts'
+
+/**
+ * What this dialect calls a refusal differently: whatever stands behind the server and does not answer is 502, and the
+ * store keeps the name that clients of this dialect know.
+ */
+const spokenHere: Partial<Record<Code, { code: Code; status: number }>> = {
+  STORE_UNAVAILABLE: { code: 'R2_ERROR', status: 502 },
+  DATABASE_ERROR: { code: 'DATABASE_ERROR', status: 502 },
+}
+
+/** Answers anything thrown with `{ error: { code, message, timestamp } }`, in the codes of this dialect, and logs it. */
+export function answerInRest(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const refusal = toRefusal(thrown)
+  logRefusal(request, refusal)
+  const { code, status } = spokenHere[refusal.code] ?? refusal
+  void reply
+    .code(status)
+    .headers(errorHeaders(refusal))
+    .type('application/json')
+    .send(errorBody(new UploadError(code, refusal.message)))
+}

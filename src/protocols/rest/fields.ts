@@ -1,0 +1,106 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { z } from 'zod'
+import { UploadError } from '../../core/errors.ts'
+import type { Actor } from '../../core/upload.ts'
+
+// What a list of as many chunks as a store takes needs at most.
+const maxChunks = 10_000
+
+export const initFields = z.object({
+  file_name: z.string().min(1).describe('The name of the file, as people see it'),
+  total_size: z.int().min(0).describe('Bytes of the whole file'),
+  content_type: z.string().nullish().describe('Media type; by default what the ending of the file name says'),
+  category: z
+    .string()
+    .nullish()
+    .describe('image, video, audio, document or other; by default what the media type says'),
+  user_id: z.string().nullish().describe('Must be the user of the token, when it is given'),
+  user_role: z.string().nullish().describe('Must be the role of the token, when it is given'),
+})
+
+const sentChunk = z.object({
+  chunk_index: z.int().min(0).nullish().describe('As in X-Chunk-Index: from 0'),
+  part_number: z.int().min(1).nullish().describe('The same, from 1; one of the two is needed'),
+  etag: z.string().min(1).max(1024).describe('As the answer to the chunk said it, with or without quotes'),
+})
+
+export const completeFields = z.object({
+  parts: z.array(sentChunk).max(maxChunks).nullish().describe('Every chunk that was sent; verified when it is given'),
+})
+
+export const namedUpload = z.object({
+  upload_id: z.string().min(1).nullish().describe('The upload, unless X-Upload-Id says it'),
+})
+
+export type InitFields = z.output<typeof initFields>
+export type CompleteFields = z.output<typeof completeFields>
+
+/**
+ * The fields of a JSON body. An absent body has no fields.
+ * @throws UploadError MISSING_FIELD, INVALID_FIELD, each naming the first field that is wrong
+ */
+export function readFields<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body ?? {})
+  if (result.success) return result.data
+  const { path, message } = result.error.issues[0]!
+  const name = path.join('.')
+  if (name === '') throw new UploadError('INVALID_FIELD', 'The body must be a JSON object.')
+  if (valueAt(body, path) === undefined) throw new UploadError('MISSING_FIELD', `The field ${name} is missing.`)
+  throw new UploadError('INVALID_FIELD', `The field ${name} is not valid: ${message}.`)
+}
+
+/**
+ * Who a body says is sending must be who the token says; the token alone counts.
+ * @throws UploadError INVALID_FIELD
+ */
+export function agreeWithToken(
+  actor: Actor,
+  { user_id, user_role }: { user_id?: string | null | undefined; user_role?: string | null | undefined },
+): void {
+  if ((user_id ?? actor.id) !== actor.id)
+    throw new UploadError('INVALID_FIELD', 'user_id is not the user of the token.')
+  if ((user_role ?? actor.role) !== actor.role) {
+    throw new UploadError('INVALID_FIELD', 'user_role is not the role of the token.')
+  }
+}
+
+/** The number of the chunk that a request brings: one more than its index. @throws UploadError MISSING_FIELD, INVALID_FIELD */
+export function chunkNumberOf(headers: IncomingHttpHeaders): number {
+  const said = headers['x-chunk-index']
+  if (said === undefined) throw new UploadError('MISSING_FIELD', 'The header X-Chunk-Index is missing.')
+  if (!/^\d{1,9}$/.test(String(said))) {
+    throw new UploadError('INVALID_FIELD', 'X-Chunk-Index must be a whole number, 0 for the first chunk.')
+  }
+  return Number(said) + 1
+}
+
+/** The client's own list of chunks, as the engine numbers them. @throws UploadError MISSING_FIELD, INVALID_FIELD */
+export function expectedChunks({ parts }: CompleteFields): { number: number; etag: string }[] | undefined {
+  return parts?.map(({ chunk_index, part_number, etag }, at) => {
+    const number = part_number ?? (chunk_index ?? -1) + 1
+    if (number === 0) throw new UploadError('MISSING_FIELD', `The field parts.${at}.chunk_index is missing.`)
+    if (number !== (chunk_index ?? number - 1) + 1) {
+      throw new UploadError('INVALID_FIELD', `The fields of parts.${at} name two different chunks.`)
+    }
+    return { number, etag }
+  })
+}
+
+/** The upload that a request of the older spelling is about. @throws UploadError MISSING_FIELD, INVALID_FIELD */
+export function uploadIdOf(headers: IncomingHttpHeaders, body?: unknown): string {
+  const header = headers['x-upload-id']?.toString()
+  const field = readFields(namedUpload, body).upload_id ?? undefined
+  if (header !== undefined && field !== undefined && header !== field) {
+    throw new UploadError('INVALID_FIELD', 'X-Upload-Id and upload_id name two different uploads.')
+  }
+  const id = header ?? field
+  if (id === undefined) throw new UploadError('MISSING_FIELD', 'The header X-Upload-Id is missing.')
+  return id
+}
+
+function valueAt(value: unknown, path: PropertyKey[]): unknown {
+  let at = value
+  for (const key of path)
+    at = typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined
+  return at
+}

@@ -1,0 +1,42 @@
+import type { FastifyInstance } from 'fastify'
+import { leaveBodiesUnread, readJsonBodies } from './bodies.ts'
+import { uploadIdOf } from './fields.ts'
+import { type RestOptions, speakRest } from './plugin.ts'
+import { schemas } from './schemas.ts'
+import { createVerbs } from './verbs.ts'
+
+// A list of 10,000 chunks with their ETags.
+const completeLimit = 2 * 1024 ** 2
+
+/** The same verbs as they were spelled before: the upload stands in the header `X-Upload-Id`. Stands under `/api/upload`. */
+export async function olderSpellingPlugin(app: FastifyInstance, { engine, bodyIdleMs }: RestOptions): Promise<void> {
+  const verbs = createVerbs(engine)
+  speakRest(app)
+
+  await app.register(async (scope) => {
+    readJsonBodies(scope, bodyIdleMs)
+    scope.post('/init', { schema: schemas.older.init }, verbs.init)
+    scope.post('/complete', { schema: schemas.older.complete, bodyLimit: completeLimit }, async (request) =>
+      verbs.complete(request, uploadIdOf(request.headers, request.body)),
+    )
+    scope.get<{ Params: { id: string } }>('/:id/status', { schema: schemas.older.status }, async (request) =>
+      verbs.status(request, request.params.id),
+    )
+    scope.route({
+      method: ['POST', 'DELETE'],
+      url: '/cancel',
+      schema: schemas.older.cancel,
+      handler: async (request) => verbs.cancel(request, uploadIdOf(request.headers, request.body)),
+    })
+  })
+
+  await app.register(async (scope) => {
+    leaveBodiesUnread(scope)
+    scope.route({
+      method: ['PUT', 'POST'],
+      url: '/chunk',
+      schema: schemas.older.chunk,
+      handler: async (request, reply) => verbs.chunk(request, reply, uploadIdOf(request.headers)),
+    })
+  })
+}

@@ -1,0 +1,68 @@
+import type { FastifyInstance } from 'fastify'
+import type { Engine } from '../../core/engine.ts'
+import { answerInRest } from './answers.ts'
+import { leaveBodiesUnread, readJsonBodies } from './bodies.ts'
+import { oneShotPlugin } from './one-shot.ts'
+import { schemas } from './schemas.ts'
+import { createVerbs } from './verbs.ts'
+
+export interface RestOptions {
+  engine: Engine
+  /** A body of fields that stalls ends after this. Files and chunks are watched by the engine. */
+  bodyIdleMs: number
+}
+
+interface ById {
+  Params: { id: string }
+}
+
+// A list of 10,000 chunks with their ETags.
+const completeLimit = 2 * 1024 ** 2
+
+/**
+ * Uploads for people with curl: begin, send chunks in any order, complete; or a whole file in one request. Stands under `/v1`,
+ * where `request.actor` is known.
+ */
+export async function restPlugin(app: FastifyInstance, { engine, bodyIdleMs }: RestOptions): Promise<void> {
+  const verbs = createVerbs(engine)
+  speakRest(app)
+
+  await app.register(async (scope) => {
+    readJsonBodies(scope, bodyIdleMs)
+    scope.post('/uploads/init', { schema: schemas.init }, verbs.init)
+    scope.post<ById>('/uploads/:id/complete', { schema: schemas.complete, bodyLimit: completeLimit }, async (request) =>
+      verbs.complete(request, request.params.id),
+    )
+    scope.get<ById>('/uploads/:id/status', { schema: schemas.status }, async (request) =>
+      verbs.status(request, request.params.id),
+    )
+    scope.route<ById>({
+      method: ['POST', 'DELETE'],
+      url: '/uploads/:id/cancel',
+      schema: schemas.cancel,
+      handler: async (request) => verbs.cancel(request, request.params.id),
+    })
+  })
+
+  await app.register(async (scope) => {
+    leaveBodiesUnread(scope)
+    scope.route<ById>({
+      method: ['PUT', 'POST'],
+      url: '/uploads/:id/chunk',
+      schema: schemas.chunk,
+      handler: async (request, reply) => verbs.chunk(request, reply, request.params.id),
+    })
+  })
+
+  await app.register(oneShotPlugin, { engine, bodyIdleMs })
+}
+
+/** What every route of this dialect has: its refusals, its own reading of fields, and answers that nobody keeps. */
+export function speakRest(app: FastifyInstance): void {
+  app.setErrorHandler(answerInRest)
+  // Fields are read by `fields.ts`, in this dialect's codes and without turning one type into another.
+  app.setValidatorCompiler(() => () => true)
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+  })
+}

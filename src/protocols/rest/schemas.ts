@@ -1,0 +1,170 @@
+import { z } from 'zod'
+import { completeFields, initFields, namedUpload } from './fields.ts'
+import { cancelledView, chunkView, filesView, statusView, uploadView } from './views.ts'
+
+const refusal = z
+  .object({
+    error: z.object({
+      code: z.string().describe('What a program decides by'),
+      message: z.string().describe('One sentence for the person who uploads'),
+      timestamp: z.iso.datetime(),
+    }),
+  })
+  .describe('A refusal')
+
+const reasons: Record<string, string> = {
+  400: 'MISSING_FIELD, INVALID_FIELD, INVALID_METADATA, LENGTH_MISMATCH, INVALID_REQUEST',
+  401: 'UNAUTHENTICATED: no token, or not a valid one',
+  403: 'ROLE_NOT_ALLOWED, QUOTA_EXCEEDED',
+  404: 'UPLOAD_NOT_FOUND: it is not there, or not yours',
+  409: 'UPLOAD_COMPLETED: it takes nothing more',
+  410: 'UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST: start anew',
+  413: 'FILE_TOO_LARGE for the role',
+  415: 'TYPE_NOT_ALLOWED to the role, or UNSUPPORTED_CONTENT_TYPE of the request',
+  422: 'CATEGORY_NOT_ALLOWED to the role, or not the category of that media type',
+  423: 'UPLOAD_LOCKED: another request is at it; Retry-After says when to come back',
+  460: 'CHECKSUM_MISMATCH: nothing of the body counts',
+  502: 'R2_ERROR, DATABASE_ERROR: what stands behind the server does not answer; Retry-After says when to come back',
+  503: 'BODY_TIMEOUT, SHUTTING_DOWN: send it again; Retry-After says when',
+}
+
+const createRefusals = [400, 401, 403, 413, 415, 422, 502, 503]
+const uploadRefusals = [400, 401, 404, 410, 502, 503]
+
+const byId = { type: 'object', properties: { id: { type: 'string' } }, required: ['id'] }
+const byHeader = {
+  'X-Upload-Id': { type: 'string', description: 'The upload; a JSON body may say it as upload_id instead' },
+}
+const chunkHeaders = {
+  'X-Chunk-Index': { type: 'integer', minimum: 0, description: 'Which chunk it is; the first one is 0' },
+  'Content-MD5': { type: 'string', description: 'MD5 of the chunk in Base64; verified when it is given' },
+  'Content-Digest': {
+    type: 'string',
+    description: 'RFC 9530: sha-256, sha-512, sha or md5 of the chunk; verified when it is given',
+  },
+}
+const fileHeaders = {
+  'Content-Type': {
+    type: 'string',
+    description: 'Media type of the file; by default what the ending of its name says',
+  },
+  'Content-MD5': chunkHeaders['Content-MD5'],
+  'Content-Digest': chunkHeaders['Content-Digest'],
+}
+const etagHeader = { ETag: { type: 'string', description: 'The proof that the chunk is safe' } }
+const locationHeader = { Location: { type: 'string', description: 'The upload' } }
+const rawBody = { type: 'string', format: 'binary', description: 'The bytes, nothing around them' }
+
+const init = {
+  summary: 'Begin an upload',
+  description:
+    'Answers how long the chunks must be. user_id and user_role may be given by clients that always did; they must be those of the token.',
+  body: json(initFields, 'input'),
+  response: { 201: answer(uploadView, 'The upload has begun', locationHeader), ...refusals(createRefusals) },
+}
+const chunk = {
+  summary: 'Send one chunk',
+  description:
+    'Chunks come in any order and beside each other; one that is sent twice replaces itself. Every chunk has chunk_size bytes, only the last may be shorter. The body is the bytes and nothing else, of any content type.',
+  consumes: ['application/octet-stream'],
+  body: rawBody,
+  response: {
+    200: answer(chunkView, 'The chunk is safe', etagHeader),
+    ...refusals([...uploadRefusals, 409, 423, 460]),
+  },
+}
+const complete = {
+  summary: 'Make the file of its chunks',
+  description: 'May be asked again: the answer is the same once the file is there.',
+  body: { ...json(completeFields, 'input'), required: [] },
+  response: { 200: answer(uploadView, 'The file is there'), ...refusals([...uploadRefusals, 423]) },
+}
+const status = {
+  summary: 'What is there of an upload, and what is missing',
+  response: { 200: answer(statusView, 'How far it is'), ...refusals([401, 404, 502]) },
+}
+const cancel = {
+  summary: 'Give an unfinished upload up',
+  description: 'What was sent of it is removed. A file that has arrived stays: that is 409 UPLOAD_COMPLETED.',
+  response: { 200: answer(cancelledView, 'It is gone'), ...refusals([...uploadRefusals, 409, 423]) },
+}
+
+const rest = { tags: ['Uploads in chunks'] }
+const older = { tags: ['Uploads in chunks, older spelling'], deprecated: true }
+const whole = { tags: ['Whole files'] }
+
+/** The routes as Fastify and OpenAPI read them. Bodies and headers are checked by `fields.ts`, which knows this dialect's codes. */
+export const schemas = {
+  init: { ...rest, ...init },
+  chunk: { ...rest, ...chunk, params: byId, headers: headers(chunkHeaders, ['X-Chunk-Index']) },
+  complete: { ...rest, ...complete, params: byId },
+  status: { ...rest, ...status, params: byId },
+  cancel: { ...rest, ...cancel, params: byId },
+  putFile: {
+    ...whole,
+    summary: 'Send a whole file',
+    description: 'The body is the file. Either all of it arrives, or nothing of it stays.',
+    params: {
+      type: 'object',
+      properties: { name: { type: 'string', description: 'The file name' } },
+      required: ['name'],
+    },
+    querystring: { type: 'object', properties: { category: { type: 'string' } } },
+    headers: headers(fileHeaders),
+    consumes: ['application/octet-stream'],
+    body: rawBody,
+    response: { 201: answer(uploadView, 'The file is there', locationHeader), ...refusals([...createRefusals, 460]) },
+  },
+  postFiles: {
+    ...whole,
+    summary: 'Send whole files as a form',
+    description: 'Up to 20 files. Either all of them arrive, or nothing of them stays.',
+    consumes: ['multipart/form-data'],
+    body: {
+      type: 'object',
+      properties: {
+        category: { type: 'string', description: 'Of every file; comes before them' },
+        file: {
+          type: 'array',
+          items: { type: 'string', format: 'binary' },
+          description: 'The files; the field may have any name',
+        },
+      },
+      required: ['file'],
+    },
+    response: { 201: answer(filesView, 'The files are there'), ...refusals(createRefusals) },
+  },
+  older: {
+    init: { ...older, ...init },
+    chunk: { ...older, ...chunk, headers: headers({ ...byHeader, ...chunkHeaders }, ['X-Upload-Id', 'X-Chunk-Index']) },
+    complete: {
+      ...older,
+      ...complete,
+      headers: headers(byHeader),
+      body: { ...json(completeFields.extend(namedUpload.shape), 'input'), required: [] },
+    },
+    status: { ...older, ...status, params: byId },
+    cancel: { ...older, ...cancel, headers: headers(byHeader), body: { ...json(namedUpload, 'input'), required: [] } },
+  },
+}
+
+function refusals(statuses: number[]) {
+  return Object.fromEntries(statuses.map((status) => [status, answer(refusal, reasons[status]!)]))
+}
+
+function answer(
+  schema: z.ZodType,
+  description: string,
+  headers?: Record<string, { type: string; description: string }>,
+) {
+  return { ...json(schema, 'output'), description, ...(headers && { headers }) }
+}
+
+function headers(properties: Record<string, object>, required: string[] = []) {
+  return { type: 'object', properties, required }
+}
+
+function json(schema: z.ZodType, io: 'input' | 'output') {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'draft-7', io })
+  return rest
+}

@@ -1,0 +1,71 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { lookup } from 'mime-types'
+import type { Engine } from '../../core/engine.ts'
+import type { Upload } from '../../core/upload.ts'
+import { bodySizeOf } from './bodies.ts'
+import { digestOf } from './digests.ts'
+import { agreeWithToken, chunkNumberOf, completeFields, expectedChunks, initFields, readFields } from './fields.ts'
+import { bare, statusOf, viewOf } from './views.ts'
+
+/** What a request asks of the engine, in this dialect's words. Both spellings share it; only where the id stands differs. */
+export function createVerbs(engine: Engine) {
+  return {
+    async init({ actor, body }: FastifyRequest, reply: FastifyReply) {
+      const fields = readFields(initFields, body)
+      agreeWithToken(actor, fields)
+      const upload = await engine.create(actor, {
+        filename: fields.file_name,
+        size: fields.total_size,
+        contentType: mediaTypeOf(fields.file_name, fields.content_type ?? undefined),
+        category: fields.category ?? undefined,
+        // The client cuts the file by what it is told here.
+        byChunks: true,
+        ending: 'later',
+      })
+      return created(reply, upload).send(viewOf(upload))
+    },
+
+    async chunk(request: FastifyRequest, reply: FastifyReply, id: string) {
+      const number = chunkNumberOf(request.headers)
+      const { etag, size } = await engine.writeChunk(request.actor, id, {
+        number,
+        body: request.raw,
+        bodySize: bodySizeOf(request.headers),
+        digest: digestOf(request.headers),
+      })
+      reply.header('etag', `"${bare(etag)}"`)
+      return { upload_id: id, chunk_index: number - 1, size, etag: bare(etag) }
+    },
+
+    async complete({ actor, body }: FastifyRequest, id: string) {
+      const expected = expectedChunks(readFields(completeFields, body))
+      return viewOf(await engine.complete(actor, id, expected))
+    },
+
+    async status({ actor }: FastifyRequest, id: string) {
+      return statusOf(await engine.chunks(actor, id))
+    },
+
+    /** Unlike a DELETE of the upload, it never takes away a file that has arrived. */
+    async cancel({ actor }: FastifyRequest, id: string) {
+      await engine.cancel(actor, id, { sparesCompleted: true })
+      return { upload_id: id, state: 'cancelled' as const }
+    },
+  }
+}
+
+export type Verbs = ReturnType<typeof createVerbs>
+
+/** 201, with the address of the upload. */
+export function created(reply: FastifyReply, upload: Pick<Upload, 'id'>): FastifyReply {
+  return reply.code(201).header('location', `/v1/uploads/${upload.id}`)
+}
+
+// What curl says of a body of which it was told nothing. No file is of this type.
+const unsaid = 'application/x-www-form-urlencoded'
+
+/** What the client says the file is, or else what the ending of its name says. */
+export function mediaTypeOf(filename: string, said: string | undefined): string {
+  const type = said?.trim() ?? ''
+  return type === '' || type === unsaid ? lookup(filename) || '' : type
+}

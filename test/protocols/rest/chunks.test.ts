@@ -1,0 +1,262 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { openRest } from './open-rest.ts'
+
+const md5 = (bytes: Buffer) => createHash('md5').update(bytes).digest()
+
+describe('an upload in chunks', () => {
+  it('begins with an answer that says how to cut the file', async () => {
+    const { ask } = await openRest()
+
+    const answer = await ask({
+      method: 'POST',
+      url: '/v1/uploads/init',
+      payload: {
+        file_name: 'notes.txt',
+        total_size: 47,
+        content_type: 'text/plain',
+        user_id: 'ada',
+        user_role: 'creator',
+      },
+    })
+
+    expect(answer.status).toBe(201)
+    expect(answer.headers.location).toBe(`/v1/uploads/${answer.body.upload_id}`)
+    expect(answer.headers['cache-control']).toBe('no-store')
+    expect(answer.body).toMatchObject({
+      state: 'receiving',
+      file_name: 'notes.txt',
+      content_type: 'text/plain',
+      category: 'document',
+      total_size: 47,
+      chunk_size: 10,
+      total_chunks: 5,
+    })
+    expect(new Date(answer.body.expires_at).getTime()).toBeGreaterThan(Date.now())
+  })
+
+  it('is the file when its chunks came in any order, beside each other and twice', async () => {
+    const { ask, init, chunk, store } = await openRest()
+    const bytes = randomBytes(47)
+    const id = await init(47)
+    const send = (index: number) => chunk(id, index, bytes.subarray(index * 10, index * 10 + 10))
+
+    const answers = await Promise.all([4, 1, 3, 1].map(send))
+    answers.push(...(await Promise.all([0, 2, 3].map(send))))
+    const complete = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })
+
+    expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 200))
+    expect(complete.status).toBe(200)
+    expect(complete.body).toMatchObject({ upload_id: id, state: 'completed' })
+    expect([...store.objects.entries()]).toEqual([[complete.body.key, bytes]])
+    expect(store.multiparts.size).toBe(0)
+  })
+
+  it('gives every chunk an ETag, in the header and in the body', async () => {
+    const { init, chunk } = await openRest()
+    const bytes = randomBytes(7)
+    const id = await init(17)
+
+    const answer = await chunk(id, 1, bytes)
+
+    const etag = md5(bytes).toString('hex')
+    expect(answer.headers.etag).toBe(`"${etag}"`)
+    expect(answer.body).toEqual({ upload_id: id, chunk_index: 1, size: 7, etag })
+  })
+
+  it('takes the list of chunks that were sent, in either way of counting', async () => {
+    const { ask, init, chunk } = await openRest()
+    const id = await init(30)
+    const etags = await Promise.all(
+      [0, 1, 2].map(async (index) => (await chunk(id, index, randomBytes(10))).headers.etag as string),
+    )
+
+    const parts = [
+      { chunk_index: 0, etag: etags[0] },
+      { part_number: 2, etag: etags[1]!.replaceAll('"', '') },
+      { chunk_index: 2, part_number: 3, etag: etags[2] },
+    ]
+    const answer = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete`, payload: { parts } })
+
+    expect(answer.status).toBe(200)
+  })
+
+  it.each([
+    [
+      'an ETag that differs',
+      (etags: string[]) => [
+        { chunk_index: 0, etag: etags[0] },
+        { chunk_index: 1, etag: 'x' },
+      ],
+    ],
+    ['a chunk that is left out', (etags: string[]) => [{ chunk_index: 0, etag: etags[0] }]],
+    [
+      'a chunk twice and another one not',
+      (etags: string[]) => [0, 0].map((at) => ({ chunk_index: at, etag: etags[at] })),
+    ],
+    [
+      'a chunk that is not there',
+      (etags: string[]) => [0, 1, 2].map((at) => ({ chunk_index: at, etag: etags[at] ?? 'x' })),
+    ],
+  ])('is not completed by a list with %s', async (_what, listOf) => {
+    const { ask, init, chunk } = await openRest()
+    const id = await init(20)
+    const etags = await Promise.all([0, 1].map(async (index) => (await chunk(id, index, randomBytes(10))).body.etag))
+
+    const refused = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete`, payload: { parts: listOf(etags) } })
+    const taken = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })
+
+    expect([refused.status, refused.code]).toEqual([400, 'INVALID_FIELD'])
+    expect(taken.status).toBe(200)
+  })
+
+  it('answers a second complete as the first', async () => {
+    const { ask, init, chunk } = await openRest()
+    const id = await init(5)
+    await chunk(id, 0, randomBytes(5))
+
+    const first = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })
+    const second = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete`, payload: { parts: [] } })
+
+    expect([first.status, second.status]).toEqual([200, 200])
+    expect(second.body).toEqual({ ...first.body, updated_at: expect.any(String) })
+  })
+
+  it('may be empty', async () => {
+    const { ask, init, store } = await openRest()
+    const id = await init(0)
+
+    const status = await ask({ url: `/v1/uploads/${id}/status` })
+    const answer = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })
+
+    expect(status.body).toMatchObject({ state: 'receiving', total_chunks: 0, missing_ranges: [] })
+    expect(answer.body.state).toBe('completed')
+    expect(store.objects.get(answer.body.key)).toEqual(Buffer.alloc(0))
+  })
+
+  it('that lacks a chunk is not completed, and the status says which', async () => {
+    const { ask, init, chunk } = await openRest()
+    const id = await init(47)
+    await chunk(id, 0, randomBytes(10))
+    await chunk(id, 3, randomBytes(10))
+
+    const refused = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })
+    const status = await ask({ url: `/v1/uploads/${id}/status` })
+
+    expect([refused.status, refused.code]).toEqual([400, 'LENGTH_MISMATCH'])
+    expect(status.status).toBe(200)
+    expect(status.body).toMatchObject({
+      state: 'receiving',
+      received_bytes: 20,
+      offset: 10,
+      received_chunks: [0, 3],
+      missing_ranges: [
+        { offset: 10, length: 20, first_chunk: 1, last_chunk: 2 },
+        { offset: 40, length: 7, first_chunk: 4, last_chunk: 4 },
+      ],
+    })
+    expect(status.body.chunks.map((one: { chunk_index: number }) => one.chunk_index)).toEqual([0, 3])
+  })
+
+  it('shows an arrived file as whole', async () => {
+    const { ask, init, chunk } = await openRest()
+    const id = await init(13)
+    await Promise.all([chunk(id, 0, randomBytes(10)), chunk(id, 1, randomBytes(3))])
+    await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })
+
+    const { body } = await ask({ url: `/v1/uploads/${id}/status` })
+
+    expect(body).toMatchObject({ state: 'completed', received_bytes: 13, received_chunks: [0, 1], missing_ranges: [] })
+    expect(body.completed_at).not.toBeNull()
+  })
+})
+
+describe('a checksum of a chunk', () => {
+  const bytes = randomBytes(10)
+  const sha256 = createHash('sha256').update(bytes).digest('base64')
+
+  it.each([
+    ['Content-MD5', { 'content-md5': md5(bytes).toString('base64') }],
+    ['Content-Digest', { 'content-digest': `sha-256=:${sha256}:, unknown=:AAAA:` }],
+  ])('that agrees is no hindrance: %s', async (_name, headers) => {
+    const { init, chunk } = await openRest()
+
+    expect((await chunk(await init(10), 0, bytes, headers)).status).toBe(200)
+  })
+
+  it.each([
+    ['Content-MD5', { 'content-md5': md5(randomBytes(9)).toString('base64') }],
+    ['Content-Digest', { 'content-digest': `sha-256=:${createHash('sha256').digest('base64')}:` }],
+  ])('that does not agree leaves the chunk as it was: %s', async (_name, headers) => {
+    const { ask, init, chunk, store } = await openRest()
+    const id = await init(10)
+    const before = await chunk(id, 0, bytes)
+
+    const refused = await chunk(id, 0, randomBytes(10), headers)
+    await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })
+
+    expect(before.status).toBe(200)
+    expect([refused.status, refused.code]).toEqual([460, 'CHECKSUM_MISMATCH'])
+    expect([...store.objects.values()]).toEqual([bytes])
+  })
+
+  it.each([
+    ['content-md5', 'AAAA'],
+    ['content-md5', '!'],
+    ['content-digest', 'sha-256'],
+    ['content-digest', 'sha-256=:AAAA:'],
+    ['content-digest', 'sha-256="AAAA"'],
+    ['content-digest', 'crc9=:AAAA:'],
+    ['content-digest', '='],
+  ])('that is none is refused: %s %s', async (name, value) => {
+    const { init, chunk } = await openRest()
+
+    const answer = await chunk(await init(10), 0, bytes, { [name]: value })
+
+    expect([answer.status, answer.code]).toEqual([400, 'INVALID_FIELD'])
+  })
+})
+
+describe('the end of an upload in chunks', () => {
+  it.each(['POST', 'DELETE'] as const)('by %s …/cancel leaves nothing, and is one', async (method) => {
+    const { ask, init, chunk, store } = await openRest()
+    const id = await init(20)
+    await chunk(id, 1, randomBytes(10))
+
+    const cancelled = await ask({ method, url: `/v1/uploads/${id}/cancel` })
+    const again = await ask({ method, url: `/v1/uploads/${id}/cancel` })
+
+    expect([cancelled.status, cancelled.body]).toEqual([200, { upload_id: id, state: 'cancelled' }])
+    expect([again.status, again.code]).toEqual([410, 'UPLOAD_GONE'])
+    expect((await chunk(id, 0, randomBytes(10))).code).toBe('UPLOAD_GONE')
+    expect((await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })).code).toBe('UPLOAD_GONE')
+    expect((await ask({ url: `/v1/uploads/${id}/status` })).body.state).toBe('cancelled')
+    expect(store.objects.size + store.multiparts.size).toBe(0)
+  })
+
+  it('is not undone by cancelling a file that has arrived', async () => {
+    const { ask, init, chunk, store } = await openRest()
+    const id = await init(5)
+    await chunk(id, 0, randomBytes(5))
+    await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })
+
+    const cancelled = await ask({ method: 'POST', url: `/v1/uploads/${id}/cancel` })
+    const late = await chunk(id, 0, randomBytes(5))
+
+    expect([cancelled.status, cancelled.code]).toEqual([409, 'UPLOAD_COMPLETED'])
+    expect([late.status, late.code]).toEqual([409, 'UPLOAD_COMPLETED'])
+    expect(store.objects.size).toBe(1)
+  })
+
+  it('comes by itself when its time has run out, and the status says so before anything was swept', async () => {
+    let now = new Date()
+    const { ask, init, chunk } = await openRest({ now: () => now })
+    const id = await init(20)
+
+    now = new Date(Date.now() + 30 * 24 * 60 * 60 * 1000)
+
+    expect((await ask({ url: `/v1/uploads/${id}/status` })).body.state).toBe('expired')
+    expect((await chunk(id, 0, randomBytes(10))).code).toBe('UPLOAD_EXPIRED')
+    expect((await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })).code).toBe('UPLOAD_EXPIRED')
+  })
+})

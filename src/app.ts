@@ -23,6 +23,8 @@ import { closeAfterUnreadBody } from './http/unread-body.ts'
 import { startBackground } from './jobs/background.ts'
 import type { DeliveredEvent } from './jobs/outbox.ts'
 import { leaseLocker } from './locks/lease.ts'
+import { olderSpellingPlugin } from './protocols/rest/older-spelling.ts'
+import { restPlugin } from './protocols/rest/plugin.ts'
 import { tusPlugin } from './protocols/tus/plugin.ts'
 import { openStore } from './stores/index.ts'
 import { developer, tokenSecret } from './trial.ts'
@@ -181,8 +183,17 @@ async function register(
       await scope.register(cors, corsOptions(config))
       await scope.register(authPlugin, { checks })
       await scope.register(apiPlugin, { engine, policies: config.POLICIES, urlOf })
+      await scope.register(restPlugin, { engine, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
     },
     { prefix: '/v1' },
+  )
+  await http.register(
+    async (scope) => {
+      await scope.register(cors, corsOptions(config))
+      await scope.register(authPlugin, { checks })
+      await scope.register(olderSpellingPlugin, { engine, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
+    },
+    { prefix: '/api/upload' },
   )
   await http.register(async (scope) => {
     await scope.register(authPlugin, { checks })
@@ -202,7 +213,7 @@ async function register(
 function corsOptions({ CORS_ORIGINS }: Config) {
   return {
     origin: CORS_ORIGINS,
-    methods: ['GET', 'DELETE'],
+    methods: ['GET', 'POST', 'PUT', 'DELETE'],
     allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
     exposedHeaders: ['X-Request-Id', 'Retry-After'],
     maxAge: 24 * 60 * 60,

@@ -32,7 +32,6 @@ export const namedUpload = z.object({
   upload_id: z.string().min(1).nullish().describe('The upload, unless X-Upload-Id says it'),
 })
 
-export type InitFields = z.output<typeof initFields>
 export type CompleteFields = z.output<typeof completeFields>
 
 /**

@@ -54,8 +54,6 @@ export function createVerbs(engine: Engine) {
   }
 }
 
-export type Verbs = ReturnType<typeof createVerbs>
-
 /** 201, with the address of the upload. */
 export function created(reply: FastifyReply, upload: Pick<Upload, 'id'>): FastifyReply {
   return reply.code(201).header('location', `/v1/uploads/${upload.id}`)

@@ -69,7 +69,7 @@ async function attempt(work: () => Promise<void>): Promise<void> {
     listingProblem.value = null
   } catch (thrown) {
     if (!(thrown instanceof Refusal)) throw thrown
-    if (thrown.failure.code === 'UNAUTHENTICATED') return await renew()
+    if (thrown.failure.code === 'UNAUTHENTICATED') return renew()
     listing.value = 'failed'
     listingProblem.value = explain(thrown.failure)
   }

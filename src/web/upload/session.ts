@@ -59,7 +59,7 @@ export async function usePasted(pasted: string, isKept: boolean): Promise<boolea
 
 /** Becomes somebody else, on a server in trial mode. */
 export async function become(wish: { user?: string; role?: string }): Promise<boolean> {
-  return await enterTrial({ ...readTrial(), ...wish })
+  return enterTrial({ ...readTrial(), ...wish })
 }
 
 /** Forgets the pasted token. */

@@ -1,0 +1,124 @@
+/*
+ * A file on its way while the server is killed with -9 at random points and started again, by the published client. Small
+ * in the suite; JOURNEY_SIZE=1GiB makes it the real thing, and TEST_S3_* a real bucket.
+ */
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream, rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { Upload } from 'tus-js-client'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { parseSize } from '../../src/config/units.ts'
+import type { ObjectStore } from '../../src/core/ports.ts'
+import { signToken } from '../../src/http/auth.ts'
+import { localStore } from '../../src/stores/local.ts'
+import { s3Options } from '../../src/stores/s3/options.ts'
+import { s3Store } from '../../src/stores/s3/store.ts'
+import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
+import { freshDatabase } from '../support/postgres.ts'
+import { randomFile } from '../support/random-file.ts'
+import { startS3StandIn } from '../support/s3-stand-in.ts'
+import { seeded } from '../support/seeded.ts'
+
+const size = parseSize(process.env.JOURNEY_SIZE ?? '48MiB')!
+const kills = Number(process.env.JOURNEY_KILLS ?? 3)
+const secret = 'a secret that is long enough for HS256'
+
+async function temporary(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'landfall-journey-'))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+async function onDisk(): Promise<{ environment: Record<string, string>; store: ObjectStore }> {
+  const directory = await temporary()
+  return {
+    environment: { DATA_DIR: directory },
+    store: localStore({ directory: join(directory, 'files'), fsync: false }),
+  }
+}
+
+async function inBucket(): Promise<{ environment: Record<string, string>; store: ObjectStore }> {
+  const database = await freshDatabase()
+  const { TEST_S3_ENDPOINT: endpoint } = process.env
+  const standIn = endpoint ? null : await startS3StandIn({ equalParts: true, keep: { directory: await temporary() } })
+  const settings = {
+    S3_ENDPOINT: endpoint ?? standIn!.endpoint,
+    S3_BUCKET: process.env.TEST_S3_BUCKET ?? standIn!.bucket,
+    S3_ACCESS_KEY_ID: process.env.TEST_S3_ACCESS_KEY_ID ?? standIn!.accessKeyId,
+    S3_SECRET_ACCESS_KEY: process.env.TEST_S3_SECRET_ACCESS_KEY ?? standIn!.secretAccessKey,
+    S3_PREFIX: `journey-${Date.now()}/`,
+  }
+  const store = s3Store(s3Options.parse(settings))
+  onTestFinished(async () => {
+    for await (const key of store.list('')) await store.remove([key])
+    await store.close()
+    await standIn?.close()
+    await database.dispose()
+  })
+  return { environment: { STORE: 's3', DATABASE_URL: database.url, DATA_DIR: await temporary(), ...settings }, store }
+}
+
+/** Sends the file, kills the server whenever the client has come as far as the next point, and starts it again. */
+async function sendWhileKilled(server: NodeProcess, path: string, points: number[]): Promise<number> {
+  const token = await signToken(secret, { id: 'ada', role: 'creator' }, 3600)
+  let killed = 0
+  let restarting: Promise<void> | null = null
+  await new Promise<void>((resolve, reject) => {
+    new Upload(createReadStream(path) as never, {
+      endpoint: `${server.url}/files`,
+      headers: { authorization: `Bearer ${token}` },
+      metadata: { filename: 'big.bin' },
+      retryDelays: Array.from({ length: 60 }, () => 500),
+      onProgress(sent) {
+        if (restarting || killed === points.length || sent < points[killed]!) return
+        killed += 1
+        restarting = server
+          .kill()
+          .then(() => server.start())
+          .finally(() => {
+            restarting = null
+          })
+      },
+      onSuccess: () => resolve(),
+      onError: reject,
+    }).start()
+  })
+  return killed
+}
+
+async function sumOf(chunks: AsyncIterable<Buffer>): Promise<string> {
+  const sum = createHash('sha256')
+  for await (const chunk of chunks) sum.update(chunk)
+  return sum.digest('hex')
+}
+
+describe('a server that is killed in the middle', () => {
+  it.each([
+    ['on disk, with the embedded database', onDisk],
+    ['in a bucket, with Postgres', inBucket],
+  ])('goes on to the last byte %s', { timeout: 600_000 }, async (_, open) => {
+    const seed = process.env.TEST_SEED ?? String(Date.now())
+    const random = seeded(seed)
+    const file = randomFile(seed, size)
+    const path = join(await temporary(), 'big.bin')
+    await pipeline(file.stream(), createWriteStream(path))
+    const { environment, store } = await open()
+    const server = await startNodeProcess({
+      environment: { ...environment, JWT_SECRET: secret, LEASE_TTL: '2s', LOG_LEVEL: 'warn' },
+    })
+    onTestFinished(() => server.kill())
+    const points = Array.from({ length: kills }, () => random.int(1, Math.floor(size * 0.95))).sort((a, b) => a - b)
+
+    const killed = await sendWhileKilled(server, path, points)
+
+    expect(killed).toBe(kills)
+    const keys: string[] = []
+    for await (const key of store.list('')) keys.push(key)
+    expect(keys).toHaveLength(1)
+    expect(await sumOf(store.read(keys[0]!))).toBe(file.sha256())
+    expect(await server.stop()).toBe(0)
+  })
+})

@@ -98,8 +98,10 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
   /** Moves a whole file to where a key says, so that nobody ever sees half of it. */
   async function moveTo(from: string, to: string, isNew = false): Promise<void> {
+    const folder = dirname(to)
+    let made: string | undefined
     for (let attempt = 0; ; attempt += 1) {
-      await mkdir(dirname(to), { recursive: true })
+      made = (await mkdir(folder, { recursive: true })) ?? made
       try {
         // A link is refused where a file is; a rename replaces it.
         if (isNew) await link(from, to)
@@ -111,19 +113,19 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         if (codeOf(error) !== 'ENOENT' || attempt === 3 || !(await stat(from).catch(absent))) throw error
       }
     }
-    if (fsync) await syncFolders(dirname(to))
+    if (fsync) await syncFolders(folder, made === undefined ? folder : dirname(made))
   }
 
-  /** A name is on the disk when its folder is; a new folder's name is in the folder above. */
-  async function syncFolders(from: string): Promise<void> {
-    for (let folder = from; folder.length >= root.length; folder = dirname(folder)) {
+  /** A name is on the disk when its folder is; the name of a new folder is in the one above. */
+  async function syncFolders(from: string, to: string): Promise<void> {
+    for (let folder = from; ; folder = dirname(folder)) {
       const file = await open(folder, 'r')
       try {
         await file.sync()
       } finally {
         await file.close()
       }
-      if (folder === root) break
+      if (folder.length <= to.length) return
     }
   }
 

@@ -118,7 +118,11 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   async function syncFolders(from: string): Promise<void> {
     for (let folder = from; folder.length >= root.length; folder = dirname(folder)) {
       const file = await open(folder, 'r')
-      await file.sync().finally(() => file.close())
+      try {
+        await file.sync()
+      } finally {
+        await file.close()
+      }
       if (folder === root) break
     }
   }

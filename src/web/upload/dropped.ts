@@ -3,7 +3,7 @@ export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
   const entries = [...transfer.items].map((item) => (item.kind === 'file' ? item.webkitGetAsEntry() : null))
   const files = [...transfer.files]
   if (!entries.some((entry) => entry?.isDirectory)) return files
-  const found = await Promise.all(entries.map((entry) => (entry ? filesOf(entry) : [])))
+  const found = await Promise.all(entries.map(async (entry) => (entry ? filesOf(entry) : [])))
   return found.flat()
 }
 

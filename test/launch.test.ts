@@ -98,6 +98,13 @@ describe('the launcher', () => {
   })
 })
 
+// Without exec a shell stands between npm and the launcher: it dies of a signal to npm and leaves the server behind.
+it.each(['start', 'test', 'build'])('npm run %s becomes the launcher, with no shell in between', async (script) => {
+  const { scripts } = JSON.parse(await readFile('package.json', 'utf8'))
+
+  expect(scripts[script]).toBe(`exec node bin/launch.mjs ${script}`)
+})
+
 const lock = (version: string) =>
   JSON.stringify({ packages: { '': {}, 'node_modules/a': { version }, 'node_modules/b': { version, optional: true } } })
 

@@ -1,4 +1,4 @@
-import { isOver, mayPause } from '../../client/transfer.ts'
+import { isOver, mayPause } from '../../client/transfer-view.ts'
 import { formatBytes, formatDuration, percent } from './format.ts'
 import { answer, overall, questions, transfers, uploads } from './outbox.ts'
 import { TransferCard } from './transfer-card.tsx'
@@ -48,7 +48,7 @@ function Overall() {
   return (
     <div class="overall">
       <h2>
-        {open === 0 ? headline(done) : `Sending ${files(open)}`}
+        {headline(open, done, paused.length)}
         {open > 0 && done > 0 && <span class="quiet"> · {done} done</span>}
       </h2>
       {open > 0 && (
@@ -83,7 +83,8 @@ function Overall() {
   )
 }
 
-function headline(done: number): string {
+function headline(open: number, done: number, paused: number): string {
+  if (open > 0) return open === paused ? `${files(open)} paused` : `Sending ${files(open)}`
   if (done === 0) return 'Nothing was sent'
   return done === 1 ? 'Your file has arrived' : `All ${done} files have arrived`
 }

@@ -13,8 +13,7 @@ export function TransferCard({ transfer }: { transfer: TransferView }) {
   const name = file.name
   const isDone = state === 'completed'
   const isOpen = !isDone && state !== 'failed'
-  const canResume = state === 'paused' || state === 'waiting'
-  const canRetry = state === 'failed' && mayHelpToRetry(transfer.failure)
+  const canRetry = state === 'waiting' || (state === 'failed' && mayHelpToRetry(transfer.failure))
 
   async function cancel(): Promise<void> {
     say(`${name} is cancelled.`)
@@ -37,11 +36,8 @@ export function TransferCard({ transfer }: { transfer: TransferView }) {
             <Pause />
           </IconButton>
         )}
-        {canResume && (
-          <IconButton
-            label={state === 'paused' ? `Resume ${name}` : `Try ${name} now`}
-            onClick={() => uploads.resume(id)}
-          >
+        {state === 'paused' && (
+          <IconButton label={`Resume ${name}`} onClick={() => uploads.resume(id)}>
             <Play />
           </IconButton>
         )}

@@ -1,11 +1,5 @@
-import {
-  createTransfer,
-  isOver,
-  type SendableFile,
-  type Transfer,
-  type TransferSettings,
-  type TransferView,
-} from './transfer.ts'
+import { createTransfer, type Transfer, type TransferSettings } from './transfer.ts'
+import { isOver, type SendableFile, type TransferView } from './transfer-view.ts'
 
 export interface UploadsOptions extends Omit<TransferSettings, 'owner' | 'stallMs' | 'finishStallMs'> {
   owner: () => string
@@ -17,14 +11,17 @@ export interface UploadsOptions extends Omit<TransferSettings, 'owner' | 'stallM
 
 /** The files on their way from this browser, in the order in which they were given. */
 export interface Uploads {
-  /** @param url an upload that the file belongs to, if somebody knows */
+  /**
+   * A file that is on its way already is not sent twice; if it had stopped, it goes on.
+   * @param url an upload that the file belongs to, if somebody knows
+   */
   add(file: SendableFile, url?: string): string
   views(): TransferView[]
   /** Called after every change; progress comes many times a second. Returns the way out. */
   subscribe(listener: () => void): () => void
   pause(id: string): void
   resume(id: string): void
-  /** Stops the transfer and frees what the server keeps of it. @throws DetailedError when the server could not be told */
+  /** Stops the transfer and frees what the server keeps of it. @throws Refusal when the server could not be told */
   cancel(id: string): Promise<void>
   /** Takes a transfer that is over out of the list. */
   dismiss(id: string): void
@@ -64,7 +61,13 @@ export function createUploads(options: UploadsOptions): Uploads {
       count += 1
       const id = `t${count}`
       const settings = { ...shared, owner: owner(), stallMs, finishStallMs }
-      transfers.set(id, createTransfer(id, file, settings, url ?? null, changed))
+      const transfer = createTransfer(id, file, settings, url ?? null, changed)
+      const twin = [...transfers.values()].find((other) => isSame(other, transfer))
+      if (twin) {
+        resume(twin)
+        return twin.view().id
+      }
+      transfers.set(id, transfer)
       changed()
       return id
     },
@@ -76,9 +79,7 @@ export function createUploads(options: UploadsOptions): Uploads {
     pause: (id) => transfers.get(id)?.pause(),
     resume(id) {
       const transfer = transfers.get(id)
-      if (transfer?.view().state === 'paused') transfer.queue()
-      else if (transfer?.view().state === 'failed') transfer.retry()
-      else transfer?.wake()
+      if (transfer) resume(transfer)
     },
     async cancel(id) {
       const transfer = transfers.get(id)
@@ -97,4 +98,18 @@ export function createUploads(options: UploadsOptions): Uploads {
       for (const transfer of transfers.values()) transfer.wake()
     },
   }
+}
+
+function resume(transfer: Transfer): void {
+  const { state } = transfer.view()
+  if (state === 'paused') transfer.queue()
+  else if (state === 'failed') transfer.retry()
+  else transfer.wake()
+}
+
+/** Whether both would fill one upload. A failed transfer does not count: its file may have become unreadable. */
+function isSame(running: Transfer, given: Transfer): boolean {
+  const { state, url } = running.view()
+  if (isOver(state)) return false
+  return running.fingerprint === given.fingerprint || (url !== null && url === given.view().url)
 }

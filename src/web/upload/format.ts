@@ -26,7 +26,7 @@ export function percent(done: number, total: number): number {
 }
 
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
-const sameYear = new Intl.DateTimeFormat(undefined, {
+const dayAndTime = new Intl.DateTimeFormat(undefined, {
   day: 'numeric',
   month: 'short',
   hour: '2-digit',
@@ -43,7 +43,12 @@ export function formatWhen(iso: string, now = Date.now()): string {
   const hours = Math.round(minutes / 60)
   if (Math.abs(hours) < 24) return relative.format(hours, 'hour')
   const days = Math.round(hours / 24)
-  return Math.abs(days) <= 7 ? relative.format(days, 'day') : sameYear.format(new Date(iso))
+  return Math.abs(days) <= 7 ? relative.format(days, 'day') : formatDate(iso)
+}
+
+/** Day and time: `28 Nov, 05:00`. */
+export function formatDate(iso: string): string {
+  return dayAndTime.format(new Date(iso))
 }
 
 /** The whole truth about a point in time, for a tooltip. */

@@ -1,7 +1,7 @@
 import { computed, signal } from '@preact/signals'
 import type { ListedUpload } from '../../client/api.ts'
 import { fingerprintOf, memoryOn } from '../../client/memory.ts'
-import { isOver, type TransferView } from '../../client/transfer.ts'
+import { isOver, type TransferView } from '../../client/transfer-view.ts'
 import { createUploads } from '../../client/uploads.ts'
 import { say } from './announcer.tsx'
 import { listed, refresh } from './listing.ts'

@@ -1,5 +1,5 @@
 import { effect } from '@preact/signals'
-import { isOver } from '../../client/transfer.ts'
+import { isOver } from '../../client/transfer-view.ts'
 import { percent } from './format.ts'
 import { listed, refresh } from './listing.ts'
 import { overall, send, transfers, uploads } from './outbox.ts'

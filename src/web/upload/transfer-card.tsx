@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { TransferView } from '../../client/transfer.ts'
+import type { TransferView } from '../../client/transfer-view.ts'
 import { say } from './announcer.tsx'
+import { FileName } from './file-name.tsx'
 import { formatBytes, formatDuration, percent } from './format.ts'
 import { Again, Alert, Check, Clock, Cloud, Cross, Key, Pause, Play, TypeIcon } from './icons.tsx'
 import { uploads } from './outbox.ts'
@@ -12,8 +13,7 @@ export function TransferCard({ transfer }: { transfer: TransferView }) {
   const name = file.name
   const isDone = state === 'completed'
   const isOpen = !isDone && state !== 'failed'
-  const canResume = state === 'paused' || state === 'waiting'
-  const canRetry = state === 'failed' && mayHelpToRetry(transfer.failure)
+  const canRetry = state === 'waiting' || (state === 'failed' && mayHelpToRetry(transfer.failure))
 
   async function cancel(): Promise<void> {
     say(`${name} is cancelled.`)
@@ -25,9 +25,7 @@ export function TransferCard({ transfer }: { transfer: TransferView }) {
     <li class={`card is-${state}`} data-state={state}>
       <Preview file={file as File} isDone={isDone} />
       <div class="card-words">
-        <p class="name" title={name}>
-          <FileName name={name} />
-        </p>
+        <FileName name={name} />
         <p class="status">
           <Status transfer={transfer} />
         </p>
@@ -38,11 +36,8 @@ export function TransferCard({ transfer }: { transfer: TransferView }) {
             <Pause />
           </IconButton>
         )}
-        {canResume && (
-          <IconButton
-            label={state === 'paused' ? `Resume ${name}` : `Try ${name} now`}
-            onClick={() => uploads.resume(id)}
-          >
+        {state === 'paused' && (
+          <IconButton label={`Resume ${name}`} onClick={() => uploads.resume(id)}>
             <Play />
           </IconButton>
         )}
@@ -151,17 +146,6 @@ function Waiting({ transfer }: { transfer: TransferView }) {
       <span>
         {formatBytes(sent)} of {formatBytes(file.size)}
       </span>
-    </>
-  )
-}
-
-/** A name whose end stays visible when there is no room: endings tell files apart. */
-function FileName({ name }: { name: string }) {
-  const cut = Math.max(0, name.length - 10)
-  return (
-    <>
-      <span class="name-start">{name.slice(0, cut)}</span>
-      <span class="name-end">{name.slice(cut)}</span>
     </>
   )
 }

@@ -1,4 +1,4 @@
-import { isOver, mayPause } from '../../client/transfer.ts'
+import { isOver, mayPause } from '../../client/transfer-view.ts'
 import { formatBytes, formatDuration, percent } from './format.ts'
 import { answer, overall, questions, transfers, uploads } from './outbox.ts'
 import { TransferCard } from './transfer-card.tsx'
@@ -42,13 +42,14 @@ function Overall() {
   const { size, sent, speed, open, done } = overall.value
   const running = all.filter(({ state }) => mayPause(state))
   const paused = all.filter(({ state }) => state === 'paused')
+  const failed = all.filter(({ state }) => state === 'failed')
   const over = all.filter(({ state }) => isOver(state))
   const shown = percent(sent, size)
 
   return (
     <div class="overall">
       <h2>
-        {open === 0 ? headline(done) : `Sending ${files(open)}`}
+        {headline(open, done, paused.length, failed.length)}
         {open > 0 && done > 0 && <span class="quiet"> · {done} done</span>}
       </h2>
       {open > 0 && (
@@ -83,8 +84,10 @@ function Overall() {
   )
 }
 
-function headline(done: number): string {
-  if (done === 0) return 'Nothing was sent'
+function headline(open: number, done: number, paused: number, failed: number): string {
+  if (open > 0) return open === paused ? `${files(open)} paused` : `Sending ${files(open)}`
+  if (done === 0) return failed === 1 ? 'This file was not sent' : 'These files were not sent'
+  if (failed > 0) return `${files(done)} arrived, ${failed} did not`
   return done === 1 ? 'Your file has arrived' : `All ${done} files have arrived`
 }
 

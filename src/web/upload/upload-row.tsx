@@ -1,7 +1,8 @@
 import { useRef, useState } from 'preact/hooks'
 import type { ListedUpload } from '../../client/api.ts'
 import { say } from './announcer.tsx'
-import { formatBytes, formatExactly, formatWhen, percent } from './format.ts'
+import { FileName } from './file-name.tsx'
+import { formatBytes, formatDate, formatExactly, formatWhen, percent } from './format.ts'
 import { Bin, Copy, TypeIcon } from './icons.tsx'
 import { remove } from './listing.ts'
 import { goOn } from './outbox.ts'
@@ -41,9 +42,7 @@ export function UploadRow({ upload }: { upload: ListedUpload }) {
         <TypeIcon type={upload.contentType} />
       </span>
       <div class="row-words">
-        <p class="name" title={upload.filename}>
-          <span class="name-start">{upload.filename}</span>
-        </p>
+        <FileName name={upload.filename} />
         <p class="facts quiet">
           <span class={`state is-${upload.state}`}>{stateWords[upload.state]}</span>
           <span>{sizeWords(upload)}</span>
@@ -53,14 +52,14 @@ export function UploadRow({ upload }: { upload: ListedUpload }) {
           {upload.failure && <span>{upload.failure}</span>}
         </p>
         {upload.state === 'completed' && <ObjectKey objectKey={upload.key} />}
-        {isUnfinished && <GoOn upload={upload} take={take} />}
-        {complaint && (
-          <p class="notice is-bad" role="alert">
-            {complaint}
-          </p>
-        )}
       </div>
       <Remove upload={upload} />
+      {isUnfinished && <GoOn upload={upload} take={take} />}
+      {complaint && (
+        <p class="notice is-bad" role="alert">
+          {complaint}
+        </p>
+      )}
     </li>
   )
 }
@@ -77,9 +76,7 @@ function GoOn({ upload, take }: { upload: ListedUpload; take: (file: File | unde
     <div class="go-on">
       <span>
         Drop this file again to go on
-        {upload.expiresAt && (
-          <span class="quiet">, kept until {formatWhen(upload.expiresAt).replace(/^in /, 'in ')}</span>
-        )}
+        {upload.expiresAt && <span class="quiet">, kept until {formatDate(upload.expiresAt)}</span>}
       </span>
       <button type="button" class="button" onClick={() => input.current?.click()}>
         Choose the file<span class="unseen"> {upload.filename}</span>

@@ -1,5 +1,5 @@
 import type { Failure, FailureCode } from '../../client/refusal.ts'
-import type { TransferView } from '../../client/transfer.ts'
+import type { TransferView } from '../../client/transfer-view.ts'
 import { formatBytes } from './format.ts'
 
 /** Where the page knows better than the server what a refusal means for the person in front of it. */

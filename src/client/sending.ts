@@ -1,0 +1,82 @@
+import { DetailedError, Upload, type UploadOptions } from 'tus-js-client'
+import { type Failure, noAnswer, Refusal, readFailure } from './refusal.ts'
+import type { SendableFile } from './transfer-view.ts'
+
+// tus-js-client sends, and nothing more: left to itself it answers a HEAD that fails, with 401 or 503 too, by forgetting
+// the upload and starting at zero. So every try gets either the endpoint or the URL of an upload, never both; trying
+// again and remembering are the transfer's business, where they can be shown.
+
+export interface Try {
+  file: SendableFile
+  endpoint: string
+  /** The upload to go on with; `null` makes a new one. */
+  url: string | null
+  /** The longest body of one request. */
+  bodySize: number
+  /** Asked for each request. */
+  token: () => string | null
+  /** Passed on to tus-js-client. */
+  tus?: Partial<UploadOptions> | undefined
+}
+
+/** What is told while a try lasts: at most one of `done` and `failed`, as the last thing. */
+export interface Listener {
+  /** The server has the upload, under this URL. */
+  known(url: string): void
+  /** Bytes on the server or on their way to it, counted from the start of the file. */
+  progress(sent: number): void
+  done(): void
+  failed(failure: Failure): void
+}
+
+/** Sends what the server has not got yet, once. Returns the way to stop it; nothing is told after that. */
+export function startSending({ file, endpoint, url, bodySize, token, tus }: Try, listener: Listener): () => void {
+  let isStopped = false
+  const tell = (news: () => void) => {
+    if (!isStopped) news()
+  }
+  const upload = new Upload(file as File, {
+    ...tus,
+    endpoint: url === null ? endpoint : null,
+    uploadUrl: url,
+    metadata: metadataOf(file),
+    chunkSize: Math.min(tus?.chunkSize ?? bodySize, bodySize),
+    retryDelays: null,
+    storeFingerprintForResuming: false,
+    onBeforeRequest: (request) => request.setHeader('Authorization', `Bearer ${token()}`),
+    onUploadUrlAvailable: () => tell(() => upload.url !== null && listener.known(upload.url)),
+    onProgress: (sent) => tell(() => listener.progress(sent)),
+    onSuccess: () => tell(() => listener.done()),
+    onError: (error) => tell(() => listener.failed(toFailure(error))),
+  })
+  upload.start()
+  return () => {
+    isStopped = true
+    void upload.abort()
+  }
+}
+
+/** Tells the server to drop the upload at `url`. @throws Refusal when it could not be told */
+export async function terminate(url: string, { token, tus }: Pick<Try, 'token' | 'tus'>): Promise<void> {
+  try {
+    await Upload.terminate(url, { ...tus, headers: { Authorization: `Bearer ${token()}` }, retryDelays: null })
+  } catch (thrown) {
+    throw new Refusal(toFailure(thrown as Error))
+  }
+}
+
+function metadataOf({ name, type, webkitRelativePath }: SendableFile): Record<string, string> {
+  return {
+    filename: name,
+    ...(type && { filetype: type }),
+    ...(webkitRelativePath && { relativePath: webkitRelativePath }),
+  }
+}
+
+function toFailure(error: Error | DetailedError): Failure {
+  if (!(error instanceof DetailedError)) return { ...noAnswer('READ'), code: 'FILE_UNREADABLE', message: error.message }
+  const { originalRequest: request, originalResponse: response } = error
+  if (!response) return noAnswer(request.getMethod())
+  const retryAfter = response.getHeader('Retry-After') ?? null
+  return readFailure(request.getMethod(), response.getStatus(), response.getBody() ?? '', retryAfter)
+}

@@ -24,7 +24,9 @@ export async function finishUpload(lease: Lease, options: Finishing): Promise<vo
   if (!hasEveryByte(session))
     throw new UploadError('LENGTH_MISMATCH', 'The upload is not whole yet.', { offset: session.offset })
   // From here on everybody who asks joins the finish, and the background finisher knows of it.
-  if (session.state === 'receiving') await lease.save({ state: 'finishing' })
+  if (session.state === 'receiving') {
+    await lease.save({ state: 'finishing', offset: session.offset, tail: session.tail })
+  }
   try {
     const whole = await options.openWriter(lease).close()
     await recordCompletion(lease, whole ?? (await joinParts(lease, options)), options)

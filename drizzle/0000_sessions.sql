@@ -15,6 +15,8 @@ CREATE TABLE "upload_parts" (
 	"number" integer NOT NULL,
 	"size" bigint NOT NULL,
 	"etag" text NOT NULL,
+	"claim" uuid,
+	"claim_until" timestamp with time zone,
 	CONSTRAINT "upload_parts_upload_id_number_pk" PRIMARY KEY("upload_id","number")
 );
 --> statement-breakpoint

@@ -18,6 +18,7 @@ import { eventOf } from './events.ts'
 import { finishUpload, recordCompletion, recordLoss } from './finish.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { newSession } from './new-session.ts'
+import { isQuiet, locked } from './part-claims.ts'
 import { choosePartSize } from './part-plan.ts'
 import { createPartWriter, type PartWriter, type PartWriting } from './part-writer.ts'
 import { createPieceCache } from './piece-cache.ts'
@@ -144,6 +145,8 @@ export interface EngineOptions {
   minSpeed: number
   /** How long an answer waits for the store to make an object before it says 503. */
   finishWaitMs: number
+  /** For so long the claim of a dead node on a numbered chunk blocks others. */
+  claimMs?: number | undefined
   newId(): string
   now(): Date
   /** Told what went wrong where nobody waits for an answer. */
@@ -169,6 +172,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const cache = createPieceCache(budget)
   const background = new Set<Promise<unknown>>()
   const running = new Set<AbortController>()
+  const claiming = { sessions, claimMs: options.claimMs ?? 30_000, waitMs: 3000 }
   let isDraining = false
 
   function policyOf(role: string): Policy {
@@ -191,9 +195,11 @@ export function createEngine(options: EngineOptions): RunningEngine {
     return timeToLiveMs > 0 ? new Date(now().getTime() + timeToLiveMs) : session.expiresAt
   }
 
+  const nextPieceKey = (session: Session) => pieceFolder(session.id) + options.newId()
+
   function openWriter(
     lease: Lease,
-    details: Partial<Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'onRecorded'>> = {},
+    details: Partial<Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'onRecorded' | 'overwrites'>> = {},
   ): PartWriter {
     const { session } = lease
     return createPartWriter({
@@ -204,7 +210,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
       partsInFlight: options.partsInFlight,
       partSize: details.partSize ?? session.partSize,
       size: details.size === undefined ? session.size : details.size,
-      nextPieceKey: () => pieceFolder(session.id) + options.newId(),
+      nextPieceKey: () => nextPieceKey(session),
+      overwrites: details.overwrites ?? new Set(),
       touch: () => ({ expiresAt: lifeAfter(session) }),
       isHeldBack: details.isHeldBack ?? false,
       onRecorded(offset, litter) {
@@ -218,6 +225,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   async function joinFinish(id: string, check: (session: Session) => void): Promise<Session> {
     const finishing = locker.hold(id, check, async (lease) => {
       refuseEnded(lease.session, now())
+      await closeRanks(lease.session, sessions)
       await finishUpload(lease, { store, sessions, now, openWriter, partialsOf })
       return lease.session
     })
@@ -315,7 +323,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
     if (session.concat?.kind === 'final')
       throw new UploadError('FORBIDDEN', 'A final upload is made of its parts and takes no bytes.')
     if (session.state !== 'receiving') return answerWhole(session, chunk)
-    await closeRanks(session, sessions)
+    if (!(await isQuiet(lease, claiming))) throw locked()
+    const parts = await closeRanks(session, sessions)
     if (chunk.offset !== session.offset) throw offsetMismatch(session, chunk.offset)
     const size = agreeOnSize(session, chunk, policyOf(session.role))
     if (size !== session.size && size !== null) await lease.save({ size })
@@ -327,6 +336,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       size,
       partSize: alignedPartSize(session, chunk, size ?? maxSize),
       isHeldBack: chunk.digest !== undefined,
+      overwrites: new Set(parts.map((part) => part.number)),
       ...(chunk.onProgress ? { onRecorded: chunk.onProgress } : {}),
     })
     const stop = new AbortController()
@@ -420,30 +430,38 @@ export function createEngine(options: EngineOptions): RunningEngine {
       async (lease) => {
         refuseEnded(lease.session, now())
         if (sparesCompleted && lease.session.state === 'completed') throw alreadyCompleted()
-        await end(lease, 'cancelled')
-        return lease.session
+        return end(lease, 'cancelled')
       },
     )
-    await cleanUp(ended, store, sessions).catch((error: unknown) =>
+    if (!ended.isQuiet) return
+    await cleanUp(ended.session, store, sessions).catch((error: unknown) =>
       options.onFault(error, { uploadId: id, what: 'cleaning up' }),
     )
   }
 
-  function end(lease: Lease, state: 'cancelled' | 'expired'): Promise<void> {
-    return lease.save({
+  /** A part that is still on its way to the store would outlive the cleaning: then it is left to the sweeper. */
+  async function end(lease: Lease, state: 'cancelled' | 'expired'): Promise<{ session: Session; isQuiet: boolean }> {
+    const { session } = lease
+    scattered.stop(() => new UploadError('UPLOAD_GONE', 'This upload was given up.'), session.id)
+    const quiet = await isQuiet(lease, claiming)
+    await lease.save({
       state,
       isDirty: true,
       expiresAt: null,
-      event: eventOf(`upload.${state}`, lease.session),
+      event: eventOf(`upload.${state}`, session),
       release: true,
     })
+    return { session, isQuiet: quiet }
   }
 
   const scattered = createScattered({
-    sessions,
+    ...claiming,
     store,
     locker,
     budget,
+    cache,
+    nextPieceKey,
+    discard: (keys, session) => later(store.remove(keys), { uploadId: session.id, what: 'removing used pieces' }),
     idleMs: options.bodyIdleMs,
     minSpeed: options.minSpeed,
     now,
@@ -491,6 +509,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     drain() {
       isDraining = true
       for (const stop of running) stop.abort()
+      scattered.stop(shuttingDown)
     },
     async idle() {
       while (background.size > 0) await Promise.all(background)
@@ -505,11 +524,10 @@ export function createEngine(options: EngineOptions): RunningEngine {
         async (lease) => {
           const { state, expiresAt } = lease.session
           if (state !== 'receiving' || expiresAt === null || expiresAt > now()) return null
-          await end(lease, 'expired')
-          return lease.session
+          return end(lease, 'expired')
         },
       )
-      if (ended) await cleanUp(ended, store, sessions)
+      if (ended?.isQuiet) await cleanUp(ended.session, store, sessions)
       return ended !== null
     },
     async clean(id) {

@@ -28,7 +28,9 @@ export async function finishUpload(lease: Lease, options: Finishing): Promise<vo
   if (!isFinal && !hasEveryByte(session))
     throw new UploadError('LENGTH_MISMATCH', 'The upload is not whole yet.', { offset: session.offset })
   // From here on everybody who asks joins the finish, and the background finisher knows of it.
-  if (session.state === 'receiving') await lease.save({ state: 'finishing' })
+  if (session.state === 'receiving') {
+    await lease.save({ state: 'finishing', offset: session.offset, tail: session.tail })
+  }
   try {
     if (isFinal && !hasEveryByte(session))
       await writeJoinedParts(lease, await options.partialsOf(session), options.store)

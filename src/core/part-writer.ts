@@ -30,6 +30,8 @@ export interface PartWriting {
   nextPieceKey(): string
   /** What every record also changes: the moment of expiry. */
   touch(): Change
+  /** Numbers of parts that are recorded already, from where this writer goes on: their receipts end when they are written anew. */
+  overwrites: Set<number>
   /** Nothing is recorded before `flush` or `close`: a digest must agree first. */
   isHeldBack: boolean
   /** Told after every record; `litter` are the keys that nothing points to any more. */
@@ -145,9 +147,17 @@ export function createPartWriter(options: PartWriting): PartWriter {
     async function sendPart() {
       await lease.confirm()
       handle ??= await openHandle()
+      if (options.overwrites.delete(draft.number)) await forget(draft.number)
       draft.receipt = await store.writePart(session.key, handle, draft.number, bytes)
       recordSoon()
     }
+  }
+
+  /** In turn with the records: the lease takes one statement at a time. */
+  async function forget(number: number): Promise<void> {
+    recording = recording.then(() => lease.save({ forget: [number] })).catch(fail)
+    await recording
+    if (failure) throw failure
   }
 
   function openHandle(): Promise<Handle> {

@@ -83,6 +83,8 @@ export class ObjectMissing extends Error {
 /** What one statement changes in a session. Absent: stays as it is. */
 export interface Change {
   parts?: PartReceipt[]
+  /** Numbers whose receipts no longer hold, because the part is about to be written anew. */
+  forget?: number[]
   tail?: Piece[]
   offset?: number
   size?: number
@@ -102,6 +104,23 @@ export interface Change {
   release?: boolean
 }
 
+/** The right to write one part of an upload, beside others who write other parts. */
+export interface PartClaim {
+  number: number
+  token: string
+  /** How long it holds unless renewed. */
+  ms: number
+  expiresAt: Date | null
+  /** Whether a part that is recorded may give way. */
+  replaces: boolean
+}
+
+/**
+ * `mine`; `taken`: somebody else is writing that part; `closed`: the upload is not receiving, or its lease is held; or the
+ * receipt that is there, when it may not be replaced.
+ */
+export type ClaimAnswer = 'mine' | 'taken' | 'closed' | PartReceipt
+
 /** The sessions in the database. Sizes are bigint there and safe integers here. Throws `UploadError DATABASE_ERROR`. */
 export interface Sessions {
   insert(session: Session, event: Event | undefined): Promise<void>
@@ -113,10 +132,20 @@ export interface Sessions {
   /** Receipts in order of their numbers. */
   parts(id: string): Promise<PartReceipt[]>
   /**
-   * Records one part that came out of order, only while the upload is receiving and nobody holds its lease.
-   * False when that is not so.
+   * Claims one number of an upload for writing, only while the upload is receiving and nobody holds its lease; moves the
+   * expiry on. Whoever has the claim is alone with that part until the claim runs out, and its receipt is gone.
    */
-  addScatteredPart(id: string, part: PartReceipt): Promise<boolean>
+  claimPart(id: string, claim: PartClaim): Promise<ClaimAnswer>
+  /** False when the claim is lost. */
+  renewClaim(id: string, claim: PartClaim): Promise<boolean>
+  /** Records the part and ends the claim. False when the claim is lost or the upload has ended. */
+  recordClaimed(id: string, part: PartReceipt, token: string): Promise<boolean>
+  /** Ends a claim without a part. */
+  dropClaim(id: string, claim: PartClaim): Promise<void>
+  /** How many claims on parts of the upload hold. */
+  claims(id: string): Promise<number>
+  /** Says that something is being stored for an upload outside its lease: dirty, and not given up yet. False when it is not receiving. */
+  touch(id: string, expiresAt: Date | null): Promise<boolean>
   /** Nothing of the upload is left in the store but what the session says. */
   markClean(id: string): Promise<void>
   /** Ids in `finishing` whose lease is free and that were not touched for `idleMs`. */

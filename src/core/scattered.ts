@@ -1,27 +1,32 @@
-import { type BodyEnd, readBody } from './body.ts'
+/*
+ * Chunks that come in any order and beside each other, each exactly one part of the upload. They take no lease, or they could
+ * not come in parallel, but each claims its part: see part-claims.
+ */
+import { readBody } from './body.ts'
 import type { ChunkMap, NumberedChunk, WrittenChunk } from './engine.ts'
 import { UploadError } from './errors.ts'
 import { recordLoss } from './finish.ts'
+import { type Gathering, gather } from './gathering.ts'
 import type { MemoryBudget } from './memory-budget.ts'
-import { type Change, HandleLost, type Locker, type ObjectStore, type Sessions } from './ports.ts'
+import { type Claiming, isQuiet, locked, placePart } from './part-claims.ts'
+import type { PieceCache } from './piece-cache.ts'
+import { type Change, HandleLost, type Lease, type Locker, type ObjectStore, type Sessions } from './ports.ts'
 import { admit, closeRanks, notFound, refuseEnded, toUpload } from './session-view.ts'
 import type { Actor, PartReceipt, Session } from './upload.ts'
 
-/*
- * Chunks that come in any order and beside each other, each exactly one part of the upload. They take no lease, or they
- * could not come in parallel; instead the record of a part is refused while anybody holds the lease or after the upload
- * has left `receiving`. Two writers of one number: the last record counts, and the store joins only what is recorded.
- */
-
-export interface Scattering {
+export interface Scattering extends Claiming {
   sessions: Sessions
   store: ObjectStore
   locker: Locker
   budget: MemoryBudget
+  cache: PieceCache
   idleMs: number
   minSpeed: number
   now(): Date
   lifeAfter(session: Session): Date | null
+  nextPieceKey(session: Session): string
+  /** Removes what nothing points to, when nobody waits. */
+  discard(keys: string[], session: Session): void
 }
 
 export interface Scattered {
@@ -29,90 +34,121 @@ export interface Scattered {
   chunks(actor: Actor, id: string): Promise<ChunkMap>
   /** Moves an upload of which every byte is there to `finishing`. */
   close(actor: Actor, id: string, expected?: { number: number; etag: string }[]): Promise<void>
+  /** Ends the bodies that are being read here, of one upload or of all; `refusal` is their answer unless the upload has ended. */
+  stop(refusal: () => UploadError, id?: string): void
 }
 
 /** Numbered chunks over the same sessions as everything else. */
 export function createScattered(options: Scattering): Scattered {
-  const { sessions, store, locker, budget, now } = options
+  const { sessions, store, locker, now } = options
+  const reading = new Set<{ id: string; stop: AbortController }>()
 
   /** The session with a multipart upload begun for it, so that parts may come from anywhere. */
-  async function openForChunks(actor: Actor, id: string): Promise<Session> {
+  async function openForChunks(actor: Actor, id: string, chunk: NumberedChunk): Promise<Session> {
     const check = (session: Session) => admit(actor, session)
     const found = await locker.settle(id, check)
-    refuseEnded(found, now())
-    if (found.handle !== null && found.isScattered) return found
-    if (found.state !== 'receiving') return found
+    refuseChunk(found, chunk, now())
+    if (isOpen(found)) return found
     return locker.hold(id, check, async (lease) => {
       const { session } = lease
-      if ((session.handle !== null && session.isScattered) || session.state !== 'receiving') return session
-      const change: Change = { isScattered: true, isDirty: true }
+      refuseChunk(session, chunk, now())
+      if (isOpen(session)) return session
+      const change: Change = { isScattered: true, expiresAt: options.lifeAfter(session) }
       if (session.handle === null) {
         await lease.confirm()
+        // If its answer is lost there is a multipart upload whose name nobody knows.
+        lease.suspect()
         change.handle = await store.begin(session.key, { contentType: session.contentType, partSize: session.partSize })
       }
-      await lease.save({ ...change, expiresAt: options.lifeAfter(session) })
+      await lease.save(change)
       return session
     })
   }
 
   async function writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<WrittenChunk> {
-    const session = await openForChunks(actor, id)
-    if (session.state !== 'receiving') throw completed()
-    const size = sizeOfChunk(session, chunk.number)
-    if (chunk.bodySize !== null && chunk.bodySize !== size) throw wrongChunkSize(chunk.number, size)
-    const chunks = await collect(chunk, size)
-    try {
-      const part = await store.writePart(session.key, session.handle!, chunk.number, { size, chunks: () => chunks })
-      await record(actor, id, part)
-      return { upload: toUpload(session), etag: part.etag, size }
-    } catch (error) {
-      if (!(error instanceof HandleLost)) throw error
-      return await locker.hold(
-        id,
-        (found) => admit(actor, found),
-        (lease) => recordLoss(lease, error),
-      )
-    } finally {
-      budget.giveBack(size)
-    }
-  }
-
-  async function record(actor: Actor, id: string, part: PartReceipt): Promise<void> {
-    for (let attempt = 0; attempt < 3; attempt += 1) {
-      if (await sessions.addScatteredPart(id, part)) return
-      const session = await locker.settle(id, (found) => admit(actor, found))
-      refuseEnded(session, now())
-      if (session.state !== 'receiving') throw completed()
-    }
-    throw new UploadError('UPLOAD_LOCKED', 'Another request is writing to this upload.')
-  }
-
-  async function collect({ body, digest }: NumberedChunk, size: number): Promise<Buffer[]> {
-    const chunks: Buffer[] = []
-    let held = 0
-    const end: BodyEnd = await readBody(body, {
-      limit: size,
-      idleMs: options.idleMs,
-      minSpeed: options.minSpeed,
-      signal: new AbortController().signal,
-      take(bytes) {
-        digest?.update(bytes)
-        chunks.push(bytes)
-        held += bytes.length
-        budget.add(bytes.length)
-        return budget.room()
+    const session = await openForChunks(actor, id, chunk)
+    const expiresAt = options.lifeAfter(session)
+    const gathering = gather({
+      ...options,
+      nextPieceKey: () => options.nextPieceKey(session),
+      async beforeSpill() {
+        if (!(await sessions.touch(id, expiresAt))) await reopen(actor, id)
       },
     })
     try {
-      if (end === 'overflow' || (end === 'clean' && held !== size)) throw wrongChunkSize(0, size)
-      if (end !== 'clean')
-        throw new UploadError('INVALID_REQUEST', 'The chunk did not arrive whole. Please send it again.')
-      digest?.verify()
-      return chunks
+      await collect(chunk, session, gathering)
+      const bytes = await gathering.whole()
+      const { number } = chunk
+      const part = await placePart(
+        {
+          id,
+          number,
+          bytes,
+          expiresAt,
+          reopen: () => reopen(actor, id),
+          write: () => store.writePart(session.key, session.handle!, number, bytes),
+        },
+        options,
+      )
+      return { upload: { ...toUpload(session), expiresAt }, etag: part.etag, size: part.size }
     } catch (error) {
-      budget.giveBack(held)
+      if (error instanceof HandleLost)
+        return await locker.hold(
+          id,
+          () => {},
+          (lease) => lose(lease, session, error),
+        )
       throw error
+    } finally {
+      const pieces = await gathering.release()
+      if (pieces.length > 0) options.discard(pieces, session)
     }
+  }
+
+  /** Waits for whoever holds the lease. @throws UploadError when the upload takes no chunks any more */
+  async function reopen(actor: Actor, id: string): Promise<void> {
+    const session = await locker.settle(id, (found) => admit(actor, found))
+    refuseEnded(session, now())
+    if (session.state !== 'receiving') throw completed()
+  }
+
+  /** The store knows nothing of the upload: because it has ended meanwhile, or because it was lost. */
+  async function lose(lease: Lease, seen: Session, cause: HandleLost): Promise<never> {
+    const { session } = lease
+    refuseEnded(session, now())
+    if (session.state !== 'receiving') throw completed()
+    if (session.handle !== seen.handle) throw locked()
+    return recordLoss(lease, cause)
+  }
+
+  async function collect({ body, digest, number }: NumberedChunk, session: Session, to: Gathering): Promise<void> {
+    const size = sizeOfChunk(session, number)
+    const mine = { id: session.id, stop: new AbortController() }
+    reading.add(mine)
+    let failure: unknown = null
+    const end = await readBody(body, {
+      limit: size,
+      idleMs: options.idleMs,
+      minSpeed: options.minSpeed,
+      signal: mine.stop.signal,
+      take(bytes) {
+        digest?.update(bytes)
+        return (
+          to.take(bytes)?.catch((error: unknown) => {
+            failure = error
+            throw error
+          }) ?? null
+        )
+      },
+    }).finally(() => reading.delete(mine))
+    if (failure) throw failure
+    if (end === 'stopped') throw mine.stop.signal.reason as UploadError
+    if (end === 'idle')
+      throw new UploadError('BODY_TIMEOUT', 'No bytes came for too long. Please send the chunk again.', { number })
+    if (end === 'overflow' || (end === 'clean' && to.size !== size)) throw wrongChunkSize(number, size)
+    if (end === 'early')
+      throw new UploadError('INVALID_REQUEST', 'The chunk did not arrive whole. Please send it again.', { number })
+    digest?.verify()
   }
 
   async function close(actor: Actor, id: string, expected?: { number: number; etag: string }[]): Promise<void> {
@@ -123,11 +159,12 @@ export function createScattered(options: Scattering): Scattered {
         const { session } = lease
         refuseEnded(session, now())
         if (session.state !== 'receiving') return
+        if (!(await isQuiet(lease, options))) throw locked()
         const parts = session.isScattered ? await closeRanks(session, sessions) : await sessions.parts(id)
         if (expected) compare(expected, parts)
         const size = session.size ?? session.offset
         if (session.offset !== size) {
-          throw new UploadError('LENGTH_MISMATCH', `The upload has ${session.offset} of ${size} bytes.`, {
+          throw new UploadError('LENGTH_MISMATCH', 'Something of the file is still missing.', {
             offset: session.offset,
             size,
           })
@@ -150,13 +187,31 @@ export function createScattered(options: Scattering): Scattered {
       const upload = toUpload(session)
       return { upload: isExpired ? { ...upload, state: 'expired' } : upload, chunks: parts }
     },
+    stop(refusal, id) {
+      for (const one of reading) if (id === undefined || one.id === id) one.stop.abort(refusal())
+    },
   }
+}
+
+/** Whether parts may come from anywhere. */
+function isOpen(session: Session): boolean {
+  return session.handle !== null && session.isScattered
+}
+
+/** Says no before the body is read. @throws UploadError */
+function refuseChunk(session: Session, { number, bodySize }: NumberedChunk, now: Date): void {
+  refuseEnded(session, now)
+  if (session.state !== 'receiving') throw completed()
+  if (session.concat?.kind === 'final')
+    throw new UploadError('FORBIDDEN', 'This upload is made of others and takes no bytes of its own.')
+  const size = sizeOfChunk(session, number)
+  if (bodySize !== null && bodySize !== size) throw wrongChunkSize(number, size)
 }
 
 /** How many bytes chunk `number` must have. @throws UploadError INVALID_FIELD when there is no such chunk */
 function sizeOfChunk({ size, partSize }: Session, number: number): number {
   if (size === null) throw new UploadError('LENGTH_MISMATCH', 'Chunks by number need a file whose length is known.')
-  const last = Math.max(1, Math.ceil(size / partSize))
+  const last = Math.ceil(size / partSize)
   if (number < 1 || number > last)
     throw new UploadError('INVALID_FIELD', `There is no such chunk: the file has ${last}.`, { number, last })
   return number === last ? size - (last - 1) * partSize : partSize

@@ -69,7 +69,10 @@ export const uploadSessions = pgTable(
   ],
 )
 
-/** The receipts of parts, until the object is made of them. */
+/**
+ * The receipts of parts, until the object is made of them. A row with a claim is no receipt: somebody is writing that part,
+ * or died at it, and what the store has of it is not known.
+ */
 export const uploadParts = pgTable(
   'upload_parts',
   {
@@ -79,6 +82,8 @@ export const uploadParts = pgTable(
     number: integer('number').notNull(),
     size: bytes('size').notNull(),
     etag: text('etag').notNull(),
+    claim: uuid('claim'),
+    claimUntil: moment('claim_until'),
   },
   (table) => [primaryKey({ columns: [table.uploadId, table.number] })],
 )

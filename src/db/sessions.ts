@@ -31,18 +31,51 @@ const findFinal = {
 }
 const findParts = {
   name: 'parts-find',
-  text: `select number, size, etag from upload_parts where upload_id = $1 order by number`,
+  text: `select number, size, etag from upload_parts where upload_id = $1 and claim is null order by number`,
 }
-const addScatteredPart = {
-  name: 'part-scattered',
-  // The row is locked by the update: a lease cannot be taken between the question and the answer.
+const claimPart = {
+  name: 'part-claim',
+  // The row is locked by the update: a lease cannot be taken between the question and the answer. A lease that ran out is
+  // taken away, so that its holder, if it ever wakes, writes nothing over what comes now.
   text: `with open as (
-      update upload_sessions set updated_at = now()
+      update upload_sessions set updated_at = now(), expires_at = $5, is_dirty = true, lease_token = null, lease_until = null
       where id = $1 and state = 'receiving' and (lease_until is null or lease_until < now())
-      returning id)
-    insert into upload_parts (upload_id, number, size, etag) select id, $2, $3, $4 from open
-    on conflict (upload_id, number) do update set size = excluded.size, etag = excluded.etag
+      returning id),
+    mine as (
+      insert into upload_parts (upload_id, number, size, etag, claim, claim_until)
+      select id, $2, 0, '', $3, now() + $4 * interval '1 millisecond' from open
+      on conflict (upload_id, number) do update
+        set size = 0, etag = '', claim = excluded.claim, claim_until = excluded.claim_until
+        where (upload_parts.claim is null and $6) or upload_parts.claim_until < now() or upload_parts.claim = excluded.claim
+      returning number)
+    select exists (select from open) as is_open, exists (select from mine) as is_mine, number, size, etag
+    from (select) as one left join upload_parts on upload_id = $1 and number = $2 and claim is null`,
+}
+const renewClaim = {
+  name: 'part-renew',
+  text: `update upload_parts set claim_until = now() + $4 * interval '1 millisecond'
+    where upload_id = $1 and number = $2 and claim = $3 returning number`,
+}
+const recordClaimed = {
+  name: 'part-record',
+  // A second run after a lost answer finds its own record.
+  text: `update upload_parts set size = $4, etag = $5, claim = null, claim_until = null
+    where upload_id = $1 and number = $2 and (claim = $3 or (claim is null and size = $4 and etag = $5))
+      and exists (select from upload_sessions where id = $1 and state = 'receiving')
     returning number`,
+}
+const dropClaim = {
+  name: 'part-drop',
+  text: `delete from upload_parts where upload_id = $1 and number = $2 and claim = $3`,
+}
+const countClaims = {
+  name: 'part-claims',
+  text: `select count(*)::int as claims from upload_parts where upload_id = $1 and claim_until >= now()`,
+}
+const touchSession = {
+  name: 'session-touch',
+  text: `update upload_sessions set updated_at = now(), expires_at = $2, is_dirty = true
+    where id = $1 and state = 'receiving' returning id`,
 }
 const markClean = {
   name: 'session-clean',
@@ -61,6 +94,15 @@ const findExpired = {
 const findDirty = {
   name: 'sessions-dirty',
   text: `select id from upload_sessions where is_dirty and state not in ('receiving', 'finishing') order by updated_at limit $1`,
+}
+
+interface ClaimRow {
+  is_open: boolean
+  is_mine: boolean
+  /** The receipt as it was before, if there was one. */
+  number: number | null
+  size: number | null
+  etag: string | null
 }
 
 /** The sessions in `database`. What lease holders write goes through their lease. */
@@ -99,8 +141,26 @@ export function sessionsIn(database: Database): Sessions {
       return (await ids(findFinal, [ownerId, header]))[0] ?? null
     },
     parts: (id) => database.query<PartReceipt>(findParts, [id]),
-    async addScatteredPart(id, part) {
-      return (await database.query(addScatteredPart, [id, part.number, part.size, part.etag])).length > 0
+    async claimPart(id, { number, token, ms, expiresAt, replaces }) {
+      const [row] = await database.query<ClaimRow>(claimPart, [id, number, token, ms, expiresAt, replaces])
+      if (row!.is_mine) return 'mine'
+      if (!row!.is_open) return 'closed'
+      return row!.number === null ? 'taken' : { number: row!.number, size: row!.size!, etag: row!.etag! }
+    },
+    async renewClaim(id, { number, token, ms }) {
+      return (await database.query(renewClaim, [id, number, token, ms])).length > 0
+    },
+    async recordClaimed(id, { number, size, etag }, token) {
+      return (await database.query(recordClaimed, [id, number, token, size, etag])).length > 0
+    },
+    async dropClaim(id, { number, token }) {
+      await database.query(dropClaim, [id, number, token])
+    },
+    async claims(id) {
+      return (await database.query<{ claims: number }>(countClaims, [id]))[0]!.claims
+    },
+    async touch(id, expiresAt) {
+      return (await database.query(touchSession, [id, expiresAt])).length > 0
     },
     async markClean(id) {
       await database.query(markClean, [id])

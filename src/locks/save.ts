@@ -32,7 +32,8 @@ export const saveSession = {
       insert into upload_parts (upload_id, number, size, etag)
       select saved.id, part.number, part.size, part.etag
       from saved, jsonb_to_recordset($17::jsonb) as part(number int, size bigint, etag text)
-      on conflict (upload_id, number) do update set size = excluded.size, etag = excluded.etag),
+      on conflict (upload_id, number) do update set size = excluded.size, etag = excluded.etag, claim = null, claim_until = null),
+    forgotten as (delete from upload_parts using saved where upload_id = saved.id and number = any($21::int[])),
     removed as (
       delete from upload_parts using saved where upload_id = saved.id and saved.state not in ('receiving', 'finishing')),
     told as (
@@ -64,11 +65,12 @@ export function saveValues(id: string, token: string, revision: number, change: 
     change.event?.type ?? null,
     change.event ? JSON.stringify(change.event.data) : null,
     change.release ?? false,
+    change.forget ?? [],
   ]
 }
 
 /** Makes `session` say what was saved. */
 export function applyChange(session: Session, change: Change): void {
-  const { parts, event, release, ...fields } = change
+  const { parts, forget, event, release, ...fields } = change
   for (const [name, value] of Object.entries(fields)) if (value !== undefined) Object.assign(session, { [name]: value })
 }

@@ -1,6 +1,5 @@
 /* Ten users of three roles send real files at once to a real server, and what may not be sent leaves nothing behind. */
-import { readdir, readFile } from 'node:fs/promises'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { lookup } from 'mime-types'
@@ -98,7 +97,9 @@ describe('ten users at once', () => {
           const policy = defaultPolicies[user.role]!
           const category = categoryOf(sample.type)
           const isAllowed = matchesMediaType(sample.type, policy.mediaTypes) && policy.categories.includes(category)
-          const id = await send(user, sample).catch((error: { originalResponse?: { getStatus(): number } }) => error.originalResponse?.getStatus())
+          const id = await send(user, sample).catch((error: { originalResponse?: { getStatus(): number } }) =>
+            error.originalResponse?.getStatus(),
+          )
           return { user, sample, category, isAllowed, id }
         }),
       ),
@@ -108,7 +109,13 @@ describe('ten users at once', () => {
     for (const { isAllowed, id } of results) expect(isAllowed ? typeof id : id).toEqual(isAllowed ? 'string' : 415)
     for (const { user, sample, category, id } of allowed) {
       const { rows } = await client.query('select * from upload_sessions where id = $1', [id])
-      expect(rows[0]).toMatchObject({ owner_id: user.id, role: user.role, category, state: 'completed', content_type: sample.type })
+      expect(rows[0]).toMatchObject({
+        owner_id: user.id,
+        role: user.role,
+        category,
+        state: 'completed',
+        content_type: sample.type,
+      })
       expect(rows[0].size).toBe(String(sample.bytes.length))
       const [role, owner, date, place, name] = rows[0].key.split('/')
       expect([role, owner, place]).toEqual([user.role, user.id, category])
@@ -124,20 +131,76 @@ describe('ten users at once', () => {
 
 describe('what may not be sent', () => {
   const encode = (text: string) => Buffer.from(text).toString('base64')
-  const words = (name: string, type: string, more = '') => ({ 'upload-metadata': `filename ${encode(name)},filetype ${encode(type)}${more}` })
+  const words = (name: string, type: string, more = '') => ({
+    'upload-metadata': `filename ${encode(name)},filetype ${encode(type)}${more}`,
+  })
   const subscriber = { id: 'sue', role: 'subscriber' }
 
   it.each<[string, { id: string; role: string } | null, Record<string, string>, number, string]>([
-    ['a file that is too large', subscriber, { 'upload-length': String(201 * 1024 ** 2), ...words('a.png', 'image/png') }, 413, 'FILE_TOO_LARGE'],
-    ['a file of a wrong type', subscriber, { 'upload-length': '5', ...words('a.mp4', 'video/mp4') }, 415, 'TYPE_NOT_ALLOWED'],
-    ['a file of a wrong category', subscriber, { 'upload-length': '5', ...words('a.png', 'image/png', `,category ${encode('video')}`) }, 422, 'CATEGORY_NOT_ALLOWED'],
-    ['a file of a category that is none', subscriber, { 'upload-length': '5', ...words('a.png', 'image/png', `,category ${encode('../x')}`) }, 422, 'CATEGORY_NOT_ALLOWED'],
+    [
+      'a file that is too large',
+      subscriber,
+      { 'upload-length': String(201 * 1024 ** 2), ...words('a.png', 'image/png') },
+      413,
+      'FILE_TOO_LARGE',
+    ],
+    [
+      'a file of a wrong type',
+      subscriber,
+      { 'upload-length': '5', ...words('a.mp4', 'video/mp4') },
+      415,
+      'TYPE_NOT_ALLOWED',
+    ],
+    [
+      'a file of a wrong category',
+      subscriber,
+      { 'upload-length': '5', ...words('a.png', 'image/png', `,category ${encode('video')}`) },
+      422,
+      'CATEGORY_NOT_ALLOWED',
+    ],
+    [
+      'a file of a category that is none',
+      subscriber,
+      { 'upload-length': '5', ...words('a.png', 'image/png', `,category ${encode('../x')}`) },
+      422,
+      'CATEGORY_NOT_ALLOWED',
+    ],
     ['a file without a token', null, { 'upload-length': '5', ...words('a.png', 'image/png') }, 401, 'UNAUTHENTICATED'],
-    ['a file of somebody whose role may not send', { id: 'eve', role: 'guest' }, { 'upload-length': '5' }, 403, 'ROLE_NOT_ALLOWED'],
-    ['metadata that is not Base64', subscriber, { 'upload-length': '5', 'upload-metadata': 'filename ???' }, 400, 'INVALID_METADATA'],
-    ['metadata with a key twice', subscriber, { 'upload-length': '5', 'upload-metadata': 'a,a' }, 400, 'INVALID_METADATA'],
-    ['a media type that is none', subscriber, { 'upload-length': '5', ...words('a', 'not a type') }, 400, 'INVALID_METADATA'],
-    ['a length that is none', subscriber, { 'upload-length': '-5', ...words('a.png', 'image/png') }, 400, 'INVALID_REQUEST'],
+    [
+      'a file of somebody whose role may not send',
+      { id: 'eve', role: 'guest' },
+      { 'upload-length': '5' },
+      403,
+      'ROLE_NOT_ALLOWED',
+    ],
+    [
+      'metadata that is not Base64',
+      subscriber,
+      { 'upload-length': '5', 'upload-metadata': 'filename ???' },
+      400,
+      'INVALID_METADATA',
+    ],
+    [
+      'metadata with a key twice',
+      subscriber,
+      { 'upload-length': '5', 'upload-metadata': 'a,a' },
+      400,
+      'INVALID_METADATA',
+    ],
+    [
+      'a media type that is none',
+      subscriber,
+      { 'upload-length': '5', ...words('a', 'not a type') },
+      400,
+      'INVALID_METADATA',
+    ],
+    [
+      'a length that is none',
+      subscriber,
+      { 'upload-length': '-5', ...words('a.png', 'image/png') },
+      400,
+      'INVALID_REQUEST',
+    ],
     ['no length at all', subscriber, words('a.png', 'image/png'), 400, 'INVALID_REQUEST'],
   ])('%s is refused and leaves nothing behind', async (_, user, headers, status, code) => {
     const before = await counts()
@@ -148,13 +211,18 @@ describe('what may not be sent', () => {
     })
 
     expect(response.status).toBe(status)
-    expect(await response.json()).toMatchObject({ error: { code, message: expect.any(String), timestamp: expect.any(String) } })
+    expect(await response.json()).toMatchObject({
+      error: { code, message: expect.any(String), timestamp: expect.any(String) },
+    })
     expect(response.headers.get('tus-resumable')).toBe('1.0.0')
     expect(await counts()).toEqual(before)
   })
 
   it.each(['HEAD', 'PATCH', 'DELETE'])('%s of another user says that there is nothing', async (method) => {
-    const id = await send({ id: 'owner', role: 'creator' }, { name: 'mine.txt', type: 'text/plain', bytes: Buffer.from('mine') })
+    const id = await send(
+      { id: 'owner', role: 'creator' },
+      { name: 'mine.txt', type: 'text/plain', bytes: Buffer.from('mine') },
+    )
 
     const response = await fetch(`${server.url}/files/${id}`, {
       method,
@@ -171,17 +239,24 @@ describe('what may not be sent', () => {
     expect(rows[0].state).toBe('completed')
   })
 
-  it.each(['../../../../etc/passwd', '..', '/etc/passwd', 'C:\\windows\\system32', '.landfall/pieces/x', 'a\u202Egpj.exe', '....//....//x'])(
-    'a name such as %j stays a name',
-    async (name) => {
-      const id = await send({ id: 'mallory', role: 'creator' }, { name, type: 'text/plain', bytes: Buffer.from('x') })
+  it.each([
+    '../../../../etc/passwd',
+    '..',
+    '/etc/passwd',
+    'C:\\windows\\system32',
+    '.landfall/pieces/x',
+    'a\u202Egpj.exe',
+    '....//....//x',
+  ])('a name such as %j stays a name', async (name) => {
+    const id = await send({ id: 'mallory', role: 'creator' }, { name, type: 'text/plain', bytes: Buffer.from('x') })
 
-      const { rows } = await client.query('select key from upload_sessions where id = $1', [id])
-      const segments = rows[0].key.split('/')
-      expect(segments).toHaveLength(5)
-      expect(rows[0].key.startsWith('creator/mallory/')).toBe(true)
-      expect(segments.every((segment: string) => segment !== '..' && segment !== '.' && !/[\\\p{Cf}\p{Cc}]/u.test(segment))).toBe(true)
-      expect((await readAll(store(), rows[0].key)).toString()).toBe('x')
-    },
-  )
+    const { rows } = await client.query('select key from upload_sessions where id = $1', [id])
+    const segments = rows[0].key.split('/')
+    expect(segments).toHaveLength(5)
+    expect(rows[0].key.startsWith('creator/mallory/')).toBe(true)
+    expect(
+      segments.every((segment: string) => segment !== '..' && segment !== '.' && !/[\\\p{Cf}\p{Cc}]/u.test(segment)),
+    ).toBe(true)
+    expect((await readAll(store(), rows[0].key)).toString()).toBe('x')
+  })
 })

@@ -165,7 +165,11 @@ export function renderEnvExample(): string {
 function missing(given: Record<string, unknown>): string[] {
   const needed: string[] = []
   if (given.NODE_ENV === 'production') needed.push('DATABASE_URL', 'JWT_SECRET')
-  if (given.STORE === 's3') needed.push('S3_BUCKET')
+  if (given.STORE === 's3') {
+    needed.push('S3_BUCKET')
+    // Without both, the AWS SDK looks for credentials itself; with one, somebody has forgotten the other.
+    if (given.S3_ACCESS_KEY_ID || given.S3_SECRET_ACCESS_KEY) needed.push('S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY')
+  }
   return needed.filter((name) => given[name] === undefined).map((name) => `${name}: is not set`)
 }
 

@@ -20,7 +20,7 @@ describe('the app', () => {
 
     const { paths } = (await http.inject('/docs/json')).json()
 
-    expect(Object.keys(paths)).toEqual(['/v1/me', '/v1/uploads', '/v1/uploads/{id}'])
+    expect(Object.keys(paths)).toEqual(expect.arrayContaining(['/v1/me', '/v1/uploads', '/v1/uploads/{id}']))
     expect(Object.keys(paths['/v1/uploads'].get.responses)).toContain('401')
   })
 

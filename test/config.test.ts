@@ -76,6 +76,10 @@ describe('the configuration', () => {
     expect(problemsOf({ [name]: text })).toEqual([expect.stringMatching(`^${name}: `)])
   })
 
+  it.each(['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'])('refuses %s without its other half', (name) => {
+    expect(problemsOf({ STORE: 's3', S3_BUCKET: 'files', [name]: 'half' })).toHaveLength(1)
+  })
+
   it('refuses parts that S3 would refuse', () => {
     const s3 = { STORE: 's3', S3_BUCKET: 'files', S3_ACCESS_KEY_ID: 'id', S3_SECRET_ACCESS_KEY: 'key' }
 

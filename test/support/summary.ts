@@ -29,10 +29,14 @@ function missingParts(): string[] {
     .map(([variable, part]) => `not run against ${part}: ${variable} is not set`)
 }
 
+/** One line for all that was skipped for the same reason: the note it was given, or the group it stands in. */
 function reasons(skipped: TestCase[]): string[] {
-  return skipped.map((test) => {
+  const counts = new Map<string, number>()
+  for (const test of skipped) {
     const result = test.result()
-    const note = result.state === 'skipped' && result.note ? `: ${result.note}` : ''
-    return `skipped ${test.module.relativeModuleId} > ${test.fullName}${note}`
-  })
+    const note = result.state === 'skipped' ? result.note : undefined
+    const reason = `${test.module.relativeModuleId}: ${note ?? test.fullName.split(' > ')[0]}`
+    counts.set(reason, (counts.get(reason) ?? 0) + 1)
+  }
+  return [...counts].map(([reason, count]) => `skipped ${count} of ${reason}`)
 }

@@ -21,7 +21,7 @@ const rooms: Record<string, Room> = {
   db: { from: ['core'], packages: ['node:', 'drizzle-orm', 'pg', '@electric-sql/pglite', 'pg-boss'] },
   locks: { from: ['core', 'db'], packages: ['node:', 'drizzle-orm'] },
   jobs: { from: ['core', 'db'], packages: ['node:', 'drizzle-orm', 'pg-boss'] },
-  'protocols/*': { from: ['core', 'http'], packages: ['node:', ...framework, '@tus/server', 'structured-headers'] },
+  'protocols/*': { from: ['core', 'http'], packages: ['node:', ...framework, '@tus/server', 'structured-headers', 'mime-types'] },
   'features/*': {
     from: ['core', 'http', 'db/open.ts', 'jobs/queue.ts'],
     packages: ['node:', ...framework, 'drizzle-orm'],

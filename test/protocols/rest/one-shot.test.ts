@@ -10,7 +10,10 @@ function put(app: RestApp, name: string, payload: Buffer, headers: Record<string
 }
 
 /** A form as browsers and curl write it. */
-function formOf(parts: { name: string; filename?: string; type?: string; value: Buffer | string }[], end = '--b0--\r\n') {
+function formOf(
+  parts: { name: string; filename?: string; type?: string; value: Buffer | string }[],
+  end = '--b0--\r\n',
+) {
   const pieces = parts.flatMap(({ name, filename, type, value }) => [
     `--b0\r\nContent-Disposition: form-data; name="${name}"${filename === undefined ? '' : `; filename="${filename}"`}\r\n`,
     type === undefined ? '\r\n' : `Content-Type: ${type}\r\n\r\n`,
@@ -47,7 +50,12 @@ describe('a file in one PUT', () => {
 
   it.each([
     ['what the ending of its name says', 'a.png', {}, 'image/png'],
-    ['what curl says of no body in particular', 'a.png', { 'content-type': 'application/x-www-form-urlencoded' }, 'image/png'],
+    [
+      'what curl says of no body in particular',
+      'a.png',
+      { 'content-type': 'application/x-www-form-urlencoded' },
+      'image/png',
+    ],
     ['what it says itself', 'a.png', { 'content-type': 'Text/Plain; charset=utf-8' }, 'text/plain'],
     ['bytes, when nobody knows', 'a', {}, 'application/octet-stream'],
   ])('is of the type %s', async (_what, name, headers, type) => {

@@ -3,8 +3,8 @@ import { z } from 'zod'
 import { UploadError } from '../../core/errors.ts'
 import type { Actor } from '../../core/upload.ts'
 
-// What a list of as many chunks as a store takes needs at most.
-const maxChunks = 10_000
+// As many parts as any store takes.
+const maxChunks = 100_000
 
 export const initFields = z.object({
   file_name: z.string().min(1).describe('The name of the file, as people see it'),

@@ -1,12 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import { leaveBodiesUnread, readJsonBodies } from './bodies.ts'
 import { uploadIdOf } from './fields.ts'
-import { type RestOptions, speakRest } from './plugin.ts'
+import { completeLimit, type RestOptions, speakRest } from './plugin.ts'
 import { schemas } from './schemas.ts'
 import { createVerbs } from './verbs.ts'
-
-// A list of 10,000 chunks with their ETags.
-const completeLimit = 2 * 1024 ** 2
 
 /** The same verbs as they were spelled before: the upload stands in the header `X-Upload-Id`. Stands under `/api/upload`. */
 export async function olderSpellingPlugin(app: FastifyInstance, { engine, bodyIdleMs }: RestOptions): Promise<void> {

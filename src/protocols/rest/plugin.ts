@@ -16,8 +16,8 @@ interface ById {
   Params: { id: string }
 }
 
-// A list of 10,000 chunks with their ETags.
-const completeLimit = 2 * 1024 ** 2
+/** A list of as many chunks as any store takes, with their ETags. */
+export const completeLimit = 12 * 1024 ** 2
 
 /**
  * Uploads for people with curl: begin, send chunks in any order, complete; or a whole file in one request. Stands under `/v1`,

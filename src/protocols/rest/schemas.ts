@@ -76,7 +76,7 @@ const chunk = {
 const complete = {
   summary: 'Make the file of its chunks',
   description: 'May be asked again: the answer is the same once the file is there.',
-  body: { ...json(completeFields, 'input'), required: [] },
+  body: mayBeLeftOut(completeFields),
   response: { 200: answer(uploadView, 'The file is there'), ...refusals([...uploadRefusals, 423]) },
 }
 const status = {
@@ -136,15 +136,22 @@ export const schemas = {
   },
   older: {
     init: { ...older, ...init },
-    chunk: { ...older, ...chunk, headers: headers({ ...byHeader, ...chunkHeaders }, ['X-Upload-Id', 'X-Chunk-Index']) },
+    chunk: {
+      ...older,
+      ...chunk,
+      headers: headers({ 'X-Upload-Id': { type: 'string', description: 'The upload' }, ...chunkHeaders }, [
+        'X-Upload-Id',
+        'X-Chunk-Index',
+      ]),
+    },
     complete: {
       ...older,
       ...complete,
       headers: headers(byHeader),
-      body: { ...json(completeFields.extend(namedUpload.shape), 'input'), required: [] },
+      body: mayBeLeftOut(completeFields.extend(namedUpload.shape)),
     },
     status: { ...older, ...status, params: byId },
-    cancel: { ...older, ...cancel, headers: headers(byHeader), body: { ...json(namedUpload, 'input'), required: [] } },
+    cancel: { ...older, ...cancel, headers: headers(byHeader), body: mayBeLeftOut(namedUpload) },
   },
 }
 
@@ -158,6 +165,10 @@ function answer(
   headers?: Record<string, { type: string; description: string }>,
 ) {
   return { ...json(schema, 'output'), description, ...(headers && { headers }) }
+}
+
+function mayBeLeftOut(fields: z.ZodType) {
+  return { ...json(fields, 'input'), description: 'May be left out.' }
 }
 
 function headers(properties: Record<string, object>, required: string[] = []) {

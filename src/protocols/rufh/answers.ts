@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify'
 import { serializeInteger } from 'structured-headers'
 import type { Limits } from '../../core/engine.ts'
 import { hasEveryByte, type Upload } from '../../core/upload.ts'
+import { digestHeader } from './digests.ts'
 import { completeness, limitHeader } from './fields.ts'
 import type { Dialect } from './versions.ts'
 
@@ -26,6 +27,7 @@ export function answerStored(
       // Not asked for from draft -06 on, but tus-js-client gives up without it.
       'upload-offset': serializeInteger(upload.offset),
       ...limitHeader(dialect, limits, upload),
+      ...digestHeader(upload.digests),
     })
     .send()
 }
@@ -47,6 +49,7 @@ export function answerState(reply: FastifyReply, { dialect, upload, limits }: Ab
       ...completeness(isComplete, dialect),
       'upload-offset': serializeInteger(upload.offset),
       ...limitHeader(dialect, limits, upload),
+      ...digestHeader(upload.digests),
       'cache-control': 'no-store',
     })
     .send()

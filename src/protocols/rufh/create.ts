@@ -3,6 +3,7 @@ import { UploadError } from '../../core/errors.ts'
 import { answerStored } from './answers.ts'
 import { appendBody, bodySizeOf } from './body.ts'
 import { endConnection, markResumable } from './connection.ts'
+import { fileDigests } from './digests.ts'
 import { limitHeader, readInteger, readIsLast } from './fields.ts'
 import { openInterim } from './interim.ts'
 import type { RufhOptions } from './options.ts'
@@ -30,6 +31,7 @@ export async function createUpload(
   const created = await engine.create(actor, {
     ...representationOf(headers),
     size,
+    digests: fileDigests(headers),
     // tus-js-client says of an empty file that it is not complete, and then nothing more.
     ending: size === 0 && dialect.takesFullForComplete ? 'at-size' : 'later',
     ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),

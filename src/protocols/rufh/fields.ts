@@ -37,9 +37,8 @@ export function readIsLast(headers: IncomingHttpHeaders, dialect: Dialect): bool
   return value === undefined ? undefined : value !== dialect.saysIncomplete
 }
 
-/** A Dictionary field, or `null` when it is absent or none. */
-export function readDictionary(text: string | undefined): Dictionary | null {
-  if (text === undefined) return null
+/** The Dictionary in a field, empty when it is; `null` when it is none. */
+export function readDictionary(text: string): Dictionary | null {
   try {
     return parseDictionary(text)
   } catch {

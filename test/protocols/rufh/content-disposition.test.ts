@@ -27,12 +27,18 @@ describe('the name in Content-Disposition', () => {
     expect(filenameIn(header)).toBe(name)
   })
 
-  it.each([undefined, '', 'inline', 'inline; filename', 'inline; filename=', 'inline; name="x"', ';;;', 'inline; filename="open'])(
-    'in %s is none',
-    (header) => {
-      expect(filenameIn(header)).toBeUndefined()
-    },
-  )
+  it.each([
+    undefined,
+    '',
+    'inline',
+    'inline; filename',
+    'inline; filename=',
+    'inline; name="x"',
+    ';;;',
+    'inline; filename="open',
+  ])('in %s is none', (header) => {
+    expect(filenameIn(header)).toBeUndefined()
+  })
 
   it('takes no time to be not found', () => {
     const before = performance.now()

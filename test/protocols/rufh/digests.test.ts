@@ -7,7 +7,13 @@ const hash = (algorithm: string, bytes: Buffer) => createHash(algorithm).update(
 const digestOf = (bytes: Buffer) => `sha-256=:${hash('sha256', bytes)}:`
 const wrong = digestOf(Buffer.from('something else'))
 
-function create(server: Served, version: number, isLast: boolean, body: Buffer, headers: Record<string, string | number>) {
+function create(
+  server: Served,
+  version: number,
+  isLast: boolean,
+  body: Buffer,
+  headers: Record<string, string | number>,
+) {
   return server.ask({
     method: 'POST',
     path: '/files',
@@ -92,7 +98,7 @@ describe.each([6, 8, 10])('Content-Digest in version %i', (version) => {
         },
       }),
     )
-    const [, path] = /location: (\S+)/i.exec(await connection.until(/ 104 [^]*\r\n\r\n/)) ?? []
+    const [, path] = /location: (\S+)/i.exec(await connection.until(/ 104 [\s\S]*\r\n\r\n/)) ?? []
     await connection.send(body.subarray(0, 37))
     await new Promise((resolve) => setTimeout(resolve, 30))
     connection.cut()

@@ -3,7 +3,8 @@ import { limitHeader, readInteger, readIsLast } from '../../../src/protocols/ruf
 import { dialectOf } from '../../../src/protocols/rufh/versions.ts'
 
 const dialect = (version: number) => dialectOf({ 'upload-draft-interop-version': String(version) })
-const offset = (value: string, version = 8) => readInteger({ 'upload-offset': value }, 'upload-offset', dialect(version))
+const offset = (value: string, version = 8) =>
+  readInteger({ 'upload-offset': value }, 'upload-offset', dialect(version))
 
 describe('a number field', () => {
   it.each([

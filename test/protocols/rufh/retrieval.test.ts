@@ -194,7 +194,7 @@ describe('a request that hangs', () => {
         headers: { ...asAda, ...interop(8), 'upload-complete': '?1', 'content-length': 60 },
       }),
     )
-    const [, path] = /location: (\S+)/i.exec(await hanging.until(/location: \S+\r\n[^]*\r\n\r\n/i)) ?? []
+    const [, path] = /location: (\S+)/i.exec(await hanging.until(/location: \S+\r\n[\s\S]*\r\n\r\n/i)) ?? []
     await hanging.send(randomBytes(37))
     await new Promise((resolve) => setTimeout(resolve, 50))
 

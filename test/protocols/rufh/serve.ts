@@ -20,7 +20,9 @@ export interface Served extends OpenEngine {
   /** The bytes in the store of the upload at `location`; `undefined` while there is no object. */
   objectOf(location: string): Promise<Buffer | undefined>
   /** The session of the upload at `location`. */
-  sessionOf(location: string): Promise<Pick<Session, 'state' | 'offset' | 'size'> & { filename: string; contentType: string }>
+  sessionOf(
+    location: string,
+  ): Promise<Pick<Session, 'state' | 'offset' | 'size'> & { filename: string; contentType: string }>
 }
 
 export interface Serving extends Partial<EngineOptions> {
@@ -74,7 +76,8 @@ export async function serve({ rufh, beside, ...overrides }: Serving = {}): Promi
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
   const withToken = (request: RawRequest) => ({ ...request, headers: { ...asAda, ...request.headers } })
-  const find = async (location: string) => opened.engine.peek({ id: 'ada', role: 'creator' }, location.split('/').at(-1)!)
+  const find = async (location: string) =>
+    opened.engine.peek({ id: 'ada', role: 'creator' }, location.split('/').at(-1)!)
   return {
     ...opened,
     port,

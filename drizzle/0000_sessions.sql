@@ -35,6 +35,7 @@ CREATE TABLE "upload_sessions" (
 	"state" text NOT NULL,
 	"failure" text,
 	"concat" jsonb,
+	"digests" jsonb,
 	"handle" text,
 	"tail" jsonb NOT NULL,
 	"etag" text,

@@ -15,7 +15,8 @@ import { cleanUp, pieceFolder } from './clean-up.ts'
 import { findPartials, lengthOf, preferredJoinSize } from './concatenate.ts'
 import { type Facts, isRefusal, UploadError } from './errors.ts'
 import { eventOf } from './events.ts'
-import { finishUpload, recordCompletion, recordLoss } from './finish.ts'
+import { type FileHash, hashFile, isAsExpected } from './file-digest.ts'
+import { finishUpload, recordCompletion, recordLoss, recordOtherFile } from './finish.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { newSession } from './new-session.ts'
 import { isQuiet, locked } from './part-claims.ts'
@@ -36,6 +37,8 @@ export interface Digest {
   update(chunk: Buffer): void
   /** Called once after a clean end. @throws UploadError CHECKSUM_MISMATCH, INVALID_REQUEST */
   verify(): void
+  /** Of a body that broke off nothing can be verified. True: what came of it counts (RUFH); otherwise it does not (tus). */
+  keepsWhatBrokeOff?: boolean
 }
 
 /** The bytes of one request. */
@@ -339,6 +342,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
       overwrites: new Set(parts.map((part) => part.number)),
       ...(chunk.onProgress ? { onRecorded: chunk.onProgress } : {}),
     })
+    // A file in one body is digested as it comes; one in several is read again when it is whole.
+    const fileHash = session.digests && session.offset === 0 ? hashFile(session.digests) : null
     const stop = new AbortController()
     const passOn = () => stop.abort(lease.signal.reason)
     lease.signal.addEventListener('abort', passOn, { once: true })
@@ -352,6 +357,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
         signal: lease.signal.aborted ? lease.signal : stop.signal,
         take: (bytes) => {
           chunk.digest?.update(bytes)
+          fileHash?.update(bytes)
           return writer.take(bytes)
         },
       })
@@ -360,11 +366,14 @@ export function createEngine(options: EngineOptions): RunningEngine {
       lease.signal.removeEventListener('abort', passOn)
     }
 
+    // The bytes that were announced are the whole body, also when somebody asked for the upload before its end was seen.
+    if (end !== 'overflow' && chunk.bodySize !== null && writer.position - chunk.offset === chunk.bodySize)
+      end = 'clean'
     if (chunk.digest) await agreeWithDigest(chunk.digest, end, writer, session)
     const isWhole =
       (chunk.ending === 'at-size' && writer.position === size && end !== 'overflow') ||
       (chunk.ending === 'with-body' && end === 'clean')
-    if (isWhole && (size === null || writer.position === size)) return closeUpload(lease, writer)
+    if (isWhole && (size === null || writer.position === size)) return closeUpload(lease, writer, fileHash)
     await writer.flush()
     if (end === 'overflow') throw tooManyBytes(session, size, maxSize)
     if (isWhole) throw lengthMismatch(session, size)
@@ -375,15 +384,22 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   /** The last bytes: one object at once, or the last part and then the join, which waits for its turn outside this lease. */
-  async function closeUpload(lease: Lease, writer: PartWriter): Promise<Session> {
+  async function closeUpload(lease: Lease, writer: PartWriter, fileHash: FileHash | null): Promise<Session> {
     const size = writer.position
+    const digests = fileHash?.digests()
+    if (digests && !isAsExpected(digests)) {
+      await writer.drop()
+      await recordOtherFile(lease)
+    }
     const facts = await writer.close()
-    if (facts) await recordCompletion(lease, facts, { now })
-    else await lease.save({ state: 'finishing', size, release: true })
+    if (digests) lease.session.digests = digests
+    if (facts) await recordCompletion(lease, facts, { now, store })
+    else await lease.save({ state: 'finishing', size, ...(digests && { digests }), release: true })
     return lease.session
   }
 
   async function agreeWithDigest(digest: Digest, end: BodyEnd, writer: PartWriter, session: Session): Promise<void> {
+    if (digest.keepsWhatBrokeOff && end !== 'clean' && end !== 'overflow') return
     try {
       if (end !== 'clean')
         throw new UploadError('CHECKSUM_MISMATCH', 'The body ended before its checksum could be verified.')

@@ -1,6 +1,7 @@
 import { writeJoinedParts } from './concatenate.ts'
 import { UploadError } from './errors.ts'
 import { eventOf } from './events.ts'
+import { isAsExpected, otherFile, readDigests } from './file-digest.ts'
 import type { PartWriter } from './part-writer.ts'
 import { HandleLost, type Lease, type ObjectFacts, type ObjectStore, type Sessions } from './ports.ts'
 import { hasEveryByte, type Session } from './upload.ts'
@@ -52,13 +53,18 @@ async function joinParts(lease: Lease, { store, sessions }: Finishing): Promise<
   return store.finish(session.key, session.handle, parts)
 }
 
-/** Says `completed` and writes the event in one statement; gives the lease back. */
+/**
+ * Says `completed` and writes the event in one statement; gives the lease back. A file that has other digests than its
+ * client said is not completed, whatever the store thinks of it.
+ */
 export async function recordCompletion(
   lease: Lease,
   facts: ObjectFacts,
-  { now }: Pick<Finishing, 'now'>,
+  { now, store }: Pick<Finishing, 'now' | 'store'>,
 ): Promise<void> {
   const { session } = lease
+  const digests = session.digests && (await readDigests(session.digests, store, session.key))
+  if (digests && !isAsExpected(digests)) await recordOtherFile(lease)
   const size = facts.size
   if (session.size !== null && session.size !== size)
     throw new HandleLost(`the object has ${size} bytes and not ${session.size}`)
@@ -68,6 +74,7 @@ export async function recordCompletion(
     offset: size,
     tail: [],
     etag: facts.etag,
+    ...(digests && { digests }),
     completedAt: now(),
     // A partial upload that is never joined must not lie there for ever.
     ...(session.concat?.kind === 'partial' ? {} : { expiresAt: null }),
@@ -79,18 +86,27 @@ export async function recordCompletion(
 
 /** Says `failed`: the parts are gone from the store, and the client must start anew. */
 export async function recordLoss(lease: Lease, cause: HandleLost): Promise<never> {
-  const failure = 'lost'
-  await lease.save({
-    state: 'failed',
-    failure,
-    isDirty: true,
-    event: eventOf('upload.failed', { ...lease.session, failure }),
-    release: true,
-  })
+  await recordFailure(lease, 'lost')
   throw new UploadError(
     'UPLOAD_LOST',
     'The store lost what was sent of this upload. Please start again.',
     {},
     { cause },
   )
+}
+
+/** Says `failed`: the file that arrived is not the one whose digest was announced. @throws UploadError CHECKSUM_MISMATCH */
+export async function recordOtherFile(lease: Lease): Promise<never> {
+  await recordFailure(lease, 'digest')
+  throw otherFile()
+}
+
+function recordFailure(lease: Lease, failure: 'lost' | 'digest'): Promise<void> {
+  return lease.save({
+    state: 'failed',
+    failure,
+    isDirty: true,
+    event: eventOf('upload.failed', { ...lease.session, failure }),
+    release: true,
+  })
 }

@@ -60,6 +60,7 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
     state: 'receiving',
     failure: null,
     concat: wish.concat ?? null,
+    digests: wish.digests ? { ...wish.digests, actual: {} } : null,
     createdAt,
     updatedAt: createdAt,
     completedAt: null,

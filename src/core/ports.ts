@@ -1,4 +1,5 @@
 import type { Event } from './events.ts'
+import type { FileDigests } from './file-digest.ts'
 import type { Handle, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
 
 /** Bytes on their way to a store. `chunks()` may be called again when a write is tried again. */
@@ -93,6 +94,7 @@ export interface Change {
   state?: State
   failure?: string
   etag?: string
+  digests?: FileDigests
   expiresAt?: Date | null
   completedAt?: Date
   isScattered?: boolean

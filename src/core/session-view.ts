@@ -33,9 +33,11 @@ export function refuseEnded(session: Upload, now: Date): void {
     )
   }
   if (session.state === 'failed') {
-    throw new UploadError('UPLOAD_LOST', 'The store lost what was sent of this upload. Please start again.', {
-      failure: session.failure,
-    })
+    const why =
+      session.failure === 'digest'
+        ? 'The file that arrived is not the one its digest describes.'
+        : 'The store lost what was sent of this upload.'
+    throw new UploadError('UPLOAD_LOST', `${why} Please start again.`, { failure: session.failure })
   }
 }
 

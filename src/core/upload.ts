@@ -1,3 +1,5 @@
+import type { FileDigests } from './file-digest.ts'
+
 /** Who asks: the owner of what they create, with the role whose policy applies. */
 export interface Actor {
   id: string
@@ -35,6 +37,8 @@ export interface Upload {
   /** Why a failed upload failed. */
   failure: string | null
   concat: Concat | null
+  /** What is known and asked of the whole file's digests; `null`: nothing. */
+  digests: FileDigests | null
   createdAt: Date
   updatedAt: Date
   completedAt: Date | null
@@ -84,6 +88,8 @@ export interface Wish {
   concat?: Concat | null | undefined
   /** Whether a file without bytes is whole at once (`at-size`, the default) or waits to be told (`later`). */
   ending?: 'at-size' | 'later' | undefined
+  /** Digests of the whole file: those it must have, and those the client wants to be told. */
+  digests?: Pick<FileDigests, 'expected' | 'wanted'> | null | undefined
   /** The client is told the part size and will send chunks by number: it must stay as it is. */
   byChunks?: boolean | undefined
   /** What the first body is known to bring, so that parts can be as long as the client's chunks. */

@@ -13,6 +13,7 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { EventType } from '../core/events.ts'
+import type { FileDigests } from '../core/file-digest.ts'
 import type { Concat, Piece, State } from '../core/upload.ts'
 
 const bytes = (name: string) => bigint(name, { mode: 'number' })
@@ -36,6 +37,7 @@ export const uploadSessions = pgTable(
     state: text('state').$type<State>().notNull(),
     failure: text('failure'),
     concat: jsonb('concat').$type<Concat>(),
+    digests: jsonb('digests').$type<FileDigests>(),
     handle: text('handle'),
     tail: jsonb('tail').$type<Piece[]>().notNull(),
     etag: text('etag'),

@@ -1,3 +1,4 @@
+import type { FileDigests } from '../core/file-digest.ts'
 import type { Concat, Piece, Session, State } from '../core/upload.ts'
 
 /** A row of `upload_sessions` as both drivers give it. */
@@ -16,6 +17,7 @@ export interface SessionRow {
   state: State
   failure: string | null
   concat: Concat | null
+  digests: FileDigests | null
   handle: string | null
   tail: Piece[]
   etag: string | null
@@ -47,6 +49,7 @@ export function toSession(row: SessionRow): Session {
     state: row.state,
     failure: row.failure,
     concat: row.concat,
+    digests: row.digests,
     handle: row.handle,
     tail: row.tail,
     etag: row.etag,

@@ -21,6 +21,7 @@ export const saveSession = {
         completed_at = coalesce($14, completed_at),
         is_scattered = coalesce($15, is_scattered),
         is_dirty = coalesce($16, is_dirty),
+        digests = coalesce($22::jsonb, digests),
         event_seq = event_seq + case when $18::text is null then 0 else 1 end,
         lease_token = case when $20 then null else lease_token end,
         lease_until = case when $20 then null else lease_until end,
@@ -66,6 +67,7 @@ export function saveValues(id: string, token: string, revision: number, change: 
     change.event ? JSON.stringify(change.event.data) : null,
     change.release ?? false,
     change.forget ?? [],
+    change.digests ? JSON.stringify(change.digests) : null,
   ]
 }
 

@@ -129,6 +129,46 @@ describe('a body that misbehaves', () => {
     await refused
   })
 
+  it('is whole when every byte it announced has come, also when its end was not seen', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(23)
+    const { id } = await engine.create(ada, wish(null))
+    const hanging = engine.append(
+      ada,
+      id,
+      chunk(0, Buffer.alloc(0), { body: hungBody(bytes), bodySize: 23, ending: 'with-body' }),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 50))
+
+    const seen = await engine.describe(ada, id, 'later')
+
+    expect(seen).toMatchObject({ state: 'completed', offset: 23 })
+    expect(store.objects.get((await hanging).key)).toEqual(bytes)
+  })
+
+  it('counts for nothing under a digest when it breaks off, unless the digest is of whole bodies only', async () => {
+    const { engine } = await openEngine()
+    const digest = { update() {}, verify() {} }
+    const send = (id: string, keepsWhatBrokeOff: boolean) =>
+      engine.append(
+        ada,
+        id,
+        chunk(0, Buffer.alloc(0), {
+          body: brokenBody(randomBytes(23)),
+          bodySize: 40,
+          digest: { ...digest, keepsWhatBrokeOff },
+        }),
+      )
+    const strict = await engine.create(ada, wish(40))
+    const lenient = await engine.create(ada, wish(40))
+
+    await expect(send(strict.id, false)).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' })
+    await send(lenient.id, true)
+
+    expect((await engine.describe(ada, strict.id)).offset).toBe(0)
+    expect((await engine.describe(ada, lenient.id)).offset).toBe(23)
+  })
+
   it('is ended when nothing comes, and what came is kept', async () => {
     const { engine } = await openEngine({ bodyIdleMs: 200 })
 

@@ -55,6 +55,7 @@ async function session(): Promise<string> {
     state: 'receiving',
     failure: null,
     concat: null,
+    digests: null,
     createdAt: now,
     updatedAt: now,
     completedAt: null,

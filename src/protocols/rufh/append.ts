@@ -1,0 +1,59 @@
+import type { FastifyReply } from 'fastify'
+import type { Engine } from '../../core/engine.ts'
+import { isRefusal, UploadError } from '../../core/errors.ts'
+import type { Actor } from '../../core/upload.ts'
+import { answerStored } from './answers.ts'
+import { appendBody, bodySizeOf } from './body.ts'
+import { endConnection, markResumable } from './connection.ts'
+import { isPartialUpload } from './dispatch.ts'
+import { readInteger, readIsLast } from './fields.ts'
+import { openInterim } from './interim.ts'
+import type { RufhOptions, UploadRequest } from './options.ts'
+import { type Dialect, dialectOf } from './versions.ts'
+
+/** "Upload Append": the bytes of the body from `Upload-Offset` on. */
+export async function appendToUpload(
+  { engine, urlOf, progressEveryMs }: RufhOptions,
+  request: UploadRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { actor, headers } = request
+  const { id } = request.params
+  const dialect = dialectOf(headers)
+  markResumable(request)
+  if (dialect.needsPartialUpload && !isPartialUpload(headers['content-type'])) {
+    reply.header('accept-patch', 'application/partial-upload')
+    throw new UploadError('UNSUPPORTED_CONTENT_TYPE', 'Bytes are appended as application/partial-upload.')
+  }
+  const offset = readInteger(headers, 'upload-offset', dialect)
+  if (offset === undefined)
+    throw new UploadError('MISSING_FIELD', 'The header Upload-Offset must say where the bytes belong.')
+  const isLast = readIsLast(headers, dialect) ?? (dialect.endsUnlessToldOtherwise ? true : undefined)
+  if (isLast === undefined)
+    throw new UploadError('MISSING_FIELD', 'The header Upload-Complete must say whether these bytes are the last.')
+  const size = readInteger(headers, 'upload-length', dialect)
+
+  // With a body the engine refuses by itself what comes after the end.
+  if (bodySizeOf(request) === 0) await refuseCompleted(engine, actor, id, dialect)
+  const interim = openInterim(request, reply, dialect, progressEveryMs ?? 1000)
+  const upload = await appendBody(engine, request, id, dialect, interim, { offset, size, isLast }).catch(
+    async (refusal: unknown) => {
+      if (isRefusal(refusal, 'OFFSET_MISMATCH')) await refuseCompleted(engine, actor, id, dialect)
+      throw refusal
+    },
+  )
+  if (isLast && upload.state !== 'completed') return endConnection(request, reply)
+  const limits = engine.limits(actor)
+  return answerStored(reply, { dialect, upload, limits }, { location: urlOf(id), isCreation: false })
+}
+
+/**
+ * Until draft -11 a completed upload takes no append at all, not even one that changes nothing. An empty file is the
+ * exception: it may have been completed without the client's word, which then still comes.
+ */
+async function refuseCompleted(engine: Engine, actor: Actor, id: string, dialect: Dialect): Promise<void> {
+  if (dialect.replays) return
+  const { state, size, offset } = await engine.peek(actor, id)
+  if (state === 'completed' && size !== 0)
+    throw new UploadError('UPLOAD_COMPLETED', 'This upload is complete and takes no more bytes.', { offset })
+}

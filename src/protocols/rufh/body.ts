@@ -1,0 +1,44 @@
+import type { FastifyRequest } from 'fastify'
+import type { Append, Engine } from '../../core/engine.ts'
+import { isRefusal } from '../../core/errors.ts'
+import type { Upload } from '../../core/upload.ts'
+import { contentDigest } from './digests.ts'
+import type { Interim } from './interim.ts'
+import type { Dialect } from './versions.ts'
+
+/** What Content-Length says of a body; 0 without a body, `null` when only its end will tell. */
+export function bodySizeOf({ raw: { headers } }: FastifyRequest): number | null {
+  if (headers['transfer-encoding'] !== undefined) return null
+  return Number(headers['content-length'] ?? 0)
+}
+
+/**
+ * Appends the body of `request` to upload `id`, with all that creations and appends have in common.
+ * @throws UploadError as `Engine.append`
+ */
+export async function appendBody(
+  engine: Engine,
+  request: FastifyRequest,
+  id: string,
+  dialect: Dialect,
+  interim: Interim,
+  chunk: Pick<Append, 'offset' | 'size'> & { isLast: boolean },
+): Promise<Upload> {
+  const { offset, size, isLast } = chunk
+  try {
+    return await engine.append(request.actor, id, {
+      offset,
+      size,
+      body: request.raw,
+      bodySize: bodySizeOf(request),
+      ending: isLast ? 'with-body' : 'later',
+      digest: contentDigest(request.headers),
+      onProgress: interim.progress,
+    })
+  } catch (refusal) {
+    // More bytes than the file has: whichever of the two is wrong, nothing can be made of it any more (draft -08 on).
+    if (dialect.endsByOverrun && isRefusal(refusal, 'LENGTH_MISMATCH') && refusal.facts.overflow === true)
+      await engine.cancel(request.actor, id)
+    throw refusal
+  }
+}

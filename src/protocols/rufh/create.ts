@@ -1,0 +1,67 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { UploadError } from '../../core/errors.ts'
+import { answerStored } from './answers.ts'
+import { appendBody, bodySizeOf } from './body.ts'
+import { endConnection, markResumable } from './connection.ts'
+import { fileDigests } from './digests.ts'
+import { limitHeader, readInteger, readIsLast } from './fields.ts'
+import { openInterim } from './interim.ts'
+import type { RufhOptions } from './options.ts'
+import { representationOf } from './representation.ts'
+import { dialectOf } from './versions.ts'
+
+/**
+ * "Upload Creation": an upload, announced before the body is read, and the body as its first bytes, which may be all of
+ * them, some, or none.
+ */
+export async function createUpload(
+  { engine, urlOf, progressEveryMs }: RufhOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { actor, headers } = request
+  const dialect = dialectOf(headers)
+  const isLast = readIsLast(headers, dialect)
+  if (isLast === undefined) throw notSaid(dialect.saysIncomplete)
+  const bodySize = bodySizeOf(request)
+  const size = lengthOf(readInteger(headers, 'upload-length', dialect), bodySize, isLast)
+  if ((readInteger(headers, 'upload-offset', dialect) ?? 0) !== 0)
+    throw new UploadError('INVALID_REQUEST', 'A new upload starts at byte 0. To go on with one, use its own address.')
+
+  const created = await engine.create(actor, {
+    ...representationOf(headers),
+    size,
+    digests: fileDigests(headers),
+    // tus-js-client says of an empty file that it is not complete, and then nothing more.
+    ending: size === 0 && dialect.takesFullForComplete ? 'at-size' : 'later',
+    ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
+  })
+  const location = urlOf(created.id)
+  const limits = engine.limits(actor)
+  const interim = openInterim(request, reply, dialect, progressEveryMs ?? 1000)
+  if (interim.announce({ location, ...limitHeader(dialect, limits, created) })) markResumable(request)
+  // From here on every answer points to the upload, refusals too.
+  reply.header('location', location)
+
+  const hasNothing = bodySize === 0 && (!isLast || created.state === 'completed')
+  const upload = hasNothing
+    ? created
+    : await appendBody(engine, request, created.id, dialect, interim, { offset: 0, isLast })
+  if (isLast && upload.state !== 'completed') return endConnection(request, reply)
+  return answerStored(reply, { dialect, upload, limits }, { location, isCreation: true })
+}
+
+/** The length a creation tells, in one way or two that must agree. */
+function lengthOf(told: number | undefined, bodySize: number | null, isLast: boolean): number | null {
+  const implied = isLast ? bodySize : null
+  const isTooLong = told !== undefined && bodySize !== null && bodySize > told
+  if (isTooLong || (told !== undefined && implied !== null && implied !== told)) {
+    throw new UploadError('LENGTH_MISMATCH', 'Upload-Length and Content-Length do not agree.', { size: told })
+  }
+  return told ?? implied
+}
+
+function notSaid(saysIncomplete: boolean): UploadError {
+  const field = saysIncomplete ? 'Upload-Incomplete' : 'Upload-Complete'
+  return new UploadError('MISSING_FIELD', `An upload starts with the header ${field}: ?0 or ?1.`)
+}

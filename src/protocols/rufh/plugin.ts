@@ -1,0 +1,122 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isRefusal, UploadError } from '../../core/errors.ts'
+import { logRefusal, toRefusal } from '../../http/errors.ts'
+import { answerState } from './answers.ts'
+import { appendToUpload } from './append.ts'
+import { endConnection, markResumable, mustEndConnection } from './connection.ts'
+import { allowOrigins } from './cors.ts'
+import { createUpload } from './create.ts'
+import { answerOptions } from './discovery.ts'
+import { recognizeRufh, spokenAsRufh } from './dispatch.ts'
+import type { RufhOptions, UploadRequest } from './options.ts'
+import { toProblem } from './problems.ts'
+import { dialectOf } from './versions.ts'
+
+/**
+ * Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload), interop versions 3 to 10, beside whatever else is
+ * spoken at `path`. Wants `request.actor`.
+ */
+export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Promise<void> {
+  const { engine, path, origins } = options
+  const one = `${path}/:id`
+  const constraints = spokenAsRufh
+
+  recognizeRufh(app)
+  allowOrigins(app, origins)
+  // Nothing is read here: the engine reads the raw request.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  app.addHook('onRequest', async (request, reply) => {
+    const dialect = dialectOf(request.headers)
+    if (dialect.isNamed) reply.header('upload-draft-interop-version', String(dialect.version))
+  })
+  app.setErrorHandler((thrown, request, reply) => refuse(thrown, request, reply))
+
+  app.route({
+    method: ['POST', 'PUT'],
+    url: path,
+    constraints,
+    handler: (request, reply) => createUpload(options, request, reply),
+  })
+  app.route({
+    method: 'PATCH',
+    url: one,
+    constraints,
+    handler: (request: UploadRequest, reply) => appendToUpload(options, request, reply),
+  })
+  app.route({ method: ['HEAD', 'GET'], url: one, constraints, exposeHeadRoute: false, handler: retrieveOffset })
+  app.route({ method: 'DELETE', url: one, constraints, handler: cancelUpload })
+  app.route({ method: ['POST', 'PUT'], url: one, constraints, handler: overrideMethod })
+  for (const url of [path, one]) {
+    app.route({
+      method: 'OPTIONS',
+      url,
+      constraints,
+      handler: (request, reply) => answerOptions(options, request, reply),
+    })
+  }
+
+  /** "Offset Retrieval" */
+  async function retrieveOffset(request: UploadRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { actor, headers, params } = request
+    const dialect = dialectOf(headers)
+    if (request.method === 'GET' && !dialect.retrievesByGet) throw notAllowed(reply)
+    if (dialect.isStrict) refuseState(request)
+    markResumable(request)
+    const upload = await engine.describe(actor, params.id, 'later')
+    return answerState(reply, { dialect, upload, limits: engine.limits(actor) })
+  }
+
+  /** "Upload Cancellation" */
+  async function cancelUpload(request: UploadRequest, reply: FastifyReply): Promise<FastifyReply> {
+    if (dialectOf(request.headers).isStrict) refuseState(request)
+    await engine.cancel(request.actor, request.params.id)
+    return reply.code(204).send()
+  }
+
+  /** tus-js-client asks like this where PATCH cannot be sent, in its RUFH modes too. A PUT here is no creation. */
+  async function overrideMethod(request: UploadRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const method = request.method === 'POST' ? request.headers['x-http-method-override'] : undefined
+    if (method === 'PATCH') return appendToUpload(options, request, reply)
+    if (method === 'DELETE') return cancelUpload(request, reply)
+    throw notAllowed(reply)
+  }
+
+  async function refuse(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const dialect = dialectOf(request.headers)
+    const refusal = await withOffset(toRefusal(thrown), request)
+    logRefusal(request, refusal)
+    if (mustEndConnection(request, refusal, dialect)) return endConnection(request, reply)
+    const limits = refusal.status === 413 ? engine.limits(request.actor) : null
+    const { status, headers, body } = toProblem(refusal, dialect, limits)
+    return reply.code(status).headers(headers).type('application/problem+json').send(body)
+  }
+
+  /** Until draft -05 every answer about an upload that is alive says how far it is, refusals too. */
+  async function withOffset(refusal: UploadError, request: FastifyRequest): Promise<UploadError> {
+    const { id } = (request.params ?? {}) as { id?: string }
+    const isAlive = refusal.status >= 400 && refusal.status < 500 && ![401, 404, 410].includes(refusal.status)
+    if (id === undefined || !isAlive || refusal.facts.offset !== undefined) return refusal
+    if (request.method === 'OPTIONS' || !dialectOf(request.headers).isStrict) return refusal
+    try {
+      const { offset } = await engine.peek(request.actor, id)
+      return new UploadError(refusal.code, refusal.message, { ...refusal.facts, offset })
+    } catch (error) {
+      if (isRefusal(error)) return refusal
+      throw error
+    }
+  }
+}
+
+/** Until draft -05 a question must not bring the answer along. */
+function refuseState({ headers }: FastifyRequest): void {
+  const named = ['upload-offset', 'upload-complete', 'upload-incomplete', 'upload-length'].find(
+    (name) => name in headers,
+  )
+  if (named) throw new UploadError('INVALID_REQUEST', `This request must not carry ${named}.`)
+}
+
+function notAllowed(reply: FastifyReply): UploadError {
+  reply.header('allow', 'OPTIONS, HEAD, GET, PATCH, DELETE')
+  return new UploadError('METHOD_NOT_ALLOWED', 'An upload knows no such method.')
+}

@@ -1,0 +1,63 @@
+import { STATUS_CODES } from 'node:http'
+import { serializeInteger } from 'structured-headers'
+import type { Limits } from '../../core/engine.ts'
+import type { Code, UploadError } from '../../core/errors.ts'
+import { type ErrorBody, errorBody, errorHeaders } from '../../http/errors.ts'
+import { completeness, limitHeader } from './fields.ts'
+import type { Dialect } from './versions.ts'
+
+/** A refusal as RFC 9457 writes it, with the member that refusals have in every protocol of this server. */
+export interface Problem {
+  status: number
+  headers: Record<string, string>
+  body: ErrorBody & { type: string; title: string; status: number; detail: string; [member: string]: unknown }
+}
+
+const registry = 'https://iana.org/assignments/http-problem-types#'
+// draft-ietf-httpbis-resumable-upload, "Problem Types"; draft-ietf-httpapi-digest-fields-problem-types
+const types: Partial<Record<Code, { name: string; title: string; status?: number }>> = {
+  OFFSET_MISMATCH: { name: 'mismatching-upload-offset', title: 'Mismatching Upload Offset' },
+  LENGTH_MISMATCH: { name: 'inconsistent-upload-length', title: 'Inconsistent Upload Length Values' },
+  UPLOAD_COMPLETED: { name: 'completed-upload', title: 'Upload Is Completed', status: 400 },
+  // 460 is a status of tus.
+  CHECKSUM_MISMATCH: { name: 'digest-mismatching-values', title: 'Mismatching Digest Values', status: 400 },
+}
+
+/** The answer to a refusal. `limits`: what the asker may send, where that is known. */
+export function toProblem(refusal: UploadError, dialect: Dialect, limits: Limits | null): Problem {
+  const { facts, message } = refusal
+  const type = types[codeIn(dialect, refusal)]
+  const status = type?.status ?? statusIn(dialect, refusal)
+  const isComplete = facts.isComplete === true
+  return {
+    status,
+    headers: {
+      ...errorHeaders(refusal),
+      ...completeness(isComplete, dialect),
+      ...(typeof facts.offset === 'number' && { 'upload-offset': serializeInteger(facts.offset) }),
+      ...(status === 413 && limitHeader(dialect, limits)),
+    },
+    body: {
+      type: type ? registry + type.name : 'about:blank',
+      title: type?.title ?? STATUS_CODES[status] ?? 'Unknown',
+      status,
+      detail: message,
+      ...(refusal.code === 'OFFSET_MISMATCH' && {
+        'expected-offset': facts.offset,
+        'provided-offset': facts.provided,
+      }),
+      ...errorBody(refusal),
+    },
+  }
+}
+
+/** Draft -12 has no problem type for a completed upload any more: bytes beyond its end contradict its length. */
+function codeIn(dialect: Dialect, { code }: UploadError): Code {
+  return code === 'UPLOAD_COMPLETED' && dialect.replays ? 'LENGTH_MISMATCH' : code
+}
+
+/** Until draft -05 an upload that is over is 404, whatever ended it. */
+function statusIn(dialect: Dialect, { status, code }: UploadError): number {
+  if (code === 'UPLOAD_COMPLETED') return 400
+  return status === 410 && dialect.isStrict ? 404 : status
+}

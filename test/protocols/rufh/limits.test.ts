@@ -1,0 +1,152 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { defaultPolicies } from '../../../src/core/policy.ts'
+import { announceRufh } from '../../../src/protocols/rufh/discovery.ts'
+import { asAda, interop, lastIn, serve } from './serve.ts'
+
+const policies = () => ({ ...defaultPolicies, creator: { ...defaultPolicies['creator']!, maxSize: 50 } })
+
+describe('OPTIONS', () => {
+  it.each([6, 7, 8, 9, 10])('tells, in version %i, that uploads can be resumed', async (version) => {
+    const server = await serve()
+
+    const answer = await server.ask({ method: 'OPTIONS', path: '/files', headers: interop(version) })
+
+    expect(answer.status).toBe(204)
+    expect(answer.headers['upload-limit']).toBe('min-size=0')
+    expect(answer.headers['accept-patch']).toBe('application/partial-upload')
+  })
+
+  it('that another protocol answers tells it too', async () => {
+    const server = await serve({
+      beside(app, options) {
+        announceRufh(app, options)
+        app.options('/files', async (_request, reply) => {
+          // As @tus/server answers: with a web Response.
+          return reply.send(new Response(null, { status: 204, headers: { 'tus-version': '1.0.0' } }))
+        })
+        app.options('/elsewhere', async (_request, reply) => reply.code(204).send())
+      },
+    })
+
+    const here = await server.ask({ method: 'OPTIONS', path: '/files' })
+    const elsewhere = await server.ask({ method: 'OPTIONS', path: '/elsewhere' })
+
+    expect(here.headers).toMatchObject({ 'tus-version': '1.0.0', 'upload-limit': 'min-size=0' })
+    expect(elsewhere.headers).not.toHaveProperty('upload-limit')
+  })
+})
+
+describe('a file that is too large', () => {
+  it.each([6, 8, 10])('is refused with the limits before it is sent, in version %i', async (version) => {
+    const server = await serve({ policies })
+
+    const answer = await server.ask({
+      method: 'POST',
+      path: '/files',
+      headers: { ...interop(version), ...lastIn(version, true) },
+      body: randomBytes(51),
+    })
+
+    expect(answer.status).toBe(413)
+    expect(answer.headers['upload-limit']).toBe('max-size=50, min-size=0')
+    expect(answer.interims).toEqual([])
+    expect(answer.json()).toMatchObject({ status: 413, error: { code: 'FILE_TOO_LARGE' } })
+  })
+
+  it('is refused with the limits when nobody knew its length', async () => {
+    const server = await serve({ policies })
+
+    const answer = await server.ask({
+      method: 'POST',
+      path: '/files',
+      headers: { ...interop(10), 'upload-complete': '?1', 'transfer-encoding': 'chunked' },
+      body: `40\r\n${'x'.repeat(64)}\r\n0\r\n\r\n`,
+    })
+
+    expect(answer.status).toBe(413)
+    expect(answer.headers['upload-limit']).toBe('max-size=50, min-size=0')
+  })
+})
+
+it('every Location of an exchange is the same', async () => {
+  const server = await serve({ rufh: { urlOf: (id) => `https://files.example/up/${id}`, progressEveryMs: 0 } })
+
+  const answer = await server.ask({
+    method: 'POST',
+    path: '/files',
+    headers: { ...interop(8), 'upload-complete': '?0' },
+    body: randomBytes(95),
+  })
+
+  const locations = [...answer.interims, answer].flatMap(({ headers }) => headers['location'] ?? [])
+  expect(locations.length).toBe(2)
+  expect(new Set(locations).size).toBe(1)
+  expect(locations[0]).toMatch(/^https:\/\/files\.example\/up\/[0-9a-f-]{36}$/)
+})
+
+it('the address of an upload is unique and tells nothing', async () => {
+  const server = await serve()
+  const create = async () =>
+    (
+      await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { 'upload-complete': '?0', 'content-disposition': 'inline; filename="secret.txt"' },
+      })
+    ).headers['location']!
+
+  const [one, other] = [await create(), await create()]
+
+  expect(one).not.toBe(other)
+  expect(one).not.toContain('secret')
+  const { key } = await server.engine.peek({ id: 'ada', role: 'creator' }, one.split('/').at(-1)!)
+  expect(key).not.toContain(one.split('/').at(-1))
+})
+
+describe('a page on another origin', () => {
+  const origin = 'https://app.example'
+
+  it('may ask for what RUFH needs', async () => {
+    const server = await serve({ rufh: { origins: [origin] } })
+
+    const answer = await server.ask({
+      method: 'OPTIONS',
+      path: '/files',
+      headers: {
+        origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'upload-complete,upload-draft-interop-version',
+      },
+    })
+
+    expect(answer.status).toBe(204)
+    expect(answer.headers['access-control-allow-origin']).toBe(origin)
+    expect(answer.headers['vary']).toBe('Origin')
+    expect(answer.headers['access-control-allow-methods']).toContain('PATCH')
+    expect(answer.headers['access-control-allow-headers']?.toLowerCase()).toContain('upload-draft-interop-version')
+  })
+
+  it('may read the answers, refusals too', async () => {
+    const server = await serve({ rufh: { origins: [origin] } })
+    const create = (headers: Record<string, string>) =>
+      server.ask({ method: 'POST', path: '/files', headers: { ...asAda, 'upload-complete': '?0', origin, ...headers } })
+
+    for (const answer of [await create({}), await create({ authorization: '' })]) {
+      expect(answer.headers['access-control-allow-origin']).toBe(origin)
+      expect(answer.headers['access-control-expose-headers']).toContain('Upload-Offset')
+    }
+  })
+
+  it('may not when it is not one of those that may', async () => {
+    const server = await serve({ rufh: { origins: [origin] } })
+
+    const answer = await server.ask({
+      method: 'POST',
+      path: '/files',
+      headers: { 'upload-complete': '?0', origin: 'https://evil.example' },
+    })
+
+    expect(answer.headers).not.toHaveProperty('access-control-allow-origin')
+  })
+})

@@ -1,0 +1,94 @@
+import type { AddressInfo } from 'node:net'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { onTestFinished } from 'vitest'
+import type { EngineOptions } from '../../../src/core/engine.ts'
+import type { Session } from '../../../src/core/upload.ts'
+import { authPlugin } from '../../../src/http/auth.ts'
+import { answerErrors } from '../../../src/http/errors.ts'
+import { closeAfterUnreadBody } from '../../../src/http/unread-body.ts'
+import type { RufhOptions } from '../../../src/protocols/rufh/options.ts'
+import { rufhPlugin } from '../../../src/protocols/rufh/plugin.ts'
+import { type OpenEngine, openEngine } from '../../support/open-engine.ts'
+import { ask, askFor, type RawAnswer, type RawRequest } from '../../support/raw-http.ts'
+
+export interface Served extends OpenEngine {
+  port: number
+  /** Asks as ada, who may send anything, unless the request brings its own token. */
+  ask(request: RawRequest): Promise<RawAnswer>
+  /** As `ask`, where no answer may come. */
+  tryAsk(request: RawRequest): Promise<RawAnswer | null>
+  /** The bytes in the store of the upload at `location`; `undefined` while there is no object. */
+  objectOf(location: string): Promise<Buffer | undefined>
+  /** The session of the upload at `location`. */
+  sessionOf(
+    location: string,
+  ): Promise<Pick<Session, 'state' | 'offset' | 'size'> & { filename: string; contentType: string }>
+}
+
+export interface Serving extends Partial<EngineOptions> {
+  rufh?: Partial<RufhOptions>
+  /** What else is registered beside RUFH. */
+  beside?: (app: FastifyInstance, options: RufhOptions) => void
+  leaseMs?: number
+  waitMs?: number
+}
+
+/** Headers of ada's requests. */
+export const asAda = { authorization: 'Bearer ada:creator' }
+
+/** The headers that name an interop version. */
+export const interop = (version: number) => ({ 'upload-draft-interop-version': version })
+
+/** The header that says whether the file ends with this request, in the words of `version`. */
+export function lastIn(version: number, isLast: boolean): Record<string, string> {
+  return version === 3 ? { 'upload-incomplete': isLast ? '?0' : '?1' } : { 'upload-complete': isLast ? '?1' : '?0' }
+}
+
+/** What an append of `version` needs beside its offset. */
+export function appendHeaders(version: number, offset: number, isLast: boolean): Record<string, string | number> {
+  return {
+    ...interop(version),
+    ...lastIn(version, isLast),
+    'upload-offset': offset,
+    ...(version >= 6 && { 'content-type': 'application/partial-upload' }),
+  }
+}
+
+/** RUFH over a real engine, on a port of its own until the test ends. Tokens are `user:role`. */
+export async function serve({ rufh, beside, ...overrides }: Serving = {}): Promise<Served> {
+  const opened = await openEngine(overrides)
+  const app = Fastify({ forceCloseConnections: true })
+  onTestFinished(() => app.close())
+  closeAfterUnreadBody(app)
+  answerErrors(app)
+  const options: RufhOptions = {
+    engine: opened.engine,
+    path: '/files',
+    urlOf: (id) => `/files/${id}`,
+    origins: '*',
+    ...rufh,
+  }
+  await app.register(async (scope) => {
+    await scope.register(authPlugin, { checks: [readToken] })
+    await scope.register(async (room) => rufhPlugin(room, options))
+    beside?.(scope, options)
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const withToken = (request: RawRequest) => ({ ...request, headers: { ...asAda, ...request.headers } })
+  const find = async (location: string) =>
+    opened.engine.peek({ id: 'ada', role: 'creator' }, location.split('/').at(-1)!)
+  return {
+    ...opened,
+    port,
+    ask: (request) => askFor(port, withToken(request)),
+    tryAsk: (request) => ask(port, withToken(request)),
+    objectOf: async (location) => opened.store.objects.get((await find(location)).key),
+    sessionOf: find,
+  }
+}
+
+async function readToken(token: string) {
+  const [id, role] = token.split(':')
+  return id && role ? { id, role } : null
+}

@@ -25,6 +25,7 @@ import type { DeliveredEvent } from './jobs/outbox.ts'
 import { leaseLocker } from './locks/lease.ts'
 import { olderSpellingPlugin } from './protocols/rest/older-spelling.ts'
 import { restPlugin } from './protocols/rest/plugin.ts'
+import { rufhPlugin } from './protocols/rufh/plugin.ts'
 import { tusPlugin } from './protocols/tus/plugin.ts'
 import { openStore } from './stores/index.ts'
 import { developer, tokenSecret } from './trial.ts'
@@ -195,8 +196,10 @@ async function register(
     },
     { prefix: '/api/upload' },
   )
+  // Two dialects at one address: a request says by its headers which it speaks.
   await http.register(async (scope) => {
     await scope.register(authPlugin, { checks })
+    await scope.register(rufhPlugin, { engine, path: uploadsPath, urlOf, origins: config.CORS_ORIGINS })
     await scope.register(tusPlugin, {
       engine,
       path: uploadsPath,

@@ -86,6 +86,8 @@ async function sendWhileKilled(server: NodeProcess, path: string, points: number
       onError: reject,
     }).start()
   })
+  // The last bytes may have arrived before the last kill did.
+  await restarting
   return killed
 }
 

@@ -4,7 +4,8 @@ import { UploadRow } from './upload-row.tsx'
 
 /** What the server has of this user, newest first. What this page is sending is shown above instead. */
 export function MyUploads() {
-  const shown = listed.value.filter((upload) => !isUnderWay(upload))
+  // What was deleted stays in the server's books for a while, and is nothing to look at.
+  const shown = listed.value.filter((upload) => upload.state !== 'cancelled' && !isUnderWay(upload))
   return (
     <section class="mine" aria-labelledby="mine-title">
       <div class="mine-head">

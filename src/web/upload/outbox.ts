@@ -61,8 +61,10 @@ onEnter(() => uploads.wake())
 export async function send(files: Iterable<File>): Promise<void> {
   const given = [...files]
   await entered
+  // The list may be older than the last bytes that arrived.
+  if (given.some((file) => findLookalike(file, 0))) await refresh()
   for (const file of given) {
-    const lookalike = isRemembered(file) ? undefined : listed.peek().find((upload) => looksLike(upload, file))
+    const lookalike = findLookalike(file, 1)
     if (lookalike) questions.value = [...questions.peek(), { id: crypto.randomUUID(), file, upload: lookalike }]
     else uploads.add(file)
   }
@@ -86,13 +88,13 @@ export function isUnderWay(upload: ListedUpload): boolean {
   return transfers.value.some(({ url, state }) => url === urlOf(upload) && !isOver(state))
 }
 
-function isRemembered(file: File): boolean {
-  return memory.recall(fingerprintOf(file, owner(), endpoint)) !== null
-}
-
-function looksLike(upload: ListedUpload, file: File): boolean {
-  if (upload.state !== 'receiving' || upload.offset === 0) return false
-  return upload.filename === file.name.normalize() && upload.size === file.size && !isUnderWay(upload)
+/** The unfinished upload of `leastOffset` bytes or more that `file` seems to belong to, unless this browser knows better. */
+function findLookalike(file: File, leastOffset: number): ListedUpload | undefined {
+  if (memory.recall(fingerprintOf(file, owner(), endpoint)) !== null) return undefined
+  return listed.peek().find((upload) => {
+    if (upload.state !== 'receiving' || upload.offset < leastOffset || isUnderWay(upload)) return false
+    return upload.size === file.size && upload.filename.normalize() === file.name.normalize()
+  })
 }
 
 function urlOf(upload: ListedUpload): string {

@@ -1,4 +1,5 @@
 import { effect } from '@preact/signals'
+import type { ListedUpload } from '../../client/api.ts'
 import { isOver } from '../../client/transfer-view.ts'
 import { percent } from './format.ts'
 import { listed, refresh } from './listing.ts'
@@ -29,11 +30,14 @@ export function watchSurroundings(): void {
     if (transfers.value.some(({ state }) => state === 'sending')) void keepAwake()
     else void letSleep()
   })
-  // Files that are being put together change by themselves.
   setInterval(() => {
-    const isMoving = listed.peek().some(({ state }) => state === 'finishing')
-    if (isMoving && document.visibilityState === 'visible') void refresh()
+    if (document.visibilityState === 'visible' && listed.peek().some(isMoving)) void refresh()
   }, 5000)
+}
+
+/** Files that are being put together change by themselves, and what another tab or the last visit sends does for a while. */
+function isMoving({ state, updatedAt }: ListedUpload): boolean {
+  return state === 'finishing' || (state === 'receiving' && Date.now() - Date.parse(updatedAt) < 60_000)
 }
 
 function isSending(): boolean {

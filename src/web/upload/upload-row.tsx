@@ -53,7 +53,7 @@ export function UploadRow({ upload }: { upload: ListedUpload }) {
         </p>
         {upload.state === 'completed' && <ObjectKey objectKey={upload.key} />}
       </div>
-      <Remove upload={upload} />
+      {(upload.state === 'completed' || upload.state === 'receiving') && <Remove upload={upload} />}
       {isUnfinished && <GoOn upload={upload} take={take} />}
       {complaint && (
         <p class="notice is-bad" role="alert">

@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { expect, onTestFinished } from 'vitest'
+import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
+import { type TestApp, testApp } from '../support/test-app.ts'
+
+const builtPage = fileURLToPath(new URL('../../dist/web/index.html', import.meta.url))
+
+/** Where the browser is; `null` when there is none. */
+export const browserPath =
+  [process.env.TEST_CHROMIUM, '/usr/bin/chromium'].find((path) => path && existsSync(path)) ?? null
+
+/** Starts Chromium without what it likes to fetch by itself. */
+export async function startBrowser(): Promise<Browser> {
+  if (!existsSync(builtPage)) throw new Error('The page is not built: npm run build')
+  const quiet = ['--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update']
+  return chromium.launch({
+    executablePath: browserPath!,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-sync', ...quiet],
+  })
+}
+
+/** What the page asked the tus endpoint, and the offset it is about: PATCH says it, HEAD is answered with it. */
+export interface Seen {
+  method: string
+  offset: number | null
+}
+
+export interface OpenPage {
+  page: Page
+  app: TestApp
+  user: string
+  /** Between browser and server. */
+  wire: FaultProxy
+  /** What the tus endpoint was asked. */
+  seen: Seen[]
+  /** A file on the disk. */
+  fileOf(name: string, bytes: Buffer): Promise<string>
+  /** Holds files over the page as a person would, and lets go. */
+  drop(...paths: string[]): Promise<void>
+  /** The bytes the store has of the user's newest upload. */
+  stored(role?: string): Promise<Buffer>
+  /** What the browser complained about. */
+  complaints: string[]
+}
+
+/** The page of a whole app in trial mode, in a fresh browser profile, as a user nobody else is. */
+export async function openPage(
+  browser: Browser,
+  options: BrowserContextOptions & { url?: string } = {},
+): Promise<OpenPage> {
+  const app = await testApp()
+  await app.http.listen({ host: '127.0.0.1', port: 0 })
+  const wire = await startFaultProxy(`http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`)
+  const directory = await mkdtemp(join(tmpdir(), 'landfall-page-'))
+  const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, ...options })
+  onTestFinished(async () => {
+    await context.close()
+    await wire.close()
+    app.http.server.closeAllConnections()
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  const user = `ada-${randomUUID().slice(0, 8)}`
+  const trial = JSON.stringify(JSON.stringify({ user, role: 'creator' }))
+  await context.addInitScript(
+    `sessionStorage.getItem('landfall:trial') ?? sessionStorage.setItem('landfall:trial', ${trial})`,
+  )
+  const page = await context.newPage()
+  page.setDefaultTimeout(20_000)
+  const seen: Seen[] = []
+  page.on('request', (request) => {
+    const method = request.method()
+    if (isUpload(request.url()) && method !== 'HEAD') seen.push({ method, offset: offsetIn(request.headers()) })
+  })
+  page.on('response', (response) => {
+    const method = response.request().method()
+    if (isUpload(response.url()) && method === 'HEAD') seen.push({ method, offset: offsetIn(response.headers()) })
+  })
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  // Leaving while files are on their way is asked about; here the answer is always yes.
+  page.on('dialog', (dialog) => void dialog.accept())
+  await page.goto(`${wire.endpoint}/`)
+
+  return {
+    page,
+    app,
+    user,
+    wire,
+    seen,
+    complaints,
+    async fileOf(name, bytes) {
+      const path = join(directory, name)
+      await writeFile(path, bytes)
+      return path
+    },
+    async drop(...files) {
+      const session = await context.newCDPSession(page)
+      const { x, y, width, height } = (await page.locator('.drop').boundingBox())!
+      const data = { items: [], files, dragOperationsMask: 1 }
+      for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+        await session.send('Input.dispatchDragEvent', { type, x: x + width / 2, y: y + height / 2, data })
+      }
+      await session.detach()
+    },
+    async stored(role = 'creator') {
+      const [upload] = await app.engine.list({ id: user, role }, { limit: 1 })
+      return buffer(app.store.read(upload!.key))
+    },
+  }
+}
+
+/** The card of a file that is on its way or was. */
+export function cardOf(page: Page, name: string) {
+  return page.locator('.card', { hasText: name })
+}
+
+/** Waits until `bytes` of the only file are out, and it is still on its way. */
+export async function sentMoreThan(page: Page, bytes: number): Promise<void> {
+  // Not waitForFunction: the page's policy forbids what that does in the page.
+  const sent = 'document.querySelector(".card progress")?.value ?? 0'
+  await expect.poll(() => page.evaluate(sent), { timeout: 20_000, interval: 20 }).toBeGreaterThan(bytes)
+}
+
+/** Waits until the card is in `state`. */
+export async function cardIs(page: Page, name: string, state: string): Promise<void> {
+  await page.locator(`.card[data-state="${state}"]`, { hasText: name }).waitFor()
+}
+
+/** Every byte went over the wire once, as far as the server had recorded it: no PATCH began before the offset of its HEAD. */
+export function expectNothingSentTwice(seen: Seen[]): void {
+  expect(seen.filter(({ method }) => method === 'POST')).toHaveLength(1)
+  let recorded = 0
+  for (const { method, offset } of seen) {
+    if (method === 'HEAD') recorded = offset!
+    if (method === 'PATCH') expect(offset).toBe(recorded)
+  }
+}
+
+function isUpload(url: string): boolean {
+  return new URL(url).pathname.startsWith('/files')
+}
+
+function offsetIn(headers: Record<string, string>): number | null {
+  const offset = headers['upload-offset']
+  return offset === undefined ? null : Number(offset)
+}

@@ -8,15 +8,16 @@ import { endConnection, markResumable } from './connection.ts'
 import { isPartialUpload } from './dispatch.ts'
 import { readInteger, readIsLast } from './fields.ts'
 import { openInterim } from './interim.ts'
-import type { RufhOptions, UploadRequest } from './options.ts'
+import { addressOf, type RufhOptions, type UploadRequest } from './options.ts'
 import { type Dialect, dialectOf } from './versions.ts'
 
 /** "Upload Append": the bytes of the body from `Upload-Offset` on. */
 export async function appendToUpload(
-  { engine, urlOf, progressEveryMs }: RufhOptions,
+  options: RufhOptions,
   request: UploadRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  const { engine, progressEveryMs } = options
   const { actor, headers } = request
   const { id } = request.params
   const dialect = dialectOf(headers)
@@ -44,7 +45,7 @@ export async function appendToUpload(
   )
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)
   const limits = engine.limits(actor)
-  return answerStored(reply, { dialect, upload, limits }, { location: urlOf(id), isCreation: false })
+  return answerStored(reply, { dialect, upload, limits }, { location: addressOf(options, id), isCreation: false })
 }
 
 /**

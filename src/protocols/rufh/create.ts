@@ -6,7 +6,7 @@ import { endConnection, markResumable } from './connection.ts'
 import { fileDigests } from './digests.ts'
 import { limitHeader, readInteger, readIsLast } from './fields.ts'
 import { openInterim } from './interim.ts'
-import type { RufhOptions } from './options.ts'
+import { addressOf, type RufhOptions } from './options.ts'
 import { representationOf } from './representation.ts'
 import { dialectOf } from './versions.ts'
 
@@ -15,16 +15,20 @@ import { dialectOf } from './versions.ts'
  * them, some, or none.
  */
 export async function createUpload(
-  { engine, urlOf, progressEveryMs }: RufhOptions,
+  options: RufhOptions,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  const { engine, progressEveryMs } = options
   const { actor, headers } = request
   const dialect = dialectOf(headers)
-  const isLast = readIsLast(headers, dialect)
-  if (isLast === undefined) throw notSaid(dialect.saysIncomplete)
+  const saidLast = readIsLast(headers, dialect)
+  if (saidLast === undefined) throw notSaid(dialect.saysIncomplete)
   const bodySize = bodySizeOf(request)
-  const size = lengthOf(readInteger(headers, 'upload-length', dialect), bodySize, isLast)
+  const told = readInteger(headers, 'upload-length', dialect)
+  // tus-js-client says of an empty file that it is not complete, and then nothing more.
+  const isLast = saidLast || (told === 0 && dialect.takesFullForComplete)
+  const size = lengthOf(told, bodySize, isLast)
   if ((readInteger(headers, 'upload-offset', dialect) ?? 0) !== 0)
     throw new UploadError('INVALID_REQUEST', 'A new upload starts at byte 0. To go on with one, use its own address.')
 
@@ -32,21 +36,20 @@ export async function createUpload(
     ...representationOf(headers),
     size,
     digests: fileDigests(headers),
-    // tus-js-client says of an empty file that it is not complete, and then nothing more.
-    ending: size === 0 && dialect.takesFullForComplete ? 'at-size' : 'later',
+    ending: 'later',
     ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
   })
-  const location = urlOf(created.id)
+  const location = addressOf(options, created.id)
   const limits = engine.limits(actor)
   const interim = openInterim(request, reply, dialect, progressEveryMs ?? 1000)
   if (interim.announce({ location, ...limitHeader(dialect, limits, created) })) markResumable(request)
   // From here on every answer points to the upload, refusals too.
   reply.header('location', location)
 
-  const hasNothing = bodySize === 0 && (!isLast || created.state === 'completed')
-  const upload = hasNothing
-    ? created
-    : await appendBody(engine, request, created.id, dialect, interim, { offset: 0, isLast })
+  const upload =
+    bodySize === 0 && !isLast
+      ? created
+      : await appendBody(engine, request, created.id, dialect, interim, { offset: 0, isLast })
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)
   return answerStored(reply, { dialect, upload, limits }, { location, isCreation: true })
 }

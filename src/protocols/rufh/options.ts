@@ -4,14 +4,22 @@ import type { Engine } from '../../core/engine.ts'
 /** What the plugin is made of. */
 export interface RufhOptions {
   engine: Engine
-  /** Where uploads are created; the address of one is `path/id`. */
+  /** Where uploads are created, such as `/files`; the address of one is `path/id`, in every protocol. */
   path: string
-  /** The address of an upload, the same as other protocols give it. */
-  urlOf: (id: string) => string
+  /** What stands before it in `Location`: the public URL, or nothing for a relative one. */
+  publicUrl: string | undefined
+  /** The pages that may speak with it. */
   origins: '*' | string[]
+  /** The largest file that any role may send, for those who ask before they say who they are. */
+  maxSize: number
   /** The least time between two interim answers that tell progress. Default: a second. */
   progressEveryMs?: number
 }
 
 /** A request to the address of one upload. */
 export type UploadRequest = FastifyRequest<{ Params: { id: string } }>
+
+/** The address of upload `id`, the same in every answer. */
+export function addressOf({ publicUrl, path }: RufhOptions, id: string): string {
+  return `${publicUrl?.replace(/\/+$/, '') ?? ''}${path}/${id}`
+}

@@ -13,7 +13,7 @@ describe('OPTIONS', () => {
     const answer = await server.ask({ method: 'OPTIONS', path: '/files', headers: interop(version) })
 
     expect(answer.status).toBe(204)
-    expect(answer.headers['upload-limit']).toBe('min-size=0')
+    expect(answer.headers['upload-limit']).toBe('max-size=1000, min-size=0')
     expect(answer.headers['accept-patch']).toBe('application/partial-upload')
   })
 
@@ -32,7 +32,7 @@ describe('OPTIONS', () => {
     const here = await server.ask({ method: 'OPTIONS', path: '/files' })
     const elsewhere = await server.ask({ method: 'OPTIONS', path: '/elsewhere' })
 
-    expect(here.headers).toMatchObject({ 'tus-version': '1.0.0', 'upload-limit': 'min-size=0' })
+    expect(here.headers).toMatchObject({ 'tus-version': '1.0.0', 'upload-limit': 'max-size=1000, min-size=0' })
     expect(elsewhere.headers).not.toHaveProperty('upload-limit')
   })
 })
@@ -70,7 +70,7 @@ describe('a file that is too large', () => {
 })
 
 it('every Location of an exchange is the same', async () => {
-  const server = await serve({ rufh: { urlOf: (id) => `https://files.example/up/${id}`, progressEveryMs: 0 } })
+  const server = await serve({ rufh: { publicUrl: 'https://files.example/up/', progressEveryMs: 0 } })
 
   const answer = await server.ask({
     method: 'POST',
@@ -82,7 +82,7 @@ it('every Location of an exchange is the same', async () => {
   const locations = [...answer.interims, answer].flatMap(({ headers }) => headers['location'] ?? [])
   expect(locations.length).toBe(2)
   expect(new Set(locations).size).toBe(1)
-  expect(locations[0]).toMatch(/^https:\/\/files\.example\/up\/[0-9a-f-]{36}$/)
+  expect(locations[0]).toMatch(/^https:\/\/files\.example\/up\/files\/[0-9a-f-]{36}$/)
 })
 
 it('the address of an upload is unique and tells nothing', async () => {

@@ -64,7 +64,8 @@ export async function serve({ rufh, beside, ...overrides }: Serving = {}): Promi
   const options: RufhOptions = {
     engine: opened.engine,
     path: '/files',
-    urlOf: (id) => `/files/${id}`,
+    publicUrl: undefined,
+    maxSize: 1000,
     origins: '*',
     ...rufh,
   }

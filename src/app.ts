@@ -196,17 +196,18 @@ async function register(
     },
     { prefix: '/api/upload' },
   )
+  const endpoint = {
+    engine,
+    path: uploadsPath,
+    publicUrl: config.PUBLIC_URL,
+    origins: config.CORS_ORIGINS,
+    maxSize: Math.max(...Object.values(config.POLICIES).map((policy) => policy.maxSize)),
+  }
   // Two dialects at one address: a request says by its headers which it speaks.
   await http.register(async (scope) => {
     await scope.register(authPlugin, { checks })
-    await scope.register(rufhPlugin, { engine, path: uploadsPath, urlOf, origins: config.CORS_ORIGINS })
-    await scope.register(tusPlugin, {
-      engine,
-      path: uploadsPath,
-      publicUrl: config.PUBLIC_URL,
-      origins: config.CORS_ORIGINS,
-      maxSize: Math.max(...Object.values(config.POLICIES).map((policy) => policy.maxSize)),
-    })
+    await scope.register(rufhPlugin, endpoint)
+    await scope.register(tusPlugin, endpoint)
   })
   if (config.isTrial) {
     await http.register(devTokenPlugin, { developer, mint: (actor: Actor) => signToken(secret, actor, tokenSeconds) })

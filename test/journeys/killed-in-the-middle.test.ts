@@ -65,7 +65,14 @@ async function inBucket(): Promise<{ environment: Record<string, string>; store:
 async function sendWhileKilled(server: NodeProcess, path: string, points: number[]): Promise<number> {
   const token = await signToken(secret, { id: 'ada', role: 'creator' }, 3600)
   let killed = 0
-  let restarting: Promise<void> | null = null
+  const restarts: Promise<void>[] = []
+  let isRestarting = false
+  async function restart() {
+    isRestarting = true
+    await server.kill()
+    await server.start()
+    isRestarting = false
+  }
   await new Promise<void>((resolve, reject) => {
     new Upload(createReadStream(path) as never, {
       endpoint: `${server.url}/files`,
@@ -73,21 +80,16 @@ async function sendWhileKilled(server: NodeProcess, path: string, points: number
       metadata: { filename: 'big.bin' },
       retryDelays: Array.from({ length: 60 }, () => 500),
       onProgress(sent) {
-        if (restarting || killed === points.length || sent < points[killed]!) return
+        if (isRestarting || killed === points.length || sent < points[killed]!) return
         killed += 1
-        restarting = server
-          .kill()
-          .then(() => server.start())
-          .finally(() => {
-            restarting = null
-          })
+        restarts.push(restart())
       },
       onSuccess: () => resolve(),
       onError: reject,
     }).start()
   })
   // The last bytes may have arrived before the last kill did.
-  await restarting
+  await Promise.all(restarts)
   return killed
 }
 

@@ -124,7 +124,9 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     async stop() {
       isDraining = true
       engine.drain()
-      await http.close()
+      // Node closes idle connections once; those that fall idle after their last answer would be waited for.
+      const closing = setInterval(() => http.server.closeIdleConnections(), 100)
+      await http.close().finally(() => clearInterval(closing))
     },
   }
 }

@@ -17,6 +17,7 @@ export interface BackgroundOptions {
 
 // A node that dies in the middle of a job is replaced after this.
 const takeOverAfter = 300
+const tellEveryMs = 1000
 
 /** Starts the work that nobody waits for: finishing, expiring, cleaning up and telling of events. Returns the way to end it. */
 export async function startBackground(options: BackgroundOptions): Promise<() => Promise<void>> {
@@ -25,8 +26,10 @@ export async function startBackground(options: BackgroundOptions): Promise<() =>
   const queue = await openQueue({ database, onFault, takeOverAfter })
   await queue.everyMinute('finish-uploads', () => finishUploads(engine, sessions))
   await queue.everyMinute('sweep', () => sweep(engine, sessions, now()))
-  await queue.everyMinute('outbox', () => outbox.deliver())
+  // Every node looks for events that are due: those of a node that died are told by another.
+  const soon = setInterval(() => outbox.nudge(), tellEveryMs)
   return async () => {
+    clearInterval(soon)
     await queue.close()
     await outbox.close()
   }

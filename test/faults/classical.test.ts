@@ -1,0 +1,126 @@
+/*
+ * Three failures after which the published client was told "success" by servers of its time although there was no file:
+ * the join of the parts fails once; the bucket aborts the multipart upload during a pause; whoever is told of a
+ * completion fails. Here the client never hears of success without the object, and the event always arrives.
+ */
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { Upload } from 'tus-js-client'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { openDatabase } from '../../src/db/open.ts'
+import { createOutbox, type DeliveredEvent } from '../../src/jobs/outbox.ts'
+import { startNodeProcess } from '../support/node-process.ts'
+import { freshDatabase } from '../support/postgres.ts'
+import { startS3StandIn } from '../support/s3-stand-in.ts'
+import { headersOf, sendFile, testSecret } from '../support/tus-file.ts'
+
+const MiB = 1024 ** 2
+
+async function openServer() {
+  const database = await freshDatabase()
+  const s3 = await startS3StandIn({ equalParts: true })
+  const server = await startNodeProcess({
+    environment: {
+      STORE: 's3',
+      DATABASE_URL: database.url,
+      JWT_SECRET: testSecret,
+      S3_ENDPOINT: s3.endpoint,
+      S3_BUCKET: s3.bucket,
+      S3_ACCESS_KEY_ID: s3.accessKeyId,
+      S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+      PART_SIZE: '5MiB',
+      LOG_LEVEL: 'warn',
+    },
+  })
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  onTestFinished(async () => {
+    await server.kill()
+    await client.end()
+    await s3.close()
+    await database.dispose()
+  })
+  return { server, s3, database, client }
+}
+
+describe('with the published client', () => {
+  it('a join that fails is not success; the next try is, with the object there', { timeout: 60_000 }, async () => {
+    const { server, s3, client } = await openServer()
+    const bytes = randomBytes(12 * MiB)
+    // The SDK tries again by itself: more often than that it must fail before the client hears of it.
+    s3.faults.next('CompleteMultipartUpload', { status: 500, times: 4 })
+
+    await sendFile(server.url, bytes, { retryDelays: [100, 500, 1000, 2000, 3000] })
+
+    const { rows } = await client.query(`select key, state from upload_sessions`)
+    expect(rows).toMatchObject([{ state: 'completed' }])
+    expect((await s3.bytesOf(rows[0].key))?.equals(bytes)).toBe(true)
+    expect(s3.multiparts()).toEqual([])
+  })
+
+  it('a multipart upload that the bucket aborted during a pause is begun anew, not called success', {
+    timeout: 60_000,
+  }, async () => {
+    const { server, s3, client } = await openServer()
+    const bytes = randomBytes(17 * MiB)
+    const headers = await headersOf()
+    const first = await new Promise<Upload>((resolve, reject) => {
+      const upload: Upload = new Upload(bytes as never, {
+        endpoint: `${server.url}/files`,
+        headers,
+        chunkSize: 6 * MiB,
+        onChunkComplete: (_size, accepted) => {
+          if (accepted >= 12 * MiB) void upload.abort().then(() => resolve(upload))
+        },
+        onError: reject,
+      })
+      upload.start()
+    })
+    await s3.abortMultiparts()
+    const goOn = () => sendFile(server.url, bytes, { uploadUrl: first.url!, retryDelays: [100, 200, 500] })
+
+    await expect(goOn()).rejects.toThrow('410')
+    const url = await goOn()
+
+    expect(url).not.toBe(first.url)
+    const { rows } = await client.query(`select key, state, failure from upload_sessions order by created_at`)
+    expect(rows).toMatchObject([
+      { state: 'failed', failure: 'lost' },
+      { state: 'completed', failure: null },
+    ])
+    expect((await s3.bytesOf(rows[1].key))?.equals(bytes)).toBe(true)
+    expect(s3.objects().map((object) => object.key)).toEqual([rows[1].key])
+  })
+
+  it('a listener that throws does not undo a completion, and hears of it again', { timeout: 60_000 }, async () => {
+    const { server, database, client } = await openServer()
+    await sendFile(server.url, randomBytes(MiB))
+    await client.query(`update upload_events set delivered_at = null, next_attempt_at = now()`)
+    const opened = await openDatabase({ url: database.url, dataDir: '', pool: 2, patienceMs: 2000, onFault: () => {} })
+    await server.stop()
+    const heard: DeliveredEvent[] = []
+    let failures = 2
+    const outbox = createOutbox(
+      opened,
+      [
+        (event) => {
+          if (event.type === 'upload.completed' && failures-- > 0) throw new Error('the listener is down')
+          heard.push(event)
+        },
+      ],
+      () => {},
+    )
+    await client.query(`update upload_events set delivered_at = null, next_attempt_at = now()`)
+
+    for (let round = 0; round < 4; round += 1) {
+      await outbox.deliver()
+      await client.query(`update upload_events set next_attempt_at = now() where delivered_at is null`)
+    }
+
+    expect(heard.map((event) => [event.seq, event.type])).toEqual([
+      [1, 'upload.created'],
+      [2, 'upload.completed'],
+    ])
+    await opened.close()
+  })
+})

@@ -1,0 +1,239 @@
+/* Several real processes over one Postgres and one bucket: what one leaves, another goes on with. */
+import { randomBytes } from 'node:crypto'
+import { connect, type Socket } from 'node:net'
+import pg from 'pg'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
+import { freshDatabase } from '../support/postgres.ts'
+import { startS3StandIn } from '../support/s3-stand-in.ts'
+import { headersOf, sendFile, testSecret } from '../support/tus-file.ts'
+
+const MiB = 1024 ** 2
+// How long a paused node sleeps; FAULTS_PAUSE_MS=60000 with the default lease is the long run.
+const pauseMs = Number(process.env.FAULTS_PAUSE_MS ?? 4000)
+const uploads = Number(process.env.FAULTS_UPLOADS ?? 40)
+
+async function openNodes(count: number, more: Record<string, string> = {}) {
+  const database = await freshDatabase()
+  const s3 = await startS3StandIn({ equalParts: true })
+  const environment = {
+    STORE: 's3',
+    DATABASE_URL: database.url,
+    JWT_SECRET: testSecret,
+    S3_ENDPOINT: s3.endpoint,
+    S3_BUCKET: s3.bucket,
+    S3_ACCESS_KEY_ID: s3.accessKeyId,
+    S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+    PART_SIZE: '5MiB',
+    LOG_LEVEL: 'info',
+    LEASE_TTL: '2s',
+    ...more,
+  }
+  const nodes = await Promise.all(Array.from({ length: count }, () => startNodeProcess({ environment })))
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  onTestFinished(async () => {
+    await Promise.all(nodes.map((node) => node.kill()))
+    await client.end()
+    await s3.close()
+    await database.dispose()
+  })
+  return { nodes, s3, client }
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+async function create(url: string, size: number): Promise<string> {
+  const response = await fetch(`${url}/files`, {
+    method: 'POST',
+    headers: { 'tus-resumable': '1.0.0', 'upload-length': String(size), ...(await headersOf()) },
+  })
+  expect(response.status).toBe(201)
+  return response.headers.get('location')!
+}
+
+async function ask(
+  node: NodeProcess,
+  method: string,
+  path: string,
+  headers: Record<string, string> = {},
+  body?: Buffer,
+) {
+  return fetch(node.url + path, {
+    method,
+    headers: {
+      'tus-resumable': '1.0.0',
+      'content-type': 'application/offset+octet-stream',
+      ...(await headersOf()),
+      ...headers,
+    },
+    ...(body ? { body: body as never } : {}),
+  })
+}
+
+/** A PATCH whose client sends `bytes` of more and then falls silent, its socket open. */
+async function stalledPatch(node: NodeProcess, path: string, bytes: Buffer, announced: number): Promise<Socket> {
+  const socket = connect(node.port, '127.0.0.1')
+  socket.on('error', () => {})
+  const { authorization } = await headersOf()
+  const lines = [
+    `PATCH ${path} HTTP/1.1`,
+    'Host: localhost',
+    'Tus-Resumable: 1.0.0',
+    'Upload-Offset: 0',
+    'Content-Type: application/offset+octet-stream',
+    `Content-Length: ${announced}`,
+    `Authorization: ${authorization}`,
+  ]
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+  await new Promise<void>((resolve) => socket.write(bytes, () => resolve()))
+  onTestFinished(() => void socket.destroy())
+  await pause(500)
+  return socket
+}
+
+describe('two nodes', () => {
+  it('a stalled request is taken over through the other one within two seconds, with every byte it brought', {
+    timeout: 60_000,
+  }, async () => {
+    const { nodes, s3, client } = await openNodes(2)
+    const [a, b] = nodes as [NodeProcess, NodeProcess]
+    const bytes = randomBytes(13 * MiB)
+    const path = await create(a.url, bytes.length)
+    await stalledPatch(a, path, bytes.subarray(0, 8 * MiB), bytes.length)
+
+    const before = performance.now()
+    const head = await ask(b, 'HEAD', path)
+    const tookMs = performance.now() - before
+
+    expect(head.status).toBe(200)
+    expect(Number(head.headers.get('upload-offset'))).toBe(8 * MiB)
+    expect(tookMs).toBeLessThan(2000)
+    const patch = await ask(b, 'PATCH', path, { 'upload-offset': String(8 * MiB) }, bytes.subarray(8 * MiB))
+    expect(patch.status).toBe(204)
+    const { rows } = await client.query('select key, state from upload_sessions')
+    expect(rows[0].state).toBe('completed')
+    expect((await s3.bytesOf(rows[0].key))?.equals(bytes)).toBe(true)
+  })
+
+  it('a node that was paused and overtaken changes nothing when it wakes', { timeout: 120_000 }, async () => {
+    const { nodes, s3, client } = await openNodes(2, { LOCK_WAIT: '10s' })
+    const [a, b] = nodes as [NodeProcess, NodeProcess]
+    const mine = randomBytes(7 * MiB)
+    const path = await create(a.url, 13 * MiB)
+    const socket = await stalledPatch(a, path, mine.subarray(0, 3 * MiB), 13 * MiB)
+    a.pause()
+    // Bytes of another file wait in the sleeper's socket: should it write them late, the hash would show it.
+    socket.write(randomBytes(10 * MiB))
+    await pause(pauseMs)
+
+    const offset = Number((await ask(b, 'HEAD', path)).headers.get('upload-offset'))
+    const rest = randomBytes(13 * MiB - offset)
+    expect((await ask(b, 'PATCH', path, { 'upload-offset': String(offset) }, rest)).status).toBe(204)
+    const done = (await client.query('select * from upload_sessions')).rows[0]
+    a.resume()
+    await pause(3000)
+
+    const after = (await client.query('select * from upload_sessions')).rows[0]
+    expect(done.state).toBe('completed')
+    expect({ ...after, is_dirty: null, updated_at: null }).toEqual({ ...done, is_dirty: null, updated_at: null })
+    const whole = Buffer.concat([mine.subarray(0, offset), rest])
+    expect((await s3.bytesOf(done.key))?.equals(whole)).toBe(true)
+    expect(s3.objects().map((object) => object.key)).toEqual([done.key])
+    expect(
+      (await client.query(`select count(*) from upload_events where type = 'upload.completed'`)).rows[0].count,
+    ).toBe('1')
+  })
+})
+
+describe('a rolling restart of three nodes', () => {
+  it('is not noticed by clients with their default retries, and leaves no lease', { timeout: 300_000 }, async () => {
+    const { nodes, s3, client } = await openNodes(3, { LOG_LEVEL: 'warn' })
+    const bytes = randomBytes(7 * MiB)
+    let isOver = false
+    let sent = 0
+
+    const senders = Array.from({ length: uploads }, async (_, index) => {
+      // As behind a balancer: a request goes to a node that is ready.
+      await pause(index * 50)
+      await sendThroughAny(nodes, bytes, index)
+      sent += 1
+    })
+    const codes: (number | null)[] = []
+    for (const node of nodes) {
+      await pause(1000)
+      codes.push(await node.stop())
+      await node.start()
+    }
+    await Promise.all(senders)
+    isOver = true
+
+    expect(isOver && sent).toBe(uploads)
+    expect(codes, nodes.map((node) => node.log().slice(-500)).join('\n')).toEqual([0, 0, 0])
+    const { rows } = await client.query(
+      `select state, count(*) from upload_sessions where state <> 'completed' and "offset" > 0 group by state`,
+    )
+    expect(rows).toEqual([])
+    expect(
+      (await client.query('select count(*) from upload_sessions where lease_until is not null')).rows[0].count,
+    ).toBe('0')
+    for (const object of s3.objects()) expect(object.size).toBe(bytes.length)
+    expect(s3.objects()).toHaveLength(uploads)
+    expect(s3.multiparts()).toEqual([])
+  })
+
+  it('a second signal ends a node at once', { timeout: 60_000 }, async () => {
+    const { nodes } = await openNodes(1, { DRAIN_TIMEOUT: '30s' })
+    const node = nodes[0]!
+    const path = await create(node.url, 10 * MiB)
+    await stalledPatch(node, path, randomBytes(1000), 10 * MiB)
+
+    const before = performance.now()
+    const ended = node.stop()
+    await pause(50)
+    process.kill(node.pid(), 'SIGTERM')
+    await ended
+
+    expect(performance.now() - before).toBeLessThan(5000)
+  })
+})
+
+/** Sends with the published client, each request to the first node that is ready, in turn. */
+async function sendThroughAny(nodes: NodeProcess[], bytes: Buffer, first: number): Promise<void> {
+  const { createServer, request } = await import('node:http')
+  let at = first
+  const balancer = createServer((incoming, outgoing) => {
+    void (async () => {
+      for (let tries = 0; tries < 30; tries += 1) {
+        at += 1
+        const node = nodes[at % nodes.length]!
+        const isReady = await fetch(`${node.url}/readyz`, { signal: AbortSignal.timeout(500) }).then(
+          (response) => response.ok,
+          () => false,
+        )
+        if (!isReady) {
+          await pause(50)
+          continue
+        }
+        const forward = request(node.url + incoming.url, { method: incoming.method, headers: incoming.headers })
+        forward.on('response', (answer) => {
+          outgoing.writeHead(answer.statusCode!, answer.headers)
+          answer.pipe(outgoing)
+        })
+        forward.on('error', () => incoming.socket.destroy())
+        incoming.on('error', () => forward.destroy())
+        incoming.pipe(forward)
+        return
+      }
+      outgoing.writeHead(503).end()
+    })()
+  })
+  await new Promise<void>((resolve) => balancer.listen(0, '127.0.0.1', resolve))
+  const { port } = balancer.address() as { port: number }
+  try {
+    await sendFile(`http://127.0.0.1:${port}`, bytes, { chunkSize: 3 * MiB })
+  } finally {
+    balancer.closeAllConnections()
+    balancer.close()
+  }
+}

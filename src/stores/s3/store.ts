@@ -104,12 +104,28 @@ export function s3Store(options: S3Options): ObjectStore {
       (error: S3Fault) => error,
     )
     // Whatever was answered, the object itself is the proof: a success may have failed, and a failure succeeded.
-    const facts = await stat(key)
-    if (facts && facts.size === size && mayBeJoinOf(parts, facts.etag)) return facts
+    const joined = async () => {
+      const facts = await stat(key)
+      return facts && facts.size === size && mayBeJoinOf(parts, facts.etag) ? facts : null
+    }
+    const facts = await joined()
+    if (facts) return facts
+    // Ceph 16 says "already in progress" with a 500 also when the multipart upload is gone; the list of open ones knows. A
+    // join that ended between the two questions is no longer on the list either, so the object is looked for once more.
+    if (fault?.code === 'InternalError' && !(await isOpen(key, handle))) {
+      const late = await joined()
+      if (late) return late
+      throw new HandleLost('no such multipart upload', { cause: fault })
+    }
     if (fault === null || hopeless.has(fault.code)) {
       throw new HandleLost('the parts are not what was recorded, or are gone', { cause: fault ?? undefined })
     }
     throw toRefusal(fault)
+  }
+
+  async function isOpen(key: string, handle: string): Promise<boolean> {
+    for await (const open of openUploads(key)) if (open === handle) return true
+    return false
   }
 
   async function put(key: string, bytes: Bytes, about: { contentType: string; isNew?: boolean }): Promise<ObjectFacts> {

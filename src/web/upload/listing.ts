@@ -37,6 +37,18 @@ export async function refresh(): Promise<void> {
   })
 }
 
+let isDue = false
+
+/** Reads the list anew in a moment, once for everything that happens until then. */
+export function refreshSoon(): void {
+  if (isDue) return
+  isDue = true
+  setTimeout(() => {
+    isDue = false
+    void refresh()
+  }, 400)
+}
+
 /** Adds the next page. */
 export async function showMore(): Promise<void> {
   await attempt(async () => {

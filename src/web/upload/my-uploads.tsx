@@ -9,7 +9,9 @@ export function MyUploads() {
   return (
     <section class="mine" aria-labelledby="mine-title">
       <div class="mine-head">
-        <h2 id="mine-title">My uploads</h2>
+        <h2 id="mine-title" tabIndex={-1}>
+          My uploads
+        </h2>
         <button type="button" class="button is-quiet" onClick={() => void refresh()}>
           Refresh
         </button>

@@ -123,6 +123,13 @@ function ObjectKey({ objectKey }: { objectKey: string }) {
   )
 }
 
+/** The row vanishes, and with it the place of the keyboard; the list's title is the nearest one that stays. */
+async function removeAndGoBack(upload: ListedUpload): Promise<void> {
+  await remove(upload)
+  say(`${upload.filename} is deleted.`)
+  document.getElementById('mine-title')?.focus()
+}
+
 function Remove({ upload }: { upload: ListedUpload }) {
   const [isAsking, setAsking] = useState(false)
   if (!isAsking) {
@@ -136,7 +143,12 @@ function Remove({ upload }: { upload: ListedUpload }) {
   return (
     <fieldset class="choices sure" onKeyDown={(event) => event.key === 'Escape' && setAsking(false)}>
       <legend class="unseen">Delete {upload.filename} for good?</legend>
-      <button type="button" class="button is-bad" ref={(button) => button?.focus()} onClick={() => void remove(upload)}>
+      <button
+        type="button"
+        class="button is-bad"
+        ref={(button) => button?.focus()}
+        onClick={() => void removeAndGoBack(upload)}
+      >
         Delete
       </button>
       <button type="button" class="button is-quiet" onClick={() => setAsking(false)}>

@@ -246,10 +246,10 @@ describe('the page', () => {
     await page.locator('.row', { hasText: 'notes.txt' }).waitFor()
     await tabTo(/Delete notes.txt/)
     await page.keyboard.press('Space')
-    expect(await focused()).toBe('Delete')
+    await expect.poll(focused).toBe('Delete')
     await page.keyboard.press('Enter')
     await page.getByText('Nothing here yet').waitFor()
-    expect(await focused()).toBe('My uploads')
+    await expect.poll(focused).toBe('My uploads')
 
     const [upload] = await app.engine.list({ id: user, role: 'creator' }, { limit: 1 })
     expect(upload?.state ?? 'cancelled').toBe('cancelled')

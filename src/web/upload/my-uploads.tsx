@@ -23,7 +23,11 @@ export function MyUploads() {
       )}
       {listing.value === 'new' && <Waiting />}
       {listing.value === 'ready' && shown.length === 0 && (
-        <p class="empty quiet">Nothing here yet. What you send appears here, with the name it has in the store.</p>
+        <p class="empty quiet">
+          {listed.value.some(isUnderWay)
+            ? 'What is on its way appears here when it has arrived.'
+            : 'Nothing here yet. What you send appears here, with the name it has in the store.'}
+        </p>
       )}
       {shown.length > 0 && (
         <ul class="rows">

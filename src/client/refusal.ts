@@ -61,5 +61,7 @@ function codeOf(status: number): Code | null {
   if (status === 401) return 'UNAUTHENTICATED'
   if (status === 404) return 'UPLOAD_NOT_FOUND'
   if (status === 410) return 'UPLOAD_GONE'
+  if (status === 423) return 'UPLOAD_LOCKED'
+  if (status === 429) return 'RATE_LIMITED'
   return null
 }

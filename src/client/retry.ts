@@ -49,7 +49,7 @@ export function judge(failure: Failure, attempt: number, chance = Math.random())
   if (passing.includes(code)) return again
   if (settled.includes(code)) return attempt < patience ? again : { kind: 'final' }
   if (code === null && status === 413 && method === 'PATCH') return { kind: 'smaller' }
-  if (status === 502 || status === 503 || status === 504 || status === 429 || status === 423) return again
+  if (status === 502 || status === 503 || status === 504) return again
   if (code === null && (status === 408 || status === 409)) return attempt < patience ? again : { kind: 'final' }
   if (status !== null && status >= 500 && status !== 501) return attempt < patience ? again : { kind: 'final' }
   return { kind: 'final' }

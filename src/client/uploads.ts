@@ -43,10 +43,13 @@ export function createUploads(options: UploadsOptions): Uploads {
   function fill(): void {
     if (isFilling) return
     isFilling = true
+    let running = 0
+    for (const transfer of transfers.values()) if (working.has(transfer.view().state)) running += 1
     for (const transfer of transfers.values()) {
-      const running = [...transfers.values()].filter((other) => working.has(other.view().state)).length
       if (running >= atOnce) break
-      if (transfer.view().state === 'queued') transfer.run()
+      if (transfer.view().state !== 'queued') continue
+      transfer.run()
+      if (working.has(transfer.view().state)) running += 1
     }
     isFilling = false
   }

@@ -233,19 +233,23 @@ describe('the page', () => {
       throw new Error(`nothing that says ${words} can be reached by Tab`)
     }
 
+    // Before the key, because the browser must be told first that the dialog is ours.
+    const dialog = page.waitForEvent('filechooser')
     await tabTo(/Drop files here/)
-    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Enter')])
-    await chooser.setFiles(path)
+    await page.keyboard.press('Enter')
+    await (await dialog).setFiles(path)
     await cardIs(page, 'notes.txt', 'completed')
     await page.getByRole('status').getByText('notes.txt has arrived.').waitFor({ state: 'attached' })
     await tabTo(/Clear notes.txt/)
     await page.keyboard.press('Enter')
     await cardOf(page, 'notes.txt').waitFor({ state: 'detached' })
+    await page.locator('.row', { hasText: 'notes.txt' }).waitFor()
     await tabTo(/Delete notes.txt/)
     await page.keyboard.press('Space')
-    expect(await focused()).toBe('Delete')
+    await expect.poll(focused).toBe('Delete')
     await page.keyboard.press('Enter')
     await page.getByText('Nothing here yet').waitFor()
+    await expect.poll(focused).toBe('My uploads')
 
     const [upload] = await app.engine.list({ id: user, role: 'creator' }, { limit: 1 })
     expect(upload?.state ?? 'cancelled').toBe('cancelled')

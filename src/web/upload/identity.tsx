@@ -22,9 +22,8 @@ export function IdentityBadge() {
         ref={dialog}
         class="identity"
         aria-labelledby="identity-title"
-        // A click on the dialog itself and not on what is in it is a click beside it.
-        onClick={(event) => event.target === dialog.current && dialog.current?.close()}
-        onKeyDown={() => {}}
+        // A click beside it closes it, in browsers that know the attribute.
+        {...{ closedby: 'any' }}
       >
         <div class="identity-body">
           <h2 id="identity-title">

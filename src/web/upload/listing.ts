@@ -37,6 +37,18 @@ export async function refresh(): Promise<void> {
   })
 }
 
+let isDue = false
+
+/** Reads the list anew in a moment, once for everything that happens until then. */
+export function refreshSoon(): void {
+  if (isDue) return
+  isDue = true
+  setTimeout(() => {
+    isDue = false
+    void refresh()
+  }, 400)
+}
+
 /** Adds the next page. */
 export async function showMore(): Promise<void> {
   await attempt(async () => {
@@ -47,30 +59,36 @@ export async function showMore(): Promise<void> {
   })
 }
 
-/** Deletes an upload, or the file it became, for good. */
-export async function remove(upload: ListedUpload): Promise<void> {
-  await attempt(async () => {
+/** Deletes an upload, or the file it became, for good. False, and a reason beside the list, when that did not work. */
+export async function remove(upload: ListedUpload): Promise<boolean> {
+  const isGone = await attempt(async () => {
     try {
       await api.remove(upload.id)
     } catch (thrown) {
       // Gone already is as good.
-      const isGone = thrown instanceof Refusal && [404, 410].includes(thrown.failure.status ?? 0)
-      if (!isGone) throw thrown
+      const isGoneAlready = thrown instanceof Refusal && [404, 410].includes(thrown.failure.status ?? 0)
+      if (!isGoneAlready) throw thrown
     }
     listed.value = listed.peek().filter(({ id }) => id !== upload.id)
   })
-  await refresh()
+  if (isGone) refreshSoon()
+  return isGone
 }
 
-async function attempt(work: () => Promise<void>): Promise<void> {
+async function attempt(work: () => Promise<void>): Promise<boolean> {
   try {
     await work()
     listing.value = 'ready'
     listingProblem.value = null
+    return true
   } catch (thrown) {
     if (!(thrown instanceof Refusal)) throw thrown
-    if (thrown.failure.code === 'UNAUTHENTICATED') return renew()
+    if (thrown.failure.code === 'UNAUTHENTICATED') {
+      await renew()
+      return false
+    }
     listing.value = 'failed'
     listingProblem.value = explain(thrown.failure)
+    return false
   }
 }

@@ -9,7 +9,9 @@ export function MyUploads() {
   return (
     <section class="mine" aria-labelledby="mine-title">
       <div class="mine-head">
-        <h2 id="mine-title">My uploads</h2>
+        <h2 id="mine-title" tabIndex={-1}>
+          My uploads
+        </h2>
         <button type="button" class="button is-quiet" onClick={() => void refresh()}>
           Refresh
         </button>
@@ -21,7 +23,11 @@ export function MyUploads() {
       )}
       {listing.value === 'new' && <Waiting />}
       {listing.value === 'ready' && shown.length === 0 && (
-        <p class="empty quiet">Nothing here yet. What you send appears here, with the name it has in the store.</p>
+        <p class="empty quiet">
+          {listed.value.some(isUnderWay)
+            ? 'What is on its way appears here when it has arrived.'
+            : 'Nothing here yet. What you send appears here, with the name it has in the store.'}
+        </p>
       )}
       {shown.length > 0 && (
         <ul class="rows">

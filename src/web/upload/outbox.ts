@@ -4,7 +4,7 @@ import { fingerprintOf, memoryOn } from '../../client/memory.ts'
 import { isOver, type TransferView } from '../../client/transfer-view.ts'
 import { createUploads } from '../../client/uploads.ts'
 import { say } from './announcer.tsx'
-import { listed, refresh } from './listing.ts'
+import { listed, refresh, refreshSoon } from './listing.ts'
 import { currentToken, entered, me, onEnter, renew } from './session.ts'
 import { explainFile } from './words.ts'
 
@@ -49,9 +49,9 @@ uploads.subscribe(() => {
   // Not requestAnimationFrame: the title of a page in the background goes on counting.
   setTimeout(() => {
     isDue = false
-    const before = transfers.peek()
+    const before = new Map(transfers.peek().map(({ id, state }) => [id, state]))
     transfers.value = uploads.views()
-    for (const transfer of transfers.peek()) notice(transfer, before.find(({ id }) => id === transfer.id)?.state)
+    for (const transfer of transfers.peek()) notice(transfer, before.get(transfer.id))
   }, 60)
 })
 
@@ -110,5 +110,5 @@ function notice(transfer: TransferView, before: TransferView['state'] | undefine
   if (state === 'failed') say(`${file.name}: ${explainFile(transfer)}`)
   if (state === 'waiting' && before !== 'waiting') say(`${file.name} waits for the network and goes on by itself.`)
   if (state === 'sending' && before === 'waiting') say(`${file.name} goes on.`)
-  if (state === 'completed' || before === 'queued') void refresh()
+  if (state === 'completed' || before === 'queued') refreshSoon()
 }

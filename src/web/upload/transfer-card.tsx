@@ -140,7 +140,7 @@ function Waiting({ transfer }: { transfer: TransferView }) {
     <>
       <Cloud />
       <span>
-        {isNetwork ? 'Waiting for the network, resuming by itself' : explain(failure)}
+        {isNetwork ? 'Waiting for the network, resuming by itself' : `${explain(failure)} It goes on by itself`}
         {left !== null && left > 0 && <span class="note"> · next try in {left} s</span>}
       </span>
       <span>

@@ -1,4 +1,5 @@
-import { isOver, mayPause } from '../../client/transfer-view.ts'
+import type { VNode } from 'preact'
+import { isOver, mayPause, type TransferView } from '../../client/transfer-view.ts'
 import { formatBytes, formatDuration, percent } from './format.ts'
 import { answer, overall, questions, transfers, uploads } from './outbox.ts'
 import { TransferCard } from './transfer-card.tsx'
@@ -29,12 +30,21 @@ export function Transfers() {
             </div>
           </li>
         ))}
-        {all.map((transfer) => (
-          <TransferCard key={transfer.id} transfer={transfer} />
-        ))}
+        {all.map(cardOf)}
       </ul>
     </section>
   )
+}
+
+const cards = new WeakMap<TransferView, VNode>()
+
+/** The card of a transfer: the same one as long as nothing changed, so that a thousand files cost what the moving ones cost. */
+function cardOf(transfer: TransferView): VNode {
+  const known = cards.get(transfer)
+  if (known) return known
+  const card = <TransferCard key={transfer.id} transfer={transfer} />
+  cards.set(transfer, card)
+  return card
 }
 
 function Overall() {

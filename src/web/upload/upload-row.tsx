@@ -3,9 +3,9 @@ import type { ListedUpload } from '../../client/api.ts'
 import { say } from './announcer.tsx'
 import { FileName } from './file-name.tsx'
 import { formatBytes, formatDate, formatExactly, formatWhen, percent } from './format.ts'
-import { Bin, Copy, TypeIcon } from './icons.tsx'
-import { remove } from './listing.ts'
+import { Copy, TypeIcon } from './icons.tsx'
 import { goOn } from './outbox.ts'
+import { Remove } from './remove-upload.tsx'
 
 const stateWords: Record<ListedUpload['state'], string> = {
   receiving: 'Unfinished',
@@ -120,28 +120,5 @@ function ObjectKey({ objectKey }: { objectKey: string }) {
         </button>
       )}
     </p>
-  )
-}
-
-function Remove({ upload }: { upload: ListedUpload }) {
-  const [isAsking, setAsking] = useState(false)
-  if (!isAsking) {
-    const label = `Delete ${upload.filename}`
-    return (
-      <button type="button" class="icon-button" aria-label={label} title={label} onClick={() => setAsking(true)}>
-        <Bin />
-      </button>
-    )
-  }
-  return (
-    <fieldset class="choices sure" onKeyDown={(event) => event.key === 'Escape' && setAsking(false)}>
-      <legend class="unseen">Delete {upload.filename} for good?</legend>
-      <button type="button" class="button is-bad" ref={(button) => button?.focus()} onClick={() => void remove(upload)}>
-        Delete
-      </button>
-      <button type="button" class="button is-quiet" onClick={() => setAsking(false)}>
-        Keep
-      </button>
-    </fieldset>
   )
 }

@@ -26,6 +26,8 @@ export function explain(failure: Failure): string {
   if (known) return known
   if (failure.message) return failure.message
   if (failure.status === 413) return 'Something between here and the server refuses files of this size.'
+  if (failure.status === 502 || failure.status === 503 || failure.status === 504)
+    return 'The server is busy or restarting.'
   return `The server answered with something unexpected${failure.status === null ? '' : ` (${failure.status})`}.`
 }
 

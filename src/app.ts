@@ -220,8 +220,16 @@ function corsOptions({ CORS_ORIGINS }: Config) {
   return {
     origin: CORS_ORIGINS,
     methods: ['GET', 'POST', 'PUT', 'DELETE'],
-    allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
-    exposedHeaders: ['X-Request-Id', 'Retry-After'],
+    allowedHeaders: [
+      'Authorization',
+      'Content-Type',
+      'X-Request-Id',
+      'X-Upload-Id',
+      'X-Chunk-Index',
+      'Content-MD5',
+      'Content-Digest',
+    ],
+    exposedHeaders: ['X-Request-Id', 'Retry-After', 'Location', 'ETag'],
     maxAge: 24 * 60 * 60,
   }
 }

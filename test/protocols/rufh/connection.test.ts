@@ -189,12 +189,14 @@ describe('what the server cannot do just now', () => {
     const { connection, path } = await hang(server, 6, randomBytes(15))
 
     const told = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+    const toldInVersion4 = await server.ask({ method: 'HEAD', path, headers: interop(4) })
     const ofUrlSession = await server.tryAsk({ method: 'HEAD', path, headers: interop(6) })
     server.store.fault = () => {}
     letGo()
     await connection.closed()
 
     expect(told.status).toBe(423)
+    expect(toldInVersion4.status).toBe(423)
     expect(told.headers['retry-after']).toBe('1')
     expect(ofUrlSession).toBeNull()
     expect((await server.ask({ method: 'HEAD', path, headers: interop(6) })).headers['upload-offset']).toBe('15')

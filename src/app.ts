@@ -25,6 +25,7 @@ import type { DeliveredEvent } from './jobs/outbox.ts'
 import { leaseLocker } from './locks/lease.ts'
 import { olderSpellingPlugin } from './protocols/rest/older-spelling.ts'
 import { restPlugin } from './protocols/rest/plugin.ts'
+import { announceRufh } from './protocols/rufh/discovery.ts'
 import { rufhPlugin } from './protocols/rufh/plugin.ts'
 import { tusPlugin } from './protocols/tus/plugin.ts'
 import { openStore } from './stores/index.ts'
@@ -207,6 +208,8 @@ async function register(
   }
   // Two dialects at one address: a request says by its headers which it speaks.
   await http.register(async (scope) => {
+    // A plain OPTIONS asks for neither: whoever answers it tells of both.
+    announceRufh(scope, endpoint)
     await scope.register(authPlugin, { checks })
     await scope.register(rufhPlugin, endpoint)
     await scope.register(tusPlugin, endpoint)

@@ -44,6 +44,18 @@ describe('the app', () => {
   })
 })
 
+it('one OPTIONS tells of every dialect spoken at the endpoint', async () => {
+  const { http } = await testApp()
+
+  const { headers } = await http.inject({ method: 'OPTIONS', url: '/files' })
+
+  expect(headers).toMatchObject({
+    'tus-version': '1.0.0',
+    'upload-limit': 'max-size=10737418240, min-size=0',
+    'accept-patch': 'application/partial-upload',
+  })
+})
+
 describe('a development token', () => {
   it('is given to this machine while trying out, and works', async () => {
     const { http } = await testApp()

@@ -84,11 +84,11 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
 
   async function refuse(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const dialect = dialectOf(request.headers)
-    const refusal = await withOffset(toRefusal(thrown), request)
+    const refusal = toRefusal(thrown)
     logRefusal(request, refusal)
     if (mustEndConnection(request, refusal, dialect)) return endConnection(request, reply)
     const limits = refusal.status === 413 ? engine.limits(request.actor) : null
-    const { status, headers, body } = toProblem(refusal, dialect, limits)
+    const { status, headers, body } = toProblem(await withOffset(refusal, request), dialect, limits)
     return reply.code(status).headers(headers).type('application/problem+json').send(body)
   }
 

@@ -177,6 +177,31 @@ describe('what the server cannot do just now', () => {
     expect(answer.json()).toMatchObject({ error: { code: 'SHUTTING_DOWN' } })
   })
 
+  it('includes to take an upload from a request that does not let go', async () => {
+    const server = await serve({ waitMs: 200 })
+    let letGo = () => {}
+    server.store.fault = (call) =>
+      call === 'writePart'
+        ? new Promise<void>((resolve) => {
+            letGo = resolve
+          })
+        : undefined
+    const { connection, path } = await hang(server, 6, randomBytes(15))
+
+    const told = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+    const toldInVersion4 = await server.ask({ method: 'HEAD', path, headers: interop(4) })
+    const ofUrlSession = await server.tryAsk({ method: 'HEAD', path, headers: interop(6) })
+    server.store.fault = () => {}
+    letGo()
+    await connection.closed()
+
+    expect(told.status).toBe(423)
+    expect(toldInVersion4.status).toBe(423)
+    expect(told.headers['retry-after']).toBe('1')
+    expect(ofUrlSession).toBeNull()
+    expect((await server.ask({ method: 'HEAD', path, headers: interop(6) })).headers['upload-offset']).toBe('15')
+  })
+
   it('never says that an upload is complete', async () => {
     const server = await serve()
     server.store.fault = (call, at) => {

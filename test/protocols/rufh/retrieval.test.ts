@@ -179,7 +179,7 @@ describe('an upload that is not there', () => {
 
     expect(cancelled.status).toBe(204)
     expect(answers.map((answer) => answer.status)).toEqual([status, status, status])
-    expect(server.store.objects.size).toBe(0)
+    expect(await server.keys()).toEqual([])
   })
 })
 

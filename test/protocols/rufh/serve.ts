@@ -1,4 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { onTestFinished } from 'vitest'
 import type { EngineOptions } from '../../../src/core/engine.ts'
@@ -8,10 +11,14 @@ import { answerErrors } from '../../../src/http/errors.ts'
 import { closeAfterUnreadBody } from '../../../src/http/unread-body.ts'
 import type { RufhOptions } from '../../../src/protocols/rufh/options.ts'
 import { rufhPlugin } from '../../../src/protocols/rufh/plugin.ts'
+import { localStore } from '../../../src/stores/local.ts'
+import { memoryStore } from '../../support/memory-store.ts'
 import { type OpenEngine, openEngine } from '../../support/open-engine.ts'
 import { ask, askFor, type RawAnswer, type RawRequest } from '../../support/raw-http.ts'
+import { type TroubledStore, troubled } from '../../support/troubled-store.ts'
 
-export interface Served extends OpenEngine {
+export interface Served extends Omit<OpenEngine, 'store'> {
+  store: TroubledStore
   port: number
   /** Asks as ada, who may send anything, unless the request brings its own token. */
   ask(request: RawRequest): Promise<RawAnswer>
@@ -19,13 +26,15 @@ export interface Served extends OpenEngine {
   tryAsk(request: RawRequest): Promise<RawAnswer | null>
   /** The bytes in the store of the upload at `location`; `undefined` while there is no object. */
   objectOf(location: string): Promise<Buffer | undefined>
+  /** Everything that lies in the store. */
+  keys(): Promise<string[]>
   /** The session of the upload at `location`. */
   sessionOf(
     location: string,
   ): Promise<Pick<Session, 'state' | 'offset' | 'size'> & { filename: string; contentType: string }>
 }
 
-export interface Serving extends Partial<EngineOptions> {
+export interface Serving extends Partial<Omit<EngineOptions, 'store'>> {
   rufh?: Partial<RufhOptions>
   /** What else is registered beside RUFH. */
   beside?: (app: FastifyInstance, options: RufhOptions) => void
@@ -56,7 +65,8 @@ export function appendHeaders(version: number, offset: number, isLast: boolean):
 
 /** RUFH over a real engine, on a port of its own until the test ends. Tokens are `user:role`. */
 export async function serve({ rufh, beside, ...overrides }: Serving = {}): Promise<Served> {
-  const opened = await openEngine(overrides)
+  const store = await openStore()
+  const opened = await openEngine({ ...overrides, store })
   const app = Fastify({ forceCloseConnections: true })
   onTestFinished(() => app.close())
   closeAfterUnreadBody(app)
@@ -84,7 +94,13 @@ export async function serve({ rufh, beside, ...overrides }: Serving = {}): Promi
     port,
     ask: (request) => askFor(port, withToken(request)),
     tryAsk: (request) => ask(port, withToken(request)),
-    objectOf: async (location) => opened.store.objects.get((await find(location)).key),
+    store,
+    keys: () => all(store.list('')),
+    async objectOf(location) {
+      const { key } = await find(location)
+      if (!(await store.stat(key))) return undefined
+      return Buffer.concat(await all(store.read(key)))
+    },
     sessionOf: find,
   }
 }
@@ -92,4 +108,18 @@ export async function serve({ rufh, beside, ...overrides }: Serving = {}): Promi
 async function readToken(token: string) {
   const [id, role] = token.split(':')
   return id && role ? { id, role } : null
+}
+
+/** A store in memory with the rules of R2; files on disk when TEST_STORE says `local`. */
+async function openStore(): Promise<TroubledStore> {
+  if (process.env.TEST_STORE !== 'local') return memoryStore()
+  const directory = await mkdtemp(join(tmpdir(), 'landfall-rufh-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  return troubled(localStore({ directory, fsync: false }))
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = []
+  for await (const item of items) found.push(item)
+  return found
 }

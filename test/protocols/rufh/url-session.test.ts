@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { memoryStore, unavailable } from '../../support/memory-store.ts'
+import { unavailable } from '../../support/memory-store.ts'
 import { seeded } from '../../support/seeded.ts'
 import { runUploadTask } from '../../support/url-session.ts'
 import { asAda, serve } from './serve.ts'
@@ -10,8 +10,8 @@ const firstSeed = Number(process.env.RUFH_SEED ?? 1)
 it('URLSession brings every file whole over a network that loses connections, to a store that is not always there', {
   timeout: 30_000 + rounds * 5_000,
 }, async () => {
-  const store = memoryStore()
-  const server = await serve({ store, partSize: 4096, rufh: { progressEveryMs: 0 }, waitMs: 10_000 })
+  const server = await serve({ partSize: 4096, rufh: { progressEveryMs: 0 }, waitMs: 10_000 })
+  const { store } = server
   let resumed = 0
 
   for (let seed = firstSeed; seed < firstSeed + rounds; seed += 1) {

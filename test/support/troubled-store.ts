@@ -1,0 +1,40 @@
+import type { ObjectStore } from '../../src/core/ports.ts'
+
+/** A store that fails when it is told to, as the one in memory does. */
+export interface TroubledStore extends ObjectStore {
+  /** Called before (`at` 'before') and after the effect of every call that changes something or reads; throwing fails it. */
+  fault: (call: string, at: 'before' | 'after', key: string) => void | Promise<void>
+}
+
+/** `store` behind a fault that starts with none. */
+export function troubled(store: ObjectStore): TroubledStore {
+  async function call<T>(name: string, key: string, work: () => Promise<T>): Promise<T> {
+    await wrapped.fault(name, 'before', key)
+    const result = await work()
+    await wrapped.fault(name, 'after', key)
+    return result
+  }
+
+  const wrapped: TroubledStore = {
+    name: store.name,
+    limits: store.limits,
+    fault: () => {},
+    check: () => store.check(),
+    begin: (key, about) => call('begin', key, () => store.begin(key, about)),
+    writePart: (key, handle, number, bytes) =>
+      call('writePart', key, () => store.writePart(key, handle, number, bytes)),
+    copyPart: (key, handle, number, source) => call('copyPart', key, () => store.copyPart(key, handle, number, source)),
+    finish: (key, handle, parts) => call('finish', key, () => store.finish(key, handle, parts)),
+    abort: (key, handle) => call('abort', key, () => store.abort(key, handle)),
+    put: (key, bytes, about) => call('put', key, () => store.put(key, bytes, about)),
+    stat: (key) => call('stat', key, () => store.stat(key)),
+    async *read(key, range) {
+      await wrapped.fault('read', 'before', key)
+      yield* store.read(key, range)
+    },
+    remove: (keys) => call('remove', keys[0] ?? '', () => store.remove(keys)),
+    list: (prefix) => store.list(prefix),
+    close: () => store.close(),
+  }
+  return wrapped
+}

@@ -79,7 +79,7 @@ describe('the reader of imports', () => {
     ['web/upload/main.tsx', "import { loadConfig } from '../../config.ts'"],
     ['http/auth.ts', "import { loadConfig } from '../config.ts'"],
     ['http/auth.ts', "import { size } from '../config/values.ts'"],
-    ['config.ts', "import { createEngine } from './core/engine.ts'"],
+    ['config.ts', "import { createEngine } from './core/create-engine.ts'"],
     ['db/open.ts', "import { helper } from '../../test/support/helper.ts'"],
     ['stores/s3.ts', "import knex from 'knex'"],
   ])('sees that %s may not say %s', (file, code) => {

@@ -1,0 +1,157 @@
+import {
+  agreeOnSize,
+  answerWhole,
+  lengthMismatch,
+  offsetMismatch,
+  shuttingDown,
+  takenOver,
+  tooManyBytes,
+} from './append-refusals.ts'
+import { type BodyEnd, readBody } from './body.ts'
+import type { Append, Digest } from './engine.ts'
+import { type Facts, UploadError } from './errors.ts'
+import { type FileHash, hashFile, isAsExpected } from './file-digest.ts'
+import { recordCompletion, recordOtherFile } from './finish.ts'
+import { type Claiming, isQuiet, locked } from './part-claims.ts'
+import { choosePartSize } from './part-plan.ts'
+import type { PartWriter, PartWriting } from './part-writer.ts'
+import type { Policy } from './policy.ts'
+import type { Lease, ObjectStore, Sessions } from './ports.ts'
+import { closeRanks, refuseEnded } from './session-view.ts'
+import type { Session } from './upload.ts'
+
+export interface Appending {
+  sessions: Sessions
+  store: ObjectStore
+  claiming: Claiming
+  partSize: number
+  bodyIdleMs: number
+  minSpeed: number
+  now(): Date
+  policyOf(role: string): Policy
+  openWriter(
+    lease: Lease,
+    details: Partial<Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'onRecorded' | 'overwrites'>>,
+  ): PartWriter
+  /** Bodies that are being read; aborting one makes it stop and save. */
+  running: Set<AbortController>
+  isDraining(): boolean
+  /** Runs beside the answer. */
+  later(work: Promise<unknown>, facts: Facts): void
+}
+
+/**
+ * Appends one body to the upload whose lease is held: checks what the request claims, reads until the body ends however it
+ * does, and leaves everything that may count recorded. The session returned is `finishing` when the last part is stored and
+ * the join is still to come; that waits for its turn outside this lease.
+ * @throws UploadError see `Engine.append`; HandleLost when the store has forgotten the multipart upload
+ */
+export async function appendUnderLease(lease: Lease, chunk: Append, options: Appending): Promise<Session> {
+  const { session } = lease
+  const { store, now } = options
+  refuseEnded(session, now())
+  if (session.concat?.kind === 'final')
+    throw new UploadError('FORBIDDEN', 'A final upload is made of its parts and takes no bytes.')
+  if (session.state !== 'receiving') return answerWhole(session, chunk)
+  if (!(await isQuiet(lease, options.claiming))) throw locked()
+  const parts = await closeRanks(session, options.sessions)
+  if (chunk.offset !== session.offset) throw offsetMismatch(session, chunk.offset)
+  const policy = options.policyOf(session.role)
+  const size = agreeOnSize(session, chunk, policy)
+  if (size !== session.size && size !== null) await lease.save({ size })
+
+  const maxSize = Math.min(policy.maxSize, store.limits.maxObjectSize)
+  const limit = (size ?? maxSize) - session.offset
+  if (chunk.bodySize !== null && chunk.bodySize > limit) throw tooManyBytes(session, size, maxSize)
+  const writer = options.openWriter(lease, {
+    size,
+    partSize: alignedPartSize(session, chunk, size ?? maxSize, options),
+    isHeldBack: chunk.digest !== undefined,
+    overwrites: new Set(parts.map((part) => part.number)),
+    ...(chunk.onProgress ? { onRecorded: chunk.onProgress } : {}),
+  })
+  // A file in one body is digested as it comes; one in several is read again when it is whole.
+  const fileHash = session.digests && session.offset === 0 ? hashFile(session.digests) : null
+  const stop = new AbortController()
+  const passOn = () => stop.abort(lease.signal.reason)
+  lease.signal.addEventListener('abort', passOn, { once: true })
+  options.running.add(stop)
+  let end: BodyEnd
+  try {
+    end = await readBody(chunk.body, {
+      limit,
+      idleMs: options.bodyIdleMs,
+      minSpeed: options.minSpeed,
+      signal: lease.signal.aborted ? lease.signal : stop.signal,
+      take: (bytes) => {
+        chunk.digest?.update(bytes)
+        fileHash?.update(bytes)
+        return writer.take(bytes)
+      },
+    })
+  } finally {
+    options.running.delete(stop)
+    lease.signal.removeEventListener('abort', passOn)
+  }
+
+  // The bytes that were announced are the whole body, also when somebody asked for the upload before its end was seen.
+  if (end !== 'overflow' && chunk.bodySize !== null && writer.position - chunk.offset === chunk.bodySize) end = 'clean'
+  if (chunk.digest) await agreeWithDigest(chunk.digest, end, writer, session, options)
+  const isWhole =
+    (chunk.ending === 'at-size' && writer.position === size && end !== 'overflow') ||
+    (chunk.ending === 'with-body' && end === 'clean')
+  if (isWhole && (size === null || writer.position === size)) return closeUpload(lease, writer, fileHash, options)
+  await writer.flush()
+  if (end === 'overflow') throw tooManyBytes(session, size, maxSize)
+  if (isWhole) throw lengthMismatch(session, size)
+  if (end === 'idle')
+    throw new UploadError('BODY_TIMEOUT', 'No bytes came for too long. Please go on.', { offset: session.offset })
+  if (end === 'stopped') throw options.isDraining() ? shuttingDown() : takenOver(session)
+  return session
+}
+
+/** The last bytes: one object at once, or the last part and then the join, which waits for its turn outside this lease. */
+async function closeUpload(
+  lease: Lease,
+  writer: PartWriter,
+  fileHash: FileHash | null,
+  { now, store }: Appending,
+): Promise<Session> {
+  const size = writer.position
+  const digests = fileHash?.digests()
+  if (digests && !isAsExpected(digests)) {
+    await writer.drop()
+    await recordOtherFile(lease)
+  }
+  const facts = await writer.close()
+  if (digests) lease.session.digests = digests
+  if (facts) await recordCompletion(lease, facts, { now, store })
+  else await lease.save({ state: 'finishing', size, ...(digests && { digests }), release: true })
+  return lease.session
+}
+
+async function agreeWithDigest(
+  digest: Digest,
+  end: BodyEnd,
+  writer: PartWriter,
+  session: Session,
+  { later, store }: Appending,
+): Promise<void> {
+  if (digest.keepsWhatBrokeOff && end !== 'clean' && end !== 'overflow') return
+  try {
+    if (end !== 'clean')
+      throw new UploadError('CHECKSUM_MISMATCH', 'The body ended before its checksum could be verified.')
+    digest.verify()
+  } catch (error) {
+    const litter = await writer.drop()
+    if (litter.length > 0) later(store.remove(litter), { uploadId: session.id, what: 'removing refused pieces' })
+    throw error
+  }
+}
+
+/** Parts as long as the client's chunks leave no tails; only the first body can still decide that. */
+function alignedPartSize(session: Session, { bodySize }: Append, size: number, { partSize, store }: Appending): number {
+  if (session.offset > 0 || session.handle !== null || session.isScattered || bodySize === null || bodySize === 0)
+    return session.partSize
+  return choosePartSize({ size, preferred: partSize, limits: store.limits, firstChunkSize: bodySize })
+}

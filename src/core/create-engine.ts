@@ -1,0 +1,347 @@
+import { type Appending, appendUnderLease } from './append.ts'
+import { alreadyCompleted, shuttingDown, stillFinishing } from './append-refusals.ts'
+import { cleanUp, pieceFolder } from './clean-up.ts'
+import { findPartials, lengthOf, preferredJoinSize } from './concatenate.ts'
+import type { Append, RunningEngine } from './engine.ts'
+import { type Facts, isRefusal, UploadError } from './errors.ts'
+import { eventOf } from './events.ts'
+import { finishUpload, recordLoss } from './finish.ts'
+import type { MemoryBudget } from './memory-budget.ts'
+import { newSession } from './new-session.ts'
+import { isQuiet } from './part-claims.ts'
+import { createPartWriter, type PartWriter, type PartWriting } from './part-writer.ts'
+import { createPieceCache } from './piece-cache.ts'
+import type { Policies, Policy } from './policy.ts'
+import { HandleLost, type Lease, type Locker, type ObjectStore, type Sessions } from './ports.ts'
+import type { Rule } from './rules/rule.ts'
+import { tooLarge } from './rules/size.ts'
+import { createScattered } from './scattered.ts'
+import { admit, checkId, closeRanks, notFound, refuseEnded, toUpload } from './session-view.ts'
+import { type Actor, hasEnded, hasEveryByte, type Session, type Upload, type Wish } from './upload.ts'
+import { within } from './within.ts'
+
+/** What the engine is made of. Clock and ids are arguments, so that tests need no mocks. */
+export interface EngineOptions {
+  sessions: Sessions
+  store: ObjectStore
+  locker: Locker
+  policies(): Policies
+  rules: Rule[]
+  budget: MemoryBudget
+  keyTemplate: string
+  /** Bytes; what a part has unless the file needs larger ones. */
+  partSize: number
+  partsInFlight: number
+  /** A stalled body ends after this. 0: never. */
+  bodyIdleMs: number
+  /** Bytes a second; slower bodies end. 0: no limit. */
+  minSpeed: number
+  /** How long an answer waits for the store to make an object before it says 503. */
+  finishWaitMs: number
+  /** For so long the claim of a dead node on a numbered chunk blocks others. */
+  claimMs?: number | undefined
+  newId(): string
+  now(): Date
+  /** Told what went wrong where nobody waits for an answer. */
+  onFault(error: unknown, facts: Facts): void
+}
+
+/** The engine over one store, one database and one lock. */
+export function createEngine(options: EngineOptions): RunningEngine {
+  const { sessions, store, locker, budget, now } = options
+  const cache = createPieceCache(budget)
+  const background = new Set<Promise<unknown>>()
+  const running = new Set<AbortController>()
+  const claiming = { sessions, claimMs: options.claimMs ?? 30_000, waitMs: 3000 }
+  let isDraining = false
+  const appending: Appending = {
+    sessions,
+    store,
+    claiming,
+    partSize: options.partSize,
+    bodyIdleMs: options.bodyIdleMs,
+    minSpeed: options.minSpeed,
+    now,
+    policyOf,
+    openWriter,
+    running,
+    isDraining: () => isDraining,
+    later,
+  }
+
+  function policyOf(role: string): Policy {
+    const policies = options.policies()
+    const policy = Object.hasOwn(policies, role) ? policies[role] : undefined
+    if (!policy) throw new UploadError('ROLE_NOT_ALLOWED', 'Your role may not send files.')
+    return policy
+  }
+
+  function later(work: Promise<unknown>, facts: Facts): void {
+    const tracked = work
+      .catch((error: unknown) => options.onFault(error, facts))
+      .finally(() => background.delete(tracked))
+    background.add(tracked)
+  }
+
+  function lifeAfter(session: Session): Date | null {
+    const policies = options.policies()
+    const timeToLiveMs = Object.hasOwn(policies, session.role) ? policies[session.role]!.timeToLiveMs : 0
+    return timeToLiveMs > 0 ? new Date(now().getTime() + timeToLiveMs) : session.expiresAt
+  }
+
+  const nextPieceKey = (session: Session) => pieceFolder(session.id) + options.newId()
+
+  function openWriter(
+    lease: Lease,
+    details: Partial<Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'onRecorded' | 'overwrites'>> = {},
+  ): PartWriter {
+    const { session } = lease
+    return createPartWriter({
+      store,
+      lease,
+      budget,
+      cache,
+      partsInFlight: options.partsInFlight,
+      partSize: details.partSize ?? session.partSize,
+      size: details.size === undefined ? session.size : details.size,
+      nextPieceKey: () => nextPieceKey(session),
+      overwrites: details.overwrites ?? new Set(),
+      touch: () => ({ expiresAt: lifeAfter(session) }),
+      isHeldBack: details.isHeldBack ?? false,
+      onRecorded(offset, litter) {
+        if (litter.length > 0) later(store.remove(litter), { uploadId: session.id, what: 'removing replaced pieces' })
+        details.onRecorded?.(offset, litter)
+      },
+    })
+  }
+
+  /** Finishes the upload unless somebody has, and waits for it no longer than an answer may take. */
+  async function joinFinish(id: string, check: (session: Session) => void): Promise<Session> {
+    const finishing = locker.hold(id, check, async (lease) => {
+      refuseEnded(lease.session, now())
+      await closeRanks(lease.session, sessions)
+      await finishUpload(lease, { store, sessions, now, openWriter, partialsOf })
+      return lease.session
+    })
+    later(
+      finishing.then(cleanUpAfter, () => {}),
+      { uploadId: id, what: 'cleaning up' },
+    )
+    const session = await within(finishing, options.finishWaitMs).catch((error: unknown) => {
+      throw isRefusal(error, 'UPLOAD_LOCKED') ? stillFinishing() : error
+    })
+    return session ?? Promise.reject(stillFinishing())
+  }
+
+  async function cleanUpAfter(session: Session): Promise<void> {
+    if (session.isDirty) await cleanUp(session, store, sessions)
+    if (session.concat?.kind !== 'final' || session.state !== 'completed') return
+    for (const id of new Set(session.concat.from)) await endPartial(id)
+  }
+
+  /** A partial upload that is part of a file now is no longer needed. Should this be cut off, it expires. */
+  async function endPartial(id: string): Promise<void> {
+    const partial = await locker.hold(
+      id,
+      () => {},
+      async (lease) => {
+        if (lease.session.state === 'completed') await end(lease, 'cancelled')
+        return lease.session
+      },
+    )
+    await cleanUp(partial, store, sessions)
+  }
+
+  function partialsOf(session: Session): Promise<Session[]> {
+    const from = session.concat?.kind === 'final' ? session.concat.from : []
+    return findPartials({ id: session.ownerId, role: session.role }, from, sessions, now())
+  }
+
+  /** A final upload is joined as soon as its partial uploads are complete; until then it may even be unknown how long it is. */
+  async function describeFinal(actor: Actor, session: Session): Promise<Upload> {
+    const check = (found: Session) => admit(actor, found)
+    const partials = await partialsOf(session)
+    const size = lengthOf(partials)
+    if (size !== null && session.size === null) {
+      const { maxSize } = policyOf(session.role)
+      if (size > maxSize) throw tooLarge(session.role, maxSize, size)
+      await locker.hold(session.id, check, async (lease) => {
+        if (lease.session.size === null) await lease.save({ size })
+      })
+    }
+    if (partials.some((partial) => partial.state !== 'completed')) return toUpload({ ...session, size })
+    return toUpload(await joinFinish(session.id, check))
+  }
+
+  async function create(actor: Actor, wish: Wish): Promise<Upload> {
+    if (isDraining) throw shuttingDown()
+    const final = wish.concat?.kind === 'final' ? wish.concat : null
+    // A client that did not hear the answer asks again, and means the same file.
+    const same = final && (await sessions.findFinal(actor.id, final.header))
+    if (same) return describe(actor, same)
+    const partials = final && (await findPartials(actor, final.from, sessions, now()))
+    const session = newSession(actor, partials ? { ...wish, size: lengthOf(partials) } : wish, {
+      policy: policyOf(actor.role),
+      rules: options.rules,
+      limits: store.limits,
+      keyTemplate: options.keyTemplate,
+      partSize: partials ? preferredJoinSize(lengthOf(partials), options.partSize) : options.partSize,
+      newId: options.newId,
+      now,
+    })
+    await sessions.insert(session, eventOf('upload.created', session))
+    if (partials) return describe(actor, session.id)
+    if (session.size === 0 && wish.ending !== 'later') {
+      return toUpload(await joinFinish(session.id, (found) => admit(actor, found)))
+    }
+    return toUpload(session)
+  }
+
+  async function append(actor: Actor, id: string, chunk: Append): Promise<Upload> {
+    if (isDraining) throw shuttingDown()
+    checkId(id)
+    const check = (session: Session) => admit(actor, session)
+    const session = await locker.hold(id, check, (lease) =>
+      appendUnderLease(lease, chunk, appending).catch((error: unknown) =>
+        error instanceof HandleLost ? recordLoss(lease, error) : Promise.reject(error),
+      ),
+    )
+    if (session.state === 'finishing') return toUpload(await joinFinish(id, check))
+    if (session.state === 'completed') later(cleanUpAfter(session), { uploadId: id, what: 'cleaning up' })
+    return toUpload(session)
+  }
+
+  async function describe(actor: Actor, id: string, ending: 'at-size' | 'later' = 'at-size'): Promise<Upload> {
+    checkId(id)
+    const check = (session: Session) => admit(actor, session)
+    const session = await locker.settle(id, check)
+    refuseEnded(session, now())
+    if (session.concat?.kind === 'final' && session.state === 'receiving') return describeFinal(actor, session)
+    await closeRanks(session, sessions)
+    const mustFinish =
+      session.state === 'finishing' || (session.state === 'receiving' && ending === 'at-size' && hasEveryByte(session))
+    return toUpload(mustFinish ? await joinFinish(id, check) : session)
+  }
+
+  async function find(actor: Actor, id: string): Promise<Session> {
+    checkId(id)
+    const session = await sessions.find(id)
+    if (!session) throw notFound()
+    admit(actor, session)
+    return session
+  }
+
+  async function cancel(actor: Actor, id: string, { sparesCompleted = false } = {}): Promise<void> {
+    checkId(id)
+    const ended = await locker.hold(
+      id,
+      (session) => admit(actor, session),
+      async (lease) => {
+        refuseEnded(lease.session, now())
+        if (sparesCompleted && lease.session.state === 'completed') throw alreadyCompleted()
+        return end(lease, 'cancelled')
+      },
+    )
+    if (!ended.isQuiet) return
+    await cleanUp(ended.session, store, sessions).catch((error: unknown) =>
+      options.onFault(error, { uploadId: id, what: 'cleaning up' }),
+    )
+  }
+
+  /** A part that is still on its way to the store would outlive the cleaning: then it is left to the sweeper. */
+  async function end(lease: Lease, state: 'cancelled' | 'expired'): Promise<{ session: Session; isQuiet: boolean }> {
+    const { session } = lease
+    scattered.stop(() => new UploadError('UPLOAD_GONE', 'This upload was given up.'), session.id)
+    const quiet = await isQuiet(lease, claiming)
+    await lease.save({
+      state,
+      isDirty: true,
+      expiresAt: null,
+      event: eventOf(`upload.${state}`, session),
+      release: true,
+    })
+    return { session, isQuiet: quiet }
+  }
+
+  const scattered = createScattered({
+    ...claiming,
+    store,
+    locker,
+    budget,
+    cache,
+    nextPieceKey,
+    discard: (keys, session) => later(store.remove(keys), { uploadId: session.id, what: 'removing used pieces' }),
+    idleMs: options.bodyIdleMs,
+    minSpeed: options.minSpeed,
+    now,
+    lifeAfter,
+  })
+
+  return {
+    limits(actor) {
+      const { maxSize, timeToLiveMs } = policyOf(actor.role)
+      return {
+        maxSize: Math.min(maxSize, store.limits.maxObjectSize),
+        minPartSize: store.limits.minPartSize,
+        timeToLiveMs,
+      }
+    },
+    create,
+    append,
+    describe,
+    cancel,
+    async writeChunk(actor, id, chunk) {
+      if (isDraining) throw shuttingDown()
+      checkId(id)
+      return scattered.writeChunk(actor, id, chunk)
+    },
+    async chunks(actor, id) {
+      checkId(id)
+      return scattered.chunks(actor, id)
+    },
+    async complete(actor, id, expected) {
+      const session = await find(actor, id)
+      refuseEnded(session, now())
+      if (session.state === 'receiving') await scattered.close(actor, id, expected)
+      if (session.state === 'completed') return toUpload(session)
+      return toUpload(await joinFinish(id, (found) => admit(actor, found)))
+    },
+    async peek(actor, id) {
+      const session = await find(actor, id)
+      await closeRanks(session, sessions)
+      return toUpload(session)
+    },
+    async list(actor, page) {
+      if (page.before !== undefined) checkId(page.before)
+      return sessions.list(actor.id, page)
+    },
+    drain() {
+      isDraining = true
+      for (const stop of running) stop.abort()
+      scattered.stop(shuttingDown)
+    },
+    async idle() {
+      while (background.size > 0) await Promise.all(background)
+    },
+    async finish(id) {
+      await joinFinish(id, () => {})
+    },
+    async expire(id) {
+      const ended = await locker.hold(
+        id,
+        () => {},
+        async (lease) => {
+          const { state, expiresAt } = lease.session
+          if (state !== 'receiving' || expiresAt === null || expiresAt > now()) return null
+          return end(lease, 'expired')
+        },
+      )
+      if (ended?.isQuiet) await cleanUp(ended.session, store, sessions)
+      return ended !== null
+    },
+    async clean(id) {
+      const session = await sessions.find(id)
+      if (session && hasEnded(session)) await cleanUp(session, store, sessions)
+    },
+  }
+}

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import cors from '@fastify/cors'
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Config } from './config.ts'
-import { createEngine } from './core/create-engine.ts'
+import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
 import { createMemoryBudget } from './core/memory-budget.ts'
 import type { ObjectStore } from './core/ports.ts'
@@ -75,23 +75,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     onFault,
     onSteal: (uploadId) => log.warn({ uploadId }, 'took over an upload whose holder had died'),
   })
-  const engine = createEngine({
-    sessions,
-    store,
-    locker,
-    policies: () => config.POLICIES,
-    rules: creationRules,
-    budget: createMemoryBudget(config.MEMORY_BUDGET),
-    keyTemplate: config.KEY_TEMPLATE,
-    partSize: config.PART_SIZE,
-    partsInFlight: config.PARTS_IN_FLIGHT,
-    bodyIdleMs: config.BODY_IDLE_TIMEOUT,
-    minSpeed: config.MIN_SPEED,
-    finishWaitMs: config.FINISH_WAIT,
-    newId: randomUUID,
-    now,
-    onFault,
-  })
+  const engine = engineOf(config, { sessions, store, locker, now, onFault })
 
   const secret = await tokenSecret(config)
   let isDraining = false
@@ -131,6 +115,26 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
       await http.close().finally(() => clearInterval(closing))
     },
   }
+}
+
+/** The engine as `config` wants it. */
+export function engineOf(
+  config: Config,
+  parts: Pick<EngineOptions, 'sessions' | 'store' | 'locker' | 'now' | 'onFault'>,
+): RunningEngine {
+  return createEngine({
+    ...parts,
+    policies: () => config.POLICIES,
+    rules: creationRules,
+    budget: createMemoryBudget(config.MEMORY_BUDGET),
+    keyTemplate: config.KEY_TEMPLATE,
+    partSize: config.PART_SIZE,
+    partsInFlight: config.PARTS_IN_FLIGHT,
+    bodyIdleMs: config.BODY_IDLE_TIMEOUT,
+    minSpeed: config.MIN_SPEED,
+    finishWaitMs: config.FINISH_WAIT,
+    newId: randomUUID,
+  })
 }
 
 /** The database that `config` names, not migrated yet. */

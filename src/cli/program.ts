@@ -6,6 +6,7 @@ import { signToken } from '../http/auth.ts'
 import { readConfig, serve } from '../serve.ts'
 import { tokenSecret } from '../trial.ts'
 import { version } from '../version.ts'
+import { sweepOnce } from './sweep.ts'
 
 /** The command `landfall`. Settings come from the environment and from .env; `print` writes a line for scripts to read. */
 export function createProgram(print: (line: string) => void = console.log): Command {
@@ -35,6 +36,14 @@ export function createProgram(print: (line: string) => void = console.log): Comm
       await database.migrate()
       await database.close()
       print('the database is up to date')
+    })
+
+  program
+    .command('sweep')
+    .description('end uploads whose time has run out and free what ended ones left; servers do so every minute')
+    .option('-n, --dry-run', 'say what it would do, and do nothing')
+    .action(async ({ dryRun = false }: { dryRun?: boolean }) => {
+      for (const line of await sweepOnce(readConfig(), dryRun)) print(line)
     })
 
   program

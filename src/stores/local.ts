@@ -142,8 +142,8 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
   return {
     name: 'local',
-    // Parts cost nothing here: a chunk of any size can be one, and then leaves no tail.
-    limits: { minPartSize: 1, maxPartSize: 1024 ** 4, maxParts: 100_000, maxObjectSize: 5 * 1024 ** 4 },
+    // Small enough that most chunks are parts and leave no tail, large enough that receipts cost less than bytes.
+    limits: { minPartSize: 64 * 1024, maxPartSize: 1024 ** 4, maxParts: 100_000, maxObjectSize: 5 * 1024 ** 4 },
 
     check: () =>
       mended(async () => {

@@ -1,22 +1,7 @@
 import { createHash } from 'node:crypto'
 import { UploadError } from './errors.ts'
 import type { ObjectStore } from './ports.ts'
-
-/** The algorithms a file can be digested with, by their names in HTTP (RFC 9530) and in Node. */
-export const digestAlgorithms = { 'sha-256': 'sha256', 'sha-512': 'sha512' } as const
-export type DigestAlgorithm = keyof typeof digestAlgorithms
-/** Base64 by algorithm. */
-export type Digests = Partial<Record<DigestAlgorithm, string>>
-
-/** What is known, and asked, of the digests of a whole file. */
-export interface FileDigests {
-  /** What the client says the file has: it is held to it before the upload is completed. */
-  expected: Digests
-  /** What the client wants to be told when the file is whole. */
-  wanted: DigestAlgorithm[]
-  /** What the file was found to have; empty until it is whole. */
-  actual: Digests
-}
+import { type DigestAlgorithm, digestAlgorithms, type FileDigests } from './upload.ts'
 
 /** Sees the bytes of a file in order, and knows at their end what `digests` asks for. */
 export interface FileHash {

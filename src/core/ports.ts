@@ -1,6 +1,5 @@
 import type { Event } from './events.ts'
-import type { FileDigests } from './file-digest.ts'
-import type { Handle, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
+import type { FileDigests, Handle, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
 
 /** Bytes on their way to a store. `chunks()` may be called again when a write is tried again. */
 export interface Bytes {

@@ -1,5 +1,3 @@
-import type { FileDigests } from './file-digest.ts'
-
 /** Who asks: the owner of what they create, with the role whose policy applies. */
 export interface Actor {
   id: string
@@ -11,6 +9,22 @@ export interface Actor {
  * recorded, and the store is asked to make the object. Nothing leaves an end state.
  */
 export type State = 'receiving' | 'finishing' | 'completed' | 'cancelled' | 'expired' | 'failed'
+
+/** The algorithms a file can be digested with, by their names in HTTP (RFC 9530) and in Node. */
+export const digestAlgorithms = { 'sha-256': 'sha256', 'sha-512': 'sha512' } as const
+export type DigestAlgorithm = keyof typeof digestAlgorithms
+/** Base64 by algorithm. */
+export type Digests = Partial<Record<DigestAlgorithm, string>>
+
+/** What is known, and asked, of the digests of a whole file. */
+export interface FileDigests {
+  /** What the client says the file has: it is held to it before the upload is completed. */
+  expected: Digests
+  /** What the client wants to be told when the file is whole. */
+  wanted: DigestAlgorithm[]
+  /** What the file was found to have; empty until it is whole. */
+  actual: Digests
+}
 
 /** How an upload takes part in a concatenation: as a piece of a later file, or as the file made of pieces. */
 export type Concat = { kind: 'partial' } | { kind: 'final'; from: string[]; header: string }

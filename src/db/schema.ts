@@ -13,8 +13,7 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { EventType } from '../core/events.ts'
-import type { FileDigests } from '../core/file-digest.ts'
-import type { Concat, Piece, State } from '../core/upload.ts'
+import type { Concat, FileDigests, Piece, State } from '../core/upload.ts'
 
 const bytes = (name: string) => bigint(name, { mode: 'number' })
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })

@@ -1,5 +1,4 @@
-import type { FileDigests } from '../core/file-digest.ts'
-import type { Concat, Piece, Session, State } from '../core/upload.ts'
+import type { Concat, FileDigests, Piece, Session, State } from '../core/upload.ts'
 
 /** A row of `upload_sessions` as both drivers give it. */
 export interface SessionRow {

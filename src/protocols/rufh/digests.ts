@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { type Dictionary, serializeDictionary } from 'structured-headers'
 import type { Digest } from '../../core/engine.ts'
 import { UploadError } from '../../core/errors.ts'
-import { type DigestAlgorithm, type Digests, digestAlgorithms, type FileDigests } from '../../core/file-digest.ts'
+import { type DigestAlgorithm, type Digests, digestAlgorithms, type FileDigests } from '../../core/upload.ts'
 import { readDictionary } from './fields.ts'
 
 const algorithms = Object.keys(digestAlgorithms) as DigestAlgorithm[]

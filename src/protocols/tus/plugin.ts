@@ -89,6 +89,9 @@ export async function tusPlugin(
     }
     checkAddress(method, request)
     checkNumbers(request)
+    if (method === 'PATCH' && header(request, 'upload-offset') === undefined) {
+      throw new UploadError('INVALID_REQUEST', 'A PATCH must say at which byte it goes on: Upload-Offset is missing.')
+    }
     const { raw } = request
     if (method === 'PATCH' && raw.headers['content-type'] !== 'application/offset+octet-stream') {
       throw new UploadError(

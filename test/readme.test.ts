@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process'
+import { copyFile, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, it, onTestFinished } from 'vitest'
+import { defaultPolicies } from '../src/core/policy.ts'
+import { formatSize } from '../src/core/size.ts'
+import { startNodeProcess } from './support/node-process.ts'
+
+const run = promisify(execFile)
+const readme = await readFile('README.md', 'utf8')
+const secret = 'a secret that is long enough for HS256'
+
+it('the commands of README.md send a file and show it', async () => {
+  const { url, env, cwd } = await stranger()
+  const script = block('sh', 'curl').replaceAll('http://localhost:1080', url).replaceAll('npx landfall', landfall)
+
+  const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', script], { cwd, env })
+
+  expect(stdout).toContain('201 Created')
+  expect(stdout).toMatch(/"filename":"hello.txt".*"state":"completed"/)
+})
+
+it('the program of README.md sends a file', async () => {
+  const { url, env, cwd } = await stranger()
+  await copyFile('test/samples/video.mp4', join(cwd, 'holiday.mp4'))
+  await writeFile(join(cwd, 'send.mjs'), block('js', 'tus-js-client').replaceAll('http://localhost:1080', url))
+  const { stdout: token } = await run('bash', ['-c', `${landfall} token --user ann --role member`], { cwd, env })
+
+  const { stdout } = await run(process.execPath, ['send.mjs'], { cwd, env: { ...env, TOKEN: token.trim() } })
+
+  expect(stdout).toContain('arrived')
+})
+
+it('the table of README.md tells the built-in limits', () => {
+  for (const [role, { maxSize }] of Object.entries(defaultPolicies)) {
+    expect(readme).toMatch(new RegExp(`\\| \`${role}\` +\\| ${formatSize(maxSize)} `))
+  }
+})
+
+const landfall = `${process.execPath} ${resolve('src/cli/landfall.ts')}`
+
+/** Somebody with an empty folder, the project's packages and a running server. */
+async function stranger() {
+  const server = await startNodeProcess({ environment: { JWT_SECRET: secret } })
+  onTestFinished(() => server.kill())
+  const cwd = await mkdtemp(join(tmpdir(), 'landfall-readme-'))
+  onTestFinished(() => rm(cwd, { recursive: true }))
+  await symlink(resolve('node_modules'), join(cwd, 'node_modules'))
+  return { url: server.url, cwd, env: { PATH: process.env.PATH, JWT_SECRET: secret } }
+}
+
+/** The block of README.md in `language` that holds `word`. */
+function block(language: string, word: string): string {
+  const blocks = [...readme.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)]
+  const found = blocks.find(([, name, text]) => name === language && text?.includes(word))
+  if (!found?.[2]) throw new Error(`README.md has no ${language} block with ${word}`)
+  return found[2]
+}

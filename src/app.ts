@@ -14,6 +14,7 @@ import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
 import { apiPlugin } from './http/api.ts'
 import { authPlugin, secretCheck, signToken, type TokenCheck } from './http/auth.ts'
+import { closeConnections, countRequests } from './http/closing.ts'
 import { devTokenPlugin } from './http/dev-token.ts'
 import { answerError, answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
@@ -110,9 +111,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     async stop() {
       isDraining = true
       engine.drain()
-      // Node closes idle connections once; those that fall idle after their last answer would be waited for.
-      const closing = setInterval(() => http.server.closeIdleConnections(), 100)
-      await http.close().finally(() => clearInterval(closing))
+      await closeConnections(http)
     },
   }
 }
@@ -180,6 +179,7 @@ async function register(
   const checks: TokenCheck[] = [secretCheck(secret)]
   const urlOf = (id: string) => `${config.PUBLIC_URL ?? ''}${uploadsPath}/${id}`
 
+  countRequests(http)
   sendRequestId(http)
   closeAfterUnreadBody(http)
   answerErrors(http)

@@ -76,6 +76,8 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   const passOn = () => stop.abort(lease.signal.reason)
   lease.signal.addEventListener('abort', passOn, { once: true })
   options.running.add(stop)
+  // The drain may have begun while the lease was waited for.
+  if (options.isDraining()) stop.abort()
   let end: BodyEnd
   try {
     end = await readBody(chunk.body, {

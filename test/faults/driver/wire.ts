@@ -28,7 +28,10 @@ export interface Question {
 }
 
 /** Asks over a connection of its own. `null`: there was no answer, and nobody knows what happened. */
-export function ask(url: string, { method, headers, body, manner, patienceMs = 30_000 }: Question): Promise<Answer | null> {
+export function ask(
+  url: string,
+  { method, headers, body, manner, patienceMs = 30_000 }: Question,
+): Promise<Answer | null> {
   return new Promise((resolve) => {
     const length: Record<string, string> = body && !manner?.isChunked ? { 'content-length': String(body.length) } : {}
     const outgoing = request(url, { method, agent: false, headers: { ...headers, ...length } })

@@ -68,8 +68,11 @@ export function ask(
 
     function drained(): Promise<void> {
       return new Promise((go) => {
-        outgoing.once('drain', go)
-        outgoing.once('close', go)
+        const done = () => {
+          outgoing.off('drain', done).off('close', done)
+          go()
+        }
+        outgoing.on('drain', done).on('close', done)
       })
     }
   })

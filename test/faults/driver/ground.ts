@@ -88,6 +88,8 @@ export async function openGround({ kind, nodes: count, name, memoryBudget }: Gro
   const config = loadConfig(environment)
   const store = openStore(config.STORE, config)
   const truth = new pg.Pool({ connectionString: database.url, max: 4 })
+  // The database is taken away at the end, with whatever connections are idle then.
+  truth.on('error', () => {})
   const nodes = await Promise.all(
     Array.from({ length: count }, () =>
       startNodeProcess({

@@ -57,14 +57,15 @@ export function startReaper({ nodes, standIn }: Ground, ledger: Ledger, chance: 
         () => true,
         () => false,
       )
-      if (!isOver && mine.chance(0.1)) {
+      const isCutShort = !isOver && mine.chance(0.1)
+      if (isCutShort) {
         await sleep(mine.int(100, 1200))
         await node.kill()
         kills += 1
       }
-      if (await starting) return
+      if ((await starting) && !isCutShort) return
       await node.kill()
-      ledger.count('starts that failed')
+      if (!isCutShort) ledger.count('starts that failed')
       await sleep(100)
     }
   }

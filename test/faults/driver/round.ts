@@ -46,7 +46,7 @@ export async function liveRound(plan: RoundPlan): Promise<RoundResult> {
   })
   try {
     const storm = startStorm(ground, chance.fork('storm'))
-    const reaper = startReaper(ground, ledger, chance.fork('reaper'), plan.store === 'local' ? 700 : 1500)
+    const reaper = startReaper(ground, ledger, chance.fork('reaper'), plan.store === 'local' ? 500 : 1000)
     const uploading = sendAll(plan, ground, ledger)
     const stormEndsAt = startedAt + (plan.withinMs ?? 600_000)
     let isDone = false

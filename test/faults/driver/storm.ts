@@ -23,15 +23,19 @@ const refusals = [
   { dropReply: true },
   { delayMs: 400 },
 ]
+// The SDK tries four times: what shall be heard of must last longer.
 const failedJoins = [
   { status: 500 },
   { status: 500, times: 6 },
-  { status: 500, perform: true },
-  { errorBodyWith200: true },
-  { errorBodyWith200: true, perform: true },
+  { status: 500, times: 6, perform: true },
+  { errorBodyWith200: true, times: 6 },
+  { errorBodyWith200: true, times: 6, perform: true },
+  { dropConnection: true, times: 6 },
   { dropReply: true },
   { hang: true },
   { hang: 'after' as const },
+  { abortMultipart: true },
+  { abortMultipart: true },
 ]
 
 export interface Storm {
@@ -55,7 +59,8 @@ export function startStorm({ wires, standIn, aborted, environment }: Ground, cha
       if (isOver) break
       wire.set(spell.trouble)
       if (spell.cutAll) wire.cutAll()
-      await sleep(Object.keys(spell.trouble).length === 0 ? spell.ms * 2 : spell.ms)
+      // A server must have time to start: half of all starts would fail otherwise.
+      await sleep(Object.keys(spell.trouble).length === 0 ? spell.ms * 4 : spell.ms)
     }
     wire.set({})
     // What hangs since a black hole would hang on.
@@ -64,21 +69,26 @@ export function startStorm({ wires, standIn, aborted, environment }: Ground, cha
 
   async function breakJoins(s3: S3StandIn, mine: Seeded): Promise<void> {
     while (!isOver) {
-      const armed = s3.faults.next('CompleteMultipartUpload', mine.pick(failedJoins))
+      const fault = mine.pick(failedJoins)
+      const armed = s3.faults.next('CompleteMultipartUpload', fault)
+      if ('abortMultipart' in fault) void armed.hit.then(() => noteAborted(s3.seen.at(-1)?.key))
       await sleep(mine.int(200, 2000))
       armed.cancel()
     }
   }
 
+  function noteAborted(key: string | null | undefined): void {
+    aborted.add((key ?? '').slice(environment.S3_PREFIX?.length))
+  }
+
   /** As a lifecycle rule does it, at the worst of times. */
   async function abortSome(s3: S3StandIn, mine: Seeded): Promise<void> {
-    const prefix = environment.S3_PREFIX ?? ''
     while (!isOver) {
       await sleep(mine.int(1000, 8000))
       const open = s3.multiparts()
       if (isOver || open.length === 0) continue
       const { key } = mine.pick(open)
-      aborted.add(key.slice(prefix.length))
+      noteAborted(key)
       await s3.abortMultiparts(key)
     }
   }

@@ -55,7 +55,7 @@ const int8 = 20
 // A write to check that the database takes writes; a read-only or full one answers reads all day.
 const probe = {
   name: 'probe',
-  text: `select set_config('landfall.probe', pg_is_in_recovery()::text, false) as standby`,
+  text: `select pg_is_in_recovery() as is_standby, current_setting('transaction_read_only') = 'on' as is_read_only`,
 }
 
 /** Opens the database; it is not asked anything yet, so this works while it is down. */
@@ -92,8 +92,9 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
       await listener.ready
     },
     async check() {
-      const [row] = await pool.query({ ...probe, values: [] }).then((result) => result.rows as { standby: string }[])
-      if (row?.standby !== 'false') throw new Error('the database is a read-only standby')
+      const { rows } = await pool.query<{ is_standby: boolean; is_read_only: boolean }>({ ...probe, values: [] })
+      if (rows[0]?.is_standby) throw new Error('the database is a read-only standby')
+      if (rows[0]?.is_read_only) throw new Error('the database is read-only')
     },
     async migrate() {
       // drizzle's migrator takes no lock: of several nodes starting at once all but one would fail.

@@ -36,10 +36,11 @@ export interface LeaseLocker extends Locker {
 
 const takeLease = {
   name: 'lease-take',
-  // A lease that ran out was never given back: what its holder wrote to the store may be recorded nowhere.
+  // A lease that ran out was never given back: what its holder wrote to the store may be recorded nowhere. One that is ours
+  // already was taken by this very statement, whose answer was lost.
   text: `update upload_sessions set lease_token = $2, lease_until = now() + $3 * interval '1 millisecond', lease_holder = $4,
-      is_dirty = is_dirty or lease_until is not null
-    where id = $1 and (lease_until is null or lease_until < now())
+      is_dirty = is_dirty or (lease_until is not null and lease_token is distinct from $2)
+    where id = $1 and (lease_until is null or lease_until < now() or lease_token = $2)
     returning *`,
 }
 const lookAt = {

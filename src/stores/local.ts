@@ -52,7 +52,8 @@ export interface LocalOptions {
 
 // Linux takes this many buffers in one writev.
 const buffersAtOnce = 1024
-const stagingFolder = '.landfall/staging'
+const privateFolder = '.landfall/'
+const stagingFolder = `${privateFolder}staging`
 
 /** The store under `directory`, which is made when it is not there. */
 export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
@@ -76,6 +77,15 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     return join(staging, handle)
   }
 
+  /**
+   * Where an object lies until it is whole; so chosen that whoever cleans up after a crash comes upon it: by `list` among
+   * the private objects, whose keys only their folder tells, and by `abort` with the key of any other.
+   */
+  function temporaryPath(key: string): string {
+    const folder = key.startsWith(privateFolder) ? dirname(pathOf(key)) : staging
+    return join(folder, `${stagingPrefix(key)}_put_${randomUUID()}`)
+  }
+
   async function factsOf(path: string): Promise<ObjectFacts | null> {
     const found = await stat(path).catch(absent)
     return found?.isFile()
@@ -87,7 +97,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   }
 
   async function writeFile(path: string, bytes: Bytes): Promise<void> {
-    const file = await open(path, 'wx')
+    const file = await openNew(path)
     try {
       await writeAt(file, bytes, 0)
       if (fsync) await file.datasync()
@@ -150,9 +160,10 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         await mkdir(staging, { recursive: true })
         const { bavail } = await statfs(root)
         if (bavail === 0) throw new UploadError('STORE_UNAVAILABLE', 'The disk is full.')
-        const probe = join(staging, `probe-${randomUUID()}`)
-        await (await open(probe, 'wx')).close()
-        await unlink(probe)
+        // Always the same name: of a process that dies here at most this one file is left.
+        const probe = join(staging, 'probe')
+        await (await open(probe, 'w')).close()
+        await unlink(probe).catch(absent)
       }),
 
     begin: (key, { partSize }) =>
@@ -217,8 +228,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     put: (key, bytes, about) =>
       mended(async () => {
         const path = pathOf(key)
-        await mkdir(staging, { recursive: true })
-        const temporary = join(staging, `put-${randomUUID()}`)
+        const temporary = temporaryPath(key)
         try {
           await writeFile(temporary, bytes)
           await moveTo(temporary, path, about.isNew)
@@ -254,6 +264,18 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     },
 
     async close() {},
+  }
+}
+
+async function openNew(path: string): Promise<FileHandle> {
+  for (let attempt = 0; ; attempt += 1) {
+    await mkdir(dirname(path), { recursive: true })
+    try {
+      return await open(path, 'wx')
+    } catch (error) {
+      // The folder was empty and was removed in between.
+      if (codeOf(error) !== 'ENOENT' || attempt === 3) throw error
+    }
   }
 }
 
@@ -316,6 +338,7 @@ function absent(error: unknown): null {
 // A full or broken disk, too many open files, a mount that went away: an operator can mend it, and the client may come again.
 const mayPass = new Set([
   'ENOSPC',
+  'ENOENT',
   'ENOTDIR',
   'EEXIST',
   'EDQUOT',

@@ -1,53 +1,51 @@
 /*
- * The long run: node test/faults/run.ts --store local|s3|ceph --uploads 500 --kills 1000 [--at-once 12] [--seed X]
- * Goes in rounds, each with a seed of its own; a round that breaks a promise prints its seed and ends the run with 1.
+ * The fault bench: npm run faults -- --seed X --kills 1000 --uploads 500 --store local|s3|ceph
+ *
+ * Round after round, real servers are killed and their wires broken while clients upload; then every promise is checked
+ * against what is in the store and in the database. A round that finds something prints the command that lives through it
+ * again: the same files, clients, weather and moments, as far as processes can be told when to do what.
  */
-import { parseArgs } from 'node:util'
 import { startPostgres } from '../support/postgres.ts'
-import { type Storm, weather } from './storm.ts'
+import { readPlan } from './driver/plan.ts'
+import { liveRound } from './driver/round.ts'
 
-const { values } = parseArgs({
-  options: {
-    store: { type: 'string', default: 's3' },
-    uploads: { type: 'string', default: '500' },
-    kills: { type: 'string', default: '1000' },
-    'at-once': { type: 'string', default: '12' },
-    seed: { type: 'string' },
-    minutes: { type: 'string', default: '600' },
-  },
-})
-const perRound = 50
-const startedAt = Date.now()
-const total = { kills: 0, completed: 0, restarts: 0, bytes: 0 }
-const own = process.env.TEST_DATABASE_URL ? null : await startPostgres()
-if (own) process.env.TEST_DATABASE_URL = own.url
+const plan = readPlan(process.argv.slice(2))
+const postgres = process.env.TEST_DATABASE_URL ? null : await startPostgres()
+if (postgres) process.env.TEST_DATABASE_URL = postgres.url
+const startedAt = performance.now()
+const total = { kills: 0, uploads: 0, violations: 0 }
+const counts: Record<string, number> = {}
+const minutes = () => (performance.now() - startedAt) / 60_000
 
-const base = values.seed ?? String(startedAt)
-for (let round = 0; total.kills < Number(values.kills) || total.completed < Number(values.uploads); round += 1) {
-  if ((Date.now() - startedAt) / 60_000 > Number(values.minutes)) break
-  const seed = values.seed?.includes('.') ? values.seed : `${base}.${round}`
-  const storm: Storm = {
+for (let round = plan.round ?? 0; ; round += 1) {
+  const seed = `${plan.seed}.${round}`
+  const result = await liveRound({
     seed,
-    uploads: perRound,
-    atOnce: Number(values['at-once']),
-    kills: Number.POSITIVE_INFINITY,
-    store: values.store as Storm['store'],
-  }
-  const report = await weather(storm)
-  total.kills += report.kills
-  total.completed += report.completed
-  total.restarts += report.restarts
-  total.bytes += report.bytes
-  const minutes = ((Date.now() - startedAt) / 60_000).toFixed(1)
+    store: plan.store,
+    nodes: plan.nodes,
+    uploads: plan.perRound,
+    kills: Math.ceil((plan.kills / plan.uploads) * plan.perRound),
+  })
+  total.kills += result.kills
+  total.uploads += result.uploads
+  total.violations += result.violations.length
+  for (const [what, times] of Object.entries(result.counts)) counts[what] = (counts[what] ?? 0) + times
   console.log(
-    `seed ${seed}: ${report.violations.length} violations; so far ${total.kills} kills, ${total.completed} uploads, ${minutes} minutes`,
+    `round ${seed}: ${result.kills} kills, ${result.uploads} uploads, ${result.seconds.toFixed(0)} s, ${result.violations.length} violations`,
   )
-  if (report.violations.length > 0) {
-    console.error(report.violations.join('\n'))
-    process.exitCode = 1
-    break
-  }
+  for (const violation of result.violations) console.log(`  ${violation}`)
+  if (result.violations.length > 0) console.log(`  again: npm run faults -- ${again(round)}`)
+  const isEnough = total.kills >= plan.kills && total.uploads >= plan.uploads
+  if (plan.round !== null || isEnough || minutes() > plan.minutes) break
 }
-console.log(JSON.stringify({ store: values.store, seed: base, ...total, minutes: (Date.now() - startedAt) / 60_000 }))
-await own?.stop()
-process.exit()
+await postgres?.stop()
+console.log(JSON.stringify(counts, null, 1))
+console.log(
+  `${plan.store}, seed ${plan.seed}: ${total.kills} kills, ${total.uploads} uploads, ${minutes().toFixed(1)} minutes, ${total.violations} violations`,
+)
+process.exit(total.violations === 0 ? 0 : 1)
+
+function again(round: number): string {
+  const { seed, store, nodes, perRound, kills, uploads } = plan
+  return `--seed ${seed} --round ${round} --store ${store} --nodes ${nodes} --per-round ${perRound} --kills ${kills} --uploads ${uploads}`
+}

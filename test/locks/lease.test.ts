@@ -264,4 +264,30 @@ describe('a write whose answer was lost', () => {
     await locker.close()
     await mine.close()
   })
+
+  it('is taken by a statement that runs again because its answer was lost', async () => {
+    const id = await session()
+    let isLost = false
+    const forgetful: Database = {
+      ...database,
+      async query<T>(statement: { name: string; text: string }, values: unknown[]) {
+        if (statement.name === 'lease-take' && !isLost) {
+          isLost = true
+          await database.query(statement, values)
+        }
+        return database.query<T>(statement, values)
+      },
+    }
+    const locker = await leaseLocker({ database: forgetful, leaseMs: 60_000, waitMs: 500, onFault: () => {} })
+
+    const isDirty = await locker.hold(
+      id,
+      () => {},
+      async (lease) => lease.session.isDirty,
+    )
+
+    expect(isLost).toBe(true)
+    expect(isDirty).toBe(false)
+    await locker.close()
+  })
 })

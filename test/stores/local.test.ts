@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { localStore } from '../../src/stores/local.ts'
 import { inChunks, storeContract } from './contract.ts'
 
@@ -13,6 +13,11 @@ async function open(fsync = false) {
     store: localStore({ directory, fsync }),
     openMultiparts: async () => (await readdir(join(directory, '.landfall/staging'))).length,
   }
+}
+
+async function filesIn(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+  return entries.filter((entry) => entry.isFile()).map((entry) => entry.name)
 }
 
 storeContract('local', () => open(), 100_000)
@@ -50,6 +55,27 @@ describe('files on disk', () => {
     await store.remove(['a/b/c'])
 
     expect(await readdir(directory)).toEqual(['.landfall'])
+  })
+
+  it('are found again when a crash cut the writing off, and nothing is left of them', async () => {
+    const { store, directory } = await open()
+    const cutOff = {
+      size: 10,
+      async *chunks() {
+        yield Buffer.alloc(5)
+        await new Promise<never>(() => {})
+      },
+    }
+    const keys = ['a/file', '.landfall/pieces/u/1']
+    for (const key of keys) void store.put(key, cutOff, { contentType: 'text/plain' })
+    await vi.waitFor(async () => expect(await filesIn(directory)).toHaveLength(2))
+
+    const afterwards = localStore({ directory, fsync: false })
+    await afterwards.check()
+    await afterwards.abort('a/file', null)
+    for await (const key of afterwards.list('.landfall/pieces/u/')) await afterwards.remove([key])
+
+    expect(await filesIn(directory)).toEqual([])
   })
 
   it('say in words for the client when the disk does not take them, and name no path', async () => {

@@ -1,0 +1,204 @@
+/*
+ * What the server stands on goes away and comes back: clients are told to come again, the balancer is told to look elsewhere,
+ * and the same process goes on when it can.
+ */
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, rmdir, statfs, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { startFaultProxy, type Trouble } from '../support/fault-proxy.ts'
+import type { NodeProcess } from '../support/node-process.ts'
+import { freshDatabase, startPostgres } from '../support/postgres.ts'
+import { startS3StandIn } from '../support/s3-stand-in.ts'
+import { append, create, expectUnharmed, offsetOf, openServer, readiness, sendAnother } from './server.ts'
+
+const MiB = 1024 ** 2
+const patient = { timeout: 30_000, interval: 200 }
+
+/** A refusal that a client takes for what it is: come again. */
+async function expectComeAgain(response: Response, code: string): Promise<void> {
+  expect(response.status).toBe(503)
+  expect(response.headers.get('retry-after')).toBe('5')
+  expect(await response.json()).toMatchObject({ error: { code } })
+}
+
+/** Half a file sent, `fail`, the rest refused, `mend`, the rest taken. */
+async function sendThrough(
+  server: NodeProcess,
+  size: number,
+  { fail, mend, code }: { fail: () => void | Promise<void>; mend: () => void | Promise<void>; code: string },
+): Promise<void> {
+  const pid = server.pid()
+  const bytes = randomBytes(size)
+  const half = Math.floor(size / 2)
+  const path = await create(server, size)
+  expect((await append(server, path, 0, bytes.subarray(0, half))).status).toBe(204)
+
+  await fail()
+  await expectComeAgain(await append(server, path, half, bytes.subarray(half)), code)
+  await vi.waitFor(async () => expect(await readiness(server)).toBe(503), patient)
+  expect((await fetch(`${server.url}/livez`)).status).toBe(200)
+  await mend()
+
+  await vi.waitFor(async () => expect(await readiness(server)).toBe(200), patient)
+  const offset = await vi.waitFor(() => offsetOf(server, path), patient)
+  expect(offset).toBeGreaterThanOrEqual(half)
+  if (offset < size) expect((await append(server, path, offset, bytes.subarray(offset))).status).toBe(204)
+  expect(await offsetOf(server, path)).toBe(size)
+  expectUnharmed(server, pid)
+}
+
+describe('Postgres', () => {
+  it('dies and starts again', { timeout: 120_000 }, async () => {
+    const postgres = await startPostgres({ isDurable: true })
+    onTestFinished(() => postgres.stop())
+    const server = await openServer({ DATABASE_URL: postgres.url })
+    onTestFinished(() => server.kill())
+
+    await sendThrough(server, 600_000, { fail: postgres.kill, mend: postgres.start, code: 'DATABASE_ERROR' })
+  })
+
+  it.each<[string, Trouble]>([
+    ['refuses every connection', { refuse: true }],
+    ['says nothing any more', { blackHole: true }],
+    ['hears, and its answers are lost', { dropReply: true }],
+  ])('%s, and then is well', { timeout: 120_000 }, async (_, trouble) => {
+    const database = await freshDatabase()
+    const wire = await startFaultProxy(database.url)
+    onTestFinished(async () => {
+      await wire.close()
+      await database.dispose()
+    })
+    const server = await openServer({ DATABASE_URL: wire.inFrontOf(database.url) })
+    onTestFinished(() => server.kill())
+
+    await sendThrough(server, 600_000, {
+      fail() {
+        wire.set(trouble)
+        if (trouble.refuse) wire.cutAll()
+      },
+      mend() {
+        wire.set({})
+        wire.cutAll()
+      },
+      code: 'DATABASE_ERROR',
+    })
+  })
+
+  it('is read-only for a while', { timeout: 120_000 }, async () => {
+    const database = await freshDatabase()
+    onTestFinished(database.dispose)
+    const server = await openServer({ DATABASE_URL: database.url })
+    onTestFinished(() => server.kill())
+    const name = new URL(database.url).pathname.slice(1)
+    const allow = async (mode: 'on' | 'off') => {
+      const { default: pg } = await import('pg')
+      const client = new pg.Client({ connectionString: database.url })
+      await client.connect()
+      await client.query('set default_transaction_read_only = off')
+      await client.query(`alter database ${name} set default_transaction_read_only = ${mode}`)
+      await client.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()`,
+        [name],
+      )
+      await client.end()
+    }
+
+    await sendThrough(server, 600_000, { fail: () => allow('on'), mend: () => allow('off'), code: 'DATABASE_ERROR' })
+  })
+})
+
+describe('the bucket', () => {
+  async function openOverS3() {
+    const s3 = await startS3StandIn({ equalParts: true })
+    const wire = await startFaultProxy(s3.endpoint)
+    const server = await openServer({
+      STORE: 's3',
+      PART_SIZE: '5MiB',
+      S3_ENDPOINT: wire.endpoint,
+      S3_BUCKET: s3.bucket,
+      S3_ACCESS_KEY_ID: s3.accessKeyId,
+      S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+    })
+    onTestFinished(async () => {
+      await server.kill()
+      await wire.close()
+      await s3.close()
+    })
+    return { s3, wire, server }
+  }
+
+  it('refuses every connection, and then is well', { timeout: 120_000 }, async () => {
+    const { wire, server } = await openOverS3()
+
+    await sendThrough(server, 14 * MiB, {
+      fail() {
+        wire.set({ refuse: true })
+        wire.cutAll()
+      },
+      mend: () => wire.set({}),
+      code: 'STORE_UNAVAILABLE',
+    })
+  })
+
+  it('is overloaded, and then is well', { timeout: 120_000 }, async () => {
+    const { s3, server } = await openOverS3()
+
+    await sendThrough(server, 14 * MiB, {
+      fail: () => void s3.faults.next('*', { status: 503, code: 'SlowDown', times: Number.POSITIVE_INFINITY }),
+      mend: () => s3.faults.clear(),
+      code: 'STORE_UNAVAILABLE',
+    })
+  })
+
+  it('says nothing for a while: who sends waits, and is served when it speaks again', {
+    timeout: 120_000,
+  }, async () => {
+    const { wire, server } = await openOverS3()
+    const pid = server.pid()
+    const bytes = randomBytes(14 * MiB)
+    const path = await create(server, bytes.length)
+    wire.set({ blackHole: true })
+
+    const sending = append(server, path, 0, bytes)
+    await vi.waitFor(async () => expect(await readiness(server)).toBe(503), patient)
+    wire.set({})
+    wire.cutAll()
+
+    expect((await sending).status).toBe(204)
+    await vi.waitFor(async () => expect(await readiness(server)).toBe(200), patient)
+    expectUnharmed(server, pid)
+  })
+})
+
+describe('the disk', () => {
+  it('is full, and then has room again', { timeout: 120_000 }, async ({ skip }) => {
+    if (process.getuid?.() !== 0) skip('only root can mount a small disk')
+    const disk = await mkdtemp(join(tmpdir(), 'landfall-disk-'))
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', disk], { stdio: 'pipe' })
+    } catch (reason) {
+      await rmdir(disk)
+      skip(`this machine mounts nothing: ${String(reason).slice(0, 100)}`)
+    }
+    onTestFinished(async () => {
+      execFileSync('umount', ['-l', disk])
+      await rmdir(disk)
+    })
+    const server = await openServer({ DATA_DIR: disk })
+    onTestFinished(() => server.kill())
+    const filler = join(disk, 'filler')
+
+    await sendThrough(server, 6 * MiB, {
+      async fail() {
+        const { bavail, bsize } = await statfs(disk)
+        await writeFile(filler, Buffer.alloc(bavail * bsize - MiB))
+      },
+      mend: () => rm(filler),
+      code: 'STORE_UNAVAILABLE',
+    })
+    await sendAnother(server)
+  })
+})

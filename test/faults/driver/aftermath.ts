@@ -1,0 +1,64 @@
+/*
+ * After the storm: what the background does once a minute is done at once, by an engine of our own that sees database and
+ * store without the wires, until nothing is left to do.
+ */
+import { randomUUID } from 'node:crypto'
+import { createEngine } from '../../../src/core/create-engine.ts'
+import { createMemoryBudget } from '../../../src/core/memory-budget.ts'
+import { defaultKeyTemplate } from '../../../src/core/object-key.ts'
+import { defaultPolicies } from '../../../src/core/policy.ts'
+import { creationRules } from '../../../src/core/rules/index.ts'
+import { openDatabase } from '../../../src/db/open.ts'
+import { sessionsIn } from '../../../src/db/sessions.ts'
+import { finishUploads } from '../../../src/jobs/finish-uploads.ts'
+import { createOutbox, type DeliveredEvent } from '../../../src/jobs/outbox.ts'
+import { sweep } from '../../../src/jobs/sweep.ts'
+import { leaseLocker } from '../../../src/locks/lease.ts'
+import type { Ground } from './ground.ts'
+import type { Ledger } from './ledger.ts'
+
+/** Finishes, expires, cleans and tells until nothing changes any more. Every server must have ended. */
+export async function settle({ truth, databaseUrl, store }: Ground, ledger: Ledger): Promise<DeliveredEvent[]> {
+  const heard: DeliveredEvent[] = []
+  const onFault = (error: unknown) => ledger.complain(`the aftermath failed: ${String(error)}`)
+  const database = await openDatabase({ url: databaseUrl, dataDir: '', pool: 5, patienceMs: 5000, onFault })
+  const sessions = sessionsIn(database)
+  const locker = await leaseLocker({ database, leaseMs: 30_000, waitMs: 5000, onFault })
+  const engine = createEngine({
+    sessions,
+    store,
+    locker,
+    policies: () => defaultPolicies,
+    rules: creationRules,
+    budget: createMemoryBudget(64 * 1024 ** 2),
+    keyTemplate: defaultKeyTemplate,
+    partSize: 5 * 1024 ** 2,
+    partsInFlight: 4,
+    bodyIdleMs: 5000,
+    minSpeed: 0,
+    finishWaitMs: 60_000,
+    newId: randomUUID,
+    now: () => new Date(),
+    onFault,
+  })
+  const outbox = createOutbox(database, [(event) => void heard.push(event)], onFault)
+
+  // Time passes: what nobody asks for any more is finished, what nobody goes on with expires, what died is free.
+  await truth.query(`update upload_sessions set updated_at = now() - interval '1 hour' where state = 'finishing'`)
+  await truth.query(`update upload_sessions set expires_at = now() - interval '1 second' where state = 'receiving'`)
+  await truth.query(
+    `update upload_sessions set lease_until = now() - interval '1 second' where lease_until is not null`,
+  )
+  await truth.query(`update upload_events set next_attempt_at = now()`)
+  await finishUploads(engine, sessions)
+  for (let round = 0; round < 5; round += 1) {
+    const { expired, cleaned } = await sweep(engine, sessions, new Date())
+    if (expired + cleaned === 0) break
+  }
+  await outbox.deliver()
+  await engine.idle()
+  await locker.close()
+  await outbox.close()
+  await database.close()
+  return heard
+}

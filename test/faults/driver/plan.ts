@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto'
+import { parseArgs } from 'node:util'
+
+export type StoreKind = 'local' | 's3' | 'ceph'
+
+/** What a run of the bench is asked for. It goes on, round after round, until it had this many kills and uploads. */
+export interface Plan {
+  seed: string
+  store: StoreKind
+  kills: number
+  uploads: number
+  /** Servers over one database and one bucket; the local store has one, whose directory nobody else may touch. */
+  nodes: number
+  /** Uploads of one round. */
+  perRound: number
+  /** Only this round, to live through it again. */
+  round: number | null
+  /** Stops beginning rounds after this. */
+  minutes: number
+}
+
+/** The plan that the command line describes. */
+export function readPlan(args: string[]): Plan {
+  const { values } = parseArgs({
+    args,
+    options: {
+      seed: { type: 'string' },
+      store: { type: 'string', default: 's3' },
+      kills: { type: 'string', default: '1000' },
+      uploads: { type: 'string', default: '500' },
+      nodes: { type: 'string' },
+      'per-round': { type: 'string', default: '50' },
+      round: { type: 'string' },
+      minutes: { type: 'string', default: '600' },
+    },
+  })
+  const store = values.store as StoreKind
+  if (!['local', 's3', 'ceph'].includes(store)) throw new Error(`--store is local, s3 or ceph, not ${store}`)
+  return {
+    seed: values.seed ?? randomBytes(4).toString('hex'),
+    store,
+    kills: Number(values.kills),
+    uploads: Number(values.uploads),
+    nodes: store === 'local' ? 1 : Number(values.nodes ?? 3),
+    perRound: Number(values['per-round']),
+    round: values.round === undefined ? null : Number(values.round),
+    minutes: Number(values.minutes),
+  }
+}

@@ -1,0 +1,112 @@
+import { seeded } from '../../support/seeded.ts'
+import { settle } from './aftermath.ts'
+import { sendFile } from './client.ts'
+import { type Ground, openGround } from './ground.ts'
+import { type Ledger, openLedger } from './ledger.ts'
+import type { StoreKind } from './plan.ts'
+import { sendPublished } from './published.ts'
+import { startReaper } from './reaper.ts'
+import { startStorm } from './storm.ts'
+import { judgeRound } from './verdict.ts'
+
+export interface RoundPlan {
+  seed: string
+  store: StoreKind
+  nodes: number
+  uploads: number
+  /** The killing goes on until there were so many, and as long as uploads run. */
+  kills: number
+  /** Uploads that run at the same time. */
+  atOnce?: number
+  /** How long all may take together, kills included. */
+  withinMs?: number
+}
+
+export interface RoundResult {
+  kills: number
+  uploads: number
+  seconds: number
+  violations: string[]
+  counts: Record<string, number>
+}
+
+const MiB = 1024 ** 2
+const afterStormMs = 90_000
+
+/** Lives through one round: uploads in a storm among servers that are killed; then fair weather, and the judgement. */
+export async function liveRound(plan: RoundPlan): Promise<RoundResult> {
+  const chance = seeded(plan.seed)
+  const ledger = openLedger(plan.seed)
+  const startedAt = performance.now()
+  const ground = await openGround({
+    kind: plan.store,
+    nodes: plan.nodes,
+    name: `faults-${plan.seed.replaceAll(/\W/g, '-')}`,
+    memoryBudget: chance.pick(['64MiB', '256MiB']),
+  })
+  try {
+    const storm = startStorm(ground, chance.fork('storm'))
+    const reaper = startReaper(ground, ledger, chance.fork('reaper'), plan.store === 'local' ? 500 : 1000)
+    const uploading = sendAll(plan, ground, ledger)
+    const stormEndsAt = startedAt + (plan.withinMs ?? 600_000)
+    let isDone = false
+    void uploading.then(() => {
+      isDone = true
+    })
+    while (performance.now() < stormEndsAt && (!isDone || reaper.kills() < plan.kills)) {
+      // The last uploads of a round shall not wait for each other's bad luck for ever.
+      if (reaper.kills() >= plan.kills * 1.5) break
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    await storm.end()
+    await reaper.end()
+    deadlines.set(ledger, performance.now() + afterStormMs)
+    await uploading
+    await stopAll(ground, ledger)
+    await settle(ground, ledger)
+    await judgeRound(ground, ledger)
+    return {
+      kills: reaper.kills(),
+      uploads: plan.uploads,
+      seconds: (performance.now() - startedAt) / 1000,
+      violations: ledger.violations,
+      counts: ledger.counts,
+    }
+  } finally {
+    await ground.close()
+  }
+}
+
+const deadlines = new WeakMap<Ledger, number>()
+
+async function sendAll(plan: RoundPlan, ground: Ground, ledger: Ledger): Promise<void> {
+  const deadline = () => deadlines.get(ledger) ?? Number.POSITIVE_INFINITY
+  const waiting = Array.from({ length: plan.uploads }, (_, index) => index)
+  async function work(): Promise<void> {
+    for (let index = waiting.shift(); index !== undefined; index = waiting.shift()) {
+      const chance = seeded(`${plan.seed}/upload ${index}`)
+      const name = `u${index}`
+      ledger.file(name, sizeOf(plan.store, chance))
+      const client = { ground, ledger, chance, deadline }
+      await (chance.chance(0.2) ? sendPublished(client, name) : sendFile(client, name))
+    }
+  }
+  await Promise.all(Array.from({ length: plan.atOnce ?? 8 }, work))
+}
+
+/** Many small files, some of every size up to six parts. */
+function sizeOf(store: StoreKind, chance: ReturnType<typeof seeded>): number {
+  const part = store === 'local' ? 256 * 1024 : 5 * MiB
+  const kind = chance.next()
+  if (kind < 0.05) return chance.int(0, 2)
+  if (kind < 0.35) return chance.int(1, part - 1)
+  if (kind < 0.5) return part * chance.int(1, 4) + chance.int(-1, 1)
+  return chance.int(1, part * 6)
+}
+
+async function stopAll({ nodes }: Ground, ledger: Ledger): Promise<void> {
+  const codes = await Promise.all(nodes.map((node) => node.stop()))
+  for (const [index, code] of codes.entries()) {
+    if (code !== 0) ledger.complain(`a server ended with ${code}: ${nodes[index]!.log().slice(-1500)}`)
+  }
+}

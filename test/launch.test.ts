@@ -78,11 +78,11 @@ describe('the launcher', () => {
   })
 
   it.each([
-    ['SIGTERM', 'trap "exit 7" TERM', 7],
-    ['SIGINT', 'trap "exit 0" INT', 0],
-    ['SIGTERM', '', 143],
-  ] as const)('passes %s on to the server and ends the way it does', async (signal, trap, code) => {
-    const project = await fakeProject({ node: `${trap}\necho up\nwhile true; do sleep 0.05; done` })
+    ['SIGTERM', 7, 7],
+    ['SIGINT', 0, 0],
+    ['SIGTERM', null, 143],
+  ] as const)('passes %s on, and ends the way a server does that ends with %s', async (signal, ending, code) => {
+    const project = await fakeProject({ node: serverThatEndsWith(signal, ending) })
     const launched = project.launch('start')
     await launched.said('up')
 
@@ -107,6 +107,13 @@ it.each(['start', 'test', 'build'])('npm run %s becomes the launcher, with no sh
 
 const lock = (version: string) =>
   JSON.stringify({ packages: { '': {}, 'node_modules/a': { version }, 'node_modules/b': { version, optional: true } } })
+
+/** A server in the place of the real one; `null` is one that does not listen to the signal. A shell could not listen to one
+ * that its own parents ignore, and it gives up by itself, so that no failed test leaves it behind. */
+function serverThatEndsWith(signal: NodeJS.Signals, code: number | null): string {
+  const listen = code === null ? '' : `process.on('${signal}', () => process.exit(${code}));`
+  return `exec ${process.execPath} -e "${listen} setTimeout(() => {}, 20_000); console.log('up')"`
+}
 
 /** A project of the launcher and tools that only write down how they were called; `scripts` are what they do then. */
 async function fakeProject(scripts: Record<string, string> = {}) {
@@ -144,13 +151,20 @@ async function fakeProject(scripts: Record<string, string> = {}) {
     launch(...words: string[]) {
       const env = { PATH: `${machine}:/usr/bin:/bin` }
       const child = spawn(process.execPath, [join(root, 'bin/launch.mjs'), ...words], { env, stdio: 'pipe' })
-      const heard: string[] = []
-      child.stdout.setEncoding('utf8').on('data', (text: string) => heard.push(text))
+      let heard = ''
+      for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding('utf8').on('data', (text) => (heard += text))
+      const ended = once(child, 'close').then(([code]) => code as number)
       return {
-        ended: once(child, 'close').then(([code]) => code as number),
+        ended,
         kill: (signal: NodeJS.Signals) => child.kill(signal),
         async said(text: string): Promise<void> {
-          while (!heard.join('').includes(text)) await once(child.stdout, 'data')
+          let isOver = false
+          const over = ended.then(() => (isOver = true))
+          while (!heard.includes(text)) {
+            if (isOver) throw new Error(`it ended and said: ${heard}`)
+            await Promise.race([once(child.stdout, 'data'), over])
+          }
         },
       }
     },

@@ -85,6 +85,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     secret,
     parts: { database: () => database.check(), store: () => store.check() },
     isDraining: () => isDraining,
+    objectUrlOf: (key) => store.publicUrl?.(key) ?? null,
   })
 
   const stopBackground = await startBackground({ database, engine, sessions, listeners: [logEvent], now, onFault })
@@ -168,13 +169,14 @@ interface Rooms {
   secret: string
   parts: Record<string, () => Promise<void>>
   isDraining: () => boolean
+  objectUrlOf: (key: string) => string | null
 }
 
 /** The table of contents of what the outside may ask. */
 async function register(
   http: FastifyInstance,
   config: Config,
-  { engine, secret, parts, isDraining }: Rooms,
+  { engine, secret, parts, isDraining, objectUrlOf }: Rooms,
 ): Promise<void> {
   const checks: TokenCheck[] = [secretCheck(secret)]
   const urlOf = (id: string) => `${config.PUBLIC_URL ?? ''}${uploadsPath}/${id}`
@@ -191,7 +193,7 @@ async function register(
       // Before the token is asked for, so that a refusal too can be read by a page on another origin.
       await scope.register(cors, corsOptions(config))
       await scope.register(authPlugin, { checks })
-      await scope.register(apiPlugin, { engine, policies: config.POLICIES, urlOf })
+      await scope.register(apiPlugin, { engine, policies: config.POLICIES, urlOf, objectUrlOf })
       await scope.register(restPlugin, { engine, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
     },
     { prefix: '/v1' },

@@ -62,6 +62,8 @@ export interface ObjectStore {
   remove(keys: string[]): Promise<void>
   /** Keys that start with `prefix`. */
   list(prefix: string): AsyncIterable<string>
+  /** Where browsers reach a finished object, if the operator said where that is. */
+  publicUrl?(key: string): string | null
   close(): Promise<void>
 }
 

@@ -14,6 +14,7 @@ const upload = z
     state,
     failure: z.string().nullable().describe('Why a failed upload failed'),
     key: z.string().describe('The name of the object in the store'),
+    objectUrl: z.string().nullable().describe('Where browsers reach the finished object, if S3_PUBLIC_URL says so'),
     createdAt: z.iso.datetime(),
     updatedAt: z.iso.datetime(),
     completedAt: z.iso.datetime().nullable(),

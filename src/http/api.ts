@@ -9,10 +9,15 @@ export interface ApiOptions {
   policies: Policies
   /** The address of an upload, as protocols give it out. */
   urlOf: (id: string) => string
+  /** Where browsers reach a finished object, if anywhere. */
+  objectUrlOf: (key: string) => string | null
 }
 
 /** The JSON API beside the protocols: who am I, my uploads. Wants `request.actor`. */
-export async function apiPlugin(app: FastifyInstance, { engine, policies, urlOf }: ApiOptions): Promise<void> {
+export async function apiPlugin(
+  app: FastifyInstance,
+  { engine, policies, urlOf, objectUrlOf }: ApiOptions,
+): Promise<void> {
   app.addHook('onSend', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
   })
@@ -51,6 +56,7 @@ export async function apiPlugin(app: FastifyInstance, { engine, policies, urlOf 
       state: upload.state,
       failure: upload.failure,
       key: upload.key,
+      objectUrl: upload.state === 'completed' ? objectUrlOf(upload.key) : null,
       createdAt: upload.createdAt.toISOString(),
       updatedAt: upload.updatedAt.toISOString(),
       completedAt: upload.completedAt?.toISOString() ?? null,

@@ -153,6 +153,19 @@ describe('a bucket that misbehaves', () => {
   })
 })
 
+describe('a finished object', () => {
+  it('has an address for browsers when the operator says where the bucket is', async () => {
+    const { server } = await openStandIn()
+    const store = s3Store({ ...optionsFor(server, 'uploads/'), S3_PUBLIC_URL: 'https://cdn.example/' })
+    const silent = s3Store(optionsFor(server))
+
+    expect(store.publicUrl?.('a b/ö+.png')).toBe('https://cdn.example/uploads/a%20b/%C3%B6%2B.png')
+    expect(silent.publicUrl?.('a')).toBeNull()
+    await store.close()
+    await silent.close()
+  })
+})
+
 describe('opening a bucket', () => {
   it.each([
     ['that does not exist', { S3_BUCKET: 'nowhere' }, /does not exist/],

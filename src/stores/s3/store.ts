@@ -278,6 +278,11 @@ export function s3Store(options: S3Options): ObjectStore {
       } while (ContinuationToken)
     },
 
+    publicUrl(key) {
+      if (options.S3_PUBLIC_URL === undefined) return null
+      return `${options.S3_PUBLIC_URL.replace(/\/+$/, '')}/${escapeKey(options.S3_PREFIX + key)}`
+    },
+
     async close() {
       sender.close()
       client.destroy()

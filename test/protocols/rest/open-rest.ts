@@ -54,7 +54,12 @@ export async function openRest(overrides: Parameters<typeof openEngine>[0] = {})
   await http.register(
     async (scope) => {
       await scope.register(authPlugin, { checks: [tokens] })
-      await scope.register(apiPlugin, { engine, policies: defaultPolicies, urlOf: (id) => `/files/${id}` })
+      await scope.register(apiPlugin, {
+        engine,
+        policies: defaultPolicies,
+        urlOf: (id) => `/files/${id}`,
+        objectUrlOf: () => null,
+      })
       await scope.register(restPlugin, { engine, bodyIdleMs })
     },
     { prefix: '/v1' },

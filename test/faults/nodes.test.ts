@@ -146,41 +146,45 @@ describe('two nodes', () => {
   })
 })
 
-describe('a rolling restart of three nodes', () => {
-  it('is not noticed by clients with their default retries, and leaves no lease', { timeout: 300_000 }, async () => {
-    const { nodes, s3, client } = await openNodes(3, { LOG_LEVEL: 'warn' })
-    const bytes = randomBytes(7 * MiB)
-    let isOver = false
-    let sent = 0
+describe('a rolling restart of three nodes (the long run: FAULTS_LONG=yes)', () => {
+  it.runIf(process.env.FAULTS_LONG === 'yes')(
+    'is not noticed by clients with their default retries, and leaves no lease',
+    { timeout: 300_000 },
+    async () => {
+      const { nodes, s3, client } = await openNodes(3, { LOG_LEVEL: 'warn' })
+      const bytes = randomBytes(7 * MiB)
+      let isOver = false
+      let sent = 0
 
-    const senders = Array.from({ length: uploads }, async (_, index) => {
-      // As behind a balancer: a request goes to a node that is ready.
-      await pause(index * 50)
-      await sendThroughAny(nodes, bytes, index)
-      sent += 1
-    })
-    const codes: (number | null)[] = []
-    for (const node of nodes) {
-      await pause(1000)
-      codes.push(await node.stop())
-      await node.start()
-    }
-    await Promise.all(senders)
-    isOver = true
+      const senders = Array.from({ length: uploads }, async (_, index) => {
+        // As behind a balancer: a request goes to a node that is ready.
+        await pause(index * 50)
+        await sendThroughAny(nodes, bytes, index)
+        sent += 1
+      })
+      const codes: (number | null)[] = []
+      for (const node of nodes) {
+        await pause(1000)
+        codes.push(await node.stop())
+        await node.start()
+      }
+      await Promise.all(senders)
+      isOver = true
 
-    expect(isOver && sent).toBe(uploads)
-    expect(codes, nodes.map((node) => node.log().slice(-500)).join('\n')).toEqual([0, 0, 0])
-    const { rows } = await client.query(
-      `select state, count(*) from upload_sessions where state <> 'completed' and "offset" > 0 group by state`,
-    )
-    expect(rows).toEqual([])
-    expect(
-      (await client.query('select count(*) from upload_sessions where lease_until is not null')).rows[0].count,
-    ).toBe('0')
-    for (const object of s3.objects()) expect(object.size).toBe(bytes.length)
-    expect(s3.objects()).toHaveLength(uploads)
-    expect(s3.multiparts()).toEqual([])
-  })
+      expect(isOver && sent).toBe(uploads)
+      expect(codes, nodes.map((node) => node.log().slice(-500)).join('\n')).toEqual([0, 0, 0])
+      const { rows } = await client.query(
+        `select state, count(*) from upload_sessions where state <> 'completed' and "offset" > 0 group by state`,
+      )
+      expect(rows).toEqual([])
+      expect(
+        (await client.query('select count(*) from upload_sessions where lease_until is not null')).rows[0].count,
+      ).toBe('0')
+      for (const object of s3.objects()) expect(object.size).toBe(bytes.length)
+      expect(s3.objects()).toHaveLength(uploads)
+      expect(s3.multiparts()).toEqual([])
+    },
+  )
 
   it('a second signal ends a node at once', { timeout: 60_000 }, async () => {
     const { nodes } = await openNodes(1, { DRAIN_TIMEOUT: '30s' })

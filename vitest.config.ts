@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: ['./test/support/global-setup.ts'],
     reporters: ['default', './test/support/summary.ts'],
     // The embedded database compiles a whole Postgres on its first start; on a busy machine that takes seconds.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 })

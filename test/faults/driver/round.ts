@@ -46,11 +46,12 @@ export async function liveRound(plan: RoundPlan): Promise<RoundResult> {
   try {
     const storm = startStorm(ground, chance.fork('storm'))
     const reaper = startReaper(ground, ledger, chance.fork('reaper'), plan.store === 'local' ? 1000 : 2000)
-    const uploading = sendAll(plan, ground, ledger)
+    let deadline = Number.POSITIVE_INFINITY
+    const uploading = sendAll(plan, ground, ledger, () => deadline)
     await Promise.race([uploading, sleep(plan.withinMs ?? 600_000, undefined, { ref: false })])
     await storm.end()
     await reaper.end()
-    deadlines.set(ledger, performance.now() + afterStormMs)
+    deadline = performance.now() + afterStormMs
     await uploading
     await stopAll(ground, ledger)
     await settle(ground, ledger)
@@ -67,10 +68,7 @@ export async function liveRound(plan: RoundPlan): Promise<RoundResult> {
   }
 }
 
-const deadlines = new WeakMap<Ledger, number>()
-
-async function sendAll(plan: RoundPlan, ground: Ground, ledger: Ledger): Promise<void> {
-  const deadline = () => deadlines.get(ledger) ?? Number.POSITIVE_INFINITY
+async function sendAll(plan: RoundPlan, ground: Ground, ledger: Ledger, deadline: () => number): Promise<void> {
   const waiting = Array.from({ length: plan.uploads }, (_, index) => index)
   async function work(): Promise<void> {
     for (let index = waiting.shift(); index !== undefined; index = waiting.shift()) {

@@ -17,6 +17,8 @@ export interface RoundPlan {
   uploads: number
   /** Uploads that run at the same time. */
   atOnce?: number
+  /** How long a server lives on average; 1 s unless told. */
+  lifeMs?: number
   /** When the storm ends at the latest; before, it ends with the last upload. */
   withinMs?: number
 }
@@ -45,7 +47,7 @@ export async function liveRound(plan: RoundPlan): Promise<RoundResult> {
   })
   try {
     const storm = startStorm(ground, chance.fork('storm'))
-    const reaper = startReaper(ground, ledger, chance.fork('reaper'), plan.store === 'local' ? 1000 : 2000)
+    const reaper = startReaper(ground, ledger, chance.fork('reaper'), plan.lifeMs ?? 1000)
     let deadline = Number.POSITIVE_INFINITY
     const uploading = sendAll(plan, ground, ledger, () => deadline)
     await Promise.race([uploading, sleep(plan.withinMs ?? 600_000, undefined, { ref: false })])

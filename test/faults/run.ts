@@ -24,7 +24,6 @@ for (let round = plan.round ?? 0; ; round += 1) {
     store: plan.store,
     nodes: plan.nodes,
     uploads: plan.perRound,
-    kills: Math.ceil((plan.kills / plan.uploads) * plan.perRound),
   })
   total.kills += result.kills
   total.uploads += result.uploads
@@ -46,6 +45,6 @@ console.log(
 process.exit(total.violations === 0 ? 0 : 1)
 
 function again(round: number): string {
-  const { seed, store, nodes, perRound, kills, uploads } = plan
-  return `--seed ${seed} --round ${round} --store ${store} --nodes ${nodes} --per-round ${perRound} --kills ${kills} --uploads ${uploads}`
+  const { seed, store, nodes, perRound } = plan
+  return `--seed ${seed} --round ${round} --store ${store} --nodes ${nodes} --per-round ${perRound}`
 }

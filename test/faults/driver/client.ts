@@ -75,7 +75,9 @@ async function goOn(client: Client, entry: Entry, isDeferred: boolean, fate: num
       await sleep(chance.int(20, 300))
       continue
     }
-    const chunk: Buffer = file.slice(offset, offset + lengthOfChunk(chance, file.size))
+    // In fair weather everybody hurries home.
+    const isFair = client.deadline() < Number.POSITIVE_INFINITY
+    const chunk: Buffer = file.slice(offset, isFair ? file.size : offset + lengthOfChunk(chance, file.size))
     const isLast: boolean = offset + chunk.length === file.size
     const tellsLength = isDeferred && (isLast || chance.chance(0.2))
     entry.offered = Math.max(entry.offered, offset + chunk.length)
@@ -89,7 +91,7 @@ async function goOn(client: Client, entry: Entry, isDeferred: boolean, fate: num
           ...(tellsLength ? { 'upload-length': String(file.size) } : {}),
         },
         body: chunk,
-        manner: mannerOf(chance, chunk.length),
+        ...(isFair ? {} : { manner: mannerOf(chance, chunk.length) }),
       })
     // A client that forgot the request it has open sends the same bytes twice.
     if (chance.chance(0.04)) void patch()

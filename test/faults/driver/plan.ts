@@ -29,7 +29,7 @@ export function readPlan(args: string[]): Plan {
       kills: { type: 'string', default: '1000' },
       uploads: { type: 'string', default: '500' },
       nodes: { type: 'string' },
-      'per-round': { type: 'string', default: '50' },
+      'per-round': { type: 'string', default: '25' },
       round: { type: 'string' },
       minutes: { type: 'string', default: '600' },
     },

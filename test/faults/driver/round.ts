@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { seeded } from '../../support/seeded.ts'
 import { settle } from './aftermath.ts'
 import { sendFile } from './client.ts'
@@ -14,11 +15,11 @@ export interface RoundPlan {
   store: StoreKind
   nodes: number
   uploads: number
-  /** The killing goes on until there were so many, and as long as uploads run. */
-  kills: number
   /** Uploads that run at the same time. */
   atOnce?: number
-  /** How long all may take together, kills included. */
+  /** How long a server lives on average; 1 s unless told. */
+  lifeMs?: number
+  /** When the storm ends at the latest; before, it ends with the last upload. */
   withinMs?: number
 }
 
@@ -46,21 +47,13 @@ export async function liveRound(plan: RoundPlan): Promise<RoundResult> {
   })
   try {
     const storm = startStorm(ground, chance.fork('storm'))
-    const reaper = startReaper(ground, ledger, chance.fork('reaper'), plan.store === 'local' ? 500 : 1000)
-    const uploading = sendAll(plan, ground, ledger)
-    const stormEndsAt = startedAt + (plan.withinMs ?? 600_000)
-    let isDone = false
-    void uploading.then(() => {
-      isDone = true
-    })
-    while (performance.now() < stormEndsAt && (!isDone || reaper.kills() < plan.kills)) {
-      // The last uploads of a round shall not wait for each other's bad luck for ever.
-      if (reaper.kills() >= plan.kills * 1.5) break
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
+    const reaper = startReaper(ground, ledger, chance.fork('reaper'), plan.lifeMs ?? 1000)
+    let deadline = Number.POSITIVE_INFINITY
+    const uploading = sendAll(plan, ground, ledger, () => deadline)
+    await Promise.race([uploading, sleep(plan.withinMs ?? 600_000, undefined, { ref: false })])
     await storm.end()
     await reaper.end()
-    deadlines.set(ledger, performance.now() + afterStormMs)
+    deadline = performance.now() + afterStormMs
     await uploading
     await stopAll(ground, ledger)
     await settle(ground, ledger)
@@ -77,10 +70,7 @@ export async function liveRound(plan: RoundPlan): Promise<RoundResult> {
   }
 }
 
-const deadlines = new WeakMap<Ledger, number>()
-
-async function sendAll(plan: RoundPlan, ground: Ground, ledger: Ledger): Promise<void> {
-  const deadline = () => deadlines.get(ledger) ?? Number.POSITIVE_INFINITY
+async function sendAll(plan: RoundPlan, ground: Ground, ledger: Ledger, deadline: () => number): Promise<void> {
   const waiting = Array.from({ length: plan.uploads }, (_, index) => index)
   async function work(): Promise<void> {
     for (let index = waiting.shift(); index !== undefined; index = waiting.shift()) {

@@ -14,6 +14,7 @@ const troubles: Trouble[] = [
   { refuse: true },
   { dropReply: true },
 ]
+const joinOperation = 'CompleteMultipartUpload'
 const refusals = [
   { status: 500 },
   { status: 503, code: 'SlowDown' },
@@ -45,6 +46,7 @@ export interface Storm {
 
 /** Begins the bad weather. */
 export function startStorm({ wires, standIn, aborted, environment }: Ground, chance: Seeded): Storm {
+  const over = Promise.withResolvers<void>()
   let isOver = false
   const running = [rage(wires.database, chance.fork('database'))]
   if (wires.s3) running.push(rage(wires.s3, chance.fork('s3')))
@@ -67,13 +69,14 @@ export function startStorm({ wires, standIn, aborted, environment }: Ground, cha
     wire.cutAll()
   }
 
+  /** There are few joins, one a file: about every other one fails in some way. */
   async function breakJoins(s3: S3StandIn, mine: Seeded): Promise<void> {
     while (!isOver) {
       const fault = mine.pick(failedJoins)
-      const armed = s3.faults.next('CompleteMultipartUpload', fault)
-      if ('abortMultipart' in fault) void armed.hit.then(() => noteAborted(s3.seen.at(-1)?.key))
-      await sleep(mine.int(200, 2000))
-      armed.cancel()
+      const armed = s3.faults.next(joinOperation, fault)
+      await Promise.race([armed.hit, over.promise])
+      if ('abortMultipart' in fault) noteAborted(s3.seen.findLast((one) => one.operation === joinOperation)?.key)
+      await Promise.race([sleep(mine.int(0, 1500)), over.promise])
     }
   }
 
@@ -96,6 +99,7 @@ export function startStorm({ wires, standIn, aborted, environment }: Ground, cha
   return {
     async end() {
       isOver = true
+      over.resolve()
       standIn?.faults.clear()
       await Promise.all(running)
     },

@@ -1,8 +1,16 @@
 import type { FastifyInstance } from 'fastify'
 import type { RunningEngine } from '../../src/core/engine.ts'
-import { tusPlugin } from '../../src/protocols/tus/plugin.ts'
+import { type TusOptions, tusPlugin } from '../../src/protocols/tus/plugin.ts'
 
 /** Puts the tus endpoint at `/files`. */
-export async function withTus(app: FastifyInstance, engine: RunningEngine): Promise<void> {
-  await app.register(tusPlugin, { engine, path: '/files', publicUrl: undefined, origins: '*', maxSize: 10 * 1024 ** 3 })
+export function withTus(app: FastifyInstance, engine: RunningEngine): Promise<void> {
+  return withTusOptions({})(app, engine)
+}
+
+/** As `withTus`, with other settings. */
+export function withTusOptions(options: Partial<TusOptions>) {
+  return async (app: FastifyInstance, engine: RunningEngine): Promise<void> => {
+    const usual = { engine, path: '/files', publicUrl: undefined, origins: '*', maxSize: 10 * 1024 ** 3 } as const
+    await app.register(tusPlugin, { ...usual, ...options })
+  }
 }

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import type { EngineOptions } from '../../../src/core/create-engine.ts'
+import type { RunningEngine } from '../../../src/core/engine.ts'
 import type { Session } from '../../../src/core/upload.ts'
 import type { TusOptions } from '../../../src/protocols/tus/plugin.ts'
 import { bearer, buildTestApp, type TestApp } from '../../support/build-test-app.ts'
@@ -13,6 +14,8 @@ export interface Serving extends Partial<Omit<EngineOptions, 'store'>> {
   /** Where files go: in memory unless it says otherwise. */
   kind?: StoreKind
   tus?: Partial<TusOptions>
+  /** Told of every verb that tus asks of the engine. */
+  watch?: (verb: string) => void
   waitMs?: number
 }
 
@@ -48,9 +51,13 @@ export const chunk = { 'content-type': 'application/offset+octet-stream' }
 export const encoded = (value: string | Buffer) => Buffer.from(value).toString('base64')
 
 /** tus over a real engine, on a port of its own until the test ends. Parts have 10 bytes where the store allows it. */
-export async function serve({ tus = {}, kind = 'memory', ...overrides }: Serving = {}): Promise<TusServer> {
+export async function serve({ tus = {}, kind = 'memory', watch, ...overrides }: Serving = {}): Promise<TusServer> {
   const store = await openTestStore(kind)
-  const test = await buildTestApp(withTusOptions(tus), { partSize: 10, ...overrides, store })
+  const test = await buildTestApp((app, engine) => withTusOptions(tus)(app, watch ? watched(engine, watch) : engine), {
+    partSize: 10,
+    ...overrides,
+    store,
+  })
   const { port } = test.app.server.address() as AddressInfo
 
   function complete({ headers, ...request }: TusRequest): RawRequest {
@@ -97,6 +104,15 @@ export async function serve({ tus = {}, kind = 'memory', ...overrides }: Serving
 /** The code of a refusal in the one form in which refusals are worded. */
 export function codeOf(answer: RawAnswer): unknown {
   return (answer.json()['error'] as Record<string, unknown>)['code']
+}
+
+function watched(engine: RunningEngine, watch: (verb: string) => void): RunningEngine {
+  return new Proxy(engine, {
+    get(target, verb, receiver) {
+      watch(String(verb))
+      return Reflect.get(target, verb, receiver)
+    },
+  })
 }
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {

@@ -8,7 +8,7 @@ import { ada } from '../../support/open-engine.ts'
 import { openTestStore, type StoreKind } from '../../support/open-test-store.ts'
 import { askFor, headOf, openRaw, type RawAnswer, type RawConnection, type RawRequest } from '../../support/raw-http.ts'
 import type { TroubledStore } from '../../support/troubled-store.ts'
-import { withTusOptions } from '../../support/with-tus.ts'
+import { withTus } from '../../support/with-tus.ts'
 
 export interface Serving extends Partial<Omit<EngineOptions, 'store'>> {
   /** Where files go: in memory unless it says otherwise. */
@@ -53,7 +53,7 @@ export const encoded = (value: string | Buffer) => Buffer.from(value).toString('
 /** tus over a real engine, on a port of its own until the test ends. Parts have 10 bytes where the store allows it. */
 export async function serve({ tus = {}, kind = 'memory', watch, ...overrides }: Serving = {}): Promise<TusServer> {
   const store = await openTestStore(kind)
-  const test = await buildTestApp((app, engine) => withTusOptions(tus)(app, watch ? watched(engine, watch) : engine), {
+  const test = await buildTestApp((app, engine) => withTus(tus)(app, watch ? watched(engine, watch) : engine), {
     partSize: 10,
     ...overrides,
     store,

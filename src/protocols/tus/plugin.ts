@@ -66,7 +66,9 @@ export async function tusPlugin(
     // Of HEAD the protocol demands it; a 404 or 410 that a cache kept would be as wrong as an offset.
     reply.header('cache-control', 'no-store')
   })
-  for (const url of [path, `${path}/:id`]) app.route({ method: routed, url, exposeHeadRoute: false, handler: serve })
+  // What lies deeper is no upload either, and is told so in tus, so that pages of other origins can read it.
+  for (const url of [path, `${path}/:id`, `${path}/:id/*`])
+    app.route({ method: routed, url, exposeHeadRoute: false, handler: serve })
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const method = readMethod(request)
@@ -93,11 +95,11 @@ export async function tusPlugin(
 /** Where below the endpoint the request goes. @throws UploadError METHOD_NOT_ALLOWED, UPLOAD_NOT_FOUND */
 function readAddress({ params }: FastifyRequest, method: Method): string {
   // Many clients are given the endpoint with a slash at its end.
-  const { id = '' } = params as { id?: string }
+  const { id = '', '*': rest } = params as { id?: string; '*'?: string }
   if (method === 'POST' && id !== '')
     throw new UploadError('METHOD_NOT_ALLOWED', 'An upload is created at the endpoint, not below it.')
   if (method === 'POST') return ''
-  if (!isUploadId(id)) throw new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
+  if (!isUploadId(id) || rest !== undefined) throw new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
   return `/${id}`
 }
 

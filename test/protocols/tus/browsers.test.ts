@@ -74,6 +74,7 @@ describe('a page on another origin', () => {
       { method: 'HEAD', path, headers: { origin } },
       { method: 'HEAD', path, headers: { origin, 'tus-resumable': '0' } },
       { method: 'HEAD', path: '/files/nobody', headers: { origin } },
+      { method: 'HEAD', path: `${path}/deeper`, headers: { origin } },
       { method: 'PATCH', path, headers: { origin, ...chunk, 'upload-offset': 3 }, body: 'lo' },
       { method: 'GET', path, headers: { origin } },
     ]
@@ -81,7 +82,7 @@ describe('a page on another origin', () => {
     const answers = []
     for (const request of requests) answers.push(await server.ask(request))
 
-    expect(answers.map(({ status }) => status)).toEqual([201, 401, 400, 200, 412, 404, 409, 405])
+    expect(answers.map(({ status }) => status)).toEqual([201, 401, 400, 200, 412, 404, 404, 409, 405])
     for (const { headers } of answers) {
       expect(headers['access-control-allow-origin']).toBe(origin)
       expect(list(headers['access-control-expose-headers'])).toEqual(expect.arrayContaining(exposed))

@@ -228,6 +228,8 @@ describe.each(storeKinds)('tus, the core, with files in %s', (kind) => {
       ['unknown', () => `/files/${randomUUID()}`],
       ['impossible', () => '/files/..%2F..%2Fetc'],
       ['unspoken', () => '/files/'],
+      ['deeper', () => `/files/${randomUUID()}/info`],
+      ['deeper, impossible', () => '/files/a/b/c'],
     ])('of an %s upload is 404 and tells no offset', async (_, path) => {
       const server = await serve()
 

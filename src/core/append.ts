@@ -58,11 +58,12 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   if (chunk.offset !== session.offset) throw offsetMismatch(session, chunk.offset)
   const policy = options.policyOf(session.role)
   const size = agreeOnSize(session, chunk, policy)
-  if (size !== session.size && size !== null) await lease.save({ size })
-
+  const isNews = size !== null && size !== session.size
   const maxSize = Math.min(policy.maxSize, store.limits.maxObjectSize)
   const limit = (size ?? maxSize) - session.offset
   if (chunk.bodySize !== null && chunk.bodySize > limit) throw tooManyBytes(session, size, maxSize)
+  // A body that is held back may turn out not to count; then what its request said of the file does not count either.
+  if (isNews && !chunk.digest) await lease.save({ size })
   const writer = options.openWriter(lease, {
     size,
     partSize: alignedPartSize(session, chunk, size ?? maxSize, options),
@@ -98,7 +99,10 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
 
   // The bytes that were announced are the whole body, also when somebody asked for the upload before its end was seen.
   if (end !== 'overflow' && chunk.bodySize !== null && writer.position - chunk.offset === chunk.bodySize) end = 'clean'
-  if (chunk.digest) await agreeWithDigest(chunk.digest, end, writer, session, options)
+  if (chunk.digest) {
+    await agreeWithDigest(chunk.digest, end, writer, session, options)
+    if (isNews) await lease.save({ size })
+  }
   const isWhole =
     (chunk.ending === 'at-size' && writer.position === size && end !== 'overflow') ||
     (chunk.ending === 'with-body' && end === 'clean')

@@ -1,21 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Code, UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors.ts'
 import type { Upload } from '../../core/upload.ts'
 import { answerError, toRefusal } from '../../http/errors.ts'
 import type { Call } from './engine-store.ts'
-
-// Refusals that @tus/server makes by itself, by status.
-const codes: Record<number, Code> = {
-  400: 'INVALID_REQUEST',
-  403: 'FORBIDDEN',
-  404: 'UPLOAD_NOT_FOUND',
-  409: 'OFFSET_MISMATCH',
-  410: 'UPLOAD_GONE',
-  412: 'PRECONDITION_FAILED',
-  413: 'FILE_TOO_LARGE',
-  415: 'UNSUPPORTED_CONTENT_TYPE',
-  501: 'NOT_IMPLEMENTED',
-}
+import { tusVersion } from './request.ts'
 
 /**
  * Brings @tus/server's answer to the client: a success with what the engine knows added, a refusal in our one form.
@@ -41,27 +29,29 @@ function describe(reply: FastifyReply, call: Call, upload: Upload, location: (id
   if (upload.expiresAt !== null && upload.state !== 'completed')
     reply.header('upload-expires', upload.expiresAt.toUTCString())
   if (call.method !== 'HEAD') return
-  reply.header('cache-control', 'no-store')
   if (upload.metadata !== null) reply.header('upload-metadata', upload.metadata)
   if (upload.concat?.kind === 'partial') reply.header('upload-concat', 'partial')
   if (upload.concat?.kind !== 'final') return
   reply.header('upload-concat', upload.concat.header)
-  if (upload.state === 'completed') return
+  // No client will tell the length: it is known when the lengths of the partial uploads are.
+  reply.removeHeader('upload-defer-length')
   // "The response to a HEAD request for a final upload SHOULD NOT contain the Upload-Offset header unless the concatenation
   // has been successfully finished."
-  reply.removeHeader('upload-offset')
-  if (upload.size !== null) reply.removeHeader('upload-defer-length').header('upload-length', upload.size)
+  if (upload.state !== 'completed') reply.removeHeader('upload-offset')
 }
 
-async function refusalOf(response: Response): Promise<UploadError> {
-  const code = codes[response.status] ?? 'INVALID_REQUEST'
-  const text = (await response.text()).trim().replace(/[.\s]*$/, '')
-  return new UploadError(code, `${text === '' ? 'The request is not valid' : text}.`)
+/** What @tus/server refuses by itself: a creation that tells no length, or two. */
+async function refusalOf(response: Response): Promise<Error> {
+  const words = (await response.text()).trim()
+  if (response.status === 400) return new UploadError('INVALID_REQUEST', `${words}.`)
+  return new Error(`@tus/server answered ${response.status} by itself: ${words}`)
 }
 
-/** As everywhere, and with the offset from which a client may go on. */
+/** As everywhere, and with what a client needs to do better: the version, the methods, the offset from which it may go on. */
 export function answerTusError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const { code, facts } = toRefusal(thrown)
-  if (code === 'OFFSET_MISMATCH' && typeof facts.offset === 'number') reply.header('upload-offset', facts.offset)
+  const { status, facts } = toRefusal(thrown)
+  if (status === 405) reply.header('allow', 'OPTIONS, HEAD, POST, PATCH, DELETE')
+  if (status === 409 && typeof facts.offset === 'number') reply.header('upload-offset', facts.offset)
+  if (status === 412) reply.header('tus-version', tusVersion)
   answerError(thrown, request, reply)
 }

@@ -2,7 +2,12 @@ import { UploadError } from '../../core/errors.ts'
 import type { Concat } from '../../core/upload.ts'
 
 const maxPartials = 1000
-const id = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const uploadId = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Whether `text` can be the name of an upload; nobody need look for what cannot. */
+export function isUploadId(text: string): boolean {
+  return uploadId.test(text)
+}
 
 /**
  * What `Upload-Concat` says: `partial`, or `final;` and the URLs of partial uploads, relative or absolute, separated by
@@ -22,13 +27,14 @@ export function readConcat(header: string | undefined, path: string): Concat | n
 function idOf(url: string, path: string): string {
   let pathname = ''
   try {
-    pathname = new URL(url, 'http://upload.invalid').pathname
+    // The slash at the end: "relative" is also the bare name of an upload beside this one.
+    pathname = new URL(url, `http://upload.invalid${path}/`).pathname
   } catch {
     throw invalid('names something that is not a URL')
   }
   const at = pathname.lastIndexOf('/')
   const name = pathname.slice(at + 1)
-  if (!pathname.slice(0, at).endsWith(path) || !id.test(name))
+  if (!pathname.slice(0, at).endsWith(path) || !isUploadId(name))
     throw invalid('names something that is not an upload of this server')
   return name
 }

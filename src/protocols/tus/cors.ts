@@ -29,6 +29,7 @@ const exposedHeaders = [
   'Tus-Max-Size',
   'Tus-Resumable',
   'Tus-Version',
+  'Upload-Checksum',
   'Upload-Concat',
   'Upload-Defer-Length',
   'Upload-Expires',

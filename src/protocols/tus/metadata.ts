@@ -7,7 +7,8 @@ export interface FileWords {
   category: string | undefined
 }
 
-const maxBytes = 16 * 1024
+// HEAD must echo it, and clients as well as proxies take 16 KiB of headers at most (nginx 8 KiB a line).
+const maxBytes = 8 * 1024
 // "The key MUST NOT contain spaces and commas and MUST NOT be empty. The key SHOULD be ASCII encoded."
 const validKey = /^[\x21-\x2b\x2d-\x7e]+$/
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/

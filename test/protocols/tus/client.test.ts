@@ -1,91 +1,212 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { Upload, type UploadOptions } from 'tus-js-client'
-import { describe, expect, it } from 'vitest'
-import type { ObjectStore } from '../../../src/core/ports.ts'
-import { bearer, buildTestApp, type TestApp } from '../../support/build-test-app.ts'
-import { withTus } from '../../support/with-tus.ts'
+import { type PreviousUpload, Upload, type UploadOptions, type UrlStorage } from 'tus-js-client'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { bearer } from '../../support/build-test-app.ts'
+import { unavailable } from '../../support/memory-store.ts'
+import { type StoreKind, storeKinds } from '../../support/open-test-store.ts'
+import { serve as serveOn, type TusServer } from './serve.ts'
 
-/** Sends with the published client, as an application would. */
-function send({ url }: TestApp, file: Buffer | Readable, options: Partial<UploadOptions> = {}): Promise<Upload> {
-  return new Promise((resolve, reject) => {
-    const upload: Upload = new Upload(file as Buffer, {
-      endpoint: `${url}/files`,
-      headers: bearer(),
-      metadata: { filename: 'holiday.bin', filetype: 'application/octet-stream' },
-      retryDelays: [0, 100, 300],
-      onSuccess: () => resolve(upload),
-      onError: reject,
-      ...options,
-    })
-    upload.start()
+type Input = Buffer | Readable
+
+/** An upload with the published client, as an application would set it up. `done` resolves when the client says success. */
+function prepare({ url }: TusServer, file: Input, options: Partial<UploadOptions> = {}) {
+  const { promise: done, resolve, reject } = Promise.withResolvers<Upload>()
+  const upload: Upload = new Upload(file as Buffer, {
+    endpoint: `${url}/files/`,
+    headers: bearer(),
+    metadata: { filename: 'holiday.bin', filetype: 'application/octet-stream' },
+    retryDelays: [0, 100, 300],
+    onSuccess: () => resolve(upload),
+    onError: reject,
+    ...options,
   })
+  return { upload, done }
 }
 
-async function objectsIn(store: ObjectStore): Promise<Buffer[]> {
-  const found: Buffer[] = []
-  for await (const key of store.list('')) {
-    const chunks: Buffer[] = []
-    for await (const chunk of store.read(key)) chunks.push(chunk)
-    found.push(Buffer.concat(chunks))
+function send(server: TusServer, file: Input, options?: Partial<UploadOptions>): Promise<Upload> {
+  const { upload, done } = prepare(server, file, options)
+  upload.start()
+  return done
+}
+
+/** The sums of everything that lies in the store when all is quiet. */
+async function sumsIn(server: TusServer): Promise<string[]> {
+  await server.engine.idle()
+  const sums: string[] = []
+  for (const key of await server.keys()) {
+    const hash = createHash('sha256')
+    for await (const bytes of server.store.read(key)) hash.update(bytes)
+    sums.push(hash.digest('hex'))
   }
-  return found
+  return sums
 }
 
 const sum = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 
-describe('tus-js-client', () => {
+/** Remembers uploads as a browser does, for one test. */
+function urlMemory(): UrlStorage & { isFilled(): boolean } {
+  const known = new Map<string, PreviousUpload & { fingerprint: string }>()
+  return {
+    isFilled: () => known.size > 0,
+    findAllUploads: async () => [...known.values()],
+    findUploadsByFingerprint: async (fingerprint) =>
+      [...known.values()].filter((one) => one.fingerprint === fingerprint),
+    removeUpload: async (key) => void known.delete(key),
+    async addUpload(fingerprint, upload) {
+      const urlStorageKey = String(known.size)
+      known.set(urlStorageKey, { ...upload, fingerprint, urlStorageKey })
+      return urlStorageKey
+    },
+  }
+}
+
+// More than one part wherever it is stored: S3 takes none below 5 MiB.
+const bulk: Record<StoreKind, number> = { memory: 1_000_003, local: 1_000_003, s3: 13_000_003 }
+
+describe.each(storeKinds)('tus-js-client, with files in %s', (kind) => {
+  const serve = () => serveOn({ kind, partSize: 64 * 1024 })
+  const size = bulk[kind]
+  const piece = Math.ceil(size / 9)
+
   it.each<[string, number, Partial<UploadOptions>]>([
-    ['in one request', 1_000_003, {}],
-    ['in chunks', 1_000_003, { chunkSize: 100_000 }],
-    ['with the first bytes in the creation', 1_000_003, { chunkSize: 300_000, uploadDataDuringCreation: true }],
-    ['by POST with a method override', 300_000, { overridePatchMethod: true }],
+    ['in one request', size, {}],
+    ['in chunks', size, { chunkSize: piece }],
+    ['with the first bytes in the creation', size, { chunkSize: piece, uploadDataDuringCreation: true }],
+    ['wholly in the creation', size, { uploadDataDuringCreation: true }],
+    ['by POST with a method override', size, { overridePatchMethod: true, chunkSize: piece }],
+    ['with an id for each request', size, { addRequestId: true }],
     ['of no bytes', 0, {}],
-    ['in parallel parts', 1_000_003, { parallelUploads: 4 }],
-  ])('sends a file %s', async (_, size, options) => {
-    const test = await buildTestApp(withTus)
-    const bytes = randomBytes(size)
+    ['of no bytes with the creation', 0, { uploadDataDuringCreation: true }],
+    ['of one byte', 1, {}],
+    ['in parallel parts', size, { parallelUploads: 4 }],
+    ['in parallel parts, each in chunks', size, { parallelUploads: 3, chunkSize: piece }],
+    ['in parallel parts that come with their creation', size, { parallelUploads: 2, uploadDataDuringCreation: true }],
+    ['in parallel parts by POST', size, { parallelUploads: 2, overridePatchMethod: true }],
+  ])('sends a file %s', async (_, length, options) => {
+    const server = await serve()
+    const bytes = randomBytes(length)
 
-    await send(test, bytes, options)
-    await test.engine.idle()
+    await send(server, bytes, options)
 
-    const objects = await objectsIn(test.store)
-    expect(objects.map(sum)).toEqual([sum(bytes)])
+    expect(await sumsIn(server)).toEqual([sum(bytes)])
   })
 
   it('sends a stream whose length it does not know', async () => {
-    const test = await buildTestApp(withTus)
-    const bytes = randomBytes(500_000)
+    const server = await serve()
+    const bytes = randomBytes(size)
+    const stream = Readable.from([bytes.subarray(0, 123_456), bytes.subarray(123_456)])
 
-    await send(test, Readable.from([bytes.subarray(0, 123_456), bytes.subarray(123_456)]), {
-      uploadLengthDeferred: true,
-      chunkSize: 100_000,
-    })
+    await send(server, stream, { uploadLengthDeferred: true, chunkSize: piece })
 
-    expect((await objectsIn(test.store)).map(sum)).toEqual([sum(bytes)])
+    expect(await sumsIn(server)).toEqual([sum(bytes)])
   })
 
-  it('goes on after an abort with not one byte twice', async () => {
-    const test = await buildTestApp(withTus)
-    const bytes = randomBytes(900_000)
-    const first = new Upload(bytes, {
-      endpoint: `${test.url}/files`,
-      headers: bearer(),
-      chunkSize: 100_000,
-      retryDelays: null,
-    })
+  it('sends a file from disk', async () => {
+    const server = await serve()
+    const bytes = randomBytes(size)
+    const directory = await mkdtemp(join(tmpdir(), 'landfall-client-'))
+    onTestFinished(() => rm(directory, { recursive: true, force: true }))
+    const file = join(directory, 'holiday.bin')
+    await writeFile(file, bytes)
+
+    await send(server, createReadStream(file), { chunkSize: piece, uploadSize: size })
+
+    expect(await sumsIn(server)).toEqual([sum(bytes)])
+  })
+
+  it.each([
+    ['a file', {}],
+    ['a file in parallel parts', { parallelUploads: 3 }],
+  ])('finds %s again after an abort, and goes on with not one byte twice', async (_, more) => {
+    const server = await serve()
+    const bytes = randomBytes(size)
+    const options = { urlStorage: urlMemory(), fingerprint: async () => 'holiday', chunkSize: piece, ...more }
+    let accepted = 0
     await new Promise<void>((resolve) => {
-      first.options.onChunkComplete = (_size, accepted) => {
-        if (accepted < 300_000) return
-        void first.abort().then(resolve)
-      }
-      first.start()
+      const { upload } = prepare(server, bytes, {
+        ...options,
+        onChunkComplete(chunkSize) {
+          accepted += chunkSize
+          if (accepted >= size / 3 && options.urlStorage.isFilled()) void upload.abort().then(resolve)
+        },
+      })
+      upload.start()
+    })
+    let sentAgain = 0
+    server.app.server.on('request', ({ method, headers }) => {
+      if (method === 'PATCH' && headers['x-again']) sentAgain += Number(headers['content-length'])
     })
 
-    const starts: number[] = []
-    await send(test, bytes, { uploadUrl: first.url!, onProgress: (sent) => starts.push(sent) })
+    const { upload, done } = prepare(server, bytes, { ...options, headers: { ...bearer(), 'x-again': 'yes' } })
+    const [previous] = await upload.findPreviousUploads()
+    upload.resumeFromPreviousUpload(previous!)
+    upload.start()
+    await done
 
-    expect(starts[0]).toBeGreaterThanOrEqual(300_000)
-    expect((await objectsIn(test.store)).map(sum)).toEqual([sum(bytes)])
+    expect(await sumsIn(server)).toEqual([sum(bytes)])
+    expect(sentAgain).toBeLessThanOrEqual(size - accepted)
+  })
+
+  it('takes an upload back', async () => {
+    const server = await serve()
+    await new Promise<void>((resolve) => {
+      const { upload } = prepare(server, randomBytes(size), {
+        chunkSize: piece,
+        onChunkComplete: () => void upload.abort(true).then(resolve),
+      })
+      upload.start()
+    })
+
+    expect(await sumsIn(server)).toEqual([])
+  })
+
+  it('comes through when connections break', async () => {
+    const server = await serve()
+    const bytes = randomBytes(size)
+    let broken = 0
+    server.app.server.on('request', (request) => {
+      if (request.method !== 'PATCH' || broken === 3) return
+      broken += 1
+      setTimeout(() => request.socket.destroy(), 15)
+    })
+
+    await send(server, bytes, { retryDelays: [0, 50, 100, 200, 400] })
+
+    expect(broken).toBeGreaterThan(0)
+    expect(await sumsIn(server)).toEqual([sum(bytes)])
+  })
+
+  it('comes through when the store is away for a moment', async () => {
+    const server = await serve()
+    const bytes = randomBytes(size)
+    let failed = 0
+    server.store.fault = (call) => {
+      if (call === 'remove' || failed === 2) return
+      failed += 1
+      throw unavailable()
+    }
+
+    await send(server, bytes, { chunkSize: piece, retryDelays: [0, 50, 100, 200, 400] })
+
+    expect(failed).toBe(2)
+    expect(await sumsIn(server)).toEqual([sum(bytes)])
+  })
+
+  it('stops at once at a refusal, and can say why', async () => {
+    const server = await serve()
+    const requests: string[] = []
+    server.app.server.on('request', ({ method }) => requests.push(method!))
+
+    const refusal = await send(server, randomBytes(100), { headers: bearer('ned:nobody') }).catch(
+      (error: Error) => error,
+    )
+
+    expect(String(refusal)).toContain('ROLE_NOT_ALLOWED')
+    expect(requests).toEqual(['POST'])
   })
 })

@@ -1,0 +1,180 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { bearer } from '../../support/build-test-app.ts'
+import { storeKinds } from '../../support/open-test-store.ts'
+import { codeOf, encoded, serve as serveOn, type TusServer } from './serve.ts'
+
+const partial = { 'upload-concat': 'partial' }
+const final = (...urls: string[]) => ({ 'upload-length': null, 'upload-concat': `final;${urls.join(' ')}` })
+
+/** A partial upload that has all its bytes. */
+async function sendPartial(server: TusServer, bytes: Buffer): Promise<string> {
+  const path = await server.create(bytes.length, partial)
+  await server.patch(path, 0, bytes)
+  return path
+}
+
+describe.each(storeKinds)('tus, Concatenation, with files in %s', (kind) => {
+  const serve = () => serveOn({ kind })
+
+  it('says of a partial upload what it is and how far', async () => {
+    const server = await serve()
+    const path = await server.create(5, partial)
+    await server.patch(path, 0, 'hel')
+
+    const answer = await server.head(path)
+
+    expect(answer.headers).toMatchObject({ 'upload-concat': 'partial', 'upload-offset': '3', 'upload-length': '5' })
+  })
+
+  it.each<[string, (path: string) => string]>([
+    ['relative URLs', (path) => path],
+    ['absolute URLs', (path) => `https://files.example${path}`],
+    ['absolute URLs below a prefix', (path) => `https://files.example/below${path}`],
+    ['bare names', (path) => path.split('/').at(-1)!],
+  ])('joins partial uploads by %s in the order of the list, one of them twice', async (_, url) => {
+    const server = await serve()
+    const [a, b] = [randomBytes(31), randomBytes(22)]
+    const [pathA, pathB] = [await sendPartial(server, a), await sendPartial(server, b)]
+    const concat = final(url(pathB), url(pathA), url(pathB))
+
+    const path = await server.create(0, concat)
+
+    const answer = await server.head(path)
+    expect(answer.headers).toMatchObject({
+      'upload-offset': '75',
+      'upload-length': '75',
+      ...{ 'upload-concat': concat['upload-concat'] },
+    })
+    expect(await server.objectOf(path)).toEqual(Buffer.concat([b, a, b]))
+  })
+
+  it('takes metadata for the whole from the final upload only', async () => {
+    const server = await serve()
+    const part = await server.create(5, { ...partial, 'upload-metadata': `filename ${encoded('part.pdf')}` })
+    await server.patch(part, 0, 'hello')
+
+    const bare = await server.create(0, final(part))
+    expect((await server.head(bare)).headers).not.toHaveProperty('upload-metadata')
+    const named = await sendPartial(server, Buffer.from('world'))
+    const said = `filename ${encoded('whole.txt')},filetype ${encoded('text/plain')}`
+    const path = await server.create(0, { ...final(named), 'upload-metadata': said })
+
+    expect((await server.head(path)).headers['upload-metadata']).toBe(said)
+    expect(await server.sessionOf(path)).toMatchObject({ filename: 'whole.txt', contentType: 'text/plain' })
+  })
+
+  it('refuses bytes for a final upload', async () => {
+    const server = await serve()
+    const path = await server.create(0, final(await sendPartial(server, Buffer.from('hello'))))
+
+    const answer = await server.patch(path, 5, '!')
+
+    expect([answer.status, codeOf(answer)]).toEqual([403, 'FORBIDDEN'])
+    expect(await server.objectOf(path)).toEqual(Buffer.from('hello'))
+  })
+
+  it('refuses a length that is told for a final upload', async () => {
+    const server = await serve()
+    const part = await sendPartial(server, Buffer.from('hello'))
+
+    const answer = await server.ask({ method: 'POST', path: '/files', headers: { ...final(part), 'upload-length': 5 } })
+
+    expect([answer.status, codeOf(answer)]).toEqual([400, 'INVALID_REQUEST'])
+  })
+
+  it.each([
+    ['nothing', 'final;'],
+    ['no list', 'final'],
+    ['an unknown word', 'half'],
+    ['an unknown upload', `final;/files/${randomUUID()}`],
+    ['what is no upload', 'final;/files/../etc/passwd'],
+    ['another path', `final;/other/${randomUUID()}`],
+    ['what is no URL', 'final;http://['],
+    ['too many', `final;${'x '.repeat(1001)}`],
+  ])('refuses a final upload of %s', async (_, concat) => {
+    const server = await serve()
+
+    const answer = await server.ask({ method: 'POST', path: '/files', headers: { 'upload-concat': concat } })
+
+    expect([400, 404]).toContain(answer.status)
+    expect(['INVALID_REQUEST', 'UPLOAD_NOT_FOUND']).toContain(codeOf(answer))
+  })
+
+  it('refuses what belongs to another, what is no partial upload, and what is gone', async () => {
+    const server = await serve()
+    const foreign = await server.create(5, { ...partial, ...bearer('eve:creator') })
+    const plain = await server.create(5)
+    const gone = await server.create(5, partial)
+    await server.ask({ method: 'DELETE', path: gone })
+
+    const answers = []
+    for (const url of [foreign, plain, gone])
+      answers.push(await server.ask({ method: 'POST', path: '/files', headers: final(url) }))
+
+    expect(answers.map(({ status }) => status)).toEqual([404, 400, 410])
+  })
+
+  it('cleans up the partial uploads', async () => {
+    const server = await serve()
+    const part = await sendPartial(server, Buffer.from('hello'))
+    const path = await server.create(0, final(part))
+    const { key } = (await server.sessionOf(path)) as unknown as { key: string }
+
+    await server.engine.idle()
+
+    expect(await server.keys()).toEqual([key])
+    expect((await server.head(part)).status).toBe(410)
+  })
+
+  it('asks what the file may be of the final upload and not of its parts', async () => {
+    const server = await serve()
+    const sue = bearer('sue:subscriber')
+    const part = await server.create(5, { ...partial, ...sue })
+    await server.patch(part, 0, 'hello', sue)
+    const finish = (type: string) =>
+      server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...sue, ...final(part), 'upload-metadata': `filetype ${encoded(type)}` },
+      })
+
+    const refused = await finish('video/mp4')
+    const accepted = await finish('image/png')
+
+    expect([refused.status, codeOf(refused)]).toEqual([415, 'TYPE_NOT_ALLOWED'])
+    expect(accepted.status).toBe(201)
+  })
+
+  describe('before the partial uploads are whole', () => {
+    it('tells the length as soon as it can be computed, and no offset', async () => {
+      const server = await serve()
+      const [a, b] = [await server.create(5, partial), await server.create(null, { ...partial })]
+      const path = await server.create(0, final(a, b))
+      const unknown = await server.head(path)
+      await server.patch(b, 0, ' w', { 'upload-length': 6 })
+      const known = await server.head(path)
+      await server.patch(a, 0, 'hello')
+      await server.patch(b, 2, 'orld')
+
+      const whole = await server.head(path)
+
+      expect(unknown.status).toBe(200)
+      expect(unknown.headers).not.toHaveProperty('upload-offset')
+      expect(unknown.headers).not.toHaveProperty('upload-length')
+      expect(known.headers['upload-length']).toBe('11')
+      expect(known.headers).not.toHaveProperty('upload-offset')
+      expect(whole.headers).toMatchObject({ 'upload-length': '11', 'upload-offset': '11' })
+      expect(await server.objectOf(path)).toEqual(Buffer.from('hello world'))
+    })
+
+    it('takes no bytes either', async () => {
+      const server = await serve()
+      const path = await server.create(0, final(await server.create(5, partial)))
+
+      const answer = await server.patch(path, 0, 'hello')
+
+      expect([answer.status, codeOf(answer)]).toEqual([403, 'FORBIDDEN'])
+    })
+  })
+})

@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest'
+import { defaultPolicies } from '../../../src/core/policy.ts'
+import { chunk, codeOf, serve } from './serve.ts'
+
+const minute = 60_000
+const httpDate = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/
+
+function clock(timeToLiveMs: number) {
+  let now = Date.parse('2026-03-01T12:00:00Z')
+  return {
+    pass: (ms: number) => (now += ms),
+    settings: {
+      now: () => new Date(now),
+      policies: () => ({ creator: { ...defaultPolicies['creator']!, timeToLiveMs } }),
+    },
+  }
+}
+
+describe('tus, Expiration', () => {
+  it('is announced with every answer about an upload that will expire, as a date of HTTP', async () => {
+    const { settings, pass } = clock(10 * minute)
+    const server = await serve(settings)
+    const headers = { ...chunk, 'upload-length': 11 }
+
+    const created = await server.ask({ method: 'POST', path: '/files', headers, body: 'he' })
+    const path = created.headers['location']!
+    pass(minute)
+    const patched = await server.patch(path, 2, 'llo')
+    pass(minute)
+    const seen = await server.head(path)
+
+    const expiries = [created, patched, seen].map((answer) => answer.headers['upload-expires'])
+    expect(expiries[0]).toMatch(httpDate)
+    expect(expiries).toEqual([
+      'Sun, 01 Mar 2026 12:10:00 GMT',
+      'Sun, 01 Mar 2026 12:11:00 GMT',
+      'Sun, 01 Mar 2026 12:11:00 GMT',
+    ])
+  })
+
+  it('moves on with every PATCH', async () => {
+    const { settings, pass } = clock(10 * minute)
+    const server = await serve(settings)
+    const path = await server.create(11)
+    pass(9 * minute)
+    await server.patch(path, 0, 'hello')
+    pass(9 * minute)
+
+    expect((await server.head(path)).status).toBe(200)
+  })
+
+  it.each(['HEAD', 'PATCH', 'DELETE'])('makes a %s that comes too late 410', async (method) => {
+    const { settings, pass } = clock(10 * minute)
+    const server = await serve(settings)
+    const path = await server.create(11)
+    pass(11 * minute)
+
+    const answer = await server.ask({ method, path, headers: { ...chunk, 'upload-offset': 0 }, body: '' })
+
+    expect(answer.status).toBe(410)
+    expect(answer.headers).not.toHaveProperty('upload-offset')
+    if (method !== 'HEAD') expect(codeOf(answer)).toBe('UPLOAD_EXPIRED')
+  })
+
+  it('is not for files that have arrived', async () => {
+    const { settings, pass } = clock(10 * minute)
+    const server = await serve(settings)
+    const path = await server.create(5)
+    const last = await server.patch(path, 0, 'hello')
+    pass(11 * minute)
+
+    const seen = await server.head(path)
+
+    expect(seen.status).toBe(200)
+    expect([last.headers, seen.headers].some((headers) => 'upload-expires' in headers)).toBe(false)
+  })
+
+  it('is not announced where nothing expires', async () => {
+    const { settings } = clock(0)
+    const server = await serve(settings)
+    const path = await server.create(5)
+
+    expect((await server.head(path)).headers).not.toHaveProperty('upload-expires')
+  })
+})

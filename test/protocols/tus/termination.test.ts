@@ -1,0 +1,61 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { storeKinds } from '../../support/open-test-store.ts'
+import { chunk, codeOf, serve as serveOn } from './serve.ts'
+
+describe.each(storeKinds)('tus, Termination, with files in %s', (kind) => {
+  const serve = () => serveOn({ kind })
+
+  it.each([
+    ['an upload that has only begun', 0],
+    ['an unfinished upload', 37],
+    ['a finished upload', 45],
+  ])('DELETE of %s is 204 and frees what it used', async (_, sent) => {
+    const server = await serve()
+    const bytes = randomBytes(45)
+    const path = await server.create(45)
+    if (sent > 0) await server.patch(path, 0, bytes.subarray(0, sent))
+
+    const answer = await server.ask({ method: 'DELETE', path })
+
+    expect([answer.status, answer.body]).toEqual([204, ''])
+    expect(await server.keys()).toEqual([])
+  })
+
+  it.each(['HEAD', 'PATCH', 'DELETE'])('makes a later %s 410', async (method) => {
+    const server = await serve()
+    const path = await server.create(5)
+    await server.ask({ method: 'DELETE', path })
+
+    const answer = await server.ask({ method, path, headers: { ...chunk, 'upload-offset': 0 }, body: '' })
+
+    expect(answer.status).toBe(410)
+    expect(answer.headers).not.toHaveProperty('upload-offset')
+  })
+
+  it('of an unknown upload is 404', async () => {
+    const server = await serve()
+
+    const answer = await server.ask({ method: 'DELETE', path: `/files/${randomUUID()}` })
+
+    expect([answer.status, codeOf(answer)]).toEqual([404, 'UPLOAD_NOT_FOUND'])
+  })
+
+  it('ends a PATCH that is running, and nothing of it comes back', async () => {
+    const server = await serve()
+    const path = await server.create(100)
+    const headers = { ...chunk, 'upload-offset': 0, 'content-length': 100 }
+    const running = await server.open({ method: 'PATCH', path, headers })
+    await running.send(randomBytes(40))
+
+    const deleted = await server.ask({ method: 'DELETE', path })
+    await running.send(randomBytes(30))
+    const answer = await running.answer()
+    await server.engine.idle()
+
+    expect(deleted.status).toBe(204)
+    expect([423, 410]).toContain(answer?.status)
+    expect((await server.head(path)).status).toBe(410)
+    expect(await server.keys()).toEqual([])
+  })
+})

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { globSync } from 'node:fs'
 import { copyFile, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -58,3 +59,11 @@ function block(language: string, word: string): string {
   if (!found?.[2]) throw new Error(`README.md has no ${language} block with ${word}`)
   return found[2]
 }
+
+it('no document holds two versions of itself', async () => {
+  const documents = [...globSync('*.md'), ...globSync('{docs,docker,test}/**/*.md')]
+  const texts = await Promise.all(documents.map((path) => readFile(path, 'utf8')))
+
+  // Also as a formatter leaves it, that takes the marks for quotations.
+  expect(documents.filter((_, i) => /^\|? ?(<{7}|={7}|>{7}|(> ){7})/m.test(texts[i] ?? ''))).toEqual([])
+})

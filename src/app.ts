@@ -33,6 +33,7 @@ import { tusPlugin } from './protocols/tus/plugin.ts'
 import { openStore } from './stores/index.ts'
 import { developer, tokenSecret } from './trial.ts'
 import { version } from './version.ts'
+import { whenReachable } from './when-reachable.ts'
 
 export interface App {
   http: FastifyInstance
@@ -66,7 +67,11 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 
   const database = overrides.database ?? (await openConfiguredDatabase(config, onFault))
   const store = overrides.store ?? openStore(config.STORE, config)
-  await Promise.all([database.migrate(), store.check()])
+  const reaching = {
+    patienceMs: config.START_PATIENCE,
+    onRetry: (error: unknown) => log.warn({ err: error }, 'waiting for what this server needs'),
+  }
+  await Promise.all([whenReachable(database.migrate, reaching), whenReachable(() => store.check(), reaching)])
 
   const sessions = sessionsIn(database)
   const locker = await leaseLocker({
@@ -97,9 +102,12 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 
   // After the last request has been answered, from the engine down to what it stands on.
   http.addHook('onClose', async () => {
+    log.debug('every request is answered')
     await stopBackground()
+    log.debug('background work has ended')
     await engine.idle()
     await locker.close()
+    log.debug('no lease is held')
     if (!overrides.store) await store.close()
     if (!overrides.database) await database.close()
   })

@@ -25,6 +25,9 @@ const serving = {
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
     .describe('The least important line that is logged'),
+  START_PATIENCE: duration
+    .prefault('60s')
+    .describe('How long a starting server waits for a database or a store that is away'),
   DRAIN_TIMEOUT: duration.prefault('20s').describe('How long a stopping server lets requests save what they have'),
 }
 

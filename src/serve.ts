@@ -31,8 +31,16 @@ export function explain(thrown: unknown): string {
   if (thrown instanceof ConfigError) return `landfall: ${thrown.message}`
   const { code, message, stack } = thrown as NodeJS.ErrnoException
   if (code === 'EADDRINUSE') return 'landfall: the port is in use; PORT chooses another one'
+  if (code === 'DATABASE_ERROR') return `landfall: the database cannot be reached (${reasonOf(thrown)})`
   if (code !== undefined) return `landfall: ${message}`
   return `landfall: ${stack ?? String(thrown)}`
+}
+
+/** What the driver said; of several addresses that were tried, of the first. */
+function reasonOf(thrown: unknown): string {
+  const { cause } = thrown as Error
+  const first = cause instanceof AggregateError ? cause.errors[0] : cause
+  return first instanceof Error ? first.message : String(first)
 }
 
 /**

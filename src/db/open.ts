@@ -30,6 +30,7 @@ export interface Database {
   listen(channel: string, hear: (payload: string) => void): Promise<void>
   /** Rejects when the database does not answer or cannot be written to. */
   check(): Promise<void>
+  /** Brings the schema up to date; of several servers that start at once, one does and the others wait. */
   migrate(): Promise<void>
   /** Runs whatever text it is given, several statements included, as a library that brings its own SQL needs. */
   executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
@@ -100,12 +101,14 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
       // drizzle's migrator takes no lock: of several nodes starting at once all but one would fail.
       const client = new pg.Client({ ...config, query_timeout: 0, statement_timeout: 0 } as pg.ClientConfig)
       client.on('error', onFault)
-      await client.connect()
       try {
+        await client.connect()
         await client.query('select pg_advisory_lock($1)', [migrationLock])
         await migrateNodePg(drizzleNodePg(client), { migrationsFolder })
+      } catch (error) {
+        throw faultOf(error)
       } finally {
-        await client.end()
+        await client.end().catch(onFault)
       }
     },
     executeSql: (text, values) => pool.query(text, values),

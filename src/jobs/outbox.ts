@@ -76,7 +76,7 @@ export function createOutbox(
 
   async function deliver(): Promise<number> {
     let count = 0
-    for (;;) {
+    while (!isClosed) {
       const rows = await database.query<EventRow>(claim, [claimSeconds, batch])
       if (rows.length === 0) return count
       count += rows.length
@@ -84,6 +84,7 @@ export function createOutbox(
       for (const row of rows.toSorted((a, b) => a.id - b.id)) if (await tell(row)) delivered.push(row.id)
       if (delivered.length > 0) await database.query(settle, [delivered])
     }
+    return count
   }
 
   async function tell(row: EventRow): Promise<boolean> {

@@ -202,3 +202,47 @@ describe('the disk', () => {
     await sendAnother(server)
   })
 })
+
+describe('a server that starts', () => {
+  it('waits for a bucket and a Postgres that are away for a moment', { timeout: 60_000 }, async () => {
+    const s3 = await startS3StandIn()
+    const bucket = await startFaultProxy(s3.endpoint)
+    const database = await freshDatabase()
+    const postgres = await startFaultProxy(database.url)
+    onTestFinished(async () => {
+      await Promise.all([bucket.close(), postgres.close(), s3.close(), database.dispose()])
+    })
+    bucket.set({ refuse: true })
+    postgres.set({ refuse: true })
+    setTimeout(() => postgres.set({}), 2000)
+    setTimeout(() => bucket.set({}), 4000)
+
+    const server = await openServer({
+      DATABASE_URL: postgres.inFrontOf(database.url),
+      STORE: 's3',
+      S3_ENDPOINT: bucket.endpoint,
+      S3_BUCKET: s3.bucket,
+      S3_ACCESS_KEY_ID: s3.accessKeyId,
+      S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+      PART_SIZE: '5MiB',
+    })
+
+    expect(server.log()).toContain('waiting for what this server needs')
+    await sendAnother(server)
+  })
+
+  it('does not wait for what waiting does not mend', { timeout: 60_000 }, async () => {
+    const s3 = await startS3StandIn()
+    onTestFinished(() => s3.close())
+    const server = openServer({
+      STORE: 's3',
+      S3_ENDPOINT: s3.endpoint,
+      S3_BUCKET: 'another',
+      S3_ACCESS_KEY_ID: s3.accessKeyId,
+      S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+      PART_SIZE: '5MiB',
+    })
+
+    await expect(server).rejects.toThrow('the bucket another does not exist')
+  })
+})

@@ -151,7 +151,7 @@ describe('a rolling restart of three nodes (the long run: FAULTS_LONG=yes)', () 
     'is not noticed by clients with their default retries, and leaves no lease',
     { timeout: 300_000 },
     async () => {
-      const { nodes, s3, client } = await openNodes(3, { LOG_LEVEL: 'warn' })
+      const { nodes, s3, client } = await openNodes(3)
       const bytes = randomBytes(7 * MiB)
       let isOver = false
       let sent = 0

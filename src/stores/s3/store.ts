@@ -184,8 +184,11 @@ export function s3Store(options: S3Options): ObjectStore {
           (abortSignal) => client.send(new HeadBucketCommand({ Bucket: bucket }), { abortSignal }),
           5000,
         )
-      } catch (fault) {
-        throw new UploadError('STORE_UNAVAILABLE', `${explain(fault as S3Fault, bucket)}.`, {}, { cause: fault })
+      } catch (thrown) {
+        const fault = thrown as S3Fault
+        // A bucket that is not there, or not for us, is not mended by asking again.
+        const code = fault.isTransient ? 'STORE_UNAVAILABLE' : 'R2_ERROR'
+        throw new UploadError(code, `${explain(fault, bucket)}.`, {}, { cause: fault })
       }
     },
 

@@ -167,6 +167,8 @@ function openHttp(config: Config): FastifyInstance {
     requestTimeout: 0,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
+    // Who asks on an open connection while the server stops is told by the engine, and by HEAD how far an upload is.
+    return503OnClosing: false,
     routerOptions: { maxParamLength: 512 },
   }
   return fastify(options)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type App, buildApp } from './app.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import { signToken } from './http/auth.ts'
+import { requestsInFlight } from './http/closing.ts'
 
 const day = 24 * 60 * 60
 
@@ -65,7 +66,7 @@ function stopOnSignal(app: App, patienceMs: number): void {
     const { log } = app.http
     log.info({ signal }, 'stopping')
     setTimeout(() => {
-      log.error({ patienceMs }, 'gave up waiting for running requests')
+      log.error({ patienceMs, requests: requestsInFlight(app.http) }, 'gave up waiting')
       process.exit(1)
     }, patienceMs)
     try {

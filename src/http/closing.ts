@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 /*
  * Node's server closes when its connections are gone, and of those it closes by itself only such as are idle at that very
@@ -6,21 +6,28 @@ import type { FastifyInstance } from 'fastify'
  * opens some ahead of need.
  */
 
-const inFlight = new WeakMap<FastifyInstance, { count: number }>()
+const inFlight = new WeakMap<FastifyInstance, Map<FastifyRequest, number>>()
 // As long as an answer to an unread body is given time to be read, and a little.
 const quietMs = 2500
 const lookEveryMs = 100
 
-/** Counts the requests of `app` that are being answered, for `closeConnections`. */
+/** Remembers the requests of `app` that are being answered, for `closeConnections`. */
 export function countRequests(app: FastifyInstance): void {
-  const requests = { count: 0 }
+  const requests = new Map<FastifyRequest, number>()
   inFlight.set(app, requests)
-  app.addHook('onRequest', async () => {
-    requests.count += 1
+  app.addHook('onRequest', async (request) => {
+    requests.set(request, performance.now())
   })
-  app.addHook('onResponse', async () => {
-    requests.count -= 1
+  app.addHook('onResponse', async (request) => {
+    requests.delete(request)
   })
+}
+
+/** What is being answered, a line each: method, id of the request, for how long. For the log. */
+export function requestsInFlight(app: FastifyInstance): string[] {
+  return [...(inFlight.get(app) ?? [])].map(
+    ([{ method, id }, since]) => `${method} ${id} for ${Math.round(performance.now() - since)} ms`,
+  )
 }
 
 /** Closes `app`: waits for requests that are being answered, and not for connections on which nobody asks. */
@@ -28,7 +35,7 @@ export async function closeConnections(app: FastifyInstance): Promise<void> {
   const requests = inFlight.get(app)
   let quietSince = performance.now()
   const look = setInterval(() => {
-    if (requests && requests.count > 0) quietSince = performance.now()
+    if (requests && requests.size > 0) quietSince = performance.now()
     if (performance.now() - quietSince > quietMs) app.server.closeAllConnections()
     else app.server.closeIdleConnections()
   }, lookEveryMs)

@@ -6,12 +6,11 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
 import { freshDatabase } from '../support/postgres.ts'
 import { startS3StandIn } from '../support/s3-stand-in.ts'
-import { headersOf, sendFile, testSecret } from '../support/tus-file.ts'
+import { headersOf, testSecret } from '../support/tus-file.ts'
 
 const MiB = 1024 ** 2
 // How long a paused node sleeps; FAULTS_PAUSE_MS=60000 with the default lease is the long run.
 const pauseMs = Number(process.env.FAULTS_PAUSE_MS ?? 4000)
-const uploads = Number(process.env.FAULTS_UPLOADS ?? 40)
 
 async function openNodes(count: number, more: Record<string, string> = {}) {
   const database = await freshDatabase()
@@ -146,46 +145,7 @@ describe('two nodes', () => {
   })
 })
 
-describe('a rolling restart of three nodes (the long run: FAULTS_LONG=yes)', () => {
-  it.runIf(process.env.FAULTS_LONG === 'yes')(
-    'is not noticed by clients with their default retries, and leaves no lease',
-    { timeout: 300_000 },
-    async () => {
-      const { nodes, s3, client } = await openNodes(3)
-      const bytes = randomBytes(7 * MiB)
-      let isOver = false
-      let sent = 0
-
-      const senders = Array.from({ length: uploads }, async (_, index) => {
-        // As behind a balancer: a request goes to a node that is ready.
-        await pause(index * 50)
-        await sendThroughAny(nodes, bytes, index)
-        sent += 1
-      })
-      const codes: (number | null)[] = []
-      for (const node of nodes) {
-        await pause(1000)
-        codes.push(await node.stop())
-        await node.start()
-      }
-      await Promise.all(senders)
-      isOver = true
-
-      expect(isOver && sent).toBe(uploads)
-      expect(codes, nodes.map((node) => node.log().slice(-500)).join('\n')).toEqual([0, 0, 0])
-      const { rows } = await client.query(
-        `select state, count(*) from upload_sessions where state <> 'completed' and "offset" > 0 group by state`,
-      )
-      expect(rows).toEqual([])
-      expect(
-        (await client.query('select count(*) from upload_sessions where lease_until is not null')).rows[0].count,
-      ).toBe('0')
-      for (const object of s3.objects()) expect(object.size).toBe(bytes.length)
-      expect(s3.objects()).toHaveLength(uploads)
-      expect(s3.multiparts()).toEqual([])
-    },
-  )
-
+describe('a node that is told to stop', () => {
   it('a second signal ends a node at once', { timeout: 60_000 }, async () => {
     const { nodes } = await openNodes(1, { DRAIN_TIMEOUT: '30s' })
     const node = nodes[0]!
@@ -201,43 +161,3 @@ describe('a rolling restart of three nodes (the long run: FAULTS_LONG=yes)', () 
     expect(performance.now() - before).toBeLessThan(5000)
   })
 })
-
-/** Sends with the published client, each request to the first node that is ready, in turn. */
-async function sendThroughAny(nodes: NodeProcess[], bytes: Buffer, first: number): Promise<void> {
-  const { createServer, request } = await import('node:http')
-  let at = first
-  const balancer = createServer((incoming, outgoing) => {
-    void (async () => {
-      for (let tries = 0; tries < 30; tries += 1) {
-        at += 1
-        const node = nodes[at % nodes.length]!
-        const isReady = await fetch(`${node.url}/readyz`, { signal: AbortSignal.timeout(500) }).then(
-          (response) => response.ok,
-          () => false,
-        )
-        if (!isReady) {
-          await pause(50)
-          continue
-        }
-        const forward = request(node.url + incoming.url, { method: incoming.method, headers: incoming.headers })
-        forward.on('response', (answer) => {
-          outgoing.writeHead(answer.statusCode!, answer.headers)
-          answer.pipe(outgoing)
-        })
-        forward.on('error', () => incoming.socket.destroy())
-        incoming.on('error', () => forward.destroy())
-        incoming.pipe(forward)
-        return
-      }
-      outgoing.writeHead(503).end()
-    })()
-  })
-  await new Promise<void>((resolve) => balancer.listen(0, '127.0.0.1', resolve))
-  const { port } = balancer.address() as { port: number }
-  try {
-    await sendFile(`http://127.0.0.1:${port}`, bytes, { chunkSize: 3 * MiB })
-  } finally {
-    balancer.closeAllConnections()
-    balancer.close()
-  }
-}

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
 import type { Upload } from '../../core/upload.ts'
-import { answerError, toRefusal } from '../../http/errors.ts'
+import { answerError, errorHeaders, logRefusal, toRefusal } from '../../http/errors.ts'
 import type { Call } from './engine-store.ts'
 import { tusVersion } from './request.ts'
 
@@ -49,9 +49,23 @@ async function refusalOf(response: Response): Promise<Error> {
 
 /** As everywhere, and with what a client needs to do better: the version, the methods, the offset from which it may go on. */
 export function answerTusError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const { status, facts } = toRefusal(thrown)
+  const refusal = toRefusal(thrown)
+  const { status, facts } = refusal
   if (status === 405) reply.header('allow', 'OPTIONS, HEAD, POST, PATCH, DELETE')
   if (status === 409 && typeof facts.offset === 'number') reply.header('upload-offset', facts.offset)
   if (status === 412) reply.header('tus-version', tusVersion)
-  answerError(thrown, request, reply)
+  if (request.method === 'HEAD' && mayPass(status)) {
+    logRefusal(request, refusal)
+    void reply.code(423).headers(errorHeaders(refusal)).send()
+  } else {
+    answerError(thrown, request, reply)
+  }
+}
+
+/**
+ * tus-js-client takes every answer to HEAD but 2xx and 423 for the end of the upload and begins a new one, from the first
+ * byte. So what may be otherwise in a moment is "locked" when it is asked by HEAD; other clients try again on 423 as well.
+ */
+function mayPass(status: number): boolean {
+  return status >= 500 || status === 429
 }

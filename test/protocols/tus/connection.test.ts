@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Engine } from '../../../src/core/engine.ts'
+import { UploadError } from '../../../src/core/errors.ts'
+import { bearer } from '../../support/build-test-app.ts'
 import { unavailable } from '../../support/memory-store.ts'
 import { storeKinds } from '../../support/open-test-store.ts'
+import { sendFile } from '../../support/tus-file.ts'
 import { chunk, codeOf, type Serving, serve as serveOn, type TusServer } from './serve.ts'
 
 /** A PATCH that announces 100 bytes, of which `bytes` come for now. */
@@ -95,9 +98,30 @@ describe.each(storeKinds)('tus over bad connections, with files in %s', (kind) =
 
     expect([sent.status, codeOf(sent), sent.headers['retry-after']]).toEqual([503, 'STORE_UNAVAILABLE', '5'])
     expect(seen.headers['upload-offset']).not.toBe('45')
+    expect(seen.status).not.toBe(503)
     expect((await server.head(path)).headers['upload-offset']).toBe('45')
     expect(await server.objectOf(path)).toEqual(bytes)
   })
+})
+
+it('a HEAD that cannot be answered now does not make the published client begin anew', async () => {
+  let isAway = true
+  const server = await serveOn({
+    watch(verb) {
+      if (verb === 'describe' && isAway) throw new UploadError('DATABASE_ERROR', 'The database does not answer.')
+    },
+  })
+  const bytes = randomBytes(45)
+  const path = await server.create(45)
+  const url = `http://127.0.0.1:${server.port}`
+
+  const seen = await server.head(path)
+  setTimeout(() => (isAway = false), 300)
+  const sentTo = await sendFile(url, bytes, { uploadUrl: url + path, headers: bearer(), retryDelays: [100, 500, 1000] })
+
+  expect([seen.status, seen.headers['retry-after']]).toEqual([423, '5'])
+  expect(sentTo).toBe(url + path)
+  expect(await server.objectOf(path)).toEqual(bytes)
 })
 
 describe('tus, the connection', () => {

@@ -20,6 +20,7 @@ import { answerError, answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { openapiPlugin } from './http/openapi.ts'
+import { endSlowBodies } from './http/slow-body.ts'
 import { pagePlugin } from './http/static.ts'
 import { closeAfterUnreadBody } from './http/unread-body.ts'
 import { startBackground } from './jobs/background.ts'
@@ -194,6 +195,7 @@ async function register(
   countRequests(http)
   sendRequestId(http)
   closeAfterUnreadBody(http)
+  endSlowBodies(http)
   answerErrors(http)
   await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { parts, isDraining })

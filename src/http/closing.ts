@@ -15,11 +15,10 @@ const lookEveryMs = 100
 export function countRequests(app: FastifyInstance): void {
   const requests = new Map<FastifyRequest, number>()
   inFlight.set(app, requests)
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, { raw }) => {
     requests.set(request, performance.now())
-  })
-  app.addHook('onResponse', async (request) => {
-    requests.delete(request)
+    // Not onResponse: Fastify keeps that for answers that were sent, and a client may be gone before.
+    raw.once('close', () => requests.delete(request))
   })
 }
 

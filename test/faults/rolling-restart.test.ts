@@ -24,7 +24,7 @@ const pauseMs = 1500
 it('is not noticed by clients with their default retries, and leaves no lease', { timeout: 300_000 }, async () => {
   const { store, settings } = await openSharedStore()
   const database = await freshDatabase()
-  const settingsOfAll = { DATABASE_URL: database.url, LOG_LEVEL: 'debug', ...settings }
+  const settingsOfAll = { DATABASE_URL: database.url, LOG_LEVEL: 'info', ...settings }
   const servers = await Promise.all([1, 2, 3].map(() => openServer(settingsOfAll)))
   const balancer = await startBalancer(servers)
   const client = new pg.Client({ connectionString: database.url })

@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import fastify from 'fastify'
 import { expect, it } from 'vitest'
-import { closeConnections, countRequests } from '../../src/http/closing.ts'
+import { closeConnections, countRequests, requestsInFlight } from '../../src/http/closing.ts'
 
 async function open() {
   const app = fastify({ forceCloseConnections: 'idle' })
@@ -34,4 +34,16 @@ it('a request that is being answered is waited for', async () => {
   await closeConnections(app)
 
   expect(await answer).toBe('done')
+})
+
+it('a request whose client is gone is not waited for', async () => {
+  const { app, port } = await open()
+  await fetch(`http://127.0.0.1:${port}/slow`, { signal: AbortSignal.timeout(200) }).catch(() => {})
+  const other = connect(port, '127.0.0.1')
+  await new Promise((resolve) => other.once('connect', resolve))
+  await new Promise((resolve) => setTimeout(resolve, 100))
+
+  expect(requestsInFlight(app)).toEqual([])
+  await closeConnections(app)
+  other.destroy()
 })

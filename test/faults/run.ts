@@ -24,6 +24,7 @@ for (let round = plan.round ?? 0; ; round += 1) {
     store: plan.store,
     nodes: plan.nodes,
     uploads: plan.perRound,
+    lifeMs: plan.life,
   })
   total.kills += result.kills
   total.uploads += result.uploads
@@ -45,6 +46,6 @@ console.log(
 process.exit(total.violations === 0 ? 0 : 1)
 
 function again(round: number): string {
-  const { seed, store, nodes, perRound } = plan
-  return `--seed ${seed} --round ${round} --store ${store} --nodes ${nodes} --per-round ${perRound}`
+  const { seed, store, nodes, perRound, life } = plan
+  return `--seed ${seed} --round ${round} --store ${store} --nodes ${nodes} --per-round ${perRound} --life ${life}`
 }

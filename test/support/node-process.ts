@@ -42,6 +42,8 @@ export interface NodeProcessOptions {
 
 const serverScript = fileURLToPath(new URL('../../src/server.ts', import.meta.url))
 const inherited = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_V8_COVERAGE']
+// Servers are started by the hundred; each but the first finds its modules compiled.
+const startsFaster = { NODE_COMPILE_CACHE: join(tmpdir(), 'landfall-compiled') }
 const running = new Set<ChildProcess>()
 const directories = new Set<string>()
 process.once('exit', () => {
@@ -72,7 +74,11 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
     child = spawn(
       process.execPath,
       [...(options.nodeFlags ?? []), options.script ?? serverScript, ...(options.arguments ?? [])],
-      { cwd: directory, env: { ...Object.fromEntries(kept), ...environment }, stdio: ['ignore', 'pipe', 'pipe'] },
+      {
+        cwd: directory,
+        env: { ...startsFaster, ...Object.fromEntries(kept), ...environment },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
     )
     running.add(child)
     child.once('exit', () => running.delete(child))

@@ -13,6 +13,8 @@ export interface Plan {
   nodes: number
   /** Uploads of one round. */
   perRound: number
+  /** Milliseconds that a server lives on average. */
+  life: number
   /** Only this round, to live through it again. */
   round: number | null
   /** Stops beginning rounds after this. */
@@ -30,6 +32,7 @@ export function readPlan(args: string[]): Plan {
       uploads: { type: 'string', default: '500' },
       nodes: { type: 'string' },
       'per-round': { type: 'string', default: '25' },
+      life: { type: 'string', default: '1000' },
       round: { type: 'string' },
       minutes: { type: 'string', default: '600' },
     },
@@ -43,6 +46,7 @@ export function readPlan(args: string[]): Plan {
     uploads: Number(values.uploads),
     nodes: store === 'local' ? 1 : Number(values.nodes ?? 3),
     perRound: Number(values['per-round']),
+    life: Number(values.life),
     round: values.round === undefined ? null : Number(values.round),
     minutes: Number(values.minutes),
   }

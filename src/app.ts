@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import cors from '@fastify/cors'
-import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import fastify, { type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
@@ -141,6 +142,7 @@ export function engineOf(
     partsInFlight: config.PARTS_IN_FLIGHT,
     bodyIdleMs: config.BODY_IDLE_TIMEOUT,
     minSpeed: config.MIN_SPEED,
+    bodyTotalMs: config.BODY_TIMEOUT,
     finishWaitMs: config.FINISH_WAIT,
     newId: randomUUID,
   })
@@ -158,7 +160,7 @@ export function openConfiguredDatabase(config: Config, onFault: (error: unknown)
 }
 
 function openHttp(config: Config): FastifyInstance {
-  const options: FastifyServerOptions = {
+  const options: FastifyHttpOptions<Server> = {
     ...loggingOptions({ level: config.LOG_LEVEL, trustsProxy: config.TRUST_PROXY !== false }),
     trustProxy: config.TRUST_PROXY,
     frameworkErrors: answerError,
@@ -166,6 +168,10 @@ function openHttp(config: Config): FastifyInstance {
     bodyLimit: 64 * 1024,
     // A request may take hours. What stalls is ended by the engine, which can tell a slow body from one that waits for us.
     requestTimeout: 0,
+    http: {
+      headersTimeout: config.HEADERS_TIMEOUT,
+      connectionsCheckingInterval: Math.min(5000, config.HEADERS_TIMEOUT),
+    },
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     // Who asks on an open connection while the server stops is told by the engine, and by HEAD how far an upload is.

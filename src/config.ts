@@ -25,6 +25,7 @@ const serving = {
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
     .describe('The least important line that is logged'),
+  HEADERS_TIMEOUT: duration.prefault('30s').describe('How long the headers of a request may take'),
   START_PATIENCE: duration
     .prefault('60s')
     .describe('How long a starting server waits for a database or a store that is away'),
@@ -81,6 +82,9 @@ const uploads = {
   MIN_SPEED: size
     .prefault('0')
     .describe('A request slower than so many bytes a second is ended; 0 lets every speed pass'),
+  BODY_TIMEOUT: duration
+    .prefault('0s')
+    .describe('A request that takes longer than this is ended; what came is kept. 0s lets each take its time'),
   FINISH_WAIT: duration
     .prefault('10s')
     .describe('How long an answer waits for the store to put a file together before it asks the client to come back'),

@@ -27,6 +27,7 @@ export interface Appending {
   partSize: number
   bodyIdleMs: number
   minSpeed: number
+  bodyTotalMs: number
   now(): Date
   policyOf(role: string): Policy
   openWriter(
@@ -85,6 +86,7 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
       limit,
       idleMs: options.bodyIdleMs,
       minSpeed: options.minSpeed,
+      totalMs: options.bodyTotalMs,
       signal: lease.signal.aborted ? lease.signal : stop.signal,
       take: (bytes) => {
         chunk.digest?.update(bytes)
@@ -111,7 +113,7 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   if (end === 'overflow') throw tooManyBytes(session, size, maxSize)
   if (isWhole) throw lengthMismatch(session, size)
   if (end === 'idle')
-    throw new UploadError('BODY_TIMEOUT', 'No bytes came for too long. Please go on.', { offset: session.offset })
+    throw new UploadError('BODY_TIMEOUT', 'The bytes came too slowly. Please go on.', { offset: session.offset })
   if (end === 'stopped') throw options.isDraining() ? shuttingDown() : takenOver(session)
   return session
 }

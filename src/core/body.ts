@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 
 /**
  * How a body ended. `clean`: its end was seen. `early`: the connection broke. `overflow`: it brought more than `limit`.
- * `idle`: nothing came for too long, or too slowly. `stopped`: we stopped reading.
+ * `idle`: nothing came for too long, or too slowly, or for longer than a request may last. `stopped`: we stopped reading.
  */
 export type BodyEnd = 'clean' | 'early' | 'overflow' | 'idle' | 'stopped'
 
@@ -13,6 +13,8 @@ export interface BodyReading {
   idleMs: number
   /** Ends the reading when, after a grace of ten seconds, the mean speed falls below this many bytes a second. 0: never. */
   minSpeed: number
+  /** Ends the reading when the whole body takes longer than this. 0: never. */
+  totalMs: number
   /** Ends the reading when it aborts. */
   signal: AbortSignal
   /** Takes a chunk. A promise makes the reading pause until it resolves; a rejection ends it with `stopped`. */
@@ -25,7 +27,10 @@ const speedGraceMs = 10_000
  * Reads a body to its end, however it ends; never rejects and never destroys the stream. It uses the stream's events,
  * not its iterator: an iterator costs a promise a chunk, and closes the connection when it is left.
  */
-export function readBody(body: Readable, { limit, idleMs, minSpeed, signal, take }: BodyReading): Promise<BodyEnd> {
+export function readBody(
+  body: Readable,
+  { limit, idleMs, minSpeed, totalMs, signal, take }: BodyReading,
+): Promise<BodyEnd> {
   if (body.readableEnded) return Promise.resolve('clean')
   if (body.destroyed || body.errored) return Promise.resolve('early')
   if (signal.aborted) return Promise.resolve('stopped')
@@ -38,7 +43,9 @@ export function readBody(body: Readable, { limit, idleMs, minSpeed, signal, take
     let pausedSince: number | null = null
     const startedAt = lastByteAt
     const timer =
-      idleMs > 0 || minSpeed > 0 ? setInterval(watch, Math.max(50, Math.min(1000, idleMs / 4 || 1000))) : null
+      idleMs > 0 || minSpeed > 0 || totalMs > 0
+        ? setInterval(watch, Math.max(50, Math.min(1000, idleMs / 4 || 1000, totalMs / 4 || 1000)))
+        : null
 
     body.on('data', onData)
     body.on('end', onEnd)
@@ -76,6 +83,7 @@ export function readBody(body: Readable, { limit, idleMs, minSpeed, signal, take
       if (pausedSince !== null) return
       const now = performance.now()
       if (idleMs > 0 && now - lastByteAt >= idleMs) return finish('idle')
+      if (totalMs > 0 && now - startedAt >= totalMs) return finish('idle')
       const activeMs = now - startedAt - pausedMs
       if (minSpeed > 0 && activeMs > speedGraceMs && taken / (activeMs / 1000) < minSpeed) finish('idle')
     }

@@ -36,6 +36,8 @@ export interface EngineOptions {
   bodyIdleMs: number
   /** Bytes a second; slower bodies end. 0: no limit. */
   minSpeed: number
+  /** A body that takes longer than this is ended; what came is kept. 0: none is. */
+  bodyTotalMs: number
   /** How long an answer waits for the store to make an object before it says 503. */
   finishWaitMs: number
   /** For so long the claim of a dead node on a numbered chunk blocks others. */
@@ -61,6 +63,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     partSize: options.partSize,
     bodyIdleMs: options.bodyIdleMs,
     minSpeed: options.minSpeed,
+    bodyTotalMs: options.bodyTotalMs,
     now,
     policyOf,
     openWriter,
@@ -273,6 +276,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     discard: (keys, session) => later(store.remove(keys), { uploadId: session.id, what: 'removing used pieces' }),
     idleMs: options.bodyIdleMs,
     minSpeed: options.minSpeed,
+    bodyTotalMs: options.bodyTotalMs,
     now,
     lifeAfter,
   })

@@ -22,6 +22,7 @@ export interface Scattering extends Claiming {
   cache: PieceCache
   idleMs: number
   minSpeed: number
+  bodyTotalMs: number
   now(): Date
   lifeAfter(session: Session): Date | null
   nextPieceKey(session: Session): string
@@ -130,6 +131,7 @@ export function createScattered(options: Scattering): Scattered {
       limit: size,
       idleMs: options.idleMs,
       minSpeed: options.minSpeed,
+      totalMs: options.bodyTotalMs,
       signal: mine.stop.signal,
       take(bytes) {
         digest?.update(bytes)

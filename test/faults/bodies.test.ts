@@ -1,6 +1,6 @@
 /* Clients that misbehave, at a real process: what came of their bytes is kept, and nobody else waits for them. */
 import { randomBytes } from 'node:crypto'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { NodeProcess } from '../support/node-process.ts'
 import { headOf, openRaw, type RawConnection } from '../support/raw-http.ts'
 import { append, create, expectUnharmed, offsetOf, openServer, patchHeaders, sendAnother } from './server.ts'
@@ -23,7 +23,7 @@ async function beginPatch(
 
 describe('a client that misbehaves', () => {
   it('by sending its headers for ever is waited for by nobody', { timeout: 60_000 }, async () => {
-    const server = await openServer()
+    const server = await openServer({ HEADERS_TIMEOUT: '2s' })
     const pid = server.pid()
     const slow = await Promise.all(Array.from({ length: 100 }, () => openRaw(server.port)))
     for (const connection of slow) await connection.send('PATCH /files/x HTTP/1.1\r\nHost: files.example\r\nX-A')
@@ -31,7 +31,8 @@ describe('a client that misbehaves', () => {
     const tookMs = await sendAnother(server)
 
     expect(tookMs).toBeLessThan(5000)
-    for (const connection of slow) connection.cut()
+    const answers = await Promise.all(slow.map((connection) => connection.answer()))
+    expect(new Set(answers.map((answer) => answer?.status))).toEqual(new Set([408]))
     expectUnharmed(server, pid)
   })
 
@@ -49,6 +50,22 @@ describe('a client that misbehaves', () => {
     expect(await offsetOf(server, path)).toBe(300_000)
     expect((await append(server, path, 300_000, bytes.subarray(300_000))).status).toBe(204)
     expectUnharmed(server, pid)
+  })
+
+  it('by dripping, when a request may last only so long, is told to go on later', { timeout: 60_000 }, async () => {
+    const server = await openServer({ BODY_TIMEOUT: '2s' })
+    const path = await create(server, bytes.length)
+    const connection = await beginPatch(server, path, bytes.subarray(0, 1000), bytes.length)
+    let sent = 1000
+    const drip = setInterval(() => void connection.send(bytes.subarray(sent, ++sent)).catch(() => {}), 100)
+    onTestFinished(() => clearInterval(drip))
+
+    const answer = await connection.answer()
+
+    expect([answer?.status, answer?.json()]).toMatchObject([503, { error: { code: 'BODY_TIMEOUT' } }])
+    const kept = await offsetOf(server, path)
+    expect(kept).toBeGreaterThan(1000)
+    expect((await append(server, path, kept, bytes.subarray(kept))).status).toBe(204)
   })
 
   it('many times over, with bodies that stall, does not keep others from their files', {
@@ -101,8 +118,11 @@ describe('a client that misbehaves', () => {
     // What follows is no request; whether the refusal of that or the answer to the PATCH comes first is chance.
     expect(await connection.until(/HTTP\/1.1 \d{3}/)).toMatch(/^HTTP\/1.1 (204|400)/)
 
-    await vi.waitFor(async () => expect(await offsetOf(server, path)).toBe(100_000), 5000)
+    // A body that the server had not begun to read falls with the connection.
     connection.cut()
+    const kept = await vi.waitFor(() => offsetOf(server, path), 5000)
+    expect([0, 100_000]).toContain(kept)
+    expect((await append(server, path, kept, bytes.subarray(kept))).status).toBe(204)
     expectUnharmed(server, pid)
   })
 })

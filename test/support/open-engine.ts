@@ -66,6 +66,7 @@ export async function openEngine(
     partsInFlight: 4,
     bodyIdleMs: 2000,
     minSpeed: 0,
+    bodyTotalMs: 0,
     finishWaitMs: 2000,
     newId: randomUUID,
     now: () => new Date(),

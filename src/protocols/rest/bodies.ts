@@ -17,6 +17,7 @@ export function readJsonBodies(app: FastifyInstance, idleMs: number): void {
       limit: request.routeOptions.bodyLimit,
       idleMs,
       minSpeed: 0,
+      totalMs: 0,
       signal: new AbortController().signal,
       take(bytes) {
         chunks.push(bytes)

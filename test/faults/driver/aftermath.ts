@@ -36,6 +36,7 @@ export async function settle({ truth, databaseUrl, store }: Ground, ledger: Ledg
     partsInFlight: 4,
     bodyIdleMs: 5000,
     minSpeed: 0,
+    bodyTotalMs: 0,
     finishWaitMs: 60_000,
     newId: randomUUID,
     now: () => new Date(),

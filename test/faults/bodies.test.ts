@@ -121,7 +121,7 @@ describe('a client that misbehaves', () => {
     // A body that the server had not begun to read falls with the connection.
     connection.cut()
     const kept = await vi.waitFor(() => offsetOf(server, path), 5000)
-    expect([0, 100_000]).toContain(kept)
+    expect(kept).toBeLessThanOrEqual(100_000)
     expect((await append(server, path, kept, bytes.subarray(kept))).status).toBe(204)
     expectUnharmed(server, pid)
   })

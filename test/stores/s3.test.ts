@@ -24,8 +24,8 @@ function optionsFor(
   })
 }
 
-async function openStandIn() {
-  const server = await startS3StandIn({ equalParts: true })
+async function openStandIn(etags: 'md5' | 'opaque' = 'md5') {
+  const server = await startS3StandIn({ equalParts: true, etags })
   const store = s3Store(optionsFor(server, 'uploads/'))
   onTestFinished(async () => {
     await store.close()
@@ -34,7 +34,8 @@ async function openStandIn() {
   return { server, store, openMultiparts: async () => server.multiparts().length }
 }
 
-storeContract('s3', openStandIn, partSize)
+storeContract('s3', () => openStandIn(), partSize)
+storeContract('s3, encrypted with a key of its own', () => openStandIn('opaque'), partSize)
 
 const real = {
   endpoint: process.env.TEST_S3_ENDPOINT ?? '',
@@ -66,7 +67,7 @@ describe.runIf(real.endpoint !== '')('with a real server (TEST_S3_ENDPOINT)', ()
   storeContract('real s3', openReal, partSize, { knowsIfNoneMatch: isModern, joinsSomeParts: isModern })
 })
 
-describe('a bucket that misbehaves', () => {
+describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags that are %s', (etags) => {
   async function twoParts({ store }: Awaited<ReturnType<typeof openStandIn>>) {
     const bytes = randomBytes(partSize + 100)
     const handle = await store.begin('a', { ...about, partSize })
@@ -84,7 +85,7 @@ describe('a bucket that misbehaves', () => {
     ['answers nothing, though it was done', { dropReply: true }],
     ['says that it is slow', { status: 503 }],
   ] as const)('finishes all the same when the join %s', async (_, fault) => {
-    const world = await openStandIn()
+    const world = await openStandIn(etags)
     const { bytes, handle, parts } = await twoParts(world)
     world.server.faults.next('CompleteMultipartUpload', fault as never)
 
@@ -96,7 +97,7 @@ describe('a bucket that misbehaves', () => {
   })
 
   it('knows that parts are lost when the bucket has aborted the upload', async () => {
-    const world = await openStandIn()
+    const world = await openStandIn(etags)
     const { handle, parts } = await twoParts(world)
     await refused(world.server)
     await world.server.abortMultiparts()
@@ -106,7 +107,7 @@ describe('a bucket that misbehaves', () => {
   })
 
   it('is not believed when it has another object than the one that was sent', async () => {
-    const world = await openStandIn()
+    const world = await openStandIn(etags)
     const { handle, parts } = await twoParts(world)
     await world.server.abortMultiparts()
     await world.store.put('a', inChunks(randomBytes(partSize + 101)), about)
@@ -119,7 +120,7 @@ describe('a bucket that misbehaves', () => {
     ['loses the answer', { dropReply: true }],
     ['is busy', { status: 503 }],
   ] as const)('gets a part that it lost when it %s', async (_, fault) => {
-    const world = await openStandIn()
+    const world = await openStandIn(etags)
     const bytes = randomBytes(partSize)
     const handle = await world.store.begin('a', { ...about, partSize })
     world.server.faults.next('UploadPart', { ...fault, times: 2 } as never)
@@ -131,7 +132,7 @@ describe('a bucket that misbehaves', () => {
   })
 
   it('does not make a retry of its own write look like somebody else', async () => {
-    const world = await openStandIn()
+    const world = await openStandIn(etags)
     world.server.faults.next('PutObject', { dropReply: true } as never)
     const bytes = randomBytes(1000)
 
@@ -141,7 +142,7 @@ describe('a bucket that misbehaves', () => {
   })
 
   it('says 503 and no secrets when it stays away', { timeout: 60_000 }, async () => {
-    const world = await openStandIn()
+    const world = await openStandIn(etags)
     world.server.faults.next('PutObject', { status: 500, times: 50 } as never)
 
     const error = await world.store

@@ -79,12 +79,13 @@ export function s3Store(options: S3Options): ObjectStore {
     return ask(operation, work).catch((fault: S3Fault) => Promise.reject(toRefusal(fault)))
   }
 
-  async function stat(key: string): Promise<ObjectFacts | null> {
+  async function look(key: string): Promise<Found | null> {
     try {
       const head = await ask('HeadObject', (abortSignal) =>
         client.send(new HeadObjectCommand(named(key)), { abortSignal }),
       )
-      return { size: head.ContentLength ?? 0, etag: unquoted(head.ETag) }
+      const isOpaque = head.ServerSideEncryption?.startsWith('aws:kms') || head.SSECustomerAlgorithm !== undefined
+      return { size: head.ContentLength ?? 0, etag: unquoted(head.ETag), isOpaque }
     } catch (fault) {
       if ((fault as S3Fault).status === 404) return null
       throw toRefusal(fault as S3Fault)
@@ -95,18 +96,22 @@ export function s3Store(options: S3Options): ObjectStore {
     const size = parts.reduce((sum, part) => sum + part.size, 0)
     const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: `"${etag}"` }))
     const join = new CompleteMultipartUploadCommand({ ...named(key), UploadId: handle, MultipartUpload: { Parts } })
+    let told: string | undefined
     const fault = await ask(
       'CompleteMultipartUpload',
       (abortSignal) => client.send(join, { abortSignal }),
       finishMs,
     ).then(
-      () => null,
+      ({ ETag }) => {
+        told = unquoted(ETag)
+        return null
+      },
       (error: S3Fault) => error,
     )
     // Whatever was answered, the object itself is the proof: a success may have failed, and a failure succeeded.
     const joined = async () => {
-      const facts = await stat(key)
-      return facts && facts.size === size && mayBeJoinOf(parts, facts.etag) ? facts : null
+      const facts = await look(key)
+      return facts?.size === size && (facts.etag === told || mayBeJoinOf(parts, facts)) ? factsOf(facts) : null
     }
     const facts = await joined()
     if (facts) return facts
@@ -142,9 +147,32 @@ export function s3Store(options: S3Options): ObjectStore {
       }
       if (!isGuarded || error.status !== 412) throw toRefusal(error)
       // There is an object: from an attempt of ours whose answer was lost, or from somebody who should not have written.
-      const facts = await stat(key)
-      if (facts && facts.size === bytes.size && facts.etag === (await md5Of(bytes))) return facts
+      const facts = await look(key)
+      if (facts?.size === bytes.size && (facts.etag === (await md5Of(bytes)) || (await holds(key, bytes))))
+        return factsOf(facts)
       throw new ObjectExists('there is another object already', { cause: error })
+    }
+  }
+
+  /** Whether the object has these very bytes: where it is encrypted with a key of its own, its ETag does not tell. */
+  async function holds(key: string, bytes: Bytes): Promise<boolean> {
+    const [stored, ours] = [createHash('sha256'), createHash('sha256')]
+    for await (const chunk of read(key)) stored.update(chunk)
+    for await (const chunk of bytes.chunks()) ours.update(chunk)
+    return stored.digest().equals(ours.digest())
+  }
+
+  async function* read(key: string, range?: { start: number; end: number }): AsyncGenerator<Buffer> {
+    if (range && range.end <= range.start) return
+    const Range = range ? `bytes=${range.start}-${range.end - 1}` : undefined
+    // No deadline: how long the reading takes is the reader's business.
+    const { Body } = await client
+      .send(new GetObjectCommand({ ...named(key), Range }))
+      .catch((error: unknown) => Promise.reject(toRefusal(faultOfSdk('GetObject', error))))
+    try {
+      yield* Body as AsyncIterable<Buffer>
+    } catch (error) {
+      throw toRefusal(faultOfSdk('GetObject', error))
     }
   }
 
@@ -233,21 +261,12 @@ export function s3Store(options: S3Options): ObjectStore {
     },
 
     put,
-    stat,
-
-    async *read(key, range) {
-      if (range && range.end <= range.start) return
-      const Range = range ? `bytes=${range.start}-${range.end - 1}` : undefined
-      // No deadline: how long the reading takes is the reader's business.
-      const { Body } = await client
-        .send(new GetObjectCommand({ ...named(key), Range }))
-        .catch((error: unknown) => Promise.reject(toRefusal(faultOfSdk('GetObject', error))))
-      try {
-        yield* Body as AsyncIterable<Buffer>
-      } catch (error) {
-        throw toRefusal(faultOfSdk('GetObject', error))
-      }
+    async stat(key) {
+      const found = await look(key)
+      return found && factsOf(found)
     },
+
+    read,
 
     async remove(keys) {
       for (let at = 0; at < keys.length; at += 1000) {
@@ -293,6 +312,15 @@ export function s3Store(options: S3Options): ObjectStore {
   }
 }
 
+/** An object as HEAD describes it. Encrypted with a key of its own it has an ETag that is no digest. */
+interface Found extends ObjectFacts {
+  isOpaque: boolean
+}
+
+function factsOf({ size, etag }: Found): ObjectFacts {
+  return { size, etag }
+}
+
 function unquoted(etag: string | undefined): string {
   return (etag ?? '').replaceAll('"', '')
 }
@@ -301,10 +329,10 @@ function unquoted(etag: string | undefined): string {
  * Whether an object with this ETag can have been joined of these parts. Where the parts' ETags are MD5 sums, S3 makes the
  * object's of them; where they are not (encryption with own keys), only the number of parts can be compared.
  */
-function mayBeJoinOf(parts: PartReceipt[], etag: string): boolean {
+function mayBeJoinOf(parts: PartReceipt[], { etag, isOpaque }: Found): boolean {
   const [sum, count] = etag.split('-')
   if (count !== undefined && Number(count) !== parts.length) return false
-  if (count === undefined || !parts.every((part) => /^[0-9a-f]{32}$/.test(part.etag))) return true
+  if (count === undefined || isOpaque || !parts.every((part) => /^[0-9a-f]{32}$/.test(part.etag))) return true
   const joined = createHash('md5')
   for (const part of parts) joined.update(part.etag, 'hex')
   return !/^[0-9a-f]{32}$/.test(sum!) || joined.digest('hex') === sum

@@ -21,6 +21,8 @@ export interface Call {
   text(): Promise<string>
   /** The `x-amz-meta-` headers. */
   metadata: Record<string, string>
+  /** What is said of every object that the bucket encrypts with a key of its own. */
+  encryption: Record<string, string>
   /** Stores bytes that are here already, for a part with the checksum its upload wants. */
   copy(
     source: StoredObject,
@@ -255,7 +257,7 @@ function aboutOf(call: Call): Record<string, string> {
   )
   if (size > 2048)
     throw new Refusal('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size')
-  return { ...about, ...call.metadata }
+  return { ...about, ...call.metadata, ...call.encryption }
 }
 
 function copySource(call: Call): StoredObject {

@@ -149,6 +149,7 @@ async function perform(
     query,
     header,
     metadata: metadataOf(request, query),
+    encryption: world.md5 ? {} : { 'x-amz-server-side-encryption': 'aws:kms' },
     now: new Date(),
     async store(isPart) {
       const writer = await writeBlob(world.keep, isPart)

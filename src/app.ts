@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:http'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { findPackageJSON } from 'node:module'
+import { dirname, join } from 'node:path'
 import cors from '@fastify/cors'
 import fastify, { type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
@@ -57,8 +57,8 @@ export interface Overrides {
 
 const tokenSeconds = 30 * 24 * 60 * 60
 const uploadsPath = '/files'
-// From src/ and from dist/ the same way: the page is built beside the compiled server.
-const pageFolder = fileURLToPath(new URL('../dist/web', import.meta.url))
+// As written or bundled, the package is the same.
+const pageFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'dist', 'web')
 
 /** Puts the house together: config → store, database, lock → engine → plugins. Everything is open and checked when it resolves. */
 export async function buildApp(config: Config, overrides: Overrides = {}): Promise<App> {

@@ -1,11 +1,12 @@
 import { mkdir } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
+import { findPackageJSON } from 'node:module'
+import { dirname, join } from 'node:path'
 import type { PGlite } from '@electric-sql/pglite'
 import { drizzle as drizzleNodePg } from 'drizzle-orm/node-postgres'
 import { migrate as migrateNodePg } from 'drizzle-orm/node-postgres/migrator'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import pg from 'pg'
-import { faultOf, isTransient } from './faults.ts'
+import { codeOf, faultOf, isTransient } from './faults.ts'
 
 export type Row = Record<string, unknown>
 
@@ -49,11 +50,13 @@ export interface DatabaseOptions {
   onFault(error: unknown): void
 }
 
-const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
+const migrationsFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'drizzle')
 // Any number will do, as long as every node uses the same.
 const migrationLock = 7_203_114
 const int8 = 20
-// A write to check that the database takes writes; a read-only or full one answers reads all day.
+// SQLSTATE 53100, disk_full. Only work finds that out: a small write may still find room on a page where a large one does not.
+const noRoom = '53100'
+const fullMs = 10_000
 const probe = {
   name: 'probe',
   text: `select pg_is_in_recovery() as is_standby, current_setting('transaction_read_only') = 'on' as is_read_only`,
@@ -82,7 +85,15 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
   // Without a listener an idle connection that breaks would end the process.
   pool.on('error', onFault)
   const listeners: { close(): void }[] = []
-  const run = async (statement: Statement, values: unknown[]) => (await pool.query({ ...statement, values })).rows
+  let fullUntil = 0
+  const run = async (statement: Statement, values: unknown[]) => {
+    try {
+      return (await pool.query({ ...statement, values })).rows
+    } catch (error) {
+      if (codeOf(error) === noRoom) fullUntil = performance.now() + fullMs
+      throw error
+    }
+  }
   return {
     kind: 'postgres',
     orm: drizzleNodePg(pool),
@@ -96,6 +107,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
       const { rows } = await pool.query<{ is_standby: boolean; is_read_only: boolean }>({ ...probe, values: [] })
       if (rows[0]?.is_standby) throw new Error('the database is a read-only standby')
       if (rows[0]?.is_read_only) throw new Error('the database is read-only')
+      if (performance.now() < fullUntil) throw new Error('the database has no room')
     },
     async migrate() {
       // drizzle's migrator takes no lock: of several nodes starting at once all but one would fail.

@@ -12,7 +12,7 @@ import { startFaultProxy, type Trouble } from '../support/fault-proxy.ts'
 import type { NodeProcess } from '../support/node-process.ts'
 import { freshDatabase, startPostgres } from '../support/postgres.ts'
 import { startS3StandIn } from '../support/s3-stand-in.ts'
-import { append, create, expectUnharmed, offsetOf, openServer, readiness, sendAnother } from './server.ts'
+import { append, create, expectUnharmed, offsetOf, openServer, readiness, sendAnother, tryToCreate } from './server.ts'
 
 const MiB = 1024 ** 2
 const patient = { timeout: 30_000, interval: 200 }
@@ -48,6 +48,43 @@ async function sendThrough(
   if (offset < size) expect((await append(server, path, offset, bytes.subarray(offset))).status).toBe(204)
   expect(await offsetOf(server, path)).toBe(size)
   expectUnharmed(server, pid)
+}
+
+/** A disk of `size` that goes with the test. */
+async function mountSmallDisk(skip: (note: string) => void, size: string): Promise<string> {
+  if (process.getuid?.() !== 0) skip('only root can mount a small disk')
+  const disk = await mkdtemp(join(tmpdir(), 'landfall-disk-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', disk], { stdio: 'pipe' })
+  } catch (reason) {
+    await rmdir(disk)
+    skip(`this machine mounts nothing: ${String(reason).slice(0, 100)}`)
+  }
+  onTestFinished(async () => {
+    execFileSync('umount', ['-l', disk])
+    await rmdir(disk)
+  })
+  return disk
+}
+
+/** An empty database whose tables, though not its log, lie on `disk`. */
+async function databaseOn(disk: string): Promise<string> {
+  const { default: pg } = await import('pg')
+  execFileSync('chown', ['postgres', disk])
+  const { url } = await freshDatabase()
+  const name = new URL(url).pathname.slice(1)
+  const cluster = new URL(url)
+  cluster.pathname = '/postgres'
+  const client = new pg.Client({ connectionString: cluster.href })
+  await client.connect()
+  await client.query(`create tablespace ${name} location '${disk}'`)
+  await client.query(`alter database ${name} set tablespace ${name}`)
+  onTestFinished(async () => {
+    await client.query(`drop database ${name} with (force)`)
+    await client.query(`drop tablespace ${name}`)
+    await client.end()
+  })
+  return url
 }
 
 describe('Postgres', () => {
@@ -107,6 +144,35 @@ describe('Postgres', () => {
     }
 
     await sendThrough(server, 600_000, { fail: () => allow('on'), mend: () => allow('off'), code: 'DATABASE_ERROR' })
+  })
+
+  it('is full, and then has room again', { timeout: 120_000 }, async ({ skip }) => {
+    const disk = await mountSmallDisk(skip, '40m')
+    const server = await openServer({ DATABASE_URL: await databaseOn(disk), DATABASE_PATIENCE: '500ms' })
+    onTestFinished(() => server.kill())
+    const pid = server.pid()
+    const bytes = randomBytes(600_000)
+    const path = await create(server, bytes.length)
+    expect((await append(server, path, 0, bytes.subarray(0, 250_000))).status).toBe(204)
+    const filler = join(disk, 'filler')
+    const { bavail, bsize } = await statfs(disk)
+    await writeFile(filler, Buffer.alloc(bavail * bsize))
+
+    // Pages have room left for some.
+    const refused = await vi.waitUntil(async () => {
+      const answer = await tryToCreate(server, 100)
+      return answer.status === 201 ? null : answer
+    }, patient)
+    await expectComeAgain(refused, 'DATABASE_ERROR')
+    await vi.waitFor(async () => expect(await readiness(server)).toBe(503), patient)
+    await rm(filler)
+
+    await vi.waitFor(async () => expect(await readiness(server)).toBe(200), patient)
+    expect((await tryToCreate(server, 100)).status).toBe(201)
+    const offset = await offsetOf(server, path)
+    expect(offset).toBe(250_000)
+    expect((await append(server, path, offset, bytes.subarray(offset))).status).toBe(204)
+    expectUnharmed(server, pid)
   })
 })
 
@@ -175,18 +241,7 @@ describe('the bucket', () => {
 
 describe('the disk', () => {
   it('is full, and then has room again', { timeout: 120_000 }, async ({ skip }) => {
-    if (process.getuid?.() !== 0) skip('only root can mount a small disk')
-    const disk = await mkdtemp(join(tmpdir(), 'landfall-disk-'))
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', disk], { stdio: 'pipe' })
-    } catch (reason) {
-      await rmdir(disk)
-      skip(`this machine mounts nothing: ${String(reason).slice(0, 100)}`)
-    }
-    onTestFinished(async () => {
-      execFileSync('umount', ['-l', disk])
-      await rmdir(disk)
-    })
+    const disk = await mountSmallDisk(skip, '12m')
     const server = await openServer({ DATA_DIR: disk })
     onTestFinished(() => server.kill())
     const filler = join(disk, 'filler')

@@ -31,12 +31,17 @@ export async function openServer(environment: Record<string, string> = {}): Prom
   return server
 }
 
-/** The path of a new upload. */
-export async function create(server: NodeProcess, size: number): Promise<string> {
-  const response = await fetch(`${server.url}/files`, {
+/** Asks for a new upload. */
+export async function tryToCreate(server: NodeProcess, size: number): Promise<Response> {
+  return fetch(`${server.url}/files`, {
     method: 'POST',
     headers: { 'tus-resumable': '1.0.0', 'upload-length': String(size), ...(await headersOf()) },
   })
+}
+
+/** The path of a new upload. */
+export async function create(server: NodeProcess, size: number): Promise<string> {
+  const response = await tryToCreate(server, size)
   expect(response.status).toBe(201)
   return response.headers.get('location')!
 }

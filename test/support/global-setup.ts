@@ -1,12 +1,14 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Postgres, startPostgres } from './postgres.ts'
+import { bundleServer } from './server-bundle.ts'
 
 /**
- * One Postgres for a whole run of vitest, started when the first test asks and not before: runs that need no database
+ * The server in a form that starts quickly, and one Postgres for a whole run of vitest, started when the first test asks and not before: runs that need no database
  * do not wait for one. Test files run in processes of their own, so they ask over HTTP.
  */
 export default async function setup(): Promise<() => Promise<void>> {
+  await bundleServer()
   if (process.env.TEST_DATABASE_URL) return async () => {}
   let cluster: Promise<Postgres> | undefined
   const broker = createServer((_, response) => {

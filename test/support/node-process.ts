@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { freePort } from './free-port.ts'
+import { serverScript } from './server-bundle.ts'
 
 /** A real Landfall in a process of its own: what a test kills, pauses and starts again. */
 export interface NodeProcess {
@@ -31,7 +31,7 @@ export interface NodeProcess {
 
 export interface NodeProcessOptions {
   environment?: Record<string, string>
-  /** What Node runs; the server's source unless told. */
+  /** What Node runs; the server as it is shipped unless told. */
   script?: string
   arguments?: string[]
   /** Flags of Node itself, `--max-old-space-size=…`. */
@@ -40,7 +40,6 @@ export interface NodeProcessOptions {
   readyWithinMs?: number
 }
 
-const serverScript = fileURLToPath(new URL('../../src/server.ts', import.meta.url))
 const inherited = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_V8_COVERAGE']
 // Servers are started by the hundred; each but the first finds its modules compiled.
 const startsFaster = { NODE_COMPILE_CACHE: join(tmpdir(), 'landfall-compiled') }

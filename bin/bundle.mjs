@@ -1,0 +1,30 @@
+// Puts the server and the command into a few files: `node bin/bundle.mjs [folder]`, dist unless told. A server that loads
+// three files instead of two thousand is up in a fifth of the time.
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { rolldown } from 'rolldown'
+
+const root = join(import.meta.dirname, '..')
+// These find files of their own beside them: WebAssembly, pages.
+const left = ['@electric-sql/pglite', '@fastify/swagger-ui', 'pg-native']
+
+/** Bundles into `folder`: `server.js`, `landfall.js` and what both share. */
+export async function bundle(folder) {
+  const build = await rolldown({
+    input: { server: join(root, 'src/server.ts'), landfall: join(root, 'src/cli/landfall.ts') },
+    platform: 'node',
+    external: left,
+    logLevel: 'warn',
+  })
+  await build.write({
+    dir: folder,
+    format: 'esm',
+    sourcemap: true,
+    cleanDir: false,
+    entryFileNames: '[name].js',
+    chunkFileNames: 'shared/[name].js',
+  })
+  await build.close()
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) await bundle(process.argv[2] ?? join(root, 'dist'))

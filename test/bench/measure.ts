@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../support/free-port.ts'
 import { headersOf } from '../support/tus-file.ts'
@@ -47,7 +47,7 @@ export async function measure(kind: ContestantKind, one: Case, end: S3End, plan:
     script: recipe.script,
     cwd: directory,
     node: plan.node,
-    nodeFlags: ['--import', probe],
+    nodeFlags: ['--import', probe, ...(plan.profile ? profiling(plan.profile, `${one.name}-${kind}`) : [])],
     environment: { ...recipe.environment, ...end.trust(), TMPDIR: directory, HOST: '127.0.0.1', PORT: String(port) },
   })
   try {
@@ -56,7 +56,7 @@ export async function measure(kind: ContestantKind, one: Case, end: S3End, plan:
     if (one.isColdStart) return { startMs: performance.now() - startedAt }
     return await atWork(one, plan, end, server, { port, token })
   } finally {
-    await server.kill()
+    await (plan.profile ? server.leave() : server.kill())
     await recipe.dispose()
     rmSync(directory, { recursive: true, force: true })
   }
@@ -116,6 +116,10 @@ function figuresOf(
 
 function at(sorted: number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+}
+
+function profiling(folder: string, name: string): string[] {
+  return ['--cpu-prof', '--cpu-prof-dir', resolve(folder), '--cpu-prof-name', `${name}-${Date.now()}.cpuprofile`]
 }
 
 /** Until the server has created an upload, asked again and again as soon as it might. */

@@ -19,6 +19,8 @@ export interface Plan {
   s3: string | undefined
   json: string | undefined
   svg: string | undefined
+  /** A folder for a CPU profile of every server process. */
+  profile: string | undefined
 }
 
 /** The plan that the command line describes. @throws Error for what it cannot mean */
@@ -35,6 +37,7 @@ export function readPlan(args: string[]): Plan {
       s3: { type: 'string' },
       json: { type: 'string' },
       svg: { type: 'string' },
+      profile: { type: 'string' },
     },
   })
   const names = values.cases?.split(',') ?? cases.map(({ name }) => name)
@@ -56,5 +59,6 @@ export function readPlan(args: string[]): Plan {
     s3: values.s3,
     json: values.json,
     svg: values.svg,
+    profile: values.profile,
   }
 }

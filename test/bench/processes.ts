@@ -9,6 +9,8 @@ export interface Asked<Question, Reply> {
   /** Resolves to the first message it sends by itself. */
   first<T>(): Promise<T>
   kill(): Promise<void>
+  /** Lets it end by itself: what Node writes when a process ends is then written. */
+  leave(): Promise<void>
 }
 
 export interface Starting {
@@ -61,6 +63,10 @@ export function start<Question, Reply>({ script, ...options }: Starting): Asked<
     first: reply,
     async kill() {
       child.kill('SIGKILL')
+      await over
+    },
+    async leave() {
+      if (child.connected) child.disconnect()
       await over
     },
   }

@@ -8,6 +8,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
+import type { Case } from './cases.ts'
 import { ourEntry } from './contestants.ts'
 import { type Figures, measure } from './measure.ts'
 import { type ContestantKind, readPlan } from './plan.ts'
@@ -39,7 +40,7 @@ try {
     const kinds = plan.contestants.filter((kind) => kind !== 'peer' || !one.lacksPeer)
     const rounds: Partial<Record<ContestantKind, Figures[]>> = {}
     for (let round = 0; round < plan.rounds; round += 1) {
-      for (const kind of kinds) (rounds[kind] ??= []).push(await measure(kind, one, end, plan))
+      for (const kind of kinds) (rounds[kind] ??= []).push(await measureSurely(kind, one))
     }
     const medians = Object.fromEntries(kinds.map((kind) => [kind, medianOf(rounds[kind]!)]))
     const result: Result = { name: one.name, what: one.what, medians, rounds }
@@ -51,4 +52,14 @@ try {
   if (plan.svg) writeFileSync(plan.svg, plotOf(results))
 } finally {
   await end.close()
+}
+
+/** On a machine that others use too, somebody may take a port between the moment it was free and the moment it is used. */
+async function measureSurely(kind: ContestantKind, one: Case): Promise<Figures> {
+  try {
+    return await measure(kind, one, end, plan)
+  } catch (error) {
+    console.error(`${one.name}, ${kind}: once more, after: ${error}`)
+    return measure(kind, one, end, plan)
+  }
 }

@@ -69,7 +69,7 @@ function readLock(file) {
 
 async function build() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
-  await run('tsc', ['-p', 'tsconfig.build.json'])
+  await run('vite', ['build', '--config', 'src/vite.config.ts'])
   if (existsSync(join(root, 'src/web/vite.config.ts'))) {
     await run('vite', ['build', 'src/web', '--config', 'src/web/vite.config.ts', '--logLevel', 'warn'])
   }
@@ -78,7 +78,7 @@ async function build() {
 
 function isBuilt() {
   if (!existsSync(stamp)) return false
-  const inputs = ['src', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
+  const inputs = ['src', 'package-lock.json', 'tsconfig.json']
   const builtAt = statSync(stamp).mtimeMs
   return inputs.every((input) => newest(join(root, input)) <= builtAt)
 }

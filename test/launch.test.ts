@@ -13,7 +13,7 @@ describe('the launcher', () => {
 
     expect(await project.calls()).toEqual([
       'npm ci --include=dev --no-audit --no-fund',
-      'tsc -p tsconfig.build.json',
+      'vite build --config src/vite.config.ts',
       'node dist/server.js',
     ])
   })
@@ -57,7 +57,7 @@ describe('the launcher', () => {
 
     await project.launch('start').ended
 
-    expect(await project.calls()).toEqual(['tsc -p tsconfig.build.json', 'node dist/server.js'])
+    expect(await project.calls()).toEqual(['vite build --config src/vite.config.ts', 'node dist/server.js'])
   })
 
   it('tests in order, and ends with the code of what failed', async () => {
@@ -129,7 +129,7 @@ async function fakeProject(scripts: Record<string, string> = {}) {
   }
 
   const tool = (name: string, script: string) => `#!/bin/sh\necho "${name} $*" >> ${log}\n${script}\n`
-  for (const file of ['src/server.ts', 'tsconfig.json', 'tsconfig.build.json']) await write(file, '')
+  for (const file of ['src/server.ts', 'tsconfig.json']) await write(file, '')
   await write('package-lock.json', lock('1.0.0'))
   // npm puts the tools in place and then says so, as npm does.
   const install = [
@@ -137,8 +137,8 @@ async function fakeProject(scripts: Record<string, string> = {}) {
     `cp package-lock.json node_modules/.package-lock.json`,
   ]
   await write('machine/npm', tool('npm', ['rm -rf node_modules', 'mkdir node_modules', ...install].join('\n')), 0o755)
-  for (const name of ['node', 'tsc', 'biome', 'oxlint', 'knip', 'vitest']) {
-    const script = name === 'tsc' ? 'mkdir -p dist' : (scripts[name] ?? '')
+  for (const name of ['node', 'vite', 'tsc', 'biome', 'oxlint', 'knip', 'vitest']) {
+    const script = name === 'vite' ? 'mkdir -p dist' : (scripts[name] ?? '')
     await write(`tools/${name}`, tool(name, script), 0o755)
   }
   await cp('bin/launch.mjs', join(root, 'bin/launch.mjs'))

@@ -1,3 +1,4 @@
+import module from 'node:module'
 import { complaintAboutNode } from './node-version.ts'
 
 const complaint = complaintAboutNode(process.versions.node)
@@ -6,6 +7,9 @@ if (complaint) {
   process.exit(1)
 }
 
+// What V8 made of the files is kept beside them, for the next start. Where it cannot be written, every start compiles anew.
+if (import.meta.filename.endsWith('.js')) module.enableCompileCache(`${import.meta.dirname}/.compiled`)
 // Only now: an old Node cannot even load what these files import.
 const { serve } = await import('./serve.ts')
 await serve()
+module.flushCompileCache()

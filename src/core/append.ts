@@ -1,3 +1,4 @@
+import { IncomingMessage } from 'node:http'
 import {
   agreeOnSize,
   answerWhole,
@@ -32,7 +33,9 @@ export interface Appending {
   policyOf(role: string): Policy
   openWriter(
     lease: Lease,
-    details: Partial<Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'onRecorded' | 'overwrites'>>,
+    details: Partial<
+      Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'ownsChunks' | 'onRecorded' | 'overwrites'>
+    >,
   ): PartWriter
   /** Bodies that are being read; aborting one makes it stop and save. */
   running: Set<AbortController>
@@ -69,6 +72,8 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
     size,
     partSize: alignedPartSize(session, chunk, size ?? maxSize, options),
     isHeldBack: chunk.digest !== undefined,
+    // Node's parser makes a new buffer for every chunk and keeps none; of other bodies nobody knows.
+    ownsChunks: chunk.body instanceof IncomingMessage,
     overwrites: new Set(parts.map((part) => part.number)),
     ...(chunk.onProgress ? { onRecorded: chunk.onProgress } : {}),
   })

@@ -96,7 +96,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   function openWriter(
     lease: Lease,
-    details: Partial<Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'onRecorded' | 'overwrites'>> = {},
+    details: Partial<
+      Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'ownsChunks' | 'onRecorded' | 'overwrites'>
+    > = {},
   ): PartWriter {
     const { session } = lease
     return createPartWriter({
@@ -111,6 +113,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       overwrites: details.overwrites ?? new Set(),
       touch: () => ({ expiresAt: lifeAfter(session) }),
       isHeldBack: details.isHeldBack ?? false,
+      ownsChunks: details.ownsChunks ?? false,
       onRecorded(offset, litter) {
         if (litter.length > 0) later(store.remove(litter), { uploadId: session.id, what: 'removing replaced pieces' })
         details.onRecorded?.(offset, litter)

@@ -32,6 +32,16 @@ export function nothing(): Held {
   return { chunks: [], size: 0 }
 }
 
+/**
+ * Gives the memory of chunks back at once, when nobody will read them again. The garbage collector would come for it later,
+ * and mark the whole heap every time some tens of megabytes have piled up: of all that an upload cost, that was half.
+ * A chunk that shares its memory with others (one that was cut between two parts) is left to it.
+ */
+export function spend(chunks: Buffer[]): void {
+  for (const { buffer, length } of chunks)
+    if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0)
+}
+
 /** All bytes of a draft. */
 export function draftSize(draft: Draft): number {
   return piecesSize(draft.pieces) + draft.spilling.size + draft.held.size

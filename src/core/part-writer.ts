@@ -10,7 +10,7 @@
  * A file that fits into one part never becomes a multipart upload: its draft stays unsent until the end is known, and is
  * then written as one object.
  */
-import { type Draft, draftSize, joinBytes, newDraft, nothing, piecesSize } from './draft.ts'
+import { type Draft, draftSize, joinBytes, newDraft, nothing, piecesSize, spend } from './draft.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { PieceCache } from './piece-cache.ts'
 import { type Bytes, type Change, type Lease, ObjectExists, type ObjectFacts, type ObjectStore } from './ports.ts'
@@ -32,6 +32,8 @@ export interface PartWriting {
   touch(): Change
   /** Numbers of parts that are recorded already, from where this writer goes on: their receipts end when they are written anew. */
   overwrites: Set<number>
+  /** Nobody else holds the chunks: their memory is given back as soon as the store has the part. */
+  ownsChunks: boolean
   /** Nothing is recorded before `flush` or `close`: a digest must agree first. */
   isHeldBack: boolean
   /** Told after every record; `litter` are the keys that nothing points to any more. */
@@ -132,6 +134,8 @@ export function createPartWriter(options: PartWriting): PartWriter {
   }
 
   function send(draft: Draft) {
+    // What is being spilled is read by that too, and what the cache keeps by whoever else goes on with this upload.
+    const mine = draft.held.chunks
     const held = draft.held.size
     const bytes = joinBytes(draft.pieces, [draft.spilling, draft.held], cache, store)
     inFlight += 1
@@ -149,6 +153,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
       handle ??= await openHandle()
       if (options.overwrites.delete(draft.number)) await forget(draft.number)
       draft.receipt = await store.writePart(session.key, handle, draft.number, bytes)
+      if (options.ownsChunks) spend(mine)
       recordSoon()
     }
   }
@@ -311,7 +316,9 @@ export function createPartWriter(options: PartWriting): PartWriter {
       try {
         const isWholeFile = current.number === 1 && handle === null
         if (!failure && isWholeFile) {
-          return await putWhole(joinBytes(current.pieces, [current.held], cache, store))
+          const facts = await putWhole(joinBytes(current.pieces, [current.held], cache, store))
+          if (options.ownsChunks) spend(current.held.chunks)
+          return facts
         }
         if (!failure && currentSize > 0) {
           send(current)

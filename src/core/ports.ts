@@ -1,7 +1,10 @@
 import type { Event } from './events.ts'
 import type { FileDigests, Handle, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
 
-/** Bytes on their way to a store. `chunks()` may be called again when a write is tried again. */
+/**
+ * Bytes on their way to a store. `chunks()` may be called again when a write is tried again. Once a write has succeeded,
+ * nothing of it may read the chunks any more: their memory may be gone.
+ */
 export interface Bytes {
   size: number
   chunks(): Iterable<Buffer> | AsyncIterable<Buffer>

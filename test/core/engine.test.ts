@@ -55,6 +55,22 @@ describe('sending a file', () => {
     expect(store.calls).toEqual(['put'])
   })
 
+  it('gives the memory of chunks back when the store has them, and of no others', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(23)
+    const body = bodyOf([bytes.subarray(0, 10), bytes.subarray(10, 16), bytes.subarray(16)])
+    const chunks: Buffer[] = []
+    body.on('data', (seen: Buffer) => void chunks.push(seen))
+
+    const upload = await engine.create(ada, wish(30))
+    await engine.append(ada, upload.id, { offset: 0, body, bodySize: 23, ending: 'at-size' })
+
+    // The first is a part, the second is in a part, the third was cut in two, and its end is a piece that is kept for speed.
+    expect(chunks.map((seen) => seen.buffer.byteLength)).toEqual([0, 0, 7])
+    const whole = await engine.append(ada, upload.id, chunk(23, Buffer.alloc(7)))
+    expect(store.objects.get(whole.key)).toEqual(Buffer.concat([bytes, Buffer.alloc(7)]))
+  })
+
   it('takes a length that is told with a later chunk', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(25)

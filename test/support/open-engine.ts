@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { Readable } from 'node:stream'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { onTestFinished } from 'vitest'
 import { createEngine, type EngineOptions } from '../../src/core/create-engine.ts'
 import type { RunningEngine } from '../../src/core/engine.ts'
@@ -84,13 +86,16 @@ export async function openEngine(
 
 /** A body that ends cleanly after `bytes`. */
 export function bodyOf(bytes: Buffer | Buffer[]): Readable {
-  return Readable.from(Array.isArray(bytes) ? bytes : bytes.length > 0 ? [bytes] : [], { objectMode: false })
+  const body = openBody()
+  for (const chunk of [bytes].flat()) if (chunk.length > 0) body.push(ownCopy(chunk))
+  body.push(null)
+  return body
 }
 
 /** A body that breaks after `bytes`. */
 export function brokenBody(bytes: Buffer): Readable {
-  const body = new Readable({ read() {} })
-  body.push(bytes)
+  const body = openBody()
+  body.push(ownCopy(bytes))
   // After the bytes were read, as a socket does it.
   setTimeout(() => body.destroy(), 20)
   return body
@@ -98,7 +103,18 @@ export function brokenBody(bytes: Buffer): Readable {
 
 /** A body that brings `bytes` and then nothing, for ever. */
 export function hungBody(bytes: Buffer): Readable {
-  const body = new Readable({ read() {} })
-  body.push(bytes)
+  const body = openBody()
+  body.push(ownCopy(bytes))
   return body
+}
+
+/** As Node's server hands it over: the chunks are the reader's, who may do with them as it likes. */
+function openBody(): Readable {
+  const body = new IncomingMessage(new Socket())
+  body._read = () => {}
+  return body
+}
+
+function ownCopy(bytes: Buffer): Buffer {
+  return Buffer.from(new Uint8Array(bytes).buffer)
 }

@@ -90,8 +90,9 @@ export function createSender({ base, region, credentials, sockets }: SenderOptio
       await Promise.race([writeAll(outgoing, bytes), answered])
       const response = await answered
       const text = await readText(response)
+      // Nobody has taken bytes that were not sent yet, whatever the status says.
       if (!outgoing.writableFinished) outgoing.destroy()
-      if (response.statusCode === 200) return String(response.headers.etag ?? '').replaceAll('"', '')
+      else if (response.statusCode === 200) return String(response.headers.etag ?? '').replaceAll('"', '')
       throw new S3Fault(operation, response.statusCode ?? 0, /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? 'unknown', {
         retryAfterMs: Number(response.headers['retry-after'] ?? 0) * 1000 || 0,
       })

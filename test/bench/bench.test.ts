@@ -1,0 +1,39 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, it, onTestFinished } from 'vitest'
+import type { Result } from './print.ts'
+
+const script = new URL('./run.ts', import.meta.url).pathname
+
+// Figures are for people; here it only matters that there are some, so that the bench still runs when it is wanted.
+it('measures us, the usual stack and the lower bound, in S3 and on a disk', { timeout: 240_000 }, async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'landfall-bench-test-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const json = join(directory, 'figures.json')
+  const svg = join(directory, 'figures.svg')
+
+  const args = ['--cases', 'patches-5m,disk-small-8', '--rounds', '1', '--scale', '0.01', '--json', json, '--svg', svg]
+  const { stdout } = await promisify(execFile)(process.execPath, [script, ...args])
+
+  expect(stdout).toContain('against peer')
+  const { results } = JSON.parse(await readFile(json, 'utf8')) as { results: Result[] }
+  expect(results.map(({ name }) => name)).toEqual(['patches-5m', 'disk-small-8'])
+  for (const { medians } of results) {
+    expect(Object.keys(medians)).toEqual(['ours', 'peer', 'bound'])
+    for (const figures of Object.values(medians)) {
+      expect(figures.mbPerSecond).toBeGreaterThan(0)
+      expect(figures.cpuPerGiB).toBeGreaterThan(0)
+    }
+  }
+  // The requests of S3 do not depend on how busy the machine is: two full parts, and what goes around them.
+  expect(results[0]!.medians.ours!.requests).toEqual({
+    CreateMultipartUpload: 1,
+    UploadPart: 2,
+    CompleteMultipartUpload: 1,
+    HeadObject: 1,
+  })
+  expect(await readFile(svg, 'utf8')).toContain('prefers-color-scheme: dark')
+})

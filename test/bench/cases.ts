@@ -1,0 +1,124 @@
+import type { Work } from './load/serve.ts'
+
+/** One question that the bench asks of every server that can answer it. */
+export interface Case {
+  name: string
+  what: string
+  store: 's3' | 'local'
+  work: Work
+  /** Before every answer of S3. */
+  latencyMs?: number
+  /** Bytes a second of one connection to S3. */
+  bandwidth?: number
+  /** TLS to S3. */
+  isTls?: boolean
+  /** Not the bytes but the time from the start of the process to the first 201. */
+  isColdStart?: boolean
+  /** The usual stack does not speak this. */
+  lacksPeer?: boolean
+}
+
+const KiB = 1024
+const MiB = 1024 ** 2
+const GiB = 1024 ** 3
+
+const once: Work = { protocol: 'tus', files: 1, atOnce: 1, fileSize: GiB, chunkSize: 0, withUpload: false }
+const small: Work = { ...once, files: 400, fileSize: 100 * KiB }
+const slow = { size: 512 * KiB, bytesPerSecond: 16 * KiB, pauseMs: 200 }
+
+function inS3(name: string, what: string, work: Partial<Work>, more: Partial<Case> = {}): Case {
+  return { name, what, store: 's3', work: { ...once, ...work }, ...more }
+}
+
+function onDisk(name: string, what: string, work: Partial<Work>): Case {
+  return { name, what, store: 'local', work: { ...once, ...work } }
+}
+
+/** Every case, in the order in which they are run and printed. */
+export const cases: Case[] = [
+  inS3('large', 'one PATCH of 1 GiB', {}),
+  inS3('patches-50m', 'PATCHes of 50 MiB', { fileSize: 1000 * MiB, chunkSize: 50 * MiB }),
+  inS3('patches-5m', 'PATCHes of 5 MiB', { fileSize: 500 * MiB, chunkSize: 5 * MiB }),
+  inS3('patches-1m', 'PATCHes of 1 MiB', { fileSize: 100 * MiB, chunkSize: MiB }),
+  inS3('at-once-8', '8 uploads at once, PATCHes of 5 MiB', {
+    files: 8,
+    atOnce: 8,
+    fileSize: 60 * MiB,
+    chunkSize: 5 * MiB,
+  }),
+  inS3('at-once-64', '64 uploads at once, one PATCH of 16 MiB each', { files: 64, atOnce: 64, fileSize: 16 * MiB }),
+  inS3('small-1', '100 KiB files, one after another', small),
+  inS3('small-8', '100 KiB files, 8 at once', { ...small, files: 800, atOnce: 8 }),
+  inS3('small-64', '100 KiB files, 64 at once', { ...small, files: 1600, atOnce: 64 }),
+  inS3('small-post-1', '100 KiB files in one POST, one after another', { ...small, withUpload: true }),
+  inS3('small-post-8', '100 KiB files in one POST, 8 at once', { ...small, files: 800, atOnce: 8, withUpload: true }),
+  inS3('small-post-64', '100 KiB files in one POST, 64 at once', {
+    ...small,
+    files: 1600,
+    atOnce: 64,
+    withUpload: true,
+  }),
+  inS3(
+    'rufh',
+    'RUFH, 256 MiB in one request',
+    { protocol: 'rufh', files: 4, fileSize: 256 * MiB },
+    { lacksPeer: true },
+  ),
+  inS3(
+    'rufh-small-8',
+    'RUFH, 100 KiB in one request, 8 at once',
+    { ...small, protocol: 'rufh', files: 800, atOnce: 8 },
+    { lacksPeer: true },
+  ),
+  inS3(
+    'joined',
+    'one file of 512 MiB as 4 partial uploads',
+    { protocol: 'joined', atOnce: 4, fileSize: 512 * MiB },
+    { lacksPeer: true },
+  ),
+  inS3(
+    'patches-5m-20ms',
+    'PATCHes of 5 MiB, S3 answers after 20 ms',
+    { fileSize: 150 * MiB, chunkSize: 5 * MiB },
+    { latencyMs: 20 },
+  ),
+  inS3(
+    'patches-5m-50ms',
+    'PATCHes of 5 MiB, S3 answers after 50 ms',
+    { fileSize: 150 * MiB, chunkSize: 5 * MiB },
+    { latencyMs: 50 },
+  ),
+  inS3(
+    'small-50ms',
+    '100 KiB files in one POST, S3 answers after 50 ms',
+    { ...small, files: 30, withUpload: true },
+    { latencyMs: 50 },
+  ),
+  inS3('large-far', 'one PATCH of 1 GiB, S3 at 30 ms and 80 MB/s a connection', {}, { latencyMs: 30, bandwidth: 80e6 }),
+  inS3('large-tls', 'one PATCH of 1 GiB, TLS to S3', {}, { isTls: true }),
+  onDisk('disk-large', 'local disk: one PATCH of 1 GiB', {}),
+  onDisk('disk-5m', 'local disk: PATCHes of 5 MiB', { fileSize: 500 * MiB, chunkSize: 5 * MiB }),
+  onDisk('disk-small-8', 'local disk: 100 KiB files, 8 at once', { ...small, files: 800, atOnce: 8 }),
+  inS3('slow-1000', '1 MiB files beside 1,000 slow uploads', {
+    files: 60,
+    fileSize: MiB,
+    slow: { ...slow, uploads: 1000 },
+  }),
+  inS3('slow-5000', '1 MiB files beside 5,000 slow uploads', {
+    files: 60,
+    fileSize: MiB,
+    slow: { ...slow, uploads: 5000 },
+  }),
+  inS3('cold', 'from the start of the process to the first 201', {}, { isColdStart: true }),
+]
+
+/** The same work with so much less of everything: fewer files first, and then shorter ones. */
+export function scaled(work: Work, scale: number): Work {
+  if (scale === 1) return work
+  const files = Math.max(work.protocol === 'joined' ? 1 : work.atOnce, Math.round(work.files * scale))
+  const shorter = (scale * work.files) / files
+  const least = Math.min(work.fileSize, Math.max(4 * MiB, 2 * work.chunkSize))
+  const fileSize = Math.max(least, Math.round((work.fileSize * shorter) / MiB) * MiB)
+  if (!work.slow) return { ...work, files, fileSize }
+  return { ...work, files, slow: { ...work.slow, uploads: Math.max(4, Math.round(work.slow.uploads * scale)) } }
+}

@@ -1,0 +1,73 @@
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freshDatabase } from '../support/postgres.ts'
+import { testSecret } from '../support/tus-file.ts'
+import type { Case } from './cases.ts'
+import type { ContestantKind, Plan } from './plan.ts'
+
+/** The S3 server that a case is measured against. */
+export interface Target {
+  endpoint: string
+  bucket: string
+  accessKeyId: string
+  secretAccessKey: string
+  region: string
+}
+
+/** What one server process is started with. */
+export interface Recipe {
+  script: string
+  environment: Record<string, string>
+  /** Throws away what was made for it. */
+  dispose(): Promise<void>
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const peers = fileURLToPath(new URL('./peers', import.meta.url))
+
+/** Our own server's entry: what `npm run build` made, unless the source is newer. */
+export function ourEntry(): string {
+  const built = join(root, 'dist/server.js')
+  const isFresh = existsSync(built) && newest(join(root, 'src')) <= statSync(built).mtimeMs
+  return isFresh ? built : join(root, 'src/server.ts')
+}
+
+/** How a contestant is started for a case; `directory` is empty and its own. */
+export async function recipeOf(
+  kind: ContestantKind,
+  { store }: Case,
+  target: Target,
+  directory: string,
+  plan: Plan,
+): Promise<Recipe> {
+  const bucket = {
+    S3_ENDPOINT: target.endpoint,
+    S3_BUCKET: target.bucket,
+    S3_ACCESS_KEY_ID: target.accessKeyId,
+    S3_SECRET_ACCESS_KEY: target.secretAccessKey,
+    S3_REGION: target.region,
+  }
+  const environment = { DATA_DIR: directory, ...(store === 's3' ? bucket : {}) }
+  const nothing = async () => {}
+  if (kind === 'bound') return { script: join(peers, 'pipe.ts'), environment, dispose: nothing }
+  if (kind === 'peer') return { script: join(peers, `tus-${store}.ts`), environment, dispose: nothing }
+  const database = process.env.TEST_DATABASE_URL ? await freshDatabase() : null
+  return {
+    script: kind === 'before' ? plan.before! : ourEntry(),
+    environment: {
+      ...environment,
+      STORE: store,
+      JWT_SECRET: testSecret,
+      // Without a Postgres of its own the server is only on trial, and says so by refusing production.
+      ...(database ? { NODE_ENV: 'production', DATABASE_URL: database.url } : {}),
+    },
+    dispose: async () => database?.dispose(),
+  }
+}
+
+function newest(path: string): number {
+  const facts = statSync(path)
+  if (!facts.isDirectory()) return facts.mtimeMs
+  return Math.max(...readdirSync(path).map((name) => newest(join(path, name))))
+}

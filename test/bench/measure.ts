@@ -1,0 +1,147 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '../support/free-port.ts'
+import { headersOf } from '../support/tus-file.ts'
+import { type Case, scaled } from './cases.ts'
+import { recipeOf } from './contestants.ts'
+import type { Errand, Outcome, Work } from './load/serve.ts'
+import type { ContestantKind, Plan } from './plan.ts'
+import type { Cost } from './probe.ts'
+import { type Asked, start } from './processes.ts'
+import type { S3End } from './s3-end.ts'
+
+/** What one round showed. Absent: it was not measured here. */
+export interface Figures {
+  mbPerSecond?: number
+  filesPerSecond?: number
+  cpuPerGiB?: number
+  cpuPerFileMs?: number
+  peakRssMb?: number
+  loopP99Ms?: number
+  p50Ms?: number
+  p95Ms?: number
+  diskMb?: number
+  s3Mb?: number
+  startMs?: number
+  slowestMs?: number
+  failed?: number
+  requests?: Record<string, number>
+}
+
+const MB = 1e6
+const GiB = 1024 ** 3
+const probe = fileURLToPath(new URL('./probe.ts', import.meta.url))
+const load = fileURLToPath(new URL('./load/serve.ts', import.meta.url))
+
+/** One case on one server, in processes that live for nothing else. */
+export async function measure(kind: ContestantKind, one: Case, end: S3End, plan: Plan): Promise<Figures> {
+  const directory = mkdtempSync(join(tmpdir(), 'landfall-bench-'))
+  const recipe = await recipeOf(kind, one, end.target(one.isTls ?? false), directory, plan)
+  const port = await freePort()
+  const { authorization } = await headersOf()
+  const token = authorization!.replace('Bearer ', '')
+  const launch = () =>
+    start<'begin' | 'report', Cost>({
+      script: recipe.script,
+      cwd: directory,
+      node: plan.node,
+      nodeFlags: ['--import', probe, ...(plan.profile ? profiling(plan.profile, `${one.name}-${kind}`) : [])],
+      environment: { ...recipe.environment, ...end.trust(), TMPDIR: directory, HOST: '127.0.0.1', PORT: String(port) },
+    })
+  let server = launch()
+  try {
+    await end.order({ latencyMs: 0, bandwidth: 0 })
+    await untilAnswered(port, token, server)
+    if (!one.isColdStart) return await atWork(one, plan, end, server, { port, token })
+    // The first start of all makes tables; what is asked for is every later one.
+    await server.kill()
+    const startedAt = performance.now()
+    server = launch()
+    await untilAnswered(port, token, server)
+    const startMs = performance.now() - startedAt
+    return { startMs, peakRssMb: (await server.ask('report')).peakRss / MB }
+  } finally {
+    await (plan.profile ? server.leave() : server.kill())
+    await recipe.dispose()
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+async function atWork(
+  one: Case,
+  plan: Plan,
+  end: S3End,
+  server: Asked<'begin' | 'report', Cost>,
+  address: { port: number; token: string },
+): Promise<Figures> {
+  const clients = start<Errand, Outcome | { error: string }>({ script: load })
+  const perform = async (work: Work): Promise<Outcome> => {
+    const outcome = await clients.ask({ ...address, work })
+    if ('error' in outcome) throw new Error(outcome.error)
+    return outcome
+  }
+  try {
+    const { slow, ...fast } = one.work
+    // What is compiled on the way and connected at first use is not what is asked for here.
+    await perform(scaled({ ...fast, files: Math.max(fast.files, slow ? 20 : 1) }, 1 / 16))
+    await end.order({ latencyMs: one.latencyMs ?? 0, bandwidth: one.bandwidth ?? 0, forget: true })
+    await server.ask('begin')
+    const outcome = await perform(scaled(one.work, plan.scale))
+    const cost = await server.ask('report')
+    const counts = await end.order({})
+    return figuresOf(outcome, cost, counts)
+  } finally {
+    await clients.kill()
+  }
+}
+
+function figuresOf(
+  { bytes, files, ms, latencies, slow }: Outcome,
+  cost: Cost,
+  counts: { requests: Record<string, number>; bytes: number } | null,
+): Figures {
+  const sorted = [...latencies].sort((a, b) => a - b)
+  const figures: Figures = {
+    peakRssMb: cost.peakRss / MB,
+    loopP99Ms: cost.p99Ms,
+    p50Ms: at(sorted, 0.5),
+    p95Ms: at(sorted, 0.95),
+    diskMb: cost.diskBytes / MB,
+    ...(counts ? { requests: counts.requests, s3Mb: counts.bytes / MB } : {}),
+  }
+  if (slow) return { ...figures, slowestMs: slow.slowestMs, failed: slow.failed }
+  return {
+    ...figures,
+    mbPerSecond: bytes / MB / (ms / 1000),
+    filesPerSecond: files / (ms / 1000),
+    cpuPerGiB: cost.cpuSeconds / (bytes / GiB),
+    cpuPerFileMs: (cost.cpuSeconds / files) * 1000,
+  }
+}
+
+function at(sorted: number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+}
+
+function profiling(folder: string, name: string): string[] {
+  return ['--cpu-prof', '--cpu-prof-dir', resolve(folder), '--cpu-prof-name', `${name}-${Date.now()}.cpuprofile`]
+}
+
+/** Until the server has created an upload, asked again and again as soon as it might. */
+async function untilAnswered(port: number, token: string, server: Asked<unknown, unknown>): Promise<void> {
+  const deadline = performance.now() + 60_000
+  const ended = server.first<never>()
+  ended.catch(() => {})
+  for (;;) {
+    const created = await fetch(`http://127.0.0.1:${port}/files`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'tus-resumable': '1.0.0', 'upload-length': '1' },
+    }).catch(() => null)
+    if (created?.status === 201) return
+    if (created) throw new Error(`the first creation was answered with ${created.status}`)
+    if (performance.now() > deadline) throw new Error('the server does not answer')
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 2))])
+  }
+}

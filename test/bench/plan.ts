@@ -1,0 +1,64 @@
+import { parseArgs } from 'node:util'
+import { type Case, cases } from './cases.ts'
+
+export const contestantKinds = ['ours', 'peer', 'bound', 'before'] as const
+export type ContestantKind = (typeof contestantKinds)[number]
+
+/** What a run of the bench is asked for. */
+export interface Plan {
+  cases: Case[]
+  contestants: ContestantKind[]
+  rounds: number
+  /** How much of the volumes. */
+  scale: number
+  /** The entry of another build of this server, measured beside it. */
+  before: string | null
+  /** Another Node, for the servers. */
+  node: string | undefined
+  /** A real S3 server in the sink's place; credentials and bucket are TEST_S3_*. */
+  s3: string | undefined
+  json: string | undefined
+  svg: string | undefined
+  /** A folder for a CPU profile of every server process. */
+  profile: string | undefined
+}
+
+/** The plan that the command line describes. @throws Error for what it cannot mean */
+export function readPlan(args: string[]): Plan {
+  const { values } = parseArgs({
+    args,
+    options: {
+      cases: { type: 'string' },
+      servers: { type: 'string' },
+      rounds: { type: 'string', default: '3' },
+      scale: { type: 'string', default: '1' },
+      before: { type: 'string' },
+      node: { type: 'string' },
+      s3: { type: 'string' },
+      json: { type: 'string' },
+      svg: { type: 'string' },
+      profile: { type: 'string' },
+    },
+  })
+  const names = values.cases?.split(',') ?? cases.map(({ name }) => name)
+  const usual = values.before === undefined ? 'ours,peer,bound' : 'ours,before'
+  const contestants = (values.servers ?? usual).split(',')
+  const unknown = contestants.find((kind) => !contestantKinds.some((known) => known === kind))
+  if (unknown !== undefined) throw new Error(`--servers takes ${contestantKinds.join(', ')}, not ${unknown}`)
+  return {
+    cases: names.map((name) => {
+      const found = cases.find((one) => one.name === name)
+      if (!found) throw new Error(`there is no case ${name}; there are ${cases.map((one) => one.name).join(', ')}`)
+      return found
+    }),
+    contestants: contestants as ContestantKind[],
+    rounds: Number(values.rounds),
+    scale: Number(values.scale),
+    before: values.before ?? null,
+    node: values.node,
+    s3: values.s3,
+    json: values.json,
+    svg: values.svg,
+    profile: values.profile,
+  }
+}

@@ -186,12 +186,14 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const same = final && (await sessions.findFinal(actor.id, final.header))
     if (same) return describe(actor, same)
     const partials = final && (await findPartials(actor, final.from, sessions, now()))
-    const session = newSession(actor, partials ? { ...wish, size: lengthOf(partials) } : wish, {
+    // Parts that divide what the partial uploads are long lie over no seam: then the store copies all of them.
+    const whole = partials && { ...wish, size: lengthOf(partials), firstChunkSize: partials[0]?.size ?? undefined }
+    const session = newSession(actor, whole ?? wish, {
       policy: policyOf(actor.role),
       rules: options.rules,
       limits: store.limits,
       keyTemplate: options.keyTemplate,
-      partSize: partials ? preferredJoinSize(lengthOf(partials), options.partSize) : options.partSize,
+      partSize: whole ? preferredJoinSize(whole.size, options.partSize) : options.partSize,
       newId: options.newId,
       now,
     })

@@ -14,6 +14,8 @@ export interface Draft {
   held: Held
   /** Set when it was sent as a part. */
   sending: Promise<void> | null
+  /** Set when it is full and must not be sent yet: it waits in the store as pieces. */
+  parking: Promise<void> | null
   receipt: PartReceipt | null
 }
 
@@ -24,7 +26,8 @@ export interface Held {
 
 /** A draft that begins with `pieces`. */
 export function newDraft(number: number, pieces: Piece[] = []): Draft {
-  return { number, pieces: [...pieces], spilling: nothing(), held: nothing(), sending: null, receipt: null }
+  const empty = { spilling: nothing(), held: nothing(), sending: null, parking: null, receipt: null }
+  return { number, pieces: [...pieces], ...empty }
 }
 
 /** Nothing held. */

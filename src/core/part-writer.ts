@@ -7,6 +7,9 @@
  * private object with bytes that do not fill a part. It is written when a body ends in the middle of a part, or earlier
  * when memory runs short, and dropped only after the session points to what took its place.
  *
+ * Under a digest nothing is recorded before it agrees, and a part that is recorded already (it came by number) is not
+ * written over: what would take its place waits as pieces.
+ *
  * A file that fits into one part never becomes a multipart upload: its draft stays unsent until the end is known, and is
  * then written as one object.
  */
@@ -108,11 +111,15 @@ export function createPartWriter(options: PartWriting): PartWriter {
   }
 
   async function waitForRoom(): Promise<void> {
-    while (inFlight >= partsInFlight && !failure) await new Promise<void>((resolve) => wakers.push(resolve))
+    await waitForTurn()
     // A part that would hold too much of the budget goes to the store piece by piece and is joined from there.
     if (!failure && partSize > spillAt && current.held.size >= spillAt) await spillHeld()
     if (!failure) await budget.room()
     if (failure) throw failure
+  }
+
+  async function waitForTurn(): Promise<void> {
+    while (inFlight >= partsInFlight && !failure) await new Promise<void>((resolve) => wakers.push(resolve))
   }
 
   function fail(error: unknown) {
@@ -127,10 +134,34 @@ export function createPartWriter(options: PartWriting): PartWriter {
   }
 
   function sendCurrent() {
-    send(current)
+    if (options.isHeldBack && options.overwrites.has(current.number)) park(current)
+    else send(current)
     current = newDraft(current.number + 1)
     currentSize = 0
     drafts.push(current)
+  }
+
+  /** Keeps a full draft as pieces: the part that is recorded under its number must stay what it is until a digest has agreed. */
+  function park(draft: Draft) {
+    inFlight += 1
+    draft.parking = (spill ?? Promise.resolve())
+      .then(() => spillDraft(draft))
+      .catch(fail)
+      .finally(() => {
+        inFlight -= 1
+        wake()
+      })
+  }
+
+  /** The digest has agreed: what waited for it takes the place of what is recorded. */
+  async function sendParked(): Promise<void> {
+    for (const draft of drafts) {
+      if (!draft.parking) continue
+      await waitForTurn()
+      if (failure) break
+      send(draft)
+    }
+    await Promise.all(drafts.map(async (draft) => draft.sending))
   }
 
   function send(draft: Draft) {
@@ -267,7 +298,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
   async function settle(): Promise<void> {
     leave()
     await spill?.catch(fail)
-    await Promise.all(drafts.map(async (draft) => draft.sending))
+    await Promise.all(drafts.map(async (draft) => draft.sending ?? draft.parking))
     if (recordTimer) clearTimeout(recordTimer)
     recordTimer = null
     await recording
@@ -288,9 +319,11 @@ export function createPartWriter(options: PartWriting): PartWriter {
   }
 
   function giveBackHeld() {
-    if (current.sending) return
-    budget.giveBack(current.held.size)
-    current.held = nothing()
+    for (const draft of drafts) {
+      if (draft.sending) continue
+      budget.giveBack(draft.held.size)
+      draft.held = nothing()
+    }
   }
 
   return {
@@ -301,6 +334,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
     async flush() {
       await settle()
       try {
+        await sendParked()
         if (!failure) await spillHeld()
       } catch (error) {
         fail(error)
@@ -320,6 +354,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
           if (options.ownsChunks) spend(current.held.chunks)
           return facts
         }
+        await sendParked()
         if (!failure && currentSize > 0) {
           send(current)
           await current.sending

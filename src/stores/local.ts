@@ -52,6 +52,8 @@ export interface LocalOptions {
 
 // Linux takes this many buffers in one writev.
 const buffersAtOnce = 1024
+// What is read from elsewhere to be written here is not in memory as a whole.
+const bytesAtOnce = 8 * 1024 ** 2
 const privateFolder = '.landfall/'
 const stagingFolder = `${privateFolder}staging`
 
@@ -188,10 +190,24 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         return { number, size: bytes.size, etag: randomUUID() }
       }),
 
-    async copyPart(key, handle, number, { key: source, start, end }) {
-      const bytes = { size: end - start, chunks: () => this.read(source, { start, end }) }
-      return this.writePart(key, handle, number, bytes)
-    },
+    copyPart: (key, handle, number, { key: source, start, end }) =>
+      mended(async () => {
+        const partSize = Number(handle.split('_')[1])
+        const from = await open(pathOf(source), 'r').catch(absent)
+        if (!from) throw new ObjectMissing('no such object')
+        try {
+          const to = await openStaged(stagingPath(key, handle))
+          try {
+            await copyRange(from, { start, end }, to, (number - 1) * partSize)
+            if (fsync) await to.datasync()
+          } finally {
+            await to.close()
+          }
+        } finally {
+          await from.close()
+        }
+        return { number, size: end - start, etag: randomUUID() }
+      }),
 
     finish: (key, handle, parts) =>
       mended(async () => {
@@ -292,7 +308,7 @@ async function writeAt(file: FileHandle, bytes: Bytes, position: number): Promis
   for await (const chunk of bytes.chunks()) {
     waiting.push(chunk)
     held += chunk.length
-    if (waiting.length < buffersAtOnce) continue
+    if (waiting.length < buffersAtOnce && held < bytesAtOnce) continue
     await writeAll(file, waiting, at)
     at += held
     waiting = []
@@ -300,6 +316,22 @@ async function writeAt(file: FileHandle, bytes: Bytes, position: number): Promis
   }
   if (held > 0) await writeAll(file, waiting, at)
   if (at + held - position !== bytes.size) throw new Error('the bytes of a part did not come as they were announced')
+}
+
+/** Copies a range of one file into another. Node knows no way to let the kernel do it. */
+async function copyRange(
+  from: FileHandle,
+  { start, end }: { start: number; end: number },
+  to: FileHandle,
+  position: number,
+): Promise<void> {
+  const buffer = Buffer.allocUnsafe(Math.min(1024 ** 2, end - start))
+  for (let done = 0; done < end - start; ) {
+    const { bytesRead } = await from.read(buffer, 0, Math.min(buffer.length, end - start - done), start + done)
+    if (bytesRead === 0) throw new Error('the file is shorter than the range to be copied')
+    await writeAll(to, [buffer.subarray(0, bytesRead)], position + done)
+    done += bytesRead
+  }
 }
 
 /** writev may write less than it was given. */

@@ -10,6 +10,7 @@ import { unavailable } from '../support/memory-store.ts'
 import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
 import { startS3StandIn } from '../support/s3-stand-in.ts'
 
+const MiB = 1024 ** 2
 const file = { filename: 'whole.png', contentType: 'image/png' }
 const unnamed = { filename: 'file', contentType: 'application/octet-stream' }
 
@@ -53,9 +54,14 @@ describe('joining partial uploads', () => {
     expect(store.objects.get(upload.key)).toEqual(Buffer.concat([bytes, bytes]))
   })
 
-  it('lets the store copy what lies within one partial upload', { timeout: 60_000 }, async () => {
+  it.each([
+    // Parts of 5 MiB, of which two lie over seams.
+    ['what lies within one partial upload', [17 * MiB + 3, 12 * MiB, 100], { UploadPartCopy: 4, UploadPart: 2 }],
+    // As clients cut a file: the last one has what the others leave. Parts have their length, the last one a byte.
+    ['all of equal partial uploads', [7 * MiB, 7 * MiB, 7 * MiB, 7 * MiB + 1], { UploadPartCopy: 5 }],
+    ['all of them where a part is a divisor', [24 * MiB, 24 * MiB, 24 * MiB], { UploadPartCopy: 9 }],
+  ])('lets the store copy %s', { timeout: 60_000 }, async (_, sizes, requests) => {
     const server = await startS3StandIn({ equalParts: true })
-    const MiB = 1024 ** 2
     const store = s3Store(
       s3Options.parse({
         S3_ENDPOINT: server.endpoint,
@@ -69,7 +75,7 @@ describe('joining partial uploads', () => {
       await server.close()
     })
     const { engine } = await openEngine({ store, partSize: 5 * MiB, finishWaitMs: 20_000 })
-    const pieces = [randomBytes(17 * MiB + 3), randomBytes(12 * MiB), randomBytes(100)]
+    const pieces = sizes.map((size) => randomBytes(size))
     const partials: Upload[] = []
     for (const bytes of pieces) partials.push(await sendPartial(engine, bytes))
     server.forgetRequests()
@@ -78,8 +84,8 @@ describe('joining partial uploads', () => {
     await engine.idle()
 
     expect(await server.sha256Of(upload.key)).toBe(createHash('sha256').update(Buffer.concat(pieces)).digest('hex'))
-    // Six parts: two lie over seams.
-    expect(server.requests).toMatchObject({ UploadPartCopy: 4, UploadPart: 2 })
+    const { UploadPartCopy, UploadPart } = server.requests
+    expect({ UploadPartCopy, ...(UploadPart && { UploadPart }) }).toEqual(requests)
     expect(server.objects().map((object) => object.key)).toEqual([upload.key])
     expect(server.multiparts()).toEqual([])
   })

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
-import type { Append, RunningEngine } from '../../src/core/engine.ts'
+import type { Append, Digest, RunningEngine } from '../../src/core/engine.ts'
+import { UploadError } from '../../src/core/errors.ts'
 import { createMemoryBudget } from '../../src/core/memory-budget.ts'
 import type { Database } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
@@ -297,6 +298,90 @@ describe('a chunk beside a body that is appended', () => {
     const { offset } = await engine.describe(ada, id)
     await patch(engine, id, offset, bytes.subarray(offset))
     expect(store.objects.get(key)).toEqual(bytes)
+  })
+})
+
+describe('appended bytes under a digest, over chunks that are there', () => {
+  const right: Digest = { update() {}, verify() {} }
+  const wrong: Digest = {
+    update() {},
+    verify() {
+      throw new UploadError('CHECKSUM_MISMATCH', 'other bytes')
+    },
+  }
+
+  /** An upload of 65 bytes of which the chunks 2, 3, 5 and 7 are there, and 4 of chunk 1. */
+  async function half() {
+    const budget = createMemoryBudget(64 * 1024 ** 2)
+    const { engine, store } = await openEngine({ budget })
+    const bytes = randomBytes(65)
+    const { id, key } = await begin(engine, 65)
+    await patch(engine, id, 0, bytes.subarray(0, 4))
+    for (const number of [2, 3, 5, 7]) await write(engine, id, number, bytes.subarray(number * 10 - 10, number * 10))
+    async function seen() {
+      const { upload, chunks } = await engine.chunks(ada, id)
+      const parts = [2, 3, 5, 7].map((number) => [...store.multiparts.values()][0]!.parts.get(number))
+      return { offset: upload.offset, state: upload.state, chunks, parts, objects: [...store.objects.keys()] }
+    }
+    return { engine, store, budget, bytes, id, key, seen }
+  }
+
+  it.each([
+    ['to the end', 61, 'at-size'],
+    ['over some of them', 31, 'at-size'],
+    ['into the middle of one', 42, 'later'],
+  ] as const)('change nothing when it does not agree: %s', async (_what, length, ending) => {
+    const { engine, id, seen, bytes, store, key, budget } = await half()
+    const before = await seen()
+
+    const refused = patch(engine, id, 4, randomBytes(length), { digest: wrong, ending })
+
+    await expect(refused).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' })
+    await engine.idle()
+    expect(await seen()).toEqual(before)
+    await patch(engine, id, 4, bytes.subarray(4))
+    await engine.idle()
+    expect(store.objects.get(key)).toEqual(bytes)
+    expect([...store.objects.keys()]).toEqual([key])
+    expect(budget.used).toBe(0)
+  })
+
+  it.each([
+    [61, 61, 'at-size'],
+    [36, 36, 'later'],
+    // The rest would begin a chunk that is there.
+    [42, 36, 'later'],
+  ] as const)('take their place when it agrees: %i, of which %i count', async (length, counting, ending) => {
+    const { engine, id, store, key } = await half()
+    const others = randomBytes(61)
+
+    await patch(engine, id, 4, others.subarray(0, length), { digest: right, ending })
+    const { offset } = await engine.peek(ada, id)
+    if (length < 61) await patch(engine, id, offset, others.subarray(offset - 4))
+    await engine.complete(ada, id)
+    await engine.idle()
+
+    expect(offset).toBeGreaterThanOrEqual(length + 4)
+    expect(store.objects.get(key)!.subarray(4, 4 + counting)).toEqual(others.subarray(0, counting))
+    expect([...store.objects.keys()]).toEqual([key])
+  })
+
+  it('leave what is there, and no memory in use, when the store cannot keep them', async () => {
+    const { engine, id, seen, bytes, store, key, budget } = await half()
+    const before = await seen()
+    store.fault = (call) => {
+      if (call === 'put') throw unavailable()
+    }
+
+    const refused = patch(engine, id, 4, randomBytes(61), { digest: right })
+
+    await expect(refused).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect((await seen()).chunks).toEqual(expect.arrayContaining(before.chunks))
+    expect(budget.used).toBe(0)
+    store.fault = () => {}
+    const { offset } = await engine.peek(ada, id)
+    await patch(engine, id, offset, bytes.subarray(offset))
+    expect(store.objects.get(key)!.subarray(10)).toEqual(bytes.subarray(10))
   })
 })
 

@@ -1,7 +1,9 @@
 import type { AddressInfo } from 'node:net'
 import { describe } from 'vitest'
+import { choosePartSize } from '../../src/core/part-plan.ts'
 import { ada } from '../support/open-engine.ts'
-import { testApp } from '../support/test-app.ts'
+import { openTestStore, type StoreKind, storeKinds } from '../support/open-test-store.ts'
+import { testAppOver } from '../support/test-app.ts'
 import { restDriver } from './rest/driver.ts'
 import { rufhDriver } from './rufh/driver.ts'
 import { type Driver, type Stage, tellStories } from './stories.ts'
@@ -9,26 +11,40 @@ import { tusDriver } from './tus/driver.ts'
 
 type Speaker = (server: { url: string; headers: Record<string, string> }) => Driver
 
-describe.each<[string, Speaker]>([
+const speakers: [string, Speaker][] = [
   ['tus', tusDriver],
   ['RUFH', rufhDriver],
   ['REST', restDriver],
-])('in %s', (_, speak) => {
-  tellStories(async (): Promise<Stage> => {
-    const app = await testApp({ PART_SIZE: '64KiB' })
-    await app.http.listen({ host: '127.0.0.1', port: 0 })
-    const url = `http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`
-    return {
-      driver: speak({ url, headers: await app.as() }),
-      stranger: speak({ url, headers: await app.as({ id: 'eve', role: 'creator' }) }),
-      async objectOf(id) {
-        await app.engine.idle()
-        return app.store.objects.get((await app.engine.peek(ada, id)).key)
-      },
-      async keys() {
-        await app.engine.idle()
-        return [...app.store.objects.keys(), ...[...app.store.multiparts.values()].map(({ key }) => key)]
-      },
-    }
-  })
+]
+
+describe.each(storeKinds)('with files in %s', (kind) => {
+  describe.each(speakers)('in %s', (_, speak) => tellStories(() => setUp(kind, speak)))
 })
+
+async function setUp(kind: StoreKind, speak: Speaker): Promise<Stage> {
+  const store = await openTestStore(kind)
+  const app = await testAppOver(store, { PART_SIZE: '64KiB' })
+  await app.http.listen({ host: '127.0.0.1', port: 0 })
+  const url = `http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`
+  return {
+    part: choosePartSize({ size: 1, preferred: 64 * 1024, limits: store.limits }),
+    driver: speak({ url, headers: await app.as() }),
+    stranger: speak({ url, headers: await app.as({ id: 'eve', role: 'creator' }) }),
+    async objectOf(id) {
+      await app.engine.idle()
+      const { key } = await app.engine.peek(ada, id)
+      return (await store.stat(key)) ? Buffer.concat(await all(store.read(key))) : undefined
+    },
+    async keys() {
+      await app.engine.idle()
+      const open = Array.from({ length: await store.openMultiparts() }, () => 'an open multipart upload')
+      return [...(await all(store.list(''))), ...open]
+    },
+  }
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = []
+  for await (const item of items) found.push(item)
+  return found
+}

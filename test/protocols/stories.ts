@@ -19,21 +19,31 @@ export interface Driver {
 
 /** A server, and clients of two users. */
 export interface Stage {
+  /** The size of parts. */
+  part: number
   driver: Driver
   stranger: Driver
   /** The bytes of a finished upload. */
   objectOf(id: string): Promise<Buffer | undefined>
-  /** What lies in the store when all is quiet. */
+  /** What lies in the store when all is quiet, open multipart uploads too. */
   keys(): Promise<string[]>
 }
 
-const part = 64 * 1024
-const sizes = [1, part - 1, part, part + 1, 3 * part, 3 * part + 12_345]
+const sizes: [string, (part: number) => number][] = [
+  ['no byte', () => 0],
+  ['one byte', () => 1],
+  ['a part less one', (part) => part - 1],
+  ['a part', (part) => part],
+  ['a part and one', (part) => part + 1],
+  ['three parts', (part) => 3 * part],
+  ['three parts and a bit', (part) => 3 * part + 12_345],
+]
 
-/** Tells the stories on stages that `open` sets up; parts must have 64 KiB. */
+/** Tells the stories on stages that `open` sets up. */
 export function tellStories(open: () => Promise<Stage>): void {
-  it.each([0, ...sizes])('a file of %d bytes arrives as it was sent', async (size) => {
-    const { driver, objectOf, keys } = await open()
+  it.each(sizes)('a file of %s arrives as it was sent', async (_, sizeOf) => {
+    const { driver, objectOf, keys, part } = await open()
+    const size = sizeOf(part)
     const file = randomBytes(size)
     const id = await driver.create({ name: 'a.bin', size })
 
@@ -46,12 +56,14 @@ export function tellStories(open: () => Promise<Stage>): void {
   })
 
   it.each([
-    [20_000, 1_000],
-    [200_000, 40_000],
-    [200_000, part],
-    [200_000, 100_001],
-  ])('a file of %d bytes sent in pieces of %d arrives', async (size, piece) => {
-    const { driver, objectOf, keys } = await open()
+    ['small pieces', 0.3, 0.015],
+    ['pieces below a part', 3, 0.6],
+    ['pieces as long as a part', 3, 1],
+    ['pieces above a part', 3, 1.53],
+  ])('a file in %s arrives', async (_, whole, each) => {
+    const { driver, objectOf, keys, part } = await open()
+    const size = Math.round(whole * part)
+    const piece = Math.round(each * part)
     const file = randomBytes(size)
     const id = await driver.create({ name: 'a.bin', size })
 
@@ -63,11 +75,12 @@ export function tellStories(open: () => Promise<Stage>): void {
   })
 
   it('who was interrupted asks for the offset and goes on there', async () => {
-    const { driver, objectOf } = await open()
-    const file = randomBytes(250_000)
+    const { driver, objectOf, part } = await open()
+    const file = randomBytes(Math.round(3.8 * part))
+    const stops = [0.15, 1.37, 3.05].map((parts) => Math.round(parts * part))
     const id = await driver.create({ name: 'a.bin', size: file.length })
     const offsets = [await driver.offset(id)]
-    for (const to of [10_000, 90_001, 200_002]) {
+    for (const to of stops) {
       await driver.append(id, file, offsets.at(-1), to)
       offsets.push(await driver.offset(id))
     }
@@ -75,16 +88,16 @@ export function tellStories(open: () => Promise<Stage>): void {
     await driver.append(id, file, offsets.at(-1))
 
     expect(offsets[0]).toBe(0)
-    expect(offsets.slice(1).every((offset, index) => offset >= [10_000, 90_001, 200_002][index]!)).toBe(true)
+    expect(offsets.slice(1).every((offset, index) => offset >= stops[index]!)).toBe(true)
     expect((await driver.complete(id)).state).toBe('completed')
     expect(hash(await objectOf(id))).toBe(hash(file))
   })
 
   it('a file is not called whole while bytes are missing', async () => {
-    const { driver, objectOf } = await open()
-    const file = randomBytes(200_000)
+    const { driver, objectOf, part } = await open()
+    const file = randomBytes(3 * part)
     const id = await driver.create({ name: 'a.bin', size: file.length })
-    await driver.append(id, file, 0, 100_000)
+    await driver.append(id, file, 0, Math.round(1.5 * part))
 
     const said = await driver.complete(id).then(
       ({ state }) => state,
@@ -97,11 +110,12 @@ export function tellStories(open: () => Promise<Stage>): void {
 
   it.each([
     ['has only begun', 0],
-    ['is half sent', 100_000],
-    ['has arrived', 200_000],
-  ])('an upload that %s is given up, and leaves nothing', async (_, sent) => {
-    const { driver, keys } = await open()
-    const file = randomBytes(200_000)
+    ['is half sent', 1.5],
+    ['has arrived', 3],
+  ])('an upload that %s is given up, and leaves nothing', async (_, parts) => {
+    const { driver, keys, part } = await open()
+    const file = randomBytes(3 * part)
+    const sent = parts * part
     const id = await driver.create({ name: 'a.bin', size: file.length })
     if (sent > 0) await driver.append(id, file, 0, sent)
 
@@ -117,10 +131,10 @@ export function tellStories(open: () => Promise<Stage>): void {
   })
 
   it('a stranger finds no upload of another', async () => {
-    const { driver, stranger, objectOf } = await open()
-    const file = randomBytes(200_000)
+    const { driver, stranger, objectOf, part } = await open()
+    const file = randomBytes(3 * part)
     const id = await driver.create({ name: 'a.bin', size: file.length })
-    await driver.append(id, file, 0, 100_000)
+    await driver.append(id, file, 0, Math.round(1.5 * part))
 
     for (const attempt of [stranger.append(id, file), stranger.offset(id), stranger.complete(id), stranger.cancel(id)])
       await expect(attempt).rejects.toThrow('404')
@@ -131,13 +145,13 @@ export function tellStories(open: () => Promise<Stage>): void {
   })
 
   it('ten files on their way at once do not meet', async () => {
-    const { driver, objectOf } = await open()
-    const files = Array.from({ length: 10 }, (_, index) => randomBytes(50_000 + 17_000 * index))
+    const { driver, objectOf, part } = await open()
+    const files = Array.from({ length: 10 }, (_, index) => randomBytes(Math.round((0.1 + 0.15 * index) * part)))
 
     const ids = await Promise.all(
       files.map(async (file) => {
         const id = await driver.create({ name: 'same-name.bin', size: file.length })
-        await driver.append(id, file, 0, 30_000)
+        await driver.append(id, file, 0, Math.round(part / 20))
         await driver.append(id, file, await driver.offset(id))
         await driver.complete(id)
         return id

@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest'
 import { type App, buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
+import type { ObjectStore } from '../../src/core/ports.ts'
 import type { Actor } from '../../src/core/upload.ts'
 import { signToken } from '../../src/http/auth.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
@@ -8,16 +9,23 @@ import { ada, testDatabase } from './open-engine.ts'
 
 const secret = 'a secret that is long enough for HS256'
 
-export interface TestApp extends App {
-  store: MemoryStore
+export interface TestApp<Store extends ObjectStore = MemoryStore> extends App {
+  store: Store
   /** The headers that say who asks; ada unless somebody else is named. */
   as: (actor?: Actor) => Promise<{ authorization: string }>
 }
 
 /** The whole app over the embedded database and a store in memory; closes with the test. */
-export async function testApp(env: Record<string, string> = {}): Promise<TestApp> {
+export function testApp(env: Record<string, string> = {}): Promise<TestApp> {
+  return testAppOver(memoryStore(), env)
+}
+
+/** As `testApp`, over a store that somebody else closes. */
+export async function testAppOver<Store extends ObjectStore>(
+  store: Store,
+  env: Record<string, string> = {},
+): Promise<TestApp<Store>> {
   let time = Date.now()
-  const store = memoryStore()
   const config = loadConfig({ LOG_LEVEL: 'silent', JWT_SECRET: secret, DATA_DIR: '/nowhere', ...env })
   const app = await buildApp(config, {
     store,

@@ -1,65 +1,16 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { createHash, randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
 import { createMemoryBudget } from '../../../src/core/memory-budget.ts'
-import type { ObjectStore } from '../../../src/core/ports.ts'
-import { localStore } from '../../../src/stores/local.ts'
-import { s3Options } from '../../../src/stores/s3/options.ts'
-import { s3Store } from '../../../src/stores/s3/store.ts'
-import type { MemoryStore } from '../../support/memory-store.ts'
-import { startS3StandIn } from '../../support/s3-stand-in.ts'
+import { openTestStore, storeKinds } from '../../support/open-test-store.ts'
 import { openRest } from './open-rest.ts'
 
 const MiB = 1024 ** 2
 const partSize = 5 * MiB
 
-async function onDisk(): Promise<ObjectStore> {
-  const directory = await mkdtemp(join(tmpdir(), 'landfall-rest-'))
-  onTestFinished(() => rm(directory, { recursive: true, force: true }))
-  return localStore({ directory, fsync: false })
-}
-
-async function inBucket(prefix: string, where: Record<string, string | undefined>): Promise<ObjectStore> {
-  const store = s3Store(s3Options.parse({ ...where, S3_PREFIX: prefix }))
-  onTestFinished(async () => {
-    for await (const key of store.list('')) await store.remove([key])
-    await store.close()
-  })
-  return store
-}
-
-async function onStandIn(): Promise<ObjectStore> {
-  const server = await startS3StandIn({ equalParts: true })
-  onTestFinished(() => server.close())
-  return inBucket('', {
-    S3_ENDPOINT: server.endpoint,
-    S3_BUCKET: server.bucket,
-    S3_ACCESS_KEY_ID: server.accessKeyId,
-    S3_SECRET_ACCESS_KEY: server.secretAccessKey,
-  })
-}
-
-const stores: [string, () => Promise<ObjectStore>][] = [
-  ['the local disk', onDisk],
-  ["an S3 server with R2's rule", onStandIn],
-]
-if (process.env.TEST_S3_ENDPOINT) {
-  const { env } = process
-  const where = {
-    S3_ENDPOINT: env.TEST_S3_ENDPOINT,
-    S3_BUCKET: env.TEST_S3_BUCKET,
-    S3_ACCESS_KEY_ID: env.TEST_S3_ACCESS_KEY_ID,
-    S3_SECRET_ACCESS_KEY: env.TEST_S3_SECRET_ACCESS_KEY,
-  }
-  stores.push(['a real S3 server', () => inBucket(`test-${randomUUID()}/`, where)])
-}
-
-describe.each(stores)('on %s', (_name, open) => {
+describe.each(storeKinds)('REST, with files in %s', (kind) => {
   async function serve(budget = 64 * MiB) {
-    const store = await open()
-    const app = await openRest({ store: store as MemoryStore, partSize, budget: createMemoryBudget(budget) })
+    const store = await openTestStore(kind)
+    const app = await openRest({ store, partSize, budget: createMemoryBudget(budget) })
     const keys = async () => {
       const all: string[] = []
       for await (const key of store.list('')) all.push(key)
@@ -123,5 +74,52 @@ describe.each(stores)('on %s', (_name, open) => {
     expect(file.status).toBe(201)
     expect((await read(file.body.key)).equals(bytes)).toBe(true)
     expect(await keys()).toEqual([file.body.key])
+  })
+
+  it('a chunk that is not what its digest says is left out, and the list of chunks is held to their ETags', async () => {
+    const { ask, init, chunk, read } = await serve()
+    const bytes = randomBytes(partSize + 1000)
+    const id = await init(bytes.length)
+    const digest = `sha-256=:${createHash('sha256').update(bytes.subarray(0, partSize)).digest('base64')}:`
+    const first = await chunk(id, 0, bytes.subarray(0, partSize), { 'content-digest': digest })
+    const last = await chunk(id, 1, bytes.subarray(partSize))
+
+    const other = await chunk(id, 0, randomBytes(partSize), { 'content-digest': digest })
+    const complete = (etags: string[]) =>
+      ask({
+        method: 'POST',
+        url: `/v1/uploads/${id}/complete`,
+        payload: { parts: etags.map((etag, chunk_index) => ({ chunk_index, etag })) },
+      })
+    const refused = await complete([last.body.etag, first.body.etag])
+    const { body } = await complete([first.body.etag, last.body.etag])
+
+    expect([other.code, refused.code]).toEqual(['CHECKSUM_MISMATCH', 'INVALID_FIELD'])
+    expect(body.state).toBe('completed')
+    expect((await read(body.key)).equals(bytes)).toBe(true)
+  })
+
+  it('an upload in the older spelling arrives, and its status tells what is missing until then', async () => {
+    const { ask, read } = await serve()
+    const bytes = randomBytes(partSize + 1000)
+    const fields = { file_name: 'a.bin', total_size: bytes.length }
+    const { body: begun } = await ask({ method: 'POST', url: '/api/upload/init', payload: fields })
+    const id = String(begun.upload_id)
+    const send = (index: number) =>
+      ask({
+        method: 'POST',
+        url: '/api/upload/chunk',
+        headers: { 'x-upload-id': id, 'x-chunk-index': String(index), 'content-type': 'application/octet-stream' },
+        payload: bytes.subarray(index * partSize, (index + 1) * partSize),
+      })
+
+    await send(1)
+    const { body: status } = await ask({ url: `/api/upload/${id}/status` })
+    await send(0)
+    const { body } = await ask({ method: 'POST', url: '/api/upload/complete', headers: { 'x-upload-id': id } })
+
+    expect(status).toMatchObject({ received_chunks: [1], missing_ranges: [{ offset: 0, length: partSize }] })
+    expect(body.state).toBe('completed')
+    expect((await read(body.key)).equals(bytes)).toBe(true)
   })
 })

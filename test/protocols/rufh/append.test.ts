@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { storeKinds } from '../../support/open-test-store.ts'
 import type { RawAnswer } from '../../support/raw-http.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
-import { appendHeaders, asAda, interop, lastIn, type Served, serve } from './serve.ts'
+import { appendHeaders, asAda, interop, lastIn, type Served, type Serving, serve as serveOn } from './serve.ts'
 
 const versions = [3, 4, 5, 6, 7, 8, 9, 10]
 const problem = 'https://iana.org/assignments/http-problem-types#'
@@ -28,419 +29,423 @@ async function beginWhole(server: Served, version: number) {
   return answer.headers['location']!
 }
 
-describe.each(versions)('an append of version %i', (version) => {
-  it('that leaves the file open is acknowledged', async () => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(13))
+describe.each(storeKinds)('RUFH, appends, with files in %s', (kind) => {
+  const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
-    const answer = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: appendHeaders(version, 13, false),
-      body: randomBytes(10),
-    })
+  describe.each(versions)('an append of version %i', (version) => {
+    it('that leaves the file open is acknowledged', async () => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(13))
 
-    expect(answer.status).toBe(version <= 6 ? 201 : 204)
-    expect(answer.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '23' })
-  })
-
-  it('that ends the file completes it', async () => {
-    const server = await serve()
-    const body = randomBytes(40)
-    const path = await begin(server, version, body.subarray(0, 13))
-
-    const answer = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: appendHeaders(version, 13, true),
-      body: body.subarray(13),
-    })
-
-    expect(answer.status).toBe(201)
-    expect(answer.headers).toMatchObject({ ...lastIn(version, true), 'upload-offset': '40', location: path })
-    expect(await server.objectOf(path)).toEqual(body)
-  })
-
-  it('without bytes completes a file that has them all', async () => {
-    const server = await serve()
-    const body = randomBytes(20)
-    const path = await begin(server, version, body)
-
-    const answer = await server.ask({ method: 'PATCH', path, headers: appendHeaders(version, 20, true), body: '' })
-
-    expect(answer.headers).toMatchObject(lastIn(version, true))
-    expect(await server.objectOf(path)).toEqual(body)
-  })
-
-  it('at another offset is refused with the right one, and changes nothing', async () => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(13))
-
-    const answer = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: appendHeaders(version, 10, true),
-      body: randomBytes(10),
-    })
-
-    expect(answer.status).toBe(409)
-    expect(answer.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '13' })
-    expect(answer.headers['content-type']).toContain('application/problem+json')
-    expect(answer.json()).toMatchObject({
-      type: `${problem}mismatching-upload-offset`,
-      title: expect.any(String),
-      status: 409,
-      'expected-offset': 13,
-      'provided-offset': 10,
-      error: { code: 'OFFSET_MISMATCH', message: expect.any(String), timestamp: expect.any(String) },
-    })
-    expect(await server.sessionOf(path)).toMatchObject({ state: 'receiving', offset: 13 })
-  })
-
-  it('of a body whose length is not told is taken', async () => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(3))
-
-    const answer = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: { ...appendHeaders(version, 3, true), 'transfer-encoding': 'chunked' },
-      body: '5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n',
-    })
-
-    expect(answer.headers).toMatchObject(lastIn(version, true))
-    expect((await server.objectOf(path))?.subarray(3).toString()).toBe('hello world')
-  })
-
-  it('that breaks off keeps what came and is not complete', async () => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(3))
-    const connection = await openRaw(server.port)
-    await connection.send(
-      headOf({
-        method: 'PATCH',
-        path,
-        headers: { ...asAda, ...appendHeaders(version, 3, true), 'content-length': 50 },
-      }),
-    )
-    await connection.send(randomBytes(34))
-    await new Promise((resolve) => setTimeout(resolve, 30))
-    connection.cut()
-
-    const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
-
-    expect(seen.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '37' })
-  })
-})
-
-describe('the type of an append', () => {
-  it.each([6, 7, 8, 9, 10])('must be application/partial-upload in version %i', async (version) => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(3))
-    const append = (type: string) =>
-      server.ask({
-        method: 'PATCH',
-        path,
-        headers: { ...appendHeaders(version, 3, false), 'content-type': type },
-        body: 'more',
-      })
-
-    const refused = await append('text/plain')
-    const accepted = await append('Application/Partial-Upload; x=1')
-
-    expect(refused.status).toBe(415)
-    expect(refused.headers['accept-patch']).toBe('application/partial-upload')
-    expect(refused.json()).toMatchObject({ type: 'about:blank', error: { code: 'UNSUPPORTED_CONTENT_TYPE' } })
-    expect(accepted.status).toBe(version === 6 ? 201 : 204)
-  })
-
-  it.each([3, 4, 5])('may be any or none in version %i', async (version) => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(3))
-    const append = (offset: number, type: Record<string, string>) =>
-      server.ask({
-        method: 'PATCH',
-        path,
-        headers: { ...appendHeaders(version, offset, false), ...type },
-        body: 'more',
-      })
-
-    expect((await append(3, {})).status).toBe(201)
-    expect((await append(7, { 'content-type': 'text/plain' })).headers['upload-offset']).toBe('11')
-  })
-})
-
-describe('an append that does not say whether it is the last', () => {
-  it.each([3, 4, 5, 6])('is the last in version %i', async (version) => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(3))
-    const { 'upload-complete': _, 'upload-incomplete': __, ...headers } = appendHeaders(version, 3, true)
-
-    const answer = await server.ask({ method: 'PATCH', path, headers, body: 'end' })
-
-    expect(answer.headers).toMatchObject(lastIn(version, true))
-  })
-
-  it.each([7, 8, 9, 10])('is refused in version %i', async (version) => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(3))
-    const { 'upload-complete': _, ...headers } = appendHeaders(version, 3, true)
-
-    const answer = await server.ask({ method: 'PATCH', path, headers, body: 'end' })
-
-    expect(answer.status).toBe(400)
-    expect(answer.headers['upload-complete']).toBe('?0')
-    expect(await server.sessionOf(path)).toMatchObject({ state: 'receiving', offset: 3 })
-  })
-})
-
-it.each([
-  [6, '3.0'],
-  [6, undefined],
-  [8, '-3'],
-  [10, 'three'],
-])('in version %i an append at %s is refused', async (version, offset) => {
-  const server = await serve()
-  const path = await begin(server, version, randomBytes(3))
-  const { 'upload-offset': _, ...headers } = appendHeaders(version, 3, true)
-
-  const answer = await server.ask({
-    method: 'PATCH',
-    path,
-    headers: { ...headers, ...(offset !== undefined && { 'upload-offset': offset }) },
-    body: 'end',
-  })
-
-  expect(answer.status).toBe(400)
-})
-
-describe('a completed upload', () => {
-  it.each([3, 4, 5, 6, 7, 8])('takes no append of version %i', async (version) => {
-    const server = await serve()
-    const path = await beginWhole(server, version)
-    const before = await server.objectOf(path)
-    const append = (offset: number, body: string) =>
-      server.ask({ method: 'PATCH', path, headers: appendHeaders(version, offset, true), body })
-
-    const answers: RawAnswer[] = [await append(30, 'more'), await append(30, ''), await append(7, 'more')]
-
-    for (const answer of answers) {
-      expect(answer.status).toBe(400)
-      expect(answer.json()).toMatchObject({ type: `${problem}completed-upload`, error: { code: 'UPLOAD_COMPLETED' } })
-    }
-    expect(await server.objectOf(path)).toEqual(before)
-  })
-
-  it.each([9, 10])('answers once more, in version %i, what it answered when it was completed', async (version) => {
-    const server = await serve()
-    const body = randomBytes(40)
-    const path = await begin(server, version, body.subarray(0, 13))
-    const end = { method: 'PATCH', path, headers: appendHeaders(version, 13, true), body: body.subarray(13) }
-    const final = await server.ask(end)
-
-    const replayed = await server.ask({ method: 'PATCH', path, headers: appendHeaders(version, 40, true), body: '' })
-
-    const { date: _, ...finalHeaders } = final.headers
-    const { date: __, ...replayedHeaders } = replayed.headers
-    expect([replayed.status, replayedHeaders]).toEqual([final.status, finalHeaders])
-  })
-
-  it.each([9, 10])('takes no bytes beyond its end, and none elsewhere, in version %i', async (version) => {
-    const server = await serve()
-    const path = await beginWhole(server, version)
-    const before = await server.objectOf(path)
-    const append = (offset: number, body: string) =>
-      server.ask({ method: 'PATCH', path, headers: appendHeaders(version, offset, true), body })
-
-    const beyond = await append(30, 'more')
-    const elsewhere = await append(7, 'more')
-
-    expect(beyond.status).toBe(400)
-    expect(beyond.json()).toMatchObject({ type: `${problem}inconsistent-upload-length` })
-    expect(elsewhere.status).toBe(409)
-    expect(elsewhere.headers).toMatchObject({ 'upload-offset': '30', 'upload-complete': '?0' })
-    expect(await server.objectOf(path)).toEqual(before)
-  })
-})
-
-describe('the offset', () => {
-  it('may reach the length without the upload being complete', async () => {
-    const server = await serve()
-    const body = randomBytes(30)
-    const path = await begin(server, 8, body.subarray(0, 13), { 'upload-length': 30 })
-
-    const full = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: appendHeaders(8, 13, false),
-      body: body.subarray(13),
-    })
-    const open = await server.objectOf(path)
-    const ended = await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, 30, true), body: '' })
-
-    expect(full.headers).toMatchObject({ 'upload-offset': '30', 'upload-complete': '?0' })
-    expect(open).toBeUndefined()
-    expect(ended.headers['upload-complete']).toBe('?1')
-  })
-
-  it.each(versions)('never exceeds the length, in version %i', async (version) => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(13), { 'upload-length': 30 })
-
-    const known = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: appendHeaders(version, 13, false),
-      body: randomBytes(18),
-    })
-
-    expect(known.status).toBe(400)
-    expect(known.json()).toMatchObject({ type: `${problem}inconsistent-upload-length` })
-    const { offset, state } = await server.sessionOf(path)
-    expect(offset).toBeLessThanOrEqual(30)
-    expect(state).toBe(version >= 8 ? 'cancelled' : 'receiving')
-  })
-
-  it.each(versions)('never exceeds it by a body of untold length either, in version %i', async (version) => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(13), { 'upload-length': 30 })
-
-    const answer = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: { ...appendHeaders(version, 13, true), 'transfer-encoding': 'chunked' },
-      body: `12\r\n${'x'.repeat(18)}\r\n0\r\n\r\n`,
-    })
-    const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
-
-    expect(answer.status).toBe(400)
-    expect(answer.json()).toMatchObject({ type: `${problem}inconsistent-upload-length` })
-    if (version >= 8) expect(seen.status).toBe(410)
-    else expect(Number(seen.headers['upload-offset'])).toBeLessThanOrEqual(30)
-  })
-
-  it('never goes back', async () => {
-    const server = await serve()
-    const path = await begin(server, 8, randomBytes(3))
-    let told = 3
-    for (const bytes of [1, 8, 19, 30]) {
       const answer = await server.ask({
         method: 'PATCH',
         path,
-        headers: appendHeaders(8, told, false),
-        body: randomBytes(bytes),
+        headers: appendHeaders(version, 13, false),
+        body: randomBytes(10),
       })
-      told = Number(answer.headers['upload-offset'])
-      const seen = await server.ask({ method: 'HEAD', path, headers: interop(8) })
-      expect(Number(seen.headers['upload-offset'])).toBeGreaterThanOrEqual(told)
-    }
-    expect(told).toBe(61)
-  })
-})
 
-describe('the length', () => {
-  it.each(versions)('told late is recorded, in version %i', async (version) => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(3))
-
-    await server.ask({
-      method: 'PATCH',
-      path,
-      headers: { ...appendHeaders(version, 3, false), 'upload-length': 30 },
-      body: 'more',
+      expect(answer.status).toBe(version <= 6 ? 201 : 204)
+      expect(answer.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '23' })
     })
 
-    expect(await server.sessionOf(path)).toMatchObject({ size: 30, offset: 7 })
+    it('that ends the file completes it', async () => {
+      const server = await serve()
+      const body = randomBytes(40)
+      const path = await begin(server, version, body.subarray(0, 13))
+
+      const answer = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: appendHeaders(version, 13, true),
+        body: body.subarray(13),
+      })
+
+      expect(answer.status).toBe(201)
+      expect(answer.headers).toMatchObject({ ...lastIn(version, true), 'upload-offset': '40', location: path })
+      expect(await server.objectOf(path)).toEqual(body)
+    })
+
+    it('without bytes completes a file that has them all', async () => {
+      const server = await serve()
+      const body = randomBytes(20)
+      const path = await begin(server, version, body)
+
+      const answer = await server.ask({ method: 'PATCH', path, headers: appendHeaders(version, 20, true), body: '' })
+
+      expect(answer.headers).toMatchObject(lastIn(version, true))
+      expect(await server.objectOf(path)).toEqual(body)
+    })
+
+    it('at another offset is refused with the right one, and changes nothing', async () => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(13))
+
+      const answer = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: appendHeaders(version, 10, true),
+        body: randomBytes(10),
+      })
+
+      expect(answer.status).toBe(409)
+      expect(answer.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '13' })
+      expect(answer.headers['content-type']).toContain('application/problem+json')
+      expect(answer.json()).toMatchObject({
+        type: `${problem}mismatching-upload-offset`,
+        title: expect.any(String),
+        status: 409,
+        'expected-offset': 13,
+        'provided-offset': 10,
+        error: { code: 'OFFSET_MISMATCH', message: expect.any(String), timestamp: expect.any(String) },
+      })
+      expect(await server.sessionOf(path)).toMatchObject({ state: 'receiving', offset: 13 })
+    })
+
+    it('of a body whose length is not told is taken', async () => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(3))
+
+      const answer = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: { ...appendHeaders(version, 3, true), 'transfer-encoding': 'chunked' },
+        body: '5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n',
+      })
+
+      expect(answer.headers).toMatchObject(lastIn(version, true))
+      expect((await server.objectOf(path))?.subarray(3).toString()).toBe('hello world')
+    })
+
+    it('that breaks off keeps what came and is not complete', async () => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(3))
+      const connection = await openRaw(server.port)
+      await connection.send(
+        headOf({
+          method: 'PATCH',
+          path,
+          headers: { ...asAda, ...appendHeaders(version, 3, true), 'content-length': 50 },
+        }),
+      )
+      await connection.send(randomBytes(34))
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      connection.cut()
+
+      const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+
+      expect(seen.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '37' })
+    })
   })
 
-  it.each(versions)('told once must not be told otherwise, in version %i', async (version) => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(3), { 'upload-length': 30 })
-    const append = (headers: Record<string, string | number>, bytes: number) =>
-      server.ask({ method: 'PATCH', path, headers, body: randomBytes(bytes) })
+  describe('the type of an append', () => {
+    it.each([6, 7, 8, 9, 10])('must be application/partial-upload in version %i', async (version) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(3))
+      const append = (type: string) =>
+        server.ask({
+          method: 'PATCH',
+          path,
+          headers: { ...appendHeaders(version, 3, false), 'content-type': type },
+          body: 'more',
+        })
 
-    const byHeader = await append({ ...appendHeaders(version, 3, false), 'upload-length': 31 }, 5)
-    const byBody = await append(appendHeaders(version, 3, true), 5)
+      const refused = await append('text/plain')
+      const accepted = await append('Application/Partial-Upload; x=1')
 
-    for (const answer of [byHeader, byBody]) {
+      expect(refused.status).toBe(415)
+      expect(refused.headers['accept-patch']).toBe('application/partial-upload')
+      expect(refused.json()).toMatchObject({ type: 'about:blank', error: { code: 'UNSUPPORTED_CONTENT_TYPE' } })
+      expect(accepted.status).toBe(version === 6 ? 201 : 204)
+    })
+
+    it.each([3, 4, 5])('may be any or none in version %i', async (version) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(3))
+      const append = (offset: number, type: Record<string, string>) =>
+        server.ask({
+          method: 'PATCH',
+          path,
+          headers: { ...appendHeaders(version, offset, false), ...type },
+          body: 'more',
+        })
+
+      expect((await append(3, {})).status).toBe(201)
+      expect((await append(7, { 'content-type': 'text/plain' })).headers['upload-offset']).toBe('11')
+    })
+  })
+
+  describe('an append that does not say whether it is the last', () => {
+    it.each([3, 4, 5, 6])('is the last in version %i', async (version) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(3))
+      const { 'upload-complete': _, 'upload-incomplete': __, ...headers } = appendHeaders(version, 3, true)
+
+      const answer = await server.ask({ method: 'PATCH', path, headers, body: 'end' })
+
+      expect(answer.headers).toMatchObject(lastIn(version, true))
+    })
+
+    it.each([7, 8, 9, 10])('is refused in version %i', async (version) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(3))
+      const { 'upload-complete': _, ...headers } = appendHeaders(version, 3, true)
+
+      const answer = await server.ask({ method: 'PATCH', path, headers, body: 'end' })
+
       expect(answer.status).toBe(400)
-      expect(answer.json()).toMatchObject({
-        type: `${problem}inconsistent-upload-length`,
-        error: { code: 'LENGTH_MISMATCH' },
-      })
-    }
-    expect(await server.sessionOf(path)).toMatchObject({ state: 'receiving', size: 30, offset: 3 })
+      expect(answer.headers['upload-complete']).toBe('?0')
+      expect(await server.sessionOf(path)).toMatchObject({ state: 'receiving', offset: 3 })
+    })
   })
 
   it.each([
-    ['Upload-Length and Content-Length of a whole file', true, 30, 29],
-    ['an Upload-Length and a longer body', false, 30, 31],
-  ])('must agree in a creation: %s', async (_, isLast, told, bytes) => {
+    [6, '3.0'],
+    [6, undefined],
+    [8, '-3'],
+    [10, 'three'],
+  ])('in version %i an append at %s is refused', async (version, offset) => {
     const server = await serve()
+    const path = await begin(server, version, randomBytes(3))
+    const { 'upload-offset': _, ...headers } = appendHeaders(version, 3, true)
 
     const answer = await server.ask({
-      method: 'POST',
-      path: '/files',
-      headers: { ...interop(6), ...lastIn(6, isLast), 'upload-length': told },
-      body: randomBytes(bytes),
+      method: 'PATCH',
+      path,
+      headers: { ...headers, ...(offset !== undefined && { 'upload-offset': offset }) },
+      body: 'end',
     })
 
     expect(answer.status).toBe(400)
-    expect(answer.json()).toMatchObject({ type: `${problem}inconsistent-upload-length` })
-    expect(answer.headers).not.toHaveProperty('location')
   })
 
-  it('of another type is ignored from version 8 on, and refused before', async () => {
-    const server = await serve()
-    const create = (version: number) =>
-      server.ask({
-        method: 'POST',
-        path: '/files',
-        headers: { ...interop(version), 'upload-complete': '?0', 'upload-length': '30.0' },
+  describe('a completed upload', () => {
+    it.each([3, 4, 5, 6, 7, 8])('takes no append of version %i', async (version) => {
+      const server = await serve()
+      const path = await beginWhole(server, version)
+      const before = await server.objectOf(path)
+      const append = (offset: number, body: string) =>
+        server.ask({ method: 'PATCH', path, headers: appendHeaders(version, offset, true), body })
+
+      const answers: RawAnswer[] = [await append(30, 'more'), await append(30, ''), await append(7, 'more')]
+
+      for (const answer of answers) {
+        expect(answer.status).toBe(400)
+        expect(answer.json()).toMatchObject({ type: `${problem}completed-upload`, error: { code: 'UPLOAD_COMPLETED' } })
+      }
+      expect(await server.objectOf(path)).toEqual(before)
+    })
+
+    it.each([9, 10])('answers once more, in version %i, what it answered when it was completed', async (version) => {
+      const server = await serve()
+      const body = randomBytes(40)
+      const path = await begin(server, version, body.subarray(0, 13))
+      const end = { method: 'PATCH', path, headers: appendHeaders(version, 13, true), body: body.subarray(13) }
+      const final = await server.ask(end)
+
+      const replayed = await server.ask({ method: 'PATCH', path, headers: appendHeaders(version, 40, true), body: '' })
+
+      const { date: _, ...finalHeaders } = final.headers
+      const { date: __, ...replayedHeaders } = replayed.headers
+      expect([replayed.status, replayedHeaders]).toEqual([final.status, finalHeaders])
+    })
+
+    it.each([9, 10])('takes no bytes beyond its end, and none elsewhere, in version %i', async (version) => {
+      const server = await serve()
+      const path = await beginWhole(server, version)
+      const before = await server.objectOf(path)
+      const append = (offset: number, body: string) =>
+        server.ask({ method: 'PATCH', path, headers: appendHeaders(version, offset, true), body })
+
+      const beyond = await append(30, 'more')
+      const elsewhere = await append(7, 'more')
+
+      expect(beyond.status).toBe(400)
+      expect(beyond.json()).toMatchObject({ type: `${problem}inconsistent-upload-length` })
+      expect(elsewhere.status).toBe(409)
+      expect(elsewhere.headers).toMatchObject({ 'upload-offset': '30', 'upload-complete': '?0' })
+      expect(await server.objectOf(path)).toEqual(before)
+    })
+  })
+
+  describe('the offset', () => {
+    it('may reach the length without the upload being complete', async () => {
+      const server = await serve()
+      const body = randomBytes(30)
+      const path = await begin(server, 8, body.subarray(0, 13), { 'upload-length': 30 })
+
+      const full = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: appendHeaders(8, 13, false),
+        body: body.subarray(13),
+      })
+      const open = await server.objectOf(path)
+      const ended = await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, 30, true), body: '' })
+
+      expect(full.headers).toMatchObject({ 'upload-offset': '30', 'upload-complete': '?0' })
+      expect(open).toBeUndefined()
+      expect(ended.headers['upload-complete']).toBe('?1')
+    })
+
+    it.each(versions)('never exceeds the length, in version %i', async (version) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(13), { 'upload-length': 30 })
+
+      const known = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: appendHeaders(version, 13, false),
+        body: randomBytes(18),
       })
 
-    const ignored = await create(8)
-    const refused = await create(7)
-
-    expect(await server.sessionOf(ignored.headers['location']!)).toMatchObject({ size: null })
-    expect(refused.status).toBe(400)
-  })
-})
-
-it('an upload begun in one version goes on in another', async () => {
-  const server = await serve()
-  const body = randomBytes(8 * 7)
-  const path = await begin(server, 3, body.subarray(0, 7))
-
-  for (const version of [5, 6, 10, 4, 9, 7, 8]) {
-    const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(version) })
-    const offset = Number(headers['upload-offset'])
-    await server.ask({
-      method: 'PATCH',
-      path,
-      headers: appendHeaders(version, offset, offset + 7 === body.length),
-      body: body.subarray(offset, offset + 7),
+      expect(known.status).toBe(400)
+      expect(known.json()).toMatchObject({ type: `${problem}inconsistent-upload-length` })
+      const { offset, state } = await server.sessionOf(path)
+      expect(offset).toBeLessThanOrEqual(30)
+      expect(state).toBe(version >= 8 ? 'cancelled' : 'receiving')
     })
-  }
 
-  expect(await server.objectOf(path)).toEqual(body)
-})
+    it.each(versions)('never exceeds it by a body of untold length either, in version %i', async (version) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(13), { 'upload-length': 30 })
 
-it('an upload begun in another protocol goes on here', async () => {
-  const server = await serve()
-  const body = randomBytes(40)
-  const { id } = await server.engine.create(
-    { id: 'ada', role: 'creator' },
-    { size: 40, filename: 'a.txt', contentType: 'text/plain' },
-  )
+      const answer = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: { ...appendHeaders(version, 13, true), 'transfer-encoding': 'chunked' },
+        body: `12\r\n${'x'.repeat(18)}\r\n0\r\n\r\n`,
+      })
+      const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
-  const answer = await server.ask({
-    method: 'PATCH',
-    path: `/files/${id}`,
-    headers: appendHeaders(6, 0, true),
-    body,
+      expect(answer.status).toBe(400)
+      expect(answer.json()).toMatchObject({ type: `${problem}inconsistent-upload-length` })
+      if (version >= 8) expect(seen.status).toBe(410)
+      else expect(Number(seen.headers['upload-offset'])).toBeLessThanOrEqual(30)
+    })
+
+    it('never goes back', async () => {
+      const server = await serve()
+      const path = await begin(server, 8, randomBytes(3))
+      let told = 3
+      for (const bytes of [1, 8, 19, 30]) {
+        const answer = await server.ask({
+          method: 'PATCH',
+          path,
+          headers: appendHeaders(8, told, false),
+          body: randomBytes(bytes),
+        })
+        told = Number(answer.headers['upload-offset'])
+        const seen = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+        expect(Number(seen.headers['upload-offset'])).toBeGreaterThanOrEqual(told)
+      }
+      expect(told).toBe(61)
+    })
   })
 
-  expect(answer.headers['upload-complete']).toBe('?1')
-  expect(await server.objectOf(`/files/${id}`)).toEqual(body)
+  describe('the length', () => {
+    it.each(versions)('told late is recorded, in version %i', async (version) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(3))
+
+      await server.ask({
+        method: 'PATCH',
+        path,
+        headers: { ...appendHeaders(version, 3, false), 'upload-length': 30 },
+        body: 'more',
+      })
+
+      expect(await server.sessionOf(path)).toMatchObject({ size: 30, offset: 7 })
+    })
+
+    it.each(versions)('told once must not be told otherwise, in version %i', async (version) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(3), { 'upload-length': 30 })
+      const append = (headers: Record<string, string | number>, bytes: number) =>
+        server.ask({ method: 'PATCH', path, headers, body: randomBytes(bytes) })
+
+      const byHeader = await append({ ...appendHeaders(version, 3, false), 'upload-length': 31 }, 5)
+      const byBody = await append(appendHeaders(version, 3, true), 5)
+
+      for (const answer of [byHeader, byBody]) {
+        expect(answer.status).toBe(400)
+        expect(answer.json()).toMatchObject({
+          type: `${problem}inconsistent-upload-length`,
+          error: { code: 'LENGTH_MISMATCH' },
+        })
+      }
+      expect(await server.sessionOf(path)).toMatchObject({ state: 'receiving', size: 30, offset: 3 })
+    })
+
+    it.each([
+      ['Upload-Length and Content-Length of a whole file', true, 30, 29],
+      ['an Upload-Length and a longer body', false, 30, 31],
+    ])('must agree in a creation: %s', async (_, isLast, told, bytes) => {
+      const server = await serve()
+
+      const answer = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(6), ...lastIn(6, isLast), 'upload-length': told },
+        body: randomBytes(bytes),
+      })
+
+      expect(answer.status).toBe(400)
+      expect(answer.json()).toMatchObject({ type: `${problem}inconsistent-upload-length` })
+      expect(answer.headers).not.toHaveProperty('location')
+    })
+
+    it('of another type is ignored from version 8 on, and refused before', async () => {
+      const server = await serve()
+      const create = (version: number) =>
+        server.ask({
+          method: 'POST',
+          path: '/files',
+          headers: { ...interop(version), 'upload-complete': '?0', 'upload-length': '30.0' },
+        })
+
+      const ignored = await create(8)
+      const refused = await create(7)
+
+      expect(await server.sessionOf(ignored.headers['location']!)).toMatchObject({ size: null })
+      expect(refused.status).toBe(400)
+    })
+  })
+
+  it('an upload begun in one version goes on in another', async () => {
+    const server = await serve()
+    const body = randomBytes(8 * 7)
+    const path = await begin(server, 3, body.subarray(0, 7))
+
+    for (const version of [5, 6, 10, 4, 9, 7, 8]) {
+      const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+      const offset = Number(headers['upload-offset'])
+      await server.ask({
+        method: 'PATCH',
+        path,
+        headers: appendHeaders(version, offset, offset + 7 === body.length),
+        body: body.subarray(offset, offset + 7),
+      })
+    }
+
+    expect(await server.objectOf(path)).toEqual(body)
+  })
+
+  it('an upload begun in another protocol goes on here', async () => {
+    const server = await serve()
+    const body = randomBytes(40)
+    const { id } = await server.engine.create(
+      { id: 'ada', role: 'creator' },
+      { size: 40, filename: 'a.txt', contentType: 'text/plain' },
+    )
+
+    const answer = await server.ask({
+      method: 'PATCH',
+      path: `/files/${id}`,
+      headers: appendHeaders(6, 0, true),
+      body,
+    })
+
+    expect(answer.headers['upload-complete']).toBe('?1')
+    expect(await server.objectOf(`/files/${id}`)).toEqual(body)
+  })
 })

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { unavailable } from '../../support/memory-store.ts'
+import { storeKinds } from '../../support/open-test-store.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
-import { appendHeaders, asAda, interop, lastIn, type Served, serve } from './serve.ts'
+import { appendHeaders, asAda, interop, lastIn, type Served, type Serving, serve as serveOn } from './serve.ts'
 
 /** A creation that hangs after `bytes`, and the address it was told. */
 async function hang(server: Served, version: number, bytes: Buffer) {
@@ -26,229 +27,234 @@ function breakStore(server: Served) {
   }
 }
 
-describe('a request that another one took over', () => {
-  it.each([3, 5, 6, 8, 10])('ends without an answer, in version %i', async (version) => {
-    const server = await serve()
-    const { connection, path } = await hang(server, version, randomBytes(37))
+describe.each(storeKinds)('RUFH over bad connections, with files in %s', (kind) => {
+  const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
-    const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+  describe('a request that another one took over', () => {
+    it.each([3, 5, 6, 8, 10])('ends without an answer, in version %i', async (version) => {
+      const server = await serve()
+      const { connection, path } = await hang(server, version, randomBytes(37))
 
-    expect(seen.headers['upload-offset']).toBe('37')
-    expect(await connection.answer()).toBeNull()
+      const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+
+      expect(seen.headers['upload-offset']).toBe('37')
+      expect(await connection.answer()).toBeNull()
+    })
+
+    it('by an append gives way to it', async () => {
+      const server = await serve()
+      const body = randomBytes(60)
+      const { connection, path } = await hang(server, 8, body.subarray(0, 30))
+      await server.ask({ method: 'HEAD', path, headers: interop(8) })
+      await connection.closed()
+      const second = await openRaw(server.port)
+      await second.send(
+        headOf({ method: 'PATCH', path, headers: { ...asAda, ...appendHeaders(8, 30, true), 'content-length': 30 } }),
+      )
+      await second.send(body.subarray(30, 45))
+      await new Promise((resolve) => setTimeout(resolve, 50))
+
+      // It knows no more than that 30 bytes were there, and asks again when it is told better.
+      const stale = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: appendHeaders(8, 30, true),
+        body: body.subarray(30),
+      })
+      const told = Number(stale.headers['upload-offset'])
+      const last = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: appendHeaders(8, told, true),
+        body: body.subarray(told),
+      })
+
+      expect([stale.status, told]).toEqual([409, 45])
+      expect(last.status).toBe(201)
+      expect(await second.answer()).toBeNull()
+      expect(await server.objectOf(path)).toEqual(body)
+    })
+
+    it('by a cancellation ends with the upload', async () => {
+      const server = await serve()
+      const { connection, path } = await hang(server, 8, randomBytes(37))
+
+      const answer = await server.ask({ method: 'DELETE', path, headers: interop(8) })
+
+      expect(answer.status).toBe(204)
+      expect(await connection.answer()).toBeNull()
+      expect(await server.keys()).toEqual([])
+    })
   })
 
-  it('by an append gives way to it', async () => {
+  it('appends that race for one upload never mix', async () => {
     const server = await serve()
     const body = randomBytes(60)
-    const { connection, path } = await hang(server, 8, body.subarray(0, 30))
-    await server.ask({ method: 'HEAD', path, headers: interop(8) })
-    await connection.closed()
-    const second = await openRaw(server.port)
-    await second.send(
-      headOf({ method: 'PATCH', path, headers: { ...asAda, ...appendHeaders(8, 30, true), 'content-length': 30 } }),
-    )
-    await second.send(body.subarray(30, 45))
-    await new Promise((resolve) => setTimeout(resolve, 50))
-
-    // It knows no more than that 30 bytes were there, and asks again when it is told better.
-    const stale = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: appendHeaders(8, 30, true),
-      body: body.subarray(30),
-    })
-    const told = Number(stale.headers['upload-offset'])
-    const last = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: appendHeaders(8, told, true),
-      body: body.subarray(told),
-    })
-
-    expect([stale.status, told]).toEqual([409, 45])
-    expect(last.status).toBe(201)
-    expect(await second.answer()).toBeNull()
-    expect(await server.objectOf(path)).toEqual(body)
-  })
-
-  it('by a cancellation ends with the upload', async () => {
-    const server = await serve()
-    const { connection, path } = await hang(server, 8, randomBytes(37))
-
-    const answer = await server.ask({ method: 'DELETE', path, headers: interop(8) })
-
-    expect(answer.status).toBe(204)
-    expect(await connection.answer()).toBeNull()
-    expect(await server.keys()).toEqual([])
-  })
-})
-
-it('appends that race for one upload never mix', async () => {
-  const server = await serve()
-  const body = randomBytes(60)
-  const { headers } = await server.ask({
-    method: 'POST',
-    path: '/files',
-    headers: { ...interop(8), 'upload-complete': '?0' },
-  })
-  const path = headers['location']!
-  const append = () => server.tryAsk({ method: 'PATCH', path, headers: appendHeaders(8, 0, true), body })
-
-  const answers = await Promise.all([append(), append(), append(), append()])
-
-  const completed = answers.filter((answer) => answer?.headers['upload-complete'] === '?1')
-  expect(completed).toHaveLength(1)
-  expect(await server.objectOf(path)).toEqual(body)
-})
-
-describe('what the server cannot do just now', () => {
-  it.each([3, 5, 6])('ends the connection of a client of version %i that knows its upload', async (version) => {
-    const server = await serve()
     const { headers } = await server.ask({
       method: 'POST',
       path: '/files',
-      headers: { ...interop(version), ...lastIn(version, false) },
-      body: randomBytes(5),
+      headers: { ...interop(8), 'upload-complete': '?0' },
     })
     const path = headers['location']!
-    breakStore(server)
+    const append = () => server.tryAsk({ method: 'PATCH', path, headers: appendHeaders(8, 0, true), body })
 
-    const created = await server.tryAsk({
-      method: 'POST',
-      path: '/files',
-      headers: { ...interop(version), ...lastIn(version, true) },
-      body: randomBytes(35),
-    })
-    const appended = await server.tryAsk({
-      method: 'PATCH',
-      path,
-      headers: appendHeaders(version, 5, true),
-      body: randomBytes(35),
-    })
+    const answers = await Promise.all([append(), append(), append(), append()])
 
-    expect(created).toBeNull()
-    expect(appended).toBeNull()
+    const completed = answers.filter((answer) => answer?.headers['upload-complete'] === '?1')
+    expect(completed).toHaveLength(1)
+    expect(await server.objectOf(path)).toEqual(body)
   })
 
-  it.each([4, 7, 8, 10])('is told to a client of version %i', async (version) => {
-    const server = await serve()
-    breakStore(server)
+  describe('what the server cannot do just now', () => {
+    it.each([3, 5, 6])('ends the connection of a client of version %i that knows its upload', async (version) => {
+      const server = await serve()
+      const { headers } = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(version), ...lastIn(version, false) },
+        body: randomBytes(5),
+      })
+      const path = headers['location']!
+      breakStore(server)
 
-    const answer = await server.ask({
-      method: 'POST',
-      path: '/files',
-      headers: { ...interop(version), ...lastIn(version, true) },
-      body: randomBytes(35),
+      const created = await server.tryAsk({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(version), ...lastIn(version, true) },
+        body: randomBytes(35),
+      })
+      const appended = await server.tryAsk({
+        method: 'PATCH',
+        path,
+        headers: appendHeaders(version, 5, true),
+        body: randomBytes(35),
+      })
+
+      expect(created).toBeNull()
+      expect(appended).toBeNull()
     })
 
-    expect(answer.status).toBe(503)
-    expect(answer.headers).toMatchObject({ ...lastIn(version, false), 'retry-after': '5' })
-    expect(answer.headers['location']).toBe(answer.interims[0]?.headers['location'])
-    expect(answer.json()).toMatchObject({ status: 503, error: { code: 'STORE_UNAVAILABLE' } })
-  })
+    it.each([4, 7, 8, 10])('is told to a client of version %i', async (version) => {
+      const server = await serve()
+      breakStore(server)
 
-  it('is told to a client that could not go on: it was not told where', async () => {
-    const server = await serve()
-    breakStore(server)
+      const answer = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(version), ...lastIn(version, true) },
+        body: randomBytes(35),
+      })
 
-    const answer = await server.ask({
-      method: 'POST',
-      path: '/files',
-      version: '1.0',
-      headers: { ...interop(6), 'upload-complete': '?1' },
-      body: randomBytes(35),
+      expect(answer.status).toBe(503)
+      expect(answer.headers).toMatchObject({ ...lastIn(version, false), 'retry-after': '5' })
+      expect(answer.headers['location']).toBe(answer.interims[0]?.headers['location'])
+      expect(answer.json()).toMatchObject({ status: 503, error: { code: 'STORE_UNAVAILABLE' } })
     })
 
-    expect(answer.status).toBe(503)
-  })
+    it('is told to a client that could not go on: it was not told where', async () => {
+      const server = await serve()
+      breakStore(server)
 
-  it('is told to who was refused before anything was created', async () => {
-    const server = await serve()
-    server.engine.drain()
+      const answer = await server.ask({
+        method: 'POST',
+        path: '/files',
+        version: '1.0',
+        headers: { ...interop(6), 'upload-complete': '?1' },
+        body: randomBytes(35),
+      })
 
-    const answer = await server.ask({
-      method: 'POST',
-      path: '/files',
-      headers: { ...interop(6), 'upload-complete': '?1' },
-      body: randomBytes(35),
+      expect(answer.status).toBe(503)
     })
 
-    expect(answer.status).toBe(503)
-    expect(answer.json()).toMatchObject({ error: { code: 'SHUTTING_DOWN' } })
-  })
+    it('is told to who was refused before anything was created', async () => {
+      const server = await serve()
+      server.engine.drain()
 
-  it('includes to take an upload from a request that does not let go', async () => {
-    const server = await serve({ waitMs: 200 })
-    let letGo = () => {}
-    server.store.fault = (call) =>
-      call === 'writePart'
-        ? new Promise<void>((resolve) => {
-            letGo = resolve
-          })
-        : undefined
-    const { connection, path } = await hang(server, 6, randomBytes(15))
+      const answer = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(6), 'upload-complete': '?1' },
+        body: randomBytes(35),
+      })
 
-    const told = await server.ask({ method: 'HEAD', path, headers: interop(8) })
-    const toldInVersion4 = await server.ask({ method: 'HEAD', path, headers: interop(4) })
-    const ofUrlSession = await server.tryAsk({ method: 'HEAD', path, headers: interop(6) })
-    server.store.fault = () => {}
-    letGo()
-    await connection.closed()
-
-    expect(told.status).toBe(423)
-    expect(toldInVersion4.status).toBe(423)
-    expect(told.headers['retry-after']).toBe('1')
-    expect(ofUrlSession).toBeNull()
-    expect((await server.ask({ method: 'HEAD', path, headers: interop(6) })).headers['upload-offset']).toBe('15')
-  })
-
-  it('never says that an upload is complete', async () => {
-    const server = await serve()
-    server.store.fault = (call, at) => {
-      if (call === 'finish' && at === 'before') throw unavailable()
-    }
-    const created = await server.ask({
-      method: 'POST',
-      path: '/files',
-      headers: { ...interop(8), 'upload-complete': '?1' },
-      body: randomBytes(35),
+      expect(answer.status).toBe(503)
+      expect(answer.json()).toMatchObject({ error: { code: 'SHUTTING_DOWN' } })
     })
-    const path = created.headers['location']!
+
+    it('includes to take an upload from a request that does not let go', async () => {
+      const server = await serve({ waitMs: 200 })
+      let letGo = () => {}
+      server.store.fault = (call) =>
+        call === 'writePart' || call === 'put'
+          ? new Promise<void>((resolve) => {
+              letGo = resolve
+            })
+          : undefined
+      const { connection, path } = await hang(server, 6, randomBytes(15))
+
+      const told = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+      const toldInVersion4 = await server.ask({ method: 'HEAD', path, headers: interop(4) })
+      const ofUrlSession = await server.tryAsk({ method: 'HEAD', path, headers: interop(6) })
+      server.store.fault = () => {}
+      letGo()
+      await connection.closed()
+
+      expect(told.status).toBe(423)
+      expect(toldInVersion4.status).toBe(423)
+      expect(told.headers['retry-after']).toBe('1')
+      expect(ofUrlSession).toBeNull()
+      expect((await server.ask({ method: 'HEAD', path, headers: interop(6) })).headers['upload-offset']).toBe('15')
+    })
+
+    it('never says that an upload is complete', async () => {
+      const server = await serve()
+      const file = randomBytes(1.5 * server.part)
+      server.store.fault = (call, at) => {
+        if (call === 'finish' && at === 'before') throw unavailable()
+      }
+      const created = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(8), 'upload-complete': '?1' },
+        body: file,
+      })
+      const path = created.headers['location']!
+      const seen = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+      const ofUrlSession = await server.tryAsk({ method: 'HEAD', path, headers: interop(6) })
+      server.store.fault = () => {}
+      const later = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+
+      expect([created.status, seen.status]).toEqual([503, 503])
+      expect(seen.headers).toMatchObject({ 'upload-complete': '?0', 'retry-after': '5' })
+      // tus-js-client starts a new upload when it reads a 5xx here.
+      expect(ofUrlSession).toBeNull()
+      expect(later.headers['upload-complete']).toBe('?1')
+    })
+  })
+
+  it('a body that stalls is ended, and what came is kept', async () => {
+    const server = await serve({ bodyIdleMs: 200 })
+    const { connection, path } = await hang(server, 8, randomBytes(37))
+
+    const answer = await connection.answer()
     const seen = await server.ask({ method: 'HEAD', path, headers: interop(8) })
-    const ofUrlSession = await server.tryAsk({ method: 'HEAD', path, headers: interop(6) })
-    server.store.fault = () => {}
-    const later = await server.ask({ method: 'HEAD', path, headers: interop(8) })
 
-    expect([created.status, seen.status]).toEqual([503, 503])
-    expect(seen.headers).toMatchObject({ 'upload-complete': '?0', 'retry-after': '5' })
-    // tus-js-client starts a new upload when it reads a 5xx here.
-    expect(ofUrlSession).toBeNull()
-    expect(later.headers['upload-complete']).toBe('?1')
-  })
-})
-
-it('a body that stalls is ended, and what came is kept', async () => {
-  const server = await serve({ bodyIdleMs: 200 })
-  const { connection, path } = await hang(server, 8, randomBytes(37))
-
-  const answer = await connection.answer()
-  const seen = await server.ask({ method: 'HEAD', path, headers: interop(8) })
-
-  expect(answer?.status).toBe(503)
-  expect(answer?.headers).toMatchObject({ 'upload-offset': '37', 'upload-complete': '?0', connection: 'close' })
-  expect(seen.headers['upload-offset']).toBe('37')
-})
-
-it('a refusal before the body was read closes the connection', async () => {
-  const server = await serve()
-
-  const answer = await server.ask({
-    method: 'PATCH',
-    path: '/files/00000000-0000-4000-8000-000000000000',
-    headers: { ...appendHeaders(8, 0, true), connection: 'keep-alive' },
-    body: Buffer.alloc(300_000),
+    expect(answer?.status).toBe(503)
+    expect(answer?.headers).toMatchObject({ 'upload-offset': '37', 'upload-complete': '?0', connection: 'close' })
+    expect(seen.headers['upload-offset']).toBe('37')
   })
 
-  expect(answer.status).toBe(404)
-  expect(answer.headers['connection']).toBe('close')
+  it('a refusal before the body was read closes the connection', async () => {
+    const server = await serve()
+
+    const answer = await server.ask({
+      method: 'PATCH',
+      path: '/files/00000000-0000-4000-8000-000000000000',
+      headers: { ...appendHeaders(8, 0, true), connection: 'keep-alive' },
+      body: Buffer.alloc(300_000),
+    })
+
+    expect(answer.status).toBe(404)
+    expect(answer.headers['connection']).toBe('close')
+  })
 })

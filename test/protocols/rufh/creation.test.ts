@@ -1,54 +1,108 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { interop, lastIn, serve } from './serve.ts'
+import { storeKinds } from '../../support/open-test-store.ts'
+import { headOf, openRaw } from '../../support/raw-http.ts'
+import { asAda, interop, lastIn, type Serving, serve as serveOn } from './serve.ts'
 
 const versions = [3, 4, 5, 6, 7, 8, 9, 10]
 
-describe.each(versions)('a creation of interop version %i', (version) => {
-  it('with the whole file completes the upload', async () => {
-    const server = await serve()
-    const body = randomBytes(47)
+describe.each(storeKinds)('RUFH, creations, with files in %s', (kind) => {
+  const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
-    const answer = await server.ask({
-      method: 'POST',
-      path: '/files',
-      headers: { ...interop(version), ...lastIn(version, true) },
-      body,
+  describe.each(versions)('a creation of interop version %i', (version) => {
+    it('with the whole file completes the upload', async () => {
+      const server = await serve()
+      const body = randomBytes(47)
+
+      const answer = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(version), ...lastIn(version, true) },
+        body,
+      })
+
+      expect(answer.status).toBe(201)
+      expect(answer.headers).toMatchObject({ ...lastIn(version, true), 'upload-offset': '47' })
+      expect(await server.objectOf(answer.headers['location']!)).toEqual(body)
     })
 
-    expect(answer.status).toBe(201)
-    expect(answer.headers).toMatchObject({ ...lastIn(version, true), 'upload-offset': '47' })
-    expect(await server.objectOf(answer.headers['location']!)).toEqual(body)
-  })
+    it('with the first bytes leaves the upload open', async () => {
+      const server = await serve()
 
-  it('with the first bytes leaves the upload open', async () => {
-    const server = await serve()
+      const answer = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(version), ...lastIn(version, false) },
+        body: randomBytes(23),
+      })
 
-    const answer = await server.ask({
-      method: 'POST',
-      path: '/files',
-      headers: { ...interop(version), ...lastIn(version, false) },
-      body: randomBytes(23),
+      expect(answer.status).toBe(201)
+      expect(answer.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '23' })
+      expect(await server.sessionOf(answer.headers['location']!)).toMatchObject({ state: 'receiving', offset: 23 })
     })
 
-    expect(answer.status).toBe(201)
-    expect(answer.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '23' })
-    expect(await server.sessionOf(answer.headers['location']!)).toMatchObject({ state: 'receiving', offset: 23 })
-  })
+    it('with no byte at all begins one, and says how much it may be', async () => {
+      const server = await serve()
 
-  it('announces the upload before the body is in, and points to the same place to the end', async () => {
-    const server = await serve()
+      const answer = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(version), ...lastIn(version, false), 'upload-length': 47 },
+      })
 
-    const answer = await server.ask({
-      method: 'POST',
-      path: '/files',
-      headers: { ...interop(version), ...lastIn(version, true) },
-      body: randomBytes(23),
+      expect(answer.status).toBe(201)
+      expect(answer.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '0' })
+      expect('upload-limit' in answer.headers).toBe(version >= 6)
+      expect(await server.sessionOf(answer.headers['location']!)).toMatchObject({ state: 'receiving', size: 47 })
     })
 
-    const [first] = answer.interims
-    expect(first).toMatchObject({ status: 104, headers: { 'upload-draft-interop-version': String(version) } })
-    expect(first?.headers['location']).toMatch(/^\/files\/[0-9a-f-]{36}$/)
-    expect(answer.headers['location']).toBe(first?.headers['location'])
+    it('may be of a body whose length nobody knows', async () => {
+      const server = await serve()
+
+      const answer = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(version), ...lastIn(version, true), 'transfer-encoding': 'chunked' },
+        body: '5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n',
+      })
+
+      expect(answer.headers).toMatchObject({ ...lastIn(version, true), 'upload-offset': '11' })
+      expect((await server.objectOf(answer.headers['location']!))?.toString()).toBe('hello world')
+    })
+
+    it('that breaks off keeps what came, is not complete, and has told the length', async () => {
+      const server = await serve()
+      const connection = await openRaw(server.port)
+      const headers = { ...asAda, ...interop(version), ...lastIn(version, true), 'content-length': 60 }
+      await connection.send(headOf({ method: 'POST', path: '/files', headers }))
+      const [, path] = /location: (\S+)/i.exec(await connection.until(/ 104 [\s\S]*\r\n\r\n/)) ?? []
+      await connection.send(randomBytes(37))
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      connection.cut()
+
+      const seen = await server.ask({ method: 'HEAD', path: path!, headers: interop(version) })
+
+      expect(seen.headers).toMatchObject({
+        ...lastIn(version, false),
+        'upload-offset': '37',
+        'upload-length': '60',
+      })
+    })
+
+    it('announces the upload before the body is in, and points to the same place to the end', async () => {
+      const server = await serve()
+
+      const answer = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(version), ...lastIn(version, true) },
+        body: randomBytes(23),
+      })
+
+      const [first] = answer.interims
+      expect(first).toMatchObject({ status: 104, headers: { 'upload-draft-interop-version': String(version) } })
+      expect(first?.headers['location']).toMatch(/^\/files\/[0-9a-f-]{36}$/)
+      expect(answer.headers['location']).toBe(first?.headers['location'])
+    })
   })
 })

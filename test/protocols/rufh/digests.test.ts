@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { storeKinds } from '../../support/open-test-store.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
-import { appendHeaders, asAda, interop, lastIn, type Served, serve } from './serve.ts'
+import { appendHeaders, asAda, interop, lastIn, type Served, type Serving, serve as serveOn } from './serve.ts'
 
 const hash = (algorithm: string, bytes: Buffer) => createHash(algorithm).update(bytes).digest('base64')
 const digestOf = (bytes: Buffer) => `sha-256=:${hash('sha256', bytes)}:`
@@ -22,185 +23,189 @@ function create(
   })
 }
 
-describe.each([6, 8, 10])('Content-Digest in version %i', (version) => {
-  it.each([
-    ['sha-256', (bytes: Buffer) => digestOf(bytes)],
-    ['sha-512', (bytes: Buffer) => `sha-512=:${hash('sha512', bytes)}:`],
-    ['both', (bytes: Buffer) => `${digestOf(bytes)}, sha-512=:${hash('sha512', bytes)}:`],
-    ['an algorithm that is not known', () => 'md5=:1B2M2Y8AsgTpgAmY7PhCfg==:'],
-  ])('that fits changes nothing (%s)', async (_, digest) => {
-    const server = await serve()
-    const body = randomBytes(35)
+describe.each(storeKinds)('RUFH, digests, with files in %s', (kind) => {
+  const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
-    const answer = await create(server, version, true, body, { 'content-digest': digest(body) })
+  describe.each([6, 8, 10])('Content-Digest in version %i', (version) => {
+    it.each([
+      ['sha-256', (bytes: Buffer) => digestOf(bytes)],
+      ['sha-512', (bytes: Buffer) => `sha-512=:${hash('sha512', bytes)}:`],
+      ['both', (bytes: Buffer) => `${digestOf(bytes)}, sha-512=:${hash('sha512', bytes)}:`],
+      ['an algorithm that is not known', () => 'md5=:1B2M2Y8AsgTpgAmY7PhCfg==:'],
+    ])('that fits changes nothing (%s)', async (_, digest) => {
+      const server = await serve()
+      const body = randomBytes(35)
 
-    expect(answer.status).toBe(201)
-    expect(await server.objectOf(answer.headers['location']!)).toEqual(body)
-  })
+      const answer = await create(server, version, true, body, { 'content-digest': digest(body) })
 
-  it('that does not fit keeps an append out, and the upload goes on', async () => {
-    const server = await serve()
-    const body = randomBytes(60)
-    const path = (await create(server, version, false, body.subarray(0, 13), {})).headers['location']!
-
-    const refused = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: { ...appendHeaders(version, 13, true), 'content-digest': wrong },
-      body: body.subarray(13),
-    })
-    const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
-    const accepted = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: { ...appendHeaders(version, 13, true), 'content-digest': digestOf(body.subarray(13)) },
-      body: body.subarray(13),
+      expect(answer.status).toBe(201)
+      expect(await server.objectOf(answer.headers['location']!)).toEqual(body)
     })
 
-    expect(refused.status).toBe(400)
-    expect(refused.headers['upload-complete']).toBe('?0')
-    expect(refused.json()).toMatchObject({
-      type: 'https://iana.org/assignments/http-problem-types#digest-mismatching-values',
-      error: { code: 'CHECKSUM_MISMATCH' },
+    it('that does not fit keeps an append out, and the upload goes on', async () => {
+      const server = await serve()
+      const body = randomBytes(60)
+      const path = (await create(server, version, false, body.subarray(0, 13), {})).headers['location']!
+
+      const refused = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: { ...appendHeaders(version, 13, true), 'content-digest': wrong },
+        body: body.subarray(13),
+      })
+      const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+      const accepted = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: { ...appendHeaders(version, 13, true), 'content-digest': digestOf(body.subarray(13)) },
+        body: body.subarray(13),
+      })
+
+      expect(refused.status).toBe(400)
+      expect(refused.headers['upload-complete']).toBe('?0')
+      expect(refused.json()).toMatchObject({
+        type: 'https://iana.org/assignments/http-problem-types#digest-mismatching-values',
+        error: { code: 'CHECKSUM_MISMATCH' },
+      })
+      expect(seen.headers['upload-offset']).toBe('13')
+      expect(accepted.status).toBe(201)
+      expect(await server.objectOf(path)).toEqual(body)
     })
-    expect(seen.headers['upload-offset']).toBe('13')
-    expect(accepted.status).toBe(201)
-    expect(await server.objectOf(path)).toEqual(body)
-  })
 
-  it('that does not fit keeps the bytes of a creation out; the answer says where to send them again', async () => {
-    const server = await serve()
-    const body = randomBytes(35)
+    it('that does not fit keeps the bytes of a creation out; the answer says where to send them again', async () => {
+      const server = await serve()
+      const body = randomBytes(35)
 
-    const refused = await create(server, version, true, body, { 'content-digest': wrong })
-    const path = refused.headers['location']!
-    const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+      const refused = await create(server, version, true, body, { 'content-digest': wrong })
+      const path = refused.headers['location']!
+      const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
-    expect(refused.status).toBe(400)
-    expect(path).toBe(refused.interims[0]?.headers['location'])
-    expect(seen.headers).toMatchObject({ 'upload-offset': '0', 'upload-complete': '?0' })
-  })
-
-  it('of a body that breaks off keeps nothing out', async () => {
-    const server = await serve()
-    const body = randomBytes(60)
-    const connection = await openRaw(server.port)
-    await connection.send(
-      headOf({
-        method: 'POST',
-        path: '/files',
-        headers: {
-          ...asAda,
-          ...interop(version),
-          'upload-complete': '?1',
-          'content-length': 60,
-          'content-digest': digestOf(body),
-        },
-      }),
-    )
-    const [, path] = /location: (\S+)/i.exec(await connection.until(/ 104 [\s\S]*\r\n\r\n/)) ?? []
-    await connection.send(body.subarray(0, 37))
-    await new Promise((resolve) => setTimeout(resolve, 30))
-    connection.cut()
-
-    const seen = await server.ask({ method: 'HEAD', path: path!, headers: interop(version) })
-
-    expect(seen.headers['upload-offset']).toBe('37')
-  })
-})
-
-describe.each(['content-digest', 'repr-digest', 'want-repr-digest'])('%s', (name) => {
-  it.each(['not a dictionary!', 'sha-256=x'])('that says %s is refused or asks for nothing', async (value) => {
-    const server = await serve()
-
-    const answer = await create(server, 8, true, randomBytes(5), { [name]: value })
-
-    // A preference that is no number is none; a digest that is none cannot be verified.
-    const isHarmless = name === 'want-repr-digest' && value === 'sha-256=x'
-    expect(answer.status).toBe(isHarmless ? 201 : 400)
-  })
-})
-
-describe('Repr-Digest', () => {
-  it.each([
-    ['in one request', 60],
-    ['in two requests', 23],
-  ])('that fits completes the upload sent %s, and is told back', async (_, cut) => {
-    const server = await serve()
-    const body = randomBytes(60)
-
-    const first = await create(server, 8, cut === 60, body.subarray(0, cut), { 'repr-digest': digestOf(body) })
-    const path = first.headers['location']!
-    const answer =
-      cut === 60
-        ? first
-        : await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, cut, true), body: body.subarray(cut) })
-
-    expect(answer.status).toBe(201)
-    expect(answer.headers).toMatchObject({ 'upload-complete': '?1', 'repr-digest': digestOf(body) })
-    expect(await server.objectOf(path)).toEqual(body)
-  })
-
-  it.each([
-    ['in one request', 60],
-    ['in two requests', 23],
-  ])('that does not fit fails the upload sent %s', async (_, cut) => {
-    const server = await serve()
-    const body = randomBytes(60)
-
-    const first = await create(server, 8, cut === 60, body.subarray(0, cut), { 'repr-digest': wrong })
-    const path = first.headers['location']!
-    const answer =
-      cut === 60
-        ? first
-        : await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, cut, true), body: body.subarray(cut) })
-    const seen = await server.ask({ method: 'HEAD', path, headers: interop(8) })
-
-    expect(answer.status).toBe(400)
-    // The file was transferred: sending it again to this place would not help.
-    expect(answer.headers['upload-complete']).toBe('?1')
-    expect(answer.json()).toMatchObject({
-      type: 'https://iana.org/assignments/http-problem-types#digest-mismatching-values',
-      error: { code: 'CHECKSUM_MISMATCH' },
+      expect(refused.status).toBe(400)
+      expect(path).toBe(refused.interims[0]?.headers['location'])
+      expect(seen.headers).toMatchObject({ 'upload-offset': '0', 'upload-complete': '?0' })
     })
-    expect(seen.status).toBe(410)
-    await server.engine.clean(path.split('/').at(-1)!)
-    expect(await server.keys()).toEqual([])
-  })
-})
 
-describe('Want-Repr-Digest', () => {
-  it.each([
-    ['sha-256=1', 'sha-256'],
-    ['sha-256=1, sha-512=10', 'sha-512'],
-    ['sha-256=3, sha-512=0', 'sha-256'],
-    ['md5=10, sha-512=1', 'sha-512'],
-  ])('%s is answered with %s, in the final answer and when asked again', async (want, algorithm) => {
-    const server = await serve()
-    const body = randomBytes(60)
-    const digest = `${algorithm}=:${hash(algorithm.replace('-', ''), body)}:`
+    it('of a body that breaks off keeps nothing out', async () => {
+      const server = await serve()
+      const body = randomBytes(60)
+      const connection = await openRaw(server.port)
+      await connection.send(
+        headOf({
+          method: 'POST',
+          path: '/files',
+          headers: {
+            ...asAda,
+            ...interop(version),
+            'upload-complete': '?1',
+            'content-length': 60,
+            'content-digest': digestOf(body),
+          },
+        }),
+      )
+      const [, path] = /location: (\S+)/i.exec(await connection.until(/ 104 [\s\S]*\r\n\r\n/)) ?? []
+      await connection.send(body.subarray(0, 37))
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      connection.cut()
 
-    const first = await create(server, 10, false, body.subarray(0, 23), { 'want-repr-digest': want })
-    const path = first.headers['location']!
-    const last = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: appendHeaders(10, 23, true),
-      body: body.subarray(23),
+      const seen = await server.ask({ method: 'HEAD', path: path!, headers: interop(version) })
+
+      expect(seen.headers['upload-offset']).toBe('37')
     })
-    const replayed = await server.ask({ method: 'PATCH', path, headers: appendHeaders(10, 60, true), body: '' })
-
-    expect(first.headers).not.toHaveProperty('repr-digest')
-    expect(last.headers['repr-digest']).toBe(digest)
-    expect(replayed.headers['repr-digest']).toBe(digest)
   })
 
-  it.each(['sha-256=0', 'md5=10'])('%s is answered with none', async (want) => {
-    const server = await serve()
+  describe.each(['content-digest', 'repr-digest', 'want-repr-digest'])('%s', (name) => {
+    it.each(['not a dictionary!', 'sha-256=x'])('that says %s is refused or asks for nothing', async (value) => {
+      const server = await serve()
 
-    const answer = await create(server, 10, true, randomBytes(9), { 'want-repr-digest': want })
+      const answer = await create(server, 8, true, randomBytes(5), { [name]: value })
 
-    expect(answer.status).toBe(201)
-    expect(answer.headers).not.toHaveProperty('repr-digest')
+      // A preference that is no number is none; a digest that is none cannot be verified.
+      const isHarmless = name === 'want-repr-digest' && value === 'sha-256=x'
+      expect(answer.status).toBe(isHarmless ? 201 : 400)
+    })
+  })
+
+  describe('Repr-Digest', () => {
+    it.each([
+      ['in one request', 60],
+      ['in two requests', 23],
+    ])('that fits completes the upload sent %s, and is told back', async (_, cut) => {
+      const server = await serve()
+      const body = randomBytes(60)
+
+      const first = await create(server, 8, cut === 60, body.subarray(0, cut), { 'repr-digest': digestOf(body) })
+      const path = first.headers['location']!
+      const answer =
+        cut === 60
+          ? first
+          : await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, cut, true), body: body.subarray(cut) })
+
+      expect(answer.status).toBe(201)
+      expect(answer.headers).toMatchObject({ 'upload-complete': '?1', 'repr-digest': digestOf(body) })
+      expect(await server.objectOf(path)).toEqual(body)
+    })
+
+    it.each([
+      ['in one request', 60],
+      ['in two requests', 23],
+    ])('that does not fit fails the upload sent %s', async (_, cut) => {
+      const server = await serve()
+      const body = randomBytes(60)
+
+      const first = await create(server, 8, cut === 60, body.subarray(0, cut), { 'repr-digest': wrong })
+      const path = first.headers['location']!
+      const answer =
+        cut === 60
+          ? first
+          : await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, cut, true), body: body.subarray(cut) })
+      const seen = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+
+      expect(answer.status).toBe(400)
+      // The file was transferred: sending it again to this place would not help.
+      expect(answer.headers['upload-complete']).toBe('?1')
+      expect(answer.json()).toMatchObject({
+        type: 'https://iana.org/assignments/http-problem-types#digest-mismatching-values',
+        error: { code: 'CHECKSUM_MISMATCH' },
+      })
+      expect(seen.status).toBe(410)
+      await server.engine.clean(path.split('/').at(-1)!)
+      expect(await server.keys()).toEqual([])
+    })
+  })
+
+  describe('Want-Repr-Digest', () => {
+    it.each([
+      ['sha-256=1', 'sha-256'],
+      ['sha-256=1, sha-512=10', 'sha-512'],
+      ['sha-256=3, sha-512=0', 'sha-256'],
+      ['md5=10, sha-512=1', 'sha-512'],
+    ])('%s is answered with %s, in the final answer and when asked again', async (want, algorithm) => {
+      const server = await serve()
+      const body = randomBytes(60)
+      const digest = `${algorithm}=:${hash(algorithm.replace('-', ''), body)}:`
+
+      const first = await create(server, 10, false, body.subarray(0, 23), { 'want-repr-digest': want })
+      const path = first.headers['location']!
+      const last = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: appendHeaders(10, 23, true),
+        body: body.subarray(23),
+      })
+      const replayed = await server.ask({ method: 'PATCH', path, headers: appendHeaders(10, 60, true), body: '' })
+
+      expect(first.headers).not.toHaveProperty('repr-digest')
+      expect(last.headers['repr-digest']).toBe(digest)
+      expect(replayed.headers['repr-digest']).toBe(digest)
+    })
+
+    it.each(['sha-256=0', 'md5=10'])('%s is answered with none', async (want) => {
+      const server = await serve()
+
+      const answer = await create(server, 10, true, randomBytes(9), { 'want-repr-digest': want })
+
+      expect(answer.status).toBe(201)
+      expect(answer.headers).not.toHaveProperty('repr-digest')
+    })
   })
 })

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { defaultPolicies } from '../../../src/core/policy.ts'
+import { defaultPolicies, type Policies } from '../../../src/core/policy.ts'
 import { announceRufh } from '../../../src/protocols/rufh/discovery.ts'
-import { asAda, interop, lastIn, serve } from './serve.ts'
+import type { RawAnswer } from '../../support/raw-http.ts'
+import { appendHeaders, asAda, interop, lastIn, serve } from './serve.ts'
 
 const policies = () => ({ ...defaultPolicies, creator: { ...defaultPolicies['creator']!, maxSize: 50 } })
 
@@ -67,6 +68,45 @@ describe('a file that is too large', () => {
     expect(answer.status).toBe(413)
     expect(answer.headers['upload-limit']).toBe('max-size=50, min-size=0')
   })
+})
+
+it('what was allowed when an upload began is allowed to its end', async () => {
+  const server = await serve({ policies })
+  const headers = { ...interop(10), 'upload-complete': '?0' }
+
+  const created = await server.ask({ method: 'POST', path: '/files', headers, body: randomBytes(49) })
+  const path = created.headers['location']!
+  const seen = await server.ask({ method: 'HEAD', path, headers: interop(10) })
+  // A single byte: no least size of an append is told, and none is asked for.
+  const ended = await server.ask({ method: 'PATCH', path, headers: appendHeaders(10, 49, true), body: 'x' })
+
+  const limitsIn = (answer: RawAnswer) => answer.headers['upload-limit']?.replace(/, max-age=\d+/, '')
+  expect([...created.interims, created, seen].map((answer) => limitsIn(answer as RawAnswer))).toEqual(
+    Array.from({ length: 3 }, () => 'max-size=50, min-size=0'),
+  )
+  expect(ended.headers['upload-complete']).toBe('?1')
+})
+
+it.each([
+  ['whose role may send nothing any more', () => ({}), 403, 'ROLE_NOT_ALLOWED'],
+  [
+    'that is larger than its role may send by now',
+    () => ({ creator: { ...defaultPolicies['creator']!, maxSize: 9 } }),
+    413,
+    'FILE_TOO_LARGE',
+  ],
+])('an upload %s is not completed', async (_, later, status, code) => {
+  let now: Policies = defaultPolicies
+  const server = await serve({ policies: () => now })
+  const headers = { ...interop(8), 'upload-complete': '?0', 'upload-length': 10 }
+  const { headers: told } = await server.ask({ method: 'POST', path: '/files', headers, body: randomBytes(10) })
+  const path = told['location']!
+  now = later()
+
+  const answer = await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, 10, true), body: '' })
+
+  expect([answer.status, answer.json()]).toMatchObject([status, { error: { code } }])
+  expect(await server.objectOf(path)).toBeUndefined()
 })
 
 it('every Location of an exchange is the same', async () => {

@@ -1,74 +1,83 @@
 import { randomBytes } from 'node:crypto'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { announceRufh } from '../../../src/protocols/rufh/discovery.ts'
 import { tusPlugin } from '../../../src/protocols/tus/plugin.ts'
-import { appendHeaders, interop, serve } from './serve.ts'
+import { storeKinds } from '../../support/open-test-store.ts'
+import { appendHeaders, interop, serve as serveOn } from './serve.ts'
 
 const tus = { 'tus-resumable': '1.0.0' }
 const tusType = { ...tus, 'content-type': 'application/offset+octet-stream' }
 
-const bothSpoken = () =>
-  serve({
-    beside(app, options) {
-      announceRufh(app, options)
-      app.register(tusPlugin, options)
-    },
+describe.each(storeKinds)('RUFH beside tus, with files in %s', (kind) => {
+  const bothSpoken = () =>
+    serveOn({
+      kind,
+      beside(app, options) {
+        announceRufh(app, options)
+        app.register(tusPlugin, options)
+      },
+    })
+
+  it('an upload begun in tus goes on in RUFH, and in tus again, and ends in RUFH', async () => {
+    const server = await bothSpoken()
+    const body = randomBytes(60)
+    const created = await server.ask({ method: 'POST', path: '/files', headers: { ...tus, 'upload-length': 60 } })
+    const path = created.headers['location']!
+
+    await server.ask({ method: 'PATCH', path, headers: { ...tusType, 'upload-offset': 0 }, body: body.subarray(0, 13) })
+    const inRufh = await server.ask({ method: 'HEAD', path, headers: interop(6) })
+    await server.ask({ method: 'PATCH', path, headers: appendHeaders(6, 13, false), body: body.subarray(13, 31) })
+    const inTus = await server.ask({ method: 'HEAD', path, headers: tus })
+    await server.ask({
+      method: 'PATCH',
+      path,
+      headers: { ...tusType, 'upload-offset': 31 },
+      body: body.subarray(31, 47),
+    })
+    const last = await server.ask({
+      method: 'PATCH',
+      path,
+      headers: appendHeaders(10, 47, true),
+      body: body.subarray(47),
+    })
+
+    expect(inRufh.headers).toMatchObject({ 'upload-offset': '13', 'upload-length': '60', 'upload-complete': '?0' })
+    expect(inTus.headers).toMatchObject({ 'upload-offset': '31', 'upload-length': '60', 'tus-resumable': '1.0.0' })
+    expect(last.headers['upload-complete']).toBe('?1')
+    expect(await server.objectOf(path)).toEqual(body)
   })
 
-it('an upload begun in tus goes on in RUFH, and in tus again, and ends in RUFH', async () => {
-  const server = await bothSpoken()
-  const body = randomBytes(60)
-  const created = await server.ask({ method: 'POST', path: '/files', headers: { ...tus, 'upload-length': 60 } })
-  const path = created.headers['location']!
+  it('an upload begun in RUFH ends in tus', async () => {
+    const server = await bothSpoken()
+    const body = randomBytes(60)
+    const created = await server.ask({
+      method: 'POST',
+      path: '/files',
+      headers: { ...interop(8), 'upload-complete': '?0', 'upload-length': 60 },
+      body: body.subarray(0, 23),
+    })
+    const path = created.headers['location']!
 
-  await server.ask({ method: 'PATCH', path, headers: { ...tusType, 'upload-offset': 0 }, body: body.subarray(0, 13) })
-  const inRufh = await server.ask({ method: 'HEAD', path, headers: interop(6) })
-  await server.ask({ method: 'PATCH', path, headers: appendHeaders(6, 13, false), body: body.subarray(13, 31) })
-  const inTus = await server.ask({ method: 'HEAD', path, headers: tus })
-  await server.ask({ method: 'PATCH', path, headers: { ...tusType, 'upload-offset': 31 }, body: body.subarray(31, 47) })
-  const last = await server.ask({
-    method: 'PATCH',
-    path,
-    headers: appendHeaders(10, 47, true),
-    body: body.subarray(47),
+    const seen = await server.ask({ method: 'HEAD', path, headers: tus })
+    const last = await server.ask({
+      method: 'PATCH',
+      path,
+      headers: { ...tusType, 'upload-offset': 23 },
+      body: body.subarray(23),
+    })
+    const known = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+
+    expect(seen.headers['upload-offset']).toBe('23')
+    expect(last.headers['upload-offset']).toBe('60')
+    expect(known.headers['upload-complete']).toBe('?1')
+    expect(await server.objectOf(path)).toEqual(body)
   })
 
-  expect(inRufh.headers).toMatchObject({ 'upload-offset': '13', 'upload-length': '60', 'upload-complete': '?0' })
-  expect(inTus.headers).toMatchObject({ 'upload-offset': '31', 'upload-length': '60', 'tus-resumable': '1.0.0' })
-  expect(last.headers['upload-complete']).toBe('?1')
-  expect(await server.objectOf(path)).toEqual(body)
-})
+  it('one OPTIONS tells of both', async () => {
+    const server = await bothSpoken()
 
-it('an upload begun in RUFH ends in tus', async () => {
-  const server = await bothSpoken()
-  const body = randomBytes(60)
-  const created = await server.ask({
-    method: 'POST',
-    path: '/files',
-    headers: { ...interop(8), 'upload-complete': '?0', 'upload-length': 60 },
-    body: body.subarray(0, 23),
+    const { headers } = await server.ask({ method: 'OPTIONS', path: '/files' })
+
+    expect(headers).toMatchObject({ 'tus-version': '1.0.0', 'upload-limit': 'max-size=1000, min-size=0' })
   })
-  const path = created.headers['location']!
-
-  const seen = await server.ask({ method: 'HEAD', path, headers: tus })
-  const last = await server.ask({
-    method: 'PATCH',
-    path,
-    headers: { ...tusType, 'upload-offset': 23 },
-    body: body.subarray(23),
-  })
-  const known = await server.ask({ method: 'HEAD', path, headers: interop(8) })
-
-  expect(seen.headers['upload-offset']).toBe('23')
-  expect(last.headers['upload-offset']).toBe('60')
-  expect(known.headers['upload-complete']).toBe('?1')
-  expect(await server.objectOf(path)).toEqual(body)
-})
-
-it('one OPTIONS tells of both', async () => {
-  const server = await bothSpoken()
-
-  const { headers } = await server.ask({ method: 'OPTIONS', path: '/files' })
-
-  expect(headers).toMatchObject({ 'tus-version': '1.0.0', 'upload-limit': 'max-size=1000, min-size=0' })
 })

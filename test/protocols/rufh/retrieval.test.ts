@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { storeKinds } from '../../support/open-test-store.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
-import { appendHeaders, asAda, interop, lastIn, type Served, serve } from './serve.ts'
+import { appendHeaders, asAda, interop, lastIn, type Served, type Serving, serve as serveOn } from './serve.ts'
 
 async function begin(server: Served, version: number, body: Buffer, headers: Record<string, string | number> = {}) {
   const answer = await server.ask({
@@ -13,196 +14,234 @@ async function begin(server: Served, version: number, body: Buffer, headers: Rec
   return answer.headers['location']!
 }
 
-describe.each([3, 4, 5, 6, 7, 8, 9, 10])('offset retrieval in version %i', (version) => {
-  it('tells the offset, that the upload is open, and is not cached', async () => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(23))
+describe.each(storeKinds)('RUFH, offset retrieval, with files in %s', (kind) => {
+  const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
-    const answer = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+  describe.each([3, 4, 5, 6, 7, 8, 9, 10])('offset retrieval in version %i', (version) => {
+    it('tells the offset, that the upload is open, and is not cached', async () => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(23))
 
-    expect(answer.status).toBe(204)
-    expect(answer.headers).toMatchObject({
-      ...lastIn(version, false),
-      'upload-offset': '23',
-      'cache-control': 'no-store',
+      const answer = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+
+      expect(answer.status).toBe(204)
+      expect(answer.headers).toMatchObject({
+        ...lastIn(version, false),
+        'upload-offset': '23',
+        'cache-control': 'no-store',
+      })
+    })
+
+    it('tells when the upload is complete', async () => {
+      const server = await serve()
+      const { headers } = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(version), ...lastIn(version, true) },
+        body: randomBytes(23),
+      })
+
+      const answer = await server.ask({ method: 'HEAD', path: headers['location']!, headers: interop(version) })
+
+      expect(answer.headers).toMatchObject({ ...lastIn(version, true), 'upload-offset': '23', 'upload-length': '23' })
+    })
+
+    it('gives an offset that the next append may use', async () => {
+      const server = await serve()
+      const body = randomBytes(60)
+      const path = await begin(server, version, body.subarray(0, 37))
+
+      const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+      const offset = Number(headers['upload-offset'])
+      const answer = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: appendHeaders(version, offset, true),
+        body: body.subarray(offset),
+      })
+
+      expect(answer.status).toBe(201)
+      expect(await server.objectOf(path)).toEqual(body)
     })
   })
 
-  it('tells when the upload is complete', async () => {
-    const server = await serve()
-    const { headers } = await server.ask({
-      method: 'POST',
-      path: '/files',
-      headers: { ...interop(version), ...lastIn(version, true) },
-      body: randomBytes(23),
+  describe('the length', () => {
+    it.each([6, 7, 8, 9, 10])('is told in version %i when the client gave one', async (version) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(5), { 'upload-length': 60 })
+
+      const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+
+      expect(headers['upload-length']).toBe('60')
     })
 
-    const answer = await server.ask({ method: 'HEAD', path: headers['location']!, headers: interop(version) })
+    it('is not told when the client gave none', async () => {
+      const server = await serve()
+      const path = await begin(server, 8, randomBytes(5))
 
-    expect(answer.headers).toMatchObject({ ...lastIn(version, true), 'upload-offset': '23', 'upload-length': '23' })
-  })
+      const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(8) })
 
-  it('gives an offset that the next append may use', async () => {
-    const server = await serve()
-    const body = randomBytes(60)
-    const path = await begin(server, version, body.subarray(0, 37))
-
-    const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(version) })
-    const offset = Number(headers['upload-offset'])
-    const answer = await server.ask({
-      method: 'PATCH',
-      path,
-      headers: appendHeaders(version, offset, true),
-      body: body.subarray(offset),
+      expect(headers).not.toHaveProperty('upload-length')
     })
 
-    expect(answer.status).toBe(201)
-    expect(await server.objectOf(path)).toEqual(body)
-  })
-})
+    it.each([5, 6])(
+      'is kept back in version %i where its client would take the offset for the end',
+      async (version) => {
+        const server = await serve()
+        const path = await begin(server, version, randomBytes(60), { 'upload-length': 60 })
 
-describe('the length', () => {
-  it.each([6, 7, 8, 9, 10])('is told in version %i when the client gave one', async (version) => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(5), { 'upload-length': 60 })
+        const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+        const honest = await server.ask({ method: 'HEAD', path, headers: interop(8) })
 
-    const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(version) })
-
-    expect(headers['upload-length']).toBe('60')
-  })
-
-  it('is not told when the client gave none', async () => {
-    const server = await serve()
-    const path = await begin(server, 8, randomBytes(5))
-
-    const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(8) })
-
-    expect(headers).not.toHaveProperty('upload-length')
+        expect(seen.headers).toMatchObject({ 'upload-offset': '60', 'upload-complete': '?0' })
+        expect(seen.headers).not.toHaveProperty('upload-length')
+        expect(honest.headers).toMatchObject({ 'upload-offset': '60', 'upload-complete': '?0', 'upload-length': '60' })
+      },
+    )
   })
 
-  it.each([5, 6])('is kept back in version %i where its client would take the offset for the end', async (version) => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(60), { 'upload-length': 60 })
-
-    const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
-    const honest = await server.ask({ method: 'HEAD', path, headers: interop(8) })
-
-    expect(seen.headers).toMatchObject({ 'upload-offset': '60', 'upload-complete': '?0' })
-    expect(seen.headers).not.toHaveProperty('upload-length')
-    expect(honest.headers).toMatchObject({ 'upload-offset': '60', 'upload-complete': '?0', 'upload-length': '60' })
-  })
-})
-
-it.each([6, 7, 8, 9, 10])('the limits are told in version %i', async (version) => {
-  const server = await serve()
-  const path = await begin(server, version, randomBytes(5))
-
-  const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(version) })
-
-  expect(headers['upload-limit']).toMatch(
-    new RegExp(`^max-size=\\d+, min-size=0, ${version === 6 ? 'expires' : 'max-age'}=\\d+$`),
-  )
-})
-
-describe('GET', () => {
-  it.each([9, 10])('retrieves the offset in version %i', async (version) => {
+  it.each([6, 7, 8, 9, 10])('the limits are told in version %i', async (version) => {
     const server = await serve()
     const path = await begin(server, version, randomBytes(5))
 
-    const answer = await server.ask({ method: 'GET', path, headers: interop(version) })
+    const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
-    expect(answer.status).toBe(204)
-    expect(answer.headers).toMatchObject({ 'upload-offset': '5', 'upload-complete': '?0' })
+    expect(headers['upload-limit']).toMatch(
+      new RegExp(`^max-size=\\d+, min-size=0, ${version === 6 ? 'expires' : 'max-age'}=\\d+$`),
+    )
   })
-})
 
-describe('a question that brings state along', () => {
+  describe('GET', () => {
+    it.each([9, 10])('retrieves the offset in version %i', async (version) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(5))
+
+      const answer = await server.ask({ method: 'GET', path, headers: interop(version) })
+
+      expect(answer.status).toBe(204)
+      expect(answer.headers).toMatchObject({ 'upload-offset': '5', 'upload-complete': '?0' })
+    })
+  })
+
+  describe('a question that brings state along', () => {
+    it.each([
+      [3, 'HEAD', 'upload-incomplete', '?0'],
+      [3, 'HEAD', 'upload-offset', '5'],
+      [4, 'HEAD', 'upload-complete', '?0'],
+      [5, 'HEAD', 'upload-offset', '5'],
+      [6, 'HEAD', 'upload-length', '5'],
+      [6, 'DELETE', 'upload-offset', '5'],
+      [3, 'DELETE', 'upload-incomplete', '?1'],
+    ])('is refused in version %i: %s with %s', async (version, method, name, value) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(5))
+
+      const answer = await server.ask({ method, path, headers: { ...interop(version), [name]: value } })
+
+      expect(answer.status).toBe(400)
+      expect(answer.headers['upload-offset']).toBe('5')
+    })
+
+    it.each([7, 8, 10])('is answered in version %i', async (version) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(5))
+
+      const answer = await server.ask({
+        method: 'HEAD',
+        path,
+        headers: { ...interop(version), 'upload-offset': 3, 'upload-complete': '?0', 'upload-length': 9 },
+      })
+
+      expect(answer.status).toBe(204)
+      expect(answer.headers['upload-offset']).toBe('5')
+    })
+  })
+
+  describe('an upload that is not there', () => {
+    it('is 404', async () => {
+      const server = await serve()
+
+      for (const id of ['nonsense', '00000000-0000-4000-8000-000000000000']) {
+        const answer = await server.ask({ method: 'HEAD', path: `/files/${id}`, headers: interop(6) })
+        expect(answer.status).toBe(404)
+        expect(answer.headers).not.toHaveProperty('upload-offset')
+      }
+    })
+
+    it.each([
+      [3, 404],
+      [6, 404],
+      [7, 410],
+      [10, 410],
+    ])('any more is, in version %i, %i', async (version, status) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(5))
+      const cancelled = await server.ask({ method: 'DELETE', path, headers: interop(version) })
+
+      const answers = [
+        await server.ask({ method: 'HEAD', path, headers: interop(version) }),
+        await server.ask({ method: 'DELETE', path, headers: interop(version) }),
+        await server.ask({ method: 'PATCH', path, headers: appendHeaders(version, 5, true), body: 'more' }),
+      ]
+
+      expect(cancelled.status).toBe(204)
+      expect(answers.map((answer) => answer.status)).toEqual([status, status, status])
+      expect(await server.keys()).toEqual([])
+    })
+  })
+
   it.each([
-    [3, 'HEAD', 'upload-incomplete', '?0'],
-    [3, 'HEAD', 'upload-offset', '5'],
-    [4, 'HEAD', 'upload-complete', '?0'],
-    [5, 'HEAD', 'upload-offset', '5'],
-    [6, 'HEAD', 'upload-length', '5'],
-    [6, 'DELETE', 'upload-offset', '5'],
-    [3, 'DELETE', 'upload-incomplete', '?1'],
-  ])('is refused in version %i: %s with %s', async (version, method, name, value) => {
+    [6, 404],
+    [8, 410],
+    [10, 410],
+  ])('an upload whose parts the store has lost is over, in version %i (%i)', async (version, status) => {
     const server = await serve()
-    const path = await begin(server, version, randomBytes(5))
+    const path = await begin(server, version, randomBytes(server.part), { 'upload-length': 2.5 * server.part })
+    const next = { ...appendHeaders(version, server.part, false) }
+    await server.ask({ method: 'PATCH', path, headers: next, body: randomBytes(server.part) })
+    const { key } = await server.engine.peek({ id: 'ada', role: 'creator' }, path.split('/').at(-1)!)
+    await server.store.abort(key, null)
 
-    const answer = await server.ask({ method, path, headers: { ...interop(version), [name]: value } })
+    const last = { ...appendHeaders(version, 2 * server.part, true) }
+    const answer = await server.ask({ method: 'PATCH', path, headers: last, body: randomBytes(server.part / 2) })
+    const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
-    expect(answer.status).toBe(400)
-    expect(answer.headers['upload-offset']).toBe('5')
+    expect([answer.status, seen.status]).toEqual([status, status])
+    expect(answer.json()).toMatchObject({ error: { code: 'UPLOAD_LOST' } })
+    expect(seen.headers).not.toHaveProperty('upload-offset')
   })
 
-  it.each([7, 8, 10])('is answered in version %i', async (version) => {
+  it.each(['', '/', '//', '/.', '?a=b'])('the question never gets a redirection for an answer: %s', async (more) => {
     const server = await serve()
-    const path = await begin(server, version, randomBytes(5))
+    const path = await begin(server, 10, randomBytes(5))
 
-    const answer = await server.ask({
-      method: 'HEAD',
-      path,
-      headers: { ...interop(version), 'upload-offset': 3, 'upload-complete': '?0', 'upload-length': 9 },
-    })
-
-    expect(answer.status).toBe(204)
-    expect(answer.headers['upload-offset']).toBe('5')
-  })
-})
-
-describe('an upload that is not there', () => {
-  it('is 404', async () => {
-    const server = await serve()
-
-    for (const id of ['nonsense', '00000000-0000-4000-8000-000000000000']) {
-      const answer = await server.ask({ method: 'HEAD', path: `/files/${id}`, headers: interop(6) })
-      expect(answer.status).toBe(404)
-      expect(answer.headers).not.toHaveProperty('upload-offset')
+    for (const start of ['', '/', '/.']) {
+      const answer = await server.ask({ method: 'HEAD', path: `${start}${path}${more}`, headers: interop(10) })
+      expect(Math.floor(answer.status / 100)).not.toBe(3)
     }
   })
 
-  it.each([
-    [3, 404],
-    [6, 404],
-    [7, 410],
-    [10, 410],
-  ])('any more is, in version %i, %i', async (version, status) => {
-    const server = await serve()
-    const path = await begin(server, version, randomBytes(5))
-    const cancelled = await server.ask({ method: 'DELETE', path, headers: interop(version) })
+  describe('a request that hangs', () => {
+    it('gives way to a question at once; its bytes are counted and its connection is ended', async () => {
+      const server = await serve()
+      const hanging = await openRaw(server.port)
+      await hanging.send(
+        headOf({
+          method: 'POST',
+          path: '/files',
+          headers: { ...asAda, ...interop(8), 'upload-complete': '?1', 'content-length': 60 },
+        }),
+      )
+      const [, path] = /location: (\S+)/i.exec(await hanging.until(/location: \S+\r\n[\s\S]*\r\n\r\n/i)) ?? []
+      await hanging.send(randomBytes(37))
+      await new Promise((resolve) => setTimeout(resolve, 50))
 
-    const answers = [
-      await server.ask({ method: 'HEAD', path, headers: interop(version) }),
-      await server.ask({ method: 'DELETE', path, headers: interop(version) }),
-      await server.ask({ method: 'PATCH', path, headers: appendHeaders(version, 5, true), body: 'more' }),
-    ]
+      const before = performance.now()
+      const answer = await server.ask({ method: 'HEAD', path: path!, headers: interop(8) })
 
-    expect(cancelled.status).toBe(204)
-    expect(answers.map((answer) => answer.status)).toEqual([status, status, status])
-    expect(await server.keys()).toEqual([])
-  })
-})
-
-describe('a request that hangs', () => {
-  it('gives way to a question at once; its bytes are counted and its connection is ended', async () => {
-    const server = await serve()
-    const hanging = await openRaw(server.port)
-    await hanging.send(
-      headOf({
-        method: 'POST',
-        path: '/files',
-        headers: { ...asAda, ...interop(8), 'upload-complete': '?1', 'content-length': 60 },
-      }),
-    )
-    const [, path] = /location: (\S+)/i.exec(await hanging.until(/location: \S+\r\n[\s\S]*\r\n\r\n/i)) ?? []
-    await hanging.send(randomBytes(37))
-    await new Promise((resolve) => setTimeout(resolve, 50))
-
-    const before = performance.now()
-    const answer = await server.ask({ method: 'HEAD', path: path!, headers: interop(8) })
-
-    expect(answer.headers).toMatchObject({ 'upload-offset': '37', 'upload-complete': '?0' })
-    expect(performance.now() - before).toBeLessThan(1000)
-    expect(await hanging.answer()).toBeNull()
+      expect(answer.headers).toMatchObject({ 'upload-offset': '37', 'upload-complete': '?0' })
+      expect(performance.now() - before).toBeLessThan(1000)
+      expect(await hanging.answer()).toBeNull()
+    })
   })
 })

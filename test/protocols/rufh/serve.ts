@@ -1,25 +1,24 @@
-import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { onTestFinished } from 'vitest'
 import type { EngineOptions } from '../../../src/core/create-engine.ts'
+import { choosePartSize } from '../../../src/core/part-plan.ts'
 import type { Session } from '../../../src/core/upload.ts'
 import { authPlugin } from '../../../src/http/auth.ts'
 import { answerErrors } from '../../../src/http/errors.ts'
 import { closeAfterUnreadBody } from '../../../src/http/unread-body.ts'
 import type { RufhOptions } from '../../../src/protocols/rufh/options.ts'
 import { rufhPlugin } from '../../../src/protocols/rufh/plugin.ts'
-import { localStore } from '../../../src/stores/local.ts'
-import { memoryStore } from '../../support/memory-store.ts'
 import { type OpenEngine, openEngine } from '../../support/open-engine.ts'
+import { openTestStore, type StoreKind } from '../../support/open-test-store.ts'
 import { ask, askFor, type RawAnswer, type RawRequest } from '../../support/raw-http.ts'
-import { type TroubledStore, troubled } from '../../support/troubled-store.ts'
+import type { TroubledStore } from '../../support/troubled-store.ts'
 
 export interface Served extends Omit<OpenEngine, 'store'> {
   store: TroubledStore
   port: number
+  /** The size of the parts of a small file: 10 bytes unless a test says otherwise, or what the store takes at least. */
+  part: number
   /** Asks as ada, who may send anything, unless the request brings its own token. */
   ask(request: RawRequest): Promise<RawAnswer>
   /** As `ask`, where no answer may come. */
@@ -35,6 +34,8 @@ export interface Served extends Omit<OpenEngine, 'store'> {
 }
 
 export interface Serving extends Partial<Omit<EngineOptions, 'store'>> {
+  /** Where files go: in memory unless it says otherwise. */
+  kind?: StoreKind
   rufh?: Partial<RufhOptions>
   /** What else is registered beside RUFH. */
   beside?: (app: FastifyInstance, options: RufhOptions) => void
@@ -64,8 +65,8 @@ export function appendHeaders(version: number, offset: number, isLast: boolean):
 }
 
 /** RUFH over a real engine, on a port of its own until the test ends. Tokens are `user:role`. */
-export async function serve({ rufh, beside, ...overrides }: Serving = {}): Promise<Served> {
-  const store = await openStore()
+export async function serve({ kind = 'memory', rufh, beside, ...overrides }: Serving = {}): Promise<Served> {
+  const store = await openTestStore(kind)
   const opened = await openEngine({ ...overrides, store })
   const app = Fastify({ forceCloseConnections: true })
   onTestFinished(() => app.close())
@@ -92,6 +93,7 @@ export async function serve({ rufh, beside, ...overrides }: Serving = {}): Promi
   return {
     ...opened,
     port,
+    part: choosePartSize({ size: 1, preferred: overrides.partSize ?? 10, limits: store.limits }),
     ask: (request) => askFor(port, withToken(request)),
     tryAsk: (request) => ask(port, withToken(request)),
     store,
@@ -108,14 +110,6 @@ export async function serve({ rufh, beside, ...overrides }: Serving = {}): Promi
 async function readToken(token: string) {
   const [id, role] = token.split(':')
   return id && role ? { id, role } : null
-}
-
-/** A store in memory with the rules of R2; files on disk when TEST_STORE says `local`. */
-async function openStore(): Promise<TroubledStore> {
-  if (process.env.TEST_STORE !== 'local') return memoryStore()
-  const directory = await mkdtemp(join(tmpdir(), 'landfall-rufh-'))
-  onTestFinished(() => rm(directory, { recursive: true, force: true }))
-  return troubled(localStore({ directory, fsync: false }))
 }
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {

@@ -4,7 +4,8 @@ import * as tus from 'tus-js-client'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { unavailable } from '../../support/memory-store.ts'
-import { type Served, serve } from './serve.ts'
+import { storeKinds } from '../../support/open-test-store.ts'
+import { type Served, type Serving, serve as serveOn } from './serve.ts'
 
 // The package's types do not know the option.
 type Options = Partial<tus.UploadOptions> & { protocol?: string }
@@ -33,140 +34,144 @@ function send(server: Served, file: Buffer | Readable, options: Options): Promis
   })
 }
 
-describe.each(protocols)('tus-js-client in its mode %s', (protocol) => {
-  it.each<[string, number, Options]>([
-    ['in one piece', 1000, {}],
-    ['in chunks', 1000, { chunkSize: 130 }],
-    ['with the creation', 1000, { uploadDataDuringCreation: true }],
-    ['with the creation, in chunks', 1000, { uploadDataDuringCreation: true, chunkSize: 130 }],
-    ['without a byte', 0, {}],
-    ['without a byte, with the creation', 0, { uploadDataDuringCreation: true }],
-    ['where PATCH cannot be sent', 1000, { overridePatchMethod: true, chunkSize: 130 }],
-  ])('sends a file %s', async (_, size, options) => {
-    const server = await serve({ partSize: 100 })
-    const bytes = randomBytes(size)
+describe.each(storeKinds)('RUFH spoken by tus-js-client, with files in %s', (kind) => {
+  const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
-    const { url } = await send(server, bytes, { protocol, ...options })
+  describe.each(protocols)('tus-js-client in its mode %s', (protocol) => {
+    it.each<[string, number, Options]>([
+      ['in one piece', 1000, {}],
+      ['in chunks', 1000, { chunkSize: 130 }],
+      ['with the creation', 1000, { uploadDataDuringCreation: true }],
+      ['with the creation, in chunks', 1000, { uploadDataDuringCreation: true, chunkSize: 130 }],
+      ['without a byte', 0, {}],
+      ['without a byte, with the creation', 0, { uploadDataDuringCreation: true }],
+      ['where PATCH cannot be sent', 1000, { overridePatchMethod: true, chunkSize: 130 }],
+    ])('sends a file %s', async (_, size, options) => {
+      const server = await serve({ partSize: 100 })
+      const bytes = randomBytes(size)
 
-    expect(await server.objectOf(url)).toEqual(bytes)
-    expect(await server.sessionOf(url)).toMatchObject({
-      state: 'completed',
-      filename: 'grüße.txt',
-      contentType: 'text/plain',
-    })
-  })
+      const { url } = await send(server, bytes, { protocol, ...options })
 
-  // Of other lengths tus-js-client 4 announces more bytes for the last chunk than it has, in tus as well.
-  it.each([1, 129, 1000])('sends a stream of %i bytes whose length it does not know', async (size) => {
-    const server = await serve({ partSize: 100 })
-    const bytes = randomBytes(size)
-
-    const { url } = await send(server, Readable.from([bytes], { objectMode: false }), {
-      protocol,
-      uploadLengthDeferred: true,
-      chunkSize: 130,
+      expect(await server.objectOf(url)).toEqual(bytes)
+      expect(await server.sessionOf(url)).toMatchObject({
+        state: 'completed',
+        filename: 'grüße.txt',
+        contentType: 'text/plain',
+      })
     })
 
-    expect(await server.objectOf(url)).toEqual(bytes)
-  })
+    // Of other lengths tus-js-client 4 announces more bytes for the last chunk than it has, in tus as well.
+    it.each([1, 129, 1000])('sends a stream of %i bytes whose length it does not know', async (size) => {
+      const server = await serve({ partSize: 100 })
+      const bytes = randomBytes(size)
 
-  it('goes on where it was stopped', async () => {
-    const server = await serve({ partSize: 100 })
-    const bytes = randomBytes(1000)
-    const stoppedAt = await new Promise<string>((resolve, reject) => {
-      const settings: Options = {
-        endpoint: `http://127.0.0.1:${server.port}/files`,
+      const { url } = await send(server, Readable.from([bytes], { objectMode: false }), {
+        protocol,
+        uploadLengthDeferred: true,
+        chunkSize: 130,
+      })
+
+      expect(await server.objectOf(url)).toEqual(bytes)
+    })
+
+    it('goes on where it was stopped', async () => {
+      const server = await serve({ partSize: 100 })
+      const bytes = randomBytes(1000)
+      const stoppedAt = await new Promise<string>((resolve, reject) => {
+        const settings: Options = {
+          endpoint: `http://127.0.0.1:${server.port}/files`,
+          headers: { authorization: 'Bearer ada:creator' },
+          protocol,
+          chunkSize: 130,
+          onError: reject,
+          onChunkComplete(_size, accepted) {
+            if (accepted === 390) void upload.abort().then(() => resolve(upload.url!))
+          },
+        }
+        const upload: tus.Upload = new tus.Upload(bytes as never, settings)
+        upload.start()
+      })
+
+      const { url, requests } = await send(server, bytes, { protocol, uploadUrl: stoppedAt, chunkSize: 130 })
+
+      expect(requests[0]).toBe('HEAD')
+      expect(requests).not.toContain('POST')
+      expect(await server.objectOf(url)).toEqual(bytes)
+    })
+
+    it('ends an upload it no longer wants', async () => {
+      const server = await serve()
+      const { url } = await send(server, randomBytes(35), { protocol })
+
+      await tus.Upload.terminate(`http://127.0.0.1:${server.port}${url}`, {
         headers: { authorization: 'Bearer ada:creator' },
         protocol,
-        chunkSize: 130,
-        onError: reject,
-        onChunkComplete(_size, accepted) {
-          if (accepted === 390) void upload.abort().then(() => resolve(upload.url!))
-        },
+      } as never)
+
+      expect(await server.keys()).toEqual([])
+    })
+
+    it('comes through when the store is not always there, and starts nothing anew', async () => {
+      const server = await serve({ partSize: 100 })
+      const bytes = randomBytes(2.5 * server.part)
+      const failing = new Map([
+        ['writePart', 2],
+        ['finish', 2],
+      ])
+      server.store.fault = (call, at) => {
+        const left = failing.get(call) ?? 0
+        if (at === 'after' || left === 0) return
+        failing.set(call, left - 1)
+        throw unavailable()
       }
-      const upload: tus.Upload = new tus.Upload(bytes as never, settings)
-      upload.start()
+
+      const { url, requests } = await send(server, bytes, { protocol, chunkSize: 1.5 * server.part })
+
+      expect(requests.filter((method) => method === 'POST')).toHaveLength(1)
+      expect([...failing.values()]).toEqual([0, 0])
+      expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
     })
 
-    const { url, requests } = await send(server, bytes, { protocol, uploadUrl: stoppedAt, chunkSize: 130 })
+    it('takes nothing for complete whose last answer it did not hear', async () => {
+      const server = await serve({ partSize: 100 })
+      const bytes = randomBytes(1000)
+      const proxy = await startFaultProxy({ host: '127.0.0.1', port: server.port })
+      onTestFinished(() => proxy.close())
+      let isDropped = false
 
-    expect(requests[0]).toBe('HEAD')
-    expect(requests).not.toContain('POST')
-    expect(await server.objectOf(url)).toEqual(bytes)
-  })
+      const { url, requests } = await send({ ...server, port: proxy.port }, bytes, {
+        protocol,
+        onBeforeRequest(request) {
+          if (isDropped || request.getHeader('Upload-Complete') !== '?1') return
+          isDropped = true
+          proxy.set({ dropReply: true })
+          setTimeout(() => {
+            proxy.set({})
+            proxy.cutAll()
+          }, 300)
+        },
+      })
 
-  it('ends an upload it no longer wants', async () => {
-    const server = await serve()
-    const { url } = await send(server, randomBytes(35), { protocol })
-
-    await tus.Upload.terminate(`http://127.0.0.1:${server.port}${url}`, {
-      headers: { authorization: 'Bearer ada:creator' },
-      protocol,
-    } as never)
-
-    expect(await server.keys()).toEqual([])
-  })
-
-  it('comes through when the store is not always there, and starts nothing anew', async () => {
-    const server = await serve({ partSize: 100 })
-    const bytes = randomBytes(1000)
-    const failing = new Map([
-      ['writePart', 2],
-      ['finish', 2],
-    ])
-    server.store.fault = (call, at) => {
-      const left = failing.get(call) ?? 0
-      if (at === 'after' || left === 0) return
-      failing.set(call, left - 1)
-      throw unavailable()
-    }
-
-    const { url, requests } = await send(server, bytes, { protocol, chunkSize: 450 })
-
-    expect(requests.filter((method) => method === 'POST')).toHaveLength(1)
-    expect([...failing.values()]).toEqual([0, 0])
-    expect(await server.objectOf(url)).toEqual(bytes)
-  })
-
-  it('takes nothing for complete whose last answer it did not hear', async () => {
-    const server = await serve({ partSize: 100 })
-    const bytes = randomBytes(1000)
-    const proxy = await startFaultProxy({ host: '127.0.0.1', port: server.port })
-    onTestFinished(() => proxy.close())
-    let isDropped = false
-
-    const { url, requests } = await send({ ...server, port: proxy.port }, bytes, {
-      protocol,
-      onBeforeRequest(request) {
-        if (isDropped || request.getHeader('Upload-Complete') !== '?1') return
-        isDropped = true
-        proxy.set({ dropReply: true })
-        setTimeout(() => {
-          proxy.set({})
-          proxy.cutAll()
-        }, 300)
-      },
+      expect(requests.slice(0, 3)).toEqual(['POST', 'PATCH', 'HEAD'])
+      expect(await server.objectOf(url)).toEqual(bytes)
     })
 
-    expect(requests.slice(0, 3)).toEqual(['POST', 'PATCH', 'HEAD'])
-    expect(await server.objectOf(url)).toEqual(bytes)
-  })
+    it('completes an upload that stands at its full length', async () => {
+      const server = await serve({ partSize: 100 })
+      const bytes = randomBytes(250)
+      const { headers } = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { 'upload-draft-interop-version': 6, 'upload-complete': '?0', 'upload-length': 250 },
+        body: bytes,
+      })
 
-  it('completes an upload that stands at its full length', async () => {
-    const server = await serve({ partSize: 100 })
-    const bytes = randomBytes(250)
-    const { headers } = await server.ask({
-      method: 'POST',
-      path: '/files',
-      headers: { 'upload-draft-interop-version': 6, 'upload-complete': '?0', 'upload-length': 250 },
-      body: bytes,
+      const { url } = await send(server, bytes, {
+        protocol,
+        uploadUrl: `http://127.0.0.1:${server.port}${headers['location']}`,
+      })
+
+      expect(await server.objectOf(url)).toEqual(bytes)
     })
-
-    const { url } = await send(server, bytes, {
-      protocol,
-      uploadUrl: `http://127.0.0.1:${server.port}${headers['location']}`,
-    })
-
-    expect(await server.objectOf(url)).toEqual(bytes)
   })
 })

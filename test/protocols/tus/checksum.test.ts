@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { bearer } from '../../support/build-test-app.ts'
+import { ada, bodyOf } from '../../support/open-engine.ts'
 import { storeKinds } from '../../support/open-test-store.ts'
 import { chunk, codeOf, serve as serveOn } from './serve.ts'
 
@@ -62,6 +63,33 @@ describe.each(storeKinds)('tus, Checksum, with files in %s', (kind) => {
     expect([await server.sessionOf(path), await server.keys()]).toEqual(before)
     await server.patch(path, 17, bytes.subarray(17))
     expect(await server.objectOf(path)).toEqual(bytes)
+  })
+
+  it('discards a wrong chunk over parts that came by number, and leaves those as they were', async () => {
+    const server = await serve()
+    const wish = { filename: 'a.bin', contentType: 'application/octet-stream', byChunks: true }
+    const { partSize } = await server.engine.create(ada, { ...wish, size: 1 })
+    const bytes = randomBytes(2 * partSize + 5)
+    const { id } = await server.engine.create(ada, { ...wish, size: bytes.length })
+    const second = bytes.subarray(partSize, 2 * partSize)
+    await server.engine.writeChunk(ada, id, { number: 2, body: bodyOf(second), bodySize: partSize })
+    const seen = async () => ({ chunks: (await server.engine.chunks(ada, id)).chunks, keys: await server.keys() })
+    const before = await seen()
+
+    const wrong = await server.patch(`/files/${id}`, 0, Buffer.alloc(bytes.length), {
+      'upload-checksum': sumOf('sha1', bytes),
+    })
+
+    await server.engine.idle()
+    expect(wrong.status).toBe(460)
+    expect(await seen()).toEqual(before)
+    const right = await server.patch(`/files/${id}`, 0, bytes.subarray(0, partSize), {
+      'upload-checksum': sumOf('sha1', bytes.subarray(0, partSize)),
+    })
+    const { offset } = await server.sessionOf(id)
+    await server.patch(`/files/${id}`, offset, bytes.subarray(offset))
+    expect([right.status, offset]).toEqual([204, 2 * partSize])
+    expect((await server.objectOf(id))?.equals(bytes)).toBe(true)
   })
 
   it('discards a last chunk that is wrong', async () => {

@@ -96,12 +96,16 @@ describe.each(storeKinds)('tus-js-client, with files in %s', (kind) => {
     expect(await sumsIn(server)).toEqual([sum(bytes)])
   })
 
-  it('sends a stream whose length it does not know', async () => {
+  it.each([
+    ['', {}],
+    [', with the first bytes in the creation', { uploadDataDuringCreation: true }],
+    [', by POST', { overridePatchMethod: true }],
+  ])('sends a stream whose length it does not know%s', async (_, more) => {
     const server = await serve()
     const bytes = randomBytes(size)
     const stream = Readable.from([bytes.subarray(0, 123_456), bytes.subarray(123_456)])
 
-    await send(server, stream, { uploadLengthDeferred: true, chunkSize: piece })
+    await send(server, stream, { uploadLengthDeferred: true, chunkSize: piece, ...more })
 
     expect(await sumsIn(server)).toEqual([sum(bytes)])
   })
@@ -165,7 +169,10 @@ describe.each(storeKinds)('tus-js-client, with files in %s', (kind) => {
     expect(await sumsIn(server)).toEqual([])
   })
 
-  it('comes through when connections break', async () => {
+  it.each([
+    ['', {}],
+    [' under parts that go beside each other', { parallelUploads: 4 }],
+  ])('comes through when connections break%s', async (_, more) => {
     const server = await serve()
     const bytes = randomBytes(size)
     let broken = 0
@@ -175,7 +182,7 @@ describe.each(storeKinds)('tus-js-client, with files in %s', (kind) => {
       setTimeout(() => request.socket.destroy(), 15)
     })
 
-    await send(server, bytes, { retryDelays: [0, 50, 100, 200, 400] })
+    await send(server, bytes, { retryDelays: [0, 50, 100, 200, 400], ...more })
 
     expect(broken).toBeGreaterThan(0)
     expect(await sumsIn(server)).toEqual([sum(bytes)])

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../../src/core/policy.ts'
-import { chunk, codeOf, serve } from './serve.ts'
+import { storeKinds } from '../../support/open-test-store.ts'
+import { chunk, codeOf, type Serving, serve as serveOn } from './serve.ts'
 
 const minute = 60_000
 const httpDate = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/
@@ -16,7 +18,9 @@ function clock(timeToLiveMs: number) {
   }
 }
 
-describe('tus, Expiration', () => {
+describe.each(storeKinds)('tus, Expiration, with files in %s', (kind) => {
+  const serve = (serving: Serving) => serveOn({ kind, ...serving })
+
   it('is announced with every answer about an upload that will expire, as a date of HTTP', async () => {
     const { settings, pass } = clock(10 * minute)
     const server = await serve(settings)
@@ -60,6 +64,19 @@ describe('tus, Expiration', () => {
     expect(answer.status).toBe(410)
     expect(answer.headers).not.toHaveProperty('upload-offset')
     if (method !== 'HEAD') expect(codeOf(answer)).toBe('UPLOAD_EXPIRED')
+  })
+
+  it('takes away what was kept, and the upload stays gone', async () => {
+    const { settings, pass } = clock(10 * minute)
+    const server = await serve(settings)
+    const path = await server.create(100)
+    await server.patch(path, 0, randomBytes(37))
+    pass(11 * minute)
+
+    const wasExpired = await server.engine.expire(path.split('/').at(-1)!)
+
+    expect([wasExpired, await server.keys(), await server.openMultiparts()]).toEqual([true, [], 0])
+    expect((await server.head(path)).status).toBe(410)
   })
 
   it('is not for files that have arrived', async () => {

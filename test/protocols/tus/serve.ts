@@ -5,9 +5,8 @@ import type { Session } from '../../../src/core/upload.ts'
 import type { TusOptions } from '../../../src/protocols/tus/plugin.ts'
 import { bearer, buildTestApp, type TestApp } from '../../support/build-test-app.ts'
 import { ada } from '../../support/open-engine.ts'
-import { openTestStore, type StoreKind } from '../../support/open-test-store.ts'
+import { openTestStore, type StoreKind, type TestStore } from '../../support/open-test-store.ts'
 import { askFor, headOf, openRaw, type RawAnswer, type RawConnection, type RawRequest } from '../../support/raw-http.ts'
-import type { TroubledStore } from '../../support/troubled-store.ts'
 import { withTus } from '../../support/with-tus.ts'
 
 export interface Serving extends Partial<Omit<EngineOptions, 'store'>> {
@@ -27,7 +26,7 @@ export interface TusRequest extends Omit<RawRequest, 'headers'> {
 export type Headers = Record<string, string | number | null>
 
 export interface TusServer extends Omit<TestApp, 'store'> {
-  store: TroubledStore
+  store: TestStore
   port: number
   /** Asks in tus as ada, who may send anything. */
   ask(request: TusRequest): Promise<RawAnswer>
@@ -43,6 +42,7 @@ export interface TusServer extends Omit<TestApp, 'store'> {
   objectOf(path: string): Promise<Buffer | undefined>
   /** Everything that lies in the store. */
   keys(): Promise<string[]>
+  openMultiparts(): Promise<number>
 }
 
 export const chunk = { 'content-type': 'application/offset+octet-stream' }
@@ -98,6 +98,7 @@ export async function serve({ tus = {}, kind = 'memory', watch, ...overrides }: 
       return Buffer.concat(await all(store.read(key)))
     },
     keys: () => all(store.list('')),
+    openMultiparts: () => store.openMultiparts(),
   }
 }
 

@@ -19,7 +19,7 @@ describe.each(storeKinds)('tus, Termination, with files in %s', (kind) => {
     const answer = await server.ask({ method: 'DELETE', path })
 
     expect([answer.status, answer.body]).toEqual([204, ''])
-    expect(await server.keys()).toEqual([])
+    expect([await server.keys(), await server.openMultiparts()]).toEqual([[], 0])
   })
 
   it.each(['HEAD', 'PATCH', 'DELETE'])('makes a later %s 410', async (method) => {
@@ -56,6 +56,6 @@ describe.each(storeKinds)('tus, Termination, with files in %s', (kind) => {
     expect(deleted.status).toBe(204)
     expect([423, 410]).toContain(answer?.status)
     expect((await server.head(path)).status).toBe(410)
-    expect(await server.keys()).toEqual([])
+    expect([await server.keys(), await server.openMultiparts()]).toEqual([[], 0])
   })
 })

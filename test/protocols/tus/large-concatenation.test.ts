@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto'
+import { request } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import { describe, expect, it } from 'vitest'
+import { parseSize } from '../../../src/config/units.ts'
+import { storeKinds } from '../../support/open-test-store.ts'
+import { randomFile } from '../../support/random-file.ts'
+import { chunk, serve, type TusServer } from './serve.ts'
+
+/*
+ * What tus-js-client does with `parallelUploads: 4`, and how long the end of it takes. 48 MiB in the suite; JOIN_SIZE=5GiB is
+ * the long run, on the real S3 server of TEST_S3_ENDPOINT where there is one.
+ */
+const size = parseSize(process.env.JOIN_SIZE ?? '48MiB')!
+const count = 4
+const MiB = 1024 ** 2
+
+const file = randomFile('join', size)
+
+async function sendPartial({ url, create }: TusServer, start: number, end: number): Promise<string> {
+  const path = await create(end - start, { 'upload-concat': 'partial' })
+  const sending = request(`${url}${path}`, {
+    method: 'PATCH',
+    headers: {
+      ...chunk,
+      authorization: 'Bearer ada:creator',
+      'tus-resumable': '1.0.0',
+      'upload-offset': 0,
+      'content-length': end - start,
+    },
+  })
+  const answered = new Promise<number>((resolve, reject) => {
+    sending.on('response', (answer) => resolve(answer.resume().statusCode!))
+    sending.on('error', reject)
+  })
+  await pipeline(file.chunks(start, end), sending)
+  expect(await answered).toBe(204)
+  return path
+}
+
+describe.each(storeKinds.filter((kind) => kind !== 'memory'))(
+  'parts sent beside each other, with files in %s',
+  (kind) => {
+    it(`become one file of ${process.env.JOIN_SIZE ?? '48MiB'} without passing through the server again`, {
+      timeout: 3_600_000,
+    }, async () => {
+      const server = await serve({ kind, partSize: 8 * MiB, finishWaitMs: 10_000, bodyIdleMs: 60_000 })
+      const each = Math.floor(size / count)
+      const paths: string[] = []
+      for (let index = 0; index < count; index += 1) {
+        const end = index === count - 1 ? size : (index + 1) * each
+        paths.push(await sendPartial(server, index * each, end))
+      }
+      const calls = new Map<string, number>()
+      server.store.fault = (call, at) => {
+        if (at === 'before') calls.set(call, (calls.get(call) ?? 0) + 1)
+      }
+      const before = process.memoryUsage().rss
+      const startedAt = performance.now()
+
+      // As the client does: what is still being put together is asked for again.
+      let path: string | undefined
+      while (path === undefined) {
+        path = await server
+          .create(0, { 'upload-length': null, 'upload-concat': `final;${paths.join(' ')}` })
+          .catch((error: Error) => (/ 503 /.test(error.message) ? undefined : Promise.reject(error)))
+      }
+
+      const seconds = (performance.now() - startedAt) / 1000
+      const grown = (process.memoryUsage().rss - before) / MiB
+      if (process.env.JOIN_SIZE)
+        console.log(
+          `${kind}: ${size / MiB} MiB joined in ${seconds.toFixed(2)} s by ${calls.get('copyPart')} copies, ${grown.toFixed(0)} MiB more memory`,
+        )
+      expect((await server.head(path)).headers).toMatchObject({ 'upload-offset': String(size) })
+      expect(calls.get('writePart')).toBeUndefined()
+      expect(calls.get('read')).toBeUndefined()
+      expect(calls.get('copyPart')).toBeGreaterThan(count - 1)
+      server.store.fault = () => {}
+      await server.engine.idle()
+      const { key } = await server.engine.peek({ id: 'ada', role: 'creator' }, path.split('/').at(-1)!)
+      expect(await server.keys()).toEqual([key])
+      const stored = createHash('sha256')
+      for await (const bytes of server.store.read(key)) stored.update(bytes)
+      expect(stored.digest('hex')).toBe(file.sha256())
+    })
+  },
+)

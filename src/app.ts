@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import cors from '@fastify/cors'
-import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyServerOptions, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
@@ -53,6 +53,8 @@ export interface Overrides {
   store?: ObjectStore
   database?: Database
   now?: () => Date
+  /** Told of every route, so that a test can know that it knows them all. */
+  onRoute?: (route: RouteOptions) => void
 }
 
 const tokenSeconds = 30 * 24 * 60 * 60
@@ -64,6 +66,7 @@ const pageFolder = fileURLToPath(new URL('../dist/web', import.meta.url))
 export async function buildApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const http = openHttp(config)
   const { log } = http
+  if (overrides.onRoute) http.addHook('onRoute', overrides.onRoute)
   const onFault = (error: unknown, facts = {}) => log.error({ err: error, ...facts }, 'background work failed')
   const now = overrides.now ?? (() => new Date())
 

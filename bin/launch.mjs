@@ -70,6 +70,7 @@ function readLock(file) {
 async function build() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   await run('node', ['bin/bundle.mjs'])
+  await run('tsc', ['-p', 'tsconfig.build.json'])
   if (existsSync(join(root, 'src/web/vite.config.ts'))) {
     await run('vite', ['build', 'src/web', '--config', 'src/web/vite.config.ts', '--logLevel', 'warn'])
   }
@@ -78,7 +79,7 @@ async function build() {
 
 function isBuilt() {
   if (!existsSync(stamp)) return false
-  const inputs = ['src', 'package-lock.json', 'tsconfig.json', 'bin/bundle.mjs']
+  const inputs = ['src', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'bin/bundle.mjs']
   const builtAt = statSync(stamp).mtimeMs
   return inputs.every((input) => newest(join(root, input)) <= builtAt)
 }

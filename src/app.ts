@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 import cors from '@fastify/cors'
-import fastify, { type FastifyHttpOptions, type FastifyInstance } from 'fastify'
+import fastify, { type FastifyHttpOptions, type FastifyInstance, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
@@ -13,17 +13,20 @@ import { creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
+import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
 import { apiPlugin } from './http/api.ts'
-import { authPlugin, secretCheck, signToken, type TokenCheck } from './http/auth.ts'
+import { authPlugin } from './http/auth.ts'
 import { closeConnections, countRequests } from './http/closing.ts'
 import { devTokenPlugin } from './http/dev-token.ts'
 import { answerError, answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
+import { signToken } from './http/identity/secret.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { openapiPlugin } from './http/openapi.ts'
 import { endSlowBodies } from './http/slow-body.ts'
 import { pagePlugin } from './http/static.ts'
 import { closeAfterUnreadBody } from './http/unread-body.ts'
+import { type Identity, openIdentity } from './identity.ts'
 import { startBackground } from './jobs/background.ts'
 import type { DeliveredEvent } from './jobs/outbox.ts'
 import { leaseLocker } from './locks/lease.ts'
@@ -53,6 +56,8 @@ export interface Overrides {
   store?: ObjectStore
   database?: Database
   now?: () => Date
+  /** Told of every route, so that a test can know that it knows them all. */
+  onRoute?: (route: RouteOptions) => void
 }
 
 const tokenSeconds = 30 * 24 * 60 * 60
@@ -64,6 +69,7 @@ const pageFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), '
 export async function buildApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const http = openHttp(config)
   const { log } = http
+  if (overrides.onRoute) http.addHook('onRoute', overrides.onRoute)
   const onFault = (error: unknown, facts = {}) => log.error({ err: error, ...facts }, 'background work failed')
   const now = overrides.now ?? (() => new Date())
 
@@ -83,13 +89,17 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     onFault,
     onSteal: (uploadId) => log.warn({ uploadId }, 'took over an upload whose holder had died'),
   })
-  const engine = engineOf(config, { sessions, store, locker, now, onFault })
-
   const secret = await tokenSecret(config)
+  const identity = await openIdentity(config, { database, secret, now, onFault })
+  const { permit, nameObject } = identity
+  const engine = engineOf(config, { sessions, store, locker, now, permit, nameObject, onFault })
+
   let isDraining = false
   await register(http, config, {
     engine,
+    identity,
     secret,
+    now,
     parts: { database: () => database.check(), store: () => store.check() },
     isDraining: () => isDraining,
     objectUrlOf: (key) => store.publicUrl?.(key) ?? null,
@@ -110,6 +120,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await engine.idle()
     await locker.close()
     log.debug('no lease is held')
+    await identity.close()
     if (!overrides.store) await store.close()
     if (!overrides.database) await database.close()
   })
@@ -130,7 +141,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 /** The engine as `config` wants it. */
 export function engineOf(
   config: Config,
-  parts: Pick<EngineOptions, 'sessions' | 'store' | 'locker' | 'now' | 'onFault'>,
+  parts: Pick<EngineOptions, 'sessions' | 'store' | 'locker' | 'now' | 'permit' | 'nameObject' | 'onFault'>,
 ): RunningEngine {
   return createEngine({
     ...parts,
@@ -183,7 +194,9 @@ function openHttp(config: Config): FastifyInstance {
 
 interface Rooms {
   engine: RunningEngine
+  identity: Identity
   secret: string
+  now: () => Date
   parts: Record<string, () => Promise<void>>
   isDraining: () => boolean
   objectUrlOf: (key: string) => string | null
@@ -193,9 +206,11 @@ interface Rooms {
 async function register(
   http: FastifyInstance,
   config: Config,
-  { engine, secret, parts, isDraining, objectUrlOf }: Rooms,
+  { engine, identity, secret, now, parts, isDraining, objectUrlOf }: Rooms,
 ): Promise<void> {
-  const checks: TokenCheck[] = [secretCheck(secret)]
+  const { checks, identify, keys, resumeTokens } = identity
+  const onKeyChange = ({ what, key, by, from }: KeyChange) =>
+    http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
   const urlOf = (id: string) => `${config.PUBLIC_URL ?? ''}${uploadsPath}/${id}`
 
   countRequests(http)
@@ -210,17 +225,18 @@ async function register(
     async (scope) => {
       // Before the token is asked for, so that a refusal too can be read by a page on another origin.
       await scope.register(cors, corsOptions(config))
-      await scope.register(authPlugin, { checks })
+      await scope.register(authPlugin, { checks, identify })
       await scope.register(apiPlugin, { engine, policies: config.POLICIES, urlOf, objectUrlOf })
-      await scope.register(restPlugin, { engine, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
+      await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
+      await scope.register(restPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
     },
     { prefix: '/v1' },
   )
   await http.register(
     async (scope) => {
       await scope.register(cors, corsOptions(config))
-      await scope.register(authPlugin, { checks })
-      await scope.register(olderSpellingPlugin, { engine, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
+      await scope.register(authPlugin, { checks, identify })
+      await scope.register(olderSpellingPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
     },
     { prefix: '/api/upload' },
   )
@@ -229,13 +245,14 @@ async function register(
     path: uploadsPath,
     publicUrl: config.PUBLIC_URL,
     origins: config.CORS_ORIGINS,
+    resumeTokens,
     maxSize: Math.max(...Object.values(config.POLICIES).map((policy) => policy.maxSize)),
   }
   // Two dialects at one address: a request says by its headers which it speaks.
   await http.register(async (scope) => {
     // A plain OPTIONS asks for neither: whoever answers it tells of both.
     announceRufh(scope, endpoint)
-    await scope.register(authPlugin, { checks })
+    await scope.register(authPlugin, { checks, identify })
     await scope.register(rufhPlugin, endpoint)
     await scope.register(tusPlugin, endpoint)
   })
@@ -257,7 +274,7 @@ function corsOptions({ CORS_ORIGINS }: Config) {
       'Content-MD5',
       'Content-Digest',
     ],
-    exposedHeaders: ['X-Request-Id', 'Retry-After', 'Location', 'ETag'],
+    exposedHeaders: ['X-Request-Id', 'Retry-After', 'Location', 'ETag', 'Upload-Resume-Token'],
     maxAge: 24 * 60 * 60,
   }
 }

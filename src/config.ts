@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os'
 import { z } from 'zod'
+import { issuers } from './config/issuers.ts'
 import { policies } from './config/policies.ts'
 import { count, duration, origins, size, trust, webUrl } from './config/values.ts'
 import { defaultKeyTemplate, faultOfTemplate } from './core/object-key.ts'
@@ -40,6 +41,16 @@ const identity = {
     .describe(
       'Signs and checks bearer tokens (HS256), 32 bytes or more. When trying out, one is made and kept in DATA_DIR',
     ),
+  ISSUERS: issuers
+    .prefault('[]')
+    .describe(
+      'Whose tokens are believed beside those of JWT_SECRET, as JSON or the file that holds it; see docs/identity.md',
+    ),
+  HOOKS: z
+    .string()
+    .optional()
+    .describe('A module of your own that authorizes, identifies and names objects; see docs/identity.md'),
+  HOOK_TIMEOUT: duration.prefault('2s').describe('How long a function of HOOKS may take; then the answer is 503'),
   POLICIES: policies
     .prefault('{}')
     .describe('What differs from the built-in roles, as JSON: {"member":{"maxSize":"5GiB","timeToLive":"7d"}}'),

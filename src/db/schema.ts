@@ -24,12 +24,15 @@ export const uploadSessions = pgTable(
   {
     id: uuid('id').primaryKey(),
     ownerId: text('owner_id').notNull(),
+    /** Empty: none. Not null, so that it can be compared and counted like any other. */
+    tenant: text('tenant').notNull().default(''),
     role: text('role').notNull(),
     key: text('key').notNull().unique(),
     filename: text('filename').notNull(),
     contentType: text('content_type').notNull(),
     category: text('category').notNull(),
     metadata: text('metadata'),
+    fingerprint: text('fingerprint'),
     size: bytes('size'),
     offset: bytes('offset').notNull(),
     partSize: bytes('part_size').notNull(),
@@ -56,7 +59,10 @@ export const uploadSessions = pgTable(
     eventSeq: integer('event_seq').notNull().default(0),
   },
   (table) => [
-    index('upload_sessions_owner').on(table.ownerId, table.createdAt.desc(), table.id.desc()),
+    index('upload_sessions_owner').on(table.tenant, table.ownerId, table.createdAt.desc(), table.id.desc()),
+    index('upload_sessions_file')
+      .on(table.tenant, table.ownerId, table.fingerprint)
+      .where(sql`fingerprint is not null`),
     index('upload_sessions_expiring')
       .on(table.expiresAt)
       .where(sql`state in ('receiving', 'completed') and expires_at is not null`),

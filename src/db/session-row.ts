@@ -4,12 +4,14 @@ import type { Concat, FileDigests, Piece, Session, State } from '../core/upload.
 export interface SessionRow {
   id: string
   owner_id: string
+  tenant: string
   role: string
   key: string
   filename: string
   content_type: string
   category: string
   metadata: string | null
+  fingerprint: string | null
   size: number | null
   offset: number
   part_size: number
@@ -36,12 +38,14 @@ export function toSession(row: SessionRow): Session {
   return {
     id: row.id,
     ownerId: row.owner_id,
+    tenant: row.tenant === '' ? null : row.tenant,
     role: row.role,
     key: row.key,
     filename: row.filename,
     contentType: row.content_type,
     category: row.category,
     metadata: row.metadata,
+    fingerprint: row.fingerprint,
     size: row.size,
     offset: row.offset,
     partSize: row.part_size,

@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { errors, jwtVerify, SignJWT } from 'jose'
 import { UploadError } from '../core/errors.ts'
 import type { Actor } from '../core/upload.ts'
 
@@ -8,6 +7,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks. Only where the auth plugin is registered; elsewhere, and on OPTIONS, reading it throws UNAUTHENTICATED. */
     readonly actor: Actor
+  }
+  interface FastifyContextConfig {
+    /** The route is about one upload and leaves it to the engine who may ask: resume tokens are taken, and nowhere else. */
+    takesResumeTokens?: boolean
   }
 }
 
@@ -17,9 +20,17 @@ declare module 'fastify' {
  */
 export type TokenCheck = (token: string) => Promise<Actor | null>
 
+/** Who sends a request whose token, if it has one, no check knows; `null`: nobody that is known. */
+export type Identify = (request: Pick<FastifyRequest, 'method' | 'url' | 'headers' | 'ip'>) => Promise<Actor | null>
+
+export interface AuthOptions {
+  checks: TokenCheck[]
+  identify?: Identify | undefined
+}
+
 /** Puts `request.actor` on every request of the scope, or refuses it. OPTIONS carries no token and passes. */
-export const authPlugin = fastifyPlugin<{ checks: TokenCheck[] }>(
-  async (app: FastifyInstance, { checks }) => {
+export const authPlugin = fastifyPlugin<AuthOptions>(
+  async (app: FastifyInstance, { checks, identify }) => {
     const actors = new WeakMap<FastifyRequest, Actor>()
 
     app.decorateRequest('actor', {
@@ -31,54 +42,25 @@ export const authPlugin = fastifyPlugin<{ checks: TokenCheck[] }>(
     })
     app.addHook('onRequest', async (request) => {
       if (request.method === 'OPTIONS') return
-      actors.set(request, await identify(bearerToken(request), checks))
+      const actor = await findActor(request, checks, identify)
+      if (actor.capability !== undefined && !request.routeOptions.config?.takesResumeTokens)
+        throw new UploadError('UNAUTHENTICATED', 'A resume token is good for its own upload only.')
+      actors.set(request, actor)
     })
   },
   { name: 'landfall-auth' },
 )
 
-/** Accepts JWTs signed with `secret` (HS256) that name a user (`sub`) and a `role`. */
-export function secretCheck(secret: string): TokenCheck {
-  const key = Buffer.from(secret)
-  return async (token) => {
-    try {
-      const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], clockTolerance: 5 })
-      return toActor(payload.sub, payload.role)
-    } catch (thrown) {
-      if (thrown instanceof errors.JWTExpired) throw new UploadError('UNAUTHENTICATED', 'The token has expired.')
-      if (thrown instanceof errors.JOSEError) return null
-      throw thrown
+async function findActor(request: FastifyRequest, checks: TokenCheck[], identify?: Identify): Promise<Actor> {
+  const [, token] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
+  if (token !== undefined) {
+    for (const check of checks) {
+      const actor = await check(token)
+      if (actor) return actor
     }
   }
-}
-
-/** A token that `secretCheck` accepts, for `ttlSeconds`. */
-export function signToken(secret: string, actor: Actor, ttlSeconds: number): Promise<string> {
-  return new SignJWT({ role: actor.role })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setSubject(actor.id)
-    .setIssuedAt()
-    .setExpirationTime(Math.floor(Date.now() / 1000) + ttlSeconds)
-    .sign(Buffer.from(secret))
-}
-
-function bearerToken(request: FastifyRequest): string {
-  const [, token] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
+  const actor = identify && (await identify(request))
+  if (actor) return actor
   if (token === undefined) throw new UploadError('UNAUTHENTICATED', 'This needs a token: Authorization: Bearer …')
-  return token
-}
-
-async function identify(token: string, checks: TokenCheck[]): Promise<Actor> {
-  for (const check of checks) {
-    const actor = await check(token)
-    if (actor) return actor
-  }
   throw new UploadError('UNAUTHENTICATED', 'The token is not valid.')
-}
-
-/** Users come from outside: what names them must fit a column and a log line. Which roles exist is the rules' business. */
-function toActor(user: unknown, role: unknown): Actor | null {
-  if (typeof user !== 'string' || typeof role !== 'string') return null
-  if (!/^[^\p{Cc}]{1,128}$/u.test(user) || !/^[\w-]{1,64}$/.test(role)) return null
-  return { id: user, role }
 }

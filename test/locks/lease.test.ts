@@ -43,6 +43,8 @@ async function session(): Promise<string> {
   const row: Session = {
     id,
     ownerId: 'ada',
+    tenant: null,
+    fingerprint: null,
     role: 'creator',
     key: id,
     filename: 'a',

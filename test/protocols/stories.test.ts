@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { describe } from 'vitest'
 import { choosePartSize } from '../../src/core/part-plan.ts'
+import { userOf } from '../../src/core/upload.ts'
 import { ada } from '../support/open-engine.ts'
 import { openTestStore, type StoreKind, storeKinds } from '../support/open-test-store.ts'
 import { testAppOver } from '../support/test-app.ts'
@@ -29,7 +30,7 @@ async function setUp(kind: StoreKind, speak: Speaker): Promise<Stage> {
   return {
     part: choosePartSize({ size: 1, preferred: 64 * 1024, limits: store.limits }),
     driver: speak({ url, headers: await app.as() }),
-    stranger: speak({ url, headers: await app.as({ id: 'eve', role: 'creator' }) }),
+    stranger: speak({ url, headers: await app.as(userOf('eve', 'creator')) }),
     async objectOf(id) {
       await app.engine.idle()
       const { key } = await app.engine.peek(ada, id)

@@ -1,9 +1,8 @@
 import { onTestFinished } from 'vitest'
-import { type App, buildApp } from '../../src/app.ts'
+import { type App, buildApp, type Overrides } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { ObjectStore } from '../../src/core/ports.ts'
-import type { Actor } from '../../src/core/upload.ts'
-import { signToken } from '../../src/http/auth.ts'
+import { signToken } from '../../src/http/identity/secret.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
 import { ada, testDatabase } from './open-engine.ts'
 
@@ -12,18 +11,19 @@ const secret = 'a secret that is long enough for HS256'
 export interface TestApp<Store extends ObjectStore = MemoryStore> extends App {
   store: Store
   /** The headers that say who asks; ada unless somebody else is named. */
-  as: (actor?: Actor) => Promise<{ authorization: string }>
+  as: (actor?: Parameters<typeof signToken>[1]) => Promise<{ authorization: string }>
 }
 
 /** The whole app over the embedded database and a store in memory; closes with the test. */
-export function testApp(env: Record<string, string> = {}): Promise<TestApp> {
-  return testAppOver(memoryStore(), env)
+export function testApp(env: Record<string, string> = {}, overrides: Overrides = {}): Promise<TestApp> {
+  return testAppOver(memoryStore(), env, overrides)
 }
 
 /** As `testApp`, over a store that somebody else closes. */
 export async function testAppOver<Store extends ObjectStore>(
   store: Store,
   env: Record<string, string> = {},
+  overrides: Overrides = {},
 ): Promise<TestApp<Store>> {
   let time = Date.now()
   const config = loadConfig({ LOG_LEVEL: 'silent', JWT_SECRET: secret, DATA_DIR: '/nowhere', ...env })
@@ -32,6 +32,7 @@ export async function testAppOver<Store extends ObjectStore>(
     database: await testDatabase(),
     // Never the same moment twice: what is newer is then never a matter of luck.
     now: () => new Date(++time),
+    ...overrides,
   })
   onTestFinished(() => app.http.close())
   return {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { resumeHeader } from '../../http/identity/resume.ts'
 import { completeFields, initFields, namedUpload } from './fields.ts'
-import { cancelledView, chunkView, filesView, statusView, uploadView } from './views.ts'
+import { begunView, cancelledView, chunkView, filesView, statusView, uploadView } from './views.ts'
 
 const refusal = z
   .object({
@@ -25,7 +26,7 @@ const reasons: Record<string, string> = {
   423: 'UPLOAD_LOCKED: another request is at it; Retry-After says when to come back',
   460: 'CHECKSUM_MISMATCH: nothing of the body counts',
   502: 'R2_ERROR, DATABASE_ERROR: what stands behind the server does not answer; Retry-After says when to come back',
-  503: 'BODY_TIMEOUT, SHUTTING_DOWN: send it again; Retry-After says when',
+  503: 'BODY_TIMEOUT, SHUTTING_DOWN, IDENTITY_UNAVAILABLE: send it again; Retry-After says when',
 }
 
 const createRefusals = [400, 401, 403, 413, 415, 422, 502, 503]
@@ -53,6 +54,7 @@ const fileHeaders = {
 }
 const etagHeader = { ETag: { type: 'string', description: 'The proof that the chunk is safe' } }
 const locationHeader = { Location: { type: 'string', description: 'The upload' } }
+const resumeHeaders = { [resumeHeader]: { type: 'string', description: 'The same as resume_token' } }
 const rawBody = { type: 'string', format: 'binary', description: 'The bytes, nothing around them' }
 
 const init = {
@@ -60,7 +62,10 @@ const init = {
   description:
     'Answers how long the chunks must be. user_id and user_role may be given by clients that always did; they must be those of the token.',
   body: json(initFields, 'input'),
-  response: { 201: answer(uploadView, 'The upload has begun', locationHeader), ...refusals(createRefusals) },
+  response: {
+    201: answer(begunView, 'The upload has begun', { ...locationHeader, ...resumeHeaders }),
+    ...refusals(createRefusals),
+  },
 }
 const chunk = {
   summary: 'Send one chunk',

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { defaultPolicies, type Policies } from '../../../src/core/policy.ts'
+import { userOf } from '../../../src/core/upload.ts'
 import { announceRufh } from '../../../src/protocols/rufh/discovery.ts'
 import type { RawAnswer } from '../../support/raw-http.ts'
 import { appendHeaders, asAda, interop, lastIn, serve } from './serve.ts'
@@ -140,7 +141,7 @@ it('the address of an upload is unique and tells nothing', async () => {
 
   expect(one).not.toBe(other)
   expect(one).not.toContain('secret')
-  const { key } = await server.engine.peek({ id: 'ada', role: 'creator' }, one.split('/').at(-1)!)
+  const { key } = await server.engine.peek(userOf('ada', 'creator'), one.split('/').at(-1)!)
   expect(key).not.toContain(one.split('/').at(-1))
 })
 

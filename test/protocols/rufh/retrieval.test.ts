@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
 import { storeKinds } from '../../support/open-test-store.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
 import { appendHeaders, asAda, interop, lastIn, type Served, type Serving, serve as serveOn } from './serve.ts'
@@ -199,7 +200,7 @@ describe.each(storeKinds)('RUFH, offset retrieval, with files in %s', (kind) => 
     const path = await begin(server, version, randomBytes(server.part), { 'upload-length': 2.5 * server.part })
     const next = { ...appendHeaders(version, server.part, false) }
     await server.ask({ method: 'PATCH', path, headers: next, body: randomBytes(server.part) })
-    const { key } = await server.engine.peek({ id: 'ada', role: 'creator' }, path.split('/').at(-1)!)
+    const { key } = await server.engine.peek(userOf('ada', 'creator'), path.split('/').at(-1)!)
     await server.store.abort(key, null)
 
     const last = { ...appendHeaders(version, 2 * server.part, true) }

@@ -3,6 +3,7 @@ import { request } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { describe, expect, it } from 'vitest'
 import { parseSize } from '../../../src/config/units.ts'
+import { userOf } from '../../../src/core/upload.ts'
 import { storeKinds } from '../../support/open-test-store.ts'
 import { randomFile } from '../../support/random-file.ts'
 import { chunk, serve, type TusServer } from './serve.ts'
@@ -78,7 +79,7 @@ describe.each(storeKinds.filter((kind) => kind !== 'memory'))(
       expect(calls.get('copyPart')).toBeGreaterThan(count - 1)
       server.store.fault = () => {}
       await server.engine.idle()
-      const { key } = await server.engine.peek({ id: 'ada', role: 'creator' }, path.split('/').at(-1)!)
+      const { key } = await server.engine.peek(userOf('ada', 'creator'), path.split('/').at(-1)!)
       expect(await server.keys()).toEqual([key])
       const stored = createHash('sha256')
       for await (const bytes of server.store.read(key)) stored.update(bytes)

@@ -23,6 +23,7 @@ CREATE TABLE "upload_parts" (
 CREATE TABLE "upload_sessions" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"owner_id" text NOT NULL,
+	"tenant" text DEFAULT '' NOT NULL,
 	"role" text NOT NULL,
 	"key" text NOT NULL,
 	"filename" text NOT NULL,
@@ -58,7 +59,7 @@ CREATE TABLE "upload_sessions" (
 ALTER TABLE "upload_parts" ADD CONSTRAINT "upload_parts_upload_id_upload_sessions_id_fk" FOREIGN KEY ("upload_id") REFERENCES "public"."upload_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "upload_events_upload" ON "upload_events" USING btree ("upload_id","seq");--> statement-breakpoint
 CREATE INDEX "upload_events_pending" ON "upload_events" USING btree ("id") WHERE delivered_at is null;--> statement-breakpoint
-CREATE INDEX "upload_sessions_owner" ON "upload_sessions" USING btree ("owner_id","created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "upload_sessions_owner" ON "upload_sessions" USING btree ("tenant","owner_id","created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "upload_sessions_expiring" ON "upload_sessions" USING btree ("expires_at") WHERE state in ('receiving', 'completed') and expires_at is not null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_finishing" ON "upload_sessions" USING btree ("updated_at") WHERE state = 'finishing';--> statement-breakpoint
 CREATE INDEX "upload_sessions_dirty" ON "upload_sessions" USING btree ("updated_at") WHERE is_dirty and state not in ('receiving', 'finishing');

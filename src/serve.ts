@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, buildApp } from './app.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
-import { signToken } from './http/auth.ts'
 import { requestsInFlight } from './http/closing.ts'
+import { signToken } from './http/identity/secret.ts'
 
 const day = 24 * 60 * 60
 

@@ -2,10 +2,10 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from './config.ts'
-import type { Actor } from './core/upload.ts'
+import { type Actor, userOf } from './core/upload.ts'
 
 /** Who the page and the banner's token speak for when trying out. */
-export const developer: Actor = { id: 'developer', role: 'creator' }
+export const developer: Actor = userOf('developer', 'creator')
 
 /** What bearer tokens are signed with: JWT_SECRET, or the secret of the trial. */
 export async function tokenSecret({ JWT_SECRET, DATA_DIR }: Pick<Config, 'JWT_SECRET' | 'DATA_DIR'>): Promise<string> {

@@ -2,11 +2,20 @@ import { Command, InvalidArgumentError } from 'commander'
 import { openConfiguredDatabase } from '../app.ts'
 import { parseDuration } from '../config/units.ts'
 import { renderEnvExample } from '../config.ts'
-import { signToken } from '../http/auth.ts'
+import { toActor } from '../http/identity/claims.ts'
+import { signToken } from '../http/identity/secret.ts'
 import { readConfig, serve } from '../serve.ts'
 import { tokenSecret } from '../trial.ts'
 import { version } from '../version.ts'
 import { sweepOnce } from './sweep.ts'
+
+interface TokenWish {
+  user: string
+  role: string
+  ttl: number
+  tenant?: string
+  admin?: boolean
+}
 
 /** The command `landfall`. Settings come from the environment and from .env; `print` writes a line for scripts to read. */
 export function createProgram(print: (line: string) => void = console.log): Command {
@@ -20,12 +29,15 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .requiredOption('-u, --user <id>', 'whose uploads')
     .requiredOption('-r, --role <role>', 'whose limits')
     .option('-t, --ttl <duration>', 'how long it is valid', duration, duration('24h'))
-    .action(async ({ user, role, ttl }: { user: string; role: string; ttl: number }) => {
+    .option('--tenant <name>', 'the tenant of the user')
+    .option('--admin', "may look at everybody's uploads and cancel them, and speak with the admin API")
+    .action(async ({ user, role, ttl, tenant, admin }: TokenWish) => {
       const config = readConfig()
       if (!Object.hasOwn(config.POLICIES, role))
         throw new InvalidArgumentError(`there are ${Object.keys(config.POLICIES).join(', ')}`)
-      if (user === '' || user.length > 128) throw new InvalidArgumentError('a user has 1 to 128 characters')
-      print(await signToken(await tokenSecret(config), { id: user, role }, Math.floor(ttl / 1000)))
+      const actor = toActor({ user, role, tenant, isAdmin: admin })
+      if (!actor) throw new InvalidArgumentError('a user and a tenant have 1 to 128 characters')
+      print(await signToken(await tokenSecret(config), actor, Math.floor(ttl / 1000)))
     })
 
   program

@@ -30,6 +30,8 @@ export interface Appending {
   bodyTotalMs: number
   now(): Date
   policyOf(role: string): Policy
+  /** @throws UploadError when whoever sends may not complete the upload: it then stays as it is, with every byte */
+  permitCompletion(session: Session): Promise<void>
   openWriter(
     lease: Lease,
     details: Partial<Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'onRecorded' | 'overwrites'>>,
@@ -108,7 +110,13 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   const isWhole =
     (chunk.ending === 'at-size' && writer.position === size && end !== 'overflow') ||
     (chunk.ending === 'with-body' && end === 'clean')
-  if (isWhole && (size === null || writer.position === size)) return closeUpload(lease, writer, fileHash, options)
+  if (isWhole && (size === null || writer.position === size)) {
+    await options.permitCompletion(session).catch(async (refusal: unknown) => {
+      await writer.flush()
+      throw refusal
+    })
+    return closeUpload(lease, writer, fileHash, options)
+  }
   await writer.flush()
   if (end === 'overflow') throw tooManyBytes(session, size, maxSize)
   if (isWhole) throw lengthMismatch(session, size)

@@ -3,9 +3,10 @@
  * within one partial upload, the store copies it and no byte passes through here. Only a part over a seam is read and
  * written. The partial uploads end when the final one is complete.
  */
+import { admit, notFound } from './access.ts'
 import { UploadError } from './errors.ts'
 import type { Bytes, Lease, ObjectStore, Sessions } from './ports.ts'
-import { admit, notFound, refuseEnded } from './session-view.ts'
+import { refuseEnded } from './session-view.ts'
 import type { Actor, PartReceipt, Session } from './upload.ts'
 
 const MiB = 1024 ** 2
@@ -22,7 +23,7 @@ export async function findPartials(actor: Actor, ids: string[], sessions: Sessio
   for (const id of new Set(ids)) {
     const session = await sessions.find(id)
     if (!session) throw notFound()
-    admit(actor, session)
+    admit(actor, session, 'append', now)
     refuseEnded(session, now)
     if (session.concat?.kind !== 'partial')
       throw new UploadError('INVALID_REQUEST', 'Only partial uploads can be joined.')

@@ -1,3 +1,4 @@
+import { admit, admitAnew, isOwner, notFound, ownerOf, type Permit, type Verb } from './access.ts'
 import { type Appending, appendUnderLease } from './append.ts'
 import { alreadyCompleted, shuttingDown, stillFinishing } from './append-refusals.ts'
 import { cleanUp, pieceFolder } from './clean-up.ts'
@@ -16,8 +17,8 @@ import { HandleLost, type Lease, type Locker, type ObjectStore, type Sessions } 
 import type { Rule } from './rules/rule.ts'
 import { tooLarge } from './rules/size.ts'
 import { createScattered } from './scattered.ts'
-import { admit, checkId, closeRanks, notFound, refuseEnded, toUpload } from './session-view.ts'
-import { type Actor, hasEnded, hasEveryByte, type Session, type Upload, type Wish } from './upload.ts'
+import { checkId, closeRanks, refuseEnded, toUpload } from './session-view.ts'
+import { type Actor, hasEnded, hasEveryByte, type Session, type Upload, userOf, type Wish } from './upload.ts'
 import { within } from './within.ts'
 
 /** What the engine is made of. Clock and ids are arguments, so that tests need no mocks. */
@@ -44,6 +45,8 @@ export interface EngineOptions {
   claimMs?: number | undefined
   newId(): string
   now(): Date
+  /** Asked after the owner check; not given: the owner check is all. */
+  permit?: Permit | undefined
   /** Told what went wrong where nobody waits for an answer. */
   onFault(error: unknown, facts: Facts): void
 }
@@ -51,12 +54,13 @@ export interface EngineOptions {
 /** The engine over one store, one database and one lock. */
 export function createEngine(options: EngineOptions): RunningEngine {
   const { sessions, store, locker, budget, now } = options
+  const permit = options.permit ?? (async () => {})
   const cache = createPieceCache(budget)
   const background = new Set<Promise<unknown>>()
   const running = new Set<AbortController>()
   const claiming = { sessions, claimMs: options.claimMs ?? 30_000, waitMs: 3000 }
   let isDraining = false
-  const appending: Appending = {
+  const appending: Omit<Appending, 'permitCompletion'> = {
     sessions,
     store,
     claiming,
@@ -78,6 +82,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
     if (!policy) throw new UploadError('ROLE_NOT_ALLOWED', 'Your role may not send files.')
     return policy
   }
+
+  const admitted = (actor: Actor, verb: Verb) => (session: Session) => admit(actor, session, verb, now())
+  const permitted = (actor: Actor, verb: Verb, session: Session) => permit({ actor, verb, upload: toUpload(session) })
 
   function later(work: Promise<unknown>, facts: Facts): void {
     const tracked = work
@@ -118,10 +125,18 @@ export function createEngine(options: EngineOptions): RunningEngine {
     })
   }
 
-  /** Finishes the upload unless somebody has, and waits for it no longer than an answer may take. */
-  async function joinFinish(id: string, check: (session: Session) => void): Promise<Session> {
+  /**
+   * Finishes the upload unless somebody has, and waits for it no longer than an answer may take. `actor`: who wants it to be
+   * complete; `null` when that was decided before.
+   */
+  async function joinFinish(id: string, actor: Actor | null, verb: Verb = 'complete'): Promise<Session> {
+    const check = actor ? admitted(actor, verb) : () => {}
     const finishing = locker.hold(id, check, async (lease) => {
       refuseEnded(lease.session, now())
+      if (actor && lease.session.state === 'receiving') {
+        admit(actor, lease.session, 'complete', now())
+        await permitted(actor, 'complete', lease.session)
+      }
       await closeRanks(lease.session, sessions)
       await finishUpload(lease, { store, sessions, now, openWriter, partialsOf })
       return lease.session
@@ -157,30 +172,31 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   function partialsOf(session: Session): Promise<Session[]> {
     const from = session.concat?.kind === 'final' ? session.concat.from : []
-    return findPartials({ id: session.ownerId, role: session.role }, from, sessions, now())
+    const { ownerId, role, tenant } = session
+    return findPartials(userOf(ownerId, role, { tenant }), from, sessions, now())
   }
 
   /** A final upload is joined as soon as its partial uploads are complete; until then it may even be unknown how long it is. */
   async function describeFinal(actor: Actor, session: Session): Promise<Upload> {
-    const check = (found: Session) => admit(actor, found)
     const partials = await partialsOf(session)
     const size = lengthOf(partials)
     if (size !== null && session.size === null) {
       const { maxSize } = policyOf(session.role)
       if (size > maxSize) throw tooLarge(session.role, maxSize, size)
-      await locker.hold(session.id, check, async (lease) => {
+      await locker.hold(session.id, admitted(actor, 'describe'), async (lease) => {
         if (lease.session.size === null) await lease.save({ size })
       })
     }
     if (partials.some((partial) => partial.state !== 'completed')) return toUpload({ ...session, size })
-    return toUpload(await joinFinish(session.id, check))
+    return toUpload(await joinFinish(session.id, actor, 'describe'))
   }
 
   async function create(actor: Actor, wish: Wish): Promise<Upload> {
     if (isDraining) throw shuttingDown()
+    admitAnew(actor, 'create')
     const final = wish.concat?.kind === 'final' ? wish.concat : null
     // A client that did not hear the answer asks again, and means the same file.
-    const same = final && (await sessions.findFinal(actor.id, final.header))
+    const same = final && (await sessions.findFinal(ownerOf(actor), final.header))
     if (same) return describe(actor, same)
     const partials = final && (await findPartials(actor, final.from, sessions, now()))
     const session = newSession(actor, partials ? { ...wish, size: lengthOf(partials) } : wish, {
@@ -192,10 +208,12 @@ export function createEngine(options: EngineOptions): RunningEngine {
       newId: options.newId,
       now,
     })
+    const { filename, contentType, category } = session
+    await permit({ actor, verb: 'create', wish: { ...wish, filename, contentType, category } })
     await sessions.insert(session, eventOf('upload.created', session))
     if (partials) return describe(actor, session.id)
     if (session.size === 0 && wish.ending !== 'later') {
-      return toUpload(await joinFinish(session.id, (found) => admit(actor, found)))
+      return toUpload(await joinFinish(session.id, actor))
     }
     return toUpload(session)
   }
@@ -203,48 +221,60 @@ export function createEngine(options: EngineOptions): RunningEngine {
   async function append(actor: Actor, id: string, chunk: Append): Promise<Upload> {
     if (isDraining) throw shuttingDown()
     checkId(id)
-    const check = (session: Session) => admit(actor, session)
-    const session = await locker.hold(id, check, (lease) =>
-      appendUnderLease(lease, chunk, appending).catch((error: unknown) =>
+    const permitCompletion = (session: Session) => permitted(actor, 'complete', session)
+    const session = await locker.hold(id, admitted(actor, 'append'), async (lease) => {
+      await permitted(actor, 'append', lease.session)
+      return appendUnderLease(lease, chunk, { ...appending, permitCompletion }).catch((error: unknown) =>
         error instanceof HandleLost ? recordLoss(lease, error) : Promise.reject(error),
-      ),
-    )
-    if (session.state === 'finishing') return toUpload(await joinFinish(id, check))
+      )
+    })
+    if (session.state === 'finishing') return toUpload(await joinFinish(id, actor, 'append'))
     if (session.state === 'completed') later(cleanUpAfter(session), { uploadId: id, what: 'cleaning up' })
     return toUpload(session)
   }
 
   async function describe(actor: Actor, id: string, ending: 'at-size' | 'later' = 'at-size'): Promise<Upload> {
     checkId(id)
-    const check = (session: Session) => admit(actor, session)
-    const session = await locker.settle(id, check)
+    if (actor.isAdmin) {
+      const found = await find(actor, id, 'describe')
+      refuseEnded(found, now())
+      if (!isOwner(actor, found)) return look(found)
+    }
+    const session = await locker.settle(id, admitted(actor, 'describe'))
+    await permitted(actor, 'describe', session)
     refuseEnded(session, now())
     if (session.concat?.kind === 'final' && session.state === 'receiving') return describeFinal(actor, session)
     await closeRanks(session, sessions)
     const mustFinish =
       session.state === 'finishing' || (session.state === 'receiving' && ending === 'at-size' && hasEveryByte(session))
-    return toUpload(mustFinish ? await joinFinish(id, check) : session)
+    return toUpload(mustFinish ? await joinFinish(id, actor, 'describe') : session)
   }
 
-  async function find(actor: Actor, id: string): Promise<Session> {
+  async function find(actor: Actor, id: string, verb: Verb): Promise<Session> {
     checkId(id)
     const session = await sessions.find(id)
     if (!session) throw notFound()
-    admit(actor, session)
+    admit(actor, session, verb, now())
+    await permitted(actor, verb, session)
     return session
   }
 
-  async function cancel(actor: Actor, id: string, { sparesCompleted = false } = {}): Promise<void> {
+  /** Without asking anybody to stop, and without finishing anything. */
+  async function look(session: Session): Promise<Upload> {
+    await closeRanks(session, sessions)
+    return toUpload(session)
+  }
+
+  async function cancel(actor: Actor, id: string, { sparesCompleted = false, endsAppend = false } = {}): Promise<void> {
     checkId(id)
-    const ended = await locker.hold(
-      id,
-      (session) => admit(actor, session),
-      async (lease) => {
-        refuseEnded(lease.session, now())
-        if (sparesCompleted && lease.session.state === 'completed') throw alreadyCompleted()
-        return end(lease, 'cancelled')
-      },
-    )
+    const verb = endsAppend ? 'append' : 'cancel'
+    const spares = sparesCompleted || actor.capability !== undefined
+    const ended = await locker.hold(id, admitted(actor, verb), async (lease) => {
+      await permitted(actor, verb, lease.session)
+      refuseEnded(lease.session, now())
+      if (spares && lease.session.state === 'completed') throw alreadyCompleted()
+      return end(lease, 'cancelled')
+    })
     if (!ended.isQuiet) return
     await cleanUp(ended.session, store, sessions).catch((error: unknown) =>
       options.onFault(error, { uploadId: id, what: 'cleaning up' }),
@@ -268,6 +298,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   const scattered = createScattered({
     ...claiming,
+    permit: permitted,
     store,
     locker,
     budget,
@@ -304,20 +335,20 @@ export function createEngine(options: EngineOptions): RunningEngine {
       return scattered.chunks(actor, id)
     },
     async complete(actor, id, expected) {
-      const session = await find(actor, id)
+      const session = await find(actor, id, 'complete')
       refuseEnded(session, now())
       if (session.state === 'receiving') await scattered.close(actor, id, expected)
       if (session.state === 'completed') return toUpload(session)
-      return toUpload(await joinFinish(id, (found) => admit(actor, found)))
+      return toUpload(await joinFinish(id, actor))
     },
     async peek(actor, id) {
-      const session = await find(actor, id)
-      await closeRanks(session, sessions)
-      return toUpload(session)
+      return look(await find(actor, id, 'describe'))
     },
     async list(actor, page) {
+      admitAnew(actor, 'list')
+      await permit({ actor, verb: 'list' })
       if (page.before !== undefined) checkId(page.before)
-      return sessions.list(actor.id, page)
+      return sessions.list(ownerOf(actor), page)
     },
     drain() {
       isDraining = true
@@ -328,7 +359,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       while (background.size > 0) await Promise.all(background)
     },
     async finish(id) {
-      await joinFinish(id, () => {})
+      await joinFinish(id, null)
     },
     async expire(id) {
       const ended = await locker.hold(

@@ -60,7 +60,10 @@ export interface Limits {
   timeToLiveMs: number
 }
 
-/** The verbs of an upload. Every one checks the owner: another user's upload is UPLOAD_NOT_FOUND. */
+/**
+ * The verbs of an upload. Every one asks `access.ts` first: another user's upload is UPLOAD_NOT_FOUND, FORBIDDEN is what a key
+ * was not made for. An admin may look at every upload and cancel it, and nothing else.
+ */
 export interface Engine {
   limits(actor: Actor): Limits
   /** @throws UploadError from the rules: ROLE_NOT_ALLOWED, FILE_TOO_LARGE, TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED, INVALID_METADATA */
@@ -80,7 +83,8 @@ export interface Engine {
   chunks(actor: Actor, id: string): Promise<ChunkMap>
   /**
    * The truthful state: whoever writes is asked to save first; an upload in `finishing` is finished. An unfinished
-   * upload of full length is finished too when `ending` is `at-size` (tus knows no other end).
+   * upload of full length is finished too when `ending` is `at-size` (tus knows no other end). An admin who asks about
+   * another's upload disturbs nobody and finishes nothing.
    * @throws UploadError UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST for ends that are not completion; STORE_UNAVAILABLE while finishing fails
    */
   describe(actor: Actor, id: string, ending?: 'at-size' | 'later'): Promise<Upload>
@@ -91,10 +95,11 @@ export interface Engine {
    */
   complete(actor: Actor, id: string, expected?: { number: number; etag: string }[]): Promise<Upload>
   /**
-   * Ends the upload and frees what it used; a completed one loses its object unless that is spared.
+   * Ends the upload and frees what it used; a completed one loses its object unless that is spared, as it always is from a
+   * resume token. `endsAppend`: a creation or an append ends what it brought itself, and needs no other right than its own.
    * @throws UploadError UPLOAD_GONE the second time; UPLOAD_COMPLETED when a completed one is spared
    */
-  cancel(actor: Actor, id: string, how?: { sparesCompleted?: boolean }): Promise<void>
+  cancel(actor: Actor, id: string, how?: { sparesCompleted?: boolean; endsAppend?: boolean }): Promise<void>
   /** The actor's own uploads, newest first. */
   list(actor: Actor, page: { limit: number; before?: string | undefined }): Promise<Upload[]>
 }

@@ -18,6 +18,7 @@ export function eventOf(type: EventType, upload: Upload): Event | undefined {
     uploadId: upload.id,
     data: {
       ownerId: upload.ownerId,
+      tenant: upload.tenant,
       role: upload.role,
       key: upload.key,
       filename: upload.filename,

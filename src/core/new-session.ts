@@ -43,6 +43,7 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
   return {
     id,
     ownerId: actor.id,
+    tenant: actor.tenant,
     role: actor.role,
     key: isPartial ? partialFolder + unique : makeObjectKey(beginning.keyTemplate, words),
     filename,

@@ -1,3 +1,4 @@
+import type { Owner } from './access.ts'
 import type { Event } from './events.ts'
 import type { FileDigests, Handle, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
 
@@ -129,9 +130,9 @@ export interface Sessions {
   insert(session: Session, event: Event | undefined): Promise<void>
   find(id: string): Promise<Session | null>
   /** The newest first; `before` is the id of the last one seen. */
-  list(ownerId: string, page: { limit: number; before?: string | undefined }): Promise<Upload[]>
+  list(owner: Owner, page: { limit: number; before?: string | undefined }): Promise<Upload[]>
   /** The id of the owner's final upload that was asked for in exactly these words and is alive or complete. */
-  findFinal(ownerId: string, header: string): Promise<string | null>
+  findFinal(owner: Owner, header: string): Promise<string | null>
   /** Receipts in order of their numbers. */
   parts(id: string): Promise<PartReceipt[]>
   /**

@@ -2,6 +2,7 @@
  * Chunks that come in any order and beside each other, each exactly one part of the upload. They take no lease, or they could
  * not come in parallel, but each claims its part: see part-claims.
  */
+import { admit, notFound, type Verb } from './access.ts'
 import { readBody } from './body.ts'
 import type { ChunkMap, NumberedChunk, WrittenChunk } from './engine.ts'
 import { UploadError } from './errors.ts'
@@ -11,7 +12,7 @@ import type { MemoryBudget } from './memory-budget.ts'
 import { type Claiming, isQuiet, locked, placePart } from './part-claims.ts'
 import type { PieceCache } from './piece-cache.ts'
 import { type Change, HandleLost, type Lease, type Locker, type ObjectStore, type Sessions } from './ports.ts'
-import { admit, closeRanks, notFound, refuseEnded, toUpload } from './session-view.ts'
+import { closeRanks, refuseEnded, toUpload } from './session-view.ts'
 import type { Actor, PartReceipt, Session } from './upload.ts'
 
 export interface Scattering extends Claiming {
@@ -24,6 +25,7 @@ export interface Scattering extends Claiming {
   minSpeed: number
   bodyTotalMs: number
   now(): Date
+  permit(actor: Actor, verb: Verb, session: Session): Promise<void>
   lifeAfter(session: Session): Date | null
   nextPieceKey(session: Session): string
   /** Removes what nothing points to, when nobody waits. */
@@ -42,12 +44,14 @@ export interface Scattered {
 /** Numbered chunks over the same sessions as everything else. */
 export function createScattered(options: Scattering): Scattered {
   const { sessions, store, locker, now } = options
+  const admitted = (actor: Actor, verb: Verb) => (session: Session) => admit(actor, session, verb, now())
   const reading = new Set<{ id: string; stop: AbortController }>()
 
   /** The session with a multipart upload begun for it, so that parts may come from anywhere. */
   async function openForChunks(actor: Actor, id: string, chunk: NumberedChunk): Promise<Session> {
-    const check = (session: Session) => admit(actor, session)
+    const check = admitted(actor, 'append')
     const found = await locker.settle(id, check)
+    await options.permit(actor, 'append', found)
     refuseChunk(found, chunk, now())
     if (isOpen(found)) return found
     return locker.hold(id, check, async (lease) => {
@@ -108,7 +112,7 @@ export function createScattered(options: Scattering): Scattered {
 
   /** Waits for whoever holds the lease. @throws UploadError when the upload takes no chunks any more */
   async function reopen(actor: Actor, id: string): Promise<void> {
-    const session = await locker.settle(id, (found) => admit(actor, found))
+    const session = await locker.settle(id, admitted(actor, 'append'))
     refuseEnded(session, now())
     if (session.state !== 'receiving') throw completed()
   }
@@ -154,26 +158,23 @@ export function createScattered(options: Scattering): Scattered {
   }
 
   async function close(actor: Actor, id: string, expected?: { number: number; etag: string }[]): Promise<void> {
-    await locker.hold(
-      id,
-      (session) => admit(actor, session),
-      async (lease) => {
-        const { session } = lease
-        refuseEnded(session, now())
-        if (session.state !== 'receiving') return
-        if (!(await isQuiet(lease, options))) throw locked()
-        const parts = session.isScattered ? await closeRanks(session, sessions) : await sessions.parts(id)
-        if (expected) compare(expected, parts)
-        const size = session.size ?? session.offset
-        if (session.offset !== size) {
-          throw new UploadError('LENGTH_MISMATCH', 'Something of the file is still missing.', {
-            offset: session.offset,
-            size,
-          })
-        }
-        await lease.save({ state: 'finishing', offset: size, size, tail: session.tail, release: true })
-      },
-    )
+    await locker.hold(id, admitted(actor, 'complete'), async (lease) => {
+      const { session } = lease
+      refuseEnded(session, now())
+      if (session.state !== 'receiving') return
+      await options.permit(actor, 'complete', session)
+      if (!(await isQuiet(lease, options))) throw locked()
+      const parts = session.isScattered ? await closeRanks(session, sessions) : await sessions.parts(id)
+      if (expected) compare(expected, parts)
+      const size = session.size ?? session.offset
+      if (session.offset !== size) {
+        throw new UploadError('LENGTH_MISMATCH', 'Something of the file is still missing.', {
+          offset: session.offset,
+          size,
+        })
+      }
+      await lease.save({ state: 'finishing', offset: size, size, tail: session.tail, release: true })
+    })
   }
 
   return {
@@ -182,7 +183,8 @@ export function createScattered(options: Scattering): Scattered {
     async chunks(actor, id) {
       const session = await sessions.find(id)
       if (!session) throw notFound()
-      admit(actor, session)
+      admit(actor, session, 'describe', now())
+      await options.permit(actor, 'describe', session)
       const parts = session.state === 'completed' ? [] : await sessions.parts(id)
       await closeRanks(session, sessions)
       const isExpired = session.state === 'receiving' && session.expiresAt !== null && session.expiresAt <= now()

@@ -1,19 +1,7 @@
+import { notFound } from './access.ts'
 import { UploadError } from './errors.ts'
 import type { Sessions } from './ports.ts'
-import { type Actor, type PartReceipt, type Session, tailSize, type Upload } from './upload.ts'
-
-/**
- * The one place that decides whose an upload is. A stranger learns nothing, not even that it exists.
- * @throws UploadError UPLOAD_NOT_FOUND
- */
-export function admit(actor: Actor, session: Upload): void {
-  if (session.ownerId !== actor.id) throw notFound()
-}
-
-/** The answer for what does not exist and for what belongs to somebody else. */
-export function notFound(): UploadError {
-  return new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
-}
+import { type PartReceipt, type Session, tailSize, type Upload } from './upload.ts'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 

@@ -1,7 +1,26 @@
+/** What an API key can be made for. */
+export const scopes = ['upload', 'read', 'cancel', 'admin'] as const
+export type Scope = (typeof scopes)[number]
+
 /** Who asks: the owner of what they create, with the role whose policy applies. */
 export interface Actor {
   id: string
   role: string
+  /** Users of different tenants never meet, not even under the same id. `null`: outside of every tenant. */
+  tenant: string | null
+  /** May look at everybody's uploads and cancel them. */
+  isAdmin: boolean
+  /** What an API key was made for; not given: whatever the role may. */
+  scopes?: Scope[] | undefined
+  /** The one upload that a resume token speaks for; not given: all that the user has. */
+  capability?: string | undefined
+  /** The API key that asks, or with which the upload of the resume token was begun. */
+  keyId?: string | undefined
+}
+
+/** A user without tenant who is no admin, unless `more` says so. */
+export function userOf(id: string, role: string, more: Partial<Actor> = {}): Actor {
+  return { id, role, tenant: null, isAdmin: false, ...more }
 }
 
 /**
@@ -33,6 +52,8 @@ export type Concat = { kind: 'partial' } | { kind: 'final'; from: string[]; head
 export interface Upload {
   id: string
   ownerId: string
+  /** The owner's tenant. */
+  tenant: string | null
   role: string
   /** The object key; private, never in a URL. */
   key: string

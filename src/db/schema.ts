@@ -24,6 +24,8 @@ export const uploadSessions = pgTable(
   {
     id: uuid('id').primaryKey(),
     ownerId: text('owner_id').notNull(),
+    /** Empty: none. Not null, so that it can be compared and counted like any other. */
+    tenant: text('tenant').notNull().default(''),
     role: text('role').notNull(),
     key: text('key').notNull().unique(),
     filename: text('filename').notNull(),
@@ -56,7 +58,7 @@ export const uploadSessions = pgTable(
     eventSeq: integer('event_seq').notNull().default(0),
   },
   (table) => [
-    index('upload_sessions_owner').on(table.ownerId, table.createdAt.desc(), table.id.desc()),
+    index('upload_sessions_owner').on(table.tenant, table.ownerId, table.createdAt.desc(), table.id.desc()),
     index('upload_sessions_expiring')
       .on(table.expiresAt)
       .where(sql`state in ('receiving', 'completed') and expires_at is not null`),

@@ -4,6 +4,7 @@ import type { Concat, FileDigests, Piece, Session, State } from '../core/upload.
 export interface SessionRow {
   id: string
   owner_id: string
+  tenant: string
   role: string
   key: string
   filename: string
@@ -36,6 +37,7 @@ export function toSession(row: SessionRow): Session {
   return {
     id: row.id,
     ownerId: row.owner_id,
+    tenant: row.tenant === '' ? null : row.tenant,
     role: row.role,
     key: row.key,
     filename: row.filename,

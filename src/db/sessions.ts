@@ -9,8 +9,8 @@ const insertSession = {
   // A second run after a lost answer inserts nothing, the event included.
   text: `with inserted as (
       insert into upload_sessions (id, owner_id, role, key, filename, content_type, category, metadata, size, "offset", part_size, state,
-        concat, digests, tail, is_scattered, is_dirty, created_at, updated_at, expires_at, event_seq)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, $17::jsonb, '[]', $16, false, $12, $12, $13, case when $14::text is null then 0 else 1 end)
+        concat, digests, tail, is_scattered, is_dirty, created_at, updated_at, expires_at, event_seq, tenant)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, $17::jsonb, '[]', $16, false, $12, $12, $13, case when $14::text is null then 0 else 1 end, $18)
       on conflict (id) do nothing
       returning id)
     insert into upload_events (upload_id, seq, type, data) select id, 1, $14, $15::jsonb from inserted where $14::text is not null`,
@@ -19,14 +19,14 @@ const findSession = { name: 'session-find', text: `select * from upload_sessions
 const listSessions = {
   name: 'session-list',
   text: `select s.* from upload_sessions s
-    where s.owner_id = $1 and s.concat->>'kind' is distinct from 'partial'
-      and ($2::uuid is null or (s.created_at, s.id) < (select b.created_at, b.id from upload_sessions b where b.id = $2 and b.owner_id = $1))
+    where s.tenant = $4 and s.owner_id = $1 and s.concat->>'kind' is distinct from 'partial'
+      and ($2::uuid is null or (s.created_at, s.id) < (select b.created_at, b.id from upload_sessions b where b.id = $2 and b.owner_id = $1 and b.tenant = $4))
     order by s.created_at desc, s.id desc limit $3`,
 }
 const findFinal = {
   name: 'session-final',
   text: `select id from upload_sessions
-    where owner_id = $1 and concat->>'header' = $2 and state in ('receiving', 'finishing', 'completed')
+    where tenant = $3 and owner_id = $1 and concat->>'header' = $2 and state in ('receiving', 'finishing', 'completed')
     order by created_at desc limit 1`,
 }
 const findParts = {
@@ -129,17 +129,19 @@ export function sessionsIn(database: Database): Sessions {
         event ? JSON.stringify(event.data) : null,
         session.isScattered,
         session.digests === null ? null : JSON.stringify(session.digests),
+        session.tenant ?? '',
       ])
     },
     async find(id) {
       const [row] = await database.query<SessionRow>(findSession, [id])
       return row ? toSession(row) : null
     },
-    async list(ownerId, { limit, before }) {
-      return (await database.query<SessionRow>(listSessions, [ownerId, before ?? null, limit])).map(toSession)
+    async list({ ownerId, tenant }, { limit, before }) {
+      const values = [ownerId, before ?? null, limit, tenant ?? '']
+      return (await database.query<SessionRow>(listSessions, values)).map(toSession)
     },
-    async findFinal(ownerId, header) {
-      return (await ids(findFinal, [ownerId, header]))[0] ?? null
+    async findFinal({ ownerId, tenant }, header) {
+      return (await ids(findFinal, [ownerId, header, tenant ?? '']))[0] ?? null
     },
     parts: (id) => database.query<PartReceipt>(findParts, [id]),
     async claimPart(id, { number, token, ms, expiresAt, replaces }) {

@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { errors, jwtVerify, SignJWT } from 'jose'
 import { UploadError } from '../core/errors.ts'
 import type { Actor } from '../core/upload.ts'
 
@@ -37,31 +36,6 @@ export const authPlugin = fastifyPlugin<{ checks: TokenCheck[] }>(
   { name: 'landfall-auth' },
 )
 
-/** Accepts JWTs signed with `secret` (HS256) that name a user (`sub`) and a `role`. */
-export function secretCheck(secret: string): TokenCheck {
-  const key = Buffer.from(secret)
-  return async (token) => {
-    try {
-      const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], clockTolerance: 5 })
-      return toActor(payload.sub, payload.role)
-    } catch (thrown) {
-      if (thrown instanceof errors.JWTExpired) throw new UploadError('UNAUTHENTICATED', 'The token has expired.')
-      if (thrown instanceof errors.JOSEError) return null
-      throw thrown
-    }
-  }
-}
-
-/** A token that `secretCheck` accepts, for `ttlSeconds`. */
-export function signToken(secret: string, actor: Actor, ttlSeconds: number): Promise<string> {
-  return new SignJWT({ role: actor.role })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setSubject(actor.id)
-    .setIssuedAt()
-    .setExpirationTime(Math.floor(Date.now() / 1000) + ttlSeconds)
-    .sign(Buffer.from(secret))
-}
-
 function bearerToken(request: FastifyRequest): string {
   const [, token] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
   if (token === undefined) throw new UploadError('UNAUTHENTICATED', 'This needs a token: Authorization: Bearer …')
@@ -74,11 +48,4 @@ async function identify(token: string, checks: TokenCheck[]): Promise<Actor> {
     if (actor) return actor
   }
   throw new UploadError('UNAUTHENTICATED', 'The token is not valid.')
-}
-
-/** Users come from outside: what names them must fit a column and a log line. Which roles exist is the rules' business. */
-function toActor(user: unknown, role: unknown): Actor | null {
-  if (typeof user !== 'string' || typeof role !== 'string') return null
-  if (!/^[^\p{Cc}]{1,128}$/u.test(user) || !/^[\w-]{1,64}$/.test(role)) return null
-  return { id: user, role }
 }

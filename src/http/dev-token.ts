@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { UploadError } from '../core/errors.ts'
-import type { Actor } from '../core/upload.ts'
+import { type Actor, userOf } from '../core/upload.ts'
 
 export interface DevTokenOptions {
   /** A token for `actor`, to be handed to the page. */
@@ -15,20 +15,23 @@ export interface DevTokenOptions {
  * machine and nobody else, so that a trial that listens on a network gives no tokens away.
  */
 export async function devTokenPlugin(app: FastifyInstance, { mint, developer }: DevTokenOptions): Promise<void> {
-  app.get<{ Querystring: { user?: string; role?: string } }>('/v1/dev-token', async (request, reply) => {
-    if (!isFromThisMachine(request)) {
-      throw new UploadError(
-        'FORBIDDEN',
-        'Development tokens are only given to this machine. Use the one the server printed.',
-      )
-    }
-    const { user = developer.id, role = developer.role } = request.query
-    if (!/^[\w.@-]{1,64}$/.test(user) || !/^[\w-]{1,64}$/.test(role)) {
-      throw new UploadError('INVALID_REQUEST', 'A user or role has letters, digits and . @ _ - only.')
-    }
-    reply.header('cache-control', 'no-store')
-    return { token: await mint({ id: user, role }), user, role }
-  })
+  app.get<{ Querystring: { user?: string; role?: string; admin?: string } }>(
+    '/v1/dev-token',
+    async (request, reply) => {
+      if (!isFromThisMachine(request)) {
+        throw new UploadError(
+          'FORBIDDEN',
+          'Development tokens are only given to this machine. Use the one the server printed.',
+        )
+      }
+      const { user = developer.id, role = developer.role, admin } = request.query
+      if (!/^[\w.@-]{1,64}$/.test(user) || !/^[\w-]{1,64}$/.test(role)) {
+        throw new UploadError('INVALID_REQUEST', 'A user or role has letters, digits and . @ _ - only.')
+      }
+      reply.header('cache-control', 'no-store')
+      return { token: await mint(userOf(user, role, { isAdmin: admin === 'true' })), user, role }
+    },
+  )
 }
 
 function isFromThisMachine({ raw, headers }: FastifyRequest): boolean {

@@ -1,7 +1,8 @@
 import { afterEach, expect, it, vi } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
 import { renderEnvExample } from '../../src/config.ts'
-import { secretCheck } from '../../src/http/auth.ts'
+import { userOf } from '../../src/core/upload.ts'
+import { secretCheck } from '../../src/http/identity/secret.ts'
 
 const secret = 'a secret that is long enough for HS256'
 
@@ -12,10 +13,18 @@ it('prints a token that the server accepts', async () => {
 
   const [token = ''] = await run('token', '--user', 'zoe', '--role', 'member', '--ttl', '1h')
 
-  expect(await secretCheck(secret)(token)).toEqual({ id: 'zoe', role: 'member' })
+  expect(await secretCheck(secret)(token)).toEqual(userOf('zoe', 'member'))
   expect(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({
     exp: expect.closeTo(Date.now() / 1000 + 3600, -2),
   })
+})
+
+it('prints a token of an admin of a tenant', async () => {
+  vi.stubEnv('JWT_SECRET', secret)
+
+  const [token = ''] = await run('token', '-u', 'zoe', '-r', 'member', '--tenant', 'acme', '--admin')
+
+  expect(await secretCheck(secret)(token)).toEqual(userOf('zoe', 'member', { tenant: 'acme', isAdmin: true }))
 })
 
 it.each([

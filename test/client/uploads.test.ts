@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import type { TransferView } from '../../src/client/transfer-view.ts'
+import { userOf } from '../../src/core/upload.ts'
 import { ada } from '../support/open-engine.ts'
 import type { TestApp } from '../support/test-app.ts'
 import { fileOf, openUploads, type Seen, until } from './open-uploads.ts'
@@ -271,7 +272,7 @@ describe('sending files', () => {
 
   it('takes the server’s word for it that a file may not be sent', async () => {
     const { uploads, app, token } = await openUploads()
-    token.current = (await app.as({ id: 'bob', role: 'subscriber' })).authorization.slice('Bearer '.length)
+    token.current = (await app.as(userOf('bob', 'subscriber'))).authorization.slice('Bearer '.length)
 
     const failed = await until(uploads, uploads.add(fileOf(randomBytes(10))), isState('failed'))
 

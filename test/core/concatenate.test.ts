@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { RunningEngine } from '../../src/core/engine.ts'
-import type { Upload } from '../../src/core/upload.ts'
+import { type Upload, userOf } from '../../src/core/upload.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { sweep } from '../../src/jobs/sweep.ts'
 import { s3Options } from '../../src/stores/s3/options.ts'
@@ -120,7 +120,7 @@ describe('joining partial uploads', () => {
 
   it('refuses what is not a partial upload of the same user, and a whole that is too large or of a wrong type', async () => {
     const { engine } = await openEngine()
-    const sam = { id: 'sam', role: 'subscriber' }
+    const sam = userOf('sam', 'subscriber')
     const mine = await sendPartial(engine, randomBytes(10), sam)
     const theirs = await sendPartial(engine, randomBytes(10))
     const whole = await engine.create(sam, { ...file, size: 10 })

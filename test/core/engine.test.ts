@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Append, RunningEngine } from '../../src/core/engine.ts'
+import { userOf } from '../../src/core/upload.ts'
 import { ada, bodyOf, brokenBody, hungBody, openEngine } from '../support/open-engine.ts'
 
 const wish = (size: number | null) => ({ size, filename: 'notes.txt', contentType: 'text/plain' })
@@ -204,7 +205,7 @@ describe('refusals', () => {
 
   it('tells a stranger nothing, on any verb', async () => {
     const { engine } = await openEngine()
-    const eve = { id: 'eve', role: 'creator' }
+    const eve = userOf('eve', 'creator')
     const { id } = await engine.create(ada, wish(40))
 
     const verbs = [

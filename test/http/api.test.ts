@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../src/core/policy.ts'
-import type { Actor } from '../../src/core/upload.ts'
+import { type Actor, userOf } from '../../src/core/upload.ts'
 import { bodyOf } from '../support/open-engine.ts'
 import { type TestApp, testApp } from '../support/test-app.ts'
 
-const bob: Actor = { id: 'bob', role: 'member' }
+const bob: Actor = userOf('bob', 'member')
 
 describe('GET /v1/me', () => {
   it('tells who asks and what they may send', async () => {
@@ -19,7 +19,7 @@ describe('GET /v1/me', () => {
   it('tells a role without a policy that it may send nothing', async () => {
     const { http, as } = await testApp()
 
-    const answer = await http.inject({ url: '/v1/me', headers: await as({ id: 'eve', role: 'constructor' }) })
+    const answer = await http.inject({ url: '/v1/me', headers: await as(userOf('eve', 'constructor')) })
 
     expect(answer.json()).toEqual({ user: 'eve', role: 'constructor', policy: null })
   })
@@ -175,7 +175,7 @@ describe('a page on another origin', () => {
 })
 
 function somebody(): Actor {
-  return { id: randomUUID(), role: 'member' }
+  return userOf(randomUUID(), 'member')
 }
 
 function begin(app: TestApp, actor: Actor, filename: string) {

@@ -1,11 +1,13 @@
 import Fastify from 'fastify'
 import { SignJWT } from 'jose'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { authPlugin, secretCheck, signToken, type TokenCheck } from '../../src/http/auth.ts'
+import { userOf } from '../../src/core/upload.ts'
+import { authPlugin, type TokenCheck } from '../../src/http/auth.ts'
 import { answerErrors } from '../../src/http/errors.ts'
+import { secretCheck, signToken } from '../../src/http/identity/secret.ts'
 
 const secret = 'a secret that is long enough for HS256'
-const ann = { id: 'ann', role: 'member' }
+const ann = userOf('ann', 'member')
 
 describe('a bearer token', () => {
   it('says who asks', async () => {
@@ -18,11 +20,29 @@ describe('a bearer token', () => {
 
   it('may name a user in any script, up to 128 characters', async () => {
     const app = await appWithAuth()
-    const actor = { id: 'Zoë Ångström 山田'.padEnd(128, '.'), role: 'member' }
+    const actor = userOf('Zoë Ångström 山田'.padEnd(128, '.'), 'member')
 
     const answer = await app.inject({ url: '/who', headers: await bearer(signToken(secret, actor, 60)) })
 
     expect(answer.json()).toEqual(actor)
+  })
+
+  it('may name a tenant, and an admin', async () => {
+    const app = await appWithAuth()
+    const actor = userOf('ann', 'member', { tenant: 'acme', isAdmin: true })
+
+    const answer = await app.inject({ url: '/who', headers: await bearer(signToken(secret, actor, 60)) })
+
+    expect(answer.json()).toEqual(actor)
+  })
+
+  it('names an admin with `true` and with nothing that only looks like it', async () => {
+    const app = await appWithAuth()
+    const token = sign({ sub: 'ann', role: 'member', tenant: '', admin: 'true' })
+
+    const answer = await app.inject({ url: '/who', headers: await bearer(token) })
+
+    expect(answer.json()).toEqual(ann)
   })
 
   it.each([
@@ -36,6 +56,8 @@ describe('a bearer token', () => {
     ['an empty user', bearer(sign({ sub: '', role: 'member' }))],
     ['a user of 129 characters', bearer(sign({ sub: 'a'.repeat(129), role: 'member' }))],
     ['a user with a line break', bearer(sign({ sub: 'a\nb', role: 'member' }))],
+    ['a user who would be a key', bearer(sign({ sub: 'key:1', role: 'member' }))],
+    ['a tenant that is a list', bearer(sign({ sub: 'ann', role: 'member', tenant: ['acme'] }))],
     ['no role', bearer(sign({ sub: 'ann' }))],
     ['a role that is a list', bearer(sign({ sub: 'ann', role: ['member'] }))],
     ['no signature', { authorization: `Bearer ${unsigned({ sub: 'ann', role: 'member' })}` }],
@@ -70,7 +92,7 @@ describe('a bearer token', () => {
 })
 
 it('an issuer is one more check', async () => {
-  const app = await appWithAuth([async (token) => (token === 'key-of-bob' ? { id: 'bob', role: 'creator' } : null)])
+  const app = await appWithAuth([async (token) => (token === 'key-of-bob' ? userOf('bob', 'creator') : null)])
 
   const byKey = await app.inject({ url: '/who', headers: { authorization: 'Bearer key-of-bob' } })
   const byToken = await app.inject({ url: '/who', headers: await bearer(signToken(secret, ann, 60)) })

@@ -12,7 +12,8 @@ import { Upload } from 'tus-js-client'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { parseSize } from '../../src/config/units.ts'
 import type { ObjectStore } from '../../src/core/ports.ts'
-import { signToken } from '../../src/http/auth.ts'
+import { userOf } from '../../src/core/upload.ts'
+import { signToken } from '../../src/http/identity/secret.ts'
 import { localStore } from '../../src/stores/local.ts'
 import { s3Options } from '../../src/stores/s3/options.ts'
 import { s3Store } from '../../src/stores/s3/store.ts'
@@ -63,7 +64,7 @@ async function inBucket(): Promise<{ environment: Record<string, string>; store:
 
 /** Sends the file, kills the server whenever the client has come as far as the next point, and starts it again. */
 async function sendWhileKilled(server: NodeProcess, path: string, points: number[]): Promise<number> {
-  const token = await signToken(secret, { id: 'ada', role: 'creator' }, 3600)
+  const token = await signToken(secret, userOf('ada', 'creator'), 3600)
   let killed = 0
   const restarts: Promise<void>[] = []
   let isRestarting = false

@@ -7,7 +7,8 @@ import pg from 'pg'
 import { Upload } from 'tus-js-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { categoryOf, defaultPolicies, matchesMediaType } from '../../src/core/policy.ts'
-import { signToken } from '../../src/http/auth.ts'
+import { userOf } from '../../src/core/upload.ts'
+import { signToken } from '../../src/http/identity/secret.ts'
 import { localStore } from '../../src/stores/local.ts'
 import { readAll } from '../stores/contract.ts'
 import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
@@ -134,7 +135,7 @@ describe('what may not be sent', () => {
   const words = (name: string, type: string, more = '') => ({
     'upload-metadata': `filename ${encode(name)},filetype ${encode(type)}${more}`,
   })
-  const subscriber = { id: 'sue', role: 'subscriber' }
+  const subscriber = userOf('sue', 'subscriber')
 
   it.each<[string, { id: string; role: string } | null, Record<string, string>, number, string]>([
     [
@@ -168,7 +169,7 @@ describe('what may not be sent', () => {
     ['a file without a token', null, { 'upload-length': '5', ...words('a.png', 'image/png') }, 401, 'UNAUTHENTICATED'],
     [
       'a file of somebody whose role may not send',
-      { id: 'eve', role: 'guest' },
+      userOf('eve', 'guest'),
       { 'upload-length': '5' },
       403,
       'ROLE_NOT_ALLOWED',
@@ -219,10 +220,11 @@ describe('what may not be sent', () => {
   })
 
   it.each(['HEAD', 'PATCH', 'DELETE'])('%s of another user says that there is nothing', async (method) => {
-    const id = await send(
-      { id: 'owner', role: 'creator' },
-      { name: 'mine.txt', type: 'text/plain', bytes: Buffer.from('mine') },
-    )
+    const id = await send(userOf('owner', 'creator'), {
+      name: 'mine.txt',
+      type: 'text/plain',
+      bytes: Buffer.from('mine'),
+    })
 
     const response = await fetch(`${server.url}/files/${id}`, {
       method,
@@ -230,7 +232,7 @@ describe('what may not be sent', () => {
         'tus-resumable': '1.0.0',
         'upload-offset': '0',
         'content-type': 'application/offset+octet-stream',
-        ...(await headersOf({ id: 'stranger', role: 'creator' })),
+        ...(await headersOf(userOf('stranger', 'creator'))),
       },
     })
 
@@ -248,7 +250,7 @@ describe('what may not be sent', () => {
     'a\u202Egpj.exe',
     '....//....//x',
   ])('a name such as %j stays a name', async (name) => {
-    const id = await send({ id: 'mallory', role: 'creator' }, { name, type: 'text/plain', bytes: Buffer.from('x') })
+    const id = await send(userOf('mallory', 'creator'), { name, type: 'text/plain', bytes: Buffer.from('x') })
 
     const { rows } = await client.query('select key from upload_sessions where id = $1', [id])
     const segments = rows[0].key.split('/')

@@ -43,6 +43,7 @@ async function session(): Promise<string> {
   const row: Session = {
     id,
     ownerId: 'ada',
+    tenant: null,
     role: 'creator',
     key: id,
     filename: 'a',

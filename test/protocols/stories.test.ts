@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { describe } from 'vitest'
+import { userOf } from '../../src/core/upload.ts'
 import { ada } from '../support/open-engine.ts'
 import { testApp } from '../support/test-app.ts'
 import { restDriver } from './rest/driver.ts'
@@ -20,7 +21,7 @@ describe.each<[string, Speaker]>([
     const url = `http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`
     return {
       driver: speak({ url, headers: await app.as() }),
-      stranger: speak({ url, headers: await app.as({ id: 'eve', role: 'creator' }) }),
+      stranger: speak({ url, headers: await app.as(userOf('eve', 'creator')) }),
       async objectOf(id) {
         await app.engine.idle()
         return app.store.objects.get((await app.engine.peek(ada, id)).key)

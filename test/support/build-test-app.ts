@@ -8,6 +8,7 @@ import type { EngineOptions } from '../../src/core/create-engine.ts'
 import type { RunningEngine } from '../../src/core/engine.ts'
 import { createMemoryBudget } from '../../src/core/memory-budget.ts'
 import type { ObjectStore } from '../../src/core/ports.ts'
+import { userOf } from '../../src/core/upload.ts'
 import { authPlugin, type TokenCheck } from '../../src/http/auth.ts'
 import { answerErrors } from '../../src/http/errors.ts'
 import { closeAfterUnreadBody } from '../../src/http/unread-body.ts'
@@ -27,7 +28,7 @@ export interface TestApp {
 /** In tests a token says who one is: `ada:creator`. */
 const plainToken: TokenCheck = async (token) => {
   const [id, role] = token.split(':')
-  return id && role ? { id, role } : null
+  return id && role ? userOf(id, role) : null
 }
 
 export const bearer = (token = 'ada:creator') => ({ authorization: `Bearer ${token}` })

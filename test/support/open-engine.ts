@@ -7,7 +7,7 @@ import { createMemoryBudget } from '../../src/core/memory-budget.ts'
 import { defaultKeyTemplate } from '../../src/core/object-key.ts'
 import { defaultPolicies } from '../../src/core/policy.ts'
 import { creationRules } from '../../src/core/rules/index.ts'
-import type { Actor } from '../../src/core/upload.ts'
+import { type Actor, userOf } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { leaseLocker } from '../../src/locks/lease.ts'
@@ -26,7 +26,7 @@ export function testDatabase(): Promise<Database> {
   return shared
 }
 
-export const ada: Actor = { id: 'ada', role: 'creator' }
+export const ada: Actor = userOf('ada', 'creator')
 
 export interface OpenEngine {
   engine: RunningEngine

@@ -1,8 +1,7 @@
 import { onTestFinished } from 'vitest'
 import { type App, buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
-import type { Actor } from '../../src/core/upload.ts'
-import { signToken } from '../../src/http/auth.ts'
+import { signToken } from '../../src/http/identity/secret.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
 import { ada, testDatabase } from './open-engine.ts'
 
@@ -11,7 +10,7 @@ const secret = 'a secret that is long enough for HS256'
 export interface TestApp extends App {
   store: MemoryStore
   /** The headers that say who asks; ada unless somebody else is named. */
-  as: (actor?: Actor) => Promise<{ authorization: string }>
+  as: (actor?: Parameters<typeof signToken>[1]) => Promise<{ authorization: string }>
 }
 
 /** The whole app over the embedded database and a store in memory; closes with the test. */

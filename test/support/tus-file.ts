@@ -1,5 +1,5 @@
 import { Upload, type UploadOptions } from 'tus-js-client'
-import { signToken } from '../../src/http/auth.ts'
+import { signToken } from '../../src/http/identity/secret.ts'
 
 /** What test servers sign their tokens with. */
 export const testSecret = 'a secret that is long enough for HS256'

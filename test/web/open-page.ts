@@ -8,6 +8,7 @@ import { buffer } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { expect, onTestFinished } from 'vitest'
+import { userOf } from '../../src/core/upload.ts'
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
 import { type TestApp, testApp } from '../support/test-app.ts'
 
@@ -115,7 +116,7 @@ export async function openPage(
       await session.detach()
     },
     async stored(role = 'creator') {
-      const [upload] = await app.engine.list({ id: user, role }, { limit: 1 })
+      const [upload] = await app.engine.list(userOf(user, role), { limit: 1 })
       return buffer(app.store.read(upload!.key))
     },
   }

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { truncate } from 'node:fs/promises'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { signToken } from '../../src/http/auth.ts'
+import { userOf } from '../../src/core/upload.ts'
+import { signToken } from '../../src/http/identity/secret.ts'
 import {
   browserPath,
   cardIs,
@@ -50,7 +51,7 @@ describe('the page', () => {
     await drop(...paths)
     await page.getByRole('heading', { name: 'All 5 files have arrived' }).waitFor()
 
-    const uploads = await app.engine.list({ id: user, role: 'creator' }, { limit: 10 })
+    const uploads = await app.engine.list(userOf(user, 'creator'), { limit: 10 })
     expect(uploads.map(({ filename }) => filename).sort()).toEqual(names)
   })
 
@@ -162,7 +163,7 @@ describe('the page', () => {
     await page.getByRole('button', { name: 'Resume film.mp4' }).click()
     await cardIs(page, 'film.mp4', 'completed')
 
-    const uploads = await app.engine.list({ id: user, role: 'creator' }, { limit: 10 })
+    const uploads = await app.engine.list(userOf(user, 'creator'), { limit: 10 })
     const states = Object.fromEntries(uploads.map(({ filename, state }) => [filename, state]))
     expect(states['film.mp4']).toBe('completed')
     expect(states['song.mp3'] ?? 'cancelled').toBe('cancelled')
@@ -188,7 +189,7 @@ describe('the page', () => {
 
   it('asks for a new token when the old one expires in the middle, and goes on where it was', async () => {
     const { page, drop, fileOf, wire, seen, app, user, stored } = await openPage(browser)
-    const actor = { id: user, role: 'creator' }
+    const actor = userOf(user, 'creator')
     const bytes = randomBytes(24 * MiB)
     // Five seconds are forgiven, so this one lives for about two.
     const short = await signToken(app.secret, actor, -3)
@@ -251,7 +252,7 @@ describe('the page', () => {
     await page.getByText('Nothing here yet').waitFor()
     await expect.poll(focused).toBe('My uploads')
 
-    const [upload] = await app.engine.list({ id: user, role: 'creator' }, { limit: 1 })
+    const [upload] = await app.engine.list(userOf(user, 'creator'), { limit: 1 })
     expect(upload?.state ?? 'cancelled').toBe('cancelled')
   })
 

@@ -77,7 +77,7 @@ function begin(engine: Engine, request: FastifyRequest) {
 
   async function takeBack(): Promise<void> {
     for (const { id } of begun.splice(0)) {
-      await engine.cancel(request.actor, id).catch((error: unknown) => {
+      await engine.cancel(request.actor, id, { endsAppend: true }).catch((error: unknown) => {
         if (isRefusal(error, 'UPLOAD_GONE', 'UPLOAD_LOST')) return
         // It is incomplete and will expire.
         request.log.warn({ err: error, uploadId: id }, 'could not take back what a broken request left')

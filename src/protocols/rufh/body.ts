@@ -38,7 +38,7 @@ export async function appendBody(
   } catch (refusal) {
     // More bytes than the file has: whichever of the two is wrong, nothing can be made of it any more (draft -08 on).
     if (dialect.endsByOverrun && isRefusal(refusal, 'LENGTH_MISMATCH') && refusal.facts.overflow === true)
-      await engine.cancel(request.actor, id)
+      await engine.cancel(request.actor, id, { endsAppend: true })
     throw refusal
   }
 }

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { DataStore, Upload as TusUpload } from '@tus/server'
 import type { Append, Engine } from '../../core/engine.ts'
-import { isRefusal } from '../../core/errors.ts'
+import { isRefusal, type UploadError } from '../../core/errors.ts'
 import type { Actor, Upload, Wish } from '../../core/upload.ts'
 import type { Method } from './request.ts'
 
@@ -87,7 +87,8 @@ export class EngineStore extends DataStore {
     try {
       return await this.#append(call, id)
     } catch (error) {
-      if (isRefusal(error) && error.status < 500) await this.engine.cancel(call.actor, id).catch(() => {})
+      if (isRefusal(error) && !mayPass(error))
+        await this.engine.cancel(call.actor, id, { endsAppend: true }).catch(() => {})
       throw error
     }
   }
@@ -101,4 +102,9 @@ export class EngineStore extends DataStore {
       throw error
     }
   }
+}
+
+/** Whether the same bytes may count later: the server is in trouble, or whoever sends was not allowed to end it this time. */
+function mayPass({ status }: UploadError): boolean {
+  return status >= 500 || status === 401 || status === 403
 }

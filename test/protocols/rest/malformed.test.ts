@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import type { InjectOptions } from 'fastify'
 import { describe, expect, it } from 'vitest'
 import { createMemoryBudget } from '../../../src/core/memory-budget.ts'
+import { userOf } from '../../../src/core/upload.ts'
 import { type Seeded, seeded } from '../../support/seeded.ts'
 import { openRest, type RestApp } from './open-rest.ts'
 
@@ -47,7 +48,7 @@ describe('malformed requests', () => {
       await expectGoodUpload(app, token, random)
     }
 
-    const owner = { id: token.split(':')[0]!, role: 'creator' }
+    const owner = userOf(token.split(':')[0]!, 'creator')
     for (const upload of await app.engine.list(owner, { limit: 100_000 })) {
       await app.engine.cancel(owner, upload.id).catch(() => {})
     }

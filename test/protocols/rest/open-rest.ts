@@ -1,7 +1,7 @@
 import fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
 import { onTestFinished } from 'vitest'
 import { defaultPolicies } from '../../../src/core/policy.ts'
-import type { Actor } from '../../../src/core/upload.ts'
+import { userOf } from '../../../src/core/upload.ts'
 import { apiPlugin } from '../../../src/http/api.ts'
 import { authPlugin, type TokenCheck } from '../../../src/http/auth.ts'
 import { answerError, answerErrors } from '../../../src/http/errors.ts'
@@ -33,7 +33,7 @@ export interface Answer {
 /** A token is the user and the role: `ada:creator`. */
 const tokens: TokenCheck = async (token) => {
   const [id, role] = token.split(':') as [string, string?]
-  return role === undefined ? null : ({ id, role } satisfies Actor)
+  return role === undefined ? null : userOf(id, role)
 }
 
 /** REST as the server mounts it, over a real engine and database. Chunks have 10 bytes. */

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createMemoryBudget } from '../../../src/core/memory-budget.ts'
+import { userOf } from '../../../src/core/upload.ts'
 import { openRest, type RestApp } from './open-rest.ts'
 
 const bodyIdleMs = 300
@@ -59,8 +60,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** Everything that was begun is given up, and nothing of it is in the store. */
 async function expectNothing({ app, user }: Wire): Promise<void> {
-  const states = async () =>
-    (await app.engine.list({ id: user, role: 'creator' }, { limit: 9 })).map((one) => one.state)
+  const states = async () => (await app.engine.list(userOf(user, 'creator'), { limit: 9 })).map((one) => one.state)
   await expect.poll(states).toSatisfy((all: string[]) => all.length > 0 && all.every((state) => state === 'cancelled'))
   await app.engine.idle()
   expect(app.store.objects.size + app.store.multiparts.size).toBe(0)
@@ -194,7 +194,7 @@ describe('on a wire', () => {
     const answer = await hear(await wire.send(head, '4\r\nabcd\r\n6\r\nefghij\r\n0\r\n\r\n'))
 
     expect(answer).toMatch(/^HTTP\/1.1 200 /)
-    expect((await wire.app.engine.complete({ id: wire.user, role: 'creator' }, id)).state).toBe('completed')
+    expect((await wire.app.engine.complete(userOf(wire.user, 'creator'), id)).state).toBe('completed')
   })
 
   it.each([

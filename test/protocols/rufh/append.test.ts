@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
 import type { RawAnswer } from '../../support/raw-http.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
 import { appendHeaders, asAda, interop, lastIn, type Served, serve } from './serve.ts'
@@ -429,10 +430,11 @@ it('an upload begun in one version goes on in another', async () => {
 it('an upload begun in another protocol goes on here', async () => {
   const server = await serve()
   const body = randomBytes(40)
-  const { id } = await server.engine.create(
-    { id: 'ada', role: 'creator' },
-    { size: 40, filename: 'a.txt', contentType: 'text/plain' },
-  )
+  const { id } = await server.engine.create(userOf('ada', 'creator'), {
+    size: 40,
+    filename: 'a.txt',
+    contentType: 'text/plain',
+  })
 
   const answer = await server.ask({
     method: 'PATCH',

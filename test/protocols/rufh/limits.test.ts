@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../../src/core/policy.ts'
+import { userOf } from '../../../src/core/upload.ts'
 import { announceRufh } from '../../../src/protocols/rufh/discovery.ts'
 import { asAda, interop, lastIn, serve } from './serve.ts'
 
@@ -100,7 +101,7 @@ it('the address of an upload is unique and tells nothing', async () => {
 
   expect(one).not.toBe(other)
   expect(one).not.toContain('secret')
-  const { key } = await server.engine.peek({ id: 'ada', role: 'creator' }, one.split('/').at(-1)!)
+  const { key } = await server.engine.peek(userOf('ada', 'creator'), one.split('/').at(-1)!)
   expect(key).not.toContain(one.split('/').at(-1))
 })
 

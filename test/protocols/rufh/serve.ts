@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { onTestFinished } from 'vitest'
 import type { EngineOptions } from '../../../src/core/create-engine.ts'
-import type { Session } from '../../../src/core/upload.ts'
+import { type Session, userOf } from '../../../src/core/upload.ts'
 import { authPlugin } from '../../../src/http/auth.ts'
 import { answerErrors } from '../../../src/http/errors.ts'
 import { closeAfterUnreadBody } from '../../../src/http/unread-body.ts'
@@ -87,8 +87,7 @@ export async function serve({ rufh, beside, ...overrides }: Serving = {}): Promi
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
   const withToken = (request: RawRequest) => ({ ...request, headers: { ...asAda, ...request.headers } })
-  const find = async (location: string) =>
-    opened.engine.peek({ id: 'ada', role: 'creator' }, location.split('/').at(-1)!)
+  const find = async (location: string) => opened.engine.peek(userOf('ada', 'creator'), location.split('/').at(-1)!)
   return {
     ...opened,
     port,
@@ -107,7 +106,7 @@ export async function serve({ rufh, beside, ...overrides }: Serving = {}): Promi
 
 async function readToken(token: string) {
   const [id, role] = token.split(':')
-  return id && role ? { id, role } : null
+  return id && role ? userOf(id, role) : null
 }
 
 /** A store in memory with the rules of R2; files on disk when TEST_STORE says `local`. */

@@ -1,6 +1,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
 import { bearer } from '../../support/build-test-app.ts'
 import { storeKinds } from '../../support/open-test-store.ts'
 import { chunk, codeOf, serve as serveOn } from './serve.ts'
@@ -97,7 +98,7 @@ describe.each(storeKinds)('tus, Checksum, with files in %s', (kind) => {
 
   it('holds for the bytes that come with a POST', async () => {
     const server = await serve()
-    const by = { id: randomUUID(), role: 'creator' }
+    const by = userOf(randomUUID(), 'creator')
     const headers = { ...chunk, ...bearer(`${by.id}:creator`), 'upload-length': 5 }
     const post = (checksum: string) =>
       server.ask({

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Engine } from '../../../src/core/engine.ts'
 import { UploadError } from '../../../src/core/errors.ts'
+import { userOf } from '../../../src/core/upload.ts'
 import { bearer } from '../../support/build-test-app.ts'
 import { unavailable } from '../../support/memory-store.ts'
 import { storeKinds } from '../../support/open-test-store.ts'
@@ -47,7 +48,7 @@ describe.each(storeKinds)('tus over bad connections, with files in %s', (kind) =
     await new Promise((resolve) => setTimeout(resolve, 200))
 
     connection.cut()
-    const newest = async () => (await server.engine.list({ id: 'ada', role: 'creator' }, { limit: 1 }))[0]
+    const newest = async () => (await server.engine.list(userOf('ada', 'creator'), { limit: 1 }))[0]
     await until(async () => (await newest())?.offset === 57)
 
     expect(await newest()).toMatchObject({ state: 'receiving', size: 100 })

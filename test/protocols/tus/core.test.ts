@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
 import { bearer } from '../../support/build-test-app.ts'
 import { storeKinds } from '../../support/open-test-store.ts'
 import { chunk, codeOf, serve as serveOn } from './serve.ts'
@@ -77,7 +78,7 @@ describe.each(storeKinds)('tus, the core, with files in %s', (kind) => {
     it('does not create what a 412 was the answer to', async () => {
       const server = await serve()
 
-      const by = { id: randomUUID(), role: 'creator' }
+      const by = userOf(randomUUID(), 'creator')
       const headers = { ...bearer(`${by.id}:creator`), 'upload-length': 5, 'tus-resumable': '9.9.9' }
 
       await server.ask({ method: 'POST', path: '/files', headers })

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
 import { bearer } from '../../support/build-test-app.ts'
 import { storeKinds } from '../../support/open-test-store.ts'
 import { chunk, codeOf, encoded, type Serving, serve as serveOn } from './serve.ts'
@@ -231,7 +232,7 @@ describe.each(storeKinds)('tus, Creation, with files in %s', (kind) => {
       ['untold', { ...chunk, 'upload-length': 3, 'transfer-encoding': 'chunked' }, '5\r\nhello\r\n0\r\n\r\n'],
     ])('leaves nothing of a body that is longer than its file, and that is %s', async (_, headers, body) => {
       const server = await serve()
-      const by = { id: randomUUID(), role: 'creator' }
+      const by = userOf(randomUUID(), 'creator')
 
       const answer = await server.ask({
         method: 'POST',

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
 import { bearer } from '../../support/build-test-app.ts'
 import { ask } from '../../support/raw-http.ts'
 import { type Seeded, seeded } from '../../support/seeded.ts'
@@ -114,7 +115,7 @@ it('nonsense is refused, never answered with a fault, harms no good upload and l
   expect((await server.objectOf(good))?.toString()).toBe('good end')
   for (const path of [...made, good]) await server.ask({ method: 'DELETE', path })
   await server.engine.idle()
-  for (const { id } of await server.engine.list({ id: 'ada', role: 'creator' }, { limit: 10_000 }))
+  for (const { id } of await server.engine.list(userOf('ada', 'creator'), { limit: 10_000 }))
     await server.engine.clean(id)
   expect(await server.keys()).toEqual([])
   expect(server.faults).toEqual([])

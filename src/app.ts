@@ -19,6 +19,7 @@ import { closeConnections, countRequests } from './http/closing.ts'
 import { devTokenPlugin } from './http/dev-token.ts'
 import { answerError, answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
+import { issuersCheck } from './http/identity/issuers.ts'
 import { secretCheck, signToken } from './http/identity/secret.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { openapiPlugin } from './http/openapi.ts'
@@ -196,7 +197,7 @@ async function register(
   config: Config,
   { engine, secret, parts, isDraining, objectUrlOf }: Rooms,
 ): Promise<void> {
-  const checks: TokenCheck[] = [secretCheck(secret)]
+  const checks: TokenCheck[] = [issuersCheck(config.ISSUERS), secretCheck(secret)]
   const urlOf = (id: string) => `${config.PUBLIC_URL ?? ''}${uploadsPath}/${id}`
 
   countRequests(http)

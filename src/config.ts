@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os'
 import { z } from 'zod'
+import { issuers } from './config/issuers.ts'
 import { policies } from './config/policies.ts'
 import { count, duration, origins, size, trust, webUrl } from './config/values.ts'
 import { defaultKeyTemplate, faultOfTemplate } from './core/object-key.ts'
@@ -39,6 +40,11 @@ const identity = {
     .optional()
     .describe(
       'Signs and checks bearer tokens (HS256), 32 bytes or more. When trying out, one is made and kept in DATA_DIR',
+    ),
+  ISSUERS: issuers
+    .prefault('[]')
+    .describe(
+      'Whose tokens are believed beside those of JWT_SECRET, as JSON or the file that holds it; see docs/identity.md',
     ),
   POLICIES: policies
     .prefault('{}')

@@ -25,7 +25,7 @@ const reasons: Record<string, string> = {
   423: 'UPLOAD_LOCKED: another request is at it; Retry-After says when to come back',
   460: 'CHECKSUM_MISMATCH: nothing of the body counts',
   502: 'R2_ERROR, DATABASE_ERROR: what stands behind the server does not answer; Retry-After says when to come back',
-  503: 'BODY_TIMEOUT, SHUTTING_DOWN: send it again; Retry-After says when',
+  503: 'BODY_TIMEOUT, SHUTTING_DOWN, IDENTITY_UNAVAILABLE: send it again; Retry-After says when',
 }
 
 const createRefusals = [400, 401, 403, 413, 415, 422, 502, 503]

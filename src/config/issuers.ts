@@ -1,0 +1,186 @@
+import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+import {
+  type Algorithm,
+  algorithmsFor,
+  type Issuer,
+  type IssuerKeys,
+  publicAlgorithms,
+  sharedAlgorithms,
+} from '../http/identity/issuer.ts'
+import { duration } from './values.ts'
+
+const role = z.string().regex(/^[\w-]{1,64}$/, 'expected a role name')
+const path = z.union(
+  [z.string().min(1), z.array(z.string().min(1)).min(1)],
+  'expected a claim such as sub, realm_access.roles or ["https://x", "role"]',
+)
+
+const shape = z.strictObject({
+  name: z.string().regex(/^[\w.-]{1,64}$/, 'expected a name of letters, digits and . _ -'),
+  issuer: z.string().min(1).max(1024),
+  audience: z.union(
+    [z.string().min(1), z.array(z.string().min(1)).min(1), z.null()],
+    'expected a text, a list of texts, or null to take tokens for anybody',
+  ),
+  algorithms: z
+    .array(z.enum([...publicAlgorithms, ...sharedAlgorithms]))
+    .min(1)
+    .optional(),
+  secret: z.string().optional(),
+  publicKey: z.union([z.string(), z.record(z.string(), z.unknown())], 'expected a PEM or a JWK').optional(),
+  jwksUrl: z.string().optional(),
+  jwksMaxAge: duration.prefault('10m'),
+  jwksCooldown: duration.prefault('10s'),
+  jwksMaxStale: duration.prefault('1h'),
+  clockTolerance: duration.prefault('5s'),
+  maxTokenBytes: z.int().min(256).max(16_384).default(8192),
+  claims: z
+    .strictObject({
+      user: path.default('sub'),
+      role: path.default('role'),
+      tenant: path.nullable().default(null),
+      admin: path.nullable().default(null),
+    })
+    .prefault({}),
+  roles: z.record(z.string().min(1), role).nullable().default(null),
+  defaultRole: role.nullable().default(null),
+  adminValues: z.array(z.string().min(1)).default([]),
+  userPrefix: z
+    .string()
+    .max(32)
+    .regex(/^(?!key:)[^\p{Cc}]*$/u, 'expected printable text that does not start with key:')
+    .default(''),
+  tenant: z
+    .string()
+    .regex(/^[^\p{Cc}]{1,128}$/u, 'expected 1 to 128 printable characters')
+    .nullable()
+    .default(null),
+})
+
+const issuer = shape.transform((said, context): Issuer => {
+  const fault = (name: keyof typeof said, message: string): never => {
+    context.issues.push({ code: 'custom', input: undefined, path: [name], message })
+    return z.NEVER
+  }
+  const {
+    secret,
+    publicKey,
+    jwksUrl,
+    audience,
+    algorithms: wanted,
+    jwksMaxAge,
+    jwksCooldown,
+    jwksMaxStale,
+    ...rest
+  } = said
+  if ([secret, publicKey, jwksUrl].filter((key) => key !== undefined).length !== 1)
+    return fault('name', 'expected exactly one of secret, publicKey and jwksUrl')
+
+  let keys: IssuerKeys
+  let possible: readonly Algorithm[]
+  if (secret !== undefined) {
+    keys = { kind: 'secret', secret: Buffer.from(secret) }
+    // RFC 7518, 3.2: "A key of the same size as the hash output or larger MUST be used".
+    possible = sharedAlgorithms.filter((name) => Buffer.byteLength(secret) * 8 >= Number(name.slice(2)))
+    if (possible.length === 0) return fault('secret', 'expected at least 32 bytes')
+  } else if (publicKey !== undefined) {
+    const key = readPublicKey(publicKey)
+    if (key === null) return fault('publicKey', 'expected a public key, as PEM or JWK')
+    keys = { kind: 'public', key }
+    possible = algorithmsFor(key)
+    if (possible.length === 0)
+      return fault('publicKey', 'expected RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519')
+  } else {
+    const url = URL.parse(jwksUrl!)
+    if (!url || !isSafe(url))
+      return fault('jwksUrl', 'expected an https URL without user and password; http only on this machine')
+    keys = { kind: 'remote', url, timing: { maxAge: jwksMaxAge, cooldown: jwksCooldown, maxStale: jwksMaxStale } }
+    possible = publicAlgorithms
+  }
+  const misfit = wanted?.find((name) => !possible.includes(name))
+  if (misfit) return fault('algorithms', `${misfit} cannot be used with this key, only ${possible.join(', ')}`)
+  return {
+    ...rest,
+    keys,
+    algorithms: wanted ?? [...possible],
+    audience: typeof audience === 'string' ? [audience] : audience,
+  }
+})
+
+const list = z.array(issuer).superRefine((issuers, context) => {
+  const fault = (at: number, name: string, message: string) =>
+    context.addIssue({ code: 'custom', path: [at, name], message })
+  for (const [at, one] of issuers.entries()) {
+    for (const other of issuers.slice(0, at)) {
+      if (one.name === other.name) fault(at, 'name', 'is the name of another issuer')
+      if (mayNameTheSame(one, other))
+        fault(
+          at,
+          'userPrefix',
+          `could name the users of ${other.name}: give each another userPrefix, or another tenant`,
+        )
+    }
+  }
+})
+
+/**
+ * The issuers whose tokens are believed, from JSON or from the file of JSON that is named. Nothing of what it holds is
+ * repeated in a problem.
+ */
+export const issuers = z.string().transform((text, context): Issuer[] => {
+  const json = readJson(text.trim())
+  if (typeof json === 'string') {
+    context.issues.push({ code: 'custom', input: undefined, message: json })
+    return z.NEVER
+  }
+  const read = list.safeParse(json.value)
+  if (read.success) return read.data
+  for (const { path: where, message } of read.error.issues)
+    context.issues.push({
+      code: 'custom',
+      input: undefined,
+      message: [where.join('.'), message].filter(Boolean).join(': '),
+    })
+  return z.NEVER
+})
+
+/** A problem is a text. */
+function readJson(text: string): { value: unknown } | string {
+  const isFile = !text.startsWith('[')
+  let json = text
+  try {
+    if (isFile) json = readFileSync(text, 'utf8')
+  } catch (thrown) {
+    return `expected a JSON list, or a file that holds one (${(thrown as NodeJS.ErrnoException).code})`
+  }
+  try {
+    return { value: JSON.parse(json) }
+  } catch {
+    return isFile ? 'the file does not hold JSON' : 'is not JSON'
+  }
+}
+
+function readPublicKey(said: string | Record<string, unknown>): KeyObject | null {
+  try {
+    // Node would make the public key of a private one; whoever put that here has copied the wrong thing.
+    if (typeof said === 'string') return said.includes('PRIVATE') ? null : createPublicKey(said)
+    return 'd' in said || said.kty === 'oct' ? null : createPublicKey({ key: said as JsonWebKey, format: 'jwk' })
+  } catch {
+    return null
+  }
+}
+
+function isSafe({ protocol, hostname, username, password }: URL): boolean {
+  const isHere = hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
+  return username === '' && password === '' && (protocol === 'https:' || (protocol === 'http:' && isHere))
+}
+
+/** Whether two issuers, each trusted with its own users only, could come up with one and the same user. */
+function mayNameTheSame(one: Issuer, other: Issuer): boolean {
+  if (one.issuer === other.issuer) return false
+  const areApart = [one, other].every(({ tenant, claims }) => tenant !== null && claims.tenant === null)
+  if (areApart && one.tenant !== other.tenant) return false
+  return one.userPrefix.startsWith(other.userPrefix) || other.userPrefix.startsWith(one.userPrefix)
+}

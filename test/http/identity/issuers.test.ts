@@ -1,0 +1,255 @@
+import { randomBytes } from 'node:crypto'
+import { type CryptoKey, exportSPKI, importJWK, SignJWT } from 'jose'
+import { describe, expect, it } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
+import { publicAlgorithms, sharedAlgorithms } from '../../../src/http/identity/issuer.ts'
+import { issuersCheck } from '../../../src/http/identity/issuers.ts'
+import { issuerOf, makeKey, type SigningKey, startProvider, tokenOf } from '../../support/issuer.ts'
+
+const secret = randomBytes(64).toString('base64url')
+const hmac = { alg: 'HS256', privateKey: Buffer.from(secret) }
+const rsa = await makeKey('RS256')
+
+const check = (setting: Record<string, unknown>) => issuersCheck([issuerOf(setting)])
+const bySecret = (setting: Record<string, unknown> = {}) => check({ secret, ...setting })
+const soon = () => Math.floor(Date.now() / 1000)
+
+async function pemOf({ jwk }: SigningKey): Promise<string> {
+  return exportSPKI((await importJWK(jwk, jwk.alg)) as CryptoKey)
+}
+
+describe('every algorithm', () => {
+  it.each(publicAlgorithms)('%s is verified by PEM, by JWK and by JWKS', async (alg) => {
+    const key = await makeKey(alg)
+    const provider = await startProvider(key)
+    const ways = [{ publicKey: await pemOf(key) }, { publicKey: key.jwk }, { jwksUrl: provider.url }]
+
+    for (const way of ways) {
+      const verify = check({ ...way, algorithms: [alg] })
+      expect(await verify(await tokenOf(key))).toEqual(userOf('ann', 'member'))
+      const forged = await makeKey(alg)
+      await expect(verify(await tokenOf({ ...forged, kid: key.kid }))).rejects.toMatchObject({ status: 401 })
+    }
+  })
+
+  it.each(sharedAlgorithms)('%s is verified by a secret', async (alg) => {
+    const verify = bySecret({ algorithms: [alg] })
+
+    expect(await verify(await tokenOf({ ...hmac, alg }))).toEqual(userOf('ann', 'member'))
+    await expect(verify(await tokenOf({ alg, privateKey: randomBytes(64) }))).rejects.toMatchObject({ status: 401 })
+  })
+})
+
+describe('a token is refused', () => {
+  const refused: [string, Record<string, unknown>, string][] = [
+    ['with another audience', { aud: 'another' }, 'The token was not made for this server.'],
+    ['without an audience', { aud: undefined }, 'The token was not made for this server.'],
+    ['when its time is over', { exp: soon() - 60 }, 'The token has expired.'],
+    ['that would be good for ever', { exp: undefined }, 'The token is not valid.'],
+    ['before its time', { nbf: soon() + 60 }, 'The token is not valid yet.'],
+    ['with a time that is none', { exp: 'tomorrow' }, 'The token is not valid.'],
+    ['that names nobody', { sub: undefined }, 'The token does not say who you are.'],
+    ['that names a list', { sub: ['ann'] }, 'The token does not say who you are.'],
+    ['whose name has a line break', { sub: 'ann\nbob' }, 'The token does not say who you are.'],
+    ['that would be an API key', { sub: 'key:1' }, 'The token does not say who you are.'],
+  ]
+  it.each(refused)('%s', async (_what, claims, message) => {
+    const token = await tokenOf(hmac, claims)
+
+    await expect(bySecret()(token)).rejects.toMatchObject({ code: 'UNAUTHENTICATED', message })
+  })
+
+  it('when it is longer than the issuer makes them', async () => {
+    const token = await tokenOf(hmac, { padding: 'x'.repeat(1000) })
+
+    expect(await bySecret()(token)).toEqual(userOf('ann', 'member'))
+    await expect(bySecret({ maxTokenBytes: 1000 })(token)).rejects.toMatchObject({
+      status: 401,
+      message: 'The token is too long.',
+    })
+  })
+
+  it('when it demands what nobody here understands', async () => {
+    const header = { crit: ['exp-hard'], 'exp-hard': true }
+    const sign = new SignJWT({ iss: 'https://issuer.example', aud: 'landfall', sub: 'ann', role: 'member' })
+    const token = await sign
+      .setProtectedHeader({ alg: 'HS256', ...header })
+      .setExpirationTime('1m')
+      .sign(hmac.privateKey, { crit: { 'exp-hard': true } })
+
+    await expect(bySecret()(token)).rejects.toMatchObject({ status: 401, message: 'The token is not valid.' })
+  })
+
+  it('when it is signed with the public key as if that were a secret', async () => {
+    const pem = await pemOf(rsa)
+    const confused = [
+      { alg: 'HS256', privateKey: Buffer.from(pem) },
+      { alg: 'HS256', privateKey: Buffer.from(JSON.stringify(rsa.jwk)) },
+    ]
+    const provider = await startProvider(rsa)
+
+    for (const key of confused) {
+      for (const way of [{ publicKey: pem }, { publicKey: rsa.jwk }, { jwksUrl: provider.url }]) {
+        await expect(check(way)(await tokenOf({ ...key, kid: rsa.kid }))).rejects.toMatchObject({ status: 401 })
+      }
+    }
+  })
+
+  it.each(['none', 'None', 'nOnE', '', 'HS999', 'RS256'])('when its algorithm is said to be "%s"', async (alg) => {
+    const [, payload, signature] = (await tokenOf(hmac)).split('.')
+    const header = Buffer.from(JSON.stringify({ alg })).toString('base64url')
+
+    for (const sent of [`${header}.${payload}.`, `${header}.${payload}.${signature}`]) {
+      await expect(bySecret()(sent)).rejects.toMatchObject({ status: 401 })
+    }
+  })
+
+  it('when its algorithm is not one of those the operator chose', async () => {
+    const verify = check({ publicKey: rsa.jwk, algorithms: ['RS512'] })
+
+    await expect(verify(await tokenOf(rsa))).rejects.toMatchObject({ status: 401 })
+  })
+
+  it('when it brings its own key along', async () => {
+    const own = await makeKey('RS256')
+    const provider = await startProvider(rsa)
+    const token = await tokenOf(own, {}, { jwk: own.jwk, jku: provider.url, kid: rsa.kid })
+
+    await expect(check({ jwksUrl: provider.url })(token)).rejects.toMatchObject({ status: 401 })
+  })
+
+  it('without a word of it in the answer', async () => {
+    const thrown = await bySecret()(await tokenOf(hmac, { aud: 'swordfish' })).catch((error) => error)
+
+    expect(JSON.stringify({ ...thrown, message: thrown.message, cause: String(thrown.cause) })).not.toMatch(
+      /swordfish|eyJ/,
+    )
+  })
+})
+
+it('clocks may differ by as much as the setting says', async () => {
+  const verify = bySecret({ clockTolerance: '60s' })
+
+  expect(await verify(await tokenOf(hmac, { exp: soon() - 30, nbf: soon() + 30 }))).toEqual(userOf('ann', 'member'))
+  await expect(verify(await tokenOf(hmac, { exp: soon() - 90 }))).rejects.toMatchObject({ status: 401 })
+})
+
+it('tokens for anybody are taken only where the operator says so', async () => {
+  expect(await bySecret({ audience: null })(await tokenOf(hmac, { aud: undefined }))).toEqual(userOf('ann', 'member'))
+  expect(await bySecret({ audience: ['a', 'b'] })(await tokenOf(hmac, { aud: ['x', 'b'] }))).toEqual(
+    userOf('ann', 'member'),
+  )
+})
+
+describe('of several issuers', () => {
+  const other = randomBytes(64).toString('base64url')
+  const both = issuersCheck([
+    issuerOf({ secret }),
+    issuerOf({ name: 'other', issuer: 'https://other.example', secret: other, userPrefix: 'other:' }),
+    issuerOf({
+      name: 'desktop',
+      audience: 'desktop',
+      secret,
+      defaultRole: 'subscriber',
+      claims: { role: 'x' },
+    }),
+  ])
+
+  it('each is believed about its own users', async () => {
+    const foreign = { alg: 'HS256', privateKey: Buffer.from(other) }
+
+    expect(await both(await tokenOf(hmac))).toEqual(userOf('ann', 'member'))
+    expect(await both(await tokenOf(foreign, { iss: 'https://other.example' }))).toEqual(userOf('other:ann', 'member'))
+    await expect(both(await tokenOf(foreign))).rejects.toMatchObject({ status: 401 })
+  })
+
+  it('one may stand there for two audiences', async () => {
+    expect(await both(await tokenOf(hmac, { aud: 'desktop' }))).toEqual(userOf('ann', 'subscriber'))
+  })
+
+  it('a token of none of them is left to whoever else knows it', async () => {
+    for (const iss of ['https://issuer.example/', 'https://ISSUER.example', undefined, 7])
+      expect(await both(await tokenOf(hmac, { iss }))).toBeNull()
+    for (const nonsense of ['', 'lf_abc', 'a.b', 'a.b.c', 'a.b.c.d.e', `${'a'.repeat(100)}.${'!'.repeat(9)}.x`])
+      expect(await both(nonsense)).toBeNull()
+  })
+})
+
+describe('claims are read as the settings say', () => {
+  const keycloak = {
+    claims: { role: 'realm_access.roles' },
+    roles: { admin: 'creator', pro: 'creator', basic: 'member' },
+  }
+  const auth0 = { claims: { role: 'https://x.example/role', tenant: ['https://x.example/app', 'org.id'] } }
+  const read: [string, Record<string, unknown>, Record<string, unknown>, object][] = [
+    ['a role inside of others', keycloak, { realm_access: { roles: ['offline', 'basic'] } }, userOf('ann', 'member')],
+    ['the first role of the map', keycloak, { realm_access: { roles: ['basic', 'pro'] } }, userOf('ann', 'creator')],
+    [
+      'a role and a tenant under names with dots',
+      auth0,
+      { 'https://x.example/role': 'creator', 'https://x.example/app': { 'org.id': 7 } },
+      userOf('ann', 'creator', { tenant: '7' }),
+    ],
+    ['a list of one role', {}, { role: ['creator'] }, userOf('ann', 'creator')],
+    [
+      'words of a scope',
+      { claims: { role: 'scope' }, roles: { 'upload:all': 'creator' } },
+      { scope: 'openid upload:all' },
+      userOf('ann', 'creator'),
+    ],
+    ['a default role', { defaultRole: 'subscriber' }, { role: undefined }, userOf('ann', 'subscriber')],
+    [
+      'a default role instead of one that is not mapped',
+      { defaultRole: 'subscriber', roles: { pro: 'creator' } },
+      { role: 'creator' },
+      userOf('ann', 'subscriber'),
+    ],
+    [
+      'a user by another claim',
+      { claims: { user: 'email' } },
+      { email: 'ann@x.example' },
+      userOf('ann@x.example', 'member'),
+    ],
+    ['a user with a number', { claims: { user: 'uid' } }, { uid: 42 }, userOf('42', 'member')],
+    ['users of one tenant', { tenant: 'acme' }, { tenant: 'globex' }, userOf('ann', 'member', { tenant: 'acme' })],
+    [
+      'an admin by a flag',
+      { claims: { admin: 'https://x.example/admin' } },
+      { 'https://x.example/admin': true },
+      userOf('ann', 'member', { isAdmin: true }),
+    ],
+    [
+      'an admin by a role',
+      { claims: { admin: 'groups' }, adminValues: ['ops'] },
+      { groups: ['dev', 'ops'] },
+      userOf('ann', 'member', { isAdmin: true }),
+    ],
+    [
+      'no admin by a word that is not chosen',
+      { claims: { admin: 'groups' } },
+      { groups: ['true', 'ops'] },
+      userOf('ann', 'member'),
+    ],
+    ['no admin by a claim that nobody chose', {}, { admin: true, isAdmin: true }, userOf('ann', 'member')],
+  ]
+  it.each(read)('%s', async (_what, setting, claims, actor) => {
+    expect(await bySecret(setting)(await tokenOf(hmac, claims))).toEqual(actor)
+  })
+
+  const roleless: [string, Record<string, unknown>, Record<string, unknown>][] = [
+    ['none', {}, { role: undefined }],
+    ['several and no map to choose by', {}, { role: ['member', 'creator'] }],
+    ['none that the map knows', { roles: { pro: 'creator' } }, { role: 'creator' }],
+    ['one that is a member of every object', { roles: { pro: 'creator' } }, { role: 'constructor' }],
+    ['one that only a prototype has', { claims: { role: '__proto__.constructor.name' } }, {}],
+  ]
+  it.each(roleless)('who has no role here is told so: %s', async (_what, setting, claims) => {
+    await expect(bySecret(setting)(await tokenOf(hmac, claims))).rejects.toMatchObject({ code: 'ROLE_NOT_ALLOWED' })
+  })
+
+  it('a tenant that is no text is not taken for no tenant', async () => {
+    const verify = bySecret({ claims: { tenant: 'org' } })
+
+    await expect(verify(await tokenOf(hmac, { org: { id: 'acme' } }))).rejects.toMatchObject({ status: 401 })
+  })
+})

@@ -1,0 +1,139 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
+import { issuersCheck } from '../../../src/http/identity/issuers.ts'
+import { issuerOf, makeKey, type Provider, startProvider, tokenOf } from '../../support/issuer.ts'
+
+const ann = userOf('ann', 'member')
+const [first, second] = await Promise.all([makeKey('RS256'), makeKey('ES256')])
+
+function check(provider: Provider, timing: Record<string, string> = {}) {
+  return issuersCheck([issuerOf({ jwksUrl: provider.url, jwksCooldown: '50ms', ...timing })])
+}
+
+describe('the keys that an issuer publishes', () => {
+  it('are fetched when the first token comes, and then kept', async () => {
+    const provider = await startProvider(first)
+    const verify = check(provider)
+
+    expect(provider.asked()).toBe(0)
+    for (let times = 0; times < 20; times += 1) expect(await verify(await tokenOf(first))).toEqual(ann)
+    expect(provider.asked()).toBe(1)
+  })
+
+  it('may change without a restart: the new one counts at once, the old one no more', async () => {
+    const provider = await startProvider(first)
+    const verify = check(provider)
+    expect(await verify(await tokenOf(first))).toEqual(ann)
+    await expect(verify(await tokenOf(second))).rejects.toMatchObject({ status: 401 })
+
+    provider.publish(first, second)
+    await sleep(60)
+    expect(await verify(await tokenOf(second))).toEqual(ann)
+    expect(await verify(await tokenOf(first))).toEqual(ann)
+
+    provider.publish(second)
+    await sleep(60)
+    await expect(verify(await tokenOf({ ...first, kid: 'unknown' }))).rejects.toMatchObject({ status: 401 })
+    await expect(verify(await tokenOf(first))).rejects.toMatchObject({ status: 401 })
+  })
+
+  it('are fetched again when they are old, so that one that was taken back ends', async () => {
+    const provider = await startProvider(first, second)
+    const verify = check(provider, { jwksMaxAge: '100ms' })
+    expect(await verify(await tokenOf(first))).toEqual(ann)
+
+    provider.publish(second)
+    await sleep(120)
+
+    await expect(verify(await tokenOf(first))).rejects.toMatchObject({ status: 401 })
+  })
+
+  it('are not fetched for every token that names one that is not there', async () => {
+    const provider = await startProvider(first)
+    const verify = check(provider, { jwksCooldown: '1m' })
+
+    for (let times = 0; times < 20; times += 1)
+      await expect(verify(await tokenOf({ ...first, kid: `made-up-${times}` }))).rejects.toMatchObject({ status: 401 })
+
+    expect(provider.asked()).toBe(1)
+  })
+
+  it('are all tried when a token does not say which it was', async () => {
+    const another = await makeKey('RS256')
+    const provider = await startProvider(another, first)
+    const verify = check(provider)
+    const { kid: _, ...unnamed } = first
+
+    expect(await verify(await tokenOf(unnamed))).toEqual(ann)
+    const { kid: __, ...stranger } = await makeKey('RS256')
+    await expect(verify(await tokenOf(stranger))).rejects.toMatchObject({ status: 401 })
+    await expect(verify(await tokenOf(unnamed, { aud: 'another' }))).rejects.toMatchObject({ status: 401 })
+  })
+
+  it('are of no use when they are too weak', async () => {
+    const weak = await makeKey('RS256', { modulusLength: 2048 })
+    const provider = await startProvider({ ...weak, jwk: { ...weak.jwk, n: weak.jwk.n!.slice(0, 170) } })
+
+    await expect(check(provider)(await tokenOf(weak))).rejects.toMatchObject({ status: 401 })
+  })
+
+  it('are of no use for other things than signing, or for another algorithm', async () => {
+    const provider = await startProvider({ ...first, jwk: { ...first.jwk, use: 'enc' } })
+    await expect(check(provider)(await tokenOf(first))).rejects.toMatchObject({ status: 401 })
+
+    provider.publish(first)
+    await expect(check(provider)(await tokenOf({ ...first, alg: 'RS512' }).catch(() => 'a.b.c'))).resolves.toBeNull()
+  })
+})
+
+describe('an issuer that does not answer', () => {
+  const troubles: [string, (provider: Provider) => void | Promise<void>][] = [
+    ['is down', (provider) => provider.stop()],
+    ['is in trouble', (provider) => provider.answer(500, '{"keys":[]}')],
+    ['answers no JSON', (provider) => provider.answer(200, '<html>')],
+    ['answers something else', (provider) => provider.answer(200, '{"issuer":"x"}')],
+    [
+      'answers without an end',
+      (provider) => provider.answer(200, JSON.stringify({ keys: [], x: 'x'.repeat(2 ** 21) })),
+    ],
+    ['sends elsewhere', (provider) => provider.answer(302, '', { location: 'http://127.0.0.1:1/' })],
+  ]
+  it.each(troubles)('makes nobody a stranger: %s', async (_what, trouble) => {
+    const provider = await startProvider(first)
+    const verify = check(provider)
+    await trouble(provider)
+
+    await expect(verify(await tokenOf(first))).rejects.toMatchObject({ code: 'IDENTITY_UNAVAILABLE', status: 503 })
+
+    await provider.stop()
+    provider.publish(first)
+    await provider.start()
+    await sleep(60)
+    expect(await verify(await tokenOf(first))).toEqual(ann)
+  })
+
+  it('is asked once in a while and not for every token', async () => {
+    const provider = await startProvider(first)
+    provider.answer(500, '')
+    const verify = check(provider, { jwksCooldown: '1m' })
+
+    for (let times = 0; times < 10; times += 1)
+      await expect(verify(await tokenOf(first))).rejects.toMatchObject({ status: 503 })
+
+    expect(provider.asked()).toBe(1)
+  })
+
+  it('leaves the keys that it gave before, for some time', async () => {
+    const provider = await startProvider(first)
+    const verify = check(provider, { jwksMaxAge: '50ms', jwksMaxStale: '600ms' })
+    expect(await verify(await tokenOf(first))).toEqual(ann)
+    await provider.stop()
+
+    await sleep(100)
+    expect(await verify(await tokenOf(first))).toEqual(ann)
+    await expect(verify(await tokenOf(second))).rejects.toMatchObject({ status: 503 })
+    await sleep(600)
+    await expect(verify(await tokenOf(first))).rejects.toMatchObject({ status: 503 })
+  })
+})

@@ -13,19 +13,20 @@ import { creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
+import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
 import { apiPlugin } from './http/api.ts'
-import { authPlugin, type TokenCheck } from './http/auth.ts'
+import { authPlugin } from './http/auth.ts'
 import { closeConnections, countRequests } from './http/closing.ts'
 import { devTokenPlugin } from './http/dev-token.ts'
 import { answerError, answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
-import { issuersCheck } from './http/identity/issuers.ts'
-import { secretCheck, signToken } from './http/identity/secret.ts'
+import { signToken } from './http/identity/secret.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { openapiPlugin } from './http/openapi.ts'
 import { endSlowBodies } from './http/slow-body.ts'
 import { pagePlugin } from './http/static.ts'
 import { closeAfterUnreadBody } from './http/unread-body.ts'
+import { type Identity, openIdentity } from './identity.ts'
 import { startBackground } from './jobs/background.ts'
 import type { DeliveredEvent } from './jobs/outbox.ts'
 import { leaseLocker } from './locks/lease.ts'
@@ -85,13 +86,16 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     onFault,
     onSteal: (uploadId) => log.warn({ uploadId }, 'took over an upload whose holder had died'),
   })
-  const engine = engineOf(config, { sessions, store, locker, now, onFault })
-
   const secret = await tokenSecret(config)
+  const identity = await openIdentity(config, { database, secret, now, onFault })
+  const engine = engineOf(config, { sessions, store, locker, now, permit: identity.permit, onFault })
+
   let isDraining = false
   await register(http, config, {
     engine,
+    identity,
     secret,
+    now,
     parts: { database: () => database.check(), store: () => store.check() },
     isDraining: () => isDraining,
     objectUrlOf: (key) => store.publicUrl?.(key) ?? null,
@@ -112,6 +116,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await engine.idle()
     await locker.close()
     log.debug('no lease is held')
+    await identity.close()
     if (!overrides.store) await store.close()
     if (!overrides.database) await database.close()
   })
@@ -132,7 +137,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 /** The engine as `config` wants it. */
 export function engineOf(
   config: Config,
-  parts: Pick<EngineOptions, 'sessions' | 'store' | 'locker' | 'now' | 'onFault'>,
+  parts: Pick<EngineOptions, 'sessions' | 'store' | 'locker' | 'now' | 'permit' | 'onFault'>,
 ): RunningEngine {
   return createEngine({
     ...parts,
@@ -185,7 +190,9 @@ function openHttp(config: Config): FastifyInstance {
 
 interface Rooms {
   engine: RunningEngine
+  identity: Identity
   secret: string
+  now: () => Date
   parts: Record<string, () => Promise<void>>
   isDraining: () => boolean
   objectUrlOf: (key: string) => string | null
@@ -195,9 +202,11 @@ interface Rooms {
 async function register(
   http: FastifyInstance,
   config: Config,
-  { engine, secret, parts, isDraining, objectUrlOf }: Rooms,
+  { engine, identity, secret, now, parts, isDraining, objectUrlOf }: Rooms,
 ): Promise<void> {
-  const checks: TokenCheck[] = [issuersCheck(config.ISSUERS), secretCheck(secret)]
+  const { checks, keys } = identity
+  const onKeyChange = ({ what, key, by, from }: KeyChange) =>
+    http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
   const urlOf = (id: string) => `${config.PUBLIC_URL ?? ''}${uploadsPath}/${id}`
 
   countRequests(http)
@@ -214,6 +223,7 @@ async function register(
       await scope.register(cors, corsOptions(config))
       await scope.register(authPlugin, { checks })
       await scope.register(apiPlugin, { engine, policies: config.POLICIES, urlOf, objectUrlOf })
+      await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
       await scope.register(restPlugin, { engine, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
     },
     { prefix: '/v1' },

@@ -7,6 +7,7 @@ import { signToken } from '../http/identity/secret.ts'
 import { readConfig, serve } from '../serve.ts'
 import { tokenSecret } from '../trial.ts'
 import { version } from '../version.ts'
+import { addKeyCommands } from './keys.ts'
 import { sweepOnce } from './sweep.ts'
 
 interface TokenWish {
@@ -39,6 +40,8 @@ export function createProgram(print: (line: string) => void = console.log): Comm
       if (!actor) throw new InvalidArgumentError('a user and a tenant have 1 to 128 characters')
       print(await signToken(await tokenSecret(config), actor, Math.floor(ttl / 1000)))
     })
+
+  addKeyCommands(program, print, duration)
 
   program
     .command('migrate')

@@ -1,6 +1,6 @@
 /*
  * Whose an upload is, and what may be asked of it. This is the one place that decides: every verb of the engine passes here,
- * and every list is asked for in the words of `ownerOf`.
+ * and every list is asked for in the words of `asOwner`.
  */
 import { UploadError } from './errors.ts'
 import { type Actor, hasEnded, type Scope, type Upload, type Wish } from './upload.ts'
@@ -27,9 +27,9 @@ export type Permit = (demand: Demand) => Promise<void>
 const scopesFor: Record<Verb, Scope[]> = {
   create: ['upload'],
   append: ['upload'],
-  describe: ['upload', 'read'],
+  describe: ['upload', 'read', 'admin'],
   complete: ['upload'],
-  cancel: ['cancel'],
+  cancel: ['cancel', 'admin'],
   list: ['read'],
 }
 
@@ -43,7 +43,7 @@ const graceMs = 24 * 60 * 60 * 1000
 export type Owner = Pick<Upload, 'ownerId' | 'tenant'>
 
 /** The owner of whatever `actor` creates. */
-export function ownerOf({ id, tenant }: Actor): Owner {
+export function asOwner({ id, tenant }: Actor): Owner {
   return { ownerId: id, tenant }
 }
 

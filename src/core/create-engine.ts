@@ -1,4 +1,4 @@
-import { admit, admitAnew, isOwner, notFound, ownerOf, type Permit, type Verb } from './access.ts'
+import { admit, admitAnew, asOwner, isOwner, notFound, type Permit, type Verb } from './access.ts'
 import { type Appending, appendUnderLease } from './append.ts'
 import { alreadyCompleted, shuttingDown, stillFinishing } from './append-refusals.ts'
 import { cleanUp, pieceFolder } from './clean-up.ts'
@@ -18,7 +18,7 @@ import type { Rule } from './rules/rule.ts'
 import { tooLarge } from './rules/size.ts'
 import { createScattered } from './scattered.ts'
 import { checkId, closeRanks, refuseEnded, toUpload } from './session-view.ts'
-import { type Actor, hasEnded, hasEveryByte, type Session, type Upload, userOf, type Wish } from './upload.ts'
+import { type Actor, hasEnded, hasEveryByte, ownerOf, type Session, type Upload, type Wish } from './upload.ts'
 import { within } from './within.ts'
 
 /** What the engine is made of. Clock and ids are arguments, so that tests need no mocks. */
@@ -172,8 +172,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   function partialsOf(session: Session): Promise<Session[]> {
     const from = session.concat?.kind === 'final' ? session.concat.from : []
-    const { ownerId, role, tenant } = session
-    return findPartials(userOf(ownerId, role, { tenant }), from, sessions, now())
+    return findPartials(ownerOf(session), from, sessions, now())
   }
 
   /** A final upload is joined as soon as its partial uploads are complete; until then it may even be unknown how long it is. */
@@ -196,7 +195,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     admitAnew(actor, 'create')
     const final = wish.concat?.kind === 'final' ? wish.concat : null
     // A client that did not hear the answer asks again, and means the same file.
-    const same = final && (await sessions.findFinal(ownerOf(actor), final.header))
+    const same = final && (await sessions.findFinal(asOwner(actor), final.header))
     if (same) return describe(actor, same)
     const partials = final && (await findPartials(actor, final.from, sessions, now()))
     const session = newSession(actor, partials ? { ...wish, size: lengthOf(partials) } : wish, {
@@ -348,7 +347,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       admitAnew(actor, 'list')
       await permit({ actor, verb: 'list' })
       if (page.before !== undefined) checkId(page.before)
-      return sessions.list(ownerOf(actor), page)
+      return sessions.list(asOwner(actor), page)
     },
     drain() {
       isDraining = true

@@ -131,6 +131,11 @@ export interface Wish {
   firstChunkSize?: number | undefined
 }
 
+/** Who an upload belongs to, as far as its record knows. */
+export function ownerOf({ ownerId, role, tenant }: Pick<Upload, 'ownerId' | 'role' | 'tenant'>): Actor {
+  return { id: ownerId, role, tenant, isAdmin: false }
+}
+
 /** Whether nothing can happen to the upload any more. */
 export function hasEnded(upload: Pick<Upload, 'state'>): boolean {
   return upload.state !== 'receiving' && upload.state !== 'finishing'

@@ -1,0 +1,111 @@
+import { userInfo } from 'node:os'
+import { type Command, InvalidArgumentError } from 'commander'
+import { openConfiguredDatabase } from '../app.ts'
+import { ConfigError } from '../config.ts'
+import { type Scope, scopes } from '../core/upload.ts'
+import { type ApiKey, type Keys, keysIn } from '../features/keys/keys.ts'
+import { toActor } from '../http/identity/claims.ts'
+import { readConfig } from '../serve.ts'
+
+interface Wish {
+  name: string
+  role: string
+  user?: string
+  tenant?: string
+  scopes: Scope[]
+  ttl?: number
+}
+
+/** Adds `landfall keys create|list|revoke` to `program`. `duration` reads milliseconds. */
+export function addKeyCommands(
+  program: Command,
+  print: (line: string) => void,
+  duration: (text: string) => number,
+): void {
+  const keys = program.command('keys').description('API keys for services')
+
+  keys
+    .command('create')
+    .description('make a key and print it, which happens only once')
+    .requiredOption('-n, --name <name>', 'what people call it')
+    .requiredOption('-r, --role <role>', 'whose limits it has')
+    .option('-u, --user <id>', 'whose uploads it sends and sees; a user of its own unless it is said')
+    .option('--tenant <name>', 'the tenant of that user')
+    .option('-s, --scopes <list>', `of ${scopes.join(', ')}`, readScopes, ['upload', 'read', 'cancel'])
+    .option('-t, --ttl <duration>', 'when it ends by itself', duration)
+    .action(async ({ name, role, user, tenant, scopes: wanted, ttl }: Wish) => {
+      // As they would have to be in a token.
+      if (!toActor({ user: user ?? name, role, tenant }) || !toActor({ user: name, role }))
+        throw new InvalidArgumentError(
+          'a name, a user and a tenant have 1 to 128 characters, a role letters and digits',
+        )
+      const expiresAt = ttl === undefined ? null : new Date(Date.now() + ttl)
+      const { token } = await withKeys((all) =>
+        all.create({ name, role, user: user ?? null, tenant: tenant ?? null, scopes: wanted, expiresAt }, operator()),
+      )
+      print(token)
+    })
+
+  keys
+    .command('list')
+    .description('print the keys, the newest first')
+    .action(async () => {
+      for (const key of await withKeys((all) => all.list())) print(lineOf(key))
+    })
+
+  keys
+    .command('revoke <id>')
+    .description('make a key good for nothing, on every server within a second')
+    .action(async (id: string) => {
+      if (!/^[0-9a-f-]{36}$/.test(id))
+        throw new InvalidArgumentError('a key is named by its id, as `keys list` shows it')
+      const key = await withKeys((all) => all.revoke(id, operator()))
+      if (!key) throw new InvalidArgumentError('there is no such key')
+      print(`revoked ${key.prefix}… (${key.name})`)
+    })
+}
+
+async function withKeys<T>(work: (keys: Keys) => Promise<T>): Promise<T> {
+  const config = readConfig()
+  if (config.DATABASE_URL === undefined)
+    throw new ConfigError([
+      'DATABASE_URL: is not set. The database of a trial belongs to its server, which makes keys at POST /v1/admin/keys',
+    ])
+  const onFault = (error: unknown) => console.error(error)
+  const database = await openConfiguredDatabase(config, onFault)
+  try {
+    const keys = await keysIn({ database, now: () => new Date(), onFault })
+    return await work(keys)
+  } finally {
+    await database.close()
+  }
+}
+
+function readScopes(text: string): Scope[] {
+  const words = text.split(',').map((word) => word.trim())
+  const unknown = words.find((word) => !scopes.includes(word as Scope))
+  if (unknown !== undefined) throw new InvalidArgumentError(`there are ${scopes.join(', ')}`)
+  return [...new Set(words as Scope[])]
+}
+
+/** Whose hands were on the keyboard, for the record. */
+function operator(): string {
+  return `${userInfo().username} at the command line`
+}
+
+function lineOf(key: ApiKey): string {
+  const state = key.revokedAt ? 'revoked' : key.expiresAt && key.expiresAt <= new Date() ? 'expired' : 'good'
+  const whose = [key.tenant, key.user ?? 'itself'].filter((part) => part !== null).join('/')
+  const day = (date: Date | null) => date?.toISOString().slice(0, 16) ?? 'never'
+  return [
+    key.id,
+    `${key.prefix}…`,
+    state,
+    key.name,
+    `role ${key.role}`,
+    `user ${whose}`,
+    key.scopes.join(','),
+    `expires ${day(key.expiresAt)}`,
+    `used ${day(key.lastUsedAt)}`,
+  ].join('\t')
+}

@@ -1,0 +1,214 @@
+/*
+ * API keys for services: opaque, `lf_` and 256 random bits. The database keeps a SHA-256 of a key. A slow hash is for passwords,
+ * which can be guessed; nobody guesses 256 bits, and a key is looked up with every request.
+ *
+ * What was looked up is remembered for less than a second, and forgotten by every server at once when one of them revokes a key
+ * (NOTIFY). So a key that was revoked is refused within a second also where that message got lost.
+ */
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import type { Demand } from '../../core/access.ts'
+import { UploadError } from '../../core/errors.ts'
+import { type Actor, type Scope, userOf } from '../../core/upload.ts'
+import type { Database } from '../../db/open.ts'
+import { keyPrefix } from '../../http/identity/claims.ts'
+
+/** What a key is for. */
+export interface KeyWish {
+  name: string
+  role: string
+  /** Whose uploads it sends and sees; `null`: a user of its own. */
+  user: string | null
+  tenant: string | null
+  scopes: Scope[]
+  /** `null`: when it is revoked. */
+  expiresAt: Date | null
+}
+
+/** A key, without what makes it one. */
+export interface ApiKey extends KeyWish {
+  id: string
+  /** How it begins. */
+  prefix: string
+  createdAt: Date
+  createdBy: string
+  revokedAt: Date | null
+  revokedBy: string | null
+  /** To the minute. */
+  lastUsedAt: Date | null
+}
+
+export interface Keys {
+  /** The token is told here and never again. */
+  create(wish: KeyWish, by: string): Promise<{ key: ApiKey; token: string }>
+  /** The newest first, revoked and expired ones among them; a thousand at most. */
+  list(): Promise<ApiKey[]>
+  /** The key as it is then; again: no error. `null` when there is none. */
+  revoke(id: string, by: string): Promise<ApiKey | null>
+  /** Who a key speaks for; `null` for what is no key. @throws UploadError UNAUTHENTICATED for one that was revoked or has expired */
+  identify(token: string): Promise<Actor | null>
+  /** Refuses who came with a key that is no longer good, also by the resume token of an upload that was begun with it. */
+  permit(demand: Demand): Promise<void>
+  close(): Promise<void>
+}
+
+export interface KeysOptions {
+  database: Database
+  now(): Date
+  onFault(error: unknown): void
+}
+
+interface Row {
+  id: string
+  name: string
+  prefix: string
+  role: string
+  user_id: string | null
+  tenant: string
+  scopes: Scope[]
+  created_at: Date
+  created_by: string
+  expires_at: Date | null
+  revoked_at: Date | null
+  revoked_by: string | null
+  last_used_at: Date | null
+}
+
+const columns =
+  'id, name, prefix, role, user_id, tenant, scopes, created_at, created_by, expires_at, revoked_at, revoked_by, last_used_at'
+const insertKey = {
+  name: 'key-insert',
+  text: `insert into api_keys (id, name, prefix, hash, role, user_id, tenant, scopes, created_at, created_by, expires_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11) on conflict (id) do nothing`,
+}
+const findKey = { name: 'key-find', text: `select ${columns} from api_keys where hash = $1` }
+const lookAtKey = { name: 'key-look', text: `select ${columns} from api_keys where id = $1` }
+const listKeys = { name: 'key-list', text: `select ${columns} from api_keys order by created_at desc limit 1000` }
+const revokeKey = {
+  name: 'key-revoke',
+  text: `update api_keys set revoked_by = coalesce(revoked_by, $3), revoked_at = coalesce(revoked_at, $2)
+    where id = $1 returning ${columns}`,
+}
+const touchKey = { name: 'key-touch', text: `update api_keys set last_used_at = $2 where id = $1` }
+const notify = { name: 'key-notify', text: `select pg_notify($1, '')` }
+
+const channel = 'landfall_keys'
+const form = /^lf_[\w-]{43}$/
+const shownLength = 'lf_'.length + 6
+const rememberMs = 800
+// More than anybody has keys; whoever sends made-up ones cannot fill the memory.
+const rememberMost = 5000
+const touchEveryMs = 60_000
+
+/** The keys in `database`. */
+export async function keysIn({ database, now, onFault }: KeysOptions): Promise<Keys> {
+  const remembered = new Map<string, { row: Promise<Row | null>; until: number }>()
+  const touched = new Map<string, number>()
+  const writing = new Set<Promise<unknown>>()
+  await database.listen(channel, () => remembered.clear())
+
+  function lookUp(by: 'hash' | 'id', value: string): Promise<Row | null> {
+    const known = remembered.get(by + value)
+    if (known && performance.now() < known.until) return known.row
+    if (remembered.size >= rememberMost) remembered.clear()
+    // Remembered before it is known: a key that is revoked meanwhile is forgotten with the question.
+    const row = database.query<Row>(by === 'hash' ? findKey : lookAtKey, [value]).then(([found]) => found ?? null)
+    remembered.set(by + value, { row, until: performance.now() + rememberMs })
+    row.catch(() => remembered.delete(by + value))
+    return row
+  }
+
+  function touch(id: string): void {
+    const at = now()
+    if (at.getTime() - (touched.get(id) ?? Number.NEGATIVE_INFINITY) < touchEveryMs) return
+    touched.set(id, at.getTime())
+    const writes = database
+      .query(touchKey, [id, at])
+      .catch(onFault)
+      .finally(() => writing.delete(writes))
+    writing.add(writes)
+  }
+
+  function refuseUseless({ revoked_at, expires_at }: Row): void {
+    if (revoked_at) throw new UploadError('UNAUTHENTICATED', 'The key was revoked.')
+    if (expires_at && expires_at <= now()) throw new UploadError('UNAUTHENTICATED', 'The key has expired.')
+  }
+
+  return {
+    async create(wish, by) {
+      const id = randomUUID()
+      const token = `lf_${randomBytes(32).toString('base64url')}`
+      const { name, role, user, tenant, scopes, expiresAt } = wish
+      const prefix = token.slice(0, shownLength)
+      const createdAt = now()
+      await database.query(insertKey, [
+        id,
+        name,
+        prefix,
+        hashOf(token),
+        role,
+        user,
+        tenant ?? '',
+        JSON.stringify(scopes),
+        createdAt,
+        by,
+        expiresAt,
+      ])
+      const rest = { createdBy: by, revokedAt: null, revokedBy: null, lastUsedAt: null }
+      return { key: { ...wish, id, prefix, createdAt, ...rest }, token }
+    },
+    async list() {
+      return (await database.query<Row>(listKeys, [])).map(toKey)
+    },
+    async revoke(id, by) {
+      const [row] = await database.query<Row>(revokeKey, [id, now(), by])
+      remembered.clear()
+      if (database.kind === 'postgres') await database.query(notify, [channel])
+      return row ? toKey(row) : null
+    },
+    async identify(token) {
+      if (!form.test(token)) return null
+      const row = await lookUp('hash', hashOf(token))
+      if (!row) return null
+      refuseUseless(row)
+      touch(row.id)
+      const { id, role, scopes, user_id, tenant } = row
+      return userOf(user_id ?? keyPrefix + id, role, {
+        tenant: tenant === '' ? null : tenant,
+        isAdmin: scopes.includes('admin'),
+        scopes,
+        keyId: id,
+      })
+    },
+    async permit({ actor }) {
+      if (actor.keyId === undefined) return
+      const row = await lookUp('id', actor.keyId)
+      if (!row) throw new UploadError('UNAUTHENTICATED', 'The key was revoked.')
+      refuseUseless(row)
+    },
+    async close() {
+      await Promise.all(writing)
+    },
+  }
+}
+
+function hashOf(token: string): string {
+  return createHash('sha256').update(token).digest('hex')
+}
+
+function toKey(row: Row): ApiKey {
+  return {
+    id: row.id,
+    name: row.name,
+    prefix: row.prefix,
+    role: row.role,
+    user: row.user_id,
+    tenant: row.tenant === '' ? null : row.tenant,
+    scopes: row.scopes,
+    createdAt: row.created_at,
+    createdBy: row.created_by,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+    revokedBy: row.revoked_by,
+    lastUsedAt: row.last_used_at,
+  }
+}

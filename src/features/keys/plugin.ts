@@ -1,0 +1,45 @@
+import type { FastifyInstance } from 'fastify'
+import { UploadError } from '../../core/errors.ts'
+import { adminOnly } from '../../http/admin.ts'
+import type { ApiKey, Keys } from './keys.ts'
+import { type ById, type KeyFields, readWish, schemas, viewOf } from './schemas.ts'
+
+/** What was done with a key, by whom, from where. */
+export interface KeyChange {
+  what: 'key.created' | 'key.revoked'
+  key: ApiKey
+  by: string
+  from: string
+}
+
+export interface KeysPluginOptions {
+  keys: Keys
+  now(): Date
+  /** Told after every change. */
+  onChange(change: KeyChange): void
+}
+
+/** `/v1/admin/keys`: make, list and revoke API keys. For admins; wants `request.actor`. */
+export async function keysPlugin(app: FastifyInstance, { keys, now, onChange }: KeysPluginOptions): Promise<void> {
+  adminOnly(app)
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+  })
+
+  app.post<{ Body: KeyFields }>('/admin/keys', { schema: schemas.create }, async ({ actor, body, ip }, reply) => {
+    const wish = readWish(body, now())
+    if (typeof wish === 'string') throw new UploadError('INVALID_FIELD', `${wish}.`)
+    const { key, token } = await keys.create(wish, actor.id)
+    onChange({ what: 'key.created', key, by: actor.id, from: ip })
+    return reply.code(201).send({ ...viewOf(key), token })
+  })
+
+  app.get('/admin/keys', { schema: schemas.list }, async () => ({ keys: (await keys.list()).map(viewOf) }))
+
+  app.delete<{ Params: ById }>('/admin/keys/:id', { schema: schemas.revoke }, async ({ actor, params, ip }, reply) => {
+    const key = await keys.revoke(params.id, actor.id)
+    if (!key) throw new UploadError('NOT_FOUND', 'There is no such key.')
+    onChange({ what: 'key.revoked', key, by: actor.id, from: ip })
+    return reply.code(204).send()
+  })
+}

@@ -1,0 +1,29 @@
+import { index, jsonb, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core'
+import type { Scope } from '../../core/upload.ts'
+
+const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
+
+/** One row a key. The key itself is nowhere: who reads the table can recognize keys and use none. */
+export const apiKeys = pgTable(
+  'api_keys',
+  {
+    id: uuid('id').primaryKey(),
+    name: text('name').notNull(),
+    /** How the key begins, for people to recognize it. */
+    prefix: text('prefix').notNull(),
+    hash: text('hash').notNull().unique(),
+    role: text('role').notNull(),
+    /** Whose uploads it is about; `null`: its own. */
+    userId: text('user_id'),
+    /** Empty: none. */
+    tenant: text('tenant').notNull(),
+    scopes: jsonb('scopes').$type<Scope[]>().notNull(),
+    createdAt: moment('created_at').notNull(),
+    createdBy: text('created_by').notNull(),
+    expiresAt: moment('expires_at'),
+    revokedAt: moment('revoked_at'),
+    revokedBy: text('revoked_by'),
+    lastUsedAt: moment('last_used_at'),
+  },
+  (table) => [index('api_keys_newest').on(table.createdAt.desc())],
+)

@@ -1,0 +1,79 @@
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest'
+import { createProgram } from '../../src/cli/program.ts'
+import { openDatabase } from '../../src/db/open.ts'
+import { keysIn } from '../../src/features/keys/keys.ts'
+import { freshDatabase } from '../support/postgres.ts'
+
+beforeEach(() => vi.stubEnv('LOG_LEVEL', 'silent'))
+afterEach(() => vi.unstubAllEnvs())
+
+it('makes a key that a server takes, lists it, and revokes it', async () => {
+  const { keys } = await aDatabase()
+
+  const [token = ''] = await run(
+    'create',
+    '-n',
+    'nightly',
+    '-r',
+    'creator',
+    '-u',
+    'ann',
+    '-s',
+    'upload,read',
+    '-t',
+    '90d',
+  )
+  const actor = await keys.identify(token)
+  const [line = ''] = await run('list')
+  const [said] = await run('revoke', line.split('\t')[0]!)
+
+  expect(actor).toMatchObject({ id: 'ann', role: 'creator', scopes: ['upload', 'read'], isAdmin: false })
+  expect(line).toMatch(/\tlf_[\w-]{6}…\tgood\tnightly\trole creator\tuser ann\tupload,read\texpires 20\d\d-/)
+  expect(line).not.toContain(token.slice(9))
+  expect(said).toMatch(/^revoked lf_.{6}… \(nightly\)$/)
+  expect((await run('list'))[0]).toContain('\trevoked\t')
+})
+
+it.each([
+  [
+    'a scope that is not there',
+    ['create', '-n', 'x', '-r', 'creator', '-s', 'everything'],
+    /upload, read, cancel, admin/,
+  ],
+  ['no role', ['create', '-n', 'x'], /--role/],
+  ['a role that is none', ['create', '-n', 'x', '-r', 'a b'], /letters and digits/],
+  ['a key by its name', ['revoke', 'nightly'], /by its id/],
+  ['a key that is not there', ['revoke', '00000000-0000-4000-8000-000000000000'], /no such key/],
+])('refuses %s', async (_what, words, message) => {
+  await aDatabase()
+
+  await expect(run(...words)).rejects.toThrow(message)
+})
+
+it('leaves the database of a trial to the server that has it open', async () => {
+  await expect(run('list')).rejects.toThrow(/POST \/v1\/admin\/keys/)
+})
+
+async function aDatabase() {
+  const { url, dispose } = await freshDatabase()
+  vi.stubEnv('DATABASE_URL', url)
+  const database = await openDatabase({ url, dataDir: '', pool: 1, patienceMs: 2000, onFault: console.error })
+  onTestFinished(async () => {
+    await database.close()
+    await dispose()
+  })
+  await database.migrate()
+  return { keys: await keysIn({ database, now: () => new Date(), onFault: console.error }) }
+}
+
+async function run(...words: string[]): Promise<string[]> {
+  const printed: string[] = []
+  const program = createProgram((line) => printed.push(line)).exitOverride()
+  const quiet = (command: typeof program) => {
+    command.exitOverride().configureOutput({ writeErr: () => {} })
+    for (const inner of command.commands) quiet(inner)
+  }
+  quiet(program)
+  await program.parseAsync(['keys', ...words], { from: 'user' })
+  return printed
+}

@@ -1,0 +1,216 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
+import { openDatabase } from '../../../src/db/open.ts'
+import { type Keys, type KeyWish, keysIn } from '../../../src/features/keys/keys.ts'
+import { freshDatabase } from '../../support/postgres.ts'
+
+const wish: KeyWish = {
+  name: 'the importer',
+  role: 'creator',
+  user: null,
+  tenant: null,
+  scopes: ['upload', 'read'],
+  expiresAt: null,
+}
+
+describe('a key', () => {
+  it('speaks for a user of its own unless it was made for another', async () => {
+    const { keys } = await open()
+
+    const own = await keys.create(wish, 'root')
+    const anns = await keys.create({ ...wish, user: 'ann', tenant: 'acme', scopes: ['admin'] }, 'root')
+
+    expect(await keys.identify(own.token)).toEqual(
+      userOf(`key:${own.key.id}`, 'creator', { scopes: ['upload', 'read'], keyId: own.key.id }),
+    )
+    expect(await keys.identify(anns.token)).toEqual(
+      userOf('ann', 'creator', { tenant: 'acme', isAdmin: true, scopes: ['admin'], keyId: anns.key.id }),
+    )
+  })
+
+  it('is long, never the same, and nowhere in the database', async () => {
+    const { keys, dump } = await open()
+
+    const tokens = await Promise.all(Array.from({ length: 20 }, async () => (await keys.create(wish, 'root')).token))
+    for (const token of tokens) await keys.identify(token)
+
+    expect(new Set(tokens).size).toBe(20)
+    for (const token of tokens) {
+      expect(token).toMatch(/^lf_[\w-]{43}$/)
+      expect(await dump()).not.toContain(token.slice(9))
+    }
+  })
+
+  it('can be recognized by how it begins', async () => {
+    const { keys } = await open()
+
+    const { token } = await keys.create(wish, 'root')
+
+    const [{ prefix, name, createdBy } = { prefix: '' }] = await keys.list()
+    expect([token.startsWith(prefix), prefix.length, name, createdBy]).toEqual([true, 9, 'the importer', 'root'])
+  })
+
+  it.each(['', 'lf_', 'lf_short', `lf_${'a'.repeat(42)}!`, `LF_${'a'.repeat(43)}`, 'a.b.c'])(
+    'is not %s, which nobody looks up',
+    async (token) => {
+      const { keys, asked } = await open()
+
+      expect(await keys.identify(token)).toBeNull()
+      expect(asked()).toBe(0)
+    },
+  )
+
+  it('that nobody made speaks for nobody', async () => {
+    const { keys } = await open()
+
+    expect(await keys.identify(`lf_${'a'.repeat(43)}`)).toBeNull()
+  })
+
+  it('ends when its time is over', async () => {
+    const { keys, clock } = await open()
+    const { token, key } = await keys.create({ ...wish, expiresAt: new Date(clock.now + 1000) }, 'root')
+    expect(await keys.identify(token)).not.toBeNull()
+
+    clock.now += 1000
+
+    await expect(keys.identify(token)).rejects.toMatchObject({ status: 401, message: 'The key has expired.' })
+    await expect(demand(keys, key.id)).rejects.toMatchObject({ status: 401 })
+  })
+
+  it('is written down as used, once a minute', async () => {
+    const { keys, clock } = await open()
+    const { token } = await keys.create(wish, 'root')
+    const usedAt = async () => {
+      await keys.close()
+      return (await keys.list())[0]!.lastUsedAt?.getTime()
+    }
+    expect(await usedAt()).toBeUndefined()
+
+    await keys.identify(token)
+    const first = await usedAt()
+    clock.now += 30_000
+    await keys.identify(token)
+    const second = await usedAt()
+    clock.now += 31_000
+    await keys.identify(token)
+
+    expect([first, second, await usedAt()]).toEqual([clock.start, clock.start, clock.start + 61_000])
+  })
+
+  it('is looked up once a second at most, however often it is used', async () => {
+    const { keys, asked } = await open()
+    const { token } = await keys.create(wish, 'root')
+    await keys.identify(token)
+    await keys.close()
+    const before = asked()
+
+    await Promise.all(Array.from({ length: 50 }, () => keys.identify(token)))
+
+    expect(asked() - before).toBe(0)
+  })
+})
+
+describe('a key that was revoked', () => {
+  it('is refused at once, and so is what was begun with it', async () => {
+    const { keys } = await open()
+    const { token, key } = await keys.create(wish, 'root')
+    await keys.identify(token)
+    await demand(keys, key.id)
+
+    const revoked = await keys.revoke(key.id, 'eve')
+
+    expect(revoked).toMatchObject({ id: key.id, revokedBy: 'eve', revokedAt: expect.any(Date) })
+    await expect(keys.identify(token)).rejects.toMatchObject({ status: 401, message: 'The key was revoked.' })
+    await expect(demand(keys, key.id)).rejects.toMatchObject({ status: 401 })
+  })
+
+  it('stays revoked by who did it first', async () => {
+    const { keys } = await open()
+    const { key } = await keys.create(wish, 'root')
+
+    const first = await keys.revoke(key.id, 'eve')
+
+    expect(await keys.revoke(key.id, 'mallory')).toEqual(first)
+  })
+
+  it('is refused by every server within a second', async () => {
+    const { keys: here, another } = await open()
+    const there = await another()
+    const { token, key } = await here.create(wish, 'root')
+    expect(await there.identify(token)).not.toBeNull()
+
+    const since = performance.now()
+    await here.revoke(key.id, 'root')
+    await expect.poll(() => isRefused(there, token), { interval: 5, timeout: 5000 }).toBe(true)
+
+    expect(performance.now() - since).toBeLessThan(1000)
+  })
+
+  it('is refused within a second also where the news does not come', async () => {
+    const { keys: here, another } = await open()
+    const deaf = await another({ isDeaf: true })
+    const { token, key } = await here.create(wish, 'root')
+    expect(await deaf.identify(token)).not.toBeNull()
+
+    await here.revoke(key.id, 'root')
+    await sleep(900)
+
+    expect(await isRefused(deaf, token)).toBe(true)
+  })
+
+  it('is none, when there is no such key', async () => {
+    const { keys } = await open()
+
+    expect(await keys.revoke('00000000-0000-4000-8000-000000000000', 'root')).toBeNull()
+  })
+})
+
+async function isRefused(keys: Keys, token: string): Promise<boolean> {
+  return keys.identify(token).then(
+    () => false,
+    () => true,
+  )
+}
+
+function demand(keys: Keys, keyId: string): Promise<void> {
+  return keys.permit({ actor: userOf('ann', 'creator', { keyId }), verb: 'complete' })
+}
+
+/** Keys in a Postgres of their own, and other servers beside. */
+async function open() {
+  const { url, dispose } = await freshDatabase()
+  const start = Date.now()
+  const clock = { start, now: start }
+  let asked = 0
+
+  async function server({ isDeaf = false } = {}) {
+    const database = await openDatabase({ url, dataDir: '', pool: 2, patienceMs: 2000, onFault: () => {} })
+    await database.migrate()
+    const counting = {
+      ...database,
+      query: (...call: Parameters<typeof database.query>) => {
+        asked += 1
+        return database.query(...call)
+      },
+      ...(isDeaf && { listen: async () => {} }),
+    } as typeof database
+    const keys = await keysIn({ database: counting, now: () => new Date(clock.now), onFault: console.error })
+    onTestFinished(async () => {
+      await keys.close()
+      await database.close()
+    })
+    return { keys, database }
+  }
+
+  onTestFinished(dispose)
+  const { keys, database } = await server()
+  asked = 0
+  return {
+    keys,
+    clock,
+    asked: () => asked,
+    another: async (options = {}) => (await server(options)).keys,
+    dump: async () => JSON.stringify((await database.executeSql('select * from api_keys')).rows),
+  }
+}

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
+import { type TestApp, testApp } from '../../support/test-app.ts'
+
+const root = userOf('root', 'creator', { isAdmin: true })
+const wish = { name: 'the importer', role: 'member', scopes: ['upload', 'read'] }
+
+describe('POST /v1/admin/keys', () => {
+  it('makes a key that works at once, and tells it once', async () => {
+    const app = await testApp()
+
+    const made = await ask(app, 'POST', { ...wish, user: 'ann', tenant: 'acme' })
+    const me = await app.http.inject({ url: '/v1/me', headers: bearer(made.json().token) })
+    const { keys } = (await ask(app, 'GET')).json()
+
+    expect(made.statusCode).toBe(201)
+    expect(made.headers['cache-control']).toBe('no-store')
+    expect(made.json()).toMatchObject({ ...wish, user: 'ann', tenant: 'acme', expiresAt: null, createdBy: 'root' })
+    expect(me.json()).toMatchObject({ user: 'ann', role: 'member' })
+    expect(keys.find((key: { id: string }) => key.id === made.json().id)).not.toHaveProperty('token')
+  })
+
+  it('takes null for what is not wished for', async () => {
+    const app = await testApp()
+
+    const made = await ask(app, 'POST', { ...wish, user: null, tenant: null, expiresAt: null })
+
+    expect(made.json()).toMatchObject({ user: null, tenant: null, expiresAt: null })
+  })
+
+  it.each([
+    ['nothing', {}],
+    ['no scope', { ...wish, scopes: [] }],
+    ['a scope that is not there', { ...wish, scopes: ['all'] }],
+    ['a role that is none', { ...wish, role: 'a role' }],
+    ['a user with a line break', { ...wish, user: 'a\nb' }],
+    ['an empty tenant', { ...wish, tenant: '' }],
+    ['a long name', { ...wish, name: 'x'.repeat(129) }],
+    ['an end that is none', { ...wish, expiresAt: 'tomorrow' }],
+    ['an end in the past', { ...wish, expiresAt: '2020-01-01T00:00:00Z' }],
+  ])('makes none of %s', async (_what, body) => {
+    const app = await testApp()
+
+    const before = (await ask(app, 'GET')).json().keys.length
+
+    const answer = await ask(app, 'POST', body)
+
+    expect(answer.statusCode).toBe(400)
+    expect((await ask(app, 'GET')).json().keys).toHaveLength(before)
+  })
+})
+
+describe('DELETE /v1/admin/keys/:id', () => {
+  it('ends a key at once; once more is no error', async () => {
+    const app = await testApp()
+    const { id, token } = (await ask(app, 'POST', wish)).json()
+    expect((await app.http.inject({ url: '/v1/me', headers: bearer(token) })).statusCode).toBe(200)
+
+    const first = await ask(app, 'DELETE', undefined, `/${id}`)
+    const again = await ask(app, 'DELETE', undefined, `/${id}`)
+
+    expect([first.statusCode, again.statusCode]).toEqual([204, 204])
+    expect((await app.http.inject({ url: '/v1/me', headers: bearer(token) })).statusCode).toBe(401)
+  })
+
+  it('knows only keys that are there', async () => {
+    const app = await testApp()
+
+    const unknown = await ask(app, 'DELETE', undefined, '/00000000-0000-4000-8000-000000000000')
+    const nonsense = await ask(app, 'DELETE', undefined, '/all')
+
+    expect([unknown.statusCode, nonsense.statusCode]).toEqual([404, 400])
+  })
+})
+
+it('keys are for admins, by token or by a key made for that', async () => {
+  const app = await testApp()
+  const adminKey = (await ask(app, 'POST', { ...wish, scopes: ['admin'] })).json().token
+  const plainKey = (await ask(app, 'POST', { ...wish, scopes: ['upload', 'read', 'cancel'] })).json().token
+
+  const statusOf = async (headers: Record<string, string>) =>
+    (await app.http.inject({ url: '/v1/admin/keys', headers })).statusCode
+
+  expect(await statusOf(bearer(adminKey))).toBe(200)
+  expect(await statusOf(bearer(plainKey))).toBe(403)
+  expect(await statusOf(await app.as(userOf('ann', 'creator')))).toBe(403)
+  expect(await statusOf({})).toBe(401)
+})
+
+it('is described in the API', async () => {
+  const { http } = await testApp()
+
+  const { paths } = (await http.inject('/docs/json')).json()
+
+  expect(Object.keys(paths['/v1/admin/keys'])).toEqual(['post', 'get'])
+  expect(Object.keys(paths['/v1/admin/keys/{id}'])).toEqual(['delete'])
+})
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+
+async function ask(app: TestApp, method: 'GET' | 'POST' | 'DELETE', payload?: object, path = '') {
+  const request = { method, url: `/v1/admin/keys${path}`, headers: await app.as(root) }
+  return app.http.inject(payload === undefined ? request : { ...request, payload })
+}

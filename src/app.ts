@@ -204,7 +204,7 @@ async function register(
   config: Config,
   { engine, identity, secret, now, parts, isDraining, objectUrlOf }: Rooms,
 ): Promise<void> {
-  const { checks, keys } = identity
+  const { checks, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
     http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
   const urlOf = (id: string) => `${config.PUBLIC_URL ?? ''}${uploadsPath}/${id}`
@@ -224,7 +224,7 @@ async function register(
       await scope.register(authPlugin, { checks })
       await scope.register(apiPlugin, { engine, policies: config.POLICIES, urlOf, objectUrlOf })
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
-      await scope.register(restPlugin, { engine, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
+      await scope.register(restPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
     },
     { prefix: '/v1' },
   )
@@ -232,7 +232,7 @@ async function register(
     async (scope) => {
       await scope.register(cors, corsOptions(config))
       await scope.register(authPlugin, { checks })
-      await scope.register(olderSpellingPlugin, { engine, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
+      await scope.register(olderSpellingPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
     },
     { prefix: '/api/upload' },
   )
@@ -241,6 +241,7 @@ async function register(
     path: uploadsPath,
     publicUrl: config.PUBLIC_URL,
     origins: config.CORS_ORIGINS,
+    resumeTokens,
     maxSize: Math.max(...Object.values(config.POLICIES).map((policy) => policy.maxSize)),
   }
   // Two dialects at one address: a request says by its headers which it speaks.
@@ -269,7 +270,7 @@ function corsOptions({ CORS_ORIGINS }: Config) {
       'Content-MD5',
       'Content-Digest',
     ],
-    exposedHeaders: ['X-Request-Id', 'Retry-After', 'Location', 'ETag'],
+    exposedHeaders: ['X-Request-Id', 'Retry-After', 'Location', 'ETag', 'Upload-Resume-Token'],
     maxAge: 24 * 60 * 60,
   }
 }

@@ -4,6 +4,7 @@ import type { Database } from './db/open.ts'
 import { type Keys, keysIn } from './features/keys/keys.ts'
 import type { TokenCheck } from './http/auth.ts'
 import { issuersCheck } from './http/identity/issuers.ts'
+import { type ResumeTokens, resumeCheck, resumeTokens } from './http/identity/resume.ts'
 import { secretCheck } from './http/identity/secret.ts'
 
 /** Everything that knows who asks and what they may, put together. */
@@ -11,6 +12,7 @@ export interface Identity {
   /** Asked in turn who a bearer token speaks for. */
   checks: TokenCheck[]
   permit: Permit
+  resumeTokens: ResumeTokens
   keys: Keys
   close(): Promise<void>
 }
@@ -30,8 +32,9 @@ export async function openIdentity(
 ): Promise<Identity> {
   const keys = await keysIn({ database, now, onFault })
   return {
-    checks: [keys.identify, issuersCheck(config.ISSUERS), secretCheck(secret)],
+    checks: [keys.identify, resumeCheck(secret), issuersCheck(config.ISSUERS), secretCheck(secret)],
     permit: keys.permit,
+    resumeTokens: resumeTokens(secret),
     keys,
     close: keys.close,
   }

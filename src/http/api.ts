@@ -18,6 +18,7 @@ export async function apiPlugin(
   app: FastifyInstance,
   { engine, policies, urlOf, objectUrlOf }: ApiOptions,
 ): Promise<void> {
+  const config = { takesResumeTokens: true }
   app.addHook('onSend', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
   })
@@ -35,11 +36,11 @@ export async function apiPlugin(
     return { uploads: uploads.map(view), next: found.length > query.limit ? (uploads.at(-1)?.id ?? null) : null }
   })
 
-  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one }, async ({ actor, params }) => {
+  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one, config }, async ({ actor, params }) => {
     return view(await engine.peek(actor, params.id))
   })
 
-  app.delete<{ Params: ById }>('/uploads/:id', { schema: schemas.cancel }, async ({ actor, params }, reply) => {
+  app.delete<{ Params: ById }>('/uploads/:id', { schema: schemas.cancel, config }, async ({ actor, params }, reply) => {
     await engine.cancel(actor, params.id)
     return reply.code(204).send()
   })

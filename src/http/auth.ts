@@ -8,6 +8,10 @@ declare module 'fastify' {
     /** Who asks. Only where the auth plugin is registered; elsewhere, and on OPTIONS, reading it throws UNAUTHENTICATED. */
     readonly actor: Actor
   }
+  interface FastifyContextConfig {
+    /** The route is about one upload and leaves it to the engine who may ask: resume tokens are taken, and nowhere else. */
+    takesResumeTokens?: boolean
+  }
 }
 
 /**
@@ -30,7 +34,10 @@ export const authPlugin = fastifyPlugin<{ checks: TokenCheck[] }>(
     })
     app.addHook('onRequest', async (request) => {
       if (request.method === 'OPTIONS') return
-      actors.set(request, await identify(bearerToken(request), checks))
+      const actor = await identify(bearerToken(request), checks)
+      if (actor.capability !== undefined && !request.routeOptions.config?.takesResumeTokens)
+        throw new UploadError('UNAUTHENTICATED', 'A resume token is good for its own upload only.')
+      actors.set(request, actor)
     })
   },
   { name: 'landfall-auth' },

@@ -7,7 +7,14 @@ import {
   LogController,
 } from 'fastify'
 
-const secretHeaders = ['authorization', 'cookie', 'set-cookie', 'x-api-key', 'proxy-authorization']
+const secretHeaders = [
+  'authorization',
+  'cookie',
+  'set-cookie',
+  'x-api-key',
+  'proxy-authorization',
+  'upload-resume-token',
+]
 const secretParameters = /([?&](?:access_|id_|refresh_)?(?:token|key|secret|signature|x-amz-[\w-]+)=)[^&#]*/gi
 
 export interface LoggingOptions {

@@ -14,9 +14,10 @@ export interface Claims {
  * The actor that claims describe, or `null` when they describe none. Users come from outside: what names them must fit a
  * column and a log line. Which roles exist is the rules' business.
  */
-export function toActor({ user, role, tenant, isAdmin }: Claims): Actor | null {
+export function toActor({ user, role, tenant, isAdmin }: Claims, { mayBeKey = false } = {}): Actor | null {
   const isOutside = tenant === undefined || tenant === null || tenant === ''
-  if (!isName(user) || user.startsWith(keyPrefix) || !isRole(role) || !(isOutside || isName(tenant))) return null
+  if (!isName(user) || (user.startsWith(keyPrefix) && !mayBeKey) || !isRole(role) || !(isOutside || isName(tenant)))
+    return null
   return userOf(user, role, { tenant: isOutside ? null : tenant, isAdmin: isAdmin === true })
 }
 

@@ -6,23 +6,28 @@ import { schemas } from './schemas.ts'
 import { createVerbs } from './verbs.ts'
 
 /** The same verbs as they were spelled before: the upload stands in the header `X-Upload-Id`. Stands under `/api/upload`. */
-export async function olderSpellingPlugin(app: FastifyInstance, { engine, bodyIdleMs }: RestOptions): Promise<void> {
-  const verbs = createVerbs(engine)
+export async function olderSpellingPlugin(
+  app: FastifyInstance,
+  { engine, resumeTokens, bodyIdleMs }: RestOptions,
+): Promise<void> {
+  const verbs = createVerbs(engine, resumeTokens)
+  const config = { takesResumeTokens: true }
   speakRest(app)
 
   await app.register(async (scope) => {
     readJsonBodies(scope, bodyIdleMs)
     scope.post('/init', { schema: schemas.older.init }, verbs.init)
-    scope.post('/complete', { schema: schemas.older.complete, bodyLimit: completeLimit }, async (request) =>
+    scope.post('/complete', { schema: schemas.older.complete, config, bodyLimit: completeLimit }, async (request) =>
       verbs.complete(request, uploadIdOf(request.headers, request.body)),
     )
-    scope.get<{ Params: { id: string } }>('/:id/status', { schema: schemas.older.status }, async (request) =>
+    scope.get<{ Params: { id: string } }>('/:id/status', { schema: schemas.older.status, config }, async (request) =>
       verbs.status(request, request.params.id),
     )
     scope.route({
       method: ['POST', 'DELETE'],
       url: '/cancel',
       schema: schemas.older.cancel,
+      config,
       handler: async (request) => verbs.cancel(request, uploadIdOf(request.headers, request.body)),
     })
   })
@@ -33,6 +38,7 @@ export async function olderSpellingPlugin(app: FastifyInstance, { engine, bodyId
       method: ['PUT', 'POST'],
       url: '/chunk',
       schema: schemas.older.chunk,
+      config,
       handler: async (request, reply) => verbs.chunk(request, reply, uploadIdOf(request.headers)),
     })
   })

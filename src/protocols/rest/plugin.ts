@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
+import type { ResumeTokens } from '../../http/identity/resume.ts'
 import { answerInRest } from './answers.ts'
 import { leaveBodiesUnread, readJsonBodies } from './bodies.ts'
 import { oneShotPlugin } from './one-shot.ts'
@@ -8,6 +9,8 @@ import { createVerbs } from './verbs.ts'
 
 export interface RestOptions {
   engine: Engine
+  /** Makes the token with which whoever begins an upload can go on with it. */
+  resumeTokens?: ResumeTokens | undefined
   /** A body of fields that stalls ends after this. Files and chunks are watched by the engine. */
   bodyIdleMs: number
 }
@@ -23,23 +26,30 @@ export const completeLimit = 12 * 1024 ** 2
  * Uploads for people with curl: begin, send chunks in any order, complete; or a whole file in one request. Stands under `/v1`,
  * where `request.actor` is known.
  */
-export async function restPlugin(app: FastifyInstance, { engine, bodyIdleMs }: RestOptions): Promise<void> {
-  const verbs = createVerbs(engine)
+export async function restPlugin(
+  app: FastifyInstance,
+  { engine, resumeTokens, bodyIdleMs }: RestOptions,
+): Promise<void> {
+  const verbs = createVerbs(engine, resumeTokens)
+  const config = { takesResumeTokens: true }
   speakRest(app)
 
   await app.register(async (scope) => {
     readJsonBodies(scope, bodyIdleMs)
     scope.post('/uploads/init', { schema: schemas.init }, verbs.init)
-    scope.post<ById>('/uploads/:id/complete', { schema: schemas.complete, bodyLimit: completeLimit }, async (request) =>
-      verbs.complete(request, request.params.id),
+    scope.post<ById>(
+      '/uploads/:id/complete',
+      { schema: schemas.complete, config, bodyLimit: completeLimit },
+      async (request) => verbs.complete(request, request.params.id),
     )
-    scope.get<ById>('/uploads/:id/status', { schema: schemas.status }, async (request) =>
+    scope.get<ById>('/uploads/:id/status', { schema: schemas.status, config }, async (request) =>
       verbs.status(request, request.params.id),
     )
     scope.route<ById>({
       method: ['POST', 'DELETE'],
       url: '/uploads/:id/cancel',
       schema: schemas.cancel,
+      config,
       handler: async (request) => verbs.cancel(request, request.params.id),
     })
   })
@@ -50,6 +60,7 @@ export async function restPlugin(app: FastifyInstance, { engine, bodyIdleMs }: R
       method: ['PUT', 'POST'],
       url: '/uploads/:id/chunk',
       schema: schemas.chunk,
+      config,
       handler: async (request, reply) => verbs.chunk(request, reply, request.params.id),
     })
   })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { resumeHeader } from '../../http/identity/resume.ts'
 import { completeFields, initFields, namedUpload } from './fields.ts'
-import { cancelledView, chunkView, filesView, statusView, uploadView } from './views.ts'
+import { begunView, cancelledView, chunkView, filesView, statusView, uploadView } from './views.ts'
 
 const refusal = z
   .object({
@@ -53,6 +54,7 @@ const fileHeaders = {
 }
 const etagHeader = { ETag: { type: 'string', description: 'The proof that the chunk is safe' } }
 const locationHeader = { Location: { type: 'string', description: 'The upload' } }
+const resumeHeaders = { [resumeHeader]: { type: 'string', description: 'The same as resume_token' } }
 const rawBody = { type: 'string', format: 'binary', description: 'The bytes, nothing around them' }
 
 const init = {
@@ -60,7 +62,10 @@ const init = {
   description:
     'Answers how long the chunks must be. user_id and user_role may be given by clients that always did; they must be those of the token.',
   body: json(initFields, 'input'),
-  response: { 201: answer(uploadView, 'The upload has begun', locationHeader), ...refusals(createRefusals) },
+  response: {
+    201: answer(begunView, 'The upload has begun', { ...locationHeader, ...resumeHeaders }),
+    ...refusals(createRefusals),
+  },
 }
 const chunk = {
   summary: 'Send one chunk',

@@ -2,13 +2,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { lookup } from 'mime-types'
 import type { Engine } from '../../core/engine.ts'
 import type { Upload } from '../../core/upload.ts'
+import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { bodySizeOf } from './bodies.ts'
 import { digestOf } from './digests.ts'
 import { agreeWithToken, chunkNumberOf, completeFields, expectedChunks, initFields, readFields } from './fields.ts'
 import { bare, statusOf, viewOf } from './views.ts'
 
 /** What a request asks of the engine, in this dialect's words. Both spellings share it; only where the id stands differs. */
-export function createVerbs(engine: Engine) {
+export function createVerbs(engine: Engine, resumeTokens?: ResumeTokens) {
   return {
     async init({ actor, body }: FastifyRequest, reply: FastifyReply) {
       const fields = readFields(initFields, body)
@@ -22,7 +23,11 @@ export function createVerbs(engine: Engine) {
         byChunks: true,
         ending: 'later',
       })
-      return created(reply, upload).send(viewOf(upload))
+      if (!resumeTokens) return created(reply, upload).send(viewOf(upload))
+      const token = await resumeTokens(actor, upload)
+      return created(reply, upload)
+        .header(resumeHeader, token)
+        .send({ ...viewOf(upload), resume_token: token })
     },
 
     async chunk(request: FastifyRequest, reply: FastifyReply, id: string) {

@@ -24,6 +24,10 @@ export const uploadView = z
   })
   .describe('One file on its way in, or arrived')
 
+export const begunView = uploadView.extend({
+  resume_token: z.string().optional().describe('Good for this upload only and as long as it lives, as a bearer token'),
+})
+
 export const chunkView = z.object({
   upload_id: z.string(),
   chunk_index: z.int().describe('From 0'),

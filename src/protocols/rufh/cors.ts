@@ -9,6 +9,7 @@ const readable = [
   'Upload-Length',
   'Upload-Defer-Length',
   'Upload-Limit',
+  'Upload-Resume-Token',
   'Upload-Draft-Interop-Version',
   'Repr-Digest',
   'Accept-Patch',

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
+import { resumeHeader } from '../../http/identity/resume.ts'
 import { answerStored } from './answers.ts'
 import { appendBody, bodySizeOf } from './body.ts'
 import { endConnection, markResumable } from './connection.ts'
@@ -19,7 +20,7 @@ export async function createUpload(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { engine, progressEveryMs } = options
+  const { engine, progressEveryMs, resumeTokens } = options
   const { actor, headers } = request
   const dialect = dialectOf(headers)
   const saidLast = readIsLast(headers, dialect)
@@ -42,9 +43,10 @@ export async function createUpload(
   const location = addressOf(options, created.id)
   const limits = engine.limits(actor)
   const interim = openInterim(request, reply, dialect, progressEveryMs ?? 1000)
-  if (interim.announce({ location, ...limitHeader(dialect, limits, created) })) markResumable(request)
+  const where = { location, ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }) }
+  if (interim.announce({ ...where, ...limitHeader(dialect, limits, created) })) markResumable(request)
   // From here on every answer points to the upload, refusals too.
-  reply.header('location', location)
+  reply.headers(where)
 
   const upload =
     bodySize === 0 && !isLast

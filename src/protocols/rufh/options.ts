@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
+import type { ResumeTokens } from '../../http/identity/resume.ts'
 
 /** What the plugin is made of. */
 export interface RufhOptions {
@@ -12,6 +13,8 @@ export interface RufhOptions {
   origins: '*' | string[]
   /** The largest file that any role may send, for those who ask before they say who they are. */
   maxSize: number
+  /** Makes the token with which whoever begins an upload can go on with it. */
+  resumeTokens?: ResumeTokens | undefined
   /** The least time between two interim answers that tell progress. Default: a second. */
   progressEveryMs?: number
 }

@@ -20,6 +20,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   const { engine, path, origins } = options
   const one = `${path}/:id`
   const constraints = spokenAsRufh
+  const config = { takesResumeTokens: true }
 
   recognizeRufh(app)
   allowOrigins(app, origins)
@@ -42,11 +43,12 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     method: 'PATCH',
     url: one,
     constraints,
+    config,
     handler: (request: UploadRequest, reply) => appendToUpload(options, request, reply),
   })
-  app.route({ method: ['HEAD', 'GET'], url: one, constraints, exposeHeadRoute: false, handler: retrieveOffset })
-  app.route({ method: 'DELETE', url: one, constraints, handler: cancelUpload })
-  app.route({ method: ['POST', 'PUT'], url: one, constraints, handler: overrideMethod })
+  app.route({ method: ['HEAD', 'GET'], url: one, constraints, config, exposeHeadRoute: false, handler: retrieveOffset })
+  app.route({ method: 'DELETE', url: one, constraints, config, handler: cancelUpload })
+  app.route({ method: ['POST', 'PUT'], url: one, constraints, config, handler: overrideMethod })
   for (const url of [path, one]) {
     app.route({
       method: 'OPTIONS',

@@ -6,7 +6,7 @@ import type { Call } from './engine-store.ts'
 import { tusVersion } from './request.ts'
 
 /**
- * Brings @tus/server's answer to the client: a success with what the engine knows added, a refusal in our one form.
+ * Puts @tus/server's answer into the reply: a success with what the engine knows added, a refusal in our one form.
  * @throws whatever the engine threw, or an UploadError for @tus/server's own refusals
  */
 export async function answer(
@@ -14,13 +14,12 @@ export async function answer(
   response: Response,
   call: Call,
   location: (id: string) => string,
-): Promise<FastifyReply> {
+): Promise<void> {
   if (response.status >= 400) throw call.thrown ?? (await refusalOf(response))
   reply.code(response.status)
   for (const [name, value] of response.headers)
     if (!name.startsWith('access-control-') && name !== 'location') reply.header(name, value)
   if (call.upload) describe(reply, call, call.upload, location)
-  return reply.send(null)
 }
 
 function describe(reply: FastifyReply, call: Call, upload: Upload, location: (id: string) => string): void {

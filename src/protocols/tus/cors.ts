@@ -36,6 +36,7 @@ const exposedHeaders = [
   'Upload-Length',
   'Upload-Metadata',
   'Upload-Offset',
+  'Upload-Resume-Token',
   'Upload-Complete',
   'Upload-Limit',
   'Upload-Draft-Interop-Version',

@@ -7,6 +7,7 @@ import { Server } from '@tus/server'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
 import { UploadError } from '../../core/errors.ts'
+import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { answer, answerTusError } from './answers.ts'
 import { checksumAlgorithms } from './checksum.ts'
 import { isUploadId } from './concat.ts'
@@ -32,6 +33,8 @@ export interface TusOptions {
   origins: Origins
   /** The largest file that any role may send, for those who ask before they say who they are. */
   maxSize: number
+  /** Makes the token with which whoever begins an upload can go on with it. */
+  resumeTokens?: ResumeTokens | undefined
 }
 
 // Every method that may carry X-HTTP-Method-Override; without it, those that tus does not know are refused.
@@ -41,7 +44,7 @@ const unlocked = { newLock: () => ({ lock: async () => {}, unlock: async () => {
 /** Registers the endpoint on `app`, whose hooks have put `request.actor` on every request. */
 export async function tusPlugin(
   app: FastifyInstance,
-  { engine, path, publicUrl, origins, maxSize }: TusOptions,
+  { engine, path, publicUrl, origins, maxSize, resumeTokens }: TusOptions,
 ): Promise<void> {
   const tus = new Server({
     path,
@@ -67,8 +70,10 @@ export async function tusPlugin(
     reply.header('cache-control', 'no-store')
   })
   // What lies deeper is no upload either, and is told so in tus, so that pages of other origins can read it.
-  for (const url of [path, `${path}/:id`, `${path}/:id/*`])
-    app.route({ method: routed, url, exposeHeadRoute: false, handler: serve })
+  for (const url of [path, `${path}/:id`, `${path}/:id/*`]) {
+    const config = { takesResumeTokens: url === `${path}/:id` }
+    app.route({ method: routed, url, config, exposeHeadRoute: false, handler: serve })
+  }
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const method = readMethod(request)
@@ -79,7 +84,10 @@ export async function tusPlugin(
     const response = await caller.run(call, () =>
       tus.handleWeb(new Request(url, { method, headers: headersFor(request, call) })),
     )
-    return answer(reply, response, call, location)
+    await answer(reply, response, call, location)
+    if (method === 'POST' && call.upload!.state !== 'completed' && resumeTokens)
+      reply.header(resumeHeader, await resumeTokens(call.actor, call.upload!))
+    return reply.send(null)
   }
 
   async function discover(reply: FastifyReply): Promise<FastifyReply> {

@@ -88,7 +88,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   })
   const secret = await tokenSecret(config)
   const identity = await openIdentity(config, { database, secret, now, onFault })
-  const engine = engineOf(config, { sessions, store, locker, now, permit: identity.permit, onFault })
+  const { permit, nameObject } = identity
+  const engine = engineOf(config, { sessions, store, locker, now, permit, nameObject, onFault })
 
   let isDraining = false
   await register(http, config, {
@@ -137,7 +138,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 /** The engine as `config` wants it. */
 export function engineOf(
   config: Config,
-  parts: Pick<EngineOptions, 'sessions' | 'store' | 'locker' | 'now' | 'permit' | 'onFault'>,
+  parts: Pick<EngineOptions, 'sessions' | 'store' | 'locker' | 'now' | 'permit' | 'nameObject' | 'onFault'>,
 ): RunningEngine {
   return createEngine({
     ...parts,
@@ -204,7 +205,7 @@ async function register(
   config: Config,
   { engine, identity, secret, now, parts, isDraining, objectUrlOf }: Rooms,
 ): Promise<void> {
-  const { checks, keys, resumeTokens } = identity
+  const { checks, identify, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
     http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
   const urlOf = (id: string) => `${config.PUBLIC_URL ?? ''}${uploadsPath}/${id}`
@@ -221,7 +222,7 @@ async function register(
     async (scope) => {
       // Before the token is asked for, so that a refusal too can be read by a page on another origin.
       await scope.register(cors, corsOptions(config))
-      await scope.register(authPlugin, { checks })
+      await scope.register(authPlugin, { checks, identify })
       await scope.register(apiPlugin, { engine, policies: config.POLICIES, urlOf, objectUrlOf })
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
       await scope.register(restPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
@@ -231,7 +232,7 @@ async function register(
   await http.register(
     async (scope) => {
       await scope.register(cors, corsOptions(config))
-      await scope.register(authPlugin, { checks })
+      await scope.register(authPlugin, { checks, identify })
       await scope.register(olderSpellingPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
     },
     { prefix: '/api/upload' },
@@ -248,7 +249,7 @@ async function register(
   await http.register(async (scope) => {
     // A plain OPTIONS asks for neither: whoever answers it tells of both.
     announceRufh(scope, endpoint)
-    await scope.register(authPlugin, { checks })
+    await scope.register(authPlugin, { checks, identify })
     await scope.register(rufhPlugin, endpoint)
     await scope.register(tusPlugin, endpoint)
   })

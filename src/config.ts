@@ -46,6 +46,11 @@ const identity = {
     .describe(
       'Whose tokens are believed beside those of JWT_SECRET, as JSON or the file that holds it; see docs/identity.md',
     ),
+  HOOKS: z
+    .string()
+    .optional()
+    .describe('A module of your own that authorizes, identifies and names objects; see docs/identity.md'),
+  HOOK_TIMEOUT: duration.prefault('2s').describe('How long a function of HOOKS may take; then the answer is 503'),
   POLICIES: policies
     .prefault('{}')
     .describe('What differs from the built-in roles, as JSON: {"member":{"maxSize":"5GiB","timeToLive":"7d"}}'),

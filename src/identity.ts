@@ -1,8 +1,11 @@
-import type { Config } from './config.ts'
+import { type Config, ConfigError } from './config.ts'
 import type { Permit } from './core/access.ts'
+import type { NameObject } from './core/object-key.ts'
 import type { Database } from './db/open.ts'
+import { type GuardedHooks, guardHooks } from './features/hooks/guard.ts'
+import { loadHooks } from './features/hooks/load.ts'
 import { type Keys, keysIn } from './features/keys/keys.ts'
-import type { TokenCheck } from './http/auth.ts'
+import type { Identify, TokenCheck } from './http/auth.ts'
 import { issuersCheck } from './http/identity/issuers.ts'
 import { type ResumeTokens, resumeCheck, resumeTokens } from './http/identity/resume.ts'
 import { secretCheck } from './http/identity/secret.ts'
@@ -11,7 +14,10 @@ import { secretCheck } from './http/identity/secret.ts'
 export interface Identity {
   /** Asked in turn who a bearer token speaks for. */
   checks: TokenCheck[]
+  /** Who sends what no check knows. */
+  identify: Identify | undefined
   permit: Permit
+  nameObject: NameObject | undefined
   resumeTokens: ResumeTokens
   keys: Keys
   close(): Promise<void>
@@ -30,12 +36,27 @@ export async function openIdentity(
   config: Config,
   { database, secret, now, onFault }: IdentityParts,
 ): Promise<Identity> {
+  const hooks = await openHooks(config)
   const keys = await keysIn({ database, now, onFault })
   return {
     checks: [keys.identify, resumeCheck(secret), issuersCheck(config.ISSUERS), secretCheck(secret)],
-    permit: keys.permit,
+    identify: hooks.identify,
+    async permit(demand) {
+      await keys.permit(demand)
+      await hooks.permit?.(demand)
+    },
+    nameObject: hooks.nameObject,
     resumeTokens: resumeTokens(secret),
     keys,
     close: keys.close,
+  }
+}
+
+async function openHooks({ HOOKS, HOOK_TIMEOUT }: Config): Promise<GuardedHooks> {
+  if (HOOKS === undefined) return {}
+  try {
+    return guardHooks(await loadHooks(HOOKS), HOOK_TIMEOUT)
+  } catch (thrown) {
+    throw new ConfigError([`HOOKS: ${(thrown as Error).message}`])
   }
 }

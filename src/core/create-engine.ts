@@ -9,6 +9,7 @@ import { eventOf } from './events.ts'
 import { finishUpload, recordLoss } from './finish.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { newSession } from './new-session.ts'
+import { makeNamedKey, type NameObject } from './object-key.ts'
 import { isQuiet } from './part-claims.ts'
 import { createPartWriter, type PartWriter, type PartWriting } from './part-writer.ts'
 import { createPieceCache } from './piece-cache.ts'
@@ -30,6 +31,8 @@ export interface EngineOptions {
   rules: Rule[]
   budget: MemoryBudget
   keyTemplate: string
+  /** Names objects in place of the template. */
+  nameObject?: NameObject | undefined
   /** Bytes; what a part has unless the file needs larger ones. */
   partSize: number
   partsInFlight: number
@@ -208,7 +211,13 @@ export function createEngine(options: EngineOptions): RunningEngine {
       now,
     })
     const { filename, contentType, category } = session
-    await permit({ actor, verb: 'create', wish: { ...wish, filename, contentType, category } })
+    const known = { ...wish, filename, contentType, category }
+    await permit({ actor, verb: 'create', wish: known })
+    if (options.nameObject && wish.concat?.kind !== 'partial') {
+      const unique = options.newId().replaceAll('-', '')
+      const name = await options.nameObject({ actor, wish: known, id: session.id, unique })
+      session.key = makeNamedKey(name, session.id, unique)
+    }
     await sessions.insert(session, eventOf('upload.created', session))
     if (partials) return describe(actor, session.id)
     if (session.size === 0 && wish.ending !== 'later') {

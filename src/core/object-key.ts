@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Actor, Wish } from './upload.ts'
 
 // S3: "The name for a key is a sequence of Unicode characters whose UTF-8 encoding is at most 1,024 bytes long."
 const maxKeyBytes = 1024
@@ -56,6 +57,25 @@ export function makeObjectKey(template: string, words: KeyWords): string {
   const roomInKey = maxKeyBytes - Buffer.byteLength(filled.replaceAll('{name}', ''))
   const name = safe(words.filename, Math.max(8, Math.min(roomInSegment, roomInKey)))
   return filled.replaceAll('{name}', name)
+}
+
+/** What names objects in place of the template; `unique` is random and never given twice. */
+export type NameObject = (question: { actor: Actor; wish: Wish; id: string; unique: string }) => Promise<string>
+
+/**
+ * The object key for what `name` says: every segment made safe, at most 1,024 bytes, below the root and never in the server's
+ * private folder. It holds `id` or `unique` in any case, so that no object ever replaces another.
+ */
+export function makeNamedKey(name: string, id: string, unique: string): string {
+  const segments = name.split('/').filter((segment) => /[^.\s]/.test(segment))
+  const last = safe(segments.pop() ?? '', maxSegmentBytes)
+  let folder = ''
+  for (const segment of segments.map((segment) => safe(segment, maxSegmentBytes))) {
+    if (Buffer.byteLength(folder + segment) >= maxKeyBytes - maxSegmentBytes) break
+    folder += `${segment}/`
+  }
+  const key = folder + last
+  return key.includes(id) || key.includes(unique) ? key : folder + safe(`${unique}-${last}`, maxSegmentBytes)
 }
 
 /**

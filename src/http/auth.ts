@@ -20,9 +20,17 @@ declare module 'fastify' {
  */
 export type TokenCheck = (token: string) => Promise<Actor | null>
 
+/** Who sends a request whose token, if it has one, no check knows; `null`: nobody that is known. */
+export type Identify = (request: Pick<FastifyRequest, 'method' | 'url' | 'headers' | 'ip'>) => Promise<Actor | null>
+
+export interface AuthOptions {
+  checks: TokenCheck[]
+  identify?: Identify | undefined
+}
+
 /** Puts `request.actor` on every request of the scope, or refuses it. OPTIONS carries no token and passes. */
-export const authPlugin = fastifyPlugin<{ checks: TokenCheck[] }>(
-  async (app: FastifyInstance, { checks }) => {
+export const authPlugin = fastifyPlugin<AuthOptions>(
+  async (app: FastifyInstance, { checks, identify }) => {
     const actors = new WeakMap<FastifyRequest, Actor>()
 
     app.decorateRequest('actor', {
@@ -34,7 +42,7 @@ export const authPlugin = fastifyPlugin<{ checks: TokenCheck[] }>(
     })
     app.addHook('onRequest', async (request) => {
       if (request.method === 'OPTIONS') return
-      const actor = await identify(bearerToken(request), checks)
+      const actor = await findActor(request, checks, identify)
       if (actor.capability !== undefined && !request.routeOptions.config?.takesResumeTokens)
         throw new UploadError('UNAUTHENTICATED', 'A resume token is good for its own upload only.')
       actors.set(request, actor)
@@ -43,16 +51,16 @@ export const authPlugin = fastifyPlugin<{ checks: TokenCheck[] }>(
   { name: 'landfall-auth' },
 )
 
-function bearerToken(request: FastifyRequest): string {
+async function findActor(request: FastifyRequest, checks: TokenCheck[], identify?: Identify): Promise<Actor> {
   const [, token] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
-  if (token === undefined) throw new UploadError('UNAUTHENTICATED', 'This needs a token: Authorization: Bearer …')
-  return token
-}
-
-async function identify(token: string, checks: TokenCheck[]): Promise<Actor> {
-  for (const check of checks) {
-    const actor = await check(token)
-    if (actor) return actor
+  if (token !== undefined) {
+    for (const check of checks) {
+      const actor = await check(token)
+      if (actor) return actor
+    }
   }
+  const actor = identify && (await identify(request))
+  if (actor) return actor
+  if (token === undefined) throw new UploadError('UNAUTHENTICATED', 'This needs a token: Authorization: Bearer …')
   throw new UploadError('UNAUTHENTICATED', 'The token is not valid.')
 }

@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 import cors from '@fastify/cors'
-import fastify, { type FastifyHttpOptions, type FastifyInstance } from 'fastify'
+import fastify, { type FastifyHttpOptions, type FastifyInstance, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
@@ -56,6 +56,8 @@ export interface Overrides {
   store?: ObjectStore
   database?: Database
   now?: () => Date
+  /** Told of every route, so that a test can know that it knows them all. */
+  onRoute?: (route: RouteOptions) => void
 }
 
 const tokenSeconds = 30 * 24 * 60 * 60
@@ -67,6 +69,7 @@ const pageFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), '
 export async function buildApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const http = openHttp(config)
   const { log } = http
+  if (overrides.onRoute) http.addHook('onRoute', overrides.onRoute)
   const onFault = (error: unknown, facts = {}) => log.error({ err: error, ...facts }, 'background work failed')
   const now = overrides.now ?? (() => new Date())
 

@@ -1,5 +1,5 @@
 import { onTestFinished } from 'vitest'
-import { type App, buildApp } from '../../src/app.ts'
+import { type App, buildApp, type Overrides } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
@@ -14,7 +14,7 @@ export interface TestApp extends App {
 }
 
 /** The whole app over the embedded database and a store in memory; closes with the test. */
-export async function testApp(env: Record<string, string> = {}): Promise<TestApp> {
+export async function testApp(env: Record<string, string> = {}, overrides: Overrides = {}): Promise<TestApp> {
   let time = Date.now()
   const store = memoryStore()
   const config = loadConfig({ LOG_LEVEL: 'silent', JWT_SECRET: secret, DATA_DIR: '/nowhere', ...env })
@@ -23,6 +23,7 @@ export async function testApp(env: Record<string, string> = {}): Promise<TestApp
     database: await testDatabase(),
     // Never the same moment twice: what is newer is then never a matter of luck.
     now: () => new Date(++time),
+    ...overrides,
   })
   onTestFinished(() => app.http.close())
   return {

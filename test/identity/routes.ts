@@ -1,0 +1,269 @@
+/*
+ * Every route of the server, and what each of them asks of the engine. The owner matrix sends every row as every kind of caller;
+ * a route that has no row here fails it.
+ */
+import { existsSync, globSync } from 'node:fs'
+
+/** What a route is about, and thereby who may. `nothing`: it only refuses, whoever asks. */
+export type Kind = 'create' | 'send' | 'look' | 'complete' | 'cancel' | 'list' | 'me' | 'mark' | 'admin' | 'nothing'
+
+export interface Row {
+  /** `METHOD url`, as it is registered, and the dialect where several share an address. */
+  route: string
+  kind: Kind
+  /** The status for whoever may. */
+  ok: number
+  /** The request about upload `id`. */
+  request: (id: string) => { url: string; headers?: Record<string, string>; payload?: string | object }
+}
+
+const tus = { 'tus-resumable': '1.0.0' }
+const tusChunk = { ...tus, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' }
+const rufh = { 'upload-draft-interop-version': '8' }
+const rufhLast = {
+  ...rufh,
+  'upload-offset': '0',
+  'upload-complete': '?1',
+  'content-type': 'application/partial-upload',
+}
+const rufhNew = { ...rufh, 'upload-complete': '?0', 'upload-length': '5' }
+const chunk = { 'x-chunk-index': '0', 'content-type': 'application/octet-stream' }
+const override = (method: string) => ({ 'x-http-method-override': method })
+const wish = { file_name: 'a.txt', total_size: 5 }
+const form = {
+  headers: { 'content-type': 'multipart/form-data; boundary=x' },
+  payload: '--x\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n',
+}
+
+const jsonApi: Row[] = [
+  { route: 'GET /v1/me', kind: 'me', ok: 200, request: () => ({ url: '/v1/me' }) },
+  { route: 'GET /v1/uploads', kind: 'list', ok: 200, request: () => ({ url: '/v1/uploads' }) },
+  { route: 'GET /v1/uploads/:id', kind: 'look', ok: 200, request: (id) => ({ url: `/v1/uploads/${id}` }) },
+  { route: 'DELETE /v1/uploads/:id', kind: 'cancel', ok: 204, request: (id) => ({ url: `/v1/uploads/${id}` }) },
+]
+
+const admin: Row[] = [
+  { route: 'GET /v1/admin/keys', kind: 'admin', ok: 200, request: () => ({ url: '/v1/admin/keys' }) },
+  {
+    route: 'POST /v1/admin/keys',
+    kind: 'admin',
+    ok: 201,
+    request: () => ({ url: '/v1/admin/keys', payload: { name: 'x', role: 'member', scopes: ['read'] } }),
+  },
+  {
+    route: 'DELETE /v1/admin/keys/:id',
+    kind: 'admin',
+    ok: 404,
+    request: (id) => ({ url: `/v1/admin/keys/${id}` }),
+  },
+]
+
+const rest: Row[] = [
+  {
+    route: 'POST /v1/uploads/init',
+    kind: 'create',
+    ok: 201,
+    request: () => ({ url: '/v1/uploads/init', payload: wish }),
+  },
+  ...(['PUT', 'POST'] as const).map(
+    (method): Row => ({
+      route: `${method} /v1/uploads/:id/chunk`,
+      kind: 'send',
+      ok: 200,
+      request: (id) => ({ url: `/v1/uploads/${id}/chunk`, headers: chunk, payload: 'hello' }),
+    }),
+  ),
+  {
+    route: 'POST /v1/uploads/:id/complete',
+    kind: 'complete',
+    ok: 200,
+    request: (id) => ({ url: `/v1/uploads/${id}/complete` }),
+  },
+  {
+    route: 'GET /v1/uploads/:id/status',
+    kind: 'look',
+    ok: 200,
+    request: (id) => ({ url: `/v1/uploads/${id}/status` }),
+  },
+  ...(['POST', 'DELETE'] as const).map(
+    (method): Row => ({
+      route: `${method} /v1/uploads/:id/cancel`,
+      kind: 'cancel',
+      ok: 200,
+      request: (id) => ({ url: `/v1/uploads/${id}/cancel` }),
+    }),
+  ),
+  {
+    route: 'PUT /v1/files/:name',
+    kind: 'create',
+    ok: 201,
+    request: () => ({ url: '/v1/files/a.txt', headers: { 'content-type': 'text/plain' }, payload: 'hello' }),
+  },
+  { route: 'POST /v1/files', kind: 'create', ok: 201, request: () => ({ url: '/v1/files', ...form }) },
+]
+
+const olderRest: Row[] = [
+  {
+    route: 'POST /api/upload/init',
+    kind: 'create',
+    ok: 201,
+    request: () => ({ url: '/api/upload/init', payload: wish }),
+  },
+  ...(['PUT', 'POST'] as const).map(
+    (method): Row => ({
+      route: `${method} /api/upload/chunk`,
+      kind: 'send',
+      ok: 200,
+      request: (id) => ({ url: '/api/upload/chunk', headers: { ...chunk, 'x-upload-id': id }, payload: 'hello' }),
+    }),
+  ),
+  {
+    route: 'POST /api/upload/complete',
+    kind: 'complete',
+    ok: 200,
+    request: (id) => ({ url: '/api/upload/complete', payload: { upload_id: id } }),
+  },
+  {
+    route: 'GET /api/upload/:id/status',
+    kind: 'look',
+    ok: 200,
+    request: (id) => ({ url: `/api/upload/${id}/status` }),
+  },
+  ...(['POST', 'DELETE'] as const).map(
+    (method): Row => ({
+      route: `${method} /api/upload/cancel`,
+      kind: 'cancel',
+      ok: 200,
+      request: (id) => ({ url: '/api/upload/cancel', headers: { 'x-upload-id': id } }),
+    }),
+  ),
+]
+
+const inRufh: Row[] = [
+  ...(['POST', 'PUT'] as const).map(
+    (method): Row => ({
+      route: `${method} /files (rufh)`,
+      kind: 'create',
+      ok: 201,
+      request: () => ({ url: '/files', headers: rufhNew }),
+    }),
+  ),
+  {
+    route: 'PATCH /files/:id (rufh)',
+    kind: 'send',
+    ok: 201,
+    request: (id) => ({ url: `/files/${id}`, headers: rufhLast, payload: 'hello' }),
+  },
+  { route: 'HEAD /files/:id (rufh)', kind: 'look', ok: 204, request: (id) => ({ url: `/files/${id}`, headers: rufh }) },
+  {
+    route: 'GET /files/:id (rufh)',
+    kind: 'look',
+    ok: 204,
+    // Drafts from 10 on know it.
+    request: (id) => ({
+      url: `/files/${id}`,
+      headers: { 'upload-draft-interop-version': '10', 'upload-complete': '?0' },
+    }),
+  },
+  {
+    route: 'DELETE /files/:id (rufh)',
+    kind: 'cancel',
+    ok: 204,
+    request: (id) => ({ url: `/files/${id}`, headers: rufh }),
+  },
+  {
+    route: 'POST /files/:id (rufh)',
+    kind: 'send',
+    ok: 201,
+    request: (id) => ({ url: `/files/${id}`, headers: { ...rufhLast, ...override('PATCH') }, payload: 'hello' }),
+  },
+  {
+    route: 'POST /files/:id (rufh)',
+    kind: 'cancel',
+    ok: 204,
+    request: (id) => ({ url: `/files/${id}`, headers: { ...rufh, ...override('DELETE') } }),
+  },
+  {
+    route: 'PUT /files/:id (rufh)',
+    kind: 'nothing',
+    ok: 405,
+    request: (id) => ({ url: `/files/${id}`, headers: rufh }),
+  },
+]
+
+const inTus: Row[] = [
+  {
+    route: 'POST /files',
+    kind: 'create',
+    ok: 201,
+    request: () => ({ url: '/files', headers: { ...tus, 'upload-length': '5' } }),
+  },
+  {
+    route: 'POST /files',
+    kind: 'create',
+    ok: 201,
+    request: () => ({
+      url: '/files',
+      headers: { ...tus, 'upload-length': '5', 'content-type': 'application/offset+octet-stream' },
+      payload: 'hello',
+    }),
+  },
+  { route: 'HEAD /files/:id', kind: 'look', ok: 200, request: (id) => ({ url: `/files/${id}`, headers: tus }) },
+  {
+    route: 'PATCH /files/:id',
+    kind: 'send',
+    ok: 204,
+    request: (id) => ({ url: `/files/${id}`, headers: tusChunk, payload: 'hello' }),
+  },
+  { route: 'DELETE /files/:id', kind: 'cancel', ok: 204, request: (id) => ({ url: `/files/${id}`, headers: tus }) },
+  {
+    route: 'POST /files/:id',
+    kind: 'send',
+    ok: 204,
+    request: (id) => ({ url: `/files/${id}`, headers: { ...tusChunk, ...override('PATCH') }, payload: 'hello' }),
+  },
+  {
+    route: 'POST /files/:id',
+    kind: 'cancel',
+    ok: 204,
+    request: (id) => ({ url: `/files/${id}`, headers: { ...tus, ...override('DELETE') } }),
+  },
+  ...['HEAD', 'GET', 'PUT', 'PATCH', 'DELETE'].map(
+    (method): Row => ({
+      route: `${method} /files`,
+      kind: 'nothing',
+      ok: 0,
+      request: () => ({ url: '/files', headers: tus }),
+    }),
+  ),
+  ...['GET', 'PUT'].map(
+    (method): Row => ({
+      route: `${method} /files/:id`,
+      kind: 'nothing',
+      ok: 0,
+      request: (id) => ({ url: `/files/${id}`, headers: tus }),
+    }),
+  ),
+  ...['HEAD', 'GET', 'POST', 'PUT', 'PATCH', 'DELETE'].map(
+    (method): Row => ({
+      route: `${method} /files/:id/*`,
+      kind: 'nothing',
+      ok: 0,
+      request: (id) => ({ url: `/files/${id}/more`, headers: tus }),
+    }),
+  ),
+]
+
+export const rows: Row[] = [...jsonApi, ...admin, ...rest, ...olderRest, ...inRufh, ...inTus]
+
+/** What anybody may ask: it says nothing about anybody's uploads. */
+export function isPublic(route: string): boolean {
+  const [method = '', url = ''] = route.split(' ')
+  // Browsers ask before they send a token, and servers tell everybody what they speak.
+  if (method === 'OPTIONS') return true
+  if (['/health', '/livez', '/readyz'].includes(url) || /^\/docs(\/|$)/.test(url)) return true
+  // Answers this machine only, and only when trying out: test/app.test.ts.
+  if (route === 'GET /v1/dev-token') return true
+  const files = existsSync('dist/web') ? globSync('dist/web/**').map((path) => path.slice('dist/web'.length)) : []
+  return ['GET', 'HEAD'].includes(method) && (url === '/' || files.includes(url))
+}

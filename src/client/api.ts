@@ -40,6 +40,12 @@ export interface UploadsPage {
   next: string | null
 }
 
+/** Which uploads of the user's are asked for. */
+export interface Only {
+  state?: UploadState | undefined
+  fingerprint?: string | undefined
+}
+
 export interface DevToken {
   token: string
   user: string
@@ -49,7 +55,9 @@ export interface DevToken {
 /** The server's JSON API. Everything throws `Refusal` when it does not work. */
 export interface Api {
   me(): Promise<Me>
-  uploads(before?: string): Promise<UploadsPage>
+  uploads(before?: string, only?: Only): Promise<UploadsPage>
+  /** Says what the client knows the file of an upload by. */
+  mark(id: string, fingerprint: string): Promise<void>
   remove(id: string): Promise<void>
   /** Only servers in trial mode have it; nothing given means the server's choice. */
   devToken(wish: { user?: string | undefined; role?: string | undefined }): Promise<DevToken>
@@ -60,24 +68,29 @@ export interface Api {
  * @param token asked for each request, so a new one counts at once
  */
 export function createApi(base: string, token: () => string | null): Api {
-  async function ask(method: string, path: string, bearer = token()): Promise<unknown> {
-    const headers = bearer === null ? {} : { authorization: `Bearer ${bearer}` }
-    const response = await fetch(new URL(path, base), { method, headers }).catch(() => {
+  async function ask(method: string, path: string, bearer = token(), content?: object): Promise<unknown> {
+    const headers: Record<string, string> = bearer === null ? {} : { authorization: `Bearer ${bearer}` }
+    if (content) headers['content-type'] = 'application/json'
+    const body = content && JSON.stringify(content)
+    const response = await fetch(new URL(path, base), { method, headers, ...(body && { body }) }).catch(() => {
       throw new Refusal(noAnswer(method))
     })
-    const body = await response.text().catch(() => '')
+    const text = await response.text().catch(() => '')
     if (!response.ok) {
-      throw new Refusal(readFailure(method, response.status, body, response.headers.get('retry-after')))
+      throw new Refusal(readFailure(method, response.status, text, response.headers.get('retry-after')))
     }
-    return body === '' ? null : JSON.parse(body)
+    return text === '' ? null : JSON.parse(text)
   }
 
   return {
     me: async () => (await ask('GET', '/v1/me')) as Me,
-    uploads: async (before) => {
-      const query = before === undefined ? '' : `&before=${encodeURIComponent(before)}`
-      return (await ask('GET', `/v1/uploads?limit=50${query}`)) as UploadsPage
+    uploads: async (before, { state, fingerprint } = {}) => {
+      const query = new URLSearchParams({ limit: '50', ...(before && { before }), ...(state && { state }) })
+      if (fingerprint !== undefined) query.set('fingerprint', fingerprint)
+      return (await ask('GET', `/v1/uploads?${query}`)) as UploadsPage
     },
+    mark: async (id, fingerprint) =>
+      void (await ask('PUT', `/v1/uploads/${encodeURIComponent(id)}/fingerprint`, token(), { fingerprint })),
     remove: async (id) => void (await ask('DELETE', `/v1/uploads/${encodeURIComponent(id)}`)),
     devToken: async ({ user, role }) => {
       const query = new URLSearchParams({ ...(user && { user }), ...(role && { role }) })

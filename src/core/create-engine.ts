@@ -6,6 +6,7 @@ import { findPartials, lengthOf, preferredJoinSize } from './concatenate.ts'
 import type { Append, RunningEngine } from './engine.ts'
 import { type Facts, isRefusal, UploadError } from './errors.ts'
 import { eventOf } from './events.ts'
+import { checkFingerprint } from './fingerprint.ts'
 import { finishUpload, recordLoss } from './finish.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { newSession } from './new-session.ts'
@@ -357,6 +358,11 @@ export function createEngine(options: EngineOptions): RunningEngine {
       await permit({ actor, verb: 'list' })
       if (page.before !== undefined) checkId(page.before)
       return sessions.list(asOwner(actor), page)
+    },
+    async mark(actor, id, fingerprint) {
+      if (fingerprint !== null) checkFingerprint(fingerprint)
+      refuseEnded(await find(actor, id, 'append'), now())
+      await sessions.mark(id, fingerprint)
     },
     drain() {
       isDraining = true

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { Page } from './ports.ts'
 import type { Actor, Upload, Wish } from './upload.ts'
 
 /** Sees every byte of a body as it comes, and says at its end whether the body is what it was said to be. */
@@ -101,7 +102,12 @@ export interface Engine {
    */
   cancel(actor: Actor, id: string, how?: { sparesCompleted?: boolean; endsAppend?: boolean }): Promise<void>
   /** The actor's own uploads, newest first. */
-  list(actor: Actor, page: { limit: number; before?: string | undefined }): Promise<Upload[]>
+  list(actor: Actor, page: Page): Promise<Upload[]>
+  /**
+   * Says what the client knows the file by, so that its owner finds the upload on another device. `null`: nothing.
+   * @throws UploadError INVALID_METADATA
+   */
+  mark(actor: Actor, id: string, fingerprint: string | null): Promise<void>
 }
 
 /** The engine as its own process holds it. */

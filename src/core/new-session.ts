@@ -1,3 +1,4 @@
+import { checkFingerprint } from './fingerprint.ts'
 import { normalizeMediaType } from './media-type.ts'
 import { makeObjectKey } from './object-key.ts'
 import { choosePartSize } from './part-plan.ts'
@@ -33,6 +34,7 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
   // A partial upload is no file yet: what the file is, and whether it may be, is asked when the parts are joined.
   for (const rule of isPartial ? [sizeRule] : beginning.rules)
     rule({ actor, policy, wish: { ...wish, contentType, category } })
+  if (wish.fingerprint != null) checkFingerprint(wish.fingerprint)
   const maxSize = Math.min(policy.maxSize, limits.maxObjectSize)
   if (wish.size !== null && wish.size > maxSize) throw tooLarge(actor.role, maxSize, wish.size)
   const createdAt = beginning.now()
@@ -50,6 +52,7 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
     contentType,
     category,
     metadata: wish.metadata ?? null,
+    fingerprint: wish.fingerprint ?? null,
     size: wish.size,
     offset: 0,
     partSize: choosePartSize({

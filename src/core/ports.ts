@@ -108,6 +108,17 @@ export interface Change {
   release?: boolean
 }
 
+/** Which of somebody's uploads are asked for. */
+export interface Page {
+  limit: number
+  /** The id of the last one seen. */
+  before?: string | undefined
+  /** Only those of this file. */
+  fingerprint?: string | undefined
+  /** Only those in this state; of those that receive, none whose time is over. */
+  state?: State | undefined
+}
+
 /** The right to write one part of an upload, beside others who write other parts. */
 export interface PartClaim {
   number: number
@@ -129,8 +140,10 @@ export type ClaimAnswer = 'mine' | 'taken' | 'closed' | PartReceipt
 export interface Sessions {
   insert(session: Session, event: Event | undefined): Promise<void>
   find(id: string): Promise<Session | null>
-  /** The newest first; `before` is the id of the last one seen. */
-  list(owner: Owner, page: { limit: number; before?: string | undefined }): Promise<Upload[]>
+  /** The newest first. */
+  list(owner: Owner, page: Page): Promise<Upload[]>
+  /** Records what the client knows the file by. */
+  mark(id: string, fingerprint: string | null): Promise<void>
   /** The id of the owner's final upload that was asked for in exactly these words and is alive or complete. */
   findFinal(owner: Owner, header: string): Promise<string | null>
   /** Receipts in order of their numbers. */

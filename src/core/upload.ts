@@ -62,6 +62,8 @@ export interface Upload {
   category: string
   /** What the client said about the file, kept to the byte in the form it was said (tus: the Upload-Metadata header). */
   metadata: string | null
+  /** What the client knows the file by, on whatever device. */
+  fingerprint: string | null
   /** `null` while the length is unknown. */
   size: number | null
   /** Bytes durable and recorded; where the next append starts. */
@@ -120,6 +122,7 @@ export interface Wish {
   contentType: string
   category?: string | undefined
   metadata?: string | null | undefined
+  fingerprint?: string | null | undefined
   concat?: Concat | null | undefined
   /** Whether a file without bytes is whole at once (`at-size`, the default) or waits to be told (`later`). */
   ending?: 'at-size' | 'later' | undefined

@@ -32,6 +32,7 @@ export const uploadSessions = pgTable(
     contentType: text('content_type').notNull(),
     category: text('category').notNull(),
     metadata: text('metadata'),
+    fingerprint: text('fingerprint'),
     size: bytes('size'),
     offset: bytes('offset').notNull(),
     partSize: bytes('part_size').notNull(),
@@ -59,6 +60,9 @@ export const uploadSessions = pgTable(
   },
   (table) => [
     index('upload_sessions_owner').on(table.tenant, table.ownerId, table.createdAt.desc(), table.id.desc()),
+    index('upload_sessions_file')
+      .on(table.tenant, table.ownerId, table.fingerprint)
+      .where(sql`fingerprint is not null`),
     index('upload_sessions_expiring')
       .on(table.expiresAt)
       .where(sql`state in ('receiving', 'completed') and expires_at is not null`),

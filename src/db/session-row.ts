@@ -11,6 +11,7 @@ export interface SessionRow {
   content_type: string
   category: string
   metadata: string | null
+  fingerprint: string | null
   size: number | null
   offset: number
   part_size: number
@@ -44,6 +45,7 @@ export function toSession(row: SessionRow): Session {
     contentType: row.content_type,
     category: row.category,
     metadata: row.metadata,
+    fingerprint: row.fingerprint,
     size: row.size,
     offset: row.offset,
     partSize: row.part_size,

@@ -9,20 +9,23 @@ const insertSession = {
   // A second run after a lost answer inserts nothing, the event included.
   text: `with inserted as (
       insert into upload_sessions (id, owner_id, role, key, filename, content_type, category, metadata, size, "offset", part_size, state,
-        concat, digests, tail, is_scattered, is_dirty, created_at, updated_at, expires_at, event_seq, tenant)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, $17::jsonb, '[]', $16, false, $12, $12, $13, case when $14::text is null then 0 else 1 end, $18)
+        concat, digests, tail, is_scattered, is_dirty, created_at, updated_at, expires_at, event_seq, tenant, fingerprint)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, $17::jsonb, '[]', $16, false, $12, $12, $13, case when $14::text is null then 0 else 1 end, $18, $19)
       on conflict (id) do nothing
       returning id)
     insert into upload_events (upload_id, seq, type, data) select id, 1, $14, $15::jsonb from inserted where $14::text is not null`,
 }
 const findSession = { name: 'session-find', text: `select * from upload_sessions where id = $1` }
-const listSessions = {
-  name: 'session-list',
-  text: `select s.* from upload_sessions s
+const page = (isOfFile: boolean) => `select s.* from upload_sessions s
     where s.tenant = $4 and s.owner_id = $1 and s.concat->>'kind' is distinct from 'partial'
+      ${isOfFile ? 'and s.fingerprint = $6' : ''}
+      and ($5::text is null or (s.state = $5 and (s.state <> 'receiving' or s.expires_at is null or s.expires_at > now())))
       and ($2::uuid is null or (s.created_at, s.id) < (select b.created_at, b.id from upload_sessions b where b.id = $2 and b.owner_id = $1 and b.tenant = $4))
-    order by s.created_at desc, s.id desc limit $3`,
-}
+    order by s.created_at desc, s.id desc limit $3`
+// Two statements, so that each is planned for the index it needs.
+const listSessions = { name: 'session-list', text: page(false) }
+const listOfFile = { name: 'session-list-file', text: page(true) }
+const markSession = { name: 'session-mark', text: `update upload_sessions set fingerprint = $2 where id = $1` }
 const findFinal = {
   name: 'session-final',
   text: `select id from upload_sessions
@@ -130,15 +133,23 @@ export function sessionsIn(database: Database): Sessions {
         session.isScattered,
         session.digests === null ? null : JSON.stringify(session.digests),
         session.tenant ?? '',
+        session.fingerprint,
       ])
     },
     async find(id) {
       const [row] = await database.query<SessionRow>(findSession, [id])
       return row ? toSession(row) : null
     },
-    async list({ ownerId, tenant }, { limit, before }) {
-      const values = [ownerId, before ?? null, limit, tenant ?? '']
-      return (await database.query<SessionRow>(listSessions, values)).map(toSession)
+    async list({ ownerId, tenant }, { limit, before, state, fingerprint }) {
+      const values = [ownerId, before ?? null, limit, tenant ?? '', state ?? null]
+      const rows =
+        fingerprint === undefined
+          ? await database.query<SessionRow>(listSessions, values)
+          : await database.query<SessionRow>(listOfFile, [...values, fingerprint])
+      return rows.map(toSession)
+    },
+    async mark(id, fingerprint) {
+      await database.query(markSession, [id, fingerprint])
     },
     async findFinal({ ownerId, tenant }, header) {
       return (await ids(findFinal, [ownerId, header, tenant ?? '']))[0] ?? null

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { jsonSchema, refusals } from './json-schema.ts'
 
 const state = z.enum(['receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed'])
 
@@ -41,23 +42,28 @@ const me = z.object({
     .describe('What the role may send; null when it may send nothing'),
 })
 
-const error = z.object({
-  error: z.object({ code: z.string(), message: z.string(), timestamp: z.iso.datetime() }),
-})
-
 const pageQuery = z.object({
   limit: z.int().min(1).max(100).default(50).describe('How many uploads'),
   before: z.uuid().optional().describe('The id of the last upload that was seen'),
+  fingerprint: z
+    .string()
+    .min(1)
+    .max(1024)
+    .optional()
+    .describe('Only uploads of the file that the client knows by this'),
+  state: state.optional().describe('Only uploads in this state; `receiving`: those that can be gone on with'),
 })
+
+const mark = z.object({ fingerprint: z.string().min(1).max(1024).nullable() })
 
 const byId = z.object({ id: z.string().min(1).max(128) })
 
 export type UploadView = z.output<typeof upload>
 export type PageQuery = z.output<typeof pageQuery>
+export type Mark = z.output<typeof mark>
 export type ById = z.output<typeof byId>
 export type MeView = z.output<typeof me>
 
-const refusals = { 401: json(error, 'output'), 404: json(error, 'output'), '5xx': json(error, 'output') }
 const nothing = { type: 'null', description: 'Done' }
 
 /** The schemas of the JSON API, as Fastify and OpenAPI read them. */
@@ -65,29 +71,33 @@ export const schemas = {
   me: {
     tags: ['Identity'],
     summary: 'Who am I, and what may I send',
-    response: { 200: json(me, 'output'), ...refusals },
+    response: { 200: jsonSchema(me, 'output'), ...refusals },
   },
   list: {
     tags: ['Uploads'],
     summary: 'My uploads, newest first',
-    querystring: json(pageQuery, 'input'),
-    response: { 200: json(page, 'output'), ...refusals },
+    querystring: jsonSchema(pageQuery, 'input'),
+    response: { 200: jsonSchema(page, 'output'), ...refusals },
   },
   one: {
     tags: ['Uploads'],
     summary: 'One of my uploads',
-    params: json(byId, 'input'),
-    response: { 200: json(upload, 'output'), ...refusals },
+    params: jsonSchema(byId, 'input'),
+    response: { 200: jsonSchema(upload, 'output'), ...refusals },
+  },
+  mark: {
+    tags: ['Uploads'],
+    summary: 'Say what the client knows the file by',
+    description:
+      'So that the owner finds the upload on another device. A creation can say it too: tus as the metadata `fingerprint`.',
+    params: jsonSchema(byId, 'input'),
+    body: jsonSchema(mark, 'input'),
+    response: { 204: nothing, ...refusals },
   },
   cancel: {
     tags: ['Uploads'],
     summary: 'Cancel an upload, or delete the file that arrived',
-    params: json(byId, 'input'),
+    params: jsonSchema(byId, 'input'),
     response: { 204: nothing, ...refusals },
   },
-}
-
-function json(schema: z.ZodType, io: 'input' | 'output') {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'draft-7', io })
-  return rest
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Engine } from '../core/engine.ts'
 import type { Policies } from '../core/policy.ts'
 import type { Upload } from '../core/upload.ts'
-import { type ById, type MeView, type PageQuery, schemas, type UploadView } from './api-schemas.ts'
+import { type ById, type Mark, type MeView, type PageQuery, schemas, type UploadView } from './api-schemas.ts'
 
 export interface ApiOptions {
   engine: Engine
@@ -39,6 +39,15 @@ export async function apiPlugin(
   app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one, config }, async ({ actor, params }) => {
     return view(await engine.peek(actor, params.id))
   })
+
+  app.put<{ Params: ById; Body: Mark }>(
+    '/uploads/:id/fingerprint',
+    { schema: schemas.mark, config },
+    async ({ actor, params, body }, reply) => {
+      await engine.mark(actor, params.id, body.fingerprint)
+      return reply.code(204).send()
+    },
+  )
 
   app.delete<{ Params: ById }>('/uploads/:id', { schema: schemas.cancel, config }, async ({ actor, params }, reply) => {
     await engine.cancel(actor, params.id)

@@ -39,6 +39,12 @@ const jsonApi: Row[] = [
   { route: 'GET /v1/me', kind: 'me', ok: 200, request: () => ({ url: '/v1/me' }) },
   { route: 'GET /v1/uploads', kind: 'list', ok: 200, request: () => ({ url: '/v1/uploads' }) },
   { route: 'GET /v1/uploads/:id', kind: 'look', ok: 200, request: (id) => ({ url: `/v1/uploads/${id}` }) },
+  {
+    route: 'PUT /v1/uploads/:id/fingerprint',
+    kind: 'mark',
+    ok: 204,
+    request: (id) => ({ url: `/v1/uploads/${id}/fingerprint`, payload: { fingerprint: 'file-1' } }),
+  },
   { route: 'DELETE /v1/uploads/:id', kind: 'cancel', ok: 204, request: (id) => ({ url: `/v1/uploads/${id}` }) },
 ]
 

@@ -44,6 +44,7 @@ async function session(): Promise<string> {
     id,
     ownerId: 'ada',
     tenant: null,
+    fingerprint: null,
     role: 'creator',
     key: id,
     filename: 'a',

@@ -14,6 +14,7 @@ export const initFields = z.object({
     .string()
     .nullish()
     .describe('image, video, audio, document or other; by default what the media type says'),
+  fingerprint: z.string().nullish().describe('What the client knows the file by, to find the upload on another device'),
   user_id: z.string().nullish().describe('Must be the user of the token, when it is given'),
   user_role: z.string().nullish().describe('Must be the role of the token, when it is given'),
 })

@@ -19,6 +19,7 @@ export function createVerbs(engine: Engine, resumeTokens?: ResumeTokens) {
         size: fields.total_size,
         contentType: mediaTypeOf(fields.file_name, fields.content_type ?? undefined),
         category: fields.category ?? undefined,
+        fingerprint: fields.fingerprint,
         // The client cuts the file by what it is told here.
         byChunks: true,
         ending: 'later',

@@ -4,7 +4,7 @@ import type { Wish } from '../../core/upload.ts'
 import { filenameIn } from './content-disposition.ts'
 
 /** What a creation says about the file itself. */
-export type Representation = Pick<Wish, 'filename' | 'contentType' | 'category' | 'metadata'>
+export type Representation = Pick<Wish, 'filename' | 'contentType' | 'category' | 'metadata' | 'fingerprint'>
 
 // What a library puts there when nobody says: the type of the message at most, not of the file.
 const meaningless = [
@@ -27,6 +27,7 @@ export function representationOf(headers: IncomingHttpHeaders): Representation {
     filename: filenameIn(headers['content-disposition']) ?? said.get('filename') ?? said.get('name') ?? '',
     contentType: meaningless.includes(type) ? (said.get('filetype') ?? said.get('type') ?? '') : type,
     category: said.get('category') || undefined,
+    fingerprint: said.get('fingerprint') || undefined,
     metadata: typeof metadata === 'string' ? metadata : null,
   }
 }

@@ -5,6 +5,7 @@ export interface FileWords {
   filename: string
   contentType: string
   category: string | undefined
+  fingerprint: string | undefined
 }
 
 // HEAD must echo it, and clients as well as proxies take 16 KiB of headers at most (nginx 8 KiB a line).
@@ -29,6 +30,7 @@ export function readMetadata(header: string | undefined): FileWords {
     filename: text('filename', 'name') ?? 'file',
     contentType: text('filetype', 'type', 'contentType') ?? 'application/octet-stream',
     category: text('category'),
+    fingerprint: text('fingerprint'),
   }
 }
 
@@ -50,7 +52,7 @@ function decode(value: Buffer): string {
   try {
     return utf8.decode(value).normalize('NFC')
   } catch {
-    throw invalid('has a file name, type or category that is not UTF-8')
+    throw invalid('has a file name, type, category or fingerprint that is not UTF-8')
   }
 }
 

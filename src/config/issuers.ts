@@ -104,14 +104,15 @@ const issuer = shape.transform((said, context): Issuer => {
   return {
     ...rest,
     keys,
+    foreignPrefixes: [],
     algorithms: wanted ?? [...possible],
     audience: typeof audience === 'string' ? [audience] : audience,
   }
 })
 
-const list = z.array(issuer).superRefine((issuers, context) => {
+const list = z.array(issuer).transform((issuers, context): Issuer[] => {
   const fault = (at: number, name: string, message: string) =>
-    context.addIssue({ code: 'custom', path: [at, name], message })
+    void context.issues.push({ code: 'custom', input: undefined, path: [at, name], message })
   for (const [at, one] of issuers.entries()) {
     for (const other of issuers.slice(0, at)) {
       if (one.name === other.name) fault(at, 'name', 'is the name of another issuer')
@@ -119,10 +120,11 @@ const list = z.array(issuer).superRefine((issuers, context) => {
         fault(
           at,
           'userPrefix',
-          `could name the users of ${other.name}: give each another userPrefix, or another tenant`,
+          `could name the users of ${other.name}: give one of them a userPrefix, or each a tenant`,
         )
     }
   }
+  return issuers.map((one) => ({ ...one, foreignPrefixes: prefixesWithin(one.userPrefix, issuers) }))
 })
 
 /**
@@ -179,8 +181,12 @@ function isSafe({ protocol, hostname, username, password }: URL): boolean {
 
 /** Whether two issuers, each trusted with its own users only, could come up with one and the same user. */
 function mayNameTheSame(one: Issuer, other: Issuer): boolean {
-  if (one.issuer === other.issuer) return false
+  if (one.issuer === other.issuer || one.userPrefix !== other.userPrefix) return false
   const areApart = [one, other].every(({ tenant, claims }) => tenant !== null && claims.tenant === null)
-  if (areApart && one.tenant !== other.tenant) return false
-  return one.userPrefix.startsWith(other.userPrefix) || other.userPrefix.startsWith(one.userPrefix)
+  return !areApart || one.tenant === other.tenant
+}
+
+/** The prefixes of others that could come out of `prefix` and what follows it. */
+function prefixesWithin(prefix: string, issuers: Issuer[]): string[] {
+  return issuers.map((other) => other.userPrefix).filter((other) => other !== prefix && other.startsWith(prefix))
 }

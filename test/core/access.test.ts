@@ -204,6 +204,17 @@ it('the last word is asked for when a request starts and before completion, and 
   expect(demands[1]).toMatchObject({ actor: ann, upload: { id, state: 'receiving' } })
 })
 
+it('a request that ends what it brought itself needs no other right than it had', async () => {
+  const { engine } = await openEngine()
+  const key = userOf('ann', 'creator', { scopes: ['upload'] })
+  const { id } = await engine.create(key, wish(5))
+
+  await expect(engine.cancel(userOf('root', 'creator', { isAdmin: true }), id, { endsAppend: true })).rejects.toThrow()
+  await engine.cancel(key, id, { endsAppend: true })
+
+  expect((await engine.peek(key, id)).state).toBe('cancelled')
+})
+
 it('what the last word refuses is not done', async () => {
   const { engine } = await openEngine({
     permit: async ({ verb }) => {

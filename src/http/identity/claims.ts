@@ -39,13 +39,14 @@ export function isRole(text: unknown): text is string {
  * @throws UploadError UNAUTHENTICATED when it names no user, ROLE_NOT_ALLOWED when it gives the user no role here
  */
 export function readClaims(payload: object, issuer: Issuer): Actor {
-  const { claims, userPrefix } = issuer
-  const user = nameIn(claimAt(payload, claims.user))
+  const { claims, userPrefix, foreignPrefixes } = issuer
+  const said = nameIn(claimAt(payload, claims.user))
+  const user = isName(said) ? userPrefix + said : null
   const role = roleOf(claimAt(payload, claims.role), issuer)
   if (role === null)
     throw new UploadError('ROLE_NOT_ALLOWED', 'Your account has no role here.', { issuer: issuer.name })
   const actor = toActor({
-    user: isName(user) ? userPrefix + user : null,
+    user: user !== null && foreignPrefixes.some((prefix) => user.startsWith(prefix)) ? null : user,
     role,
     tenant: nameIn(claims.tenant && claimAt(payload, claims.tenant)) ?? issuer.tenant,
     isAdmin: claims.admin !== null && isAdmin(claimAt(payload, claims.admin), issuer.adminValues),

@@ -58,6 +58,8 @@ export interface Issuer {
   adminValues: string[]
   /** Stands before every user, so that two issuers cannot name the same one. */
   userPrefix: string
+  /** Users that begin so are another issuer's: this one cannot name them. */
+  foreignPrefixes: string[]
   /** The tenant of all its users, where no claim says it. */
   tenant: string | null
 }

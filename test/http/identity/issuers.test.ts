@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type CryptoKey, exportSPKI, importJWK, SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
+import { loadConfig } from '../../../src/config.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { publicAlgorithms, sharedAlgorithms } from '../../../src/http/identity/issuer.ts'
 import { issuersCheck } from '../../../src/http/identity/issuers.ts'
@@ -161,6 +162,19 @@ describe('of several issuers', () => {
     expect(await both(await tokenOf(hmac))).toEqual(userOf('ann', 'member'))
     expect(await both(await tokenOf(foreign, { iss: 'https://other.example' }))).toEqual(userOf('other:ann', 'member'))
     await expect(both(await tokenOf(foreign))).rejects.toMatchObject({ status: 401 })
+  })
+
+  it('none can name the users of another by what it puts into its own names', async () => {
+    const byConfig = loadConfig({
+      ISSUERS: JSON.stringify([
+        { name: 'a', issuer: 'https://issuer.example', audience: 'landfall', secret },
+        { name: 'b', issuer: 'https://b.example', audience: 'landfall', secret: other, userPrefix: 'b:' },
+      ]),
+    }).ISSUERS
+    const verify = issuersCheck(byConfig)
+
+    expect(await verify(await tokenOf(hmac, { sub: 'b.ann' }))).toEqual(userOf('b.ann', 'member'))
+    await expect(verify(await tokenOf(hmac, { sub: 'b:ann' }))).rejects.toMatchObject({ status: 401 })
   })
 
   it('one may stand there for two audiences', async () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
 import { issuersCheck } from '../../../src/http/identity/issuers.ts'
 import { issuerOf, makeKey, type Provider, startProvider, tokenOf } from '../../support/issuer.ts'
+import { testApp } from '../../support/test-app.ts'
 
 const ann = userOf('ann', 'member')
 const [first, second] = await Promise.all([makeKey('RS256'), makeKey('ES256')])
@@ -136,4 +137,48 @@ describe('an issuer that does not answer', () => {
     await sleep(600)
     await expect(verify(await tokenOf(first))).rejects.toMatchObject({ status: 503 })
   })
+})
+
+it('a server whose issuer is down asks clients to come back, in every protocol, and is itself again by itself', async () => {
+  const provider = await startProvider(first)
+  const issuer = {
+    name: 'x',
+    issuer: 'https://issuer.example',
+    audience: 'landfall',
+    jwksUrl: provider.url,
+    jwksCooldown: '50ms',
+  }
+  const app = await testApp({ ISSUERS: JSON.stringify([issuer]) })
+  const headers = { authorization: `Bearer ${await tokenOf(first)}` }
+  const create = { method: 'POST', url: '/files' } as const
+  const tus = {
+    ...headers,
+    'tus-resumable': '1.0.0',
+    'upload-length': '5',
+    'upload-metadata': 'filetype dGV4dC9wbGFpbg==',
+  }
+  const rufh = {
+    ...headers,
+    'upload-draft-interop-version': '8',
+    'upload-complete': '?0',
+    'content-type': 'text/plain',
+  }
+  const all = () =>
+    Promise.all([
+      app.http.inject({ ...create, headers: tus }),
+      app.http.inject({ ...create, headers: rufh }),
+      app.http.inject({ url: '/v1/me', headers }),
+    ])
+
+  await provider.stop()
+  const down = await all()
+  await provider.start()
+  await sleep(60)
+  const up = await all()
+
+  for (const answer of down) {
+    expect([answer.statusCode, answer.headers['retry-after']]).toEqual([503, '5'])
+    expect(answer.json().error.code).toBe('IDENTITY_UNAVAILABLE')
+  }
+  expect(up.map(({ statusCode }) => statusCode)).toEqual([201, 201, 200])
 })

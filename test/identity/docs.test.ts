@@ -1,0 +1,118 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { loadConfig } from '../../src/config.ts'
+import { userOf } from '../../src/core/upload.ts'
+import { guardHooks } from '../../src/features/hooks/guard.ts'
+import { loadHooks } from '../../src/features/hooks/load.ts'
+import { signToken } from '../../src/http/identity/secret.ts'
+import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
+import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
+
+const run = promisify(execFile)
+const page = await readFile('docs/identity.md', 'utf8')
+const secret = 'a secret that is long enough for HS256'
+const landfall = `${process.execPath} ${resolve('src/cli/landfall.ts')}`
+const ann = userOf('ann', 'creator')
+
+let database: FreshDatabase
+let server: NodeProcess
+let folder: string
+let env: Record<string, string>
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'landfall-identity-'))
+  database = await freshDatabase()
+  const environment = { DATABASE_URL: database.url, JWT_SECRET: secret, DATA_DIR: folder }
+  server = await startNodeProcess({ environment })
+  env = {
+    ...environment,
+    PATH: process.env.PATH!,
+    LANDFALL: server.url,
+    TOKEN: await signToken(secret, ann, 600),
+    FILE: resolve('test/samples/note.pdf'),
+  }
+  // As somebody has it who installed the package.
+  const installed = join(folder, 'node_modules/landfall')
+  await mkdir(installed, { recursive: true })
+  await cp('package.json', join(installed, 'package.json'))
+  await symlink(resolve('node_modules/tus-js-client'), join(folder, 'node_modules/tus-js-client'))
+  await run('tsc', ['-p', 'tsconfig.build.json', '--outDir', join(installed, 'dist')])
+})
+
+afterAll(async () => {
+  await server?.kill()
+  await database?.dispose()
+  await rm(folder, { recursive: true, force: true })
+})
+
+it('the commands of docs/identity.md do what they say', async () => {
+  const script = blocks('sh').join('\n').replaceAll('npx landfall', landfall)
+
+  const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', script], { cwd: folder, env })
+
+  expect(stdout).toMatch(/"file_name":"report.pdf"/)
+  expect(stdout).toMatch(/\tgood\timporter\trole creator\tuser itself\tupload,read\t/)
+  expect(stdout).toMatch(/^revoked lf_.{6}… \(importer\)$/m)
+  expect(stdout).toMatch(/"name":"viewer".*"token":"lf_/)
+  expect(stdout).toMatch(/"uploads":\[\]/)
+  // What was done is in the log, and no key and no token is.
+  const tokens = stdout.match(/lf_[\w-]{43}|eyJ[\w-]+\.[\w-]+\.[\w-]+/g) ?? []
+  expect(tokens.length).toBeGreaterThan(2)
+  for (const token of tokens) expect(server.log()).not.toContain(token)
+  expect(server.log()).toContain('key.created')
+})
+
+it('the programs of docs/identity.md send a file', async () => {
+  const programs = blocks('js')
+  expect(programs).toHaveLength(2)
+
+  for (const [at, program] of programs.entries()) {
+    await writeFile(join(folder, `send-${at}.mjs`), program)
+    const { stdout } = await run(process.execPath, [`send-${at}.mjs`], { cwd: folder, env })
+    expect(stdout).toContain('arrived')
+  }
+})
+
+it('the issuers of docs/identity.md are a setting', () => {
+  const [json = ''] = blocks('json')
+
+  expect(loadConfig({ ISSUERS: json }).ISSUERS.map(({ name, algorithms }) => [name, algorithms.length])).toEqual([
+    ['keycloak', 11],
+    ['partner', 1],
+  ])
+})
+
+it('the hooks of docs/identity.md have the types of the package, and work', async () => {
+  const [code = ''] = blocks('ts')
+  const path = join(folder, 'hooks.ts')
+  await writeFile(path, code)
+  const options = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--noEmit', '--types', '']
+
+  await run('tsc', [...options, path], { cwd: folder })
+  await writeFile(join(folder, 'wrong.ts'), code.replace("return verb !== 'create'", 'return 7'))
+  await expect(run('tsc', [...options, 'wrong.ts'], { cwd: folder })).rejects.toMatchObject({
+    stdout: expect.stringContaining("not assignable to type 'Promise<Verdict> | Verdict'"),
+  })
+
+  const { permit, nameObject, identify } = guardHooks(await loadHooks(path), 1000)
+  const wish = { size: 1, filename: 'a.txt', contentType: 'text/plain' }
+  await permit!({ actor: ann, verb: 'create', wish })
+  await expect(permit!({ actor: userOf('mallory', 'creator'), verb: 'complete' })).rejects.toMatchObject({
+    status: 403,
+  })
+  expect(await nameObject!({ actor: ann, wish, id: 'x', unique: 'y' })).toBe('all/x/a.txt')
+  expect(await identify!({ method: 'GET', url: '/', headers: { 'x-service-user': 'reports' }, ip: '' })).toEqual(
+    userOf('reports', 'member'),
+  )
+})
+
+/** The blocks of the page in `language`, from top to bottom. */
+function blocks(language: string): string[] {
+  return [...page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)]
+    .filter(([, name]) => name === language)
+    .map(([, , code]) => code!)
+}

@@ -1,0 +1,77 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { userOf } from '../../src/core/upload.ts'
+import { signToken } from '../../src/http/identity/secret.ts'
+import { tokenOf } from '../support/issuer.ts'
+import { startNodeProcess } from '../support/node-process.ts'
+import { freshDatabase } from '../support/postgres.ts'
+
+const secret = 'swordfish-of-the-server-0123456789abcdef'
+const issuerSecret = 'swordfish-of-the-issuer-0123456789abcdef'
+const tus = { 'tus-resumable': '1.0.0' }
+
+it('no secret, token or key comes into the log or into an answer, not even at trace and not when things go wrong', async () => {
+  const { url, log, database } = await serve()
+  const plain = await signToken(secret, userOf('ann', 'creator'), 600)
+  const admin = await signToken(secret, userOf('root', 'creator', { isAdmin: true }), 600)
+  const expired = await signToken(secret, userOf('ann', 'creator'), -600)
+  const issued = await tokenOf({ alg: 'HS256', privateKey: Buffer.from(issuerSecret) })
+  const foreign = await tokenOf({ alg: 'HS256', privateKey: Buffer.from(issuerSecret) }, { aud: 'another' })
+  const answers: string[] = []
+  async function ask(token: string, path: string, init: RequestInit = {}) {
+    const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${token}` }
+    const response = await fetch(url + path, { ...init, headers })
+    answers.push(await response.text())
+    return { response, text: answers.at(-1)! }
+  }
+
+  const wish = { name: 'x', role: 'creator', scopes: ['upload', 'read'] }
+  const json = { 'content-type': 'application/json' }
+  const made = await ask(admin, '/v1/admin/keys', { method: 'POST', headers: json, body: JSON.stringify(wish) })
+  const key: string = JSON.parse(made.text).token
+  answers.pop()
+  const begun = await ask(plain, '/files', { method: 'POST', headers: { ...tus, 'upload-length': '5' } })
+  const resume = begun.response.headers.get('upload-resume-token')!
+  const upload = begun.response.headers.get('location')!
+  const tokens = [plain, admin, expired, issued, foreign, key, resume, `${key}x`, `${resume}x`]
+  for (const token of tokens) {
+    await ask(token, '/v1/me')
+    await ask(token, upload, { method: 'PATCH', headers: tus, body: 'hello' })
+    await ask(token, `/v1/uploads?token=${token}&limit=many`)
+    await ask(token, `/nowhere?access_token=${token}`, { headers: { 'x-api-key': token, cookie: `s=${token}` } })
+    await ask(token, '/v1/admin/keys', { method: 'POST', headers: json, body: `{"token":"${token}"` })
+  }
+  // Where the database is gone, errors are logged with their causes.
+  await database.dispose()
+  await ask(key, '/v1/me')
+  await ask(plain, '/v1/uploads')
+
+  for (const one of [...tokens, secret, issuerSecret, 'swordfish']) {
+    expect(log()).not.toContain(one)
+    expect(answers.join('\n')).not.toContain(one)
+  }
+  expect(log()).toContain('"code":"UNAUTHENTICATED"')
+  expect(log()).toContain('INTERNAL_ERROR')
+})
+
+async function serve() {
+  const folder = await mkdtemp(join(tmpdir(), 'landfall-secrets-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const database = await freshDatabase()
+  const issuer = { name: 'example', issuer: 'https://issuer.example', audience: 'landfall', secret: issuerSecret }
+  const server = await startNodeProcess({
+    environment: {
+      NODE_ENV: 'production',
+      LOG_LEVEL: 'trace',
+      DATABASE_URL: database.url,
+      DATABASE_PATIENCE: '500ms',
+      DATA_DIR: folder,
+      JWT_SECRET: secret,
+      ISSUERS: JSON.stringify([issuer]),
+    },
+  })
+  onTestFinished(() => server.kill())
+  return { url: server.url, log: server.log, database }
+}

@@ -70,6 +70,8 @@ function readLock(file) {
 async function build() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   await run('node', ['bin/bundle.mjs'])
+  // What others import of the package, with its types.
+  if (existsSync(join(root, 'tsconfig.exports.json'))) await run('tsc', ['-p', 'tsconfig.exports.json'])
   if (existsSync(join(root, 'src/web/vite.config.ts'))) {
     await run('vite', ['build', 'src/web', '--config', 'src/web/vite.config.ts', '--logLevel', 'warn'])
   }

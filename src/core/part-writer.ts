@@ -45,7 +45,10 @@ export interface PartWriter {
   readonly position: number
   /** Takes a chunk; a promise asks the caller to wait before it brings the next, and rejects when the store failed. */
   take(chunk: Buffer): Promise<void> | null
-  /** Stores and records what was taken, the rest of an unfilled draft as a piece. What can be kept is, also when it throws. */
+  /**
+   * Stores and records what was taken, the rest of an unfilled draft as a piece. What can be kept is, also when it throws.
+   * Nothing may be saved after it: the lease is given back in the same statement.
+   */
   flush(): Promise<void>
   /**
    * As `flush` for the last bytes of the file. The facts of the object when all of it went out at once (the caller
@@ -223,14 +226,14 @@ export function createPartWriter(options: PartWriting): PartWriter {
     recordTimer = setTimeout(
       () => {
         recordTimer = null
-        recording = recording.then(record).catch(fail)
+        recording = recording.then(() => record()).catch(fail)
       },
       Math.max(0, lastRecordAt + recordEveryMs - performance.now()),
     )
   }
 
   /** Records the run of parts and pieces from the start, and tells what became litter by it. */
-  async function record(): Promise<void> {
+  async function record({ isLast = false } = {}): Promise<void> {
     const firstOpen = drafts.findIndex((draft) => !draft.receipt)
     const stored = firstOpen === -1 ? [...drafts] : drafts.slice(0, firstOpen)
     const tail = firstOpen === -1 ? [] : [...drafts[firstOpen]!.pieces]
@@ -242,6 +245,9 @@ export function createPartWriter(options: PartWriting): PartWriter {
     litter = []
     lastRecordAt = performance.now()
     const hasPieces = tail.length > 0 || session.tail.length > 0 || dropped.length > 0
+    // Whether there is anything in the store that the session does not name, once this is saved.
+    const namesAll = () => !spill && (handle !== null || !beginning)
+    if (isLast && namesAll()) lease.trust()
     try {
       await lease.save({
         ...options.touch(),
@@ -251,12 +257,14 @@ export function createPartWriter(options: PartWriting): PartWriter {
         partSize,
         handle,
         ...(hasPieces ? { isDirty: true } : {}),
+        ...(isLast ? { release: true } : {}),
       })
     } catch (error) {
+      if (isLast) lease.suspect()
       litter.push(...dropped)
       throw error
     }
-    if (!spill && (handle !== null || !beginning)) lease.trust()
+    if (namesAll()) lease.trust()
     drafts.splice(0, stored.length)
     for (const draft of stored) dropped.push(...draft.pieces.map((piece) => piece.key))
     cache.drop(dropped)
@@ -308,7 +316,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
       giveBackHeld()
       if (recordTimer) clearTimeout(recordTimer)
       recordTimer = null
-      await record()
+      await record({ isLast: true })
       if (failure) throw failure
     },
     async close() {

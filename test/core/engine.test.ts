@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Append, RunningEngine } from '../../src/core/engine.ts'
-import { ada, bodyOf, brokenBody, hungBody, openEngine } from '../support/open-engine.ts'
+import type { Database } from '../../src/db/open.ts'
+import { ada, bodyOf, brokenBody, hungBody, openEngine, testDatabase } from '../support/open-engine.ts'
 
 const wish = (size: number | null) => ({ size, filename: 'notes.txt', contentType: 'text/plain' })
 const chunk = (offset: number, bytes: Buffer, more: Partial<Append> = {}): Append => ({
@@ -18,6 +19,29 @@ async function sendInChunks(engine: RunningEngine, bytes: Buffer, chunkSize: num
     upload = await engine.append(ada, upload.id, chunk(upload.offset, bytes.subarray(at, at + chunkSize)))
   }
   return upload
+}
+
+/** The test database, with a list of what it was asked, which refuses the statements it is told to. */
+async function countingDatabase() {
+  const real = await testDatabase()
+  const asked: string[] = []
+  const refused = new Set<string>()
+  const note = (name: string) => {
+    asked.push(name)
+    if (refused.has(name)) throw new Error('refused by the test')
+  }
+  const database: Database = {
+    ...real,
+    async query(statement, values) {
+      note(statement.name)
+      return real.query(statement, values)
+    },
+    async queryOnce(statement, values) {
+      note(statement.name)
+      return real.queryOnce(statement, values)
+    },
+  }
+  return { database, asked, refuse: (name: string) => void refused.add(name) }
 }
 
 describe('sending a file', () => {
@@ -53,6 +77,30 @@ describe('sending a file', () => {
     await engine.idle()
 
     expect(store.calls).toEqual(['put'])
+  })
+
+  it('asks the database once before the body and once after it', async () => {
+    const { database, asked } = await countingDatabase()
+    const { engine } = await openEngine({ database })
+    const upload = await engine.create(ada, wish(100))
+    asked.length = 0
+
+    await engine.append(ada, upload.id, chunk(0, randomBytes(33)))
+
+    expect(asked).toEqual(['lease-take', 'session-save'])
+  })
+
+  it('has the sweeper look for a piece whose record failed', async () => {
+    const { database, refuse } = await countingDatabase()
+    const { engine, store } = await openEngine({ database })
+    const upload = await engine.create(ada, wish(100))
+
+    refuse('session-save')
+    await expect(engine.append(ada, upload.id, chunk(0, randomBytes(23)))).rejects.toThrow('refused')
+
+    expect(store.objects.size).toBe(1)
+    const look = { name: 'look', text: 'select is_dirty, lease_until from upload_sessions where id = $1' }
+    expect(await database.query(look, [upload.id])).toEqual([{ is_dirty: true, lease_until: null }])
   })
 
   it('gives the memory of chunks back when the store has them, and of no others', async () => {

@@ -55,6 +55,8 @@ export interface PartWriter {
    * records that); `null` when every part is recorded and the store must join them.
    */
   close(): Promise<ObjectFacts | null>
+  /** The keys of all pieces that the object takes the place of, when it went out at once. */
+  replaced(): string[]
   /** Forgets what was taken and not recorded; returns the keys of what it had written. */
   drop(): Promise<string[]>
 }
@@ -244,7 +246,8 @@ export function createPartWriter(options: PartWriting): PartWriter {
     if (parts.length === 0 && offset === session.offset && dropped.length === 0 && handle === session.handle) return
     litter = []
     lastRecordAt = performance.now()
-    const hasPieces = tail.length > 0 || session.tail.length > 0 || dropped.length > 0
+    // What lies in the store from now on without a name, until it is removed.
+    const leavesLitter = dropped.length > 0 || stored.some((draft) => draft.pieces.length > 0)
     // Whether there is anything in the store that the session does not name, once this is saved.
     const namesAll = () => !spill && (handle !== null || !beginning)
     if (isLast && namesAll()) lease.trust()
@@ -256,7 +259,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
         offset,
         partSize,
         handle,
-        ...(hasPieces ? { isDirty: true } : {}),
+        ...(leavesLitter ? { isDirty: true } : {}),
         ...(isLast ? { release: true } : {}),
       })
     } catch (error) {
@@ -341,6 +344,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
         giveBackHeld()
       }
     },
+    replaced: () => [...current.pieces.map((piece) => piece.key), ...litter],
     async drop() {
       await settle()
       giveBackHeld()

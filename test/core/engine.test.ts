@@ -44,6 +44,13 @@ async function countingDatabase() {
   return { database, asked, refuse: (name: string) => void refused.add(name) }
 }
 
+/** Whether the sweeper is to look for what the upload left. */
+async function isDirty(database: Database, id: string): Promise<boolean> {
+  const look = { name: 'look', text: 'select is_dirty from upload_sessions where id = $1' }
+  const [row] = await database.query<{ is_dirty: boolean }>(look, [id])
+  return row!.is_dirty
+}
+
 describe('sending a file', () => {
   it.each([0, 1, 9, 10, 11, 30, 35])('of %i bytes in one body makes exactly that object', async (size) => {
     const { engine, store } = await openEngine()
@@ -99,8 +106,36 @@ describe('sending a file', () => {
     await expect(engine.append(ada, upload.id, chunk(0, randomBytes(23)))).rejects.toThrow('refused')
 
     expect(store.objects.size).toBe(1)
-    const look = { name: 'look', text: 'select is_dirty, lease_until from upload_sessions where id = $1' }
-    expect(await database.query(look, [upload.id])).toEqual([{ is_dirty: true, lease_until: null }])
+    expect(await isDirty(database, upload.id)).toBe(true)
+  })
+
+  it('removes the pieces of a file that became one object without searching the store', async () => {
+    const { engine, store, database } = await openEngine()
+    const upload = await engine.create(ada, wish(10))
+    await engine.append(ada, upload.id, chunk(0, randomBytes(3)))
+
+    await engine.append(ada, upload.id, chunk(3, randomBytes(7)))
+    await engine.idle()
+
+    expect(store.calls).toEqual(['put', 'put', 'remove'])
+    expect([...store.objects.keys()]).toEqual([upload.key])
+    expect(await isDirty(database, upload.id)).toBe(false)
+  })
+
+  it('searches the store after all when somebody before it may have left something', async () => {
+    const { engine, store, database } = await openEngine()
+    const upload = await engine.create(ada, wish(10))
+    await engine.append(ada, upload.id, chunk(0, randomBytes(3)))
+    store.objects.set(`.landfall/pieces/${upload.id}/forgotten`, Buffer.from('x'))
+    await database.query({ name: 'mark', text: 'update upload_sessions set is_dirty = true where id = $1' }, [
+      upload.id,
+    ])
+
+    await engine.append(ada, upload.id, chunk(3, randomBytes(7)))
+    await engine.idle()
+
+    expect([...store.objects.keys()]).toEqual([upload.key])
+    expect(await isDirty(database, upload.id)).toBe(false)
   })
 
   it('gives the memory of chunks back when the store has them, and of no others', async () => {

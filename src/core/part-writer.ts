@@ -86,7 +86,8 @@ export function createPartWriter(options: PartWriting): PartWriter {
   let litter: string[] = []
 
   const holder = {
-    touchedAt: performance.now(),
+    since: performance.now(),
+    missing: () => Math.min(partSize - currentSize, (size ?? Number.POSITIVE_INFINITY) - position),
     spillable: () => (current.sending || spill || failure ? 0 : current.held.size),
     spill: () => spillHeld().catch(fail),
   }
@@ -95,7 +96,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
   function take(chunk: Buffer): Promise<void> | null {
     if (failure) return Promise.reject(failure as Error)
     budget.add(chunk.length)
-    holder.touchedAt = performance.now()
+    if (current.held.size === 0) holder.since = performance.now()
     position += chunk.length
     for (let from = 0; from < chunk.length; ) {
       if (currentSize === partSize) sendCurrent()
@@ -116,7 +117,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
     while (inFlight >= partsInFlight && !failure) await new Promise<void>((resolve) => wakers.push(resolve))
     // A part that would hold too much of the budget goes to the store piece by piece and is joined from there.
     if (!failure && partSize > spillAt && current.held.size >= spillAt) await spillHeld()
-    if (!failure) await budget.room()
+    if (!failure) await budget.room(holder)
     if (failure) throw failure
   }
 
@@ -215,7 +216,8 @@ export function createPartWriter(options: PartWriting): PartWriter {
     }
     draft.pieces.splice(draft.pieces.length - joined.length, joined.length, piece)
     litter.push(...joined.map((one) => one.key))
-    if (joined.length === 0) cache.set(piece.key, spilled.chunks, spilled.size)
+    if (joined.length === 0 && !budget.isShort) cache.set(piece.key, spilled.chunks, spilled.size)
+    else if (options.ownsChunks) spend(spilled.chunks)
     recordSoon()
   }
 

@@ -136,19 +136,30 @@ async function closeUpload(
   lease: Lease,
   writer: PartWriter,
   fileHash: FileHash | null,
-  { now, store }: Appending,
+  { now, store, sessions, later }: Appending,
 ): Promise<Session> {
+  const { session } = lease
   const size = writer.position
   const digests = fileHash?.digests()
   if (digests && !isAsExpected(digests)) {
     await writer.drop()
     await recordOtherFile(lease)
   }
+  // Nobody else has left anything: then it is known what there is to remove, and the store need not be searched for it.
+  const isKnown = !session.isDirty
   const facts = await writer.close()
-  if (digests) lease.session.digests = digests
-  if (facts) await recordCompletion(lease, facts, { now, store })
-  else await lease.save({ state: 'finishing', size, ...(digests && { digests }), release: true })
-  return lease.session
+  if (digests) session.digests = digests
+  if (!facts) {
+    await lease.save({ state: 'finishing', size, ...(digests && { digests }), release: true })
+    return session
+  }
+  await recordCompletion(lease, facts, { now, store })
+  if (session.isDirty && isKnown) {
+    session.isDirty = false
+    const removing = store.remove(writer.replaced()).then(() => sessions.markClean(session.id))
+    later(removing, { uploadId: session.id, what: 'removing replaced pieces' })
+  }
+  return session
 }
 
 async function agreeWithDigest(

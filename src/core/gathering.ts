@@ -38,7 +38,8 @@ export function gather({ store, budget, cache, nextPieceKey, beforeSpill }: Gath
   let isOver = false
 
   const holder = {
-    touchedAt: performance.now(),
+    since: performance.now(),
+    missing: () => spillAt - draft.held.size,
     spillable: () => (isOver || spill || failure ? 0 : draft.held.size),
     spill: () => spillHeld(),
   }
@@ -80,7 +81,7 @@ export function gather({ store, budget, cache, nextPieceKey, beforeSpill }: Gath
 
   async function waitForRoom(): Promise<void> {
     if (draft.held.size >= spillAt) await spillHeld()
-    if (!failure) await budget.room()
+    if (!failure) await budget.room(holder)
     if (failure) throw failure
   }
 
@@ -91,7 +92,7 @@ export function gather({ store, budget, cache, nextPieceKey, beforeSpill }: Gath
     take(bytes) {
       if (failure) return Promise.reject(failure as Error)
       budget.add(bytes.length)
-      holder.touchedAt = performance.now()
+      if (draft.held.size === 0) holder.since = performance.now()
       draft.held.chunks.push(bytes)
       draft.held.size += bytes.length
       size += bytes.length

@@ -56,12 +56,11 @@ it('gives room first to those who fill their part with it', async () => {
   const near = holder(budget, 300 * KiB, 64 * KiB, 100)
   budget.add(400 * KiB)
   const order: string[] = []
-  const first = budget.room(holder(budget, 0, 900 * KiB, 0))
-  const all = [
-    first?.then(() => order.push('who waited longest')),
-    budget.room(far)?.then(() => order.push('far')),
-    budget.room(near)?.then(() => order.push('near')),
-  ]
+  const wait = async (name: string, who: Holder) => {
+    await budget.room(who)
+    order.push(name)
+  }
+  const all = [wait('who waited longest', holder(budget, 0, 900 * KiB, 0)), wait('far', far), wait('near', near)]
 
   budget.giveBack(128 * KiB)
   await soon()

@@ -39,6 +39,7 @@ CREATE TABLE "upload_sessions" (
 	"concat" jsonb,
 	"digests" jsonb,
 	"handle" text,
+	"head" "bytea",
 	"tail" jsonb NOT NULL,
 	"etag" text,
 	"is_scattered" boolean NOT NULL,

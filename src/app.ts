@@ -5,11 +5,12 @@ import { dirname, join } from 'node:path'
 import cors from '@fastify/cors'
 import fastify, { type FastifyHttpOptions, type FastifyInstance, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
+import { headSize, sniff } from './content/sniff.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
 import { createMemoryBudget } from './core/memory-budget.ts'
 import type { ObjectStore } from './core/ports.ts'
-import { creationRules } from './core/rules/index.ts'
+import { contentRules, creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
@@ -147,6 +148,7 @@ export function engineOf(
     ...parts,
     policies: () => config.POLICIES,
     rules: creationRules,
+    content: config.CONTENT_CHECK ? { sniff, headSize, rules: contentRules } : undefined,
     budget: createMemoryBudget(config.MEMORY_BUDGET),
     keyTemplate: config.KEY_TEMPLATE,
     partSize: config.PART_SIZE,

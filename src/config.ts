@@ -70,6 +70,12 @@ const database = {
 
 const uploads = {
   STORE: z.enum(['local', 's3']).default('local').describe('Where files go'),
+  CONTENT_CHECK: z
+    .stringbool()
+    .prefault('true')
+    .describe(
+      'Whether the first bytes of a file decide what it is, before any of it is stored; without it the client is believed',
+    ),
   KEY_TEMPLATE: z
     .string()
     .default(defaultKeyTemplate)

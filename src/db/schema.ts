@@ -3,6 +3,7 @@ import {
   bigint,
   boolean,
   check,
+  customType,
   index,
   integer,
   jsonb,
@@ -16,6 +17,7 @@ import type { EventType } from '../core/events.ts'
 import type { Concat, FileDigests, Piece, State } from '../core/upload.ts'
 
 const bytes = (name: string) => bigint(name, { mode: 'number' })
+const blob = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
 /** One row an upload: who owns it, where its bytes are, how far it is, and who may write to it now. */
@@ -41,6 +43,7 @@ export const uploadSessions = pgTable(
     concat: jsonb('concat').$type<Concat>(),
     digests: jsonb('digests').$type<FileDigests>(),
     handle: text('handle'),
+    head: blob('head'),
     tail: jsonb('tail').$type<Piece[]>().notNull(),
     etag: text('etag'),
     isScattered: boolean('is_scattered').notNull(),

@@ -63,6 +63,7 @@ async function session(): Promise<string> {
     completedAt: null,
     expiresAt: null,
     handle: null,
+    head: null,
     tail: [],
     etag: null,
     isScattered: false,

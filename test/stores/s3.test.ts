@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
+import { HeadObjectCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { HandleLost } from '../../src/core/ports.ts'
 import { s3Options } from '../../src/stores/s3/options.ts'
@@ -43,6 +43,24 @@ const real = {
   accessKeyId: process.env.TEST_S3_ACCESS_KEY_ID ?? '',
   secretAccessKey: process.env.TEST_S3_SECRET_ACCESS_KEY ?? '',
 }
+
+describe('an object that browsers are not to show', () => {
+  it('says so, however it was written', async () => {
+    const { server, store } = await openStandIn()
+    const about = { contentType: 'image/svg+xml', isAttachment: true }
+
+    await store.put('at-once', inChunks(Buffer.from('<svg/>')), about)
+    const handle = await store.begin('in-parts', { ...about, partSize })
+    const part = await store.writePart('in-parts', handle, 1, inChunks(Buffer.from('<svg/>')))
+    await store.finish('in-parts', handle, [part])
+
+    const client = new S3Client({ ...server, forcePathStyle: true, credentials: server })
+    for (const key of ['at-once', 'in-parts']) {
+      const head = await client.send(new HeadObjectCommand({ Bucket: server.bucket, Key: `uploads/${key}` }))
+      expect(head).toMatchObject({ ContentType: 'image/svg+xml', ContentDisposition: 'attachment' })
+    }
+  })
+})
 
 describe.runIf(real.endpoint !== '')('with a real server (TEST_S3_ENDPOINT)', () => {
   async function openReal() {

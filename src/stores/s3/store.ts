@@ -16,7 +16,14 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3'
 import { UploadError } from '../../core/errors.ts'
-import { type Bytes, HandleLost, ObjectExists, type ObjectFacts, type ObjectStore } from '../../core/ports.ts'
+import {
+  type Bytes,
+  HandleLost,
+  type ObjectAbout,
+  ObjectExists,
+  type ObjectFacts,
+  type ObjectStore,
+} from '../../core/ports.ts'
 import type { PartReceipt } from '../../core/upload.ts'
 import { explain, faultOfSdk, S3Fault, toRefusal } from './faults.ts'
 import type { S3Options } from './options.ts'
@@ -133,9 +140,13 @@ export function s3Store(options: S3Options): ObjectStore {
     return false
   }
 
-  async function put(key: string, bytes: Bytes, about: { contentType: string; isNew?: boolean }): Promise<ObjectFacts> {
+  async function put(key: string, bytes: Bytes, about: ObjectAbout & { isNew?: boolean }): Promise<ObjectFacts> {
     const isGuarded = about.isNew === true && knowsIfNoneMatch
-    const headers = { 'Content-Type': about.contentType, ...(isGuarded ? { 'If-None-Match': '*' } : {}) }
+    const headers = {
+      'Content-Type': about.contentType,
+      ...(about.isAttachment && { 'Content-Disposition': 'attachment' }),
+      ...(isGuarded && { 'If-None-Match': '*' }),
+    }
     try {
       const { etag } = await sender.put(bytes, { operation: 'PutObject', key: options.S3_PREFIX + key, headers })
       return { size: bytes.size, etag }
@@ -220,8 +231,12 @@ export function s3Store(options: S3Options): ObjectStore {
       }
     },
 
-    async begin(key, { contentType }) {
-      const begin = new CreateMultipartUploadCommand({ ...named(key), ContentType: contentType })
+    async begin(key, { contentType, isAttachment }) {
+      const begin = new CreateMultipartUploadCommand({
+        ...named(key),
+        ContentType: contentType,
+        ...(isAttachment && { ContentDisposition: 'attachment' }),
+      })
       const { UploadId } = await told('CreateMultipartUpload', (abortSignal) => client.send(begin, { abortSignal }))
       return UploadId!
     },

@@ -33,6 +33,8 @@ export interface SessionRow {
   revision: number
   /** Only where a statement asks for it: whether somebody holds the lease. */
   is_held?: boolean
+  /** Only where the lease was just taken: whether it had run out in somebody else's hands. */
+  is_stolen?: boolean
 }
 
 /** The session in a row. */

@@ -30,6 +30,16 @@ const serving = {
   START_PATIENCE: duration
     .prefault('60s')
     .describe('How long a starting server waits for a database or a store that is away'),
+  METRICS_PORT: count(0, 65_535)
+    .optional()
+    .describe(
+      'A port of its own for /metrics, open to whoever reaches it. Without it /metrics is on PORT, for METRICS_TOKEN and this machine only',
+    ),
+  METRICS_TOKEN: z
+    .string()
+    .min(16, 'expected at least 16 characters')
+    .optional()
+    .describe('The bearer token with which /metrics may be read on PORT'),
   DRAIN_TIMEOUT: duration.prefault('20s').describe('How long a stopping server lets requests save what they have'),
 }
 

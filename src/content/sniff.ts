@@ -1,4 +1,3 @@
-import { fileTypeFromBuffer } from 'file-type'
 import type { Sniffed } from '../core/content.ts'
 import { isLikely, kindOfMovie, ownSignature, registeredName } from './signatures.ts'
 import { kindOfText, readText } from './text.ts'
@@ -29,9 +28,11 @@ function toldInSpite(head: Buffer): string | null {
   return kind === 'text/plain' ? null : kind
 }
 
+// The library is loaded with the first file, not with the server.
 async function toldBySignature(head: Buffer): Promise<string | null> {
   // Whether there is a tar archive inside is nobody's question here: nothing is unpacked.
   if (head[0] === 0x1f && head[1] === 0x8b && head[2] === 8) return 'application/gzip'
+  const { fileTypeFromBuffer } = await import('file-type')
   const found = await fileTypeFromBuffer(head).catch(() => undefined)
   const mediaType = found && registeredName(found.mime)
   if (!mediaType || !isLikely(mediaType, head)) return ownSignature(head)

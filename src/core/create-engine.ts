@@ -1,6 +1,7 @@
 import { admit, admitAnew, asOwner, isOwner, notFound, type Permit, type Verb } from './access.ts'
 import { type Appending, appendUnderLease } from './append.ts'
 import { alreadyCompleted, shuttingDown, stillFinishing } from './append-refusals.ts'
+import type { BodyEnd } from './body.ts'
 import { cleanUp, pieceFolder } from './clean-up.ts'
 import { findPartials, lengthOf, preferredJoinSize, readHead } from './concatenate.ts'
 import type { ContentCheck } from './content.ts'
@@ -55,13 +56,15 @@ export interface EngineOptions {
   now(): Date
   /** Asked after the owner check; not given: the owner check is all. */
   permit?: Permit | undefined
+  /** Told of every body that was read: how it ended, and how many bytes of it were taken. */
+  onBody?: ((end: BodyEnd, bytes: number) => void) | undefined
   /** Told what went wrong where nobody waits for an answer. */
   onFault(error: unknown, facts: Facts): void
 }
 
 /** The engine over one store, one database and one lock. */
 export function createEngine(options: EngineOptions): RunningEngine {
-  const { sessions, store, locker, budget, now } = options
+  const { sessions, store, locker, budget, now, onBody = () => {} } = options
   const permit = options.permit ?? (async () => {})
   const cache = createPieceCache(budget)
   const background = new Set<Promise<unknown>>()
@@ -93,6 +96,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     running,
     isDraining: () => isDraining,
     later,
+    onBody,
   }
 
   function policyOf(role: string): Policy {
@@ -352,6 +356,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     cache,
     nextPieceKey,
     looking,
+    onBody,
     discard: (keys, session) => later(store.remove(keys), { uploadId: session.id, what: 'removing used pieces' }),
     idleMs: options.bodyIdleMs,
     minSpeed: options.minSpeed,

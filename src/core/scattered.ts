@@ -3,7 +3,7 @@
  * not come in parallel, but each claims its part: see part-claims.
  */
 import { admit, notFound, type Verb } from './access.ts'
-import { readBody } from './body.ts'
+import { type BodyEnd, readBody } from './body.ts'
 import { aboutOf } from './content.ts'
 import type { ChunkMap, NumberedChunk, WrittenChunk } from './engine.ts'
 import { UploadError } from './errors.ts'
@@ -31,6 +31,7 @@ export interface Scattering extends Claiming {
   permit(actor: Actor, verb: Verb, session: Session): Promise<void>
   lifeAfter(session: Session): Date | null
   nextPieceKey(session: Session): string
+  onBody(end: BodyEnd, bytes: number): void
   /** Absent: nobody looks at the first bytes. */
   looking: Looking | null
   /** Removes what nothing points to, when nobody waits. */
@@ -180,6 +181,7 @@ export function createScattered(options: Scattering): Scattered {
         )
       },
     }).finally(() => reading.delete(mine))
+    options.onBody(end, to.size)
     if (failure) throw failure
     if (end === 'stopped') throw mine.stop.signal.reason as UploadError
     if (end === 'idle')

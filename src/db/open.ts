@@ -35,6 +35,8 @@ export interface Database {
   migrate(): Promise<void>
   /** Runs whatever text it is given, several statements included, as a library that brings its own SQL needs. */
   executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
+  /** Connections to a server: open ones, those of them that nobody uses, and how many statements wait for one. */
+  connections?(): { open: number; idle: number; waiting: number }
   close(): Promise<void>
 }
 
@@ -124,6 +126,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
       }
     },
     executeSql: (text, values) => pool.query(text, values),
+    connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     async close() {
       for (const listener of listeners) listener.close()
       await pool.end()

@@ -69,6 +69,7 @@ export const uploadSessions = pgTable(
     index('upload_sessions_expiring')
       .on(table.expiresAt)
       .where(sql`state in ('receiving', 'completed') and expires_at is not null`),
+    index('upload_sessions_open').on(table.state, table.role).where(sql`state in ('receiving', 'finishing')`),
     index('upload_sessions_finishing').on(table.updatedAt).where(sql`state = 'finishing'`),
     index('upload_sessions_dirty').on(table.updatedAt).where(sql`is_dirty and state not in ('receiving', 'finishing')`),
     check(
@@ -114,6 +115,7 @@ export const uploadEvents = pgTable(
   },
   (table) => [
     index('upload_events_upload').on(table.uploadId, table.seq),
+    index('upload_events_owner').on(sql`(data->>'ownerId')`, table.id),
     index('upload_events_pending').on(table.id).where(sql`delivered_at is null`),
   ],
 )

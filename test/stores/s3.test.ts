@@ -44,6 +44,24 @@ const real = {
   secretAccessKey: process.env.TEST_S3_SECRET_ACCESS_KEY ?? '',
 }
 
+describe('requests', () => {
+  it('are counted, each try of those that carry bytes', async () => {
+    const server = await startS3StandIn()
+    const asked: string[] = []
+    const store = s3Store(optionsFor(server), { onRequest: (operation, code) => asked.push(`${operation} ${code}`) })
+    onTestFinished(async () => {
+      await store.close()
+      await server.close()
+    })
+    server.faults.next('PutObject', { status: 503, code: 'SlowDown' })
+
+    await store.put('a', inChunks(Buffer.from('x')), about)
+    await store.stat('a')
+
+    expect(asked).toEqual(['PutObject SlowDown', 'PutObject OK', 'HeadObject OK'])
+  })
+})
+
 describe('an object that browsers are not to show', () => {
   it('says so, however it was written', async () => {
     const { server, store } = await openStandIn()

@@ -52,7 +52,8 @@ export interface DatabaseOptions {
   onFault(error: unknown): void
 }
 
-const migrationsFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'drizzle')
+/** Where the migrations are, and a list of them. */
+export const migrationsFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'drizzle')
 // Any number will do, as long as every node uses the same.
 const migrationLock = 7_203_114
 const int8 = 20

@@ -44,6 +44,7 @@ import { openCounts } from './telemetry/counts.ts'
 import { gaugesOf } from './telemetry/gauges.ts'
 import { bringsToken, type MetricsRoute, metricsPlugin, metricsServer, watchRequests } from './telemetry/http.ts'
 import { createMetrics, watchGauges } from './telemetry/metrics.ts'
+import { noTracer, openTracer, type Tracer } from './telemetry/tracing.ts'
 import { watchDatabase, watchLocker, watchSessions, watchStore } from './telemetry/watch.ts'
 import { developer, tokenSecret } from './trial.ts'
 import { version } from './version.ts'
@@ -88,9 +89,10 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   }
   const now = overrides.now ?? (() => new Date())
 
-  const database = watchDatabase(overrides.database ?? (await openConfiguredDatabase(config, onFault)), metrics)
+  const tracer = tracerOf(config, onFault)
+  const database = watchDatabase(overrides.database ?? (await openConfiguredDatabase(config, onFault)), metrics, tracer)
   const onRequest = (operation: string, code: string) => metrics.s3Requests.inc({ operation, code })
-  const store = watchStore(overrides.store ?? openStore(config.STORE, config, { onRequest }), metrics)
+  const store = watchStore(overrides.store ?? openStore(config.STORE, config, { onRequest }), metrics, tracer)
   const reaching = {
     patienceMs: config.START_PATIENCE,
     onRetry: (error: unknown) => log.warn({ err: error }, 'waiting for what this server needs'),
@@ -108,7 +110,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
       log.warn({ uploadId }, 'took over an upload whose holder had died')
     },
   })
-  const locker = watchLocker(leases, metrics)
+  const locker = watchLocker(leases, metrics, tracer)
   const budget = createMemoryBudget(config.MEMORY_BUDGET)
   const secret = await tokenSecret(config)
   const identity = await openIdentity(config, { database, secret, now, onFault })
@@ -130,6 +132,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const feed = openFeed({ database, onFault })
   watchGauges(metrics, gaugesOf({ locker, budget, database, feed }))
   watchRequests(http, metrics, toRefusal)
+  tracer.watch(http)
   const metricsRoute = { metrics, refresh: openCounts(database, metrics) }
 
   let isDraining = false
@@ -166,6 +169,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await identity.close()
     if (!overrides.store) await store.close()
     if (!overrides.database) await database.close()
+    await tracer.close()
   })
 
   return {
@@ -203,6 +207,12 @@ export function engineOf(
     finishWaitMs: config.FINISH_WAIT,
     newId: randomUUID,
   })
+}
+
+function tracerOf(config: Config, onFault: (error: unknown) => void): Tracer {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_HEADERS: headers } = config
+  if (endpoint === undefined) return noTracer
+  return openTracer({ endpoint, headers, service: config.OTEL_SERVICE_NAME, version, onFault })
 }
 
 /** The database that `config` names, not migrated yet. */

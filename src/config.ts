@@ -2,7 +2,7 @@ import { totalmem } from 'node:os'
 import { z } from 'zod'
 import { issuers } from './config/issuers.ts'
 import { policies } from './config/policies.ts'
-import { count, duration, origins, size, trust, webUrl } from './config/values.ts'
+import { count, duration, origins, pairs, size, trust, webUrl } from './config/values.ts'
 import { defaultKeyTemplate, faultOfTemplate } from './core/object-key.ts'
 import { storeOptions } from './stores/index.ts'
 
@@ -40,6 +40,11 @@ const serving = {
     .min(16, 'expected at least 16 characters')
     .optional()
     .describe('The bearer token with which /metrics may be read on PORT'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: webUrl
+    .optional()
+    .describe('A collector that takes OTLP over HTTP, such as http://collector:4318; without it nothing is traced'),
+  OTEL_EXPORTER_OTLP_HEADERS: pairs.prefault('').describe('Headers for the collector: name=value, separated by commas'),
+  OTEL_SERVICE_NAME: z.string().default('landfall').describe('What traces call this server'),
   DRAIN_TIMEOUT: duration.prefault('20s').describe('How long a stopping server lets requests save what they have'),
 }
 

@@ -13,17 +13,18 @@ import {
 } from '../core/ports.ts'
 import { hasEnded } from '../core/upload.ts'
 import type { Metrics } from './metrics.ts'
+import type { Tracer } from './tracing.ts'
 
 const privateFolder = '.landfall/pieces/'
 
 /** `store`, watched. */
-export function watchStore(store: ObjectStore, metrics: Metrics): ObjectStore {
+export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer): ObjectStore {
   const timed =
     <Args extends unknown[], T>(call: string, work: (...args: Args) => Promise<T>) =>
     async (...args: Args): Promise<T> => {
       const startedAt = performance.now()
       try {
-        return await work(...args)
+        return await tracer.step(`store ${call}`, thingOf(args[0]), () => work(...args))
       } catch (error) {
         metrics.storeErrors.inc({ call, code: codeOf(error) })
         throw error
@@ -54,6 +55,12 @@ export function watchStore(store: ObjectStore, metrics: Metrics): ObjectStore {
   }
 }
 
+/** Pieces lie in a folder that is named like their upload; everything else is told by its key. */
+function thingOf(key: unknown): string | null {
+  if (typeof key !== 'string') return null
+  return key.startsWith(privateFolder) ? (key.slice(privateFolder.length).split('/')[0] ?? null) : key
+}
+
 function codeOf(error: unknown): string {
   if (isRefusal(error)) return error.code
   if (error instanceof HandleLost || error instanceof ObjectExists || error instanceof ObjectMissing) return error.name
@@ -71,9 +78,9 @@ export function watchSessions(sessions: Sessions, metrics: Metrics): Sessions {
   }
 }
 
-/** Counts the uploads that end under a lease of `locker`. */
-export function watchLocker<L extends Locker>(locker: L, metrics: Metrics): L {
-  const watched = (lease: Lease): Lease => ({
+/** Counts the uploads that end under a lease of `locker`, and knows who holds which. */
+export function watchLocker<L extends Locker>(locker: L, metrics: Metrics, tracer: Tracer): L {
+  const watched = (lease: Lease, onKey: (key: string) => void): Lease => ({
     ...lease,
     // Of a lease these are more than values.
     get session() {
@@ -84,11 +91,23 @@ export function watchLocker<L extends Locker>(locker: L, metrics: Metrics): L {
     },
     async save(change) {
       await lease.save(change)
+      if (change.key) onKey(change.key)
       if (change.state && hasEnded({ state: change.state }))
         metrics.ended.inc({ state: change.state, role: lease.session.role })
     },
   })
-  return { ...locker, hold: (id, admit, work) => locker.hold(id, admit, (lease) => work(watched(lease))) }
+  return {
+    ...locker,
+    hold: (id, admit, work) =>
+      locker.hold(id, admit, async (lease) => {
+        const held = tracer.hold([id, lease.session.key])
+        try {
+          return await work(watched(lease, held.add))
+        } finally {
+          held.release()
+        }
+      }),
+  }
 }
 
 interface Queries {
@@ -97,12 +116,12 @@ interface Queries {
 }
 
 /** `database`, watched. Statements have names, and there are few of them. */
-export function watchDatabase<D extends Queries>(database: D, metrics: Metrics): D {
+export function watchDatabase<D extends Queries>(database: D, metrics: Metrics, tracer: Tracer): D {
   async function timed<T>(statement: string, work: () => Promise<T>): Promise<T> {
     const startedAt = performance.now()
     metrics.queries.inc({ statement })
     try {
-      const answer = await work()
+      const answer = await tracer.step(`database ${statement}`, null, work)
       // Nobody knows whether it ran.
       if (answer === undefined) metrics.queryErrors.inc({ statement })
       return answer

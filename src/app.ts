@@ -5,26 +5,30 @@ import { dirname, join } from 'node:path'
 import cors from '@fastify/cors'
 import fastify, { type FastifyHttpOptions, type FastifyInstance, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
+import { headSize, sniff } from './content/sniff.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
 import { createMemoryBudget } from './core/memory-budget.ts'
 import type { ObjectStore } from './core/ports.ts'
-import { creationRules } from './core/rules/index.ts'
+import { contentRules, creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
+import { type Feed, openFeed } from './features/events/feed.ts'
+import { eventsPlugin } from './features/events/plugin.ts'
 import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
 import { apiPlugin } from './http/api.ts'
 import { authPlugin } from './http/auth.ts'
 import { closeConnections, countRequests } from './http/closing.ts'
 import { devTokenPlugin } from './http/dev-token.ts'
-import { answerError, answerErrors } from './http/errors.ts'
+import { answerError, answerErrors, toRefusal } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
 import { signToken } from './http/identity/secret.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { openapiPlugin } from './http/openapi.ts'
 import { endSlowBodies } from './http/slow-body.ts'
 import { pagePlugin } from './http/static.ts'
+import { isFromThisMachine } from './http/this-machine.ts'
 import { closeAfterUnreadBody } from './http/unread-body.ts'
 import { type Identity, openIdentity } from './identity.ts'
 import { startBackground } from './jobs/background.ts'
@@ -36,12 +40,20 @@ import { announceRufh } from './protocols/rufh/discovery.ts'
 import { rufhPlugin } from './protocols/rufh/plugin.ts'
 import { tusPlugin } from './protocols/tus/plugin.ts'
 import { openStore } from './stores/index.ts'
+import { openCounts } from './telemetry/counts.ts'
+import { gaugesOf } from './telemetry/gauges.ts'
+import { bringsToken, type MetricsRoute, metricsPlugin, metricsServer, watchRequests } from './telemetry/http.ts'
+import { createMetrics, watchGauges } from './telemetry/metrics.ts'
+import { noTracer, openTracer, type Tracer } from './telemetry/tracing.ts'
+import { watchDatabase, watchLocker, watchSessions, watchStore } from './telemetry/watch.ts'
 import { developer, tokenSecret } from './trial.ts'
 import { version } from './version.ts'
 import { whenReachable } from './when-reachable.ts'
 
 export interface App {
   http: FastifyInstance
+  /** What listens on METRICS_PORT, if there is one. */
+  metricsHttp: FastifyInstance | null
   engine: RunningEngine
   /** What bearer tokens are signed with. */
   secret: string
@@ -70,29 +82,58 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const http = openHttp(config)
   const { log } = http
   if (overrides.onRoute) http.addHook('onRoute', overrides.onRoute)
-  const onFault = (error: unknown, facts = {}) => log.error({ err: error, ...facts }, 'background work failed')
+  const metrics = createMetrics(version)
+  const onFault = (error: unknown, facts = {}) => {
+    metrics.faults.inc()
+    log.error({ err: error, ...facts }, 'background work failed')
+  }
   const now = overrides.now ?? (() => new Date())
 
-  const database = overrides.database ?? (await openConfiguredDatabase(config, onFault))
-  const store = overrides.store ?? openStore(config.STORE, config)
+  const tracer = tracerOf(config, onFault)
+  const database = watchDatabase(overrides.database ?? (await openConfiguredDatabase(config, onFault)), metrics, tracer)
+  const onRequest = (operation: string, code: string) => metrics.s3Requests.inc({ operation, code })
+  const store = watchStore(overrides.store ?? openStore(config.STORE, config, { onRequest }), metrics, tracer)
   const reaching = {
     patienceMs: config.START_PATIENCE,
     onRetry: (error: unknown) => log.warn({ err: error }, 'waiting for what this server needs'),
   }
   await Promise.all([whenReachable(database.migrate, reaching), whenReachable(() => store.check(), reaching)])
 
-  const sessions = sessionsIn(database)
-  const locker = await leaseLocker({
+  const sessions = watchSessions(sessionsIn(database), metrics)
+  const leases = await leaseLocker({
     database,
     leaseMs: config.LEASE_TTL,
     waitMs: config.LOCK_WAIT,
     onFault,
-    onSteal: (uploadId) => log.warn({ uploadId }, 'took over an upload whose holder had died'),
+    onSteal(uploadId) {
+      metrics.steals.inc()
+      log.warn({ uploadId }, 'took over an upload whose holder had died')
+    },
   })
+  const locker = watchLocker(leases, metrics, tracer)
+  const budget = createMemoryBudget(config.MEMORY_BUDGET)
   const secret = await tokenSecret(config)
   const identity = await openIdentity(config, { database, secret, now, onFault })
   const { permit, nameObject } = identity
-  const engine = engineOf(config, { sessions, store, locker, now, permit, nameObject, onFault })
+  const engine = engineOf(config, {
+    sessions,
+    store,
+    locker,
+    budget,
+    now,
+    permit,
+    nameObject,
+    onFault,
+    onBody(end, bytes) {
+      metrics.bodies.inc({ end })
+      metrics.received.inc(bytes)
+    },
+  })
+  const feed = openFeed({ database, onFault })
+  watchGauges(metrics, gaugesOf({ locker, budget, database, feed }))
+  watchRequests(http, metrics, toRefusal)
+  tracer.watch(http)
+  const metricsRoute = { metrics, refresh: openCounts(database, metrics) }
 
   let isDraining = false
   await register(http, config, {
@@ -103,7 +144,10 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     parts: { database: () => database.check(), store: () => store.check() },
     isDraining: () => isDraining,
     objectUrlOf: (key) => store.publicUrl?.(key) ?? null,
+    metricsRoute,
+    feed,
   })
+  const metricsHttp = config.METRICS_PORT === undefined ? null : await metricsServer(metricsRoute)
 
   const stopBackground = await startBackground({ database, engine, sessions, listeners: [logEvent], now, onFault })
 
@@ -115,6 +159,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   // After the last request has been answered, from the engine down to what it stands on.
   http.addHook('onClose', async () => {
     log.debug('every request is answered')
+    await metricsHttp?.close()
+    feed.close()
     await stopBackground()
     log.debug('background work has ended')
     await engine.idle()
@@ -123,10 +169,12 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await identity.close()
     if (!overrides.store) await store.close()
     if (!overrides.database) await database.close()
+    await tracer.close()
   })
 
   return {
     http,
+    metricsHttp,
     engine,
     secret,
     developer,
@@ -141,13 +189,15 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 /** The engine as `config` wants it. */
 export function engineOf(
   config: Config,
-  parts: Pick<EngineOptions, 'sessions' | 'store' | 'locker' | 'now' | 'permit' | 'nameObject' | 'onFault'>,
+  parts: Pick<EngineOptions, 'sessions' | 'store' | 'locker' | 'now' | 'permit' | 'nameObject' | 'onFault'> &
+    Partial<Pick<EngineOptions, 'budget' | 'onBody'>>,
 ): RunningEngine {
   return createEngine({
+    budget: createMemoryBudget(config.MEMORY_BUDGET),
     ...parts,
     policies: () => config.POLICIES,
     rules: creationRules,
-    budget: createMemoryBudget(config.MEMORY_BUDGET),
+    content: config.CONTENT_CHECK ? { sniff, headSize, rules: contentRules } : undefined,
     keyTemplate: config.KEY_TEMPLATE,
     partSize: config.PART_SIZE,
     partsInFlight: config.PARTS_IN_FLIGHT,
@@ -157,6 +207,12 @@ export function engineOf(
     finishWaitMs: config.FINISH_WAIT,
     newId: randomUUID,
   })
+}
+
+function tracerOf(config: Config, onFault: (error: unknown) => void): Tracer {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_HEADERS: headers } = config
+  if (endpoint === undefined) return noTracer
+  return openTracer({ endpoint, headers, service: config.OTEL_SERVICE_NAME, version, onFault })
 }
 
 /** The database that `config` names, not migrated yet. */
@@ -200,13 +256,15 @@ interface Rooms {
   parts: Record<string, () => Promise<void>>
   isDraining: () => boolean
   objectUrlOf: (key: string) => string | null
+  metricsRoute: Omit<MetricsRoute, 'mayRead'>
+  feed: Feed
 }
 
 /** The table of contents of what the outside may ask. */
 async function register(
   http: FastifyInstance,
   config: Config,
-  { engine, identity, secret, now, parts, isDraining, objectUrlOf }: Rooms,
+  { engine, identity, secret, now, parts, isDraining, objectUrlOf, metricsRoute, feed }: Rooms,
 ): Promise<void> {
   const { checks, identify, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
@@ -220,6 +278,13 @@ async function register(
   answerErrors(http)
   await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { parts, isDraining })
+  if (config.METRICS_PORT === undefined) {
+    const { METRICS_TOKEN: token } = config
+    await http.register(metricsPlugin, {
+      ...metricsRoute,
+      mayRead: (request) => (token !== undefined && bringsToken(request, token)) || isFromThisMachine(request),
+    })
+  }
   await http.register(pagePlugin, { folder: pageFolder })
   await http.register(
     async (scope) => {
@@ -229,6 +294,7 @@ async function register(
       await scope.register(apiPlugin, { engine, policies: config.POLICIES, urlOf, objectUrlOf })
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
       await scope.register(restPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
+      await scope.register(eventsPlugin, { feed })
     },
     { prefix: '/v1' },
   )

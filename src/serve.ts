@@ -16,6 +16,8 @@ export async function serve(): Promise<void> {
     const app = await buildApp(config)
     stopOnSignal(app, config.DRAIN_TIMEOUT)
     await app.http.listen({ host: config.HOST, port: config.PORT, backlog })
+    if (config.METRICS_PORT !== undefined)
+      await app.metricsHttp?.listen({ host: config.HOST, port: config.METRICS_PORT })
     if (config.isTrial) console.log(await banner(app, config))
   } catch (thrown) {
     console.error(explain(thrown))

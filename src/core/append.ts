@@ -44,6 +44,7 @@ export interface Appending {
   isDraining(): boolean
   /** Runs beside the answer. */
   later(work: Promise<unknown>, facts: Facts): void
+  onBody(end: BodyEnd, bytes: number): void
 }
 
 /**
@@ -105,6 +106,7 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
     options.running.delete(stop)
     lease.signal.removeEventListener('abort', passOn)
   }
+  options.onBody(end, writer.position - chunk.offset)
 
   // The bytes that were announced are the whole body, also when somebody asked for the upload before its end was seen.
   if (end !== 'overflow' && chunk.bodySize !== null && writer.position - chunk.offset === chunk.bodySize) end = 'clean'

@@ -8,6 +8,8 @@ export interface GatheringOptions {
   budget: MemoryBudget
   cache: PieceCache
   nextPieceKey(): string
+  /** So many bytes must be there before any of them goes to the store. */
+  leastSpill?: number
   /** Called before anything is written to the store; refuses by throwing. */
   beforeSpill(): Promise<void>
 }
@@ -27,7 +29,14 @@ export interface Gathering {
 }
 
 /** An empty one. */
-export function gather({ store, budget, cache, nextPieceKey, beforeSpill }: GatheringOptions): Gathering {
+export function gather({
+  store,
+  budget,
+  cache,
+  nextPieceKey,
+  leastSpill = 0,
+  beforeSpill,
+}: GatheringOptions): Gathering {
   const draft = newDraft(1)
   const written: string[] = []
   // One chunk alone must not fill the budget.
@@ -40,7 +49,7 @@ export function gather({ store, budget, cache, nextPieceKey, beforeSpill }: Gath
   const holder = {
     since: performance.now(),
     missing: () => spillAt - draft.held.size,
-    spillable: () => (isOver || spill || failure ? 0 : draft.held.size),
+    spillable: () => (isOver || spill || failure || size < leastSpill ? 0 : draft.held.size),
     spill: () => spillHeld(),
   }
   const leave = budget.join(holder)

@@ -13,6 +13,8 @@
  * A file that fits into one part never becomes a multipart upload: its draft stays unsent until the end is known, and is
  * then written as one object.
  */
+
+import { aboutOf } from './content.ts'
 import { type Draft, draftSize, joinBytes, newDraft, nothing, piecesSize, spend } from './draft.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { PieceCache } from './piece-cache.ts'
@@ -69,13 +71,16 @@ const maxSmallPieces = 16
 // A record is one statement. Only what is acknowledged must be recorded, so in the middle of a body now and then is enough.
 const recordEveryMs = 250
 
-/** A writer that goes on where the lease's session stands. */
+/**
+ * A writer that goes on where the lease's session stands. Bytes that the session itself keeps are in no store yet: they are to
+ * be brought again, first.
+ */
 export function createPartWriter(options: PartWriting): PartWriter {
   const { store, lease, budget, cache, partsInFlight, partSize, size } = options
   const { session } = lease
   const spillAt = Math.max(4 * 1024 ** 2, Math.floor(budget.limit / 16))
 
-  let position = session.offset
+  let position = session.offset - (session.head?.length ?? 0)
   let current = newDraft(Math.floor((session.offset - tailSize(session)) / partSize) + 1, session.tail)
   let currentSize = draftSize(current)
   const drafts = [current]
@@ -205,7 +210,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
   function openHandle(): Promise<Handle> {
     // If its answer is lost there is a multipart upload whose name nobody knows.
     lease.suspect()
-    beginning ??= store.begin(session.key, { contentType: session.contentType, partSize })
+    beginning ??= store.begin(session.key, { ...aboutOf(session), partSize })
     return beginning
   }
 
@@ -276,6 +281,8 @@ export function createPartWriter(options: PartWriting): PartWriter {
     const before = session.offset - tailSize(session)
     const offset = before + parts.reduce((bytes, part) => bytes + part.size, 0) + piecesSize(tail)
     const dropped = litter
+    // What the session keeps stays until the store has all of it.
+    if (session.head !== null && offset < session.head.length) return
     if (parts.length === 0 && offset === session.offset && dropped.length === 0 && handle === session.handle) return
     litter = []
     lastRecordAt = performance.now()
@@ -292,6 +299,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
         offset,
         partSize,
         handle,
+        head: null,
         ...(leavesLitter ? { isDirty: true } : {}),
         ...(isLast ? { release: true } : {}),
       })
@@ -319,15 +327,19 @@ export function createPartWriter(options: PartWriting): PartWriter {
 
   /** The whole file as one object. What may be there under its key was never acknowledged, and gives way. */
   async function putWhole(bytes: Bytes): Promise<ObjectFacts> {
-    const about = { contentType: session.contentType, isNew: true }
+    const about = { ...aboutOf(session), isNew: true }
     await lease.confirm()
     try {
-      return await store.put(session.key, bytes, about)
+      return await store.put(session.key, bytes, about).catch(async (error: unknown) => {
+        if (!(error instanceof ObjectExists)) throw error
+        await lease.confirm()
+        await store.remove([session.key])
+        return store.put(session.key, bytes, about)
+      })
     } catch (error) {
-      if (!(error instanceof ObjectExists)) throw error
-      await lease.confirm()
-      await store.remove([session.key])
-      return store.put(session.key, bytes, about)
+      // It may lie there all the same.
+      lease.suspect()
+      throw error
     }
   }
 

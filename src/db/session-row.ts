@@ -20,6 +20,8 @@ export interface SessionRow {
   concat: Concat | null
   digests: FileDigests | null
   handle: string | null
+  /** One driver gives a Buffer, the other only bytes. */
+  head: Uint8Array | null
   tail: Piece[]
   etag: string | null
   is_scattered: boolean
@@ -31,6 +33,8 @@ export interface SessionRow {
   revision: number
   /** Only where a statement asks for it: whether somebody holds the lease. */
   is_held?: boolean
+  /** Only where the lease was just taken: whether it had run out in somebody else's hands. */
+  is_stolen?: boolean
 }
 
 /** The session in a row. */
@@ -54,6 +58,7 @@ export function toSession(row: SessionRow): Session {
     concat: row.concat,
     digests: row.digests,
     handle: row.handle,
+    head: row.head && Buffer.from(row.head.buffer, row.head.byteOffset, row.head.byteLength),
     tail: row.tail,
     etag: row.etag,
     isScattered: row.is_scattered,

@@ -22,6 +22,10 @@ export const saveSession = {
         is_scattered = coalesce($15, is_scattered),
         is_dirty = coalesce($16, is_dirty),
         digests = coalesce($22::jsonb, digests),
+        content_type = coalesce($23, content_type),
+        category = coalesce($24, category),
+        key = coalesce($25, key),
+        head = case when $26 then $27::bytea else head end,
         event_seq = event_seq + case when $18::text is null then 0 else 1 end,
         lease_token = case when $20 then null else lease_token end,
         lease_until = case when $20 then null else lease_until end,
@@ -68,6 +72,11 @@ export function saveValues(id: string, token: string, revision: number, change: 
     change.release ?? false,
     change.forget ?? [],
     change.digests ? JSON.stringify(change.digests) : null,
+    change.contentType ?? null,
+    change.category ?? null,
+    change.key ?? null,
+    change.head !== undefined,
+    change.head ?? null,
   ]
 }
 

@@ -22,6 +22,8 @@ export interface SenderOptions {
   credentials(): Promise<Credentials>
   /** Connections at most. */
   sockets: number
+  /** Told of every attempt: `OK`, or the code of its fault. */
+  onRequest(operation: string, code: string): void
 }
 
 export interface Sending {
@@ -48,7 +50,7 @@ const attempts = 5
 const idleMs = 45_000
 
 /** A sender with its own connections. */
-export function createSender({ base, region, credentials, sockets }: SenderOptions): Sender {
+export function createSender({ base, region, credentials, sockets, onRequest }: SenderOptions): Sender {
   const isTls = base.protocol === 'https:'
   const agent = new (isTls ? https : http).Agent({
     keepAlive: true,
@@ -111,8 +113,11 @@ export function createSender({ base, region, credentials, sockets }: SenderOptio
     async put(bytes, sending) {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return { etag: await putOnce(bytes, sending), attempts: attempt }
+          const etag = await putOnce(bytes, sending)
+          onRequest(sending.operation, 'OK')
+          return { etag, attempts: attempt }
         } catch (error) {
+          onRequest(sending.operation, error instanceof S3Fault ? error.code : 'unknown')
           if (!(error instanceof S3Fault) || !error.isTransient || attempt === attempts) throw error
           await pause(attempt, error.retryAfterMs)
         }

@@ -72,7 +72,11 @@ function expectOnly(found: Finding[], about: string, says: RegExp, remedy: RegEx
 async function ask(statement: string, url = database.url): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
-  await client.query(statement).finally(() => client.end())
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
 }
 
 /** A role of its own that may do what `rights` say; its URL. */

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openExporter, readTraceParent, type Span } from '../../src/telemetry/spans.ts'
@@ -21,13 +21,15 @@ interface Told {
 async function openCollector(status = 200) {
   const spans: Told[] = []
   const requests: { path: string; headers: Record<string, unknown>; service: string }[] = []
-  const server = createServer(async (request, response) => {
+  const keep = async (request: IncomingMessage) => {
     let text = ''
     for await (const chunk of request) text += chunk
     const [{ resource, scopeSpans }] = JSON.parse(text).resourceSpans
     requests.push({ path: request.url!, headers: request.headers, service: resource.attributes[0].value.stringValue })
     spans.push(...scopeSpans[0].spans)
-    response.writeHead(status).end('{}')
+  }
+  const server = createServer((request, response) => {
+    void keep(request).then(() => response.writeHead(status).end('{}'))
   }).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   onTestFinished(() => void server.close())

@@ -3,9 +3,10 @@
  * Counting never waits, so a slow client holds nothing but its own bytes; who adds to a budget that is full stops
  * reading until there is room.
  *
- * Room comes by itself while parts are on their way to the store, and goes first to those who need least of it to fill
- * theirs: then some parts leave, instead of all of them being half there. Where nothing is on its way, room is made by the
- * holders: the one whose part would take longest, at the speed at which it came so far, writes its bytes to the store as a
+ * Room comes by itself while parts are on their way to the store, and goes first to those who will soonest have filled
+ * theirs, at the speed at which they came so far: then some parts leave, instead of all of them being half there, and a fast
+ * client does not stand in line behind a thousand slow ones. Where nothing is on its way, room is made by the
+ * holders: the one whose part would take longest writes its bytes to the store as a
  * piece (a spill), and so on until the budget is at ease.
  */
 export interface MemoryBudget {
@@ -80,13 +81,18 @@ export function createMemoryBudget(limit: number): MemoryBudget {
     const oldest = waiting.shift()!
     oldest.resolve()
     free -= socketBuffer
-    waiting.sort((a, b) => a.holder.missing() - b.holder.missing())
+    const now = performance.now()
+    const inTurn = waiting.map((one) => ({ one, ms: msToGo(one.holder, now) })).sort((a, b) => a.ms - b.ms)
     let count = 0
-    for (; count < waiting.length && free > 0; count += 1) {
-      free -= Math.max(socketBuffer, waiting[count]!.holder.missing())
-      waiting[count]!.resolve()
+    for (; count < inTurn.length && free > 0; count += 1) {
+      const { one } = inTurn[count]!
+      free -= Math.max(socketBuffer, one.holder.missing())
+      one.resolve()
     }
-    waiting = waiting.slice(count).sort((a, b) => a.since - b.since)
+    waiting = inTurn
+      .slice(count)
+      .map(({ one }) => one)
+      .sort((a, b) => a.since - b.since)
   }
 
   function relieve() {
@@ -95,10 +101,9 @@ export function createMemoryBudget(limit: number): MemoryBudget {
     const onItsWay = used - all.reduce((sum, { bytes }) => sum + bytes, 0)
     if (onItsWay > limit / 4) return
     const now = performance.now()
-    const msToGo = (holder: Holder, bytes: number) => (holder.missing() * (now - holder.since)) / bytes
     const large = all.filter(({ bytes }) => bytes >= worthSpilling)
     const candidates = (large.length > 0 ? large : all)
-      .map((one) => ({ ...one, ms: msToGo(one.holder, one.bytes) }))
+      .map((one) => ({ ...one, ms: msToGo(one.holder, now) }))
       .sort((a, b) => b.ms - a.ms)
     let short = used - limit * ease
     for (const { holder, bytes } of candidates) {
@@ -144,4 +149,10 @@ export function createMemoryBudget(limit: number): MemoryBudget {
       return () => holders.delete(holder)
     },
   }
+}
+
+/** How long until the part is full; of one who has brought nothing yet the best is thought. */
+function msToGo(holder: Holder, now: number): number {
+  const held = holder.spillable()
+  return held === 0 ? 0 : (holder.missing() * (now - holder.since)) / held
 }

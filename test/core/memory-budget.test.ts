@@ -69,3 +69,19 @@ it('gives room first to those who fill their part with it', async () => {
 
   expect(order.slice(0, 2)).toEqual(['who waited longest', 'near'])
 })
+
+it('does not let a fast one wait behind slow ones that lack less', async () => {
+  const budget = createMemoryBudget(1000 * KiB)
+  const slow = Array.from({ length: 5 }, () => holder(budget, 40 * KiB, 100 * KiB, 60_000))
+  const fast = holder(budget, 300 * KiB, 700 * KiB, 100)
+  budget.add(500 * KiB)
+  const order: string[] = []
+  const all = [...slow, fast].map((one) => budget.room(one)?.then(() => order.push(one === fast ? 'fast' : 'slow')))
+
+  budget.giveBack(128 * KiB)
+  await soon()
+  budget.giveBack(372 * KiB)
+  await Promise.all(all)
+
+  expect(order.slice(0, 2)).toEqual(['slow', 'fast'])
+})

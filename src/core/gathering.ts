@@ -96,7 +96,7 @@ export function gather({ store, budget, cache, nextPieceKey, beforeSpill }: Gath
       draft.held.chunks.push(bytes)
       draft.held.size += bytes.length
       size += bytes.length
-      return draft.held.size < spillAt && budget.used < budget.limit ? null : waitForRoom()
+      return draft.held.size < spillAt && !budget.isFull(holder) ? null : waitForRoom()
     },
     async whole() {
       isOver = true

@@ -105,7 +105,7 @@ export function gather({
       draft.held.chunks.push(bytes)
       draft.held.size += bytes.length
       size += bytes.length
-      return draft.held.size < spillAt && budget.used < budget.limit ? null : waitForRoom()
+      return draft.held.size < spillAt && !budget.isFull(holder) ? null : waitForRoom()
     },
     async whole() {
       isOver = true

@@ -16,6 +16,8 @@ export interface MemoryBudget {
   readonly isShort: boolean
   add(bytes: number): void
   giveBack(bytes: number): void
+  /** Whether `holder` must wait before it takes more. The last of the budget is for those whose part will soon leave. */
+  isFull(holder: Holder): boolean
   /** Resolves when there is room for `holder`; `null` when there is. */
   room(holder: Holder): Promise<void> | null
   /** `giveUp` is called when the budget is short, before anybody has to wait: for what is only kept for speed. */
@@ -29,7 +31,7 @@ export interface Holder {
   spillable(): number
   /** Bytes it waits for until its part is full and leaves. */
   missing(): number
-  /** When the first of the bytes that it holds came (ms of any steady clock). */
+  /** When the first of the bytes that it holds came (`performance.now()`); the budget adds what it made the holder wait. */
   since: number
   /** Writes what it holds to the store. Never rejects. */
   spill(): Promise<void>
@@ -47,8 +49,11 @@ const worthSpilling = 64 * 1024
 // Whoever is let go on takes at least one socket buffer.
 const socketBuffer = 64 * 1024
 const lookEveryMs = 10
-// What is above this share of the budget is kept free for whoever comes next.
-const ease = 0.85
+// Above this share of the budget somebody has to make room.
+const ease = 0.75
+// What is above this share is not for slow clients: however many they are, the others must get through.
+const slowShare = 0.85
+const soonMs = 2000
 
 /** A budget of `limit` bytes. */
 export function createMemoryBudget(limit: number): MemoryBudget {
@@ -56,6 +61,8 @@ export function createMemoryBudget(limit: number): MemoryBudget {
   let spilling = 0
   let willLook = false
   let waiting: Waiting[] = []
+  /** Since when a holder waits: that time is not the client's slowness. */
+  const stopped = new Map<Holder, number>()
   const holders = new Set<Holder>()
   const luxuries: (() => void)[] = []
 
@@ -75,19 +82,20 @@ export function createMemoryBudget(limit: number): MemoryBudget {
 
   /** Lets as many go on as can fill their parts; those who got less than that are looked at again. */
   function wake() {
-    let free = limit - used
-    if (free <= 0 || waiting.length === 0) return
+    if (used >= limit || waiting.length === 0) return
+    let taken = used
     // One who has waited longest, so that nobody is passed over for ever.
-    const oldest = waiting.shift()!
-    oldest.resolve()
-    free -= socketBuffer
-    const now = performance.now()
-    const inTurn = waiting.map((one) => ({ one, ms: msToGo(one.holder, now) })).sort((a, b) => a.ms - b.ms)
+    if (taken < limit * slowShare) {
+      goOn(waiting.shift()!)
+      taken += socketBuffer
+    }
+    const inTurn = waiting.map((one) => ({ one, ms: msToGo(one.holder) })).sort((a, b) => a.ms - b.ms)
     let count = 0
-    for (; count < inTurn.length && free > 0; count += 1) {
-      const { one } = inTurn[count]!
-      free -= Math.max(socketBuffer, one.holder.missing())
-      one.resolve()
+    for (; count < inTurn.length; count += 1) {
+      const { one, ms } = inTurn[count]!
+      if (taken >= shareOf(ms)) break
+      taken += Math.max(socketBuffer, one.holder.missing())
+      goOn(one)
     }
     waiting = inTurn
       .slice(count)
@@ -95,15 +103,30 @@ export function createMemoryBudget(limit: number): MemoryBudget {
       .sort((a, b) => a.since - b.since)
   }
 
+  function goOn({ holder, since, resolve }: Waiting) {
+    holder.since += performance.now() - since
+    stopped.delete(holder)
+    resolve()
+  }
+
+  /** How long until its part is full; of one who has brought nothing yet the best is thought. */
+  function msToGo(holder: Holder): number {
+    const held = holder.spillable()
+    const until = stopped.get(holder) ?? performance.now()
+    return held === 0 ? 0 : (holder.missing() * (until - holder.since)) / held
+  }
+
+  const shareOf = (ms: number) => (ms > soonMs ? limit * slowShare : limit)
+  const isFull = (holder: Holder) => used >= limit || (used >= limit * slowShare && used >= shareOf(msToGo(holder)))
+
   function relieve() {
     if (!isShort()) return
     const all = [...holders].map((holder) => ({ holder, bytes: holder.spillable() })).filter(({ bytes }) => bytes > 0)
     const onItsWay = used - all.reduce((sum, { bytes }) => sum + bytes, 0)
     if (onItsWay > limit / 4) return
-    const now = performance.now()
     const large = all.filter(({ bytes }) => bytes >= worthSpilling)
     const candidates = (large.length > 0 ? large : all)
-      .map((one) => ({ ...one, ms: msToGo(one.holder, now) }))
+      .map((one) => ({ ...one, ms: msToGo(one.holder) }))
       .sort((a, b) => b.ms - a.ms)
     let short = used - limit * ease
     for (const { holder, bytes } of candidates) {
@@ -132,13 +155,16 @@ export function createMemoryBudget(limit: number): MemoryBudget {
       used -= bytes
       if (waiting.length > 0) wake()
     },
+    isFull,
     room(holder) {
-      if (used < limit) return null
+      if (!isFull(holder)) return null
       for (const giveUp of luxuries) giveUp()
-      if (used < limit) return null
+      if (!isFull(holder)) return null
       lookSoon()
       return new Promise((resolve) => {
-        waiting.push({ holder, since: performance.now(), resolve })
+        const since = performance.now()
+        stopped.set(holder, since)
+        waiting.push({ holder, since, resolve })
       })
     },
     onShort(giveUp) {
@@ -149,10 +175,4 @@ export function createMemoryBudget(limit: number): MemoryBudget {
       return () => holders.delete(holder)
     },
   }
-}
-
-/** How long until the part is full; of one who has brought nothing yet the best is thought. */
-function msToGo(holder: Holder, now: number): number {
-  const held = holder.spillable()
-  return held === 0 ? 0 : (holder.missing() * (now - holder.since)) / held
 }

@@ -117,7 +117,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
     // Full, and more must come: no need to wait for it.
     if (currentSize === partSize && size !== null && position < size) sendCurrent()
     const isWelcome =
-      inFlight < partsInFlight && (partSize <= spillAt || current.held.size < spillAt) && budget.used < budget.limit
+      inFlight < partsInFlight && (partSize <= spillAt || current.held.size < spillAt) && !budget.isFull(holder)
     return isWelcome ? null : waitForRoom()
   }
 

@@ -86,5 +86,5 @@ it('does not let a fast one wait behind slow ones that lack less', async () => {
   budget.giveBack(372 * KiB)
   await Promise.all(all)
 
-  expect(order.slice(0, 2)).toEqual(['slow', 'fast'])
+  expect(order[0]).toBe('fast')
 })

@@ -92,9 +92,9 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
       await Promise.race([writeAll(outgoing, bytes), answered])
       const response = await answered
       const text = await readText(response)
-      // Nobody has taken bytes that were not sent yet, whatever the status says.
-      if (!outgoing.writableFinished) outgoing.destroy()
-      else if (response.statusCode === 200) return String(response.headers.etag ?? '').replaceAll('"', '')
+      if (response.statusCode === 200) await sent(outgoing)
+      else if (!outgoing.writableFinished) outgoing.destroy()
+      if (response.statusCode === 200) return String(response.headers.etag ?? '').replaceAll('"', '')
       throw new S3Fault(operation, response.statusCode ?? 0, /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? 'unknown', {
         retryAfterMs: Number(response.headers['retry-after'] ?? 0) * 1000 || 0,
       })
@@ -154,6 +154,19 @@ async function writeAll(outgoing: http.ClientRequest, bytes: Bytes): Promise<voi
   else for (const chunk of chunks) write(chunk) || (await drained(outgoing))
   if (corked > 0) outgoing.uncork()
   outgoing.end()
+}
+
+/**
+ * Resolves when nothing reads the body any more. The answer can be here before: TLS learns later than the other end that the
+ * last bytes are out, and of a server that answers before it has everything nothing is believed.
+ */
+function sent(outgoing: http.ClientRequest): Promise<void> {
+  if (outgoing.writableFinished) return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    outgoing.once('finish', resolve)
+    outgoing.once('error', reject)
+    outgoing.once('close', () => reject(new Error('aborted')))
+  })
 }
 
 function drained(outgoing: http.ClientRequest): Promise<void> {

@@ -94,7 +94,7 @@ export interface Change {
   contentType?: string
   category?: string
   key?: string
-  head?: Buffer | null
+  head?: Uint8Array | null
   parts?: PartReceipt[]
   /** Numbers whose receipts no longer hold, because the part is about to be written anew. */
   forget?: number[]

@@ -106,7 +106,7 @@ export interface Session extends Upload {
    * The first bytes of the file, while they are too few to tell what it is: they are durable here, and nothing of the file
    * is in the store yet. They stay until the store has them.
    */
-  head: Buffer | null
+  head: Uint8Array | null
   /** Pieces in order; together they follow the recorded parts. */
   tail: Piece[]
   /** The finished object's ETag. */

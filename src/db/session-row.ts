@@ -20,7 +20,6 @@ export interface SessionRow {
   concat: Concat | null
   digests: FileDigests | null
   handle: string | null
-  /** One driver gives a Buffer, the other only bytes. */
   head: Uint8Array | null
   tail: Piece[]
   etag: string | null
@@ -58,7 +57,7 @@ export function toSession(row: SessionRow): Session {
     concat: row.concat,
     digests: row.digests,
     handle: row.handle,
-    head: row.head && Buffer.from(row.head.buffer, row.head.byteOffset, row.head.byteLength),
+    head: row.head,
     tail: row.tail,
     etag: row.etag,
     isScattered: row.is_scattered,

@@ -2,8 +2,10 @@ import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Actor, userOf } from '../../../src/core/upload.ts'
 import { openFeed } from '../../../src/features/events/feed.ts'
+import { resumeTokens } from '../../../src/http/identity/resume.ts'
+import { signToken } from '../../../src/http/identity/secret.ts'
 import { ada, bodyOf, testDatabase } from '../../support/open-engine.ts'
-import { type TestApp, testApp } from '../../support/test-app.ts'
+import { secret, type TestApp, testApp } from '../../support/test-app.ts'
 
 const bob = userOf('bob', 'creator')
 const namesake = userOf('ada', 'creator', { tenant: 'elsewhere' })
@@ -100,6 +102,40 @@ describe('live events', () => {
       new Set(['ada', 'bob']),
     )
     expect(own.told).toEqual([])
+  })
+
+  it.each([
+    ['nobody', async () => 'nonsense', 401],
+    ['a token that has expired', () => signToken(secret, ada, -60), 401],
+    ['the resume token of an upload', (id: string) => resumeTokens(secret)(ada, { id }), 401],
+  ])('are not for %s', async (_who, tokenOf, status) => {
+    const app = await openServer()
+    const id = await send(app, ada)
+
+    const answer = await app.http.inject({
+      url: '/v1/events',
+      headers: { authorization: `Bearer ${await tokenOf(id)}`, 'last-event-id': '0' },
+    })
+
+    expect(answer.statusCode).toBe(status)
+    expect(answer.body).not.toContain(id)
+  })
+
+  it('are for keys that may read, and for no others', async () => {
+    const app = await openServer()
+    const headers = await app.as(root)
+    const keyWith = async (scope: string) => {
+      const payload = { name: scope, role: 'creator', user: 'ada', scopes: [scope] }
+      return (await app.http.inject({ method: 'POST', url: '/v1/admin/keys', headers, payload })).json().token
+    }
+
+    const ask = async (token: string) =>
+      fetch(`${app.url}/v1/events`, { headers: { authorization: `Bearer ${token}` } })
+    const reads = await ask(await keyWith('read'))
+
+    expect(reads.status).toBe(200)
+    await reads.body?.cancel()
+    expect((await ask(await keyWith('upload'))).status).toBe(403)
   })
 
   it('go on where the last connection broke, without a gap and without telling twice', async () => {

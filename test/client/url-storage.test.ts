@@ -6,7 +6,8 @@ import { serverUrlStorage } from '../../src/client/url-storage.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { testApp } from '../support/test-app.ts'
 
-const bytes = randomBytes(500_000)
+const mp4 = Buffer.from('\0\0\0\x18ftypisom\0\0\x02\0isomiso2mp41', 'latin1')
+const bytes = Buffer.concat([mp4, randomBytes(500_000 - mp4.length)])
 const fingerprint = 'holiday.mp4-500000'
 
 describe('an upload that was begun on one device', () => {

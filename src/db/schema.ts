@@ -62,9 +62,27 @@ export const uploadSessions = pgTable(
     eventSeq: integer('event_seq').notNull().default(0),
   },
   (table) => [
-    index('upload_sessions_owner').on(table.tenant, table.ownerId, table.createdAt.desc(), table.id.desc()),
+    index('upload_sessions_owner').on(
+      table.tenant,
+      table.ownerId,
+      table.createdAt.desc().nullsFirst(),
+      table.id.desc().nullsFirst(),
+    ),
+    // Nearly all uploads are completed some day; whoever asks for the others does not read through those.
+    index('upload_sessions_owner_others')
+      .on(table.tenant, table.ownerId, table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst())
+      .where(sql`state <> 'completed'`),
+    index('upload_sessions_final')
+      .on(table.tenant, table.ownerId, sql`md5(concat->>'header')`)
+      .where(sql`concat->>'kind' = 'final'`),
     index('upload_sessions_file')
-      .on(table.tenant, table.ownerId, table.fingerprint)
+      .on(
+        table.tenant,
+        table.ownerId,
+        table.fingerprint,
+        table.createdAt.desc().nullsFirst(),
+        table.id.desc().nullsFirst(),
+      )
       .where(sql`fingerprint is not null`),
     index('upload_sessions_expiring')
       .on(table.expiresAt)

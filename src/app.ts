@@ -24,7 +24,9 @@ import { devTokenPlugin } from './http/dev-token.ts'
 import { answerError, answerErrors, toRefusal } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
 import { signToken } from './http/identity/secret.ts'
+import { readJsonBodies } from './http/json-bodies.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
+import { refuseMalformed, watchAnswers } from './http/malformed.ts'
 import { openapiPlugin } from './http/openapi.ts'
 import { endSlowBodies } from './http/slow-body.ts'
 import { pagePlugin } from './http/static.ts'
@@ -231,6 +233,7 @@ function openHttp(config: Config): FastifyInstance {
     ...loggingOptions({ level: config.LOG_LEVEL, trustsProxy: config.TRUST_PROXY !== false }),
     trustProxy: config.TRUST_PROXY,
     frameworkErrors: answerError,
+    clientErrorHandler: refuseMalformed,
     // Of the JSON API; files are read by the engine and have the limits of a policy.
     bodyLimit: 64 * 1024,
     // A request may take hours. What stalls is ended by the engine, which can tell a slow body from one that waits for us.
@@ -272,9 +275,13 @@ async function register(
   const urlOf = (id: string) => `${config.PUBLIC_URL ?? ''}${uploadsPath}/${id}`
 
   countRequests(http)
+  watchAnswers(http.server)
   sendRequestId(http)
   closeAfterUnreadBody(http)
   endSlowBodies(http)
+  readJsonBodies(http, config.BODY_IDLE_TIMEOUT)
+  // Of any other type nothing is read, unless a protocol does it.
+  http.addContentTypeParser('*', (_request, _payload, done) => done(null))
   answerErrors(http)
   await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { parts, isDraining })
@@ -330,6 +337,8 @@ async function register(
 function corsOptions({ CORS_ORIGINS }: Config) {
   return {
     origin: CORS_ORIGINS,
+    // An OPTIONS that asks for nothing is no reason to answer in words of the plugin's own.
+    strictPreflight: false,
     methods: ['GET', 'POST', 'PUT', 'DELETE'],
     allowedHeaders: [
       'Authorization',

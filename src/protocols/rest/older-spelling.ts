@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { leaveBodiesUnread, readJsonBodies } from './bodies.ts'
+import { readJsonBodies } from '../../http/json-bodies.ts'
+import { leaveBodiesUnread } from './bodies.ts'
 import { uploadIdOf } from './fields.ts'
 import { completeLimit, type RestOptions, speakRest } from './plugin.ts'
 import { schemas } from './schemas.ts'

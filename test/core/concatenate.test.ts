@@ -157,6 +157,23 @@ describe('joining partial uploads', () => {
     expect(new Set(events.map((event) => event.upload_id))).toEqual(new Set([upload.id]))
   })
 
+  it('is not complete because somebody says so, and the partial uploads stay what they are', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(25)
+    const { id } = await engine.create(ada, { ...unnamed, size: null, concat: { kind: 'partial' } })
+    const partial = { ...(await engine.append(ada, id, { offset: 0, body: bodyOf(bytes.subarray(0, 7)), bodySize: 7, ending: 'later' })) }
+    const early = await engine.create(ada, final([partial]))
+
+    await expect(engine.complete(ada, early.id)).rejects.toMatchObject({ code: 'LENGTH_MISMATCH' })
+    await engine.idle()
+
+    const rest = bytes.subarray(7)
+    await engine.append(ada, id, { offset: 7, body: bodyOf(rest), bodySize: 18, size: 25, ending: 'at-size' })
+    expect((await engine.complete(ada, early.id)).state).toBe('completed')
+    await engine.idle()
+    expect([...store.objects.entries()]).toEqual([[early.key, bytes]])
+  })
+
   it('does not take bytes for the whole', async () => {
     const { engine } = await openEngine()
     const open = await engine.create(ada, { ...unnamed, size: 10, concat: { kind: 'partial' } })

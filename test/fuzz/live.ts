@@ -89,7 +89,7 @@ export async function liveFuzz({
       ...ground.faults.splice(0).map((fault) => `a fault where nobody waited: ${fault}`),
     ]
     if (isTimeToClear) known.splice(0, known.length - 5)
-    verdict.violations.push(...wrong.map((one) => `after request ${verdict.requests}: ${one}`))
+    violate(...wrong.map((one) => `after request ${verdict.requests}: ${one}`))
     globalThis.gc?.()
     verdict.heap.push(process.memoryUsage().heapUsed / 1024 ** 2)
     tell(
@@ -100,12 +100,17 @@ export async function liveFuzz({
   await ground.close()
   return verdict
 
+  function violate(...violations: string[]): void {
+    verdict.violations.push(...violations)
+    for (const violation of violations) tell(violation)
+  }
+
   function weigh({ at, drafts, requests, manner }: Conversation, heard: Heard): void {
     verdict.slowestMs = Math.max(verdict.slowestMs, heard.ms)
     for (const { status } of heard.answers) count(String(status))
     if (heard.answers.length === 0) count(`none: ${manner.kind === 'whole' ? heard.end : manner.kind}`)
     for (const fault of judge(requests, manner, heard))
-      verdict.violations.push(`seed ${seed}, request ${at}: ${fault}\n${show(requests, manner, heard)}`)
+      violate(`seed ${seed}, request ${at}: ${fault}\n${show(requests, manner, heard)}`)
     for (const [index, answer] of heard.answers.entries())
       if (drafts[index]) learn(known, drafts[index], answer, ground)
   }

@@ -26,7 +26,6 @@ const startedAt = performance.now()
 
 const verdict = await liveFuzz({ seed: values.seed, requests, store, tell: (line) => console.log(line) })
 
-for (const violation of verdict.violations) console.log(violation)
 for (const crash of crashes) console.log('a fault that would have ended the server:', crash)
 console.log(JSON.stringify(verdict.counts, null, 1))
 const minutes = (performance.now() - startedAt) / 60_000

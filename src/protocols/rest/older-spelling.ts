@@ -9,9 +9,9 @@ import { createVerbs } from './verbs.ts'
 /** The same verbs as they were spelled before: the upload stands in the header `X-Upload-Id`. Stands under `/api/upload`. */
 export async function olderSpellingPlugin(
   app: FastifyInstance,
-  { engine, resumeTokens, bodyIdleMs }: RestOptions,
+  { engine, publicUrl, resumeTokens, bodyIdleMs }: RestOptions,
 ): Promise<void> {
-  const verbs = createVerbs(engine, resumeTokens)
+  const verbs = createVerbs(engine, publicUrl, resumeTokens)
   const config = { takesResumeTokens: true }
   speakRest(app)
 

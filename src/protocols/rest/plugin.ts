@@ -10,6 +10,8 @@ import { createVerbs } from './verbs.ts'
 
 export interface RestOptions {
   engine: Engine
+  /** What stands before `Location`: the public URL, or nothing for a relative one. */
+  publicUrl?: string | undefined
   /** Makes the token with which whoever begins an upload can go on with it. */
   resumeTokens?: ResumeTokens | undefined
   /** A body of fields that stalls ends after this. Files and chunks are watched by the engine. */
@@ -29,9 +31,9 @@ export const completeLimit = 12 * 1024 ** 2
  */
 export async function restPlugin(
   app: FastifyInstance,
-  { engine, resumeTokens, bodyIdleMs }: RestOptions,
+  { engine, publicUrl, resumeTokens, bodyIdleMs }: RestOptions,
 ): Promise<void> {
-  const verbs = createVerbs(engine, resumeTokens)
+  const verbs = createVerbs(engine, publicUrl, resumeTokens)
   const config = { takesResumeTokens: true }
   speakRest(app)
 
@@ -66,7 +68,7 @@ export async function restPlugin(
     })
   })
 
-  await app.register(oneShotPlugin, { engine, bodyIdleMs })
+  await app.register(oneShotPlugin, { engine, publicUrl, bodyIdleMs })
 }
 
 /** What every route of this dialect has: its refusals, its own reading of fields, and answers that nobody keeps. */

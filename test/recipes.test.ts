@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { userOf } from '../src/core/upload.ts'
 import { startFaultProxy } from './support/fault-proxy.ts'
+import { filmOf } from './support/film.ts'
 import { ada } from './support/open-engine.ts'
 import { replayTrace } from './support/replay-trace.ts'
 import { testApp } from './support/test-app.ts'
@@ -83,7 +84,7 @@ describe('what a phone puts on the wire', () => {
     const app = await testApp()
     await app.http.listen({ host: '127.0.0.1', port: 0 })
     const { authorization } = await app.as()
-    const file = randomBytes(100)
+    const file = filmOf(100)
 
     const id = await replayTrace(trace, {
       port: (app.http.server.address() as AddressInfo).port,
@@ -112,7 +113,7 @@ async function stage(program: string, { file: name, command }: { file: string; c
   })
   await symlink(resolve('node_modules'), join(cwd, 'node_modules'))
   await writeFile(join(cwd, name), program)
-  const bytes = randomBytes(8 * MiB)
+  const bytes = filmOf(8 * MiB)
   await writeFile(join(cwd, 'holiday.mp4'), bytes)
   const { authorization } = await app.as(user)
   const env = {

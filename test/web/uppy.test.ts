@@ -11,6 +11,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { userOf } from '../../src/core/upload.ts'
 import { localStore } from '../../src/stores/local.ts'
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
+import { filmOf } from '../support/film.ts'
 import { testAppOver } from '../support/test-app.ts'
 import { browserPath, startChromium } from './open-page.ts'
 
@@ -175,7 +176,7 @@ async function open() {
     /** Files on the disk, by their paths. */
     async files(...wanted: [name: string, size: number][]): Promise<Files> {
       const entries = wanted.map(async ([name, size]) => {
-        const bytes = randomBytes(size)
+        const bytes = name.endsWith('.mp4') ? filmOf(size) : randomBytes(size)
         const path = join(directory, name)
         await writeFile(path, bytes)
         return [path, { name, bytes }] as const

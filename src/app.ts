@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 import cors from '@fastify/cors'
-import fastify, { type FastifyHttpOptions, type FastifyInstance, type RouteOptions } from 'fastify'
+import fastify, { type FastifyHttpOptions, type FastifyInstance, type FastifyRequest, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
 import { headSize, sniff } from './content/sniff.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
@@ -24,7 +24,10 @@ import { devTokenPlugin } from './http/dev-token.ts'
 import { answerError, answerErrors, toRefusal } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
 import { signToken } from './http/identity/secret.ts'
+import { readJsonBodies } from './http/json-bodies.ts'
+import { addressFor } from './http/location.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
+import { refuseMalformed, watchAnswers } from './http/malformed.ts'
 import { openapiPlugin } from './http/openapi.ts'
 import { endSlowBodies } from './http/slow-body.ts'
 import { pagePlugin } from './http/static.ts'
@@ -231,6 +234,7 @@ function openHttp(config: Config): FastifyInstance {
     ...loggingOptions({ level: config.LOG_LEVEL, trustsProxy: config.TRUST_PROXY !== false }),
     trustProxy: config.TRUST_PROXY,
     frameworkErrors: answerError,
+    clientErrorHandler: refuseMalformed,
     // Of the JSON API; files are read by the engine and have the limits of a policy.
     bodyLimit: 64 * 1024,
     // A request may take hours. What stalls is ended by the engine, which can tell a slow body from one that waits for us.
@@ -269,12 +273,18 @@ async function register(
   const { checks, identify, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
     http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
-  const urlOf = (id: string) => `${config.PUBLIC_URL ?? ''}${uploadsPath}/${id}`
+  const publicUrl = config.PUBLIC_URL
+  const urlOf = (id: string, request: FastifyRequest) => addressFor(request, `${uploadsPath}/${id}`, publicUrl)
+  const restOptions = { engine, publicUrl, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT }
 
   countRequests(http)
+  watchAnswers(http.server)
   sendRequestId(http)
   closeAfterUnreadBody(http)
   endSlowBodies(http)
+  readJsonBodies(http, config.BODY_IDLE_TIMEOUT)
+  // Of any other type nothing is read, unless a protocol does it.
+  http.addContentTypeParser('*', (_request, _payload, done) => done(null))
   answerErrors(http)
   await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { parts, isDraining })
@@ -293,7 +303,7 @@ async function register(
       await scope.register(authPlugin, { checks, identify })
       await scope.register(apiPlugin, { engine, policies: config.POLICIES, urlOf, objectUrlOf })
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
-      await scope.register(restPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
+      await scope.register(restPlugin, restOptions)
       await scope.register(eventsPlugin, { feed })
     },
     { prefix: '/v1' },
@@ -302,14 +312,14 @@ async function register(
     async (scope) => {
       await scope.register(cors, corsOptions(config))
       await scope.register(authPlugin, { checks, identify })
-      await scope.register(olderSpellingPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
+      await scope.register(olderSpellingPlugin, restOptions)
     },
     { prefix: '/api/upload' },
   )
   const endpoint = {
     engine,
     path: uploadsPath,
-    publicUrl: config.PUBLIC_URL,
+    publicUrl,
     origins: config.CORS_ORIGINS,
     resumeTokens,
     maxSize: Math.max(...Object.values(config.POLICIES).map((policy) => policy.maxSize)),
@@ -330,6 +340,8 @@ async function register(
 function corsOptions({ CORS_ORIGINS }: Config) {
   return {
     origin: CORS_ORIGINS,
+    // An OPTIONS that asks for nothing is no reason to answer in words of the plugin's own.
+    strictPreflight: false,
     methods: ['GET', 'POST', 'PUT', 'DELETE'],
     allowedHeaders: [
       'Authorization',

@@ -1,9 +1,11 @@
+import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { buildApp } from '../src/app.ts'
 import { loadConfig } from '../src/config.ts'
 import { UploadError } from '../src/core/errors.ts'
 import { memoryStore } from './support/memory-store.ts'
 import { ada, testDatabase } from './support/open-engine.ts'
+import { headOf, openRaw } from './support/raw-http.ts'
 import { testApp } from './support/test-app.ts'
 
 const production = { NODE_ENV: 'production', DATABASE_URL: 'postgres://elsewhere/landfall' }
@@ -92,6 +94,44 @@ describe('a development token', () => {
 
     expect(answer.headers['access-control-allow-origin']).toBeUndefined()
   })
+})
+
+describe('a body that stalls', () => {
+  it.each([
+    ['DELETE', '/v1/uploads/00000000-0000-4000-8000-000000000000'],
+    ['POST', '/v1/uploads/init'],
+    ['POST', '/v1/nowhere'],
+    ['POST', '/nowhere'],
+  ])('holds no connection for ever, wherever it is sent: %s %s', async (method, path) => {
+    const { http, as } = await testApp({ BODY_IDLE_TIMEOUT: '200ms' })
+    await http.listen({ host: '127.0.0.1', port: 0 })
+    const headers = { ...(await as()), 'content-type': 'application/json', 'content-length': 100 }
+
+    const connection = await openRaw((http.server.address() as AddressInfo).port)
+    await connection.send(`${headOf({ method, path, headers: { ...headers, connection: 'keep-alive' } })}{"a":`)
+    const answer = await connection.answer()
+
+    expect([answer?.status, answer?.json()]).toMatchObject([503, { error: { code: 'BODY_TIMEOUT' } }])
+  })
+
+  it('of a type that nobody reads is not waited for', async () => {
+    const { http } = await testApp()
+
+    const answer = await http.inject({
+      method: 'POST',
+      url: '/nowhere',
+      headers: { 'content-type': 'text/plain' },
+      payload: 'x',
+    })
+
+    expect(answer.statusCode).toBe(404)
+  })
+})
+
+it('an OPTIONS of the API that asks for nothing is no mistake', async () => {
+  const { http } = await testApp()
+
+  expect((await http.inject({ method: 'OPTIONS', url: '/v1/uploads' })).statusCode).toBe(204)
 })
 
 it('an app that stops takes no new upload', async () => {

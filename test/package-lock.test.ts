@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
 import { expect, it } from 'vitest'
+import { importsIn } from './support/imports.ts'
 
 interface Entry {
   version?: string
@@ -30,4 +32,20 @@ it('package-lock.json knows the packages of every platform', () => {
 
 it('package-lock.json names no registry', () => {
   expect(Object.values(lock.packages).filter((entry) => 'resolved' in entry)).toEqual([])
+})
+
+// The page is bundled, with what it imports; everything else of src/ is compiled file by file, the client too, and runs in an
+// installation without development packages.
+it('what is compiled imports nothing but what is installed with it', () => {
+  const files = globSync('src/**/*.ts', { exclude: ['src/web/**'] })
+  const packages = files.flatMap((file) =>
+    importsIn(readFileSync(file, 'utf8'), file).flatMap(({ from }) =>
+      from === null || from.startsWith('.') || isBuiltin(from)
+        ? []
+        : [from.split('/', from.startsWith('@') ? 2 : 1).join('/')],
+    ),
+  )
+
+  expect(packages.length).toBeGreaterThan(20)
+  expect([...new Set(packages)].filter((name) => !(name in manifest['dependencies']!))).toEqual([])
 })

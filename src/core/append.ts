@@ -152,7 +152,8 @@ async function closeUpload(
   const facts = await writer.close()
   if (digests) session.digests = digests
   if (!facts) {
-    await lease.save({ state: 'finishing', size, ...(digests && { digests }), release: true })
+    // Of parts that came by number the session does not know the offset, and the writer had nothing to record.
+    await lease.save({ state: 'finishing', size, offset: size, tail: [], ...(digests && { digests }), release: true })
     return session
   }
   await recordCompletion(lease, facts, { now, store })

@@ -203,7 +203,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
         return lease.session
       },
     )
-    await cleanUp(partial, store, sessions)
+    if (hasEnded(partial)) await cleanUp(partial, store, sessions)
   }
 
   function partialsOf(session: Session): Promise<Session[]> {
@@ -231,6 +231,13 @@ export function createEngine(options: EngineOptions): RunningEngine {
     }
     if (partials.some((partial) => partial.state !== 'completed')) return toUpload({ ...session, size })
     return toUpload(await joinFinish(session.id, actor, 'describe'))
+  }
+
+  /** Nobody can say that a final upload is whole: its partial uploads are, or it is not. */
+  async function completeFinal(actor: Actor, session: Session): Promise<Upload> {
+    const upload = await describeFinal(actor, session)
+    if (upload.state === 'completed') return upload
+    throw new UploadError('LENGTH_MISMATCH', 'The partial uploads of this file are not all complete.')
   }
 
   async function create(actor: Actor, wish: Wish): Promise<Upload> {
@@ -390,6 +397,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     async complete(actor, id, expected) {
       const session = await find(actor, id, 'complete')
       refuseEnded(session, now())
+      if (session.concat?.kind === 'final' && session.state === 'receiving') return completeFinal(actor, session)
       if (session.state === 'receiving') await scattered.close(actor, id, expected)
       if (session.state === 'completed') return toUpload(session)
       return toUpload(await joinFinish(id, actor))

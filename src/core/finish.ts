@@ -1,9 +1,17 @@
 import { writeJoinedParts } from './concatenate.ts'
-import { UploadError } from './errors.ts'
+import { isRefusal, UploadError } from './errors.ts'
 import { eventOf } from './events.ts'
 import { isAsExpected, otherFile, readDigests } from './file-digest.ts'
 import type { PartWriter } from './part-writer.ts'
-import { type Change, HandleLost, type Lease, type ObjectFacts, type ObjectStore, type Sessions } from './ports.ts'
+import {
+  type Change,
+  HandleLost,
+  type Lease,
+  type ObjectFacts,
+  ObjectMissing,
+  type ObjectStore,
+  type Sessions,
+} from './ports.ts'
 import { hasEveryByte, type Session } from './upload.ts'
 
 export interface Finishing {
@@ -43,8 +51,12 @@ export async function finishUpload(lease: Lease, options: Finishing): Promise<vo
     const whole = await options.openWriter(lease).close()
     await recordCompletion(lease, whole ?? (await joinParts(lease, options)), options)
   } catch (error) {
-    if (!(error instanceof HandleLost)) throw error
-    await recordLoss(lease, error)
+    const isGone =
+      error instanceof ObjectMissing || isRefusal(error, 'UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'UPLOAD_EXPIRED')
+    if (error instanceof HandleLost) await recordLoss(lease, error)
+    // Nobody will ever send the partial upload again that was given up meanwhile.
+    if (isFinal && isGone) await recordLoss(lease, new HandleLost('a partial upload is gone', { cause: error }))
+    throw error
   }
 }
 

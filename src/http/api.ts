@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Engine } from '../core/engine.ts'
 import type { Policies } from '../core/policy.ts'
 import type { Upload } from '../core/upload.ts'
@@ -8,7 +8,7 @@ export interface ApiOptions {
   engine: Engine
   policies: Policies
   /** The address of an upload, as protocols give it out. */
-  urlOf: (id: string) => string
+  urlOf: (id: string, request: FastifyRequest) => string
   /** Where browsers reach a finished object, if anywhere. */
   objectUrlOf: (key: string) => string | null
 }
@@ -29,15 +29,19 @@ export async function apiPlugin(
     return { user: actor.id, role: actor.role, policy: policy ?? null }
   })
 
-  app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async ({ actor, query }) => {
+  app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async (request) => {
+    const { actor, query } = request
     // One more than asked for tells whether there is a next page.
     const found = await engine.list(actor, { ...query, limit: query.limit + 1 })
     const uploads = found.slice(0, query.limit)
-    return { uploads: uploads.map(view), next: found.length > query.limit ? (uploads.at(-1)?.id ?? null) : null }
+    return {
+      uploads: uploads.map((upload) => view(upload, request)),
+      next: found.length > query.limit ? (uploads.at(-1)?.id ?? null) : null,
+    }
   })
 
-  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one, config }, async ({ actor, params }) => {
-    return view(await engine.peek(actor, params.id))
+  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one, config }, async (request) => {
+    return view(await engine.peek(request.actor, request.params.id), request)
   })
 
   app.put<{ Params: ById; Body: Mark }>(
@@ -54,10 +58,10 @@ export async function apiPlugin(
     return reply.code(204).send()
   })
 
-  function view(upload: Upload): UploadView {
+  function view(upload: Upload, request: FastifyRequest): UploadView {
     return {
       id: upload.id,
-      url: urlOf(upload.id),
+      url: urlOf(upload.id, request),
       filename: upload.filename,
       contentType: upload.contentType,
       category: upload.category,

@@ -38,6 +38,9 @@ export function toRefusal(thrown: unknown): UploadError {
   if (status === 429) return new UploadError('RATE_LIMITED', 'Too many requests. Try again a little later.')
   if (status === 503)
     return new UploadError('SHUTTING_DOWN', 'The server is stopping. Try again in a moment.', {}, { cause: thrown })
+  // Fastify reads a body, and the client is gone: no fault, and nobody there to hear of it.
+  if (status === 400 && code === 'ECONNRESET')
+    return new UploadError('INVALID_REQUEST', 'The request body did not arrive whole.')
   // Fastify's own complaints about a request carry such a code; they hold nothing but what the client sent.
   if (status !== undefined && status >= 400 && status < 500 && code?.startsWith('FST_')) {
     return new UploadError('INVALID_REQUEST', `${message}.`)

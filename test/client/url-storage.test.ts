@@ -1,13 +1,13 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { Upload, type UploadOptions } from 'tus-js-client'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { serverUrlStorage } from '../../src/client/url-storage.ts'
 import { userOf } from '../../src/core/upload.ts'
+import { filmOf } from '../support/film.ts'
 import { testApp } from '../support/test-app.ts'
 
-const mp4 = Buffer.from('\0\0\0\x18ftypisom\0\0\x02\0isomiso2mp41', 'latin1')
-const bytes = Buffer.concat([mp4, randomBytes(500_000 - mp4.length)])
+const bytes = filmOf(500_000)
 const fingerprint = 'holiday.mp4-500000'
 
 describe('an upload that was begun on one device', () => {

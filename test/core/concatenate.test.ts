@@ -157,6 +157,52 @@ describe('joining partial uploads', () => {
     expect(new Set(events.map((event) => event.upload_id))).toEqual(new Set([upload.id]))
   })
 
+  it('is not complete because somebody says so, and the partial uploads stay what they are', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(25)
+    const { id } = await engine.create(ada, { ...unnamed, size: null, concat: { kind: 'partial' } })
+    const partial = {
+      ...(await engine.append(ada, id, {
+        offset: 0,
+        body: bodyOf(bytes.subarray(0, 7)),
+        bodySize: 7,
+        ending: 'later',
+      })),
+    }
+    const early = await engine.create(ada, final([partial]))
+
+    await expect(engine.complete(ada, early.id)).rejects.toMatchObject({ code: 'LENGTH_MISMATCH' })
+    await engine.idle()
+
+    const rest = bytes.subarray(7)
+    await engine.append(ada, id, { offset: 7, body: bodyOf(rest), bodySize: 18, size: 25, ending: 'at-size' })
+    expect((await engine.complete(ada, early.id)).state).toBe('completed')
+    await engine.idle()
+    expect([...store.objects.entries()]).toEqual([[early.key, bytes]])
+  })
+
+  it.each([
+    ['while they are joined', 'read'],
+    ['before they are', 'begin'],
+  ])('is lost with a partial upload that is given up %s', async (_, call) => {
+    const { engine, store, database } = await openEngine()
+    const [a, b] = [await sendPartial(engine, randomBytes(23)), await sendPartial(engine, randomBytes(24))]
+    let cancelled: Promise<void> | undefined
+    store.fault = async (name, at) => {
+      if (name === call && at === 'before') await (cancelled ??= engine.cancel(ada, b.id))
+    }
+
+    await expect(engine.create(ada, final([a, b]))).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
+    await engine.cancel(ada, a.id)
+    await engine.idle()
+    await sweep(engine, sessionsIn(database), new Date())
+
+    expect([...store.objects.keys()]).toEqual([])
+    expect(store.multiparts.size).toBe(0)
+    const [whole] = await engine.list(ada, { limit: 1 })
+    expect(whole).toMatchObject({ state: 'failed' })
+  })
+
   it('does not take bytes for the whole', async () => {
     const { engine } = await openEngine()
     const open = await engine.create(ada, { ...unnamed, size: 10, concat: { kind: 'partial' } })

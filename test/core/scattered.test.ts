@@ -596,6 +596,18 @@ describe('an upload of which every chunk is there', () => {
     expect(store.objects.get(key)).toEqual(bytes)
   })
 
+  it.each(['at-size', 'with-body'] as const)('is finished by a body without bytes that says %s', async (ending) => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(25)
+    const { id, key } = await begin(engine, 25)
+    for (const number of [3, 1, 2]) await write(engine, id, number, bytes.subarray(number * 10 - 10, number * 10))
+
+    const upload = await patch(engine, id, 25, Buffer.alloc(0), { ending })
+
+    expect(upload).toMatchObject({ state: 'completed', offset: 25 })
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+
   it('is finished later when the store could not at first', async () => {
     const { engine, store } = await openEngine()
     const { id } = await begin(engine, 15)

@@ -52,6 +52,7 @@ describe('a request that Fastify refuses', () => {
     ['a body of unknown type', post('a', 'text/x-unknown'), 415, 'UNSUPPORTED_CONTENT_TYPE'],
     ['a body that is too large', post(JSON.stringify('a'.repeat(2000)), 'application/json'), 413, 'FILE_TOO_LARGE'],
     ['a path that is not there', { url: '/nowhere' }, 404, 'NOT_FOUND'],
+    ['a body that breaks off', { method: 'POST' as const, url: '/broken' }, 400, 'INVALID_REQUEST'],
     ['a path that cannot be decoded', { url: '/%zz' }, 400, 'INVALID_REQUEST'],
   ])('has the same form: %s', async (_what, request, status, code) => {
     const { app } = appThatThrows(new Error('unused'))
@@ -60,6 +61,10 @@ describe('a request that Fastify refuses', () => {
       { schema: { querystring: { type: 'object', properties: { limit: { type: 'integer', minimum: 1 } } } } },
       () => [],
     )
+    app.post('/broken', () => {
+      // As Fastify says it when it was reading the body of a client that went away.
+      throw Object.assign(new Error('aborted'), { code: 'ECONNRESET', statusCode: 400 })
+    })
     app.post('/', { bodyLimit: 1000 }, () => 'read')
 
     const answer = await app.inject(request)

@@ -19,13 +19,18 @@ export const browserPath =
   [process.env.TEST_CHROMIUM, '/usr/bin/chromium'].find((path) => path && existsSync(path)) ?? null
 
 /** Starts Chromium without what it likes to fetch by itself. */
-export async function startBrowser(): Promise<Browser> {
-  if (!existsSync(builtPage)) throw new Error('The page is not built: npm run build')
+export function startChromium(): Promise<Browser> {
   const quiet = ['--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update']
   return chromium.launch({
     executablePath: browserPath!,
     args: ['--no-sandbox', '--disable-gpu', '--disable-sync', ...quiet],
   })
+}
+
+/** As `startChromium`, where the page is there to be opened. */
+export async function startBrowser(): Promise<Browser> {
+  if (!existsSync(builtPage)) throw new Error('The page is not built: npm run build')
+  return startChromium()
 }
 
 /** What the page asked the tus endpoint, and the offset it is about: PATCH says it, HEAD is answered with it. */

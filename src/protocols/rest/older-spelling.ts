@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { leaveBodiesUnread, readJsonBodies } from './bodies.ts'
+import { readJsonBodies } from '../../http/json-bodies.ts'
+import { leaveBodiesUnread } from './bodies.ts'
 import { uploadIdOf } from './fields.ts'
 import { completeLimit, type RestOptions, speakRest } from './plugin.ts'
 import { schemas } from './schemas.ts'
@@ -8,9 +9,9 @@ import { createVerbs } from './verbs.ts'
 /** The same verbs as they were spelled before: the upload stands in the header `X-Upload-Id`. Stands under `/api/upload`. */
 export async function olderSpellingPlugin(
   app: FastifyInstance,
-  { engine, resumeTokens, bodyIdleMs }: RestOptions,
+  { engine, publicUrl, resumeTokens, bodyIdleMs }: RestOptions,
 ): Promise<void> {
-  const verbs = createVerbs(engine, resumeTokens)
+  const verbs = createVerbs(engine, publicUrl, resumeTokens)
   const config = { takesResumeTokens: true }
   speakRest(app)
 

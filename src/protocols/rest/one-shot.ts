@@ -12,12 +12,16 @@ import { viewOf } from './views.ts'
 
 export interface OneShotOptions {
   engine: Engine
+  publicUrl: string | undefined
   /** A form that stalls between its files ends after this. Files themselves are watched by the engine. */
   bodyIdleMs: number
 }
 
 /** Whole files in one request, for those who need no resume: `PUT /files/:name` and forms. All of it arrives, or nothing stays. */
-export async function oneShotPlugin(app: FastifyInstance, { engine, bodyIdleMs }: OneShotOptions): Promise<void> {
+export async function oneShotPlugin(
+  app: FastifyInstance,
+  { engine, publicUrl, bodyIdleMs }: OneShotOptions,
+): Promise<void> {
   leaveBodiesUnread(app)
 
   app.put<{ Params: { name: string }; Querystring: { category?: string } }>(
@@ -40,7 +44,7 @@ export async function oneShotPlugin(app: FastifyInstance, { engine, bodyIdleMs }
         },
         { body: request.raw, bodySize, digest },
       )
-      return created(reply, upload).send(viewOf(upload))
+      return created(reply, upload, publicUrl).send(viewOf(upload))
     },
   )
 

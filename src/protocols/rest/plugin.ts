@@ -1,14 +1,17 @@
 import type { FastifyInstance } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
 import type { ResumeTokens } from '../../http/identity/resume.ts'
+import { readJsonBodies } from '../../http/json-bodies.ts'
 import { answerInRest } from './answers.ts'
-import { leaveBodiesUnread, readJsonBodies } from './bodies.ts'
+import { leaveBodiesUnread } from './bodies.ts'
 import { oneShotPlugin } from './one-shot.ts'
 import { schemas } from './schemas.ts'
 import { createVerbs } from './verbs.ts'
 
 export interface RestOptions {
   engine: Engine
+  /** What stands before `Location`: the public URL, or nothing for a relative one. */
+  publicUrl?: string | undefined
   /** Makes the token with which whoever begins an upload can go on with it. */
   resumeTokens?: ResumeTokens | undefined
   /** A body of fields that stalls ends after this. Files and chunks are watched by the engine. */
@@ -28,9 +31,9 @@ export const completeLimit = 12 * 1024 ** 2
  */
 export async function restPlugin(
   app: FastifyInstance,
-  { engine, resumeTokens, bodyIdleMs }: RestOptions,
+  { engine, publicUrl, resumeTokens, bodyIdleMs }: RestOptions,
 ): Promise<void> {
-  const verbs = createVerbs(engine, resumeTokens)
+  const verbs = createVerbs(engine, publicUrl, resumeTokens)
   const config = { takesResumeTokens: true }
   speakRest(app)
 
@@ -65,7 +68,7 @@ export async function restPlugin(
     })
   })
 
-  await app.register(oneShotPlugin, { engine, bodyIdleMs })
+  await app.register(oneShotPlugin, { engine, publicUrl, bodyIdleMs })
 }
 
 /** What every route of this dialect has: its refusals, its own reading of fields, and answers that nobody keeps. */

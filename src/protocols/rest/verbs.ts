@@ -3,13 +3,14 @@ import { lookup } from 'mime-types'
 import type { Engine } from '../../core/engine.ts'
 import type { Upload } from '../../core/upload.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
+import { addressFor } from '../../http/location.ts'
 import { bodySizeOf } from './bodies.ts'
 import { digestOf } from './digests.ts'
 import { agreeWithToken, chunkNumberOf, completeFields, expectedChunks, initFields, readFields } from './fields.ts'
 import { bare, statusOf, viewOf } from './views.ts'
 
 /** What a request asks of the engine, in this dialect's words. Both spellings share it; only where the id stands differs. */
-export function createVerbs(engine: Engine, resumeTokens?: ResumeTokens) {
+export function createVerbs(engine: Engine, publicUrl: string | undefined, resumeTokens?: ResumeTokens) {
   return {
     async init({ actor, body }: FastifyRequest, reply: FastifyReply) {
       const fields = readFields(initFields, body)
@@ -24,11 +25,10 @@ export function createVerbs(engine: Engine, resumeTokens?: ResumeTokens) {
         byChunks: true,
         ending: 'later',
       })
-      if (!resumeTokens) return created(reply, upload).send(viewOf(upload))
+      created(reply, upload, publicUrl)
+      if (!resumeTokens) return reply.send(viewOf(upload))
       const token = await resumeTokens(actor, upload)
-      return created(reply, upload)
-        .header(resumeHeader, token)
-        .send({ ...viewOf(upload), resume_token: token })
+      return reply.header(resumeHeader, token).send({ ...viewOf(upload), resume_token: token })
     },
 
     async chunk(request: FastifyRequest, reply: FastifyReply, id: string) {
@@ -61,8 +61,8 @@ export function createVerbs(engine: Engine, resumeTokens?: ResumeTokens) {
 }
 
 /** 201, with the address of the upload. */
-export function created(reply: FastifyReply, upload: Pick<Upload, 'id'>): FastifyReply {
-  return reply.code(201).header('location', `/v1/uploads/${upload.id}`)
+export function created(reply: FastifyReply, { id }: Pick<Upload, 'id'>, publicUrl: string | undefined): FastifyReply {
+  return reply.code(201).header('location', addressFor(reply.request, `/v1/uploads/${id}`, publicUrl))
 }
 
 // What curl says of a body of which it was told nothing. No file is of this type.

@@ -45,7 +45,11 @@ export async function appendToUpload(
   )
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)
   const limits = engine.limits(actor)
-  return answerStored(reply, { dialect, upload, limits }, { location: addressOf(options, id), isCreation: false })
+  return answerStored(
+    reply,
+    { dialect, upload, limits },
+    { location: addressOf(options, request, id), isCreation: false },
+  )
 }
 
 /**

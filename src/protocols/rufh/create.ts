@@ -40,7 +40,7 @@ export async function createUpload(
     ending: 'later',
     ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
   })
-  const location = addressOf(options, created.id)
+  const location = addressOf(options, request, created.id)
   const limits = engine.limits(actor)
   const interim = openInterim(request, reply, dialect, progressEveryMs ?? 1000)
   const where = { location, ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }) }

@@ -1,7 +1,10 @@
-import type { ServerResponse } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { serializeInteger } from 'structured-headers'
 import type { Dialect } from './versions.ts'
+
+// Node does not know it yet, and would call it "unknown".
+STATUS_CODES[104] ??= 'Upload Resumption Supported'
 
 /** Interim answers of one request: 104 (Upload Resumption Supported). */
 export interface Interim {

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
 import type { ResumeTokens } from '../../http/identity/resume.ts'
+import { addressFor } from '../../http/location.ts'
 
 /** What the plugin is made of. */
 export interface RufhOptions {
@@ -22,7 +23,7 @@ export interface RufhOptions {
 /** A request to the address of one upload. */
 export type UploadRequest = FastifyRequest<{ Params: { id: string } }>
 
-/** The address of upload `id`, the same in every answer. */
-export function addressOf({ publicUrl, path }: RufhOptions, id: string): string {
-  return `${publicUrl?.replace(/\/+$/, '') ?? ''}${path}/${id}`
+/** The address of upload `id`, the same in every answer to one request. */
+export function addressOf({ publicUrl, path }: RufhOptions, request: FastifyRequest, id: string): string {
+  return addressFor(request, `${path}/${id}`, publicUrl)
 }

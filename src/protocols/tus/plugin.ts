@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
 import { UploadError } from '../../core/errors.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
+import { addressFor } from '../../http/location.ts'
 import { answer, answerTusError } from './answers.ts'
 import { checksumAlgorithms } from './checksum.ts'
 import { isUploadId } from './concat.ts'
@@ -55,7 +56,6 @@ export async function tusPlugin(
     // What a role may send is the engine's to say, in its words.
     maxSize: ({ method }) => (method === 'OPTIONS' ? maxSize : 0),
   })
-  const location = (id: string) => `${publicUrl?.replace(/\/+$/, '') ?? ''}${path}/${id}`
 
   app.removeAllContentTypeParsers()
   // Nothing is read here: the body belongs to the engine.
@@ -84,7 +84,7 @@ export async function tusPlugin(
     const response = await caller.run(call, () =>
       tus.handleWeb(new Request(url, { method, headers: headersFor(request, call) })),
     )
-    await answer(reply, response, call, location)
+    await answer(reply, response, call, (id) => addressFor(request, `${path}/${id}`, publicUrl))
     if (method === 'POST' && call.upload!.state !== 'completed' && resumeTokens)
       reply.header(resumeHeader, await resumeTokens(call.actor, call.upload!))
     return reply.send(null)

@@ -4,11 +4,14 @@ import * as tus from 'tus-js-client'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { unavailable } from '../../support/memory-store.ts'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { type StoreKind, storeKinds } from '../../support/open-test-store.ts'
 import { type Served, type Serving, serve as serveOn } from './serve.ts'
 
 // The package's types do not know the option.
 type Options = Partial<tus.UploadOptions> & { protocol?: string }
+
+// More than one part wherever it is stored: S3 takes none below 5 MiB.
+const bulk: Record<StoreKind, number> = { memory: 1000, local: 1000, s3: 13_000_000 }
 
 const protocols = ['ietf-draft-03', 'ietf-draft-05'] as const
 
@@ -36,23 +39,25 @@ function send(server: Served, file: Buffer | Readable, options: Options): Promis
 
 describe.each(storeKinds)('RUFH spoken by tus-js-client, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
+  const size = bulk[kind]
+  const piece = (size * 13) / 100
 
   describe.each(protocols)('tus-js-client in its mode %s', (protocol) => {
     it.each<[string, number, Options]>([
-      ['in one piece', 1000, {}],
-      ['in chunks', 1000, { chunkSize: 130 }],
-      ['with the creation', 1000, { uploadDataDuringCreation: true }],
-      ['with the creation, in chunks', 1000, { uploadDataDuringCreation: true, chunkSize: 130 }],
+      ['in one piece', size, {}],
+      ['in chunks', size, { chunkSize: piece }],
+      ['with the creation', size, { uploadDataDuringCreation: true }],
+      ['with the creation, in chunks', size, { uploadDataDuringCreation: true, chunkSize: piece }],
       ['without a byte', 0, {}],
       ['without a byte, with the creation', 0, { uploadDataDuringCreation: true }],
-      ['where PATCH cannot be sent', 1000, { overridePatchMethod: true, chunkSize: 130 }],
-    ])('sends a file %s', async (_, size, options) => {
+      ['where PATCH cannot be sent', size, { overridePatchMethod: true, chunkSize: piece }],
+    ])('sends a file %s', async (_, length, options) => {
       const server = await serve({ partSize: 100 })
-      const bytes = randomBytes(size)
+      const bytes = randomBytes(length)
 
       const { url } = await send(server, bytes, { protocol, ...options })
 
-      expect(await server.objectOf(url)).toEqual(bytes)
+      expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
       expect(await server.sessionOf(url)).toMatchObject({
         state: 'completed',
         filename: 'grüße.txt',
@@ -61,42 +66,42 @@ describe.each(storeKinds)('RUFH spoken by tus-js-client, with files in %s', (kin
     })
 
     // Of other lengths tus-js-client 4 announces more bytes for the last chunk than it has, in tus as well.
-    it.each([1, 129, 1000])('sends a stream of %i bytes whose length it does not know', async (size) => {
+    it.each([1, piece - 1, size])('sends a stream of %i bytes whose length it does not know', async (length) => {
       const server = await serve({ partSize: 100 })
-      const bytes = randomBytes(size)
+      const bytes = randomBytes(length)
 
       const { url } = await send(server, Readable.from([bytes], { objectMode: false }), {
         protocol,
         uploadLengthDeferred: true,
-        chunkSize: 130,
+        chunkSize: piece,
       })
 
-      expect(await server.objectOf(url)).toEqual(bytes)
+      expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
     })
 
     it('goes on where it was stopped', async () => {
       const server = await serve({ partSize: 100 })
-      const bytes = randomBytes(1000)
+      const bytes = randomBytes(size)
       const stoppedAt = await new Promise<string>((resolve, reject) => {
         const settings: Options = {
           endpoint: `http://127.0.0.1:${server.port}/files`,
           headers: { authorization: 'Bearer ada:creator' },
           protocol,
-          chunkSize: 130,
+          chunkSize: piece,
           onError: reject,
           onChunkComplete(_size, accepted) {
-            if (accepted === 390) void upload.abort().then(() => resolve(upload.url!))
+            if (accepted === 3 * piece) void upload.abort().then(() => resolve(upload.url!))
           },
         }
         const upload: tus.Upload = new tus.Upload(bytes as never, settings)
         upload.start()
       })
 
-      const { url, requests } = await send(server, bytes, { protocol, uploadUrl: stoppedAt, chunkSize: 130 })
+      const { url, requests } = await send(server, bytes, { protocol, uploadUrl: stoppedAt, chunkSize: piece })
 
       expect(requests[0]).toBe('HEAD')
       expect(requests).not.toContain('POST')
-      expect(await server.objectOf(url)).toEqual(bytes)
+      expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
     })
 
     it('ends an upload it no longer wants', async () => {

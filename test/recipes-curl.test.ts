@@ -1,18 +1,18 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { expect, it, onTestFinished } from 'vitest'
-import { olderSpellingPlugin } from '../../../src/protocols/rest/older-spelling.ts'
-import { restPlugin } from '../../../src/protocols/rest/plugin.ts'
-import { buildTestApp } from '../../support/build-test-app.ts'
-import { ada } from '../../support/open-engine.ts'
-import { seeded } from '../../support/seeded.ts'
+import { startFaultProxy } from './support/fault-proxy.ts'
+import { filmOf } from './support/film.ts'
+import { ada } from './support/open-engine.ts'
+import { testApp } from './support/test-app.ts'
 
-const recipes = readFileSync(new URL('../../../docs/curl.md', import.meta.url), 'utf8')
+const recipes = readFileSync('docs/curl.md', 'utf8')
 
 /** The commands of a page, from top to bottom. */
 function commandsOf(page: string): string {
@@ -25,21 +25,36 @@ it.runIf(missing.length === 0)(
   'the recipes for curl do what they say (needs bash, curl, jq, openssl and split)',
   { timeout: 120_000 },
   async () => {
-    const { engine, store, url } = await buildTestApp(async (scope, engine) => {
-      await scope.register(restPlugin, { engine, bodyIdleMs: 5000, prefix: '/v1' })
-      await scope.register(olderSpellingPlugin, { engine, bodyIdleMs: 5000, prefix: '/api/upload' })
-    })
+    const { http, engine, store, as } = await testApp({ PART_SIZE: '64KiB', LOCK_WAIT: '5s' })
+    await http.listen({ host: '127.0.0.1', port: 0 })
+    const wire = await startFaultProxy(`http://127.0.0.1:${(http.server.address() as AddressInfo).port}`)
     const folder = await mkdtemp(join(tmpdir(), 'landfall-curl-'))
-    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    onTestFinished(async () => {
+      await wire.close()
+      await rm(folder, { recursive: true, force: true })
+    })
     // Six chunks of 64 KiB and a bit.
-    const bytes = seeded('curl').bytes(400_000)
+    const bytes = filmOf(400_000)
     await writeFile(join(folder, 'file'), bytes)
+    const { authorization } = await as(ada)
+    // The first that brings bytes in each of the dialects that can go on is cut off in the middle.
+    const wentOnAt: Record<string, number[]> = { tus: [], RUFH: [] }
+    http.server.on('request', ({ method, headers }) => {
+      const dialect = headers['upload-draft-interop-version'] ? 'RUFH' : 'tus'
+      if (method === 'PATCH') wentOnAt[dialect]!.push(Number(headers['upload-offset']))
+      if (dialect === 'RUFH' ? method !== 'POST' : method !== 'PATCH' || headers['upload-offset'] !== '0') return
+      wire.set({ rate: 500_000 })
+      setTimeout(() => {
+        wire.cutAll()
+        wire.set({})
+      }, 500)
+    })
 
     const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', commandsOf(recipes)], {
       env: {
         PATH: process.env.PATH,
-        LANDFALL: url,
-        TOKEN: `${ada.id}:${ada.role}`,
+        LANDFALL: wire.endpoint,
+        TOKEN: authorization.slice('Bearer '.length),
         FILE: join(folder, 'file'),
         TMPDIR: folder,
       },
@@ -49,21 +64,26 @@ it.runIf(missing.length === 0)(
     expect(uploads.map(({ filename, state, category }) => [filename, state, category])).toEqual([
       ['holiday.mp4', 'completed', 'video'],
       ['holiday.mp4.gz', 'completed', 'other'],
-      ['one.bin', 'completed', 'other'],
-      ['two.bin', 'completed', 'other'],
+      ['one.bin', 'completed', 'video'],
+      ['two.bin', 'completed', 'video'],
       ['checked.mp4', 'completed', 'video'],
       ['holiday.mp4', 'completed', 'video'],
       ['mistake.mp4', 'cancelled', 'video'],
+      ['by-tus.mp4', 'completed', 'video'],
+      ['by-rufh.mp4', 'completed', 'video'],
       ['hello.txt', 'completed', 'document'],
     ])
     const bytesOf = (index: number) => read(store, uploads[index]!.key)
-    for (const index of [0, 2, 3, 4, 5]) expect((await bytesOf(index)).equals(bytes)).toBe(true)
+    for (const index of [0, 2, 3, 4, 5, 7, 8]) expect((await bytesOf(index)).equals(bytes)).toBe(true)
     expect(gunzipSync(await bytesOf(1)).equals(bytes)).toBe(true)
-    expect((await bytesOf(7)).toString()).toBe('hello')
+    expect((await bytesOf(9)).toString()).toBe('hello')
     expect(stdout).toContain('"received_bytes": 400000')
+    expect(wentOnAt).toEqual({ tus: [0, expect.toSatisfy(isInside)], RUFH: [expect.toSatisfy(isInside)] })
     expect(stdout).toMatch(/"missing_ranges": \[\]/)
   },
 )
+
+const isInside = (offset: number) => offset > 0 && offset < 400_000
 
 async function read(store: { read(key: string): AsyncIterable<Buffer> }, key: string): Promise<Buffer> {
   const chunks: Buffer[] = []

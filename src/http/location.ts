@@ -1,0 +1,20 @@
+import type { FastifyRequest } from 'fastify'
+
+/**
+ * The address of `path` on this server, as the client of `request` must say it: below the public URL where the operator gave
+ * one, else a relative one. Relative is right behind every proxy, whatever it thinks of host and scheme, and every client
+ * resolves it; only a path that a proxy cut off must be put back, and it says so in `X-Forwarded-Prefix`.
+ */
+export function addressFor(request: FastifyRequest, path: string, publicUrl: string | undefined): string {
+  if (publicUrl !== undefined) return publicUrl.replace(/\/+$/, '') + path
+  return prefixOf(request) + path
+}
+
+function prefixOf({ headers, ips }: FastifyRequest): string {
+  const said = headers['x-forwarded-prefix']
+  // More than one address: the connection is that of a proxy which TRUST_PROXY names, and it said who asks.
+  if (typeof said !== 'string' || (ips?.length ?? 0) < 2) return ''
+  const prefix = said.replace(/\/+$/, '')
+  // Two slashes at the start would be a host.
+  return /^(?:\/[\w.~%-]+)+$/.test(prefix) && !/\/\.\.?(?:\/|$)/.test(prefix) ? prefix : ''
+}

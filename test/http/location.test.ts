@@ -1,0 +1,61 @@
+import { expect, it } from 'vitest'
+import { testApp } from '../support/test-app.ts'
+
+const id = '[0-9a-f-]{36}'
+const forwarded = {
+  'x-forwarded-for': '192.0.2.7',
+  'x-forwarded-host': 'public.example',
+  'x-forwarded-proto': 'https',
+}
+
+/** What every dialect answers to a creation that came with these headers, and what the list of uploads says. */
+async function addresses(env: Record<string, string>, headers: Record<string, string>) {
+  const { http, as } = await testApp(env)
+  const asked = { ...headers, ...(await as()) }
+  const tus = { 'tus-resumable': '1.0.0', 'upload-length': '5' }
+  const rufh = { 'upload-complete': '?0' }
+  const ask = (url: string, more: Record<string, string>, payload?: object) =>
+    http.inject({ method: 'POST', url, headers: { ...asked, ...more }, ...(payload && { payload }) })
+  const answers = [
+    await ask('/files', tus),
+    await ask('/files', rufh),
+    await ask('/v1/uploads/init', {}, { file_name: 'a', total_size: 5 }),
+    await ask('/api/upload/init', {}, { file_name: 'a', total_size: 5 }),
+  ]
+  const list = await http.inject({ url: '/v1/uploads?limit=1', headers: asked })
+  return [...answers.map((answer) => String(answer.headers.location)), list.json().uploads[0].url as string]
+}
+
+const below = (start: string) =>
+  ['/files', '/files', '/v1/uploads', '/v1/uploads', '/files'].map((path) =>
+    expect.stringMatching(`^${start}${path}/${id}$`),
+  )
+
+it.each<[string, Record<string, string>, Record<string, string>, string]>([
+  ['nothing is in front', {}, {}, ''],
+  [
+    'a proxy is trusted: relative is right whatever it thinks of host and scheme',
+    { TRUST_PROXY: 'true' },
+    forwarded,
+    '',
+  ],
+  [
+    'a trusted proxy has cut off a path',
+    { TRUST_PROXY: '127.0.0.0/8' },
+    { ...forwarded, 'x-forwarded-prefix': '/below/here/' },
+    '/below/here',
+  ],
+  ['nobody trusts who says so', {}, { ...forwarded, 'x-forwarded-prefix': '/below' }, ''],
+  ['another one is trusted', { TRUST_PROXY: '10.0.0.0/8' }, { ...forwarded, 'x-forwarded-prefix': '/below' }, ''],
+  ['the prefix is a host', { TRUST_PROXY: 'true' }, { ...forwarded, 'x-forwarded-prefix': '//evil.example' }, ''],
+  ['the prefix leads elsewhere', { TRUST_PROXY: 'true' }, { ...forwarded, 'x-forwarded-prefix': '/a/../b' }, ''],
+  ['the prefix is a line of its own', { TRUST_PROXY: 'true' }, { ...forwarded, 'x-forwarded-prefix': '/a b' }, ''],
+  [
+    'the operator says where it is reached',
+    { TRUST_PROXY: 'true', PUBLIC_URL: 'https://files.example/up/' },
+    { ...forwarded, 'x-forwarded-prefix': '/below' },
+    'https://files\\.example/up',
+  ],
+])('the address of an upload when %s', async (_, env, headers, start) => {
+  expect(await addresses(env, headers)).toEqual(below(start))
+})

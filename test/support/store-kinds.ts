@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
+import { localStore } from '../../src/stores/local.ts'
+import { type S3Options, s3Options } from '../../src/stores/s3/options.ts'
+import { s3Store } from '../../src/stores/s3/store.ts'
+import { memoryStore } from './memory-store.ts'
+import { startS3StandIn } from './s3-stand-in.ts'
+import { type TroubledStore, troubled } from './troubled-store.ts'
+
+/** Where files can be kept: in memory with parts as small as one likes, on disk, or in S3. */
+export const everyKind = ['memory', 'local', 's3'] as const
+
+export type StoreKind = (typeof everyKind)[number]
+
+export interface OpenStore extends TroubledStore {
+  /** How many multipart uploads are open in it. */
+  openMultiparts(): Promise<number>
+  /** Takes away whatever is in it, and the store. */
+  dispose(): Promise<void>
+}
+
+/** An empty store. S3 is the real server of TEST_S3_ENDPOINT where there is one, else the stand-in. */
+export async function openStoreOf(kind: StoreKind): Promise<OpenStore> {
+  if (kind === 'local') return openFolder()
+  if (kind === 's3') return openBucket()
+  const store = memoryStore()
+  return Object.assign(store, { openMultiparts: async () => store.multiparts.size, dispose: async () => {} })
+}
+
+async function openFolder(): Promise<OpenStore> {
+  const directory = await mkdtemp(join(tmpdir(), 'landfall-store-'))
+  const staged = () => readdir(join(directory, '.landfall/staging')).catch(() => [])
+  return Object.assign(troubled(localStore({ directory, fsync: false })), {
+    openMultiparts: async () => (await staged()).length,
+    dispose: () => rm(directory, { recursive: true, force: true }),
+  })
+}
+
+async function openBucket(): Promise<OpenStore> {
+  const { TEST_S3_ENDPOINT } = process.env
+  const standIn = TEST_S3_ENDPOINT ? null : await startS3StandIn({ equalParts: true })
+  const options = s3Options.parse({
+    S3_ENDPOINT: standIn?.endpoint ?? TEST_S3_ENDPOINT,
+    S3_BUCKET: standIn?.bucket ?? process.env.TEST_S3_BUCKET,
+    S3_ACCESS_KEY_ID: standIn?.accessKeyId ?? process.env.TEST_S3_ACCESS_KEY_ID,
+    S3_SECRET_ACCESS_KEY: standIn?.secretAccessKey ?? process.env.TEST_S3_SECRET_ACCESS_KEY,
+    S3_PREFIX: `test-${randomUUID()}/`,
+  })
+  const store = s3Store(options)
+  return Object.assign(troubled(store), {
+    openMultiparts: async () => (standIn ? standIn.multiparts().length : countMultiparts(options)),
+    async dispose() {
+      if (!standIn) for await (const key of store.list('')) await store.remove([key])
+      await store.close()
+      await standIn?.close()
+    },
+  })
+}
+
+async function countMultiparts(options: S3Options): Promise<number> {
+  const client = new S3Client({
+    endpoint: options.S3_ENDPOINT!,
+    region: options.S3_REGION,
+    forcePathStyle: true,
+    credentials: { accessKeyId: options.S3_ACCESS_KEY_ID!, secretAccessKey: options.S3_SECRET_ACCESS_KEY! },
+  })
+  const where = { Bucket: options.S3_BUCKET, Prefix: options.S3_PREFIX }
+  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand(where))
+  client.destroy()
+  return Uploads.length
+}

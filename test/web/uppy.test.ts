@@ -1,0 +1,198 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import type { Browser } from 'playwright-core'
+import { build } from 'vite'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { userOf } from '../../src/core/upload.ts'
+import { localStore } from '../../src/stores/local.ts'
+import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
+import { filmOf } from '../support/film.ts'
+import { testAppOver } from '../support/test-app.ts'
+import { browserPath, startChromium } from './open-page.ts'
+
+/*
+ * The program of docs/clients.md, on a page of another origin than the server, in Chromium.
+ */
+const MiB = 1024 ** 2
+
+let browser: Browser
+
+beforeAll(async () => {
+  if (browserPath) browser = await startChromium()
+})
+afterAll(async () => {
+  await browser?.close()
+})
+beforeEach((context) => {
+  if (!browserPath) context.skip('no Chromium here; TEST_CHROMIUM names one')
+})
+
+describe('Uppy', { timeout: 120_000 }, () => {
+  it('sends several files', async () => {
+    const { page, files, arrived, stored } = await open()
+    const sent = await files(['a.bin', 1000], ['b.mp4', 3 * MiB], ['empty.txt', 0])
+
+    await page.setInputFiles('input', Object.keys(sent))
+    await arrived(3)
+
+    expect(await stored()).toEqual(digestsOf(sent))
+  })
+
+  it('pauses, and goes on with not one byte twice', async () => {
+    const { page, files, arrived, stored, wire } = await open()
+    const sent = await files(['film.mp4', 12 * MiB])
+    wire.set({ rate: 6 * MiB })
+    await page.setInputFiles('input', Object.keys(sent))
+    await until(() => wire.counts.up > 4 * MiB)
+
+    await page.evaluate('uppy.pauseAll()')
+    await quiet(wire)
+    wire.set({})
+    await page.evaluate('uppy.resumeAll()')
+    await arrived(1)
+
+    expect(await stored()).toEqual(digestsOf(sent))
+    expect(wire.counts.up).toBeLessThan(14 * MiB)
+  })
+
+  it('comes through a network that goes away', async () => {
+    const { page, files, arrived, stored, wire } = await open()
+    const sent = await files(['film.mp4', 12 * MiB], ['other.mp4', 6 * MiB])
+    wire.set({ rate: 6 * MiB })
+    await page.setInputFiles('input', Object.keys(sent))
+    await until(() => wire.counts.up > 5 * MiB)
+
+    wire.set({ refuse: true })
+    await page.context().setOffline(true)
+    wire.cutAll()
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    wire.set({})
+    await page.context().setOffline(false)
+    await arrived(2)
+
+    expect(await stored()).toEqual(digestsOf(sent))
+    expect(wire.counts.up).toBeLessThan(22 * MiB)
+  })
+
+  it('goes on by itself after a reload in the middle', async () => {
+    const { page, files, arrived, stored, wire, asked } = await open()
+    const sent = await files(['film.mp4', 30 * MiB])
+    wire.set({ rate: 5 * MiB })
+    await page.setInputFiles('input', Object.keys(sent))
+    await until(() => wire.counts.up > 5 * MiB)
+    // What Golden Retriever remembers it writes now and then.
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+
+    await page.reload()
+    wire.set({})
+    await arrived(1)
+
+    expect(await stored()).toEqual(digestsOf(sent))
+    expect(asked.map(({ method }) => method)).toEqual(['POST', 'PATCH', 'HEAD', 'PATCH'])
+    expect(asked[3]!.offset).toBeGreaterThan(2 * MiB)
+  })
+})
+
+function digest(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+/** The names and digests of files, as `stored` tells them. */
+function digestsOf(files: Files): Map<string, string> {
+  return new Map(Object.values(files).map(({ name, bytes }) => [name, digest(bytes)]))
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  await expect.poll(isSo, { timeout: 60_000, interval: 20 }).toBe(true)
+}
+
+/** Resolves when nothing has gone up for a while. */
+async function quiet({ counts }: FaultProxy): Promise<void> {
+  for (let before = -1; before !== counts.up; ) {
+    before = counts.up
+    await new Promise((resolve) => setTimeout(resolve, 300))
+  }
+}
+
+type Files = Record<string, { name: string; bytes: Buffer }>
+
+/** The program of the document as a page with a field for files. */
+async function bundle(directory: string, words: Record<string, string>): Promise<string> {
+  const document = await readFile('docs/clients.md', 'utf8')
+  const [, program] = /^```js browser\n(.*?)^```$/ms.exec(document)!
+  await symlink(resolve('node_modules'), join(directory, 'node_modules'))
+  await writeFile(join(directory, 'main.js'), `${program}\nglobalThis.uppy = uppy\n`)
+  const built = await build({
+    root: directory,
+    configFile: false,
+    logLevel: 'silent',
+    define: Object.fromEntries(Object.entries(words).map(([name, word]) => [name, JSON.stringify(word)])),
+    build: { write: false, rollupOptions: { input: join(directory, 'main.js') } },
+  })
+  const { output } = (Array.isArray(built) ? built[0] : built) as { output: { code?: string }[] }
+  const code = output[0]!.code!.replaceAll('</script', '<\\/script')
+  return `<!doctype html><meta charset="utf-8"><input type="file" multiple><script type="module">${code}</script>`
+}
+
+/** The page, a server with files on disk, and the wire between them. */
+async function open() {
+  const directory = await mkdtemp(join(tmpdir(), 'landfall-uppy-'))
+  const store = localStore({ directory: join(directory, 'files'), fsync: false })
+  const app = await testAppOver(store)
+  await app.http.listen({ host: '127.0.0.1', port: 0 })
+  const wire = await startFaultProxy(`http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`)
+  const user = userOf(randomUUID(), 'creator')
+  const { authorization } = await app.as(user)
+  const html = await bundle(directory, { LANDFALL: wire.endpoint, TOKEN: authorization.slice('Bearer '.length) })
+  const host = createServer((_request, response) => response.end(html)).listen(0, '127.0.0.1')
+  const context = await browser.newContext()
+  onTestFinished(async () => {
+    await context.close()
+    host.close()
+    host.closeAllConnections()
+    await wire.close()
+    app.http.server.closeAllConnections()
+    await rm(directory, { recursive: true, force: true })
+  })
+  const page = await context.newPage()
+  const asked: { method: string; offset: number }[] = []
+  page.on('request', (request) => {
+    const offset = Number(request.headers()['upload-offset'])
+    if (request.url().startsWith(wire.endpoint) && request.method() !== 'OPTIONS')
+      asked.push({ method: request.method(), offset })
+  })
+  await page.goto(`http://127.0.0.1:${(host.address() as AddressInfo).port}/`)
+
+  return {
+    page,
+    wire,
+    /** What the page asked the server. */
+    asked,
+    /** Files on the disk, by their paths. */
+    async files(...wanted: [name: string, size: number][]): Promise<Files> {
+      const entries = wanted.map(async ([name, size]) => {
+        const bytes = name.endsWith('.mp4') ? filmOf(size) : randomBytes(size)
+        const path = join(directory, name)
+        await writeFile(path, bytes)
+        return [path, { name, bytes }] as const
+      })
+      return Object.fromEntries(await Promise.all(entries))
+    },
+    async arrived(count: number) {
+      const complete = 'uppy.getFiles().filter(({ progress }) => progress.uploadComplete).length'
+      await expect.poll(() => page.evaluate(complete), { timeout: 60_000, interval: 50 }).toBe(count)
+    },
+    /** Digests of what the store has, by the names the files had. */
+    async stored() {
+      await app.engine.idle()
+      const uploads = await app.engine.list(user, { limit: 10 })
+      const found = uploads.map(async ({ filename, key }) => [filename, digest(await buffer(store.read(key)))] as const)
+      return new Map(await Promise.all(found))
+    },
+  }
+}

@@ -4,6 +4,7 @@ import { makeObjectKey } from './object-key.ts'
 import { choosePartSize } from './part-plan.ts'
 import { categoryOf, type Policy } from './policy.ts'
 import type { StoreLimits } from './ports.ts'
+import { filenameRule } from './rules/filename.ts'
 import type { Rule } from './rules/rule.ts'
 import { sizeRule, tooLarge } from './rules/size.ts'
 import type { Actor, Session, Wish } from './upload.ts'
@@ -31,8 +32,9 @@ const partialFolder = '.landfall/partials/'
 export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Session {
   const { policy, limits, newId } = beginning
   const contentType = normalizeMediaType(wish.contentType)
-  const category = wish.category ?? categoryOf(contentType)
   const isPartial = wish.concat?.kind === 'partial'
+  // Of a partial upload nobody asks again what it was called; what is not asked about is not kept either.
+  const category = (isPartial ? null : wish.category) ?? categoryOf(contentType)
   for (const rule of rulesFor(wish, contentType, beginning))
     rule({ actor, policy, wish: { ...wish, contentType, category } })
   if (wish.fingerprint != null) checkFingerprint(wish.fingerprint)
@@ -81,7 +83,7 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
 
 function rulesFor(wish: Wish, contentType: string, { rules, contentRules }: Beginning): Rule[] {
   // A partial upload is no file yet: what the file is, and whether it may be, is asked when the parts are joined.
-  if (wish.concat?.kind === 'partial') return [sizeRule]
+  if (wish.concat?.kind === 'partial') return [filenameRule, sizeRule]
   const isOpen = contentRules !== undefined && contentType === unknownMediaType && wish.category === undefined
   return isOpen ? rules.filter((rule) => !contentRules.includes(rule)) : rules
 }

@@ -9,12 +9,14 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 const lingerMs = 2_000
 
-/** Makes every answer of `app` that leaves a body unread the last one of its connection, and lets the client read it. */
+/**
+ * Makes every answer of `app` that leaves a body unread the last one of its connection, and lets the client read it. So it does
+ * with every other that is the last one: more requests may be on their way already (pipelining).
+ */
 export function closeAfterUnreadBody(app: FastifyInstance): void {
   app.addHook('onSend', async (request, reply) => {
-    if (!hasUnreadBody(request)) return
-    reply.header('connection', 'close')
-    linger(request.raw)
+    if (hasUnreadBody(request)) reply.header('connection', 'close')
+    if (reply.getHeader('connection') === 'close') linger(request.raw)
   })
 }
 

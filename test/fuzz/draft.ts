@@ -1,4 +1,5 @@
 import type { Seeded } from '../support/seeded.ts'
+import { fileBytes } from './file-bytes.ts'
 
 /** A request before it is framed: what it says, and the bytes it brings. */
 export interface Draft {
@@ -21,6 +22,8 @@ export interface Known {
   /** As far as answers told. */
   offset: number
   isPartial: boolean
+  /** The token with which it can be gone on with, where the answer told it. */
+  resumeToken: string | undefined
 }
 
 /** What a request is made from. */
@@ -40,7 +43,14 @@ export function sizeOf({ chance, part }: Making): number {
 
 /** Some upload; one that nobody began when there is none, and now and then anyway. */
 export function upload({ chance, known }: Making): Known {
-  const nobody = { id: '00000000-0000-4000-8000-000000000000', owner: 'ada', size: 5, offset: 0, isPartial: false }
+  const nobody = {
+    id: '00000000-0000-4000-8000-000000000000',
+    owner: 'ada',
+    size: 5,
+    offset: 0,
+    isPartial: false,
+    resumeToken: undefined,
+  }
   return chance.chance(0.03) || known.length === 0 ? nobody : known[chance.int(0, known.length - 1)]!
 }
 
@@ -50,10 +60,16 @@ export function as({ chance, tokens }: Making, owner = chance.pick(['ada', 'ada'
   return chance.chance(0.99) ? [['authorization', `Bearer ${tokens[who] ?? ''}`]] : []
 }
 
+/** The owner of `one`, now and then by the token that is good for this upload alone; or whoever else `as` finds. */
+export function asOwner(making: Making, { owner, resumeToken }: Known): [string, string][] {
+  if (resumeToken !== undefined && making.chance.chance(0.15)) return [['authorization', `Bearer ${resumeToken}`]]
+  return as(making, owner)
+}
+
 /** Bytes that may go on where `one` stands: all that is missing, some of it, or none. */
 export function rest(making: Making, one: Known): Buffer {
   const { chance, part } = making
   const left = one.size === null ? sizeOf(making) : Math.max(0, one.size - one.offset)
   const count = chance.pick([left, left, Math.min(left, part), Math.min(left, chance.int(0, 50)), Math.floor(left / 2)])
-  return chance.bytes(Math.min(count, 4 * part))
+  return fileBytes(chance, Math.min(count, 4 * part))
 }

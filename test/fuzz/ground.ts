@@ -67,6 +67,7 @@ export async function openGround(kind: StoreKind): Promise<Ground> {
       eve: await sign('eve', 'creator'),
       sue: await sign('sue', 'subscriber'),
       ned: await sign('ned', 'nobody'),
+      amy: await signToken(secret, { id: 'amy', role: 'creator', isAdmin: true }, 24 * 3600),
       old: await signToken(secret, { id: 'ada', role: 'creator' }, -10),
     },
     faults,

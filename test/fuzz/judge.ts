@@ -69,7 +69,15 @@ export function learn(
   const token = draft.headers.find(([name]) => name === 'authorization')?.[1]
   const owner = Object.keys(tokens).find((name) => token === `Bearer ${tokens[name]}`) ?? 'ada'
   const isPartial = draft.headers.some(([name, value]) => name === 'upload-concat' && value === 'partial')
-  known.push({ id, owner, size: sizeIn(draft), offset: Number.isSafeInteger(offset) ? offset : 0, isPartial })
+  const resumeToken = answer.headers['upload-resume-token']
+  known.push({
+    id,
+    owner,
+    size: sizeIn(draft),
+    offset: Number.isSafeInteger(offset) ? offset : 0,
+    isPartial,
+    resumeToken,
+  })
   if (known.length > most) known.shift()
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { as, type Draft, type Making, rest, sizeOf, upload } from './draft.ts'
+import { as, asOwner, type Draft, type Making, rest, sizeOf, upload } from './draft.ts'
+import { fileBytes } from './file-bytes.ts'
 
 /** A sound request of RUFH, in one of its interop versions. */
 export function sayRufh(making: Making): Draft {
@@ -24,7 +25,7 @@ function create(making: Making, version: number): Draft {
   const { chance } = making
   const isLast = chance.chance(0.5)
   const size = sizeOf(making)
-  const bytes = chance.bytes(isLast ? size : chance.pick([0, Math.floor(size / 2), size]))
+  const bytes = fileBytes(chance, isLast ? size : chance.pick([0, Math.floor(size / 2), size]))
   const headers = [...as(making), ...named(making, version), last(version, isLast)]
   if (chance.chance(0.4)) headers.push(['upload-length', String(size)])
   if (chance.chance(0.3))
@@ -41,7 +42,7 @@ function append(making: Making, version: number): Draft {
   const bytes = rest(making, one)
   const isLast = one.size === null ? chance.chance(0.5) : one.offset + bytes.length === one.size
   const headers = [
-    ...as(making, one.owner),
+    ...asOwner(making, one),
     ...named(making, version),
     last(version, isLast),
     ['upload-offset', String(one.offset)] satisfies [string, string],
@@ -58,7 +59,7 @@ function retrieve(making: Making, version: number): Draft {
   return {
     method,
     path: `/files/${one.id}`,
-    headers: [...as(making, one.owner), ...named(making, version)],
+    headers: [...asOwner(making, one), ...named(making, version)],
     bytes: null,
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { as, type Draft, type Making, rest, sizeOf, upload } from './draft.ts'
+import { as, asOwner, type Draft, type Making, rest, sizeOf, upload } from './draft.ts'
+import { fileBytes } from './file-bytes.ts'
 
 const version: [string, string] = ['tus-resumable', '1.0.0']
 const chunkType: [string, string] = ['content-type', 'application/offset+octet-stream']
@@ -26,7 +27,7 @@ function createWithBytes(making: Making): Draft {
   const draft = create(making)
   const length = draft.headers.find(([name]) => name === 'upload-length')
   const size = length ? Number(length[1]) : sizeOf(making)
-  const bytes = making.chance.bytes(making.chance.pick([size, size, Math.floor(size / 2), 0]))
+  const bytes = fileBytes(making.chance, making.chance.pick([size, size, Math.floor(size / 2), 0]))
   return { ...draft, headers: [...draft.headers, chunkType], bytes }
 }
 
@@ -35,7 +36,7 @@ function patch(making: Making): Draft {
   const one = upload(making)
   const bytes = rest(making, one)
   const headers: [string, string][] = [
-    ...as(making, one.owner),
+    ...asOwner(making, one),
     version,
     chunkType,
     ['upload-offset', String(one.offset)],
@@ -54,7 +55,7 @@ function patch(making: Making): Draft {
 
 function head(making: Making): Draft {
   const one = upload(making)
-  return { method: 'HEAD', path: `/files/${one.id}`, headers: [...as(making, one.owner), version], bytes: null }
+  return { method: 'HEAD', path: `/files/${one.id}`, headers: [...asOwner(making, one), version], bytes: null }
 }
 
 function remove(making: Making): Draft {

@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { UploadError } from '../../src/core/errors.ts'
 import { answerErrors } from '../../src/http/errors.ts'
 import { closeAfterUnreadBody } from '../../src/http/unread-body.ts'
+import { testApp } from '../support/test-app.ts'
 
 const MiB = 1024 ** 2
 
@@ -26,6 +27,20 @@ describe('an answer before the body was read', () => {
 
     expect(heard.match(/HTTP\/1.1/g)).toHaveLength(1)
   })
+})
+
+it('an answer that closes the connection reaches a client that has more requests on their way', async () => {
+  const app = await testApp()
+  await app.http.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.http.server.address() as AddressInfo
+  const authorization = `Host: a\r\nAuthorization: ${(await app.as()).authorization}\r\n`
+  const broken = `POST /v1/uploads/init HTTP/1.1\r\n${authorization}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{`
+  const next = `POST /files HTTP/1.1\r\n${authorization}Upload-Draft-Interop-Version: 8\r\nUpload-Complete: ?1\r\nContent-Length: 131072\r\n\r\n`
+
+  // Whether a reset comes in time to destroy an answer is a matter of luck.
+  const heard = await Promise.all(Array.from({ length: 20 }, () => speakSlowly(port, broken + next, 131_072)))
+
+  expect(heard.map((text) => text.slice(0, 12))).toEqual(heard.map(() => 'HTTP/1.1 400'))
 })
 
 it('an answer after the body, or to no body, keeps the connection', async () => {
@@ -74,4 +89,23 @@ function speak(port: number, head: string, more: number): Promise<string> {
   socket.write(head)
   for (let sent = 0; sent < more; sent += MiB) socket.write(Buffer.alloc(MiB))
   return heard.promise
+}
+
+/** Sends `head` and `more` bytes in pieces, one a millisecond, and hears what comes until the connection ends however it does. */
+async function speakSlowly(port: number, head: string, more: number): Promise<string> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+  const over = Promise.withResolvers<void>()
+  let text = ''
+  socket.setEncoding('utf8').on('data', (piece) => {
+    text += piece
+  })
+  for (const end of ['error', 'end', 'close']) socket.on(end, () => over.resolve())
+  const bytes = Buffer.concat([Buffer.from(head), Buffer.alloc(more)])
+  for (let at = 0; at < bytes.length && !socket.destroyed; at += 12_000) {
+    socket.write(bytes.subarray(at, at + 12_000))
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  await over.promise
+  socket.destroy()
+  return text
 }

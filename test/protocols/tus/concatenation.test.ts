@@ -146,6 +146,22 @@ describe.each(storeKinds)('tus, Concatenation, with files in %s', (kind) => {
     expect(accepted.status).toBe(201)
   })
 
+  it('keeps no word about a partial upload that no database could', async () => {
+    const server = await serve()
+    const begin = (metadata: string) =>
+      server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...partial, 'upload-length': 5, 'upload-metadata': metadata },
+      })
+
+    const named = await begin(`filename ${encoded('a\0b')}`)
+    const sorted = await begin(`category ${encoded('a\0b')}`)
+
+    expect([named.status, codeOf(named)]).toEqual([400, 'INVALID_METADATA'])
+    expect(sorted.status).toBe(201)
+  })
+
   describe('before the partial uploads are whole', () => {
     it('tells the length as soon as it can be computed, and no offset', async () => {
       const server = await serve()

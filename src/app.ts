@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
 import { createMemoryBudget } from './core/memory-budget.ts'
+import { largestSize } from './core/policy.ts'
 import type { ObjectStore } from './core/ports.ts'
 import { creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
@@ -226,7 +227,7 @@ async function register(
       // Before the token is asked for, so that a refusal too can be read by a page on another origin.
       await scope.register(cors, corsOptions(config))
       await scope.register(authPlugin, { checks, identify })
-      await scope.register(apiPlugin, { engine, policies: config.POLICIES, urlOf, objectUrlOf })
+      await scope.register(apiPlugin, { engine, policies: () => config.POLICIES, urlOf, objectUrlOf })
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
       await scope.register(restPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
     },
@@ -246,7 +247,7 @@ async function register(
     publicUrl: config.PUBLIC_URL,
     origins: config.CORS_ORIGINS,
     resumeTokens,
-    maxSize: Math.max(...Object.values(config.POLICIES).map((policy) => policy.maxSize)),
+    maxSize: largestSize(config.POLICIES),
   }
   // Two dialects at one address: a request says by its headers which it speaks.
   await http.register(async (scope) => {

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { openConfiguredDatabase } from '../app.ts'
-import { parseDuration } from '../config/units.ts'
 import { renderEnvExample } from '../config.ts'
+import { parseDuration } from '../core/units.ts'
 import { toActor } from '../http/identity/claims.ts'
 import { signToken } from '../http/identity/secret.ts'
 import { readConfig, serve } from '../serve.ts'
@@ -34,8 +34,8 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .option('--admin', "may look at everybody's uploads and cancel them, and speak with the admin API")
     .action(async ({ user, role, ttl, tenant, admin }: TokenWish) => {
       const config = readConfig()
-      if (!Object.hasOwn(config.POLICIES, role))
-        throw new InvalidArgumentError(`there are ${Object.keys(config.POLICIES).join(', ')}`)
+      if (!Object.hasOwn(config.POLICIES.roles, role))
+        throw new InvalidArgumentError(`there are ${Object.keys(config.POLICIES.roles).join(', ')}`)
       const actor = toActor({ user, role, tenant, isAdmin: admin })
       if (!actor) throw new InvalidArgumentError('a user and a tenant have 1 to 128 characters')
       print(await signToken(await tokenSecret(config), actor, Math.floor(ttl / 1000)))

@@ -1,6 +1,5 @@
 import type { Append } from './engine.ts'
 import { UploadError } from './errors.ts'
-import type { Policy } from './policy.ts'
 import { tooLarge } from './rules/size.ts'
 import type { Session } from './upload.ts'
 
@@ -11,7 +10,7 @@ import type { Session } from './upload.ts'
 export function agreeOnSize(
   session: Session,
   { offset, bodySize, size: told, ending }: Append,
-  policy: Policy,
+  maxSize: number,
 ): number | null {
   const implied = ending === 'with-body' && bodySize !== null ? offset + bodySize : null
   const said = [session.size, told ?? null, implied].filter((size) => size !== null)
@@ -19,7 +18,7 @@ export function agreeOnSize(
   if (size === null) return null
   if (said.some((other) => other !== size)) throw lengthMismatch(session, size)
   if (size < offset) throw lengthMismatch(session, size)
-  if (size > policy.maxSize) throw tooLarge(session.role, policy.maxSize, size)
+  if (size > maxSize) throw tooLarge(session.role, maxSize, size)
   return size
 }
 

@@ -16,7 +16,6 @@ import { recordCompletion, recordOtherFile } from './finish.ts'
 import { type Claiming, isQuiet, locked } from './part-claims.ts'
 import { choosePartSize } from './part-plan.ts'
 import type { PartWriter, PartWriting } from './part-writer.ts'
-import type { Policy } from './policy.ts'
 import type { Lease, ObjectStore, Sessions } from './ports.ts'
 import { closeRanks, refuseEnded } from './session-view.ts'
 import type { Session } from './upload.ts'
@@ -30,9 +29,10 @@ export interface Appending {
   minSpeed: number
   bodyTotalMs: number
   now(): Date
-  policyOf(role: string): Policy
   /** @throws UploadError when whoever sends may not complete the upload: it then stays as it is, with every byte */
   permitCompletion(session: Session): Promise<void>
+  /** Bytes; what the upload may have. */
+  maxSizeOf(session: Session): number
   openWriter(
     lease: Lease,
     details: Partial<
@@ -54,7 +54,7 @@ export interface Appending {
  */
 export async function appendUnderLease(lease: Lease, chunk: Append, options: Appending): Promise<Session> {
   const { session } = lease
-  const { store, now } = options
+  const { now } = options
   refuseEnded(session, now())
   if (session.concat?.kind === 'final')
     throw new UploadError('FORBIDDEN', 'A final upload is made of its parts and takes no bytes.')
@@ -62,10 +62,9 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   if (!(await isQuiet(lease, options.claiming))) throw locked()
   const parts = await closeRanks(session, options.sessions)
   if (chunk.offset !== session.offset) throw offsetMismatch(session, chunk.offset)
-  const policy = options.policyOf(session.role)
-  const size = agreeOnSize(session, chunk, policy)
+  const maxSize = options.maxSizeOf(session)
+  const size = agreeOnSize(session, chunk, maxSize)
   const isNews = size !== null && size !== session.size
-  const maxSize = Math.min(policy.maxSize, store.limits.maxObjectSize)
   const limit = (size ?? maxSize) - session.offset
   if (chunk.bodySize !== null && chunk.bodySize > limit) throw tooManyBytes(session, size, maxSize)
   // A body that is held back may turn out not to count; then what its request said of the file does not count either.

@@ -14,7 +14,7 @@ import { makeNamedKey, type NameObject } from './object-key.ts'
 import { isQuiet } from './part-claims.ts'
 import { createPartWriter, type PartWriter, type PartWriting } from './part-writer.ts'
 import { createPieceCache } from './piece-cache.ts'
-import type { Policies, Policy } from './policy.ts'
+import { effectivePolicy, type Policy, type PolicyDocument } from './policy.ts'
 import { HandleLost, type Lease, type Locker, type ObjectStore, type Sessions } from './ports.ts'
 import type { Rule } from './rules/rule.ts'
 import { tooLarge } from './rules/size.ts'
@@ -28,7 +28,7 @@ export interface EngineOptions {
   sessions: Sessions
   store: ObjectStore
   locker: Locker
-  policies(): Policies
+  policies(): PolicyDocument
   rules: Rule[]
   budget: MemoryBudget
   keyTemplate: string
@@ -73,18 +73,21 @@ export function createEngine(options: EngineOptions): RunningEngine {
     minSpeed: options.minSpeed,
     bodyTotalMs: options.bodyTotalMs,
     now,
-    policyOf,
+    maxSizeOf: (session) => maxSizeOf(ownerOf(session)),
     openWriter,
     running,
     isDraining: () => isDraining,
     later,
   }
 
-  function policyOf(role: string): Policy {
-    const policies = options.policies()
-    const policy = Object.hasOwn(policies, role) ? policies[role] : undefined
-    if (!policy) throw new UploadError('ROLE_NOT_ALLOWED', 'Your role may not send files.')
-    return policy
+  function policyOf(actor: Actor): Policy {
+    const effective = effectivePolicy(options.policies(), actor)
+    if (!effective) throw new UploadError('ROLE_NOT_ALLOWED', 'Your role may not send files.', { rule: 'role' })
+    return effective.policy
+  }
+
+  function maxSizeOf(actor: Actor): number {
+    return Math.min(policyOf(actor).maxSize ?? Number.POSITIVE_INFINITY, store.limits.maxObjectSize)
   }
 
   const admitted = (actor: Actor, verb: Verb) => (session: Session) => admit(actor, session, verb, now())
@@ -98,9 +101,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   function lifeAfter(session: Session): Date | null {
-    const policies = options.policies()
-    const timeToLiveMs = Object.hasOwn(policies, session.role) ? policies[session.role]!.timeToLiveMs : 0
-    return timeToLiveMs > 0 ? new Date(now().getTime() + timeToLiveMs) : session.expiresAt
+    const effective = effectivePolicy(options.policies(), ownerOf(session))
+    const timeToLiveMs = effective?.policy.timeToLiveMs ?? null
+    return timeToLiveMs === null ? session.expiresAt : new Date(now().getTime() + timeToLiveMs)
   }
 
   const nextPieceKey = (session: Session) => pieceFolder(session.id) + options.newId()
@@ -187,7 +190,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const partials = await partialsOf(session)
     const size = lengthOf(partials)
     if (size !== null && session.size === null) {
-      const { maxSize } = policyOf(session.role)
+      const maxSize = maxSizeOf(ownerOf(session))
       if (size > maxSize) throw tooLarge(session.role, maxSize, size)
       await locker.hold(session.id, admitted(actor, 'describe'), async (lease) => {
         if (lease.session.size === null) await lease.save({ size })
@@ -208,7 +211,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     // Parts that divide what the partial uploads are long lie over no seam: then the store copies all of them.
     const whole = partials && { ...wish, size: lengthOf(partials), firstChunkSize: partials[0]?.size ?? undefined }
     const session = newSession(actor, whole ?? wish, {
-      policy: policyOf(actor.role),
+      policy: policyOf(actor),
       rules: options.rules,
       limits: store.limits,
       keyTemplate: options.keyTemplate,
@@ -328,12 +331,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   return {
     limits(actor) {
-      const { maxSize, timeToLiveMs } = policyOf(actor.role)
-      return {
-        maxSize: Math.min(maxSize, store.limits.maxObjectSize),
-        minPartSize: store.limits.minPartSize,
-        timeToLiveMs,
-      }
+      const { timeToLiveMs } = policyOf(actor)
+      return { maxSize: maxSizeOf(actor), minPartSize: store.limits.minPartSize, timeToLiveMs }
     },
     create,
     append,

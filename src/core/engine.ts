@@ -58,7 +58,8 @@ export interface ChunkMap {
 export interface Limits {
   maxSize: number
   minPartSize: number
-  timeToLiveMs: number
+  /** `null`: for ever. */
+  timeToLiveMs: number | null
 }
 
 /**

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { defaultPolicies, type Policies } from '../../../src/core/policy.ts'
+import { defaultPolicies, type PolicyDocument } from '../../../src/core/policy.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { announceRufh } from '../../../src/protocols/rufh/discovery.ts'
 import type { RawAnswer } from '../../support/raw-http.ts'
 import { appendHeaders, asAda, interop, lastIn, serve } from './serve.ts'
 
-const policies = () => ({ ...defaultPolicies, creator: { ...defaultPolicies['creator']!, maxSize: 50 } })
+const policies = () => ({ ...defaultPolicies, users: { ada: { maxSize: 50 } } })
 
 describe('OPTIONS', () => {
   it.each([6, 7, 8, 9, 10])('tells, in version %i, that uploads can be resumed', async (version) => {
@@ -89,15 +89,15 @@ it('what was allowed when an upload began is allowed to its end', async () => {
 })
 
 it.each([
-  ['whose role may send nothing any more', () => ({}), 403, 'ROLE_NOT_ALLOWED'],
+  ['whose role may send nothing any more', () => ({ ...defaultPolicies, roles: {} }), 403, 'ROLE_NOT_ALLOWED'],
   [
     'that is larger than its role may send by now',
-    () => ({ creator: { ...defaultPolicies['creator']!, maxSize: 9 } }),
+    () => ({ ...defaultPolicies, users: { ada: { maxSize: 9 } } }),
     413,
     'FILE_TOO_LARGE',
   ],
 ])('an upload %s is not completed', async (_, later, status, code) => {
-  let now: Policies = defaultPolicies
+  let now: PolicyDocument = defaultPolicies
   const server = await serve({ policies: () => now })
   const headers = { ...interop(8), 'upload-complete': '?0', 'upload-length': 10 }
   const { headers: told } = await server.ask({ method: 'POST', path: '/files', headers, body: randomBytes(10) })

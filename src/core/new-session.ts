@@ -36,7 +36,7 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
     rule({ actor, policy, wish: { ...wish, contentType, category } })
   if (wish.fingerprint != null) checkFingerprint(wish.fingerprint)
   const maxSize = Math.min(policy.maxSize ?? Number.POSITIVE_INFINITY, limits.maxObjectSize)
-  if (wish.size !== null && wish.size > maxSize) throw tooLarge(actor.role, maxSize, wish.size)
+  if (wish.size !== null && wish.size > maxSize) throw tooLarge(actor.role, maxSize, wish.size, 'store')
   const createdAt = beginning.now()
   const filename = wish.filename.normalize('NFC')
   const id = newId()

@@ -9,9 +9,9 @@ export const sizeRule: Rule = ({ actor, wish, policy }) => {
 }
 
 /** The refusal of a file that is, or turns out to be, too long. */
-export function tooLarge(role: string, maxSize: number, size: number | null = null): UploadError {
+export function tooLarge(role: string, maxSize: number, size: number | null = null, rule = 'maxSize'): UploadError {
   return new UploadError('FILE_TOO_LARGE', `A ${role} may send at most ${formatSize(maxSize)}.`, {
-    rule: 'maxSize',
+    rule,
     maxSize,
     size,
   })

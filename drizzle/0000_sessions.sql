@@ -38,6 +38,8 @@ CREATE TABLE "upload_sessions" (
 	"failure" text,
 	"concat" jsonb,
 	"digests" jsonb,
+	"max_size" bigint NOT NULL,
+	"time_to_live_ms" bigint,
 	"handle" text,
 	"tail" jsonb NOT NULL,
 	"etag" text,

@@ -31,8 +31,8 @@ export interface Appending {
   now(): Date
   /** @throws UploadError when whoever sends may not complete the upload: it then stays as it is, with every byte */
   permitCompletion(session: Session): Promise<void>
-  /** Bytes; what the upload may have. */
-  maxSizeOf(session: Session): number
+  /** @throws UploadError ROLE_NOT_ALLOWED when its owner may not send anything any more, whatever they were told */
+  checkRole(session: Session): void
   openWriter(
     lease: Lease,
     details: Partial<
@@ -59,19 +59,19 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   if (session.concat?.kind === 'final')
     throw new UploadError('FORBIDDEN', 'A final upload is made of its parts and takes no bytes.')
   if (session.state !== 'receiving') return answerWhole(session, chunk)
+  options.checkRole(session)
   if (!(await isQuiet(lease, options.claiming))) throw locked()
   const parts = await closeRanks(session, options.sessions)
   if (chunk.offset !== session.offset) throw offsetMismatch(session, chunk.offset)
-  const maxSize = options.maxSizeOf(session)
-  const size = agreeOnSize(session, chunk, maxSize)
+  const size = agreeOnSize(session, chunk)
   const isNews = size !== null && size !== session.size
-  const limit = (size ?? maxSize) - session.offset
-  if (chunk.bodySize !== null && chunk.bodySize > limit) throw tooManyBytes(session, size, maxSize)
+  const limit = (size ?? session.maxSize) - session.offset
+  if (chunk.bodySize !== null && chunk.bodySize > limit) throw tooManyBytes(session, size)
   // A body that is held back may turn out not to count; then what its request said of the file does not count either.
   if (isNews && !chunk.digest) await lease.save({ size })
   const writer = options.openWriter(lease, {
     size,
-    partSize: alignedPartSize(session, chunk, size ?? maxSize, options),
+    partSize: alignedPartSize(session, chunk, size ?? session.maxSize, options),
     isHeldBack: chunk.digest !== undefined,
     // Node's parser makes a new buffer for every chunk and keeps none; of other bodies nobody knows.
     ownsChunks: chunk.body instanceof IncomingMessage,
@@ -122,7 +122,7 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
     return closeUpload(lease, writer, fileHash, options)
   }
   await writer.flush()
-  if (end === 'overflow') throw tooManyBytes(session, size, maxSize)
+  if (end === 'overflow') throw tooManyBytes(session, size)
   if (isWhole) throw lengthMismatch(session, size)
   if (end === 'idle')
     throw new UploadError('BODY_TIMEOUT', 'The bytes came too slowly. Please go on.', { offset: session.offset })

@@ -73,7 +73,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     minSpeed: options.minSpeed,
     bodyTotalMs: options.bodyTotalMs,
     now,
-    maxSizeOf: (session) => maxSizeOf(ownerOf(session)),
+    checkRole: (session) => void policyOf(ownerOf(session)),
     openWriter,
     running,
     isDraining: () => isDraining,
@@ -84,10 +84,6 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const effective = effectivePolicy(options.policies(), actor)
     if (!effective) throw new UploadError('ROLE_NOT_ALLOWED', 'Your role may not send files.', { rule: 'role' })
     return effective.policy
-  }
-
-  function maxSizeOf(actor: Actor): number {
-    return Math.min(policyOf(actor).maxSize ?? Number.POSITIVE_INFINITY, store.limits.maxObjectSize)
   }
 
   const admitted = (actor: Actor, verb: Verb) => (session: Session) => admit(actor, session, verb, now())
@@ -101,8 +97,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   function lifeAfter(session: Session): Date | null {
-    const effective = effectivePolicy(options.policies(), ownerOf(session))
-    const timeToLiveMs = effective?.policy.timeToLiveMs ?? null
+    const { timeToLiveMs } = session
     return timeToLiveMs === null ? session.expiresAt : new Date(now().getTime() + timeToLiveMs)
   }
 
@@ -190,8 +185,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const partials = await partialsOf(session)
     const size = lengthOf(partials)
     if (size !== null && session.size === null) {
-      const maxSize = maxSizeOf(ownerOf(session))
-      if (size > maxSize) throw tooLarge(session.role, maxSize, size)
+      if (size > session.maxSize) throw tooLarge(session.role, session.maxSize, size)
       await locker.hold(session.id, admitted(actor, 'describe'), async (lease) => {
         if (lease.session.size === null) await lease.save({ size })
       })
@@ -331,8 +325,12 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   return {
     limits(actor) {
-      const { timeToLiveMs } = policyOf(actor)
-      return { maxSize: maxSizeOf(actor), minPartSize: store.limits.minPartSize, timeToLiveMs }
+      const { maxSize, timeToLiveMs } = policyOf(actor)
+      return {
+        maxSize: Math.min(maxSize ?? Number.POSITIVE_INFINITY, store.limits.maxObjectSize),
+        minPartSize: store.limits.minPartSize,
+        timeToLiveMs,
+      }
     },
     create,
     append,

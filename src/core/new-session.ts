@@ -70,6 +70,8 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
     completedAt: null,
     expiresAt: policy.timeToLiveMs === null ? null : new Date(createdAt.getTime() + policy.timeToLiveMs),
     handle: null,
+    maxSize,
+    timeToLiveMs: policy.timeToLiveMs,
     tail: [],
     etag: null,
     isScattered: wish.byChunks ?? false,

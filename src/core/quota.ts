@@ -39,14 +39,6 @@ export const noUsage: Usage = {
   creationsUntil: null,
 }
 
-/** Bytes that one more upload may have; `null`: as many as it likes. */
-export function roomLeft({ totalBytes, bytesPerDay }: Quota, usage: Usage): number | null {
-  const rooms = []
-  if (totalBytes !== null) rooms.push(totalBytes - usage.reservedBytes - usage.storedBytes)
-  if (bytesPerDay !== null) rooms.push(bytesPerDay - usage.dayBytes)
-  return rooms.length === 0 ? null : Math.max(0, Math.min(...rooms))
-}
-
 /**
  * Why one more upload would not be let in, the deciding reason first; empty when it would. An upload of unknown `size` is
  * given what room is left, and needs at least a byte of it.

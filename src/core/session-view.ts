@@ -51,6 +51,6 @@ export async function closeRanks(session: Session, sessions: Sessions): Promise<
 
 /** What the outside sees of a session. */
 export function toUpload(session: Session): Upload {
-  const { handle, tail, etag, isScattered, isDirty, ...upload } = session
+  const { handle, maxSize, timeToLiveMs, tail, etag, isScattered, isDirty, ...upload } = session
   return upload
 }

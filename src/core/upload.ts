@@ -102,6 +102,10 @@ export interface Piece {
 /** The durable record of an upload: what the protocols see, and what only the engine needs. */
 export interface Session extends Upload {
   handle: Handle | null
+  /** Bytes; what the upload may have, as its owner was told when it was created. */
+  maxSize: number
+  /** How long it lives after its last byte, as its owner was told; `null`: for ever. */
+  timeToLiveMs: number | null
   /** Pieces in order; together they follow the recorded parts. */
   tail: Piece[]
   /** The finished object's ETag. */

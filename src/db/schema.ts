@@ -40,6 +40,9 @@ export const uploadSessions = pgTable(
     failure: text('failure'),
     concat: jsonb('concat').$type<Concat>(),
     digests: jsonb('digests').$type<FileDigests>(),
+    /** What the owner was told when it was created. */
+    maxSize: bytes('max_size').notNull(),
+    timeToLiveMs: bytes('time_to_live_ms'),
     handle: text('handle'),
     tail: jsonb('tail').$type<Piece[]>().notNull(),
     etag: text('etag'),

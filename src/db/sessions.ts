@@ -9,8 +9,8 @@ const insertSession = {
   // A second run after a lost answer inserts nothing, the event included.
   text: `with inserted as (
       insert into upload_sessions (id, owner_id, role, key, filename, content_type, category, metadata, size, "offset", part_size, state,
-        concat, digests, tail, is_scattered, is_dirty, created_at, updated_at, expires_at, event_seq, tenant, fingerprint)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, $17::jsonb, '[]', $16, false, $12, $12, $13, case when $14::text is null then 0 else 1 end, $18, $19)
+        concat, digests, tail, is_scattered, is_dirty, created_at, updated_at, expires_at, tenant, max_size, time_to_live_ms, fingerprint, event_seq)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, $17::jsonb, '[]', $16, false, $12, $12, $13, $18, $19, $20, $21, case when $14::text is null then 0 else 1 end)
       on conflict (id) do nothing
       returning id)
     insert into upload_events (upload_id, seq, type, data) select id, 1, $14, $15::jsonb from inserted where $14::text is not null`,
@@ -133,6 +133,8 @@ export function sessionsIn(database: Database): Sessions {
         session.isScattered,
         session.digests === null ? null : JSON.stringify(session.digests),
         session.tenant ?? '',
+        session.maxSize,
+        session.timeToLiveMs,
         session.fingerprint,
       ])
     },

@@ -77,6 +77,14 @@ CREATE TABLE "api_keys" (
 	CONSTRAINT "api_keys_hash_unique" UNIQUE("hash")
 );
 --> statement-breakpoint
+CREATE TABLE "policy_versions" (
+	"version" integer PRIMARY KEY NOT NULL,
+	"document" json NOT NULL,
+	"author" text NOT NULL,
+	"note" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 ALTER TABLE "upload_parts" ADD CONSTRAINT "upload_parts_upload_id_upload_sessions_id_fk" FOREIGN KEY ("upload_id") REFERENCES "public"."upload_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "upload_events_upload" ON "upload_events" USING btree ("upload_id","seq");--> statement-breakpoint
 CREATE INDEX "upload_events_pending" ON "upload_events" USING btree ("id") WHERE delivered_at is null;--> statement-breakpoint

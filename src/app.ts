@@ -10,11 +10,17 @@ import type { RunningEngine } from './core/engine.ts'
 import { createMemoryBudget } from './core/memory-budget.ts'
 import { largestSize } from './core/policy.ts'
 import type { ObjectStore } from './core/ports.ts'
+import { noUsage } from './core/quota.ts'
 import { creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
 import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
+import { openPolicyBook } from './features/policies/book.ts'
+import { adminExplainPlugin, type ExplainOptions, explainPlugin } from './features/policies/explain.ts'
+import { type PoliciesOptions, policiesPlugin } from './features/policies/plugin.ts'
+import { applyToRunning } from './features/policies/running.ts'
+import { policyVersionsIn } from './features/policies/versions.ts'
 import { apiPlugin } from './http/api.ts'
 import { authPlugin } from './http/auth.ts'
 import { closeConnections, countRequests } from './http/closing.ts'
@@ -90,10 +96,19 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     onFault,
     onSteal: (uploadId) => log.warn({ uploadId }, 'took over an upload whose holder had died'),
   })
+  const versions = policyVersionsIn(database)
+  const book = await openPolicyBook({
+    database,
+    versions,
+    seed: config.POLICIES,
+    onFault,
+    onChange: ({ version, author }) => log.info({ version, author }, 'other policies hold now'),
+  })
+  const policies = () => book.current().document
   const secret = await tokenSecret(config)
   const identity = await openIdentity(config, { database, secret, now, onFault })
   const { permit, nameObject } = identity
-  const engine = engineOf(config, { sessions, store, locker, now, permit, nameObject, onFault })
+  const engine = engineOf(config, { sessions, store, locker, policies, now, permit, nameObject, onFault })
 
   let isDraining = false
   await register(http, config, {
@@ -101,6 +116,17 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     identity,
     secret,
     now,
+    policies: {
+      book,
+      versions,
+      applyToRunning: (document) => applyToRunning(database, document, store.limits.maxObjectSize),
+    },
+    explain: {
+      policies,
+      rules: creationRules,
+      maxObjectSize: store.limits.maxObjectSize,
+      usageOf: async () => noUsage,
+    },
     parts: { database: () => database.check(), store: () => store.check() },
     isDraining: () => isDraining,
     objectUrlOf: (key) => store.publicUrl?.(key) ?? null,
@@ -117,6 +143,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   http.addHook('onClose', async () => {
     log.debug('every request is answered')
     await stopBackground()
+    await book.close()
     log.debug('background work has ended')
     await engine.idle()
     await locker.close()
@@ -142,11 +169,13 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 /** The engine as `config` wants it. */
 export function engineOf(
   config: Config,
-  parts: Pick<EngineOptions, 'sessions' | 'store' | 'locker' | 'now' | 'permit' | 'nameObject' | 'onFault'>,
+  parts: Pick<
+    EngineOptions,
+    'sessions' | 'store' | 'locker' | 'policies' | 'now' | 'permit' | 'nameObject' | 'onFault'
+  >,
 ): RunningEngine {
   return createEngine({
     ...parts,
-    policies: () => config.POLICIES,
     rules: creationRules,
     budget: createMemoryBudget(config.MEMORY_BUDGET),
     keyTemplate: config.KEY_TEMPLATE,
@@ -198,6 +227,8 @@ interface Rooms {
   identity: Identity
   secret: string
   now: () => Date
+  policies: PoliciesOptions
+  explain: ExplainOptions
   parts: Record<string, () => Promise<void>>
   isDraining: () => boolean
   objectUrlOf: (key: string) => string | null
@@ -207,7 +238,7 @@ interface Rooms {
 async function register(
   http: FastifyInstance,
   config: Config,
-  { engine, identity, secret, now, parts, isDraining, objectUrlOf }: Rooms,
+  { engine, identity, secret, now, policies, explain, parts, isDraining, objectUrlOf }: Rooms,
 ): Promise<void> {
   const { checks, identify, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
@@ -227,9 +258,17 @@ async function register(
       // Before the token is asked for, so that a refusal too can be read by a page on another origin.
       await scope.register(cors, corsOptions(config))
       await scope.register(authPlugin, { checks, identify })
-      await scope.register(apiPlugin, { engine, policies: () => config.POLICIES, urlOf, objectUrlOf })
+      await scope.register(apiPlugin, { engine, policies: explain.policies, urlOf, objectUrlOf })
+      await scope.register(explainPlugin, explain)
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
       await scope.register(restPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
+      await scope.register(
+        async (admin) => {
+          await admin.register(policiesPlugin, policies)
+          await admin.register(adminExplainPlugin, explain)
+        },
+        { prefix: '/admin' },
+      )
     },
     { prefix: '/v1' },
   )
@@ -247,7 +286,7 @@ async function register(
     publicUrl: config.PUBLIC_URL,
     origins: config.CORS_ORIGINS,
     resumeTokens,
-    maxSize: largestSize(config.POLICIES),
+    maxSize: () => Math.min(largestSize(explain.policies()), explain.maxObjectSize),
   }
   // Two dialects at one address: a request says by its headers which it speaks.
   await http.register(async (scope) => {
@@ -274,6 +313,7 @@ function corsOptions({ CORS_ORIGINS }: Config) {
       'X-Chunk-Index',
       'Content-MD5',
       'Content-Digest',
+      'If-Match',
     ],
     exposedHeaders: ['X-Request-Id', 'Retry-After', 'Location', 'ETag', 'Upload-Resume-Token'],
     maxAge: 24 * 60 * 60,

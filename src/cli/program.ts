@@ -1,13 +1,15 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { openConfiguredDatabase } from '../app.ts'
 import { renderEnvExample } from '../config.ts'
-import { parseDuration } from '../core/units.ts'
+import { parseDuration, parseSize } from '../core/units.ts'
+import { userOf } from '../core/upload.ts'
 import { toActor } from '../http/identity/claims.ts'
 import { signToken } from '../http/identity/secret.ts'
 import { readConfig, serve } from '../serve.ts'
 import { tokenSecret } from '../trial.ts'
 import { version } from '../version.ts'
 import { addKeyCommands } from './keys.ts'
+import { explainAt, policyHistory, setPolicies, showPolicies } from './policies.ts'
 import { sweepOnce } from './sweep.ts'
 
 interface TokenWish {
@@ -61,6 +63,48 @@ export function createProgram(print: (line: string) => void = console.log): Comm
       for (const line of await sweepOnce(readConfig(), dryRun)) print(line)
     })
 
+  const policies = program.command('policies').description('who may upload what: read, change, and what held before')
+
+  policies
+    .command('show')
+    .description('print the policies that hold, or an older version, as JSON')
+    .argument('[version]', 'which version', whole)
+    .action(async (version?: number) => print(await showPolicies(readConfig(), version)))
+
+  policies
+    .command('set <file>')
+    .description('make the policies of a file (- is standard input) hold on every server, at once')
+    .option('-m, --note <text>', 'why, for those who read the history')
+    .option('--if-version <number>', 'only if this version still holds', whole)
+    .option('--apply-to-running', 'also change what running uploads were told')
+    .action(async (file: string, options: { note?: string; ifVersion?: number; applyToRunning?: boolean }) => {
+      for (const line of await setPolicies(readConfig(), { file, ...options })) print(line)
+    })
+
+  policies
+    .command('history')
+    .description('print who changed the policies, and when')
+    .option('-l, --limit <number>', 'how many versions', whole, 20)
+    .action(async ({ limit }: { limit: number }) => {
+      for (const line of await policyHistory(readConfig(), limit)) print(line)
+    })
+
+  program
+    .command('explain')
+    .description('say whether somebody may send a file, which rule decides, and where each limit comes from')
+    .requiredOption('-u, --user <id>', 'who')
+    .requiredOption('-r, --role <role>', 'their role')
+    .option('-t, --tenant <tenant>', 'their tenant')
+    .option('-f, --file <name>', 'the name of the file', 'file')
+    .option('-s, --size <size>', 'its size; unknown unless given', size)
+    .option('-c, --type <type>', 'its media type', 'application/octet-stream')
+    .option('--category <category>', 'its category')
+    .action(async ({ user, role, tenant, file, size, type, category }: ExplainWords) => {
+      const actor = userOf(user, role, { tenant: tenant ?? null })
+      const wish = { filename: file, size: size ?? null, contentType: type, category }
+      for (const line of await explainAt(readConfig(), actor, wish)) print(line)
+    })
+
   program
     .command('config')
     .description('print every setting with its default, in the form of an .env file')
@@ -75,6 +119,27 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     })
 
   return program
+}
+
+interface ExplainWords {
+  user: string
+  role: string
+  tenant?: string
+  file: string
+  size?: number
+  type: string
+  category?: string
+}
+
+function whole(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('expected a whole number')
+  return Number(text)
+}
+
+function size(text: string): number {
+  const bytes = parseSize(text)
+  if (bytes === null) throw new InvalidArgumentError('expected a size such as 10GiB')
+  return bytes
 }
 
 function duration(text: string): number {

@@ -21,7 +21,14 @@ export async function sweepOnce(config: Config, isDry: boolean): Promise<string[
       ]
     }
     const locker = await leaseLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onFault })
-    const engine = engineOf(config, { sessions, store, locker, now: () => new Date(), onFault })
+    const engine = engineOf(config, {
+      sessions,
+      store,
+      locker,
+      policies: () => config.POLICIES,
+      now: () => new Date(),
+      onFault,
+    })
     const { expired, cleaned } = await sweep(engine, sessions, new Date())
     await engine.idle()
     await locker.close()

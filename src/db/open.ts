@@ -84,7 +84,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
   const pool = new pg.Pool({ ...config, max, idleTimeoutMillis: 30_000 })
   // Without a listener an idle connection that breaks would end the process.
   pool.on('error', onFault)
-  const listeners: { close(): void }[] = []
+  const listener = keepListening(config, onFault)
   let fullUntil = 0
   const run = async (statement: Statement, values: unknown[]) => {
     try {
@@ -98,11 +98,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
     kind: 'postgres',
     orm: drizzleNodePg(pool),
     ...patient(run, patienceMs),
-    async listen(channel, hear) {
-      const listener = keepListening(config, channel, hear, onFault)
-      listeners.push(listener)
-      await listener.ready
-    },
+    listen: listener.add,
     async check() {
       const { rows } = await pool.query<{ is_standby: boolean; is_read_only: boolean }>({ ...probe, values: [] })
       if (rows[0]?.is_standby) throw new Error('the database is a read-only standby')
@@ -125,7 +121,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
     },
     executeSql: (text, values) => pool.query(text, values),
     async close() {
-      for (const listener of listeners) listener.close()
+      listener.close()
       await pool.end()
     },
   }
@@ -191,13 +187,12 @@ function pause(attempt: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, most * (0.5 + Math.random() / 2)))
 }
 
-/** One connection that listens, and comes back when it is lost. What was told in between is lost: listeners also poll. */
-function keepListening(
-  config: pg.ClientConfig,
-  channel: string,
-  hear: (payload: string) => void,
-  onFault: (error: unknown) => void,
-) {
+/**
+ * One connection that listens on all channels, and comes back when it is lost. What was told in between is lost: listeners
+ * also poll.
+ */
+function keepListening(config: pg.ClientConfig, onFault: (error: unknown) => void) {
+  const channels = new Map<string, (payload: string) => void>()
   let client: pg.Client | null = null
   let isClosed = false
   let attempt = 0
@@ -216,18 +211,25 @@ function keepListening(
     }
     mine.on('error', lost)
     mine.on('end', () => lost())
-    mine.on('notification', (message) => hear(message.payload ?? ''))
+    mine.on('notification', ({ channel, payload }) => channels.get(channel)?.(payload ?? ''))
     try {
       await mine.connect()
-      await mine.query(`listen ${channel}`)
+      await mine.query([...channels.keys()].map((channel) => `listen ${channel}`).join('; '))
       attempt = 0
     } catch (error) {
       lost(error)
     }
   }
 
+  let connecting: Promise<void> | null = null
   return {
-    ready: connect(),
+    async add(channel: string, hear: (payload: string) => void) {
+      channels.set(channel, hear)
+      if (!connecting) return (connecting = connect())
+      await connecting
+      // One that is just coming back listens on every channel by itself.
+      await client?.query(`listen ${channel}`).catch(() => {})
+    },
     close() {
       isClosed = true
       void client?.end().catch(() => {})

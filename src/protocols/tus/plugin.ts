@@ -32,7 +32,7 @@ export interface TusOptions {
   publicUrl: string | undefined
   origins: Origins
   /** The largest file that any role may send, for those who ask before they say who they are. */
-  maxSize: number
+  maxSize: () => number
   /** Makes the token with which whoever begins an upload can go on with it. */
   resumeTokens?: ResumeTokens | undefined
 }
@@ -53,7 +53,7 @@ export async function tusPlugin(
     relativeLocation: true,
     namingFunction: () => 'named-by-the-engine',
     // What a role may send is the engine's to say, in its words.
-    maxSize: ({ method }) => (method === 'OPTIONS' ? maxSize : 0),
+    maxSize: ({ method }) => (method === 'OPTIONS' ? maxSize() : 0),
   })
   const location = (id: string) => `${publicUrl?.replace(/\/+$/, '') ?? ''}${path}/${id}`
 

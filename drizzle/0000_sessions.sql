@@ -40,6 +40,7 @@ CREATE TABLE "upload_sessions" (
 	"digests" jsonb,
 	"max_size" bigint NOT NULL,
 	"time_to_live_ms" bigint,
+	"reserved" bigint,
 	"handle" text,
 	"tail" jsonb NOT NULL,
 	"etag" text,
@@ -57,6 +58,22 @@ CREATE TABLE "upload_sessions" (
 	CONSTRAINT "upload_sessions_key_unique" UNIQUE("key"),
 	CONSTRAINT "upload_sessions_state" CHECK (state in ('receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed')),
 	CONSTRAINT "upload_sessions_offset" CHECK ("offset" >= 0 and (size is null or "offset" <= size))
+);
+--> statement-breakpoint
+CREATE TABLE "upload_usage" (
+	"tenant" text NOT NULL,
+	"owner_id" text NOT NULL,
+	"reserved_bytes" bigint NOT NULL,
+	"stored_bytes" bigint NOT NULL,
+	"stored_files" integer NOT NULL,
+	"open_uploads" integer NOT NULL,
+	"open_files" integer NOT NULL,
+	"day" date NOT NULL,
+	"day_bytes" bigint NOT NULL,
+	"day_files" integer NOT NULL,
+	"creations_until" timestamp with time zone,
+	"granted" bigint NOT NULL,
+	CONSTRAINT "upload_usage_tenant_owner_id_pk" PRIMARY KEY("tenant","owner_id")
 );
 --> statement-breakpoint
 CREATE TABLE "api_keys" (

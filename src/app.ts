@@ -10,11 +10,11 @@ import type { RunningEngine } from './core/engine.ts'
 import { createMemoryBudget } from './core/memory-budget.ts'
 import { largestSize } from './core/policy.ts'
 import type { ObjectStore } from './core/ports.ts'
-import { noUsage } from './core/quota.ts'
 import { creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
+import { findUsageOf } from './db/usage.ts'
 import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
 import { openPolicyBook } from './features/policies/book.ts'
 import { adminExplainPlugin, type ExplainOptions, explainPlugin } from './features/policies/explain.ts'
@@ -125,7 +125,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
       policies,
       rules: creationRules,
       maxObjectSize: store.limits.maxObjectSize,
-      usageOf: async () => noUsage,
+      usageOf: (actor) => findUsageOf(database, actor),
     },
     parts: { database: () => database.check(), store: () => store.check() },
     isDraining: () => isDraining,

@@ -6,10 +6,10 @@ import { openConfiguredDatabase } from '../app.ts'
 import type { Config } from '../config.ts'
 import type { ExplainedWish } from '../core/explain.ts'
 import type { PolicyDocument } from '../core/policy.ts'
-import { noUsage } from '../core/quota.ts'
 import { creationRules } from '../core/rules/index.ts'
 import type { Actor } from '../core/upload.ts'
 import type { Database } from '../db/open.ts'
+import { findUsageOf } from '../db/usage.ts'
 import { type ExplanationView, explainTo } from '../features/policies/explain.ts'
 import { applyToRunning } from '../features/policies/running.ts'
 import { PolicyFault, readPolicyDocument, writePolicyDocument } from '../features/policies/schema.ts'
@@ -77,14 +77,19 @@ export async function policyHistory(config: Config, limit: number): Promise<stri
 
 /** Whether somebody may send a file by the policies that hold, and why not: lines for an operator. */
 export async function explainAt(config: Config, actor: Actor, wish: ExplainedWish): Promise<string[]> {
-  return withDatabase(config, async (_database, versions) => {
+  return withDatabase(config, async (database, versions) => {
     const document = (await versions.latest())?.document ?? config.POLICIES
     const store = openStore(config.STORE, config)
     const { maxObjectSize } = store.limits
     await store.close()
     const policies = () => document
     return linesOf(
-      await explainTo(actor, wish, { policies, rules: creationRules, maxObjectSize, usageOf: async () => noUsage }),
+      await explainTo(actor, wish, {
+        policies,
+        rules: creationRules,
+        maxObjectSize,
+        usageOf: (actor) => findUsageOf(database, actor),
+      }),
     )
   })
 }

@@ -204,8 +204,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const partials = final && (await findPartials(actor, final.from, sessions, now()))
     // Parts that divide what the partial uploads are long lie over no seam: then the store copies all of them.
     const whole = partials && { ...wish, size: lengthOf(partials), firstChunkSize: partials[0]?.size ?? undefined }
+    const policy = policyOf(actor)
     const session = newSession(actor, whole ?? wish, {
-      policy: policyOf(actor),
+      policy,
       rules: options.rules,
       limits: store.limits,
       keyTemplate: options.keyTemplate,
@@ -221,7 +222,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       const name = await options.nameObject({ actor, wish: known, id: session.id, unique })
       session.key = makeNamedKey(name, session.id, unique)
     }
-    await sessions.insert(session, eventOf('upload.created', session))
+    await sessions.insert(session, eventOf('upload.created', session), policy)
     if (partials) return describe(actor, session.id)
     if (session.size === 0 && wish.ending !== 'later') {
       return toUpload(await joinFinish(session.id, actor))

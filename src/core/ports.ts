@@ -1,5 +1,6 @@
 import type { Owner } from './access.ts'
 import type { Event } from './events.ts'
+import type { Quota } from './quota.ts'
 import type { FileDigests, Handle, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
 
 /**
@@ -141,7 +142,12 @@ export type ClaimAnswer = 'mine' | 'taken' | 'closed' | PartReceipt
 
 /** The sessions in the database. Sizes are bigint there and safe integers here. Throws `UploadError DATABASE_ERROR`. */
 export interface Sessions {
-  insert(session: Session, event: Event | undefined): Promise<void>
+  /**
+   * Makes the session and reserves its owner's room for it, together or not at all: however many come at once, `quota` holds.
+   * An upload of unknown length is given what room is left, at most `maxSize`, and held to it. Not given: no limits.
+   * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED
+   */
+  insert(session: Session, event: Event | undefined, quota?: Quota): Promise<void>
   find(id: string): Promise<Session | null>
   /** The newest first. */
   list(owner: Owner, page: Page): Promise<Upload[]>

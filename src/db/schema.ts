@@ -3,6 +3,7 @@ import {
   bigint,
   boolean,
   check,
+  date,
   index,
   integer,
   jsonb,
@@ -43,6 +44,8 @@ export const uploadSessions = pgTable(
     /** What the owner was told when it was created. */
     maxSize: bytes('max_size').notNull(),
     timeToLiveMs: bytes('time_to_live_ms'),
+    /** Bytes of the owner's room that it was given; null when a final upload has taken them over. */
+    reserved: bytes('reserved'),
     handle: text('handle'),
     tail: jsonb('tail').$type<Piece[]>().notNull(),
     etag: text('etag'),
@@ -77,6 +80,28 @@ export const uploadSessions = pgTable(
     ),
     check('upload_sessions_offset', sql`"offset" >= 0 and (size is null or "offset" <= size)`),
   ],
+)
+
+/** What each user takes of the server; see usage.ts. */
+export const uploadUsage = pgTable(
+  'upload_usage',
+  {
+    tenant: text('tenant').notNull(),
+    ownerId: text('owner_id').notNull(),
+    reservedBytes: bytes('reserved_bytes').notNull(),
+    storedBytes: bytes('stored_bytes').notNull(),
+    storedFiles: integer('stored_files').notNull(),
+    openUploads: integer('open_uploads').notNull(),
+    openFiles: integer('open_files').notNull(),
+    /** The day (UTC) that the next two are about. */
+    day: date('day').notNull(),
+    dayBytes: bytes('day_bytes').notNull(),
+    dayFiles: integer('day_files').notNull(),
+    creationsUntil: moment('creations_until'),
+    /** What the last creation was given, for the statement that gave it. */
+    granted: bytes('granted').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.ownerId] })],
 )
 
 /**

@@ -1,8 +1,9 @@
 import type { Change } from '../core/ports.ts'
 import type { Session } from '../core/upload.ts'
+import { settlementOf, settleUsage } from '../db/usage.ts'
 
 /**
- * The one statement with which a lease holder writes: the session, its parts and its event together or not at all, and
+ * The one statement with which a lease holder writes: the session, its parts, its event and its owner's room together or not at all, and
  * only while the token is the row's and nothing was written since the holder last looked.
  */
 export const saveSession = {
@@ -28,7 +29,8 @@ export const saveSession = {
         revision = revision + 1,
         updated_at = now()
       where id = $1 and lease_token = $2 and revision = $3
-      returning id, event_seq, state),
+      returning *),
+    settled as (${settleUsage('$23')}),
     added as (
       insert into upload_parts (upload_id, number, size, etag)
       select saved.id, part.number, part.size, part.etag
@@ -44,9 +46,14 @@ export const saveSession = {
 }
 
 /** The values of `saveSession`. */
-export function saveValues(id: string, token: string, revision: number, change: Change): unknown[] {
+export function saveValues(
+  session: Pick<Session, 'id' | 'state'>,
+  token: string,
+  revision: number,
+  change: Change,
+): unknown[] {
   return [
-    id,
+    session.id,
     token,
     revision,
     change.offset ?? null,
@@ -68,6 +75,7 @@ export function saveValues(id: string, token: string, revision: number, change: 
     change.release ?? false,
     change.forget ?? [],
     change.digests ? JSON.stringify(change.digests) : null,
+    settlementOf(session.state, change),
   ]
 }
 

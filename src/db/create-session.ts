@@ -1,0 +1,152 @@
+import { UploadError } from '../core/errors.ts'
+import type { Event } from '../core/events.ts'
+import { type Quota, quotaRefusals } from '../core/quota.ts'
+import type { Session } from '../core/upload.ts'
+import type { Database } from './open.ts'
+import { findUsageOf } from './usage.ts'
+
+// What the user's row says on the day of the statement.
+const dayBytes = `case when u.day = excluded.day then u.day_bytes else 0 end`
+const dayFiles = `case when u.day = excluded.day then u.day_files else 0 end`
+// Room that passes from partial uploads to the final one is not taken twice.
+const taken = `(u.reserved_bytes + u.stored_bytes - (select bytes from lent))`
+// In Postgres least() passes over nulls: a limit that is none.
+const room = `least($23::bigint - ${taken}, $25::bigint - ${dayBytes})`
+// A file of unknown length is given all that it may become, if there is so much, and is held to what it was given.
+const granted = `coalesce($9::bigint, least($19::bigint, ${room}))`
+const isEnough = `coalesce(${granted} <= ${room}, true) and (${granted} >= 1 or $9 is not null)`
+// As countOne in core/rate, with the clock of the database.
+const nextCreation = `greatest(coalesce(u.creations_until, now()), now()) + interval '1 minute' / $22::int`
+
+const insertSession = {
+  name: 'session-insert',
+  /*
+   * The room, the session and its event, together or not at all. `mine` is the user's row: the first creation inserts it, all
+   * others wait for one another at it and look at what it says then. What has to hold for a user without a row is asked before;
+   * nobody with a row could pass without it either. `fresh` reads `lent` so that partial uploads are locked before the user's
+   * row, as whoever completes one does. A second run after a lost answer finds the session and inserts nothing.
+   */
+  text: `with lenders as (
+      select id, state, case when state = 'completed' then size else reserved end as bytes from upload_sessions
+      where id = any($28::uuid[]) and reserved is not null and state in ('receiving', 'finishing', 'completed')
+      order by id for update),
+    lent as (
+      select coalesce(sum(bytes), 0)::bigint as bytes,
+        coalesce(sum(bytes) filter (where state = 'completed'), 0)::bigint as stored from lenders),
+    fresh as (
+      select coalesce($9::bigint, least($19::bigint, $23::bigint, $25::bigint)) as granted, (now() at time zone 'utc')::date as today
+      from lent where bytes >= 0),
+    mine as (
+      insert into upload_usage as u (tenant, owner_id, reserved_bytes, stored_bytes, stored_files, open_uploads, open_files,
+        day, day_bytes, day_files, creations_until, granted)
+      select $18, $2, granted, 0, 0, 1, $27::int, today, case when $29 then 0 else granted end, $27::int, now() + interval '1 minute' / $22::int, granted
+      from fresh
+      where not exists (select from upload_sessions where id = $1)
+        and coalesce(granted <= least($23, $25), true) and (granted >= 1 or $9 is not null)
+        and coalesce($21::int >= 1, true) and coalesce($24::int >= $27::int, true) and coalesce($26::int >= $27::int, true)
+      on conflict (tenant, owner_id) do update set
+        reserved_bytes = greatest(0, u.reserved_bytes - (select bytes - stored from lent)) + ${granted},
+        stored_bytes = greatest(0, u.stored_bytes - (select stored from lent)),
+        open_uploads = u.open_uploads + 1,
+        open_files = u.open_files + $27::int,
+        day = excluded.day,
+        day_bytes = ${dayBytes} + case when $29 then 0 else ${granted} end,
+        day_files = ${dayFiles} + $27::int,
+        creations_until = coalesce(${nextCreation}, u.creations_until),
+        granted = ${granted}
+      where ${isEnough}
+        and coalesce(u.open_uploads < $21::int, true)
+        and coalesce(u.stored_files + u.open_files + $27::int <= $24::int, true)
+        and coalesce(${dayFiles} + $27::int <= $26::int, true)
+        and coalesce(${nextCreation} <= now() + interval '60.001 seconds', true)
+      returning u.granted),
+    passed as (update upload_sessions s set reserved = null from lenders, mine where s.id = lenders.id),
+    inserted as (
+      insert into upload_sessions (id, owner_id, role, key, filename, content_type, category, metadata, size, "offset", part_size, state,
+        concat, digests, tail, is_scattered, is_dirty, created_at, updated_at, expires_at, tenant, max_size, time_to_live_ms, fingerprint, reserved, event_seq)
+      select $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, $17::jsonb, '[]', $16, false, $12, $12, $13, $18,
+        case when $9 is null then granted else $19 end, $20, $30, granted, case when $14::text is null then 0 else 1 end
+      from mine
+      on conflict (id) do nothing
+      returning id),
+    told as (
+      insert into upload_events (upload_id, seq, type, data) select id, 1, $14, $15::jsonb from inserted where $14::text is not null)
+    select granted from mine`,
+}
+const isThere = { name: 'session-is-there', text: `select from upload_sessions where id = $1` }
+
+// Between a refusal and the look at the reason others may have given room back.
+const attempts = 3
+
+/** Nobody is held to anything. */
+const noQuota: Quota = {
+  uploadsAtOnce: null,
+  creationsPerMinute: null,
+  bytesPerDay: null,
+  filesPerDay: null,
+  totalBytes: null,
+  totalFiles: null,
+}
+
+/**
+ * Writes the session of a new upload and reserves its room within `quota`, in one statement.
+ * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED (facts.rule says which), DATABASE_ERROR
+ */
+export async function createSession(
+  database: Database,
+  session: Session,
+  event: Event | undefined,
+  quota: Quota = noQuota,
+): Promise<void> {
+  const isFile = session.concat?.kind !== 'partial'
+  // Its bytes came with its partial uploads, and counted on their day.
+  const isFinal = session.concat?.kind === 'final'
+  const held = isFinal ? { ...quota, bytesPerDay: null } : quota
+  const values = insertValues(session, event, held)
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    if ((await database.query(insertSession, values)).length > 0) return
+    if ((await database.query(isThere, [session.id])).length > 0) return
+    const usage = await findUsageOf(database, { id: session.ownerId, tenant: session.tenant })
+    const [refusal] = quotaRefusals(held, usage, { size: session.size, isFile }, new Date())
+    if (refusal) throw refusal
+  }
+  throw new UploadError('RATE_LIMITED', 'Many uploads begin at once. Please try again in a moment.', {
+    rule: 'uploadsAtOnce',
+  })
+}
+
+function insertValues(session: Session, event: Event | undefined, quota: Quota): unknown[] {
+  const { concat, digests } = session
+  return [
+    session.id,
+    session.ownerId,
+    session.role,
+    session.key,
+    session.filename,
+    session.contentType,
+    session.category,
+    session.metadata,
+    session.size,
+    session.partSize,
+    concat === null ? null : JSON.stringify(concat),
+    session.createdAt,
+    session.expiresAt,
+    event?.type ?? null,
+    event ? JSON.stringify(event.data) : null,
+    session.isScattered,
+    digests === null ? null : JSON.stringify(digests),
+    session.tenant ?? '',
+    session.maxSize,
+    session.timeToLiveMs,
+    quota.uploadsAtOnce,
+    quota.creationsPerMinute,
+    quota.totalBytes,
+    quota.totalFiles,
+    quota.bytesPerDay,
+    quota.filesPerDay,
+    concat?.kind === 'partial' ? 0 : 1,
+    concat?.kind === 'final' ? concat.from : [],
+    concat?.kind === 'final',
+    session.fingerprint,
+  ]
+}

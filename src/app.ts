@@ -8,7 +8,7 @@ import type { Config } from './config.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
 import { createMemoryBudget } from './core/memory-budget.ts'
-import { largestSize } from './core/policy.ts'
+import { effectivePolicy, largestSize } from './core/policy.ts'
 import type { ObjectStore } from './core/ports.ts'
 import { creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
@@ -21,6 +21,7 @@ import { adminExplainPlugin, type ExplainOptions, explainPlugin } from './featur
 import { type PoliciesOptions, policiesPlugin } from './features/policies/plugin.ts'
 import { applyToRunning } from './features/policies/running.ts'
 import { policyVersionsIn } from './features/policies/versions.ts'
+import { adminUsagePlugin, usagePlugin } from './features/quotas/plugin.ts'
 import { apiPlugin } from './http/api.ts'
 import { authPlugin } from './http/auth.ts'
 import { closeConnections, countRequests } from './http/closing.ts'
@@ -114,6 +115,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   await register(http, config, {
     engine,
     identity,
+    database,
     secret,
     now,
     policies: {
@@ -225,6 +227,7 @@ function openHttp(config: Config): FastifyInstance {
 interface Rooms {
   engine: RunningEngine
   identity: Identity
+  database: Database
   secret: string
   now: () => Date
   policies: PoliciesOptions
@@ -238,7 +241,7 @@ interface Rooms {
 async function register(
   http: FastifyInstance,
   config: Config,
-  { engine, identity, secret, now, policies, explain, parts, isDraining, objectUrlOf }: Rooms,
+  { engine, identity, database, secret, now, policies, explain, parts, isDraining, objectUrlOf }: Rooms,
 ): Promise<void> {
   const { checks, identify, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
@@ -260,12 +263,17 @@ async function register(
       await scope.register(authPlugin, { checks, identify })
       await scope.register(apiPlugin, { engine, policies: explain.policies, urlOf, objectUrlOf })
       await scope.register(explainPlugin, explain)
+      await scope.register(usagePlugin, {
+        usageOf: explain.usageOf,
+        policyOf: (actor) => effectivePolicy(explain.policies(), actor)?.policy ?? null,
+      })
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
       await scope.register(restPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
       await scope.register(
         async (admin) => {
           await admin.register(policiesPlugin, policies)
           await admin.register(adminExplainPlugin, explain)
+          await admin.register(adminUsagePlugin, { database })
         },
         { prefix: '/admin' },
       )

@@ -10,6 +10,7 @@ import { tokenSecret } from '../trial.ts'
 import { version } from '../version.ts'
 import { addKeyCommands } from './keys.ts'
 import { explainAt, policyHistory, setPolicies, showPolicies } from './policies.ts'
+import { reconcileQuotas } from './quotas.ts'
 import { sweepOnce } from './sweep.ts'
 
 interface TokenWish {
@@ -87,6 +88,17 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .option('-l, --limit <number>', 'how many versions', whole, 20)
     .action(async ({ limit }: { limit: number }) => {
       for (const line of await policyHistory(readConfig(), limit)) print(line)
+    })
+
+  program
+    .command('quotas')
+    .description('what users take of the server')
+    .command('reconcile')
+    .description('compare what is kept of every user with their uploads, and mend it; servers may run meanwhile')
+    .option('-n, --dry-run', 'say what differs, and change nothing')
+    .option('--store', 'also look for every file in the store, one request a file; one that is gone is given up')
+    .action(async ({ dryRun = false, store = false }: { dryRun?: boolean; store?: boolean }) => {
+      for (const line of await reconcileQuotas(readConfig(), { isDry: dryRun, looksIntoStore: store })) print(line)
     })
 
   program

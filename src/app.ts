@@ -10,6 +10,7 @@ import type { RunningEngine } from './core/engine.ts'
 import { createMemoryBudget } from './core/memory-budget.ts'
 import { effectivePolicy, largestSize } from './core/policy.ts'
 import type { ObjectStore } from './core/ports.ts'
+import { createRates, type Rates } from './core/rate.ts'
 import { creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
 import { type Database, openDatabase } from './db/open.ts'
@@ -29,8 +30,10 @@ import { devTokenPlugin } from './http/dev-token.ts'
 import { answerError, answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
 import { signToken } from './http/identity/secret.ts'
+import { limitAddresses, limitCreations, limitUsers } from './http/limits.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { openapiPlugin } from './http/openapi.ts'
+import { answerNoRequest, limitLoad } from './http/overload.ts'
 import { endSlowBodies } from './http/slow-body.ts'
 import { pagePlugin } from './http/static.ts'
 import { closeAfterUnreadBody } from './http/unread-body.ts'
@@ -69,6 +72,8 @@ export interface Overrides {
 }
 
 const tokenSeconds = 30 * 24 * 60 * 60
+// Of users and addresses whose requests are counted; some megabytes of memory.
+const names = 50_000
 const uploadsPath = '/files'
 // As written or bundled, the package is the same.
 const pageFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'dist', 'web')
@@ -106,16 +111,28 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     onChange: ({ version, author }) => log.info({ version, author }, 'other policies hold now'),
   })
   const policies = () => book.current().document
+  const rates = createRates(names)
   const secret = await tokenSecret(config)
   const identity = await openIdentity(config, { database, secret, now, onFault })
   const { permit, nameObject } = identity
-  const engine = engineOf(config, { sessions, store, locker, policies, now, permit, nameObject, onFault })
+  const engine = engineOf(config, {
+    sessions,
+    store,
+    locker,
+    policies,
+    admitCreation: limitCreations(rates, config.CREATIONS_PER_ADDRESS),
+    now,
+    permit,
+    nameObject,
+    onFault,
+  })
 
   let isDraining = false
   await register(http, config, {
     engine,
     identity,
     database,
+    rates,
     secret,
     now,
     policies: {
@@ -173,13 +190,14 @@ export function engineOf(
   config: Config,
   parts: Pick<
     EngineOptions,
-    'sessions' | 'store' | 'locker' | 'policies' | 'now' | 'permit' | 'nameObject' | 'onFault'
+    'sessions' | 'store' | 'locker' | 'policies' | 'admitCreation' | 'now' | 'permit' | 'nameObject' | 'onFault'
   >,
 ): RunningEngine {
   return createEngine({
     ...parts,
     rules: creationRules,
     budget: createMemoryBudget(config.MEMORY_BUDGET),
+    bodiesAtOnce: config.BODIES_AT_ONCE,
     keyTemplate: config.KEY_TEMPLATE,
     partSize: config.PART_SIZE,
     partsInFlight: config.PARTS_IN_FLIGHT,
@@ -215,19 +233,23 @@ function openHttp(config: Config): FastifyInstance {
       headersTimeout: config.HEADERS_TIMEOUT,
       connectionsCheckingInterval: Math.min(5000, config.HEADERS_TIMEOUT),
     },
+    clientErrorHandler: answerNoRequest,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     // Who asks on an open connection while the server stops is told by the engine, and by HEAD how far an upload is.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 512 },
   }
-  return fastify(options)
+  const http = fastify(options)
+  http.server.maxConnections = config.CONNECTIONS_AT_ONCE
+  return http
 }
 
 interface Rooms {
   engine: RunningEngine
   identity: Identity
   database: Database
+  rates: Rates
   secret: string
   now: () => Date
   policies: PoliciesOptions
@@ -241,18 +263,24 @@ interface Rooms {
 async function register(
   http: FastifyInstance,
   config: Config,
-  { engine, identity, database, secret, now, policies, explain, parts, isDraining, objectUrlOf }: Rooms,
+  { engine, identity, database, rates, secret, now, policies, explain, parts, isDraining, objectUrlOf }: Rooms,
 ): Promise<void> {
   const { checks, identify, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
     http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
+  const askWho = async (scope: FastifyInstance) => {
+    limitAddresses(scope, rates, config.REQUESTS_PER_ADDRESS)
+    await scope.register(authPlugin, { checks, identify })
+    limitUsers(scope, rates, (actor) => effectivePolicy(explain.policies(), actor)?.policy.requestsPerMinute ?? null)
+  }
   const urlOf = (id: string) => `${config.PUBLIC_URL ?? ''}${uploadsPath}/${id}`
 
-  countRequests(http)
+  const running = countRequests(http)
   sendRequestId(http)
   closeAfterUnreadBody(http)
   endSlowBodies(http)
   answerErrors(http)
+  limitLoad(http, config.REQUESTS_AT_ONCE, running)
   await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { parts, isDraining })
   await http.register(pagePlugin, { folder: pageFolder })
@@ -260,7 +288,7 @@ async function register(
     async (scope) => {
       // Before the token is asked for, so that a refusal too can be read by a page on another origin.
       await scope.register(cors, corsOptions(config))
-      await scope.register(authPlugin, { checks, identify })
+      await askWho(scope)
       await scope.register(apiPlugin, { engine, policies: explain.policies, urlOf, objectUrlOf })
       await scope.register(explainPlugin, explain)
       await scope.register(usagePlugin, {
@@ -283,7 +311,7 @@ async function register(
   await http.register(
     async (scope) => {
       await scope.register(cors, corsOptions(config))
-      await scope.register(authPlugin, { checks, identify })
+      await askWho(scope)
       await scope.register(olderSpellingPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
     },
     { prefix: '/api/upload' },
@@ -300,7 +328,7 @@ async function register(
   await http.register(async (scope) => {
     // A plain OPTIONS asks for neither: whoever answers it tells of both.
     announceRufh(scope, endpoint)
-    await scope.register(authPlugin, { checks, identify })
+    await askWho(scope)
     await scope.register(rufhPlugin, endpoint)
     await scope.register(tusPlugin, endpoint)
   })

@@ -56,6 +56,26 @@ const identity = {
     .describe('What differs from the built-in roles, as JSON: {"member":{"maxSize":"5GiB","timeToLive":"7d"}}'),
 }
 
+const strangers = {
+  REQUESTS_PER_ADDRESS: count(0, 1_000_000)
+    .default(12_000)
+    .describe(
+      'Requests a minute that one address may send to one server; 0 is any number. This machine is not counted',
+    ),
+  CREATIONS_PER_ADDRESS: count(0, 1_000_000)
+    .default(6000)
+    .describe('Uploads a minute that may be begun from one address at one server; 0 is any number'),
+  REQUESTS_AT_ONCE: count(1, 1_000_000)
+    .default(10_000)
+    .describe('Requests that one server answers at once; more get 503'),
+  BODIES_AT_ONCE: count(1, 1_000_000)
+    .default(5000)
+    .describe('Requests that bring bytes to one server at once; more get 503'),
+  CONNECTIONS_AT_ONCE: count(1, 1_000_000)
+    .default(20_000)
+    .describe('Connections that one server holds at once; more are closed'),
+}
+
 const database = {
   DATABASE_URL: z
     .string()
@@ -106,6 +126,7 @@ const uploads = {
 const groups = {
   Serving: serving,
   'Who may upload what': identity,
+  'What strangers are held to': strangers,
   Database: database,
   Uploads: uploads,
   'Files under DATA_DIR (STORE=local)': storeOptions.local,
@@ -114,6 +135,7 @@ const groups = {
 const settings = z.object({
   ...serving,
   ...identity,
+  ...strangers,
   ...database,
   ...uploads,
   ...storeOptions.local,

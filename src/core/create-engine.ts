@@ -1,6 +1,7 @@
 import { admit, admitAnew, asOwner, isOwner, notFound, type Permit, type Verb } from './access.ts'
 import { type Appending, appendUnderLease } from './append.ts'
 import { alreadyCompleted, shuttingDown, stillFinishing } from './append-refusals.ts'
+import { createBodyGate } from './body-gate.ts'
 import { cleanUp, pieceFolder } from './clean-up.ts'
 import { findPartials, lengthOf, preferredJoinSize } from './concatenate.ts'
 import type { Append, RunningEngine } from './engine.ts'
@@ -37,6 +38,10 @@ export interface EngineOptions {
   /** Bytes; what a part has unless the file needs larger ones. */
   partSize: number
   partsInFlight: number
+  /** Bodies that may flow at once; not given: any number. */
+  bodiesAtOnce?: number | undefined
+  /** Asked before anything is done for a creation; refuses by throwing. */
+  admitCreation?: ((actor: Actor) => void) | undefined
   /** A stalled body ends after this. 0: never. */
   bodyIdleMs: number
   /** Bytes a second; slower bodies end. 0: no limit. */
@@ -63,6 +68,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const background = new Set<Promise<unknown>>()
   const running = new Set<AbortController>()
   const claiming = { sessions, claimMs: options.claimMs ?? 30_000, waitMs: 3000 }
+  const gate = createBodyGate(options.bodiesAtOnce ?? Number.POSITIVE_INFINITY, budget)
   let isDraining = false
   const appending: Omit<Appending, 'permitCompletion'> = {
     sessions,
@@ -196,6 +202,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   async function create(actor: Actor, wish: Wish): Promise<Upload> {
     if (isDraining) throw shuttingDown()
+    // Its bytes would find no room either.
+    gate.check()
+    options.admitCreation?.(actor)
     admitAnew(actor, 'create')
     const final = wish.concat?.kind === 'final' ? wish.concat : null
     // A client that did not hear the answer asks again, and means the same file.
@@ -234,12 +243,15 @@ export function createEngine(options: EngineOptions): RunningEngine {
     if (isDraining) throw shuttingDown()
     checkId(id)
     const permitCompletion = (session: Session) => permitted(actor, 'complete', session)
-    const session = await locker.hold(id, admitted(actor, 'append'), async (lease) => {
-      await permitted(actor, 'append', lease.session)
-      return appendUnderLease(lease, chunk, { ...appending, permitCompletion }).catch((error: unknown) =>
-        error instanceof HandleLost ? recordLoss(lease, error) : Promise.reject(error),
-      )
-    })
+    const leave = gate.enter()
+    const session = await locker
+      .hold(id, admitted(actor, 'append'), async (lease) => {
+        await permitted(actor, 'append', lease.session)
+        return appendUnderLease(lease, chunk, { ...appending, permitCompletion }).catch((error: unknown) =>
+          error instanceof HandleLost ? recordLoss(lease, error) : Promise.reject(error),
+        )
+      })
+      .finally(leave)
     if (session.state === 'finishing') return toUpload(await joinFinish(id, actor, 'append'))
     if (session.state === 'completed') later(cleanUpAfter(session), { uploadId: id, what: 'cleaning up' })
     return toUpload(session)
@@ -340,7 +352,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
     async writeChunk(actor, id, chunk) {
       if (isDraining) throw shuttingDown()
       checkId(id)
-      return scattered.writeChunk(actor, id, chunk)
+      const leave = gate.enter()
+      return scattered.writeChunk(actor, id, chunk).finally(leave)
     },
     async chunks(actor, id) {
       checkId(id)

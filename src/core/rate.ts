@@ -18,6 +18,30 @@ export function countOne(at: number | null, nowMs: number, perMinute: number): {
   return waitMs > hairMs ? { at: at ?? 0, waitMs } : { at: next, waitMs: 0 }
 }
 
+/** Counts by name, `perMinute` of each. */
+export interface Rates {
+  /** Counts one more. Milliseconds until there is room, 0 when there was. */
+  count(name: string, perMinute: number, nowMs?: number): number
+}
+
+/**
+ * Counters in memory for `most` names. When there are more, those that were not counted longest are forgotten: strangers who
+ * come under ever new names cost nothing but the memory of others, who then begin anew.
+ */
+export function createRates(most: number): Rates {
+  // A Map keeps the order in which names were put in; who is counted goes to the end.
+  const moments = new Map<string, number>()
+  return {
+    count(name, perMinute, nowMs = Date.now()) {
+      const { at, waitMs } = countOne(moments.get(name) ?? null, nowMs, perMinute)
+      moments.delete(name)
+      moments.set(name, at)
+      if (moments.size > most) moments.delete(moments.keys().next().value!)
+      return waitMs
+    },
+  }
+}
+
 /** Milliseconds as the whole seconds that Retry-After wants, at least one. */
 export function retryAfter(waitMs: number): number {
   return Math.max(1, Math.ceil(waitMs / 1000))

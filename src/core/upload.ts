@@ -16,6 +16,16 @@ export interface Actor {
   capability?: string | undefined
   /** The API key that asks, or with which the upload of the resume token was begun. */
   keyId?: string | undefined
+  /** From where they ask; not given: not over the network. */
+  from?: Origin | undefined
+}
+
+/** From where a request came. */
+export interface Origin {
+  /** As far as it can be trusted: of the connection, or what a trusted proxy says. */
+  address: string
+  /** What the client says it is, shortened. */
+  agent: string | null
 }
 
 /** A user without tenant who is no admin, unless `more` says so. */

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import cors from '@fastify/cors'
 import fastify, { type FastifyHttpOptions, type FastifyInstance, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
+import { createBandwidth } from './core/bandwidth.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
 import { createMemoryBudget } from './core/memory-budget.ts'
@@ -198,6 +199,7 @@ export function engineOf(
     rules: creationRules,
     budget: createMemoryBudget(config.MEMORY_BUDGET),
     bodiesAtOnce: config.BODIES_AT_ONCE,
+    bandwidth: createBandwidth(config.BANDWIDTH || null),
     keyTemplate: config.KEY_TEMPLATE,
     partSize: config.PART_SIZE,
     partsInFlight: config.PARTS_IN_FLIGHT,

@@ -71,6 +71,9 @@ const strangers = {
   BODIES_AT_ONCE: count(1, 1_000_000)
     .default(5000)
     .describe('Requests that bring bytes to one server at once; more get 503'),
+  BANDWIDTH: size
+    .prefault('0')
+    .describe('Bytes a second that one server receives, shared equally between users; 0 is any number'),
   CONNECTIONS_AT_ONCE: count(1, 1_000_000)
     .default(20_000)
     .describe('Connections that one server holds at once; more are closed'),
@@ -179,6 +182,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   const config = read.data
   if (config.PART_SIZE < 64 * 1024) problems.push('PART_SIZE: expected at least 64KiB')
   if (config.STORE === 's3' && config.PART_SIZE < 5 * MiB) problems.push('PART_SIZE: S3 takes no parts below 5MiB')
+  if (config.BANDWIDTH > 0 && config.BANDWIDTH < 64 * 1024) problems.push('BANDWIDTH: expected 0, or at least 64KiB')
   if (problems.length > 0) throw new ConfigError(problems)
   return {
     ...config,

@@ -8,6 +8,7 @@ import {
   takenOver,
   tooManyBytes,
 } from './append-refusals.ts'
+import type { Pace } from './bandwidth.ts'
 import { type BodyEnd, readBody } from './body.ts'
 import type { Append, Digest } from './engine.ts'
 import { type Facts, UploadError } from './errors.ts'
@@ -39,6 +40,8 @@ export interface Appending {
       Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'ownsChunks' | 'onRecorded' | 'overwrites'>
     >,
   ): PartWriter
+  /** How fast the owner's bodies may come; `null`: as they like. */
+  paceOf(session: Session): Pace | null
   /** Bodies that are being read; aborting one makes it stop and save. */
   running: Set<AbortController>
   isDraining(): boolean
@@ -94,6 +97,7 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
       minSpeed: options.minSpeed,
       totalMs: options.bodyTotalMs,
       signal: lease.signal.aborted ? lease.signal : stop.signal,
+      pace: options.paceOf(session),
       take: (bytes) => {
         chunk.digest?.update(bytes)
         fileHash?.update(bytes)

@@ -1,6 +1,7 @@
 import { admit, admitAnew, asOwner, isOwner, notFound, type Permit, type Verb } from './access.ts'
 import { type Appending, appendUnderLease } from './append.ts'
 import { alreadyCompleted, shuttingDown, stillFinishing } from './append-refusals.ts'
+import { type Bandwidth, createBandwidth, type Pace } from './bandwidth.ts'
 import { createBodyGate } from './body-gate.ts'
 import { cleanUp, pieceFolder } from './clean-up.ts'
 import { findPartials, lengthOf, preferredJoinSize } from './concatenate.ts'
@@ -40,6 +41,8 @@ export interface EngineOptions {
   partsInFlight: number
   /** Bodies that may flow at once; not given: any number. */
   bodiesAtOnce?: number | undefined
+  /** Not given: bodies come as fast as they like, but for what policies say. */
+  bandwidth?: Bandwidth | undefined
   /** Asked before anything is done for a creation; refuses by throwing. */
   admitCreation?: ((actor: Actor) => void) | undefined
   /** A stalled body ends after this. 0: never. */
@@ -68,6 +71,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const background = new Set<Promise<unknown>>()
   const running = new Set<AbortController>()
   const claiming = { sessions, claimMs: options.claimMs ?? 30_000, waitMs: 3000 }
+  const bandwidth = options.bandwidth ?? createBandwidth(null)
   const gate = createBodyGate(options.bodiesAtOnce ?? Number.POSITIVE_INFINITY, budget)
   let isDraining = false
   const appending: Omit<Appending, 'permitCompletion'> = {
@@ -81,6 +85,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     now,
     checkRole: (session) => void policyOf(ownerOf(session)),
     openWriter,
+    paceOf,
     running,
     isDraining: () => isDraining,
     later,
@@ -90,6 +95,11 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const effective = effectivePolicy(options.policies(), actor)
     if (!effective) throw new UploadError('ROLE_NOT_ALLOWED', 'Your role may not send files.', { rule: 'role' })
     return effective.policy
+  }
+
+  function paceOf(session: Session): Pace | null {
+    const perSecond = effectivePolicy(options.policies(), ownerOf(session))?.policy.bytesPerSecond ?? null
+    return bandwidth.join(`${session.tenant ?? ''} ${session.ownerId}`, perSecond)
   }
 
   const admitted = (actor: Actor, verb: Verb) => (session: Session) => admit(actor, session, verb, now())
@@ -334,6 +344,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     bodyTotalMs: options.bodyTotalMs,
     now,
     lifeAfter,
+    paceOf,
   })
 
   return {

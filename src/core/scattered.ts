@@ -3,6 +3,7 @@
  * not come in parallel, but each claims its part: see part-claims.
  */
 import { admit, notFound, type Verb } from './access.ts'
+import type { Pace } from './bandwidth.ts'
 import { readBody } from './body.ts'
 import type { ChunkMap, NumberedChunk, WrittenChunk } from './engine.ts'
 import { UploadError } from './errors.ts'
@@ -27,6 +28,8 @@ export interface Scattering extends Claiming {
   now(): Date
   permit(actor: Actor, verb: Verb, session: Session): Promise<void>
   lifeAfter(session: Session): Date | null
+  /** How fast the owner's bodies may come; `null`: as they like. */
+  paceOf(session: Session): Pace | null
   nextPieceKey(session: Session): string
   /** Removes what nothing points to, when nobody waits. */
   discard(keys: string[], session: Session): void
@@ -137,6 +140,7 @@ export function createScattered(options: Scattering): Scattered {
       minSpeed: options.minSpeed,
       totalMs: options.bodyTotalMs,
       signal: mine.stop.signal,
+      pace: options.paceOf(session),
       take(bytes) {
         digest?.update(bytes)
         return (

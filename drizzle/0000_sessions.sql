@@ -1,3 +1,21 @@
+CREATE TABLE "audit_log" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "audit_log_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	"action" text NOT NULL,
+	"is_allowed" boolean NOT NULL,
+	"actor" text,
+	"role" text,
+	"tenant" text DEFAULT '' NOT NULL,
+	"upload_id" uuid,
+	"target" text,
+	"code" text,
+	"rule" text,
+	"address" text,
+	"agent" text,
+	"times" integer DEFAULT 1 NOT NULL,
+	"note" text
+);
+--> statement-breakpoint
 CREATE TABLE "upload_events" (
 	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "upload_events_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"upload_id" uuid NOT NULL,
@@ -103,6 +121,8 @@ CREATE TABLE "policy_versions" (
 );
 --> statement-breakpoint
 ALTER TABLE "upload_parts" ADD CONSTRAINT "upload_parts_upload_id_upload_sessions_id_fk" FOREIGN KEY ("upload_id") REFERENCES "public"."upload_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "audit_log_upload" ON "audit_log" USING btree ("upload_id") WHERE upload_id is not null;--> statement-breakpoint
+CREATE INDEX "audit_log_actor" ON "audit_log" USING btree ("actor","id") WHERE actor is not null;--> statement-breakpoint
 CREATE INDEX "upload_events_upload" ON "upload_events" USING btree ("upload_id","seq");--> statement-breakpoint
 CREATE INDEX "upload_events_pending" ON "upload_events" USING btree ("id") WHERE delivered_at is null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_owner" ON "upload_sessions" USING btree ("tenant","owner_id","created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint

@@ -17,6 +17,9 @@ import type { Actor } from './core/upload.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
 import { findUsageOf } from './db/usage.ts'
+import { forgetAudit, writeAudit } from './features/audit/log.ts'
+import { auditPlugin } from './features/audit/plugin.ts'
+import { createRefusalLog } from './features/audit/refusals.ts'
 import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
 import { openPolicyBook } from './features/policies/book.ts'
 import { adminExplainPlugin, type ExplainOptions, explainPlugin } from './features/policies/explain.ts'
@@ -34,7 +37,9 @@ import { signToken } from './http/identity/secret.ts'
 import { limitAddresses, limitCreations, limitUsers } from './http/limits.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { openapiPlugin } from './http/openapi.ts'
+import { originOf } from './http/origin.ts'
 import { answerNoRequest, limitLoad } from './http/overload.ts'
+import { actorIfKnown, hearRefusals, namedUpload } from './http/refused.ts'
 import { endSlowBodies } from './http/slow-body.ts'
 import { pagePlugin } from './http/static.ts'
 import { closeAfterUnreadBody } from './http/unread-body.ts'
@@ -152,7 +157,25 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     objectUrlOf: (key) => store.publicUrl?.(key) ?? null,
   })
 
-  const stopBackground = await startBackground({ database, engine, sessions, listeners: [logEvent], now, onFault })
+  const refusalLog = createRefusalLog({ write: (entries) => writeAudit(database, entries), onFault })
+  hearRefusals(http, (refusal, request) =>
+    refusalLog.note({
+      refusal,
+      actor: actorIfKnown(request),
+      from: originOf(request),
+      uploadId: namedUpload(request),
+    }),
+  )
+
+  const stopBackground = await startBackground({
+    database,
+    engine,
+    sessions,
+    listeners: [logEvent],
+    chores: { 'forget-audit': () => forgetAudit(database, config.AUDIT_RETENTION) },
+    now,
+    onFault,
+  })
 
   function logEvent({ type, uploadId, data }: DeliveredEvent): void {
     const { ownerId, role, category, contentType, size } = data
@@ -163,6 +186,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   http.addHook('onClose', async () => {
     log.debug('every request is answered')
     await stopBackground()
+    await refusalLog.close()
     await book.close()
     log.debug('background work has ended')
     await engine.idle()
@@ -304,6 +328,7 @@ async function register(
           await admin.register(policiesPlugin, policies)
           await admin.register(adminExplainPlugin, explain)
           await admin.register(adminUsagePlugin, { database })
+          await admin.register(auditPlugin, { database })
         },
         { prefix: '/admin' },
       )

@@ -74,6 +74,9 @@ const strangers = {
   BANDWIDTH: size
     .prefault('0')
     .describe('Bytes a second that one server receives, shared equally between users; 0 is any number'),
+  AUDIT_RETENTION: duration
+    .prefault('365d')
+    .describe('How long it is remembered who did what, and who was refused; 0s is for ever'),
   CONNECTIONS_AT_ONCE: count(1, 1_000_000)
     .default(20_000)
     .describe('Connections that one server holds at once; more are closed'),

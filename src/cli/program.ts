@@ -8,6 +8,7 @@ import { signToken } from '../http/identity/secret.ts'
 import { readConfig, serve } from '../serve.ts'
 import { tokenSecret } from '../trial.ts'
 import { version } from '../version.ts'
+import { type AuditWords, auditLines } from './audit.ts'
 import { addKeyCommands } from './keys.ts'
 import { explainAt, policyHistory, setPolicies, showPolicies } from './policies.ts'
 import { reconcileQuotas } from './quotas.ts'
@@ -99,6 +100,19 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .option('--store', 'also look for every file in the store, one request a file; one that is gone is given up')
     .action(async ({ dryRun = false, store = false }: { dryRun?: boolean; store?: boolean }) => {
       for (const line of await reconcileQuotas(readConfig(), { isDry: dryRun, looksIntoStore: store })) print(line)
+    })
+
+  program
+    .command('audit')
+    .description('print who did what, from where, and who was refused by which rule, the newest last')
+    .option('-u, --user <id>', 'only what they did')
+    .option('-t, --tenant <tenant>', 'only what its users did')
+    .option('--upload <id>', 'only what was done to this upload')
+    .option('--action <action>', 'only this, such as upload.create or policy.change')
+    .option('--refused', 'only what was refused')
+    .option('-l, --limit <number>', 'how many lines', whole, 100)
+    .action(async (options: AuditWords) => {
+      for (const line of await auditLines(readConfig(), options)) print(line)
     })
 
   program

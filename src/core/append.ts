@@ -19,7 +19,7 @@ import { choosePartSize } from './part-plan.ts'
 import type { PartWriter, PartWriting } from './part-writer.ts'
 import type { Lease, ObjectStore, Sessions } from './ports.ts'
 import { closeRanks, refuseEnded } from './session-view.ts'
-import type { Session } from './upload.ts'
+import type { Actor, Session } from './upload.ts'
 
 export interface Appending {
   sessions: Sessions
@@ -40,6 +40,8 @@ export interface Appending {
       Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'ownsChunks' | 'onRecorded' | 'overwrites'>
     >,
   ): PartWriter
+  /** Who sends. */
+  by: Actor
   /** How fast the owner's bodies may come; `null`: as they like. */
   paceOf(session: Session): Pace | null
   /** Bodies that are being read; aborting one makes it stop and save. */
@@ -139,17 +141,17 @@ async function closeUpload(
   lease: Lease,
   writer: PartWriter,
   fileHash: FileHash | null,
-  { now, store }: Appending,
+  { now, store, by }: Appending,
 ): Promise<Session> {
   const size = writer.position
   const digests = fileHash?.digests()
   if (digests && !isAsExpected(digests)) {
     await writer.drop()
-    await recordOtherFile(lease)
+    await recordOtherFile(lease, by)
   }
   const facts = await writer.close()
   if (digests) lease.session.digests = digests
-  if (facts) await recordCompletion(lease, facts, { now, store })
+  if (facts) await recordCompletion(lease, facts, { now, store, by })
   else await lease.save({ state: 'finishing', size, ...(digests && { digests }), release: true })
   return lease.session
 }

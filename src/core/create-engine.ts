@@ -74,7 +74,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const bandwidth = options.bandwidth ?? createBandwidth(null)
   const gate = createBodyGate(options.bodiesAtOnce ?? Number.POSITIVE_INFINITY, budget)
   let isDraining = false
-  const appending: Omit<Appending, 'permitCompletion'> = {
+  const appending: Omit<Appending, 'permitCompletion' | 'by'> = {
     sessions,
     store,
     claiming,
@@ -159,7 +159,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
         await permitted(actor, 'complete', lease.session)
       }
       await closeRanks(lease.session, sessions)
-      await finishUpload(lease, { store, sessions, now, openWriter, partialsOf })
+      await finishUpload(lease, { store, sessions, now, openWriter, partialsOf, by: actor })
       return lease.session
     })
     later(
@@ -184,7 +184,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       id,
       () => {},
       async (lease) => {
-        if (lease.session.state === 'completed') await end(lease, 'cancelled')
+        if (lease.session.state === 'completed') await end(lease, 'cancelled', null)
         return lease.session
       },
     )
@@ -241,7 +241,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       const name = await options.nameObject({ actor, wish: known, id: session.id, unique })
       session.key = makeNamedKey(name, session.id, unique)
     }
-    await sessions.insert(session, eventOf('upload.created', session), policy)
+    await sessions.insert(session, eventOf('upload.created', session), policy, actor.from)
     if (partials) return describe(actor, session.id)
     if (session.size === 0 && wish.ending !== 'later') {
       return toUpload(await joinFinish(session.id, actor))
@@ -257,8 +257,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const session = await locker
       .hold(id, admitted(actor, 'append'), async (lease) => {
         await permitted(actor, 'append', lease.session)
-        return appendUnderLease(lease, chunk, { ...appending, permitCompletion }).catch((error: unknown) =>
-          error instanceof HandleLost ? recordLoss(lease, error) : Promise.reject(error),
+        return appendUnderLease(lease, chunk, { ...appending, permitCompletion, by: actor }).catch((error: unknown) =>
+          error instanceof HandleLost ? recordLoss(lease, error, actor) : Promise.reject(error),
         )
       })
       .finally(leave)
@@ -307,7 +307,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       await permitted(actor, verb, lease.session)
       refuseEnded(lease.session, now())
       if (spares && lease.session.state === 'completed') throw alreadyCompleted()
-      return end(lease, 'cancelled')
+      return end(lease, 'cancelled', actor)
     })
     if (!ended.isQuiet) return
     await cleanUp(ended.session, store, sessions).catch((error: unknown) =>
@@ -316,12 +316,17 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   /** A part that is still on its way to the store would outlive the cleaning: then it is left to the sweeper. */
-  async function end(lease: Lease, state: 'cancelled' | 'expired'): Promise<{ session: Session; isQuiet: boolean }> {
+  async function end(
+    lease: Lease,
+    state: 'cancelled' | 'expired',
+    by: Actor | null,
+  ): Promise<{ session: Session; isQuiet: boolean }> {
     const { session } = lease
     scattered.stop(() => new UploadError('UPLOAD_GONE', 'This upload was given up.'), session.id)
     const quiet = await isQuiet(lease, claiming)
     await lease.save({
       state,
+      by,
       isDirty: true,
       expiresAt: null,
       event: eventOf(`upload.${state}`, session),
@@ -409,7 +414,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
         async (lease) => {
           const { state, expiresAt } = lease.session
           if (state !== 'receiving' || expiresAt === null || expiresAt > now()) return null
-          return end(lease, 'expired')
+          return end(lease, 'expired', null)
         },
       )
       if (ended?.isQuiet) await cleanUp(ended.session, store, sessions)

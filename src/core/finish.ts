@@ -4,7 +4,7 @@ import { eventOf } from './events.ts'
 import { isAsExpected, otherFile, readDigests } from './file-digest.ts'
 import type { PartWriter } from './part-writer.ts'
 import { HandleLost, type Lease, type ObjectFacts, type ObjectStore, type Sessions } from './ports.ts'
-import { hasEveryByte, type Session } from './upload.ts'
+import { type Actor, hasEveryByte, type Session } from './upload.ts'
 
 export interface Finishing {
   store: ObjectStore
@@ -12,6 +12,8 @@ export interface Finishing {
   now(): Date
   /** A writer over the lease's session, for the tail that must become the last part. */
   openWriter(lease: Lease): PartWriter
+  /** Who wants it to be complete; `null`: the server, which was asked before. */
+  by: Actor | null
   /** The partial uploads of a final one, in order. */
   partialsOf(session: Session): Promise<Session[]>
 }
@@ -39,7 +41,7 @@ export async function finishUpload(lease: Lease, options: Finishing): Promise<vo
     await recordCompletion(lease, whole ?? (await joinParts(lease, options)), options)
   } catch (error) {
     if (!(error instanceof HandleLost)) throw error
-    await recordLoss(lease, error)
+    await recordLoss(lease, error, options.by)
   }
 }
 
@@ -60,16 +62,17 @@ async function joinParts(lease: Lease, { store, sessions }: Finishing): Promise<
 export async function recordCompletion(
   lease: Lease,
   facts: ObjectFacts,
-  { now, store }: Pick<Finishing, 'now' | 'store'>,
+  { now, store, by }: Pick<Finishing, 'now' | 'store' | 'by'>,
 ): Promise<void> {
   const { session } = lease
   const digests = session.digests && (await readDigests(session.digests, store, session.key))
-  if (digests && !isAsExpected(digests)) await recordOtherFile(lease)
+  if (digests && !isAsExpected(digests)) await recordOtherFile(lease, by)
   const size = facts.size
   if (session.size !== null && session.size !== size)
     throw new HandleLost(`the object has ${size} bytes and not ${session.size}`)
   await lease.save({
     state: 'completed',
+    by,
     size,
     offset: size,
     tail: [],
@@ -85,8 +88,8 @@ export async function recordCompletion(
 }
 
 /** Says `failed`: the parts are gone from the store, and the client must start anew. */
-export async function recordLoss(lease: Lease, cause: HandleLost): Promise<never> {
-  await recordFailure(lease, 'lost')
+export async function recordLoss(lease: Lease, cause: HandleLost, by: Actor | null): Promise<never> {
+  await recordFailure(lease, 'lost', by)
   throw new UploadError(
     'UPLOAD_LOST',
     'The store lost what was sent of this upload. Please start again.',
@@ -96,14 +99,15 @@ export async function recordLoss(lease: Lease, cause: HandleLost): Promise<never
 }
 
 /** Says `failed`: the file that arrived is not the one whose digest was announced. @throws UploadError CHECKSUM_MISMATCH */
-export async function recordOtherFile(lease: Lease): Promise<never> {
-  await recordFailure(lease, 'digest')
+export async function recordOtherFile(lease: Lease, by: Actor | null): Promise<never> {
+  await recordFailure(lease, 'digest', by)
   throw otherFile()
 }
 
-function recordFailure(lease: Lease, failure: 'lost' | 'digest'): Promise<void> {
+function recordFailure(lease: Lease, failure: 'lost' | 'digest', by: Actor | null): Promise<void> {
   return lease.save({
     state: 'failed',
+    by,
     failure,
     isDirty: true,
     event: eventOf('upload.failed', { ...lease.session, failure }),

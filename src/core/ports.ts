@@ -1,7 +1,7 @@
 import type { Owner } from './access.ts'
 import type { Event } from './events.ts'
 import type { Quota } from './quota.ts'
-import type { FileDigests, Handle, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
+import type { Actor, FileDigests, Handle, Origin, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
 
 /**
  * Bytes on their way to a store. `chunks()` may be called again when a write is tried again. Once a write has succeeded,
@@ -106,6 +106,8 @@ export interface Change {
   isScattered?: boolean
   /** Something of this upload may lie in the store that no session points to: the sweeper must look. */
   isDirty?: boolean
+  /** Who ends the upload, for the record, which is written in the same transaction. Not given: the server itself. */
+  by?: Actor | null
   /** Told in the same transaction, so that a crash can delay it but not lose it. */
   event?: Event | undefined
   /** Gives the lease back in the same statement. */
@@ -144,10 +146,10 @@ export type ClaimAnswer = 'mine' | 'taken' | 'closed' | PartReceipt
 export interface Sessions {
   /**
    * Makes the session and reserves its owner's room for it, together or not at all: however many come at once, `quota` holds.
-   * An upload of unknown length is given what room is left, at most `maxSize`, and held to it. Not given: no limits.
+   * It is written down for the record, with where it was asked `from`. An upload of unknown length is given what room is left, at most `maxSize`, and held to it. Not given: no limits.
    * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED
    */
-  insert(session: Session, event: Event | undefined, quota?: Quota): Promise<void>
+  insert(session: Session, event: Event | undefined, quota?: Quota, from?: Origin): Promise<void>
   find(id: string): Promise<Session | null>
   /** The newest first. */
   list(owner: Owner, page: Page): Promise<Upload[]>

@@ -104,7 +104,7 @@ export function createScattered(options: Scattering): Scattered {
         return await locker.hold(
           id,
           () => {},
-          (lease) => lose(lease, session, error),
+          (lease) => lose(lease, session, error, actor),
         )
       throw error
     } finally {
@@ -121,12 +121,12 @@ export function createScattered(options: Scattering): Scattered {
   }
 
   /** The store knows nothing of the upload: because it has ended meanwhile, or because it was lost. */
-  async function lose(lease: Lease, seen: Session, cause: HandleLost): Promise<never> {
+  async function lose(lease: Lease, seen: Session, cause: HandleLost, by: Actor): Promise<never> {
     const { session } = lease
     refuseEnded(session, now())
     if (session.state !== 'receiving') throw completed()
     if (session.handle !== seen.handle) throw locked()
-    return recordLoss(lease, cause)
+    return recordLoss(lease, cause, by)
   }
 
   async function collect({ body, digest, number }: NumberedChunk, session: Session, to: Gathering): Promise<void> {

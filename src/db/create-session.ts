@@ -1,7 +1,7 @@
 import { UploadError } from '../core/errors.ts'
 import type { Event } from '../core/events.ts'
 import { type Quota, quotaRefusals } from '../core/quota.ts'
-import type { Session } from '../core/upload.ts'
+import type { Origin, Session } from '../core/upload.ts'
 import type { Database } from './open.ts'
 import { findUsageOf } from './usage.ts'
 
@@ -21,7 +21,7 @@ const nextCreation = `greatest(coalesce(u.creations_until, now()), now()) + inte
 const insertSession = {
   name: 'session-insert',
   /*
-   * The room, the session and its event, together or not at all. `mine` is the user's row: the first creation inserts it, all
+   * The room, the session, its event and the line in the record, together or not at all. `mine` is the user's row: the first creation inserts it, all
    * others wait for one another at it and look at what it says then. What has to hold for a user without a row is asked before;
    * nobody with a row could pass without it either. `fresh` reads `lent` so that partial uploads are locked before the user's
    * row, as whoever completes one does. A second run after a lost answer finds the session and inserts nothing.
@@ -70,7 +70,10 @@ const insertSession = {
       on conflict (id) do nothing
       returning id),
     told as (
-      insert into upload_events (upload_id, seq, type, data) select id, 1, $14, $15::jsonb from inserted where $14::text is not null)
+      insert into upload_events (upload_id, seq, type, data) select id, 1, $14, $15::jsonb from inserted where $14::text is not null),
+    audited as (
+      insert into audit_log (action, is_allowed, actor, role, tenant, upload_id, address, agent)
+      select 'upload.create', true, $2, $3, $18, id, $31, $32 from inserted)
     select granted from mine`,
 }
 const isThere = { name: 'session-is-there', text: `select from upload_sessions where id = $1` }
@@ -97,12 +100,13 @@ export async function createSession(
   session: Session,
   event: Event | undefined,
   quota: Quota = noQuota,
+  from?: Origin,
 ): Promise<void> {
   const isFile = session.concat?.kind !== 'partial'
   // Its bytes came with its partial uploads, and counted on their day.
   const isFinal = session.concat?.kind === 'final'
   const held = isFinal ? { ...quota, bytesPerDay: null } : quota
-  const values = insertValues(session, event, held)
+  const values = [...insertValues(session, event, held), from?.address ?? null, from?.agent ?? null]
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     if ((await database.query(insertSession, values)).length > 0) return
     if ((await database.query(isThere, [session.id])).length > 0) return

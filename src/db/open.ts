@@ -6,6 +6,7 @@ import { drizzle as drizzleNodePg } from 'drizzle-orm/node-postgres'
 import { migrate as migrateNodePg } from 'drizzle-orm/node-postgres/migrator'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import pg from 'pg'
+import { guardAppendOnly } from './append-only.ts'
 import { codeOf, faultOf, isTransient } from './faults.ts'
 
 export type Row = Record<string, unknown>
@@ -113,6 +114,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
         await client.connect()
         await client.query('select pg_advisory_lock($1)', [migrationLock])
         await migrateNodePg(drizzleNodePg(client), { migrationsFolder })
+        await client.query(guardAppendOnly)
       } catch (error) {
         throw faultOf(error)
       } finally {
@@ -148,6 +150,7 @@ async function openEmbedded({ dataDir, patienceMs }: DatabaseOptions): Promise<D
     },
     async migrate() {
       await migrate(orm, { migrationsFolder })
+      await lite.exec(guardAppendOnly)
     },
     executeSql: (text, values) => queue.executeSql(text, values),
     async close() {

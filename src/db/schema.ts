@@ -123,6 +123,35 @@ export const uploadParts = pgTable(
   (table) => [primaryKey({ columns: [table.uploadId, table.number] })],
 )
 
+/** Who did what, and who was refused. Rows are only ever added: see append-only.ts. */
+export const auditLog = pgTable(
+  'audit_log',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    at: moment('at').notNull().defaultNow(),
+    action: text('action').notNull(),
+    isAllowed: boolean('is_allowed').notNull(),
+    /** Null: the server itself, or nobody knows who. */
+    actor: text('actor'),
+    role: text('role'),
+    tenant: text('tenant').notNull().default(''),
+    uploadId: uuid('upload_id'),
+    /** What else it was done to: a version of the policies, a key. */
+    target: text('target'),
+    code: text('code'),
+    rule: text('rule'),
+    address: text('address'),
+    agent: text('agent'),
+    /** How often the same was refused within a few seconds. */
+    times: integer('times').notNull().default(1),
+    note: text('note'),
+  },
+  (table) => [
+    index('audit_log_upload').on(table.uploadId).where(sql`upload_id is not null`),
+    index('audit_log_actor').on(table.actor, table.id).where(sql`actor is not null`),
+  ],
+)
+
 /** The outbox: what happened, written in the transaction in which it happened. */
 export const uploadEvents = pgTable(
   'upload_events',

@@ -102,7 +102,7 @@ export function sessionsIn(database: Database): Sessions {
   const ids = async (statement: { name: string; text: string }, values: unknown[]) =>
     (await database.query<{ id: string }>(statement, values)).map((row) => row.id)
   return {
-    insert: (session, event, quota) => createSession(database, session, event, quota),
+    insert: (session, event, quota, from) => createSession(database, session, event, quota, from),
     async find(id) {
       const [row] = await database.query<SessionRow>(findSession, [id])
       return row ? toSession(row) : null

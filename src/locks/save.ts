@@ -41,7 +41,13 @@ export const saveSession = {
       delete from upload_parts using saved where upload_id = saved.id and saved.state not in ('receiving', 'finishing')),
     told as (
       insert into upload_events (upload_id, seq, type, data)
-      select saved.id, saved.event_seq, $18, $19::jsonb from saved where $18::text is not null)
+      select saved.id, saved.event_seq, $18, $19::jsonb from saved where $18::text is not null),
+    audited as (
+      insert into audit_log (action, is_allowed, actor, role, tenant, upload_id, address, agent, note)
+      select 'upload.' || case saved.state when 'completed' then 'complete' when 'cancelled' then 'cancel' when 'expired' then 'expire' else 'fail' end,
+        true, b.id, b.role, coalesce(b.tenant, case when b.id is null then saved.tenant else '' end), saved.id, b.address, b.agent, saved.failure
+      from saved, jsonb_to_record($24::jsonb) as b(id text, role text, tenant text, address text, agent text)
+      where $23::text is not null)
     select id from saved`,
 }
 
@@ -76,11 +82,16 @@ export function saveValues(
     change.forget ?? [],
     change.digests ? JSON.stringify(change.digests) : null,
     settlementOf(session.state, change),
+    JSON.stringify(byOf(change)),
   ]
+}
+
+function byOf({ by }: Change) {
+  return by ? { id: by.id, role: by.role, tenant: by.tenant, ...by.from } : {}
 }
 
 /** Makes `session` say what was saved. */
 export function applyChange(session: Session, change: Change): void {
-  const { parts, forget, event, release, ...fields } = change
+  const { parts, forget, event, release, by, ...fields } = change
   for (const [name, value] of Object.entries(fields)) if (value !== undefined) Object.assign(session, { [name]: value })
 }

@@ -32,6 +32,9 @@ it('the policies are shown, changed and explained at the command line', async ()
   expect(await run('policies', 'history')).toEqual([
     expect.stringMatching(/^1 {2}\S+Z {2}\w+ at the command line {2}bob is new$/),
   ])
+  expect(await run('audit', '--action', 'policy.change')).toEqual([
+    expect.stringMatching(/^\S+Z {2}policy\.change {2}\w+ at the command line {2}- {2}1 {2}bob is new$/),
+  ])
   expect(JSON.parse((await run('policies', 'show', '1')).join('\n')).users.bob).toEqual({
     maxSize: '1 KiB',
   })

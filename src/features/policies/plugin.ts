@@ -83,7 +83,7 @@ export async function policiesPlugin(
     { note, applyToRunning: isForAll }: Restore,
   ) {
     const expected = expectedVersion(request.headers['if-match'])
-    const added = await versions.add(expected, document, { author: nameOf(request.actor), note })
+    const added = await versions.add(expected, document, { author: nameOf(request.actor), note, by: request.actor })
     if (!added) {
       const { version } = await newest()
       throw new UploadError(

@@ -1,4 +1,5 @@
 import type { PolicyDocument } from '../../core/policy.ts'
+import type { Actor } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
 import { readPolicyDocument, writePolicyDocument } from './schema.ts'
 
@@ -13,7 +14,7 @@ export interface PolicyVersion {
 }
 
 /** Who changes the policies, and what they say about it. */
-export type Remark = Pick<PolicyVersion, 'author' | 'note'>
+export type Remark = Pick<PolicyVersion, 'author' | 'note'> & { by?: Actor | undefined }
 
 /** The policies in the database. Throws `UploadError DATABASE_ERROR`. */
 export interface PolicyVersions {
@@ -25,7 +26,7 @@ export interface PolicyVersions {
   /** The newest first. */
   list(page: { limit: number; before?: number | undefined }): Promise<PolicyVersion[]>
   /**
-   * Puts `document` after version `expected` (0: as the first one) and tells every server. `null` when another version is
+   * Puts `document` after version `expected` (0: as the first one), writes it down for the record and tells every server. `null` when another version is
    * the newest by now.
    */
   add(expected: number, document: PolicyDocument, remark: Remark): Promise<PolicyVersion | null>
@@ -52,7 +53,10 @@ const addVersion = {
       select $1::int + 1, $2::json, $3, $4
       where coalesce((select max(version) from policy_versions), 0) = $1
       on conflict do nothing
-      returning ${columns})
+      returning ${columns}),
+    audited as (
+      insert into audit_log (action, is_allowed, actor, role, tenant, target, address, agent, note)
+      select 'policy.change', true, coalesce($5, author), $6, $7, version::text, $8, $9, note from added)
     select added.*, pg_notify('${policyChannel}', added.version::text) from added`,
 }
 
@@ -77,15 +81,23 @@ export function policyVersionsIn(database: Database): PolicyVersions {
     async list({ limit, before }) {
       return (await database.query<VersionRow>(findPage, [before ?? null, limit])).map(toVersion)
     },
-    async add(expected, document, { author, note }) {
+    async add(expected, document, { author, note, by }) {
       const json = JSON.stringify(writePolicyDocument(document))
-      const added = await database.queryOnce<VersionRow>(addVersion, [expected, json, author, note])
+      const whose = [
+        by?.id ?? null,
+        by?.role ?? null,
+        by?.tenant ?? '',
+        by?.from?.address ?? null,
+        by?.from?.agent ?? null,
+      ]
+      const values = [expected, json, author, note, ...whose]
+      const added = await database.queryOnce<VersionRow>(addVersion, values)
       if (added) return added[0] ? toVersion(added[0]) : null
       // Nobody knows whether it was written: what is there now tells.
       const written = await first(findOne, [expected + 1])
       const isOurs =
         written && written.author === author && JSON.stringify(writePolicyDocument(written.document)) === json
-      return isOurs ? written : first(addVersion, [expected, json, author, note])
+      return isOurs ? written : first(addVersion, values)
     },
   }
 }

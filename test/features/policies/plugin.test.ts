@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../../src/core/policy.ts'
 import type { Actor } from '../../../src/core/upload.ts'
 import { writePolicyDocument } from '../../../src/features/policies/schema.ts'
+import { emptyDatabase } from '../../support/empty-database.ts'
 import { testDatabase } from '../../support/open-engine.ts'
 import { type TestApp, testApp } from '../../support/test-app.ts'
 
@@ -10,9 +11,7 @@ const bob: Actor = { id: 'bob', role: 'member', tenant: null, isAdmin: false }
 const builtIn = writePolicyDocument(defaultPolicies)
 const small = { ...builtIn, users: { bob: { maxSize: '1 KiB' } } }
 
-beforeEach(async () => {
-  await (await testDatabase()).executeSql('delete from policy_versions; delete from upload_sessions')
-})
+beforeEach(async () => emptyDatabase(await testDatabase()))
 
 describe('the policies of a server', () => {
   it('are at first what the settings say', async () => {

@@ -1,16 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Actor } from '../../../src/core/upload.ts'
+import { emptyDatabase } from '../../support/empty-database.ts'
 import { testDatabase } from '../../support/open-engine.ts'
 import { type TestApp, testApp } from '../../support/test-app.ts'
 
 const root: Actor = { id: 'root', role: 'creator', tenant: null, isAdmin: true }
 
-beforeEach(async () => {
-  await (await testDatabase()).executeSql(
-    'delete from policy_versions; delete from upload_sessions; delete from upload_usage',
-  )
-})
+beforeEach(async () => emptyDatabase(await testDatabase()))
 
 describe('GET /v1/usage', () => {
   it('tells what one takes of the server, and what one may', async () => {

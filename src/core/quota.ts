@@ -58,6 +58,8 @@ export function quotaRefusals(
       refusals.push(
         new UploadError('RATE_LIMITED', `You may begin at most ${creationsPerMinute} uploads a minute.`, {
           rule: 'creationsPerMinute',
+          perMinute: creationsPerMinute,
+          waitMs,
           retryAfter: retryAfter(waitMs),
         }),
       )

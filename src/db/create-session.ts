@@ -1,9 +1,11 @@
 import { UploadError } from '../core/errors.ts'
 import type { Event } from '../core/events.ts'
+import type { Sessions } from '../core/ports.ts'
 import { type Quota, quotaRefusals } from '../core/quota.ts'
-import type { Origin, Session } from '../core/upload.ts'
+import { retryAfter } from '../core/rate.ts'
+import type { Actor, Session } from '../core/upload.ts'
 import type { Database } from './open.ts'
-import { findUsageOf } from './usage.ts'
+import { findUsageNow } from './usage.ts'
 
 // What the user's row says on the day of the statement.
 const dayBytes = `case when u.day = excluded.day then u.day_bytes else 0 end`
@@ -74,9 +76,8 @@ const insertSession = {
     audited as (
       insert into audit_log (action, is_allowed, actor, role, tenant, upload_id, address, agent)
       select 'upload.create', true, $2, $3, $18, id, $31, $32 from inserted)
-    select granted from mine`,
+    select exists (select from mine) as is_mine, exists (select from upload_sessions where id = $1) as is_there`,
 }
-const isThere = { name: 'session-is-there', text: `select from upload_sessions where id = $1` }
 
 // Between a refusal and the look at the reason others may have given room back.
 const attempts = 3
@@ -92,31 +93,65 @@ const noQuota: Quota = {
 }
 
 /**
- * Writes the session of a new upload and reserves its room within `quota`, in one statement.
+ * Writes the session of a new upload, reserves its room within `quota` and writes it down for the record, in one statement.
  * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED (facts.rule says which), DATABASE_ERROR
  */
-export async function createSession(
-  database: Database,
-  session: Session,
-  event: Event | undefined,
-  quota: Quota = noQuota,
-  from?: Origin,
-): Promise<void> {
-  const isFile = session.concat?.kind !== 'partial'
-  // Its bytes came with its partial uploads, and counted on their day.
-  const isFinal = session.concat?.kind === 'final'
-  const held = isFinal ? { ...quota, bytesPerDay: null } : quota
-  const values = [...insertValues(session, event, held), from?.address ?? null, from?.agent ?? null]
-  for (let attempt = 0; attempt < attempts; attempt += 1) {
-    if ((await database.query(insertSession, values)).length > 0) return
-    if ((await database.query(isThere, [session.id])).length > 0) return
-    const usage = await findUsageOf(database, { id: session.ownerId, tenant: session.tenant })
-    const [refusal] = quotaRefusals(held, usage, { size: session.size, isFile }, new Date())
-    if (refusal) throw refusal
+export type CreateSession = Sessions['insert']
+
+/** What creates sessions in `database`. */
+export function sessionCreator(database: Database): CreateSession {
+  const early = createPauses()
+  return async (session, event, quota = noQuota, from) => {
+    const owner = { id: session.ownerId, tenant: session.tenant }
+    early.refuse(owner, quota)
+    const isFile = session.concat?.kind !== 'partial'
+    // Its bytes came with its partial uploads, and counted on their day.
+    const held = session.concat?.kind === 'final' ? { ...quota, bytesPerDay: null } : quota
+    const values = [...insertValues(session, event, held), from?.address ?? null, from?.agent ?? null]
+    for (let attempt = 0; attempt < attempts; attempt += 1) {
+      const [found] = await database.query<{ is_mine: boolean; is_there: boolean }>(insertSession, values)
+      if (found!.is_mine || found!.is_there) return
+      const { usage, now } = await findUsageNow(database, owner)
+      const [refusal] = quotaRefusals(held, usage, { size: session.size, isFile }, now)
+      if (refusal) throw early.remember(owner, refusal)
+    }
+    throw new UploadError('RATE_LIMITED', 'Many uploads begin at once. Please try again in a moment.', {
+      rule: 'uploadsAtOnce',
+    })
   }
-  throw new UploadError('RATE_LIMITED', 'Many uploads begin at once. Please try again in a moment.', {
-    rule: 'uploadsAtOnce',
-  })
+}
+
+// Of users who began too many uploads; the memory of some hundred kilobytes.
+const mostPauses = 5000
+
+/**
+ * Who began too many uploads within a minute cannot begin another one before a certain moment, whatever happens: until then
+ * the database need not be asked, and a flood costs it nothing.
+ */
+function createPauses() {
+  const pauses = new Map<string, { until: number; perMinute: unknown; refusal: UploadError }>()
+  const nameOf = ({ id, tenant }: Pick<Actor, 'id' | 'tenant'>) => `${tenant ?? ''} ${id}`
+  return {
+    refuse(owner: Pick<Actor, 'id' | 'tenant'>, { creationsPerMinute }: Quota) {
+      const pause = pauses.get(nameOf(owner))
+      if (!pause) return
+      const leftMs = pause.until - performance.now()
+      // Other policies, other times.
+      if (leftMs <= 0 || pause.perMinute !== creationsPerMinute) pauses.delete(nameOf(owner))
+      else
+        throw new UploadError(pause.refusal.code, pause.refusal.message, {
+          ...pause.refusal.facts,
+          retryAfter: retryAfter(leftMs),
+        })
+    },
+    remember(owner: Pick<Actor, 'id' | 'tenant'>, refusal: UploadError): UploadError {
+      const { rule, perMinute, waitMs } = refusal.facts
+      if (rule !== 'creationsPerMinute' || typeof waitMs !== 'number') return refusal
+      pauses.set(nameOf(owner), { until: performance.now() + waitMs, perMinute, refusal })
+      if (pauses.size > mostPauses) pauses.delete(pauses.keys().next().value!)
+      return refusal
+    },
+  }
 }
 
 function insertValues(session: Session, event: Event | undefined, quota: Quota): unknown[] {

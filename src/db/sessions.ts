@@ -1,6 +1,6 @@
 import type { Sessions } from '../core/ports.ts'
 import type { PartReceipt } from '../core/upload.ts'
-import { createSession } from './create-session.ts'
+import { sessionCreator } from './create-session.ts'
 import type { Database } from './open.ts'
 import { type SessionRow, toSession } from './session-row.ts'
 
@@ -102,7 +102,7 @@ export function sessionsIn(database: Database): Sessions {
   const ids = async (statement: { name: string; text: string }, values: unknown[]) =>
     (await database.query<{ id: string }>(statement, values)).map((row) => row.id)
   return {
-    insert: (session, event, quota, from) => createSession(database, session, event, quota, from),
+    insert: sessionCreator(database),
     async find(id) {
       const [row] = await database.query<SessionRow>(findSession, [id])
       return row ? toSession(row) : null

@@ -64,13 +64,14 @@ export async function shrinkReservation(database: Database, { id }: Pick<Session
 
 const findUsage = {
   name: 'usage-find',
-  text: `select reserved_bytes, stored_bytes, stored_files, open_uploads, open_files, creations_until,
+  text: `select now() as now, reserved_bytes, stored_bytes, stored_files, open_uploads, open_files, creations_until,
       case when day = (now() at time zone 'utc')::date then day_bytes else 0 end as day_bytes,
       case when day = (now() at time zone 'utc')::date then day_files else 0 end as day_files
     from upload_usage where tenant = $1 and owner_id = $2`,
 }
 
 interface UsageRow {
+  now: Date
   reserved_bytes: number
   stored_bytes: number
   stored_files: number
@@ -81,11 +82,19 @@ interface UsageRow {
   creations_until: Date | null
 }
 
-/** What `actor` takes of the server now. Throws `UploadError DATABASE_ERROR`. */
-export async function findUsageOf(database: Database, { id, tenant }: Pick<Actor, 'id' | 'tenant'>): Promise<Usage> {
+/** What `actor` takes of the server. Throws `UploadError DATABASE_ERROR`. */
+export async function findUsageOf(database: Database, actor: Pick<Actor, 'id' | 'tenant'>): Promise<Usage> {
+  return (await findUsageNow(database, actor)).usage
+}
+
+/** As `findUsageOf`, with the time by the clock that it was counted by. */
+export async function findUsageNow(
+  database: Database,
+  { id, tenant }: Pick<Actor, 'id' | 'tenant'>,
+): Promise<{ usage: Usage; now: Date }> {
   const [row] = await database.query<UsageRow>(findUsage, [tenant ?? '', id])
-  if (!row) return noUsage
-  return {
+  if (!row) return { usage: noUsage, now: new Date() }
+  const usage: Usage = {
     reservedBytes: row.reserved_bytes,
     storedBytes: row.stored_bytes,
     storedFiles: row.stored_files,
@@ -95,4 +104,5 @@ export async function findUsageOf(database: Database, { id, tenant }: Pick<Actor
     dayFiles: row.day_files,
     creationsUntil: row.creations_until,
   }
+  return { usage, now: row.now }
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { FastifyInstance } from 'fastify'
+import type { ConnectionError, FastifyInstance } from 'fastify'
 import { UploadError } from '../core/errors.ts'
 import { errorBody, errorHeaders } from './errors.ts'
 
@@ -23,21 +23,25 @@ const words: Record<number, string> = {
 }
 
 /** Answers what is no request: headers without end, nonsense, or nothing for too long. It never reached a route. */
-export function answerNoRequest(error: Error & { code?: string }, socket: Socket): void {
+export function answerNoRequest(error: ConnectionError, socket: Socket): void {
   // Reset by the client: nobody listens.
   if (error.code === 'ECONNRESET' || socket.destroyed) return
   if (socket.writable) socket.write(answerTo(error))
   socket.destroySoon()
 }
 
-function answerTo({ code }: { code?: string }): string {
+function answerTo({ code, rawPacket }: ConnectionError): string {
   const refusal =
     code === 'HPE_HEADER_OVERFLOW'
       ? new UploadError('HEADERS_TOO_LARGE', 'The headers of the request are too large.')
       : new UploadError('INVALID_REQUEST', 'This is not a valid HTTP request.')
   // 408 as RFC 9110 has it: the request, not the server, was too slow. No client of an upload ever sees it.
   const status = code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : refusal.status
-  const body = JSON.stringify(errorBody(refusal))
+  // An answer to HEAD has no body, and one that has spoils the connection. What may have been HEAD gets none.
+  // Node gives a Buffer, whatever the type says: the beginning of the request, when that came in one piece.
+  const beginning = Buffer.isBuffer(rawPacket) ? rawPacket.subarray(0, 20).toString('latin1') : ''
+  const hasBody = /^(?!HEAD )[A-Z]+ /.test(beginning)
+  const body = hasBody ? JSON.stringify(errorBody(refusal)) : ''
   const headers = {
     connection: 'close',
     'content-type': 'application/json',

@@ -159,6 +159,33 @@ describe('room', () => {
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 25, openUploads: 1, dayFiles: 1 })
   })
 
+  it('is not even asked for by one who began too many uploads, until the moment has come', async () => {
+    const at = await node(databases[0], somebody(), { creationsPerMinute: 60 })
+    let asked = 0
+    const counting: Database = {
+      ...databases[0],
+      query(statement, values) {
+        asked += 1
+        return databases[0].query(statement, values)
+      },
+    }
+    const { engine } = await openEngine({ database: counting, policies: () => at.policies })
+    const begin = () => engine.create(at.actor, { ...plain, size: 1 })
+    for (let n = 0; n < 60; n += 1) await begin()
+    const refused = await begin().catch((error: unknown) => error)
+    asked = 0
+
+    const flood = await Promise.allSettled(Array.from({ length: 100 }, begin))
+
+    expect(refused).toMatchObject({ code: 'RATE_LIMITED', facts: { rule: 'creationsPerMinute', retryAfter: 1 } })
+    expect(flood.every((answer) => answer.status === 'rejected' && isRefusal(answer.reason, 'RATE_LIMITED'))).toBe(true)
+    expect(asked).toBe(0)
+    await new Promise((resolve) => setTimeout(resolve, 1100))
+    await begin()
+    at.policies.users = { [at.actor.id]: { creationsPerMinute: 1000 } }
+    await begin()
+  })
+
   it('of yesterday is not counted today, and not given back today either', async () => {
     const at = await node(databases[0], somebody(), { bytesPerDay: 100, filesPerDay: 2 })
     const { id } = await at.engine.create(at.actor, { ...plain, size: 100 })

@@ -9,24 +9,12 @@ import { createBandwidth } from './core/bandwidth.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
 import { createMemoryBudget } from './core/memory-budget.ts'
-import { effectivePolicy, largestSize } from './core/policy.ts'
 import type { ObjectStore } from './core/ports.ts'
-import { createRates, type Rates } from './core/rate.ts'
 import { creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
-import { findUsageOf } from './db/usage.ts'
-import { forgetAudit, writeAudit } from './features/audit/log.ts'
-import { auditPlugin } from './features/audit/plugin.ts'
-import { createRefusalLog } from './features/audit/refusals.ts'
 import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
-import { openPolicyBook } from './features/policies/book.ts'
-import { adminExplainPlugin, type ExplainOptions, explainPlugin } from './features/policies/explain.ts'
-import { type PoliciesOptions, policiesPlugin } from './features/policies/plugin.ts'
-import { applyToRunning } from './features/policies/running.ts'
-import { policyVersionsIn } from './features/policies/versions.ts'
-import { adminUsagePlugin, usagePlugin } from './features/quotas/plugin.ts'
 import { apiPlugin } from './http/api.ts'
 import { authPlugin } from './http/auth.ts'
 import { closeConnections, countRequests } from './http/closing.ts'
@@ -34,18 +22,16 @@ import { devTokenPlugin } from './http/dev-token.ts'
 import { answerError, answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
 import { signToken } from './http/identity/secret.ts'
-import { limitAddresses, limitCreations, limitUsers } from './http/limits.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { openapiPlugin } from './http/openapi.ts'
-import { originOf } from './http/origin.ts'
 import { answerNoRequest, limitLoad } from './http/overload.ts'
-import { actorIfKnown, hearRefusals, namedUpload } from './http/refused.ts'
 import { endSlowBodies } from './http/slow-body.ts'
 import { pagePlugin } from './http/static.ts'
 import { closeAfterUnreadBody } from './http/unread-body.ts'
 import { type Identity, openIdentity } from './identity.ts'
 import { startBackground } from './jobs/background.ts'
 import type { DeliveredEvent } from './jobs/outbox.ts'
+import { type Limits, openLimits } from './limits.ts'
 import { leaseLocker } from './locks/lease.ts'
 import { olderSpellingPlugin } from './protocols/rest/older-spelling.ts'
 import { restPlugin } from './protocols/rest/plugin.ts'
@@ -78,8 +64,6 @@ export interface Overrides {
 }
 
 const tokenSeconds = 30 * 24 * 60 * 60
-// Of users and addresses whose requests are counted; some megabytes of memory.
-const names = 50_000
 const uploadsPath = '/files'
 // As written or bundled, the package is the same.
 const pageFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'dist', 'web')
@@ -108,71 +92,34 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     onFault,
     onSteal: (uploadId) => log.warn({ uploadId }, 'took over an upload whose holder had died'),
   })
-  const versions = policyVersionsIn(database)
-  const book = await openPolicyBook({
-    database,
-    versions,
-    seed: config.POLICIES,
-    onFault,
-    onChange: ({ version, author }) => log.info({ version, author }, 'other policies hold now'),
-  })
-  const policies = () => book.current().document
-  const rates = createRates(names)
+  const { maxObjectSize } = store.limits
+  const limits = await openLimits(config, { database, maxObjectSize, log, onFault })
+  const { policies, admitCreation } = limits
   const secret = await tokenSecret(config)
   const identity = await openIdentity(config, { database, secret, now, onFault })
   const { permit, nameObject } = identity
-  const engine = engineOf(config, {
-    sessions,
-    store,
-    locker,
-    policies,
-    admitCreation: limitCreations(rates, config.CREATIONS_PER_ADDRESS),
-    now,
-    permit,
-    nameObject,
-    onFault,
-  })
+  const parts = { sessions, store, locker, policies, admitCreation, now, permit, nameObject, onFault }
+  const engine = engineOf(config, parts)
 
   let isDraining = false
   await register(http, config, {
     engine,
     identity,
-    database,
-    rates,
+    limits,
     secret,
     now,
-    policies: {
-      book,
-      versions,
-      applyToRunning: (document) => applyToRunning(database, document, store.limits.maxObjectSize),
-    },
-    explain: {
-      policies,
-      rules: creationRules,
-      maxObjectSize: store.limits.maxObjectSize,
-      usageOf: (actor) => findUsageOf(database, actor),
-    },
     parts: { database: () => database.check(), store: () => store.check() },
     isDraining: () => isDraining,
     objectUrlOf: (key) => store.publicUrl?.(key) ?? null,
   })
 
-  const refusalLog = createRefusalLog({ write: (entries) => writeAudit(database, entries), onFault })
-  hearRefusals(http, (refusal, request) =>
-    refusalLog.note({
-      refusal,
-      actor: actorIfKnown(request),
-      from: originOf(request),
-      uploadId: namedUpload(request),
-    }),
-  )
-
+  limits.recordRefusals(http)
   const stopBackground = await startBackground({
     database,
     engine,
     sessions,
     listeners: [logEvent],
-    chores: { 'forget-audit': () => forgetAudit(database, config.AUDIT_RETENTION) },
+    chores: limits.chores,
     now,
     onFault,
   })
@@ -186,8 +133,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   http.addHook('onClose', async () => {
     log.debug('every request is answered')
     await stopBackground()
-    await refusalLog.close()
-    await book.close()
+    await limits.close()
     log.debug('background work has ended')
     await engine.idle()
     await locker.close()
@@ -274,12 +220,9 @@ function openHttp(config: Config): FastifyInstance {
 interface Rooms {
   engine: RunningEngine
   identity: Identity
-  database: Database
-  rates: Rates
+  limits: Limits
   secret: string
   now: () => Date
-  policies: PoliciesOptions
-  explain: ExplainOptions
   parts: Record<string, () => Promise<void>>
   isDraining: () => boolean
   objectUrlOf: (key: string) => string | null
@@ -289,15 +232,15 @@ interface Rooms {
 async function register(
   http: FastifyInstance,
   config: Config,
-  { engine, identity, database, rates, secret, now, policies, explain, parts, isDraining, objectUrlOf }: Rooms,
+  { engine, identity, limits, secret, now, parts, isDraining, objectUrlOf }: Rooms,
 ): Promise<void> {
   const { checks, identify, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
     http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
   const askWho = async (scope: FastifyInstance) => {
-    limitAddresses(scope, rates, config.REQUESTS_PER_ADDRESS)
+    limits.countAddresses(scope)
     await scope.register(authPlugin, { checks, identify })
-    limitUsers(scope, rates, (actor) => effectivePolicy(explain.policies(), actor)?.policy.requestsPerMinute ?? null)
+    limits.countUsers(scope)
   }
   const urlOf = (id: string) => `${config.PUBLIC_URL ?? ''}${uploadsPath}/${id}`
 
@@ -315,23 +258,11 @@ async function register(
       // Before the token is asked for, so that a refusal too can be read by a page on another origin.
       await scope.register(cors, corsOptions(config))
       await askWho(scope)
-      await scope.register(apiPlugin, { engine, policies: explain.policies, urlOf, objectUrlOf })
-      await scope.register(explainPlugin, explain)
-      await scope.register(usagePlugin, {
-        usageOf: explain.usageOf,
-        policyOf: (actor) => effectivePolicy(explain.policies(), actor)?.policy ?? null,
-      })
+      await scope.register(apiPlugin, { engine, policies: limits.policies, urlOf, objectUrlOf })
+      await limits.registerMine(scope)
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
       await scope.register(restPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
-      await scope.register(
-        async (admin) => {
-          await admin.register(policiesPlugin, policies)
-          await admin.register(adminExplainPlugin, explain)
-          await admin.register(adminUsagePlugin, { database })
-          await admin.register(auditPlugin, { database })
-        },
-        { prefix: '/admin' },
-      )
+      await scope.register(limits.registerAdmin, { prefix: '/admin' })
     },
     { prefix: '/v1' },
   )
@@ -349,7 +280,7 @@ async function register(
     publicUrl: config.PUBLIC_URL,
     origins: config.CORS_ORIGINS,
     resumeTokens,
-    maxSize: () => Math.min(largestSize(explain.policies()), explain.maxObjectSize),
+    maxSize: limits.maxSize,
   }
   // Two dialects at one address: a request says by its headers which it speaks.
   await http.register(async (scope) => {

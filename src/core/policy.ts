@@ -129,6 +129,22 @@ export function effectivePolicy(document: PolicyDocument, actor: Actor): Effecti
   if (!role) return null
   const tenant = actor.tenant ? own(document.tenants, actor.tenant) : undefined
   const user = own((actor.tenant ? tenant?.users : document.users) ?? {}, actor.id)
+  if (tenant || user) return merge(document, role, tenant, user)
+  // Most users are like all others of their role, and every request asks.
+  const known = ofRoles.get(document) ?? new Map<PolicyRules, EffectivePolicy>()
+  const plain = known.get(role) ?? merge(document, role, undefined, undefined)
+  ofRoles.set(document, known.set(role, plain))
+  return plain
+}
+
+const ofRoles = new WeakMap<PolicyDocument, Map<PolicyRules, EffectivePolicy>>()
+
+function merge(
+  document: PolicyDocument,
+  role: PolicyRules,
+  tenant: PolicyRules | undefined,
+  user: PolicyRules | undefined,
+): EffectivePolicy {
   const sections: [PolicySource, PolicyRules | undefined][] = [
     ['user', user],
     ['tenant', tenant],

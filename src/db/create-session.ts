@@ -3,66 +3,70 @@ import type { Event } from '../core/events.ts'
 import type { Sessions } from '../core/ports.ts'
 import { type Quota, quotaRefusals } from '../core/quota.ts'
 import { retryAfter } from '../core/rate.ts'
-import type { Actor, Session } from '../core/upload.ts'
-import type { Database } from './open.ts'
+import type { Actor, Origin, Session } from '../core/upload.ts'
+import type { Database, Statement } from './open.ts'
 import { findUsageNow } from './usage.ts'
 
-// What the user's row says on the day of the statement.
-const dayBytes = `case when u.day = excluded.day then u.day_bytes else 0 end`
-const dayFiles = `case when u.day = excluded.day then u.day_files else 0 end`
-// Room that passes from partial uploads to the final one is not taken twice.
-const taken = `(u.reserved_bytes + u.stored_bytes - (select bytes from lent))`
-// In Postgres least() passes over nulls: a limit that is none.
-const room = `least($23::bigint - ${taken}, $25::bigint - ${dayBytes})`
-// A file of unknown length is given all that it may become, if there is so much, and is held to what it was given.
-const granted = `coalesce($9::bigint, least($19::bigint, ${room}))`
-const isEnough = `coalesce(${granted} <= ${room}, true) and (${granted} >= 1 or $9 is not null)`
-// As countOne in core/rate, with the clock of the database.
-const nextCreation = `greatest(coalesce(u.creations_until, now()), now()) + interval '1 minute' / $22::int`
-
-const insertSession = {
-  name: 'session-insert',
-  /*
-   * The room, the session, its event and the line in the record, together or not at all. `mine` is the user's row: the first creation inserts it, all
-   * others wait for one another at it and look at what it says then. What has to hold for a user without a row is asked before;
-   * nobody with a row could pass without it either. `fresh` reads `lent` so that partial uploads are locked before the user's
-   * row, as whoever completes one does. A second run after a lost answer finds the session and inserts nothing.
-   */
-  text: `with lenders as (
+/*
+ * The room, the session, its event and the line in the record, together or not at all. `mine` is the user's row: the first
+ * creation inserts it, all others wait for one another at it and look at what it says then. What has to hold for a user
+ * without a row is asked before; nobody with a row could pass without it either. A second run after a lost answer finds the
+ * session and inserts nothing.
+ *
+ * The final upload of a concatenation takes over what its partial ones (`lenders`) were given, which is not taken twice then.
+ * `fresh` reads `lent`, so that they are locked before the user's row, as whoever completes one of them does.
+ */
+function insertStatement(isFinal: boolean): Statement {
+  const lentBytes = isFinal ? '(select bytes from lent)' : '0'
+  const lentStored = isFinal ? '(select stored from lent)' : '0'
+  // What the user's row says on the day of the statement.
+  const dayBytes = `case when u.day = excluded.day then u.day_bytes else 0 end`
+  const dayFiles = `case when u.day = excluded.day then u.day_files else 0 end`
+  const room = `least($23::bigint - (u.reserved_bytes + u.stored_bytes - ${lentBytes}), $25::bigint - ${dayBytes})`
+  // In Postgres least() passes over nulls: a limit that is none. A file of unknown length is given all that it may become, if
+  // there is so much, and is held to what it was given.
+  const granted = `coalesce($9::bigint, least($19::bigint, ${room}))`
+  // As countOne in core/rate, with the clock of the database.
+  const nextCreation = `greatest(coalesce(u.creations_until, now()), now()) + interval '1 minute' / $22::int`
+  const lenders = `lenders as (
       select id, state, case when state = 'completed' then size else reserved end as bytes from upload_sessions
-      where id = any($28::uuid[]) and reserved is not null and state in ('receiving', 'finishing', 'completed')
+      where id = any($31::uuid[]) and reserved is not null and state in ('receiving', 'finishing', 'completed')
       order by id for update),
     lent as (
       select coalesce(sum(bytes), 0)::bigint as bytes,
-        coalesce(sum(bytes) filter (where state = 'completed'), 0)::bigint as stored from lenders),
+        coalesce(sum(bytes) filter (where state = 'completed'), 0)::bigint as stored from lenders),`
+  const passed = `passed as (update upload_sessions s set reserved = null from lenders, mine where s.id = lenders.id),`
+  return {
+    name: isFinal ? 'session-insert-final' : 'session-insert',
+    text: `with ${isFinal ? lenders : ''}
     fresh as (
       select coalesce($9::bigint, least($19::bigint, $23::bigint, $25::bigint)) as granted, (now() at time zone 'utc')::date as today
-      from lent where bytes >= 0),
+      ${isFinal ? 'from lent where bytes >= 0' : ''}),
     mine as (
       insert into upload_usage as u (tenant, owner_id, reserved_bytes, stored_bytes, stored_files, open_uploads, open_files,
         day, day_bytes, day_files, creations_until, granted)
-      select $18, $2, granted, 0, 0, 1, $27::int, today, case when $29 then 0 else granted end, $27::int, now() + interval '1 minute' / $22::int, granted
+      select $18, $2, granted, 0, 0, 1, $27::int, today, ${isFinal ? '0' : 'granted'}, $27::int, now() + interval '1 minute' / $22::int, granted
       from fresh
       where not exists (select from upload_sessions where id = $1)
         and coalesce(granted <= least($23, $25), true) and (granted >= 1 or $9 is not null)
         and coalesce($21::int >= 1, true) and coalesce($24::int >= $27::int, true) and coalesce($26::int >= $27::int, true)
       on conflict (tenant, owner_id) do update set
-        reserved_bytes = greatest(0, u.reserved_bytes - (select bytes - stored from lent)) + ${granted},
-        stored_bytes = greatest(0, u.stored_bytes - (select stored from lent)),
+        reserved_bytes = greatest(0, u.reserved_bytes - (${lentBytes} - ${lentStored})) + ${granted},
+        stored_bytes = greatest(0, u.stored_bytes - ${lentStored}),
         open_uploads = u.open_uploads + 1,
         open_files = u.open_files + $27::int,
         day = excluded.day,
-        day_bytes = ${dayBytes} + case when $29 then 0 else ${granted} end,
+        day_bytes = ${dayBytes} + ${isFinal ? '0' : granted},
         day_files = ${dayFiles} + $27::int,
         creations_until = coalesce(${nextCreation}, u.creations_until),
         granted = ${granted}
-      where ${isEnough}
+      where coalesce(${granted} <= ${room}, true) and (${granted} >= 1 or $9 is not null)
         and coalesce(u.open_uploads < $21::int, true)
         and coalesce(u.stored_files + u.open_files + $27::int <= $24::int, true)
         and coalesce(${dayFiles} + $27::int <= $26::int, true)
         and coalesce(${nextCreation} <= now() + interval '60.001 seconds', true)
       returning u.granted),
-    passed as (update upload_sessions s set reserved = null from lenders, mine where s.id = lenders.id),
+    ${isFinal ? passed : ''}
     inserted as (
       insert into upload_sessions (id, owner_id, role, key, filename, content_type, category, metadata, size, "offset", part_size, state,
         concat, digests, tail, is_scattered, is_dirty, created_at, updated_at, expires_at, tenant, max_size, time_to_live_ms, fingerprint, reserved, event_seq)
@@ -75,9 +79,14 @@ const insertSession = {
       insert into upload_events (upload_id, seq, type, data) select id, 1, $14, $15::jsonb from inserted where $14::text is not null),
     audited as (
       insert into audit_log (action, is_allowed, actor, role, tenant, upload_id, address, agent)
-      select 'upload.create', true, $2, $3, $18, id, $31, $32 from inserted)
+      select 'upload.create', true, $2, $3, $18, id, $28, $29 from inserted)
     select exists (select from mine) as is_mine, exists (select from upload_sessions where id = $1) as is_there`,
+  }
 }
+
+// Two of them, because a plan for the one that looks for partial uploads may look through all uploads.
+const insertSession = insertStatement(false)
+const insertFinal = insertStatement(true)
 
 // Between a refusal and the look at the reason others may have given room back.
 const attempts = 3
@@ -106,10 +115,13 @@ export function sessionCreator(database: Database): CreateSession {
     early.refuse(owner, quota)
     const isFile = session.concat?.kind !== 'partial'
     // Its bytes came with its partial uploads, and counted on their day.
-    const held = session.concat?.kind === 'final' ? { ...quota, bytesPerDay: null } : quota
-    const values = [...insertValues(session, event, held), from?.address ?? null, from?.agent ?? null]
+    const final = session.concat?.kind === 'final' ? session.concat : null
+    const held = final ? { ...quota, bytesPerDay: null } : quota
+    const statement = final ? insertFinal : insertSession
+    const values = insertValues(session, event, held, from)
+    if (final) values.push(final.from)
     for (let attempt = 0; attempt < attempts; attempt += 1) {
-      const [found] = await database.query<{ is_mine: boolean; is_there: boolean }>(insertSession, values)
+      const [found] = await database.query<{ is_mine: boolean; is_there: boolean }>(statement, values)
       if (found!.is_mine || found!.is_there) return
       const { usage, now } = await findUsageNow(database, owner)
       const [refusal] = quotaRefusals(held, usage, { size: session.size, isFile }, now)
@@ -154,7 +166,7 @@ function createPauses() {
   }
 }
 
-function insertValues(session: Session, event: Event | undefined, quota: Quota): unknown[] {
+function insertValues(session: Session, event: Event | undefined, quota: Quota, from: Origin | undefined): unknown[] {
   const { concat, digests } = session
   return [
     session.id,
@@ -184,8 +196,8 @@ function insertValues(session: Session, event: Event | undefined, quota: Quota):
     quota.bytesPerDay,
     quota.filesPerDay,
     concat?.kind === 'partial' ? 0 : 1,
-    concat?.kind === 'final' ? concat.from : [],
-    concat?.kind === 'final',
+    from?.address ?? null,
+    from?.agent ?? null,
     session.fingerprint,
   ]
 }

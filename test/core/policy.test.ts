@@ -44,6 +44,15 @@ describe('the policy of somebody', () => {
     expect(effectivePolicy(document, userOf('ada', role, { tenant: 'acme' }))).toBeNull()
   })
 
+  it('is remembered for a role, but not beyond its document', () => {
+    const zoe = { id: 'zoe', role: 'member' }
+    const other = { ...document, default: { filesPerDay: 3 } }
+
+    expect(effectivePolicy(document, zoe)).toBe(effectivePolicy(document, { ...zoe, id: 'eve' }))
+    expect(effectivePolicy(other, zoe)?.policy.filesPerDay).toBe(3)
+    expect(effectivePolicy(document, zoe)?.policy.filesPerDay).toBeNull()
+  })
+
   it('is announced to strangers as the largest that anybody has', () => {
     expect(largestSize(document)).toBe(30)
     expect(largestSize(defaultPolicies)).toBe(10 * 1024 ** 3)

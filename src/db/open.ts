@@ -123,7 +123,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
     },
     executeSql: (text, values) => pool.query(text, values),
     async close() {
-      listener.close()
+      await listener.close()
       await pool.end()
     },
   }
@@ -195,7 +195,7 @@ function pause(attempt: number): Promise<void> {
  * also poll.
  */
 function keepListening(config: pg.ClientConfig, onFault: (error: unknown) => void) {
-  const channels = new Map<string, (payload: string) => void>()
+  const channels = new Map<string, ((payload: string) => void)[]>()
   let client: pg.Client | null = null
   let isClosed = false
   let attempt = 0
@@ -214,7 +214,9 @@ function keepListening(config: pg.ClientConfig, onFault: (error: unknown) => voi
     }
     mine.on('error', lost)
     mine.on('end', () => lost())
-    mine.on('notification', ({ channel, payload }) => channels.get(channel)?.(payload ?? ''))
+    mine.on('notification', ({ channel, payload }) => {
+      for (const hear of channels.get(channel) ?? []) hear(payload ?? '')
+    })
     try {
       await mine.connect()
       await mine.query([...channels.keys()].map((channel) => `listen ${channel}`).join('; '))
@@ -227,15 +229,15 @@ function keepListening(config: pg.ClientConfig, onFault: (error: unknown) => voi
   let connecting: Promise<void> | null = null
   return {
     async add(channel: string, hear: (payload: string) => void) {
-      channels.set(channel, hear)
+      channels.set(channel, [...(channels.get(channel) ?? []), hear])
       if (!connecting) return (connecting = connect())
       await connecting
       // One that is just coming back listens on every channel by itself.
       await client?.query(`listen ${channel}`).catch(() => {})
     },
-    close() {
+    async close() {
       isClosed = true
-      void client?.end().catch(() => {})
+      await client?.end().catch(() => {})
     },
   }
 }

@@ -45,7 +45,7 @@ describe('the policy of somebody', () => {
   })
 
   it('is remembered for a role, but not beyond its document', () => {
-    const zoe = { id: 'zoe', role: 'member' }
+    const zoe = userOf('zoe', 'member')
     const other = { ...document, default: { filesPerDay: 3 } }
 
     expect(effectivePolicy(document, zoe)).toBe(effectivePolicy(document, { ...zoe, id: 'eve' }))

@@ -87,7 +87,8 @@ describe('a claim on a part', () => {
           seen.push('lease')
           const claimed = await sessions.claims(id)
           seen.push(`claims ${claimed}`)
-          await new Promise((resolve) => setTimeout(resolve, 20))
+          // Long enough for every claim to be answered, also while connections are still being opened.
+          await new Promise((resolve) => setTimeout(resolve, 100))
           expect(await sessions.claims(id)).toBe(claimed)
         },
       )

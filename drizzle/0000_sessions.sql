@@ -6,6 +6,7 @@ CREATE TABLE "audit_log" (
 	"actor" text,
 	"role" text,
 	"tenant" text DEFAULT '' NOT NULL,
+	"key_id" text,
 	"upload_id" uuid,
 	"target" text,
 	"code" text,

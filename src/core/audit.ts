@@ -35,5 +35,6 @@ export interface By {
   id: string | null
   role: string | null
   tenant?: string | null | undefined
+  keyId?: string | null | undefined
   from?: Origin | undefined
 }

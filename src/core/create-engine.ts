@@ -241,7 +241,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       const name = await options.nameObject({ actor, wish: known, id: session.id, unique })
       session.key = makeNamedKey(name, session.id, unique)
     }
-    await sessions.insert(session, eventOf('upload.created', session), policy, actor.from)
+    await sessions.insert(session, eventOf('upload.created', session), policy, actor)
     if (partials) return describe(actor, session.id)
     if (session.size === 0 && wish.ending !== 'later') {
       return toUpload(await joinFinish(session.id, actor))

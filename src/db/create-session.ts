@@ -1,9 +1,9 @@
 import { UploadError } from '../core/errors.ts'
 import type { Event } from '../core/events.ts'
-import type { Sessions } from '../core/ports.ts'
+import type { Asker, Sessions } from '../core/ports.ts'
 import { type Quota, quotaRefusals } from '../core/quota.ts'
 import { retryAfter } from '../core/rate.ts'
-import type { Actor, Origin, Session } from '../core/upload.ts'
+import type { Actor, Session } from '../core/upload.ts'
 import type { Database, Statement } from './open.ts'
 import { findUsageNow } from './usage.ts'
 
@@ -30,7 +30,7 @@ function insertStatement(isFinal: boolean): Statement {
   const nextCreation = `greatest(coalesce(u.creations_until, now()), now()) + interval '1 minute' / $22::int`
   const lenders = `lenders as (
       select id, state, case when state = 'completed' then size else reserved end as bytes from upload_sessions
-      where id = any($31::uuid[]) and reserved is not null and state in ('receiving', 'finishing', 'completed')
+      where id = any($32::uuid[]) and reserved is not null and state in ('receiving', 'finishing', 'completed')
       order by id for update),
     lent as (
       select coalesce(sum(bytes), 0)::bigint as bytes,
@@ -78,8 +78,8 @@ function insertStatement(isFinal: boolean): Statement {
     told as (
       insert into upload_events (upload_id, seq, type, data) select id, 1, $14, $15::jsonb from inserted where $14::text is not null),
     audited as (
-      insert into audit_log (action, is_allowed, actor, role, tenant, upload_id, address, agent)
-      select 'upload.create', true, $2, $3, $18, id, $28, $29 from inserted)
+      insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, address, agent)
+      select 'upload.create', true, $2, $3, $18, $31, id, $28, $29 from inserted)
     select exists (select from mine) as is_mine, exists (select from upload_sessions where id = $1) as is_there`,
   }
 }
@@ -110,7 +110,7 @@ export type CreateSession = Sessions['insert']
 /** What creates sessions in `database`. */
 export function sessionCreator(database: Database): CreateSession {
   const early = createPauses()
-  return async (session, event, quota = noQuota, from) => {
+  return async (session, event, quota = noQuota, by) => {
     const owner = { id: session.ownerId, tenant: session.tenant }
     early.refuse(owner, quota)
     const isFile = session.concat?.kind !== 'partial'
@@ -118,7 +118,7 @@ export function sessionCreator(database: Database): CreateSession {
     const final = session.concat?.kind === 'final' ? session.concat : null
     const held = final ? { ...quota, bytesPerDay: null } : quota
     const statement = final ? insertFinal : insertSession
-    const values = insertValues(session, event, held, from)
+    const values = insertValues(session, event, held, by)
     if (final) values.push(final.from)
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       const [found] = await database.query<{ is_mine: boolean; is_there: boolean }>(statement, values)
@@ -166,7 +166,7 @@ function createPauses() {
   }
 }
 
-function insertValues(session: Session, event: Event | undefined, quota: Quota, from: Origin | undefined): unknown[] {
+function insertValues(session: Session, event: Event | undefined, quota: Quota, by: Asker | undefined): unknown[] {
   const { concat, digests } = session
   return [
     session.id,
@@ -196,8 +196,9 @@ function insertValues(session: Session, event: Event | undefined, quota: Quota, 
     quota.bytesPerDay,
     quota.filesPerDay,
     concat?.kind === 'partial' ? 0 : 1,
-    from?.address ?? null,
-    from?.agent ?? null,
+    by?.from?.address ?? null,
+    by?.from?.agent ?? null,
     session.fingerprint,
+    by?.keyId ?? null,
   ]
 }

@@ -135,6 +135,8 @@ export const auditLog = pgTable(
     actor: text('actor'),
     role: text('role'),
     tenant: text('tenant').notNull().default(''),
+    /** The API key they asked with, or with which the upload of their resume token was begun. */
+    keyId: text('key_id'),
     uploadId: uuid('upload_id'),
     /** What else it was done to: a version of the policies, a key. */
     target: text('target'),

@@ -43,10 +43,10 @@ export const saveSession = {
       insert into upload_events (upload_id, seq, type, data)
       select saved.id, saved.event_seq, $18, $19::jsonb from saved where $18::text is not null),
     audited as (
-      insert into audit_log (action, is_allowed, actor, role, tenant, upload_id, address, agent, note)
+      insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, address, agent, note)
       select 'upload.' || case saved.state when 'completed' then 'complete' when 'cancelled' then 'cancel' when 'expired' then 'expire' else 'fail' end,
-        true, b.id, b.role, coalesce(b.tenant, case when b.id is null then saved.tenant else '' end), saved.id, b.address, b.agent, saved.failure
-      from saved, jsonb_to_record($24::jsonb) as b(id text, role text, tenant text, address text, agent text)
+        true, b.id, b.role, coalesce(b.tenant, case when b.id is null then saved.tenant else '' end), b.key_id, saved.id, b.address, b.agent, saved.failure
+      from saved, jsonb_to_record($24::jsonb) as b(id text, role text, tenant text, key_id text, address text, agent text)
       where $23::text is not null)
     select id from saved`,
 }
@@ -87,7 +87,7 @@ export function saveValues(
 }
 
 function byOf({ by }: Change) {
-  return by ? { id: by.id, role: by.role, tenant: by.tenant, ...by.from } : {}
+  return by ? { id: by.id, role: by.role, tenant: by.tenant, key_id: by.keyId, ...by.from } : {}
 }
 
 /** Makes `session` say what was saved. */

@@ -10,6 +10,7 @@ export interface AuditRecord {
   actor: string | null
   role: string | null
   tenant: string | null
+  keyId: string | null
   uploadId: string | null
   target: string | null
   code: string | null
@@ -27,6 +28,7 @@ export interface AuditQuery {
   before?: number | undefined
   actor?: string | undefined
   tenant?: string | undefined
+  key?: string | undefined
   upload?: string | undefined
   action?: string | undefined
   allowed?: boolean | undefined
@@ -39,8 +41,8 @@ export interface AuditQuery {
 
 const write = {
   name: 'audit-write',
-  text: `insert into audit_log (action, is_allowed, actor, role, tenant, upload_id, target, code, rule, address, agent, times, note)
-    select * from jsonb_to_recordset($1::jsonb) as e(action text, is_allowed boolean, actor text, role text, tenant text, upload_id uuid,
+  text: `insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, target, code, rule, address, agent, times, note)
+    select * from jsonb_to_recordset($1::jsonb) as e(action text, is_allowed boolean, actor text, role text, tenant text, key_id text, upload_id uuid,
       target text, code text, rule text, address text, agent text, times int, note text)`,
 }
 const find = {
@@ -49,7 +51,7 @@ const find = {
     where ($2::bigint is null or id < $2) and ($3::text is null or actor = $3) and ($4::text is null or tenant = $4)
       and ($5::uuid is null or upload_id = $5) and ($6::text is null or action = $6) and ($7::boolean is null or is_allowed = $7)
       and ($8::text is null or code = $8) and ($9::text is null or rule = $9) and ($10::text is null or address = $10)
-      and ($11::timestamptz is null or at >= $11) and ($12::timestamptz is null or at < $12)
+      and ($11::timestamptz is null or at >= $11) and ($12::timestamptz is null or at < $12) and ($13::text is null or key_id = $13)
     order by id desc limit $1`,
 }
 const forget = {
@@ -68,11 +70,12 @@ export async function writeAudit(database: Database, entries: AuditEntry[]): Pro
 
 /** The newest first. */
 export async function findAudit(database: Database, query: AuditQuery): Promise<AuditRecord[]> {
-  const { limit, before, actor, tenant, upload, action, allowed, code, rule, address, since, until } = query
-  const values = [before, actor, tenant, upload, action, allowed, code, rule, address, since, until]
+  const { limit, before, actor, tenant, key, upload, action, allowed, code, rule, address, since, until } = query
+  const values = [before, actor, tenant, upload, action, allowed, code, rule, address, since, until, key]
   const rows = await database.query<Row>(find, [limit, ...values.map((value) => value ?? null)])
-  return rows.map(({ is_allowed, upload_id, tenant, ...row }) => ({
+  return rows.map(({ is_allowed, upload_id, key_id, tenant, ...row }) => ({
     ...row,
+    keyId: key_id,
     isAllowed: is_allowed,
     uploadId: upload_id,
     tenant: tenant === '' ? null : tenant,
@@ -92,6 +95,7 @@ interface Row {
   actor: string | null
   role: string | null
   tenant: string
+  key_id: string | null
   upload_id: string | null
   target: string | null
   code: string | null
@@ -109,6 +113,7 @@ function toRow({ action, isAllowed, by, uploadId, target, code, rule, times, not
     actor: by?.id ?? null,
     role: by?.role ?? null,
     tenant: by?.tenant ?? '',
+    key_id: by?.keyId ?? null,
     upload_id: uploadId ?? null,
     target: target ?? null,
     code: code ?? null,

@@ -11,6 +11,7 @@ const query = z.object({
   before: z.int().optional().describe('The id of the last entry that was seen'),
   actor: text.describe('Who did it'),
   tenant: text,
+  key: text.describe('What was done with this API key'),
   upload: z.uuid().optional().describe('Entries about this upload'),
   action: text.describe(
     'upload.create, upload.complete, upload.cancel, upload.expire, upload.fail, request.refuse, policy.change, …',
@@ -30,6 +31,7 @@ const entry = z.object({
   actor: z.string().nullable().describe('null: the server itself, or nobody knows who'),
   role: z.string().nullable(),
   tenant: z.string().nullable(),
+  key: z.string().nullable().describe('The API key it was done with'),
   upload: z.string().nullable(),
   target: z.string().nullable().describe('What else it was done to: a version of the policies, a key'),
   code: z.string().nullable(),
@@ -61,6 +63,6 @@ export async function auditPlugin(app: FastifyInstance, { database }: { database
   })
 }
 
-function viewOf({ at, isAllowed, uploadId, ...record }: AuditRecord): z.output<typeof entry> {
-  return { ...record, at: at.toISOString(), allowed: isAllowed, upload: uploadId }
+function viewOf({ at, isAllowed, uploadId, keyId, ...record }: AuditRecord): z.output<typeof entry> {
+  return { ...record, at: at.toISOString(), allowed: isAllowed, upload: uploadId, key: keyId }
 }

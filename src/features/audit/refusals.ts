@@ -66,8 +66,14 @@ export function createRefusalLog({ write, onFault, everyMs = 5000, most = 100 }:
       const { code, facts } = refusal
       const rule = typeof facts.rule === 'string' ? facts.rule : null
       if (!telling.has(code) && rule === null) return
-      const by = { id: actor?.id ?? null, tenant: actor?.tenant ?? null, role: actor?.role ?? null, from }
-      const name = JSON.stringify([by.id, by.tenant, by.role, from.address, code, rule])
+      const by = {
+        id: actor?.id ?? null,
+        tenant: actor?.tenant ?? null,
+        role: actor?.role ?? null,
+        keyId: actor?.keyId ?? null,
+        from,
+      }
+      const name = JSON.stringify([by.id, by.tenant, by.role, by.keyId, from.address, code, rule])
       const known = gathered.get(name)
       if (known) known.times += 1
       else if (gathered.size >= most) dropped += 1

@@ -55,8 +55,8 @@ const addVersion = {
       on conflict do nothing
       returning ${columns}),
     audited as (
-      insert into audit_log (action, is_allowed, actor, role, tenant, target, address, agent, note)
-      select 'policy.change', true, coalesce($5, author), $6, $7, version::text, $8, $9, note from added)
+      insert into audit_log (action, is_allowed, actor, role, tenant, key_id, target, address, agent, note)
+      select 'policy.change', true, coalesce($5, author), $6, $7, $10, version::text, $8, $9, note from added)
     select added.*, pg_notify('${policyChannel}', added.version::text) from added`,
 }
 
@@ -89,6 +89,7 @@ export function policyVersionsIn(database: Database): PolicyVersions {
         by?.tenant ?? '',
         by?.from?.address ?? null,
         by?.from?.agent ?? null,
+        by?.keyId ?? null,
       ]
       const values = [expected, json, author, note, ...whose]
       const added = await database.queryOnce<VersionRow>(addVersion, values)

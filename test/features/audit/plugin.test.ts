@@ -121,6 +121,35 @@ describe('the record', () => {
     expect(JSON.stringify(entries)).not.toMatch(/nonsense|Bearer|eyJ/)
   })
 
+  it('says who made and revoked which key, and what was done with it', async () => {
+    const app = await testApp()
+    const admin = { ...(await app.as(root)), 'user-agent': 'a phone' }
+    const payload = { name: 'nightly', role: 'member', user: 'ann', tenant: 'acme', scopes: ['upload'] }
+    const { id, token } = (
+      await app.http.inject({ method: 'POST', url: '/v1/admin/keys', headers: admin, payload, ...far })
+    ).json()
+    const headers = { authorization: `Bearer ${token}`, 'tus-resumable': '1.0.0', 'upload-length': '0' }
+    await app.http.inject({
+      method: 'POST',
+      url: '/files',
+      headers: { ...headers, 'upload-metadata': picture },
+      ...far,
+    })
+    for (let n = 0; n < 2; n += 1)
+      await app.http.inject({ method: 'DELETE', url: `/v1/admin/keys/${id}`, headers: admin, ...far })
+
+    const hers = { actor: 'root', target: id, note: 'nightly', address: '203.0.113.7', agent: 'a phone' }
+    expect((await read(app)).filter(({ action }) => String(action).startsWith('key.'))).toMatchObject([
+      { action: 'key.revoke', ...hers },
+      { action: 'key.create', ...hers },
+    ])
+    expect(await read(app, `?key=${id}`)).toMatchObject([
+      { action: 'upload.complete', actor: 'ann', tenant: 'acme', key: id },
+      { action: 'upload.create', actor: 'ann', tenant: 'acme', key: id },
+    ])
+    expect(JSON.stringify(await read(app))).not.toContain(token)
+  })
+
   it('is read with filters, in pages that join without a gap', async () => {
     const app = await testApp()
     for (let n = 0; n < 3; n += 1) await create(app, { ...ann, id: randomUUID() }, 'hello')
@@ -178,6 +207,7 @@ describe('the record', () => {
   })
 })
 
+const picture = `filetype ${Buffer.from('image/png').toString('base64')}`
 const far = { remoteAddress: '203.0.113.7' }
 
 async function tusAs(app: TestApp, actor: Actor) {

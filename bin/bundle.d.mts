@@ -1,2 +1,2 @@
-/** Bundles the server and the command into `folder`: the server, the command, what package.json exports, and what they share. */
+/** Bundles the server and the command into `folder`: `server.js`, `landfall.js` and what both share. */
 export function bundle(folder: string): Promise<void>

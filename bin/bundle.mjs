@@ -6,18 +6,12 @@ import { rolldown } from 'rolldown'
 
 const root = join(import.meta.dirname, '..')
 // These find files of their own beside them: WebAssembly, pages.
-const left = ['@electric-sql/pglite', '@fastify/swagger-ui', 'pg-native', 'tus-js-client']
+const left = ['@electric-sql/pglite', '@fastify/swagger-ui', 'pg-native']
 
-/** Bundles into `folder`: the server, the command, what package.json exports, and what they share. */
+/** Bundles into `folder`: `server.js`, `landfall.js` and what both share. */
 export async function bundle(folder) {
   const build = await rolldown({
-    input: {
-      server: join(root, 'src/server.ts'),
-      landfall: join(root, 'src/cli/landfall.ts'),
-      // What package.json exports.
-      hooks: join(root, 'src/features/hooks/hooks.ts'),
-      'url-storage': join(root, 'src/client/url-storage.ts'),
-    },
+    input: { server: join(root, 'src/server.ts'), landfall: join(root, 'src/cli/landfall.ts') },
     platform: 'node',
     external: left,
     logLevel: 'warn',

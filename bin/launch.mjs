@@ -70,7 +70,8 @@ function readLock(file) {
 async function build() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   await run('node', ['bin/bundle.mjs'])
-  await run('tsc', ['-p', 'tsconfig.build.json'])
+  // What others import of the package, with its types.
+  if (existsSync(join(root, 'tsconfig.exports.json'))) await run('tsc', ['-p', 'tsconfig.exports.json'])
   if (existsSync(join(root, 'src/web/vite.config.ts'))) {
     await run('vite', ['build', 'src/web', '--config', 'src/web/vite.config.ts', '--logLevel', 'warn'])
   }
@@ -79,7 +80,7 @@ async function build() {
 
 function isBuilt() {
   if (!existsSync(stamp)) return false
-  const inputs = ['src', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'bin/bundle.mjs']
+  const inputs = ['src', 'package-lock.json', 'tsconfig.json', 'bin/bundle.mjs']
   const builtAt = statSync(stamp).mtimeMs
   return inputs.every((input) => newest(join(root, input)) <= builtAt)
 }

@@ -5,15 +5,18 @@ import { dirname, join } from 'node:path'
 import cors from '@fastify/cors'
 import fastify, { type FastifyHttpOptions, type FastifyInstance, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
+import { headSize, sniff } from './content/sniff.ts'
 import { createBandwidth } from './core/bandwidth.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
 import { createMemoryBudget } from './core/memory-budget.ts'
 import type { ObjectStore } from './core/ports.ts'
-import { creationRules } from './core/rules/index.ts'
+import { contentRules, creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
+import { type Feed, openFeed } from './features/events/feed.ts'
+import { eventsPlugin } from './features/events/plugin.ts'
 import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
 import { apiPlugin } from './http/api.ts'
 import { authPlugin } from './http/auth.ts'
@@ -25,8 +28,10 @@ import { signToken } from './http/identity/secret.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { openapiPlugin } from './http/openapi.ts'
 import { answerNoRequest, limitLoad } from './http/overload.ts'
+import { hearRefusals } from './http/refused.ts'
 import { endSlowBodies } from './http/slow-body.ts'
 import { pagePlugin } from './http/static.ts'
+import { isFromThisMachine } from './http/this-machine.ts'
 import { closeAfterUnreadBody } from './http/unread-body.ts'
 import { type Identity, openIdentity } from './identity.ts'
 import { startBackground } from './jobs/background.ts'
@@ -39,12 +44,27 @@ import { announceRufh } from './protocols/rufh/discovery.ts'
 import { rufhPlugin } from './protocols/rufh/plugin.ts'
 import { tusPlugin } from './protocols/tus/plugin.ts'
 import { openStore } from './stores/index.ts'
+import { openCounts } from './telemetry/counts.ts'
+import { gaugesOf } from './telemetry/gauges.ts'
+import {
+  bringsToken,
+  countRefusals,
+  type MetricsRoute,
+  metricsPlugin,
+  metricsServer,
+  watchRequests,
+} from './telemetry/http.ts'
+import { createMetrics, watchGauges } from './telemetry/metrics.ts'
+import { noTracer, openTracer, type Tracer } from './telemetry/tracing.ts'
+import { watchDatabase, watchLocker, watchSessions, watchStore } from './telemetry/watch.ts'
 import { developer, tokenSecret } from './trial.ts'
 import { version } from './version.ts'
 import { whenReachable } from './when-reachable.ts'
 
 export interface App {
   http: FastifyInstance
+  /** What listens on METRICS_PORT, if there is one. */
+  metricsHttp: FastifyInstance | null
   engine: RunningEngine
   /** What bearer tokens are signed with. */
   secret: string
@@ -73,33 +93,64 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const http = openHttp(config)
   const { log } = http
   if (overrides.onRoute) http.addHook('onRoute', overrides.onRoute)
-  const onFault = (error: unknown, facts = {}) => log.error({ err: error, ...facts }, 'background work failed')
+  const metrics = createMetrics(version)
+  const onFault = (error: unknown, facts = {}) => {
+    metrics.faults.inc()
+    log.error({ err: error, ...facts }, 'background work failed')
+  }
   const now = overrides.now ?? (() => new Date())
 
-  const database = overrides.database ?? (await openConfiguredDatabase(config, onFault))
-  const store = overrides.store ?? openStore(config.STORE, config)
+  const tracer = tracerOf(config, onFault)
+  const database = watchDatabase(overrides.database ?? (await openConfiguredDatabase(config, onFault)), metrics, tracer)
+  const onRequest = (operation: string, code: string) => metrics.s3Requests.inc({ operation, code })
+  const store = watchStore(overrides.store ?? openStore(config.STORE, config, { onRequest }), metrics, tracer)
   const reaching = {
     patienceMs: config.START_PATIENCE,
     onRetry: (error: unknown) => log.warn({ err: error }, 'waiting for what this server needs'),
   }
   await Promise.all([whenReachable(database.migrate, reaching), whenReachable(() => store.check(), reaching)])
 
-  const sessions = sessionsIn(database)
-  const locker = await leaseLocker({
+  const sessions = watchSessions(sessionsIn(database), metrics)
+  const leases = await leaseLocker({
     database,
     leaseMs: config.LEASE_TTL,
     waitMs: config.LOCK_WAIT,
     onFault,
-    onSteal: (uploadId) => log.warn({ uploadId }, 'took over an upload whose holder had died'),
+    onSteal(uploadId) {
+      metrics.steals.inc()
+      log.warn({ uploadId }, 'took over an upload whose holder had died')
+    },
   })
+  const locker = watchLocker(leases, metrics, tracer)
+  const budget = createMemoryBudget(config.MEMORY_BUDGET)
   const { maxObjectSize } = store.limits
   const limits = await openLimits(config, { database, maxObjectSize, log, onFault })
   const { policies, admitCreation } = limits
   const secret = await tokenSecret(config)
   const identity = await openIdentity(config, { database, secret, now, onFault })
   const { permit, nameObject } = identity
-  const parts = { sessions, store, locker, policies, admitCreation, now, permit, nameObject, onFault }
-  const engine = engineOf(config, parts)
+  const engine = engineOf(config, {
+    sessions,
+    store,
+    locker,
+    budget,
+    policies,
+    admitCreation,
+    now,
+    permit,
+    nameObject,
+    onFault,
+    onBody(end, bytes) {
+      metrics.bodies.inc({ end })
+      metrics.received.inc(bytes)
+    },
+  })
+  const feed = openFeed({ database, onFault })
+  watchGauges(metrics, gaugesOf({ locker, budget, database, feed }))
+  watchRequests(http, metrics)
+  hearRefusals(http, countRefusals(metrics))
+  tracer.watch(http)
+  const metricsRoute = { metrics, refresh: openCounts(database, metrics) }
 
   let isDraining = false
   await register(http, config, {
@@ -111,7 +162,10 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     parts: { database: () => database.check(), store: () => store.check() },
     isDraining: () => isDraining,
     objectUrlOf: (key) => store.publicUrl?.(key) ?? null,
+    metricsRoute,
+    feed,
   })
+  const metricsHttp = config.METRICS_PORT === undefined ? null : await metricsServer(metricsRoute)
 
   limits.recordRefusals(http)
   const stopBackground = await startBackground({
@@ -132,6 +186,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   // After the last request has been answered, from the engine down to what it stands on.
   http.addHook('onClose', async () => {
     log.debug('every request is answered')
+    await metricsHttp?.close()
+    feed.close()
     await stopBackground()
     await limits.close()
     log.debug('background work has ended')
@@ -141,10 +197,12 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await identity.close()
     if (!overrides.store) await store.close()
     if (!overrides.database) await database.close()
+    await tracer.close()
   })
 
   return {
     http,
+    metricsHttp,
     engine,
     secret,
     developer,
@@ -162,12 +220,14 @@ export function engineOf(
   parts: Pick<
     EngineOptions,
     'sessions' | 'store' | 'locker' | 'policies' | 'admitCreation' | 'now' | 'permit' | 'nameObject' | 'onFault'
-  >,
+  > &
+    Partial<Pick<EngineOptions, 'budget' | 'onBody'>>,
 ): RunningEngine {
   return createEngine({
+    budget: createMemoryBudget(config.MEMORY_BUDGET),
     ...parts,
     rules: creationRules,
-    budget: createMemoryBudget(config.MEMORY_BUDGET),
+    content: config.CONTENT_CHECK ? { sniff, headSize, rules: contentRules } : undefined,
     bodiesAtOnce: config.BODIES_AT_ONCE,
     bandwidth: createBandwidth(config.BANDWIDTH || null),
     keyTemplate: config.KEY_TEMPLATE,
@@ -179,6 +239,12 @@ export function engineOf(
     finishWaitMs: config.FINISH_WAIT,
     newId: randomUUID,
   })
+}
+
+function tracerOf(config: Config, onFault: (error: unknown) => void): Tracer {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_HEADERS: headers } = config
+  if (endpoint === undefined) return noTracer
+  return openTracer({ endpoint, headers, service: config.OTEL_SERVICE_NAME, version, onFault })
 }
 
 /** The database that `config` names, not migrated yet. */
@@ -226,13 +292,15 @@ interface Rooms {
   parts: Record<string, () => Promise<void>>
   isDraining: () => boolean
   objectUrlOf: (key: string) => string | null
+  metricsRoute: Omit<MetricsRoute, 'mayRead'>
+  feed: Feed
 }
 
 /** The table of contents of what the outside may ask. */
 async function register(
   http: FastifyInstance,
   config: Config,
-  { engine, identity, limits, secret, now, parts, isDraining, objectUrlOf }: Rooms,
+  { engine, identity, limits, secret, now, parts, isDraining, objectUrlOf, metricsRoute, feed }: Rooms,
 ): Promise<void> {
   const { checks, identify, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
@@ -252,6 +320,13 @@ async function register(
   limitLoad(http, config.REQUESTS_AT_ONCE, running)
   await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { parts, isDraining })
+  if (config.METRICS_PORT === undefined) {
+    const { METRICS_TOKEN: token } = config
+    await http.register(metricsPlugin, {
+      ...metricsRoute,
+      mayRead: (request) => (token !== undefined && bringsToken(request, token)) || isFromThisMachine(request),
+    })
+  }
   await http.register(pagePlugin, { folder: pageFolder })
   await http.register(
     async (scope) => {
@@ -262,6 +337,7 @@ async function register(
       await limits.registerMine(scope)
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
       await scope.register(restPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
+      await scope.register(eventsPlugin, { feed })
       await scope.register(limits.registerAdmin, { prefix: '/admin' })
     },
     { prefix: '/v1' },

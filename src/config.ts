@@ -2,7 +2,7 @@ import { totalmem } from 'node:os'
 import { z } from 'zod'
 import { issuers } from './config/issuers.ts'
 import { policies } from './config/policies.ts'
-import { count, duration, origins, size, trust, webUrl } from './config/values.ts'
+import { count, duration, origins, pairs, size, trust, webUrl } from './config/values.ts'
 import { defaultKeyTemplate, faultOfTemplate } from './core/object-key.ts'
 import { storeOptions } from './stores/index.ts'
 
@@ -30,6 +30,21 @@ const serving = {
   START_PATIENCE: duration
     .prefault('60s')
     .describe('How long a starting server waits for a database or a store that is away'),
+  METRICS_PORT: count(0, 65_535)
+    .optional()
+    .describe(
+      'A port of its own for /metrics, open to whoever reaches it. Without it /metrics is on PORT, for METRICS_TOKEN and this machine only',
+    ),
+  METRICS_TOKEN: z
+    .string()
+    .min(16, 'expected at least 16 characters')
+    .optional()
+    .describe('The bearer token with which /metrics may be read on PORT'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: webUrl
+    .optional()
+    .describe('A collector that takes OTLP over HTTP, such as http://collector:4318; without it nothing is traced'),
+  OTEL_EXPORTER_OTLP_HEADERS: pairs.prefault('').describe('Headers for the collector: name=value, separated by commas'),
+  OTEL_SERVICE_NAME: z.string().default('landfall').describe('What traces call this server'),
   DRAIN_TIMEOUT: duration.prefault('20s').describe('How long a stopping server lets requests save what they have'),
 }
 
@@ -96,6 +111,12 @@ const database = {
 
 const uploads = {
   STORE: z.enum(['local', 's3']).default('local').describe('Where files go'),
+  CONTENT_CHECK: z
+    .stringbool()
+    .prefault('true')
+    .describe(
+      'Whether the first bytes of a file decide what it is, before any of it is stored; without it the client is believed',
+    ),
   KEY_TEMPLATE: z
     .string()
     .default(defaultKeyTemplate)
@@ -111,7 +132,7 @@ const uploads = {
   MEMORY_BUDGET: size
     .optional()
     .describe(
-      'The most memory for bytes on their way to the store. Not given: a quarter of the machine, at most 512MiB',
+      'The most memory for bytes on their way to the store. Not given: a quarter of the machine, at most 256MiB',
     ),
   BODY_IDLE_TIMEOUT: duration
     .prefault('30s')
@@ -223,5 +244,5 @@ function missing(given: Record<string, unknown>): string[] {
 function quarterOfMemory(): number {
   // The limit of the container, where there is one; without one Node answers 0 or an absurdly large number.
   const machine = Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem())
-  return Math.min(Math.floor(machine / 4), 512 * MiB)
+  return Math.min(Math.floor(machine / 4), 256 * MiB)
 }

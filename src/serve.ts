@@ -5,6 +5,8 @@ import { type Config, ConfigError, loadConfig } from './config.ts'
 import { requestsInFlight } from './http/closing.ts'
 import { signToken } from './http/identity/secret.ts'
 
+// When thousands come back at once after an outage, those that Node's 511 do not hold are cut off without a word.
+const backlog = 4096
 const day = 24 * 60 * 60
 
 /** Reads the environment, opens everything, listens, and stays until a signal; ends the process with 1 when it cannot. */
@@ -13,7 +15,9 @@ export async function serve(): Promise<void> {
     const config = readConfig()
     const app = await buildApp(config)
     stopOnSignal(app, config.DRAIN_TIMEOUT)
-    await app.http.listen({ host: config.HOST, port: config.PORT })
+    await app.http.listen({ host: config.HOST, port: config.PORT, backlog })
+    if (config.METRICS_PORT !== undefined)
+      await app.metricsHttp?.listen({ host: config.HOST, port: config.METRICS_PORT })
     if (config.isTrial) console.log(await banner(app, config))
   } catch (thrown) {
     console.error(explain(thrown))

@@ -16,6 +16,7 @@ const framework = ['fastify', 'fastify-plugin', '@fastify/', 'zod']
 const rooms: Record<string, Room> = {
   core: { from: [], packages: ['node:'] },
   stores: { from: ['core'], packages: ['node:', 'zod', '@aws-sdk/', 'aws4'] },
+  content: { from: ['core'], packages: ['node:', 'file-type'] },
   http: { from: ['core'], packages: ['node:', ...framework, 'jose', 'pino'] },
   telemetry: { from: ['core'], packages: ['node:', ...framework, 'prom-client', '@opentelemetry/'] },
   db: { from: ['core'], packages: ['node:', 'drizzle-orm', 'pg', '@electric-sql/pglite', 'pg-boss'] },

@@ -14,7 +14,6 @@ describe('the launcher', () => {
     expect(await project.calls()).toEqual([
       'npm ci --include=dev --no-audit --no-fund',
       'node bin/bundle.mjs',
-      'tsc -p tsconfig.build.json',
       'node dist/server.js',
     ])
   })
@@ -58,7 +57,7 @@ describe('the launcher', () => {
 
     await project.launch('start').ended
 
-    expect(await project.calls()).toEqual(['node bin/bundle.mjs', 'tsc -p tsconfig.build.json', 'node dist/server.js'])
+    expect(await project.calls()).toEqual(['node bin/bundle.mjs', 'node dist/server.js'])
   })
 
   it('tests in order, and ends with the code of what failed', async () => {
@@ -130,7 +129,7 @@ async function fakeProject(scripts: Record<string, string> = {}) {
   }
 
   const tool = (name: string, script: string) => `#!/bin/sh\necho "${name} $*" >> ${log}\n${script}\n`
-  for (const file of ['src/server.ts', 'tsconfig.json', 'tsconfig.build.json', 'bin/bundle.mjs']) await write(file, '')
+  for (const file of ['src/server.ts', 'tsconfig.json', 'bin/bundle.mjs']) await write(file, '')
   await write('package-lock.json', lock('1.0.0'))
   // npm puts the tools in place and then says so, as npm does.
   const install = [

@@ -9,6 +9,8 @@ import { readConfig, serve } from '../serve.ts'
 import { tokenSecret } from '../trial.ts'
 import { version } from '../version.ts'
 import { type AuditWords, auditLines } from './audit.ts'
+import { examine, printFinding } from './doctor/doctor.ts'
+import type { Finding } from './doctor/finding.ts'
 import { addKeyCommands } from './keys.ts'
 import { explainAt, policyHistory, setPolicies, showPolicies } from './policies.ts'
 import { reconcileQuotas } from './quotas.ts'
@@ -142,6 +144,24 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .action(() => {
       const { isTrial, STORE } = readConfig()
       print(`the configuration is fine: ${isTrial ? 'for trying out' : 'production'}, files go to ${STORE}`)
+    })
+
+  program
+    .command('doctor')
+    .description(
+      'look whether folder, database, bucket, address and proxy do what is needed; exit with 1 when one does not',
+    )
+    .option('--json', 'one JSON object with all findings, for machines')
+    .option('--url <url>', 'where clients reach the server, when that is not PUBLIC_URL')
+    .action(async ({ json = false, url }: { json?: boolean; url?: string }) => {
+      const findings: Finding[] = []
+      for await (const finding of examine(readConfig, { url: url?.replace(/\/+$/, '') })) {
+        findings.push(finding)
+        if (!json) print(printFinding(finding))
+      }
+      const isSound = findings.every(({ is }) => is !== 'broken')
+      if (json) print(JSON.stringify({ isSound, findings }, null, 2))
+      if (!isSound) process.exitCode = 1
     })
 
   return program

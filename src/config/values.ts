@@ -43,6 +43,17 @@ export const origins = parsed((text): '*' | string[] | null => {
   return list.length > 0 && list.every((origin) => URL.parse(origin)?.origin === origin) ? list : null
 }, '* or origins such as https://app.example, separated by commas')
 
+/** `name=value`, separated by commas; values may be percent-encoded, as OpenTelemetry writes them. */
+export const pairs = parsed((text): Record<string, string> | null => {
+  const found = splitList(text).map((pair) => /^([\w-]+)=(.*)$/.exec(pair))
+  if (!found.every((pair) => pair !== null)) return null
+  try {
+    return Object.fromEntries(found.map(([, name, value]) => [name!.toLowerCase(), decodeURIComponent(value!)]))
+  } catch {
+    return null
+  }
+}, 'name=value, separated by commas')
+
 /** Whose forwarding headers count. */
 export const trust = parsed((text): Trust | null => {
   if (text === 'true' || text === 'false') return text === 'true'

@@ -36,6 +36,7 @@ export interface Appending {
   checkRole(session: Session): void
   openWriter(
     lease: Lease,
+    by: Actor,
     details: Partial<
       Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'ownsChunks' | 'onRecorded' | 'overwrites'>
     >,
@@ -49,6 +50,7 @@ export interface Appending {
   isDraining(): boolean
   /** Runs beside the answer. */
   later(work: Promise<unknown>, facts: Facts): void
+  onBody(end: BodyEnd, bytes: number): void
 }
 
 /**
@@ -74,7 +76,7 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   if (chunk.bodySize !== null && chunk.bodySize > limit) throw tooManyBytes(session, size)
   // A body that is held back may turn out not to count; then what its request said of the file does not count either.
   if (isNews && !chunk.digest) await lease.save({ size })
-  const writer = options.openWriter(lease, {
+  const writer = options.openWriter(lease, options.by, {
     size,
     partSize: alignedPartSize(session, chunk, size ?? session.maxSize, options),
     isHeldBack: chunk.digest !== undefined,
@@ -110,6 +112,7 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
     options.running.delete(stop)
     lease.signal.removeEventListener('abort', passOn)
   }
+  options.onBody(end, writer.position - chunk.offset)
 
   // The bytes that were announced are the whole body, also when somebody asked for the upload before its end was seen.
   if (end !== 'overflow' && chunk.bodySize !== null && writer.position - chunk.offset === chunk.bodySize) end = 'clean'
@@ -141,19 +144,30 @@ async function closeUpload(
   lease: Lease,
   writer: PartWriter,
   fileHash: FileHash | null,
-  { now, store, by }: Appending,
+  { now, store, sessions, later, by }: Appending,
 ): Promise<Session> {
+  const { session } = lease
   const size = writer.position
   const digests = fileHash?.digests()
   if (digests && !isAsExpected(digests)) {
     await writer.drop()
     await recordOtherFile(lease, by)
   }
+  // Nobody else has left anything: then it is known what there is to remove, and the store need not be searched for it.
+  const isKnown = !session.isDirty
   const facts = await writer.close()
-  if (digests) lease.session.digests = digests
-  if (facts) await recordCompletion(lease, facts, { now, store, by })
-  else await lease.save({ state: 'finishing', size, ...(digests && { digests }), release: true })
-  return lease.session
+  if (digests) session.digests = digests
+  if (!facts) {
+    await lease.save({ state: 'finishing', size, ...(digests && { digests }), release: true })
+    return session
+  }
+  await recordCompletion(lease, facts, { now, store, by })
+  if (session.isDirty && isKnown) {
+    session.isDirty = false
+    const removing = store.remove(writer.replaced()).then(() => sessions.markClean(session.id))
+    later(removing, { uploadId: session.id, what: 'removing replaced pieces' })
+  }
+  return session
 }
 
 async function agreeWithDigest(

@@ -4,6 +4,7 @@
  * written; partial uploads of one length, as clients make them, mostly have none. The partial uploads end when the final one is complete.
  */
 import { admit, notFound } from './access.ts'
+import { aboutOf } from './content.ts'
 import { UploadError } from './errors.ts'
 import type { Bytes, Lease, ObjectStore, Sessions } from './ports.ts'
 import { refuseEnded } from './session-view.ts'
@@ -65,7 +66,7 @@ export async function writeJoinedParts(lease: Lease, partials: Session[], store:
   const count = Math.max(1, Math.ceil(size / session.partSize))
   if (session.handle === null) {
     lease.suspect()
-    const handle = await store.begin(session.key, { contentType: session.contentType, partSize: session.partSize })
+    const handle = await store.begin(session.key, { ...aboutOf(session), partSize: session.partSize })
     await lease.save({ handle, isDirty: true })
   }
   const parts: PartReceipt[] = []
@@ -89,6 +90,13 @@ export async function writeJoinedParts(lease: Lease, partials: Session[], store:
 
   await Promise.all(Array.from({ length: Math.min(copiesAtOnce, count) }, work))
   await lease.save({ parts, offset: size })
+}
+
+/** The first `bytes` of what `partials` make together, or all of it. */
+export async function readHead(partials: Session[], bytes: number, store: ObjectStore): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of readStretches(stretches(partials, 0, bytes), store).chunks()) chunks.push(chunk)
+  return Buffer.concat(chunks)
 }
 
 /** The bytes `start` to `end` of the whole, as stretches of the partial uploads. */

@@ -2,17 +2,20 @@ import { admit, admitAnew, asOwner, isOwner, notFound, type Permit, type Verb } 
 import { type Appending, appendUnderLease } from './append.ts'
 import { alreadyCompleted, shuttingDown, stillFinishing } from './append-refusals.ts'
 import { type Bandwidth, createBandwidth, type Pace } from './bandwidth.ts'
+import type { BodyEnd } from './body.ts'
 import { createBodyGate } from './body-gate.ts'
 import { cleanUp, pieceFolder } from './clean-up.ts'
-import { findPartials, lengthOf, preferredJoinSize } from './concatenate.ts'
+import { findPartials, lengthOf, preferredJoinSize, readHead } from './concatenate.ts'
+import type { ContentCheck } from './content.ts'
 import type { Append, RunningEngine } from './engine.ts'
 import { type Facts, isRefusal, UploadError } from './errors.ts'
 import { eventOf } from './events.ts'
 import { checkFingerprint } from './fingerprint.ts'
 import { finishUpload, recordLoss } from './finish.ts'
+import { type Looking, lookFirst, settleJoined } from './first-bytes.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { newSession } from './new-session.ts'
-import { makeNamedKey, type NameObject } from './object-key.ts'
+import { makeNamedKey, makeObjectKey, type NameObject } from './object-key.ts'
 import { isQuiet } from './part-claims.ts'
 import { createPartWriter, type PartWriter, type PartWriting } from './part-writer.ts'
 import { createPieceCache } from './piece-cache.ts'
@@ -32,6 +35,8 @@ export interface EngineOptions {
   locker: Locker
   policies(): PolicyDocument
   rules: Rule[]
+  /** Absent: a file is what it is said to be. */
+  content?: ContentCheck | undefined
   budget: MemoryBudget
   keyTemplate: string
   /** Names objects in place of the template. */
@@ -59,13 +64,15 @@ export interface EngineOptions {
   now(): Date
   /** Asked after the owner check; not given: the owner check is all. */
   permit?: Permit | undefined
+  /** Told of every body that was read: how it ended, and how many bytes of it were taken. */
+  onBody?: ((end: BodyEnd, bytes: number) => void) | undefined
   /** Told what went wrong where nobody waits for an answer. */
   onFault(error: unknown, facts: Facts): void
 }
 
 /** The engine over one store, one database and one lock. */
 export function createEngine(options: EngineOptions): RunningEngine {
-  const { sessions, store, locker, budget, now } = options
+  const { sessions, store, locker, budget, now, onBody = () => {} } = options
   const permit = options.permit ?? (async () => {})
   const cache = createPieceCache(budget)
   const background = new Set<Promise<unknown>>()
@@ -74,6 +81,17 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const bandwidth = options.bandwidth ?? createBandwidth(null)
   const gate = createBodyGate(options.bodiesAtOnce ?? Number.POSITIVE_INFINITY, budget)
   let isDraining = false
+  const looking: Looking | null = options.content
+    ? {
+        check: options.content,
+        policyOf,
+        keyFor({ role, ownerId: user, createdAt, filename }, category) {
+          // What the operator's code has named keeps that name.
+          if (options.nameObject) return null
+          return makeObjectKey(options.keyTemplate, { role, user, createdAt, category, unique: unique(), filename })
+        },
+      }
+    : null
   const appending: Omit<Appending, 'permitCompletion' | 'by'> = {
     sessions,
     store,
@@ -89,6 +107,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     running,
     isDraining: () => isDraining,
     later,
+    onBody,
   }
 
   function policyOf(actor: Actor): Policy {
@@ -118,32 +137,43 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   const nextPieceKey = (session: Session) => pieceFolder(session.id) + options.newId()
+  const unique = () => options.newId().replaceAll('-', '')
 
   function openWriter(
     lease: Lease,
+    by: Actor | null,
     details: Partial<
       Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'ownsChunks' | 'onRecorded' | 'overwrites'>
     > = {},
   ): PartWriter {
     const { session } = lease
-    return createPartWriter({
+    const size = details.size === undefined ? session.size : details.size
+    const isHeldBack = details.isHeldBack ?? false
+    const touch = () => ({ expiresAt: lifeAfter(session) })
+    const writer = createPartWriter({
       store,
       lease,
       budget,
       cache,
       partsInFlight: options.partsInFlight,
       partSize: details.partSize ?? session.partSize,
-      size: details.size === undefined ? session.size : details.size,
+      size,
       nextPieceKey: () => nextPieceKey(session),
       overwrites: details.overwrites ?? new Set(),
-      touch: () => ({ expiresAt: lifeAfter(session) }),
-      isHeldBack: details.isHeldBack ?? false,
+      touch,
+      isHeldBack,
       ownsChunks: details.ownsChunks ?? false,
       onRecorded(offset, litter) {
         if (litter.length > 0) later(store.remove(litter), { uploadId: session.id, what: 'removing replaced pieces' })
         details.onRecorded?.(offset, litter)
       },
     })
+    const isFirst = session.head !== null || session.offset === 0
+    // A partial upload is no file: only what is made of it can be looked at.
+    const looks = session.concat?.kind === 'partial' ? null : looking
+    if (!isFirst || (session.head === null && !looks)) return writer
+    const onRecorded = (offset: number) => details.onRecorded?.(offset, [])
+    return lookFirst(writer, lease, { looking: looks, size, isHeldBack, by, touch, onRecorded })
   }
 
   /**
@@ -159,7 +189,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
         await permitted(actor, 'complete', lease.session)
       }
       await closeRanks(lease.session, sessions)
-      await finishUpload(lease, { store, sessions, now, openWriter, partialsOf, by: actor })
+      await finishUpload(lease, { store, sessions, now, openWriter, partialsOf, settleJoined: settleFinal, by: actor })
       return lease.session
     })
     later(
@@ -196,6 +226,13 @@ export function createEngine(options: EngineOptions): RunningEngine {
     return findPartials(ownerOf(session), from, sessions, now())
   }
 
+  /** What the file of a final upload is, its first partial upload says. */
+  async function settleFinal(lease: Lease, partials: Session[], by: Actor | null): Promise<void> {
+    if (!looking) return
+    const size = Math.min(looking.check.headSize, lease.session.size!)
+    await settleJoined(lease, await readHead(partials, size, store), looking, by)
+  }
+
   /** A final upload is joined as soon as its partial uploads are complete; until then it may even be unknown how long it is. */
   async function describeFinal(actor: Actor, session: Session): Promise<Upload> {
     const partials = await partialsOf(session)
@@ -227,6 +264,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const session = newSession(actor, whole ?? wish, {
       policy,
       rules: options.rules,
+      contentRules: options.content?.rules,
       limits: store.limits,
       keyTemplate: options.keyTemplate,
       partSize: whole ? preferredJoinSize(whole.size, options.partSize) : options.partSize,
@@ -343,6 +381,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
     budget,
     cache,
     nextPieceKey,
+    looking,
+    onBody,
     discard: (keys, session) => later(store.remove(keys), { uploadId: session.id, what: 'removing used pieces' }),
     idleMs: options.bodyIdleMs,
     minSpeed: options.minSpeed,

@@ -3,7 +3,7 @@ import { UploadError } from './errors.ts'
 import { eventOf } from './events.ts'
 import { isAsExpected, otherFile, readDigests } from './file-digest.ts'
 import type { PartWriter } from './part-writer.ts'
-import { HandleLost, type Lease, type ObjectFacts, type ObjectStore, type Sessions } from './ports.ts'
+import { type Change, HandleLost, type Lease, type ObjectFacts, type ObjectStore, type Sessions } from './ports.ts'
 import { type Actor, hasEveryByte, type Session } from './upload.ts'
 
 export interface Finishing {
@@ -11,11 +11,13 @@ export interface Finishing {
   sessions: Sessions
   now(): Date
   /** A writer over the lease's session, for the tail that must become the last part. */
-  openWriter(lease: Lease): PartWriter
+  openWriter(lease: Lease, by: Actor | null): PartWriter
   /** Who wants it to be complete; `null`: the server, which was asked before. */
   by: Actor | null
   /** The partial uploads of a final one, in order. */
   partialsOf(session: Session): Promise<Session[]>
+  /** Settles what the file of a final upload is before it is begun. @throws UploadError TYPE_NOT_ALLOWED: it has failed */
+  settleJoined(lease: Lease, partials: Session[], by: Actor | null): Promise<void>
 }
 
 /**
@@ -32,12 +34,15 @@ export async function finishUpload(lease: Lease, options: Finishing): Promise<vo
     throw new UploadError('LENGTH_MISMATCH', 'The upload is not whole yet.', { offset: session.offset })
   // From here on everybody who asks joins the finish, and the background finisher knows of it.
   if (session.state === 'receiving') {
-    await lease.save({ state: 'finishing', offset: session.offset, tail: session.tail })
+    await lease.save({ state: 'finishing', offset: session.offset, head: session.head, tail: session.tail })
   }
   try {
-    if (isFinal && !hasEveryByte(session))
-      await writeJoinedParts(lease, await options.partialsOf(session), options.store)
-    const whole = await options.openWriter(lease).close()
+    if (isFinal && !hasEveryByte(session)) {
+      const partials = await options.partialsOf(session)
+      if (session.handle === null) await options.settleJoined(lease, partials, options.by)
+      await writeJoinedParts(lease, partials, options.store)
+    }
+    const whole = await options.openWriter(lease, options.by).close()
     await recordCompletion(lease, whole ?? (await joinParts(lease, options)), options)
   } catch (error) {
     if (!(error instanceof HandleLost)) throw error
@@ -70,11 +75,12 @@ export async function recordCompletion(
   const size = facts.size
   if (session.size !== null && session.size !== size)
     throw new HandleLost(`the object has ${size} bytes and not ${session.size}`)
-  await lease.save({
+  const change: Change = {
     state: 'completed',
     by,
     size,
     offset: size,
+    head: null,
     tail: [],
     etag: facts.etag,
     ...(digests && { digests }),
@@ -84,6 +90,11 @@ export async function recordCompletion(
     ...(session.tail.length > 0 ? { isDirty: true } : {}),
     event: eventOf('upload.completed', { ...session, size }),
     release: true,
+  }
+  await lease.save(change).catch((error: unknown) => {
+    // There is an object of which the session does not know.
+    lease.suspect()
+    throw error
   })
 }
 
@@ -104,13 +115,17 @@ export async function recordOtherFile(lease: Lease, by: Actor | null): Promise<n
   throw otherFile()
 }
 
-function recordFailure(lease: Lease, failure: 'lost' | 'digest', by: Actor | null): Promise<void> {
+/** Says `failed`, and why; what may be in the store of it is left to the sweeper. */
+export function recordFailure(lease: Lease, failure: 'lost' | 'digest' | 'type', by: Actor | null): Promise<void> {
+  const { session } = lease
   return lease.save({
     state: 'failed',
     by,
     failure,
-    isDirty: true,
-    event: eventOf('upload.failed', { ...lease.session, failure }),
+    head: null,
+    // What was refused at first sight left nothing.
+    ...(failure !== 'type' || session.handle !== null ? { isDirty: true } : {}),
+    event: eventOf('upload.failed', { ...session, failure }),
     release: true,
   })
 }

@@ -8,6 +8,8 @@ export interface GatheringOptions {
   budget: MemoryBudget
   cache: PieceCache
   nextPieceKey(): string
+  /** So many bytes must be there before any of them goes to the store. */
+  leastSpill?: number
   /** Called before anything is written to the store; refuses by throwing. */
   beforeSpill(): Promise<void>
 }
@@ -27,7 +29,14 @@ export interface Gathering {
 }
 
 /** An empty one. */
-export function gather({ store, budget, cache, nextPieceKey, beforeSpill }: GatheringOptions): Gathering {
+export function gather({
+  store,
+  budget,
+  cache,
+  nextPieceKey,
+  leastSpill = 0,
+  beforeSpill,
+}: GatheringOptions): Gathering {
   const draft = newDraft(1)
   const written: string[] = []
   // One chunk alone must not fill the budget.
@@ -38,8 +47,9 @@ export function gather({ store, budget, cache, nextPieceKey, beforeSpill }: Gath
   let isOver = false
 
   const holder = {
-    touchedAt: performance.now(),
-    spillable: () => (isOver || spill || failure ? 0 : draft.held.size),
+    since: performance.now(),
+    missing: () => spillAt - draft.held.size,
+    spillable: () => (isOver || spill || failure || size < leastSpill ? 0 : draft.held.size),
     spill: () => spillHeld(),
   }
   const leave = budget.join(holder)
@@ -80,7 +90,7 @@ export function gather({ store, budget, cache, nextPieceKey, beforeSpill }: Gath
 
   async function waitForRoom(): Promise<void> {
     if (draft.held.size >= spillAt) await spillHeld()
-    if (!failure) await budget.room()
+    if (!failure) await budget.room(holder)
     if (failure) throw failure
   }
 
@@ -91,11 +101,11 @@ export function gather({ store, budget, cache, nextPieceKey, beforeSpill }: Gath
     take(bytes) {
       if (failure) return Promise.reject(failure as Error)
       budget.add(bytes.length)
-      holder.touchedAt = performance.now()
+      if (draft.held.size === 0) holder.since = performance.now()
       draft.held.chunks.push(bytes)
       draft.held.size += bytes.length
       size += bytes.length
-      return draft.held.size < spillAt && budget.used < budget.limit ? null : waitForRoom()
+      return draft.held.size < spillAt && !budget.isFull(holder) ? null : waitForRoom()
     },
     async whole() {
       isOver = true

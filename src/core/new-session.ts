@@ -1,5 +1,5 @@
 import { checkFingerprint } from './fingerprint.ts'
-import { normalizeMediaType } from './media-type.ts'
+import { normalizeMediaType, unknownMediaType } from './media-type.ts'
 import { makeObjectKey } from './object-key.ts'
 import { choosePartSize } from './part-plan.ts'
 import { categoryOf, type Policy } from './policy.ts'
@@ -11,6 +11,8 @@ import type { Actor, Session, Wish } from './upload.ts'
 export interface Beginning {
   policy: Policy
   rules: Rule[]
+  /** Those that ask what the file is. They wait for its first bytes when those will be looked at and the client does not say. */
+  contentRules?: Rule[] | undefined
   limits: StoreLimits
   keyTemplate: string
   /** Bytes; what a part has unless the file needs larger ones. */
@@ -31,8 +33,7 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
   const contentType = normalizeMediaType(wish.contentType)
   const category = wish.category ?? categoryOf(contentType)
   const isPartial = wish.concat?.kind === 'partial'
-  // A partial upload is no file yet: what the file is, and whether it may be, is asked when the parts are joined.
-  for (const rule of isPartial ? [sizeRule] : beginning.rules)
+  for (const rule of rulesFor(wish, contentType, beginning))
     rule({ actor, policy, wish: { ...wish, contentType, category } })
   if (wish.fingerprint != null) checkFingerprint(wish.fingerprint)
   const maxSize = Math.min(policy.maxSize ?? Number.POSITIVE_INFINITY, limits.maxObjectSize)
@@ -70,6 +71,7 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
     completedAt: null,
     expiresAt: policy.timeToLiveMs === null ? null : new Date(createdAt.getTime() + policy.timeToLiveMs),
     handle: null,
+    head: null,
     maxSize,
     timeToLiveMs: policy.timeToLiveMs,
     tail: [],
@@ -77,4 +79,11 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
     isScattered: wish.byChunks ?? false,
     isDirty: false,
   }
+}
+
+function rulesFor(wish: Wish, contentType: string, { rules, contentRules }: Beginning): Rule[] {
+  // A partial upload is no file yet: what the file is, and whether it may be, is asked when the parts are joined.
+  if (wish.concat?.kind === 'partial') return [sizeRule]
+  const isOpen = contentRules !== undefined && contentType === unknownMediaType && wish.category === undefined
+  return isOpen ? rules.filter((rule) => !contentRules.includes(rule)) : rules
 }

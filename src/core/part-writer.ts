@@ -13,6 +13,8 @@
  * A file that fits into one part never becomes a multipart upload: its draft stays unsent until the end is known, and is
  * then written as one object.
  */
+
+import { aboutOf } from './content.ts'
 import { type Draft, draftSize, joinBytes, newDraft, nothing, piecesSize, spend } from './draft.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { PieceCache } from './piece-cache.ts'
@@ -48,13 +50,18 @@ export interface PartWriter {
   readonly position: number
   /** Takes a chunk; a promise asks the caller to wait before it brings the next, and rejects when the store failed. */
   take(chunk: Buffer): Promise<void> | null
-  /** Stores and records what was taken, the rest of an unfilled draft as a piece. What can be kept is, also when it throws. */
+  /**
+   * Stores and records what was taken, the rest of an unfilled draft as a piece. What can be kept is, also when it throws.
+   * Nothing may be saved after it: the lease is given back in the same statement.
+   */
   flush(): Promise<void>
   /**
    * As `flush` for the last bytes of the file. The facts of the object when all of it went out at once (the caller
    * records that); `null` when every part is recorded and the store must join them.
    */
   close(): Promise<ObjectFacts | null>
+  /** The keys of all pieces that the object takes the place of, when it went out at once. */
+  replaced(): string[]
   /** Forgets what was taken and not recorded; returns the keys of what it had written. */
   drop(): Promise<string[]>
 }
@@ -64,13 +71,16 @@ const maxSmallPieces = 16
 // A record is one statement. Only what is acknowledged must be recorded, so in the middle of a body now and then is enough.
 const recordEveryMs = 250
 
-/** A writer that goes on where the lease's session stands. */
+/**
+ * A writer that goes on where the lease's session stands. Bytes that the session itself keeps are in no store yet: they are to
+ * be brought again, first.
+ */
 export function createPartWriter(options: PartWriting): PartWriter {
   const { store, lease, budget, cache, partsInFlight, partSize, size } = options
   const { session } = lease
   const spillAt = Math.max(4 * 1024 ** 2, Math.floor(budget.limit / 16))
 
-  let position = session.offset
+  let position = session.offset - (session.head?.length ?? 0)
   let current = newDraft(Math.floor((session.offset - tailSize(session)) / partSize) + 1, session.tail)
   let currentSize = draftSize(current)
   const drafts = [current]
@@ -84,7 +94,8 @@ export function createPartWriter(options: PartWriting): PartWriter {
   let litter: string[] = []
 
   const holder = {
-    touchedAt: performance.now(),
+    since: performance.now(),
+    missing: () => Math.min(partSize - currentSize, (size ?? Number.POSITIVE_INFINITY) - position),
     spillable: () => (current.sending || spill || failure ? 0 : current.held.size),
     spill: () => spillHeld().catch(fail),
   }
@@ -93,7 +104,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
   function take(chunk: Buffer): Promise<void> | null {
     if (failure) return Promise.reject(failure as Error)
     budget.add(chunk.length)
-    holder.touchedAt = performance.now()
+    if (current.held.size === 0) holder.since = performance.now()
     position += chunk.length
     for (let from = 0; from < chunk.length; ) {
       if (currentSize === partSize) sendCurrent()
@@ -106,7 +117,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
     // Full, and more must come: no need to wait for it.
     if (currentSize === partSize && size !== null && position < size) sendCurrent()
     const isWelcome =
-      inFlight < partsInFlight && (partSize <= spillAt || current.held.size < spillAt) && budget.used < budget.limit
+      inFlight < partsInFlight && (partSize <= spillAt || current.held.size < spillAt) && !budget.isFull(holder)
     return isWelcome ? null : waitForRoom()
   }
 
@@ -114,7 +125,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
     await waitForTurn()
     // A part that would hold too much of the budget goes to the store piece by piece and is joined from there.
     if (!failure && partSize > spillAt && current.held.size >= spillAt) await spillHeld()
-    if (!failure) await budget.room()
+    if (!failure) await budget.room(holder)
     if (failure) throw failure
   }
 
@@ -199,7 +210,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
   function openHandle(): Promise<Handle> {
     // If its answer is lost there is a multipart upload whose name nobody knows.
     lease.suspect()
-    beginning ??= store.begin(session.key, { contentType: session.contentType, partSize })
+    beginning ??= store.begin(session.key, { ...aboutOf(session), partSize })
     return beginning
   }
 
@@ -241,7 +252,8 @@ export function createPartWriter(options: PartWriting): PartWriter {
     }
     draft.pieces.splice(draft.pieces.length - joined.length, joined.length, piece)
     litter.push(...joined.map((one) => one.key))
-    if (joined.length === 0) cache.set(piece.key, spilled.chunks, spilled.size)
+    if (joined.length === 0 && !budget.isShort) cache.set(piece.key, spilled.chunks, spilled.size)
+    else if (options.ownsChunks) spend(spilled.chunks)
     recordSoon()
   }
 
@@ -254,14 +266,14 @@ export function createPartWriter(options: PartWriting): PartWriter {
     recordTimer = setTimeout(
       () => {
         recordTimer = null
-        recording = recording.then(record).catch(fail)
+        recording = recording.then(() => record()).catch(fail)
       },
       Math.max(0, lastRecordAt + recordEveryMs - performance.now()),
     )
   }
 
   /** Records the run of parts and pieces from the start, and tells what became litter by it. */
-  async function record(): Promise<void> {
+  async function record({ isLast = false } = {}): Promise<void> {
     const firstOpen = drafts.findIndex((draft) => !draft.receipt)
     const stored = firstOpen === -1 ? [...drafts] : drafts.slice(0, firstOpen)
     const tail = firstOpen === -1 ? [] : [...drafts[firstOpen]!.pieces]
@@ -269,10 +281,16 @@ export function createPartWriter(options: PartWriting): PartWriter {
     const before = session.offset - tailSize(session)
     const offset = before + parts.reduce((bytes, part) => bytes + part.size, 0) + piecesSize(tail)
     const dropped = litter
+    // What the session keeps stays until the store has all of it.
+    if (session.head !== null && offset < session.head.length) return
     if (parts.length === 0 && offset === session.offset && dropped.length === 0 && handle === session.handle) return
     litter = []
     lastRecordAt = performance.now()
-    const hasPieces = tail.length > 0 || session.tail.length > 0 || dropped.length > 0
+    // What lies in the store from now on without a name, until it is removed.
+    const leavesLitter = dropped.length > 0 || stored.some((draft) => draft.pieces.length > 0)
+    // Whether there is anything in the store that the session does not name, once this is saved.
+    const namesAll = () => !spill && (handle !== null || !beginning)
+    if (isLast && namesAll()) lease.trust()
     try {
       await lease.save({
         ...options.touch(),
@@ -281,13 +299,16 @@ export function createPartWriter(options: PartWriting): PartWriter {
         offset,
         partSize,
         handle,
-        ...(hasPieces ? { isDirty: true } : {}),
+        head: null,
+        ...(leavesLitter ? { isDirty: true } : {}),
+        ...(isLast ? { release: true } : {}),
       })
     } catch (error) {
+      if (isLast) lease.suspect()
       litter.push(...dropped)
       throw error
     }
-    if (!spill && (handle !== null || !beginning)) lease.trust()
+    if (namesAll()) lease.trust()
     drafts.splice(0, stored.length)
     for (const draft of stored) dropped.push(...draft.pieces.map((piece) => piece.key))
     cache.drop(dropped)
@@ -306,15 +327,19 @@ export function createPartWriter(options: PartWriting): PartWriter {
 
   /** The whole file as one object. What may be there under its key was never acknowledged, and gives way. */
   async function putWhole(bytes: Bytes): Promise<ObjectFacts> {
-    const about = { contentType: session.contentType, isNew: true }
+    const about = { ...aboutOf(session), isNew: true }
     await lease.confirm()
     try {
-      return await store.put(session.key, bytes, about)
+      return await store.put(session.key, bytes, about).catch(async (error: unknown) => {
+        if (!(error instanceof ObjectExists)) throw error
+        await lease.confirm()
+        await store.remove([session.key])
+        return store.put(session.key, bytes, about)
+      })
     } catch (error) {
-      if (!(error instanceof ObjectExists)) throw error
-      await lease.confirm()
-      await store.remove([session.key])
-      return store.put(session.key, bytes, about)
+      // It may lie there all the same.
+      lease.suspect()
+      throw error
     }
   }
 
@@ -342,7 +367,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
       giveBackHeld()
       if (recordTimer) clearTimeout(recordTimer)
       recordTimer = null
-      await record()
+      await record({ isLast: true })
       if (failure) throw failure
     },
     async close() {
@@ -368,6 +393,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
         giveBackHeld()
       }
     },
+    replaced: () => [...current.pieces.map((piece) => piece.key), ...litter],
     async drop() {
       await settle()
       giveBackHeld()

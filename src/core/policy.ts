@@ -162,15 +162,28 @@ function merge(
 }
 
 /** The largest file that anybody may send, in bytes, for those who ask before they say who they are. */
-export function largestSize({ default: fallback, roles, tenants, users }: PolicyDocument): number {
-  let largest = 0
-  const look = ({ maxSize = 0 }: PolicyRules) => {
-    largest = Math.max(largest, maxSize ?? Number.MAX_SAFE_INTEGER)
+export function largestSize(document: PolicyDocument): number {
+  return mostOf(document, 'maxSize', Number.MAX_SAFE_INTEGER)
+}
+
+/** For how long, in milliseconds, an unfinished upload may wait for its next byte at most; `Infinity`: for ever. */
+export function longestLife(document: PolicyDocument): number {
+  return mostOf(document, 'timeToLiveMs', Number.POSITIVE_INFINITY)
+}
+
+function mostOf(
+  { default: fallback, roles, tenants, users }: PolicyDocument,
+  field: 'maxSize' | 'timeToLiveMs',
+  unlimited: number,
+): number {
+  let most = 0
+  const look = ({ [field]: value = 0 }: PolicyRules) => {
+    most = Math.max(most, value ?? unlimited)
   }
   look(fallback)
   for (const sections of [roles, tenants, users]) Object.values<PolicyRules>(sections).forEach(look)
   for (const tenant of Object.values(tenants)) Object.values(tenant.users ?? {}).forEach(look)
-  return largest
+  return most
 }
 
 /** Roles, tenants and users are named by tokens: one named like a member of Object must not find it. */

@@ -21,6 +21,8 @@ export interface ObjectFacts {
 /** What the object should say of itself when it is read. */
 export interface ObjectAbout {
   contentType: string
+  /** Browsers must save it and never show it: it could run scripts where the store is. */
+  isAttachment?: boolean
 }
 
 export interface StoreLimits {
@@ -89,6 +91,11 @@ export class ObjectMissing extends Error {
 
 /** What one statement changes in a session. Absent: stays as it is. */
 export interface Change {
+  /** What the first bytes said, and the key that goes with it. */
+  contentType?: string
+  category?: string
+  key?: string
+  head?: Uint8Array | null
   parts?: PartReceipt[]
   /** Numbers whose receipts no longer hold, because the part is about to be written anew. */
   forget?: number[]

@@ -4,10 +4,13 @@
  */
 import { admit, notFound, type Verb } from './access.ts'
 import type { Pace } from './bandwidth.ts'
-import { readBody } from './body.ts'
+import { type BodyEnd, readBody } from './body.ts'
+import { aboutOf } from './content.ts'
 import type { ChunkMap, NumberedChunk, WrittenChunk } from './engine.ts'
 import { UploadError } from './errors.ts'
 import { recordLoss } from './finish.ts'
+import type { Looking } from './first-bytes.ts'
+import { type ChunkLook, lookAtChunk } from './first-chunk.ts'
 import { type Gathering, gather } from './gathering.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { type Claiming, isQuiet, locked, placePart } from './part-claims.ts'
@@ -31,6 +34,9 @@ export interface Scattering extends Claiming {
   /** How fast the owner's bodies may come; `null`: as they like. */
   paceOf(session: Session): Pace | null
   nextPieceKey(session: Session): string
+  onBody(end: BodyEnd, bytes: number): void
+  /** Absent: nobody looks at the first bytes. */
+  looking: Looking | null
   /** Removes what nothing points to, when nobody waits. */
   discard(keys: string[], session: Session): void
 }
@@ -52,12 +58,10 @@ export function createScattered(options: Scattering): Scattered {
 
   /** The session with a multipart upload begun for it, so that parts may come from anywhere. */
   async function openForChunks(actor: Actor, id: string, chunk: NumberedChunk): Promise<Session> {
-    const check = admitted(actor, 'append')
-    const found = await locker.settle(id, check)
-    await options.permit(actor, 'append', found)
+    const found = await locker.settle(id, admitted(actor, 'append'))
     refuseChunk(found, chunk, now())
     if (isOpen(found)) return found
-    return locker.hold(id, check, async (lease) => {
+    return hold(actor, id, async (lease) => {
       const { session } = lease
       refuseChunk(session, chunk, now())
       if (isOpen(session)) return session
@@ -66,7 +70,7 @@ export function createScattered(options: Scattering): Scattered {
         await lease.confirm()
         // If its answer is lost there is a multipart upload whose name nobody knows.
         lease.suspect()
-        change.handle = await store.begin(session.key, { contentType: session.contentType, partSize: session.partSize })
+        change.handle = await store.begin(session.key, { ...aboutOf(session), partSize: session.partSize })
       }
       await lease.save(change)
       return session
@@ -74,17 +78,26 @@ export function createScattered(options: Scattering): Scattered {
   }
 
   async function writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<WrittenChunk> {
-    const session = await openForChunks(actor, id, chunk)
-    const expiresAt = options.lifeAfter(session)
+    const found = await locker.settle(id, admitted(actor, 'append'))
+    await options.permit(actor, 'append', found)
+    refuseChunk(found, chunk, now())
+    const expiresAt = options.lifeAfter(found)
+    const look = openLook(actor, found, chunk)
     const gathering = gather({
       ...options,
-      nextPieceKey: () => options.nextPieceKey(session),
+      nextPieceKey: () => options.nextPieceKey(found),
+      leastSpill: look?.size ?? 0,
       async beforeSpill() {
+        await look?.settle()
         if (!(await sessions.touch(id, expiresAt))) await reopen(actor, id)
       },
     })
+    let session = found
     try {
-      await collect(chunk, session, gathering)
+      await collect(chunk, found, gathering, look)
+      await look?.settle()
+      session = await openForChunks(actor, id, chunk)
+      if (look && session.contentType !== look.contentType) throw locked()
       const bytes = await gathering.whole()
       const { number } = chunk
       const part = await placePart(
@@ -129,7 +142,27 @@ export function createScattered(options: Scattering): Scattered {
     return recordLoss(lease, cause, by)
   }
 
-  async function collect({ body, digest, number }: NumberedChunk, session: Session, to: Gathering): Promise<void> {
+  function hold<T>(actor: Actor, id: string, work: (lease: Lease) => Promise<T>): Promise<T> {
+    return locker.hold(id, admitted(actor, 'append'), work)
+  }
+
+  /** For the chunk whose bytes say what the file is. A partial upload is no file. */
+  function openLook(actor: Actor, session: Session, chunk: NumberedChunk): ChunkLook | null {
+    if (options.looking === null || chunk.number !== 1 || session.concat?.kind === 'partial') return null
+    return lookAtChunk(session, options.looking, sessions, actor, (work) =>
+      hold(actor, session.id, (lease) => {
+        refuseChunk(lease.session, chunk, now())
+        return work(lease)
+      }),
+    )
+  }
+
+  async function collect(
+    { body, digest, number }: NumberedChunk,
+    session: Session,
+    to: Gathering,
+    look: ChunkLook | null,
+  ): Promise<void> {
     const size = sizeOfChunk(session, number)
     const mine = { id: session.id, stop: new AbortController() }
     reading.add(mine)
@@ -143,6 +176,7 @@ export function createScattered(options: Scattering): Scattered {
       pace: options.paceOf(session),
       take(bytes) {
         digest?.update(bytes)
+        look?.see(bytes)
         return (
           to.take(bytes)?.catch((error: unknown) => {
             failure = error
@@ -151,6 +185,7 @@ export function createScattered(options: Scattering): Scattered {
         )
       },
     }).finally(() => reading.delete(mine))
+    options.onBody(end, to.size)
     if (failure) throw failure
     if (end === 'stopped') throw mine.stop.signal.reason as UploadError
     if (end === 'idle')
@@ -177,7 +212,14 @@ export function createScattered(options: Scattering): Scattered {
           size,
         })
       }
-      await lease.save({ state: 'finishing', offset: size, size, tail: session.tail, release: true })
+      await lease.save({
+        state: 'finishing',
+        offset: size,
+        size,
+        head: session.head,
+        tail: session.tail,
+        release: true,
+      })
     })
   }
 

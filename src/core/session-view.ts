@@ -5,6 +5,12 @@ import { type PartReceipt, type Session, tailSize, type Upload } from './upload.
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
+/** Why an upload failed, for whoever asks for it afterwards. */
+const causes: Record<string, string> = {
+  digest: 'The file that arrived is not the one its digest describes.',
+  type: 'The file is of a kind that may not be sent.',
+}
+
 /** What is not an id names nothing; the database need not be asked. @throws UploadError UPLOAD_NOT_FOUND */
 export function checkId(id: string): void {
   if (!uuid.test(id)) throw notFound()
@@ -21,10 +27,7 @@ export function refuseEnded(session: Upload, now: Date): void {
     )
   }
   if (session.state === 'failed') {
-    const why =
-      session.failure === 'digest'
-        ? 'The file that arrived is not the one its digest describes.'
-        : 'The store lost what was sent of this upload.'
+    const why = causes[session.failure ?? ''] ?? 'The store lost what was sent of this upload.'
     throw new UploadError('UPLOAD_LOST', `${why} Please start again.`, { failure: session.failure })
   }
 }
@@ -44,13 +47,16 @@ export async function closeRanks(session: Session, sessions: Sessions): Promise<
     offset += part.size
     number += 1
   }
-  if (number !== tailNumber) session.tail = []
+  if (number !== tailNumber) {
+    session.tail = []
+    session.head = null
+  }
   session.offset = offset + tailSize(session)
   return parts
 }
 
 /** What the outside sees of a session. */
 export function toUpload(session: Session): Upload {
-  const { handle, maxSize, timeToLiveMs, tail, etag, isScattered, isDirty, ...upload } = session
+  const { handle, maxSize, timeToLiveMs, head, tail, etag, isScattered, isDirty, ...upload } = session
   return upload
 }

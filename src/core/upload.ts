@@ -116,6 +116,11 @@ export interface Session extends Upload {
   maxSize: number
   /** How long it lives after its last byte, as its owner was told; `null`: for ever. */
   timeToLiveMs: number | null
+  /**
+   * The first bytes of the file, while they are too few to tell what it is: they are durable here, and nothing of the file
+   * is in the store yet. They stay until the store has them.
+   */
+  head: Uint8Array | null
   /** Pieces in order; together they follow the recorded parts. */
   tail: Piece[]
   /** The finished object's ETag. */
@@ -163,7 +168,7 @@ export function hasEveryByte(upload: Pick<Upload, 'offset' | 'size'>): boolean {
   return upload.size !== null && upload.offset === upload.size
 }
 
-/** Bytes in the tail. */
-export function tailSize(session: Pick<Session, 'tail'>): number {
-  return session.tail.reduce((sum, piece) => sum + piece.size, 0)
+/** Bytes that follow the recorded parts: those that the session keeps itself, and those in pieces. */
+export function tailSize({ head, tail }: Pick<Session, 'head' | 'tail'>): number {
+  return tail.reduce((sum, piece) => sum + piece.size, head?.length ?? 0)
 }

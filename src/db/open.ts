@@ -36,6 +36,8 @@ export interface Database {
   migrate(): Promise<void>
   /** Runs whatever text it is given, several statements included, as a library that brings its own SQL needs. */
   executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
+  /** Connections to a server: open ones, those of them that nobody uses, and how many statements wait for one. */
+  connections?(): { open: number; idle: number; waiting: number }
   close(): Promise<void>
 }
 
@@ -51,7 +53,8 @@ export interface DatabaseOptions {
   onFault(error: unknown): void
 }
 
-const migrationsFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'drizzle')
+/** Where the migrations are, and a list of them. */
+export const migrationsFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'drizzle')
 // Any number will do, as long as every node uses the same.
 const migrationLock = 7_203_114
 const int8 = 20
@@ -122,6 +125,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
       }
     },
     executeSql: (text, values) => pool.query(text, values),
+    connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     async close() {
       await listener.close()
       await pool.end()

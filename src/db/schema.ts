@@ -3,6 +3,7 @@ import {
   bigint,
   boolean,
   check,
+  customType,
   date,
   index,
   integer,
@@ -17,6 +18,7 @@ import type { EventType } from '../core/events.ts'
 import type { Concat, FileDigests, Piece, State } from '../core/upload.ts'
 
 const bytes = (name: string) => bigint(name, { mode: 'number' })
+const blob = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
 /** One row an upload: who owns it, where its bytes are, how far it is, and who may write to it now. */
@@ -47,6 +49,7 @@ export const uploadSessions = pgTable(
     /** Bytes of the owner's room that it was given; null when a final upload has taken them over. */
     reserved: bytes('reserved'),
     handle: text('handle'),
+    head: blob('head'),
     tail: jsonb('tail').$type<Piece[]>().notNull(),
     etag: text('etag'),
     isScattered: boolean('is_scattered').notNull(),
@@ -72,6 +75,7 @@ export const uploadSessions = pgTable(
     index('upload_sessions_expiring')
       .on(table.expiresAt)
       .where(sql`state in ('receiving', 'completed') and expires_at is not null`),
+    index('upload_sessions_open').on(table.state, table.role).where(sql`state in ('receiving', 'finishing')`),
     index('upload_sessions_finishing').on(table.updatedAt).where(sql`state = 'finishing'`),
     index('upload_sessions_dirty').on(table.updatedAt).where(sql`is_dirty and state not in ('receiving', 'finishing')`),
     check(
@@ -170,6 +174,7 @@ export const uploadEvents = pgTable(
   },
   (table) => [
     index('upload_events_upload').on(table.uploadId, table.seq),
+    index('upload_events_owner').on(sql`(data->>'ownerId')`, table.id),
     index('upload_events_pending').on(table.id).where(sql`delivered_at is null`),
   ],
 )

@@ -22,6 +22,7 @@ export interface SessionRow {
   max_size: number
   time_to_live_ms: number | null
   handle: string | null
+  head: Uint8Array | null
   tail: Piece[]
   etag: string | null
   is_scattered: boolean
@@ -33,6 +34,8 @@ export interface SessionRow {
   revision: number
   /** Only where a statement asks for it: whether somebody holds the lease. */
   is_held?: boolean
+  /** Only where the lease was just taken: whether it had run out in somebody else's hands. */
+  is_stolen?: boolean
 }
 
 /** The session in a row. */
@@ -58,6 +61,7 @@ export function toSession(row: SessionRow): Session {
     maxSize: row.max_size,
     timeToLiveMs: row.time_to_live_ms,
     handle: row.handle,
+    head: row.head,
     tail: row.tail,
     etag: row.etag,
     isScattered: row.is_scattered,

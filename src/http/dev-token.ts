@@ -1,7 +1,7 @@
-import { isIP } from 'node:net'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { UploadError } from '../core/errors.ts'
 import { type Actor, userOf } from '../core/upload.ts'
+import { isFromThisMachine } from './this-machine.ts'
 
 export interface DevTokenOptions {
   /** A token for `actor`, to be handed to the page. */
@@ -32,20 +32,4 @@ export async function devTokenPlugin(app: FastifyInstance, { mint, developer }: 
       return { token: await mint(userOf(user, role, { isAdmin: admin === 'true' })), user, role }
     },
   )
-}
-
-function isFromThisMachine({ raw, headers }: FastifyRequest): boolean {
-  const { remoteAddress, localAddress } = raw.socket
-  // Behind a proxy on this machine everybody would come from here.
-  if (headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined) return false
-  // A page elsewhere whose name was pointed to this machine (DNS rebinding) still sends its own name as Host.
-  const host = (headers.host ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
-  if (host !== 'localhost' && isIP(host) === 0) return false
-  if (headers['sec-fetch-site'] !== undefined && !['same-origin', 'none'].includes(String(headers['sec-fetch-site'])))
-    return false
-  return remoteAddress !== undefined && (isLoopback(remoteAddress) || remoteAddress === localAddress)
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || /^(::ffff:)?127\./.test(address)
 }

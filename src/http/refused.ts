@@ -5,16 +5,16 @@ import type { Actor } from '../core/upload.ts'
 export type RefusalListener = (refusal: UploadError, request: FastifyRequest) => void
 
 // By Node's server, which all scopes of an app have in common.
-const listeners = new WeakMap<object, RefusalListener>()
+const listeners = new WeakMap<object, RefusalListener[]>()
 
 /** Calls `listener` for every refusal that `app` answers with, in whatever protocol. It must not throw. */
 export function hearRefusals(app: FastifyInstance, listener: RefusalListener): void {
-  listeners.set(app.server, listener)
+  listeners.set(app.server, [...(listeners.get(app.server) ?? []), listener])
 }
 
 /** Tells whoever listens. */
 export function tellRefusal(refusal: UploadError, request: FastifyRequest): void {
-  listeners.get(request.server.server)?.(refusal, request)
+  for (const listener of listeners.get(request.server.server) ?? []) listener(refusal, request)
 }
 
 /** Who asks, if that is known. */

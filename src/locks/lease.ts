@@ -25,7 +25,7 @@ export interface LeaseOptions {
   /** How long a newcomer waits for the holder. */
   waitMs: number
   onFault(error: unknown): void
-  /** Told when a lease was taken that a holder had not given back. */
+  /** Told when a lease was taken that had run out, because its holder never gave it back. */
   onSteal?(id: string): void
 }
 
@@ -39,10 +39,11 @@ const takeLease = {
   name: 'lease-take',
   // A lease that ran out was never given back: what its holder wrote to the store may be recorded nowhere. One that is ours
   // already was taken by this very statement, whose answer was lost.
-  text: `update upload_sessions set lease_token = $2, lease_until = now() + $3 * interval '1 millisecond', lease_holder = $4,
-      is_dirty = is_dirty or (lease_until is not null and lease_token is distinct from $2)
-    where id = $1 and (lease_until is null or lease_until < now() or lease_token = $2)
-    returning *`,
+  text: `update upload_sessions s set lease_token = $2, lease_until = now() + $3 * interval '1 millisecond', lease_holder = $4,
+      is_dirty = s.is_dirty or (s.lease_until is not null and s.lease_token is distinct from $2)
+    from (select lease_until, lease_token from upload_sessions where id = $1) was
+    where s.id = $1 and (s.lease_until is null or s.lease_until < now() or s.lease_token = $2)
+    returning s.*, coalesce(was.lease_until < now() and was.lease_token <> $2, false) as is_stolen`,
 }
 const lookAt = {
   name: 'lease-look',
@@ -160,7 +161,7 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
         const sureUntil = performance.now() + leaseMs
         const [row] = await database.query<SessionRow>(takeLease, [id, token, leaseMs, node])
         if (row) {
-          if (row.is_dirty) onSteal?.(id)
+          if (row.is_stolen) onSteal?.(id)
           return { row, sureUntil }
         }
       }

@@ -23,6 +23,10 @@ export const saveSession = {
         is_scattered = coalesce($15, is_scattered),
         is_dirty = coalesce($16, is_dirty),
         digests = coalesce($22::jsonb, digests),
+        content_type = coalesce($23, content_type),
+        category = coalesce($24, category),
+        key = coalesce($25, key),
+        head = case when $26 then $27::bytea else head end,
         event_seq = event_seq + case when $18::text is null then 0 else 1 end,
         lease_token = case when $20 then null else lease_token end,
         lease_until = case when $20 then null else lease_until end,
@@ -30,7 +34,7 @@ export const saveSession = {
         updated_at = now()
       where id = $1 and lease_token = $2 and revision = $3
       returning *),
-    settled as (${settleUsage('$23')}),
+    settled as (${settleUsage('$28')}),
     added as (
       insert into upload_parts (upload_id, number, size, etag)
       select saved.id, part.number, part.size, part.etag
@@ -46,8 +50,8 @@ export const saveSession = {
       insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, address, agent, note)
       select 'upload.' || case saved.state when 'completed' then 'complete' when 'cancelled' then 'cancel' when 'expired' then 'expire' else 'fail' end,
         true, b.id, b.role, coalesce(b.tenant, case when b.id is null then saved.tenant else '' end), b.key_id, saved.id, b.address, b.agent, saved.failure
-      from saved, jsonb_to_record($24::jsonb) as b(id text, role text, tenant text, key_id text, address text, agent text)
-      where $23::text is not null)
+      from saved, jsonb_to_record($29::jsonb) as b(id text, role text, tenant text, key_id text, address text, agent text)
+      where $28::text is not null)
     select id from saved`,
 }
 
@@ -81,6 +85,11 @@ export function saveValues(
     change.release ?? false,
     change.forget ?? [],
     change.digests ? JSON.stringify(change.digests) : null,
+    change.contentType ?? null,
+    change.category ?? null,
+    change.key ?? null,
+    change.head !== undefined,
+    change.head ?? null,
     settlementOf(session.state, change),
     JSON.stringify(byOf(change)),
   ]

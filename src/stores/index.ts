@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import type { ObjectStore } from '../core/ports.ts'
 import { localOptions, localStore } from './local.ts'
 import { s3Options } from './s3/options.ts'
-import { s3Store } from './s3/store.ts'
+import { type StoreWatch, s3Store } from './s3/store.ts'
 
 /** The settings of every kind of store; the configuration knows them from here. */
 export const storeOptions = { local: localOptions.shape, s3: s3Options.shape }
@@ -14,12 +14,12 @@ type Settings = z.output<typeof localOptions> & z.output<typeof s3Options>
 const kinds = {
   local: ({ DATA_DIR, LOCAL_FSYNC }: Settings) =>
     localStore({ directory: join(DATA_DIR, 'files'), fsync: LOCAL_FSYNC }),
-  s3: (settings: Settings) => s3Store(settings),
+  s3: (settings: Settings, watch: StoreWatch) => s3Store(settings, watch),
 }
 
 export type StoreKind = keyof typeof kinds
 
 /** The store of `kind`, not asked anything yet: `check()` says whether it can be used. */
-export function openStore(kind: StoreKind, settings: Settings): ObjectStore {
-  return kinds[kind](settings)
+export function openStore(kind: StoreKind, settings: Settings, watch: StoreWatch = {}): ObjectStore {
+  return kinds[kind](settings, watch)
 }

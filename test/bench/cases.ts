@@ -94,7 +94,7 @@ export const cases: Case[] = [
     { ...small, files: 30, withUpload: true },
     { latencyMs: 50 },
   ),
-  inS3('large-far', 'one PATCH of 1 GiB, S3 at 30 ms and 80 MB/s a connection', {}, { latencyMs: 30, bandwidth: 80e6 }),
+  inS3('large-far', 'one PATCH of 1 GiB, S3 far away (30 ms, 80 MB/s)', {}, { latencyMs: 30, bandwidth: 80e6 }),
   inS3('large-tls', 'one PATCH of 1 GiB, TLS to S3', {}, { isTls: true }),
   onDisk('disk-large', 'local disk: one PATCH of 1 GiB', {}),
   onDisk('disk-5m', 'local disk: PATCHes of 5 MiB', { fileSize: 500 * MiB, chunkSize: 5 * MiB }),

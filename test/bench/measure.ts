@@ -28,6 +28,8 @@ export interface Figures {
   slowestMs?: number
   failed?: number
   requests?: Record<string, number>
+  /** Of slow uploads: what was wrong, and how often. */
+  failures?: Record<string, number>
 }
 
 const MB = 1e6
@@ -111,7 +113,7 @@ function figuresOf(
     diskMb: cost.diskBytes / MB,
     ...(counts ? { requests: counts.requests, s3Mb: counts.bytes / MB } : {}),
   }
-  if (slow) return { ...figures, slowestMs: slow.slowestMs, failed: slow.failed }
+  if (slow) return { ...figures, slowestMs: slow.slowestMs, failed: slow.failed, failures: slow.failures }
   return {
     ...figures,
     mbPerSecond: bytes / MB / (ms / 1000),

@@ -9,11 +9,11 @@ const names: Record<ContestantKind, string> = {
   before: 'before',
 }
 const panels: { title: string; field: 'mbPerSecond' | 'cpuPerGiB'; digits: number }[] = [
-  { title: 'Throughput, MB/s (more is better)', field: 'mbPerSecond', digits: 0 },
-  { title: 'CPU of the server, seconds a GiB (less is better)', field: 'cpuPerGiB', digits: 1 },
+  { title: 'MB/s, more is better (bars by square root)', field: 'mbPerSecond', digits: 0 },
+  { title: 'CPU s/GiB, less is better (bars by square root)', field: 'cpuPerGiB', digits: 1 },
 ]
-const width = 1180
-const labelWidth = 250
+const width = 1240
+const labelWidth = 340
 const panelWidth = (width - labelWidth - 60) / panels.length
 const barHeight = 13
 const rowGap = 12

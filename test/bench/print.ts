@@ -10,7 +10,7 @@ export interface Result {
   rounds: Partial<Record<ContestantKind, Figures[]>>
 }
 
-const columns: [title: string, field: Exclude<keyof Figures, 'requests'>, digits: number][] = [
+const columns: [title: string, field: Exclude<keyof Figures, 'requests' | 'failures'>, digits: number][] = [
   ['MB/s', 'mbPerSecond', 0],
   ['files/s', 'filesPerSecond', 1],
   ['CPU s/GiB', 'cpuPerGiB', 2],
@@ -62,7 +62,7 @@ function ratiosOf(medians: Result['medians']): string[] {
   const { ours, ...others } = medians
   if (!ours) return []
   return Object.entries(others).map(([kind, other]) => {
-    const ratio = (field: Exclude<keyof Figures, 'requests'>, isBetterWhenLess: boolean) => {
+    const ratio = (field: Exclude<keyof Figures, 'requests' | 'failures'>, isBetterWhenLess: boolean) => {
       const [mine, theirs] = [ours[field], other[field]]
       if (!mine || !theirs) return []
       return [

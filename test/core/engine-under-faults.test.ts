@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { judge, type Sniffed } from '../../src/core/content.ts'
 import type { Append } from '../../src/core/engine.ts'
 import { isRefusal, UploadError } from '../../src/core/errors.ts'
 import type { Upload } from '../../src/core/upload.ts'
@@ -6,6 +7,7 @@ import type { Database } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { finishUploads } from '../../src/jobs/finish-uploads.ts'
 import { sweep } from '../../src/jobs/sweep.ts'
+import { lookByChance, sniffFirstByte } from '../support/first-byte.ts'
 import { memoryStore, unavailable } from '../support/memory-store.ts'
 import { ada, bodyOf, brokenBody, openEngine, testDatabase } from '../support/open-engine.ts'
 import { type Seeded, seeded } from '../support/seeded.ts'
@@ -13,8 +15,8 @@ import { type Seeded, seeded } from '../support/seeded.ts'
 /*
  * Random files in random chunks, with faults at random calls to the store and the database: refused, done but the answer
  * lost, or never answered (a node that died or was paused at that very point; another one goes on). The client does what
- * a tus client does. Whatever happens: an acknowledged byte is never given back, `completed` means the object is there,
- * and in the end nothing else is.
+ * a tus client does, and what it says of the file is true, false, or nothing. Whatever happens: an acknowledged byte is never
+ * given back, `completed` means the object is there and what its first bytes say, and in the end nothing else is.
  */
 const rounds = Number(process.env.FAULT_ROUNDS ?? 40)
 const firstSeed = Number(process.env.FAULT_SEED ?? 1)
@@ -28,9 +30,13 @@ describe('an upload under faults', () => {
       const world = await openWorld(random)
       const bytes = random.bytes(random.pick([0, 1, 9, 10, 11, 40, random.int(1, 200)]))
 
-      const upload = await sendWhole(world, bytes, random)
+      const contentType = random.pick(['application/octet-stream', 'image/png', 'text/plain'])
+      const upload = await sendWhole(world, contentType, bytes, random)
 
       expect(world.store.objects.get(upload.key)?.equals(bytes)).toBe(true)
+      const taken = world.looks ? judgeWhole(contentType, bytes, await sniffFirstByte(bytes)) : contentType
+      expect(upload.contentType).toBe(taken)
+      expect(world.store.abouts.get(upload.key)).toEqual({ contentType: taken })
       await world.calm()
       expect(await world.strays()).toEqual([])
       expect(world.store.multiparts.size).toBe(0)
@@ -45,6 +51,7 @@ async function openWorld(random: Seeded) {
   const real = await testDatabase()
   const store = memoryStore()
   const rate = random.pick([0, 0.05, 0.15])
+  const content = lookByChance(random)
   let isCalm = false
 
   /** A node of its own: once it has died, none of its calls is ever answered, the renewal of its leases included. */
@@ -94,6 +101,7 @@ async function openWorld(random: Seeded) {
     }
     const { engine } = await openEngine({
       database,
+      content,
       store: faulty,
       leaseMs: 150,
       waitMs: 1500,
@@ -107,6 +115,7 @@ async function openWorld(random: Seeded) {
   const nodes = [await newNode(), await newNode()]
   return {
     store,
+    looks: content !== undefined,
     async engine() {
       const index = random.int(0, 1)
       if (nodes[index]!.isDead()) nodes[index] = await newNode()
@@ -118,10 +127,13 @@ async function openWorld(random: Seeded) {
         [id],
       )
     },
-    /** Objects that belong to no completed upload. (A creation whose answer was lost is made again: two empty files may be complete.) */
+    /**
+     * Objects that belong to no upload. (A creation whose answer was lost is made again: two empty files may be complete, or one
+     * of them still be finished, of which nobody asks any more.)
+     */
     async strays() {
       const rows = await real.query<{ key: string }>(
-        { name: 'test-keys', text: `select key from upload_sessions where state = 'completed'` },
+        { name: 'test-keys', text: `select key from upload_sessions where state in ('completed', 'finishing')` },
         [],
       )
       const completed = new Set(rows.map((row) => row.key))
@@ -139,9 +151,19 @@ async function openWorld(random: Seeded) {
   }
 }
 
-async function sendWhole(world: Awaited<ReturnType<typeof openWorld>>, bytes: Buffer, random: Seeded): Promise<Upload> {
+/** In no bytes there is nothing that could contradict. */
+function judgeWhole(contentType: string, bytes: Buffer, sniffed: Sniffed): string {
+  return bytes.length === 0 ? contentType : judge(contentType, sniffed)
+}
+
+async function sendWhole(
+  world: Awaited<ReturnType<typeof openWorld>>,
+  contentType: string,
+  bytes: Buffer,
+  random: Seeded,
+): Promise<Upload> {
   const isDeferred = random.chance(0.3) && bytes.length > 0
-  const wish = { size: isDeferred ? null : bytes.length, filename: 'a.bin', contentType: 'application/octet-stream' }
+  const wish = { size: isDeferred ? null : bytes.length, filename: 'a.bin', contentType }
   let upload = await again(async () => (await world.engine()).create(ada, wish))
   let acknowledged = 0
   for (let step = 0; step < 400; step += 1) {

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Append, RunningEngine } from '../../src/core/engine.ts'
 import { userOf } from '../../src/core/upload.ts'
-import { ada, bodyOf, brokenBody, hungBody, openEngine } from '../support/open-engine.ts'
+import type { Database } from '../../src/db/open.ts'
+import { ada, bodyOf, brokenBody, hungBody, openEngine, testDatabase } from '../support/open-engine.ts'
 
 const wish = (size: number | null) => ({ size, filename: 'notes.txt', contentType: 'text/plain' })
 const chunk = (offset: number, bytes: Buffer, more: Partial<Append> = {}): Append => ({
@@ -19,6 +20,36 @@ async function sendInChunks(engine: RunningEngine, bytes: Buffer, chunkSize: num
     upload = await engine.append(ada, upload.id, chunk(upload.offset, bytes.subarray(at, at + chunkSize)))
   }
   return upload
+}
+
+/** The test database, with a list of what it was asked, which refuses the statements it is told to. */
+async function countingDatabase() {
+  const real = await testDatabase()
+  const asked: string[] = []
+  const refused = new Set<string>()
+  const note = (name: string) => {
+    asked.push(name)
+    if (refused.has(name)) throw new Error('refused by the test')
+  }
+  const database: Database = {
+    ...real,
+    async query(statement, values) {
+      note(statement.name)
+      return real.query(statement, values)
+    },
+    async queryOnce(statement, values) {
+      note(statement.name)
+      return real.queryOnce(statement, values)
+    },
+  }
+  return { database, asked, refuse: (name: string) => void refused.add(name) }
+}
+
+/** Whether the sweeper is to look for what the upload left. */
+async function isDirty(database: Database, id: string): Promise<boolean> {
+  const look = { name: 'look', text: 'select is_dirty from upload_sessions where id = $1' }
+  const [row] = await database.query<{ is_dirty: boolean }>(look, [id])
+  return row!.is_dirty
 }
 
 describe('sending a file', () => {
@@ -54,6 +85,58 @@ describe('sending a file', () => {
     await engine.idle()
 
     expect(store.calls).toEqual(['put'])
+  })
+
+  it('asks the database once before the body and once after it', async () => {
+    const { database, asked } = await countingDatabase()
+    const { engine } = await openEngine({ database })
+    const upload = await engine.create(ada, wish(100))
+    asked.length = 0
+
+    await engine.append(ada, upload.id, chunk(0, randomBytes(33)))
+
+    expect(asked).toEqual(['lease-take', 'session-save'])
+  })
+
+  it('has the sweeper look for a piece whose record failed', async () => {
+    const { database, refuse } = await countingDatabase()
+    const { engine, store } = await openEngine({ database })
+    const upload = await engine.create(ada, wish(100))
+
+    refuse('session-save')
+    await expect(engine.append(ada, upload.id, chunk(0, randomBytes(23)))).rejects.toThrow('refused')
+
+    expect(store.objects.size).toBe(1)
+    expect(await isDirty(database, upload.id)).toBe(true)
+  })
+
+  it('removes the pieces of a file that became one object without searching the store', async () => {
+    const { engine, store, database } = await openEngine()
+    const upload = await engine.create(ada, wish(10))
+    await engine.append(ada, upload.id, chunk(0, randomBytes(3)))
+
+    await engine.append(ada, upload.id, chunk(3, randomBytes(7)))
+    await engine.idle()
+
+    expect(store.calls).toEqual(['put', 'put', 'remove'])
+    expect([...store.objects.keys()]).toEqual([upload.key])
+    expect(await isDirty(database, upload.id)).toBe(false)
+  })
+
+  it('searches the store after all when somebody before it may have left something', async () => {
+    const { engine, store, database } = await openEngine()
+    const upload = await engine.create(ada, wish(10))
+    await engine.append(ada, upload.id, chunk(0, randomBytes(3)))
+    store.objects.set(`.landfall/pieces/${upload.id}/forgotten`, Buffer.from('x'))
+    await database.query({ name: 'mark', text: 'update upload_sessions set is_dirty = true where id = $1' }, [
+      upload.id,
+    ])
+
+    await engine.append(ada, upload.id, chunk(3, randomBytes(7)))
+    await engine.idle()
+
+    expect([...store.objects.keys()]).toEqual([upload.key])
+    expect(await isDirty(database, upload.id)).toBe(false)
   })
 
   it('gives the memory of chunks back when the store has them, and of no others', async () => {

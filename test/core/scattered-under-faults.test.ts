@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest'
+import { judge } from '../../src/core/content.ts'
 import type { RunningEngine } from '../../src/core/engine.ts'
 import { isRefusal, UploadError } from '../../src/core/errors.ts'
+import type { Upload } from '../../src/core/upload.ts'
 import type { Database } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { finishUploads } from '../../src/jobs/finish-uploads.ts'
 import { sweep } from '../../src/jobs/sweep.ts'
+import { lookByChance, sniffFirstByte } from '../support/first-byte.ts'
 import { memoryStore, unavailable } from '../support/memory-store.ts'
 import { ada, bodyOf, brokenBody, openEngine, testDatabase } from '../support/open-engine.ts'
 import { type Seeded, seeded } from '../support/seeded.ts'
@@ -28,9 +31,12 @@ describe('chunks under faults', () => {
       const world = await openWorld(random)
       const bytes = random.bytes(random.int(1, 80))
 
-      const key = await sendInChunks(world, bytes, random)
+      const what = judge('application/octet-stream', await sniffFirstByte(bytes))
+      const contentType = random.pick(['application/octet-stream', what])
+      const { key, ...upload } = await sendInChunks(world, contentType, bytes, random)
 
       expect(world.store.objects.get(key)?.equals(bytes)).toBe(true)
+      expect(upload.contentType).toBe(world.looks ? what : contentType)
       await world.calm()
       expect([...world.store.objects.keys()]).toEqual([key])
       expect(world.store.multiparts.size).toBe(0)
@@ -42,6 +48,7 @@ async function openWorld(random: Seeded) {
   const real = await testDatabase()
   const store = memoryStore()
   const rate = random.pick([0, 0.05, 0.12])
+  const content = lookByChance(random)
   let isCalm = false
 
   async function newNode() {
@@ -91,6 +98,7 @@ async function openWorld(random: Seeded) {
     }
     const { engine } = await openEngine({
       database,
+      content,
       store: faulty,
       partSize,
       claimMs,
@@ -106,6 +114,7 @@ async function openWorld(random: Seeded) {
   const nodes = [await newNode(), await newNode()]
   return {
     store,
+    looks: content !== undefined,
     async engine(): Promise<RunningEngine> {
       const index = random.int(0, 1)
       if (nodes[index]!.isDead()) nodes[index] = await newNode()
@@ -125,11 +134,12 @@ async function openWorld(random: Seeded) {
 
 async function sendInChunks(
   world: Awaited<ReturnType<typeof openWorld>>,
+  contentType: string,
   bytes: Buffer,
   random: Seeded,
-): Promise<string> {
-  const wish = { size: bytes.length, filename: 'a.bin', contentType: 'application/octet-stream' }
-  const { id, key } = await (await world.engine()).create(ada, { ...wish, byChunks: true, ending: 'later' })
+): Promise<Upload> {
+  const wish = { size: bytes.length, filename: 'a.bin', contentType }
+  const { id } = await (await world.engine()).create(ada, { ...wish, byChunks: true, ending: 'later' })
   const count = Math.ceil(bytes.length / partSize)
 
   async function chunk(number: number) {
@@ -155,7 +165,7 @@ async function sendInChunks(
     if (random.chance(0.2)) work.push(appended())
     await Promise.all(work)
     const done = await attempt(async () => (await world.engine()).complete(ada, id))
-    if (done?.state === 'completed') return key
+    if (done?.state === 'completed') return done
   }
   throw new Error('gave up')
 }

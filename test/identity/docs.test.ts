@@ -15,7 +15,7 @@ import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
 const run = promisify(execFile)
 const page = await readFile('docs/identity.md', 'utf8')
 const secret = 'a secret that is long enough for HS256'
-const landfall = `${process.execPath} ${resolve('src/cli/landfall.ts')}`
+const landfall = `${process.execPath} ${resolve('dist/landfall.js')}`
 const ann = userOf('ann', 'creator')
 
 let database: FreshDatabase
@@ -40,7 +40,7 @@ beforeAll(async () => {
   await mkdir(installed, { recursive: true })
   await cp('package.json', join(installed, 'package.json'))
   await symlink(resolve('node_modules/tus-js-client'), join(folder, 'node_modules/tus-js-client'))
-  await run('tsc', ['-p', 'tsconfig.build.json', '--outDir', join(installed, 'dist')])
+  await run('tsc', ['-p', 'tsconfig.exports.json', '--outDir', join(installed, 'dist/exports')])
 })
 
 afterAll(async () => {

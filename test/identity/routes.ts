@@ -298,6 +298,9 @@ const inTus: Row[] = [
 
 export const rows: Row[] = [...jsonApi, ...admin, ...rest, ...olderRest, ...inRufh, ...inTus]
 
+/** An answer that does not end cannot be waited for here: test/features/events/events.test.ts asks as every kind of caller. */
+export const endless = ['GET /v1/events']
+
 /** What anybody may ask: it says nothing about anybody's uploads. */
 export function isPublic(route: string): boolean {
   const [method = '', url = ''] = route.split(' ')
@@ -306,6 +309,8 @@ export function isPublic(route: string): boolean {
   if (['/health', '/livez', '/readyz'].includes(url) || /^\/docs(\/|$)/.test(url)) return true
   // Answers this machine only, and only when trying out: test/app.test.ts.
   if (route === 'GET /v1/dev-token') return true
+  // Tells nobody's name, and only this machine and Prometheus: test/telemetry/metrics.test.ts.
+  if (route === 'GET /metrics') return true
   const files = existsSync('dist/web') ? globSync('dist/web/**').map((path) => path.slice('dist/web'.length)) : []
   return ['GET', 'HEAD'].includes(method) && (url === '/' || files.includes(url))
 }

@@ -45,7 +45,12 @@ describe('the sweeper', () => {
     const { id } = await engine.create(ada, wish)
     await engine.append(ada, id, chunk(randomBytes(33)))
     store.objects.set('other-app/backup.tar', Buffer.from('theirs'))
-    store.multiparts.set('theirs', { key: 'other-app/backup.tar', partSize: 10, parts: new Map() })
+    store.multiparts.set('theirs', {
+      key: 'other-app/backup.tar',
+      partSize: 10,
+      about: { contentType: 'a/b' },
+      parts: new Map(),
+    })
 
     const preview = await previewSweep(sessionsIn(database), store, tomorrow())
     const before = store.objects.size

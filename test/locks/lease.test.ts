@@ -65,6 +65,7 @@ async function session(): Promise<string> {
     maxSize: 1000,
     timeToLiveMs: null,
     handle: null,
+    head: null,
     tail: [],
     etag: null,
     isScattered: false,
@@ -115,6 +116,26 @@ describe('a lease', () => {
     expect(performance.now() - before).toBeLessThan(500)
     expect(found.offset).toBe(7)
     await holding
+  })
+
+  it('is told as stolen when it had run out, and not when something was left behind or given back', async () => {
+    const stolen: string[] = []
+    const a = await node({ onSteal: (id) => stolen.push(id) })
+    const [dirty, dead] = [await session(), await session()]
+    await a.hold(dirty, anyone, async (lease) => lease.save({ isDirty: true }))
+    await database.query(
+      {
+        name: 'test-ran-out',
+        text: `update upload_sessions set lease_token = $2, lease_until = now() - interval '1 second' where id = $1`,
+      },
+      [dead, randomUUID()],
+    )
+
+    await a.hold(dirty, anyone, async () => {})
+    await a.hold(dead, anyone, async () => {})
+    await a.hold(dead, anyone, async () => {})
+
+    expect(stolen).toEqual([dead])
   })
 
   it('is taken from a holder that died, when its time is over, and the session is marked for the sweeper', async () => {

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
+import { HeadObjectCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { HandleLost } from '../../src/core/ports.ts'
 import { s3Options } from '../../src/stores/s3/options.ts'
@@ -43,6 +43,42 @@ const real = {
   accessKeyId: process.env.TEST_S3_ACCESS_KEY_ID ?? '',
   secretAccessKey: process.env.TEST_S3_SECRET_ACCESS_KEY ?? '',
 }
+
+describe('requests', () => {
+  it('are counted, each try of those that carry bytes', async () => {
+    const server = await startS3StandIn()
+    const asked: string[] = []
+    const store = s3Store(optionsFor(server), { onRequest: (operation, code) => asked.push(`${operation} ${code}`) })
+    onTestFinished(async () => {
+      await store.close()
+      await server.close()
+    })
+    server.faults.next('PutObject', { status: 503, code: 'SlowDown' })
+
+    await store.put('a', inChunks(Buffer.from('x')), about)
+    await store.stat('a')
+
+    expect(asked).toEqual(['PutObject SlowDown', 'PutObject OK', 'HeadObject OK'])
+  })
+})
+
+describe('an object that browsers are not to show', () => {
+  it('says so, however it was written', async () => {
+    const { server, store } = await openStandIn()
+    const about = { contentType: 'image/svg+xml', isAttachment: true }
+
+    await store.put('at-once', inChunks(Buffer.from('<svg/>')), about)
+    const handle = await store.begin('in-parts', { ...about, partSize })
+    const part = await store.writePart('in-parts', handle, 1, inChunks(Buffer.from('<svg/>')))
+    await store.finish('in-parts', handle, [part])
+
+    const client = new S3Client({ ...server, forcePathStyle: true, credentials: server })
+    for (const key of ['at-once', 'in-parts']) {
+      const head = await client.send(new HeadObjectCommand({ Bucket: server.bucket, Key: `uploads/${key}` }))
+      expect(head).toMatchObject({ ContentType: 'image/svg+xml', ContentDisposition: 'attachment' })
+    }
+  })
+})
 
 describe.runIf(real.endpoint !== '')('with a real server (TEST_S3_ENDPOINT)', () => {
   async function openReal() {

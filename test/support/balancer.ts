@@ -32,7 +32,7 @@ export async function startBalancer(servers: { url: string }[]): Promise<Balance
   const front = createServer((incoming, outgoing) => {
     turn += 1
     const [url] = [...ready].slice(turn % Math.max(1, ready.size))
-    if (url === undefined) return void outgoing.writeHead(503).end()
+    if (url === undefined) return void incoming.socket.destroy()
     const { method, headers } = incoming
     const onward = request(url + incoming.url, { method, headers, agent })
     onward.on('response', (answer) => {

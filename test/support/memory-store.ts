@@ -1,12 +1,21 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { UploadError } from '../../src/core/errors.ts'
-import { type Bytes, HandleLost, ObjectExists, ObjectMissing, type ObjectStore } from '../../src/core/ports.ts'
+import {
+  type Bytes,
+  HandleLost,
+  type ObjectAbout,
+  ObjectExists,
+  ObjectMissing,
+  type ObjectStore,
+} from '../../src/core/ports.ts'
 import type { PartReceipt } from '../../src/core/upload.ts'
 
 /** A store in memory that is as strict as R2 and fails when it is told to. */
 export interface MemoryStore extends ObjectStore {
   objects: Map<string, Buffer>
-  multiparts: Map<string, { key: string; partSize: number; parts: Map<number, Buffer> }>
+  /** What each object says of itself. */
+  abouts: Map<string, ObjectAbout>
+  multiparts: Map<string, { key: string; partSize: number; about: ObjectAbout; parts: Map<number, Buffer> }>
   /** Calls by name, in order. */
   calls: string[]
   /** Called before (`at` 'before') and after the effect of every call; throwing there is a refusal or a lost answer. */
@@ -19,6 +28,7 @@ export const unavailable = () =>
 /** An empty one. */
 export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): MemoryStore {
   const objects: MemoryStore['objects'] = new Map()
+  const abouts: MemoryStore['abouts'] = new Map()
   const multiparts: MemoryStore['multiparts'] = new Map()
   const calls: string[] = []
 
@@ -40,14 +50,15 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
     name: 'memory',
     limits: { minPartSize: 5, maxPartSize: 1024 ** 3, maxParts: 10_000, maxObjectSize: 5 * 1024 ** 4, ...limits },
     objects,
+    abouts,
     multiparts,
     calls,
     fault: () => {},
     async check() {},
-    begin: (key, { partSize }) =>
+    begin: (key, { partSize, ...about }) =>
       call('begin', key, () => {
         const handle = randomUUID()
-        multiparts.set(handle, { key, partSize, parts: new Map() })
+        multiparts.set(handle, { key, partSize, about, parts: new Map() })
         return handle
       }),
     async writePart(key, handle, number, bytes) {
@@ -69,7 +80,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
       call('finish', key, () => {
         const done = objects.get(key)
         if (!multiparts.has(handle) && done) return { size: done.length, etag: etagOf(done) }
-        const { parts: written, partSize } = open(handle)
+        const { parts: written, partSize, about } = open(handle)
         const buffers = parts.map(({ number, etag }: PartReceipt, index) => {
           const buffer = written.get(number)
           if (number !== index + 1 || !buffer || etagOf(buffer) !== etag) throw new HandleLost('invalid part')
@@ -80,6 +91,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
         })
         const object = Buffer.concat(buffers)
         objects.set(key, object)
+        abouts.set(key, about)
         multiparts.delete(handle)
         return { size: object.length, etag: etagOf(object) }
       }),
@@ -88,12 +100,13 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
         for (const [name, multipart] of multiparts)
           if (multipart.key === key && (handle === null || handle === name)) multiparts.delete(name)
       }),
-    async put(key, bytes, about) {
+    async put(key, bytes, { isNew, ...about }) {
       const buffer = await collect(bytes)
       return call('put', key, () => {
         const there = objects.get(key)
-        if (about.isNew && there && !there.equals(buffer)) throw new ObjectExists('there is another object already')
+        if (isNew && there && !there.equals(buffer)) throw new ObjectExists('there is another object already')
         objects.set(key, buffer)
+        abouts.set(key, about)
         return { size: buffer.length, etag: etagOf(buffer) }
       })
     },

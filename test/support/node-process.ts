@@ -58,7 +58,7 @@ process.once('exit', () => {
 export async function startNodeProcess(options: NodeProcessOptions = {}): Promise<NodeProcess> {
   const port = options.port ?? (await freePort())
   const url = `http://127.0.0.1:${port}`
-  const readyWithinMs = options.readyWithinMs ?? 30_000
+  const readyWithinMs = options.readyWithinMs ?? 90_000
   let environment: Record<string, string> = { ...options.environment, HOST: '127.0.0.1', PORT: String(port) }
   const directory = mkdtempSync(join(tmpdir(), 'landfall-node-'))
   directories.add(directory)

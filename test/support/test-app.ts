@@ -6,7 +6,8 @@ import { signToken } from '../../src/http/identity/secret.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
 import { ada, testDatabase } from './open-engine.ts'
 
-const secret = 'a secret that is long enough for HS256'
+/** What its tokens are signed with. */
+export const secret = 'a secret that is long enough for HS256'
 
 export interface TestApp<Store extends ObjectStore = MemoryStore> extends App {
   store: Store

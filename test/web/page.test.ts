@@ -31,7 +31,7 @@ beforeEach((context) => {
 describe('the page', () => {
   it('sends what is dropped on it, and shows it among my uploads', async () => {
     const { page, drop, fileOf, stored, complaints } = await openPage(browser)
-    const bytes = randomBytes(MiB)
+    const bytes = Buffer.concat([Buffer.from('%PDF-1.7\n'), randomBytes(MiB)])
     await page.getByText('Any file up to 10 GiB').waitFor()
 
     await drop(await fileOf('Übersicht 2026.pdf', bytes))

@@ -6,3 +6,6 @@ import { sizeRule } from './size.ts'
 
 /** The rules at creation, in order; the first refusal is the one the client reads. The role is checked before: without one there is no policy. */
 export const creationRules: Rule[] = [filenameRule, mediaTypeRule, categoryRule, sizeRule]
+
+/** Those of them that ask again when the first bytes have said what the file is. */
+export const contentRules: Rule[] = [mediaTypeRule, categoryRule]

@@ -22,6 +22,8 @@ export interface SenderOptions {
   credentials(): Promise<Credentials>
   /** Connections at most. */
   sockets: number
+  /** Told of every attempt: `OK`, or the code of its fault. */
+  onRequest(operation: string, code: string): void
 }
 
 export interface Sending {
@@ -48,7 +50,7 @@ const attempts = 5
 const idleMs = 45_000
 
 /** A sender with its own connections. */
-export function createSender({ base, region, credentials, sockets }: SenderOptions): Sender {
+export function createSender({ base, region, credentials, sockets, onRequest }: SenderOptions): Sender {
   const isTls = base.protocol === 'https:'
   const agent = new (isTls ? https : http).Agent({
     keepAlive: true,
@@ -90,9 +92,9 @@ export function createSender({ base, region, credentials, sockets }: SenderOptio
       await Promise.race([writeAll(outgoing, bytes), answered])
       const response = await answered
       const text = await readText(response)
-      // Nobody has taken bytes that were not sent yet, whatever the status says.
-      if (!outgoing.writableFinished) outgoing.destroy()
-      else if (response.statusCode === 200) return String(response.headers.etag ?? '').replaceAll('"', '')
+      if (response.statusCode === 200) await sent(outgoing)
+      else if (!outgoing.writableFinished) outgoing.destroy()
+      if (response.statusCode === 200) return String(response.headers.etag ?? '').replaceAll('"', '')
       throw new S3Fault(operation, response.statusCode ?? 0, /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? 'unknown', {
         retryAfterMs: Number(response.headers['retry-after'] ?? 0) * 1000 || 0,
       })
@@ -111,8 +113,11 @@ export function createSender({ base, region, credentials, sockets }: SenderOptio
     async put(bytes, sending) {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return { etag: await putOnce(bytes, sending), attempts: attempt }
+          const etag = await putOnce(bytes, sending)
+          onRequest(sending.operation, 'OK')
+          return { etag, attempts: attempt }
         } catch (error) {
+          onRequest(sending.operation, error instanceof S3Fault ? error.code : 'unknown')
           if (!(error instanceof S3Fault) || !error.isTransient || attempt === attempts) throw error
           await pause(attempt, error.retryAfterMs)
         }
@@ -149,6 +154,19 @@ async function writeAll(outgoing: http.ClientRequest, bytes: Bytes): Promise<voi
   else for (const chunk of chunks) write(chunk) || (await drained(outgoing))
   if (corked > 0) outgoing.uncork()
   outgoing.end()
+}
+
+/**
+ * Resolves when nothing reads the body any more. The answer can be here before: TLS learns later than the other end that the
+ * last bytes are out, and of a server that answers before it has everything nothing is believed.
+ */
+function sent(outgoing: http.ClientRequest): Promise<void> {
+  if (outgoing.writableFinished) return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    outgoing.once('finish', resolve)
+    outgoing.once('error', reject)
+    outgoing.once('close', () => reject(new Error('aborted')))
+  })
 }
 
 function drained(outgoing: http.ClientRequest): Promise<void> {

@@ -16,7 +16,14 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3'
 import { UploadError } from '../../core/errors.ts'
-import { type Bytes, HandleLost, ObjectExists, type ObjectFacts, type ObjectStore } from '../../core/ports.ts'
+import {
+  type Bytes,
+  HandleLost,
+  type ObjectAbout,
+  ObjectExists,
+  type ObjectFacts,
+  type ObjectStore,
+} from '../../core/ports.ts'
 import type { PartReceipt } from '../../core/upload.ts'
 import { explain, faultOfSdk, S3Fault, toRefusal } from './faults.ts'
 import type { S3Options } from './options.ts'
@@ -30,8 +37,13 @@ const answerMs = 30_000
 // The parts can never be joined: what is recorded is not what the store has. Ceph says NoSuchKey for an aborted upload.
 const hopeless = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'NoSuchUpload', 'NoSuchKey'])
 
+/** Who counts the requests that a store makes: those of the SDK when they are over, the others each time they are tried. */
+export interface StoreWatch {
+  onRequest?(operation: string, code: string): void
+}
+
 /** Objects in a bucket of S3, R2, MinIO, Ceph, Spaces and what else speaks S3. */
-export function s3Store(options: S3Options): ObjectStore {
+export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch = {}): ObjectStore {
   const bucket = options.S3_BUCKET ?? ''
   const endpoint = new URL(options.S3_ENDPOINT ?? `https://s3.${options.S3_REGION}.amazonaws.com`)
   const agent = { keepAlive: true, maxSockets: sockets }
@@ -61,6 +73,7 @@ export function s3Store(options: S3Options): ObjectStore {
     region: options.S3_REGION,
     credentials: () => client.config.credentials(),
     sockets,
+    onRequest,
   })
 
   const named = (key: string) => ({ Bucket: bucket, Key: options.S3_PREFIX + key })
@@ -68,9 +81,13 @@ export function s3Store(options: S3Options): ObjectStore {
 
   async function ask<T>(operation: string, work: (signal: AbortSignal) => Promise<T>, ms = answerMs): Promise<T> {
     try {
-      return await work(AbortSignal.timeout(ms))
+      const answer = await work(AbortSignal.timeout(ms))
+      onRequest(operation, 'OK')
+      return answer
     } catch (error) {
-      throw faultOfSdk(operation, error)
+      const fault = faultOfSdk(operation, error)
+      onRequest(operation, fault.code)
+      throw fault
     }
   }
 
@@ -133,9 +150,13 @@ export function s3Store(options: S3Options): ObjectStore {
     return false
   }
 
-  async function put(key: string, bytes: Bytes, about: { contentType: string; isNew?: boolean }): Promise<ObjectFacts> {
+  async function put(key: string, bytes: Bytes, about: ObjectAbout & { isNew?: boolean }): Promise<ObjectFacts> {
     const isGuarded = about.isNew === true && knowsIfNoneMatch
-    const headers = { 'Content-Type': about.contentType, ...(isGuarded ? { 'If-None-Match': '*' } : {}) }
+    const headers = {
+      'Content-Type': about.contentType,
+      ...(about.isAttachment && { 'Content-Disposition': 'attachment' }),
+      ...(isGuarded && { 'If-None-Match': '*' }),
+    }
     try {
       const { etag } = await sender.put(bytes, { operation: 'PutObject', key: options.S3_PREFIX + key, headers })
       return { size: bytes.size, etag }
@@ -166,9 +187,12 @@ export function s3Store(options: S3Options): ObjectStore {
     if (range && range.end <= range.start) return
     const Range = range ? `bytes=${range.start}-${range.end - 1}` : undefined
     // No deadline: how long the reading takes is the reader's business.
-    const { Body } = await client
-      .send(new GetObjectCommand({ ...named(key), Range }))
-      .catch((error: unknown) => Promise.reject(toRefusal(faultOfSdk('GetObject', error))))
+    const { Body } = await client.send(new GetObjectCommand({ ...named(key), Range })).catch((error: unknown) => {
+      const fault = faultOfSdk('GetObject', error)
+      onRequest('GetObject', fault.code)
+      throw toRefusal(fault)
+    })
+    onRequest('GetObject', 'OK')
     try {
       yield* Body as AsyncIterable<Buffer>
     } catch (error) {
@@ -220,8 +244,12 @@ export function s3Store(options: S3Options): ObjectStore {
       }
     },
 
-    async begin(key, { contentType }) {
-      const begin = new CreateMultipartUploadCommand({ ...named(key), ContentType: contentType })
+    async begin(key, { contentType, isAttachment }) {
+      const begin = new CreateMultipartUploadCommand({
+        ...named(key),
+        ContentType: contentType,
+        ...(isAttachment && { ContentDisposition: 'attachment' }),
+      })
       const { UploadId } = await told('CreateMultipartUpload', (abortSignal) => client.send(begin, { abortSignal }))
       return UploadId!
     },

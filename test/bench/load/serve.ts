@@ -29,7 +29,7 @@ export interface Outcome {
   /** Of every request that brought bytes, or with slow ones of every file. */
   latencies: number[]
   /** How long slow uploads took, the fastest and the slowest; and how many were refused or cut. */
-  slow: { fastestMs: number; slowestMs: number; failed: number } | null
+  slow: { fastestMs: number; slowestMs: number; failed: number; failures: Record<string, number> } | null
 }
 
 process.on('message', (errand: Errand) => {
@@ -69,7 +69,7 @@ async function besideSlow(
   slow: NonNullable<Work['slow']>,
 ): Promise<Omit<Outcome, 'ms' | 'bytes'>> {
   const times: number[] = []
-  let failed = 0
+  const failures: Record<string, number> = {}
   let left = slow.uploads
   const all = Array.from({ length: slow.uploads }, async (_, index) => {
     // Not all in the same millisecond: nobody's clients are a choir.
@@ -80,8 +80,8 @@ async function besideSlow(
       await sendSlowly(connection, { ...upload, size: slow.size }, slow.bytesPerSecond)
       connection.close()
       times.push(performance.now() - startedAt)
-    } catch {
-      failed += 1
+    } catch (error) {
+      failures[String(error)] = (failures[String(error)] ?? 0) + 1
     } finally {
       left -= 1
     }
@@ -100,6 +100,11 @@ async function besideSlow(
   return {
     files: latencies.length,
     latencies,
-    slow: { fastestMs: Math.min(...times), slowestMs: Math.max(...times), failed },
+    slow: {
+      fastestMs: Math.min(...times),
+      slowestMs: Math.max(...times),
+      failed: slow.uploads - times.length,
+      failures,
+    },
   }
 }

@@ -47,7 +47,7 @@ describe('a token is refused', () => {
     ['without an audience', { aud: undefined }, 'The token was not made for this server.'],
     ['when its time is over', { exp: soon() - 60 }, 'The token has expired.'],
     ['that would be good for ever', { exp: undefined }, 'The token is not valid.'],
-    ['before its time', { nbf: soon() + 60 }, 'The token is not valid yet.'],
+    ['before its time', { nbf: soon() + 3600 }, 'The token is not valid yet.'],
     ['with a time that is none', { exp: 'tomorrow' }, 'The token is not valid.'],
     ['that names nobody', { sub: undefined }, 'The token does not say who you are.'],
     ['that names a list', { sub: ['ann'] }, 'The token does not say who you are.'],

@@ -5,7 +5,8 @@
 #   test/support/servers/nginx.sh down
 #
 # Needs: apt-get install --no-install-recommends nginx-light
-# Settings: UPSTREAM_PORTS, NGINX_PORT (any free one), NGINX_NAME (for more than one)
+# Settings: UPSTREAM_PORTS, NGINX_PORT (any free one), NGINX_NAME (for more than one); for bad examples NGINX_BODY_LIMIT (0: none)
+# and NGINX_BUFFERING (off)
 set -euo pipefail
 . "$(dirname "$0")/ground.sh"
 
@@ -47,7 +48,7 @@ http {
   }
   server {
     listen 127.0.0.1:$port;
-    client_max_body_size 0;
+    client_max_body_size ${NGINX_BODY_LIMIT:-0};
     location / {
       proxy_pass http://landfall;
       proxy_http_version 1.1;
@@ -56,8 +57,8 @@ http {
       proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto \$scheme;
       proxy_set_header X-Forwarded-Host \$http_host;
-      proxy_request_buffering off;
-      proxy_buffering off;
+      proxy_request_buffering ${NGINX_BUFFERING:-off};
+      proxy_buffering ${NGINX_BUFFERING:-off};
       proxy_next_upstream off;
       proxy_read_timeout 300s;
       proxy_send_timeout 300s;

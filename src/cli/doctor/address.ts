@@ -1,0 +1,126 @@
+import type { Config } from '../../config.ts'
+import { effectivePolicy, matchesMediaType } from '../../core/policy.ts'
+import { userOf } from '../../core/upload.ts'
+import { signToken } from '../../http/identity/secret.ts'
+import { tokenSecret } from '../../trial.ts'
+import { about, codeOf, type Finding, reasonOf } from './finding.ts'
+import { probeProxy } from './proxy.ts'
+
+const { fine, doubtful, broken } = about('address')
+const patienceMs = 10_000
+
+/** Whether clients reach a server of this configuration at `url`, and what stands in between does to them. */
+export async function* probeAddress(config: Config, given: string | undefined): AsyncGenerator<Finding> {
+  const url = given ?? config.PUBLIC_URL
+  if (url === undefined) {
+    yield doubtful(
+      'nobody says where clients reach the server, so nobody can look what stands in between',
+      'Set PUBLIC_URL, or run `landfall doctor --url https://…`; behind a proxy that changes host or scheme uploads need it.',
+    )
+    return
+  }
+  const health = await ask(url, '/health')
+  if (health instanceof Error) {
+    yield unreachable(url, health)
+    return
+  }
+  if (health.redirected) {
+    const { origin } = new URL(health.url)
+    yield broken(
+      `${url} sends clients on to ${origin}`,
+      `Set PUBLIC_URL to ${origin}: what is sent is lost on the way, because a redirected PATCH has no body.`,
+    )
+    return
+  }
+  if (!(await isLandfall(health))) {
+    yield broken(
+      `something else answers at ${url} (${health.status})`,
+      'Correct PUBLIC_URL, or point the proxy to HOST and PORT of this server; it must pass on every path as it is.',
+    )
+    return
+  }
+  const headers = { authorization: `Bearer ${await tokenFor(config)}` }
+  const me = await ask(url, '/v1/me', { headers })
+  if (me instanceof Error || me.status !== 200) {
+    yield broken(
+      `the server at ${url} does not take this configuration’s tokens (${me instanceof Error ? reasonOf(me) : me.status})`,
+      'It is another deployment, or has another JWT_SECRET; or the proxy takes Authorization away.',
+    )
+    return
+  }
+  yield fine(`a server of this configuration answers at ${url}`)
+  yield* preflight(url, config)
+  yield* probeProxy(url, headers, roleFor(config))
+}
+
+async function ask(url: string, path: string, init: RequestInit = {}): Promise<Response | Error> {
+  try {
+    return await fetch(url + path, { ...init, signal: AbortSignal.timeout(patienceMs) })
+  } catch (error) {
+    return error as Error
+  }
+}
+
+async function isLandfall(answer: Response): Promise<boolean> {
+  const body = (await answer.json().catch(() => null)) as { service?: unknown } | null
+  return body?.service === 'landfall'
+}
+
+const doctorAs = (role: string) => userOf('landfall-doctor', role)
+
+/** Somebody who may send text, so that a file can be begun. */
+function roleFor({ POLICIES }: Config): { role: string; maxSize: number } | null {
+  const roles = Object.keys(POLICIES.roles).flatMap((role) => {
+    const { maxSize, mediaTypes, categories } = effectivePolicy(POLICIES, doctorAs(role))!.policy
+    const maySendText =
+      (mediaTypes === null || matchesMediaType('text/plain', mediaTypes)) &&
+      (categories === null || categories.includes('document'))
+    return maySendText ? { role, maxSize: maxSize ?? Number.POSITIVE_INFINITY } : []
+  })
+  return roles.toSorted((a, b) => b.maxSize - a.maxSize)[0] ?? null
+}
+
+async function tokenFor(config: Config): Promise<string> {
+  const role = roleFor(config)?.role ?? Object.keys(config.POLICIES.roles)[0] ?? 'none'
+  return signToken(await tokenSecret(config), doctorAs(role), 300)
+}
+
+const certificateCodes = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|HOSTNAME/
+
+function unreachable(url: string, error: Error): Finding {
+  const code = codeOf(error) ?? ''
+  const says = `${url} cannot be reached (${reasonOf(error)})`
+  if (certificateCodes.test(code))
+    return broken(
+      says,
+      'Its certificate is not one that clients trust for this name: renew it, or have the proxy send the whole chain.',
+    )
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return broken(says, 'The name has no address: correct PUBLIC_URL, or add it to DNS.')
+  if (code === 'ECONNREFUSED')
+    return broken(says, 'Nothing listens there: start the proxy and the server, or correct the port.')
+  return broken(says, 'Start the server, correct PUBLIC_URL, or open the firewall in between.')
+}
+
+/** Whether pages of other origins may upload: what browsers ask before they send anything. */
+async function* preflight(url: string, { CORS_ORIGINS }: Config): AsyncGenerator<Finding> {
+  const origin = CORS_ORIGINS === '*' ? 'https://page.example' : (CORS_ORIGINS[0] ?? '')
+  if (origin === new URL(url).origin) return
+  const answer = await ask(url, '/files', {
+    method: 'OPTIONS',
+    headers: {
+      origin,
+      'access-control-request-method': 'PATCH',
+      'access-control-request-headers': 'authorization,tus-resumable,upload-offset,content-type',
+    },
+  })
+  const allowed = answer instanceof Error ? null : answer.headers.get('access-control-allow-origin')
+  const methods = answer instanceof Error ? '' : (answer.headers.get('access-control-allow-methods') ?? '')
+  if ((allowed === '*' || allowed === origin) && methods.includes('PATCH'))
+    yield fine(`pages of ${CORS_ORIGINS === '*' ? 'any origin' : origin} may upload`)
+  else
+    yield broken(
+      `pages of ${origin} may not upload: what browsers ask first is answered ${answer instanceof Error ? 'not at all' : `with ${answer.status}`}, without leave`,
+      'The proxy must pass OPTIONS on to Landfall, and leave the Access-Control headers of its answers alone.',
+    )
+}

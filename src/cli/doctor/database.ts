@@ -1,0 +1,190 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { Config } from '../../config.ts'
+import { migrationsFolder } from '../../db/open.ts'
+import { about, codeOf, type Finding, reasonOf } from './finding.ts'
+
+const { fine, doubtful, broken } = about('database')
+const oldestVersion = 13
+const tables = [
+  'upload_sessions',
+  'upload_parts',
+  'upload_events',
+  'upload_usage',
+  'audit_log',
+  'policy_versions',
+  'api_keys',
+]
+const journal = join(migrationsFolder, 'meta', '_journal.json')
+
+/** Whether Postgres is there, is new enough, has our tables, lets us write, and passes on what is told with NOTIFY. */
+export async function* probeDatabase({ DATABASE_URL, DATABASE_POOL, DATA_DIR }: Config): AsyncGenerator<Finding> {
+  if (DATABASE_URL === undefined) {
+    yield fine(`an embedded Postgres keeps its files in ${DATA_DIR}, which is for trying out`)
+    return
+  }
+  const client = clientOf(DATABASE_URL)
+  try {
+    await client.connect()
+  } catch (error) {
+    yield whyNot(error)
+    return
+  }
+  try {
+    yield* look(client, DATABASE_POOL)
+    yield await hears(client, DATABASE_URL)
+  } catch (error) {
+    yield broken(
+      `Postgres answers a simple question with an error (${reasonOf(error)})`,
+      'Look at the log of Postgres; a pooler in front of it may be in the way.',
+    )
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+function clientOf(connectionString: string): pg.Client {
+  const client = new pg.Client({
+    connectionString,
+    connectionTimeoutMillis: 5000,
+    query_timeout: 10_000,
+    application_name: 'landfall-doctor',
+  })
+  client.on('error', () => {})
+  return client
+}
+
+function whyNot(error: unknown): Finding {
+  const reason = reasonOf(error)
+  switch (codeOf(error)) {
+    case '28P01':
+    case '28000':
+      return broken(`Postgres refuses the user of DATABASE_URL (${reason})`, 'Correct its user and password.')
+    case '3D000':
+      return broken(`there is no such database (${reason})`, 'Create it, or correct the name in DATABASE_URL.')
+    case '53300':
+      return broken(`Postgres takes no more connections (${reason})`, 'Raise max_connections, or lower DATABASE_POOL.')
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return broken(`the host of DATABASE_URL has no address (${reason})`, 'Correct its name, or look at DNS.')
+    default:
+      return broken(
+        `Postgres cannot be reached (${reason})`,
+        'Start it; correct host and port in DATABASE_URL; open the firewall between them.',
+      )
+  }
+}
+
+async function* look(client: pg.Client, pool: number): AsyncGenerator<Finding> {
+  const { rows } = await client.query(`select
+      current_setting('server_version_num')::int / 10000 as version,
+      pg_is_in_recovery() as is_standby,
+      current_setting('default_transaction_read_only') = 'on' or current_setting('transaction_read_only') = 'on' as is_read_only,
+      current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as most,
+      (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used,
+      has_database_privilege(current_database(), 'CREATE') as may_create_schemas,
+      has_schema_privilege('public', 'CREATE') as may_create_tables,
+      extract(epoch from clock_timestamp()) * 1000 as now,
+      current_user as role`)
+  const found = rows[0]
+  if (found.version < oldestVersion)
+    yield broken(`Postgres is ${found.version}`, `Landfall needs ${oldestVersion} or newer: bring Postgres up to date.`)
+  else yield fine(`Postgres ${found.version} answers`)
+  if (found.is_standby) yield broken('this Postgres is a read-only standby', 'DATABASE_URL must name the primary.')
+  else if (found.is_read_only)
+    yield broken(
+      `nothing can be written: transactions of ${found.role} are read-only`,
+      `ALTER ROLE ${found.role} RESET default_transaction_read_only; or the same of the database.`,
+    )
+  const free = found.most - found.used
+  if (free < pool)
+    yield doubtful(
+      `Postgres has ${free} connections left, and each server opens up to ${pool}`,
+      'Raise max_connections, or lower DATABASE_POOL.',
+    )
+  const skew = Math.abs(Date.now() - Number(found.now))
+  if (skew > 30_000)
+    yield doubtful(
+      `the clocks of Postgres and of this machine differ by ${Math.round(skew / 1000)} seconds`,
+      'Uploads expire at the wrong time: let both follow a time server (NTP).',
+    )
+  yield* lookAtTables(client, found)
+}
+
+interface Rights {
+  role: string
+  may_create_schemas: boolean
+  may_create_tables: boolean
+}
+
+async function* lookAtTables(client: pg.Client, { role, ...may }: Rights): AsyncGenerator<Finding> {
+  const applied = await appliedMigrations(client)
+  const known = (JSON.parse(readFileSync(journal, 'utf8')) as { entries: unknown[] }).entries.length
+  const missing = known - applied
+  if (missing > 0) {
+    yield broken(
+      applied === 0 ? 'the tables are not there yet' : `${missing} changes of the tables are missing`,
+      'Run `landfall migrate`, or start a server, which does the same.',
+    )
+    if (!may.may_create_schemas || !may.may_create_tables)
+      yield broken(
+        `${role} may not make tables`,
+        `GRANT CREATE ON DATABASE … TO ${role}; GRANT CREATE ON SCHEMA public TO ${role}; or migrate as somebody who may.`,
+      )
+    return
+  }
+  if (missing < 0)
+    yield broken(
+      'the tables are those of a newer Landfall',
+      'Run that version here too; an older one does not know what it wrote.',
+    )
+  const { rows } = await client.query(
+    `select name, verb from unnest($1::text[]) name, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) verb
+     where not has_table_privilege(name, verb)`,
+    [tables],
+  )
+  if (rows.length > 0) {
+    const lacks = rows.map(({ name, verb }) => `${verb} ${name}`).join(', ')
+    yield broken(
+      `${role} lacks rights: ${lacks}`,
+      `GRANT SELECT, INSERT, UPDATE, DELETE ON ${tables.join(', ')} TO ${role};`,
+    )
+  } else if (missing === 0) yield fine('the tables are up to date, and may be written to')
+}
+
+async function appliedMigrations(client: pg.Client): Promise<number> {
+  const { rows } = await client.query(`select to_regclass('drizzle.__drizzle_migrations') is not null as is_there`)
+  if (!rows[0].is_there) return 0
+  const counted = await client
+    .query('select count(*)::int as count from drizzle.__drizzle_migrations')
+    .catch(() => null)
+  // Who may not read the list may still have the tables.
+  if (counted) return counted.rows[0].count
+  const { rows: names } = await client.query(
+    `select count(*)::int as count from unnest($1::text[]) name where to_regclass(name) is not null`,
+    [tables],
+  )
+  return names[0].count === tables.length ? 1 : 0
+}
+
+/** Servers ask each other for uploads by NOTIFY. Poolers that lend a connection for a transaction swallow it. */
+async function hears(client: pg.Client, url: string): Promise<Finding> {
+  const other = clientOf(url)
+  try {
+    await other.connect()
+    const heard = new Promise<boolean>((resolve) => {
+      other.once('notification', () => resolve(true))
+      setTimeout(resolve, 3000, false)
+    })
+    await other.query('listen landfall_doctor')
+    await client.query(`select pg_notify('landfall_doctor', 'x')`)
+    if (await heard) return fine('what one connection tells, another one hears')
+    return broken(
+      'what one connection tells with NOTIFY, another does not hear',
+      'A pooler in transaction mode stands between: connect to Postgres directly, or in session mode.',
+    )
+  } finally {
+    await other.end().catch(() => {})
+  }
+}

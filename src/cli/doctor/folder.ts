@@ -1,0 +1,86 @@
+import { constants, type StatsFs } from 'node:fs'
+import { access, mkdir, open, stat, statfs, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Config } from '../../config.ts'
+import { about, codeOf, type Finding, reasonOf } from './finding.ts'
+
+const { fine, doubtful, broken } = about('folder')
+const GiB = 1024 ** 3
+// statfs(2): what is in memory only.
+const tmpfs = 0x01021994
+
+/** Whether files, and the embedded database, can be kept in DATA_DIR. Nothing is asked of it when nothing is kept there. */
+export async function* probeFolder({ STORE, DATABASE_URL, DATA_DIR }: Config): AsyncGenerator<Finding> {
+  if (STORE !== 'local' && DATABASE_URL !== undefined) return
+  const folder = STORE === 'local' ? join(DATA_DIR, 'files') : DATA_DIR
+  try {
+    await mkdir(folder, { recursive: true })
+    const probe = join(folder, `.landfall-doctor-${process.pid}`)
+    const file = await open(probe, 'wx')
+    try {
+      await file.writeFile('x')
+      await file.sync()
+    } finally {
+      await file.close()
+      await unlink(probe)
+    }
+  } catch (error) {
+    yield await whyNot(folder, error)
+    return
+  }
+  yield fine(`${folder} can be written to`)
+  yield* roomIn(folder)
+}
+
+async function whyNot(folder: string, error: unknown): Promise<Finding> {
+  const says = `${folder} cannot be written to (${reasonOf(error)})`
+  switch (codeOf(error)) {
+    case 'EACCES':
+    case 'EPERM': {
+      const owner = await ownerAbove(folder)
+      return broken(
+        says,
+        `This process runs as user ${process.geteuid?.()}, and ${owner.path} belongs to user ${owner.uid}: chown it, or run as its owner.`,
+      )
+    }
+    case 'EROFS':
+      return broken(says, 'The file system is mounted read-only: mount a volume there, or set DATA_DIR to one.')
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return broken(says, 'The disk is full: free some of it, or set DATA_DIR to a larger one.')
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return broken(says, 'There is a file where a folder should be: set DATA_DIR to a folder.')
+    default:
+      return broken(says, 'Set DATA_DIR to a folder that this process may write to.')
+  }
+}
+
+/** The folder that stands in the way: the deepest one that is there. */
+async function ownerAbove(folder: string): Promise<{ path: string; uid: number }> {
+  for (let path = folder; ; path = dirname(path)) {
+    const found = await stat(path).catch(() => null)
+    const isOpen = await access(dirname(path), constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (found && (isOpen || path === '/')) return { path, uid: found.uid }
+    if (path === '/') return { path, uid: 0 }
+  }
+}
+
+async function* roomIn(folder: string): AsyncGenerator<Finding> {
+  const found: StatsFs = await statfs(folder)
+  const free = found.bavail * found.bsize
+  const share = found.blocks > 0 ? found.bavail / found.blocks : 1
+  if (found.type === tmpfs)
+    yield doubtful(`${folder} is in memory and gone after a restart`, 'Set DATA_DIR to a folder on a disk or a volume.')
+  if (found.files > 0 && found.ffree / found.files < 0.02)
+    yield doubtful(`the disk of ${folder} takes hardly any more files`, 'It is out of inodes: remove small files.')
+  if (free < GiB || share < 0.05)
+    yield doubtful(
+      `the disk of ${folder} has ${(free / GiB).toFixed(1)} GiB left`,
+      'Free some of it before it is full.',
+    )
+  else yield fine(`the disk of ${folder} has ${(free / GiB).toFixed(0)} GiB left`)
+}

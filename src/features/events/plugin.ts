@@ -1,0 +1,107 @@
+import { PassThrough } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { admitAnew, asOwner, isOwner, type Owner } from '../../core/access.ts'
+import { UploadError } from '../../core/errors.ts'
+import type { Feed, LiveEvent } from './feed.ts'
+
+export interface EventsOptions {
+  feed: Feed
+  /** Streams that one user, and all of them together, may have open on this node. */
+  most?: { ofUser: number; inAll: number }
+  heartbeatMs?: number
+}
+
+interface Query {
+  Querystring: { all?: string }
+}
+
+const resumed = 1000
+// Who reads so slowly that this much waits for them is told to come back.
+const mostUnread = 256 * 1024
+
+/**
+ * `GET /events`: what happens to one's own uploads, as Server-Sent Events, for as long as one listens; with `?all=true` what happens
+ * to anybody's, for administrators. `Last-Event-ID` goes on where the last connection broke.
+ */
+export async function eventsPlugin(app: FastifyInstance, options: EventsOptions): Promise<void> {
+  const { feed, most = { ofUser: 5, inAll: 1000 }, heartbeatMs = 15_000 } = options
+  const open = new Map<PassThrough, Owner>()
+
+  // A stream never ends by itself, and the server would wait for it.
+  app.addHook('preClose', async () => {
+    for (const stream of open.keys()) stream.end()
+  })
+
+  app.get<Query>('/events', { schema }, async ({ actor, query, headers, raw }, reply) => {
+    admitAnew(actor, 'list')
+    const isForAll = query.all === 'true'
+    if (isForAll && !actor.isAdmin) throw new UploadError('FORBIDDEN', 'You may listen to your own uploads only.')
+    const mine = [...open.values()].filter((other) => isOwner(actor, other)).length
+    if (mine >= most.ofUser || open.size >= most.inAll)
+      throw new UploadError('RATE_LIMITED', 'Too many connections listen already.', { retryAfter: 30 })
+
+    const stream = new PassThrough()
+    open.set(stream, asOwner(actor))
+    const told = new Set<number>()
+    let isReady = false
+    const early: LiveEvent[] = []
+    const tell = (event: LiveEvent) => {
+      if ((!isForAll && !isOwner(actor, event)) || told.has(event.id)) return
+      if (stream.writableLength > mostUnread) stream.end()
+      else if (!stream.writableEnded) stream.write(print(event))
+    }
+
+    let leave = () => {}
+    const heartbeat = setInterval(() => stream.writable && stream.write(': still here\n\n'), heartbeatMs)
+    const end = () => {
+      clearInterval(heartbeat)
+      leave()
+      open.delete(stream)
+      stream.destroy()
+    }
+    stream.on('close', end)
+    raw.on('close', end)
+    try {
+      // What happens while the past is read is told after it.
+      leave = await feed.listen((event) => (isReady ? tell(event) : early.push(event)))
+      stream.write('retry: 3000\n\n')
+      const last = lastSeen(headers['last-event-id'])
+      for (const event of last === null ? [] : await feed.since(last, isForAll ? null : asOwner(actor), resumed)) {
+        tell(event)
+        told.add(event.id)
+      }
+      for (const event of early) tell(event)
+      isReady = true
+    } catch (error) {
+      end()
+      throw error
+    }
+    if (stream.destroyed) leave()
+    return (
+      reply
+        .type('text/event-stream')
+        .header('cache-control', 'no-store')
+        // Or nginx would keep it until there is enough.
+        .header('x-accel-buffering', 'no')
+        .send(stream)
+    )
+  })
+}
+
+function lastSeen(header: string | string[] | undefined): number | null {
+  return typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : null
+}
+
+function print({ id, type, uploadId, at, ownerId, tenant, data }: LiveEvent): string {
+  return `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify({ uploadId, at, ownerId, tenant, ...data })}\n\n`
+}
+
+const schema = {
+  tags: ['Uploads'],
+  summary: 'What happens to uploads, as Server-Sent Events',
+  querystring: {
+    type: 'object',
+    properties: { all: { type: 'string', description: '`true`: of everybody, for administrators' } },
+  },
+  response: { 200: { type: 'string', description: 'A stream of text/event-stream' } },
+}

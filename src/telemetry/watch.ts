@@ -1,0 +1,141 @@
+/*
+ * The world as core asks it, with a clock beside every call. What is asked, what comes back and what goes wrong stay as they are.
+ */
+import { isRefusal } from '../core/errors.ts'
+import {
+  HandleLost,
+  type Lease,
+  type Locker,
+  ObjectExists,
+  ObjectMissing,
+  type ObjectStore,
+  type Sessions,
+} from '../core/ports.ts'
+import { hasEnded } from '../core/upload.ts'
+import type { Metrics } from './metrics.ts'
+import type { Tracer } from './tracing.ts'
+
+const privateFolder = '.landfall/pieces/'
+
+/** `store`, watched. */
+export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer): ObjectStore {
+  const timed =
+    <Args extends unknown[], T>(call: string, work: (...args: Args) => Promise<T>) =>
+    async (...args: Args): Promise<T> => {
+      const startedAt = performance.now()
+      try {
+        return await tracer.step(`store ${call}`, thingOf(args[0]), () => work(...args))
+      } catch (error) {
+        metrics.storeErrors.inc({ call, code: codeOf(error) })
+        throw error
+      } finally {
+        metrics.storeSeconds.observe({ call }, (performance.now() - startedAt) / 1000)
+      }
+    }
+
+  return {
+    ...store,
+    check: timed('check', () => store.check()),
+    begin: timed('begin', (...args) => store.begin(...args)),
+    writePart: timed('writePart', async (...args) => {
+      const part = await store.writePart(...args)
+      metrics.stored.inc({ as: 'part' }, part.size)
+      return part
+    }),
+    copyPart: timed('copyPart', (...args) => store.copyPart(...args)),
+    finish: timed('finish', (...args) => store.finish(...args)),
+    abort: timed('abort', (...args) => store.abort(...args)),
+    put: timed('put', async (...args) => {
+      const facts = await store.put(...args)
+      metrics.stored.inc({ as: args[0].startsWith(privateFolder) ? 'piece' : 'object' }, facts.size)
+      return facts
+    }),
+    stat: timed('stat', (...args) => store.stat(...args)),
+    remove: timed('remove', (...args) => store.remove(...args)),
+  }
+}
+
+/** Pieces lie in a folder that is named like their upload; everything else is told by its key. */
+function thingOf(key: unknown): string | null {
+  if (typeof key !== 'string') return null
+  return key.startsWith(privateFolder) ? (key.slice(privateFolder.length).split('/')[0] ?? null) : key
+}
+
+function codeOf(error: unknown): string {
+  if (isRefusal(error)) return error.code
+  if (error instanceof HandleLost || error instanceof ObjectExists || error instanceof ObjectMissing) return error.name
+  return 'unknown'
+}
+
+/** Counts the uploads that `sessions` begin. */
+export function watchSessions(sessions: Sessions, metrics: Metrics): Sessions {
+  return {
+    ...sessions,
+    async insert(session, ...more) {
+      await sessions.insert(session, ...more)
+      metrics.created.inc({ role: session.role })
+    },
+  }
+}
+
+/** Counts the uploads that end under a lease of `locker`, and knows who holds which. */
+export function watchLocker<L extends Locker>(locker: L, metrics: Metrics, tracer: Tracer): L {
+  const watched = (lease: Lease, onKey: (key: string) => void): Lease => ({
+    ...lease,
+    // Of a lease these are more than values.
+    get session() {
+      return lease.session
+    },
+    get signal() {
+      return lease.signal
+    },
+    async save(change) {
+      await lease.save(change)
+      if (change.key) onKey(change.key)
+      if (change.state && hasEnded({ state: change.state }))
+        metrics.ended.inc({ state: change.state, role: lease.session.role })
+    },
+  })
+  return {
+    ...locker,
+    hold: (id, admit, work) =>
+      locker.hold(id, admit, async (lease) => {
+        const held = tracer.hold([id, lease.session.key])
+        try {
+          return await work(watched(lease, held.add))
+        } finally {
+          held.release()
+        }
+      }),
+  }
+}
+
+interface Queries {
+  query<T>(statement: { name: string; text: string }, values: unknown[]): Promise<T[]>
+  queryOnce<T>(statement: { name: string; text: string }, values: unknown[]): Promise<T[] | undefined>
+}
+
+/** `database`, watched. Statements have names, and there are few of them. */
+export function watchDatabase<D extends Queries>(database: D, metrics: Metrics, tracer: Tracer): D {
+  async function timed<T>(statement: string, work: () => Promise<T>): Promise<T> {
+    const startedAt = performance.now()
+    metrics.queries.inc({ statement })
+    try {
+      const answer = await tracer.step(`database ${statement}`, null, work)
+      // Nobody knows whether it ran.
+      if (answer === undefined) metrics.queryErrors.inc({ statement })
+      return answer
+    } catch (error) {
+      metrics.queryErrors.inc({ statement })
+      throw error
+    } finally {
+      metrics.querySeconds.observe((performance.now() - startedAt) / 1000)
+    }
+  }
+
+  return {
+    ...database,
+    query: (statement, values) => timed(statement.name, () => database.query(statement, values)),
+    queryOnce: (statement, values) => timed(statement.name, () => database.queryOnce(statement, values)),
+  }
+}

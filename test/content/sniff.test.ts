@@ -1,0 +1,181 @@
+import { readdirSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { headSize, sniff } from '../../src/content/sniff.ts'
+import { aboutOf, judge } from '../../src/core/content.ts'
+import { built, bytes, noise, png, real, said } from './built.ts'
+
+const office = 'application/vnd.openxmlformats-officedocument'
+const opened = 'application/vnd.oasis.opendocument'
+
+/** What the heads of real files are; the name says how they were made. */
+const heads: Record<string, string | null> = {
+  '3gp.3gp': 'video/3gpp',
+  'aac.aac': 'audio/aac',
+  'ac3.ac3': 'audio/ac3',
+  'aiff.aiff': 'audio/aiff',
+  'apk.apk': 'application/vnd.android.package-archive',
+  'apng.apng': 'image/png',
+  'au.au': 'audio/basic',
+  'avi.avi': 'video/vnd.avi',
+  'avif.avif': 'image/avif',
+  'bmp.bmp': 'image/bmp',
+  'bzip2.bz2': 'application/x-bzip2',
+  'caf.caf': 'audio/x-caf',
+  'deb.deb': 'application/x-deb',
+  'docm.docm': 'application/vnd.ms-word.document.macroenabled.12',
+  'docx-late.docx': `${office}.wordprocessingml.document`,
+  'docx.docx': `${office}.wordprocessingml.document`,
+  'dotx.dotx': `${office}.wordprocessingml.template`,
+  'epub.epub': 'application/epub+zip',
+  'exr.exr': 'image/x-exr',
+  'flac.flac': 'audio/flac',
+  'flv.flv': 'video/x-flv',
+  'gif-film.gif': 'image/gif',
+  'gif.gif': 'image/gif',
+  'gnu.tar': 'application/x-tar',
+  'gzip.gz': 'application/gzip',
+  'jar.jar': 'application/java-archive',
+  'jp2.jp2': 'image/jp2',
+  'jpeg.jpg': 'image/jpeg',
+  'jpegls.jls': 'image/jls',
+  'jxl.jxl': 'image/jxl',
+  'keynote.key': 'application/vnd.apple.keynote',
+  'kmz.kmz': 'application/zip',
+  'lz4.lz4': 'application/x-lz4',
+  'm2ts.m2ts': 'video/mp2t',
+  'm4a.m4a': 'audio/mp4',
+  'm4v.m4v': 'video/x-m4v',
+  'matroska.mka': 'video/matroska',
+  'mkv.mkv': 'video/matroska',
+  'mov.mov': 'video/quicktime',
+  'mp2.mp2': 'audio/mpeg',
+  'mp3-bare.mp3': 'audio/mpeg',
+  'mp3.mp3': 'audio/mpeg',
+  'mp4-fast.mp4': 'video/mp4',
+  'mp4-pieces.mp4': 'video/mp4',
+  // Its tracks are told at its end.
+  'mp4.mp4': 'application/mp4',
+  'mpeg-ps.mpg': 'video/mpeg',
+  'mpeg-ts.m2t': 'video/mp2t',
+  'mpeg-vob.vob': 'video/mpeg',
+  'odf.odf': `${opened}.formula`,
+  'odg.odg': `${opened}.graphics`,
+  'odp.odp': `${opened}.presentation`,
+  'ods.ods': `${opened}.spreadsheet`,
+  'odt.odt': `${opened}.text`,
+  'oga.oga': 'audio/ogg',
+  'opus.opus': 'audio/ogg',
+  'package-late.pptx': 'application/x-opc+zip',
+  'pax.tar': 'application/x-tar',
+  'pbm.pbm': 'image/x-portable-bitmap',
+  'pgm.pgm': 'image/x-portable-graymap',
+  'plist.plist': 'application/x-bplist',
+  'png.png': 'image/png',
+  'ppm.ppm': 'image/x-portable-pixmap',
+  'pptx.pptx': `${office}.presentationml.presentation`,
+  'qoi.qoi': 'image/qoi',
+  'speex.spx': 'audio/ogg',
+  'sqlite.db': 'application/x-sqlite3',
+  'tar.tgz': 'application/gzip',
+  'theora.ogv': 'video/ogg',
+  'tiff.tiff': 'image/tiff',
+  'ustar.tar': 'application/x-tar',
+  'vorbis.ogg': 'audio/ogg',
+  'wav.wav': 'audio/wav',
+  'wavpack.wv': 'audio/wavpack',
+  'webm-sound.webm': 'video/webm',
+  'webm.webm': 'video/webm',
+  'webp.webp': 'image/webp',
+  'wma.wma': 'audio/x-ms-wma',
+  'wmv.wmv': 'video/x-ms-wmv',
+  'xbm.xbm': 'text/plain',
+  'xlsm.xlsm': 'application/vnd.ms-excel.sheet.macroenabled.12',
+  'xlsx.xlsx': `${office}.spreadsheetml.sheet`,
+  'xz.xz': 'application/x-xz',
+  'zip-empty.zip': 'application/zip',
+  'zip-large.zip': 'application/zip',
+  'zip-of-programs.zip': 'application/zip',
+  'zip-stored.zip': 'application/zip',
+  'zip-streamed.zip': 'application/zip',
+  'zip.zip': 'application/zip',
+  'zlib.z': null,
+  'zstd.zst': 'application/zstd',
+}
+
+describe('the first bytes of a real file', () => {
+  it('are here of every file that was made', () => {
+    expect(readdirSync(new URL('heads', import.meta.url)).toSorted()).toEqual(Object.keys(heads).toSorted())
+  })
+
+  it.each(Object.entries(heads))('of %s say %s', async (name, mediaType) => {
+    expect((await sniff(real(name))).mediaType).toBe(mediaType)
+  })
+})
+
+describe('first bytes', () => {
+  it.each(built)('of %s are told', async (_name, head, mediaType) => {
+    expect((await sniff(head)).mediaType).toBe(mediaType)
+  })
+
+  it('are told of every beginning of every file without an error', async () => {
+    for (const name of Object.keys(heads)) {
+      const head = real(name)
+      for (const size of [1, 2, 3, 4, 7, 8, 9, 12, 16, 31, 32, 33, 64, 100, 257, 262, 512, 1000])
+        expect(await sniff(head.subarray(0, size))).toMatchObject({ isText: expect.any(Boolean) })
+    }
+  })
+
+  it('cost no memory and no time worth speaking of, whatever they pretend to be', async () => {
+    // A thousandfold inflation, declared as the list of types that has to be read.
+    const bomb = real('docx.docx')
+    bomb.writeUInt32LE(0xffff_fff0, 22)
+    const entries = Buffer.concat(Array.from({ length: 130 }, () => bytes('PK\x03\x04', 31)))
+
+    for (const head of [bomb, entries, noise(headSize), Buffer.alloc(headSize, '<'), Buffer.alloc(headSize, '<!--')]) {
+      const before = performance.now()
+      await sniff(head)
+      expect(performance.now() - before).toBeLessThan(500)
+    }
+  })
+})
+
+describe('what is said of a file', () => {
+  it.each(said.map(([name, head, contentType, taken]) => [name, contentType, taken, head] as const))(
+    'when it is %s, said to be %s, counts as %s',
+    async (_name, contentType, taken, head) => {
+      const sniffed = await sniff(head)
+
+      expect(judge(contentType, sniffed)).toBe(taken)
+      expect(judge(taken, sniffed)).toBe(taken)
+    },
+  )
+
+  it.each([
+    ...built.map(([name, head]) => [name, head] as const),
+    ...Object.keys(heads).map((name) => [name, real(name)] as const),
+  ])('when it is nothing leaves %s at what it is, however often it is asked', async (_name, head) => {
+    const sniffed = await sniff(head)
+    const once = judge('application/octet-stream', sniffed)
+
+    expect(judge(once, sniffed)).toBe(once)
+  })
+})
+
+describe('the store is told', () => {
+  it.each([
+    ['image/png', { contentType: 'image/png' }],
+    ['text/plain', { contentType: 'text/plain' }],
+    ['text/html', { contentType: 'application/octet-stream', isAttachment: true }],
+    ['application/xhtml+xml', { contentType: 'application/octet-stream', isAttachment: true }],
+    ['application/xml', { contentType: 'application/octet-stream', isAttachment: true }],
+    ['application/mathml+xml', { contentType: 'application/octet-stream', isAttachment: true }],
+    ['image/svg+xml', { contentType: 'image/svg+xml', isAttachment: true }],
+  ])('of %s nothing that a browser would run', (contentType, about) => {
+    expect(aboutOf({ contentType })).toEqual(about)
+  })
+
+  it('of a file by its first bytes, not by its name', async () => {
+    expect(aboutOf({ contentType: judge('image/png', await sniff(bytes('<script>'))) }).isAttachment).toBe(true)
+    expect(aboutOf({ contentType: judge('image/png', await sniff(png)) }).isAttachment).toBeUndefined()
+  })
+})

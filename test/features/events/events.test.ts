@@ -1,0 +1,242 @@
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type Actor, userOf } from '../../../src/core/upload.ts'
+import { openFeed } from '../../../src/features/events/feed.ts'
+import { resumeTokens } from '../../../src/http/identity/resume.ts'
+import { signToken } from '../../../src/http/identity/secret.ts'
+import { ada, bodyOf, testDatabase } from '../../support/open-engine.ts'
+import { secret, type TestApp, testApp } from '../../support/test-app.ts'
+
+const bob = userOf('bob', 'creator')
+const namesake = userOf('ada', 'creator', { tenant: 'elsewhere' })
+const root = userOf('root', 'creator', { isAdmin: true })
+const wish = { filename: 'a.txt', contentType: 'text/plain', size: 5 }
+
+async function openServer() {
+  const app = await testApp()
+  await app.http.listen({ port: 0, host: '127.0.0.1' })
+  const url = `http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`
+  return { ...app, url }
+}
+
+interface Told {
+  id: number
+  type: string
+  uploadId: string
+}
+
+/** A connection that listens. */
+async function listen(app: TestApp & { url: string }, actor: Actor, more: { path?: string; last?: number } = {}) {
+  const stop = new AbortController()
+  onTestFinished(() => stop.abort())
+  const answer = await fetch(app.url + (more.path ?? '/v1/events'), {
+    headers: { ...(await app.as(actor)), ...(more.last !== undefined && { 'last-event-id': String(more.last) }) },
+    signal: stop.signal,
+  })
+  const told: Told[] = []
+  let text = ''
+  let isOver = false
+  const reading = (async () => {
+    for await (const chunk of answer.body ?? []) {
+      text += Buffer.from(chunk).toString()
+      for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+        const [, id, type, data] = /^id: (\d+)\nevent: (.*)\ndata: (.*)$/.exec(text.slice(0, end)) ?? []
+        if (id) told.push({ id: Number(id), type: type!, ...JSON.parse(data!) })
+        text = text.slice(end + 2)
+      }
+    }
+  })()
+    .catch(() => {})
+    .finally(() => {
+      isOver = true
+    })
+  return {
+    answer,
+    told,
+    reading,
+    isOver: () => isOver,
+    stop: () => stop.abort(),
+    async until(count: number) {
+      for (let wait = 0; told.length < count && wait < 300; wait += 1) await pause(20)
+      return told
+    },
+  }
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+async function send(app: TestApp, actor: Actor): Promise<string> {
+  const { id } = await app.engine.create(actor, wish)
+  await app.engine.append(actor, id, { offset: 0, body: bodyOf(Buffer.from('hello')), bodySize: 5, ending: 'at-size' })
+  return id
+}
+
+describe('live events', () => {
+  it('tell one of what happens to one’s own uploads, and of no others', async () => {
+    const app = await openServer()
+    const mine = await listen(app, ada)
+    expect(mine.answer.headers.get('content-type')).toBe('text/event-stream')
+
+    await send(app, bob)
+    await send(app, namesake)
+    const id = await send(app, ada)
+
+    expect(await mine.until(2)).toMatchObject([
+      { type: 'upload.created', uploadId: id },
+      { type: 'upload.completed', uploadId: id },
+    ])
+    expect(mine.told[1]).toMatchObject({ filename: 'a.txt', size: 5, ownerId: 'ada' })
+    expect(JSON.stringify(mine.told)).not.toContain('"key"')
+  })
+
+  it('tell an administrator of everybody’s, and nobody else', async () => {
+    const app = await openServer()
+    const all = await listen(app, root, { path: '/v1/events?all=true' })
+    const own = await listen(app, root)
+    expect((await listen(app, ada, { path: '/v1/events?all=true' })).answer.status).toBe(403)
+
+    await send(app, ada)
+    await send(app, bob)
+
+    expect(new Set((await all.until(4)).map((each) => (each as unknown as { ownerId: string }).ownerId))).toEqual(
+      new Set(['ada', 'bob']),
+    )
+    expect(own.told).toEqual([])
+  })
+
+  it.each([
+    ['nobody', async () => 'nonsense', 401],
+    ['a token that has expired', () => signToken(secret, ada, -60), 401],
+    ['the resume token of an upload', (id: string) => resumeTokens(secret)(ada, { id }), 401],
+  ])('are not for %s', async (_who, tokenOf, status) => {
+    const app = await openServer()
+    const id = await send(app, ada)
+
+    const answer = await app.http.inject({
+      url: '/v1/events',
+      headers: { authorization: `Bearer ${await tokenOf(id)}`, 'last-event-id': '0' },
+    })
+
+    expect(answer.statusCode).toBe(status)
+    expect(answer.body).not.toContain(id)
+  })
+
+  it('are for keys that may read, and for no others', async () => {
+    const app = await openServer()
+    const headers = await app.as(root)
+    const keyWith = async (scope: string) => {
+      const payload = { name: scope, role: 'creator', user: 'ada', scopes: [scope] }
+      return (await app.http.inject({ method: 'POST', url: '/v1/admin/keys', headers, payload })).json().token
+    }
+
+    const ask = async (token: string) =>
+      fetch(`${app.url}/v1/events`, { headers: { authorization: `Bearer ${token}` } })
+    const reads = await ask(await keyWith('read'))
+
+    expect(reads.status).toBe(200)
+    await reads.body?.cancel()
+    expect((await ask(await keyWith('upload'))).status).toBe(403)
+  })
+
+  it('go on where the last connection broke, without a gap and without telling twice', async () => {
+    const app = await openServer()
+    const first = await listen(app, ada)
+    await send(app, ada)
+    const last = (await first.until(2)).at(-1)!.id
+    first.stop()
+
+    const missed = await send(app, ada)
+    const second = await listen(app, ada, { last })
+    const later = await send(app, ada)
+
+    const told = await second.until(4)
+    expect(told.map(({ uploadId, type }) => [uploadId, type])).toEqual([
+      [missed, 'upload.created'],
+      [missed, 'upload.completed'],
+      [later, 'upload.created'],
+      [later, 'upload.completed'],
+    ])
+    await pause(700)
+    expect(second.told).toHaveLength(4)
+  })
+
+  it('are for a bounded number of connections of one user', async () => {
+    const app = await openServer()
+    const five = await Promise.all(Array.from({ length: 5 }, () => listen(app, ada)))
+
+    const sixth = await listen(app, ada)
+
+    expect([sixth.answer.status, sixth.answer.headers.get('retry-after')]).toEqual([429, '30'])
+    expect((await listen(app, bob)).answer.status).toBe(200)
+    five[0]!.stop()
+    await pause(100)
+    expect((await listen(app, ada)).answer.status).toBe(200)
+  })
+
+  it('end when the server stops, which does not wait for them', async () => {
+    const app = await openServer()
+    const mine = await listen(app, ada)
+
+    const before = performance.now()
+    await app.stop()
+
+    await mine.reading
+    expect(mine.isOver()).toBe(true)
+    expect(performance.now() - before).toBeLessThan(6000)
+  })
+})
+
+describe('the feed', () => {
+  it('tells an event whose number is lower than one that was told before', async () => {
+    const database = await testDatabase()
+    const insert = (id: number) =>
+      database.query(
+        {
+          name: 'test-event',
+          text: `insert into upload_events (id, upload_id, seq, type, data) overriding system value values ($1, gen_random_uuid(), 1, 'upload.created', '{}')`,
+        },
+        [id],
+      )
+    const feed = openFeed({ database, onFault: console.error, everyMs: 20 })
+    onTestFinished(() => feed.close())
+    await insert(1_000_000)
+    const told: number[] = []
+    const leave = await feed.listen(({ id }) => told.push(id))
+
+    await insert(1_000_002)
+    await pause(100)
+    await insert(1_000_001)
+    await pause(100)
+
+    expect(told).toEqual([1_000_002, 1_000_001])
+    leave()
+  })
+
+  it('asks nothing while nobody listens', async () => {
+    let asked = 0
+    const database = await testDatabase()
+    const feed = openFeed({
+      database: {
+        query(statement, values) {
+          asked += 1
+          return database.query(statement, values)
+        },
+      },
+      onFault: console.error,
+      everyMs: 10,
+    })
+    onTestFinished(() => feed.close())
+
+    await pause(50)
+    expect(asked).toBe(0)
+    const leave = await feed.listen(() => {})
+    await pause(100)
+    leave()
+    await pause(50)
+    const before = asked
+    await pause(100)
+
+    expect(before).toBeGreaterThan(2)
+    expect(asked).toBe(before)
+  })
+})

@@ -1,0 +1,158 @@
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { bytes, html, jpeg, noise, png } from '../content/built.ts'
+import { testApp } from '../support/test-app.ts'
+
+/** The whole server, on a port of its own, for somebody who may send pictures only. */
+async function openServer() {
+  const app = await testApp({ POLICIES: '{"creator":{"mediaTypes":["image/*"],"categories":["image"]}}' })
+  await app.http.listen({ port: 0, host: '127.0.0.1' })
+  onTestFinished(() => app.http.server.closeAllConnections())
+  const url = `http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`
+  const headers = await app.as()
+
+  async function ask(method: string, path: string, more: Record<string, string>, body?: Buffer) {
+    const answer = await fetch(new URL(path, url), {
+      method,
+      headers: { ...headers, ...more },
+      ...(body && { body: new Uint8Array(body) }),
+    })
+    const text = await answer.text()
+    return { status: answer.status, headers: answer.headers, body: text ? JSON.parse(text) : undefined }
+  }
+
+  /** What is known of the newest upload, and whether anything of it is in the store. */
+  async function newest() {
+    const { body } = await ask('GET', '/v1/uploads', {})
+    return { ...body.uploads[0], isStored: app.store.calls.length > 0 }
+  }
+  return { ...app, ask, newest }
+}
+
+const tus = { 'tus-resumable': '1.0.0' }
+const chunk = { ...tus, 'content-type': 'application/offset+octet-stream' }
+const named = (type: string) => ({
+  'upload-metadata': `filename ${btoa('a.png')}${type && `,filetype ${btoa(type)}`}`,
+})
+
+describe('in tus', () => {
+  async function create(server: Awaited<ReturnType<typeof openServer>>, length: number, type: string) {
+    const created = await server.ask('POST', '/files', { ...tus, 'upload-length': String(length), ...named(type) })
+    expect(created.status).toBe(201)
+    return created.headers.get('location')!
+  }
+
+  it('a page in the guise of a picture is 415, and afterwards gone', async () => {
+    const server = await openServer()
+    const path = await create(server, html.length, 'image/png')
+
+    const refused = await server.ask('PATCH', path, { ...chunk, 'upload-offset': '0' }, bytes(html))
+
+    expect([refused.status, refused.body.error.code]).toEqual([415, 'TYPE_NOT_ALLOWED'])
+    expect((await server.ask('HEAD', path, tus)).status).toBe(410)
+    expect(await server.newest()).toMatchObject({ state: 'failed', failure: 'type', isStored: false })
+  })
+
+  it('a page that comes one byte a PATCH is 415 with its last byte', async () => {
+    const server = await openServer()
+    const path = await create(server, html.length, 'image/png')
+
+    const statuses: number[] = []
+    for (let offset = 0; offset < html.length; offset += 1) {
+      const one = bytes(html[offset]!)
+      statuses.push((await server.ask('PATCH', path, { ...chunk, 'upload-offset': String(offset) }, one)).status)
+    }
+
+    expect(statuses).toEqual([...Array.from({ length: html.length - 1 }, () => 204), 415])
+    expect(await server.newest()).toMatchObject({ state: 'failed', isStored: false })
+  })
+
+  it('a creation that brings a page is 415', async () => {
+    const server = await openServer()
+
+    const refused = await server.ask(
+      'POST',
+      '/files',
+      { ...chunk, 'upload-length': String(html.length), ...named('image/png') },
+      bytes(html),
+    )
+
+    expect(refused.status).toBe(415)
+    expect(await server.newest()).toMatchObject({ state: 'failed', isStored: false })
+  })
+
+  it('a picture of which nothing was said is one', async () => {
+    const server = await openServer()
+    const path = await create(server, jpeg.length, '')
+
+    const answer = await server.ask('PATCH', path, { ...chunk, 'upload-offset': '0' }, jpeg)
+
+    expect(answer.status).toBe(204)
+    expect(await server.newest()).toMatchObject({ state: 'completed', contentType: 'image/jpeg', category: 'image' })
+  })
+})
+
+describe('in RUFH', () => {
+  const rufh = { 'upload-draft-interop-version': '8', 'upload-complete': '?1', 'content-type': 'image/png' }
+
+  it('a page in the guise of a picture is 415', async () => {
+    const server = await openServer()
+
+    const refused = await server.ask('POST', '/files', rufh, bytes(html))
+
+    expect([refused.status, refused.body.error.code]).toEqual([415, 'TYPE_NOT_ALLOWED'])
+    expect(await server.newest()).toMatchObject({ state: 'failed', isStored: false })
+  })
+
+  it('a picture is one', async () => {
+    const server = await openServer()
+
+    const answer = await server.ask('POST', '/files', rufh, png)
+
+    expect(answer.status).toBe(201)
+    expect(await server.newest()).toMatchObject({ state: 'completed', contentType: 'image/png' })
+  })
+})
+
+describe('in REST', () => {
+  it('a page in one request is 415', async () => {
+    const server = await openServer()
+
+    const refused = await server.ask('PUT', '/v1/files/a.png', { 'content-type': 'image/png' }, bytes(html))
+
+    expect([refused.status, refused.body.error.code]).toEqual([415, 'TYPE_NOT_ALLOWED'])
+    expect(await server.newest()).toMatchObject({ state: 'failed', isStored: false })
+  })
+
+  it('the first chunk says what the file is', async () => {
+    const server = await openServer()
+    const json = { 'content-type': 'application/json' }
+    const whole = Buffer.concat([bytes(html), noise(10_000)])
+    const wish = { file_name: 'a.png', content_type: 'image/png', total_size: whole.length }
+    const { body } = await server.ask('POST', '/v1/uploads/init', json, Buffer.from(JSON.stringify(wish)))
+
+    const refused = await server.ask(
+      'PUT',
+      `/v1/uploads/${body.upload_id}/chunk`,
+      { 'content-type': 'application/octet-stream', 'x-chunk-index': '0' },
+      whole,
+    )
+
+    expect([refused.status, refused.body.error.code]).toEqual([415, 'TYPE_NOT_ALLOWED'])
+    expect(await server.newest()).toMatchObject({ state: 'failed', isStored: false })
+  })
+})
+
+it('CONTENT_CHECK=false believes the client', async () => {
+  const app = await testApp({ CONTENT_CHECK: 'false' })
+
+  const answer = await app.http.inject({
+    method: 'PUT',
+    url: '/v1/files/a.png',
+    headers: { ...(await app.as()), 'content-type': 'image/png' },
+    payload: html,
+  })
+
+  expect(answer.statusCode).toBe(201)
+  expect([...app.store.abouts.values()]).toEqual([{ contentType: 'image/png' }])
+})

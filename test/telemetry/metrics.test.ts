@@ -1,0 +1,190 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { userOf } from '../../src/core/upload.ts'
+import { unavailable } from '../support/memory-store.ts'
+import { ada, bodyOf, testDatabase } from '../support/open-engine.ts'
+import { type TestApp, testApp } from '../support/test-app.ts'
+
+const fromHere = { method: 'GET' as const, url: '/metrics', headers: { host: 'localhost:1080' } }
+
+/** What `/metrics` says: name with labels → value. */
+async function scrape({ http }: TestApp): Promise<Map<string, number>> {
+  const { statusCode, payload } = await http.inject(fromHere)
+  expect(statusCode).toBe(200)
+  const lines = payload.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
+  )
+}
+
+const wish = { filename: 'a.bin', contentType: 'application/octet-stream' }
+
+describe('the figures', () => {
+  it('tell what came in, what was stored, and how it ended', async () => {
+    const app = await testApp()
+    const whole = Buffer.alloc(20_000, 1)
+
+    const { id } = await app.engine.create(ada, { ...wish, size: whole.length })
+    await app.engine.append(ada, id, { offset: 0, body: bodyOf(whole), bodySize: whole.length, ending: 'at-size' })
+    const other = await app.engine.create(ada, { ...wish, size: whole.length })
+    await app.engine.cancel(ada, other.id)
+
+    const figures = await scrape(app)
+    expect(figures.get('landfall_uploads_created_total{role="creator"}')).toBe(2)
+    expect(figures.get('landfall_uploads_ended_total{state="completed",role="creator"}')).toBe(1)
+    expect(figures.get('landfall_uploads_ended_total{state="cancelled",role="creator"}')).toBe(1)
+    expect(figures.get('landfall_received_bytes_total')).toBe(whole.length)
+    expect(figures.get('landfall_stored_bytes_total{as="object"}')).toBe(whole.length)
+    expect(figures.get('landfall_bodies_total{end="clean"}')).toBe(1)
+    expect(figures.get('landfall_store_call_seconds_count{call="put"}')).toBe(1)
+    expect(figures.get('landfall_database_calls_total{statement="session-insert"}')).toBe(2)
+    expect(figures.get('landfall_buffer_bytes')).toBe(0)
+    expect(figures.get('landfall_leases')).toBe(0)
+  })
+
+  it('tell how many uploads are open, by state and role', async () => {
+    const app = await testApp()
+    await (await testDatabase()).query({ name: 'test-none', text: `delete from upload_sessions` }, [])
+    await app.engine.create(ada, { ...wish, size: 10 })
+    await app.engine.create(userOf('bob', 'subscriber'), { ...wish, size: 10, contentType: 'image/png' })
+
+    const figures = await scrape(app)
+
+    expect(figures.get('landfall_uploads{state="receiving",role="creator"}')).toBe(1)
+    expect(figures.get('landfall_uploads{state="receiving",role="subscriber"}')).toBe(1)
+    expect(figures.get('landfall_finishing_oldest_seconds')).toBe(0)
+  })
+
+  it('count refusals by code and requests by route, and nothing that a stranger can make up', async () => {
+    const app = await testApp()
+    const headers = await app.as()
+
+    await app.http.inject({ method: 'GET', url: '/v1/uploads' })
+    await app.http.inject({ method: 'GET', url: '/v1/uploads/00000000-0000-0000-0000-000000000000', headers })
+    for (let made = 0; made < 20; made += 1) await app.http.inject({ method: 'GET', url: `/made-up-${made}` })
+    await app.http.inject({ method: 'PROPFIND' as 'GET', url: '/' })
+
+    const figures = await scrape(app)
+    expect(figures.get('landfall_refusals_total{code="UNAUTHENTICATED",rule=""}')).toBe(1)
+    expect(figures.get('landfall_refusals_total{code="UPLOAD_NOT_FOUND",rule=""}')).toBe(1)
+    expect(figures.get('landfall_request_seconds_count{method="GET",route="/v1/uploads/:id",status="404"}')).toBe(1)
+    expect(figures.get('landfall_request_seconds_count{method="GET",route="none",status="404"}')).toBe(20)
+    expect([...figures.keys()].filter((name) => /made-up|PROPFIND/.test(name))).toEqual([])
+  })
+
+  it('count what was refused for a limit by the rule that refused, in every protocol', async () => {
+    const policies = { creator: { totalBytes: 1000 }, subscriber: { maxSize: 10 } }
+    const app = await testApp({ POLICIES: JSON.stringify(policies) })
+    const tus = { 'tus-resumable': '1.0.0', 'upload-length': '2000' }
+
+    await app.http.inject({ method: 'POST', url: '/files', headers: { ...(await app.as()), ...tus } })
+    await app.http.inject({
+      method: 'POST',
+      url: '/v1/uploads/init',
+      headers: await app.as(),
+      payload: { file_name: 'a.bin', content_type: 'application/octet-stream', total_size: 2000 },
+    })
+    const bob = await app.as({ id: 'bob', role: 'subscriber' })
+    const picture = `filetype ${Buffer.from('image/png').toString('base64')}`
+    await app.http.inject({ method: 'POST', url: '/files', headers: { ...bob, ...tus, 'upload-metadata': picture } })
+
+    const figures = await scrape(app)
+    expect(figures.get('landfall_refusals_total{code="QUOTA_EXCEEDED",rule="totalBytes"}')).toBe(2)
+    expect(figures.get('landfall_refusals_total{code="FILE_TOO_LARGE",rule="maxSize"}')).toBe(1)
+  })
+
+  it('count what the store and the database refuse', async () => {
+    const app = await testApp()
+    app.store.fault = (call) => {
+      if (call === 'put') throw unavailable()
+    }
+    const { id } = await app.engine.create(ada, { ...wish, size: 5 })
+    const sent = app.engine.append(ada, id, {
+      offset: 0,
+      body: bodyOf(Buffer.from('hello')),
+      bodySize: 5,
+      ending: 'at-size',
+    })
+    await expect(sent).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+
+    const figures = await scrape(app)
+    expect(figures.get('landfall_store_errors_total{call="put",code="STORE_UNAVAILABLE"}')).toBe(1)
+  })
+
+  it('ask the database for figures over all servers not more often than every ten seconds', async () => {
+    const app = await testApp()
+
+    for (let asked = 0; asked < 5; asked += 1) await scrape(app)
+
+    expect((await scrape(app)).get('landfall_database_calls_total{statement="telemetry-count"}')).toBe(1)
+  })
+})
+
+describe('who may read them', () => {
+  const token = 'a-token-for-prometheus'
+
+  it.each([
+    ['this machine', { host: 'localhost' }, {}, 200],
+    ['this machine by its address', { host: '127.0.0.1:1080' }, {}, 200],
+    ['somebody behind a proxy on this machine', { host: 'localhost', 'x-forwarded-for': '203.0.113.9' }, {}, 404],
+    ['a page elsewhere whose name points here', { host: 'evil.example' }, {}, 404],
+    ['somebody from elsewhere', { host: 'localhost' }, { remoteAddress: '203.0.113.9' }, 404],
+    ['somebody with the token', { authorization: `Bearer ${token}` }, { remoteAddress: '203.0.113.9' }, 200],
+    ['somebody with another token', { authorization: 'Bearer nonsense' }, { remoteAddress: '203.0.113.9' }, 404],
+  ])('of %s is decided before anything is told', async (_who, headers, from, status) => {
+    const { http } = await testApp({ METRICS_TOKEN: token })
+
+    expect((await http.inject({ ...fromHere, headers, ...from })).statusCode).toBe(status)
+  })
+
+  it('is nobody without a token from elsewhere', async () => {
+    const { http } = await testApp()
+
+    const answer = await http.inject({
+      ...fromHere,
+      headers: { authorization: 'Bearer undefined' },
+      remoteAddress: '203.0.113.9',
+    })
+
+    expect(answer.statusCode).toBe(404)
+  })
+
+  it('is everybody at a port of its own, and then nobody at the other', async () => {
+    const { http, metricsHttp } = await testApp({ METRICS_PORT: '0' })
+
+    expect((await http.inject(fromHere)).statusCode).toBe(404)
+    const there = await metricsHttp!.inject({ ...fromHere, remoteAddress: '203.0.113.9' })
+    expect([there.statusCode, there.headers['content-type']]).toEqual([200, expect.stringContaining('version=0.0.4')])
+  })
+})
+
+describe('the dashboard and the alerts', () => {
+  it.each(['docker/grafana/landfall.json', 'docker/prometheus/alerts.yml'])(
+    'in %s name only what there is',
+    async (file) => {
+      const { http } = await testApp()
+      const { payload } = await http.inject(fromHere)
+      const kinds = [...payload.matchAll(/^# TYPE (\S+) (\S+)$/gm)]
+      const names = new Set(
+        kinds.flatMap(([, name, kind]) =>
+          kind === 'histogram' ? ['_bucket', '_count', '_sum'].map((end) => name + end) : [name],
+        ),
+      )
+
+      const named = readFileSync(file, 'utf8').match(/\b(landfall|process|nodejs)_\w+/g) ?? []
+
+      expect(named.length).toBeGreaterThan(10)
+      expect([...new Set(named)].filter((name) => !names.has(name))).toEqual([])
+    },
+  )
+
+  it('show every figure of our own somewhere', async () => {
+    const { http } = await testApp()
+    const { payload } = await http.inject(fromHere)
+    const shown = readFileSync('docker/grafana/landfall.json', 'utf8')
+
+    const names = [...payload.matchAll(/^# TYPE (landfall_\w+) /gm)].map(([, name]) => name!)
+
+    expect(names.filter((name) => !shown.includes(name))).toEqual([])
+  })
+})

@@ -122,6 +122,21 @@ CREATE TABLE "policy_versions" (
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "activity" (
+	"at" timestamp with time zone PRIMARY KEY NOT NULL,
+	"received_bytes" bigint NOT NULL,
+	"stored_bytes" bigint NOT NULL,
+	"requests" integer NOT NULL,
+	"refusals" integer NOT NULL,
+	"failures" integer NOT NULL,
+	"store_errors" integer NOT NULL,
+	"begun" integer NOT NULL,
+	"completed" integer NOT NULL,
+	"cancelled" integer NOT NULL,
+	"expired" integer NOT NULL,
+	"failed" integer NOT NULL
+);
+--> statement-breakpoint
 ALTER TABLE "upload_parts" ADD CONSTRAINT "upload_parts_upload_id_upload_sessions_id_fk" FOREIGN KEY ("upload_id") REFERENCES "public"."upload_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "audit_log_upload" ON "audit_log" USING btree ("upload_id") WHERE upload_id is not null;--> statement-breakpoint
 CREATE INDEX "audit_log_actor" ON "audit_log" USING btree ("actor","id") WHERE actor is not null;--> statement-breakpoint

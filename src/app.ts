@@ -43,6 +43,7 @@ import { restPlugin } from './protocols/rest/plugin.ts'
 import { announceRufh } from './protocols/rufh/discovery.ts'
 import { rufhPlugin } from './protocols/rufh/plugin.ts'
 import { tusPlugin } from './protocols/tus/plugin.ts'
+import { openSteering, type Steering } from './steering.ts'
 import { openStore } from './stores/index.ts'
 import { openCounts } from './telemetry/counts.ts'
 import { gaugesOf } from './telemetry/gauges.ts'
@@ -150,6 +151,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   watchRequests(http, metrics)
   hearRefusals(http, countRefusals(metrics))
   tracer.watch(http)
+  const objectUrlOf = (key: string) => store.publicUrl?.(key) ?? null
+  const steering = openSteering({ database, engine, metrics, objectUrlOf, onFault })
   const metricsRoute = { metrics, refresh: openCounts(database, metrics) }
 
   let isDraining = false
@@ -157,11 +160,12 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     engine,
     identity,
     limits,
+    steering,
     secret,
     now,
     parts: { database: () => database.check(), store: () => store.check() },
     isDraining: () => isDraining,
-    objectUrlOf: (key) => store.publicUrl?.(key) ?? null,
+    objectUrlOf,
     metricsRoute,
     feed,
   })
@@ -173,7 +177,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     engine,
     sessions,
     listeners: [logEvent],
-    chores: limits.chores,
+    chores: { ...limits.chores, ...steering.chores },
     now,
     onFault,
   })
@@ -189,6 +193,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await metricsHttp?.close()
     feed.close()
     await stopBackground()
+    await steering.close()
     await limits.close()
     log.debug('background work has ended')
     await engine.idle()
@@ -287,6 +292,7 @@ interface Rooms {
   engine: RunningEngine
   identity: Identity
   limits: Limits
+  steering: Steering
   secret: string
   now: () => Date
   parts: Record<string, () => Promise<void>>
@@ -300,7 +306,7 @@ interface Rooms {
 async function register(
   http: FastifyInstance,
   config: Config,
-  { engine, identity, limits, secret, now, parts, isDraining, objectUrlOf, metricsRoute, feed }: Rooms,
+  { engine, identity, limits, steering, secret, now, parts, isDraining, objectUrlOf, metricsRoute, feed }: Rooms,
 ): Promise<void> {
   const { checks, identify, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
@@ -339,6 +345,7 @@ async function register(
       await scope.register(restPlugin, { engine, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT })
       await scope.register(eventsPlugin, { feed })
       await scope.register(limits.registerAdmin, { prefix: '/admin' })
+      await scope.register(steering.register, { prefix: '/admin' })
     },
     { prefix: '/v1' },
   )

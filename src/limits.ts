@@ -86,7 +86,7 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
       const tellRunning = (document: PolicyDocument) => applyToRunning(database, document, maxObjectSize)
       await scope.register(policiesPlugin, { book, versions, applyToRunning: tellRunning })
       await scope.register(adminExplainPlugin, explain)
-      await scope.register(adminUsagePlugin, { database })
+      await scope.register(adminUsagePlugin, { database, policyOf })
       await scope.register(auditPlugin, { database })
     },
     recordRefusals(http) {

@@ -10,6 +10,7 @@ import { creationRules } from '../core/rules/index.ts'
 import type { Actor } from '../core/upload.ts'
 import type { Database } from '../db/open.ts'
 import { findUsageOf } from '../db/usage.ts'
+import { differencesOf } from '../features/policies/difference.ts'
 import { type ExplanationView, explainTo } from '../features/policies/explain.ts'
 import { applyToRunning } from '../features/policies/running.ts'
 import { PolicyFault, readPolicyDocument, writePolicyDocument } from '../features/policies/schema.ts'
@@ -38,8 +39,7 @@ export interface SetPolicies {
 
 /** Makes the policies of a file the newest version; servers that run go over to it at once. @throws InvalidArgumentError with every fault */
 export async function setPolicies(config: Config, { file, note, ifVersion, ...how }: SetPolicies): Promise<string[]> {
-  const written = file === '-' ? await text(process.stdin) : await readFile(file, 'utf8')
-  const document = read(written)
+  const document = await read(file)
   return withDatabase(config, async (database, versions) => {
     const latest = (await versions.latest())?.version ?? 0
     const remark = { author: `${userInfo().username} at the command line`, note: note ?? null }
@@ -57,7 +57,25 @@ export async function setPolicies(config: Config, { file, note, ifVersion, ...ho
   })
 }
 
-function read(written: string): PolicyDocument {
+/**
+ * A line for each place at which the policies of a file say something else than those that hold, or than an older version.
+ * @throws InvalidArgumentError with every fault
+ */
+export async function comparePolicies(config: Config, file: string, version?: number): Promise<string[]> {
+  const wanted = await read(file)
+  return withDatabase(config, async (_database, versions) => {
+    const found = version === undefined ? await versions.latest() : await versions.find(version)
+    if (!found && version !== undefined)
+      throw new InvalidArgumentError(`there is no version ${version} of the policies`)
+    const differences = differencesOf(found?.document ?? config.POLICIES, wanted)
+    const write = (value: unknown) => (value === undefined ? '(nothing)' : JSON.stringify(value))
+    if (differences.length === 0) return ['nothing would change']
+    return differences.map(({ path, before, after }) => `${path.join('.')}: ${write(before)} → ${write(after)}`)
+  })
+}
+
+async function read(file: string): Promise<PolicyDocument> {
+  const written = file === '-' ? await text(process.stdin) : await readFile(file, 'utf8')
   try {
     return readPolicyDocument(JSON.parse(written))
   } catch (error) {

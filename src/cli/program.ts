@@ -12,8 +12,9 @@ import { type AuditWords, auditLines } from './audit.ts'
 import { examine, printFinding } from './doctor/doctor.ts'
 import type { Finding } from './doctor/finding.ts'
 import { addKeyCommands } from './keys.ts'
-import { explainAt, policyHistory, setPolicies, showPolicies } from './policies.ts'
+import { comparePolicies, explainAt, policyHistory, setPolicies, showPolicies } from './policies.ts'
 import { reconcileQuotas } from './quotas.ts'
+import { addSessionCommands } from './sessions.ts'
 import { sweepOnce } from './sweep.ts'
 
 interface TokenWish {
@@ -67,6 +68,8 @@ export function createProgram(print: (line: string) => void = console.log): Comm
       for (const line of await sweepOnce(readConfig(), dryRun)) print(line)
     })
 
+  addSessionCommands(program, print, whole)
+
   const policies = program.command('policies').description('who may upload what: read, change, and what held before')
 
   policies
@@ -83,6 +86,14 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .option('--apply-to-running', 'also change what running uploads were told')
     .action(async (file: string, options: { note?: string; ifVersion?: number; applyToRunning?: boolean }) => {
       for (const line of await setPolicies(readConfig(), { file, ...options })) print(line)
+    })
+
+  policies
+    .command('diff <file>')
+    .description('say what the policies of a file (- is standard input) would change, and change nothing')
+    .option('--from <version>', 'compare with this version and not with the one that holds', whole)
+    .action(async (file: string, { from }: { from?: number }) => {
+      for (const line of await comparePolicies(readConfig(), file, from)) print(line)
     })
 
   policies

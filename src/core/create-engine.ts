@@ -16,7 +16,7 @@ import { type Looking, lookFirst, settleJoined } from './first-bytes.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { newSession } from './new-session.ts'
 import { makeNamedKey, makeObjectKey, type NameObject } from './object-key.ts'
-import { isQuiet } from './part-claims.ts'
+import { isQuiet, locked } from './part-claims.ts'
 import { createPartWriter, type PartWriter, type PartWriting } from './part-writer.ts'
 import { createPieceCache } from './piece-cache.ts'
 import { effectivePolicy, type Policy, type PolicyDocument } from './policy.ts'
@@ -68,6 +68,12 @@ export interface EngineOptions {
   onBody?: ((end: BodyEnd, bytes: number) => void) | undefined
   /** Told what went wrong where nobody waits for an answer. */
   onFault(error: unknown, facts: Facts): void
+}
+
+interface Ended {
+  session: Session
+  /** No part of it is still on its way to the store. */
+  isQuiet: boolean
 }
 
 /** The engine over one store, one database and one lock. */
@@ -184,7 +190,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const check = actor ? admitted(actor, verb) : () => {}
     const finishing = locker.hold(id, check, async (lease) => {
       refuseEnded(lease.session, now())
-      if (actor && lease.session.state === 'receiving') {
+      if (verb === 'finish') {
+        if (!(await isQuiet(lease, claiming))) throw locked()
+      } else if (actor && lease.session.state === 'receiving') {
         admit(actor, lease.session, 'complete', now())
         await permitted(actor, 'complete', lease.session)
       }
@@ -347,18 +355,30 @@ export function createEngine(options: EngineOptions): RunningEngine {
       if (spares && lease.session.state === 'completed') throw alreadyCompleted()
       return end(lease, 'cancelled', actor)
     })
-    if (!ended.isQuiet) return
-    await cleanUp(ended.session, store, sessions).catch((error: unknown) =>
-      options.onFault(error, { uploadId: id, what: 'cleaning up' }),
+    await cleanUpQuiet(ended)
+  }
+
+  async function expireNow(actor: Actor, id: string): Promise<void> {
+    checkId(id)
+    const ended = await locker.hold(id, admitted(actor, 'expire'), async (lease) => {
+      await permitted(actor, 'expire', lease.session)
+      refuseEnded(lease.session, now())
+      if (lease.session.state === 'completed') throw alreadyCompleted()
+      if (lease.session.state === 'finishing') throw stillFinishing()
+      return end(lease, 'expired', actor)
+    })
+    await cleanUpQuiet(ended)
+  }
+
+  async function cleanUpQuiet({ session, isQuiet }: Ended): Promise<void> {
+    if (!isQuiet) return
+    await cleanUp(session, store, sessions).catch((error: unknown) =>
+      options.onFault(error, { uploadId: session.id, what: 'cleaning up' }),
     )
   }
 
   /** A part that is still on its way to the store would outlive the cleaning: then it is left to the sweeper. */
-  async function end(
-    lease: Lease,
-    state: 'cancelled' | 'expired',
-    by: Actor | null,
-  ): Promise<{ session: Session; isQuiet: boolean }> {
+  async function end(lease: Lease, state: 'cancelled' | 'expired', by: Actor | null): Promise<Ended> {
     const { session } = lease
     scattered.stop(() => new UploadError('UPLOAD_GONE', 'This upload was given up.'), session.id)
     const quiet = await isQuiet(lease, claiming)
@@ -431,6 +451,16 @@ export function createEngine(options: EngineOptions): RunningEngine {
       if (page.before !== undefined) checkId(page.before)
       return sessions.list(asOwner(actor), page)
     },
+    async finishNow(actor, id) {
+      const session = await find(actor, id, 'finish')
+      refuseEnded(session, now())
+      const isFinal = session.concat?.kind === 'final' && session.state === 'receiving'
+      const partials = isFinal ? await partialsOf(session) : []
+      if (partials.some((partial) => partial.state !== 'completed'))
+        throw new UploadError('LENGTH_MISMATCH', 'Not all parts of this file are whole yet.')
+      if (session.state !== 'completed') await joinFinish(id, actor, 'finish')
+    },
+    expireNow,
     async mark(actor, id, fingerprint) {
       if (fingerprint !== null) checkFingerprint(fingerprint)
       refuseEnded(await find(actor, id, 'append'), now())

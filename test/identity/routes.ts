@@ -30,6 +30,7 @@ const rufhNew = { ...rufh, 'upload-complete': '?0', 'upload-length': '5' }
 const chunk = { 'x-chunk-index': '0', 'content-type': 'application/octet-stream' }
 const override = (method: string) => ({ 'x-http-method-override': method })
 const ofNever = { 'if-match': '"999"' }
+const nobodys = '00000000-0000-4000-8000-000000000000'
 const wish = { file_name: 'a.txt', total_size: 5 }
 const form = {
   headers: { 'content-type': 'multipart/form-data; boundary=x' },
@@ -65,12 +66,39 @@ const admin: Row[] = [
     ok: 404,
     request: (id) => ({ url: `/v1/admin/keys/${id}` }),
   },
-  ...['/policies', '/policies/versions', '/policies/versions/:version', '/usage', '/audit'].map(
+  ...[
+    '/policies',
+    '/policies/versions',
+    '/policies/versions/:version',
+    '/usage',
+    '/audit',
+    '/summary',
+    '/series',
+    '/uploads',
+    '/policies/differences',
+  ].map(
     (path): Row => ({
       route: `GET /v1/admin${path}`,
       kind: 'admin',
       ok: 200,
-      request: () => ({ url: `/v1/admin${path.replace(':version', '1')}` }),
+      request: () => ({
+        url: `/v1/admin${path.replace(':version', '1').replace('differences', 'differences?from=1')}`,
+      }),
+    }),
+  ),
+  {
+    route: 'GET /v1/admin/uploads/:id',
+    kind: 'admin',
+    ok: 200,
+    request: (id) => ({ url: `/v1/admin/uploads/${id}` }),
+  },
+  // Of one that is not there, because callers who may do it would.
+  ...['cancel', 'finish', 'expire'].map(
+    (verb): Row => ({
+      route: `POST /v1/admin/uploads/:id/${verb}`,
+      kind: 'admin',
+      ok: 404,
+      request: () => ({ url: `/v1/admin/uploads/${nobodys}/${verb}` }),
     }),
   ),
   {

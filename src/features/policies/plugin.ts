@@ -4,9 +4,19 @@ import type { PolicyDocument } from '../../core/policy.ts'
 import type { Actor } from '../../core/upload.ts'
 import { adminOnly } from '../../http/admin.ts'
 import type { PolicyBook } from './book.ts'
+import { differencesOf } from './difference.ts'
 import { PolicyFault, readPolicyDocument, writePolicyDocument } from './schema.ts'
 import type { PolicyVersion, PolicyVersions } from './versions.ts'
-import { type ByVersion, type Change, type PageQuery, type Restore, schemas, versionView } from './views.ts'
+import {
+  type Between,
+  type ByVersion,
+  type Change,
+  type CheckView,
+  type PageQuery,
+  type Restore,
+  schemas,
+  versionView,
+} from './views.ts'
 
 export interface PoliciesOptions {
   book: PolicyBook
@@ -38,10 +48,24 @@ export async function policiesPlugin(
   app.post<{ Body: Pick<Change, 'policies'> }>(
     '/policies/check',
     { schema: schemas.check, bodyLimit },
-    async ({ body }) => ({
-      policies: writePolicyDocument(read(body.policies)),
-    }),
+    async ({ body }): Promise<CheckView> => {
+      const { version, document: now } = await newest()
+      try {
+        const wanted = readPolicyDocument(body.policies)
+        const differences = differencesOf(now, wanted)
+        return { policies: writePolicyDocument(wanted), problems: [], version, differences }
+      } catch (error) {
+        if (!(error instanceof PolicyFault)) throw error
+        return { policies: null, problems: error.problems, version, differences: [] }
+      }
+    },
   )
+
+  app.get<{ Querystring: Between }>('/policies/differences', { schema: schemas.compare }, async ({ query }) => {
+    const from = await known(query.from)
+    const to = query.to === undefined ? await newest() : await known(query.to)
+    return { from: from.version, to: to.version, differences: differencesOf(from.document, to.document) }
+  })
 
   app.get<{ Querystring: PageQuery }>('/policies/versions', { schema: schemas.list }, async ({ query }) => {
     // One more than asked for tells whether there is a next page.

@@ -26,6 +26,22 @@ const change = z.object({
     .describe('Uploads that run keep the limits they were told, unless this is true'),
 })
 const changed = version.extend({ running: z.int().describe('How many running uploads were given other limits') })
+const difference = z.object({
+  path: z.array(z.string()).describe('Where, such as roles, member, maxSize'),
+  before: z.unknown().optional().describe('What was said there; absent: nothing; null: no limit'),
+  after: z.unknown().optional().describe('What is said there; absent: nothing; null: no limit'),
+})
+const checked = z.object({
+  policies: document.nullable().describe('As they would be written; null when something is wrong with them'),
+  problems: z.array(z.string()).describe('Where and why, every one of them'),
+  version: z.int().describe('The version that holds now'),
+  differences: z.array(difference).describe('What would change'),
+})
+const between = z.object({
+  from: z.int().min(1).describe('A version'),
+  to: z.int().min(1).optional().describe('Another one; not given: the one that holds now'),
+})
+const compared = z.object({ from: z.int(), to: z.int(), differences: z.array(difference) })
 const restore = change.omit({ policies: true })
 const page = z.object({
   versions: z.array(version),
@@ -39,6 +55,8 @@ const byVersion = z.object({ version: z.int().min(1) })
 
 export type VersionView = z.output<typeof version>
 export type Change = z.output<typeof change>
+export type CheckView = z.output<typeof checked>
+export type Between = z.output<typeof between>
 export type Restore = z.output<typeof restore>
 export type PageQuery = z.output<typeof pageQuery>
 export type ByVersion = z.output<typeof byVersion>
@@ -66,9 +84,15 @@ export const schemas = {
   },
   check: {
     tags,
-    summary: 'Read policies without using them: what they would be written as, or what is wrong with them',
+    summary: 'Read policies without using them: what would change, or what is wrong with them',
     body: jsonSchema(change.pick({ policies: true }), 'input'),
-    response: { 200: jsonSchema(z.object({ policies: document }), 'output'), ...refusals },
+    response: { 200: jsonSchema(checked, 'output'), ...refusals },
+  },
+  compare: {
+    tags,
+    summary: 'What two versions of the policies say differently',
+    querystring: jsonSchema(between, 'input'),
+    response: { 200: jsonSchema(compared, 'output'), ...refusals },
   },
   list: {
     tags,

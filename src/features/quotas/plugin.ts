@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { UploadError } from '../../core/errors.ts'
 import type { Policy } from '../../core/policy.ts'
 import type { Quota, Usage } from '../../core/quota.ts'
-import type { Actor } from '../../core/upload.ts'
+import { type Actor, userOf } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
 import { adminOnly } from '../../http/admin.ts'
 import { jsonSchema, refusals } from '../../http/json-schema.ts'
@@ -19,21 +19,27 @@ const usage = z.object({
   dayFiles: z.int().describe('Files begun today (UTC) that were not given up'),
 })
 const limit = z.int().nullable().describe('null is no limit')
-const mine = usage.extend({
-  limits: z
-    .object({
-      totalBytes: limit,
-      totalFiles: limit,
-      uploadsAtOnce: limit,
-      bytesPerDay: limit,
-      filesPerDay: limit,
-      creationsPerMinute: limit,
-    })
-    .nullable()
-    .describe('null: the role may send nothing'),
-})
+const limits = z
+  .object({
+    totalBytes: limit,
+    totalFiles: limit,
+    uploadsAtOnce: limit,
+    bytesPerDay: limit,
+    filesPerDay: limit,
+    creationsPerMinute: limit,
+  })
+  .nullable()
+  .describe('null: the role may send nothing')
+const mine = usage.extend({ limits })
 const everybody = z.object({
-  users: z.array(usage.extend({ user: z.string(), tenant: z.string().nullable() })),
+  users: z.array(
+    usage.extend({
+      user: z.string(),
+      tenant: z.string().nullable(),
+      role: z.string().nullable().describe('Of their newest upload; null: there is none any more'),
+      limits,
+    }),
+  ),
   next: z.string().nullable().describe('Give it as `after` to get the next page; null on the last one'),
 })
 const query = z.object({
@@ -74,7 +80,10 @@ export async function usagePlugin(app: FastifyInstance, { usageOf, policyOf }: U
 }
 
 /** `GET /usage` of everybody, for those who run the server. */
-export async function adminUsagePlugin(app: FastifyInstance, { database }: { database: Database }): Promise<void> {
+export async function adminUsagePlugin(
+  app: FastifyInstance,
+  { database, policyOf }: Pick<UsageOptions, 'policyOf'> & { database: Database },
+): Promise<void> {
   adminOnly(app)
   app.get<{ Querystring: z.output<typeof query> }>('/usage', { schema: everybodySchema }, async (request, reply) => {
     const { limit, after, tenant, user } = request.query
@@ -83,7 +92,10 @@ export async function adminUsagePlugin(app: FastifyInstance, { database }: { dat
     const last = users.at(-1)
     reply.header('cache-control', 'no-store')
     return {
-      users: users.map((one) => ({ user: one.user, tenant: one.tenant, ...viewOf(one) })),
+      users: users.map(({ user, tenant, role, ...taken }) => {
+        const policy = role === null ? null : policyOf(userOf(user, role, { tenant }))
+        return { user, tenant, role, ...viewOf(taken), limits: policy && limitsOf(policy) }
+      }),
       next: found.length > limit && last ? writeCursor(last) : null,
     }
   })

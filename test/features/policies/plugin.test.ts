@@ -100,9 +100,42 @@ describe('the policies of a server', () => {
       payload,
     })
 
-    expect(answer.json().error.message).toMatch(
-      /users\.bob\.maxSize: expected a size.*users\.bob\.speed: there is no such field/,
-    )
+    expect(answer.json()).toMatchObject({ policies: null, version: 1, differences: [] })
+    expect(answer.json().problems).toEqual([
+      expect.stringMatching(/^users\.bob\.maxSize: expected a size/),
+      expect.stringMatching(/^users\.bob\.speed: there is no such field/),
+    ])
+  })
+
+  it('say what would change before it does, and what did', async () => {
+    const app = await testApp()
+    const { subscriber: _, ...roles } = builtIn['roles'] as Record<string, object>
+    const policies = {
+      ...small,
+      roles: { ...roles, member: { ...roles['member'], maxSize: null }, guest: {} },
+      default: { maxSize: '1 MiB', mediaTypes: null, categories: null, timeToLive: null },
+      tenants: { 'acme.example': { users: { eve: { totalFiles: 3 } } } },
+    }
+
+    const { differences } = (
+      await app.http.inject({
+        method: 'POST',
+        url: '/v1/admin/policies/check',
+        headers: await app.as(root),
+        payload: { policies },
+      })
+    ).json()
+
+    expect(differences).toContainEqual({ path: ['roles', 'member', 'maxSize'], before: '2 GiB', after: null })
+    expect(differences).toContainEqual({ path: ['roles', 'subscriber', 'maxSize'], before: '200 MiB' })
+    expect(differences).toContainEqual({ path: ['roles', 'guest'], after: {} })
+    expect(differences).toContainEqual({ path: ['default', 'maxSize'], after: '1 MiB' })
+    expect(differences).toContainEqual({ path: ['tenants', 'acme.example', 'users', 'eve', 'totalFiles'], after: 3 })
+    expect((await get(app, '/policies')).json().version).toBe(1)
+    await put(app, policies, { 'if-match': '"1"' })
+    expect((await get(app, '/policies/differences?from=1')).json()).toEqual({ from: 1, to: 2, differences })
+    expect((await get(app, '/policies/differences?from=2&to=2')).json().differences).toEqual([])
+    expect((await get(app, '/policies/differences?from=7')).statusCode).toBe(404)
   })
 
   it('have a history, in pages, and an older version can be brought back', async () => {
@@ -154,6 +187,7 @@ describe('the policies of a server', () => {
     ['GET', '/policies'],
     ['PUT', '/policies'],
     ['POST', '/policies/check'],
+    ['GET', '/policies/differences?from=1'],
     ['GET', '/policies/versions'],
     ['GET', '/policies/versions/1'],
     ['POST', '/policies/versions/1/restore'],

@@ -66,7 +66,7 @@ it('a server bears abuse: its memory is bounded, and an honest user does not not
 
   const sending = sendSlowly(server, directory, honest)
   const slow = await slowloris(server, 200)
-  const dripping = await slowBodies(server, 20)
+  const dripping = slowBodies(server, 20)
   const creations = await flood(server, 10_000, headersOf('mallory', 'member'), (headers) => ({
     method: 'POST',
     path: '/files',
@@ -196,7 +196,7 @@ async function slowloris({ port }: NodeProcess, count: number): Promise<{ ends: 
 }
 
 /** Sends bodies that bring a byte now and then, each of an upload of its own; how often each status was the answer. */
-async function slowBodies(server: NodeProcess, count: number): Promise<Promise<Record<string, number>>> {
+async function slowBodies(server: NodeProcess, count: number): Promise<Record<string, number>> {
   const headers = await headersOf('slow', 'creator')
   const asked = Array.from({ length: count }, async () => {
     const { location } = await begin(server, headers, { 'upload-length': String(MiB) })
@@ -224,7 +224,7 @@ async function slowBodies(server: NodeProcess, count: number): Promise<Promise<R
       body.on('error', (error: NodeJS.ErrnoException) => end(error.code ?? 'failed'))
     })
   })
-  return Promise.all(asked).then(countEach)
+  return countEach(await Promise.all(asked))
 }
 
 /** Files that unpack to much, or that are two things at once: each a trap for who looks inside, or believes a name. */

@@ -1,3 +1,22 @@
+CREATE TABLE "audit_log" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "audit_log_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	"action" text NOT NULL,
+	"is_allowed" boolean NOT NULL,
+	"actor" text,
+	"role" text,
+	"tenant" text DEFAULT '' NOT NULL,
+	"key_id" text,
+	"upload_id" uuid,
+	"target" text,
+	"code" text,
+	"rule" text,
+	"address" text,
+	"agent" text,
+	"times" integer DEFAULT 1 NOT NULL,
+	"note" text
+);
+--> statement-breakpoint
 CREATE TABLE "upload_events" (
 	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "upload_events_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"upload_id" uuid NOT NULL,
@@ -38,6 +57,9 @@ CREATE TABLE "upload_sessions" (
 	"failure" text,
 	"concat" jsonb,
 	"digests" jsonb,
+	"max_size" bigint NOT NULL,
+	"time_to_live_ms" bigint,
+	"reserved" bigint,
 	"handle" text,
 	"head" "bytea",
 	"tail" jsonb NOT NULL,
@@ -58,6 +80,22 @@ CREATE TABLE "upload_sessions" (
 	CONSTRAINT "upload_sessions_offset" CHECK ("offset" >= 0 and (size is null or "offset" <= size))
 );
 --> statement-breakpoint
+CREATE TABLE "upload_usage" (
+	"tenant" text NOT NULL,
+	"owner_id" text NOT NULL,
+	"reserved_bytes" bigint NOT NULL,
+	"stored_bytes" bigint NOT NULL,
+	"stored_files" integer NOT NULL,
+	"open_uploads" integer NOT NULL,
+	"open_files" integer NOT NULL,
+	"day" date NOT NULL,
+	"day_bytes" bigint NOT NULL,
+	"day_files" integer NOT NULL,
+	"creations_until" timestamp with time zone,
+	"granted" bigint NOT NULL,
+	CONSTRAINT "upload_usage_tenant_owner_id_pk" PRIMARY KEY("tenant","owner_id")
+);
+--> statement-breakpoint
 CREATE TABLE "api_keys" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"name" text NOT NULL,
@@ -76,11 +114,39 @@ CREATE TABLE "api_keys" (
 	CONSTRAINT "api_keys_hash_unique" UNIQUE("hash")
 );
 --> statement-breakpoint
+CREATE TABLE "policy_versions" (
+	"version" integer PRIMARY KEY NOT NULL,
+	"document" json NOT NULL,
+	"author" text NOT NULL,
+	"note" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "activity" (
+	"at" timestamp with time zone PRIMARY KEY NOT NULL,
+	"received_bytes" bigint NOT NULL,
+	"stored_bytes" bigint NOT NULL,
+	"requests" integer NOT NULL,
+	"refusals" integer NOT NULL,
+	"failures" integer NOT NULL,
+	"store_errors" integer NOT NULL,
+	"begun" integer NOT NULL,
+	"completed" integer NOT NULL,
+	"cancelled" integer NOT NULL,
+	"expired" integer NOT NULL,
+	"failed" integer NOT NULL
+);
+--> statement-breakpoint
 ALTER TABLE "upload_parts" ADD CONSTRAINT "upload_parts_upload_id_upload_sessions_id_fk" FOREIGN KEY ("upload_id") REFERENCES "public"."upload_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "audit_log_upload" ON "audit_log" USING btree ("upload_id") WHERE upload_id is not null;--> statement-breakpoint
+CREATE INDEX "audit_log_newest" ON "audit_log" USING btree ("at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
+CREATE INDEX "audit_log_actor" ON "audit_log" USING btree ("actor","at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE actor is not null;--> statement-breakpoint
 CREATE INDEX "upload_events_upload" ON "upload_events" USING btree ("upload_id","seq");--> statement-breakpoint
 CREATE INDEX "upload_events_owner" ON "upload_events" USING btree ((data->>'ownerId'),"id");--> statement-breakpoint
 CREATE INDEX "upload_events_pending" ON "upload_events" USING btree ("id") WHERE delivered_at is null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_owner" ON "upload_sessions" USING btree ("tenant","owner_id","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
+CREATE INDEX "upload_sessions_newest" ON "upload_sessions" USING btree ("created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
+CREATE INDEX "upload_sessions_newest_others" ON "upload_sessions" USING btree ("created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE state <> 'completed';--> statement-breakpoint
 CREATE INDEX "upload_sessions_owner_others" ON "upload_sessions" USING btree ("tenant","owner_id","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE state <> 'completed';--> statement-breakpoint
 CREATE INDEX "upload_sessions_final" ON "upload_sessions" USING btree ("tenant","owner_id",md5(concat->>'header')) WHERE concat->>'kind' = 'final';--> statement-breakpoint
 CREATE INDEX "upload_sessions_file" ON "upload_sessions" USING btree ("tenant","owner_id","fingerprint","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE fingerprint is not null;--> statement-breakpoint

@@ -6,6 +6,7 @@ import cors from '@fastify/cors'
 import fastify, { type FastifyHttpOptions, type FastifyInstance, type FastifyRequest, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
 import { headSize, sniff } from './content/sniff.ts'
+import { createBandwidth } from './core/bandwidth.ts'
 import { createEngine, type EngineOptions } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
 import { createMemoryBudget } from './core/memory-budget.ts'
@@ -21,7 +22,7 @@ import { apiPlugin } from './http/api.ts'
 import { authPlugin } from './http/auth.ts'
 import { closeConnections, countRequests } from './http/closing.ts'
 import { devTokenPlugin } from './http/dev-token.ts'
-import { answerError, answerErrors, toRefusal } from './http/errors.ts'
+import { answerError, answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
 import { signToken } from './http/identity/secret.ts'
 import { readJsonBodies } from './http/json-bodies.ts'
@@ -29,6 +30,8 @@ import { addressFor } from './http/location.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { refuseMalformed, watchAnswers } from './http/malformed.ts'
 import { openapiPlugin } from './http/openapi.ts'
+import { limitLoad } from './http/overload.ts'
+import { hearRefusals } from './http/refused.ts'
 import { endSlowBodies } from './http/slow-body.ts'
 import { pagePlugin } from './http/static.ts'
 import { isFromThisMachine } from './http/this-machine.ts'
@@ -36,16 +39,25 @@ import { closeAfterUnreadBody } from './http/unread-body.ts'
 import { type Identity, openIdentity } from './identity.ts'
 import { startBackground } from './jobs/background.ts'
 import type { DeliveredEvent } from './jobs/outbox.ts'
+import { type Limits, openLimits } from './limits.ts'
 import { leaseLocker } from './locks/lease.ts'
 import { olderSpellingPlugin } from './protocols/rest/older-spelling.ts'
 import { restPlugin } from './protocols/rest/plugin.ts'
 import { announceRufh } from './protocols/rufh/discovery.ts'
 import { rufhPlugin } from './protocols/rufh/plugin.ts'
 import { tusPlugin } from './protocols/tus/plugin.ts'
+import { openSteering, type Steering } from './steering.ts'
 import { openStore } from './stores/index.ts'
 import { openCounts } from './telemetry/counts.ts'
 import { gaugesOf } from './telemetry/gauges.ts'
-import { bringsToken, type MetricsRoute, metricsPlugin, metricsServer, watchRequests } from './telemetry/http.ts'
+import {
+  bringsToken,
+  countRefusals,
+  type MetricsRoute,
+  metricsPlugin,
+  metricsServer,
+  watchRequests,
+} from './telemetry/http.ts'
 import { createMetrics, watchGauges } from './telemetry/metrics.ts'
 import { noTracer, openTracer, type Tracer } from './telemetry/tracing.ts'
 import { watchDatabase, watchLocker, watchSessions, watchStore } from './telemetry/watch.ts'
@@ -115,6 +127,9 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   })
   const locker = watchLocker(leases, metrics, tracer)
   const budget = createMemoryBudget(config.MEMORY_BUDGET)
+  const { maxObjectSize } = store.limits
+  const limits = await openLimits(config, { database, maxObjectSize, log, onFault })
+  const { policies, admitCreation } = limits
   const secret = await tokenSecret(config)
   const identity = await openIdentity(config, { database, secret, now, onFault })
   const { permit, nameObject } = identity
@@ -123,6 +138,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     store,
     locker,
     budget,
+    policies,
+    admitCreation,
     now,
     permit,
     nameObject,
@@ -134,25 +151,39 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   })
   const feed = openFeed({ database, onFault })
   watchGauges(metrics, gaugesOf({ locker, budget, database, feed }))
-  watchRequests(http, metrics, toRefusal)
+  watchRequests(http, metrics)
+  hearRefusals(http, countRefusals(metrics))
   tracer.watch(http)
+  const objectUrlOf = (key: string) => store.publicUrl?.(key) ?? null
+  const steering = openSteering({ database, engine, metrics, objectUrlOf, onFault })
   const metricsRoute = { metrics, refresh: openCounts(database, metrics) }
 
   let isDraining = false
   await register(http, config, {
     engine,
     identity,
+    limits,
+    steering,
     secret,
     now,
     parts: { database: () => database.check(), store: () => store.check() },
     isDraining: () => isDraining,
-    objectUrlOf: (key) => store.publicUrl?.(key) ?? null,
+    objectUrlOf,
     metricsRoute,
     feed,
   })
   const metricsHttp = config.METRICS_PORT === undefined ? null : await metricsServer(metricsRoute)
 
-  const stopBackground = await startBackground({ database, engine, sessions, listeners: [logEvent], now, onFault })
+  limits.recordRefusals(http)
+  const stopBackground = await startBackground({
+    database,
+    engine,
+    sessions,
+    listeners: [logEvent],
+    chores: { ...limits.chores, ...steering.chores },
+    now,
+    onFault,
+  })
 
   function logEvent({ type, uploadId, data }: DeliveredEvent): void {
     const { ownerId, role, category, contentType, size } = data
@@ -165,6 +196,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await metricsHttp?.close()
     feed.close()
     await stopBackground()
+    await steering.close()
+    await limits.close()
     log.debug('background work has ended')
     await engine.idle()
     await locker.close()
@@ -192,15 +225,19 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
 /** The engine as `config` wants it. */
 export function engineOf(
   config: Config,
-  parts: Pick<EngineOptions, 'sessions' | 'store' | 'locker' | 'now' | 'permit' | 'nameObject' | 'onFault'> &
+  parts: Pick<
+    EngineOptions,
+    'sessions' | 'store' | 'locker' | 'policies' | 'admitCreation' | 'now' | 'permit' | 'nameObject' | 'onFault'
+  > &
     Partial<Pick<EngineOptions, 'budget' | 'onBody'>>,
 ): RunningEngine {
   return createEngine({
     budget: createMemoryBudget(config.MEMORY_BUDGET),
     ...parts,
-    policies: () => config.POLICIES,
     rules: creationRules,
     content: config.CONTENT_CHECK ? { sniff, headSize, rules: contentRules } : undefined,
+    bodiesAtOnce: config.BODIES_AT_ONCE,
+    bandwidth: createBandwidth(config.BANDWIDTH || null),
     keyTemplate: config.KEY_TEMPLATE,
     partSize: config.PART_SIZE,
     partsInFlight: config.PARTS_IN_FLIGHT,
@@ -249,12 +286,16 @@ function openHttp(config: Config): FastifyInstance {
     return503OnClosing: false,
     routerOptions: { maxParamLength: 512 },
   }
-  return fastify(options)
+  const http = fastify(options)
+  http.server.maxConnections = config.CONNECTIONS_AT_ONCE
+  return http
 }
 
 interface Rooms {
   engine: RunningEngine
   identity: Identity
+  limits: Limits
+  steering: Steering
   secret: string
   now: () => Date
   parts: Record<string, () => Promise<void>>
@@ -268,16 +309,21 @@ interface Rooms {
 async function register(
   http: FastifyInstance,
   config: Config,
-  { engine, identity, secret, now, parts, isDraining, objectUrlOf, metricsRoute, feed }: Rooms,
+  { engine, identity, limits, steering, secret, now, parts, isDraining, objectUrlOf, metricsRoute, feed }: Rooms,
 ): Promise<void> {
   const { checks, identify, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
     http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
+  const askWho = async (scope: FastifyInstance) => {
+    limits.countAddresses(scope)
+    await scope.register(authPlugin, { checks, identify })
+    limits.countUsers(scope)
+  }
   const publicUrl = config.PUBLIC_URL
   const urlOf = (id: string, request: FastifyRequest) => addressFor(request, `${uploadsPath}/${id}`, publicUrl)
   const restOptions = { engine, publicUrl, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT }
 
-  countRequests(http)
+  const running = countRequests(http)
   watchAnswers(http.server)
   sendRequestId(http)
   closeAfterUnreadBody(http)
@@ -286,6 +332,7 @@ async function register(
   // Of any other type nothing is read, unless a protocol does it.
   http.addContentTypeParser('*', (_request, _payload, done) => done(null))
   answerErrors(http)
+  limitLoad(http, config.REQUESTS_AT_ONCE, running)
   await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { parts, isDraining })
   if (config.METRICS_PORT === undefined) {
@@ -300,18 +347,21 @@ async function register(
     async (scope) => {
       // Before the token is asked for, so that a refusal too can be read by a page on another origin.
       await scope.register(cors, corsOptions(config))
-      await scope.register(authPlugin, { checks, identify })
-      await scope.register(apiPlugin, { engine, policies: config.POLICIES, urlOf, objectUrlOf })
+      await askWho(scope)
+      await scope.register(apiPlugin, { engine, policies: limits.policies, urlOf, objectUrlOf })
+      await limits.registerMine(scope)
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
       await scope.register(restPlugin, restOptions)
       await scope.register(eventsPlugin, { feed })
+      await scope.register(limits.registerAdmin, { prefix: '/admin' })
+      await scope.register(steering.register, { prefix: '/admin' })
     },
     { prefix: '/v1' },
   )
   await http.register(
     async (scope) => {
       await scope.register(cors, corsOptions(config))
-      await scope.register(authPlugin, { checks, identify })
+      await askWho(scope)
       await scope.register(olderSpellingPlugin, restOptions)
     },
     { prefix: '/api/upload' },
@@ -322,13 +372,13 @@ async function register(
     publicUrl,
     origins: config.CORS_ORIGINS,
     resumeTokens,
-    maxSize: Math.max(...Object.values(config.POLICIES).map((policy) => policy.maxSize)),
+    maxSize: limits.maxSize,
   }
   // Two dialects at one address: a request says by its headers which it speaks.
   await http.register(async (scope) => {
     // A plain OPTIONS asks for neither: whoever answers it tells of both.
     announceRufh(scope, endpoint)
-    await scope.register(authPlugin, { checks, identify })
+    await askWho(scope)
     await scope.register(rufhPlugin, endpoint)
     await scope.register(tusPlugin, endpoint)
   })
@@ -351,6 +401,7 @@ function corsOptions({ CORS_ORIGINS }: Config) {
       'X-Chunk-Index',
       'Content-MD5',
       'Content-Digest',
+      'If-Match',
     ],
     exposedHeaders: ['X-Request-Id', 'Retry-After', 'Location', 'ETag', 'Upload-Resume-Token'],
     maxAge: 24 * 60 * 60,

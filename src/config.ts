@@ -71,6 +71,32 @@ const identity = {
     .describe('What differs from the built-in roles, as JSON: {"member":{"maxSize":"5GiB","timeToLive":"7d"}}'),
 }
 
+const strangers = {
+  REQUESTS_PER_ADDRESS: count(0, 1_000_000)
+    .default(12_000)
+    .describe(
+      'Requests a minute that one address may send to one server; 0 is any number. This machine is not counted',
+    ),
+  CREATIONS_PER_ADDRESS: count(0, 1_000_000)
+    .default(6000)
+    .describe('Uploads a minute that may be begun from one address at one server; 0 is any number'),
+  REQUESTS_AT_ONCE: count(1, 1_000_000)
+    .default(10_000)
+    .describe('Requests that one server answers at once; more get 503'),
+  BODIES_AT_ONCE: count(1, 1_000_000)
+    .default(5000)
+    .describe('Requests that bring bytes to one server at once; more get 503'),
+  BANDWIDTH: size
+    .prefault('0')
+    .describe('Bytes a second that one server receives, shared equally between users; 0 is any number'),
+  AUDIT_RETENTION: duration
+    .prefault('365d')
+    .describe('How long it is remembered who did what, and who was refused; 0s is for ever'),
+  CONNECTIONS_AT_ONCE: count(1, 1_000_000)
+    .default(20_000)
+    .describe('Connections that one server holds at once; more are closed'),
+}
+
 const database = {
   DATABASE_URL: z
     .string()
@@ -127,6 +153,7 @@ const uploads = {
 const groups = {
   Serving: serving,
   'Who may upload what': identity,
+  'What strangers are held to': strangers,
   Database: database,
   Uploads: uploads,
   'Files under DATA_DIR (STORE=local)': storeOptions.local,
@@ -135,6 +162,7 @@ const groups = {
 const settings = z.object({
   ...serving,
   ...identity,
+  ...strangers,
   ...database,
   ...uploads,
   ...storeOptions.local,
@@ -178,6 +206,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   const config = read.data
   if (config.PART_SIZE < 64 * 1024) problems.push('PART_SIZE: expected at least 64KiB')
   if (config.STORE === 's3' && config.PART_SIZE < 5 * MiB) problems.push('PART_SIZE: S3 takes no parts below 5MiB')
+  if (config.BANDWIDTH > 0 && config.BANDWIDTH < 64 * 1024) problems.push('BANDWIDTH: expected 0, or at least 64KiB')
   if (problems.length > 0) throw new ConfigError(problems)
   return {
     ...config,

@@ -33,7 +33,14 @@ const rooms: Record<string, Room> = {
   client: { from: ['core/errors.ts'], packages: ['tus-js-client'] },
   web: { from: ['client', 'core/errors.ts'], packages: ['*'] },
   config: {
-    from: ['stores/index.ts', 'core/policy.ts', 'core/object-key.ts', 'http/identity/issuer.ts'],
+    from: [
+      'stores/index.ts',
+      'features/policies/schema.ts',
+      'core/policy.ts',
+      'core/object-key.ts',
+      'core/units.ts',
+      'http/identity/issuer.ts',
+    ],
     packages: ['node:', 'zod'],
   },
   // The files of src/ itself and the command: they know everyone, and nobody else knows them.

@@ -92,8 +92,12 @@ describe('policies', () => {
   it('change the built-in ones where they say so, and nothing else', () => {
     const { POLICIES } = loadConfig({ POLICIES: '{"member":{"maxSize":"5GiB","timeToLive":"7d"}}' })
 
-    expect(POLICIES.member).toEqual({ ...defaultPolicies.member, maxSize: 5 * 1024 ** 3, timeToLiveMs: 7 * 86_400_000 })
-    expect(POLICIES.subscriber).toEqual(defaultPolicies.subscriber)
+    expect(POLICIES.roles.member).toEqual({
+      ...defaultPolicies.roles.member,
+      maxSize: 5 * 1024 ** 3,
+      timeToLiveMs: 7 * 86_400_000,
+    })
+    expect(POLICIES.roles.subscriber).toEqual(defaultPolicies.roles.subscriber)
   })
 
   it('add a role that says everything, and take one away', () => {
@@ -101,7 +105,7 @@ describe('policies', () => {
 
     const { POLICIES } = loadConfig({ POLICIES: JSON.stringify({ press, subscriber: null }) })
 
-    expect(Object.keys(POLICIES)).toEqual(['creator', 'member', 'press'])
+    expect(Object.keys(POLICIES.roles)).toEqual(['creator', 'member', 'press'])
   })
 
   it.each([

@@ -35,7 +35,7 @@ it('the program of README.md sends a file', async () => {
 })
 
 it('the table of README.md tells the built-in limits', () => {
-  for (const [role, { maxSize }] of Object.entries(defaultPolicies)) {
+  for (const [role, { maxSize }] of Object.entries(defaultPolicies.roles)) {
     expect(readme).toMatch(new RegExp(`\\| \`${role}\` +\\| ${formatSize(maxSize)} `))
   }
 })

@@ -1,15 +1,20 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { openConfiguredDatabase } from '../app.ts'
-import { parseDuration } from '../config/units.ts'
 import { renderEnvExample } from '../config.ts'
+import { parseDuration, parseSize } from '../core/units.ts'
+import { userOf } from '../core/upload.ts'
 import { toActor } from '../http/identity/claims.ts'
 import { signToken } from '../http/identity/secret.ts'
 import { readConfig, serve } from '../serve.ts'
 import { tokenSecret } from '../trial.ts'
 import { version } from '../version.ts'
+import { type AuditWords, auditLines } from './audit.ts'
 import { examine, printFinding } from './doctor/doctor.ts'
 import type { Finding } from './doctor/finding.ts'
 import { addKeyCommands } from './keys.ts'
+import { comparePolicies, explainAt, policyHistory, setPolicies, showPolicies } from './policies.ts'
+import { reconcileQuotas } from './quotas.ts'
+import { addSessionCommands } from './sessions.ts'
 import { sweepOnce } from './sweep.ts'
 
 interface TokenWish {
@@ -36,8 +41,8 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .option('--admin', "may look at everybody's uploads and cancel them, and speak with the admin API")
     .action(async ({ user, role, ttl, tenant, admin }: TokenWish) => {
       const config = readConfig()
-      if (!Object.hasOwn(config.POLICIES, role))
-        throw new InvalidArgumentError(`there are ${Object.keys(config.POLICIES).join(', ')}`)
+      if (!Object.hasOwn(config.POLICIES.roles, role))
+        throw new InvalidArgumentError(`there are ${Object.keys(config.POLICIES.roles).join(', ')}`)
       const actor = toActor({ user, role, tenant, isAdmin: admin })
       if (!actor) throw new InvalidArgumentError('a user and a tenant have 1 to 128 characters')
       print(await signToken(await tokenSecret(config), actor, Math.floor(ttl / 1000)))
@@ -61,6 +66,82 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .option('-n, --dry-run', 'say what it would do, and do nothing')
     .action(async ({ dryRun = false }: { dryRun?: boolean }) => {
       for (const line of await sweepOnce(readConfig(), dryRun)) print(line)
+    })
+
+  addSessionCommands(program, print, whole)
+
+  const policies = program.command('policies').description('who may upload what: read, change, and what held before')
+
+  policies
+    .command('show')
+    .description('print the policies that hold, or an older version, as JSON')
+    .argument('[version]', 'which version', whole)
+    .action(async (version?: number) => print(await showPolicies(readConfig(), version)))
+
+  policies
+    .command('set <file>')
+    .description('make the policies of a file (- is standard input) hold on every server, at once')
+    .option('-m, --note <text>', 'why, for those who read the history')
+    .option('--if-version <number>', 'only if this version still holds', whole)
+    .option('--apply-to-running', 'also change what running uploads were told')
+    .action(async (file: string, options: { note?: string; ifVersion?: number; applyToRunning?: boolean }) => {
+      for (const line of await setPolicies(readConfig(), { file, ...options })) print(line)
+    })
+
+  policies
+    .command('diff <file>')
+    .description('say what the policies of a file (- is standard input) would change, and change nothing')
+    .option('--from <version>', 'compare with this version and not with the one that holds', whole)
+    .action(async (file: string, { from }: { from?: number }) => {
+      for (const line of await comparePolicies(readConfig(), file, from)) print(line)
+    })
+
+  policies
+    .command('history')
+    .description('print who changed the policies, and when')
+    .option('-l, --limit <number>', 'how many versions', whole, 20)
+    .action(async ({ limit }: { limit: number }) => {
+      for (const line of await policyHistory(readConfig(), limit)) print(line)
+    })
+
+  program
+    .command('quotas')
+    .description('what users take of the server')
+    .command('reconcile')
+    .description('compare what is kept of every user with their uploads, and mend it; servers may run meanwhile')
+    .option('-n, --dry-run', 'say what differs, and change nothing')
+    .option('--store', 'also look for every file in the store, one request a file; one that is gone is given up')
+    .action(async ({ dryRun = false, store = false }: { dryRun?: boolean; store?: boolean }) => {
+      for (const line of await reconcileQuotas(readConfig(), { isDry: dryRun, looksIntoStore: store })) print(line)
+    })
+
+  program
+    .command('audit')
+    .description('print who did what, from where, and who was refused by which rule, the newest last')
+    .option('-u, --user <id>', 'only what they did')
+    .option('-t, --tenant <tenant>', 'only what its users did')
+    .option('--upload <id>', 'only what was done to this upload')
+    .option('--action <action>', 'only this, such as upload.create or policy.change')
+    .option('--refused', 'only what was refused')
+    .option('-l, --limit <number>', 'how many lines', whole, 100)
+    .action(async (options: AuditWords) => {
+      for (const line of await auditLines(readConfig(), options)) print(line)
+    })
+
+  program
+    .command('explain')
+    .description('say whether somebody may send a file, which rule decides, and where each limit comes from')
+    .requiredOption('-u, --user <id>', 'who')
+    .requiredOption('-r, --role <role>', 'their role')
+    .option('-t, --tenant <tenant>', 'their tenant')
+    .option('-f, --file <name>', 'the name of the file', 'file')
+    .option('-s, --size <size>', 'its size; unknown unless given', size)
+    .option('-c, --type <type>', 'its media type', 'application/octet-stream')
+    .option('--category <category>', 'its category')
+    .action(async ({ user, role, tenant, file, size, type, category }: ExplainWords) => {
+      const actor = userOf(user, role, { tenant: tenant ?? null })
+      const wish = { filename: file, size: size ?? null, contentType: type, category }
+      for (const line of await explainAt(readConfig(), actor, wish)) print(line)
     })
 
   program
@@ -95,6 +176,27 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     })
 
   return program
+}
+
+interface ExplainWords {
+  user: string
+  role: string
+  tenant?: string
+  file: string
+  size?: number
+  type: string
+  category?: string
+}
+
+function whole(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('expected a whole number')
+  return Number(text)
+}
+
+function size(text: string): number {
+  const bytes = parseSize(text)
+  if (bytes === null) throw new InvalidArgumentError('expected a size such as 10GiB')
+  return bytes
 }
 
 function duration(text: string): number {

@@ -1,17 +1,10 @@
-import { engineOf, openConfiguredDatabase } from '../app.ts'
 import type { Config } from '../config.ts'
-import { sessionsIn } from '../db/sessions.ts'
 import { previewSweep, sweep } from '../jobs/sweep.ts'
-import { leaseLocker } from '../locks/lease.ts'
-import { openStore } from '../stores/index.ts'
+import { withEngine } from './engine-at.ts'
 
 /** Sweeps once, or says what a sweep would do; the lines are for an operator. Runs beside servers that share the database. */
-export async function sweepOnce(config: Config, isDry: boolean): Promise<string[]> {
-  const onFault = (error: unknown) => console.error(error)
-  const database = await openConfiguredDatabase(config, onFault)
-  const store = openStore(config.STORE, config)
-  const sessions = sessionsIn(database)
-  try {
+export function sweepOnce(config: Config, isDry: boolean): Promise<string[]> {
+  return withEngine(config, async ({ engine, sessions, store }) => {
     if (isDry) {
       const { expired, litter } = await previewSweep(sessions, store, new Date())
       return [
@@ -20,14 +13,7 @@ export async function sweepOnce(config: Config, isDry: boolean): Promise<string[
         'nothing was changed',
       ]
     }
-    const locker = await leaseLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onFault })
-    const engine = engineOf(config, { sessions, store, locker, now: () => new Date(), onFault })
     const { expired, cleaned } = await sweep(engine, sessions, new Date())
-    await engine.idle()
-    await locker.close()
     return [`expired ${expired} uploads, cleaned up after ${cleaned}`]
-  } finally {
-    await store.close()
-    await database.close()
-  }
+  })
 }

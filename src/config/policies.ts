@@ -1,53 +1,34 @@
 import { z } from 'zod'
-import { categories, defaultPolicies, type Policies, type Policy } from '../core/policy.ts'
-import { duration, size } from './values.ts'
+import { defaultPolicies, type PolicyDocument } from '../core/policy.ts'
+import { problemsOf, roleName, rulesSchema, unsaid } from '../features/policies/schema.ts'
 
-const change = z.strictObject({
-  maxSize: size.optional(),
-  mediaTypes: z
-    .array(z.string().regex(/^[^/\s]+\/[^/\s]+$/, 'expected a media type such as image/*'))
-    .min(1)
-    .optional(),
-  categories: z.array(z.enum(categories)).min(1).optional(),
-  timeToLive: duration.optional(),
-})
-
-const changes = z.record(z.string().regex(/^[\w-]{1,64}$/, 'expected a role name'), change.nullable())
+const changes = z.record(roleName, rulesSchema.nullable())
 
 /**
  * The policies that result from changes to the built-in ones, written as JSON: role → what differs, or `null` to take
- * the role away. A role that is not built in starts from nothing and must say everything.
+ * the role away. A role that is not built in starts from nothing and must say at least who may send what.
  */
-export const policies = z.string().transform((text, context): Policies => {
+export const policies = z.string().transform((text, context): PolicyDocument => {
+  const refuse = (message: string) => context.issues.push({ code: 'custom', input: text, message })
   const said = changes.safeParse(parseJson(text))
   if (!said.success) {
-    for (const { path, message } of said.error.issues) {
-      context.issues.push({ code: 'custom', input: text, message: [...path, message].join(': ') })
-    }
+    for (const problem of said.error.issues.flatMap(problemsOf)) refuse(problem)
     return z.NEVER
   }
 
-  const merged: Policies = { ...defaultPolicies }
+  const roles: PolicyDocument['roles'] = { ...defaultPolicies.roles }
   for (const [role, difference] of Object.entries(said.data)) {
     if (difference === null) {
-      delete merged[role]
+      delete roles[role]
       continue
     }
-    const { timeToLive, ...rest } = difference
-    const policy: Draft = { ...merged[role], ...rest, ...(timeToLive && { timeToLiveMs: timeToLive }) }
-    if (isWhole(policy)) merged[role] = policy
-    else context.issues.push({ code: 'custom', input: text, message: `${role}: a new role must say all of ${fields}` })
+    const rules = { ...(Object.hasOwn(roles, role) ? roles[role] : {}), ...difference }
+    const open = unsaid({}, rules)
+    if (open.length > 0) refuse(`${role}: a new role must also say ${open.join(', ')}; null is no limit`)
+    else roles[role] = rules
   }
-  return merged
+  return { ...defaultPolicies, roles }
 })
-
-type Draft = { [Field in keyof Policy]?: Policy[Field] | undefined }
-
-const fields = Object.keys(change.shape).join(', ')
-
-function isWhole(policy: Draft): policy is Policy {
-  return [policy.maxSize, policy.mediaTypes, policy.categories, policy.timeToLiveMs].every((part) => part !== undefined)
-}
 
 function parseJson(text: string): unknown {
   try {

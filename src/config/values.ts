@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { parseDuration, parseSize } from './units.ts'
+import { parseDuration, parseSize } from '../core/units.ts'
 
 /** What Fastify takes as `trustProxy`: everybody, nobody, or these addresses. A number of hops would prove nothing about who speaks. */
 export type Trust = boolean | string[]

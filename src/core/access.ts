@@ -5,8 +5,11 @@
 import { UploadError } from './errors.ts'
 import { type Actor, hasEnded, type Scope, type Upload, type Wish } from './upload.ts'
 
-/** What can be asked. `append`: every way in which bytes come; `describe`: every look at one upload. */
-export type Verb = 'create' | 'append' | 'describe' | 'complete' | 'cancel' | 'list'
+/**
+ * What can be asked. `append`: every way in which bytes come; `describe`: every look at one upload; `finish` and `expire`: what
+ * the server does by itself in time, at once.
+ */
+export type Verb = 'create' | 'append' | 'describe' | 'complete' | 'cancel' | 'list' | 'finish' | 'expire'
 
 /** Somebody asks something: about `upload`, or for a new one as `wish` has it. */
 export interface Demand {
@@ -31,10 +34,14 @@ const scopesFor: Record<Verb, Scope[]> = {
   complete: ['upload'],
   cancel: ['cancel', 'admin'],
   list: ['read'],
+  finish: ['admin'],
+  expire: ['admin'],
 }
 
 /** What an admin may do with what is not theirs. */
-const forAdmins: Verb[] = ['describe', 'cancel']
+const forAdmins: Verb[] = ['describe', 'cancel', 'finish', 'expire']
+/** What nobody else may do, not even with what is their own. */
+const onlyForAdmins: Verb[] = ['finish', 'expire']
 
 // A client that did not hear the last answer asks again. After a day nobody does.
 const graceMs = 24 * 60 * 60 * 1000
@@ -54,13 +61,15 @@ export function isOwner(actor: Actor, { ownerId, tenant }: Owner): boolean {
 
 /**
  * Lets through whoever may ask `verb` of the upload. A stranger learns nothing, not even that it exists.
- * @throws UploadError UPLOAD_NOT_FOUND, FORBIDDEN for a key without the scope, UNAUTHENTICATED for a resume token whose time is over
+ * @throws UploadError UPLOAD_NOT_FOUND, FORBIDDEN for a key without the scope and for what is an admin's, UNAUTHENTICATED for a resume token whose time is over
  */
 export function admit(actor: Actor, upload: Upload, verb: Verb, now: Date): void {
   const isAllowed = isOwner(actor, upload) || (actor.isAdmin && forAdmins.includes(verb))
   if (!isAllowed || (actor.capability ?? upload.id) !== upload.id) throw notFound()
   if (actor.capability !== undefined && isLongOver(upload, now))
     throw new UploadError('UNAUTHENTICATED', 'The resume token has expired with its upload.')
+  if (onlyForAdmins.includes(verb) && !actor.isAdmin)
+    throw new UploadError('FORBIDDEN', 'Only administrators may do this.', { verb })
   refuseScope(actor, verb)
 }
 

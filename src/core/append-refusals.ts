@@ -1,6 +1,5 @@
 import type { Append } from './engine.ts'
 import { UploadError } from './errors.ts'
-import type { Policy } from './policy.ts'
 import { tooLarge } from './rules/size.ts'
 import type { Session } from './upload.ts'
 
@@ -8,18 +7,14 @@ import type { Session } from './upload.ts'
  * The length that the session and the request together know, or `null`.
  * @throws UploadError LENGTH_MISMATCH when they contradict each other, FILE_TOO_LARGE
  */
-export function agreeOnSize(
-  session: Session,
-  { offset, bodySize, size: told, ending }: Append,
-  policy: Policy,
-): number | null {
+export function agreeOnSize(session: Session, { offset, bodySize, size: told, ending }: Append): number | null {
   const implied = ending === 'with-body' && bodySize !== null ? offset + bodySize : null
   const said = [session.size, told ?? null, implied].filter((size) => size !== null)
   const size = said[0] ?? null
   if (size === null) return null
   if (said.some((other) => other !== size)) throw lengthMismatch(session, size)
   if (size < offset) throw lengthMismatch(session, size)
-  if (size > policy.maxSize) throw tooLarge(session.role, policy.maxSize, size)
+  if (size > session.maxSize) throw tooLarge(session.role, session.maxSize, size)
   return size
 }
 
@@ -55,8 +50,8 @@ export function lengthMismatch(session: Session, size: number | null): UploadErr
 }
 
 /** More bytes than the length that was declared, or than the role may send. */
-export function tooManyBytes(session: Session, size: number | null, maxSize: number): UploadError {
-  if (size === null) return tooLarge(session.role, maxSize)
+export function tooManyBytes(session: Session, size: number | null): UploadError {
+  if (size === null) return tooLarge(session.role, session.maxSize)
   return new UploadError('LENGTH_MISMATCH', 'More bytes came than the length that was declared.', {
     offset: session.offset,
     size,

@@ -8,6 +8,7 @@ import {
   takenOver,
   tooManyBytes,
 } from './append-refusals.ts'
+import type { Pace } from './bandwidth.ts'
 import { type BodyEnd, readBody } from './body.ts'
 import type { Append, Digest } from './engine.ts'
 import { type Facts, UploadError } from './errors.ts'
@@ -16,10 +17,9 @@ import { recordCompletion, recordOtherFile } from './finish.ts'
 import { type Claiming, isQuiet, locked } from './part-claims.ts'
 import { choosePartSize } from './part-plan.ts'
 import type { PartWriter, PartWriting } from './part-writer.ts'
-import type { Policy } from './policy.ts'
 import type { Lease, ObjectStore, Sessions } from './ports.ts'
 import { closeRanks, refuseEnded } from './session-view.ts'
-import type { Session } from './upload.ts'
+import type { Actor, Session } from './upload.ts'
 
 export interface Appending {
   sessions: Sessions
@@ -30,15 +30,21 @@ export interface Appending {
   minSpeed: number
   bodyTotalMs: number
   now(): Date
-  policyOf(role: string): Policy
   /** @throws UploadError when whoever sends may not complete the upload: it then stays as it is, with every byte */
   permitCompletion(session: Session): Promise<void>
+  /** @throws UploadError ROLE_NOT_ALLOWED when its owner may not send anything any more, whatever they were told */
+  checkRole(session: Session): void
   openWriter(
     lease: Lease,
+    by: Actor,
     details: Partial<
       Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'ownsChunks' | 'onRecorded' | 'overwrites'>
     >,
   ): PartWriter
+  /** Who sends. */
+  by: Actor
+  /** How fast the owner's bodies may come; `null`: as they like. */
+  paceOf(session: Session): Pace | null
   /** Bodies that are being read; aborting one makes it stop and save. */
   running: Set<AbortController>
   isDraining(): boolean
@@ -55,25 +61,24 @@ export interface Appending {
  */
 export async function appendUnderLease(lease: Lease, chunk: Append, options: Appending): Promise<Session> {
   const { session } = lease
-  const { store, now } = options
+  const { now } = options
   refuseEnded(session, now())
   if (session.concat?.kind === 'final')
     throw new UploadError('FORBIDDEN', 'A final upload is made of its parts and takes no bytes.')
   if (session.state !== 'receiving') return answerWhole(session, chunk)
+  options.checkRole(session)
   if (!(await isQuiet(lease, options.claiming))) throw locked()
   const parts = await closeRanks(session, options.sessions)
   if (chunk.offset !== session.offset) throw offsetMismatch(session, chunk.offset)
-  const policy = options.policyOf(session.role)
-  const size = agreeOnSize(session, chunk, policy)
+  const size = agreeOnSize(session, chunk)
   const isNews = size !== null && size !== session.size
-  const maxSize = Math.min(policy.maxSize, store.limits.maxObjectSize)
-  const limit = (size ?? maxSize) - session.offset
-  if (chunk.bodySize !== null && chunk.bodySize > limit) throw tooManyBytes(session, size, maxSize)
+  const limit = (size ?? session.maxSize) - session.offset
+  if (chunk.bodySize !== null && chunk.bodySize > limit) throw tooManyBytes(session, size)
   // A body that is held back may turn out not to count; then what its request said of the file does not count either.
   if (isNews && !chunk.digest) await lease.save({ size })
-  const writer = options.openWriter(lease, {
+  const writer = options.openWriter(lease, options.by, {
     size,
-    partSize: alignedPartSize(session, chunk, size ?? maxSize, options),
+    partSize: alignedPartSize(session, chunk, size ?? session.maxSize, options),
     isHeldBack: chunk.digest !== undefined,
     // Node's parser makes a new buffer for every chunk and keeps none; of other bodies nobody knows.
     ownsChunks: chunk.body instanceof IncomingMessage,
@@ -96,6 +101,7 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
       minSpeed: options.minSpeed,
       totalMs: options.bodyTotalMs,
       signal: lease.signal.aborted ? lease.signal : stop.signal,
+      pace: options.paceOf(session),
       take: (bytes) => {
         chunk.digest?.update(bytes)
         fileHash?.update(bytes)
@@ -125,7 +131,7 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
     return closeUpload(lease, writer, fileHash, options)
   }
   await writer.flush()
-  if (end === 'overflow') throw tooManyBytes(session, size, maxSize)
+  if (end === 'overflow') throw tooManyBytes(session, size)
   if (isWhole) throw lengthMismatch(session, size)
   if (end === 'idle')
     throw new UploadError('BODY_TIMEOUT', 'The bytes came too slowly. Please go on.', { offset: session.offset })
@@ -138,14 +144,14 @@ async function closeUpload(
   lease: Lease,
   writer: PartWriter,
   fileHash: FileHash | null,
-  { now, store, sessions, later }: Appending,
+  { now, store, sessions, later, by }: Appending,
 ): Promise<Session> {
   const { session } = lease
   const size = writer.position
   const digests = fileHash?.digests()
   if (digests && !isAsExpected(digests)) {
     await writer.drop()
-    await recordOtherFile(lease)
+    await recordOtherFile(lease, by)
   }
   // Nobody else has left anything: then it is known what there is to remove, and the store need not be searched for it.
   const isKnown = !session.isDirty
@@ -156,7 +162,7 @@ async function closeUpload(
     await lease.save({ state: 'finishing', size, offset: size, tail: [], ...(digests && { digests }), release: true })
     return session
   }
-  await recordCompletion(lease, facts, { now, store })
+  await recordCompletion(lease, facts, { now, store, by })
   if (session.isDirty && isKnown) {
     session.isDirty = false
     const removing = store.remove(writer.replaced()).then(() => sessions.markClean(session.id))

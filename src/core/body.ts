@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { Pace } from './bandwidth.ts'
 
 /**
  * How a body ended. `clean`: its end was seen. `early`: the connection broke. `overflow`: it brought more than `limit`.
@@ -17,6 +18,8 @@ export interface BodyReading {
   totalMs: number
   /** Ends the reading when it aborts. */
   signal: AbortSignal
+  /** Holds the reading back where bandwidth is limited; not given: it is not. */
+  pace?: Pace | null | undefined
   /** Takes a chunk. A promise makes the reading pause until it resolves; a rejection ends it with `stopped`. */
   take(chunk: Buffer): Promise<void> | null
 }
@@ -29,11 +32,13 @@ const speedGraceMs = 10_000
  */
 export function readBody(
   body: Readable,
-  { limit, idleMs, minSpeed, totalMs, signal, take }: BodyReading,
+  { limit, idleMs, minSpeed, totalMs, signal, pace, take }: BodyReading,
 ): Promise<BodyEnd> {
-  if (body.readableEnded) return Promise.resolve('clean')
-  if (body.destroyed || body.errored) return Promise.resolve('early')
-  if (signal.aborted) return Promise.resolve('stopped')
+  const over = endBefore(body, signal)
+  if (over) {
+    pace?.leave()
+    return Promise.resolve(over)
+  }
   return new Promise((resolve) => {
     let isOver = false
     let taken = 0
@@ -53,6 +58,8 @@ export function readBody(
     body.on('close', onBreak)
     body.on('aborted', onBreak)
     signal.addEventListener('abort', onStop, { once: true })
+    const turn = pace?.spend(0)
+    if (turn) pauseFor(turn)
 
     function onData(chunk: Buffer) {
       lastByteAt = performance.now()
@@ -61,10 +68,12 @@ export function readBody(
       taken += fits.length
       const wait = fits.length > 0 ? take(fits) : null
       if (fits.length < chunk.length) return finish('overflow')
-      if (wait) pauseFor(wait)
+      const turn = pace ? pace.spend(fits.length) : null
+      if (turn) pauseFor(wait ? Promise.all([wait, turn]) : turn)
+      else if (wait) pauseFor(wait)
     }
 
-    function pauseFor(wait: Promise<void>) {
+    function pauseFor(wait: Promise<unknown>) {
       body.pause()
       pausedSince = performance.now()
       wait.then(
@@ -102,6 +111,7 @@ export function readBody(
       if (isOver) return
       isOver = true
       if (timer) clearInterval(timer)
+      pace?.leave()
       body.off('data', onData)
       body.off('end', onEnd)
       body.off('error', onBreak)
@@ -114,4 +124,11 @@ export function readBody(
       resolve(end)
     }
   })
+}
+
+/** The end of a body that needs no reading any more. */
+function endBefore(body: Readable, signal: AbortSignal): BodyEnd | null {
+  if (body.readableEnded) return 'clean'
+  if (body.destroyed || body.errored) return 'early'
+  return signal.aborted ? 'stopped' : null
 }

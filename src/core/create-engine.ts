@@ -1,7 +1,9 @@
 import { admit, admitAnew, asOwner, isOwner, notFound, type Permit, type Verb } from './access.ts'
 import { type Appending, appendUnderLease } from './append.ts'
 import { alreadyCompleted, shuttingDown, stillFinishing } from './append-refusals.ts'
+import { type Bandwidth, createBandwidth, type Pace } from './bandwidth.ts'
 import type { BodyEnd } from './body.ts'
+import { createBodyGate } from './body-gate.ts'
 import { cleanUp, pieceFolder } from './clean-up.ts'
 import { findPartials, lengthOf, preferredJoinSize, readHead } from './concatenate.ts'
 import type { ContentCheck } from './content.ts'
@@ -14,10 +16,10 @@ import { type Looking, lookFirst, settleJoined } from './first-bytes.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { newSession } from './new-session.ts'
 import { makeNamedKey, makeObjectKey, type NameObject } from './object-key.ts'
-import { isQuiet } from './part-claims.ts'
+import { isQuiet, locked } from './part-claims.ts'
 import { createPartWriter, type PartWriter, type PartWriting } from './part-writer.ts'
 import { createPieceCache } from './piece-cache.ts'
-import type { Policies, Policy } from './policy.ts'
+import { effectivePolicy, type Policy, type PolicyDocument } from './policy.ts'
 import { HandleLost, type Lease, type Locker, type ObjectStore, type Sessions } from './ports.ts'
 import type { Rule } from './rules/rule.ts'
 import { tooLarge } from './rules/size.ts'
@@ -31,7 +33,7 @@ export interface EngineOptions {
   sessions: Sessions
   store: ObjectStore
   locker: Locker
-  policies(): Policies
+  policies(): PolicyDocument
   rules: Rule[]
   /** Absent: a file is what it is said to be. */
   content?: ContentCheck | undefined
@@ -42,6 +44,12 @@ export interface EngineOptions {
   /** Bytes; what a part has unless the file needs larger ones. */
   partSize: number
   partsInFlight: number
+  /** Bodies that may flow at once; not given: any number. */
+  bodiesAtOnce?: number | undefined
+  /** Not given: bodies come as fast as they like, but for what policies say. */
+  bandwidth?: Bandwidth | undefined
+  /** Asked before anything is done for a creation; refuses by throwing. */
+  admitCreation?: ((actor: Actor) => void) | undefined
   /** A stalled body ends after this. 0: never. */
   bodyIdleMs: number
   /** Bytes a second; slower bodies end. 0: no limit. */
@@ -62,6 +70,12 @@ export interface EngineOptions {
   onFault(error: unknown, facts: Facts): void
 }
 
+interface Ended {
+  session: Session
+  /** No part of it is still on its way to the store. */
+  isQuiet: boolean
+}
+
 /** The engine over one store, one database and one lock. */
 export function createEngine(options: EngineOptions): RunningEngine {
   const { sessions, store, locker, budget, now, onBody = () => {} } = options
@@ -70,6 +84,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const background = new Set<Promise<unknown>>()
   const running = new Set<AbortController>()
   const claiming = { sessions, claimMs: options.claimMs ?? 30_000, waitMs: 3000 }
+  const bandwidth = options.bandwidth ?? createBandwidth(null)
+  const gate = createBodyGate(options.bodiesAtOnce ?? Number.POSITIVE_INFINITY, budget)
   let isDraining = false
   const looking: Looking | null = options.content
     ? {
@@ -82,7 +98,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
         },
       }
     : null
-  const appending: Omit<Appending, 'permitCompletion'> = {
+  const appending: Omit<Appending, 'permitCompletion' | 'by'> = {
     sessions,
     store,
     claiming,
@@ -91,19 +107,24 @@ export function createEngine(options: EngineOptions): RunningEngine {
     minSpeed: options.minSpeed,
     bodyTotalMs: options.bodyTotalMs,
     now,
-    policyOf,
+    checkRole: (session) => void policyOf(ownerOf(session)),
     openWriter,
+    paceOf,
     running,
     isDraining: () => isDraining,
     later,
     onBody,
   }
 
-  function policyOf(role: string): Policy {
-    const policies = options.policies()
-    const policy = Object.hasOwn(policies, role) ? policies[role] : undefined
-    if (!policy) throw new UploadError('ROLE_NOT_ALLOWED', 'Your role may not send files.')
-    return policy
+  function policyOf(actor: Actor): Policy {
+    const effective = effectivePolicy(options.policies(), actor)
+    if (!effective) throw new UploadError('ROLE_NOT_ALLOWED', 'Your role may not send files.', { rule: 'role' })
+    return effective.policy
+  }
+
+  function paceOf(session: Session): Pace | null {
+    const perSecond = effectivePolicy(options.policies(), ownerOf(session))?.policy.bytesPerSecond ?? null
+    return bandwidth.join(`${session.tenant ?? ''} ${session.ownerId}`, perSecond)
   }
 
   const admitted = (actor: Actor, verb: Verb) => (session: Session) => admit(actor, session, verb, now())
@@ -117,9 +138,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   function lifeAfter(session: Session): Date | null {
-    const policies = options.policies()
-    const timeToLiveMs = Object.hasOwn(policies, session.role) ? policies[session.role]!.timeToLiveMs : 0
-    return timeToLiveMs > 0 ? new Date(now().getTime() + timeToLiveMs) : session.expiresAt
+    const { timeToLiveMs } = session
+    return timeToLiveMs === null ? session.expiresAt : new Date(now().getTime() + timeToLiveMs)
   }
 
   const nextPieceKey = (session: Session) => pieceFolder(session.id) + options.newId()
@@ -127,6 +147,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   function openWriter(
     lease: Lease,
+    by: Actor | null,
     details: Partial<
       Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'ownsChunks' | 'onRecorded' | 'overwrites'>
     > = {},
@@ -158,7 +179,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const looks = session.concat?.kind === 'partial' ? null : looking
     if (!isFirst || (session.head === null && !looks)) return writer
     const onRecorded = (offset: number) => details.onRecorded?.(offset, [])
-    return lookFirst(writer, lease, { looking: looks, size, isHeldBack, touch, onRecorded })
+    return lookFirst(writer, lease, { looking: looks, size, isHeldBack, by, touch, onRecorded })
   }
 
   /**
@@ -169,12 +190,14 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const check = actor ? admitted(actor, verb) : () => {}
     const finishing = locker.hold(id, check, async (lease) => {
       refuseEnded(lease.session, now())
-      if (actor && lease.session.state === 'receiving') {
+      if (verb === 'finish') {
+        if (!(await isQuiet(lease, claiming))) throw locked()
+      } else if (actor && lease.session.state === 'receiving') {
         admit(actor, lease.session, 'complete', now())
         await permitted(actor, 'complete', lease.session)
       }
       await closeRanks(lease.session, sessions)
-      await finishUpload(lease, { store, sessions, now, openWriter, partialsOf, settleJoined: settleFinal })
+      await finishUpload(lease, { store, sessions, now, openWriter, partialsOf, settleJoined: settleFinal, by: actor })
       return lease.session
     })
     later(
@@ -199,7 +222,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       id,
       () => {},
       async (lease) => {
-        if (lease.session.state === 'completed') await end(lease, 'cancelled')
+        if (lease.session.state === 'completed') await end(lease, 'cancelled', null)
         return lease.session
       },
     )
@@ -212,10 +235,10 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   /** What the file of a final upload is, its first partial upload says. */
-  async function settleFinal(lease: Lease, partials: Session[]): Promise<void> {
+  async function settleFinal(lease: Lease, partials: Session[], by: Actor | null): Promise<void> {
     if (!looking) return
     const size = Math.min(looking.check.headSize, lease.session.size!)
-    await settleJoined(lease, await readHead(partials, size, store), looking)
+    await settleJoined(lease, await readHead(partials, size, store), looking, by)
   }
 
   /** A final upload is joined as soon as its partial uploads are complete; until then it may even be unknown how long it is. */
@@ -223,8 +246,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const partials = await partialsOf(session)
     const size = lengthOf(partials)
     if (size !== null && session.size === null) {
-      const { maxSize } = policyOf(session.role)
-      if (size > maxSize) throw tooLarge(session.role, maxSize, size)
+      if (size > session.maxSize) throw tooLarge(session.role, session.maxSize, size)
       await locker.hold(session.id, admitted(actor, 'describe'), async (lease) => {
         if (lease.session.size === null) await lease.save({ size })
       })
@@ -242,6 +264,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   async function create(actor: Actor, wish: Wish): Promise<Upload> {
     if (isDraining) throw shuttingDown()
+    // Its bytes would find no room either.
+    gate.check()
+    options.admitCreation?.(actor)
     admitAnew(actor, 'create')
     const final = wish.concat?.kind === 'final' ? wish.concat : null
     // A client that did not hear the answer asks again, and means the same file.
@@ -250,8 +275,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const partials = final && (await findPartials(actor, final.from, sessions, now()))
     // Parts that divide what the partial uploads are long lie over no seam: then the store copies all of them.
     const whole = partials && { ...wish, size: lengthOf(partials), firstChunkSize: partials[0]?.size ?? undefined }
+    const policy = policyOf(actor)
     const session = newSession(actor, whole ?? wish, {
-      policy: policyOf(actor.role),
+      policy,
       rules: options.rules,
       contentRules: options.content?.rules,
       limits: store.limits,
@@ -268,7 +294,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       const name = await options.nameObject({ actor, wish: known, id: session.id, unique })
       session.key = makeNamedKey(name, session.id, unique)
     }
-    await sessions.insert(session, eventOf('upload.created', session))
+    await sessions.insert(session, eventOf('upload.created', session), policy, actor)
     if (partials) return describe(actor, session.id)
     if (session.size === 0 && wish.ending !== 'later') {
       return toUpload(await joinFinish(session.id, actor))
@@ -280,12 +306,15 @@ export function createEngine(options: EngineOptions): RunningEngine {
     if (isDraining) throw shuttingDown()
     checkId(id)
     const permitCompletion = (session: Session) => permitted(actor, 'complete', session)
-    const session = await locker.hold(id, admitted(actor, 'append'), async (lease) => {
-      await permitted(actor, 'append', lease.session)
-      return appendUnderLease(lease, chunk, { ...appending, permitCompletion }).catch((error: unknown) =>
-        error instanceof HandleLost ? recordLoss(lease, error) : Promise.reject(error),
-      )
-    })
+    const leave = gate.enter()
+    const session = await locker
+      .hold(id, admitted(actor, 'append'), async (lease) => {
+        await permitted(actor, 'append', lease.session)
+        return appendUnderLease(lease, chunk, { ...appending, permitCompletion, by: actor }).catch((error: unknown) =>
+          error instanceof HandleLost ? recordLoss(lease, error, actor) : Promise.reject(error),
+        )
+      })
+      .finally(leave)
     if (session.state === 'finishing') return toUpload(await joinFinish(id, actor, 'append'))
     if (session.state === 'completed') later(cleanUpAfter(session), { uploadId: id, what: 'cleaning up' })
     return toUpload(session)
@@ -331,21 +360,38 @@ export function createEngine(options: EngineOptions): RunningEngine {
       await permitted(actor, verb, lease.session)
       refuseEnded(lease.session, now())
       if (spares && lease.session.state === 'completed') throw alreadyCompleted()
-      return end(lease, 'cancelled')
+      return end(lease, 'cancelled', actor)
     })
-    if (!ended.isQuiet) return
-    await cleanUp(ended.session, store, sessions).catch((error: unknown) =>
-      options.onFault(error, { uploadId: id, what: 'cleaning up' }),
+    await cleanUpQuiet(ended)
+  }
+
+  async function expireNow(actor: Actor, id: string): Promise<void> {
+    checkId(id)
+    const ended = await locker.hold(id, admitted(actor, 'expire'), async (lease) => {
+      await permitted(actor, 'expire', lease.session)
+      refuseEnded(lease.session, now())
+      if (lease.session.state === 'completed') throw alreadyCompleted()
+      if (lease.session.state === 'finishing') throw stillFinishing()
+      return end(lease, 'expired', actor)
+    })
+    await cleanUpQuiet(ended)
+  }
+
+  async function cleanUpQuiet({ session, isQuiet }: Ended): Promise<void> {
+    if (!isQuiet) return
+    await cleanUp(session, store, sessions).catch((error: unknown) =>
+      options.onFault(error, { uploadId: session.id, what: 'cleaning up' }),
     )
   }
 
   /** A part that is still on its way to the store would outlive the cleaning: then it is left to the sweeper. */
-  async function end(lease: Lease, state: 'cancelled' | 'expired'): Promise<{ session: Session; isQuiet: boolean }> {
+  async function end(lease: Lease, state: 'cancelled' | 'expired', by: Actor | null): Promise<Ended> {
     const { session } = lease
     scattered.stop(() => new UploadError('UPLOAD_GONE', 'This upload was given up.'), session.id)
     const quiet = await isQuiet(lease, claiming)
     await lease.save({
       state,
+      by,
       isDirty: true,
       expiresAt: null,
       event: eventOf(`upload.${state}`, session),
@@ -370,13 +416,14 @@ export function createEngine(options: EngineOptions): RunningEngine {
     bodyTotalMs: options.bodyTotalMs,
     now,
     lifeAfter,
+    paceOf,
   })
 
   return {
     limits(actor) {
-      const { maxSize, timeToLiveMs } = policyOf(actor.role)
+      const { maxSize, timeToLiveMs } = policyOf(actor)
       return {
-        maxSize: Math.min(maxSize, store.limits.maxObjectSize),
+        maxSize: Math.min(maxSize ?? Number.POSITIVE_INFINITY, store.limits.maxObjectSize),
         minPartSize: store.limits.minPartSize,
         timeToLiveMs,
       }
@@ -388,7 +435,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
     async writeChunk(actor, id, chunk) {
       if (isDraining) throw shuttingDown()
       checkId(id)
-      return scattered.writeChunk(actor, id, chunk)
+      const leave = gate.enter()
+      return scattered.writeChunk(actor, id, chunk).finally(leave)
     },
     async chunks(actor, id) {
       checkId(id)
@@ -411,6 +459,16 @@ export function createEngine(options: EngineOptions): RunningEngine {
       if (page.before !== undefined) checkId(page.before)
       return sessions.list(asOwner(actor), page)
     },
+    async finishNow(actor, id) {
+      const session = await find(actor, id, 'finish')
+      refuseEnded(session, now())
+      const isFinal = session.concat?.kind === 'final' && session.state === 'receiving'
+      const partials = isFinal ? await partialsOf(session) : []
+      if (partials.some((partial) => partial.state !== 'completed'))
+        throw new UploadError('LENGTH_MISMATCH', 'Not all parts of this file are whole yet.')
+      if (session.state !== 'completed') await joinFinish(id, actor, 'finish')
+    },
+    expireNow,
     async mark(actor, id, fingerprint) {
       if (fingerprint !== null) checkFingerprint(fingerprint)
       refuseEnded(await find(actor, id, 'append'), now())
@@ -434,7 +492,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
         async (lease) => {
           const { state, expiresAt } = lease.session
           if (state !== 'receiving' || expiresAt === null || expiresAt > now()) return null
-          return end(lease, 'expired')
+          return end(lease, 'expired', null)
         },
       )
       if (ended?.isQuiet) await cleanUp(ended.session, store, sessions)

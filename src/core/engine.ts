@@ -58,12 +58,13 @@ export interface ChunkMap {
 export interface Limits {
   maxSize: number
   minPartSize: number
-  timeToLiveMs: number
+  /** `null`: for ever. */
+  timeToLiveMs: number | null
 }
 
 /**
  * The verbs of an upload. Every one asks `access.ts` first: another user's upload is UPLOAD_NOT_FOUND, FORBIDDEN is what a key
- * was not made for. An admin may look at every upload and cancel it, and nothing else.
+ * was not made for. An admin may look at every upload, cancel, finish and expire it, and nothing else.
  */
 export interface Engine {
   limits(actor: Actor): Limits
@@ -101,6 +102,16 @@ export interface Engine {
    * @throws UploadError UPLOAD_GONE the second time; UPLOAD_COMPLETED when a completed one is spared
    */
   cancel(actor: Actor, id: string, how?: { sparesCompleted?: boolean; endsAppend?: boolean }): Promise<void>
+  /**
+   * Finishes an upload of which every byte is recorded, as the server would do in time; a completed one stays as it is. For admins.
+   * @throws UploadError LENGTH_MISMATCH when something is missing, and as `describe`
+   */
+  finishNow(actor: Actor, id: string): Promise<void>
+  /**
+   * Ends an unfinished upload as if its time had run out, and frees what it used. For admins.
+   * @throws UploadError UPLOAD_COMPLETED; STORE_UNAVAILABLE while it is being finished; UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST
+   */
+  expireNow(actor: Actor, id: string): Promise<void>
   /** The actor's own uploads, newest first. */
   list(actor: Actor, page: Page): Promise<Upload[]>
   /**

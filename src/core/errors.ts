@@ -34,6 +34,7 @@ export const refusals = {
   DATABASE_ERROR: 503,
   STORE_UNAVAILABLE: 503,
   SHUTTING_DOWN: 503,
+  OVERLOADED: 503,
   // Not 408: tus-js-client gives up on that, and tries again on 503.
   BODY_TIMEOUT: 503,
 } as const

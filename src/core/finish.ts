@@ -12,18 +12,20 @@ import {
   type ObjectStore,
   type Sessions,
 } from './ports.ts'
-import { hasEveryByte, type Session } from './upload.ts'
+import { type Actor, hasEveryByte, type Session } from './upload.ts'
 
 export interface Finishing {
   store: ObjectStore
   sessions: Sessions
   now(): Date
   /** A writer over the lease's session, for the tail that must become the last part. */
-  openWriter(lease: Lease): PartWriter
+  openWriter(lease: Lease, by: Actor | null): PartWriter
+  /** Who wants it to be complete; `null`: the server, which was asked before. */
+  by: Actor | null
   /** The partial uploads of a final one, in order. */
   partialsOf(session: Session): Promise<Session[]>
   /** Settles what the file of a final upload is before it is begun. @throws UploadError TYPE_NOT_ALLOWED: it has failed */
-  settleJoined(lease: Lease, partials: Session[]): Promise<void>
+  settleJoined(lease: Lease, partials: Session[], by: Actor | null): Promise<void>
 }
 
 /**
@@ -45,17 +47,18 @@ export async function finishUpload(lease: Lease, options: Finishing): Promise<vo
   try {
     if (isFinal && !hasEveryByte(session)) {
       const partials = await options.partialsOf(session)
-      if (session.handle === null) await options.settleJoined(lease, partials)
+      if (session.handle === null) await options.settleJoined(lease, partials, options.by)
       await writeJoinedParts(lease, partials, options.store)
     }
-    const whole = await options.openWriter(lease).close()
+    const whole = await options.openWriter(lease, options.by).close()
     await recordCompletion(lease, whole ?? (await joinParts(lease, options)), options)
   } catch (error) {
     const isGone =
       error instanceof ObjectMissing || isRefusal(error, 'UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'UPLOAD_EXPIRED')
-    if (error instanceof HandleLost) await recordLoss(lease, error)
+    if (error instanceof HandleLost) await recordLoss(lease, error, options.by)
     // Nobody will ever send the partial upload again that was given up meanwhile.
-    if (isFinal && isGone) await recordLoss(lease, new HandleLost('a partial upload is gone', { cause: error }))
+    if (isFinal && isGone)
+      await recordLoss(lease, new HandleLost('a partial upload is gone', { cause: error }), options.by)
     throw error
   }
 }
@@ -77,16 +80,17 @@ async function joinParts(lease: Lease, { store, sessions }: Finishing): Promise<
 export async function recordCompletion(
   lease: Lease,
   facts: ObjectFacts,
-  { now, store }: Pick<Finishing, 'now' | 'store'>,
+  { now, store, by }: Pick<Finishing, 'now' | 'store' | 'by'>,
 ): Promise<void> {
   const { session } = lease
   const digests = session.digests && (await readDigests(session.digests, store, session.key))
-  if (digests && !isAsExpected(digests)) await recordOtherFile(lease)
+  if (digests && !isAsExpected(digests)) await recordOtherFile(lease, by)
   const size = facts.size
   if (session.size !== null && session.size !== size)
     throw new HandleLost(`the object has ${size} bytes and not ${session.size}`)
   const change: Change = {
     state: 'completed',
+    by,
     size,
     offset: size,
     head: null,
@@ -108,8 +112,8 @@ export async function recordCompletion(
 }
 
 /** Says `failed`: the parts are gone from the store, and the client must start anew. */
-export async function recordLoss(lease: Lease, cause: HandleLost): Promise<never> {
-  await recordFailure(lease, 'lost')
+export async function recordLoss(lease: Lease, cause: HandleLost, by: Actor | null): Promise<never> {
+  await recordFailure(lease, 'lost', by)
   throw new UploadError(
     'UPLOAD_LOST',
     'The store lost what was sent of this upload. Please start again.',
@@ -119,16 +123,17 @@ export async function recordLoss(lease: Lease, cause: HandleLost): Promise<never
 }
 
 /** Says `failed`: the file that arrived is not the one whose digest was announced. @throws UploadError CHECKSUM_MISMATCH */
-export async function recordOtherFile(lease: Lease): Promise<never> {
-  await recordFailure(lease, 'digest')
+export async function recordOtherFile(lease: Lease, by: Actor | null): Promise<never> {
+  await recordFailure(lease, 'digest', by)
   throw otherFile()
 }
 
 /** Says `failed`, and why; what may be in the store of it is left to the sweeper. */
-export function recordFailure(lease: Lease, failure: 'lost' | 'digest' | 'type'): Promise<void> {
+export function recordFailure(lease: Lease, failure: 'lost' | 'digest' | 'type', by: Actor | null): Promise<void> {
   const { session } = lease
   return lease.save({
     state: 'failed',
+    by,
     failure,
     head: null,
     // What was refused at first sight left nothing.

@@ -11,11 +11,11 @@ import { unknownMediaType } from './media-type.ts'
 import type { PartWriter } from './part-writer.ts'
 import { categoryOf, type Policy } from './policy.ts'
 import type { Change, Lease } from './ports.ts'
-import { ownerOf, type Session } from './upload.ts'
+import { type Actor, ownerOf, type Session } from './upload.ts'
 
 export interface Looking {
   check: ContentCheck
-  policyOf(role: string): Policy
+  policyOf(actor: Actor): Policy
   /** A new key for the session as a file of `category`; `null`: it keeps the one it has. */
   keyFor(session: Session, category: string): string | null
 }
@@ -59,15 +59,15 @@ function otherType(contentType: string): UploadError {
  * Settles what a file is whose first bytes are in the store already, as parts of a whole that is not made yet.
  * @throws UploadError as `settleType`; the upload has failed then
  */
-export async function settleJoined(lease: Lease, head: Buffer, looking: Looking): Promise<void> {
+export async function settleJoined(lease: Lease, head: Buffer, looking: Looking, by: Actor | null): Promise<void> {
   const { session } = lease
   const sniffed = await looking.check.sniff(head)
-  const policy = looking.policyOf(session.role)
+  const policy = looking.policyOf(ownerOf(session))
   let change: Change | null
   try {
     change = settleType(session, head, sniffed, policy, looking)
   } catch (error) {
-    await recordFailure(lease, 'type')
+    await recordFailure(lease, 'type', by)
     throw error
   }
   if (change) await lease.save(change)
@@ -79,6 +79,8 @@ export interface LookingFirst {
   size: number | null
   /** A digest must agree before a refusal is meant: what it refuses may be a mistake of the wire. */
   isHeldBack: boolean
+  /** Whose request this is; `null`: the server's own doing. */
+  by: Actor | null
   touch(): Change
   onRecorded(offset: number): void
 }
@@ -86,7 +88,7 @@ export interface LookingFirst {
 /** `writer`, which must be at the beginning of the file, behind a look at the first bytes. */
 export function lookFirst(writer: PartWriter, lease: Lease, options: LookingFirst): PartWriter {
   const { session } = lease
-  const { looking, isHeldBack } = options
+  const { looking, isHeldBack, by } = options
   const most = looking?.check.headSize ?? 0
   const needed = Math.min(most, options.size ?? most)
   let position = session.offset
@@ -118,12 +120,12 @@ export function lookFirst(writer: PartWriter, lease: Lease, options: LookingFirs
     isThrough = true
   }
 
-  async function settle(head: Buffer, by: Looking): Promise<void> {
-    const sniffed = await by.check.sniff(head)
-    const policy = by.policyOf(session.role)
+  async function settle(head: Buffer, how: Looking): Promise<void> {
+    const sniffed = await how.check.sniff(head)
+    const policy = how.policyOf(ownerOf(session))
     let change: Change | null = null
     try {
-      change = settleType(session, head, sniffed, policy, by)
+      change = settleType(session, head, sniffed, policy, how)
     } catch (error) {
       if (!isRefusal(error)) throw error
       refusal = error
@@ -133,7 +135,7 @@ export function lookFirst(writer: PartWriter, lease: Lease, options: LookingFirs
 
   async function refuse(refused: UploadError): Promise<never> {
     await writer.drop()
-    await recordFailure(lease, 'type')
+    await recordFailure(lease, 'type', by)
     throw refused
   }
 

@@ -2,7 +2,7 @@ import { isRefusal } from './errors.ts'
 import { recordFailure } from './finish.ts'
 import { type Looking, settleType } from './first-bytes.ts'
 import type { Lease, Sessions } from './ports.ts'
-import type { Session } from './upload.ts'
+import { type Actor, ownerOf, type Session } from './upload.ts'
 
 /** A look at the first of several numbered chunks, before any of it is stored. */
 export interface ChunkLook {
@@ -26,6 +26,7 @@ export function lookAtChunk(
   found: Session,
   looking: Looking,
   sessions: Sessions,
+  by: Actor,
   hold: (work: (lease: Lease) => Promise<void>) => Promise<void>,
 ): ChunkLook {
   const size = looking.check.headSize
@@ -37,7 +38,8 @@ export function lookAtChunk(
   async function settle(): Promise<void> {
     const head = Buffer.concat(seen).subarray(0, size)
     const sniffed = await looking.check.sniff(head)
-    const settled = (session: Session) => settleType(session, head, sniffed, looking.policyOf(session.role), looking)
+    const settled = (session: Session) =>
+      settleType(session, head, sniffed, looking.policyOf(ownerOf(session)), looking)
     // Mostly it is what was said, and nobody needs to be disturbed.
     if (isSettled(() => settled(found))) return
     await hold(async (lease) => {
@@ -48,7 +50,7 @@ export function lookAtChunk(
       } catch (error) {
         if (!isRefusal(error, 'TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED')) throw error
         const parts = await sessions.parts(found.id)
-        if (!parts.some(({ number }) => number === 1)) await recordFailure(lease, 'type')
+        if (!parts.some(({ number }) => number === 1)) await recordFailure(lease, 'type', by)
         throw error
       }
     })

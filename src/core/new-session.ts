@@ -38,8 +38,8 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
   for (const rule of rulesFor(wish, contentType, beginning))
     rule({ actor, policy, wish: { ...wish, contentType, category } })
   if (wish.fingerprint != null) checkFingerprint(wish.fingerprint)
-  const maxSize = Math.min(policy.maxSize, limits.maxObjectSize)
-  if (wish.size !== null && wish.size > maxSize) throw tooLarge(actor.role, maxSize, wish.size)
+  const maxSize = Math.min(policy.maxSize ?? Number.POSITIVE_INFINITY, limits.maxObjectSize)
+  if (wish.size !== null && wish.size > maxSize) throw tooLarge(actor.role, maxSize, wish.size, 'store')
   const createdAt = beginning.now()
   const filename = wish.filename.normalize('NFC')
   const id = newId()
@@ -60,7 +60,7 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
     offset: 0,
     partSize: choosePartSize({
       size: wish.size ?? maxSize,
-      preferred: beginning.partSize,
+      preferred: policy.partSize ?? beginning.partSize,
       limits,
       firstChunkSize: wish.firstChunkSize,
     }),
@@ -71,9 +71,11 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
     createdAt,
     updatedAt: createdAt,
     completedAt: null,
-    expiresAt: policy.timeToLiveMs > 0 ? new Date(createdAt.getTime() + policy.timeToLiveMs) : null,
+    expiresAt: policy.timeToLiveMs === null ? null : new Date(createdAt.getTime() + policy.timeToLiveMs),
     handle: null,
     head: null,
+    maxSize,
+    timeToLiveMs: policy.timeToLiveMs,
     tail: [],
     etag: null,
     isScattered: wish.byChunks ?? false,

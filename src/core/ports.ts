@@ -1,6 +1,7 @@
 import type { Owner } from './access.ts'
 import type { Event } from './events.ts'
-import type { FileDigests, Handle, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
+import type { Quota } from './quota.ts'
+import type { Actor, FileDigests, Handle, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
 
 /**
  * Bytes on their way to a store. `chunks()` may be called again when a write is tried again. Once a write has succeeded,
@@ -112,6 +113,8 @@ export interface Change {
   isScattered?: boolean
   /** Something of this upload may lie in the store that no session points to: the sweeper must look. */
   isDirty?: boolean
+  /** Who ends the upload, for the record, which is written in the same transaction. Not given: the server itself. */
+  by?: Actor | null
   /** Told in the same transaction, so that a crash can delay it but not lose it. */
   event?: Event | undefined
   /** Gives the lease back in the same statement. */
@@ -146,9 +149,17 @@ export interface PartClaim {
  */
 export type ClaimAnswer = 'mine' | 'taken' | 'closed' | PartReceipt
 
+/** What the record tells of who asks, beside the owner. */
+export type Asker = Pick<Actor, 'from' | 'keyId'>
+
 /** The sessions in the database. Sizes are bigint there and safe integers here. Throws `UploadError DATABASE_ERROR`. */
 export interface Sessions {
-  insert(session: Session, event: Event | undefined): Promise<void>
+  /**
+   * Makes the session and reserves its owner's room for it, together or not at all: however many come at once, `quota` holds.
+   * It is written down for the record, with the key and the place it was asked from. An upload of unknown length is given what room is left, at most `maxSize`, and held to it. Not given: no limits.
+   * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED
+   */
+  insert(session: Session, event: Event | undefined, quota?: Quota, by?: Asker): Promise<void>
   find(id: string): Promise<Session | null>
   /** The newest first. */
   list(owner: Owner, page: Page): Promise<Upload[]>

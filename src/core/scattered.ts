@@ -3,6 +3,7 @@
  * not come in parallel, but each claims its part: see part-claims.
  */
 import { admit, notFound, type Verb } from './access.ts'
+import type { Pace } from './bandwidth.ts'
 import { type BodyEnd, readBody } from './body.ts'
 import { aboutOf } from './content.ts'
 import type { ChunkMap, NumberedChunk, WrittenChunk } from './engine.ts'
@@ -30,6 +31,8 @@ export interface Scattering extends Claiming {
   now(): Date
   permit(actor: Actor, verb: Verb, session: Session): Promise<void>
   lifeAfter(session: Session): Date | null
+  /** How fast the owner's bodies may come; `null`: as they like. */
+  paceOf(session: Session): Pace | null
   nextPieceKey(session: Session): string
   onBody(end: BodyEnd, bytes: number): void
   /** Absent: nobody looks at the first bytes. */
@@ -114,7 +117,7 @@ export function createScattered(options: Scattering): Scattered {
         return await locker.hold(
           id,
           () => {},
-          (lease) => lose(lease, session, error),
+          (lease) => lose(lease, session, error, actor),
         )
       throw error
     } finally {
@@ -131,12 +134,12 @@ export function createScattered(options: Scattering): Scattered {
   }
 
   /** The store knows nothing of the upload: because it has ended meanwhile, or because it was lost. */
-  async function lose(lease: Lease, seen: Session, cause: HandleLost): Promise<never> {
+  async function lose(lease: Lease, seen: Session, cause: HandleLost, by: Actor): Promise<never> {
     const { session } = lease
     refuseEnded(session, now())
     if (session.state !== 'receiving') throw completed()
     if (session.handle !== seen.handle) throw locked()
-    return recordLoss(lease, cause)
+    return recordLoss(lease, cause, by)
   }
 
   function hold<T>(actor: Actor, id: string, work: (lease: Lease) => Promise<T>): Promise<T> {
@@ -146,7 +149,7 @@ export function createScattered(options: Scattering): Scattered {
   /** For the chunk whose bytes say what the file is. A partial upload is no file. */
   function openLook(actor: Actor, session: Session, chunk: NumberedChunk): ChunkLook | null {
     if (options.looking === null || chunk.number !== 1 || session.concat?.kind === 'partial') return null
-    return lookAtChunk(session, options.looking, sessions, (work) =>
+    return lookAtChunk(session, options.looking, sessions, actor, (work) =>
       hold(actor, session.id, (lease) => {
         refuseChunk(lease.session, chunk, now())
         return work(lease)
@@ -170,6 +173,7 @@ export function createScattered(options: Scattering): Scattered {
       minSpeed: options.minSpeed,
       totalMs: options.bodyTotalMs,
       signal: mine.stop.signal,
+      pace: options.paceOf(session),
       take(bytes) {
         digest?.update(bytes)
         look?.see(bytes)

@@ -16,6 +16,16 @@ export interface Actor {
   capability?: string | undefined
   /** The API key that asks, or with which the upload of the resume token was begun. */
   keyId?: string | undefined
+  /** From where they ask; not given: not over the network. */
+  from?: Origin | undefined
+}
+
+/** From where a request came. */
+export interface Origin {
+  /** As far as it can be trusted: of the connection, or what a trusted proxy says. */
+  address: string
+  /** What the client says it is, shortened. */
+  agent: string | null
 }
 
 /** A user without tenant who is no admin, unless `more` says so. */
@@ -102,6 +112,10 @@ export interface Piece {
 /** The durable record of an upload: what the protocols see, and what only the engine needs. */
 export interface Session extends Upload {
   handle: Handle | null
+  /** Bytes; what the upload may have, as its owner was told when it was created. */
+  maxSize: number
+  /** How long it lives after its last byte, as its owner was told; `null`: for ever. */
+  timeToLiveMs: number | null
   /**
    * The first bytes of the file, while they are too few to tell what it is: they are durable here, and nothing of the file
    * is in the store yet. They stay until the store has them.

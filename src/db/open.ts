@@ -6,6 +6,7 @@ import { drizzle as drizzleNodePg } from 'drizzle-orm/node-postgres'
 import { migrate as migrateNodePg } from 'drizzle-orm/node-postgres/migrator'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import pg from 'pg'
+import { guardAppendOnly } from './append-only.ts'
 import { codeOf, faultOf, isTransient } from './faults.ts'
 
 export type Row = Record<string, unknown>
@@ -87,7 +88,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
   const pool = new pg.Pool({ ...config, max, idleTimeoutMillis: 30_000 })
   // Without a listener an idle connection that breaks would end the process.
   pool.on('error', onFault)
-  const listeners: { close(): void }[] = []
+  const listener = keepListening(config, onFault)
   let fullUntil = 0
   const run = async (statement: Statement, values: unknown[]) => {
     try {
@@ -101,11 +102,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
     kind: 'postgres',
     orm: drizzleNodePg(pool),
     ...patient(run, patienceMs),
-    async listen(channel, hear) {
-      const listener = keepListening(config, channel, hear, onFault)
-      listeners.push(listener)
-      await listener.ready
-    },
+    listen: listener.add,
     async check() {
       const { rows } = await pool.query<{ is_standby: boolean; is_read_only: boolean }>({ ...probe, values: [] })
       if (rows[0]?.is_standby) throw new Error('the database is a read-only standby')
@@ -120,6 +117,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
         await client.connect()
         await client.query('select pg_advisory_lock($1)', [migrationLock])
         await migrateNodePg(drizzleNodePg(client), { migrationsFolder })
+        await client.query(guardAppendOnly)
       } catch (error) {
         throw faultOf(error)
       } finally {
@@ -129,7 +127,7 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
     executeSql: (text, values) => pool.query(text, values),
     connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     async close() {
-      for (const listener of listeners) listener.close()
+      await listener.close()
       await pool.end()
     },
   }
@@ -156,6 +154,7 @@ async function openEmbedded({ dataDir, patienceMs }: DatabaseOptions): Promise<D
     },
     async migrate() {
       await migrate(orm, { migrationsFolder })
+      await lite.exec(guardAppendOnly)
     },
     executeSql: (text, values) => queue.executeSql(text, values),
     async close() {
@@ -195,13 +194,12 @@ function pause(attempt: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, most * (0.5 + Math.random() / 2)))
 }
 
-/** One connection that listens, and comes back when it is lost. What was told in between is lost: listeners also poll. */
-function keepListening(
-  config: pg.ClientConfig,
-  channel: string,
-  hear: (payload: string) => void,
-  onFault: (error: unknown) => void,
-) {
+/**
+ * One connection that listens on all channels, and comes back when it is lost. What was told in between is lost: listeners
+ * also poll.
+ */
+function keepListening(config: pg.ClientConfig, onFault: (error: unknown) => void) {
+  const channels = new Map<string, ((payload: string) => void)[]>()
   let client: pg.Client | null = null
   let isClosed = false
   let attempt = 0
@@ -220,21 +218,30 @@ function keepListening(
     }
     mine.on('error', lost)
     mine.on('end', () => lost())
-    mine.on('notification', (message) => hear(message.payload ?? ''))
+    mine.on('notification', ({ channel, payload }) => {
+      for (const hear of channels.get(channel) ?? []) hear(payload ?? '')
+    })
     try {
       await mine.connect()
-      await mine.query(`listen ${channel}`)
+      await mine.query([...channels.keys()].map((channel) => `listen ${channel}`).join('; '))
       attempt = 0
     } catch (error) {
       lost(error)
     }
   }
 
+  let connecting: Promise<void> | null = null
   return {
-    ready: connect(),
-    close() {
+    async add(channel: string, hear: (payload: string) => void) {
+      channels.set(channel, [...(channels.get(channel) ?? []), hear])
+      if (!connecting) return (connecting = connect())
+      await connecting
+      // One that is just coming back listens on every channel by itself.
+      await client?.query(`listen ${channel}`).catch(() => {})
+    },
+    async close() {
       isClosed = true
-      void client?.end().catch(() => {})
+      await client?.end().catch(() => {})
     },
   }
 }

@@ -4,6 +4,7 @@ import {
   boolean,
   check,
   customType,
+  date,
   index,
   integer,
   jsonb,
@@ -42,6 +43,11 @@ export const uploadSessions = pgTable(
     failure: text('failure'),
     concat: jsonb('concat').$type<Concat>(),
     digests: jsonb('digests').$type<FileDigests>(),
+    /** What the owner was told when it was created. */
+    maxSize: bytes('max_size').notNull(),
+    timeToLiveMs: bytes('time_to_live_ms'),
+    /** Bytes of the owner's room that it was given; null when a final upload has taken them over. */
+    reserved: bytes('reserved'),
     handle: text('handle'),
     head: blob('head'),
     tail: jsonb('tail').$type<Piece[]>().notNull(),
@@ -68,6 +74,11 @@ export const uploadSessions = pgTable(
       table.createdAt.desc().nullsFirst(),
       table.id.desc().nullsFirst(),
     ),
+    // For those who look at everybody's.
+    index('upload_sessions_newest').on(table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst()),
+    index('upload_sessions_newest_others')
+      .on(table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst())
+      .where(sql`state <> 'completed'`),
     // Nearly all uploads are completed some day; whoever asks for the others does not read through those.
     index('upload_sessions_owner_others')
       .on(table.tenant, table.ownerId, table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst())
@@ -98,6 +109,28 @@ export const uploadSessions = pgTable(
   ],
 )
 
+/** What each user takes of the server; see usage.ts. */
+export const uploadUsage = pgTable(
+  'upload_usage',
+  {
+    tenant: text('tenant').notNull(),
+    ownerId: text('owner_id').notNull(),
+    reservedBytes: bytes('reserved_bytes').notNull(),
+    storedBytes: bytes('stored_bytes').notNull(),
+    storedFiles: integer('stored_files').notNull(),
+    openUploads: integer('open_uploads').notNull(),
+    openFiles: integer('open_files').notNull(),
+    /** The day (UTC) that the next two are about. */
+    day: date('day').notNull(),
+    dayBytes: bytes('day_bytes').notNull(),
+    dayFiles: integer('day_files').notNull(),
+    creationsUntil: moment('creations_until'),
+    /** What the last creation was given, for the statement that gave it. */
+    granted: bytes('granted').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.ownerId] })],
+)
+
 /**
  * The receipts of parts, until the object is made of them. A row with a claim is no receipt: somebody is writing that part,
  * or died at it, and what the store has of it is not known.
@@ -115,6 +148,40 @@ export const uploadParts = pgTable(
     claimUntil: moment('claim_until'),
   },
   (table) => [primaryKey({ columns: [table.uploadId, table.number] })],
+)
+
+/** Who did what, and who was refused. Rows are only ever added: see append-only.ts. */
+export const auditLog = pgTable(
+  'audit_log',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    at: moment('at').notNull().defaultNow(),
+    action: text('action').notNull(),
+    isAllowed: boolean('is_allowed').notNull(),
+    /** Null: the server itself, or nobody knows who. */
+    actor: text('actor'),
+    role: text('role'),
+    tenant: text('tenant').notNull().default(''),
+    /** The API key they asked with, or with which the upload of their resume token was begun. */
+    keyId: text('key_id'),
+    uploadId: uuid('upload_id'),
+    /** What else it was done to: a version of the policies, a key. */
+    target: text('target'),
+    code: text('code'),
+    rule: text('rule'),
+    address: text('address'),
+    agent: text('agent'),
+    /** How often the same was refused within a few seconds. */
+    times: integer('times').notNull().default(1),
+    note: text('note'),
+  },
+  (table) => [
+    index('audit_log_upload').on(table.uploadId).where(sql`upload_id is not null`),
+    index('audit_log_newest').on(table.at.desc().nullsFirst(), table.id.desc().nullsFirst()),
+    index('audit_log_actor')
+      .on(table.actor, table.at.desc().nullsFirst(), table.id.desc().nullsFirst())
+      .where(sql`actor is not null`),
+  ],
 )
 
 /** The outbox: what happened, written in the transaction in which it happened. */

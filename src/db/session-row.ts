@@ -19,6 +19,8 @@ export interface SessionRow {
   failure: string | null
   concat: Concat | null
   digests: FileDigests | null
+  max_size: number
+  time_to_live_ms: number | null
   handle: string | null
   head: Uint8Array | null
   tail: Piece[]
@@ -56,6 +58,8 @@ export function toSession(row: SessionRow): Session {
     failure: row.failure,
     concat: row.concat,
     digests: row.digests,
+    maxSize: row.max_size,
+    timeToLiveMs: row.time_to_live_ms,
     handle: row.handle,
     head: row.head,
     tail: row.tail,

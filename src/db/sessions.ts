@@ -1,20 +1,9 @@
-import type { Event } from '../core/events.ts'
 import type { Page, Sessions } from '../core/ports.ts'
-import type { PartReceipt, Session } from '../core/upload.ts'
+import type { PartReceipt } from '../core/upload.ts'
+import { sessionCreator } from './create-session.ts'
 import type { Database } from './open.ts'
 import { type SessionRow, toSession } from './session-row.ts'
 
-const insertSession = {
-  name: 'session-insert',
-  // A second run after a lost answer inserts nothing, the event included.
-  text: `with inserted as (
-      insert into upload_sessions (id, owner_id, role, key, filename, content_type, category, metadata, size, "offset", part_size, state,
-        concat, digests, tail, is_scattered, is_dirty, created_at, updated_at, expires_at, event_seq, tenant, fingerprint)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, $17::jsonb, '[]', $16, false, $12, $12, $13, case when $14::text is null then 0 else 1 end, $18, $19)
-      on conflict (id) do nothing
-      returning id)
-    insert into upload_events (upload_id, seq, type, data) select id, 1, $14, $15::jsonb from inserted where $14::text is not null`,
-}
 const findSession = { name: 'session-find', text: `select * from upload_sessions where id = $1` }
 /** A statement for each set of conditions: one that fits them all would be planned for none, and read all of a user's rows. */
 function listSessions({ before, state, fingerprint }: Pick<Page, 'before' | 'state' | 'fingerprint'>) {
@@ -121,29 +110,7 @@ export function sessionsIn(database: Database): Sessions {
   const ids = async (statement: { name: string; text: string }, values: unknown[]) =>
     (await database.query<{ id: string }>(statement, values)).map((row) => row.id)
   return {
-    async insert(session: Session, event: Event | undefined) {
-      await database.query(insertSession, [
-        session.id,
-        session.ownerId,
-        session.role,
-        session.key,
-        session.filename,
-        session.contentType,
-        session.category,
-        session.metadata,
-        session.size,
-        session.partSize,
-        session.concat === null ? null : JSON.stringify(session.concat),
-        session.createdAt,
-        session.expiresAt,
-        event?.type ?? null,
-        event ? JSON.stringify(event.data) : null,
-        session.isScattered,
-        session.digests === null ? null : JSON.stringify(session.digests),
-        session.tenant ?? '',
-        session.fingerprint,
-      ])
-    },
+    insert: sessionCreator(database),
     async find(id) {
       const [row] = await database.query<SessionRow>(findSession, [id])
       return row ? toSession(row) : null

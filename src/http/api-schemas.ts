@@ -36,7 +36,10 @@ const me = z.object({
       maxSize: z.int().describe('Bytes'),
       mediaTypes: z.array(z.string()),
       categories: z.array(z.string()),
-      timeToLiveMs: z.int().describe('How long an unfinished upload is kept after its last byte'),
+      timeToLiveMs: z
+        .int()
+        .nullable()
+        .describe('How long an unfinished upload is kept after its last byte; null: for ever'),
     })
     .nullable()
     .describe('What the role may send; null when it may send nothing'),

@@ -1,12 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Engine } from '../core/engine.ts'
-import type { Policies } from '../core/policy.ts'
+import { categories, effectivePolicy, type PolicyDocument } from '../core/policy.ts'
 import type { Upload } from '../core/upload.ts'
 import { type ById, type Mark, type MeView, type PageQuery, schemas, type UploadView } from './api-schemas.ts'
 
 export interface ApiOptions {
   engine: Engine
-  policies: Policies
+  policies: () => PolicyDocument
   /** The address of an upload, as protocols give it out. */
   urlOf: (id: string, request: FastifyRequest) => string
   /** Where browsers reach a finished object, if anywhere. */
@@ -24,9 +24,18 @@ export async function apiPlugin(
   })
 
   app.get('/me', { schema: schemas.me }, async ({ actor }): Promise<MeView> => {
-    // Roles come from tokens: one named like a member of Object must not find it.
-    const policy = Object.hasOwn(policies, actor.role) ? policies[actor.role] : undefined
-    return { user: actor.id, role: actor.role, policy: policy ?? null }
+    const policy = effectivePolicy(policies(), actor)?.policy
+    if (!policy) return { user: actor.id, role: actor.role, policy: null }
+    return {
+      user: actor.id,
+      role: actor.role,
+      policy: {
+        maxSize: engine.limits(actor).maxSize,
+        mediaTypes: policy.mediaTypes ?? ['*/*'],
+        categories: policy.categories ?? [...categories],
+        timeToLiveMs: policy.timeToLiveMs,
+      },
+    }
   })
 
   app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async (request) => {

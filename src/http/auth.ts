@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { UploadError } from '../core/errors.ts'
 import type { Actor } from '../core/upload.ts'
+import { originOf } from './origin.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -45,7 +46,7 @@ export const authPlugin = fastifyPlugin<AuthOptions>(
       const actor = await findActor(request, checks, identify)
       if (actor.capability !== undefined && !request.routeOptions.config?.takesResumeTokens)
         throw new UploadError('UNAUTHENTICATED', 'A resume token is good for its own upload only.')
-      actors.set(request, actor)
+      actors.set(request, { ...actor, from: originOf(request) })
     })
   },
   { name: 'landfall-auth' },

@@ -11,8 +11,8 @@ const inFlight = new WeakMap<FastifyInstance, Map<FastifyRequest, number>>()
 const quietMs = 2500
 const lookEveryMs = 100
 
-/** Remembers the requests of `app` that are being answered, for `closeConnections`. */
-export function countRequests(app: FastifyInstance): void {
+/** Remembers the requests of `app` that are being answered, for `closeConnections`. Returns how many there are. */
+export function countRequests(app: FastifyInstance): () => number {
   const requests = new Map<FastifyRequest, number>()
   inFlight.set(app, requests)
   app.addHook('onRequest', async (request, { raw }) => {
@@ -20,6 +20,7 @@ export function countRequests(app: FastifyInstance): void {
     // Not onResponse: Fastify keeps that for answers that were sent, and a client may be gone before.
     raw.once('close', () => requests.delete(request))
   })
+  return () => requests.size
 }
 
 /** What is being answered, a line each: method, id of the request, for how long. For the log. */

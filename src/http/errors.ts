@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isRefusal, UploadError } from '../core/errors.ts'
+import { tellRefusal } from './refused.ts'
 
 /** The body of every refusal. */
 export interface ErrorBody {
@@ -48,8 +49,9 @@ export function toRefusal(thrown: unknown): UploadError {
   return new UploadError('INTERNAL_ERROR', 'Something went wrong on the server.', {}, { cause: thrown })
 }
 
-/** Logs a refusal: what needs a person as `error`, what may need a look as `warn`, what a client did as `info`. */
+/** Logs a refusal, and tells who listens: what needs a person as `error`, what may need a look as `warn`, what a client did as `info`. */
 export function logRefusal(request: FastifyRequest, refusal: UploadError): void {
+  tellRefusal(refusal, request)
   const { code, facts, cause, status } = refusal
   const what = { code, ...facts, ...(cause !== undefined && { err: cause }) }
   if (code === 'INTERNAL_ERROR') request.log.error(what, 'request failed')

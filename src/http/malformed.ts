@@ -5,8 +5,9 @@
  */
 import { type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import type { ConnectionError } from 'fastify'
 import { UploadError } from '../core/errors.ts'
-import { errorBody } from './errors.ts'
+import { errorBody, errorHeaders } from './errors.ts'
 
 // As long as an answer to an unread body is given time to be read.
 const lingerMs = 2000
@@ -23,8 +24,8 @@ export function watchAnswers(server: Server): void {
   })
 }
 
-/** Fastify's `clientErrorHandler`. */
-export function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
+/** Fastify's `clientErrorHandler`: nonsense, headers without end, or a request that does not go on. */
+export function refuseMalformed(error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
   // What still comes is no better than what came.
   if (refused.has(socket)) return
@@ -35,7 +36,7 @@ export function refuseMalformed(error: Error & { code?: string }, socket: Socket
   const before = [...(waiting ?? [])].filter((response) => response !== broken)
   void Promise.all(before.map(answered)).then(() => {
     if (broken?.headersSent) socket.destroySoon()
-    else say(socket, refusalOf(error))
+    else say(socket, error, broken ? broken.req.method !== 'HEAD' : wantsBody(error))
   })
 }
 
@@ -43,23 +44,33 @@ function answered(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => response.once('close', resolve))
 }
 
-function refusalOf({ code }: { code?: string }): UploadError {
+// An answer to HEAD has no body, and one that has spoils the connection. What may have been HEAD gets none.
+function wantsBody({ rawPacket }: ConnectionError): boolean {
+  // Node gives a Buffer, whatever the type says: the beginning of the request, when that came in one piece.
+  const beginning = Buffer.isBuffer(rawPacket) ? rawPacket.subarray(0, 20).toString('latin1') : ''
+  return /^(?!HEAD )[A-Z]+ /.test(beginning)
+}
+
+function refusalOf({ code }: ConnectionError): UploadError {
   if (code === 'HPE_HEADER_OVERFLOW')
     return new UploadError('HEADERS_TOO_LARGE', 'The headers of the request are too large.')
   return new UploadError('INVALID_REQUEST', 'The request is not valid HTTP.')
 }
 
-function say(socket: Socket, refusal: UploadError): void {
+function say(socket: Socket, error: ConnectionError, hasBody: boolean): void {
   if (!socket.writable) return
-  const { status } = refusal
-  const body = JSON.stringify(errorBody(refusal))
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    'content-type: application/json',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-  ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  const refusal = refusalOf(error)
+  // 408 as RFC 9110 has it: the request, not the server, was too slow. No client of an upload ever sees it.
+  const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : refusal.status
+  const body = hasBody ? JSON.stringify(errorBody(refusal)) : ''
+  const headers = {
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+    ...errorHeaders(refusal),
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'))
   // Closed at once, the answer might be lost: see unread-body.ts.
   const patience = setTimeout(() => socket.destroy(), lingerMs)
   socket.once('close', () => clearTimeout(patience))

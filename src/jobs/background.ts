@@ -11,6 +11,8 @@ export interface BackgroundOptions {
   engine: RunningEngine
   sessions: Sessions
   listeners: Listener[]
+  /** What else is to be done once a minute, by name. */
+  chores?: Record<string, () => Promise<unknown>>
   now: () => Date
   onFault: (error: unknown, facts: object) => void
 }
@@ -21,11 +23,12 @@ const tellEveryMs = 1000
 
 /** Starts the work that nobody waits for: finishing, expiring, cleaning up and telling of events. Returns the way to end it. */
 export async function startBackground(options: BackgroundOptions): Promise<() => Promise<void>> {
-  const { database, engine, sessions, listeners, now, onFault } = options
+  const { database, engine, sessions, listeners, chores = {}, now, onFault } = options
   const outbox = createOutbox(database, listeners, onFault)
   const queue = await openQueue({ database, onFault, takeOverAfter })
   await queue.everyMinute('finish-uploads', () => finishUploads(engine, sessions))
   await queue.everyMinute('sweep', () => sweep(engine, sessions, now()))
+  for (const [name, chore] of Object.entries(chores)) await queue.everyMinute(name, chore)
   // Every node looks for events that are due: those of a node that died are told by another.
   const soon = setInterval(() => outbox.nudge(), tellEveryMs)
   return async () => {

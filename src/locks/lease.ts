@@ -12,9 +12,10 @@
 import { randomUUID } from 'node:crypto'
 import { UploadError } from '../core/errors.ts'
 import type { Change, Lease, Locker } from '../core/ports.ts'
-import type { Session } from '../core/upload.ts'
+import { hasEnded, type Session } from '../core/upload.ts'
 import type { Database } from '../db/open.ts'
 import { type SessionRow, toSession } from '../db/session-row.ts'
+import { shrinkReservation } from '../db/usage.ts'
 import { applyChange, saveSession, saveValues } from './save.ts'
 
 export interface LeaseOptions {
@@ -199,13 +200,17 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
       signal: mine.stop.signal,
       async save(wanted: Change) {
         const change = wanted.release && mine.isSuspect ? { ...wanted, isDirty: true } : wanted
-        const values = saveValues(session.id, mine.token, revision, change)
+        const values = saveValues(session, mine.token, revision, change)
         let saved = await database.queryOnce<{ id: string }>(saveSession, values)
         if (saved === undefined) saved = await saveAgain(values, change)
         if (saved.length === 0) throw lost(mine)
         revision += 1
         if (change.release) mine.isReleased = true
+        const wasUnknown = session.size === null
         applyChange(session, change)
+        // Beside the statement, because it is rare: what it leaves undone is settled when the upload ends.
+        if (wasUnknown && session.size !== null && !hasEnded(session))
+          await shrinkReservation(database, session).catch(onFault)
       },
       suspect() {
         mine.isSuspect = true

@@ -1,8 +1,9 @@
 import type { Change } from '../core/ports.ts'
 import type { Session } from '../core/upload.ts'
+import { settlementOf, settleUsage } from '../db/usage.ts'
 
 /**
- * The one statement with which a lease holder writes: the session, its parts and its event together or not at all, and
+ * The one statement with which a lease holder writes: the session, its parts, its event and its owner's room together or not at all, and
  * only while the token is the row's and nothing was written since the holder last looked.
  */
 export const saveSession = {
@@ -32,7 +33,8 @@ export const saveSession = {
         revision = revision + 1,
         updated_at = now()
       where id = $1 and lease_token = $2 and revision = $3
-      returning id, event_seq, state),
+      returning *),
+    settled as (${settleUsage('$28')}),
     added as (
       insert into upload_parts (upload_id, number, size, etag)
       select saved.id, part.number, part.size, part.etag
@@ -43,14 +45,25 @@ export const saveSession = {
       delete from upload_parts using saved where upload_id = saved.id and saved.state not in ('receiving', 'finishing')),
     told as (
       insert into upload_events (upload_id, seq, type, data)
-      select saved.id, saved.event_seq, $18, $19::jsonb from saved where $18::text is not null)
+      select saved.id, saved.event_seq, $18, $19::jsonb from saved where $18::text is not null),
+    audited as (
+      insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, address, agent, note)
+      select 'upload.' || case saved.state when 'completed' then 'complete' when 'cancelled' then 'cancel' when 'expired' then 'expire' else 'fail' end,
+        true, b.id, b.role, coalesce(b.tenant, case when b.id is null then saved.tenant else '' end), b.key_id, saved.id, b.address, b.agent, saved.failure
+      from saved, jsonb_to_record($29::jsonb) as b(id text, role text, tenant text, key_id text, address text, agent text)
+      where $28::text is not null)
     select id from saved`,
 }
 
 /** The values of `saveSession`. */
-export function saveValues(id: string, token: string, revision: number, change: Change): unknown[] {
+export function saveValues(
+  session: Pick<Session, 'id' | 'state'>,
+  token: string,
+  revision: number,
+  change: Change,
+): unknown[] {
   return [
-    id,
+    session.id,
     token,
     revision,
     change.offset ?? null,
@@ -77,11 +90,17 @@ export function saveValues(id: string, token: string, revision: number, change: 
     change.key ?? null,
     change.head !== undefined,
     change.head ?? null,
+    settlementOf(session.state, change),
+    JSON.stringify(byOf(change)),
   ]
+}
+
+function byOf({ by }: Change) {
+  return by ? { id: by.id, role: by.role, tenant: by.tenant, key_id: by.keyId, ...by.from } : {}
 }
 
 /** Makes `session` say what was saved. */
 export function applyChange(session: Session, change: Change): void {
-  const { parts, forget, event, release, ...fields } = change
+  const { parts, forget, event, release, by, ...fields } = change
   for (const [name, value] of Object.entries(fields)) if (value !== undefined) Object.assign(session, { [name]: value })
 }

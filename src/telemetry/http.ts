@@ -3,21 +3,18 @@ import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { UploadError } from '../core/errors.ts'
 import type { Metrics } from './metrics.ts'
 
-/** Times every request of `app` and counts its refusals. `codeOf`: what anything thrown is called. */
-export function watchRequests(
-  app: FastifyInstance,
-  metrics: Metrics,
-  refusalOf: (thrown: unknown) => UploadError,
-): void {
+/** Times every request of `app`. */
+export function watchRequests(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions } = request
     const labels = { method: known(method), route: routeOptions.url ?? 'none', status: String(reply.statusCode) }
     metrics.requestSeconds.observe(labels, reply.elapsedTime / 1000)
   })
-  app.addHook('onError', async (_request, _reply, thrown) => {
-    const { code, facts } = refusalOf(thrown)
-    metrics.refusals.inc({ code, rule: nameOf(facts.rule) })
-  })
+}
+
+/** Counts what listens to refusals is told, in whatever protocol they are answered. */
+export function countRefusals(metrics: Metrics): (refusal: UploadError) => void {
+  return ({ code, facts }) => metrics.refusals.inc({ code, rule: nameOf(facts.rule) })
 }
 
 // Anybody may send any word for a method.

@@ -71,8 +71,8 @@ function codeOf(error: unknown): string {
 export function watchSessions(sessions: Sessions, metrics: Metrics): Sessions {
   return {
     ...sessions,
-    async insert(session, event) {
-      await sessions.insert(session, event)
+    async insert(session, ...more) {
+      await sessions.insert(session, ...more)
       metrics.created.inc({ role: session.role })
     },
   }

@@ -15,7 +15,8 @@ const partSize = 8192
 
 /** An engine that looks, for a user who may send only `mediaTypes`. */
 async function openLooking(mediaTypes: string[] = ['*/*'], policy: Partial<Policy> = {}) {
-  const policies = { ...defaultPolicies, creator: { ...defaultPolicies.creator!, mediaTypes, ...policy } }
+  const { creator } = defaultPolicies.roles
+  const policies = { ...defaultPolicies, roles: { creator: { ...creator, mediaTypes, ...policy } } }
   return openEngine({ content, partSize, policies: () => policies })
 }
 

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { eventOf } from '../../src/core/events.ts'
 import { newSession } from '../../src/core/new-session.ts'
 import { defaultKeyTemplate } from '../../src/core/object-key.ts'
-import { defaultPolicies } from '../../src/core/policy.ts'
+import { defaultPolicies, effectivePolicy } from '../../src/core/policy.ts'
 import type { PartClaim, Sessions } from '../../src/core/ports.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
@@ -31,7 +31,7 @@ beforeAll(async () => {
 async function begin(): Promise<string> {
   const wish = { size: 1000, filename: 'a.bin', contentType: 'application/octet-stream', byChunks: true }
   const session = newSession(ada, wish, {
-    policy: defaultPolicies['creator']!,
+    policy: effectivePolicy(defaultPolicies, ada)!.policy,
     rules: [],
     limits: memoryStore().limits,
     keyTemplate: defaultKeyTemplate,
@@ -87,7 +87,8 @@ describe('a claim on a part', () => {
           seen.push('lease')
           const claimed = await sessions.claims(id)
           seen.push(`claims ${claimed}`)
-          await new Promise((resolve) => setTimeout(resolve, 20))
+          // Long enough for every claim to be answered, also while connections are still being opened.
+          await new Promise((resolve) => setTimeout(resolve, 100))
           expect(await sessions.claims(id)).toBe(claimed)
         },
       )

@@ -8,14 +8,19 @@ import type pg from 'pg'
 export async function growTo(client: pg.ClientBase, count: number, say: (what: string) => void): Promise<void> {
   const sessions = await withoutIndexes(client, 'upload_sessions')
   const events = await withoutIndexes(client, 'upload_events')
+  const record = await withoutIndexes(client, 'audit_log')
   say('sessions')
   await client.query(growSessions, [count, Math.max(1, Math.round(count / 50))])
   say('parts')
   await client.query(growParts)
   say('events')
   await client.query(growEvents)
+  say('record')
+  await client.query(growRecord)
+  say('usage')
+  await client.query(growUsage)
   say('indexes')
-  for (const definition of [...sessions, ...events]) await client.query(definition)
+  for (const definition of [...sessions, ...events, ...record]) await client.query(definition)
   say('statistics')
   await client.query('vacuum analyze')
 }
@@ -45,6 +50,16 @@ const growEvents = `
     jsonb_build_object('ownerId', owner_id, 'tenant', null, 'role', role, 'key', key, 'filename', filename, 'size', size),
     created_at, created_at, created_at
   from upload_sessions, generate_series(1, 2) as seq where owner_id = 'crowd' or owner_id like 'user-%'`
+
+const growRecord = `
+  insert into audit_log (at, action, is_allowed, actor, role, upload_id, address, agent)
+  select created_at, case seq when 1 then 'upload.create' else 'upload.complete' end, true, owner_id, role, id, '203.0.113.9', 'a browser'
+  from upload_sessions, generate_series(1, 2) as seq where owner_id = 'crowd' or owner_id like 'user-%' order by created_at`
+
+const growUsage = `
+  insert into upload_usage (tenant, owner_id, reserved_bytes, stored_bytes, stored_files, open_uploads, open_files, day, day_bytes, day_files, granted)
+  select tenant, owner_id, 0, sum("offset"), count(*), 0, 0, current_date, 0, 0, 0 from upload_sessions
+  where owner_id = 'crowd' or owner_id like 'user-%' group by tenant, owner_id on conflict do nothing`
 
 /** Drops what only makes a table quick to read, and tells how to make it again. */
 async function withoutIndexes(client: pg.ClientBase, table: string): Promise<string[]> {

@@ -39,6 +39,18 @@ export async function askEverything(url: string, ownerId: string): Promise<Map<s
     const { uploads } = (await list('?state=receiving')).json<{ uploads: { id: string }[] }>()
     await list(`?before=${uploads.at(-1)?.id}`)
     await list('?fingerprint=file-1')
+    const everybodys = `/v1/admin/uploads?before=${uploads.at(-1)?.id}`
+    for (const words of [
+      '',
+      '&state=failed',
+      '&state=receiving',
+      '&live=true',
+      '&user=crowd&tenant=',
+      '&until=2100-01-01T00:00:00Z',
+    ])
+      await http.inject({ url: everybodys + words, headers: { authorization } })
+    for (const words of ['?before=50', '?actor=crowd', `?upload=${uploads.at(-1)?.id}`, '?until=2100-01-01T00:00:00Z'])
+      await http.inject({ url: `/v1/admin/audit${words}`, headers: { authorization } })
     const tus = { authorization, 'tus-resumable': '1.0.0' }
     const partial = { ...tus, 'upload-length': '5', 'upload-concat': 'partial' }
     const created = await http.inject({ method: 'POST', url: '/files', headers: partial })

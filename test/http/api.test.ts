@@ -13,7 +13,7 @@ describe('GET /v1/me', () => {
 
     const answer = await http.inject({ url: '/v1/me', headers: await as(bob) })
 
-    expect(answer.json()).toEqual({ user: 'bob', role: 'member', policy: defaultPolicies.member })
+    expect(answer.json()).toEqual({ user: 'bob', role: 'member', policy: defaultPolicies.roles.member })
   })
 
   it('tells a role without a policy that it may send nothing', async () => {

@@ -29,6 +29,8 @@ const rufhLast = {
 const rufhNew = { ...rufh, 'upload-complete': '?0', 'upload-length': '5' }
 const chunk = { 'x-chunk-index': '0', 'content-type': 'application/octet-stream' }
 const override = (method: string) => ({ 'x-http-method-override': method })
+const ofNever = { 'if-match': '"999"' }
+const nobodys = '00000000-0000-4000-8000-000000000000'
 const wish = { file_name: 'a.txt', total_size: 5 }
 const form = {
   headers: { 'content-type': 'multipart/form-data; boundary=x' },
@@ -37,6 +39,8 @@ const form = {
 
 const jsonApi: Row[] = [
   { route: 'GET /v1/me', kind: 'me', ok: 200, request: () => ({ url: '/v1/me' }) },
+  { route: 'GET /v1/usage', kind: 'me', ok: 200, request: () => ({ url: '/v1/usage' }) },
+  { route: 'POST /v1/explain', kind: 'me', ok: 200, request: () => ({ url: '/v1/explain', payload: {} }) },
   { route: 'GET /v1/uploads', kind: 'list', ok: 200, request: () => ({ url: '/v1/uploads' }) },
   { route: 'GET /v1/uploads/:id', kind: 'look', ok: 200, request: (id) => ({ url: `/v1/uploads/${id}` }) },
   {
@@ -61,6 +65,66 @@ const admin: Row[] = [
     kind: 'admin',
     ok: 404,
     request: (id) => ({ url: `/v1/admin/keys/${id}` }),
+  },
+  ...[
+    '/policies',
+    '/policies/versions',
+    '/policies/versions/:version',
+    '/usage',
+    '/audit',
+    '/summary',
+    '/series',
+    '/uploads',
+    '/policies/differences',
+  ].map(
+    (path): Row => ({
+      route: `GET /v1/admin${path}`,
+      kind: 'admin',
+      ok: 200,
+      request: () => ({
+        url: `/v1/admin${path.replace(':version', '1').replace('differences', 'differences?from=1')}`,
+      }),
+    }),
+  ),
+  {
+    route: 'GET /v1/admin/uploads/:id',
+    kind: 'admin',
+    ok: 200,
+    request: (id) => ({ url: `/v1/admin/uploads/${id}` }),
+  },
+  // Of one that is not there, because callers who may do it would.
+  ...['cancel', 'finish', 'expire'].map(
+    (verb): Row => ({
+      route: `POST /v1/admin/uploads/:id/${verb}`,
+      kind: 'admin',
+      ok: 404,
+      request: () => ({ url: `/v1/admin/uploads/${nobodys}/${verb}` }),
+    }),
+  ),
+  {
+    route: 'POST /v1/admin/policies/check',
+    kind: 'admin',
+    ok: 200,
+    request: () => ({ url: '/v1/admin/policies/check', payload: { policies: { roles: {} } } }),
+  },
+  {
+    route: 'POST /v1/admin/explain',
+    kind: 'admin',
+    ok: 200,
+    request: () => ({ url: '/v1/admin/explain', payload: { user: 'ann', role: 'creator' } }),
+  },
+  // Of a version that never was, so that nothing changes.
+  {
+    route: 'PUT /v1/admin/policies',
+    kind: 'admin',
+    ok: 412,
+    request: () => ({ url: '/v1/admin/policies', headers: ofNever, payload: { policies: { roles: {} } } }),
+  },
+  {
+    route: 'POST /v1/admin/policies/versions/:version/restore',
+    kind: 'admin',
+    ok: 412,
+    request: () => ({ url: '/v1/admin/policies/versions/1/restore', headers: ofNever, payload: {} }),
   },
 ]
 

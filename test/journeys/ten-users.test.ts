@@ -6,7 +6,7 @@ import { lookup } from 'mime-types'
 import pg from 'pg'
 import { Upload } from 'tus-js-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { categoryOf, defaultPolicies, matchesMediaType } from '../../src/core/policy.ts'
+import { categoryOf, defaultPolicies, effectivePolicy, matchesMediaType } from '../../src/core/policy.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
 import { localStore } from '../../src/stores/local.ts'
@@ -95,9 +95,9 @@ describe('ten users at once', () => {
     const results = await Promise.all(
       users.flatMap((user) =>
         all.map(async (sample) => {
-          const policy = defaultPolicies[user.role]!
+          const { policy } = effectivePolicy(defaultPolicies, userOf(user.id, user.role))!
           const category = categoryOf(sample.type)
-          const isAllowed = matchesMediaType(sample.type, policy.mediaTypes) && policy.categories.includes(category)
+          const isAllowed = matchesMediaType(sample.type, policy.mediaTypes!) && policy.categories!.includes(category)
           const id = await send(user, sample).catch((error: { originalResponse?: { getStatus(): number } }) =>
             error.originalResponse?.getStatus(),
           )

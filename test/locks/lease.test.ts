@@ -62,6 +62,8 @@ async function session(): Promise<string> {
     updatedAt: now,
     completedAt: null,
     expiresAt: null,
+    maxSize: 1000,
+    timeToLiveMs: null,
     handle: null,
     head: null,
     tail: [],

@@ -72,6 +72,27 @@ describe('the figures', () => {
     expect([...figures.keys()].filter((name) => /made-up|PROPFIND/.test(name))).toEqual([])
   })
 
+  it('count what was refused for a limit by the rule that refused, in every protocol', async () => {
+    const policies = { creator: { totalBytes: 1000 }, subscriber: { maxSize: 10 } }
+    const app = await testApp({ POLICIES: JSON.stringify(policies) })
+    const tus = { 'tus-resumable': '1.0.0', 'upload-length': '2000' }
+
+    await app.http.inject({ method: 'POST', url: '/files', headers: { ...(await app.as()), ...tus } })
+    await app.http.inject({
+      method: 'POST',
+      url: '/v1/uploads/init',
+      headers: await app.as(),
+      payload: { file_name: 'a.bin', content_type: 'application/octet-stream', total_size: 2000 },
+    })
+    const bob = await app.as({ id: 'bob', role: 'subscriber' })
+    const picture = `filetype ${Buffer.from('image/png').toString('base64')}`
+    await app.http.inject({ method: 'POST', url: '/files', headers: { ...bob, ...tus, 'upload-metadata': picture } })
+
+    const figures = await scrape(app)
+    expect(figures.get('landfall_refusals_total{code="QUOTA_EXCEEDED",rule="totalBytes"}')).toBe(2)
+    expect(figures.get('landfall_refusals_total{code="FILE_TOO_LARGE",rule="maxSize"}')).toBe(1)
+  })
+
   it('count what the store and the database refuse', async () => {
     const app = await testApp()
     app.store.fault = (call) => {

@@ -1,5 +1,6 @@
 import type { Config } from '../../config.ts'
-import { matchesMediaType } from '../../core/policy.ts'
+import { effectivePolicy, matchesMediaType } from '../../core/policy.ts'
+import { userOf } from '../../core/upload.ts'
 import { signToken } from '../../http/identity/secret.ts'
 import { tokenSecret } from '../../trial.ts'
 import { about, codeOf, type Finding, reasonOf } from './finding.ts'
@@ -65,17 +66,23 @@ async function isLandfall(answer: Response): Promise<boolean> {
   return body?.service === 'landfall'
 }
 
+const doctorAs = (role: string) => userOf('landfall-doctor', role)
+
 /** Somebody who may send text, so that a file can be begun. */
 function roleFor({ POLICIES }: Config): { role: string; maxSize: number } | null {
-  const roles = Object.entries(POLICIES)
-    .filter(([, policy]) => matchesMediaType('text/plain', policy.mediaTypes) && policy.categories.includes('document'))
-    .map(([role, { maxSize }]) => ({ role, maxSize }))
+  const roles = Object.keys(POLICIES.roles).flatMap((role) => {
+    const { maxSize, mediaTypes, categories } = effectivePolicy(POLICIES, doctorAs(role))!.policy
+    const maySendText =
+      (mediaTypes === null || matchesMediaType('text/plain', mediaTypes)) &&
+      (categories === null || categories.includes('document'))
+    return maySendText ? { role, maxSize: maxSize ?? Number.POSITIVE_INFINITY } : []
+  })
   return roles.toSorted((a, b) => b.maxSize - a.maxSize)[0] ?? null
 }
 
 async function tokenFor(config: Config): Promise<string> {
-  const role = roleFor(config)?.role ?? Object.keys(config.POLICIES)[0] ?? 'none'
-  return signToken(await tokenSecret(config), { id: 'landfall-doctor', role }, 300)
+  const role = roleFor(config)?.role ?? Object.keys(config.POLICIES.roles)[0] ?? 'none'
+  return signToken(await tokenSecret(config), doctorAs(role), 300)
 }
 
 const certificateCodes = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|HOSTNAME/

@@ -1,5 +1,6 @@
 import { GetBucketLifecycleConfigurationCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import type { Config } from '../../config.ts'
+import { longestLife } from '../../core/policy.ts'
 import { explain } from '../../stores/s3/faults.ts'
 import { s3Store } from '../../stores/s3/store.ts'
 import { attempt, faultOf, tryVerbs } from './bucket-verbs.ts'
@@ -77,14 +78,14 @@ function clientOf(config: Config): S3Client {
 /** What the bucket does by itself, and what lies in it. Rights for that are often not given, and then nothing is said. */
 async function* lookAround(client: S3Client, config: Config): AsyncGenerator<Finding> {
   const Bucket = config.S3_BUCKET
-  const longest = Math.max(...Object.values(config.POLICIES).map(({ timeToLiveMs }) => timeToLiveMs))
+  const longest = longestLife(config.POLICIES)
   const lifecycle = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket })).catch(() => null)
   const days = (lifecycle?.Rules ?? [])
     .filter(({ Status }) => Status === 'Enabled')
     .flatMap((rule) => rule.AbortIncompleteMultipartUpload?.DaysAfterInitiation ?? [])
   if (days.length > 0 && Math.min(...days) * day <= longest)
     yield doubtful(
-      `a lifecycle rule aborts multipart uploads after ${Math.min(...days)} days, and uploads live up to ${longest / day} days here`,
+      `a lifecycle rule aborts multipart uploads after ${Math.min(...days)} days, and uploads live ${Number.isFinite(longest) ? `up to ${longest / day} days` : 'for ever'} here`,
       'Lengthen the rule, or shorten timeToLive in POLICIES: what the bucket aborts must be sent anew.',
     )
   const listed = await client

@@ -7,7 +7,15 @@ import { about, codeOf, type Finding, reasonOf } from './finding.ts'
 
 const { fine, doubtful, broken } = about('database')
 const oldestVersion = 13
-const tables = ['upload_sessions', 'upload_parts', 'upload_events']
+const tables = [
+  'upload_sessions',
+  'upload_parts',
+  'upload_events',
+  'upload_usage',
+  'audit_log',
+  'policy_versions',
+  'api_keys',
+]
 const journal = join(migrationsFolder, 'meta', '_journal.json')
 
 /** Whether Postgres is there, is new enough, has our tables, lets us write, and passes on what is told with NOTIFY. */

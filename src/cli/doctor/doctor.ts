@@ -4,6 +4,7 @@ import { probeBucket } from './bucket.ts'
 import { probeDatabase } from './database.ts'
 import { about, type Finding, reasonOf, type Subject } from './finding.ts'
 import { probeFolder } from './folder.ts'
+import { policiesThatHold } from './policies.ts'
 
 export interface DoctorOptions {
   /** Where clients reach the server, when that is not PUBLIC_URL. */
@@ -29,8 +30,9 @@ export async function* examine(read: () => Config, { url }: DoctorOptions = {}):
   )
   yield* unlessItFails('folder', probeFolder(config))
   yield* unlessItFails('database', probeDatabase(config))
-  yield* unlessItFails('bucket', probeBucket(config))
-  yield* unlessItFails('address', probeAddress(config, url))
+  const holding = { ...config, POLICIES: await policiesThatHold(config) }
+  yield* unlessItFails('bucket', probeBucket(holding))
+  yield* unlessItFails('address', probeAddress(holding, url))
 }
 
 async function* unlessItFails(subject: Subject, probe: AsyncGenerator<Finding>): AsyncGenerator<Finding> {

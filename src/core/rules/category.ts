@@ -12,8 +12,9 @@ export const categoryRule: Rule = ({ actor, wish, policy }) => {
   if (category !== natural && category !== 'other' && natural !== 'other') {
     throw new UploadError('CATEGORY_NOT_ALLOWED', `A file of type ${wish.contentType} is not of category ${category}.`)
   }
-  if (!policy.categories.includes(category)) {
+  if (policy.categories !== null && !policy.categories.includes(category)) {
     throw new UploadError('CATEGORY_NOT_ALLOWED', `A ${actor.role} may not send files of category ${category}.`, {
+      rule: 'categories',
       category,
     })
   }

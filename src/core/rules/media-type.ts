@@ -4,8 +4,9 @@ import type { Rule } from './rule.ts'
 
 /** A role sends only the media types of its policy. */
 export const mediaTypeRule: Rule = ({ actor, wish, policy }) => {
-  if (matchesMediaType(wish.contentType, policy.mediaTypes)) return
+  if (policy.mediaTypes === null || matchesMediaType(wish.contentType, policy.mediaTypes)) return
   throw new UploadError('TYPE_NOT_ALLOWED', `A ${actor.role} may not send files of type ${wish.contentType}.`, {
+    rule: 'mediaTypes',
     contentType: wish.contentType,
   })
 }

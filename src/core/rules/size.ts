@@ -4,10 +4,15 @@ import type { Rule } from './rule.ts'
 
 /** A file is at most as long as its owner's role allows. Unknown lengths are held to it while the bytes flow. */
 export const sizeRule: Rule = ({ actor, wish, policy }) => {
-  if (wish.size !== null && wish.size > policy.maxSize) throw tooLarge(actor.role, policy.maxSize, wish.size)
+  if (wish.size !== null && policy.maxSize !== null && wish.size > policy.maxSize)
+    throw tooLarge(actor.role, policy.maxSize, wish.size)
 }
 
 /** The refusal of a file that is, or turns out to be, too long. */
-export function tooLarge(role: string, maxSize: number, size: number | null = null): UploadError {
-  return new UploadError('FILE_TOO_LARGE', `A ${role} may send at most ${formatSize(maxSize)}.`, { maxSize, size })
+export function tooLarge(role: string, maxSize: number, size: number | null = null, rule = 'maxSize'): UploadError {
+  return new UploadError('FILE_TOO_LARGE', `A ${role} may send at most ${formatSize(maxSize)}.`, {
+    rule,
+    maxSize,
+    size,
+  })
 }

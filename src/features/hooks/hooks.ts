@@ -22,7 +22,7 @@ export interface Hooks {
 
 export interface AuthorizeQuestion {
   actor: Actor
-  /** `append`: bytes come; `describe`: somebody looks at one upload. */
+  /** `append`: bytes come; `describe`: somebody looks at one upload; `finish`, `expire`: an admin does so at once. */
   verb: Verb
   /** The upload it is about; not for `create` and `list`. */
   upload?: Upload

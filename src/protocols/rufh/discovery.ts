@@ -21,7 +21,7 @@ export function announceRufh(app: FastifyInstance, options: Pick<RufhOptions, 'p
 
 function discovery({ maxSize }: Pick<RufhOptions, 'maxSize'>, request: FastifyRequest): Record<string, string> {
   return {
-    ...limitHeader(dialectOf(request.headers), { maxSize }),
+    ...limitHeader(dialectOf(request.headers), { maxSize: maxSize() }),
     // Wanted by drafts -10 and -11, and what RFC 5789 has for it.
     'accept-patch': 'application/partial-upload',
   }

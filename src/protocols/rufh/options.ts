@@ -13,7 +13,7 @@ export interface RufhOptions {
   /** The pages that may speak with it. */
   origins: '*' | string[]
   /** The largest file that any role may send, for those who ask before they say who they are. */
-  maxSize: number
+  maxSize: () => number
   /** Makes the token with which whoever begins an upload can go on with it. */
   resumeTokens?: ResumeTokens | undefined
   /** The least time between two interim answers that tell progress. Default: a second. */

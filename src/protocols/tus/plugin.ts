@@ -33,7 +33,7 @@ export interface TusOptions {
   publicUrl: string | undefined
   origins: Origins
   /** The largest file that any role may send, for those who ask before they say who they are. */
-  maxSize: number
+  maxSize: () => number
   /** Makes the token with which whoever begins an upload can go on with it. */
   resumeTokens?: ResumeTokens | undefined
 }
@@ -54,7 +54,7 @@ export async function tusPlugin(
     relativeLocation: true,
     namingFunction: () => 'named-by-the-engine',
     // What a role may send is the engine's to say, in its words.
-    maxSize: ({ method }) => (method === 'OPTIONS' ? maxSize : 0),
+    maxSize: ({ method }) => (method === 'OPTIONS' ? maxSize() : 0),
   })
 
   app.removeAllContentTypeParsers()

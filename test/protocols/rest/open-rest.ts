@@ -56,7 +56,7 @@ export async function openRest(overrides: Parameters<typeof openEngine>[0] = {})
       await scope.register(authPlugin, { checks: [tokens] })
       await scope.register(apiPlugin, {
         engine,
-        policies: defaultPolicies,
+        policies: () => defaultPolicies,
         urlOf: (id) => `/files/${id}`,
         objectUrlOf: () => null,
       })

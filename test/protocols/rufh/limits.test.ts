@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { defaultPolicies, type Policies } from '../../../src/core/policy.ts'
+import { defaultPolicies, type PolicyDocument } from '../../../src/core/policy.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { announceRufh } from '../../../src/protocols/rufh/discovery.ts'
 import type { RawAnswer } from '../../support/raw-http.ts'
 import { appendHeaders, asAda, interop, lastIn, serve } from './serve.ts'
 
-const policies = () => ({ ...defaultPolicies, creator: { ...defaultPolicies['creator']!, maxSize: 50 } })
+const policies = () => ({ ...defaultPolicies, users: { ada: { maxSize: 50 } } })
 
 describe('OPTIONS', () => {
   it.each([6, 7, 8, 9, 10])('tells, in version %i, that uploads can be resumed', async (version) => {
@@ -88,26 +88,28 @@ it('what was allowed when an upload began is allowed to its end', async () => {
   expect(ended.headers['upload-complete']).toBe('?1')
 })
 
-it.each([
-  ['whose role may send nothing any more', () => ({}), 403, 'ROLE_NOT_ALLOWED'],
-  [
-    'that is larger than its role may send by now',
-    () => ({ creator: { ...defaultPolicies['creator']!, maxSize: 9 } }),
-    413,
-    'FILE_TOO_LARGE',
-  ],
-])('an upload %s is not completed', async (_, later, status, code) => {
-  let now: Policies = defaultPolicies
+it('an upload whose role may send nothing any more is not completed', async () => {
+  let now: PolicyDocument = defaultPolicies
   const server = await serve({ policies: () => now })
-  const headers = { ...interop(8), 'upload-complete': '?0', 'upload-length': 10 }
-  const { headers: told } = await server.ask({ method: 'POST', path: '/files', headers, body: randomBytes(10) })
-  const path = told['location']!
-  now = later()
+  const path = await beginTen(server)
+  now = { ...defaultPolicies, roles: {} }
 
   const answer = await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, 10, true), body: '' })
 
-  expect([answer.status, answer.json()]).toMatchObject([status, { error: { code } }])
+  expect([answer.status, answer.json()]).toMatchObject([403, { error: { code: 'ROLE_NOT_ALLOWED' } }])
   expect(await server.objectOf(path)).toBeUndefined()
+})
+
+it('an upload that is larger than one may begin by now is completed, as it was told', async () => {
+  let now: PolicyDocument = defaultPolicies
+  const server = await serve({ policies: () => now })
+  const path = await beginTen(server)
+  now = { ...defaultPolicies, users: { ada: { maxSize: 9 } } }
+
+  const answer = await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, 10, true), body: '' })
+
+  expect(answer.headers['upload-complete']).toBe('?1')
+  expect(await server.objectOf(path)).toHaveLength(10)
 })
 
 it('every Location of an exchange is the same', async () => {
@@ -191,3 +193,10 @@ describe('a page on another origin', () => {
     expect(answer.headers).not.toHaveProperty('access-control-allow-origin')
   })
 })
+
+/** An upload that has its ten bytes and has not been told that they are all. */
+async function beginTen(server: Awaited<ReturnType<typeof serve>>): Promise<string> {
+  const headers = { ...interop(8), 'upload-complete': '?0', 'upload-length': 10 }
+  const { headers: told } = await server.ask({ method: 'POST', path: '/files', headers, body: randomBytes(10) })
+  return told['location']!
+}

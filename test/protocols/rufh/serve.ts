@@ -76,7 +76,7 @@ export async function serve({ kind = 'memory', rufh, beside, ...overrides }: Ser
     engine: opened.engine,
     path: '/files',
     publicUrl: undefined,
-    maxSize: 1000,
+    maxSize: () => 1000,
     origins: '*',
     ...rufh,
   }

@@ -13,7 +13,7 @@ function clock(timeToLiveMs: number) {
     pass: (ms: number) => (now += ms),
     settings: {
       now: () => new Date(now),
-      policies: () => ({ creator: { ...defaultPolicies['creator']!, timeToLiveMs } }),
+      policies: () => ({ ...defaultPolicies, users: { ada: { timeToLiveMs } } }),
     },
   }
 }

@@ -1,0 +1,43 @@
+import { openConfiguredDatabase } from '../app.ts'
+import type { Config } from '../config.ts'
+import { type AuditRecord, findAudit } from '../features/audit/log.ts'
+
+export interface AuditWords {
+  user?: string
+  tenant?: string
+  upload?: string
+  action?: string
+  refused?: boolean
+  limit: number
+}
+
+/** The newest lines of the record that fit, in the order in which they were written. */
+export async function auditLines(config: Config, { user, refused, ...words }: AuditWords): Promise<string[]> {
+  const database = await openConfiguredDatabase(config, (error) => console.error(error))
+  try {
+    const found = await findAudit(database, { ...words, actor: user, ...(refused && { allowed: false }) })
+    return found.toReversed().map(lineOf)
+  } finally {
+    await database.close()
+  }
+}
+
+function lineOf({
+  at,
+  action,
+  actor,
+  tenant,
+  address,
+  uploadId,
+  target,
+  code,
+  rule,
+  times,
+  note,
+}: AuditRecord): string {
+  const who = actor === null ? '-' : tenant === null ? actor : `${actor} of ${tenant}`
+  const why = code && `${code}${rule ? ` by ${rule}` : ''}`
+  return [at.toISOString(), action, who, address ?? '-', uploadId ?? target, why, times > 1 && `${times} times`, note]
+    .filter(Boolean)
+    .join('  ')
+}

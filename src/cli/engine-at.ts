@@ -1,0 +1,38 @@
+import { engineOf, openConfiguredDatabase } from '../app.ts'
+import type { Config } from '../config.ts'
+import type { RunningEngine } from '../core/engine.ts'
+import type { ObjectStore, Sessions } from '../core/ports.ts'
+import type { Database } from '../db/open.ts'
+import { sessionsIn } from '../db/sessions.ts'
+import { leaseLocker } from '../locks/lease.ts'
+import { openStore } from '../stores/index.ts'
+
+/** What a command works with. */
+export interface Workplace {
+  database: Database
+  store: ObjectStore
+  sessions: Sessions
+  engine: RunningEngine
+}
+
+/** Runs `work` with an engine beside the servers that share its database and its store, and closes everything however it ends. */
+export async function withEngine<T>(config: Config, work: (workplace: Workplace) => Promise<T>): Promise<T> {
+  const onFault = (error: unknown) => console.error(error)
+  const database = await openConfiguredDatabase(config, onFault)
+  const store = openStore(config.STORE, config)
+  try {
+    const sessions = sessionsIn(database)
+    const locker = await leaseLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onFault })
+    const policies = () => config.POLICIES
+    const engine = engineOf(config, { sessions, store, locker, policies, now: () => new Date(), onFault })
+    try {
+      return await work({ database, store, sessions, engine })
+    } finally {
+      await engine.idle()
+      await locker.close()
+    }
+  } finally {
+    await store.close()
+    await database.close()
+  }
+}

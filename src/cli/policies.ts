@@ -1,0 +1,137 @@
+import { readFile } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { text } from 'node:stream/consumers'
+import { InvalidArgumentError } from 'commander'
+import { openConfiguredDatabase } from '../app.ts'
+import type { Config } from '../config.ts'
+import type { ExplainedWish } from '../core/explain.ts'
+import type { PolicyDocument } from '../core/policy.ts'
+import { creationRules } from '../core/rules/index.ts'
+import type { Actor } from '../core/upload.ts'
+import type { Database } from '../db/open.ts'
+import { findUsageOf } from '../db/usage.ts'
+import { differencesOf } from '../features/policies/difference.ts'
+import { type ExplanationView, explainTo } from '../features/policies/explain.ts'
+import { applyToRunning } from '../features/policies/running.ts'
+import { PolicyFault, readPolicyDocument, writePolicyDocument } from '../features/policies/schema.ts'
+import { type PolicyVersions, policyVersionsIn } from '../features/policies/versions.ts'
+import { openStore } from '../stores/index.ts'
+
+/** The newest version, or the one that is asked for, as JSON that `setPolicies` takes. */
+export async function showPolicies(config: Config, version?: number): Promise<string> {
+  return withDatabase(config, async (_database, versions) => {
+    const found = version === undefined ? await versions.latest() : await versions.find(version)
+    if (!found && version !== undefined)
+      throw new InvalidArgumentError(`there is no version ${version} of the policies`)
+    // Before the first start there is only what the settings say.
+    return JSON.stringify(writePolicyDocument(found?.document ?? config.POLICIES), null, 2)
+  })
+}
+
+export interface SetPolicies {
+  /** A file with JSON; `-` is standard input. */
+  file: string
+  note?: string | undefined
+  /** Refuses when another version is the newest. */
+  ifVersion?: number | undefined
+  applyToRunning?: boolean | undefined
+}
+
+/** Makes the policies of a file the newest version; servers that run go over to it at once. @throws InvalidArgumentError with every fault */
+export async function setPolicies(config: Config, { file, note, ifVersion, ...how }: SetPolicies): Promise<string[]> {
+  const document = await read(file)
+  return withDatabase(config, async (database, versions) => {
+    const latest = (await versions.latest())?.version ?? 0
+    const remark = { author: `${userInfo().username} at the command line`, note: note ?? null }
+    const added = await versions.add(ifVersion ?? latest, document, remark)
+    if (!added)
+      throw new InvalidArgumentError(
+        `version ${(await versions.latest())?.version ?? 0} of the policies holds, nothing was changed`,
+      )
+    const lines = [`version ${added.version} of the policies holds now`]
+    if (how.applyToRunning) {
+      const { maxObjectSize } = openStore(config.STORE, config).limits
+      lines.push(`${await applyToRunning(database, document, maxObjectSize)} running uploads have other limits now`)
+    }
+    return lines
+  })
+}
+
+/**
+ * A line for each place at which the policies of a file say something else than those that hold, or than an older version.
+ * @throws InvalidArgumentError with every fault
+ */
+export async function comparePolicies(config: Config, file: string, version?: number): Promise<string[]> {
+  const wanted = await read(file)
+  return withDatabase(config, async (_database, versions) => {
+    const found = version === undefined ? await versions.latest() : await versions.find(version)
+    if (!found && version !== undefined)
+      throw new InvalidArgumentError(`there is no version ${version} of the policies`)
+    const differences = differencesOf(found?.document ?? config.POLICIES, wanted)
+    const write = (value: unknown) => (value === undefined ? '(nothing)' : JSON.stringify(value))
+    if (differences.length === 0) return ['nothing would change']
+    return differences.map(({ path, before, after }) => `${path.join('.')}: ${write(before)} → ${write(after)}`)
+  })
+}
+
+async function read(file: string): Promise<PolicyDocument> {
+  const written = file === '-' ? await text(process.stdin) : await readFile(file, 'utf8')
+  try {
+    return readPolicyDocument(JSON.parse(written))
+  } catch (error) {
+    if (error instanceof PolicyFault || error instanceof SyntaxError) throw new InvalidArgumentError(error.message)
+    throw error
+  }
+}
+
+/** A line for each of the newest versions. */
+export async function policyHistory(config: Config, limit: number): Promise<string[]> {
+  return withDatabase(config, async (_database, versions) =>
+    (await versions.list({ limit })).map(({ version, createdAt, author, note }) =>
+      [version, createdAt.toISOString(), author, note].filter((word) => word !== null).join('  '),
+    ),
+  )
+}
+
+/** Whether somebody may send a file by the policies that hold, and why not: lines for an operator. */
+export async function explainAt(config: Config, actor: Actor, wish: ExplainedWish): Promise<string[]> {
+  return withDatabase(config, async (database, versions) => {
+    const document = (await versions.latest())?.document ?? config.POLICIES
+    const store = openStore(config.STORE, config)
+    const { maxObjectSize } = store.limits
+    await store.close()
+    const policies = () => document
+    return linesOf(
+      await explainTo(actor, wish, {
+        policies,
+        rules: creationRules,
+        maxObjectSize,
+        usageOf: (actor) => findUsageOf(database, actor),
+      }),
+    )
+  })
+}
+
+function linesOf({ allowed, reasons, limits }: ExplanationView): string[] {
+  const verdict = allowed
+    ? ['yes: no rule has anything against it']
+    : reasons.map(({ rule, code, why, from }) => `no: ${rule} (${from ?? 'the server'}) ${code}: ${why}`)
+  const values = Object.entries(limits ?? {}).map(
+    ([name, { value, from }]) =>
+      `${name.padEnd(20)}${from.padEnd(9)}${value === null ? 'no limit' : JSON.stringify(value)}`,
+  )
+  return [...verdict, '', ...values]
+}
+
+async function withDatabase<T>(
+  config: Config,
+  work: (database: Database, versions: PolicyVersions) => Promise<T>,
+): Promise<T> {
+  const database = await openConfiguredDatabase(config, (error) => console.error(error))
+  try {
+    await database.migrate()
+    return await work(database, policyVersionsIn(database))
+  } finally {
+    await database.close()
+  }
+}

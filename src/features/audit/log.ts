@@ -1,0 +1,147 @@
+import type { AuditAction, AuditEntry } from '../../core/audit.ts'
+import type { Database, Statement } from '../../db/open.ts'
+
+/** What was asked for, by whom, from where, and how it ended. */
+export interface AuditRecord {
+  id: number
+  at: Date
+  action: AuditAction
+  isAllowed: boolean
+  actor: string | null
+  role: string | null
+  tenant: string | null
+  keyId: string | null
+  uploadId: string | null
+  target: string | null
+  code: string | null
+  rule: string | null
+  address: string | null
+  agent: string | null
+  times: number
+  note: string | null
+}
+
+/** What to look for; what is not given is not looked at. */
+export interface AuditQuery {
+  limit: number
+  /** The id of the last one seen. */
+  before?: number | undefined
+  actor?: string | undefined
+  tenant?: string | undefined
+  key?: string | undefined
+  upload?: string | undefined
+  action?: string | undefined
+  allowed?: boolean | undefined
+  code?: string | undefined
+  rule?: string | undefined
+  address?: string | undefined
+  since?: string | undefined
+  until?: string | undefined
+}
+
+const write = {
+  name: 'audit-write',
+  text: `insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, target, code, rule, address, agent, times, note)
+    select * from jsonb_to_recordset($1::jsonb) as e(action text, is_allowed boolean, actor text, role text, tenant text, key_id text, upload_id uuid,
+      target text, code text, rule text, address text, agent text, times int, note text)`,
+}
+const forget = {
+  name: 'audit-forget',
+  // The record lets go of what is old and of nothing else; ids grow with time, so the oldest are found without a search.
+  text: `with allowed as materialized (select set_config('landfall.retention', 'on', true)),
+    old as (select id from audit_log where at < now() - $1 * interval '1 millisecond' order by id limit $2)
+    delete from audit_log using allowed, old where audit_log.id = old.id`,
+}
+const forgottenAtOnce = 20_000
+
+/** Adds `entries` to the record. */
+export async function writeAudit(database: Database, entries: AuditEntry[]): Promise<void> {
+  if (entries.length > 0) await database.query(write, [JSON.stringify(entries.map(toRow))])
+}
+
+/** The newest first. */
+export async function findAudit(database: Database, query: AuditQuery): Promise<AuditRecord[]> {
+  const { statement, values } = pageStatement(query)
+  const rows = await database.query<Row>(statement, values)
+  return rows.map(({ is_allowed, upload_id, key_id, tenant, ...row }) => ({
+    ...row,
+    keyId: key_id,
+    isAllowed: is_allowed,
+    uploadId: upload_id,
+    tenant: tenant === '' ? null : tenant,
+  }))
+}
+
+const sieve = `($2::text is null or tenant = $2) and ($3::text is null or action = $3) and ($4::boolean is null or is_allowed = $4)
+  and ($5::text is null or code = $5) and ($6::text is null or rule = $6) and ($7::text is null or address = $7)
+  and ($8::text is null or key_id = $8)`
+
+/** A statement for each set of conditions that an index can serve: see the lists in db/sessions. The others only sift. */
+function pageStatement(query: AuditQuery): { statement: Statement; values: unknown[] } {
+  const { limit, before, actor, tenant, key, upload, action, allowed, code, rule, address, since, until } = query
+  const sifts = [tenant, action, allowed, code, rule, address, key]
+  const isSifted = sifts.some((sift) => sift !== undefined)
+  const values: unknown[] = [limit, ...(isSifted ? sifts.map((sift) => sift ?? null) : [])]
+  const words = ['audit-find', ...(isSifted ? ['sifted'] : [])]
+  const conditions = isSifted ? [sieve] : []
+  const when = (word: string, value: unknown, condition: (value: string) => string) => {
+    if (value === undefined) return
+    words.push(word)
+    conditions.push(condition(`$${values.push(value)}`))
+  }
+  when('upload', upload, (value) => `upload_id = ${value}`)
+  when('actor', actor, (value) => `actor = ${value}`)
+  when('since', since, (value) => `at >= ${value}::timestamptz`)
+  when('until', until, (value) => `at < ${value}::timestamptz`)
+  when(
+    'before',
+    before,
+    (value) => `(at, id) < ((select b.at from audit_log b where b.id = ${value}::bigint), ${value}::bigint)`,
+  )
+  const held = conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`
+  const text = `select * from audit_log ${held} order by at desc, id desc limit $1`
+  return { statement: { name: words.join('-'), text }, values }
+}
+
+/** Removes what is older than `keepMs`; 0 keeps everything. A long backlog takes several runs. */
+export async function forgetAudit(database: Database, keepMs: number): Promise<void> {
+  if (keepMs > 0) await database.query(forget, [keepMs, forgottenAtOnce])
+}
+
+interface Row {
+  id: number
+  at: Date
+  action: AuditAction
+  is_allowed: boolean
+  actor: string | null
+  role: string | null
+  tenant: string
+  key_id: string | null
+  upload_id: string | null
+  target: string | null
+  code: string | null
+  rule: string | null
+  address: string | null
+  agent: string | null
+  times: number
+  note: string | null
+}
+
+function toRow({ action, isAllowed, by, uploadId, target, code, rule, times, note }: AuditEntry) {
+  return {
+    action,
+    is_allowed: isAllowed,
+    actor: by?.id ?? null,
+    role: by?.role ?? null,
+    tenant: by?.tenant ?? '',
+    key_id: by?.keyId ?? null,
+    upload_id: uploadId ?? null,
+    target: target ?? null,
+    code: code ?? null,
+    rule: rule ?? null,
+    address: by?.from?.address ?? null,
+    agent: by?.from?.agent ?? null,
+    times: times ?? 1,
+    note: note ?? null,
+  }
+}

@@ -1,0 +1,68 @@
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import type { Database } from '../../db/open.ts'
+import { adminOnly } from '../../http/admin.ts'
+import { jsonSchema, refusals } from '../../http/json-schema.ts'
+import { type AuditRecord, findAudit } from './log.ts'
+
+const text = z.string().max(256).optional()
+const query = z.object({
+  limit: z.int().min(1).max(500).default(100).describe('How many entries'),
+  before: z.int().optional().describe('The id of the last entry that was seen'),
+  actor: text.describe('Who did it'),
+  tenant: text,
+  key: text.describe('What was done with this API key'),
+  upload: z.uuid().optional().describe('Entries about this upload'),
+  action: text.describe(
+    'upload.create, upload.complete, upload.cancel, upload.expire, upload.fail, request.refuse, policy.change, …',
+  ),
+  allowed: z.boolean().optional(),
+  code: text.describe('Refusals with this code'),
+  rule: text.describe('Refusals by this rule'),
+  address: text.describe('From where it was asked'),
+  since: z.iso.datetime({ offset: true }).optional(),
+  until: z.iso.datetime({ offset: true }).optional(),
+})
+const entry = z.object({
+  id: z.int(),
+  at: z.iso.datetime(),
+  action: z.string(),
+  allowed: z.boolean(),
+  actor: z.string().nullable().describe('null: the server itself, or nobody knows who'),
+  role: z.string().nullable(),
+  tenant: z.string().nullable(),
+  key: z.string().nullable().describe('The API key it was done with'),
+  upload: z.string().nullable(),
+  target: z.string().nullable().describe('What else it was done to: a version of the policies, a key'),
+  code: z.string().nullable(),
+  rule: z.string().nullable().describe('The rule that refused'),
+  address: z.string().nullable(),
+  agent: z.string().nullable().describe('What the client says it is'),
+  times: z.int().describe('How often the same was refused within a few seconds'),
+  note: z.string().nullable(),
+})
+const page = z.object({
+  entries: z.array(entry),
+  next: z.int().nullable().describe('Give it as `before` to get the next page; null on the last one'),
+})
+const schema = {
+  tags: ['Audit'],
+  summary: 'Who did what, from where, and who was refused by which rule, the newest first',
+  querystring: jsonSchema(query, 'input'),
+  response: { 200: jsonSchema(page, 'output'), ...refusals },
+}
+
+/** `GET /audit`: the record, for those who run the server. */
+export async function auditPlugin(app: FastifyInstance, { database }: { database: Database }): Promise<void> {
+  adminOnly(app)
+  app.get<{ Querystring: z.output<typeof query> }>('/audit', { schema }, async ({ query }, reply) => {
+    const found = await findAudit(database, { ...query, limit: query.limit + 1 })
+    const entries = found.slice(0, query.limit)
+    reply.header('cache-control', 'no-store')
+    return { entries: entries.map(viewOf), next: found.length > query.limit ? (entries.at(-1)?.id ?? null) : null }
+  })
+}
+
+function viewOf({ at, isAllowed, uploadId, keyId, ...record }: AuditRecord): z.output<typeof entry> {
+  return { ...record, at: at.toISOString(), allowed: isAllowed, upload: uploadId, key: keyId }
+}

@@ -1,0 +1,156 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { UploadError } from '../../core/errors.ts'
+import type { PolicyDocument } from '../../core/policy.ts'
+import type { Actor } from '../../core/upload.ts'
+import { adminOnly } from '../../http/admin.ts'
+import type { PolicyBook } from './book.ts'
+import { differencesOf } from './difference.ts'
+import { PolicyFault, readPolicyDocument, writePolicyDocument } from './schema.ts'
+import type { PolicyVersion, PolicyVersions } from './versions.ts'
+import {
+  type Between,
+  type ByVersion,
+  type Change,
+  type CheckView,
+  type PageQuery,
+  type Restore,
+  schemas,
+  versionView,
+} from './views.ts'
+
+export interface PoliciesOptions {
+  book: PolicyBook
+  versions: PolicyVersions
+  /** Gives running uploads the limits of a document; resolves to how many have others now. */
+  applyToRunning(document: PolicyDocument): Promise<number>
+}
+
+// Some thousand users with limits of their own.
+const bodyLimit = 1024 ** 2
+
+/** The policies, for those who run the server: read, change, and bring back what was. */
+export async function policiesPlugin(
+  app: FastifyInstance,
+  { book, versions, applyToRunning }: PoliciesOptions,
+): Promise<void> {
+  adminOnly(app)
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+  })
+
+  app.get('/policies', { schema: schemas.current }, async (_request, reply) => answer(reply, await newest()))
+
+  app.put<{ Body: Change }>('/policies', { schema: schemas.change, bodyLimit }, async (request, reply) => {
+    const { policies, ...remark } = request.body
+    return change(request, reply, read(policies), remark)
+  })
+
+  app.post<{ Body: Pick<Change, 'policies'> }>(
+    '/policies/check',
+    { schema: schemas.check, bodyLimit },
+    async ({ body }): Promise<CheckView> => {
+      const { version, document: now } = await newest()
+      try {
+        const wanted = readPolicyDocument(body.policies)
+        const differences = differencesOf(now, wanted)
+        return { policies: writePolicyDocument(wanted), problems: [], version, differences }
+      } catch (error) {
+        if (!(error instanceof PolicyFault)) throw error
+        return { policies: null, problems: error.problems, version, differences: [] }
+      }
+    },
+  )
+
+  app.get<{ Querystring: Between }>('/policies/differences', { schema: schemas.compare }, async ({ query }) => {
+    const from = await known(query.from)
+    const to = query.to === undefined ? await newest() : await known(query.to)
+    return { from: from.version, to: to.version, differences: differencesOf(from.document, to.document) }
+  })
+
+  app.get<{ Querystring: PageQuery }>('/policies/versions', { schema: schemas.list }, async ({ query }) => {
+    // One more than asked for tells whether there is a next page.
+    const found = await versions.list({ ...query, limit: query.limit + 1 })
+    const page = found.slice(0, query.limit)
+    return { versions: page.map(versionView), next: found.length > query.limit ? (page.at(-1)?.version ?? null) : null }
+  })
+
+  app.get<{ Params: ByVersion }>('/policies/versions/:version', { schema: schemas.one }, async ({ params }, reply) =>
+    answer(reply, await known(params.version)),
+  )
+
+  app.post<{ Params: ByVersion; Body: Restore }>(
+    '/policies/versions/:version/restore',
+    { schema: schemas.restore },
+    async (request, reply) => {
+      const old = await known(request.params.version)
+      const note = request.body.note ?? `version ${old.version} again`
+      return change(request, reply, old.document, { ...request.body, note })
+    },
+  )
+
+  /** Not from memory: who edits wants to see what another server was told a moment ago. */
+  async function newest(): Promise<PolicyVersion> {
+    await book.refresh()
+    return book.current()
+  }
+
+  async function known(version: number): Promise<PolicyVersion> {
+    const found = await versions.find(version)
+    if (!found) throw new UploadError('NOT_FOUND', 'There is no such version of the policies.')
+    return found
+  }
+
+  async function change(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    document: PolicyDocument,
+    { note, applyToRunning: isForAll }: Restore,
+  ) {
+    const expected = expectedVersion(request.headers['if-match'])
+    const added = await versions.add(expected, document, { author: nameOf(request.actor), note, by: request.actor })
+    if (!added) {
+      const { version } = await newest()
+      throw new UploadError(
+        'PRECONDITION_FAILED',
+        `The policies were changed meanwhile: version ${version} holds now.`,
+        {
+          expected,
+          version,
+        },
+      )
+    }
+    await book.refresh()
+    const running = isForAll ? await applyToRunning(document) : 0
+    request.log.info({ version: added.version, running }, 'policies changed')
+    return reply.header('etag', etagOf(added)).send({ ...versionView(added), running })
+  }
+}
+
+function answer(reply: FastifyReply, version: PolicyVersion): FastifyReply {
+  return reply.header('etag', etagOf(version)).send(versionView(version))
+}
+
+function etagOf({ version }: PolicyVersion): string {
+  return `"${version}"`
+}
+
+/** RFC 9110, section 13.1.1. Only the version itself: who changes policies must say which ones they have seen. */
+function expectedVersion(ifMatch: string | undefined): number {
+  const [, version] = /^"?(\d{1,9})"?$/.exec(ifMatch?.trim() ?? '') ?? []
+  if (version === undefined)
+    throw new UploadError('INVALID_REQUEST', 'If-Match must be the ETag of the policies that are to be replaced.')
+  return Number(version)
+}
+
+function read(policies: unknown): PolicyDocument {
+  try {
+    return readPolicyDocument(policies)
+  } catch (error) {
+    if (!(error instanceof PolicyFault)) throw error
+    throw new UploadError('INVALID_FIELD', error.message)
+  }
+}
+
+function nameOf({ id, tenant }: Actor): string {
+  return tenant ? `${id} of ${tenant}` : id
+}

@@ -1,0 +1,168 @@
+/*
+ * Policies as people write them: JSON with sizes such as "10 GiB" and times such as "7 days". What is kept and shown is
+ * always the same writing of the same policies, so that two versions differ only where they mean different things.
+ */
+import { z } from 'zod'
+import { categories, type Policy, type PolicyDocument, type PolicyRules } from '../../core/policy.ts'
+import { parseDuration, parseSize, writeDuration, writeSize } from '../../core/units.ts'
+
+const KiB = 1024
+const second = 1000
+
+/** A whole number, or a text with a unit that `parse` understands. */
+function quantity(parse: (text: string) => number | null, least: number, expected: string) {
+  return z.unknown().transform((said, context): number => {
+    const value = typeof said === 'string' ? parse(said) : said
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value
+    context.issues.push({ code: 'custom', input: said, message: `expected ${expected}, or null for no limit` })
+    return z.NEVER
+  })
+}
+
+const size = quantity(parseSize, 0, 'a size such as "8 MiB"')
+const speed = quantity(parseSize, KiB, 'bytes a second such as "5 MiB", at least 1 KiB')
+const partSize = quantity(parseSize, 64 * KiB, 'a size of at least 64 KiB')
+const duration = quantity(parseDuration, second, 'a time such as "7 days", at least a second')
+const count = quantity((text) => (/^\d+$/.test(text) ? Number(text) : null), 0, 'a whole number')
+const rate = quantity((text) => (/^\d+$/.test(text) ? Number(text) : null), 1, 'a whole number of at least 1')
+
+const mediaType = z
+  .string()
+  .max(200)
+  .regex(/^[^/\s]+\/[^/\s]+$/, 'expected a media type such as image/*')
+const glob = z.string().min(1).max(200)
+const fileNames = z
+  .strictObject({
+    allow: z.array(glob).min(1).max(100).nullable().default(null),
+    deny: z.array(glob).max(100).default([]),
+    maxLength: z.int().min(1).max(1024).nullable().default(null),
+  })
+  .nullable()
+
+const ruleShape = {
+  maxSize: size.nullable().optional(),
+  mediaTypes: z.array(mediaType).min(1).max(500).nullable().optional(),
+  categories: z.array(z.enum(categories)).min(1).nullable().optional(),
+  fileNames: fileNames.optional(),
+  uploadsAtOnce: count.nullable().optional(),
+  creationsPerMinute: rate.nullable().optional(),
+  requestsPerMinute: rate.nullable().optional(),
+  bytesPerSecond: speed.nullable().optional(),
+  bytesPerDay: size.nullable().optional(),
+  filesPerDay: count.nullable().optional(),
+  totalBytes: size.nullable().optional(),
+  totalFiles: count.nullable().optional(),
+  timeToLive: duration.nullable().optional(),
+  partSize: partSize.nullable().optional(),
+}
+
+/** What one section may say, in the words of the document. */
+export const policyFieldNames = Object.keys(ruleShape) as (keyof typeof ruleShape)[]
+
+/** One section: the fields of a policy, all of them optional. */
+export const rulesSchema = z.strictObject(ruleShape).transform(toRules)
+
+const tenantSchema = z
+  .strictObject({ ...ruleShape, users: z.record(z.string().min(1).max(128), rulesSchema).optional() })
+  .transform(({ users, ...rules }) => ({ ...toRules(rules), ...(users && { users }) }))
+
+/** The name of a role, as tokens may say it. */
+export const roleName = z.string().regex(/^[\w-]{1,64}$/, 'expected a role name')
+
+const documentSchema = z.strictObject({
+  default: rulesSchema.default({}),
+  roles: z.record(roleName, rulesSchema),
+  tenants: z.record(z.string().min(1).max(128), tenantSchema).default({}),
+  users: z.record(z.string().min(1).max(128), rulesSchema).default({}),
+})
+
+/** A policy document that cannot be used. `problems` names the place and the reason of every one. */
+export class PolicyFault extends Error {
+  override name = 'PolicyFault'
+  readonly problems: string[]
+
+  constructor(problems: string[]) {
+    super(problems.join('; '))
+    this.problems = problems
+  }
+}
+
+/** The policies that `json` describes. @throws PolicyFault with all problems at once */
+export function readPolicyDocument(json: unknown): PolicyDocument {
+  const read = documentSchema.safeParse(json)
+  if (!read.success) throw new PolicyFault(read.error.issues.flatMap(problemsOf))
+  const document = read.data
+  const problems = Object.entries(document.roles).flatMap(([role, rules]) => {
+    const open = unsaid(document.default, rules)
+    return open.length === 0
+      ? []
+      : [`roles.${role}: must say ${open.join(', ')}, here or under default; null is no limit`]
+  })
+  if (problems.length > 0) throw new PolicyFault(problems)
+  return document
+}
+
+/** `document` as people write it, always in the same order and in the largest units that fit. */
+export function writePolicyDocument(document: PolicyDocument): Record<string, unknown> {
+  return {
+    default: writeRules(document.default),
+    roles: writeEach(document.roles, writeRules),
+    tenants: writeEach(document.tenants, ({ users, ...rules }) => ({
+      ...writeRules(rules),
+      ...(users && { users: writeEach(users, writeRules) }),
+    })),
+    users: writeEach(document.users, writeRules),
+  }
+}
+
+/** The value of one field as people write it. */
+export function writeValue<Field extends keyof Policy>(field: Field, value: Policy[Field]): unknown {
+  if (typeof value !== 'number') return value
+  if (field === 'timeToLiveMs') return writeDuration(value)
+  return sizes.includes(field) ? writeSize(value) : value
+}
+
+/** What a field of a policy is called in a document. */
+export function wordFor(field: keyof Policy): string {
+  return field === 'timeToLiveMs' ? 'timeToLive' : field
+}
+
+/** The fields that a role may not leave open: what is not said there would be without limit, and nobody would know. */
+export function unsaid(fallback: PolicyRules, rules: PolicyRules): string[] {
+  const mustSay = ['maxSize', 'mediaTypes', 'categories', 'timeToLiveMs'] as const
+  return mustSay.filter((field) => rules[field] === undefined && fallback[field] === undefined).map(wordFor)
+}
+
+/** Where and why, a line for every fault of an issue. */
+export function problemsOf({ path, message, ...issue }: z.core.$ZodIssue): string[] {
+  const at = (...more: PropertyKey[]) => [...path, ...more].map(String).join('.')
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map(
+      (key) => `${at(key)}: there is no such field${path.length > 0 ? `; there are ${fieldList}` : ''}`,
+    )
+  return [path.length > 0 ? `${at()}: ${message}` : message]
+}
+
+const fieldList = policyFieldNames.join(', ')
+const sizes: (keyof Policy)[] = ['maxSize', 'bytesPerSecond', 'bytesPerDay', 'totalBytes', 'partSize']
+
+function toRules({ timeToLive, ...rest }: z.output<z.ZodObject<typeof ruleShape>>): PolicyRules {
+  const rules: PolicyRules = { ...rest, ...(timeToLive !== undefined && { timeToLiveMs: timeToLive }) }
+  return Object.fromEntries(Object.entries(rules).filter(([, value]) => value !== undefined))
+}
+
+function writeRules(rules: PolicyRules): Record<string, unknown> {
+  const said = Object.entries(rules).filter(([, value]) => value !== undefined) as [keyof Policy, never][]
+  const written = new Map(said.map(([field, value]) => [wordFor(field), writeValue(field, value)]))
+  return Object.fromEntries(
+    policyFieldNames.filter((name) => written.has(name)).map((name) => [name, written.get(name)]),
+  )
+}
+
+function writeEach<T>(sections: Record<string, T>, write: (section: T) => unknown): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(sections)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, section]) => [name, write(section)]),
+  )
+}

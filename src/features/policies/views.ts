@@ -1,0 +1,122 @@
+import { z } from 'zod'
+import { jsonSchema, refusals } from '../../http/json-schema.ts'
+import { writePolicyDocument } from './schema.ts'
+import type { PolicyVersion } from './versions.ts'
+
+const document = z
+  .record(z.string(), z.unknown())
+  .describe(
+    'default, roles, tenants and users, each with the fields of a policy; sizes such as "10 GiB", times such as "7 days", null is no limit',
+  )
+const note = z.string().max(500).nullable()
+
+const version = z.object({
+  version: z.int(),
+  author: z.string().describe('Who wrote it'),
+  note: note.describe('What they said about it'),
+  createdAt: z.iso.datetime(),
+  policies: document,
+})
+const change = z.object({
+  policies: document,
+  note: note.default(null).describe('Why, for those who read the history'),
+  applyToRunning: z
+    .boolean()
+    .default(false)
+    .describe('Uploads that run keep the limits they were told, unless this is true'),
+})
+const changed = version.extend({ running: z.int().describe('How many running uploads were given other limits') })
+const difference = z.object({
+  path: z.array(z.string()).describe('Where, such as roles, member, maxSize'),
+  before: z.unknown().optional().describe('What was said there; absent: nothing; null: no limit'),
+  after: z.unknown().optional().describe('What is said there; absent: nothing; null: no limit'),
+})
+const checked = z.object({
+  policies: document.nullable().describe('As they would be written; null when something is wrong with them'),
+  problems: z.array(z.string()).describe('Where and why, every one of them'),
+  version: z.int().describe('The version that holds now'),
+  differences: z.array(difference).describe('What would change'),
+})
+const between = z.object({
+  from: z.int().min(1).describe('A version'),
+  to: z.int().min(1).optional().describe('Another one; not given: the one that holds now'),
+})
+const compared = z.object({ from: z.int(), to: z.int(), differences: z.array(difference) })
+const restore = change.omit({ policies: true })
+const page = z.object({
+  versions: z.array(version),
+  next: z.int().nullable().describe('Give it as `before` to get the next page; null on the last one'),
+})
+const pageQuery = z.object({
+  limit: z.int().min(1).max(100).default(20),
+  before: z.int().min(1).optional().describe('Versions below this one'),
+})
+const byVersion = z.object({ version: z.int().min(1) })
+
+export type VersionView = z.output<typeof version>
+export type Change = z.output<typeof change>
+export type CheckView = z.output<typeof checked>
+export type Between = z.output<typeof between>
+export type Restore = z.output<typeof restore>
+export type PageQuery = z.output<typeof pageQuery>
+export type ByVersion = z.output<typeof byVersion>
+
+const tags = ['Policies']
+const ifMatch = {
+  type: 'object',
+  properties: { 'if-match': { type: 'string', description: 'The version that is to be replaced, as ETag said it' } },
+  required: ['if-match'],
+}
+
+/** The schemas of the policies' routes, as Fastify and OpenAPI read them. */
+export const schemas = {
+  current: {
+    tags,
+    summary: 'The policies that hold now',
+    response: { 200: jsonSchema(version, 'output'), ...refusals },
+  },
+  change: {
+    tags,
+    summary: 'Put other policies in their place',
+    headers: ifMatch,
+    body: jsonSchema(change, 'input'),
+    response: { 200: jsonSchema(changed, 'output'), ...refusals },
+  },
+  check: {
+    tags,
+    summary: 'Read policies without using them: what would change, or what is wrong with them',
+    body: jsonSchema(change.pick({ policies: true }), 'input'),
+    response: { 200: jsonSchema(checked, 'output'), ...refusals },
+  },
+  compare: {
+    tags,
+    summary: 'What two versions of the policies say differently',
+    querystring: jsonSchema(between, 'input'),
+    response: { 200: jsonSchema(compared, 'output'), ...refusals },
+  },
+  list: {
+    tags,
+    summary: 'All versions of the policies, the newest first',
+    querystring: jsonSchema(pageQuery, 'input'),
+    response: { 200: jsonSchema(page, 'output'), ...refusals },
+  },
+  one: {
+    tags,
+    summary: 'One version of the policies',
+    params: jsonSchema(byVersion, 'input'),
+    response: { 200: jsonSchema(version, 'output'), ...refusals },
+  },
+  restore: {
+    tags,
+    summary: 'Make an older version the newest one again',
+    params: jsonSchema(byVersion, 'input'),
+    headers: ifMatch,
+    body: jsonSchema(restore, 'input'),
+    response: { 200: jsonSchema(changed, 'output'), ...refusals },
+  },
+}
+
+/** A version as the API tells it. */
+export function versionView({ version, document, author, note, createdAt }: PolicyVersion): VersionView {
+  return { version, author, note, createdAt: createdAt.toISOString(), policies: writePolicyDocument(document) }
+}

@@ -1,0 +1,50 @@
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import type { Database } from '../../db/open.ts'
+import { adminOnly } from '../../http/admin.ts'
+import { jsonSchema, refusals } from '../../http/json-schema.ts'
+import { findActivity, stretchSeconds } from './activity.ts'
+
+const query = z.object({
+  minutes: z.int().min(1).max(10_080).default(60).describe('How far back'),
+  points: z.int().min(2).max(1000).default(120).describe('About how many points'),
+})
+const bytes = z.number().describe('Bytes')
+const count = z.number()
+const series = z.object({
+  stepSeconds: z.int().describe('How long the stretch of time of one point is; a multiple of ten'),
+  points: z.array(
+    z.object({
+      at: z.iso.datetime().describe('When its stretch of time begins; the last one is not over yet'),
+      receivedBytes: bytes,
+      storedBytes: bytes,
+      requests: count,
+      refusals: count.describe('Requests that were answered with 4xx'),
+      failures: count.describe('Requests that were answered with 5xx'),
+      storeErrors: count.describe('Calls to the store that failed for good'),
+      begun: count.describe('Uploads begun'),
+      completed: count,
+      cancelled: count,
+      expired: count,
+      failed: count,
+    }),
+  ),
+})
+const schema = {
+  tags: ['Steering'],
+  summary: 'What all servers together did, over time: throughput and errors',
+  querystring: jsonSchema(query, 'input'),
+  response: { 200: jsonSchema(series, 'output'), ...refusals },
+}
+
+/** `GET /series`: throughput and errors for plots, for those who run the server. Wants `request.actor`. */
+export async function seriesPlugin(app: FastifyInstance, { database }: { database: Database }): Promise<void> {
+  adminOnly(app)
+  app.get<{ Querystring: z.output<typeof query> }>('/series', { schema }, async ({ query }, reply) => {
+    const seconds = query.minutes * 60
+    const stepSeconds = Math.ceil(seconds / query.points / stretchSeconds) * stretchSeconds
+    const points = await findActivity(database, { seconds, step: stepSeconds })
+    reply.header('cache-control', 'no-store')
+    return { stepSeconds, points: points.map((point) => ({ ...point, at: point.at.toISOString() })) }
+  })
+}

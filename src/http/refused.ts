@@ -1,0 +1,35 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { UploadError } from '../core/errors.ts'
+import type { Actor } from '../core/upload.ts'
+
+export type RefusalListener = (refusal: UploadError, request: FastifyRequest) => void
+
+// By Node's server, which all scopes of an app have in common.
+const listeners = new WeakMap<object, RefusalListener[]>()
+
+/** Calls `listener` for every refusal that `app` answers with, in whatever protocol. It must not throw. */
+export function hearRefusals(app: FastifyInstance, listener: RefusalListener): void {
+  listeners.set(app.server, [...(listeners.get(app.server) ?? []), listener])
+}
+
+/** Tells whoever listens. */
+export function tellRefusal(refusal: UploadError, request: FastifyRequest): void {
+  for (const listener of listeners.get(request.server.server) ?? []) listener(refusal, request)
+}
+
+/** Who asks, if that is known. */
+export function actorIfKnown(request: FastifyRequest): Actor | null {
+  try {
+    return request.actor ?? null
+  } catch {
+    return null
+  }
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/** The upload that a request names, if it has the form of one. */
+export function namedUpload({ params, headers }: FastifyRequest): string | null {
+  const id = (params as { id?: unknown } | undefined)?.id ?? headers['x-upload-id']
+  return typeof id === 'string' && uuid.test(id) ? id : null
+}

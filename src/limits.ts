@@ -1,0 +1,108 @@
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { Config } from './config.ts'
+import type { EngineOptions } from './core/create-engine.ts'
+import { effectivePolicy, largestSize, type Policy, type PolicyDocument } from './core/policy.ts'
+import { createRates } from './core/rate.ts'
+import { creationRules } from './core/rules/index.ts'
+import type { Actor } from './core/upload.ts'
+import type { Database } from './db/open.ts'
+import { findUsageOf } from './db/usage.ts'
+import { forgetAudit, writeAudit } from './features/audit/log.ts'
+import { auditPlugin } from './features/audit/plugin.ts'
+import { createRefusalLog } from './features/audit/refusals.ts'
+import { openPolicyBook } from './features/policies/book.ts'
+import { adminExplainPlugin, type ExplainOptions, explainPlugin } from './features/policies/explain.ts'
+import { policiesPlugin } from './features/policies/plugin.ts'
+import { applyToRunning } from './features/policies/running.ts'
+import { policyVersionsIn } from './features/policies/versions.ts'
+import { adminUsagePlugin, usagePlugin } from './features/quotas/plugin.ts'
+import { limitAddresses, limitCreations, limitUsers } from './http/limits.ts'
+import { originOf } from './http/origin.ts'
+import { actorIfKnown, hearRefusals, namedUpload } from './http/refused.ts'
+
+export interface LimitsOptions {
+  database: Database
+  /** Bytes; the largest object that the store takes. */
+  maxObjectSize: number
+  log: FastifyBaseLogger
+  onFault(error: unknown): void
+}
+
+/** Who may upload how much, and the record of it, put together for one server. */
+export interface Limits {
+  /** What holds now. */
+  policies(): PolicyDocument
+  /** Bytes; the largest file that anybody may send, for those who ask before they say who they are. */
+  maxSize(): number
+  /** What the engine asks before a creation. */
+  admitCreation: EngineOptions['admitCreation']
+  /** Counts the requests of a scope by where they come from, before anybody asks who sends them. */
+  countAddresses(scope: FastifyInstance): void
+  /** Counts them by who sends them, afterwards. */
+  countUsers(scope: FastifyInstance): void
+  /** What users may ask about themselves. */
+  registerMine(scope: FastifyInstance): Promise<void>
+  /** What administrators may ask and change. */
+  registerAdmin(scope: FastifyInstance): Promise<void>
+  /** Writes down what `http` refuses. */
+  recordRefusals(http: FastifyInstance): void
+  /** To be done once a minute. */
+  chores: Record<string, () => Promise<void>>
+  close(): Promise<void>
+}
+
+// Of users and addresses whose requests are counted; some megabytes of memory.
+const names = 50_000
+
+/** Opens the policies and everything that holds users and strangers to them. */
+export async function openLimits(config: Config, options: LimitsOptions): Promise<Limits> {
+  const { database, maxObjectSize, log, onFault } = options
+  const versions = policyVersionsIn(database)
+  const book = await openPolicyBook({
+    database,
+    versions,
+    seed: config.POLICIES,
+    onFault,
+    onChange: ({ version, author }) => log.info({ version, author }, 'other policies hold now'),
+  })
+  const rates = createRates(names)
+  const refusals = createRefusalLog({ write: (entries) => writeAudit(database, entries), onFault })
+  const policies = () => book.current().document
+  const policyOf = (actor: Actor): Policy | null => effectivePolicy(policies(), actor)?.policy ?? null
+  const usageOf = (actor: Actor) => findUsageOf(database, actor)
+  const explain: ExplainOptions = { policies, rules: creationRules, maxObjectSize, usageOf }
+
+  return {
+    policies,
+    maxSize: () => Math.min(largestSize(policies()), maxObjectSize),
+    admitCreation: limitCreations(rates, config.CREATIONS_PER_ADDRESS),
+    countAddresses: (scope) => limitAddresses(scope, rates, config.REQUESTS_PER_ADDRESS),
+    countUsers: (scope) => limitUsers(scope, rates, (actor) => policyOf(actor)?.requestsPerMinute ?? null),
+    async registerMine(scope) {
+      await scope.register(explainPlugin, explain)
+      await scope.register(usagePlugin, { usageOf, policyOf })
+    },
+    async registerAdmin(scope) {
+      const tellRunning = (document: PolicyDocument) => applyToRunning(database, document, maxObjectSize)
+      await scope.register(policiesPlugin, { book, versions, applyToRunning: tellRunning })
+      await scope.register(adminExplainPlugin, explain)
+      await scope.register(adminUsagePlugin, { database, policyOf })
+      await scope.register(auditPlugin, { database })
+    },
+    recordRefusals(http) {
+      hearRefusals(http, (refusal, request) =>
+        refusals.note({
+          refusal,
+          actor: actorIfKnown(request),
+          from: originOf(request),
+          uploadId: namedUpload(request),
+        }),
+      )
+    },
+    chores: { 'forget-audit': () => forgetAudit(database, config.AUDIT_RETENTION) },
+    async close() {
+      await refusals.close()
+      await book.close()
+    },
+  }
+}

@@ -1,0 +1,36 @@
+import type { Metrics } from './metrics.ts'
+
+interface Counted {
+  get(): Promise<{ values: { value: number; labels: Partial<Record<string, string | number>>; metricName?: string }[] }>
+}
+
+/** What this server has counted since it was started: bytes, requests by how they were answered, uploads by how they ended. */
+export async function totalsOf(metrics: Metrics) {
+  const ended = (state: string) => sumOf(metrics.ended, ({ labels }) => labels['state'] === state)
+  const answered = (digit: string) =>
+    sumOf(
+      metrics.requestSeconds,
+      ({ labels, metricName }) => metricName?.endsWith('_count') === true && String(labels['status']).startsWith(digit),
+    )
+  return {
+    receivedBytes: await sumOf(metrics.received),
+    storedBytes: await sumOf(metrics.stored),
+    requests: await answered(''),
+    refusals: await answered('4'),
+    failures: await answered('5'),
+    storeErrors: await sumOf(metrics.storeErrors),
+    begun: await sumOf(metrics.created),
+    completed: await ended('completed'),
+    cancelled: await ended('cancelled'),
+    expired: await ended('expired'),
+    failed: await ended('failed'),
+  }
+}
+
+async function sumOf(
+  metric: Counted,
+  counts: (value: Awaited<ReturnType<Counted['get']>>['values'][number]) => boolean = () => true,
+): Promise<number> {
+  const { values } = await metric.get()
+  return values.filter(counts).reduce((sum, { value }) => sum + value, 0)
+}

@@ -1,0 +1,66 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { createProgram } from '../../src/cli/program.ts'
+import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
+
+let database: FreshDatabase
+let directory: string
+beforeAll(async () => {
+  database = await freshDatabase()
+  directory = await mkdtemp(join(tmpdir(), 'landfall-policies-'))
+  vi.stubEnv('DATABASE_URL', database.url)
+})
+afterAll(async () => {
+  vi.unstubAllEnvs()
+  await database.dispose()
+  await rm(directory, { recursive: true })
+})
+
+it('the policies are shown, changed and explained at the command line', async () => {
+  const file = join(directory, 'policies.json')
+  const shown = JSON.parse((await run('policies', 'show')).join('\n'))
+  await writeFile(file, JSON.stringify({ ...shown, users: { bob: { maxSize: '1 KiB' } } }))
+
+  expect(shown.roles.creator.maxSize).toBe('10 GiB')
+  expect(await run('policies', 'diff', file)).toEqual(['users.bob.maxSize: (nothing) → "1 KiB"'])
+  expect(await run('policies', 'set', file, '--note', 'bob is new', '--apply-to-running')).toEqual([
+    'version 1 of the policies holds now',
+    '0 running uploads have other limits now',
+  ])
+  await expect(run('policies', 'set', file, '--if-version', '7')).rejects.toThrow('version 1 of the policies holds')
+  expect(await run('policies', 'history')).toEqual([
+    expect.stringMatching(/^1 {2}\S+Z {2}\w+ at the command line {2}bob is new$/),
+  ])
+  expect(await run('audit', '--action', 'policy.change')).toEqual([
+    expect.stringMatching(/^\S+Z {2}policy\.change {2}\w+ at the command line {2}- {2}1 {2}bob is new$/),
+  ])
+  expect(JSON.parse((await run('policies', 'show', '1')).join('\n')).users.bob).toEqual({
+    maxSize: '1 KiB',
+  })
+  const words = ['--user', 'bob', '--role', 'member', '--file', 'a.png', '--type', 'image/png']
+  expect(await run('explain', ...words, '--size', '1KiB')).toEqual(
+    expect.arrayContaining(['yes: no rule has anything against it', expect.stringMatching(/^maxSize +user +"1 KiB"$/)]),
+  )
+  expect((await run('explain', ...words, '--size', '2KiB'))[0]).toBe(
+    'no: maxSize (user) FILE_TOO_LARGE: A member may send at most 1 KiB.',
+  )
+})
+
+it('policies that cannot be used are refused with the place of every fault', async () => {
+  const file = join(directory, 'policies.json')
+  await writeFile(file, '{"roles": {"member": {"maxsize": 1}}, "tenants": {"acme": {"totalBytes": "much"}}}')
+
+  await expect(run('policies', 'set', file)).rejects.toThrow(
+    /roles\.member\.maxsize: there is no such field.*tenants\.acme\.totalBytes: expected a size/,
+  )
+})
+
+async function run(...words: string[]): Promise<string[]> {
+  const printed: string[] = []
+  await createProgram((line) => printed.push(line))
+    .exitOverride()
+    .parseAsync(words, { from: 'user' })
+  return printed
+}

@@ -1,0 +1,77 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { buildApp } from '../../src/app.ts'
+import { reconcileQuotas } from '../../src/cli/quotas.ts'
+import { loadConfig } from '../../src/config.ts'
+import type { Actor } from '../../src/core/upload.ts'
+import { openDatabase } from '../../src/db/open.ts'
+import { findUsageOf } from '../../src/db/usage.ts'
+import { bodyOf } from '../support/open-engine.ts'
+import { freshDatabase } from '../support/postgres.ts'
+
+const secret = 'a secret that is long enough for HS256'
+const ann: Actor = { id: 'ann', role: 'creator', tenant: 'acme', isAdmin: false }
+const bob: Actor = { id: 'bob', role: 'creator', tenant: null, isAdmin: false }
+
+it('usage that is not what is there is told, and then mended', { timeout: 60_000 }, async () => {
+  const { url, dispose } = await freshDatabase()
+  const directory = await mkdtemp(join(tmpdir(), 'landfall-quotas-'))
+  const config = loadConfig({ DATABASE_URL: url, DATA_DIR: directory, JWT_SECRET: secret, LOG_LEVEL: 'silent' })
+  const { engine, stop } = await buildApp(config)
+  const database = await openDatabase({ url, dataDir: '', pool: 2, patienceMs: 5000, onFault: console.error })
+  onTestFinished(async () => {
+    await stop()
+    await database.close()
+    await dispose()
+    await rm(directory, { recursive: true })
+  })
+  const wish = { filename: 'a.txt', contentType: 'text/plain', size: 5 }
+  const send = async (actor: Actor) => {
+    const { id } = await engine.create(actor, wish)
+    return engine.append(actor, id, { offset: 0, body: bodyOf(Buffer.from('hello')), bodySize: 5, ending: 'at-size' })
+  }
+  const lost = await send(ann)
+  await send(ann)
+  await engine.create(bob, { ...wish, size: 7 })
+  const clean = await reconcileQuotas(config, { isDry: true, looksIntoStore: true })
+  await rm(join(directory, 'files', lost.key))
+  await database.executeSql(`update upload_usage set reserved_bytes = 99, stored_files = 3 where owner_id = 'bob'`)
+
+  const told = await reconcileQuotas(config, { isDry: true, looksIntoStore: true })
+  const before = await findUsageOf(database, bob)
+  const mended = await reconcileQuotas(config, { isDry: false, looksIntoStore: true })
+
+  expect(clean).toEqual(['nothing was changed'])
+  const bobs = ['bob: reservedBytes is 7, and not 99', 'bob: storedFiles is 0, and not 3']
+  const anns = `ann of acme: file ${lost.id} is not in the store`
+  expect(told).toEqual([anns, ...bobs, 'nothing was changed'])
+  expect(before.reservedBytes).toBe(99)
+  expect(mended).toEqual([anns, ...bobs, 'mended the usage of 1 users'])
+  expect(await findUsageOf(database, bob)).toMatchObject({ reservedBytes: 7, storedFiles: 0, openUploads: 1 })
+  expect(await findUsageOf(database, ann)).toMatchObject({ storedBytes: 5, storedFiles: 1 })
+  expect(await reconcileQuotas(config, { isDry: false, looksIntoStore: true })).toEqual(['mended the usage of 0 users'])
+})
+
+it('users without any usage are given theirs', { timeout: 60_000 }, async () => {
+  const { url, dispose } = await freshDatabase()
+  const directory = await mkdtemp(join(tmpdir(), 'landfall-quotas-'))
+  const config = loadConfig({ DATABASE_URL: url, DATA_DIR: directory, JWT_SECRET: secret, LOG_LEVEL: 'silent' })
+  const { engine, stop } = await buildApp(config)
+  const database = await openDatabase({ url, dataDir: '', pool: 2, patienceMs: 5000, onFault: console.error })
+  onTestFinished(async () => {
+    await stop()
+    await database.close()
+    await dispose()
+    await rm(directory, { recursive: true })
+  })
+  await engine.create(bob, { filename: 'a.txt', contentType: 'text/plain', size: 7 })
+  await database.executeSql('delete from upload_usage')
+
+  const told = await reconcileQuotas(config, { isDry: true, looksIntoStore: false })
+  await reconcileQuotas(config, { isDry: false, looksIntoStore: false })
+
+  expect(told[0]).toBe('bob: reservedBytes is 7, and not 0')
+  expect(await findUsageOf(database, bob)).toMatchObject({ reservedBytes: 7, openUploads: 1 })
+})

@@ -1,0 +1,65 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { withEngine } from '../../src/cli/engine-at.ts'
+import { createProgram } from '../../src/cli/program.ts'
+import { userOf } from '../../src/core/upload.ts'
+import { readConfig } from '../../src/serve.ts'
+import { bodyOf } from '../support/open-engine.ts'
+import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
+
+const ann = userOf('ann', 'creator', { tenant: 'acme' })
+let database: FreshDatabase
+let directory: string
+beforeAll(async () => {
+  database = await freshDatabase()
+  directory = await mkdtemp(join(tmpdir(), 'landfall-sessions-'))
+  vi.stubEnv('DATABASE_URL', database.url)
+  vi.stubEnv('DATA_DIR', directory)
+})
+afterAll(async () => {
+  vi.unstubAllEnvs()
+  await database.dispose()
+  await rm(directory, { recursive: true })
+})
+
+it('uploads are listed, shown, finished, expired and cancelled at the command line', async () => {
+  await run('migrate')
+  const [whole, part, other] = await withEngine(readConfig(), async ({ engine }) => {
+    const begin = (filename: string) => engine.create(ann, { filename, contentType: 'text/plain', size: 5 })
+    const uploads = [await begin('whole.txt'), await begin('part.txt'), await begin('other.txt')]
+    const body = { body: bodyOf(Buffer.from('hello')), bodySize: 5 }
+    await engine.append(ann, uploads[0]!.id, { ...body, offset: 0, ending: 'later' })
+    return uploads.map(({ id }) => id)
+  })
+
+  expect(await run('sessions', 'list', '--text', 'WHOLE')).toEqual([
+    expect.stringMatching(new RegExp(`^${whole}\t\\S+\treceiving\tacme/ann\tcreator\t5 bytes of 5 bytes\twhole.txt$`)),
+  ])
+  expect(await run('sessions', 'list', '--state', 'completed')).toEqual([])
+  expect(await run('sessions', 'list', '--limit', '1', '--before', other!)).toEqual([expect.stringContaining(part!)])
+  await expect(run('sessions', 'finish', part!)).rejects.toThrow('LENGTH_MISMATCH')
+  expect(await run('sessions', 'finish', whole!)).toEqual([`${whole} is completed`])
+  expect(await run('sessions', 'expire', part!)).toEqual([`${part} is expired`])
+  expect(await run('sessions', 'cancel', other!)).toEqual([`${other} is cancelled`])
+  await expect(run('sessions', 'cancel', other!)).rejects.toThrow('UPLOAD_GONE')
+  const shown = await run('sessions', 'show', whole!)
+  expect(shown[1]).toBe('file      whole.txt, text/plain, document')
+  expect(shown.slice(-4)).toEqual([
+    expect.stringMatching(/Z {2}upload\.create {2}ann$/),
+    expect.stringMatching(/Z {2}upload\.created {2}not told yet$/),
+    expect.stringMatching(/Z {2}upload\.complete {2}\w+ at the command line$/),
+    expect.stringMatching(/Z {2}upload\.completed {2}not told yet$/),
+  ])
+  await expect(run('sessions', 'show', randomUUID())).rejects.toThrow('no such upload')
+})
+
+async function run(...words: string[]): Promise<string[]> {
+  const lines: string[] = []
+  await createProgram((line) => lines.push(line))
+    .exitOverride()
+    .parseAsync(words, { from: 'user' })
+  return lines
+}

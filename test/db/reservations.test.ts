@@ -1,0 +1,332 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { RunningEngine } from '../../src/core/engine.ts'
+import { isRefusal } from '../../src/core/errors.ts'
+import { defaultPolicies, type PolicyDocument, type PolicyRules } from '../../src/core/policy.ts'
+import type { Actor, Wish } from '../../src/core/upload.ts'
+import { type Database, openDatabase } from '../../src/db/open.ts'
+import { findUsageOf } from '../../src/db/usage.ts'
+import { type MemoryStore, memoryStore } from '../support/memory-store.ts'
+import { bodyOf, openEngine } from '../support/open-engine.ts'
+import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
+
+/** Two nodes over one real Postgres: only there do creations meet. */
+let fresh: FreshDatabase
+let databases: [Database, Database]
+
+beforeAll(async () => {
+  fresh = await freshDatabase()
+  const open = () =>
+    openDatabase({ url: fresh.url, dataDir: '/nowhere', pool: 10, patienceMs: 5000, onFault: console.error })
+  databases = await Promise.all([open(), open()])
+  await databases[0].migrate()
+}, 60_000)
+afterAll(async () => {
+  await Promise.all(databases.map((database) => database.close()))
+  await fresh.dispose()
+})
+
+const plain = { filename: 'a.bin', contentType: 'application/octet-stream' }
+
+describe('of fifty creations at once on two servers', () => {
+  it.each([
+    ['bytes in all', { totalBytes: 1000 }, 'QUOTA_EXCEEDED'],
+    ['bytes a day', { bytesPerDay: 1000 }, 'QUOTA_EXCEEDED'],
+    ['files in all', { totalFiles: 10 }, 'QUOTA_EXCEEDED'],
+    ['files a day', { filesPerDay: 10 }, 'QUOTA_EXCEEDED'],
+    ['uploads at once', { uploadsAtOnce: 10 }, 'RATE_LIMITED'],
+    ['creations a minute', { creationsPerMinute: 10 }, 'RATE_LIMITED'],
+  ] as const)('exactly ten pass where there is room for ten: %s', { timeout: 60_000 }, async (_, limits, code) => {
+    const actor = somebody()
+    const nodes = await Promise.all(databases.map((database) => node(database, actor, limits)))
+
+    const answers = await Promise.allSettled(
+      Array.from({ length: 50 }, (_, n) => nodes[n % 2]!.engine.create(actor, { ...plain, size: 100 })),
+    )
+
+    const refused = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []))
+    expect(refused).toHaveLength(40)
+    expect(refused.filter((reason) => !isRefusal(reason, code))).toEqual([])
+    expect(new Set(refused.map((reason) => reason.facts.rule))).toEqual(new Set(Object.keys(limits)))
+    expect(await usageOf(actor)).toMatchObject({ reservedBytes: 1000, openUploads: 10, openFiles: 10, dayFiles: 10 })
+  })
+
+  it('those of other users, and of the same name in another tenant, are not counted', async () => {
+    const one = somebody()
+    const actors = [one, { ...one, tenant: 'acme' }, { ...one, tenant: 'umbrella' }, somebody()]
+    const policies = { ...defaultPolicies, default: { totalBytes: 1000 } }
+    const { engine } = await openEngine({ database: databases[0], policies: () => policies })
+
+    const answers = await Promise.allSettled(
+      actors.flatMap((actor) => Array.from({ length: 12 }, () => engine.create(actor, { ...plain, size: 100 }))),
+    )
+
+    expect(answers.filter((answer) => answer.status === 'fulfilled')).toHaveLength(40)
+  })
+})
+
+describe('room', () => {
+  it.each([
+    ['arrives', { storedBytes: 25, storedFiles: 1, dayBytes: 25, dayFiles: 1 }, send],
+    [
+      'is cancelled before a byte',
+      { dayBytes: 0, dayFiles: 0 },
+      (at: Node, id: string) => at.engine.cancel(at.actor, id),
+    ],
+    [
+      'is cancelled in the middle',
+      { dayBytes: 12, dayFiles: 0 },
+      async (at: Node, id: string) => {
+        await send(at, id, 12)
+        await at.engine.cancel(at.actor, id)
+      },
+    ],
+    [
+      'expires',
+      { dayBytes: 0, dayFiles: 0 },
+      async (at: Node, id: string) => {
+        at.time.now = new Date(Date.now() + 30 * 86_400_000)
+        expect(await at.engine.expire(id)).toBe(true)
+      },
+    ],
+    [
+      'is lost by the store',
+      { dayBytes: 20, dayFiles: 0 },
+      async (at: Node, id: string) => {
+        await send(at, id, 20)
+        at.store.multiparts.clear()
+        await expect(send(at, id, 5, 20)).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
+      },
+    ],
+    [
+      'arrives and is deleted',
+      { dayBytes: 25, dayFiles: 1 },
+      async (at: Node, id: string) => {
+        await send(at, id)
+        await at.engine.cancel(at.actor, id)
+      },
+    ],
+    [
+      'is still being put together',
+      { reservedBytes: 25, openUploads: 1, openFiles: 1, dayBytes: 25, dayFiles: 1 },
+      async (at: Node, id: string) => {
+        at.store.fault = (call, when) => {
+          if (call === 'finish' && when === 'before') throw new Error('not now')
+        }
+        await expect(send(at, id)).rejects.toThrow()
+      },
+    ],
+  ] as const)('is taken by a file, and settled when it %s', async (_, left, happen) => {
+    const at = await node(databases[0], somebody(), { totalBytes: 1000 })
+    const { id } = await at.engine.create(at.actor, { ...plain, size: 25 })
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 25, openUploads: 1, openFiles: 1, dayBytes: 25 })
+
+    await happen(at, id)
+    await at.engine.idle()
+
+    const nothing = { reservedBytes: 0, storedBytes: 0, storedFiles: 0, openUploads: 0, openFiles: 0 }
+    expect(await usageOf(at.actor)).toMatchObject({ ...nothing, ...left })
+  })
+
+  it('of a file whose digest is another one is released', async () => {
+    const at = await node(databases[0], somebody(), {})
+    const digests = { expected: { 'sha-256': Buffer.alloc(32).toString('base64') }, wanted: [] }
+    const { id } = await at.engine.create(at.actor, { ...plain, size: 25, digests })
+
+    await expect(send(at, id)).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' })
+
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 0, storedBytes: 0, openUploads: 0 })
+  })
+
+  it('of an upload whose creation was written twice is reserved once', async () => {
+    const at = await node(databases[0], somebody(), { totalBytes: 1000 })
+    let answers = 0
+    const forgetful: Database = {
+      ...databases[0],
+      // The first answer to the creation is lost, so it is sent again.
+      async query(statement, values) {
+        const rows = await databases[0].query(statement, values)
+        if (statement.name === 'session-insert' && answers++ === 0)
+          return databases[0].query(statement, values) as never
+        return rows as never
+      },
+    }
+    const { engine } = await openEngine({ database: forgetful, policies: () => at.policies })
+
+    await engine.create(at.actor, { ...plain, size: 25 })
+
+    expect(answers).toBe(1)
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 25, openUploads: 1, dayFiles: 1 })
+  })
+
+  it('is not even asked for by one who began too many uploads, until the moment has come', async () => {
+    const at = await node(databases[0], somebody(), { creationsPerMinute: 60 })
+    let asked = 0
+    const counting: Database = {
+      ...databases[0],
+      query(statement, values) {
+        asked += 1
+        return databases[0].query(statement, values)
+      },
+    }
+    const { engine } = await openEngine({ database: counting, policies: () => at.policies })
+    const begin = () => engine.create(at.actor, { ...plain, size: 1 })
+    for (let n = 0; n < 60; n += 1) await begin()
+    const refused = await begin().catch((error: unknown) => error)
+    asked = 0
+
+    const flood = await Promise.allSettled(Array.from({ length: 100 }, begin))
+
+    expect(refused).toMatchObject({ code: 'RATE_LIMITED', facts: { rule: 'creationsPerMinute', retryAfter: 1 } })
+    expect(flood.every((answer) => answer.status === 'rejected' && isRefusal(answer.reason, 'RATE_LIMITED'))).toBe(true)
+    expect(asked).toBe(0)
+    await new Promise((resolve) => setTimeout(resolve, 1100))
+    await begin()
+    at.policies.users = { [at.actor.id]: { creationsPerMinute: 1000 } }
+    await begin()
+  })
+
+  it('of yesterday is not counted today, and not given back today either', async () => {
+    const at = await node(databases[0], somebody(), { bytesPerDay: 100, filesPerDay: 2 })
+    const { id } = await at.engine.create(at.actor, { ...plain, size: 100 })
+    await expect(at.engine.create(at.actor, { ...plain, size: 1 })).rejects.toMatchObject({
+      facts: { rule: 'bytesPerDay' },
+    })
+    const yesterday = `update %s set %s where owner_id = '${at.actor.id}'`
+    const run = (table: string, what: string) =>
+      databases[0].executeSql(yesterday.replace('%s', table).replace('%s', what))
+    await run('upload_usage', `day = day - 1`)
+    await run('upload_sessions', `created_at = created_at - interval '1 day'`)
+
+    await at.engine.create(at.actor, { ...plain, size: 60 })
+    await at.engine.cancel(at.actor, id)
+
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 60, dayBytes: 60, dayFiles: 1 })
+    await expect(at.engine.create(at.actor, { ...plain, size: 41 })).rejects.toMatchObject({
+      facts: { rule: 'bytesPerDay' },
+    })
+  })
+})
+
+describe('a file of unknown length', () => {
+  it('is given what room is left, and held to it', async () => {
+    const at = await node(databases[0], somebody(), { totalBytes: 100, maxSize: 80 })
+    const first = await at.engine.create(at.actor, { ...plain, size: null })
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 80 })
+    const second = await at.engine.create(at.actor, { ...plain, size: null })
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 100 })
+
+    await expect(at.engine.create(at.actor, { ...plain, size: null })).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' })
+    await expect(send(at, second.id, 21, 0, { ending: 'with-body', bodySize: null })).rejects.toMatchObject({
+      code: 'FILE_TOO_LARGE',
+    })
+    await send(at, first.id, 30, 0, { ending: 'with-body', bodySize: null })
+    await at.engine.cancel(at.actor, second.id)
+
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 0, storedBytes: 30, dayBytes: 30 + 20 })
+  })
+
+  it('gives back what it does not need as soon as its length is told', async () => {
+    const at = await node(databases[0], somebody(), { totalBytes: 100 })
+    const { id } = await at.engine.create(at.actor, { ...plain, size: null })
+
+    await send(at, id, 10, 0, { size: 40, bodySize: 10 })
+
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 40, dayBytes: 40 })
+    await send(at, id, 30, 10)
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 0, storedBytes: 40, storedFiles: 1, dayBytes: 40 })
+  })
+})
+
+describe('a file made of partial uploads', () => {
+  const partial: Partial<Wish> = { concat: { kind: 'partial' } }
+
+  it('needs no more room than they took', async () => {
+    const at = await node(databases[0], somebody(), {
+      totalBytes: 100,
+      totalFiles: 1,
+      filesPerDay: 1,
+      bytesPerDay: 100,
+    })
+    const parts = []
+    for (const size of [60, 40]) {
+      const { id } = await at.engine.create(at.actor, { ...plain, ...partial, size })
+      await send(at, id, size)
+      parts.push(id)
+    }
+    expect(await usageOf(at.actor)).toMatchObject({ storedBytes: 100, storedFiles: 0, openUploads: 0, dayBytes: 100 })
+
+    const final = await at.engine.create(at.actor, { ...plain, size: null, concat: finalOf(parts) })
+    await at.engine.idle()
+
+    expect(final).toMatchObject({ state: 'completed', size: 100 })
+    const whole = { reservedBytes: 0, storedBytes: 100, storedFiles: 1, openUploads: 0, openFiles: 0, dayFiles: 1 }
+    expect(await usageOf(at.actor)).toMatchObject({ ...whole, dayBytes: 100 })
+    await at.engine.cancel(at.actor, final.id)
+    expect(await usageOf(at.actor)).toMatchObject({ storedBytes: 0, storedFiles: 0 })
+  })
+
+  it('takes their room over also when they are still on their way', async () => {
+    const at = await node(databases[0], somebody(), { totalBytes: 100 })
+    const parts = []
+    for (const size of [60, 40]) parts.push((await at.engine.create(at.actor, { ...plain, ...partial, size })).id)
+
+    const { id } = await at.engine.create(at.actor, { ...plain, size: null, concat: finalOf(parts) })
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 100, openUploads: 3, openFiles: 1 })
+    for (const [n, size] of [60, 40].entries()) await send(at, parts[n]!, size)
+    expect(await at.engine.describe(at.actor, id)).toMatchObject({ state: 'completed' })
+    await at.engine.idle()
+
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 0, storedBytes: 100, openUploads: 0, openFiles: 0 })
+  })
+
+  it('is no way to have the same bytes twice for the room of once', async () => {
+    const at = await node(databases[0], somebody(), { totalBytes: 150 })
+    const { id: part } = await at.engine.create(at.actor, { ...plain, ...partial, size: 100 })
+    const concat = finalOf([part])
+    await at.engine.create(at.actor, { ...plain, size: null, concat })
+
+    const again = at.engine.create(at.actor, {
+      ...plain,
+      size: null,
+      concat: { ...concat, header: `${concat.header} ` },
+    })
+
+    await expect(again).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED', facts: { rule: 'totalBytes' } })
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 100, openUploads: 2 })
+  })
+})
+
+interface Node {
+  engine: RunningEngine
+  store: MemoryStore
+  actor: Actor
+  policies: PolicyDocument
+  time: { now: Date | null }
+}
+
+async function node(database: Database, actor: Actor, limits: PolicyRules): Promise<Node> {
+  const policies: PolicyDocument = { ...defaultPolicies, users: { [actor.id]: limits } }
+  const time: Node['time'] = { now: null }
+  const store = memoryStore()
+  const now = () => time.now ?? new Date()
+  const { engine } = await openEngine({ database, store, policies: () => policies, now })
+  return { engine, store, actor, policies, time }
+}
+
+function somebody(): Actor {
+  return { id: randomUUID(), role: 'creator', tenant: null, isAdmin: false }
+}
+
+function usageOf(actor: Actor) {
+  return findUsageOf(databases[1], actor)
+}
+
+async function send(at: Node, id: string, size = 25, offset = 0, more: object = {}): Promise<void> {
+  const body = bodyOf(Buffer.alloc(size, 1))
+  await at.engine.append(at.actor, id, { offset, body, bodySize: size, ending: 'at-size', ...more })
+}
+
+function finalOf(from: string[]): { kind: 'final'; from: string[]; header: string } {
+  return { kind: 'final', from, header: `final;${from.join(' ')}` }
+}

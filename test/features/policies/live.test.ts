@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { expect, it, onTestFinished } from 'vitest'
+import { type App, buildApp } from '../../../src/app.ts'
+import { loadConfig } from '../../../src/config.ts'
+import type { Actor } from '../../../src/core/upload.ts'
+import { signToken } from '../../../src/http/identity/secret.ts'
+import { memoryStore } from '../../support/memory-store.ts'
+import { freshDatabase } from '../../support/postgres.ts'
+
+const secret = 'a secret that is long enough for HS256'
+const root: Actor = { id: 'root', role: 'creator', tenant: null, isAdmin: true }
+const ann: Actor = { id: 'ann', role: 'creator', tenant: null, isAdmin: false }
+
+it('other policies hold on the other server within a second, and no upload is dropped', {
+  timeout: 60_000,
+}, async () => {
+  const { here, there } = await twoServers()
+  const file = Buffer.alloc(300_000, 7)
+  const running = await begin(there, ann, file.length)
+  const body = slowly(file)
+  const sent = fetch(new URL(running.headers.get('location')!, there.url), {
+    method: 'PATCH',
+    headers: { ...(await tusAs(ann)), 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' },
+    body,
+    duplex: 'half',
+  })
+
+  const changedAt = performance.now()
+  await change(here, { users: { ann: { maxSize: '1 KiB' } } })
+  const ms = await until(async () => (await begin(there, ann, 2000)).status === 413)
+
+  expect(performance.now() - changedAt).toBeLessThan(1000)
+  expect(ms).toBeLessThan(1000)
+  expect((await sent).status).toBe(204)
+  expect((await sent).headers.get('upload-offset')).toBe(String(file.length))
+})
+
+it('a server that hears nothing finds them by asking', { timeout: 60_000 }, async () => {
+  const { here, there, url } = await twoServers()
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  onTestFinished(() => client.end())
+
+  // As a connection that breaks at the wrong moment would: the version is there, and nobody is told.
+  await client.query(`insert into policy_versions (version, document, author)
+    select version + 1, jsonb_set(document::jsonb, '{users}', '{"ann": {"maxSize": 1000}}'), 'nobody' from policy_versions`)
+
+  for (const server of [here, there]) await until(async () => (await begin(server, ann, 2000)).status === 413)
+})
+
+interface Server {
+  app: App
+  url: string
+}
+
+async function twoServers(): Promise<{ here: Server; there: Server; url: string }> {
+  const { url, dispose } = await freshDatabase()
+  const store = memoryStore()
+  const open = async (): Promise<Server> => {
+    const config = loadConfig({ LOG_LEVEL: 'silent', JWT_SECRET: secret, DATABASE_URL: url, PART_SIZE: '64KiB' })
+    const app = await buildApp(config, { store })
+    return { app, url: await app.http.listen({ port: 0, host: '127.0.0.1' }) }
+  }
+  const [here, there] = await Promise.all([open(), open()])
+  onTestFinished(async () => {
+    await Promise.all([here.app.stop(), there.app.stop()])
+    await dispose()
+  })
+  return { here, there, url }
+}
+
+async function tusAs(actor: Actor) {
+  return { authorization: `Bearer ${await signToken(secret, actor, 60)}`, 'tus-resumable': '1.0.0' }
+}
+
+async function begin({ url }: Server, actor: Actor, size: number) {
+  return fetch(`${url}/files`, { method: 'POST', headers: { ...(await tusAs(actor)), 'upload-length': String(size) } })
+}
+
+async function change({ url }: Server, difference: object): Promise<void> {
+  const address = `${url}/v1/admin/policies`
+  const headers = { ...(await tusAs(root)), 'content-type': 'application/json' }
+  const { version, policies } = (await (await fetch(address, { headers })).json()) as {
+    version: number
+    policies: object
+  }
+  const answer = await fetch(address, {
+    method: 'PUT',
+    headers: { ...headers, 'if-match': `"${version}"` },
+    body: JSON.stringify({ policies: { ...policies, ...difference } }),
+  })
+  expect(answer.status).toBe(200)
+}
+
+/** Takes about two seconds. */
+function slowly(bytes: Buffer): ReadableStream {
+  const step = bytes.length / 20
+  return ReadableStream.from(
+    (async function* () {
+      for (let at = 0; at < bytes.length; at += step) {
+        await sleep(100)
+        yield bytes.subarray(at, at + step)
+      }
+    })(),
+  )
+}
+
+/** Milliseconds until `isSo`. */
+async function until(isSo: () => Promise<boolean>): Promise<number> {
+  const started = performance.now()
+  while (!(await isSo())) {
+    expect(performance.now() - started).toBeLessThan(8000)
+    await sleep(20)
+  }
+  return performance.now() - started
+}

@@ -1,0 +1,288 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { defaultPolicies } from '../../../src/core/policy.ts'
+import type { Actor } from '../../../src/core/upload.ts'
+import { writePolicyDocument } from '../../../src/features/policies/schema.ts'
+import { emptyDatabase } from '../../support/empty-database.ts'
+import { testDatabase } from '../../support/open-engine.ts'
+import { type TestApp, testApp } from '../../support/test-app.ts'
+
+const root: Actor = { id: 'root', role: 'creator', tenant: null, isAdmin: true }
+const bob: Actor = { id: 'bob', role: 'member', tenant: null, isAdmin: false }
+const builtIn = writePolicyDocument(defaultPolicies)
+const small = { ...builtIn, users: { bob: { maxSize: '1 KiB' } } }
+
+beforeEach(async () => emptyDatabase(await testDatabase()))
+
+describe('the policies of a server', () => {
+  it('are at first what the settings say', async () => {
+    const app = await testApp({ POLICIES: '{"member":{"maxSize":"5 GiB"}}' })
+
+    const answer = await get(app, '/policies')
+
+    expect(answer.headers).toMatchObject({ etag: '"1"', 'cache-control': 'no-store' })
+    expect(answer.json()).toMatchObject({
+      version: 1,
+      author: 'the setting POLICIES',
+      policies: { roles: { member: { maxSize: '5 GiB', timeToLive: '3 days' } } },
+    })
+  })
+
+  it('follow the settings until somebody has changed them in another way', async () => {
+    await testApp()
+    const app = await testApp({ POLICIES: '{"member":{"maxSize":"5 GiB"}}' })
+    expect((await get(app, '/policies')).json()).toMatchObject({
+      version: 2,
+      policies: { roles: { member: { maxSize: '5 GiB' } } },
+    })
+
+    await put(app, small, { 'if-match': '"2"' })
+
+    const next = await testApp()
+    expect((await get(next, '/policies')).json()).toMatchObject({ version: 3, policies: small })
+  })
+
+  it('are changed by one who has seen them, and hold at once', async () => {
+    const app = await testApp()
+    expect((await begin(app, bob, 2000)).statusCode).toBe(201)
+
+    const answer = await put(app, small, { 'if-match': '"1"' }, { note: 'bob is new', applyToRunning: false })
+
+    expect(answer.statusCode).toBe(200)
+    expect(answer.headers.etag).toBe('"2"')
+    expect(answer.json()).toMatchObject({ version: 2, author: 'root', note: 'bob is new', policies: small, running: 0 })
+    expect((await begin(app, bob, 2000)).json()).toMatchObject({ error: { code: 'FILE_TOO_LARGE' } })
+    expect((await begin(app, root, 2000)).statusCode).toBe(201)
+    const discovered = await app.http.inject({ method: 'GET', url: '/v1/me', headers: await app.as(bob) })
+    expect(discovered.json().policy.maxSize).toBe(1024)
+  })
+
+  it('are refused to one who has seen older ones', async () => {
+    const app = await testApp()
+    await put(app, small, { 'if-match': '"1"' })
+
+    const late = await put(app, builtIn, { 'if-match': '"1"' })
+
+    expect(late.statusCode).toBe(412)
+    expect(late.json().error.message).toContain('version 2 holds now')
+    expect((await get(app, '/policies')).json().policies).toEqual(small)
+  })
+
+  it('are changed by one of many who try at once', async () => {
+    const app = await testApp()
+
+    const answers = await Promise.all(Array.from({ length: 8 }, () => put(app, small, { 'if-match': '"1"' })))
+
+    expect(answers.map((answer) => answer.statusCode).toSorted()).toEqual([200, 412, 412, 412, 412, 412, 412, 412])
+  })
+
+  it.each([
+    [{}, {}, 400, 'INVALID_REQUEST'],
+    [{ 'if-match': '*' }, {}, 400, 'INVALID_REQUEST'],
+    [{ 'if-match': '"1"' }, { users: { bob: { maxSize: 'huge' } } }, 400, 'INVALID_FIELD'],
+  ])('are not changed by a request with %j that says %j', async (headers, change, status, code) => {
+    const app = await testApp()
+
+    const answer = await put(app, { ...builtIn, ...change }, headers)
+
+    expect(answer.statusCode).toBe(status)
+    expect(answer.json().error.code).toBe(code)
+    expect((await get(app, '/policies')).json().version).toBe(1)
+  })
+
+  it('say where a fault is and what is wrong with it', async () => {
+    const app = await testApp()
+    const payload = { policies: { ...builtIn, users: { bob: { maxSize: 'huge', speed: 1 } } } }
+
+    const answer = await app.http.inject({
+      method: 'POST',
+      url: '/v1/admin/policies/check',
+      headers: await app.as(root),
+      payload,
+    })
+
+    expect(answer.json()).toMatchObject({ policies: null, version: 1, differences: [] })
+    expect(answer.json().problems).toEqual([
+      expect.stringMatching(/^users\.bob\.maxSize: expected a size/),
+      expect.stringMatching(/^users\.bob\.speed: there is no such field/),
+    ])
+  })
+
+  it('say what would change before it does, and what did', async () => {
+    const app = await testApp()
+    const { subscriber: _, ...roles } = builtIn['roles'] as Record<string, object>
+    const policies = {
+      ...small,
+      roles: { ...roles, member: { ...roles['member'], maxSize: null }, guest: {} },
+      default: { maxSize: '1 MiB', mediaTypes: null, categories: null, timeToLive: null },
+      tenants: { 'acme.example': { users: { eve: { totalFiles: 3 } } } },
+    }
+
+    const { differences } = (
+      await app.http.inject({
+        method: 'POST',
+        url: '/v1/admin/policies/check',
+        headers: await app.as(root),
+        payload: { policies },
+      })
+    ).json()
+
+    expect(differences).toContainEqual({ path: ['roles', 'member', 'maxSize'], before: '2 GiB', after: null })
+    expect(differences).toContainEqual({ path: ['roles', 'subscriber', 'maxSize'], before: '200 MiB' })
+    expect(differences).toContainEqual({ path: ['roles', 'guest'], after: {} })
+    expect(differences).toContainEqual({ path: ['default', 'maxSize'], after: '1 MiB' })
+    expect(differences).toContainEqual({ path: ['tenants', 'acme.example', 'users', 'eve', 'totalFiles'], after: 3 })
+    expect((await get(app, '/policies')).json().version).toBe(1)
+    await put(app, policies, { 'if-match': '"1"' })
+    expect((await get(app, '/policies/differences?from=1')).json()).toEqual({ from: 1, to: 2, differences })
+    expect((await get(app, '/policies/differences?from=2&to=2')).json().differences).toEqual([])
+    expect((await get(app, '/policies/differences?from=7')).statusCode).toBe(404)
+  })
+
+  it('have a history, in pages, and an older version can be brought back', async () => {
+    const app = await testApp()
+    await put(app, small, { 'if-match': '"1"' }, { note: 'small' })
+
+    const restored = await app.http.inject({
+      method: 'POST',
+      url: '/v1/admin/policies/versions/1/restore',
+      headers: { ...(await app.as(root)), 'if-match': '"2"' },
+      payload: {},
+    })
+
+    expect(restored.json()).toMatchObject({ version: 3, note: 'version 1 again', policies: builtIn })
+    const page = (await get(app, '/policies/versions?limit=2')).json()
+    expect(page.versions.map(({ version }: { version: number }) => version)).toEqual([3, 2])
+    expect(page.next).toBe(2)
+    const rest = (await get(app, '/policies/versions?limit=2&before=2')).json()
+    expect(rest).toMatchObject({ versions: [{ version: 1 }], next: null })
+    expect((await get(app, '/policies/versions/2')).json()).toMatchObject({ note: 'small', policies: small })
+    expect((await get(app, '/policies/versions/9')).statusCode).toBe(404)
+  })
+
+  it('reach running uploads when that is asked for', async () => {
+    const app = await testApp()
+    const { location } = (await begin(app, bob, 2000)).headers
+    const patch = async () =>
+      app.http.inject({
+        method: 'PATCH',
+        url: location as string,
+        headers: {
+          ...(await app.as(bob)),
+          'tus-resumable': '1.0.0',
+          'upload-offset': '0',
+          'content-type': 'application/offset+octet-stream',
+        },
+        payload: 'x'.repeat(2000),
+      })
+
+    const first = await put(app, { ...small, users: { bob: { timeToLive: '1 hour' } } }, { 'if-match': '"1"' })
+    const second = await put(app, small, { 'if-match': '"2"' }, { applyToRunning: true })
+
+    expect(first.json().running).toBe(0)
+    expect(second.json().running).toBe(1)
+    expect((await patch()).json()).toMatchObject({ error: { code: 'FILE_TOO_LARGE' } })
+  })
+
+  it.each([
+    ['GET', '/policies'],
+    ['PUT', '/policies'],
+    ['POST', '/policies/check'],
+    ['GET', '/policies/differences?from=1'],
+    ['GET', '/policies/versions'],
+    ['GET', '/policies/versions/1'],
+    ['POST', '/policies/versions/1/restore'],
+    ['POST', '/explain'],
+  ] as const)('are not the business of users: %s %s', async (method, path) => {
+    const app = await testApp()
+    const ask = (headers: Record<string, string>) => app.http.inject({ method, url: `/v1/admin${path}`, headers })
+
+    expect((await ask(await app.as(bob))).statusCode).toBe(403)
+    expect((await ask({})).statusCode).toBe(401)
+  })
+})
+
+describe('an explanation', () => {
+  it.each([
+    [null, true],
+    [0, true],
+    [1025, false],
+  ])('takes a size of %j for what it is', async (size, allowed) => {
+    const app = await testApp()
+    await put(
+      app,
+      { ...builtIn, users: { bob: { maxSize: '1 KiB', fileNames: { deny: ['file'] } } } },
+      { 'if-match': '"1"' },
+    )
+    const payload = { filename: 'a.png', contentType: 'image/png', size }
+
+    const answer = await app.http.inject({ method: 'POST', url: '/v1/explain', headers: await app.as(bob), payload })
+
+    expect(answer.json().allowed).toBe(allowed)
+  })
+
+  it('tells a user what decides about a file', async () => {
+    const app = await testApp()
+    await put(app, small, { 'if-match': '"1"' })
+
+    const answer = await app.http.inject({
+      method: 'POST',
+      url: '/v1/explain',
+      headers: await app.as(bob),
+      payload: { filename: 'a.mp4', contentType: 'video/mp4', size: 2000 },
+    })
+
+    expect(answer.json()).toMatchObject({
+      allowed: false,
+      decidedBy: 'maxSize',
+      why: 'A member may send at most 1 KiB.',
+      reasons: [{ rule: 'maxSize', code: 'FILE_TOO_LARGE', from: 'user' }],
+      limits: {
+        maxSize: { value: '1 KiB', from: 'user' },
+        timeToLive: { value: '3 days', from: 'role' },
+        totalBytes: { value: null, from: 'default' },
+        categories: { value: ['image', 'video', 'audio', 'document'], from: 'role' },
+      },
+    })
+  })
+
+  it('is given to administrators about anybody', async () => {
+    const app = await testApp()
+    const ask = async (payload: object) =>
+      (await app.http.inject({ method: 'POST', url: '/v1/admin/explain', headers: await app.as(root), payload })).json()
+
+    expect(await ask({ user: 'zoe', role: 'guest' })).toMatchObject({ allowed: false, decidedBy: 'role', limits: null })
+    expect(await ask({ user: 'zoe', role: 'creator', filename: 'a.bin', size: null })).toMatchObject({
+      allowed: true,
+      decidedBy: null,
+      reasons: [],
+      limits: { maxSize: { value: '10 GiB', from: 'role' } },
+    })
+  })
+})
+
+async function get(app: TestApp, path: string) {
+  return app.http.inject({ url: `/v1/admin${path}`, headers: await app.as(root) })
+}
+
+async function put(app: TestApp, policies: object, headers: Record<string, string>, more: object = {}) {
+  return app.http.inject({
+    method: 'PUT',
+    url: '/v1/admin/policies',
+    headers: { ...(await app.as(root)), ...headers },
+    payload: { policies, ...more },
+  })
+}
+
+async function begin(app: TestApp, actor: Actor, size: number) {
+  const type = Buffer.from('image/png').toString('base64')
+  return app.http.inject({
+    method: 'POST',
+    url: '/files',
+    headers: {
+      ...(await app.as(actor)),
+      'tus-resumable': '1.0.0',
+      'upload-length': String(size),
+      'upload-metadata': `filetype ${type}`,
+    },
+  })
+}

@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest'
+import { defaultPolicies } from '../../../src/core/policy.ts'
+import { PolicyFault, readPolicyDocument, writePolicyDocument } from '../../../src/features/policies/schema.ts'
+
+const whole = { maxSize: null, mediaTypes: null, categories: null, timeToLive: null }
+
+describe('a policy document', () => {
+  it('takes sizes, times and counts as people write them', () => {
+    const { roles } = readPolicyDocument({
+      roles: {
+        member: {
+          ...whole,
+          maxSize: '10 GiB',
+          timeToLive: '7 days',
+          bytesPerSecond: '5MiB',
+          bytesPerDay: 1000,
+          uploadsAtOnce: 3,
+          creationsPerMinute: '60',
+          fileNames: { deny: ['*.exe'] },
+          partSize: '16MiB',
+        },
+      },
+    })
+
+    expect(roles.member).toEqual({
+      maxSize: 10 * 1024 ** 3,
+      mediaTypes: null,
+      categories: null,
+      timeToLiveMs: 7 * 86_400_000,
+      bytesPerSecond: 5 * 1024 ** 2,
+      bytesPerDay: 1000,
+      uploadsAtOnce: 3,
+      creationsPerMinute: 60,
+      fileNames: { allow: null, deny: ['*.exe'], maxLength: null },
+      partSize: 16 * 1024 ** 2,
+    })
+  })
+
+  it('may leave to the default what a role must say', () => {
+    const document = readPolicyDocument({ default: whole, roles: { guest: {} } })
+
+    expect(document).toMatchObject({ roles: { guest: {} }, tenants: {}, users: {} })
+  })
+
+  it('is written in one way only, in which it can be read again', () => {
+    const written = writePolicyDocument(
+      readPolicyDocument({
+        users: { bob: { totalBytes: '2048MiB' } },
+        tenants: { acme: { users: { ada: { timeToLive: '36h' } }, maxSize: 1000 } },
+        roles: { member: { ...whole, maxSize: '1.5GiB' }, guest: whole },
+      }),
+    )
+
+    expect(JSON.stringify(written)).toBe(
+      JSON.stringify({
+        default: {},
+        roles: { guest: whole, member: { ...whole, maxSize: '1536 MiB' } },
+        tenants: { acme: { maxSize: '1000 bytes', users: { ada: { timeToLive: '36 hours' } } } },
+        users: { bob: { totalBytes: '2 GiB' } },
+      }),
+    )
+    expect(writePolicyDocument(readPolicyDocument(written))).toEqual(written)
+    expect(readPolicyDocument(writePolicyDocument(defaultPolicies))).toEqual(defaultPolicies)
+  })
+
+  it.each([
+    [[], 'expected object'],
+    ['roles', 'expected object'],
+    [{}, 'roles: '],
+    [{ roles: {}, rules: {} }, 'rules: there is no such field'],
+    [
+      { roles: { member: { ...whole, maxsize: 1 } } },
+      'roles.member.maxsize: there is no such field; there are maxSize, ',
+    ],
+    [{ roles: { member: { ...whole, maxSize: 'much' } } }, 'roles.member.maxSize: expected a size such as "8 MiB"'],
+    [{ roles: { member: { ...whole, maxSize: -1 } } }, 'roles.member.maxSize: expected a size'],
+    [{ roles: { member: { ...whole, maxSize: 1.5 } } }, 'roles.member.maxSize: expected a size'],
+    [{ roles: { member: { ...whole, timeToLive: '7 weks' } } }, 'roles.member.timeToLive: expected a time'],
+    [{ roles: { member: { ...whole, timeToLive: '0s' } } }, 'roles.member.timeToLive: expected a time'],
+    [{ roles: { member: { ...whole, bytesPerSecond: '10' } } }, 'roles.member.bytesPerSecond: expected bytes a second'],
+    [{ roles: { member: { ...whole, uploadsAtOnce: true } } }, 'roles.member.uploadsAtOnce: expected a whole number'],
+    [
+      { roles: { member: { ...whole, requestsPerMinute: 0 } } },
+      'roles.member.requestsPerMinute: expected a whole number',
+    ],
+    [{ roles: { member: { ...whole, categories: ['pictures'] } } }, 'roles.member.categories.0: '],
+    [{ roles: { member: { ...whole, mediaTypes: [] } } }, 'roles.member.mediaTypes: '],
+    [{ roles: { member: { ...whole, mediaTypes: ['image'] } } }, 'roles.member.mediaTypes.0: expected a media type'],
+    [
+      { roles: { member: { ...whole, fileNames: { denied: [] } } } },
+      'roles.member.fileNames.denied: there is no such field',
+    ],
+    [
+      { roles: { member: { ...whole, partSize: '1KiB' } } },
+      'roles.member.partSize: expected a size of at least 64 KiB',
+    ],
+    [{ roles: { press: { maxSize: 1 } } }, 'roles.press: must say mediaTypes, categories, timeToLive'],
+    [{ roles: { '../up': whole } }, 'roles.../up: '],
+    [
+      { roles: {}, tenants: { acme: { users: { ada: { size: 1 } } } } },
+      'tenants.acme.users.ada.size: there is no such',
+    ],
+    [{ roles: {}, users: { ada: null } }, 'users.ada: '],
+  ])('%j is refused with its place and the reason', (json, problem) => {
+    expect(problemsOf(json)).toEqual([expect.stringContaining(problem)])
+  })
+
+  it('tells all its faults at once', () => {
+    expect(
+      problemsOf({ roles: { a: { ...whole, maxSize: 'x', timeToLive: 'y' } }, users: { u: { z: 1 } } }),
+    ).toHaveLength(3)
+  })
+})
+
+function problemsOf(json: unknown): string[] {
+  try {
+    readPolicyDocument(json)
+  } catch (error) {
+    if (error instanceof PolicyFault) return error.problems
+    throw error
+  }
+  return []
+}

@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto'
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Actor } from '../../../src/core/upload.ts'
+import { emptyDatabase } from '../../support/empty-database.ts'
+import { testDatabase } from '../../support/open-engine.ts'
+import { type TestApp, testApp } from '../../support/test-app.ts'
+
+const root: Actor = { id: 'root', role: 'creator', tenant: null, isAdmin: true }
+
+beforeEach(async () => emptyDatabase(await testDatabase()))
+
+describe('GET /v1/usage', () => {
+  it('tells what one takes of the server, and what one may', async () => {
+    const app = await testApp({ POLICIES: '{"creator":{"totalBytes":"1 KiB","uploadsAtOnce":3}}' })
+    const ann = somebody()
+    await create(app, ann, 'hello')
+    await create(app, ann, 'hel', 10)
+
+    const answer = await app.http.inject({ url: '/v1/usage', headers: await app.as(ann) })
+
+    expect(answer.json()).toEqual({
+      reservedBytes: 10,
+      storedBytes: 5,
+      storedFiles: 1,
+      openUploads: 1,
+      dayBytes: 15,
+      dayFiles: 2,
+      limits: {
+        totalBytes: 1024,
+        uploadsAtOnce: 3,
+        totalFiles: null,
+        bytesPerDay: null,
+        filesPerDay: null,
+        creationsPerMinute: null,
+      },
+    })
+  })
+
+  it('gives the room of a deleted file back, and lets another one in', async () => {
+    const app = await testApp({ POLICIES: '{"creator":{"totalFiles":1}}' })
+    const ann = somebody()
+    const first = await create(app, ann, 'hello')
+    const refused = await create(app, ann, 'again')
+
+    await app.http.inject({ method: 'DELETE', url: `/v1/uploads/${idIn(first)}`, headers: await app.as(ann) })
+
+    expect(refused.statusCode).toBe(403)
+    expect(refused.json()).toMatchObject({
+      error: { code: 'QUOTA_EXCEEDED', message: 'You may have at most 1 files.' },
+    })
+    expect((await create(app, ann, 'again')).statusCode).toBe(201)
+  })
+
+  it('says when to come back, where coming back helps', async () => {
+    const app = await testApp({ POLICIES: '{"creator":{"creationsPerMinute":1}}' })
+    const ann = somebody()
+    await create(app, ann, 'hello')
+
+    const refused = await create(app, ann, 'again')
+
+    expect(refused.statusCode).toBe(429)
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(50)
+    expect(refused.json().error.code).toBe('RATE_LIMITED')
+  })
+})
+
+describe('GET /v1/admin/usage', () => {
+  it('tells of everybody, the largest first, in pages that join without a gap', async () => {
+    const app = await testApp()
+    const actors = [3, 1, 2, 2].map((size, n) => ({ ...somebody(), tenant: n === 3 ? 'acme' : null, size }))
+    for (const { size, ...actor } of actors) await create(app, actor, 'x'.repeat(size))
+
+    const seen: { user: string; storedBytes: number }[] = []
+    for (let after = ''; ; ) {
+      const { users, next } = (await get(app, `?limit=2${after}`)).json()
+      seen.push(...users)
+      if (next === null) break
+      after = `&after=${next}`
+    }
+
+    expect(seen.map((one) => one.storedBytes)).toEqual([3, 2, 2, 1])
+    expect(new Set(seen.map((one) => one.user)).size).toBe(4)
+    expect((await get(app, '?tenant=acme')).json().users).toMatchObject([{ user: actors[3]!.id, tenant: 'acme' }])
+    expect((await get(app, `?user=${actors[0]!.id}`)).json().users).toMatchObject([{ storedBytes: 3, storedFiles: 1 }])
+    expect((await get(app, '?after=nonsense')).statusCode).toBe(400)
+  })
+
+  it('is not the business of users', async () => {
+    const app = await testApp()
+
+    expect((await app.http.inject({ url: '/v1/admin/usage', headers: await app.as(somebody()) })).statusCode).toBe(403)
+  })
+})
+
+function somebody(): Actor {
+  return { id: randomUUID(), role: 'creator', tenant: null, isAdmin: false }
+}
+
+async function get(app: TestApp, query: string) {
+  return app.http.inject({ url: `/v1/admin/usage${query}`, headers: await app.as(root) })
+}
+
+/** A file of `size` bytes, of which `payload` is sent. */
+async function create(app: TestApp, actor: Actor, payload: string, size = payload.length) {
+  const headers = {
+    ...(await app.as(actor)),
+    'tus-resumable': '1.0.0',
+    'upload-length': String(size),
+    'content-type': 'application/offset+octet-stream',
+  }
+  return app.http.inject({ method: 'POST', url: '/files', headers, payload })
+}
+
+function idIn(answer: { headers: Record<string, unknown> }): string {
+  return String(answer.headers['location']).split('/').at(-1)!
+}

@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { createRates } from '../../src/core/rate.ts'
+import type { Actor } from '../../src/core/upload.ts'
+import { neighbourhoodOf } from '../../src/http/origin.ts'
+import { ada } from '../support/open-engine.ts'
+import { type TestApp, testApp } from '../support/test-app.ts'
+
+const stranger = '203.0.113.7'
+
+describe('requests', () => {
+  it('of one address are refused beyond so many a minute, before anybody asks who they are', async () => {
+    const app = await testApp({ REQUESTS_PER_ADDRESS: '5' })
+    const ask = (address: string) => app.http.inject({ url: '/v1/me', remoteAddress: address })
+
+    const answers = []
+    for (let n = 0; n < 7; n += 1) answers.push(await ask(stranger))
+
+    expect(answers.map((answer) => answer.statusCode)).toEqual([401, 401, 401, 401, 401, 429, 429])
+    expect(answers[6]!.json().error.code).toBe('RATE_LIMITED')
+    expect(Number(answers[6]!.headers['retry-after'])).toBe(12)
+    expect((await ask('203.0.113.8')).statusCode).toBe(401)
+    expect((await app.http.inject({ url: '/livez', remoteAddress: stranger })).statusCode).toBe(200)
+  })
+
+  it('of this very machine are not counted', async () => {
+    const app = await testApp({ REQUESTS_PER_ADDRESS: '1' })
+
+    for (let n = 0; n < 3; n += 1)
+      expect((await app.http.inject({ url: '/v1/me', headers: await app.as() })).statusCode).toBe(200)
+  })
+
+  it('are counted for the address that a trusted proxy tells, and for no other', async () => {
+    const app = await testApp({ REQUESTS_PER_ADDRESS: '1', TRUST_PROXY: '10.0.0.0/8' })
+    const ask = async (remoteAddress: string, told: string) =>
+      (await app.http.inject({ url: '/v1/me', remoteAddress, headers: { 'x-forwarded-for': told } })).statusCode
+
+    expect([await ask('10.0.0.1', stranger), await ask('10.0.0.1', stranger)]).toEqual([401, 429])
+    expect([await ask('10.0.0.1', '203.0.113.8')]).toEqual([401])
+    expect([await ask('198.51.100.1', '1.1.1.1'), await ask('198.51.100.1', '2.2.2.2')]).toEqual([401, 429])
+  })
+
+  it('of one user are refused beyond what their policy allows, in every protocol together', async () => {
+    const app = await testApp({ POLICIES: '{"creator":{"requestsPerMinute":3}}' })
+    const ann = somebody()
+    const statuses = []
+    for (const url of ['/v1/me', '/files/x', '/v1/uploads', '/v1/me', '/files/x'])
+      statuses.push((await app.http.inject({ url, method: 'GET', headers: await app.as(ann) })).statusCode)
+
+    expect(statuses.slice(3)).toEqual([429, 429])
+    expect(statuses.slice(0, 3)).not.toContain(429)
+    expect((await app.http.inject({ url: '/v1/me', headers: await app.as(somebody()) })).statusCode).toBe(200)
+  })
+
+  it('beyond what the server can answer at once are sent away at once, health excepted', async () => {
+    const app = await testApp({ REQUESTS_AT_ONCE: '1' })
+    const held = Promise.withResolvers<void>()
+    app.store.fault = (call, at) => (call === 'put' && at === 'before' ? held.promise : undefined)
+    const first = upload(app, somebody())
+    // Until the first one is at the store.
+    while (!app.store.calls.includes('put')) await new Promise((resolve) => setTimeout(resolve, 5))
+
+    const second = await app.http.inject({ url: '/v1/me', headers: await app.as() })
+    const health = await app.http.inject({ url: '/livez' })
+
+    held.resolve()
+    expect(second.statusCode).toBe(503)
+    expect(second.headers['retry-after']).toBe('5')
+    expect(second.json().error.code).toBe('OVERLOADED')
+    expect(health.statusCode).toBe(200)
+    expect((await first).statusCode).toBe(201)
+    expect((await app.http.inject({ url: '/v1/me', headers: await app.as() })).statusCode).toBe(200)
+  })
+})
+
+describe('creations', () => {
+  it('from one address are refused beyond so many a minute', async () => {
+    const app = await testApp({ CREATIONS_PER_ADDRESS: '2' })
+
+    const statuses = []
+    for (let n = 0; n < 3; n += 1) statuses.push((await upload(app, somebody(), stranger)).statusCode)
+
+    expect(statuses).toEqual([201, 201, 429])
+    expect((await upload(app, somebody(), '203.0.113.8')).statusCode).toBe(201)
+  })
+
+  it('bodies beyond so many at once are refused before anything is written', async () => {
+    const app = await testApp({ BODIES_AT_ONCE: '1' })
+    const held = Promise.withResolvers<void>()
+    app.store.fault = (call, at) => (call === 'put' && at === 'before' ? held.promise : undefined)
+    const first = upload(app, ada)
+    while (!app.store.calls.includes('put')) await new Promise((resolve) => setTimeout(resolve, 5))
+    const bob = somebody()
+
+    const second = await upload(app, bob)
+
+    held.resolve()
+    expect(second.statusCode).toBe(503)
+    expect(second.json().error.code).toBe('OVERLOADED')
+    expect((await app.http.inject({ url: '/v1/uploads', headers: await app.as(bob) })).json().uploads).toEqual([])
+    expect((await first).statusCode).toBe(201)
+    expect((await upload(app, bob)).statusCode).toBe(201)
+  })
+})
+
+describe('those who are counted', () => {
+  it.each([
+    ['203.0.113.7', '203.0.113.7'],
+    ['::ffff:203.0.113.7', '203.0.113.7'],
+    ['127.0.0.1', null],
+    ['::ffff:127.0.0.1', null],
+    ['::1', null],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:0DB8:0001:0002::9', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['::2', '0:0:0:0::/64'],
+  ])('%s is counted as %s', (address, name) => {
+    expect(neighbourhoodOf(address)).toBe(name)
+  })
+
+  it('are forgotten when there are too many of them, those first who were quiet longest', () => {
+    const rates = createRates(2)
+    rates.count('a', 1, 0)
+    rates.count('b', 1, 0)
+    expect(rates.count('a', 1, 1)).toBeGreaterThan(0)
+
+    rates.count('c', 1, 2)
+
+    expect(rates.count('a', 1, 3)).toBeGreaterThan(0)
+    expect(rates.count('b', 1, 4)).toBe(0)
+  })
+})
+
+function somebody(): Actor {
+  return { id: randomUUID(), role: 'creator', tenant: null, isAdmin: false }
+}
+
+async function upload(app: TestApp, actor: Actor, remoteAddress = '127.0.0.1') {
+  const headers = {
+    ...(await app.as(actor)),
+    'tus-resumable': '1.0.0',
+    'upload-length': '5',
+    'content-type': 'application/offset+octet-stream',
+  }
+  return app.http.inject({ method: 'POST', url: '/files', headers, payload: 'hello', remoteAddress })
+}

@@ -64,10 +64,10 @@ function say(socket: Socket, error: ConnectionError, hasBody: boolean): void {
   const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : refusal.status
   const body = hasBody ? JSON.stringify(errorBody(refusal)) : ''
   const headers = {
-    'content-type': 'application/json',
-    'content-length': String(Buffer.byteLength(body)),
     connection: 'close',
+    'content-type': 'application/json',
     ...errorHeaders(refusal),
+    'content-length': String(Buffer.byteLength(body)),
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
   socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'))

@@ -194,18 +194,15 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
 
   function leaseOf(mine: Hold, session: Session, firstRevision: number): Lease {
     let revision = firstRevision
+    let last: Promise<unknown> = Promise.resolve()
     return {
       session,
       signal: mine.stop.signal,
-      async save(wanted: Change) {
-        const change = wanted.release && mine.isSuspect ? { ...wanted, isDirty: true } : wanted
-        const values = saveValues(session.id, mine.token, revision, change)
-        let saved = await database.queryOnce<{ id: string }>(saveSession, values)
-        if (saved === undefined) saved = await saveAgain(values, change)
-        if (saved.length === 0) throw lost(mine)
-        revision += 1
-        if (change.release) mine.isReleased = true
-        applyChange(session, change)
+      // One after the other: two that go by the same revision look like two holders.
+      save(wanted: Change) {
+        const saving = last.then(() => saveNow(wanted))
+        last = saving.catch(() => {})
+        return saving
       },
       suspect() {
         mine.isSuspect = true
@@ -218,6 +215,17 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
         await renew([mine])
         if (mine.stop.signal.aborted && mine.stop.signal.reason === 'lost') throw lost(mine)
       },
+    }
+
+    async function saveNow(wanted: Change): Promise<void> {
+      const change = wanted.release && mine.isSuspect ? { ...wanted, isDirty: true } : wanted
+      const values = saveValues(session.id, mine.token, revision, change)
+      let saved = await database.queryOnce<{ id: string }>(saveSession, values)
+      if (saved === undefined) saved = await saveAgain(values, change)
+      if (saved.length === 0) throw lost(mine)
+      revision += 1
+      if (change.release) mine.isReleased = true
+      applyChange(session, change)
     }
 
     /** After a write of which nobody knows whether it happened: the row's revision knows. */

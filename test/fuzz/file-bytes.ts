@@ -18,7 +18,7 @@ const beginnings = [
 export function fileBytes(chance: Seeded, count: number): Buffer {
   const bytes = chance.bytes(count)
   const what = chance.next()
-  if (what < 0.75) return bytes.map((byte) => 97 + (byte % 26))
+  if (what < 0.75) return Buffer.from(bytes.map((byte) => 97 + (byte % 26)))
   if (what < 0.9) chance.pick(beginnings).copy(bytes)
   return bytes
 }

@@ -195,22 +195,15 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
 
   function leaseOf(mine: Hold, session: Session, firstRevision: number): Lease {
     let revision = firstRevision
+    let last: Promise<unknown> = Promise.resolve()
     return {
       session,
       signal: mine.stop.signal,
-      async save(wanted: Change) {
-        const change = wanted.release && mine.isSuspect ? { ...wanted, isDirty: true } : wanted
-        const values = saveValues(session, mine.token, revision, change)
-        let saved = await database.queryOnce<{ id: string }>(saveSession, values)
-        if (saved === undefined) saved = await saveAgain(values, change)
-        if (saved.length === 0) throw lost(mine)
-        revision += 1
-        if (change.release) mine.isReleased = true
-        const wasUnknown = session.size === null
-        applyChange(session, change)
-        // Beside the statement, because it is rare: what it leaves undone is settled when the upload ends.
-        if (wasUnknown && session.size !== null && !hasEnded(session))
-          await shrinkReservation(database, session).catch(onFault)
+      // One after the other: two that go by the same revision look like two holders.
+      save(wanted: Change) {
+        const saving = last.then(() => saveNow(wanted))
+        last = saving.catch(() => {})
+        return saving
       },
       suspect() {
         mine.isSuspect = true
@@ -223,6 +216,21 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
         await renew([mine])
         if (mine.stop.signal.aborted && mine.stop.signal.reason === 'lost') throw lost(mine)
       },
+    }
+
+    async function saveNow(wanted: Change): Promise<void> {
+      const change = wanted.release && mine.isSuspect ? { ...wanted, isDirty: true } : wanted
+      const values = saveValues(session, mine.token, revision, change)
+      let saved = await database.queryOnce<{ id: string }>(saveSession, values)
+      if (saved === undefined) saved = await saveAgain(values, change)
+      if (saved.length === 0) throw lost(mine)
+      revision += 1
+      if (change.release) mine.isReleased = true
+      const wasUnknown = session.size === null
+      applyChange(session, change)
+      // Beside the statement, because it is rare: what it leaves undone is settled when the upload ends.
+      if (wasUnknown && session.size !== null && !hasEnded(session))
+        await shrinkReservation(database, session).catch(onFault)
     }
 
     /** After a write of which nobody knows whether it happened: the row's revision knows. */

@@ -64,7 +64,10 @@ export async function clear(ground: Ground, keep: number): Promise<string[]> {
     .filter(({ state, concat }) => state === 'completed' && concat?.kind !== 'partial')
     .slice(0, keep)
   for (const { id, ownerId, role, tenant } of sessions)
-    if (!kept.some((one) => one.id === id)) await ground.engine.cancel(userOf(ownerId, role, { tenant }), id)
+    if (!kept.some((one) => one.id === id))
+      await ground.engine
+        .cancel(userOf(ownerId, role, { tenant }), id)
+        .catch((error: unknown) => wrong.push(`upload ${id} cannot be given up: ${String(error)}`))
   await ground.engine.idle()
   // As many at once as it takes in a minute.
   for (let round = 0; (await ground.sessions.dirty(1)).length > 0 && round < 20; round += 1)

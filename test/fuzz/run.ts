@@ -24,7 +24,12 @@ process.on('uncaughtException', (error) => crashes.push(error))
 process.on('unhandledRejection', (reason) => crashes.push(reason))
 const startedAt = performance.now()
 
-const verdict = await liveFuzz({ seed: values.seed, requests, store, tell: (line) => console.log(line) })
+const verdict = await liveFuzz({ seed: values.seed, requests, store, tell: (line) => console.log(line) }).catch(
+  (error) => {
+    console.log('the run broke off:', error)
+    return process.exit(1)
+  },
+)
 
 for (const crash of crashes) console.log('a fault that would have ended the server:', crash)
 console.log(JSON.stringify(verdict.counts, null, 1))

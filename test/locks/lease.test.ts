@@ -182,6 +182,20 @@ describe('a lease', () => {
     expect(await sessionsIn(database).parts(id)).toEqual([])
   })
 
+  it('takes what its holder writes at once in turn, and is not lost over it', async () => {
+    const id = await session()
+    const { hold } = await node()
+
+    await hold(
+      id,
+      () => {},
+      (lease) => Promise.all([lease.save({ contentType: 'text/css' }), lease.save({ size: 50 })]),
+    )
+
+    const [row] = await database.query({ name: 'see', text: 'select * from upload_sessions where id = $1' }, [id])
+    expect(row).toMatchObject({ content_type: 'text/css', size: 50, lease_token: null })
+  })
+
   it('is confirmed anew by a holder that was paused, before it writes to the store', async () => {
     const [a, b] = [await node({ leaseMs: 300 }), await node()]
     const id = await session()

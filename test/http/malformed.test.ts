@@ -72,6 +72,18 @@ describe('what is not HTTP', () => {
     expect(parseAnswer(second!)).toMatchObject({ status: 400 })
   })
 
+  it.each([
+    ['a path that is not ASCII', 'POST /\xfcber HTTP/1.1\r\nHost: x\r\nContent-Length: 5242880\r\n\r\n'],
+    ['a broken chunk', 'POST /raw HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n'],
+  ])('is answered also to a client that first sends all it has: %s', async (_what, head) => {
+    const { port } = await listen()
+    const connection = await openRaw(port)
+
+    await connection.send(Buffer.concat([Buffer.from(head, 'latin1'), Buffer.alloc(5 * 1024 * 1024, 0x41)]))
+
+    expect(await connection.answer()).toMatchObject({ status: 400 })
+  })
+
   it('gets no second answer when its request had one', async () => {
     const { port } = await listen()
 

@@ -26,7 +26,9 @@ export function watchAnswers(server: Server): void {
 
 /** Fastify's `clientErrorHandler`: nonsense, headers without end, or a request that does not go on. */
 export function refuseMalformed(error: ConnectionError, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  if (error.code === 'ECONNRESET') return void socket.destroy()
+  // The last answer is written, and time is given to read it: closed now, it might be lost (unread-body.ts).
+  if (!socket.writable) return
   // What still comes is no better than what came.
   if (refused.has(socket)) return
   refused.add(socket)

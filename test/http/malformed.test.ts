@@ -3,12 +3,14 @@ import Fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { answerErrors } from '../../src/http/errors.ts'
 import { refuseMalformed, watchAnswers } from '../../src/http/malformed.ts'
+import { closeAfterUnreadBody } from '../../src/http/unread-body.ts'
 import { openRaw, parseAnswer } from '../support/raw-http.ts'
 
 async function listen() {
   const app = Fastify({ clientErrorHandler: refuseMalformed, forceCloseConnections: true })
   onTestFinished(() => app.close())
   answerErrors(app)
+  closeAfterUnreadBody(app)
   watchAnswers(app.server)
   const gate = Promise.withResolvers<void>()
   app.get('/slow', async () => {
@@ -82,6 +84,20 @@ describe('what is not HTTP', () => {
     await connection.send(Buffer.concat([Buffer.from(head, 'latin1'), Buffer.alloc(5 * 1024 * 1024, 0x41)]))
 
     expect(await connection.answer()).toMatchObject({ status: 400 })
+  })
+
+  it('does not take an answer away that is on its way', async () => {
+    const { port } = await listen()
+    const connection = await openRaw(port)
+    connection.socket.pause()
+    await connection.send('POST /early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n')
+    await new Promise((resolve) => setTimeout(resolve, 200))
+
+    await connection.send(Buffer.concat([Buffer.from('zz\r\n'), Buffer.alloc(5 * 1024 * 1024, 0x41)]))
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    connection.socket.resume()
+
+    expect(await connection.answer()).toMatchObject({ status: 409 })
   })
 
   it('gets no second answer when its request had one', async () => {

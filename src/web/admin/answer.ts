@@ -1,0 +1,82 @@
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { Refusal } from '../../client/refusal.ts'
+import { refused } from './session.ts'
+import { explain } from './words.ts'
+
+/** What the server said to a question, and what went wrong with the last try. */
+export interface Answer<T> {
+  /** The last answer, also when a later try went wrong; `null`: none yet. */
+  value: T | null
+  /** In words. */
+  problem: string | null
+  /** Asks again now. */
+  again(): void
+  /** Puts what is known better in the place of the answer. */
+  put(value: T): void
+}
+
+export interface Asking {
+  /** Another one is another question, whose answer begins empty. */
+  about?: string
+  /** Asks again after so many milliseconds while somebody looks; not given: never. */
+  everyMs?: number
+}
+
+/** Asks the server, and again as often as told. Who may no longer ask is sent to the door. */
+export function useAnswer<T>(question: () => Promise<T>, { about = '', everyMs }: Asking = {}): Answer<T> {
+  const [{ known, value, problem }, set] = useState<{ known: string; value: T | null; problem: string | null }>({
+    known: about,
+    value: null,
+    problem: null,
+  })
+  const latest = useRef(question)
+  latest.current = question
+  const turn = useRef(0)
+
+  async function again(): Promise<void> {
+    const mine = ++turn.current
+    try {
+      const said = await latest.current()
+      if (mine === turn.current) set({ known: about, value: said, problem: null })
+    } catch (thrown) {
+      const words = readProblem(thrown)
+      if (mine === turn.current)
+        set((before) => ({ known: about, value: before.known === about ? before.value : null, problem: words }))
+    }
+  }
+
+  useEffect(() => {
+    void again()
+    if (everyMs === undefined) return () => void turn.current++
+    const ticking = setInterval(() => document.visibilityState === 'visible' && void again(), everyMs)
+    const look = () => document.visibilityState === 'visible' && void again()
+    document.addEventListener('visibilitychange', look)
+    addEventListener('online', look)
+    return () => {
+      // What is still on its way belongs to nobody any more.
+      turn.current++
+      clearInterval(ticking)
+      document.removeEventListener('visibilitychange', look)
+      removeEventListener('online', look)
+    }
+  }, [about, everyMs])
+
+  const isKnown = known === about
+  return {
+    value: isKnown ? value : null,
+    problem: isKnown ? problem : null,
+    again: () => void again(),
+    put(said) {
+      turn.current++
+      set({ known: about, value: said, problem: null })
+    },
+  }
+}
+
+/** What went wrong, in words. Who may no longer ask is sent to the door. What is no refusal is a fault of ours and rises. */
+export function readProblem(thrown: unknown): string {
+  if (!(thrown instanceof Refusal)) throw thrown
+  const { code } = thrown.failure
+  if (code === 'UNAUTHENTICATED' || code === 'FORBIDDEN') refused(thrown)
+  return explain(thrown.failure)
+}

@@ -77,5 +77,7 @@ export function createAdminApi(base: string, token: () => string | null): AdminA
 
 function queryOf(query: Query): string {
   const said = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== '')
-  return said.length === 0 ? '' : `?${new URLSearchParams(said.map(([name, value]) => [name, String(value)]))}`
+  return said.length === 0
+    ? ''
+    : `?${new URLSearchParams(said.map(([name, value]): [string, string] => [name, String(value)]))}`
 }

@@ -46,6 +46,7 @@ export function Explain() {
 
   return (
     <section class="part" aria-label="Explain">
+      <p class="quiet">May somebody send a file, and which rule decides? Nothing is sent and nothing changes.</p>
       <form class="box form" onSubmit={(event) => void submit(event)}>
         <div class="filters">
           <Field label="User" required {...of('user')} />

@@ -98,7 +98,7 @@ function Told({ name, token, close }: { name: string; token: string; close: () =
     say('The key is copied.')
   }
   return (
-    <div class="box is-told" role="status">
+    <div class="box new-key" role="status">
       <p>
         This is the key <strong class="any-text">{name}</strong>. It is shown now and never again.
       </p>

@@ -7,8 +7,11 @@ import { count } from '../words.ts'
 // Something that waits for longer is worth a look.
 const longSeconds = 120
 
-/** How much is under way, over all servers. */
-export function Figures({ summary }: { summary: Summary }) {
+/**
+ * How much is under way, over all servers.
+ * @param speed bytes a second of all that is being sent
+ */
+export function Figures({ summary, speed }: { summary: Summary; speed: number }) {
   const { open, finishingOldestSeconds, eventsToTell, eventsOldestSeconds } = summary
   const sum = (state: string, field: 'count' | 'live') =>
     open.filter((line) => line.state === state).reduce((total, line) => total + line[field], 0)
@@ -20,7 +23,7 @@ export function Figures({ summary }: { summary: Summary }) {
 
   return (
     <dl class="figures-row">
-      <Figure name="Live" value={live} note={live === 1 ? 'is being sent' : 'are being sent'} />
+      <Figure name="Live" value={live} note={live === 0 ? 'nobody sends' : `${formatBytes(speed)}/s together`} />
       <Figure
         name="Unfinished"
         value={receiving}
@@ -41,10 +44,9 @@ export function Figures({ summary }: { summary: Summary }) {
       <Figure
         name="Stored"
         value={formatBytes(summary.storedBytes)}
-        note={`${count(summary.storedFiles, 'file')} of ${count(summary.users, 'user')}`}
+        note={`${count(summary.storedFiles, 'file')} of ${count(summary.users, 'user')}; room for ${formatBytes(summary.reservedBytes)} more is reserved`}
         href={hrefOf('quota')}
       />
-      <Figure name="Reserved" value={formatBytes(summary.reservedBytes)} note="what is under way may become" />
       {eventsToTell > 0 && (
         <Figure
           name="To tell"

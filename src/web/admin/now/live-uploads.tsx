@@ -1,4 +1,4 @@
-import { useRef, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import type { AnyUpload } from '../../../client/admin-types.ts'
 import { timeLeft } from '../../../client/speed.ts'
 import { FileName } from '../../upload/file-name.tsx'
@@ -8,16 +8,16 @@ import type { Answer } from '../answer.ts'
 import { hrefOf } from '../place.ts'
 import { SteerDialog } from '../uploads/steer.tsx'
 import { nameOf } from '../words.ts'
-import { createSpeeds, type Speeds } from './speeds.ts'
 
 /** What is being sent at the moment, by whoever and to whatever server. */
-export function LiveUploads(props: { answer: Answer<{ uploads: AnyUpload[]; next: string | null }>; isTold: boolean }) {
-  const { answer, isTold } = props
-  const speeds = useRef<Speeds | null>(null)
-  speeds.current ??= createSpeeds()
+export function LiveUploads(props: {
+  answer: Answer<{ uploads: AnyUpload[]; next: string | null }>
+  speedOf(id: string): number | null
+  isTold: boolean
+}) {
+  const { answer, speedOf, isTold } = props
   const [cancelling, setCancelling] = useState<AnyUpload | null>(null)
   const uploads = answer.value?.uploads ?? null
-  if (uploads) speeds.current.saw(uploads, Date.now())
 
   return (
     <section class="part" aria-labelledby="live-title">
@@ -31,12 +31,7 @@ export function LiveUploads(props: { answer: Answer<{ uploads: AnyUpload[]; next
       {uploads && uploads.length > 0 && (
         <ul class="rows">
           {uploads.map((upload) => (
-            <LiveRow
-              key={upload.id}
-              upload={upload}
-              speed={speeds.current!.of(upload.id, Date.now())}
-              cancel={() => setCancelling(upload)}
-            />
+            <LiveRow key={upload.id} upload={upload} speed={speedOf(upload.id)} cancel={() => setCancelling(upload)} />
           ))}
         </ul>
       )}

@@ -68,7 +68,7 @@ export function Editor({ current, saved, refresh }: EditorProps) {
           {problems !== null && problems.length > 0 && 'This cannot be saved yet.'}
         </p>
       </div>
-      <div class="editor">
+      <div class={`editor ${draft.isChanged ? 'is-changed' : ''}`}>
         <textarea
           ref={field}
           class="code"
@@ -77,37 +77,43 @@ export function Editor({ current, saved, refresh }: EditorProps) {
           aria-describedby={`${id}-problems`}
           spellcheck={false}
           autocapitalize="off"
-          rows={Math.min(30, Math.max(12, draft.text.split('\n').length + 1))}
+          wrap="off"
+          rows={26}
           value={draft.text}
           onInput={(event) => draft.write(event.currentTarget.value)}
         />
-        <ul id={`${id}-problems`} class="faults">
-          {problems?.map((words) => (
-            <li key={words}>
-              <button type="button" class="fault any-text" onClick={() => show(words)}>
-                {words}
-              </button>
-            </li>
-          ))}
-        </ul>
+        <div class="editor-side">
+          <ul id={`${id}-problems`} class="faults">
+            {problems?.map((words) => (
+              <li key={words}>
+                <button type="button" class="fault any-text" onClick={() => show(words)}>
+                  {words}
+                </button>
+              </li>
+            ))}
+          </ul>
+          {checked?.policies && (
+            <Differences
+              differences={checked.differences}
+              title={`What would change from version ${checked.version}`}
+            />
+          )}
+          <Problem words={problem} />
+          {draft.isChanged && (
+            <>
+              {maySave && <Remark remark={remark} set={setRemark} />}
+              <div class="choices">
+                <button type="button" class="button" disabled={!maySave} onClick={() => void save()}>
+                  Save as version {current.version + 1}
+                </button>
+                <button type="button" class="button is-quiet" onClick={draft.reset}>
+                  Drop my changes
+                </button>
+              </div>
+            </>
+          )}
+        </div>
       </div>
-      {checked?.policies && (
-        <Differences differences={checked.differences} title={`What would change from version ${checked.version}`} />
-      )}
-      <Problem words={problem} />
-      {draft.isChanged && (
-        <>
-          <Remark remark={remark} set={setRemark} />
-          <div class="choices">
-            <button type="button" class="button" disabled={!maySave} onClick={() => void save()}>
-              Save as version {current.version + 1}
-            </button>
-            <button type="button" class="button is-quiet" onClick={draft.reset}>
-              Drop my changes
-            </button>
-          </div>
-        </>
-      )}
     </section>
   )
 }

@@ -1,14 +1,31 @@
+// Characters in a line.
+const widest = 76
+
 /** `value` as people like to read it: what fits into a line stands in one. */
 export function writeJson(value: unknown, indent = ''): string {
   const flat = writeFlat(value)
-  if (typeof value !== 'object' || value === null || indent.length + flat.length <= (indent === '' ? 0 : 76))
+  if (typeof value !== 'object' || value === null || indent.length + flat.length <= (indent === '' ? 0 : widest))
     return flat
   const inner = `${indent}  `
+  if (Array.isArray(value) && value.every((item) => typeof item !== 'object'))
+    return `[\n${filled(value, inner)}\n${indent}]`
   if (Array.isArray(value)) return `[\n${value.map((item) => inner + writeJson(item, inner)).join(',\n')}\n${indent}]`
   const fields = Object.entries(value).map(
     ([name, field]) => `${inner}${JSON.stringify(name)}: ${writeJson(field, inner)}`,
   )
   return fields.length === 0 ? '{}' : `{\n${fields.join(',\n')}\n${indent}}`
+}
+
+/** Plain values, as many in a line as fit. */
+function filled(values: unknown[], indent: string): string {
+  const lines: string[] = []
+  for (const [index, value] of values.entries()) {
+    const word = JSON.stringify(value) + (index === values.length - 1 ? '' : ',')
+    const line = lines.at(-1)
+    if (line !== undefined && line.length + word.length < widest) lines[lines.length - 1] = `${line} ${word}`
+    else lines.push(indent + word)
+  }
+  return lines.join('\n')
 }
 
 /** All in one line. */

@@ -3,6 +3,7 @@ import type { UploadDetails } from '../../../client/admin-types.ts'
 import { formatBytes, formatDate, formatDuration, formatExactly } from '../../upload/format.ts'
 import { hrefOf } from '../place.ts'
 import { count, nameOf } from '../words.ts'
+import { readMetadata } from './metadata.ts'
 
 /** Everything that is known of an upload. What there is not is not told. */
 export function Facts({ upload }: { upload: UploadDetails }) {
@@ -58,7 +59,7 @@ export function Facts({ upload }: { upload: UploadDetails }) {
         )}
         {metadata && (
           <Fact name="As said">
-            <code>{metadata}</code>
+            <code>{readMetadata(metadata)}</code>
           </Fact>
         )}
         <Fact name="Id">

@@ -5,10 +5,10 @@ import { admin } from '../session.ts'
 import { Sure } from '../sure.tsx'
 import { nameOf } from '../words.ts'
 
-const verbs: Record<Steer, { does: string; done: string; isBad: boolean }> = {
-  cancel: { does: 'Cancel', done: 'is cancelled', isBad: true },
-  finish: { does: 'Finish', done: 'is put together', isBad: false },
-  expire: { does: 'Expire', done: 'has expired', isBad: true },
+const verbs: Record<Steer, { does: string; sure: string; done: string; isBad: boolean }> = {
+  cancel: { does: 'Cancel', sure: 'Cancel the upload', done: 'is cancelled', isBad: true },
+  finish: { does: 'Finish', sure: 'Put it together', done: 'is put together', isBad: false },
+  expire: { does: 'Expire', sure: 'Let it expire', done: 'has expired', isBad: true },
 }
 
 /** What can be done with an upload as it is. */
@@ -27,6 +27,7 @@ export function verbWords(verb: Steer, { state }: AnyUpload): string {
 export function SteerDialog(props: { upload: AnyUpload; verb: Steer; done(after: OneUpload): void; close(): void }) {
   const { upload, verb, done, close } = props
   const words = verbWords(verb, upload)
+  const isFile = upload.state === 'completed'
 
   async function act(): Promise<void> {
     const after = await admin.steer(upload.id, verb)
@@ -35,7 +36,13 @@ export function SteerDialog(props: { upload: AnyUpload; verb: Steer; done(after:
   }
 
   return (
-    <Sure title={`${words}: ${upload.filename}?`} verb={words} isBad={verbs[verb].isBad} act={act} close={close}>
+    <Sure
+      title={`${words}: ${upload.filename}`}
+      verb={isFile ? words : verbs[verb].sure}
+      isBad={verbs[verb].isBad}
+      act={act}
+      close={close}
+    >
       <p>{consequence(verb, upload)}</p>
     </Sure>
   )

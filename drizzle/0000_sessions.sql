@@ -139,14 +139,19 @@ CREATE TABLE "activity" (
 --> statement-breakpoint
 ALTER TABLE "upload_parts" ADD CONSTRAINT "upload_parts_upload_id_upload_sessions_id_fk" FOREIGN KEY ("upload_id") REFERENCES "public"."upload_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "audit_log_upload" ON "audit_log" USING btree ("upload_id") WHERE upload_id is not null;--> statement-breakpoint
-CREATE INDEX "audit_log_actor" ON "audit_log" USING btree ("actor","id") WHERE actor is not null;--> statement-breakpoint
+CREATE INDEX "audit_log_newest" ON "audit_log" USING btree ("at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
+CREATE INDEX "audit_log_actor" ON "audit_log" USING btree ("actor","at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE actor is not null;--> statement-breakpoint
 CREATE INDEX "upload_events_upload" ON "upload_events" USING btree ("upload_id","seq");--> statement-breakpoint
 CREATE INDEX "upload_events_owner" ON "upload_events" USING btree ((data->>'ownerId'),"id");--> statement-breakpoint
 CREATE INDEX "upload_events_pending" ON "upload_events" USING btree ("id") WHERE delivered_at is null;--> statement-breakpoint
-CREATE INDEX "upload_sessions_owner" ON "upload_sessions" USING btree ("tenant","owner_id","created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
-CREATE INDEX "upload_sessions_file" ON "upload_sessions" USING btree ("tenant","owner_id","fingerprint") WHERE fingerprint is not null;--> statement-breakpoint
+CREATE INDEX "upload_sessions_owner" ON "upload_sessions" USING btree ("tenant","owner_id","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
+CREATE INDEX "upload_sessions_newest" ON "upload_sessions" USING btree ("created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
+CREATE INDEX "upload_sessions_newest_others" ON "upload_sessions" USING btree ("created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE state <> 'completed';--> statement-breakpoint
+CREATE INDEX "upload_sessions_owner_others" ON "upload_sessions" USING btree ("tenant","owner_id","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE state <> 'completed';--> statement-breakpoint
+CREATE INDEX "upload_sessions_final" ON "upload_sessions" USING btree ("tenant","owner_id",md5(concat->>'header')) WHERE concat->>'kind' = 'final';--> statement-breakpoint
+CREATE INDEX "upload_sessions_file" ON "upload_sessions" USING btree ("tenant","owner_id","fingerprint","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE fingerprint is not null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_expiring" ON "upload_sessions" USING btree ("expires_at") WHERE state in ('receiving', 'completed') and expires_at is not null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_open" ON "upload_sessions" USING btree ("state","role") WHERE state in ('receiving', 'finishing');--> statement-breakpoint
 CREATE INDEX "upload_sessions_finishing" ON "upload_sessions" USING btree ("updated_at") WHERE state = 'finishing';--> statement-breakpoint
 CREATE INDEX "upload_sessions_dirty" ON "upload_sessions" USING btree ("updated_at") WHERE is_dirty and state not in ('receiving', 'finishing');--> statement-breakpoint
-CREATE INDEX "api_keys_newest" ON "api_keys" USING btree ("created_at" DESC NULLS LAST);
+CREATE INDEX "api_keys_newest" ON "api_keys" USING btree ("created_at" DESC NULLS FIRST);

@@ -68,9 +68,32 @@ export const uploadSessions = pgTable(
     eventSeq: integer('event_seq').notNull().default(0),
   },
   (table) => [
-    index('upload_sessions_owner').on(table.tenant, table.ownerId, table.createdAt.desc(), table.id.desc()),
+    index('upload_sessions_owner').on(
+      table.tenant,
+      table.ownerId,
+      table.createdAt.desc().nullsFirst(),
+      table.id.desc().nullsFirst(),
+    ),
+    // For those who look at everybody's.
+    index('upload_sessions_newest').on(table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst()),
+    index('upload_sessions_newest_others')
+      .on(table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst())
+      .where(sql`state <> 'completed'`),
+    // Nearly all uploads are completed some day; whoever asks for the others does not read through those.
+    index('upload_sessions_owner_others')
+      .on(table.tenant, table.ownerId, table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst())
+      .where(sql`state <> 'completed'`),
+    index('upload_sessions_final')
+      .on(table.tenant, table.ownerId, sql`md5(concat->>'header')`)
+      .where(sql`concat->>'kind' = 'final'`),
     index('upload_sessions_file')
-      .on(table.tenant, table.ownerId, table.fingerprint)
+      .on(
+        table.tenant,
+        table.ownerId,
+        table.fingerprint,
+        table.createdAt.desc().nullsFirst(),
+        table.id.desc().nullsFirst(),
+      )
       .where(sql`fingerprint is not null`),
     index('upload_sessions_expiring')
       .on(table.expiresAt)
@@ -154,7 +177,10 @@ export const auditLog = pgTable(
   },
   (table) => [
     index('audit_log_upload').on(table.uploadId).where(sql`upload_id is not null`),
-    index('audit_log_actor').on(table.actor, table.id).where(sql`actor is not null`),
+    index('audit_log_newest').on(table.at.desc().nullsFirst(), table.id.desc().nullsFirst()),
+    index('audit_log_actor')
+      .on(table.actor, table.at.desc().nullsFirst(), table.id.desc().nullsFirst())
+      .where(sql`actor is not null`),
   ],
 )
 

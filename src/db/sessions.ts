@@ -1,24 +1,32 @@
-import type { Sessions } from '../core/ports.ts'
+import type { Page, Sessions } from '../core/ports.ts'
 import type { PartReceipt } from '../core/upload.ts'
 import { sessionCreator } from './create-session.ts'
 import type { Database } from './open.ts'
 import { type SessionRow, toSession } from './session-row.ts'
 
 const findSession = { name: 'session-find', text: `select * from upload_sessions where id = $1` }
-const page = (isOfFile: boolean) => `select s.* from upload_sessions s
-    where s.tenant = $4 and s.owner_id = $1 and s.concat->>'kind' is distinct from 'partial'
-      ${isOfFile ? 'and s.fingerprint = $6' : ''}
-      and ($5::text is null or (s.state = $5 and (s.state <> 'receiving' or s.expires_at is null or s.expires_at > now())))
-      and ($2::uuid is null or (s.created_at, s.id) < (select b.created_at, b.id from upload_sessions b where b.id = $2 and b.owner_id = $1 and b.tenant = $4))
-    order by s.created_at desc, s.id desc limit $3`
-// Two statements, so that each is planned for the index it needs.
-const listSessions = { name: 'session-list', text: page(false) }
-const listOfFile = { name: 'session-list-file', text: page(true) }
+/** A statement for each set of conditions: one that fits them all would be planned for none, and read all of a user's rows. */
+function listSessions({ before, state, fingerprint }: Pick<Page, 'before' | 'state' | 'fingerprint'>) {
+  const name = ['session-list', before && 'before', state, fingerprint !== undefined && 'file']
+    .filter(Boolean)
+    .join('-')
+  const isLive = state === 'receiving' ? 'and (s.expires_at is null or s.expires_at > now())' : ''
+  return {
+    name,
+    text: `select s.* from upload_sessions s
+      where s.tenant = $2 and s.owner_id = $1 and s.concat->>'kind' is distinct from 'partial'
+        ${state ? `and s.state = '${state}' ${isLive}` : ''}
+        ${fingerprint === undefined ? '' : `and s.fingerprint = $${before ? 5 : 4}`}
+        ${before ? 'and (s.created_at, s.id) < ((select b.created_at from upload_sessions b where b.id = $4 and b.tenant = $2 and b.owner_id = $1), $4)' : ''}
+      order by s.created_at desc, s.id desc limit $3`,
+  }
+}
 const markSession = { name: 'session-mark', text: `update upload_sessions set fingerprint = $2 where id = $1` }
 const findFinal = {
   name: 'session-final',
   text: `select id from upload_sessions
-    where tenant = $3 and owner_id = $1 and concat->>'header' = $2 and state in ('receiving', 'finishing', 'completed')
+    where tenant = $3 and owner_id = $1 and concat->>'kind' = 'final' and md5(concat->>'header') = md5($2) and concat->>'header' = $2
+      and state in ('receiving', 'finishing', 'completed')
     order by created_at desc limit 1`,
 }
 const findParts = {
@@ -107,13 +115,10 @@ export function sessionsIn(database: Database): Sessions {
       const [row] = await database.query<SessionRow>(findSession, [id])
       return row ? toSession(row) : null
     },
-    async list({ ownerId, tenant }, { limit, before, state, fingerprint }) {
-      const values = [ownerId, before ?? null, limit, tenant ?? '', state ?? null]
-      const rows =
-        fingerprint === undefined
-          ? await database.query<SessionRow>(listSessions, values)
-          : await database.query<SessionRow>(listOfFile, [...values, fingerprint])
-      return rows.map(toSession)
+    async list({ ownerId, tenant }, page) {
+      const { limit, before, fingerprint } = page
+      const values = [ownerId, tenant ?? '', limit, before, fingerprint].filter((value) => value !== undefined)
+      return (await database.query<SessionRow>(listSessions(page), values)).map(toSession)
     },
     async mark(id, fingerprint) {
       await database.query(markSession, [id, fingerprint])

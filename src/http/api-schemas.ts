@@ -30,7 +30,9 @@ const page = z.object({
 
 const me = z.object({
   user: z.string(),
+  tenant: z.string().nullable(),
   role: z.string(),
+  admin: z.boolean().describe('May see everybody’s uploads and steer them: `/v1/admin`'),
   policy: z
     .object({
       maxSize: z.int().describe('Bytes'),

@@ -25,10 +25,10 @@ export async function apiPlugin(
 
   app.get('/me', { schema: schemas.me }, async ({ actor }): Promise<MeView> => {
     const policy = effectivePolicy(policies(), actor)?.policy
-    if (!policy) return { user: actor.id, role: actor.role, policy: null }
+    const who = { user: actor.id, tenant: actor.tenant, role: actor.role, admin: actor.isAdmin }
+    if (!policy) return { ...who, policy: null }
     return {
-      user: actor.id,
-      role: actor.role,
+      ...who,
       policy: {
         maxSize: engine.limits(actor).maxSize,
         mediaTypes: policy.mediaTypes ?? ['*/*'],

@@ -1,6 +1,7 @@
 import type { RunningEngine } from '../core/engine.ts'
 import { isRefusal } from '../core/errors.ts'
 import type { Sessions } from '../core/ports.ts'
+import { pageByPage } from './page-by-page.ts'
 
 // An answer may be waiting for it right now: those need no help.
 const idleMs = 10_000
@@ -13,15 +14,17 @@ const ends = ['UPLOAD_LOST', 'UPLOAD_GONE', 'CHECKSUM_MISMATCH', 'TYPE_NOT_ALLOW
  * those the store could not finish yet stay for the next run.
  */
 export async function finishUploads(engine: RunningEngine, sessions: Sessions): Promise<number> {
-  let finished = 0
-  for (const id of await sessions.unfinished(idleMs, atOnce)) {
-    try {
-      await engine.finish(id)
-      finished += 1
-    } catch (error) {
-      if (isRefusal(error, ...ends)) finished += 1
-      else if (!isRefusal(error, 'STORE_UNAVAILABLE', 'UPLOAD_LOCKED')) throw error
-    }
-  }
-  return finished
+  return pageByPage(
+    () => sessions.unfinished(idleMs, atOnce),
+    async (id) => {
+      try {
+        await engine.finish(id)
+        return true
+      } catch (error) {
+        if (isRefusal(error, ...ends)) return true
+        if (isRefusal(error, 'STORE_UNAVAILABLE', 'UPLOAD_LOCKED')) return false
+        throw error
+      }
+    },
+  )
 }

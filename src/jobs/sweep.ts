@@ -2,6 +2,7 @@ import { findLitter } from '../core/clean-up.ts'
 import type { RunningEngine } from '../core/engine.ts'
 import { isRefusal } from '../core/errors.ts'
 import type { ObjectStore, Sessions } from '../core/ports.ts'
+import { pageByPage } from './page-by-page.ts'
 
 const atOnce = 500
 
@@ -15,16 +16,18 @@ export interface Sweep {
  * ids in our own sessions, under their own keys: whatever else is in the bucket is not ours to touch.
  */
 export async function sweep(engine: RunningEngine, sessions: Sessions, now: Date): Promise<Sweep> {
-  const done = { expired: 0, cleaned: 0 }
-  for (const id of await sessions.expired(now, atOnce)) {
-    const isExpired = await engine.expire(id).catch(laterIfBusy)
-    if (isExpired) done.expired += 1
-  }
-  for (const id of await sessions.dirty(atOnce)) {
-    await engine.clean(id)
-    done.cleaned += 1
-  }
-  return done
+  const expired = await pageByPage(
+    () => sessions.expired(now, atOnce),
+    async (id) => Boolean(await engine.expire(id).catch(laterIfBusy)),
+  )
+  const cleaned = await pageByPage(
+    () => sessions.dirty(atOnce),
+    async (id) => {
+      await engine.clean(id)
+      return true
+    },
+  )
+  return { expired, cleaned }
 }
 
 function laterIfBusy(error: unknown): false {

@@ -14,8 +14,12 @@ export interface Case {
   isTls?: boolean
   /** Not the bytes but the time from the start of the process to the first 201. */
   isColdStart?: boolean
-  /** The usual stack does not speak this. */
+  /** Only this server can do it, or is asked to. */
   lacksPeer?: boolean
+  /** Takes minutes and is about one thing only: run when it is named. */
+  isLong?: boolean
+  /** Settings of our server that are not the usual ones. */
+  environment?: Record<string, string>
 }
 
 const KiB = 1024
@@ -109,6 +113,32 @@ export const cases: Case[] = [
     fileSize: MiB,
     slow: { ...slow, uploads: 5000 },
   }),
+  inS3(
+    'parts-5g',
+    'one PATCH of 6 GiB in parts of 5 GiB, memory for 64 MiB of them',
+    { fileSize: 6 * GiB },
+    { lacksPeer: true, isLong: true, environment: { PART_SIZE: '5GiB', MEMORY_BUDGET: '64MiB' } },
+  ),
+  inS3(
+    'stalled-64',
+    '64 uploads at once of 16 MiB, S3 takes 1 MB/s a connection',
+    { files: 64, atOnce: 64, fileSize: 16 * MiB },
+    { lacksPeer: true, isLong: true, bandwidth: 1e6 },
+  ),
+  inS3('grown-1', '256 MiB as one upload', { fileSize: 256 * MiB }, { lacksPeer: true, isLong: true }),
+  inS3(
+    'grown-1000',
+    '1 GiB as 1,000 uploads at once',
+    { files: 1000, atOnce: 1000, fileSize: MiB },
+    { lacksPeer: true, isLong: true },
+  ),
+  inS3('grown-10g', 'one PATCH of 10 GiB', { fileSize: 10 * GiB }, { lacksPeer: true, isLong: true }),
+  inS3(
+    'grown-100g',
+    'one upload of 100 GiB in PATCHes of 1 GiB',
+    { fileSize: 100 * GiB, chunkSize: GiB },
+    { lacksPeer: true, isLong: true, environment: { POLICIES: '{"creator":{"maxSize":"100GiB"}}' } },
+  ),
   inS3('cold', 'from the start of the process to the first 201', {}, { isColdStart: true }),
 ]
 

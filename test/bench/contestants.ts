@@ -36,7 +36,7 @@ export function ourEntry(): string {
 /** How a contestant is started for a case; `directory` is empty and its own. */
 export async function recipeOf(
   kind: ContestantKind,
-  { store }: Case,
+  { store, environment: settings }: Case,
   target: Target,
   directory: string,
   plan: Plan,
@@ -59,6 +59,7 @@ export async function recipeOf(
       ...environment,
       STORE: store,
       JWT_SECRET: testSecret,
+      ...settings,
       // Without a Postgres of its own the server is only on trial, and says so by refusing production.
       ...(database ? { NODE_ENV: 'production', DATABASE_URL: database.url } : {}),
     },

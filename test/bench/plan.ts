@@ -40,7 +40,7 @@ export function readPlan(args: string[]): Plan {
       profile: { type: 'string' },
     },
   })
-  const names = values.cases?.split(',') ?? cases.map(({ name }) => name)
+  const names = values.cases?.split(',') ?? cases.filter(({ isLong }) => !isLong).map(({ name }) => name)
   const usual = values.before === undefined ? 'ours,peer,bound' : 'ours,before'
   const contestants = (values.servers ?? usual).split(',')
   const unknown = contestants.find((kind) => !contestantKinds.some((known) => known === kind))

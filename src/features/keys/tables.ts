@@ -25,5 +25,5 @@ export const apiKeys = pgTable(
     revokedBy: text('revoked_by'),
     lastUsedAt: moment('last_used_at'),
   },
-  (table) => [index('api_keys_newest').on(table.createdAt.desc())],
+  (table) => [index('api_keys_newest').on(table.createdAt.desc().nullsFirst())],
 )

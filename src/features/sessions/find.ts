@@ -3,7 +3,7 @@
  * to save first, so an upload under way may be a part further than it says here.
  */
 import type { Concat, State } from '../../core/upload.ts'
-import type { Database } from '../../db/open.ts'
+import type { Database, Statement } from '../../db/open.ts'
 
 /** An upload as operators see it. Sizes are bytes. */
 export interface SessionLine {
@@ -66,7 +66,9 @@ export interface SessionQuery {
   live?: boolean | undefined
 }
 
-const live = `(coalesce(s.lease_until > now(), false) or exists (select from upload_parts p where p.upload_id = s.id and p.claim_until > now()))`
+// With a limit, or all claims of all uploads would be read to have them at hand.
+const claimed = `coalesce((select true from upload_parts p where p.upload_id = s.id and p.claim_until > now() limit 1), false)`
+const live = `(coalesce(s.lease_until > now(), false) or ${claimed})`
 // What an upload has ended with is its offset; only of an open one receipts are still there.
 const stored = `(select coalesce(sum(p.size), 0)::bigint from upload_parts p where p.upload_id = s.id and p.claim is null)`
 const columns = `s.id, s.owner_id, s.tenant, s.role, s.key, s.filename, s.content_type, s.category, s.size, s.state, s.failure,
@@ -74,22 +76,42 @@ const columns = `s.id, s.owner_id, s.tenant, s.role, s.key, s.filename, s.conten
   case when s.is_scattered and s.state = 'receiving' then greatest(s."offset", ${stored}) else s."offset" end as received,
   s.state in ('receiving', 'finishing') and ${live} as is_live`
 
-const findPage = {
-  name: 'admin-sessions',
-  text: `select ${columns} from upload_sessions s
-    where ($2::uuid is null or (s.created_at, s.id) < (select b.created_at, b.id from upload_sessions b where b.id = $2))
-      and ($3::text is null or s.state = $3) and ($4::text is null or s.role = $4)
-      and ($5::text is null or s.owner_id = $5) and ($6::text is null or s.tenant = $6)
-      and ($7::text is null or position(lower($7) in lower(s.filename)) > 0 or starts_with(s.id::text, lower($7)))
-      and ($8::timestamptz is null or s.created_at >= $8) and ($9::timestamptz is null or s.created_at < $9)
-      and ($10::boolean is null or $10 = (s.state in ('receiving', 'finishing') and ${live}))
-    order by s.created_at desc, s.id desc limit $1`,
+/** A statement for each set of conditions that an index can serve: see the lists in db/sessions. The others only sift. */
+function pageStatement(query: SessionQuery): { statement: Statement; values: unknown[] } {
+  const { limit, role, text } = query
+  const values: unknown[] = [limit, role ?? null, text ?? null]
+  const words = ['admin-sessions']
+  const conditions: string[] = []
+  const hold = (value: unknown) => `$${values.push(value)}`
+  const when = (word: string, value: unknown, condition: () => string) => {
+    if (value === undefined) return
+    words.push(word)
+    conditions.push(condition())
+  }
+  const { before, state, user, tenant, since, until, live: isLive } = query
+  when(state ?? '', state, () => `s.state = '${state}'`)
+  when(
+    isLive ? 'live' : 'still',
+    isLive,
+    () => `${isLive ? '' : 'not '}(s.state in ('receiving', 'finishing') and ${live})`,
+  )
+  if (isLive) conditions.push(`s.state in ('receiving', 'finishing')`)
+  when('tenant', tenant, () => `s.tenant = ${hold(tenant)}`)
+  when('user', user, () => `s.owner_id = ${hold(user)}`)
+  when('since', since, () => `s.created_at >= ${hold(since)}::timestamptz`)
+  when('until', until, () => `s.created_at < ${hold(until)}::timestamptz`)
+  when('before', before, () => {
+    const id = hold(before)
+    return `(s.created_at, s.id) < ((select b.created_at from upload_sessions b where b.id = ${id}), ${id}::uuid)`
+  })
+  const textOf = `select ${columns} from upload_sessions s
+    where ($2::text is null or s.role = $2)
+      and ($3::text is null or position(lower($3) in lower(s.filename)) > 0 or starts_with(s.id::text, lower($3)))
+      ${conditions.map((condition) => `and ${condition}`).join(' ')}
+    order by s.created_at desc, s.id desc limit $1`
+  return { statement: { name: words.join('-'), text: textOf }, values }
 }
-// Whoever sends right now is found among the open ones, and these are few: a table of millions is not walked through for it.
-const findOpen = {
-  name: 'admin-sessions-open',
-  text: findPage.text.replace('where (', `where s.state in ('receiving', 'finishing') and (`),
-}
+
 const findOne = {
   name: 'admin-session',
   text: `select ${columns}, s.metadata, s.fingerprint, s.part_size, s.max_size, s.time_to_live_ms, s.reserved, s.etag, s.is_dirty,
@@ -134,11 +156,8 @@ interface DetailsRow extends Row {
 
 /** The newest first. */
 export async function findSessions(database: Database, query: SessionQuery): Promise<SessionLine[]> {
-  const { limit, before, state, role, user, tenant, text, since, until } = query
-  const isOpen = query.live === true || state === 'receiving' || state === 'finishing'
-  const values = [before, state, role, user, tenant, text, since, until, query.live].map((value) => value ?? null)
-  const rows = await database.query<Row>(isOpen ? findOpen : findPage, [limit, ...values])
-  return rows.map(toLine)
+  const { statement, values } = pageStatement(query)
+  return (await database.query<Row>(statement, values)).map(toLine)
 }
 
 /** One upload with everything that is known of it; `null`: there is none. */

@@ -85,6 +85,24 @@ describe('GET /v1/admin/usage', () => {
     expect((await get(app, '?after=nonsense')).statusCode).toBe(400)
   })
 
+  it('tells by the role of the newest upload what each of them may', async () => {
+    const policies = { creator: { totalBytes: 1000 }, member: { mediaTypes: null, categories: null, totalBytes: 50 } }
+    const app = await testApp({ POLICIES: JSON.stringify(policies) })
+    const ann = somebody()
+    await create(app, ann, 'hello')
+    const bob = { ...somebody(), role: 'member', tenant: 'acme' }
+    await create(app, bob, 'hell')
+    await create(app, { ...ann, role: 'member' }, 'hel')
+
+    const { users } = (await get(app, '')).json()
+
+    expect(users).toMatchObject([
+      { user: ann.id, tenant: null, role: 'member', storedBytes: 8, limits: { totalBytes: 50 } },
+      { user: bob.id, tenant: 'acme', role: 'member', storedBytes: 4, limits: { totalBytes: 50 } },
+    ])
+    expect((await get(await testApp({ POLICIES: '{"member":null}' }), '')).json().users[0].limits).toBe(null)
+  })
+
   it('is not the business of users', async () => {
     const app = await testApp()
 

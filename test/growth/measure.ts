@@ -1,0 +1,29 @@
+import pg from 'pg'
+import { openDatabase } from '../../src/db/open.ts'
+import { type Plan, plansOf } from './plans.ts'
+import { growTo, type Size, sizesOf } from './rows.ts'
+import { askEverything } from './workload.ts'
+
+/** Grows the database at `url` to `rows` uploads and looks at how it answers whatever a server asks then. */
+export async function measureGrowth(
+  url: string,
+  rows: number,
+  say: (what: string) => void,
+): Promise<{ plans: Plan[]; sizes: Size[] }> {
+  const database = await openDatabase({ url, dataDir: '', pool: 1, patienceMs: 60_000, onFault: console.error })
+  await database.migrate()
+  await database.close()
+  // Something real to grow from.
+  await askEverything(url, 'first')
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    await growTo(client, rows, say)
+    say('statements')
+    const asked = await askEverything(url, 'crowd')
+    say('plans')
+    return { plans: await plansOf(url, asked.values()), sizes: await sizesOf(client) }
+  } finally {
+    await client.end()
+  }
+}

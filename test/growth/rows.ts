@@ -1,0 +1,94 @@
+import type pg from 'pg'
+
+/**
+ * Makes `count` uploads out of the ones that are there, as years of use would: nearly all are completed, two in a
+ * thousand are open, every user has fifty, and one user has a tenth of all. Two events and, while open, ten parts each.
+ * The indexes are built afterwards, which is the faster way.
+ */
+export async function growTo(client: pg.ClientBase, count: number, say: (what: string) => void): Promise<void> {
+  const sessions = await withoutIndexes(client, 'upload_sessions')
+  const events = await withoutIndexes(client, 'upload_events')
+  const record = await withoutIndexes(client, 'audit_log')
+  say('sessions')
+  await client.query(growSessions, [count, Math.max(1, Math.round(count / 50))])
+  say('parts')
+  await client.query(growParts)
+  say('events')
+  await client.query(growEvents)
+  say('record')
+  await client.query(growRecord)
+  say('usage')
+  await client.query(growUsage)
+  say('indexes')
+  for (const definition of [...sessions, ...events, ...record]) await client.query(definition)
+  say('statistics')
+  await client.query('vacuum analyze')
+}
+
+// A row like the youngest real one, so that a new column needs no word here.
+const growSessions = `
+  with pattern as materialized (select s from upload_sessions s where concat is null order by created_at desc limit 1)
+  insert into upload_sessions
+  select grown.* from pattern, generate_series(1, $1::int) as n,
+    lateral (select gen_random_uuid() as id, case when n % 10 = 1 then 'crowd' else 'user-' || n % $2::int end as owner,
+      case when n % 1000 > 1 then 'completed' when n % 10000 = 0 then 'finishing' else 'receiving' end as state) as made,
+    lateral jsonb_populate_record(pattern.s, jsonb_build_object(
+      'id', made.id, 'owner_id', made.owner, 'key', 'member/' || made.owner || '/2026-01-01/other/' || made.id,
+      'state', made.state, 'fingerprint', 'file-' || n % 1000, 'lease_token', null, 'lease_until', null,
+      'is_dirty', made.state <> 'completed', 'size', 8388608, 'offset', case when made.state = 'receiving' then 0 else 8388608 end, 'event_seq', 2,
+      'created_at', now() - n * interval '3 seconds', 'updated_at', now() - n * interval '3 seconds',
+      'expires_at', case when made.state = 'completed' then null else now() + n * interval '1 second' end)) as grown`
+
+const growParts = `
+  insert into upload_parts (upload_id, number, size, etag)
+  select id, number, 8388608, md5(number::text) from upload_sessions, generate_series(1, 10) as number
+  where owner_id like 'user-%' and state in ('receiving', 'finishing')`
+
+const growEvents = `
+  insert into upload_events (upload_id, seq, type, data, created_at, delivered_at, next_attempt_at)
+  select id, seq, case seq when 1 then 'upload.created' else 'upload.completed' end,
+    jsonb_build_object('ownerId', owner_id, 'tenant', null, 'role', role, 'key', key, 'filename', filename, 'size', size),
+    created_at, created_at, created_at
+  from upload_sessions, generate_series(1, 2) as seq where owner_id = 'crowd' or owner_id like 'user-%'`
+
+const growRecord = `
+  insert into audit_log (at, action, is_allowed, actor, role, upload_id, address, agent)
+  select created_at, case seq when 1 then 'upload.create' else 'upload.complete' end, true, owner_id, role, id, '203.0.113.9', 'a browser'
+  from upload_sessions, generate_series(1, 2) as seq where owner_id = 'crowd' or owner_id like 'user-%' order by created_at`
+
+const growUsage = `
+  insert into upload_usage (tenant, owner_id, reserved_bytes, stored_bytes, stored_files, open_uploads, open_files, day, day_bytes, day_files, granted)
+  select tenant, owner_id, 0, sum("offset"), count(*), 0, 0, current_date, 0, 0, 0 from upload_sessions
+  where owner_id = 'crowd' or owner_id like 'user-%' group by tenant, owner_id on conflict do nothing`
+
+/** Drops what only makes a table quick to read, and tells how to make it again. */
+async function withoutIndexes(client: pg.ClientBase, table: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string; definition: string }>(
+    `select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as definition
+     from pg_index where indrelid = $1::regclass and not exists (select from pg_constraint where conindid = indexrelid)`,
+    [table],
+  )
+  for (const { name } of rows) await client.query(`drop index ${name}`)
+  return rows.map(({ definition }) => definition)
+}
+
+export interface Size {
+  name: string
+  rows: number
+  bytes: number
+  indexBytes: number
+}
+
+/** What each table takes of the disk, largest first. */
+export async function sizesOf(client: pg.ClientBase): Promise<Size[]> {
+  const { rows } = await client.query<Record<'name' | 'rows' | 'bytes' | 'index_bytes', string>>(
+    `select relname as name, reltuples::bigint as rows, pg_table_size(oid) as bytes, pg_indexes_size(oid) as index_bytes
+     from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace order by pg_total_relation_size(oid) desc`,
+  )
+  return rows.map((row) => ({
+    name: row.name,
+    rows: Math.max(0, Number(row.rows)),
+    bytes: Number(row.bytes),
+    indexBytes: Number(row.index_bytes),
+  }))
+}

@@ -1,0 +1,81 @@
+import { buildApp } from '../../src/app.ts'
+import { loadConfig } from '../../src/config.ts'
+import { userOf } from '../../src/core/upload.ts'
+import { openDatabase } from '../../src/db/open.ts'
+import { sessionsIn } from '../../src/db/sessions.ts'
+import { openFeed } from '../../src/features/events/feed.ts'
+import { signToken } from '../../src/http/identity/secret.ts'
+import { finishUploads } from '../../src/jobs/finish-uploads.ts'
+import { createOutbox } from '../../src/jobs/outbox.ts'
+import { sweep } from '../../src/jobs/sweep.ts'
+import { rows } from '../identity/routes.ts'
+import { memoryStore } from '../support/memory-store.ts'
+import { type Asked, recorded } from './statements.ts'
+
+const secret = 'a secret that is long enough for HS256'
+
+/**
+ * Does with a whole server whatever makes it ask the database at `url`: every route once, concatenation, jobs, figures and
+ * live events. Returns the statements it sent.
+ * @param ownerId whose uploads they are
+ */
+export async function askEverything(url: string, ownerId: string): Promise<Map<string, Asked>> {
+  const opened = await openDatabase({ url, dataDir: '', pool: 4, patienceMs: 300_000, onFault: console.error })
+  const { database, asked } = recorded(opened)
+  const config = loadConfig({ LOG_LEVEL: 'silent', JWT_SECRET: secret, DATA_DIR: '/nowhere' })
+  const store = memoryStore()
+  const { http, engine } = await buildApp(config, { database, store })
+  const user = userOf(ownerId, 'member', { isAdmin: true })
+  const authorization = `Bearer ${await signToken(secret, user, 600)}`
+  const sessions = sessionsIn(database)
+  const onFault = (error: unknown) => void console.error(error)
+  try {
+    for (const { route, request } of rows) {
+      const { id } = await engine.create(user, { size: 5, filename: 'a.txt', contentType: 'text/plain' })
+      const [method = ''] = route.split(' ')
+      await http.inject({ method: method as 'GET', ...about(request(id), authorization) })
+    }
+    const list = (query: string) => http.inject({ url: `/v1/uploads${query}`, headers: { authorization } })
+    const { uploads } = (await list('?state=receiving')).json<{ uploads: { id: string }[] }>()
+    await list(`?before=${uploads.at(-1)?.id}`)
+    await list('?fingerprint=file-1')
+    const everybodys = `/v1/admin/uploads?before=${uploads.at(-1)?.id}`
+    for (const words of [
+      '',
+      '&state=failed',
+      '&state=receiving',
+      '&live=true',
+      '&user=crowd&tenant=',
+      '&until=2100-01-01T00:00:00Z',
+    ])
+      await http.inject({ url: everybodys + words, headers: { authorization } })
+    for (const words of ['?before=50', '?actor=crowd', `?upload=${uploads.at(-1)?.id}`, '?until=2100-01-01T00:00:00Z'])
+      await http.inject({ url: `/v1/admin/audit${words}`, headers: { authorization } })
+    const tus = { authorization, 'tus-resumable': '1.0.0' }
+    const partial = { ...tus, 'upload-length': '5', 'upload-concat': 'partial' }
+    const created = await http.inject({ method: 'POST', url: '/files', headers: partial })
+    await http.inject({
+      method: 'POST',
+      url: '/files',
+      headers: { ...tus, 'upload-concat': `final;${created.headers.location}` },
+    })
+    await http.inject({ url: '/metrics', remoteAddress: '127.0.0.1' })
+
+    const feed = openFeed({ database, onFault })
+    const stopListening = await feed.listen(() => {})
+    await feed.since(1, { ownerId, tenant: null }, 100)
+    stopListening()
+    feed.close()
+    await finishUploads(engine, sessions)
+    await sweep(engine, sessions, new Date())
+    await createOutbox(database, [], onFault).deliver()
+    return new Map(asked)
+  } finally {
+    await http.close()
+    await opened.close()
+  }
+}
+
+function about(request: { url: string; headers?: Record<string, string>; payload?: string | object }, token: string) {
+  return { ...request, headers: { ...request.headers, authorization: token } }
+}

@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest'
+import { UploadError } from '../../src/core/errors.ts'
+import { pageByPage } from '../../src/jobs/page-by-page.ts'
+
+/** Ids that are due, two at a time; what was done is due no more. */
+function dueOf(...ids: string[]) {
+  const due = new Set(ids)
+  const seen: string[] = []
+  return { due, seen, next: async () => [...due].slice(0, 2) }
+}
+
+it('goes on after a page that is full', async () => {
+  const { due, next } = dueOf('a', 'b', 'c', 'd', 'e')
+
+  expect(await pageByPage(next, async (id) => due.delete(id))).toBe(5)
+})
+
+it('does what is next to an upload that cannot be helped, and tells of that at the end', async () => {
+  const { due, seen, next } = dueOf('broken', 'b')
+
+  const work = pageByPage(next, async (id) => {
+    seen.push(id)
+    if (id === 'broken') throw new Error('cannot be helped')
+    return due.delete(id)
+  })
+
+  await expect(work).rejects.toMatchObject({ errors: [{ message: 'cannot be helped' }] })
+  expect(seen).toEqual(['broken', 'b'])
+})
+
+it('tries no upload twice that must wait', async () => {
+  const { seen, next } = dueOf('a', 'b')
+
+  expect(await pageByPage(next, async (id) => seen.push(id) < 0)).toBe(0)
+  expect(seen).toEqual(['a', 'b'])
+})
+
+it('stops at once when the database is away', async () => {
+  const { seen, next } = dueOf('a', 'b')
+  const away = new UploadError('DATABASE_ERROR', 'away')
+
+  await expect(
+    pageByPage(next, async (id) => {
+      seen.push(id)
+      throw away
+    }),
+  ).rejects.toBe(away)
+  expect(seen).toEqual(['a'])
+})

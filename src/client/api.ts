@@ -9,7 +9,10 @@ export interface Policy {
 
 export interface Me {
   user: string
+  tenant: string | null
   role: string
+  /** May see everybody's uploads and steer them. */
+  admin: boolean
   /** `null`: the role may send nothing. */
   policy: Policy | null
 }

@@ -18,12 +18,17 @@ export interface Answer<T> {
 export interface Asking {
   /** Another one is another question, whose answer begins empty. */
   about?: string
+  /** What was known before is shown until there is an answer to the new question. */
+  isPatient?: boolean
   /** Asks again after so many milliseconds while somebody looks; not given: never. */
   everyMs?: number
 }
 
 /** Asks the server, and again as often as told. Who may no longer ask is sent to the door. */
-export function useAnswer<T>(question: () => Promise<T>, { about = '', everyMs }: Asking = {}): Answer<T> {
+export function useAnswer<T>(
+  question: () => Promise<T>,
+  { about = '', isPatient = false, everyMs }: Asking = {},
+): Answer<T> {
   const [{ known, value, problem }, set] = useState<{ known: string; value: T | null; problem: string | null }>({
     known: about,
     value: null,
@@ -41,7 +46,11 @@ export function useAnswer<T>(question: () => Promise<T>, { about = '', everyMs }
     } catch (thrown) {
       const words = readProblem(thrown)
       if (mine === turn.current)
-        set((before) => ({ known: about, value: before.known === about ? before.value : null, problem: words }))
+        set((before) => ({
+          known: about,
+          value: isPatient || before.known === about ? before.value : null,
+          problem: words,
+        }))
     }
   }
 
@@ -61,7 +70,7 @@ export function useAnswer<T>(question: () => Promise<T>, { about = '', everyMs }
     }
   }, [about, everyMs])
 
-  const isKnown = known === about
+  const isKnown = isPatient || known === about
   return {
     value: isKnown ? value : null,
     problem: isKnown ? problem : null,

@@ -1,6 +1,6 @@
 import { useId, useState } from 'preact/hooks'
 import { Problem } from './problem.tsx'
-import { problem, usePasted } from './session.ts'
+import { enter, hasKept, problem, usePasted } from './session.ts'
 
 /** Asks for an administrator's token. */
 export function Door() {
@@ -41,7 +41,7 @@ export function Door() {
           </button>
         </div>
       </form>
-      <Problem words={problem.value} />
+      <Problem words={problem.value} {...(hasKept() && { again: () => void enter() })} />
     </section>
   )
 }

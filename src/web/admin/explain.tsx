@@ -5,6 +5,7 @@ import { readProblem } from './answer.ts'
 import { Field } from './field.tsx'
 import { writeFlat } from './policies/json.ts'
 import { Problem } from './problem.tsx'
+import { useRoles } from './roles.ts'
 import { admin } from './session.ts'
 import { readSize } from './size.ts'
 
@@ -13,6 +14,7 @@ const types = ['image/jpeg', 'video/mp4', 'audio/mpeg', 'application/pdf', 'appl
 /** May this user send this file, and why. Nothing is sent and nothing changes. */
 export function Explain() {
   const [wish, setWish] = useState({ user: '', role: 'member', tenant: '', filename: '', contentType: '', size: '' })
+  const roles = useRoles()
   const [said, setSaid] = useState<Explanation | null>(null)
   const [problem, setProblem] = useState<string | null>(null)
   const of = (name: keyof typeof wish) => ({
@@ -50,7 +52,7 @@ export function Explain() {
       <form class="box form" onSubmit={(event) => void submit(event)}>
         <div class="filters">
           <Field label="User" required {...of('user')} />
-          <Field label="Role" required options={['creator', 'member', 'subscriber']} {...of('role')} />
+          <Field label="Role" required options={roles} {...of('role')} />
           <Field label="Tenant" {...of('tenant')} />
           <Field label="File name" hint="holiday.mp4" {...of('filename')} />
           <Field label="Type" hint="video/mp4" options={types} {...of('contentType')} />

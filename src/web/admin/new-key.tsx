@@ -4,6 +4,7 @@ import { say } from '../upload/announcer.tsx'
 import { readProblem } from './answer.ts'
 import { Field } from './field.tsx'
 import { Problem } from './problem.tsx'
+import { useRoles } from './roles.ts'
 import { admin } from './session.ts'
 
 const scopeWords: Record<Scope, string> = {
@@ -17,6 +18,7 @@ const blank = { name: '', role: '', user: '', tenant: '', expires: '', scopes: [
 /** Makes a key. The key itself is told once. */
 export function NewKey({ made }: { made: () => void }) {
   const [wish, setWish] = useState(blank)
+  const roles = useRoles()
   const [problem, setProblem] = useState<string | null>(null)
   const [told, setTold] = useState<{ name: string; token: string } | null>(null)
   const of = (name: 'name' | 'role' | 'user' | 'tenant' | 'expires') => ({
@@ -52,12 +54,7 @@ export function NewKey({ made }: { made: () => void }) {
         <form class="form" onSubmit={(event) => void submit(event)}>
           <div class="filters">
             <Field label="Name" required hint="the nightly import" {...of('name')} />
-            <Field
-              label="Role (whose limits it has)"
-              required
-              options={['creator', 'member', 'subscriber']}
-              {...of('role')}
-            />
+            <Field label="Role (whose limits it has)" required options={roles} {...of('role')} />
             <Field label="User (empty: one of its own)" {...of('user')} />
             <Field label="Tenant" {...of('tenant')} />
             <Field label="Ends" type="datetime-local" {...of('expires')} />

@@ -24,7 +24,11 @@ export function usePages<T>(
 ): Pages<T> {
   const [later, setLater] = useState<{ about: string; page: Page<T>; problem: string | null } | null>(null)
   const isLater = later !== null && later.about === about
-  const first = useAnswer(() => read(undefined), { about, ...(everyMs !== undefined && !isLater && { everyMs }) })
+  const first = useAnswer(() => read(undefined), {
+    about,
+    isPatient: true,
+    ...(everyMs !== undefined && !isLater && { everyMs }),
+  })
   const shown = isLater
     ? { items: [...(first.value?.items ?? []), ...later.page.items], next: later.page.next }
     : first.value

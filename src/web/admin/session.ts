@@ -1,13 +1,16 @@
 import { signal } from '@preact/signals'
 import { createAdminApi } from '../../client/admin-api.ts'
 import { createApi, type Me } from '../../client/api.ts'
-import { Refusal } from '../../client/refusal.ts'
+import { type Failure, Refusal } from '../../client/refusal.ts'
 import { explain } from './words.ts'
 
 // Who this page is. The token lives in the tab and goes with each request as a header, so no other page can use it.
 
 /** `entering` until the first answer; `out`: a token is needed. */
 export type Presence = 'entering' | 'out' | 'in'
+
+/** What an admin route would answer. */
+const notAdmin: Failure = { code: 'FORBIDDEN', status: 403, message: null, method: 'GET', retryAfterMs: null }
 
 const tokenKey = 'landfall:admin-token'
 const token = signal<string | null>(null)
@@ -43,6 +46,11 @@ export async function enter(): Promise<void> {
   presence.value = 'out'
 }
 
+/** Whether there is a token that may work another time. */
+export function hasKept(): boolean {
+  return sessionStorage.getItem(tokenKey) !== null
+}
+
 /** Signs in with a pasted token. False, and a `problem`, when it does not work. */
 export async function usePasted(pasted: string): Promise<boolean> {
   const bare = pasted.trim().replace(/^Bearer\s+/i, '')
@@ -72,8 +80,7 @@ async function tryToken(candidate: string): Promise<boolean> {
   token.value = candidate
   try {
     const who = await api.me()
-    // Says whether these are an administrator's words: nothing else does.
-    await admin.summary()
+    if (!who.admin) throw new Refusal(notAdmin)
     me.value = who
   } catch (thrown) {
     token.value = previous

@@ -44,7 +44,7 @@ export function Figures({ summary, speed }: { summary: Summary; speed: number })
       <Figure
         name="Stored"
         value={formatBytes(summary.storedBytes)}
-        note={`${count(summary.storedFiles, 'file')} of ${count(summary.users, 'user')}; room for ${formatBytes(summary.reservedBytes)} more is reserved`}
+        note={`${count(summary.storedFiles, 'file')}, ${formatBytes(summary.reservedBytes)} more reserved`}
         href={hrefOf('quota')}
       />
       {eventsToTell > 0 && (

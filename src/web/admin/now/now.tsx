@@ -52,8 +52,8 @@ export function Now() {
     <>
       <Problem words={summary.problem ?? live.problem} />
       {summary.value && <Figures summary={summary.value} speed={speed} />}
-      <LiveUploads answer={live} speedOf={(id) => speeds.of(id, now)} isTold={isTold.value} />
       <Plots />
+      <LiveUploads answer={live} speedOf={(id) => speeds.of(id, now)} isTold={isTold.value} />
     </>
   )
 }

@@ -43,6 +43,9 @@ export interface AdminApi {
   explain(wish: Wish): Promise<Explanation>
 }
 
+// Whoever looks asks again anyway; a line that is dead and does not say so must not stop that.
+const patienceMs = 20_000
+
 /**
  * Speaks to the admin API at `base` (an absolute URL).
  * @param token asked for each request
@@ -50,7 +53,8 @@ export interface AdminApi {
 export function createAdminApi(base: string, token: () => string | null): AdminApi {
   const ask = createAsk(new URL('/v1/admin/', base).href, token)
   const ifMatch = (version: number) => ({ headers: { 'if-match': `"${version}"` } })
-  const get = async <T>(path: string, query: Query = {}) => (await ask('GET', `${path}${queryOf(query)}`)) as T
+  const get = async <T>(path: string, query: Query = {}) =>
+    (await ask('GET', `${path}${queryOf(query)}`, { signal: AbortSignal.timeout(patienceMs) })) as T
 
   return {
     summary: () => get('summary'),

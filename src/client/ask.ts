@@ -30,7 +30,11 @@ export function createAsk(base: string, token: () => string | null): Ask {
     }).catch(() => {
       throw new Refusal(noAnswer(method))
     })
-    const text = await response.text().catch(() => '')
+    const text = await response.text().catch(() => {
+      // What was cut off is no answer. A refusal says enough by its status.
+      if (response.ok) throw new Refusal(noAnswer(method))
+      return ''
+    })
     if (!response.ok) {
       throw new Refusal(readFailure(method, response.status, text, response.headers.get('retry-after')))
     }

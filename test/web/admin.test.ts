@@ -172,6 +172,13 @@ describe('the admin page', () => {
     await page.keyboard.press('Enter')
     await page.getByText('A member may send at most 2 GiB.').first().waitFor()
     expect(complaints).toEqual([])
+
+    await page.context().setOffline(true)
+    await page.getByText('No network here').waitFor()
+    await page.getByRole('button', { name: 'May they send it?' }).click()
+    await page.getByText('The server does not answer.').waitFor()
+    await page.context().setOffline(false)
+    await page.getByText('No network here').waitFor({ state: 'detached' })
   })
 
   it('is served under a policy that allows no inline script and no foreign host', async () => {

@@ -35,7 +35,7 @@ const looks = [
   ['phone', { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }],
 ] as const
 // Until refusals are written down, and what was counted.
-await new Promise((resolve) => setTimeout(resolve, 15_000))
+await new Promise((resolve) => setTimeout(resolve, 25_000))
 for (const [name, options] of looks) {
   for (const colorScheme of ['light', 'dark'] as const)
     await take(`${name}-${colorScheme}`, { ...options, colorScheme })
@@ -52,7 +52,7 @@ async function remember(): Promise<void> {
   const text = `insert into activity (at, received_bytes, stored_bytes, requests, refusals, failures, store_errors, begun, completed, cancelled, expired, failed)
     select to_timestamp(floor(extract(epoch from now()) / 10) * 10 - n * 10), 0, (38 + 22 * sin(n / 9.0) + 9 * sin(n * 1.7) + n % 5)::int * 1048576::bigint,
       40, greatest(0, 3 * sin(n / 5.0) + n % 3)::int, (n % 67 = 9)::int, 0, (3 + 2 * sin(n / 9.0) + n % 2)::int, (2 + 2 * sin((n - 4) / 9.0) + n % 2)::int, (n % 13 = 0)::int, 0, 0
-    from generate_series(2, 360) n`
+    from generate_series(1, 360) n`
   await database.query({ name: 'remember', text }, [])
 }
 

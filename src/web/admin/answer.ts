@@ -37,9 +37,11 @@ export function useAnswer<T>(
   const latest = useRef(question)
   latest.current = question
   const turn = useRef(0)
+  const waiting = useRef(0)
 
   async function again(): Promise<void> {
     const mine = ++turn.current
+    waiting.current++
     try {
       const said = await latest.current()
       if (mine === turn.current) set({ known: about, value: said, problem: null })
@@ -51,14 +53,17 @@ export function useAnswer<T>(
           value: isPatient || before.known === about ? before.value : null,
           problem: words,
         }))
+    } finally {
+      waiting.current--
     }
   }
 
   useEffect(() => {
     void again()
     if (everyMs === undefined) return () => void turn.current++
-    const ticking = setInterval(() => document.visibilityState === 'visible' && void again(), everyMs)
-    const look = () => document.visibilityState === 'visible' && void again()
+    // A server that answers slowly is not asked faster than it answers, and its answers count.
+    const look = () => document.visibilityState === 'visible' && waiting.current === 0 && void again()
+    const ticking = setInterval(look, everyMs)
     document.addEventListener('visibilitychange', look)
     addEventListener('online', look)
     return () => {

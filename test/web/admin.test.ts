@@ -181,6 +181,18 @@ describe('the admin page', () => {
     await page.getByText('No network here').waitFor({ state: 'detached' })
   })
 
+  it('lets this machine in by itself while the server is tried out, and forgets who signs out', async () => {
+    const [here] = await twoServers()
+    const { page, complaints } = await openAdmin(browser, here, { actor: null })
+
+    await page.getByText('Nobody is sending anything').waitFor()
+    await page.getByRole('button', { name: 'Sign out' }).click()
+
+    await page.getByLabel('Token').waitFor()
+    expect(await page.evaluate('sessionStorage.length + localStorage.length')).toBe(0)
+    expect(complaints).toEqual([])
+  })
+
   it('is served under a policy that allows no inline script and no foreign host', async () => {
     const [here] = await twoServers()
 

@@ -37,16 +37,18 @@ export interface OpenAdmin {
   complaints: string[]
 }
 
-/** The admin page of a server, in a fresh browser profile, with the token of `actor`. */
+/** The admin page of a server, in a fresh browser profile, with the token of `actor`; `null`: with none. */
 export async function openAdmin(
   browser: Browser,
   server: Spoken,
-  { actor = operator, path = '', ...options }: BrowserContextOptions & { actor?: Actor; path?: string } = {},
+  { actor = operator, path = '', ...options }: BrowserContextOptions & { actor?: Actor | null; path?: string } = {},
 ): Promise<OpenAdmin> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
   onTestFinished(() => context.close())
-  const token = JSON.stringify(await signToken(server.secret, actor, 600))
-  await context.addInitScript(`sessionStorage.setItem('landfall:admin-token', ${token})`)
+  if (actor) {
+    const token = JSON.stringify(await signToken(server.secret, actor, 600))
+    await context.addInitScript(`sessionStorage.setItem('landfall:admin-token', ${token})`)
+  }
   const page = await context.newPage()
   page.setDefaultTimeout(15_000)
   const complaints: string[] = []

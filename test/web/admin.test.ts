@@ -108,6 +108,25 @@ describe('the admin page', () => {
     expect(complaints).toEqual([])
   })
 
+  it('reads the history page by page, and loses none when new uploads come meanwhile', async () => {
+    const [here] = await twoServers()
+    const bob = userOf('bob', 'creator')
+    for (let number = 1; number <= 60; number++) await begin(here, bob, { filename: `file ${number}`, size: 10 })
+    const { page, complaints } = await openAdmin(browser, here, { path: 'uploads?user=bob' })
+
+    await expect.poll(() => page.locator('.row').count()).toBe(50)
+    await begin(here, bob, { filename: 'file 61', size: 10 })
+    await page.getByRole('button', { name: 'Show older ones' }).click()
+    await expect.poll(() => page.locator('.row').count()).toBeGreaterThan(50)
+    const names = await page.locator('.row .name').allTextContents()
+    for (let number = 1; number <= 60; number++) expect(names).toContain(`file ${number}`)
+    await page.getByLabel('Name or id').fill('FILE 6')
+    await expect.poll(() => page.locator('.row .name').allTextContents()).toEqual(['file 61', 'file 60', 'file 6'])
+    await page.getByLabel('State').selectOption('completed')
+    await page.getByText('There is no such upload.').waitFor()
+    expect(complaints).toEqual([])
+  })
+
   it('lets nobody in who is no administrator, and says so', async () => {
     const [here] = await twoServers()
     const { page, complaints } = await openAdmin(browser, here, { actor: ann, path: 'audit' })

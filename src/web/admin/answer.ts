@@ -20,6 +20,8 @@ export interface Asking {
   about?: string
   /** What was known before is shown until there is an answer to the new question. */
   isPatient?: boolean
+  /** Does not ask again by itself for now. */
+  isResting?: boolean
   /** Asks again after so many milliseconds while somebody looks; not given: never. */
   everyMs?: number
 }
@@ -27,7 +29,7 @@ export interface Asking {
 /** Asks the server, and again as often as told. Who may no longer ask is sent to the door. */
 export function useAnswer<T>(
   question: () => Promise<T>,
-  { about = '', isPatient = false, everyMs }: Asking = {},
+  { about = '', isPatient = false, isResting = false, everyMs }: Asking = {},
 ): Answer<T> {
   const [{ known, value, problem }, set] = useState<{ known: string; value: T | null; problem: string | null }>({
     known: about,
@@ -38,6 +40,8 @@ export function useAnswer<T>(
   latest.current = question
   const turn = useRef(0)
   const waiting = useRef(0)
+  const rests = useRef(isResting)
+  rests.current = isResting
 
   async function again(): Promise<void> {
     const mine = ++turn.current
@@ -62,7 +66,9 @@ export function useAnswer<T>(
     void again()
     if (everyMs === undefined) return () => void turn.current++
     // A server that answers slowly is not asked faster than it answers, and its answers count.
-    const look = () => document.visibilityState === 'visible' && waiting.current === 0 && void again()
+    const look = () => {
+      if (document.visibilityState === 'visible' && waiting.current === 0 && !rests.current) void again()
+    }
     const ticking = setInterval(look, everyMs)
     document.addEventListener('visibilitychange', look)
     addEventListener('online', look)

@@ -27,7 +27,9 @@ export function usePages<T>(
   const first = useAnswer(() => read(undefined), {
     about,
     isPatient: true,
-    ...(everyMs !== undefined && !isLater && { everyMs }),
+    // What is new would push the last ones of the first page out of sight: the next page began after them.
+    isResting: isLater,
+    ...(everyMs !== undefined && { everyMs }),
   })
   const shown = isLater
     ? { items: [...(first.value?.items ?? []), ...later.page.items], next: later.page.next }

@@ -108,6 +108,38 @@ describe('the admin page', () => {
     expect(complaints).toEqual([])
   })
 
+  it('can be used with the keyboard alone', async () => {
+    const [here] = await twoServers()
+    const { page, complaints } = await openAdmin(browser, here)
+    const { id } = await send(here, ann, { filename: 'film.mp4', size: 9 * MiB, head: filmHead }, { perSecond: MiB })
+    const focused = () => page.evaluate('document.activeElement.innerText') as Promise<string>
+    const plot = page.getByRole('slider', { name: 'Throughput' })
+    await page.locator('.live-row').waitFor()
+
+    await plot.focus()
+    const before = await plot.getAttribute('aria-valuenow')
+    await page.keyboard.press('ArrowLeft')
+    expect(await plot.getAttribute('aria-valuenow')).not.toBe(before)
+    await page.getByRole('button', { name: 'Cancel film.mp4' }).focus()
+    await page.keyboard.press('Enter')
+    await expect.poll(focused).toBe('No, leave it')
+    await page.keyboard.press('Escape')
+    await expect.poll(focused).toBe('On the way')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'film.mp4', exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Expire' }).focus()
+    await page.keyboard.press('Enter')
+    await expect.poll(focused).toBe('No, leave it')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.locator('.upload-head').getByText('Expired').waitFor()
+
+    const head = await fetch(`${here.url}/files/${id}`, { method: 'HEAD', headers: await tusAs(here, ann) })
+    expect(head.status).toBe(410)
+    expect(complaints).toEqual([])
+  })
+
   it('reads the history page by page, and loses none when new uploads come meanwhile', async () => {
     const [here] = await twoServers()
     const bob = userOf('bob', 'creator')

@@ -1,4 +1,4 @@
-import { noAnswer, Refusal, readFailure } from './refusal.ts'
+import { createAsk } from './ask.ts'
 
 /** What a role may send; sizes are bytes. */
 export interface Policy {
@@ -9,7 +9,10 @@ export interface Policy {
 
 export interface Me {
   user: string
+  tenant: string | null
   role: string
+  /** May see everybody's uploads and steer them. */
+  admin: boolean
   /** `null`: the role may send nothing. */
   policy: Policy | null
 }
@@ -60,7 +63,7 @@ export interface Api {
   mark(id: string, fingerprint: string): Promise<void>
   remove(id: string): Promise<void>
   /** Only servers in trial mode have it; nothing given means the server's choice. */
-  devToken(wish: { user?: string | undefined; role?: string | undefined }): Promise<DevToken>
+  devToken(wish: { user?: string | undefined; role?: string | undefined; admin?: boolean }): Promise<DevToken>
 }
 
 /**
@@ -68,19 +71,7 @@ export interface Api {
  * @param token asked for each request, so a new one counts at once
  */
 export function createApi(base: string, token: () => string | null): Api {
-  async function ask(method: string, path: string, bearer = token(), content?: object): Promise<unknown> {
-    const headers: Record<string, string> = bearer === null ? {} : { authorization: `Bearer ${bearer}` }
-    if (content) headers['content-type'] = 'application/json'
-    const body = content && JSON.stringify(content)
-    const response = await fetch(new URL(path, base), { method, headers, ...(body && { body }) }).catch(() => {
-      throw new Refusal(noAnswer(method))
-    })
-    const text = await response.text().catch(() => '')
-    if (!response.ok) {
-      throw new Refusal(readFailure(method, response.status, text, response.headers.get('retry-after')))
-    }
-    return text === '' ? null : JSON.parse(text)
-  }
+  const ask = createAsk(base, token)
 
   return {
     me: async () => (await ask('GET', '/v1/me')) as Me,
@@ -90,11 +81,15 @@ export function createApi(base: string, token: () => string | null): Api {
       return (await ask('GET', `/v1/uploads?${query}`)) as UploadsPage
     },
     mark: async (id, fingerprint) =>
-      void (await ask('PUT', `/v1/uploads/${encodeURIComponent(id)}/fingerprint`, token(), { fingerprint })),
+      void (await ask('PUT', `/v1/uploads/${encodeURIComponent(id)}/fingerprint`, { content: { fingerprint } })),
     remove: async (id) => void (await ask('DELETE', `/v1/uploads/${encodeURIComponent(id)}`)),
-    devToken: async ({ user, role }) => {
-      const query = new URLSearchParams({ ...(user && { user }), ...(role && { role }) })
-      return (await ask('GET', `/v1/dev-token?${query}`, null)) as DevToken
+    devToken: async ({ user, role, admin }) => {
+      const query = new URLSearchParams({
+        ...(user && { user }),
+        ...(role && { role }),
+        ...(admin && { admin: 'true' }),
+      })
+      return (await ask('GET', `/v1/dev-token?${query}`, { bearer: null })) as DevToken
     },
   }
 }

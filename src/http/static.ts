@@ -32,7 +32,7 @@ const pageHeaders = {
   xFrameOptions: { action: 'deny' as const },
 }
 
-/** Serves the built page from `folder` at `/`. Without a build there is no page, and everything else works. */
+/** Serves the built pages from `folder`: at `/` for everybody, at `/admin` for operators. Without a build there are none, and everything else works. */
 export async function pagePlugin(app: FastifyInstance, { folder }: { folder: string }): Promise<void> {
   if (!existsSync(folder)) {
     app.log.warn('the page is not built; the server runs without it')
@@ -49,4 +49,6 @@ export async function pagePlugin(app: FastifyInstance, { folder }: { folder: str
       reply.header('cache-control', isNamedByContent ? 'public, max-age=31536000, immutable' : 'no-cache')
     },
   })
+  // It holds nothing by itself: what it shows, the admin API tells administrators only.
+  app.get('/admin', { schema: { hide: true } }, (_request, reply) => reply.sendFile('admin.html'))
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vite'
 
 // Run with `src/web` as the root. The server sends the result under a policy that allows no inline script or style.
@@ -10,5 +11,8 @@ export default defineConfig({
     // A data URL instead of a file would need a wider policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rollupOptions: {
+      input: { upload: join(import.meta.dirname, 'index.html'), admin: join(import.meta.dirname, 'admin.html') },
+    },
   },
 })

@@ -340,5 +340,5 @@ export function isPublic(route: string): boolean {
   // Tells nobody's name, and only this machine and Prometheus: test/telemetry/metrics.test.ts.
   if (route === 'GET /metrics') return true
   const files = existsSync('dist/web') ? globSync('dist/web/**').map((path) => path.slice('dist/web'.length)) : []
-  return ['GET', 'HEAD'].includes(method) && (url === '/' || files.includes(url))
+  return ['GET', 'HEAD'].includes(method) && (['/', '/admin'].includes(url) || files.includes(url))
 }

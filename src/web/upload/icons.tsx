@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact'
 
-function icon(...paths: string[]) {
+/** A drawing of some strokes, each a path in 24 by 24. */
+export function icon(...paths: string[]) {
   return () => (
     <Drawing>
       {paths.map((path) => (

@@ -3,7 +3,7 @@ import { DropZone } from './drop-zone.tsx'
 import { Logo } from './icons.tsx'
 import { IdentityBadge } from './identity.tsx'
 import { MyUploads } from './my-uploads.tsx'
-import { hasExpired, presence } from './session.ts'
+import { hasExpired, me, presence } from './session.ts'
 import { SignIn } from './sign-in.tsx'
 import { Transfers } from './transfers.tsx'
 
@@ -31,7 +31,9 @@ export function Page() {
           Files go by <a href="https://tus.io/protocols/resumable-upload">tus 1.0</a> to{' '}
           <code>{location.origin}/files</code>
         </span>
-        <a href="/docs">API</a>
+        <span>
+          {me.value?.admin && <a href="/admin">Steering</a>} <a href="/docs">API</a>
+        </span>
       </footer>
       <Announcer />
     </>

@@ -1,0 +1,43 @@
+import { noAnswer, Refusal, readFailure } from './refusal.ts'
+
+/** What goes with a request beside its address. */
+export interface Question {
+  /** Not given: what `token` says. `null`: none. */
+  bearer?: string | null
+  content?: object
+  headers?: Record<string, string>
+  signal?: AbortSignal
+}
+
+/** Asks the server for JSON; `null` is an answer without content. @throws Refusal */
+export type Ask = (method: string, path: string, question?: Question) => Promise<unknown>
+
+/**
+ * A way to ask the server at `base` (an absolute URL).
+ * @param token asked for each request, so a new one counts at once
+ */
+export function createAsk(base: string, token: () => string | null): Ask {
+  return async (method, path, { bearer = token(), content, headers: more, signal } = {}) => {
+    const headers: Record<string, string> = { ...more }
+    if (bearer !== null) headers['authorization'] = `Bearer ${bearer}`
+    if (content) headers['content-type'] = 'application/json'
+    const body = content && JSON.stringify(content)
+    const response = await fetch(new URL(path, base), {
+      method,
+      headers,
+      ...(body && { body }),
+      ...(signal && { signal }),
+    }).catch(() => {
+      throw new Refusal(noAnswer(method))
+    })
+    const text = await response.text().catch(() => {
+      // What was cut off is no answer. A refusal says enough by its status.
+      if (response.ok) throw new Refusal(noAnswer(method))
+      return ''
+    })
+    if (!response.ok) {
+      throw new Refusal(readFailure(method, response.status, text, response.headers.get('retry-after')))
+    }
+    return text === '' ? null : JSON.parse(text)
+  }
+}

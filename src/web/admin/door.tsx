@@ -1,0 +1,47 @@
+import { useId, useState } from 'preact/hooks'
+import { Problem } from './problem.tsx'
+import { enter, hasKept, problem, usePasted } from './session.ts'
+
+/** Asks for an administrator's token. */
+export function Door() {
+  const [text, setText] = useState('')
+  const [isBusy, setBusy] = useState(false)
+  const id = useId()
+
+  async function submit(event: Event): Promise<void> {
+    event.preventDefault()
+    setBusy(true)
+    await usePasted(text)
+    setBusy(false)
+  }
+
+  return (
+    <section class="sign-in" aria-labelledby="door-title">
+      <h1 id="door-title" class="title">
+        For those who run this server
+      </h1>
+      <p class="quiet">
+        Paste an administrator’s token, or an API key with the scope <code>admin</code>. It stays in this tab, and is
+        forgotten with it.
+      </p>
+      <form class="token-form" onSubmit={(event) => void submit(event)}>
+        <label for={id}>Token</label>
+        <div class="field">
+          <input
+            id={id}
+            type="password"
+            autocomplete="off"
+            spellcheck={false}
+            required
+            value={text}
+            onInput={(event) => setText(event.currentTarget.value)}
+          />
+          <button type="submit" class="button" disabled={isBusy}>
+            Enter
+          </button>
+        </div>
+      </form>
+      <Problem words={problem.value} {...(hasKept() && { again: () => void enter() })} />
+    </section>
+  )
+}

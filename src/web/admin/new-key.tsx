@@ -1,0 +1,116 @@
+import { useState } from 'preact/hooks'
+import { type Scope, scopes } from '../../client/admin-types.ts'
+import { say } from '../upload/announcer.tsx'
+import { readProblem } from './answer.ts'
+import { Field } from './field.tsx'
+import { Problem } from './problem.tsx'
+import { useRoles } from './roles.ts'
+import { admin } from './session.ts'
+
+const scopeWords: Record<Scope, string> = {
+  upload: 'begin, send and complete uploads',
+  read: 'look and list',
+  cancel: 'cancel and delete',
+  admin: 'everything on this page',
+}
+const blank = { name: '', role: '', user: '', tenant: '', expires: '', scopes: ['upload', 'read'] as Scope[] }
+
+/** Makes a key. The key itself is told once. */
+export function NewKey({ made }: { made: () => void }) {
+  const [wish, setWish] = useState(blank)
+  const roles = useRoles()
+  const [problem, setProblem] = useState<string | null>(null)
+  const [told, setTold] = useState<{ name: string; token: string } | null>(null)
+  const of = (name: 'name' | 'role' | 'user' | 'tenant' | 'expires') => ({
+    value: wish[name],
+    set: (value: string) => setWish({ ...wish, [name]: value }),
+  })
+
+  async function submit(event: Event): Promise<void> {
+    event.preventDefault()
+    setProblem(null)
+    try {
+      const { name, token } = await admin.makeKey({
+        name: wish.name,
+        role: wish.role,
+        user: wish.user || null,
+        tenant: wish.tenant || null,
+        scopes: wish.scopes,
+        expiresAt: wish.expires === '' ? null : new Date(wish.expires).toISOString(),
+      })
+      setTold({ name, token })
+      setWish(blank)
+      made()
+    } catch (thrown) {
+      setProblem(readProblem(thrown))
+    }
+  }
+
+  return (
+    <section class="part" aria-label="Make a key">
+      {told && <Told {...told} close={() => setTold(null)} />}
+      <details class="box" open={problem !== null}>
+        <summary>Make a key</summary>
+        <form class="form" onSubmit={(event) => void submit(event)}>
+          <div class="filters">
+            <Field label="Name" required hint="the nightly import" {...of('name')} />
+            <Field label="Role (whose limits it has)" required options={roles} {...of('role')} />
+            <Field label="User (empty: one of its own)" {...of('user')} />
+            <Field label="Tenant" {...of('tenant')} />
+            <Field label="Ends" type="datetime-local" {...of('expires')} />
+          </div>
+          <fieldset class="checks">
+            <legend>May</legend>
+            {scopes.map((scope) => (
+              <label key={scope} class="check">
+                <input
+                  type="checkbox"
+                  checked={wish.scopes.includes(scope)}
+                  onChange={(event) => {
+                    const others = wish.scopes.filter((other) => other !== scope)
+                    setWish({ ...wish, scopes: event.currentTarget.checked ? [...others, scope] : others })
+                  }}
+                />
+                <span>
+                  {scope} <span class="quiet">{scopeWords[scope]}</span>
+                </span>
+              </label>
+            ))}
+          </fieldset>
+          <Problem words={problem} />
+          <div class="choices">
+            <button type="submit" class="button" disabled={wish.scopes.length === 0}>
+              Make it
+            </button>
+          </div>
+        </form>
+      </details>
+    </section>
+  )
+}
+
+function Told({ name, token, close }: { name: string; token: string; close: () => void }) {
+  async function copy(): Promise<void> {
+    await navigator.clipboard.writeText(token)
+    say('The key is copied.')
+  }
+  return (
+    <div class="box new-key" role="status">
+      <p>
+        This is the key <strong class="any-text">{name}</strong>. It is shown now and never again.
+      </p>
+      <code class="token any-text">{token}</code>
+      <div class="choices">
+        {/* Only a secure page may write to the clipboard. */}
+        {'clipboard' in navigator && (
+          <button type="button" class="button" onClick={() => void copy()}>
+            Copy it
+          </button>
+        )}
+        <button type="button" class="button is-quiet" onClick={close}>
+          I have it
+        </button>
+      </div>
+    </div>
+  )
+}

@@ -1,0 +1,101 @@
+import { useState } from 'preact/hooks'
+import type { AnyUpload } from '../../../client/admin-types.ts'
+import { timeLeft } from '../../../client/speed.ts'
+import { FileName } from '../../upload/file-name.tsx'
+import { formatBytes, formatDuration, percent } from '../../upload/format.ts'
+import { Cross, TypeIcon } from '../../upload/icons.tsx'
+import type { Answer } from '../answer.ts'
+import { hrefOf } from '../place.ts'
+import { SteerDialog } from '../uploads/steer.tsx'
+import { nameOf } from '../words.ts'
+
+/** What is being sent at the moment, by whoever and to whatever server. */
+export function LiveUploads(props: {
+  answer: Answer<{ uploads: AnyUpload[]; next: string | null }>
+  speedOf(id: string): number | null
+  isTold: boolean
+}) {
+  const { answer, speedOf, isTold } = props
+  const [cancelling, setCancelling] = useState<AnyUpload | null>(null)
+  const uploads = answer.value?.uploads ?? null
+
+  return (
+    <section class="part" aria-labelledby="live-title">
+      <div class="part-head">
+        <h2 id="live-title" tabIndex={-1}>
+          On the way
+        </h2>
+        <span class={`pulse ${isTold ? 'is-told' : ''}`}>{isTold ? 'live' : 'asked every 2 s'}</span>
+      </div>
+      {uploads?.length === 0 && <p class="empty quiet">Nobody is sending anything at the moment.</p>}
+      {uploads && uploads.length > 0 && (
+        <ul class="rows">
+          {uploads.map((upload) => (
+            <LiveRow key={upload.id} upload={upload} speed={speedOf(upload.id)} cancel={() => setCancelling(upload)} />
+          ))}
+        </ul>
+      )}
+      {answer.value?.next && <p class="quiet small">Only the newest hundred are shown.</p>}
+      {cancelling && (
+        <SteerDialog
+          upload={cancelling}
+          verb="cancel"
+          done={answer.again}
+          close={() => {
+            setCancelling(null)
+            document.getElementById('live-title')?.focus()
+          }}
+        />
+      )}
+    </section>
+  )
+}
+
+function LiveRow({ upload, speed, cancel }: { upload: AnyUpload; speed: number | null; cancel: () => void }) {
+  const { id, filename, size, received, state } = upload
+  const left = size === null ? null : timeLeft(size - received, speed)
+  return (
+    <li class="row live-row" data-id={id} data-state={state}>
+      <span class="preview">
+        <TypeIcon type={upload.contentType} />
+      </span>
+      <div class="row-words">
+        <a class="row-link" href={hrefOf('uploads', id)}>
+          <FileName name={filename} />
+        </a>
+        <p class="facts quiet">
+          <span class="any-text">{nameOf(upload)}</span>
+          <span>{upload.role}</span>
+          <span>
+            {formatBytes(received)}
+            {size === null ? ' so far' : ` of ${formatBytes(size)}`}
+          </span>
+          {state === 'finishing' ? (
+            <span>is being put together</span>
+          ) : (
+            <>
+              {speed !== null && <span class="speed">{formatBytes(speed)}/s</span>}
+              {left !== null && <span>{formatDuration(left)} left</span>}
+            </>
+          )}
+        </p>
+      </div>
+      <span class="live-percent">{size === null ? '' : `${percent(received, size)} %`}</span>
+      <button
+        type="button"
+        class="icon-button"
+        aria-label={`Cancel ${filename}`}
+        title={`Cancel ${filename}`}
+        onClick={cancel}
+      >
+        <Cross />
+      </button>
+      <progress
+        class="line"
+        aria-label={filename}
+        {...(size !== null && { value: received, max: Math.max(size, 1) })}
+        aria-valuetext={size === null ? formatBytes(received) : `${percent(received, size)} percent`}
+      />
+    </li>
+  )
+}

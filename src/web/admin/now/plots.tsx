@@ -1,0 +1,78 @@
+import { useState } from 'preact/hooks'
+import type { Point, Series } from '../../../client/admin-types.ts'
+import { formatBytes } from '../../upload/format.ts'
+import { useAnswer } from '../answer.ts'
+import { Problem } from '../problem.tsx'
+import { admin } from '../session.ts'
+import { type Line, Plot } from './plot.tsx'
+
+const spans = [
+  { words: '15 min', minutes: 15 },
+  { words: '1 h', minutes: 60 },
+  { words: '6 h', minutes: 360 },
+  { words: '1 day', minutes: 1440 },
+  { words: '7 days', minutes: 10_080 },
+]
+
+/** Throughput and errors of all servers together. */
+export function Plots() {
+  const [minutes, setMinutes] = useState(15)
+  const answer = useAnswer(() => admin.series(minutes, 90), { about: String(minutes), everyMs: 10_000 })
+  return (
+    <section class="part" aria-labelledby="plots-title">
+      <div class="part-head">
+        <h2 id="plots-title">Over time</h2>
+        <fieldset class="segments is-small">
+          <legend class="unseen">How far back</legend>
+          {spans.map((span) => (
+            <label key={span.minutes}>
+              <input
+                type="radio"
+                name="span"
+                checked={span.minutes === minutes}
+                onChange={() => setMinutes(span.minutes)}
+              />
+              <span>{span.words}</span>
+            </label>
+          ))}
+        </fieldset>
+      </div>
+      <Problem words={answer.problem} />
+      <div class="plots" aria-busy={answer.value === null}>
+        {answer.value && <Filled series={answer.value} />}
+      </div>
+    </section>
+  )
+}
+
+function Filled({ series: { points, stepSeconds } }: { series: Series }) {
+  // The last stretch is not over: as a point it would always look like a fall.
+  const past = points.slice(0, -1)
+  const perSecond = (field: keyof Point) => past.map((point) => Number(point[field]) / stepSeconds)
+  const each = (field: keyof Point) => past.map((point) => Number(point[field]))
+  const sum = (...fields: (keyof Point)[]) =>
+    past.map((point) => fields.reduce((total, field) => total + Number(point[field]), 0))
+
+  // What is received is counted when a body ends, which may take an hour; what is stored, part by part.
+  const throughput: Line[] = [{ name: 'stored', tone: 'accent', values: perSecond('storedBytes'), isFilled: true }]
+  const errors: Line[] = [
+    { name: 'refused (4xx)', tone: 'warn', values: each('refusals') },
+    { name: 'failed (5xx)', tone: 'bad', values: each('failures'), isFilled: true },
+    { name: 'the store failed', tone: 'ink', values: each('storeErrors') },
+  ]
+  const uploads: Line[] = [
+    { name: 'begun', tone: 'accent', values: each('begun') },
+    { name: 'completed', tone: 'good', values: each('completed'), isFilled: true },
+    { name: 'given up', tone: 'warn', values: sum('cancelled', 'expired', 'failed') },
+  ]
+  const times = past.map(({ at }) => at)
+  const step = stepSeconds < 60 ? `${stepSeconds} s` : `${Math.round(stepSeconds / 60)} min`
+  const whole = (value: number) => Math.round(value).toLocaleString('en')
+  return (
+    <>
+      <Plot title="Throughput" unit="a second" lines={throughput} times={times} write={formatBytes} least={1024} />
+      <Plot title="Errors" unit={`in ${step}`} lines={errors} times={times} write={whole} least={4} />
+      <Plot title="Uploads" unit={`in ${step}`} lines={uploads} times={times} write={whole} least={4} />
+    </>
+  )
+}

@@ -1,0 +1,100 @@
+import { useEffect, useRef } from 'preact/hooks'
+import { Announcer } from '../upload/announcer.tsx'
+import { Logo } from '../upload/icons.tsx'
+import { Audit } from './audit.tsx'
+import { Door } from './door.tsx'
+import { Explain } from './explain.tsx'
+import { AuditMark, ExplainMark, KeysMark, NowMark, PoliciesMark, QuotaMark, UploadsMark } from './icons.tsx'
+import { Keys } from './keys.tsx'
+import { Now } from './now/now.tsx'
+import { Offline } from './offline.tsx'
+import { hrefOf, place, type Room } from './place.ts'
+import { Policies } from './policies/policies.tsx'
+import { Quota } from './quota.tsx'
+import { leave, me, presence } from './session.ts'
+import { Uploads } from './uploads/uploads.tsx'
+
+const views = {
+  now: { title: 'Now', Mark: NowMark, View: Now },
+  uploads: { title: 'History', Mark: UploadsMark, View: Uploads },
+  policies: { title: 'Policies', Mark: PoliciesMark, View: Policies },
+  quota: { title: 'Quota', Mark: QuotaMark, View: Quota },
+  keys: { title: 'Keys', Mark: KeysMark, View: Keys },
+  audit: { title: 'Audit', Mark: AuditMark, View: Audit },
+  explain: { title: 'Explain', Mark: ExplainMark, View: Explain },
+} satisfies Record<Room, unknown>
+
+/** The whole page: the rooms of an operator, or the door to them. */
+export function Page() {
+  const isIn = presence.value === 'in'
+  return (
+    <>
+      <header class="bar is-wide">
+        <a class="brand" href="/admin">
+          <Logo />
+          Landfall <span class="brand-room">Steering</span>
+        </a>
+        {isIn && me.value && (
+          <p class="operator">
+            <span class="badge-user" title={me.value.user}>
+              {me.value.user}
+            </span>
+            <button type="button" class="button is-quiet" onClick={leave}>
+              Sign out
+            </button>
+          </p>
+        )}
+      </header>
+      <div class={`frame ${isIn ? '' : 'is-door'}`}>
+        {isIn && <Rooms />}
+        <main class="room">
+          <Offline />
+          {presence.value === 'entering' && <p class="quiet">One moment …</p>}
+          {presence.value === 'out' && <Door />}
+          {isIn && <OpenRoom />}
+        </main>
+      </div>
+      <Announcer />
+    </>
+  )
+}
+
+function Rooms() {
+  return (
+    <nav class="rooms" aria-label="Rooms">
+      {Object.entries(views).map(([room, { title, Mark }]) => (
+        <a
+          key={room}
+          href={hrefOf(room as Room)}
+          class="rooms-link"
+          aria-current={place.value.room === room ? 'page' : undefined}
+        >
+          <Mark />
+          {title}
+        </a>
+      ))}
+    </nav>
+  )
+}
+
+function OpenRoom() {
+  const { room, id } = place.value
+  const { title, View } = views[room]
+  const heading = useRef<HTMLHeadingElement>(null)
+  const isFirst = useRef(true)
+  // Who follows a link with the keyboard goes on where it leads. The first room is not followed to.
+  useEffect(() => {
+    document.title = `${title} · Landfall`
+    if (isFirst.current) isFirst.current = false
+    else heading.current?.focus()
+    document.querySelector('.rooms [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+  }, [room, id])
+  return (
+    <>
+      <h1 ref={heading} tabIndex={-1} class={id === null ? 'title' : 'unseen'}>
+        {title}
+      </h1>
+      <View key={`${room}/${id ?? ''}`} />
+    </>
+  )
+}

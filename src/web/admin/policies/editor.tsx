@@ -1,0 +1,119 @@
+import { useId, useRef, useState } from 'preact/hooks'
+import type { PolicyVersion } from '../../../client/admin-types.ts'
+import { Refusal } from '../../../client/refusal.ts'
+import { say } from '../../upload/announcer.tsx'
+import { readProblem } from '../answer.ts'
+import { Problem } from '../problem.tsx'
+import { admin } from '../session.ts'
+import { Differences } from './differences.tsx'
+import { useDraft } from './draft.ts'
+import { placeOf } from './json.ts'
+import { Remark } from './remark.tsx'
+
+interface EditorProps {
+  current: PolicyVersion
+  saved(change: { version: number; running: number }): void
+  /** Asks which version holds now. */
+  refresh(): void
+}
+
+/** The policies as text, checked while it is written. Before it is saved one sees what would change. */
+export function Editor({ current, saved, refresh }: EditorProps) {
+  const draft = useDraft(current)
+  const [remark, setRemark] = useState({ note: '', applyToRunning: false })
+  const [problem, setProblem] = useState<string | null>(null)
+  const [isBusy, setBusy] = useState(false)
+  const field = useRef<HTMLTextAreaElement>(null)
+  const id = useId()
+  const { problems, checked } = draft
+  const maySave = checked !== null && checked.policies !== null && checked.differences.length > 0 && !isBusy
+
+  async function save(): Promise<void> {
+    if (!draft.json) return
+    setBusy(true)
+    setProblem(null)
+    try {
+      const note = remark.note.trim() || null
+      const { version, running } = await admin.changePolicies(current.version, draft.json, { ...remark, note })
+      say(`Version ${version} is saved.`)
+      draft.reset()
+      setRemark({ note: '', applyToRunning: false })
+      saved({ version, running })
+    } catch (thrown) {
+      const isOutrun = thrown instanceof Refusal && thrown.failure.code === 'PRECONDITION_FAILED'
+      const words = readProblem(thrown)
+      setProblem(
+        isOutrun ? `${words} Your text is kept: look below at what it would change now, and save again.` : words,
+      )
+      if (isOutrun) refresh()
+    }
+    setBusy(false)
+  }
+
+  function show(words: string): void {
+    const at = placeOf(draft.text, words)
+    if (at < 0 || !field.current) return
+    field.current.focus()
+    field.current.setSelectionRange(at, draft.text.indexOf('\n', at))
+  }
+
+  return (
+    <section class="part" aria-labelledby={`${id}-title`}>
+      <div class="part-head">
+        <h2 id={`${id}-title`}>Change them</h2>
+        <p class="quiet small" role="status">
+          {!draft.isChanged && 'Sizes as "10 GiB", times as "7 days"; null is no limit.'}
+          {draft.isChanged && problems === null && 'Checking …'}
+          {draft.isChanged && problems?.length === 0 && 'This can be saved.'}
+          {problems !== null && problems.length > 0 && 'This cannot be saved yet.'}
+        </p>
+      </div>
+      <div class={`editor ${draft.isChanged ? 'is-changed' : ''}`}>
+        <textarea
+          ref={field}
+          class="code"
+          aria-label="Policies as JSON"
+          aria-invalid={problems !== null && problems.length > 0}
+          aria-describedby={`${id}-problems`}
+          spellcheck={false}
+          autocapitalize="off"
+          wrap="off"
+          rows={26}
+          value={draft.text}
+          onInput={(event) => draft.write(event.currentTarget.value)}
+        />
+        <div class="editor-side">
+          <ul id={`${id}-problems`} class="faults">
+            {problems?.map((words) => (
+              <li key={words}>
+                <button type="button" class="fault any-text" onClick={() => show(words)}>
+                  {words}
+                </button>
+              </li>
+            ))}
+          </ul>
+          {checked?.policies && (
+            <Differences
+              differences={checked.differences}
+              title={`What would change from version ${checked.version}`}
+            />
+          )}
+          <Problem words={problem} />
+          {draft.isChanged && (
+            <>
+              {maySave && <Remark remark={remark} set={setRemark} />}
+              <div class="choices">
+                <button type="button" class="button" disabled={!maySave} onClick={() => void save()}>
+                  Save as version {current.version + 1}
+                </button>
+                <button type="button" class="button is-quiet" onClick={draft.reset}>
+                  Drop my changes
+                </button>
+              </div>
+            </>
+          )}
+        </div>
+      </div>
+    </section>
+  )
+}

@@ -1,0 +1,99 @@
+import { useEffect, useState } from 'preact/hooks'
+import type { CheckedPolicies, PolicyVersion } from '../../../client/admin-types.ts'
+import { readProblem } from '../answer.ts'
+import { When } from '../moment.tsx'
+import { usePages } from '../pages.ts'
+import { Problem } from '../problem.tsx'
+import { admin } from '../session.ts'
+import { Sure } from '../sure.tsx'
+import { Differences } from './differences.tsx'
+import { Remark } from './remark.tsx'
+
+interface VersionsProps {
+  current: PolicyVersion
+  restored(change: { version: number; running: number }): void
+}
+
+/** Who changed what, when and why; each version can be brought back. */
+export function Versions({ current, restored }: VersionsProps) {
+  const pages = usePages(
+    async (before) => {
+      const { versions, next } = await admin.policyVersions(before as number | undefined)
+      return { items: versions, next }
+    },
+    { about: String(current.version) },
+  )
+  const [chosen, setChosen] = useState<PolicyVersion | null>(null)
+  return (
+    <section class="part" aria-labelledby="versions-title">
+      <h2 id="versions-title" tabIndex={-1}>
+        Versions
+      </h2>
+      <Problem words={pages.problem} again={pages.again} />
+      <ol class="rows">
+        {pages.items?.map((version) => (
+          <li key={version.version} class="row version-row" data-version={version.version}>
+            <span class="version-number">{version.version}</span>
+            <div class="row-words">
+              <p class="any-text">{version.note ?? <span class="quiet">without a word why</span>}</p>
+              <p class="facts quiet">
+                <span class="any-text">{version.author}</span>
+                <When at={version.createdAt} />
+              </p>
+            </div>
+            {version.version === current.version ? (
+              <span class="state is-completed small">holds</span>
+            ) : (
+              <button type="button" class="button is-quiet" onClick={() => setChosen(version)}>
+                Bring back<span class="unseen"> version {version.version}</span>
+              </button>
+            )}
+          </li>
+        ))}
+      </ol>
+      {pages.hasMore && (
+        <button type="button" class="button is-quiet more" onClick={pages.more}>
+          Show older ones
+        </button>
+      )}
+      {chosen && (
+        <Restore
+          current={current}
+          version={chosen}
+          restored={restored}
+          close={() => {
+            setChosen(null)
+            document.getElementById('versions-title')?.focus()
+          }}
+        />
+      )}
+    </section>
+  )
+}
+
+function Restore({ current, version, restored, close }: VersionsProps & { version: PolicyVersion; close(): void }) {
+  const [remark, setRemark] = useState({ note: '', applyToRunning: false })
+  const [checked, setChecked] = useState<CheckedPolicies | null>(null)
+  const [problem, setProblem] = useState<string | null>(null)
+  useEffect(() => {
+    const leave = new AbortController()
+    admin
+      .checkPolicies(version.policies, leave.signal)
+      .then(setChecked)
+      .catch((thrown: unknown) => leave.signal.aborted || setProblem(readProblem(thrown)))
+    return () => leave.abort()
+  }, [version])
+
+  async function act(): Promise<void> {
+    const note = remark.note.trim() || null
+    restored(await admin.restorePolicies(current.version, version.version, { ...remark, note }))
+  }
+
+  return (
+    <Sure title={`Bring version ${version.version} back?`} verb="Bring it back" act={act} close={close}>
+      <Problem words={problem} />
+      {checked && <Differences differences={checked.differences} title="What would change" />}
+      <Remark remark={remark} set={setRemark} />
+    </Sure>
+  )
+}

@@ -1,0 +1,93 @@
+import { signal } from '@preact/signals'
+import { createAdminApi } from '../../client/admin-api.ts'
+import { createApi, type Me } from '../../client/api.ts'
+import { type Failure, Refusal } from '../../client/refusal.ts'
+import { explain } from './words.ts'
+
+// Who this page is. The token lives in the tab and goes with each request as a header, so no other page can use it.
+
+/** `entering` until the first answer; `out`: a token is needed. */
+export type Presence = 'entering' | 'out' | 'in'
+
+/** What an admin route would answer. */
+const notAdmin: Failure = { code: 'FORBIDDEN', status: 403, message: null, method: 'GET', retryAfterMs: null }
+
+const tokenKey = 'landfall:admin-token'
+const token = signal<string | null>(null)
+
+export const presence = signal<Presence>('entering')
+export const me = signal<Me | null>(null)
+/** Why there is no token that works, in words. */
+export const problem = signal<string | null>(null)
+
+const api = createApi(location.origin, () => token.peek())
+/** What administrators may ask. */
+export const admin = createAdminApi(location.origin, () => token.peek())
+
+/** The token that counts now; `null` while there is none that works. */
+export function currentToken(): string | null {
+  return presence.peek() === 'in' ? token.peek() : null
+}
+
+/** Finds a token: the one that was kept, else that of an administrator of a server in trial mode. */
+export async function enter(): Promise<void> {
+  const kept = sessionStorage.getItem(tokenKey)
+  if (kept !== null) {
+    if (!(await tryToken(kept))) presence.value = 'out'
+    return
+  }
+  try {
+    const given = await api.devToken({ user: 'operator', admin: true })
+    if (await tryToken(given.token)) return
+  } catch {
+    // A server that is not in trial mode has no such address, which is no problem but the usual case.
+    problem.value = null
+  }
+  presence.value = 'out'
+}
+
+/** Whether there is a token that may work another time. */
+export function hasKept(): boolean {
+  return sessionStorage.getItem(tokenKey) !== null
+}
+
+/** Signs in with a pasted token. False, and a `problem`, when it does not work. */
+export async function usePasted(pasted: string): Promise<boolean> {
+  const bare = pasted.trim().replace(/^Bearer\s+/i, '')
+  const isIn = await tryToken(bare)
+  if (isIn) sessionStorage.setItem(tokenKey, bare)
+  return isIn
+}
+
+/** Forgets the token. */
+export function leave(): void {
+  sessionStorage.removeItem(tokenKey)
+  token.value = null
+  me.value = null
+  problem.value = null
+  presence.value = 'out'
+}
+
+/** The server refused the token in the middle of something: what is on the screen goes, and the door says why. */
+export function refused(thrown: Refusal): void {
+  if (presence.peek() !== 'in') return
+  presence.value = 'out'
+  problem.value = explain(thrown.failure)
+}
+
+async function tryToken(candidate: string): Promise<boolean> {
+  const previous = token.peek()
+  token.value = candidate
+  try {
+    const who = await api.me()
+    if (!who.admin) throw new Refusal(notAdmin)
+    me.value = who
+  } catch (thrown) {
+    token.value = previous
+    problem.value = thrown instanceof Refusal ? explain(thrown.failure) : String(thrown)
+    return false
+  }
+  presence.value = 'in'
+  problem.value = null
+  return true
+}

@@ -1,0 +1,88 @@
+import type { ComponentChildren } from 'preact'
+import type { UploadDetails } from '../../../client/admin-types.ts'
+import { formatBytes, formatDate, formatDuration, formatExactly } from '../../upload/format.ts'
+import { hrefOf } from '../place.ts'
+import { count, nameOf } from '../words.ts'
+import { readMetadata } from './metadata.ts'
+
+/** Everything that is known of an upload. What there is not is not told. */
+export function Facts({ upload }: { upload: UploadDetails }) {
+  const { user, tenant, role, concat, timeToLiveMs, reserved, parts, pieces, metadata } = upload
+  const isOpen = upload.state === 'receiving' || upload.state === 'finishing'
+  return (
+    <section class="box" aria-labelledby="facts-title">
+      <h3 id="facts-title">Facts</h3>
+      <dl class="facts-list">
+        <Fact name="Owner">
+          <a href={hrefOf('uploads', null, { user, ...(tenant !== null && { tenant }) })}>{nameOf(upload)}</a>, {role}
+        </Fact>
+        <Fact name="Type">
+          {upload.contentType}, {upload.category}
+        </Fact>
+        {concat && <Fact name="Joined">{concat === 'partial' ? 'a piece of a later file' : 'made of pieces'}</Fact>}
+        <Fact name="Begun">{moment(upload.createdAt)}</Fact>
+        <Fact name="Last change">{moment(upload.updatedAt)}</Fact>
+        {upload.completedAt && <Fact name="Completed">{moment(upload.completedAt)}</Fact>}
+        {isOpen && upload.expiresAt && <Fact name="Kept until">{moment(upload.expiresAt)}</Fact>}
+        {isOpen && (
+          <Fact name="May have">
+            {formatBytes(upload.maxSize)}
+            {timeToLiveMs !== null && `, kept ${formatDuration(timeToLiveMs)} after its last byte`}
+          </Fact>
+        )}
+        {reserved !== null && reserved > 0 && <Fact name="Reserves">{formatBytes(reserved)}</Fact>}
+        {isOpen && (
+          <Fact name="Parts">
+            {count(parts, 'part')} of {formatBytes(upload.partSize)}
+            {pieces > 0 && `, ${count(pieces, 'piece')}`}
+          </Fact>
+        )}
+        {upload.dirty && <Fact name="Left over">something may lie in the store; the sweeper will look</Fact>}
+        <Fact name="Object">
+          {upload.objectUrl ? (
+            <a href={upload.objectUrl} rel="noreferrer">
+              {upload.key}
+            </a>
+          ) : (
+            <code>{upload.key}</code>
+          )}
+        </Fact>
+        {upload.etag && (
+          <Fact name="ETag">
+            <code>{upload.etag}</code>
+          </Fact>
+        )}
+        {upload.fingerprint && (
+          <Fact name="Fingerprint">
+            <code>{upload.fingerprint}</code>
+          </Fact>
+        )}
+        {metadata && (
+          <Fact name="As said">
+            <code>{readMetadata(metadata)}</code>
+          </Fact>
+        )}
+        <Fact name="Id">
+          <code>{upload.id}</code>
+        </Fact>
+      </dl>
+    </section>
+  )
+}
+
+function Fact({ name, children }: { name: string; children: ComponentChildren }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd class="any-text">{children}</dd>
+    </>
+  )
+}
+
+function moment(iso: string) {
+  return (
+    <time dateTime={iso} title={formatExactly(iso)}>
+      {formatDate(iso)}
+    </time>
+  )
+}

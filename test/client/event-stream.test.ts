@@ -1,0 +1,46 @@
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, it, onTestFinished } from 'vitest'
+import { listenToEvents, type ToldEvent } from '../../src/client/event-stream.ts'
+
+it('tells events however they are cut, and goes on after the last one when the connection broke', async () => {
+  const asked: { token: string | undefined; after: string | string[] | undefined }[] = []
+  const answers = [
+    (response: ServerResponse) => {
+      response.write('retry: 3000\n\n: still here\n\nid: 7\nevent: upload.created\nda')
+      setTimeout(() => {
+        response.write('ta: {"uploadId":"film"}\n\n')
+        setTimeout(() => response.destroy(), 50)
+      }, 50)
+    },
+    (response: ServerResponse) => void response.write('id: 8\nevent: upload.completed\ndata: {"uploadId":"film"}\n\n'),
+  ]
+  const server = createServer(({ headers }, response) => {
+    asked.push({ token: headers.authorization, after: headers['last-event-id'] })
+    response.setHeader('content-type', 'text/event-stream')
+    answers[asked.length - 1]?.(response)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const told: ToldEvent[] = []
+  const connections: boolean[] = []
+
+  const end = listenToEvents({
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/events`,
+    token: () => 'secret',
+    onEvent: (event) => told.push(event),
+    onConnection: (isOpen) => connections.push(isOpen),
+  })
+  onTestFinished(() => {
+    end()
+    server.closeAllConnections()
+    server.close()
+  })
+  await expect.poll(() => told.length, { timeout: 5000 }).toBe(2)
+
+  expect(told.map(({ type }) => type)).toEqual(['upload.created', 'upload.completed'])
+  expect(asked).toEqual([
+    { token: 'Bearer secret', after: undefined },
+    { token: 'Bearer secret', after: '7' },
+  ])
+  expect(connections).toEqual([true, false, true])
+})

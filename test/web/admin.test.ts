@@ -1,0 +1,256 @@
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { userOf } from '../../src/core/upload.ts'
+import { begin, filmHead, send, tusAs } from './busy-server.ts'
+import { openAdmin, operator, twoServers } from './open-admin.ts'
+import { browserPath, startBrowser } from './open-page.ts'
+
+const MiB = 1024 ** 2
+const ann = userOf('ann', 'member')
+const hostile = '<img src=x onerror=alert(1)>"\'&amp;<script>alert(2)</script>'
+
+let browser: Browser
+
+beforeAll(async () => {
+  if (browserPath) browser = await startBrowser()
+})
+afterAll(async () => {
+  await browser?.close()
+})
+beforeEach((context) => {
+  if (!browserPath) context.skip('no Chromium here; TEST_CHROMIUM names one')
+})
+
+describe('the admin page', () => {
+  it('changes a policy, and an upload is refused a second later by the other server', async () => {
+    const [here, there] = await twoServers()
+    const { page, complaints } = await openAdmin(browser, here, { path: 'policies' })
+    const file = { filename: 'film.mp4', size: 5000 }
+    expect((await begin(there, ann, file)).status).toBe(201)
+
+    const text = page.getByLabel('Policies as JSON')
+    const before = await text.inputValue()
+    await text.fill(before.replace('"maxSize": "2 GiB"', '"maxSize": "2 gibberish"'))
+    await page.getByRole('button', { name: 'roles.member.maxSize: expected a size such as' }).waitFor()
+    expect(await page.getByRole('button', { name: 'Save as version 2' }).isEnabled()).toBe(false)
+    await text.fill(before.replace('"maxSize": "2 GiB"', '"maxSize": "1 KiB"'))
+    await page.locator('.diff-place', { hasText: 'roles › member › maxSize' }).getByText('1 KiB').waitFor()
+    await page.getByLabel('Why').fill(hostile)
+    await page.getByRole('button', { name: 'Save as version 2' }).click()
+    const savedAt = performance.now()
+    await expect.poll(async () => (await begin(there, ann, file)).status, { interval: 25 }).toBe(413)
+
+    expect(performance.now() - savedAt).toBeLessThan(1500)
+    await page.getByText('Version 2 holds on every server.').waitFor()
+    await page.locator('[data-version="2"]').getByText(hostile, { exact: true }).waitFor()
+    expect(complaints).toEqual([])
+  })
+
+  it('tells that somebody else was faster, keeps what was written, and brings an old version back', async () => {
+    const [here, there] = await twoServers()
+    const [mine, other] = [
+      await openAdmin(browser, here, { path: 'policies' }),
+      await openAdmin(browser, there, { path: 'policies' }),
+    ]
+    const write = async ({ page }: typeof mine, limit: string) => {
+      const text = page.getByLabel('Policies as JSON')
+      await text.fill((await text.inputValue()).replace('"maxSize": "2 GiB"', limit))
+      await page.locator('.diff-place').first().waitFor()
+    }
+
+    await write(mine, '"maxSize": "3 GiB"')
+    await write(other, '"maxSize": "4 GiB"')
+    await other.page.getByRole('button', { name: 'Save as version 2' }).click()
+    await other.page.getByText('Version 2 holds').waitFor()
+    await mine.page.getByRole('button', { name: 'Save as version 2' }).click()
+    await mine.page.getByText('The policies were changed meanwhile: version 2 holds now.').waitFor()
+    await mine.page.locator('.diff-before', { hasText: '4 GiB' }).waitFor()
+    await mine.page.getByRole('button', { name: 'Save as version 3' }).click()
+    await mine.page.getByText('Version 3 holds').waitFor()
+    await mine.page.getByRole('button', { name: 'Bring back version 1' }).click()
+    await mine.page.getByRole('dialog').getByText('2 GiB').waitFor()
+    await mine.page.getByRole('button', { name: 'Bring it back' }).click()
+
+    await mine.page.locator('[data-version="4"]', { hasText: 'version 1 again' }).waitFor()
+    expect([...mine.complaints, ...other.complaints]).toEqual([])
+  })
+
+  it('shows an upload of the other server as it goes on, and cancels it', async () => {
+    const [here, there] = await twoServers()
+    const { page, complaints } = await openAdmin(browser, here)
+    const { id, sent } = await send(
+      there,
+      ann,
+      { filename: hostile, size: 20 * MiB, head: filmHead },
+      { perSecond: MiB },
+    )
+
+    const row = page.locator(`.live-row[data-id="${id}"]`)
+    await row.waitFor()
+    const progress = async () => Number(await row.locator('progress').getAttribute('value'))
+    const first = await progress()
+    await expect.poll(progress, { timeout: 10_000 }).toBeGreaterThan(first)
+    await row.getByText(/KiB\/s|MiB\/s/).waitFor()
+    expect(await row.locator('.name').textContent()).toBe(hostile)
+    await row.getByRole('link').click()
+    await page.getByRole('heading', { name: hostile, exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await page.getByRole('button', { name: 'Cancel the upload' }).click()
+    await page.locator('.upload-head').getByText('Cancelled').waitFor()
+
+    expect(await sent).not.toBe(204)
+    const gone = await fetch(`${there.url}/files/${id}`, { method: 'HEAD', headers: await tusAs(there, ann) })
+    expect(gone.status).toBe(410)
+    await page.getByText('olga (operator) cancelled an upload').waitFor()
+    await page.getByRole('link', { name: 'Now' }).click()
+    await page.getByText('Nobody is sending anything').waitFor()
+    await row.waitFor({ state: 'detached' })
+    expect(complaints).toEqual([])
+  })
+
+  it('can be used with the keyboard alone', async () => {
+    const [here] = await twoServers()
+    const { page, complaints } = await openAdmin(browser, here)
+    const { id } = await send(here, ann, { filename: 'film.mp4', size: 9 * MiB, head: filmHead }, { perSecond: MiB })
+    const focused = () => page.evaluate('document.activeElement.innerText') as Promise<string>
+    const plot = page.getByRole('slider', { name: 'Throughput' })
+    await page.locator('.live-row').waitFor()
+
+    await plot.focus()
+    const before = await plot.getAttribute('aria-valuenow')
+    await page.keyboard.press('ArrowLeft')
+    expect(await plot.getAttribute('aria-valuenow')).not.toBe(before)
+    await page.getByRole('button', { name: 'Cancel film.mp4' }).focus()
+    await page.keyboard.press('Enter')
+    await expect.poll(focused).toBe('No, leave it')
+    await page.keyboard.press('Escape')
+    await expect.poll(focused).toBe('On the way')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'film.mp4', exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Expire' }).focus()
+    await page.keyboard.press('Enter')
+    await expect.poll(focused).toBe('No, leave it')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.locator('.upload-head').getByText('Expired').waitFor()
+
+    const head = await fetch(`${here.url}/files/${id}`, { method: 'HEAD', headers: await tusAs(here, ann) })
+    expect(head.status).toBe(410)
+    expect(complaints).toEqual([])
+  })
+
+  it('reads the history page by page, and loses none when new uploads come meanwhile', async () => {
+    const [here] = await twoServers()
+    const bob = userOf('bob', 'creator')
+    for (let number = 1; number <= 60; number++) await begin(here, bob, { filename: `file ${number}`, size: 10 })
+    const { page, complaints } = await openAdmin(browser, here, { path: 'uploads?user=bob' })
+
+    await expect.poll(() => page.locator('.row').count()).toBe(50)
+    await begin(here, bob, { filename: 'file 61', size: 10 })
+    await page.getByRole('button', { name: 'Show older ones' }).click()
+    await expect.poll(() => page.locator('.row').count()).toBeGreaterThan(50)
+    const names = await page.locator('.row .name').allTextContents()
+    for (let number = 1; number <= 60; number++) expect(names).toContain(`file ${number}`)
+    await page.getByLabel('Name or id').fill('FILE 6')
+    await expect.poll(() => page.locator('.row .name').allTextContents()).toEqual(['file 61', 'file 60', 'file 6'])
+    await page.getByLabel('State').selectOption('completed')
+    await page.getByText('There is no such upload.').waitFor()
+    expect(complaints).toEqual([])
+  })
+
+  it('lets nobody in who is no administrator, and says so', async () => {
+    const [here] = await twoServers()
+    const { page, complaints } = await openAdmin(browser, here, { actor: ann, path: 'audit' })
+
+    await page.getByText('This token is good, but not an administrator’s.').waitFor()
+    expect(await page.getByRole('navigation').count()).toBe(0)
+    await page.getByLabel('Token').fill('nonsense')
+    await page.getByRole('button', { name: 'Enter' }).click()
+    await page.getByText('The server does not accept the token').waitFor()
+    const bearer = (await tusAs(here, operator)).authorization
+    await page.getByLabel('Token').fill(bearer)
+    await page.getByRole('button', { name: 'Enter' }).click()
+    await page.getByRole('heading', { name: 'Audit' }).waitFor()
+
+    expect(complaints).toEqual([])
+  })
+
+  it('makes a key that is shown once, finds what was done in the record, and fits a phone', async () => {
+    const [here] = await twoServers()
+    const { page, complaints } = await openAdmin(browser, here, {
+      path: 'keys',
+      viewport: { width: 360, height: 740 },
+      colorScheme: 'dark',
+    })
+    const isNarrow = async () => expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
+    await (await send(here, ann, { filename: 'film.mp4', size: 1000, head: filmHead })).sent
+
+    await page.getByText('Make a key').click()
+    await page.getByLabel('Name').fill(hostile)
+    await page.getByLabel('Role').fill('member')
+    await page.getByRole('button', { name: 'Make it' }).click()
+    const token = await page.locator('.token').textContent()
+    const asKey = { authorization: `Bearer ${token}` }
+    expect((await fetch(`${here.url}/v1/uploads`, { headers: asKey })).status).toBe(200)
+    await page.getByRole('button', { name: 'I have it' }).click()
+    await page.getByRole('button', { name: `Revoke ${hostile}` }).click()
+    await page.getByRole('button', { name: 'Revoke it' }).click()
+    await page.getByText('revoked by olga').waitFor()
+    await isNarrow()
+    expect((await fetch(`${here.url}/v1/uploads`, { headers: asKey })).status).toBe(401)
+    expect(await page.getByText(token!).count()).toBe(0)
+
+    await page.getByRole('link', { name: 'Audit' }).click()
+    await page.getByLabel('What').selectOption('key.revoke')
+    await page.locator('.audit-row', { hasText: 'olga revoked an API key' }).waitFor()
+    await expect.poll(() => page.locator('.audit-row').count()).toBe(1)
+    await isNarrow()
+    for (const [room, sign] of [
+      ['Now', '.plot'],
+      ['History', '.row'],
+      ['Policies', 'table'],
+      ['Quota', '.meter'],
+      ['Explain', 'form'],
+    ]) {
+      await page.getByRole('navigation').getByRole('link', { name: room! }).click()
+      await page.locator(sign!).first().waitFor()
+      await isNarrow()
+    }
+    await page.getByLabel('User').fill('ann')
+    await page.getByLabel('Size').fill('3 GiB')
+    await page.getByLabel('Type').fill('video/mp4')
+    await page.keyboard.press('Enter')
+    await page.getByText('A member may send at most 2 GiB.').first().waitFor()
+    expect(complaints).toEqual([])
+
+    await page.context().setOffline(true)
+    await page.getByText('No network here').waitFor()
+    await page.getByRole('button', { name: 'May they send it?' }).click()
+    await page.getByText('The server does not answer.').waitFor()
+    await page.context().setOffline(false)
+    await page.getByText('No network here').waitFor({ state: 'detached' })
+  })
+
+  it('lets this machine in by itself while the server is tried out, and forgets who signs out', async () => {
+    const [here] = await twoServers()
+    const { page, complaints } = await openAdmin(browser, here, { actor: null })
+
+    await page.getByText('Nobody is sending anything').waitFor()
+    await page.getByRole('button', { name: 'Sign out' }).click()
+
+    await page.getByLabel('Token').waitFor()
+    expect(await page.evaluate('sessionStorage.length + localStorage.length')).toBe(0)
+    expect(complaints).toEqual([])
+  })
+
+  it('is served under a policy that allows no inline script and no foreign host', async () => {
+    const [here] = await twoServers()
+
+    const answer = await fetch(`${here.url}/admin`)
+
+    expect(answer.headers.get('content-security-policy')).not.toMatch(/unsafe|\*|https?:/)
+    expect(answer.headers.get('content-security-policy')).toMatch(/frame-ancestors 'none'/)
+    expect(await answer.text()).toContain('/assets/admin-')
+  })
+})

@@ -1,0 +1,69 @@
+import type { AddressInfo } from 'node:net'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { onTestFinished } from 'vitest'
+import { type App, buildApp } from '../../src/app.ts'
+import { loadConfig } from '../../src/config.ts'
+import { type Actor, userOf } from '../../src/core/upload.ts'
+import { signToken } from '../../src/http/identity/secret.ts'
+import { memoryStore } from '../support/memory-store.ts'
+import { freshDatabase } from '../support/postgres.ts'
+import type { Spoken } from './busy-server.ts'
+
+export const operator: Actor = userOf('olga', 'operator', { isAdmin: true })
+const secret = 'a secret that is long enough for HS256'
+
+/** Two servers over one real Postgres and one store; they close with the test. */
+export async function twoServers(): Promise<[Spoken, Spoken]> {
+  const { url: database, dispose } = await freshDatabase()
+  const store = memoryStore()
+  const open = async (): Promise<{ app: App; url: string }> => {
+    const settings = { LOG_LEVEL: 'silent', JWT_SECRET: secret, DATABASE_URL: database, PART_SIZE: '64KiB' }
+    const app = await buildApp(loadConfig(settings), { store })
+    await app.http.listen({ port: 0, host: '127.0.0.1' })
+    return { app, url: `http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}` }
+  }
+  const servers = await Promise.all([open(), open()])
+  onTestFinished(async () => {
+    for (const { app } of servers) app.http.server.closeAllConnections()
+    await Promise.all(servers.map(({ app }) => app.stop()))
+    await dispose()
+  })
+  return servers.map(({ url }) => ({ url, secret })) as [Spoken, Spoken]
+}
+
+export interface OpenAdmin {
+  page: Page
+  /** What the browser complained about. Answers that are refusals are none of it. */
+  complaints: string[]
+}
+
+/** The admin page of a server, in a fresh browser profile, with the token of `actor`; `null`: with none. */
+export async function openAdmin(
+  browser: Browser,
+  server: Spoken,
+  { actor = operator, path = '', ...options }: BrowserContextOptions & { actor?: Actor | null; path?: string } = {},
+): Promise<OpenAdmin> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
+  onTestFinished(() => context.close())
+  if (actor) {
+    const token = JSON.stringify(await signToken(server.secret, actor, 600))
+    await context.addInitScript(`sessionStorage.setItem('landfall:admin-token', ${token})`)
+  }
+  const page = await context.newPage()
+  page.setDefaultTimeout(15_000)
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    const isRefusal = /^Failed to load resource: the server responded with a status of 4/.test(message.text())
+    if (['error', 'warning'].includes(message.type()) && !isRefusal) complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('dialog', (dialog) => {
+    complaints.push(`it says ${dialog.message()}`)
+    void dialog.dismiss()
+  })
+  page.on('request', (request) => {
+    if (!request.url().startsWith(`${server.url}/`)) complaints.push(`it asks ${request.url()}`)
+  })
+  await page.goto(`${server.url}/admin${path && `#/${path}`}`)
+  return { page, complaints }
+}

@@ -1,0 +1,183 @@
+// Pictures of the admin page with some life in it: `node test/web/pictures.ts FOLDER`. For looking at, and for the documentation.
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { buildApp, openConfiguredDatabase } from '../../src/app.ts'
+import { loadConfig } from '../../src/config.ts'
+import { type Actor, userOf } from '../../src/core/upload.ts'
+import { begin, filmHead, paperHead, pictureHead, type Spoken, send, tusAs } from './busy-server.ts'
+
+const MiB = 1024 ** 2
+const folder = process.argv[2] ?? 'pictures'
+await mkdir(folder, { recursive: true })
+const dataDir = await mkdtemp(join(tmpdir(), 'landfall-pictures-'))
+const config = loadConfig({ LOG_LEVEL: 'silent', DATA_DIR: dataDir, PART_SIZE: '256KiB' })
+const database = await openConfiguredDatabase(config, console.error)
+await database.migrate()
+const app = await buildApp(config, { database })
+await app.http.listen({ host: '127.0.0.1', port: 0 })
+const server = {
+  url: `http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`,
+  secret: app.secret,
+}
+const browser = await chromium.launch({
+  executablePath: process.env.TEST_CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu'],
+})
+
+await remember()
+await live(server)
+const film = await running(server)
+const looks = [
+  ['desktop', { viewport: { width: 1280, height: 800 } }],
+  ['phone', { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }],
+] as const
+// Until refusals are written down, and what was counted.
+await new Promise((resolve) => setTimeout(resolve, 25_000))
+for (const [name, options] of looks) {
+  for (const colorScheme of ['light', 'dark'] as const)
+    await take(`${name}-${colorScheme}`, { ...options, colorScheme })
+}
+await browser.close()
+app.http.server.closeAllConnections()
+await app.stop()
+await database.close()
+await rm(dataDir, { recursive: true, force: true })
+process.exit()
+
+/** What the servers would have done for the last hour: the plots want a past. */
+async function remember(): Promise<void> {
+  const text = `insert into activity (at, received_bytes, stored_bytes, requests, refusals, failures, store_errors, begun, completed, cancelled, expired, failed)
+    select to_timestamp(floor(extract(epoch from now()) / 10) * 10 - n * 10), 0, (38 + 22 * sin(n / 9.0) + 9 * sin(n * 1.7) + n % 5)::int * 1048576::bigint,
+      40, greatest(0, 3 * sin(n / 5.0) + n % 3)::int, (n % 67 = 9)::int, 0, (3 + 2 * sin(n / 9.0) + n % 2)::int, (2 + 2 * sin((n - 4) / 9.0) + n % 2)::int, (n % 13 = 0)::int, 0, 0
+    from generate_series(1, 360) n`
+  await database.query({ name: 'remember', text }, [])
+}
+
+/** Some uploads that ended in each way, other limits, refusals and keys. */
+async function live(server: Spoken): Promise<void> {
+  const ann = userOf('ann', 'creator')
+  const bob = userOf('bob', 'member')
+  const cem = userOf('cem@example.org', 'subscriber', { tenant: 'acme' })
+  const all: [Actor, string, Buffer, number][] = [
+    [ann, 'Wedding in Porto, second camera.mp4', filmHead, 14 * MiB],
+    [bob, 'Invoice 2026-0417.pdf', paperHead, MiB],
+    [cem, 'team.png', pictureHead, 2 * MiB],
+    [bob, 'Drone over the bay.mp4', filmHead, 9 * MiB],
+    [ann, 'Übersicht Quartal 3.pdf', paperHead, 3 * MiB],
+  ]
+  for (const [actor, filename, head, size] of all) {
+    const { sent } = await send(server, actor, { filename, head, size })
+    await sent
+  }
+  const unwanted = await send(server, bob, { filename: 'backup.mp4', head: filmHead, size: 5 * MiB }, { upTo: 2 * MiB })
+  await fetch(`${server.url}/files/${unwanted.id}`, { method: 'DELETE', headers: await tusAs(server, bob) })
+  await begin(server, cem, { filename: 'raw.png', size: 900 * MiB })
+  await (await send(server, cem, { filename: 'not really a picture.png', head: Buffer.from('MZ'), size: MiB })).sent
+  await askAdmin('POST', 'keys', { name: 'the nightly import', role: 'creator', scopes: ['upload', 'read'] })
+  const { version, policies } = await askAdmin('GET', 'policies')
+  const roles = policies.roles
+  const next = {
+    ...policies,
+    roles: {
+      ...roles,
+      member: { ...roles.member, totalBytes: '90 MiB', bytesPerDay: '120 MiB', uploadsAtOnce: 5 },
+      subscriber: { ...roles.subscriber, totalFiles: 20, uploadsAtOnce: 2 },
+    },
+  }
+  await askAdmin('PUT', 'policies', { policies: next, note: 'Members get a daily share' }, `"${version}"`)
+}
+
+/** Some uploads that are on their way for a while. */
+async function running(server: Spoken): Promise<string> {
+  const ids: string[] = []
+  const all: [string, string, string, number, number][] = [
+    ['ann', 'creator', 'Concert, the whole evening.mp4', 420 * MiB, 2.4 * MiB],
+    ['dora', 'member', 'IMG_2071.MOV', 60 * MiB, 0.7 * MiB],
+    ['eli', 'creator', 'Lecture 12 – continental drift and what it does to coasts.mp4', 900 * MiB, 3.1 * MiB],
+    ['fay', 'member', 'scan.pdf', 24 * MiB, 0.2 * MiB],
+  ]
+  for (const [user, role, filename, size, perSecond] of all) {
+    const head = filename.endsWith('pdf') ? paperHead : filmHead
+    const { id } = await send(server, userOf(user, role), { filename, size, head }, { perSecond })
+    ids.push(id)
+  }
+  return ids[0]!
+}
+
+async function take(name: string, options: BrowserContextOptions): Promise<void> {
+  const context = await browser.newContext({ ...options, reducedMotion: 'reduce' })
+  const page = await context.newPage()
+  page.on('console', (message) => console.error(`${name}: ${message.text()}`))
+  page.on('pageerror', (error) => console.error(`${name}: ${error}`))
+  const picture = async (room: string) => {
+    const width = (await page.evaluate('document.documentElement.scrollWidth')) as number
+    if (width !== options.viewport!.width) console.error(`${name} ${room} is ${width} wide`)
+    await page.screenshot({ path: join(folder, `${room}-${name}.png`), fullPage: process.env.WHOLE === 'true' })
+  }
+  await page.goto(`${server.url}/admin`)
+  await page.locator('.live-row').first().waitFor()
+  await page.waitForTimeout(5000)
+  await picture('now')
+  await open(page, 'uploads', '.row')
+  await picture('history')
+  await open(page, `uploads/${film}`, '.timeline')
+  await picture('upload')
+  await page.getByRole('button', { name: 'Cancel' }).click()
+  await picture('cancel')
+  await page.getByRole('button', { name: 'No, leave it' }).click()
+  await open(page, 'policies', 'table')
+  await picture('policies')
+  const text = page.getByLabel('Policies as JSON')
+  await text.fill(
+    (await text.inputValue()).replace('"90 MiB"', '"200 MiB"').replace('"maxSize": "2 GiB"', '"maxSize": "4 GiB"'),
+  )
+  await page.locator('.diff-place').first().waitFor()
+  await page.locator('.diff').evaluate('(diff) => diff.scrollIntoView({ block: "center" })')
+  await picture('diff')
+  await text.fill((await text.inputValue()).replace('"200 MiB"', '"200 parsecs"'))
+  await page.locator('.fault').first().waitFor()
+  await page.locator('.fault').first().evaluate('(diff) => diff.scrollIntoView({ block: "center" })')
+  await picture('fault')
+  await open(page, 'quota', '.row')
+  await picture('quota')
+  await open(page, 'keys', '.row')
+  await picture('keys')
+  await open(page, 'audit', '.row')
+  await picture('audit')
+  await open(page, 'explain', 'form')
+  await page.getByLabel('User').fill('bob')
+  await page.getByLabel('File name').fill('film.mp4')
+  await page.getByLabel('Type').fill('video/mp4')
+  await page.getByLabel('Size (empty: unknown)').fill('3 GiB')
+  await page.getByRole('button', { name: 'May they send it?' }).click()
+  await page.locator('.verdict').waitFor()
+  await picture('explain')
+  await context.close()
+}
+
+async function open(page: Page, path: string, sign: string): Promise<void> {
+  await page.evaluate(`location.hash = '#/${path}'`)
+  await page.locator(`main ${sign}`).first().waitFor()
+  await page.evaluate('scrollTo(0, 0)')
+  await page.waitForTimeout(400)
+}
+
+async function askAdmin(method: string, path: string, content?: object, ifMatch?: string) {
+  const operator = userOf('olga', 'operator', { isAdmin: true })
+  const answer = await fetch(`${server.url}/v1/admin/${path}`, {
+    method,
+    headers: {
+      ...(await tusAs(server, operator)),
+      ...(content && { 'content-type': 'application/json' }),
+      ...(ifMatch && { 'if-match': ifMatch }),
+    },
+    ...(content && { body: JSON.stringify(content) }),
+  })
+  // biome-ignore lint/suspicious/noExplicitAny: what there is in it, the page shows
+  const json = (await answer.json()) as any
+  if (!answer.ok) throw new Error(`${path}: ${JSON.stringify(json)}`)
+  return json
+}

@@ -119,6 +119,10 @@ describe('those who are counted', () => {
     expect(neighbourhoodOf(address)).toBe(name)
   })
 
+  it('is nothing for a client that has gone', () => {
+    expect(neighbourhoodOf(undefined)).toBe(null)
+  })
+
   it('are forgotten when there are too many of them, those first who were quiet longest', () => {
     const rates = createRates(2)
     rates.count('a', 1, 0)

@@ -28,6 +28,17 @@ export const stateWords: Record<UploadState, string> = {
   failed: 'Failed',
 }
 
+const failures: Record<string, string> = {
+  lost: 'the store has lost it',
+  digest: 'not the bytes that were promised',
+  type: 'its bytes are of a type that may not be sent',
+}
+
+/** Why an upload failed. */
+export function failureWords(failure: string): string {
+  return failures[failure] ?? failure
+}
+
 const actions: Record<string, string> = {
   'upload.create': 'began an upload',
   'upload.complete': 'completed an upload',

@@ -7,7 +7,7 @@ import { usePages } from '../pages.ts'
 import { hrefOf, place } from '../place.ts'
 import { Problem } from '../problem.tsx'
 import { admin } from '../session.ts'
-import { nameOf, stateWords } from '../words.ts'
+import { failureWords, nameOf, stateWords } from '../words.ts'
 import { Filters } from './filters.tsx'
 
 /** All uploads there are, the newest first, as far as the filters let them through. */
@@ -57,7 +57,7 @@ function HistoryRow({ upload }: { upload: AnyUpload }) {
           <span class="any-text">{nameOf(upload)}</span>
           <span>{upload.role}</span>
           <span>{sizeWords(upload)}</span>
-          {failure && <span>{failure}</span>}
+          {failure && <span>{failureWords(failure)}</span>}
         </p>
       </div>
       <span class="row-when quiet">

@@ -7,7 +7,7 @@ import { Back } from '../icons.tsx'
 import { hrefOf } from '../place.ts'
 import { Problem } from '../problem.tsx'
 import { admin } from '../session.ts'
-import { stateWords } from '../words.ts'
+import { failureWords, stateWords } from '../words.ts'
 import { Facts } from './facts.tsx'
 import { sizeWords } from './history.tsx'
 import { SteerDialog, verbsFor, verbWords } from './steer.tsx'
@@ -63,7 +63,7 @@ function Head({ upload, steer }: { upload: UploadDetails; steer: (verb: Steer) =
         <p class="facts quiet">
           <span class={`state is-${state}`}>{live ? 'Being sent' : stateWords[state]}</span>
           <span>{sizeWords(upload)}</span>
-          {upload.failure && <span>{upload.failure}</span>}
+          {upload.failure && <span>{failureWords(upload.failure)}</span>}
         </p>
       </div>
       <div class="choices">

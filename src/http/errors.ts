@@ -33,6 +33,7 @@ export function toRefusal(thrown: unknown): UploadError {
   if (isRefusal(thrown)) return thrown
   const { statusCode: status, code, message, validation } = thrown as FastifyError
   if (validation) return new UploadError('INVALID_REQUEST', `The request is not valid: ${message}.`)
+  if (status === 412) return new UploadError('PRECONDITION_FAILED', 'What is here is not what the request expects.')
   if (status === 413) return new UploadError('FILE_TOO_LARGE', 'The request body is too large.')
   if (status === 415)
     return new UploadError('UNSUPPORTED_CONTENT_TYPE', 'The request has a content type that is not understood here.')

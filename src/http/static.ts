@@ -43,6 +43,8 @@ export async function pagePlugin(app: FastifyInstance, { folder }: { folder: str
     root: folder,
     wildcard: false,
     cacheControl: false,
+    // A page is small: whoever wants a piece of it gets all of it.
+    acceptRanges: false,
     setHeaders(reply, path) {
       // Vite puts a hash of the content into the names under assets/.
       const isNamedByContent = path.includes('/assets/')

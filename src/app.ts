@@ -1,9 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Server } from 'node:http'
-import { findPackageJSON } from 'node:module'
-import { dirname, join } from 'node:path'
-import cors from '@fastify/cors'
-import fastify, { type FastifyHttpOptions, type FastifyInstance, type FastifyRequest, type RouteOptions } from 'fastify'
+import { join } from 'node:path'
+import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
 import { headSize, sniff } from './content/sniff.ts'
 import { createBandwidth } from './core/bandwidth.ts'
@@ -15,49 +12,20 @@ import { contentRules, creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
-import { type Feed, openFeed } from './features/events/feed.ts'
-import { eventsPlugin } from './features/events/plugin.ts'
-import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
-import { apiPlugin } from './http/api.ts'
-import { authPlugin } from './http/auth.ts'
-import { closeConnections, countRequests } from './http/closing.ts'
-import { devTokenPlugin } from './http/dev-token.ts'
-import { answerError, answerErrors } from './http/errors.ts'
-import { healthPlugin } from './http/health.ts'
-import { signToken } from './http/identity/secret.ts'
-import { readJsonBodies } from './http/json-bodies.ts'
-import { addressFor } from './http/location.ts'
-import { loggingOptions, sendRequestId } from './http/logging.ts'
-import { refuseMalformed, watchAnswers } from './http/malformed.ts'
-import { openapiPlugin } from './http/openapi.ts'
-import { limitLoad } from './http/overload.ts'
+import { openFeed } from './features/events/feed.ts'
+import { closeConnections } from './http/closing.ts'
 import { hearRefusals } from './http/refused.ts'
-import { endSlowBodies } from './http/slow-body.ts'
-import { pagePlugin } from './http/static.ts'
-import { isFromThisMachine } from './http/this-machine.ts'
-import { closeAfterUnreadBody } from './http/unread-body.ts'
-import { type Identity, openIdentity } from './identity.ts'
+import { openIdentity } from './identity.ts'
 import { startBackground } from './jobs/background.ts'
 import type { DeliveredEvent } from './jobs/outbox.ts'
-import { type Limits, openLimits } from './limits.ts'
+import { openLimits } from './limits.ts'
 import { leaseLocker } from './locks/lease.ts'
-import { olderSpellingPlugin } from './protocols/rest/older-spelling.ts'
-import { restPlugin } from './protocols/rest/plugin.ts'
-import { announceRufh } from './protocols/rufh/discovery.ts'
-import { rufhPlugin } from './protocols/rufh/plugin.ts'
-import { tusPlugin } from './protocols/tus/plugin.ts'
-import { openSteering, type Steering } from './steering.ts'
+import { openHttp, registerRoutes } from './routes.ts'
+import { openSteering } from './steering.ts'
 import { openStore } from './stores/index.ts'
 import { openCounts } from './telemetry/counts.ts'
 import { gaugesOf } from './telemetry/gauges.ts'
-import {
-  bringsToken,
-  countRefusals,
-  type MetricsRoute,
-  metricsPlugin,
-  metricsServer,
-  watchRequests,
-} from './telemetry/http.ts'
+import { countRefusals, metricsServer, watchRequests } from './telemetry/http.ts'
 import { createMetrics, watchGauges } from './telemetry/metrics.ts'
 import { noTracer, openTracer, type Tracer } from './telemetry/tracing.ts'
 import { watchDatabase, watchLocker, watchSessions, watchStore } from './telemetry/watch.ts'
@@ -86,11 +54,6 @@ export interface Overrides {
   /** Told of every route, so that a test can know that it knows them all. */
   onRoute?: (route: RouteOptions) => void
 }
-
-const tokenSeconds = 30 * 24 * 60 * 60
-const uploadsPath = '/files'
-// As written or bundled, the package is the same.
-const pageFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'dist', 'web')
 
 /** Puts the house together: config → store, database, lock → engine → plugins. Everything is open and checked when it resolves. */
 export async function buildApp(config: Config, overrides: Overrides = {}): Promise<App> {
@@ -159,7 +122,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const metricsRoute = { metrics, refresh: openCounts(database, metrics) }
 
   let isDraining = false
-  await register(http, config, {
+  await registerRoutes(http, config, {
     engine,
     identity,
     limits,
@@ -264,146 +227,4 @@ export function openConfiguredDatabase(config: Config, onFault: (error: unknown)
     patienceMs: config.DATABASE_PATIENCE,
     onFault,
   })
-}
-
-function openHttp(config: Config): FastifyInstance {
-  const options: FastifyHttpOptions<Server> = {
-    ...loggingOptions({ level: config.LOG_LEVEL, trustsProxy: config.TRUST_PROXY !== false }),
-    trustProxy: config.TRUST_PROXY,
-    frameworkErrors: answerError,
-    clientErrorHandler: refuseMalformed,
-    // Of the JSON API; files are read by the engine and have the limits of a policy.
-    bodyLimit: 64 * 1024,
-    // A request may take hours. What stalls is ended by the engine, which can tell a slow body from one that waits for us.
-    requestTimeout: 0,
-    http: {
-      headersTimeout: config.HEADERS_TIMEOUT,
-      connectionsCheckingInterval: Math.min(5000, config.HEADERS_TIMEOUT),
-    },
-    exposeHeadRoutes: false,
-    forceCloseConnections: 'idle',
-    // Who asks on an open connection while the server stops is told by the engine, and by HEAD how far an upload is.
-    return503OnClosing: false,
-    routerOptions: { maxParamLength: 512 },
-  }
-  const http = fastify(options)
-  http.server.maxConnections = config.CONNECTIONS_AT_ONCE
-  return http
-}
-
-interface Rooms {
-  engine: RunningEngine
-  identity: Identity
-  limits: Limits
-  steering: Steering
-  secret: string
-  now: () => Date
-  parts: Record<string, () => Promise<void>>
-  isDraining: () => boolean
-  objectUrlOf: (key: string) => string | null
-  metricsRoute: Omit<MetricsRoute, 'mayRead'>
-  feed: Feed
-}
-
-/** The table of contents of what the outside may ask. */
-async function register(
-  http: FastifyInstance,
-  config: Config,
-  { engine, identity, limits, steering, secret, now, parts, isDraining, objectUrlOf, metricsRoute, feed }: Rooms,
-): Promise<void> {
-  const { checks, identify, keys, resumeTokens } = identity
-  const onKeyChange = ({ what, key, by, from }: KeyChange) =>
-    http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
-  const askWho = async (scope: FastifyInstance) => {
-    limits.countAddresses(scope)
-    await scope.register(authPlugin, { checks, identify })
-    limits.countUsers(scope)
-  }
-  const publicUrl = config.PUBLIC_URL
-  const urlOf = (id: string, request: FastifyRequest) => addressFor(request, `${uploadsPath}/${id}`, publicUrl)
-  const restOptions = { engine, publicUrl, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT }
-
-  const running = countRequests(http)
-  watchAnswers(http.server)
-  sendRequestId(http)
-  closeAfterUnreadBody(http)
-  endSlowBodies(http)
-  readJsonBodies(http, config.BODY_IDLE_TIMEOUT)
-  // Of any other type nothing is read, unless a protocol does it.
-  http.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  answerErrors(http)
-  limitLoad(http, config.REQUESTS_AT_ONCE, running)
-  await http.register(openapiPlugin, { version })
-  await http.register(healthPlugin, { parts, isDraining })
-  if (config.METRICS_PORT === undefined) {
-    const { METRICS_TOKEN: token } = config
-    await http.register(metricsPlugin, {
-      ...metricsRoute,
-      mayRead: (request) => (token !== undefined && bringsToken(request, token)) || isFromThisMachine(request),
-    })
-  }
-  await http.register(pagePlugin, { folder: pageFolder })
-  await http.register(
-    async (scope) => {
-      // Before the token is asked for, so that a refusal too can be read by a page on another origin.
-      await scope.register(cors, corsOptions(config))
-      await askWho(scope)
-      await scope.register(apiPlugin, { engine, policies: limits.policies, urlOf, objectUrlOf })
-      await limits.registerMine(scope)
-      await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
-      await scope.register(restPlugin, restOptions)
-      await scope.register(eventsPlugin, { feed })
-      await scope.register(limits.registerAdmin, { prefix: '/admin' })
-      await scope.register(steering.register, { prefix: '/admin' })
-    },
-    { prefix: '/v1' },
-  )
-  await http.register(
-    async (scope) => {
-      await scope.register(cors, corsOptions(config))
-      await askWho(scope)
-      await scope.register(olderSpellingPlugin, restOptions)
-    },
-    { prefix: '/api/upload' },
-  )
-  const endpoint = {
-    engine,
-    path: uploadsPath,
-    publicUrl,
-    origins: config.CORS_ORIGINS,
-    resumeTokens,
-    maxSize: limits.maxSize,
-  }
-  // Two dialects at one address: a request says by its headers which it speaks.
-  await http.register(async (scope) => {
-    // A plain OPTIONS asks for neither: whoever answers it tells of both.
-    announceRufh(scope, endpoint)
-    await askWho(scope)
-    await scope.register(rufhPlugin, endpoint)
-    await scope.register(tusPlugin, endpoint)
-  })
-  if (config.isTrial) {
-    await http.register(devTokenPlugin, { developer, mint: (actor: Actor) => signToken(secret, actor, tokenSeconds) })
-  }
-}
-
-function corsOptions({ CORS_ORIGINS }: Config) {
-  return {
-    origin: CORS_ORIGINS,
-    // An OPTIONS that asks for nothing is no reason to answer in words of the plugin's own.
-    strictPreflight: false,
-    methods: ['GET', 'POST', 'PUT', 'DELETE'],
-    allowedHeaders: [
-      'Authorization',
-      'Content-Type',
-      'X-Request-Id',
-      'X-Upload-Id',
-      'X-Chunk-Index',
-      'Content-MD5',
-      'Content-Digest',
-      'If-Match',
-    ],
-    exposedHeaders: ['X-Request-Id', 'Retry-After', 'Location', 'ETag', 'Upload-Resume-Token'],
-    maxAge: 24 * 60 * 60,
-  }
 }

@@ -40,7 +40,8 @@ describe('the app', () => {
     const store = memoryStore()
     store.check = () => Promise.reject(new UploadError('STORE_UNAVAILABLE', 'The bucket "files" does not exist.'))
 
-    const building = buildApp(loadConfig({ LOG_LEVEL: 'silent' }), { store, database: await testDatabase() })
+    const config = loadConfig({ LOG_LEVEL: 'silent', START_PATIENCE: '1s' })
+    const building = buildApp(config, { store, database: await testDatabase() })
 
     await expect(building).rejects.toThrow('The bucket "files" does not exist.')
   })

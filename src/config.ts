@@ -132,7 +132,7 @@ const uploads = {
   MEMORY_BUDGET: size
     .optional()
     .describe(
-      'The most memory for bytes on their way to the store. Not given: a quarter of the machine, at most 256MiB',
+      'The most memory for bytes on their way to the store. Not given: a quarter of the machine, at most 224MiB',
     ),
   BODY_IDLE_TIMEOUT: duration
     .prefault('30s')
@@ -244,5 +244,6 @@ function missing(given: Record<string, unknown>): string[] {
 function quarterOfMemory(): number {
   // The limit of the container, where there is one; without one Node answers 0 or an absurdly large number.
   const machine = Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem())
-  return Math.min(Math.floor(machine / 4), 256 * MiB)
+  // With it a thousand slow uploads at once stay below half a gigabyte.
+  return Math.min(Math.floor(machine / 4), 224 * MiB)
 }

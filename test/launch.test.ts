@@ -14,7 +14,7 @@ describe('the launcher', () => {
     expect(await project.calls()).toEqual([
       'npm ci --include=dev --no-audit --no-fund',
       'node bin/bundle.mjs',
-      'node dist/server.js',
+      'node --max-semi-space-size=16 dist/server.js',
     ])
   })
 
@@ -25,7 +25,7 @@ describe('the launcher', () => {
 
     await project.launch('start').ended
 
-    expect(await project.calls()).toEqual(['node dist/server.js'])
+    expect(await project.calls()).toEqual(['node --max-semi-space-size=16 dist/server.js'])
   })
 
   it('installs again when package-lock.json asks for another version', async () => {
@@ -57,7 +57,7 @@ describe('the launcher', () => {
 
     await project.launch('start').ended
 
-    expect(await project.calls()).toEqual(['node bin/bundle.mjs', 'node dist/server.js'])
+    expect(await project.calls()).toEqual(['node bin/bundle.mjs', 'node --max-semi-space-size=16 dist/server.js'])
   })
 
   it('tests in order, and ends with the code of what failed', async () => {

@@ -19,10 +19,13 @@ export interface Target {
 export interface Recipe {
   script: string
   environment: Record<string, string>
+  nodeFlags?: string[]
   /** Throws away what was made for it. */
   dispose(): Promise<void>
 }
 
+// As bin/launch.mjs and docker/Dockerfile start it.
+const ourFlags = ['--max-semi-space-size=16']
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const peers = fileURLToPath(new URL('./peers', import.meta.url))
 
@@ -55,6 +58,7 @@ export async function recipeOf(
   const database = process.env.TEST_DATABASE_URL ? await freshDatabase() : null
   return {
     script: kind === 'before' ? plan.before! : ourEntry(),
+    nodeFlags: ourFlags,
     environment: {
       ...environment,
       STORE: store,

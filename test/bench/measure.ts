@@ -49,7 +49,12 @@ export async function measure(kind: ContestantKind, one: Case, end: S3End, plan:
       script: recipe.script,
       cwd: directory,
       node: plan.node,
-      nodeFlags: ['--import', probe, ...(plan.profile ? profiling(plan.profile, `${one.name}-${kind}`) : [])],
+      nodeFlags: [
+        ...(recipe.nodeFlags ?? []),
+        '--import',
+        probe,
+        ...(plan.profile ? profiling(plan.profile, `${one.name}-${kind}`) : []),
+      ],
       environment: { ...recipe.environment, ...end.trust(), TMPDIR: directory, HOST: '127.0.0.1', PORT: String(port) },
     })
   let server = launch()

@@ -86,15 +86,17 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
       outgoing.once('error', reject)
       outgoing.setTimeout(idleMs, () => outgoing.destroy(new Error('nothing moved for too long')))
     })
+    const sent = untilSent(outgoing)
     try {
       // An answer may come before the last byte: a refusal. Whichever ends first decides.
       answered.catch(() => {})
       await Promise.race([writeAll(outgoing, bytes), answered])
       const response = await answered
       const text = await readText(response)
-      if (response.statusCode === 200) await sent(outgoing)
-      else if (!outgoing.writableFinished) outgoing.destroy()
-      if (response.statusCode === 200) return String(response.headers.etag ?? '').replaceAll('"', '')
+      if (response.statusCode === 200) {
+        await sent
+        return String(response.headers.etag ?? '').replaceAll('"', '')
+      }
       throw new S3Fault(operation, response.statusCode ?? 0, /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? 'unknown', {
         retryAfterMs: Number(response.headers['retry-after'] ?? 0) * 1000 || 0,
       })
@@ -139,49 +141,53 @@ export function pause(attempt: number, leastMs = 0): Promise<void> {
 }
 
 async function writeAll(outgoing: http.ClientRequest, bytes: Bytes): Promise<void> {
-  const chunks = bytes.chunks()
   let corked = 0
-  const write = (chunk: Buffer): boolean => {
+  const write = (chunk: Buffer): Promise<void> | undefined => {
     if (corked === 0) outgoing.cork()
-    const hasRoom = outgoing.write(chunk)
     corked += chunk.length
-    if (corked < batch) return true
+    if (corked < batch) return void outgoing.write(chunk)
+    const flushed = writeOut(outgoing, chunk)
     outgoing.uncork()
     corked = 0
-    return hasRoom
+    return flushed
   }
-  if (Symbol.asyncIterator in chunks) for await (const chunk of chunks) write(chunk) || (await drained(outgoing))
-  else for (const chunk of chunks) write(chunk) || (await drained(outgoing))
+  const chunks = bytes.chunks()
+  if (Symbol.asyncIterator in chunks) for await (const chunk of chunks) await write(chunk)
+  else for (const chunk of chunks) await write(chunk)
   if (corked > 0) outgoing.uncork()
   outgoing.end()
 }
 
 /**
- * Resolves when nothing reads the body any more. The answer can be here before: TLS learns later than the other end that the
- * last bytes are out, and of a server that answers before it has everything nothing is believed.
+ * Resolves when `chunk` and all before it are with the operating system. Node tells of `drain` only until an answer has come,
+ * and that can be before the last bytes have left; of what became of a write it tells always.
  */
-function sent(outgoing: http.ClientRequest): Promise<void> {
-  if (outgoing.writableFinished) return Promise.resolve()
+function writeOut(outgoing: http.ClientRequest, chunk: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
+    const gone = () => reject(new Error('aborted'))
+    outgoing.once('close', gone)
+    outgoing.write(chunk, (error) => {
+      outgoing.off('close', gone)
+      if (error) reject(error)
+      else resolve()
+    })
+  })
+}
+
+/**
+ * Resolves when nothing reads the body any more. The answer can be here before: TLS learns later than the other end that the
+ * last bytes are out, and of a server that answers before it has everything nothing is believed. To be asked before the first
+ * byte: `writableFinished` looks at the socket, and that may carry the next request already.
+ */
+function untilSent(outgoing: http.ClientRequest): Promise<void> {
+  const sent = new Promise<void>((resolve, reject) => {
     outgoing.once('finish', resolve)
     outgoing.once('error', reject)
     outgoing.once('close', () => reject(new Error('aborted')))
   })
-}
-
-function drained(outgoing: http.ClientRequest): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const done = (error?: Error) => {
-      outgoing.off('drain', done)
-      outgoing.off('error', done)
-      outgoing.off('close', done)
-      if (error || outgoing.destroyed) reject(error ?? new Error('aborted'))
-      else resolve()
-    }
-    outgoing.on('drain', done)
-    outgoing.on('error', done)
-    outgoing.on('close', done)
-  })
+  // Whoever was answered with a refusal never asks.
+  sent.catch(() => {})
+  return sent
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

@@ -1,0 +1,57 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, it, onTestFinished } from 'vitest'
+import { createSender } from '../../src/stores/s3/send.ts'
+
+const chunk = Buffer.alloc(1024 ** 2)
+const part = { size: 8 * chunk.length, chunks: () => Array.from({ length: 8 }, () => chunk) }
+
+/** A sender with one connection to a server that does `answer`. */
+async function senderTo(answer: RequestListener) {
+  const server = createServer(answer).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const sender = createSender({
+    base: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/bucket`),
+    region: 'us-east-1',
+    credentials: async () => ({ accessKeyId: 'a', secretAccessKey: 'b' }),
+    sockets: 1,
+    onRequest() {},
+  })
+  onTestFinished(() => {
+    sender.close()
+    server.closeAllConnections()
+    server.close()
+  })
+  return sender
+}
+
+it('sends one body after another over one connection', { timeout: 20_000 }, async () => {
+  const sender = await senderTo((request, response) => {
+    request.resume().once('end', () => response.writeHead(200, { etag: '"e"' }).end())
+  })
+
+  const sent = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => sender.put(part, { operation: 'UploadPart', key: `k${index}` })),
+  )
+
+  expect(sent).toHaveLength(20)
+})
+
+// As TLS looks from here: the other end has all bytes before this one knows that they have left.
+it('goes on sending when the answer comes before the last byte has left', { timeout: 20_000 }, async () => {
+  const sender = await senderTo((_request, response) => {
+    response.writeHead(200, { etag: '"e"', 'content-length': 0 }).end()
+  })
+
+  const sent = [
+    await sender.put(part, { operation: 'UploadPart', key: 'a' }),
+    // Over the same connection: nothing of the first body is left out, or this would begin in the middle of it.
+    await sender.put(part, { operation: 'UploadPart', key: 'b' }),
+  ]
+
+  expect(sent).toEqual([
+    { etag: 'e', attempts: 1 },
+    { etag: 'e', attempts: 1 },
+  ])
+})

@@ -79,6 +79,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
   const { store, lease, budget, cache, partsInFlight, partSize, size } = options
   const { session } = lease
   const spillAt = Math.max(4 * 1024 ** 2, Math.floor(budget.limit / 16))
+  const isHeldWhole = partSize <= Math.max(spillAt, budget.limit / 8)
 
   let position = session.offset - (session.head?.length ?? 0)
   let current = newDraft(Math.floor((session.offset - tailSize(session)) / partSize) + 1, session.tail)
@@ -116,15 +117,14 @@ export function createPartWriter(options: PartWriting): PartWriter {
     }
     // Full, and more must come: no need to wait for it.
     if (currentSize === partSize && size !== null && position < size) sendCurrent()
-    const isWelcome =
-      inFlight < partsInFlight && (partSize <= spillAt || current.held.size < spillAt) && !budget.isFull(holder)
+    const isWelcome = inFlight < partsInFlight && (isHeldWhole || current.held.size < spillAt) && !budget.isFull(holder)
     return isWelcome ? null : waitForRoom()
   }
 
   async function waitForRoom(): Promise<void> {
     await waitForTurn()
     // A part that would hold too much of the budget goes to the store piece by piece and is joined from there.
-    if (!failure && partSize > spillAt && current.held.size >= spillAt) await spillHeld()
+    if (!failure && !isHeldWhole && current.held.size >= spillAt) await spillHeld()
     if (!failure) await budget.room(holder)
     if (failure) throw failure
   }

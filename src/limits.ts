@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
-import type { EngineOptions } from './core/create-engine.ts'
+import type { EngineOptions } from './core/engine-options.ts'
 import { effectivePolicy, largestSize, type Policy, type PolicyDocument } from './core/policy.ts'
 import { createRates } from './core/rate.ts'
 import { creationRules } from './core/rules/index.ts'

@@ -14,9 +14,10 @@ import type { Append, Digest } from './engine.ts'
 import { type Facts, UploadError } from './errors.ts'
 import { type FileHash, hashFile, isAsExpected } from './file-digest.ts'
 import { recordCompletion, recordOtherFile } from './finish.ts'
+import type { WriterDetails } from './open-writer.ts'
 import { type Claiming, isQuiet, locked } from './part-claims.ts'
 import { choosePartSize } from './part-plan.ts'
-import type { PartWriter, PartWriting } from './part-writer.ts'
+import type { PartWriter } from './part-writer.ts'
 import type { Lease, ObjectStore, Sessions } from './ports.ts'
 import { closeRanks, refuseEnded } from './session-view.ts'
 import type { Actor, Session } from './upload.ts'
@@ -34,13 +35,7 @@ export interface Appending {
   permitCompletion(session: Session): Promise<void>
   /** @throws UploadError ROLE_NOT_ALLOWED when its owner may not send anything any more, whatever they were told */
   checkRole(session: Session): void
-  openWriter(
-    lease: Lease,
-    by: Actor,
-    details: Partial<
-      Pick<PartWriting, 'partSize' | 'size' | 'isHeldBack' | 'ownsChunks' | 'onRecorded' | 'overwrites'>
-    >,
-  ): PartWriter
+  openWriter(lease: Lease, by: Actor, details: WriterDetails): PartWriter
   /** Who sends. */
   by: Actor
   /** How fast the owner's bodies may come; `null`: as they like. */

@@ -1,6 +1,6 @@
 import { checkFingerprint } from './fingerprint.ts'
 import { normalizeMediaType, unknownMediaType } from './media-type.ts'
-import { makeObjectKey } from './object-key.ts'
+import { makeObjectKey, uniqueWord } from './object-key.ts'
 import { choosePartSize } from './part-plan.ts'
 import { categoryOf, type Policy } from './policy.ts'
 import type { StoreLimits } from './ports.ts'
@@ -43,7 +43,7 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
   const createdAt = beginning.now()
   const filename = wish.filename.normalize('NFC')
   const id = newId()
-  const unique = newId().replaceAll('-', '')
+  const unique = uniqueWord(newId)
   const words = { role: actor.role, user: actor.id, createdAt, category, unique, filename }
   return {
     id,

@@ -21,6 +21,11 @@ export interface KeyWords {
   filename: string
 }
 
+/** A word that was never given before, fit for every key. `newId` makes UUIDs. */
+export function uniqueWord(newId: () => string): string {
+  return newId().replaceAll('-', '')
+}
+
 /**
  * What is wrong with a template, or `null`. It must name `{unique}`, or two files could share a key, and may not leave
  * the bucket's private folder free for users: a key never starts with a dot.

@@ -2,7 +2,7 @@
  * Chunks that come in any order and beside each other, each exactly one part of the upload. They take no lease, or they could
  * not come in parallel, but each claims its part: see part-claims.
  */
-import { admit, notFound, type Verb } from './access.ts'
+import { notFound } from './access.ts'
 import type { Pace } from './bandwidth.ts'
 import { type BodyEnd, readBody } from './body.ts'
 import { aboutOf } from './content.ts'
@@ -12,6 +12,7 @@ import { recordLoss } from './finish.ts'
 import type { Looking } from './first-bytes.ts'
 import { type ChunkLook, lookAtChunk } from './first-chunk.ts'
 import { type Gathering, gather } from './gathering.ts'
+import type { Guard } from './guard.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { type Claiming, isQuiet, locked, placePart } from './part-claims.ts'
 import type { PieceCache } from './piece-cache.ts'
@@ -23,13 +24,13 @@ export interface Scattering extends Claiming {
   sessions: Sessions
   store: ObjectStore
   locker: Locker
+  guard: Guard
   budget: MemoryBudget
   cache: PieceCache
-  idleMs: number
+  bodyIdleMs: number
   minSpeed: number
   bodyTotalMs: number
   now(): Date
-  permit(actor: Actor, verb: Verb, session: Session): Promise<void>
   lifeAfter(session: Session): Date | null
   /** How fast the owner's bodies may come; `null`: as they like. */
   paceOf(session: Session): Pace | null
@@ -53,7 +54,7 @@ export interface Scattered {
 /** Numbered chunks over the same sessions as everything else. */
 export function createScattered(options: Scattering): Scattered {
   const { sessions, store, locker, now } = options
-  const admitted = (actor: Actor, verb: Verb) => (session: Session) => admit(actor, session, verb, now())
+  const { admitted, permitted } = options.guard
   const reading = new Set<{ id: string; stop: AbortController }>()
 
   /** The session with a multipart upload begun for it, so that parts may come from anywhere. */
@@ -79,7 +80,7 @@ export function createScattered(options: Scattering): Scattered {
 
   async function writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<WrittenChunk> {
     const found = await locker.settle(id, admitted(actor, 'append'))
-    await options.permit(actor, 'append', found)
+    await permitted(actor, 'append', found)
     refuseChunk(found, chunk, now())
     const expiresAt = options.lifeAfter(found)
     const look = openLook(actor, found, chunk)
@@ -169,7 +170,7 @@ export function createScattered(options: Scattering): Scattered {
     let failure: unknown = null
     const end = await readBody(body, {
       limit: size,
-      idleMs: options.idleMs,
+      idleMs: options.bodyIdleMs,
       minSpeed: options.minSpeed,
       totalMs: options.bodyTotalMs,
       signal: mine.stop.signal,
@@ -201,7 +202,7 @@ export function createScattered(options: Scattering): Scattered {
       const { session } = lease
       refuseEnded(session, now())
       if (session.state !== 'receiving') return
-      await options.permit(actor, 'complete', session)
+      await permitted(actor, 'complete', session)
       if (!(await isQuiet(lease, options))) throw locked()
       const parts = session.isScattered ? await closeRanks(session, sessions) : await sessions.parts(id)
       if (expected) compare(expected, parts)
@@ -229,8 +230,8 @@ export function createScattered(options: Scattering): Scattered {
     async chunks(actor, id) {
       const session = await sessions.find(id)
       if (!session) throw notFound()
-      admit(actor, session, 'describe', now())
-      await options.permit(actor, 'describe', session)
+      admitted(actor, 'describe')(session)
+      await permitted(actor, 'describe', session)
       const parts = session.state === 'completed' ? [] : await sessions.parts(id)
       await closeRanks(session, sessions)
       const isExpired = session.state === 'receiving' && session.expiresAt !== null && session.expiresAt <= now()

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { onTestFinished } from 'vitest'
-import type { EngineOptions } from '../../../src/core/create-engine.ts'
+import type { EngineOptions } from '../../../src/core/engine-options.ts'
 import { choosePartSize } from '../../../src/core/part-plan.ts'
 import { type Session, userOf } from '../../../src/core/upload.ts'
 import { authPlugin } from '../../../src/http/auth.ts'

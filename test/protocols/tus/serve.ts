@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
-import type { EngineOptions } from '../../../src/core/create-engine.ts'
 import type { RunningEngine } from '../../../src/core/engine.ts'
+import type { EngineOptions } from '../../../src/core/engine-options.ts'
 import type { Session } from '../../../src/core/upload.ts'
 import type { TusOptions } from '../../../src/protocols/tus/plugin.ts'
 import { bearer, buildTestApp, type TestApp } from '../../support/build-test-app.ts'

@@ -1,0 +1,53 @@
+import type { Permit } from './access.ts'
+import type { Bandwidth } from './bandwidth.ts'
+import type { BodyEnd } from './body.ts'
+import type { ContentCheck } from './content.ts'
+import type { Facts } from './errors.ts'
+import type { MemoryBudget } from './memory-budget.ts'
+import type { NameObject } from './object-key.ts'
+import type { PolicyDocument } from './policy.ts'
+import type { Locker, ObjectStore, Sessions } from './ports.ts'
+import type { Rule } from './rules/rule.ts'
+import type { Actor } from './upload.ts'
+
+/** What the engine is made of. Clock and ids are arguments, so that tests need no mocks. */
+export interface EngineOptions {
+  sessions: Sessions
+  store: ObjectStore
+  locker: Locker
+  policies(): PolicyDocument
+  rules: Rule[]
+  /** Absent: a file is what it is said to be. */
+  content?: ContentCheck | undefined
+  budget: MemoryBudget
+  keyTemplate: string
+  /** Names objects in place of the template. */
+  nameObject?: NameObject | undefined
+  /** Bytes; what a part has unless the file needs larger ones. */
+  partSize: number
+  partsInFlight: number
+  /** Bodies that may flow at once; not given: any number. */
+  bodiesAtOnce?: number | undefined
+  /** Not given: bodies come as fast as they like, but for what policies say. */
+  bandwidth?: Bandwidth | undefined
+  /** Asked before anything is done for a creation; refuses by throwing. */
+  admitCreation?: ((actor: Actor) => void) | undefined
+  /** A stalled body ends after this. 0: never. */
+  bodyIdleMs: number
+  /** Bytes a second; slower bodies end. 0: no limit. */
+  minSpeed: number
+  /** A body that takes longer than this is ended; what came is kept. 0: none is. */
+  bodyTotalMs: number
+  /** How long an answer waits for the store to make an object before it says 503. */
+  finishWaitMs: number
+  /** For so long the claim of a dead node on a numbered chunk blocks others. */
+  claimMs?: number | undefined
+  newId(): string
+  now(): Date
+  /** Asked after the owner check; not given: the owner check is all. */
+  permit?: Permit | undefined
+  /** Told of every body that was read: how it ended, and how many bytes of it were taken. */
+  onBody?: ((end: BodyEnd, bytes: number) => void) | undefined
+  /** Told what went wrong where nobody waits for an answer. */
+  onFault(error: unknown, facts: Facts): void
+}

@@ -5,31 +5,12 @@
  * power may.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import {
-  type FileHandle,
-  link,
-  mkdir,
-  open,
-  opendir,
-  readdir,
-  rename,
-  rm,
-  rmdir,
-  stat,
-  statfs,
-  unlink,
-} from 'node:fs/promises'
+import { type FileHandle, mkdir, open, opendir, readdir, rm, stat, statfs, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { UploadError } from '../core/errors.ts'
-import {
-  type Bytes,
-  HandleLost,
-  ObjectExists,
-  type ObjectFacts,
-  ObjectMissing,
-  type ObjectStore,
-} from '../core/ports.ts'
+import { type Bytes, HandleLost, type ObjectFacts, ObjectMissing, type ObjectStore } from '../core/ports.ts'
+import { absent, copyRange, mended, moveFile, openNew, removeEmptyFolders, writeAt } from './files.ts'
 
 export const localOptions = z.object({
   DATA_DIR: z
@@ -50,10 +31,6 @@ export interface LocalOptions {
   fsync: boolean
 }
 
-// Linux takes this many buffers in one writev.
-const buffersAtOnce = 1024
-// What is read from elsewhere to be written here is not in memory as a whole.
-const bytesAtOnce = 8 * 1024 ** 2
 const privateFolder = '.landfall/'
 const stagingFolder = `${privateFolder}staging`
 
@@ -105,39 +82,6 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       if (fsync) await file.datasync()
     } finally {
       await file.close()
-    }
-  }
-
-  /** Moves a whole file to where a key says, so that nobody ever sees half of it. */
-  async function moveTo(from: string, to: string, isNew = false): Promise<void> {
-    const folder = dirname(to)
-    let made: string | undefined
-    for (let attempt = 0; ; attempt += 1) {
-      made = (await mkdir(folder, { recursive: true })) ?? made
-      try {
-        // A link is refused where a file is; a rename replaces it.
-        if (isNew) await link(from, to)
-        await (isNew ? unlink(from) : rename(from, to))
-        break
-      } catch (error) {
-        if (codeOf(error) === 'EEXIST') throw new ObjectExists('there is another object already')
-        // The folder was empty and was removed in between.
-        if (codeOf(error) !== 'ENOENT' || attempt === 3 || !(await stat(from).catch(absent))) throw error
-      }
-    }
-    if (fsync) await syncFolders(folder, made === undefined ? folder : dirname(made))
-  }
-
-  /** A name is on the disk when its folder is; the name of a new folder is in the one above. */
-  async function syncFolders(from: string, to: string): Promise<void> {
-    for (let folder = from; ; folder = dirname(folder)) {
-      const file = await open(folder, 'r')
-      try {
-        await file.sync()
-      } finally {
-        await file.close()
-      }
-      if (folder.length <= to.length) return
     }
   }
 
@@ -229,7 +173,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         } finally {
           await file.close()
         }
-        await moveTo(staged, path)
+        await moveFile(staged, path, { fsync })
         return (await factsOf(path))!
       }),
 
@@ -247,7 +191,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         const temporary = temporaryPath(key)
         try {
           await writeFile(temporary, bytes)
-          await moveTo(temporary, path, about.isNew)
+          await moveFile(temporary, path, { isNew: about.isNew, fsync })
         } catch (error) {
           await rm(temporary, { force: true })
           throw error
@@ -283,119 +227,8 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   }
 }
 
-async function openNew(path: string): Promise<FileHandle> {
-  for (let attempt = 0; ; attempt += 1) {
-    await mkdir(dirname(path), { recursive: true })
-    try {
-      return await open(path, 'wx')
-    } catch (error) {
-      // The folder was empty and was removed in between.
-      if (codeOf(error) !== 'ENOENT' || attempt === 3) throw error
-    }
-  }
-}
-
 async function openStaged(path: string): Promise<FileHandle> {
   const file = await open(path, 'r+').catch(absent)
   if (!file) throw new HandleLost('the staging file is not there')
   return file
-}
-
-async function writeAt(file: FileHandle, bytes: Bytes, position: number): Promise<void> {
-  let at = position
-  let waiting: Buffer[] = []
-  let held = 0
-  for await (const chunk of bytes.chunks()) {
-    waiting.push(chunk)
-    held += chunk.length
-    if (waiting.length < buffersAtOnce && held < bytesAtOnce) continue
-    await writeAll(file, waiting, at)
-    at += held
-    waiting = []
-    held = 0
-  }
-  if (held > 0) await writeAll(file, waiting, at)
-  if (at + held - position !== bytes.size) throw new Error('the bytes of a part did not come as they were announced')
-}
-
-/** Copies a range of one file into another. Node knows no way to let the kernel do it. */
-async function copyRange(
-  from: FileHandle,
-  { start, end }: { start: number; end: number },
-  to: FileHandle,
-  position: number,
-): Promise<void> {
-  const buffer = Buffer.allocUnsafe(Math.min(1024 ** 2, end - start))
-  for (let done = 0; done < end - start; ) {
-    const { bytesRead } = await from.read(buffer, 0, Math.min(buffer.length, end - start - done), start + done)
-    if (bytesRead === 0) throw new Error('the file is shorter than the range to be copied')
-    await writeAll(to, [buffer.subarray(0, bytesRead)], position + done)
-    done += bytesRead
-  }
-}
-
-/** writev may write less than it was given. */
-async function writeAll(file: FileHandle, buffers: Buffer[], position: number): Promise<void> {
-  let left = buffers
-  let at = position
-  for (;;) {
-    let { bytesWritten } = await file.writev(left, at)
-    at += bytesWritten
-    let index = 0
-    while (index < left.length && bytesWritten >= left[index]!.length) bytesWritten -= left[index++]!.length
-    if (index === left.length) return
-    left = [left[index]!.subarray(bytesWritten), ...left.slice(index + 1)]
-  }
-}
-
-async function removeEmptyFolders(from: string, root: string): Promise<void> {
-  for (let folder = from; folder.length > root.length; folder = dirname(folder)) {
-    try {
-      await rmdir(folder)
-    } catch {
-      return
-    }
-  }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
-}
-
-function absent(error: unknown): null {
-  if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null
-  throw error
-}
-
-// A full or broken disk, too many open files, a mount that went away: an operator can mend it, and the client may come again.
-const mayPass = new Set([
-  'ENOSPC',
-  'ENOENT',
-  'ENOTDIR',
-  'EEXIST',
-  'EDQUOT',
-  'EIO',
-  'EROFS',
-  'EMFILE',
-  'ENFILE',
-  'ESTALE',
-  'EACCES',
-  'EPERM',
-  'EBUSY',
-  'ENOMEM',
-])
-
-async function mended<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    const code = codeOf(error)
-    if (code === undefined || !mayPass.has(code)) throw error
-    throw new UploadError(
-      'STORE_UNAVAILABLE',
-      'The store takes no bytes at the moment. Please try again later.',
-      { code },
-      { cause: error },
-    )
-  }
 }

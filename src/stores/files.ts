@@ -1,0 +1,169 @@
+/*
+ * What the local store does with files and folders, none of which knows what an object is. Folders come and go: whoever is
+ * the last to leave one removes it, so every step that needs one makes it, and tries again when it went in between.
+ */
+import { type FileHandle, link, mkdir, open, rename, rmdir, stat, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { UploadError } from '../core/errors.ts'
+import { type Bytes, ObjectExists } from '../core/ports.ts'
+
+// Linux takes this many buffers in one writev.
+const buffersAtOnce = 1024
+// What is read from elsewhere to be written here is not in memory as a whole.
+const bytesAtOnce = 8 * 1024 ** 2
+
+/** A new file for writing; the folders above it are made. */
+export async function openNew(path: string): Promise<FileHandle> {
+  for (let attempt = 0; ; attempt += 1) {
+    await mkdir(dirname(path), { recursive: true })
+    try {
+      return await open(path, 'wx')
+    } catch (error) {
+      // The folder was empty and was removed in between.
+      if (codeOf(error) !== 'ENOENT' || attempt === 3) throw error
+    }
+  }
+}
+
+/** Writes all of `bytes` from `position` on; what is not in memory passes through it in pieces of some megabytes. */
+export async function writeAt(file: FileHandle, bytes: Bytes, position: number): Promise<void> {
+  let at = position
+  let waiting: Buffer[] = []
+  let held = 0
+  for await (const chunk of bytes.chunks()) {
+    waiting.push(chunk)
+    held += chunk.length
+    if (waiting.length < buffersAtOnce && held < bytesAtOnce) continue
+    await writeAll(file, waiting, at)
+    at += held
+    waiting = []
+    held = 0
+  }
+  if (held > 0) await writeAll(file, waiting, at)
+  if (at + held - position !== bytes.size) throw new Error('the bytes of a part did not come as they were announced')
+}
+
+/** Copies a range of one file into another, `end` exclusive. Node knows no way to let the kernel do it. */
+export async function copyRange(
+  from: FileHandle,
+  { start, end }: { start: number; end: number },
+  to: FileHandle,
+  position: number,
+): Promise<void> {
+  const buffer = Buffer.allocUnsafe(Math.min(1024 ** 2, end - start))
+  for (let done = 0; done < end - start; ) {
+    const { bytesRead } = await from.read(buffer, 0, Math.min(buffer.length, end - start - done), start + done)
+    if (bytesRead === 0) throw new Error('the file is shorter than the range to be copied')
+    await writeAll(to, [buffer.subarray(0, bytesRead)], position + done)
+    done += bytesRead
+  }
+}
+
+/**
+ * Moves a whole file to where it belongs, so that nobody ever sees half of it; the folders above it are made.
+ * @throws ObjectExists when it must be new and is not
+ */
+export async function moveFile(
+  from: string,
+  to: string,
+  { isNew = false, fsync }: { isNew?: boolean | undefined; fsync: boolean },
+): Promise<void> {
+  const folder = dirname(to)
+  let made: string | undefined
+  for (let attempt = 0; ; attempt += 1) {
+    made = (await mkdir(folder, { recursive: true })) ?? made
+    try {
+      // A link is refused where a file is; a rename replaces it.
+      if (isNew) await link(from, to)
+      await (isNew ? unlink(from) : rename(from, to))
+      break
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') throw new ObjectExists('there is another object already')
+      // The folder was empty and was removed in between.
+      if (codeOf(error) !== 'ENOENT' || attempt === 3 || !(await stat(from).catch(absent))) throw error
+    }
+  }
+  if (fsync) await syncFolders(folder, made === undefined ? folder : dirname(made))
+}
+
+/** Removes the folder and those above it as far as they are empty, up to `root`, which stays. */
+export async function removeEmptyFolders(from: string, root: string): Promise<void> {
+  for (let folder = from; folder.length > root.length; folder = dirname(folder)) {
+    try {
+      await rmdir(folder)
+    } catch {
+      return
+    }
+  }
+}
+
+/** For `catch`: `null` for a file that is not there. */
+export function absent(error: unknown): null {
+  if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null
+  throw error
+}
+
+// A full or broken disk, too many open files, a mount that went away: an operator can mend it, and the client may come again.
+const mayPass = new Set([
+  'ENOSPC',
+  'ENOENT',
+  'ENOTDIR',
+  'EEXIST',
+  'EDQUOT',
+  'EIO',
+  'EROFS',
+  'EMFILE',
+  'ENFILE',
+  'ESTALE',
+  'EACCES',
+  'EPERM',
+  'EBUSY',
+  'ENOMEM',
+])
+
+/** What `work` says; an error that an operator can mend is STORE_UNAVAILABLE. */
+export async function mended<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === undefined || !mayPass.has(code)) throw error
+    throw new UploadError(
+      'STORE_UNAVAILABLE',
+      'The store takes no bytes at the moment. Please try again later.',
+      { code },
+      { cause: error },
+    )
+  }
+}
+
+/** A name is on the disk when its folder is; the name of a new folder is in the one above. */
+async function syncFolders(from: string, to: string): Promise<void> {
+  for (let folder = from; ; folder = dirname(folder)) {
+    const file = await open(folder, 'r')
+    try {
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    if (folder.length <= to.length) return
+  }
+}
+
+/** writev may write less than it was given. */
+async function writeAll(file: FileHandle, buffers: Buffer[], position: number): Promise<void> {
+  let left = buffers
+  let at = position
+  for (;;) {
+    let { bytesWritten } = await file.writev(left, at)
+    at += bytesWritten
+    let index = 0
+    while (index < left.length && bytesWritten >= left[index]!.length) bytesWritten -= left[index++]!.length
+    if (index === left.length) return
+    left = [left[index]!.subarray(bytesWritten), ...left.slice(index + 1)]
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+}

@@ -7,8 +7,9 @@
  * nobody holds the lease, and who takes the lease waits for the claims that are there: so the two ways of writing never meet.
  * A claim runs out, like a lease, when its holder has died.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { UploadError } from './errors.ts'
+import { isMd5, md5Of } from './etag.ts'
 import type { Bytes, Lease, PartClaim, Sessions } from './ports.ts'
 import type { PartReceipt } from './upload.ts'
 
@@ -81,10 +82,7 @@ async function takeClaim(
 
 /** Whether a receipt is surely of these bytes: where ETags are MD5 sums it can be told. */
 async function isSame({ size, etag }: PartReceipt, bytes: Bytes): Promise<boolean> {
-  if (size !== bytes.size || !/^[0-9a-f]{32}$/.test(etag)) return false
-  const hash = createHash('md5')
-  for await (const chunk of bytes.chunks()) hash.update(chunk)
-  return hash.digest('hex') === etag
+  return size === bytes.size && isMd5(etag) && (await md5Of(bytes)) === etag
 }
 
 /** Whether nobody writes a part of the upload outside the lease any more, waited for as long as others are. */

@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto'
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -12,10 +10,10 @@ import {
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
-  S3Client,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3'
 import { UploadError } from '../../core/errors.ts'
+import { md5Of } from '../../core/etag.ts'
 import {
   type Bytes,
   HandleLost,
@@ -25,14 +23,13 @@ import {
   type ObjectStore,
 } from '../../core/ports.ts'
 import type { PartReceipt } from '../../core/upload.ts'
+import { addressOf, longestMs, openClient, socketsAtOnce } from './client.ts'
+import { type Found, mayBeJoinOf, unquoted } from './etags.ts'
 import { explain, faultOfSdk, S3Fault, toRefusal } from './faults.ts'
 import type { S3Options } from './options.ts'
 import { createSender, escapeKey } from './send.ts'
 
 const MiB = 1024 ** 2
-const sockets = 128
-// Joining thousands of parts takes minutes on some stores.
-const finishMs = 300_000
 const answerMs = 30_000
 // The parts can never be joined: what is recorded is not what the store has. Ceph says NoSuchKey for an aborted upload.
 const hopeless = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'NoSuchUpload', 'NoSuchKey'])
@@ -45,34 +42,12 @@ export interface StoreWatch {
 /** Objects in a bucket of S3, R2, MinIO, Ceph, Spaces and what else speaks S3. */
 export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch = {}): ObjectStore {
   const bucket = options.S3_BUCKET ?? ''
-  const endpoint = new URL(options.S3_ENDPOINT ?? `https://s3.${options.S3_REGION}.amazonaws.com`)
-  const agent = { keepAlive: true, maxSockets: sockets }
-  const client = new S3Client({
-    ...(options.S3_ENDPOINT ? { endpoint: options.S3_ENDPOINT } : {}),
-    region: options.S3_REGION,
-    forcePathStyle: options.S3_FORCE_PATH_STYLE,
-    ...(options.S3_ACCESS_KEY_ID && options.S3_SECRET_ACCESS_KEY
-      ? { credentials: { accessKeyId: options.S3_ACCESS_KEY_ID, secretAccessKey: options.S3_SECRET_ACCESS_KEY } }
-      : {}),
-    // The SDK's newer default sends checksums that R2, Ceph and others refuse: aws/aws-sdk-js-v3#6810.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    maxAttempts: 4,
-    requestHandler: {
-      httpAgent: new HttpAgent(agent),
-      httpsAgent: new HttpsAgent(agent),
-      connectionTimeout: 5000,
-      requestTimeout: finishMs,
-    },
-  })
-  const base = new URL(endpoint)
-  if (options.S3_FORCE_PATH_STYLE) base.pathname = `${endpoint.pathname.replace(/\/$/, '')}/${bucket}`
-  else base.host = `${bucket}.${endpoint.host}`
+  const client = openClient(options)
   const sender = createSender({
-    base,
+    base: addressOf(options),
     region: options.S3_REGION,
     credentials: () => client.config.credentials(),
-    sockets,
+    sockets: socketsAtOnce,
     onRequest,
   })
 
@@ -117,7 +92,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     const fault = await ask(
       'CompleteMultipartUpload',
       (abortSignal) => client.send(join, { abortSignal }),
-      finishMs,
+      longestMs,
     ).then(
       ({ ETag }) => {
         told = unquoted(ETag)
@@ -276,7 +251,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       const { CopyPartResult } = await ask(
         'UploadPartCopy',
         (abortSignal) => client.send(copy, { abortSignal }),
-        finishMs,
+        longestMs,
       ).catch((fault: S3Fault) => Promise.reject(toRefusal(fault)))
       return { number, size: end - start, etag: unquoted(CopyPartResult?.ETag) }
     },
@@ -340,34 +315,6 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
   }
 }
 
-/** An object as HEAD describes it. Encrypted with a key of its own it has an ETag that is no digest. */
-interface Found extends ObjectFacts {
-  isOpaque: boolean
-}
-
 function factsOf({ size, etag }: Found): ObjectFacts {
   return { size, etag }
-}
-
-function unquoted(etag: string | undefined): string {
-  return (etag ?? '').replaceAll('"', '')
-}
-
-/**
- * Whether an object with this ETag can have been joined of these parts. Where the parts' ETags are MD5 sums, S3 makes the
- * object's of them; where they are not (encryption with own keys), only the number of parts can be compared.
- */
-function mayBeJoinOf(parts: PartReceipt[], { etag, isOpaque }: Found): boolean {
-  const [sum, count] = etag.split('-')
-  if (count !== undefined && Number(count) !== parts.length) return false
-  if (count === undefined || isOpaque || !parts.every((part) => /^[0-9a-f]{32}$/.test(part.etag))) return true
-  const joined = createHash('md5')
-  for (const part of parts) joined.update(part.etag, 'hex')
-  return !/^[0-9a-f]{32}$/.test(sum!) || joined.digest('hex') === sum
-}
-
-async function md5Of(bytes: Bytes): Promise<string> {
-  const hash = createHash('md5')
-  for await (const chunk of bytes.chunks()) hash.update(chunk)
-  return hash.digest('hex')
 }

@@ -1,0 +1,41 @@
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { S3Client } from '@aws-sdk/client-s3'
+import type { S3Options } from './options.ts'
+
+export const socketsAtOnce = 128
+/** Milliseconds: joining thousands of parts takes minutes on some stores. */
+export const longestMs = 300_000
+
+/** The SDK as this store uses it, for everything but the bodies of parts. */
+export function openClient(options: S3Options): S3Client {
+  const agent = { keepAlive: true, maxSockets: socketsAtOnce }
+  return new S3Client({
+    ...(options.S3_ENDPOINT ? { endpoint: options.S3_ENDPOINT } : {}),
+    region: options.S3_REGION,
+    forcePathStyle: options.S3_FORCE_PATH_STYLE,
+    ...(options.S3_ACCESS_KEY_ID && options.S3_SECRET_ACCESS_KEY
+      ? { credentials: { accessKeyId: options.S3_ACCESS_KEY_ID, secretAccessKey: options.S3_SECRET_ACCESS_KEY } }
+      : {}),
+    // The SDK's newer default sends checksums that R2, Ceph and others refuse: aws/aws-sdk-js-v3#6810.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    maxAttempts: 4,
+    requestHandler: {
+      httpAgent: new HttpAgent(agent),
+      httpsAgent: new HttpsAgent(agent),
+      connectionTimeout: 5000,
+      requestTimeout: longestMs,
+    },
+  })
+}
+
+/** Where the bucket is, in the way of addressing that is set. */
+export function addressOf(options: S3Options): URL {
+  const bucket = options.S3_BUCKET ?? ''
+  const endpoint = new URL(options.S3_ENDPOINT ?? `https://s3.${options.S3_REGION}.amazonaws.com`)
+  const base = new URL(endpoint)
+  if (options.S3_FORCE_PATH_STYLE) base.pathname = `${endpoint.pathname.replace(/\/$/, '')}/${bucket}`
+  else base.host = `${bucket}.${endpoint.host}`
+  return base
+}

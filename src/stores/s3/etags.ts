@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto'
+import { isMd5 } from '../../core/etag.ts'
+import type { ObjectFacts } from '../../core/ports.ts'
+import type { PartReceipt } from '../../core/upload.ts'
+
+/** An object as HEAD describes it. Encrypted with a key of its own it has an ETag that is no digest. */
+export interface Found extends ObjectFacts {
+  isOpaque: boolean
+}
+
+/** An ETag as it is kept: without the quotes of its header. */
+export function unquoted(etag: string | undefined): string {
+  return (etag ?? '').replaceAll('"', '')
+}
+
+/**
+ * Whether an object with this ETag can have been joined of these parts. Where the parts' ETags are MD5 sums, S3 makes the
+ * object's of them; where they are not (encryption with own keys), only the number of parts can be compared.
+ */
+export function mayBeJoinOf(parts: PartReceipt[], { etag, isOpaque }: Found): boolean {
+  const [sum, count] = etag.split('-')
+  if (count !== undefined && Number(count) !== parts.length) return false
+  if (count === undefined || isOpaque || !parts.every((part) => isMd5(part.etag))) return true
+  const joined = createHash('md5')
+  for (const part of parts) joined.update(part.etag, 'hex')
+  return !isMd5(sum!) || joined.digest('hex') === sum
+}

@@ -5,6 +5,7 @@
 import { notFound } from './access.ts'
 import type { Pace } from './bandwidth.ts'
 import { type BodyEnd, readBody } from './body.ts'
+import { compareChunks, completed, refuseChunk, sizeOfChunk, wrongChunkSize } from './chunk-refusals.ts'
 import { aboutOf } from './content.ts'
 import type { ChunkMap, NumberedChunk, WrittenChunk } from './engine.ts'
 import { UploadError } from './errors.ts'
@@ -18,7 +19,7 @@ import { type Claiming, isQuiet, locked, placePart } from './part-claims.ts'
 import type { PieceCache } from './piece-cache.ts'
 import { type Change, HandleLost, type Lease, type Locker, type ObjectStore, type Sessions } from './ports.ts'
 import { closeRanks, refuseEnded, toUpload } from './session-view.ts'
-import type { Actor, PartReceipt, Session } from './upload.ts'
+import type { Actor, Session } from './upload.ts'
 
 export interface Scattering extends Claiming {
   sessions: Sessions
@@ -205,7 +206,7 @@ export function createScattered(options: Scattering): Scattered {
       await permitted(actor, 'complete', session)
       if (!(await isQuiet(lease, options))) throw locked()
       const parts = session.isScattered ? await closeRanks(session, sessions) : await sessions.parts(id)
-      if (expected) compare(expected, parts)
+      if (expected) compareChunks(expected, parts)
       const size = session.size ?? session.offset
       if (session.offset !== size) {
         throw new UploadError('LENGTH_MISMATCH', 'Something of the file is still missing.', {
@@ -247,43 +248,4 @@ export function createScattered(options: Scattering): Scattered {
 /** Whether parts may come from anywhere. */
 function isOpen(session: Session): boolean {
   return session.handle !== null && session.isScattered
-}
-
-/** Says no before the body is read. @throws UploadError */
-function refuseChunk(session: Session, { number, bodySize }: NumberedChunk, now: Date): void {
-  refuseEnded(session, now)
-  if (session.state !== 'receiving') throw completed()
-  if (session.concat?.kind === 'final')
-    throw new UploadError('FORBIDDEN', 'This upload is made of others and takes no bytes of its own.')
-  const size = sizeOfChunk(session, number)
-  if (bodySize !== null && bodySize !== size) throw wrongChunkSize(number, size)
-}
-
-/** How many bytes chunk `number` must have. @throws UploadError INVALID_FIELD when there is no such chunk */
-function sizeOfChunk({ size, partSize }: Session, number: number): number {
-  if (size === null) throw new UploadError('LENGTH_MISMATCH', 'Chunks by number need a file whose length is known.')
-  const last = Math.ceil(size / partSize)
-  if (number < 1 || number > last)
-    throw new UploadError('INVALID_FIELD', `There is no such chunk: the file has ${last}.`, { number, last })
-  return number === last ? size - (last - 1) * partSize : partSize
-}
-
-function wrongChunkSize(number: number, size: number): UploadError {
-  return new UploadError('LENGTH_MISMATCH', `This chunk must have exactly ${size} bytes.`, { number, size })
-}
-
-function completed(): UploadError {
-  return new UploadError('UPLOAD_COMPLETED', 'This upload is complete and takes no more bytes.')
-}
-
-function compare(expected: { number: number; etag: string }[], parts: PartReceipt[]): void {
-  const known = new Map(parts.map((part) => [part.number, part.etag]))
-  for (const { number, etag } of expected) {
-    if (known.get(number)?.replaceAll('"', '') !== etag.replaceAll('"', '')) {
-      throw new UploadError('INVALID_FIELD', `Chunk ${number} is not the one that was sent.`, { number })
-    }
-  }
-  const said = new Set(expected.map(({ number }) => number)).size
-  if (said !== parts.length || expected.length !== parts.length)
-    throw new UploadError('INVALID_FIELD', `There are ${parts.length} chunks, not ${said}.`)
 }

@@ -72,3 +72,14 @@ export function joinBytes(pieces: Piece[], held: Held[], cache: PieceCache, stor
     },
   }
 }
+
+/** The longest run of pieces at the end that together stay below `limit` bytes. */
+export function smallPiecesAtEnd(pieces: Piece[], limit: number): Piece[] {
+  let size = 0
+  let from = pieces.length
+  while (from > 0 && size + pieces[from - 1]!.size <= limit) {
+    from -= 1
+    size += pieces[from]!.size
+  }
+  return pieces.slice(from)
+}

@@ -15,10 +15,11 @@
  */
 
 import { aboutOf } from './content.ts'
-import { type Draft, draftSize, joinBytes, newDraft, nothing, piecesSize, spend } from './draft.ts'
+import { type Draft, draftSize, joinBytes, newDraft, nothing, piecesSize, smallPiecesAtEnd, spend } from './draft.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { PieceCache } from './piece-cache.ts'
-import { type Bytes, type Change, type Lease, ObjectExists, type ObjectFacts, type ObjectStore } from './ports.ts'
+import type { Change, Lease, ObjectFacts, ObjectStore } from './ports.ts'
+import { putWhole } from './put-whole.ts'
 import { type Handle, type Piece, tailSize } from './upload.ts'
 
 export interface PartWriting {
@@ -272,6 +273,12 @@ export function createPartWriter(options: PartWriting): PartWriter {
     )
   }
 
+  /** From here on the caller decides when a record is written. */
+  function stopRecording() {
+    if (recordTimer) clearTimeout(recordTimer)
+    recordTimer = null
+  }
+
   /** Records the run of parts and pieces from the start, and tells what became litter by it. */
   async function record({ isLast = false } = {}): Promise<void> {
     const firstOpen = drafts.findIndex((draft) => !draft.receipt)
@@ -315,32 +322,13 @@ export function createPartWriter(options: PartWriting): PartWriter {
     options.onRecorded(offset, dropped)
   }
 
-  /** Waits for everything on its way, and stops the timer: from here on the caller decides what is written. */
+  /** Waits for everything on its way. */
   async function settle(): Promise<void> {
     leave()
     await spill?.catch(fail)
     await Promise.all(drafts.map(async (draft) => draft.sending ?? draft.parking))
-    if (recordTimer) clearTimeout(recordTimer)
-    recordTimer = null
+    stopRecording()
     await recording
-  }
-
-  /** The whole file as one object. What may be there under its key was never acknowledged, and gives way. */
-  async function putWhole(bytes: Bytes): Promise<ObjectFacts> {
-    const about = { ...aboutOf(session), isNew: true }
-    await lease.confirm()
-    try {
-      return await store.put(session.key, bytes, about).catch(async (error: unknown) => {
-        if (!(error instanceof ObjectExists)) throw error
-        await lease.confirm()
-        await store.remove([session.key])
-        return store.put(session.key, bytes, about)
-      })
-    } catch (error) {
-      // It may lie there all the same.
-      lease.suspect()
-      throw error
-    }
   }
 
   function giveBackHeld() {
@@ -365,8 +353,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
         fail(error)
       }
       giveBackHeld()
-      if (recordTimer) clearTimeout(recordTimer)
-      recordTimer = null
+      stopRecording()
       await record({ isLast: true })
       if (failure) throw failure
     },
@@ -375,7 +362,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
       try {
         const isWholeFile = current.number === 1 && handle === null
         if (!failure && isWholeFile) {
-          const facts = await putWhole(joinBytes(current.pieces, [current.held], cache, store))
+          const facts = await putWhole(lease, joinBytes(current.pieces, [current.held], cache, store), store)
           if (options.ownsChunks) spend(current.held.chunks)
           return facts
         }
@@ -384,8 +371,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
           send(current)
           await current.sending
         }
-        if (recordTimer) clearTimeout(recordTimer)
-        recordTimer = null
+        stopRecording()
         await record()
         if (failure) throw failure
         return null
@@ -403,15 +389,4 @@ export function createPartWriter(options: PartWriting): PartWriter {
       return [...written, ...litter.filter((key) => !known.has(key))]
     },
   }
-}
-
-/** The longest run of pieces at the end that together stay below `limit` bytes. */
-function smallPiecesAtEnd(pieces: Piece[], limit: number): Piece[] {
-  let size = 0
-  let from = pieces.length
-  while (from > 0 && size + pieces[from - 1]!.size <= limit) {
-    from -= 1
-    size += pieces[from]!.size
-  }
-  return pieces.slice(from)
 }

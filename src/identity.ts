@@ -7,6 +7,7 @@ import { loadHooks } from './features/hooks/load.ts'
 import { type Keys, keysIn } from './features/keys/keys.ts'
 import type { Identify, TokenCheck } from './http/auth.ts'
 import { issuersCheck } from './http/identity/issuers.ts'
+import { remembered } from './http/identity/remember.ts'
 import { type ResumeTokens, resumeCheck, resumeTokens } from './http/identity/resume.ts'
 import { secretCheck } from './http/identity/secret.ts'
 
@@ -39,7 +40,7 @@ export async function openIdentity(
   const hooks = await openHooks(config)
   const keys = await keysIn({ database, now, onFault })
   return {
-    checks: [keys.identify, resumeCheck(secret), issuersCheck(config.ISSUERS), secretCheck(secret)],
+    checks: [keys.identify, remembered([resumeCheck(secret), issuersCheck(config.ISSUERS), secretCheck(secret)])],
     identify: hooks.identify,
     async permit(demand) {
       await keys.permit(demand)

@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto'
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { UploadError } from '../../core/errors.ts'
 import type { Actor } from '../../core/upload.ts'
@@ -9,7 +10,7 @@ import { toActor } from './claims.ts'
  * The simple case, where whoever signs tokens is trusted with everything.
  */
 export function secretCheck(secret: string): TokenCheck {
-  const key = Buffer.from(secret)
+  const key = createSecretKey(Buffer.from(secret))
   return async (token) => {
     try {
       const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], clockTolerance: 5 })

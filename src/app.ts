@@ -43,6 +43,8 @@ export interface App {
   secret: string
   /** Who a trial's own token speaks for. */
   developer: Actor
+  /** Resolves when the background work has begun too; rejects when it cannot. */
+  working: Promise<void>
   /** Takes nothing new, lets running requests save what they have, and closes everything. */
   stop(): Promise<void>
 }
@@ -56,7 +58,7 @@ export interface Overrides {
   onRoute?: (route: RouteOptions) => void
 }
 
-/** Puts the house together: config → store, database, lock → engine → plugins. Everything is open and checked when it resolves. */
+/** Puts the house together: config → store, database, lock → engine → plugins. All that requests need is open and checked when it resolves. */
 export async function buildApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const http = openHttp(config)
   const { log } = http
@@ -139,7 +141,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const metricsHttp = config.METRICS_PORT === undefined ? null : await metricsServer(metricsRoute)
 
   limits.recordRefusals(http)
-  const stopBackground = await startBackground({
+  // Nobody who uploads waits for it: requests are answered while it begins.
+  const background = startBackground({
     database,
     engine,
     sessions,
@@ -159,7 +162,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     log.debug('every request is answered')
     await metricsHttp?.close()
     feed.close()
-    await stopBackground()
+    await background.then((stop) => stop()).catch(onFault)
     await steering.close()
     await limits.close()
     log.debug('background work has ended')
@@ -172,12 +175,16 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await tracer.close()
   })
 
+  const working = background.then(() => {})
+  // Whoever waits for it is told; one who does not need not hear of it.
+  working.catch(() => {})
   return {
     http,
     metricsHttp,
     engine,
     secret,
     developer,
+    working,
     async stop() {
       isDraining = true
       engine.drain()

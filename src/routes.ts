@@ -12,6 +12,7 @@ import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
 import { apiPlugin } from './http/api.ts'
 import { authPlugin } from './http/auth.ts'
 import { countRequests } from './http/closing.ts'
+import { compileWhenUsed } from './http/compile-when-used.ts'
 import { devTokenPlugin } from './http/dev-token.ts'
 import { answerError, answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
@@ -80,6 +81,7 @@ export function openHttp(config: Config): FastifyInstance {
     routerOptions: { maxParamLength: 512 },
   }
   const http = fastify(options)
+  compileWhenUsed(http)
   http.server.maxConnections = config.CONNECTIONS_AT_ONCE
   return http
 }

@@ -19,6 +19,7 @@ export async function serve(): Promise<void> {
     if (config.METRICS_PORT !== undefined)
       await app.metricsHttp?.listen({ host: config.HOST, port: config.METRICS_PORT })
     if (config.isTrial) console.log(await banner(app, config))
+    await app.working
   } catch (thrown) {
     console.error(explain(thrown))
     process.exit(1)

@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { buildApp } from '../src/app.ts'
 import { loadConfig } from '../src/config.ts'
 import { UploadError } from '../src/core/errors.ts'
@@ -45,6 +45,33 @@ describe('the app', () => {
 
     await expect(building).rejects.toThrow('The bucket "files" does not exist.')
   })
+})
+
+it('answers while its background work still begins, and tells when that has begun', async () => {
+  const database = await testDatabase()
+  let begin = () => {}
+  const held = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  const executeSql: typeof database.executeSql = (...given) => held.then(() => database.executeSql(...given))
+  const app = await testApp({}, { database: { ...database, executeSql } })
+  const working = vi.fn()
+  void app.working.then(working)
+
+  const me = await app.http.inject({ url: '/v1/me', headers: await app.as() })
+  expect([me.statusCode, working.mock.calls.length]).toEqual([200, 0])
+
+  begin()
+  await expect(app.working).resolves.toBeUndefined()
+})
+
+it('tells when its background work cannot begin', async () => {
+  const database = await testDatabase()
+  const executeSql = () => Promise.reject(new Error('permission denied for database'))
+
+  const app = await testApp({}, { database: { ...database, executeSql } })
+
+  await expect(app.working).rejects.toThrow('permission denied')
 })
 
 it('one OPTIONS tells of every dialect spoken at the endpoint', async () => {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# One node of Ceph with its S3 gateway: a real S3 server, made of Debian's packages, whose data is in memory.
+# One node of Ceph with its S3 gateway: a real S3 server, made of Debian's packages. Its data is in memory, or on disk for what
+# is larger than a few GiB.
 #
 #   eval "$(test/support/servers/ceph.sh up)"          then TEST_S3_ENDPOINT, _REGION, _BUCKET and the keys are set
 #   test/support/servers/ceph.sh pause | resume        the gateway takes connections and never answers
@@ -7,7 +8,8 @@
 #   test/support/servers/ceph.sh down
 #
 # Needs root, and: apt-get install --no-install-recommends ceph-mon ceph-osd radosgw curl
-# Settings: CEPH_PORT, CEPH_MON_PORT (any free ones), CEPH_NAME (for more than one), CEPH_BUCKET, CEPH_MEMORY (bytes)
+# Settings: CEPH_PORT, CEPH_MON_PORT (any free ones), CEPH_NAME (for more than one), CEPH_BUCKET,
+# CEPH_STORE (memory or disk), CEPH_MEMORY (bytes), CEPH_DISK_SIZE (bytes; a sparse file takes what is written)
 set -euo pipefail
 . "$(dirname "$0")/ground.sh"
 
@@ -24,6 +26,21 @@ is_up() { [ -s "$dir/port" ] && alive "$dir/gateway.pid" && answers; }
 down() {
   stop gateway osd mon
   rm -rf "$dir"
+}
+
+describe_store() {
+  case ${CEPH_STORE:-memory} in
+  memory)
+    echo 'osd objectstore = memstore'
+    echo "memstore device bytes = ${CEPH_MEMORY:-4294967296}"
+    ;;
+  disk) # a file in the OSD's folder instead of a device
+    echo 'osd objectstore = bluestore'
+    echo 'bluestore block create = true'
+    echo "bluestore block size = ${CEPH_DISK_SIZE:-21474836480}"
+    echo 'osd memory target = 1073741824'
+    ;;
+  esac
 }
 
 write_config() {
@@ -67,8 +84,7 @@ mon data avail crit = 1
 mon data avail warn = 1
 [osd]
 osd data = $dir/osd
-osd objectstore = memstore
-memstore device bytes = ${CEPH_MEMORY:-4294967296}
+$(describe_store)
 osd class load list = *
 osd class default list = *
 [client.gateway]
@@ -78,6 +94,10 @@ rgw data = $dir/gateway
 rgw enable usage log = false
 rgw enable ops log = false
 rgw thread pool size = 64
+# What is deleted gives its room back in seconds, not after two hours.
+rgw gc obj min wait = 5
+rgw gc processor period = 10
+rgw gc processor max time = 10
 CONF
 }
 
@@ -131,6 +151,11 @@ start_gateway() {
   start gateway radosgw -f -n client.gateway
   until_true 60 answers || { tail -20 "$dir/gateway.out" >&2; exit 1; }
 }
+
+case ${CEPH_STORE:-memory} in
+memory | disk) ;;
+*) usage 'with CEPH_STORE=memory|disk' ;;
+esac
 
 case ${1:-} in
 up) up ;;

@@ -152,6 +152,5 @@ CREATE INDEX "upload_sessions_final" ON "upload_sessions" USING btree ("tenant",
 CREATE INDEX "upload_sessions_file" ON "upload_sessions" USING btree ("tenant","owner_id","fingerprint","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE fingerprint is not null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_expiring" ON "upload_sessions" USING btree ("expires_at") WHERE state in ('receiving', 'completed') and expires_at is not null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_open" ON "upload_sessions" USING btree ("state","role") WHERE state in ('receiving', 'finishing');--> statement-breakpoint
-CREATE INDEX "upload_sessions_finishing" ON "upload_sessions" USING btree ("updated_at") WHERE state = 'finishing';--> statement-breakpoint
-CREATE INDEX "upload_sessions_dirty" ON "upload_sessions" USING btree ("updated_at") WHERE is_dirty and state not in ('receiving', 'finishing');--> statement-breakpoint
+CREATE INDEX "upload_sessions_dirty" ON "upload_sessions" USING btree ("id") WHERE is_dirty and state not in ('receiving', 'finishing');--> statement-breakpoint
 CREATE INDEX "api_keys_newest" ON "api_keys" USING btree ("created_at" DESC NULLS FIRST);

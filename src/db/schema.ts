@@ -68,6 +68,8 @@ export const uploadSessions = pgTable(
     eventSeq: integer('event_seq').notNull().default(0),
   },
   (table) => [
+    // No index knows what changes with every record of an upload that goes on (offset, tail, lease, updated_at): then Postgres writes
+    // the new version of the row beside the old one and touches none of them (HOT).
     index('upload_sessions_owner').on(
       table.tenant,
       table.ownerId,
@@ -99,8 +101,7 @@ export const uploadSessions = pgTable(
       .on(table.expiresAt)
       .where(sql`state in ('receiving', 'completed') and expires_at is not null`),
     index('upload_sessions_open').on(table.state, table.role).where(sql`state in ('receiving', 'finishing')`),
-    index('upload_sessions_finishing').on(table.updatedAt).where(sql`state = 'finishing'`),
-    index('upload_sessions_dirty').on(table.updatedAt).where(sql`is_dirty and state not in ('receiving', 'finishing')`),
+    index('upload_sessions_dirty').on(table.id).where(sql`is_dirty and state not in ('receiving', 'finishing')`),
     check(
       'upload_sessions_state',
       sql`state in ('receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed')`,

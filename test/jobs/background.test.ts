@@ -76,15 +76,27 @@ describe('the sweeper', () => {
     expect((await engine.describe(ada, id)).state).toBe('completed')
   })
 
-  it('moves the expiry on with every append', async () => {
+  it('moves the expiry on with every append: the whole time to live is left, and at most a hundredth more', async () => {
     let now = new Date()
     const { engine } = await openEngine({ now: () => now })
-    const { id, expiresAt } = await engine.create(ada, wish)
+    const { id, expiresAt } = await engine.create(ada, { ...wish, size: 100 })
+    const life = expiresAt!.getTime() - now.getTime()
+    const lefts: number[] = []
+    const moments = new Set<number>()
 
-    now = new Date(now.getTime() + 3600_000)
-    const upload = await engine.append(ada, id, chunk(randomBytes(10)))
+    for (const offset of [0, 10, 20]) {
+      now = new Date(now.getTime() + life / 250)
+      const upload = await engine.append(ada, id, { ...chunk(randomBytes(10)), offset })
+      lefts.push((upload.expiresAt!.getTime() - now.getTime()) / life)
+      moments.add(upload.expiresAt!.getTime())
+    }
 
-    expect(upload.expiresAt!.getTime() - expiresAt!.getTime()).toBe(3600_000)
+    for (const left of lefts) {
+      expect(left).toBeGreaterThanOrEqual(1)
+      expect(left).toBeLessThanOrEqual(1.01)
+    }
+    // What does not change needs no new entries in indexes.
+    expect(moments.size).toBe(1)
   })
 })
 

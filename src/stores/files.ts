@@ -15,12 +15,12 @@ const bytesAtOnce = 8 * 1024 ** 2
 /** A new file for writing; the folders above it are made. */
 export async function openNew(path: string): Promise<FileHandle> {
   for (let attempt = 0; ; attempt += 1) {
-    await mkdir(dirname(path), { recursive: true })
     try {
       return await open(path, 'wx')
     } catch (error) {
-      // The folder was empty and was removed in between.
+      // There is no folder yet, or it was empty and somebody removed it.
       if (codeOf(error) !== 'ENOENT' || attempt === 3) throw error
+      await mkdir(dirname(path), { recursive: true })
     }
   }
 }
@@ -71,7 +71,6 @@ export async function moveFile(
   const folder = dirname(to)
   let made: string | undefined
   for (let attempt = 0; ; attempt += 1) {
-    made = (await mkdir(folder, { recursive: true })) ?? made
     try {
       // A link is refused where a file is; a rename replaces it.
       if (isNew) await link(from, to)
@@ -79,8 +78,9 @@ export async function moveFile(
       break
     } catch (error) {
       if (codeOf(error) === 'EEXIST') throw new ObjectExists('there is another object already')
-      // The folder was empty and was removed in between.
+      // There is no folder yet, or it was empty and somebody removed it.
       if (codeOf(error) !== 'ENOENT' || attempt === 3 || !(await stat(from).catch(absent))) throw error
+      made = (await mkdir(folder, { recursive: true })) ?? made
     }
   }
   if (fsync) await syncFolders(folder, made === undefined ? folder : dirname(made))

@@ -34,9 +34,12 @@ function inS3(name: string, what: string, work: Partial<Work>, more: Partial<Cas
   return { name, what, store: 's3', work: { ...once, ...work }, ...more }
 }
 
-function onDisk(name: string, what: string, work: Partial<Work>): Case {
-  return { name, what, store: 'local', work: { ...once, ...work } }
+function onDisk(name: string, what: string, work: Partial<Work>, more: Partial<Case> = {}): Case {
+  return { name, what, store: 'local', work: { ...once, ...work }, ...more }
 }
+
+// As everybody else does it: a kill of the process loses nothing, a loss of power may.
+const unsynced = { environment: { LOCAL_FSYNC: 'false' } }
 
 /** Every case, in the order in which they are run and printed. */
 export const cases: Case[] = [
@@ -103,6 +106,19 @@ export const cases: Case[] = [
   onDisk('disk-large', 'local disk: one PATCH of 1 GiB', {}),
   onDisk('disk-5m', 'local disk: PATCHes of 5 MiB', { fileSize: 500 * MiB, chunkSize: 5 * MiB }),
   onDisk('disk-small-8', 'local disk: 100 KiB files, 8 at once', { ...small, files: 800, atOnce: 8 }),
+  onDisk('disk-large-kill', 'the same, safe from kill -9 only: one PATCH of 1 GiB', {}, unsynced),
+  onDisk(
+    'disk-5m-kill',
+    'the same, safe from kill -9 only: PATCHes of 5 MiB',
+    { fileSize: 500 * MiB, chunkSize: 5 * MiB },
+    unsynced,
+  ),
+  onDisk(
+    'disk-small-8-kill',
+    'the same, safe from kill -9 only: 100 KiB files, 8 at once',
+    { ...small, files: 800, atOnce: 8 },
+    unsynced,
+  ),
   inS3('slow-1000', '1 MiB files beside 1,000 slow uploads', {
     files: 60,
     fileSize: MiB,

@@ -10,6 +10,8 @@ export interface Upload {
 }
 
 const tus = { 'tus-resumable': '1.0.0' }
+// As every client of note sends it: a name and a type. (file.txt, text/plain)
+const metadata = 'filename ZmlsZS50eHQ=,filetype dGV4dC9wbGFpbg=='
 const offsetType = 'application/offset+octet-stream'
 
 /** One file by tus; `told` hears how many milliseconds each request with bytes took. */
@@ -21,7 +23,7 @@ export async function sendTus(
   const authorization = `Bearer ${token}`
   const step = chunk || size
   const first = withUpload ? Math.min(step, size) : 0
-  const head = { ...tus, authorization, 'upload-length': size, 'upload-metadata': 'filename ZmlsZS5iaW4=' }
+  const head = { ...tus, authorization, 'upload-length': size, 'upload-metadata': metadata }
   const created = await timed(told, first > 0, () =>
     connection.ask('POST', '/files', first > 0 ? { ...head, 'content-type': offsetType } : head, first),
   )

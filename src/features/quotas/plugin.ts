@@ -112,14 +112,7 @@ function limitsOf({
   return { totalBytes, totalFiles, uploadsAtOnce, bytesPerDay, filesPerDay, creationsPerMinute }
 }
 
-function viewOf({
-  reservedBytes,
-  storedBytes,
-  storedFiles,
-  openUploads,
-  dayBytes,
-  dayFiles,
-}: Omit<Usage, 'creationsUntil'>): UsageView {
+function viewOf({ reservedBytes, storedBytes, storedFiles, openUploads, dayBytes, dayFiles }: Usage): UsageView {
   return { reservedBytes, storedBytes, storedFiles, openUploads, dayBytes, dayFiles }
 }
 

@@ -6,7 +6,7 @@ import type { Database } from '../db/open.ts'
 import { sessionsIn } from '../db/sessions.ts'
 import { leaseLocker } from '../locks/lease.ts'
 import { openStore } from '../stores/index.ts'
-import { withDatabase } from './database-at.ts'
+import { policiesAt, withDatabase } from './database-at.ts'
 
 /** What a command works with. */
 export interface Workplace {
@@ -21,7 +21,8 @@ export function withEngine<T>(config: Config, work: (workplace: Workplace) => Pr
   const onFault = (error: unknown) => console.error(error)
   return withDatabase(config, (database) =>
     withStore(config, async (store) => {
-      const policies = () => config.POLICIES
+      const document = await policiesAt(database, config)
+      const policies = () => document
       const sessions = sessionsIn(database)
       const locker = await leaseLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onFault })
       const engine = engineOf(config, { sessions, store, locker, policies, now: () => new Date(), onFault })

@@ -13,6 +13,7 @@ import { contentRules, creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
+import { findUnderWay } from './db/under-way.ts'
 import { openFeed } from './features/events/feed.ts'
 import { closeConnections } from './http/closing.ts'
 import { hearRefusals } from './http/refused.ts'
@@ -122,7 +123,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   tracer.watch(http)
   const objectUrlOf = (key: string) => store.publicUrl?.(key) ?? null
   const steering = openSteering({ database, engine, metrics, objectUrlOf, onFault })
-  const metricsRoute = { metrics, refresh: openCounts(database, metrics) }
+  const metricsRoute = { metrics, refresh: openCounts(() => findUnderWay(database), metrics) }
 
   let isDraining = false
   await registerRoutes(http, config, {

@@ -27,7 +27,7 @@ const rooms: Record<string, Room> = {
     packages: ['node:', ...framework, '@tus/server', 'structured-headers', 'mime-types'],
   },
   'features/*': {
-    from: ['core', 'http', 'db/open.ts', 'jobs/queue.ts'],
+    from: ['core', 'http', 'db/open.ts', 'db/under-way.ts', 'db/usage.ts', 'jobs/queue.ts'],
     packages: ['node:', ...framework, 'drizzle-orm'],
   },
   client: { from: ['core/errors.ts'], packages: ['tus-js-client'] },

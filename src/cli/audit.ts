@@ -1,6 +1,6 @@
-import { openConfiguredDatabase } from '../app.ts'
 import type { Config } from '../config.ts'
 import { type AuditRecord, findAudit } from '../features/audit/log.ts'
+import { withDatabase } from './database-at.ts'
 
 export interface AuditWords {
   user?: string
@@ -12,14 +12,11 @@ export interface AuditWords {
 }
 
 /** The newest lines of the record that fit, in the order in which they were written. */
-export async function auditLines(config: Config, { user, refused, ...words }: AuditWords): Promise<string[]> {
-  const database = await openConfiguredDatabase(config, (error) => console.error(error))
-  try {
+export function auditLines(config: Config, { user, refused, ...words }: AuditWords): Promise<string[]> {
+  return withDatabase(config, async (database) => {
     const found = await findAudit(database, { ...words, actor: user, ...(refused && { allowed: false }) })
     return found.toReversed().map(lineOf)
-  } finally {
-    await database.close()
-  }
+  })
 }
 
 function lineOf({

@@ -1,4 +1,4 @@
-import { engineOf, openConfiguredDatabase } from '../app.ts'
+import { engineOf } from '../app.ts'
 import type { Config } from '../config.ts'
 import type { RunningEngine } from '../core/engine.ts'
 import type { ObjectStore, Sessions } from '../core/ports.ts'
@@ -6,6 +6,7 @@ import type { Database } from '../db/open.ts'
 import { sessionsIn } from '../db/sessions.ts'
 import { leaseLocker } from '../locks/lease.ts'
 import { openStore } from '../stores/index.ts'
+import { policiesAt, withDatabase } from './database-at.ts'
 
 /** What a command works with. */
 export interface Workplace {
@@ -16,23 +17,31 @@ export interface Workplace {
 }
 
 /** Runs `work` with an engine beside the servers that share its database and its store, and closes everything however it ends. */
-export async function withEngine<T>(config: Config, work: (workplace: Workplace) => Promise<T>): Promise<T> {
+export function withEngine<T>(config: Config, work: (workplace: Workplace) => Promise<T>): Promise<T> {
   const onFault = (error: unknown) => console.error(error)
-  const database = await openConfiguredDatabase(config, onFault)
+  return withDatabase(config, (database) =>
+    withStore(config, async (store) => {
+      const document = await policiesAt(database, config)
+      const policies = () => document
+      const sessions = sessionsIn(database)
+      const locker = await leaseLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onFault })
+      const engine = engineOf(config, { sessions, store, locker, policies, now: () => new Date(), onFault })
+      try {
+        return await work({ database, store, sessions, engine })
+      } finally {
+        await engine.idle()
+        await locker.close()
+      }
+    }),
+  )
+}
+
+/** Runs `work` with the configured store, and closes it however `work` ends. */
+export async function withStore<T>(config: Config, work: (store: ObjectStore) => Promise<T>): Promise<T> {
   const store = openStore(config.STORE, config)
   try {
-    const sessions = sessionsIn(database)
-    const locker = await leaseLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onFault })
-    const policies = () => config.POLICIES
-    const engine = engineOf(config, { sessions, store, locker, policies, now: () => new Date(), onFault })
-    try {
-      return await work({ database, store, sessions, engine })
-    } finally {
-      await engine.idle()
-      await locker.close()
-    }
+    return await work(store)
   } finally {
     await store.close()
-    await database.close()
   }
 }

@@ -1,11 +1,11 @@
 import { userInfo } from 'node:os'
 import { type Command, InvalidArgumentError } from 'commander'
-import { openConfiguredDatabase } from '../app.ts'
 import { ConfigError } from '../config.ts'
 import { type Scope, scopes } from '../core/upload.ts'
 import { type ApiKey, type Keys, keysIn } from '../features/keys/keys.ts'
 import { toActor } from '../http/identity/claims.ts'
 import { readConfig } from '../serve.ts'
+import { withDatabase } from './database-at.ts'
 
 interface Wish {
   name: string
@@ -72,13 +72,7 @@ async function withKeys<T>(work: (keys: Keys) => Promise<T>): Promise<T> {
       'DATABASE_URL: is not set. The database of a trial belongs to its server, which makes keys at POST /v1/admin/keys',
     ])
   const onFault = (error: unknown) => console.error(error)
-  const database = await openConfiguredDatabase(config, onFault)
-  try {
-    const keys = await keysIn({ database, now: () => new Date(), onFault })
-    return await work(keys)
-  } finally {
-    await database.close()
-  }
+  return withDatabase(config, async (database) => work(await keysIn({ database, now: () => new Date(), onFault })))
 }
 
 function readScopes(text: string): Scope[] {

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { text } from 'node:stream/consumers'
 import { InvalidArgumentError } from 'commander'
-import { openConfiguredDatabase } from '../app.ts'
 import type { Config } from '../config.ts'
 import type { ExplainedWish } from '../core/explain.ts'
 import type { PolicyDocument } from '../core/policy.ts'
@@ -15,17 +14,14 @@ import { type ExplanationView, explainTo } from '../features/policies/explain.ts
 import { applyToRunning } from '../features/policies/running.ts'
 import { PolicyFault, readPolicyDocument, writePolicyDocument } from '../features/policies/schema.ts'
 import { type PolicyVersions, policyVersionsIn } from '../features/policies/versions.ts'
-import { openStore } from '../stores/index.ts'
+import { policiesAt, withDatabase } from './database-at.ts'
+import { withStore } from './engine-at.ts'
 
 /** The newest version, or the one that is asked for, as JSON that `setPolicies` takes. */
 export async function showPolicies(config: Config, version?: number): Promise<string> {
-  return withDatabase(config, async (_database, versions) => {
-    const found = version === undefined ? await versions.latest() : await versions.find(version)
-    if (!found && version !== undefined)
-      throw new InvalidArgumentError(`there is no version ${version} of the policies`)
-    // Before the first start there is only what the settings say.
-    return JSON.stringify(writePolicyDocument(found?.document ?? config.POLICIES), null, 2)
-  })
+  return withVersions(config, async (database) =>
+    JSON.stringify(writePolicyDocument(await read(database, config, version)), null, 2),
+  )
 }
 
 export interface SetPolicies {
@@ -39,8 +35,8 @@ export interface SetPolicies {
 
 /** Makes the policies of a file the newest version; servers that run go over to it at once. @throws InvalidArgumentError with every fault */
 export async function setPolicies(config: Config, { file, note, ifVersion, ...how }: SetPolicies): Promise<string[]> {
-  const document = await read(file)
-  return withDatabase(config, async (database, versions) => {
+  const document = await readFrom(file)
+  return withVersions(config, async (database, versions) => {
     const latest = (await versions.latest())?.version ?? 0
     const remark = { author: `${userInfo().username} at the command line`, note: note ?? null }
     const added = await versions.add(ifVersion ?? latest, document, remark)
@@ -50,7 +46,7 @@ export async function setPolicies(config: Config, { file, note, ifVersion, ...ho
       )
     const lines = [`version ${added.version} of the policies holds now`]
     if (how.applyToRunning) {
-      const { maxObjectSize } = openStore(config.STORE, config).limits
+      const maxObjectSize = await largestObject(config)
       lines.push(`${await applyToRunning(database, document, maxObjectSize)} running uploads have other limits now`)
     }
     return lines
@@ -62,19 +58,24 @@ export async function setPolicies(config: Config, { file, note, ifVersion, ...ho
  * @throws InvalidArgumentError with every fault
  */
 export async function comparePolicies(config: Config, file: string, version?: number): Promise<string[]> {
-  const wanted = await read(file)
-  return withDatabase(config, async (_database, versions) => {
-    const found = version === undefined ? await versions.latest() : await versions.find(version)
-    if (!found && version !== undefined)
-      throw new InvalidArgumentError(`there is no version ${version} of the policies`)
-    const differences = differencesOf(found?.document ?? config.POLICIES, wanted)
+  const wanted = await readFrom(file)
+  return withVersions(config, async (database) => {
+    const differences = differencesOf(await read(database, config, version), wanted)
     const write = (value: unknown) => (value === undefined ? '(nothing)' : JSON.stringify(value))
     if (differences.length === 0) return ['nothing would change']
     return differences.map(({ path, before, after }) => `${path.join('.')}: ${write(before)} → ${write(after)}`)
   })
 }
 
-async function read(file: string): Promise<PolicyDocument> {
+/** The policies that hold, or those of an older version. @throws InvalidArgumentError when there is none */
+async function read(database: Database, config: Config, version?: number): Promise<PolicyDocument> {
+  if (version === undefined) return policiesAt(database, config)
+  const found = await policyVersionsIn(database).find(version)
+  if (!found) throw new InvalidArgumentError(`there is no version ${version} of the policies`)
+  return found.document
+}
+
+async function readFrom(file: string): Promise<PolicyDocument> {
   const written = file === '-' ? await text(process.stdin) : await readFile(file, 'utf8')
   try {
     return readPolicyDocument(JSON.parse(written))
@@ -86,7 +87,7 @@ async function read(file: string): Promise<PolicyDocument> {
 
 /** A line for each of the newest versions. */
 export async function policyHistory(config: Config, limit: number): Promise<string[]> {
-  return withDatabase(config, async (_database, versions) =>
+  return withVersions(config, async (_database, versions) =>
     (await versions.list({ limit })).map(({ version, createdAt, author, note }) =>
       [version, createdAt.toISOString(), author, note].filter((word) => word !== null).join('  '),
     ),
@@ -95,12 +96,10 @@ export async function policyHistory(config: Config, limit: number): Promise<stri
 
 /** Whether somebody may send a file by the policies that hold, and why not: lines for an operator. */
 export async function explainAt(config: Config, actor: Actor, wish: ExplainedWish): Promise<string[]> {
-  return withDatabase(config, async (database, versions) => {
-    const document = (await versions.latest())?.document ?? config.POLICIES
-    const store = openStore(config.STORE, config)
-    const { maxObjectSize } = store.limits
-    await store.close()
+  return withVersions(config, async (database) => {
+    const document = await policiesAt(database, config)
     const policies = () => document
+    const maxObjectSize = await largestObject(config)
     return linesOf(
       await explainTo(actor, wish, {
         policies,
@@ -123,15 +122,18 @@ function linesOf({ allowed, reasons, limits }: ExplanationView): string[] {
   return [...verdict, '', ...values]
 }
 
-async function withDatabase<T>(
+/** Bytes; what the configured store takes. */
+function largestObject(config: Config): Promise<number> {
+  return withStore(config, async ({ limits }) => limits.maxObjectSize)
+}
+
+/** As `withDatabase`, brought up to date: policies may be the first thing that is asked of it. */
+function withVersions<T>(
   config: Config,
   work: (database: Database, versions: PolicyVersions) => Promise<T>,
 ): Promise<T> {
-  const database = await openConfiguredDatabase(config, (error) => console.error(error))
-  try {
+  return withDatabase(config, async (database) => {
     await database.migrate()
-    return await work(database, policyVersionsIn(database))
-  } finally {
-    await database.close()
-  }
+    return work(database, policyVersionsIn(database))
+  })
 }

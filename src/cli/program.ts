@@ -1,5 +1,4 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { openConfiguredDatabase } from '../app.ts'
 import { renderEnvExample } from '../config.ts'
 import { parseDuration, parseSize } from '../core/units.ts'
 import { userOf } from '../core/upload.ts'
@@ -9,6 +8,7 @@ import { readConfig, serve } from '../serve.ts'
 import { tokenSecret } from '../trial.ts'
 import { version } from '../version.ts'
 import { type AuditWords, auditLines } from './audit.ts'
+import { withDatabase } from './database-at.ts'
 import { examine, printFinding } from './doctor/doctor.ts'
 import type { Finding } from './doctor/finding.ts'
 import { addKeyCommands } from './keys.ts'
@@ -54,9 +54,7 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .command('migrate')
     .description('bring the tables of the database up to date')
     .action(async () => {
-      const database = await openConfiguredDatabase(readConfig(), (fault) => console.error(fault))
-      await database.migrate()
-      await database.close()
+      await withDatabase(readConfig(), (database) => database.migrate())
       print('the database is up to date')
     })
 

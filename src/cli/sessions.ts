@@ -1,12 +1,12 @@
 import { userInfo } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { openConfiguredDatabase } from '../app.ts'
 import { isRefusal } from '../core/errors.ts'
 import { formatSize } from '../core/size.ts'
 import { type State, userOf } from '../core/upload.ts'
 import { findSession, findSessions, type SessionDetails, type SessionLine } from '../features/sessions/find.ts'
 import { findTimeline, type Moment } from '../features/sessions/timeline.ts'
 import { readConfig } from '../serve.ts'
+import { withDatabase } from './database-at.ts'
 import { withEngine } from './engine-at.ts'
 
 interface Words {
@@ -46,29 +46,22 @@ export function addSessionCommands(
     .option('--before <id>', 'only those older than this one: the last of a page', identity)
     .option('-l, --limit <number>', 'how many', whole, 50)
     .action(async (words: Words) => {
-      const database = await openConfiguredDatabase(readConfig(), (error) => console.error(error))
-      try {
-        for (const line of (await findSessions(database, words)).map(lineOf)) print(line)
-      } finally {
-        await database.close()
-      }
+      const found = await withDatabase(readConfig(), (database) => findSessions(database, words))
+      for (const session of found) print(lineOf(session))
     })
 
   sessions
     .command('show')
     .description('print one upload and what happened to it')
     .argument('<id>', 'which', identity)
-    .action(async (id: string) => {
-      const database = await openConfiguredDatabase(readConfig(), (error) => console.error(error))
-      try {
+    .action((id: string) =>
+      withDatabase(readConfig(), async (database) => {
         const session = await findSession(database, id)
         if (!session) throw new InvalidArgumentError('there is no such upload')
         for (const line of detailsOf(session)) print(line)
         for (const line of (await findTimeline(database, id)).map(happened)) print(line)
-      } finally {
-        await database.close()
-      }
-    })
+      }),
+    )
 
   for (const [verb, does] of Object.entries(verbs)) {
     sessions

@@ -24,7 +24,7 @@ import { effectivePolicy, type Policy } from './policy.ts'
 import { HandleLost, type Lease } from './ports.ts'
 import { createScattered } from './scattered.ts'
 import { checkId, closeRanks, refuseEnded, toUpload } from './session-view.ts'
-import { type Actor, hasEveryByte, ownerOf, type Session, type Upload, type Wish } from './upload.ts'
+import { type Actor, hasEveryByte, ownerOf, type Session, type Upload, type Wish, wordFor } from './upload.ts'
 
 /** The engine over one store, one database and one lock: every verb, and what they share. */
 export function createEngine(options: EngineOptions): RunningEngine {
@@ -93,8 +93,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   function paceOf(session: Session): Pace | null {
-    const perSecond = effectivePolicy(options.policies(), ownerOf(session))?.policy.bytesPerSecond ?? null
-    return bandwidth.join(`${session.tenant ?? ''} ${session.ownerId}`, perSecond)
+    const owner = ownerOf(session)
+    const perSecond = effectivePolicy(options.policies(), owner)?.policy.bytesPerSecond ?? null
+    return bandwidth.join(wordFor(owner), perSecond)
   }
 
   function keyFor({ role, ownerId: user, createdAt, filename }: Session, category: string): string | null {

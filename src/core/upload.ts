@@ -158,6 +158,11 @@ export function ownerOf({ ownerId, role, tenant }: Pick<Upload, 'ownerId' | 'rol
   return { id: ownerId, role, tenant, isAdmin: false }
 }
 
+/** One word for a user, to count or remember them by: users of two tenants never share one. */
+export function wordFor({ id, tenant }: Pick<Actor, 'id' | 'tenant'>): string {
+  return `${tenant ?? ''} ${id}`
+}
+
 /** Whether nothing can happen to the upload any more. */
 export function hasEnded(upload: Pick<Upload, 'state'>): boolean {
   return upload.state !== 'receiving' && upload.state !== 'finishing'

@@ -3,7 +3,7 @@ import type { Event } from '../core/events.ts'
 import type { Asker, Sessions } from '../core/ports.ts'
 import { type Quota, quotaRefusals } from '../core/quota.ts'
 import { retryAfter } from '../core/rate.ts'
-import type { Actor, Session } from '../core/upload.ts'
+import { type Actor, type Session, wordFor } from '../core/upload.ts'
 import type { Database, Statement } from './open.ts'
 import { findUsageNow } from './usage.ts'
 
@@ -142,14 +142,13 @@ const mostPauses = 5000
  */
 function createPauses() {
   const pauses = new Map<string, { until: number; perMinute: unknown; refusal: UploadError }>()
-  const nameOf = ({ id, tenant }: Pick<Actor, 'id' | 'tenant'>) => `${tenant ?? ''} ${id}`
   return {
     refuse(owner: Pick<Actor, 'id' | 'tenant'>, { creationsPerMinute }: Quota) {
-      const pause = pauses.get(nameOf(owner))
+      const pause = pauses.get(wordFor(owner))
       if (!pause) return
       const leftMs = pause.until - performance.now()
       // Other policies, other times.
-      if (leftMs <= 0 || pause.perMinute !== creationsPerMinute) pauses.delete(nameOf(owner))
+      if (leftMs <= 0 || pause.perMinute !== creationsPerMinute) pauses.delete(wordFor(owner))
       else
         throw new UploadError(pause.refusal.code, pause.refusal.message, {
           ...pause.refusal.facts,
@@ -159,7 +158,7 @@ function createPauses() {
     remember(owner: Pick<Actor, 'id' | 'tenant'>, refusal: UploadError): UploadError {
       const { rule, perMinute, waitMs } = refusal.facts
       if (rule !== 'creationsPerMinute' || typeof waitMs !== 'number') return refusal
-      pauses.set(nameOf(owner), { until: performance.now() + waitMs, perMinute, refusal })
+      pauses.set(wordFor(owner), { until: performance.now() + waitMs, perMinute, refusal })
       if (pauses.size > mostPauses) pauses.delete(pauses.keys().next().value!)
       return refusal
     },

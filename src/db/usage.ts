@@ -62,16 +62,12 @@ export async function shrinkReservation(database: Database, { id }: Pick<Session
   await database.query(shrink, [id])
 }
 
-const findUsage = {
-  name: 'usage-find',
-  text: `select now() as now, reserved_bytes, stored_bytes, stored_files, open_uploads, open_files, creations_until,
+/** What `toUsage` reads of `upload_usage`: what was of another day counts no more. */
+export const usageColumns = `reserved_bytes, stored_bytes, stored_files, open_uploads, open_files, creations_until,
       case when day = (now() at time zone 'utc')::date then day_bytes else 0 end as day_bytes,
-      case when day = (now() at time zone 'utc')::date then day_files else 0 end as day_files
-    from upload_usage where tenant = $1 and owner_id = $2`,
-}
+      case when day = (now() at time zone 'utc')::date then day_files else 0 end as day_files`
 
-interface UsageRow {
-  now: Date
+export interface UsageRow {
   reserved_bytes: number
   stored_bytes: number
   stored_files: number
@@ -80,6 +76,25 @@ interface UsageRow {
   day_bytes: number
   day_files: number
   creations_until: Date | null
+}
+
+/** A user's row, as core knows it. */
+export function toUsage(row: UsageRow): Usage {
+  return {
+    reservedBytes: row.reserved_bytes,
+    storedBytes: row.stored_bytes,
+    storedFiles: row.stored_files,
+    openUploads: row.open_uploads,
+    openFiles: row.open_files,
+    dayBytes: row.day_bytes,
+    dayFiles: row.day_files,
+    creationsUntil: row.creations_until,
+  }
+}
+
+const findUsage = {
+  name: 'usage-find',
+  text: `select now() as now, ${usageColumns} from upload_usage where tenant = $1 and owner_id = $2`,
 }
 
 /** What `actor` takes of the server. Throws `UploadError DATABASE_ERROR`. */
@@ -92,17 +107,6 @@ export async function findUsageNow(
   database: Database,
   { id, tenant }: Pick<Actor, 'id' | 'tenant'>,
 ): Promise<{ usage: Usage; now: Date }> {
-  const [row] = await database.query<UsageRow>(findUsage, [tenant ?? '', id])
-  if (!row) return { usage: noUsage, now: new Date() }
-  const usage: Usage = {
-    reservedBytes: row.reserved_bytes,
-    storedBytes: row.stored_bytes,
-    storedFiles: row.stored_files,
-    openUploads: row.open_uploads,
-    openFiles: row.open_files,
-    dayBytes: row.day_bytes,
-    dayFiles: row.day_files,
-    creationsUntil: row.creations_until,
-  }
-  return { usage, now: row.now }
+  const [row] = await database.query<UsageRow & { now: Date }>(findUsage, [tenant ?? '', id])
+  return row ? { usage: toUsage(row), now: row.now } : { usage: noUsage, now: new Date() }
 }

@@ -3,6 +3,8 @@ import type { Engine } from '../core/engine.ts'
 import { categories, effectivePolicy, type PolicyDocument } from '../core/policy.ts'
 import type { Upload } from '../core/upload.ts'
 import { type ById, type Mark, type MeView, type PageQuery, schemas, type UploadView } from './api-schemas.ts'
+import { neverStored } from './never-stored.ts'
+import { readPage } from './page.ts'
 
 export interface ApiOptions {
   engine: Engine
@@ -19,9 +21,7 @@ export async function apiPlugin(
   { engine, policies, urlOf, objectUrlOf }: ApiOptions,
 ): Promise<void> {
   const config = { takesResumeTokens: true }
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('cache-control', 'no-store')
-  })
+  neverStored(app)
 
   app.get('/me', { schema: schemas.me }, async ({ actor }): Promise<MeView> => {
     const policy = effectivePolicy(policies(), actor)?.policy
@@ -40,13 +40,9 @@ export async function apiPlugin(
 
   app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async (request) => {
     const { actor, query } = request
-    // One more than asked for tells whether there is a next page.
-    const found = await engine.list(actor, { ...query, limit: query.limit + 1 })
-    const uploads = found.slice(0, query.limit)
-    return {
-      uploads: uploads.map((upload) => view(upload, request)),
-      next: found.length > query.limit ? (uploads.at(-1)?.id ?? null) : null,
-    }
+    const find = (limit: number) => engine.list(actor, { ...query, limit })
+    const { items, next } = await readPage(query.limit, find, ({ id }) => id)
+    return { uploads: items.map((upload) => view(upload, request)), next }
   })
 
   app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one, config }, async (request) => {

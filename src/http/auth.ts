@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { UploadError } from '../core/errors.ts'
 import type { Actor } from '../core/upload.ts'
+import { bearerOf } from './bearer.ts'
 import { originOf } from './origin.ts'
 
 declare module 'fastify' {
@@ -53,7 +54,7 @@ export const authPlugin = fastifyPlugin<AuthOptions>(
 )
 
 async function findActor(request: FastifyRequest, checks: TokenCheck[], identify?: Identify): Promise<Actor> {
-  const [, token] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
+  const token = bearerOf(request)
   if (token !== undefined) {
     for (const check of checks) {
       const actor = await check(token)

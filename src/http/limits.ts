@@ -5,7 +5,7 @@
 import type { FastifyInstance } from 'fastify'
 import { UploadError } from '../core/errors.ts'
 import { type Rates, retryAfter } from '../core/rate.ts'
-import type { Actor } from '../core/upload.ts'
+import { type Actor, wordFor } from '../core/upload.ts'
 import { neighbourhoodOf } from './origin.ts'
 
 /** Lets so many requests a minute come from one address; 0: any number. Checks of the server's health are not counted. */
@@ -26,7 +26,7 @@ export function limitUsers(app: FastifyInstance, rates: Rates, perMinuteOf: (act
     const { actor } = request
     const perMinute = perMinuteOf(actor)
     if (perMinute === null) return
-    const waitMs = rates.count(`request of ${actor.tenant ?? ''} ${actor.id}`, perMinute)
+    const waitMs = rates.count(`request of ${wordFor(actor)}`, perMinute)
     if (waitMs > 0)
       throw tooMany(`You may ask at most ${perMinute} times a minute.`, { rule: 'requestsPerMinute', waitMs })
   })

@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { UploadError } from '../core/errors.ts'
 import type { Metrics } from './metrics.ts'
@@ -47,13 +46,6 @@ export async function metricsPlugin(app: FastifyInstance, { metrics, refresh, ma
       .type(metrics.registry.contentType)
       .send(await metrics.registry.metrics())
   })
-}
-
-/** Whether `request` brings `token` as its bearer token; compared in constant time. */
-export function bringsToken({ headers }: FastifyRequest, token: string): boolean {
-  const [, given = ''] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? []
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(given), digest(token))
 }
 
 /** A server of its own for `/metrics`, open to whoever reaches its port; not listening yet. */

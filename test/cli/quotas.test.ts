@@ -16,17 +16,7 @@ const ann: Actor = { id: 'ann', role: 'creator', tenant: 'acme', isAdmin: false 
 const bob: Actor = { id: 'bob', role: 'creator', tenant: null, isAdmin: false }
 
 it('usage that is not what is there is told, and then mended', { timeout: 60_000 }, async () => {
-  const { url, dispose } = await freshDatabase()
-  const directory = await mkdtemp(join(tmpdir(), 'landfall-quotas-'))
-  const config = loadConfig({ DATABASE_URL: url, DATA_DIR: directory, JWT_SECRET: secret, LOG_LEVEL: 'silent' })
-  const { engine, stop } = await buildApp(config)
-  const database = await openDatabase({ url, dataDir: '', pool: 2, patienceMs: 5000, onFault: console.error })
-  onTestFinished(async () => {
-    await stop()
-    await database.close()
-    await dispose()
-    await rm(directory, { recursive: true })
-  })
+  const { config, directory, engine, database } = await openServer()
   const wish = { filename: 'a.txt', contentType: 'text/plain', size: 5 }
   const send = async (actor: Actor) => {
     const { id } = await engine.create(actor, wish)
@@ -55,6 +45,19 @@ it('usage that is not what is there is told, and then mended', { timeout: 60_000
 })
 
 it('users without any usage are given theirs', { timeout: 60_000 }, async () => {
+  const { config, engine, database } = await openServer()
+  await engine.create(bob, { filename: 'a.txt', contentType: 'text/plain', size: 7 })
+  await database.executeSql('delete from upload_usage')
+
+  const told = await reconcileQuotas(config, { isDry: true, looksIntoStore: false })
+  await reconcileQuotas(config, { isDry: false, looksIntoStore: false })
+
+  expect(told[0]).toBe('bob: reservedBytes is 7, and not 0')
+  expect(await findUsageOf(database, bob)).toMatchObject({ reservedBytes: 7, openUploads: 1 })
+})
+
+/** A server of its own, and a look into its database and its folder. */
+async function openServer() {
   const { url, dispose } = await freshDatabase()
   const directory = await mkdtemp(join(tmpdir(), 'landfall-quotas-'))
   const config = loadConfig({ DATABASE_URL: url, DATA_DIR: directory, JWT_SECRET: secret, LOG_LEVEL: 'silent' })
@@ -66,12 +69,5 @@ it('users without any usage are given theirs', { timeout: 60_000 }, async () => 
     await dispose()
     await rm(directory, { recursive: true })
   })
-  await engine.create(bob, { filename: 'a.txt', contentType: 'text/plain', size: 7 })
-  await database.executeSql('delete from upload_usage')
-
-  const told = await reconcileQuotas(config, { isDry: true, looksIntoStore: false })
-  await reconcileQuotas(config, { isDry: false, looksIntoStore: false })
-
-  expect(told[0]).toBe('bob: reservedBytes is 7, and not 0')
-  expect(await findUsageOf(database, bob)).toMatchObject({ reservedBytes: 7, openUploads: 1 })
-})
+  return { config, directory, engine, database }
+}

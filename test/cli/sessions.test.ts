@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
@@ -54,6 +54,23 @@ it('uploads are listed, shown, finished, expired and cancelled at the command li
     expect.stringMatching(/Z {2}upload\.completed {2}not told yet$/),
   ])
   await expect(run('sessions', 'show', randomUUID())).rejects.toThrow('no such upload')
+})
+
+it('commands hold to the policies in the database, whatever the settings say', async () => {
+  const file = join(directory, 'policies.json')
+  const visitor = userOf('vera', 'visitor')
+  const shown = JSON.parse((await run('policies', 'show')).join('\n'))
+  await writeFile(file, JSON.stringify({ ...shown, roles: { ...shown.roles, visitor: shown.roles.creator } }))
+  await run('policies', 'set', file)
+
+  const id = await withEngine(readConfig(), async ({ engine }) => {
+    const upload = await engine.create(visitor, { filename: 'a.txt', contentType: 'text/plain', size: 5 })
+    const body = { body: bodyOf(Buffer.from('hello')), bodySize: 5 }
+    await engine.append(visitor, upload.id, { ...body, offset: 0, ending: 'later' })
+    return upload.id
+  })
+
+  expect(await run('sessions', 'finish', id)).toEqual([`${id} is completed`])
 })
 
 async function run(...words: string[]): Promise<string[]> {

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import pg from 'pg'
+import type pg from 'pg'
 import type { Config } from '../../config.ts'
 import { migrationsFolder } from '../../db/open.ts'
+import { clientOf } from './client.ts'
 import { about, codeOf, type Finding, reasonOf } from './finding.ts'
 
 const { fine, doubtful, broken } = about('database')
@@ -42,17 +43,6 @@ export async function* probeDatabase({ DATABASE_URL, DATABASE_POOL, DATA_DIR }: 
   } finally {
     await client.end().catch(() => {})
   }
-}
-
-function clientOf(connectionString: string): pg.Client {
-  const client = new pg.Client({
-    connectionString,
-    connectionTimeoutMillis: 5000,
-    query_timeout: 10_000,
-    application_name: 'landfall-doctor',
-  })
-  client.on('error', () => {})
-  return client
 }
 
 function whyNot(error: unknown): Finding {

@@ -3,6 +3,8 @@ import { z } from 'zod'
 import type { Database } from '../../db/open.ts'
 import { adminOnly } from '../../http/admin.ts'
 import { jsonSchema, refusals } from '../../http/json-schema.ts'
+import { neverStored } from '../../http/never-stored.ts'
+import { readPage } from '../../http/page.ts'
 import { type AuditRecord, findAudit } from './log.ts'
 
 const text = z.string().max(256).optional()
@@ -55,11 +57,11 @@ const schema = {
 /** `GET /audit`: the record, for those who run the server. */
 export async function auditPlugin(app: FastifyInstance, { database }: { database: Database }): Promise<void> {
   adminOnly(app)
-  app.get<{ Querystring: z.output<typeof query> }>('/audit', { schema }, async ({ query }, reply) => {
-    const found = await findAudit(database, { ...query, limit: query.limit + 1 })
-    const entries = found.slice(0, query.limit)
-    reply.header('cache-control', 'no-store')
-    return { entries: entries.map(viewOf), next: found.length > query.limit ? (entries.at(-1)?.id ?? null) : null }
+  neverStored(app)
+  app.get<{ Querystring: z.output<typeof query> }>('/audit', { schema }, async ({ query }) => {
+    const find = (limit: number) => findAudit(database, { ...query, limit })
+    const { items, next } = await readPage(query.limit, find, ({ id }) => id)
+    return { entries: items.map(viewOf), next }
   })
 }
 

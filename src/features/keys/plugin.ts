@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
 import { adminOnly } from '../../http/admin.ts'
+import { neverStored } from '../../http/never-stored.ts'
 import type { ApiKey, Keys } from './keys.ts'
 import { type ById, type KeyFields, readWish, schemas, viewOf } from './schemas.ts'
 
@@ -22,9 +23,7 @@ export interface KeysPluginOptions {
 /** `/v1/admin/keys`: make, list and revoke API keys. For admins; wants `request.actor`. */
 export async function keysPlugin(app: FastifyInstance, { keys, now, onChange }: KeysPluginOptions): Promise<void> {
   adminOnly(app)
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('cache-control', 'no-store')
-  })
+  neverStored(app)
 
   app.post<{ Body: KeyFields }>('/admin/keys', { schema: schemas.create }, async ({ actor, body, ip }, reply) => {
     const wish = readWish(body, now())

@@ -3,6 +3,8 @@ import { UploadError } from '../../core/errors.ts'
 import type { PolicyDocument } from '../../core/policy.ts'
 import type { Actor } from '../../core/upload.ts'
 import { adminOnly } from '../../http/admin.ts'
+import { neverStored } from '../../http/never-stored.ts'
+import { readPage } from '../../http/page.ts'
 import type { PolicyBook } from './book.ts'
 import { differencesOf } from './difference.ts'
 import { PolicyFault, readPolicyDocument, writePolicyDocument } from './schema.ts'
@@ -34,9 +36,7 @@ export async function policiesPlugin(
   { book, versions, applyToRunning }: PoliciesOptions,
 ): Promise<void> {
   adminOnly(app)
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('cache-control', 'no-store')
-  })
+  neverStored(app)
 
   app.get('/policies', { schema: schemas.current }, async (_request, reply) => answer(reply, await newest()))
 
@@ -68,10 +68,9 @@ export async function policiesPlugin(
   })
 
   app.get<{ Querystring: PageQuery }>('/policies/versions', { schema: schemas.list }, async ({ query }) => {
-    // One more than asked for tells whether there is a next page.
-    const found = await versions.list({ ...query, limit: query.limit + 1 })
-    const page = found.slice(0, query.limit)
-    return { versions: page.map(versionView), next: found.length > query.limit ? (page.at(-1)?.version ?? null) : null }
+    const find = (limit: number) => versions.list({ ...query, limit })
+    const { items, next } = await readPage(query.limit, find, ({ version }) => version)
+    return { versions: items.map(versionView), next }
   })
 
   app.get<{ Params: ByVersion }>('/policies/versions/:version', { schema: schemas.one }, async ({ params }, reply) =>

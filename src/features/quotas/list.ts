@@ -1,7 +1,8 @@
 import type { Usage } from '../../core/quota.ts'
 import type { Database } from '../../db/open.ts'
+import { toUsage, type UsageRow, usageColumns } from '../../db/usage.ts'
 
-export interface OwnerUsage extends Omit<Usage, 'creationsUntil'> {
+export interface OwnerUsage extends Usage {
   user: string
   tenant: string | null
   /** Of their newest upload; `null`: they have none any more. */
@@ -18,9 +19,7 @@ export interface UsagePage {
 
 const list = {
   name: 'usage-list',
-  text: `select tenant, owner_id, reserved_bytes, stored_bytes, stored_files, open_uploads, open_files,
-      case when day = (now() at time zone 'utc')::date then day_bytes else 0 end as day_bytes,
-      case when day = (now() at time zone 'utc')::date then day_files else 0 end as day_files,
+  text: `select tenant, owner_id, ${usageColumns},
       (select s.role from upload_sessions s where s.tenant = u.tenant and s.owner_id = u.owner_id
         order by s.created_at desc, s.id desc limit 1) as role
     from upload_usage u
@@ -29,32 +28,19 @@ const list = {
     order by -(reserved_bytes + stored_bytes), tenant, owner_id limit $1`,
 }
 
-interface Row {
+interface Row extends UsageRow {
   tenant: string
   owner_id: string
   role: string | null
-  reserved_bytes: number
-  stored_bytes: number
-  stored_files: number
-  open_uploads: number
-  open_files: number
-  day_bytes: number
-  day_files: number
 }
 
 /** What users take of the server, those who take most first. */
 export async function listUsage(database: Database, { limit, after, tenant, user }: UsagePage): Promise<OwnerUsage[]> {
   const rows = await database.query<Row>(list, [limit, ...(after ?? [null, null, null]), tenant ?? null, user ?? null])
-  return rows.map((row) => ({
-    user: row.owner_id,
-    tenant: row.tenant === '' ? null : row.tenant,
-    role: row.role,
-    reservedBytes: row.reserved_bytes,
-    storedBytes: row.stored_bytes,
-    storedFiles: row.stored_files,
-    openUploads: row.open_uploads,
-    openFiles: row.open_files,
-    dayBytes: row.day_bytes,
-    dayFiles: row.day_files,
+  return rows.map(({ tenant, owner_id: user, role, ...row }) => ({
+    user,
+    tenant: tenant === '' ? null : tenant,
+    role,
+    ...toUsage(row),
   }))
 }

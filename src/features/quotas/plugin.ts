@@ -7,6 +7,8 @@ import { type Actor, userOf } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
 import { adminOnly } from '../../http/admin.ts'
 import { jsonSchema, refusals } from '../../http/json-schema.ts'
+import { neverStored } from '../../http/never-stored.ts'
+import { readPage } from '../../http/page.ts'
 import { listUsage, type OwnerUsage } from './list.ts'
 
 const bytes = z.int().describe('Bytes')
@@ -72,9 +74,9 @@ export interface UsageOptions {
 
 /** `GET /usage`: how much of one's room is taken. */
 export async function usagePlugin(app: FastifyInstance, { usageOf, policyOf }: UsageOptions): Promise<void> {
-  app.get('/usage', { schema: mineSchema }, async ({ actor }, reply) => {
+  neverStored(app)
+  app.get('/usage', { schema: mineSchema }, async ({ actor }) => {
     const policy = policyOf(actor)
-    reply.header('cache-control', 'no-store')
     return { ...viewOf(await usageOf(actor)), limits: policy && limitsOf(policy) }
   })
 }
@@ -85,18 +87,18 @@ export async function adminUsagePlugin(
   { database, policyOf }: Pick<UsageOptions, 'policyOf'> & { database: Database },
 ): Promise<void> {
   adminOnly(app)
-  app.get<{ Querystring: z.output<typeof query> }>('/usage', { schema: everybodySchema }, async (request, reply) => {
-    const { limit, after, tenant, user } = request.query
-    const found = await listUsage(database, { limit: limit + 1, after: readCursor(after), tenant, user })
-    const users = found.slice(0, limit)
-    const last = users.at(-1)
-    reply.header('cache-control', 'no-store')
+  neverStored(app)
+  app.get<{ Querystring: z.output<typeof query> }>('/usage', { schema: everybodySchema }, async ({ query }) => {
+    const { tenant, user } = query
+    const after = readCursor(query.after)
+    const find = (limit: number) => listUsage(database, { limit, after, tenant, user })
+    const { items, next } = await readPage(query.limit, find, writeCursor)
     return {
-      users: users.map(({ user, tenant, role, ...taken }) => {
+      users: items.map(({ user, tenant, role, ...taken }) => {
         const policy = role === null ? null : policyOf(userOf(user, role, { tenant }))
         return { user, tenant, role, ...viewOf(taken), limits: policy && limitsOf(policy) }
       }),
-      next: found.length > limit && last ? writeCursor(last) : null,
+      next,
     }
   })
 }
@@ -112,14 +114,7 @@ function limitsOf({
   return { totalBytes, totalFiles, uploadsAtOnce, bytesPerDay, filesPerDay, creationsPerMinute }
 }
 
-function viewOf({
-  reservedBytes,
-  storedBytes,
-  storedFiles,
-  openUploads,
-  dayBytes,
-  dayFiles,
-}: Omit<Usage, 'creationsUntil'>): UsageView {
+function viewOf({ reservedBytes, storedBytes, storedFiles, openUploads, dayBytes, dayFiles }: Usage): UsageView {
   return { reservedBytes, storedBytes, storedFiles, openUploads, dayBytes, dayFiles }
 }
 

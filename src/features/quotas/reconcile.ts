@@ -5,6 +5,7 @@
  */
 import { sql } from 'drizzle-orm'
 import type { ObjectStore } from '../../core/ports.ts'
+import type { Usage } from '../../core/quota.ts'
 import type { Database } from '../../db/open.ts'
 
 /** What usage says, and what the sessions say. */
@@ -15,13 +16,7 @@ export interface Drift {
   actual: Counters
 }
 
-export interface Counters {
-  reservedBytes: number
-  storedBytes: number
-  storedFiles: number
-  openUploads: number
-  openFiles: number
-}
+export type Counters = Omit<Usage, 'dayBytes' | 'dayFiles' | 'creationsUntil'>
 
 /** A file that is complete by its session, and is not in the store, or has another size there. */
 export interface Missing {

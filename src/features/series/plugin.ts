@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Database } from '../../db/open.ts'
 import { adminOnly } from '../../http/admin.ts'
 import { jsonSchema, refusals } from '../../http/json-schema.ts'
+import { neverStored } from '../../http/never-stored.ts'
 import { findActivity, stretchSeconds } from './activity.ts'
 
 const query = z.object({
@@ -40,11 +41,11 @@ const schema = {
 /** `GET /series`: throughput and errors for plots, for those who run the server. Wants `request.actor`. */
 export async function seriesPlugin(app: FastifyInstance, { database }: { database: Database }): Promise<void> {
   adminOnly(app)
-  app.get<{ Querystring: z.output<typeof query> }>('/series', { schema }, async ({ query }, reply) => {
+  neverStored(app)
+  app.get<{ Querystring: z.output<typeof query> }>('/series', { schema }, async ({ query }) => {
     const seconds = query.minutes * 60
     const stepSeconds = Math.ceil(seconds / query.points / stretchSeconds) * stretchSeconds
     const points = await findActivity(database, { seconds, step: stepSeconds })
-    reply.header('cache-control', 'no-store')
     return { stepSeconds, points: points.map((point) => ({ ...point, at: point.at.toISOString() })) }
   })
 }

@@ -4,6 +4,8 @@ import type { Engine } from '../../core/engine.ts'
 import { checkId } from '../../core/session-view.ts'
 import type { Database } from '../../db/open.ts'
 import { adminOnly } from '../../http/admin.ts'
+import { neverStored } from '../../http/never-stored.ts'
+import { readPage } from '../../http/page.ts'
 import { findSession, findSessions } from './find.ts'
 import { type Summary, sumUp } from './summary.ts'
 import { findTimeline } from './timeline.ts'
@@ -22,20 +24,14 @@ export async function sessionsPlugin(
   { database, engine, objectUrlOf }: SessionsOptions,
 ): Promise<void> {
   adminOnly(app)
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('cache-control', 'no-store')
-  })
+  neverStored(app)
 
   app.get('/summary', { schema: schemas.summary }, async (): Promise<Summary> => sumUp(database))
 
   app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async ({ query }) => {
-    // One more than asked for tells whether there is a next page.
-    const found = await findSessions(database, { ...query, limit: query.limit + 1 })
-    const uploads = found.slice(0, query.limit)
-    return {
-      uploads: uploads.map((session) => viewOfLine(session, objectUrlOf)),
-      next: found.length > query.limit ? (uploads.at(-1)?.id ?? null) : null,
-    }
+    const find = (limit: number) => findSessions(database, { ...query, limit })
+    const { items, next } = await readPage(query.limit, find, ({ id }) => id)
+    return { uploads: items.map((session) => viewOfLine(session, objectUrlOf)), next }
   })
 
   app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one }, async ({ params }) => one(params.id))

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
 import type { ResumeTokens } from '../../http/identity/resume.ts'
 import { readJsonBodies } from '../../http/json-bodies.ts'
+import { neverStored } from '../../http/never-stored.ts'
 import { answerInRest } from './answers.ts'
 import { leaveBodiesUnread } from './bodies.ts'
 import { oneShotPlugin } from './one-shot.ts'
@@ -76,7 +77,5 @@ export function speakRest(app: FastifyInstance): void {
   app.setErrorHandler(answerInRest)
   // Fields are read by `fields.ts`, in this dialect's codes and without turning one type into another.
   app.setValidatorCompiler(() => () => true)
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('cache-control', 'no-store')
-  })
+  neverStored(app)
 }

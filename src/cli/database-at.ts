@@ -1,0 +1,20 @@
+import { openConfiguredDatabase } from '../app.ts'
+import type { Config } from '../config.ts'
+import type { PolicyDocument } from '../core/policy.ts'
+import type { Database } from '../db/open.ts'
+import { policyVersionsIn } from '../features/policies/versions.ts'
+
+/** Runs `work` with the configured database beside the servers that share it, and closes it however `work` ends. */
+export async function withDatabase<T>(config: Config, work: (database: Database) => Promise<T>): Promise<T> {
+  const database = await openConfiguredDatabase(config, (error) => console.error(error))
+  try {
+    return await work(database)
+  } finally {
+    await database.close()
+  }
+}
+
+/** The policies that servers hold to: those in the database; before the first start there is only what the settings say. */
+export async function policiesAt(database: Database, { POLICIES }: Config): Promise<PolicyDocument> {
+  return (await policyVersionsIn(database).latest())?.document ?? POLICIES
+}

@@ -1,0 +1,13 @@
+import pg from 'pg'
+
+/** A connection that gives up within seconds, not opened yet; one that breaks later ends nothing. */
+export function clientOf(connectionString: string): pg.Client {
+  const client = new pg.Client({
+    connectionString,
+    connectionTimeoutMillis: 5000,
+    query_timeout: 10_000,
+    application_name: 'landfall-doctor',
+  })
+  client.on('error', () => {})
+  return client
+}

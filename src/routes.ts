@@ -24,7 +24,6 @@ import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { refuseMalformed, watchAnswers } from './http/malformed.ts'
 import { openapiPlugin } from './http/openapi.ts'
 import { limitLoad } from './http/overload.ts'
-import { endSlowBodies } from './http/slow-body.ts'
 import { pagePlugin } from './http/static.ts'
 import { isFromThisMachine } from './http/this-machine.ts'
 import { closeAfterUnreadBody } from './http/unread-body.ts'
@@ -109,7 +108,6 @@ export async function registerRoutes(
   watchAnswers(http.server)
   sendRequestId(http)
   closeAfterUnreadBody(http)
-  endSlowBodies(http)
   readJsonBodies(http, config.BODY_IDLE_TIMEOUT)
   // Of any other type nothing is read, unless a protocol does it.
   http.addContentTypeParser('*', (_request, _payload, done) => done(null))

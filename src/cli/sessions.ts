@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { isRefusal } from '../core/errors.ts'
+import { isId } from '../core/session-view.ts'
 import { formatSize } from '../core/size.ts'
 import { type State, userOf } from '../core/upload.ts'
 import { findSession, findSessions, type SessionDetails, type SessionLine } from '../features/sessions/find.ts'
@@ -131,9 +132,9 @@ function happened({ at, source, what, isAllowed, actor, address, code, rule, not
 }
 
 function identity(text: string): string {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text))
-    throw new InvalidArgumentError('an upload is named by its id, as `sessions list` shows it')
-  return text.toLowerCase()
+  const id = text.toLowerCase()
+  if (!isId(id)) throw new InvalidArgumentError('an upload is named by its id, as `sessions list` shows it')
+  return id
 }
 
 function moment(text: string): string {

@@ -11,9 +11,14 @@ const causes: Record<string, string> = {
   type: 'The file is of a kind that may not be sent.',
 }
 
+/** Whether `text` has the form of an upload's id. */
+export function isId(text: string): boolean {
+  return uuid.test(text)
+}
+
 /** What is not an id names nothing; the database need not be asked. @throws UploadError UPLOAD_NOT_FOUND */
 export function checkId(id: string): void {
-  if (!uuid.test(id)) throw notFound()
+  if (!isId(id)) throw notFound()
 }
 
 /** @throws UploadError UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST when the upload has ended in another way than by completion */

@@ -2,12 +2,15 @@ import type { FastifyInstance } from 'fastify'
 import { readBody } from '../core/body.ts'
 import { UploadError } from '../core/errors.ts'
 
+// A few kilobytes must come at once, however evenly they drip.
+const longestMs = 10_000
+
 /**
- * Reads JSON bodies in `app`, up to the route's `bodyLimit`. Fastify's own parser waits for a stalled body for as long as
- * the server lets a request run, which is for ever here because uploads may. An empty body is `undefined`.
+ * Reads JSON bodies in `app`, up to the route's `bodyLimit`, for at most `totalMs`. Fastify's own parser waits for a stalled
+ * body for as long as the server lets a request run, which is for ever here because uploads may. An empty body is `undefined`.
  * @throws UploadError INVALID_REQUEST, FILE_TOO_LARGE, BODY_TIMEOUT
  */
-export function readJsonBodies(app: FastifyInstance, idleMs: number): void {
+export function readJsonBodies(app: FastifyInstance, idleMs: number, totalMs = longestMs): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (request, payload, done) => {
@@ -16,7 +19,7 @@ export function readJsonBodies(app: FastifyInstance, idleMs: number): void {
       limit: request.routeOptions.bodyLimit,
       idleMs,
       minSpeed: 0,
-      totalMs: 0,
+      totalMs,
       signal: new AbortController().signal,
       take(bytes) {
         chunks.push(bytes)

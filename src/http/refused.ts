@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { UploadError } from '../core/errors.ts'
+import { isId } from '../core/session-view.ts'
 import type { Actor } from '../core/upload.ts'
 
 export type RefusalListener = (refusal: UploadError, request: FastifyRequest) => void
@@ -26,10 +27,8 @@ export function actorIfKnown(request: FastifyRequest): Actor | null {
   }
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-
 /** The upload that a request names, if it has the form of one. */
 export function namedUpload({ params, headers }: FastifyRequest): string | null {
   const id = (params as { id?: unknown } | undefined)?.id ?? headers['x-upload-id']
-  return typeof id === 'string' && uuid.test(id) ? id : null
+  return typeof id === 'string' && isId(id) ? id : null
 }

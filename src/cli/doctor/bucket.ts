@@ -1,6 +1,7 @@
-import { GetBucketLifecycleConfigurationCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
+import { GetBucketLifecycleConfigurationCommand, ListMultipartUploadsCommand, type S3Client } from '@aws-sdk/client-s3'
 import type { Config } from '../../config.ts'
 import { longestLife } from '../../core/policy.ts'
+import { endpointOf, openClient } from '../../stores/s3/client.ts'
 import { explain } from '../../stores/s3/faults.ts'
 import { s3Store } from '../../stores/s3/store.ts'
 import { attempt, faultOf, tryVerbs } from './bucket-verbs.ts'
@@ -14,14 +15,14 @@ const mostSkewMs = 10 * 60 * 1000
 /** Whether the bucket does everything that is asked of it, by asking it: with objects of its own, which are removed. */
 export async function* probeBucket(config: Config): AsyncGenerator<Finding> {
   if (config.STORE !== 's3') return
-  const clock = await skewOf(config.S3_ENDPOINT ?? `https://s3.${config.S3_REGION}.amazonaws.com`)
+  const clock = await skewOf(endpointOf(config))
   if (clock !== null && Math.abs(clock) > mostSkewMs)
     yield broken(
       `the clocks of the S3 server and of this machine differ by ${Math.round(Math.abs(clock) / 60_000)} minutes`,
       'The S3 server takes signatures for old or for too young: let this machine follow a time server (NTP).',
     )
   const store = s3Store(config)
-  const client = clientOf(config)
+  const client = openClient(config, 2)
   try {
     const unusable = await attempt(() => store.check())
     if (unusable) {
@@ -60,19 +61,6 @@ function whyNot(error: unknown, { S3_BUCKET: bucket = '', S3_ENDPOINT: endpoint,
   if (fault.status === 403 || fault.status === 401)
     return broken(says, 'Correct S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or give that key rights on the bucket.')
   return broken(says, `Correct S3_REGION (${region}) and S3_ENDPOINT.`)
-}
-
-function clientOf(config: Config): S3Client {
-  const { S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey } = config
-  return new S3Client({
-    ...(config.S3_ENDPOINT && { endpoint: config.S3_ENDPOINT }),
-    ...(accessKeyId && secretAccessKey && { credentials: { accessKeyId, secretAccessKey } }),
-    region: config.S3_REGION,
-    forcePathStyle: config.S3_FORCE_PATH_STYLE,
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    maxAttempts: 2,
-  })
 }
 
 /** What the bucket does by itself, and what lies in it. Rights for that are often not given, and then nothing is said. */

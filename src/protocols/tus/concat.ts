@@ -1,13 +1,8 @@
 import { UploadError } from '../../core/errors.ts'
+import { isId } from '../../core/session-view.ts'
 import type { Concat } from '../../core/upload.ts'
 
 const maxPartials = 1000
-const uploadId = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
-/** Whether `text` can be the name of an upload; nobody need look for what cannot. */
-export function isUploadId(text: string): boolean {
-  return uploadId.test(text)
-}
 
 /**
  * What `Upload-Concat` says: `partial`, or `final;` and the URLs of partial uploads, relative or absolute, separated by
@@ -34,7 +29,7 @@ function idOf(url: string, path: string): string {
   }
   const at = pathname.lastIndexOf('/')
   const name = pathname.slice(at + 1)
-  if (!pathname.slice(0, at).endsWith(path) || !isUploadId(name))
+  if (!pathname.slice(0, at).endsWith(path) || !isId(name))
     throw invalid('names something that is not an upload of this server')
   return name
 }

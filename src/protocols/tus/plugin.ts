@@ -3,15 +3,16 @@
  * where its bytes go is the engine's business. It is handed a request without a body: the engine reads Node's own. What
  * tus 1.0 asks for beyond what the package does stands around it, a file each.
  */
+
 import { Server } from '@tus/server'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
 import { UploadError } from '../../core/errors.ts'
+import { isId } from '../../core/session-view.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
 import { answer, answerTusError } from './answers.ts'
 import { checksumAlgorithms } from './checksum.ts'
-import { isUploadId } from './concat.ts'
 import { allowOrigin, type Origins } from './cors.ts'
 import { type Call, caller, EngineStore } from './engine-store.ts'
 import {
@@ -107,7 +108,7 @@ function readAddress({ params }: FastifyRequest, method: Method): string {
   if (method === 'POST' && id !== '')
     throw new UploadError('METHOD_NOT_ALLOWED', 'An upload is created at the endpoint, not below it.')
   if (method === 'POST') return ''
-  if (!isUploadId(id) || rest !== undefined) throw new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
+  if (!isId(id) || rest !== undefined) throw new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
   return `/${id}`
 }
 

@@ -7,8 +7,8 @@ export const socketsAtOnce = 128
 /** Milliseconds: joining thousands of parts takes minutes on some stores. */
 export const longestMs = 300_000
 
-/** The SDK as this store uses it, for everything but the bodies of parts. */
-export function openClient(options: S3Options): S3Client {
+/** The SDK as this store uses it, for everything but the bodies of parts. Keys that are not set are looked for where the SDK does. */
+export function openClient(options: S3Options, maxAttempts = 4): S3Client {
   const agent = { keepAlive: true, maxSockets: socketsAtOnce }
   return new S3Client({
     ...(options.S3_ENDPOINT ? { endpoint: options.S3_ENDPOINT } : {}),
@@ -20,7 +20,7 @@ export function openClient(options: S3Options): S3Client {
     // The SDK's newer default sends checksums that R2, Ceph and others refuse: aws/aws-sdk-js-v3#6810.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    maxAttempts: 4,
+    maxAttempts,
     requestHandler: {
       httpAgent: new HttpAgent(agent),
       httpsAgent: new HttpsAgent(agent),
@@ -30,12 +30,16 @@ export function openClient(options: S3Options): S3Client {
   })
 }
 
+/** Where the S3 server is: the one that is set, or the region's of AWS. */
+export function endpointOf({ S3_ENDPOINT, S3_REGION }: S3Options): string {
+  return S3_ENDPOINT ?? `https://s3.${S3_REGION}.amazonaws.com`
+}
+
 /** Where the bucket is, in the way of addressing that is set. */
 export function addressOf(options: S3Options): URL {
   const bucket = options.S3_BUCKET ?? ''
-  const endpoint = new URL(options.S3_ENDPOINT ?? `https://s3.${options.S3_REGION}.amazonaws.com`)
-  const base = new URL(endpoint)
-  if (options.S3_FORCE_PATH_STYLE) base.pathname = `${endpoint.pathname.replace(/\/$/, '')}/${bucket}`
-  else base.host = `${bucket}.${endpoint.host}`
-  return base
+  const address = new URL(endpointOf(options))
+  if (options.S3_FORCE_PATH_STYLE) address.pathname = `${address.pathname.replace(/\/$/, '')}/${bucket}`
+  else address.host = `${bucket}.${address.host}`
+  return address
 }

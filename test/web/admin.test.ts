@@ -1,30 +1,19 @@
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { userOf } from '../../src/core/upload.ts'
 import { begin, filmHead, send, tusAs } from './busy-server.ts'
 import { openAdmin, operator, twoServers } from './open-admin.ts'
-import { browserPath, startBrowser } from './open-page.ts'
+import { useBrowser } from './use-browser.ts'
 
 const MiB = 1024 ** 2
 const ann = userOf('ann', 'member')
 const hostile = '<img src=x onerror=alert(1)>"\'&amp;<script>alert(2)</script>'
 
-let browser: Browser
-
-beforeAll(async () => {
-  if (browserPath) browser = await startBrowser()
-})
-afterAll(async () => {
-  await browser?.close()
-})
-beforeEach((context) => {
-  if (!browserPath) context.skip('no Chromium here; TEST_CHROMIUM names one')
-})
+const browser = useBrowser()
 
 describe('the admin page', () => {
   it('changes a policy, and an upload is refused a second later by the other server', async () => {
     const [here, there] = await twoServers()
-    const { page, complaints } = await openAdmin(browser, here, { path: 'policies' })
+    const { page, complaints } = await openAdmin(browser(), here, { path: 'policies' })
     const file = { filename: 'film.mp4', size: 5000 }
     expect((await begin(there, ann, file)).status).toBe(201)
 
@@ -49,8 +38,8 @@ describe('the admin page', () => {
   it('tells that somebody else was faster, keeps what was written, and brings an old version back', async () => {
     const [here, there] = await twoServers()
     const [mine, other] = [
-      await openAdmin(browser, here, { path: 'policies' }),
-      await openAdmin(browser, there, { path: 'policies' }),
+      await openAdmin(browser(), here, { path: 'policies' }),
+      await openAdmin(browser(), there, { path: 'policies' }),
     ]
     const write = async ({ page }: typeof mine, limit: string) => {
       const text = page.getByLabel('Policies as JSON')
@@ -77,7 +66,7 @@ describe('the admin page', () => {
 
   it('shows an upload of the other server as it goes on, and cancels it', async () => {
     const [here, there] = await twoServers()
-    const { page, complaints } = await openAdmin(browser, here)
+    const { page, complaints } = await openAdmin(browser(), here)
     const { id, sent } = await send(
       there,
       ann,
@@ -110,7 +99,7 @@ describe('the admin page', () => {
 
   it('can be used with the keyboard alone', async () => {
     const [here] = await twoServers()
-    const { page, complaints } = await openAdmin(browser, here)
+    const { page, complaints } = await openAdmin(browser(), here)
     const { id } = await send(here, ann, { filename: 'film.mp4', size: 9 * MiB, head: filmHead }, { perSecond: MiB })
     const focused = () => page.evaluate('document.activeElement.innerText') as Promise<string>
     const plot = page.getByRole('slider', { name: 'Throughput' })
@@ -144,7 +133,7 @@ describe('the admin page', () => {
     const [here] = await twoServers()
     const bob = userOf('bob', 'creator')
     for (let number = 1; number <= 60; number++) await begin(here, bob, { filename: `file ${number}`, size: 10 })
-    const { page, complaints } = await openAdmin(browser, here, { path: 'uploads?user=bob' })
+    const { page, complaints } = await openAdmin(browser(), here, { path: 'uploads?user=bob' })
 
     await expect.poll(() => page.locator('.row').count()).toBe(50)
     await begin(here, bob, { filename: 'file 61', size: 10 })
@@ -161,7 +150,7 @@ describe('the admin page', () => {
 
   it('lets nobody in who is no administrator, and says so', async () => {
     const [here] = await twoServers()
-    const { page, complaints } = await openAdmin(browser, here, { actor: ann, path: 'audit' })
+    const { page, complaints } = await openAdmin(browser(), here, { actor: ann, path: 'audit' })
 
     await page.getByText('This token is good, but not an administrator’s.').waitFor()
     expect(await page.getByRole('navigation').count()).toBe(0)
@@ -178,7 +167,7 @@ describe('the admin page', () => {
 
   it('makes a key that is shown once, finds what was done in the record, and fits a phone', async () => {
     const [here] = await twoServers()
-    const { page, complaints } = await openAdmin(browser, here, {
+    const { page, complaints } = await openAdmin(browser(), here, {
       path: 'keys',
       viewport: { width: 360, height: 740 },
       colorScheme: 'dark',
@@ -234,7 +223,7 @@ describe('the admin page', () => {
 
   it('lets this machine in by itself while the server is tried out, and forgets who signs out', async () => {
     const [here] = await twoServers()
-    const { page, complaints } = await openAdmin(browser, here, { actor: null })
+    const { page, complaints } = await openAdmin(browser(), here, { actor: null })
 
     await page.getByText('Nobody is sending anything').waitFor()
     await page.getByRole('button', { name: 'Sign out' }).click()

@@ -1,4 +1,3 @@
-import type { AddressInfo } from 'node:net'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { onTestFinished } from 'vitest'
 import { type App, buildApp } from '../../src/app.ts'
@@ -7,9 +6,11 @@ import { type Actor, userOf } from '../../src/core/upload.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
 import { memoryStore } from '../support/memory-store.ts'
 import { freshDatabase } from '../support/postgres.ts'
+import { complaintsOf, listen } from './browser.ts'
 import type { Spoken } from './busy-server.ts'
 
 export const operator: Actor = userOf('olga', 'operator', { isAdmin: true })
+const refusal = /^Failed to load resource: the server responded with a status of 4/
 const secret = 'a secret that is long enough for HS256'
 
 /** Two servers over one real Postgres and one store; they close with the test. */
@@ -19,8 +20,7 @@ export async function twoServers(): Promise<[Spoken, Spoken]> {
   const open = async (): Promise<{ app: App; url: string }> => {
     const settings = { LOG_LEVEL: 'silent', JWT_SECRET: secret, DATABASE_URL: database, PART_SIZE: '64KiB' }
     const app = await buildApp(loadConfig(settings), { store })
-    await app.http.listen({ port: 0, host: '127.0.0.1' })
-    return { app, url: `http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}` }
+    return { app, url: await listen(app.http) }
   }
   const servers = await Promise.all([open(), open()])
   onTestFinished(async () => {
@@ -51,12 +51,7 @@ export async function openAdmin(
   }
   const page = await context.newPage()
   page.setDefaultTimeout(15_000)
-  const complaints: string[] = []
-  page.on('console', (message) => {
-    const isRefusal = /^Failed to load resource: the server responded with a status of 4/.test(message.text())
-    if (['error', 'warning'].includes(message.type()) && !isRefusal) complaints.push(message.text())
-  })
-  page.on('pageerror', (error) => complaints.push(String(error)))
+  const complaints = complaintsOf(page, (message) => refusal.test(message.text()))
   page.on('dialog', (dialog) => {
     complaints.push(`it says ${dialog.message()}`)
     void dialog.dismiss()

@@ -1,37 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { expect, onTestFinished } from 'vitest'
 import { userOf } from '../../src/core/upload.ts'
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
 import { type TestApp, testApp } from '../support/test-app.ts'
-
-const builtPage = fileURLToPath(new URL('../../dist/web/index.html', import.meta.url))
-
-/** Where the browser is; `null` when there is none. */
-export const browserPath =
-  [process.env.TEST_CHROMIUM, '/usr/bin/chromium'].find((path) => path && existsSync(path)) ?? null
-
-/** Starts Chromium without what it likes to fetch by itself. */
-export function startChromium(): Promise<Browser> {
-  const quiet = ['--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update']
-  return chromium.launch({
-    executablePath: browserPath!,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-sync', ...quiet],
-  })
-}
-
-/** As `startChromium`, where the page is there to be opened. */
-export async function startBrowser(): Promise<Browser> {
-  if (!existsSync(builtPage)) throw new Error('The page is not built: npm run build')
-  return startChromium()
-}
+import { complaintsOf, listen } from './browser.ts'
 
 /** What the page asked the tus endpoint, and the offset it is about: PATCH says it, HEAD is answered with it. */
 export interface Seen {
@@ -63,8 +40,7 @@ export async function openPage(
   options: BrowserContextOptions & { url?: string } = {},
 ): Promise<OpenPage> {
   const app = await testApp()
-  await app.http.listen({ host: '127.0.0.1', port: 0 })
-  const wire = await startFaultProxy(`http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`)
+  const wire = await startFaultProxy(await listen(app.http))
   const directory = await mkdtemp(join(tmpdir(), 'landfall-page-'))
   const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, ...options })
   onTestFinished(async () => {
@@ -90,11 +66,7 @@ export async function openPage(
     const method = response.request().method()
     if (isUpload(response.url()) && method === 'HEAD') seen.push({ method, offset: offsetIn(response.headers()) })
   })
-  const complaints: string[] = []
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
-  })
-  page.on('pageerror', (error) => complaints.push(String(error)))
+  const complaints = complaintsOf(page)
   // Leaving while files are on their way is asked about; here the answer is always yes.
   page.on('dialog', (dialog) => void dialog.accept())
   await page.goto(`${wire.endpoint}/`)

@@ -1,36 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { truncate } from 'node:fs/promises'
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { userOf } from '../../src/core/upload.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
-import {
-  browserPath,
-  cardIs,
-  cardOf,
-  expectNothingSentTwice,
-  openPage,
-  sentMoreThan,
-  startBrowser,
-} from './open-page.ts'
+import { cardIs, cardOf, expectNothingSentTwice, openPage, sentMoreThan } from './open-page.ts'
+import { useBrowser } from './use-browser.ts'
 
 const MiB = 1024 ** 2
 
-let browser: Browser
-
-beforeAll(async () => {
-  if (browserPath) browser = await startBrowser()
-})
-afterAll(async () => {
-  await browser?.close()
-})
-beforeEach((context) => {
-  if (!browserPath) context.skip('no Chromium here; TEST_CHROMIUM names one')
-})
+const browser = useBrowser()
 
 describe('the page', () => {
   it('sends what is dropped on it, and shows it among my uploads', async () => {
-    const { page, drop, fileOf, stored, complaints } = await openPage(browser)
+    const { page, drop, fileOf, stored, complaints } = await openPage(browser())
     const bytes = Buffer.concat([Buffer.from('%PDF-1.7\n'), randomBytes(MiB)])
     await page.getByText('Any file up to 10 GiB').waitFor()
 
@@ -44,7 +26,7 @@ describe('the page', () => {
   })
 
   it('sends several files at once', async () => {
-    const { page, drop, fileOf, app, user } = await openPage(browser)
+    const { page, drop, fileOf, app, user } = await openPage(browser())
     const names = ['a.txt', 'b.txt', 'c.txt', 'd.txt', 'e.txt']
     const paths = await Promise.all(names.map((name) => fileOf(name, randomBytes(1000))))
 
@@ -56,7 +38,7 @@ describe('the page', () => {
   })
 
   it('takes what is pasted', async () => {
-    const { page } = await openPage(browser)
+    const { page } = await openPage(browser())
 
     await page.evaluate(`{
       const data = new DataTransfer()
@@ -68,7 +50,7 @@ describe('the page', () => {
   })
 
   it('says that it waits for the network, and goes on by itself when it is back', async () => {
-    const { page, drop, fileOf, wire, seen, stored } = await openPage(browser)
+    const { page, drop, fileOf, wire, seen, stored } = await openPage(browser())
     const bytes = randomBytes(24 * MiB)
     wire.set({ rate: 12 * MiB })
 
@@ -87,7 +69,7 @@ describe('the page', () => {
   })
 
   it('goes on where it stopped when the file is dropped again after a reload', async () => {
-    const { page, drop, fileOf, wire, seen, stored } = await openPage(browser)
+    const { page, drop, fileOf, wire, seen, stored } = await openPage(browser())
     const bytes = randomBytes(24 * MiB)
     const path = await fileOf('film.mp4', bytes)
     wire.set({ rate: 12 * MiB })
@@ -106,7 +88,7 @@ describe('the page', () => {
   })
 
   it('goes on in another browser with the file that is chosen for an unfinished upload, and takes no other', async () => {
-    const { page, drop, fileOf, wire, seen, stored } = await openPage(browser)
+    const { page, drop, fileOf, wire, seen, stored } = await openPage(browser())
     const bytes = randomBytes(24 * MiB)
     const path = await fileOf('film.mp4', bytes)
     const other = await fileOf('other.mp4', randomBytes(100))
@@ -128,7 +110,7 @@ describe('the page', () => {
   })
 
   it('asks before it joins a file to an upload that only looks like its own', async () => {
-    const { page, drop, fileOf, wire, seen } = await openPage(browser)
+    const { page, drop, fileOf, wire, seen } = await openPage(browser())
     const path = await fileOf('film.mp4', randomBytes(24 * MiB))
     wire.set({ rate: 12 * MiB })
     await drop(path)
@@ -147,7 +129,7 @@ describe('the page', () => {
   })
 
   it('pauses, resumes and cancels', async () => {
-    const { page, drop, fileOf, wire, seen, app, user } = await openPage(browser)
+    const { page, drop, fileOf, wire, seen, app, user } = await openPage(browser())
     const [film, song] = await Promise.all([
       fileOf('film.mp4', randomBytes(16 * MiB)),
       fileOf('song.mp3', randomBytes(16 * MiB)),
@@ -171,7 +153,7 @@ describe('the page', () => {
   })
 
   it('says in words what a role may not send', async () => {
-    const { page, drop, fileOf, app } = await openPage(browser)
+    const { page, drop, fileOf, app } = await openPage(browser())
     const huge = await fileOf('huge.png', Buffer.alloc(0))
     await truncate(huge, 201 * MiB)
 
@@ -188,7 +170,7 @@ describe('the page', () => {
   })
 
   it('asks for a new token when the old one expires in the middle, and goes on where it was', async () => {
-    const { page, drop, fileOf, wire, seen, app, user, stored } = await openPage(browser)
+    const { page, drop, fileOf, wire, seen, app, user, stored } = await openPage(browser())
     const actor = userOf(user, 'creator')
     const bytes = randomBytes(24 * MiB)
     // Five seconds are forgiven, so this one lives for about two.
@@ -219,7 +201,7 @@ describe('the page', () => {
   })
 
   it('can be used with the keyboard alone', async () => {
-    const { page, fileOf, app, user } = await openPage(browser)
+    const { page, fileOf, app, user } = await openPage(browser())
     const path = await fileOf('notes.txt', randomBytes(2000))
     await page.locator('.badge').waitFor()
     const focused = () =>
@@ -257,7 +239,7 @@ describe('the page', () => {
   })
 
   it.each(['light', 'dark'] as const)('fits a phone in %s, with nothing cut off', async (colorScheme) => {
-    const { page, drop, fileOf, complaints } = await openPage(browser, {
+    const { page, drop, fileOf, complaints } = await openPage(browser(), {
       viewport: { width: 360, height: 740 },
       colorScheme,
     })
@@ -277,7 +259,7 @@ describe('the page', () => {
   })
 
   it('is served under a policy that allows no inline script and no foreign host', async () => {
-    const { page, complaints } = await openPage(browser)
+    const { page, complaints } = await openPage(browser())
     const foreign: string[] = []
     page.on('request', (request) => {
       if (new URL(request.url()).origin !== new URL(page.url()).origin) foreign.push(request.url())

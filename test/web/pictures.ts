@@ -1,12 +1,14 @@
 // Pictures of the admin page with some life in it: `node test/web/pictures.ts FOLDER`. For looking at, and for the documentation.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { BrowserContextOptions, Page } from 'playwright-core'
 import { buildApp, openConfiguredDatabase } from '../../src/app.ts'
+import { createAdminApi } from '../../src/client/admin-api.ts'
 import { loadConfig } from '../../src/config.ts'
 import { type Actor, userOf } from '../../src/core/upload.ts'
+import { signToken } from '../../src/http/identity/secret.ts'
+import { listen, startChromium } from './browser.ts'
 import { begin, filmHead, paperHead, pictureHead, type Spoken, send, tusAs } from './busy-server.ts'
 
 const MiB = 1024 ** 2
@@ -17,15 +19,8 @@ const config = loadConfig({ LOG_LEVEL: 'silent', DATA_DIR: dataDir, PART_SIZE: '
 const database = await openConfiguredDatabase(config, console.error)
 await database.migrate()
 const app = await buildApp(config, { database })
-await app.http.listen({ host: '127.0.0.1', port: 0 })
-const server = {
-  url: `http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`,
-  secret: app.secret,
-}
-const browser = await chromium.launch({
-  executablePath: process.env.TEST_CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu'],
-})
+const server = { url: await listen(app.http), secret: app.secret }
+const browser = await startChromium()
 
 await remember()
 await live(server)
@@ -76,18 +71,21 @@ async function live(server: Spoken): Promise<void> {
   await fetch(`${server.url}/files/${unwanted.id}`, { method: 'DELETE', headers: await tusAs(server, bob) })
   await begin(server, cem, { filename: 'raw.png', size: 900 * MiB })
   await (await send(server, cem, { filename: 'not really a picture.png', head: Buffer.from('MZ'), size: MiB })).sent
-  await askAdmin('POST', 'keys', { name: 'the nightly import', role: 'creator', scopes: ['upload', 'read'] })
-  const { version, policies } = await askAdmin('GET', 'policies')
-  const roles = policies.roles
+  const token = await signToken(server.secret, userOf('olga', 'operator', { isAdmin: true }), 600)
+  const admin = createAdminApi(server.url, () => token)
+  const itself = { user: null, tenant: null, expiresAt: null }
+  await admin.makeKey({ name: 'the nightly import', role: 'creator', scopes: ['upload', 'read'], ...itself })
+  const { version, policies } = await admin.policies()
+  const roles = policies['roles'] as Record<string, object>
   const next = {
     ...policies,
     roles: {
       ...roles,
-      member: { ...roles.member, totalBytes: '90 MiB', bytesPerDay: '120 MiB', uploadsAtOnce: 5 },
-      subscriber: { ...roles.subscriber, totalFiles: 20, uploadsAtOnce: 2 },
+      member: { ...roles['member'], totalBytes: '90 MiB', bytesPerDay: '120 MiB', uploadsAtOnce: 5 },
+      subscriber: { ...roles['subscriber'], totalFiles: 20, uploadsAtOnce: 2 },
     },
   }
-  await askAdmin('PUT', 'policies', { policies: next, note: 'Members get a daily share' }, `"${version}"`)
+  await admin.changePolicies(version, next, { note: 'Members get a daily share', applyToRunning: false })
 }
 
 /** Some uploads that are on their way for a while. */
@@ -163,21 +161,4 @@ async function open(page: Page, path: string, sign: string): Promise<void> {
   await page.locator(`main ${sign}`).first().waitFor()
   await page.evaluate('scrollTo(0, 0)')
   await page.waitForTimeout(400)
-}
-
-async function askAdmin(method: string, path: string, content?: object, ifMatch?: string) {
-  const operator = userOf('olga', 'operator', { isAdmin: true })
-  const answer = await fetch(`${server.url}/v1/admin/${path}`, {
-    method,
-    headers: {
-      ...(await tusAs(server, operator)),
-      ...(content && { 'content-type': 'application/json' }),
-      ...(ifMatch && { 'if-match': ifMatch }),
-    },
-    ...(content && { body: JSON.stringify(content) }),
-  })
-  // biome-ignore lint/suspicious/noExplicitAny: what there is in it, the page shows
-  const json = (await answer.json()) as any
-  if (!answer.ok) throw new Error(`${path}: ${JSON.stringify(json)}`)
-  return json
 }

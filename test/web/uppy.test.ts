@@ -5,32 +5,22 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import type { Browser } from 'playwright-core'
 import { build } from 'vite'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { userOf } from '../../src/core/upload.ts'
 import { localStore } from '../../src/stores/local.ts'
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
 import { filmOf } from '../support/film.ts'
 import { testAppOver } from '../support/test-app.ts'
-import { browserPath, startChromium } from './open-page.ts'
+import { listen } from './browser.ts'
+import { useBrowser } from './use-browser.ts'
 
 /*
  * The program of docs/clients.md, on a page of another origin than the server, in Chromium.
  */
 const MiB = 1024 ** 2
 
-let browser: Browser
-
-beforeAll(async () => {
-  if (browserPath) browser = await startChromium()
-})
-afterAll(async () => {
-  await browser?.close()
-})
-beforeEach((context) => {
-  if (!browserPath) context.skip('no Chromium here; TEST_CHROMIUM names one')
-})
+const browser = useBrowser({ needsPage: false })
 
 describe('Uppy', { timeout: 120_000 }, () => {
   it('sends several files', async () => {
@@ -144,13 +134,12 @@ async function open() {
   const directory = await mkdtemp(join(tmpdir(), 'landfall-uppy-'))
   const store = localStore({ directory: join(directory, 'files'), fsync: false })
   const app = await testAppOver(store)
-  await app.http.listen({ host: '127.0.0.1', port: 0 })
-  const wire = await startFaultProxy(`http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`)
+  const wire = await startFaultProxy(await listen(app.http))
   const user = userOf(randomUUID(), 'creator')
   const { authorization } = await app.as(user)
   const html = await bundle(directory, { LANDFALL: wire.endpoint, TOKEN: authorization.slice('Bearer '.length) })
   const host = createServer((_request, response) => response.end(html)).listen(0, '127.0.0.1')
-  const context = await browser.newContext()
+  const context = await browser().newContext()
   onTestFinished(async () => {
     await context.close()
     host.close()

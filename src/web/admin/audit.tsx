@@ -1,9 +1,10 @@
 import type { AuditEntry } from '../../client/admin-types.ts'
 import { Choice, Filter } from './field.tsx'
+import { asked, Filters, instantOf } from './filters.tsx'
 import { Clocked } from './moment.tsx'
+import { PagedList } from './paged-list.tsx'
 import { usePages } from './pages.ts'
-import { ask, hrefOf, place } from './place.ts'
-import { Problem } from './problem.tsx'
+import { hrefOf, place } from './place.ts'
 import { admin } from './session.ts'
 import { actionNames, actionWords, nameOf } from './words.ts'
 
@@ -22,57 +23,38 @@ export function Audit() {
     async (before) => {
       const { entries, next } = await admin.audit({
         ...query,
-        since: moment(query['since']),
-        until: moment(query['until']),
+        since: instantOf(query['since']),
+        until: instantOf(query['until']),
         before,
       })
       return { items: entries, next }
     },
     { about: JSON.stringify(query), everyMs: 5000 },
   )
-  const of = (name: string) => ({
-    value: query[name] ?? '',
-    set: (value: string) => ask({ ...place.peek().query, [name]: value.trim() }),
-  })
   return (
     <section class="part" aria-label="The record">
-      <search class="filters">
-        <Filter label="Who" {...of('actor')} />
-        <Choice label="What" choices={actions} {...of('action')} />
-        <Choice label="How it ended" choices={ends} {...of('allowed')} />
-        <details class="filters-more" open={rarer.some((name) => query[name])}>
-          <summary>More</summary>
-          <div class="filters">
-            <Filter label="Code" hint="QUOTA_EXCEEDED" {...of('code')} />
-            <Filter label="Rule" hint="maxSize" {...of('rule')} />
-            <Filter label="From address" {...of('address')} />
-            <Filter label="Key (id)" {...of('key')} />
-            <Filter label="Upload (id)" {...of('upload')} />
-            <Filter label="Tenant" {...of('tenant')} />
-            <Filter label="After" type="datetime-local" {...of('since')} />
-            <Filter label="Before" type="datetime-local" {...of('until')} />
-          </div>
-        </details>
-        {Object.keys(query).length > 0 && (
-          <button type="button" class="button is-quiet filters-clear" onClick={() => ask({})}>
-            Clear
-          </button>
-        )}
-      </search>
-      <Problem words={pages.problem} again={pages.again} />
-      {pages.items?.length === 0 && <p class="empty quiet">There is no such entry.</p>}
-      {pages.items && pages.items.length > 0 && (
-        <ol class="rows">
-          {pages.items.map((entry) => (
-            <EntryRow key={entry.id} entry={entry} />
-          ))}
-        </ol>
-      )}
-      {pages.hasMore && (
-        <button type="button" class="button is-quiet more" onClick={pages.more}>
-          Show older ones
-        </button>
-      )}
+      <Filters
+        rarer={rarer}
+        more={
+          <>
+            <Filter label="Code" hint="QUOTA_EXCEEDED" {...asked('code')} />
+            <Filter label="Rule" hint="maxSize" {...asked('rule')} />
+            <Filter label="From address" {...asked('address')} />
+            <Filter label="Key (id)" {...asked('key')} />
+            <Filter label="Upload (id)" {...asked('upload')} />
+            <Filter label="Tenant" {...asked('tenant')} />
+            <Filter label="After" type="datetime-local" {...asked('since')} />
+            <Filter label="Before" type="datetime-local" {...asked('until')} />
+          </>
+        }
+      >
+        <Filter label="Who" {...asked('actor')} />
+        <Choice label="What" choices={actions} {...asked('action')} />
+        <Choice label="How it ended" choices={ends} {...asked('allowed')} />
+      </Filters>
+      <PagedList pages={pages} empty="There is no such entry.">
+        {(entry) => <EntryRow key={entry.id} entry={entry} />}
+      </PagedList>
     </section>
   )
 }
@@ -110,10 +92,4 @@ function EntryRow({ entry }: { entry: AuditEntry }) {
       </div>
     </li>
   )
-}
-
-/** What the field says is the time of this place; the server wants one that is the same everywhere. */
-function moment(local: string | undefined): string | undefined {
-  const date = new Date(local ?? '')
-  return Number.isNaN(date.getTime()) ? undefined : date.toISOString()
 }

@@ -1,4 +1,5 @@
-import { useId, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
+import { TokenField } from '../upload/token-field.tsx'
 import { Problem } from './problem.tsx'
 import { enter, hasKept, problem, usePasted } from './session.ts'
 
@@ -6,7 +7,6 @@ import { enter, hasKept, problem, usePasted } from './session.ts'
 export function Door() {
   const [text, setText] = useState('')
   const [isBusy, setBusy] = useState(false)
-  const id = useId()
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault()
@@ -25,21 +25,7 @@ export function Door() {
         forgotten with it.
       </p>
       <form class="token-form" onSubmit={(event) => void submit(event)}>
-        <label for={id}>Token</label>
-        <div class="field">
-          <input
-            id={id}
-            type="password"
-            autocomplete="off"
-            spellcheck={false}
-            required
-            value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
-          />
-          <button type="submit" class="button" disabled={isBusy}>
-            Enter
-          </button>
-        </div>
+        <TokenField value={text} set={setText} verb="Enter" isBusy={isBusy} />
       </form>
       <Problem words={problem.value} {...(hasKept() && { again: () => void enter() })} />
     </section>

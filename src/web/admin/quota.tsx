@@ -1,9 +1,10 @@
 import type { UserUsage } from '../../client/admin-types.ts'
 import { formatBytes, percent } from '../upload/format.ts'
 import { Filter } from './field.tsx'
+import { asked } from './filters.tsx'
+import { PagedList } from './paged-list.tsx'
 import { usePages } from './pages.ts'
-import { ask, hrefOf, place } from './place.ts'
-import { Problem } from './problem.tsx'
+import { hrefOf, place } from './place.ts'
 import { admin } from './session.ts'
 import { nameOf } from './words.ts'
 
@@ -17,30 +18,15 @@ export function Quota() {
     },
     { about: JSON.stringify(query), everyMs: 10_000 },
   )
-  const of = (name: string) => ({
-    value: query[name] ?? '',
-    set: (value: string) => ask({ ...place.peek().query, [name]: value.trim() }),
-  })
   return (
     <section class="part" aria-label="Quota">
       <search class="filters">
-        <Filter label="User" {...of('user')} />
-        <Filter label="Tenant" {...of('tenant')} />
+        <Filter label="User" {...asked('user')} />
+        <Filter label="Tenant" {...asked('tenant')} />
       </search>
-      <Problem words={pages.problem} again={pages.again} />
-      {pages.items?.length === 0 && <p class="empty quiet">Nobody takes any room.</p>}
-      {pages.items && pages.items.length > 0 && (
-        <ul class="rows">
-          {pages.items.map((usage) => (
-            <UserRow key={JSON.stringify([usage.tenant, usage.user])} usage={usage} />
-          ))}
-        </ul>
-      )}
-      {pages.hasMore && (
-        <button type="button" class="button is-quiet more" onClick={pages.more}>
-          Show more
-        </button>
-      )}
+      <PagedList pages={pages} empty="Nobody takes any room." more="Show more">
+        {(usage) => <UserRow key={JSON.stringify([usage.tenant, usage.user])} usage={usage} />}
+      </PagedList>
     </section>
   )
 }

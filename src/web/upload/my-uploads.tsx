@@ -1,4 +1,5 @@
 import { hasMore, listed, listing, listingProblem, refresh, showMore } from './listing.ts'
+import { More } from './more.tsx'
 import { isUnderWay } from './outbox.ts'
 import { UploadRow } from './upload-row.tsx'
 
@@ -36,11 +37,7 @@ export function MyUploads() {
           ))}
         </ul>
       )}
-      {hasMore.value && (
-        <button type="button" class="button is-quiet more" onClick={() => void showMore()}>
-          Show older ones
-        </button>
-      )}
+      <More has={hasMore.value} show={() => void showMore()} />
     </section>
   )
 }

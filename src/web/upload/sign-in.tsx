@@ -1,5 +1,6 @@
 import { useId, useState } from 'preact/hooks'
 import { hasExpired, problem, usePasted } from './session.ts'
+import { TokenField } from './token-field.tsx'
 
 /** Asks for a token: at the door, and when the one that was used has stopped working. */
 export function SignIn() {
@@ -35,22 +36,13 @@ export function TokenForm({ done }: { done?: () => void }) {
 
   return (
     <form class="token-form" onSubmit={(event) => void submit(event)}>
-      <label for={id}>Token</label>
-      <div class="field">
-        <input
-          id={id}
-          type="password"
-          autocomplete="off"
-          spellcheck={false}
-          required
-          value={text}
-          aria-describedby={problem.value ? `${id}-problem` : undefined}
-          onInput={(event) => setText(event.currentTarget.value)}
-        />
-        <button type="submit" class="button" disabled={isBusy}>
-          Use it
-        </button>
-      </div>
+      <TokenField
+        value={text}
+        set={setText}
+        verb="Use it"
+        isBusy={isBusy}
+        describedBy={problem.value ? `${id}-problem` : undefined}
+      />
       <label class="check">
         <input type="checkbox" checked={isKept} onChange={(event) => setKept(event.currentTarget.checked)} />
         Keep it on this device

@@ -1,11 +1,10 @@
 import { useState } from 'preact/hooks'
 import type { AnyUpload } from '../../../client/admin-types.ts'
 import { timeLeft } from '../../../client/speed.ts'
-import { FileName } from '../../upload/file-name.tsx'
 import { formatBytes, formatDuration, percent } from '../../upload/format.ts'
-import { Cross, TypeIcon } from '../../upload/icons.tsx'
+import { Cross } from '../../upload/icons.tsx'
 import type { Answer } from '../answer.ts'
-import { hrefOf } from '../place.ts'
+import { RowHead } from '../uploads/row-head.tsx'
 import { SteerDialog } from '../uploads/steer.tsx'
 import { nameOf } from '../words.ts'
 
@@ -56,30 +55,22 @@ function LiveRow({ upload, speed, cancel }: { upload: AnyUpload; speed: number |
   const left = size === null ? null : timeLeft(size - received, speed)
   return (
     <li class="row live-row" data-id={id} data-state={state}>
-      <span class="preview">
-        <TypeIcon type={upload.contentType} />
-      </span>
-      <div class="row-words">
-        <a class="row-link" href={hrefOf('uploads', id)}>
-          <FileName name={filename} />
-        </a>
-        <p class="facts quiet">
-          <span class="any-text">{nameOf(upload)}</span>
-          <span>{upload.role}</span>
-          <span>
-            {formatBytes(received)}
-            {size === null ? ' so far' : ` of ${formatBytes(size)}`}
-          </span>
-          {state === 'finishing' ? (
-            <span>is being put together</span>
-          ) : (
-            <>
-              {speed !== null && <span class="speed">{formatBytes(speed)}/s</span>}
-              {left !== null && <span>{formatDuration(left)} left</span>}
-            </>
-          )}
-        </p>
-      </div>
+      <RowHead upload={upload}>
+        <span class="any-text">{nameOf(upload)}</span>
+        <span>{upload.role}</span>
+        <span>
+          {formatBytes(received)}
+          {size === null ? ' so far' : ` of ${formatBytes(size)}`}
+        </span>
+        {state === 'finishing' ? (
+          <span>is being put together</span>
+        ) : (
+          <>
+            {speed !== null && <span class="speed">{formatBytes(speed)}/s</span>}
+            {left !== null && <span>{formatDuration(left)} left</span>}
+          </>
+        )}
+      </RowHead>
       <span class="live-percent">{size === null ? '' : `${percent(received, size)} %`}</span>
       <button
         type="button"

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { CheckedPolicies, PolicyVersion } from '../../../client/admin-types.ts'
+import { More } from '../../upload/more.tsx'
 import { readProblem } from '../answer.ts'
 import { When } from '../moment.tsx'
 import { usePages } from '../pages.ts'
@@ -51,11 +52,7 @@ export function Versions({ current, restored }: VersionsProps) {
           </li>
         ))}
       </ol>
-      {pages.hasMore && (
-        <button type="button" class="button is-quiet more" onClick={pages.more}>
-          Show older ones
-        </button>
-      )}
+      <More has={pages.hasMore} show={pages.more} />
       {chosen && (
         <Restore
           current={current}

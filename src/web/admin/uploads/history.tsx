@@ -1,65 +1,73 @@
 import type { AnyUpload } from '../../../client/admin-types.ts'
-import { FileName } from '../../upload/file-name.tsx'
 import { formatBytes, percent } from '../../upload/format.ts'
-import { TypeIcon } from '../../upload/icons.tsx'
+import { Choice, Filter } from '../field.tsx'
+import { asked, Filters, instantOf } from '../filters.tsx'
 import { When } from '../moment.tsx'
+import { PagedList } from '../paged-list.tsx'
 import { usePages } from '../pages.ts'
-import { hrefOf, place } from '../place.ts'
-import { Problem } from '../problem.tsx'
+import { place } from '../place.ts'
 import { admin } from '../session.ts'
 import { failureWords, nameOf, stateWords } from '../words.ts'
-import { Filters } from './filters.tsx'
+import { RowHead } from './row-head.tsx'
+
+const states = [['', 'any'], ...Object.entries(stateWords)] as [string, string][]
+const lives = [
+  ['', 'any'],
+  ['true', 'being sent'],
+  ['false', 'not being sent'],
+] as const
 
 /** All uploads there are, the newest first, as far as the filters let them through. */
 export function History() {
   const { since, until, ...query } = place.value.query
   const pages = usePages(
     async (before) => {
-      const { uploads, next } = await admin.uploads({ ...query, since: moment(since), until: moment(until), before })
+      const { uploads, next } = await admin.uploads({
+        ...query,
+        since: instantOf(since),
+        until: instantOf(until),
+        before,
+      })
       return { items: uploads, next }
     },
     { about: JSON.stringify(place.value.query), everyMs: 5000 },
   )
   return (
     <section class="part" aria-label="Uploads">
-      <Filters />
-      <Problem words={pages.problem} again={pages.again} />
-      {pages.items?.length === 0 && <p class="empty quiet">There is no such upload.</p>}
-      {pages.items && pages.items.length > 0 && (
-        <ul class="rows">
-          {pages.items.map((upload) => (
-            <HistoryRow key={upload.id} upload={upload} />
-          ))}
-        </ul>
-      )}
-      {pages.hasMore && (
-        <button type="button" class="button is-quiet more" onClick={pages.more}>
-          Show older ones
-        </button>
-      )}
+      <Filters
+        rarer={['role', 'tenant', 'since', 'until', 'live']}
+        more={
+          <>
+            <Filter label="Role" {...asked('role')} />
+            <Filter label="Tenant" {...asked('tenant')} />
+            <Choice label="Right now" choices={lives} {...asked('live')} />
+            <Filter label="Begun after" type="datetime-local" {...asked('since')} />
+            <Filter label="Begun before" type="datetime-local" {...asked('until')} />
+          </>
+        }
+      >
+        <Filter label="Name or id" type="search" hint="holiday" {...asked('text')} />
+        <Choice label="State" choices={states} {...asked('state')} />
+        <Filter label="User" {...asked('user')} />
+      </Filters>
+      <PagedList pages={pages} empty="There is no such upload.">
+        {(upload) => <HistoryRow key={upload.id} upload={upload} />}
+      </PagedList>
     </section>
   )
 }
 
 function HistoryRow({ upload }: { upload: AnyUpload }) {
-  const { id, filename, state, createdAt, failure, live } = upload
+  const { id, state, createdAt, failure, live } = upload
   return (
     <li class="row" data-id={id} data-state={state}>
-      <span class="preview">
-        <TypeIcon type={upload.contentType} />
-      </span>
-      <div class="row-words">
-        <a class="row-link" href={hrefOf('uploads', id)}>
-          <FileName name={filename} />
-        </a>
-        <p class="facts quiet">
-          <span class={`state is-${state}`}>{live ? 'Being sent' : stateWords[state]}</span>
-          <span class="any-text">{nameOf(upload)}</span>
-          <span>{upload.role}</span>
-          <span>{sizeWords(upload)}</span>
-          {failure && <span>{failureWords(failure)}</span>}
-        </p>
-      </div>
+      <RowHead upload={upload}>
+        <span class={`state is-${state}`}>{live ? 'Being sent' : stateWords[state]}</span>
+        <span class="any-text">{nameOf(upload)}</span>
+        <span>{upload.role}</span>
+        <span>{sizeWords(upload)}</span>
+        {failure && <span>{failureWords(failure)}</span>}
+      </RowHead>
       <span class="row-when quiet">
         <When at={createdAt} />
       </span>
@@ -72,10 +80,4 @@ export function sizeWords({ state, size, received }: Pick<AnyUpload, 'state' | '
   if (size === null) return `${formatBytes(received)} so far`
   if (state === 'completed') return formatBytes(size)
   return `${formatBytes(received)} of ${formatBytes(size)} (${percent(received, size)} %)`
-}
-
-/** What the field says is the time of this place; the server wants one that is the same everywhere. */
-function moment(local: string | undefined): string | undefined {
-  const date = new Date(local ?? '')
-  return Number.isNaN(date.getTime()) ? undefined : date.toISOString()
 }

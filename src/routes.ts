@@ -21,7 +21,7 @@ import { signToken } from './http/identity/secret.ts'
 import { readJsonBodies } from './http/json-bodies.ts'
 import { addressFor } from './http/location.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
-import { refuseMalformed, watchAnswers } from './http/malformed.ts'
+import { ignoreExpectations, refuseMalformed, watchAnswers } from './http/malformed.ts'
 import { openapiPlugin } from './http/openapi.ts'
 import { limitLoad } from './http/overload.ts'
 import { pagePlugin } from './http/static.ts'
@@ -83,6 +83,7 @@ export function openHttp(config: Config): FastifyInstance {
   const http = fastify(options)
   compileWhenUsed(http)
   http.server.maxConnections = config.CONNECTIONS_AT_ONCE
+  ignoreExpectations(http.server)
   return http
 }
 

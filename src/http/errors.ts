@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isRefusal, UploadError } from '../core/errors.ts'
 import { tellRefusal } from './refused.ts'
+import { closeIfUnread } from './unread-body.ts'
 
 /** The body of every refusal. */
 export interface ErrorBody {
@@ -21,10 +22,11 @@ export function answerErrors(app: FastifyInstance): void {
   )
 }
 
-/** The answer to anything thrown. Fastify also calls it as `frameworkErrors`, for requests that reach no route. */
+/** The answer to anything thrown. Fastify also calls it as `frameworkErrors`, for requests that reach no route and no hook. */
 export function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const refusal = toRefusal(thrown)
   logRefusal(request, refusal)
+  closeIfUnread(request, reply)
   void sendRefusal(reply, refusal)
 }
 

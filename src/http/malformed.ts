@@ -24,6 +24,14 @@ export function watchAnswers(server: Server): void {
   })
 }
 
+/**
+ * Lets `server` answer requests with an `Expect` it does not know like any other, as RFC 9110 (10.1.1) allows. Left alone, Node
+ * answers 417 itself and then waits, for ever, for the end of a body that nobody reads.
+ */
+export function ignoreExpectations(server: Server): void {
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response))
+}
+
 /** Fastify's `clientErrorHandler`: nonsense, headers without end, or a request that does not go on. */
 export function refuseMalformed(error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET') return void socket.destroy()

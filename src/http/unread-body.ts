@@ -5,19 +5,22 @@
  * the connection is closed for writing, and what still comes is thrown away for a moment (RFC 9112, section 9.6).
  */
 import type { IncomingMessage } from 'node:http'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 const lingerMs = 2_000
 
 /**
- * Makes every answer of `app` that leaves a body unread the last one of its connection, and lets the client read it. So it does
- * with every other that is the last one: more requests may be on their way already (pipelining).
+ * Makes every answer of `app` that leaves a body unread the last one of its connection, and lets clients read the last answer,
+ * whoever wanted it to be the last: more may be on its way already (pipelining), also after what the client thought was its end.
  */
 export function closeAfterUnreadBody(app: FastifyInstance): void {
-  app.addHook('onSend', async (request, reply) => {
-    if (hasUnreadBody(request)) reply.header('connection', 'close')
-    if (reply.getHeader('connection') === 'close') linger(request.raw)
-  })
+  app.server.on('request', linger)
+  app.addHook('onSend', async (request, reply) => closeIfUnread(request, reply))
+}
+
+/** The same for an answer that no hook sees. */
+export function closeIfUnread(request: FastifyRequest, reply: FastifyReply): void {
+  if (hasUnreadBody(request)) reply.header('connection', 'close')
 }
 
 function hasUnreadBody({ raw }: FastifyRequest): boolean {

@@ -7,6 +7,7 @@ import type { Sessions } from '../../src/core/ports.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
+import { freshDatabase } from '../support/postgres.ts'
 import { type OpenStore, openStoreOf, type StoreKind } from '../support/store-kinds.ts'
 
 /** A whole server in this process, and the way around it by which the truth is looked up. */
@@ -29,12 +30,14 @@ export interface Ground {
 
 const secret = 'a secret that is long enough for HS256'
 
-/** Opens it: files in a store of `kind`, sessions in an embedded database in memory. */
+/** Opens it: files in a store of `kind`; sessions in the Postgres of TEST_DATABASE_URL where there is one, else in memory. */
 export async function openGround(kind: StoreKind): Promise<Ground> {
   const store = await openStoreOf(kind)
   const faults: string[] = []
   const note = (fault: unknown) => void faults.push(inspect(fault, { depth: 4 }))
-  const database = await openDatabase({ dataDir: 'memory://', pool: 1, patienceMs: 5000, onFault: note })
+  const fresh = process.env.TEST_DATABASE_URL ? await freshDatabase() : null
+  const pool = fresh ? 8 : 1
+  const database = await openDatabase({ url: fresh?.url, dataDir: 'memory://', pool, patienceMs: 5000, onFault: note })
   const config = loadConfig({
     LOG_LEVEL: 'silent',
     JWT_SECRET: secret,
@@ -83,6 +86,7 @@ export async function openGround(kind: StoreKind): Promise<Ground> {
     async close() {
       await app.stop()
       await database.close()
+      await fresh?.dispose()
       await store.dispose()
     },
   }

@@ -1,7 +1,8 @@
 /*
  * The fuzz: npm run fuzz -- --seed X --requests 50000 --store local|memory|s3
  *
- * The same seed says the same things again. A violation is printed with the number and the bytes of its request.
+ * Over the real servers of TEST_DATABASE_URL and TEST_S3_ENDPOINT where there are some, else over embedded ones. The same
+ * seed says the same things again. A violation is printed with the number and the bytes of its request.
  */
 import { parseArgs } from 'node:util'
 import { everyKind } from '../support/store-kinds.ts'

@@ -29,18 +29,39 @@ describe('an answer before the body was read', () => {
   })
 })
 
-it('an answer that closes the connection reaches a client that has more requests on their way', async () => {
+describe('an answer that is the last one of its connection reaches a client that has more on its way', () => {
+  const init = 'POST /v1/uploads/init HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n'
+  const next = `POST /files HTTP/1.1\r\nHost: a\r\nUpload-Draft-Interop-Version: 8\r\nContent-Length: ${4 * MiB}\r\n\r\n`
+
+  it.each([
+    ['after a body that is no JSON', `${init}Host: a\r\n\r\n{{${next}`],
+    ['when the client said it would be', `GET /files HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n${next}`],
+    ['in an older HTTP', `GET /files HTTP/1.0\r\nHost: a\r\n\r\n${next}`],
+    ['to an address that is none', `PATCH /files/%zz HTTP/1.1\r\nHost: a\r\nContent-Length: ${4 * MiB}\r\n\r\n`],
+  ])('%s', async (_when, head) => {
+    const app = await testApp()
+    await app.http.listen({ host: '127.0.0.1', port: 0 })
+    const { port } = app.http.server.address() as AddressInfo
+    const said = head.replace('Host: a', `Host: a\r\nAuthorization: ${(await app.as()).authorization}`)
+
+    // Whether a reset comes in time to destroy an answer is a matter of luck.
+    const heard = await Promise.all(Array.from({ length: 20 }, () => speakSlowly(port, said, 4 * MiB)))
+
+    expect(heard.map((text) => text.slice(0, 10))).toEqual(heard.map(() => 'HTTP/1.1 4'))
+    expect(heard.map((text) => /^connection: close/im.test(text))).toEqual(heard.map(() => true))
+  })
+})
+
+it('an expectation nobody knows is no reason to wait for a body', async () => {
   const app = await testApp()
   await app.http.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.http.server.address() as AddressInfo
-  const authorization = `Host: a\r\nAuthorization: ${(await app.as()).authorization}\r\n`
-  const broken = `POST /v1/uploads/init HTTP/1.1\r\n${authorization}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{`
-  const next = `POST /files HTTP/1.1\r\n${authorization}Upload-Draft-Interop-Version: 8\r\nUpload-Complete: ?1\r\nContent-Length: 131072\r\n\r\n`
+  const head = 'POST /v1/uploads/init HTTP/1.1\r\nHost: a\r\nExpect: a-miracle\r\nContent-Length: 10\r\n\r\n'
 
-  // Whether a reset comes in time to destroy an answer is a matter of luck.
-  const heard = await Promise.all(Array.from({ length: 20 }, () => speakSlowly(port, broken + next, 131_072)))
+  const heard = await speak(port, head, 0)
 
-  expect(heard.map((text) => text.slice(0, 12))).toEqual(heard.map(() => 'HTTP/1.1 400'))
+  expect(heard).toMatch(/^HTTP\/1.1 401/)
+  expect(heard).toMatch(/connection: close/i)
 })
 
 it('an answer after the body, or to no body, keeps the connection', async () => {
@@ -101,8 +122,8 @@ async function speakSlowly(port: number, head: string, more: number): Promise<st
   })
   for (const end of ['error', 'end', 'close']) socket.on(end, () => over.resolve())
   const bytes = Buffer.concat([Buffer.from(head), Buffer.alloc(more)])
-  for (let at = 0; at < bytes.length && !socket.destroyed; at += 12_000) {
-    socket.write(bytes.subarray(at, at + 12_000))
+  for (let at = 0; at < bytes.length && !socket.destroyed; at += 100_000) {
+    socket.write(bytes.subarray(at, at + 100_000))
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
   await over.promise

@@ -108,23 +108,11 @@ export async function forgetAudit(database: Database, keepMs: number): Promise<v
   if (keepMs > 0) await database.query(forget, [keepMs, forgottenAtOnce])
 }
 
-interface Row {
-  id: number
-  at: Date
-  action: AuditAction
+interface Row extends Omit<AuditRecord, 'isAllowed' | 'tenant' | 'keyId' | 'uploadId'> {
   is_allowed: boolean
-  actor: string | null
-  role: string | null
   tenant: string
   key_id: string | null
   upload_id: string | null
-  target: string | null
-  code: string | null
-  rule: string | null
-  address: string | null
-  agent: string | null
-  times: number
-  note: string | null
 }
 
 function toRow({ action, isAllowed, by, uploadId, target, code, rule, times, note }: AuditEntry) {

@@ -47,6 +47,8 @@ const page = z.object({
   entries: z.array(entry),
   next: z.int().nullable().describe('Give it as `before` to get the next page; null on the last one'),
 })
+export type EntryView = z.output<typeof entry>
+
 const schema = {
   tags: ['Audit'],
   summary: 'Who did what, from where, and who was refused by which rule, the newest first',
@@ -65,6 +67,6 @@ export async function auditPlugin(app: FastifyInstance, { database }: { database
   })
 }
 
-function viewOf({ at, isAllowed, uploadId, keyId, ...record }: AuditRecord): z.output<typeof entry> {
+function viewOf({ at, isAllowed, uploadId, keyId, ...record }: AuditRecord): EntryView {
   return { ...record, at: at.toISOString(), allowed: isAllowed, upload: uploadId, key: keyId }
 }

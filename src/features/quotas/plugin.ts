@@ -52,6 +52,7 @@ const query = z.object({
 })
 
 type UsageView = z.output<typeof usage>
+export type UsersView = z.output<typeof everybody>
 
 const tags = ['Usage']
 const mineSchema = {

@@ -31,6 +31,8 @@ const series = z.object({
     }),
   ),
 })
+export type SeriesView = z.output<typeof series>
+
 const schema = {
   tags: ['Steering'],
   summary: 'What all servers together did, over time: throughput and errors',

@@ -120,20 +120,12 @@ const findOne = {
     from upload_sessions s where s.id = $1`,
 }
 
-interface Row {
-  id: string
+type Plain = 'id' | 'role' | 'key' | 'filename' | 'category' | 'size' | 'received' | 'state' | 'failure' | 'concat'
+
+interface Row extends Pick<SessionLine, Plain> {
   owner_id: string
   tenant: string
-  role: string
-  key: string
-  filename: string
   content_type: string
-  category: string
-  size: number | null
-  received: number
-  state: State
-  failure: string | null
-  concat: Concat['kind'] | null
   is_live: boolean
   created_at: Date
   updated_at: Date
@@ -141,17 +133,13 @@ interface Row {
   expires_at: Date | null
 }
 
-interface DetailsRow extends Row {
-  metadata: string | null
-  fingerprint: string | null
+interface DetailsRow
+  extends Row,
+    Pick<SessionDetails, 'metadata' | 'fingerprint' | 'reserved' | 'etag' | 'parts' | 'pieces'> {
   part_size: number
   max_size: number
   time_to_live_ms: number | null
-  reserved: number | null
-  etag: string | null
   is_dirty: boolean
-  parts: number
-  pieces: number
 }
 
 /** The newest first. */

@@ -33,20 +33,9 @@ const find = {
 // An upload has a handful; somebody who keeps asking for what is not theirs adds a line every few seconds.
 const mostOfEach = 500
 
-interface Row {
-  at: Date
-  source: Moment['source']
-  what: string
+interface Row extends Omit<Moment, 'isAllowed' | 'keyId' | 'toldAt'> {
   is_allowed: boolean
-  actor: string | null
-  role: string | null
   key_id: string | null
-  address: string | null
-  agent: string | null
-  code: string | null
-  rule: string | null
-  note: string | null
-  times: number
   told_at: Date | null
 }
 

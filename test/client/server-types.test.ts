@@ -1,0 +1,44 @@
+import { describe, expect, expectTypeOf, it } from 'vitest'
+import * as admin from '../../src/client/admin-types.ts'
+import type { ListedUpload, Me } from '../../src/client/api.ts'
+import { scopes } from '../../src/core/upload.ts'
+import type { EntryView } from '../../src/features/audit/plugin.ts'
+import type { KeyFields, KeyView } from '../../src/features/keys/schemas.ts'
+import type { ExplanationView } from '../../src/features/policies/explain.ts'
+import type { Change, CheckView, VersionView } from '../../src/features/policies/views.ts'
+import type { UsersView } from '../../src/features/quotas/plugin.ts'
+import type { SeriesView } from '../../src/features/series/plugin.ts'
+import type { Summary } from '../../src/features/sessions/summary.ts'
+import type { LineView, OneView } from '../../src/features/sessions/views.ts'
+import type { MeView, UploadView } from '../../src/http/api-schemas.ts'
+
+/*
+ * The pages may not import what the server is made of, and say once more what it answers. Where the two part, the compiler
+ * says so here: `npm run typecheck`.
+ */
+describe('what the pages believe of the server', () => {
+  it('is what the admin API answers', () => {
+    expectTypeOf<LineView>().toEqualTypeOf<admin.AnyUpload>()
+    expectTypeOf<OneView>().toEqualTypeOf<admin.OneUpload>()
+    expectTypeOf<Summary>().toEqualTypeOf<admin.Summary>()
+    expectTypeOf<SeriesView>().toEqualTypeOf<admin.Series>()
+    expectTypeOf<VersionView>().toEqualTypeOf<admin.PolicyVersion>()
+    expectTypeOf<CheckView>().toEqualTypeOf<admin.CheckedPolicies>()
+    expectTypeOf<UsersView>().toEqualTypeOf<{ users: admin.UserUsage[]; next: string | null }>()
+    expectTypeOf<KeyView>().toEqualTypeOf<admin.ApiKey>()
+    expectTypeOf<EntryView>().toEqualTypeOf<admin.AuditEntry>()
+    // Where a limit comes from is a word to show; the page need not know them all.
+    expectTypeOf<ExplanationView>().toExtend<admin.Explanation>()
+    expect(admin.scopes).toEqual(scopes)
+  })
+
+  it('is what it takes from them', () => {
+    expectTypeOf<admin.KeyWish>().toExtend<KeyFields>()
+    expectTypeOf<admin.PolicyChange & { policies: admin.PolicyJson }>().toExtend<Change>()
+  })
+
+  it('is part of what everybody is told', () => {
+    expectTypeOf<MeView>().toExtend<Me>()
+    expectTypeOf<UploadView>().toExtend<ListedUpload>()
+  })
+})

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { judge, type Sniffed } from '../../src/core/content.ts'
 import type { Append } from '../../src/core/engine.ts'
-import { isRefusal, UploadError } from '../../src/core/errors.ts'
+import { isRefusal } from '../../src/core/errors.ts'
 import type { Upload } from '../../src/core/upload.ts'
-import type { Database } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { finishUploads } from '../../src/jobs/finish-uploads.ts'
 import { sweep } from '../../src/jobs/sweep.ts'
 import { lookByChance, sniffFirstByte } from '../support/first-byte.ts'
-import { memoryStore, unavailable } from '../support/memory-store.ts'
-import { ada, bodyOf, brokenBody, openEngine, testDatabase } from '../support/open-engine.ts'
+import { memoryStore } from '../support/memory-store.ts'
+import { mortalNode } from '../support/mortal-node.ts'
+import { ada, bodyOf, brokenBody, testDatabase } from '../support/open-engine.ts'
 import { type Seeded, seeded } from '../support/seeded.ts'
 
 /*
@@ -54,63 +54,8 @@ async function openWorld(random: Seeded) {
   const content = lookByChance(random)
   let isCalm = false
 
-  /** A node of its own: once it has died, none of its calls is ever answered, the renewal of its leases included. */
-  async function newNode() {
-    let isDead = false
-    const never = () => new Promise<never>(() => {})
-
-    async function weather(failure: () => Error): Promise<void> {
-      if (isDead) return never()
-      if (isCalm || !random.chance(rate)) return
-      isDead = random.chance(0.2)
-      return isDead ? never() : Promise.reject(failure())
-    }
-    const away = () => new UploadError('DATABASE_ERROR', 'away')
-    const faulty = new Proxy(store, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name)
-        if (typeof value !== 'function' || name === 'read' || name === 'list') return value
-        return async (...args: unknown[]) => {
-          await weather(unavailable)
-          const result: unknown = await value.apply(target, args)
-          await weather(unavailable)
-          return result
-        }
-      },
-    })
-    const database: Database = {
-      ...real,
-      async query(statement, values) {
-        if (isDead) return never()
-        if (!/^(session-insert|session-save)$/.test(statement.name)) return real.query(statement, values)
-        await weather(away)
-        const rows = await real.query<never>(statement, values)
-        await weather(away)
-        return rows
-      },
-      async queryOnce(statement, values) {
-        try {
-          await weather(away)
-          const rows = await real.queryOnce<never>(statement, values)
-          await weather(away)
-          return rows
-        } catch {
-          return undefined
-        }
-      },
-    }
-    const { engine } = await openEngine({
-      database,
-      content,
-      store: faulty,
-      leaseMs: 150,
-      waitMs: 1500,
-      bodyIdleMs: 300,
-      finishWaitMs: 400,
-      isMortal: true,
-    })
-    return { engine, isDead: () => isDead }
-  }
+  const newNode = () =>
+    mortalNode({ random, store, rate, content, isCalm: () => isCalm, statements: /^(session-insert|session-save)$/ })
 
   const nodes = [await newNode(), await newNode()]
   return {

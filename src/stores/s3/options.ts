@@ -21,7 +21,10 @@ export const s3Options = z.object({
     .regex(/^([^/].*\/)?$/, 'must be empty or end with a slash, and not begin with one')
     .default('')
     .describe('Stands before every object key, such as uploads/'),
-  S3_PUBLIC_URL: z.url().optional().describe('Where browsers reach the bucket, when that is not S3_ENDPOINT'),
+  S3_PUBLIC_URL: z
+    .url()
+    .optional()
+    .describe('Where browsers reach the bucket; without it no answer says where a file can be had'),
 })
 
 export type S3Options = z.output<typeof s3Options>

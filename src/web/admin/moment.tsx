@@ -1,13 +1,4 @@
-import { formatExactly, formatWhen } from '../upload/format.ts'
-
-/** A point in time, seen from now; all of it on hovering. */
-export function When({ at }: { at: string }) {
-  return (
-    <time dateTime={at} title={formatExactly(at)}>
-      {formatWhen(at)}
-    </time>
-  )
-}
+import { formatExactly } from '../upload/format.ts'
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' })
 const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' })

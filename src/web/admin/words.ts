@@ -4,7 +4,6 @@ import { explain as explainToAnybody } from '../upload/words.ts'
 
 /** Where a refusal means something else to who runs the server than to who uploads. */
 const ours: Partial<Record<FailureCode, string>> = {
-  NO_ANSWER: 'The server does not answer.',
   UNAUTHENTICATED: 'The server does not accept the token: it has ended, or was never good here.',
   FORBIDDEN: 'This token is good, but not an administrator’s. `landfall token --admin` makes one that is.',
   UPLOAD_NOT_FOUND: 'There is no such upload any more.',

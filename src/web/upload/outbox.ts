@@ -32,7 +32,7 @@ export interface Question {
 export const transfers = signal<TransferView[]>([])
 export const questions = signal<Question[]>([])
 
-/** The sum of what is under way; what is over counts until it is cleared away. */
+/** The sum of what is under way; what has arrived counts until it is cleared away. */
 export const overall = computed(() => {
   const counted = transfers.value.filter(({ state }) => state !== 'failed')
   const open = counted.filter(({ state }) => !isOver(state))

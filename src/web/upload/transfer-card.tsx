@@ -3,6 +3,7 @@ import type { TransferView } from '../../client/transfer-view.ts'
 import { say } from './announcer.tsx'
 import { FileName } from './file-name.tsx'
 import { formatBytes, formatDuration, percent } from './format.ts'
+import { IconButton } from './icon-button.tsx'
 import { Again, Alert, Check, Clock, Cloud, Cross, Key, Pause, Play, TypeIcon } from './icons.tsx'
 import { uploads } from './outbox.ts'
 import { explain, explainFile, mayHelpToRetry } from './words.ts'
@@ -70,7 +71,7 @@ export function TransferCard({ transfer }: { transfer: TransferView }) {
 }
 
 function Status({ transfer }: { transfer: TransferView }) {
-  const { state, file, sent, speed, timeLeftMs, failure, resumedAt } = transfer
+  const { state, file, sent, speed, timeLeftMs, resumedAt } = transfer
   const amount = `${formatBytes(sent)} of ${formatBytes(file.size)}`
   switch (state) {
     case 'queued':
@@ -123,7 +124,7 @@ function Status({ transfer }: { transfer: TransferView }) {
         </>
       )
     case 'cancelled':
-      return <span>{failure ? explain(failure) : 'Cancelled'}</span>
+      return <span>Cancelled</span>
   }
 }
 
@@ -174,13 +175,5 @@ function Preview({ file, isDone }: { file: File; isDone: boolean }) {
         </span>
       )}
     </span>
-  )
-}
-
-function IconButton(props: { label: string; onClick: () => void; children: preact.ComponentChildren }) {
-  return (
-    <button type="button" class="icon-button" aria-label={props.label} title={props.label} onClick={props.onClick}>
-      {props.children}
-    </button>
   )
 }

@@ -2,10 +2,12 @@ import { useRef, useState } from 'preact/hooks'
 import type { ListedUpload } from '../../client/api.ts'
 import { say } from './announcer.tsx'
 import { FileName } from './file-name.tsx'
-import { formatBytes, formatDate, formatExactly, formatWhen, percent } from './format.ts'
+import { formatDate } from './format.ts'
 import { Copy, TypeIcon } from './icons.tsx'
 import { goOn } from './outbox.ts'
 import { Remove } from './remove-upload.tsx'
+import { When } from './when.tsx'
+import { amountWords } from './words.ts'
 
 const stateWords: Record<ListedUpload['state'], string> = {
   receiving: 'Unfinished',
@@ -45,10 +47,8 @@ export function UploadRow({ upload }: { upload: ListedUpload }) {
         <FileName name={upload.filename} />
         <p class="facts quiet">
           <span class={`state is-${upload.state}`}>{stateWords[upload.state]}</span>
-          <span>{sizeWords(upload)}</span>
-          <time dateTime={upload.createdAt} title={formatExactly(upload.createdAt)}>
-            {formatWhen(upload.completedAt ?? upload.createdAt)}
-          </time>
+          <span>{amountWords(upload, upload.offset)}</span>
+          <When at={upload.completedAt ?? upload.createdAt} />
           {upload.failure && <span>{upload.failure}</span>}
         </p>
         {upload.state === 'completed' && <ObjectKey objectKey={upload.key} />}
@@ -62,12 +62,6 @@ export function UploadRow({ upload }: { upload: ListedUpload }) {
       )}
     </li>
   )
-}
-
-function sizeWords({ state, size, offset }: ListedUpload): string {
-  if (size === null) return `${formatBytes(offset)} so far`
-  if (state === 'completed') return formatBytes(size)
-  return `${formatBytes(offset)} of ${formatBytes(size)} (${percent(offset, size)} %)`
 }
 
 function GoOn({ upload, take }: { upload: ListedUpload; take: (file: File | undefined) => void }) {

@@ -1,6 +1,7 @@
+import type { UploadState } from '../../client/api.ts'
 import type { Failure, FailureCode } from '../../client/refusal.ts'
 import type { TransferView } from '../../client/transfer-view.ts'
-import { formatBytes } from './format.ts'
+import { formatBytes, percent } from './format.ts'
 
 /** Where the page knows better than the server what a refusal means for the person in front of it. */
 const ours: Partial<Record<FailureCode, string>> = {
@@ -49,6 +50,13 @@ export function mayHelpToRetry(failure: Failure | null): boolean {
     'FILE_UNREADABLE',
   ]
   return !settled.includes(failure?.code ?? null)
+}
+
+/** How much there is of an upload, of which the server has `arrived` bytes. */
+export function amountWords({ state, size }: { state: UploadState; size: number | null }, arrived: number): string {
+  if (size === null) return `${formatBytes(arrived)} so far`
+  if (state === 'completed') return formatBytes(size)
+  return `${formatBytes(arrived)} of ${formatBytes(size)} (${percent(arrived, size)} %)`
 }
 
 /** A role with its article: `a member`, `an editor`. */

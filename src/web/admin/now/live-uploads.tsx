@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import type { AnyUpload } from '../../../client/admin-types.ts'
 import { timeLeft } from '../../../client/speed.ts'
 import { formatBytes, formatDuration, percent } from '../../upload/format.ts'
+import { IconButton } from '../../upload/icon-button.tsx'
 import { Cross } from '../../upload/icons.tsx'
 import type { Answer } from '../answer.ts'
 import { RowHead } from '../uploads/row-head.tsx'
@@ -72,15 +73,9 @@ function LiveRow({ upload, speed, cancel }: { upload: AnyUpload; speed: number |
         )}
       </RowHead>
       <span class="live-percent">{size === null ? '' : `${percent(received, size)} %`}</span>
-      <button
-        type="button"
-        class="icon-button"
-        aria-label={`Cancel ${filename}`}
-        title={`Cancel ${filename}`}
-        onClick={cancel}
-      >
+      <IconButton label={`Cancel ${filename}`} onClick={cancel}>
         <Cross />
-      </button>
+      </IconButton>
       <progress
         class="line"
         aria-label={filename}

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
+import { When } from '../../upload/when.tsx'
 import { useAnswer } from '../answer.ts'
-import { When } from '../moment.tsx'
 import { Problem } from '../problem.tsx'
 import { admin } from '../session.ts'
 import { count } from '../words.ts'

@@ -1,8 +1,8 @@
 import type { AnyUpload } from '../../../client/admin-types.ts'
-import { formatBytes, percent } from '../../upload/format.ts'
+import { When } from '../../upload/when.tsx'
+import { amountWords } from '../../upload/words.ts'
 import { Choice, Filter } from '../field.tsx'
 import { asked, Filters, instantOf } from '../filters.tsx'
-import { When } from '../moment.tsx'
 import { PagedList } from '../paged-list.tsx'
 import { usePages } from '../pages.ts'
 import { place } from '../place.ts'
@@ -65,7 +65,7 @@ function HistoryRow({ upload }: { upload: AnyUpload }) {
         <span class={`state is-${state}`}>{live ? 'Being sent' : stateWords[state]}</span>
         <span class="any-text">{nameOf(upload)}</span>
         <span>{upload.role}</span>
-        <span>{sizeWords(upload)}</span>
+        <span>{amountWords(upload, upload.received)}</span>
         {failure && <span>{failureWords(failure)}</span>}
       </RowHead>
       <span class="row-when quiet">
@@ -73,11 +73,4 @@ function HistoryRow({ upload }: { upload: AnyUpload }) {
       </span>
     </li>
   )
-}
-
-/** How much there is of an upload. */
-export function sizeWords({ state, size, received }: Pick<AnyUpload, 'state' | 'size' | 'received'>): string {
-  if (size === null) return `${formatBytes(received)} so far`
-  if (state === 'completed') return formatBytes(size)
-  return `${formatBytes(received)} of ${formatBytes(size)} (${percent(received, size)} %)`
 }

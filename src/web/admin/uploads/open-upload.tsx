@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import type { Steer } from '../../../client/admin-api.ts'
 import type { UploadDetails } from '../../../client/admin-types.ts'
 import { TypeIcon } from '../../upload/icons.tsx'
+import { amountWords } from '../../upload/words.ts'
 import { useAnswer } from '../answer.ts'
 import { Back } from '../icons.tsx'
 import { hrefOf } from '../place.ts'
@@ -9,7 +10,6 @@ import { Problem } from '../problem.tsx'
 import { admin } from '../session.ts'
 import { failureWords, stateWords } from '../words.ts'
 import { Facts } from './facts.tsx'
-import { sizeWords } from './history.tsx'
 import { SteerDialog, verbsFor, verbWords } from './steer.tsx'
 import { Timeline } from './timeline.tsx'
 
@@ -62,7 +62,7 @@ function Head({ upload, steer }: { upload: UploadDetails; steer: (verb: Steer) =
         </h2>
         <p class="facts quiet">
           <span class={`state is-${state}`}>{live ? 'Being sent' : stateWords[state]}</span>
-          <span>{sizeWords(upload)}</span>
+          <span>{amountWords(upload, received)}</span>
           {upload.failure && <span>{failureWords(upload.failure)}</span>}
         </p>
       </div>

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { issuers } from './config/issuers.ts'
 import { policies } from './config/policies.ts'
 import { count, duration, origins, pairs, size, trust, webUrl } from './config/values.ts'
-import { defaultKeyTemplate, faultOfTemplate } from './core/object-key.ts'
+import { defaultKeyTemplate, faultOfTemplate } from './core/begin/object-key.ts'
 import { storeOptions } from './stores/index.ts'
 
 const MiB = 1024 ** 2

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, buildApp } from './app.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
-import { requestsInFlight } from './http/closing.ts'
+import { requestsInFlight } from './http/connection/closing.ts'
 import { signToken } from './http/identity/secret.ts'
 
 // When thousands come back at once after an outage, those that Node's 511 do not hold are cut off without a word.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ConfigError, loadConfig, renderEnvExample } from '../src/config.ts'
-import { defaultPolicies } from '../src/core/policy.ts'
+import { defaultPolicies } from '../src/core/policy/policy.ts'
 
 const secret = 'a secret that is long enough for HS256'
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it, onTestFinished } from 'vitest'
-import { defaultPolicies } from '../src/core/policy.ts'
+import { defaultPolicies } from '../src/core/policy/policy.ts'
 import { formatSize } from '../src/core/size.ts'
 import { startNodeProcess } from './support/node-process.ts'
 

@@ -1,6 +1,6 @@
 import { openConfiguredDatabase } from '../app.ts'
 import type { Config } from '../config.ts'
-import type { PolicyDocument } from '../core/policy.ts'
+import type { PolicyDocument } from '../core/policy/policy.ts'
 import type { Database } from '../db/open.ts'
 import { policyVersionsIn } from '../features/policies/versions.ts'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { defaultPolicies, type PolicyDocument } from '../core/policy.ts'
+import { defaultPolicies, type PolicyDocument } from '../core/policy/policy.ts'
 import { problemsOf, roleName, rulesSchema, unsaid } from '../features/policies/schema.ts'
 
 const changes = z.record(roleName, rulesSchema.nullable())

@@ -1,4 +1,4 @@
-import type { Sniffed } from '../core/content.ts'
+import type { Sniffed } from '../core/content/content.ts'
 import { isLikely, kindOfMovie, ownSignature, registeredName } from './signatures.ts'
 import { kindOfText, readText } from './text.ts'
 import { kindOfZip } from './zip.ts'

@@ -1,6 +1,6 @@
 import type { Owner } from './access.ts'
 import type { Event } from './events.ts'
-import type { Quota } from './quota.ts'
+import type { Quota } from './policy/quota.ts'
 import type { Actor, FileDigests, Handle, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
 
 /**

@@ -1,8 +1,8 @@
 import { UploadError } from '../core/errors.ts'
 import type { Event } from '../core/events.ts'
+import { type Quota, quotaRefusals } from '../core/policy/quota.ts'
+import { retryAfter } from '../core/policy/rate.ts'
 import type { Asker, Sessions } from '../core/ports.ts'
-import { type Quota, quotaRefusals } from '../core/quota.ts'
-import { retryAfter } from '../core/rate.ts'
 import { type Actor, type Session, wordFor } from '../core/upload.ts'
 import type { Database, Statement } from './open.ts'
 import { findUsageNow } from './usage.ts'
@@ -26,7 +26,7 @@ function insertStatement(isFinal: boolean): Statement {
   // In Postgres least() passes over nulls: a limit that is none. A file of unknown length is given all that it may become, if
   // there is so much, and is held to what it was given.
   const granted = `coalesce($9::bigint, least($19::bigint, ${room}))`
-  // As countOne in core/rate, with the clock of the database.
+  // As countOne in core/policy/rate, with the clock of the database.
   const nextCreation = `greatest(coalesce(u.creations_until, now()), now()) + interval '1 minute' / $22::int`
   const lenders = `lenders as (
       select id, state, case when state = 'completed' then size else reserved end as bytes from upload_sessions

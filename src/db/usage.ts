@@ -6,8 +6,9 @@
  * An upload takes `reserved` bytes of its owner's room from its creation on: its size, or what it may become while its
  * length is unknown. A partial upload whose room has passed to the final one that is made of it has no `reserved` any more.
  */
+
+import { noUsage, type Usage } from '../core/policy/quota.ts'
 import type { Change } from '../core/ports.ts'
-import { noUsage, type Usage } from '../core/quota.ts'
 import type { Actor, Session, State } from '../core/upload.ts'
 import type { Database } from './open.ts'
 

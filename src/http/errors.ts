@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isRefusal, UploadError } from '../core/errors.ts'
+import { closeIfUnread } from './connection/unread-body.ts'
 import { tellRefusal } from './refused.ts'
-import { closeIfUnread } from './unread-body.ts'
 
 /** The body of every refusal. */
 export interface ErrorBody {

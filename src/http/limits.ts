@@ -4,9 +4,9 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { UploadError } from '../core/errors.ts'
-import { type Rates, retryAfter } from '../core/rate.ts'
+import { type Rates, retryAfter } from '../core/policy/rate.ts'
 import { type Actor, wordFor } from '../core/upload.ts'
-import { neighbourhoodOf } from './origin.ts'
+import { neighbourhoodOf } from './identity/origin.ts'
 
 /** Lets so many requests a minute come from one address; 0: any number. Checks of the server's health are not counted. */
 export function limitAddresses(app: FastifyInstance, rates: Rates, perMinute: number): void {

@@ -1,6 +1,6 @@
-import { findLitter } from '../core/clean-up.ts'
 import type { RunningEngine } from '../core/engine.ts'
 import { isRefusal } from '../core/errors.ts'
+import { findLitter } from '../core/finish/clean-up.ts'
 import type { ObjectStore, Sessions } from '../core/ports.ts'
 import { pageByPage } from './page-by-page.ts'
 

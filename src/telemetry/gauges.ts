@@ -1,4 +1,4 @@
-import type { MemoryBudget } from '../core/memory-budget.ts'
+import type { MemoryBudget } from '../core/parts/memory-budget.ts'
 
 export interface Gauged {
   feed: { listeners(): number }

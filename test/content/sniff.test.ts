@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { headSize, sniff } from '../../src/content/sniff.ts'
-import { aboutOf, judge } from '../../src/core/content.ts'
+import { aboutOf, judge } from '../../src/core/content/content.ts'
 import { built, bytes, noise, png, real, said } from './built.ts'
 
 const office = 'application/vnd.openxmlformats-officedocument'

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { createBandwidth } from '../../src/core/bandwidth.ts'
+import { createBandwidth } from '../../src/core/append/bandwidth.ts'
 import type { RunningEngine } from '../../src/core/engine.ts'
-import { defaultPolicies, type PolicyDocument } from '../../src/core/policy.ts'
+import { defaultPolicies, type PolicyDocument } from '../../src/core/policy/policy.ts'
 import type { Actor } from '../../src/core/upload.ts'
 import { bodyOf, openEngine } from '../support/open-engine.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { judge } from '../../src/core/content.ts'
+import { judge } from '../../src/core/content/content.ts'
 import type { RunningEngine } from '../../src/core/engine.ts'
 import { isRefusal } from '../../src/core/errors.ts'
 import type { Upload } from '../../src/core/upload.ts'

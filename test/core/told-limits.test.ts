@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { defaultPolicies, type PolicyDocument } from '../../src/core/policy.ts'
+import { defaultPolicies, type PolicyDocument } from '../../src/core/policy/policy.ts'
 import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
 
 const wish = { filename: 'a.bin', contentType: 'application/octet-stream' }

@@ -1,4 +1,4 @@
-import { pieceFolder } from '../../src/core/clean-up.ts'
+import { pieceFolder } from '../../src/core/finish/clean-up.ts'
 import { type Session, userOf } from '../../src/core/upload.ts'
 import { type SessionRow, toSession } from '../../src/db/session-row.ts'
 import { sweep } from '../../src/jobs/sweep.ts'

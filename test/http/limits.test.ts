@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { createRates } from '../../src/core/rate.ts'
+import { createRates } from '../../src/core/policy/rate.ts'
 import type { Actor } from '../../src/core/upload.ts'
-import { neighbourhoodOf } from '../../src/http/origin.ts'
+import { neighbourhoodOf } from '../../src/http/identity/origin.ts'
 import { ada } from '../support/open-engine.ts'
 import { type TestApp, testApp } from '../support/test-app.ts'
 

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { describe } from 'vitest'
-import { choosePartSize } from '../../src/core/part-plan.ts'
+import { choosePartSize } from '../../src/core/begin/part-plan.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { ada } from '../support/open-engine.ts'
 import { openTestStore, type StoreKind, storeKinds } from '../support/open-test-store.ts'

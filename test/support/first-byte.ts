@@ -1,4 +1,4 @@
-import type { Sniffed } from '../../src/core/content.ts'
+import type { Sniffed } from '../../src/core/content/content.ts'
 import { contentRules } from '../../src/core/rules/index.ts'
 import type { Seeded } from './seeded.ts'
 

@@ -1,5 +1,5 @@
 import type { Config } from '../../config.ts'
-import { effectivePolicy, matchesMediaType } from '../../core/policy.ts'
+import { effectivePolicy, matchesMediaType } from '../../core/policy/policy.ts'
 import { userOf } from '../../core/upload.ts'
 import { signToken } from '../../http/identity/secret.ts'
 import { tokenSecret } from '../../trial.ts'

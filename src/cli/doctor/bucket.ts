@@ -1,6 +1,6 @@
 import { GetBucketLifecycleConfigurationCommand, ListMultipartUploadsCommand, type S3Client } from '@aws-sdk/client-s3'
 import type { Config } from '../../config.ts'
-import { longestLife } from '../../core/policy.ts'
+import { longestLife } from '../../core/policy/policy.ts'
 import { endpointOf, openClient } from '../../stores/s3/client.ts'
 import { explain } from '../../stores/s3/faults.ts'
 import { s3Store } from '../../stores/s3/store.ts'

@@ -1,5 +1,5 @@
 import type { Config } from '../../config.ts'
-import type { PolicyDocument } from '../../core/policy.ts'
+import type { PolicyDocument } from '../../core/policy/policy.ts'
 import { readPolicyDocument } from '../../features/policies/schema.ts'
 import { clientOf } from './client.ts'
 

@@ -1,5 +1,5 @@
 import { UploadError } from '../errors.ts'
-import { categories, categoryOf } from '../policy.ts'
+import { categories, categoryOf } from '../policy/policy.ts'
 import type { Rule } from './rule.ts'
 
 /** The category is a known one, is allowed to the role, and does not contradict the media type. */

@@ -1,5 +1,5 @@
 import { UploadError } from '../errors.ts'
-import { matchesGlob } from '../glob.ts'
+import { matchesGlob } from '../policy/glob.ts'
 import type { Rule } from './rule.ts'
 
 const maxBytes = 1024

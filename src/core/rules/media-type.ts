@@ -1,5 +1,5 @@
 import { UploadError } from '../errors.ts'
-import { matchesMediaType } from '../policy.ts'
+import { matchesMediaType } from '../policy/policy.ts'
 import type { Rule } from './rule.ts'
 
 /** A role sends only the media types of its policy. */

@@ -1,4 +1,4 @@
-import type { Policy } from '../policy.ts'
+import type { Policy } from '../policy/policy.ts'
 import type { Actor, Wish } from '../upload.ts'
 
 /** What a rule looks at when an upload is created. */

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { Database } from '../../db/open.ts'
-import { adminOnly } from '../../http/admin.ts'
-import { jsonSchema, refusals } from '../../http/json-schema.ts'
-import { neverStored } from '../../http/never-stored.ts'
-import { readPage } from '../../http/page.ts'
+import { jsonSchema, refusals } from '../../http/api/json-schema.ts'
+import { neverStored } from '../../http/api/never-stored.ts'
+import { readPage } from '../../http/api/page.ts'
+import { adminOnly } from '../../http/identity/admin.ts'
 import { type AuditRecord, findAudit } from './log.ts'
 
 const text = z.string().max(256).optional()

@@ -1,9 +1,9 @@
 import { notFound, type Permit } from '../../core/access.ts'
+import type { NameObject } from '../../core/begin/object-key.ts'
 import { UploadError } from '../../core/errors.ts'
-import type { NameObject } from '../../core/object-key.ts'
 import { type Actor, scopes } from '../../core/upload.ts'
 import { within } from '../../core/within.ts'
-import type { Identify } from '../../http/auth.ts'
+import type { Identify } from '../../http/identity/auth.ts'
 import { toActor } from '../../http/identity/claims.ts'
 import type { Hooks, Identified, Verdict } from './hooks.ts'
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
-import { adminOnly } from '../../http/admin.ts'
-import { neverStored } from '../../http/never-stored.ts'
+import { neverStored } from '../../http/api/never-stored.ts'
+import { adminOnly } from '../../http/identity/admin.ts'
 import type { ApiKey, Keys } from './keys.ts'
 import { type ById, type KeyFields, readWish, schemas, viewOf } from './schemas.ts'
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { scopes } from '../../core/upload.ts'
+import { jsonSchema, refusals as usual } from '../../http/api/json-schema.ts'
 import { isName } from '../../http/identity/claims.ts'
-import { jsonSchema, refusals as usual } from '../../http/json-schema.ts'
 import type { ApiKey, KeyWish } from './keys.ts'
 
 const name = (what: string) => z.string().min(1).max(128).describe(what)

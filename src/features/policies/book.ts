@@ -3,7 +3,7 @@
  * a connection that was lost for a moment hears nothing. Whoever asks for a limit is answered from memory.
  */
 
-import type { PolicyDocument } from '../../core/policy.ts'
+import type { PolicyDocument } from '../../core/policy/policy.ts'
 import type { Database } from '../../db/open.ts'
 import { writePolicyDocument } from './schema.ts'
 import { type PolicyVersion, type PolicyVersions, policyChannel } from './versions.ts'

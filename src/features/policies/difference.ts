@@ -1,4 +1,4 @@
-import type { PolicyDocument } from '../../core/policy.ts'
+import type { PolicyDocument } from '../../core/policy/policy.ts'
 import { writePolicyDocument } from './schema.ts'
 
 /** What one place of a document said and says, as people write it. Absent: it said nothing there; `null`: no limit. */

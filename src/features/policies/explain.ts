@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { type ExplainedWish, type Explanation, explain } from '../../core/explain.ts'
-import { type EffectivePolicy, type Policy, type PolicyDocument, policyFields } from '../../core/policy.ts'
-import type { Usage } from '../../core/quota.ts'
+import { type ExplainedWish, type Explanation, explain } from '../../core/policy/explain.ts'
+import { type EffectivePolicy, type Policy, type PolicyDocument, policyFields } from '../../core/policy/policy.ts'
+import type { Usage } from '../../core/policy/quota.ts'
 import type { Rule } from '../../core/rules/rule.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
-import { adminOnly } from '../../http/admin.ts'
-import { jsonSchema, refusals } from '../../http/json-schema.ts'
+import { jsonSchema, refusals } from '../../http/api/json-schema.ts'
+import { adminOnly } from '../../http/identity/admin.ts'
 import { wordFor, writeValue } from './schema.ts'
 
 const wish = z.object({

@@ -1,4 +1,4 @@
-import { effectivePolicy, type PolicyDocument } from '../../core/policy.ts'
+import { effectivePolicy, type PolicyDocument } from '../../core/policy/policy.ts'
 import { userOf } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
 

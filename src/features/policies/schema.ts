@@ -3,7 +3,7 @@
  * always the same writing of the same policies, so that two versions differ only where they mean different things.
  */
 import { z } from 'zod'
-import { categories, type Policy, type PolicyDocument, type PolicyRules } from '../../core/policy.ts'
+import { categories, type Policy, type PolicyDocument, type PolicyRules } from '../../core/policy/policy.ts'
 import { parseDuration, parseSize, writeDuration, writeSize } from '../../core/units.ts'
 
 const KiB = 1024

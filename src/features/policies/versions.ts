@@ -1,4 +1,4 @@
-import type { PolicyDocument } from '../../core/policy.ts'
+import type { PolicyDocument } from '../../core/policy/policy.ts'
 import type { Actor } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
 import { readPolicyDocument, writePolicyDocument } from './schema.ts'

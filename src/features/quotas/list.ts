@@ -1,4 +1,4 @@
-import type { Usage } from '../../core/quota.ts'
+import type { Usage } from '../../core/policy/quota.ts'
 import type { Database } from '../../db/open.ts'
 import { toUsage, type UsageRow, usageColumns } from '../../db/usage.ts'
 

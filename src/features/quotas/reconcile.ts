@@ -4,8 +4,8 @@
  * mended here.
  */
 import { sql } from 'drizzle-orm'
+import type { Usage } from '../../core/policy/quota.ts'
 import type { ObjectStore } from '../../core/ports.ts'
-import type { Usage } from '../../core/quota.ts'
 import type { Database } from '../../db/open.ts'
 
 /** What usage says, and what the sessions say. */

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { Database } from '../../db/open.ts'
-import { adminOnly } from '../../http/admin.ts'
-import { jsonSchema, refusals } from '../../http/json-schema.ts'
-import { neverStored } from '../../http/never-stored.ts'
+import { jsonSchema, refusals } from '../../http/api/json-schema.ts'
+import { neverStored } from '../../http/api/never-stored.ts'
+import { adminOnly } from '../../http/identity/admin.ts'
 import { findActivity, stretchSeconds } from './activity.ts'
 
 const query = z.object({

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { jsonSchema, refusals } from '../../http/json-schema.ts'
+import { jsonSchema, refusals } from '../../http/api/json-schema.ts'
 import type { SessionDetails, SessionLine } from './find.ts'
 import type { Moment } from './timeline.ts'
 

@@ -1,7 +1,7 @@
 import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { isRefusal, UploadError } from '../../core/errors.ts'
 import type { Actor } from '../../core/upload.ts'
-import type { TokenCheck } from '../auth.ts'
+import type { TokenCheck } from './auth.ts'
 import { readClaims } from './claims.ts'
 import type { Issuer } from './issuer.ts'
 import { remoteKeys } from './remote-keys.ts'

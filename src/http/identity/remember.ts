@@ -5,7 +5,7 @@
  */
 import { decodeJwt } from 'jose'
 import type { Actor } from '../../core/upload.ts'
-import type { TokenCheck } from '../auth.ts'
+import type { TokenCheck } from './auth.ts'
 
 /** Milliseconds for which a token is believed again. So much later it is noticed that an issuer has withdrawn a key. */
 export const rememberMs = 10_000

@@ -9,7 +9,7 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose'
 import { type Actor, type Scope, scopes, type Upload } from '../../core/upload.ts'
-import type { TokenCheck } from '../auth.ts'
+import type { TokenCheck } from './auth.ts'
 import { toActor } from './claims.ts'
 
 /** The header of the answer to a creation. */

@@ -2,7 +2,7 @@ import { createSecretKey } from 'node:crypto'
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { UploadError } from '../../core/errors.ts'
 import type { Actor } from '../../core/upload.ts'
-import type { TokenCheck } from '../auth.ts'
+import type { TokenCheck } from './auth.ts'
 import { toActor } from './claims.ts'
 
 /**

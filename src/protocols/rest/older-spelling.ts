@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { readJsonBodies } from '../../http/json-bodies.ts'
+import { readJsonBodies } from '../../http/connection/json-bodies.ts'
 import { leaveBodiesUnread } from './bodies.ts'
 import { uploadIdOf } from './fields.ts'
 import { completeLimit, type RestOptions, speakRest } from './plugin.ts'

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { unknownMediaType } from '../../core/media-type.ts'
+import { unknownMediaType } from '../../core/content/media-type.ts'
 import type { Wish } from '../../core/upload.ts'
 import { filenameIn } from './content-disposition.ts'
 

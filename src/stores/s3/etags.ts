@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isMd5 } from '../../core/etag.ts'
+import { isMd5 } from '../../core/parts/etag.ts'
 import type { ObjectFacts } from '../../core/ports.ts'
 import type { PartReceipt } from '../../core/upload.ts'
 

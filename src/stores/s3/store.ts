@@ -13,7 +13,7 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3'
 import { UploadError } from '../../core/errors.ts'
-import { md5Of } from '../../core/etag.ts'
+import { md5Of } from '../../core/parts/etag.ts'
 import {
   type Bytes,
   HandleLost,

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { defaultPolicies } from '../../../src/core/policy.ts'
+import { defaultPolicies } from '../../../src/core/policy/policy.ts'
 import type { Actor } from '../../../src/core/upload.ts'
 import { writePolicyDocument } from '../../../src/features/policies/schema.ts'
 import { emptyDatabase } from '../../support/empty-database.ts'

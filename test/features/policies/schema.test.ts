@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { defaultPolicies } from '../../../src/core/policy.ts'
+import { defaultPolicies } from '../../../src/core/policy/policy.ts'
 import { PolicyFault, readPolicyDocument, writePolicyDocument } from '../../../src/features/policies/schema.ts'
 
 const whole = { maxSize: null, mediaTypes: null, categories: null, timeToLive: null }

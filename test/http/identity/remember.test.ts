@@ -2,7 +2,7 @@ import { createSecretKey } from 'node:crypto'
 import { SignJWT } from 'jose'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
-import type { TokenCheck } from '../../../src/http/auth.ts'
+import type { TokenCheck } from '../../../src/http/identity/auth.ts'
 import { remembered, rememberMs } from '../../../src/http/identity/remember.ts'
 import { secretCheck, signToken } from '../../../src/http/identity/secret.ts'
 

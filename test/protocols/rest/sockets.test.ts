@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { createMemoryBudget } from '../../../src/core/memory-budget.ts'
+import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { openRest, type RestApp } from './open-rest.ts'
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { defaultPolicies, type PolicyDocument } from '../../../src/core/policy.ts'
+import { defaultPolicies, type PolicyDocument } from '../../../src/core/policy/policy.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { announceRufh } from '../../../src/protocols/rufh/discovery.ts'
 import type { RawAnswer } from '../../support/raw-http.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { defaultPolicies } from '../../../src/core/policy.ts'
+import { defaultPolicies } from '../../../src/core/policy/policy.ts'
 import { storeKinds } from '../../support/open-test-store.ts'
 import { chunk, codeOf, type Serving, serve as serveOn } from './serve.ts'
 

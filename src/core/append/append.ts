@@ -1,0 +1,193 @@
+import { IncomingMessage } from 'node:http'
+import { choosePartSize } from '../begin/part-plan.ts'
+import type { Append, Digest } from '../engine.ts'
+import { type Facts, UploadError } from '../errors.ts'
+import { type FileHash, hashFile, isAsExpected } from '../finish/file-digest.ts'
+import { recordCompletion, recordOtherFile } from '../finish/finish.ts'
+import type { WriterDetails } from '../parts/open-writer.ts'
+import { type Claiming, isQuiet, locked } from '../parts/part-claims.ts'
+import type { PartWriter } from '../parts/part-writer.ts'
+import type { Lease, ObjectStore, Sessions } from '../ports.ts'
+import { closeRanks, refuseEnded } from '../session-view.ts'
+import type { Actor, Session } from '../upload.ts'
+import {
+  agreeOnSize,
+  answerWhole,
+  lengthMismatch,
+  offsetMismatch,
+  shuttingDown,
+  takenOver,
+  tooManyBytes,
+} from './append-refusals.ts'
+import type { Pace } from './bandwidth.ts'
+import { type BodyEnd, readBody } from './body.ts'
+
+export interface Appending {
+  sessions: Sessions
+  store: ObjectStore
+  claiming: Claiming
+  partSize: number
+  bodyIdleMs: number
+  minSpeed: number
+  bodyTotalMs: number
+  now(): Date
+  /** @throws UploadError when whoever sends may not complete the upload: it then stays as it is, with every byte */
+  permitCompletion(session: Session): Promise<void>
+  /** @throws UploadError ROLE_NOT_ALLOWED when its owner may not send anything any more, whatever they were told */
+  checkRole(session: Session): void
+  openWriter(lease: Lease, by: Actor, details: WriterDetails): PartWriter
+  /** Who sends. */
+  by: Actor
+  /** How fast the owner's bodies may come; `null`: as they like. */
+  paceOf(session: Session): Pace | null
+  /** Bodies that are being read; aborting one makes it stop and save. */
+  running: Set<AbortController>
+  isDraining(): boolean
+  /** Runs beside the answer. */
+  later(work: Promise<unknown>, facts: Facts): void
+  onBody(end: BodyEnd, bytes: number): void
+}
+
+/**
+ * Appends one body to the upload whose lease is held: checks what the request claims, reads until the body ends however it
+ * does, and leaves everything that may count recorded. The session returned is `finishing` when the last part is stored and
+ * the join is still to come; that waits for its turn outside this lease.
+ * @throws UploadError see `Engine.append`; HandleLost when the store has forgotten the multipart upload
+ */
+export async function appendUnderLease(lease: Lease, chunk: Append, options: Appending): Promise<Session> {
+  const { session } = lease
+  const { now } = options
+  refuseEnded(session, now())
+  if (session.concat?.kind === 'final')
+    throw new UploadError('FORBIDDEN', 'A final upload is made of its parts and takes no bytes.')
+  if (session.state !== 'receiving') return answerWhole(session, chunk)
+  options.checkRole(session)
+  if (!(await isQuiet(lease, options.claiming))) throw locked()
+  const parts = await closeRanks(session, options.sessions)
+  if (chunk.offset !== session.offset) throw offsetMismatch(session, chunk.offset)
+  const size = agreeOnSize(session, chunk)
+  const isNews = size !== null && size !== session.size
+  const limit = (size ?? session.maxSize) - session.offset
+  if (chunk.bodySize !== null && chunk.bodySize > limit) throw tooManyBytes(session, size)
+  // A body that is held back may turn out not to count; then what its request said of the file does not count either.
+  if (isNews && !chunk.digest) await lease.save({ size })
+  const writer = options.openWriter(lease, options.by, {
+    size,
+    partSize: alignedPartSize(session, chunk, size ?? session.maxSize, options),
+    isHeldBack: chunk.digest !== undefined,
+    // Node's parser makes a new buffer for every chunk and keeps none; of other bodies nobody knows.
+    ownsChunks: chunk.body instanceof IncomingMessage,
+    overwrites: new Set(parts.map((part) => part.number)),
+    ...(chunk.onProgress ? { onRecorded: chunk.onProgress } : {}),
+  })
+  // A file in one body is digested as it comes; one in several is read again when it is whole.
+  const fileHash = session.digests && session.offset === 0 ? hashFile(session.digests) : null
+  const stop = new AbortController()
+  const passOn = () => stop.abort(lease.signal.reason)
+  lease.signal.addEventListener('abort', passOn, { once: true })
+  options.running.add(stop)
+  // The drain may have begun while the lease was waited for.
+  if (options.isDraining()) stop.abort()
+  let end: BodyEnd
+  try {
+    end = await readBody(chunk.body, {
+      limit,
+      idleMs: options.bodyIdleMs,
+      minSpeed: options.minSpeed,
+      totalMs: options.bodyTotalMs,
+      signal: lease.signal.aborted ? lease.signal : stop.signal,
+      pace: options.paceOf(session),
+      take: (bytes) => {
+        chunk.digest?.update(bytes)
+        fileHash?.update(bytes)
+        return writer.take(bytes)
+      },
+    })
+  } finally {
+    options.running.delete(stop)
+    lease.signal.removeEventListener('abort', passOn)
+  }
+  options.onBody(end, writer.position - chunk.offset)
+
+  // The bytes that were announced are the whole body, also when somebody asked for the upload before its end was seen.
+  if (end !== 'overflow' && chunk.bodySize !== null && writer.position - chunk.offset === chunk.bodySize) end = 'clean'
+  if (chunk.digest) {
+    await agreeWithDigest(chunk.digest, end, writer, session, options)
+    if (isNews) await lease.save({ size })
+  }
+  const isWhole =
+    (chunk.ending === 'at-size' && writer.position === size && end !== 'overflow') ||
+    (chunk.ending === 'with-body' && end === 'clean')
+  if (isWhole && (size === null || writer.position === size)) {
+    await options.permitCompletion(session).catch(async (refusal: unknown) => {
+      await writer.flush()
+      throw refusal
+    })
+    return closeUpload(lease, writer, fileHash, options)
+  }
+  await writer.flush()
+  if (end === 'overflow') throw tooManyBytes(session, size)
+  if (isWhole) throw lengthMismatch(session, size)
+  if (end === 'idle')
+    throw new UploadError('BODY_TIMEOUT', 'The bytes came too slowly. Please go on.', { offset: session.offset })
+  if (end === 'stopped') throw options.isDraining() ? shuttingDown() : takenOver(session)
+  return session
+}
+
+/** The last bytes: one object at once, or the last part and then the join, which waits for its turn outside this lease. */
+async function closeUpload(
+  lease: Lease,
+  writer: PartWriter,
+  fileHash: FileHash | null,
+  { now, store, sessions, later, by }: Appending,
+): Promise<Session> {
+  const { session } = lease
+  const size = writer.position
+  const digests = fileHash?.digests()
+  if (digests && !isAsExpected(digests)) {
+    await writer.drop()
+    await recordOtherFile(lease, by)
+  }
+  // Nobody else has left anything: then it is known what there is to remove, and the store need not be searched for it.
+  const isKnown = !session.isDirty
+  const facts = await writer.close()
+  if (digests) session.digests = digests
+  if (!facts) {
+    // Of parts that came by number the session does not know the offset, and the writer had nothing to record.
+    await lease.save({ state: 'finishing', size, offset: size, tail: [], ...(digests && { digests }), release: true })
+    return session
+  }
+  await recordCompletion(lease, facts, { now, store, by })
+  if (session.isDirty && isKnown) {
+    session.isDirty = false
+    const removing = store.remove(writer.replaced()).then(() => sessions.markClean(session.id))
+    later(removing, { uploadId: session.id, what: 'removing replaced pieces' })
+  }
+  return session
+}
+
+async function agreeWithDigest(
+  digest: Digest,
+  end: BodyEnd,
+  writer: PartWriter,
+  session: Session,
+  { later, store }: Appending,
+): Promise<void> {
+  if (digest.keepsWhatBrokeOff && end !== 'clean' && end !== 'overflow') return
+  try {
+    if (end !== 'clean')
+      throw new UploadError('CHECKSUM_MISMATCH', 'The body ended before its checksum could be verified.')
+    digest.verify()
+  } catch (error) {
+    const litter = await writer.drop()
+    if (litter.length > 0) later(store.remove(litter), { uploadId: session.id, what: 'removing refused pieces' })
+    throw error
+  }
+}
+
+/** Parts as long as the client's chunks leave no tails; only the first body can still decide that. */
+function alignedPartSize(session: Session, { bodySize }: Append, size: number, { partSize, store }: Appending): number {
+  if (session.offset > 0 || session.handle !== null || session.isScattered || bodySize === null || bodySize === 0)
+    return session.partSize
+  return choosePartSize({ size, preferred: partSize, limits: store.limits, firstChunkSize: bodySize })
+}

@@ -1,0 +1,187 @@
+/*
+ * The first bytes of a file say what it is, and nothing of it goes to the store before they have. They may come one at a
+ * time, in requests that are acknowledged each: so until they are enough, the session itself keeps them. When they are, the
+ * type they show is settled in one statement with the category and the key that go with it, and they flow on. A file of a kind
+ * that its owner may not send is refused, and its session has failed.
+ */
+
+import { isRefusal, UploadError } from '../errors.ts'
+import { recordFailure } from '../finish/finish.ts'
+import type { PartWriter } from '../parts/part-writer.ts'
+import { categoryOf, type Policy } from '../policy/policy.ts'
+import type { Change, Lease } from '../ports.ts'
+import { type Actor, ownerOf, type Session } from '../upload.ts'
+import { type ContentCheck, judge, type Sniffed } from './content.ts'
+import { unknownMediaType } from './media-type.ts'
+
+export interface Looking {
+  check: ContentCheck
+  policyOf(actor: Actor): Policy
+  /** A new key for the session as a file of `category`; `null`: it keeps the one it has. */
+  keyFor(session: Session, category: string): string | null
+}
+
+/**
+ * What changes in a session when its first bytes show `sniffed`; `null`: nothing.
+ * @throws UploadError from the rules: TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED
+ */
+export function settleType(
+  session: Session,
+  head: Buffer,
+  sniffed: Sniffed,
+  policy: Policy,
+  { check, keyFor }: Looking,
+): Change | null {
+  const said = session.contentType
+  // In no bytes there is nothing that could contradict.
+  const contentType = head.length === 0 ? said : judge(said, sniffed)
+  if (contentType === said && said !== unknownMediaType) return null
+  const category = session.category === categoryOf(said) ? categoryOf(contentType) : session.category
+  const { size, filename } = session
+  for (const rule of check.rules)
+    rule({ actor: ownerOf(session), policy, wish: { size, filename, contentType, category } })
+  if (contentType === said) return null
+  // Chunks that came before the first lie under the type that was said, and will be an object of that type.
+  if (session.handle !== null && said !== unknownMediaType && sniffed.mediaType !== null) throw otherType(contentType)
+  // Something may lie at the key already: then it must stay to be found.
+  const isUnused = session.handle === null && !session.isDirty
+  const key = category !== session.category && isUnused ? keyFor(session, category) : null
+  return { contentType, category, ...(key !== null && { key }) }
+}
+
+/** The first bytes are not of the type under which later ones were stored. */
+function otherType(contentType: string): UploadError {
+  return new UploadError('TYPE_NOT_ALLOWED', `This is not what it was said to be, but a file of type ${contentType}.`, {
+    contentType,
+  })
+}
+
+/**
+ * Settles what a file is whose first bytes are in the store already, as parts of a whole that is not made yet.
+ * @throws UploadError as `settleType`; the upload has failed then
+ */
+export async function settleJoined(lease: Lease, head: Buffer, looking: Looking, by: Actor | null): Promise<void> {
+  const { session } = lease
+  const sniffed = await looking.check.sniff(head)
+  const policy = looking.policyOf(ownerOf(session))
+  let change: Change | null
+  try {
+    change = settleType(session, head, sniffed, policy, looking)
+  } catch (error) {
+    await recordFailure(lease, 'type', by)
+    throw error
+  }
+  if (change) await lease.save(change)
+}
+
+export interface LookingFirst {
+  /** Absent: the bytes that the session keeps flow on unseen. */
+  looking: Looking | null
+  size: number | null
+  /** A digest must agree before a refusal is meant: what it refuses may be a mistake of the wire. */
+  isHeldBack: boolean
+  /** Whose request this is; `null`: the server's own doing. */
+  by: Actor | null
+  touch(): Change
+  onRecorded(offset: number): void
+}
+
+/** `writer`, which must be at the beginning of the file, behind a look at the first bytes. */
+export function lookFirst(writer: PartWriter, lease: Lease, options: LookingFirst): PartWriter {
+  const { session } = lease
+  const { looking, isHeldBack, by } = options
+  const most = looking?.check.headSize ?? 0
+  const needed = Math.min(most, options.size ?? most)
+  let position = session.offset
+  // A copy: the writer gives back the memory of what it has stored.
+  let held: Buffer[] = session.head ? [Buffer.from(session.head)] : []
+  let heldSize = session.head?.length ?? 0
+  /** Bytes go to the writer now; all that were held have gone. */
+  let isOpen = false
+  let isThrough = false
+  /** A body may end while its bytes are looked at. */
+  let opening: Promise<void> | null = null
+  let refusal: UploadError | null = null
+  let failure: unknown = null
+
+  /** Looks at what there is and lets it flow on; once. */
+  function open(): Promise<void> {
+    opening ??= look().catch((error: unknown) => {
+      failure = error
+      throw error
+    })
+    return opening
+  }
+
+  async function look(): Promise<void> {
+    if (looking) await settle(Buffer.concat(held).subarray(0, most), looking)
+    if (refusal) return isHeldBack ? undefined : Promise.reject(refusal as Error)
+    isOpen = true
+    for (const chunk of held.splice(0)) await writer.take(chunk)
+    isThrough = true
+  }
+
+  async function settle(head: Buffer, how: Looking): Promise<void> {
+    const sniffed = await how.check.sniff(head)
+    const policy = how.policyOf(ownerOf(session))
+    let change: Change | null = null
+    try {
+      change = settleType(session, head, sniffed, policy, how)
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      refusal = error
+    }
+    if (change) await lease.save(change)
+  }
+
+  async function refuse(refused: UploadError): Promise<never> {
+    await writer.drop()
+    await recordFailure(lease, 'type', by)
+    throw refused
+  }
+
+  /** Keeps in the session what is not enough yet. */
+  async function keep(): Promise<void> {
+    await writer.flush()
+    const head = Buffer.concat(held).subarray(0, most)
+    if (head.length > (session.head?.length ?? 0)) {
+      await lease.save({ ...options.touch(), head, offset: head.length, release: true })
+      options.onRecorded(head.length)
+    }
+    if (failure) throw failure
+  }
+
+  return {
+    get position() {
+      return position
+    },
+    take(chunk) {
+      position += chunk.length
+      if (isThrough) return writer.take(chunk)
+      if (opening && !refusal) return opening.then(() => writer.take(chunk) ?? undefined)
+      // Read to its end all the same: only then a digest can tell.
+      if (refusal) return null
+      held.push(chunk)
+      heldSize += chunk.length
+      return heldSize < needed ? null : open()
+    },
+    async flush() {
+      await opening?.catch(() => {})
+      if (refusal) await refuse(refusal)
+      await (isOpen ? writer.flush() : keep())
+    },
+    async close() {
+      await open().catch(() => {})
+      if (refusal) await refuse(refusal)
+      if (isOpen) return writer.close()
+      await keep()
+      return null
+    },
+    replaced: () => writer.replaced(),
+    async drop() {
+      await opening?.catch(() => {})
+      held = []
+      return writer.drop()
+    },
+  }
+}

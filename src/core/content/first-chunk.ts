@@ -1,0 +1,82 @@
+import { isRefusal } from '../errors.ts'
+import { recordFailure } from '../finish/finish.ts'
+import type { Lease, Sessions } from '../ports.ts'
+import { type Actor, ownerOf, type Session } from '../upload.ts'
+import { type Looking, settleType } from './first-bytes.ts'
+
+/** A look at the first of several numbered chunks, before any of it is stored. */
+export interface ChunkLook {
+  /** Bytes that are looked at, at most. */
+  readonly size: number
+  /** What the file was found to be; to be read when it is settled. */
+  readonly contentType: string
+  see(bytes: Buffer): void
+  /**
+   * Settles what the file is by what was seen; once, however often it is asked.
+   * @throws UploadError TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED: the upload has failed, unless it had its first chunk already
+   */
+  settle(): Promise<void>
+}
+
+/**
+ * A look at the first chunk of `found`, a session that nobody holds. `hold` gives a lease of it, for what has to be written.
+ * Who stores the chunk afterwards makes sure that the session still says `contentType`: somebody may have brought other bytes.
+ */
+export function lookAtChunk(
+  found: Session,
+  looking: Looking,
+  sessions: Sessions,
+  by: Actor,
+  hold: (work: (lease: Lease) => Promise<void>) => Promise<void>,
+): ChunkLook {
+  const size = looking.check.headSize
+  const seen: Buffer[] = []
+  let seenSize = 0
+  let contentType = found.contentType
+  let settling: Promise<void> | null = null
+
+  async function settle(): Promise<void> {
+    const head = Buffer.concat(seen).subarray(0, size)
+    const sniffed = await looking.check.sniff(head)
+    const settled = (session: Session) =>
+      settleType(session, head, sniffed, looking.policyOf(ownerOf(session)), looking)
+    // Mostly it is what was said, and nobody needs to be disturbed.
+    if (isSettled(() => settled(found))) return
+    await hold(async (lease) => {
+      try {
+        const change = settled(lease.session)
+        if (change) await lease.save(change)
+        contentType = lease.session.contentType
+      } catch (error) {
+        if (!isRefusal(error, 'TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED')) throw error
+        const parts = await sessions.parts(found.id)
+        if (!parts.some(({ number }) => number === 1)) await recordFailure(lease, 'type', by)
+        throw error
+      }
+    })
+  }
+
+  return {
+    size,
+    get contentType() {
+      return contentType
+    },
+    see(bytes) {
+      if (seenSize >= size) return
+      seen.push(bytes)
+      seenSize += bytes.length
+    },
+    settle() {
+      settling ??= settle()
+      return settling
+    },
+  }
+}
+
+function isSettled(change: () => object | null): boolean {
+  try {
+    return change() === null
+  } catch {
+    return false
+  }
+}

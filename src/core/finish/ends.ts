@@ -1,0 +1,131 @@
+/*
+ * The ends of an upload that are not completion, and what is cleaned up after any end. An end is said in the session first, and
+ * then freed in the store: what a crash in between leaves, or a store that is away, the sweeper finds by the session.
+ */
+import type { Verb } from '../access.ts'
+import { alreadyCompleted, stillFinishing } from '../append/append-refusals.ts'
+import { type Facts, UploadError } from '../errors.ts'
+import { eventOf } from '../events.ts'
+import type { Guard } from '../guard.ts'
+import { type Claiming, isQuiet } from '../parts/part-claims.ts'
+import type { Lease, Locker, ObjectStore } from '../ports.ts'
+import { checkId, refuseEnded } from '../session-view.ts'
+import { type Actor, hasEnded, type Session } from '../upload.ts'
+import { cleanUp } from './clean-up.ts'
+
+export interface Ending {
+  store: ObjectStore
+  locker: Locker
+  claiming: Claiming
+  guard: Guard
+  now(): Date
+  /** Ends the bodies of numbered chunks that are being read here. */
+  stopChunks(refusal: () => UploadError, id: string): void
+  onFault(error: unknown, facts: Facts): void
+}
+
+export interface Ends {
+  /** See `Engine.cancel`. */
+  cancel(actor: Actor, id: string, how?: { sparesCompleted?: boolean; endsAppend?: boolean }): Promise<void>
+  /** See `Engine.expireNow`. */
+  expireNow(actor: Actor, id: string): Promise<void>
+  /** See `RunningEngine.expire`. */
+  expire(id: string): Promise<boolean>
+  /** See `RunningEngine.clean`. */
+  clean(id: string): Promise<void>
+  /** Frees what a completed upload no longer needs: its leftovers, and the partial uploads it was made of. */
+  cleanUpAfter(session: Session): Promise<void>
+}
+
+interface Ended {
+  session: Session
+  /** No part of it is still on its way to the store. */
+  isQuiet: boolean
+}
+
+/** The ends of uploads over one store and one lock. */
+export function createEnds({ store, locker, claiming, guard, now, stopChunks, onFault }: Ending): Ends {
+  const { sessions } = claiming
+
+  /** Ends the upload for somebody who may, unless `refuse` throws. */
+  async function endFor(
+    actor: Actor,
+    id: string,
+    verb: Verb,
+    state: 'cancelled' | 'expired',
+    refuse: (session: Session) => void,
+  ): Promise<void> {
+    checkId(id)
+    const ended = await locker.hold(id, guard.admitted(actor, verb), async (lease) => {
+      await guard.permitted(actor, verb, lease.session)
+      refuseEnded(lease.session, now())
+      refuse(lease.session)
+      return end(lease, state, actor)
+    })
+    if (!ended.isQuiet) return
+    await cleanUp(ended.session, store, sessions).catch((error: unknown) =>
+      onFault(error, { uploadId: id, what: 'cleaning up' }),
+    )
+  }
+
+  /** A part that is still on its way to the store would outlive the cleaning: then it is left to the sweeper. */
+  async function end(lease: Lease, state: 'cancelled' | 'expired', by: Actor | null): Promise<Ended> {
+    const { session } = lease
+    stopChunks(() => new UploadError('UPLOAD_GONE', 'This upload was given up.'), session.id)
+    const quiet = await isQuiet(lease, claiming)
+    await lease.save({
+      state,
+      by,
+      isDirty: true,
+      expiresAt: null,
+      event: eventOf(`upload.${state}`, session),
+      release: true,
+    })
+    return { session, isQuiet: quiet }
+  }
+
+  /** What the server does by itself: nobody asks, so nobody is refused. */
+  const hold = <T>(id: string, work: (lease: Lease) => Promise<T>) => locker.hold(id, () => {}, work)
+
+  /** A partial upload that is part of a file now is no longer needed. Should this be cut off, it expires. */
+  async function endPartial(id: string): Promise<void> {
+    const partial = await hold(id, async (lease) => {
+      if (lease.session.state === 'completed') await end(lease, 'cancelled', null)
+      return lease.session
+    })
+    if (hasEnded(partial)) await cleanUp(partial, store, sessions)
+  }
+
+  return {
+    cancel(actor, id, { sparesCompleted = false, endsAppend = false } = {}) {
+      const spares = sparesCompleted || actor.capability !== undefined
+      return endFor(actor, id, endsAppend ? 'append' : 'cancel', 'cancelled', ({ state }) => {
+        if (spares && state === 'completed') throw alreadyCompleted()
+      })
+    },
+    expireNow(actor, id) {
+      return endFor(actor, id, 'expire', 'expired', ({ state }) => {
+        if (state === 'completed') throw alreadyCompleted()
+        if (state === 'finishing') throw stillFinishing()
+      })
+    },
+    async expire(id) {
+      const ended = await hold(id, async (lease) => {
+        const { state, expiresAt } = lease.session
+        if (state !== 'receiving' || expiresAt === null || expiresAt > now()) return null
+        return end(lease, 'expired', null)
+      })
+      if (ended?.isQuiet) await cleanUp(ended.session, store, sessions)
+      return ended !== null
+    },
+    async clean(id) {
+      const session = await sessions.find(id)
+      if (session && hasEnded(session)) await cleanUp(session, store, sessions)
+    },
+    async cleanUpAfter(session) {
+      if (session.isDirty) await cleanUp(session, store, sessions)
+      if (session.concat?.kind !== 'final' || session.state !== 'completed') return
+      for (const id of new Set(session.concat.from)) await endPartial(id)
+    },
+  }
+}

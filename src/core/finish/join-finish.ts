@@ -1,0 +1,55 @@
+import { admit, type Verb } from '../access.ts'
+import { stillFinishing } from '../append/append-refusals.ts'
+import type { Background } from '../background.ts'
+import { isRefusal } from '../errors.ts'
+import type { Guard } from '../guard.ts'
+import { type Claiming, isQuiet, locked } from '../parts/part-claims.ts'
+import type { Locker } from '../ports.ts'
+import { closeRanks, refuseEnded } from '../session-view.ts'
+import type { Actor, Session } from '../upload.ts'
+import { within } from '../within.ts'
+import type { Ends } from './ends.ts'
+import { type Finishing, finishUpload } from './finish.ts'
+
+export interface JoiningFinish extends Omit<Finishing, 'by'>, Pick<Background, 'later'>, Pick<Ends, 'cleanUpAfter'> {
+  locker: Locker
+  guard: Guard
+  claiming: Claiming
+  /** How long an answer waits for the store to make an object before it says 503. */
+  finishWaitMs: number
+}
+
+/**
+ * Finishes the upload unless somebody has, and waits for it no longer than an answer may take; what takes longer goes on.
+ * @param actor who wants it to be complete; `null` when that was decided before
+ * @throws UploadError as `finishUpload`; STORE_UNAVAILABLE while it is still being finished
+ */
+export async function joinFinish(
+  id: string,
+  actor: Actor | null,
+  verb: Verb,
+  options: JoiningFinish,
+): Promise<Session> {
+  const { locker, guard, claiming, now } = options
+  const check = actor ? guard.admitted(actor, verb) : () => {}
+  const finishing = locker.hold(id, check, async (lease) => {
+    refuseEnded(lease.session, now())
+    if (verb === 'finish') {
+      if (!(await isQuiet(lease, claiming))) throw locked()
+    } else if (actor && lease.session.state === 'receiving') {
+      admit(actor, lease.session, 'complete', now())
+      await guard.permitted(actor, 'complete', lease.session)
+    }
+    await closeRanks(lease.session, options.sessions)
+    await finishUpload(lease, { ...options, by: actor })
+    return lease.session
+  })
+  options.later(
+    finishing.then(options.cleanUpAfter, () => {}),
+    { uploadId: id, what: 'cleaning up' },
+  )
+  const session = await within(finishing, options.finishWaitMs).catch((error: unknown) => {
+    throw isRefusal(error, 'UPLOAD_LOCKED') ? stillFinishing() : error
+  })
+  return session ?? Promise.reject(stillFinishing())
+}

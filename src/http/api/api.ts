@@ -1,0 +1,85 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Engine } from '../../core/engine.ts'
+import { categories, effectivePolicy, type PolicyDocument } from '../../core/policy/policy.ts'
+import type { Upload } from '../../core/upload.ts'
+import { type ById, type Mark, type MeView, type PageQuery, schemas, type UploadView } from './api-schemas.ts'
+import { neverStored } from './never-stored.ts'
+import { readPage } from './page.ts'
+
+export interface ApiOptions {
+  engine: Engine
+  policies: () => PolicyDocument
+  /** The address of an upload, as protocols give it out. */
+  urlOf: (id: string, request: FastifyRequest) => string
+  /** Where browsers reach a finished object, if anywhere. */
+  objectUrlOf: (key: string) => string | null
+}
+
+/** The JSON API beside the protocols: who am I, my uploads. Wants `request.actor`. */
+export async function apiPlugin(
+  app: FastifyInstance,
+  { engine, policies, urlOf, objectUrlOf }: ApiOptions,
+): Promise<void> {
+  const config = { takesResumeTokens: true }
+  neverStored(app)
+
+  app.get('/me', { schema: schemas.me }, async ({ actor }): Promise<MeView> => {
+    const policy = effectivePolicy(policies(), actor)?.policy
+    const who = { user: actor.id, tenant: actor.tenant, role: actor.role, admin: actor.isAdmin }
+    if (!policy) return { ...who, policy: null }
+    return {
+      ...who,
+      policy: {
+        maxSize: engine.limits(actor).maxSize,
+        mediaTypes: policy.mediaTypes ?? ['*/*'],
+        categories: policy.categories ?? [...categories],
+        timeToLiveMs: policy.timeToLiveMs,
+      },
+    }
+  })
+
+  app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async (request) => {
+    const { actor, query } = request
+    const find = (limit: number) => engine.list(actor, { ...query, limit })
+    const { items, next } = await readPage(query.limit, find, ({ id }) => id)
+    return { uploads: items.map((upload) => view(upload, request)), next }
+  })
+
+  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one, config }, async (request) => {
+    return view(await engine.peek(request.actor, request.params.id), request)
+  })
+
+  app.put<{ Params: ById; Body: Mark }>(
+    '/uploads/:id/fingerprint',
+    { schema: schemas.mark, config },
+    async ({ actor, params, body }, reply) => {
+      await engine.mark(actor, params.id, body.fingerprint)
+      return reply.code(204).send()
+    },
+  )
+
+  app.delete<{ Params: ById }>('/uploads/:id', { schema: schemas.cancel, config }, async ({ actor, params }, reply) => {
+    await engine.cancel(actor, params.id)
+    return reply.code(204).send()
+  })
+
+  function view(upload: Upload, request: FastifyRequest): UploadView {
+    return {
+      id: upload.id,
+      url: urlOf(upload.id, request),
+      filename: upload.filename,
+      contentType: upload.contentType,
+      category: upload.category,
+      size: upload.size,
+      offset: upload.offset,
+      state: upload.state,
+      failure: upload.failure,
+      key: upload.key,
+      objectUrl: upload.state === 'completed' ? objectUrlOf(upload.key) : null,
+      createdAt: upload.createdAt.toISOString(),
+      updatedAt: upload.updatedAt.toISOString(),
+      completedAt: upload.completedAt?.toISOString() ?? null,
+      expiresAt: upload.expiresAt?.toISOString() ?? null,
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/*
+ * What is not HTTP. Node's parser stops there, and whoever listens must answer on the bare socket. The answer is in the words
+ * of every refusal, and it must not come in the place of another: requests that came before on the same connection
+ * (pipelining) are answered first, or their client would take the refusal for theirs.
+ */
+import { type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ConnectionError } from 'fastify'
+import { UploadError } from '../../core/errors.ts'
+import { errorBody, errorHeaders } from '../errors.ts'
+
+// As long as an answer to an unread body is given time to be read.
+const lingerMs = 2000
+/** The requests of a connection that wait for their answers, and the one that came last. */
+const asked = new WeakMap<Socket, { waiting: Set<ServerResponse>; last: ServerResponse }>()
+const refused = new WeakSet<Socket>()
+
+/** Notes what is asked on the connections of `server`; `refuseMalformed` needs to know. */
+export function watchAnswers(server: Server): void {
+  server.on('request', ({ socket }, response) => {
+    const waiting = asked.get(socket)?.waiting ?? new Set()
+    asked.set(socket, { waiting: waiting.add(response), last: response })
+    response.once('close', () => waiting.delete(response))
+  })
+}
+
+/**
+ * Lets `server` answer requests with an `Expect` it does not know like any other, as RFC 9110 (10.1.1) allows. Left alone, Node
+ * answers 417 itself and then waits, for ever, for the end of a body that nobody reads.
+ */
+export function ignoreExpectations(server: Server): void {
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response))
+}
+
+/** Fastify's `clientErrorHandler`: nonsense, headers without end, or a request that does not go on. */
+export function refuseMalformed(error: ConnectionError, socket: Socket): void {
+  if (error.code === 'ECONNRESET') return void socket.destroy()
+  // The last answer is written, and time is given to read it: closed now, it might be lost (unread-body.ts).
+  if (!socket.writable) return
+  // What still comes is no better than what came.
+  if (refused.has(socket)) return
+  refused.add(socket)
+  const { waiting, last } = asked.get(socket) ?? {}
+  // In the middle of a body it is that request which is refused.
+  const broken = last && !last.req.complete ? last : null
+  const before = [...(waiting ?? [])].filter((response) => response !== broken)
+  void Promise.all(before.map(answered)).then(() => {
+    if (broken?.headersSent) socket.destroySoon()
+    else say(socket, error, broken ? broken.req.method !== 'HEAD' : wantsBody(error))
+  })
+}
+
+function answered(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => response.once('close', resolve))
+}
+
+// An answer to HEAD has no body, and one that has spoils the connection. What may have been HEAD gets none.
+function wantsBody({ rawPacket }: ConnectionError): boolean {
+  // Node gives a Buffer, whatever the type says: the beginning of the request, when that came in one piece.
+  const beginning = Buffer.isBuffer(rawPacket) ? rawPacket.subarray(0, 20).toString('latin1') : ''
+  return /^(?!HEAD )[A-Z]+ /.test(beginning)
+}
+
+function refusalOf({ code }: ConnectionError): UploadError {
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return new UploadError('HEADERS_TOO_LARGE', 'The headers of the request are too large.')
+  return new UploadError('INVALID_REQUEST', 'The request is not valid HTTP.')
+}
+
+function say(socket: Socket, error: ConnectionError, hasBody: boolean): void {
+  if (!socket.writable) return
+  const refusal = refusalOf(error)
+  // 408 as RFC 9110 has it: the request, not the server, was too slow. No client of an upload ever sees it.
+  const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : refusal.status
+  const body = hasBody ? JSON.stringify(errorBody(refusal)) : ''
+  const headers = {
+    connection: 'close',
+    'content-type': 'application/json',
+    ...errorHeaders(refusal),
+    'content-length': String(Buffer.byteLength(body)),
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'))
+  // Closed at once, the answer might be lost: see unread-body.ts.
+  const patience = setTimeout(() => socket.destroy(), lingerMs)
+  socket.once('close', () => clearTimeout(patience))
+}

@@ -1,0 +1,90 @@
+import { expect, it } from 'vitest'
+import { createMemoryBudget, type Holder } from '../../../src/core/parts/memory-budget.ts'
+
+const KiB = 1024
+
+/** Somebody who holds `held` of a part that lacks `missing` more bytes, and has been at it for `ms`. */
+function holder(budget: ReturnType<typeof createMemoryBudget>, held: number, missing: number, ms: number) {
+  const one: Holder & { held: number; spills: number } = {
+    held,
+    spills: 0,
+    since: performance.now() - ms,
+    spillable: () => one.held,
+    missing: () => missing,
+    async spill() {
+      one.spills += 1
+      budget.giveBack(one.held)
+      one.held = 0
+    },
+  }
+  budget.add(held)
+  budget.join(one)
+  return one
+}
+
+const soon = () => new Promise((resolve) => setTimeout(resolve, 60))
+
+it('has the one spill whose part would take longest', async () => {
+  const budget = createMemoryBudget(1000 * KiB)
+  const slow = holder(budget, 400 * KiB, 600 * KiB, 60_000)
+  const fast = holder(budget, 400 * KiB, 600 * KiB, 100)
+  const other = holder(budget, 200 * KiB, 800 * KiB, 100)
+
+  await budget.room(fast)
+
+  expect([slow.spills, fast.spills, other.spills]).toEqual([1, 0, 0])
+})
+
+it('waits for what is on its way to the store instead of spilling', async () => {
+  const budget = createMemoryBudget(1000 * KiB)
+  const one = holder(budget, 600 * KiB, 400 * KiB, 100)
+  const onItsWay = 400 * KiB
+  budget.add(onItsWay)
+
+  const room = budget.room(one)
+  await soon()
+  const spillsBefore = one.spills
+  budget.giveBack(onItsWay)
+  await room
+
+  expect([spillsBefore, one.spills]).toEqual([0, 0])
+})
+
+it('gives room first to those who fill their part with it', async () => {
+  const budget = createMemoryBudget(1000 * KiB)
+  const far = holder(budget, 300 * KiB, 700 * KiB, 100)
+  const near = holder(budget, 300 * KiB, 64 * KiB, 100)
+  budget.add(400 * KiB)
+  const order: string[] = []
+  const wait = async (name: string, who: Holder) => {
+    await budget.room(who)
+    order.push(name)
+  }
+  const all = [wait('who waited longest', holder(budget, 0, 900 * KiB, 0)), wait('far', far), wait('near', near)]
+
+  budget.giveBack(128 * KiB)
+  await soon()
+  budget.giveBack(272 * KiB)
+  await Promise.all(all)
+
+  expect(order.slice(0, 2)).toEqual(['who waited longest', 'near'])
+})
+
+it('does not let a fast one wait behind slow ones that lack less', async () => {
+  const budget = createMemoryBudget(1000 * KiB)
+  const slow = Array.from({ length: 5 }, () => holder(budget, 40 * KiB, 100 * KiB, 60_000))
+  const fast = holder(budget, 300 * KiB, 700 * KiB, 100)
+  budget.add(500 * KiB)
+  const order: string[] = []
+  const all = [...slow, fast].map(async (one) => {
+    await budget.room(one)
+    order.push(one === fast ? 'fast' : 'slow')
+  })
+
+  budget.giveBack(128 * KiB)
+  await soon()
+  budget.giveBack(372 * KiB)
+  await Promise.all(all)
+
+  expect(order[0]).toBe('fast')
+})

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest'
+import { matchesGlob } from '../../../src/core/policy/glob.ts'
+import { defaultPolicies, effectivePolicy, largestSize, type PolicyDocument } from '../../../src/core/policy/policy.ts'
+import { userOf } from '../../../src/core/upload.ts'
+
+const document: PolicyDocument = {
+  default: { uploadsAtOnce: 5, maxSize: 1 },
+  roles: { member: { maxSize: 10, totalBytes: 100 }, guest: {} },
+  tenants: { acme: { maxSize: 20, totalBytes: null, users: { ada: { uploadsAtOnce: 7 } } } },
+  users: { ada: { maxSize: 30 } },
+}
+
+describe('the policy of somebody', () => {
+  it.each([
+    ['a user of no tenant', { id: 'ada', role: 'member', tenant: null }, 'maxSize', 30, 'user'],
+    [
+      'the same id in a tenant, who is somebody else',
+      { id: 'ada', role: 'member', tenant: 'acme' },
+      'maxSize',
+      20,
+      'tenant',
+    ],
+    ['a user of a tenant', { id: 'ada', role: 'member', tenant: 'acme' }, 'uploadsAtOnce', 7, 'user'],
+    ['another user of the tenant', { id: 'bob', role: 'member', tenant: 'acme' }, 'uploadsAtOnce', 5, 'default'],
+    ['a tenant that takes a limit away', { id: 'bob', role: 'member', tenant: 'acme' }, 'totalBytes', null, 'tenant'],
+    ['a tenant without a section', { id: 'ada', role: 'member', tenant: 'umbrella' }, 'maxSize', 10, 'role'],
+    ['a role that says nothing', { id: 'bob', role: 'guest', tenant: null }, 'maxSize', 1, 'default'],
+    ['what nobody says', { id: 'bob', role: 'guest', tenant: null }, 'filesPerDay', null, 'default'],
+    [
+      'a user named like a member of Object',
+      { id: 'constructor', role: 'guest', tenant: null },
+      'maxSize',
+      1,
+      'default',
+    ],
+  ] as const)('is, field by field, the most specific that is said: %s', (_, actor, field, value, source) => {
+    const effective = effectivePolicy(document, userOf(actor.id, actor.role, actor))!
+
+    expect(effective.policy[field]).toBe(value)
+    expect(effective.sources[field]).toBe(source)
+  })
+
+  it.each(['nobody', 'constructor', '__proto__'])('does not exist for the role %s, whatever others say', (role) => {
+    expect(effectivePolicy(document, userOf('ada', role, { tenant: 'acme' }))).toBeNull()
+  })
+
+  it('is remembered for a role, but not beyond its document', () => {
+    const zoe = userOf('zoe', 'member')
+    const other = { ...document, default: { filesPerDay: 3 } }
+
+    expect(effectivePolicy(document, zoe)).toBe(effectivePolicy(document, { ...zoe, id: 'eve' }))
+    expect(effectivePolicy(other, zoe)?.policy.filesPerDay).toBe(3)
+    expect(effectivePolicy(document, zoe)?.policy.filesPerDay).toBeNull()
+  })
+
+  it('is announced to strangers as the largest that anybody has', () => {
+    expect(largestSize(document)).toBe(30)
+    expect(largestSize(defaultPolicies)).toBe(10 * 1024 ** 3)
+    expect(largestSize({ ...document, users: { eve: { maxSize: null } } })).toBe(Number.MAX_SAFE_INTEGER)
+  })
+})
+
+describe('a pattern', () => {
+  it.each([
+    ['report.PDF', '*.pdf', true],
+    ['report.pdf.exe', '*.pdf', false],
+    ['', '*', true],
+    ['', '?', false],
+    ['ä.b', '?.b', true],
+    ['🙂.b', '?.b', true],
+    ['aXbXc', 'a*b*c', true],
+    ['abcabd', 'a*abd', true],
+    ['a', 'a*?', false],
+    ['image/svg+xml', 'image/*', true],
+    ['a.c', 'a?c', true],
+    ['abc', 'a.c', false],
+    ['[x]', '[x]', true],
+  ])('says of %j and %s: %s', (text, pattern, fits) => {
+    expect(matchesGlob(text, pattern)).toBe(fits)
+  })
+
+  it('cannot be made slow', () => {
+    const started = performance.now()
+
+    matchesGlob('a'.repeat(1024), `${'*a'.repeat(90)}*b`)
+
+    expect(performance.now() - started).toBeLessThan(500)
+  })
+})

@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { defaultPolicies } from '../../../src/core/policy/policy.ts'
+import { type Actor, userOf } from '../../../src/core/upload.ts'
+import { bodyOf } from '../../support/open-engine.ts'
+import { type TestApp, testApp } from '../../support/test-app.ts'
+
+const bob: Actor = userOf('bob', 'member')
+
+describe('GET /v1/me', () => {
+  it('tells who asks and what they may send', async () => {
+    const { http, as } = await testApp()
+
+    const answer = await http.inject({ url: '/v1/me', headers: await as(bob) })
+
+    expect(answer.json()).toEqual({
+      user: 'bob',
+      tenant: null,
+      role: 'member',
+      admin: false,
+      policy: defaultPolicies.roles.member,
+    })
+  })
+
+  it('tells a role without a policy that it may send nothing', async () => {
+    const { http, as } = await testApp()
+
+    const answer = await http.inject({ url: '/v1/me', headers: await as(userOf('eve', 'constructor')) })
+
+    expect(answer.json()).toMatchObject({ user: 'eve', role: 'constructor', policy: null })
+  })
+})
+
+describe('GET /v1/uploads', () => {
+  it("lists the caller's own uploads with their keys, the newest first", async () => {
+    const app = await testApp()
+    const actor = somebody()
+    const { id: first } = await begin(app, actor, 'a.png')
+    const { id: second } = await begin(app, actor, 'b.png')
+    await begin(app, somebody(), 'c.png')
+
+    const answer = await app.http.inject({ url: '/v1/uploads', headers: await app.as(actor) })
+
+    expect(answer.headers['cache-control']).toBe('no-store')
+    expect(answer.json().next).toBeNull()
+    expect(answer.json().uploads).toMatchObject([
+      { id: second, filename: 'b.png', state: 'receiving', url: `/files/${second}` },
+      { id: first, filename: 'a.png', category: 'image', contentType: 'image/png', size: 3, offset: 0 },
+    ])
+    expect(answer.json().uploads[1].key).toMatch(/\/image\/.*-a\.png$/)
+  })
+
+  it('gives a long list in pages that join without a gap', async () => {
+    const app = await testApp()
+    const actor = somebody()
+    const ids: string[] = []
+    for (const name of ['1', '2', '3', '4', '5']) ids.unshift((await begin(app, actor, `${name}.png`)).id)
+
+    const seen: string[] = []
+    let url = '/v1/uploads?limit=2'
+    for (let pages = 0; pages < 3; pages += 1) {
+      const { uploads, next } = (await app.http.inject({ url, headers: await app.as(actor) })).json()
+      seen.push(...uploads.map((upload: { id: string }) => upload.id))
+      url = `/v1/uploads?limit=2&before=${next}`
+      if (next === null) break
+    }
+
+    expect(seen).toEqual(ids)
+  })
+
+  it('shows a finished upload as finished', async () => {
+    const app = await testApp()
+    const actor = somebody()
+    const { id } = await begin(app, actor, 'a.png')
+    await app.engine.append(actor, id, { offset: 0, body: bodyOf(Buffer.from('abc')), bodySize: 3, ending: 'at-size' })
+
+    const answer = await app.http.inject({ url: `/v1/uploads/${id}`, headers: await app.as(actor) })
+
+    expect(answer.json()).toMatchObject({ state: 'completed', offset: 3, size: 3, failure: null })
+    expect(Date.parse(answer.json().completedAt)).toBeCloseTo(Date.now(), -5)
+  })
+
+  it('gives absolute addresses when the server knows its own', async () => {
+    const app = await testApp({ PUBLIC_URL: 'https://up.example/landfall/' })
+    const actor = somebody()
+    const { id } = await begin(app, actor, 'a.png')
+
+    const answer = await app.http.inject({ url: `/v1/uploads/${id}`, headers: await app.as(actor) })
+
+    expect(answer.json().url).toBe(`https://up.example/landfall/files/${id}`)
+  })
+})
+
+describe('DELETE /v1/uploads/:id', () => {
+  it('cancels an upload', async () => {
+    const app = await testApp()
+    const actor = somebody()
+    const { id } = await begin(app, actor, 'a.png')
+
+    const cancelled = await app.http.inject({
+      method: 'DELETE',
+      url: `/v1/uploads/${id}`,
+      headers: await app.as(actor),
+    })
+    const again = await app.http.inject({ method: 'DELETE', url: `/v1/uploads/${id}`, headers: await app.as(actor) })
+
+    expect([cancelled.statusCode, again.statusCode]).toEqual([204, 410])
+  })
+
+  it('deletes the file that arrived', async () => {
+    const app = await testApp()
+    const actor = somebody()
+    const { id } = await begin(app, actor, 'a.png')
+    await app.engine.append(actor, id, { offset: 0, body: bodyOf(Buffer.from('abc')), bodySize: 3, ending: 'at-size' })
+
+    await app.http.inject({ method: 'DELETE', url: `/v1/uploads/${id}`, headers: await app.as(actor) })
+
+    expect(app.store.objects.size).toBe(0)
+  })
+})
+
+describe('the JSON API refuses', () => {
+  it.each([
+    ['nobody', 'GET', '/v1/uploads', 401, 'UNAUTHENTICATED'],
+    ['ada', 'GET', '/v1/uploads?limit=0', 400, 'INVALID_REQUEST'],
+    ['ada', 'GET', '/v1/uploads?limit=101', 400, 'INVALID_REQUEST'],
+    ['ada', 'GET', '/v1/uploads?limit=many', 400, 'INVALID_REQUEST'],
+    ['ada', 'GET', "/v1/uploads?before='--", 400, 'INVALID_REQUEST'],
+    ['ada', 'GET', '/v1/uploads/nonsense', 404, 'UPLOAD_NOT_FOUND'],
+    ['ada', 'GET', `/v1/uploads/${randomUUID()}`, 404, 'UPLOAD_NOT_FOUND'],
+    ['ada', 'DELETE', `/v1/uploads/${randomUUID()}`, 404, 'UPLOAD_NOT_FOUND'],
+    ['ada', 'GET', '/v1/nothing', 404, 'NOT_FOUND'],
+  ] as const)('%s: %s %s with %i %s', async (who, method, url, status, code) => {
+    const { http, as } = await testApp()
+
+    const answer = await http.inject({ method, url, headers: who === 'nobody' ? {} : await as() })
+
+    expect([answer.statusCode, answer.json().error.code]).toEqual([status, code])
+  })
+
+  it.each(['GET', 'DELETE'] as const)("%s of somebody else's upload as if it were not there", async (method) => {
+    const app = await testApp()
+    const { id } = await begin(app, somebody(), 'a.png')
+
+    const answer = await app.http.inject({ method, url: `/v1/uploads/${id}`, headers: await app.as(bob) })
+
+    expect([answer.statusCode, answer.json().error.code]).toEqual([404, 'UPLOAD_NOT_FOUND'])
+  })
+})
+
+describe('a page on another origin', () => {
+  const origin = 'https://app.example'
+
+  it('may call the API, and read why it was refused', async () => {
+    const { http, as } = await testApp({ CORS_ORIGINS: origin })
+
+    const asked = await http.inject({
+      method: 'OPTIONS',
+      url: '/v1/uploads',
+      headers: { origin, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' },
+    })
+    const answered = await http.inject({ url: '/v1/uploads', headers: { origin, ...(await as()) } })
+    const refused = await http.inject({ url: '/v1/uploads', headers: { origin } })
+
+    expect([asked.statusCode, answered.statusCode, refused.statusCode]).toEqual([204, 200, 401])
+    for (const answer of [asked, answered, refused]) expect(answer.headers['access-control-allow-origin']).toBe(origin)
+    expect(asked.headers['access-control-allow-headers']).toMatch(/authorization/i)
+    expect(answered.headers['access-control-allow-credentials']).toBeUndefined()
+  })
+
+  it('may not when its origin is not on the list', async () => {
+    const { http, as } = await testApp({ CORS_ORIGINS: origin })
+
+    const answer = await http.inject({
+      url: '/v1/uploads',
+      headers: { origin: 'https://evil.example', ...(await as()) },
+    })
+
+    expect(answer.headers['access-control-allow-origin']).toBeUndefined()
+  })
+})
+
+function somebody(): Actor {
+  return userOf(randomUUID(), 'member')
+}
+
+function begin(app: TestApp, actor: Actor, filename: string) {
+  return app.engine.create(actor, { size: 3, filename, contentType: 'image/png' })
+}

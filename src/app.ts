@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { FastifyInstance, RouteOptions } from 'fastify'
+import { beginBackgroundWork } from './background-work.ts'
 import type { Config } from './config.ts'
 import { headSize, sniff } from './content/sniff.ts'
 import { createBandwidth } from './core/append/bandwidth.ts'
@@ -18,7 +19,6 @@ import { openFeed } from './features/events/feed.ts'
 import { closeConnections } from './http/connection/closing.ts'
 import { hearRefusals } from './http/refused.ts'
 import { openIdentity } from './identity.ts'
-import { startBackground } from './jobs/background.ts'
 import type { DeliveredEvent } from './jobs/outbox.ts'
 import { openLimits } from './limits.ts'
 import { leaseLocker } from './locks/lease.ts'
@@ -75,10 +75,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const database = watchDatabase(overrides.database ?? (await openConfiguredDatabase(config, onFault)), metrics, tracer)
   const onRequest = (operation: string, code: string) => metrics.s3Requests.inc({ operation, code })
   const store = watchStore(overrides.store ?? openStore(config.STORE, config, { onRequest }), metrics, tracer)
-  const reaching = {
-    patienceMs: config.START_PATIENCE,
-    onRetry: (error: unknown) => log.warn({ err: error }, 'waiting for what this server needs'),
-  }
+  const onRetry = (error: unknown) => log.warn({ err: error }, 'waiting for what this server needs')
+  const reaching = { patienceMs: config.START_PATIENCE, onRetry }
   await Promise.all([whenReachable(database.migrate, reaching), whenReachable(() => store.check(), reaching)])
 
   const sessions = watchSessions(sessionsIn(database), metrics)
@@ -142,16 +140,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const metricsHttp = config.METRICS_PORT === undefined ? null : await metricsServer(metricsRoute)
 
   limits.recordRefusals(http)
-  // Nobody who uploads waits for it: requests are answered while it begins.
-  const background = startBackground({
-    database,
-    engine,
-    sessions,
-    listeners: [logEvent],
-    chores: { ...limits.chores, ...steering.chores },
-    now,
-    onFault,
-  })
+  const parts = { database, engine, sessions, listeners: [logEvent], now, onFault }
+  const background = beginBackgroundWork({ ...parts, chores: { ...limits.chores, ...steering.chores } }, onRetry)
 
   function logEvent({ type, uploadId, data }: DeliveredEvent): void {
     const { ownerId, role, category, contentType, size } = data
@@ -163,7 +153,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     log.debug('every request is answered')
     await metricsHttp?.close()
     feed.close()
-    await background.then((stop) => stop()).catch(onFault)
+    await background.close()
     await steering.close()
     await limits.close()
     log.debug('background work has ended')
@@ -176,16 +166,13 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await tracer.close()
   })
 
-  const working = background.then(() => {})
-  // Whoever waits for it is told; one who does not need not hear of it.
-  working.catch(() => {})
   return {
     http,
     metricsHttp,
     engine,
     secret,
     developer,
-    working,
+    working: background.working,
     async stop() {
       isDraining = true
       engine.drain()

@@ -1,10 +1,13 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { isRefusal } from './core/errors.ts'
 
 export interface Reaching {
-  /** How long a part of the world may be away while the server starts. */
+  /** How long a part of the world may be away. */
   patienceMs: number
   /** Told of every attempt that will be followed by another one. */
   onRetry(error: unknown): void
+  /** Ends the waiting: what was waited for rejects. */
+  signal?: AbortSignal
 }
 
 const firstPauseMs = 100
@@ -14,7 +17,7 @@ const longestPauseMs = 2000
  * Does `work`, again while the store or the database is away: servers start together with what they need, and restart in
  * the middle of its troubles. What waiting does not mend, such as wrong credentials, rises at once.
  */
-export async function whenReachable<T>(work: () => Promise<T>, { patienceMs, onRetry }: Reaching): Promise<T> {
+export async function whenReachable<T>(work: () => Promise<T>, { patienceMs, onRetry, signal }: Reaching): Promise<T> {
   const until = performance.now() + patienceMs
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, pauseMs * 2)) {
     try {
@@ -23,7 +26,7 @@ export async function whenReachable<T>(work: () => Promise<T>, { patienceMs, onR
       const mayPass = isRefusal(error, 'STORE_UNAVAILABLE', 'DATABASE_ERROR')
       if (!mayPass || performance.now() + pauseMs > until) throw error
       onRetry(error)
-      await new Promise((resolve) => setTimeout(resolve, pauseMs))
+      await pause(pauseMs, undefined, { signal })
     }
   }
 }

@@ -65,6 +65,30 @@ it('answers while its background work still begins, and tells when that has begu
   await expect(app.working).resolves.toBeUndefined()
 })
 
+describe('a database that goes away before the background work has begun', () => {
+  const away = () => Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }))
+
+  it('is waited for', async () => {
+    const database = await testDatabase()
+    let refusals = 2
+    const executeSql: typeof database.executeSql = (...given) =>
+      refusals-- > 0 ? away() : database.executeSql(...given)
+
+    const app = await testApp({}, { database: { ...database, executeSql } })
+
+    await expect(app.working).resolves.toBeUndefined()
+    expect(refusals).toBeLessThan(0)
+  })
+
+  it('keeps nobody from stopping', async () => {
+    const app = await testApp({}, { database: { ...(await testDatabase()), executeSql: away } })
+
+    await app.http.close()
+
+    await expect(app.working).resolves.toBeUndefined()
+  })
+})
+
 it('tells when its background work cannot begin', async () => {
   const database = await testDatabase()
   const executeSql = () => Promise.reject(new Error('permission denied for database'))

@@ -1,5 +1,6 @@
 import type { RunningEngine } from '../core/engine.ts'
 import type { Sessions } from '../core/ports.ts'
+import { faultOf } from '../db/faults.ts'
 import type { Database } from '../db/open.ts'
 import { finishUploads } from './finish-uploads.ts'
 import { createOutbox, type Listener } from './outbox.ts'
@@ -21,14 +22,22 @@ export interface BackgroundOptions {
 const takeOverAfter = 300
 const tellEveryMs = 1000
 
-/** Starts the work that nobody waits for: finishing, expiring, cleaning up and telling of events. Returns the way to end it. */
+/**
+ * Starts the work that nobody waits for: finishing, expiring, cleaning up and telling of events. Returns the way to end it.
+ * @throws UploadError DATABASE_ERROR when the database was away; nothing runs then, and it may be tried again
+ */
 export async function startBackground(options: BackgroundOptions): Promise<() => Promise<void>> {
   const { database, engine, sessions, listeners, chores = {}, now, onFault } = options
   const outbox = createOutbox(database, listeners, onFault)
   const queue = await openQueue({ database, onFault, takeOverAfter })
-  await queue.everyMinute('finish-uploads', () => finishUploads(engine, sessions))
-  await queue.everyMinute('sweep', () => sweep(engine, sessions, now()))
-  for (const [name, chore] of Object.entries(chores)) await queue.everyMinute(name, chore)
+  try {
+    await queue.everyMinute('finish-uploads', () => finishUploads(engine, sessions))
+    await queue.everyMinute('sweep', () => sweep(engine, sessions, now()))
+    for (const [name, chore] of Object.entries(chores)) await queue.everyMinute(name, chore)
+  } catch (error) {
+    await queue.close().catch(() => {})
+    throw faultOf(error)
+  }
   // Every node looks for events that are due: those of a node that died are told by another.
   const soon = setInterval(() => outbox.nudge(), tellEveryMs)
   return async () => {

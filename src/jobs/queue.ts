@@ -1,4 +1,5 @@
 import { PgBoss } from 'pg-boss'
+import { faultOf } from '../db/faults.ts'
 import type { Database } from '../db/open.ts'
 
 /** Work that one node at a time does, kept in the same database as the sessions. */
@@ -28,7 +29,14 @@ export async function openQueue({ database, onFault, takeOverAfter }: QueueOptio
     cronWorkerIntervalSeconds: 5,
   })
   boss.on('error', (error) => onFault(error, {}))
-  await boss.start()
+  const stop = () => boss.stop({ graceful: true, timeout: 5000 })
+  try {
+    await boss.start()
+  } catch (error) {
+    // What of it runs already would go on for ever.
+    await stop().catch(() => {})
+    throw faultOf(error)
+  }
   return {
     async everyMinute(name, work) {
       await boss.createQueue(name, {
@@ -42,6 +50,6 @@ export async function openQueue({ database, onFault, takeOverAfter }: QueueOptio
       })
       await boss.schedule(name, '* * * * *')
     },
-    close: () => boss.stop({ graceful: true, timeout: 5000 }),
+    close: stop,
   }
 }

@@ -60,6 +60,7 @@ async function twoServers(): Promise<{ here: Server; there: Server; url: string 
   const open = async (): Promise<Server> => {
     const config = loadConfig({ LOG_LEVEL: 'silent', JWT_SECRET: secret, DATABASE_URL: url, PART_SIZE: '64KiB' })
     const app = await buildApp(config, { store })
+    await app.working
     return { app, url: await app.http.listen({ port: 0, host: '127.0.0.1' }) }
   }
   const [here, there] = await Promise.all([open(), open()])

@@ -41,7 +41,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const gate = createBodyGate(options.bodiesAtOnce ?? Number.POSITIVE_INFINITY, budget)
   const looking: Looking | null = options.content ? { check: options.content, policyOf, keyFor } : null
   const body = { bodyIdleMs, minSpeed, bodyTotalMs, now, paceOf, onBody }
-  const ground = { store, budget, cache, partsInFlight: options.partsInFlight, looking, nextPieceKey, lifeAfter, later }
+  const partsInFlight = Math.min(options.partsInFlight, store.limits.partsInFlight ?? Number.POSITIVE_INFINITY)
+  const ground = { store, budget, cache, partsInFlight, looking, nextPieceKey, lifeAfter, later }
   const openIts = (lease: Lease, by: Actor | null, details: WriterDetails = {}) =>
     openWriter(lease, by, details, ground)
   const appending: Omit<Appending, 'permitCompletion' | 'by'> = {

@@ -30,6 +30,8 @@ export interface StoreLimits {
   maxPartSize: number
   maxParts: number
   maxObjectSize: number
+  /** Parts of one upload on their way at once; absent: the more the faster. */
+  partsInFlight?: number
 }
 
 /**

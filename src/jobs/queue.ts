@@ -1,4 +1,3 @@
-import { PgBoss } from 'pg-boss'
 import { faultOf } from '../db/faults.ts'
 import type { Database } from '../db/open.ts'
 
@@ -21,6 +20,8 @@ export interface QueueOptions {
 
 /** Opens the queue: pg-boss, in a schema of its own, through the connections of `database`. */
 export async function openQueue({ database, onFault, takeOverAfter }: QueueOptions): Promise<Queue> {
+  // Loaded when requests are answered already: it brings calendars and time zones along.
+  const { PgBoss } = await import('pg-boss')
   const boss = new PgBoss({
     db: { executeSql: (text, values) => database.executeSql(text, values) },
     backend: database.kind === 'embedded' ? 'pglite' : 'postgres',

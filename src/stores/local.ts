@@ -10,7 +10,7 @@ import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { UploadError } from '../core/errors.ts'
 import { type Bytes, HandleLost, type ObjectFacts, ObjectMissing, type ObjectStore } from '../core/ports.ts'
-import { absent, copyRange, mended, moveFile, openNew, removeEmptyFolders, writeAt } from './files.ts'
+import { absent, copyRange, mended, moveFile, oneAtATime, openNew, removeEmptyFolders, writeAt } from './files.ts'
 
 export const localOptions = z.object({
   DATA_DIR: z
@@ -38,6 +38,7 @@ const stagingFolder = `${privateFolder}staging`
 export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   const root = resolve(directory)
   const staging = join(root, stagingFolder)
+  const inTurn = oneAtATime()
 
   function pathOf(key: string): string {
     const segments = key.split('/')
@@ -98,8 +99,15 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
   return {
     name: 'local',
-    // Small enough that most chunks are parts and leave no tail, large enough that receipts cost less than bytes.
-    limits: { minPartSize: 64 * 1024, maxPartSize: 1024 ** 4, maxParts: 100_000, maxObjectSize: 5 * 1024 ** 4 },
+    limits: {
+      // Small enough that most chunks are parts and leave no tail, large enough that receipts cost less than bytes.
+      minPartSize: 64 * 1024,
+      maxPartSize: 1024 ** 4,
+      maxParts: 100_000,
+      maxObjectSize: 5 * 1024 ** 4,
+      // One is written while the next one comes in; more of them only take memory that is not warm.
+      partsInFlight: 2,
+    },
 
     check: () =>
       mended(async () => {
@@ -124,9 +132,10 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     writePart: (key, handle, number, bytes) =>
       mended(async () => {
         const partSize = Number(handle.split('_')[1])
-        const file = await openStaged(stagingPath(key, handle))
+        const path = stagingPath(key, handle)
+        const file = await openStaged(path)
         try {
-          await writeAt(file, bytes, (number - 1) * partSize)
+          await inTurn(path, () => writeAt(file, bytes, (number - 1) * partSize))
           if (fsync) await file.datasync()
         } finally {
           await file.close()
@@ -140,9 +149,10 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         const from = await open(pathOf(source), 'r').catch(absent)
         if (!from) throw new ObjectMissing('no such object')
         try {
-          const to = await openStaged(stagingPath(key, handle))
+          const path = stagingPath(key, handle)
+          const to = await openStaged(path)
           try {
-            await copyRange(from, { start, end }, to, (number - 1) * partSize)
+            await inTurn(path, () => copyRange(from, { start, end }, to, (number - 1) * partSize))
             if (fsync) await to.datasync()
           } finally {
             await to.close()

@@ -50,6 +50,7 @@ export async function recipeOf(
     S3_ACCESS_KEY_ID: target.accessKeyId,
     S3_SECRET_ACCESS_KEY: target.secretAccessKey,
     S3_REGION: target.region,
+    ...(plan.s3 ? { S3_PLAIN: 'yes' } : {}),
   }
   const environment = { DATA_DIR: directory, ...(store === 's3' ? bucket : {}) }
   const nothing = async () => {}

@@ -71,6 +71,8 @@ export function openHttp(config: Config): FastifyInstance {
     // A request may take hours. What stalls is ended by the engine, which can tell a slow body from one that waits for us.
     requestTimeout: 0,
     http: {
+      // What comes while a body waits for memory is left to the kernel, or thousands of them would take what the budget refuses.
+      highWaterMark: 16 * 1024,
       headersTimeout: config.HEADERS_TIMEOUT,
       connectionsCheckingInterval: Math.min(5000, config.HEADERS_TIMEOUT),
     },

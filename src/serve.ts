@@ -9,8 +9,11 @@ import { signToken } from './http/identity/secret.ts'
 const backlog = 4096
 const day = 24 * 60 * 60
 
-/** Reads the environment, opens everything, listens, and stays until a signal; ends the process with 1 when it cannot. */
-export async function serve(): Promise<void> {
+/**
+ * Reads the environment, opens everything, listens, and stays until a signal; ends the process with 1 when it cannot. Resolves when
+ * requests are answered, and `working` when the work in the background has begun too.
+ */
+export async function serve(): Promise<Pick<App, 'working'>> {
   try {
     const config = readConfig()
     const app = await buildApp(config)
@@ -19,11 +22,15 @@ export async function serve(): Promise<void> {
     if (config.METRICS_PORT !== undefined)
       await app.metricsHttp?.listen({ host: config.HOST, port: config.METRICS_PORT })
     if (config.isTrial) console.log(await banner(app, config))
-    await app.working
+    return { working: app.working.catch(giveUp) }
   } catch (thrown) {
-    console.error(explain(thrown))
-    process.exit(1)
+    return giveUp(thrown)
   }
+}
+
+function giveUp(thrown: unknown): never {
+  console.error(explain(thrown))
+  process.exit(1)
 }
 
 /** The configuration of this process: its environment, and the .env file of the working directory for what that lacks. */

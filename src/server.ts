@@ -11,5 +11,7 @@ if (complaint) {
 if (import.meta.filename.endsWith('.js')) module.enableCompileCache(`${import.meta.dirname}/.compiled`)
 // Only now: an old Node cannot even load what these files import.
 const { serve } = await import('./serve.ts')
-await serve()
+const { working } = await serve()
+module.flushCompileCache()
+await working
 module.flushCompileCache()

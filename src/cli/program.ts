@@ -29,7 +29,10 @@ interface TokenWish {
 export function createProgram(print: (line: string) => void = console.log): Command {
   const program = new Command('landfall').description('A resumable upload server').version(version)
 
-  program.command('serve').description('start the server').action(serve)
+  program
+    .command('serve')
+    .description('start the server')
+    .action(async () => void (await serve()))
 
   program
     .command('token')

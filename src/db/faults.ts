@@ -16,6 +16,9 @@ const transientCodes = new Set([
 const transientMessages =
   /timeout|terminated|Connection ended|not queryable|Client was closed|connection error|read ECONN/i
 
+// Postgres keeps every character but one, U+0000; it says so of a text and of what is inside of JSON.
+const unkeepable = new Set(['22021', '22P05'])
+
 /** Whether the same statement may succeed a moment later. */
 export function isTransient(error: unknown): boolean {
   const code = codeOf(error)
@@ -33,8 +36,13 @@ export function codeOf(error: unknown): string | undefined {
   return undefined
 }
 
-/** DATABASE_ERROR for what may pass; anything else is a mistake of ours and rises as it is. */
+/**
+ * DATABASE_ERROR for what may pass, INVALID_FIELD for a text that no database keeps; anything else is a mistake of ours and rises
+ * as it is.
+ */
 export function faultOf(error: unknown): unknown {
+  if (unkeepable.has(codeOf(error) ?? ''))
+    return new UploadError('INVALID_FIELD', 'A text may not have the character U+0000 in it.', {}, { cause: error })
   if (!isTransient(error)) return error
   return new UploadError(
     'DATABASE_ERROR',

@@ -1,0 +1,48 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { openConfiguredDatabase } from '../../src/app.ts'
+import { loadConfig } from '../../src/config.ts'
+import { defaultPolicies } from '../../src/core/policy/policy.ts'
+import { userOf } from '../../src/core/upload.ts'
+import { writePolicyDocument } from '../../src/features/policies/schema.ts'
+import { freshDatabase } from '../support/postgres.ts'
+import { testApp } from '../support/test-app.ts'
+
+const root = userOf('root', 'creator', { isAdmin: true })
+const nul = '\u0000'
+const policies = writePolicyDocument(defaultPolicies)
+
+// Text that Postgres keeps nowhere, wherever somebody may send some.
+const requests: [string, { method?: 'POST' | 'PUT'; url: string; body?: object; version?: true }][] = [
+  ['a fingerprint', { url: '/v1/uploads?fingerprint=a%00b' }],
+  ['the name of a user', { url: '/v1/admin/uploads?user=a%00b' }],
+  ['a text to look for', { url: '/v1/admin/uploads?text=a%00b' }],
+  ['an actor', { url: '/v1/admin/audit?actor=%00' }],
+  ['a tenant', { url: '/v1/admin/usage?tenant=%00' }],
+  ['a key', { method: 'POST', url: '/v1/admin/keys', body: { name: `a${nul}`, role: 'creator', scopes: ['upload'] } }],
+  [
+    'a note on policies',
+    { method: 'PUT', url: '/v1/admin/policies', body: { policies, note: `a${nul}` }, version: true },
+  ],
+]
+
+describe.each(['embedded', 'postgres'] as const)('a character that the database cannot keep, %s', (kind) => {
+  it.each(requests)('is refused in %s', async (_, { method = 'POST', url, body, version }) => {
+    const app = await testApp({}, kind === 'postgres' ? { database: await postgres() } : {})
+    const headers = { ...(await app.as(root)), ...(version && { 'if-match': '"1"' }) }
+
+    const answer = await app.http.inject(body ? { method, url, headers, body } : { url, headers })
+
+    expect([answer.statusCode, answer.json().error.code]).toEqual([400, 'INVALID_FIELD'])
+  })
+})
+
+async function postgres() {
+  const { url, dispose } = await freshDatabase()
+  const database = await openConfiguredDatabase(loadConfig({ DATABASE_URL: url }), () => {})
+  onTestFinished(async () => {
+    await database.close()
+    await dispose()
+  })
+  await database.migrate()
+  return database
+}

@@ -91,7 +91,8 @@ export function createScattered(options: Scattering): Scattered {
       leastSpill: look?.size ?? 0,
       async beforeSpill() {
         await look?.settle()
-        if (!(await sessions.touch(id, expiresAt))) await reopen(actor, id)
+        // Nothing is stored before the session says so: who ends the upload would not look for it.
+        while (!(await sessions.touch(id, expiresAt))) await reopen(actor, id)
       },
     })
     let session = found

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { Append, Digest, RunningEngine } from '../../../src/core/engine.ts'
 import { UploadError } from '../../../src/core/errors.ts'
 import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
+import type { Sessions } from '../../../src/core/ports.ts'
 import type { Database } from '../../../src/db/open.ts'
 import { sessionsIn } from '../../../src/db/sessions.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
@@ -444,6 +445,33 @@ describe('chunks and memory', () => {
     expect(store.calls).toContain('put')
     expect(store.objects.size).toBe(0)
     expect(budget.used).toBe(0)
+  })
+
+  it('writes no piece before the session knows that there may be some', async () => {
+    const budget = createMemoryBudget(1024)
+    const store = memoryStore()
+    const database = await testDatabase()
+    const told: boolean[] = []
+    // The first answer is no, as of an upload that takes no bytes at the moment.
+    const sessions: Sessions = {
+      ...sessionsIn(database),
+      async touch(id, expiresAt) {
+        told.push(told.length > 0 && (await sessionsIn(database).touch(id, expiresAt)))
+        return told.at(-1)!
+      },
+    }
+    const { engine } = await openEngine({ budget, partSize: 1024 ** 2, bodyIdleMs: 300, store, database, sessions })
+    const { id } = await begin(engine, 1024 ** 2)
+    let toldBefore: boolean | undefined
+    store.fault = (call, when) => {
+      if (call === 'put' && when === 'before') toldBefore ??= told.at(-1)
+      return undefined
+    }
+
+    const chunk = write(engine, id, 1, randomBytes(1024 ** 2), hungBody(randomBytes(100_000)))
+
+    await expect(chunk).rejects.toMatchObject({ code: 'BODY_TIMEOUT' })
+    expect(toldBefore).toBe(true)
   })
 
   it('fails when the store takes no pieces', async () => {

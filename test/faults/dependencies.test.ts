@@ -67,6 +67,14 @@ async function mountSmallDisk(skip: (note: string) => void, size: string): Promi
   return disk
 }
 
+/** Writes `filler` until the disk has only `left` bytes, or none: the server may write to it meanwhile. */
+async function fill(disk: string, filler: string, left: number): Promise<void> {
+  const { bavail, bsize } = await statfs(disk)
+  await writeFile(filler, Buffer.alloc(bavail * bsize - left)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOSPC') throw error
+  })
+}
+
 /** An empty database whose tables, though not its log, lie on `disk`. */
 async function databaseOn(disk: string): Promise<string> {
   const { default: pg } = await import('pg')
@@ -155,8 +163,7 @@ describe('Postgres', () => {
     const path = await create(server, bytes.length)
     expect((await append(server, path, 0, bytes.subarray(0, 250_000))).status).toBe(204)
     const filler = join(disk, 'filler')
-    const { bavail, bsize } = await statfs(disk)
-    await writeFile(filler, Buffer.alloc(bavail * bsize))
+    await fill(disk, filler, 0)
 
     // Pages have room left for some.
     const refused = await vi.waitUntil(async () => {
@@ -247,10 +254,7 @@ describe('the disk', () => {
     const filler = join(disk, 'filler')
 
     await sendThrough(server, 6 * MiB, {
-      async fail() {
-        const { bavail, bsize } = await statfs(disk)
-        await writeFile(filler, Buffer.alloc(bavail * bsize - MiB))
-      },
+      fail: () => fill(disk, filler, MiB),
       mend: () => rm(filler),
       code: 'STORE_UNAVAILABLE',
     })

@@ -36,10 +36,7 @@ beforeAll(async () => {
   const there = {
     ...openTo,
     DATABASE_URL: database.url,
-    S3_ENDPOINT: s3.endpoint,
-    S3_BUCKET: s3.bucket,
-    S3_ACCESS_KEY_ID: s3.accessKeyId,
-    S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+    ...s3.settings,
     TRUST_PROXY: 'loopback',
   }
   server = await startNodeProcess({ environment: there })

@@ -190,10 +190,8 @@ describe('the bucket', () => {
     const server = await openServer({
       STORE: 's3',
       PART_SIZE: '5MiB',
+      ...s3.settings,
       S3_ENDPOINT: wire.endpoint,
-      S3_BUCKET: s3.bucket,
-      S3_ACCESS_KEY_ID: s3.accessKeyId,
-      S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
     })
     onTestFinished(async () => {
       await server.kill()
@@ -279,10 +277,8 @@ describe('a server that starts', () => {
     const server = await openServer({
       DATABASE_URL: postgres.inFrontOf(database.url),
       STORE: 's3',
+      ...s3.settings,
       S3_ENDPOINT: bucket.endpoint,
-      S3_BUCKET: s3.bucket,
-      S3_ACCESS_KEY_ID: s3.accessKeyId,
-      S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
       PART_SIZE: '5MiB',
     })
 
@@ -295,10 +291,8 @@ describe('a server that starts', () => {
     onTestFinished(() => s3.close())
     const server = openServer({
       STORE: 's3',
-      S3_ENDPOINT: s3.endpoint,
+      ...s3.settings,
       S3_BUCKET: 'another',
-      S3_ACCESS_KEY_ID: s3.accessKeyId,
-      S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
       PART_SIZE: '5MiB',
     })
 

@@ -29,10 +29,7 @@ it('a stalled request is taken over through the proxy within two seconds', { tim
     STORE: 's3',
     PART_SIZE: '5MiB',
     DATABASE_URL: database.url,
-    S3_ENDPOINT: s3.endpoint,
-    S3_BUCKET: s3.bucket,
-    S3_ACCESS_KEY_ID: s3.accessKeyId,
-    S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+    ...s3.settings,
     TRUST_PROXY: 'loopback',
   }
   const nodes = [await openServer(environment), await openServer(environment)]

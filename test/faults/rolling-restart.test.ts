@@ -11,6 +11,7 @@ import { s3Options } from '../../src/stores/s3/options.ts'
 import { s3Store } from '../../src/stores/s3/store.ts'
 import { startBalancer } from '../support/balancer.ts'
 import { freshDatabase } from '../support/postgres.ts'
+import { realS3 } from '../support/real-s3.ts'
 import { sendFile } from '../support/tus-file.ts'
 import { openServer } from './server.ts'
 
@@ -64,15 +65,9 @@ async function sendSlowly(url: string, bytes: Buffer): Promise<void> {
 }
 
 async function openSharedStore(): Promise<{ store: ObjectStore; settings: Record<string, string> }> {
-  const { TEST_S3_ENDPOINT, TEST_S3_BUCKET, TEST_S3_ACCESS_KEY_ID, TEST_S3_SECRET_ACCESS_KEY } = process.env
-  if (TEST_S3_ENDPOINT) {
-    const settings = {
-      S3_ENDPOINT: TEST_S3_ENDPOINT,
-      S3_BUCKET: TEST_S3_BUCKET ?? '',
-      S3_ACCESS_KEY_ID: TEST_S3_ACCESS_KEY_ID ?? '',
-      S3_SECRET_ACCESS_KEY: TEST_S3_SECRET_ACCESS_KEY ?? '',
-      S3_PREFIX: `rolling-${randomUUID()}/`,
-    }
+  const real = realS3()
+  if (real) {
+    const settings = { ...real, S3_PREFIX: `rolling-${randomUUID()}/` }
     const store = s3Store(s3Options.parse(settings))
     onTestFinished(async () => {
       for await (const key of store.list('')) await store.remove([key])

@@ -20,6 +20,7 @@ import { s3Store } from '../../src/stores/s3/store.ts'
 import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
 import { freshDatabase } from '../support/postgres.ts'
 import { randomFile } from '../support/random-file.ts'
+import { realS3 } from '../support/real-s3.ts'
 import { startS3StandIn } from '../support/s3-stand-in.ts'
 import { seeded } from '../support/seeded.ts'
 
@@ -43,13 +44,10 @@ async function onDisk(): Promise<{ environment: Record<string, string>; store: O
 
 async function inBucket(): Promise<{ environment: Record<string, string>; store: ObjectStore }> {
   const database = await freshDatabase()
-  const { TEST_S3_ENDPOINT: endpoint } = process.env
-  const standIn = endpoint ? null : await startS3StandIn({ equalParts: true, keep: { directory: await temporary() } })
+  const real = realS3()
+  const standIn = real ? null : await startS3StandIn({ equalParts: true, keep: { directory: await temporary() } })
   const settings = {
-    S3_ENDPOINT: endpoint ?? standIn!.endpoint,
-    S3_BUCKET: process.env.TEST_S3_BUCKET ?? standIn!.bucket,
-    S3_ACCESS_KEY_ID: process.env.TEST_S3_ACCESS_KEY_ID ?? standIn!.accessKeyId,
-    S3_SECRET_ACCESS_KEY: process.env.TEST_S3_SECRET_ACCESS_KEY ?? standIn!.secretAccessKey,
+    ...(real ?? standIn?.settings),
     S3_PREFIX: `journey-${Date.now()}/`,
   }
   const store = s3Store(s3Options.parse(settings))

@@ -22,10 +22,7 @@ it(`any chunks make equal parts (seed ${seed})`, { timeout: 3_600_000 }, async (
   const s3 = await startS3StandIn({ equalParts: true, etags: 'opaque' })
   const store = s3Store(
     s3Options.parse({
-      S3_ENDPOINT: s3.endpoint,
-      S3_BUCKET: s3.bucket,
-      S3_ACCESS_KEY_ID: s3.accessKeyId,
-      S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+      ...s3.settings,
     }),
   )
   onTestFinished(async () => {

@@ -31,6 +31,8 @@ export interface S3StandIn {
   accessKeyId: string
   secretAccessKey: string
   bucket: string
+  /** What says to a server of ours where this one is. */
+  settings: Record<'S3_ENDPOINT' | 'S3_BUCKET' | 'S3_ACCESS_KEY_ID' | 'S3_SECRET_ACCESS_KEY', string>
   faults: Faults
   /** How many requests came, by operation. */
   requests: Record<string, number>
@@ -93,10 +95,17 @@ export async function startS3StandIn(options: StandInOptions = {}): Promise<S3St
   await listening(server)
 
   const object = (key: string) => bucket.objects.get(key) ?? null
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint,
     ...keys,
     bucket: world.bucketName,
+    settings: {
+      S3_ENDPOINT: endpoint,
+      S3_BUCKET: world.bucketName,
+      S3_ACCESS_KEY_ID: keys.accessKeyId,
+      S3_SECRET_ACCESS_KEY: keys.secretAccessKey,
+    },
     faults,
     requests,
     seen,

@@ -7,6 +7,7 @@ import { localStore } from '../../src/stores/local.ts'
 import { type S3Options, s3Options } from '../../src/stores/s3/options.ts'
 import { s3Store } from '../../src/stores/s3/store.ts'
 import { memoryStore } from './memory-store.ts'
+import { realS3 } from './real-s3.ts'
 import { startS3StandIn } from './s3-stand-in.ts'
 import { type TroubledStore, troubled } from './troubled-store.ts'
 
@@ -40,15 +41,9 @@ async function openFolder(): Promise<OpenStore> {
 }
 
 async function openBucket(): Promise<OpenStore> {
-  const { TEST_S3_ENDPOINT } = process.env
-  const standIn = TEST_S3_ENDPOINT ? null : await startS3StandIn({ equalParts: true })
-  const options = s3Options.parse({
-    S3_ENDPOINT: standIn?.endpoint ?? TEST_S3_ENDPOINT,
-    S3_BUCKET: standIn?.bucket ?? process.env.TEST_S3_BUCKET,
-    S3_ACCESS_KEY_ID: standIn?.accessKeyId ?? process.env.TEST_S3_ACCESS_KEY_ID,
-    S3_SECRET_ACCESS_KEY: standIn?.secretAccessKey ?? process.env.TEST_S3_SECRET_ACCESS_KEY,
-    S3_PREFIX: `test-${randomUUID()}/`,
-  })
+  const real = realS3()
+  const standIn = real ? null : await startS3StandIn({ equalParts: true })
+  const options = s3Options.parse({ ...(real ?? standIn?.settings), S3_PREFIX: `test-${randomUUID()}/` })
   const store = s3Store(options)
   return Object.assign(troubled(store), {
     openMultiparts: async () => (standIn ? standIn.multiparts().length : countMultiparts(options)),

@@ -64,10 +64,7 @@ describe('joining partial uploads', () => {
     const server = await startS3StandIn({ equalParts: true })
     const store = s3Store(
       s3Options.parse({
-        S3_ENDPOINT: server.endpoint,
-        S3_BUCKET: server.bucket,
-        S3_ACCESS_KEY_ID: server.accessKeyId,
-        S3_SECRET_ACCESS_KEY: server.secretAccessKey,
+        ...server.settings,
       }),
     )
     onTestFinished(async () => {

@@ -128,7 +128,7 @@ const uploads = {
   PART_SIZE: size.prefault('8MiB').describe('The size of the parts of a file; more where it would need too many parts'),
   PARTS_IN_FLIGHT: count(1, 64)
     .default(8)
-    .describe('How many parts of one upload are on their way to the store at once'),
+    .describe('How many parts of one upload are on their way to the store at once; on a local disk two at most'),
   MEMORY_BUDGET: size
     .optional()
     .describe(

@@ -25,9 +25,13 @@ export interface ObjectAbout {
   isAttachment?: boolean
 }
 
+/** No store takes more parts of one upload: what a client may list of them has an end too. */
+export const mostParts = 100_000
+
 export interface StoreLimits {
   minPartSize: number
   maxPartSize: number
+  /** `mostParts` at most. */
   maxParts: number
   maxObjectSize: number
   /** Parts of one upload on their way at once; absent: the more the faster. */

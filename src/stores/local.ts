@@ -9,7 +9,7 @@ import { type FileHandle, mkdir, open, opendir, readdir, rm, stat, statfs, unlin
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { UploadError } from '../core/errors.ts'
-import { type Bytes, HandleLost, type ObjectFacts, ObjectMissing, type ObjectStore } from '../core/ports.ts'
+import { type Bytes, HandleLost, mostParts, type ObjectFacts, ObjectMissing, type ObjectStore } from '../core/ports.ts'
 import { absent, copyRange, mended, moveFile, oneAtATime, openNew, removeEmptyFolders, writeAt } from './files.ts'
 
 export const localOptions = z.object({
@@ -103,7 +103,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       // Small enough that most chunks are parts and leave no tail, large enough that receipts cost less than bytes.
       minPartSize: 64 * 1024,
       maxPartSize: 1024 ** 4,
-      maxParts: 100_000,
+      maxParts: mostParts,
       maxObjectSize: 5 * 1024 ** 4,
       // One is written while the next one comes in; more of them only take memory that is not warm.
       partsInFlight: 2,

@@ -1,10 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
 import { UploadError } from '../../core/errors.ts'
+import { mostParts } from '../../core/ports.ts'
 import type { Actor } from '../../core/upload.ts'
-
-// As many parts as any store takes.
-const maxChunks = 100_000
 
 export const initFields = z.object({
   file_name: z.string().min(1).describe('The name of the file, as people see it'),
@@ -26,7 +24,7 @@ const sentChunk = z.object({
 })
 
 export const completeFields = z.object({
-  parts: z.array(sentChunk).max(maxChunks).nullish().describe('Every chunk that was sent; verified when it is given'),
+  parts: z.array(sentChunk).max(mostParts).nullish().describe('Every chunk that was sent; verified when it is given'),
 })
 
 export const namedUpload = z.object({

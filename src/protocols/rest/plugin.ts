@@ -23,7 +23,7 @@ interface ById {
   Params: { id: string }
 }
 
-/** A list of as many chunks as any store takes, with their ETags. */
+/** Bytes of a list of `mostParts` chunks with their ETags: some 125 each. */
 export const completeLimit = 12 * 1024 ** 2
 
 /**

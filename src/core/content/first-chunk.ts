@@ -13,7 +13,7 @@ export interface ChunkLook {
   see(bytes: Buffer): void
   /**
    * Settles what the file is by what was seen; once, however often it is asked.
-   * @throws UploadError TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED: the upload has failed, unless it had its first chunk already
+   * @throws UploadError TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED: the upload has failed, unless it had first bytes already
    */
   settle(): Promise<void>
 }
@@ -49,8 +49,9 @@ export function lookAtChunk(
         contentType = lease.session.contentType
       } catch (error) {
         if (!isRefusal(error, 'TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED')) throw error
-        const parts = await sessions.parts(found.id)
-        if (!parts.some(({ number }) => number === 1)) await recordFailure(lease, 'type', by)
+        // Bytes that were acknowledged before may be those of a good file, which can still go on.
+        const isBegun = lease.session.offset > 0 || (await sessions.parts(found.id)).some(({ number }) => number === 1)
+        if (!isBegun) await recordFailure(lease, 'type', by)
         throw error
       }
     })

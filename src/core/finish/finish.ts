@@ -131,13 +131,14 @@ export async function recordOtherFile(lease: Lease, by: Actor | null): Promise<n
 /** Says `failed`, and why; what may be in the store of it is left to the sweeper. */
 export function recordFailure(lease: Lease, failure: 'lost' | 'digest' | 'type', by: Actor | null): Promise<void> {
   const { session } = lease
+  // What was refused at first sight left nothing.
+  const leftNothing = failure === 'type' && session.handle === null && session.tail.length === 0
   return lease.save({
     state: 'failed',
     by,
     failure,
     head: null,
-    // What was refused at first sight left nothing.
-    ...(failure !== 'type' || session.handle !== null ? { isDirty: true } : {}),
+    ...(leftNothing ? {} : { isDirty: true }),
     event: eventOf('upload.failed', { ...session, failure }),
     release: true,
   })

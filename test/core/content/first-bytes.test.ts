@@ -433,6 +433,24 @@ describe('numbered chunks', () => {
 
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
+
+  it.each([
+    ['kept in the session', 9],
+    ['looked at and stored', 5000],
+  ])('cannot speak against first bytes that were %s', async (_where, size) => {
+    const { engine, store } = await openLooking(['image/*'])
+    const whole = long(png)
+    const { id, write } = await begin(engine, 'image/png', whole)
+    await engine.append(ada, id, { offset: 0, body: bodyOf(whole.subarray(0, size)), bodySize: size, ending: 'later' })
+
+    await expect(write(1, long(bytes(html)))).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+
+    expect((await engine.describe(ada, id)).offset).toBe(size)
+    const upload = await append(engine, id, size, whole.subarray(size))
+    expect(upload.state).toBe('completed')
+    await engine.idle()
+    expect([...store.objects.keys()]).toEqual([upload.key])
+  })
 })
 
 describe('a file joined of partial uploads', () => {

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Append, RunningEngine } from '../../src/core/engine.ts'
+import { UploadError } from '../../src/core/errors.ts'
+import { createMemoryBudget } from '../../src/core/parts/memory-budget.ts'
 import { userOf } from '../../src/core/upload.ts'
 import type { Database } from '../../src/db/open.ts'
 import { ada, bodyOf, brokenBody, hungBody, openEngine, testDatabase } from '../support/open-engine.ts'
@@ -267,6 +269,33 @@ describe('a body that misbehaves', () => {
 
     expect((await engine.describe(ada, strict.id)).offset).toBe(0)
     expect((await engine.describe(ada, lenient.id)).offset).toBe(23)
+  })
+
+  it('under a digest leaves nothing, in memory or elsewhere, when the length it brings cannot be recorded', async () => {
+    const database = await testDatabase()
+    const budget = createMemoryBudget(16 * 1024 ** 2)
+    let isAway = false
+    const { engine, store } = await openEngine({
+      budget,
+      database: {
+        ...database,
+        queryOnce: (statement, values) =>
+          isAway && values[5] === 23
+            ? Promise.reject(new UploadError('DATABASE_ERROR', 'away'))
+            : database.queryOnce(statement, values),
+      },
+    })
+    const { id } = await engine.create(ada, wish(null))
+    isAway = true
+    const digest = { update() {}, verify() {} }
+
+    const refused = engine.append(ada, id, chunk(0, randomBytes(5), { bodySize: null, size: 23, digest }))
+
+    await expect(refused).rejects.toMatchObject({ code: 'DATABASE_ERROR' })
+    await engine.idle()
+    expect(budget.used).toBe(0)
+    expect(store.objects.size).toBe(0)
+    expect(await engine.describe(ada, id)).toMatchObject({ offset: 0, size: null })
   })
 
   it('is ended when nothing comes, and what came is kept', async () => {

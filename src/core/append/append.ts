@@ -111,10 +111,7 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
 
   // The bytes that were announced are the whole body, also when somebody asked for the upload before its end was seen.
   if (end !== 'overflow' && chunk.bodySize !== null && writer.position - chunk.offset === chunk.bodySize) end = 'clean'
-  if (chunk.digest) {
-    await agreeWithDigest(chunk.digest, end, writer, session, options)
-    if (isNews) await lease.save({ size })
-  }
+  if (chunk.digest) await agreeWithDigest(chunk.digest, end, isNews ? size : null, lease, writer, options)
   const isWhole =
     (chunk.ending === 'at-size' && writer.position === size && end !== 'overflow') ||
     (chunk.ending === 'with-body' && end === 'clean')
@@ -166,21 +163,26 @@ async function closeUpload(
   return session
 }
 
+/** What the body brought counts, and the file's length if it said it; unless this throws: then nothing has changed. */
 async function agreeWithDigest(
   digest: Digest,
   end: BodyEnd,
+  newSize: number | null,
+  lease: Lease,
   writer: PartWriter,
-  session: Session,
   { later, store }: Appending,
 ): Promise<void> {
-  if (digest.keepsWhatBrokeOff && end !== 'clean' && end !== 'overflow') return
+  const brokeOff = end !== 'clean' && end !== 'overflow'
   try {
-    if (end !== 'clean')
-      throw new UploadError('CHECKSUM_MISMATCH', 'The body ended before its checksum could be verified.')
-    digest.verify()
+    if (!(brokeOff && digest.keepsWhatBrokeOff)) {
+      if (end !== 'clean')
+        throw new UploadError('CHECKSUM_MISMATCH', 'The body ended before its checksum could be verified.')
+      digest.verify()
+    }
+    if (newSize !== null) await lease.save({ size: newSize })
   } catch (error) {
     const litter = await writer.drop()
-    if (litter.length > 0) later(store.remove(litter), { uploadId: session.id, what: 'removing refused pieces' })
+    if (litter.length > 0) later(store.remove(litter), { uploadId: lease.session.id, what: 'removing refused pieces' })
     throw error
   }
 }

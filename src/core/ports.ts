@@ -188,7 +188,7 @@ export interface Sessions {
   dropClaim(id: string, claim: PartClaim): Promise<void>
   /** How many claims on parts of the upload hold. */
   claims(id: string): Promise<number>
-  /** Says that something is being stored for an upload outside its lease: dirty, and not given up yet. False when it is not receiving. */
+  /** Says that something is being stored for an upload outside its lease: dirty, and not given up yet. False when it is not receiving, or somebody holds its lease. */
   touch(id: string, expiresAt: Date | null): Promise<boolean>
   /** Nothing of the upload is left in the store but what the session says. */
   markClean(id: string): Promise<void>
@@ -221,7 +221,7 @@ export interface Lease {
   confirm(): Promise<void>
   /**
    * Said before something is written to the store that the session does not name yet. Unless a later `save` makes it
-   * known and `trust` is called, giving the lease back marks the session dirty.
+   * known and `trust` is called, giving the lease back, or ending without it, marks the session dirty.
    */
   suspect(): void
   trust(): void

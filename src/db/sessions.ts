@@ -75,7 +75,7 @@ const countClaims = {
 const touchSession = {
   name: 'session-touch',
   text: `update upload_sessions set updated_at = now(), expires_at = $2, is_dirty = true
-    where id = $1 and state = 'receiving' returning id`,
+    where id = $1 and state = 'receiving' and (lease_until is null or lease_until < now()) returning id`,
 }
 const markClean = {
   name: 'session-clean',

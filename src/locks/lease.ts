@@ -58,7 +58,10 @@ const renewLeases = {
 }
 const releaseLease = {
   name: 'lease-release',
-  text: `update upload_sessions set lease_token = null, lease_until = null, is_dirty = is_dirty or $3 where id = $1 and lease_token = $2`,
+  // What a holder that was overtaken may have left in the store came after whatever was cleaned up meanwhile.
+  text: `update upload_sessions set lease_token = nullif(lease_token, $2), is_dirty = is_dirty or $3,
+      lease_until = case when lease_token = $2 then null else lease_until end
+    where id = $1 and (lease_token = $2 or $3)`,
 }
 const notify = { name: 'lease-notify', text: `select pg_notify($1, $2)` }
 const channel = 'landfall_lease'
@@ -245,7 +248,6 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
   }
 
   function lost(mine: Hold): UploadError {
-    mine.isReleased = true
     if (!mine.stop.signal.aborted) mine.stop.abort('lost')
     return new UploadError('UPLOAD_LOCKED', 'Another request took this upload over.')
   }

@@ -182,6 +182,34 @@ describe('a lease', () => {
     expect(await sessionsIn(database).parts(id)).toEqual([])
   })
 
+  it('lets a holder that was overtaken say that it may have left something, after all was cleaned up', async () => {
+    const [a, b] = [await node({ leaseMs: 60_000 }), await node()]
+    const id = await session()
+    const overtake = { name: 'test-overtake', text: `update upload_sessions set lease_until = now() where id = $1` }
+    const isDirty = async () => (await sessionsIn(database).find(id))!.isDirty
+
+    const late = a.hold(id, anyone, async (lease) => {
+      lease.suspect()
+      await database.query(overtake, [id])
+      await b.hold(id, anyone, (other) => other.save({ state: 'cancelled' }))
+      await sessionsIn(database).markClean(id)
+      expect(await isDirty()).toBe(false)
+      await lease.save({ offset: 10 })
+    })
+
+    await expect(late).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    expect(await isDirty()).toBe(true)
+  })
+
+  it('keeps everybody from storing anything beside its holder', async () => {
+    const { hold } = await node()
+    const id = await session()
+    const touch = () => sessionsIn(database).touch(id, null)
+
+    expect(await hold(id, anyone, touch)).toBe(false)
+    expect(await touch()).toBe(true)
+  })
+
   it('takes what its holder writes at once in turn, and is not lost over it', async () => {
     const id = await session()
     const { hold } = await node()

@@ -140,7 +140,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const metricsHttp = config.METRICS_PORT === undefined ? null : await metricsServer(metricsRoute)
 
   limits.recordRefusals(http)
-  const parts = { database, engine, sessions, listeners: [logEvent], now, onFault }
+  const parts = { database, engine, sessions, store, listeners: [logEvent], now, onFault }
   const background = beginBackgroundWork({ ...parts, chores: { ...limits.chores, ...steering.chores } }, onRetry)
 
   function logEvent({ type, uploadId, data }: DeliveredEvent): void {

@@ -63,7 +63,7 @@ export function createProgram(print: (line: string) => void = console.log): Comm
 
   program
     .command('sweep')
-    .description('end uploads whose time has run out and free what ended ones left; servers do so every minute')
+    .description('end uploads whose time has run out and free what ended ones left; servers do so by themselves')
     .option('-n, --dry-run', 'say what it would do, and do nothing')
     .action(async ({ dryRun = false }: { dryRun?: boolean }) => {
       for (const line of await sweepOnce(readConfig(), dryRun)) print(line)

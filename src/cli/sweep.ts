@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import { previewSweep, sweep } from '../jobs/sweep.ts'
+import { sweepOrphans } from '../jobs/sweep-orphans.ts'
 import { withEngine } from './engine-at.ts'
 
 /** Sweeps once, or says what a sweep would do; the lines are for an operator. Runs beside servers that share the database. */
@@ -14,6 +15,7 @@ export function sweepOnce(config: Config, isDry: boolean): Promise<string[]> {
       ]
     }
     const { expired, cleaned } = await sweep(engine, sessions, new Date())
-    return [`expired ${expired} uploads, cleaned up after ${cleaned}`]
+    const orphans = await sweepOrphans(engine, sessions, store)
+    return [`expired ${expired} uploads, cleaned up after ${cleaned + orphans}`]
   })
 }

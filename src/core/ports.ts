@@ -196,6 +196,8 @@ export interface Sessions {
   unfinished(idleMs: number, limit: number): Promise<string[]>
   /** Ids that are receiving, or complete and never used, and whose `expiresAt` is past. */
   expired(now: Date, limit: number): Promise<string[]>
+  /** Those of `among` that have ended. */
+  ended(among: string[]): Promise<string[]>
   /** Ids that have ended and may have left something in the store. */
   dirty(limit: number): Promise<string[]>
 }

@@ -91,6 +91,10 @@ const findExpired = {
   name: 'sessions-expired',
   text: `select id from upload_sessions where state in ('receiving', 'completed') and expires_at < $1 order by expires_at limit $2`,
 }
+const findEnded = {
+  name: 'sessions-ended',
+  text: `select id from upload_sessions where id = any($1::uuid[]) and state not in ('receiving', 'finishing')`,
+}
 const findDirty = {
   name: 'sessions-dirty',
   text: `select id from upload_sessions where is_dirty and state not in ('receiving', 'finishing') order by updated_at limit $1`,
@@ -153,6 +157,7 @@ export function sessionsIn(database: Database): Sessions {
     },
     unfinished: (idleMs, limit) => ids(findUnfinished, [idleMs, limit]),
     expired: (now, limit) => ids(findExpired, [now, limit]),
+    ended: (among) => ids(findEnded, [among]),
     dirty: (limit) => ids(findDirty, [limit]),
   }
 }

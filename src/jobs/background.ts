@@ -1,16 +1,18 @@
 import type { RunningEngine } from '../core/engine.ts'
-import type { Sessions } from '../core/ports.ts'
+import type { ObjectStore, Sessions } from '../core/ports.ts'
 import { faultOf } from '../db/faults.ts'
 import type { Database } from '../db/open.ts'
 import { finishUploads } from './finish-uploads.ts'
 import { createOutbox, type Listener } from './outbox.ts'
 import { openQueue } from './queue.ts'
 import { sweep } from './sweep.ts'
+import { sweepOrphans } from './sweep-orphans.ts'
 
 export interface BackgroundOptions {
   database: Database
   engine: RunningEngine
   sessions: Sessions
+  store: ObjectStore
   listeners: Listener[]
   /** What else is to be done once a minute, by name. */
   chores?: Record<string, () => Promise<unknown>>
@@ -27,12 +29,13 @@ const tellEveryMs = 1000
  * @throws UploadError DATABASE_ERROR when the database was away; nothing runs then, and it may be tried again
  */
 export async function startBackground(options: BackgroundOptions): Promise<() => Promise<void>> {
-  const { database, engine, sessions, listeners, chores = {}, now, onFault } = options
+  const { database, engine, sessions, store, listeners, chores = {}, now, onFault } = options
   const outbox = createOutbox(database, listeners, onFault)
   const queue = await openQueue({ database, onFault, takeOverAfter })
   try {
     await queue.everyMinute('finish-uploads', () => finishUploads(engine, sessions))
     await queue.everyMinute('sweep', () => sweep(engine, sessions, now()))
+    await queue.everyHour('sweep-orphans', () => sweepOrphans(engine, sessions, store))
     for (const [name, chore] of Object.entries(chores)) await queue.everyMinute(name, chore)
   } catch (error) {
     await queue.close().catch(() => {})

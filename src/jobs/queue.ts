@@ -8,6 +8,8 @@ export interface Queue {
    * minute tries again.
    */
   everyMinute(name: string, work: () => Promise<unknown>): Promise<void>
+  /** As `everyMinute`, once an hour. */
+  everyHour(name: string, work: () => Promise<unknown>): Promise<void>
   close(): Promise<void>
 }
 
@@ -38,19 +40,23 @@ export async function openQueue({ database, onFault, takeOverAfter }: QueueOptio
     await stop().catch(() => {})
     throw faultOf(error)
   }
+
+  async function schedule(cron: string, name: string, work: () => Promise<unknown>): Promise<void> {
+    await boss.createQueue(name, {
+      policy: 'exclusive',
+      retryLimit: 0,
+      expireInSeconds: takeOverAfter,
+      deleteAfterSeconds: 3600,
+    })
+    await boss.work(name, { pollingIntervalSeconds: 5 }, async () => {
+      await work().catch((error: unknown) => onFault(error, { job: name }))
+    })
+    await boss.schedule(name, cron)
+  }
+
   return {
-    async everyMinute(name, work) {
-      await boss.createQueue(name, {
-        policy: 'exclusive',
-        retryLimit: 0,
-        expireInSeconds: takeOverAfter,
-        deleteAfterSeconds: 3600,
-      })
-      await boss.work(name, { pollingIntervalSeconds: 5 }, async () => {
-        await work().catch((error: unknown) => onFault(error, { job: name }))
-      })
-      await boss.schedule(name, '* * * * *')
-    },
+    everyMinute: (name, work) => schedule('* * * * *', name, work),
+    everyHour: (name, work) => schedule('0 * * * *', name, work),
     close: stop,
   }
 }

@@ -3,6 +3,7 @@ import { isRefusal } from '../core/errors.ts'
 import { findLitter } from '../core/finish/clean-up.ts'
 import type { ObjectStore, Sessions } from '../core/ports.ts'
 import { pageByPage } from './page-by-page.ts'
+import { endedWithPieces } from './sweep-orphans.ts'
 
 const atOnce = 500
 
@@ -35,7 +36,7 @@ function laterIfBusy(error: unknown): false {
   throw error
 }
 
-/** What `sweep` would do, without doing it: ids, and the keys it would remove. */
+/** What `sweep` and `sweepOrphans` would do, without doing it: ids, and the keys that would be removed. */
 export async function previewSweep(
   sessions: Sessions,
   store: ObjectStore,
@@ -43,7 +44,9 @@ export async function previewSweep(
 ): Promise<{ expired: string[]; litter: string[] }> {
   const litter: string[] = []
   const expired = await sessions.expired(now, atOnce)
-  for (const id of [...expired, ...(await sessions.dirty(atOnce))]) {
+  const ids = new Set([...expired, ...(await sessions.dirty(atOnce))])
+  for await (const id of endedWithPieces(sessions, store)) ids.add(id)
+  for (const id of ids) {
     const session = await sessions.find(id)
     if (session) litter.push(...(await findLitter(session, store)))
   }

@@ -1,9 +1,11 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { pieceFolder } from '../../src/core/finish/clean-up.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { finishUploads } from '../../src/jobs/finish-uploads.ts'
 import { openQueue } from '../../src/jobs/queue.ts'
 import { previewSweep, sweep } from '../../src/jobs/sweep.ts'
+import { sweepOrphans } from '../../src/jobs/sweep-orphans.ts'
 import { unavailable } from '../support/memory-store.ts'
 import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
 
@@ -64,6 +66,28 @@ describe('the sweeper', () => {
     expect([...store.multiparts.keys()]).toEqual(['theirs'])
   })
 
+  it('finds the pieces of ended uploads that nobody knows of, and leaves those of others', async () => {
+    const { engine, store, database } = await openEngine()
+    const sessions = sessionsIn(database)
+    const [ended, alive] = [await engine.create(ada, wish), await engine.create(ada, wish)]
+    await engine.append(ada, alive.id, chunk(randomBytes(33)))
+    const { key } = await engine.append(ada, ended.id, chunk(randomBytes(35)))
+    await engine.idle()
+    const others = [...store.objects.keys(), `${pieceFolder(randomUUID())}piece`, '.landfall/pieces/notes.txt']
+    for (const other of others.slice(-2)) store.objects.set(other, Buffer.from('not ours'))
+    const orphan = `${pieceFolder(ended.id)}orphan`
+    store.objects.set(orphan, Buffer.from('late'))
+    expect(await sessions.dirty(1000)).not.toContain(ended.id)
+
+    expect((await previewSweep(sessions, store, new Date())).litter).toContain(orphan)
+    expect(await sweepOrphans(engine, sessions, store)).toBe(1)
+
+    expect([...store.objects.keys()]).toEqual(others)
+    expect(others).toContain(key)
+    expect((await engine.describe(ada, alive.id)).offset).toBe(33)
+    expect(await sweepOrphans(engine, sessions, store)).toBe(0)
+  })
+
   it('leaves completed uploads alone', async () => {
     const { engine, store, database } = await openEngine()
     const { id } = await engine.create(ada, wish)
@@ -107,13 +131,17 @@ describe('the queue', () => {
     const queue = await openQueue({ database, takeOverAfter: 60, onFault: (error) => faults.push(error) })
 
     await queue.everyMinute('test-work', async () => {})
-    const schedules = await database.query<{ name: string }>(
-      { name: 'test-schedules', text: 'select name from landfall_jobs.schedule' },
+    await queue.everyHour('test-rare-work', async () => {})
+    const schedules = await database.query<{ name: string; cron: string }>(
+      { name: 'test-schedules', text: 'select name, cron from landfall_jobs.schedule order by name' },
       [],
     )
     await queue.close()
 
-    expect(schedules).toEqual([{ name: 'test-work' }])
+    expect(schedules).toEqual([
+      { name: 'test-rare-work', cron: '0 * * * *' },
+      { name: 'test-work', cron: '* * * * *' },
+    ])
     expect(faults).toEqual([])
   })
 })

@@ -1,9 +1,23 @@
 import type { ObjectStore, Sessions } from '../ports.ts'
+import { isId } from '../session-view.ts'
 import type { Session } from '../upload.ts'
+
+const piecesFolder = '.landfall/pieces/'
 
 /** Where the pieces of upload `id` lie: a folder of its own, so that all of them can be found. */
 export function pieceFolder(id: string): string {
-  return `.landfall/pieces/${id}/`
+  return `${piecesFolder}${id}/`
+}
+
+/** The ids of all uploads of which pieces lie in the store. */
+export async function* idsWithPieces(store: ObjectStore): AsyncGenerator<string> {
+  let last = ''
+  // In S3's order, and in that of folders, the pieces of an upload follow each other.
+  for await (const key of store.list(piecesFolder)) {
+    const [id = ''] = key.slice(piecesFolder.length).split('/', 1)
+    if (id !== last && isId(id)) yield id
+    last = id
+  }
 }
 
 /** What is in the store of an upload that has ended and should not be. Nothing but what this upload's own record names. */

@@ -1,0 +1,32 @@
+import type { RunningEngine } from '../core/engine.ts'
+import { idsWithPieces } from '../core/finish/clean-up.ts'
+import type { ObjectStore, Sessions } from '../core/ports.ts'
+
+// As many as S3 tells in one answer.
+const atOnce = 1000
+
+/**
+ * Frees the pieces of uploads that have ended and whose sessions know of nothing that was left: of what a node wrote while it
+ * died, or a store after it had said that it could not, nobody is told. It asks the store once for every thousand pieces there
+ * are, and touches none whose upload is not in our own sessions. Returns how many uploads it freed of some.
+ */
+export async function sweepOrphans(engine: RunningEngine, sessions: Sessions, store: ObjectStore): Promise<number> {
+  let freed = 0
+  for await (const id of endedWithPieces(sessions, store)) {
+    await engine.clean(id)
+    freed += 1
+  }
+  return freed
+}
+
+/** Ids of uploads that have ended and of which pieces lie in the store. */
+export async function* endedWithPieces(sessions: Sessions, store: ObjectStore): AsyncGenerator<string> {
+  let ids: string[] = []
+  for await (const id of idsWithPieces(store)) {
+    ids.push(id)
+    if (ids.length < atOnce) continue
+    yield* await sessions.ended(ids)
+    ids = []
+  }
+  if (ids.length > 0) yield* await sessions.ended(ids)
+}

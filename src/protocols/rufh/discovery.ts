@@ -14,7 +14,7 @@ export function answerOptions(options: RufhOptions, request: FastifyRequest, rep
  */
 export function announceRufh(app: FastifyInstance, options: Pick<RufhOptions, 'path' | 'maxSize'>): void {
   app.addHook('onSend', async (request, reply) => {
-    const isHere = request.method === 'OPTIONS' && request.url.split('?', 1)[0] === options.path
+    const isHere = request.method === 'OPTIONS' && request.url.split('?', 1)[0]!.replace(/\/$/, '') === options.path
     if (isHere && !reply.hasHeader('upload-limit')) reply.headers(discovery(options, request))
   })
 }

@@ -33,12 +33,15 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   })
   app.setErrorHandler((thrown, request, reply) => refuse(thrown, request, reply))
 
-  app.route({
-    method: ['POST', 'PUT'],
-    url: path,
-    constraints,
-    handler: (request, reply) => createUpload(options, request, reply),
-  })
+  // Many clients are given the endpoint with a slash at its end.
+  for (const url of [path, `${path}/`]) {
+    app.route({
+      method: ['POST', 'PUT'],
+      url,
+      constraints,
+      handler: (request, reply) => createUpload(options, request, reply),
+    })
+  }
   app.route({
     method: 'PATCH',
     url: one,

@@ -80,4 +80,23 @@ describe.each(storeKinds)('RUFH beside tus, with files in %s', (kind) => {
 
     expect(headers).toMatchObject({ 'tus-version': '1.0.0', 'upload-limit': 'max-size=1000, min-size=0' })
   })
+
+  it('an endpoint that is written with a slash at its end is the same, in both', async () => {
+    const server = await bothSpoken()
+    const asked = { path: '/files/?from=page', body: 'some' }
+
+    const { headers } = await server.ask({ method: 'OPTIONS', path: asked.path })
+    const answers = [
+      await server.ask({ ...asked, method: 'POST', headers: { ...interop(3), 'upload-incomplete': '?1' } }),
+      await server.ask({ ...asked, method: 'POST', headers: { ...interop(6), 'upload-complete': '?0' } }),
+      await server.ask({ ...asked, method: 'PUT', headers: { ...interop(10), 'upload-complete': '?0' } }),
+      await server.ask({ ...asked, method: 'POST', headers: { ...tusType, 'upload-length': 9 } }),
+    ]
+
+    expect(headers).toMatchObject({ 'tus-version': '1.0.0', 'upload-limit': 'max-size=1000, min-size=0' })
+    for (const { status, headers } of answers) {
+      expect([status, headers['upload-offset']]).toEqual([201, '4'])
+      expect(headers['location']).toMatch(/^\/files\/[0-9a-f-]{36}$/)
+    }
+  })
 })

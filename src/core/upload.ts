@@ -76,6 +76,8 @@ export interface Upload {
   fingerprint: string | null
   /** `null` while the length is unknown. */
   size: number | null
+  /** Bytes; what the upload may have, as its owner was told when it was created. */
+  maxSize: number
   /** Bytes durable and recorded; where the next append starts. */
   offset: number
   /** Every part but the last has this size. */
@@ -112,8 +114,6 @@ export interface Piece {
 /** The durable record of an upload: what the protocols see, and what only the engine needs. */
 export interface Session extends Upload {
   handle: Handle | null
-  /** Bytes; what the upload may have, as its owner was told when it was created. */
-  maxSize: number
   /** How long it lives after its last byte, as its owner was told; `null`: for ever. */
   timeToLiveMs: number | null
   /**

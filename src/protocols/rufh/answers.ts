@@ -1,6 +1,5 @@
 import type { FastifyReply } from 'fastify'
 import { serializeInteger } from 'structured-headers'
-import type { Limits } from '../../core/engine.ts'
 import { hasEveryByte, type Upload } from '../../core/upload.ts'
 import { digestHeader } from './digests.ts'
 import { completeness, limitHeader } from './fields.ts'
@@ -9,13 +8,12 @@ import type { Dialect } from './versions.ts'
 export interface About {
   dialect: Dialect
   upload: Upload
-  limits: Limits | null
 }
 
 /** The answer to a body that came in whole. Completed, it is the same whichever request brought the end of the file. */
 export function answerStored(
   reply: FastifyReply,
-  { dialect, upload, limits }: About,
+  { dialect, upload }: About,
   { location, isCreation }: { location: string; isCreation: boolean },
 ): FastifyReply {
   const isComplete = upload.state === 'completed'
@@ -26,14 +24,14 @@ export function answerStored(
       ...completeness(isComplete, dialect),
       // Not asked for from draft -06 on, but tus-js-client gives up without it.
       'upload-offset': serializeInteger(upload.offset),
-      ...limitHeader(dialect, limits, upload),
+      ...limitHeader(dialect, upload),
       ...digestHeader(upload.digests),
     })
     .send()
 }
 
 /** The answer to the question how far an upload has come. */
-export function answerState(reply: FastifyReply, { dialect, upload, limits }: About): FastifyReply {
+export function answerState(reply: FastifyReply, { dialect, upload }: About): FastifyReply {
   const isComplete = upload.state === 'completed'
   const { size } = upload
   if (size === null) {
@@ -48,7 +46,7 @@ export function answerState(reply: FastifyReply, { dialect, upload, limits }: Ab
     .headers({
       ...completeness(isComplete, dialect),
       'upload-offset': serializeInteger(upload.offset),
-      ...limitHeader(dialect, limits, upload),
+      ...limitHeader(dialect, upload),
       ...digestHeader(upload.digests),
       'cache-control': 'no-store',
     })

@@ -44,12 +44,7 @@ export async function appendToUpload(
     },
   )
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)
-  const limits = engine.limits(actor)
-  return answerStored(
-    reply,
-    { dialect, upload, limits },
-    { location: addressOf(options, request, id), isCreation: false },
-  )
+  return answerStored(reply, { dialect, upload }, { location: addressOf(options, request, id), isCreation: false })
 }
 
 /**

@@ -41,10 +41,9 @@ export async function createUpload(
     ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
   })
   const location = addressOf(options, request, created.id)
-  const limits = engine.limits(actor)
   const interim = openInterim(request, reply, dialect, progressEveryMs ?? 1000)
   const where = { location, ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }) }
-  if (interim.announce({ ...where, ...limitHeader(dialect, limits, created) })) markResumable(request)
+  if (interim.announce({ ...where, ...limitHeader(dialect, created) })) markResumable(request)
   // From here on every answer points to the upload, refusals too.
   reply.headers(where)
 
@@ -53,7 +52,7 @@ export async function createUpload(
       ? created
       : await appendBody(engine, request, created.id, dialect, interim, { offset: 0, isLast })
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)
-  return answerStored(reply, { dialect, upload, limits }, { location, isCreation: true })
+  return answerStored(reply, { dialect, upload }, { location, isCreation: true })
 }
 
 /** The length a creation tells, in one way or two that must agree. */

@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Dictionary, parseDictionary, parseItem, serializeBoolean, serializeDictionary } from 'structured-headers'
-import type { Limits } from '../../core/engine.ts'
 import { UploadError } from '../../core/errors.ts'
 import type { Upload } from '../../core/upload.ts'
 import type { Dialect } from './versions.ts'
@@ -54,17 +53,16 @@ export function completeness(isComplete: boolean, dialect: Dialect): Record<stri
 }
 
 /**
- * The `Upload-Limit` header: what `limits` allow and, of an `upload`, the seconds that are left to it. Nothing in drafts
- * that do not know it.
+ * The `Upload-Limit` header: what `limits` allow and, when they are those of an upload, the seconds that are left to it.
+ * Nothing in drafts that do not know it.
  */
 export function limitHeader(
   dialect: Dialect,
-  limits: Pick<Limits, 'maxSize'> | null,
-  upload: Upload | null = null,
+  limits: (Pick<Upload, 'maxSize'> & Partial<Pick<Upload, 'expiresAt'>>) | null,
   now = Date.now(),
 ): Record<string, string> {
   if (dialect.ageKey === null) return {}
-  const age = upload?.expiresAt ? { [dialect.ageKey]: integer((upload.expiresAt.getTime() - now) / 1000) } : {}
+  const age = limits?.expiresAt ? { [dialect.ageKey]: integer((limits.expiresAt.getTime() - now) / 1000) } : {}
   const size = limits ? { 'max-size': integer(limits.maxSize) } : {}
   return { 'upload-limit': serializeDictionary({ ...size, 'min-size': 0, ...age }) }
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Limits } from '../../core/engine.ts'
 import { isRefusal, UploadError } from '../../core/errors.ts'
 import { logRefusal, toRefusal } from '../../http/errors.ts'
 import { answerState } from './answers.ts'
@@ -69,7 +70,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     if (dialect.isStrict) refuseState(request)
     markResumable(request)
     const upload = await engine.describe(actor, params.id, 'later')
-    return answerState(reply, { dialect, upload, limits: engine.limits(actor) })
+    return answerState(reply, { dialect, upload })
   }
 
   /** "Upload Cancellation" */
@@ -92,9 +93,21 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     const refusal = toRefusal(thrown)
     logRefusal(request, refusal)
     if (mustEndConnection(request, refusal, dialect)) return endConnection(request, reply)
-    const limits = refusal.status === 413 ? engine.limits(request.actor) : null
-    const { status, headers, body } = toProblem(await withOffset(refusal, request), dialect, limits)
+    const { status, headers, body } = toProblem(
+      await withOffset(refusal, request),
+      dialect,
+      limitsFor(refusal, request),
+    )
     return reply.code(status).headers(headers).type('application/problem+json').send(body)
+  }
+
+  /** What a refusal of size is about: what the upload may have, as it was told, or before there is one, what may be begun. */
+  function limitsFor({ status, facts }: UploadError, request: FastifyRequest): Pick<Limits, 'maxSize'> | null {
+    if (status !== 413) return null
+    const { id } = request.params as { id?: string }
+    return id !== undefined && typeof facts.maxSize === 'number'
+      ? { maxSize: facts.maxSize }
+      : engine.limits(request.actor)
   }
 
   /** Until draft -05 every answer about an upload that is alive says how far it is, refusals too. */

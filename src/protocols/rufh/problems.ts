@@ -23,8 +23,8 @@ const types: Partial<Record<Code, { name: string; title: string; status?: number
   CHECKSUM_MISMATCH: { name: 'digest-mismatching-values', title: 'Mismatching Digest Values', status: 400 },
 }
 
-/** The answer to a refusal. `limits`: what the asker may send, where that is known. */
-export function toProblem(refusal: UploadError, dialect: Dialect, limits: Limits | null): Problem {
+/** The answer to a refusal. `limits`: what may be sent, where that is what it is about. */
+export function toProblem(refusal: UploadError, dialect: Dialect, limits: Pick<Limits, 'maxSize'> | null): Problem {
   const { facts, message } = refusal
   const type = types[codeIn(dialect, refusal)]
   const status = type?.status ?? statusIn(dialect, refusal)

@@ -50,8 +50,6 @@ describe('completeness', () => {
 })
 
 describe('limits', () => {
-  const upload = { expiresAt: new Date(61_500) } as Parameters<typeof limitHeader>[2]
-
   it.each([
     [3, undefined],
     [5, undefined],
@@ -59,7 +57,7 @@ describe('limits', () => {
     [7, 'max-size=100, min-size=0, max-age=61'],
     [10, 'max-size=100, min-size=0, max-age=61'],
   ])('have the keys of version %i', (version, header) => {
-    expect(limitHeader(dialect(version), { maxSize: 100 }, upload, 0)['upload-limit']).toBe(header)
+    expect(limitHeader(dialect(version), { maxSize: 100, expiresAt: new Date(61_500) }, 0)['upload-limit']).toBe(header)
   })
 
   it('are told to be none when none are known', () => {

@@ -88,6 +88,35 @@ it('what was allowed when an upload began is allowed to its end', async () => {
   expect(ended.headers['upload-complete']).toBe('?1')
 })
 
+it('an upload keeps the limits that were told when it began, whatever its owner may begin by now', async () => {
+  let now: PolicyDocument = { ...defaultPolicies, users: { ada: { maxSize: 50 } } }
+  const server = await serve({ policies: () => now })
+  const begun = { method: 'POST', path: '/files', headers: { ...interop(8), 'upload-complete': '?0' } }
+  const path = (await server.ask({ ...begun, body: randomBytes(10) })).headers['location']!
+  now = { ...defaultPolicies, users: { ada: { maxSize: 20 } } }
+
+  const answers = [
+    await server.ask({ method: 'HEAD', path, headers: interop(8) }),
+    await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, 10, false), body: randomBytes(15) }),
+    await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, 25, true), body: randomBytes(26) }),
+  ]
+
+  expect(answers.map(({ status }) => status)).toEqual([204, 204, 413])
+  for (const { headers } of answers) expect(headers['upload-limit']).toMatch(/^max-size=50, min-size=0\b/)
+})
+
+it('an upload is not lost to its owner when the token has another role by now', async () => {
+  const server = await serve()
+  const path = await beginTen(server)
+  const other = { authorization: 'Bearer ada:nobody' }
+
+  const seen = await server.ask({ method: 'HEAD', path, headers: { ...interop(8), ...other } })
+  const ended = await server.ask({ method: 'PATCH', path, headers: { ...appendHeaders(8, 10, true), ...other } })
+
+  expect([seen.status, seen.headers['upload-offset']]).toEqual([204, '10'])
+  expect([ended.status, ended.headers['upload-complete']]).toEqual([201, '?1'])
+})
+
 it('an upload whose role may send nothing any more is not completed', async () => {
   let now: PolicyDocument = defaultPolicies
   const server = await serve({ policies: () => now })

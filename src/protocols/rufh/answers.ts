@@ -48,7 +48,6 @@ export function answerState(reply: FastifyReply, { dialect, upload }: About): Fa
       'upload-offset': serializeInteger(upload.offset),
       ...limitHeader(dialect, upload),
       ...digestHeader(upload.digests),
-      'cache-control': 'no-store',
     })
     .send()
 }

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Limits } from '../../core/engine.ts'
 import { isRefusal, UploadError } from '../../core/errors.ts'
+import { neverStored } from '../../http/api/never-stored.ts'
 import { logRefusal, toRefusal } from '../../http/errors.ts'
 import { answerState } from './answers.ts'
 import { appendToUpload } from './append.ts'
@@ -25,6 +26,8 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
 
   recognizeRufh(app)
   allowOrigins(app, origins)
+  // Of a retrieval the draft asks for it; a 404 or 410 that a cache kept would be as wrong as an offset.
+  neverStored(app)
   // Nothing is read here: the engine reads the raw request.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))

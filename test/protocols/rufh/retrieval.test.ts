@@ -169,6 +169,16 @@ describe.each(storeKinds)('RUFH, offset retrieval, with files in %s', (kind) => 
       }
     })
 
+    it.each([6, 10])('is not in version %i for any cache: whose it is may ask next', async (version) => {
+      const server = await serve()
+      const path = await begin(server, version, randomBytes(5))
+      const asEve = { authorization: 'Bearer eve:creator', ...interop(version) }
+
+      const answer = await server.ask({ method: 'HEAD', path, headers: asEve })
+
+      expect([answer.status, answer.headers['cache-control']]).toEqual([404, 'no-store'])
+    })
+
     it.each([
       [3, 404],
       [6, 404],

@@ -97,7 +97,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     logRefusal(request, refusal)
     if (mustEndConnection(request, refusal, dialect)) return endConnection(request, reply)
     const { status, headers, body } = toProblem(
-      await withOffset(refusal, request),
+      await withOffset(refusal, request, reply),
       dialect,
       limitsFor(refusal, request),
     )
@@ -114,8 +114,8 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   }
 
   /** Until draft -05 every answer about an upload that is alive says how far it is, refusals too. */
-  async function withOffset(refusal: UploadError, request: FastifyRequest): Promise<UploadError> {
-    const { id } = (request.params ?? {}) as { id?: string }
+  async function withOffset(refusal: UploadError, request: FastifyRequest, reply: FastifyReply): Promise<UploadError> {
+    const id = aboutWhich(request, reply)
     const isAlive = refusal.status >= 400 && refusal.status < 500 && ![401, 404, 410].includes(refusal.status)
     if (id === undefined || !isAlive || refusal.facts.offset !== undefined) return refusal
     if (request.method === 'OPTIONS' || !dialectOf(request.headers).isStrict) return refusal
@@ -135,6 +135,12 @@ function refuseState({ headers }: FastifyRequest): void {
     (name) => name in headers,
   )
   if (named) throw new UploadError('INVALID_REQUEST', `This request must not carry ${named}.`)
+}
+
+/** The upload that a request is about: the one it names, or the one it created. */
+function aboutWhich({ params }: FastifyRequest, reply: FastifyReply): string | undefined {
+  const { id } = (params ?? {}) as { id?: string }
+  return id ?? reply.getHeader('location')?.toString().split('/').at(-1)
 }
 
 function notAllowed(reply: FastifyReply): UploadError {

@@ -113,6 +113,16 @@ describe.each(storeKinds)('RUFH, digests, with files in %s', (kind) => {
     })
   })
 
+  it.each([3, 5, 6])('a creation of version %i that was refused says how far its upload is', async (version) => {
+    const server = await serve()
+
+    const refused = await create(server, version, true, randomBytes(35), { 'content-digest': wrong })
+
+    expect(refused.status).toBe(400)
+    expect(refused.headers['location']).toBeDefined()
+    expect(refused.headers['upload-offset']).toBe('0')
+  })
+
   describe.each(['content-digest', 'repr-digest', 'want-repr-digest'])('%s', (name) => {
     it.each(['not a dictionary!', 'sha-256=x'])('that says %s is refused or asks for nothing', async (value) => {
       const server = await serve()

@@ -24,9 +24,7 @@ export async function answer(
 
 function describe(reply: FastifyReply, call: Call, upload: Upload, location: (id: string) => string): void {
   if (call.method === 'POST') reply.header('location', location(upload.id))
-  // "This header MUST be included in every PATCH response if the upload is going to expire."
-  if (upload.expiresAt !== null && upload.state !== 'completed')
-    reply.header('upload-expires', upload.expiresAt.toUTCString())
+  tellExpiry(reply, upload)
   if (call.method !== 'HEAD') return
   if (upload.metadata !== null) reply.header('upload-metadata', upload.metadata)
   if (upload.concat?.kind === 'partial') reply.header('upload-concat', 'partial')
@@ -37,6 +35,11 @@ function describe(reply: FastifyReply, call: Call, upload: Upload, location: (id
   // "The response to a HEAD request for a final upload SHOULD NOT contain the Upload-Offset header unless the concatenation
   // has been successfully finished."
   if (upload.state !== 'completed') reply.removeHeader('upload-offset')
+}
+
+/** "This header MUST be included in every PATCH response if the upload is going to expire." */
+export function tellExpiry(reply: FastifyReply, { expiresAt, state }: Upload): void {
+  if (expiresAt !== null && state !== 'completed') reply.header('upload-expires', expiresAt.toUTCString())
 }
 
 /** What @tus/server refuses by itself: a creation that tells no length, or two. */

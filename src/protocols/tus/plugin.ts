@@ -7,11 +7,11 @@
 import { Server } from '@tus/server'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
-import { UploadError } from '../../core/errors.ts'
+import { isRefusal, UploadError } from '../../core/errors.ts'
 import { isId } from '../../core/session-view.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
-import { answer, answerTusError } from './answers.ts'
+import { answer, answerTusError, tellExpiry } from './answers.ts'
 import { checksumAlgorithms } from './checksum.ts'
 import { allowOrigin, type Origins } from './cors.ts'
 import { type Call, caller, EngineStore } from './engine-store.ts'
@@ -79,6 +79,15 @@ export async function tusPlugin(
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const method = readMethod(request)
     if (method === 'OPTIONS') return discover(reply)
+    try {
+      return await answerAs(method, request, reply)
+    } catch (refusal) {
+      if (method === 'PATCH' && isRefusal(refusal) && leavesAlive(refusal)) await describeRefused(request, reply)
+      throw refusal
+    }
+  }
+
+  async function answerAs(method: Method, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     checkVersion(request.headers)
     const url = `http://tus${path}${readAddress(request, method)}`
     const call = readCall(request, method, path)
@@ -91,6 +100,16 @@ export async function tusPlugin(
     return reply.send(null)
   }
 
+  /** A refused PATCH has not seen the upload, or not as whoever asks may; what they may not know is left out. */
+  async function describeRefused(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const { id = '' } = request.params as { id?: string }
+    try {
+      tellExpiry(reply, await engine.peek(request.actor, id))
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+    }
+  }
+
   async function discover(reply: FastifyReply): Promise<FastifyReply> {
     const response = await tus.handleWeb(new Request(`http://tus${path}`, { method: 'OPTIONS' }))
     for (const name of ['tus-version', 'tus-extension', 'tus-max-size']) {
@@ -99,6 +118,11 @@ export async function tusPlugin(
     }
     return reply.code(204).header('tus-checksum-algorithm', checksumAlgorithms).send(null)
   }
+}
+
+/** Whether there still is an upload after the refusal, and somebody to ask about it. */
+function leavesAlive({ status }: UploadError): boolean {
+  return status < 500 && status !== 404 && status !== 410
 }
 
 /** Where below the endpoint the request goes. @throws UploadError METHOD_NOT_ALLOWED, UPLOAD_NOT_FOUND */

@@ -43,6 +43,27 @@ describe.each(storeKinds)('tus, Expiration, with files in %s', (kind) => {
     ])
   })
 
+  it('is announced with refused PATCHes as well, and only to who may know', async () => {
+    const { settings } = clock(10 * minute)
+    const server = await serve(settings)
+    const path = await server.create(11)
+    const tunnel = { method: 'POST', path, headers: { 'x-http-method-override': 'PATCH' }, body: 'hello' }
+
+    const refused = [
+      await server.patch(path, 5, 'hello'),
+      await server.patch(path, 'five', 'hello'),
+      await server.patch(path, 0, 'hello', { 'content-type': 'text/plain' }),
+      await server.patch(path, 0, 'hello', { 'upload-checksum': 'md5 AAAA' }),
+      await server.patch(path, 0, 'hello', { 'upload-length': 12 }),
+      await server.ask(tunnel),
+    ]
+    const foreign = await server.patch(path, 5, 'hello', { authorization: 'Bearer eve:creator' })
+
+    expect(refused.map(({ status }) => status)).toEqual([409, 400, 415, 460, 400, 415])
+    for (const { headers } of refused) expect(headers['upload-expires']).toBe('Sun, 01 Mar 2026 12:10:00 GMT')
+    expect([foreign.status, foreign.headers['upload-expires']]).toEqual([404, undefined])
+  })
+
   it('moves on with every PATCH', async () => {
     const { settings, pass } = clock(10 * minute)
     const server = await serve(settings)
@@ -64,6 +85,7 @@ describe.each(storeKinds)('tus, Expiration, with files in %s', (kind) => {
 
     expect(answer.status).toBe(410)
     expect(answer.headers).not.toHaveProperty('upload-offset')
+    expect(answer.headers).not.toHaveProperty('upload-expires')
     if (method !== 'HEAD') expect(codeOf(answer)).toBe('UPLOAD_EXPIRED')
   })
 

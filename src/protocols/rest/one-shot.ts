@@ -29,6 +29,7 @@ export async function oneShotPlugin(
     { schema: schemas.putFile },
     async (request, reply) => {
       const { headers, params, query } = request
+      if (params.name === '') throw new UploadError('MISSING_FIELD', 'The address must end with the name of the file.')
       if (headers['content-range'] !== undefined) {
         throw new UploadError('INVALID_REQUEST', 'A file is sent whole here; to send ranges, start an upload.')
       }

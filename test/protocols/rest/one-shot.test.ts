@@ -48,6 +48,15 @@ describe('a file in one PUT', () => {
     expect(answer.body.key).not.toContain('..')
   })
 
+  it('needs a name: an address that ends before it is refused, and nothing is kept', async () => {
+    const app = await openRest()
+
+    const answer = await put(app, '', bytes)
+
+    expect([answer.status, answer.body]).toMatchObject([400, { error: { code: 'MISSING_FIELD' } }])
+    expect(app.store.objects.size).toBe(0)
+  })
+
   it.each([
     ['what the ending of its name says', 'a.png', {}, 'image/png'],
     [

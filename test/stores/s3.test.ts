@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { HeadObjectCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { HandleLost } from '../../src/core/ports.ts'
 import { s3Options } from '../../src/stores/s3/options.ts'
 import { s3Store } from '../../src/stores/s3/store.ts'
@@ -187,6 +187,27 @@ describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags 
 
     expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', facts: { operation: 'PutObject', storeStatus: 500 } })
     expect(String(error)).not.toContain('secret')
+  })
+})
+
+describe('a bucket that stops in the middle of an object', () => {
+  it.each([
+    ['before the first byte', { hang: true }],
+    ['after some', { cutReply: { afterBytes: 500, hangs: true } }],
+    ['after some, by breaking the connection', { cutReply: { afterBytes: 500 } }],
+  ])('is not waited for for ever: %s', async (_, fault) => {
+    const { server, store } = await openStandIn()
+    await store.put('a', inChunks(randomBytes(1000)), about)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { hit } = server.faults.next('GetObject', fault)
+
+    const read = readAll(store, 'a').catch((error: unknown) => error)
+    await hit
+    const passing = setInterval(() => void vi.advanceTimersByTimeAsync(10_000), 50)
+    onTestFinished(() => clearInterval(passing))
+
+    expect(await read).toMatchObject({ code: 'STORE_UNAVAILABLE', facts: { operation: 'GetObject' } })
   })
 })
 

@@ -161,17 +161,26 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
   async function* read(key: string, range?: { start: number; end: number }): AsyncGenerator<Buffer> {
     if (range && range.end <= range.start) return
     const Range = range ? `bytes=${range.start}-${range.end - 1}` : undefined
-    // No deadline: how long the reading takes is the reader's business.
-    const { Body } = await client.send(new GetObjectCommand({ ...named(key), Range })).catch((error: unknown) => {
+    // No deadline for all of it: how long the reading takes is the reader's business. What a store owes is to go on.
+    const stuck = new AbortController()
+    async function soon<T>(step: Promise<T>): Promise<T> {
+      const timer = setTimeout(() => stuck.abort(), answerMs)
+      return step.finally(() => clearTimeout(timer))
+    }
+    const get = new GetObjectCommand({ ...named(key), Range })
+    const { Body } = await soon(client.send(get, { abortSignal: stuck.signal })).catch((error: unknown) => {
       const fault = faultOfSdk('GetObject', error)
       onRequest('GetObject', fault.code)
       throw toRefusal(fault)
     })
     onRequest('GetObject', 'OK')
+    const chunks = (Body as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
     try {
-      yield* Body as AsyncIterable<Buffer>
+      for (let next = await soon(chunks.next()); !next.done; next = await soon(chunks.next())) yield next.value
     } catch (error) {
       throw toRefusal(faultOfSdk('GetObject', error))
+    } finally {
+      await chunks.return?.()
     }
   }
 

@@ -8,8 +8,8 @@ export interface Fault {
   dropConnection?: boolean | { afterBytes: number }
   /** Does what was asked, then cuts the connection without a word. */
   dropReply?: boolean
-  /** Answers, and cuts the connection after so many bytes of the body. */
-  cutReply?: { afterBytes: number }
+  /** Answers, and cuts the connection after so many bytes of the body; `hangs`: says nothing more instead. */
+  cutReply?: { afterBytes: number; hangs?: boolean }
   /** Never answers. `'after'`: does what was asked first. */
   hang?: boolean | 'after'
   /** Waits so long before it starts. */

@@ -64,7 +64,7 @@ export async function serve(world: World, request: IncomingMessage, response: Se
   if (fault.dropReply) return void response.socket?.destroy()
   const final = isError(fault) ? faultAnswer(fault) : answer
   await drain(request)
-  if (fault.cutReply) return cutReply(response, final, fault.cutReply.afterBytes)
+  if (fault.cutReply) return cutReply(response, final, fault.cutReply)
   await send(request, response, final)
   entry.status = final.status
 }
@@ -197,7 +197,7 @@ function metadataOf(request: IncomingMessage, query: Map<string, string>): Recor
 async function cutReply(
   response: ServerResponse,
   { status, headers, body = '' }: Answer,
-  afterBytes: number,
+  { afterBytes, hangs = false }: NonNullable<Fault['cutReply']>,
 ): Promise<void> {
   response.writeHead(status, headers)
   let left = afterBytes
@@ -208,7 +208,7 @@ async function cutReply(
     if (piece.length > 0) await new Promise((resolve) => response.write(piece, resolve))
     if (left === 0) break
   }
-  response.socket?.destroySoon()
+  if (!hangs) response.socket?.destroySoon()
 }
 
 // An answer before the end of the body would race with the client's writing; S3 reads on as well.

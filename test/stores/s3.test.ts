@@ -190,6 +190,26 @@ describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags 
   })
 })
 
+describe('removing', () => {
+  // As Google's does; and a second try finds nothing where the answer to the first was lost.
+  it('is done when a store says that there is no such object', async () => {
+    const { server, store } = await openStandIn()
+    server.faults.next('DeleteObject', { status: 404, code: 'NoSuchKey' })
+
+    await expect(store.remove(['a'])).resolves.toBeUndefined()
+  })
+
+  it('is done one by one where a store does not take many at once', async () => {
+    const { server, store } = await openStandIn()
+    for (const key of ['a', 'b']) await store.put(key, inChunks(randomBytes(10)), about)
+    server.faults.next('DeleteObjects', { status: 400, code: 'MissingContentMD5', times: Infinity })
+
+    await store.remove(['a', 'b', 'c'])
+
+    expect(server.objects()).toEqual([])
+  })
+})
+
 describe('a bucket that stops in the middle of an object', () => {
   it.each([
     ['before the first byte', { hang: true }],

@@ -20,6 +20,7 @@ import {
   type ObjectAbout,
   ObjectExists,
   type ObjectFacts,
+  ObjectMissing,
   type ObjectStore,
 } from '../../core/ports.ts'
 import type { PartReceipt } from '../../core/upload.ts'
@@ -204,6 +205,29 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     })
   }
 
+  async function removeOne(key: string): Promise<void> {
+    const remove = new DeleteObjectCommand(named(key))
+    await told('DeleteObject', (abortSignal) => client.send(remove, { abortSignal })).catch((error: unknown) => {
+      if (!(error instanceof ObjectMissing)) throw error
+    })
+  }
+
+  /** False where the store does not take the request: some want a checksum that the SDK no longer sends, some do not know it. */
+  async function removeAtOnce(keys: string[]): Promise<boolean> {
+    const Delete = { Quiet: true, Objects: keys.map((key) => ({ Key: named(key).Key })) }
+    const remove = new DeleteObjectsCommand({ Bucket: bucket, Delete })
+    try {
+      const { Errors = [] } = await ask('DeleteObjects', (abortSignal) => client.send(remove, { abortSignal }))
+      const failed = Errors.find(({ Code }) => Code !== 'NoSuchKey')
+      if (failed) throw new S3Fault('DeleteObjects', 500, failed.Code ?? 'unknown')
+      return true
+    } catch (error) {
+      const fault = error as S3Fault
+      if (fault.status === 400 || fault.status === 501) return false
+      throw toRefusal(fault)
+    }
+  }
+
   return {
     name: 's3',
     limits: {
@@ -283,18 +307,8 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     async remove(keys) {
       for (let at = 0; at < keys.length; at += 1000) {
         const some = keys.slice(at, at + 1000)
-        if (some.length === 1) {
-          await told('DeleteObject', (abortSignal) =>
-            client.send(new DeleteObjectCommand(named(some[0]!)), { abortSignal }),
-          )
-          continue
-        }
-        const Delete = { Quiet: true, Objects: some.map((key) => ({ Key: named(key).Key })) }
-        const { Errors } = await told('DeleteObjects', (abortSignal) =>
-          client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete }), { abortSignal }),
-        )
-        if (Errors && Errors.length > 0)
-          throw toRefusal(new S3Fault('DeleteObjects', 500, Errors[0]!.Code ?? 'unknown'))
+        if (some.length > 1 && (await removeAtOnce(some))) continue
+        for (const key of some) await removeOne(key)
       }
     },
 

@@ -55,3 +55,32 @@ it('goes on sending when the answer comes before the last byte has left', { time
     { etag: 'e', attempts: 1 },
   ])
 })
+
+it('does not take for a part what a server without ETags answers', async () => {
+  const answers = [{}, { etag: '"e"' }]
+  const sender = await senderTo((request, response) => {
+    request.resume().once('end', () => response.writeHead(200, answers.shift()).end())
+  })
+
+  const sent = await sender.put(part, { operation: 'UploadPart', key: 'a' })
+
+  expect(sent).toEqual({ etag: 'e', attempts: 2 })
+})
+
+it.each([
+  ['fewer', [Buffer.alloc(5)]],
+  ['more', [Buffer.alloc(5), Buffer.alloc(6)]],
+])('refuses %s bytes than were announced, at once', { timeout: 5000 }, async (_, chunks) => {
+  let stored = 0
+  const sender = await senderTo((request, response) => {
+    request.resume().once('end', () => {
+      stored += 1
+      response.writeHead(200, { etag: '"e"' }).end()
+    })
+  })
+
+  const sent = sender.put({ size: 10, chunks: () => chunks }, { operation: 'UploadPart', key: 'a' })
+
+  await expect(sent).rejects.toThrow('as they were announced')
+  expect(stored).toBe(0)
+})

@@ -95,7 +95,9 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
       const text = await readText(response)
       if (response.statusCode === 200) {
         await sent
-        return String(response.headers.etag ?? '').replaceAll('"', '')
+        // Whoever answers so (a proxy, a portal) has stored nothing: parts are joined by their ETags.
+        if (!response.headers.etag) throw new S3Fault(operation, 0, 'NoETag')
+        return response.headers.etag.replaceAll('"', '')
       }
       throw new S3Fault(operation, response.statusCode ?? 0, /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? 'unknown', {
         retryAfterMs: Number(response.headers['retry-after'] ?? 0) * 1000 || 0,
@@ -142,7 +144,11 @@ export function pause(attempt: number, leastMs = 0): Promise<void> {
 
 async function writeAll(outgoing: http.ClientRequest, bytes: Bytes): Promise<void> {
   let corked = 0
+  let left = bytes.size
   const write = (chunk: Buffer): Promise<void> | undefined => {
+    left -= chunk.length
+    // Node would send them all the same, as the beginning of the next request.
+    if (left < 0) throw otherBytes()
     if (corked === 0) outgoing.cork()
     corked += chunk.length
     if (corked < batch) return void outgoing.write(chunk)
@@ -154,8 +160,14 @@ async function writeAll(outgoing: http.ClientRequest, bytes: Bytes): Promise<voi
   const chunks = bytes.chunks()
   if (Symbol.asyncIterator in chunks) for await (const chunk of chunks) await write(chunk)
   else for (const chunk of chunks) await write(chunk)
+  // The server would wait for the rest until it gives up.
+  if (left > 0) throw otherBytes()
   if (corked > 0) outgoing.uncork()
   outgoing.end()
+}
+
+function otherBytes(): Error {
+  return new Error('the bytes of a part did not come as they were announced')
 }
 
 /**

@@ -84,3 +84,24 @@ it.each([
   await expect(sent).rejects.toThrow('as they were announced')
   expect(stored).toBe(0)
 })
+
+it.each([
+  [409, 'ConditionalRequestConflict', 2],
+  [409, 'OperationAborted', 2],
+  [503, 'SlowDown', 2],
+  [501, 'NotImplemented', 1],
+  [412, 'PreconditionFailed', 1],
+])('answered %i %s asks %i times', async (status, code, times) => {
+  let asked = 0
+  const sender = await senderTo((request, response) => {
+    request.resume().once('end', () => {
+      asked += 1
+      if (asked === 1) response.writeHead(status).end(`<Error><Code>${code}</Code></Error>`)
+      else response.writeHead(200, { etag: '"e"' }).end()
+    })
+  })
+
+  await sender.put(part, { operation: 'PutObject', key: 'a' }).catch(() => {})
+
+  expect(asked).toBe(times)
+})

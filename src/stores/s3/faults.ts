@@ -25,14 +25,13 @@ export class S3Fault extends Error {
   /** Whether the same request may succeed a moment later. */
   get isTransient(): boolean {
     return (
-      this.status === 0 ||
-      this.status >= 500 ||
-      this.status === 429 ||
-      this.code === 'RequestTimeout' ||
-      this.code === 'SlowDown'
+      this.status === 0 || (this.status >= 500 && this.status !== 501) || this.status === 429 || passing.has(this.code)
     )
   }
 }
+
+// Two who write to one key at once are both told to come again: docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+const passing = new Set(['RequestTimeout', 'SlowDown', 'ConditionalRequestConflict', 'OperationAborted'])
 
 /** The SDK's error as ours. */
 export function faultOfSdk(operation: string, error: unknown): S3Fault {

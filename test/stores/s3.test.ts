@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { HeadObjectCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { HandleLost } from '../../src/core/ports.ts'
+import { addressOf } from '../../src/stores/s3/client.ts'
 import { s3Options } from '../../src/stores/s3/options.ts'
 import { s3Store } from '../../src/stores/s3/store.ts'
 import { type S3StandIn, startS3StandIn } from '../support/s3-stand-in.ts'
@@ -241,6 +242,31 @@ describe('a finished object', () => {
     expect(silent.publicUrl?.('a')).toBeNull()
     await store.close()
     await silent.close()
+  })
+})
+
+describe('where a bucket is', () => {
+  it.each([
+    ['https://s3.example', 'uploads', 'https://uploads.s3.example/'],
+    ['https://s3.example', 'up.loads', 'https://s3.example/up.loads'],
+    ['http://s3.example', 'up.loads', 'http://up.loads.s3.example/'],
+    ['https://s3.example', 'Up_loads', 'https://s3.example/Up_loads'],
+    ['http://127.0.0.1:9000', 'uploads', 'http://127.0.0.1:9000/uploads'],
+    ['http://[::1]:9000', 'uploads', 'http://[::1]:9000/uploads'],
+  ])('at %s, %s stands in the host name only where it can', (endpoint, bucket, address) => {
+    const options = s3Options.parse({ S3_ENDPOINT: endpoint, S3_BUCKET: bucket, S3_FORCE_PATH_STYLE: 'false' })
+
+    expect(addressOf(options).href).toBe(address)
+  })
+
+  it('is the same for the bytes and for everything else', async () => {
+    const { server } = await openStandIn()
+    const store = s3Store({ ...optionsFor(server), S3_FORCE_PATH_STYLE: false })
+    onTestFinished(() => store.close())
+
+    const facts = await store.put('a', inChunks(randomBytes(10)), about)
+
+    expect(await store.stat('a')).toEqual(facts)
   })
 })
 

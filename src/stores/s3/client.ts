@@ -1,5 +1,6 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
+import { isIP } from 'node:net'
 import { S3Client } from '@aws-sdk/client-s3'
 import type { S3Options } from './options.ts'
 
@@ -35,11 +36,18 @@ export function endpointOf({ S3_ENDPOINT, S3_REGION }: S3Options): string {
   return S3_ENDPOINT ?? `https://s3.${S3_REGION}.amazonaws.com`
 }
 
-/** Where the bucket is, in the way of addressing that is set. */
+/** Where the bucket is, in the way of addressing that is set; in the path also where the SDK puts it there all the same. */
 export function addressOf(options: S3Options): URL {
   const bucket = options.S3_BUCKET ?? ''
   const address = new URL(endpointOf(options))
-  if (options.S3_FORCE_PATH_STYLE) address.pathname = `${address.pathname.replace(/\/$/, '')}/${bucket}`
+  if (options.S3_FORCE_PATH_STYLE || !mayBeHost(bucket, address))
+    address.pathname = `${address.pathname.replace(/\/$/, '')}/${bucket}`
   else address.host = `${bucket}.${address.host}`
   return address
+}
+
+/** An address of numbers has no names below it, and a certificate for all names below one covers no dots. */
+function mayBeHost(bucket: string, { protocol, hostname }: URL): boolean {
+  if (isIP(hostname.replace(/^\[|\]$/g, '')) !== 0) return false
+  return (protocol === 'https:' ? /^[a-z0-9-]+$/ : /^[a-z0-9.-]+$/).test(bucket)
 }

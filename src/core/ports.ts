@@ -48,7 +48,8 @@ export interface ObjectStore {
   readonly limits: StoreLimits
   /** Resolves when the store answers and may be written to; rejects with a sentence that says what is wrong. */
   check(): Promise<void>
-  begin(key: string, about: ObjectAbout & { partSize: number }): Promise<Handle>
+  /** `onDoubt` is told when another one may have been begun, whose name nobody knows. */
+  begin(key: string, about: ObjectAbout & { partSize: number; onDoubt?(): void }): Promise<Handle>
   /** The same number again replaces the part. Every part but the last has `partSize` bytes: R2 demands it. */
   writePart(key: string, handle: Handle, number: number, bytes: Bytes): Promise<PartReceipt>
   /** A part made of bytes that the store has already; `end` is exclusive. */

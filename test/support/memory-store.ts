@@ -55,7 +55,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
     calls,
     fault: () => {},
     async check() {},
-    begin: (key, { partSize, ...about }) =>
+    begin: (key, { partSize, onDoubt: _, ...about }) =>
       call('begin', key, () => {
         const handle = randomUUID()
         multiparts.set(handle, { key, partSize, about, parts: new Map() })

@@ -89,6 +89,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
   let inFlight = 0
   let handle: Handle | null = session.handle
   let beginning: Promise<Handle> | null = null
+  let hasTwin = false
   let spill: Promise<void> | null = null
   let failure: unknown = null
   let wakers: (() => void)[] = []
@@ -211,7 +212,10 @@ export function createPartWriter(options: PartWriting): PartWriter {
   function openHandle(): Promise<Handle> {
     // If its answer is lost there is a multipart upload whose name nobody knows.
     lease.suspect()
-    beginning ??= store.begin(session.key, { ...aboutOf(session), partSize })
+    const onDoubt = () => {
+      hasTwin = true
+    }
+    beginning ??= store.begin(session.key, { ...aboutOf(session), partSize, onDoubt })
     return beginning
   }
 
@@ -296,7 +300,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
     // What lies in the store from now on without a name, until it is removed.
     const leavesLitter = dropped.length > 0 || stored.some((draft) => draft.pieces.length > 0)
     // Whether there is anything in the store that the session does not name, once this is saved.
-    const namesAll = () => !spill && (handle !== null || !beginning)
+    const namesAll = () => !spill && !hasTwin && (handle !== null || !beginning)
     if (isLast && namesAll()) lease.trust()
     try {
       await lease.save({

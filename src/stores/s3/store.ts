@@ -252,13 +252,17 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       }
     },
 
-    async begin(key, { contentType, isAttachment }) {
+    async begin(key, { contentType, isAttachment, onDoubt }) {
       const begin = new CreateMultipartUploadCommand({
         ...named(key),
         ContentType: contentType,
         ...(isAttachment && { ContentDisposition: 'attachment' }),
       })
-      const { UploadId } = await told('CreateMultipartUpload', (abortSignal) => client.send(begin, { abortSignal }))
+      const { UploadId, $metadata } = await told('CreateMultipartUpload', (abortSignal) =>
+        client.send(begin, { abortSignal }),
+      )
+      // Of a first try whose answer was lost nobody can say what it did.
+      if (($metadata.attempts ?? 1) > 1) onDoubt?.()
       return UploadId!
     },
 

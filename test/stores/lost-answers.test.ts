@@ -1,0 +1,39 @@
+import { randomBytes } from 'node:crypto'
+import { expect, it, onTestFinished } from 'vitest'
+import { s3Options } from '../../src/stores/s3/options.ts'
+import { s3Store } from '../../src/stores/s3/store.ts'
+import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
+import { startS3StandIn } from '../support/s3-stand-in.ts'
+
+const partSize = 5 * 1024 ** 2
+const size = 2 * partSize
+
+// Once what was asked was done and its answer lost, and once it was not done; the store asks again by itself.
+it.each(
+  ['CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload', 'HeadObject', 'AbortMultipartUpload'].flatMap(
+    (operation) => [
+      [operation, 'is lost', { dropReply: true }] as const,
+      [operation, 'is a failure', { status: 500 }] as const,
+      [operation, 'is a failure though it was done', { status: 500, perform: true }] as const,
+    ],
+  ),
+)('a file is whole and nothing else is left when an answer to %s %s', async (operation, _, fault) => {
+  const s3 = await startS3StandIn({ equalParts: true })
+  const store = s3Store(s3Options.parse(s3.settings))
+  onTestFinished(async () => {
+    await store.close()
+    await s3.close()
+  })
+  const { engine } = await openEngine({ store, partSize, finishWaitMs: 10_000 })
+  s3.faults.next(operation, fault)
+  const bytes = randomBytes(size)
+
+  const { id } = await engine.create(ada, { filename: 'a', contentType: 'application/octet-stream', size })
+  const upload = await engine.append(ada, id, { offset: 0, body: bodyOf(bytes), bodySize: size, ending: 'at-size' })
+  await engine.idle()
+
+  expect(upload.state).toBe('completed')
+  expect((await s3.bytesOf(upload.key))?.equals(bytes)).toBe(true)
+  expect(s3.objects()).toHaveLength(1)
+  expect(s3.multiparts()).toEqual([])
+})

@@ -2,6 +2,8 @@
  * What the local store does with files and folders, none of which knows what an object is. Folders come and go: whoever is
  * the last to leave one removes it, so every step that needs one makes it, and tries again when it went in between.
  */
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { type FileHandle, link, mkdir, open, rename, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { UploadError } from '../core/errors.ts'
@@ -57,6 +59,18 @@ export async function copyRange(
     await writeAll(to, [buffer.subarray(0, bytesRead)], position + done)
     done += bytesRead
   }
+}
+
+/** Whether two files hold the same bytes. */
+export async function haveSameBytes(one: string, other: string): Promise<boolean> {
+  const hashes = await Promise.all(
+    [one, other].map(async (path) => {
+      const hash = createHash('sha256')
+      for await (const chunk of createReadStream(path, { highWaterMark: 1024 ** 2 })) hash.update(chunk as Buffer)
+      return hash.digest('hex')
+    }),
+  )
+  return hashes[0] === hashes[1]
 }
 
 /**

@@ -9,8 +9,26 @@ import { type FileHandle, mkdir, open, opendir, readdir, rm, stat, statfs, unlin
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { UploadError } from '../core/errors.ts'
-import { type Bytes, HandleLost, mostParts, type ObjectFacts, ObjectMissing, type ObjectStore } from '../core/ports.ts'
-import { absent, copyRange, mended, moveFile, oneAtATime, openNew, removeEmptyFolders, writeAt } from './files.ts'
+import {
+  type Bytes,
+  HandleLost,
+  mostParts,
+  ObjectExists,
+  type ObjectFacts,
+  ObjectMissing,
+  type ObjectStore,
+} from '../core/ports.ts'
+import {
+  absent,
+  copyRange,
+  haveSameBytes,
+  mended,
+  moveFile,
+  oneAtATime,
+  openNew,
+  removeEmptyFolders,
+  writeAt,
+} from './files.ts'
 
 export const localOptions = z.object({
   DATA_DIR: z
@@ -51,9 +69,10 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
   // A handle names the file: whose it is, how long its parts are, and which of several it is.
   const stagingPrefix = (key: string) => createHash('sha256').update(key).digest('hex').slice(0, 32)
+  const isHandle = (handle: string, prefix: string) =>
+    handle.startsWith(prefix) && /^[0-9a-f]{32}_\d+_[0-9a-f-]{36}$/.test(handle)
   function stagingPath(key: string, handle: string): string {
-    if (!handle.startsWith(stagingPrefix(key)) || !/^[0-9a-f]{32}_\d+_[0-9a-f-]{36}$/.test(handle))
-      throw new HandleLost('not a handle of this key')
+    if (!isHandle(handle, stagingPrefix(key))) throw new HandleLost('not a handle of this key')
     return join(staging, handle)
   }
 
@@ -189,8 +208,8 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
     abort: (key, handle) =>
       mended(async () => {
-        if (handle !== null) return rm(stagingPath(key, handle), { force: true })
         const mine = stagingPrefix(key)
+        if (handle !== null) return isHandle(handle, mine) ? rm(join(staging, handle), { force: true }) : undefined
         for (const name of (await readdir(staging).catch(absent)) ?? [])
           if (name.startsWith(mine)) await rm(join(staging, name), { force: true })
       }),
@@ -203,8 +222,10 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
           await writeFile(temporary, bytes)
           await moveFile(temporary, path, { isNew: about.isNew, fsync })
         } catch (error) {
+          // From an attempt whose answer was lost, or from somebody who should not have written.
+          const isOurs = error instanceof ObjectExists && (await haveSameBytes(temporary, path))
           await rm(temporary, { force: true })
-          throw error
+          if (!isOurs) throw error
         }
         return (await factsOf(path))!
       }),

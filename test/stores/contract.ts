@@ -128,6 +128,13 @@ export function storeContract(
       expect(await store.stat(key)).toBeNull()
     })
 
+    it('has nothing to abort under a handle of another store', async () => {
+      const { store } = await open()
+
+      for (const handle of ['VXBsb2FkIElEIGZvciA2aWWpbmcncyBteS1tb3ZpZS', `${'0'.repeat(32)}_5_${randomUUID()}`])
+        await expect(store.abort(newKey(), handle)).resolves.toBeUndefined()
+    })
+
     it('aborts whatever was begun for exactly one key', async () => {
       const { store, openMultiparts } = await open()
       const key = newKey()
@@ -189,6 +196,15 @@ export function storeContract(
         expect((await readAll(store, key)).equals(bytes)).toBe(true)
       },
     )
+
+    it('takes the same bytes again as what is new, for an answer may have been lost', async () => {
+      const { store } = await open()
+      const key = newKey()
+      const bytes = randomBytes(70_000)
+      const facts = await store.put(key, inChunks(bytes), { ...about, isNew: true })
+
+      expect(await store.put(key, inChunks(bytes), { ...about, isNew: true })).toMatchObject({ size: facts.size })
+    })
 
     it('makes a part of bytes that it has', async () => {
       const { store } = await open()

@@ -151,6 +151,11 @@ const mayPass = new Set([
   'EPERM',
   'EBUSY',
   'ENOMEM',
+  'EXDEV',
+  'EISDIR',
+  'ELOOP',
+  'ENAMETOOLONG',
+  'EFBIG',
 ])
 
 /** What `work` says; an error that an operator can mend is STORE_UNAVAILABLE. */
@@ -158,15 +163,20 @@ export async function mended<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    const code = codeOf(error)
-    if (code === undefined || !mayPass.has(code)) throw error
-    throw new UploadError(
-      'STORE_UNAVAILABLE',
-      'The store takes no bytes at the moment. Please try again later.',
-      { code },
-      { cause: error },
-    )
+    throw mendable(error)
   }
+}
+
+/** The error; one that an operator can mend as STORE_UNAVAILABLE. */
+export function mendable(error: unknown): unknown {
+  const code = codeOf(error)
+  if (code === undefined || !mayPass.has(code)) return error
+  return new UploadError(
+    'STORE_UNAVAILABLE',
+    'The store takes no bytes at the moment. Please try again later.',
+    { code },
+    { cause: error },
+  )
 }
 
 /** A name is on the disk when its folder is; the name of a new folder is in the one above. */

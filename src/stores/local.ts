@@ -22,6 +22,7 @@ import {
   absent,
   copyRange,
   haveSameBytes,
+  mendable,
   mended,
   moveFile,
   oneAtATime,
@@ -233,11 +234,15 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     stat: (key) => mended(() => factsOf(pathOf(key))),
 
     async *read(key, range) {
-      const file = await open(pathOf(key), 'r').catch(absent)
+      const file = await mended(() => open(pathOf(key), 'r').catch(absent))
       if (!file) throw new ObjectMissing('no such object')
       const end = range ? { start: range.start, end: range.end - 1 } : {}
       if (range && range.end <= range.start) return void (await file.close())
-      yield* file.createReadStream({ ...end, highWaterMark: 1024 ** 2 }) as AsyncIterable<Buffer>
+      try {
+        yield* file.createReadStream({ ...end, highWaterMark: 1024 ** 2 }) as AsyncIterable<Buffer>
+      } catch (error) {
+        throw mendable(error)
+      }
     },
 
     remove: (keys) =>

@@ -1,9 +1,9 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { localStore } from '../../src/stores/local.ts'
-import { inChunks, storeContract } from './contract.ts'
+import { inChunks, readAll, storeContract } from './contract.ts'
 
 async function open(fsync = false) {
   const directory = await mkdtemp(join(tmpdir(), 'landfall-local-'))
@@ -76,6 +76,28 @@ describe('files on disk', () => {
     for await (const key of afterwards.list('.landfall/pieces/u/')) await afterwards.remove([key])
 
     expect(await filesIn(directory)).toEqual([])
+  })
+
+  it.each([
+    ['are read from a broken disk', 'broken'],
+    ['belong on another disk', 'elsewhere/a'],
+    ['belong where a folder is', 'folder'],
+    ['belong below a link that leads nowhere', 'circle/a'],
+    ['have a name that no disk takes', 'x'.repeat(300)],
+  ])('are not to be had now, in those words, when they %s', async (_, key) => {
+    const { store, directory } = await open()
+    const elsewhere = await mkdtemp('/dev/shm/landfall-')
+    onTestFinished(() => rm(elsewhere, { recursive: true, force: true }))
+    await symlink('/proc/self/mem', join(directory, 'broken'))
+    await symlink(elsewhere, join(directory, 'elsewhere'))
+    await symlink('circle', join(directory, 'circle'))
+    await mkdir(join(directory, 'folder/full'), { recursive: true })
+
+    const asked =
+      key === 'broken' ? readAll(store, key) : store.put(key, inChunks(Buffer.from('x')), { contentType: 'text/plain' })
+
+    await expect(asked).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect(await readdir(join(directory, '.landfall/staging')).catch(() => [])).toEqual([])
   })
 
   it('say in words for the client when the disk does not take them, and name no path', async () => {

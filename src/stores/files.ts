@@ -15,16 +15,22 @@ const buffersAtOnce = 1024
 const bytesAtOnce = 8 * 1024 ** 2
 
 /** A new file for writing; the folders above it are made. */
-export async function openNew(path: string): Promise<FileHandle> {
+export async function openNew(path: string, { fsync }: { fsync: boolean }): Promise<FileHandle> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await open(path, 'wx')
     } catch (error) {
       // There is no folder yet, or it was empty and somebody removed it.
       if (codeOf(error) !== 'ENOENT' || attempt === 3) throw error
-      await mkdir(dirname(path), { recursive: true })
+      await makeFolder(dirname(path), { fsync })
     }
   }
+}
+
+/** Makes the folder and those above it; that they are there is on the disk then. */
+export async function makeFolder(path: string, { fsync }: { fsync: boolean }): Promise<void> {
+  const made = await mkdir(path, { recursive: true })
+  if (fsync && made !== undefined) await syncFolders(dirname(path), dirname(made))
 }
 
 /** Writes all of `bytes` from `position` on; what is not in memory passes through it in pieces of some megabytes. */
@@ -180,7 +186,7 @@ export function mendable(error: unknown): unknown {
 }
 
 /** A name is on the disk when its folder is; the name of a new folder is in the one above. */
-async function syncFolders(from: string, to: string): Promise<void> {
+export async function syncFolders(from: string, to: string): Promise<void> {
   for (let folder = from; ; folder = dirname(folder)) {
     const file = await open(folder, 'r')
     try {

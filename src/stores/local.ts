@@ -5,7 +5,7 @@
  * power may.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { type FileHandle, mkdir, open, opendir, readdir, rm, stat, statfs, unlink } from 'node:fs/promises'
+import { type FileHandle, open, opendir, readdir, rm, stat, statfs, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { UploadError } from '../core/errors.ts'
@@ -22,12 +22,14 @@ import {
   absent,
   copyRange,
   haveSameBytes,
+  makeFolder,
   mendable,
   mended,
   moveFile,
   oneAtATime,
   openNew,
   removeEmptyFolders,
+  syncFolders,
   writeAt,
 } from './files.ts'
 
@@ -97,7 +99,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   }
 
   async function writeFile(path: string, bytes: Bytes): Promise<void> {
-    const file = await openNew(path)
+    const file = await openNew(path, { fsync })
     try {
       await writeAt(file, bytes, 0)
       if (fsync) await file.datasync()
@@ -131,7 +133,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
     check: () =>
       mended(async () => {
-        await mkdir(staging, { recursive: true })
+        await makeFolder(staging, { fsync })
         const { bavail } = await statfs(root)
         if (bavail === 0) throw new UploadError('STORE_UNAVAILABLE', 'The disk is full.')
         // Always the same name: of a process that dies here at most this one file is left.
@@ -143,9 +145,10 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     begin: (key, { partSize }) =>
       mended(async () => {
         pathOf(key)
-        await mkdir(staging, { recursive: true })
         const handle = `${stagingPrefix(key)}_${partSize}_${randomUUID()}`
-        await (await open(stagingPath(key, handle), 'wx')).close()
+        await (await openNew(stagingPath(key, handle), { fsync })).close()
+        // A part is on the disk only when the name of its file is.
+        if (fsync) await syncFolders(staging, staging)
         return handle
       }),
 

@@ -1,7 +1,18 @@
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  type FileHandle,
+  mkdir,
+  mkdtemp,
+  open as openFile,
+  readdir,
+  readlink,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import type { ObjectStore } from '../../src/core/ports.ts'
 import { localStore } from '../../src/stores/local.ts'
 import { inChunks, readAll, storeContract } from './contract.ts'
 
@@ -113,4 +124,44 @@ describe('files on disk', () => {
     expect((refused as Error).message).not.toContain(directory)
     await expect(store.check()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })
+})
+
+describe.runIf(process.platform === 'linux')('what has been acknowledged', () => {
+  /** The folders that are forced to the disk from now on. */
+  async function watchFolders(directory: string): Promise<() => string[]> {
+    const probe = await openFile(directory)
+    const kind = Object.getPrototypeOf(probe) as FileHandle
+    await probe.close()
+    const sync = kind.sync
+    const seen: string[] = []
+    const spy = vi.spyOn(kind, 'sync').mockImplementation(async function (this: FileHandle) {
+      seen.push(relative(directory, await readlink(`/proc/self/fd/${this.fd}`)))
+      return sync.call(this)
+    })
+    onTestFinished(() => spy.mockRestore())
+    return () => seen.splice(0)
+  }
+
+  // A file is found after a loss of power when its name is on the disk: that of each folder above it stands in the next one.
+  it.each([
+    [
+      'a part',
+      '.landfall/staging',
+      (store: ObjectStore) => store.begin('a', { contentType: 'text/plain', partSize: 4 }),
+    ],
+    ['a piece', '.landfall/pieces/u', (store: ObjectStore) => put(store, '.landfall/pieces/u/1')],
+    ['an object', 'a/b', (store: ObjectStore) => put(store, 'a/b/c')],
+  ])('has its name on the disk, and those of its folders: %s', async (_, folder, write) => {
+    const { store, directory } = await open(true)
+    const synced = await watchFolders(directory)
+
+    await write(store)
+
+    expect(synced()).toEqual(expect.arrayContaining([folder, dirname(folder), '']))
+    await write(store)
+    expect(synced().filter((path) => path !== folder)).toEqual([])
+  })
+
+  const put = (store: ObjectStore, key: string) =>
+    store.put(key, inChunks(Buffer.from('x')), { contentType: 'text/plain' })
 })

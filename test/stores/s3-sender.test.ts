@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
+import { Worker } from 'node:worker_threads'
 import { expect, it, onTestFinished } from 'vitest'
 import { createSender } from '../../src/stores/s3/send.ts'
 
@@ -11,19 +12,23 @@ const part = { size: 8 * chunk.length, chunks: () => Array.from({ length: 8 }, (
 async function senderTo(answer: RequestListener) {
   const server = createServer(answer).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const sender = createSender({
-    base: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/bucket`),
-    region: 'us-east-1',
-    credentials: async () => ({ accessKeyId: 'a', secretAccessKey: 'b' }),
-    sockets: 1,
-    onRequest() {},
-  })
+  const sender = senderAt((server.address() as AddressInfo).port)
   onTestFinished(() => {
     sender.close()
     server.closeAllConnections()
     server.close()
   })
   return sender
+}
+
+function senderAt(port: number, onRequest: (operation: string, code: string) => void = () => {}) {
+  return createSender({
+    base: new URL(`http://127.0.0.1:${port}/bucket`),
+    region: 'us-east-1',
+    credentials: async () => ({ accessKeyId: 'a', secretAccessKey: 'b' }),
+    sockets: 1,
+    onRequest,
+  })
 }
 
 it('sends one body after another over one connection', { timeout: 20_000 }, async () => {
@@ -104,4 +109,30 @@ it.each([
   await sender.put(part, { operation: 'PutObject', key: 'a' }).catch(() => {})
 
   expect(asked).toBe(times)
+})
+
+it.runIf(process.platform === 'linux')('gives up a server that takes no connection', { timeout: 60_000 }, async () => {
+  // It never accepts: once its queue is full, Linux leaves whoever comes without an answer.
+  const listens = `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+    require('node:worker_threads').parentPort.postMessage(server.address().port)
+    setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0), 50)
+  })`
+  const deaf = new Worker(listens, { eval: true })
+  const [port] = (await once(deaf, 'message')) as [number]
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  const queued = Array.from({ length: 4 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  const { promise: answered, resolve } = Promise.withResolvers<string>()
+  const sender = senderAt(port, (_operation, code) => resolve(code))
+  onTestFinished(async () => {
+    sender.close()
+    for (const socket of queued) socket.destroy()
+    await deaf.terminate()
+  })
+
+  const since = performance.now()
+  sender.put(part, { operation: 'UploadPart', key: 'a' }).catch(() => {})
+
+  expect(await answered).toBe('timeout')
+  expect(performance.now() - since).toBeLessThan(10_000)
 })

@@ -48,6 +48,7 @@ const batch = 1024 ** 2
 const attempts = 5
 // S3 closes idle bodies after about 20 seconds; an answer may take longer than a byte.
 const idleMs = 45_000
+const connectMs = 5000
 
 /** A sender with its own connections. */
 export function createSender({ base, region, credentials, sockets, onRequest }: SenderOptions): Sender {
@@ -85,6 +86,12 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
       outgoing.once('response', resolve)
       outgoing.once('error', reject)
       outgoing.setTimeout(idleMs, () => outgoing.destroy(new Error('nothing moved for too long')))
+      // That counts from when there is a connection.
+      outgoing.once('socket', (socket) => {
+        if (!socket.connecting) return
+        const timer = setTimeout(() => outgoing.destroy(new Error('connecting took too long')), connectMs)
+        for (const end of ['connect', 'close']) socket.once(end, () => clearTimeout(timer))
+      })
     })
     const sent = untilSent(outgoing)
     try {

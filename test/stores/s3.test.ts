@@ -1,4 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { HeadObjectCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { HandleLost } from '../../src/core/ports.ts'
@@ -208,6 +211,23 @@ describe('removing', () => {
     await store.remove(['a', 'b', 'c'])
 
     expect(server.objects()).toEqual([])
+  })
+})
+
+describe('a list that says there is more, and not where', () => {
+  it('is a fault, and is not asked for for ever', async () => {
+    const page = '<ListMultipartUploadsResult><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>'
+    const server = createServer((request, response) => request.resume().once('end', () => response.end(page)))
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const store = s3Store(optionsFor({ endpoint, bucket: 'uploads', accessKeyId: 'a', secretAccessKey: 'b' }))
+    onTestFinished(async () => {
+      await store.close()
+      server.closeAllConnections()
+      server.close()
+    })
+
+    await expect(store.abort('a', null)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })
 })
 

@@ -194,6 +194,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       )
       for (const upload of page.Uploads ?? []) if (upload.Key === Prefix && upload.UploadId) yield upload.UploadId
       if (!page.IsTruncated) return
+      if (!page.NextKeyMarker) throw toRefusal(new S3Fault('ListMultipartUploads', 200, 'NoNextKeyMarker'))
       at = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
     }
   }

@@ -37,3 +37,25 @@ it.each(
   expect(s3.objects()).toHaveLength(1)
   expect(s3.multiparts()).toEqual([])
 })
+
+it('where an upload stands is never asked of the bucket, whose lists lag behind', async () => {
+  const s3 = await startS3StandIn({ equalParts: true })
+  const store = s3Store(s3Options.parse(s3.settings))
+  onTestFinished(async () => {
+    await store.close()
+    await s3.close()
+  })
+  const { engine } = await openEngine({ store, partSize, finishWaitMs: 10_000 })
+  const bytes = randomBytes(3 * partSize + 7)
+  const { id } = await engine.create(ada, { filename: 'a', contentType: 'video/mp4', size: bytes.length })
+
+  const ends = [partSize + 5, 2 * partSize, 2 * partSize + 9, bytes.length]
+  for (const [index, end] of ends.entries()) {
+    const offset = ends[index - 1] ?? 0
+    const body = bodyOf(bytes.subarray(offset, end))
+    await engine.append(ada, id, { offset, body, bodySize: end - offset, ending: 'at-size' })
+    expect((await engine.describe(ada, id)).offset).toBe(end)
+  }
+
+  expect(Object.keys(s3.requests).filter((operation) => operation.startsWith('List'))).toEqual([])
+})

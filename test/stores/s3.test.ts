@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, request as forward } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { HeadObjectCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -63,6 +63,59 @@ describe('requests', () => {
     await store.stat('a')
 
     expect(asked).toEqual(['PutObject SlowDown', 'PutObject OK', 'HeadObject OK'])
+  })
+})
+
+describe('what R2 and others do not know', () => {
+  it('is not said: no checksums but where S3 demands them, no framing of bodies', async () => {
+    const { server } = await openStandIn()
+    const proxy = createServer((request, response) => {
+      heard.push([
+        request.method ?? '',
+        Object.keys(request.headers).join(' '),
+        request.headers['content-encoding'] ?? '',
+      ])
+      const onward = forward(
+        {
+          host: '127.0.0.1',
+          port: new URL(server.endpoint).port,
+          path: request.url,
+          method: request.method,
+          headers: request.headers,
+        },
+        (answer) => {
+          response.writeHead(answer.statusCode!, answer.headers)
+          answer.pipe(response)
+        },
+      )
+      request.pipe(onward)
+    })
+    const heard: [string, string, string][] = []
+    await once(proxy.listen(0, '127.0.0.1'), 'listening')
+    const endpoint = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+    const store = s3Store(optionsFor({ ...server, endpoint }))
+    onTestFinished(async () => {
+      await store.close()
+      proxy.closeAllConnections()
+      proxy.close()
+    })
+
+    await store.put('a', inChunks(randomBytes(partSize)), about)
+    const handle = await store.begin('b', { ...about, partSize })
+    const parts = [
+      await store.writePart('b', handle, 1, inChunks(randomBytes(partSize))),
+      await store.copyPart('b', handle, 2, { key: 'a', start: 0, end: partSize }),
+    ]
+    await store.finish('b', handle, parts)
+    await store.remove(['a'])
+
+    expect(heard).toHaveLength(7)
+    for (const [method, names, encoding] of heard)
+      expect([method, names, encoding]).toEqual([
+        method,
+        expect.not.stringMatching(/checksum|trailer|transfer-encoding/),
+        '',
+      ])
   })
 })
 
@@ -144,6 +197,14 @@ describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags 
 
     await expect(world.store.finish('a', handle, parts)).rejects.toBeInstanceOf(HandleLost)
     await expect(world.store.writePart('a', handle, 3, inChunks(randomBytes(10)))).rejects.toBeInstanceOf(HandleLost)
+  })
+
+  it('knows that parts are lost when one is not what was recorded', async () => {
+    const world = await openStandIn(etags)
+    const { handle, parts } = await twoParts(world)
+    await world.store.writePart('a', handle, 1, inChunks(randomBytes(partSize)))
+
+    await expect(world.store.finish('a', handle, parts)).rejects.toBeInstanceOf(HandleLost)
   })
 
   it('is not believed when it has another object than the one that was sent', async () => {

@@ -275,6 +275,31 @@ describe('removing', () => {
   })
 })
 
+describe('an object of which nobody says how long it is', () => {
+  // As behind a proxy that compresses: to HEAD it can tell no length.
+  it('is not taken for another one', async () => {
+    const server = createServer((request, response) => {
+      const joined = '<CompleteMultipartUploadResult><ETag>"e-1"</ETag></CompleteMultipartUploadResult>'
+      request.resume().once('end', () => {
+        if (request.method === 'HEAD') response.writeHead(200, { etag: '"e-1"', 'transfer-encoding': 'chunked' }).end()
+        else response.end(joined)
+      })
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const store = s3Store(optionsFor({ endpoint, bucket: 'uploads', accessKeyId: 'a', secretAccessKey: 'b' }))
+    onTestFinished(async () => {
+      await store.close()
+      server.closeAllConnections()
+      server.close()
+    })
+
+    const finished = store.finish('a', 'handle', [{ number: 1, size: 10, etag: 'e' }])
+
+    await expect(finished).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  })
+})
+
 describe('a list that says there is more, and not where', () => {
   it('is a fault, and is not asked for for ever', async () => {
     const page = '<ListMultipartUploadsResult><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>'

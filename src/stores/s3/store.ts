@@ -78,7 +78,9 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
         client.send(new HeadObjectCommand(named(key)), { abortSignal }),
       )
       const isOpaque = head.ServerSideEncryption?.startsWith('aws:kms') || head.SSECustomerAlgorithm !== undefined
-      return { size: head.ContentLength ?? 0, etag: unquoted(head.ETag), isOpaque }
+      // An empty object says 0: what says nothing may be any.
+      if (head.ContentLength === undefined) throw new S3Fault('HeadObject', 200, 'NoContentLength')
+      return { size: head.ContentLength, etag: unquoted(head.ETag), isOpaque }
     } catch (fault) {
       if ((fault as S3Fault).status === 404) return null
       throw toRefusal(fault as S3Fault)

@@ -109,7 +109,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   }
 
   async function* walk(folder: string, key: string): AsyncGenerator<string> {
-    const entries = await opendir(folder).catch(absent)
+    const entries = await mended(() => opendir(folder).catch(absent))
     if (!entries) return
     for await (const entry of entries) {
       const name = key === '' ? entry.name : `${key}/${entry.name}`

@@ -93,6 +93,7 @@ describe('files on disk', () => {
     ['are read from a broken disk', 'broken'],
     ['belong on another disk', 'elsewhere/a'],
     ['belong where a folder is', 'folder'],
+    ['are listed below a link that leads nowhere', 'circle/'],
     ['belong below a link that leads nowhere', 'circle/a'],
     ['have a name that no disk takes', 'x'.repeat(300)],
   ])('are not to be had now, in those words, when they %s', async (_, key) => {
@@ -104,10 +105,13 @@ describe('files on disk', () => {
     await symlink('circle', join(directory, 'circle'))
     await mkdir(join(directory, 'folder/full'), { recursive: true })
 
-    const asked =
-      key === 'broken' ? readAll(store, key) : store.put(key, inChunks(Buffer.from('x')), { contentType: 'text/plain' })
+    const ask = () => {
+      if (key === 'broken') return readAll(store, key)
+      if (key === 'circle/') return store.list(key)[Symbol.asyncIterator]().next()
+      return store.put(key, inChunks(Buffer.from('x')), { contentType: 'text/plain' })
+    }
 
-    await expect(asked).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await expect(ask()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     expect(await readdir(join(directory, '.landfall/staging')).catch(() => [])).toEqual([])
   })
 

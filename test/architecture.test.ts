@@ -65,6 +65,17 @@ describe('the rooms of the house', () => {
   })
 })
 
+describe('the way of bytes to S3', () => {
+  // What lies in temporary files outlives crashes and fills disks: there are none.
+  it('does not know that there is a disk', () => {
+    const onTheWay = files.filter((file) => file.startsWith('core/') || file.startsWith('stores/s3/'))
+    const imports = onTheWay.flatMap((file) => importsIn(readFileSync(join('src', file), 'utf8'), file))
+
+    expect(imports.length).toBeGreaterThan(100)
+    expect(imports.filter(({ from }) => /^node:(fs|os|child_process)\b/.test(from ?? ''))).toEqual([])
+  })
+})
+
 describe('the reader of imports', () => {
   it.each([
     ["import { serve } from '../serve.ts'"],

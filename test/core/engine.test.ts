@@ -5,6 +5,7 @@ import { UploadError } from '../../src/core/errors.ts'
 import { createMemoryBudget } from '../../src/core/parts/memory-budget.ts'
 import { userOf } from '../../src/core/upload.ts'
 import type { Database } from '../../src/db/open.ts'
+import { leaseLocker } from '../../src/locks/lease.ts'
 import { ada, bodyOf, brokenBody, hungBody, openEngine, testDatabase } from '../support/open-engine.ts'
 
 const wish = (size: number | null) => ({ size, filename: 'notes.txt', contentType: 'text/plain' })
@@ -358,6 +359,36 @@ describe('refusals', () => {
 
     await expect(engine.describe(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
     await expect(engine.append(ada, id, chunk(0, randomBytes(1)))).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
+  })
+})
+
+describe('a completed upload', () => {
+  it('is told of while somebody holds it', async () => {
+    const database = await testDatabase()
+    const { engine } = await openEngine({ database })
+    const { id } = await sendInChunks(engine, randomBytes(35), 35)
+    const other = await leaseLocker({ database, leaseMs: 2000, waitMs: 3000, onFault() {} })
+    const { promise: done, resolve: letGo } = Promise.withResolvers<void>()
+    const { promise: isHeld, resolve: holds } = Promise.withResolvers<void>()
+    const asked: string[] = []
+    const holding = other.hold(
+      id,
+      () => {},
+      async ({ signal }) => {
+        signal.addEventListener('abort', () => asked.push(String(signal.reason)))
+        holds()
+        await done
+      },
+    )
+    await isHeld
+
+    const upload = await engine.describe(ada, id)
+
+    expect(upload.state).toBe('completed')
+    expect(asked).toEqual([])
+    letGo()
+    await holding
+    await other.close()
   })
 })
 

@@ -275,6 +275,23 @@ describe('removing', () => {
   })
 })
 
+describe('a range of an object', () => {
+  it('is not the whole object, where something on the way takes no notice of ranges', async () => {
+    const server = createServer((request, response) => request.resume().once('end', () => response.end('0123456789')))
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const store = s3Store(optionsFor({ endpoint, bucket: 'uploads', accessKeyId: 'a', secretAccessKey: 'b' }))
+    onTestFinished(async () => {
+      await store.close()
+      server.closeAllConnections()
+      server.close()
+    })
+
+    await expect(readAll(store, 'a', { start: 5, end: 7 })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect((await readAll(store, 'a')).toString()).toBe('0123456789')
+  })
+})
+
 describe('an object of which nobody says how long it is', () => {
   // As behind a proxy that compresses: to HEAD it can tell no length.
   it('is not taken for another one', async () => {

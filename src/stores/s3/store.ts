@@ -171,16 +171,21 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       return step.finally(() => clearTimeout(timer))
     }
     const get = new GetObjectCommand({ ...named(key), Range })
-    const { Body } = await soon(client.send(get, { abortSignal: stuck.signal })).catch((error: unknown) => {
-      const fault = faultOfSdk('GetObject', error)
-      onRequest('GetObject', fault.code)
-      throw toRefusal(fault)
-    })
+    const { Body, ContentRange } = await soon(client.send(get, { abortSignal: stuck.signal })).catch(
+      (error: unknown) => {
+        const fault = faultOfSdk('GetObject', error)
+        onRequest('GetObject', fault.code)
+        throw toRefusal(fault)
+      },
+    )
     onRequest('GetObject', 'OK')
     const chunks = (Body as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
     try {
+      // Other bytes than those that were asked for would become part of somebody's file.
+      if (Range && !ContentRange?.startsWith(`bytes ${range?.start}-`)) throw new S3Fault('GetObject', 200, 'NoRange')
       for (let next = await soon(chunks.next()); !next.done; next = await soon(chunks.next())) yield next.value
     } catch (error) {
+      stuck.abort()
       throw toRefusal(faultOfSdk('GetObject', error))
     } finally {
       await chunks.return?.()

@@ -66,7 +66,8 @@ export function createBucket(): { open(head: Head): Exchange; counts: Counts } {
     const start = Number(from ?? 0)
     const end = to ? Math.min(Number(to) + 1, kept.size) : kept.size
     const body = kept.body ? kept.body.subarray(start, end) : end - start
-    return { status: from === undefined ? 200 : 206, headers: { etag: '"sink"', ...kept.meta }, body, isHead }
+    const range = from === undefined ? {} : { 'content-range': `bytes ${start}-${end - 1}/${kept.size}` }
+    return { status: from === undefined ? 200 : 206, headers: { etag: '"sink"', ...kept.meta, ...range }, body, isHead }
   }
 
   const answers: Record<string, (call: Call) => Answer> = {

@@ -2,8 +2,9 @@ import { join } from 'node:path'
 import type { z } from 'zod'
 import type { ObjectStore } from '../core/ports.ts'
 import { localOptions, localStore } from './local.ts'
+import type { StoreWatch } from './s3/ask.ts'
 import { s3Options } from './s3/options.ts'
-import { type StoreWatch, s3Store } from './s3/store.ts'
+import { s3Store } from './s3/store.ts'
 
 /** The settings of every kind of store; the configuration knows them from here. */
 export const storeOptions = { local: localOptions.shape, s3: s3Options.shape }

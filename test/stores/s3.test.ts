@@ -1,12 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, request as forward } from 'node:http'
+import { type ClientRequest, createServer, request as forward, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { HeadObjectCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { HandleLost } from '../../src/core/ports.ts'
 import { addressOf } from '../../src/stores/s3/client.ts'
-import { s3Options } from '../../src/stores/s3/options.ts'
+import { type S3Options, s3Options } from '../../src/stores/s3/options.ts'
 import { s3Store } from '../../src/stores/s3/store.ts'
 import { type S3StandIn, startS3StandIn } from '../support/s3-stand-in.ts'
 import { inChunks, readAll, storeContract } from './contract.ts'
@@ -36,6 +36,32 @@ async function openStandIn(etags: 'md5' | 'opaque' = 'md5') {
     await server.close()
   })
   return { server, store, openMultiparts: async () => server.multiparts().length }
+}
+
+/** A store that reaches the stand-in by a wire on which `pass` hands every request on. */
+async function openBehind(
+  pass: (request: IncomingMessage, onward: ClientRequest) => void,
+  settings: Partial<S3Options> = {},
+) {
+  const { server } = await openStandIn()
+  const { port } = new URL(server.endpoint)
+  const wire = createServer((request, response) => {
+    const { url: path, method, headers } = request
+    const onward = forward({ host: '127.0.0.1', port, path, method, headers }, (answer) => {
+      response.writeHead(answer.statusCode!, answer.headers)
+      answer.pipe(response)
+    })
+    pass(request, onward)
+  })
+  await once(wire.listen(0, '127.0.0.1'), 'listening')
+  const endpoint = `http://127.0.0.1:${(wire.address() as AddressInfo).port}`
+  const store = s3Store({ ...optionsFor({ ...server, endpoint }), ...settings })
+  onTestFinished(async () => {
+    await store.close()
+    wire.closeAllConnections()
+    wire.close()
+  })
+  return { server, store }
 }
 
 storeContract('s3', () => openStandIn(), partSize)
@@ -68,36 +94,11 @@ describe('requests', () => {
 
 describe('what R2 and others do not know', () => {
   it('is not said: no checksums but where S3 demands them, no framing of bodies', async () => {
-    const { server } = await openStandIn()
-    const proxy = createServer((request, response) => {
-      heard.push([
-        request.method ?? '',
-        Object.keys(request.headers).join(' '),
-        request.headers['content-encoding'] ?? '',
-      ])
-      const onward = forward(
-        {
-          host: '127.0.0.1',
-          port: new URL(server.endpoint).port,
-          path: request.url,
-          method: request.method,
-          headers: request.headers,
-        },
-        (answer) => {
-          response.writeHead(answer.statusCode!, answer.headers)
-          answer.pipe(response)
-        },
-      )
-      request.pipe(onward)
-    })
     const heard: [string, string, string][] = []
-    await once(proxy.listen(0, '127.0.0.1'), 'listening')
-    const endpoint = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
-    const store = s3Store(optionsFor({ ...server, endpoint }))
-    onTestFinished(async () => {
-      await store.close()
-      proxy.closeAllConnections()
-      proxy.close()
+    const { store } = await openBehind((request, onward) => {
+      const { method = '', headers } = request
+      heard.push([method, Object.keys(headers).join(' '), headers['content-encoding'] ?? ''])
+      request.pipe(onward)
     })
 
     await store.put('a', inChunks(randomBytes(partSize)), about)
@@ -116,6 +117,38 @@ describe('what R2 and others do not know', () => {
         expect.not.stringMatching(/checksum|trailer|transfer-encoding/),
         '',
       ])
+  })
+})
+
+describe('bytes that are changed on the way', () => {
+  /** Changes the first byte of each of the first two bodies. */
+  function spoilTwo() {
+    let left = 2
+    return (request: IncomingMessage, onward: ClientRequest) => {
+      let isFirst = true
+      request.on('data', (chunk: Buffer) => {
+        if (isFirst && left > 0) {
+          left -= 1
+          chunk[0]! ^= 1
+        }
+        isFirst = false
+        onward.write(chunk)
+      })
+      request.on('end', () => onward.end())
+    }
+  }
+
+  it('are refused and sent again where the store is told what they should be', async () => {
+    const { server, store } = await openBehind(spoilTwo(), { S3_CONTENT_MD5: true })
+    const whole = randomBytes(partSize)
+
+    await store.put('at-once', inChunks(whole), about)
+    const handle = await store.begin('in-parts', { ...about, partSize })
+    const part = await store.writePart('in-parts', handle, 1, inChunks(whole))
+    await store.finish('in-parts', handle, [part])
+
+    for (const key of ['at-once', 'in-parts']) expect((await readAll(store, key)).equals(whole)).toBe(true)
+    expect(server.requests).toMatchObject({ PutObject: 3, UploadPart: 1 })
   })
 })
 

@@ -30,8 +30,8 @@ export class S3Fault extends Error {
   }
 }
 
-// Two who write to one key at once are both told to come again: docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-const passing = new Set(['RequestTimeout', 'SlowDown', 'ConditionalRequestConflict', 'OperationAborted'])
+// Bytes that were changed on the way may come whole the next time. Two who write to one key at once are both told to come again: docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+const passing = new Set(['RequestTimeout', 'BadDigest', 'SlowDown', 'ConditionalRequestConflict', 'OperationAborted'])
 
 /** The SDK's error as ours. */
 export function faultOfSdk(operation: string, error: unknown): S3Fault {

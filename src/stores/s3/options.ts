@@ -21,6 +21,12 @@ export const s3Options = z.object({
     .regex(/^([^/].*\/)?$/, 'must be empty or end with a slash, and not begin with one')
     .default('')
     .describe('Stands before every object key, such as uploads/'),
+  S3_CONTENT_MD5: z
+    .stringbool()
+    .prefault('false')
+    .describe(
+      'Whether the store is told the MD5 sum of all it is sent, so that it refuses what was changed on the way: for a store that is reached without TLS. It triples the CPU of a large file',
+    ),
   S3_PUBLIC_URL: z
     .url()
     .optional()

@@ -3,9 +3,6 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  DeleteObjectCommand,
-  DeleteObjectsCommand,
-  GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
@@ -20,25 +17,22 @@ import {
   type ObjectAbout,
   ObjectExists,
   type ObjectFacts,
-  ObjectMissing,
   type ObjectStore,
 } from '../../core/ports.ts'
 import type { PartReceipt } from '../../core/upload.ts'
+import { asker, type StoreWatch } from './ask.ts'
 import { addressOf, longestMs, openClient, socketsAtOnce } from './client.ts'
 import { type Found, mayBeJoinOf, unquoted } from './etags.ts'
-import { explain, faultOfSdk, S3Fault, toRefusal } from './faults.ts'
+import { explain, S3Fault, toRefusal } from './faults.ts'
 import type { S3Options } from './options.ts'
+import { readObject } from './read.ts'
+import { removeObjects } from './remove.ts'
 import { createSender, escapeKey } from './send.ts'
 
 const MiB = 1024 ** 2
 const answerMs = 30_000
 // The parts can never be joined: what is recorded is not what the store has. Ceph says NoSuchKey for an aborted upload.
 const hopeless = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'NoSuchUpload', 'NoSuchKey'])
-
-/** Who counts the requests that a store makes: those of the SDK when they are over, the others each time they are tried. */
-export interface StoreWatch {
-  onRequest?(operation: string, code: string): void
-}
 
 /** Objects in a bucket of S3, R2, MinIO, Ceph, Spaces and what else speaks S3. */
 export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch = {}): ObjectStore {
@@ -55,17 +49,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
   const named = (key: string) => ({ Bucket: bucket, Key: options.S3_PREFIX + key })
   let knowsIfNoneMatch = true
 
-  async function ask<T>(operation: string, work: (signal: AbortSignal) => Promise<T>, ms = answerMs): Promise<T> {
-    try {
-      const answer = await work(AbortSignal.timeout(ms))
-      onRequest(operation, 'OK')
-      return answer
-    } catch (error) {
-      const fault = faultOfSdk(operation, error)
-      onRequest(operation, fault.code)
-      throw fault
-    }
-  }
+  const ask = asker(answerMs, onRequest)
 
   /** As `ask`, with the fault in the words of the core. */
   function told<T>(operation: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -134,6 +118,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       'Content-Type': about.contentType,
       ...(about.isAttachment && { 'Content-Disposition': 'attachment' }),
       ...(isGuarded && { 'If-None-Match': '*' }),
+      ...(await proofOf(bytes)),
     }
     try {
       const { etag } = await sender.put(bytes, { operation: 'PutObject', key: options.S3_PREFIX + key, headers })
@@ -153,6 +138,12 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     }
   }
 
+  /** By which the store can tell that the bytes came as they were sent. */
+  async function proofOf(bytes: Bytes): Promise<Record<string, string>> {
+    if (!options.S3_CONTENT_MD5) return {}
+    return { 'Content-MD5': Buffer.from(await md5Of(bytes), 'hex').toString('base64') }
+  }
+
   /** Whether the object has these very bytes: where it is encrypted with a key of its own, its ETag does not tell. */
   async function holds(key: string, bytes: Bytes): Promise<boolean> {
     const [stored, ours] = [createHash('sha256'), createHash('sha256')]
@@ -161,36 +152,8 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     return stored.digest().equals(ours.digest())
   }
 
-  async function* read(key: string, range?: { start: number; end: number }): AsyncGenerator<Buffer> {
-    if (range && range.end <= range.start) return
-    const Range = range ? `bytes=${range.start}-${range.end - 1}` : undefined
-    // No deadline for all of it: how long the reading takes is the reader's business. What a store owes is to go on.
-    const stuck = new AbortController()
-    async function soon<T>(step: Promise<T>): Promise<T> {
-      const timer = setTimeout(() => stuck.abort(), answerMs)
-      return step.finally(() => clearTimeout(timer))
-    }
-    const get = new GetObjectCommand({ ...named(key), Range })
-    const { Body, ContentRange } = await soon(client.send(get, { abortSignal: stuck.signal })).catch(
-      (error: unknown) => {
-        const fault = faultOfSdk('GetObject', error)
-        onRequest('GetObject', fault.code)
-        throw toRefusal(fault)
-      },
-    )
-    onRequest('GetObject', 'OK')
-    const chunks = (Body as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
-    try {
-      // Other bytes than those that were asked for would become part of somebody's file.
-      if (Range && !ContentRange?.startsWith(`bytes ${range?.start}-`)) throw new S3Fault('GetObject', 200, 'NoRange')
-      for (let next = await soon(chunks.next()); !next.done; next = await soon(chunks.next())) yield next.value
-    } catch (error) {
-      stuck.abort()
-      throw toRefusal(faultOfSdk('GetObject', error))
-    } finally {
-      await chunks.return?.()
-    }
-  }
+  const read = (key: string, range?: { start: number; end: number }) =>
+    readObject(key, range, { client, named, stepMs: answerMs, onRequest })
 
   async function* openUploads(key: string): AsyncGenerator<string> {
     const Prefix = options.S3_PREFIX + key
@@ -211,29 +174,6 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     await told('AbortMultipartUpload', (abortSignal) => client.send(abort, { abortSignal })).catch((error: unknown) => {
       if (!(error instanceof HandleLost)) throw error
     })
-  }
-
-  async function removeOne(key: string): Promise<void> {
-    const remove = new DeleteObjectCommand(named(key))
-    await told('DeleteObject', (abortSignal) => client.send(remove, { abortSignal })).catch((error: unknown) => {
-      if (!(error instanceof ObjectMissing)) throw error
-    })
-  }
-
-  /** False where the store does not take the request: some want a checksum that the SDK no longer sends, some do not know it. */
-  async function removeAtOnce(keys: string[]): Promise<boolean> {
-    const Delete = { Quiet: true, Objects: keys.map((key) => ({ Key: named(key).Key })) }
-    const remove = new DeleteObjectsCommand({ Bucket: bucket, Delete })
-    try {
-      const { Errors = [] } = await ask('DeleteObjects', (abortSignal) => client.send(remove, { abortSignal }))
-      const failed = Errors.find(({ Code }) => Code !== 'NoSuchKey')
-      if (failed) throw new S3Fault('DeleteObjects', 500, failed.Code ?? 'unknown')
-      return true
-    } catch (error) {
-      const fault = error as S3Fault
-      if (fault.status === 400 || fault.status === 501) return false
-      throw toRefusal(fault)
-    }
   }
 
   return {
@@ -277,7 +217,9 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     async writePart(key, handle, number, bytes) {
       const query = `partNumber=${number}&uploadId=${encodeURIComponent(handle)}`
       try {
-        const { etag } = await sender.put(bytes, { operation: 'UploadPart', key: options.S3_PREFIX + key, query })
+        const headers = await proofOf(bytes)
+        const sending = { operation: 'UploadPart', key: options.S3_PREFIX + key, query, headers }
+        const { etag } = await sender.put(bytes, sending)
         return { number, size: bytes.size, etag }
       } catch (error) {
         if (!(error instanceof S3Fault)) throw error
@@ -316,13 +258,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
 
     read,
 
-    async remove(keys) {
-      for (let at = 0; at < keys.length; at += 1000) {
-        const some = keys.slice(at, at + 1000)
-        if (some.length > 1 && (await removeAtOnce(some))) continue
-        for (const key of some) await removeOne(key)
-      }
-    },
+    remove: (keys) => removeObjects(keys, { client, named, ask }),
 
     async *list(prefix) {
       let ContinuationToken: string | undefined

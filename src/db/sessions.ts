@@ -89,7 +89,14 @@ const findUnfinished = {
 }
 const findExpired = {
   name: 'sessions-expired',
-  text: `select id from upload_sessions where state in ('receiving', 'completed') and expires_at < $1 order by expires_at limit $2`,
+  // A partial upload that is complete stays as long as somebody may still join it: what waits for it has a time of its own.
+  text: `select s.id from upload_sessions s
+    where s.state in ('receiving', 'completed') and s.expires_at < $1
+      and (s.state = 'receiving' or not exists (
+        select from upload_sessions f
+        where f.tenant = s.tenant and f.owner_id = s.owner_id and f.concat->>'kind' = 'final'
+          and f.state in ('receiving', 'finishing') and f.concat->'from' ? s.id::text))
+    order by s.expires_at limit $2`,
 }
 const findEnded = {
   name: 'sessions-ended',

@@ -112,7 +112,9 @@ export function createEnds({ store, locker, claiming, guard, now, stopChunks, on
     async expire(id) {
       const ended = await hold(id, async (lease) => {
         const { state, expiresAt } = lease.session
-        if (state !== 'receiving' || expiresAt === null || expiresAt > now()) return null
+        // Of what is complete, only a partial upload that was never joined has an expiry.
+        const mayExpire = state === 'receiving' || state === 'completed'
+        if (!mayExpire || expiresAt === null || expiresAt > now()) return null
         return end(lease, 'expired', null)
       })
       if (ended?.isQuiet) await cleanUp(ended.session, store, sessions)

@@ -200,6 +200,35 @@ describe('joining partial uploads', () => {
     expect(whole).toMatchObject({ state: 'failed' })
   })
 
+  it('takes none that were not joined in time: those are freed', async () => {
+    const time = { now: new Date() }
+    const { engine, store, database } = await openEngine({ now: () => time.now })
+    const { id } = await sendPartial(engine, randomBytes(23))
+    const { expiresAt } = await engine.peek(ada, id)
+
+    time.now = new Date(expiresAt!.getTime() + 1)
+    await sweep(engine, sessionsIn(database), time.now)
+
+    expect(await engine.peek(ada, id)).toMatchObject({ state: 'expired' })
+    expect([store.objects.size, store.multiparts.size]).toEqual([0, 0])
+  })
+
+  it('finds them, however long ago they came, when it was cut off', async () => {
+    const time = { now: new Date() }
+    const { engine, store, database } = await openEngine({ now: () => time.now })
+    const partials = [await sendPartial(engine, randomBytes(23))]
+    store.fault = (call) => {
+      if (call === 'begin') throw unavailable()
+    }
+    await expect(engine.create(ada, final(partials))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    store.fault = () => {}
+
+    time.now = new Date(partials[0]!.expiresAt!.getTime() + 1)
+    await sweep(engine, sessionsIn(database), time.now)
+
+    expect(await engine.create(ada, final(partials))).toMatchObject({ state: 'completed' })
+  })
+
   it('does not take bytes for the whole', async () => {
     const { engine } = await openEngine()
     const open = await engine.create(ada, { ...unnamed, size: 10, concat: { kind: 'partial' } })

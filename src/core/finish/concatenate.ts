@@ -88,7 +88,15 @@ export async function writeJoinedParts(lease: Lease, partials: Session[], store:
     return store.writePart(session.key, session.handle!, number, readStretches(from, store))
   }
 
-  await Promise.all(Array.from({ length: Math.min(copiesAtOnce, count) }, work))
+  const working = Array.from({ length: Math.min(copiesAtOnce, count) }, () =>
+    work().catch((error: unknown) => {
+      next = count + 1
+      throw error
+    }),
+  )
+  // What is on its way when one fails ends before the lease does: another holder may write the same parts.
+  await Promise.allSettled(working)
+  await Promise.all(working)
   await lease.save({ parts, offset: size })
 }
 

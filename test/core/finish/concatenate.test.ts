@@ -106,6 +106,28 @@ describe('joining partial uploads', () => {
     expect(store.multiparts.size).toBe(0)
   })
 
+  it('writes nothing more when it has said that it failed', async () => {
+    const { engine, store } = await openEngine()
+    const partials = await Promise.all([23, 24, 25].map((size) => sendPartial(engine, randomBytes(size))))
+    let calls = 0
+    let isOver = false
+    const late: string[] = []
+    store.fault = async (call, at) => {
+      if (call !== 'writePart' || at !== 'before') return
+      if (isOver) late.push(call)
+      calls += 1
+      if (calls === 1) throw unavailable()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      if (isOver) late.push(call)
+    }
+
+    await expect(engine.create(ada, final(partials))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    isOver = true
+    await new Promise((resolve) => setTimeout(resolve, 300))
+
+    expect(late).toEqual([])
+  })
+
   it('waits for partial uploads that are not complete yet', async () => {
     const { engine, store } = await openEngine()
     const [a, b] = [randomBytes(12), randomBytes(8)]

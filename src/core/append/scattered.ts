@@ -99,7 +99,8 @@ export function createScattered(options: Scattering): Scattered {
     try {
       await collect(chunk, found, gathering, look)
       await look?.settle()
-      session = await openForChunks(actor, id, chunk)
+      // Until now the first body that was appended could still choose other parts.
+      session = await openForChunks(actor, id, { ...chunk, bodySize: gathering.size })
       if (look && session.contentType !== look.contentType) throw locked()
       const bytes = await gathering.whole()
       const { number } = chunk

@@ -302,6 +302,24 @@ describe('a chunk beside a body that is appended', () => {
   })
 })
 
+describe('a chunk of which nobody said how long it is', () => {
+  it('has the wrong length when the first body made the parts longer meanwhile, and replaces nothing', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(30)
+    const { id, key } = await engine.create(ada, { ...wish(30), ending: 'later' })
+    const body = hungBody(bytes.subarray(0, 10))
+    const chunk = engine.writeChunk(ada, id, { number: 1, body, bodySize: null })
+    await pause(50)
+    await patch(engine, id, 0, bytes.subarray(0, 15))
+    body.push(null)
+
+    await expect(chunk).rejects.toMatchObject({ code: 'LENGTH_MISMATCH' })
+    expect((await engine.describe(ada, id)).offset).toBe(15)
+    await patch(engine, id, 15, bytes.subarray(15))
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+})
+
 describe('appended bytes under a digest, over chunks that are there', () => {
   const right: Digest = { update() {}, verify() {} }
   const wrong: Digest = {

@@ -34,9 +34,10 @@ export async function joinFinish(
   const check = actor ? guard.admitted(actor, verb) : () => {}
   const finishing = locker.hold(id, check, async (lease) => {
     refuseEnded(lease.session, now())
-    if (verb === 'finish') {
-      if (!(await isQuiet(lease, claiming))) throw locked()
-    } else if (actor && lease.session.state === 'receiving') {
+    // The tail becomes a part by a number that a chunk may be writing just now.
+    const isOpen = lease.session.state === 'receiving'
+    if ((isOpen || verb === 'finish') && !(await isQuiet(lease, claiming))) throw locked()
+    if (actor && isOpen && verb !== 'finish') {
       admit(actor, lease.session, 'complete', now())
       await guard.permitted(actor, 'complete', lease.session)
     }

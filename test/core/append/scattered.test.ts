@@ -320,6 +320,29 @@ describe('a chunk of which nobody said how long it is', () => {
   })
 })
 
+describe('a chunk on its way, and bytes that are all there', () => {
+  it('is waited for before these are finished', async () => {
+    const { engine, store } = await openEngine()
+    const { id, key } = await begin(engine, 15)
+    await patch(engine, id, 0, randomBytes(15), { ending: 'later' })
+    const last = randomBytes(5)
+    const chunkHeld = hold(store, 'writePart')
+    const chunk = write(engine, id, 2, last)
+    await chunkHeld.reached
+    // The finish writes the last part as well.
+    const finishHeld = hold(store, 'finish')
+    const described = engine.describe(ada, id)
+    await Promise.race([finishHeld.reached, pause(300)])
+    chunkHeld.letGo()
+    await Promise.race([chunk.catch(() => {}), pause(300)])
+    finishHeld.letGo()
+
+    expect((await described).state).toBe('completed')
+    await chunk
+    expect(store.objects.get(key)?.subarray(10)).toEqual(last)
+  })
+})
+
 describe('appended bytes under a digest, over chunks that are there', () => {
   const right: Digest = { update() {}, verify() {} }
   const wrong: Digest = {

@@ -103,6 +103,8 @@ export function lookFirst(writer: PartWriter, lease: Lease, options: LookingFirs
   let opening: Promise<void> | null = null
   let refusal: UploadError | null = null
   let failure: unknown = null
+  /** What the session said of the file before these bytes did. */
+  let before: Pick<Session, 'contentType' | 'category' | 'key'> | null = null
 
   /** Looks at what there is and lets it flow on; once. */
   function open(): Promise<void> {
@@ -131,7 +133,10 @@ export function lookFirst(writer: PartWriter, lease: Lease, options: LookingFirs
       if (!isRefusal(error)) throw error
       refusal = error
     }
-    if (change) await lease.save(change)
+    if (!change) return
+    const { contentType, category, key } = session
+    before = { contentType, category, key }
+    await lease.save(change)
   }
 
   async function refuse(refused: UploadError): Promise<never> {
@@ -178,10 +183,14 @@ export function lookFirst(writer: PartWriter, lease: Lease, options: LookingFirs
       return null
     },
     replaced: () => writer.replaced(),
+    hasBegun: () => writer.hasBegun(),
     async drop() {
       await opening?.catch(() => {})
       held = []
-      return writer.drop()
+      const litter = await writer.drop()
+      // What does not count says nothing of the file. A key under which something lies must stay to be found.
+      if (isHeldBack && before) await lease.save(writer.hasBegun() ? { ...before, key: session.key } : before)
+      return litter
     },
   }
 }

@@ -63,6 +63,8 @@ export interface PartWriter {
   close(): Promise<ObjectFacts | null>
   /** The keys of all pieces that the object takes the place of, when it went out at once. */
   replaced(): string[]
+  /** Whether the store may have a multipart upload under the session's key. */
+  hasBegun(): boolean
   /** Forgets what was taken and not recorded; returns the keys of what it had written. */
   drop(): Promise<string[]>
 }
@@ -383,6 +385,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
         giveBackHeld()
       }
     },
+    hasBegun: () => handle !== null || beginning !== null,
     replaced: () => [...current.pieces.map((piece) => piece.key), ...litter],
     async drop() {
       await settle()

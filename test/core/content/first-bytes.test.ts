@@ -310,6 +310,20 @@ describe('under a digest', () => {
     expect((await append(engine, id, 0, whole, sha(whole, sum(whole)))).state).toBe('completed')
   })
 
+  it('bytes that were spoilt on the way do not change what the file is', async () => {
+    const { engine } = await openLooking(['text/csv'])
+    const whole = Buffer.from('name,size\n'.repeat(500))
+    const { id, key } = await engine.create(ada, wish('text/csv', whole.length, 'a.csv'))
+    const spoilt = Buffer.concat([png, whole.subarray(png.length)])
+
+    await expect(append(engine, id, 0, spoilt, sha(spoilt, sum(whole)))).rejects.toMatchObject({
+      code: 'CHECKSUM_MISMATCH',
+    })
+    const upload = await append(engine, id, 0, whole, sha(whole, sum(whole)))
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'text/csv', key })
+  })
+
   it('a page stays a page', async () => {
     const { engine, store } = await openLooking(['image/*'])
     const whole = long(bytes(html))

@@ -1,10 +1,10 @@
 /*
  * The right to write to one upload, for any number of processes.
  *
- * A lease is three columns of the session's row: a token, a time until which it holds, and the holder's name. Taking it
- * is one UPDATE that only matches when nobody holds it; every write by the holder says "and lease_token = mine", so a
- * holder that was overtaken writes nothing, however late it wakes. A timer renews all leases of this process in one
- * statement. No connection is held while bytes flow.
+ * A lease is three columns of the session's row: a token, a time until which it holds, and the holder's name (or, once it
+ * was given back with a write, the token that did so). Taking it is one UPDATE that only matches when nobody holds it; every
+ * write by the holder says "and lease_token = mine", so a holder that was overtaken writes nothing, however late it wakes. A
+ * timer renews all leases of this process in one statement. No connection is held while bytes flow.
  *
  * A newcomer asks: the holder in this process by its AbortSignal, one elsewhere by NOTIFY. The holder saves what it has
  * and lets go. A holder that died is not asked for long: its lease runs out.
@@ -65,6 +65,12 @@ const releaseLease = {
 }
 const notify = { name: 'lease-notify', text: `select pg_notify($1, $2)` }
 const channel = 'landfall_lease'
+
+interface LeaseRow extends SessionRow {
+  lease_token: string | null
+  /** The node that has the lease; once it was given back with a write, the token that did so. */
+  lease_holder: string | null
+}
 
 interface Hold {
   id: string
@@ -240,9 +246,10 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
     async function saveAgain(values: unknown[], change: Change): Promise<{ id: string }[]> {
       const saved = await database.query<{ id: string }>(saveSession, values)
       if (saved.length > 0) return saved
-      const [row] = await database.query<SessionRow & { lease_token: string | null }>(lookAt, [session.id])
-      const isOurs =
-        row !== undefined && row.revision === revision + 1 && (change.release ? true : row.lease_token === mine.token)
+      const [row] = await database.query<LeaseRow>(lookAt, [session.id])
+      // Who has taken the lease since may have written as often as this would have: it is ours only where the row says so.
+      const last = change.release ? row?.lease_holder : row?.lease_token
+      const isOurs = row !== undefined && row.revision === revision + 1 && last === mine.token
       return isOurs ? [{ id: session.id }] : []
     }
   }

@@ -30,6 +30,7 @@ export const saveSession = {
         event_seq = event_seq + case when $18::text is null then 0 else 1 end,
         lease_token = case when $20 then null else lease_token end,
         lease_until = case when $20 then null else lease_until end,
+        lease_holder = case when $20 then lease_token::text else lease_holder end,
         revision = revision + 1,
         updated_at = now()
       where id = $1 and lease_token = $2 and revision = $3

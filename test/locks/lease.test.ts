@@ -332,6 +332,55 @@ describe('a write whose answer was lost', () => {
     await mine.close()
   })
 
+  it('is not taken for one that another holder made in its place', async () => {
+    const mine = await open()
+    const reached = Promise.withResolvers<void>()
+    const gate = Promise.withResolvers<void>()
+    const cutOff: Database = {
+      ...mine,
+      // Nothing arrives: neither the write nor what would renew the lease.
+      async queryOnce() {
+        reached.resolve()
+        await gate.promise
+        return undefined
+      },
+      query: async (statement, values) =>
+        statement.name === 'lease-renew' ? [] : mine.query<never>(statement, values),
+    }
+    const locker = await leaseLocker({ database: cutOff, leaseMs: 300, waitMs: 1000, onFault: () => {} })
+    const other = await node()
+    const id = await session()
+
+    const held = locker.hold(id, anyone, (lease) => lease.save({ offset: 50, release: true }))
+    await reached.promise
+    await other.hold(id, anyone, (lease) => lease.save({ state: 'cancelled', release: true }))
+    gate.resolve()
+
+    await expect(held).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    expect(await sessionsIn(database).find(id)).toMatchObject({ offset: 0, state: 'cancelled' })
+    await locker.close()
+    await mine.close()
+  })
+
+  it('that gave the lease back is known to have happened, too', async () => {
+    const mine = await open()
+    const deaf: Database = {
+      ...mine,
+      async queryOnce(statement, values) {
+        await mine.queryOnce(statement, values)
+        return undefined
+      },
+    }
+    const locker = await leaseLocker({ database: deaf, leaseMs: 1000, waitMs: 1000, onFault: () => {} })
+    const id = await session()
+
+    await locker.hold(id, anyone, (lease) => lease.save({ offset: 5, release: true }))
+
+    expect((await sessionsIn(database).find(id))?.offset).toBe(5)
+    await locker.close()
+    await mine.close()
+  })
+
   it('is taken by a statement that runs again because its answer was lost', async () => {
     const id = await session()
     let isLost = false

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Append, RunningEngine } from '../../src/core/engine.ts'
 import { UploadError } from '../../src/core/errors.ts'
 import { createMemoryBudget } from '../../src/core/parts/memory-budget.ts'
+import { HandleLost } from '../../src/core/ports.ts'
 import { userOf } from '../../src/core/upload.ts'
 import type { Database } from '../../src/db/open.ts'
 import { leaseLocker } from '../../src/locks/lease.ts'
@@ -111,6 +112,21 @@ describe('sending a file', () => {
 
     expect(store.objects.size).toBe(1)
     expect(await isDirty(database, upload.id)).toBe(true)
+  })
+
+  it('says that the store lost the upload also when something of the body was kept', async () => {
+    const { engine, store } = await openEngine({ partsInFlight: 1 })
+    const { id } = await engine.create(ada, wish(60))
+    let parts = 0
+    store.fault = (call) => {
+      if (call === 'begin') parts = 0
+      if (call === 'writePart' && ++parts > 2) throw new HandleLost('gone')
+    }
+    const body = bodyOf([randomBytes(20), randomBytes(10), randomBytes(10)])
+
+    const sent = engine.append(ada, id, { ...chunk(0, randomBytes(40)), body })
+
+    await expect(sent).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
   })
 
   it('removes the pieces of a file that became one object without searching the store', async () => {

@@ -360,7 +360,8 @@ export function createPartWriter(options: PartWriting): PartWriter {
       }
       giveBackHeld()
       stopRecording()
-      await record({ isLast: true })
+      // After a failure the lease is still needed: the upload may be lost.
+      await record({ isLast: failure === null })
       if (failure) throw failure
     },
     async close() {

@@ -83,7 +83,12 @@ export async function recordCompletion(
   { now, store, by }: Pick<Finishing, 'now' | 'store' | 'by'>,
 ): Promise<void> {
   const { session } = lease
-  const digests = session.digests && (await readDigests(session.digests, store, session.key))
+  const failed = (error: unknown): never => {
+    // There is an object of which the session does not know.
+    lease.suspect()
+    throw error
+  }
+  const digests = session.digests && (await readDigests(session.digests, store, session.key).catch(failed))
   if (digests && !isAsExpected(digests)) await recordOtherFile(lease, by)
   const size = facts.size
   if (session.size !== null && session.size !== size)
@@ -104,11 +109,7 @@ export async function recordCompletion(
     event: eventOf('upload.completed', { ...session, size }),
     release: true,
   }
-  await lease.save(change).catch((error: unknown) => {
-    // There is an object of which the session does not know.
-    lease.suspect()
-    throw error
-  })
+  await lease.save(change).catch(failed)
 }
 
 /** Says `failed`: the parts are gone from the store, and the client must start anew. */

@@ -237,6 +237,25 @@ describe('the first bytes', () => {
     expect([...store.objects.keys()]).toEqual([upload.key])
   })
 
+  it('of another file leave nothing of the one that could not be read for its digest', async () => {
+    const { engine, store } = await openLooking()
+    const digests = { expected: {}, wanted: ['sha-256' as const] }
+    const { id } = await engine.create(ada, { ...wish('', 1000), digests })
+    const whole = long(png, 1000)
+    await append(engine, id, 0, whole.subarray(0, 3))
+    store.fault = (call) => {
+      if (call === 'read') throw unavailable()
+    }
+    await expect(append(engine, id, 3, whole.subarray(3))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    store.fault = () => {}
+
+    const upload = await append(engine, id, 3, noise(997))
+    await engine.idle()
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'application/octet-stream' })
+    expect([...store.objects.keys()]).toEqual([upload.key])
+  })
+
   it('leave nothing anywhere when the upload is given up', async () => {
     const { engine, store, database } = await openLooking()
     const { id } = await engine.create(ada, wish('image/png', 5000))

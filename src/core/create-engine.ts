@@ -50,7 +50,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     sessions,
     store,
     claiming,
-    partSize: options.partSize,
+    partSizeFor: (session) => policyOf(ownerOf(session)).partSize ?? options.partSize,
     checkRole: (session) => void policyOf(ownerOf(session)),
     openWriter: openIts,
     running,

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Append, RunningEngine } from '../../src/core/engine.ts'
 import { UploadError } from '../../src/core/errors.ts'
 import { createMemoryBudget } from '../../src/core/parts/memory-budget.ts'
+import { defaultPolicies } from '../../src/core/policy/policy.ts'
 import { HandleLost } from '../../src/core/ports.ts'
 import { userOf } from '../../src/core/upload.ts'
 import type { Database } from '../../src/db/open.ts'
@@ -127,6 +128,21 @@ describe('sending a file', () => {
     const sent = engine.append(ada, id, { ...chunk(0, randomBytes(40)), body })
 
     await expect(sent).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
+  })
+
+  it('cuts it into parts as the policy says', async () => {
+    const { creator } = defaultPolicies.roles
+    const policies = { ...defaultPolicies, roles: { creator: { ...creator!, partSize: 20 } } }
+    const { engine } = await openEngine({ policies: () => policies })
+    const { id, partSize } = await engine.create(ada, wish(100))
+
+    const upload = await engine.append(ada, id, {
+      ...chunk(0, randomBytes(100)),
+      body: brokenBody(randomBytes(50)),
+      bodySize: 100,
+    })
+
+    expect([partSize, upload.partSize]).toEqual([20, 20])
   })
 
   it('removes the pieces of a file that became one object without searching the store', async () => {

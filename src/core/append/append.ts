@@ -26,7 +26,8 @@ export interface Appending {
   sessions: Sessions
   store: ObjectStore
   claiming: Claiming
-  partSize: number
+  /** Bytes; what the parts of its owner's uploads have unless the file needs larger ones. */
+  partSizeFor(session: Session): number
   bodyIdleMs: number
   minSpeed: number
   bodyTotalMs: number
@@ -188,8 +189,13 @@ async function agreeWithDigest(
 }
 
 /** Parts as long as the client's chunks leave no tails; only the first body can still decide that. */
-function alignedPartSize(session: Session, { bodySize }: Append, size: number, { partSize, store }: Appending): number {
+function alignedPartSize(
+  session: Session,
+  { bodySize }: Append,
+  size: number,
+  { partSizeFor, store }: Appending,
+): number {
   if (session.offset > 0 || session.handle !== null || session.isScattered || bodySize === null || bodySize === 0)
     return session.partSize
-  return choosePartSize({ size, preferred: partSize, limits: store.limits, firstChunkSize: bodySize })
+  return choosePartSize({ size, preferred: partSizeFor(session), limits: store.limits, firstChunkSize: bodySize })
 }

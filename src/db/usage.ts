@@ -23,20 +23,39 @@ export function settlementOf(before: State, { state }: Change): Settlement | nul
 }
 
 /**
+ * The part of a statement that gives its partial uploads back what a final one took over from them, when it has not become a
+ * file: they are still there. What they are given counts in `settleUsage`.
+ */
+export function returnRoom(parameter: string): string {
+  return `update upload_sessions p set reserved = coalesce(p.size, p.max_size)
+    from saved, jsonb_array_elements_text(saved.concat->'from') as lender(id)
+    where ${parameter} = 'released' and p.id = lender.id::uuid and p.reserved is null
+      and p.state in ('receiving', 'finishing', 'completed')
+    returning p.state, p.size, p.reserved`
+}
+
+/**
  * The part of a statement that settles: `saved` is a CTE with the session's columns as they are after it, `parameter` holds the
  * settlement. What an upload that did not become a file was charged for its day is given back but for what came.
+ * `returnsRoom`: the statement has `returnRoom` as `returned`.
  */
-export function settleUsage(parameter: string): string {
+export function settleUsage(parameter: string, { returnsRoom }: { returnsRoom: boolean }): string {
   const isOpen = `${parameter} in ('stored', 'released')`
   const isFile = `(case when saved.concat->>'kind' = 'partial' then 0 else 1 end)`
   const kept = `(case when saved.reserved is null then 0 else saved.size end)`
   const isToday = `u.day = (saved.created_at at time zone 'utc')::date`
   const isFinal = `saved.concat->>'kind' = 'final'`
+  const toOpen = returnsRoom
+    ? `+ (select coalesce(sum(reserved), 0)::bigint from returned where state <> 'completed')`
+    : ''
+  const toStored = returnsRoom
+    ? `+ (select coalesce(sum(size), 0)::bigint from returned where state = 'completed')`
+    : ''
   return `update upload_usage u set
-      reserved_bytes = case when ${isOpen} then greatest(0, u.reserved_bytes - coalesce(saved.reserved, 0)) else u.reserved_bytes end,
+      reserved_bytes = case when ${isOpen} then greatest(0, u.reserved_bytes - coalesce(saved.reserved, 0)) else u.reserved_bytes end ${toOpen},
       open_uploads = case when ${isOpen} then greatest(0, u.open_uploads - 1) else u.open_uploads end,
       open_files = case when ${isOpen} then greatest(0, u.open_files - ${isFile}) else u.open_files end,
-      stored_bytes = greatest(0, u.stored_bytes + case ${parameter} when 'stored' then ${kept} when 'freed' then -${kept} else 0 end),
+      stored_bytes = greatest(0, u.stored_bytes + case ${parameter} when 'stored' then ${kept} when 'freed' then -${kept} else 0 end) ${toStored},
       stored_files = greatest(0, u.stored_files + case ${parameter} when 'stored' then ${isFile} when 'freed' then -${isFile} else 0 end),
       day_bytes = case when ${isToday} and ${isOpen} and saved.reserved is not null and ${isFinal} is not true
         then greatest(0, u.day_bytes - saved.reserved + saved."offset") else u.day_bytes end,

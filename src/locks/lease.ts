@@ -16,7 +16,7 @@ import { hasEnded, type Session } from '../core/upload.ts'
 import type { Database } from '../db/open.ts'
 import { type SessionRow, toSession } from '../db/session-row.ts'
 import { shrinkReservation } from '../db/usage.ts'
-import { applyChange, saveSession, saveValues } from './save.ts'
+import { applyChange, saveFor, saveValues } from './save.ts'
 
 export interface LeaseOptions {
   database: Database
@@ -230,7 +230,7 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
     async function saveNow(wanted: Change): Promise<void> {
       const change = wanted.release && mine.isSuspect ? { ...wanted, isDirty: true } : wanted
       const values = saveValues(session, mine.token, revision, change)
-      let saved = await database.queryOnce<{ id: string }>(saveSession, values)
+      let saved = await database.queryOnce<{ id: string }>(saveFor(session, change), values)
       if (saved === undefined) saved = await saveAgain(values, change)
       if (saved.length === 0) throw lost(mine)
       revision += 1
@@ -244,7 +244,7 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
 
     /** After a write of which nobody knows whether it happened: the row's revision knows. */
     async function saveAgain(values: unknown[], change: Change): Promise<{ id: string }[]> {
-      const saved = await database.query<{ id: string }>(saveSession, values)
+      const saved = await database.query<{ id: string }>(saveFor(session, change), values)
       if (saved.length > 0) return saved
       const [row] = await database.query<LeaseRow>(lookAt, [session.id])
       // Who has taken the lease since may have written as often as this would have: it is ours only where the row says so.

@@ -1,14 +1,16 @@
 import type { Change } from '../core/ports.ts'
-import type { Session } from '../core/upload.ts'
-import { settlementOf, settleUsage } from '../db/usage.ts'
+import { hasEnded, type Session } from '../core/upload.ts'
+import type { Statement } from '../db/open.ts'
+import { returnRoom, settlementOf, settleUsage } from '../db/usage.ts'
 
 /**
  * The one statement with which a lease holder writes: the session, its parts, its event and its owner's room together or not at all, and
  * only while the token is the row's and nothing was written since the holder last looked.
  */
-export const saveSession = {
-  name: 'session-save',
-  text: `with saved as (
+function saveStatement(isFinal: boolean): Statement {
+  return {
+    name: isFinal ? 'session-save-final' : 'session-save',
+    text: `with saved as (
       update upload_sessions set
         "offset" = coalesce($4, "offset"),
         tail = coalesce($5::jsonb, tail),
@@ -35,7 +37,8 @@ export const saveSession = {
         updated_at = now()
       where id = $1 and lease_token = $2 and revision = $3
       returning *),
-    settled as (${settleUsage('$28')}),
+    ${isFinal ? `returned as (${returnRoom('$28')}),` : ''}
+    settled as (${settleUsage('$28', { returnsRoom: isFinal })}),
     added as (
       insert into upload_parts (upload_id, number, size, etag)
       select saved.id, part.number, part.size, part.etag
@@ -54,9 +57,19 @@ export const saveSession = {
       from saved, jsonb_to_record($29::jsonb) as b(id text, role text, tenant text, key_id text, address text, agent text)
       where $28::text is not null)
     select id from saved`,
+  }
 }
 
-/** The values of `saveSession`. */
+// Two of them, because only the end of a final upload looks for partial ones.
+const saveSession = saveStatement(false)
+const endFinal = saveStatement(true)
+
+/** The statement that saves `change`. */
+export function saveFor({ concat }: Pick<Session, 'concat'>, { state }: Change): Statement {
+  return concat?.kind === 'final' && state !== undefined && hasEnded({ state }) ? endFinal : saveSession
+}
+
+/** The values of either statement. */
 export function saveValues(
   session: Pick<Session, 'id' | 'state'>,
   token: string,

@@ -280,6 +280,23 @@ describe('a file made of partial uploads', () => {
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 0, storedBytes: 100, openUploads: 0, openFiles: 0 })
   })
 
+  it('gives it back to them when it is given up', async () => {
+    const at = await node(databases[0], somebody(), { totalBytes: 150 })
+    const parts = []
+    for (const size of [60, 40]) parts.push((await at.engine.create(at.actor, { ...plain, ...partial, size })).id)
+    await send(at, parts[0]!, 60)
+    const { id } = await at.engine.create(at.actor, { ...plain, size: null, concat: finalOf(parts) })
+
+    await at.engine.cancel(at.actor, id)
+
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 40, storedBytes: 60, openUploads: 1, openFiles: 0 })
+    const more = at.engine.create(at.actor, { ...plain, ...partial, size: 60 })
+    await expect(more).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' })
+    await send(at, parts[1]!, 40)
+    for (const part of parts) await at.engine.cancel(at.actor, part)
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 0, storedBytes: 0, openUploads: 0, openFiles: 0 })
+  })
+
   it('is no way to have the same bytes twice for the room of once', async () => {
     const at = await node(databases[0], somebody(), { totalBytes: 150 })
     const { id: part } = await at.engine.create(at.actor, { ...plain, ...partial, size: 100 })

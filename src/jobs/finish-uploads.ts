@@ -15,7 +15,7 @@ const ends = ['UPLOAD_LOST', 'UPLOAD_GONE', 'CHECKSUM_MISMATCH', 'TYPE_NOT_ALLOW
  */
 export async function finishUploads(engine: RunningEngine, sessions: Sessions): Promise<number> {
   return pageByPage(
-    () => sessions.unfinished(idleMs, atOnce),
+    (tried) => sessions.unfinished(idleMs, atOnce + tried),
     async (id) => {
       try {
         await engine.finish(id)

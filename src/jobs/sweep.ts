@@ -18,11 +18,11 @@ export interface Sweep {
  */
 export async function sweep(engine: RunningEngine, sessions: Sessions, now: Date): Promise<Sweep> {
   const expired = await pageByPage(
-    () => sessions.expired(now, atOnce),
+    (tried) => sessions.expired(now, atOnce + tried),
     async (id) => Boolean(await engine.expire(id).catch(laterIfBusy)),
   )
   const cleaned = await pageByPage(
-    () => sessions.dirty(atOnce),
+    (tried) => sessions.dirty(atOnce + tried),
     async (id) => {
       await engine.clean(id)
       return true

@@ -6,7 +6,7 @@ import { pageByPage } from '../../src/jobs/page-by-page.ts'
 function dueOf(...ids: string[]) {
   const due = new Set(ids)
   const seen: string[] = []
-  return { due, seen, next: async () => [...due].slice(0, 2) }
+  return { due, seen, next: async (tried: number) => [...due].slice(0, 2 + tried) }
 }
 
 it('goes on after a page that is full', async () => {
@@ -26,6 +26,14 @@ it('does what is next to an upload that cannot be helped, and tells of that at t
 
   await expect(work).rejects.toMatchObject({ errors: [{ message: 'cannot be helped' }] })
   expect(seen).toEqual(['broken', 'b'])
+})
+
+it('gets past more uploads that cannot be helped than there are on a page', async () => {
+  const { due, next } = dueOf('broken', 'broken too', 'and this', 'd', 'e')
+
+  const done = pageByPage(next, async (id) => (id.length > 1 ? false : due.delete(id)))
+
+  expect(await done).toBe(2)
 })
 
 it('tries no upload twice that must wait', async () => {

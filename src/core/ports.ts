@@ -191,8 +191,13 @@ export interface Sessions {
   claims(id: string): Promise<number>
   /** Says that something is being stored for an upload outside its lease: dirty, and not given up yet. False when it is not receiving, or somebody holds its lease. */
   touch(id: string, expiresAt: Date | null): Promise<boolean>
-  /** Nothing of the upload is left in the store but what the session says. */
-  markClean(id: string): Promise<void>
+  /** A mark of what has been said of the upload until now, for `markClean`. */
+  lastSaid(id: string): Promise<string>
+  /**
+   * Nothing of the upload is left in the store but what the session says. With the mark of before it was looked at: unless
+   * something was said since, because then there may be more.
+   */
+  markClean(id: string, lastSaid?: string): Promise<void>
   /** Ids in `finishing` whose lease is free and that were not touched for `idleMs`. */
   unfinished(idleMs: number, limit: number): Promise<string[]>
   /** Ids that are receiving, or complete and never used, and whose `expiresAt` is past. */

@@ -77,9 +77,14 @@ const touchSession = {
   text: `update upload_sessions set updated_at = now(), expires_at = $2, is_dirty = true
     where id = $1 and state = 'receiving' and (lease_until is null or lease_until < now()) returning id`,
 }
+const lastSaid = {
+  name: 'session-last-said',
+  text: `select extract(epoch from updated_at)::text as mark from upload_sessions where id = $1`,
+}
 const markClean = {
   name: 'session-clean',
-  text: `update upload_sessions set is_dirty = false where id = $1 and state not in ('receiving', 'finishing')`,
+  text: `update upload_sessions set is_dirty = false
+    where id = $1 and state not in ('receiving', 'finishing') and extract(epoch from updated_at)::text = coalesce($2, extract(epoch from updated_at)::text)`,
 }
 const findUnfinished = {
   name: 'sessions-unfinished',
@@ -159,8 +164,12 @@ export function sessionsIn(database: Database): Sessions {
     async touch(id, expiresAt) {
       return (await database.query(touchSession, [id, expiresAt])).length > 0
     },
-    async markClean(id) {
-      await database.query(markClean, [id])
+    async lastSaid(id) {
+      const [row] = await database.query<{ mark: string }>(lastSaid, [id])
+      return row?.mark ?? ''
+    },
+    async markClean(id, mark) {
+      await database.query(markClean, [id, mark ?? null])
     },
     unfinished: (idleMs, limit) => ids(findUnfinished, [idleMs, limit]),
     expired: (now, limit) => ids(findExpired, [now, limit]),

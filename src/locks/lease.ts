@@ -58,8 +58,9 @@ const renewLeases = {
 }
 const releaseLease = {
   name: 'lease-release',
-  // What a holder that was overtaken may have left in the store came after whatever was cleaned up meanwhile.
+  // What a holder that was overtaken may have left in the store came after whatever was cleaned up meanwhile, or is just being.
   text: `update upload_sessions set lease_token = nullif(lease_token, $2), is_dirty = is_dirty or $3,
+      updated_at = case when $3 then now() else updated_at end,
       lease_until = case when lease_token = $2 then null else lease_until end
     where id = $1 and (lease_token = $2 or $3)`,
 }

@@ -437,6 +437,41 @@ describe('cancelling', () => {
     await expect(engine.describe(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
   })
 
+  it('leaves the sweeper to look once more when somebody overtaken stores the file while it is freed', async () => {
+    const { engine, store, database } = await openEngine()
+    const { engine: other } = await openEngine({ store })
+    const overtake = { name: 'test-overtake', text: `update upload_sessions set lease_until = now() where id = $1` }
+    const { id } = await engine.create(ada, wish(5))
+    const put = Promise.withResolvers<void>()
+    const looked = Promise.withResolvers<void>()
+    const [isPutting, isLooking] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    store.fault = async (call, at) => {
+      if (call === 'put' && at === 'before') {
+        isPutting.resolve()
+        await put.promise
+      }
+      if (call === 'stat' && at === 'after') {
+        isLooking.resolve()
+        await looked.promise
+      }
+    }
+    const late = engine.append(ada, id, chunk(0, randomBytes(5))).catch((error: unknown) => error)
+    await isPutting.promise
+    await database.query(overtake, [id])
+    const cancelled = other.cancel(ada, id)
+    await isLooking.promise
+    put.resolve()
+    expect(await late).toMatchObject({ code: 'UPLOAD_LOCKED' })
+    looked.resolve()
+    await cancelled
+
+    expect(store.objects.size).toBe(1)
+    expect(await isDirty(database, id)).toBe(true)
+    await other.clean(id)
+    expect(store.objects.size).toBe(0)
+    expect(await isDirty(database, id)).toBe(false)
+  })
+
   it('removes the object of a completed upload', async () => {
     const { engine, store } = await openEngine()
     const upload = await sendInChunks(engine, randomBytes(35), 35)

@@ -33,8 +33,9 @@ export async function findLitter(session: Session, store: ObjectStore): Promise<
  * what fails is left for the sweeper, because the session stays dirty.
  */
 export async function cleanUp(session: Session, store: ObjectStore, sessions: Sessions): Promise<void> {
+  const lastSaid = await sessions.lastSaid(session.id)
   await store.abort(session.key, null)
   if (session.handle !== null && session.state !== 'completed') await store.abort(session.key, session.handle)
   await store.remove(await findLitter(session, store))
-  await sessions.markClean(session.id)
+  await sessions.markClean(session.id, lastSaid)
 }

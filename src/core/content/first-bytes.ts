@@ -41,8 +41,10 @@ export function settleType(
   for (const rule of check.rules)
     rule({ actor: ownerOf(session), policy, wish: { size, filename, contentType, category } })
   if (contentType === said) return null
-  // Chunks that came before the first lie under the type that was said, and will be an object of that type.
-  if (session.handle !== null && said !== unknownMediaType && sniffed.mediaType !== null) throw otherType(contentType)
+  // Chunks that came before the first lie under the type that was said, and will be an object of that type. Pieces are of first
+  // bytes that were looked at: what would take their place has not done so yet.
+  const isStored = session.handle !== null || session.tail.length > 0
+  if (isStored && said !== unknownMediaType && sniffed.mediaType !== null) throw otherType(contentType)
   // Something may lie at the key already: then it must stay to be found.
   const isUnused = session.handle === null && !session.isDirty
   const key = category !== session.category && isUnused ? keyFor(session, category) : null

@@ -467,6 +467,22 @@ describe('numbered chunks', () => {
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
+  it('that could not be stored do not say what stored first bytes are', async () => {
+    const { engine, store } = await openLooking()
+    const whole = long(png)
+    const { id, write } = await begin(engine, 'image/png', whole)
+    await engine.append(ada, id, { offset: 0, body: bodyOf(whole.subarray(0, 5000)), bodySize: 5000, ending: 'later' })
+    store.fault = (call) => {
+      if (call === 'begin') throw unavailable()
+    }
+
+    await expect(write(1, long(gif))).rejects.toBeInstanceOf(UploadError)
+    store.fault = () => {}
+
+    const upload = await append(engine, id, 5000, whole.subarray(5000))
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png' })
+  })
+
   it.each([
     ['kept in the session', 9],
     ['looked at and stored', 5000],

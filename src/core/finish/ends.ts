@@ -33,7 +33,7 @@ export interface Ends {
   expire(id: string): Promise<boolean>
   /** See `RunningEngine.clean`. */
   clean(id: string): Promise<void>
-  /** Frees what a completed upload no longer needs: its leftovers, and the partial uploads it was made of. */
+  /** Frees what a completed upload no longer needs: its leftovers, and the partial uploads it was made of. Of one that goes on nothing. */
   cleanUpAfter(session: Session): Promise<void>
 }
 
@@ -125,6 +125,7 @@ export function createEnds({ store, locker, claiming, guard, now, stopChunks, on
       if (session && hasEnded(session)) await cleanUp(session, store, sessions)
     },
     async cleanUpAfter(session) {
+      if (!hasEnded(session)) return
       if (session.isDirty) await cleanUp(session, store, sessions)
       if (session.concat?.kind !== 'final' || session.state !== 'completed') return
       for (const id of new Set(session.concat.from)) await endPartial(id)

@@ -6,7 +6,7 @@ import type { Guard } from '../guard.ts'
 import { type Claiming, isQuiet, locked } from '../parts/part-claims.ts'
 import type { Locker } from '../ports.ts'
 import { closeRanks, refuseEnded } from '../session-view.ts'
-import type { Actor, Session } from '../upload.ts'
+import { type Actor, hasEveryByte, type Session } from '../upload.ts'
 import { within } from '../within.ts'
 import type { Ends } from './ends.ts'
 import { type Finishing, finishUpload } from './finish.ts'
@@ -42,6 +42,9 @@ export async function joinFinish(
       await guard.permitted(actor, 'complete', lease.session)
     }
     await closeRanks(lease.session, options.sessions)
+    // Who only asked how far it is did not say that it is whole, and a chunk may have gone since that was seen.
+    if (isOpen && verb === 'describe' && lease.session.concat?.kind !== 'final' && !hasEveryByte(lease.session))
+      return lease.session
     await finishUpload(lease, { ...options, by: actor })
     return lease.session
   })

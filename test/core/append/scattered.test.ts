@@ -343,6 +343,48 @@ describe('a chunk on its way, and bytes that are all there', () => {
   })
 })
 
+describe('who asks for an upload of which every chunk was there', () => {
+  it('is told what is missing when one is being sent anew and fails', async () => {
+    const real = sessionsIn(await testDatabase())
+    let then = async () => {}
+    const sessions: Sessions = {
+      ...real,
+      async parts(id) {
+        const parts = await real.parts(id)
+        const next = then
+        then = async () => {}
+        await next()
+        return parts
+      },
+    }
+    const { engine, store } = await openEngine({ sessions })
+    const bytes = randomBytes(20)
+    const { id, key } = await begin(engine, 20)
+    await write(engine, id, 1, bytes.subarray(0, 10))
+    await write(engine, id, 2, randomBytes(10))
+    let failing: Promise<unknown> | undefined
+    then = async () => {
+      const reached = Promise.withResolvers<void>()
+      store.fault = async (call) => {
+        if (call !== 'writePart') return
+        reached.resolve()
+        await pause(100)
+        throw unavailable()
+      }
+      failing = write(engine, id, 2, randomBytes(10)).catch((error: unknown) => error)
+      await reached.promise
+    }
+
+    expect(await engine.describe(ada, id)).toMatchObject({ state: 'receiving', offset: 10 })
+    expect(await failing).toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    store.fault = () => {}
+    await engine.idle()
+    await write(engine, id, 2, bytes.subarray(10))
+    await engine.complete(ada, id)
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+})
+
 describe('appended bytes under a digest, over chunks that are there', () => {
   const right: Digest = { update() {}, verify() {} }
   const wrong: Digest = {

@@ -164,7 +164,7 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
   ): Promise<{ row: SessionRow; sureUntil: number }> {
     const until = performance.now() + waitMs
     let pauseMs = 20
-    let asked = false
+    let asked: string | null = null
     for (;;) {
       const here = holds.get(id)
       if (!here) {
@@ -175,7 +175,7 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
           return { row, sureUntil }
         }
       }
-      const [found] = await database.query<SessionRow>(lookAt, [id])
+      const [found] = await database.query<LeaseRow>(lookAt, [id])
       if (!found) throw new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
       admit(toSession(found))
       const left = until - performance.now()
@@ -186,8 +186,9 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
         continue
       }
       const freed = heard(id)
-      if (!asked && isShared) await database.query(notify, [channel, `ask ${id}`])
-      asked = true
+      // Every holder once: another newcomer may have been quicker.
+      if (found.lease_token !== asked && isShared) await database.query(notify, [channel, `ask ${id}`])
+      asked = found.lease_token
       await Promise.race([freed.promise, sleep(Math.min(pauseMs, left))])
       freed.forget()
       pauseMs = Math.min(250, pauseMs * 1.5)

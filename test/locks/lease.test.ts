@@ -118,6 +118,28 @@ describe('a lease', () => {
     await holding
   })
 
+  it('is asked back from whoever was quicker when the first holder gave it back', async () => {
+    const [b, other] = [await node(), await open()]
+    onTestFinished(() => other.close())
+    const id = await session()
+    const asks: string[] = []
+    const give = {
+      name: 'test-give',
+      text: `update upload_sessions set lease_token = $2::uuid,
+        lease_until = case when $2::uuid is null then null else now() + interval '1 minute' end where id = $1`,
+    }
+    await other.listen('landfall_lease', (payload) => {
+      if (payload !== `ask ${id}`) return
+      asks.push(payload)
+      // The first is followed by another holder, the second by nobody.
+      void database.query(give, [id, asks.length === 1 ? randomUUID() : null])
+    })
+    await database.query(give, [id, randomUUID()])
+    await b.hold(id, anyone, async () => {})
+
+    expect(asks).toHaveLength(2)
+  })
+
   it('is told as stolen when it had run out, and not when something was left behind or given back', async () => {
     const stolen: string[] = []
     const a = await node({ onSteal: (id) => stolen.push(id) })

@@ -4,6 +4,7 @@ import { type ClientRequest, createServer, request as forward, type IncomingMess
 import type { AddressInfo } from 'node:net'
 import { HeadObjectCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { makeNamedKey } from '../../src/core/begin/object-key.ts'
 import { HandleLost } from '../../src/core/ports.ts'
 import { addressOf } from '../../src/stores/s3/client.ts'
 import { type S3Options, s3Options } from '../../src/stores/s3/options.ts'
@@ -423,6 +424,20 @@ describe('where a bucket is', () => {
     const facts = await store.put('a', inChunks(randomBytes(10)), about)
 
     expect(await store.stat('a')).toEqual(facts)
+  })
+})
+
+describe('a prefix', () => {
+  it('leaves room for the longest key, or is refused', async () => {
+    const { server } = await openStandIn()
+    const prefixOf = (bytes: number) => `${'p'.repeat(bytes - 1)}/`
+    const store = s3Store(optionsFor(server, prefixOf(256)))
+    onTestFinished(() => store.close())
+    const longest = makeNamedKey(`${'x'.repeat(255)}/`.repeat(9), randomUUID(), 'unique')
+
+    await store.put(longest, inChunks(Buffer.from('a')), about)
+
+    expect(() => optionsFor(server, prefixOf(257))).toThrow('at most 256 bytes')
   })
 })
 

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { Actor, Wish } from '../upload.ts'
 
-// S3: "The name for a key is a sequence of Unicode characters whose UTF-8 encoding is at most 1,024 bytes long."
-const maxKeyBytes = 1024
+// S3: "The name for a key is a sequence of Unicode characters whose UTF-8 encoding is at most 1,024 bytes long." A prefix in the
+// bucket may take the rest.
+const maxKeyBytes = 768
 // What a file system takes for one name, so that the same keys work on disk.
 const maxSegmentBytes = 255
 
@@ -10,6 +11,9 @@ export const defaultKeyTemplate = '{role}/{user}/{date}/{category}/{unique}-{nam
 
 const placeholders = ['role', 'user', 'date', 'category', 'unique', 'name'] as const
 type Placeholder = (typeof placeholders)[number]
+
+/** Bytes; of a file name what must be left of it, which otherwise takes the room that there is. */
+const longestWords: Record<Placeholder, number> = { role: 64, user: 128, date: 8, category: 64, unique: 32, name: 32 }
 
 export interface KeyWords {
   role: string
@@ -38,20 +42,23 @@ export function faultOfTemplate(template: string): string | null {
     return 'must be a relative path of non-empty segments that does not start with a dot'
   }
   if (template.split('/').some((segment) => segment === '.' || segment === '..')) return 'must not contain . or ..'
-  if (Buffer.byteLength(template) > 256) return 'is too long'
+  const longest = template.replace(/\{(\w+)\}/g, (_, word: Placeholder) => 'x'.repeat(longestWords[word]))
+  const isTooLong = (part: string, most: number) => Buffer.byteLength(part) > most
+  if (isTooLong(longest, maxKeyBytes) || longest.split('/').some((segment) => isTooLong(segment, maxSegmentBytes)))
+    return 'makes keys that are too long'
   return null
 }
 
 /**
- * The object key: the template with every word made safe. At most 1,024 bytes, each segment at most 255; the file
+ * The object key: the template with every word made safe. At most 768 bytes, each segment at most 255; the file
  * name gives way first and keeps its extension. Unicode stays, in NFC.
  */
 export function makeObjectKey(template: string, words: KeyWords): string {
   const rest: Record<Exclude<Placeholder, 'name'>, string> = {
-    role: distinct(words.role, 64),
-    user: distinct(words.user, 128),
+    role: distinct(words.role, longestWords.role),
+    user: distinct(words.user, longestWords.user),
     date: words.createdAt.toISOString().slice(0, 10).replaceAll('-', ''),
-    category: safe(words.category, 64),
+    category: safe(words.category, longestWords.category),
     unique: words.unique,
   }
   const filled = template.replace(/\{(\w+)\}/g, (whole, word: string) =>
@@ -60,7 +67,7 @@ export function makeObjectKey(template: string, words: KeyWords): string {
   const segment = filled.split('/').find((part) => part.includes('{name}')) ?? ''
   const roomInSegment = maxSegmentBytes - Buffer.byteLength(segment.replaceAll('{name}', ''))
   const roomInKey = maxKeyBytes - Buffer.byteLength(filled.replaceAll('{name}', ''))
-  const name = safe(words.filename, Math.max(8, Math.min(roomInSegment, roomInKey)))
+  const name = safe(words.filename, Math.max(longestWords.name, Math.min(roomInSegment, roomInKey)))
   return filled.replaceAll('{name}', name)
 }
 
@@ -68,7 +75,7 @@ export function makeObjectKey(template: string, words: KeyWords): string {
 export type NameObject = (question: { actor: Actor; wish: Wish; id: string; unique: string }) => Promise<string>
 
 /**
- * The object key for what `name` says: every segment made safe, at most 1,024 bytes, below the root and never in the server's
+ * The object key for what `name` says: every segment made safe, at most 768 bytes, below the root and never in the server's
  * private folder. It holds `id` or `unique` in any case, so that no object ever replaces another.
  */
 export function makeNamedKey(name: string, id: string, unique: string): string {

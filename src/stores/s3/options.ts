@@ -19,6 +19,7 @@ export const s3Options = z.object({
   S3_PREFIX: z
     .string()
     .regex(/^([^/].*\/)?$/, 'must be empty or end with a slash, and not begin with one')
+    .refine((prefix) => Buffer.byteLength(prefix) <= 256, 'must have at most 256 bytes: S3 keys have an end')
     .default('')
     .describe('Stands before every object key, such as uploads/'),
   S3_CONTENT_MD5: z

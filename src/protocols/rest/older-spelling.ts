@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { readJsonBodies } from '../../http/connection/json-bodies.ts'
-import { leaveBodiesUnread } from './bodies.ts'
+import { leaveBodiesUnread, readFields } from './bodies.ts'
 import { uploadIdOf } from './fields.ts'
 import { completeLimit, type RestOptions, speakRest } from './plugin.ts'
 import { schemas } from './schemas.ts'
@@ -16,7 +15,7 @@ export async function olderSpellingPlugin(
   speakRest(app)
 
   await app.register(async (scope) => {
-    readJsonBodies(scope, bodyIdleMs)
+    readFields(scope, bodyIdleMs)
     scope.post('/init', { schema: schemas.older.init }, verbs.init)
     scope.post('/complete', { schema: schemas.older.complete, config, bodyLimit: completeLimit }, async (request) =>
       verbs.complete(request, uploadIdOf(request.headers, request.body)),

@@ -1,10 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
 import { neverStored } from '../../http/api/never-stored.ts'
-import { readJsonBodies } from '../../http/connection/json-bodies.ts'
 import type { ResumeTokens } from '../../http/identity/resume.ts'
 import { answerInRest } from './answers.ts'
-import { leaveBodiesUnread } from './bodies.ts'
+import { leaveBodiesUnread, readFields } from './bodies.ts'
 import { oneShotPlugin } from './one-shot.ts'
 import { schemas } from './schemas.ts'
 import { createVerbs } from './verbs.ts'
@@ -39,7 +38,7 @@ export async function restPlugin(
   speakRest(app)
 
   await app.register(async (scope) => {
-    readJsonBodies(scope, bodyIdleMs)
+    readFields(scope, bodyIdleMs)
     scope.post('/uploads/init', { schema: schemas.init }, verbs.init)
     scope.post<ById>(
       '/uploads/:id/complete',

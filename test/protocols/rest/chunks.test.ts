@@ -218,6 +218,16 @@ describe('a checksum of a chunk', () => {
 })
 
 describe('the end of an upload in chunks', () => {
+  it('is one by curl -d "" as well, which says that nothing is a form', async () => {
+    const { ask, init } = await openRest()
+    const id = await init(5)
+    const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '0' }
+
+    const answer = await ask({ method: 'POST', url: `/v1/uploads/${id}/cancel`, headers })
+
+    expect(answer.status).toBe(200)
+  })
+
   it.each(['POST', 'DELETE'] as const)('by %s …/cancel leaves nothing, and is one', async (method) => {
     const { ask, init, chunk, store } = await openRest()
     const id = await init(20)

@@ -51,6 +51,9 @@ export function settleUsage(parameter: string, { returnsRoom }: { returnsRoom: b
   const toStored = returnsRoom
     ? `+ (select coalesce(sum(size), 0)::bigint from returned where state = 'completed')`
     : ''
+  // Numbered chunks come in any order: what lies beyond a hole is not in the offset, and has come all the same.
+  const came = `(case when saved.is_scattered then greatest(saved."offset", (select coalesce(sum(p.size), 0)::bigint
+        from upload_parts p where p.upload_id = saved.id and p.claim is null)) else saved."offset" end)`
   return `update upload_usage u set
       reserved_bytes = case when ${isOpen} then greatest(0, u.reserved_bytes - coalesce(saved.reserved, 0)) else u.reserved_bytes end ${toOpen},
       open_uploads = case when ${isOpen} then greatest(0, u.open_uploads - 1) else u.open_uploads end,
@@ -58,7 +61,7 @@ export function settleUsage(parameter: string, { returnsRoom }: { returnsRoom: b
       stored_bytes = greatest(0, u.stored_bytes + case ${parameter} when 'stored' then ${kept} when 'freed' then -${kept} else 0 end) ${toStored},
       stored_files = greatest(0, u.stored_files + case ${parameter} when 'stored' then ${isFile} when 'freed' then -${isFile} else 0 end),
       day_bytes = case when ${isToday} and ${isOpen} and saved.reserved is not null and ${isFinal} is not true
-        then greatest(0, u.day_bytes - saved.reserved + saved."offset") else u.day_bytes end,
+        then greatest(0, u.day_bytes - saved.reserved + ${came}) else u.day_bytes end,
       day_files = case when ${isToday} and ${parameter} = 'released' then greatest(0, u.day_files - ${isFile}) else u.day_files end
     from saved
     where ${parameter}::text is not null and u.tenant = saved.tenant and u.owner_id = saved.owner_id`

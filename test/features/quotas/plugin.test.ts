@@ -51,6 +51,29 @@ describe('GET /v1/usage', () => {
     expect((await create(app, ann, 'again')).statusCode).toBe(201)
   })
 
+  it('keeps what came of a file that was given up, in whatever order its chunks came', async () => {
+    const app = await testApp({ POLICIES: '{"creator":{"bytesPerDay":"1 MiB","partSize":"64 KiB"}}' })
+    const headers = await app.as(somebody())
+    const begin = () => {
+      const payload = { file_name: 'a.bin', total_size: 1024 ** 2 }
+      return app.http.inject({ method: 'POST', url: '/v1/uploads/init', headers, payload })
+    }
+    const url = `/v1/uploads/${(await begin()).json().upload_id}`
+    const chunk = { ...headers, 'x-chunk-index': '1', 'content-type': 'application/octet-stream' }
+    const sent = await app.http.inject({
+      method: 'PUT',
+      url: `${url}/chunk`,
+      headers: chunk,
+      payload: Buffer.alloc(65_536, 7),
+    })
+
+    await app.http.inject({ method: 'DELETE', url, headers })
+
+    expect(sent.statusCode).toBe(200)
+    expect((await app.http.inject({ url: '/v1/usage', headers })).json()).toMatchObject({ dayBytes: 65_536 })
+    expect((await begin()).json()).toMatchObject({ error: { code: 'QUOTA_EXCEEDED' } })
+  })
+
   it('says when to come back, where coming back helps', async () => {
     const app = await testApp({ POLICIES: '{"creator":{"creationsPerMinute":1}}' })
     const ann = somebody()

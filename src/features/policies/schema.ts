@@ -8,12 +8,21 @@ import { parseDuration, parseSize, writeDuration, writeSize } from '../../core/u
 
 const KiB = 1024
 const second = 1000
+// The largest `integer` of the database, which counts uploads and files.
+const largestCount = 2 ** 31 - 1
+// Some thousand years: the year in which an upload expires has four digits then.
+const longest = 365_000 * 24 * 60 * 60 * second
 
 /** A whole number, or a text with a unit that `parse` understands. */
-function quantity(parse: (text: string) => number | null, least: number, expected: string) {
+function quantity(
+  parse: (text: string) => number | null,
+  least: number,
+  expected: string,
+  most = Number.MAX_SAFE_INTEGER,
+) {
   return z.unknown().transform((said, context): number => {
     const value = typeof said === 'string' ? parse(said) : said
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value
     context.issues.push({ code: 'custom', input: said, message: `expected ${expected}, or null for no limit` })
     return z.NEVER
   })
@@ -22,9 +31,15 @@ function quantity(parse: (text: string) => number | null, least: number, expecte
 const size = quantity(parseSize, 0, 'a size such as "8 MiB"')
 const speed = quantity(parseSize, KiB, 'bytes a second such as "5 MiB", at least 1 KiB')
 const partSize = quantity(parseSize, 64 * KiB, 'a size of at least 64 KiB')
-const duration = quantity(parseDuration, second, 'a time such as "7 days", at least a second')
-const count = quantity((text) => (/^\d+$/.test(text) ? Number(text) : null), 0, 'a whole number')
-const rate = quantity((text) => (/^\d+$/.test(text) ? Number(text) : null), 1, 'a whole number of at least 1')
+const duration = quantity(
+  parseDuration,
+  second,
+  'a time such as "7 days", at least a second and at most 365000 days',
+  longest,
+)
+const whole = (text: string) => (/^\d+$/.test(text) ? Number(text) : null)
+const count = quantity(whole, 0, `a whole number of at most ${largestCount}`, largestCount)
+const rate = quantity(whole, 1, `a whole number of at least 1 and at most ${largestCount}`, largestCount)
 
 const mediaType = z
   .string()

@@ -105,6 +105,25 @@ describe('a policy document', () => {
     expect(problemsOf(json)).toEqual([expect.stringContaining(problem)])
   })
 
+  // More than the database can count to, and a moment beyond its calendar, would break every upload.
+  it.each(['uploadsAtOnce', 'creationsPerMinute', 'requestsPerMinute', 'filesPerDay', 'totalFiles'])(
+    'counts %s no further than the database can',
+    (field) => {
+      const problem = `roles.member.${field}: expected a whole number`
+      expect(problemsOf({ roles: { member: { ...whole, [field]: 2 ** 31 - 1 } } })).toEqual([])
+      expect(problemsOf({ roles: { member: { ...whole, [field]: 2 ** 31 } } })).toEqual([
+        expect.stringContaining(problem),
+      ])
+    },
+  )
+
+  it('lets no upload live beyond the calendar', () => {
+    expect(problemsOf({ roles: { member: { ...whole, timeToLive: '365000 days' } } })).toEqual([])
+    expect(problemsOf({ roles: { member: { ...whole, timeToLive: '4000000 days' } } })).toEqual([
+      expect.stringContaining('roles.member.timeToLive: expected a time'),
+    ])
+  })
+
   it('tells all its faults at once', () => {
     expect(
       problemsOf({ roles: { a: { ...whole, maxSize: 'x', timeToLive: 'y' } }, users: { u: { z: 1 } } }),

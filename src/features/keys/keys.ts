@@ -8,7 +8,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { Demand } from '../../core/access.ts'
 import { UploadError } from '../../core/errors.ts'
-import { type Actor, type Origin, type Scope, userOf } from '../../core/upload.ts'
+import { type Actor, type Scope, userOf } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
 import { keyPrefix } from '../../http/identity/claims.ts'
 
@@ -37,13 +37,16 @@ export interface ApiKey extends KeyWish {
   lastUsedAt: Date | null
 }
 
+/** What the record says of who changes keys, beside the name. */
+export type Asker = Pick<Actor, 'role' | 'tenant' | 'keyId' | 'from'>
+
 export interface Keys {
   /** The token is told here and never again. */
-  create(wish: KeyWish, by: string, from?: Origin): Promise<{ key: ApiKey; token: string }>
+  create(wish: KeyWish, by: string, asker?: Asker): Promise<{ key: ApiKey; token: string }>
   /** The newest first, revoked and expired ones among them; a thousand at most. */
   list(): Promise<ApiKey[]>
   /** The key as it is then; again: no error. `null` when there is none. */
-  revoke(id: string, by: string, from?: Origin): Promise<ApiKey | null>
+  revoke(id: string, by: string, asker?: Asker): Promise<ApiKey | null>
   /** Who a key speaks for; `null` for what is no key. @throws UploadError UNAUTHENTICATED for one that was revoked or has expired */
   identify(token: string): Promise<Actor | null>
   /** Refuses who came with a key that is no longer good, also by the resume token of an upload that was begun with it. */
@@ -82,8 +85,8 @@ const insertKey = {
       insert into api_keys (id, name, prefix, hash, role, user_id, tenant, scopes, created_at, created_by, expires_at)
       values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11) on conflict (id) do nothing
       returning id, name, created_by)
-    insert into audit_log (action, is_allowed, actor, target, address, agent, note)
-    select 'key.create', true, created_by, id::text, $12, $13, name from added`,
+    insert into audit_log (action, is_allowed, actor, target, address, agent, note, role, tenant, key_id)
+    select 'key.create', true, created_by, id::text, $12, $13, name, $14, $15, $16 from added`,
 }
 const findKey = { name: 'key-find', text: `select ${columns} from api_keys where hash = $1` }
 const lookAtKey = { name: 'key-look', text: `select ${columns} from api_keys where id = $1` }
@@ -95,8 +98,8 @@ const revokeKey = {
       update api_keys set revoked_by = coalesce(revoked_by, $3), revoked_at = coalesce(revoked_at, $2)
       where id = $1 returning ${columns}),
     audited as (
-      insert into audit_log (action, is_allowed, actor, target, address, agent, note)
-      select 'key.revoke', true, $3, id::text, $4, $5, name from revoked where revoked_at = $2 and revoked_by = $3)
+      insert into audit_log (action, is_allowed, actor, target, address, agent, note, role, tenant, key_id)
+      select 'key.revoke', true, $3, id::text, $4, $5, name, $6, $7, $8 from revoked where revoked_at = $2 and revoked_by = $3)
     select ${columns} from revoked`,
 }
 const touchKey = { name: 'key-touch', text: `update api_keys set last_used_at = $2 where id = $1` }
@@ -145,7 +148,7 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
   }
 
   return {
-    async create(wish, by, from) {
+    async create(wish, by, asker) {
       const id = randomUUID()
       const token = `lf_${randomBytes(32).toString('base64url')}`
       const { name, role, user, tenant, scopes, expiresAt } = wish
@@ -163,8 +166,7 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
         createdAt,
         by,
         expiresAt,
-        from?.address ?? null,
-        from?.agent ?? null,
+        ...recordOf(asker),
       ])
       const rest = { createdBy: by, revokedAt: null, revokedBy: null, lastUsedAt: null }
       return { key: { ...wish, id, prefix, createdAt, ...rest }, token }
@@ -172,8 +174,8 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
     async list() {
       return (await database.query<Row>(listKeys, [])).map(toKey)
     },
-    async revoke(id, by, from) {
-      const [row] = await database.query<Row>(revokeKey, [id, now(), by, from?.address ?? null, from?.agent ?? null])
+    async revoke(id, by, asker) {
+      const [row] = await database.query<Row>(revokeKey, [id, now(), by, ...recordOf(asker)])
       remembered.clear()
       if (database.kind === 'postgres') await database.query(notify, [channel])
       return row ? toKey(row) : null
@@ -202,6 +204,11 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
       await Promise.all(writing)
     },
   }
+}
+
+function recordOf(asker: Asker | undefined): (string | null)[] {
+  const { from, role, tenant, keyId } = asker ?? {}
+  return [from?.address ?? null, from?.agent ?? null, role ?? null, tenant ?? '', keyId ?? null]
 }
 
 function hashOf(token: string): string {

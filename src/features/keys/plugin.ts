@@ -28,7 +28,7 @@ export async function keysPlugin(app: FastifyInstance, { keys, now, onChange }: 
   app.post<{ Body: KeyFields }>('/admin/keys', { schema: schemas.create }, async ({ actor, body, ip }, reply) => {
     const wish = readWish(body, now())
     if (typeof wish === 'string') throw new UploadError('INVALID_FIELD', `${wish}.`)
-    const { key, token } = await keys.create(wish, actor.id, actor.from)
+    const { key, token } = await keys.create(wish, actor.id, actor)
     onChange({ what: 'key.created', key, by: actor.id, from: ip })
     return reply.code(201).send({ ...viewOf(key), token })
   })
@@ -36,7 +36,7 @@ export async function keysPlugin(app: FastifyInstance, { keys, now, onChange }: 
   app.get('/admin/keys', { schema: schemas.list }, async () => ({ keys: (await keys.list()).map(viewOf) }))
 
   app.delete<{ Params: ById }>('/admin/keys/:id', { schema: schemas.revoke }, async ({ actor, params, ip }, reply) => {
-    const key = await keys.revoke(params.id, actor.id, actor.from)
+    const key = await keys.revoke(params.id, actor.id, actor)
     if (!key) throw new UploadError('NOT_FOUND', 'There is no such key.')
     onChange({ what: 'key.revoked', key, by: actor.id, from: ip })
     return reply.code(204).send()

@@ -87,6 +87,22 @@ it('keys are for admins, by token or by a key made for that', async () => {
   expect(await statusOf({})).toBe(401)
 })
 
+it('the record says with which key a key was made and revoked', async () => {
+  const app = await testApp()
+  const admin = (await ask(app, 'POST', { ...wish, user: 'ann', tenant: 'acme', scopes: ['admin'] })).json()
+  const with_ = { headers: bearer(admin.token) }
+
+  const made = await app.http.inject({ method: 'POST', url: '/v1/admin/keys', ...with_, payload: wish })
+  await app.http.inject({ method: 'DELETE', url: `/v1/admin/keys/${made.json().id}`, ...with_ })
+
+  const found = await app.http.inject({ url: `/v1/admin/audit?key=${admin.id}`, headers: await app.as(root) })
+  const by = { actor: 'ann', tenant: 'acme', role: 'member', target: made.json().id }
+  expect(found.json().entries).toMatchObject([
+    { ...by, action: 'key.revoke' },
+    { ...by, action: 'key.create' },
+  ])
+})
+
 it('is described in the API', async () => {
   const { http } = await testApp()
 

@@ -160,7 +160,7 @@ export function ownerOf({ ownerId, role, tenant }: Pick<Upload, 'ownerId' | 'rol
 
 /** One word for a user, to count or remember them by: users of two tenants never share one. */
 export function wordFor({ id, tenant }: Pick<Actor, 'id' | 'tenant'>): string {
-  return `${tenant ?? ''} ${id}`
+  return `${tenant ?? ''}\n${id}`
 }
 
 /** Whether nothing can happen to the upload any more. */

@@ -52,6 +52,15 @@ describe('requests', () => {
     expect((await app.http.inject({ url: '/v1/me', headers: await app.as(somebody()) })).statusCode).toBe(200)
   })
 
+  it('of one user are not counted for another, whatever a user and a tenant are called', async () => {
+    const app = await testApp({ POLICIES: '{"creator":{"requestsPerMinute":1}}' })
+    const ask = async (tenant: string, id: string) =>
+      (await app.http.inject({ url: '/v1/me', headers: await app.as({ id, role: 'creator', tenant }) })).statusCode
+
+    expect([await ask('acme', 'west ann'), await ask('acme', 'west ann')]).toEqual([200, 429])
+    expect(await ask('acme west', 'ann')).toBe(200)
+  })
+
   it('beyond what the server can answer at once are sent away at once, health excepted', async () => {
     const app = await testApp({ REQUESTS_AT_ONCE: '1' })
     const held = Promise.withResolvers<void>()

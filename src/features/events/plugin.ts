@@ -66,10 +66,13 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
       leave = await feed.listen((event) => (isReady ? tell(event) : early.push(event)))
       stream.write('retry: 3000\n\n')
       const last = lastSeen(headers['last-event-id'])
-      for (const event of last === null ? [] : await feed.since(last, isForAll ? null : asOwner(actor), resumed)) {
+      const past = last === null ? [] : await feed.since(last, isForAll ? null : asOwner(actor), resumed)
+      for (const event of past) {
         tell(event)
         told.add(event.id)
       }
+      // There may be more, and what is new must not be told before it: the client comes back for the rest.
+      if (past.length === resumed) stream.end()
       for (const event of early) tell(event)
       isReady = true
     } catch (error) {

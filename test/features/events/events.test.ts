@@ -160,6 +160,35 @@ describe('live events', () => {
     expect(second.told).toHaveLength(4)
   })
 
+  it('leave nothing out, however much one has missed', async () => {
+    const app = await openServer()
+    const database = await testDatabase()
+    const [newest] = await database.query<{ id: number }>(
+      { name: 'test-newest', text: 'select coalesce(max(id), 0) as id from upload_events' },
+      [],
+    )
+    await database.query(
+      {
+        name: 'test-missed',
+        text: `insert into upload_events (upload_id, seq, type, data)
+          select gen_random_uuid(), 1, 'upload.created', '{"ownerId":"ada"}' from generate_series(1, 1200)`,
+      },
+      [],
+    )
+
+    const first = await listen(app, ada, { last: newest!.id })
+    await first.until(1000)
+    await send(app, ada)
+    await pause(700)
+    first.stop()
+    const second = await listen(app, ada, { last: first.told.at(-1)!.id })
+    await second.until(1202 - first.told.length)
+
+    const ids = [...first.told, ...second.told].map(({ id }) => id)
+    expect(ids).toEqual([...new Set(ids)].toSorted((a, b) => a - b))
+    expect(ids).toHaveLength(1202)
+  })
+
   it('are for a bounded number of connections of one user', async () => {
     const app = await openServer()
     const five = await Promise.all(Array.from({ length: 5 }, () => listen(app, ada)))

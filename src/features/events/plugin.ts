@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { admitAnew, asOwner, isOwner, type Owner } from '../../core/access.ts'
-import { UploadError } from '../../core/errors.ts'
+import { isRefusal, UploadError } from '../../core/errors.ts'
 import type { Feed, LiveEvent } from './feed.ts'
 
 export interface EventsOptions {
@@ -32,7 +32,8 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
     for (const stream of open.keys()) stream.end()
   })
 
-  app.get<Query>('/events', { schema }, async ({ actor, query, headers, raw }, reply) => {
+  app.get<Query>('/events', { schema }, async (request, reply) => {
+    const { actor, query, headers, raw } = request
     admitAnew(actor, 'list')
     const isForAll = query.all === 'true'
     if (isForAll && !actor.isAdmin) throw new UploadError('FORBIDDEN', 'You may listen to your own uploads only.')
@@ -52,7 +53,15 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
     }
 
     let leave = () => {}
-    const heartbeat = setInterval(() => stream.writable && stream.write(': still here\n\n'), heartbeatMs)
+    // A stream outlives tokens: who came with one that is good no longer, or speaks for somebody else now, is told nothing more.
+    const lookAgain = async () => {
+      const now = await request
+        .askAgain()
+        .catch((error: unknown) => (isRefusal(error) && error.status < 500 ? null : actor))
+      if (!now || !isOwner(now, asOwner(actor)) || (isForAll && !now.isAdmin)) stream.end()
+      else if (stream.writable) stream.write(': still here\n\n')
+    }
+    const heartbeat = setInterval(() => void lookAgain(), heartbeatMs)
     const end = () => {
       clearInterval(heartbeat)
       leave()

@@ -9,6 +9,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks. Only where the auth plugin is registered; elsewhere, and on OPTIONS, reading it throws UNAUTHENTICATED. */
     readonly actor: Actor
+    /** Who asks by now, for an answer that goes on longer than a token is good. Throws as a new request would be refused. */
+    readonly askAgain: () => Promise<Actor>
   }
   interface FastifyContextConfig {
     /** The route is about one upload and leaves it to the engine who may ask: resume tokens are taken, and nowhere else. */
@@ -41,6 +43,9 @@ export const authPlugin = fastifyPlugin<AuthOptions>(
         if (!actor) throw new UploadError('UNAUTHENTICATED', 'This needs a token.')
         return actor
       },
+    })
+    app.decorateRequest('askAgain', function askAgain(this: FastifyRequest) {
+      return findActor(this, checks, identify)
     })
     app.addHook('onRequest', async (request) => {
       if (request.method === 'OPTIONS') return

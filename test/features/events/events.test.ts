@@ -1,7 +1,12 @@
 import type { AddressInfo } from 'node:net'
+import fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { UploadError } from '../../../src/core/errors.ts'
 import { type Actor, userOf } from '../../../src/core/upload.ts'
 import { openFeed } from '../../../src/features/events/feed.ts'
+import { eventsPlugin } from '../../../src/features/events/plugin.ts'
+import { answerErrors } from '../../../src/http/errors.ts'
+import { authPlugin } from '../../../src/http/identity/auth.ts'
 import { resumeTokens } from '../../../src/http/identity/resume.ts'
 import { signToken } from '../../../src/http/identity/secret.ts'
 import { ada, bodyOf, testDatabase } from '../../support/open-engine.ts'
@@ -187,6 +192,41 @@ describe('live events', () => {
     const ids = [...first.told, ...second.told].map(({ id }) => id)
     expect(ids).toEqual([...new Set(ids)].toSorted((a, b) => a - b))
     expect(ids).toHaveLength(1202)
+  })
+
+  it('are told no longer than a token is good', async () => {
+    let verdict: () => Actor | null = () => ada
+    const feed = openFeed({ database: await testDatabase(), onFault: console.error, everyMs: 20 })
+    const app = fastify()
+    answerErrors(app)
+    await app.register(authPlugin, { checks: [async () => verdict()] })
+    await app.register(eventsPlugin, { feed, heartbeatMs: 30 })
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    onTestFinished(async () => {
+      feed.close()
+      await app.close()
+    })
+    const listenHere = async () => {
+      const { port } = app.server.address() as AddressInfo
+      const answer = await fetch(`http://127.0.0.1:${port}/events`, { headers: { authorization: 'Bearer x' } })
+      return { ended: answer.text().then(() => 'ended') }
+    }
+    const stays = () => pause(200).then(() => 'stays')
+
+    const first = await listenHere()
+    expect(await Promise.race([first.ended, stays()])).toBe('stays')
+    // Nobody can tell right now: that is no reason to send anybody away.
+    verdict = () => {
+      throw new UploadError('DATABASE_ERROR', 'The database does not answer.')
+    }
+    expect(await Promise.race([first.ended, stays()])).toBe('stays')
+    verdict = () => null
+    expect(await Promise.race([first.ended, stays()])).toBe('ended')
+
+    verdict = () => ada
+    const second = await listenHere()
+    verdict = () => bob
+    expect(await Promise.race([second.ended, stays()])).toBe('ended')
   })
 
   it('are for a bounded number of connections of one user', async () => {

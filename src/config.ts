@@ -2,11 +2,12 @@ import { totalmem } from 'node:os'
 import { z } from 'zod'
 import { issuers } from './config/issuers.ts'
 import { policies } from './config/policies.ts'
-import { count, duration, origins, pairs, size, trust, webUrl } from './config/values.ts'
+import { count, duration, origins, pairs, size, trust, wait, webUrl } from './config/values.ts'
 import { defaultKeyTemplate, faultOfTemplate } from './core/begin/object-key.ts'
 import { storeOptions } from './stores/index.ts'
 
 const MiB = 1024 ** 2
+const second = 1000
 
 const serving = {
   NODE_ENV: z
@@ -26,8 +27,8 @@ const serving = {
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
     .describe('The least important line that is logged'),
-  HEADERS_TIMEOUT: duration.prefault('30s').describe('How long the headers of a request may take'),
-  START_PATIENCE: duration
+  HEADERS_TIMEOUT: wait(second).prefault('30s').describe('How long the headers of a request may take'),
+  START_PATIENCE: wait()
     .prefault('60s')
     .describe('How long a starting server waits for a database or a store that is away'),
   METRICS_PORT: count(0, 65_535)
@@ -45,7 +46,7 @@ const serving = {
     .describe('A collector that takes OTLP over HTTP, such as http://collector:4318; without it nothing is traced'),
   OTEL_EXPORTER_OTLP_HEADERS: pairs.prefault('').describe('Headers for the collector: name=value, separated by commas'),
   OTEL_SERVICE_NAME: z.string().default('landfall').describe('What traces call this server'),
-  DRAIN_TIMEOUT: duration.prefault('20s').describe('How long a stopping server lets requests save what they have'),
+  DRAIN_TIMEOUT: wait().prefault('20s').describe('How long a stopping server lets requests save what they have'),
 }
 
 const identity = {
@@ -65,7 +66,7 @@ const identity = {
     .string()
     .optional()
     .describe('A module of your own that authorizes, identifies and names objects; see docs/identity.md'),
-  HOOK_TIMEOUT: duration.prefault('2s').describe('How long a function of HOOKS may take; then the answer is 503'),
+  HOOK_TIMEOUT: wait(1).prefault('2s').describe('How long a function of HOOKS may take; then the answer is 503'),
   POLICIES: policies
     .prefault('{}')
     .describe('What differs from the built-in roles, as JSON: {"member":{"maxSize":"5GiB","timeToLive":"7d"}}'),
@@ -103,7 +104,7 @@ const database = {
     .regex(/^postgres(ql)?:\/\//, 'expected postgres://…')
     .optional()
     .describe('The Postgres that keeps the sessions. When trying out, an embedded one runs in DATA_DIR'),
-  DATABASE_PATIENCE: duration
+  DATABASE_PATIENCE: wait(1)
     .prefault('10s')
     .describe('How long a request waits for a database that is away for a moment'),
   DATABASE_POOL: count(1, 1000).default(10).describe('The most connections to Postgres that one server opens'),
@@ -143,11 +144,13 @@ const uploads = {
   BODY_TIMEOUT: duration
     .prefault('0s')
     .describe('A request that takes longer than this is ended; what came is kept. 0s lets each take its time'),
-  FINISH_WAIT: duration
+  FINISH_WAIT: wait()
     .prefault('10s')
     .describe('How long an answer waits for the store to put a file together before it asks the client to come back'),
-  LEASE_TTL: duration.prefault('30s').describe('How long the right to write to an upload outlives a server that died'),
-  LOCK_WAIT: duration.prefault('10s').describe('How long a request waits for another one to let go of the same upload'),
+  LEASE_TTL: wait(second)
+    .prefault('30s')
+    .describe('How long the right to write to an upload outlives a server that died'),
+  LOCK_WAIT: wait().prefault('10s').describe('How long a request waits for another one to let go of the same upload'),
 }
 
 const groups = {

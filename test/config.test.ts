@@ -60,6 +60,9 @@ describe('the configuration', () => {
     ['PART_SIZE', '8'],
     ['PART_SIZE', '-8MiB'],
     ['LEASE_TTL', '30'],
+    ['LEASE_TTL', '0s'],
+    ['HEADERS_TIMEOUT', '0s'],
+    ['HOOK_TIMEOUT', '0s'],
     ['PUBLIC_URL', 'up.example'],
     ['PUBLIC_URL', 'https://up.example/?a=1'],
     ['TRUST_PROXY', 'yes'],
@@ -75,6 +78,14 @@ describe('the configuration', () => {
   ])('refuses %s=%s', (name, text) => {
     expect(problemsOf({ [name]: text })).toEqual([expect.stringMatching(`^${name}: `)])
   })
+
+  // Node's timers end at 24.8 days: a longer one would run out at once.
+  it.each(['HOOK_TIMEOUT', 'FINISH_WAIT', 'LOCK_WAIT', 'LEASE_TTL', 'DRAIN_TIMEOUT', 'DATABASE_PATIENCE'])(
+    'refuses a %s that no timer can wait for',
+    (name) => {
+      expect(problemsOf({ [name]: '90d' })).toEqual([expect.stringMatching(`^${name}: `)])
+    },
+  )
 
   it.each(['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'])('refuses %s without its other half', (name) => {
     expect(problemsOf({ STORE: 's3', S3_BUCKET: 'files', [name]: 'half' })).toHaveLength(1)

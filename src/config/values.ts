@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { parseDuration, parseSize } from '../core/units.ts'
+import { parseDuration, parseSize, writeDuration } from '../core/units.ts'
 
 /** What Fastify takes as `trustProxy`: everybody, nobody, or these addresses. A number of hops would prove nothing about who speaks. */
 export type Trust = boolean | string[]
@@ -23,6 +23,17 @@ export const size = parsed(parseSize, 'a size such as 8MiB')
 
 /** Milliseconds, written as `30s`. */
 export const duration = parsed(parseDuration, 'a duration such as 30s or 24h')
+
+const mostWait = 10 * 24 * 60 * 60 * 1000
+
+/** Milliseconds that something is waited for, `least` or more. Timers end at 24.8 days, and some wait twice as long as is said. */
+export function wait(least = 0) {
+  const expected = `a duration such as 30s, at least ${writeDuration(least)} and at most 10d`
+  return parsed((text) => {
+    const ms = parseDuration(text)
+    return ms === null || ms < least || ms > mostWait ? null : ms
+  }, expected)
+}
 
 /** A whole number between two bounds, both included. */
 export function count(least: number, most: number) {

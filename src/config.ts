@@ -209,6 +209,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   const config = read.data
   if (config.PART_SIZE < 64 * 1024) problems.push('PART_SIZE: expected at least 64KiB')
   if (config.STORE === 's3' && config.PART_SIZE < 5 * MiB) problems.push('PART_SIZE: S3 takes no parts below 5MiB')
+  if ((config.MEMORY_BUDGET ?? MiB) < MiB) problems.push('MEMORY_BUDGET: expected at least 1MiB')
   if (config.BANDWIDTH > 0 && config.BANDWIDTH < 64 * 1024) problems.push('BANDWIDTH: expected 0, or at least 64KiB')
   if (problems.length > 0) throw new ConfigError(problems)
   return {

@@ -63,6 +63,7 @@ describe('the configuration', () => {
     ['LEASE_TTL', '0s'],
     ['HEADERS_TIMEOUT', '0s'],
     ['HOOK_TIMEOUT', '0s'],
+    ['MEMORY_BUDGET', '0'],
     ['PUBLIC_URL', 'up.example'],
     ['PUBLIC_URL', 'https://up.example/?a=1'],
     ['TRUST_PROXY', 'yes'],

@@ -12,6 +12,7 @@ const second = 1000
 const serving = {
   NODE_ENV: z
     .string()
+    .trim()
     .default('development')
     .describe('`production` asks for everything that a service needs; anything else is for trying out'),
   HOST: z.string().default('localhost').describe('The address to listen on; 0.0.0.0 is every interface'),
@@ -234,9 +235,9 @@ export function renderEnvExample(): string {
 }
 
 /** What has no sensible default: in production everything that holds state or secrets, and always the bucket of STORE=s3. */
-function missing(given: Record<string, unknown>): string[] {
+function missing(given: Record<string, string | undefined>): string[] {
   const needed: string[] = []
-  if (given.NODE_ENV === 'production') needed.push('DATABASE_URL', 'JWT_SECRET')
+  if (given.NODE_ENV?.trim() === 'production') needed.push('DATABASE_URL', 'JWT_SECRET')
   if (given.STORE === 's3') {
     needed.push('S3_BUCKET')
     // Without both, the AWS SDK looks for credentials itself; with one, somebody has forgotten the other.

@@ -26,6 +26,13 @@ describe('the configuration', () => {
     ])
   })
 
+  it('takes a production for one, whatever blanks a file of settings puts around the word', () => {
+    expect(problemsOf({ NODE_ENV: 'production\r' })).toHaveLength(2)
+    expect(
+      loadConfig({ NODE_ENV: ' production', DATABASE_URL: 'postgres://db/files', JWT_SECRET: secret }).isTrial,
+    ).toBe(false)
+  })
+
   it('takes an empty variable for one that is not set', () => {
     const config = loadConfig({ PORT: '', DATABASE_URL: ' ' })
 

@@ -185,6 +185,7 @@ function corsOptions({ CORS_ORIGINS }: Config) {
       'Content-MD5',
       'Content-Digest',
       'If-Match',
+      'Last-Event-ID',
     ],
     exposedHeaders: ['X-Request-Id', 'Retry-After', 'Location', 'ETag', 'Upload-Resume-Token'],
     maxAge: 24 * 60 * 60,

@@ -168,6 +168,22 @@ describe('a page on another origin', () => {
     expect(answered.headers['access-control-allow-credentials']).toBeUndefined()
   })
 
+  it('may go on listening to events where its connection broke', async () => {
+    const { http } = await testApp({ CORS_ORIGINS: origin })
+
+    const asked = await http.inject({
+      method: 'OPTIONS',
+      url: '/v1/events',
+      headers: {
+        origin,
+        'access-control-request-method': 'GET',
+        'access-control-request-headers': 'authorization,last-event-id',
+      },
+    })
+
+    expect(asked.headers['access-control-allow-headers']).toMatch(/last-event-id/i)
+  })
+
   it('may not when its origin is not on the list', async () => {
     const { http, as } = await testApp({ CORS_ORIGINS: origin })
 

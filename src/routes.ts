@@ -95,7 +95,7 @@ export async function registerRoutes(
   config: Config,
   { engine, identity, limits, steering, secret, now, parts, isDraining, objectUrlOf, metricsRoute, feed }: Rooms,
 ): Promise<void> {
-  const { checks, identify, keys, resumeTokens } = identity
+  const { checks, identify, permit, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
     http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
   const askWho = async (scope: FastifyInstance) => {
@@ -135,7 +135,7 @@ export async function registerRoutes(
       await limits.registerMine(scope)
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
       await scope.register(restPlugin, restOptions)
-      await scope.register(eventsPlugin, { feed })
+      await scope.register(eventsPlugin, { feed, permit })
       await scope.register(limits.registerAdmin, { prefix: '/admin' })
       await scope.register(steering.register, { prefix: '/admin' })
     },

@@ -1,11 +1,13 @@
 import { PassThrough } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { admitAnew, asOwner, isOwner, type Owner } from '../../core/access.ts'
+import { admitAnew, asOwner, isOwner, type Owner, type Permit } from '../../core/access.ts'
 import { isRefusal, UploadError } from '../../core/errors.ts'
 import type { Feed, LiveEvent } from './feed.ts'
 
 export interface EventsOptions {
   feed: Feed
+  /** Asked whether somebody may `list`: who listens is told the same. */
+  permit: Permit
   /** Streams that one user, and all of them together, may have open on this node. */
   most?: { ofUser: number; inAll: number }
   heartbeatMs?: number
@@ -24,7 +26,7 @@ const mostUnread = 256 * 1024
  * to anybody's, for administrators. `Last-Event-ID` goes on where the last connection broke.
  */
 export async function eventsPlugin(app: FastifyInstance, options: EventsOptions): Promise<void> {
-  const { feed, most = { ofUser: 5, inAll: 1000 }, heartbeatMs = 15_000 } = options
+  const { feed, permit, most = { ofUser: 5, inAll: 1000 }, heartbeatMs = 15_000 } = options
   const open = new Map<PassThrough, Owner>()
 
   // A stream never ends by itself, and the server would wait for it.
@@ -37,6 +39,7 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
     admitAnew(actor, 'list')
     const isForAll = query.all === 'true'
     if (isForAll && !actor.isAdmin) throw new UploadError('FORBIDDEN', 'You may listen to your own uploads only.')
+    await permit({ actor, verb: 'list' })
     const mine = [...open.values()].filter((other) => isOwner(actor, other)).length
     if (mine >= most.ofUser || open.size >= most.inAll)
       throw new UploadError('RATE_LIMITED', 'Too many connections listen already.', { retryAfter: 30 })
@@ -54,10 +57,13 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
 
     let leave = () => {}
     // A stream outlives tokens: who came with one that is good no longer, or speaks for somebody else now, is told nothing more.
+    const askAgain = async () => {
+      const now = await request.askAgain()
+      await permit({ actor: now, verb: 'list' })
+      return now
+    }
     const lookAgain = async () => {
-      const now = await request
-        .askAgain()
-        .catch((error: unknown) => (isRefusal(error) && error.status < 500 ? null : actor))
+      const now = await askAgain().catch((error: unknown) => (isRefusal(error) && error.status < 500 ? null : actor))
       if (!now || !isOwner(now, asOwner(actor)) || (isForAll && !now.isAdmin)) stream.end()
       else if (stream.writable) stream.write(': still here\n\n')
     }

@@ -200,7 +200,7 @@ describe('live events', () => {
     const app = fastify()
     answerErrors(app)
     await app.register(authPlugin, { checks: [async () => verdict()] })
-    await app.register(eventsPlugin, { feed, heartbeatMs: 30 })
+    await app.register(eventsPlugin, { feed, permit: async () => {}, heartbeatMs: 30 })
     await app.listen({ port: 0, host: '127.0.0.1' })
     onTestFinished(async () => {
       feed.close()

@@ -195,6 +195,17 @@ describe('a module that cannot be hooks stops the server at its start', () => {
   })
 })
 
+it('who may not list may not listen either', async () => {
+  const { app } = await withHooks(`{ authorize: ({ verb }) => verb !== 'list' }`)
+  onTestFinished(() => app.stop())
+  await app.http.listen({ port: 0, host: '127.0.0.1' })
+
+  const answer = await fetch(`${app.http.listeningOrigin}/v1/events`, { headers: await app.as() })
+
+  await answer.body?.cancel()
+  expect(answer.status).toBe(403)
+})
+
 it('a slow hook is given up in time', async () => {
   const { app } = await withHooks('{ authorize: () => new Promise(() => {}) }', { HOOK_TIMEOUT: '50ms' })
 

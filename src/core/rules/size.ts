@@ -2,9 +2,9 @@ import { UploadError } from '../errors.ts'
 import { formatSize } from '../size.ts'
 import type { Rule } from './rule.ts'
 
-/** A file is at most as long as its owner's role allows. Unknown lengths are held to it while the bytes flow. */
+/** A file is at most as long as its owner's role allows. Unknown lengths, of a byte at least, are held to it while the bytes flow. */
 export const sizeRule: Rule = ({ actor, wish, policy }) => {
-  if (wish.size !== null && policy.maxSize !== null && wish.size > policy.maxSize)
+  if (policy.maxSize !== null && (wish.size ?? 1) > policy.maxSize)
     throw tooLarge(actor.role, policy.maxSize, wish.size)
 }
 

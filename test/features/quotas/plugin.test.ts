@@ -74,6 +74,15 @@ describe('GET /v1/usage', () => {
     expect((await begin()).json()).toMatchObject({ error: { code: 'QUOTA_EXCEEDED' } })
   })
 
+  it('does not ask those to come back who may send nothing', async () => {
+    const app = await testApp({ POLICIES: '{"creator":{"maxSize":0}}' })
+    const headers = { ...(await app.as(somebody())), 'tus-resumable': '1.0.0', 'upload-defer-length': '1' }
+
+    const refused = await app.http.inject({ method: 'POST', url: '/files', headers })
+
+    expect(refused.json()).toMatchObject({ error: { code: 'FILE_TOO_LARGE' } })
+  })
+
   it('says when to come back, where coming back helps', async () => {
     const app = await testApp({ POLICIES: '{"creator":{"creationsPerMinute":1}}' })
     const ann = somebody()

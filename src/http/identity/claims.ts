@@ -15,10 +15,15 @@ export interface Claims {
  * column and a log line. Which roles exist is the rules' business.
  */
 export function toActor({ user, role, tenant, isAdmin }: Claims, { mayBeKey = false } = {}): Actor | null {
-  const isOutside = tenant === undefined || tenant === null || tenant === ''
+  const isOutside = isSilent(tenant)
   if (!isName(user) || (user.startsWith(keyPrefix) && !mayBeKey) || !isRole(role) || !(isOutside || isName(tenant)))
     return null
   return userOf(user, role, { tenant: isOutside ? null : tenant, isAdmin: isAdmin === true })
+}
+
+/** Whether a claim says nothing. */
+function isSilent(claim: unknown): claim is undefined | null | '' {
+  return claim === undefined || claim === null || claim === ''
 }
 
 /** Stands before the id of an API key that speaks for no user: no token may name such a one. */
@@ -42,13 +47,14 @@ export function readClaims(payload: object, issuer: Issuer): Actor {
   const { claims, userPrefix, foreignPrefixes } = issuer
   const said = nameIn(claimAt(payload, claims.user))
   const user = isName(said) ? userPrefix + said : null
+  const tenant = nameIn(claims.tenant && claimAt(payload, claims.tenant))
   const role = roleOf(claimAt(payload, claims.role), issuer)
   if (role === null)
     throw new UploadError('ROLE_NOT_ALLOWED', 'Your account has no role here.', { issuer: issuer.name })
   const actor = toActor({
     user: user !== null && foreignPrefixes.some((prefix) => user.startsWith(prefix)) ? null : user,
     role,
-    tenant: nameIn(claims.tenant && claimAt(payload, claims.tenant)) ?? issuer.tenant,
+    tenant: isSilent(tenant) ? issuer.tenant : tenant,
     isAdmin: claims.admin !== null && isAdmin(claimAt(payload, claims.admin), issuer.adminValues),
   })
   if (!actor) throw new UploadError('UNAUTHENTICATED', 'The token does not say who you are.', { issuer: issuer.name })

@@ -227,6 +227,12 @@ describe('claims are read as the settings say', () => {
     ['a user with a number', { claims: { user: 'uid' } }, { uid: 42 }, userOf('42', 'member')],
     ['users of one tenant', { tenant: 'acme' }, { tenant: 'globex' }, userOf('ann', 'member', { tenant: 'acme' })],
     [
+      'users of one tenant where their claim is empty',
+      { tenant: 'acme', claims: { tenant: 'org' } },
+      { org: '' },
+      userOf('ann', 'member', { tenant: 'acme' }),
+    ],
+    [
       'an admin by a flag',
       { claims: { admin: 'https://x.example/admin' } },
       { 'https://x.example/admin': true },

@@ -8,6 +8,11 @@ const document = z
   .describe(
     'default, roles, tenants and users, each with the fields of a policy; sizes such as "10 GiB", times such as "7 days", null is no limit',
   )
+// No more than the database counts to.
+const number = z
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1)
 const note = z.string().max(500).nullable()
 
 const version = z.object({
@@ -38,8 +43,8 @@ const checked = z.object({
   differences: z.array(difference).describe('What would change'),
 })
 const between = z.object({
-  from: z.int().min(1).describe('A version'),
-  to: z.int().min(1).optional().describe('Another one; not given: the one that holds now'),
+  from: number.describe('A version'),
+  to: number.optional().describe('Another one; not given: the one that holds now'),
 })
 const compared = z.object({ from: z.int(), to: z.int(), differences: z.array(difference) })
 const restore = change.omit({ policies: true })
@@ -49,9 +54,9 @@ const page = z.object({
 })
 const pageQuery = z.object({
   limit: z.int().min(1).max(100).default(20),
-  before: z.int().min(1).optional().describe('Versions below this one'),
+  before: number.optional().describe('Versions below this one'),
 })
-const byVersion = z.object({ version: z.int().min(1) })
+const byVersion = z.object({ version: number })
 
 export type VersionView = z.output<typeof version>
 export type Change = z.output<typeof change>

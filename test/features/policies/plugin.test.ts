@@ -89,6 +89,16 @@ describe('the policies of a server', () => {
     expect((await get(app, '/policies')).json().version).toBe(1)
   })
 
+  it.each([
+    '/policies/versions/3000000000',
+    '/policies/differences?from=3000000000',
+    '/policies/versions?before=3000000000',
+  ])('have no version beyond what can be counted: %s', async (path) => {
+    const app = await testApp()
+
+    expect((await get(app, path)).statusCode).toBe(400)
+  })
+
   it('say where a fault is and what is wrong with it', async () => {
     const app = await testApp()
     const payload = { policies: { ...builtIn, users: { bob: { maxSize: 'huge', speed: 1 } } } }

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { Database } from '../../db/open.ts'
 import { jsonSchema, refusals } from '../../http/api/json-schema.ts'
+import { momentOf } from '../../http/api/moment.ts'
 import { neverStored } from '../../http/api/never-stored.ts'
 import { readPage } from '../../http/api/page.ts'
 import { adminOnly } from '../../http/identity/admin.ts'
@@ -61,7 +62,8 @@ export async function auditPlugin(app: FastifyInstance, { database }: { database
   adminOnly(app)
   neverStored(app)
   app.get<{ Querystring: z.output<typeof query> }>('/audit', { schema }, async ({ query }) => {
-    const find = (limit: number) => findAudit(database, { ...query, limit })
+    const when = { since: momentOf(query.since), until: momentOf(query.until) }
+    const find = (limit: number) => findAudit(database, { ...query, ...when, limit })
     const { items, next } = await readPage(query.limit, find, ({ id }) => id)
     return { entries: items.map(viewOf), next }
   })

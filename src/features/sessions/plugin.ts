@@ -3,6 +3,7 @@ import { notFound } from '../../core/access.ts'
 import type { Engine } from '../../core/engine.ts'
 import { checkId } from '../../core/session-view.ts'
 import type { Database } from '../../db/open.ts'
+import { momentOf } from '../../http/api/moment.ts'
 import { neverStored } from '../../http/api/never-stored.ts'
 import { readPage } from '../../http/api/page.ts'
 import { adminOnly } from '../../http/identity/admin.ts'
@@ -29,7 +30,8 @@ export async function sessionsPlugin(
   app.get('/summary', { schema: schemas.summary }, async (): Promise<Summary> => sumUp(database))
 
   app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async ({ query }) => {
-    const find = (limit: number) => findSessions(database, { ...query, limit })
+    const when = { since: momentOf(query.since), until: momentOf(query.until) }
+    const find = (limit: number) => findSessions(database, { ...query, ...when, limit })
     const { items, next } = await readPage(query.limit, find, ({ id }) => id)
     return { uploads: items.map((session) => viewOfLine(session, objectUrlOf)), next }
   })

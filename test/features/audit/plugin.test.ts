@@ -171,6 +171,18 @@ describe('the record', () => {
     expect((await get(app, '/audit?since=yesterday')).statusCode).toBe(400)
   })
 
+  it.each([
+    ['since=2020-01-01T00:00:00%2B23:59', 200],
+    ['until=2020-01-01T00:00:00-23:59', 200],
+    ['since=0000-01-01T00:00:00Z', 400],
+  ])('is asked for at whatever place and time: %s', async (query, status) => {
+    const app = await testApp()
+
+    const answer = await app.http.inject({ url: `/v1/admin/audit?${query}`, headers: await app.as(root) })
+
+    expect(answer.statusCode).toBe(status)
+  })
+
   it('is not the business of users', async () => {
     const app = await testApp()
 

@@ -70,6 +70,18 @@ describe('the uploads of everybody', () => {
     expect(uploads.map(({ filename }: { filename: string }) => filename)).toEqual(names)
   })
 
+  it.each([
+    ['since=2020-01-01T00:00:00%2B23:59', 200],
+    ['until=2020-01-01T00:00:00-23:59', 200],
+    ['since=0000-01-01T00:00:00Z', 400],
+  ])('are asked for at whatever place and time: %s', async (query, status) => {
+    const app = await testApp()
+
+    const answer = await app.http.inject({ url: `/v1/admin/uploads?${query}`, headers: await app.as(root) })
+
+    expect(answer.statusCode).toBe(status)
+  })
+
   it('are found by how their id begins', async () => {
     const app = await testApp()
     const id = await begin(app, ann)

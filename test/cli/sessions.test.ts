@@ -56,6 +56,19 @@ it('uploads are listed, shown, finished, expired and cancelled at the command li
   await expect(run('sessions', 'show', randomUUID())).rejects.toThrow('no such upload')
 })
 
+it('a file name writes nothing into the terminal but itself', async () => {
+  const id = await withEngine(readConfig(), async ({ engine }) => {
+    const filename = 'a\u001b]0;owned\u0007\nb\u009b2J.txt'
+    return (await engine.create(ann, { filename, contentType: 'text/plain', size: 5 })).id
+  })
+
+  const [line] = await run('sessions', 'list', '--text', id)
+  const shown = await run('sessions', 'show', id)
+
+  expect(line).toMatch(/\ta\ufffd\]0;owned\ufffd\ufffdb\ufffd2J\.txt$/)
+  expect(shown.slice(0, 2).join('')).not.toMatch(/(?!\t)\p{Cc}/u)
+})
+
 it('commands hold to the policies in the database, whatever the settings say', async () => {
   const file = join(directory, 'policies.json')
   const visitor = userOf('vera', 'visitor')

@@ -210,13 +210,15 @@ const olderRest: Row[] = [
 ]
 
 const inRufh: Row[] = [
-  ...(['POST', 'PUT'] as const).map(
-    (method): Row => ({
-      route: `${method} /files (rufh)`,
-      kind: 'create',
-      ok: 201,
-      request: () => ({ url: '/files', headers: rufhNew }),
-    }),
+  ...(['POST', 'PUT'] as const).flatMap((method) =>
+    ['/files', '/files/'].map(
+      (url): Row => ({
+        route: `${method} ${url} (rufh)`,
+        kind: 'create',
+        ok: 201,
+        request: () => ({ url, headers: rufhNew }),
+      }),
+    ),
   ),
   {
     route: 'PATCH /files/:id (rufh)',

@@ -43,7 +43,11 @@ export function startSending({ file, endpoint, url, bodySize, token, tus }: Try,
     chunkSize: Math.min(tus?.chunkSize ?? bodySize, bodySize),
     retryDelays: null,
     storeFingerprintForResuming: false,
-    onBeforeRequest: (request) => request.setHeader('Authorization', `Bearer ${token()}`),
+    onBeforeRequest(request) {
+      // Stopped before the file was open: tus-js-client begins all the same.
+      if (isStopped) throw new Error('stopped')
+      request.setHeader('Authorization', `Bearer ${token()}`)
+    },
     onUploadUrlAvailable: () => tell(() => upload.url !== null && listener.known(upload.url)),
     onProgress: (sent) => tell(() => listener.progress(sent)),
     onSuccess: () => tell(() => listener.done()),

@@ -117,6 +117,20 @@ describe('sending files', () => {
     expect((await stored(app)).equals(bytes)).toBe(true)
   })
 
+  it('sends nothing of a file that was paused before its first request, or of those whose turn came meanwhile', async () => {
+    const { uploads, seen } = await openUploads({ atOnce: 1 })
+    const ids = ['a.bin', 'b.bin', 'c.bin'].map((name) => uploads.add(fileOf(randomBytes(MiB), name)))
+
+    for (const id of ids) uploads.pause(id)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+
+    expect(uploads.views().map(({ state }) => state)).toEqual(['paused', 'paused', 'paused'])
+    expect(seen).toEqual([])
+    for (const id of ids) uploads.resume(id)
+    await Promise.all(ids.map((id) => until(uploads, id, isCompleted)))
+    expect(count(seen, 'POST')).toBe(3)
+  })
+
   it('goes on with a file that is given again after a reload', async () => {
     const { app, uploads, visitAgain, seen, cutOnce } = await openUploads()
     const bytes = randomBytes(24 * MiB)

@@ -15,14 +15,17 @@ export interface FileFacts {
   type: string
   size: number
   lastModified: number
+  /** Where it was in a chosen folder. */
+  webkitRelativePath?: string
 }
 
 /**
- * The same for the same file given again by the same user, and for nothing else as far as names, sizes and times tell.
+ * The same for the same file given again by the same user, and for nothing else as far as names, places, sizes and times tell.
  * A changed file has another time, so it never goes on where its older self stopped.
  */
 export function fingerprintOf(file: FileFacts, owner: string, endpoint: string): string {
-  return JSON.stringify([endpoint, owner, file.name, file.type, file.size, file.lastModified])
+  const { name, type, size, lastModified, webkitRelativePath: place } = file
+  return JSON.stringify([endpoint, owner, name, type, size, lastModified, ...(place ? [place] : [])])
 }
 
 const prefix = 'landfall:upload:'

@@ -23,8 +23,6 @@ export type TransferState =
 /** A browser's File, or something that can be read like one. */
 export type SendableFile = FileFacts & {
   slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> }
-  /** Where it was in a chosen folder. */
-  webkitRelativePath?: string
 }
 
 /** What a page shows of a transfer; a new object whenever something in it changed. */

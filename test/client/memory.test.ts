@@ -28,6 +28,7 @@ describe('a fingerprint', () => {
     ['changed since', { ...film, lastModified: 6 }, 'ada', endpoint],
     ['of another length', { ...film, size: 1001 }, 'ada', endpoint],
     ['of another name', { ...film, name: 'film-2.mp4' }, 'ada', endpoint],
+    ['in another folder', { ...film, webkitRelativePath: 'b/film.mp4' }, 'ada', endpoint],
     ['of another user', film, 'grace', endpoint],
     ['for another server', film, 'ada', 'https://example.com/files'],
   ])('is another one for a file %s', (_, file, owner, where) => {

@@ -245,6 +245,18 @@ describe('sending files', () => {
     await uploads.cancel(first)
   })
 
+  it('sends files of one name, length and time from different folders, each for itself', async () => {
+    const { uploads, seen } = await openUploads()
+    const inFolder = (path: string) =>
+      Object.assign(fileOf(Buffer.alloc(0), '__init__.py'), { webkitRelativePath: path })
+
+    const ids = ['a/__init__.py', 'b/__init__.py'].map((path) => uploads.add(inFolder(path)))
+    await Promise.all(ids.map((id) => until(uploads, id, isCompleted)))
+
+    expect(new Set(ids).size).toBe(2)
+    expect(count(seen, 'POST')).toBe(2)
+  })
+
   it('leaves nothing on the server of what is cancelled', async () => {
     const { app, uploads, interfere } = await openUploads()
     interfere(({ method }) => method === 'PATCH')

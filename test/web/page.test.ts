@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { truncate } from 'node:fs/promises'
+import { mkdir, truncate, utimes } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { userOf } from '../../src/core/upload.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
@@ -35,6 +36,24 @@ describe('the page', () => {
 
     const uploads = await app.engine.list(userOf(user, 'creator'), { limit: 10 })
     expect(uploads.map(({ filename }) => filename).sort()).toEqual(names)
+  })
+
+  it('sends every file of a dropped folder, also those that differ by their place alone', async () => {
+    const { page, drop, fileOf, app, user } = await openPage(browser())
+    const folder = `${dirname(await fileOf('README', Buffer.alloc(0)))}/code`
+    for (const place of ['code/a', 'code/b']) {
+      await mkdir(`${folder}/../${place}`, { recursive: true })
+      await utimes(await fileOf(`${place}/__init__.py`, Buffer.alloc(0)), 1, 1)
+    }
+
+    await drop(folder)
+    await page.getByRole('heading', { name: 'All 2 files have arrived' }).waitFor()
+
+    const uploads = await app.engine.list(userOf(user, 'creator'), { limit: 10 })
+    expect(uploads.map(({ metadata }) => placeIn(metadata)).sort()).toEqual([
+      'code/a/__init__.py',
+      'code/b/__init__.py',
+    ])
   })
 
   it('takes what is pasted', async () => {
@@ -274,3 +293,9 @@ describe('the page', () => {
     expect(complaints).toEqual([])
   })
 })
+
+/** What tus' metadata say of the place of a file in its folder. */
+function placeIn(metadata: string | null): string {
+  const [, place = ''] = /relativePath ([^,]+)/.exec(metadata ?? '') ?? []
+  return Buffer.from(place, 'base64').toString()
+}

@@ -10,7 +10,7 @@ export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
 async function filesOf(entry: FileSystemEntry): Promise<File[]> {
   if (entry.isFile) {
     const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject))
-    return isLitter(file) ? [] : [file]
+    return isLitter(file) ? [] : [placed(file, entry.fullPath.slice(1))]
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader()
   const children: FileSystemEntry[] = []
@@ -22,6 +22,11 @@ async function filesOf(entry: FileSystemEntry): Promise<File[]> {
   }
   const found = await Promise.all(children.map(filesOf))
   return found.flat()
+}
+
+/** The browser says where a file was only of folders that were chosen, and not of those that were dropped. */
+function placed(file: File, path: string): File {
+  return path.includes('/') ? Object.defineProperty(file, 'webkitRelativePath', { value: path }) : file
 }
 
 /** What file managers leave in folders, and nobody means to send. */

@@ -219,6 +219,18 @@ describe('the page', () => {
     expect((await stored()).equals(bytes)).toBe(true)
   })
 
+  it('works where the browser lets it keep nothing', async () => {
+    const { page, drop, fileOf, complaints } = await openPage(browser())
+    await page.addInitScript(`for (const name of ['localStorage', 'sessionStorage'])
+      Object.defineProperty(window, name, { get() { throw new DOMException('denied', 'SecurityError') } })`)
+    await page.reload()
+
+    await drop(await fileOf('notes.txt', randomBytes(100)))
+
+    await cardIs(page, 'notes.txt', 'completed')
+    expect(complaints).toEqual([])
+  })
+
   it('can be used with the keyboard alone', async () => {
     const { page, fileOf, app, user } = await openPage(browser())
     const path = await fileOf('notes.txt', randomBytes(2000))

@@ -2,6 +2,7 @@ import { signal } from '@preact/signals'
 import { createAdminApi } from '../../client/admin-api.ts'
 import { createApi, type Me } from '../../client/api.ts'
 import { type Failure, Refusal } from '../../client/refusal.ts'
+import { keep, tabShelf } from '../upload/shelves.ts'
 import { explain } from './words.ts'
 
 // Who this page is. The token lives in the tab and goes with each request as a header, so no other page can use it.
@@ -31,7 +32,7 @@ export function currentToken(): string | null {
 
 /** Finds a token: the one that was kept, else that of an administrator of a server in trial mode. */
 export async function enter(): Promise<void> {
-  const kept = sessionStorage.getItem(tokenKey)
+  const kept = tabShelf.getItem(tokenKey)
   if (kept !== null) {
     if (!(await tryToken(kept))) presence.value = 'out'
     return
@@ -48,20 +49,20 @@ export async function enter(): Promise<void> {
 
 /** Whether there is a token that may work another time. */
 export function hasKept(): boolean {
-  return sessionStorage.getItem(tokenKey) !== null
+  return tabShelf.getItem(tokenKey) !== null
 }
 
 /** Signs in with a pasted token. False, and a `problem`, when it does not work. */
 export async function usePasted(pasted: string): Promise<boolean> {
   const bare = pasted.trim().replace(/^Bearer\s+/i, '')
   const isIn = await tryToken(bare)
-  if (isIn) sessionStorage.setItem(tokenKey, bare)
+  if (isIn) keep(tabShelf, tokenKey, bare)
   return isIn
 }
 
 /** Forgets the token. */
 export function leave(): void {
-  sessionStorage.removeItem(tokenKey)
+  tabShelf.removeItem(tokenKey)
   token.value = null
   me.value = null
   problem.value = null

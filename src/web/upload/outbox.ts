@@ -6,12 +6,13 @@ import { createUploads } from '../../client/uploads.ts'
 import { say } from './announcer.tsx'
 import { listed, refresh, refreshSoon } from './listing.ts'
 import { currentToken, entered, me, onEnter, renew } from './session.ts'
+import { deviceShelf } from './shelves.ts'
 import { explainFile } from './words.ts'
 
 // What this page is sending, as signals.
 
 const endpoint = new URL('/files', location.href).href
-const memory = memoryOn(localStorage)
+const memory = memoryOn(deviceShelf)
 const owner = () => me.peek()?.user ?? ''
 
 export const uploads = createUploads({

@@ -1,6 +1,7 @@
 import { computed, signal } from '@preact/signals'
 import { createApi, type DevToken, type Me } from '../../client/api.ts'
 import { Refusal } from '../../client/refusal.ts'
+import { deviceShelf, keep, tabShelf } from './shelves.ts'
 import { explain } from './words.ts'
 
 // Who this page is. A token comes from the person (kept for the tab, or on this device if they wish) or, on a server that
@@ -41,7 +42,7 @@ export function onEnter(listener: () => void): void {
 
 /** Finds a token: the one that was kept, else a development token of a server in trial mode. */
 export async function enter(): Promise<void> {
-  const kept = sessionStorage.getItem(tokenKey) ?? localStorage.getItem(tokenKey)
+  const kept = tabShelf.getItem(tokenKey) ?? deviceShelf.getItem(tokenKey)
   if (kept === null || !(await tryToken(kept))) await enterTrial(readTrial())
   arrived()
 }
@@ -52,8 +53,7 @@ export async function usePasted(pasted: string, isKept: boolean): Promise<boolea
   if (!(await tryToken(bare))) return false
   isTrial.value = false
   dropKept()
-  const shelf = isKept ? localStorage : sessionStorage
-  shelf.setItem(tokenKey, bare)
+  keep(isKept ? deviceShelf : tabShelf, tokenKey, bare)
   return true
 }
 
@@ -88,7 +88,7 @@ async function enterTrial(wish: Partial<DevToken>): Promise<boolean> {
     const given = await api.devToken(wish)
     if (!(await tryToken(given.token))) return false
     isTrial.value = true
-    sessionStorage.setItem(trialKey, JSON.stringify({ user: given.user, role: given.role }))
+    keep(tabShelf, trialKey, JSON.stringify({ user: given.user, role: given.role }))
     return true
   } catch (thrown) {
     const failure = thrown instanceof Refusal ? thrown.failure : null
@@ -124,13 +124,13 @@ async function tryToken(candidate: string): Promise<boolean> {
 
 function readTrial(): { user?: string; role?: string } {
   try {
-    return JSON.parse(sessionStorage.getItem(trialKey) ?? '{}')
+    return JSON.parse(tabShelf.getItem(trialKey) ?? '{}')
   } catch {
     return {}
   }
 }
 
 function dropKept(): void {
-  sessionStorage.removeItem(tokenKey)
-  localStorage.removeItem(tokenKey)
+  tabShelf.removeItem(tokenKey)
+  deviceShelf.removeItem(tokenKey)
 }

@@ -231,6 +231,23 @@ describe('the page', () => {
     expect(complaints).toEqual([])
   })
 
+  it('adds older uploads once, however often one asks for them', async () => {
+    const { page } = await openPage(browser())
+    await page.route('**/v1/uploads?*', async (route) => {
+      const isOlder = new URL(route.request().url()).searchParams.has('before')
+      if (isOlder) await new Promise((resolve) => setTimeout(resolve, 300))
+      const json = { uploads: [listedAs(isOlder ? 'older.txt' : 'newer.txt')], next: isOlder ? null : 'newer.txt' }
+      await route.fulfill({ json })
+    })
+    await page.getByRole('button', { name: 'Refresh' }).click()
+
+    await page.getByRole('button', { name: 'Show older ones' }).dblclick()
+    await page.locator('.row', { hasText: 'older.txt' }).first().waitFor()
+    await page.waitForTimeout(200)
+
+    expect(await page.locator('.row .name').allTextContents()).toEqual(['newer.txt', 'older.txt'])
+  })
+
   it('can be used with the keyboard alone', async () => {
     const { page, fileOf, app, user } = await openPage(browser())
     const path = await fileOf('notes.txt', randomBytes(2000))
@@ -310,4 +327,12 @@ describe('the page', () => {
 function placeIn(metadata: string | null): string {
   const [, place = ''] = /relativePath ([^,]+)/.exec(metadata ?? '') ?? []
   return Buffer.from(place, 'base64').toString()
+}
+
+/** A file that has arrived, as the server would list it. */
+function listedAs(filename: string) {
+  const at = new Date().toISOString()
+  const upload = { id: filename, url: `/files/${filename}`, filename, contentType: 'text/plain', category: 'document' }
+  const times = { createdAt: at, updatedAt: at, completedAt: at, expiresAt: null }
+  return { ...upload, ...times, size: 1, offset: 1, state: 'completed', key: filename, failure: null }
 }

@@ -51,8 +51,11 @@ export function refreshSoon(): void {
 
 /** Adds the next page. */
 export async function showMore(): Promise<void> {
+  const from = next
   await attempt(async () => {
-    const page = await api.uploads(next ?? undefined)
+    const page = await api.uploads(from ?? undefined)
+    // It was asked for twice, or is the page of another list by now.
+    if (from !== next) return
     listed.value = [...listed.peek(), ...page.uploads]
     next = page.next
     hasMore.value = next !== null

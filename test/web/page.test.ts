@@ -248,6 +248,21 @@ describe('the page', () => {
     expect(await page.locator('.row .name').allTextContents()).toEqual(['newer.txt', 'older.txt'])
   })
 
+  it('shows nobody what another user has', async () => {
+    const { page, drop, fileOf } = await openPage(browser())
+    await drop(await fileOf('diary.txt', randomBytes(100)))
+    await page.locator('.row', { hasText: 'diary.txt' }).waitFor()
+    await page.route('**/v1/uploads?*', (route) => route.fulfill({ status: 503 }))
+
+    await page.locator('.badge').click()
+    await page.getByLabel('Name').fill('grace')
+    await page.getByLabel('Name').press('Tab')
+    await page.locator('.badge-user').getByText('grace').waitFor({ state: 'attached' })
+    await page.getByText('The list may be out of date.').waitFor({ state: 'attached' })
+
+    expect(await page.locator('.row', { hasText: 'diary.txt' }).count()).toBe(0)
+  })
+
   it('can be used with the keyboard alone', async () => {
     const { page, fileOf, app, user } = await openPage(browser())
     const path = await fileOf('notes.txt', randomBytes(2000))

@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals'
 import type { ListedUpload } from '../../client/api.ts'
 import { Refusal } from '../../client/refusal.ts'
-import { api, onEnter, presence, renew } from './session.ts'
+import { api, me, onEnter, presence, renew } from './session.ts'
 import { explain } from './words.ts'
 
 // "My uploads", as the server tells them.
@@ -14,7 +14,22 @@ export const listingProblem = signal<string | null>(null)
 let next: string | null = null
 let asked = 0
 
-onEnter(() => void refresh())
+/** Whose list it is. */
+let owner: string | null = null
+
+onEnter(() => {
+  const user = JSON.stringify([me.peek()?.tenant, me.peek()?.user])
+  if (owner !== null && user !== owner) clear()
+  owner = user
+  void refresh()
+})
+
+function clear(): void {
+  listed.value = []
+  next = null
+  hasMore.value = false
+  listing.value = 'new'
+}
 
 /** Reads the list anew, as many pages as are shown. */
 export async function refresh(): Promise<void> {

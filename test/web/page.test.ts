@@ -263,6 +263,20 @@ describe('the page', () => {
     expect(await page.locator('.row', { hasText: 'diary.txt' }).count()).toBe(0)
   })
 
+  it('says so when the next token is not accepted either', async () => {
+    const { page } = await openPage(browser())
+    await page.locator('.badge').waitFor()
+    await page.route('**/v1/dev-token*', (route) => route.fulfill({ status: 404 }))
+    await page.route('**/v1/uploads?*', (route) => route.fulfill({ status: 401 }))
+    await page.getByRole('button', { name: 'Refresh' }).click()
+    await page.getByRole('heading', { name: 'A new token, please' }).waitFor()
+
+    await page.locator('main').getByLabel('Token', { exact: true }).fill('nonsense')
+    await page.locator('main').getByRole('button', { name: 'Use it' }).click()
+
+    await page.getByRole('alert').getByText('The server does not accept the token.').waitFor()
+  })
+
   it('can be used with the keyboard alone', async () => {
     const { page, fileOf, app, user } = await openPage(browser())
     const path = await fileOf('notes.txt', randomBytes(2000))

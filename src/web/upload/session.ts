@@ -79,7 +79,7 @@ export async function renew(): Promise<void> {
   const isTooSoon = performance.now() - renewedAt < 10_000
   renewedAt = performance.now()
   presence.value = 'out'
-  problem.value = 'Your token is not accepted any more.'
+  problem.value = null
   if (isTrial.peek() && !isTooSoon) await enterTrial(readTrial())
 }
 

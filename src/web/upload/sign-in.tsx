@@ -47,7 +47,7 @@ export function TokenForm({ done }: { done?: () => void }) {
         <input type="checkbox" checked={isKept} onChange={(event) => setKept(event.currentTarget.checked)} />
         Keep it on this device
       </label>
-      {problem.value && !hasExpired.value && (
+      {problem.value && (
         <p id={`${id}-problem`} class="notice is-bad" role="alert">
           {problem}
         </p>

@@ -277,6 +277,30 @@ describe('the page', () => {
     await page.getByRole('alert').getByText('The server does not accept the token.').waitFor()
   })
 
+  it('does nothing with a pasted token before the server has accepted it', async () => {
+    const { page } = await openPage(browser())
+    const asked: string[] = []
+    await page.route('**/v1/me', async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      await route.continue()
+    })
+    page.on('request', (request) => {
+      if (request.url().includes('/v1/uploads')) asked.push(request.headers()['authorization']!)
+    })
+    await page.getByText('Nothing here yet').waitFor()
+    await page.locator('.badge').click()
+    await page.getByText('Use another token').click()
+    await page.getByLabel('Token', { exact: true }).fill('nonsense')
+    await page.getByRole('button', { name: 'Use it' }).click()
+
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await page.getByRole('alert').getByText('The server does not accept the token.').first().waitFor()
+
+    expect(asked).toHaveLength(1)
+    expect(asked).not.toContain('Bearer nonsense')
+    expect(await page.locator('.badge').count()).toBe(1)
+  })
+
   it('can be used with the keyboard alone', async () => {
     const { page, fileOf, app, user } = await openPage(browser())
     const path = await fileOf('notes.txt', randomBytes(2000))

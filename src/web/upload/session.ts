@@ -105,17 +105,16 @@ function explainTrial(failure: Refusal['failure']): string {
 }
 
 async function tryToken(candidate: string): Promise<boolean> {
-  const previous = token.peek()
-  token.value = candidate
   try {
-    me.value = await api.me()
+    // Asked beside the token that counts, which others use meanwhile.
+    me.value = await createApi(location.origin, () => candidate).me()
   } catch (thrown) {
-    token.value = previous
     if (presence.peek() === 'entering' && !(thrown instanceof Refusal && thrown.failure.status === 401))
       presence.value = 'out'
     problem.value = thrown instanceof Refusal ? explain(thrown.failure) : String(thrown)
     return false
   }
+  token.value = candidate
   presence.value = 'in'
   problem.value = null
   for (const listener of listeners) listener()

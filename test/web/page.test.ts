@@ -301,6 +301,17 @@ describe('the page', () => {
     expect(await page.locator('.badge').count()).toBe(1)
   })
 
+  it('cuts no character of a name in two', async () => {
+    const { page, drop, fileOf } = await openPage(browser())
+
+    await drop(await fileOf('a😀😀😀😀😀😀x.txt', randomBytes(10)))
+    await cardIs(page, 'x.txt', 'completed')
+
+    const pieces = await page.locator('.card .name span').allTextContents()
+    expect(pieces.join('')).toBe('a😀😀😀😀😀😀x.txt')
+    expect(pieces.filter((piece) => !piece.isWellFormed())).toEqual([])
+  })
+
   it('can be used with the keyboard alone', async () => {
     const { page, fileOf, app, user } = await openPage(browser())
     const path = await fileOf('notes.txt', randomBytes(2000))

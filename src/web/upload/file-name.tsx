@@ -1,10 +1,11 @@
 /** A name whose end stays visible when there is no room: endings tell files apart. */
 export function FileName({ name }: { name: string }) {
-  const cut = Math.max(0, name.length - 10)
+  const characters = Array.from(name)
+  const cut = Math.max(0, characters.length - 10)
   return (
     <p class="name" title={name}>
-      <span class="name-start">{name.slice(0, cut)}</span>
-      <span class="name-end">{name.slice(cut)}</span>
+      <span class="name-start">{characters.slice(0, cut).join('')}</span>
+      <span class="name-end">{characters.slice(cut).join('')}</span>
     </p>
   )
 }

@@ -312,6 +312,32 @@ describe('the page', () => {
     expect(pieces.filter((piece) => !piece.isWellFormed())).toEqual([])
   })
 
+  it('sends what can be read of a folder with something in it that cannot', async () => {
+    const { page, drop, fileOf } = await openPage(browser())
+    const folder = `${dirname(await fileOf('README', Buffer.alloc(0)))}/mixed`
+    await mkdir(folder)
+    await fileOf('mixed/good.txt', randomBytes(10))
+    await fileOf('mixed/locked.txt', randomBytes(10))
+    // Tests run as root, to whom nothing on the disk is locked.
+    await page.evaluate(`{
+      const file = { value: (_, reject) => reject(new DOMException('denied', 'NotReadableError')) }
+      const lock = (entry) => (entry.name === 'locked.txt' ? Object.defineProperty(entry, 'file', file) : entry)
+      const { webkitGetAsEntry } = DataTransferItem.prototype
+      DataTransferItem.prototype.webkitGetAsEntry = function () {
+        const entry = webkitGetAsEntry.call(this)
+        const reader = entry.createReader()
+        const readEntries = (resolve, reject) => reader.readEntries((all) => resolve(all.map(lock)), reject)
+        return Object.defineProperty(entry, 'createReader', { value: () => ({ readEntries }) })
+      }
+    }`)
+
+    await drop(folder)
+
+    await cardIs(page, 'good.txt', 'completed')
+    await cardIs(page, 'locked.txt', 'failed')
+    await cardOf(page, 'locked.txt').getByText('The file cannot be read').waitFor()
+  })
+
   it('can be used with the keyboard alone', async () => {
     const { page, fileOf, app, user } = await openPage(browser())
     const path = await fileOf('notes.txt', randomBytes(2000))

@@ -9,14 +9,16 @@ export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
 
 async function filesOf(entry: FileSystemEntry): Promise<File[]> {
   if (entry.isFile) {
-    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject))
+    const file = await new Promise<File>((resolve) =>
+      (entry as FileSystemFileEntry).file(resolve, () => resolve(unreadable(entry))),
+    )
     return isLitter(file) ? [] : [placed(file, entry.fullPath.slice(1))]
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader()
   const children: FileSystemEntry[] = []
   // A folder is handed out a hundred entries at a time, until nothing comes.
   for (;;) {
-    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject))
+    const some = await new Promise<FileSystemEntry[]>((resolve) => reader.readEntries(resolve, () => resolve([])))
     if (some.length === 0) break
     children.push(...some)
   }
@@ -27,6 +29,11 @@ async function filesOf(entry: FileSystemEntry): Promise<File[]> {
 /** The browser says where a file was only of folders that were chosen, and not of those that were dropped. */
 function placed(file: File, path: string): File {
   return path.includes('/') ? Object.defineProperty(file, 'webkitRelativePath', { value: path }) : file
+}
+
+/** Stands for a file that the browser may not read: it is listed as one that could not be sent, and holds up no other. */
+function unreadable({ name }: FileSystemEntry): File {
+  return { name, type: '', size: 0, lastModified: 0 } as File
 }
 
 /** What file managers leave in folders, and nobody means to send. */

@@ -148,6 +148,20 @@ describe('the admin page', () => {
     expect(complaints).toEqual([])
   })
 
+  it('keeps what is typed into a filter, also when the typing rests after a space', async () => {
+    const [here] = await twoServers()
+    const { page, complaints } = await openAdmin(browser(), here, { path: 'uploads' })
+    const field = page.getByLabel('Name or id')
+
+    await field.pressSequentially('holiday ')
+    await expect.poll(() => page.url()).toMatch(/text=holiday$/)
+    await field.pressSequentially('film')
+    await expect.poll(() => page.url()).toMatch(/film$/)
+
+    expect(await field.inputValue()).toBe('holiday film')
+    expect(complaints).toEqual([])
+  })
+
   it('lets nobody in who is no administrator, and says so', async () => {
     const [here] = await twoServers()
     const { page, complaints } = await openAdmin(browser(), here, { actor: ann, path: 'audit' })

@@ -42,7 +42,10 @@ export function Field({ label, value, set, type = 'text', hint, required = false
 /** The same for lists that are asked: it is not asked before the typing rests. */
 export function Filter({ value, set, ...rest }: FieldProps) {
   const [text, setText] = useState(value)
-  useEffect(() => setText(value), [value])
+  useEffect(() => {
+    // What is asked is without the spaces around it, which somebody may be going on after.
+    if (value !== text.trim()) setText(value)
+  }, [value])
   useEffect(() => {
     if (text === value) return
     const resting = setTimeout(() => set(text), 300)

@@ -17,6 +17,9 @@ export type Verdict =
 
 const delaysMs = [500, 1000, 2000, 4000, 8000, 15_000, 30_000]
 
+/** Timers that are longer than 24 days end at once. */
+const longestMs = 24 * 60 * 60 * 1000
+
 /** How often in a row, without a byte of progress, a server may fail in a way that looks like its own fault. */
 const patience = 8
 
@@ -41,7 +44,9 @@ const lost: (FailureCode | null)[] = ['UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'UPLOAD
  */
 export function judge(failure: Failure, attempt: number, chance = Math.random()): Verdict {
   const { code, status, method } = failure
-  const again: Verdict = { kind: 'again', afterMs: failure.retryAfterMs ?? delay(attempt, chance) }
+  // "At once", said for ever, would be a flood.
+  const afterMs = Math.min(failure.retryAfterMs || delay(attempt, chance), longestMs)
+  const again: Verdict = { kind: 'again', afterMs }
 
   if (code === 'UNAUTHENTICATED') return { kind: 'token' }
   if (code === 'FILE_UNREADABLE') return { kind: 'final' }

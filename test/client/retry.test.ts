@@ -46,6 +46,16 @@ describe('what follows from a failure', () => {
     expect(judge(answered('PATCH', 503, 'SHUTTING_DOWN', '7'), 0)).toEqual({ kind: 'again', afterMs: 7000 })
   })
 
+  it('is not in a hurry because the server is', () => {
+    expect(judge(answered('PATCH', 503, undefined, '0'), 3, 0.5)).toEqual({ kind: 'again', afterMs: 4000 })
+  })
+
+  it('waits no longer than a timer can count', () => {
+    const verdict = judge(answered('PATCH', 429, 'RATE_LIMITED', '99999999'), 0)
+
+    expect(verdict.kind === 'again' && verdict.afterMs).toBeLessThan(2 ** 31)
+  })
+
   it('spreads the returns of many clients', () => {
     expect(judge(noAnswer('PATCH'), 3, 0)).toEqual({ kind: 'again', afterMs: 3000 })
     expect(judge(noAnswer('PATCH'), 3, 1)).toEqual({ kind: 'again', afterMs: 5000 })

@@ -38,6 +38,11 @@ export function createAsk(base: string, token: () => string | null): Ask {
     if (!response.ok) {
       throw new Refusal(readFailure(method, response.status, text, response.headers.get('retry-after')))
     }
-    return text === '' ? null : JSON.parse(text)
+    try {
+      return text === '' ? null : JSON.parse(text)
+    } catch {
+      // Somebody in between, such as the sign-in page of a network.
+      throw new Refusal(readFailure(method, response.status, '', null))
+    }
   }
 }

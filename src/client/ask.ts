@@ -18,6 +18,8 @@ export type Ask = (method: string, path: string, question?: Question) => Promise
  */
 export function createAsk(base: string, token: () => string | null): Ask {
   return async (method, path, { bearer = token(), content, headers: more, signal } = {}) => {
+    // A character that no header can carry came with copying, and the browser would call it a dead network.
+    if (bearer !== null && /[^\x21-\x7e]/.test(bearer)) throw new Refusal(readFailure(method, 401, '', null))
     const headers: Record<string, string> = { ...more }
     if (bearer !== null) headers['authorization'] = `Bearer ${bearer}`
     if (content) headers['content-type'] = 'application/json'

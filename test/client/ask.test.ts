@@ -23,3 +23,12 @@ it('an answer that is not JSON is a refusal, whoever gave it', async () => {
     failure: { code: null, status: 200 },
   })
 })
+
+it('a token that no header can carry is a token that is not accepted', async () => {
+  const { base, asked } = await answering(200, '{}')
+
+  await expect(createAsk(base, () => 'to\u200bken')('GET', '/v1/me')).rejects.toMatchObject({
+    failure: { code: 'UNAUTHENTICATED', status: 401 },
+  })
+  expect(asked.count).toBe(0)
+})

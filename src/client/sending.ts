@@ -21,7 +21,7 @@ export interface Try {
 
 /** What is told while a try lasts: at most one of `done` and `failed`, as the last thing. */
 export interface Listener {
-  /** The server has the upload, under this URL. */
+  /** The server has the upload, under this URL. Also told when the try was stopped while the server made it. */
   known(url: string): void
   /** Bytes on the server or on their way to it, counted from the start of the file. */
   progress(sent: number): void
@@ -29,9 +29,11 @@ export interface Listener {
   failed(failure: Failure): void
 }
 
-/** Sends what the server has not got yet, once. Returns the way to stop it; nothing is told after that. */
+/** Sends what the server has not got yet, once. Returns the way to stop it; nothing but `known` is told after that. */
 export function startSending({ file, endpoint, url, bodySize, token, tus }: Try, listener: Listener): () => void {
   let isStopped = false
+  /** The request that makes the upload is on its way. */
+  let isMaking = false
   const tell = (news: () => void) => {
     if (!isStopped) news()
   }
@@ -47,8 +49,12 @@ export function startSending({ file, endpoint, url, bodySize, token, tus }: Try,
       // Stopped before the file was open: tus-js-client begins all the same.
       if (isStopped) throw new Error('stopped')
       request.setHeader('Authorization', `Bearer ${token()}`)
+      isMaking = request.getMethod() === 'POST' && upload.url === null && !tus?.uploadDataDuringCreation
     },
-    onUploadUrlAvailable: () => tell(() => upload.url !== null && listener.known(upload.url)),
+    onUploadUrlAvailable() {
+      isMaking = false
+      if (upload.url !== null) listener.known(upload.url)
+    },
     onProgress: (sent) => tell(() => listener.progress(sent)),
     onSuccess: () => tell(() => listener.done()),
     onError: (error) => tell(() => listener.failed(toFailure(error))),
@@ -56,7 +62,8 @@ export function startSending({ file, endpoint, url, bodySize, token, tus }: Try,
   upload.start()
   return () => {
     isStopped = true
-    void upload.abort()
+    // Cut off, the request that makes the upload would leave one on the server that nobody knows.
+    if (!isMaking) void upload.abort()
   }
 }
 

@@ -121,12 +121,14 @@ export function createTransfer(
     const isResumed = view.url !== null
     let isFirst = true
     rest({ state: 'sending' })
+    const mine = turn
 
     const token = () => (usedToken = settings.token())
     stop = startSending(
       { file, endpoint, url: view.url, bodySize, token, tus },
       {
         known(url) {
+          if (turn !== mine && !mayAdopt()) return void terminate(url, settings).catch(() => {})
           isRecalled = false
           memory.remember(fingerprint, url)
           set({ url })
@@ -146,6 +148,11 @@ export function createTransfer(
       },
     )
     watch(settings.stallMs)
+  }
+
+  /** Whether an upload that was made after its try had been stopped is the one to go on with. */
+  function mayAdopt(): boolean {
+    return view.url === null && !['sending', 'finishing', 'cancelled'].includes(view.state)
   }
 
   function confirm(offset: number): void {

@@ -131,6 +131,60 @@ describe('sending files', () => {
     expect(count(seen, 'POST')).toBe(3)
   })
 
+  it('knows the upload it was paused over while the server made it', async () => {
+    const { app, uploads, seen, interfere } = await openUploads()
+    const bytes = randomBytes(MiB)
+    interfere((request, response) => {
+      if (request.method !== 'POST') return false
+      setTimeout(() => app.http.server.emit('request', request, response), 300)
+      return true
+    })
+
+    const id = uploads.add(fileOf(bytes))
+    await expect.poll(() => count(seen, 'POST')).toBe(1)
+    uploads.pause(id)
+    const paused = await until(uploads, id, ({ url }) => url !== null)
+    expect(paused.state).toBe('paused')
+    uploads.resume(id)
+    await until(uploads, id, isCompleted)
+
+    expect(count(seen, 'POST')).toBe(1)
+    expect((await stored(app)).equals(bytes)).toBe(true)
+  })
+
+  it('leaves nothing on the server of what is cancelled while the server makes it', async () => {
+    const { app, uploads, seen, interfere } = await openUploads()
+    interfere((request, response) => {
+      if (request.method !== 'POST') return false
+      setTimeout(() => app.http.server.emit('request', request, response), 300)
+      return true
+    })
+
+    const id = uploads.add(fileOf(randomBytes(MiB)))
+    await expect.poll(() => count(seen, 'POST')).toBe(1)
+    await uploads.cancel(id)
+
+    await expect.poll(async () => (await app.engine.list(ada, { limit: 1 }))[0]?.state).toBe('cancelled')
+  })
+
+  it('leaves one upload on the server of what is paused and resumed while the server makes it', async () => {
+    const { app, uploads, seen, interfere } = await openUploads()
+    interfere((request, response) => {
+      if (request.method !== 'POST') return false
+      setTimeout(() => app.http.server.emit('request', request, response), 300)
+      return true
+    })
+
+    const id = uploads.add(fileOf(randomBytes(MiB)))
+    await expect.poll(() => count(seen, 'POST')).toBe(1)
+    uploads.pause(id)
+    uploads.resume(id)
+    await until(uploads, id, isCompleted)
+
+    const states = async () => (await app.engine.list(ada, { limit: 2 })).map(({ state }) => state).sort()
+    await expect.poll(states).toEqual(['cancelled', 'completed'])
+  })
+
   it('goes on with a file that is given again after a reload', async () => {
     const { app, uploads, visitAgain, seen, cutOnce } = await openUploads()
     const bytes = randomBytes(24 * MiB)

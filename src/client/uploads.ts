@@ -70,6 +70,9 @@ export function createUploads(options: UploadsOptions): Uploads {
         resume(twin)
         return twin.view().id
       }
+      for (const [before, other] of transfers) {
+        if (other.view().state === 'failed' && isSameFile(other, transfer)) transfers.delete(before)
+      }
       transfers.set(id, transfer)
       changed()
       return id
@@ -112,7 +115,10 @@ function resume(transfer: Transfer): void {
 
 /** Whether both would fill one upload. A failed transfer does not count: its file may have become unreadable. */
 function isSame(running: Transfer, given: Transfer): boolean {
-  const { state, url } = running.view()
-  if (isOver(state)) return false
+  return !isOver(running.view().state) && isSameFile(running, given)
+}
+
+function isSameFile(running: Transfer, given: Transfer): boolean {
+  const { url } = running.view()
   return running.fingerprint === given.fingerprint || (url !== null && url === given.view().url)
 }

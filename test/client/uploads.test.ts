@@ -311,6 +311,18 @@ describe('sending files', () => {
     expect(count(seen, 'POST')).toBe(2)
   })
 
+  it('does not say of a file that it failed once it is given again', async () => {
+    const { uploads, interfere } = await openUploads()
+    const bytes = randomBytes(MiB)
+    interfere((_, response) => Boolean(response.writeHead(403).end()))
+    await until(uploads, uploads.add(fileOf(bytes)), isState('failed'))
+    interfere(() => false)
+
+    await until(uploads, uploads.add(fileOf(bytes)), isCompleted)
+
+    expect(uploads.views().map(({ state }) => state)).toEqual(['completed'])
+  })
+
   it('leaves nothing on the server of what is cancelled', async () => {
     const { app, uploads, interfere } = await openUploads()
     interfere(({ method }) => method === 'PATCH')

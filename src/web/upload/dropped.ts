@@ -32,8 +32,8 @@ function placed(file: File, path: string): File {
 }
 
 /** Stands for a file that the browser may not read: it is listed as one that could not be sent, and holds up no other. */
-function unreadable({ name }: FileSystemEntry): File {
-  return { name, type: '', size: 0, lastModified: 0 } as File
+function unreadable({ name, fullPath }: FileSystemEntry): File {
+  return { name, type: '', size: 0, lastModified: 0, webkitRelativePath: fullPath.slice(1) } as File
 }
 
 /** What file managers leave in folders, and nobody means to send. */

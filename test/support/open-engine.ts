@@ -13,7 +13,7 @@ import { creationRules } from '../../src/core/rules/index.ts'
 import { type Actor, userOf } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
-import { leaseLocker } from '../../src/locks/lease.ts'
+import { type LeaseLocker, leaseLocker } from '../../src/locks/lease.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
 
 let shared: Promise<Database> | undefined
@@ -35,6 +35,7 @@ export interface OpenEngine {
   engine: RunningEngine
   store: MemoryStore
   database: Database
+  locker: LeaseLocker
   faults: unknown[]
 }
 
@@ -77,12 +78,12 @@ export async function openEngine(
     ...overrides,
   })
   // A node that has died answers nothing any more, the end of a test included.
-  if (overrides.isMortal) return { engine, store, database, faults }
+  if (overrides.isMortal) return { engine, store, database, locker, faults }
   onTestFinished(async () => {
     await engine.idle()
     await locker.close()
   })
-  return { engine, store, database, faults }
+  return { engine, store, database, locker, faults }
 }
 
 /** A body that ends cleanly after `bytes`. */

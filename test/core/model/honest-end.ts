@@ -1,0 +1,75 @@
+import { isRefusal } from '../../../src/core/errors.ts'
+import { hasEnded, type Upload } from '../../../src/core/upload.ts'
+import { bodyOf } from '../../support/open-engine.ts'
+import { ask } from './ask.ts'
+import { believe, believeChunk, type KnownUpload, Violation } from './known-upload.ts'
+import type { Node } from './weather.ts'
+import type { World } from './world.ts'
+
+// Whoever is in the way lets go, or their leases run out.
+const attempts = 12
+
+/**
+ * What a client does that only wants its file to arrive, while nothing fails any more: asks how far it is, sends what is missing, says
+ * that it is whole.
+ * @throws Violation when that does not bring the upload to an end that it can have
+ */
+export async function bringToEnd(world: World, node: Node, known: KnownUpload): Promise<void> {
+  for (const partial of known.partials) await bringToEnd(world, node, partial)
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    const { state } = (await world.sessions.find(known.id))!
+    if (hasEnded({ state }) || (await step(world, node, known))) return
+  }
+  throw new Violation(`${known.name} cannot be brought to an end`)
+}
+
+/** Whether it has come to an end. */
+async function step(world: World, node: Node, known: KnownUpload): Promise<boolean> {
+  const { id, file, wish, partSize } = known
+  const put = <T>(question: Omit<Parameters<typeof ask<T>>[3], 'node'>) =>
+    ask<T>(world, world.random, known, { ...question, node })
+  const about = (what: string, work: (engine: Node['engine']) => Promise<Upload>) =>
+    put<Upload>({ what, work, believe: (upload, was) => believe(known, upload, was, world) })
+  const isOver = (heard: Awaited<ReturnType<typeof about>>) =>
+    heard !== null &&
+    ('answer' in heard
+      ? heard.answer.state === 'completed'
+      : isRefusal(heard.refusal, 'UPLOAD_GONE', 'UPLOAD_EXPIRED', 'UPLOAD_LOST', 'TYPE_NOT_ALLOWED'))
+
+  const at = await about('describe', (engine) => engine.describe(world.user, id, 'later'))
+  if (isOver(at)) return endIfFinal(world, node, known)
+  if (!at || !('answer' in at)) return false
+  if (wish.concat?.kind === 'final') return false
+  const { offset } = at.answer
+  if (wish.byChunks) {
+    const there = new Set((await node.engine.chunks(world.user, id)).chunks.map(({ number }) => number))
+    for (let number = 1; (number - 1) * partSize < file.length; number += 1) {
+      const bytes = file.subarray((number - 1) * partSize, number * partSize)
+      if (there.has(number)) continue
+      await put({
+        what: `chunk ${number}`,
+        work: (engine) => engine.writeChunk(world.user, id, { number, body: bodyOf(bytes), bodySize: bytes.length }),
+        believe: (written, was) => believeChunk(known, number, written, was),
+      })
+    }
+    return isOver(await about('complete', (engine) => engine.complete(world.user, id)))
+  }
+  const rest = file.subarray(offset)
+  const append = { offset, body: bodyOf(rest), bodySize: rest.length, ending: 'at-size' as const, size: file.length }
+  if (isOver(await about(`append ${offset}+${rest.length}`, (engine) => engine.append(world.user, id, append))))
+    return true
+  return isOver(await about('complete', (engine) => engine.complete(world.user, id)))
+}
+
+/** A final upload whose partial ones are gone is told so, and can only be given up. */
+async function endIfFinal(world: World, node: Node, known: KnownUpload): Promise<boolean> {
+  const session = (await world.sessions.find(known.id))!
+  if (hasEnded(session) || session.expiresAt === null || session.expiresAt <= world.now()) return true
+  known.isCancelled = true
+  await ask(world, world.random, known, {
+    what: 'cancel',
+    work: (engine) => engine.cancel(world.user, known.id),
+    node,
+  })
+  return true
+}

@@ -1,0 +1,290 @@
+import { createHash } from 'node:crypto'
+import type { Append, Digest } from '../../../src/core/engine.ts'
+import { isRefusal, UploadError } from '../../../src/core/errors.ts'
+import type { Upload, Wish } from '../../../src/core/upload.ts'
+import { bodyOf, brokenBody, hungBody } from '../../support/open-engine.ts'
+import type { Seeded } from '../../support/seeded.ts'
+import { ask } from './ask.ts'
+import { believe, believeChunk, believeChunks, type KnownUpload, Violation } from './known-upload.ts'
+import type { World } from './world.ts'
+
+type Operation = (world: World, random: Seeded, known: KnownUpload) => Promise<unknown>
+
+/** What anybody may do to one upload, by how often it is done. */
+const operations: [number, Operation][] = [
+  [30, append],
+  [30, chunk],
+  [8, complete],
+  [8, describe],
+  [3, peek],
+  [6, chunks],
+  [1.5, cancel],
+  [0.7, expireNow],
+  [3, finishNow],
+]
+
+export function operationOn(random: Seeded): Operation {
+  let at = random.next() * operations.reduce((sum, [weight]) => sum + weight, 0)
+  for (const [weight, operation] of operations) {
+    at -= weight
+    if (at < 0) return operation
+  }
+  return describe
+}
+
+/** A new upload, or several: partial ones and what is to be made of them. */
+export async function create(world: World, random: Seeded): Promise<void> {
+  if (random.chance(0.75)) return void (await createOne(world, random, random.bytes(fileSize(random))))
+  const partials: KnownUpload[] = []
+  for (let left = random.int(1, 3); left > 0; left -= 1) {
+    const partial = await createOne(world, random, random.bytes(fileSize(random)), { kind: 'partial' })
+    if (partial) partials.push(partial)
+  }
+  if (partials.length === 0) return
+  await createFinal(world, random, random.chance(0.1) ? [...partials, random.pick(partials)] : partials)
+  // Only one of the two can become a file.
+  if (random.chance(0.1)) await createFinal(world, random, partials)
+}
+
+async function createFinal(world: World, random: Seeded, partials: KnownUpload[]) {
+  const file = Buffer.concat(partials.map((partial) => partial.file))
+  if (file.length > 400) return
+  const concat = { kind: 'final' as const, from: partials.map(({ id }) => id), header: `final;${random.next()}` }
+  await createOne(world, random, file, concat, partials)
+}
+
+function fileSize(random: Seeded): number {
+  return random.pick([0, 1, 9, 10, 11, 20, 35, random.int(1, 120)])
+}
+
+async function createOne(
+  world: World,
+  random: Seeded,
+  file: Buffer,
+  concat: Wish['concat'] = null,
+  partials: KnownUpload[] = [],
+): Promise<KnownUpload | null> {
+  const types = ['application/octet-stream', 'image/png', 'text/plain', 'application/pdf'].filter(world.mayCreate)
+  const isFinal = concat?.kind === 'final'
+  const byChunks = !isFinal && random.chance(0.4)
+  const isOtherFile = concat === null && random.chance(0.05)
+  const sha256 = createHash('sha256')
+    .update(isOtherFile ? 'other' : file)
+    .digest('base64')
+  const expected = isOtherFile || random.chance(0.2) ? { 'sha-256': sha256 } : {}
+  const hasDigests = (isOtherFile || random.chance(0.3)) && concat?.kind !== 'partial'
+  const wish: Wish = {
+    size: isFinal || (!byChunks && random.chance(0.3)) ? null : file.length,
+    filename: 'a.bin',
+    contentType: random.pick(types),
+    concat,
+    byChunks,
+    ending: random.chance(0.3) ? 'later' : 'at-size',
+    digests: hasDigests ? { expected, wanted: random.chance(0.5) ? ['sha-512'] : [] } : null,
+    firstChunkSize: random.chance(0.2) ? random.int(1, 40) : undefined,
+  }
+  const known: KnownUpload = {
+    name: `${concat?.kind ?? 'upload'} ${world.uploads.length}`,
+    id: '',
+    file,
+    wish,
+    partSize: 0,
+    partials,
+    offset: 0,
+    receipts: new Map(),
+    appends: 0,
+    appending: 0,
+    isCompleted: false,
+    isOver: false,
+    isCancelled: false,
+    isExpired: false,
+    joinedBy: [],
+    isOtherFile: isOtherFile && hasDigests,
+  }
+  for (const partial of partials) partial.joinedBy.push(known)
+  const words = `create ${wish.size ?? '?'} (${file.length}) ${wish.contentType}${byChunks ? ' by chunks' : ''}`
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    const heard = await ask<Upload>(world, random, known, {
+      what: `${words} ${hasDigests ? JSON.stringify(wish.digests) : ''}`,
+      work: (engine) => engine.create(world.user, wish),
+      believe(upload, was) {
+        known.id = upload.id
+        known.partSize = upload.partSize
+        believe(known, upload, was, world)
+      },
+      expected: ['TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED'],
+    })
+    if (heard && 'answer' in heard) {
+      world.uploads.push(known)
+      return known
+    }
+    // What nobody has heard of cannot be asked for; only its time ends it.
+    known.isOver = false
+    if (heard && !isRefusal(heard.refusal, 'STORE_UNAVAILABLE', 'DATABASE_ERROR', 'SHUTTING_DOWN')) return null
+  }
+  return null
+}
+
+const checksumMismatch = () => new UploadError('CHECKSUM_MISMATCH', 'These are not the bytes.')
+const goodDigest = (random: Seeded): Digest => ({
+  update() {},
+  verify() {},
+  ...(random.chance(0.3) ? { keepsWhatBrokeOff: true } : {}),
+})
+const badDigest = (): Digest => ({
+  update() {},
+  verify() {
+    throw checksumMismatch()
+  },
+})
+
+async function append(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+  const { file, id, wish } = known
+  const at = await ask<Upload>(world, random, known, {
+    what: 'peek',
+    work: (engine) => engine.peek(world.user, id),
+    believe: (upload, was) => believe(known, upload, was, world),
+  })
+  if (!at || !('answer' in at)) return
+  const offset = random.chance(0.05) ? random.int(0, file.length) : at.answer.offset
+  const ending = random.pick(['at-size', 'at-size', 'with-body', 'later'] as const)
+  const rest = file.subarray(offset)
+  const length = ending === 'with-body' ? rest.length : random.pick([1, 5, 10, 15, 30, rest.length])
+  const honest = rest.subarray(0, length)
+  const fate = random.pick(['whole', 'whole', 'whole', 'whole', 'broken', 'hung', 'overflow', 'spoiled'] as const)
+  // Of a file whose length is unknown nobody can send too much.
+  const isOver = fate === 'overflow' && (wish.size !== null || at.answer.size !== null)
+  const isSpoiled = fate === 'spoiled'
+  const bytes = isSpoiled ? random.bytes(honest.length) : isOver ? Buffer.concat([rest, random.bytes(7)]) : honest
+  const isCut = fate === 'broken' || fate === 'hung'
+  const sent = isCut ? bytes.subarray(0, random.int(0, bytes.length)) : bytes
+  const body = fate === 'broken' ? brokenBody(sent) : fate === 'hung' ? hungBody(sent) : bodyOf(split(sent, random))
+  const tellsSize = random.chance(0.3) || offset + honest.length === file.length
+  const what: Append = {
+    offset,
+    body,
+    bodySize: isOver || random.chance(0.3) ? null : bytes.length,
+    ending: isOver && ending === 'with-body' ? 'at-size' : ending,
+    ...(tellsSize ? { size: file.length } : {}),
+    ...(isSpoiled ? { digest: badDigest() } : random.chance(0.25) ? { digest: goodDigest(random) } : {}),
+  }
+  known.appends += 1
+  known.appending += 1
+  if (wish.byChunks) {
+    known.offset = Math.min(known.offset, offset)
+    const from = Math.floor(offset / known.partSize) + 1
+    for (const number of known.receipts.keys()) if (number >= from) known.receipts.delete(number)
+  }
+  await ask<Upload>(world, random, known, {
+    what: `append ${offset}+${bytes.length} ${fate} (${sent.length}) ${what.ending}${what.digest ? ' digest' : ''}${what.size === undefined ? '' : ' size'}`,
+    work: (engine) => engine.append(world.user, id, what),
+    believe(upload, was) {
+      if (isSpoiled && sent.length > 0 && upload.state === 'receiving') throw new Violation('what was refused counts')
+      believe(known, upload, was, world)
+    },
+    expected: ['CHECKSUM_MISMATCH', 'FORBIDDEN'],
+  })
+  known.appending -= 1
+}
+
+async function chunk(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+  const { file, id, partSize, wish } = known
+  const count = Math.ceil(file.length / partSize)
+  if (!wish.byChunks || count === 0) return append(world, random, known)
+  const missing = Array.from({ length: count }, (_, index) => index + 1).filter((number) => !known.receipts.has(number))
+  const number = missing.length > 0 && random.chance(0.8) ? random.pick(missing) : random.int(1, count)
+  const honest = file.subarray((number - 1) * partSize, number * partSize)
+  const fate = random.pick(['whole', 'whole', 'whole', 'whole', 'whole', 'broken', 'hung', 'spoiled'] as const)
+  const isCut = fate === 'broken' || fate === 'hung'
+  const bytes = fate === 'spoiled' ? random.bytes(honest.length) : honest
+  const sent = isCut ? bytes.subarray(0, random.int(0, bytes.length - 1)) : bytes
+  const body = fate === 'broken' ? brokenBody(sent) : fate === 'hung' ? hungBody(sent) : bodyOf(split(sent, random))
+  const digest = fate === 'spoiled' ? badDigest() : random.chance(0.2) ? goodDigest(random) : undefined
+  await ask(world, random, known, {
+    what: `chunk ${number} ${fate}`,
+    work: (engine) =>
+      engine.writeChunk(world.user, id, { number, body, bodySize: random.chance(0.5) ? honest.length : null, digest }),
+    believe(written, was) {
+      if (fate !== 'whole') throw new Violation(`a ${fate} chunk was taken`)
+      believeChunk(known, number, written, was)
+    },
+    expected: ['INVALID_REQUEST', 'CHECKSUM_MISMATCH'],
+  })
+}
+
+async function complete(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+  const { id, wish, file } = known
+  // Whoever says that a file of unknown length is whole before it is has another file.
+  if (wish.size === null && wish.concat?.kind !== 'final' && known.offset < file.length) return
+  const isWrong = random.chance(0.15)
+  const list = [...known.receipts].map(([number, etag]) => ({ number, etag: isWrong ? 'wrong' : etag }))
+  const expected = known.wish.byChunks && random.chance(0.3) ? list : undefined
+  await ask<Upload>(world, random, known, {
+    what: expected ? `complete ${expected.length}${isWrong ? ' wrong' : ''}` : 'complete',
+    work: (engine) => engine.complete(world.user, id, expected),
+    believe: (upload, was) => believe(known, upload, was, world),
+    expected: expected ? ['INVALID_FIELD'] : [],
+  })
+}
+
+async function describe(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+  const ending = random.pick(['at-size', 'later'] as const)
+  await ask<Upload>(world, random, known, {
+    what: `describe ${ending}`,
+    work: (engine) => engine.describe(world.user, known.id, ending),
+    believe: (upload, was) => believe(known, upload, was, world),
+  })
+}
+
+async function peek(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+  await ask<Upload>(world, random, known, {
+    what: 'peek',
+    work: (engine) => engine.peek(world.user, known.id),
+    believe: (upload, was) => believe(known, upload, was, world),
+  })
+}
+
+async function chunks(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+  await ask(world, random, known, {
+    what: 'chunks',
+    work: (engine) => engine.chunks(world.user, known.id),
+    believe: (map, was) => believeChunks(known, map, was, world),
+  })
+}
+
+async function cancel(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+  const sparesCompleted = random.chance(0.3)
+  known.isCancelled = true
+  await ask(world, random, known, {
+    what: 'cancel',
+    work: (engine) => engine.cancel(world.user, known.id, { sparesCompleted }),
+    believe() {
+      known.isOver = true
+    },
+  })
+}
+
+async function expireNow(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+  known.isExpired = true
+  await ask(world, random, known, {
+    what: 'expire',
+    work: (engine) => engine.expireNow(world.admin, known.id),
+    believe() {
+      known.isOver = true
+    },
+  })
+}
+
+async function finishNow(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+  await ask(world, random, known, { what: 'finish', work: (engine) => engine.finishNow(world.admin, known.id) })
+}
+
+function split(bytes: Buffer, random: Seeded): Buffer[] {
+  const pieces: Buffer[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const size = random.int(1, 25)
+    pieces.push(bytes.subarray(at, at + size))
+    at += size
+  }
+  return pieces
+}

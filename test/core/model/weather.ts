@@ -1,0 +1,119 @@
+import { type Code, UploadError } from '../../../src/core/errors.ts'
+import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
+import type { ObjectStore } from '../../../src/core/ports.ts'
+import type { Database, Statement } from '../../../src/db/open.ts'
+import type { MemoryStore } from '../../support/memory-store.ts'
+import { openEngine } from '../../support/open-engine.ts'
+import type { Seeded } from '../../support/seeded.ts'
+
+type Settings = Omit<NonNullable<Parameters<typeof openEngine>[0]>, 'database' | 'store' | 'isMortal' | 'budget'>
+
+export interface Weather extends Settings {
+  random: Seeded
+  store: MemoryStore
+  database: Database
+  /** How often something happens to a call to the store or the database. */
+  rate: number
+  /** Bytes; a small one makes bodies spill. */
+  memory: number
+  isCalm(): boolean
+}
+
+export type Node = Awaited<ReturnType<typeof openNode>>
+
+/** Longer than a lease and a claim: whoever is held up for so long wakes when others have gone on. */
+const pauseMs = 450
+
+/**
+ * A node of its own. Any of its calls to the store and the database may be refused, be done and its answer lost, be done twice (what
+ * a client of S3 or Postgres does after a lost answer), hold up the whole node for longer than its leases hold, or be the last
+ * thing it ever did. A node that was held up does not die afterwards: of both together nobody can know what it left.
+ */
+export async function openNode({ random, store, database, rate, memory, isCalm, ...settings }: Weather) {
+  let isDead = false
+  let hasPaused = false
+  let paused: Promise<void> = Promise.resolve()
+  let tellDeath = () => {}
+  const died = new Promise<void>((resolve) => {
+    tellDeath = resolve
+  })
+  const never = () => new Promise<never>(() => {})
+
+  function chance(): 'nothing' | 'refused' | 'paused' | 'died' | 'twice' {
+    if (isCalm() || !random.chance(rate)) return 'nothing'
+    return random.pick(['refused', 'refused', 'refused', 'paused', 'died', 'twice', 'twice'])
+  }
+
+  /** True: the call is to be made twice. */
+  async function blow(code: Code): Promise<boolean> {
+    if (isDead) return never()
+    await paused
+    if (isDead) return never()
+    const what = chance()
+    if (what === 'refused') throw new UploadError(code, 'Away.')
+    if (what === 'paused') {
+      hasPaused = true
+      paused = new Promise((resolve) => setTimeout(resolve, pauseMs))
+      await paused
+    }
+    if (what === 'died' && !hasPaused) {
+      isDead = true
+      tellDeath()
+      return never()
+    }
+    return what === 'twice'
+  }
+
+  async function through<T>(code: Code, call: () => Promise<T>): Promise<T> {
+    if (await blow(code)) await call().catch(() => {})
+    const result = await call()
+    await blow(code)
+    return result
+  }
+
+  const faulty = new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (name === 'begin') {
+        const begin: ObjectStore['begin'] = async (key, about) => {
+          if (await blow('STORE_UNAVAILABLE')) {
+            await target.begin(key, about)
+            about.onDoubt?.()
+          }
+          const handle = await target.begin(key, about)
+          await blow('STORE_UNAVAILABLE')
+          return handle
+        }
+        return begin
+      }
+      if (name === 'read' || name === 'list')
+        return async function* (...args: unknown[]) {
+          await blow('STORE_UNAVAILABLE')
+          yield* (value as (...args: unknown[]) => AsyncIterable<unknown>).apply(target, args)
+        }
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]) =>
+        through('STORE_UNAVAILABLE', async (): Promise<unknown> => value.apply(target, args))
+    },
+  })
+  const query = <T>(statement: Statement, values: unknown[]) =>
+    through('DATABASE_ERROR', () => database.query<T>(statement, values))
+  const budget = createMemoryBudget(memory)
+  const { engine, locker, faults } = await openEngine({
+    ...settings,
+    database: {
+      ...database,
+      query,
+      queryOnce: <T>(statement: Statement, values: unknown[]) => query<T>(statement, values).catch(() => undefined),
+    },
+    store: faulty,
+    budget,
+    leaseMs: 250,
+    waitMs: 1200,
+    claimMs: 300,
+    bodyIdleMs: 300,
+    finishWaitMs: 400,
+    isMortal: true,
+  })
+  return { engine, budget, locker, faults, died, isDead: () => isDead }
+}

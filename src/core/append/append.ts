@@ -7,7 +7,7 @@ import { recordCompletion, recordOtherFile } from '../finish/finish.ts'
 import type { WriterDetails } from '../parts/open-writer.ts'
 import { type Claiming, isQuiet, locked } from '../parts/part-claims.ts'
 import type { PartWriter } from '../parts/part-writer.ts'
-import type { Lease, ObjectStore, Sessions } from '../ports.ts'
+import type { Change, Lease, ObjectStore, Sessions } from '../ports.ts'
 import { closeRanks, refuseEnded } from '../session-view.ts'
 import type { Actor, Session } from '../upload.ts'
 import {
@@ -151,8 +151,10 @@ async function closeUpload(
   const facts = await writer.close()
   if (digests) session.digests = digests
   if (!facts) {
-    // Of parts that came by number the session does not know the offset, and the writer had nothing to record.
-    await lease.save({ state: 'finishing', size, offset: size, tail: [], ...(digests && { digests }), release: true })
+    // Of parts that came by number the session does not know the offset, nor that they have taken the place of first bytes that it
+    // still keeps; and the writer had nothing to record.
+    const change: Change = { state: 'finishing', size, offset: size, head: null, tail: [], release: true }
+    await lease.save({ ...change, ...(digests && { digests }) })
     return session
   }
   await recordCompletion(lease, facts, { now, store, by })

@@ -467,6 +467,19 @@ describe('numbered chunks', () => {
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
+  it('take the place of first bytes that were appended, also when a body without bytes ends the file', async () => {
+    const { engine, store } = await openLooking()
+    const whole = long(png)
+    const { id, write } = await begin(engine, 'image/png', whole)
+    await engine.append(ada, id, { offset: 0, body: bodyOf(png.subarray(0, 9)), bodySize: 9, ending: 'later' })
+    for (const number of [1, 2, 3, 4]) await write(number)
+
+    const upload = await append(engine, id, whole.length, Buffer.alloc(0))
+
+    expect(upload.state).toBe('completed')
+    expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
+  })
+
   it('that could not be stored do not say what stored first bytes are', async () => {
     const { engine, store } = await openLooking()
     const whole = long(png)

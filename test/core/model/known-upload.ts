@@ -55,7 +55,10 @@ export function believe(known: KnownUpload, upload: Upload, was: Before, world: 
   const isAlive = upload.state === 'receiving' || upload.state === 'finishing'
   if (was.isOver && (isAlive || upload.state === 'completed')) throw new Violation('it was over, and now it is not')
   if (was.isCompleted && isAlive) throw new Violation(`it was completed, and now it is ${upload.state}`)
-  if (!isAlive && upload.state !== 'completed') return allowEnd(known, upload.state, upload.failure, world)
+  if (!isAlive && upload.state !== 'completed') {
+    allowEnd(known, upload.state, upload.failure, world)
+    return
+  }
   if (upload.size !== null && upload.size !== known.file.length)
     throw new Violation(`its size is ${upload.size} and not ${known.file.length}`)
   if (upload.offset > known.file.length) throw new Violation(`there are ${upload.offset} bytes of ${known.file.length}`)
@@ -86,7 +89,10 @@ export function checkObject(known: KnownUpload, { key, contentType }: Upload, wo
   const type = typeOf(known, world)
   if (contentType !== type) throw new Violation(`it is said to be ${contentType} and is ${type}`)
   const said = world.store.abouts.get(key)?.contentType
-  if (said !== type) throw new Violation(`the object says that it is ${said} and is ${type}`)
+  // Chunks that came before the first lie under the type that was said, as far as nothing contradicts it.
+  const isOpen = known.wish.byChunks === true && [type, known.wish.contentType].includes('application/octet-stream')
+  if (said !== type && !(isOpen && said === known.wish.contentType))
+    throw new Violation(`the object says that it is ${said} and is ${type}`)
 }
 
 /** What the upload must turn out to be. */
@@ -143,7 +149,8 @@ function mayBeRefused(known: KnownUpload, world: World): boolean {
 
 /** Whether the upload can have come to this end. @throws Violation */
 function allowEnd(known: KnownUpload, state: Upload['state'], failure: string | null, world: World): void {
-  known.isOver ||= state !== 'expired'
+  // A final upload is refused as well while one of those it is to be made of is gone, and may be looked at all the same.
+  known.isOver ||= state !== 'expired' && known.partials.length === 0
   if (isPossible(known, state, failure, world)) return
   throw new Violation(`it is ${state} (${failure}), and nobody did that`)
 }

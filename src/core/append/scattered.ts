@@ -48,8 +48,8 @@ export interface Scattered {
   chunks(actor: Actor, id: string): Promise<ChunkMap>
   /** Moves an upload of which every byte is there to `finishing`. */
   close(actor: Actor, id: string, expected?: { number: number; etag: string }[]): Promise<void>
-  /** Ends the bodies that are being read here, of one upload or of all; `refusal` is their answer unless the upload has ended. */
-  stop(refusal: () => UploadError, id?: string): void
+  /** Ends the bodies that are being read here, of one upload or of all; `refusal` is their answer, as soon as it is known. */
+  stop(refusal: () => UploadError | Promise<UploadError>, id?: string): void
 }
 
 /** Numbered chunks over the same sessions as everything else. */
@@ -191,7 +191,7 @@ export function createScattered(options: Scattering): Scattered {
     }).finally(() => reading.delete(mine))
     options.onBody(end, to.size)
     if (failure) throw failure
-    if (end === 'stopped') throw mine.stop.signal.reason as UploadError
+    if (end === 'stopped') throw (await mine.stop.signal.reason) as UploadError
     if (end === 'idle')
       throw new UploadError('BODY_TIMEOUT', 'No bytes came for too long. Please send the chunk again.', { number })
     if (end === 'overflow' || (end === 'clean' && to.size !== size)) throw wrongChunkSize(number, size)

@@ -4,10 +4,10 @@
  */
 import type { Verb } from '../access.ts'
 import { alreadyCompleted, stillFinishing } from '../append/append-refusals.ts'
-import { type Facts, UploadError } from '../errors.ts'
+import { type Facts, isRefusal, type UploadError } from '../errors.ts'
 import { eventOf } from '../events.ts'
 import type { Guard } from '../guard.ts'
-import { type Claiming, isQuiet } from '../parts/part-claims.ts'
+import { type Claiming, isQuiet, locked } from '../parts/part-claims.ts'
 import type { Lease, Locker, ObjectStore } from '../ports.ts'
 import { checkId, refuseEnded } from '../session-view.ts'
 import { type Actor, hasEnded, type Session } from '../upload.ts'
@@ -20,7 +20,7 @@ export interface Ending {
   guard: Guard
   now(): Date
   /** Ends the bodies of numbered chunks that are being read here. */
-  stopChunks(refusal: () => UploadError, id: string): void
+  stopChunks(refusal: () => Promise<UploadError>, id: string): void
   onFault(error: unknown, facts: Facts): void
 }
 
@@ -71,17 +71,32 @@ export function createEnds({ store, locker, claiming, guard, now, stopChunks, on
   /** A part that is still on its way to the store would outlive the cleaning: then it is left to the sweeper. */
   async function end(lease: Lease, state: 'cancelled' | 'expired', by: Actor | null): Promise<Ended> {
     const { session } = lease
-    stopChunks(() => new UploadError('UPLOAD_GONE', 'This upload was given up.'), session.id)
-    const quiet = await isQuiet(lease, claiming)
-    await lease.save({
-      state,
-      by,
-      isDirty: true,
-      expiresAt: null,
-      event: eventOf(`upload.${state}`, session),
-      release: true,
-    })
-    return { session, isQuiet: quiet }
+    const outcome = Promise.withResolvers<UploadError>()
+    stopChunks(() => outcome.promise, session.id)
+    try {
+      const quiet = await isQuiet(lease, claiming)
+      await lease.save({
+        state,
+        by,
+        isDirty: true,
+        expiresAt: null,
+        event: eventOf(`upload.${state}`, session),
+        release: true,
+      })
+      return { session, isQuiet: quiet }
+    } finally {
+      outcome.resolve(endOf(session))
+    }
+  }
+
+  /** What is answered to whoever was stopped for it. Should it not have been said after all, they may come again. */
+  function endOf(session: Session): UploadError {
+    try {
+      refuseEnded(session, now())
+    } catch (error) {
+      if (isRefusal(error)) return error
+    }
+    return locked()
   }
 
   /** What the server does by itself: nobody asks, so nobody is refused. */

@@ -590,6 +590,31 @@ describe('the end of an upload, and chunks on their way', () => {
     expect(store.objects.size + store.multiparts.size).toBe(0)
   })
 
+  it('is not told to those that were stopped when it could not be said', async () => {
+    const real = await testDatabase()
+    let isAway = false
+    const database: Database = {
+      ...real,
+      query: (statement, values) =>
+        isAway && statement.name === 'session-save'
+          ? Promise.reject(new UploadError('DATABASE_ERROR', 'away'))
+          : real.query(statement, values),
+      queryOnce: async (statement, values) => (isAway ? undefined : real.queryOnce(statement, values)),
+    }
+    const { engine } = await openEngine({ database })
+    const { id } = await begin(engine, 20)
+    const hanging = write(engine, id, 1, randomBytes(10), hungBody(randomBytes(5)))
+    const stopped = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    await pause(50)
+    isAway = true
+
+    await expect(engine.cancel(ada, id)).rejects.toMatchObject({ code: 'DATABASE_ERROR' })
+
+    await stopped
+    isAway = false
+    expect((await engine.describe(ada, id)).state).toBe('receiving')
+  })
+
   it('stays what it is when the store then knows nothing of them', async () => {
     const { engine, store, database } = await openEngine()
     const { id } = await begin(engine, 20)

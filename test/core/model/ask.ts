@@ -1,5 +1,5 @@
 import type { RunningEngine } from '../../../src/core/engine.ts'
-import type { Code, UploadError } from '../../../src/core/errors.ts'
+import { type Code, UploadError } from '../../../src/core/errors.ts'
 import type { Seeded } from '../../support/seeded.ts'
 import { type Before, before, believeRefusal, type KnownUpload, Violation } from './known-upload.ts'
 import type { Node } from './weather.ts'
@@ -48,7 +48,7 @@ export async function ask<T>(
   }
   try {
     if ('error' in heard) {
-      world.say(`${words}: ${heard.error}`)
+      world.say(`${words}: ${blame(heard.error)}`)
       return { refusal: believeRefusal(known, heard.error, was, world, expected) }
     }
     world.say(`${words}: ${tell(heard.answer)}`)
@@ -64,6 +64,12 @@ function tooLong(): Promise<'too long'> {
   return new Promise((resolve) => {
     setTimeout(resolve, longestMs, 'too long' as const).unref()
   })
+}
+
+function blame(error: unknown): string {
+  const { message, cause } = error as Error
+  const code = error instanceof UploadError ? error.code : 'no refusal'
+  return `${code} ${message}${cause instanceof Error ? ` because ${cause.message}` : ''}`
 }
 
 function tell(answer: unknown): string {

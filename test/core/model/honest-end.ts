@@ -37,7 +37,7 @@ async function step(world: World, node: Node, known: KnownUpload): Promise<boole
       : isRefusal(heard.refusal, 'UPLOAD_GONE', 'UPLOAD_EXPIRED', 'UPLOAD_LOST', 'TYPE_NOT_ALLOWED'))
 
   const at = await about('describe', (engine) => engine.describe(world.user, id, 'later'))
-  if (isOver(at)) return endIfFinal(world, node, known)
+  if (isOver(at)) return giveUp(world, node, known)
   if (!at || !('answer' in at)) return false
   if (wish.concat?.kind === 'final') return false
   const { offset } = at.answer
@@ -46,11 +46,13 @@ async function step(world: World, node: Node, known: KnownUpload): Promise<boole
     for (let number = 1; (number - 1) * partSize < file.length; number += 1) {
       const bytes = file.subarray((number - 1) * partSize, number * partSize)
       if (there.has(number)) continue
-      await put({
+      const heard = await put({
         what: `chunk ${number}`,
         work: (engine) => engine.writeChunk(world.user, id, { number, body: bodyOf(bytes), bodySize: bytes.length }),
         believe: (written, was) => believeChunk(known, number, written, was),
       })
+      // With first bytes that were appended before, it would go on; with this file it does not.
+      if (heard && 'refusal' in heard && heard.refusal.code === 'TYPE_NOT_ALLOWED') return giveUp(world, node, known)
     }
     return isOver(await about('complete', (engine) => engine.complete(world.user, id)))
   }
@@ -61,8 +63,8 @@ async function step(world: World, node: Node, known: KnownUpload): Promise<boole
   return isOver(await about('complete', (engine) => engine.complete(world.user, id)))
 }
 
-/** A final upload whose partial ones are gone is told so, and can only be given up. */
-async function endIfFinal(world: World, node: Node, known: KnownUpload): Promise<boolean> {
+/** What cannot become a file, as a final upload whose partial ones are gone, is cancelled unless it is over by itself. */
+async function giveUp(world: World, node: Node, known: KnownUpload): Promise<boolean> {
   const session = (await world.sessions.find(known.id))!
   if (hasEnded(session) || session.expiresAt === null || session.expiresAt <= world.now()) return true
   known.isCancelled = true

@@ -16,13 +16,13 @@ import { pieceFolder } from './finish/clean-up.ts'
 import { findPartials } from './finish/concatenate.ts'
 import { createEnds } from './finish/ends.ts'
 import { awaitsJoin, createFinalUploads, notReady } from './finish/final-uploads.ts'
-import { recordLoss } from './finish/finish.ts'
+import { isLost, recordLoss } from './finish/finish.ts'
 import { joinFinish } from './finish/join-finish.ts'
 import { createGuard } from './guard.ts'
 import { openWriter, type WriterDetails } from './parts/open-writer.ts'
 import { createPieceCache } from './parts/piece-cache.ts'
 import { effectivePolicy, type Policy } from './policy/policy.ts'
-import { HandleLost, type Lease } from './ports.ts'
+import type { Lease } from './ports.ts'
 import { checkId, closeRanks, refuseEnded, toUpload } from './session-view.ts'
 import { type Actor, hasEveryByte, ownerOf, type Session, type Upload, type Wish, wordFor } from './upload.ts'
 
@@ -153,7 +153,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       .hold(id, guard.admitted(actor, 'append'), async (lease) => {
         await guard.permitted(actor, 'append', lease.session)
         return appendUnderLease(lease, chunk, { ...appending, permitCompletion, by: actor }).catch((error: unknown) =>
-          error instanceof HandleLost ? recordLoss(lease, error, actor) : Promise.reject(error),
+          isLost(error) ? recordLoss(lease, error, actor) : Promise.reject(error),
         )
       })
       .finally(leave)

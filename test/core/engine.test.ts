@@ -115,6 +115,24 @@ describe('sending a file', () => {
     expect(await isDirty(database, upload.id)).toBe(true)
   })
 
+  it.each(['append', 'complete'] as const)('says that the store lost a piece, at %s', async (verb) => {
+    const { engine, store, database } = await openEngine()
+    const { id } = await engine.create(ada, { ...wish(15), ending: 'later' })
+    const size = verb === 'append' ? 5 : 15
+    await engine.append(ada, id, { offset: 0, body: bodyOf(randomBytes(size)), bodySize: null, ending: 'later' })
+    for (const key of store.objects.keys()) store.objects.delete(key)
+    // One that does not remember what it wrote.
+    const other = (await openEngine({ store, database })).engine
+
+    const asked =
+      verb === 'append'
+        ? other.append(ada, id, { offset: 5, body: bodyOf(randomBytes(10)), bodySize: 10, ending: 'at-size' })
+        : other.complete(ada, id)
+
+    await expect(asked).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
+    expect((await other.peek(ada, id)).state).toBe('failed')
+  })
+
   it('says that the store lost the upload also when something of the body was kept', async () => {
     const { engine, store } = await openEngine({ partsInFlight: 1 })
     const { id } = await engine.create(ada, wish(60))

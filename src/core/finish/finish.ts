@@ -53,11 +53,9 @@ export async function finishUpload(lease: Lease, options: Finishing): Promise<vo
     const whole = await options.openWriter(lease, options.by).close()
     await recordCompletion(lease, whole ?? (await joinParts(lease, options)), options)
   } catch (error) {
-    const isGone =
-      error instanceof ObjectMissing || isRefusal(error, 'UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'UPLOAD_EXPIRED')
-    if (error instanceof HandleLost) await recordLoss(lease, error, options.by)
+    if (isLost(error)) await recordLoss(lease, error, options.by)
     // Nobody will ever send the partial upload again that was given up meanwhile.
-    if (isFinal && isGone)
+    if (isFinal && isRefusal(error, 'UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'UPLOAD_EXPIRED'))
       await recordLoss(lease, new HandleLost('a partial upload is gone', { cause: error }), options.by)
     throw error
   }
@@ -112,8 +110,16 @@ export async function recordCompletion(
   await lease.save(change).catch(failed)
 }
 
+/**
+ * Whether the store has lost what the session names: its parts, a piece, or what it is to be made of. Whoever was overtaken sees
+ * the same, because others have removed it, and has no lease to say so with.
+ */
+export function isLost(error: unknown): error is HandleLost | ObjectMissing {
+  return error instanceof HandleLost || error instanceof ObjectMissing
+}
+
 /** Says `failed`: the parts are gone from the store, and the client must start anew. */
-export async function recordLoss(lease: Lease, cause: HandleLost, by: Actor | null): Promise<never> {
+export async function recordLoss(lease: Lease, cause: Error, by: Actor | null): Promise<never> {
   await recordFailure(lease, 'lost', by)
   throw new UploadError(
     'UPLOAD_LOST',

@@ -31,7 +31,7 @@ export async function openWorld(seed: string) {
   const headSize = random.pick([0, 1, 5])
   const content: ContentCheck | undefined =
     headSize === 0 ? undefined : { sniff: sniffFirstByte, headSize, rules: contentRules }
-  const rate = random.pick([0, 0.01, 0.03, 0.06])
+  const rate = random.pick([0, 0.01, 0.03, 0.06, 0.1])
   const memory = random.pick([1024 ** 2, 1024 ** 2, 60])
   const mediaTypes = random.pick([['*/*'], ['*/*'], ['image/*', 'text/*', 'application/octet-stream']])
   const user: Actor = userOf(`${seed}/${randomUUID()}`, 'creator')

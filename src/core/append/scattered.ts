@@ -13,7 +13,15 @@ import type { Guard } from '../guard.ts'
 import type { MemoryBudget } from '../parts/memory-budget.ts'
 import { type Claiming, isQuiet, locked, placePart } from '../parts/part-claims.ts'
 import type { PieceCache } from '../parts/piece-cache.ts'
-import { type Change, HandleLost, type Lease, type Locker, type ObjectStore, type Sessions } from '../ports.ts'
+import {
+  type Change,
+  HandleLost,
+  type Lease,
+  type Locker,
+  ObjectMissing,
+  type ObjectStore,
+  type Sessions,
+} from '../ports.ts'
 import { closeRanks, refuseEnded, toUpload } from '../session-view.ts'
 import type { Actor, Session } from '../upload.ts'
 import type { Pace } from './bandwidth.ts'
@@ -123,6 +131,11 @@ export function createScattered(options: Scattering): Scattered {
           () => {},
           (lease) => lose(lease, session, error, actor),
         )
+      if (error instanceof ObjectMissing) {
+        // Its pieces, which whoever frees an ended upload removes with all others.
+        await reopen(actor, id)
+        throw locked()
+      }
       throw error
     } finally {
       const pieces = await gathering.release()

@@ -557,6 +557,26 @@ describe('chunks and memory', () => {
     expect(toldBefore).toBe(true)
   })
 
+  it('is asked for again when its pieces are gone', async () => {
+    const budget = createMemoryBudget(1024)
+    const { engine, store } = await openEngine({ budget, partSize: 1024 ** 2 })
+    const { id } = await begin(engine, 1024 ** 2)
+    const held = hold(store, 'begin')
+    const chunk = engine.writeChunk(ada, id, {
+      number: 1,
+      body: bodyOf(inPieces(randomBytes(1024 ** 2), 64 * 1024)),
+      bodySize: 1024 ** 2,
+    })
+    const refused = expect(chunk).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    await held.reached
+    store.objects.clear()
+
+    held.letGo()
+
+    await refused
+    expect((await engine.peek(ada, id)).state).toBe('receiving')
+  })
+
   it('fails when the store takes no pieces', async () => {
     const budget = createMemoryBudget(1024)
     const { engine, store } = await openEngine({ budget, partSize: 1024 ** 2 })

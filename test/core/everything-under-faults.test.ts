@@ -1,9 +1,10 @@
 import { describe, it } from 'vitest'
 import { isRefusal } from '../../src/core/errors.ts'
+import { create } from './model/creation.ts'
 import { bringToEnd } from './model/honest-end.ts'
 import { judgeAfterwards } from './model/judge.ts'
 import { Violation } from './model/known-upload.ts'
-import { create, operationOn } from './model/operations.ts'
+import { operationOn } from './model/operations.ts'
 import { openWorld, type World } from './model/world.ts'
 
 /*

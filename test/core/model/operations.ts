@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
 import type { Append, Digest } from '../../../src/core/engine.ts'
-import { isRefusal, UploadError } from '../../../src/core/errors.ts'
-import type { Upload, Wish } from '../../../src/core/upload.ts'
+import { UploadError } from '../../../src/core/errors.ts'
+import type { Upload } from '../../../src/core/upload.ts'
 import { bodyOf, brokenBody, hungBody } from '../../support/open-engine.ts'
 import type { Seeded } from '../../support/seeded.ts'
 import { ask } from './ask.ts'
@@ -30,99 +29,6 @@ export function operationOn(random: Seeded): Operation {
     if (at < 0) return operation
   }
   return describe
-}
-
-/** A new upload, or several: partial ones and what is to be made of them. */
-export async function create(world: World, random: Seeded): Promise<void> {
-  if (random.chance(0.75)) return void (await createOne(world, random, random.bytes(fileSize(random))))
-  const partials: KnownUpload[] = []
-  for (let left = random.int(1, 3); left > 0; left -= 1) {
-    const partial = await createOne(world, random, random.bytes(fileSize(random)), { kind: 'partial' })
-    if (partial) partials.push(partial)
-  }
-  if (partials.length === 0) return
-  await createFinal(world, random, random.chance(0.1) ? [...partials, random.pick(partials)] : partials)
-  // Only one of the two can become a file.
-  if (random.chance(0.1)) await createFinal(world, random, partials)
-}
-
-async function createFinal(world: World, random: Seeded, partials: KnownUpload[]) {
-  const file = Buffer.concat(partials.map((partial) => partial.file))
-  if (file.length > 400) return
-  const concat = { kind: 'final' as const, from: partials.map(({ id }) => id), header: `final;${random.next()}` }
-  await createOne(world, random, file, concat, partials)
-}
-
-function fileSize(random: Seeded): number {
-  return random.pick([0, 1, 9, 10, 11, 20, 35, random.int(1, 120)])
-}
-
-async function createOne(
-  world: World,
-  random: Seeded,
-  file: Buffer,
-  concat: Wish['concat'] = null,
-  partials: KnownUpload[] = [],
-): Promise<KnownUpload | null> {
-  const types = ['application/octet-stream', 'image/png', 'text/plain', 'application/pdf'].filter(world.mayCreate)
-  const isFinal = concat?.kind === 'final'
-  const byChunks = !isFinal && random.chance(0.4)
-  const isOtherFile = concat === null && random.chance(0.05)
-  const sha256 = createHash('sha256')
-    .update(isOtherFile ? 'other' : file)
-    .digest('base64')
-  const expected = isOtherFile || random.chance(0.2) ? { 'sha-256': sha256 } : {}
-  const hasDigests = (isOtherFile || random.chance(0.3)) && concat?.kind !== 'partial'
-  const wish: Wish = {
-    size: isFinal || (!byChunks && random.chance(0.3)) ? null : file.length,
-    filename: 'a.bin',
-    contentType: random.pick(types),
-    concat,
-    byChunks,
-    ending: random.chance(0.3) ? 'later' : 'at-size',
-    digests: hasDigests ? { expected, wanted: random.chance(0.5) ? ['sha-512'] : [] } : null,
-    firstChunkSize: random.chance(0.2) ? random.int(1, 40) : undefined,
-  }
-  const known: KnownUpload = {
-    name: `${concat?.kind ?? 'upload'} ${world.uploads.length}`,
-    id: '',
-    file,
-    wish,
-    partSize: 0,
-    partials,
-    offset: 0,
-    receipts: new Map(),
-    appends: 0,
-    appending: 0,
-    isCompleted: false,
-    isOver: false,
-    isCancelled: false,
-    isExpired: false,
-    joinedBy: [],
-    isOtherFile: isOtherFile && hasDigests,
-  }
-  for (const partial of partials) partial.joinedBy.push(known)
-  const words = `create ${wish.size ?? '?'} (${file.length}) ${wish.contentType}${byChunks ? ' by chunks' : ''}`
-  for (let attempt = 0; attempt < 5; attempt += 1) {
-    const heard = await ask<Upload>(world, random, known, {
-      what: `${words} ${hasDigests ? JSON.stringify(wish.digests) : ''}`,
-      work: (engine) => engine.create(world.user, wish),
-      believe(upload, was) {
-        known.id = upload.id
-        known.partSize = upload.partSize
-        believe(known, upload, was, world)
-      },
-      expected: ['TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED'],
-    })
-    if (heard && 'answer' in heard) {
-      world.uploads.push(known)
-      return known
-    }
-    // What nobody has heard of cannot be asked for; only its time ends it.
-    known.isOver = false
-    if (heard && !isRefusal(heard.refusal, 'STORE_UNAVAILABLE', 'DATABASE_ERROR', 'SHUTTING_DOWN')) return null
-  }
-  return null
 }
 
 const checksumMismatch = () => new UploadError('CHECKSUM_MISMATCH', 'These are not the bytes.')

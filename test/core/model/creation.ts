@@ -73,6 +73,7 @@ async function createOne(
     isCancelled: false,
     isExpired: false,
     joinedBy: [],
+    isSpoiled: false,
     isOtherFile: isOtherFile && hasDigests,
   }
   for (const partial of partials) partial.joinedBy.push(known)

@@ -28,6 +28,8 @@ export interface KnownUpload {
   isExpired: boolean
   /** The final uploads that it may become part of. */
   joinedBy: KnownUpload[]
+  /** Bytes of another file were sent, under a digest that refuses them. */
+  isSpoiled: boolean
   /** The digest it was announced with is not that of the file. */
   isOtherFile: boolean
 }
@@ -164,5 +166,8 @@ function isPossible(known: KnownUpload, state: Upload['state'], failure: string 
   if (state === 'expired') return [known, ...partials].some(expires)
   if (failure === 'digest') return known.isOtherFile
   if (failure === 'type') return mayBeRefused(known, world)
+  // A node that was held up while it sent a part that its digest would have refused wakes when another has recorded the good one,
+  // and writes over it. No store can be asked not to: it is found out when the parts are joined, and the file must come again.
+  if ([known, ...partials].some((one) => one.isSpoiled) && world.hasPaused()) return true
   return lost.length > 0 || partials.some((partial) => expires(partial) || partial.isOtherFile)
 }

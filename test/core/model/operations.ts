@@ -74,6 +74,7 @@ async function append(world: World, random: Seeded, known: KnownUpload): Promise
     ...(tellsSize ? { size: file.length } : {}),
     ...(isSpoiled ? { digest: badDigest() } : random.chance(0.25) ? { digest: goodDigest(random) } : {}),
   }
+  known.isSpoiled ||= isSpoiled
   known.appends += 1
   known.appending += 1
   if (wish.byChunks) {

@@ -115,5 +115,5 @@ export async function openNode({ random, store, database, rate, memory, isCalm, 
     finishWaitMs: 400,
     isMortal: true,
   })
-  return { engine, budget, locker, faults, died, isDead: () => isDead }
+  return { engine, budget, locker, faults, died, isDead: () => isDead, hasPaused: () => hasPaused }
 }

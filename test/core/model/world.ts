@@ -44,6 +44,7 @@ export async function openWorld(seed: string) {
   const uploads: KnownUpload[] = []
   const story: string[] = []
   const retired: Node[] = []
+  const all: Node[] = []
   const startedAt = performance.now()
   let isCalm = false
   let shiftMs = 0
@@ -51,9 +52,9 @@ export async function openWorld(seed: string) {
   let count = 0
   const now = () => new Date(Date.now() + shiftMs)
 
-  const newNode = () => {
+  const newNode = async () => {
     count += 1
-    return openNode({
+    const node = await openNode({
       random: random.fork(`node ${count}`),
       store,
       database,
@@ -64,6 +65,8 @@ export async function openWorld(seed: string) {
       policies: () => policies,
       isCalm: () => isCalm,
     })
+    all.push(node)
+    return node
   }
   const nodes = [await newNode(), await newNode()]
 
@@ -99,6 +102,7 @@ export async function openWorld(seed: string) {
     mayCreate: (type: string) => matchesMediaType(type, mediaTypes),
     isCalm: () => isCalm,
     hasTravelled: () => shiftMs > 0,
+    hasPaused: () => all.some((node) => node.hasPaused()),
     hasDrained: () => drains > 0,
     say(words: string) {
       story.push(`${String(Math.round(performance.now() - startedAt)).padStart(6)} ${words}`)

@@ -8,6 +8,17 @@ import { startS3StandIn } from '../support/s3-stand-in.ts'
 const partSize = 5 * 1024 ** 2
 const size = 2 * partSize
 
+async function openOnStandIn() {
+  const s3 = await startS3StandIn({ equalParts: true })
+  const store = s3Store(s3Options.parse(s3.settings))
+  onTestFinished(async () => {
+    await store.close()
+    await s3.close()
+  })
+  const { engine } = await openEngine({ store, partSize, finishWaitMs: 10_000 })
+  return { s3, engine }
+}
+
 // Once what was asked was done and its answer lost, and once it was not done; the store asks again by itself.
 it.each(
   ['CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload', 'HeadObject', 'AbortMultipartUpload'].flatMap(
@@ -18,13 +29,7 @@ it.each(
     ],
   ),
 )('a file is whole and nothing else is left when an answer to %s %s', async (operation, _, fault) => {
-  const s3 = await startS3StandIn({ equalParts: true })
-  const store = s3Store(s3Options.parse(s3.settings))
-  onTestFinished(async () => {
-    await store.close()
-    await s3.close()
-  })
-  const { engine } = await openEngine({ store, partSize, finishWaitMs: 10_000 })
+  const { s3, engine } = await openOnStandIn()
   s3.faults.next(operation, fault)
   const bytes = randomBytes(size)
 
@@ -39,13 +44,7 @@ it.each(
 })
 
 it('where an upload stands is never asked of the bucket, whose lists lag behind', async () => {
-  const s3 = await startS3StandIn({ equalParts: true })
-  const store = s3Store(s3Options.parse(s3.settings))
-  onTestFinished(async () => {
-    await store.close()
-    await s3.close()
-  })
-  const { engine } = await openEngine({ store, partSize, finishWaitMs: 10_000 })
+  const { s3, engine } = await openOnStandIn()
   const bytes = randomBytes(3 * partSize + 7)
   const { id } = await engine.create(ada, { filename: 'a', contentType: 'video/mp4', size: bytes.length })
 

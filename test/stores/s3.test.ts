@@ -1,6 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { type ClientRequest, createServer, request as forward, type IncomingMessage } from 'node:http'
+import {
+  type ClientRequest,
+  createServer,
+  request as forward,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { HeadObjectCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -39,6 +46,26 @@ async function openStandIn(etags: 'md5' | 'opaque' = 'md5') {
   return { server, store, openMultiparts: async () => server.multiparts().length }
 }
 
+/** A store whose server answers every request, when all of it has come, with `answer`. */
+async function openAnswering(answer: (request: IncomingMessage, response: ServerResponse) => void) {
+  const server = createServer((request, response) => request.resume().once('end', () => answer(request, response)))
+  const store = s3Store(
+    optionsFor({ endpoint: await addressOfServer(server), bucket: 'uploads', accessKeyId: 'a', secretAccessKey: 'b' }),
+  )
+  onTestFinished(() => store.close())
+  return store
+}
+
+/** Where `server` listens, until the test is over. */
+async function addressOfServer(server: Server): Promise<string> {
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
 /** A store that reaches the stand-in by a wire on which `pass` hands every request on. */
 async function openBehind(
   pass: (request: IncomingMessage, onward: ClientRequest) => void,
@@ -54,14 +81,8 @@ async function openBehind(
     })
     pass(request, onward)
   })
-  await once(wire.listen(0, '127.0.0.1'), 'listening')
-  const endpoint = `http://127.0.0.1:${(wire.address() as AddressInfo).port}`
-  const store = s3Store({ ...optionsFor({ ...server, endpoint }), ...settings })
-  onTestFinished(async () => {
-    await store.close()
-    wire.closeAllConnections()
-    wire.close()
-  })
+  const store = s3Store({ ...optionsFor({ ...server, endpoint: await addressOfServer(wire) }), ...settings })
+  onTestFinished(() => store.close())
   return { server, store }
 }
 
@@ -311,15 +332,7 @@ describe('removing', () => {
 
 describe('a range of an object', () => {
   it('is not the whole object, where something on the way takes no notice of ranges', async () => {
-    const server = createServer((request, response) => request.resume().once('end', () => response.end('0123456789')))
-    await once(server.listen(0, '127.0.0.1'), 'listening')
-    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    const store = s3Store(optionsFor({ endpoint, bucket: 'uploads', accessKeyId: 'a', secretAccessKey: 'b' }))
-    onTestFinished(async () => {
-      await store.close()
-      server.closeAllConnections()
-      server.close()
-    })
+    const store = await openAnswering((_request, response) => response.end('0123456789'))
 
     await expect(readAll(store, 'a', { start: 5, end: 7 })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     expect((await readAll(store, 'a')).toString()).toBe('0123456789')
@@ -329,20 +342,10 @@ describe('a range of an object', () => {
 describe('an object of which nobody says how long it is', () => {
   // As behind a proxy that compresses: to HEAD it can tell no length.
   it('is not taken for another one', async () => {
-    const server = createServer((request, response) => {
-      const joined = '<CompleteMultipartUploadResult><ETag>"e-1"</ETag></CompleteMultipartUploadResult>'
-      request.resume().once('end', () => {
-        if (request.method === 'HEAD') response.writeHead(200, { etag: '"e-1"', 'transfer-encoding': 'chunked' }).end()
-        else response.end(joined)
-      })
-    })
-    await once(server.listen(0, '127.0.0.1'), 'listening')
-    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    const store = s3Store(optionsFor({ endpoint, bucket: 'uploads', accessKeyId: 'a', secretAccessKey: 'b' }))
-    onTestFinished(async () => {
-      await store.close()
-      server.closeAllConnections()
-      server.close()
+    const joined = '<CompleteMultipartUploadResult><ETag>"e-1"</ETag></CompleteMultipartUploadResult>'
+    const store = await openAnswering((request, response) => {
+      if (request.method === 'HEAD') response.writeHead(200, { etag: '"e-1"', 'transfer-encoding': 'chunked' }).end()
+      else response.end(joined)
     })
 
     const finished = store.finish('a', 'handle', [{ number: 1, size: 10, etag: 'e' }])
@@ -354,15 +357,7 @@ describe('an object of which nobody says how long it is', () => {
 describe('a list that says there is more, and not where', () => {
   it('is a fault, and is not asked for for ever', async () => {
     const page = '<ListMultipartUploadsResult><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>'
-    const server = createServer((request, response) => request.resume().once('end', () => response.end(page)))
-    await once(server.listen(0, '127.0.0.1'), 'listening')
-    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    const store = s3Store(optionsFor({ endpoint, bucket: 'uploads', accessKeyId: 'a', secretAccessKey: 'b' }))
-    onTestFinished(async () => {
-      await store.close()
-      server.closeAllConnections()
-      server.close()
-    })
+    const store = await openAnswering((_request, response) => response.end(page))
 
     await expect(store.abort('a', null)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })

@@ -67,7 +67,11 @@ export function readBody(
       const fits = chunk.length <= room ? chunk : chunk.subarray(0, room)
       taken += fits.length
       const wait = fits.length > 0 ? take(fits) : null
-      if (fits.length < chunk.length) return finish('overflow')
+      if (fits.length < chunk.length) {
+        // Whoever takes the bytes knows what became of them; unheard, a rejection would end the process.
+        wait?.catch(() => {})
+        return finish('overflow')
+      }
       const turn = pace ? pace.spend(fits.length) : null
       if (turn) pauseFor(wait ? Promise.all([wait, turn]) : turn)
       else if (wait) pauseFor(wait)

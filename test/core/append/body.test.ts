@@ -1,0 +1,22 @@
+import { expect, it } from 'vitest'
+import { readBody } from '../../../src/core/append/body.ts'
+import { bodyOf } from '../../support/open-engine.ts'
+
+it('a body that brings too much is told of, and what fails of its last bytes is nobody else to hear', async () => {
+  const unheard: unknown[] = []
+  const hear = (reason: unknown) => unheard.push(reason)
+  process.on('unhandledRejection', hear)
+
+  const end = await readBody(bodyOf(Buffer.alloc(20)), {
+    limit: 10,
+    idleMs: 0,
+    minSpeed: 0,
+    totalMs: 0,
+    signal: new AbortController().signal,
+    take: () => Promise.reject(new Error('the store is away')),
+  })
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  process.off('unhandledRejection', hear)
+
+  expect([end, unheard]).toEqual(['overflow', []])
+})

@@ -18,6 +18,7 @@ export async function serve(): Promise<Pick<App, 'working'>> {
     const config = readConfig()
     const app = await buildApp(config)
     stopOnSignal(app, config.DRAIN_TIMEOUT)
+    outliveFaults(app)
     await app.http.listen({ host: config.HOST, port: config.PORT, backlog })
     if (config.METRICS_PORT !== undefined)
       await app.metricsHttp?.listen({ host: config.HOST, port: config.METRICS_PORT })
@@ -54,6 +55,11 @@ function reasonOf(thrown: unknown): string {
   const { cause } = thrown as Error
   const first = cause instanceof AggregateError ? cause.errors[0] : cause
   return first instanceof Error ? first.message : String(first)
+}
+
+/** A promise that failed and that nobody waits for, ours or of the operator's code, is told of; all uploads that run would pay for it. */
+function outliveFaults({ http }: App): void {
+  process.on('unhandledRejection', (reason) => http.log.error({ err: reason }, 'unhandled rejection'))
 }
 
 /**

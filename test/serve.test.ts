@@ -35,6 +35,24 @@ describe('a server for trying out', () => {
   })
 })
 
+it('a server outlives a promise that nobody waits for, and says so', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'landfall-hooks-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const hooks = join(folder, 'hooks.mjs')
+  const code = `export default { authorize() { Promise.reject(new Error('forgotten')); return true } }`
+  await writeFile(hooks, code)
+  const server = await startNodeProcess({ environment: { HOOKS: hooks } })
+  onTestFinished(() => server.kill())
+  const token = /token +(\S+)/.exec(server.log())?.[1]
+
+  const ask = () => fetch(`${server.url}/v1/uploads`, { headers: { authorization: `Bearer ${token}` } })
+  const statuses = [(await ask()).status, (await ask()).status]
+
+  expect(statuses).toEqual([200, 200])
+  await expect.poll(() => server.log()).toMatch(/unhandled rejection/)
+  expect(server.log()).toContain('forgotten')
+})
+
 describe('a server that is told to stop', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
     'ends with 0 after %s, though a client keeps its connection',

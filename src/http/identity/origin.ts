@@ -17,7 +17,9 @@ export function originOf({ ip, headers }: { ip: string | undefined; headers: Fas
  */
 export function neighbourhoodOf(address: string | undefined): string | null {
   if (!address) return null
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
+  // Some proxies say the client's port as well, which is another one each time.
+  const host = address.replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1').replace(/^\[(.*)\](:\d+)?$/, '$1')
+  const plain = host.replace(/^::ffff:(?=\d+\.)/i, '')
   if (isIP(plain) !== 6) return plain.startsWith('127.') ? null : plain
   if (plain === '::1') return null
   const [head = '', tail] = plain.split('%', 1)[0]!.split('::')

@@ -8,6 +8,7 @@ import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import pg from 'pg'
 import { guardAppendOnly } from './append-only.ts'
 import { codeOf, faultOf, isTransient } from './faults.ts'
+import { takeFolder } from './one-process.ts'
 
 export type Row = Record<string, unknown>
 
@@ -138,7 +139,11 @@ async function openEmbedded({ dataDir, patienceMs }: DatabaseOptions): Promise<D
   const { drizzle } = await import('drizzle-orm/pglite')
   const { migrate } = await import('drizzle-orm/pglite/migrator')
   const { fromPglite } = await import('pg-boss')
-  if (!dataDir.includes('://')) await mkdir(dataDir, { recursive: true })
+  let giveBack = async () => {}
+  if (!dataDir.includes('://')) {
+    await mkdir(dataDir, { recursive: true })
+    giveBack = await takeFolder(dataDir)
+  }
   const lite: PGlite = await PGlite.create({ dataDir, parsers: { [int8]: Number } })
   const orm = drizzle(lite)
   const queue = fromPglite(lite)
@@ -159,6 +164,7 @@ async function openEmbedded({ dataDir, patienceMs }: DatabaseOptions): Promise<D
     executeSql: (text, values) => queue.executeSql(text, values),
     async close() {
       await lite.close()
+      await giveBack()
     },
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished } from 'vitest'
 import { defaultKeyTemplate } from '../../src/core/begin/object-key.ts'
 import { createEngine } from '../../src/core/create-engine.ts'
 import type { RunningEngine } from '../../src/core/engine.ts'
@@ -15,19 +15,29 @@ import { type Database, openDatabase } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { type LeaseLocker, leaseLocker } from '../../src/locks/lease.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
+import { type FreshDatabase, freshDatabase } from './postgres.ts'
 
-let shared: Promise<Database> | undefined
+let shared: Promise<FreshDatabase & { database: Database }> | undefined
 
-/** One embedded database for all tests of a file: it takes a second to start, and every upload has an id of its own. */
-export function testDatabase(): Promise<Database> {
-  shared ??= openDatabase({ dataDir: 'memory://', pool: 1, patienceMs: 2000, onFault: console.error }).then(
-    async (database) => {
-      await database.migrate()
-      return database
-    },
-  )
-  return shared
+/** One migrated database for all tests of a file: every upload has an id of its own. */
+export async function testDatabase(): Promise<Database> {
+  shared ??= openTestDatabase()
+  return (await shared).database
 }
+
+async function openTestDatabase(): Promise<FreshDatabase & { database: Database }> {
+  const fresh = await freshDatabase({ isMigrated: true })
+  return {
+    ...fresh,
+    database: await openDatabase({ url: fresh.url, dataDir: '', pool: 5, patienceMs: 2000, onFault: console.error }),
+  }
+}
+
+afterAll(async () => {
+  const opened = await shared?.catch(() => undefined)
+  await opened?.database.close()
+  await opened?.dispose()
+})
 
 export const ada: Actor = userOf('ada', 'creator')
 

@@ -118,29 +118,38 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * An empty database of one's own: in the cluster of TEST_DATABASE_URL, or in the one that the test run starts for
- * whoever asks first (see global-setup.ts).
+ * A database for one test or one test file: in the cluster of TEST_DATABASE_URL, or in the one that the test run starts on the
+ * first request (see global-setup.ts).
+ * @param options.isMigrated a copy of the migrated template, made in milliseconds; empty otherwise
  */
-export async function freshDatabase(): Promise<FreshDatabase> {
-  const cluster = await clusterUrl()
+export async function freshDatabase(options: { isMigrated?: boolean } = {}): Promise<FreshDatabase> {
+  const { cluster, template } = await askBroker(options.isMigrated ? '/template' : '/')
   const name = `test_${randomBytes(8).toString('hex')}`
-  await command(cluster, `create database ${name}`)
+  await command(cluster, `create database ${name}${template ? ` template ${template}` : ''}`)
+  return {
+    url: databaseUrl(cluster, name),
+    dispose: () => command(cluster, `drop database if exists ${name} with (force)`),
+  }
+}
+
+/** The connection string of the database `name` in the cluster that `cluster` points to. */
+export function databaseUrl(cluster: string, name: string): string {
   const url = new URL(cluster)
   url.pathname = `/${name}`
-  return { url: url.href, dispose: () => command(cluster, `drop database if exists ${name} with (force)`) }
+  return url.href
 }
 
-async function clusterUrl(): Promise<string> {
-  const { TEST_DATABASE_URL: given, TEST_DATABASE_BROKER: broker } = process.env
-  if (given) return given
-  if (!broker) throw new Error('Set TEST_DATABASE_URL, or run this in vitest with test/support/global-setup.ts')
-  const response = await fetch(broker)
+async function askBroker(path: string): Promise<{ cluster: string; template?: string }> {
+  const { TEST_DATABASE_BROKER: broker } = process.env
+  if (!broker) throw new Error('Run this in vitest with test/support/global-setup.ts')
+  const response = await fetch(new URL(path, broker))
   const text = await response.text()
   if (!response.ok) throw new Error(text)
-  return text
+  return JSON.parse(text) as { cluster: string; template?: string }
 }
 
-async function command(url: string, statement: string): Promise<void> {
+/** Runs one statement in the database of `url`. */
+export async function command(url: string, statement: string): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {

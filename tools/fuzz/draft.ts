@@ -1,4 +1,4 @@
-import type { Seeded } from '../support/seeded.ts'
+import type { Seeded } from '../../test/support/seeded.ts'
 import { fileBytes } from './file-bytes.ts'
 
 /** A request before it is framed: what it says, and the bytes it brings. */

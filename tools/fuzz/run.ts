@@ -5,7 +5,7 @@
  * seed says the same things again. A violation is printed with the number and the bytes of its request.
  */
 import { parseArgs } from 'node:util'
-import { everyKind } from '../support/store-kinds.ts'
+import { everyKind } from '../../test/support/store-kinds.ts'
 import { liveFuzz } from './live.ts'
 
 const { values } = parseArgs({

@@ -3,7 +3,7 @@
  * another node each time, forgets that it has a request open. It writes down every offset that it was told.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Seeded } from '../../support/seeded.ts'
+import type { Seeded } from '../../../test/support/seeded.ts'
 import type { Ground } from './ground.ts'
 import { type Entry, type Ledger, noteOffset } from './ledger.ts'
 import { type Answer, ask, type Manner } from './wire.ts'

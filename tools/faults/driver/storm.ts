@@ -1,8 +1,8 @@
 /* Bad weather for a round: on both wires, and at the stand-in. The same seed makes the same sequence of it. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type FaultProxy, type Trouble, weather } from '../../support/fault-proxy.ts'
-import type { S3StandIn } from '../../support/s3-stand-in.ts'
-import type { Seeded } from '../../support/seeded.ts'
+import { type FaultProxy, type Trouble, weather } from '../../../test/support/fault-proxy.ts'
+import type { S3StandIn } from '../../../test/support/s3-stand-in.ts'
+import type { Seeded } from '../../../test/support/seeded.ts'
 import type { Ground } from './ground.ts'
 
 const troubles: Trouble[] = [

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { seeded } from '../../support/seeded.ts'
+import { seeded } from '../../../test/support/seeded.ts'
 import { settle } from './aftermath.ts'
 import { sendFile } from './client.ts'
 import { type Ground, openGround } from './ground.ts'

@@ -1,4 +1,4 @@
-import type { Seeded } from '../support/seeded.ts'
+import type { Seeded } from '../../test/support/seeded.ts'
 
 /** How files of some types begin, and what pretends to be harmless. */
 const beginnings = [

@@ -6,7 +6,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { freshDatabase, startPostgres } from '../support/postgres.ts'
+import { freshDatabase, startPostgres } from '../../test/support/postgres.ts'
 import { measureGrowth } from './measure.ts'
 import { namesInSource } from './statements.ts'
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { userOf } from '../../src/core/upload.ts'
-import { restDriver } from '../protocols/rest/driver.ts'
-import { rufhDriver } from '../protocols/rufh/driver.ts'
-import { tusDriver } from '../protocols/tus/driver.ts'
-import type { Seeded } from '../support/seeded.ts'
+import { restDriver } from '../../test/protocols/rest/driver.ts'
+import { rufhDriver } from '../../test/protocols/rufh/driver.ts'
+import { tusDriver } from '../../test/protocols/tus/driver.ts'
+import type { Seeded } from '../../test/support/seeded.ts'
 import type { Ground } from './ground.ts'
 
 const drivers = { tus: tusDriver, RUFH: rufhDriver, REST: restDriver }

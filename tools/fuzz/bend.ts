@@ -1,4 +1,4 @@
-import type { Seeded } from '../support/seeded.ts'
+import type { Seeded } from '../../test/support/seeded.ts'
 import type { Draft } from './draft.ts'
 import { headerNames, jsonValues, methods, odd, pathEnds, wordsFor } from './words.ts'
 

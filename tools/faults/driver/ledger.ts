@@ -1,4 +1,4 @@
-import { type RandomFile, randomFile } from '../../support/random-file.ts'
+import { type RandomFile, randomFile } from '../../../test/support/random-file.ts'
 
 /** One upload as its client knows it: what it was told, and may hold against the server. */
 export interface Entry {

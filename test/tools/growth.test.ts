@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
+import { measureGrowth } from '../../tools/growth/measure.ts'
 import { freshDatabase } from '../support/postgres.ts'
-import { measureGrowth } from './measure.ts'
 
 // Kept short by their nature, or read whole because an operator asked for all of them.
 const small = ['api_keys', 'policy_versions', 'activity', 'upload_usage']

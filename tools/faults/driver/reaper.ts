@@ -1,7 +1,7 @@
 /* Kills servers without a farewell and starts them again: at random moments, and in the middle of what they ask of the store. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { NodeProcess } from '../../support/node-process.ts'
-import type { Seeded } from '../../support/seeded.ts'
+import type { NodeProcess } from '../../../test/support/node-process.ts'
+import type { Seeded } from '../../../test/support/seeded.ts'
 import type { Ground } from './ground.ts'
 import type { Ledger } from './ledger.ts'
 

@@ -1,15 +1,15 @@
-// Pictures of the admin page with some life in it: `node test/web/pictures.ts FOLDER`. For looking at, and for the documentation.
+// Pictures of the admin page with some life in it: `node tools/pictures.ts FOLDER`. For looking at, and for the documentation.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BrowserContextOptions, Page } from 'playwright-core'
-import { buildApp, openConfiguredDatabase } from '../../src/app.ts'
-import { createAdminApi } from '../../src/client/admin-api.ts'
-import { loadConfig } from '../../src/config.ts'
-import { type Actor, userOf } from '../../src/core/upload.ts'
-import { signToken } from '../../src/http/identity/secret.ts'
-import { listen, startChromium } from './browser.ts'
-import { begin, filmHead, paperHead, pictureHead, type Spoken, send, tusAs } from './busy-server.ts'
+import { buildApp, openConfiguredDatabase } from '../src/app.ts'
+import { createAdminApi } from '../src/client/admin-api.ts'
+import { loadConfig } from '../src/config.ts'
+import { type Actor, userOf } from '../src/core/upload.ts'
+import { signToken } from '../src/http/identity/secret.ts'
+import { listen, startChromium } from '../test/web/browser.ts'
+import { begin, filmHead, paperHead, pictureHead, type Spoken, send, tusAs } from '../test/web/busy-server.ts'
 
 const MiB = 1024 ** 2
 const folder = process.argv[2] ?? 'pictures'

@@ -7,8 +7,8 @@ import type { Sessions } from '../../src/core/ports.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
-import { freshDatabase } from '../support/postgres.ts'
-import { type OpenStore, openStoreOf, type StoreKind } from '../support/store-kinds.ts'
+import { freshDatabase } from '../../test/support/postgres.ts'
+import { type OpenStore, openStoreOf, type StoreKind } from '../../test/support/store-kinds.ts'
 
 /** A whole server in this process, and the way around it by which the truth is looked up. */
 export interface Ground {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { liveFuzz } from './live.ts'
+import { liveFuzz } from '../../tools/fuzz/live.ts'
 
 const seed = process.env.FUZZ_SEED ?? 'short'
 

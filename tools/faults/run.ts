@@ -5,8 +5,8 @@
  * against what is in the store and in the database. A round that finds something prints the command that lives through it
  * again: the same files, clients, weather and moments, as far as processes can be told when to do what.
  */
-import { startPostgres } from '../support/postgres.ts'
-import { bundleServer } from '../support/server-bundle.ts'
+import { startPostgres } from '../../test/support/postgres.ts'
+import { bundleServer } from '../../test/support/server-bundle.ts'
 import { readPlan } from './driver/plan.ts'
 import { liveRound } from './driver/round.ts'
 

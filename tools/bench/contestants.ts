@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { freshDatabase } from '../support/postgres.ts'
-import { testSecret } from '../support/tus-file.ts'
+import { freshDatabase } from '../../test/support/postgres.ts'
+import { testSecret } from '../../test/support/tus-file.ts'
 import type { Case } from './cases.ts'
 import type { ContestantKind, Plan } from './plan.ts'
 

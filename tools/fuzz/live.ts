@@ -3,8 +3,8 @@
  * that do not. Whatever comes: an answer of the protocol and never a fault, soon; and when all is quiet nothing is left,
  * nothing is held, and a good file arrives.
  */
-import { type Seeded, seeded } from '../support/seeded.ts'
-import type { StoreKind } from '../support/store-kinds.ts'
+import { type Seeded, seeded } from '../../test/support/seeded.ts'
+import type { StoreKind } from '../../test/support/store-kinds.ts'
 import { account, clear, fates } from './account.ts'
 import { bend } from './bend.ts'
 import type { Draft, Known, Making } from './draft.ts'

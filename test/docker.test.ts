@@ -1,0 +1,68 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+const compose = readFileSync('docker/compose.yaml', 'utf8')
+const cluster = readFileSync('docker/compose.cluster.yaml', 'utf8')
+const script = resolve('docker/secrets.sh')
+const prometheus = readFileSync('docker/prometheus/prometheus.yml', 'utf8')
+
+/** The text of each service, by its name. */
+function servicesOf(file: string): Record<string, string> {
+  const services = file.split(/^services:\n/m)[1]?.split(/^\S/m)[0] ?? ''
+  const names = [...services.matchAll(/^ {2}([\w-]+):\n/gm)]
+  return Object.fromEntries(
+    names.map((match, index) => [match[1]!, services.slice(match.index, names[index + 1]?.index)]),
+  )
+}
+
+describe('the compose files', () => {
+  it('have no secret of their own: every one comes from docker/.env or stops the start', () => {
+    const variables = [...`${compose}${cluster}`.matchAll(/\$\{(\w+)([^}]*)\}/g)]
+
+    expect(variables.length).toBeGreaterThan(5)
+    expect(variables.filter(([, , rest]) => !rest?.startsWith(':?'))).toEqual([])
+  })
+
+  it('name every image with an exact version', () => {
+    const images = [...`${compose}${cluster}`.matchAll(/^ +image: (\S+)$/gm)].map(([, image]) => image)
+
+    expect(images).toHaveLength(6)
+    expect(images.filter((image) => !/:v?\d+\.\d+(\.\d+)?$/.test(image!))).toEqual([])
+  })
+
+  it('bound the memory and the log of every service', () => {
+    const own = { ...servicesOf(compose), nginx: servicesOf(cluster).nginx! }
+
+    expect(Object.keys(own)).toEqual(['server', 'postgres', 's3', 'prometheus', 'grafana', 'nginx'])
+    for (const text of Object.values(own)) expect(text).toMatch(/mem_limit: [\s\S]*logging:/)
+  })
+
+  it('let Prometheus find the port that every server opens for metrics', () => {
+    const [, name] = /names: \[(\S+)\]/.exec(prometheus) ?? []
+    const [, port] = /port: (\d+)/.exec(prometheus) ?? []
+
+    expect(servicesOf(compose).server).toContain(`aliases: [${name}]`)
+    expect(servicesOf(compose).server).toContain(`METRICS_PORT: "${port}"`)
+  })
+})
+
+describe('docker/secrets.sh', () => {
+  it('writes every secret that compose.yaml asks for, and keeps those that are there', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'landfall-secrets-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const file = join(folder, '.env')
+    const asked = new Set([...compose.matchAll(/\$\{(\w+)/g)].map(([, name]) => name))
+
+    execFileSync('sh', [script, file])
+    const written = readFileSync(file, 'utf8')
+    execFileSync('sh', [script, file])
+
+    const names = [...written.matchAll(/^(\w+)=(?:GK)?[0-9a-f]{24,64}$/gm)].map(([, name]) => name)
+    expect(new Set(names)).toEqual(asked)
+    expect(readFileSync(file, 'utf8')).toBe(written)
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+  })
+})

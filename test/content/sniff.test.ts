@@ -1,7 +1,9 @@
 import { readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { headSize, sniff } from '../../src/content/sniff.ts'
-import { aboutOf, judge } from '../../src/core/content/content.ts'
+import { judge } from '../../src/core/content/content.ts'
+import { normalizeMediaType } from '../../src/core/content/media-type.ts'
+import { servedTypeOf } from '../../src/core/content/served-type.ts'
 import { built, bytes, noise, png, real, said } from './built.ts'
 
 const office = 'application/vnd.openxmlformats-officedocument'
@@ -162,20 +164,83 @@ describe('what is said of a file', () => {
 })
 
 describe('the store is told', () => {
+  const saved = { contentType: 'application/octet-stream', isAttachment: true }
+
   it.each([
-    ['image/png', { contentType: 'image/png' }],
-    ['text/plain', { contentType: 'text/plain' }],
-    ['text/html', { contentType: 'application/octet-stream', isAttachment: true }],
-    ['application/xhtml+xml', { contentType: 'application/octet-stream', isAttachment: true }],
-    ['application/xml', { contentType: 'application/octet-stream', isAttachment: true }],
-    ['application/mathml+xml', { contentType: 'application/octet-stream', isAttachment: true }],
-    ['image/svg+xml', { contentType: 'image/svg+xml', isAttachment: true }],
-  ])('of %s nothing that a browser would run', (contentType, about) => {
-    expect(aboutOf({ contentType })).toEqual(about)
+    ['image/png', 'image/png'],
+    ['image/jpg', 'image/jpeg'],
+    ['image/gif', 'image/gif'],
+    ['image/webp', 'image/webp'],
+    ['image/avif', 'image/avif'],
+    ['video/mp4', 'video/mp4'],
+    ['video/webm', 'video/webm'],
+    ['audio/mp3', 'audio/mpeg'],
+    ['audio/ogg', 'audio/ogg'],
+    ['audio/x-wav', 'audio/wav'],
+    ['audio/x-m4a', 'audio/mp4'],
+    ['application/pdf', 'application/pdf'],
+    ['text/plain', 'text/plain'],
+  ])('to show %s in place, as %s', (contentType, served) => {
+    expect(servedTypeOf({ contentType })).toEqual({ contentType: served })
+  })
+
+  it.each([
+    'text/html',
+    'text/xsl',
+    'text/xml',
+    'text/css',
+    'text/javascript',
+    'text/ecmascript',
+    'text/cache-manifest',
+    'text/vtt',
+    'text/x-unheard-of',
+    'application/xhtml+xml',
+    'application/xml',
+    'application/xslt+xml',
+    'application/mathml+xml',
+    'application/rss+xml',
+    'application/vnd.wap.xhtml+xml',
+    'application/vnd.openxmlformats-officedocument.theme+xml',
+    'application/javascript',
+    'application/x-javascript',
+    'application/wasm',
+    'application/manifest+json',
+    'application/x-shockwave-flash',
+    'application/x-silverlight',
+    'application/java-archive',
+    'application/hta',
+    'image/svg+xml',
+    'image/svg-xml',
+    'model/x3d+xml',
+    'multipart/x-mixed-replace',
+    'multipart/related',
+    'message/rfc822',
+    'x-world/x-vrml',
+    'application/octet-stream',
+    'foo/bar',
+  ])('to save %s under a type that no browser runs', (contentType) => {
+    expect(servedTypeOf({ contentType })).toEqual(saved)
+  })
+
+  it.each(['image/tiff', 'video/quicktime', 'audio/flac', 'font/woff2', 'application/zip', 'text/csv'])(
+    'to save %s under its own type',
+    (contentType) => {
+      expect(servedTypeOf({ contentType })).toEqual({ contentType, isAttachment: true })
+    },
+  )
+
+  it.each([
+    'Text/XSL',
+    'text/xsl; charset=utf-8',
+    ' TEXT/HTML ;charset=utf-7',
+    'application/xhtml+xml;profile="x"',
+    'IMAGE/SVG+XML',
+  ])('to save %s, however it is spelt', (said) => {
+    expect(servedTypeOf({ contentType: normalizeMediaType(said) })).toEqual(saved)
   })
 
   it('of a file by its first bytes, not by its name', async () => {
-    expect(aboutOf({ contentType: judge('image/png', await sniff(bytes('<script>'))) }).isAttachment).toBe(true)
-    expect(aboutOf({ contentType: judge('image/png', await sniff(png)) }).isAttachment).toBeUndefined()
+    expect(servedTypeOf({ contentType: judge('image/png', await sniff(bytes('<script>'))) }).isAttachment).toBe(true)
+    expect(servedTypeOf({ contentType: judge('image/png', await sniff(png)) }).isAttachment).toBeUndefined()
   })
 })

@@ -143,7 +143,27 @@ describe('in REST', () => {
   })
 })
 
-it('CONTENT_CHECK=false believes the client', async () => {
+it.each([
+  'text/html',
+  'text/xsl',
+  'Image/SVG+XML; charset=utf-8',
+  'multipart/x-mixed-replace',
+  'application/javascript',
+])('CONTENT_CHECK=false stores what is said to be %s to be saved, not shown', async (type) => {
+  const app = await testApp({ CONTENT_CHECK: 'false' })
+
+  const answer = await app.http.inject({
+    method: 'PUT',
+    url: '/v1/files/a.png',
+    headers: { ...(await app.as()), 'content-type': type },
+    payload: html,
+  })
+
+  expect(answer.statusCode).toBe(201)
+  expect([...app.store.abouts.values()]).toEqual([{ contentType: 'application/octet-stream', isAttachment: true }])
+})
+
+it('CONTENT_CHECK=false believes the client that a file is a picture', async () => {
   const app = await testApp({ CONTENT_CHECK: 'false' })
 
   const answer = await app.http.inject({

@@ -3,9 +3,9 @@
  * not come in parallel, but each claims its part: see part-claims.
  */
 import { notFound } from '../access.ts'
-import { aboutOf } from '../content/content.ts'
 import type { Looking } from '../content/first-bytes.ts'
 import { type ChunkLook, lookAtChunk } from '../content/first-chunk.ts'
+import { servedTypeOf } from '../content/served-type.ts'
 import type { ChunkMap, NumberedChunk, WrittenChunk } from '../engine.ts'
 import { UploadError } from '../errors.ts'
 import { recordLoss } from '../finish/finish.ts'
@@ -80,7 +80,7 @@ export function createScattered(options: Scattering): Scattered {
         await lease.confirm()
         // If its answer is lost there is a multipart upload whose name nobody knows.
         lease.suspect()
-        change.handle = await store.begin(session.key, { ...aboutOf(session), partSize: session.partSize })
+        change.handle = await store.begin(session.key, { ...servedTypeOf(session), partSize: session.partSize })
       }
       await lease.save(change)
       return session

@@ -1,4 +1,3 @@
-import type { ObjectAbout } from '../ports.ts'
 import type { Rule } from '../rules/rule.ts'
 import { isOfKind, isTextual } from './media-families.ts'
 import { unknownMediaType } from './media-type.ts'
@@ -38,16 +37,3 @@ export function judge(said: string, { mediaType, isText }: Sniffed): string {
 
 /** Where the bytes leave it open and nobody says. */
 const likely: Record<string, string> = { 'application/mp4': 'video/mp4', 'application/x-opc+zip': 'application/zip' }
-
-// What a browser that opens it would run: pages, and XML, which may bring a style sheet or be a page by its root.
-const pages = /^(text\/html|text\/xml|application\/xml|application\/x-shockwave-flash|.*\+xml)$/
-
-/**
- * What the store is told of an object of this type. Whoever opens the store's address of a page or a drawing would run its
- * scripts as if they were the store's: these are to be saved and not shown. A drawing keeps its type, so that pages can show it
- * as a picture, where scripts do not run.
- */
-export function aboutOf({ contentType }: { contentType: string }): ObjectAbout {
-  if (contentType === 'image/svg+xml') return { contentType, isAttachment: true }
-  return pages.test(contentType) ? { contentType: unknownMediaType, isAttachment: true } : { contentType }
-}

@@ -1,10 +1,10 @@
-import { aboutOf } from '../content/content.ts'
+import { servedTypeOf } from '../content/served-type.ts'
 import { type Bytes, type Lease, ObjectExists, type ObjectFacts, type ObjectStore } from '../ports.ts'
 
 /** Writes the whole file as one object. What may be there under its key was never acknowledged, and gives way. */
 export async function putWhole(lease: Lease, bytes: Bytes, store: ObjectStore): Promise<ObjectFacts> {
   const { session } = lease
-  const about = { ...aboutOf(session), isNew: true }
+  const about = { ...servedTypeOf(session), isNew: true }
   await lease.confirm()
   try {
     return await store.put(session.key, bytes, about).catch(async (error: unknown) => {

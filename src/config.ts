@@ -21,6 +21,12 @@ const serving = {
   TRUST_PROXY: trust
     .prefault('false')
     .describe('Whose X-Forwarded-* headers to believe: true, false, or addresses and networks such as 10.0.0.0/8'),
+  INTERIM_RESPONSES: z
+    .enum(['auto', 'always', 'never'])
+    .default('auto')
+    .describe(
+      'Whether clients of resumable HTTP uploads get 104 before the answer; auto: only those that come without a proxy. nginx and Varnish take 104 for the answer; always is for proxies that pass it on, such as HAProxy and Caddy; landfall doctor tells',
+    ),
   CORS_ORIGINS: origins
     .prefault('*')
     .describe('The origins whose pages may call this server, separated by commas; * is all. Cookies are never used'),

@@ -156,6 +156,7 @@ export async function registerRoutes(
     origins: config.CORS_ORIGINS,
     resumeTokens,
     maxSize: limits.maxSize,
+    interimResponses: config.INTERIM_RESPONSES,
   }
   // Two dialects at one address: a request says by its headers which it speaks.
   await http.register(async (scope) => {

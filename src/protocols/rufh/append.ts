@@ -17,7 +17,7 @@ export async function appendToUpload(
   request: UploadRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { engine, progressEveryMs } = options
+  const { engine } = options
   const { actor, headers } = request
   const { id } = request.params
   const dialect = dialectOf(headers)
@@ -36,7 +36,7 @@ export async function appendToUpload(
 
   // With a body the engine refuses by itself what comes after the end.
   if (bodySizeOf(request) === 0) await refuseCompleted(engine, actor, id, dialect)
-  const interim = openInterim(request, reply, dialect, progressEveryMs ?? 1000)
+  const interim = openInterim(request, reply, dialect, options)
   const upload = await appendBody(engine, request, id, dialect, interim, { offset, size, isLast }).catch(
     async (refusal: unknown) => {
       if (isRefusal(refusal, 'OFFSET_MISMATCH')) await refuseCompleted(engine, actor, id, dialect)

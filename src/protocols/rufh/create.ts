@@ -20,7 +20,7 @@ export async function createUpload(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { engine, progressEveryMs, resumeTokens } = options
+  const { engine, resumeTokens } = options
   const { actor, headers } = request
   const dialect = dialectOf(headers)
   const saidLast = readIsLast(headers, dialect)
@@ -41,7 +41,7 @@ export async function createUpload(
     ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
   })
   const location = addressOf(options, request, created.id)
-  const interim = openInterim(request, reply, dialect, progressEveryMs ?? 1000)
+  const interim = openInterim(request, reply, dialect, options)
   const where = { location, ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }) }
   if (interim.announce({ ...where, ...limitHeader(dialect, created) })) markResumable(request)
   // From here on every answer points to the upload, refusals too.

@@ -1,6 +1,8 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { serializeInteger } from 'structured-headers'
+import { cameThroughProxy } from '../../http/connection/proxied.ts'
+import type { RufhOptions } from './options.ts'
 import type { Dialect } from './versions.ts'
 
 // Node does not know it yet, and would call it "unknown".
@@ -16,16 +18,19 @@ export interface Interim {
 
 /**
  * The way to send interim answers to `request`. Only a client that named its version gets any, labelled with it, and
- * never one of HTTP/1.0, which would take it for the answer (RFC 9110, section 15.2). 100 (Continue) is Node's business
- * and was sent before.
+ * never one of HTTP/1.0, which would take it for the answer (RFC 9110, section 15.2). nginx (all versions known) and Varnish
+ * do the same with any 1xx but 100 and 103, and then hand the final answer to the next request on that connection: behind a
+ * proxy 104 is sent only when `interimResponses` says that the proxy passes it on. 100 (Continue) is Node's business and was
+ * sent before.
  */
 export function openInterim(
   request: FastifyRequest,
   reply: FastifyReply,
   dialect: Dialect,
-  progressEveryMs: number,
+  { progressEveryMs = 1000, interimResponses = 'auto' }: Pick<RufhOptions, 'progressEveryMs' | 'interimResponses'>,
 ): Interim {
-  const mayTell = dialect.isNamed && request.raw.httpVersion !== '1.0'
+  const isAllowed = interimResponses === 'auto' ? !cameThroughProxy(request) : interimResponses === 'always'
+  const mayTell = isAllowed && dialect.isNamed && request.raw.httpVersion !== '1.0'
   const label = { 'upload-draft-interop-version': serializeInteger(dialect.version) }
   let toldAt = performance.now()
 

@@ -18,7 +18,11 @@ export interface RufhOptions {
   resumeTokens?: ResumeTokens | undefined
   /** The least time between two interim answers that tell progress. Default: a second. */
   progressEveryMs?: number
+  /** Whether 104 is sent; `auto`, the default: to clients that reached the server without a proxy. */
+  interimResponses?: InterimResponses
 }
+
+export type InterimResponses = 'auto' | 'always' | 'never'
 
 /** A request to the address of one upload. */
 export type UploadRequest = FastifyRequest<{ Params: { id: string } }>

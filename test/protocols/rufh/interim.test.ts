@@ -44,6 +44,30 @@ describe.each(storeKinds)('RUFH, interim answers, with files in %s', (kind) => {
       expect(answer.headers['upload-limit']).toMatch(limits)
     })
 
+    it.each(['x-forwarded-for', 'forwarded', 'via', 'x-real-ip'])(
+      'does not come through a proxy that adds %s, unless it is said to pass 104 on',
+      async (name) => {
+        const request = {
+          method: 'POST',
+          path: '/files',
+          headers: { ...interop(6), 'upload-complete': '?1', [name]: '203.0.113.7' },
+          body: 'x',
+        }
+
+        const asked = await Promise.all(
+          (['auto', 'always', 'never'] as const).map(async (interimResponses) =>
+            (await serve({ rufh: { interimResponses } })).ask(request),
+          ),
+        )
+
+        expect(asked.map(({ status, interims }) => [status, interims.length])).toEqual([
+          [201, 0],
+          [201, 1],
+          [201, 0],
+        ])
+      },
+    )
+
     it.each([
       ['the client named no version', {}],
       ['the client named a version that is not known', { 'upload-draft-interop-version': '2' }],

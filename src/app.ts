@@ -12,6 +12,7 @@ import { createMemoryBudget } from './core/parts/memory-budget.ts'
 import type { ObjectStore } from './core/ports.ts'
 import { contentRules, creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
+import { openClock } from './db/clock.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
 import { findUnderWay } from './db/under-way.ts'
@@ -54,7 +55,10 @@ export interface App {
 export interface Overrides {
   store?: ObjectStore
   database?: Database
-  now?: () => Date
+  /** In the place of the database's clock. */
+  now?: (() => Date) | undefined
+  /** This machine's own clock, in milliseconds. */
+  wallMs?: () => number
   /** Told of every route, so that a test can know that it knows them all. */
   onRoute?: (route: RouteOptions) => void
 }
@@ -69,7 +73,6 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     metrics.faults.inc()
     log.error({ err: error, ...facts }, 'background work failed')
   }
-  const now = overrides.now ?? (() => new Date())
 
   const tracer = tracerOf(config, onFault)
   const database = watchDatabase(overrides.database ?? (await openConfiguredDatabase(config, onFault)), metrics, tracer)
@@ -79,6 +82,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const reaching = { patienceMs: config.START_PATIENCE, onRetry }
   await Promise.all([whenReachable(database.migrate, reaching), whenReachable(() => store.check(), reaching)])
 
+  const clock = await openClock({ database, wallMs: overrides.wallMs, onSkew: tellSkew, onFault })
+  const now = overrides.now ?? clock.now
   const sessions = watchSessions(sessionsIn(database), metrics)
   const leases = await leaseLocker({
     database,
@@ -131,7 +136,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     steering,
     secret,
     now,
-    parts: { database: () => database.check(), store: () => store.check() },
+    parts: { database: () => database.check(), store: () => store.check(), clock: () => clock.check() },
     isDraining: () => isDraining,
     objectUrlOf,
     metricsRoute,
@@ -142,6 +147,11 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   limits.recordRefusals(http)
   const parts = { database, engine, sessions, store, listeners: [logEvent], now, onFault }
   const background = beginBackgroundWork({ ...parts, chores: { ...limits.chores, ...steering.chores } }, onRetry)
+
+  function tellSkew(trouble: string | null): void {
+    if (trouble) log.error({ trouble }, "this server's clock is wrong; it is not ready")
+    else log.info("this server's clock is right again")
+  }
 
   function logEvent({ type, uploadId, data }: DeliveredEvent): void {
     const { ownerId, role, category, contentType, size } = data
@@ -161,6 +171,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await locker.close()
     log.debug('no lease is held')
     await identity.close()
+    clock.close()
     if (!overrides.store) await store.close()
     if (!overrides.database) await database.close()
     await tracer.close()

@@ -195,3 +195,27 @@ it('an app that stops takes no new upload', async () => {
     code: 'SHUTTING_DOWN',
   })
 })
+
+describe('a server whose clock is eight days ahead', () => {
+  const wallMs = () => Date.now() + 8 * 24 * 3600_000
+
+  it('is not ready, and says why', async () => {
+    const { http } = await testApp({}, { wallMs, now: undefined })
+
+    const answer = await http.inject('/readyz')
+
+    expect(answer.statusCode).toBe(503)
+    expect(answer.json().reason).toMatch(/clock is 69\d{4} s ahead of the database/)
+  })
+
+  it('expires nothing', async () => {
+    const { http, engine, as } = await testApp({}, { wallMs, now: undefined })
+    const headers = await as()
+    const { id } = await engine.create(ada, { filename: 'a.bin', contentType: 'text/plain', size: 100 })
+
+    const answer = await http.inject({ url: `/v1/uploads/${id}`, headers })
+
+    expect(await engine.expire(id)).toBe(false)
+    expect(answer.json().state).toBe('receiving')
+  })
+})

@@ -2,6 +2,7 @@ import { engineOf } from '../app.ts'
 import type { Config } from '../config.ts'
 import type { RunningEngine } from '../core/engine.ts'
 import type { ObjectStore, Sessions } from '../core/ports.ts'
+import { openClock } from '../db/clock.ts'
 import type { Database } from '../db/open.ts'
 import { sessionsIn } from '../db/sessions.ts'
 import { leaseLocker } from '../locks/lease.ts'
@@ -14,6 +15,8 @@ export interface Workplace {
   store: ObjectStore
   sessions: Sessions
   engine: RunningEngine
+  /** The database's time. */
+  now(): Date
 }
 
 /** Runs `work` with an engine beside the servers that share its database and its store, and closes everything however it ends. */
@@ -25,12 +28,15 @@ export function withEngine<T>(config: Config, work: (workplace: Workplace) => Pr
       const policies = () => document
       const sessions = sessionsIn(database)
       const locker = await leaseLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onFault })
-      const engine = engineOf(config, { sessions, store, locker, policies, now: () => new Date(), onFault })
+      const clock = await openClock({ database, onSkew: (trouble) => trouble && console.error(trouble), onFault })
+      const { now } = clock
+      const engine = engineOf(config, { sessions, store, locker, policies, now, onFault })
       try {
-        return await work({ database, store, sessions, engine })
+        return await work({ database, store, sessions, engine, now })
       } finally {
         await engine.idle()
         await locker.close()
+        clock.close()
       }
     }),
   )

@@ -5,16 +5,16 @@ import { withEngine } from './engine-at.ts'
 
 /** Sweeps once, or says what a sweep would do; the lines are for an operator. Runs beside servers that share the database. */
 export function sweepOnce(config: Config, isDry: boolean): Promise<string[]> {
-  return withEngine(config, async ({ engine, sessions, store }) => {
+  return withEngine(config, async ({ engine, sessions, store, now }) => {
     if (isDry) {
-      const { expired, litter } = await previewSweep(sessions, store, new Date())
+      const { expired, litter } = await previewSweep(sessions, store, now())
       return [
         ...expired.map((id) => `would expire ${id}`),
         ...litter.map((key) => `would remove ${key}`),
         'nothing was changed',
       ]
     }
-    const { expired, cleaned } = await sweep(engine, sessions, new Date())
+    const { expired, cleaned } = await sweep(engine, sessions, now())
     const orphans = await sweepOrphans(engine, sessions, store)
     return [`expired ${expired} uploads, cleaned up after ${cleaned + orphans}`]
   })

@@ -66,3 +66,8 @@ export class UploadError extends Error {
 export function isRefusal(thrown: unknown, ...codes: Code[]): thrown is UploadError {
   return thrown instanceof UploadError && (codes.length === 0 || codes.includes(thrown.code))
 }
+
+/** What keeps a server from doing its work, in a sentence that `/readyz` may tell to the world. */
+export class NotReady extends Error {
+  override name = 'NotReady'
+}

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { NotReady } from '../core/errors.ts'
 
 /** Each part of the world that must answer, by the name a reader of the reason knows. */
 export interface HealthOptions {
@@ -49,6 +50,7 @@ async function findTrouble(name: string, check: () => Promise<void>): Promise<Tr
     await Promise.race([check(), silence.promise])
     return null
   } catch (thrown) {
+    if (thrown instanceof NotReady) return { reason: thrown.message, cause: String(thrown.cause ?? thrown.message) }
     // Drivers put hosts and users into their messages: those are for the log.
     return { reason: `${name} does not answer`, cause: String(thrown) }
   } finally {

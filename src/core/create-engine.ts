@@ -8,6 +8,7 @@ import { createBackground } from './background.ts'
 import { beginUpload } from './begin/begin-upload.ts'
 import { checkFingerprint } from './begin/fingerprint.ts'
 import { makeObjectKey, uniqueWord } from './begin/object-key.ts'
+import { agreeingName } from './content/endings.ts'
 import type { Looking } from './content/first-bytes.ts'
 import type { Append, RunningEngine } from './engine.ts'
 import type { EngineOptions } from './engine-options.ts'
@@ -99,10 +100,11 @@ export function createEngine(options: EngineOptions): RunningEngine {
     return bandwidth.join(wordFor(owner), perSecond)
   }
 
-  function keyFor({ role, ownerId: user, createdAt, filename }: Session, category: string): string | null {
+  function keyFor({ role, ownerId: user, createdAt, filename: sent }: Session, category: string, contentType: string) {
     // What the operator's code has named keeps that name.
     if (options.nameObject) return null
     const unique = uniqueWord(newId)
+    const filename = agreeingName(sent, contentType)
     return makeObjectKey(options.keyTemplate, { role, user, createdAt, category, unique, filename })
   }
 

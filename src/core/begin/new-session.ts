@@ -1,3 +1,4 @@
+import { agreeingName } from '../content/endings.ts'
 import { normalizeMediaType, unknownMediaType } from '../content/media-type.ts'
 import { categoryOf, type Policy } from '../policy/policy.ts'
 import type { StoreLimits } from '../ports.ts'
@@ -44,7 +45,14 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
   const filename = wish.filename.normalize('NFC')
   const id = newId()
   const unique = uniqueWord(newId)
-  const words = { role: actor.role, user: actor.id, createdAt, category, unique, filename }
+  const words = {
+    role: actor.role,
+    user: actor.id,
+    createdAt,
+    category,
+    unique,
+    filename: agreeingName(filename, contentType),
+  }
   return {
     id,
     ownerId: actor.id,

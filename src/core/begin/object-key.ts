@@ -126,5 +126,7 @@ function shorten(text: string, maxBytes: number): string {
     if (room < 0) break
     stem += segment
   }
+  // The cut must not make an ending of what was none.
+  if (extension === '') return stem.trimEnd().replace(/\.(?=[^.]*$)/, '-')
   return stem.trimEnd() + extension
 }

@@ -12,13 +12,14 @@ import { categoryOf, type Policy } from '../policy/policy.ts'
 import type { Change, Lease } from '../ports.ts'
 import { type Actor, ownerOf, type Session } from '../upload.ts'
 import { type ContentCheck, judge, type Sniffed } from './content.ts'
+import { agreeingName } from './endings.ts'
 import { unknownMediaType } from './media-type.ts'
 
 export interface Looking {
   check: ContentCheck
   policyOf(actor: Actor): Policy
-  /** A new key for the session as a file of `category`; `null`: it keeps the one it has. */
-  keyFor(session: Session, category: string): string | null
+  /** A new key for the session as a file of `category` and `contentType`; `null`: it keeps the one it has. */
+  keyFor(session: Session, category: string, contentType: string): string | null
 }
 
 /**
@@ -47,7 +48,8 @@ export function settleType(
   if (isStored && said !== unknownMediaType && sniffed.mediaType !== null) throw otherType(contentType)
   // Something may lie at the key already: then it must stay to be found.
   const isUnused = session.handle === null && !session.isDirty
-  const key = category !== session.category && isUnused ? keyFor(session, category) : null
+  const isOther = category !== session.category || agreeingName(filename, contentType) !== agreeingName(filename, said)
+  const key = isOther && isUnused ? keyFor(session, category, contentType) : null
   return { contentType, category, ...(key !== null && { key }) }
 }
 

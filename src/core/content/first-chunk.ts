@@ -13,7 +13,7 @@ export interface ChunkLook {
   see(bytes: Buffer): void
   /**
    * Settles what the file is by what was seen; once, however often it is asked.
-   * @throws UploadError TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED: the upload has failed, unless it had first bytes already
+   * @throws UploadError TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED, INVALID_METADATA (the stored name): the upload has failed, unless it had first bytes already
    */
   settle(): Promise<void>
 }
@@ -48,7 +48,7 @@ export function lookAtChunk(
         if (change) await lease.save(change)
         contentType = lease.session.contentType
       } catch (error) {
-        if (!isRefusal(error, 'TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED')) throw error
+        if (!isRefusal(error, 'TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED', 'INVALID_METADATA')) throw error
         // Bytes that were acknowledged before may be those of a good file, which can still go on.
         const isBegun = lease.session.offset > 0 || (await sessions.parts(found.id)).some(({ number }) => number === 1)
         if (!isBegun) await recordFailure(lease, 'type', by)

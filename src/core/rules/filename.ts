@@ -1,24 +1,42 @@
 import { UploadError } from '../errors.ts'
 import { matchesGlob } from '../policy/glob.ts'
+import type { FileNames } from '../policy/policy.ts'
+import { fold, readingsOf, storedName } from './name-readings.ts'
 import type { Rule } from './rule.ts'
 
 const maxBytes = 1024
 
-/** A file name is text of a sane length that the policy has nothing against; what it may contain is the object key's business. */
-export const filenameRule: Rule = ({ wish, policy }) => {
-  if (Buffer.byteLength(wish.filename) > maxBytes) {
+/** A file name is text of a sane length that the policy has nothing against, however other programs read it. */
+export const filenameRule: Rule = ({ wish: { filename }, policy: { fileNames } }) => {
+  if (Buffer.byteLength(filename) > maxBytes) {
     throw new UploadError('INVALID_METADATA', `A file name may have at most ${maxBytes} bytes.`)
   }
-  if (!wish.filename.isWellFormed() || wish.filename.includes('\0')) {
+  if (!filename.isWellFormed() || filename.includes('\0')) {
     throw new UploadError('INVALID_METADATA', 'The file name is not valid text.')
   }
-  if (policy.fileNames === null) return
-  const { allow, deny, maxLength } = policy.fileNames
+  const maxLength = fileNames?.maxLength ?? null
+  if (maxLength !== null && [...filename.normalize('NFC')].length > maxLength)
+    throw refused(`may have at most ${maxLength} characters`)
+  if (fileNames) checkName(filename, fileNames)
+}
+
+/** The name under which the file is stored passes as well: its ending follows what the file was found to be. */
+export const storedNameRule: Rule = ({ wish: { filename, contentType }, policy: { fileNames } }) => {
+  if (fileNames) checkName(storedName(filename, contentType), fileNames)
+}
+
+function checkName(name: string, { allow, deny }: FileNames): void {
   // As it will be kept, so that the other way to write an umlaut is no way around.
-  const name = wish.filename.normalize('NFC')
-  if (maxLength !== null && [...name].length > maxLength) throw refused(`may have at most ${maxLength} characters`)
-  const matches = (pattern: string) => matchesGlob(name, pattern.normalize('NFC'))
-  if (deny.some(matches) || (allow !== null && !allow.some(matches))) throw refused('of this kind may not be sent')
+  const plain = name.normalize('NFC')
+  if (allow !== null && !allow.some((pattern) => matchesGlob(plain, pattern.normalize('NFC')))) throw ofDeniedKind()
+  if (deny.length === 0) return
+  const patterns = deny.flatMap((pattern) => [pattern.normalize('NFC'), fold(pattern)])
+  const readings = readingsOf(plain)
+  if (patterns.some((pattern) => readings.some((reading) => matchesGlob(reading, pattern)))) throw ofDeniedKind()
+}
+
+function ofDeniedKind(): UploadError {
+  return refused('of this kind may not be sent')
 }
 
 function refused(what: string): UploadError {

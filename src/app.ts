@@ -11,13 +11,16 @@ import type { EngineOptions } from './core/engine-options.ts'
 import { createMemoryBudget } from './core/parts/memory-budget.ts'
 import type { ObjectStore } from './core/ports.ts'
 import { contentRules, creationRules } from './core/rules/index.ts'
-import type { Actor } from './core/upload.ts'
 import { openClock } from './db/clock.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
 import { findUnderWay } from './db/under-way.ts'
+import { writeAudit } from './features/audit/log.ts'
 import { openFeed } from './features/events/feed.ts'
 import { closeConnections } from './http/connection/closing.ts'
+import { signToken } from './http/identity/secret.ts'
+import type { SignInOptions } from './http/identity/sign-in.ts'
+import { redeemSignInCode } from './http/identity/sign-in-codes.ts'
 import { hearRefusals } from './http/refused.ts'
 import { openIdentity } from './identity.ts'
 import type { DeliveredEvent } from './jobs/outbox.ts'
@@ -32,7 +35,7 @@ import { countRefusals, metricsServer, watchRequests } from './telemetry/http.ts
 import { createMetrics, watchGauges } from './telemetry/metrics.ts'
 import { noTracer, openTracer, type Tracer } from './telemetry/tracing.ts'
 import { watchDatabase, watchLocker, watchSessions, watchStore } from './telemetry/watch.ts'
-import { developer, tokenSecret } from './trial.ts'
+import { signInFolder, tokenSecret } from './trial.ts'
 import { version } from './version.ts'
 import { whenReachable } from './when-reachable.ts'
 
@@ -43,8 +46,6 @@ export interface App {
   engine: RunningEngine
   /** What bearer tokens are signed with. */
   secret: string
-  /** Who a trial's own token speaks for. */
-  developer: Actor
   /** Resolves when the background work has begun too; rejects when it cannot. */
   working: Promise<void>
   /** Takes nothing new, lets running requests save what they have, and closes everything. */
@@ -134,7 +135,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     identity,
     limits,
     steering,
-    secret,
+    signIn: config.isTrial ? signInOf(config, database, secret) : null,
     now,
     parts: { database: () => database.check(), store: () => store.check(), clock: () => clock.check() },
     isDraining: () => isDraining,
@@ -182,13 +183,23 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     metricsHttp,
     engine,
     secret,
-    developer,
     working: background.working,
     async stop() {
       isDraining = true
       engine.drain()
       await closeConnections(http)
     },
+  }
+}
+
+/** The sign-in of the page in development mode: codes in DATA_DIR, and every token in the audit log before it is given. */
+function signInOf(config: Config, database: Database, secret: string): Omit<SignInOptions, 'now'> {
+  const folder = signInFolder(config)
+  return {
+    redeem: (code, now) => redeemSignInCode(folder, code, now),
+    sign: (actor, seconds) => signToken(secret, actor, seconds),
+    onIssue: (by) =>
+      writeAudit(database, [{ action: 'token.issue', isAllowed: true, by, note: 'sign-in link of development mode' }]),
   }
 }
 

@@ -41,13 +41,13 @@ const serving = {
   METRICS_PORT: count(0, 65_535)
     .optional()
     .describe(
-      'A port of its own for /metrics, open to whoever reaches it. Without it /metrics is on PORT, for METRICS_TOKEN and this machine only',
+      'A port of its own for /metrics, open to whoever reaches it. Without it /metrics is on PORT if METRICS_TOKEN is set, and nowhere otherwise',
     ),
   METRICS_TOKEN: z
     .string()
     .min(16, 'expected at least 16 characters')
     .optional()
-    .describe('The bearer token with which /metrics may be read on PORT'),
+    .describe('The bearer token with which /metrics may be read on PORT; nothing else gives access to it there'),
   OTEL_EXPORTER_OTLP_ENDPOINT: webUrl
     .optional()
     .describe('A collector that takes OTLP over HTTP, such as http://collector:4318; without it nothing is traced'),

@@ -5,7 +5,6 @@ import cors from '@fastify/cors'
 import fastify, { type FastifyHttpOptions, type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Config } from './config.ts'
 import type { RunningEngine } from './core/engine.ts'
-import type { Actor } from './core/upload.ts'
 import type { Feed } from './features/events/feed.ts'
 import { eventsPlugin } from './features/events/plugin.ts'
 import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
@@ -21,9 +20,7 @@ import { answerError, answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
 import { authPlugin } from './http/identity/auth.ts'
 import { bringsToken } from './http/identity/bearer.ts'
-import { devTokenPlugin } from './http/identity/dev-token.ts'
-import { signToken } from './http/identity/secret.ts'
-import { isFromThisMachine } from './http/identity/this-machine.ts'
+import { type SignInOptions, signInPlugin } from './http/identity/sign-in.ts'
 import { addressFor } from './http/location.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { pagePlugin } from './http/static.ts'
@@ -36,10 +33,8 @@ import { rufhPlugin } from './protocols/rufh/plugin.ts'
 import { tusPlugin } from './protocols/tus/plugin.ts'
 import type { Steering } from './steering.ts'
 import { type MetricsRoute, metricsPlugin } from './telemetry/http.ts'
-import { developer } from './trial.ts'
 import { version } from './version.ts'
 
-const tokenSeconds = 30 * 24 * 60 * 60
 const uploadsPath = '/files'
 // As written or bundled, the package is the same.
 const pageFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'dist', 'web')
@@ -50,7 +45,8 @@ export interface Rooms {
   identity: Identity
   limits: Limits
   steering: Steering
-  secret: string
+  /** The sign-in of the page in development mode; `null` otherwise. */
+  signIn: Omit<SignInOptions, 'now'> | null
   now: () => Date
   parts: Record<string, () => Promise<void>>
   isDraining: () => boolean
@@ -93,7 +89,7 @@ export function openHttp(config: Config): FastifyInstance {
 export async function registerRoutes(
   http: FastifyInstance,
   config: Config,
-  { engine, identity, limits, steering, secret, now, parts, isDraining, objectUrlOf, metricsRoute, feed }: Rooms,
+  { engine, identity, limits, steering, signIn, now, parts, isDraining, objectUrlOf, metricsRoute, feed }: Rooms,
 ): Promise<void> {
   const { checks, identify, permit, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
@@ -118,12 +114,10 @@ export async function registerRoutes(
   limitLoad(http, config.REQUESTS_AT_ONCE, running)
   await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { parts, isDraining })
-  if (config.METRICS_PORT === undefined) {
-    const { METRICS_TOKEN: token } = config
-    await http.register(metricsPlugin, {
-      ...metricsRoute,
-      mayRead: (request) => (token !== undefined && bringsToken(request, token)) || isFromThisMachine(request),
-    })
+  const { METRICS_TOKEN: metricsToken } = config
+  // With neither METRICS_TOKEN nor METRICS_PORT there is no such route: where a request comes from proves nothing.
+  if (config.METRICS_PORT === undefined && metricsToken !== undefined) {
+    await http.register(metricsPlugin, { ...metricsRoute, mayRead: (request) => bringsToken(request, metricsToken) })
   }
   await http.register(pagePlugin, { folder: pageFolder })
   await http.register(
@@ -166,8 +160,11 @@ export async function registerRoutes(
     await scope.register(rufhPlugin, endpoint)
     await scope.register(tusPlugin, endpoint)
   })
-  if (config.isTrial) {
-    await http.register(devTokenPlugin, { developer, mint: (actor: Actor) => signToken(secret, actor, tokenSeconds) })
+  if (signIn !== null) {
+    await http.register(async (scope) => {
+      limits.countAddresses(scope)
+      await scope.register(signInPlugin, { ...signIn, now })
+    })
   }
 }
 

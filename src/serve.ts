@@ -3,11 +3,10 @@ import { join } from 'node:path'
 import { type App, buildApp } from './app.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import { requestsInFlight } from './http/connection/closing.ts'
-import { signToken } from './http/identity/secret.ts'
+import { signInLink } from './trial.ts'
 
 // When thousands come back at once after an outage, those that Node's 511 do not hold are cut off without a word.
 const backlog = 4096
-const day = 24 * 60 * 60
 
 /**
  * Reads the environment, opens everything, listens, and stays until a signal; ends the process with 1 when it cannot. Resolves when
@@ -101,19 +100,21 @@ function stopOnSignal(app: App, patienceMs: number): void {
 async function banner(app: App, config: Config): Promise<string> {
   const url =
     config.PUBLIC_URL ?? app.http.listeningOrigin.replace('127.0.0.1', 'localhost').replace('[::1]', 'localhost')
-  const token = await signToken(app.secret, app.developer, 30 * day)
+  const link = await signInLink(config, url)
   return `
   Landfall is up, for trying out.
 
+  sign in   ${link}
+            (once, within 15 minutes; \`npx landfall sign-in-link\` prints another link)
   page      ${url}/
+  admin     ${url}/admin
+            (with the token that \`npx landfall token -u me -r creator --admin\` prints)
   tus       ${url}/files
   API       ${url}/docs
-  token     ${token}
-            (user ${app.developer.id}, role ${app.developer.role}, 30 days)
   files     ${config.STORE === 's3' ? `bucket ${config.S3_BUCKET}` : join(config.DATA_DIR, 'files')}
   sessions  ${config.DATABASE_URL ? 'the Postgres of DATABASE_URL' : `an embedded Postgres in ${join(config.DATA_DIR, 'postgres')}`}
 
-  The page gets its token by itself, and only on this machine.
+  \`npx landfall token -u me -r creator\` prints a token for scripts.
   For a service set NODE_ENV=production; it then says what else it needs.
 `
 }

@@ -2,10 +2,22 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from './config.ts'
-import { type Actor, userOf } from './core/upload.ts'
+import { createSignInCode, type DevUser } from './http/identity/sign-in-codes.ts'
 
-/** Who the page and the banner's token speak for when trying out. */
-export const developer: Actor = userOf('developer', 'creator')
+/** The user of a sign-in link that names no other. */
+export const devUser: DevUser = { user: 'developer', role: 'creator' }
+
+/** Where the codes of sign-in links are kept. */
+export function signInFolder({ DATA_DIR }: Pick<Config, 'DATA_DIR'>): string {
+  return join(DATA_DIR, 'sign-in')
+}
+
+/** The address of the page with a new one-time code. @param pageUrl without a slash at its end */
+export async function signInLink(config: Pick<Config, 'DATA_DIR'>, pageUrl: string, who = devUser): Promise<string> {
+  const code = await createSignInCode(signInFolder(config), who, new Date())
+  // Behind the #, which browsers send to no server, so that no log on the way has it.
+  return `${pageUrl}/#code=${code}`
+}
 
 /** What bearer tokens are signed with: JWT_SECRET, or the secret of the trial. */
 export async function tokenSecret({ JWT_SECRET, DATA_DIR }: Pick<Config, 'JWT_SECRET' | 'DATA_DIR'>): Promise<string> {

@@ -8,8 +8,6 @@ import { ada, testDatabase } from './support/open-engine.ts'
 import { headOf, openRaw } from './support/raw-http.ts'
 import { testApp } from './support/test-app.ts'
 
-const production = { NODE_ENV: 'production', DATABASE_URL: 'postgres://elsewhere/landfall' }
-
 describe('the app', () => {
   it.each(['/health', '/livez', '/readyz', '/docs/json'])('answers %s without a token', async (url) => {
     const { http } = await testApp()
@@ -107,44 +105,6 @@ it('one OPTIONS tells of every dialect spoken at the endpoint', async () => {
     'tus-version': '1.0.0',
     'upload-limit': 'max-size=10737418240, min-size=0',
     'accept-patch': 'application/partial-upload',
-  })
-})
-
-describe('a development token', () => {
-  it('is given to this machine while trying out, and works', async () => {
-    const { http } = await testApp()
-
-    const { token } = (await http.inject('/v1/dev-token?user=zoe&role=member')).json()
-    const me = await http.inject({ url: '/v1/me', headers: { authorization: `Bearer ${token}` } })
-
-    expect(me.json()).toMatchObject({ user: 'zoe', role: 'member' })
-  })
-
-  it('does not exist in production', async () => {
-    const { http } = await testApp(production)
-
-    expect((await http.inject('/v1/dev-token')).statusCode).toBe(404)
-  })
-
-  it.each([
-    ['another machine', { remoteAddress: '192.168.1.20' }],
-    ['a proxy on this machine', { headers: { 'x-forwarded-for': '192.168.1.20' } }],
-    ['a name that was pointed here', { headers: { host: 'evil.example:1080' } }],
-    ['a page on another site', { headers: { 'sec-fetch-site': 'cross-site' } }],
-  ])('is not given to %s', async (_who, request) => {
-    const { http } = await testApp()
-
-    const answer = await http.inject({ url: '/v1/dev-token', ...request })
-
-    expect([answer.statusCode, answer.json().error?.code]).toEqual([403, 'FORBIDDEN'])
-  })
-
-  it('is not readable by a page on another origin, whatever CORS_ORIGINS says', async () => {
-    const { http } = await testApp({ CORS_ORIGINS: '*' })
-
-    const answer = await http.inject({ url: '/v1/dev-token', headers: { origin: 'https://evil.example' } })
-
-    expect(answer.headers['access-control-allow-origin']).toBeUndefined()
   })
 })
 

@@ -5,17 +5,16 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { startNodeProcess } from './support/node-process.ts'
+import { type NodeProcess, startNodeProcess } from './support/node-process.ts'
 
 describe('a server for trying out', () => {
   it('needs no environment, and says where everything is', async () => {
     const server = await startNodeProcess()
     onTestFinished(() => server.kill())
 
-    const token = /token +(\S+)/.exec(server.log())?.[1]
-    const me = await fetch(`${server.url}/v1/me`, { headers: { authorization: `Bearer ${token}` } })
+    const me = await fetch(`${server.url}/v1/me`, { headers: await signedIn(server) })
 
-    expect(await me.json()).toMatchObject({ user: 'developer', role: 'creator' })
+    expect(await me.json()).toMatchObject({ user: 'developer', role: 'creator', admin: false })
     expect(server.log()).toMatch(/page +http:\/\/localhost:\d+\/\n/)
     expect(server.log()).toMatch(/tus +http:\/\/localhost:\d+\/files\n/)
     expect(server.log()).toMatch(/files +\/.*data/)
@@ -25,13 +24,12 @@ describe('a server for trying out', () => {
   it('accepts its old tokens after it was killed and started again', async () => {
     const server = await startNodeProcess()
     onTestFinished(() => server.kill())
-    const token = /token +(\S+)/.exec(server.log())?.[1]
+    const headers = await signedIn(server)
 
     await server.kill()
     await server.start()
 
-    const me = await fetch(`${server.url}/v1/me`, { headers: { authorization: `Bearer ${token}` } })
-    expect(me.status).toBe(200)
+    expect((await fetch(`${server.url}/v1/me`, { headers })).status).toBe(200)
   })
 })
 
@@ -43,9 +41,9 @@ it('a server outlives a promise that nobody waits for, and says so', async () =>
   await writeFile(hooks, code)
   const server = await startNodeProcess({ environment: { HOOKS: hooks } })
   onTestFinished(() => server.kill())
-  const token = /token +(\S+)/.exec(server.log())?.[1]
+  const headers = await signedIn(server)
 
-  const ask = () => fetch(`${server.url}/v1/uploads`, { headers: { authorization: `Bearer ${token}` } })
+  const ask = () => fetch(`${server.url}/v1/uploads`, { headers })
   const statuses = [(await ask()).status, (await ask()).status]
 
   expect(statuses).toEqual([200, 200])
@@ -110,6 +108,18 @@ it('reads what the environment lacks from .env', async () => {
   expect(output).toContain('DATABASE_URL: is not set')
   expect(output).toContain('JWT_SECRET: expected at least 32 bytes')
 })
+
+/** The headers of a user who followed the sign-in link that the server printed last. */
+async function signedIn(server: NodeProcess): Promise<{ authorization: string }> {
+  const code = [...server.log().matchAll(/#code=(\S+)/g)].at(-1)?.[1]
+  const answer = await fetch(`${server.url}/v1/dev/sign-in`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ code }),
+  })
+  const { token } = (await answer.json()) as { token: string }
+  return { authorization: `Bearer ${token}` }
+}
 
 async function runServer(env: Record<string, string>, dotEnv = ''): Promise<{ code: number; output: string }> {
   const cwd = await mkdtemp(join(tmpdir(), 'landfall-serve-'))

@@ -1,11 +1,11 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { renderEnvExample } from '../config.ts'
+import { type Config, renderEnvExample } from '../config.ts'
 import { parseDuration, parseSize } from '../core/units.ts'
 import { userOf } from '../core/upload.ts'
 import { toActor } from '../http/identity/claims.ts'
 import { signToken } from '../http/identity/secret.ts'
 import { readConfig, serve } from '../serve.ts'
-import { tokenSecret } from '../trial.ts'
+import { devUser, signInLink, tokenSecret } from '../trial.ts'
 import { version } from '../version.ts'
 import { type AuditWords, auditLines } from './audit.ts'
 import { withDatabase } from './database-at.ts'
@@ -49,6 +49,19 @@ export function createProgram(print: (line: string) => void = console.log): Comm
       const actor = toActor({ user, role, tenant, isAdmin: admin })
       if (!actor) throw new InvalidArgumentError('a user and a tenant have 1 to 128 characters')
       print(await signToken(await tokenSecret(config), actor, Math.floor(ttl / 1000)))
+    })
+
+  program
+    .command('sign-in-link')
+    .description('print a link that signs in to the page of a server in development mode, once and within 15 minutes')
+    .option('-u, --user <id>', 'whose uploads', devUser.user)
+    .option('-r, --role <role>', 'whose limits', devUser.role)
+    .action(async ({ user, role }: { user: string; role: string }) => {
+      const config = readConfig()
+      if (!config.isTrial)
+        throw new InvalidArgumentError('production has no sign-in links; `landfall token` prints a token')
+      if (!toActor({ user, role })) throw new InvalidArgumentError('a user has 1 to 128 characters')
+      print(await signInLink(config, pageUrlOf(config), { user, role }))
     })
 
   addKeyCommands(program, print, duration)
@@ -187,6 +200,11 @@ interface ExplainWords {
   size?: number
   type: string
   category?: string
+}
+
+/** Where a browser on this machine finds the page. */
+function pageUrlOf({ PUBLIC_URL, HOST, PORT }: Config): string {
+  return PUBLIC_URL ?? `http://${['0.0.0.0', '::', '127.0.0.1'].includes(HOST) ? 'localhost' : HOST}:${PORT}`
 }
 
 function whole(text: string): number {

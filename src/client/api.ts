@@ -49,10 +49,12 @@ export interface Only {
   fingerprint?: string | undefined
 }
 
+/** What a one-time code is traded for. `expiresAt` is ISO 8601. */
 export interface DevToken {
   token: string
   user: string
   role: string
+  expiresAt: string
 }
 
 /** The server's JSON API. Everything throws `Refusal` when it does not work. */
@@ -62,8 +64,8 @@ export interface Api {
   /** Says what the client knows the file of an upload by. */
   mark(id: string, fingerprint: string): Promise<void>
   remove(id: string): Promise<void>
-  /** Only servers in trial mode have it; nothing given means the server's choice. */
-  devToken(wish: { user?: string | undefined; role?: string | undefined; admin?: boolean }): Promise<DevToken>
+  /** Trades the one-time code of a sign-in link for a token. Only servers in development mode have it. */
+  signIn(code: string): Promise<DevToken>
 }
 
 /**
@@ -83,13 +85,6 @@ export function createApi(base: string, token: () => string | null): Api {
     mark: async (id, fingerprint) =>
       void (await ask('PUT', `/v1/uploads/${encodeURIComponent(id)}/fingerprint`, { content: { fingerprint } })),
     remove: async (id) => void (await ask('DELETE', `/v1/uploads/${encodeURIComponent(id)}`)),
-    devToken: async ({ user, role, admin }) => {
-      const query = new URLSearchParams({
-        ...(user && { user }),
-        ...(role && { role }),
-        ...(admin && { admin: 'true' }),
-      })
-      return (await ask('GET', `/v1/dev-token?${query}`, { bearer: null })) as DevToken
-    },
+    signIn: async (code) => (await ask('POST', '/v1/dev/sign-in', { bearer: null, content: { code } })) as DevToken,
   }
 }

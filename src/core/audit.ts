@@ -12,6 +12,7 @@ export type AuditAction =
   | 'policy.change'
   | 'key.create'
   | 'key.revoke'
+  | 'token.issue'
   /** Refusals that came too thick to be written down, by their number. */
   | 'audit.drop'
 

@@ -337,9 +337,9 @@ export function isPublic(route: string): boolean {
   // Browsers ask before they send a token, and servers tell everybody what they speak.
   if (method === 'OPTIONS') return true
   if (['/health', '/livez', '/readyz'].includes(url) || /^\/docs(\/|$)/.test(url)) return true
-  // Answers this machine only, and only when trying out: test/app.test.ts.
-  if (route === 'GET /v1/dev-token') return true
-  // Tells nobody's name, and only this machine and Prometheus: test/telemetry/metrics.test.ts.
+  // Takes one-time codes, in development mode only: test/http/identity/sign-in.test.ts.
+  if (route === 'POST /v1/dev/sign-in') return true
+  // Tells no user's name, and only with its own token: test/telemetry/metrics.test.ts.
   if (route === 'GET /metrics') return true
   const files = existsSync('dist/web') ? globSync('dist/web/**').map((path) => path.slice('dist/web'.length)) : []
   return ['GET', 'HEAD'].includes(method) && (['/', '/admin'].includes(url) || files.includes(url))

@@ -6,8 +6,9 @@ import { buffer } from 'node:stream/consumers'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { expect, onTestFinished } from 'vitest'
 import { userOf } from '../../src/core/upload.ts'
+import { signToken } from '../../src/http/identity/secret.ts'
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
-import { type TestApp, testApp } from '../support/test-app.ts'
+import { secret, type TestApp, testApp } from '../support/test-app.ts'
 import { complaintsOf, listen } from './browser.ts'
 
 /** What the page asked the tus endpoint, and the offset it is about: PATCH says it, HEAD is answered with it. */
@@ -34,7 +35,7 @@ export interface OpenPage {
   complaints: string[]
 }
 
-/** The page of a whole app in trial mode, in a fresh browser profile, as a user nobody else is. */
+/** The page of a whole app, in a fresh browser profile, signed in as a user of its own. */
 export async function openPage(
   browser: Browser,
   options: BrowserContextOptions & { url?: string } = {},
@@ -51,9 +52,9 @@ export async function openPage(
   })
 
   const user = `ada-${randomUUID().slice(0, 8)}`
-  const trial = JSON.stringify(JSON.stringify({ user, role: 'creator' }))
+  const token = JSON.stringify(await signToken(secret, userOf(user, 'creator'), 600))
   await context.addInitScript(
-    `sessionStorage.getItem('landfall:trial') ?? sessionStorage.setItem('landfall:trial', ${trial})`,
+    `sessionStorage.getItem('landfall:token') ?? sessionStorage.setItem('landfall:token', ${token})`,
   )
   const page = await context.newPage()
   page.setDefaultTimeout(20_000)

@@ -249,14 +249,15 @@ describe('the page', () => {
   })
 
   it('shows nobody what another user has', async () => {
-    const { page, drop, fileOf } = await openPage(browser())
+    const { page, app, drop, fileOf } = await openPage(browser())
     await drop(await fileOf('diary.txt', randomBytes(100)))
     await page.locator('.row', { hasText: 'diary.txt' }).waitFor()
     await page.route('**/v1/uploads?*', (route) => route.fulfill({ status: 503 }))
 
     await page.locator('.badge').click()
-    await page.getByLabel('Name').fill('grace')
-    await page.getByLabel('Name').press('Tab')
+    const [, token] = (await app.as({ id: 'grace', role: 'creator' })).authorization.split(' ')
+    await page.getByLabel('Token', { exact: true }).fill(token!)
+    await page.getByRole('button', { name: 'Use it' }).click()
     await page.locator('.badge-user').getByText('grace').waitFor({ state: 'attached' })
     await page.getByText('The list may be out of date.').waitFor({ state: 'attached' })
 
@@ -266,7 +267,6 @@ describe('the page', () => {
   it('says so when the next token is not accepted either', async () => {
     const { page } = await openPage(browser())
     await page.locator('.badge').waitFor()
-    await page.route('**/v1/dev-token*', (route) => route.fulfill({ status: 404 }))
     await page.route('**/v1/uploads?*', (route) => route.fulfill({ status: 401 }))
     await page.getByRole('button', { name: 'Refresh' }).click()
     await page.getByRole('heading', { name: 'A new token, please' }).waitFor()
@@ -289,7 +289,6 @@ describe('the page', () => {
     })
     await page.getByText('Nothing here yet').waitFor()
     await page.locator('.badge').click()
-    await page.getByText('Use another token').click()
     await page.getByLabel('Token', { exact: true }).fill('nonsense')
     await page.getByRole('button', { name: 'Use it' }).click()
 

@@ -30,21 +30,10 @@ export function currentToken(): string | null {
   return presence.peek() === 'in' ? token.peek() : null
 }
 
-/** Finds a token: the one that was kept, else that of an administrator of a server in trial mode. */
+/** Finds the token that was kept, if it still works. */
 export async function enter(): Promise<void> {
   const kept = tabShelf.getItem(tokenKey)
-  if (kept !== null) {
-    if (!(await tryToken(kept))) presence.value = 'out'
-    return
-  }
-  try {
-    const given = await api.devToken({ user: 'operator', admin: true })
-    if (await tryToken(given.token)) return
-  } catch {
-    // A server that is not in trial mode has no such address, which is no problem but the usual case.
-    problem.value = null
-  }
-  presence.value = 'out'
+  if (kept === null || !(await tryToken(kept))) presence.value = 'out'
 }
 
 /** Whether there is a token that may work another time. */

@@ -1,10 +1,8 @@
 import { useRef } from 'preact/hooks'
 import { formatBytes } from './format.ts'
-import { become, isTrial, leave, me, presence, problem } from './session.ts'
+import { leave, me, presence } from './session.ts'
 import { TokenForm } from './sign-in.tsx'
 import { aRole } from './words.ts'
-
-const roles = ['creator', 'member', 'subscriber']
 
 /** Who one is here, and the way to be somebody else. */
 export function IdentityBadge() {
@@ -39,17 +37,14 @@ export function IdentityBadge() {
           ) : (
             <p class="notice is-bad">As {aRole(role)} you may not send files here.</p>
           )}
-          {isTrial.value && <Trial />}
-          <details open={!isTrial.value}>
+          <details open>
             <summary>Use another token</summary>
             <TokenForm done={() => dialog.current?.close()} />
           </details>
           <div class="choices">
-            {!isTrial.value && (
-              <button type="button" class="button is-quiet" onClick={() => void leave()}>
-                Sign out
-              </button>
-            )}
+            <button type="button" class="button is-quiet" onClick={() => void leave()}>
+              Sign out
+            </button>
             <button type="button" class="button is-quiet" onClick={() => dialog.current?.close()}>
               Close
             </button>
@@ -57,45 +52,5 @@ export function IdentityBadge() {
         </div>
       </dialog>
     </>
-  )
-}
-
-/** On a server that is being tried out one may try every role. */
-function Trial() {
-  const { user, role } = me.value!
-  return (
-    <fieldset class="trial">
-      <legend>This server is being tried out. Be somebody else:</legend>
-      <div class="segments">
-        {roles.map((choice) => (
-          <label key={choice}>
-            <input
-              type="radio"
-              name="role"
-              value={choice}
-              checked={choice === role}
-              onChange={() => void become({ role: choice })}
-            />
-            <span>{choice}</span>
-          </label>
-        ))}
-      </div>
-      <label>
-        Name
-        <input
-          type="text"
-          name="user"
-          autocomplete="off"
-          spellcheck={false}
-          value={user}
-          onChange={(event) => void become({ user: event.currentTarget.value.trim() || user })}
-        />
-      </label>
-      {problem.value && (
-        <p class="notice is-bad" role="alert">
-          {problem}
-        </p>
-      )}
-    </fieldset>
   )
 }

@@ -1,11 +1,11 @@
 import { computed, signal } from '@preact/signals'
-import { createApi, type DevToken, type Me } from '../../client/api.ts'
+import { createApi, type Me } from '../../client/api.ts'
 import { Refusal } from '../../client/refusal.ts'
 import { deviceShelf, keep, tabShelf } from './shelves.ts'
 import { explain } from './words.ts'
 
-// Who this page is. A token comes from the person (kept for the tab, or on this device if they wish) or, on a server that
-// is being tried out, from the server itself, which also lets one change role and name.
+// Who this page is. A token is pasted by the user (kept for the tab, or on this device if they wish) or, on a server in
+// development mode, comes from the server for the one-time code of a sign-in link.
 
 /** `entering` until the first answer; `out`: a token is needed. */
 export type Presence = 'entering' | 'out' | 'in'
@@ -13,7 +13,6 @@ export type Presence = 'entering' | 'out' | 'in'
 const token = signal<string | null>(null)
 export const presence = signal<Presence>('entering')
 export const me = signal<Me | null>(null)
-export const isTrial = signal(false)
 /** Why there is no token that works, in words. */
 export const problem = signal<string | null>(null)
 /** Somebody was here, and their token stopped working. */
@@ -27,7 +26,6 @@ export function currentToken(): string | null {
 }
 
 const tokenKey = 'landfall:token'
-const trialKey = 'landfall:trial'
 let arrived = () => {}
 /** Settled when it is first known who this is, or that a token is needed. */
 export const entered = new Promise<void>((resolve) => {
@@ -40,10 +38,12 @@ export function onEnter(listener: () => void): void {
   listeners.add(listener)
 }
 
-/** Finds a token: the one that was kept, else a development token of a server in trial mode. */
+/** Finds a token: by the one-time code of a sign-in link, else the one that was kept. */
 export async function enter(): Promise<void> {
+  const code = takeCode()
   const kept = tabShelf.getItem(tokenKey) ?? deviceShelf.getItem(tokenKey)
-  if (kept === null || !(await tryToken(kept))) await enterTrial(readTrial())
+  const isIn = (code !== null && (await tryCode(code))) || (kept !== null && (await tryToken(kept)))
+  if (!isIn) presence.value = 'out'
   arrived()
 }
 
@@ -51,57 +51,45 @@ export async function enter(): Promise<void> {
 export async function usePasted(pasted: string, isKept: boolean): Promise<boolean> {
   const bare = pasted.trim().replace(/^Bearer\s+/i, '')
   if (!(await tryToken(bare))) return false
-  isTrial.value = false
   dropKept()
   keep(isKept ? deviceShelf : tabShelf, tokenKey, bare)
   return true
 }
 
-/** Becomes somebody else, on a server in trial mode. */
-export async function become(wish: { user?: string; role?: string }): Promise<boolean> {
-  return enterTrial({ ...readTrial(), ...wish })
-}
-
-/** Forgets the pasted token. */
+/** Forgets the token. */
 export async function leave(): Promise<void> {
   dropKept()
   token.value = null
   me.value = null
-  presence.value = 'entering'
-  await enterTrial(readTrial())
+  problem.value = null
+  presence.value = 'out'
 }
 
-let renewedAt = Number.NEGATIVE_INFINITY
-
-/** The server refused the token in the middle of something: a trial gets the next one by itself, a person is asked. */
+/** The server refused the token in the middle of something: the user is asked for another one. */
 export async function renew(): Promise<void> {
   if (presence.peek() !== 'in') return
-  const isTooSoon = performance.now() - renewedAt < 10_000
-  renewedAt = performance.now()
   presence.value = 'out'
   problem.value = null
-  if (isTrial.peek() && !isTooSoon) await enterTrial(readTrial())
 }
 
-async function enterTrial(wish: Partial<DevToken>): Promise<boolean> {
+/** The code of a sign-in link, which then leaves the address bar and the history. */
+function takeCode(): string | null {
+  const code = new URLSearchParams(location.hash.slice(1)).get('code')
+  if (code !== null) history.replaceState(null, '', location.pathname + location.search)
+  return code
+}
+
+async function tryCode(code: string): Promise<boolean> {
   try {
-    const given = await api.devToken(wish)
+    const given = await api.signIn(code)
     if (!(await tryToken(given.token))) return false
-    isTrial.value = true
-    keep(tabShelf, trialKey, JSON.stringify({ user: given.user, role: given.role }))
+    dropKept()
+    keep(tabShelf, tokenKey, given.token)
     return true
   } catch (thrown) {
-    const failure = thrown instanceof Refusal ? thrown.failure : null
-    // A server that is not in trial mode has no such address, which is no problem but the usual case.
-    const isUsual = failure?.status === 404 || failure?.status === 401
-    if (!isUsual || presence.peek() === 'in') problem.value = failure ? explainTrial(failure) : String(thrown)
-    if (presence.peek() === 'entering') presence.value = 'out'
+    problem.value = thrown instanceof Refusal ? (thrown.failure.message ?? explain(thrown.failure)) : String(thrown)
     return false
   }
-}
-
-function explainTrial(failure: Refusal['failure']): string {
-  return failure.message ?? explain(failure)
 }
 
 async function tryToken(candidate: string): Promise<boolean> {
@@ -119,14 +107,6 @@ async function tryToken(candidate: string): Promise<boolean> {
   problem.value = null
   for (const listener of listeners) listener()
   return true
-}
-
-function readTrial(): { user?: string; role?: string } {
-  try {
-    return JSON.parse(tabShelf.getItem(trialKey) ?? '{}')
-  } catch {
-    return {}
-  }
 }
 
 function dropKept(): void {

@@ -18,7 +18,7 @@ import { policyVersionsIn } from './features/policies/versions.ts'
 import { adminUsagePlugin, usagePlugin } from './features/quotas/plugin.ts'
 import { originOf } from './http/identity/origin.ts'
 import { limitAddresses, limitCreations, limitUsers } from './http/limits.ts'
-import { actorIfKnown, hearRefusals, namedUpload } from './http/refused.ts'
+import { actorIfKnown, adminRouteOf, hearRefusals, namedUpload } from './http/refused.ts'
 
 export interface LimitsOptions {
   database: Database
@@ -96,6 +96,7 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
           actor: actorIfKnown(request),
           from: originOf(request),
           uploadId: namedUpload(request),
+          adminRoute: adminRouteOf(request),
         }),
       )
     },

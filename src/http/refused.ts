@@ -27,6 +27,12 @@ export function actorIfKnown(request: FastifyRequest): Actor | null {
   }
 }
 
+/** The admin route that a request asks for, such as `PUT /v1/admin/policies`; `null`: it asks for another one. */
+export function adminRouteOf({ method, url, routeOptions }: FastifyRequest): string | null {
+  const route = routeOptions?.url ?? (/^\/v1\/admin(?=[/?]|$)/.test(url) ? '/v1/admin/…' : '')
+  return /^\/v1\/admin(\/|$)/.test(route) ? `${method} ${route}` : null
+}
+
 /** The upload that a request names, if it has the form of one. */
 export function namedUpload({ params, headers }: FastifyRequest): string | null {
   const id = (params as { id?: unknown } | undefined)?.id ?? headers['x-upload-id']

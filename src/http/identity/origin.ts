@@ -32,3 +32,12 @@ export function neighbourhoodOf(address: string | undefined): string | null {
     .map((group) => Number.parseInt(group, 16).toString(16))
     .join(':')}::/64`
 }
+
+/** The network that `address` is in, by which clients without a known user are grouped: IPv4 /24, IPv6 /48. Other text stays as it is. */
+export function networkOf(address: string): string {
+  const neighbourhood = neighbourhoodOf(address)
+  if (neighbourhood === null) return address
+  if (isIP(neighbourhood) === 4) return neighbourhood.replace(/\d+$/, '0/24')
+  if (!neighbourhood.endsWith('::/64')) return address
+  return `${neighbourhood.slice(0, -'::/64'.length).split(':').slice(0, 3).join(':')}::/48`
+}

@@ -85,6 +85,27 @@ describe('the record', () => {
     ])
   })
 
+  it('keeps what a known user tried on admin routes, whatever a flood of strangers was refused', async () => {
+    const app = await testApp()
+    const eve: Actor = { id: 'eve', role: 'subscriber', tenant: null, isAdmin: false }
+    for (let n = 0; n < 150; n += 1)
+      await app.http.inject({
+        url: '/v1/uploads',
+        remoteAddress: `10.${n}.0.1`,
+        headers: { authorization: 'Bearer x' },
+      })
+    await app.http.inject({ url: '/v1/admin/keys', headers: await app.as(eve), ...far })
+    await app.http.inject({ url: '/v1/admin/nowhere', headers: {}, ...far })
+
+    await app.http.close()
+
+    const entries = await read(await testApp(), '?allowed=false&limit=200')
+    expect(entries.filter(({ actor }) => actor === 'eve')).toMatchObject([
+      { code: 'FORBIDDEN', target: 'GET /v1/admin/keys', times: 1 },
+    ])
+    expect(entries.filter(({ action }) => action === 'audit.drop')).toMatchObject([{ times: 50 }])
+  })
+
   it('says who was refused what by which rule, the same ones as one', async () => {
     const app = await testApp()
     const id = idIn(await create(app, ann, 'hello'))

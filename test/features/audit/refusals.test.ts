@@ -1,9 +1,96 @@
 import { describe, expect, it } from 'vitest'
 import type { AuditEntry } from '../../../src/core/audit.ts'
 import { UploadError } from '../../../src/core/errors.ts'
-import { createRefusalLog } from '../../../src/features/audit/refusals.ts'
+import { userOf } from '../../../src/core/upload.ts'
+import { createRefusalLog, type RefusalLog } from '../../../src/features/audit/refusals.ts'
 
 const refusal = new UploadError('UNAUTHENTICATED', 'This needs a token.')
+const forbidden = new UploadError('FORBIDDEN', 'Only administrators may do this.')
+
+async function written(note: (log: RefusalLog) => void, most = 10): Promise<AuditEntry[]> {
+  const entries: AuditEntry[] = []
+  const log = createRefusalLog({ write: async (more) => void entries.push(...more), onFault: fail, most })
+  note(log)
+  await log.close()
+  return entries
+}
+
+describe('a flood of refusals from everywhere', () => {
+  const flood = (log: RefusalLog) => {
+    for (let n = 0; n < 5000; n += 1) log.note(refused(`10.${n % 250}.${n >> 5}.1`))
+  }
+
+  it('does not hide what a known user was refused', async () => {
+    const entries = await written((log) => {
+      flood(log)
+      log.note({ ...refused('192.0.2.6'), actor: userOf('mallory', 'member'), refusal: forbidden })
+    })
+
+    expect(entries.filter(({ by }) => by?.id === 'mallory')).toMatchObject([{ code: 'FORBIDDEN', times: 1 }])
+  })
+
+  it('does not hide another network on an admin route', async () => {
+    const entries = await written((log) => {
+      flood(log)
+      log.note({ ...refused('192.0.2.6'), adminRoute: 'GET /v1/admin/keys' })
+    })
+
+    expect(entries.filter(({ target }) => target === 'GET /v1/admin/keys')).toMatchObject([
+      { code: 'UNAUTHENTICATED', by: { from: { address: '192.0.2.6' } } },
+    ])
+  })
+
+  it('on an admin route is counted to the last request, in bounded lines', async () => {
+    const entries = await written((log) => {
+      for (let n = 0; n < 5000; n += 1)
+        log.note({ ...refused(`10.${n % 250}.${n >> 5}.1`), adminRoute: `GET /v1/admin/${n % 2 ? 'keys' : 'audit'}` })
+    })
+
+    expect(entries.length).toBeLessThanOrEqual(12)
+    expect(entries.reduce((sum, { times }) => sum + times!, 0)).toBe(5000)
+    expect(entries.every(({ action }) => action === 'request.refuse')).toBe(true)
+  })
+
+  it('of many known users is written to the last one', async () => {
+    const entries = await written((log) => {
+      for (let n = 0; n < 5000; n += 1) log.note({ ...refused('10.0.0.1'), actor: userOf(`user-${n}`, 'member') })
+    })
+
+    expect(new Set(entries.map(({ by }) => by?.id)).size).toBe(5000)
+  })
+
+  it('does not cost a line an address for a user who has many', async () => {
+    const entries = await written((log) => {
+      for (let n = 0; n < 5000; n += 1)
+        log.note({ ...refused(`2001:db8::${n.toString(16)}`), actor: userOf('mallory', 'member') })
+    })
+
+    expect(entries).toMatchObject([{ by: { id: 'mallory' }, times: 5000 }])
+  })
+})
+
+describe('refusals without a known user', () => {
+  it.each([
+    ['198.51.100.', '198.51.100.0/24'],
+    ['2001:db8:7:', '2001:db8:7::/48'],
+    ['::ffff:198.51.100.', '198.51.100.0/24'],
+  ])('are one line for the network of %s', async (start, network) => {
+    const end = start.endsWith(':') ? (n: number) => `${n}::1` : String
+    const entries = await written((log) => {
+      for (let n = 1; n <= 200; n += 1) log.note(refused(start + end(n)))
+    })
+
+    expect(entries).toMatchObject([{ by: { from: { address: network } }, times: 200 }])
+  })
+
+  it('from one address keep the address', async () => {
+    const entries = await written((log) => {
+      for (let n = 0; n < 3; n += 1) log.note(refused('198.51.100.7'))
+    })
+
+    expect(entries).toMatchObject([{ by: { from: { address: '198.51.100.7' } }, times: 3 }])
+  })
+})
 
 describe('a flood of refusals', () => {
   it('costs a bounded number of lines, and says how many were not written', async () => {

@@ -1,15 +1,29 @@
+import { globSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
+const system = 'test/system/**/*.test.ts'
+
+// Suites that run once per store: quick ones on the store in memory, all of them again in S3 and on disk.
+const perStore = globSync('test/{protocols,stores}/**/*.test.ts').filter((path) =>
+  /\b(storeKinds|protocolStores)\b/.test(readFileSync(path, 'utf8')),
+)
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['./test/support/global-setup.ts'],
     reporters: ['default', './test/support/summary.ts'],
     // Tests wait more than they compute; machines with two cores would run them one file after the other.
     maxWorkers: Math.max(2, Math.ceil(availableParallelism() / 2)),
-    // The embedded database compiles a whole Postgres on its first start; on a busy machine that takes seconds.
+    // What hangs fails; what is slow because the machine is busy does not.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    projects: [
+      // `npm test`: everything that is quick.
+      { extends: true, test: { name: 'tests', include: ['test/**/*.test.ts'], exclude: [system] } },
+      // `npm run test:system`: what is slow by nature, and what needs a browser, a proxy or a real S3 server.
+      { extends: true, test: { name: 'system', include: [system] } },
+      { extends: true, test: { name: 'stores', include: perStore, env: { TEST_STORE: 'local,s3' } } },
+    ],
   },
 })

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// What `npm start`, `npm test` and `npm run build` run. A fresh clone has no node_modules, and the machine's own Node may be
+// What `npm start`, `npm test`, `npm run check` and `npm run build` run. A fresh clone has no node_modules, and the machine's own Node may be
 // too old for the server: so this file is plain JavaScript for any Node from 18 on and needs no package. It installs what
 // package-lock.json says, builds, and runs the rest with the Node that was installed (node_modules/.bin stands first on PATH).
 import { spawn } from 'node:child_process'
@@ -23,18 +23,21 @@ const steps = {
     await install()
     await build()
   },
-  /** With arguments: only those tests. Without: everything that must hold before a change is handed in. */
+  /** With arguments: only those tests. Without: everything quick that must hold before a change is handed in. */
   async test(args) {
     await install()
-    await build()
-    if (args.length === 0) {
-      await run('biome', ['check', '.'])
-      await run('oxlint', [])
-      await run('tsc', ['-p', '.'])
-      if (existsSync(join(root, 'src/web/tsconfig.json'))) await run('tsc', ['-p', 'src/web'])
-      await run('knip', [])
-    }
-    await run('vitest', ['run', ...args])
+    if (args.length > 0) return run('vitest', ['run', '--project', '!stores', ...args])
+    await check()
+    await run('vitest', ['run', '--project', 'tests'])
+  },
+  /** The tests that are slow by nature, or need a browser, a proxy or a real S3 server. */
+  async 'test:system'(args) {
+    await install()
+    await run('vitest', ['run', '--project', 'system', '--project', 'stores', ...args])
+  },
+  async check() {
+    await install()
+    await check()
   },
 }
 
@@ -44,6 +47,15 @@ if (!Object.hasOwn(steps, step)) {
   process.exit(2)
 }
 await steps[step](args)
+
+/** Style, faults, types, and what nothing uses. */
+async function check() {
+  await run('biome', ['check', '.'])
+  await run('oxlint', [])
+  await run('tsc', ['-p', '.'])
+  if (existsSync(join(root, 'src/web/tsconfig.json'))) await run('tsc', ['-p', 'src/web'])
+  await run('knip', [])
+}
 
 /** Installs unless node_modules holds exactly what package-lock.json asks for. */
 async function install() {

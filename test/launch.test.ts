@@ -66,15 +66,19 @@ describe('the launcher', () => {
     const code = await project.launch('test').ended
 
     expect(code).toBe(3)
-    expect((await project.calls()).slice(2)).toEqual(['biome check .', 'oxlint', 'tsc -p .', 'knip'])
+    expect((await project.calls()).slice(1)).toEqual(['biome check .', 'oxlint', 'tsc -p .', 'knip'])
   })
 
-  it('runs only the tests that are named', async () => {
+  it.each([
+    [['test', 'test/config.test.ts'], ['vitest run --project !stores test/config.test.ts']],
+    [['test:system'], ['vitest run --project system --project stores']],
+    [['check'], ['biome check .', 'oxlint', 'tsc -p .', 'knip']],
+  ])('runs what is asked for and builds nothing: %j', async (words, calls) => {
     const project = await fakeProject()
 
-    await project.launch('test', 'test/config.test.ts').ended
+    await project.launch(...words).ended
 
-    expect((await project.calls()).slice(2)).toEqual(['vitest run test/config.test.ts'])
+    expect((await project.calls()).slice(1)).toEqual(calls)
   })
 
   it.each([
@@ -99,11 +103,14 @@ describe('the launcher', () => {
 })
 
 // Without exec a shell stands between npm and the launcher: it dies of a signal to npm and leaves the server behind.
-it.each(['start', 'test', 'build'])('npm run %s becomes the launcher, with no shell in between', async (script) => {
-  const { scripts } = JSON.parse(await readFile('package.json', 'utf8'))
+it.each(['start', 'test', 'test:system', 'check', 'build'])(
+  'npm run %s becomes the launcher, with no shell in between',
+  async (script) => {
+    const { scripts } = JSON.parse(await readFile('package.json', 'utf8'))
 
-  expect(scripts[script]).toBe(`exec node bin/launch.mjs ${script}`)
-})
+    expect(scripts[script]).toBe(`exec node bin/launch.mjs ${script}`)
+  },
+)
 
 const lock = (version: string) =>
   JSON.stringify({ packages: { '': {}, 'node_modules/a': { version }, 'node_modules/b': { version, optional: true } } })

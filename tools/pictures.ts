@@ -8,8 +8,8 @@ import { createAdminApi } from '../src/client/admin-api.ts'
 import { loadConfig } from '../src/config.ts'
 import { type Actor, userOf } from '../src/core/upload.ts'
 import { signToken } from '../src/http/identity/secret.ts'
-import { listen, startChromium } from '../test/web/browser.ts'
-import { begin, filmHead, paperHead, pictureHead, type Spoken, send, tusAs } from '../test/web/busy-server.ts'
+import { listen, startChromium } from '../test/system/web/browser.ts'
+import { begin, filmHead, paperHead, pictureHead, type Spoken, send, tusAs } from '../test/system/web/busy-server.ts'
 
 const MiB = 1024 ** 2
 const folder = process.argv[2] ?? 'pictures'

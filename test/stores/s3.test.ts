@@ -9,7 +9,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { HeadObjectCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
+import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { makeNamedKey } from '../../src/core/begin/object-key.ts'
 import { HandleLost } from '../../src/core/ports.ts'
@@ -88,13 +88,6 @@ async function openBehind(
 
 storeContract('s3', () => openStandIn(), partSize)
 storeContract('s3, encrypted with a key of its own', () => openStandIn('opaque'), partSize)
-
-const real = {
-  endpoint: process.env.TEST_S3_ENDPOINT ?? '',
-  bucket: process.env.TEST_S3_BUCKET ?? '',
-  accessKeyId: process.env.TEST_S3_ACCESS_KEY_ID ?? '',
-  secretAccessKey: process.env.TEST_S3_SECRET_ACCESS_KEY ?? '',
-}
 
 describe('requests', () => {
   it('are counted, each try of those that carry bytes', async () => {
@@ -190,29 +183,6 @@ describe('an object that browsers are not to show', () => {
       expect(head).toMatchObject({ ContentType: 'image/svg+xml', ContentDisposition: 'attachment' })
     }
   })
-})
-
-describe.runIf(real.endpoint !== '')('with a real server (TEST_S3_ENDPOINT)', () => {
-  async function openReal() {
-    const prefix = `test-${randomUUID()}/`
-    const store = s3Store(optionsFor(real, prefix))
-    const client = new S3Client({
-      endpoint: real.endpoint,
-      region: 'us-east-1',
-      forcePathStyle: true,
-      credentials: real,
-    })
-    onTestFinished(async () => {
-      for await (const key of store.list('')) await store.remove([key])
-      await store.close()
-    })
-    const openMultiparts = async () =>
-      (await client.send(new ListMultipartUploadsCommand({ Bucket: real.bucket, Prefix: prefix }))).Uploads?.length ?? 0
-    return { store, openMultiparts }
-  }
-  // Older Ceph takes no notice of If-None-Match, and joins all parts or none.
-  const isModern = process.env.TEST_S3_IS_MODERN === 'yes'
-  storeContract('real s3', openReal, partSize, { knowsIfNoneMatch: isModern, joinsSomeParts: isModern })
 })
 
 describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags that are %s', (etags) => {

@@ -1,23 +1,29 @@
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { openDatabase } from '../../src/db/open.ts'
+import { buildUnlessFresh, isProduct, type Product } from './built.ts'
 import { command, databaseUrl, type Postgres, startPostgres } from './postgres.ts'
-import { bundleServer } from './server-bundle.ts'
 
 /**
- * The server in a form that starts quickly, and one Postgres for a whole run of vitest. The cluster, and the migrated template that
- * test databases are copied from, are made when the first test asks for them. Test files run in processes of their own, so they ask
- * over HTTP: `/` answers the cluster, `/template` also the name of the template.
+ * What all test files of a run of vitest share, each made when the first test asks for it: one Postgres, the migrated template that
+ * test databases are copied from, and what is built. Test files run in processes of their own, so they ask over HTTP: `/` answers
+ * the cluster, `/template` also the name of the template, `/built/server` when the server is built.
  */
 export default async function setup(): Promise<() => Promise<void>> {
-  await bundleServer()
   const { TEST_DATABASE_URL: given } = process.env
   let started: Promise<Postgres> | undefined
   let template: Promise<string> | undefined
+  const builds = new Map<Product, Promise<void>>()
   const clusterUrl = async () => given ?? (await (started ??= startPostgres())).url
 
-  async function answer(path: string): Promise<{ cluster: string; template?: string }> {
+  async function answer(path: string): Promise<Record<string, string>> {
+    const product = path.replace('/built/', '')
+    if (isProduct(product)) {
+      const build = builds.get(product) ?? buildUnlessFresh(product)
+      builds.set(product, build)
+      await build
+      return {}
+    }
     const cluster = await clusterUrl()
     if (path !== '/template') return { cluster }
     template ??= makeTemplate(cluster)
@@ -32,7 +38,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   })
   broker.listen(0, '127.0.0.1').unref()
   await new Promise((resolve) => broker.once('listening', resolve))
-  process.env.TEST_DATABASE_BROKER = `http://127.0.0.1:${(broker.address() as AddressInfo).port}`
+  process.env.TEST_BROKER = `http://127.0.0.1:${(broker.address() as AddressInfo).port}`
   return async () => {
     broker.close()
     broker.closeAllConnections()
@@ -49,6 +55,7 @@ async function makeTemplate(cluster: string): Promise<string> {
   const name = `template_${randomBytes(8).toString('hex')}`
   await command(cluster, `create database ${name}`)
   const url = databaseUrl(cluster, name)
+  const { openDatabase } = await import('../../src/db/open.ts')
   const database = await openDatabase({ url, dataDir: '', pool: 1, patienceMs: 30_000, onFault: console.error })
   try {
     await database.migrate()

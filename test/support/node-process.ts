@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { built, serverScript } from './built.ts'
 import { freePort } from './free-port.ts'
-import { serverScript } from './server-bundle.ts'
 
 /** A real Landfall in a process of its own: what a test kills, pauses and starts again. */
 export interface NodeProcess {
@@ -56,6 +56,7 @@ process.once('exit', () => {
  * @throws Error with what it wrote, when it ends or is not ready in time
  */
 export async function startNodeProcess(options: NodeProcessOptions = {}): Promise<NodeProcess> {
+  if (!options.script) await built('server')
   const port = options.port ?? (await freePort())
   const url = `http://127.0.0.1:${port}`
   const readyWithinMs = options.readyWithinMs ?? 90_000

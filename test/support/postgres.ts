@@ -8,6 +8,7 @@ import { findBinaries } from '../../src/db/embedded/binaries.ts'
 import { initCluster } from '../../src/db/embedded/init.ts'
 import { chooseUser } from '../../src/db/embedded/run-as.ts'
 import { startCluster } from '../../src/db/embedded/start.ts'
+import { askBroker } from './broker.ts'
 import { freePort } from './free-port.ts'
 
 /** A whole cluster for one test: real binaries, 127.0.0.1, and a life that can be ended the hard way. */
@@ -100,7 +101,7 @@ function isAlive(pid: number): boolean {
  * @param options.isMigrated a copy of the migrated template, made in milliseconds; empty otherwise
  */
 export async function freshDatabase(options: { isMigrated?: boolean } = {}): Promise<FreshDatabase> {
-  const { cluster, template } = await askBroker(options.isMigrated ? '/template' : '/')
+  const { cluster = '', template } = await askBroker(options.isMigrated ? '/template' : '/')
   const name = `test_${randomBytes(8).toString('hex')}`
   await command(cluster, `create database ${name}${template ? ` template ${template}` : ''}`)
   return {
@@ -114,15 +115,6 @@ export function databaseUrl(cluster: string, name: string): string {
   const url = new URL(cluster)
   url.pathname = `/${name}`
   return url.href
-}
-
-async function askBroker(path: string): Promise<{ cluster: string; template?: string }> {
-  const { TEST_DATABASE_BROKER: broker } = process.env
-  if (!broker) throw new Error('Run this in vitest with test/support/global-setup.ts')
-  const response = await fetch(new URL(path, broker))
-  const text = await response.text()
-  if (!response.ok) throw new Error(text)
-  return JSON.parse(text) as { cluster: string; template?: string }
 }
 
 /** Runs one statement in the database of `url`. */

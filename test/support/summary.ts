@@ -1,8 +1,9 @@
 import type { Reporter, TestCase, TestModule } from 'vitest/node'
 
 /** The real parts that some tests need, and the variable that names each. */
-const realParts = {
-  TEST_DATABASE_URL: 'a Postgres of this machine (an embedded one and one from npm were used)',
+const realParts = { TEST_DATABASE_URL: 'a Postgres of this machine (an embedded one and one from npm were used)' }
+const realPartsOfSystem = {
+  ...realParts,
   TEST_S3_ENDPOINT: 'a real S3 server (the stand-in of test/support was used)',
   TEST_CHROMIUM: 'a browser clicking through the page',
 }
@@ -17,14 +18,15 @@ export default class Summary implements Reporter {
     // A file that does not load, and an error outside any test, fail the run without a failed test.
     const broken = modules.filter((module) => module.errors().length > 0).length + unhandled.length
 
-    const lines = ['', ...missingParts(), ...reasons(skipped)]
+    const isSystem = modules.some((module) => module.project.name !== 'tests')
+    const lines = ['', ...missingParts(isSystem ? realPartsOfSystem : realParts), ...reasons(skipped)]
     lines.push(`${passed} passed, ${failed + broken} failed, ${skipped.length} skipped`)
     console.log(lines.join('\n'))
   }
 }
 
-function missingParts(): string[] {
-  return Object.entries(realParts)
+function missingParts(parts: Record<string, string>): string[] {
+  return Object.entries(parts)
     .filter(([variable]) => !process.env[variable])
     .map(([variable, part]) => `not run against ${part}: ${variable} is not set`)
 }

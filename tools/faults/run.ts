@@ -6,12 +6,10 @@
  * again: the same files, clients, weather and moments, as far as processes can be told when to do what.
  */
 import { startPostgres } from '../../test/support/postgres.ts'
-import { bundleServer } from '../../test/support/server-bundle.ts'
 import { readPlan } from './driver/plan.ts'
 import { liveRound } from './driver/round.ts'
 
 const plan = readPlan(process.argv.slice(2))
-await bundleServer()
 const postgres = process.env.TEST_DATABASE_URL ? null : await startPostgres()
 if (postgres) process.env.TEST_DATABASE_URL = postgres.url
 const startedAt = performance.now()

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import type { RawAnswer } from '../../support/raw-http.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
 import { appendHeaders, asAda, interop, lastIn, type Served, type Serving, serve as serveOn } from './serve.ts'
@@ -30,7 +30,7 @@ async function beginWhole(server: Served, version: number) {
   return answer.headers['location']!
 }
 
-describe.each(storeKinds)('RUFH, appends, with files in %s', (kind) => {
+describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe.each(versions)('an append of version %i', (version) => {

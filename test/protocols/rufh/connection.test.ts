@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { unavailable } from '../../support/memory-store.ts'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
 import { appendHeaders, asAda, interop, lastIn, type Served, type Serving, serve as serveOn } from './serve.ts'
 
@@ -27,7 +27,7 @@ function breakStore(server: Served) {
   }
 }
 
-describe.each(storeKinds)('RUFH over bad connections, with files in %s', (kind) => {
+describe.each(protocolStores)('RUFH over bad connections, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe('a request that another one took over', () => {

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
 import { asAda, interop, lastIn, type Serving, serve as serveOn } from './serve.ts'
 
 const versions = [3, 4, 5, 6, 7, 8, 9, 10]
 
-describe.each(storeKinds)('RUFH, creations, with files in %s', (kind) => {
+describe.each(protocolStores)('RUFH, creations, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe.each(versions)('a creation of interop version %i', (version) => {

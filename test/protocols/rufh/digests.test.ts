@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
 import { appendHeaders, asAda, interop, lastIn, type Served, type Serving, serve as serveOn } from './serve.ts'
 
@@ -23,7 +23,7 @@ function create(
   })
 }
 
-describe.each(storeKinds)('RUFH, digests, with files in %s', (kind) => {
+describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe.each([6, 8, 10])('Content-Digest in version %i', (version) => {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { interop, type Serving, serve as serveOn } from './serve.ts'
 
-describe.each(storeKinds)('RUFH, the file, with files in %s', (kind) => {
+describe.each(protocolStores)('RUFH, the file, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe('a file', () => {

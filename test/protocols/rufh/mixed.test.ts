@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { announceRufh } from '../../../src/protocols/rufh/discovery.ts'
 import { tusPlugin } from '../../../src/protocols/tus/plugin.ts'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { appendHeaders, interop, serve as serveOn } from './serve.ts'
 
 const tus = { 'tus-resumable': '1.0.0' }
 const tusType = { ...tus, 'content-type': 'application/offset+octet-stream' }
 
-describe.each(storeKinds)('RUFH beside tus, with files in %s', (kind) => {
+describe.each(protocolStores)('RUFH beside tus, with files in %s', (kind) => {
   const bothSpoken = () =>
     serveOn({
       kind,

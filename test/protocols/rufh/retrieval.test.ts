@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
 import { appendHeaders, asAda, interop, lastIn, type Served, type Serving, serve as serveOn } from './serve.ts'
 
@@ -15,7 +15,7 @@ async function begin(server: Served, version: number, body: Buffer, headers: Rec
   return answer.headers['location']!
 }
 
-describe.each(storeKinds)('RUFH, offset retrieval, with files in %s', (kind) => {
+describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe.each([3, 4, 5, 6, 7, 8, 9, 10])('offset retrieval in version %i', (version) => {

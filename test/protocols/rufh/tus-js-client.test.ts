@@ -4,7 +4,7 @@ import * as tus from 'tus-js-client'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { unavailable } from '../../support/memory-store.ts'
-import { type StoreKind, storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores, type StoreKind } from '../../support/open-test-store.ts'
 import { type Served, type Serving, serve as serveOn } from './serve.ts'
 
 // The package's types do not know the option.
@@ -37,7 +37,7 @@ function send(server: Served, file: Buffer | Readable, options: Options): Promis
   })
 }
 
-describe.each(storeKinds)('RUFH spoken by tus-js-client, with files in %s', (kind) => {
+describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
   const size = bulk[kind]
   const piece = (size * 13) / 100

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { unavailable } from '../../support/memory-store.ts'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { seeded } from '../../support/seeded.ts'
 import { runUploadTask } from '../../support/url-session.ts'
 import { asAda, type Serving, serve as serveOn } from './serve.ts'
@@ -10,7 +10,7 @@ const firstSeed = Number(process.env.RUFH_SEED ?? 1)
 // Parts in the largest files; those on disk have 1 MiB, those in S3 five.
 const mostParts = { memory: 15, local: 2.5, s3: 1.4 }
 
-describe.each(storeKinds)('RUFH spoken by URLSession, with files in %s', (kind) => {
+describe.each(protocolStores)('RUFH spoken by URLSession, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   it('brings every file whole over a network that loses connections, to a store that is not always there', {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
 import { bearer } from '../../support/build-test-app.ts'
 import { ada, bodyOf } from '../../support/open-engine.ts'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { chunk, codeOf, serve as serveOn } from './serve.ts'
 
 const algorithms = ['sha1', 'sha256', 'sha512', 'md5', 'crc32']
@@ -29,7 +29,7 @@ function chunked(bytes: Buffer, trailer: string): Buffer {
 
 const trailing = { ...chunk, 'upload-offset': 0, 'transfer-encoding': 'chunked', trailer: 'Upload-Checksum' }
 
-describe.each(storeKinds)('tus, Checksum, with files in %s', (kind) => {
+describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
   const serve = () => serveOn({ kind })
 
   it.each(algorithms)('takes a chunk whose %s is right', async (algorithm) => {

@@ -8,7 +8,7 @@ import { type PreviousUpload, Upload, type UploadOptions, type UrlStorage } from
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { bearer } from '../../support/build-test-app.ts'
 import { unavailable } from '../../support/memory-store.ts'
-import { type StoreKind, storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores, type StoreKind } from '../../support/open-test-store.ts'
 import { serve as serveOn, type TusServer } from './serve.ts'
 
 type Input = Buffer | Readable
@@ -68,7 +68,7 @@ function urlMemory(): UrlStorage & { isFilled(): boolean } {
 // More than one part wherever it is stored: S3 takes none below 5 MiB.
 const bulk: Record<StoreKind, number> = { memory: 1_000_003, local: 1_000_003, s3: 13_000_003 }
 
-describe.each(storeKinds)('tus-js-client, with files in %s', (kind) => {
+describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
   const serve = () => serveOn({ kind, partSize: 64 * 1024 })
   const size = bulk[kind]
   const piece = Math.ceil(size / 9)

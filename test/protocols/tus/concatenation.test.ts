@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { bearer } from '../../support/build-test-app.ts'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { codeOf, encoded, serve as serveOn, type TusServer } from './serve.ts'
 
 const partial = { 'upload-concat': 'partial' }
@@ -14,7 +14,7 @@ async function sendPartial(server: TusServer, bytes: Buffer): Promise<string> {
   return path
 }
 
-describe.each(storeKinds)('tus, Concatenation, with files in %s', (kind) => {
+describe.each(protocolStores)('tus, Concatenation, with files in %s', (kind) => {
   const serve = () => serveOn({ kind })
 
   it('says of a partial upload what it is and how far', async () => {

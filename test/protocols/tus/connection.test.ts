@@ -5,7 +5,7 @@ import { UploadError } from '../../../src/core/errors.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { bearer } from '../../support/build-test-app.ts'
 import { unavailable } from '../../support/memory-store.ts'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { sendFile } from '../../support/tus-file.ts'
 import { chunk, codeOf, type Serving, serve as serveOn, type TusServer } from './serve.ts'
 
@@ -21,7 +21,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
-describe.each(storeKinds)('tus over bad connections, with files in %s', (kind) => {
+describe.each(protocolStores)('tus over bad connections, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   it('keeps what came before the connection broke', async () => {

@@ -2,10 +2,10 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
 import { bearer } from '../../support/build-test-app.ts'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { chunk, codeOf, serve as serveOn } from './serve.ts'
 
-describe.each(storeKinds)('tus, the core, with files in %s', (kind) => {
+describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
   const serve = () => serveOn({ kind })
 
   describe('numbers', () => {

@@ -2,12 +2,12 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
 import { bearer } from '../../support/build-test-app.ts'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { chunk, codeOf, encoded, type Serving, serve as serveOn } from './serve.ts'
 
 const uploadPath = /^\/files\/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-describe.each(storeKinds)('tus, Creation, with files in %s', (kind) => {
+describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe('POST', () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../../src/core/policy/policy.ts'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { chunk, codeOf, type Serving, serve as serveOn } from './serve.ts'
 
 const minute = 60_000
@@ -18,7 +18,7 @@ function clock(timeToLiveMs: number) {
   }
 }
 
-describe.each(storeKinds)('tus, Expiration, with files in %s', (kind) => {
+describe.each(protocolStores)('tus, Expiration, with files in %s', (kind) => {
   const serve = (serving: Serving) => serveOn({ kind, ...serving })
 
   it('is announced with every answer about an upload that will expire, as a date of HTTP', async () => {

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { storeKinds } from '../../support/open-test-store.ts'
+import { protocolStores } from '../../support/open-test-store.ts'
 import { chunk, codeOf, serve as serveOn } from './serve.ts'
 
-describe.each(storeKinds)('tus, Termination, with files in %s', (kind) => {
+describe.each(protocolStores)('tus, Termination, with files in %s', (kind) => {
   const serve = () => serveOn({ kind })
 
   it.each([

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { liveRound } from '../../tools/faults/driver/round.ts'
+import { liveRound } from '../../../tools/faults/driver/round.ts'
 
 const seed = process.env.FAULTS_SEED ?? 'short'
 

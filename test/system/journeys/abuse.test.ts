@@ -9,10 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { deflateRawSync, gzipSync } from 'node:zlib'
 import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
-import { gif, html, script, svgWithScript } from '../content/built.ts'
-import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
-import { freshDatabase } from '../support/postgres.ts'
-import { headersOf, testSecret } from '../support/tus-file.ts'
+import { gif, html, script, svgWithScript } from '../../content/built.ts'
+import { type NodeProcess, startNodeProcess } from '../../support/node-process.ts'
+import { freshDatabase } from '../../support/postgres.ts'
+import { headersOf, testSecret } from '../../support/tus-file.ts'
 
 /*
  * What strangers and one bad user can do to a server at once, while somebody honest sends a file through it. How much of each

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { userOf } from '../../src/core/upload.ts'
+import { userOf } from '../../../src/core/upload.ts'
 import { begin, filmHead, send, tusAs } from './busy-server.ts'
 import { openAdmin, operator, twoServers } from './open-admin.ts'
 import { useBrowser } from './use-browser.ts'

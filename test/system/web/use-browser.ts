@@ -1,20 +1,17 @@
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach } from 'vitest'
+import { built } from '../../support/built.ts'
 import { browserPath, startChromium } from './browser.ts'
-
-const builtPage = fileURLToPath(new URL('../../dist/web/index.html', import.meta.url))
 
 /**
  * The browser of a file's tests, all of which are skipped where there is none.
- * @param needsPage the tests open the page of this project, which must have been built
+ * @param needsPage the tests open the page of this project, which are built first
  */
 export function useBrowser({ needsPage = true } = {}): () => Browser {
   let browser: Browser
   beforeAll(async () => {
     if (!browserPath) return
-    if (needsPage && !existsSync(builtPage)) throw new Error('The page is not built: npm run build')
+    if (needsPage) await built('pages')
     browser = await startChromium(browserPath)
   })
   afterAll(async () => {

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished } from 'vitest'
-import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
-import { freshDatabase } from '../support/postgres.ts'
-import { headersOf, sendFile, testSecret } from '../support/tus-file.ts'
+import { type NodeProcess, startNodeProcess } from '../../support/node-process.ts'
+import { freshDatabase } from '../../support/postgres.ts'
+import { headersOf, sendFile, testSecret } from '../../support/tus-file.ts'
 
 /** A server process over a database of its own and files in a temporary directory, which `environment` may replace. */
 export async function openServer(environment: Record<string, string> = {}): Promise<NodeProcess> {

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it, onTestFinished } from 'vitest'
-import type { Result } from '../../tools/bench/print.ts'
+import type { Result } from '../../../tools/bench/print.ts'
 
-const script = new URL('../../tools/bench/run.ts', import.meta.url).pathname
+const script = new URL('../../../tools/bench/run.ts', import.meta.url).pathname
 
 // Figures are for people; here it only matters that there are some, so that the bench still runs when it is wanted.
 function hasOpenssl(): boolean {

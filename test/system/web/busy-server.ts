@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Actor } from '../../src/core/upload.ts'
-import { signToken } from '../../src/http/identity/secret.ts'
+import type { Actor } from '../../../src/core/upload.ts'
+import { signToken } from '../../../src/http/identity/secret.ts'
 
 /** A server that is spoken to over HTTP, and what its tokens are signed with. */
 export interface Spoken {

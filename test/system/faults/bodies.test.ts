@@ -1,8 +1,8 @@
 /* Clients that misbehave, at a real process: what came of their bytes is kept, and nobody else waits for them. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { NodeProcess } from '../support/node-process.ts'
-import { headOf, openRaw, type RawConnection } from '../support/raw-http.ts'
+import type { NodeProcess } from '../../support/node-process.ts'
+import { headOf, openRaw, type RawConnection } from '../../support/raw-http.ts'
 import { append, create, expectUnharmed, offsetOf, openServer, patchHeaders, sendAnother } from './server.ts'
 
 const bytes = randomBytes(1_000_000)

@@ -3,14 +3,14 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
-import { freshDatabase } from '../support/postgres.ts'
-import { headOf, openRaw } from '../support/raw-http.ts'
-import { startS3StandIn } from '../support/s3-stand-in.ts'
-import { headersOf, sendFile } from '../support/tus-file.ts'
+import { freshDatabase } from '../../support/postgres.ts'
+import { headOf, openRaw } from '../../support/raw-http.ts'
+import { startS3StandIn } from '../../support/s3-stand-in.ts'
+import { headersOf, sendFile } from '../../support/tus-file.ts'
 import { openServer, patchHeaders } from './server.ts'
 
 const MiB = 1024 ** 2
-const script = fileURLToPath(new URL('../support/servers/nginx.sh', import.meta.url))
+const script = fileURLToPath(new URL('../../support/servers/nginx.sh', import.meta.url))
 
 function isInstalled(): boolean {
   try {

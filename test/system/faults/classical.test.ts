@@ -7,12 +7,12 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { Upload } from 'tus-js-client'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { openDatabase } from '../../src/db/open.ts'
-import { createOutbox, type DeliveredEvent } from '../../src/jobs/outbox.ts'
-import { startNodeProcess } from '../support/node-process.ts'
-import { freshDatabase } from '../support/postgres.ts'
-import { startS3StandIn } from '../support/s3-stand-in.ts'
-import { headersOf, sendFile, testSecret } from '../support/tus-file.ts'
+import { openDatabase } from '../../../src/db/open.ts'
+import { createOutbox, type DeliveredEvent } from '../../../src/jobs/outbox.ts'
+import { startNodeProcess } from '../../support/node-process.ts'
+import { freshDatabase } from '../../support/postgres.ts'
+import { startS3StandIn } from '../../support/s3-stand-in.ts'
+import { headersOf, sendFile, testSecret } from '../../support/tus-file.ts'
 
 const MiB = 1024 ** 2
 

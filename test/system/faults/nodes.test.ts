@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import pg from 'pg'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
-import { freshDatabase } from '../support/postgres.ts'
-import { startS3StandIn } from '../support/s3-stand-in.ts'
-import { headersOf, testSecret } from '../support/tus-file.ts'
+import { type NodeProcess, startNodeProcess } from '../../support/node-process.ts'
+import { freshDatabase } from '../../support/postgres.ts'
+import { startS3StandIn } from '../../support/s3-stand-in.ts'
+import { headersOf, testSecret } from '../../support/tus-file.ts'
 
 const MiB = 1024 ** 2
 // How long a paused node sleeps; FAULTS_PAUSE_MS=60000 with the default lease is the long run.

@@ -1,0 +1,14 @@
+import { describe } from 'vitest'
+import { storeContract } from '../../stores/contract.ts'
+import { openTestStore } from '../../support/open-test-store.ts'
+import { realS3 } from '../../support/real-s3.ts'
+
+describe.skipIf(!realS3())('with a real server (TEST_S3_ENDPOINT)', () => {
+  async function open() {
+    const store = await openTestStore('s3')
+    return { store, openMultiparts: store.openMultiparts }
+  }
+  // Older Ceph takes no notice of If-None-Match, and joins all parts or none.
+  const isModern = process.env.TEST_S3_IS_MODERN === 'yes'
+  storeContract('real s3', open, 5 * 1024 ** 2, { knowsIfNoneMatch: isModern, joinsSomeParts: isModern })
+})

@@ -42,14 +42,15 @@ export function settleType(
   for (const rule of check.rules)
     rule({ actor: ownerOf(session), policy, wish: { size, filename, contentType, category } })
   if (contentType === said) return null
-  // Chunks that came before the first lie under the type that was said, and will be an object of that type. Pieces are of first
-  // bytes that were looked at: what would take their place has not done so yet.
-  const isStored = session.handle !== null || session.tail.length > 0
-  if (isStored && said !== unknownMediaType && sniffed.mediaType !== null) throw otherType(contentType)
-  // Something may lie at the key already: then it must stay to be found.
-  const isUnused = session.handle === null && !session.isDirty
+  // Chunks that came before the first lie under the type and the key that were said, and will be an object of that type: the session
+  // says no other. Pieces are of first bytes that were looked at: what would take their place has not done so yet.
+  if (session.handle !== null || session.tail.length > 0) {
+    if (said !== unknownMediaType && sniffed.mediaType !== null) throw otherType(contentType)
+    return null
+  }
   const isOther = category !== session.category || agreeingName(filename, contentType) !== agreeingName(filename, said)
-  const key = isOther && isUnused ? keyFor(session, category, contentType) : null
+  // Of another file that was sent before something may lie at the key: then the key must stay, so that it is found.
+  const key = isOther && !session.isDirty ? keyFor(session, category, contentType) : null
   return { contentType, category, ...(key !== null && { key }) }
 }
 

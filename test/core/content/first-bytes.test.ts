@@ -391,6 +391,18 @@ describe('numbered chunks', () => {
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
+  it('in reverse, of a kind that is unknown, are what they were said to be, as the object is', async () => {
+    const { engine, store } = await openLooking()
+    const { id, write } = await begin(engine, 'video/mp4', noise(3 * partSize + 5))
+
+    for (const number of [4, 3, 2, 1]) await write(number)
+    const upload = await engine.complete(ada, id)
+
+    expect(upload).toMatchObject({ contentType: 'video/mp4', category: 'video' })
+    expect(upload.key.split('/')[3]).toBe('video')
+    expect(store.abouts.get(upload.key)).toEqual({ contentType: 'video/mp4' })
+  })
+
   it('in reverse of a file of which nothing was said make an object that promises nothing', async () => {
     const { engine, store } = await openLooking()
     const { id, write } = await begin(engine, '', long(png))
@@ -398,7 +410,8 @@ describe('numbered chunks', () => {
     for (const number of [4, 3, 2, 1]) await write(number)
     const upload = await engine.complete(ada, id)
 
-    expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png', category: 'image' })
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'application/octet-stream', category: 'other' })
+    expect(upload.key.split('/')[3]).toBe('other')
     expect(store.abouts.get(upload.key)).toEqual({ contentType: 'application/octet-stream', isAttachment: true })
   })
 

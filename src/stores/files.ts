@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { type FileHandle, link, mkdir, open, rename, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { UploadError } from '../core/errors.ts'
 import { type Bytes, ObjectExists } from '../core/ports.ts'
 
@@ -33,13 +34,18 @@ export async function makeFolder(path: string, { fsync }: { fsync: boolean }): P
   if (fsync && made !== undefined) await syncFolders(dirname(path), dirname(made))
 }
 
-/** Writes all of `bytes` from `position` on; what is not in memory passes through it in pieces of some megabytes. */
-export async function writeAt(file: FileHandle, bytes: Bytes, position: number): Promise<void> {
+/**
+ * Writes all of `bytes` from `position` on; what is not in memory passes through it in pieces of some megabytes. Returns their
+ * CRC-32.
+ */
+export async function writeAt(file: FileHandle, bytes: Bytes, position: number): Promise<number> {
   let at = position
+  let sum = 0
   let waiting: Buffer[] = []
   let held = 0
   for await (const chunk of bytes.chunks()) {
     waiting.push(chunk)
+    sum = crc32(chunk, sum)
     held += chunk.length
     if (waiting.length < buffersAtOnce && held < bytesAtOnce) continue
     await writeAll(file, waiting, at)
@@ -49,22 +55,27 @@ export async function writeAt(file: FileHandle, bytes: Bytes, position: number):
   }
   if (held > 0) await writeAll(file, waiting, at)
   if (at + held - position !== bytes.size) throw new Error('the bytes of a part did not come as they were announced')
+  return sum
 }
 
-/** Copies a range of one file into another, `end` exclusive. Node knows no way to let the kernel do it. */
+/** Copies a range of one file into another, `end` exclusive, and returns its CRC-32. Node knows no way to let the kernel do it. */
 export async function copyRange(
   from: FileHandle,
   { start, end }: { start: number; end: number },
   to: FileHandle,
   position: number,
-): Promise<void> {
+): Promise<number> {
+  let sum = 0
   const buffer = Buffer.allocUnsafe(Math.min(1024 ** 2, end - start))
   for (let done = 0; done < end - start; ) {
     const { bytesRead } = await from.read(buffer, 0, Math.min(buffer.length, end - start - done), start + done)
     if (bytesRead === 0) throw new Error('the file is shorter than the range to be copied')
-    await writeAll(to, [buffer.subarray(0, bytesRead)], position + done)
+    const copied = buffer.subarray(0, bytesRead)
+    sum = crc32(copied, sum)
+    await writeAll(to, [copied], position + done)
     done += bytesRead
   }
+  return sum
 }
 
 /** Whether two files hold the same bytes. */

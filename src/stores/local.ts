@@ -158,12 +158,12 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         const path = stagingPath(key, handle)
         const file = await openStaged(path)
         try {
-          await inTurn(path, () => writeAt(file, bytes, (number - 1) * partSize))
+          const sum = await inTurn(path, () => writeAt(file, bytes, (number - 1) * partSize))
           if (fsync) await file.datasync()
+          return { number, size: bytes.size, etag: etagOf(sum, bytes.size) }
         } finally {
           await file.close()
         }
-        return { number, size: bytes.size, etag: randomUUID() }
       }),
 
     copyPart: (key, handle, number, { key: source, start, end }) =>
@@ -175,15 +175,15 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
           const path = stagingPath(key, handle)
           const to = await openStaged(path)
           try {
-            await inTurn(path, () => copyRange(from, { start, end }, to, (number - 1) * partSize))
+            const sum = await inTurn(path, () => copyRange(from, { start, end }, to, (number - 1) * partSize))
             if (fsync) await to.datasync()
+            return { number, size: end - start, etag: etagOf(sum, end - start) }
           } finally {
             await to.close()
           }
         } finally {
           await from.close()
         }
-        return { number, size: end - start, etag: randomUUID() }
       }),
 
     finish: (key, handle, parts) =>
@@ -270,4 +270,9 @@ async function openStaged(path: string): Promise<FileHandle> {
   const file = await open(path, 'r+').catch(absent)
   if (!file) throw new HandleLost('the staging file is not there')
   return file
+}
+
+/** The ETag of a part: the CRC-32 of its bytes and their number. The same bytes have the same one. */
+function etagOf(sum: number, size: number): string {
+  return `${sum.toString(16).padStart(8, '0')}-${size.toString(16)}`
 }

@@ -58,6 +58,20 @@ export function storeContract(
   }
 
   describe(`the ${name} store`, () => {
+    it('gives the same bytes the same ETag, and others another one', async () => {
+      const { store } = await open()
+      const key = newKey()
+      const handle = await store.begin(key, { ...about, partSize })
+      const write = (bytes: Buffer) => store.writePart(key, handle, 1, inChunks(bytes))
+      const bytes = randomBytes(partSize)
+
+      const [first, other, again] = [await write(bytes), await write(randomBytes(partSize)), await write(bytes)]
+
+      expect(again.etag).toBe(first.etag)
+      expect(other.etag).not.toBe(first.etag)
+      await store.abort(key, handle)
+    })
+
     it.each([
       ['one byte', 1],
       ['a part less one byte', partSize - 1],

@@ -221,6 +221,7 @@ export function engineOf(
     bandwidth: createBandwidth(config.BANDWIDTH || null),
     keyTemplate: config.KEY_TEMPLATE,
     partSize: config.PART_SIZE,
+    chunkSize: config.CHUNK_SIZE,
     partsInFlight: config.PARTS_IN_FLIGHT,
     bodyIdleMs: config.BODY_IDLE_TIMEOUT,
     minSpeed: config.MIN_SPEED,

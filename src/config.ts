@@ -134,6 +134,11 @@ const uploads = {
     })
     .describe('How objects are named'),
   PART_SIZE: size.prefault('8MiB').describe('The size of the parts of a file; more where it would need too many parts'),
+  CHUNK_SIZE: size
+    .prefault('150MiB')
+    .describe(
+      'The size of the chunks that clients of /api/upload and /v1/uploads/init are told to send, as far as the store takes parts of that size; a policy may say otherwise. A proxy must let bodies of that size pass',
+    ),
   PARTS_IN_FLIGHT: count(1, 64)
     .default(8)
     .describe('How many parts of one upload are on their way to the store at once; on a local disk two at most'),
@@ -216,6 +221,8 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   const config = read.data
   if (config.PART_SIZE < 64 * 1024) problems.push('PART_SIZE: expected at least 64KiB')
   if (config.STORE === 's3' && config.PART_SIZE < 5 * MiB) problems.push('PART_SIZE: S3 takes no parts below 5MiB')
+  if (config.CHUNK_SIZE < 64 * 1024) problems.push('CHUNK_SIZE: expected at least 64KiB')
+  if (config.STORE === 's3' && config.CHUNK_SIZE < 5 * MiB) problems.push('CHUNK_SIZE: S3 takes no parts below 5MiB')
   if ((config.MEMORY_BUDGET ?? MiB) < MiB) problems.push('MEMORY_BUDGET: expected at least 1MiB')
   if (config.BANDWIDTH > 0 && config.BANDWIDTH < 64 * 1024) problems.push('BANDWIDTH: expected 0, or at least 64KiB')
   if (problems.length > 0) throw new ConfigError(problems)

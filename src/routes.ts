@@ -27,6 +27,7 @@ import { pagePlugin } from './http/static.ts'
 import type { Identity } from './identity.ts'
 import type { Limits } from './limits.ts'
 import { olderSpellingPlugin } from './protocols/rest/older-spelling.ts'
+import { oneShotPlugin } from './protocols/rest/one-shot.ts'
 import { restPlugin } from './protocols/rest/plugin.ts'
 import { announceRufh } from './protocols/rufh/discovery.ts'
 import { rufhPlugin } from './protocols/rufh/plugin.ts'
@@ -129,6 +130,7 @@ export async function registerRoutes(
       await limits.registerMine(scope)
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
       await scope.register(restPlugin, restOptions)
+      await scope.register(oneShotPlugin, { ...restOptions, urlOf, objectUrlOf })
       await scope.register(eventsPlugin, { feed, permit })
       await scope.register(limits.registerAdmin, { prefix: '/admin' })
       await scope.register(steering.register, { prefix: '/admin' })

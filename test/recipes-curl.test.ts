@@ -25,7 +25,7 @@ it.runIf(missing.length === 0)(
   'the recipes for curl do what they say (needs bash, curl, jq, openssl and split)',
   { timeout: 120_000 },
   async () => {
-    const { http, engine, store, as } = await testApp({ PART_SIZE: '64KiB', LOCK_WAIT: '5s' })
+    const { http, engine, store, as } = await testApp({ PART_SIZE: '64KiB', CHUNK_SIZE: '64KiB', LOCK_WAIT: '5s' })
     await http.listen({ host: '127.0.0.1', port: 0 })
     const wire = await startFaultProxy(`http://127.0.0.1:${(http.server.address() as AddressInfo).port}`)
     const folder = await mkdtemp(join(tmpdir(), 'landfall-curl-'))

@@ -3,7 +3,7 @@
  * and every list is asked for in the words of `asOwner`.
  */
 import { UploadError } from './errors.ts'
-import { type Actor, hasEnded, type Scope, type Upload, type Wish } from './upload.ts'
+import { type Actor, hasEnded, type Scope, type Upload, type Wish, wordFor } from './upload.ts'
 
 /**
  * What can be asked. `append`: every way in which bytes come; `describe`: every look at one upload; `finish` and `expire`: what
@@ -59,12 +59,39 @@ export function isOwner(actor: Actor, { ownerId, tenant }: Owner): boolean {
   return ownerId === actor.id && tenant === actor.tenant
 }
 
+/** Whether the actor may begin uploads in the name of other users of the same tenant: an admin, or a service with a key of its own. */
+function mayAct({ isAdmin, isService, capability }: Actor): boolean {
+  return capability === undefined && (isAdmin || isService === true)
+}
+
+/** Whether the actor began the upload for its owner, and may still act for others. */
+function isAgent(actor: Actor, { agent, tenant }: Upload): boolean {
+  return agent !== null && agent === wordFor(actor) && tenant === actor.tenant && mayAct(actor)
+}
+
+/**
+ * The actor as the user that it names, for a creation: the user owns the upload, and the actor may go on with it. Who names
+ * nobody else stays who they are. A service has the limits of its own role for every user; an admin names the role as well.
+ * @throws UploadError FORBIDDEN for who may not act for others
+ */
+export function actAs(actor: Actor, { user = actor.id, role = actor.role }: { user?: string; role?: string }): Actor {
+  if (user === actor.id && role === actor.role) return actor
+  if (!mayAct(actor)) {
+    const field = user === actor.id ? 'user_role' : 'user_id'
+    throw new UploadError('FORBIDDEN', `${field} is not that of the token, and this token cannot act for other users.`)
+  }
+  if (role !== actor.role && !actor.isAdmin)
+    throw new UploadError('FORBIDDEN', 'user_role is not the role of the key. Only an administrator may name another.')
+  const { isService: _, ...rest } = actor
+  return { ...rest, id: user, role, isAdmin: false, agent: wordFor(actor) }
+}
+
 /**
  * Lets through whoever may ask `verb` of the upload. A stranger learns nothing, not even that it exists.
  * @throws UploadError UPLOAD_NOT_FOUND, FORBIDDEN for a key without the scope and for what is an admin's, UNAUTHENTICATED for a resume token whose time is over
  */
 export function admit(actor: Actor, upload: Upload, verb: Verb, now: Date): void {
-  const isAllowed = isOwner(actor, upload) || (actor.isAdmin && forAdmins.includes(verb))
+  const isAllowed = isOwner(actor, upload) || isAgent(actor, upload) || (actor.isAdmin && forAdmins.includes(verb))
   if (!isAllowed || (actor.capability ?? upload.id) !== upload.id) throw notFound()
   if (actor.capability !== undefined && isLongOver(upload, now))
     throw new UploadError('UNAUTHENTICATED', 'The resume token has expired with its upload.')

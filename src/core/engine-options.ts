@@ -25,6 +25,8 @@ export interface EngineOptions {
   nameObject?: NameObject | undefined
   /** Bytes; what a part has unless the file needs larger ones. */
   partSize: number
+  /** Bytes; what a numbered chunk has, unless the policy says otherwise or the file needs larger ones. */
+  chunkSize: number
   partsInFlight: number
   /** Bodies that may flow at once; not given: any number. */
   bodiesAtOnce?: number | undefined

@@ -14,6 +14,10 @@ export interface Actor {
   scopes?: Scope[] | undefined
   /** The one upload that a resume token speaks for; not given: all that the user has. */
   capability?: string | undefined
+  /** An API key that speaks for no user of its own: a service, which may act for the users that it names. */
+  isService?: boolean | undefined
+  /** In whose name the request comes when it is not the user's own: `wordFor` of an admin or a service that acts for the user. */
+  agent?: string | undefined
   /** The API key that asks, or with which the upload of the resume token was begun. */
   keyId?: string | undefined
   /** From where they ask; not given: not over the network. */
@@ -65,6 +69,8 @@ export interface Upload {
   /** The owner's tenant. */
   tenant: string | null
   role: string
+  /** `wordFor` of the admin or service that began it for its owner and may go on with it; `null`: the owner did. */
+  agent: string | null
   /** The object key; private, never in a URL. */
   key: string
   filename: string
@@ -74,6 +80,8 @@ export interface Upload {
   metadata: string | null
   /** What the client knows the file by, on whatever device. */
   fingerprint: string | null
+  /** The finished object's ETag, as the store says it, without quotes; `null` until the upload is completed. */
+  etag: string | null
   /** `null` while the length is unknown. */
   size: number | null
   /** Bytes; what the upload may have, as its owner was told when it was created. */
@@ -123,8 +131,6 @@ export interface Session extends Upload {
   head: Uint8Array | null
   /** Pieces in order; together they follow the recorded parts. */
   tail: Piece[]
-  /** The finished object's ETag. */
-  etag: string | null
   /**
    * True when parts may have come out of order: then `offset` counts only what is whole from the start, and parts
    * beyond it may exist.

@@ -30,7 +30,7 @@ function insertStatement(isFinal: boolean): Statement {
   const nextCreation = `greatest(coalesce(u.creations_until, now()), now()) + interval '1 minute' / $22::int`
   const lenders = `lenders as (
       select id, state, case when state = 'completed' then size else reserved end as bytes from upload_sessions
-      where id = any($32::uuid[]) and reserved is not null and state in ('receiving', 'finishing', 'completed')
+      where id = any($33::uuid[]) and reserved is not null and state in ('receiving', 'finishing', 'completed')
       order by id for update),
     lent as (
       select coalesce(sum(bytes), 0)::bigint as bytes,
@@ -69,9 +69,9 @@ function insertStatement(isFinal: boolean): Statement {
     ${isFinal ? passed : ''}
     inserted as (
       insert into upload_sessions (id, owner_id, role, key, filename, content_type, category, metadata, size, "offset", part_size, state,
-        concat, digests, tail, is_scattered, is_dirty, created_at, updated_at, expires_at, tenant, max_size, time_to_live_ms, fingerprint, reserved, event_seq)
+        concat, digests, tail, is_scattered, is_dirty, created_at, updated_at, expires_at, tenant, max_size, time_to_live_ms, fingerprint, reserved, event_seq, agent)
       select $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, $17::jsonb, '[]', $16, false, $12, $12, $13, $18,
-        case when $9 is null then granted else $19 end, $20, $30, granted, case when $14::text is null then 0 else 1 end
+        case when $9 is null then granted else $19 end, $20, $30, granted, case when $14::text is null then 0 else 1 end, $32
       from mine
       on conflict (id) do nothing
       returning id),
@@ -199,5 +199,6 @@ function insertValues(session: Session, event: Event | undefined, quota: Quota, 
     by?.from?.agent ?? null,
     session.fingerprint,
     by?.keyId ?? null,
+    session.agent,
   ]
 }

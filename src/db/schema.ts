@@ -30,6 +30,8 @@ export const uploadSessions = pgTable(
     /** Empty: none. Not null, so that it can be compared and counted like any other. */
     tenant: text('tenant').notNull().default(''),
     role: text('role').notNull(),
+    /** Who began it for its owner, in the form of `wordFor`; null: the owner. */
+    agent: text('agent'),
     key: text('key').notNull().unique(),
     filename: text('filename').notNull(),
     contentType: text('content_type').notNull(),

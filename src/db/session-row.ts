@@ -6,6 +6,7 @@ export interface SessionRow {
   owner_id: string
   tenant: string
   role: string
+  agent: string | null
   key: string
   filename: string
   content_type: string
@@ -45,6 +46,7 @@ export function toSession(row: SessionRow): Session {
     ownerId: row.owner_id,
     tenant: row.tenant === '' ? null : row.tenant,
     role: row.role,
+    agent: row.agent,
     key: row.key,
     filename: row.filename,
     contentType: row.content_type,

@@ -10,7 +10,8 @@ import type { UsersView } from '../../src/features/quotas/plugin.ts'
 import type { SeriesView } from '../../src/features/series/plugin.ts'
 import type { Summary } from '../../src/features/sessions/summary.ts'
 import type { LineView, OneView } from '../../src/features/sessions/views.ts'
-import type { MeView, UploadView } from '../../src/http/api/api-schemas.ts'
+import type { MeView } from '../../src/http/api/api-schemas.ts'
+import type { UploadView } from '../../src/http/api/upload-view.ts'
 
 /*
  * The pages may not import what the server is made of, and say once more what it answers. Where the two part, the compiler

@@ -36,6 +36,7 @@ async function begin(): Promise<string> {
     limits: memoryStore().limits,
     keyTemplate: defaultKeyTemplate,
     partSize: 10,
+    chunkSize: 10,
     newId: randomUUID,
     now: () => new Date(),
   })

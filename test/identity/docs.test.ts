@@ -54,7 +54,7 @@ it('the commands of docs/identity.md do what they say', async () => {
 
   const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', script], { cwd: folder, env })
 
-  expect(stdout).toMatch(/"file_name":"report.pdf"/)
+  expect(stdout).toMatch(/"filename":"report.pdf"/)
   expect(stdout).toMatch(/\tgood\timporter\trole creator\tuser itself\tupload,read\t/)
   expect(stdout).toMatch(/^revoked lf_.{6}… \(importer\)$/m)
   expect(stdout).toMatch(/"name":"viewer".*"token":"lf_/)

@@ -45,6 +45,7 @@ async function session(): Promise<string> {
     ownerId: 'ada',
     tenant: null,
     fingerprint: null,
+    agent: null,
     role: 'creator',
     key: id,
     filename: 'a',

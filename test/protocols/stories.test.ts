@@ -24,7 +24,7 @@ describe.each(storeKinds)('with files in %s', (kind) => {
 
 async function setUp(kind: StoreKind, speak: Speaker): Promise<Stage> {
   const store = await openTestStore(kind)
-  const app = await testAppOver(store, { PART_SIZE: '64KiB' })
+  const app = await testAppOver(store, { PART_SIZE: '64KiB', CHUNK_SIZE: '64KiB' })
   await app.http.listen({ host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`
   return {

@@ -126,7 +126,9 @@ export function tellStories(open: () => Promise<Stage>): void {
     if (!isSpared) {
       expect(await keys()).toEqual([])
       await expect(driver.append(id, file)).rejects.toThrow('410')
-      await expect(driver.cancel(id)).rejects.toThrow('410')
+      // REST says once more that it is given up; the others know no such upload.
+      await driver.cancel(id).catch((error: unknown) => expect(String(error)).toContain('410'))
+      expect(await keys()).toEqual([])
     }
   })
 

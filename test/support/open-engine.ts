@@ -77,6 +77,7 @@ export async function openEngine(
     budget: createMemoryBudget(64 * 1024 ** 2),
     keyTemplate: defaultKeyTemplate,
     partSize: 10,
+    chunkSize: overrides.partSize ?? 10,
     partsInFlight: 4,
     bodyIdleMs: 2000,
     minSpeed: 0,

@@ -43,6 +43,7 @@ export async function openGround(kind: StoreKind): Promise<Ground> {
     JWT_SECRET: secret,
     DATA_DIR: '/nowhere',
     PART_SIZE: '64KiB',
+    CHUNK_SIZE: '64KiB',
     MEMORY_BUDGET: '8MiB',
     // Short, so that what hangs is given up soon.
     BODY_IDLE_TIMEOUT: '300ms',
@@ -54,7 +55,7 @@ export async function openGround(kind: StoreKind): Promise<Ground> {
   })
   // In memory parts can be so small that a few bytes are many.
   const part = kind === 'memory' ? 10 : Math.max(64 * 1024, store.limits.minPartSize)
-  const app = await buildApp({ ...config, PART_SIZE: part }, { store, database })
+  const app = await buildApp({ ...config, PART_SIZE: part, CHUNK_SIZE: part }, { store, database })
   app.http.log.error = (first: unknown, ...rest: unknown[]) =>
     note(rest.length > 0 && first instanceof Object ? { ...first, said: rest } : first)
   await app.http.listen({ host: '127.0.0.1', port: 0 })

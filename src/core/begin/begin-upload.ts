@@ -18,7 +18,7 @@ export async function beginUpload(
   policy: Policy,
   options: EngineOptions,
 ): Promise<Session> {
-  const { partSize, nameObject, newId } = options
+  const { partSize, chunkSize, nameObject, newId } = options
   // Parts that divide what the partial uploads are long lie over no seam: then the store copies all of them.
   const whole = partials && { ...wish, size: lengthOf(partials), firstChunkSize: partials[0]?.size ?? undefined }
   const session = newSession(actor, whole ?? wish, {
@@ -28,6 +28,7 @@ export async function beginUpload(
     limits: options.store.limits,
     keyTemplate: options.keyTemplate,
     partSize: whole ? preferredJoinSize(whole.size, partSize) : partSize,
+    chunkSize,
     newId,
     now: options.now,
   })

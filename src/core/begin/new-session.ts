@@ -19,6 +19,8 @@ export interface Beginning {
   keyTemplate: string
   /** Bytes; what a part has unless the file needs larger ones. */
   partSize: number
+  /** Bytes; what a chunk has of a file that comes in numbered chunks, each of them one part. */
+  chunkSize: number
   newId(): string
   now(): Date
 }
@@ -58,6 +60,7 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
     ownerId: actor.id,
     tenant: actor.tenant,
     role: actor.role,
+    agent: actor.agent ?? null,
     key: isPartial ? partialFolder + unique : makeObjectKey(beginning.keyTemplate, words),
     filename,
     contentType,
@@ -68,7 +71,7 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
     offset: 0,
     partSize: choosePartSize({
       size: wish.size ?? maxSize,
-      preferred: policy.partSize ?? beginning.partSize,
+      preferred: wish.byChunks ? (policy.chunkSize ?? beginning.chunkSize) : (policy.partSize ?? beginning.partSize),
       limits,
       firstChunkSize: wish.firstChunkSize,
     }),

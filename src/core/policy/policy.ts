@@ -38,6 +38,8 @@ export interface Policy {
   timeToLiveMs: number | null
   /** What parts have unless the file needs larger ones; `null`: as the server's settings say. */
   partSize: number | null
+  /** What the chunks have that a client sends by number; `null`: as the server's settings say. */
+  chunkSize: number | null
 }
 
 /** What one section of a policy document says. What it does not say, a more general one does. */
@@ -118,6 +120,7 @@ const unlimited: Policy = {
   totalFiles: null,
   timeToLiveMs: null,
   partSize: null,
+  chunkSize: null,
 }
 
 /** The fields of a policy, in the order in which people read them. */

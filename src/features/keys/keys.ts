@@ -192,6 +192,7 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
         isAdmin: scopes.includes('admin'),
         scopes,
         keyId: id,
+        isService: user_id === null,
       })
     },
     async permit({ actor }) {

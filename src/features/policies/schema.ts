@@ -69,6 +69,7 @@ const ruleShape = {
   totalFiles: count.nullable().optional(),
   timeToLive: duration.nullable().optional(),
   partSize: partSize.nullable().optional(),
+  chunkSize: partSize.nullable().optional(),
 }
 
 /** What one section may say, in the words of the document. */
@@ -159,7 +160,7 @@ export function problemsOf({ path, message, ...issue }: z.core.$ZodIssue): strin
 }
 
 const fieldList = policyFieldNames.join(', ')
-const sizes: (keyof Policy)[] = ['maxSize', 'bytesPerSecond', 'bytesPerDay', 'totalBytes', 'partSize']
+const sizes: (keyof Policy)[] = ['maxSize', 'bytesPerSecond', 'bytesPerDay', 'totalBytes', 'partSize', 'chunkSize']
 
 function toRules({ timeToLive, ...rest }: z.output<z.ZodObject<typeof ruleShape>>): PolicyRules {
   const rules: PolicyRules = { ...rest, ...(timeToLive !== undefined && { timeToLiveMs: timeToLive }) }

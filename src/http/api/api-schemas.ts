@@ -1,30 +1,9 @@
 import { z } from 'zod'
 import { jsonSchema, refusals } from './json-schema.ts'
-
-const state = z.enum(['receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed'])
-
-const upload = z
-  .object({
-    id: z.string(),
-    url: z.string().describe('The upload itself, for tus'),
-    filename: z.string(),
-    contentType: z.string(),
-    category: z.string(),
-    size: z.int().nullable().describe('Bytes; null while the client has not told'),
-    offset: z.int().describe('Bytes that are safe on the server'),
-    state,
-    failure: z.string().nullable().describe('Why a failed upload failed'),
-    key: z.string().describe('The name of the object in the store'),
-    objectUrl: z.string().nullable().describe('Where browsers reach the finished object, if S3_PUBLIC_URL says so'),
-    createdAt: z.iso.datetime(),
-    updatedAt: z.iso.datetime(),
-    completedAt: z.iso.datetime().nullable(),
-    expiresAt: z.iso.datetime().nullable().describe('When the upload is given up unless more comes'),
-  })
-  .describe('One file on its way in, or arrived')
+import { uploadStates, uploadView } from './upload-view.ts'
 
 const page = z.object({
-  uploads: z.array(upload),
+  uploads: z.array(uploadView),
   next: z.string().nullable().describe('Give it as `before` to get the next page; null on the last one'),
 })
 
@@ -56,14 +35,13 @@ const pageQuery = z.object({
     .max(1024)
     .optional()
     .describe('Only uploads of the file that the client knows by this'),
-  state: state.optional().describe('Only uploads in this state; `receiving`: those that can be gone on with'),
+  state: uploadStates.optional().describe('Only uploads in this state; `receiving`: those that can be gone on with'),
 })
 
 const mark = z.object({ fingerprint: z.string().min(1).max(1024).nullable() })
 
 const byId = z.object({ id: z.string().min(1).max(128) })
 
-export type UploadView = z.output<typeof upload>
 export type PageQuery = z.output<typeof pageQuery>
 export type Mark = z.output<typeof mark>
 export type ById = z.output<typeof byId>
@@ -88,7 +66,7 @@ export const schemas = {
     tags: ['Uploads'],
     summary: 'One of my uploads',
     params: jsonSchema(byId, 'input'),
-    response: { 200: jsonSchema(upload, 'output'), ...refusals },
+    response: { 200: jsonSchema(uploadView, 'output'), ...refusals },
   },
   mark: {
     tags: ['Uploads'],

@@ -2,9 +2,10 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
 import { categories, effectivePolicy, type PolicyDocument } from '../../core/policy/policy.ts'
 import type { Upload } from '../../core/upload.ts'
-import { type ById, type Mark, type MeView, type PageQuery, schemas, type UploadView } from './api-schemas.ts'
+import { type ById, type Mark, type MeView, type PageQuery, schemas } from './api-schemas.ts'
 import { neverStored } from './never-stored.ts'
 import { readPage } from './page.ts'
+import { type UploadView, viewUpload } from './upload-view.ts'
 
 export interface ApiOptions {
   engine: Engine
@@ -64,22 +65,6 @@ export async function apiPlugin(
   })
 
   function view(upload: Upload, request: FastifyRequest): UploadView {
-    return {
-      id: upload.id,
-      url: urlOf(upload.id, request),
-      filename: upload.filename,
-      contentType: upload.contentType,
-      category: upload.category,
-      size: upload.size,
-      offset: upload.offset,
-      state: upload.state,
-      failure: upload.failure,
-      key: upload.key,
-      objectUrl: upload.state === 'completed' ? objectUrlOf(upload.key) : null,
-      createdAt: upload.createdAt.toISOString(),
-      updatedAt: upload.updatedAt.toISOString(),
-      completedAt: upload.completedAt?.toISOString() ?? null,
-      expiresAt: upload.expiresAt?.toISOString() ?? null,
-    }
+    return viewUpload(upload, urlOf(upload.id, request), objectUrlOf)
   }
 }

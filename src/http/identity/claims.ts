@@ -16,8 +16,7 @@ export interface Claims {
  */
 export function toActor({ user, role, tenant, isAdmin }: Claims, { mayBeKey = false } = {}): Actor | null {
   const isOutside = isSilent(tenant)
-  if (!isName(user) || (user.startsWith(keyPrefix) && !mayBeKey) || !isRole(role) || !(isOutside || isName(tenant)))
-    return null
+  if (!(isUser(user) || (mayBeKey && isName(user))) || !isRole(role) || !(isOutside || isName(tenant))) return null
   return userOf(user, role, { tenant: isOutside ? null : tenant, isAdmin: isAdmin === true })
 }
 
@@ -32,6 +31,11 @@ export const keyPrefix = 'key:'
 /** Whether `text` can name a user or a tenant. */
 export function isName(text: unknown): text is string {
   return typeof text === 'string' && /^[^\p{Cc}]{1,128}$/u.test(text) && text.isWellFormed()
+}
+
+/** Whether `text` can name a user who is no key. */
+export function isUser(text: unknown): text is string {
+  return isName(text) && !text.startsWith(keyPrefix)
 }
 
 /** Whether `text` can name a role. */

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
 import { UploadError } from '../../core/errors.ts'
 import { mostParts } from '../../core/ports.ts'
-import type { Actor } from '../../core/upload.ts'
+import { isRole, isUser } from '../../http/identity/claims.ts'
 
 export const initFields = z.object({
   file_name: z.string().min(1).describe('The name of the file, as people see it'),
@@ -13,8 +13,17 @@ export const initFields = z.object({
     .nullish()
     .describe('image, video, audio, document or other; by default what the media type says'),
   fingerprint: z.string().nullish().describe('What the client knows the file by, to find the upload on another device'),
-  user_id: z.string().nullish().describe('Must be the user of the token, when it is given'),
-  user_role: z.string().nullish().describe('Must be the role of the token, when it is given'),
+  user_id: z
+    .union([z.string().refine(isUser, 'expected 1 to 128 printable characters'), z.int().transform(String)])
+    .nullish()
+    .describe(
+      'The user of the token. An administrator, or a service with a key, may name another one and act for them',
+    ),
+  user_role: z
+    .string()
+    .refine(isRole, 'expected the name of a role')
+    .nullish()
+    .describe('The role of the token. An administrator who acts for another user names their role'),
 })
 
 const sentChunk = z.object({
@@ -47,19 +56,9 @@ export function readFields<T>(schema: z.ZodType<T>, body: unknown): T {
   throw new UploadError('INVALID_FIELD', `The field ${name} is not valid: ${message}.`)
 }
 
-/**
- * Who a body says is sending must be who the token says; the token alone counts.
- * @throws UploadError INVALID_FIELD
- */
-export function agreeWithToken(
-  actor: Actor,
-  { user_id, user_role }: { user_id?: string | null | undefined; user_role?: string | null | undefined },
-): void {
-  if ((user_id ?? actor.id) !== actor.id)
-    throw new UploadError('INVALID_FIELD', 'user_id is not the user of the token.')
-  if ((user_role ?? actor.role) !== actor.role) {
-    throw new UploadError('INVALID_FIELD', 'user_role is not the role of the token.')
-  }
+/** The user that a body names, as `actAs` reads it. */
+export function namedUser({ user_id, user_role }: z.output<typeof initFields>): { user?: string; role?: string } {
+  return { ...(user_id != null && { user: user_id }), ...(user_role != null && { role: user_role }) }
 }
 
 /** The number of the chunk that a request brings: one more than its index. @throws UploadError MISSING_FIELD, INVALID_FIELD */
@@ -84,15 +83,22 @@ export function expectedChunks({ parts }: CompleteFields): { number: number; eta
   })
 }
 
-/** The upload that a request of the older spelling is about. @throws UploadError MISSING_FIELD, INVALID_FIELD */
-export function uploadIdOf(headers: IncomingHttpHeaders, body?: unknown): string {
-  const header = headers['x-upload-id']?.toString()
-  const field = readFields(namedUpload, body).upload_id ?? undefined
-  if (header !== undefined && field !== undefined && header !== field) {
-    throw new UploadError('INVALID_FIELD', 'X-Upload-Id and upload_id name two different uploads.')
-  }
-  const id = header ?? field
-  if (id === undefined) throw new UploadError('MISSING_FIELD', 'The header X-Upload-Id is missing.')
+/**
+ * The upload that a request is about: named by `X-Upload-Id`, by the field `upload_id`, or by the address (`inPath`). Named twice
+ * it must be the same.
+ * @throws UploadError MISSING_FIELD, INVALID_FIELD
+ */
+export function uploadIdOf(
+  headers: IncomingHttpHeaders,
+  { body, inPath }: { body?: unknown; inPath?: string },
+): string {
+  const field = body == null ? undefined : readFields(namedUpload, body).upload_id
+  const named = [inPath, headers['x-upload-id']?.toString(), field ?? undefined].filter((id) => id !== undefined)
+  const [id] = named
+  if (id === undefined)
+    throw new UploadError('MISSING_FIELD', 'The field upload_id, or the header X-Upload-Id, is missing.')
+  if (named.some((other) => other !== id))
+    throw new UploadError('INVALID_FIELD', 'The request names two different uploads.')
   return id
 }
 

@@ -5,7 +5,7 @@ import { completeLimit, type RestOptions, speakRest } from './plugin.ts'
 import { schemas } from './schemas.ts'
 import { createVerbs } from './verbs.ts'
 
-/** The same verbs as they were spelled before: the upload stands in the header `X-Upload-Id`. Stands under `/api/upload`. */
+/** The contract of the older clients as they spell it: the upload stands in the header `X-Upload-Id` or in the body. Stands under `/api/upload`. */
 export async function olderSpellingPlugin(
   app: FastifyInstance,
   { engine, publicUrl, resumeTokens, bodyIdleMs }: RestOptions,
@@ -17,8 +17,10 @@ export async function olderSpellingPlugin(
   await app.register(async (scope) => {
     readFields(scope, bodyIdleMs)
     scope.post('/init', { schema: schemas.older.init }, verbs.init)
-    scope.post('/complete', { schema: schemas.older.complete, config, bodyLimit: completeLimit }, async (request) =>
-      verbs.complete(request, uploadIdOf(request.headers, request.body)),
+    scope.post(
+      '/complete',
+      { schema: schemas.older.complete, config, bodyLimit: completeLimit },
+      async (request, reply) => verbs.complete(request, reply, uploadIdOf(request.headers, { body: request.body })),
     )
     scope.get<{ Params: { id: string } }>('/:id/status', { schema: schemas.older.status, config }, async (request) =>
       verbs.status(request, request.params.id),
@@ -28,7 +30,7 @@ export async function olderSpellingPlugin(
       url: '/cancel',
       schema: schemas.older.cancel,
       config,
-      handler: async (request) => verbs.cancel(request, uploadIdOf(request.headers, request.body)),
+      handler: async (request) => verbs.cancel(request, uploadIdOf(request.headers, { body: request.body })),
     })
   })
 
@@ -39,7 +41,7 @@ export async function olderSpellingPlugin(
       url: '/chunk',
       schema: schemas.older.chunk,
       config,
-      handler: async (request, reply) => verbs.chunk(request, reply, uploadIdOf(request.headers)),
+      handler: async (request, reply) => verbs.chunk(request, reply, uploadIdOf(request.headers, {})),
     })
   })
 }

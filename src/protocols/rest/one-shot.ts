@@ -1,28 +1,41 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { actAs } from '../../core/access.ts'
 import type { Append, Engine } from '../../core/engine.ts'
 import { isRefusal, UploadError } from '../../core/errors.ts'
-import type { Upload, Wish } from '../../core/upload.ts'
+import type { Actor, Upload, Wish } from '../../core/upload.ts'
+import { neverStored } from '../../http/api/never-stored.ts'
+import { viewUpload } from '../../http/api/upload-view.ts'
+import { isRole, isUser } from '../../http/identity/claims.ts'
 import { bodySizeOf, leaveBodiesUnread } from './bodies.ts'
 import { digestOf } from './digests.ts'
-import { agreeWithToken } from './fields.ts'
 import { readForm } from './form.ts'
-import { schemas } from './schemas.ts'
+import { schemas } from './one-shot-schemas.ts'
 import { created, mediaTypeOf } from './verbs.ts'
-import { viewOf } from './views.ts'
 
 export interface OneShotOptions {
   engine: Engine
-  publicUrl: string | undefined
+  publicUrl?: string | undefined
+  /** The address of an upload, as protocols give it out. */
+  urlOf: (id: string, request: FastifyRequest) => string
+  /** Where browsers reach a finished object, if anywhere. */
+  objectUrlOf: (key: string) => string | null
   /** A form that stalls between its files ends after this. Files themselves are watched by the engine. */
   bodyIdleMs: number
 }
 
-/** Whole files in one request, for those who need no resume: `PUT /files/:name` and forms. All of it arrives, or nothing stays. */
+/**
+ * Whole files in one request, for those who need no resume: `PUT /files/:name` and forms. All of it arrives, or nothing stays.
+ * Part of the JSON API: stands under `/v1`, and speaks as it does.
+ */
 export async function oneShotPlugin(
   app: FastifyInstance,
-  { engine, publicUrl, bodyIdleMs }: OneShotOptions,
+  { engine, publicUrl, urlOf, objectUrlOf, bodyIdleMs }: OneShotOptions,
 ): Promise<void> {
+  const view = (upload: Upload, request: FastifyRequest) => viewUpload(upload, urlOf(upload.id, request), objectUrlOf)
   leaveBodiesUnread(app)
+  neverStored(app)
+  // There is nothing to check: a body is bytes, and what a query or a header says is for the engine to judge.
+  app.setValidatorCompiler(() => () => true)
 
   app.put<{ Params: { name: string }; Querystring: { category?: string } }>(
     '/files/:name',
@@ -37,6 +50,7 @@ export async function oneShotPlugin(
       const bodySize = bodySizeOf(headers)
       const sending = begin(engine, request)
       const upload = await sending.file(
+        request.actor,
         {
           filename: params.name,
           size: bodySize,
@@ -45,26 +59,28 @@ export async function oneShotPlugin(
         },
         { body: request.raw, bodySize, digest },
       )
-      return created(reply, upload, publicUrl).send(viewOf(upload))
+      if (upload.etag !== null) reply.header('etag', `"${upload.etag}"`)
+      return created(reply, upload, publicUrl).send(view(upload, request))
     },
   )
 
   app.post('/files', { schema: schemas.postFiles }, async (request, reply) => {
     const sending = begin(engine, request)
     const uploads: Upload[] = []
-    let category: string | undefined
+    const said: Record<string, string> = {}
     try {
       await readForm(request, bodyIdleMs, {
         field(name, value) {
-          if (name === 'user_id' || name === 'user_role') agreeWithToken(request.actor, { [name]: value })
-          if (name !== 'category') return
+          if (!['category', 'userId', 'userRole'].includes(name)) return
           if (uploads.length > 0)
-            throw new UploadError('INVALID_FIELD', 'The field category must come before the files.')
-          category = value
+            throw new UploadError('INVALID_FIELD', `The field ${name} must come before the files.`)
+          said[name] = value
+          ownerFor(request.actor, said)
         },
         async file(filename, contentType, body) {
-          const wish = { filename, size: null, contentType: mediaTypeOf(filename, contentType), category }
-          uploads.push(await sending.file(wish, { body, bodySize: null }))
+          const type = mediaTypeOf(filename, contentType)
+          const wish = { filename, size: null, contentType: type, category: said['category'] }
+          uploads.push(await sending.file(ownerFor(request.actor, said), wish, { body, bodySize: null }))
         },
       })
       if (uploads.length === 0) throw new UploadError('MISSING_FIELD', 'There is no file in the form.')
@@ -72,7 +88,18 @@ export async function oneShotPlugin(
       await sending.takeBack()
       throw error
     }
-    return reply.code(201).send({ uploads: uploads.map(viewOf) })
+    return reply.code(201).send({ uploads: uploads.map((upload) => view(upload, request)) })
+  })
+}
+
+/** Whose files a form brings. @throws UploadError INVALID_FIELD, FORBIDDEN */
+function ownerFor(actor: Actor, { userId, userRole }: Record<string, string>): Actor {
+  if (userId !== undefined && !isUser(userId)) throw new UploadError('INVALID_FIELD', 'userId does not name a user.')
+  if (userRole !== undefined && !isRole(userRole))
+    throw new UploadError('INVALID_FIELD', 'userRole does not name a role.')
+  return actAs(actor, {
+    ...(userId !== undefined && { user: userId }),
+    ...(userRole !== undefined && { role: userRole }),
   })
 }
 
@@ -90,12 +117,16 @@ function begin(engine: Engine, request: FastifyRequest) {
     }
   }
 
-  async function file(wish: Wish, { body, bodySize, digest }: Pick<Append, 'body' | 'bodySize' | 'digest'>) {
-    const { actor } = request
+  async function file(
+    owner: Actor,
+    wish: Wish,
+    { body, bodySize, digest }: Pick<Append, 'body' | 'bodySize' | 'digest'>,
+  ) {
     try {
-      const upload = await engine.create(actor, { ...wish, ending: 'later' })
+      const upload = await engine.create(owner, { ...wish, ending: 'later' })
       begun.push(upload)
-      const sent = await engine.append(actor, upload.id, { offset: 0, body, bodySize, digest, ending: 'with-body' })
+      const chunk: Append = { offset: 0, body, bodySize, digest, ending: 'with-body' }
+      const sent = await engine.append(request.actor, upload.id, chunk)
       if (sent.state === 'completed') return sent
       throw new UploadError('INVALID_REQUEST', 'The file did not arrive whole. Please send it again.')
     } catch (error) {

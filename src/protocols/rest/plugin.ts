@@ -4,7 +4,7 @@ import { neverStored } from '../../http/api/never-stored.ts'
 import type { ResumeTokens } from '../../http/identity/resume.ts'
 import { answerInRest } from './answers.ts'
 import { leaveBodiesUnread, readFields } from './bodies.ts'
-import { oneShotPlugin } from './one-shot.ts'
+import { uploadIdOf } from './fields.ts'
 import { schemas } from './schemas.ts'
 import { createVerbs } from './verbs.ts'
 
@@ -14,7 +14,7 @@ export interface RestOptions {
   publicUrl?: string | undefined
   /** Makes the token with which whoever begins an upload can go on with it. */
   resumeTokens?: ResumeTokens | undefined
-  /** A body of fields that stalls ends after this. Files and chunks are watched by the engine. */
+  /** A body of fields that stalls ends after this. Chunks are watched by the engine. */
   bodyIdleMs: number
 }
 
@@ -26,8 +26,8 @@ interface ById {
 export const completeLimit = 12 * 1024 ** 2
 
 /**
- * Uploads for people with curl: begin, send chunks in any order, complete; or a whole file in one request. Stands under `/v1`,
- * where `request.actor` is known.
+ * Uploads in numbered chunks: begin, send chunks in any order, complete. The contract of the older clients, with the upload in the
+ * address. Stands under `/v1`, where `request.actor` is known.
  */
 export async function restPlugin(
   app: FastifyInstance,
@@ -43,7 +43,8 @@ export async function restPlugin(
     scope.post<ById>(
       '/uploads/:id/complete',
       { schema: schemas.complete, config, bodyLimit: completeLimit },
-      async (request) => verbs.complete(request, request.params.id),
+      async (request, reply) =>
+        verbs.complete(request, reply, uploadIdOf(request.headers, { body: request.body, inPath: request.params.id })),
     )
     scope.get<ById>('/uploads/:id/status', { schema: schemas.status, config }, async (request) =>
       verbs.status(request, request.params.id),
@@ -53,7 +54,8 @@ export async function restPlugin(
       url: '/uploads/:id/cancel',
       schema: schemas.cancel,
       config,
-      handler: async (request) => verbs.cancel(request, request.params.id),
+      handler: async (request) =>
+        verbs.cancel(request, uploadIdOf(request.headers, { body: request.body, inPath: request.params.id })),
     })
   })
 
@@ -64,11 +66,10 @@ export async function restPlugin(
       url: '/uploads/:id/chunk',
       schema: schemas.chunk,
       config,
-      handler: async (request, reply) => verbs.chunk(request, reply, request.params.id),
+      handler: async (request, reply) =>
+        verbs.chunk(request, reply, uploadIdOf(request.headers, { inPath: request.params.id })),
     })
   })
-
-  await app.register(oneShotPlugin, { engine, publicUrl, bodyIdleMs })
 }
 
 /** What every route of this dialect has: its refusals, its own reading of fields, and answers that nobody keeps. */

@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { jsonSchema } from '../../http/api/json-schema.ts'
 import { resumeHeader } from '../../http/identity/resume.ts'
 import { completeFields, initFields, namedUpload } from './fields.ts'
-import { begunView, cancelledView, chunkView, filesView, statusView, uploadView } from './views.ts'
+import { begunView, cancelledView, chunkView, completedView, statusView } from './views.ts'
 
 const refusal = z
   .object({
@@ -14,9 +15,9 @@ const refusal = z
   .describe('A refusal')
 
 const reasons: Record<string, string> = {
-  400: 'MISSING_FIELD, INVALID_FIELD, INVALID_METADATA, LENGTH_MISMATCH, INVALID_REQUEST',
+  400: 'MISSING_FIELD, INVALID_FIELD',
   401: 'UNAUTHENTICATED: no token, or not a valid one',
-  403: 'ROLE_NOT_ALLOWED, QUOTA_EXCEEDED',
+  403: 'ROLE_NOT_ALLOWED, QUOTA_EXCEEDED, FORBIDDEN: user_id or user_role is not that of the token',
   404: 'UPLOAD_NOT_FOUND: it is not there, or not yours',
   409: 'UPLOAD_COMPLETED: it takes nothing more',
   410: 'UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST: start anew',
@@ -44,14 +45,6 @@ const chunkHeaders = {
     description: 'RFC 9530: sha-256, sha-512, sha or md5 of the chunk; verified when it is given',
   },
 }
-const fileHeaders = {
-  'Content-Type': {
-    type: 'string',
-    description: 'Media type of the file; by default what the ending of its name says',
-  },
-  'Content-MD5': chunkHeaders['Content-MD5'],
-  'Content-Digest': chunkHeaders['Content-Digest'],
-}
 const etagHeader = { ETag: { type: 'string', description: 'The proof that the chunk is safe' } }
 const locationHeader = { Location: { type: 'string', description: 'The upload' } }
 const resumeHeaders = { [resumeHeader]: { type: 'string', description: 'The same as resume_token' } }
@@ -60,8 +53,8 @@ const rawBody = { type: 'string', format: 'binary', description: 'The bytes, not
 const init = {
   summary: 'Begin an upload',
   description:
-    'Answers how long the chunks must be. user_id and user_role may be given by clients that always did; they must be those of the token.',
-  body: json(initFields, 'input'),
+    'Answers how long the chunks must be. user_id and user_role must be those of the token; an administrator, or a service with a key, may name another user and act for them.',
+  body: jsonSchema(initFields, 'input'),
   response: {
     201: answer(begunView, 'The upload has begun', { ...locationHeader, ...resumeHeaders }),
     ...refusals(createRefusals),
@@ -82,7 +75,12 @@ const complete = {
   summary: 'Make the file of its chunks',
   description: 'May be asked again: the answer is the same once the file is there.',
   body: mayBeLeftOut(completeFields),
-  response: { 200: answer(uploadView, 'The file is there'), ...refusals([...uploadRefusals, 423]) },
+  response: {
+    200: answer(completedView, 'The file is there', {
+      ETag: { type: 'string', description: 'The ETag of the object' },
+    }),
+    ...refusals([...uploadRefusals, 423]),
+  },
 }
 const status = {
   summary: 'What is there of an upload, and what is missing',
@@ -90,13 +88,13 @@ const status = {
 }
 const cancel = {
   summary: 'Give an unfinished upload up',
-  description: 'What was sent of it is removed. A file that has arrived stays: that is 409 UPLOAD_COMPLETED.',
+  description:
+    'What was sent of it is removed. A file that has arrived stays: that is 409 UPLOAD_COMPLETED. May be asked again.',
   response: { 200: answer(cancelledView, 'It is gone'), ...refusals([...uploadRefusals, 409, 423]) },
 }
 
 const rest = { tags: ['Uploads in chunks'] }
 const older = { tags: ['Uploads in chunks, older spelling'], deprecated: true }
-const whole = { tags: ['Whole files'] }
 
 /** The routes as Fastify and OpenAPI read them. Bodies and headers are checked by `fields.ts`, which knows this dialect's codes. */
 export const schemas = {
@@ -105,40 +103,6 @@ export const schemas = {
   complete: { ...rest, ...complete, params: byId },
   status: { ...rest, ...status, params: byId },
   cancel: { ...rest, ...cancel, params: byId },
-  putFile: {
-    ...whole,
-    summary: 'Send a whole file',
-    description: 'The body is the file. Either all of it arrives, or nothing of it stays.',
-    params: {
-      type: 'object',
-      properties: { name: { type: 'string', description: 'The file name' } },
-      required: ['name'],
-    },
-    querystring: { type: 'object', properties: { category: { type: 'string' } } },
-    headers: headers(fileHeaders),
-    consumes: ['application/octet-stream'],
-    body: rawBody,
-    response: { 201: answer(uploadView, 'The file is there', locationHeader), ...refusals([...createRefusals, 460]) },
-  },
-  postFiles: {
-    ...whole,
-    summary: 'Send whole files as a form',
-    description: 'Up to 20 files. Either all of them arrive, or nothing of them stays.',
-    consumes: ['multipart/form-data'],
-    body: {
-      type: 'object',
-      properties: {
-        category: { type: 'string', description: 'Of every file; comes before them' },
-        file: {
-          type: 'array',
-          items: { type: 'string', format: 'binary' },
-          description: 'The files; the field may have any name',
-        },
-      },
-      required: ['file'],
-    },
-    response: { 201: answer(filesView, 'The files are there'), ...refusals(createRefusals) },
-  },
   older: {
     init: { ...older, ...init },
     chunk: {
@@ -169,18 +133,13 @@ function answer(
   description: string,
   headers?: Record<string, { type: string; description: string }>,
 ) {
-  return { ...json(schema, 'output'), description, ...(headers && { headers }) }
+  return { ...jsonSchema(schema, 'output'), description, ...(headers && { headers }) }
 }
 
 function mayBeLeftOut(fields: z.ZodType) {
-  return { ...json(fields, 'input'), description: 'May be left out.' }
+  return { ...jsonSchema(fields, 'input'), description: 'May be left out.' }
 }
 
 function headers(properties: Record<string, object>, required: string[] = []) {
   return { type: 'object', properties, required }
-}
-
-function json(schema: z.ZodType, io: 'input' | 'output') {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'draft-7', io })
-  return rest
 }

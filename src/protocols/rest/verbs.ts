@@ -1,21 +1,23 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { lookup } from 'mime-types'
+import { actAs } from '../../core/access.ts'
 import type { Engine } from '../../core/engine.ts'
+import { isRefusal } from '../../core/errors.ts'
 import type { Upload } from '../../core/upload.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
 import { bodySizeOf } from './bodies.ts'
 import { digestOf } from './digests.ts'
-import { agreeWithToken, chunkNumberOf, completeFields, expectedChunks, initFields, readFields } from './fields.ts'
-import { bare, statusOf, viewOf } from './views.ts'
+import { chunkNumberOf, completeFields, expectedChunks, initFields, namedUser, readFields } from './fields.ts'
+import { bare, begunOf, completedOf, statusOf } from './views.ts'
 
 /** What a request asks of the engine, in this dialect's words. Both spellings share it; only where the id stands differs. */
 export function createVerbs(engine: Engine, publicUrl: string | undefined, resumeTokens?: ResumeTokens) {
   return {
     async init({ actor, body }: FastifyRequest, reply: FastifyReply) {
       const fields = readFields(initFields, body)
-      agreeWithToken(actor, fields)
-      const upload = await engine.create(actor, {
+      const owner = actAs(actor, namedUser(fields))
+      const upload = await engine.create(owner, {
         filename: fields.file_name,
         size: fields.total_size,
         contentType: mediaTypeOf(fields.file_name, fields.content_type ?? undefined),
@@ -26,9 +28,9 @@ export function createVerbs(engine: Engine, publicUrl: string | undefined, resum
         ending: 'later',
       })
       created(reply, upload, publicUrl)
-      if (!resumeTokens) return reply.send(viewOf(upload))
-      const token = await resumeTokens(actor, upload)
-      return reply.header(resumeHeader, token).send({ ...viewOf(upload), resume_token: token })
+      if (!resumeTokens) return reply.send(begunOf(upload))
+      const token = await resumeTokens(owner, upload)
+      return reply.header(resumeHeader, token).send({ ...begunOf(upload), resume_token: token })
     },
 
     async chunk(request: FastifyRequest, reply: FastifyReply, id: string) {
@@ -40,22 +42,26 @@ export function createVerbs(engine: Engine, publicUrl: string | undefined, resum
         digest: digestOf(request.headers),
       })
       reply.header('etag', `"${bare(etag)}"`)
-      return { upload_id: id, chunk_index: number - 1, size, etag: bare(etag) }
+      return { upload_id: id, chunk_index: number - 1, status: 'uploaded' as const, size, etag: bare(etag) }
     },
 
-    async complete({ actor, body }: FastifyRequest, id: string) {
+    async complete({ actor, body }: FastifyRequest, reply: FastifyReply, id: string) {
       const expected = expectedChunks(readFields(completeFields, body))
-      return viewOf(await engine.complete(actor, id, expected))
+      const upload = await engine.complete(actor, id, expected)
+      if (upload.etag !== null) reply.header('etag', `"${upload.etag}"`)
+      return completedOf(upload)
     },
 
     async status({ actor }: FastifyRequest, id: string) {
       return statusOf(await engine.chunks(actor, id))
     },
 
-    /** Unlike a DELETE of the upload, it never takes away a file that has arrived. */
+    /** Unlike a DELETE of the upload, it never takes away a file that has arrived. Asked again it has the same answer. */
     async cancel({ actor }: FastifyRequest, id: string) {
-      await engine.cancel(actor, id, { sparesCompleted: true })
-      return { upload_id: id, state: 'cancelled' as const }
+      await engine.cancel(actor, id, { sparesCompleted: true }).catch((error: unknown) => {
+        if (!isRefusal(error, 'UPLOAD_GONE')) throw error
+      })
+      return { upload_id: id, status: 'cancelled' as const }
     },
   }
 }

@@ -1,38 +1,46 @@
 import { z } from 'zod'
 import type { ChunkMap } from '../../core/engine.ts'
-import type { Upload } from '../../core/upload.ts'
+import type { State, Upload } from '../../core/upload.ts'
 import { countChunks, coverageOf } from './gaps.ts'
 
-const states = ['receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed'] as const
+const statuses = ['initiated', 'in_progress', 'completed', 'cancelled', 'failed', 'expired'] as const
 
-export const uploadView = z
-  .object({
-    upload_id: z.string(),
-    state: z.enum(states).describe('Only `completed` says that the file is there'),
-    file_name: z.string(),
-    content_type: z.string(),
-    category: z.string(),
-    total_size: z.int().nullable().describe('Bytes; null while nobody has told'),
-    chunk_size: z.int().describe('Bytes of every chunk but the last'),
-    total_chunks: z.int().nullable().describe('How many chunks the file has; null while its length is unknown'),
-    key: z.string().describe('The name of the object in the store'),
-    failure: z.string().nullable().describe('Why a failed upload failed'),
-    created_at: z.iso.datetime(),
-    updated_at: z.iso.datetime(),
-    completed_at: z.iso.datetime().nullable(),
-    expires_at: z.iso.datetime().nullable().describe('When the upload is given up unless more comes'),
-  })
-  .describe('One file on its way in, or arrived')
+const uploadShape = {
+  upload_id: z.string(),
+  status: z.enum(statuses).describe('Only `completed` says that the file is there'),
+  file_name: z.string(),
+  total_size: z.int().nullable().describe('Bytes; null while the client has not told'),
+  user_id: z.string().describe('Whose file it is'),
+  user_role: z.string().describe('The role whose limits hold for it'),
+  content_type: z.string(),
+  category: z.string(),
+  chunk_size: z.int().describe('Bytes of every chunk but the last'),
+  total_chunks: z.int().nullable().describe('How many chunks the file has; null while its length is unknown'),
+  failure: z.string().nullable().describe('Why a failed upload failed'),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+  completed_at: z.iso.datetime().nullable(),
+  expires_at: z.iso.datetime().nullable().describe('When the upload is given up unless more comes'),
+}
 
-export const begunView = uploadView.extend({
+export const begunView = z.object({
+  ...uploadShape,
+  status: z.literal('initiated'),
   resume_token: z.string().optional().describe('Good for this upload only and as long as it lives, as a bearer token'),
 })
 
-export const chunkView = z.object({
-  upload_id: z.string(),
+const chunk = {
   chunk_index: z.int().describe('From 0'),
   size: z.int().describe('Bytes'),
   etag: z.string().describe('The proof that the chunk is safe; the same as the header ETag, without its quotes'),
+}
+export const chunkView = z.object({ upload_id: z.string(), status: z.literal('uploaded'), ...chunk })
+
+export const completedView = z.object({
+  ...uploadShape,
+  status: z.literal('completed'),
+  r2_key: z.string().describe('The name of the object in the store'),
+  etag: z.string().nullable().describe('The ETag of the object; the same as the header ETag, without its quotes'),
 })
 
 const gap = z.object({
@@ -42,38 +50,27 @@ const gap = z.object({
   last_chunk: z.int(),
 })
 
-export const statusView = uploadView.extend({
+export const statusView = z.object({
+  ...uploadShape,
+  r2_key: z.string().nullable().describe('The name of the object in the store; null until the file is there'),
+  chunks_uploaded: z.int().describe('How many chunks are whole'),
+  received_chunks: z.array(z.int()).describe('The indexes of these chunks'),
   received_bytes: z.int().describe('Bytes that are safe on the server, wherever in the file they belong'),
   offset: z.int().describe('Bytes that are safe without a hole from the start'),
-  received_chunks: z.array(z.int()).describe('Indexes of the chunks that are whole'),
   missing_ranges: z.array(gap).describe('What is still to send; empty while the length is unknown'),
-  chunks: z
-    .array(chunkView.omit({ upload_id: true }))
-    .describe('Receipts of the chunks; empty when the upload has ended'),
+  chunks: z.array(z.object(chunk)).describe('Receipts of the chunks; empty when the upload has ended'),
 })
 
-export const cancelledView = z.object({ upload_id: z.string(), state: z.literal('cancelled') })
-export const filesView = z.object({ uploads: z.array(uploadView).describe('In the order of the form') })
+export const cancelledView = z.object({ upload_id: z.string(), status: z.literal('cancelled') })
 
-/** An upload as this dialect shows it. */
-export function viewOf(upload: Upload): z.output<typeof uploadView> {
-  const { partSize, size } = upload
-  return {
-    upload_id: upload.id,
-    state: upload.state,
-    file_name: upload.filename,
-    content_type: upload.contentType,
-    category: upload.category,
-    total_size: size,
-    chunk_size: partSize,
-    total_chunks: size === null ? null : countChunks(size, partSize),
-    key: upload.key,
-    failure: upload.failure,
-    created_at: upload.createdAt.toISOString(),
-    updated_at: upload.updatedAt.toISOString(),
-    completed_at: upload.completedAt?.toISOString() ?? null,
-    expires_at: upload.expiresAt?.toISOString() ?? null,
-  }
+/** An upload that has just begun, as this dialect shows it. */
+export function begunOf(upload: Upload): z.output<typeof begunView> {
+  return { ...viewOf(upload, 0), status: 'initiated' }
+}
+
+/** An upload whose file is there. */
+export function completedOf(upload: Upload): z.output<typeof completedView> {
+  return { ...viewOf(upload, upload.offset), status: 'completed', r2_key: upload.key, etag: upload.etag }
 }
 
 /** How far an upload is. */
@@ -81,10 +78,12 @@ export function statusOf(map: ChunkMap): z.output<typeof statusView> {
   const { upload, chunks } = map
   const { receivedBytes, received, gaps } = coverageOf(map)
   return {
-    ...viewOf(upload),
+    ...viewOf(upload, receivedBytes),
+    r2_key: upload.state === 'completed' ? upload.key : null,
+    chunks_uploaded: received.length,
+    received_chunks: received,
     received_bytes: receivedBytes,
     offset: upload.offset,
-    received_chunks: received,
     missing_ranges: gaps,
     chunks: chunks.map(({ number, size, etag }) => ({ chunk_index: number - 1, size, etag: bare(etag) })),
   }
@@ -93,4 +92,31 @@ export function statusOf(map: ChunkMap): z.output<typeof statusView> {
 /** An ETag without its quotes. */
 export function bare(etag: string): string {
   return etag.replaceAll('"', '')
+}
+
+function viewOf(upload: Upload, receivedBytes: number) {
+  const { partSize, size } = upload
+  return {
+    upload_id: upload.id,
+    status: wordFor(upload.state, receivedBytes),
+    file_name: upload.filename,
+    total_size: size,
+    user_id: upload.ownerId,
+    user_role: upload.role,
+    content_type: upload.contentType,
+    category: upload.category,
+    chunk_size: partSize,
+    total_chunks: size === null ? null : countChunks(size, partSize),
+    failure: upload.failure,
+    created_at: upload.createdAt.toISOString(),
+    updated_at: upload.updatedAt.toISOString(),
+    completed_at: upload.completedAt?.toISOString() ?? null,
+    expires_at: upload.expiresAt?.toISOString() ?? null,
+  }
+}
+
+/** A file that is being put together is not there yet, whatever has come of it. */
+function wordFor(state: State, receivedBytes: number): (typeof statuses)[number] {
+  if (state === 'receiving') return receivedBytes === 0 ? 'initiated' : 'in_progress'
+  return state === 'finishing' ? 'in_progress' : state
 }

@@ -87,7 +87,7 @@ describe('whose token ends in the middle of an upload', () => {
     })
     const whole = await app.http.inject({ method: 'POST', url: `${url}/complete`, headers })
 
-    expect([sent.statusCode, whole.json().state]).toEqual([200, 'completed'])
+    expect([sent.statusCode, whole.json().status]).toEqual([200, 'completed'])
   })
 
   it('is given the token where a lost connection leaves it', async () => {

@@ -19,7 +19,7 @@ interface Server {
 }
 
 async function serve(): Promise<Server> {
-  const app = await testApp({ PART_SIZE: '64KiB' })
+  const app = await testApp({ PART_SIZE: '64KiB', CHUNK_SIZE: '64KiB' })
   await app.http.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.http.server.address() as AddressInfo
   return { app, url: `http://127.0.0.1:${port}`, headers: await app.as() }

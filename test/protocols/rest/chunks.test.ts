@@ -24,7 +24,7 @@ describe('an upload in chunks', () => {
     expect(answer.headers.location).toBe(`/v1/uploads/${answer.body.upload_id}`)
     expect(answer.headers['cache-control']).toBe('no-store')
     expect(answer.body).toMatchObject({
-      state: 'receiving',
+      status: 'initiated',
       file_name: 'notes.txt',
       content_type: 'text/plain',
       category: 'document',
@@ -47,8 +47,8 @@ describe('an upload in chunks', () => {
 
     expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 200))
     expect(complete.status).toBe(200)
-    expect(complete.body).toMatchObject({ upload_id: id, state: 'completed' })
-    expect([...store.objects.entries()]).toEqual([[complete.body.key, bytes]])
+    expect(complete.body).toMatchObject({ upload_id: id, status: 'completed' })
+    expect([...store.objects.entries()]).toEqual([[complete.body.r2_key, bytes]])
     expect(store.multiparts.size).toBe(0)
   })
 
@@ -61,7 +61,7 @@ describe('an upload in chunks', () => {
 
     const etag = md5(bytes).toString('hex')
     expect(answer.headers.etag).toBe(`"${etag}"`)
-    expect(answer.body).toEqual({ upload_id: id, chunk_index: 1, size: 7, etag })
+    expect(answer.body).toEqual({ upload_id: id, chunk_index: 1, status: 'uploaded', size: 7, etag })
   })
 
   it('takes the list of chunks that were sent, in either way of counting', async () => {
@@ -129,9 +129,9 @@ describe('an upload in chunks', () => {
     const status = await ask({ url: `/v1/uploads/${id}/status` })
     const answer = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })
 
-    expect(status.body).toMatchObject({ state: 'receiving', total_chunks: 0, missing_ranges: [] })
-    expect(answer.body.state).toBe('completed')
-    expect(store.objects.get(answer.body.key)).toEqual(Buffer.alloc(0))
+    expect(status.body).toMatchObject({ status: 'initiated', total_chunks: 0, missing_ranges: [] })
+    expect(answer.body.status).toBe('completed')
+    expect(store.objects.get(answer.body.r2_key)).toEqual(Buffer.alloc(0))
   })
 
   it('that lacks a chunk is not completed, and the status says which', async () => {
@@ -143,10 +143,10 @@ describe('an upload in chunks', () => {
     const refused = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })
     const status = await ask({ url: `/v1/uploads/${id}/status` })
 
-    expect([refused.status, refused.code]).toEqual([400, 'LENGTH_MISMATCH'])
+    expect([refused.status, refused.code]).toEqual([400, 'INVALID_FIELD'])
     expect(status.status).toBe(200)
     expect(status.body).toMatchObject({
-      state: 'receiving',
+      status: 'in_progress',
       received_bytes: 20,
       offset: 10,
       received_chunks: [0, 3],
@@ -166,7 +166,7 @@ describe('an upload in chunks', () => {
 
     const { body } = await ask({ url: `/v1/uploads/${id}/status` })
 
-    expect(body).toMatchObject({ state: 'completed', received_bytes: 13, received_chunks: [0, 1], missing_ranges: [] })
+    expect(body).toMatchObject({ status: 'completed', received_bytes: 13, received_chunks: [0, 1], missing_ranges: [] })
     expect(body.completed_at).not.toBeNull()
   })
 })
@@ -228,21 +228,24 @@ describe('the end of an upload in chunks', () => {
     expect(answer.status).toBe(200)
   })
 
-  it.each(['POST', 'DELETE'] as const)('by %s …/cancel leaves nothing, and is one', async (method) => {
-    const { ask, init, chunk, store } = await openRest()
-    const id = await init(20)
-    await chunk(id, 1, randomBytes(10))
+  it.each(['POST', 'DELETE'] as const)(
+    'by %s …/cancel leaves nothing, and is the same when it is asked again',
+    async (method) => {
+      const { ask, init, chunk, store } = await openRest()
+      const id = await init(20)
+      await chunk(id, 1, randomBytes(10))
 
-    const cancelled = await ask({ method, url: `/v1/uploads/${id}/cancel` })
-    const again = await ask({ method, url: `/v1/uploads/${id}/cancel` })
+      const cancelled = await ask({ method, url: `/v1/uploads/${id}/cancel` })
+      const again = await ask({ method, url: `/v1/uploads/${id}/cancel` })
 
-    expect([cancelled.status, cancelled.body]).toEqual([200, { upload_id: id, state: 'cancelled' }])
-    expect([again.status, again.code]).toEqual([410, 'UPLOAD_GONE'])
-    expect((await chunk(id, 0, randomBytes(10))).code).toBe('UPLOAD_GONE')
-    expect((await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })).code).toBe('UPLOAD_GONE')
-    expect((await ask({ url: `/v1/uploads/${id}/status` })).body.state).toBe('cancelled')
-    expect(store.objects.size + store.multiparts.size).toBe(0)
-  })
+      expect([cancelled.status, cancelled.body]).toEqual([200, { upload_id: id, status: 'cancelled' }])
+      expect([again.status, again.body]).toEqual([200, cancelled.body])
+      expect((await chunk(id, 0, randomBytes(10))).code).toBe('UPLOAD_GONE')
+      expect((await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })).code).toBe('UPLOAD_GONE')
+      expect((await ask({ url: `/v1/uploads/${id}/status` })).body.status).toBe('cancelled')
+      expect(store.objects.size + store.multiparts.size).toBe(0)
+    },
+  )
 
   it('is not undone by cancelling a file that has arrived', async () => {
     const { ask, init, chunk, store } = await openRest()
@@ -265,7 +268,7 @@ describe('the end of an upload in chunks', () => {
 
     now = new Date(Date.now() + 30 * 24 * 60 * 60 * 1000)
 
-    expect((await ask({ url: `/v1/uploads/${id}/status` })).body.state).toBe('expired')
+    expect((await ask({ url: `/v1/uploads/${id}/status` })).body.status).toBe('expired')
     expect((await chunk(id, 0, randomBytes(10))).code).toBe('UPLOAD_EXPIRED')
     expect((await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })).code).toBe('UPLOAD_EXPIRED')
   })

@@ -56,7 +56,7 @@ export function restDriver({ url, headers }: { url: string; headers: Record<stri
       return (await ask('GET', `${id}/status`))['offset'] as number
     },
     async complete(id) {
-      return { state: String((await ask('POST', `${id}/complete`))['state']) }
+      return { state: String((await ask('POST', `${id}/complete`))['status']) }
     },
     async cancel(id) {
       await ask('POST', `${id}/cancel`)

@@ -26,7 +26,7 @@ describe('the older spelling', () => {
     expect([first.status, second.status, complete.status]).toEqual([200, 200, 200])
     expect(first.headers.etag).toMatch(/^"\w+"$/)
     expect(status.body).toMatchObject({ received_chunks: [1], missing_ranges: [{ offset: 0, length: 10 }] })
-    expect(app.store.objects.get(complete.body.key)).toEqual(bytes)
+    expect(app.store.objects.get(complete.body.r2_key)).toEqual(bytes)
   })
 
   it('may name it in the body where there are fields', async () => {
@@ -38,7 +38,7 @@ describe('the older spelling', () => {
     const complete = await app.ask({ method: 'POST', url: '/api/upload/complete', payload: { upload_id: id, parts } })
     const cancel = await app.ask({ method: 'POST', url: '/api/upload/cancel', payload: { upload_id: id } })
 
-    expect(complete.body.state).toBe('completed')
+    expect(complete.body.status).toBe('completed')
     expect([cancel.status, cancel.code]).toEqual([409, 'UPLOAD_COMPLETED'])
   })
 
@@ -48,7 +48,7 @@ describe('the older spelling', () => {
 
     const cancel = await app.ask({ method, url: '/api/upload/cancel', headers: { 'x-upload-id': id } })
 
-    expect([cancel.status, cancel.body]).toEqual([200, { upload_id: id, state: 'cancelled' }])
+    expect([cancel.status, cancel.body]).toEqual([200, { upload_id: id, status: 'cancelled' }])
   })
 
   it('refuses in the same codes', async () => {
@@ -86,6 +86,6 @@ describe('the older spelling', () => {
     await app.chunk(id, 1, randomBytes(5))
     await chunk(app, id, 0, randomBytes(10))
 
-    expect((await app.ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })).body.state).toBe('completed')
+    expect((await app.ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })).body.status).toBe('completed')
   })
 })

@@ -8,6 +8,7 @@ import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.t
 import { answerError, answerErrors } from '../../../src/http/errors.ts'
 import { authPlugin, type TokenCheck } from '../../../src/http/identity/auth.ts'
 import { olderSpellingPlugin } from '../../../src/protocols/rest/older-spelling.ts'
+import { oneShotPlugin } from '../../../src/protocols/rest/one-shot.ts'
 import { restPlugin } from '../../../src/protocols/rest/plugin.ts'
 import { type OpenEngine, openEngine } from '../../support/open-engine.ts'
 
@@ -61,6 +62,12 @@ export async function openRest(overrides: Parameters<typeof openEngine>[0] = {})
         objectUrlOf: () => null,
       })
       await scope.register(restPlugin, { engine, bodyIdleMs })
+      await scope.register(oneShotPlugin, {
+        engine,
+        bodyIdleMs,
+        urlOf: (id) => `/files/${id}`,
+        objectUrlOf: () => null,
+      })
     },
     { prefix: '/v1' },
   )

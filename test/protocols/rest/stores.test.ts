@@ -37,9 +37,9 @@ describe.each(storeKinds)('REST, with files in %s', (kind) => {
     await engine.idle()
 
     expect(sent.map((answer) => answer.status)).toEqual([200, 200, 200])
-    expect(body.state).toBe('completed')
-    expect((await read(body.key)).equals(bytes)).toBe(true)
-    expect(await keys()).toEqual([body.key])
+    expect(body.status).toBe('completed')
+    expect((await read(body.r2_key)).equals(bytes)).toBe(true)
+    expect(await keys()).toEqual([body.r2_key])
   })
 
   it('a chunk sent twice at once with other bytes is one of the two, and its ETag says which', async () => {
@@ -58,8 +58,8 @@ describe.each(storeKinds)('REST, with files in %s', (kind) => {
 
     expect(answers.map((answer) => answer.status)).toEqual([200, 200])
     const winner = answers[0]!.body.etag === status.chunks[0].etag ? one : other
-    expect(body.state).toBe('completed')
-    expect((await read(body.key)).subarray(0, partSize).equals(winner)).toBe(true)
+    expect(body.status).toBe('completed')
+    expect((await read(body.r2_key)).subarray(0, partSize).equals(winner)).toBe(true)
   })
 
   it('whole files arrive, and a cancelled upload leaves nothing', async () => {
@@ -95,8 +95,8 @@ describe.each(storeKinds)('REST, with files in %s', (kind) => {
     const { body } = await complete([first.body.etag, last.body.etag])
 
     expect([other.code, refused.code]).toEqual(['CHECKSUM_MISMATCH', 'INVALID_FIELD'])
-    expect(body.state).toBe('completed')
-    expect((await read(body.key)).equals(bytes)).toBe(true)
+    expect(body.status).toBe('completed')
+    expect((await read(body.r2_key)).equals(bytes)).toBe(true)
   })
 
   it('an upload in the older spelling arrives, and its status tells what is missing until then', async () => {
@@ -119,7 +119,7 @@ describe.each(storeKinds)('REST, with files in %s', (kind) => {
     const { body } = await ask({ method: 'POST', url: '/api/upload/complete', headers: { 'x-upload-id': id } })
 
     expect(status).toMatchObject({ received_chunks: [1], missing_ranges: [{ offset: 0, length: partSize }] })
-    expect(body.state).toBe('completed')
-    expect((await read(body.key)).equals(bytes)).toBe(true)
+    expect(body.status).toBe('completed')
+    expect((await read(body.r2_key)).equals(bytes)).toBe(true)
   })
 })

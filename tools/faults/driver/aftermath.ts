@@ -33,6 +33,7 @@ export async function settle({ truth, databaseUrl, store }: Ground, ledger: Ledg
     budget: createMemoryBudget(64 * 1024 ** 2),
     keyTemplate: defaultKeyTemplate,
     partSize: 5 * 1024 ** 2,
+    chunkSize: 5 * 1024 ** 2,
     partsInFlight: 4,
     bodyIdleMs: 5000,
     minSpeed: 0,

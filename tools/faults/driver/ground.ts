@@ -77,13 +77,14 @@ export async function openGround({ kind, nodes: count, name, memoryBudget }: Gro
       ? {
           STORE: 's3',
           PART_SIZE: '5MiB',
+          CHUNK_SIZE: '5MiB',
           S3_ENDPOINT: bucket.endpoint,
           S3_BUCKET: bucket.bucket,
           S3_ACCESS_KEY_ID: bucket.accessKeyId,
           S3_SECRET_ACCESS_KEY: bucket.secretAccessKey,
           S3_PREFIX: `${name}/`,
         }
-      : { STORE: 'local', PART_SIZE: '256KiB' }),
+      : { STORE: 'local', PART_SIZE: '256KiB', CHUNK_SIZE: '256KiB' }),
   }
   const config = loadConfig(environment)
   const store = openStore(config.STORE, config)

@@ -154,6 +154,10 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     else log.info("this server's clock is right again")
   }
 
+  store.notices?.().then((notices) => {
+    for (const notice of notices) log.warn(notice)
+  }, onFault)
+
   function logEvent({ type, uploadId, data }: DeliveredEvent): void {
     const { ownerId, role, category, contentType, size } = data
     log.info({ type, uploadId, ownerId, role, category, contentType, size }, 'upload event')

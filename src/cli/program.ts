@@ -184,7 +184,7 @@ export function createProgram(print: (line: string) => void = console.log): Comm
         findings.push(finding)
         if (!json) print(printFinding(finding))
       }
-      const isSound = findings.every(({ is }) => is !== 'broken')
+      const isSound = findings.every(({ status }) => status !== 'error')
       if (json) print(JSON.stringify({ isSound, findings }, null, 2))
       if (!isSound) process.exitCode = 1
     })

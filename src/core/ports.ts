@@ -78,6 +78,8 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<string>
   /** Where browsers reach a finished object, if the operator said where that is. */
   publicUrl?(key: string): string | null
+  /** What an operator should know of this store, a sentence each with what to do about it. Asked once, after the start. */
+  notices?(): Promise<string[]>
   close(): Promise<void>
 }
 

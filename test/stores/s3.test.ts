@@ -107,6 +107,21 @@ describe('requests', () => {
   })
 })
 
+describe('notices for the operator', () => {
+  it.each([true, false])('name old versions only where the bucket keeps them (%s)', async (versioned) => {
+    const server = await startS3StandIn({ versioned })
+    const store = s3Store(optionsFor(server))
+    onTestFinished(async () => {
+      await store.close()
+      await server.close()
+    })
+
+    const notices = await store.notices?.()
+
+    expect(notices).toEqual(versioned ? [expect.stringMatching(/keeps old versions.*docs\/buckets\.md/)] : [])
+  })
+})
+
 describe('what R2 and others do not know', () => {
   it('is not said: no checksums but where S3 demands them, no framing of bodies', async () => {
     const heard: [string, string, string][] = []

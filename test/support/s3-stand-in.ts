@@ -23,6 +23,10 @@ export interface StandInOptions {
   etags?: 'md5' | 'opaque'
   /** Waits so long before every answer. */
   latencyMs?: number
+  /** Versioning is on; nothing is kept, but the bucket says so. */
+  versioned?: boolean
+  /** Object Lock is on: a write without a checksum is refused. */
+  locked?: boolean
 }
 
 export interface S3StandIn {
@@ -76,6 +80,8 @@ export async function startS3StandIn(options: StandInOptions = {}): Promise<S3St
     keep: options.keep ?? 'memory',
     md5: (options.etags ?? 'md5') === 'md5',
     latencyMs: options.latencyMs ?? 0,
+    versioned: options.versioned ?? false,
+    locked: options.locked ?? false,
     faults,
     note(operation, key, partNumber) {
       requests[operation] = (requests[operation] ?? 0) + 1

@@ -6,15 +6,15 @@ import { tokenSecret } from '../../trial.ts'
 import { about, codeOf, type Finding, reasonOf } from './finding.ts'
 import { probeProxy } from './proxy.ts'
 
-const { fine, doubtful, broken } = about('address')
+const report = about('address')
 const patienceMs = 10_000
 
 /** Whether clients reach a server of this configuration at `url`, and what stands in between does to them. */
 export async function* probeAddress(config: Config, given: string | undefined): AsyncGenerator<Finding> {
   const url = given ?? config.PUBLIC_URL
   if (url === undefined) {
-    yield doubtful(
-      'nobody says where clients reach the server, so nobody can look what stands in between',
+    yield report.warning(
+      'nobody message where clients reach the server, so nobody can look what stands in between',
       'Set PUBLIC_URL, or run `landfall doctor --url https://…`; behind a proxy that changes host or scheme uploads need it.',
     )
     return
@@ -26,14 +26,14 @@ export async function* probeAddress(config: Config, given: string | undefined): 
   }
   if (health.redirected) {
     const { origin } = new URL(health.url)
-    yield broken(
+    yield report.error(
       `${url} sends clients on to ${origin}`,
       `Set PUBLIC_URL to ${origin}: what is sent is lost on the way, because a redirected PATCH has no body.`,
     )
     return
   }
   if (!(await isLandfall(health))) {
-    yield broken(
+    yield report.error(
       `something else answers at ${url} (${health.status})`,
       'Correct PUBLIC_URL, or point the proxy to HOST and PORT of this server; it must pass on every path as it is.',
     )
@@ -42,15 +42,41 @@ export async function* probeAddress(config: Config, given: string | undefined): 
   const headers = { authorization: `Bearer ${await tokenFor(config)}` }
   const me = await ask(url, '/v1/me', { headers })
   if (me instanceof Error || me.status !== 200) {
-    yield broken(
+    yield report.error(
       `the server at ${url} does not take this configuration’s tokens (${me instanceof Error ? reasonOf(me) : me.status})`,
       'It is another deployment, or has another JWT_SECRET; or the proxy takes Authorization away.',
     )
     return
   }
-  yield fine(`a server of this configuration answers at ${url}`)
+  yield report.ok(`a server of this configuration answers at ${url}`)
   yield* preflight(url, config)
-  yield* probeProxy(url, headers, roleFor(config))
+  yield await page(url)
+  const sender = roleFor(config)
+  if (sender) yield* probeProxy(url, { headers, maxSize: sender.maxSize }, config)
+  else yield report.warning('no role may send text, so no upload could be tried', 'Try one by hand.')
+}
+
+/** Whether the upload page works at `url`: its script is loaded by a relative address, which a proxy may not map. */
+async function page(url: string): Promise<Finding> {
+  const answer = await ask(url, '/')
+  const html = answer instanceof Error ? '' : await answer.text()
+  const script = /<script[^>]+src="([^"]+)"/.exec(html)?.[1]
+  if (script === undefined && !(answer instanceof Error) && answer.status === 404)
+    return report.ok('this server has no upload page')
+  if (script === undefined)
+    return report.warning(
+      `no upload page is at ${url}/ (${answer instanceof Error ? reasonOf(answer) : answer.status})`,
+      'Let the proxy pass every path on; uploads of your own clients work without the page.',
+    )
+  const { href } = new URL(script, `${url}/`)
+  const asset = await fetch(href, { signal: AbortSignal.timeout(patienceMs) }).catch((error) => error as Error)
+  if (!(asset instanceof Error)) await asset.body?.cancel()
+  if (!(asset instanceof Error) && asset.ok && /javascript/.test(asset.headers.get('content-type') ?? ''))
+    return report.ok(`the upload page at ${url}/ finds its script`)
+  return report.error(
+    `the upload page at ${url}/ is blank: its script at ${href} is ${asset instanceof Error ? 'not answered' : `answered with ${asset.status}`}`,
+    'Let the proxy remove the path prefix and pass everything below it on, and set PUBLIC_URL to the address with the prefix.',
+  )
 }
 
 async function ask(url: string, path: string, init: RequestInit = {}): Promise<Response | Error> {
@@ -89,17 +115,17 @@ const certificateCodes = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|HOSTNAME/
 
 function unreachable(url: string, error: Error): Finding {
   const code = codeOf(error) ?? ''
-  const says = `${url} cannot be reached (${reasonOf(error)})`
+  const message = `${url} cannot be reached (${reasonOf(error)})`
   if (certificateCodes.test(code))
-    return broken(
-      says,
+    return report.error(
+      message,
       'Its certificate is not one that clients trust for this name: renew it, or have the proxy send the whole chain.',
     )
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-    return broken(says, 'The name has no address: correct PUBLIC_URL, or add it to DNS.')
+    return report.error(message, 'The name has no address: correct PUBLIC_URL, or add it to DNS.')
   if (code === 'ECONNREFUSED')
-    return broken(says, 'Nothing listens there: start the proxy and the server, or correct the port.')
-  return broken(says, 'Start the server, correct PUBLIC_URL, or open the firewall in between.')
+    return report.error(message, 'Nothing listens there: start the proxy and the server, or correct the port.')
+  return report.error(message, 'Start the server, correct PUBLIC_URL, or open the firewall in between.')
 }
 
 /** Whether pages of other origins may upload: what browsers ask before they send anything. */
@@ -117,9 +143,9 @@ async function* preflight(url: string, { CORS_ORIGINS }: Config): AsyncGenerator
   const allowed = answer instanceof Error ? null : answer.headers.get('access-control-allow-origin')
   const methods = answer instanceof Error ? '' : (answer.headers.get('access-control-allow-methods') ?? '')
   if ((allowed === '*' || allowed === origin) && methods.includes('PATCH'))
-    yield fine(`pages of ${CORS_ORIGINS === '*' ? 'any origin' : origin} may upload`)
+    yield report.ok(`pages of ${CORS_ORIGINS === '*' ? 'any origin' : origin} may upload`)
   else
-    yield broken(
+    yield report.error(
       `pages of ${origin} may not upload: what browsers ask first is answered ${answer instanceof Error ? 'not at all' : `with ${answer.status}`}, without leave`,
       'The proxy must pass OPTIONS on to Landfall, and leave the Access-Control headers of its answers alone.',
     )

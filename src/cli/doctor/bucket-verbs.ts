@@ -5,7 +5,7 @@ import type { Bytes, ObjectStore } from '../../core/ports.ts'
 import { S3Fault } from '../../stores/s3/faults.ts'
 import { about, type Finding, reasonOf } from './finding.ts'
 
-const { fine, doubtful, broken } = about('bucket')
+const report = about('bucket')
 const MiB = 1024 ** 2
 
 /** What `work` throws; `null` when it succeeds. */
@@ -112,17 +112,17 @@ export async function* tryVerbs(store: ObjectStore, client: S3Client, config: Co
   const error = await attempt(removing.work)
   if (error) yield cannot(removing, error)
   else if (failed.size === 0)
-    yield fine('objects and multipart uploads can be written, read, joined, aborted, listed and removed')
+    yield report.ok('objects and multipart uploads can be written, read, joined, aborted, listed and removed')
 }
 
 function cannot({ what, right }: Step, error: unknown): Finding {
   const fault = faultOf(error)
   const reason = fault ? `${fault.status} ${fault.code}` : reasonOf(error)
   const isForbidden = fault?.status === 403 || fault?.status === 401
-  return broken(
+  return report.error(
     `it is not possible to ${what} (${reason})`,
     isForbidden
-      ? `Give the key the right ${right} on the bucket and on everything in it.`
+      ? `Give the key the right ${right}; docs/buckets.md has the whole policy to paste.`
       : 'Landfall needs this: ask whoever runs the S3 server, or take another one.',
   )
 }
@@ -137,13 +137,13 @@ async function* partRules(
   try {
     const parts = [await copy(1, partSize), await copy(2, partSize + 1), await copy(3, partSize)]
     const unequal = await attempt(() => store.finish(target, handle, parts))
-    yield fine(
+    yield report.ok(
       unequal
         ? 'parts must have one size here, as Landfall makes them'
         : 'parts may differ in size here; Landfall makes them equal all the same',
     )
   } catch (error) {
-    yield doubtful(
+    yield report.warning(
       `parts cannot be copied from other objects (${reasonOf(error)})`,
       'Only files in parallel pieces need it (tus concatenation): tell clients to leave parallelUploads alone.',
     )
@@ -152,22 +152,22 @@ async function* partRules(
   }
 }
 
-/** Whether browsers get at an object where S3_PUBLIC_URL says, and whether pages may read it there. */
+/** Whether browsers get at an object where S3_PUBLIC_URL message, and whether pages may read it there. */
 async function publicAddress(base: string, url: string): Promise<Finding> {
   const origin = 'https://page.example'
   const answer = await fetch(url, { headers: { origin }, signal: AbortSignal.timeout(5000) }).catch(
     (error) => error as Error,
   )
   if (answer instanceof Error)
-    return doubtful(`browsers do not reach objects at ${base} (${reasonOf(answer)})`, 'Correct S3_PUBLIC_URL.')
+    return report.warning(`browsers do not reach objects at ${base} (${reasonOf(answer)})`, 'Correct S3_PUBLIC_URL.')
   await answer.body?.cancel()
   if (!answer.ok)
-    return doubtful(
+    return report.warning(
       `objects at ${base} are answered with ${answer.status}`,
-      'Let everybody read there, or take S3_PUBLIC_URL away: the addresses in the API lead nowhere.',
+      'Take S3_PUBLIC_URL away if the bucket is private: the addresses in the API lead nowhere. If it is meant to be public, correct S3_PUBLIC_URL.',
     )
   const isOpen = answer.headers.get('access-control-allow-origin') !== null
-  return fine(
+  return report.ok(
     `browsers get objects at ${base}; pages of other origins may ${isOpen ? 'read them' : 'show them only (no CORS)'}`,
   )
 }
@@ -175,10 +175,13 @@ async function publicAddress(base: string, url: string): Promise<Finding> {
 async function checksums(client: S3Client, config: Config, key: string): Promise<Finding> {
   const wrong = { Bucket: config.S3_BUCKET, Key: config.S3_PREFIX + key, Body: 'landfall', ChecksumCRC32: 'AAAAAA==' }
   const error = await attempt(() => client.send(new PutObjectCommand(wrong)))
-  return fine(error ? 'checksums that are sent along are checked' : 'checksums that are sent along are not checked')
+  return report.ok(
+    error ? 'checksums that are sent along are checked' : 'checksums that are sent along are not checked',
+  )
 }
 
-function bytes(size: number): Bytes {
+/** `size` bytes of text. */
+export function bytes(size: number): Bytes {
   const chunk = Buffer.alloc(Math.min(size, MiB), 'landfall ')
   const chunks = Array.from({ length: Math.ceil(size / chunk.length) }, (_, index) =>
     chunk.subarray(0, Math.min(chunk.length, size - index * chunk.length)),

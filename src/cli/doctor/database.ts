@@ -6,7 +6,7 @@ import { migrationsFolder } from '../../db/open.ts'
 import { clientOf } from './client.ts'
 import { about, codeOf, type Finding, reasonOf } from './finding.ts'
 
-const { fine, doubtful, broken } = about('database')
+const report = about('database')
 const oldestVersion = 13
 const tables = [
   'upload_sessions',
@@ -22,7 +22,7 @@ const journal = join(migrationsFolder, 'meta', '_journal.json')
 /** Whether Postgres is there, is new enough, has our tables, lets us write, and passes on what is told with NOTIFY. */
 export async function* probeDatabase({ DATABASE_URL, DATABASE_POOL, DATA_DIR }: Config): AsyncGenerator<Finding> {
   if (DATABASE_URL === undefined) {
-    yield fine(`an embedded Postgres keeps its files in ${DATA_DIR}, which is for trying out`)
+    yield report.ok(`an embedded Postgres keeps its files in ${DATA_DIR}, which is for trying out`)
     return
   }
   const client = clientOf(DATABASE_URL)
@@ -36,7 +36,7 @@ export async function* probeDatabase({ DATABASE_URL, DATABASE_POOL, DATA_DIR }: 
     yield* look(client, DATABASE_POOL)
     yield await hears(client, DATABASE_URL)
   } catch (error) {
-    yield broken(
+    yield report.error(
       `Postgres answers a simple question with an error (${reasonOf(error)})`,
       'Look at the log of Postgres; a pooler in front of it may be in the way.',
     )
@@ -50,16 +50,19 @@ function whyNot(error: unknown): Finding {
   switch (codeOf(error)) {
     case '28P01':
     case '28000':
-      return broken(`Postgres refuses the user of DATABASE_URL (${reason})`, 'Correct its user and password.')
+      return report.error(`Postgres refuses the user of DATABASE_URL (${reason})`, 'Correct its user and password.')
     case '3D000':
-      return broken(`there is no such database (${reason})`, 'Create it, or correct the name in DATABASE_URL.')
+      return report.error(`there is no such database (${reason})`, 'Create it, or correct the name in DATABASE_URL.')
     case '53300':
-      return broken(`Postgres takes no more connections (${reason})`, 'Raise max_connections, or lower DATABASE_POOL.')
+      return report.error(
+        `Postgres takes no more connections (${reason})`,
+        'Raise max_connections, or lower DATABASE_POOL.',
+      )
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return broken(`the host of DATABASE_URL has no address (${reason})`, 'Correct its name, or look at DNS.')
+      return report.error(`the host of DATABASE_URL has no address (${reason})`, 'Correct its name, or look at DNS.')
     default:
-      return broken(
+      return report.error(
         `Postgres cannot be reached (${reason})`,
         'Start it; correct host and port in DATABASE_URL; open the firewall between them.',
       )
@@ -79,23 +82,27 @@ async function* look(client: pg.Client, pool: number): AsyncGenerator<Finding> {
       current_user as role`)
   const found = rows[0]
   if (found.version < oldestVersion)
-    yield broken(`Postgres is ${found.version}`, `Landfall needs ${oldestVersion} or newer: bring Postgres up to date.`)
-  else yield fine(`Postgres ${found.version} answers`)
-  if (found.is_standby) yield broken('this Postgres is a read-only standby', 'DATABASE_URL must name the primary.')
+    yield report.error(
+      `Postgres is ${found.version}`,
+      `Landfall needs ${oldestVersion} or newer: bring Postgres up to date.`,
+    )
+  else yield report.ok(`Postgres ${found.version} answers`)
+  if (found.is_standby)
+    yield report.error('this Postgres is a read-only standby', 'DATABASE_URL must name the primary.')
   else if (found.is_read_only)
-    yield broken(
+    yield report.error(
       `nothing can be written: transactions of ${found.role} are read-only`,
       `ALTER ROLE ${found.role} RESET default_transaction_read_only; or the same of the database.`,
     )
   const free = found.most - found.used
   if (free < pool)
-    yield doubtful(
+    yield report.warning(
       `Postgres has ${free} connections left, and each server opens up to ${pool}`,
       'Raise max_connections, or lower DATABASE_POOL.',
     )
   const skew = Math.abs(Date.now() - Number(found.now))
   if (skew > 30_000)
-    yield doubtful(
+    yield report.warning(
       `the clocks of Postgres and of this machine differ by ${Math.round(skew / 1000)} seconds`,
       'Uploads expire at the wrong time: let both follow a time server (NTP).',
     )
@@ -113,19 +120,19 @@ async function* lookAtTables(client: pg.Client, { role, ...may }: Rights): Async
   const known = (JSON.parse(readFileSync(journal, 'utf8')) as { entries: unknown[] }).entries.length
   const missing = known - applied
   if (missing > 0) {
-    yield broken(
+    yield report.error(
       applied === 0 ? 'the tables are not there yet' : `${missing} changes of the tables are missing`,
       'Run `landfall migrate`, or start a server, which does the same.',
     )
     if (!may.may_create_schemas || !may.may_create_tables)
-      yield broken(
+      yield report.error(
         `${role} may not make tables`,
         `GRANT CREATE ON DATABASE … TO ${role}; GRANT CREATE ON SCHEMA public TO ${role}; or migrate as somebody who may.`,
       )
     return
   }
   if (missing < 0)
-    yield broken(
+    yield report.error(
       'the tables are those of a newer Landfall',
       'Run that version here too; an older one does not know what it wrote.',
     )
@@ -136,11 +143,11 @@ async function* lookAtTables(client: pg.Client, { role, ...may }: Rights): Async
   )
   if (rows.length > 0) {
     const lacks = rows.map(({ name, verb }) => `${verb} ${name}`).join(', ')
-    yield broken(
+    yield report.error(
       `${role} lacks rights: ${lacks}`,
       `GRANT SELECT, INSERT, UPDATE, DELETE ON ${tables.join(', ')} TO ${role};`,
     )
-  } else if (missing === 0) yield fine('the tables are up to date, and may be written to')
+  } else if (missing === 0) yield report.ok('the tables are up to date, and may be written to')
 }
 
 async function appliedMigrations(client: pg.Client): Promise<number> {
@@ -169,8 +176,8 @@ async function hears(client: pg.Client, url: string): Promise<Finding> {
     })
     await other.query('listen landfall_doctor')
     await client.query(`select pg_notify('landfall_doctor', 'x')`)
-    if (await heard) return fine('what one connection tells, another one hears')
-    return broken(
+    if (await heard) return report.ok('what one connection tells, another one hears')
+    return report.error(
       'what one connection tells with NOTIFY, another does not hear',
       'A pooler in transaction mode stands between: connect to Postgres directly, or in session mode.',
     )

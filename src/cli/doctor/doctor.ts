@@ -22,10 +22,10 @@ export async function* examine(read: () => Config, { url }: DoctorOptions = {}):
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     for (const problem of error.problems)
-      yield about('configuration').broken(problem, '`landfall config` prints every setting and what it takes.')
+      yield about('configuration').error(problem, '`landfall config` prints every setting and what it takes.')
     return
   }
-  yield about('configuration').fine(
+  yield about('configuration').ok(
     `the configuration is whole: ${config.isTrial ? 'for trying out' : 'production'}, files go to ${config.STORE}`,
   )
   yield* unlessItFails('folder', probeFolder(config))
@@ -39,17 +39,17 @@ async function* unlessItFails(subject: Subject, probe: AsyncGenerator<Finding>):
   try {
     yield* probe
   } catch (error) {
-    yield about(subject).broken(
+    yield about(subject).error(
       `looking at it ended with an error (${reasonOf(error)})`,
       'Something answers in a way nobody foresaw: look at its own log.',
     )
   }
 }
 
-const marks = { fine: 'ok    ', doubtful: 'doubt ', broken: 'FAULT ' }
+const marks = { ok: 'ok     ', warning: 'WARNING', error: 'ERROR  ' }
 
 /** A finding as an operator reads it. */
-export function printFinding({ about: subject, is, says, remedy }: Finding): string {
-  const first = `${marks[is]} ${subject.padEnd(13)} ${says}`
-  return remedy === undefined ? first : `${first}\n${' '.repeat(21)} → ${remedy}`
+export function printFinding({ about: subject, status, message, fix }: Finding): string {
+  const first = `${marks[status]} ${subject.padEnd(13)} ${message}`
+  return fix === undefined ? first : `${first}\n${' '.repeat(21)} → ${fix}`
 }

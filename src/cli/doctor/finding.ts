@@ -1,22 +1,22 @@
 /** What a probe looked at. */
 export type Subject = 'configuration' | 'folder' | 'database' | 'bucket' | 'address' | 'proxy'
 
-/** What a probe found: that something works, that it may not for long, or that it does not. */
+/** The result of one check. */
 export interface Finding {
   about: Subject
-  is: 'fine' | 'doubtful' | 'broken'
+  status: 'ok' | 'warning' | 'error'
   /** One sentence, without secrets. */
-  says: string
-  /** What to do about it; of everything that is not fine. */
-  remedy?: string
+  message: string
+  /** What to do about a warning or an error. */
+  fix?: string
 }
 
-/** Findings about one subject. */
+/** Makers of findings about one subject. */
 export function about(subject: Subject) {
   return {
-    fine: (says: string): Finding => ({ about: subject, is: 'fine', says }),
-    doubtful: (says: string, remedy: string): Finding => ({ about: subject, is: 'doubtful', says, remedy }),
-    broken: (says: string, remedy: string): Finding => ({ about: subject, is: 'broken', says, remedy }),
+    ok: (message: string): Finding => ({ about: subject, status: 'ok', message }),
+    warning: (message: string, fix: string): Finding => ({ about: subject, status: 'warning', message, fix }),
+    error: (message: string, fix: string): Finding => ({ about: subject, status: 'error', message, fix }),
   }
 }
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import type { Config } from '../../config.ts'
 import { about, codeOf, type Finding, reasonOf } from './finding.ts'
 
-const { fine, doubtful, broken } = about('folder')
+const report = about('folder')
 const GiB = 1024 ** 3
 // statfs(2): what is in memory only.
 const tmpfs = 0x01021994
@@ -28,31 +28,34 @@ export async function* probeFolder({ STORE, DATABASE_URL, DATA_DIR }: Config): A
     yield await whyNot(folder, error)
     return
   }
-  yield fine(`${folder} can be written to`)
+  yield report.ok(`${folder} can be written to`)
   yield* roomIn(folder)
 }
 
 async function whyNot(folder: string, error: unknown): Promise<Finding> {
-  const says = `${folder} cannot be written to (${reasonOf(error)})`
+  const message = `${folder} cannot be written to (${reasonOf(error)})`
   switch (codeOf(error)) {
     case 'EACCES':
     case 'EPERM': {
       const owner = await ownerAbove(folder)
-      return broken(
-        says,
+      return report.error(
+        message,
         `This process runs as user ${process.geteuid?.()}, and ${owner.path} belongs to user ${owner.uid}: chown it, or run as its owner.`,
       )
     }
     case 'EROFS':
-      return broken(says, 'The file system is mounted read-only: mount a volume there, or set DATA_DIR to one.')
+      return report.error(
+        message,
+        'The file system is mounted read-only: mount a volume there, or set DATA_DIR to one.',
+      )
     case 'ENOSPC':
     case 'EDQUOT':
-      return broken(says, 'The disk is full: free some of it, or set DATA_DIR to a larger one.')
+      return report.error(message, 'The disk is full: free some of it, or set DATA_DIR to a larger one.')
     case 'ENOTDIR':
     case 'EEXIST':
-      return broken(says, 'There is a file where a folder should be: set DATA_DIR to a folder.')
+      return report.error(message, 'There is a file where a folder should be: set DATA_DIR to a folder.')
     default:
-      return broken(says, 'Set DATA_DIR to a folder that this process may write to.')
+      return report.error(message, 'Set DATA_DIR to a folder that this process may write to.')
   }
 }
 
@@ -74,13 +77,19 @@ async function* roomIn(folder: string): AsyncGenerator<Finding> {
   const free = found.bavail * found.bsize
   const share = found.blocks > 0 ? found.bavail / found.blocks : 1
   if (found.type === tmpfs)
-    yield doubtful(`${folder} is in memory and gone after a restart`, 'Set DATA_DIR to a folder on a disk or a volume.')
+    yield report.warning(
+      `${folder} is in memory and gone after a restart`,
+      'Set DATA_DIR to a folder on a disk or a volume.',
+    )
   if (found.files > 0 && found.ffree / found.files < 0.02)
-    yield doubtful(`the disk of ${folder} takes hardly any more files`, 'It is out of inodes: remove small files.')
+    yield report.warning(
+      `the disk of ${folder} takes hardly any more files`,
+      'It is out of inodes: remove small files.',
+    )
   if (free < GiB || share < 0.05)
-    yield doubtful(
+    yield report.warning(
       `the disk of ${folder} has ${(free / GiB).toFixed(1)} GiB left`,
       'Free some of it before it is full.',
     )
-  else yield fine(`the disk of ${folder} has ${(free / GiB).toFixed(0)} GiB left`)
+  else yield report.ok(`the disk of ${folder} has ${(free / GiB).toFixed(0)} GiB left`)
 }

@@ -8,18 +8,21 @@ export class S3Fault extends Error {
   readonly status: number
   readonly code: string
   readonly retryAfterMs: number
+  /** What the S3 server says of it, for operators. */
+  readonly detail: string | undefined
 
   constructor(
     operation: string,
     status: number,
     code: string,
-    options: { cause?: unknown; retryAfterMs?: number } = {},
+    options: { cause?: unknown; retryAfterMs?: number; detail?: string } = {},
   ) {
     super(`${operation} was answered with ${status === 0 ? 'nothing' : status} ${code}`, { cause: options.cause })
     this.operation = operation
     this.status = status
     this.code = code
     this.retryAfterMs = options.retryAfterMs ?? 0
+    this.detail = options.detail
   }
 
   /** Whether the same request may succeed a moment later. */
@@ -53,15 +56,31 @@ export function toRefusal(fault: S3Fault): Error {
   )
 }
 
+const unknownCredentials = new Set([
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+  'InvalidSecurity',
+  'InvalidToken',
+  'ExpiredToken',
+  'Unauthorized',
+])
+
+/** Whether the S3 server does not know the key or its secret; a known key without a right is `AccessDenied`. */
+export function isUnknownKey(fault: S3Fault): boolean {
+  return fault.status === 401 || unknownCredentials.has(fault.code)
+}
+
 /** What is wrong with the bucket, in a sentence for the operator. */
 export function explain(fault: S3Fault, bucket: string): string {
   if (fault.code === 'RequestTimeTooSkewed') return "this machine's clock differs too much from the S3 server's"
   if (fault.status === 0)
     return `the S3 server cannot be reached (${fault.cause instanceof Error ? fault.cause.message : fault.code})`
   if (fault.status === 404) return `the bucket ${bucket} does not exist`
-  if (fault.status === 403 || fault.status === 401)
-    return `the S3 server refuses these credentials for the bucket ${bucket}`
-  if (fault.status === 301 || fault.status === 400)
-    return `the bucket ${bucket} is in another region, or the endpoint is not that of an S3 server`
+  if (isUnknownKey(fault)) return `the S3 server refuses these credentials for the bucket ${bucket}`
+  if (fault.status === 403) return `the S3 server does not let this key use the bucket ${bucket} (${fault.operation})`
+  if (fault.status === 301 || fault.code === 'AuthorizationHeaderMalformed')
+    return `the bucket ${bucket} is in another region`
+  if (fault.status === 400)
+    return `the S3 server refuses ${fault.operation} (${fault.code}): ${fault.detail ?? 'it gives no reason'}`
   return `the S3 server answers ${fault.status} ${fault.code}`
 }

@@ -107,6 +107,7 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
         return response.headers.etag.replaceAll('"', '')
       }
       throw new S3Fault(operation, response.statusCode ?? 0, /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? 'unknown', {
+        ...detailOf(text),
         retryAfterMs: Number(response.headers['retry-after'] ?? 0) * 1000 || 0,
       })
     } catch (error) {
@@ -224,4 +225,10 @@ export function escapeKey(key: string): string {
       encodeURIComponent(segment).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`),
     )
     .join('/')
+}
+
+/** The S3 server's own sentence about an error; bounded, because it goes into logs. */
+function detailOf(document: string): { detail?: string } {
+  const detail = /<Message>([^<]*)<\/Message>/.exec(document)?.[1]
+  return detail ? { detail: detail.slice(0, 300) } : {}
 }

@@ -28,6 +28,7 @@ import type { S3Options } from './options.ts'
 import { readObject } from './read.ts'
 import { removeObjects } from './remove.ts'
 import { createSender, escapeKey } from './send.ts'
+import { versioningNotices } from './versioning.ts'
 
 const MiB = 1024 ** 2
 const answerMs = 30_000
@@ -273,6 +274,8 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
         ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined
       } while (ContinuationToken)
     },
+
+    notices: () => versioningNotices(client, options),
 
     publicUrl(key) {
       if (options.S3_PUBLIC_URL === undefined) return null

@@ -12,6 +12,7 @@ export interface Call {
   bucket: Bucket
   bucketName: string
   limits: Limits
+  versioned: boolean
   key: string
   query: Map<string, string>
   header: (name: string) => string | undefined
@@ -47,6 +48,7 @@ export function nameOperation(method: string, key: string, query: Map<string, st
   if (key === '') {
     if (method === 'HEAD') return 'HeadBucket'
     if (method === 'PUT' && query.size === 0) return 'CreateBucket'
+    if (method === 'GET' && has('versioning')) return 'GetBucketVersioning'
     if (method === 'GET' && has('uploads')) return 'ListMultipartUploads'
     if (method === 'GET' && query.get('list-type') === '2') return 'ListObjectsV2'
     if (method === 'POST' && has('delete')) return 'DeleteObjects'
@@ -67,6 +69,12 @@ export function nameOperation(method: string, key: string, query: Map<string, st
 /** What each operation does. A missing name is answered with NotImplemented. */
 export const operations: Record<string, Operation | undefined> = {
   HeadBucket: async () => ({ status: 200 }),
+
+  GetBucketVersioning: async ({ versioned }) => ({
+    status: 200,
+    headers: { 'content-type': 'application/xml' },
+    body: `<VersioningConfiguration>${versioned ? '<Status>Enabled</Status>' : ''}</VersioningConfiguration>`,
+  }),
 
   CreateBucket: async () => {
     throw new Refusal('BucketAlreadyOwnedByYou', 'Your previous request to create the named bucket succeeded.')

@@ -31,6 +31,8 @@ export interface World {
   keep: Keeping
   md5: boolean
   latencyMs: number
+  versioned: boolean
+  locked: boolean
   faults: FaultBook
   note(operation: string, key: string, partNumber: number | null): Seen
 }
@@ -140,11 +142,18 @@ async function perform(
     throw new Refusal('MissingContentLength', 'You must provide the Content-Length HTTP header.')
   if (isStored && Number(request.headers['content-length'] ?? 0) > world.limits.maxPartSize)
     throw new Refusal('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed object size.')
+  const hasChecksum = Object.keys(request.headers).some((name) => /^(content-md5|x-amz-(checksum|trailer))/.test(name))
+  if (isStored && world.locked && !hasChecksum)
+    throw new Refusal(
+      'InvalidRequest',
+      'Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters',
+    )
   const etagOf = (md5: Buffer | null): string => `"${(md5 ?? randomBytes(16)).toString('hex')}"`
   const call: Call = {
     bucket: world.bucket,
     bucketName: world.bucketName,
     limits: world.limits,
+    versioned: world.versioned,
     key,
     query,
     header,

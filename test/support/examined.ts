@@ -1,0 +1,71 @@
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
+import { examine, printFinding } from '../../src/cli/doctor/doctor.ts'
+import type { Finding } from '../../src/cli/doctor/finding.ts'
+import { loadConfig } from '../../src/config.ts'
+import { type NodeProcess, startNodeProcess } from './node-process.ts'
+import { type FreshDatabase, freshDatabase } from './postgres.ts'
+import { type S3StandIn, startS3StandIn } from './s3-stand-in.ts'
+import { testSecret } from './tus-file.ts'
+
+const production = { NODE_ENV: 'production', JWT_SECRET: testSecret, STORE: 's3', PART_SIZE: '5MiB', LOG_LEVEL: 'warn' }
+
+/** A set-up without a fault, and what the doctor finds in it. */
+export interface Examined {
+  database: FreshDatabase
+  s3: S3StandIn
+  server: NodeProcess
+  /** Its settings; PUBLIC_URL is not among them, because the checks behind it take seconds. */
+  settings: Record<string, string>
+  /** The findings when `changes` are made to the settings. */
+  examineWith(changes?: Record<string, string | undefined>): Promise<Finding[]>
+  /** Expects one error, with this message and this fix, and no secret in any finding. */
+  expectOnly(found: Finding[], about: string, message: RegExp, fix: RegExp): void
+}
+
+/** Starts the set-up before the tests of a file, and ends it after them; what it returns is filled by then. */
+export function examined(): Examined {
+  const parts = {} as Examined
+
+  beforeAll(async () => {
+    parts.database = await freshDatabase()
+    parts.s3 = await startS3StandIn({ equalParts: true })
+    parts.settings = {
+      ...production,
+      DATABASE_URL: parts.database.url,
+      ...parts.s3.settings,
+      TRUST_PROXY: 'loopback',
+    }
+    parts.server = await startNodeProcess({ environment: parts.settings })
+  })
+
+  afterAll(async () => {
+    await parts.server.kill()
+    await parts.s3.close()
+    await parts.database.dispose()
+  })
+
+  parts.examineWith = async (changes = {}) => {
+    const found: Finding[] = []
+    for await (const finding of examine(() => loadConfig({ ...parts.settings, ...changes }))) found.push(finding)
+    return found
+  }
+  parts.expectOnly = (found, about, message, fix) => {
+    expect(errorsOf(found).map(printFinding)).toHaveLength(1)
+    const [error] = errorsOf(found)
+    expect(error).toMatchObject({ about, message: expect.stringMatching(message), fix: expect.stringMatching(fix) })
+    expect(JSON.stringify(found)).not.toContain(parts.s3.secretAccessKey)
+  }
+  return parts
+}
+
+export const errorsOf = (found: Finding[]) => found.filter(({ status }) => status === 'error')
+
+/** A web server that is not Landfall; its URL. */
+export async function otherServer(answer: RequestListener): Promise<string> {
+  const other = createServer(answer).listen(0, '127.0.0.1')
+  onTestFinished(() => void other.close(() => {}))
+  await new Promise((resolve) => other.once('listening', resolve))
+  return `http://127.0.0.1:${(other.address() as AddressInfo).port}`
+}

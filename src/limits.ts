@@ -13,6 +13,7 @@ import { createRefusalLog } from './features/audit/refusals.ts'
 import { openPolicyBook } from './features/policies/book.ts'
 import { adminExplainPlugin, type ExplainOptions, explainPlugin } from './features/policies/explain.ts'
 import { policiesPlugin } from './features/policies/plugin.ts'
+import { quotaLines } from './features/policies/quota-lines.ts'
 import { applyToRunning } from './features/policies/running.ts'
 import { policyVersionsIn } from './features/policies/versions.ts'
 import { adminUsagePlugin, usagePlugin } from './features/quotas/plugin.ts'
@@ -65,6 +66,7 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
     onFault,
     onChange: ({ version, author }) => log.info({ version, author }, 'other policies hold now'),
   })
+  if (!config.isTrial) sayQuotas(book.current().document, log)
   const rates = createRates(names)
   const refusals = createRefusalLog({ write: (entries) => writeAudit(database, entries), onFault })
   const policies = () => book.current().document
@@ -106,4 +108,10 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
       await book.close()
     },
   }
+}
+
+/** One line a role at the start of a service: its operator should know what a single user may take. */
+function sayQuotas(document: PolicyDocument, log: FastifyBaseLogger): void {
+  for (const { role, line, isUnlimited } of quotaLines(document))
+    log[isUnlimited ? 'warn' : 'info']({ role }, `policies: ${line}`)
 }

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { type Config, renderEnvExample } from '../config.ts'
 import { parseDuration, parseSize } from '../core/units.ts'
 import { userOf } from '../core/upload.ts'
+import { quotaLines } from '../features/policies/quota-lines.ts'
 import { toActor } from '../http/identity/claims.ts'
 import { signToken } from '../http/identity/secret.ts'
 import { readConfig, serve } from '../serve.ts'
@@ -11,6 +12,7 @@ import { type AuditWords, auditLines } from './audit.ts'
 import { withDatabase } from './database-at.ts'
 import { examine, printFinding } from './doctor/doctor.ts'
 import type { Finding } from './doctor/finding.ts'
+import { policiesThatHold } from './doctor/policies.ts'
 import { addKeyCommands } from './keys.ts'
 import { comparePolicies, explainAt, policyHistory, setPolicies, showPolicies } from './policies.ts'
 import { reconcileQuotas } from './quotas.ts'
@@ -166,9 +168,12 @@ export function createProgram(print: (line: string) => void = console.log): Comm
   program
     .command('check')
     .description('say what is wrong with the configuration, if anything')
-    .action(() => {
-      const { isTrial, STORE } = readConfig()
-      print(`the configuration is fine: ${isTrial ? 'for trying out' : 'production'}, files go to ${STORE}`)
+    .action(async () => {
+      const config = readConfig()
+      print(
+        `the configuration is fine: ${config.isTrial ? 'for trying out' : 'production'}, files go to ${config.STORE}`,
+      )
+      for (const { line } of quotaLines(await policiesThatHold(config))) print(line)
     })
 
   program

@@ -44,6 +44,18 @@ it('says what is wrong with the configuration', async () => {
   await expect(run('check')).rejects.toThrow('PORT')
 })
 
+it('says the quotas of each role, and warns of a role without any', async () => {
+  vi.stubEnv('POLICIES', '{"member":{"bytesPerDay":null,"totalBytes":null}}')
+
+  const lines = await run('check')
+
+  expect(lines.slice(1)).toEqual([
+    expect.stringMatching(/^a creator may send 10 GiB a file, 2000 uploads at once, 500 GiB a day, .* 2 TiB in all$/),
+    expect.stringMatching(/^a member may send .* any number of bytes in all .*set bytesPerDay or totalBytes\)$/),
+    expect.stringMatching(/^a subscriber may send 200 MiB a file, 100 uploads at once, 5 GiB a day, .* 20 GiB in all$/),
+  ])
+})
+
 it('prints every setting', async () => {
   expect(await run('config')).toEqual([renderEnvExample()])
 })

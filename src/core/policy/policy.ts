@@ -70,6 +70,7 @@ export interface EffectivePolicy {
 
 const MiB = 1024 ** 2
 const GiB = 1024 ** 3
+const TiB = 1024 ** 4
 const day = 24 * 60 * 60 * 1000
 
 const documentTypes = [
@@ -83,22 +84,39 @@ const documentTypes = [
   'text/*',
 ]
 
-/** What holds where nobody says anything else. */
+/** What holds where the operator says nothing else. Each role has quotas, so that one user cannot fill the store unnoticed. */
 export const defaultPolicies = {
   default: {},
   roles: {
-    creator: { maxSize: 10 * GiB, mediaTypes: ['*/*'], categories: [...categories], timeToLiveMs: 7 * day },
+    creator: {
+      maxSize: 10 * GiB,
+      mediaTypes: ['*/*'],
+      categories: [...categories],
+      timeToLiveMs: 7 * day,
+      uploadsAtOnce: 2000,
+      bytesPerDay: 500 * GiB,
+      filesPerDay: 100_000,
+      totalBytes: 2 * TiB,
+    },
     member: {
       maxSize: 2 * GiB,
       mediaTypes: ['image/*', 'video/*', 'audio/*', ...documentTypes],
       categories: ['image', 'video', 'audio', 'document'],
       timeToLiveMs: 3 * day,
+      uploadsAtOnce: 500,
+      bytesPerDay: 50 * GiB,
+      filesPerDay: 20_000,
+      totalBytes: 200 * GiB,
     },
     subscriber: {
       maxSize: 200 * MiB,
       mediaTypes: ['image/*', ...documentTypes],
       categories: ['image', 'document'],
       timeToLiveMs: day,
+      uploadsAtOnce: 100,
+      bytesPerDay: 5 * GiB,
+      filesPerDay: 5000,
+      totalBytes: 20 * GiB,
     },
   },
   tenants: {},

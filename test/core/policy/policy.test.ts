@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { matchesGlob } from '../../../src/core/policy/glob.ts'
-import { defaultPolicies, effectivePolicy, largestSize, type PolicyDocument } from '../../../src/core/policy/policy.ts'
+import {
+  defaultPolicies,
+  effectivePolicy,
+  largestSize,
+  type PolicyDocument,
+  type PolicyRules,
+} from '../../../src/core/policy/policy.ts'
 import { userOf } from '../../../src/core/upload.ts'
 
 const document: PolicyDocument = {
@@ -85,5 +91,13 @@ describe('a pattern', () => {
     matchesGlob('a'.repeat(1024), `${'*a'.repeat(90)}*b`)
 
     expect(performance.now() - started).toBeLessThan(500)
+  })
+})
+
+describe('a built-in role', () => {
+  it.each(Object.entries<PolicyRules>(defaultPolicies.roles))('%s has quotas', (_role, rules) => {
+    for (const field of ['uploadsAtOnce', 'bytesPerDay', 'filesPerDay', 'totalBytes'] as const)
+      expect(rules[field], field).toBeGreaterThan(0)
+    expect(rules.totalBytes).toBeGreaterThan(10 * rules.maxSize!)
   })
 })

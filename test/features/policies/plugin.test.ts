@@ -249,7 +249,8 @@ describe('an explanation', () => {
       limits: {
         maxSize: { value: '1 KiB', from: 'user' },
         timeToLive: { value: '3 days', from: 'role' },
-        totalBytes: { value: null, from: 'default' },
+        totalBytes: { value: '200 GiB', from: 'role' },
+        totalFiles: { value: null, from: 'default' },
         categories: { value: ['image', 'video', 'audio', 'document'], from: 'role' },
       },
     })

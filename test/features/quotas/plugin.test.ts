@@ -29,8 +29,8 @@ describe('GET /v1/usage', () => {
         totalBytes: 1024,
         uploadsAtOnce: 3,
         totalFiles: null,
-        bytesPerDay: null,
-        filesPerDay: null,
+        bytesPerDay: 500 * 1024 ** 3,
+        filesPerDay: 100_000,
         creationsPerMinute: null,
       },
     })

@@ -51,6 +51,8 @@ export interface S3StandIn {
   abortMultiparts(key?: string): Promise<void>
   removeObject(key: string): Promise<void>
   setLatency(ms: number): void
+  /** Sets the server's clock so much ahead of this machine's. */
+  setClock(aheadMs: number): void
   close(): Promise<void>
 }
 
@@ -82,6 +84,7 @@ export async function startS3StandIn(options: StandInOptions = {}): Promise<S3St
     latencyMs: options.latencyMs ?? 0,
     versioned: options.versioned ?? false,
     locked: options.locked ?? false,
+    clockOffsetMs: 0,
     faults,
     note(operation, key, partNumber) {
       requests[operation] = (requests[operation] ?? 0) + 1
@@ -156,6 +159,9 @@ export async function startS3StandIn(options: StandInOptions = {}): Promise<S3St
     removeObject: (key) => bucket.remove(key),
     setLatency(ms) {
       world.latencyMs = ms
+    },
+    setClock(aheadMs) {
+      world.clockOffsetMs = aheadMs
     },
     close: () =>
       new Promise((resolve) => {

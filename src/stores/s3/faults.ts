@@ -10,12 +10,14 @@ export class S3Fault extends Error {
   readonly retryAfterMs: number
   /** What the S3 server says of it, for operators. */
   readonly detail: string | undefined
+  /** The server's clock was found to differ: the request may succeed when it is signed anew. */
+  readonly isOtherTime: boolean
 
   constructor(
     operation: string,
     status: number,
     code: string,
-    options: { cause?: unknown; retryAfterMs?: number; detail?: string } = {},
+    options: { cause?: unknown; retryAfterMs?: number; detail?: string; isOtherTime?: boolean } = {},
   ) {
     super(`${operation} was answered with ${status === 0 ? 'nothing' : status} ${code}`, { cause: options.cause })
     this.operation = operation
@@ -23,12 +25,17 @@ export class S3Fault extends Error {
     this.code = code
     this.retryAfterMs = options.retryAfterMs ?? 0
     this.detail = options.detail
+    this.isOtherTime = options.isOtherTime ?? false
   }
 
   /** Whether the same request may succeed a moment later. */
   get isTransient(): boolean {
     return (
-      this.status === 0 || (this.status >= 500 && this.status !== 501) || this.status === 429 || passing.has(this.code)
+      this.isOtherTime ||
+      this.status === 0 ||
+      (this.status >= 500 && this.status !== 501) ||
+      this.status === 429 ||
+      passing.has(this.code)
     )
   }
 }

@@ -8,6 +8,7 @@ import https from 'node:https'
 import aws4 from 'aws4'
 import type { Bytes } from '../../core/ports.ts'
 import { S3Fault } from './faults.ts'
+import { createServerClock } from './server-clock.ts'
 
 export interface Credentials {
   accessKeyId: string
@@ -60,9 +61,11 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
     scheduling: 'lifo',
   })
   const request = isTls ? https.request : http.request
+  const clock = createServerClock()
 
   async function putOnce(bytes: Bytes, { operation, key, query, headers }: Sending): Promise<string> {
     const path = `${base.pathname.replace(/\/$/, '')}/${escapeKey(key)}${query ? `?${query}` : ''}`
+    const signedAt = clock.now()
     const signed = aws4.sign(
       {
         host: base.host,
@@ -70,7 +73,12 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
         method: 'PUT',
         service: 's3',
         region,
-        headers: { ...headers, 'Content-Length': String(bytes.size), 'X-Amz-Content-Sha256': 'UNSIGNED-PAYLOAD' },
+        headers: {
+          ...headers,
+          'Content-Length': String(bytes.size),
+          'X-Amz-Content-Sha256': 'UNSIGNED-PAYLOAD',
+          'X-Amz-Date': signedAt.toISOString().replace(/[:-]|\.\d{3}/g, ''),
+        },
       },
       known(await credentials()),
     )
@@ -109,6 +117,8 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
       throw new S3Fault(operation, response.statusCode ?? 0, /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? 'unknown', {
         ...detailOf(text),
         retryAfterMs: Number(response.headers['retry-after'] ?? 0) * 1000 || 0,
+        // Whatever the server calls it, a signature of another time is the reason.
+        isOtherTime: clock.correct(signedAt, response.headers.date),
       })
     } catch (error) {
       outgoing.destroy()
@@ -131,6 +141,8 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
         } catch (error) {
           onRequest(sending.operation, error instanceof S3Fault ? error.code : 'unknown')
           if (!(error instanceof S3Fault) || !error.isTransient || attempt === attempts) throw error
+          // The next one is signed with the server's time.
+          if (error.isOtherTime) continue
           await pause(attempt, error.retryAfterMs)
         }
       }

@@ -33,6 +33,8 @@ export interface World {
   latencyMs: number
   versioned: boolean
   locked: boolean
+  /** How much the clock of this server is ahead of the machine's. */
+  clockOffsetMs: number
   faults: FaultBook
   note(operation: string, key: string, partNumber: number | null): Seen
 }
@@ -67,7 +69,7 @@ export async function serve(world: World, request: IncomingMessage, response: Se
   const final = isError(fault) ? faultAnswer(fault) : answer
   await drain(request)
   if (fault.cutReply) return cutReply(response, final, fault.cutReply)
-  await send(request, response, final)
+  await send(request, response, final, new Date(Date.now() + world.clockOffsetMs))
   entry.status = final.status
 }
 
@@ -131,7 +133,7 @@ async function perform(
   target: Parameters<typeof answerTo>[2],
 ): Promise<Answer> {
   const { operation, key, query, header } = target
-  const signed = verifySignature(request, world.keys, new Date())
+  const signed = verifySignature(request, world.keys, new Date(Date.now() + world.clockOffsetMs))
   if (target.bucketName !== world.bucketName) throw new Refusal('NoSuchBucket', 'The specified bucket does not exist')
   const run = operations[operation]
   if (!run)
@@ -228,11 +230,12 @@ async function drain(request: IncomingMessage): Promise<void> {
   await promise
 }
 
-async function send(request: IncomingMessage, response: ServerResponse, answer: Answer): Promise<void> {
+async function send(request: IncomingMessage, response: ServerResponse, answer: Answer, now: Date): Promise<void> {
   if (response.destroyed) return
   const { status, headers = {}, body = '' } = answer
   response.writeHead(status, {
     server: 'stand-in',
+    date: now.toUTCString(),
     ...(typeof body === 'string' ? { 'content-length': Buffer.byteLength(body) } : {}),
     ...headers,
   })

@@ -231,6 +231,8 @@ export function engineOf(
     minSpeed: config.MIN_SPEED,
     bodyTotalMs: config.BODY_TIMEOUT,
     finishWaitMs: config.FINISH_WAIT,
+    lossConfirmMs: config.LOSS_CONFIRM,
+    deleteGraceMs: config.DELETE_GRACE,
     newId: randomUUID,
   })
 }

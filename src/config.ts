@@ -159,6 +159,14 @@ const uploads = {
   FINISH_WAIT: wait()
     .prefault('10s')
     .describe('How long an answer waits for the store to put a file together before it asks the client to come back'),
+  LOSS_CONFIRM: duration
+    .prefault('5m')
+    .describe(
+      'How long a store must say that something of an upload is gone before that is believed; until then clients are asked to come back',
+    ),
+  DELETE_GRACE: duration
+    .prefault('7d')
+    .describe('How long the object of a file stays in the store after the file was deleted; 0s deletes it at once'),
   LEASE_TTL: wait(second)
     .prefault('30s')
     .describe('How long the right to write to an upload outlives a server that died'),

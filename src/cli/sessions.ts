@@ -74,7 +74,7 @@ export function addSessionCommands(
 }
 
 const verbs = {
-  cancel: 'end an upload and free what it used; of a completed one the file is deleted',
+  cancel: 'end an upload and free what it used; of a completed one the file is deleted when DELETE_GRACE is over',
   finish: 'put an upload together of which every byte is there, now',
   expire: 'end an unfinished upload as if its time had run out',
 }

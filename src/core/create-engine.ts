@@ -17,8 +17,8 @@ import { pieceFolder } from './finish/clean-up.ts'
 import { findPartials } from './finish/concatenate.ts'
 import { createEnds } from './finish/ends.ts'
 import { awaitsJoin, createFinalUploads, notReady } from './finish/final-uploads.ts'
-import { isLost, recordLoss } from './finish/finish.ts'
 import { joinFinish } from './finish/join-finish.ts'
+import { isLost, observeLoss } from './finish/loss.ts'
 import { createGuard } from './guard.ts'
 import { openWriter, type WriterDetails } from './parts/open-writer.ts'
 import { createPieceCache } from './parts/piece-cache.ts'
@@ -30,7 +30,7 @@ import { type Actor, hasEveryByte, ownerOf, type Session, type Upload, type Wish
 /** The engine over one store, one database and one lock: every verb, and what they share. */
 export function createEngine(options: EngineOptions): RunningEngine {
   const { sessions, store, locker, budget, now, onFault, newId, onBody = () => {} } = options
-  const { bodyIdleMs, minSpeed, bodyTotalMs } = options
+  const { bodyIdleMs, minSpeed, bodyTotalMs, lossConfirmMs, deleteGraceMs } = options
   const permit = options.permit ?? (async () => {})
   const guard = createGuard(permit, now)
   const { later, idle } = createBackground(onFault)
@@ -61,6 +61,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const scattered = createScattered({
     ...body,
     ...claiming,
+    lossConfirmMs,
     guard,
     store,
     locker,
@@ -71,7 +72,16 @@ export function createEngine(options: EngineOptions): RunningEngine {
     discard: (keys, session) => later(store.remove(keys), { uploadId: session.id, what: 'removing used pieces' }),
     lifeAfter,
   })
-  const ends = createEnds({ store, locker, claiming, guard, now, stopChunks: scattered.stop, onFault })
+  const ends = createEnds({
+    store,
+    locker,
+    claiming,
+    guard,
+    now,
+    deleteGraceMs,
+    stopChunks: scattered.stop,
+    onFault,
+  })
   const finals = createFinalUploads({ sessions, store, locker, guard, looking, now })
   const finishing = {
     sessions,
@@ -80,6 +90,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     claiming,
     guard,
     now,
+    lossConfirmMs,
     openWriter: openIts,
     partialsOf: finals.partialsOf,
     settleJoined: finals.settle,
@@ -154,8 +165,12 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const session = await locker
       .hold(id, guard.admitted(actor, 'append'), async (lease) => {
         await guard.permitted(actor, 'append', lease.session)
-        return appendUnderLease(lease, chunk, { ...appending, permitCompletion, by: actor }).catch((error: unknown) =>
-          isLost(error) ? recordLoss(lease, error, actor) : Promise.reject(error),
+        return appendUnderLease(lease, chunk, { ...appending, permitCompletion, by: actor }).catch(
+          async (error: unknown) => {
+            if (!isLost(error)) throw error
+            await observeLoss(lease, error, actor, { store, now, lossConfirmMs })
+            return lease.session
+          },
         )
       })
       .finally(leave)
@@ -262,5 +277,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     },
     expire: ends.expire,
     clean: ends.clean,
+    deleteObject: ends.deleteObject,
+    restore: ends.restore,
   }
 }

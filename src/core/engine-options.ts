@@ -42,6 +42,10 @@ export interface EngineOptions {
   bodyTotalMs: number
   /** How long an answer waits for the store to make an object before it says 503. */
   finishWaitMs: number
+  /** How long after the store first said that something is not there that is believed, if it still says so. */
+  lossConfirmMs: number
+  /** How long the object of a completed upload stays after its owner or an admin deleted it. 0: not at all. */
+  deleteGraceMs: number
   /** For so long the claim of a dead node on a numbered chunk blocks others. */
   claimMs?: number | undefined
   newId(): string

@@ -97,8 +97,8 @@ export interface Engine {
    */
   complete(actor: Actor, id: string, expected?: { number: number; etag: string }[]): Promise<Upload>
   /**
-   * Ends the upload and frees what it used; a completed one loses its object unless that is spared, as it always is from a
-   * resume token. `endsAppend`: a creation or an append ends what it brought itself, and needs no other right than its own.
+   * Ends the upload and frees what it used; the object of a completed one is deleted when its time of grace is over, unless that is
+   * spared, as it always is from a resume token. `endsAppend`: a creation or an append ends what it brought itself, and needs no other right than its own.
    * @throws UploadError UPLOAD_GONE the second time; UPLOAD_COMPLETED when a completed one is spared
    */
   cancel(actor: Actor, id: string, how?: { sparesCompleted?: boolean; endsAppend?: boolean }): Promise<void>
@@ -133,4 +133,11 @@ export interface RunningEngine extends Engine {
   expire(id: string): Promise<boolean>
   /** Frees what an ended upload left; for the sweeper. */
   clean(id: string): Promise<void>
+  /** Removes the object of an upload that was deleted, if it is due. False when it is not, or not any more. */
+  deleteObject(id: string): Promise<boolean>
+  /**
+   * Makes a completed upload that was deleted complete again, as long as its object is there. `by` is an operator.
+   * @throws UploadError UPLOAD_NOT_FOUND; UPLOAD_GONE when it was not deleted, or the object is gone
+   */
+  restore(id: string, by: Actor): Promise<void>
 }

@@ -122,6 +122,8 @@ export interface Change {
   isScattered?: boolean
   /** Something of this upload may lie in the store that no session points to: the sweeper must look. */
   isDirty?: boolean
+  lossSeenAt?: Date | null
+  deleteDueAt?: Date | null
   /** Who ends the upload, for the record, which is written in the same transaction. Not given: the server itself. */
   by?: Actor | null
   /** Told in the same transaction, so that a crash can delay it but not lose it. */
@@ -208,6 +210,10 @@ export interface Sessions {
   ended(among: string[]): Promise<string[]>
   /** Ids that have ended and may have left something in the store. */
   dirty(limit: number): Promise<string[]>
+  /** Says when the object of an upload that has ended otherwise is to be deleted, unless that was said before. */
+  scheduleDeletion(id: string, dueAt: Date): Promise<void>
+  /** Ids of uploads whose object is to be deleted by now. */
+  deletionsDue(now: Date, limit: number): Promise<string[]>
 }
 
 /**

@@ -62,6 +62,6 @@ export async function closeRanks(session: Session, sessions: Sessions): Promise<
 
 /** What the outside sees of a session. */
 export function toUpload(session: Session): Upload {
-  const { handle, timeToLiveMs, head, tail, isScattered, isDirty, ...upload } = session
+  const { handle, timeToLiveMs, head, tail, isScattered, isDirty, lossSeenAt, deleteDueAt, ...upload } = session
   return upload
 }

@@ -138,6 +138,10 @@ export interface Session extends Upload {
   isScattered: boolean
   /** Something of it may lie in the store that the session does not point to. */
   isDirty: boolean
+  /** When the store first said that something of it is not there; `null`: it never did, or was right again since. */
+  lossSeenAt: Date | null
+  /** When the object is to be deleted, because its owner or an admin said so; `null`: it is not, or has been. */
+  deleteDueAt: Date | null
 }
 
 /** What a client asks for when it creates an upload. */

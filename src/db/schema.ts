@@ -60,6 +60,10 @@ export const uploadSessions = pgTable(
     updatedAt: moment('updated_at').notNull(),
     completedAt: moment('completed_at'),
     expiresAt: moment('expires_at'),
+    /** When the store first said that something of it is not there; null once it was right again. */
+    lossSeenAt: moment('loss_seen_at'),
+    /** When the object is to be deleted; null once it was, or when nobody asked for it. */
+    deleteDueAt: moment('delete_due_at'),
     /** Who may write: the token is what every write must show. */
     leaseToken: uuid('lease_token'),
     leaseUntil: moment('lease_until'),
@@ -103,6 +107,7 @@ export const uploadSessions = pgTable(
       .on(table.expiresAt)
       .where(sql`state in ('receiving', 'completed') and expires_at is not null`),
     index('upload_sessions_open').on(table.state, table.role).where(sql`state in ('receiving', 'finishing')`),
+    index('upload_sessions_deletions').on(table.deleteDueAt).where(sql`delete_due_at is not null`),
     index('upload_sessions_dirty').on(table.id).where(sql`is_dirty and state not in ('receiving', 'finishing')`),
     check(
       'upload_sessions_state',
@@ -110,6 +115,24 @@ export const uploadSessions = pgTable(
     ),
     check('upload_sessions_offset', sql`"offset" >= 0 and (size is null or "offset" <= size)`),
   ],
+)
+
+/** The one row that ties this database to its store; see core/pairing. */
+export const storePairing = pgTable(
+  'store_pairing',
+  {
+    id: integer('id').primaryKey(),
+    storeId: uuid('store_id').notNull(),
+    databaseId: uuid('database_id').notNull(),
+    /** Goes up with every restore that an operator accepted. */
+    epoch: integer('epoch').notNull(),
+    /** Goes up once a minute, here first and then in the marker: who is behind the marker is older than the store. */
+    counter: bigint('counter', { mode: 'number' }).notNull(),
+    advancedAt: moment('advanced_at').notNull().defaultNow(),
+    /** Whether the marker is known to be in the store. */
+    isMarked: boolean('is_marked').notNull(),
+  },
+  () => [check('store_pairing_one', sql`id = 1`)],
 )
 
 /** What each user takes of the server; see usage.ts. */

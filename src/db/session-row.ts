@@ -32,6 +32,8 @@ export interface SessionRow {
   updated_at: Date
   completed_at: Date | null
   expires_at: Date | null
+  loss_seen_at: Date | null
+  delete_due_at: Date | null
   revision: number
   /** Only where a statement asks for it: whether somebody holds the lease. */
   is_held?: boolean
@@ -72,5 +74,7 @@ export function toSession(row: SessionRow): Session {
     updatedAt: row.updated_at,
     completedAt: row.completed_at,
     expiresAt: row.expires_at,
+    lossSeenAt: row.loss_seen_at,
+    deleteDueAt: row.delete_due_at,
   }
 }

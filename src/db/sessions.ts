@@ -58,8 +58,9 @@ const renewClaim = {
 }
 const recordClaimed = {
   name: 'part-record',
-  // A second run after a lost answer finds its own record.
-  text: `update upload_parts set size = $4, etag = $5, claim = null, claim_until = null
+  // A second run after a lost answer finds its own record. The store has taken a part: what it seemed to have lost is there.
+  text: `with found as (update upload_sessions set loss_seen_at = null where id = $1 and loss_seen_at is not null)
+    update upload_parts set size = $4, etag = $5, claim = null, claim_until = null
     where upload_id = $1 and number = $2 and (claim = $3 or (claim is null and size = $4 and etag = $5))
       and exists (select from upload_sessions where id = $1 and state = 'receiving')
     returning number`,
@@ -106,6 +107,15 @@ const findExpired = {
 const findEnded = {
   name: 'sessions-ended',
   text: `select id from upload_sessions where id = any($1::uuid[]) and state not in ('receiving', 'finishing')`,
+}
+const scheduleDeletion = {
+  name: 'session-delete-later',
+  text: `update upload_sessions set delete_due_at = coalesce(delete_due_at, $2)
+    where id = $1 and state not in ('receiving', 'finishing', 'completed')`,
+}
+const findDeletions = {
+  name: 'sessions-deletions',
+  text: `select id from upload_sessions where delete_due_at <= $1 order by delete_due_at limit $2`,
 }
 const findDirty = {
   name: 'sessions-dirty',
@@ -175,5 +185,9 @@ export function sessionsIn(database: Database): Sessions {
     expired: (now, limit) => ids(findExpired, [now, limit]),
     ended: (among) => ids(findEnded, [among]),
     dirty: (limit) => ids(findDirty, [limit]),
+    async scheduleDeletion(id, dueAt) {
+      await database.query(scheduleDeletion, [id, dueAt])
+    },
+    deletionsDue: (now, limit) => ids(findDeletions, [now, limit]),
   }
 }

@@ -13,12 +13,12 @@ import type { Actor, Session, State } from '../core/upload.ts'
 import type { Database } from './open.ts'
 
 /** What the end of an upload does to its owner's room. */
-export type Settlement = 'stored' | 'released' | 'freed'
+export type Settlement = 'stored' | 'released' | 'freed' | 'restored'
 
 /** How `change` settles what an upload in state `before` has taken; `null`: it goes on. */
 export function settlementOf(before: State, { state }: Change): Settlement | null {
   if (state === undefined || state === 'receiving' || state === 'finishing') return null
-  if (state === 'completed') return 'stored'
+  if (state === 'completed') return before === 'cancelled' ? 'restored' : 'stored'
   return before === 'completed' ? 'freed' : 'released'
 }
 
@@ -58,8 +58,8 @@ export function settleUsage(parameter: string, { returnsRoom }: { returnsRoom: b
       reserved_bytes = case when ${isOpen} then greatest(0, u.reserved_bytes - coalesce(saved.reserved, 0)) else u.reserved_bytes end ${toOpen},
       open_uploads = case when ${isOpen} then greatest(0, u.open_uploads - 1) else u.open_uploads end,
       open_files = case when ${isOpen} then greatest(0, u.open_files - ${isFile}) else u.open_files end,
-      stored_bytes = greatest(0, u.stored_bytes + case ${parameter} when 'stored' then ${kept} when 'freed' then -${kept} else 0 end) ${toStored},
-      stored_files = greatest(0, u.stored_files + case ${parameter} when 'stored' then ${isFile} when 'freed' then -${isFile} else 0 end),
+      stored_bytes = greatest(0, u.stored_bytes + case ${parameter} when 'stored' then ${kept} when 'restored' then ${kept} when 'freed' then -${kept} else 0 end) ${toStored},
+      stored_files = greatest(0, u.stored_files + case ${parameter} when 'stored' then ${isFile} when 'restored' then ${isFile} when 'freed' then -${isFile} else 0 end),
       day_bytes = case when ${isToday} and ${isOpen} and saved.reserved is not null and ${isFinal} is not true
         then greatest(0, u.day_bytes - saved.reserved + ${came}) else u.day_bytes end,
       day_files = case when ${isToday} and ${parameter} = 'released' then greatest(0, u.day_files - ${isFile}) else u.day_files end

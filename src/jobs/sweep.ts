@@ -10,6 +10,8 @@ const atOnce = 500
 export interface Sweep {
   expired: number
   cleaned: number
+  /** Objects of files that were deleted when their time of grace was over. */
+  deleted: number
 }
 
 /**
@@ -28,7 +30,11 @@ export async function sweep(engine: RunningEngine, sessions: Sessions, now: Date
       return true
     },
   )
-  return { expired, cleaned }
+  const deleted = await pageByPage(
+    (tried) => sessions.deletionsDue(now, atOnce + tried),
+    async (id) => Boolean(await engine.deleteObject(id).catch(laterIfBusy)),
+  )
+  return { expired, cleaned, deleted }
 }
 
 function laterIfBusy(error: unknown): false {

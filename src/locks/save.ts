@@ -29,6 +29,8 @@ function saveStatement(isFinal: boolean): Statement {
         category = coalesce($24, category),
         key = coalesce($25, key),
         head = case when $26 then $27::bytea else head end,
+        loss_seen_at = case when $30 then $31::timestamptz else loss_seen_at end,
+        delete_due_at = case when $32 then $33::timestamptz else delete_due_at end,
         event_seq = event_seq + case when $18::text is null then 0 else 1 end,
         lease_token = case when $20 then null else lease_token end,
         lease_until = case when $20 then null else lease_until end,
@@ -52,7 +54,7 @@ function saveStatement(isFinal: boolean): Statement {
       select saved.id, saved.event_seq, $18, $19::jsonb from saved where $18::text is not null),
     audited as (
       insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, address, agent, note)
-      select 'upload.' || case saved.state when 'completed' then 'complete' when 'cancelled' then 'cancel' when 'expired' then 'expire' else 'fail' end,
+      select 'upload.' || case when $28 = 'restored' then 'restore' else case saved.state when 'completed' then 'complete' when 'cancelled' then 'cancel' when 'expired' then 'expire' else 'fail' end end,
         true, b.id, b.role, coalesce(b.tenant, case when b.id is null then saved.tenant else '' end), b.key_id, saved.id, b.address, b.agent, saved.failure
       from saved, jsonb_to_record($29::jsonb) as b(id text, role text, tenant text, key_id text, address text, agent text)
       where $28::text is not null)
@@ -106,6 +108,10 @@ export function saveValues(
     change.head ?? null,
     settlementOf(session.state, change),
     JSON.stringify(byOf(change)),
+    change.lossSeenAt !== undefined,
+    change.lossSeenAt ?? null,
+    change.deleteDueAt !== undefined,
+    change.deleteDueAt ?? null,
   ]
 }
 

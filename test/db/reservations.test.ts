@@ -96,6 +96,7 @@ describe('room', () => {
       async (at: Node, id: string) => {
         await send(at, id, 20)
         at.store.multiparts.clear()
+        await expect(send(at, id, 5, 20)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
         await expect(send(at, id, 5, 20)).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
       },
     ],

@@ -71,6 +71,8 @@ async function session(): Promise<string> {
     etag: null,
     isScattered: false,
     isDirty: false,
+    lossSeenAt: null,
+    deleteDueAt: null,
   }
   await sessionsIn(database).insert(row, eventOf('upload.created', row))
   return id

@@ -83,6 +83,8 @@ export async function openEngine(
     minSpeed: 0,
     bodyTotalMs: 0,
     finishWaitMs: 2000,
+    lossConfirmMs: 0,
+    deleteGraceMs: 0,
     newId: randomUUID,
     now: () => new Date(),
     onFault,

@@ -27,7 +27,13 @@ export async function testAppOver<Store extends ObjectStore>(
   overrides: Overrides = {},
 ): Promise<TestApp<Store>> {
   let time = Date.now()
-  const config = loadConfig({ LOG_LEVEL: 'silent', JWT_SECRET: secret, DATA_DIR: '/nowhere', ...env })
+  const config = loadConfig({
+    LOG_LEVEL: 'silent',
+    JWT_SECRET: secret,
+    DATA_DIR: '/nowhere',
+    DELETE_GRACE: '0s',
+    ...env,
+  })
   const app = await buildApp(config, {
     store,
     database: await testDatabase(),

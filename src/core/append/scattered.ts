@@ -8,7 +8,7 @@ import { type ChunkLook, lookAtChunk } from '../content/first-chunk.ts'
 import { servedTypeOf } from '../content/served-type.ts'
 import type { ChunkMap, NumberedChunk, WrittenChunk } from '../engine.ts'
 import { UploadError } from '../errors.ts'
-import { recordLoss } from '../finish/finish.ts'
+import { observeLoss } from '../finish/loss.ts'
 import type { Guard } from '../guard.ts'
 import type { MemoryBudget } from '../parts/memory-budget.ts'
 import { type Claiming, isQuiet, locked, placePart } from '../parts/part-claims.ts'
@@ -30,6 +30,8 @@ import { compareChunks, completed, refuseChunk, sizeOfChunk, wrongChunkSize } fr
 import { type Gathering, gather } from './gathering.ts'
 
 export interface Scattering extends Claiming {
+  /** See `LossOptions`. */
+  lossConfirmMs: number
   sessions: Sessions
   store: ObjectStore
   locker: Locker
@@ -156,7 +158,8 @@ export function createScattered(options: Scattering): Scattered {
     refuseEnded(session, now())
     if (session.state !== 'receiving') throw completed()
     if (session.handle !== seen.handle) throw locked()
-    return recordLoss(lease, cause, by)
+    await observeLoss(lease, cause, by, options)
+    throw completed()
   }
 
   function hold<T>(actor: Actor, id: string, work: (lease: Lease) => Promise<T>): Promise<T> {

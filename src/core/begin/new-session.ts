@@ -91,6 +91,8 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
     etag: null,
     isScattered: wish.byChunks ?? false,
     isDirty: false,
+    lossSeenAt: null,
+    deleteDueAt: null,
   }
 }
 

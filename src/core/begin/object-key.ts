@@ -90,6 +90,12 @@ export function makeNamedKey(name: string, id: string, unique: string): string {
   return key.includes(id) || key.includes(unique) ? key : folder + safe(`${unique}-${last}`, maxSegmentBytes)
 }
 
+/** A key beside `key`, in the same folder, for a file whose own is taken. */
+export function otherKey(key: string, unique: string): string {
+  const at = key.lastIndexOf('/') + 1
+  return key.slice(0, at) + shorten(`${unique}-${key.slice(at)}`, maxSegmentBytes)
+}
+
 /**
  * `text` as a part of one path segment: NFC, nothing that a path, a shell, a header or a bidirectional trick could use,
  * never `.` or `..`, never empty, at most `maxBytes` bytes of UTF-8 with the extension kept.

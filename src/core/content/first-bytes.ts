@@ -6,7 +6,7 @@
  */
 
 import { isRefusal, UploadError } from '../errors.ts'
-import { recordFailure } from '../finish/finish.ts'
+import { recordFailure } from '../finish/record-end.ts'
 import type { PartWriter } from '../parts/part-writer.ts'
 import { categoryOf, type Policy } from '../policy/policy.ts'
 import type { Change, Lease } from '../ports.ts'

@@ -1,5 +1,5 @@
 import { isRefusal } from '../errors.ts'
-import { recordFailure } from '../finish/finish.ts'
+import { recordFailure } from '../finish/record-end.ts'
 import type { Lease, Sessions } from '../ports.ts'
 import { type Actor, ownerOf, type Session } from '../upload.ts'
 import { type Looking, settleType } from './first-bytes.ts'

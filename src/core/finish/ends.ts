@@ -4,14 +4,15 @@
  */
 import type { Verb } from '../access.ts'
 import { alreadyCompleted, stillFinishing } from '../append/append-refusals.ts'
-import { type Facts, isRefusal, type UploadError } from '../errors.ts'
+import { type Facts, isRefusal, UploadError } from '../errors.ts'
 import { eventOf } from '../events.ts'
 import type { Guard } from '../guard.ts'
 import { type Claiming, isQuiet, locked } from '../parts/part-claims.ts'
 import type { Lease, Locker, ObjectStore } from '../ports.ts'
 import { checkId, refuseEnded } from '../session-view.ts'
 import { type Actor, hasEnded, type Session } from '../upload.ts'
-import { cleanUp } from './clean-up.ts'
+import { cleanUp, mayKeepObject } from './clean-up.ts'
+import { completeIfWhole } from './loss.ts'
 
 export interface Ending {
   store: ObjectStore
@@ -19,6 +20,8 @@ export interface Ending {
   claiming: Claiming
   guard: Guard
   now(): Date
+  /** How long the object of a completed upload stays after it was deleted. */
+  deleteGraceMs: number
   /** Ends the bodies of numbered chunks that are being read here. */
   stopChunks(refusal: () => Promise<UploadError>, id: string): void
   onFault(error: unknown, facts: Facts): void
@@ -33,6 +36,10 @@ export interface Ends {
   expire(id: string): Promise<boolean>
   /** See `RunningEngine.clean`. */
   clean(id: string): Promise<void>
+  /** See `RunningEngine.deleteObject`. */
+  deleteObject(id: string): Promise<boolean>
+  /** See `RunningEngine.restore`. */
+  restore(id: string, by: Actor): Promise<void>
   /** Frees what a completed upload no longer needs: its leftovers, and the partial uploads it was made of. Of one that goes on nothing. */
   cleanUpAfter(session: Session): Promise<void>
 }
@@ -44,8 +51,15 @@ interface Ended {
 }
 
 /** The ends of uploads over one store and one lock. */
-export function createEnds({ store, locker, claiming, guard, now, stopChunks, onFault }: Ending): Ends {
+export function createEnds({ store, locker, claiming, guard, now, deleteGraceMs, stopChunks, onFault }: Ending): Ends {
   const { sessions } = claiming
+  const deletionDue = () => new Date(now().getTime() + deleteGraceMs)
+
+  async function free(session: Session): Promise<void> {
+    await cleanUp(session, store, sessions, deletionDue())
+    // Nothing is kept for those who change their mind.
+    if (deleteGraceMs === 0 && session.state !== 'completed') await deleteObject(session.id)
+  }
 
   /** Ends the upload for somebody who may, unless `refuse` throws. */
   async function endFor(
@@ -63,9 +77,7 @@ export function createEnds({ store, locker, claiming, guard, now, stopChunks, on
       return end(lease, state, actor)
     })
     if (!ended.isQuiet) return
-    await cleanUp(ended.session, store, sessions).catch((error: unknown) =>
-      onFault(error, { uploadId: id, what: 'cleaning up' }),
-    )
+    await free(ended.session).catch((error: unknown) => onFault(error, { uploadId: id, what: 'cleaning up' }))
   }
 
   /** A part that is still on its way to the store would outlive the cleaning: then it is left to the sweeper. */
@@ -80,6 +92,7 @@ export function createEnds({ store, locker, claiming, guard, now, stopChunks, on
         by,
         isDirty: true,
         expiresAt: null,
+        ...(mayKeepObject(session) && session.state === 'completed' && { deleteDueAt: deletionDue() }),
         event: eventOf(`upload.${state}`, session),
         release: true,
       })
@@ -108,7 +121,18 @@ export function createEnds({ store, locker, claiming, guard, now, stopChunks, on
       if (lease.session.state === 'completed') await end(lease, 'cancelled', null)
       return lease.session
     })
-    if (hasEnded(partial)) await cleanUp(partial, store, sessions)
+    if (hasEnded(partial)) await free(partial)
+  }
+
+  /** Under the lease, so that it and an undoing never meet. */
+  function deleteObject(id: string): Promise<boolean> {
+    return hold(id, async (lease) => {
+      const { state, deleteDueAt, key } = lease.session
+      if (state === 'completed' || !hasEnded(lease.session) || deleteDueAt === null || deleteDueAt > now()) return false
+      await store.remove([key])
+      await lease.save({ deleteDueAt: null, release: true })
+      return true
+    })
   }
 
   return {
@@ -130,20 +154,41 @@ export function createEnds({ store, locker, claiming, guard, now, stopChunks, on
         // Of what is complete, only a partial upload that was never joined has an expiry.
         const mayExpire = state === 'receiving' || state === 'completed'
         if (!mayExpire || expiresAt === null || expiresAt > now()) return null
+        // The answer that said so was lost, or the row is of an older database: nothing expires that has arrived.
+        if (
+          state === 'receiving' &&
+          mayKeepObject(lease.session) &&
+          (await completeIfWhole(lease, null, { store, now }))
+        )
+          return null
         return end(lease, 'expired', null)
       })
-      if (ended?.isQuiet) await cleanUp(ended.session, store, sessions)
+      if (ended?.isQuiet) await free(ended.session)
       return ended !== null
     },
     async clean(id) {
       const session = await sessions.find(id)
-      if (session && hasEnded(session)) await cleanUp(session, store, sessions)
+      if (session && hasEnded(session)) await free(session)
+    },
+    deleteObject,
+    restore(id, by) {
+      checkId(id)
+      return hold(id, async (lease) => {
+        const { state, deleteDueAt, completedAt, key } = lease.session
+        if (state !== 'cancelled' || deleteDueAt === null || completedAt === null) throw notDeleted()
+        if ((await store.stat(key)) === null) throw notDeleted()
+        await lease.save({ state: 'completed', by, deleteDueAt: null, release: true })
+      })
     },
     async cleanUpAfter(session) {
       if (!hasEnded(session)) return
-      if (session.isDirty) await cleanUp(session, store, sessions)
+      if (session.isDirty) await free(session)
       if (session.concat?.kind !== 'final' || session.state !== 'completed') return
       for (const id of new Set(session.concat.from)) await endPartial(id)
     },
   }
+}
+
+function notDeleted(): UploadError {
+  return new UploadError('UPLOAD_GONE', 'There is no deleted file of this upload that could be restored.')
 }

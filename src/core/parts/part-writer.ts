@@ -313,6 +313,8 @@ export function createPartWriter(options: PartWriting): PartWriter {
         partSize,
         handle,
         head: null,
+        // The store has taken a part: what it seemed to have lost is there.
+        ...(parts.length > 0 && session.lossSeenAt && { lossSeenAt: null }),
         ...(leavesLitter ? { isDirty: true } : {}),
         ...(isLast ? { release: true } : {}),
       })

@@ -1,7 +1,12 @@
+import { randomUUID } from 'node:crypto'
+import { otherKey } from '../begin/object-key.ts'
 import { servedTypeOf } from '../content/served-type.ts'
 import { type Bytes, type Lease, ObjectExists, type ObjectFacts, type ObjectStore } from '../ports.ts'
 
-/** Writes the whole file as one object. What may be there under its key was never acknowledged, and gives way. */
+/**
+ * Writes the whole file as one object. Other bytes at its key stay where they are, and this file gets another key: they may be a
+ * file that a database of yesterday does not know to be complete.
+ */
 export async function putWhole(lease: Lease, bytes: Bytes, store: ObjectStore): Promise<ObjectFacts> {
   const { session } = lease
   const about = { ...servedTypeOf(session), isNew: true }
@@ -9,8 +14,8 @@ export async function putWhole(lease: Lease, bytes: Bytes, store: ObjectStore): 
   try {
     return await store.put(session.key, bytes, about).catch(async (error: unknown) => {
       if (!(error instanceof ObjectExists)) throw error
+      await lease.save({ key: otherKey(session.key, randomUUID().slice(0, 8)) })
       await lease.confirm()
-      await store.remove([session.key])
       return store.put(session.key, bytes, about)
     })
   } catch (error) {

@@ -718,6 +718,7 @@ describe('the end of an upload, and chunks on their way', () => {
     await write(engine, id, 1, randomBytes(10))
     store.multiparts.clear()
 
+    await expect(write(engine, id, 2, randomBytes(10))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     await expect(write(engine, id, 2, randomBytes(10))).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
     await expect(engine.complete(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
   })

@@ -12,7 +12,7 @@ import type { World } from './world.ts'
  */
 export async function judgeAfterwards(world: World, calm: Node): Promise<void> {
   const { store, database, uploads, user } = world
-  const ask = <T>(text: string) => database.query<T>({ name: 'test-judge', text }, [user.id])
+  const ask = <T>(text: string) => database.query<T>({ name: '', text }, [user.id])
   const rows = await ask<{ id: string }>('select id from upload_sessions where owner_id = $1')
   const sessions = (await Promise.all(rows.map(({ id }) => world.sessions.find(id)))) as Session[]
 

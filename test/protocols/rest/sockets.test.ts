@@ -63,7 +63,7 @@ async function expectNothing({ app, user }: Wire): Promise<void> {
   const states = async () => (await app.engine.list(userOf(user, 'creator'), { limit: 9 })).map((one) => one.state)
   await expect.poll(states).toSatisfy((all: string[]) => all.length > 0 && all.every((state) => state === 'cancelled'))
   await app.engine.idle()
-  expect(app.store.objects.size + app.store.multiparts.size).toBe(0)
+  await expect.poll(() => app.store.objects.size + app.store.multiparts.size).toBe(0)
 }
 
 const form = (more: string) =>

@@ -38,6 +38,8 @@ export async function settle({ truth, databaseUrl, store }: Ground, ledger: Ledg
     bodyIdleMs: 5000,
     minSpeed: 0,
     bodyTotalMs: 0,
+    lossConfirmMs: 0,
+    deleteGraceMs: 0,
     finishWaitMs: 60_000,
     newId: randomUUID,
     now: () => new Date(),

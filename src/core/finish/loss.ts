@@ -1,0 +1,79 @@
+/*
+ * "It is not there" is an observation, and may be wrong: a gateway's hiccup, a volume that is not mounted, a database that is older
+ * than its store. So the first one is written down, and the upload is answered as if the store were away; only a second one
+ * after a pause says that the upload is lost. Before each of them the object itself is looked for: when the whole file is
+ * there, the upload is complete, whatever its row thinks.
+ */
+import { UploadError } from '../errors.ts'
+import { HandleLost, type Lease, ObjectMissing, type ObjectStore } from '../ports.ts'
+import type { Actor } from '../upload.ts'
+import { recordCompletion, recordFailure } from './record-end.ts'
+
+export interface LossOptions {
+  store: ObjectStore
+  now(): Date
+  /** How long after the first observation a second one is believed. */
+  lossConfirmMs: number
+}
+
+/**
+ * Whether the store says that what the session names is gone: its parts, a piece, or what it is to be made of. Whoever was overtaken sees
+ * the same, because others have removed it, and has no lease to say so with.
+ */
+export function isLost(error: unknown): error is HandleLost | ObjectMissing {
+  return error instanceof HandleLost || error instanceof ObjectMissing
+}
+
+/**
+ * Takes `cause` as an observation that something of the upload is not in the store. Resolves when the upload turns out to be
+ * complete.
+ * @throws UploadError STORE_UNAVAILABLE after the first observation; UPLOAD_LOST after one that confirms it: the upload has failed
+ */
+export async function observeLoss(lease: Lease, cause: Error, by: Actor | null, options: LossOptions): Promise<void> {
+  const { session } = lease
+  const { store, now, lossConfirmMs } = options
+  if (await completeIfWhole(lease, by, options)) return
+  const at = now()
+  if (session.lossSeenAt !== null && at.getTime() - session.lossSeenAt.getTime() >= lossConfirmMs)
+    return failLost(lease, cause, by)
+  await lease.save({ lossSeenAt: session.lossSeenAt ?? at, release: true })
+  throw new UploadError(
+    'STORE_UNAVAILABLE',
+    'The store does not find what was sent of this upload. Please try again in a moment.',
+    { lossSeenAt: session.lossSeenAt?.toISOString(), store: store.name },
+    { cause },
+  )
+}
+
+/**
+ * Completes an upload whose whole object is in the store: the answer that said so was lost, or the row is of an older database.
+ * False when there is none that can be it.
+ */
+export async function completeIfWhole(
+  lease: Lease,
+  by: Actor | null,
+  { store, now }: Pick<LossOptions, 'store' | 'now'>,
+): Promise<boolean> {
+  const { session } = lease
+  const found = await store.stat(session.key)
+  // Keys are given once: what lies there was made of this upload's bytes, all of them. A length that differs is another matter.
+  if (!found || (session.size !== null && session.size !== found.size)) return false
+  try {
+    await recordCompletion(lease, found, { now, store, by })
+    return true
+  } catch (error) {
+    if (isLost(error)) return false
+    throw error
+  }
+}
+
+/** Says `failed`: what was sent of the upload is gone, and the client must start anew. @throws UploadError UPLOAD_LOST */
+export async function failLost(lease: Lease, cause: Error, by: Actor | null): Promise<never> {
+  await recordFailure(lease, 'lost', by)
+  throw new UploadError(
+    'UPLOAD_LOST',
+    'The store lost what was sent of this upload. Please start again.',
+    {},
+    { cause },
+  )
+}

@@ -35,6 +35,9 @@ const serving = {
     .default('info')
     .describe('The least important line that is logged'),
   HEADERS_TIMEOUT: wait(second).prefault('30s').describe('How long the headers of a request may take'),
+  WRITE_TIMEOUT: wait(second)
+    .prefault('30s')
+    .describe('How long a client may leave an answer unread before its connection is cut'),
   START_PATIENCE: wait()
     .prefault('60s')
     .describe('How long a starting server waits for a database or a store that is away'),
@@ -103,6 +106,11 @@ const strangers = {
   CONNECTIONS_AT_ONCE: count(1, 1_000_000)
     .default(20_000)
     .describe('Connections that one server holds at once; more are closed'),
+  CONNECTIONS_PER_ADDRESS: count(1, 1_000_000)
+    .optional()
+    .describe(
+      'Connections, and requests behind a trusted proxy, that one address (of IPv6 a /64) may have at once; the network around it may have twice and four times as many. Not given: an eighth of CONNECTIONS_AT_ONCE',
+    ),
 }
 
 const database = {

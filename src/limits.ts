@@ -18,7 +18,7 @@ import { applyToRunning } from './features/policies/running.ts'
 import { policyVersionsIn } from './features/policies/versions.ts'
 import { adminUsagePlugin, usagePlugin } from './features/quotas/plugin.ts'
 import { originOf } from './http/identity/origin.ts'
-import { limitAddresses, limitCreations, limitUsers } from './http/limits.ts'
+import { type AddressLimit, limitAddresses, limitCreations, limitUsers } from './http/limits.ts'
 import { actorIfKnown, adminRouteOf, hearRefusals, namedUpload } from './http/refused.ts'
 
 export interface LimitsOptions {
@@ -37,8 +37,8 @@ export interface Limits {
   maxSize(): number
   /** What the engine asks before a creation. */
   admitCreation: EngineOptions['admitCreation']
-  /** Counts the requests of a scope by where they come from, before anybody asks who sends them. */
-  countAddresses(scope: FastifyInstance): void
+  /** Counts a request by where it comes from, before its sender is known. @throws UploadError RATE_LIMITED */
+  countAddress: AddressLimit
   /** Counts them by who sends them, afterwards. */
   countUsers(scope: FastifyInstance): void
   /** What users may ask about themselves. */
@@ -78,7 +78,7 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
     policies,
     maxSize: () => Math.min(largestSize(policies()), maxObjectSize),
     admitCreation: limitCreations(rates, config.CREATIONS_PER_ADDRESS),
-    countAddresses: (scope) => limitAddresses(scope, rates, config.REQUESTS_PER_ADDRESS),
+    countAddress: limitAddresses(rates, config.REQUESTS_PER_ADDRESS),
     countUsers: (scope) => limitUsers(scope, rates, (actor) => policyOf(actor)?.requestsPerMinute ?? null),
     async registerMine(scope) {
       await scope.register(explainPlugin, explain)

@@ -1,8 +1,7 @@
-import type { Server } from 'node:http'
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 import cors from '@fastify/cors'
-import fastify, { type FastifyHttpOptions, type FastifyInstance, type FastifyRequest } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Config } from './config.ts'
 import type { RunningEngine } from './core/engine.ts'
 import type { Feed } from './features/events/feed.ts'
@@ -13,16 +12,20 @@ import { compileWhenUsed } from './http/api/compile-when-used.ts'
 import { openapiPlugin } from './http/api/openapi.ts'
 import { countRequests } from './http/connection/closing.ts'
 import { readJsonBodies } from './http/connection/json-bodies.ts'
-import { ignoreExpectations, refuseMalformed, watchAnswers } from './http/connection/malformed.ts'
+import { refuseMalformed } from './http/connection/malformed.ts'
 import { limitLoad } from './http/connection/overload.ts'
+import { serverFactory } from './http/connection/server.ts'
+import { trustedProxies } from './http/connection/trusted-proxies.ts'
 import { closeAfterUnreadBody } from './http/connection/unread-body.ts'
-import { answerError, answerErrors } from './http/errors.ts'
+import { answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
 import { authPlugin } from './http/identity/auth.ts'
 import { bringsToken } from './http/identity/bearer.ts'
 import { type SignInOptions, signInPlugin } from './http/identity/sign-in.ts'
+import { answerUnreadable, holdToAddresses } from './http/limits.ts'
 import { addressFor } from './http/location.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
+import { sendSecurityHeaders } from './http/security-headers.ts'
 import { pagePlugin } from './http/static.ts'
 import type { Identity } from './identity.ts'
 import type { Limits } from './limits.ts'
@@ -58,32 +61,33 @@ export interface Rooms {
 
 /** A server with the limits of `config`, and no route yet. */
 export function openHttp(config: Config): FastifyInstance {
-  const options: FastifyHttpOptions<Server> = {
+  const http = fastify({
     ...loggingOptions({ level: config.LOG_LEVEL, trustsProxy: config.TRUST_PROXY !== false }),
     trustProxy: config.TRUST_PROXY,
-    frameworkErrors: answerError,
+    frameworkErrors: answerUnreadable,
     clientErrorHandler: refuseMalformed,
     // Of the JSON API; files are read by the engine and have the limits of a policy.
     bodyLimit: 64 * 1024,
-    // A request may take hours. What stalls is ended by the engine, which can tell a slow body from one that waits for us.
-    requestTimeout: 0,
-    http: {
-      // What comes while a body waits for memory is left to the kernel, or thousands of them would take what the budget refuses.
-      highWaterMark: 16 * 1024,
-      headersTimeout: config.HEADERS_TIMEOUT,
-      connectionsCheckingInterval: Math.min(5000, config.HEADERS_TIMEOUT),
-    },
+    serverFactory: serverFactory({
+      headersTimeoutMs: config.HEADERS_TIMEOUT,
+      writeTimeoutMs: config.WRITE_TIMEOUT,
+      connections: config.CONNECTIONS_AT_ONCE,
+      connectionsPerAddress: shareOf(config),
+      isProxy: trustedProxies(config.TRUST_PROXY),
+    }),
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     // Who asks on an open connection while the server stops is told by the engine, and by HEAD how far an upload is.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 512 },
-  }
-  const http = fastify(options)
+  })
   compileWhenUsed(http)
-  http.server.maxConnections = config.CONNECTIONS_AT_ONCE
-  ignoreExpectations(http.server)
   return http
+}
+
+/** How many connections, or requests at once, one address may have. */
+function shareOf({ CONNECTIONS_PER_ADDRESS: perAddress, CONNECTIONS_AT_ONCE: all }: Config): number {
+  return perAddress ?? Math.ceil(all / 8)
 }
 
 /** The table of contents of what the outside may ask. */
@@ -96,7 +100,6 @@ export async function registerRoutes(
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
     http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
   const askWho = async (scope: FastifyInstance) => {
-    limits.countAddresses(scope)
     await scope.register(authPlugin, { checks, identify })
     limits.countUsers(scope)
   }
@@ -105,14 +108,15 @@ export async function registerRoutes(
   const restOptions = { engine, publicUrl, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT }
 
   const running = countRequests(http)
-  watchAnswers(http.server)
   sendRequestId(http)
+  sendSecurityHeaders(http)
+  holdToAddresses(http, limits.countAddress)
   closeAfterUnreadBody(http)
   readJsonBodies(http, config.BODY_IDLE_TIMEOUT)
   // Of any other type nothing is read, unless a protocol does it.
   http.addContentTypeParser('*', (_request, _payload, done) => done(null))
   answerErrors(http)
-  limitLoad(http, config.REQUESTS_AT_ONCE, running)
+  limitLoad(http, { most: config.REQUESTS_AT_ONCE, perAddress: shareOf(config), running })
   await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { parts, isDraining })
   const { METRICS_TOKEN: metricsToken } = config
@@ -162,12 +166,7 @@ export async function registerRoutes(
     await scope.register(rufhPlugin, endpoint)
     await scope.register(tusPlugin, endpoint)
   })
-  if (signIn !== null) {
-    await http.register(async (scope) => {
-      limits.countAddresses(scope)
-      await scope.register(signInPlugin, { ...signIn, now })
-    })
-  }
+  if (signIn !== null) await http.register(signInPlugin, { ...signIn, now })
 }
 
 function corsOptions({ CORS_ORIGINS }: Config) {

@@ -28,6 +28,8 @@ export interface Actor {
 export interface Origin {
   /** As far as it can be trusted: of the connection, or what a trusted proxy says. */
   address: string
+  /** The network that requests are counted by; `null` or absent: this very machine, whose requests are not. */
+  network?: string | null
   /** What the client says it is, shortened. */
   agent: string | null
 }

@@ -2,6 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { isRefusal, UploadError } from '../core/errors.ts'
 import { closeIfUnread } from './connection/unread-body.ts'
 import { tellRefusal } from './refused.ts'
+import { addSecurityHeaders } from './security-headers.ts'
 
 /** The body of every refusal. */
 export interface ErrorBody {
@@ -77,5 +78,6 @@ export function errorHeaders(refusal: UploadError): Record<string, string> {
 }
 
 function sendRefusal(reply: FastifyReply, refusal: UploadError): FastifyReply {
+  addSecurityHeaders(reply)
   return reply.code(refusal.status).headers(errorHeaders(refusal)).type('application/json').send(errorBody(refusal))
 }

@@ -2,21 +2,59 @@
  * What a request is held to before anything is done for it. Requests are counted in the memory of this server: a count in
  * the database would cost what it is meant to save.
  */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { UploadError } from '../core/errors.ts'
 import { type Rates, retryAfter } from '../core/policy/rate.ts'
 import { type Actor, wordFor } from '../core/upload.ts'
-import { neighbourhoodOf } from './identity/origin.ts'
+import { keepOnlyAddresses } from './connection/forwarded.ts'
+import { answerError } from './errors.ts'
+import { countedAs } from './identity/origin.ts'
 
-/** Lets so many requests a minute come from one address; 0: any number. Checks of the server's health are not counted. */
-export function limitAddresses(app: FastifyInstance, rates: Rates, perMinute: number): void {
-  if (perMinute === 0) return
-  app.addHook('onRequest', async ({ ip, routeOptions }) => {
-    const name = routeOptions.config.isQuiet ? null : neighbourhoodOf(ip)
-    if (name === null) return
-    const waitMs = rates.count(`request from ${name}`, perMinute)
-    if (waitMs > 0) throw tooMany('Too many requests come from your address.', { rule: 'REQUESTS_PER_ADDRESS', waitMs })
+/** Counts a request by its address. @throws UploadError RATE_LIMITED */
+export type AddressLimit = (request: FastifyRequest) => void
+
+// By Node's server, which all scopes of an app have in common.
+const limits = new WeakMap<object, AddressLimit>()
+
+/** Holds every request of `app`, whatever its route, to `limit`, before anything is done for it. */
+export function holdToAddresses(app: FastifyInstance, limit: AddressLimit): void {
+  limits.set(app.server, limit)
+  app.addHook('onRequest', async (request, reply) => {
+    keepOnlyAddresses(request.raw.headers)
+    try {
+      limit(request)
+    } catch (refusal) {
+      // It holds nothing that is anybody's: a page of any origin may read when to come back.
+      reply.header('access-control-allow-origin', '*').header('access-control-expose-headers', 'Retry-After')
+      throw refusal
+    }
   })
+}
+
+/** Fastify's `frameworkErrors`: the answer to an address that cannot be read, which no hook sees. */
+export function answerUnreadable(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  keepOnlyAddresses(request.raw.headers)
+  try {
+    limits.get(request.server.server)?.(request)
+    answerError(thrown, request, reply)
+  } catch (refusal) {
+    answerError(refusal, request, reply)
+  }
+}
+
+/**
+ * Refuses requests of an address beyond `perMinute`; 0: none. Checks of the server's health, and the preflights of browsers, have
+ * a count of their own, so that neither takes the other's room.
+ */
+export function limitAddresses(rates: Rates, perMinute: number): AddressLimit {
+  return (request) => {
+    const network = countedAs(request)
+    if (perMinute === 0 || network === null) return
+    const isAside = request.method === 'OPTIONS' || request.routeOptions.config?.isQuiet
+    const what = isAside ? 'preflight or check' : 'request'
+    const waitMs = rates.count(`${what} from ${network}`, perMinute)
+    if (waitMs > 0) throw tooMany('Too many requests come from your address.', { rule: 'REQUESTS_PER_ADDRESS', waitMs })
+  }
 }
 
 /** Lets a user of this scope ask so often a minute as `perMinuteOf` says; `null`: any number. */
@@ -35,9 +73,8 @@ export function limitUsers(app: FastifyInstance, rates: Rates, perMinuteOf: (act
 /** A gate for creations: so many a minute from one address; 0: any number. */
 export function limitCreations(rates: Rates, perMinute: number): (actor: Actor) => void {
   return ({ from }) => {
-    const name = perMinute > 0 && from ? neighbourhoodOf(from.address) : null
-    if (name === null) return
-    const waitMs = rates.count(`creation from ${name}`, perMinute)
+    if (perMinute === 0 || !from?.network) return
+    const waitMs = rates.count(`creation from ${from.network}`, perMinute)
     if (waitMs > 0)
       throw tooMany('Too many uploads are begun from your address.', { rule: 'CREATIONS_PER_ADDRESS', waitMs })
   }

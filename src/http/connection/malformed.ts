@@ -3,11 +3,13 @@
  * of every refusal, and it must not come in the place of another: requests that came before on the same connection
  * (pipelining) are answered first, or their client would take the refusal for theirs.
  */
-import { type Server, type ServerResponse, STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { ConnectionError } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
 import { errorBody, errorHeaders } from '../errors.ts'
+import { securityHeaders } from '../security-headers.ts'
 
 // As long as an answer to an unread body is given time to be read.
 const lingerMs = 2000
@@ -46,8 +48,16 @@ export function refuseMalformed(error: ConnectionError, socket: Socket): void {
   const before = [...(waiting ?? [])].filter((response) => response !== broken)
   void Promise.all(before.map(answered)).then(() => {
     if (broken?.headersSent) socket.destroySoon()
-    else say(socket, error, broken ? broken.req.method !== 'HEAD' : wantsBody(error))
+    else say(socket, refusalOf(error), broken ? broken.req.method !== 'HEAD' : wantsBody(error))
   })
+}
+
+/** Node's `connect` event: this is no proxy, and Node would close such a connection without a word. */
+export function refuseConnect(_request: IncomingMessage, socket: Duplex): void {
+  if (!(socket instanceof Socket)) return
+  const before = [...(asked.get(socket)?.waiting ?? [])]
+  const refusal = new UploadError('INVALID_REQUEST', 'This server is no proxy: CONNECT is not answered here.')
+  void Promise.all(before.map(answered)).then(() => say(socket, refusal, true))
 }
 
 function answered(response: ServerResponse): Promise<void> {
@@ -64,18 +74,20 @@ function wantsBody({ rawPacket }: ConnectionError): boolean {
 function refusalOf({ code }: ConnectionError): UploadError {
   if (code === 'HPE_HEADER_OVERFLOW')
     return new UploadError('HEADERS_TOO_LARGE', 'The headers of the request are too large.')
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return new UploadError('INVALID_REQUEST', 'The headers of the request did not arrive in time.', { isLate: true })
   return new UploadError('INVALID_REQUEST', 'The request is not valid HTTP.')
 }
 
-function say(socket: Socket, error: ConnectionError, hasBody: boolean): void {
+function say(socket: Socket, refusal: UploadError, hasBody: boolean): void {
   if (!socket.writable) return
-  const refusal = refusalOf(error)
   // 408 as RFC 9110 has it: the request, not the server, was too slow. No client of an upload ever sees it.
-  const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : refusal.status
+  const status = refusal.facts.isLate ? 408 : refusal.status
   const body = hasBody ? JSON.stringify(errorBody(refusal)) : ''
   const headers = {
     connection: 'close',
     'content-type': 'application/json',
+    ...securityHeaders,
     ...errorHeaders(refusal),
     'content-length': String(Buffer.byteLength(body)),
   }

@@ -1,15 +1,36 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
+import { countedAs } from '../identity/origin.ts'
+import { createShares } from './shares.ts'
+
+export interface LoadLimits {
+  /** Requests at once, of all clients together. */
+  most: number
+  /** Requests at once of one address; its network may have twice or four times as many. */
+  perAddress: number
+  /** How many are running, the one that asks included. */
+  running(): number
+}
 
 /**
- * Answers at most `most` requests at once; more are told to come back before anything is done for them. `running` says how
- * many there are, this one included. Checks of the server's health are always answered.
+ * Answers at most so many requests at once; more are told to come back before anything is done for them. Behind a proxy, whose
+ * connections are other people's, this is the share of an address. Checks of the server's health are always answered.
  */
-export function limitLoad(app: FastifyInstance, most: number, running: () => number): void {
-  app.addHook('onRequest', async ({ routeOptions }) => {
-    if (running() > most && !routeOptions.config.isQuiet)
-      throw new UploadError('OVERLOADED', 'The server has too much to do. Please try again in a moment.', {
-        rule: 'REQUESTS_AT_ONCE',
-      })
+export function limitLoad(app: FastifyInstance, { most, perAddress, running }: LoadLimits): void {
+  const shares = createShares(perAddress)
+  app.addHook('onRequest', async (request, { raw }) => {
+    if (request.routeOptions.config.isQuiet) return
+    if (running() > most) throw overloaded('The server has too much to do.', 'REQUESTS_AT_ONCE')
+    const leave = takeShare(request)
+    if (!leave) throw overloaded('Too many requests of your address are running.', 'CONNECTIONS_PER_ADDRESS')
+    raw.once('close', leave)
   })
+
+  function takeShare(request: FastifyRequest) {
+    return countedAs(request) === null ? () => {} : shares.take(request.ip)
+  }
+}
+
+function overloaded(what: string, rule: string): UploadError {
+  return new UploadError('OVERLOADED', `${what} Please try again in a moment.`, { rule })
 }

@@ -4,7 +4,7 @@
  * socket are answered with a reset, and the reset can destroy the answer on its way before the client has read it. So
  * the connection is closed for writing, and what still comes is thrown away for a moment (RFC 9112, section 9.6).
  */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 const lingerMs = 2_000
@@ -14,8 +14,13 @@ const lingerMs = 2_000
  * whoever wanted it to be the last: more may be on its way already (pipelining), also after what the client thought was its end.
  */
 export function closeAfterUnreadBody(app: FastifyInstance): void {
-  app.server.on('request', linger)
+  letLastAnswersBeRead(app.server)
   app.addHook('onSend', async (request, reply) => closeIfUnread(request, reply))
+}
+
+/** The part of it that belongs to the connections of `server`. */
+export function letLastAnswersBeRead(server: Server): void {
+  server.on('request', linger)
 }
 
 /** The same for an answer that no hook sees. */

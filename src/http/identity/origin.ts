@@ -4,40 +4,60 @@ import type { Origin } from '../../core/upload.ts'
 
 const longestAgent = 120
 
+/** What `originOf` reads of a request. */
+interface Coming {
+  headers: FastifyRequest['headers']
+  ip: string | undefined
+  /** Where proxies are trusted: the socket's address, and after it those that trusted proxies named. */
+  ips?: string[] | undefined
+}
+
 /** From where `request` came. The address is empty when the client has gone before anybody looked. */
-export function originOf({ ip, headers }: { ip: string | undefined; headers: FastifyRequest['headers'] }): Origin {
+export function originOf(request: Coming): Origin {
+  const { ip, headers } = request
   const agent = headers['user-agent']
-  return { address: ip ?? '', agent: agent === undefined ? null : agent.slice(0, longestAgent) }
+  return {
+    address: ip ?? '',
+    agent: agent === undefined ? null : agent.slice(0, longestAgent),
+    network: countedAs(request),
+  }
 }
 
 /**
- * The name under which requests from `address` are counted; `null` for this very machine, which is no stranger, and for
- * a client that has gone: a socket that is closed has no address, whatever Fastify's types say. Whoever has an IPv6 address has 2⁶⁴
- * of them, so their network is what counts.
+ * The name under which `request` is counted; `null` for this very machine, which is no stranger, and for a client that has gone: a
+ * socket that is closed has no address, whatever Fastify's types say. Only the socket can say that it is this machine: what
+ * X-Forwarded-For says, a client wrote.
  */
-export function neighbourhoodOf(address: string | undefined): string | null {
-  if (!address) return null
-  // Some proxies say the client's port as well, which is another one each time.
-  const host = address.replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1').replace(/^\[(.*)\](:\d+)?$/, '$1')
-  const plain = host.replace(/^::ffff:(?=\d+\.)/i, '')
-  if (isIP(plain) !== 6) return plain.startsWith('127.') ? null : plain
-  if (plain === '::1') return null
-  const [head = '', tail] = plain.split('%', 1)[0]!.split('::')
+export function countedAs({ ip, ips = [] }: Omit<Coming, 'headers'>): string | null {
+  if (!ip) return null
+  return ips.length < 2 && isLoopback(ip) ? null : hostOf(ip)
+}
+
+/** Whether `address` is of this very machine. */
+export function isLoopback(address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./i.test(address)
+}
+
+/** What is counted as one host: an IPv4 address itself; of IPv6 the /64, because each of its users has 2⁶⁴ addresses. */
+export function hostOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
+  return isIP(plain) === 6 ? `${groupsOf(plain).slice(0, 4).join(':')}::/64` : plain
+}
+
+/** The eight groups of an IPv6 address, each without leading zeros. */
+export function groupsOf(address: string): string[] {
+  const [head = '', tail] = address.split('%', 1)[0]!.split('::')
   const first = head === '' ? [] : head.split(':')
   const last = tail === undefined || tail === '' ? [] : tail.split(':')
   const hidden = tail === undefined ? 0 : Math.max(0, 8 - first.length - last.length)
   const groups = [...first, ...Array<string>(hidden).fill('0'), ...last]
-  return `${groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':')}::/64`
+  return groups.map((group) => Number.parseInt(group, 16).toString(16))
 }
 
 /** The network that `address` is in, by which clients without a known user are grouped: IPv4 /24, IPv6 /48. Other text stays as it is. */
 export function networkOf(address: string): string {
-  const neighbourhood = neighbourhoodOf(address)
-  if (neighbourhood === null) return address
-  if (isIP(neighbourhood) === 4) return neighbourhood.replace(/\d+$/, '0/24')
-  if (!neighbourhood.endsWith('::/64')) return address
-  return `${neighbourhood.slice(0, -'::/64'.length).split(':').slice(0, 3).join(':')}::/48`
+  const host = hostOf(address)
+  if (isLoopback(address)) return address
+  if (isIP(host) === 4) return host.replace(/\d+$/, '0/24')
+  return host.endsWith('::/64') ? `${groupsOf(address).slice(0, 3).join(':')}::/48` : address
 }

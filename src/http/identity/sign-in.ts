@@ -5,7 +5,7 @@ import { createRates, retryAfter } from '../../core/policy/rate.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
 import { jsonSchema } from '../api/json-schema.ts'
 import { neverStored } from '../api/never-stored.ts'
-import { neighbourhoodOf, originOf } from './origin.ts'
+import { countedAs, originOf } from './origin.ts'
 import type { DevUser } from './sign-in-codes.ts'
 
 export interface SignInOptions {
@@ -39,7 +39,7 @@ export async function signInPlugin(app: FastifyInstance, options: SignInOptions)
   neverStored(app)
 
   app.post<{ Body: z.output<typeof body> }>('/v1/dev/sign-in', { schema, bodyLimit: 1024 }, async (request) => {
-    const waitMs = tries.count(neighbourhoodOf(request.ip) ?? 'loopback', triesPerMinute)
+    const waitMs = tries.count(countedAs(request) ?? 'loopback', triesPerMinute)
     if (waitMs > 0)
       throw new UploadError('RATE_LIMITED', 'There were too many sign-in attempts. Try again in a minute.', {
         retryAfter: retryAfter(waitMs),

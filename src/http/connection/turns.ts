@@ -1,0 +1,63 @@
+/*
+ * One request of a connection is answered at a time. Node's parser makes a request of everything that one read brings: 64 KiB hold two
+ * thousand small ones (pipelining), and each would be worked on, and its answer kept, although the client may never read one. Here a
+ * request waits, as nothing but its headers, until the answer before it has been handed to the kernel; while one waits,
+ * the socket is not read. An answer that the client does not read holds up its own connection and nothing else.
+ */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** How many requests may wait on all connections together; some 3 KB each. */
+const mostWaiting = 16_384
+/** A plain client may send its next request in the moment in which its last answer ends, and is never cut for it. */
+const alwaysFree = 2
+
+type Turn = [IncomingMessage, ServerResponse]
+
+/**
+ * Hands the requests of each connection to `listener` one after the other. When more than `most` wait on all connections together,
+ * the connection that adds to them is cut, unless it is one that hardly pipelines.
+ */
+export function takeTurns(listener: RequestListener, most = mostWaiting): RequestListener {
+  const queues = new WeakMap<Socket, Turn[]>()
+  let waiting = 0
+
+  function queueOf(socket: Socket): Turn[] {
+    const queue: Turn[] = []
+    queues.set(socket, queue)
+    // Node resumes reading for reasons of its own: a body that ended, an answer that was drained.
+    socket.on('resume', () => {
+      if (queue.length > 1) socket.pause()
+    })
+    socket.once('close', () => {
+      waiting -= Math.max(0, queue.length - 1)
+      queue.length = 0
+    })
+    return queue
+  }
+
+  /** The first of a queue is the one that is being answered. */
+  function answerFirst(socket: Socket, queue: Turn[]): void {
+    const [request, response] = queue[0]!
+    response.once('close', () => {
+      if (queue.length === 0) return
+      queue.shift()
+      if (queue.length === 0 || socket.destroyed) return
+      waiting -= 1
+      if (queue.length === 1) socket.resume()
+      answerFirst(socket, queue)
+    })
+    listener(request, response)
+  }
+
+  return (request, response) => {
+    const { socket } = request
+    if (socket.destroyed) return
+    const queue = queues.get(socket) ?? queueOf(socket)
+    queue.push([request, response])
+    if (queue.length === 1) return answerFirst(socket, queue)
+    waiting += 1
+    socket.pause()
+    if (waiting > most && queue.length > alwaysFree + 1) socket.destroy()
+  }
+}

@@ -1,0 +1,74 @@
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it } from 'vitest'
+import { openRaw, parseAnswer } from '../../support/raw-http.ts'
+import { testApp } from '../../support/test-app.ts'
+
+const post = 'POST /v1/uploads/init HTTP/1.1\r\nHost: a\r\n'
+
+describe('a request with more than one meaning', () => {
+  it.each([
+    ['HTTP/0.9', 'GET /health\r\n\r\n'],
+    ['HTTP/0.9 by name', 'GET /health HTTP/0.9\r\nHost: a\r\n\r\n'],
+    ['HTTP/2.0', 'GET /health HTTP/2.0\r\nHost: a\r\n\r\n'],
+    ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    ['another version of HTTP/1', 'GET /health HTTP/1.2\r\nHost: a\r\n\r\n'],
+    ['two hosts', 'GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'],
+    ['the same host twice', 'GET /health HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n'],
+    ['no host', 'GET /health HTTP/1.1\r\n\r\n'],
+    ['an empty host', 'GET /health HTTP/1.1\r\nHost:\r\n\r\n'],
+    ['a list of hosts', 'GET /health HTTP/1.1\r\nHost: a, b\r\n\r\n'],
+    ['a host with a path', 'GET /health HTTP/1.1\r\nHost: a/b\r\n\r\n'],
+    ['a host with a user', 'GET /health HTTP/1.1\r\nHost: u@a\r\n\r\n'],
+    ['the form for proxies', 'GET http://a/health HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['a target without a slash', 'GET health HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['a star for GET', 'GET * HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['CONNECT', 'CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['two tokens', 'GET /v1/me HTTP/1.1\r\nHost: a\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n'],
+    ['a length and chunks', `${post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
+    ['two lengths', `${post}Content-Length: 1\r\nContent-Length: 1\r\n\r\nx`],
+    ['a list of lengths', `${post}Content-Length: 1, 1\r\n\r\nx`],
+    ['a length with a sign', `${post}Content-Length: +1\r\n\r\nx`],
+    ['chunks in HTTP/1.0', 'POST /v1/uploads/init HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    ['chunks twice', `${post}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
+    ['another transfer coding', `${post}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
+    ['a coding that is nearly chunked', `${post}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`],
+    ['identity', `${post}Transfer-Encoding: identity\r\n\r\n0\r\n\r\n`],
+    ['a folded header', 'GET /health HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n'],
+    ['bare line feeds', 'GET /health HTTP/1.1\nHost: a\n\n'],
+    ['a bare line feed between headers', 'GET /health HTTP/1.1\r\nHost: a\r\nX: b\nY: c\r\n\r\n'],
+    ['bare carriage returns', 'GET /health HTTP/1.1\rHost: a\r\r'],
+    ['a space before the colon', 'GET /health HTTP/1.1\r\nHost : a\r\n\r\n'],
+    ['a zero byte in a header', 'GET /health HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n'],
+  ])('is refused with 400 and is the last one of its connection: %s', async (_what, text) => {
+    const app = await testApp()
+    await app.http.listen({ host: '127.0.0.1', port: 0 })
+    const connection = await openRaw((app.http.server.address() as AddressInfo).port)
+
+    await connection.send(text)
+    await connection.closed()
+
+    expect(connection.heard().match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 400'])
+    const { headers } = parseAnswer(connection.heard())!
+    expect(headers).toMatchObject({
+      connection: 'close',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': expect.stringContaining("default-src 'none'"),
+    })
+  })
+
+  it.each([
+    ['GET /health HTTP/1.1\r\nHost: files.example:1080\r\nConnection: close\r\n\r\n'],
+    ['GET /health HTTP/1.1\r\nHost: [::1]:1080\r\nConnection: close\r\n\r\n'],
+    ['GET /health HTTP/1.1\r\nhost: xn--bcher-kva.example\r\nConnection: close\r\n\r\n'],
+    ['GET /health HTTP/1.0\r\n\r\n'],
+    ['GET /health?a=http://b/c HTTP/1.1\r\nHost: my_host\r\nConnection: close\r\n\r\n'],
+  ])('is not one that is plain: %s', async (text) => {
+    const app = await testApp()
+    await app.http.listen({ host: '127.0.0.1', port: 0 })
+    const connection = await openRaw((app.http.server.address() as AddressInfo).port)
+
+    await connection.send(text)
+
+    expect((await connection.answer())?.status).toBe(200)
+  })
+})

@@ -8,7 +8,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 const inFlight = new WeakMap<FastifyInstance, Map<FastifyRequest, number>>()
 // As long as an answer to an unread body is given time to be read, and a little.
-const quietMs = 2500
+const usualQuietMs = 2500
 const lookEveryMs = 100
 
 /** Remembers the requests of `app` that are being answered, for `closeConnections`. Returns how many there are. */
@@ -30,8 +30,11 @@ export function requestsInFlight(app: FastifyInstance): string[] {
   )
 }
 
-/** Closes `app`: waits for requests that are being answered, and not for connections on which nobody asks. */
-export async function closeConnections(app: FastifyInstance): Promise<void> {
+/**
+ * Closes `app`: waits for requests that are being answered, and not for connections on which nobody asks.
+ * @param quietMs how long a connection may stay that is neither in use nor idle, when nothing is asked any more
+ */
+export async function closeConnections(app: FastifyInstance, quietMs = usualQuietMs): Promise<void> {
   const requests = inFlight.get(app)
   let quietSince = performance.now()
   const look = setInterval(() => {

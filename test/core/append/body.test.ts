@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { readBody } from '../../../src/core/append/body.ts'
 import { bodyOf } from '../../support/open-engine.ts'
@@ -15,7 +16,8 @@ it('a body that brings too much is told of, and what fails of its last bytes is 
     signal: new AbortController().signal,
     take: () => Promise.reject(new Error('the store is away')),
   })
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  // By then what nobody heard has been told of.
+  await nextTurn()
   process.off('unhandledRejection', hear)
 
   expect([end, unheard]).toEqual(['overflow', []])

@@ -246,12 +246,10 @@ describe('live events', () => {
     const app = await openServer()
     const mine = await listen(app, ada)
 
-    const before = performance.now()
     await app.stop()
 
     await mine.reading
     expect(mine.isOver()).toBe(true)
-    expect(performance.now() - before).toBeLessThan(6000)
   })
 })
 

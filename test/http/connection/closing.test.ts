@@ -1,49 +1,64 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import fastify from 'fastify'
 import { expect, it } from 'vitest'
 import { closeConnections, countRequests, requestsInFlight } from '../../../src/http/connection/closing.ts'
 
+const quietMs = 50
+
+/** A server that answers `/slow` when it is let go. */
 async function open() {
   const app = fastify({ forceCloseConnections: 'idle' })
-  countRequests(app)
-  app.get('/slow', async () => {
-    await new Promise((resolve) => setTimeout(resolve, 3200))
-    return 'done'
+  const count = countRequests(app)
+  const asked = Promise.withResolvers<void>()
+  const { promise: letGo, resolve: answer } = Promise.withResolvers<string>()
+  app.get('/slow', () => {
+    asked.resolve()
+    return letGo
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
-  return { app, port: (app.server.address() as { port: number }).port }
+  const { port } = app.server.address() as { port: number }
+  return { app, port, url: `http://127.0.0.1:${port}/slow`, asked: asked.promise, answer, count }
 }
 
 it('a connection on which nobody asks does not keep a server from ending', async () => {
   const { app, port } = await open()
   const socket = connect(port, '127.0.0.1')
-  await new Promise((resolve) => socket.once('connect', resolve))
-  const before = performance.now()
+  await once(socket, 'connect')
 
-  await closeConnections(app)
+  await closeConnections(app, quietMs)
 
-  expect(performance.now() - before).toBeLessThan(6000)
   socket.destroy()
 })
 
 it('a request that is being answered is waited for', async () => {
-  const { app, port } = await open()
-  const answer = fetch(`http://127.0.0.1:${port}/slow`).then((response) => response.text())
-  await new Promise((resolve) => setTimeout(resolve, 200))
+  const { app, url, asked, answer } = await open()
+  const answered = fetch(url).then((response) => response.text())
+  await asked
+  let isClosed = false
+  const closing = closeConnections(app, quietMs).then(() => (isClosed = true))
+  // Longer than it is waited for what asks nothing.
+  await new Promise((resolve) => setTimeout(resolve, 5 * quietMs))
 
-  await closeConnections(app)
+  expect(isClosed).toBe(false)
+  answer('done')
 
-  expect(await answer).toBe('done')
+  expect(await answered).toBe('done')
+  await closing
 })
 
 it('a request whose client is gone is not waited for', async () => {
-  const { app, port } = await open()
-  await fetch(`http://127.0.0.1:${port}/slow`, { signal: AbortSignal.timeout(200) }).catch(() => {})
+  const { app, port, url, asked, count } = await open()
+  const gone = new AbortController()
+  const refused = fetch(url, { signal: gone.signal }).catch(() => {})
+  await asked
+  gone.abort()
+  await refused
   const other = connect(port, '127.0.0.1')
-  await new Promise((resolve) => other.once('connect', resolve))
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  await once(other, 'connect')
+  await expect.poll(count, { interval: 5, timeout: 60_000 }).toBe(0)
 
   expect(requestsInFlight(app)).toEqual([])
-  await closeConnections(app)
+  await closeConnections(app, quietMs)
   other.destroy()
 })

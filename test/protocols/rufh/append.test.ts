@@ -129,7 +129,7 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
         }),
       )
       await connection.send(randomBytes(34))
-      await new Promise((resolve) => setTimeout(resolve, 30))
+      await server.arrived(34)
       connection.cut()
 
       const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })

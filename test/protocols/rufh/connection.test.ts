@@ -17,7 +17,7 @@ async function hang(server: Served, version: number, bytes: Buffer) {
   )
   const [, path = ''] = /location: (\S+)/i.exec(await connection.until(/ 104 [\s\S]*\r\n\r\n/)) ?? []
   await connection.send(bytes)
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await server.arrived(bytes.length)
   return { connection, path }
 }
 
@@ -52,7 +52,7 @@ describe.each(protocolStores)('RUFH over bad connections, with files in %s', (ki
         headOf({ method: 'PATCH', path, headers: { ...asAda, ...appendHeaders(8, 30, true), 'content-length': 30 } }),
       )
       await second.send(body.subarray(30, 45))
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await server.arrived(15)
 
       // It knows no more than that 30 bytes were there, and asks again when it is told better.
       const stale = await server.ask({

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { filenameIn } from '../../../src/protocols/rufh/content-disposition.ts'
 import { representationOf } from '../../../src/protocols/rufh/representation.ts'
+import { cpuTimeOf } from '../../support/cpu-time.ts'
 
 const inLatin1 = (text: string) => Buffer.from(text).toString('latin1')
 const base64 = (text: string) => Buffer.from(text).toString('base64')
@@ -40,13 +41,13 @@ describe('the name in Content-Disposition', () => {
     expect(filenameIn(header)).toBeUndefined()
   })
 
-  it('takes no time to be not found', () => {
-    const before = performance.now()
+  it('takes no time to be not found', async () => {
+    const ms = await cpuTimeOf(() => {
+      filenameIn(`inline; filename="${'\\"'.repeat(8_000)}`)
+      filenameIn(`inline${'; a=b'.repeat(4_000)}; filename`)
+    })
 
-    filenameIn(`inline; filename="${'\\"'.repeat(8_000)}`)
-    filenameIn(`inline${'; a=b'.repeat(4_000)}; filename`)
-
-    expect(performance.now() - before).toBeLessThan(100)
+    expect(ms).toBeLessThan(500)
   })
 })
 

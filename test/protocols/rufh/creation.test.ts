@@ -77,7 +77,7 @@ describe.each(protocolStores)('RUFH, creations, with files in %s', (kind) => {
       await connection.send(headOf({ method: 'POST', path: '/files', headers }))
       const [, path] = /location: (\S+)/i.exec(await connection.until(/ 104 [\s\S]*\r\n\r\n/)) ?? []
       await connection.send(randomBytes(37))
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await server.arrived(37)
       connection.cut()
 
       const seen = await server.ask({ method: 'HEAD', path: path!, headers: interop(version) })

@@ -104,7 +104,7 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
       )
       const [, path] = /location: (\S+)/i.exec(await connection.until(/ 104 [\s\S]*\r\n\r\n/)) ?? []
       await connection.send(body.subarray(0, 37))
-      await new Promise((resolve) => setTimeout(resolve, 30))
+      await server.arrived(37)
       connection.cut()
 
       const seen = await server.ask({ method: 'HEAD', path: path!, headers: interop(version) })

@@ -9,6 +9,7 @@ import { answerErrors } from '../../../src/http/errors.ts'
 import { authPlugin } from '../../../src/http/identity/auth.ts'
 import type { RufhOptions } from '../../../src/protocols/rufh/options.ts'
 import { rufhPlugin } from '../../../src/protocols/rufh/plugin.ts'
+import { watchBodies } from '../../support/arrival.ts'
 import { type OpenEngine, openEngine } from '../../support/open-engine.ts'
 import { openTestStore, type StoreKind } from '../../support/open-test-store.ts'
 import { ask, askFor, type RawAnswer, type RawRequest } from '../../support/raw-http.ts'
@@ -17,6 +18,8 @@ import type { TroubledStore } from '../../support/troubled-store.ts'
 export interface Served extends Omit<OpenEngine, 'store'> {
   store: TroubledStore
   port: number
+  /** Resolves when the server has read `bytes` of a body that has not ended yet. */
+  arrived(bytes: number): Promise<void>
   /** The size of the parts of a small file: 10 bytes unless a test says otherwise, or what the store takes at least. */
   part: number
   /** Asks as ada, who may send anything, unless the request brings its own token. */
@@ -92,6 +95,7 @@ export async function serve({ kind = 'memory', rufh, beside, ...overrides }: Ser
   return {
     ...opened,
     port,
+    arrived: watchBodies(app.server),
     part: choosePartSize({ size: 1, preferred: overrides.partSize ?? 10, limits: store.limits }),
     ask: (request) => askFor(port, withToken(request)),
     tryAsk: (request) => ask(port, withToken(request)),

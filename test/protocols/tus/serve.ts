@@ -3,6 +3,7 @@ import type { RunningEngine } from '../../../src/core/engine.ts'
 import type { EngineOptions } from '../../../src/core/engine-options.ts'
 import type { Session } from '../../../src/core/upload.ts'
 import type { TusOptions } from '../../../src/protocols/tus/plugin.ts'
+import { watchBodies } from '../../support/arrival.ts'
 import { bearer, buildTestApp, type TestApp } from '../../support/build-test-app.ts'
 import { ada } from '../../support/open-engine.ts'
 import { openTestStore, type StoreKind, type TestStore } from '../../support/open-test-store.ts'
@@ -28,6 +29,8 @@ export type Headers = Record<string, string | number | null>
 export interface TusServer extends Omit<TestApp, 'store'> {
   store: TestStore
   port: number
+  /** Resolves when the server has read `bytes` of a body that has not ended yet. */
+  arrived(bytes: number): Promise<void>
   /** Asks in tus as ada, who may send anything. */
   ask(request: TusRequest): Promise<RawAnswer>
   /** A connection on which the head of `request` was sent. */
@@ -72,6 +75,7 @@ export async function serve({ tus = {}, kind = 'memory', watch, ...overrides }: 
     ...test,
     store,
     port,
+    arrived: watchBodies(test.app.server),
     ask,
     async open(request) {
       const connection = await openRaw(port)

@@ -35,7 +35,7 @@ import { countRefusals, metricsServer, watchRequests } from './telemetry/http.ts
 import { createMetrics, watchGauges } from './telemetry/metrics.ts'
 import { noTracer, openTracer, type Tracer } from './telemetry/tracing.ts'
 import { watchDatabase, watchLocker, watchSessions, watchStore } from './telemetry/watch.ts'
-import { signInFolder, tokenSecret } from './trial.ts'
+import { signInFolder, tokenRules, verifyingSecrets } from './trial.ts'
 import { version } from './version.ts'
 import { whenReachable } from './when-reachable.ts'
 
@@ -101,8 +101,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const { maxObjectSize } = store.limits
   const limits = await openLimits(config, { database, maxObjectSize, log, onFault })
   const { policies, admitCreation } = limits
-  const secret = await tokenSecret(config)
-  const identity = await openIdentity(config, { database, secret, now, onFault })
+  const secrets = await verifyingSecrets(config)
+  const identity = await openIdentity(config, { database, secrets, now, onFault })
   const { permit, nameObject } = identity
   const engine = engineOf(config, {
     sessions,
@@ -135,7 +135,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     identity,
     limits,
     steering,
-    signIn: config.isTrial ? signInOf(config, database, secret) : null,
+    signIn: config.isTrial ? signInOf(config, database, secrets[0]!) : null,
     now,
     parts: { database: () => database.check(), store: () => store.check(), clock: () => clock.check() },
     isDraining: () => isDraining,
@@ -186,7 +186,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     http,
     metricsHttp,
     engine,
-    secret,
+    secret: secrets[0]!,
     working: background.working,
     async stop() {
       isDraining = true
@@ -201,7 +201,7 @@ function signInOf(config: Config, database: Database, secret: string): Omit<Sign
   const folder = signInFolder(config)
   return {
     redeem: (code, now) => redeemSignInCode(folder, code, now),
-    sign: (actor, seconds) => signToken(secret, actor, seconds),
+    sign: (actor, seconds) => signToken(secret, actor, seconds, tokenRules(config)),
     onIssue: (by) =>
       writeAudit(database, [{ action: 'token.issue', isAllowed: true, by, note: 'sign-in link of development mode' }]),
   }

@@ -2,7 +2,8 @@ import { totalmem } from 'node:os'
 import { z } from 'zod'
 import { issuers } from './config/issuers.ts'
 import { policies } from './config/policies.ts'
-import { count, duration, origins, pairs, size, trust, wait, webUrl } from './config/values.ts'
+import { secretsIn, tokenSecrets, weaknessOf } from './config/secrets.ts'
+import { count, duration, names, origins, pairs, size, trust, wait, webUrl } from './config/values.ts'
 import { defaultKeyTemplate, faultOfTemplate } from './core/begin/object-key.ts'
 import { storeOptions } from './stores/index.ts'
 
@@ -60,13 +61,22 @@ const serving = {
 }
 
 const identity = {
-  JWT_SECRET: z
-    .string()
-    .refine((secret) => Buffer.byteLength(secret) >= 32, 'expected at least 32 bytes')
+  JWT_SECRET: tokenSecrets
     .optional()
     .describe(
-      'Signs and checks bearer tokens (HS256), 32 bytes or more. When trying out, one is made and kept in DATA_DIR',
+      'Signs and checks bearer tokens (HS256), 32 bytes or more; `openssl rand -base64 48` makes one. Several, separated by commas: the first signs, all verify. In development mode one is made and kept in DATA_DIR',
     ),
+  JWT_AUDIENCE: names
+    .prefault('')
+    .describe('Tokens of JWT_SECRET must be for one of these audiences (`aud`), separated by commas; empty: for any'),
+  JWT_ISSUER: z
+    .string()
+    .trim()
+    .optional()
+    .describe('Tokens of JWT_SECRET must name this issuer (`iss`); without it any issuer is accepted'),
+  JWT_MAX_LIFETIME: duration
+    .prefault('30d')
+    .describe('The longest time for which a token of JWT_SECRET may be valid; 0s is any'),
   ISSUERS: issuers
     .prefault('[]')
     .describe(
@@ -241,6 +251,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   if (config.STORE === 's3' && config.CHUNK_SIZE < 5 * MiB) problems.push('CHUNK_SIZE: S3 takes no parts below 5MiB')
   if ((config.MEMORY_BUDGET ?? MiB) < MiB) problems.push('MEMORY_BUDGET: expected at least 1MiB')
   if (config.BANDWIDTH > 0 && config.BANDWIDTH < 64 * 1024) problems.push('BANDWIDTH: expected 0, or at least 64KiB')
+  if (config.NODE_ENV === 'production') problems.push(...weakSecrets(config.JWT_SECRET))
   if (problems.length > 0) throw new ConfigError(problems)
   return {
     ...config,
@@ -273,6 +284,17 @@ function missing(given: Record<string, string | undefined>): string[] {
     if (given.S3_ACCESS_KEY_ID || given.S3_SECRET_ACCESS_KEY) needed.push('S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY')
   }
   return needed.filter((name) => given[name] === undefined).map((name) => `${name}: is not set`)
+}
+
+/** A line for each token secret that can be guessed. Also one that only verifies is good for every user. */
+function weakSecrets(list = ''): string[] {
+  const secrets = secretsIn(list)
+  return secrets.flatMap((secret, at) => {
+    const weakness = weaknessOf(secret)
+    if (weakness === null) return []
+    const which = secrets.length > 1 ? `the ${at === 0 ? 'first' : `${at + 1}.`} secret` : 'the secret'
+    return [`JWT_SECRET: ${which} ${weakness}; \`openssl rand -base64 48\` makes one that cannot be guessed`]
+  })
 }
 
 function quarterOfMemory(): number {

@@ -10,6 +10,7 @@ import { issuersCheck } from './http/identity/issuers.ts'
 import { remembered } from './http/identity/remember.ts'
 import { type ResumeTokens, resumeCheck, resumeTokens } from './http/identity/resume.ts'
 import { secretCheck } from './http/identity/secret.ts'
+import { tokenRules } from './trial.ts'
 
 /** Everything that knows who asks and what they may, put together. */
 export interface Identity {
@@ -26,8 +27,8 @@ export interface Identity {
 
 export interface IdentityParts {
   database: Database
-  /** What bearer tokens of the simple case are signed with. */
-  secret: string
+  /** What bearer tokens of the simple case are verified with; the first signs. */
+  secrets: string[]
   now(): Date
   onFault(error: unknown): void
 }
@@ -35,19 +36,22 @@ export interface IdentityParts {
 /** Identity as `config` wants it. */
 export async function openIdentity(
   config: Config,
-  { database, secret, now, onFault }: IdentityParts,
+  { database, secrets, now, onFault }: IdentityParts,
 ): Promise<Identity> {
   const hooks = await openHooks(config)
   const keys = await keysIn({ database, now, onFault })
   return {
-    checks: [keys.identify, remembered([resumeCheck(secret), issuersCheck(config.ISSUERS), secretCheck(secret)])],
+    checks: [
+      keys.identify,
+      remembered([resumeCheck(secrets), issuersCheck(config.ISSUERS), secretCheck(secrets, tokenRules(config))]),
+    ],
     identify: hooks.identify,
     async permit(demand) {
       await keys.permit(demand)
       await hooks.permit?.(demand)
     },
     nameObject: hooks.nameObject,
-    resumeTokens: resumeTokens(secret),
+    resumeTokens: resumeTokens(secrets[0]!),
     keys,
     close: keys.close,
   }

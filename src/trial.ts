@@ -1,7 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { secretsIn } from './config/secrets.ts'
 import type { Config } from './config.ts'
+import type { TokenRules } from './http/identity/secret.ts'
 import { createSignInCode, type DevUser } from './http/identity/sign-in-codes.ts'
 
 /** The user of a sign-in link that names no other. */
@@ -19,9 +21,22 @@ export async function signInLink(config: Pick<Config, 'DATA_DIR'>, pageUrl: stri
   return `${pageUrl}/#code=${code}`
 }
 
-/** What bearer tokens are signed with: JWT_SECRET, or the secret of the trial. */
-export async function tokenSecret({ JWT_SECRET, DATA_DIR }: Pick<Config, 'JWT_SECRET' | 'DATA_DIR'>): Promise<string> {
-  return JWT_SECRET ?? (await trialSecret(DATA_DIR))
+type SecretConfig = Pick<Config, 'JWT_SECRET' | 'DATA_DIR'>
+
+/** What bearer tokens are signed with: the first of JWT_SECRET, or the secret of the trial. */
+export async function tokenSecret(config: SecretConfig): Promise<string> {
+  return (await verifyingSecrets(config))[0]!
+}
+
+/** What bearer tokens are verified with, the one that signs first. */
+export async function verifyingSecrets({ JWT_SECRET, DATA_DIR }: SecretConfig): Promise<string[]> {
+  return JWT_SECRET === undefined ? [await trialSecret(DATA_DIR)] : secretsIn(JWT_SECRET)
+}
+
+/** What tokens of these secrets must say beside who the user is. */
+export function tokenRules(config: Pick<Config, 'JWT_ISSUER' | 'JWT_AUDIENCE' | 'JWT_MAX_LIFETIME'>): TokenRules {
+  const { JWT_ISSUER, JWT_AUDIENCE, JWT_MAX_LIFETIME } = config
+  return { issuer: JWT_ISSUER ?? null, audience: JWT_AUDIENCE, maxLifetimeMs: JWT_MAX_LIFETIME || null }
 }
 
 /** The token secret of a trial: made once, readable by its owner only, kept so that tokens survive a restart. */

@@ -1,12 +1,12 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { type Config, renderEnvExample } from '../config.ts'
-import { parseDuration, parseSize } from '../core/units.ts'
+import { parseDuration, parseSize, writeDuration } from '../core/units.ts'
 import { userOf } from '../core/upload.ts'
 import { quotaLines } from '../features/policies/quota-lines.ts'
 import { toActor } from '../http/identity/claims.ts'
 import { signToken } from '../http/identity/secret.ts'
 import { readConfig, serve } from '../serve.ts'
-import { devUser, signInLink, tokenSecret } from '../trial.ts'
+import { devUser, signInLink, tokenRules, tokenSecret } from '../trial.ts'
 import { version } from '../version.ts'
 import { type AuditWords, auditLines } from './audit.ts'
 import { withDatabase } from './database-at.ts'
@@ -50,7 +50,12 @@ export function createProgram(print: (line: string) => void = console.log): Comm
         throw new InvalidArgumentError(`there are ${Object.keys(config.POLICIES.roles).join(', ')}`)
       const actor = toActor({ user, role, tenant, isAdmin: admin })
       if (!actor) throw new InvalidArgumentError('a user and a tenant have 1 to 128 characters')
-      print(await signToken(await tokenSecret(config), actor, Math.floor(ttl / 1000)))
+      const rules = tokenRules(config)
+      if (rules.maxLifetimeMs !== null && ttl > rules.maxLifetimeMs)
+        throw new InvalidArgumentError(
+          `tokens are valid for at most ${writeDuration(rules.maxLifetimeMs)} (JWT_MAX_LIFETIME)`,
+        )
+      print(await signToken(await tokenSecret(config), actor, Math.floor(ttl / 1000), rules))
     })
 
   program

@@ -65,6 +65,12 @@ export const pairs = parsed((text): Record<string, string> | null => {
   }
 }, 'name=value, separated by commas')
 
+/** Names separated by commas; `null`: none. */
+export const names = z.string().transform((text) => {
+  const list = splitList(text)
+  return list.length === 0 ? null : list
+})
+
 /** Whose forwarding headers count. */
 export const trust = parsed((text): Trust | null => {
   if (text === 'true' || text === 'false') return text === 'true'
@@ -72,7 +78,8 @@ export const trust = parsed((text): Trust | null => {
   return list.length > 0 && list.every(isNetwork) ? list : null
 }, 'true, false, or addresses and networks separated by commas')
 
-function splitList(text: string): string[] {
+/** What stands between the commas of a text; nothing of it is empty. */
+export function splitList(text: string): string[] {
   return text
     .split(',')
     .map((item) => item.trim())

@@ -2,7 +2,7 @@ import type { Config } from '../../config.ts'
 import { effectivePolicy, matchesMediaType } from '../../core/policy/policy.ts'
 import { userOf } from '../../core/upload.ts'
 import { signToken } from '../../http/identity/secret.ts'
-import { tokenSecret } from '../../trial.ts'
+import { tokenRules, tokenSecret } from '../../trial.ts'
 import { about, codeOf, type Finding, reasonOf } from './finding.ts'
 import { probeProxy } from './proxy.ts'
 
@@ -108,7 +108,7 @@ function roleFor({ POLICIES }: Config): { role: string; maxSize: number } | null
 
 async function tokenFor(config: Config): Promise<string> {
   const role = roleFor(config)?.role ?? Object.keys(config.POLICIES.roles)[0] ?? 'none'
-  return signToken(await tokenSecret(config), doctorAs(role), 300)
+  return signToken(await tokenSecret(config), doctorAs(role), 300, tokenRules(config))
 }
 
 const certificateCodes = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|HOSTNAME/

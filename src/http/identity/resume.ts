@@ -39,9 +39,19 @@ export function resumeTokens(secret: string): ResumeTokens {
       .sign(key)
 }
 
-/** Accepts what `resumeTokens` makes of the same secret. */
-export function resumeCheck(secret: string): TokenCheck {
-  const key = keyFrom(secret)
+/** Accepts what `resumeTokens` makes of one of the same secrets. */
+export function resumeCheck(secrets: string | string[]): TokenCheck {
+  const checks = [secrets].flat().map((secret) => checkWith(keyFrom(secret)))
+  return async (token) => {
+    for (const check of checks) {
+      const actor = await check(token)
+      if (actor) return actor
+    }
+    return null
+  }
+}
+
+function checkWith(key: KeyObject): TokenCheck {
   return async (token) => {
     // Most tokens are of another kind, and to look at their signature costs more.
     if (kindOf(token) !== type) return null

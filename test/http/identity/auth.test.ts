@@ -126,7 +126,9 @@ async function appWithAuth(more: TokenCheck[] = []) {
 }
 
 function sign(claims: Record<string, unknown>): Promise<string> {
-  return new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(secret))
+  return new SignJWT({ exp: Math.floor(Date.now() / 1000) + 60, ...claims })
+    .setProtectedHeader({ alg: 'HS256' })
+    .sign(Buffer.from(secret))
 }
 
 function unsigned(claims: Record<string, unknown>): string {

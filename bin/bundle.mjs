@@ -5,8 +5,8 @@ import { pathToFileURL } from 'node:url'
 import { rolldown } from 'rolldown'
 
 const root = join(import.meta.dirname, '..')
-// These find files of their own beside them: WebAssembly, pages.
-const left = ['@electric-sql/pglite', '@fastify/swagger-ui', 'pg-native']
+// These find files of their own beside them, or are not installed.
+const left = ['@fastify/swagger-ui', 'pg-native']
 
 /** Bundles into `folder`: `server.js`, `landfall.js` and what both share. */
 export async function bundle(folder) {

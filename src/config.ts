@@ -128,7 +128,7 @@ const database = {
     .string()
     .regex(/^postgres(ql)?:\/\//, 'expected postgres://…')
     .optional()
-    .describe('The Postgres that keeps the sessions. When trying out, an embedded one runs in DATA_DIR'),
+    .describe('The Postgres that keeps the sessions. When trying out, an embedded one runs in DATA_DIR/postgres'),
   DATABASE_PATIENCE: wait(1)
     .prefault('10s')
     .describe('How long a request waits for a database that is away for a moment'),

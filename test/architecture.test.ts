@@ -19,7 +19,7 @@ const rooms: Record<string, Room> = {
   content: { from: ['core'], packages: ['node:', 'file-type'] },
   http: { from: ['core'], packages: ['node:', ...framework, 'jose', 'pino'] },
   telemetry: { from: ['core'], packages: ['node:', ...framework, 'prom-client', '@opentelemetry/'] },
-  db: { from: ['core'], packages: ['node:', 'drizzle-orm', 'pg', '@electric-sql/pglite', 'pg-boss'] },
+  db: { from: ['core'], packages: ['node:', 'drizzle-orm', 'pg'] },
   locks: { from: ['core', 'db'], packages: ['node:', 'drizzle-orm'] },
   jobs: { from: ['core', 'db'], packages: ['node:', 'drizzle-orm', 'pg-boss'] },
   'protocols/*': {

@@ -1,14 +1,13 @@
-import { mkdir } from 'node:fs/promises'
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
-import type { PGlite } from '@electric-sql/pglite'
 import { drizzle as drizzleNodePg } from 'drizzle-orm/node-postgres'
 import { migrate as migrateNodePg } from 'drizzle-orm/node-postgres/migrator'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import pg from 'pg'
 import { guardAppendOnly } from './append-only.ts'
+import { openEmbedded } from './embedded/embedded.ts'
+import { applicationName } from './embedded/presence.ts'
 import { codeOf, faultOf, isTransient } from './faults.ts'
-import { takeFolder } from './one-process.ts'
 
 export type Row = Record<string, unknown>
 
@@ -18,9 +17,8 @@ export interface Statement {
   text: string
 }
 
-/** One database, whichever of the two kinds it is. */
+/** The Postgres that keeps everything but the bytes. */
 export interface Database {
-  kind: 'postgres' | 'embedded'
   orm: PgDatabase<PgQueryResultHKT>
   /**
    * Runs a statement, again when the database was only briefly away.
@@ -29,7 +27,7 @@ export interface Database {
   query<T = Row>(statement: Statement, values: unknown[]): Promise<T[]>
   /** As `query`, once: for writes that must not run twice. `undefined` when nobody knows whether it ran. */
   queryOnce<T = Row>(statement: Statement, values: unknown[]): Promise<T[] | undefined>
-  /** Calls `hear` for every NOTIFY on `channel` from now on, also after reconnecting. Embedded: never, there is only one process. */
+  /** Calls `hear` for every NOTIFY on `channel` from now on, also after reconnecting. */
   listen(channel: string, hear: (payload: string) => void): Promise<void>
   /** Rejects when the database does not answer or cannot be written to. */
   check(): Promise<void>
@@ -37,15 +35,14 @@ export interface Database {
   migrate(): Promise<void>
   /** Runs whatever text it is given, several statements included, as a library that brings its own SQL needs. */
   executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
-  /** Connections to a server: open ones, those of them that nobody uses, and how many statements wait for one. */
-  connections?(): { open: number; idle: number; waiting: number }
+  /** Connections to the server: open ones, the idle ones of them, and how many statements wait for one. */
+  connections(): { open: number; idle: number; waiting: number }
   close(): Promise<void>
 }
 
 export interface DatabaseOptions {
-  /** `postgres://…`; without it an embedded Postgres keeps its files in `dataDir`. */
+  /** `postgres://…`; without it an embedded Postgres runs in `dataDir`. */
   url?: string | undefined
-  /** `memory://` keeps nothing. */
   dataDir: string
   /** Connections at most. */
   pool: number
@@ -67,24 +64,36 @@ const probe = {
   text: `select pg_is_in_recovery() as is_standby, current_setting('transaction_read_only') = 'on' as is_read_only`,
 }
 
-/** Opens the database; it is not asked anything yet, so this works while it is down. */
+/**
+ * Opens the database. A server elsewhere is not asked anything yet, so this works while it is down.
+ * @throws EmbeddedDatabaseError
+ */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  return options.url === undefined ? openEmbedded(options) : openPostgres(options, options.url)
+  if (options.url !== undefined) return openPostgres(options, { connectionString: options.url })
+  const embedded = await openEmbedded({ folder: options.dataDir, onError: options.onFault })
+  const database = openPostgres(options, embedded.connection)
+  return {
+    ...database,
+    async close() {
+      await database.close()
+      await embedded.close()
+    },
+  }
 }
 
-function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: string): Database {
+function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, server: pg.ClientConfig): Database {
   const types = {
     getTypeParser: (oid: number, format?: 'text' | 'binary') =>
       oid === int8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format),
   }
   const config = {
-    connectionString: url,
+    ...server,
     types: types as pg.CustomTypesConfig,
     connectionTimeoutMillis: patienceMs,
     query_timeout: patienceMs * 2,
     statement_timeout: patienceMs * 2,
     keepAlive: true,
-    application_name: 'landfall',
+    application_name: applicationName,
   }
   const pool = new pg.Pool({ ...config, max, idleTimeoutMillis: 30_000 })
   // Without a listener an idle connection that breaks would end the process.
@@ -100,7 +109,6 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
     }
   }
   return {
-    kind: 'postgres',
     orm: drizzleNodePg(pool),
     ...patient(run, patienceMs),
     listen: listener.add,
@@ -130,41 +138,6 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, url: 
     async close() {
       await listener.close()
       await pool.end()
-    },
-  }
-}
-
-async function openEmbedded({ dataDir, patienceMs }: DatabaseOptions): Promise<Database> {
-  const { PGlite } = await import('@electric-sql/pglite')
-  const { drizzle } = await import('drizzle-orm/pglite')
-  const { migrate } = await import('drizzle-orm/pglite/migrator')
-  const { fromPglite } = await import('pg-boss')
-  let giveBack = async () => {}
-  if (!dataDir.includes('://')) {
-    await mkdir(dataDir, { recursive: true })
-    giveBack = await takeFolder(dataDir)
-  }
-  const lite: PGlite = await PGlite.create({ dataDir, parsers: { [int8]: Number } })
-  const orm = drizzle(lite)
-  const queue = fromPglite(lite)
-  const run = async (statement: Statement, values: unknown[]) =>
-    (await lite.query(statement.text, values)).rows as Row[]
-  return {
-    kind: 'embedded',
-    orm,
-    ...patient(run, patienceMs),
-    async listen() {},
-    async check() {
-      await lite.query(probe.text)
-    },
-    async migrate() {
-      await migrate(orm, { migrationsFolder })
-      await lite.exec(guardAppendOnly)
-    },
-    executeSql: (text, values) => queue.executeSql(text, values),
-    async close() {
-      await lite.close()
-      await giveBack()
     },
   }
 }

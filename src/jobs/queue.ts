@@ -26,7 +26,6 @@ export async function openQueue({ database, onFault, takeOverAfter }: QueueOptio
   const { PgBoss } = await import('pg-boss')
   const boss = new PgBoss({
     db: { executeSql: (text, values) => database.executeSql(text, values) },
-    backend: database.kind === 'embedded' ? 'pglite' : 'postgres',
     schema: 'landfall_jobs',
     cronMonitorIntervalSeconds: 15,
     cronWorkerIntervalSeconds: 5,

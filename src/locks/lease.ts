@@ -90,7 +90,6 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
   const node = randomUUID()
   const holds = new Map<string, Hold>()
   const listeners = new Map<string, Set<() => void>>()
-  const isShared = database.kind === 'postgres'
 
   await database.listen(channel, (payload) => {
     const [verb, id = ''] = payload.split(' ')
@@ -187,7 +186,7 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
       }
       const freed = heard(id)
       // Every holder once: another newcomer may have been quicker.
-      if (found.lease_token !== asked && isShared) await database.query(notify, [channel, `ask ${id}`])
+      if (found.lease_token !== asked) await database.query(notify, [channel, `ask ${id}`])
       asked = found.lease_token
       await Promise.race([freed.promise, sleep(Math.min(pauseMs, left))])
       freed.forget()
@@ -201,7 +200,7 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
       // One that cannot be given back runs out.
       await database.query(releaseLease, [mine.id, mine.token, mine.isSuspect]).catch(onFault)
     }
-    if (mine.wasAsked && isShared) await database.query(notify, [channel, `free ${mine.id}`]).catch(onFault)
+    if (mine.wasAsked) await database.query(notify, [channel, `free ${mine.id}`]).catch(onFault)
   }
 
   function leaseOf(mine: Hold, session: Session, firstRevision: number): Lease {

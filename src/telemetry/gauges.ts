@@ -4,7 +4,7 @@ export interface Gauged {
   feed: { listeners(): number }
   locker: { held(): number }
   budget: MemoryBudget
-  database: { connections?(): { open: number; idle: number; waiting: number } }
+  database: { connections(): { open: number; idle: number; waiting: number } }
 }
 
 /** What this process holds right now, by the names under which it is told. */
@@ -14,7 +14,7 @@ export function gaugesOf({
   database,
   feed,
 }: Gauged): Record<string, { help: string; value: () => number }> {
-  const connections = () => database.connections?.() ?? { open: 0, idle: 0, waiting: 0 }
+  const connections = () => database.connections()
   return {
     landfall_leases: { help: 'Uploads that this server may write to right now', value: () => locker.held() },
     landfall_buffer_bytes: { help: 'Bytes of files in memory, on their way to the store', value: () => budget.used },

@@ -1,10 +1,7 @@
-import { describe, expect, it, onTestFinished } from 'vitest'
-import { openConfiguredDatabase } from '../../src/app.ts'
-import { loadConfig } from '../../src/config.ts'
+import { describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../src/core/policy/policy.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { writePolicyDocument } from '../../src/features/policies/schema.ts'
-import { freshDatabase } from '../support/postgres.ts'
 import { testApp } from '../support/test-app.ts'
 
 const root = userOf('root', 'creator', { isAdmin: true })
@@ -25,9 +22,9 @@ const requests: [string, { method?: 'POST' | 'PUT'; url: string; body?: object; 
   ],
 ]
 
-describe.each(['embedded', 'postgres'] as const)('a character that the database cannot keep, %s', (kind) => {
+describe('a character that the database cannot keep', () => {
   it.each(requests)('is refused in %s', async (_, { method = 'POST', url, body, version }) => {
-    const app = await testApp({}, kind === 'postgres' ? { database: await postgres() } : {})
+    const app = await testApp()
     const headers = { ...(await app.as(root)), ...(version && { 'if-match': '"1"' }) }
 
     const answer = await app.http.inject(body ? { method, url, headers, body } : { url, headers })
@@ -35,14 +32,3 @@ describe.each(['embedded', 'postgres'] as const)('a character that the database 
     expect([answer.statusCode, answer.json().error.code]).toEqual([400, 'INVALID_FIELD'])
   })
 })
-
-async function postgres() {
-  const { url, dispose } = await freshDatabase()
-  const database = await openConfiguredDatabase(loadConfig({ DATABASE_URL: url }), () => {})
-  onTestFinished(async () => {
-    await database.close()
-    await dispose()
-  })
-  await database.migrate()
-  return database
-}

@@ -12,8 +12,6 @@ import { memoryStore } from '../support/memory-store.ts'
 import { ada } from '../support/open-engine.ts'
 import { freshDatabase } from '../support/postgres.ts'
 
-/* On a real Postgres with many connections: an embedded one does one thing at a time and has no races to lose. */
-
 let database: Database
 let sessions: Sessions
 

@@ -125,7 +125,7 @@ describe('the sweeper', () => {
 })
 
 describe('the queue', () => {
-  it('starts on the embedded database and keeps its schedule', async () => {
+  it('starts and keeps its schedule', async () => {
     const { database } = await openEngine()
     const faults: unknown[] = []
     const queue = await openQueue({ database, takeOverAfter: 60, onFault: (error) => faults.push(error) })

@@ -34,7 +34,7 @@ const plainToken: TokenCheck = async (token) => {
 export const bearer = (token = 'ada:creator') => ({ authorization: `Bearer ${token}` })
 
 /**
- * A listening server with a real engine, an embedded database and files in a temporary directory; closes with the test.
+ * A listening server with a real engine, a database and files in a temporary directory; closes with the test.
  * `register` puts the protocols on it.
  */
 export async function buildTestApp(

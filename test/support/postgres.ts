@@ -101,7 +101,11 @@ function isAlive(pid: number): boolean {
  * @param options.isMigrated a copy of the migrated template, made in milliseconds; empty otherwise
  */
 export async function freshDatabase(options: { isMigrated?: boolean } = {}): Promise<FreshDatabase> {
-  const { cluster = '', template } = await askBroker(options.isMigrated ? '/template' : '/')
+  const { TEST_BROKER, TEST_DATABASE_URL } = process.env
+  // Tools run outside vitest, over a cluster that they name.
+  const isTool = !TEST_BROKER && TEST_DATABASE_URL !== undefined && !options.isMigrated
+  const found = isTool ? { cluster: TEST_DATABASE_URL } : await askBroker(options.isMigrated ? '/template' : '/')
+  const { cluster = '', template } = found as Record<string, string>
   const name = `test_${randomBytes(8).toString('hex')}`
   await command(cluster, `create database ${name}${template ? ` template ${template}` : ''}`)
   return {

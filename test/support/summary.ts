@@ -1,7 +1,7 @@
 import type { Reporter, TestCase, TestModule } from 'vitest/node'
 
 /** The real parts that some tests need, and the variable that names each. */
-const realParts = { TEST_DATABASE_URL: 'a Postgres of this machine (an embedded one and one from npm were used)' }
+const realParts = { TEST_DATABASE_URL: 'a Postgres of this machine (one from npm was used)' }
 const realPartsOfSystem = {
   ...realParts,
   TEST_S3_ENDPOINT: 'a real S3 server (the stand-in of test/support was used)',

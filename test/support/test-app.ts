@@ -15,7 +15,7 @@ export interface TestApp<Store extends ObjectStore = MemoryStore> extends App {
   as: (actor?: Parameters<typeof signToken>[1]) => Promise<{ authorization: string }>
 }
 
-/** The whole app over the embedded database and a store in memory; closes with the test. */
+/** The whole app over a database of its own and a store in memory; closes with the test. */
 export function testApp(env: Record<string, string> = {}, overrides: Overrides = {}): Promise<TestApp> {
   return testAppOver(memoryStore(), env, overrides)
 }

@@ -23,7 +23,9 @@ const facts = {
   node: plan.node ?? process.version,
   machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
   server: ourEntry().endsWith('.js') ? 'built' : 'source, types stripped by Node',
-  database: process.env.TEST_DATABASE_URL ? 'Postgres, not counted in the server’s CPU' : 'embedded, in the server',
+  database: process.env.TEST_DATABASE_URL
+    ? 'Postgres, not counted in the server’s CPU'
+    : 'embedded, not counted in the server’s CPU',
   s3: plan.s3 ? 'a real server' : 'a sink that throws bytes away',
   rounds: plan.rounds,
   scale: plan.scale,

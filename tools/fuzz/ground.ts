@@ -30,14 +30,13 @@ export interface Ground {
 
 const secret = 'a secret that is long enough for HS256'
 
-/** Opens it: files in a store of `kind`; sessions in the Postgres of TEST_DATABASE_URL where there is one, else in memory. */
+/** Opens it: files in a store of `kind`; sessions in a database of their own. */
 export async function openGround(kind: StoreKind): Promise<Ground> {
   const store = await openStoreOf(kind)
   const faults: string[] = []
   const note = (fault: unknown) => void faults.push(inspect(fault, { depth: 4 }))
-  const fresh = process.env.TEST_DATABASE_URL ? await freshDatabase() : null
-  const pool = fresh ? 8 : 1
-  const database = await openDatabase({ url: fresh?.url, dataDir: 'memory://', pool, patienceMs: 5000, onFault: note })
+  const fresh = await freshDatabase()
+  const database = await openDatabase({ url: fresh.url, dataDir: '', pool: 8, patienceMs: 5000, onFault: note })
   const config = loadConfig({
     LOG_LEVEL: 'silent',
     JWT_SECRET: secret,
@@ -87,7 +86,7 @@ export async function openGround(kind: StoreKind): Promise<Ground> {
     async close() {
       await app.stop()
       await database.close()
-      await fresh?.dispose()
+      await fresh.dispose()
       await store.dispose()
     },
   }

@@ -1,10 +1,11 @@
 /*
  * The fuzz: npm run fuzz -- --seed X --requests 50000 --store local|memory|s3
  *
- * Over the real servers of TEST_DATABASE_URL and TEST_S3_ENDPOINT where there are some, else over embedded ones. The same
+ * Over the real servers of TEST_DATABASE_URL and TEST_S3_ENDPOINT where there are some, else over a Postgres from npm and a stand-in. The same
  * seed says the same things again. A violation is printed with the number and the bytes of its request.
  */
 import { parseArgs } from 'node:util'
+import { startPostgres } from '../../test/support/postgres.ts'
 import { everyKind } from '../../test/support/store-kinds.ts'
 import { liveFuzz } from './live.ts'
 
@@ -20,6 +21,7 @@ const requests = Number(values.requests)
 if (!store || !Number.isSafeInteger(requests))
   throw new Error(`--store is one of ${everyKind.join(', ')}; --requests is a number`)
 console.log(`seed ${values.seed}`)
+if (!process.env.TEST_DATABASE_URL) process.env.TEST_DATABASE_URL = (await startPostgres()).url
 const crashes: unknown[] = []
 process.on('uncaughtException', (error) => crashes.push(error))
 process.on('unhandledRejection', (reason) => crashes.push(reason))

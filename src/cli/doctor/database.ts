@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type pg from 'pg'
 import type { Config } from '../../config.ts'
+import { type EmbeddedServer, openExisting } from '../../db/embedded/embedded.ts'
 import { migrationsFolder } from '../../db/open.ts'
 import { clientOf } from './client.ts'
 import { about, codeOf, type Finding, reasonOf } from './finding.ts'
@@ -21,11 +22,28 @@ const journal = join(migrationsFolder, 'meta', '_journal.json')
 
 /** Whether Postgres is there, is new enough, has our tables, lets us write, and passes on what is told with NOTIFY. */
 export async function* probeDatabase({ DATABASE_URL, DATABASE_POOL, DATA_DIR }: Config): AsyncGenerator<Finding> {
-  if (DATABASE_URL === undefined) {
-    yield report.ok(`an embedded Postgres keeps its files in ${DATA_DIR}, which is for trying out`)
+  if (DATABASE_URL !== undefined) return yield* probeServer({ connectionString: DATABASE_URL }, DATABASE_POOL)
+  const folder = join(DATA_DIR, 'postgres')
+  let embedded: EmbeddedServer | null
+  try {
+    embedded = await openExisting(folder)
+  } catch (error) {
+    // Its message has the remedy already.
+    yield report.error('the embedded database cannot be used', (error as Error).message)
     return
   }
-  const client = clientOf(DATABASE_URL)
+  if (!embedded)
+    return yield report.ok(`the first start makes an embedded Postgres in ${folder}, which is for trying out`)
+  try {
+    yield report.ok(`an embedded Postgres is in ${folder}, which is for trying out`)
+    yield* probeServer(embedded.connection, DATABASE_POOL)
+  } finally {
+    await embedded.close()
+  }
+}
+
+async function* probeServer(server: pg.ClientConfig, pool: number): AsyncGenerator<Finding> {
+  const client = clientOf(server)
   try {
     await client.connect()
   } catch (error) {
@@ -33,8 +51,8 @@ export async function* probeDatabase({ DATABASE_URL, DATABASE_POOL, DATA_DIR }: 
     return
   }
   try {
-    yield* look(client, DATABASE_POOL)
-    yield await hears(client, DATABASE_URL)
+    yield* look(client, pool)
+    yield await hears(client, server)
   } catch (error) {
     yield report.error(
       `Postgres answers a simple question with an error (${reasonOf(error)})`,
@@ -166,8 +184,8 @@ async function appliedMigrations(client: pg.Client): Promise<number> {
 }
 
 /** Servers ask each other for uploads by NOTIFY. Poolers that lend a connection for a transaction swallow it. */
-async function hears(client: pg.Client, url: string): Promise<Finding> {
-  const other = clientOf(url)
+async function hears(client: pg.Client, server: pg.ClientConfig): Promise<Finding> {
+  const other = clientOf(server)
   try {
     await other.connect()
     const heard = new Promise<boolean>((resolve) => {

@@ -1,20 +1,32 @@
+import { join } from 'node:path'
+import type pg from 'pg'
 import type { Config } from '../../config.ts'
 import type { PolicyDocument } from '../../core/policy/policy.ts'
+import { openExisting } from '../../db/embedded/embedded.ts'
 import { readPolicyDocument } from '../../features/policies/schema.ts'
 import { clientOf } from './client.ts'
 
 /** The policies that servers of this configuration hold to: those in the database, or the configured ones where none can be read. */
-export async function policiesThatHold({ DATABASE_URL, POLICIES }: Config): Promise<PolicyDocument> {
-  // The embedded database belongs to one process.
-  if (DATABASE_URL === undefined) return POLICIES
-  const client = clientOf(DATABASE_URL)
+export async function policiesThatHold({ DATABASE_URL, DATA_DIR, POLICIES }: Config): Promise<PolicyDocument> {
+  if (DATABASE_URL !== undefined) return policiesAt({ connectionString: DATABASE_URL }, POLICIES)
+  const embedded = await openExisting(join(DATA_DIR, 'postgres')).catch(() => null)
+  if (!embedded) return POLICIES
+  try {
+    return await policiesAt(embedded.connection, POLICIES)
+  } finally {
+    await embedded.close()
+  }
+}
+
+async function policiesAt(server: pg.ClientConfig, otherwise: PolicyDocument): Promise<PolicyDocument> {
+  const client = clientOf(server)
   try {
     await client.connect()
     const { rows } = await client.query('select document from policy_versions order by version desc limit 1')
-    return rows[0] ? readPolicyDocument(rows[0].document) : POLICIES
+    return rows[0] ? readPolicyDocument(rows[0].document) : otherwise
   } catch {
     // Why it cannot be read is for the look at the database to say.
-    return POLICIES
+    return otherwise
   } finally {
     await client.end().catch(() => {})
   }

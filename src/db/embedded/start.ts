@@ -13,6 +13,11 @@ export interface ClusterStart {
   settings: Record<string, string | number>
   /** The file that the server's messages are added to. */
   log: string
+  /**
+   * A process that `postmaster.pid` names and that is not Postgres: it got the number of a server that was killed. Postgres would
+   * take it for that server.
+   */
+  formerPid?: number | null
   /** Whether the server answers by now. */
   answers: () => Promise<boolean>
 }
@@ -24,6 +29,8 @@ export interface RunningCluster {
   gone: Promise<void>
   /** Until this is called, the server ends with this process, however that ends. */
   outlive(): void
+  /** Ends the server, unless it was told to outlive this process. */
+  stop(): Promise<void>
 }
 
 /** The server ended before it answered; the message has its last words. */
@@ -48,7 +55,8 @@ export async function startCluster({ folder, binaries, ...start }: ClusterStart)
   const program = [join(binaries, 'bin', 'postgres'), '-D', dataArgument(folder), ...options]
   const shell = spawn('/bin/sh', ['-c', guard, 'landfall-postgres', ...program], {
     cwd: folder,
-    env: programEnv(),
+    // How pg_ctl says which process is not to be taken for a server.
+    env: { ...programEnv(), ...(start.formerPid && { PG_GRANDPARENT_PID: String(start.formerPid) }) },
     detached: true,
     stdio: ['pipe', log.fd, log.fd, 'pipe'],
     ...start.runAs,
@@ -77,6 +85,7 @@ export async function startCluster({ folder, binaries, ...start }: ClusterStart)
     }
   } catch (error) {
     leash.destroy()
+    if (shell.pid !== undefined) await gone
     throw error
   } finally {
     await log.close()
@@ -87,7 +96,15 @@ export async function startCluster({ folder, binaries, ...start }: ClusterStart)
   }
   shell.unref()
   for (const stream of shell.stdio) (stream as { unref?: () => void } | null)?.unref?.()
-  return { pid: await postmasterOf(folder), gone, outlive: () => void leash.end('go on\n') }
+  return {
+    pid: await postmasterOf(folder),
+    gone,
+    outlive: () => void leash.end('go on\n'),
+    stop() {
+      leash.destroy()
+      return gone
+    },
+  }
 }
 
 /** The first process of the server that runs, or last ran, on the cluster in `folder`. */

@@ -177,7 +177,7 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
     async revoke(id, by, asker) {
       const [row] = await database.query<Row>(revokeKey, [id, now(), by, ...recordOf(asker)])
       remembered.clear()
-      if (database.kind === 'postgres') await database.query(notify, [channel])
+      await database.query(notify, [channel])
       return row ? toKey(row) : null
     },
     async identify(token) {

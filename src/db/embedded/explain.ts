@@ -1,0 +1,69 @@
+import { statfs } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { EmbeddedDatabaseError } from './error.ts'
+import { ClusterNotStarted } from './start.ts'
+
+const little = 1024 ** 2
+
+/** One sentence with the remedy for what went wrong when the cluster in `folder`, with messages in `log`, was opened. */
+export async function explain(error: unknown, folder: string, log: string): Promise<EmbeddedDatabaseError> {
+  if (error instanceof EmbeddedDatabaseError) return error
+  const { code, message } = error as NodeJS.ErrnoException
+  return new EmbeddedDatabaseError(
+    await sentence({ code, message, folder, log, isStart: error instanceof ClusterNotStarted }),
+    {
+      cause: error,
+    },
+  )
+}
+
+interface Failure {
+  code: string | undefined
+  message: string
+  folder: string
+  log: string
+  isStart: boolean
+}
+
+async function sentence({ code, message, folder, log, isStart }: Failure): Promise<string> {
+  const parent = dirname(folder)
+  const reason = lastWords(message)
+  if (
+    code === 'ENOSPC' ||
+    code === 'EDQUOT' ||
+    /No space left|Check free disk space|disk quota/i.test(message) ||
+    (await isFull(parent))
+  )
+    return `the embedded database in ${folder} cannot be opened because its disk is full; free some space and start again`
+  if (code === 'EROFS' || /Read-only file system/.test(message))
+    return `the file system of ${parent} is read-only; mount a volume there, or set DATA_DIR to a folder on one`
+  if (code === 'ENOTDIR' || code === 'EEXIST')
+    return `${parent} cannot be made a folder because a file is in its way; set DATA_DIR to a folder`
+  if (code === 'EACCES' || code === 'EPERM' || /Permission denied|wrong ownership|invalid permissions/.test(message))
+    return `user ${process.geteuid?.()} cannot use ${folder} (${reason}); start Landfall as the owner of the folder, change its owner, or set DATA_DIR to another one`
+  if (/could not look up effective user/.test(message))
+    return `user ${process.geteuid?.()} has no name in /etc/passwd, which Postgres needs; add one, start Landfall as another user, or set DATABASE_URL`
+  if (/not found|No such file or directory/.test(message) && /bin\/(postgres|initdb)/.test(message))
+    return `the embedded Postgres does not run on this system (${reason}); set DATABASE_URL to a Postgres server`
+  if (/[Cc]annot allocate memory|shared memory/.test(message))
+    return `the embedded Postgres gets no memory (${reason}); give this machine or container more, or set DATABASE_URL`
+  if (code === '28P01')
+    return `the embedded database in ${folder} refuses the password in its folder; restore the folder from a backup`
+  if (isStart)
+    return `the embedded database in ${folder} does not start (${reason}), and ${log} says more; restore it from a backup, or move it away to begin with an empty database`
+  return `the embedded database in ${folder} cannot be opened (${reason}); correct that, or set DATABASE_URL`
+}
+
+/** The line that says why, without the time and the process that Postgres writes before it. */
+function lastWords(message: string): string {
+  const lines = message.split('\n').map((line) => line.replace(/^[\d-]+ [\d:.]+ \S+ \[\d+\] /, '').trim())
+  const found = lines.findLast(
+    (line) => /^(PANIC|FATAL):/.test(line) && !/aborting startup|logical replication/.test(line),
+  )
+  return found ?? lines.find((line) => line !== '') ?? 'without a reason'
+}
+
+async function isFull(folder: string): Promise<boolean> {
+  const found = await statfs(folder).catch(() => null)
+  return found !== null && found.bavail * found.bsize < little
+}

@@ -18,13 +18,9 @@ export function agreeOnSize(session: Session, { offset, bodySize, size: told, en
   return size
 }
 
-/** The answer to bytes for an upload that has all of its own already: fine if there are none, and they would start at the end. */
-export function answerWhole(session: Session, { offset, bodySize }: Append): Session {
-  if (offset !== session.size) throw offsetMismatch(session, offset)
-  if (bodySize === 0) return session
-  throw new UploadError('UPLOAD_COMPLETED', 'This upload is complete and takes no more bytes.', {
-    offset: session.offset,
-  })
+/** The upload has all of its bytes, and more came. */
+export function hasAllBytes({ offset }: Session): UploadError {
+  return new UploadError('UPLOAD_COMPLETED', 'This upload is complete and takes no more bytes.', { offset })
 }
 
 /** The answer to whoever would change a file that has arrived. */

@@ -12,7 +12,7 @@ import { closeRanks, refuseEnded } from '../session-view.ts'
 import type { Actor, Session } from '../upload.ts'
 import {
   agreeOnSize,
-  answerWhole,
+  hasAllBytes,
   lengthMismatch,
   offsetMismatch,
   shuttingDown,
@@ -61,7 +61,7 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   refuseEnded(session, now())
   if (session.concat?.kind === 'final')
     throw new UploadError('FORBIDDEN', 'A final upload is made of its parts and takes no bytes.')
-  if (session.state !== 'receiving') return answerWhole(session, chunk)
+  if (session.state !== 'receiving') return answerWhole(lease, chunk, options)
   options.checkRole(session)
   if (!(await isQuiet(lease, options.claiming))) throw locked()
   const parts = await closeRanks(session, options.sessions)
@@ -83,31 +83,11 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   })
   // A file in one body is digested as it comes; one in several is read again when it is whole.
   const fileHash = session.digests && session.offset === 0 ? hashFile(session.digests) : null
-  const stop = new AbortController()
-  const passOn = () => stop.abort(lease.signal.reason)
-  lease.signal.addEventListener('abort', passOn, { once: true })
-  options.running.add(stop)
-  // The drain may have begun while the lease was waited for.
-  if (options.isDraining()) stop.abort()
-  let end: BodyEnd
-  try {
-    end = await readBody(chunk.body, {
-      limit,
-      idleMs: options.bodyIdleMs,
-      minSpeed: options.minSpeed,
-      totalMs: options.bodyTotalMs,
-      signal: lease.signal.aborted ? lease.signal : stop.signal,
-      pace: options.paceOf(session),
-      take: (bytes) => {
-        chunk.digest?.update(bytes)
-        fileHash?.update(bytes)
-        return writer.take(bytes)
-      },
-    })
-  } finally {
-    options.running.delete(stop)
-    lease.signal.removeEventListener('abort', passOn)
-  }
+  let end = await receive(lease, chunk.body, limit, options, (bytes) => {
+    chunk.digest?.update(bytes)
+    fileHash?.update(bytes)
+    return writer.take(bytes)
+  })
   options.onBody(end, writer.position - chunk.offset)
 
   // The bytes that were announced are the whole body, also when somebody asked for the upload before its end was seen.
@@ -126,10 +106,52 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   await writer.flush()
   if (end === 'overflow') throw tooManyBytes(session, size)
   if (isWhole) throw lengthMismatch(session, size)
-  if (end === 'idle')
-    throw new UploadError('BODY_TIMEOUT', 'The bytes came too slowly. Please go on.', { offset: session.offset })
-  if (end === 'stopped') throw options.isDraining() ? shuttingDown() : takenOver(session)
+  if (end === 'idle' || end === 'stopped') throw interrupted(end, session, options)
   return session
+}
+
+/**
+ * The answer to an append to an upload that has all of its bytes already: fine if it brings none, and they would start at the
+ * end. A client that did not hear the last answer asks like this. Of a chunked body only its end tells that nothing comes.
+ */
+async function answerWhole(lease: Lease, chunk: Append, options: Appending): Promise<Session> {
+  const { session } = lease
+  if (chunk.offset !== session.size) throw offsetMismatch(session, chunk.offset)
+  if (chunk.bodySize !== null && chunk.bodySize > 0) throw hasAllBytes(session)
+  const end = chunk.bodySize === 0 ? 'clean' : await receive(lease, chunk.body, 0, options, () => null)
+  if (end === 'overflow') throw hasAllBytes(session)
+  if (end === 'clean') chunk.digest?.verify()
+  if (end === 'idle' || end === 'stopped') throw interrupted(end, session, options)
+  return session
+}
+
+/** Reads a body until it ends, until `limit` bytes have come, or until the lease or this server asks for an end. */
+async function receive(
+  lease: Lease,
+  body: Append['body'],
+  limit: number,
+  { running, isDraining, bodyIdleMs: idleMs, minSpeed, bodyTotalMs: totalMs, paceOf }: Appending,
+  take: (bytes: Buffer) => Promise<void> | null,
+): Promise<BodyEnd> {
+  const stop = new AbortController()
+  const passOn = () => stop.abort(lease.signal.reason)
+  lease.signal.addEventListener('abort', passOn, { once: true })
+  running.add(stop)
+  // The drain may have begun while the lease was waited for.
+  if (isDraining()) stop.abort()
+  const signal = lease.signal.aborted ? lease.signal : stop.signal
+  try {
+    return await readBody(body, { limit, idleMs, minSpeed, totalMs, signal, pace: paceOf(lease.session), take })
+  } finally {
+    running.delete(stop)
+    lease.signal.removeEventListener('abort', passOn)
+  }
+}
+
+/** Why a body that went on was not read to its end. */
+function interrupted(end: 'idle' | 'stopped', session: Session, { isDraining }: Appending): UploadError {
+  if (end === 'stopped') return isDraining() ? shuttingDown() : takenOver(session)
+  return new UploadError('BODY_TIMEOUT', 'The bytes came too slowly. Please go on.', { offset: session.offset })
 }
 
 /** The last bytes: one object at once, or the last part and then the join, which waits for its turn outside this lease. */

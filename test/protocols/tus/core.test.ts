@@ -334,6 +334,53 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect(offset).toBeLessThanOrEqual(5)
     })
 
+    it.each<[string, string, number]>([
+      ['an empty file', '', 0],
+      ['a file that was sent', 'hello', 5],
+    ])('without bytes at the end of %s is answered once more, however it is framed', async (_, bytes, size) => {
+      const server = await serve()
+      const path = await server.create(size)
+      if (size > 0) await server.patch(path, 0, bytes)
+      const end = { ...chunk, 'upload-offset': size }
+      const chunked = { ...end, 'transfer-encoding': 'chunked' }
+      const none = '0\r\n\r\n'
+
+      const answers = [
+        await server.ask({ method: 'PATCH', path, headers: end }),
+        await server.ask({ method: 'PATCH', path, headers: end, body: '' }),
+        await server.ask({ method: 'PATCH', path, headers: chunked, body: none }),
+        await server.ask({ method: 'PATCH', path, headers: { ...chunked, expect: '100-continue' }, body: none }),
+        await server.ask({
+          method: 'PATCH',
+          path,
+          headers: { ...chunked, trailer: 'Upload-Checksum' },
+          body: '0\r\nUpload-Checksum: sha1 2jmj7l5rSw0yVb/vlWAYkK/YBwk=\r\n\r\n',
+        }),
+        await server.ask({
+          method: 'POST',
+          path,
+          headers: { ...chunked, 'x-http-method-override': 'PATCH' },
+          body: none,
+        }),
+      ]
+
+      for (const answer of answers)
+        expect([answer.status, answer.headers['upload-offset']]).toEqual([204, String(size)])
+      expect(await server.objectOf(path)).toEqual(Buffer.from(bytes))
+    })
+
+    it('that turns out to bring bytes in chunks, of a file that has arrived, is refused and changes nothing', async () => {
+      const server = await serve()
+      const path = await server.create(5)
+      await server.patch(path, 0, 'hello')
+
+      const headers = { ...chunk, 'upload-offset': 5, 'transfer-encoding': 'chunked' }
+      const answer = await server.ask({ method: 'PATCH', path, headers, body: '1\r\n!\r\n0\r\n\r\n' })
+
+      expect([answer.status, codeOf(answer), answer.headers['upload-offset']]).toEqual([409, 'UPLOAD_COMPLETED', '5'])
+      expect(await server.objectOf(path)).toEqual(Buffer.from('hello'))
+    })
+
     it('of a file that has arrived is refused and changes nothing', async () => {
       const server = await serve()
       const path = await server.create(5)

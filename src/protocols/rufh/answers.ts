@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { serializeInteger } from 'structured-headers'
-import { hasEveryByte, type Upload } from '../../core/upload.ts'
+import type { Upload } from '../../core/upload.ts'
 import { digestHeader } from './digests.ts'
 import { completeness, limitHeader } from './fields.ts'
 import type { Dialect } from './versions.ts'
@@ -36,11 +36,10 @@ export function answerState(reply: FastifyReply, { dialect, upload }: About): Fa
   const { size } = upload
   if (size === null) {
     // tus-js-client asks for it when it resumes a stream.
-    if (dialect.takesFullForComplete) reply.header('upload-defer-length', '1')
-  } else if (isComplete || !hasEveryByte(upload) || !dialect.takesFullForComplete) {
+    if (dialect.endsAtLength) reply.header('upload-defer-length', '1')
+  } else {
     reply.header('upload-length', serializeInteger(size))
   }
-  // Left out above: a client that reads an offset equal to the length stops there, and nobody would ever complete the upload.
   return reply
     .code(204)
     .headers({

@@ -9,7 +9,7 @@ import { isPartialUpload } from './dispatch.ts'
 import { readInteger, readIsLast } from './fields.ts'
 import { openInterim } from './interim.ts'
 import { addressOf, type RufhOptions, type UploadRequest } from './options.ts'
-import { type Dialect, dialectOf } from './versions.ts'
+import { dialectOf } from './versions.ts'
 
 /** "Upload Append": the bytes of the body from `Upload-Offset` on. */
 export async function appendToUpload(
@@ -34,12 +34,12 @@ export async function appendToUpload(
     throw new UploadError('MISSING_FIELD', 'The header Upload-Complete must say whether these bytes are the last.')
   const size = readInteger(headers, 'upload-length', dialect)
 
-  // With a body the engine refuses by itself what comes after the end.
-  if (bodySizeOf(request) === 0) await refuseCompleted(engine, actor, id, dialect)
+  // Bytes after the end are refused by the engine; a body that brings none, or may bring none, is answered by it as if it were the last.
+  if (!dialect.replays && !bodySizeOf(request)) await refuseCompleted(engine, actor, id)
   const interim = openInterim(request, reply, dialect, options)
   const upload = await appendBody(engine, request, id, dialect, interim, { offset, size, isLast }).catch(
     async (refusal: unknown) => {
-      if (isRefusal(refusal, 'OFFSET_MISMATCH')) await refuseCompleted(engine, actor, id, dialect)
+      if (dialect.knowsCompleted && isRefusal(refusal, 'OFFSET_MISMATCH')) await refuseCompleted(engine, actor, id)
       throw refusal
     },
   )
@@ -51,8 +51,7 @@ export async function appendToUpload(
  * Until draft -11 a completed upload takes no append at all, not even one that changes nothing. An empty file is the
  * exception: it may have been completed without the client's word, which then still comes.
  */
-async function refuseCompleted(engine: Engine, actor: Actor, id: string, dialect: Dialect): Promise<void> {
-  if (dialect.replays) return
+async function refuseCompleted(engine: Engine, actor: Actor, id: string): Promise<void> {
   const { state, size, offset } = await engine.peek(actor, id)
   if (state === 'completed' && size !== 0)
     throw new UploadError('UPLOAD_COMPLETED', 'This upload is complete and takes no more bytes.', { offset })

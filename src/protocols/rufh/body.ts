@@ -31,7 +31,7 @@ export async function appendBody(
       size,
       body: request.raw,
       bodySize: bodySizeOf(request),
-      ending: isLast ? 'with-body' : 'later',
+      ending: isLast ? 'with-body' : dialect.endsAtLength ? 'at-size' : 'later',
       digest: contentDigest(request.headers),
       onProgress: interim.progress,
     })

@@ -27,8 +27,7 @@ export async function createUpload(
   if (saidLast === undefined) throw notSaid(dialect.saysIncomplete)
   const bodySize = bodySizeOf(request)
   const told = readInteger(headers, 'upload-length', dialect)
-  // tus-js-client says of an empty file that it is not complete, and then nothing more.
-  const isLast = saidLast || (told === 0 && dialect.takesFullForComplete)
+  const isLast = saidLast || (told === 0 && dialect.endsAtLength)
   const size = lengthOf(told, bodySize, isLast)
   if ((readInteger(headers, 'upload-offset', dialect) ?? 0) !== 0)
     throw new UploadError('INVALID_REQUEST', 'A new upload starts at byte 0. To go on with one, use its own address.')

@@ -72,7 +72,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     if (request.method === 'GET' && !dialect.retrievesByGet) throw notAllowed(reply)
     if (dialect.isStrict) refuseState(request)
     markResumable(request)
-    const upload = await engine.describe(actor, params.id, 'later')
+    const upload = await engine.describe(actor, params.id, dialect.endsAtLength ? 'at-size' : 'later')
     return answerState(reply, { dialect, upload })
   }
 

@@ -53,7 +53,7 @@ export function toProblem(refusal: UploadError, dialect: Dialect, limits: Pick<L
 
 /** Draft -12 has no problem type for a completed upload any more: bytes beyond its end contradict its length. */
 function codeIn(dialect: Dialect, { code }: UploadError): Code {
-  return code === 'UPLOAD_COMPLETED' && dialect.replays ? 'LENGTH_MISMATCH' : code
+  return code === 'UPLOAD_COMPLETED' && !dialect.knowsCompleted ? 'LENGTH_MISMATCH' : code
 }
 
 /** Until draft -05 an upload that is over is 404, whatever ended it. */

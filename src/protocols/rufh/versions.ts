@@ -29,15 +29,20 @@ export interface Dialect {
   ageKey: 'expires' | 'max-age' | null
   /** More bytes than the length are the end of the upload. */
   endsByOverrun: boolean
-  /** An append to a completed upload that changes nothing gets the final answer once more; before 9 it is refused. */
+  /** There is a problem type for a completed upload, and no other is told of it; from 9 on its bytes contradict its length. */
+  knowsCompleted: boolean
+  /** An append to a completed upload that changes nothing gets the final answer once more; before 9 it is refused, but for `endsAtLength`. */
   replays: boolean
   /**
    * The versions of URLSession. It resumes when the connection is lost, and gives up when it reads a 5xx; tus-js-client,
    * which speaks 5 and 6 too, even starts a new upload when it reads one in answer to HEAD.
    */
   resumesOnlyLostConnections: boolean
-  /** The versions of tus-js-client, which takes an offset equal to the length for the end and never completes an empty file. */
-  takesFullForComplete: boolean
+  /**
+   * The file ends where its announced length does, whatever `Upload-Complete` says. In the versions of tus-js-client: it sends the
+   * last bytes of a stream, and an empty file, with `?0`, takes an offset equal to the length for success, and sends nothing more.
+   */
+  endsAtLength: boolean
 }
 
 const oldest = 3
@@ -57,6 +62,7 @@ function namedVersion(headers: IncomingHttpHeaders): number | null {
 }
 
 function describe(version: number, isNamed: boolean): Dialect {
+  const endsAtLength = isNamed && (version === 5 || version === 6)
   return {
     version,
     isNamed,
@@ -70,8 +76,9 @@ function describe(version: number, isNamed: boolean): Dialect {
     tellsProgress: version >= 5,
     ageKey: version >= 7 ? 'max-age' : version === 6 ? 'expires' : null,
     endsByOverrun: version >= 8,
-    replays: version >= 9,
+    knowsCompleted: version < 9,
+    replays: version >= 9 || endsAtLength,
     resumesOnlyLostConnections: isNamed && (version === 3 || version === 5 || version === 6),
-    takesFullForComplete: isNamed && (version === 5 || version === 6),
+    endsAtLength,
   }
 }

@@ -20,6 +20,8 @@ async function begin(server: Served, version: number, body: Buffer, headers: Rec
 }
 
 /** An upload that is complete, of 30 bytes. */
+const chunked = { 'transfer-encoding': 'chunked' }
+
 async function beginWhole(server: Served, version: number) {
   const answer = await server.ask({
     method: 'POST',
@@ -227,7 +229,13 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
       const append = (offset: number, body: string) =>
         server.ask({ method: 'PATCH', path, headers: appendHeaders(version, offset, true), body })
 
-      const answers: RawAnswer[] = [await append(30, 'more'), await append(30, ''), await append(7, 'more')]
+      const answers: RawAnswer[] = [await append(30, 'more'), await append(7, 'more')]
+      // tus-js-client, which speaks 5 and 6, asks like this when it did not hear the last answer.
+      if (![5, 6].includes(version)) {
+        answers.push(await append(30, ''))
+        const headers = { ...appendHeaders(version, 30, true), 'transfer-encoding': 'chunked' }
+        answers.push(await server.ask({ method: 'PATCH', path, headers, body: '0\r\n\r\n' }))
+      }
 
       for (const answer of answers) {
         expect(answer.status).toBe(400)
@@ -236,19 +244,31 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
       expect(await server.objectOf(path)).toEqual(before)
     })
 
-    it.each([9, 10])('answers once more, in version %i, what it answered when it was completed', async (version) => {
-      const server = await serve()
-      const body = randomBytes(40)
-      const path = await begin(server, version, body.subarray(0, 13))
-      const end = { method: 'PATCH', path, headers: appendHeaders(version, 13, true), body: body.subarray(13) }
-      const final = await server.ask(end)
+    it.each([
+      ...[5, 6, 9, 10].map((version) => [version, 'of length 0', {}, ''] as const),
+      ...[5, 6, 9, 10].map((v) => [v, 'in chunks of which none comes', chunked, '0\r\n\r\n'] as const),
+      [9, 'in chunks with a trailer', { ...chunked, trailer: 'X-Sum' }, '0\r\nX-Sum: 1\r\n\r\n'] as const,
+    ])(
+      'answers version %i once more what it answered when it was completed: a body %s',
+      async (version, _framing, framing, none) => {
+        const server = await serve()
+        const body = randomBytes(40)
+        const path = await begin(server, version, body.subarray(0, 13))
+        const end = { method: 'PATCH', path, headers: appendHeaders(version, 13, true), body: body.subarray(13) }
+        const final = await server.ask(end)
 
-      const replayed = await server.ask({ method: 'PATCH', path, headers: appendHeaders(version, 40, true), body: '' })
+        const replayed = await server.ask({
+          method: 'PATCH',
+          path,
+          headers: { ...appendHeaders(version, 40, true), ...framing },
+          body: none,
+        })
 
-      const { date: _, ...finalHeaders } = final.headers
-      const { date: __, ...replayedHeaders } = replayed.headers
-      expect([replayed.status, replayedHeaders]).toEqual([final.status, finalHeaders])
-    })
+        const { date: _, ...finalHeaders } = final.headers
+        const { date: ___, ...replayedHeaders } = replayed.headers
+        expect([replayed.status, replayedHeaders]).toEqual([final.status, finalHeaders])
+      },
+    )
 
     it.each([9, 10])('takes no bytes beyond its end, and none elsewhere, in version %i', async (version) => {
       const server = await serve()

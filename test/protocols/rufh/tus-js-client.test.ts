@@ -79,6 +79,52 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
       expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
     })
 
+    // It cannot know that a stream has ended when it sends the last bytes, says ?0 of them, and is content.
+    it.each<[string, Options]>([
+      ['in one piece', { chunkSize: size }],
+      ['in chunks', { chunkSize: piece }],
+      ['in chunks that fill the file', { chunkSize: size / 4 }],
+      ['with the creation', { chunkSize: piece, uploadDataDuringCreation: true }],
+      ['whole with the creation', { chunkSize: size, uploadDataDuringCreation: true }],
+    ])('sends a stream of known length %s, and it is whole when that is said', async (_, options) => {
+      const server = await serve({ partSize: 100 })
+      const bytes = randomBytes(size)
+
+      const stream = Readable.from([bytes], { objectMode: false })
+      const { url } = await send(server, stream, { protocol, uploadSize: size, ...options })
+
+      expect((await server.sessionOf(url)).state).toBe('completed')
+      expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
+    })
+
+    it('goes on with a stream whose connection was cut in the middle', async () => {
+      const server = await serve({ partSize: 100 })
+      const bytes = randomBytes(size)
+      const proxy = await startFaultProxy({ host: '127.0.0.1', port: server.port })
+      onTestFinished(() => proxy.close())
+      let isCut = false
+
+      const stream = Readable.from([bytes], { objectMode: false })
+      const { url, requests } = await send({ ...server, port: proxy.port }, stream, {
+        protocol,
+        uploadSize: size,
+        chunkSize: size / 4,
+        onChunkComplete() {
+          if (isCut) return
+          isCut = true
+          proxy.cutAll()
+          proxy.set({ cutAfterBytes: 1 })
+        },
+        onBeforeRequest(request) {
+          if (isCut && request.getMethod() === 'HEAD') proxy.set({})
+        },
+      })
+
+      expect(requests).toContain('HEAD')
+      expect((await server.sessionOf(url)).state).toBe('completed')
+      expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
+    })
+
     it('goes on where it was stopped', async () => {
       const server = await serve({ partSize: 100 })
       const bytes = randomBytes(size)

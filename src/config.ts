@@ -175,8 +175,10 @@ const uploads = {
     .prefault('0s')
     .describe('A request that takes longer than this is ended; what came is kept. 0s lets each take its time'),
   FINISH_WAIT: wait()
-    .prefault('10s')
-    .describe('How long an answer waits for the store to put a file together before it asks the client to come back'),
+    .prefault('25s')
+    .describe(
+      'How long an answer waits for the store to put a file together before it asks the client to come back; less than a proxy in front waits for an answer',
+    ),
   LOSS_CONFIRM: duration
     .prefault('5m')
     .describe(

@@ -24,7 +24,7 @@ import { openWriter, type WriterDetails } from './parts/open-writer.ts'
 import { createPieceCache } from './parts/piece-cache.ts'
 import { effectivePolicy, type Policy } from './policy/policy.ts'
 import type { Lease } from './ports.ts'
-import { checkId, closeRanks, refuseEnded, toUpload } from './session-view.ts'
+import { checkId, closeRanks, isJoined, refuseEnded, toUpload } from './session-view.ts'
 import { type Actor, hasEveryByte, ownerOf, type Session, type Upload, type Wish, wordFor } from './upload.ts'
 
 /** The engine over one store, one database and one lock: every verb, and what they share. */
@@ -36,7 +36,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const { later, idle } = createBackground(onFault)
   const cache = createPieceCache(budget)
   const running = new Set<AbortController>()
-  let isDraining = false
+  const draining = new AbortController()
   const claiming = { sessions, claimMs: options.claimMs ?? 30_000, waitMs: 3000 }
   const bandwidth = options.bandwidth ?? createBandwidth(null)
   const gate = createBodyGate(options.bodiesAtOnce ?? Number.POSITIVE_INFINITY, budget)
@@ -55,7 +55,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     checkRole: (session) => void policyOf(ownerOf(session)),
     openWriter: openIts,
     running,
-    isDraining: () => isDraining,
+    isDraining: () => draining.signal.aborted,
     later,
   }
   const scattered = createScattered({
@@ -97,6 +97,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     cleanUpAfter: ends.cleanUpAfter,
     later,
     finishWaitMs: options.finishWaitMs,
+    draining: draining.signal,
   }
 
   function policyOf(actor: Actor): Policy {
@@ -141,14 +142,14 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   async function create(actor: Actor, wish: Wish): Promise<Upload> {
-    if (isDraining) throw shuttingDown()
+    if (draining.signal.aborted) throw shuttingDown()
     // Its bytes would find no room either.
     gate.check()
     options.admitCreation?.(actor)
     admitAnew(actor, 'create')
     const final = wish.concat?.kind === 'final' ? wish.concat : null
-    // A client that did not hear the answer asks again, and means the same file.
-    const same = final && (await sessions.findFinal(asOwner(actor), final.header))
+    // A client that did not hear the answer asks again, and means the same file: it is made of the same partial uploads.
+    const same = final && (await sessions.findFinal(asOwner(actor), final.from))
     if (same) return describe(actor, same)
     const partials = final && (await findPartials(actor, final.from, sessions, now()))
     const session = await beginUpload(actor, wish, partials, policyOf(actor), options)
@@ -158,7 +159,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   async function append(actor: Actor, id: string, chunk: Append): Promise<Upload> {
-    if (isDraining) throw shuttingDown()
+    if (draining.signal.aborted) throw shuttingDown()
     checkId(id)
     const permitCompletion = (session: Session) => guard.permitted(actor, 'complete', session)
     const leave = gate.enter()
@@ -183,8 +184,10 @@ export function createEngine(options: EngineOptions): RunningEngine {
     checkId(id)
     if (actor.isAdmin) {
       const found = await find(actor, id, 'describe')
-      refuseEnded(found, now())
-      if (!isOwner(actor, found)) return look(found)
+      if (!isOwner(actor, found)) {
+        refuseEnded(found, now())
+        return look(found)
+      }
     }
     const session = await locker.settle(id, guard.admitted(actor, 'describe'))
     await guard.permitted(actor, 'describe', session)
@@ -233,7 +236,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       return sessions.list(asOwner(actor), page)
     },
     async writeChunk(actor, id, chunk) {
-      if (isDraining) throw shuttingDown()
+      if (draining.signal.aborted) throw shuttingDown()
       checkId(id)
       const leave = gate.enter()
       return scattered.writeChunk(actor, id, chunk).finally(leave)
@@ -251,7 +254,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
         return upload
       }
       if (session.state === 'receiving') await scattered.close(actor, id, expected)
-      return session.state === 'completed' ? toUpload(session) : finish(id, actor)
+      return session.state === 'completed' || isJoined(session) ? toUpload(session) : finish(id, actor)
     },
     async finishNow(actor, id) {
       const session = await find(actor, id, 'finish')
@@ -267,7 +270,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     cancel: ends.cancel,
     expireNow: ends.expireNow,
     drain() {
-      isDraining = true
+      draining.abort()
       for (const stop of running) stop.abort()
       scattered.stop(shuttingDown)
     },

@@ -168,7 +168,7 @@ export interface Sessions {
   /**
    * Makes the session and reserves its owner's room for it, together or not at all: however many come at once, `quota` holds.
    * It is written down for the record, with the key and the place it was asked from. An upload of unknown length is given what room is left, at most `maxSize`, and held to it. Not given: no limits.
-   * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED
+   * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED, UPLOAD_LOCKED when another final upload of the same partial ones has just begun
    */
   insert(session: Session, event: Event | undefined, quota?: Quota, by?: Asker): Promise<void>
   find(id: string): Promise<Session | null>
@@ -176,8 +176,8 @@ export interface Sessions {
   list(owner: Owner, page: Page): Promise<Upload[]>
   /** Records what the client knows the file by. */
   mark(id: string, fingerprint: string | null): Promise<void>
-  /** The id of the owner's final upload that was asked for in exactly these words and is alive or complete. */
-  findFinal(owner: Owner, header: string): Promise<string | null>
+  /** The id of the owner's final upload that is made of exactly these partial ones, in this order, and is alive or complete. */
+  findFinal(owner: Owner, from: string[]): Promise<string | null>
   /** Receipts in order of their numbers. */
   parts(id: string): Promise<PartReceipt[]>
   /**

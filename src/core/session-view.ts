@@ -24,7 +24,8 @@ export function checkId(id: string): void {
 /** @throws UploadError UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST when the upload has ended in another way than by completion */
 export function refuseEnded(session: Upload, now: Date): void {
   const expired = session.state === 'receiving' && session.expiresAt !== null && session.expiresAt <= now
-  if (session.state === 'cancelled') throw new UploadError('UPLOAD_GONE', 'This upload was cancelled.')
+  if (session.state === 'cancelled' && !isJoined(session))
+    throw new UploadError('UPLOAD_GONE', 'This upload was cancelled.')
   if (session.state === 'expired' || expired) {
     throw new UploadError(
       'UPLOAD_EXPIRED',
@@ -35,6 +36,17 @@ export function refuseEnded(session: Upload, now: Date): void {
     const why = causes[session.failure ?? ''] ?? 'The store lost what was sent of this upload.'
     throw new UploadError('UPLOAD_LOST', `${why} Please start again.`, { failure: session.failure })
   }
+}
+
+/** What is recorded of a partial upload that ended because it is part of a file now. */
+export const joined = 'joined'
+
+/**
+ * Whether it is a partial upload that a file was made of. A client that did not hear that the file is there asks for its partial
+ * uploads once more, and would send the whole file again if one of them was gone: to it they stay complete.
+ */
+export function isJoined({ state, failure }: Pick<Upload, 'state' | 'failure'>): boolean {
+  return state === 'cancelled' && failure === joined
 }
 
 /**
@@ -63,5 +75,5 @@ export async function closeRanks(session: Session, sessions: Sessions): Promise<
 /** What the outside sees of a session. */
 export function toUpload(session: Session): Upload {
   const { handle, timeToLiveMs, head, tail, isScattered, isDirty, lossSeenAt, deleteDueAt, ...upload } = session
-  return upload
+  return isJoined(session) ? { ...upload, state: 'completed', failure: null } : upload
 }

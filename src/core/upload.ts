@@ -93,7 +93,7 @@ export interface Upload {
   /** Every part but the last has this size. */
   partSize: number
   state: State
-  /** Why a failed upload failed. */
+  /** Why a failed upload failed; `joined` of a partial upload that was cancelled because it is part of a file now. */
   failure: string | null
   concat: Concat | null
   /** What is known and asked of the whole file's digests; `null`: nothing. */

@@ -1,8 +1,14 @@
-/** What `work` resolves to, or `null` when it takes longer than `ms`; the work goes on then. Rejects as the work does. */
-export async function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined
-  const tooLong = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, ms, null)
+/**
+ * What `work` resolves to, or `null` when it takes longer than `ms` or `signal` aborts; the work goes on then. Rejects as the
+ * work does.
+ */
+export async function within<T>(work: Promise<T>, ms: number, signal?: AbortSignal): Promise<T | null> {
+  const { promise: tooLong, resolve } = Promise.withResolvers<null>()
+  const stop = () => resolve(null)
+  const timer = setTimeout(stop, signal?.aborted ? 0 : ms)
+  signal?.addEventListener('abort', stop)
+  return Promise.race([work, tooLong]).finally(() => {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', stop)
   })
-  return Promise.race([work, tooLong]).finally(() => clearTimeout(timer))
 }

@@ -4,6 +4,7 @@ import { type Quota, quotaRefusals } from '../core/policy/quota.ts'
 import { retryAfter } from '../core/policy/rate.ts'
 import type { Asker, Sessions } from '../core/ports.ts'
 import { type Actor, type Session, wordFor } from '../core/upload.ts'
+import { codeOf } from './faults.ts'
 import type { Database, Statement } from './open.ts'
 import { findUsageNow } from './usage.ts'
 
@@ -88,6 +89,8 @@ function insertStatement(isFinal: boolean): Statement {
 const insertSession = insertStatement(false)
 const insertFinal = insertStatement(true)
 
+const uniqueViolation = '23505'
+
 // Between a refusal and the look at the reason others may have given room back.
 const attempts = 3
 
@@ -121,7 +124,13 @@ export function sessionCreator(database: Database): CreateSession {
     const values = insertValues(session, event, held, by)
     if (final) values.push(final.from)
     for (let attempt = 0; attempt < attempts; attempt += 1) {
-      const [found] = await database.query<{ is_mine: boolean; is_there: boolean }>(statement, values)
+      const [found] = await database
+        .query<{ is_mine: boolean; is_there: boolean }>(statement, values)
+        .catch((error: unknown) => {
+          // Another request has begun a file of the same partial uploads since this one looked for it.
+          if (final && codeOf(error) === uniqueViolation) throw justBegun(error)
+          throw error
+        })
       if (found!.is_mine || found!.is_there) return
       const { usage, now } = await findUsageNow(database, owner)
       const [refusal] = quotaRefusals(held, usage, { size: session.size, isFile }, now)
@@ -131,6 +140,11 @@ export function sessionCreator(database: Database): CreateSession {
       rule: 'uploadsAtOnce',
     })
   }
+}
+
+function justBegun(cause: unknown): UploadError {
+  const message = 'This file is being put together already. Please ask again in a moment.'
+  return new UploadError('UPLOAD_LOCKED', message, {}, { cause })
 }
 
 // Of users who began too many uploads; the memory of some hundred kilobytes.

@@ -12,6 +12,7 @@ import {
   primaryKey,
   text,
   timestamp,
+  uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { EventType } from '../core/events.ts'
@@ -91,9 +92,10 @@ export const uploadSessions = pgTable(
     index('upload_sessions_owner_others')
       .on(table.tenant, table.ownerId, table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst())
       .where(sql`state <> 'completed'`),
-    index('upload_sessions_final')
-      .on(table.tenant, table.ownerId, sql`md5(concat->>'header')`)
-      .where(sql`concat->>'kind' = 'final'`),
+    // Of the same partial uploads at most one file is made, whoever asks for it at once.
+    uniqueIndex('upload_sessions_final')
+      .on(table.tenant, table.ownerId, sql`md5(concat->>'from')`)
+      .where(sql`concat->>'kind' = 'final' and state in ('receiving', 'finishing', 'completed')`),
     index('upload_sessions_file')
       .on(
         table.tenant,

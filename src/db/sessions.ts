@@ -25,7 +25,7 @@ const markSession = { name: 'session-mark', text: `update upload_sessions set fi
 const findFinal = {
   name: 'session-final',
   text: `select id from upload_sessions
-    where tenant = $3 and owner_id = $1 and concat->>'kind' = 'final' and md5(concat->>'header') = md5($2) and concat->>'header' = $2
+    where tenant = $3 and owner_id = $1 and concat->>'kind' = 'final' and md5(concat->>'from') = md5($2::jsonb::text) and concat->'from' = $2::jsonb
       and state in ('receiving', 'finishing', 'completed')
     order by created_at desc limit 1`,
 }
@@ -149,8 +149,8 @@ export function sessionsIn(database: Database): Sessions {
     async mark(id, fingerprint) {
       await database.query(markSession, [id, fingerprint])
     },
-    async findFinal({ ownerId, tenant }, header) {
-      return (await ids(findFinal, [ownerId, header, tenant ?? '']))[0] ?? null
+    async findFinal({ ownerId, tenant }, from) {
+      return (await ids(findFinal, [ownerId, JSON.stringify(from), tenant ?? '']))[0] ?? null
     },
     parts: (id) => database.query<PartReceipt>(findParts, [id]),
     async claimPart(id, { number, token, ms, expiresAt, replaces }) {

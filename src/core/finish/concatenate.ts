@@ -7,7 +7,7 @@ import { admit, notFound } from '../access.ts'
 import { servedTypeOf } from '../content/served-type.ts'
 import { UploadError } from '../errors.ts'
 import type { Bytes, Lease, ObjectStore, Sessions } from '../ports.ts'
-import { refuseEnded } from '../session-view.ts'
+import { isJoined, refuseEnded } from '../session-view.ts'
 import type { Actor, PartReceipt, Session } from '../upload.ts'
 
 const MiB = 1024 ** 2
@@ -27,6 +27,7 @@ export async function findPartials(actor: Actor, ids: string[], sessions: Sessio
     if (!session) throw notFound()
     admit(actor, session, 'append', now)
     refuseEnded(session, now)
+    if (isJoined(session)) throw new UploadError('UPLOAD_GONE', 'This upload is part of another file already.')
     if (session.concat?.kind !== 'partial')
       throw new UploadError('INVALID_REQUEST', 'Only partial uploads can be joined.')
     found.set(id, session)

@@ -9,7 +9,7 @@ import { eventOf } from '../events.ts'
 import type { Guard } from '../guard.ts'
 import { type Claiming, isQuiet, locked } from '../parts/part-claims.ts'
 import type { Lease, Locker, ObjectStore } from '../ports.ts'
-import { checkId, refuseEnded } from '../session-view.ts'
+import { checkId, isJoined, joined, refuseEnded } from '../session-view.ts'
 import { type Actor, hasEnded, type Session } from '../upload.ts'
 import { cleanUp, mayKeepObject } from './clean-up.ts'
 import { completeIfWhole } from './loss.ts'
@@ -73,6 +73,7 @@ export function createEnds({ store, locker, claiming, guard, now, deleteGraceMs,
     const ended = await locker.hold(id, guard.admitted(actor, verb), async (lease) => {
       await guard.permitted(actor, verb, lease.session)
       refuseEnded(lease.session, now())
+      if (isJoined(lease.session)) throw alreadyCompleted()
       refuse(lease.session)
       return end(lease, state, actor)
     })
@@ -81,7 +82,12 @@ export function createEnds({ store, locker, claiming, guard, now, deleteGraceMs,
   }
 
   /** A part that is still on its way to the store would outlive the cleaning: then it is left to the sweeper. */
-  async function end(lease: Lease, state: 'cancelled' | 'expired', by: Actor | null): Promise<Ended> {
+  async function end(
+    lease: Lease,
+    state: 'cancelled' | 'expired',
+    by: Actor | null,
+    failure?: typeof joined,
+  ): Promise<Ended> {
     const { session } = lease
     const outcome = Promise.withResolvers<UploadError>()
     stopChunks(() => outcome.promise, session.id)
@@ -90,6 +96,7 @@ export function createEnds({ store, locker, claiming, guard, now, deleteGraceMs,
       await lease.save({
         state,
         by,
+        ...(failure && { failure }),
         isDirty: true,
         expiresAt: null,
         ...(mayKeepObject(session) && session.state === 'completed' && { deleteDueAt: deletionDue() }),
@@ -118,7 +125,7 @@ export function createEnds({ store, locker, claiming, guard, now, deleteGraceMs,
   /** A partial upload that is part of a file now is no longer needed. Should this be cut off, it expires. */
   async function endPartial(id: string): Promise<void> {
     const partial = await hold(id, async (lease) => {
-      if (lease.session.state === 'completed') await end(lease, 'cancelled', null)
+      if (lease.session.state === 'completed') await end(lease, 'cancelled', null, joined)
       return lease.session
     })
     if (hasEnded(partial)) await free(partial)

@@ -1,6 +1,7 @@
 import { isRefusal, UploadError } from '../errors.ts'
 import type { PartWriter } from '../parts/part-writer.ts'
 import { HandleLost, type Lease, type ObjectFacts, type Sessions } from '../ports.ts'
+import { isJoined } from '../session-view.ts'
 import { type Actor, hasEveryByte, type Session } from '../upload.ts'
 import { writeJoinedParts } from './concatenate.ts'
 import { failLost, isLost, type LossOptions, observeLoss } from './loss.ts'
@@ -26,7 +27,7 @@ export interface Finishing extends LossOptions {
  */
 export async function finishUpload(lease: Lease, options: Finishing): Promise<void> {
   const { session } = lease
-  if (session.state === 'completed') return
+  if (session.state === 'completed' || isJoined(session)) return
   const isFinal = session.concat?.kind === 'final' && session.size !== null
   if (!isFinal && !hasEveryByte(session))
     throw new UploadError('LENGTH_MISMATCH', 'The upload is not whole yet.', { offset: session.offset })

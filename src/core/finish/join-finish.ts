@@ -17,6 +17,8 @@ export interface JoiningFinish extends Omit<Finishing, 'by'>, Pick<Background, '
   claiming: Claiming
   /** How long an answer waits for the store to make an object before it says 503. */
   finishWaitMs: number
+  /** Aborts when this server stops: then nobody waits any longer. */
+  draining: AbortSignal
 }
 
 /**
@@ -52,7 +54,7 @@ export async function joinFinish(
     finishing.then(options.cleanUpAfter, () => {}),
     { uploadId: id, what: 'cleaning up' },
   )
-  const session = await within(finishing, options.finishWaitMs).catch((error: unknown) => {
+  const session = await within(finishing, options.finishWaitMs, options.draining).catch((error: unknown) => {
     throw isRefusal(error, 'UPLOAD_LOCKED') ? stillFinishing() : error
   })
   return session ?? Promise.reject(stillFinishing())

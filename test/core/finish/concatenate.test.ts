@@ -41,7 +41,25 @@ describe('joining partial uploads', () => {
     expect(upload).toMatchObject({ state: 'completed', size: Buffer.concat(pieces).length })
     expect([...store.objects.entries()]).toEqual([[upload.key, Buffer.concat(pieces)]])
     expect(store.multiparts.size).toBe(0)
-    await expect(engine.describe(ada, partials[0]!.id)).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
+    // A client that did not hear of it asks for them once more, and must not send them again.
+    for (const { id, size } of partials)
+      expect(await engine.describe(ada, id)).toMatchObject({ state: 'completed', offset: size })
+  })
+
+  it('is asked for again in other words, and by two requests at once, and makes one file', async () => {
+    const { engine, store } = await openEngine()
+    const partials = await Promise.all([sendPartial(engine, randomBytes(13)), sendPartial(engine, randomBytes(7))])
+    const wish = final(partials)
+    const inOtherWords = { ...wish, concat: { ...wish.concat, header: `${wish.concat.header} ` } }
+
+    const atOnce = await Promise.allSettled([engine.create(ada, wish), engine.create(ada, inOtherWords)])
+    const again = await engine.create(ada, inOtherWords)
+    await engine.idle()
+
+    const ids = atOnce.map((one) => (one.status === 'fulfilled' ? one.value.id : one.reason.code))
+    for (const id of ids) expect([again.id, 'UPLOAD_LOCKED', 'STORE_UNAVAILABLE']).toContain(id)
+    expect(again.state).toBe('completed')
+    expect(store.objects.size).toBe(1)
   })
 
   it('takes the same one twice', async () => {

@@ -5,6 +5,7 @@ import { beginBackgroundWork } from './background-work.ts'
 import type { Config } from './config.ts'
 import { headSize, sniff } from './content/sniff.ts'
 import { createBandwidth } from './core/append/bandwidth.ts'
+import { createBodyGate } from './core/append/body-gate.ts'
 import { createEngine } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
 import type { EngineOptions } from './core/engine-options.ts'
@@ -98,6 +99,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   })
   const locker = watchLocker(leases, metrics, tracer)
   const budget = createMemoryBudget(config.MEMORY_BUDGET)
+  const gate = createBodyGate(config.BODIES_AT_ONCE, budget)
   const { maxObjectSize } = store.limits
   const limits = await openLimits(config, { database, maxObjectSize, log, onFault })
   const { policies, admitCreation } = limits
@@ -109,6 +111,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     store,
     locker,
     budget,
+    gate,
     policies,
     admitCreation,
     now,
@@ -142,6 +145,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     objectUrlOf,
     metricsRoute,
     feed,
+    bodies: { gate, budget },
   })
   const metricsHttp = config.METRICS_PORT === undefined ? null : await metricsServer(metricsRoute)
 
@@ -214,14 +218,13 @@ export function engineOf(
     EngineOptions,
     'sessions' | 'store' | 'locker' | 'policies' | 'admitCreation' | 'now' | 'permit' | 'nameObject' | 'onFault'
   > &
-    Partial<Pick<EngineOptions, 'budget' | 'onBody'>>,
+    Partial<Pick<EngineOptions, 'budget' | 'gate' | 'onBody'>>,
 ): RunningEngine {
   return createEngine({
     budget: createMemoryBudget(config.MEMORY_BUDGET),
     ...parts,
     rules: creationRules,
     content: config.CONTENT_CHECK ? { sniff, headSize, rules: contentRules } : undefined,
-    bodiesAtOnce: config.BODIES_AT_ONCE,
     bandwidth: createBandwidth(config.BANDWIDTH || null),
     keyTemplate: config.KEY_TEMPLATE,
     partSize: config.PART_SIZE,

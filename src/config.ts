@@ -106,7 +106,9 @@ const strangers = {
     .describe('Requests that one server answers at once; more get 503'),
   BODIES_AT_ONCE: count(1, 1_000_000)
     .default(5000)
-    .describe('Requests that bring bytes to one server at once; more get 503'),
+    .describe(
+      'Requests that bring bytes to one server at once; then the slowest of the user with most of them gives way, or the newcomer gets 503',
+    ),
   BANDWIDTH: size
     .prefault('0')
     .describe('Bytes a second that one server receives, shared equally between users; 0 is any number'),
@@ -169,8 +171,10 @@ const uploads = {
     .prefault('30s')
     .describe('A request that brings nothing for so long is ended; what came is kept'),
   MIN_SPEED: size
-    .prefault('0')
-    .describe('A request slower than so many bytes a second is ended; 0 lets every speed pass'),
+    .prefault('1KiB')
+    .describe(
+      'A request that brings fewer bytes a second for half a minute is ended; what came is kept. 0 lets every speed pass',
+    ),
   BODY_TIMEOUT: duration
     .prefault('0s')
     .describe('A request that takes longer than this is ended; what came is kept. 0s lets each take its time'),

@@ -11,7 +11,7 @@ import { apiPlugin } from './http/api/api.ts'
 import { compileWhenUsed } from './http/api/compile-when-used.ts'
 import { openapiPlugin } from './http/api/openapi.ts'
 import { countRequests } from './http/connection/closing.ts'
-import { readJsonBodies } from './http/connection/json-bodies.ts'
+import { type BodyRoom, readJsonBodies } from './http/connection/json-bodies.ts'
 import { refuseMalformed } from './http/connection/malformed.ts'
 import { limitLoad } from './http/connection/overload.ts'
 import { serverFactory } from './http/connection/server.ts'
@@ -57,6 +57,8 @@ export interface Rooms {
   objectUrlOf: (key: string) => string | null
   metricsRoute: Omit<MetricsRoute, 'mayRead'>
   feed: Feed
+  /** What all bodies have in common. */
+  bodies: BodyRoom
 }
 
 /** A server with the limits of `config`, and no route yet. */
@@ -94,7 +96,20 @@ function shareOf({ CONNECTIONS_PER_ADDRESS: perAddress, CONNECTIONS_AT_ONCE: all
 export async function registerRoutes(
   http: FastifyInstance,
   config: Config,
-  { engine, identity, limits, steering, signIn, now, parts, isDraining, objectUrlOf, metricsRoute, feed }: Rooms,
+  {
+    engine,
+    identity,
+    limits,
+    steering,
+    signIn,
+    now,
+    parts,
+    isDraining,
+    objectUrlOf,
+    metricsRoute,
+    feed,
+    bodies,
+  }: Rooms,
 ): Promise<void> {
   const { checks, identify, permit, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
@@ -105,14 +120,16 @@ export async function registerRoutes(
   }
   const publicUrl = config.PUBLIC_URL
   const urlOf = (id: string, request: FastifyRequest) => addressFor(request, `${uploadsPath}/${id}`, publicUrl)
-  const restOptions = { engine, publicUrl, resumeTokens, bodyIdleMs: config.BODY_IDLE_TIMEOUT }
+  const bodyIdleMs = config.BODY_IDLE_TIMEOUT
+  const json = { idleMs: bodyIdleMs, room: bodies }
+  const restOptions = { engine, publicUrl, resumeTokens, json }
 
   const running = countRequests(http)
   sendRequestId(http)
   sendSecurityHeaders(http)
   holdToAddresses(http, limits.countAddress)
   closeAfterUnreadBody(http)
-  readJsonBodies(http, config.BODY_IDLE_TIMEOUT)
+  readJsonBodies(http, json)
   // Of any other type nothing is read, unless a protocol does it.
   http.addContentTypeParser('*', (_request, _payload, done) => done(null))
   answerErrors(http)
@@ -134,7 +151,7 @@ export async function registerRoutes(
       await limits.registerMine(scope)
       await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
       await scope.register(restPlugin, restOptions)
-      await scope.register(oneShotPlugin, { ...restOptions, urlOf, objectUrlOf })
+      await scope.register(oneShotPlugin, { engine, publicUrl, urlOf, objectUrlOf, bodyIdleMs, gate: bodies.gate })
       await scope.register(eventsPlugin, { feed, permit })
       await scope.register(limits.registerAdmin, { prefix: '/admin' })
       await scope.register(steering.register, { prefix: '/admin' })

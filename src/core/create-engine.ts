@@ -2,7 +2,7 @@ import { admit, admitAnew, asOwner, isOwner, notFound, type Verb } from './acces
 import { type Appending, appendUnderLease } from './append/append.ts'
 import { shuttingDown } from './append/append-refusals.ts'
 import { createBandwidth, type Pace } from './append/bandwidth.ts'
-import { createBodyGate } from './append/body-gate.ts'
+import { createBodyGate, type Sender } from './append/body-gate.ts'
 import { createScattered } from './append/scattered.ts'
 import { createBackground } from './background.ts'
 import { beginUpload } from './begin/begin-upload.ts'
@@ -39,14 +39,14 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const draining = new AbortController()
   const claiming = { sessions, claimMs: options.claimMs ?? 30_000, waitMs: 3000 }
   const bandwidth = options.bandwidth ?? createBandwidth(null)
-  const gate = createBodyGate(options.bodiesAtOnce ?? Number.POSITIVE_INFINITY, budget)
+  const gate = options.gate ?? createBodyGate(Number.POSITIVE_INFINITY, budget)
   const looking: Looking | null = options.content ? { check: options.content, policyOf, keyFor } : null
   const body = { bodyIdleMs, minSpeed, bodyTotalMs, now, paceOf, onBody }
   const partsInFlight = Math.min(options.partsInFlight, store.limits.partsInFlight ?? Number.POSITIVE_INFINITY)
   const ground = { store, budget, cache, partsInFlight, looking, nextPieceKey, lifeAfter, later }
   const openIts = (lease: Lease, by: Actor | null, details: WriterDetails = {}) =>
     openWriter(lease, by, details, ground)
-  const appending: Omit<Appending, 'permitCompletion' | 'by'> = {
+  const appending: Omit<Appending, 'permitCompletion' | 'by' | 'passage'> = {
     ...body,
     sessions,
     store,
@@ -144,7 +144,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   async function create(actor: Actor, wish: Wish): Promise<Upload> {
     if (draining.signal.aborted) throw shuttingDown()
     // Its bytes would find no room either.
-    gate.check()
+    gate.check(senderOf(actor))
     options.admitCreation?.(actor)
     admitAnew(actor, 'create')
     const final = wish.concat?.kind === 'final' ? wish.concat : null
@@ -162,11 +162,11 @@ export function createEngine(options: EngineOptions): RunningEngine {
     if (draining.signal.aborted) throw shuttingDown()
     checkId(id)
     const permitCompletion = (session: Session) => guard.permitted(actor, 'complete', session)
-    const leave = gate.enter()
+    const passage = gate.enter(senderOf(actor))
     const session = await locker
       .hold(id, guard.admitted(actor, 'append'), async (lease) => {
         await guard.permitted(actor, 'append', lease.session)
-        return appendUnderLease(lease, chunk, { ...appending, permitCompletion, by: actor }).catch(
+        return appendUnderLease(lease, chunk, { ...appending, permitCompletion, by: actor, passage }).catch(
           async (error: unknown) => {
             if (!isLost(error)) throw error
             await observeLoss(lease, error, actor, { store, now, lossConfirmMs })
@@ -174,7 +174,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
           },
         )
       })
-      .finally(leave)
+      .finally(passage.leave)
     if (session.state === 'finishing') return finish(id, actor, 'append')
     if (session.state === 'completed') later(ends.cleanUpAfter(session), { uploadId: id, what: 'cleaning up' })
     return toUpload(session)
@@ -238,8 +238,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
     async writeChunk(actor, id, chunk) {
       if (draining.signal.aborted) throw shuttingDown()
       checkId(id)
-      const leave = gate.enter()
-      return scattered.writeChunk(actor, id, chunk).finally(leave)
+      const passage = gate.enter(senderOf(actor))
+      return scattered.writeChunk(actor, id, chunk, passage).finally(passage.leave)
     },
     async chunks(actor, id) {
       checkId(id)
@@ -262,6 +262,16 @@ export function createEngine(options: EngineOptions): RunningEngine {
       if (awaitsJoin(session)) await finals.refuseUnready(session)
       if (session.state !== 'completed') await finish(id, actor, 'finish')
     },
+    async countParts(actor, id, verb) {
+      const { size, partSize, isScattered, offset } = await find(actor, id, verb)
+      if (size !== null) return Math.ceil(size / partSize)
+      return isScattered ? (await sessions.parts(id)).length : Math.ceil(offset / partSize)
+    },
+    async mostParts(actor) {
+      admitAnew(actor, 'create')
+      const open = await sessions.list(asOwner(actor), { limit: 100, state: 'receiving' })
+      return Math.max(0, ...open.map(({ size, partSize }) => Math.ceil((size ?? 0) / partSize)))
+    },
     async mark(actor, id, fingerprint) {
       if (fingerprint !== null) checkFingerprint(fingerprint)
       refuseEnded(await find(actor, id, 'append'), now())
@@ -283,4 +293,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
     deleteObject: ends.deleteObject,
     restore: ends.restore,
   }
+}
+
+function senderOf(actor: Actor): Sender {
+  return { user: wordFor(actor), network: actor.from?.network ?? null }
 }

@@ -1,6 +1,7 @@
 import type { Permit } from './access.ts'
 import type { Bandwidth } from './append/bandwidth.ts'
 import type { BodyEnd } from './append/body.ts'
+import type { BodyGate } from './append/body-gate.ts'
 import type { NameObject } from './begin/object-key.ts'
 import type { ContentCheck } from './content/content.ts'
 import type { Facts } from './errors.ts'
@@ -28,8 +29,8 @@ export interface EngineOptions {
   /** Bytes; what a numbered chunk has, unless the policy says otherwise or the file needs larger ones. */
   chunkSize: number
   partsInFlight: number
-  /** Bodies that may flow at once; not given: any number. */
-  bodiesAtOnce?: number | undefined
+  /** How many bodies may flow at once, and whose; not given: any number. */
+  gate?: BodyGate | undefined
   /** Not given: bodies come as fast as they like, but for what policies say. */
   bandwidth?: Bandwidth | undefined
   /** Asked before anything is done for a creation; refuses by throwing. */

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { Verb } from './access.ts'
 import type { Page } from './ports.ts'
 import type { Actor, Upload, Wish } from './upload.ts'
 
@@ -112,6 +113,13 @@ export interface Engine {
    * @throws UploadError UPLOAD_COMPLETED; STORE_UNAVAILABLE while it is being finished; UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST
    */
   expireNow(actor: Actor, id: string): Promise<void>
+  /**
+   * How many parts the upload has or may have, for those who bound what may be said of it before they read it. Asks for `verb` as
+   * the verb itself would.
+   */
+  countParts(actor: Actor, id: string, verb: Verb): Promise<number>
+  /** The same for whichever of the actor's unfinished uploads has most of them. */
+  mostParts(actor: Actor): Promise<number>
   /** The actor's own uploads, newest first. */
   list(actor: Actor, page: Page): Promise<Upload[]>
   /**

@@ -21,6 +21,7 @@ import {
 } from './append-refusals.ts'
 import type { Pace } from './bandwidth.ts'
 import { type BodyEnd, readBody } from './body.ts'
+import type { Passage } from './body-gate.ts'
 
 export interface Appending {
   sessions: Sessions
@@ -39,6 +40,8 @@ export interface Appending {
   openWriter(lease: Lease, by: Actor, details: WriterDetails): PartWriter
   /** Who sends. */
   by: Actor
+  /** The body's place among all that flow. */
+  passage: Passage
   /** How fast the owner's bodies may come; `null`: as they like. */
   paceOf(session: Session): Pace | null
   /** Bodies that are being read; aborting one makes it stop and save. */
@@ -130,27 +133,35 @@ async function receive(
   lease: Lease,
   body: Append['body'],
   limit: number,
-  { running, isDraining, bodyIdleMs: idleMs, minSpeed, bodyTotalMs: totalMs, paceOf }: Appending,
+  { running, isDraining, bodyIdleMs: idleMs, minSpeed, bodyTotalMs: totalMs, paceOf, passage }: Appending,
   take: (bytes: Buffer) => Promise<void> | null,
 ): Promise<BodyEnd> {
   const stop = new AbortController()
   const passOn = () => stop.abort(lease.signal.reason)
   lease.signal.addEventListener('abort', passOn, { once: true })
+  const giveWay = () => stop.abort(passage.signal.reason)
+  passage.signal.addEventListener('abort', giveWay, { once: true })
+  if (passage.signal.aborted) giveWay()
   running.add(stop)
   // The drain may have begun while the lease was waited for.
   if (isDraining()) stop.abort()
   const signal = lease.signal.aborted ? lease.signal : stop.signal
   try {
-    return await readBody(body, { limit, idleMs, minSpeed, totalMs, signal, pace: paceOf(lease.session), take })
+    const pace = paceOf(lease.session)
+    return await readBody(body, { limit, idleMs, minSpeed, totalMs, signal, pace, passage, take })
   } finally {
     running.delete(stop)
     lease.signal.removeEventListener('abort', passOn)
+    passage.signal.removeEventListener('abort', giveWay)
   }
 }
 
 /** Why a body that went on was not read to its end. */
-function interrupted(end: 'idle' | 'stopped', session: Session, { isDraining }: Appending): UploadError {
-  if (end === 'stopped') return isDraining() ? shuttingDown() : takenOver(session)
+function interrupted(end: 'idle' | 'stopped', session: Session, { isDraining, passage }: Appending): UploadError {
+  if (end === 'stopped' && isDraining()) return shuttingDown()
+  // To the body of another user.
+  if (passage.signal.aborted) return passage.signal.reason as UploadError
+  if (end === 'stopped') return takenOver(session)
   return new UploadError('BODY_TIMEOUT', 'The bytes came too slowly. Please go on.', { offset: session.offset })
 }
 

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Pace } from './bandwidth.ts'
+import type { Passage } from './body-gate.ts'
 
 /**
  * How a body ended. `clean`: its end was seen. `early`: the connection broke. `overflow`: it brought more than `limit`.
@@ -12,19 +13,24 @@ export interface BodyReading {
   limit: number
   /** Ends the reading when no byte came for so long. 0: never. */
   idleMs: number
-  /** Ends the reading when, after a grace of ten seconds, the mean speed falls below this many bytes a second. 0: never. */
+  /** Ends the reading when fewer bytes a second came within a window of waiting for them. 0: never. */
   minSpeed: number
+  /** The window; half a minute when not given. */
+  speedWindowMs?: number
   /** Ends the reading when the whole body takes longer than this. 0: never. */
   totalMs: number
   /** Ends the reading when it aborts. */
   signal: AbortSignal
   /** Holds the reading back where bandwidth is limited; not given: it is not. */
   pace?: Pace | null | undefined
+  /** Told how many bytes came, before they are taken. */
+  passage?: Pick<Passage, 'took'> | undefined
   /** Takes a chunk. A promise makes the reading pause until it resolves; a rejection ends it with `stopped`. */
   take(chunk: Buffer): Promise<void> | null
 }
 
-const speedGraceMs = 10_000
+// A phone between two cells brings nothing for a while; what stays below the least speed for longer only holds a place.
+const usualWindowMs = 30_000
 
 /**
  * Reads a body to its end, however it ends; never rejects and never destroys the stream. It uses the stream's events,
@@ -32,7 +38,7 @@ const speedGraceMs = 10_000
  */
 export function readBody(
   body: Readable,
-  { limit, idleMs, minSpeed, totalMs, signal, pace, take }: BodyReading,
+  { limit, idleMs, minSpeed, speedWindowMs = usualWindowMs, totalMs, signal, pace, passage, take }: BodyReading,
 ): Promise<BodyEnd> {
   const over = endBefore(body, signal)
   if (over) {
@@ -47,9 +53,12 @@ export function readBody(
     let pausedMs = 0
     let pausedSince: number | null = null
     const startedAt = lastByteAt
+    /** Where the window of the least speed began: active time, and bytes by then. */
+    let windowAtMs = 0
+    let windowTaken = 0
     const timer =
       idleMs > 0 || minSpeed > 0 || totalMs > 0
-        ? setInterval(watch, Math.max(50, Math.min(1000, idleMs / 4 || 1000, totalMs / 4 || 1000)))
+        ? setInterval(watch, Math.max(50, Math.min(1000, idleMs / 4 || 1000, totalMs / 4 || 1000, speedWindowMs / 4)))
         : null
 
     body.on('data', onData)
@@ -63,6 +72,7 @@ export function readBody(
 
     function onData(chunk: Buffer) {
       lastByteAt = performance.now()
+      passage?.took(chunk.length)
       const room = limit - taken
       const fits = chunk.length <= room ? chunk : chunk.subarray(0, room)
       taken += fits.length
@@ -98,7 +108,10 @@ export function readBody(
       if (idleMs > 0 && now - lastByteAt >= idleMs) return finish('idle')
       if (totalMs > 0 && now - startedAt >= totalMs) return finish('idle')
       const activeMs = now - startedAt - pausedMs
-      if (minSpeed > 0 && activeMs > speedGraceMs && taken / (activeMs / 1000) < minSpeed) finish('idle')
+      if (minSpeed === 0 || activeMs - windowAtMs < speedWindowMs) return
+      if ((taken - windowTaken) / ((activeMs - windowAtMs) / 1000) < minSpeed) return finish('idle')
+      windowAtMs = activeMs
+      windowTaken = taken
     }
 
     function onEnd() {

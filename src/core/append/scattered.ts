@@ -26,6 +26,7 @@ import { closeRanks, refuseEnded, toUpload } from '../session-view.ts'
 import type { Actor, Session } from '../upload.ts'
 import type { Pace } from './bandwidth.ts'
 import { type BodyEnd, readBody } from './body.ts'
+import type { Passage } from './body-gate.ts'
 import { compareChunks, completed, refuseChunk, sizeOfChunk, wrongChunkSize } from './chunk-refusals.ts'
 import { type Gathering, gather } from './gathering.ts'
 
@@ -54,7 +55,8 @@ export interface Scattering extends Claiming {
 }
 
 export interface Scattered {
-  writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<WrittenChunk>
+  /** `passage`: the body's place among all that flow. */
+  writeChunk(actor: Actor, id: string, chunk: NumberedChunk, passage: Passage): Promise<WrittenChunk>
   chunks(actor: Actor, id: string): Promise<ChunkMap>
   /** Moves an upload of which every byte is there to `finishing`. */
   close(actor: Actor, id: string, expected?: { number: number; etag: string }[]): Promise<void>
@@ -62,11 +64,22 @@ export interface Scattered {
   stop(refusal: () => UploadError | Promise<UploadError>, id?: string): void
 }
 
+/** A chunk whose body is being read. */
+interface Reading {
+  id: string
+  number: number
+  stop: AbortController
+  lastByteAt: number
+}
+
+// A connection that lives brings something within this.
+const stalledMs = 500
+
 /** Numbered chunks over the same sessions as everything else. */
 export function createScattered(options: Scattering): Scattered {
   const { sessions, store, locker, now } = options
   const { admitted, permitted } = options.guard
-  const reading = new Set<{ id: string; stop: AbortController }>()
+  const reading = new Set<Reading>()
 
   /** The session with a multipart upload begun for it, so that parts may come from anywhere. */
   async function openForChunks(actor: Actor, id: string, chunk: NumberedChunk): Promise<Session> {
@@ -89,7 +102,7 @@ export function createScattered(options: Scattering): Scattered {
     })
   }
 
-  async function writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<WrittenChunk> {
+  async function writeChunk(actor: Actor, id: string, chunk: NumberedChunk, passage: Passage): Promise<WrittenChunk> {
     const found = await locker.settle(id, admitted(actor, 'append'))
     await permitted(actor, 'append', found)
     refuseChunk(found, chunk, now())
@@ -107,7 +120,7 @@ export function createScattered(options: Scattering): Scattered {
     })
     let session = found
     try {
-      await collect(chunk, found, gathering, look)
+      await collect(chunk, found, gathering, look, passage)
       await look?.settle()
       // Until now the first body that was appended could still choose other parts.
       session = await openForChunks(actor, id, { ...chunk, bodySize: gathering.size })
@@ -177,14 +190,30 @@ export function createScattered(options: Scattering): Scattered {
     )
   }
 
+  /**
+   * A client that sends a chunk again has given its older request up, which would hold a place until it times out. Two that come beside
+   * each other are let be: both bring the same.
+   */
+  function endOlder(id: string, number: number): void {
+    const older = [...reading].filter((one) => one.id === id && one.number === number)
+    const now = performance.now()
+    for (const [at, one] of older.entries())
+      if (at < older.length - 1 || now - one.lastByteAt > stalledMs) one.stop.abort(sentAgain(number))
+  }
+
   async function collect(
     { body, digest, number }: NumberedChunk,
     session: Session,
     to: Gathering,
     look: ChunkLook | null,
+    passage: Passage,
   ): Promise<void> {
     const size = sizeOfChunk(session, number)
-    const mine = { id: session.id, stop: new AbortController() }
+    endOlder(session.id, number)
+    const mine = { id: session.id, number, stop: new AbortController(), lastByteAt: performance.now() }
+    const giveWay = () => mine.stop.abort(passage.signal.reason)
+    passage.signal.addEventListener('abort', giveWay, { once: true })
+    if (passage.signal.aborted) giveWay()
     reading.add(mine)
     let failure: unknown = null
     const end = await readBody(body, {
@@ -194,7 +223,9 @@ export function createScattered(options: Scattering): Scattered {
       totalMs: options.bodyTotalMs,
       signal: mine.stop.signal,
       pace: options.paceOf(session),
+      passage,
       take(bytes) {
+        mine.lastByteAt = performance.now()
         digest?.update(bytes)
         look?.see(bytes)
         return (
@@ -204,7 +235,10 @@ export function createScattered(options: Scattering): Scattered {
           }) ?? null
         )
       },
-    }).finally(() => reading.delete(mine))
+    }).finally(() => {
+      reading.delete(mine)
+      passage.signal.removeEventListener('abort', giveWay)
+    })
     options.onBody(end, to.size)
     if (failure) throw failure
     if (end === 'stopped') throw (await mine.stop.signal.reason) as UploadError
@@ -266,4 +300,8 @@ export function createScattered(options: Scattering): Scattered {
 /** Whether parts may come from anywhere. */
 function isOpen(session: Session): boolean {
   return session.handle !== null && session.isScattered
+}
+
+function sentAgain(number: number): UploadError {
+  return new UploadError('UPLOAD_LOCKED', 'A newer request sends the same chunk.', { number })
 }

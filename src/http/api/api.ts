@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
 import { categories, effectivePolicy, type PolicyDocument } from '../../core/policy/policy.ts'
 import type { Upload } from '../../core/upload.ts'
+import { limitBody } from '../connection/json-bodies.ts'
 import { type ById, type Mark, type MeView, type PageQuery, schemas } from './api-schemas.ts'
 import { neverStored } from './never-stored.ts'
 import { readPage } from './page.ts'
@@ -52,7 +53,15 @@ export async function apiPlugin(
 
   app.put<{ Params: ById; Body: Mark }>(
     '/uploads/:id/fingerprint',
-    { schema: schemas.mark, config },
+    {
+      schema: schemas.mark,
+      config,
+      // Whose it is comes first; then a text and what stands around it is read.
+      async preParsing(request) {
+        await engine.countParts(request.actor, request.params.id, 'append')
+        limitBody(request, 8 * 1024)
+      },
+    },
     async ({ actor, params, body }, reply) => {
       await engine.mark(actor, params.id, body.fingerprint)
       return reply.code(204).send()

@@ -1,13 +1,50 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import { readJsonBodies } from '../../http/connection/json-bodies.ts'
+import type { Verb } from '../../core/access.ts'
+import type { Engine } from '../../core/engine.ts'
+import { type JsonReading, limitBody, readJsonBodies } from '../../http/connection/json-bodies.ts'
+import { mostListed } from './fields.ts'
+
+// A chunk with its number, said twice, and its ETag is some 125 bytes.
+const bytesAPart = 192
+const bytesAround = 16 * 1024
 
 /** Reads the JSON bodies of `app`. One of no bytes is none, whatever type it is said to have: `curl -d ''` calls it a form. */
-export function readFields(app: FastifyInstance, bodyIdleMs: number): void {
+export function readFields(app: FastifyInstance, json: JsonReading): void {
   app.addHook('onRequest', async ({ headers }) => {
     if (headers['content-length'] === '0') delete headers['content-type']
   })
-  readJsonBodies(app, bodyIdleMs)
+  readJsonBodies(app, json)
+}
+
+/**
+ * Asks whose the upload is before the body of a request about it is read, and lets the body be as long as a list of the upload's
+ * parts. Where only the body names the upload, the sender's unfinished uploads say how long it may be.
+ */
+export function readOnlyOfOwners(app: FastifyInstance, engine: Engine): void {
+  app.addHook('preParsing', async (request) => {
+    const { verb } = request.routeOptions.config
+    if (verb === undefined || !hasBody(request.headers)) return
+    const id = (request.params as { id?: string }).id ?? request.headers['x-upload-id']?.toString()
+    const { actor } = request
+    if (id !== undefined) {
+      const parts = await engine.countParts(actor, id, verb)
+      limitBody(request, bytesAround + (verb === 'complete' ? Math.min(parts, mostListed) * bytesAPart : 0))
+    } else if (verb === 'complete' && actor.capability === undefined) {
+      limitBody(request, bytesAround + Math.min(await engine.mostParts(actor), mostListed) * bytesAPart)
+    } else limitBody(request, bytesAround)
+  })
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What the route asks of the upload that its address or `X-Upload-Id` names, where it reads a JSON body. */
+    verb?: Verb
+  }
+}
+
+function hasBody(headers: IncomingHttpHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 /** Leaves every body of `app` unread: handlers take it from `request.raw` as it comes. */

@@ -1,25 +1,26 @@
 import type { FastifyInstance } from 'fastify'
-import { leaveBodiesUnread, readFields } from './bodies.ts'
+import { leaveBodiesUnread, readFields, readOnlyOfOwners } from './bodies.ts'
 import { uploadIdOf } from './fields.ts'
-import { completeLimit, type RestOptions, speakRest } from './plugin.ts'
+import { type RestOptions, speakRest } from './plugin.ts'
 import { schemas } from './schemas.ts'
 import { createVerbs } from './verbs.ts'
 
 /** The contract of the older clients as they spell it: the upload stands in the header `X-Upload-Id` or in the body. Stands under `/api/upload`. */
 export async function olderSpellingPlugin(
   app: FastifyInstance,
-  { engine, publicUrl, resumeTokens, bodyIdleMs }: RestOptions,
+  { engine, publicUrl, resumeTokens, json }: RestOptions,
 ): Promise<void> {
   const verbs = createVerbs(engine, publicUrl, resumeTokens)
   const config = { takesResumeTokens: true }
   speakRest(app)
 
   await app.register(async (scope) => {
-    readFields(scope, bodyIdleMs)
+    readFields(scope, json)
+    readOnlyOfOwners(scope, engine)
     scope.post('/init', { schema: schemas.older.init }, verbs.init)
     scope.post(
       '/complete',
-      { schema: schemas.older.complete, config, bodyLimit: completeLimit },
+      { schema: schemas.older.complete, config: { ...config, verb: 'complete' } },
       async (request, reply) => verbs.complete(request, reply, uploadIdOf(request.headers, { body: request.body })),
     )
     scope.get<{ Params: { id: string } }>('/:id/status', { schema: schemas.older.status, config }, async (request) =>
@@ -29,7 +30,7 @@ export async function olderSpellingPlugin(
       method: ['POST', 'DELETE'],
       url: '/cancel',
       schema: schemas.older.cancel,
-      config,
+      config: { ...config, verb: 'cancel' },
       handler: async (request) => verbs.cancel(request, uploadIdOf(request.headers, { body: request.body })),
     })
   })

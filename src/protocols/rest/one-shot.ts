@@ -1,8 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { actAs } from '../../core/access.ts'
+import type { BodyGate } from '../../core/append/body-gate.ts'
 import type { Append, Engine } from '../../core/engine.ts'
 import { isRefusal, UploadError } from '../../core/errors.ts'
-import type { Actor, Upload, Wish } from '../../core/upload.ts'
+import { type Actor, type Upload, type Wish, wordFor } from '../../core/upload.ts'
 import { neverStored } from '../../http/api/never-stored.ts'
 import { viewUpload } from '../../http/api/upload-view.ts'
 import { isRole, isUser } from '../../http/identity/claims.ts'
@@ -21,6 +22,8 @@ export interface OneShotOptions {
   objectUrlOf: (key: string) => string | null
   /** A form that stalls between its files ends after this. Files themselves are watched by the engine. */
   bodyIdleMs: number
+  /** How many bodies may flow; not given: any number. */
+  gate?: BodyGate | undefined
 }
 
 /**
@@ -29,7 +32,7 @@ export interface OneShotOptions {
  */
 export async function oneShotPlugin(
   app: FastifyInstance,
-  { engine, publicUrl, urlOf, objectUrlOf, bodyIdleMs }: OneShotOptions,
+  { engine, publicUrl, urlOf, objectUrlOf, bodyIdleMs, gate }: OneShotOptions,
 ): Promise<void> {
   const view = (upload: Upload, request: FastifyRequest) => viewUpload(upload, urlOf(upload.id, request), objectUrlOf)
   leaveBodiesUnread(app)
@@ -69,20 +72,26 @@ export async function oneShotPlugin(
     const uploads: Upload[] = []
     const said: Record<string, string> = {}
     try {
-      await readForm(request, bodyIdleMs, {
-        field(name, value) {
-          if (!['category', 'userId', 'userRole'].includes(name)) return
-          if (uploads.length > 0)
-            throw new UploadError('INVALID_FIELD', `The field ${name} must come before the files.`)
-          said[name] = value
-          ownerFor(request.actor, said)
+      const { actor } = request
+      const enter = gate && (() => gate.enter({ user: wordFor(actor), network: actor.from?.network ?? null }))
+      await readForm(
+        request,
+        { idleMs: bodyIdleMs, enter },
+        {
+          field(name, value) {
+            if (!['category', 'userId', 'userRole'].includes(name)) return
+            if (uploads.length > 0)
+              throw new UploadError('INVALID_FIELD', `The field ${name} must come before the files.`)
+            said[name] = value
+            ownerFor(request.actor, said)
+          },
+          async file(filename, contentType, body) {
+            const type = mediaTypeOf(filename, contentType)
+            const wish = { filename, size: null, contentType: type, category: said['category'] }
+            uploads.push(await sending.file(ownerFor(request.actor, said), wish, { body, bodySize: null }))
+          },
         },
-        async file(filename, contentType, body) {
-          const type = mediaTypeOf(filename, contentType)
-          const wish = { filename, size: null, contentType: type, category: said['category'] }
-          uploads.push(await sending.file(ownerFor(request.actor, said), wish, { body, bodySize: null }))
-        },
-      })
+      )
       if (uploads.length === 0) throw new UploadError('MISSING_FIELD', 'There is no file in the form.')
     } catch (error) {
       await sending.takeBack()

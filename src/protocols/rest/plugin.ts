@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
 import { neverStored } from '../../http/api/never-stored.ts'
+import type { JsonReading } from '../../http/connection/json-bodies.ts'
 import type { ResumeTokens } from '../../http/identity/resume.ts'
 import { answerInRest } from './answers.ts'
-import { leaveBodiesUnread, readFields } from './bodies.ts'
+import { leaveBodiesUnread, readFields, readOnlyOfOwners } from './bodies.ts'
 import { uploadIdOf } from './fields.ts'
 import { schemas } from './schemas.ts'
 import { createVerbs } from './verbs.ts'
@@ -14,16 +15,13 @@ export interface RestOptions {
   publicUrl?: string | undefined
   /** Makes the token with which whoever begins an upload can go on with it. */
   resumeTokens?: ResumeTokens | undefined
-  /** A body of fields that stalls ends after this. Chunks are watched by the engine. */
-  bodyIdleMs: number
+  /** How bodies of fields are read. Chunks are watched by the engine. */
+  json: JsonReading
 }
 
 interface ById {
   Params: { id: string }
 }
-
-/** Bytes of a list of `mostParts` chunks with their ETags: some 125 each. */
-export const completeLimit = 12 * 1024 ** 2
 
 /**
  * Uploads in numbered chunks: begin, send chunks in any order, complete. The contract of the older clients, with the upload in the
@@ -31,18 +29,19 @@ export const completeLimit = 12 * 1024 ** 2
  */
 export async function restPlugin(
   app: FastifyInstance,
-  { engine, publicUrl, resumeTokens, bodyIdleMs }: RestOptions,
+  { engine, publicUrl, resumeTokens, json }: RestOptions,
 ): Promise<void> {
   const verbs = createVerbs(engine, publicUrl, resumeTokens)
   const config = { takesResumeTokens: true }
   speakRest(app)
 
   await app.register(async (scope) => {
-    readFields(scope, bodyIdleMs)
+    readFields(scope, json)
+    readOnlyOfOwners(scope, engine)
     scope.post('/uploads/init', { schema: schemas.init }, verbs.init)
     scope.post<ById>(
       '/uploads/:id/complete',
-      { schema: schemas.complete, config, bodyLimit: completeLimit },
+      { schema: schemas.complete, config: { ...config, verb: 'complete' } },
       async (request, reply) =>
         verbs.complete(request, reply, uploadIdOf(request.headers, { body: request.body, inPath: request.params.id })),
     )
@@ -53,7 +52,7 @@ export async function restPlugin(
       method: ['POST', 'DELETE'],
       url: '/uploads/:id/cancel',
       schema: schemas.cancel,
-      config,
+      config: { ...config, verb: 'cancel' },
       handler: async (request) =>
         verbs.cancel(request, uploadIdOf(request.headers, { body: request.body, inPath: request.params.id })),
     })

@@ -1,5 +1,6 @@
+import { PassThrough } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { readBody } from '../../../src/core/append/body.ts'
 import { bodyOf } from '../../support/open-engine.ts'
 
@@ -21,4 +22,23 @@ it('a body that brings too much is told of, and what fails of its last bytes is 
   process.off('unhandledRejection', hear)
 
   expect([end, unheard]).toEqual(['overflow', []])
+})
+
+it('a body that was fast and then drips is ended, however fast it was on the whole', async () => {
+  const body = new PassThrough()
+  body.write(Buffer.alloc(1024 ** 2))
+  const drip = setInterval(() => body.write('x'), 5)
+  onTestFinished(() => clearInterval(drip))
+
+  const end = await readBody(body, {
+    limit: 2 * 1024 ** 2,
+    idleMs: 0,
+    minSpeed: 1024,
+    speedWindowMs: 100,
+    totalMs: 0,
+    signal: new AbortController().signal,
+    take: () => null,
+  })
+
+  expect(end).toBe('idle')
 })

@@ -1,10 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { createBodyGate } from '../../../src/core/append/body-gate.ts'
 import type { Append, Digest, RunningEngine } from '../../../src/core/engine.ts'
 import { UploadError } from '../../../src/core/errors.ts'
 import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
 import type { Sessions } from '../../../src/core/ports.ts'
+import { userOf } from '../../../src/core/upload.ts'
 import type { Database } from '../../../src/db/open.ts'
 import { sessionsIn } from '../../../src/db/sessions.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
@@ -794,3 +796,48 @@ describe('an upload of which every chunk is there', () => {
 function inPieces(bytes: Buffer, size: number): Buffer[] {
   return Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.subarray(at * size, (at + 1) * size))
 }
+
+describe('a chunk that is being sent', () => {
+  it('is given up when newer requests send the same one, however many do', async () => {
+    const { engine } = await openEngine({ bodyIdleMs: 0 })
+    const bytes = randomBytes(10)
+    const { id } = await begin(engine, 20)
+    const ended: unknown[] = []
+    const hang = () =>
+      write(engine, id, 1, bytes, hungBody(bytes.subarray(0, 3))).catch((error: unknown) => void ended.push(error))
+    const hung = Array.from({ length: 6 }, hang)
+    const other = await write(engine, id, 2, bytes)
+
+    const newer = await write(engine, id, 1, bytes)
+
+    await vi.waitUntil(() => ended.length >= 5)
+    expect(ended).toEqual(ended.map(() => expect.objectContaining({ code: 'UPLOAD_LOCKED' })))
+    expect([newer.size, other.size]).toEqual([10, 10])
+    engine.drain()
+    await Promise.all(hung)
+  })
+
+  it('is given up for the body of another user when there is no place for more', async () => {
+    const budget = createMemoryBudget(1024 ** 2)
+    const { engine } = await openEngine({ bodyIdleMs: 0, budget, gate: createBodyGate(2, budget) })
+    const bytes = randomBytes(10)
+    const { id } = await begin(engine, 20)
+    const hung = [1, 2].map((number) =>
+      write(engine, id, number, bytes, hungBody(bytes.subarray(0, 3))).catch((error: unknown) => error),
+    )
+    const bob = userOf('bob', 'creator')
+
+    const his = await engine.create(bob, wish(10))
+    const sent = await engine.append(bob, his.id, {
+      offset: 0,
+      body: bodyOf(bytes),
+      bodySize: 10,
+      ending: 'at-size',
+    })
+
+    expect(sent.state).toBe('completed')
+    expect(await Promise.race(hung)).toMatchObject({ code: 'OVERLOADED' })
+    engine.drain()
+    await Promise.all(hung)
+  })
+})

@@ -1,9 +1,12 @@
 import { connect, type Socket } from 'node:net'
 import fastify from 'fastify'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
+import { createBodyGate } from '../../../src/core/append/body-gate.ts'
+import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
 import { readJsonBodies } from '../../../src/http/connection/json-bodies.ts'
 import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.ts'
 import { answerErrors } from '../../../src/http/errors.ts'
+import { openRaw } from '../../support/raw-http.ts'
 
 const patienceMs = 300
 const dripMs = 50
@@ -12,7 +15,7 @@ async function open(): Promise<number> {
   const app = fastify()
   closeAfterUnreadBody(app)
   answerErrors(app)
-  readJsonBodies(app, 0, patienceMs)
+  readJsonBodies(app, { idleMs: 0, totalMs: patienceMs })
   app.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null))
   app.post('/', async (request) => {
     if (request.headers['content-type'] === 'application/json') return request.body
@@ -58,4 +61,25 @@ it('a JSON body that comes is answered', async () => {
 
 it('a body that a route reads itself may last', async () => {
   expect(await say(await open(), 'application/octet-stream', 'a few')).toContain('by the route')
+})
+
+it('a JSON body takes a place and memory while it comes, and gives both back', async () => {
+  const app = fastify()
+  answerErrors(app)
+  const budget = createMemoryBudget(1024)
+  readJsonBodies(app, { idleMs: 0, room: { gate: createBodyGate(1, budget), budget } })
+  app.post('/', async () => 'read')
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  onTestFinished(() => app.close())
+  const connection = await openRaw((app.server.address() as { port: number }).port)
+  const ask = async () => (await app.inject({ method: 'POST', url: '/', payload: { a: 1 } })).statusCode
+  await connection.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{')
+  await vi.waitUntil(() => budget.used === 1)
+
+  const beside = await ask()
+  connection.cut()
+  await vi.waitUntil(() => budget.used === 0)
+
+  expect([beside, await ask()]).toEqual([503, 200])
+  expect(budget.used).toBe(0)
 })

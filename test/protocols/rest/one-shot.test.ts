@@ -213,3 +213,37 @@ describe('files in a form', () => {
     expect((await post(app, formOf([file]), type)).status).toBe(status)
   })
 })
+
+describe('what is around the files of a form', () => {
+  const file = formOf([{ name: 'file', filename: 'a.txt', type: 'text/plain', value: 'hello' }])
+  const much = 2 * 1024 ** 2
+
+  it.each([
+    ['before the first boundary', Buffer.concat([Buffer.alloc(much, 'x'), Buffer.from('\r\n'), file])],
+    ['after the last boundary', Buffer.concat([file, Buffer.alloc(much, 'x')])],
+  ])('has an end: %s', async (_where, payload) => {
+    const app = await openRest()
+
+    const answer = await post(app, payload)
+
+    expect([answer.status, answer.body.error?.code]).toEqual([400, 'INVALID_REQUEST'])
+    expect(app.store.objects.size).toBe(0)
+  })
+
+  it('may be a little, as some clients write it', async () => {
+    const app = await openRest()
+
+    const answer = await post(app, Buffer.concat([Buffer.from('for old readers\r\n'), file, Buffer.from('the end')]))
+
+    expect(answer.status).toBe(201)
+  })
+
+  it('does not count what is in them', async () => {
+    const app = await openRest()
+    const value = randomBytes(3 * 1024 ** 2)
+
+    const answer = await post(app, formOf([{ name: 'file', filename: 'a.bin', value }]))
+
+    expect([answer.status, answer.body.uploads?.[0]?.size]).toEqual([201, value.length])
+  })
+})

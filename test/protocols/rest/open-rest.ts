@@ -61,7 +61,7 @@ export async function openRest(overrides: Parameters<typeof openEngine>[0] = {})
         urlOf: (id) => `/files/${id}`,
         objectUrlOf: () => null,
       })
-      await scope.register(restPlugin, { engine, bodyIdleMs })
+      await scope.register(restPlugin, { engine, json: { idleMs: bodyIdleMs } })
       await scope.register(oneShotPlugin, {
         engine,
         bodyIdleMs,
@@ -74,7 +74,7 @@ export async function openRest(overrides: Parameters<typeof openEngine>[0] = {})
   await http.register(
     async (scope) => {
       await scope.register(authPlugin, { checks: [tokens] })
-      await scope.register(olderSpellingPlugin, { engine, bodyIdleMs })
+      await scope.register(olderSpellingPlugin, { engine, json: { idleMs: bodyIdleMs } })
     },
     { prefix: '/api/upload' },
   )

@@ -16,6 +16,7 @@ import { openClock } from './db/clock.ts'
 import { type Database, openDatabase } from './db/open.ts'
 import { sessionsIn } from './db/sessions.ts'
 import { findUnderWay } from './db/under-way.ts'
+import { signInFolder, tokenRules, verifyingSecrets } from './development.ts'
 import { writeAudit } from './features/audit/log.ts'
 import { openFeed } from './features/events/feed.ts'
 import { closeConnections } from './http/connection/closing.ts'
@@ -36,7 +37,6 @@ import { countRefusals, metricsServer, watchRequests } from './telemetry/http.ts
 import { createMetrics, watchGauges } from './telemetry/metrics.ts'
 import { noTracer, openTracer, type Tracer } from './telemetry/tracing.ts'
 import { watchDatabase, watchLocker, watchSessions, watchStore } from './telemetry/watch.ts'
-import { signInFolder, tokenRules, verifyingSecrets } from './trial.ts'
 import { version } from './version.ts'
 import { whenReachable } from './when-reachable.ts'
 
@@ -138,7 +138,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     identity,
     limits,
     steering,
-    signIn: config.isTrial ? signInOf(config, database, secrets[0]!) : null,
+    signIn: config.isDevelopment ? signInOf(config, database, secrets[0]!) : null,
     now,
     parts: { database: () => database.check(), store: () => store.check(), clock: () => clock.check() },
     isDraining: () => isDraining,

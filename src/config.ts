@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { issuers } from './config/issuers.ts'
 import { policies } from './config/policies.ts'
 import { secretsIn, tokenSecrets, weaknessOf } from './config/secrets.ts'
-import { count, duration, names, origins, pairs, size, trust, wait, webUrl } from './config/values.ts'
+import { count, duration, mode, names, origins, pairs, size, trust, wait, webUrl } from './config/values.ts'
 import { defaultKeyTemplate, faultOfTemplate } from './core/begin/object-key.ts'
 import { storeOptions } from './stores/index.ts'
 
@@ -11,11 +11,11 @@ const MiB = 1024 ** 2
 const second = 1000
 
 const serving = {
-  NODE_ENV: z
-    .string()
-    .trim()
-    .default('development')
-    .describe('`production` asks for everything that a service needs; anything else is for trying out'),
+  NODE_ENV: mode
+    .prefault('development')
+    .describe(
+      'production: a service, which needs DATABASE_URL and JWT_SECRET. development: for trying out, with an embedded database and a one-time sign-in link; DATABASE_URL and JWT_SECRET are refused. test: as development, for automated tests',
+    ),
   HOST: z.string().default('localhost').describe('The address to listen on; 0.0.0.0 is every interface'),
   PORT: count(0, 65_535).default(1080).describe('The port to listen on; 0 lets the system choose'),
   PUBLIC_URL: webUrl.optional().describe('Where clients reach the server. Upload URLs are relative unless this is set'),
@@ -218,8 +218,8 @@ const settings = z.object({
 
 export type Config = Omit<z.output<typeof settings>, 'MEMORY_BUDGET'> & {
   MEMORY_BUDGET: number
-  /** Not production: the database is embedded and the token secret made when none is given. */
-  isTrial: boolean
+  /** Not production: the database is embedded, the token secret is made, and one-time links sign in. */
+  isDevelopment: boolean
 }
 
 /** The environment does not make a configuration. `problems` has a line for every one of them. */
@@ -244,7 +244,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
   )
   const read = settings.safeParse(given)
-  const problems = missing(given)
+  const problems = [...missing(given), ...notInDevelopment(given)]
   if (!read.success) {
     problems.push(...read.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`))
     throw new ConfigError(problems)
@@ -262,7 +262,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   return {
     ...config,
     MEMORY_BUDGET: config.MEMORY_BUDGET ?? quarterOfMemory(),
-    isTrial: config.NODE_ENV !== 'production',
+    isDevelopment: config.NODE_ENV !== 'production',
   }
 }
 
@@ -301,6 +301,26 @@ function weakSecrets(list = ''): string[] {
     const which = secrets.length > 1 ? `the ${at === 0 ? 'first' : `${at + 1}.`} secret` : 'the secret'
     return [`JWT_SECRET: ${which} ${weakness}; \`openssl rand -base64 48\` makes one that cannot be guessed`]
   })
+}
+
+/**
+ * A service whose NODE_ENV was forgotten must not start as something that anybody may sign in to: DATABASE_URL and JWT_SECRET are
+ * what services have, so development mode refuses to run with them.
+ */
+function notInDevelopment(given: Record<string, string | undefined>): string[] {
+  if (
+    !mode
+      .prefault('development')
+      .safeParse(given.NODE_ENV)
+      .data?.match(/^(development|test)$/)
+  )
+    return []
+  const found = ['DATABASE_URL', 'JWT_SECRET'].filter((name) => given[name] !== undefined)
+  if (found.length === 0) return []
+  const how = given.NODE_ENV === undefined ? 'it is not set, which is development' : `it is ${given.NODE_ENV.trim()}`
+  return [
+    `NODE_ENV: ${how}, but ${found.join(' and ')} ${found.length === 1 ? 'is' : 'are'} set. For a service set NODE_ENV=production with DATABASE_URL and JWT_SECRET; to try Landfall out, remove ${found.join(' and ')}`,
+  ]
 }
 
 function quarterOfMemory(): number {

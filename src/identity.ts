@@ -2,6 +2,7 @@ import { type Config, ConfigError } from './config.ts'
 import type { Permit } from './core/access.ts'
 import type { NameObject } from './core/begin/object-key.ts'
 import type { Database } from './db/open.ts'
+import { tokenRules } from './development.ts'
 import { type GuardedHooks, guardHooks } from './features/hooks/guard.ts'
 import { loadHooks } from './features/hooks/load.ts'
 import { type Keys, keysIn } from './features/keys/keys.ts'
@@ -10,7 +11,6 @@ import { issuersCheck } from './http/identity/issuers.ts'
 import { remembered } from './http/identity/remember.ts'
 import { type ResumeTokens, resumeCheck, resumeTokens } from './http/identity/resume.ts'
 import { secretCheck } from './http/identity/secret.ts'
-import { tokenRules } from './trial.ts'
 
 /** Everything that knows who asks and what they may, put together. */
 export interface Identity {

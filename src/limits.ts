@@ -66,7 +66,7 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
     onFault,
     onChange: ({ version, author }) => log.info({ version, author }, 'other policies hold now'),
   })
-  if (!config.isTrial) sayQuotas(book.current().document, log)
+  if (!config.isDevelopment) sayQuotas(book.current().document, log)
   const rates = createRates(names)
   const refusals = createRefusalLog({ write: (entries) => writeAudit(database, entries), onFault })
   const policies = () => book.current().document

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, buildApp } from './app.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
+import { signInLink } from './development.ts'
 import { requestsInFlight } from './http/connection/closing.ts'
-import { signInLink } from './trial.ts'
 
 // When thousands come back at once after an outage, those that Node's 511 do not hold are cut off without a word.
 const backlog = 4096
@@ -21,7 +21,7 @@ export async function serve(): Promise<Pick<App, 'working'>> {
     await app.http.listen({ host: config.HOST, port: config.PORT, backlog })
     if (config.METRICS_PORT !== undefined)
       await app.metricsHttp?.listen({ host: config.HOST, port: config.METRICS_PORT })
-    if (config.isTrial) console.log(await banner(app, config))
+    if (config.isDevelopment) console.log(await banner(app, config))
     return { working: app.working.catch(giveUp) }
   } catch (thrown) {
     return giveUp(thrown)

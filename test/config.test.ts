@@ -5,10 +5,10 @@ import { defaultPolicies } from '../src/core/policy/policy.ts'
 const secret = 'a secret that is long enough for HS256'
 
 describe('the configuration', () => {
-  it('needs nothing when trying out', () => {
+  it('needs nothing in development mode', () => {
     const config = loadConfig({})
 
-    expect(config).toMatchObject({ isTrial: true, PORT: 1080, STORE: 'local', PART_SIZE: 8 * 1024 ** 2 })
+    expect(config).toMatchObject({ isDevelopment: true, PORT: 1080, STORE: 'local', PART_SIZE: 8 * 1024 ** 2 })
     expect(config.POLICIES).toEqual(defaultPolicies)
     expect(config.DATABASE_URL).toBeUndefined()
     expect(config.MEMORY_BUDGET).toBeGreaterThan(0)
@@ -29,15 +29,39 @@ describe('the configuration', () => {
   it('takes a production for one, whatever blanks a file of settings puts around the word', () => {
     expect(problemsOf({ NODE_ENV: 'production\r' })).toHaveLength(2)
     expect(
-      loadConfig({ NODE_ENV: ' production', DATABASE_URL: 'postgres://db/files', JWT_SECRET: secret }).isTrial,
+      loadConfig({ NODE_ENV: ' production', DATABASE_URL: 'postgres://db/files', JWT_SECRET: secret }).isDevelopment,
     ).toBe(false)
   })
 
   it('takes an empty variable for one that is not set', () => {
-    const config = loadConfig({ PORT: '', DATABASE_URL: ' ' })
+    const config = loadConfig({ PORT: '', DATABASE_URL: ' ', NODE_ENV: '' })
 
     expect(config.PORT).toBe(1080)
     expect(config.DATABASE_URL).toBeUndefined()
+  })
+
+  it.each(['prod', 'Production', 'PRODUCTION', 'staging', 'live', 'dev', 'production;', 'true'])(
+    'refuses NODE_ENV=%s and says what is allowed',
+    (word) => {
+      const service = { DATABASE_URL: 'postgres://db/files', JWT_SECRET: secret }
+
+      for (const more of [{}, service])
+        expect(problemsOf({ NODE_ENV: word, ...more })).toEqual(['NODE_ENV: expected production, development or test'])
+    },
+  )
+
+  it.each([undefined, '', 'development', ' development', 'test'])(
+    'never is development mode with the database or the secret of a service: NODE_ENV=%s',
+    (word) => {
+      for (const service of [{ DATABASE_URL: 'postgres://db/files' }, { JWT_SECRET: secret }])
+        expect(problemsOf({ NODE_ENV: word, ...service })).toEqual([
+          expect.stringMatching(/^NODE_ENV: .* set NODE_ENV=production .* remove (DATABASE_URL|JWT_SECRET)$/),
+        ])
+    },
+  )
+
+  it('is development mode for automated tests too', () => {
+    expect(loadConfig({ NODE_ENV: 'test' }).isDevelopment).toBe(true)
   })
 
   it('never repeats a secret in a problem', () => {
@@ -56,9 +80,17 @@ describe('the configuration', () => {
     ['TRUST_PROXY', '10.0.0.0/8, ::1', ['10.0.0.0/8', '::1']],
     ['CORS_ORIGINS', 'https://a.example, http://localhost:5173', ['https://a.example', 'http://localhost:5173']],
     ['S3_FORCE_PATH_STYLE', 'false', false],
-    ['JWT_SECRET', secret, secret],
   ])('reads %s=%s', (name, text, value) => {
     expect(loadConfig({ [name]: text })).toHaveProperty(name, value)
+  })
+
+  it.each([
+    ['DATABASE_URL', 'mysql://localhost/files'],
+    ['JWT_SECRET', 'short'],
+  ])('refuses %s=%s of a service', (name, text) => {
+    const service = { NODE_ENV: 'production', DATABASE_URL: 'postgres://db/files', JWT_SECRET: secret }
+
+    expect(problemsOf({ ...service, [name]: text })).toEqual([expect.stringMatching(`^${name}: `)])
   })
 
   it.each([
@@ -78,8 +110,6 @@ describe('the configuration', () => {
     ['TRUST_PROXY', '10.0.0.0/64'],
     ['CORS_ORIGINS', 'https://a.example/'],
     ['S3_FORCE_PATH_STYLE', 'maybe'],
-    ['DATABASE_URL', 'mysql://localhost/files'],
-    ['JWT_SECRET', 'short'],
     ['KEY_TEMPLATE', '{role}/{name}'],
     ['STORE', 'tape'],
     ['LOG_LEVEL', 'loud'],
@@ -144,7 +174,7 @@ it('.env.example tells every setting', async () => {
   await expect(renderEnvExample()).toMatchFileSnapshot('../.env.example')
 })
 
-function problemsOf(env: Record<string, string>): string[] {
+function problemsOf(env: Record<string, string | undefined>): string[] {
   try {
     loadConfig(env)
   } catch (error) {

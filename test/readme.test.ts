@@ -11,7 +11,6 @@ import { startNodeProcess } from './support/node-process.ts'
 
 const run = promisify(execFile)
 const readme = await readFile('README.md', 'utf8')
-const secret = 'a secret that is long enough for HS256'
 
 it('the commands of README.md send a file and show it', async () => {
   const { url, env, cwd } = await stranger()
@@ -44,12 +43,15 @@ const landfall = `${process.execPath} ${resolve('src/cli/landfall.ts')}`
 
 /** Somebody with an empty folder, the project's packages and a running server. */
 async function stranger() {
-  const server = await startNodeProcess({ environment: { JWT_SECRET: secret } })
-  onTestFinished(() => server.kill())
   const cwd = await mkdtemp(join(tmpdir(), 'landfall-readme-'))
-  onTestFinished(() => rm(cwd, { recursive: true }))
+  const environment = { DATA_DIR: join(cwd, 'data') }
+  const server = await startNodeProcess({ environment })
+  onTestFinished(async () => {
+    await server.kill()
+    await rm(cwd, { recursive: true })
+  })
   await symlink(resolve('node_modules'), join(cwd, 'node_modules'))
-  return { url: server.url, cwd, env: { PATH: process.env.PATH, JWT_SECRET: secret } }
+  return { url: server.url, cwd, env: { PATH: process.env.PATH, ...environment } }
 }
 
 /** The block of README.md in `language` that holds `word`. */

@@ -69,7 +69,7 @@ async function withKeys<T>(work: (keys: Keys) => Promise<T>): Promise<T> {
   const config = readConfig()
   if (config.DATABASE_URL === undefined)
     throw new ConfigError([
-      'DATABASE_URL: is not set. The database of a trial belongs to its server, which makes keys at POST /v1/admin/keys',
+      'DATABASE_URL: is not set. The database of development mode belongs to its server, which makes keys at POST /v1/admin/keys',
     ])
   const onFault = (error: unknown) => console.error(error)
   return withDatabase(config, async (database) => work(await keysIn({ database, now: () => new Date(), onFault })))

@@ -2,11 +2,11 @@ import { Command, InvalidArgumentError } from 'commander'
 import { type Config, renderEnvExample } from '../config.ts'
 import { parseDuration, parseSize, writeDuration } from '../core/units.ts'
 import { userOf } from '../core/upload.ts'
+import { devUser, signInLink, tokenRules, tokenSecret } from '../development.ts'
 import { quotaLines } from '../features/policies/quota-lines.ts'
 import { toActor } from '../http/identity/claims.ts'
 import { signToken } from '../http/identity/secret.ts'
 import { readConfig, serve } from '../serve.ts'
-import { devUser, signInLink, tokenRules, tokenSecret } from '../trial.ts'
 import { version } from '../version.ts'
 import { type AuditWords, auditLines } from './audit.ts'
 import { withDatabase } from './database-at.ts'
@@ -65,7 +65,7 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .option('-r, --role <role>', 'whose limits', devUser.role)
     .action(async ({ user, role }: { user: string; role: string }) => {
       const config = readConfig()
-      if (!config.isTrial)
+      if (!config.isDevelopment)
         throw new InvalidArgumentError('production has no sign-in links; `landfall token` prints a token')
       if (!toActor({ user, role })) throw new InvalidArgumentError('a user has 1 to 128 characters')
       print(await signInLink(config, pageUrlOf(config), { user, role }))
@@ -176,7 +176,7 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .action(async () => {
       const config = readConfig()
       print(
-        `the configuration is fine: ${config.isTrial ? 'for trying out' : 'production'}, files go to ${config.STORE}`,
+        `the configuration is fine: ${config.isDevelopment ? 'development' : 'production'}, files go to ${config.STORE}`,
       )
       for (const { line } of quotaLines(await policiesThatHold(config))) print(line)
     })

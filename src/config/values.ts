@@ -18,6 +18,12 @@ export function parsed<T>(parse: (text: string) => T | null, expected: string) {
   })
 }
 
+/** What kind of server this is. Everything else is refused: a word that is nearly `production` must not be development. */
+export const mode = parsed((text) => {
+  const found = (['production', 'development', 'test'] as const).find((name) => name === text)
+  return found ?? null
+}, 'production, development or test')
+
 /** Bytes, written as `8MiB`. */
 export const size = parsed(parseSize, 'a size such as 8MiB')
 

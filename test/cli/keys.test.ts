@@ -50,12 +50,14 @@ it.each([
   await expect(run(...words)).rejects.toThrow(message)
 })
 
-it('leaves the database of a trial to the server that has it open', async () => {
+it('leaves the database of development mode to the server that has it open', async () => {
   await expect(run('list')).rejects.toThrow(/POST \/v1\/admin\/keys/)
 })
 
 async function aDatabase() {
   const { url, dispose } = await freshDatabase()
+  vi.stubEnv('NODE_ENV', 'production')
+  vi.stubEnv('JWT_SECRET', 'a secret that is long enough for HS256')
   vi.stubEnv('DATABASE_URL', url)
   const database = await openDatabase({ url, dataDir: '', pool: 1, patienceMs: 2000, onFault: console.error })
   onTestFinished(async () => {

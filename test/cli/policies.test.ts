@@ -10,6 +10,8 @@ let directory: string
 beforeAll(async () => {
   database = await freshDatabase()
   directory = await mkdtemp(join(tmpdir(), 'landfall-policies-'))
+  vi.stubEnv('NODE_ENV', 'production')
+  vi.stubEnv('JWT_SECRET', 'a secret that is long enough for HS256')
   vi.stubEnv('DATABASE_URL', database.url)
 })
 afterAll(async () => {

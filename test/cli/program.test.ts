@@ -9,6 +9,8 @@ const secret = 'a secret that is long enough for HS256'
 afterEach(() => vi.unstubAllEnvs())
 
 it('prints a token that the server accepts', async () => {
+  vi.stubEnv('NODE_ENV', 'production')
+  vi.stubEnv('DATABASE_URL', 'postgres://elsewhere/landfall')
   vi.stubEnv('JWT_SECRET', secret)
 
   const [token = ''] = await run('token', '--user', 'zoe', '--role', 'member', '--ttl', '1h')
@@ -20,6 +22,8 @@ it('prints a token that the server accepts', async () => {
 })
 
 it('prints a token of an admin of a tenant', async () => {
+  vi.stubEnv('NODE_ENV', 'production')
+  vi.stubEnv('DATABASE_URL', 'postgres://elsewhere/landfall')
   vi.stubEnv('JWT_SECRET', secret)
 
   const [token = ''] = await run('token', '-u', 'zoe', '-r', 'member', '--tenant', 'acme', '--admin')
@@ -33,6 +37,8 @@ it.each([
   ['a user that no token may name', ['token', '--user', '', '--role', 'member'], /user/],
   ['nobody', ['token', '--role', 'member'], /--user/],
 ])('makes no token for %s', async (_what, words, message) => {
+  vi.stubEnv('NODE_ENV', 'production')
+  vi.stubEnv('DATABASE_URL', 'postgres://elsewhere/landfall')
   vi.stubEnv('JWT_SECRET', secret)
 
   await expect(run(...words)).rejects.toThrow(message)

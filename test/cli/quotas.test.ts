@@ -60,7 +60,13 @@ it('users without any usage are given theirs', { timeout: 60_000 }, async () => 
 async function openServer() {
   const { url, dispose } = await freshDatabase()
   const directory = await mkdtemp(join(tmpdir(), 'landfall-quotas-'))
-  const config = loadConfig({ DATABASE_URL: url, DATA_DIR: directory, JWT_SECRET: secret, LOG_LEVEL: 'silent' })
+  const config = loadConfig({
+    NODE_ENV: 'production',
+    DATABASE_URL: url,
+    DATA_DIR: directory,
+    JWT_SECRET: secret,
+    LOG_LEVEL: 'silent',
+  })
   const { engine, stop } = await buildApp(config)
   const database = await openDatabase({ url, dataDir: '', pool: 2, patienceMs: 5000, onFault: console.error })
   onTestFinished(async () => {

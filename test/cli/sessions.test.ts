@@ -16,6 +16,8 @@ let directory: string
 beforeAll(async () => {
   database = await freshDatabase()
   directory = await mkdtemp(join(tmpdir(), 'landfall-sessions-'))
+  vi.stubEnv('NODE_ENV', 'production')
+  vi.stubEnv('JWT_SECRET', 'a secret that is long enough for HS256')
   vi.stubEnv('DATABASE_URL', database.url)
   vi.stubEnv('DATA_DIR', directory)
 })

@@ -14,7 +14,13 @@ import { headersOf, testSecret } from '../support/tus-file.ts'
 it('a sweep says what it would do before it does it', { timeout: 60_000 }, async () => {
   const database = await freshDatabase()
   const directory = await mkdtemp(join(tmpdir(), 'landfall-sweep-'))
-  const environment = { DATABASE_URL: database.url, DATA_DIR: directory, JWT_SECRET: testSecret, LOG_LEVEL: 'warn' }
+  const environment = {
+    NODE_ENV: 'production',
+    DATABASE_URL: database.url,
+    DATA_DIR: directory,
+    JWT_SECRET: testSecret,
+    LOG_LEVEL: 'warn',
+  }
   const server = await startNodeProcess({ environment })
   const client = new pg.Client({ connectionString: database.url })
   await client.connect()

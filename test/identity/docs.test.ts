@@ -26,7 +26,7 @@ let env: Record<string, string>
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'landfall-identity-'))
   database = await freshDatabase()
-  const environment = { DATABASE_URL: database.url, JWT_SECRET: secret, DATA_DIR: folder }
+  const environment = { NODE_ENV: 'production', DATABASE_URL: database.url, JWT_SECRET: secret, DATA_DIR: folder }
   server = await startNodeProcess({ environment })
   env = {
     ...environment,

@@ -89,7 +89,14 @@ const callers: Record<string, Caller> = {
 beforeAll(async () => {
   fresh = await freshDatabase()
   database = await openDatabase({ url: fresh.url, dataDir: '', pool: 4, patienceMs: 2000, onFault: () => {} })
-  const config = loadConfig({ LOG_LEVEL: 'silent', JWT_SECRET: secret, DATA_DIR: '/nowhere', CORS_ORIGINS: '*' })
+  const config = loadConfig({
+    NODE_ENV: 'production',
+    DATABASE_URL: 'postgres://elsewhere/landfall',
+    LOG_LEVEL: 'silent',
+    JWT_SECRET: secret,
+    DATA_DIR: '/nowhere',
+    CORS_ORIGINS: '*',
+  })
   const store = memoryStore()
   app = await buildApp(config, { store, database, onRoute: (route) => routes.push(...namesOf(route)) })
   const root = { authorization: `Bearer ${await user('root', null, { isAdmin: true })}` }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { built, serverScript } from './built.ts'
 import { freePort } from './free-port.ts'
+import { testSecret } from './tus-file.ts'
 
 /** A real Landfall in a process of its own: what a test kills, pauses and starts again. */
 export interface NodeProcess {
@@ -60,7 +61,14 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
   const port = options.port ?? (await freePort())
   const url = `http://127.0.0.1:${port}`
   const readyWithinMs = options.readyWithinMs ?? 90_000
-  let environment: Record<string, string> = { ...options.environment, HOST: '127.0.0.1', PORT: String(port) }
+  // A server with a Postgres is a service: development mode has its embedded one.
+  const production = options.environment?.DATABASE_URL ? { NODE_ENV: 'production', JWT_SECRET: testSecret } : {}
+  let environment: Record<string, string> = {
+    ...production,
+    ...options.environment,
+    HOST: '127.0.0.1',
+    PORT: String(port),
+  }
   const directory = mkdtempSync(join(tmpdir(), 'landfall-node-'))
   directories.add(directory)
   let log = ''

@@ -28,6 +28,8 @@ export async function testAppOver<Store extends ObjectStore>(
 ): Promise<TestApp<Store>> {
   let time = Date.now()
   const config = loadConfig({
+    NODE_ENV: 'production',
+    DATABASE_URL: 'postgres://elsewhere/landfall',
     LOG_LEVEL: 'silent',
     JWT_SECRET: secret,
     DATA_DIR: '/nowhere',

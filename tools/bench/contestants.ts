@@ -56,7 +56,7 @@ export async function recipeOf(
   const nothing = async () => {}
   if (kind === 'bound') return { script: join(peers, 'pipe.ts'), environment, dispose: nothing }
   if (kind === 'peer') return { script: join(peers, `tus-${store}.ts`), environment, dispose: nothing }
-  const database = process.env.TEST_DATABASE_URL ? await freshDatabase() : null
+  const database = await freshDatabase()
   return {
     script: kind === 'before' ? plan.before! : ourEntry(),
     nodeFlags: ourFlags,
@@ -65,10 +65,10 @@ export async function recipeOf(
       STORE: store,
       JWT_SECRET: testSecret,
       ...settings,
-      // Without a Postgres of its own the server is only on trial, and says so by refusing production.
-      ...(database ? { NODE_ENV: 'production', DATABASE_URL: database.url } : {}),
+      NODE_ENV: 'production',
+      DATABASE_URL: database.url,
     },
-    dispose: async () => database?.dispose(),
+    dispose: database.dispose,
   }
 }
 

@@ -8,6 +8,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
+import { startPostgres } from '../../test/support/postgres.ts'
 import type { Case } from './cases.ts'
 import { ourEntry } from './contestants.ts'
 import { type Figures, measure } from './measure.ts'
@@ -17,15 +18,15 @@ import { medianOf, type Result, tableOf } from './print.ts'
 import { realS3, startSink } from './s3-end.ts'
 
 const plan = readPlan(process.argv.slice(2))
+const postgres = process.env.TEST_DATABASE_URL ? null : await startPostgres()
+if (postgres) process.env.TEST_DATABASE_URL = postgres.url
 const end = plan.s3 ? realS3(plan.s3) : await startSink({ isTls: plan.cases.some((one) => one.isTls) })
 const facts = {
   date: new Date().toISOString(),
   node: plan.node ?? process.version,
   machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
   server: ourEntry().endsWith('.js') ? 'built' : 'source, types stripped by Node',
-  database: process.env.TEST_DATABASE_URL
-    ? 'Postgres, not counted in the server’s CPU'
-    : 'embedded, not counted in the server’s CPU',
+  database: 'Postgres, not counted in the server’s CPU',
   s3: plan.s3 ? 'a real server' : 'a sink that throws bytes away',
   rounds: plan.rounds,
   scale: plan.scale,
@@ -54,6 +55,7 @@ try {
   if (plan.svg) writeFileSync(plan.svg, plotOf(results))
 } finally {
   await end.close()
+  await postgres?.stop()
 }
 
 /** On a machine that others use too, somebody may take a port between the moment it was free and the moment it is used. */

@@ -39,6 +39,8 @@ export async function openGround(kind: StoreKind): Promise<Ground> {
   const database = await openDatabase({ url: fresh.url, dataDir: '', pool: 8, patienceMs: 5000, onFault: note })
   const config = loadConfig({
     LOG_LEVEL: 'silent',
+    NODE_ENV: 'production',
+    DATABASE_URL: 'postgres://elsewhere/landfall',
     JWT_SECRET: secret,
     DATA_DIR: '/nowhere',
     PART_SIZE: '64KiB',

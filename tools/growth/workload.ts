@@ -22,7 +22,13 @@ const secret = 'a secret that is long enough for HS256'
 export async function askEverything(url: string, ownerId: string): Promise<Map<string, Asked>> {
   const opened = await openDatabase({ url, dataDir: '', pool: 4, patienceMs: 300_000, onFault: console.error })
   const { database, asked } = recorded(opened)
-  const config = loadConfig({ LOG_LEVEL: 'silent', JWT_SECRET: secret, DATA_DIR: '/nowhere' })
+  const config = loadConfig({
+    NODE_ENV: 'production',
+    DATABASE_URL: 'postgres://elsewhere/landfall',
+    LOG_LEVEL: 'silent',
+    JWT_SECRET: secret,
+    DATA_DIR: '/nowhere',
+  })
   const store = memoryStore()
   const { http, engine } = await buildApp(config, { database, store })
   const user = userOf(ownerId, 'member', { isAdmin: true })

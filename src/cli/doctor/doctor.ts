@@ -26,7 +26,7 @@ export async function* examine(read: () => Config, { url }: DoctorOptions = {}):
     return
   }
   yield about('configuration').ok(
-    `the configuration is whole: ${config.isTrial ? 'for trying out' : 'production'}, files go to ${config.STORE}`,
+    `the configuration is whole: ${config.isDevelopment ? 'development' : 'production'}, files go to ${config.STORE}`,
   )
   yield* unlessItFails('folder', probeFolder(config))
   yield* unlessItFails('database', probeDatabase(config))

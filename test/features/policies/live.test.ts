@@ -58,7 +58,13 @@ async function twoServers(): Promise<{ here: Server; there: Server; url: string 
   const { url, dispose } = await freshDatabase()
   const store = memoryStore()
   const open = async (): Promise<Server> => {
-    const config = loadConfig({ LOG_LEVEL: 'silent', JWT_SECRET: secret, DATABASE_URL: url, PART_SIZE: '64KiB' })
+    const config = loadConfig({
+      NODE_ENV: 'production',
+      LOG_LEVEL: 'silent',
+      JWT_SECRET: secret,
+      DATABASE_URL: url,
+      PART_SIZE: '64KiB',
+    })
     const app = await buildApp(config, { store })
     await app.working
     return { app, url: await app.http.listen({ port: 0, host: '127.0.0.1' }) }

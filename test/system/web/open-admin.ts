@@ -18,7 +18,13 @@ export async function twoServers(): Promise<[Spoken, Spoken]> {
   const { url: database, dispose } = await freshDatabase()
   const store = memoryStore()
   const open = async (): Promise<{ app: App; url: string }> => {
-    const settings = { LOG_LEVEL: 'silent', JWT_SECRET: secret, DATABASE_URL: database, PART_SIZE: '64KiB' }
+    const settings = {
+      NODE_ENV: 'production',
+      LOG_LEVEL: 'silent',
+      JWT_SECRET: secret,
+      DATABASE_URL: database,
+      PART_SIZE: '64KiB',
+    }
     const app = await buildApp(loadConfig(settings), { store })
     return { app, url: await listen(app.http) }
   }

@@ -62,6 +62,7 @@ export async function openGround({ kind, nodes: count, name, memoryBudget }: Gro
     s3: bucket && (await startFaultProxy(bucket.endpoint)),
   }
   const environment: Record<string, string> = {
+    NODE_ENV: 'production',
     DATABASE_URL: database.url,
     DATA_DIR: directory,
     JWT_SECRET: testSecret,

@@ -2,9 +2,9 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
-import { tokenSecret } from '../src/trial.ts'
+import { tokenSecret } from '../src/development.ts'
 
-it('keeps the secret of a trial, so that tokens survive a restart', async () => {
+it('keeps the secret of development mode, so that tokens survive a restart', async () => {
   const DATA_DIR = await folder()
 
   const made = await tokenSecret({ JWT_SECRET: undefined, DATA_DIR })
@@ -35,7 +35,7 @@ it('prefers the secret of the operator', async () => {
 })
 
 async function folder(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'landfall-trial-'))
+  const path = await mkdtemp(join(tmpdir(), 'landfall-development-'))
   onTestFinished(() => rm(path, { recursive: true }))
   return path
 }

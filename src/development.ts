@@ -23,14 +23,14 @@ export async function signInLink(config: Pick<Config, 'DATA_DIR'>, pageUrl: stri
 
 type SecretConfig = Pick<Config, 'JWT_SECRET' | 'DATA_DIR'>
 
-/** What bearer tokens are signed with: the first of JWT_SECRET, or the secret of the trial. */
+/** What bearer tokens are signed with: the first of JWT_SECRET, or the secret of development mode. */
 export async function tokenSecret(config: SecretConfig): Promise<string> {
   return (await verifyingSecrets(config))[0]!
 }
 
 /** What bearer tokens are verified with, the one that signs first. */
 export async function verifyingSecrets({ JWT_SECRET, DATA_DIR }: SecretConfig): Promise<string[]> {
-  return JWT_SECRET === undefined ? [await trialSecret(DATA_DIR)] : secretsIn(JWT_SECRET)
+  return JWT_SECRET === undefined ? [await developmentSecret(DATA_DIR)] : secretsIn(JWT_SECRET)
 }
 
 /** What tokens of these secrets must say beside who the user is. */
@@ -39,8 +39,8 @@ export function tokenRules(config: Pick<Config, 'JWT_ISSUER' | 'JWT_AUDIENCE' | 
   return { issuer: JWT_ISSUER ?? null, audience: JWT_AUDIENCE, maxLifetimeMs: JWT_MAX_LIFETIME || null }
 }
 
-/** The token secret of a trial: made once, readable by its owner only, kept so that tokens survive a restart. */
-async function trialSecret(dataDir: string): Promise<string> {
+/** The token secret of development mode: made once, readable by its owner only, kept so that tokens survive a restart. */
+async function developmentSecret(dataDir: string): Promise<string> {
   const file = join(dataDir, 'jwt-secret')
   const known = await readIfThere(file)
   if (known !== null) return known

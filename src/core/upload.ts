@@ -103,6 +103,8 @@ export interface Upload {
   completedAt: Date | null
   /** When an unfinished upload is given up; moves on with every append. `null`: never, or finished. */
   expiresAt: Date | null
+  /** Whether a request was writing to it when it was read, on any server; not given where that was not asked. */
+  isBeingWritten?: boolean
 }
 
 /** A store's own name for an open multipart upload; opaque. */

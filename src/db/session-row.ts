@@ -37,6 +37,8 @@ export interface SessionRow {
   revision: number
   /** Only where a statement asks for it: whether somebody holds the lease. */
   is_held?: boolean
+  /** Only where a statement asks for it: whether a request writes to the upload, by the lease or by a part of its own. */
+  is_being_written?: boolean
   /** Only where the lease was just taken: whether it had run out in somebody else's hands. */
   is_stolen?: boolean
 }
@@ -76,5 +78,6 @@ export function toSession(row: SessionRow): Session {
     expiresAt: row.expires_at,
     lossSeenAt: row.loss_seen_at,
     deleteDueAt: row.delete_due_at,
+    ...(row.is_being_written !== undefined && { isBeingWritten: row.is_being_written }),
   }
 }

@@ -4,7 +4,13 @@ import { sessionCreator } from './create-session.ts'
 import type { Database } from './open.ts'
 import { type SessionRow, toSession } from './session-row.ts'
 
-const findSession = { name: 'session-find', text: `select * from upload_sessions where id = $1` }
+// Only of an upload that is open there is anything to look for, and a list of finished ones costs no look at their parts.
+const isBeingWritten = `s.state in ('receiving', 'finishing') and (coalesce(s.lease_until > now(), false)
+  or exists (select 1 from upload_parts p where p.upload_id = s.id and p.claim_until > now())) as is_being_written`
+const findSession = {
+  name: 'session-find',
+  text: `select s.*, ${isBeingWritten} from upload_sessions s where s.id = $1`,
+}
 /** A statement for each set of conditions: one that fits them all would be planned for none, and read all of a user's rows. */
 function listSessions({ before, state, fingerprint }: Pick<Page, 'before' | 'state' | 'fingerprint'>) {
   const name = ['session-list', before && 'before', state, fingerprint !== undefined && 'file']
@@ -13,7 +19,7 @@ function listSessions({ before, state, fingerprint }: Pick<Page, 'before' | 'sta
   const isLive = state === 'receiving' ? 'and (s.expires_at is null or s.expires_at > now())' : ''
   return {
     name,
-    text: `select s.* from upload_sessions s
+    text: `select s.*, ${isBeingWritten} from upload_sessions s
       where s.tenant = $2 and s.owner_id = $1 and s.concat->>'kind' is distinct from 'partial'
         ${state ? `and s.state = '${state}' ${isLive}` : ''}
         ${fingerprint === undefined ? '' : `and s.fingerprint = $${before ? 5 : 4}`}

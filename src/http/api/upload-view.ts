@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Upload } from '../../core/upload.ts'
+import { groupingOf } from './grouping.ts'
 
 export const uploadStates = z.enum(['receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed'])
 
@@ -13,6 +14,9 @@ export const uploadView = z
     size: z.int().nullable().describe('Bytes; null while the client has not told'),
     offset: z.int().describe('Bytes that are safe on the server without a hole from the start'),
     state: uploadStates.describe('Only `completed` says that the file is there'),
+    live: z.boolean().describe('Whether a request is writing to it right now, from any device and to any server'),
+    relativePath: z.string().nullable().describe('Where the file was in a folder, as the client said with tus'),
+    batch: z.string().nullable().describe('Files that a client sent together have the same; as it said with tus'),
     failure: z.string().nullable().describe('Why a failed upload failed'),
     key: z.string().describe('The name of the object in the store'),
     etag: z.string().nullable().describe('The ETag of the object, without quotes; null until the file is there'),
@@ -37,6 +41,8 @@ export function viewUpload(upload: Upload, url: string, objectUrlOf: (key: strin
     size: upload.size,
     offset: upload.offset,
     state: upload.state,
+    live: upload.isBeingWritten ?? false,
+    ...groupingOf(upload.metadata),
     failure: upload.failure,
     key: upload.key,
     etag: upload.etag,

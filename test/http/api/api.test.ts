@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
+import { PassThrough } from 'node:stream'
+import { describe, expect, it, vi } from 'vitest'
 import { defaultPolicies } from '../../../src/core/policy/policy.ts'
 import { type Actor, userOf } from '../../../src/core/upload.ts'
 import { bodyOf } from '../../support/open-engine.ts'
@@ -49,6 +50,39 @@ describe('GET /v1/uploads', () => {
       { id: first, filename: 'a.png', category: 'image', contentType: 'image/png', size: 3, offset: 0 },
     ])
     expect(answer.json().uploads[1].key).toMatch(/\/image\/.*-a\.png$/)
+  })
+
+  it('tells which uploads a request is writing to, and which of them were sent together', async () => {
+    const app = await testApp()
+    const actor = somebody()
+    const metadata = `filename ${base64('b.txt')},relativePath ${base64('a/b.txt')},batch ${base64('one')}`
+    const { id: together } = await app.engine.create(actor, {
+      size: 3,
+      filename: 'b.txt',
+      contentType: 'text/plain',
+      metadata,
+    })
+    const { id: alone } = await app.engine.create(actor, {
+      size: 3,
+      filename: 'c.txt',
+      contentType: 'text/plain',
+      metadata: 'batch //8=',
+    })
+    const body = new PassThrough()
+    const writing = app.engine.append(actor, together, { offset: 0, body, bodySize: 3, ending: 'at-size' })
+    const listed = async () => {
+      const answer = await app.http.inject({ url: '/v1/uploads', headers: await app.as(actor) })
+      return answer.json().uploads as { id: string; live: boolean; relativePath: string | null; batch: string | null }[]
+    }
+
+    await vi.waitFor(async () => expect((await listed()).some(({ live }) => live)).toBe(true))
+    const [second, first] = await listed()
+    body.end('abc')
+    await writing
+
+    expect(first).toMatchObject({ id: together, live: true, relativePath: 'a/b.txt', batch: 'one' })
+    expect(second).toMatchObject({ id: alone, live: false, relativePath: null, batch: null })
+    expect((await listed()).map(({ live }) => live)).toEqual([false, false])
   })
 
   it('gives a long list in pages that join without a gap', async () => {
@@ -203,4 +237,8 @@ function somebody(): Actor {
 
 function begin(app: TestApp, actor: Actor, filename: string) {
   return app.engine.create(actor, { size: 3, filename, contentType: 'image/png' })
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
 }

@@ -14,7 +14,7 @@ import type {
   UserUsage,
   Wish,
 } from './admin-types.ts'
-import { createAsk } from './ask.ts'
+import { asFolder, createAsk } from './ask.ts'
 
 /** What is asked of a list; empty values are not asked. */
 export type Query = Record<string, string | number | boolean | null | undefined>
@@ -51,7 +51,7 @@ const patienceMs = 20_000
  * @param token asked for each request
  */
 export function createAdminApi(base: string, token: () => string | null): AdminApi {
-  const ask = createAsk(new URL('/v1/admin/', base).href, token)
+  const ask = createAsk(new URL('v1/admin/', asFolder(base)).href, token)
   const ifMatch = (version: number) => ({ headers: { 'if-match': `"${version}"` } })
   const get = async <T>(path: string, query: Query = {}) =>
     (await ask('GET', `${path}${queryOf(query)}`, { signal: AbortSignal.timeout(patienceMs) })) as T

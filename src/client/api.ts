@@ -29,7 +29,12 @@ export interface ListedUpload {
   size: number | null
   offset: number
   state: UploadState
-  key: string
+  /** A request is writing to it right now, from whatever device. */
+  live: boolean
+  /** Where the file was in a folder that was sent. */
+  relativePath: string | null
+  /** The same for files that were sent together. */
+  batch: string | null
   failure: string | null
   createdAt: string
   updatedAt: string
@@ -49,8 +54,8 @@ export interface Only {
   fingerprint?: string | undefined
 }
 
-/** What a one-time code is traded for. `expiresAt` is ISO 8601. */
-export interface DevToken {
+/** What a sign-in link is traded for. */
+export interface SignedIn {
   token: string
   user: string
   role: string
@@ -61,11 +66,12 @@ export interface DevToken {
 export interface Api {
   me(): Promise<Me>
   uploads(before?: string, only?: Only): Promise<UploadsPage>
+  upload(id: string): Promise<ListedUpload>
   /** Says what the client knows the file of an upload by. */
   mark(id: string, fingerprint: string): Promise<void>
   remove(id: string): Promise<void>
-  /** Trades the one-time code of a sign-in link for a token. Only servers in development mode have it. */
-  signIn(code: string): Promise<DevToken>
+  /** Trades the one-time code of a sign-in link for a token; only servers in development have it. */
+  signIn(code: string): Promise<SignedIn>
 }
 
 /**
@@ -76,15 +82,16 @@ export function createApi(base: string, token: () => string | null): Api {
   const ask = createAsk(base, token)
 
   return {
-    me: async () => (await ask('GET', '/v1/me')) as Me,
+    me: async () => (await ask('GET', 'v1/me')) as Me,
     uploads: async (before, { state, fingerprint } = {}) => {
-      const query = new URLSearchParams({ limit: '50', ...(before && { before }), ...(state && { state }) })
+      const query = new URLSearchParams({ limit: '100', ...(before && { before }), ...(state && { state }) })
       if (fingerprint !== undefined) query.set('fingerprint', fingerprint)
-      return (await ask('GET', `/v1/uploads?${query}`)) as UploadsPage
+      return (await ask('GET', `v1/uploads?${query}`)) as UploadsPage
     },
+    upload: async (id) => (await ask('GET', `v1/uploads/${encodeURIComponent(id)}`)) as ListedUpload,
     mark: async (id, fingerprint) =>
-      void (await ask('PUT', `/v1/uploads/${encodeURIComponent(id)}/fingerprint`, { content: { fingerprint } })),
-    remove: async (id) => void (await ask('DELETE', `/v1/uploads/${encodeURIComponent(id)}`)),
-    signIn: async (code) => (await ask('POST', '/v1/dev/sign-in', { bearer: null, content: { code } })) as DevToken,
+      void (await ask('PUT', `v1/uploads/${encodeURIComponent(id)}/fingerprint`, { content: { fingerprint } })),
+    remove: async (id) => void (await ask('DELETE', `v1/uploads/${encodeURIComponent(id)}`)),
+    signIn: async (code) => (await ask('POST', 'v1/dev/sign-in', { bearer: null, content: { code } })) as SignedIn,
   }
 }

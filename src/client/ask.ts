@@ -13,10 +13,11 @@ export interface Question {
 export type Ask = (method: string, path: string, question?: Question) => Promise<unknown>
 
 /**
- * A way to ask the server at `base` (an absolute URL).
+ * A way to ask the server at `base` (an absolute URL; the server may be mounted below a path). Paths of questions are relative to it.
  * @param token asked for each request, so a new one counts at once
  */
 export function createAsk(base: string, token: () => string | null): Ask {
+  const folder = asFolder(base)
   return async (method, path, { bearer = token(), content, headers: more, signal } = {}) => {
     // A character that no header can carry came with copying, and the browser would call it a dead network.
     if (bearer !== null && /[^\x21-\x7e]/.test(bearer)) throw new Refusal(readFailure(method, 401, '', null))
@@ -24,7 +25,7 @@ export function createAsk(base: string, token: () => string | null): Ask {
     if (bearer !== null) headers['authorization'] = `Bearer ${bearer}`
     if (content) headers['content-type'] = 'application/json'
     const body = content && JSON.stringify(content)
-    const response = await fetch(new URL(path, base), {
+    const response = await fetch(new URL(path, folder), {
       method,
       headers,
       ...(body && { body }),
@@ -47,4 +48,9 @@ export function createAsk(base: string, token: () => string | null): Ask {
       throw new Refusal(readFailure(method, response.status, '', null))
     }
   }
+}
+
+/** `base` such that relative addresses are resolved below it, and not beside its last name. */
+export function asFolder(base: string): string {
+  return base.endsWith('/') ? base : `${base}/`
 }

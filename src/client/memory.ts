@@ -7,6 +7,9 @@ export interface Memory {
   recall(fingerprint: string): string | null
   remember(fingerprint: string, url: string): void
   forget(fingerprint: string): void
+  /** The file has arrived: it is forgotten, and for a moment other tabs that wait for it can ask for the URL it has. */
+  settle(fingerprint: string, url: string): void
+  arrived(fingerprint: string): string | null
 }
 
 /** What tells one chosen file from another without reading it. */
@@ -28,7 +31,12 @@ export function fingerprintOf(file: FileFacts, owner: string, endpoint: string):
   return JSON.stringify([endpoint, owner, name, type, size, lastModified, ...(place ? [place] : [])])
 }
 
-const prefix = 'landfall:upload:'
+/** How the names begin under which uploads are remembered. */
+export const memoryPrefix = 'landfall:upload:'
+const arrivedKey = 'landfall:arrived'
+const minuteMs = 60 * 1000
+/** Each tab sends a few files at once, so the one that another tab waited for is among the last. */
+const mostArrived = 20
 const monthMs = 30 * 24 * 60 * 60 * 1000
 
 /** A memory on `shelf`. A shelf that is full or forbidden only means that a file starts anew after a reload. */
@@ -36,25 +44,54 @@ export function memoryOn(shelf: Shelf, now: () => number = Date.now): Memory {
   dropOld(shelf, now())
   return {
     recall(fingerprint) {
-      return read(shelf, prefix + fingerprint)?.url ?? null
+      return read(shelf, memoryPrefix + fingerprint)?.url ?? null
     },
     remember(fingerprint, url) {
       try {
-        shelf.setItem(prefix + fingerprint, JSON.stringify({ url, at: now() }))
+        shelf.setItem(memoryPrefix + fingerprint, JSON.stringify({ url, at: now() }))
       } catch {
         // Full: the upload itself goes on.
       }
     },
     forget(fingerprint) {
-      shelf.removeItem(prefix + fingerprint)
+      shelf.removeItem(memoryPrefix + fingerprint)
     },
+    settle(fingerprint, url) {
+      shelf.removeItem(memoryPrefix + fingerprint)
+      try {
+        const others = readArrived(shelf).filter((other) => other.fingerprint !== fingerprint)
+        const all = [...others, { fingerprint, url, at: now() }].slice(-mostArrived)
+        shelf.setItem(arrivedKey, JSON.stringify(all))
+      } catch {
+        // Full: another tab that waits for this file sends it once more.
+      }
+    },
+    arrived(fingerprint) {
+      const found = readArrived(shelf).find((other) => other.fingerprint === fingerprint)
+      return found && now() - found.at < minuteMs ? found.url : null
+    },
+  }
+}
+
+interface Arrived {
+  fingerprint: string
+  url: string
+  at: number
+}
+
+function readArrived(shelf: Shelf): Arrived[] {
+  try {
+    const all: unknown = JSON.parse(shelf.getItem(arrivedKey) ?? '[]')
+    return Array.isArray(all) ? (all as Arrived[]).filter((one) => typeof one?.url === 'string') : []
+  } catch {
+    return []
   }
 }
 
 function dropOld(shelf: Shelf, now: number): void {
   const keys = Array.from({ length: shelf.length }, (_, index) => shelf.key(index))
   for (const key of keys) {
-    if (!key?.startsWith(prefix)) continue
+    if (!key?.startsWith(memoryPrefix)) continue
     const entry = read(shelf, key)
     if (!entry || entry.at < now - monthMs) shelf.removeItem(key)
   }

@@ -13,7 +13,9 @@ export interface Try {
   url: string | null
   /** The longest body of one request. */
   bodySize: number
-  /** Asked for each request. */
+  /** Told to the server with the file: files that were given together have the same. */
+  batch?: string | null
+  /** Asked for each request; `null` (its owner has signed out) sends none. */
   token: () => string | null
   /** Passed on to tus-js-client. */
   tus?: Partial<UploadOptions> | undefined
@@ -25,12 +27,17 @@ export interface Listener {
   known(url: string): void
   /** Bytes on the server or on their way to it, counted from the start of the file. */
   progress(sent: number): void
+  /** The server has confirmed so many bytes of the file. */
+  confirmed(offset: number): void
   done(): void
   failed(failure: Failure): void
 }
 
 /** Sends what the server has not got yet, once. Returns the way to stop it; nothing but `known` is told after that. */
-export function startSending({ file, endpoint, url, bodySize, token, tus }: Try, listener: Listener): () => void {
+export function startSending(
+  { file, endpoint, url, bodySize, batch, token, tus }: Try,
+  listener: Listener,
+): () => void {
   let isStopped = false
   /** The request that makes the upload is on its way. */
   let isMaking = false
@@ -41,14 +48,16 @@ export function startSending({ file, endpoint, url, bodySize, token, tus }: Try,
     ...tus,
     endpoint: url === null ? endpoint : null,
     uploadUrl: url,
-    metadata: metadataOf(file),
+    metadata: { ...metadataOf(file), ...(batch && { batch }) },
     chunkSize: Math.min(tus?.chunkSize ?? bodySize, bodySize),
     retryDelays: null,
     storeFingerprintForResuming: false,
     onBeforeRequest(request) {
       // Stopped before the file was open: tus-js-client begins all the same.
       if (isStopped) throw new Error('stopped')
-      request.setHeader('Authorization', `Bearer ${token()}`)
+      const bearer = token()
+      if (bearer === null) throw new SignedOut()
+      request.setHeader('Authorization', `Bearer ${bearer}`)
       isMaking = request.getMethod() === 'POST' && upload.url === null && !tus?.uploadDataDuringCreation
     },
     onUploadUrlAvailable() {
@@ -56,6 +65,7 @@ export function startSending({ file, endpoint, url, bodySize, token, tus }: Try,
       if (upload.url !== null) listener.known(upload.url)
     },
     onProgress: (sent) => tell(() => listener.progress(sent)),
+    onChunkComplete: (_size, accepted) => tell(() => listener.confirmed(accepted)),
     onSuccess: () => tell(() => listener.done()),
     onError: (error) => tell(() => listener.failed(toFailure(error))),
   })
@@ -69,8 +79,10 @@ export function startSending({ file, endpoint, url, bodySize, token, tus }: Try,
 
 /** Tells the server to drop the upload at `url`. @throws Refusal when it could not be told */
 export async function terminate(url: string, { token, tus }: Pick<Try, 'token' | 'tus'>): Promise<void> {
+  const bearer = token()
+  if (bearer === null) throw new Refusal(noAnswer('DELETE'))
   try {
-    await Upload.terminate(url, { ...tus, headers: { Authorization: `Bearer ${token()}` }, retryDelays: null })
+    await Upload.terminate(url, { ...tus, headers: { Authorization: `Bearer ${bearer}` }, retryDelays: null })
   } catch (thrown) {
     throw new Refusal(toFailure(thrown as Error))
   }
@@ -84,7 +96,11 @@ function metadataOf({ name, type, webkitRelativePath }: SendableFile): Record<st
   }
 }
 
+/** There is no token to ask with. */
+class SignedOut extends Error {}
+
 function toFailure(error: Error | DetailedError): Failure {
+  if (error instanceof SignedOut) return readFailure('POST', 401, '', null)
   if (!(error instanceof DetailedError)) return { ...noAnswer('READ'), code: 'FILE_UNREADABLE', message: error.message }
   const { originalRequest: request, originalResponse: response } = error
   if (!response) return noAnswer(request.getMethod())

@@ -6,6 +6,7 @@ import type { Failure } from './refusal.ts'
 //   queued → sending → finishing → completed
 //              ↓ ↑         ↓
 //            waiting · unauthorized · paused      (go on at the recorded offset)
+//            elsewhere                            (another tab or device sends it; goes on when that has stopped)
 //            failed                               (goes on only when a person says so)
 //            cancelled
 
@@ -16,6 +17,7 @@ export type TransferState =
   | 'waiting'
   | 'unauthorized'
   | 'paused'
+  | 'elsewhere'
   | 'completed'
   | 'failed'
   | 'cancelled'
@@ -30,8 +32,16 @@ export interface TransferView {
   id: string
   file: SendableFile
   state: TransferState
-  /** Bytes on the server or on their way to it. */
+  /** Files that were given together have the same. */
+  batch: string | null
+  /** When it was given: milliseconds since 1970. */
+  addedAt: number
+  /** Bytes that the server has confirmed: they are safe. */
+  confirmed: number
+  /** Bytes on the server or on their way to it, as far as the browser has handed them on. */
   sent: number
+  /** Who sends it in the state `elsewhere`. */
+  sender: 'tab' | 'device' | null
   /** Where this browser went on, when it did not begin at zero. */
   resumedAt: number
   /** Bytes a second. */
@@ -51,7 +61,7 @@ export interface TransferView {
 
 /** Whether pausing means anything in this state. */
 export function mayPause(state: TransferState): boolean {
-  return ['queued', 'sending', 'finishing', 'waiting', 'unauthorized'].includes(state)
+  return ['queued', 'sending', 'finishing', 'waiting', 'unauthorized', 'elsewhere'].includes(state)
 }
 
 /** Whether it is over, well or badly. */

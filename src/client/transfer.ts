@@ -1,6 +1,7 @@
 import type { UploadOptions } from 'tus-js-client'
+import type { Claims, Release } from './claims.ts'
 import { fingerprintOf, type Memory } from './memory.ts'
-import { type Failure, noAnswer } from './refusal.ts'
+import { type Failure, noAnswer, readFailure } from './refusal.ts'
 import { judge } from './retry.ts'
 import { startSending, terminate } from './sending.ts'
 import { createSpeed, timeLeft } from './speed.ts'
@@ -14,12 +15,25 @@ export interface TransferSettings {
   owner: string
   memory: Memory
   isOnline: () => boolean
+  /** Which tab of this browser sends a file. */
+  claims: Claims
+  /** What the server says of an upload at the moment; `null` when it did not answer. Asked about once a second for those that run. */
+  status: (url: string) => Promise<UploadStatus | null>
+  /** How often is looked at an upload that another device sends. */
+  lookMs: number
   /** Passed on to tus-js-client. */
   tus?: Partial<UploadOptions> | undefined
   /** No byte moved for so long: the connection is dead, whatever it says. */
   stallMs: number
   /** The same once every byte is out and the server makes the object. */
   finishStallMs: number
+}
+
+/** How far an upload is, and whether a request is writing to it. */
+export interface UploadStatus {
+  state: 'receiving' | 'finishing' | 'completed' | 'gone'
+  offset: number
+  live: boolean
 }
 
 export interface Transfer {
@@ -33,27 +47,39 @@ export interface Transfer {
   pause(): void
   /** Ends a wait: the network is back, there is a new token, or somebody is impatient. */
   wake(): void
+  /** Sends it from here, although another device seems to be sending it. */
+  takeOver(): void
+  /** Stops, and leaves everything on the server as it is. Nothing of it runs or waits afterwards. */
+  drop(): void
   /** After `failed`: goes on if the server still has the upload, else from the start. */
   retry(): void
-  /** Stops and frees what the server keeps of it. @throws Refusal when the server could not be told */
+  /** Stops and frees what the server keeps of it, unless another tab or device sends it. @throws Refusal when the server could not be told */
   cancel(): Promise<void>
 }
 
 const offlineMs = 30_000
+/** What was confirmed is asked for so often while bytes flow. Most files are sent before the first time. */
+const confirmMs = 1000
+/** An upload that stood still for so many looks is not being sent any more: between two requests a client is still there. */
+const stillLooks = 2
+/** In these states the file stays this tab's, as far as other tabs are concerned. */
+const keepsClaim = new Set<TransferView['state']>(['queued', 'sending', 'finishing', 'waiting', 'elsewhere'])
 const MiB = 1024 ** 2
 const shorterBodies = [64 * MiB, 16 * MiB, 4 * MiB, MiB]
 
 /**
  * One file's way to the server; its states are drawn in `transfer-view`.
  * @param known URL of an upload that this file belongs to, when somebody says so; else the memory is asked
- * @param changed called after every change of the view
+ * @param batch the same for files that were given together
+ * @param changed called after every change of the view, with the one before
  */
 export function createTransfer(
   id: string,
   file: SendableFile,
   settings: TransferSettings,
   known: string | null,
-  changed: () => void,
+  batch: string | null,
+  changed: (before: TransferView) => void,
 ): Transfer {
   const { memory, endpoint, tus } = settings
   const fingerprint = fingerprintOf(file, settings.owner, endpoint)
@@ -61,10 +87,10 @@ export function createTransfer(
   let stop = () => {}
   let timer: ReturnType<typeof setTimeout> | undefined
   let stall: ReturnType<typeof setTimeout> | undefined
+  let asking: ReturnType<typeof setInterval> | undefined
+  let claim: Release | null = null
   /** Tries in a row that brought nothing forward. */
   let attempt = 0
-  /** The offset that the server last told. */
-  let confirmed = 0
   let bodySize = Number.POSITIVE_INFINITY
   /** The upload comes from an earlier visit, and the server has not confirmed it yet. */
   let isRecalled = true
@@ -77,7 +103,11 @@ export function createTransfer(
     id,
     file,
     state: 'queued',
+    batch,
+    addedAt: Date.now(),
+    confirmed: 0,
     sent: 0,
+    sender: null,
     resumedAt: 0,
     speed: null,
     timeLeftMs: null,
@@ -89,13 +119,18 @@ export function createTransfer(
   }
 
   function set(change: Partial<TransferView>): void {
+    const before = view
     view = { ...view, ...change }
-    changed()
+    if (!keepsClaim.has(view.state)) {
+      claim?.()
+      claim = null
+    }
+    changed(before)
   }
 
   /** Goes to a state in which nothing moves. */
   function rest(change: Partial<TransferView>): void {
-    set({ failure: null, retryAt: null, speed: null, timeLeftMs: null, ...change })
+    set({ failure: null, retryAt: null, speed: null, timeLeftMs: null, sender: null, ...change })
   }
 
   /** Leaves nothing behind that runs or waits. */
@@ -103,6 +138,7 @@ export function createTransfer(
     turn += 1
     clearTimeout(timer)
     clearTimeout(stall)
+    clearInterval(asking)
     stop()
     stop = () => {}
     if (startedAt !== null) activeMs += Date.now() - startedAt
@@ -110,22 +146,42 @@ export function createTransfer(
     speed.reset()
   }
 
-  function run(): void {
+  function run(isTakenOver = false): void {
     halt()
     usedToken = settings.token()
     if (usedToken === null) {
       rest({ state: 'unauthorized' })
       return
     }
+    rest({ state: 'sending' })
+    void begin(turn, isTakenOver)
+  }
+
+  /** Sends, unless another tab or device does. */
+  async function begin(mine: number, isTakenOver: boolean): Promise<void> {
+    if (claim === null) {
+      const taken = await settings.claims.take(fingerprint)
+      if (turn !== mine) return taken?.()
+      if (taken === null) return waitForTab()
+      claim = taken
+    }
+    // Of an upload that this page has sent to before, only the server's refusal says that another device has taken it over.
+    if (isRecalled && view.url !== null && !isTakenOver) {
+      const status = await settings.status(view.url)
+      if (turn !== mine) return
+      if (status?.live) return waitForDevice()
+    }
+    start(mine)
+  }
+
+  function start(mine: number): void {
     startedAt = Date.now()
     const isResumed = view.url !== null
     let isFirst = true
-    rest({ state: 'sending' })
-    const mine = turn
 
     const token = () => (usedToken = settings.token())
     stop = startSending(
-      { file, endpoint, url: view.url, bodySize, token, tus },
+      { file, endpoint, url: view.url, bodySize, batch, token, tus },
       {
         known(url) {
           if (turn !== mine && !mayAdopt()) return void terminate(url, settings).catch(() => {})
@@ -135,19 +191,74 @@ export function createTransfer(
         },
         progress(sent) {
           // The first word of a try that goes on is the server's own offset.
-          if (isFirst && isResumed) confirm(sent)
+          if (isFirst && isResumed) resumeAt(sent)
           isFirst = false
           progress(sent)
         },
-        done() {
-          halt()
-          memory.forget(fingerprint)
-          rest({ state: 'completed', sent: file.size, tookMs: activeMs })
-        },
+        confirmed: confirm,
+        done: complete,
         failed: (failure) => void fail(failure),
       },
     )
     watch(settings.stallMs)
+    asking = setInterval(() => void askOffset(mine), confirmMs)
+  }
+
+  async function askOffset(mine: number): Promise<void> {
+    if (view.url === null) return
+    const status = await settings.status(view.url)
+    if (turn === mine && status && status.offset > view.confirmed) confirm(status.offset)
+  }
+
+  function complete(): void {
+    halt()
+    if (view.url === null) memory.forget(fingerprint)
+    else memory.settle(fingerprint, view.url)
+    rest({ state: 'completed', sent: file.size, confirmed: file.size, tookMs: activeMs || null })
+  }
+
+  /** Another tab has the file: this one goes on when that one is through with it, or closed. */
+  function waitForTab(): void {
+    const mine = turn
+    const leave = new AbortController()
+    stop = () => leave.abort()
+    rest({ state: 'elsewhere', sender: 'tab' })
+    settings.claims.wait(fingerprint, leave.signal).then(
+      (release) => {
+        if (turn !== mine) return release()
+        stop = () => {}
+        claim = release
+        const arrived = memory.arrived(fingerprint)
+        if (arrived !== null) set({ url: arrived })
+        if (arrived !== null) return complete()
+        isRecalled = true
+        set({ url: view.url ?? memory.recall(fingerprint) })
+        queue()
+      },
+      // This transfer was stopped while it waited.
+      () => {},
+    )
+  }
+
+  /** Another device sends the upload: this page looks at it until it stands still. */
+  function waitForDevice(): void {
+    const mine = turn
+    let still = 0
+    rest({ state: 'elsewhere', sender: 'device' })
+    asking = setInterval(() => void look(), settings.lookMs)
+
+    async function look(): Promise<void> {
+      const status = view.url === null ? null : await settings.status(view.url)
+      if (turn !== mine || status === null) return
+      if (status.state === 'completed') return complete()
+      if (status.state === 'gone') return follow(readFailure('HEAD', 410, '', null))
+      const isStill = status.state === 'receiving' && !status.live && status.offset === view.confirmed
+      still = isStill ? still + 1 : 0
+      if (status.offset !== view.confirmed) set({ confirmed: status.offset, sent: status.offset })
+      if (still < stillLooks) return
+      halt()
+      queue()
+    }
   }
 
   /** Whether an upload that was made after its try had been stopped is the one to go on with. */
@@ -155,10 +266,14 @@ export function createTransfer(
     return view.url === null && !['sending', 'finishing', 'cancelled'].includes(view.state)
   }
 
+  function resumeAt(offset: number): void {
+    set({ sent: offset, ...(view.resumedAt === 0 && { resumedAt: offset }) })
+    confirm(offset)
+  }
+
   function confirm(offset: number): void {
-    if (offset > confirmed) attempt = 0
-    confirmed = offset
-    if (view.resumedAt === 0) set({ resumedAt: offset })
+    if (offset > view.confirmed) attempt = 0
+    set({ confirmed: offset, sent: Math.max(view.sent, offset) })
   }
 
   function progress(sent: number): void {
@@ -167,7 +282,12 @@ export function createTransfer(
     speed.saw(sent, now)
     watch(isOut ? settings.finishStallMs : settings.stallMs)
     const rate = isOut ? null : speed.at(now)
-    set({ state: isOut ? 'finishing' : 'sending', sent, speed: rate, timeLeftMs: timeLeft(file.size - sent, rate) })
+    set({
+      state: isOut ? 'finishing' : 'sending',
+      sent,
+      speed: rate,
+      timeLeftMs: timeLeft(file.size - view.confirmed, rate),
+    })
   }
 
   /** A dead connection can stay silent for ever. */
@@ -186,10 +306,13 @@ export function createTransfer(
   }
 
   function follow(failure: Failure): void {
+    const isTakenOver = failure.code === 'UPLOAD_LOCKED' && failure.method === 'PATCH' && view.url !== null
     const verdict = judge(failure, attempt)
     const isLeftover = isRecalled && view.url !== null
 
-    if (verdict.kind === 'token' && usedToken === settings.token()) {
+    if (isTakenOver) {
+      waitForDevice()
+    } else if (verdict.kind === 'token' && usedToken === settings.token()) {
       rest({ state: 'unauthorized', failure })
     } else if (verdict.kind === 'token') {
       // Somebody brought another token while the old one was being refused.
@@ -217,7 +340,7 @@ export function createTransfer(
   function forget(): void {
     memory.forget(fingerprint)
     isRecalled = false
-    set({ url: null, sent: 0, resumedAt: 0 })
+    set({ url: null, sent: 0, confirmed: 0, resumedAt: 0 })
   }
 
   function queue(): void {
@@ -229,6 +352,13 @@ export function createTransfer(
     view: () => view,
     run,
     queue,
+    takeOver() {
+      if (view.state === 'elsewhere' && view.sender === 'device') run(true)
+    },
+    drop() {
+      halt()
+      rest({ state: 'cancelled' })
+    },
     pause() {
       if (!mayPause(view.state)) return
       halt()
@@ -245,10 +375,11 @@ export function createTransfer(
       queue()
     },
     async cancel() {
+      const isOurs = view.state !== 'elsewhere'
       halt()
-      memory.forget(fingerprint)
+      if (isOurs) memory.forget(fingerprint)
       rest({ state: 'cancelled' })
-      if (view.url !== null) await terminate(view.url, settings)
+      if (isOurs && view.url !== null) await terminate(view.url, settings)
     },
   }
 }

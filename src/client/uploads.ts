@@ -1,12 +1,17 @@
+import { claimsOn } from './claims.ts'
 import { createTransfer, type Transfer, type TransferSettings } from './transfer.ts'
 import { isOver, type SendableFile, type TransferView } from './transfer-view.ts'
+import { uploadIdOf } from './upload-id.ts'
 
-export interface UploadsOptions extends Omit<TransferSettings, 'owner' | 'stallMs' | 'finishStallMs'> {
+type Optional = 'claims' | 'status' | 'lookMs' | 'stallMs' | 'finishStallMs'
+
+export interface UploadsOptions
+  extends Omit<TransferSettings, 'owner' | Optional>,
+    Partial<Pick<TransferSettings, Optional>> {
+  /** Who is signed in. */
   owner: () => string
   /** How many files travel at the same time. */
   atOnce?: number
-  stallMs?: number
-  finishStallMs?: number
 }
 
 /** The files on their way from this browser, in the order in which they were given. */
@@ -14,17 +19,24 @@ export interface Uploads {
   /**
    * A file that is on its way already is not sent twice; if it had stopped, it goes on.
    * @param url an upload that the file belongs to, if somebody knows
+   * @param batch the same for files that are given together
    */
-  add(file: SendableFile, url?: string): string
+  add(file: SendableFile, url?: string, batch?: string): string
   views(): TransferView[]
-  /** Called after every change; progress comes many times a second. Returns the way out. */
-  subscribe(listener: () => void): () => void
+  /** Called after every change with the id of the transfer; progress comes many times a second. Returns the way out. */
+  subscribe(listener: (id: string) => void): () => void
   pause(id: string): void
   resume(id: string): void
+  /** Sends it from here, although another device seems to be sending it. */
+  takeOver(id: string): void
   /** Stops the transfer and frees what the server keeps of it. @throws Refusal when the server could not be told */
   cancel(id: string): Promise<void>
   /** Takes a transfer that is over out of the list. */
   dismiss(id: string): void
+  /** Does the same to many: none of them gets the turn of one that `work` has just stopped. */
+  together(work: () => void): void
+  /** Takes all out of the list and leaves what the server has as it is: another user has signed in. */
+  clear(): void
   /** There is news: the network is back, or another token. */
   wake(): void
 }
@@ -33,9 +45,22 @@ const working = new Set(['sending', 'finishing', 'waiting'])
 
 /** Sends files by tus, some at once, each going on where it stopped whatever happens in between. */
 export function createUploads(options: UploadsOptions): Uploads {
-  const { owner, atOnce = 3, stallMs = 45_000, finishStallMs = 300_000, ...shared } = options
+  const { owner, atOnce = 3, token } = options
+  const settings = {
+    claims: claimsOn(undefined),
+    status: async () => null,
+    lookMs: 2000,
+    stallMs: 45_000,
+    finishStallMs: 300_000,
+    ...options,
+  }
   const transfers = new Map<string, Transfer>()
-  const listeners = new Set<() => void>()
+  // Kept beside the list, so that ten thousand files are not searched for each one that changes.
+  const queued = new Map<string, Transfer>()
+  const running = new Set<string>()
+  const byFingerprint = new Map<string, string>()
+  const byUpload = new Map<string, string>()
+  const listeners = new Set<(id: string) => void>()
   let isFilling = false
   let count = 0
 
@@ -43,41 +68,72 @@ export function createUploads(options: UploadsOptions): Uploads {
   function fill(): void {
     if (isFilling) return
     isFilling = true
-    let running = 0
-    for (const transfer of transfers.values()) if (working.has(transfer.view().state)) running += 1
-    for (const transfer of transfers.values()) {
-      if (running >= atOnce) break
-      if (transfer.view().state !== 'queued') continue
+    for (const transfer of queued.values()) {
+      if (running.size >= atOnce) break
       transfer.run()
-      if (working.has(transfer.view().state)) running += 1
     }
     isFilling = false
   }
 
-  function changed(): void {
+  function changed(id: string, transfer: Transfer): void {
+    const { state, url } = transfer.view()
+    const isListed = transfers.get(id) === transfer
+    if (isListed && state === 'queued') queued.set(id, transfer)
+    else queued.delete(id)
+    if (isListed && working.has(state)) running.add(id)
+    else running.delete(id)
+    if (isListed && url !== null) byUpload.set(uploadIdOf(url), id)
     fill()
-    for (const listener of listeners) listener()
+    for (const listener of listeners) listener(id)
+  }
+
+  function remove(id: string): Transfer | undefined {
+    const transfer = transfers.get(id)
+    if (!transfer) return undefined
+    const { url } = transfer.view()
+    transfers.delete(id)
+    queued.delete(id)
+    running.delete(id)
+    if (byFingerprint.get(transfer.fingerprint) === id) byFingerprint.delete(transfer.fingerprint)
+    if (url !== null && byUpload.get(uploadIdOf(url)) === id) byUpload.delete(uploadIdOf(url))
+    return transfer
+  }
+
+  /** The transfer of the same file or upload. */
+  function twinOf({ fingerprint, view }: Transfer): Transfer | undefined {
+    const { url } = view()
+    const id = byFingerprint.get(fingerprint) ?? (url === null ? undefined : byUpload.get(uploadIdOf(url)))
+    return id === undefined ? undefined : transfers.get(id)
   }
 
   return {
-    add(file, url) {
+    add(file, url, batch) {
       count += 1
       const id = `t${count}`
-      const settings = { ...shared, owner: owner(), stallMs, finishStallMs }
-      const transfer = createTransfer(id, file, settings, url ?? null, changed)
-      const twin = [...transfers.values()].find((other) => isSame(other, transfer))
-      if (twin) {
+      const mine = owner()
+      // What one user has begun never asks with the token of the next.
+      const ownToken = () => (owner() === mine ? token() : null)
+      const transfer: Transfer = createTransfer(
+        id,
+        file,
+        { ...settings, owner: mine, token: ownToken },
+        url ?? null,
+        batch ?? null,
+        () => changed(id, transfer),
+      )
+      const twin = twinOf(transfer)
+      if (twin && !isOver(twin.view().state)) {
         resume(twin)
         return twin.view().id
       }
-      for (const [before, other] of transfers) {
-        if (other.view().state === 'failed' && isSameFile(other, transfer)) transfers.delete(before)
-      }
+      // Given once more, a file that failed is the new one. One that has arrived stays beside it.
+      if (twin?.view().state === 'failed') remove(twin.view().id)
       transfers.set(id, transfer)
-      changed()
+      byFingerprint.set(transfer.fingerprint, id)
+      changed(id, transfer)
       return id
     },
-    views: () => [...transfers.values()].map((transfer) => transfer.view()),
+    views: () => Array.from(transfers.values(), (transfer) => transfer.view()),
     subscribe(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -87,18 +143,27 @@ export function createUploads(options: UploadsOptions): Uploads {
       const transfer = transfers.get(id)
       if (transfer) resume(transfer)
     },
+    takeOver: (id) => transfers.get(id)?.takeOver(),
     async cancel(id) {
-      const transfer = transfers.get(id)
-      transfers.delete(id)
-      const ended = transfer?.cancel()
-      changed()
+      const ended = remove(id)?.cancel()
       await ended
     },
     dismiss(id) {
       const transfer = transfers.get(id)
       if (!transfer || !isOver(transfer.view().state)) return
-      transfers.delete(id)
-      changed()
+      remove(id)
+      changed(id, transfer)
+    },
+    together(work) {
+      isFilling = true
+      work()
+      isFilling = false
+      fill()
+    },
+    clear() {
+      isFilling = true
+      for (const id of [...transfers.keys()]) remove(id)?.drop()
+      isFilling = false
     },
     wake() {
       for (const transfer of transfers.values()) transfer.wake()
@@ -111,14 +176,4 @@ function resume(transfer: Transfer): void {
   if (state === 'paused') transfer.queue()
   else if (state === 'failed') transfer.retry()
   else transfer.wake()
-}
-
-/** Whether both would fill one upload. A failed transfer does not count: its file may have become unreadable. */
-function isSame(running: Transfer, given: Transfer): boolean {
-  return !isOver(running.view().state) && isSameFile(running, given)
-}
-
-function isSameFile(running: Transfer, given: Transfer): boolean {
-  const { url } = running.view()
-  return running.fingerprint === given.fingerprint || (url !== null && url === given.view().url)
 }

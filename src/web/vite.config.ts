@@ -3,7 +3,8 @@ import { defineConfig } from 'vite'
 
 // Run with `src/web` as the root. The server sends the result under a policy that allows no inline script or style.
 export default defineConfig({
-  base: '/',
+  // The server may be mounted below any path, which the build does not know.
+  base: './',
   build: {
     outDir: '../../dist/web',
     emptyOutDir: true,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { noAnswer, readFailure } from '../../src/client/refusal.ts'
-import { formatBytes, formatDuration, formatWhen, percent } from '../../src/web/upload/format.ts'
-import { aRole, explain } from '../../src/web/upload/words.ts'
+import { formatBytes, formatDate, formatDuration, formatExactly, percent } from '../../src/web/upload/format.ts'
+import { explain, files } from '../../src/web/upload/words.ts'
 
 describe('figures', () => {
   it.each([
@@ -31,12 +31,21 @@ describe('figures', () => {
     expect([percent(0, 10), percent(9_999, 10_000), percent(10, 10), percent(0, 0)]).toEqual([0, 99, 100, 100])
   })
 
-  it('tell the time from now', () => {
-    const now = Date.parse('2026-11-21T12:00:00Z')
+  it('tell a day with its year, and all of it when asked', () => {
+    const moment = '2026-03-09T12:34:56Z'
 
-    const told = ['2026-11-21T11:59:50Z', '2026-11-21T11:55:00Z', '2026-11-21T09:00:00Z', '2026-11-20T12:00:00Z']
+    expect(formatDate(moment)).toMatch(/2026/)
+    expect(formatDate(moment)).toMatch(/9/)
+    expect(formatExactly(moment)).toMatch(/2026.*34.56/)
+  })
 
-    expect(told.map((iso) => formatWhen(iso, now))).toEqual(['just now', '5 minutes ago', '3 hours ago', 'yesterday'])
+  it('count files', () => {
+    expect([files(1), files(2), files(50, true), files(1, true)]).toEqual([
+      '1 file',
+      '2 files',
+      '50+ files',
+      '1+ files',
+    ])
   })
 })
 
@@ -51,7 +60,7 @@ describe('what went wrong', () => {
   })
 
   it('is said better where the page knows more', () => {
-    expect(refused(410, said('UPLOAD_EXPIRED', 'expired'))).toMatch(/left alone for too long/)
+    expect(refused(410, said('UPLOAD_EXPIRED', 'expired'))).toMatch(/has expired/)
     expect(explain(noAnswer('PATCH'))).toBe('The server does not answer.')
   })
 
@@ -59,9 +68,5 @@ describe('what went wrong', () => {
     expect(refused(413, '<html>Request Entity Too Large</html>')).toMatch(/between here and the server/)
     expect(refused(502, '<html>Bad Gateway</html>')).toBe('The server is busy or restarting.')
     expect(refused(418, '')).toBe('The server answered with something unexpected (418).')
-  })
-
-  it('names roles as one speaks', () => {
-    expect([aRole('member'), aRole('editor')]).toEqual(['a member', 'an editor'])
   })
 })

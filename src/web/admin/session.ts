@@ -2,6 +2,7 @@ import { signal } from '@preact/signals'
 import { createAdminApi } from '../../client/admin-api.ts'
 import { createApi, type Me } from '../../client/api.ts'
 import { type Failure, Refusal } from '../../client/refusal.ts'
+import { server } from '../upload/server.ts'
 import { keep, tabShelf } from '../upload/shelves.ts'
 import { explain } from './words.ts'
 
@@ -21,16 +22,16 @@ export const me = signal<Me | null>(null)
 /** Why there is no token that works, in words. */
 export const problem = signal<string | null>(null)
 
-const api = createApi(location.origin, () => token.peek())
+const api = createApi(server, () => token.peek())
 /** What administrators may ask. */
-export const admin = createAdminApi(location.origin, () => token.peek())
+export const admin = createAdminApi(server, () => token.peek())
 
 /** The token that counts now; `null` while there is none that works. */
 export function currentToken(): string | null {
   return presence.peek() === 'in' ? token.peek() : null
 }
 
-/** Finds the token that was kept, if it still works. */
+/** Signs in with the token that was kept, if there is one. */
 export async function enter(): Promise<void> {
   const kept = tabShelf.getItem(tokenKey)
   if (kept === null || !(await tryToken(kept))) presence.value = 'out'

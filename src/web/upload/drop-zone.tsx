@@ -5,7 +5,7 @@ import { formatBytes } from './format.ts'
 import { ArrowUp, Folder } from './icons.tsx'
 import { questions, send, transfers } from './outbox.ts'
 import { me } from './session.ts'
-import { aRole } from './words.ts'
+import { visible } from './visible.ts'
 
 /** Takes files by click, key, drop (anywhere on the page) and, through the page, from the clipboard. */
 export function DropZone() {
@@ -27,14 +27,14 @@ export function DropZone() {
           <ArrowUp />
         </span>
         <span class="drop-words">
-          <strong>{isOverPage.value ? 'Let go to send' : 'Drop files here, or choose them'}</strong>
+          <strong>{isOverPage.value ? 'Drop to upload' : 'Drop files here, or choose them'}</strong>
           <span class="quiet">
             <Limits />
           </span>
         </span>
       </button>
       <button type="button" class="button is-quiet drop-folder" onClick={() => folder.current?.click()}>
-        <Folder /> Choose a folder
+        <Folder /> Upload a folder
       </button>
       <input ref={files} type="file" multiple hidden onChange={(event) => take(event.currentTarget)} />
       {/* The browser knows folders under a name of its own only. */}
@@ -50,13 +50,13 @@ export function DropZone() {
 }
 
 function Limits() {
-  if (!me.value) return <>Large ones are welcome; a lost connection costs nothing.</>
+  if (!me.value) return <>Interrupted uploads resume where they stopped.</>
   const { role, policy } = me.value
-  if (!policy) return <>As {aRole(role)} you may not send files here.</>
+  if (!policy) return <>The role {visible(role)} may not upload files here.</>
   const kinds = policy.mediaTypes.includes('*/*') ? 'Any file' : capital(listing(policy.categories.map(plural)))
   return (
     <>
-      {kinds} up to {formatBytes(policy.maxSize)}. A lost connection costs nothing.
+      {kinds} up to {formatBytes(policy.maxSize)}. Interrupted uploads resume where they stopped.
     </>
   )
 }
@@ -96,7 +96,7 @@ function useDropOnPage() {
     const drop = (event: DragEvent) => {
       depth = 0
       isOver.value = false
-      // A row of "my uploads" takes what belongs to it.
+      // An incomplete upload of the list takes what belongs to it.
       if (!event.dataTransfer || event.defaultPrevented || !hasFiles(event)) return
       event.preventDefault()
       void droppedFiles(event.dataTransfer).then(send)

@@ -25,33 +25,16 @@ export function percent(done: number, total: number): number {
   return done >= total ? 100 : Math.min(99, Math.floor((done / total) * 100))
 }
 
-const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
-const dayAndTime = new Intl.DateTimeFormat(undefined, {
-  day: 'numeric',
-  month: 'short',
-  hour: '2-digit',
-  minute: '2-digit',
-})
-const complete = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' })
+// The words of the page are English; numbers of days and hours are written as the reader writes them.
+const dayAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+const complete = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' })
 
-/** A point in time seen from now: `5 minutes ago`, `in 3 days`, and after a week the date. */
-export function formatWhen(iso: string, now = Date.now()): string {
-  const ms = new Date(iso).getTime() - now
-  const minutes = Math.round(ms / 60_000)
-  if (minutes === 0) return 'just now'
-  if (Math.abs(minutes) < 60) return relative.format(minutes, 'minute')
-  const hours = Math.round(minutes / 60)
-  if (Math.abs(hours) < 24) return relative.format(hours, 'hour')
-  const days = Math.round(hours / 24)
-  return Math.abs(days) <= 7 ? relative.format(days, 'day') : formatDate(iso)
-}
-
-/** Day and time: `28 Nov, 05:00`. */
+/** Day, year and time, as the reader's language has them: `28 Nov 2026, 05:00`. */
 export function formatDate(iso: string): string {
   return dayAndTime.format(new Date(iso))
 }
 
-/** The whole truth about a point in time, for a tooltip. */
+/** All of a point in time, for a tooltip. */
 export function formatExactly(iso: string): string {
   return complete.format(new Date(iso))
 }

@@ -45,6 +45,8 @@ export const Cloud = icon(
 )
 export const Key = icon('M14.5 9.500a5 5 0 1 1-3.2-3.2', 'M12.5 11.5 20 4', 'M17 7l2.5 2.5')
 export const Folder = icon('M3.5 7V18.500h17V8H12L10 5.500H3.500z')
+export const Files = icon('M8 3.500h8l3.500 3.500V17H8z', 'M16 3.500V7h3.500', 'M4.500 7.500v13H16')
+export const Chevron = icon('M8 10l4 4 4-4')
 export const Clock = icon('M12 3.500a8.5 8.5 0 1 0 .01 0', 'M12 7.500V12l3 2')
 const Image = icon('M4 5h16v14H4z', 'M4 16l4.5-4.5 4 4 2.5-2.5 5 5', 'M15.5 9v.1')
 const Video = icon('M3.5 6.500h12v11h-12z', 'M15.5 10.500l5-2.800v8.600l-5-2.8')

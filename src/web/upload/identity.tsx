@@ -2,9 +2,9 @@ import { useRef } from 'preact/hooks'
 import { formatBytes } from './format.ts'
 import { leave, me, presence } from './session.ts'
 import { TokenForm } from './sign-in.tsx'
-import { aRole } from './words.ts'
+import { visible } from './visible.ts'
 
-/** Who one is here, and the way to be somebody else. */
+/** Who is signed in, what they may upload, and the way out. */
 export function IdentityBadge() {
   const dialog = useRef<HTMLDialogElement>(null)
   if (presence.value !== 'in' || !me.value) return null
@@ -12,9 +12,9 @@ export function IdentityBadge() {
   return (
     <>
       <button type="button" class="badge" aria-haspopup="dialog" onClick={() => dialog.current?.showModal()}>
-        <span class="unseen">You are </span>
-        <span class="badge-user">{user}</span>
-        <span class={`role is-${role}`}>{role}</span>
+        <span class="unseen">Signed in as </span>
+        <bdi class="badge-user">{visible(user)}</bdi>
+        <span class="role">{visible(role)}</span>
       </button>
       <dialog
         ref={dialog}
@@ -24,25 +24,28 @@ export function IdentityBadge() {
         {...{ closedby: 'any' }}
       >
         <div class="identity-body">
-          <h2 id="identity-title">
-            You are {role} <strong>{user}</strong>
+          <h2 id="identity-title" class="any-text">
+            Signed in as <bdi>{visible(user)}</bdi>
           </h2>
-          {policy ? (
-            <dl class="limits">
-              <dt>Files up to</dt>
-              <dd>{formatBytes(policy.maxSize)}</dd>
-              <dt>Kinds</dt>
-              <dd>{policy.mediaTypes.includes('*/*') ? 'everything' : policy.categories.join(', ')}</dd>
-            </dl>
-          ) : (
-            <p class="notice is-bad">As {aRole(role)} you may not send files here.</p>
-          )}
-          <details open>
-            <summary>Use another token</summary>
+          <dl class="limits">
+            <dt>Role</dt>
+            <dd class="any-text">{visible(role)}</dd>
+            {policy && (
+              <>
+                <dt>Largest file</dt>
+                <dd>{formatBytes(policy.maxSize)}</dd>
+                <dt>File types</dt>
+                <dd>{policy.mediaTypes.includes('*/*') ? 'all' : policy.categories.join(', ')}</dd>
+              </>
+            )}
+          </dl>
+          {!policy && <p class="notice is-bad">This role may not upload files here.</p>}
+          <details>
+            <summary>Sign in with another token</summary>
             <TokenForm done={() => dialog.current?.close()} />
           </details>
           <div class="choices">
-            <button type="button" class="button is-quiet" onClick={() => void leave()}>
+            <button type="button" class="button is-quiet" onClick={leave}>
               Sign out
             </button>
             <button type="button" class="button is-quiet" onClick={() => dialog.current?.close()}>

@@ -1,54 +1,43 @@
 import { signal } from '@preact/signals'
-import type { ListedUpload } from '../../client/api.ts'
+import type { ListedUpload, UploadsPage } from '../../client/api.ts'
 import { Refusal } from '../../client/refusal.ts'
-import { api, me, onEnter, presence, renew } from './session.ts'
+import { joinPage } from './join-page.ts'
+import { api, onEnter, onLeave, presence, renew } from './session.ts'
 import { explain } from './words.ts'
 
-// "My uploads", as the server tells them.
+// The user's uploads, as the server tells them.
 
 export const listed = signal<ListedUpload[]>([])
 export const hasMore = signal(false)
 export const listing = signal<'new' | 'ready' | 'failed'>('new')
 export const listingProblem = signal<string | null>(null)
 
+/** Where the next page begins. */
 let next: string | null = null
-let asked = 0
+/** Answers that were asked for before this changed belong to another user, or to a list that was read anew. */
+let turn = 0
+/** Changes with the user. */
+let era = 0
 
-/** Whose list it is. */
-let owner: string | null = null
-
-onEnter(() => {
-  const user = JSON.stringify([me.peek()?.tenant, me.peek()?.user])
-  if (owner !== null && user !== owner) clear()
-  owner = user
-  void refresh()
-})
-
-function clear(): void {
+onEnter(() => void refresh())
+onLeave(() => {
+  turn += 1
+  era += 1
   listed.value = []
   next = null
   hasMore.value = false
   listing.value = 'new'
-}
+  listingProblem.value = null
+})
 
-/** Reads the list anew, as many pages as are shown. */
+/** Reads the newest uploads and joins them with those that are known. Further down the list stays as it was read. */
 export async function refresh(): Promise<void> {
   if (presence.peek() !== 'in') return
-  const turn = ++asked
-  const wanted = Math.max(1, listed.peek().length)
+  const mine = ++turn
   await attempt(async () => {
-    const found: ListedUpload[] = []
-    let before: string | undefined
-    do {
-      const page = await api.uploads(before)
-      found.push(...page.uploads)
-      before = page.next ?? undefined
-    } while (before !== undefined && found.length < wanted)
+    const page = await api.uploads()
     // A later question has a later answer.
-    if (turn !== asked) return
-    listed.value = found
-    next = before ?? null
-    hasMore.value = next !== null
+    if (mine === turn) take(joinPage(listed.peek(), page, next))
   })
 }
 
@@ -64,49 +53,64 @@ export function refreshSoon(): void {
   }, 400)
 }
 
-/** Adds the next page. */
+let isReading = false
+/** Of a folder that goes on after a page so many pages more are read at once. */
+const mostPages = 20
+
+/** Adds the next page, and further ones as long as they belong to the same batch. */
 export async function showMore(): Promise<void> {
-  const from = next
+  if (isReading) return
+  isReading = true
   await attempt(async () => {
-    const page = await api.uploads(from ?? undefined)
-    // It was asked for twice, or is the page of another list by now.
-    if (from !== next) return
-    listed.value = [...listed.peek(), ...page.uploads]
-    next = page.next
-    hasMore.value = next !== null
+    for (let count = 0; count < mostPages && next !== null; count++) {
+      const from: string = next
+      const last = listed.peek().at(-1)
+      if (count > 0 && (!last?.batch || last.batch !== listed.peek().at(-2)?.batch)) break
+      const page = await api.uploads(from)
+      // It is the page of another list by now.
+      if (from !== next) return
+      take({ uploads: [...listed.peek(), ...page.uploads], next: page.next })
+    }
   })
+  isReading = false
+}
+
+function take(page: UploadsPage): void {
+  listed.value = page.uploads
+  next = page.next
+  hasMore.value = next !== null
 }
 
 /** Deletes an upload, or the file it became, for good. False, and a reason beside the list, when that did not work. */
-export async function remove(upload: ListedUpload): Promise<boolean> {
-  const isGone = await attempt(async () => {
+export async function remove(id: string): Promise<boolean> {
+  return attempt(async () => {
     try {
-      await api.remove(upload.id)
+      await api.remove(id)
     } catch (thrown) {
       // Gone already is as good.
       const isGoneAlready = thrown instanceof Refusal && [404, 410].includes(thrown.failure.status ?? 0)
       if (!isGoneAlready) throw thrown
     }
-    listed.value = listed.peek().filter(({ id }) => id !== upload.id)
+    listed.value = listed.peek().filter((upload) => upload.id !== id)
   })
-  if (isGone) refreshSoon()
-  return isGone
 }
 
 async function attempt(work: () => Promise<void>): Promise<boolean> {
+  const mine = era
   try {
     await work()
+    if (mine !== era) return false
     listing.value = 'ready'
     listingProblem.value = null
     return true
   } catch (thrown) {
     if (!(thrown instanceof Refusal)) throw thrown
     if (thrown.failure.code === 'UNAUTHENTICATED') {
-      await renew()
-      return false
+      renew()
+    } else if (mine === era) {
+      listing.value = 'failed'
+      listingProblem.value = explain(thrown.failure)
     }
-    listing.value = 'failed'
-    listingProblem.value = explain(thrown.failure)
     return false
   }
 }

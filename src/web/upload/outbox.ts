@@ -1,25 +1,33 @@
 import { computed, signal } from '@preact/signals'
 import type { ListedUpload } from '../../client/api.ts'
+import { claimsOn } from '../../client/claims.ts'
 import { fingerprintOf, memoryOn } from '../../client/memory.ts'
+import { Refusal } from '../../client/refusal.ts'
+import type { UploadStatus } from '../../client/transfer.ts'
 import { isOver, type TransferView } from '../../client/transfer-view.ts'
+import { uploadIdOf } from '../../client/upload-id.ts'
 import { createUploads } from '../../client/uploads.ts'
 import { say } from './announcer.tsx'
 import { listed, refresh, refreshSoon } from './listing.ts'
-import { currentToken, entered, me, onEnter, renew } from './session.ts'
+import { server } from './server.ts'
+import { api, currentToken, entered, onEnter, onLeave, owner, renew } from './session.ts'
 import { deviceShelf } from './shelves.ts'
+import { visible } from './visible.ts'
 import { explainFile } from './words.ts'
 
 // What this page is sending, as signals.
 
-const endpoint = new URL('/files', location.href).href
+export const endpoint = new URL('files', server).href
 const memory = memoryOn(deviceShelf)
-const owner = () => me.peek()?.user ?? ''
+const claims = claimsOn(navigator.locks)
 
 export const uploads = createUploads({
   endpoint,
   token: currentToken,
   owner,
   memory,
+  claims,
+  status: statusOf,
   isOnline: () => navigator.onLine,
 })
 
@@ -28,88 +36,159 @@ export interface Question {
   id: string
   file: File
   upload: ListedUpload
+  batch: string | undefined
 }
 
 export const transfers = signal<TransferView[]>([])
 export const questions = signal<Question[]>([])
+/** Uploads that other tabs of this browser are sending. */
+export const otherTabs = signal<ReadonlySet<string>>(new Set())
 
-/** The sum of what is under way; what has arrived counts until it is cleared away. */
-export const overall = computed(() => {
-  const counted = transfers.value.filter(({ state }) => state !== 'failed')
-  const open = counted.filter(({ state }) => !isOver(state))
-  const speed = open.reduce((sum, transfer) => sum + (transfer.speed ?? 0), 0)
-  const size = counted.reduce((sum, { file }) => sum + file.size, 0)
-  const sent = counted.reduce((sum, transfer) => sum + transfer.sent, 0)
-  return { size, sent, speed, open: open.length, done: counted.length - open.length }
+/** Transfers before this one belong to an earlier round: nothing was on its way when the next file was given. */
+const roundBegins = signal(0)
+
+/** What is on its way in this round, together. */
+export const round = computed(() => {
+  const all = transfers.value.filter(({ id }) => numberOf(id) >= roundBegins.value)
+  const sum = { size: 0, confirmed: 0, speed: 0, open: 0, paused: 0, failed: 0, completed: 0 }
+  for (const { state, file, confirmed, speed } of all) {
+    if (state === 'failed') sum.failed += 1
+    else if (state === 'completed') sum.completed += 1
+    else sum.open += 1
+    if (state === 'paused') sum.paused += 1
+    if (state === 'failed') continue
+    sum.size += file.size
+    sum.confirmed += confirmed
+    sum.speed += speed ?? 0
+  }
+  return sum
 })
 
-let isDue = false
-uploads.subscribe(() => {
-  if (isDue) return
-  isDue = true
-  // Not requestAnimationFrame: the title of a page in the background goes on counting.
-  setTimeout(() => {
-    isDue = false
-    const before = new Map(transfers.peek().map(({ id, state }) => [id, state]))
-    transfers.value = uploads.views()
-    for (const transfer of transfers.peek()) notice(transfer, before.get(transfer.id))
-  }, 60)
+const changed = new Set<string>()
+uploads.subscribe((id) => {
+  changed.add(id)
+  if (changed.size > 1) return
+  // Not requestAnimationFrame: the title of a page in the background goes on counting. The more there are, the rarer.
+  setTimeout(show, Math.min(400, 60 + transfers.peek().length / 40))
 })
 
-onEnter(() => uploads.wake())
+function show(): void {
+  const before = new Map(transfers.peek().map((view) => [view.id, view.state]))
+  transfers.value = uploads.views()
+  for (const transfer of transfers.peek()) if (changed.has(transfer.id)) notice(transfer, before.get(transfer.id))
+  changed.clear()
+}
+
+onEnter(() => {
+  uploads.wake()
+  void lookAtTabs()
+})
+onLeave(() => {
+  uploads.clear()
+  transfers.value = []
+  questions.value = []
+})
 
 /** Takes files in. One that was begun in this browser goes on by itself; one that looks begun elsewhere is asked about. */
 export async function send(files: Iterable<File>): Promise<void> {
   const given = [...files]
   await entered
+  if (given.length === 0) return
+  const batch = given.length > 1 || given[0]!.webkitRelativePath ? randomId() : undefined
+  let lookalike = lookalikes(0)
   // The list may be older than the last bytes that arrived.
-  if (given.some((file) => findLookalike(file, 0))) await refresh()
-  for (const file of given) {
-    const lookalike = findLookalike(file, 1)
-    if (lookalike) questions.value = [...questions.peek(), { id: crypto.randomUUID(), file, upload: lookalike }]
-    else uploads.add(file)
-  }
+  if (given.some((file) => lookalike(file))) await refresh()
+  lookalike = lookalikes(1)
+  const asked: Question[] = []
+  if (!transfers.peek().some(({ state }) => !isOver(state)))
+    roundBegins.value = numberOf(transfers.peek().at(-1)?.id) + 1
+  uploads.together(() => {
+    for (const file of given) {
+      const upload = lookalike(file)
+      if (upload) asked.push({ id: randomId(), file, upload, batch })
+      else uploads.add(file, undefined, batch)
+    }
+  })
+  if (asked.length > 0) questions.value = [...questions.peek(), ...asked]
 }
 
-/** Answers a question: the file goes on where the upload stopped, or becomes an upload of its own. */
-export function answer(question: Question, isTheSame: boolean): void {
+/** Answers a question: the file goes on where the upload stopped, becomes an upload of its own, or is not sent. */
+export function answer(question: Question, choice: 'same' | 'another' | 'none'): void {
   questions.value = questions.peek().filter(({ id }) => id !== question.id)
-  uploads.add(question.file, isTheSame ? urlOf(question.upload) : undefined)
+  if (choice === 'none') return
+  uploads.add(question.file, choice === 'same' ? urlOf(question.upload.id) : undefined, question.batch)
 }
 
 /** Goes on with `upload`; the person says this is its file. Returns what speaks against it, in words. */
 export function goOn(upload: ListedUpload, file: File): string | null {
-  if (file.size !== upload.size) return `This is another file: it has not the size of “${upload.filename}”.`
-  uploads.add(file, urlOf(upload))
+  if (file.size !== upload.size) return `This is another file: its size is not that of “${visible(upload.filename)}”.`
+  uploads.add(file, urlOf(upload.id))
   return null
 }
 
-/** Whether this page is sending `upload` at the moment. */
-export function isUnderWay(upload: ListedUpload): boolean {
-  return transfers.value.some(({ url, state }) => url === urlOf(upload) && !isOver(state))
+/** Asks the browser which of the user's uploads other tabs are sending. */
+export async function lookAtTabs(): Promise<void> {
+  const held = await claims.heldByOthers().catch(() => [])
+  const urls = held.map((fingerprint) => memory.recall(fingerprint))
+  const ids = new Set(urls.flatMap((url) => (url === null ? [] : [uploadIdOf(url)])))
+  if (ids.size > 0 || otherTabs.peek().size > 0) otherTabs.value = ids
 }
 
-/** The unfinished upload of `leastOffset` bytes or more that `file` seems to belong to, unless this browser knows better. */
-function findLookalike(file: File, leastOffset: number): ListedUpload | undefined {
-  if (memory.recall(fingerprintOf(file, owner(), endpoint)) !== null) return undefined
-  return listed.peek().find((upload) => {
-    if (upload.state !== 'receiving' || upload.offset < leastOffset || isUnderWay(upload)) return false
-    return upload.size === file.size && upload.filename.normalize() === file.name.normalize()
-  })
+/** Finds the unfinished upload of `leastOffset` bytes or more that a file seems to belong to, unless this browser knows better. */
+function lookalikes(leastOffset: number): (file: File) => ListedUpload | undefined {
+  const underWay = new Set(
+    transfers.peek().flatMap(({ url, state }) => (url === null || isOver(state) ? [] : [uploadIdOf(url)])),
+  )
+  const open = new Map<string, ListedUpload>()
+  for (const upload of listed.peek()) {
+    if (upload.state !== 'receiving' || upload.offset < leastOffset || underWay.has(upload.id)) continue
+    const key = `${upload.size} ${upload.filename.normalize()}`
+    if (!open.has(key)) open.set(key, upload)
+  }
+  return (file) => {
+    const found = open.get(`${file.size} ${file.name.normalize()}`)
+    if (found && memory.recall(fingerprintOf(file, owner(), endpoint)) === null) return found
+    return undefined
+  }
 }
 
-function urlOf(upload: ListedUpload): string {
-  return new URL(upload.url, location.href).href
+function urlOf(id: string): string {
+  return `${endpoint}/${id}`
+}
+
+async function statusOf(url: string): Promise<UploadStatus | null> {
+  try {
+    const { state, offset, live } = await api.upload(uploadIdOf(url))
+    const isGone = state === 'cancelled' || state === 'expired' || state === 'failed'
+    return { state: isGone ? 'gone' : state, offset, live }
+  } catch (thrown) {
+    const status = thrown instanceof Refusal ? thrown.failure.status : null
+    return status === 404 || status === 410 ? { state: 'gone', offset: 0, live: false } : null
+  }
 }
 
 /** What follows from a change of state. */
 function notice(transfer: TransferView, before: TransferView['state'] | undefined): void {
-  const { state, file } = transfer
+  const { state } = transfer
   if (state === before) return
-  if (state === 'unauthorized' && transfer.failure) void renew()
-  if (state === 'completed') say(`${file.name} has arrived.`)
-  if (state === 'failed') say(`${file.name}: ${explainFile(transfer)}`)
-  if (state === 'waiting' && before !== 'waiting') say(`${file.name} waits for the network and goes on by itself.`)
-  if (state === 'sending' && before === 'waiting') say(`${file.name} goes on.`)
-  if (state === 'completed' || before === 'queued') refreshSoon()
+  const name = visible(transfer.file.name)
+  if (state === 'unauthorized' && transfer.failure) renew()
+  if (state === 'completed') say(`${name}: upload completed.`)
+  if (state === 'failed') say(`${name}: upload failed. ${explainFile(transfer)}`)
+  if (state === 'waiting') say(`${name} is waiting for the network and resumes by itself.`)
+  if (state === 'sending' && before === 'waiting') say(`${name}: upload resumed.`)
+  if (state === 'elsewhere') say(`${name} is being uploaded in another tab or on another device.`)
+  // What this page sends it knows itself; the server's list is asked for when it is through.
+  if (state === 'completed' && round.peek().open === 0) refreshSoon()
+}
+
+/** Transfers are numbered in the order in which they were given. */
+function numberOf(id: string | undefined): number {
+  return Number(id?.slice(1) ?? 0)
+}
+
+/** Not `crypto.randomUUID`, which pages without TLS do not have. */
+function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(12))
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -2,10 +2,10 @@ import { Announcer } from './announcer.tsx'
 import { DropZone } from './drop-zone.tsx'
 import { Logo } from './icons.tsx'
 import { IdentityBadge } from './identity.tsx'
-import { MyUploads } from './my-uploads.tsx'
+import { endpoint } from './outbox.ts'
 import { hasExpired, me, presence } from './session.ts'
 import { SignIn } from './sign-in.tsx'
-import { Transfers } from './transfers.tsx'
+import { UploadsList } from './uploads-list.tsx'
 
 /** The whole page. */
 export function Page() {
@@ -13,26 +13,28 @@ export function Page() {
   return (
     <>
       <header class="bar">
-        <a class="brand" href="/">
+        <a class="brand" href="./">
           <Logo />
           Landfall
         </a>
         <IdentityBadge />
       </header>
       <main>
-        <h1 class="unseen">Send files</h1>
+        <h1 class="unseen">Upload files</h1>
         {isOut && <SignIn />}
-        {(!isOut || hasExpired.value) && <DropZone />}
-        <Transfers />
-        {(!isOut || hasExpired.value) && <MyUploads />}
+        {(!isOut || hasExpired.value) && (
+          <>
+            <DropZone />
+            <UploadsList />
+          </>
+        )}
       </main>
       <footer class="foot">
         <span>
-          Files go by <a href="https://tus.io/protocols/resumable-upload">tus 1.0</a> to{' '}
-          <code>{location.origin}/files</code>
+          <a href="https://tus.io/protocols/resumable-upload">tus 1.0</a> endpoint: <code>{endpoint}</code>
         </span>
-        <span>
-          {me.value?.admin && <a href="/admin">Steering</a>} <a href="/docs">API</a>
+        <span class="foot-links">
+          {me.value?.admin && <a href="admin">Admin</a>} <a href="docs">API</a>
         </span>
       </footer>
       <Announcer />

@@ -1,11 +1,12 @@
 import { computed, signal } from '@preact/signals'
 import { createApi, type Me } from '../../client/api.ts'
 import { Refusal } from '../../client/refusal.ts'
+import { server } from './server.ts'
 import { deviceShelf, keep, tabShelf } from './shelves.ts'
 import { explain } from './words.ts'
 
-// Who this page is. A token is pasted by the user (kept for the tab, or on this device if they wish) or, on a server in
-// development mode, comes from the server for the one-time code of a sign-in link.
+// Who this page is. A token comes from the person (kept for the tab, or on this device if they wish), or, from a server in
+// development, for the one-time code in the address of the link that the server prints.
 
 /** `entering` until the first answer; `out`: a token is needed. */
 export type Presence = 'entering' | 'out' | 'in'
@@ -15,10 +16,10 @@ export const presence = signal<Presence>('entering')
 export const me = signal<Me | null>(null)
 /** Why there is no token that works, in words. */
 export const problem = signal<string | null>(null)
-/** Somebody was here, and their token stopped working. */
+/** A user was signed in, and the token stopped working. */
 export const hasExpired = computed(() => presence.value === 'out' && me.value !== null)
 
-export const api = createApi(location.origin, () => token.peek())
+export const api = createApi(server, () => token.peek())
 
 /** The token that counts now; `null` while there is none that works. */
 export function currentToken(): string | null {
@@ -31,20 +32,39 @@ let arrived = () => {}
 export const entered = new Promise<void>((resolve) => {
   arrived = resolve
 })
-const listeners = new Set<() => void>()
+const enterListeners = new Set<() => void>()
+const leaveListeners = new Set<() => void>()
 
 /** Calls `listener` whenever a token starts to count. */
 export function onEnter(listener: () => void): void {
-  listeners.add(listener)
+  enterListeners.add(listener)
 }
 
-/** Finds a token: by the one-time code of a sign-in link, else the one that was kept. */
+/** Calls `listener` when a user has signed out, and before another one is in: what belongs to the user must go. */
+export function onLeave(listener: () => void): void {
+  leaveListeners.add(listener)
+}
+
+/** One word for who is signed in; also after the token has expired. Users of two tenants never share one. */
+export function owner(): string {
+  const who = me.peek()
+  if (who === null) return ''
+  return who.tenant === null ? who.user : JSON.stringify([who.tenant, who.user])
+}
+
+/** Signs in: with the code in the address, else with the token that was kept. */
 export async function enter(): Promise<void> {
   const code = takeCode()
   const kept = tabShelf.getItem(tokenKey) ?? deviceShelf.getItem(tokenKey)
-  const isIn = (code !== null && (await tryCode(code))) || (kept !== null && (await tryToken(kept)))
+  const isIn = (code !== null && (await tryCode(code))) || (kept !== null && (await tryKept(kept)))
   if (!isIn) presence.value = 'out'
   arrived()
+}
+
+/** A sign-in link was opened in a tab that has the page already: only what stands behind the `#` changes then. */
+export async function enterByLink(): Promise<void> {
+  const code = takeCode()
+  if (code !== null) await tryCode(code)
 }
 
 /** Signs in with a pasted token. @param isKept also after the browser was closed */
@@ -56,23 +76,24 @@ export async function usePasted(pasted: string, isKept: boolean): Promise<boolea
   return true
 }
 
-/** Forgets the token. */
-export async function leave(): Promise<void> {
+/** Signs out: forgets the token and who it was. */
+export function leave(): void {
   dropKept()
   token.value = null
-  me.value = null
-  problem.value = null
   presence.value = 'out'
+  problem.value = null
+  me.value = null
+  for (const listener of leaveListeners) listener()
 }
 
-/** The server refused the token in the middle of something: the user is asked for another one. */
-export async function renew(): Promise<void> {
+/** The server refused the token in the middle of something. What was begun waits for another one of the same user. */
+export function renew(): void {
   if (presence.peek() !== 'in') return
   presence.value = 'out'
   problem.value = null
 }
 
-/** The code of a sign-in link, which then leaves the address bar and the history. */
+/** The one-time code of a sign-in link, which is taken out of the address at once: it is nothing to keep or to send on. */
 function takeCode(): string | null {
   const code = new URLSearchParams(location.hash.slice(1)).get('code')
   if (code !== null) history.replaceState(null, '', location.pathname + location.search)
@@ -87,25 +108,48 @@ async function tryCode(code: string): Promise<boolean> {
     keep(tabShelf, tokenKey, given.token)
     return true
   } catch (thrown) {
-    problem.value = thrown instanceof Refusal ? (thrown.failure.message ?? explain(thrown.failure)) : String(thrown)
+    problem.value = thrown instanceof Refusal ? explainCode(thrown) : String(thrown)
     return false
   }
 }
 
+function explainCode({ failure }: Refusal): string {
+  if (failure.status === 404) return 'This server has no sign-in links: it does not run in development. Paste a token.'
+  if (failure.code === 'UNAUTHENTICATED' || failure.status === 410)
+    return 'This sign-in link was used already or has expired. `npx landfall sign-in-link` prints another one; or paste a token.'
+  return explain(failure)
+}
+
+/** What was kept may have expired meanwhile, which is nothing to complain about after a link that did not work either. */
+async function tryKept(kept: string): Promise<boolean> {
+  const before = problem.peek()
+  const isIn = await tryToken(kept)
+  if (!isIn && before !== null) problem.value = before
+  return isIn
+}
+
 async function tryToken(candidate: string): Promise<boolean> {
+  let who: Me
   try {
     // Asked beside the token that counts, which others use meanwhile.
-    me.value = await createApi(location.origin, () => candidate).me()
+    who = await createApi(server, () => candidate).me()
   } catch (thrown) {
-    if (presence.peek() === 'entering' && !(thrown instanceof Refusal && thrown.failure.status === 401))
-      presence.value = 'out'
     problem.value = thrown instanceof Refusal ? explain(thrown.failure) : String(thrown)
     return false
   }
+  const isAnother = me.peek() !== null && (me.peek()?.user !== who.user || me.peek()?.tenant !== who.tenant)
+  if (isAnother) {
+    // Before the new token counts: nothing of the one before may go on with it.
+    presence.value = 'entering'
+    token.value = null
+    me.value = null
+    for (const listener of leaveListeners) listener()
+  }
+  me.value = who
   token.value = candidate
   presence.value = 'in'
   problem.value = null
-  for (const listener of listeners) listener()
+  for (const listener of enterListeners) listener()
   return true
 }
 

@@ -2,16 +2,21 @@ import { useId, useState } from 'preact/hooks'
 import { hasExpired, problem, usePasted } from './session.ts'
 import { TokenField } from './token-field.tsx'
 
-/** Asks for a token: at the door, and when the one that was used has stopped working. */
+/** Asks for a token: before anything else, and when the one that was used has stopped working. */
 export function SignIn() {
   return (
     <section class="sign-in" aria-labelledby="sign-in-title">
-      <h2 id="sign-in-title">{hasExpired.value ? 'A new token, please' : 'Welcome. Who are you?'}</h2>
-      <p class="quiet">
-        {hasExpired.value
-          ? 'Your token is not accepted any more. Nothing is lost: with a new one everything goes on where it stopped.'
-          : 'This server knows people by a token. Paste the one you were given.'}
-      </p>
+      <h2 id="sign-in-title">{hasExpired.value ? 'Sign in again' : 'Sign in'}</h2>
+      {hasExpired.value ? (
+        <p class="quiet">
+          Your token has expired. Nothing is lost: with a new one every upload resumes where it stopped.
+        </p>
+      ) : (
+        <p class="quiet">
+          Paste the token you were given. On a server in development, open the sign-in link that the server printed when
+          it started.
+        </p>
+      )}
       <TokenForm />
     </section>
   )
@@ -39,13 +44,13 @@ export function TokenForm({ done }: { done?: () => void }) {
       <TokenField
         value={text}
         set={setText}
-        verb="Use it"
+        verb="Sign in"
         isBusy={isBusy}
         describedBy={problem.value ? `${id}-problem` : undefined}
       />
       <label class="check">
         <input type="checkbox" checked={isKept} onChange={(event) => setKept(event.currentTarget.checked)} />
-        Keep it on this device
+        Stay signed in on this device
       </label>
       {problem.value && (
         <p id={`${id}-problem`} class="notice is-bad" role="alert">

@@ -1,9 +1,10 @@
 import { effect } from '@preact/signals'
 import type { ListedUpload } from '../../client/api.ts'
+import { memoryPrefix } from '../../client/memory.ts'
 import { isOver } from '../../client/transfer-view.ts'
 import { percent } from './format.ts'
-import { listed, refresh } from './listing.ts'
-import { overall, send, transfers, uploads } from './outbox.ts'
+import { listed, refresh, refreshSoon } from './listing.ts'
+import { lookAtTabs, otherTabs, round, send, transfers, uploads } from './outbox.ts'
 
 /** What the page hears from and tells to the browser around it: network, clipboard, tab title, leaving, a sleeping screen. */
 export function watchSurroundings(): void {
@@ -23,21 +24,33 @@ export function watchSurroundings(): void {
     void send(files)
   })
   effect(() => {
-    const { open, sent, size } = overall.value
-    document.title = open === 0 ? 'Landfall' : `${percent(sent, size)} % · Landfall`
+    const { open, confirmed, size } = round.value
+    document.title = open === 0 ? 'Landfall' : `${percent(confirmed, size)} % · Landfall`
   })
   effect(() => {
     if (transfers.value.some(({ state }) => state === 'sending')) void keepAwake()
     else void letSleep()
   })
+  // Another tab remembers or forgets an upload when it begins or has arrived.
+  addEventListener('storage', ({ key }) => {
+    if (!key?.startsWith(memoryPrefix)) return
+    void lookAtTabs()
+    refreshSoon()
+  })
   setInterval(() => {
-    if (document.visibilityState === 'visible' && listed.peek().some(isMoving)) void refresh()
-  }, 5000)
+    if (document.visibilityState !== 'visible') return
+    void lookAtTabs()
+    if (listed.peek().some(isMoving)) void refresh()
+  }, lookMs)
 }
 
-/** Files that are being put together change by themselves, and what another tab or the last visit sends does for a while. */
-function isMoving({ state, updatedAt }: ListedUpload): boolean {
-  return state === 'finishing' || (state === 'receiving' && Date.now() - Date.parse(updatedAt) < 60_000)
+const lookMs = 3000
+
+/** What is changed by others: by the server, which stores a file, by another tab or device, or by the last visit for a while. */
+function isMoving({ id, state, live, updatedAt }: ListedUpload): boolean {
+  if (state === 'finishing') return true
+  if (state !== 'receiving') return false
+  return live || otherTabs.peek().has(id) || Date.now() - Date.parse(updatedAt) < 60_000
 }
 
 function isSending(): boolean {

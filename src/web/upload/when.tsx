@@ -1,10 +1,10 @@
-import { formatExactly, formatWhen } from './format.ts'
+import { formatDate, formatExactly } from './format.ts'
 
-/** A point in time, seen from now; all of it on hovering. */
+/** A point in time with day and year; all of it on hovering. */
 export function When({ at }: { at: string }) {
   return (
     <time dateTime={at} title={formatExactly(at)}>
-      {formatWhen(at)}
+      {formatDate(at)}
     </time>
   )
 }

@@ -1,23 +1,23 @@
 import type { UploadState } from '../../client/api.ts'
 import type { Failure, FailureCode } from '../../client/refusal.ts'
-import type { TransferView } from '../../client/transfer-view.ts'
+import type { TransferState, TransferView } from '../../client/transfer-view.ts'
 import { formatBytes, percent } from './format.ts'
 
-/** Where the page knows better than the server what a refusal means for the person in front of it. */
+/** Where the page knows better than the server what a refusal means for the user. */
 const ours: Partial<Record<FailureCode, string>> = {
   NO_ANSWER: 'The server does not answer.',
   FILE_UNREADABLE:
-    'The file cannot be read any more. It was changed, moved or unplugged after you chose it; choose it again.',
+    'The file can no longer be read. It was changed, moved or unplugged after you chose it; choose it again.',
   UNAUTHENTICATED: 'The server does not accept the token.',
-  UPLOAD_NOT_FOUND: 'The server does not know this upload any more.',
+  UPLOAD_NOT_FOUND: 'The server no longer has this upload.',
   UPLOAD_GONE: 'This upload was cancelled elsewhere.',
-  UPLOAD_EXPIRED: 'This upload was left alone for too long, and the server has given it up.',
+  UPLOAD_EXPIRED: 'This upload was not continued in time and has expired.',
   UPLOAD_LOST: 'The storage behind the server has lost this upload.',
   UPLOAD_LOCKED: 'Another tab or device is sending this upload right now.',
   STORE_UNAVAILABLE: 'The storage behind the server does not answer at the moment.',
   DATABASE_ERROR: 'The server cannot reach its database at the moment.',
   SHUTTING_DOWN: 'The server is restarting.',
-  RATE_LIMITED: 'The server asks for a little patience.',
+  RATE_LIMITED: 'There were too many requests. The server accepts the next one in a moment.',
   INTERNAL_ERROR: 'Something went wrong on the server.',
 }
 
@@ -34,7 +34,7 @@ export function explain(failure: Failure): string {
 
 /** The refusal of one file, with what the page knows about the file. */
 export function explainFile({ failure, file }: TransferView): string {
-  if (!failure) return 'It did not work.'
+  if (!failure) return 'The upload did not work.'
   const words = explain(failure)
   if (failure.code === 'FILE_TOO_LARGE') return `${words} This file has ${formatBytes(file.size)}.`
   return words
@@ -59,12 +59,38 @@ export function amountWords({ state, size }: { state: UploadState; size: number 
   return `${formatBytes(arrived)} of ${formatBytes(size)} (${percent(arrived, size)} %)`
 }
 
-/** A role with its article: `a member`, `an editor`. */
-export function aRole(role: string): string {
-  return `${/^[aeiou]/i.test(role) ? 'an' : 'a'} ${role}`
+/** What the list calls the state of a file: one on its way from this page, or one on the server. */
+export type ShownState = TransferState | UploadState | 'incomplete'
+
+/** The one name of each state, on every page. */
+export const stateWords: Record<ShownState, string> = {
+  queued: 'Queued',
+  sending: 'Uploading',
+  receiving: 'Uploading',
+  incomplete: 'Incomplete',
+  finishing: 'Finishing',
+  waiting: 'Waiting for the network',
+  unauthorized: 'Waiting for you to sign in',
+  paused: 'Paused',
+  elsewhere: 'Uploading on another device',
+  completed: 'Completed',
+  failed: 'Failed',
+  cancelled: 'Cancelled',
+  expired: 'Expired',
 }
 
-/** One file, two files. */
-export function files(count: number): string {
-  return count === 1 ? '1 file' : `${count} files`
+const failures: Record<string, string> = {
+  lost: 'The storage behind the server has lost this upload.',
+  digest: 'The bytes that arrived are not those of the file. Upload it again.',
+  type: 'Files of this type may not be uploaded.',
+}
+
+/** Why an upload failed, by the server's word for it. */
+export function failureWords(failure: string | null): string {
+  return failures[failure ?? ''] ?? 'The server could not store the file.'
+}
+
+/** One file, 2 files, 1,200 files. @param isPartial there are more */
+export function files(count: number, isPartial = false): string {
+  return count === 1 && !isPartial ? '1 file' : `${count.toLocaleString()}${isPartial ? '+' : ''} files`
 }

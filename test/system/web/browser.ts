@@ -28,3 +28,15 @@ export function complaintsOf(page: Page, isExpected: (message: ConsoleMessage) =
   page.on('pageerror', (error) => complaints.push(String(error)))
   return complaints
 }
+
+/** Signs in with `token` when a page is opened for the first time. */
+export function keepToken(token: string): string {
+  const [key, value] = ['landfall:token', token].map((text) => JSON.stringify(text))
+  const seeded = JSON.stringify('test:seeded')
+  return `try {
+    if (!sessionStorage.getItem(${seeded})) {
+      sessionStorage.setItem(${key}, ${value})
+      sessionStorage.setItem(${seeded}, 'yes')
+    }
+  } catch {}`
+}

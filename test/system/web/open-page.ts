@@ -9,7 +9,7 @@ import { userOf } from '../../../src/core/upload.ts'
 import { signToken } from '../../../src/http/identity/secret.ts'
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts'
 import { secret, type TestApp, testApp } from '../../support/test-app.ts'
-import { complaintsOf, listen } from './browser.ts'
+import { complaintsOf, keepToken, listen } from './browser.ts'
 
 /** What the page asked the tus endpoint, and the offset it is about: PATCH says it, HEAD is answered with it. */
 export interface Seen {
@@ -38,9 +38,14 @@ export interface OpenPage {
 /** The page of a whole app, in a fresh browser profile, signed in as a user of its own. */
 export async function openPage(
   browser: Browser,
-  options: BrowserContextOptions & { url?: string } = {},
+  {
+    role = 'creator',
+    isSignedIn = true,
+    path = '',
+    ...options
+  }: BrowserContextOptions & { role?: string; isSignedIn?: boolean; path?: string } = {},
 ): Promise<OpenPage> {
-  const app = await testApp()
+  const app = await testApp({ PART_SIZE: '1MiB' })
   const wire = await startFaultProxy(await listen(app.http))
   const directory = await mkdtemp(join(tmpdir(), 'landfall-page-'))
   const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, ...options })
@@ -52,10 +57,8 @@ export async function openPage(
   })
 
   const user = `ada-${randomUUID().slice(0, 8)}`
-  const token = JSON.stringify(await signToken(secret, userOf(user, 'creator'), 600))
-  await context.addInitScript(
-    `sessionStorage.getItem('landfall:token') ?? sessionStorage.setItem('landfall:token', ${token})`,
-  )
+  const token = await signToken(secret, userOf(user, role), 600)
+  if (isSignedIn) await context.addInitScript(keepToken(token))
   const page = await context.newPage()
   page.setDefaultTimeout(20_000)
   const seen: Seen[] = []
@@ -70,7 +73,7 @@ export async function openPage(
   const complaints = complaintsOf(page)
   // Leaving while files are on their way is asked about; here the answer is always yes.
   page.on('dialog', (dialog) => void dialog.accept())
-  await page.goto(`${wire.endpoint}/`)
+  await page.goto(`${wire.endpoint}/${path}`)
 
   return {
     page,
@@ -100,21 +103,20 @@ export async function openPage(
   }
 }
 
-/** The card of a file that is on its way or was. */
-export function cardOf(page: Page, name: string) {
-  return page.locator('.card', { hasText: name })
+/** The row of a file. */
+export function rowOf(page: Page, name: string) {
+  return page.locator('.row', { hasText: name })
 }
 
-/** Waits until `bytes` of the only file are out, and it is still on its way. */
-export async function sentMoreThan(page: Page, bytes: number): Promise<void> {
-  // Not waitForFunction: the page's policy forbids what that does in the page.
-  const sent = 'document.querySelector(".card progress")?.value ?? 0'
-  await expect.poll(() => page.evaluate(sent), { timeout: 20_000, interval: 20 }).toBeGreaterThan(bytes)
+/** Waits until more than `bytes` of the only file that is being sent have left the browser. */
+export async function sentMoreThan({ page, wire }: Pick<OpenPage, 'page' | 'wire'>, bytes: number): Promise<void> {
+  await page.locator('.row[data-state="sending"]').first().waitFor()
+  await expect.poll(() => wire.counts.up, { timeout: 20_000, interval: 20 }).toBeGreaterThan(bytes)
 }
 
-/** Waits until the card is in `state`. */
-export async function cardIs(page: Page, name: string, state: string): Promise<void> {
-  await page.locator(`.card[data-state="${state}"]`, { hasText: name }).waitFor()
+/** Waits until the row is in `state`. */
+export async function rowIs(page: Page, name: string, state: string): Promise<void> {
+  await page.locator(`.row[data-state="${state}"]`, { hasText: name }).first().waitFor()
 }
 
 /** Every byte went over the wire once, as far as the server had recorded it: no PATCH began before the offset of its HEAD. */

@@ -1,6 +1,7 @@
 import { signal, useSignalEffect } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
 import { listenToEvents } from '../../../client/event-stream.ts'
+import { server } from '../../upload/server.ts'
 import { useAnswer } from '../answer.ts'
 import { Problem } from '../problem.tsx'
 import { admin, currentToken } from '../session.ts'
@@ -28,7 +29,7 @@ export function Now() {
   useSignalEffect(() => {
     let soon: ReturnType<typeof setTimeout> | undefined
     const end = listenToEvents({
-      url: new URL('/v1/events?all=true', location.origin).href,
+      url: new URL('v1/events?all=true', server).href,
       token: currentToken,
       onConnection(isOpen) {
         isTold.value = isOpen

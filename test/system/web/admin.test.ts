@@ -137,7 +137,7 @@ describe('the admin page', () => {
 
     await expect.poll(() => page.locator('.row').count()).toBe(50)
     await begin(here, bob, { filename: 'file 61', size: 10 })
-    await page.getByRole('button', { name: 'Show older ones' }).click()
+    await page.getByRole('button', { name: 'Show older' }).click()
     await expect.poll(() => page.locator('.row').count()).toBeGreaterThan(50)
     const names = await page.locator('.row .name').allTextContents()
     for (let number = 1; number <= 60; number++) expect(names).toContain(`file ${number}`)
@@ -235,11 +235,13 @@ describe('the admin page', () => {
     await page.getByText('No network here').waitFor({ state: 'detached' })
   })
 
-  it('lets this machine in by itself while the server is tried out, and forgets who signs out', async () => {
+  it('asks for an administrator’s token, and forgets it on signing out', async () => {
     const [here] = await twoServers()
     const { page, complaints } = await openAdmin(browser(), here, { actor: null })
 
-    await page.getByText('Nobody is sending anything').waitFor()
+    await page.getByLabel('Token').fill((await tusAs(here, operator)).authorization)
+    await page.getByRole('button', { name: 'Enter' }).click()
+    await page.getByRole('navigation').waitFor()
     await page.getByRole('button', { name: 'Sign out' }).click()
 
     await page.getByLabel('Token').waitFor()

@@ -234,7 +234,7 @@ describe('the page', () => {
     })
     await page.getByRole('button', { name: 'Refresh' }).click()
 
-    await page.getByRole('button', { name: 'Show older uploads' }).dblclick()
+    await page.getByRole('button', { name: 'Show older' }).dblclick()
     await page.locator('.row', { hasText: 'older.txt' }).first().waitFor()
     await page.waitForTimeout(200)
 

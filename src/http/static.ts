@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import helmet from '@fastify/helmet'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance } from 'fastify'
+import { securityHeaders } from './security-headers.ts'
 
 /**
  * What a page may load and reach: this server only, no inline script, no foreign frame around it. Objects in a bucket
@@ -38,6 +39,11 @@ export async function pagePlugin(app: FastifyInstance, { folder }: { folder: str
     app.log.warn('the page is not built; the server runs without it')
     return
   }
+  // Helmet writes to Node's response, over which Fastify's headers win: those of answers that are no page would stay, and the
+  // browser would load nothing of the page.
+  app.addHook('onRequest', async (_request, reply) => {
+    for (const name of Object.keys(securityHeaders)) reply.removeHeader(name)
+  })
   await app.register(helmet, pageHeaders)
   await app.register(fastifyStatic, {
     root: folder,

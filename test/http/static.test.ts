@@ -1,26 +1,30 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import fastify from 'fastify'
-import { expect, it, onTestFinished } from 'vitest'
-import { answerErrors } from '../../src/http/errors.ts'
+import Fastify from 'fastify'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { sendSecurityHeaders } from '../../src/http/security-headers.ts'
 import { pagePlugin } from '../../src/http/static.ts'
 
-it.each([
-  [{ 'if-match': '"another"' }, 412, 'PRECONDITION_FAILED'],
-  [{ 'if-unmodified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' }, 412, 'PRECONDITION_FAILED'],
-  [{ range: 'bytes=9999-' }, 200, null],
-] as const)('a page that is asked for with %o is answered with %i', async (headers, status, code) => {
-  const folder = await mkdtemp(join(tmpdir(), 'landfall-page-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
-  await writeFile(join(folder, 'index.html'), '<p>hello</p>')
-  const app = fastify()
-  onTestFinished(() => app.close())
-  answerErrors(app)
-  await app.register(pagePlugin, { folder })
+describe('a page', () => {
+  it.each(['/', '/admin', '/script.js'])('has a policy under which it can load what is its own: %s', async (url) => {
+    const folder = await mkdtemp(join(tmpdir(), 'landfall-pages-'))
+    for (const name of ['index.html', 'admin.html', 'script.js']) await writeFile(join(folder, name), name)
+    const app = Fastify()
+    onTestFinished(async () => {
+      await app.close()
+      await rm(folder, { recursive: true })
+    })
+    sendSecurityHeaders(app)
+    await app.register(pagePlugin, { folder })
 
-  const answer = await app.inject({ url: '/', headers })
+    const { headers } = await app.inject({ url })
 
-  expect(answer.statusCode).toBe(status)
-  if (code) expect(answer.json()).toMatchObject({ error: { code } })
+    expect(headers['content-security-policy']).toMatch(/script-src 'self'/)
+    expect(headers['content-security-policy']).toMatch(/frame-ancestors 'none'/)
+    expect(headers['content-security-policy']).not.toMatch(/unsafe|\*|https?:/)
+    expect(headers['x-content-type-options']).toBe('nosniff')
+    expect(headers['referrer-policy']).toBe('no-referrer')
+    expect(headers['x-frame-options']).toBe('DENY')
+  })
 })

@@ -36,7 +36,6 @@ export const Bin = icon(
   'M10.3 10.500v5.2',
   'M13.7 10.500v5.2',
 )
-export const Copy = icon('M9 9h10.500v10.500H9z', 'M15 9V4.500H4.500V15H9')
 export const Alert = icon('M12 8v5', 'M12 16.300v.2', 'M12 3.500l9 16H3z')
 export const Cloud = icon(
   'M3 3l18 18',

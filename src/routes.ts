@@ -149,7 +149,12 @@ export async function registerRoutes(
       await askWho(scope)
       await scope.register(apiPlugin, { engine, policies: limits.policies, urlOf, objectUrlOf })
       await limits.registerMine(scope)
-      await scope.register(keysPlugin, { keys, now, onChange: onKeyChange })
+      await scope.register(keysPlugin, {
+        keys,
+        now,
+        roles: () => Object.keys(limits.policies().roles),
+        onChange: onKeyChange,
+      })
       await scope.register(restPlugin, restOptions)
       await scope.register(oneShotPlugin, { engine, publicUrl, urlOf, objectUrlOf, bodyIdleMs, gate: bodies.gate })
       await scope.register(eventsPlugin, { feed, permit })

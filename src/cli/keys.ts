@@ -5,7 +5,7 @@ import { type Scope, scopes } from '../core/upload.ts'
 import { type ApiKey, type Keys, keysIn } from '../features/keys/keys.ts'
 import { toActor } from '../http/identity/claims.ts'
 import { readConfig } from '../serve.ts'
-import { withDatabase } from './database-at.ts'
+import { policiesAt, withDatabase } from './database-at.ts'
 
 interface Wish {
   name: string
@@ -40,9 +40,14 @@ export function addKeyCommands(
           'a name, a user and a tenant have 1 to 128 characters, a role letters and digits',
         )
       const expiresAt = ttl === undefined ? null : new Date(Date.now() + ttl)
-      const { token } = await withKeys((all) =>
-        all.create({ name, role, user: user ?? null, tenant: tenant ?? null, scopes: wanted, expiresAt }, operator()),
-      )
+      const { token } = await withKeys(async (all, roles) => {
+        if (!roles.includes(role))
+          throw new InvalidArgumentError(`there is no role ${role}; there are ${roles.join(', ')}`)
+        return all.create(
+          { name, role, user: user ?? null, tenant: tenant ?? null, scopes: wanted, expiresAt },
+          operator(),
+        )
+      })
       print(token)
     })
 
@@ -65,14 +70,18 @@ export function addKeyCommands(
     })
 }
 
-async function withKeys<T>(work: (keys: Keys) => Promise<T>): Promise<T> {
+/** `work` also gets the roles that have a policy now. */
+async function withKeys<T>(work: (keys: Keys, roles: string[]) => Promise<T>): Promise<T> {
   const config = readConfig()
   if (config.DATABASE_URL === undefined)
     throw new ConfigError([
       'DATABASE_URL: is not set. The database of development mode belongs to its server, which makes keys at POST /v1/admin/keys',
     ])
   const onFault = (error: unknown) => console.error(error)
-  return withDatabase(config, async (database) => work(await keysIn({ database, now: () => new Date(), onFault })))
+  return withDatabase(config, async (database) => {
+    const { roles } = await policiesAt(database, config)
+    return work(await keysIn({ database, now: () => new Date(), onFault }), Object.keys(roles))
+  })
 }
 
 function readScopes(text: string): Scope[] {

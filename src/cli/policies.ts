@@ -11,6 +11,7 @@ import type { Database } from '../db/open.ts'
 import { findUsageOf } from '../db/usage.ts'
 import { differencesOf } from '../features/policies/difference.ts'
 import { type ExplanationView, explainTo } from '../features/policies/explain.ts'
+import { mergePolicies, removedRoles } from '../features/policies/merge.ts'
 import { applyToRunning } from '../features/policies/running.ts'
 import { PolicyFault, readPolicyDocument, writePolicyDocument } from '../features/policies/schema.ts'
 import { type PolicyVersions, policyVersionsIn } from '../features/policies/versions.ts'
@@ -31,13 +32,36 @@ export interface SetPolicies {
   /** Refuses when another version is the newest. */
   ifVersion?: number | undefined
   applyToRunning?: boolean | undefined
+  /** Roles that the file does not name are removed; otherwise such a file is refused. */
+  removeRoles?: boolean | undefined
 }
 
 /** Makes the policies of a file the newest version; servers that run go over to it at once. @throws InvalidArgumentError with every fault */
-export async function setPolicies(config: Config, { file, note, ifVersion, ...how }: SetPolicies): Promise<string[]> {
-  const document = await readFrom(file)
+export function setPolicies(config: Config, how: SetPolicies): Promise<string[]> {
+  return changePolicies(config, how, readPolicyDocument)
+}
+
+/** Changes what a file says, field by field, and leaves the rest; a role, tenant or user that is `null` is removed. */
+export function mergePoliciesFrom(config: Config, how: SetPolicies): Promise<string[]> {
+  return changePolicies(config, { ...how, removeRoles: true }, (json, now) => mergePolicies(now, json))
+}
+
+async function changePolicies(
+  config: Config,
+  { file, note, ifVersion, removeRoles, ...how }: SetPolicies,
+  documentOf: (json: unknown, now: PolicyDocument) => PolicyDocument,
+): Promise<string[]> {
+  const json = await readFrom(file)
   return withVersions(config, async (database, versions) => {
-    const latest = (await versions.latest())?.version ?? 0
+    const newest = await versions.latest()
+    const latest = newest?.version ?? 0
+    const now = newest?.document ?? config.POLICIES
+    const document = orInvalid(() => documentOf(json, now))
+    const removed = removedRoles(now, document)
+    if (removed.length > 0 && !removeRoles)
+      throw new InvalidArgumentError(
+        `this ${removalLine(removed)}: their users could no longer upload. Name them, use \`policies merge\`, or say --remove-roles`,
+      )
     const remark = { author: `${userInfo().username} at the command line`, note: note ?? null }
     const added = await versions.add(ifVersion ?? latest, document, remark)
     if (!added)
@@ -45,6 +69,7 @@ export async function setPolicies(config: Config, { file, note, ifVersion, ...ho
         `version ${(await versions.latest())?.version ?? 0} of the policies holds, nothing was changed`,
       )
     const lines = [`version ${added.version} of the policies holds now`]
+    if (removed.length > 0) lines.push(removalLine(removed))
     if (how.applyToRunning) {
       const maxObjectSize = await largestObject(config)
       lines.push(`${await applyToRunning(database, document, maxObjectSize)} running uploads have other limits now`)
@@ -58,12 +83,19 @@ export async function setPolicies(config: Config, { file, note, ifVersion, ...ho
  * @throws InvalidArgumentError with every fault
  */
 export async function comparePolicies(config: Config, file: string, version?: number): Promise<string[]> {
-  const wanted = await readFrom(file)
+  const json = await readFrom(file)
+  const wanted = orInvalid(() => readPolicyDocument(json))
   return withVersions(config, async (database) => {
-    const differences = differencesOf(await read(database, config, version), wanted)
+    const now = await read(database, config, version)
+    const differences = differencesOf(now, wanted)
+    const removed = removedRoles(now, wanted)
     const write = (value: unknown) => (value === undefined ? '(nothing)' : JSON.stringify(value))
     if (differences.length === 0) return ['nothing would change']
-    return differences.map(({ path, before, after }) => `${path.join('.')}: ${write(before)} → ${write(after)}`)
+    const said = differences.filter(({ path: [section, role] }) => section !== 'roles' || !removed.includes(role!))
+    return [
+      ...(removed.length > 0 ? [removalLine(removed)] : []),
+      ...said.map(({ path, before, after }) => `${path.join('.')}: ${write(before)} → ${write(after)}`),
+    ]
   })
 }
 
@@ -75,14 +107,22 @@ async function read(database: Database, config: Config, version?: number): Promi
   return found.document
 }
 
-async function readFrom(file: string): Promise<PolicyDocument> {
+async function readFrom(file: string): Promise<unknown> {
   const written = file === '-' ? await text(process.stdin) : await readFile(file, 'utf8')
+  return orInvalid(() => JSON.parse(written) as unknown)
+}
+
+function orInvalid<T>(reading: () => T): T {
   try {
-    return readPolicyDocument(JSON.parse(written))
+    return reading()
   } catch (error) {
     if (error instanceof PolicyFault || error instanceof SyntaxError) throw new InvalidArgumentError(error.message)
     throw error
   }
+}
+
+function removalLine(roles: string[]): string {
+  return `removes the ${roles.length === 1 ? 'role' : 'roles'} ${roles.join(', ')}`
 }
 
 /** A line for each of the newest versions. */

@@ -14,7 +14,15 @@ import { examine, printFinding } from './doctor/doctor.ts'
 import type { Finding } from './doctor/finding.ts'
 import { policiesThatHold } from './doctor/policies.ts'
 import { addKeyCommands } from './keys.ts'
-import { comparePolicies, explainAt, policyHistory, setPolicies, showPolicies } from './policies.ts'
+import {
+  comparePolicies,
+  explainAt,
+  mergePoliciesFrom,
+  policyHistory,
+  type SetPolicies,
+  setPolicies,
+  showPolicies,
+} from './policies.ts'
 import { reconcileQuotas } from './quotas.ts'
 import { addSessionCommands } from './sessions.ts'
 import { sweepOnce } from './sweep.ts'
@@ -46,8 +54,9 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .option('--admin', "may look at everybody's uploads and cancel them, and speak with the admin API")
     .action(async ({ user, role, ttl, tenant, admin }: TokenWish) => {
       const config = readConfig()
-      if (!Object.hasOwn(config.POLICIES.roles, role))
-        throw new InvalidArgumentError(`there are ${Object.keys(config.POLICIES.roles).join(', ')}`)
+      const { roles } = await policiesThatHold(config)
+      if (!Object.hasOwn(roles, role))
+        throw new InvalidArgumentError(`there is no role ${role}; there are ${Object.keys(roles).join(', ')}`)
       const actor = toActor({ user, role, tenant, isAdmin: admin })
       if (!actor) throw new InvalidArgumentError('a user and a tenant have 1 to 128 characters')
       const rules = tokenRules(config)
@@ -105,8 +114,19 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     .option('-m, --note <text>', 'why, for those who read the history')
     .option('--if-version <number>', 'only if this version still holds', whole)
     .option('--apply-to-running', 'also change what running uploads were told')
-    .action(async (file: string, options: { note?: string; ifVersion?: number; applyToRunning?: boolean }) => {
+    .option('--remove-roles', 'remove the roles that the file does not name; without it such a file is refused')
+    .action(async (file: string, options: PolicyWords) => {
       for (const line of await setPolicies(readConfig(), { file, ...options })) print(line)
+    })
+
+  policies
+    .command('merge <file>')
+    .description('change what a file (- is standard input) says, and leave the rest; a role that is null is removed')
+    .option('-m, --note <text>', 'why, for those who read the history')
+    .option('--if-version <number>', 'only if this version still holds', whole)
+    .option('--apply-to-running', 'also change what running uploads were told')
+    .action(async (file: string, options: PolicyWords) => {
+      for (const line of await mergePoliciesFrom(readConfig(), { file, ...options })) print(line)
     })
 
   policies
@@ -201,6 +221,8 @@ export function createProgram(print: (line: string) => void = console.log): Comm
 
   return program
 }
+
+type PolicyWords = Omit<SetPolicies, 'file'>
 
 interface ExplainWords {
   user: string

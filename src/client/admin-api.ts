@@ -66,10 +66,16 @@ export function createAdminApi(base: string, token: () => string | null): AdminA
     checkPolicies: async (policies, signal) =>
       (await ask('POST', 'policies/check', { content: { policies }, signal })) as CheckedPolicies,
     changePolicies: async (seen, policies, change) =>
-      (await ask('PUT', 'policies', { content: { policies, ...change }, ...ifMatch(seen) })) as never,
+      (await ask('PUT', 'policies', {
+        content: { policies, ...change, removeRoles: true },
+        ...ifMatch(seen),
+      })) as never,
     policyVersions: (before) => get('policies/versions', { before }),
     restorePolicies: async (seen, version, change) =>
-      (await ask('POST', `policies/versions/${version}/restore`, { content: change, ...ifMatch(seen) })) as never,
+      (await ask('POST', `policies/versions/${version}/restore`, {
+        content: { ...change, removeRoles: true },
+        ...ifMatch(seen),
+      })) as never,
     usage: (query) => get('usage', query),
     keys: async () => (await get<{ keys: ApiKey[] }>('keys')).keys,
     makeKey: async (wish) => (await ask('POST', 'keys', { content: wish })) as never,

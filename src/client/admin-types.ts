@@ -120,6 +120,8 @@ export interface CheckedPolicies {
   /** The version that holds now, which the differences are from. */
   version: number
   differences: Difference[]
+  /** The roles that would be removed: their users could no longer upload. */
+  removedRoles: string[]
 }
 
 export interface PolicyChange {

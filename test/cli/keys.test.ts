@@ -41,6 +41,11 @@ it.each([
     /upload, read, cancel, admin/,
   ],
   ['no role', ['create', '-n', 'x'], /--role/],
+  [
+    'a role that is not there',
+    ['create', '-n', 'x', '-r', 'king'],
+    /no role king; there are creator, member, subscriber/,
+  ],
   ['a role that is none', ['create', '-n', 'x', '-r', 'a b'], /letters and digits/],
   ['a key by its name', ['revoke', 'nightly'], /by its id/],
   ['a key that is not there', ['revoke', '00000000-0000-4000-8000-000000000000'], /no such key/],

@@ -50,6 +50,24 @@ it('the policies are shown, changed and explained at the command line', async ()
   )
 })
 
+it('a file never removes a role that it does not name, unless it is told to', async () => {
+  const file = join(directory, 'short.json')
+  const shown = JSON.parse((await run('policies', 'show')).join('\n'))
+  await writeFile(file, JSON.stringify({ ...shown, roles: { creator: shown.roles.creator } }))
+
+  expect(await run('policies', 'diff', file)).toEqual(['removes the roles member, subscriber'])
+  await expect(run('policies', 'set', file)).rejects.toThrow(/removes the roles member, subscriber.*--remove-roles/)
+  expect(JSON.parse((await run('policies', 'show')).join('\n'))).toEqual(shown)
+  expect(await run('policies', 'set', file, '--remove-roles')).toContain('removes the roles member, subscriber')
+  expect(Object.keys(JSON.parse((await run('policies', 'show')).join('\n')).roles)).toEqual(['creator'])
+
+  await writeFile(file, JSON.stringify({ roles: { member: shown.roles.member }, users: { bob: null } }))
+  await run('policies', 'merge', file, '--note', 'member again')
+  const merged = JSON.parse((await run('policies', 'show')).join('\n'))
+  expect(merged.roles).toEqual({ creator: shown.roles.creator, member: shown.roles.member })
+  expect(merged.users).toEqual({})
+})
+
 it('policies that cannot be used are refused with the place of every fault', async () => {
   const file = join(directory, 'policies.json')
   await writeFile(file, '{"roles": {"member": {"maxsize": 1}}, "tenants": {"acme": {"totalBytes": "much"}}}')

@@ -35,7 +35,7 @@ describe('what the pages believe of the server', () => {
 
   it('is what it takes from them', () => {
     expectTypeOf<admin.KeyWish>().toExtend<KeyFields>()
-    expectTypeOf<admin.PolicyChange & { policies: admin.PolicyJson }>().toExtend<Change>()
+    expectTypeOf<admin.PolicyChange & { policies: admin.PolicyJson; removeRoles: true }>().toExtend<Change>()
   })
 
   it('is part of what everybody is told', () => {

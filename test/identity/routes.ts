@@ -121,6 +121,12 @@ const admin: Row[] = [
     request: () => ({ url: '/v1/admin/policies', headers: ofNever, payload: { policies: { roles: {} } } }),
   },
   {
+    route: 'PATCH /v1/admin/policies',
+    kind: 'admin',
+    ok: 412,
+    request: () => ({ url: '/v1/admin/policies', headers: ofNever, payload: { policies: { roles: {} } } }),
+  },
+  {
     route: 'POST /v1/admin/policies/versions/:version/restore',
     kind: 'admin',
     ok: 412,

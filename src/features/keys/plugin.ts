@@ -16,18 +16,26 @@ export interface KeyChange {
 export interface KeysPluginOptions {
   keys: Keys
   now(): Date
+  /** The roles that have a policy now. */
+  roles(): string[]
   /** Told after every change. */
   onChange(change: KeyChange): void
 }
 
 /** `/v1/admin/keys`: make, list and revoke API keys. For admins; wants `request.actor`. */
-export async function keysPlugin(app: FastifyInstance, { keys, now, onChange }: KeysPluginOptions): Promise<void> {
+export async function keysPlugin(
+  app: FastifyInstance,
+  { keys, now, roles, onChange }: KeysPluginOptions,
+): Promise<void> {
   adminOnly(app)
   neverStored(app)
 
   app.post<{ Body: KeyFields }>('/admin/keys', { schema: schemas.create }, async ({ actor, body, ip }, reply) => {
     const wish = readWish(body, now())
     if (typeof wish === 'string') throw new UploadError('INVALID_FIELD', `${wish}.`)
+    const known = roles()
+    if (!known.includes(wish.role))
+      throw new UploadError('INVALID_FIELD', `There is no role ${wish.role}; there are ${known.join(', ')}.`)
     const { key, token } = await keys.create(wish, actor.id, actor)
     onChange({ what: 'key.created', key, by: actor.id, from: ip })
     return reply.code(201).send({ ...viewOf(key), token })

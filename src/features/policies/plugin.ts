@@ -7,6 +7,7 @@ import { readPage } from '../../http/api/page.ts'
 import { adminOnly } from '../../http/identity/admin.ts'
 import type { PolicyBook } from './book.ts'
 import { differencesOf } from './difference.ts'
+import { mergePolicies, removedRoles } from './merge.ts'
 import { PolicyFault, readPolicyDocument, writePolicyDocument } from './schema.ts'
 import type { PolicyVersion, PolicyVersions } from './versions.ts'
 import {
@@ -14,6 +15,7 @@ import {
   type ByVersion,
   type Change,
   type CheckView,
+  type Merge,
   type PageQuery,
   type Restore,
   schemas,
@@ -41,8 +43,18 @@ export async function policiesPlugin(
   app.get('/policies', { schema: schemas.current }, async (_request, reply) => answer(reply, await newest()))
 
   app.put<{ Body: Change }>('/policies', { schema: schemas.change, bodyLimit }, async (request, reply) => {
+    const { policies, note, applyToRunning, removeRoles, ...rest } = request.body
+    // The answer of GET, or the document alone, as `landfall policies show` prints it.
+    return change(request, reply, read(policies ?? rest), { note, applyToRunning, removeRoles })
+  })
+
+  app.patch<{ Body: Merge }>('/policies', { schema: schemas.merge, bodyLimit }, async (request, reply) => {
     const { policies, ...remark } = request.body
-    return change(request, reply, read(policies), remark)
+    // A role goes only where the change says so itself: with null.
+    const expected = expectedVersion(request.headers['if-match'])
+    const before = await versions.find(expected)
+    if (!before) throw await changedMeanwhile(expected)
+    return change(request, reply, merge(before.document, policies), { ...remark, removeRoles: true })
   })
 
   app.post<{ Body: Pick<Change, 'policies'> }>(
@@ -53,10 +65,16 @@ export async function policiesPlugin(
       try {
         const wanted = readPolicyDocument(body.policies)
         const differences = differencesOf(now, wanted)
-        return { policies: writePolicyDocument(wanted), problems: [], version, differences }
+        return {
+          policies: writePolicyDocument(wanted),
+          problems: [],
+          version,
+          differences,
+          removedRoles: removedRoles(now, wanted),
+        }
       } catch (error) {
         if (!(error instanceof PolicyFault)) throw error
-        return { policies: null, problems: error.problems, version, differences: [] }
+        return { policies: null, problems: error.problems, version, differences: [], removedRoles: [] }
       }
     },
   )
@@ -99,25 +117,24 @@ export async function policiesPlugin(
     return found
   }
 
+  async function changedMeanwhile(expected: number): Promise<UploadError> {
+    const { version } = await newest()
+    const message = `The policies were changed meanwhile: version ${version} holds now.`
+    return new UploadError('PRECONDITION_FAILED', message, { expected, version })
+  }
+
   async function change(
     request: FastifyRequest,
     reply: FastifyReply,
     document: PolicyDocument,
-    { note, applyToRunning: isForAll }: Restore,
+    { note, applyToRunning: isForAll, removeRoles }: Restore,
   ) {
     const expected = expectedVersion(request.headers['if-match'])
+    const before = await versions.find(expected)
+    const removed = before ? removedRoles(before.document, document) : []
+    if (removed.length > 0 && !removeRoles) throw unaskedRemoval(removed)
     const added = await versions.add(expected, document, { author: nameOf(request.actor), note, by: request.actor })
-    if (!added) {
-      const { version } = await newest()
-      throw new UploadError(
-        'PRECONDITION_FAILED',
-        `The policies were changed meanwhile: version ${version} holds now.`,
-        {
-          expected,
-          version,
-        },
-      )
-    }
+    if (!added) throw await changedMeanwhile(expected)
     await book.refresh()
     const running = isForAll ? await applyToRunning(document) : 0
     request.log.info({ version: added.version, running }, 'policies changed')
@@ -141,9 +158,25 @@ function expectedVersion(ifMatch: string | undefined): number {
   return Number(version)
 }
 
+function unaskedRemoval(roles: string[]): UploadError {
+  return new UploadError(
+    'INVALID_REQUEST',
+    `This removes the roles ${roles.join(', ')}: their users could no longer upload. Name them, send the change with PATCH, or say removeRoles: true.`,
+    { roles: roles.join(', ') },
+  )
+}
+
 function read(policies: unknown): PolicyDocument {
+  return orInvalid(() => readPolicyDocument(policies))
+}
+
+function merge(document: PolicyDocument, changes: unknown): PolicyDocument {
+  return orInvalid(() => mergePolicies(document, changes))
+}
+
+function orInvalid(reading: () => PolicyDocument): PolicyDocument {
   try {
-    return readPolicyDocument(policies)
+    return reading()
   } catch (error) {
     if (!(error instanceof PolicyFault)) throw error
     throw new UploadError('INVALID_FIELD', error.message)

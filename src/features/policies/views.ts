@@ -22,13 +22,26 @@ const version = z.object({
   createdAt: z.iso.datetime(),
   policies: document,
 })
-const change = z.object({
-  policies: document,
+const removeRoles = z
+  .boolean()
+  .default(false)
+  .describe('Roles that the document does not name are removed; without it such a document is refused')
+const remark = z.object({
   note: note.default(null).describe('Why, for those who read the history'),
   applyToRunning: z
     .boolean()
     .default(false)
     .describe('Uploads that run keep the limits they were told, unless this is true'),
+})
+// Also what GET answers, and the document alone.
+const change = z.looseObject({
+  policies: document.optional().describe('The policies; not given: the fields of this body are the document itself'),
+  ...remark.shape,
+  removeRoles,
+})
+const merge = z.object({
+  policies: document.describe('What differs, field by field; a role, tenant or user that is null is removed'),
+  ...remark.shape,
 })
 const changed = version.extend({ running: z.int().describe('How many running uploads were given other limits') })
 const difference = z.object({
@@ -41,13 +54,14 @@ const checked = z.object({
   problems: z.array(z.string()).describe('Where and why, every one of them'),
   version: z.int().describe('The version that holds now'),
   differences: z.array(difference).describe('What would change'),
+  removedRoles: z.array(z.string()).describe('The roles that would be removed: their users could no longer upload'),
 })
 const between = z.object({
   from: number.describe('A version'),
   to: number.optional().describe('Another one; not given: the one that holds now'),
 })
 const compared = z.object({ from: z.int(), to: z.int(), differences: z.array(difference) })
-const restore = change.omit({ policies: true })
+const restore = remark.extend({ removeRoles })
 const page = z.object({
   versions: z.array(version),
   next: z.int().nullable().describe('Give it as `before` to get the next page; null on the last one'),
@@ -59,7 +73,8 @@ const pageQuery = z.object({
 const byVersion = z.object({ version: number })
 
 export type VersionView = z.output<typeof version>
-export type Change = z.output<typeof change>
+export type Change = z.output<typeof remark> & { policies?: Record<string, unknown> | undefined; removeRoles: boolean }
+export type Merge = z.output<typeof merge>
 export type CheckView = z.output<typeof checked>
 export type Between = z.output<typeof between>
 export type Restore = z.output<typeof restore>
@@ -87,10 +102,17 @@ export const schemas = {
     body: jsonSchema(change, 'input'),
     response: { 200: jsonSchema(changed, 'output'), ...refusals },
   },
+  merge: {
+    tags,
+    summary: 'Change some of the policies, and leave the others as they are',
+    headers: ifMatch,
+    body: jsonSchema(merge, 'input'),
+    response: { 200: jsonSchema(changed, 'output'), ...refusals },
+  },
   check: {
     tags,
     summary: 'Read policies without using them: what would change, or what is wrong with them',
-    body: jsonSchema(change.pick({ policies: true }), 'input'),
+    body: jsonSchema(z.object({ policies: document }), 'input'),
     response: { 200: jsonSchema(checked, 'output'), ...refusals },
   },
   compare: {

@@ -56,6 +56,89 @@ describe('the policies of a server', () => {
     expect(discovered.json().policy.maxSize).toBe(1024)
   })
 
+  it('never lose a role that a change does not name, unless it says so', async () => {
+    const app = await testApp()
+    const { creator } = builtIn.roles as Record<string, object>
+    const short = { ...builtIn, roles: { creator } }
+
+    const refused = await put(app, short, { 'if-match': '"1"' })
+    const checked = await app.http.inject({
+      method: 'POST',
+      url: '/v1/admin/policies/check',
+      headers: await app.as(root),
+      payload: { policies: short },
+    })
+
+    expect(refused.statusCode).toBe(400)
+    expect(refused.json().error.message).toMatch(/^This removes the roles member, subscriber: /)
+    expect(checked.json().removedRoles).toEqual(['member', 'subscriber'])
+    expect((await get(app, '/policies')).json()).toMatchObject({ version: 1, policies: builtIn })
+    const told = await app.http.inject({
+      method: 'PUT',
+      url: '/v1/admin/policies',
+      headers: { ...(await app.as(root)), 'if-match': '"1"' },
+      payload: { policies: short, removeRoles: true },
+    })
+    expect(told.json()).toMatchObject({ version: 2, policies: short })
+  })
+
+  it('are not shortened by bringing back an older version, unless it is said', async () => {
+    const app = await testApp()
+    const guest = { maxSize: '1 MiB', mediaTypes: ['image/*'], categories: ['image'], timeToLive: '1 day' }
+    await put(app, { ...builtIn, roles: { ...(builtIn.roles as object), guest } }, { 'if-match': '"1"' })
+    const restore = async (payload: object) =>
+      app.http.inject({
+        method: 'POST',
+        url: '/v1/admin/policies/versions/1/restore',
+        headers: { ...(await app.as(root)), 'if-match': '"2"' },
+        payload,
+      })
+
+    expect((await restore({})).json().error.message).toContain('removes the roles guest')
+    expect((await restore({ removeRoles: true })).statusCode).toBe(200)
+  })
+
+  it('are changed in part by PATCH, and lose what is null there', async () => {
+    const app = await testApp()
+    const patch = async (policies: object, version: number) =>
+      app.http.inject({
+        method: 'PATCH',
+        url: '/v1/admin/policies',
+        headers: { ...(await app.as(root)), 'if-match': `"${version}"` },
+        payload: { policies },
+      })
+
+    const first = await patch({ roles: { member: { maxSize: '5 GiB' } }, users: { bob: { maxSize: '1 KiB' } } }, 1)
+    const second = await patch({ roles: { subscriber: null }, users: { bob: { totalBytes: null } } }, 2)
+    const wrong = await patch({ roles: { member: { maxSize: 'huge' } } }, 3)
+
+    const { member, creator } = builtIn.roles as Record<string, object>
+    expect(first.json().policies.roles).toEqual({
+      ...(builtIn.roles as object),
+      member: { ...member, maxSize: '5 GiB' },
+    })
+    expect(second.json().policies).toMatchObject({ users: { bob: { maxSize: '1 KiB', totalBytes: null } } })
+    expect(second.json().policies.roles).toEqual({ creator, member: { ...member, maxSize: '5 GiB' } })
+    expect([wrong.statusCode, wrong.json().error.code]).toEqual([400, 'INVALID_FIELD'])
+  })
+
+  it('are taken in the shape in which GET and `policies show` print them', async () => {
+    const app = await testApp()
+    const send = async (payload: object, version: number) =>
+      app.http.inject({
+        method: 'PUT',
+        url: '/v1/admin/policies',
+        headers: { ...(await app.as(root)), 'if-match': `"${version}"` },
+        payload,
+      })
+
+    const asRead = await send((await get(app, '/policies')).json(), 1)
+    const asShown = await send(small, 2)
+
+    expect([asRead.statusCode, asRead.json().policies]).toEqual([200, builtIn])
+    expect([asShown.statusCode, asShown.json().policies]).toEqual([200, small])
+  })
+
   it('are refused to one who has seen older ones', async () => {
     const app = await testApp()
     await put(app, small, { 'if-match': '"1"' })
@@ -142,7 +225,7 @@ describe('the policies of a server', () => {
     expect(differences).toContainEqual({ path: ['default', 'maxSize'], after: '1 MiB' })
     expect(differences).toContainEqual({ path: ['tenants', 'acme.example', 'users', 'eve', 'totalFiles'], after: 3 })
     expect((await get(app, '/policies')).json().version).toBe(1)
-    await put(app, policies, { 'if-match': '"1"' })
+    await put(app, policies, { 'if-match': '"1"' }, { removeRoles: true })
     expect((await get(app, '/policies/differences?from=1')).json()).toEqual({ from: 1, to: 2, differences })
     expect((await get(app, '/policies/differences?from=2&to=2')).json().differences).toEqual([])
     expect((await get(app, '/policies/differences?from=7')).statusCode).toBe(404)

@@ -9,11 +9,14 @@ import { createBodyGate } from './core/append/body-gate.ts'
 import { createEngine } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
 import type { EngineOptions } from './core/engine-options.ts'
+import { guardStore } from './core/pairing/guarded-store.ts'
+import type { Standing } from './core/pairing/marker.ts'
 import { createMemoryBudget } from './core/parts/memory-budget.ts'
 import type { ObjectStore } from './core/ports.ts'
 import { contentRules, creationRules } from './core/rules/index.ts'
 import { openClock } from './db/clock.ts'
 import { type Database, openDatabase } from './db/open.ts'
+import { pairingsIn } from './db/pairing.ts'
 import { sessionsIn } from './db/sessions.ts'
 import { findUnderWay } from './db/under-way.ts'
 import { signInFolder, tokenRules, verifyingSecrets } from './development.ts'
@@ -28,6 +31,7 @@ import { openIdentity } from './identity.ts'
 import type { DeliveredEvent } from './jobs/outbox.ts'
 import { openLimits } from './limits.ts'
 import { leaseLocker } from './locks/lease.ts'
+import { openPairing } from './pairing.ts'
 import { openHttp, registerRoutes } from './routes.ts'
 import { openSteering } from './steering.ts'
 import { openStore } from './stores/index.ts'
@@ -79,13 +83,19 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const tracer = tracerOf(config, onFault)
   const database = watchDatabase(overrides.database ?? (await openConfiguredDatabase(config, onFault)), metrics, tracer)
   const onRequest = (operation: string, code: string) => metrics.s3Requests.inc({ operation, code })
-  const store = watchStore(overrides.store ?? openStore(config.STORE, config, { onRequest }), metrics, tracer)
+  const bareStore = watchStore(overrides.store ?? openStore(config.STORE, config, { onRequest }), metrics, tracer)
   const onRetry = (error: unknown) => log.warn({ err: error }, 'waiting for what this server needs')
   const reaching = { patienceMs: config.START_PATIENCE, onRetry }
-  await Promise.all([whenReachable(database.migrate, reaching), whenReachable(() => store.check(), reaching)])
+  await whenReachable(database.migrate, reaching)
+  const pairing = await whenReachable(
+    () => openPairing({ pairings: pairingsIn(database), store: bareStore, onChange: tellStanding }),
+    reaching,
+  )
+  const store = guardStore(bareStore, pairing)
 
   const clock = await openClock({ database, wallMs: overrides.wallMs, onSkew: tellSkew, onFault })
   const now = overrides.now ?? clock.now
+  await pairing.advance().catch(onFault)
   const sessions = watchSessions(sessionsIn(database), metrics)
   const leases = await leaseLocker({
     database,
@@ -114,7 +124,9 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     gate,
     policies,
     admitCreation,
-    now,
+    confirmStore: pairing.confirmForCreation,
+    // For a database that was restored time stands still.
+    now: () => pairing.restoredAt() ?? now(),
     permit,
     nameObject,
     onFault,
@@ -140,7 +152,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     steering,
     signIn: config.isDevelopment ? signInOf(config, database, secrets[0]!) : null,
     now,
-    parts: { database: () => database.check(), store: () => store.check(), clock: () => clock.check() },
+    parts: { database: () => database.check(), store: () => pairing.check(), clock: () => clock.check() },
     isDraining: () => isDraining,
     objectUrlOf,
     metricsRoute,
@@ -150,8 +162,17 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const metricsHttp = config.METRICS_PORT === undefined ? null : await metricsServer(metricsRoute)
 
   limits.recordRefusals(http)
-  const parts = { database, engine, sessions, store, listeners: [logEvent], now, onFault }
-  const background = beginBackgroundWork({ ...parts, chores: { ...limits.chores, ...steering.chores } }, onRetry)
+  const { mayRemove } = pairing
+  const parts = { database, engine, sessions, store, mayRemove, listeners: [logEvent], now, onFault }
+  const background = beginBackgroundWork(
+    { ...parts, chores: { ...limits.chores, ...steering.chores, 'advance-pairing': pairing.advance } },
+    onRetry,
+  )
+
+  function tellStanding(standing: Standing): void {
+    if (standing.is === 'paired') log.info('the store is the right one again')
+    else log.error({ standing: standing.is, reason: standing.reason }, 'the store is not believed; not ready')
+  }
 
   function tellSkew(trouble: string | null): void {
     if (trouble) log.error({ trouble }, "this server's clock is wrong; it is not ready")
@@ -216,7 +237,16 @@ export function engineOf(
   config: Config,
   parts: Pick<
     EngineOptions,
-    'sessions' | 'store' | 'locker' | 'policies' | 'admitCreation' | 'now' | 'permit' | 'nameObject' | 'onFault'
+    | 'sessions'
+    | 'store'
+    | 'locker'
+    | 'policies'
+    | 'admitCreation'
+    | 'confirmStore'
+    | 'now'
+    | 'permit'
+    | 'nameObject'
+    | 'onFault'
   > &
     Partial<Pick<EngineOptions, 'budget' | 'gate' | 'onBody'>>,
 ): RunningEngine {

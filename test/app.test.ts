@@ -6,7 +6,7 @@ import { UploadError } from '../src/core/errors.ts'
 import { memoryStore } from './support/memory-store.ts'
 import { ada, testDatabase } from './support/open-engine.ts'
 import { headOf, openRaw } from './support/raw-http.ts'
-import { testApp } from './support/test-app.ts'
+import { takeOver, testApp } from './support/test-app.ts'
 
 describe('the app', () => {
   it.each(['/health', '/livez', '/readyz', '/docs/json'])('answers %s without a token', async (url) => {
@@ -36,10 +36,12 @@ describe('the app', () => {
 
   it('does not start over a store that cannot be used', async () => {
     const store = memoryStore()
+    const database = await testDatabase()
+    await takeOver(store, database)
     store.check = () => Promise.reject(new UploadError('STORE_UNAVAILABLE', 'The bucket "files" does not exist.'))
 
     const config = loadConfig({ LOG_LEVEL: 'silent', START_PATIENCE: '1s' })
-    const building = buildApp(config, { store, database: await testDatabase() })
+    const building = buildApp(config, { store, database })
 
     await expect(building).rejects.toThrow('The bucket "files" does not exist.')
   })

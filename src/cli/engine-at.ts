@@ -1,11 +1,14 @@
 import { engineOf } from '../app.ts'
 import type { Config } from '../config.ts'
 import type { RunningEngine } from '../core/engine.ts'
+import { guardStore } from '../core/pairing/guarded-store.ts'
 import type { ObjectStore, Sessions } from '../core/ports.ts'
 import { openClock } from '../db/clock.ts'
 import type { Database } from '../db/open.ts'
+import { pairingsIn } from '../db/pairing.ts'
 import { sessionsIn } from '../db/sessions.ts'
 import { leaseLocker } from '../locks/lease.ts'
+import { openPairing, type Pairing } from '../pairing.ts'
 import { openStore } from '../stores/index.ts'
 import { policiesAt, withDatabase } from './database-at.ts'
 
@@ -15,6 +18,7 @@ export interface Workplace {
   store: ObjectStore
   sessions: Sessions
   engine: RunningEngine
+  pairing: Pairing
   /** The database's time. */
   now(): Date
 }
@@ -23,16 +27,18 @@ export interface Workplace {
 export function withEngine<T>(config: Config, work: (workplace: Workplace) => Promise<T>): Promise<T> {
   const onFault = (error: unknown) => console.error(error)
   return withDatabase(config, (database) =>
-    withStore(config, async (store) => {
+    withStore(config, async (bareStore) => {
+      const pairing = await openPairing({ pairings: pairingsIn(database), store: bareStore })
+      const store = guardStore(bareStore, pairing)
       const document = await policiesAt(database, config)
       const policies = () => document
       const sessions = sessionsIn(database)
       const locker = await leaseLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onFault })
       const clock = await openClock({ database, onSkew: (trouble) => trouble && console.error(trouble), onFault })
-      const { now } = clock
+      const now = () => pairing.restoredAt() ?? clock.now()
       const engine = engineOf(config, { sessions, store, locker, policies, now, onFault })
       try {
-        return await work({ database, store, sessions, engine, now })
+        return await work({ database, store, sessions, engine, pairing, now })
       } finally {
         await engine.idle()
         await locker.close()

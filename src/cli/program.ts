@@ -24,6 +24,7 @@ import {
   showPolicies,
 } from './policies.ts'
 import { reconcileQuotas } from './quotas.ts'
+import { addRestoreCommands } from './restore.ts'
 import { addSessionCommands } from './sessions.ts'
 import { sweepOnce } from './sweep.ts'
 
@@ -99,6 +100,7 @@ export function createProgram(print: (line: string) => void = console.log): Comm
     })
 
   addSessionCommands(program, print, whole)
+  addRestoreCommands(program, print)
 
   const policies = program.command('policies').description('who may upload what: read, change, and what held before')
 

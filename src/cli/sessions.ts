@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { isRefusal } from '../core/errors.ts'
 import { isId } from '../core/session-view.ts'
 import { formatSize } from '../core/size.ts'
-import { type State, userOf } from '../core/upload.ts'
+import { type Actor, type State, userOf } from '../core/upload.ts'
 import { findSession, findSessions, type SessionDetails, type SessionLine } from '../features/sessions/find.ts'
 import { findTimeline, type Moment } from '../features/sessions/timeline.ts'
 import { readConfig } from '../serve.ts'
@@ -82,17 +82,21 @@ const verbs = {
 /** @throws InvalidArgumentError with the reason when the upload does not allow it */
 function steer(verb: keyof typeof verbs, id: string): Promise<string> {
   return withEngine(readConfig(), async ({ engine, database }) => {
-    const operator = userOf(`${userInfo().username} at the command line`, 'operator', { isAdmin: true })
     try {
-      if (verb === 'cancel') await engine.cancel(operator, id)
-      else if (verb === 'finish') await engine.finishNow(operator, id)
-      else await engine.expireNow(operator, id)
+      if (verb === 'cancel') await engine.cancel(operator(), id)
+      else if (verb === 'finish') await engine.finishNow(operator(), id)
+      else await engine.expireNow(operator(), id)
     } catch (error) {
       if (isRefusal(error)) throw new InvalidArgumentError(`${error.code}: ${error.message}`)
       throw error
     }
     return `${id} is ${(await findSession(database, id))?.state}`
   })
+}
+
+/** Who is named in the audit log for what is done at the command line. */
+export function operator(): Actor {
+  return userOf(`${userInfo().username} at the command line`, 'operator', { isAdmin: true })
 }
 
 function lineOf({ id, state, isLive, user, tenant, role, filename, received, size, createdAt }: SessionLine): string {

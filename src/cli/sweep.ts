@@ -5,7 +5,9 @@ import { withEngine } from './engine-at.ts'
 
 /** Sweeps once, or says what a sweep would do; the lines are for an operator. Runs beside servers that share the database. */
 export function sweepOnce(config: Config, isDry: boolean): Promise<string[]> {
-  return withEngine(config, async ({ engine, sessions, store, now }) => {
+  return withEngine(config, async ({ engine, sessions, store, pairing, now }) => {
+    if (!(await pairing.mayRemove()))
+      return ['the store is not the right one, or the database was restored: nothing was changed']
     if (isDry) {
       const { expired, litter } = await previewSweep(sessions, store, now())
       return [

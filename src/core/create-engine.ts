@@ -147,6 +147,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     gate.check(senderOf(actor))
     options.admitCreation?.(actor)
     admitAnew(actor, 'create')
+    await options.confirmStore?.()
     const final = wish.concat?.kind === 'final' ? wish.concat : null
     // A client that did not hear the answer asks again, and means the same file: it is made of the same partial uploads.
     const same = final && (await sessions.findFinal(asOwner(actor), final.from))

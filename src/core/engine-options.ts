@@ -33,6 +33,8 @@ export interface EngineOptions {
   gate?: BodyGate | undefined
   /** Not given: bodies come as fast as they like, but for what policies say. */
   bandwidth?: Bandwidth | undefined
+  /** Asked before an upload is begun; rejects when the store is not to be had. Not given: it always is. */
+  confirmStore?: (() => Promise<void>) | undefined
   /** Asked before anything is done for a creation; refuses by throwing. */
   admitCreation?: ((actor: Actor) => void) | undefined
   /** A stalled body ends after this. 0: never. */

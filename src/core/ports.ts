@@ -23,6 +23,8 @@ export interface ObjectAbout {
   contentType: string
   /** Browsers must save it and never show it: it could run scripts where the store is. */
   isAttachment?: boolean
+  /** One word of ASCII, at most 1,900 bytes, that the store keeps with the object and tells again; see core/pairing/origin. */
+  origin?: string
 }
 
 /** No store takes more parts of one upload: what a client may list of them has an end too. */
@@ -46,7 +48,9 @@ export interface StoreLimits {
 export interface ObjectStore {
   readonly name: string
   readonly limits: StoreLimits
-  /** Resolves when the store answers and may be written to; rejects with a sentence that says what is wrong. */
+  /** Makes what a new store stands on. Called once its database is known to have no other, and never for a store that is gone. */
+  prepare?(): Promise<void>
+  /** Resolves when the store answers and may be written to; rejects with a sentence that says what is wrong. Makes nothing. */
   check(): Promise<void>
   /** `onDoubt` is told when another one may have been begun, whose name nobody knows. */
   begin(key: string, about: ObjectAbout & { partSize: number; onDoubt?(): void }): Promise<Handle>
@@ -70,6 +74,8 @@ export interface ObjectStore {
   put(key: string, bytes: Bytes, about: ObjectAbout & { isNew?: boolean }): Promise<ObjectFacts>
   /** `null` when there is no such object. */
   stat(key: string): Promise<ObjectFacts | null>
+  /** The `origin` that the object was given; `null` when it was given none, or is not there. */
+  originOf(key: string): Promise<string | null>
   /** `end` is exclusive. Throws `ObjectMissing` when there is no such object. */
   read(key: string, range?: { start: number; end: number }): AsyncIterable<Buffer>
   /** Idempotent. */

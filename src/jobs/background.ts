@@ -14,6 +14,8 @@ export interface BackgroundOptions {
   sessions: Sessions
   store: ObjectStore
   listeners: Listener[]
+  /** Whether uploads may be ended and anything may be removed now: not while the store is away, nor for a database that was restored. */
+  mayRemove(): Promise<boolean>
   /** What else is to be done once a minute, by name. */
   chores?: Record<string, () => Promise<unknown>>
   now: () => Date
@@ -29,13 +31,13 @@ const tellEveryMs = 1000
  * @throws UploadError DATABASE_ERROR when the database was away; nothing runs then, and it may be tried again
  */
 export async function startBackground(options: BackgroundOptions): Promise<() => Promise<void>> {
-  const { database, engine, sessions, store, listeners, chores = {}, now, onFault } = options
+  const { database, engine, sessions, store, listeners, mayRemove, chores = {}, now, onFault } = options
   const outbox = createOutbox(database, listeners, onFault)
   const queue = await openQueue({ database, onFault, takeOverAfter })
   try {
     await queue.everyMinute('finish-uploads', () => finishUploads(engine, sessions))
-    await queue.everyMinute('sweep', () => sweep(engine, sessions, now()))
-    await queue.everyHour('sweep-orphans', () => sweepOrphans(engine, sessions, store))
+    await queue.everyMinute('sweep', async () => (await mayRemove()) && sweep(engine, sessions, now()))
+    await queue.everyHour('sweep-orphans', async () => (await mayRemove()) && sweepOrphans(engine, sessions, store))
     for (const [name, chore] of Object.entries(chores)) await queue.everyMinute(name, chore)
   } catch (error) {
     await queue.close().catch(() => {})

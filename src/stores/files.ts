@@ -16,20 +16,27 @@ const buffersAtOnce = 1024
 const bytesAtOnce = 8 * 1024 ** 2
 
 /** A new file for writing; the folders above it are made. */
-export async function openNew(path: string, { fsync }: { fsync: boolean }): Promise<FileHandle> {
+export async function openNew(path: string, options: MakingFolders): Promise<FileHandle> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await open(path, 'wx')
     } catch (error) {
       // There is no folder yet, or it was empty and somebody removed it.
       if (codeOf(error) !== 'ENOENT' || attempt === 3) throw error
-      await makeFolder(dirname(path), { fsync })
+      await makeFolder(dirname(path), options)
     }
   }
 }
 
-/** Makes the folder and those above it; that they are there is on the disk then. */
-export async function makeFolder(path: string, { fsync }: { fsync: boolean }): Promise<void> {
+export interface MakingFolders {
+  fsync: boolean
+  /** A folder that must be there: without it the volume is gone, and nothing is made where it was. */
+  anchor?: string
+}
+
+/** Makes the folder and those above it; that they are there is on the disk then. @throws ENOENT when the anchor is not there */
+export async function makeFolder(path: string, { fsync, anchor }: MakingFolders): Promise<void> {
+  if (anchor !== undefined) await stat(anchor)
   const made = await mkdir(path, { recursive: true })
   if (fsync && made !== undefined) await syncFolders(dirname(path), dirname(made))
 }
@@ -115,7 +122,7 @@ export function oneAtATime(): <T>(path: string, work: () => Promise<T>) => Promi
 export async function moveFile(
   from: string,
   to: string,
-  { isNew = false, fsync }: { isNew?: boolean | undefined; fsync: boolean },
+  { isNew = false, fsync, anchor }: MakingFolders & { isNew?: boolean | undefined },
 ): Promise<void> {
   const folder = dirname(to)
   let made: string | undefined
@@ -129,6 +136,7 @@ export async function moveFile(
       if (codeOf(error) === 'EEXIST') throw new ObjectExists('there is another object already')
       // There is no folder yet, or it was empty and somebody removed it.
       if (codeOf(error) !== 'ENOENT' || attempt === 3 || !(await stat(from).catch(absent))) throw error
+      if (anchor !== undefined) await stat(anchor)
       made = (await mkdir(folder, { recursive: true })) ?? made
     }
   }

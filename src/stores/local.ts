@@ -5,7 +5,18 @@
  * power may.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { type FileHandle, open, opendir, readdir, rm, stat, statfs, unlink } from 'node:fs/promises'
+import {
+  type FileHandle,
+  open,
+  opendir,
+  readdir,
+  readFile as readText,
+  rm,
+  stat,
+  statfs,
+  unlink,
+  writeFile as writeText,
+} from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { UploadError } from '../core/errors.ts'
@@ -54,11 +65,13 @@ export interface LocalOptions {
 
 const privateFolder = '.landfall/'
 const stagingFolder = `${privateFolder}staging`
+const originFolder = `${privateFolder}origins`
 
-/** The store under `directory`, which is made when it is not there. */
+/** The store under `directory`; `prepare` makes what is not there. */
 export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   const root = resolve(directory)
   const staging = join(root, stagingFolder)
+  const making = { fsync, anchor: join(root, privateFolder) }
   const inTurn = oneAtATime()
 
   function pathOf(key: string): string {
@@ -99,7 +112,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   }
 
   async function writeFile(path: string, bytes: Bytes): Promise<void> {
-    const file = await openNew(path, { fsync })
+    const file = await openNew(path, making)
     try {
       await writeAt(file, bytes, 0)
       if (fsync) await file.datasync()
@@ -108,12 +121,30 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     }
   }
 
+  /** A file has no room for what its object says of itself: that lies beside it, under a name that any key leads to. */
+  function originPath(key: string): string {
+    const name = createHash('sha256').update(key).digest('hex')
+    return join(root, originFolder, name.slice(0, 2), name)
+  }
+
+  /** Before the object is there. It is not forced to the disk: it is read only when a database was lost. */
+  async function writeOrigin(key: string, origin: string): Promise<void> {
+    const path = originPath(key)
+    try {
+      await writeText(path, origin)
+    } catch (error) {
+      absent(error)
+      await makeFolder(dirname(path), making)
+      await writeText(path, origin)
+    }
+  }
+
   async function* walk(folder: string, key: string): AsyncGenerator<string> {
     const entries = await mended(() => opendir(folder).catch(absent))
     if (!entries) return
     for await (const entry of entries) {
       const name = key === '' ? entry.name : `${key}/${entry.name}`
-      if (name === stagingFolder) continue
+      if (name === stagingFolder || name === originFolder) continue
       if (entry.isDirectory()) yield* walk(join(folder, entry.name), name)
       else yield name
     }
@@ -131,9 +162,10 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       partsInFlight: 2,
     },
 
+    prepare: () => mended(() => makeFolder(staging, { fsync })),
+
     check: () =>
       mended(async () => {
-        await makeFolder(staging, { fsync })
         const { bavail } = await statfs(root)
         if (bavail === 0) throw new UploadError('STORE_UNAVAILABLE', 'The disk is full.')
         // Always the same name: of a process that dies here at most this one file is left.
@@ -142,11 +174,12 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         await unlink(probe).catch(absent)
       }),
 
-    begin: (key, { partSize }) =>
+    begin: (key, { partSize, origin }) =>
       mended(async () => {
         pathOf(key)
+        if (origin) await writeOrigin(key, origin)
         const handle = `${stagingPrefix(key)}_${partSize}_${randomUUID()}`
-        await (await openNew(stagingPath(key, handle), { fsync })).close()
+        await (await openNew(stagingPath(key, handle), making)).close()
         // A part is on the disk only when the name of its file is.
         if (fsync) await syncFolders(staging, staging)
         return handle
@@ -206,7 +239,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         } finally {
           await file.close()
         }
-        await moveFile(staged, path, { fsync })
+        await moveFile(staged, path, making)
         return (await factsOf(path))!
       }),
 
@@ -216,15 +249,17 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         if (handle !== null) return isHandle(handle, mine) ? rm(join(staging, handle), { force: true }) : undefined
         for (const name of (await readdir(staging).catch(absent)) ?? [])
           if (name.startsWith(mine)) await rm(join(staging, name), { force: true })
+        if (!(await factsOf(pathOf(key)))) await rm(originPath(key), { force: true })
       }),
 
     put: (key, bytes, about) =>
       mended(async () => {
         const path = pathOf(key)
         const temporary = temporaryPath(key)
+        if (about.origin) await writeOrigin(key, about.origin)
         try {
           await writeFile(temporary, bytes)
-          await moveFile(temporary, path, { isNew: about.isNew, fsync })
+          await moveFile(temporary, path, { ...making, isNew: about.isNew })
         } catch (error) {
           // From an attempt whose answer was lost, or from somebody who should not have written.
           const isOurs = error instanceof ObjectExists && (await haveSameBytes(temporary, path))
@@ -235,6 +270,12 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       }),
 
     stat: (key) => mended(() => factsOf(pathOf(key))),
+
+    originOf: (key) =>
+      mended(async () => {
+        const text = await readText(originPath(key), 'utf8').catch(absent)
+        return text === null || !(await factsOf(pathOf(key))) ? null : text
+      }),
 
     async *read(key, range) {
       const file = await mended(() => open(pathOf(key), 'r').catch(absent))
@@ -253,6 +294,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         for (const key of keys) {
           const path = pathOf(key)
           await unlink(path).catch(absent)
+          if (!key.startsWith(privateFolder)) await rm(originPath(key), { force: true })
           await removeEmptyFolders(dirname(path), root)
         }
       }),

@@ -49,7 +49,8 @@ describe('a sound set-up', () => {
     expect(new Set(found.map((finding) => finding.about))).toEqual(
       new Set(['configuration', 'database', 'bucket', 'address', 'proxy']),
     )
-    expect([set.s3.objects(), set.s3.multiparts()]).toEqual([[], []])
+    const left = set.s3.objects().filter(({ key }) => !/^\.landfall\/(store\.json|probe)$/.test(key))
+    expect([left, set.s3.multiparts()]).toEqual([[], []])
   })
 
   it('is found sound by the command as well, which then ends with 0', async () => {

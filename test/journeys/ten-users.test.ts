@@ -83,7 +83,7 @@ async function send(user: { id: string; role: string }, { name, type, bytes }: S
 async function counts(): Promise<{ rows: number; files: number }> {
   const { rows } = await client.query<{ count: string }>(`select count(*) from upload_sessions where state <> 'failed'`)
   const files: string[] = []
-  for await (const key of store().list('')) files.push(key)
+  for await (const key of store().list('')) if (!/^\.landfall\/[\w.]+$/.test(key)) files.push(key)
   return { rows: Number(rows[0]!.count), files: files.length }
 }
 

@@ -19,9 +19,11 @@ import { inChunks, readAll, storeContract } from './contract.ts'
 async function open(fsync = false) {
   const directory = await mkdtemp(join(tmpdir(), 'landfall-local-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const store = localStore({ directory, fsync })
+  await store.prepare!()
   return {
     directory,
-    store: localStore({ directory, fsync }),
+    store,
     openMultiparts: async () => (await readdir(join(directory, '.landfall/staging'))).length,
   }
 }
@@ -156,9 +158,12 @@ describe.runIf(process.platform === 'linux')('what has been acknowledged', () =>
     ['a piece', '.landfall/pieces/u', (store: ObjectStore) => put(store, '.landfall/pieces/u/1')],
     ['an object', 'a/b', (store: ObjectStore) => put(store, 'a/b/c')],
   ])('has its name on the disk, and those of its folders: %s', async (_, folder, write) => {
-    const { store, directory } = await open(true)
-    const synced = await watchFolders(directory)
+    const { directory } = await open(true)
+    await mkdir(join(directory, 'new'))
+    const store = localStore({ directory: join(directory, 'new'), fsync: true })
+    const synced = await watchFolders(join(directory, 'new'))
 
+    await store.prepare!()
     await write(store)
 
     expect(synced()).toEqual(expect.arrayContaining([folder, dirname(folder), '']))

@@ -43,6 +43,7 @@ export async function buildTestApp(
 ): Promise<TestApp> {
   const directory = await mkdtemp(join(tmpdir(), 'landfall-test-'))
   const store = overrides.store ?? localStore({ directory, fsync: false })
+  await store.prepare?.()
   const { engine, faults } = await openEngine({
     partSize: 64 * 1024,
     budget: createMemoryBudget(64 * 1024 ** 2),

@@ -29,6 +29,9 @@ export const unavailable = () =>
 export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): MemoryStore {
   const objects: MemoryStore['objects'] = new Map()
   const abouts: MemoryStore['abouts'] = new Map()
+  // Its marker and the probe of readiness are no uploads.
+  const own: MemoryStore['objects'] = new Map()
+  const shelf = (key: string) => (/^\.landfall\/[\w.]+$/.test(key) ? own : objects)
   const multiparts: MemoryStore['multiparts'] = new Map()
   const calls: string[] = []
 
@@ -103,26 +106,27 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
     async put(key, bytes, { isNew, ...about }) {
       const buffer = await collect(bytes)
       return call('put', key, () => {
-        const there = objects.get(key)
+        const there = shelf(key).get(key)
         if (isNew && there && !there.equals(buffer)) throw new ObjectExists('there is another object already')
-        objects.set(key, buffer)
+        shelf(key).set(key, buffer)
         abouts.set(key, about)
         return { size: buffer.length, etag: etagOf(buffer) }
       })
     },
+    originOf: async (key) => (objects.has(key) ? (abouts.get(key)?.origin ?? null) : null),
     stat: (key) =>
       call('stat', key, () => {
         const object = objects.get(key)
         return object ? { size: object.length, etag: etagOf(object) } : null
       }),
     async *read(key, range) {
-      const object = await call('read', key, () => objects.get(key))
+      const object = await call('read', key, () => shelf(key).get(key))
       if (!object) throw new ObjectMissing('no such object')
       yield object.subarray(range?.start ?? 0, range?.end ?? object.length)
     },
     remove: (keys) =>
       call('remove', keys[0] ?? '', () => {
-        for (const key of keys) objects.delete(key)
+        for (const key of keys) shelf(key).delete(key)
       }),
     async *list(prefix) {
       for (const key of [...objects.keys()]) if (key.startsWith(prefix)) yield key

@@ -34,7 +34,9 @@ export async function openStoreOf(kind: StoreKind): Promise<OpenStore> {
 async function openFolder(): Promise<OpenStore> {
   const directory = await mkdtemp(join(tmpdir(), 'landfall-store-'))
   const staged = () => readdir(join(directory, '.landfall/staging')).catch(() => [])
-  return Object.assign(troubled(localStore({ directory, fsync: false })), {
+  const store = localStore({ directory, fsync: false })
+  await store.prepare!()
+  return Object.assign(troubled(store), {
     openMultiparts: async () => (await staged()).length,
     dispose: () => rm(directory, { recursive: true, force: true }),
   })

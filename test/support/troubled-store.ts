@@ -19,6 +19,7 @@ export function troubled(store: ObjectStore): TroubledStore {
     name: store.name,
     limits: store.limits,
     fault: () => {},
+    ...(store.prepare && { prepare: () => store.prepare!() }),
     check: () => store.check(),
     begin: (key, about) => call('begin', key, () => store.begin(key, about)),
     writePart: (key, handle, number, bytes) =>
@@ -27,6 +28,7 @@ export function troubled(store: ObjectStore): TroubledStore {
     finish: (key, handle, parts) => call('finish', key, () => store.finish(key, handle, parts)),
     abort: (key, handle) => call('abort', key, () => store.abort(key, handle)),
     put: (key, bytes, about) => call('put', key, () => store.put(key, bytes, about)),
+    originOf: (key) => store.originOf(key),
     stat: (key) => call('stat', key, () => store.stat(key)),
     async *read(key, range) {
       await wrapped.fault('read', 'before', key)

@@ -5,11 +5,11 @@
 import { notFound } from '../access.ts'
 import type { Looking } from '../content/first-bytes.ts'
 import { type ChunkLook, lookAtChunk } from '../content/first-chunk.ts'
-import { servedTypeOf } from '../content/served-type.ts'
 import type { ChunkMap, NumberedChunk, WrittenChunk } from '../engine.ts'
 import { UploadError } from '../errors.ts'
 import { observeLoss } from '../finish/loss.ts'
 import type { Guard } from '../guard.ts'
+import { aboutOf } from '../pairing/origin.ts'
 import type { MemoryBudget } from '../parts/memory-budget.ts'
 import { type Claiming, isQuiet, locked, placePart } from '../parts/part-claims.ts'
 import type { PieceCache } from '../parts/piece-cache.ts'
@@ -95,7 +95,7 @@ export function createScattered(options: Scattering): Scattered {
         await lease.confirm()
         // If its answer is lost there is a multipart upload whose name nobody knows.
         lease.suspect()
-        change.handle = await store.begin(session.key, { ...servedTypeOf(session), partSize: session.partSize })
+        change.handle = await store.begin(session.key, { ...aboutOf(session), partSize: session.partSize })
       }
       await lease.save(change)
       return session

@@ -4,8 +4,8 @@
  * written; partial uploads of one length, as clients make them, mostly have none. The partial uploads end when the final one is complete.
  */
 import { admit, notFound } from '../access.ts'
-import { servedTypeOf } from '../content/served-type.ts'
 import { UploadError } from '../errors.ts'
+import { aboutOf } from '../pairing/origin.ts'
 import type { Bytes, Lease, ObjectStore, Sessions } from '../ports.ts'
 import { isJoined, refuseEnded } from '../session-view.ts'
 import type { Actor, PartReceipt, Session } from '../upload.ts'
@@ -67,7 +67,7 @@ export async function writeJoinedParts(lease: Lease, partials: Session[], store:
   const count = Math.max(1, Math.ceil(size / session.partSize))
   if (session.handle === null) {
     lease.suspect()
-    const handle = await store.begin(session.key, { ...servedTypeOf(session), partSize: session.partSize })
+    const handle = await store.begin(session.key, { ...aboutOf(session), partSize: session.partSize })
     await lease.save({ handle, isDirty: true })
   }
   const parts: PartReceipt[] = []

@@ -14,7 +14,7 @@
  * then written as one object.
  */
 
-import { servedTypeOf } from '../content/served-type.ts'
+import { aboutOf } from '../pairing/origin.ts'
 import type { Change, Lease, ObjectFacts, ObjectStore } from '../ports.ts'
 import { type Handle, type Piece, tailSize } from '../upload.ts'
 import { type Draft, draftSize, joinBytes, newDraft, nothing, piecesSize, smallPiecesAtEnd, spend } from './draft.ts'
@@ -217,7 +217,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
     const onDoubt = () => {
       hasTwin = true
     }
-    beginning ??= store.begin(session.key, { ...servedTypeOf(session), partSize, onDoubt })
+    beginning ??= store.begin(session.key, { ...aboutOf(session), partSize, onDoubt })
     return beginning
   }
 

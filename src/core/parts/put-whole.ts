@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { otherKey } from '../begin/object-key.ts'
-import { servedTypeOf } from '../content/served-type.ts'
+import { aboutOf } from '../pairing/origin.ts'
 import { type Bytes, type Lease, ObjectExists, type ObjectFacts, type ObjectStore } from '../ports.ts'
 
 /**
@@ -9,7 +9,7 @@ import { type Bytes, type Lease, ObjectExists, type ObjectFacts, type ObjectStor
  */
 export async function putWhole(lease: Lease, bytes: Bytes, store: ObjectStore): Promise<ObjectFacts> {
   const { session } = lease
-  const about = { ...servedTypeOf(session), isNew: true }
+  const about = { ...aboutOf(session), isNew: true }
   await lease.confirm()
   try {
     return await store.put(session.key, bytes, about).catch(async (error: unknown) => {

@@ -6,6 +6,8 @@ import type { PartReceipt } from '../../core/upload.ts'
 /** An object as HEAD describes it. Encrypted with a key of its own it has an ETag that is no digest. */
 export interface Found extends ObjectFacts {
   isOpaque: boolean
+  /** What the object says of where it comes from. */
+  origin: string | null
 }
 
 /** An ETag as it is kept: without the quotes of its header. */

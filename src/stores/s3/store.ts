@@ -32,6 +32,8 @@ import { versioningNotices } from './versioning.ts'
 
 const MiB = 1024 ** 2
 const answerMs = 30_000
+// Of the object's own metadata.
+const originName = 'landfall'
 // The parts can never be joined: what is recorded is not what the store has. Ceph says NoSuchKey for an aborted upload.
 const hopeless = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'NoSuchUpload', 'NoSuchKey'])
 
@@ -65,7 +67,8 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       const isOpaque = head.ServerSideEncryption?.startsWith('aws:kms') || head.SSECustomerAlgorithm !== undefined
       // An empty object says 0: what says nothing may be any.
       if (head.ContentLength === undefined) throw new S3Fault('HeadObject', 200, 'NoContentLength')
-      return { size: head.ContentLength, etag: unquoted(head.ETag), isOpaque }
+      const origin = head.Metadata?.[originName] ?? null
+      return { size: head.ContentLength, etag: unquoted(head.ETag), isOpaque, origin }
     } catch (fault) {
       if ((fault as S3Fault).status === 404) return null
       throw toRefusal(fault as S3Fault)
@@ -118,6 +121,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     const headers = {
       'Content-Type': about.contentType,
       ...(about.isAttachment && { 'Content-Disposition': 'attachment' }),
+      ...(about.origin && { [`x-amz-meta-${originName}`]: about.origin }),
       ...(isGuarded && { 'If-None-Match': '*' }),
       ...(await proofOf(bytes)),
     }
@@ -201,11 +205,12 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       }
     },
 
-    async begin(key, { contentType, isAttachment, onDoubt }) {
+    async begin(key, { contentType, isAttachment, origin, onDoubt }) {
       const begin = new CreateMultipartUploadCommand({
         ...named(key),
         ContentType: contentType,
         ...(isAttachment && { ContentDisposition: 'attachment' }),
+        ...(origin && { Metadata: { [originName]: origin } }),
       })
       const { UploadId, $metadata } = await told('CreateMultipartUpload', (abortSignal) =>
         client.send(begin, { abortSignal }),
@@ -255,6 +260,10 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     async stat(key) {
       const found = await look(key)
       return found && factsOf(found)
+    },
+
+    async originOf(key) {
+      return (await look(key))?.origin ?? null
     },
 
     read,

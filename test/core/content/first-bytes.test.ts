@@ -93,7 +93,7 @@ describe('a file that is not what it is said to be', () => {
 
     expect(upload).toMatchObject({ state: 'completed', contentType: 'application/pdf', category: 'document' })
     expect(upload.key).toContain('/document/')
-    expect(store.abouts.get(upload.key)).toEqual({ contentType: 'application/pdf' })
+    expect(store.abouts.get(upload.key)).toMatchObject({ contentType: 'application/pdf' })
     expect([...store.objects.keys()]).toEqual([upload.key])
   })
 
@@ -298,9 +298,9 @@ describe('the first bytes', () => {
 
     expect([page.contentType, drawing.contentType]).toEqual(['text/html', 'image/svg+xml'])
     const saved = { contentType: 'application/octet-stream', isAttachment: true }
-    expect(store.abouts.get(page.key)).toEqual(saved)
-    expect(store.abouts.get(large.key)).toEqual(saved)
-    expect(store.abouts.get(drawing.key)).toEqual(saved)
+    expect(store.abouts.get(page.key)).toMatchObject(saved)
+    expect(store.abouts.get(large.key)).toMatchObject(saved)
+    expect(store.abouts.get(drawing.key)).toMatchObject(saved)
   })
 })
 
@@ -376,7 +376,7 @@ describe('numbered chunks', () => {
 
     expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png', category: 'image' })
     expect(upload.key).toContain('/image/')
-    expect(store.abouts.get(upload.key)).toEqual({ contentType: 'image/png' })
+    expect(store.abouts.get(upload.key)).toMatchObject({ contentType: 'image/png' })
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
@@ -401,7 +401,7 @@ describe('numbered chunks', () => {
 
     expect(upload).toMatchObject({ contentType: 'video/mp4', category: 'video' })
     expect(upload.key.split('/')[3]).toBe('video')
-    expect(store.abouts.get(upload.key)).toEqual({ contentType: 'video/mp4' })
+    expect(store.abouts.get(upload.key)).toMatchObject({ contentType: 'video/mp4' })
   })
 
   it('in reverse of a file of which nothing was said make an object that promises nothing', async () => {
@@ -413,7 +413,7 @@ describe('numbered chunks', () => {
 
     expect(upload).toMatchObject({ state: 'completed', contentType: 'application/octet-stream', category: 'other' })
     expect(upload.key.split('/')[3]).toBe('other')
-    expect(store.abouts.get(upload.key)).toEqual({ contentType: 'application/octet-stream', isAttachment: true })
+    expect(store.abouts.get(upload.key)).toMatchObject({ contentType: 'application/octet-stream', isAttachment: true })
   })
 
   it.each([
@@ -551,7 +551,7 @@ describe('a file joined of partial uploads', () => {
 
     expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png', category: 'image' })
     expect(upload.key).toContain('/image/')
-    expect(store.abouts.get(upload.key)).toEqual({ contentType: 'image/png' })
+    expect(store.abouts.get(upload.key)).toMatchObject({ contentType: 'image/png' })
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 

@@ -1,0 +1,64 @@
+import { HandleLost, ObjectMissing, type ObjectStore } from '../ports.ts'
+
+/** Knows whether the store is the one that belongs to the database. */
+export interface StoreLink {
+  /** @throws UploadError STORE_UNAVAILABLE when it was not, a moment ago */
+  confirm(): Promise<void>
+  /** Looks once more, after what was seen. @throws UploadError STORE_UNAVAILABLE when it is not */
+  confirmAnew(): Promise<void>
+  /** @throws UploadError STORE_UNAVAILABLE when it is not, or when the database is older than the store */
+  confirmForRemoval(): Promise<void>
+}
+
+/**
+ * `store`, which is not believed when it says that something is not there, unless its marker is there; to which nothing is
+ * written without the marker; and from which nothing is removed for a database that was restored.
+ */
+export function guardStore(store: ObjectStore, link: StoreLink): ObjectStore {
+  async function writes<T>(work: () => Promise<T>): Promise<T> {
+    await link.confirm()
+    return believed(work)
+  }
+
+  async function believed<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof HandleLost || error instanceof ObjectMissing) await link.confirmAnew()
+      throw error
+    }
+  }
+
+  async function removes(work: () => Promise<void>): Promise<void> {
+    await link.confirmForRemoval()
+    return work()
+  }
+
+  return {
+    ...store,
+    begin: (...given) => writes(() => store.begin(...given)),
+    writePart: (...given) => writes(() => store.writePart(...given)),
+    copyPart: (...given) => writes(() => store.copyPart(...given)),
+    finish: (...given) => writes(() => store.finish(...given)),
+    put: (...given) => writes(() => store.put(...given)),
+    abort: (...given) => removes(() => store.abort(...given)),
+    remove: (keys) => (keys.length === 0 ? Promise.resolve() : removes(() => store.remove(keys))),
+    async stat(key) {
+      const found = await store.stat(key)
+      if (found === null) await link.confirmAnew()
+      return found
+    },
+    async *read(...given) {
+      try {
+        yield* store.read(...given)
+      } catch (error) {
+        if (error instanceof ObjectMissing) await link.confirmAnew()
+        throw error
+      }
+    },
+    async *list(prefix) {
+      await link.confirm()
+      yield* store.list(prefix)
+    },
+  }
+}

@@ -1,0 +1,91 @@
+import type { Origin } from '../core/pairing/origin.ts'
+import type { ObjectFacts } from '../core/ports.ts'
+import type { Database } from './open.ts'
+
+/** Rows that are made of objects, when a database is older than its store. Throws `UploadError DATABASE_ERROR`. */
+export interface Adoptions {
+  /** The states of the uploads that have these keys; of a key that no row has, nothing. */
+  statesOf(keys: string[]): Promise<Map<string, string>>
+  /** Makes the row of a completed upload. False when there is one with its id or key. */
+  insert(key: string, origin: Origin, facts: ObjectFacts, now: Date): Promise<boolean>
+  /** Completes an unfinished upload whose object is whole. False when its row knows of another size, or somebody writes to it. */
+  complete(key: string, facts: ObjectFacts, now: Date): Promise<boolean>
+  /** The files that were deleted and are still there, the next to go first; a thousand at most. */
+  deleted(): Promise<{ id: string; owner: string; filename: string; dueAt: Date }[]>
+}
+
+const findStates = {
+  name: 'adopt-states',
+  text: `select key, state from upload_sessions where key = any($1::text[])`,
+}
+// Room is counted as by the statements that complete an upload.
+const insert = {
+  name: 'adopt-insert',
+  text: `with inserted as (
+      insert into upload_sessions (id, owner_id, tenant, role, key, filename, content_type, category, size, "offset", part_size, state,
+        max_size, reserved, tail, etag, is_scattered, is_dirty, created_at, updated_at, completed_at)
+      select $1, $2, $3, $4, $5, $6, $7, $8, $9::bigint, $9::bigint, greatest($9::bigint, 1), 'completed', $9::bigint, $9::bigint, '[]', $10, false, false, $11, $12, $12
+      on conflict do nothing returning id, tenant, owner_id, size),
+    audited as (
+      insert into audit_log (action, is_allowed, tenant, upload_id, note)
+      select 'upload.adopt', true, tenant, id, 'restored from its object' from inserted),
+    counted as (
+      insert into upload_usage as u (tenant, owner_id, reserved_bytes, stored_bytes, stored_files, open_uploads, open_files, day, day_bytes, day_files, granted)
+      select tenant, owner_id, 0, size, 1, 0, 0, (now() at time zone 'utc')::date, 0, 0, 0 from inserted
+      on conflict (tenant, owner_id) do update set stored_bytes = u.stored_bytes + excluded.stored_bytes, stored_files = u.stored_files + 1)
+    select id from inserted`,
+}
+const complete = {
+  name: 'adopt-complete',
+  text: `with mine as (
+      select id, reserved from upload_sessions where key = $1 and state in ('receiving', 'finishing')
+        and (size is null or size = $2::bigint) and concat->>'kind' is distinct from 'partial'
+        and (lease_until is null or lease_until < now()) for update),
+    saved as (
+      update upload_sessions s set state = 'completed', size = $2::bigint, "offset" = $2::bigint, etag = $3, completed_at = $4, updated_at = $4,
+        head = null, tail = '[]', expires_at = null, loss_seen_at = null, is_dirty = true, revision = revision + 1, event_seq = event_seq + 1
+      from mine where s.id = mine.id returning s.id, s.tenant, s.owner_id, s.size, mine.reserved, s.role, s.key, s.filename, s.content_type, s.category, s.event_seq),
+    counted as (
+      update upload_usage u set reserved_bytes = greatest(0, u.reserved_bytes - coalesce(saved.reserved, 0)),
+        open_uploads = greatest(0, u.open_uploads - 1), open_files = greatest(0, u.open_files - 1),
+        stored_bytes = u.stored_bytes + saved.size, stored_files = u.stored_files + 1
+      from saved where u.tenant = saved.tenant and u.owner_id = saved.owner_id),
+    told as (
+      insert into upload_events (upload_id, seq, type, data)
+      select id, event_seq, 'upload.completed', jsonb_build_object('ownerId', owner_id, 'tenant', nullif(tenant, ''), 'role', role, 'key', key,
+        'filename', filename, 'contentType', content_type, 'category', category, 'size', size, 'failure', null) from saved),
+    audited as (
+      insert into audit_log (action, is_allowed, tenant, upload_id, note)
+      select 'upload.complete', true, tenant, id, 'its object is whole' from saved),
+    removed as (delete from upload_parts using saved where upload_id = saved.id)
+    select id from saved`,
+}
+const findDeleted = {
+  name: 'adopt-deleted',
+  text: `select id, owner_id, filename, delete_due_at from upload_sessions where delete_due_at is not null order by delete_due_at limit 1000`,
+}
+
+/** Adoptions in `database`. */
+export function adoptionsIn(database: Pick<Database, 'query'>): Adoptions {
+  const has = async (statement: { name: string; text: string }, values: unknown[]) =>
+    (await database.query(statement, values)).length > 0
+  return {
+    async statesOf(keys) {
+      const rows = await database.query<{ key: string; state: string }>(findStates, [keys])
+      return new Map(rows.map(({ key, state }) => [key, state]))
+    },
+    insert: (key, origin, { size, etag }, now) => {
+      const { id, ownerId, tenant, role, filename, contentType, category, createdAt } = origin
+      const values = [id, ownerId, tenant ?? '', role, key, filename, contentType, category, size, etag, createdAt, now]
+      return has(insert, values)
+    },
+    complete: (key, { size, etag }, now) => has(complete, [key, size, etag, now]),
+    async deleted() {
+      const rows = await database.query<{ id: string; owner_id: string; filename: string; delete_due_at: Date }>(
+        findDeleted,
+        [],
+      )
+      return rows.map((row) => ({ id: row.id, owner: row.owner_id, filename: row.filename, dueAt: row.delete_due_at }))
+    },
+  }
+}

@@ -1,0 +1,102 @@
+import type { Marker, PairingRow } from '../core/pairing/marker.ts'
+import type { Database } from './open.ts'
+
+/** The row that ties the database to its store. Throws `UploadError DATABASE_ERROR`. */
+export interface Pairings {
+  find(): Promise<PairingRow | null>
+  /** Writes it, unless there is one. Returns the one that is there then, not marked yet when it is this one. */
+  insert(marker: Marker): Promise<PairingRow>
+  /** Says that the marker is in the store. */
+  confirm(storeId: string): Promise<void>
+  /** Counts on from `counter`; `null` when the row says otherwise meanwhile. */
+  advance(counter: number): Promise<PairingRow | null>
+  /** Ties the database to a store as an operator says, whatever the row says. */
+  replace(marker: Marker): Promise<PairingRow>
+  /** Gives open uploads and deletions that wait their full time anew. Returns how many uploads that were. */
+  renewTimes(graceMs: number): Promise<number>
+  /** Whether there are uploads at all, and the keys of some completed last. */
+  uploads(): Promise<{ any: boolean; keys: string[] }>
+  /** Changes with everything that is begun or ends. */
+  lastChange(): Promise<number>
+}
+
+interface Row {
+  store_id: string
+  database_id: string
+  epoch: number
+  counter: number
+  advanced_at: Date
+  is_marked: boolean
+}
+
+const find = { name: 'pairing-find', text: `select * from store_pairing` }
+const insert = {
+  name: 'pairing-insert',
+  text: `insert into store_pairing (id, store_id, database_id, epoch, counter, is_marked) values (1, $1, $2, $3, $4, false) on conflict do nothing`,
+}
+const confirm = { name: 'pairing-confirm', text: `update store_pairing set is_marked = true where store_id = $1` }
+const advance = {
+  name: 'pairing-advance',
+  text: `update store_pairing set counter = counter + 1, advanced_at = now() where counter = $1 and is_marked returning *`,
+}
+const replace = {
+  name: 'pairing-replace',
+  text: `insert into store_pairing (id, store_id, database_id, epoch, counter, is_marked) values (1, $1, $2, $3, $4, false)
+    on conflict (id) do update set store_id = excluded.store_id, database_id = excluded.database_id, epoch = excluded.epoch,
+      counter = excluded.counter, advanced_at = now(), is_marked = false
+    returning *`,
+}
+const renewTimes = {
+  name: 'pairing-renew',
+  text: `with deletions as (
+      update upload_sessions set delete_due_at = greatest(delete_due_at, now() + $1 * interval '1 millisecond')
+      where delete_due_at is not null)
+    update upload_sessions set expires_at = greatest(expires_at, now() + time_to_live_ms * interval '1 millisecond')
+    where expires_at is not null and time_to_live_ms is not null and state in ('receiving', 'completed') returning id`,
+}
+const findUploads = {
+  name: 'pairing-uploads',
+  text: `select exists (select from upload_sessions) as any, coalesce((select json_agg(key) from (
+      select key from upload_sessions where state = 'completed' and concat->>'kind' is distinct from 'partial'
+      order by created_at desc limit 5) each), '[]') as keys`,
+}
+const lastChange = { name: 'pairing-change', text: `select coalesce(max(id), 0) as last from audit_log` }
+
+/** The row in `database`. */
+export function pairingsIn(database: Pick<Database, 'query'>): Pairings {
+  const rowOf = async (statement: { name: string; text: string }, values: unknown[]) => {
+    const [row] = await database.query<Row>(statement, values)
+    return row ? toPairing(row) : null
+  }
+  return {
+    find: () => rowOf(find, []),
+    async insert({ storeId, databaseId, epoch, counter }) {
+      await database.query(insert, [storeId, databaseId, epoch, counter])
+      return (await rowOf(find, []))!
+    },
+    async confirm(storeId) {
+      await database.query(confirm, [storeId])
+    },
+    advance: (counter) => rowOf(advance, [counter]),
+    async replace({ storeId, databaseId, epoch, counter }) {
+      return (await rowOf(replace, [storeId, databaseId, epoch, counter]))!
+    },
+    renewTimes: async (graceMs) => (await database.query(renewTimes, [graceMs])).length,
+    async uploads() {
+      return (await database.query<{ any: boolean; keys: string[] }>(findUploads, []))[0]!
+    },
+    lastChange: async () => Number((await database.query<{ last: number }>(lastChange, []))[0]!.last),
+  }
+}
+
+function toPairing(row: Row): PairingRow {
+  const { store_id: storeId, database_id: databaseId, epoch, counter } = row
+  return {
+    storeId,
+    databaseId,
+    epoch,
+    counter: Number(counter),
+    advancedAt: row.advanced_at,
+    isMarked: row.is_marked,
+  }
+}

@@ -1,0 +1,248 @@
+/*
+ * The store and the database of one server, held against each other: at the start, before what matters, after what is hard to
+ * believe, and when a balancer asks. See "Loss is established, never assumed" in ARCHITECTURE.md.
+ */
+import { randomUUID } from 'node:crypto'
+import { isRefusal, NotReady, UploadError } from './core/errors.ts'
+import type { StoreLink } from './core/pairing/guarded-store.ts'
+import {
+  type Marker,
+  type PairingRow,
+  readMarker,
+  type Standing,
+  standingOf,
+  writeMarker,
+} from './core/pairing/marker.ts'
+import { ObjectExists, type ObjectStore } from './core/ports.ts'
+import type { Pairings } from './db/pairing.ts'
+
+export interface Pairing extends StoreLink {
+  /** For a creation: nothing is begun while an operator has to decide. @throws UploadError STORE_UNAVAILABLE */
+  confirmForCreation(): Promise<void>
+  /** Whether background work may end and remove anything now. */
+  mayRemove(): Promise<boolean>
+  /** The moment at which time stands still; `null`: it goes on. */
+  restoredAt(): Date | null
+  /** Whether an upload would succeed now: writes a small object the way uploads go, now and then. @throws NotReady, UploadError */
+  check(): Promise<void>
+  /** Counts on, in the database and then in the store; once a minute. */
+  advance(): Promise<void>
+}
+
+export interface PairingOptions {
+  pairings: Pairings
+  store: ObjectStore
+  /** Told whenever the standing changes. */
+  onChange?(standing: Standing): void
+}
+
+/** The store cannot be this database's. Its message says what to do. */
+export class PairingRefused extends Error {
+  override name = 'PairingRefused'
+  readonly code = 'STORE_MISMATCH'
+}
+
+// The row changes when an operator decides, and when a database is restored.
+const rowFreshMs = 10_000
+const removalFreshMs = 1000
+// How long a marker that was right is believed to be so: a local one costs nothing to read, one in a bucket costs a request.
+const localFreshMs = 50
+const farFreshMs = 10_000
+const failedFreshMs = 250
+const probeKey = '.landfall/probe'
+const probeEveryMs = 10_000
+
+/**
+ * Finds the pair, or makes one of a database and a store that are both new.
+ * @throws PairingRefused; UploadError STORE_UNAVAILABLE while the store is not there, R2_ERROR when it cannot be used, DATABASE_ERROR
+ */
+export async function openPairing({ pairings, store, onChange }: PairingOptions): Promise<Pairing> {
+  const freshMs = store.name === 'local' ? localFreshMs : farFreshMs
+  let row = await pair(pairings, store)
+  let rowAt = performance.now()
+  let standing: Standing = { is: 'paired' }
+  let markerAt = Number.NEGATIVE_INFINITY
+  let bothAt = Number.NEGATIVE_INFINITY
+  let looking: Promise<void> | null = null
+  let probedAt = Number.NEGATIVE_INFINITY
+  let lastChange = -1
+
+  /** Reads the marker, and the row when it is not fresh, or must be. */
+  async function look(needsRow: boolean): Promise<void> {
+    const startedAt = performance.now()
+    if (needsRow || startedAt - rowAt > rowFreshMs) {
+      // A database that is away for a moment says nothing about the store.
+      const found = await pairings.find().catch((error: unknown) => (needsRow ? Promise.reject(error) : row))
+      if (!found) return set({ is: 'apart', reason: noRow }, startedAt)
+      row = found
+      rowAt = startedAt
+    }
+    const marker = await readMarker(store)
+    const next = standingOf(row, marker)
+    // The counter may have gone up in both since the row was read.
+    if (next.is === 'restored' && !needsRow) return look(true)
+    set(next, startedAt)
+    if (needsRow) bothAt = startedAt
+  }
+
+  function set(next: Standing, at: number): void {
+    const isNews = next.is !== standing.is
+    standing = next
+    markerAt = at
+    if (isNews) onChange?.(next)
+  }
+
+  function refuse(): void {
+    if (standing.is === 'apart') throw notThere(standing.reason)
+  }
+
+  async function confirm(): Promise<void> {
+    const age = performance.now() - markerAt
+    if (age > (standing.is === 'apart' ? failedFreshMs : freshMs)) {
+      looking ??= look(false).finally(() => {
+        looking = null
+      })
+      await looking
+    }
+    refuse()
+  }
+
+  async function confirmAnew(): Promise<void> {
+    await look(false)
+    refuse()
+  }
+
+  async function confirmForRemoval(): Promise<void> {
+    if (performance.now() - bothAt > removalFreshMs) await look(true)
+    refuse()
+    if (standing.is === 'restored') throw notThere(standing.reason)
+  }
+
+  async function probe(): Promise<void> {
+    if (performance.now() - probedAt < probeEveryMs) return
+    const bytes = Buffer.from(`${new Date().toISOString()}\n`)
+    await store.put(probeKey, { size: bytes.length, chunks: () => [bytes] }, { contentType: 'text/plain' })
+    probedAt = performance.now()
+  }
+
+  await look(true)
+  return {
+    confirm,
+    confirmAnew,
+    confirmForRemoval,
+    async confirmForCreation() {
+      await confirm()
+      if (standing.is === 'restored') throw notThere(standing.reason)
+    },
+    async mayRemove() {
+      await look(true)
+      return standing.is === 'paired'
+    },
+    restoredAt: () => (standing.is === 'restored' ? row.advancedAt : null),
+    async check() {
+      await look(true)
+      if (standing.is !== 'paired') throw new NotReady(standing.reason)
+      await store.check()
+      await probe()
+    },
+    async advance() {
+      const last = await pairings.lastChange()
+      if (last === lastChange) return
+      await look(true)
+      if (standing.is !== 'paired') return
+      const next = await pairings.advance(row.counter)
+      if (!next) return
+      row = next
+      await writeMarker(store, next)
+      lastChange = last
+    },
+  }
+}
+
+const noRow = 'the database does not know its store any more: it was replaced; start the server anew'
+
+/** At the start: both are there, or both are new. */
+async function pair(pairings: Pairings, store: ObjectStore): Promise<PairingRow> {
+  const found = await pairings.find()
+  // The folders of a store that is known are never made again: they would lie below the mount point of a volume that is gone.
+  if (!found) await store.prepare?.()
+  const trouble = await store.check().then(
+    () => null,
+    (error: unknown) => error,
+  )
+  // A volume that is not mounted takes no bytes either, and that is the lesser half of what an operator should know.
+  const isElsewhere = found?.isMarked && isRefusal(trouble, 'STORE_UNAVAILABLE') && !(await readMarker(store))
+  if (trouble && !isElsewhere) throw trouble
+  const marker = await readMarker(store)
+  if (!found && marker) {
+    // Another server that starts at the same time was quicker: the row is written before the marker.
+    if (await pairings.find()) return pair(pairings, store)
+    throw new PairingRefused(
+      'the store belongs to another database, and this one does not know it. If this is the wrong store or the wrong database, change STORE, S3_* or DATABASE_URL; if the database was lost, run `landfall restore adopt`; if the store is to serve this database from now on, run `landfall store pair --replace`',
+    )
+  }
+  if (!found) await refuseEmptied(pairings, store)
+  const row = found ?? (await pairings.insert(newMarker()))
+  if (row.isMarked && !found) return pair(pairings, store)
+  if (row.isMarked) {
+    const standing = standingOf(row, marker)
+    // It may be mounted in a moment.
+    if (standing.is === 'apart' && !marker) throw notThere(standing.reason, { isForOperator: true })
+    if (standing.is === 'apart') throw new PairingRefused(standing.reason)
+    await store.prepare?.()
+    return row
+  }
+  // A start that was cut off after the row, or another server that starts at the same time.
+  return mark(row, pairings, store)
+}
+
+/** Writes the marker of a row that has none in the store yet. @throws PairingRefused when there is another one */
+export async function mark(row: PairingRow, pairings: Pairings, store: ObjectStore): Promise<PairingRow> {
+  try {
+    await writeMarker(store, row, { isNew: true })
+  } catch (error) {
+    if (!(error instanceof ObjectExists)) throw error
+    if ((await readMarker(store))?.storeId !== row.storeId)
+      throw new PairingRefused('another database has taken the store just now', { cause: error })
+  }
+  await pairings.confirm(row.storeId)
+  return { ...row, isMarked: true }
+}
+
+/**
+ * Makes a pair of database and store as an operator says, whatever both say: one epoch and one count further than either. The row
+ * comes first, so that what is cut off in between is refused and not believed.
+ */
+export async function replacePair(pairings: Pairings, store: ObjectStore, ids: Marker): Promise<void> {
+  const [row, marker] = [await pairings.find(), await readMarker(store).catch(() => null)]
+  const next = await pairings.replace({
+    storeId: ids.storeId,
+    databaseId: ids.databaseId,
+    epoch: Math.max(row?.epoch ?? 0, marker?.epoch ?? 0, ids.epoch) + 1,
+    counter: Math.max(row?.counter ?? 0, marker?.counter ?? 0, ids.counter) + 1,
+  })
+  await writeMarker(store, next)
+  await pairings.confirm(next.storeId)
+}
+
+/** Uploads without a pair come from before there were markers: then some of their objects must be there. */
+async function refuseEmptied(pairings: Pairings, store: ObjectStore): Promise<void> {
+  const { keys } = await pairings.uploads()
+  if (keys.length === 0) return
+  for (const key of keys) if ((await store.stat(key)) !== null) return
+  throw new PairingRefused(
+    `the database knows of completed uploads, and the store has none of the last ${keys.length}: this is another store, or its volume is not mounted. If that is meant, run \`landfall store pair --replace\``,
+  )
+}
+
+/** A pair that there never was. */
+export function newMarker() {
+  return { storeId: randomUUID(), databaseId: randomUUID(), epoch: 1, counter: 1 }
+}
+
+function notThere(reason: string, { isForOperator = false } = {}): UploadError {
+  const message = isForOperator
+    ? reason
+    : 'The files of this server cannot be reached at the moment. Please try again later.'
+  return new UploadError('STORE_UNAVAILABLE', message, { reason })
+}

@@ -1,0 +1,286 @@
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { UploadError } from '../src/core/errors.ts'
+import { guardStore } from '../src/core/pairing/guarded-store.ts'
+import { markerKey, readMarker, type Standing, writeMarker } from '../src/core/pairing/marker.ts'
+import { HandleLost } from '../src/core/ports.ts'
+import { type Database, openDatabase } from '../src/db/open.ts'
+import { pairingsIn } from '../src/db/pairing.ts'
+import { openPairing } from '../src/pairing.ts'
+import { localStore } from '../src/stores/local.ts'
+import { inChunks } from './stores/contract.ts'
+import { memoryStore } from './support/memory-store.ts'
+import { freshDatabase } from './support/postgres.ts'
+
+const about = { contentType: 'text/plain' }
+const bytes = (text: string) => inChunks(Buffer.from(text))
+
+describe('at the start', () => {
+  it('a database and a store that are both new become a pair, and stay one', async () => {
+    const { pairings, store } = await newPair()
+
+    const first = await readMarker(store)
+    await openPairing({ pairings, store })
+
+    expect(first).toMatchObject({ epoch: 1, storeId: (await pairings.find())!.storeId })
+    expect((await readMarker(store))!.storeId).toBe(first!.storeId)
+  })
+
+  it('several servers that start at once make one pair', async () => {
+    const { pairings, store } = await unpaired()
+
+    await Promise.all([1, 2, 3].map(() => openPairing({ pairings, store })))
+
+    expect((await readMarker(store))!.storeId).toBe((await pairings.find())!.storeId)
+  })
+
+  it('a pairing that was cut off before the marker was written is finished', async () => {
+    const { pairings, store } = await unpaired()
+    store.fault = (call, at) => {
+      if (call === 'put' && at === 'before') throw new UploadError('STORE_UNAVAILABLE', 'Away.')
+    }
+    await expect(openPairing({ pairings, store })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    store.fault = () => {}
+
+    await openPairing({ pairings, store })
+
+    expect((await readMarker(store))!.storeId).toBe((await pairings.find())!.storeId)
+  })
+
+  it('an empty database is refused the store of another one, with the remedy', async () => {
+    const { store } = await newPair()
+    const { pairings } = await unpaired()
+
+    await expect(openPairing({ pairings, store })).rejects.toThrow(/restore adopt.*store pair --replace/)
+    expect(await pairings.find()).toBeNull()
+  })
+
+  it('a known store without its marker is waited for, and the remedy is said', async () => {
+    const { pairings } = await newPair()
+
+    await expect(openPairing({ pairings, store: memoryStore() })).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+      message: expect.stringMatching(/not mounted.*store pair --replace/),
+    })
+  })
+
+  it('the store of another database is refused', async () => {
+    const [one, other] = [await newPair(), await newPair()]
+
+    await expect(openPairing({ pairings: one.pairings, store: other.store })).rejects.toMatchObject({
+      code: 'STORE_MISMATCH',
+    })
+  })
+
+  it('a marker that cannot be read is no marker that is missing', async () => {
+    const { pairings, store } = await newPair()
+    await store.put(markerKey, bytes('{"storeId":'), about)
+
+    await expect(openPairing({ pairings, store })).rejects.toMatchObject({ message: expect.stringMatching(/read/) })
+  })
+})
+
+describe('while a server runs', () => {
+  it.each<[string, (pair: Awaited<ReturnType<typeof newPair>>) => Promise<unknown>]>([
+    ['is emptied', async ({ bare }) => bare.remove([markerKey])],
+    [
+      'becomes another one',
+      async ({ bare }) =>
+        writeMarker(bare, {
+          storeId: '00000000-0000-4000-8000-000000000000',
+          databaseId: '00000000-0000-4000-8000-000000000000',
+          epoch: 1,
+          counter: 1,
+        }),
+    ],
+  ])('a store that %s takes nothing, loses nothing and is not ready, until it is right again', async (_, leave) => {
+    const pair = await newPair()
+    const { bare, store, pairing, said } = pair
+    const marker = (await readMarker(bare))!
+    const handle = await store.begin('k', { ...about, partSize: 5 })
+
+    await leave(pair)
+    await pairing.confirmAnew().catch(() => {})
+
+    const away = { code: 'STORE_UNAVAILABLE' }
+    await expect(store.put('a', bytes('a'), about)).rejects.toMatchObject(away)
+    await expect(store.writePart('k', handle, 1, bytes('hello'))).rejects.toMatchObject(away)
+    await expect(store.finish('k', 'other', [])).rejects.toMatchObject(away)
+    await expect(store.stat('nothing')).rejects.toMatchObject(away)
+    await expect(readAll(store, 'nothing')).rejects.toMatchObject(away)
+    await expect(store.remove(['a'])).rejects.toMatchObject(away)
+    await expect(store.abort('k', null)).rejects.toMatchObject(away)
+    await expect(pairing.check()).rejects.toThrow(/marker/)
+    await expect(pairing.confirmForCreation()).rejects.toMatchObject(away)
+    expect(await pairing.mayRemove()).toBe(false)
+
+    await writeMarker(bare, marker)
+    await vi.waitFor(() => store.writePart('k', handle, 1, bytes('hello')))
+    await expect(pairing.check()).resolves.toBeUndefined()
+    expect(said.map(({ is }) => is)).toEqual(['apart', 'paired'])
+  })
+
+  it('an answer that says "not there" is passed on when the store is the right one', async () => {
+    const { store } = await newPair()
+
+    expect(await store.stat('nothing')).toBeNull()
+    await expect(store.finish('k', 'none', [])).rejects.toBeInstanceOf(HandleLost)
+  })
+
+  it('is not ready when the store takes no bytes, though everything else works', async () => {
+    const { bare, pairing } = await newPair()
+    bare.fault = (call) => {
+      if (call === 'put') throw new UploadError('STORE_UNAVAILABLE', 'AccessDenied')
+    }
+
+    await expect(pairing.check()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    bare.fault = () => {}
+    await expect(pairing.check()).resolves.toBeUndefined()
+  })
+
+  it('the store is written to for readiness once in a while, however often it is asked', async () => {
+    const { bare, pairing } = await newPair()
+    const before = bare.calls.filter((call) => call === 'put').length
+
+    for (let times = 0; times < 20; times += 1) await pairing.check()
+
+    expect(bare.calls.filter((call) => call === 'put').length - before).toBe(1)
+  })
+})
+
+describe('a database that is older than its store', () => {
+  it('removes nothing and begins nothing, says why, and its time stands still', async () => {
+    const { pair, advancedAt } = await restored()
+    const { store, pairing } = pair
+    await store.put('file', bytes('finished'), about)
+
+    await expect(store.remove(['file'])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await expect(store.abort('file', null)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await expect(pairing.check()).rejects.toThrow(/restored from a backup.*restore accept/)
+    await expect(pairing.confirmForCreation()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect(await pairing.mayRemove()).toBe(false)
+    expect(pairing.restoredAt()).toEqual(advancedAt)
+    expect((await readAll(store, 'file')).toString()).toBe('finished')
+  })
+
+  it('does not count on, so that it stays known', async () => {
+    const { pair } = await restored()
+    const before = await readMarker(pair.bare)
+
+    await pair.pairing.advance()
+
+    expect(await readMarker(pair.bare)).toEqual(before)
+    expect(await pair.pairing.mayRemove()).toBe(false)
+  })
+
+  it('is known to a server that starts on it', async () => {
+    const { pair } = await restored()
+
+    const again = await openPairing({ pairings: pair.pairings, store: pair.bare })
+
+    expect(again.restoredAt()).not.toBeNull()
+  })
+})
+
+it('the counter goes up in the database first, and only when something happened', async () => {
+  const { bare, pairings, pairing, database } = await newPair()
+  const counters = async () => [(await pairings.find())!.counter, (await readMarker(bare))!.counter]
+  await pairing.advance()
+  const [first] = await counters()
+  bare.fault = (call, at) => {
+    if (call === 'put' && at === 'before') throw new UploadError('STORE_UNAVAILABLE', 'Away.')
+  }
+  await happens(database)
+
+  await pairing.advance().catch(() => {})
+  expect(await counters()).toEqual([first! + 1, first])
+  bare.fault = () => {}
+  await pairing.advance()
+  await pairing.advance()
+
+  expect(await counters()).toEqual([first! + 2, first! + 2])
+})
+
+describe('a volume that is not mounted any more', () => {
+  it('is not written to below its mount point, and goes on when it is back', async () => {
+    const { pairings } = await unpaired()
+    const directory = await mkdtemp(join(tmpdir(), 'landfall-volume-'))
+    onTestFinished(() => rm(directory, { recursive: true, force: true }))
+    const root = join(directory, 'files')
+    const bare = localStore({ directory: root, fsync: false })
+    const pairing = await openPairing({ pairings, store: bare })
+    const store = guardStore(bare, pairing)
+    const handle = await store.begin('a/file', { ...about, partSize: 5 })
+    const part = await store.writePart('a/file', handle, 1, bytes('hello'))
+
+    await rename(root, join(directory, 'elsewhere'))
+    await mkdir(root)
+    const away = { code: 'STORE_UNAVAILABLE' }
+    await expect(store.put('b/file', bytes('b'), about)).rejects.toMatchObject(away)
+    await expect(store.put('.landfall/pieces/u/1', bytes('b'), about)).rejects.toMatchObject(away)
+    await expect(store.writePart('a/file', handle, 2, bytes('x'))).rejects.toMatchObject(away)
+    await expect(store.finish('a/file', handle, [part])).rejects.toMatchObject(away)
+    await expect(pairing.check()).rejects.toThrow(/not mounted/)
+    // Nor by one that has not noticed yet.
+    await expect(bare.put('b/file', bytes('b'), about)).rejects.toMatchObject(away)
+    await expect(bare.begin('b/file', { ...about, partSize: 5 })).rejects.toMatchObject(away)
+    expect(await readdir(root)).toEqual([])
+
+    await rm(root, { recursive: true })
+    await rename(join(directory, 'elsewhere'), root)
+    const facts = await vi.waitFor(() => store.finish('a/file', handle, [part]))
+
+    expect(facts.size).toBe(5)
+    await expect(pairing.check()).resolves.toBeUndefined()
+  })
+})
+
+async function unpaired() {
+  const fresh = await freshDatabase({ isMigrated: true })
+  const database = await openDatabase({
+    url: fresh.url,
+    dataDir: '',
+    pool: 5,
+    patienceMs: 2000,
+    onFault: console.error,
+  })
+  onTestFinished(async () => {
+    await database.close()
+    await fresh.dispose()
+  })
+  return { database, pairings: pairingsIn(database), store: memoryStore() }
+}
+
+async function newPair() {
+  const { database, pairings, store: bare } = await unpaired()
+  const said: Standing[] = []
+  const pairing = await openPairing({ pairings, store: bare, onChange: (standing) => said.push(standing) })
+  return { database, pairings, bare, pairing, said, store: guardStore(bare, pairing) }
+}
+
+/** Four minutes of work, and then the row of the first. */
+async function restored() {
+  const pair = await newPair()
+  const { advancedAt, counter } = (await pair.pairings.find())!
+  for (let minutes = 0; minutes < 4; minutes += 1) {
+    await happens(pair.database)
+    await pair.pairing.advance()
+  }
+  await pair.database.query({ name: '', text: 'update store_pairing set counter = $1, advanced_at = $2' }, [
+    counter,
+    advancedAt,
+  ])
+  expect(await pair.pairing.mayRemove()).toBe(false)
+  return { pair, advancedAt }
+}
+
+const happens = (database: Database) =>
+  database.query({ name: '', text: `insert into audit_log (action, is_allowed) values ('test', true)` }, [])
+
+async function readAll(store: { read(key: string): AsyncIterable<Buffer> }, key: string): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of store.read(key)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}

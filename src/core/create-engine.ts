@@ -24,7 +24,7 @@ import { openWriter, type WriterDetails } from './parts/open-writer.ts'
 import { createPieceCache } from './parts/piece-cache.ts'
 import { effectivePolicy, type Policy } from './policy/policy.ts'
 import type { Lease } from './ports.ts'
-import { checkId, closeRanks, isJoined, refuseEnded, toUpload } from './session-view.ts'
+import { checkId, closeRanks, closeRanksOf, isJoined, refuseEnded, toUpload } from './session-view.ts'
 import { type Actor, hasEveryByte, ownerOf, type Session, type Upload, type Wish, wordFor } from './upload.ts'
 
 /** The engine over one store, one database and one lock: every verb, and what they share. */
@@ -234,7 +234,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
       admitAnew(actor, 'list')
       await permit({ actor, verb: 'list' })
       if (page.before !== undefined) checkId(page.before)
-      return sessions.list(asOwner(actor), page)
+      const found = await sessions.list(asOwner(actor), page)
+      await closeRanksOf(found, sessions)
+      return found.map(toUpload)
     },
     async writeChunk(actor, id, chunk) {
       if (draining.signal.aborted) throw shuttingDown()

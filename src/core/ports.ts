@@ -1,7 +1,7 @@
 import type { Owner } from './access.ts'
 import type { Event } from './events.ts'
 import type { Quota } from './policy/quota.ts'
-import type { Actor, FileDigests, Handle, PartReceipt, Piece, Session, State, Upload } from './upload.ts'
+import type { Actor, FileDigests, Handle, PartReceipt, Piece, Session, State } from './upload.ts'
 
 /**
  * Bytes on their way to a store. `chunks()` may be called again when a write is tried again. Once a write has succeeded,
@@ -179,11 +179,13 @@ export interface Sessions {
   insert(session: Session, event: Event | undefined, quota?: Quota, by?: Asker): Promise<void>
   find(id: string): Promise<Session | null>
   /** The newest first. */
-  list(owner: Owner, page: Page): Promise<Upload[]>
+  list(owner: Owner, page: Page): Promise<Session[]>
   /** Records what the client knows the file by. */
   mark(id: string, fingerprint: string | null): Promise<void>
   /** The id of the owner's final upload that is made of exactly these partial ones, in this order, and is alive or complete. */
   findFinal(owner: Owner, from: string[]): Promise<string | null>
+  /** How many parts each of the uploads has without a hole from the first one, and their bytes; none of those that have no first part. */
+  leadingParts(ids: string[]): Promise<Map<string, { count: number; bytes: number }>>
   /** Receipts in order of their numbers. */
   parts(id: string): Promise<PartReceipt[]>
   /**

@@ -56,20 +56,33 @@ export function isJoined({ state, failure }: Pick<Upload, 'state' | 'failure'>):
 export async function closeRanks(session: Session, sessions: Sessions): Promise<PartReceipt[]> {
   if (!session.isScattered || session.state !== 'receiving') return []
   const parts = await sessions.parts(session.id)
-  const tailNumber = Math.floor((session.offset - tailSize(session)) / session.partSize) + 1
-  let offset = 0
-  let number = 1
+  let bytes = 0
+  let count = 0
   for (const part of parts) {
-    if (part.number !== number) break
-    offset += part.size
-    number += 1
+    if (part.number !== count + 1) break
+    bytes += part.size
+    count += 1
   }
-  if (number !== tailNumber) {
+  standBehind(session, { count, bytes })
+  return parts
+}
+
+/** The same for many that are only looked at, in one question. */
+export async function closeRanksOf(all: Session[], sessions: Sessions): Promise<void> {
+  const open = all.filter(({ isScattered, state }) => isScattered && state === 'receiving')
+  if (open.length === 0) return
+  const leading = await sessions.leadingParts(open.map(({ id }) => id))
+  for (const session of open) standBehind(session, leading.get(session.id) ?? { count: 0, bytes: 0 })
+}
+
+/** `session` stands where its first `count` parts, of `bytes` bytes together, and a tail that follows just them end. */
+function standBehind(session: Session, { count, bytes }: { count: number; bytes: number }): void {
+  const tailNumber = Math.floor((session.offset - tailSize(session)) / session.partSize) + 1
+  if (count + 1 !== tailNumber) {
     session.tail = []
     session.head = null
   }
-  session.offset = offset + tailSize(session)
-  return parts
+  session.offset = bytes + tailSize(session)
 }
 
 /** What the outside sees of a session. */

@@ -39,6 +39,14 @@ const findParts = {
   name: 'parts-find',
   text: `select number, size, etag from upload_parts where upload_id = $1 and claim is null order by number`,
 }
+const leadingParts = {
+  name: 'parts-leading',
+  text: `select upload_id as id, count(*)::int as count, sum(size)::bigint as bytes
+    from (
+      select upload_id, number, size, row_number() over (partition by upload_id order by number) as place
+      from upload_parts where upload_id = any($1::uuid[]) and claim is null) as part
+    where number = place group by upload_id`,
+}
 const claimPart = {
   name: 'part-claim',
   // The row is locked by the update: a lease cannot be taken between the question and the answer. A lease that ran out is
@@ -157,6 +165,10 @@ export function sessionsIn(database: Database): Sessions {
     },
     async findFinal({ ownerId, tenant }, from) {
       return (await ids(findFinal, [ownerId, JSON.stringify(from), tenant ?? '']))[0] ?? null
+    },
+    async leadingParts(among) {
+      const rows = await database.query<{ id: string; count: number; bytes: number }>(leadingParts, [among])
+      return new Map(rows.map(({ id, ...rest }) => [id, rest]))
     },
     parts: (id) => database.query<PartReceipt>(findParts, [id]),
     async claimPart(id, { number, token, ms, expiresAt, replaces }) {

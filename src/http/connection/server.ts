@@ -40,6 +40,8 @@ export function serverFactory(limits: ConnectionLimits): (listener: RequestListe
       {
         // What comes while a body waits for memory is left to the kernel, or thousands of them would take what the budget refuses.
         highWaterMark: 16 * 1024,
+        // The addresses of 500 partial uploads in Upload-Concat, which is the longest header that a client may have to send.
+        maxHeaderSize: 64 * 1024,
         headersTimeout: limits.headersTimeoutMs,
         // A request may take hours. What stalls is ended by the engine, which can tell a slow body from one that waits for us.
         requestTimeout: 0,

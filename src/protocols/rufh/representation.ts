@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { unknownMediaType } from '../../core/content/media-type.ts'
 import type { Wish } from '../../core/upload.ts'
+import { readMetadata } from '../../http/tus-metadata.ts'
 import { filenameIn } from './content-disposition.ts'
 
 /** What a creation says about the file itself. */
@@ -18,26 +19,17 @@ const meaningless = [
 /**
  * Name and type of the file from Content-Disposition and Content-Type; where these say nothing, from Upload-Metadata,
  * which tus-js-client sends in its RUFH modes as well. Upload-Metadata is kept as it came, for who goes on in tus.
+ * @throws UploadError INVALID_METADATA for one that tus could not give back
  */
 export function representationOf(headers: IncomingHttpHeaders): Representation {
   const metadata = headers['upload-metadata']
-  const said = typeof metadata === 'string' ? readMetadata(metadata) : new Map<string, string>()
+  const said = readMetadata(typeof metadata === 'string' ? metadata : undefined)
   const type = (headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase()
   return {
-    filename: filenameIn(headers['content-disposition']) ?? said.get('filename') ?? said.get('name') ?? '',
-    contentType: meaningless.includes(type) ? (said.get('filetype') ?? said.get('type') ?? '') : type,
-    category: said.get('category') || undefined,
-    fingerprint: said.get('fingerprint') || undefined,
+    filename: filenameIn(headers['content-disposition']) ?? said.filename ?? '',
+    contentType: meaningless.includes(type) ? (said.contentType ?? '') : type,
+    category: said.category,
+    fingerprint: said.fingerprint,
     metadata: typeof metadata === 'string' ? metadata : null,
   }
-}
-
-/** Upload-Metadata of tus 1.0: pairs of a key and a base64 value. Pairs that are none are left out. */
-function readMetadata(header: string): Map<string, string> {
-  const pairs = header.split(',').map((pair) => pair.trim().split(/ +/))
-  return new Map(
-    pairs
-      .filter(([key]) => key !== '')
-      .map(([key, value = '']) => [key!.toLowerCase(), Buffer.from(value, 'base64').toString('utf8')]),
-  )
 }

@@ -2,7 +2,8 @@ import { UploadError } from '../../core/errors.ts'
 import { isId } from '../../core/session-view.ts'
 import type { Concat } from '../../core/upload.ts'
 
-const maxPartials = 1000
+/** As many as the largest header that the server takes (64 KiB) has room for, with addresses of 125 characters. */
+const maxPartials = 500
 
 /**
  * What `Upload-Concat` says: `partial`, or `final;` and the URLs of partial uploads, relative or absolute, separated by

@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { unknownMediaType } from '../../core/content/media-type.ts'
 import type { Append } from '../../core/engine.ts'
 import { UploadError } from '../../core/errors.ts'
 import type { Wish } from '../../core/upload.ts'
+import { readMetadata } from '../../http/tus-metadata.ts'
 import { readChecksum } from './checksum.ts'
 import { readConcat } from './concat.ts'
-import { readMetadata } from './metadata.ts'
 
 export const tusVersion = '1.0.0'
 export const chunkType = 'application/offset+octet-stream'
@@ -40,7 +41,8 @@ export function readWish({ headers }: IncomingMessage, path: string): Wish {
   const size = readLength(headers) ?? null
   if (concat?.kind === 'final' && size !== null)
     throw new UploadError('INVALID_REQUEST', 'The length of a final upload is that of its parts: it must not be told.')
-  return { ...readMetadata(metadata), metadata: metadata ?? null, size, concat }
+  const { filename = 'file', contentType = unknownMediaType, ...words } = readMetadata(metadata)
+  return { filename, contentType, ...words, metadata: metadata ?? null, size, concat }
 }
 
 /**

@@ -57,6 +57,27 @@ async function mortalNode(store: MemoryStore, overrides: Parameters<typeof openE
   }
 }
 
+describe('an upload in chunks', () => {
+  it('stands in the list where its own page says, and neither tells what is the engine’s alone', async () => {
+    const actor = userOf(`ada-${randomBytes(4).toString('hex')}`, 'creator')
+    const { engine } = await openEngine()
+    const ids: string[] = []
+    for (const sent of [[], [1, 2], [2], [1, 3]]) {
+      const { id } = await engine.create(actor, { ...wish(35), byChunks: true, ending: 'later' })
+      for (const number of sent)
+        await engine.writeChunk(actor, id, { number, body: bodyOf(randomBytes(10)), bodySize: 10 })
+      ids.unshift(id)
+    }
+
+    const listed = await engine.list(actor, { limit: 9 })
+    const pages = await Promise.all(ids.map((id) => engine.peek(actor, id)))
+
+    expect(listed).toEqual(pages)
+    expect(listed.map(({ offset }) => offset)).toEqual([10, 0, 20, 0])
+    for (const one of listed) expect(Object.keys(one)).not.toContain('handle')
+  })
+})
+
 describe('a node that dies at a chunk', () => {
   it('leaves a chunk that is missing, not one that is something else than its receipt says', async () => {
     const store = memoryStore()

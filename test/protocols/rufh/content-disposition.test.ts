@@ -77,6 +77,8 @@ describe('name and type of a file', () => {
   )
 
   it('may be unknown', () => {
+    for (const broken of ['filename not!base64', 'a YQ==,a YQ==', 'ä YQ=='])
+      expect(() => representationOf({ 'upload-metadata': broken })).toThrow('Upload-Metadata')
     expect(representationOf({})).toEqual({ filename: '', contentType: '', category: undefined, metadata: null })
   })
 })

@@ -1,9 +1,9 @@
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../core/errors.ts'
 
-/** What `Upload-Metadata` says of the file; everything else in it is the client's own and is only echoed. */
+/** What `Upload-Metadata` says of the file, in tus and in what tus-js-client says in its RUFH modes; everything else in it is the client's own and is only echoed. */
 export interface FileWords {
-  filename: string
-  contentType: string
+  filename: string | undefined
+  contentType: string | undefined
   category: string | undefined
   fingerprint: string | undefined
 }
@@ -27,8 +27,8 @@ export function readMetadata(header: string | undefined): FileWords {
     return value === undefined ? undefined : decode(value)
   }
   return {
-    filename: text('filename', 'name') ?? 'file',
-    contentType: text('filetype', 'type', 'contentType') ?? 'application/octet-stream',
+    filename: text('filename', 'name'),
+    contentType: text('filetype', 'type', 'contentType'),
     category: text('category'),
     fingerprint: text('fingerprint'),
   }

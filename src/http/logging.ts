@@ -15,7 +15,9 @@ const secretHeaders = [
   'proxy-authorization',
   'upload-resume-token',
 ]
-const secretParameters = /([?&](?:access_|id_|refresh_)?(?:token|key|secret|signature|x-amz-[\w-]+)=)[^&#]*/gi
+const mostNames = 20
+// A name that is short and plain; what is not may be a secret itself.
+const plainName = /^[\w.[\]-]{1,32}$/
 
 export interface LoggingOptions {
   level: string
@@ -65,13 +67,22 @@ declare module 'fastify' {
   }
 }
 
-/** A URL without the values of parameters that carry secrets. */
-export function withoutSecrets(url: string): string {
-  return url.replace(secretParameters, '$1[redacted]')
+/**
+ * A URL for logs: its path and the names of its parameters. Any value can be a secret, under whatever name a client or a proxy
+ * chose; so can a parameter that has no value.
+ */
+export function withoutValues(url: string): string {
+  const [, path = '', query] = /^([^?#]*)(?:\?([^#]*))?/.exec(url)!
+  if (query === undefined || query === '') return path
+  const names = query.split('&', mostNames).map((pair) => {
+    const [name = '', ...value] = pair.split('=')
+    return value.length > 0 && plainName.test(name) ? `${name}=[redacted]` : '[redacted]'
+  })
+  return `${path}?${names.join('&')}`
 }
 
 function describeRequest(request: FastifyRequest) {
-  return { method: request.method, url: withoutSecrets(request.url), from: request.ip }
+  return { method: request.method, url: withoutValues(request.url), from: request.ip }
 }
 
 function describeReply(reply: { statusCode?: number }) {

@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts'
 import { type AuditRecord, findAudit } from '../features/audit/log.ts'
 import { withDatabase } from './database-at.ts'
+import { printableLine } from './printable.ts'
 
 export interface AuditWords {
   user?: string
@@ -34,7 +35,15 @@ function lineOf({
 }: AuditRecord): string {
   const who = actor === null ? '-' : tenant === null ? actor : `${actor} of ${tenant}`
   const why = code && `${code}${rule ? ` by ${rule}` : ''}`
-  return [at.toISOString(), action, who, address ?? '-', uploadId ?? target, why, times > 1 && `${times} times`, note]
-    .filter(Boolean)
-    .join('  ')
+  const words = [
+    at.toISOString(),
+    action,
+    who,
+    address ?? '-',
+    uploadId ?? target,
+    why,
+    times > 1 && `${times} times`,
+    note,
+  ]
+  return printableLine(words.filter(Boolean).join('  '))
 }

@@ -23,6 +23,7 @@ import {
   setPolicies,
   showPolicies,
 } from './policies.ts'
+import { printable } from './printable.ts'
 import { reconcileQuotas } from './quotas.ts'
 import { addRestoreCommands } from './restore.ts'
 import { addSessionCommands } from './sessions.ts'
@@ -36,8 +37,10 @@ interface TokenWish {
   admin?: boolean
 }
 
-/** The command `landfall`. Settings come from the environment and from .env; `print` writes a line for scripts to read. */
-export function createProgram(print: (line: string) => void = console.log): Command {
+/** The command `landfall`. Settings come from the environment and from .env; `write` gets every line for scripts to read. */
+export function createProgram(write: (line: string) => void = console.log): Command {
+  // File names, notes and agents are written by clients; a terminal would obey some of their characters.
+  const print = (text: string) => write(printable(text))
   const program = new Command('landfall').description('A resumable upload server').version(version)
 
   program

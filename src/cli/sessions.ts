@@ -9,6 +9,7 @@ import { findTimeline, type Moment } from '../features/sessions/timeline.ts'
 import { readConfig } from '../serve.ts'
 import { withDatabase } from './database-at.ts'
 import { withEngine } from './engine-at.ts'
+import { printableLine } from './printable.ts'
 
 interface Words {
   state?: State
@@ -107,19 +108,14 @@ function lineOf({ id, state, isLive, user, tenant, role, filename, received, siz
     [tenant, user].filter((word) => word !== null).join('/'),
     role,
     `${formatSize(received)} of ${size === null ? 'unknown' : formatSize(size)}`,
-    plain(filename),
+    printableLine(filename),
   ].join('\t')
-}
-
-/** What a client called a file, without what would move a terminal's cursor or begin a line. */
-function plain(text: string): string {
-  return text.replace(/\p{Cc}/gu, '\ufffd')
 }
 
 function detailsOf(session: SessionDetails): string[] {
   const { filename, contentType, category, key, failure, completedAt, expiresAt, parts, pieces } = session
   const words = {
-    file: plain(`${filename}, ${contentType}, ${category}`),
+    file: printableLine(`${filename}, ${contentType}, ${category}`),
     key,
     failure,
     parts: parts + pieces > 0 ? `${parts} parts and ${pieces} pieces wait to be joined` : null,

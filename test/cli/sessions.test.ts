@@ -67,7 +67,7 @@ it('a file name writes nothing into the terminal but itself', async () => {
   const [line] = await run('sessions', 'list', '--text', id)
   const shown = await run('sessions', 'show', id)
 
-  expect(line).toMatch(/\ta\ufffd\]0;owned\ufffd\ufffdb\ufffd2J\.txt$/)
+  expect(line).toMatch(/\ta\\u001b\]0;owned\\u0007\\u000ab\\u009b2J\.txt$/)
   expect(shown.slice(0, 2).join('')).not.toMatch(/(?!\t)\p{Cc}/u)
 })
 

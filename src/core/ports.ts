@@ -178,6 +178,8 @@ export interface Sessions {
    */
   insert(session: Session, event: Event | undefined, quota?: Quota, by?: Asker): Promise<void>
   find(id: string): Promise<Session | null>
+  /** Those of `ids` that there are, in any order; asked at once. */
+  findAll(ids: string[]): Promise<Session[]>
   /** The newest first. */
   list(owner: Owner, page: Page): Promise<Session[]>
   /** Records what the client knows the file by. */

@@ -36,6 +36,8 @@ function insertStatement(isFinal: boolean): Statement {
     lent as (
       select coalesce(sum(bytes), 0)::bigint as bytes,
         coalesce(sum(bytes) filter (where state = 'completed'), 0)::bigint as stored from lenders),`
+  // What no partial upload was charged for: bytes of one that is named again, or that another final upload has taken over.
+  const copied = 'greatest(0, coalesce($9::bigint, 0) - (select bytes from lent))'
   const passed = `passed as (update upload_sessions s set reserved = null from lenders, mine where s.id = lenders.id),`
   return {
     name: isFinal ? 'session-insert-final' : 'session-insert',
@@ -57,11 +59,12 @@ function insertStatement(isFinal: boolean): Statement {
         open_uploads = u.open_uploads + 1,
         open_files = u.open_files + $27::int,
         day = excluded.day,
-        day_bytes = ${dayBytes} + ${isFinal ? '0' : granted},
+        day_bytes = ${dayBytes} + ${isFinal ? copied : granted},
         day_files = ${dayFiles} + $27::int,
         creations_until = coalesce(${nextCreation}, u.creations_until),
         granted = ${granted}
       where coalesce(${granted} <= ${room}, true) and (${granted} >= 1 or $9 is not null)
+        ${isFinal ? `and (${copied} = 0 or coalesce(${dayBytes} + ${copied} <= $34::bigint, true))` : ''}
         and coalesce(u.open_uploads < $21::int, true)
         and coalesce(u.stored_files + u.open_files + $27::int <= $24::int, true)
         and coalesce(${dayFiles} + $27::int <= $26::int, true)
@@ -81,7 +84,8 @@ function insertStatement(isFinal: boolean): Statement {
     audited as (
       insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, address, agent)
       select 'upload.create', true, $2, $3, $18, $31, id, $28, $29 from inserted)
-    select exists (select from mine) as is_mine, exists (select from upload_sessions where id = $1) as is_there`,
+    select exists (select from mine) as is_mine, exists (select from upload_sessions where id = $1) as is_there
+      ${isFinal ? `, ${copied} as copied` : ''}`,
   }
 }
 
@@ -117,15 +121,15 @@ export function sessionCreator(database: Database): CreateSession {
     const owner = { id: session.ownerId, tenant: session.tenant }
     early.refuse(owner, quota)
     const isFile = session.concat?.kind !== 'partial'
-    // Its bytes came with its partial uploads, and counted on their day.
+    // Its bytes came with its partial uploads, and counted on their day; what is copied once more counts today.
     const final = session.concat?.kind === 'final' ? session.concat : null
     const held = final ? { ...quota, bytesPerDay: null } : quota
     const statement = final ? insertFinal : insertSession
     const values = insertValues(session, event, held, by)
-    if (final) values.push(final.from)
+    if (final) values.push(final.from, quota.bytesPerDay)
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       const [found] = await database
-        .query<{ is_mine: boolean; is_there: boolean }>(statement, values)
+        .query<{ is_mine: boolean; is_there: boolean; copied?: number }>(statement, values)
         .catch((error: unknown) => {
           // Another request has begun a file of the same partial uploads since this one looked for it.
           if (final && codeOf(error) === uniqueViolation) throw justBegun(error)
@@ -135,6 +139,11 @@ export function sessionCreator(database: Database): CreateSession {
       const { usage, now } = await findUsageNow(database, owner)
       const [refusal] = quotaRefusals(held, usage, { size: session.size, isFile }, now)
       if (refusal) throw early.remember(owner, refusal)
+      const { copied = 0 } = found!
+      const { bytesPerDay } = quota
+      const [tooMuch] =
+        copied > 0 ? quotaRefusals({ ...noQuota, bytesPerDay }, usage, { size: copied, isFile }, now) : []
+      if (tooMuch) throw tooMuch
     }
     throw new UploadError('RATE_LIMITED', 'Many uploads begin at once. Please try again in a moment.', {
       rule: 'uploadsAtOnce',

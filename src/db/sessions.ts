@@ -11,6 +11,10 @@ const findSession = {
   name: 'session-find',
   text: `select s.*, ${isBeingWritten} from upload_sessions s where s.id = $1`,
 }
+const findSessions = {
+  name: 'sessions-find',
+  text: `select s.*, ${isBeingWritten} from upload_sessions s where s.id = any($1::uuid[])`,
+}
 /** A statement for each set of conditions: one that fits them all would be planned for none, and read all of a user's rows. */
 function listSessions({ before, state, fingerprint }: Pick<Page, 'before' | 'state' | 'fingerprint'>) {
   const name = ['session-list', before && 'before', state, fingerprint !== undefined && 'file']
@@ -154,6 +158,9 @@ export function sessionsIn(database: Database): Sessions {
     async find(id) {
       const [row] = await database.query<SessionRow>(findSession, [id])
       return row ? toSession(row) : null
+    },
+    async findAll(ids) {
+      return (await database.query<SessionRow>(findSessions, [ids])).map(toSession)
     },
     async list({ ownerId, tenant }, page) {
       const { limit, before, fingerprint } = page

@@ -70,12 +70,12 @@ export function settleUsage(parameter: string, { returnsRoom }: { returnsRoom: b
 const shrink = {
   name: 'usage-shrink',
   text: `with known as (
-      select id, tenant, owner_id, created_at, size, reserved from upload_sessions
+      select id, tenant, owner_id, created_at, size, reserved, concat->>'kind' as kind from upload_sessions
       where id = $1 and state in ('receiving', 'finishing') and reserved > size for update),
     cut as (update upload_sessions s set reserved = known.size from known where s.id = known.id)
     update upload_usage u set
       reserved_bytes = greatest(0, u.reserved_bytes - known.reserved + known.size),
-      day_bytes = case when u.day = (known.created_at at time zone 'utc')::date
+      day_bytes = case when u.day = (known.created_at at time zone 'utc')::date and known.kind is distinct from 'final'
         then greatest(0, u.day_bytes - known.reserved + known.size) else u.day_bytes end
     from known where u.tenant = known.tenant and u.owner_id = known.owner_id`,
 }

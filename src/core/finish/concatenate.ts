@@ -19,20 +19,36 @@ const smallestCopySource = 5 * MiB
 const largestPart = 64 * MiB
 const wantedParts = 16
 
-/** The partial uploads of a final one, in order. @throws UploadError when one is unknown, not the actor's, or none */
+// A client that names an upload again and again has the store copy what it never sent.
+const mostRepeats = 16
+
+/**
+ * The partial uploads of a final one, in order, found with one question. One may be named again: its bytes are then in the file again.
+ * @throws UploadError when one is unknown, not the actor's, or none
+ */
 export async function findPartials(actor: Actor, ids: string[], sessions: Sessions, now: Date): Promise<Session[]> {
-  const found = new Map<string, Session>()
-  for (const id of new Set(ids)) {
-    const session = await sessions.find(id)
+  const distinct = [...new Set(ids)]
+  const found = new Map((await sessions.findAll(distinct)).map((session) => [session.id, session]))
+  for (const id of distinct) {
+    const session = found.get(id)
     if (!session) throw notFound()
     admit(actor, session, 'append', now)
     refuseEnded(session, now)
     if (isJoined(session)) throw new UploadError('UPLOAD_GONE', 'This upload is part of another file already.')
     if (session.concat?.kind !== 'partial')
       throw new UploadError('INVALID_REQUEST', 'Only partial uploads can be joined.')
-    found.set(id, session)
   }
+  refuseRepeats(ids, found)
   return ids.map((id) => found.get(id)!)
+}
+
+/** What is named again is charged when the final upload is created, so its length must be known by then. */
+function refuseRepeats(ids: string[], found: Map<string, Session>): void {
+  const repeats = ids.length - found.size
+  if (repeats > mostRepeats)
+    throw new UploadError('INVALID_REQUEST', `Partial uploads may be named again ${mostRepeats} times at most.`)
+  if (repeats > 0 && [...found.values()].some(({ size }) => size === null))
+    throw new UploadError('INVALID_REQUEST', 'A partial upload may be named again only when its length is known.')
 }
 
 /** Their bytes together; `null` while one of them does not know. */

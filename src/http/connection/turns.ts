@@ -45,7 +45,11 @@ export function takeTurns(listener: RequestListener, most = mostWaiting): Reques
       if (queue.length === 0 || socket.destroyed) return
       waiting -= 1
       if (queue.length === 1) socket.resume()
-      answerFirst(socket, queue)
+      // An answer that the kernel takes at once ends within the same turn of the event loop: thousands would follow one another in it,
+      // and no other connection would be heard meanwhile.
+      setImmediate(() => {
+        if (queue.length > 0) answerFirst(socket, queue)
+      })
     })
     listener(request, response)
   }

@@ -59,6 +59,21 @@ describe('requests that come at once on one connection', () => {
     connection.cut()
   })
 
+  it('let other connections have their turn between two of them', async () => {
+    const order: string[] = []
+    const port = await serve(({ url }, response) => {
+      order.push(url!)
+      response.end(`answer ${url};`)
+    })
+    const deep = await openRaw(port)
+    const other = await openRaw(port)
+
+    await Promise.all([deep.send(many(1500)), other.send(get(9999))])
+    await deep.until(/answer \/1499;/)
+
+    expect(order.indexOf('/9999')).toBeLessThan(1000)
+  })
+
   it('wait for one whose body is still coming, which is read', async () => {
     const port = await serve(async (request, response) => {
       let bytes = 0

@@ -1,16 +1,18 @@
 /*
- * API keys for services: opaque, `lf_` and 256 random bits. The database keeps a SHA-256 of a key. A slow hash is for passwords,
- * which can be guessed; nobody guesses 256 bits, and a key is looked up with every request.
+ * API keys for services: opaque, `lf_`, 192 random bits and a tag of 64 bits that only a server of this database can make (key-tag.ts):
+ * a made-up key is refused without a question to the database. The database keeps a SHA-256 of a key. A slow hash is for passwords,
+ * which can be guessed; nobody guesses 192 bits, and a key is looked up with every request.
  *
  * What was looked up is remembered for less than a second, and forgotten by every server at once when one of them revokes a key
  * (NOTIFY). So a key that was revoked is refused within a second also where that message got lost.
  */
-import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { Demand } from '../../core/access.ts'
 import { UploadError } from '../../core/errors.ts'
 import { type Actor, type Scope, userOf } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
 import { keyPrefix } from '../../http/identity/claims.ts'
+import { keyTagIn } from './key-tag.ts'
 
 /** What a key is for. */
 export interface KeyWish {
@@ -106,7 +108,6 @@ const touchKey = { name: 'key-touch', text: `update api_keys set last_used_at = 
 const notify = { name: 'key-notify', text: `select pg_notify($1, '')` }
 
 const channel = 'landfall_keys'
-const form = /^lf_[\w-]{43}$/
 const shownLength = 'lf_'.length + 6
 const rememberMs = 800
 // More than anybody has keys; whoever sends made-up ones cannot fill the memory.
@@ -115,6 +116,7 @@ const touchEveryMs = 60_000
 
 /** The keys in `database`. */
 export async function keysIn({ database, now, onFault }: KeysOptions): Promise<Keys> {
+  const tag = await keyTagIn(database)
   const remembered = new Map<string, { row: Promise<Row | null>; until: number }>()
   const touched = new Map<string, number>()
   const writing = new Set<Promise<unknown>>()
@@ -150,7 +152,7 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
   return {
     async create(wish, by, asker) {
       const id = randomUUID()
-      const token = `lf_${randomBytes(32).toString('base64url')}`
+      const token = tag.make()
       const { name, role, user, tenant, scopes, expiresAt } = wish
       const prefix = token.slice(0, shownLength)
       const createdAt = now()
@@ -181,7 +183,7 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
       return row ? toKey(row) : null
     },
     async identify(token) {
-      if (!form.test(token)) return null
+      if (!tag.isOurs(token)) return null
       const row = await lookUp('hash', hashOf(token))
       if (!row) return null
       refuseUseless(row)

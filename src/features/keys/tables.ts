@@ -27,3 +27,9 @@ export const apiKeys = pgTable(
   },
   (table) => [index('api_keys_newest').on(table.createdAt.desc().nullsFirst())],
 )
+
+/** What servers that share this database have in common and tell nobody. */
+export const serverSecrets = pgTable('server_secrets', {
+  name: text('name').primaryKey(),
+  value: text('value').notNull(),
+})

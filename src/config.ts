@@ -3,7 +3,19 @@ import { z } from 'zod'
 import { issuers } from './config/issuers.ts'
 import { policies } from './config/policies.ts'
 import { secretsIn, tokenSecrets, weaknessOf } from './config/secrets.ts'
-import { count, duration, mode, names, origins, pairs, size, trust, wait, webUrl } from './config/values.ts'
+import {
+  count,
+  duration,
+  headerNames,
+  mode,
+  names,
+  origins,
+  pairs,
+  size,
+  trust,
+  wait,
+  webUrl,
+} from './config/values.ts'
 import { defaultKeyTemplate, faultOfTemplate } from './core/begin/object-key.ts'
 import { storeOptions } from './stores/index.ts'
 
@@ -30,7 +42,20 @@ const serving = {
     ),
   CORS_ORIGINS: origins
     .prefault('*')
-    .describe('The origins whose pages may call this server, separated by commas; * is all. Cookies are never used'),
+    .describe(
+      'The origins whose pages may call this server, separated by commas: * is all, https://*.example.org every subdomain, http://localhost:* every port',
+    ),
+  CORS_HEADERS: headerNames
+    .prefault('')
+    .describe(
+      'Request headers that pages may send beside those of the protocols and of tracing, separated by commas: apikey, x-tenant',
+    ),
+  CORS_CREDENTIALS: z
+    .stringbool()
+    .prefault('false')
+    .describe(
+      'Whether browsers send cookies along, for a proxy or HOOKS that read them; needs CORS_ORIGINS other than *. Landfall itself reads none',
+    ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
@@ -257,6 +282,8 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   if (config.STORE === 's3' && config.CHUNK_SIZE < 5 * MiB) problems.push('CHUNK_SIZE: S3 takes no parts below 5MiB')
   if ((config.MEMORY_BUDGET ?? MiB) < MiB) problems.push('MEMORY_BUDGET: expected at least 1MiB')
   if (config.BANDWIDTH > 0 && config.BANDWIDTH < 64 * 1024) problems.push('BANDWIDTH: expected 0, or at least 64KiB')
+  if (config.CORS_CREDENTIALS && config.CORS_ORIGINS === '*')
+    problems.push('CORS_CREDENTIALS: needs CORS_ORIGINS with the origins that are trusted, * is none of them')
   if (config.NODE_ENV === 'production') problems.push(...weakSecrets(config.JWT_SECRET))
   if (problems.length > 0) throw new ConfigError(problems)
   return {

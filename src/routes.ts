@@ -1,6 +1,5 @@
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
-import cors from '@fastify/cors'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Config } from './config.ts'
 import type { RunningEngine } from './core/engine.ts'
@@ -17,6 +16,7 @@ import { limitLoad } from './http/connection/overload.ts'
 import { serverFactory } from './http/connection/server.ts'
 import { trustedProxies } from './http/connection/trusted-proxies.ts'
 import { closeAfterUnreadBody } from './http/connection/unread-body.ts'
+import { allowOrigins, answerPreflights } from './http/cors.ts'
 import { answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
 import { authPlugin } from './http/identity/auth.ts'
@@ -119,6 +119,7 @@ export async function registerRoutes(
     limits.countUsers(scope)
   }
   const publicUrl = config.PUBLIC_URL
+  const cors = { origins: config.CORS_ORIGINS, headers: config.CORS_HEADERS, credentials: config.CORS_CREDENTIALS }
   const urlOf = (id: string, request: FastifyRequest) => addressFor(request, `${uploadsPath}/${id}`, publicUrl)
   const bodyIdleMs = config.BODY_IDLE_TIMEOUT
   const json = { idleMs: bodyIdleMs, room: bodies }
@@ -145,7 +146,8 @@ export async function registerRoutes(
   await http.register(
     async (scope) => {
       // Before the token is asked for, so that a refusal too can be read by a page on another origin.
-      await scope.register(cors, corsOptions(config))
+      allowOrigins(scope, cors)
+      answerPreflights(scope)
       await askWho(scope)
       await scope.register(apiPlugin, { engine, policies: limits.policies, urlOf, objectUrlOf })
       await limits.registerMine(scope)
@@ -165,7 +167,8 @@ export async function registerRoutes(
   )
   await http.register(
     async (scope) => {
-      await scope.register(cors, corsOptions(config))
+      allowOrigins(scope, cors)
+      answerPreflights(scope)
       await askWho(scope)
       await scope.register(olderSpellingPlugin, restOptions)
     },
@@ -175,13 +178,13 @@ export async function registerRoutes(
     engine,
     path: uploadsPath,
     publicUrl,
-    origins: config.CORS_ORIGINS,
     resumeTokens,
     maxSize: limits.maxSize,
     interimResponses: config.INTERIM_RESPONSES,
   }
   // Two dialects at one address: a request says by its headers which it speaks.
   await http.register(async (scope) => {
+    allowOrigins(scope, cors)
     // A plain OPTIONS asks for neither: whoever answers it tells of both.
     announceRufh(scope, endpoint)
     await askWho(scope)
@@ -189,26 +192,4 @@ export async function registerRoutes(
     await scope.register(tusPlugin, endpoint)
   })
   if (signIn !== null) await http.register(signInPlugin, { ...signIn, now })
-}
-
-function corsOptions({ CORS_ORIGINS }: Config) {
-  return {
-    origin: CORS_ORIGINS,
-    // An OPTIONS that asks for nothing is no reason to answer in words of the plugin's own.
-    strictPreflight: false,
-    methods: ['GET', 'POST', 'PUT', 'DELETE'],
-    allowedHeaders: [
-      'Authorization',
-      'Content-Type',
-      'X-Request-Id',
-      'X-Upload-Id',
-      'X-Chunk-Index',
-      'Content-MD5',
-      'Content-Digest',
-      'If-Match',
-      'Last-Event-ID',
-    ],
-    exposedHeaders: ['X-Request-Id', 'Retry-After', 'Location', 'ETag', 'Upload-Resume-Token'],
-    maxAge: 24 * 60 * 60,
-  }
 }

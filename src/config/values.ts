@@ -53,12 +53,28 @@ export const webUrl = parsed((text) => {
   return url.href.replace(/\/+$/, '')
 }, 'an http or https URL without query')
 
-/** `*`, or origins separated by commas. */
+/** `*`, or origins separated by commas, which may have wildcards that match something. */
 export const origins = parsed((text): '*' | string[] | null => {
   if (text === '*') return '*'
   const list = splitList(text)
-  return list.length > 0 && list.every((origin) => URL.parse(origin)?.origin === origin) ? list : null
-}, '* or origins such as https://app.example, separated by commas')
+  return list.length > 0 && list.every(isOriginPattern) ? list : null
+}, '* or origins such as https://app.example, https://*.example.org or http://localhost:*, separated by commas')
+
+/** A scheme, a host with perhaps a wildcard for what stands before two labels or more, and perhaps a port, a number or any. */
+function isOriginPattern(text: string): boolean {
+  const [, scheme, wildcard, host = ''] =
+    /^([a-z][a-z0-9+.-]*):\/\/(\*\.)?([^/*:]+)(?::(?:\d{1,5}|\*))?$/i.exec(text) ?? []
+  if (scheme === undefined || !/^(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(host)) return false
+  if (wildcard !== undefined) return /^https?$/i.test(scheme) && (host.includes('.') || host === 'localhost')
+  const plain = text.replace(/:\*$/, '')
+  return !/^https?$/i.test(scheme) || URL.parse(plain)?.origin === plain.toLowerCase()
+}
+
+/** Names of HTTP headers, separated by commas; none is none. */
+export const headerNames = parsed((text): string[] | null => {
+  const list = splitList(text)
+  return list.every((name) => name !== '*' && /^[!#$%&'*+.^_`|~\w-]+$/.test(name)) ? list : null
+}, 'names of headers separated by commas')
 
 /** `name=value`, separated by commas; values may be percent-encoded, as OpenTelemetry writes them. */
 export const pairs = parsed((text): Record<string, string> | null => {

@@ -1,11 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import type { RunningEngine } from '../../src/core/engine.ts'
+import { allowOrigins } from '../../src/http/cors.ts'
 import { type TusOptions, tusPlugin } from '../../src/protocols/tus/plugin.ts'
 
-/** Puts the tus endpoint at `/files`, with the usual settings unless `options` have others. */
-export function withTus(options: Partial<TusOptions> = {}) {
+/** Puts the tus endpoint at `/files`, for pages of all origins, with the usual settings unless `options` have others. */
+export function withTus({ origins = '*', ...options }: Partial<TusOptions> & { origins?: '*' | string[] } = {}) {
   return async (app: FastifyInstance, engine: RunningEngine): Promise<void> => {
-    const usual = { engine, path: '/files', publicUrl: undefined, origins: '*', maxSize: () => 10 * 1024 ** 3 } as const
+    const usual = { engine, path: '/files', publicUrl: undefined, maxSize: () => 10 * 1024 ** 3 }
+    allowOrigins(app, { origins, headers: [], credentials: false })
     await app.register(tusPlugin, { ...usual, ...options })
   }
 }

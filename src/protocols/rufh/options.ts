@@ -10,8 +10,6 @@ export interface RufhOptions {
   path: string
   /** What stands before it in `Location`: the public URL, or nothing for a relative one. */
   publicUrl: string | undefined
-  /** The pages that may speak with it. */
-  origins: '*' | string[]
   /** The largest file that any role may send, for those who ask before they say who they are. */
   maxSize: () => number
   /** Makes the token with which whoever begins an upload can go on with it. */

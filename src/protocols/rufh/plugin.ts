@@ -6,7 +6,6 @@ import { logRefusal, toRefusal } from '../../http/errors.ts'
 import { answerState } from './answers.ts'
 import { appendToUpload } from './append.ts'
 import { endConnection, markResumable, mustEndConnection } from './connection.ts'
-import { allowOrigins } from './cors.ts'
 import { createUpload } from './create.ts'
 import { answerOptions } from './discovery.ts'
 import { recognizeRufh, spokenAsRufh } from './dispatch.ts'
@@ -19,13 +18,12 @@ import { dialectOf } from './versions.ts'
  * spoken at `path`. Wants `request.actor`.
  */
 export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Promise<void> {
-  const { engine, path, origins } = options
+  const { engine, path } = options
   const one = `${path}/:id`
   const constraints = spokenAsRufh
   const config = { takesResumeTokens: true }
 
   recognizeRufh(app)
-  allowOrigins(app, origins)
   // Of a retrieval the draft asks for it; a 404 or 410 that a cache kept would be as wrong as an offset.
   neverStored(app)
   // Nothing is read here: the engine reads the raw request.

@@ -13,7 +13,6 @@ import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
 import { answer, answerTusError, tellExpiry } from './answers.ts'
 import { checksumAlgorithms } from './checksum.ts'
-import { allowOrigin, type Origins } from './cors.ts'
 import { type Call, caller, EngineStore } from './engine-store.ts'
 import {
   checkVersion,
@@ -32,7 +31,6 @@ export interface TusOptions {
   path: string
   /** What stands before it in `Location`: the public URL, or nothing for a relative one. */
   publicUrl: string | undefined
-  origins: Origins
   /** The largest file that any role may send, for those who ask before they say who they are. */
   maxSize: () => number
   /** Makes the token with which whoever begins an upload can go on with it. */
@@ -46,7 +44,7 @@ const unlocked = { newLock: () => ({ lock: async () => {}, unlock: async () => {
 /** Registers the endpoint on `app`, whose hooks have put `request.actor` on every request. */
 export async function tusPlugin(
   app: FastifyInstance,
-  { engine, path, publicUrl, origins, maxSize, resumeTokens }: TusOptions,
+  { engine, path, publicUrl, maxSize, resumeTokens }: TusOptions,
 ): Promise<void> {
   const tus = new Server({
     path,
@@ -63,7 +61,6 @@ export async function tusPlugin(
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.setErrorHandler(answerTusError)
   app.addHook('onSend', async (request, reply) => {
-    allowOrigin(request, reply, origins)
     reply.header('x-content-type-options', 'nosniff')
     if (request.method === 'OPTIONS') return
     reply.header('tus-resumable', tusVersion)

@@ -5,6 +5,7 @@ import { choosePartSize } from '../../../src/core/begin/part-plan.ts'
 import type { EngineOptions } from '../../../src/core/engine-options.ts'
 import { type Session, userOf } from '../../../src/core/upload.ts'
 import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.ts'
+import { allowOrigins } from '../../../src/http/cors.ts'
 import { answerErrors } from '../../../src/http/errors.ts'
 import { authPlugin } from '../../../src/http/identity/auth.ts'
 import type { RufhOptions } from '../../../src/protocols/rufh/options.ts'
@@ -39,7 +40,7 @@ export interface Served extends Omit<OpenEngine, 'store'> {
 export interface Serving extends Partial<Omit<EngineOptions, 'store'>> {
   /** Where files go: in memory unless it says otherwise. */
   kind?: StoreKind
-  rufh?: Partial<RufhOptions>
+  rufh?: Partial<RufhOptions> & { origins?: '*' | string[] }
   /** What else is registered beside RUFH. */
   beside?: (app: FastifyInstance, options: RufhOptions) => void
   leaseMs?: number
@@ -75,15 +76,16 @@ export async function serve({ kind = 'memory', rufh, beside, ...overrides }: Ser
   onTestFinished(() => app.close())
   closeAfterUnreadBody(app)
   answerErrors(app)
+  const { origins = '*', ...differences } = rufh ?? {}
   const options: RufhOptions = {
     engine: opened.engine,
     path: '/files',
     publicUrl: undefined,
     maxSize: () => 1000,
-    origins: '*',
-    ...rufh,
+    ...differences,
   }
   await app.register(async (scope) => {
+    allowOrigins(scope, { origins, headers: [], credentials: false })
     await scope.register(authPlugin, { checks: [readToken] })
     await scope.register(async (room) => rufhPlugin(room, options))
     beside?.(scope, options)

@@ -13,7 +13,7 @@ import { withTus } from '../../support/with-tus.ts'
 export interface Serving extends Partial<Omit<EngineOptions, 'store'>> {
   /** Where files go: in memory unless it says otherwise. */
   kind?: StoreKind
-  tus?: Partial<TusOptions>
+  tus?: Partial<TusOptions> & { origins?: '*' | string[] }
   /** Told of every verb that tus asks of the engine. */
   watch?: (verb: string) => void
   waitMs?: number

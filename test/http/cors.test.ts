@@ -1,0 +1,135 @@
+import { describe, expect, it } from 'vitest'
+import { loadConfig } from '../../src/config.ts'
+import { originMatcher } from '../../src/http/cors.ts'
+import { testApp } from '../support/test-app.ts'
+
+const places = [
+  '/v1/uploads',
+  '/v1/admin/policies',
+  '/api/upload/init',
+  '/files',
+  '/files/00000000-0000-4000-8000-000000000000',
+]
+
+type App = Awaited<ReturnType<typeof testApp>>
+
+function preflight(app: App, url: string, origin = 'https://app.example.org', method = 'POST') {
+  const headers = { origin, 'access-control-request-method': method, 'access-control-request-headers': 'traceparent' }
+  return app.http.inject({ method: 'OPTIONS', url, headers })
+}
+
+const listOf = (value: unknown) =>
+  String(value ?? '')
+    .split(',')
+    .map((word) => word.trim().toLowerCase())
+
+describe.each(places)('a page of another origin at %s', (url) => {
+  it('may send the headers of every protocol, of tracing and of the settings', async () => {
+    const app = await testApp({ CORS_HEADERS: 'apikey, x-upsert, X-Tenant' })
+
+    const answer = await preflight(app, url)
+
+    expect(answer.statusCode).toBe(204)
+    expect(answer.headers['access-control-allow-origin']).toBe('*')
+    expect(listOf(answer.headers['access-control-allow-headers'])).toEqual(
+      expect.arrayContaining([
+        ...['authorization', 'content-type', 'tus-resumable', 'upload-offset', 'x-chunk-index', 'content-md5'],
+        ...['traceparent', 'tracestate', 'baggage', 'x-requested-with', 'apikey', 'x-upsert', 'x-tenant'],
+      ]),
+    )
+    expect(listOf(answer.headers['access-control-allow-methods'])).toEqual(
+      expect.arrayContaining(['get', 'head', 'post', 'put', 'patch', 'delete']),
+    )
+  })
+
+  it('may read refusals with their headers, when its origin fits', async () => {
+    const app = await testApp({ CORS_ORIGINS: 'https://*.example.org', CORS_CREDENTIALS: 'true' })
+    const ask = (origin: string) => app.http.inject({ method: 'GET', url, headers: { origin } })
+
+    const fits = await ask('https://app.example.org')
+    const other = await ask('https://app.example.com')
+
+    expect(fits.headers).toMatchObject({
+      'access-control-allow-origin': 'https://app.example.org',
+      'access-control-allow-credentials': 'true',
+      vary: expect.stringContaining('Origin'),
+    })
+    expect(listOf(fits.headers['access-control-expose-headers'])).toEqual(
+      expect.arrayContaining(['location', 'retry-after', 'upload-offset', 'upload-resume-token', 'x-request-id']),
+    )
+    expect(other.headers['access-control-allow-origin']).toBeUndefined()
+    expect(other.headers.vary).toContain('Origin')
+  })
+})
+
+describe('an origin', () => {
+  const isAllowed = originMatcher([
+    'https://*.example.org',
+    'https://one.example',
+    'http://localhost:*',
+    'capacitor://localhost',
+  ])
+
+  it.each([
+    'https://app.example.org',
+    'https://a.b.example.org',
+    'https://one.example',
+    'http://localhost',
+    'http://localhost:5173',
+    'capacitor://localhost',
+  ])('%s is allowed by the patterns', (origin) => {
+    expect(isAllowed(origin)).toBe(true)
+  })
+
+  it.each([
+    'https://example.org',
+    'http://app.example.org',
+    'https://app.example.org:8443',
+    'https://app.example.org.evil.example',
+    'https://evilexample.org',
+    'https://evil.example/.example.org',
+    'https://x@.example.org',
+    'https://appxexample.org',
+    'https://one.example.evil',
+    'http://localhost:x',
+    'http://localhost.evil.example',
+    'null',
+    '',
+  ])('%s is not', (origin) => {
+    expect(isAllowed(origin)).toBe(false)
+  })
+
+  it.each([
+    ['CORS_ORIGINS', 'https://*'],
+    ['CORS_ORIGINS', 'https://*.org'],
+    ['CORS_ORIGINS', '*.example.org'],
+    ['CORS_ORIGINS', 'https://app*.example.org'],
+    ['CORS_ORIGINS', 'https://app.*.org'],
+    ['CORS_ORIGINS', 'https://*.*.example.org'],
+    ['CORS_ORIGINS', 'https://app.example.org/'],
+    ['CORS_ORIGINS', 'https://app.example.org/path'],
+    ['CORS_ORIGINS', 'https://app.example.org, *'],
+    ['CORS_ORIGINS', 'app.example.org'],
+    ['CORS_HEADERS', '*'],
+    ['CORS_HEADERS', 'x tenant'],
+    ['CORS_HEADERS', 'x-a: b'],
+  ])('that would match nothing stops the start: %s=%s', (name, value) => {
+    expect(() => loadConfig({ [name]: value })).toThrow(name)
+  })
+
+  it('of any kind never gets credentials', () => {
+    expect(() => loadConfig({ CORS_CREDENTIALS: 'true' })).toThrow('CORS_CREDENTIALS')
+  })
+})
+
+it('preflights are no requests to the limit of an address', async () => {
+  const app = await testApp({ REQUESTS_PER_ADDRESS: '5' })
+  const from = { remoteAddress: '203.0.113.9' }
+  const headers = { origin: 'https://app.example.org', 'access-control-request-method': 'POST' }
+
+  for (let n = 0; n < 5; n += 1)
+    expect((await app.http.inject({ method: 'OPTIONS', url: '/files', headers, ...from })).statusCode).toBe(204)
+
+  const asked = await app.http.inject({ method: 'GET', url: '/v1/uploads', headers: await app.as(), ...from })
+  expect(asked.statusCode).toBe(200)
+})

@@ -114,7 +114,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const limits = await openLimits(config, { database, maxObjectSize, log, onFault })
   const { policies, admitCreation } = limits
   const secrets = await verifyingSecrets(config)
-  const identity = await openIdentity(config, { database, secrets, now, onFault })
+  const identity = await openIdentity(config, { database, secrets, now, tokenNow: clock.now, onFault })
   const { permit, nameObject } = identity
   const engine = engineOf(config, {
     sessions,

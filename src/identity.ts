@@ -30,20 +30,29 @@ export interface IdentityParts {
   /** What bearer tokens of the simple case are verified with; the first signs. */
   secrets: string[]
   now(): Date
+  /** The time by which tokens end. */
+  tokenNow(): Date
   onFault(error: unknown): void
 }
 
 /** Identity as `config` wants it. */
 export async function openIdentity(
   config: Config,
-  { database, secrets, now, onFault }: IdentityParts,
+  { database, secrets, now, tokenNow, onFault }: IdentityParts,
 ): Promise<Identity> {
   const hooks = await openHooks(config)
   const keys = await keysIn({ database, now, onFault })
   return {
     checks: [
       keys.identify,
-      remembered([resumeCheck(secrets), issuersCheck(config.ISSUERS), secretCheck(secrets, tokenRules(config))]),
+      remembered(
+        [
+          resumeCheck(secrets),
+          issuersCheck(config.ISSUERS, tokenNow),
+          secretCheck(secrets, tokenRules(config), tokenNow),
+        ],
+        tokenNow,
+      ),
     ],
     identify: hooks.identify,
     async permit(demand) {

@@ -39,6 +39,8 @@ export interface NodeProcessOptions {
   nodeFlags?: string[]
   port?: number
   readyWithinMs?: number
+  /** Where it says that it has started; `/livez` for one that is never ready. */
+  readyAt?: string
 }
 
 const inherited = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_V8_COVERAGE']
@@ -95,7 +97,7 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
         log += text
       })
     }
-    await until(() => isOver() || isReady(url), readyWithinMs)
+    await until(() => isOver() || isReady(url + (options.readyAt ?? '/readyz')), readyWithinMs)
     if (isOver()) throw new Error(`The server ended before it was ready:\n${log.slice(-4000)}`)
   }
 
@@ -144,7 +146,7 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
 
 async function isReady(url: string): Promise<boolean> {
   try {
-    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(1000) })
+    const response = await fetch(url, { signal: AbortSignal.timeout(1000) })
     await response.arrayBuffer()
     return response.ok
   } catch {

@@ -10,8 +10,8 @@ import { remoteKeys } from './remote-keys.ts'
  * Accepts the tokens of `issuers`: a token is checked by the rules of the issuer that it names, and by no others. With which
  * key and algorithm is never the token's choice.
  */
-export function issuersCheck(issuers: Issuer[]): TokenCheck {
-  const verifiers = issuers.map((issuer) => ({ issuer, verify: verifierOf(issuer) }))
+export function issuersCheck(issuers: Issuer[], now: () => Date = () => new Date()): TokenCheck {
+  const verifiers = issuers.map((issuer) => ({ issuer, verify: verifierOf(issuer, now) }))
   return async (token) => {
     const claimed = issuerNamedIn(token)
     const mine = verifiers.filter(({ issuer }) => issuer.issuer === claimed)
@@ -30,7 +30,7 @@ export function issuersCheck(issuers: Issuer[]): TokenCheck {
   }
 }
 
-function verifierOf(issuer: Issuer): (token: string) => Promise<Actor> {
+function verifierOf(issuer: Issuer, now: () => Date): (token: string) => Promise<Actor> {
   const { keys, name } = issuer
   const options = {
     issuer: issuer.issuer,
@@ -45,7 +45,8 @@ function verifierOf(issuer: Issuer): (token: string) => Promise<Actor> {
 
   return async (token) => {
     if (token.length > issuer.maxTokenBytes) throw refuse(name, 'The token is too long.')
-    const payload = await (published ? verifyWith(published) : jwtVerify(token, known!, options))
+    const checks = { ...options, currentDate: now() }
+    const payload = await (published ? verifyWith(published) : jwtVerify(token, known!, checks))
       .then((result) => result.payload)
       .catch((thrown: unknown) => {
         throw toRefusal(thrown, name)
@@ -54,12 +55,12 @@ function verifierOf(issuer: Issuer): (token: string) => Promise<Actor> {
 
     async function verifyWith(find: JWTVerifyGetKey) {
       try {
-        return await jwtVerify(token, find, options)
+        return await jwtVerify(token, find, checks)
       } catch (thrown) {
         if (!(thrown instanceof errors.JWKSMultipleMatchingKeys)) throw thrown
         // The token does not say which key it was signed with: any of those it can have been.
         for await (const key of thrown) {
-          const result = await jwtVerify(token, key, options).catch(ignoreSignature)
+          const result = await jwtVerify(token, key, checks).catch(ignoreSignature)
           if (result) return result
         }
         throw new errors.JWSSignatureVerificationFailed()

@@ -13,7 +13,7 @@ const rememberMost = 5000
 const longestRemembered = 2048
 
 /** `checks` of JWTs, asked in turn, as one that asks them only now and then about the same token. */
-export function remembered(checks: TokenCheck[]): TokenCheck {
+export function remembered(checks: TokenCheck[], clock: () => Date = () => new Date()): TokenCheck {
   const known = new Map<string, { actor: Actor; until: number }>()
 
   async function ask(token: string): Promise<Actor | null> {
@@ -25,7 +25,7 @@ export function remembered(checks: TokenCheck[]): TokenCheck {
   }
 
   return async (token) => {
-    const now = Date.now()
+    const now = clock().getTime()
     const found = known.get(token)
     if (found && now < found.until) return found.actor
     known.delete(token)

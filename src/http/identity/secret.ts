@@ -24,22 +24,32 @@ const leewaySeconds = 5
  * Accepts JWTs signed with one of `secrets` (HS256) that end (`exp`), name a user (`sub`) and a `role`, and may name a `tenant` and say
  * `admin`. The simple case, where whoever signs tokens is trusted with everything.
  */
-export function secretCheck(secrets: string | string[], rules: TokenRules = anyToken): TokenCheck {
+export function secretCheck(
+  secrets: string | string[],
+  rules: TokenRules = anyToken,
+  now: () => Date = () => new Date(),
+): TokenCheck {
   const keys = [secrets].flat().map((secret) => createSecretKey(Buffer.from(secret)))
   return async (token) => {
-    const payload = await payloadOf(token, keys, rules)
+    const payload = await payloadOf(token, keys, rules, now())
     if (!payload) return null
-    checkTimes(payload, rules.maxLifetimeMs)
+    checkTimes(payload, rules.maxLifetimeMs, now())
     return toActor({ user: payload.sub, role: payload.role, tenant: payload.tenant, isAdmin: payload.admin })
   }
 }
 
 /** What the token says, if one of the keys has signed it. @throws UploadError UNAUTHENTICATED for one that is not valid here, or not now */
-async function payloadOf(token: string, keys: KeyObject[], rules: TokenRules): Promise<JWTPayload | null> {
+async function payloadOf(
+  token: string,
+  keys: KeyObject[],
+  rules: TokenRules,
+  currentDate: Date,
+): Promise<JWTPayload | null> {
   const { issuer, audience } = rules
   const options = {
     algorithms: ['HS256'],
     clockTolerance: leewaySeconds,
+    currentDate,
     requiredClaims: ['exp'],
     ...(issuer !== null && { issuer }),
     ...(audience !== null && { audience }),
@@ -59,8 +69,8 @@ async function payloadOf(token: string, keys: KeyObject[], rules: TokenRules): P
   return null
 }
 
-function checkTimes({ exp, iat }: JWTPayload, maxLifetimeMs: number | null): void {
-  const now = Date.now() / 1000
+function checkTimes({ exp, iat }: JWTPayload, maxLifetimeMs: number | null, at: Date): void {
+  const now = at.getTime() / 1000
   if (iat !== undefined && iat > now + leewaySeconds) throw refused('The token says it was issued in the future.')
   if (iat !== undefined && exp! <= iat) throw refused('The token ends before it begins.')
   if (maxLifetimeMs === null) return

@@ -17,7 +17,8 @@ const attempts = 12
 export async function bringToEnd(world: World, node: Node, known: KnownUpload): Promise<void> {
   for (const partial of known.partials) await bringToEnd(world, node, partial)
   for (let attempt = 0; attempt < attempts; attempt += 1) {
-    const { state } = (await world.sessions.find(known.id))!
+    const { state, lossSeenAt } = (await world.sessions.find(known.id))!
+    if (lossSeenAt) world.passPause()
     if (hasEnded({ state }) || (await step(world, node, known))) return
   }
   throw new Violation(`${known.name} cannot be brought to an end`)

@@ -1,6 +1,6 @@
 import { type Code, UploadError } from '../../../src/core/errors.ts'
 import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
-import type { ObjectStore } from '../../../src/core/ports.ts'
+import { HandleLost, type ObjectStore } from '../../../src/core/ports.ts'
 import type { Database, Statement } from '../../../src/db/open.ts'
 import type { MemoryStore } from '../../support/memory-store.ts'
 import { openEngine } from '../../support/open-engine.ts'
@@ -14,6 +14,8 @@ export interface Weather extends Settings {
   database: Database
   /** How often something happens to a call to the store or the database. */
   rate: number
+  /** Keys of which the store has said once that they are not there, though they were. */
+  lies: Set<string>
   /** Bytes; a small one makes bodies spill. */
   memory: number
   isCalm(): boolean
@@ -21,6 +23,7 @@ export interface Weather extends Settings {
 
 export type Node = Awaited<ReturnType<typeof openNode>>
 
+const mayLie = new Set(['writePart', 'finish', 'copyPart'])
 /** Longer than a lease and a claim: whoever is held up for so long wakes when others have gone on. */
 const pauseMs = 450
 
@@ -29,7 +32,7 @@ const pauseMs = 450
  * a client of S3 or Postgres does after a lost answer), hold up the whole node for longer than its leases hold, or be the last
  * thing it ever did. A node that was held up does not die afterwards: of both together nobody can know what it left.
  */
-export async function openNode({ random, store, database, rate, memory, isCalm, ...settings }: Weather) {
+export async function openNode({ random, store, database, rate, lies, memory, isCalm, ...settings }: Weather) {
   let isDead = false
   let hasPaused = false
   let paused: Promise<void> = Promise.resolve()
@@ -64,6 +67,13 @@ export async function openNode({ random, store, database, rate, memory, isCalm, 
     return what === 'twice'
   }
 
+  /** Once about an upload: a second time after a pause it would have to be believed. */
+  function lie(key: string): void {
+    if (isDead || isCalm() || lies.has(key) || !random.chance(rate)) return
+    lies.add(key)
+    throw new HandleLost('this is not true')
+  }
+
   async function through<T>(code: Code, call: () => Promise<T>): Promise<T> {
     if (await blow(code)) await call().catch(() => {})
     const result = await call()
@@ -92,6 +102,11 @@ export async function openNode({ random, store, database, rate, memory, isCalm, 
           yield* (value as (...args: unknown[]) => AsyncIterable<unknown>).apply(target, args)
         }
       if (typeof value !== 'function') return value
+      if (typeof name === 'string' && mayLie.has(name))
+        return (...args: unknown[]) => {
+          lie(String(args[0]))
+          return through('STORE_UNAVAILABLE', async (): Promise<unknown> => value.apply(target, args))
+        }
       return (...args: unknown[]) =>
         through('STORE_UNAVAILABLE', async (): Promise<unknown> => value.apply(target, args))
     },

@@ -18,6 +18,7 @@ import { type Node, openNode } from './weather.ts'
 
 const hourMs = 3600_000
 const lifeMs = hourMs
+const lossConfirmMs = 60_000
 
 export type World = Awaited<ReturnType<typeof openWorld>>
 
@@ -43,6 +44,7 @@ export async function openWorld(seed: string) {
   }
   const uploads: KnownUpload[] = []
   const story: string[] = []
+  const lies = new Set<string>()
   const retired: Node[] = []
   const all: Node[] = []
   const startedAt = performance.now()
@@ -59,6 +61,8 @@ export async function openWorld(seed: string) {
       store,
       database,
       rate,
+      lies,
+      lossConfirmMs,
       memory,
       content,
       now,
@@ -124,6 +128,10 @@ export async function openWorld(seed: string) {
     /** Later than anything lives that is not continued, or half of that. */
     travel(choice: Seeded) {
       shiftMs += choice.pick([lifeMs / 2, lifeMs * 2])
+    },
+    /** So long that a store which goes on saying that something is lost is believed. */
+    passPause() {
+      shiftMs += lossConfirmMs
     },
     passTime() {
       shiftMs += lifeMs * 2

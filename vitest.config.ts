@@ -12,6 +12,9 @@ const perStore = globSync('test/{protocols,stores}/**/*.test.ts').filter((path) 
 export default defineConfig({
   test: {
     globalSetup: ['./test/support/global-setup.ts'],
+    setupFiles: ['./test/support/setup-file.ts'],
+    unstubEnvs: true,
+    unstubGlobals: true,
     reporters: ['default', './test/support/summary.ts'],
     // Tests wait more than they compute; machines with two cores would run them one file after the other.
     maxWorkers: Math.max(2, Math.ceil(availableParallelism() / 2)),
@@ -20,7 +23,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     projects: [
       // `npm test`: everything that is quick.
-      { extends: true, test: { name: 'tests', include: ['test/**/*.test.ts'], exclude: [system] } },
+      { extends: true, test: { name: 'tests', include: ['test/**/*.test.ts'], exclude: [system], isolate: false } },
       // `npm run test:system`: what is slow by nature, and what needs a browser, a proxy or a real S3 server.
       { extends: true, test: { name: 'system', include: [system] } },
       { extends: true, test: { name: 'stores', include: perStore, env: { TEST_STORE: 'local,s3' } } },

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import { afterAll, onTestFinished } from 'vitest'
+import { onTestFinished } from 'vitest'
 import { defaultKeyTemplate } from '../../src/core/begin/object-key.ts'
 import { createEngine } from '../../src/core/create-engine.ts'
 import type { RunningEngine } from '../../src/core/engine.ts'
@@ -14,6 +14,7 @@ import { type Actor, userOf } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { type LeaseLocker, leaseLocker } from '../../src/locks/lease.ts'
+import { onFileFinished } from './file-end.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
 import { type FreshDatabase, freshDatabase } from './postgres.ts'
 
@@ -21,23 +22,27 @@ let shared: Promise<FreshDatabase & { database: Database }> | undefined
 
 /** One migrated database for all tests of a file: every upload has an id of its own. */
 export async function testDatabase(): Promise<Database> {
-  shared ??= openTestDatabase()
+  if (!shared) {
+    shared = openTestDatabase()
+    onFileFinished(closeTestDatabase)
+  }
   return (await shared).database
+}
+
+async function closeTestDatabase(): Promise<void> {
+  const opened = await shared?.catch(() => undefined)
+  shared = undefined
+  await opened?.database.close()
+  await opened?.dispose()
 }
 
 async function openTestDatabase(): Promise<FreshDatabase & { database: Database }> {
   const fresh = await freshDatabase({ isMigrated: true })
   return {
     ...fresh,
-    database: await openDatabase({ url: fresh.url, dataDir: '', pool: 5, patienceMs: 2000, onFault: console.error }),
+    database: await openDatabase({ url: fresh.url, dataDir: '', pool: 5, patienceMs: 60_000, onFault: console.error }),
   }
 }
-
-afterAll(async () => {
-  const opened = await shared?.catch(() => undefined)
-  await opened?.database.close()
-  await opened?.dispose()
-})
 
 export const ada: Actor = userOf('ada', 'creator')
 
@@ -63,7 +68,7 @@ export async function openEngine(
   const onFault = (error: unknown) => void faults.push(error)
   const locker = await leaseLocker({
     database,
-    leaseMs: overrides.leaseMs ?? 2000,
+    leaseMs: overrides.leaseMs ?? 10_000,
     waitMs: overrides.waitMs ?? 3000,
     onFault,
   })

@@ -62,6 +62,7 @@ async function take(look: string, options: BrowserContextOptions): Promise<void>
   await page.getByRole('heading', { name: '4 files uploaded' }).waitFor()
   await page.waitForTimeout(700)
   await shoot(page, look, 'scripts')
+  await writeFile(join(folder, `scripts-${look}-tree.txt`), await page.locator('.rows').ariaSnapshot())
 
   wire.set({ rate: 3 * MiB })
   await choose(page, [await file('Concert, the whole evening.mp4', 60 * MiB), await file('IMG_2071.mov', 24 * MiB)])

@@ -40,17 +40,21 @@ export function claimsOn(locks: Locks | undefined): Claims {
   ): Promise<Release | null> {
     await own.get(name)
     return new Promise((resolve, reject) => {
-      const ended = locks!.request(prefix + name, options, (lock) => {
-        if (lock === null) {
-          resolve(null)
-          return undefined
-        }
-        return new Promise<void>((release) => {
-          own.set(name, ended)
-          resolve(() => release())
+      const held = Promise.withResolvers<void>()
+      locks!
+        .request(prefix + name, options, (lock) => {
+          if (lock === null) {
+            resolve(null)
+            return undefined
+          }
+          own.set(name, held.promise)
+          return new Promise<void>((release) => resolve(() => release()))
         })
-      })
-      ended.catch(reject).finally(() => own.get(name) === ended && own.delete(name))
+        .catch(reject)
+        .finally(() => {
+          if (own.get(name) === held.promise) own.delete(name)
+          held.resolve()
+        })
     })
   }
 

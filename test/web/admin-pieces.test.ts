@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { AnyUpload } from '../../src/client/admin-types.ts'
+import { csvOf } from '../../src/web/admin/csv.ts'
 import { ceilingOf, pathOf } from '../../src/web/admin/now/curve.ts'
 import { createSpeeds } from '../../src/web/admin/now/speeds.ts'
+import { commonFields, fieldText, removedRoles, withField } from '../../src/web/admin/policies/common-fields.ts'
 import { placeOf, readJson, writeJson } from '../../src/web/admin/policies/json.ts'
 import { readSize } from '../../src/web/admin/size.ts'
+import { sorted } from '../../src/web/admin/sorting.ts'
 import { readMetadata } from '../../src/web/admin/uploads/metadata.ts'
 
 const MiB = 1024 ** 2
@@ -104,5 +107,59 @@ describe('what people type and clients say', () => {
 
     expect(readMetadata(`filename ${name},is_final`)).toBe('filename Übersicht.pdf, is_final')
     expect(readMetadata('filename ???')).toBe('filename ???')
+  })
+})
+
+describe('a role that a change would remove', () => {
+  const before = { default: {}, roles: { member: { maxSize: '2 GiB' }, creator: {} } }
+
+  it('is named, and one that was only changed is not', () => {
+    expect(removedRoles(before, { roles: { member: {} } })).toEqual(['creator'])
+    expect(removedRoles(before, {})).toEqual(['member', 'creator'])
+    expect(removedRoles(before, before)).toEqual([])
+  })
+})
+
+describe('the form of a role', () => {
+  const field = (name: string) => commonFields.find((one) => one.name === name)!
+  const policies = { default: {}, roles: { member: { maxSize: '2 GiB', timeToLive: null } } }
+
+  it.each([
+    ['maxSize', '3 GiB', { maxSize: '3 GiB', timeToLive: null }],
+    ['maxSize', 'unlimited', { maxSize: null, timeToLive: null }],
+    ['maxSize', ' ', { timeToLive: null }],
+    ['totalFiles', '12', { maxSize: '2 GiB', timeToLive: null, totalFiles: 12 }],
+    [
+      'mediaTypes',
+      'image/*, text/plain',
+      { maxSize: '2 GiB', timeToLive: null, mediaTypes: ['image/*', 'text/plain'] },
+    ],
+  ])('writes %s = "%s" into its section and leaves the rest', (name, text, role) => {
+    expect(withField(policies, 'member', field(name), text)).toEqual({ default: {}, roles: { member: role } })
+  })
+
+  it('shows what a section says', () => {
+    expect(fieldText({ maxSize: null }, field('maxSize'))).toBe('unlimited')
+    expect(fieldText({ mediaTypes: ['a/b', 'c/*'] }, field('mediaTypes'))).toBe('a/b, c/*')
+    expect(fieldText({}, field('totalFiles'))).toBe('')
+  })
+})
+
+describe('a table', () => {
+  it('is sorted by numbers and by words, what is unknown last', () => {
+    const sizes = [null, 20, 3, 100]
+    const same = <T>(value: T) => value
+
+    expect(sorted(sizes, same, false)).toEqual([3, 20, 100, null])
+    expect(sorted(sizes, same, true)).toEqual([100, 20, 3, null])
+    expect(sorted(['b10', 'b9', 'a'], same, false)).toEqual(['a', 'b9', 'b10'])
+  })
+
+  it('is saved so that no spreadsheet runs what a stranger wrote', () => {
+    const rows = [['=1+1', 'a "b", c', null, 5, 'two\nlines']]
+
+    expect(csvOf(['Name', 'Note', 'None', 'Size', 'Text'], rows)).toBe(
+      'Name,Note,None,Size,Text\r\n\'=1+1,"a ""b"", c",,5,"two\nlines"',
+    )
   })
 })

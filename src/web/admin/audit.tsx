@@ -1,8 +1,10 @@
 import type { AuditEntry } from '../../client/admin-types.ts'
+import { visible } from '../upload/visible.ts'
+import type { Column } from './data-table.tsx'
 import { Choice, Filter } from './field.tsx'
 import { asked, Filters, instantOf } from './filters.tsx'
 import { Clocked } from './moment.tsx'
-import { PagedList } from './paged-list.tsx'
+import { PagedTable } from './paged-table.tsx'
 import { usePages } from './pages.ts'
 import { hrefOf, place } from './place.ts'
 import { admin } from './session.ts'
@@ -16,7 +18,7 @@ const ends = [
 const actions: [string, string][] = [['', 'any'], ...actionNames.map((name): [string, string] => [name, name])]
 const rarer = ['code', 'rule', 'address', 'key', 'upload', 'tenant', 'since', 'until']
 
-/** The record: who did what, and who was refused. */
+/** The audit log: who did what, and who was refused. */
 export function Audit() {
   const { query } = place.value
   const pages = usePages(
@@ -32,7 +34,7 @@ export function Audit() {
     { about: JSON.stringify(query), everyMs: 5000 },
   )
   return (
-    <section class="part" aria-label="The record">
+    <div class="part">
       <Filters
         rarer={rarer}
         more={
@@ -48,48 +50,79 @@ export function Audit() {
           </>
         }
       >
-        <Filter label="Who" {...asked('actor')} />
-        <Choice label="What" choices={actions} {...asked('action')} />
-        <Choice label="How it ended" choices={ends} {...asked('allowed')} />
+        <Filter label="User" {...asked('actor')} />
+        <Choice label="Action" choices={actions} {...asked('action')} />
+        <Choice label="Result" choices={ends} {...asked('allowed')} />
       </Filters>
-      <PagedList pages={pages} empty="There is no such entry.">
-        {(entry) => <EntryRow key={entry.id} entry={entry} />}
-      </PagedList>
-    </section>
+      <PagedTable
+        pages={pages}
+        label="Audit log"
+        empty="No entry matches."
+        columns={columns}
+        keyOf={({ id }) => id}
+        rowClass={({ allowed }) => `audit-row ${allowed ? '' : 'is-refused'}`}
+      />
+    </div>
   )
 }
 
-function EntryRow({ entry }: { entry: AuditEntry }) {
-  const { at, actor, tenant, role, action, allowed, code, rule, times, upload, target, address, agent, key, note } =
-    entry
-  return (
-    <li class={`row audit-row ${allowed ? '' : 'is-refused'}`} data-action={action}>
-      <Clocked at={at} />
-      <div class="row-words">
-        <p class="any-text">
-          <strong>{actor === null && !allowed ? 'somebody' : nameOf({ user: actor, tenant })}</strong>
-          {role && <span class="quiet"> ({role})</span>} {actionWords(action)}
-          {target && ` ${/^\d+$/.test(target) ? `to version ${target}` : target.slice(0, 8)}`}
-          {times > 1 && <span class="quiet"> {times} times</span>}
-          {note && <span class="quiet">: {note}</span>}
-        </p>
-        <p class="facts quiet">
-          {code && (
-            <span class="state is-failed">
-              {code}
-              {rule && ` by ${rule}`}
-            </span>
-          )}
-          {upload && <a href={hrefOf('uploads', upload)}>upload {upload.slice(0, 8)}</a>}
-          {key && <a href={hrefOf('audit', null, { key })}>key {key.slice(0, 8)}</a>}
-          {address && <span>from {address}</span>}
-          {agent && (
-            <span class="agent" title={agent}>
-              {agent}
-            </span>
-          )}
-        </p>
-      </div>
-    </li>
-  )
-}
+const columns: Column<AuditEntry>[] = [
+  { name: 'Time', value: ({ at }) => at, cell: ({ at }) => <Clocked at={at} /> },
+  {
+    name: 'User',
+    value: ({ actor, tenant, allowed }) =>
+      actor === null && !allowed ? 'an unknown user' : nameOf({ user: actor, tenant }),
+    cell: ({ actor, tenant, role, allowed }) => (
+      <>
+        <bdi>{actor === null && !allowed ? 'an unknown user' : nameOf({ user: actor, tenant })}</bdi>
+        {role && <span class="quiet"> ({visible(role)})</span>}
+      </>
+    ),
+  },
+  {
+    name: 'Action',
+    value: ({ action }) => action,
+    cell: ({ action, target, times, note }) => (
+      <span class="any-text">
+        {actionWords(action)}
+        {target && ` ${/^\d+$/.test(target) ? `to version ${target}` : visible(target).slice(0, 8)}`}
+        {times > 1 && <span class="quiet"> {times} times</span>}
+        {note && <span class="quiet">: {visible(note)}</span>}
+      </span>
+    ),
+  },
+  {
+    name: 'Result',
+    value: ({ allowed, code, rule }) => (allowed ? 'allowed' : [code, rule].filter(Boolean).join(' by ') || 'refused'),
+    cell: ({ allowed, code, rule }) =>
+      allowed ? (
+        'allowed'
+      ) : (
+        <span class="state is-failed">
+          {code ?? 'refused'}
+          {rule && ` by ${rule}`}
+        </span>
+      ),
+  },
+  {
+    name: 'Upload',
+    value: ({ upload }) => upload,
+    cell: ({ upload }) => upload && <a href={hrefOf('uploads', upload)}>{upload.slice(0, 8)}</a>,
+  },
+  {
+    name: 'Key',
+    value: ({ key }) => key,
+    cell: ({ key }) => key && <a href={hrefOf('audit', null, { key })}>{key.slice(0, 8)}</a>,
+  },
+  { name: 'Address', value: ({ address }) => address },
+  {
+    name: 'Client',
+    value: ({ agent }) => agent,
+    cell: ({ agent }) =>
+      agent && (
+        <span class="agent" title={visible(agent)}>
+          {visible(agent)}
+        </span>
+      ),
+  },
+]

@@ -18,14 +18,14 @@ export function Door() {
   return (
     <section class="sign-in" aria-labelledby="door-title">
       <h1 id="door-title" class="title">
-        For those who run this server
+        Sign in to Admin
       </h1>
       <p class="quiet">
-        Paste an administrator’s token, or an API key with the scope <code>admin</code>. It stays in this tab, and is
-        forgotten with it.
+        Paste an admin token (<code>landfall token --admin</code> prints one), or an API key with the scope{' '}
+        <code>admin</code>. It is kept in this tab only.
       </p>
       <form class="token-form" onSubmit={(event) => void submit(event)}>
-        <TokenField value={text} set={setText} verb="Enter" isBusy={isBusy} />
+        <TokenField value={text} set={setText} verb="Sign in" isBusy={isBusy} />
       </form>
       <Problem words={problem.value} {...(hasKept() && { again: () => void enter() })} />
     </section>

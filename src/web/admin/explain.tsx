@@ -48,7 +48,7 @@ export function Explain() {
 
   return (
     <section class="part" aria-label="Explain">
-      <p class="quiet">May somebody send a file, and which rule decides? Nothing is sent and nothing changes.</p>
+      <p class="quiet">May a user upload a file, and which rule decides? Nothing is uploaded and nothing changes.</p>
       <form class="box form" onSubmit={(event) => void submit(event)}>
         <div class="filters">
           <Field label="User" required {...of('user')} />
@@ -60,7 +60,7 @@ export function Explain() {
         </div>
         <div class="choices">
           <button type="submit" class="button">
-            May they send it?
+            Check
           </button>
         </div>
       </form>

@@ -1,15 +1,17 @@
 import { useState } from 'preact/hooks'
 import type { ApiKey } from '../../client/admin-types.ts'
 import { say } from '../upload/announcer.tsx'
+import { visible } from '../upload/visible.ts'
 import { When } from '../upload/when.tsx'
 import { useAnswer } from './answer.ts'
+import { type Column, DataTable } from './data-table.tsx'
 import { NewKey } from './new-key.tsx'
 import { Problem } from './problem.tsx'
 import { admin } from './session.ts'
 import { Sure } from './sure.tsx'
 import { nameOf } from './words.ts'
 
-/** API keys for services: made, used, revoked. */
+/** API keys for services: created, used, revoked. */
 export function Keys() {
   const answer = useAnswer(admin.keys)
   const [revoking, setRevoking] = useState<ApiKey | null>(null)
@@ -19,25 +21,34 @@ export function Keys() {
       <NewKey made={answer.again} />
       <section class="part" aria-labelledby="keys-title">
         <h2 id="keys-title" tabIndex={-1}>
-          Keys there are
+          API keys
         </h2>
         <Problem words={answer.problem} again={answer.again} />
-        {keys?.length === 0 && <p class="empty quiet">None was made yet.</p>}
+        {keys?.length === 0 && <p class="empty quiet">No API keys yet.</p>}
         {keys && keys.length > 0 && (
-          <ul class="rows">
-            {keys.map((key) => (
-              <KeyRow key={key.id} apiKey={key} revoke={() => setRevoking(key)} />
-            ))}
-          </ul>
+          <DataTable
+            label="API keys"
+            items={keys}
+            columns={columns}
+            keyOf={({ id }) => id}
+            rowClass={(key) => (isOver(key) ? 'is-over-now' : '')}
+            actions={(key) =>
+              !isOver(key) && (
+                <button type="button" class="button is-quiet has-bad" onClick={() => setRevoking(key)}>
+                  Revoke<span class="unseen"> {visible(key.name)}</span>
+                </button>
+              )
+            }
+          />
         )}
         {revoking && (
           <Sure
-            title={`Revoke ${revoking.name}?`}
-            verb="Revoke it"
+            title={`Revoke ${visible(revoking.name)}?`}
+            verb="Revoke"
             isBad
             act={async () => {
               await admin.revokeKey(revoking.id)
-              say(`${revoking.name} is revoked.`)
+              say(`${visible(revoking.name)} was revoked.`)
               answer.again()
             }}
             close={() => {
@@ -46,8 +57,8 @@ export function Keys() {
             }}
           >
             <p>
-              Every server refuses it within a second, for good. What it has begun can no longer be completed with it;
-              nothing is deleted.
+              Every server refuses it within a second. Its uploads can no longer be completed with it; nothing is
+              deleted.
             </p>
           </Sure>
         )}
@@ -60,48 +71,53 @@ function isOver({ revokedAt, expiresAt }: ApiKey): boolean {
   return revokedAt !== null || (expiresAt !== null && Date.parse(expiresAt) <= Date.now())
 }
 
-function KeyRow({ apiKey, revoke }: { apiKey: ApiKey; revoke: () => void }) {
-  const { name, prefix, role, user, tenant, scopes, expiresAt, revokedAt, revokedBy, lastUsedAt } = apiKey
-  return (
-    <li class={`row key-row ${isOver(apiKey) ? 'is-over-now' : ''}`}>
-      <div class="row-words">
-        <p class="any-text">
-          <strong>{name}</strong> <code class="quiet">{prefix}…</code>
-        </p>
-        <p class="facts quiet">
-          <span class="any-text">
-            {role}, {user === null ? 'a user of its own' : `as ${nameOf({ user, tenant })}`}
-          </span>
-          <span>{scopes.join(', ')}</span>
-          <span>
-            {lastUsedAt ? (
-              <>
-                used <When at={lastUsedAt} />
-              </>
-            ) : (
-              'never used'
-            )}
-          </span>
-          <span class="any-text">
-            made by {apiKey.createdBy} <When at={apiKey.createdAt} />
-          </span>
-          {revokedAt === null && expiresAt !== null && (
-            <span>
-              {isOver(apiKey) ? 'ended' : 'ends'} <When at={expiresAt} />
-            </span>
-          )}
-          {revokedAt !== null && (
-            <span class="state is-failed any-text">
-              revoked by {revokedBy} <When at={revokedAt} />
-            </span>
-          )}
-        </p>
-      </div>
-      {!isOver(apiKey) && (
-        <button type="button" class="button is-quiet has-bad" onClick={revoke}>
-          Revoke<span class="unseen"> {name}</span>
-        </button>
-      )}
-    </li>
-  )
-}
+const columns: Column<ApiKey>[] = [
+  {
+    name: 'Name',
+    value: ({ name }) => name,
+    cell: ({ name, prefix }) => (
+      <>
+        <bdi class="any-text">{visible(name)}</bdi> <code class="quiet">{prefix}…</code>
+      </>
+    ),
+  },
+  {
+    name: 'State',
+    value: (key) => (key.revokedAt !== null ? 'revoked' : isOver(key) ? 'expired' : 'active'),
+    cell: (key) =>
+      key.revokedAt !== null ? (
+        <span class="state is-failed">
+          revoked by {visible(key.revokedBy ?? '')} <When at={key.revokedAt} />
+        </span>
+      ) : isOver(key) ? (
+        'expired'
+      ) : (
+        'active'
+      ),
+  },
+  { name: 'Role', value: ({ role }) => role },
+  {
+    name: 'User',
+    value: ({ user, tenant }) => (user === null ? 'its own' : nameOf({ user, tenant })),
+  },
+  { name: 'Scopes', value: ({ scopes }) => scopes.join(', ') },
+  {
+    name: 'Last used',
+    value: ({ lastUsedAt }) => lastUsedAt,
+    cell: ({ lastUsedAt }) => (lastUsedAt === null ? 'never' : <When at={lastUsedAt} />),
+  },
+  {
+    name: 'Created',
+    value: ({ createdAt }) => createdAt,
+    cell: ({ createdAt, createdBy }) => (
+      <>
+        <When at={createdAt} /> by <bdi>{visible(createdBy)}</bdi>
+      </>
+    ),
+  },
+  {
+    name: 'Expires',
+    value: ({ expiresAt }) => expiresAt,
+    cell: ({ expiresAt }) => (expiresAt === null ? 'never' : <When at={expiresAt} />),
+  },
+]

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
 import { type Scope, scopes } from '../../client/admin-types.ts'
 import { say } from '../upload/announcer.tsx'
+import { visible } from '../upload/visible.ts'
 import { readProblem } from './answer.ts'
 import { Field } from './field.tsx'
 import { Problem } from './problem.tsx'
@@ -8,14 +9,14 @@ import { useRoles } from './roles.ts'
 import { admin } from './session.ts'
 
 const scopeWords: Record<Scope, string> = {
-  upload: 'begin, send and complete uploads',
-  read: 'look and list',
-  cancel: 'cancel and delete',
-  admin: 'everything on this page',
+  upload: 'create, send and complete uploads',
+  read: 'read and list uploads',
+  cancel: 'cancel and delete uploads',
+  admin: 'everything in Admin',
 }
 const blank = { name: '', role: '', user: '', tenant: '', expires: '', scopes: ['upload', 'read'] as Scope[] }
 
-/** Makes a key. The key itself is told once. */
+/** Creates a key. The key itself is told once. */
 export function NewKey({ made }: { made: () => void }) {
   const [wish, setWish] = useState(blank)
   const roles = useRoles()
@@ -47,20 +48,20 @@ export function NewKey({ made }: { made: () => void }) {
   }
 
   return (
-    <section class="part" aria-label="Make a key">
+    <section class="part" aria-label="Create an API key">
       {told && <Told {...told} close={() => setTold(null)} />}
       <details class="box" open={problem !== null}>
-        <summary>Make a key</summary>
+        <summary>Create an API key</summary>
         <form class="form" onSubmit={(event) => void submit(event)}>
           <div class="filters">
             <Field label="Name" required hint="the nightly import" {...of('name')} />
             <Field label="Role (whose limits it has)" required options={roles} {...of('role')} />
-            <Field label="User (empty: one of its own)" {...of('user')} />
+            <Field label="User (empty: its own)" {...of('user')} />
             <Field label="Tenant" {...of('tenant')} />
-            <Field label="Ends" type="datetime-local" {...of('expires')} />
+            <Field label="Expires" type="datetime-local" {...of('expires')} />
           </div>
           <fieldset class="checks">
-            <legend>May</legend>
+            <legend>Scopes</legend>
             {scopes.map((scope) => (
               <label key={scope} class="check">
                 <input
@@ -80,7 +81,7 @@ export function NewKey({ made }: { made: () => void }) {
           <Problem words={problem} />
           <div class="choices">
             <button type="submit" class="button" disabled={wish.scopes.length === 0}>
-              Make it
+              Create
             </button>
           </div>
         </form>
@@ -97,18 +98,18 @@ function Told({ name, token, close }: { name: string; token: string; close: () =
   return (
     <div class="box new-key" role="status">
       <p>
-        This is the key <strong class="any-text">{name}</strong>. It is shown now and never again.
+        This is the API key <strong class="any-text">{visible(name)}</strong>. It is shown only once.
       </p>
       <code class="token any-text">{token}</code>
       <div class="choices">
         {/* Only a secure page may write to the clipboard. */}
         {'clipboard' in navigator && (
           <button type="button" class="button" onClick={() => void copy()}>
-            Copy it
+            Copy
           </button>
         )}
         <button type="button" class="button is-quiet" onClick={close}>
-          I have it
+          Done
         </button>
       </div>
     </div>

@@ -14,7 +14,7 @@ export function Offline() {
   if (!isOffline.value) return null
   return (
     <p class="notice is-warn" role="status">
-      <Cloud /> No network here. What you see is from before; it goes on by itself.
+      <Cloud /> No network. The figures are from before; the page continues by itself.
     </p>
   )
 }

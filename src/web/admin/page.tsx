@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks'
 import { Announcer } from '../upload/announcer.tsx'
 import { Logo } from '../upload/icons.tsx'
+import { visible } from '../upload/visible.ts'
 import { Audit } from './audit.tsx'
 import { Door } from './door.tsx'
 import { Explain } from './explain.tsx'
@@ -15,12 +16,12 @@ import { leave, me, presence } from './session.ts'
 import { Uploads } from './uploads/uploads.tsx'
 
 const views = {
-  now: { title: 'Now', Mark: NowMark, View: Now },
-  uploads: { title: 'History', Mark: UploadsMark, View: Uploads },
+  now: { title: 'Overview', Mark: NowMark, View: Now },
+  uploads: { title: 'Uploads', Mark: UploadsMark, View: Uploads },
   policies: { title: 'Policies', Mark: PoliciesMark, View: Policies },
-  quota: { title: 'Quota', Mark: QuotaMark, View: Quota },
-  keys: { title: 'Keys', Mark: KeysMark, View: Keys },
-  audit: { title: 'Audit', Mark: AuditMark, View: Audit },
+  quota: { title: 'Usage', Mark: QuotaMark, View: Quota },
+  keys: { title: 'API keys', Mark: KeysMark, View: Keys },
+  audit: { title: 'Audit log', Mark: AuditMark, View: Audit },
   explain: { title: 'Explain', Mark: ExplainMark, View: Explain },
 } satisfies Record<Room, unknown>
 
@@ -30,15 +31,15 @@ export function Page() {
   return (
     <>
       <header class="bar is-wide">
-        <a class="brand" href="/admin">
+        <a class="brand" href="admin">
           <Logo />
-          Landfall <span class="brand-room">Steering</span>
+          Landfall <span class="brand-room">Admin</span>
         </a>
         {isIn && me.value && (
           <p class="operator">
-            <span class="badge-user" title={me.value.user}>
-              {me.value.user}
-            </span>
+            <bdi class="badge-user" title={visible(me.value.user)}>
+              {visible(me.value.user)}
+            </bdi>
             <button type="button" class="button is-quiet" onClick={leave}>
               Sign out
             </button>
@@ -49,7 +50,7 @@ export function Page() {
         {isIn && <Rooms />}
         <main class="room">
           <Offline />
-          {presence.value === 'entering' && <p class="quiet">One moment …</p>}
+          {presence.value === 'entering' && <p class="quiet">Loading …</p>}
           {presence.value === 'out' && <Door />}
           {isIn && <OpenRoom />}
         </main>
@@ -61,7 +62,7 @@ export function Page() {
 
 function Rooms() {
   return (
-    <nav class="rooms" aria-label="Rooms">
+    <nav class="rooms" aria-label="Sections">
       {Object.entries(views).map(([room, { title, Mark }]) => (
         <a
           key={room}
@@ -84,7 +85,7 @@ function OpenRoom() {
   const isFirst = useRef(true)
   // Who follows a link with the keyboard goes on where it leads. The first room is not followed to.
   useEffect(() => {
-    document.title = `${title} · Landfall`
+    document.title = `${title} · Landfall Admin`
     if (isFirst.current) isFirst.current = false
     else heading.current?.focus()
     document.querySelector('.rooms [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })

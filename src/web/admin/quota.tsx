@@ -1,8 +1,9 @@
 import type { UserUsage } from '../../client/admin-types.ts'
 import { formatBytes, percent } from '../upload/format.ts'
+import type { Column } from './data-table.tsx'
 import { Filter } from './field.tsx'
 import { asked } from './filters.tsx'
-import { PagedList } from './paged-list.tsx'
+import { PagedTable } from './paged-table.tsx'
 import { usePages } from './pages.ts'
 import { hrefOf, place } from './place.ts'
 import { admin } from './session.ts'
@@ -19,41 +20,72 @@ export function Quota() {
     { about: JSON.stringify(query), everyMs: 10_000 },
   )
   return (
-    <section class="part" aria-label="Quota">
+    <div class="part">
       <search class="filters">
         <Filter label="User" {...asked('user')} />
         <Filter label="Tenant" {...asked('tenant')} />
       </search>
-      <PagedList pages={pages} empty="Nobody takes any room." more="Show more">
-        {(usage) => <UserRow key={JSON.stringify([usage.tenant, usage.user])} usage={usage} />}
-      </PagedList>
-    </section>
+      <PagedTable
+        pages={pages}
+        label="Usage"
+        empty="No user stores anything."
+        more="Show more"
+        columns={columns}
+        keyOf={({ tenant, user }) => JSON.stringify([tenant, user])}
+      />
+    </div>
   )
 }
 
-function UserRow({ usage }: { usage: UserUsage }) {
-  const { user, tenant, role, limits, storedBytes, reservedBytes } = usage
-  return (
-    <li class="row usage-row" data-user={user}>
-      <div class="row-words">
-        <a class="row-link any-text" href={hrefOf('uploads', null, { user, ...(tenant !== null && { tenant }) })}>
-          <strong>{nameOf(usage)}</strong>
+const columns: Column<UserUsage>[] = [
+  {
+    name: 'User',
+    value: nameOf,
+    cell: (usage) => {
+      const { user, tenant } = usage
+      return (
+        <a href={hrefOf('uploads', null, { user, ...(tenant !== null && { tenant }) })}>
+          <bdi>{nameOf(usage)}</bdi>
         </a>
-        <p class="facts quiet">
-          <span>{role ?? 'has no uploads any more'}</span>
-          {reservedBytes > 0 && <span>{formatBytes(reservedBytes)} of it reserved</span>}
-        </p>
-      </div>
-      <dl class="meters">
-        <Meter name="In all" taken={storedBytes + reservedBytes} limit={limits?.totalBytes} write={formatBytes} />
-        <Meter name="Files" taken={usage.storedFiles} limit={limits?.totalFiles} />
-        <Meter name="Today" taken={usage.dayBytes} limit={limits?.bytesPerDay} write={formatBytes} />
-        <Meter name="Files today" taken={usage.dayFiles} limit={limits?.filesPerDay} />
-        <Meter name="Open" taken={usage.openUploads} limit={limits?.uploadsAtOnce} />
-      </dl>
-    </li>
-  )
-}
+      )
+    },
+  },
+  { name: 'Role', value: ({ role }) => role ?? 'no uploads left' },
+  {
+    name: 'Stored and reserved',
+    value: ({ storedBytes, reservedBytes }) => storedBytes + reservedBytes,
+    cell: ({ storedBytes, reservedBytes, limits }) => (
+      <Meter name="Stored" taken={storedBytes + reservedBytes} limit={limits?.totalBytes} write={formatBytes} />
+    ),
+    isNumber: true,
+  },
+  {
+    name: 'Files',
+    value: ({ storedFiles }) => storedFiles,
+    cell: ({ storedFiles, limits }) => <Meter name="Files" taken={storedFiles} limit={limits?.totalFiles} />,
+    isNumber: true,
+  },
+  {
+    name: 'Bytes today',
+    value: ({ dayBytes }) => dayBytes,
+    cell: ({ dayBytes, limits }) => (
+      <Meter name="Today" taken={dayBytes} limit={limits?.bytesPerDay} write={formatBytes} />
+    ),
+    isNumber: true,
+  },
+  {
+    name: 'Files today',
+    value: ({ dayFiles }) => dayFiles,
+    cell: ({ dayFiles, limits }) => <Meter name="Files today" taken={dayFiles} limit={limits?.filesPerDay} />,
+    isNumber: true,
+  },
+  {
+    name: 'Open uploads',
+    value: ({ openUploads }) => openUploads,
+    cell: ({ openUploads, limits }) => <Meter name="Open" taken={openUploads} limit={limits?.uploadsAtOnce} />,
+    isNumber: true,
+  },
+]
 
 interface MeterProps {
   name: string
@@ -68,15 +100,10 @@ function Meter({ name, taken, limit, write = String }: MeterProps) {
   const tone = share === null ? '' : share >= 100 ? 'is-full' : share >= 80 ? 'is-near' : ''
   return (
     <div class={`meter ${tone}`}>
-      <dt>{name}</dt>
-      <dd>
-        {write(taken)}
-        {limit !== null && limit !== undefined && <span class="quiet"> of {write(limit)}</span>}
-      </dd>
+      {write(taken)}
+      {limit !== null && limit !== undefined && <span class="quiet"> of {write(limit)}</span>}
       {share !== null && (
-        <dd class="meter-bar">
-          <progress class="line" value={Math.min(share, 100)} max={100} aria-label={`${name}: ${share} percent`} />
-        </dd>
+        <progress class="line" value={Math.min(share, 100)} max={100} aria-label={`${name}: ${share} percent`} />
       )}
     </div>
   )

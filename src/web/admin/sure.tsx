@@ -11,6 +11,8 @@ export interface SureProps {
   /** What the button says that does it. */
   verb: string
   isBad?: boolean
+  /** False: something must be confirmed before. */
+  isReady?: boolean
   /** What is done on yes. What it throws is told in the dialog, which stays open. */
   act(): Promise<void>
   /** Called when it was done, and when it was not to be done. */
@@ -18,7 +20,7 @@ export interface SureProps {
 }
 
 /** Asks once more before something that cannot be taken back. The keyboard begins on the way out. */
-export function Sure({ title, children, verb, isBad = false, act, close }: SureProps) {
+export function Sure({ title, children, verb, isBad = false, isReady = true, act, close }: SureProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   const [isBusy, setBusy] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)
@@ -45,9 +47,14 @@ export function Sure({ title, children, verb, isBad = false, act, close }: SureP
         <Problem words={problem} />
         <div class="choices">
           <button type="button" class="button is-quiet" onClick={() => dialog.current?.close()}>
-            {problem === null ? 'No, leave it' : 'Close'}
+            {problem === null ? 'Back' : 'Close'}
           </button>
-          <button type="button" class={`button ${isBad ? 'is-bad' : ''}`} disabled={isBusy} onClick={() => void go()}>
+          <button
+            type="button"
+            class={`button ${isBad ? 'is-bad' : ''}`}
+            disabled={isBusy || !isReady}
+            onClick={() => void go()}
+          >
             {verb}
           </button>
         </div>

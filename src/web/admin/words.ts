@@ -1,13 +1,13 @@
-import type { UploadState } from '../../client/api.ts'
 import type { Failure, FailureCode } from '../../client/refusal.ts'
+import { visible } from '../upload/visible.ts'
 import { explain as explainToAnybody } from '../upload/words.ts'
 
 /** Where a refusal means something else to who runs the server than to who uploads. */
 const ours: Partial<Record<FailureCode, string>> = {
-  UNAUTHENTICATED: 'The server does not accept the token: it has ended, or was never good here.',
-  FORBIDDEN: 'This token is good, but not an administrator’s. `landfall token --admin` makes one that is.',
+  UNAUTHENTICATED: 'The server does not accept the token: it has expired, or is not valid on this server.',
+  FORBIDDEN: 'This token is valid, but not an admin token. `landfall token --admin` prints one.',
   UPLOAD_NOT_FOUND: 'There is no such upload any more.',
-  UPLOAD_LOCKED: 'Somebody is sending this upload right now and did not let go in time. Try again in a moment.',
+  UPLOAD_LOCKED: 'A client is uploading it right now and did not stop in time. Try again in a moment.',
   UPLOAD_GONE: 'This upload was cancelled already.',
   UPLOAD_EXPIRED: 'This upload has expired already.',
   UPLOAD_LOST: 'The store has lost this upload.',
@@ -16,15 +16,6 @@ const ours: Partial<Record<FailureCode, string>> = {
 /** What went wrong, in words for who runs the server. */
 export function explain(failure: Failure): string {
   return (failure.code && ours[failure.code]) ?? explainToAnybody(failure)
-}
-
-export const stateWords: Record<UploadState, string> = {
-  receiving: 'Receiving',
-  finishing: 'Finishing',
-  completed: 'Completed',
-  cancelled: 'Cancelled',
-  expired: 'Expired',
-  failed: 'Failed',
 }
 
 const failures: Record<string, string> = {
@@ -39,16 +30,16 @@ export function failureWords(failure: string): string {
 }
 
 const actions: Record<string, string> = {
-  'upload.create': 'began an upload',
+  'upload.create': 'created an upload',
   'upload.complete': 'completed an upload',
   'upload.cancel': 'cancelled an upload',
-  'upload.expire': 'let an upload expire',
-  'upload.fail': 'gave an upload up as failed',
+  'upload.expire': 'expired an upload',
+  'upload.fail': 'marked an upload as failed',
   'request.refuse': 'was refused',
   'policy.change': 'changed the policies',
-  'key.create': 'made an API key',
+  'key.create': 'created an API key',
   'key.revoke': 'revoked an API key',
-  'audit.drop': 'left refusals out of the record: too many',
+  'audit.drop': 'left refusals out of the audit log: too many',
 }
 
 /** What was done, as the end of a sentence that begins with who did it. */
@@ -59,10 +50,10 @@ export function actionWords(action: string): string {
 /** The names of actions that the record knows. */
 export const actionNames = Object.keys(actions)
 
-/** Somebody's name, with their tenant if they have one. */
+/** The name of a user, with the tenant if there is one. */
 export function nameOf({ user, tenant }: { user: string | null; tenant: string | null }): string {
   if (user === null) return 'the server'
-  return tenant === null ? user : `${user} of ${tenant}`
+  return visible(tenant === null ? user : `${user} (${tenant})`)
 }
 
 /** A count with its noun: 1 upload, 2 uploads. */

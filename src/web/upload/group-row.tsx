@@ -59,7 +59,7 @@ function groupName({ folder, items }: Group, isPartial: boolean): string {
 function Status({ group, isPartial }: { group: Group; isPartial: boolean }) {
   const { count, completed, failed, paused, open, size, confirmed, speed } = sumOf(group.items)
   const total = `${count.toLocaleString()}${isPartial ? '+' : ''}`
-  const state = open === 0 ? (failed === 0 ? 'completed' : 'failed') : paused === open ? 'paused' : 'sending'
+  const state = open === 0 ? (failed < count ? 'completed' : 'failed') : paused === open ? 'paused' : 'sending'
   const isHere = group.items.some(isOpenHere)
   const isElsewhere = !isHere && group.items.some(({ sender }) => sender !== null)
   const isInTab = group.items.some(({ sender }) => sender === 'tab')

@@ -1,8 +1,15 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, truncate } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
 import { faultsOf } from './axe.ts'
-import { openPage } from './open-page.ts'
+import { filmHead, send } from './busy-server.ts'
+import { openAdmin, twoServers } from './open-admin.ts'
+import { openPage, rowIs } from './open-page.ts'
 import { useBrowser } from './use-browser.ts'
 
+const MiB = 1024 ** 2
 const looks = ['light', 'dark'] as const
 
 const browser = useBrowser()
@@ -15,4 +22,69 @@ describe('axe finds nothing to complain about', () => {
 
     expect(await faultsOf(page)).toEqual([])
   })
+
+  it.each(looks)('in the list, empty and with files in every state, in %s', async (colorScheme) => {
+    const { page, drop, fileOf, wire } = await openPage(browser(), {
+      role: 'subscriber',
+      viewport: { width: 360, height: 740 },
+      colorScheme,
+    })
+    await page.getByText('No uploads yet').waitFor()
+    expect(await faultsOf(page)).toEqual([])
+    const huge = await fileOf('huge.png', Buffer.alloc(0))
+    await truncate(huge, 201 * MiB)
+
+    const folder = `${dirname(huge)}/holiday`
+    await mkdir(folder)
+    for (const name of ['one', 'two']) await fileOf(`holiday/${name}.pdf`, paper(100))
+    await drop(folder)
+    await page.getByRole('heading', { name: '2 files uploaded' }).waitFor()
+    await page.getByRole('button', { name: 'holiday', exact: true }).click()
+    wire.set({ rate: MiB })
+    await drop(huge, await fileOf('song.mp3', randomBytes(100)), await fileOf('scan.pdf', paper(24 * MiB)))
+    await rowIs(page, 'huge.png', 'failed')
+    await rowIs(page, 'scan.pdf', 'sending')
+    expect(await faultsOf(page)).toEqual([])
+    await page.getByRole('button', { name: 'Pause scan.pdf' }).click()
+    await rowIs(page, 'scan.pdf', 'paused')
+    expect(await faultsOf(page)).toEqual([])
+    await page.reload()
+    await rowIs(page, 'scan.pdf', 'incomplete')
+    expect(await faultsOf(page)).toEqual([])
+    await page.locator('.badge').click()
+    await page.getByText('Sign in with another token').click()
+
+    expect(await faultsOf(page)).toEqual([])
+  })
+
+  it.each(looks)('in every section of the admin page, in %s', async (colorScheme) => {
+    const [here] = await twoServers()
+    const ann = userOf('ann', 'member')
+    const { id, sent } = await send(here, ann, { filename: 'film.mp4', size: 3000, head: filmHead })
+    await sent
+    await send(here, ann, { filename: 'long.mp4', size: 30 * MiB, head: filmHead }, { perSecond: MiB / 2 })
+    const { page } = await openAdmin(browser(), here, { colorScheme })
+    const faults: Record<string, string[]> = {}
+
+    for (const [path, sign] of [
+      ['now', '.live-row'],
+      ['uploads', 'main .row, main tbody tr'],
+      [`uploads/${id}`, '.timeline'],
+      ['policies', 'textarea'],
+      ['quota', 'main .row, main tbody tr'],
+      ['keys', 'summary'],
+      ['audit', 'main .row, main tbody tr'],
+      ['explain', 'form'],
+    ]) {
+      await page.evaluate(`location.hash = '#/${path}'`)
+      await page.locator(sign!).first().waitFor()
+      faults[path!] = await faultsOf(page)
+    }
+
+    expect(Object.entries(faults).filter(([, some]) => some.length > 0)).toEqual([])
+  })
 })
+
+function paper(size: number): Buffer {
+  return Buffer.concat([Buffer.from('%PDF-1.7\n'), randomBytes(size)])
+}

@@ -1,3 +1,4 @@
+import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
 import { begin, filmHead, send, tusAs } from './busy-server.ts'
@@ -17,20 +18,20 @@ describe('the admin page', () => {
     const file = { filename: 'film.mp4', size: 5000 }
     expect((await begin(there, ann, file)).status).toBe(201)
 
-    const text = page.getByLabel('Policies as JSON')
-    const before = await text.inputValue()
-    await text.fill(before.replace('"maxSize": "2 GiB"', '"maxSize": "2 gibberish"'))
+    const json = page.getByLabel('Policies as JSON')
+    const before = await json.inputValue()
+    await json.fill(before.replace('"maxSize": "2 GiB"', '"maxSize": "2 gibberish"'))
     await page.getByRole('button', { name: 'roles.member.maxSize: expected a size such as' }).waitFor()
     expect(await page.getByRole('button', { name: 'Save as version 2' }).isEnabled()).toBe(false)
-    await text.fill(before.replace('"maxSize": "2 GiB"', '"maxSize": "1 KiB"'))
+    await json.fill(before.replace('"maxSize": "2 GiB"', '"maxSize": "1 KiB"'))
     await page.locator('.diff-place', { hasText: 'roles › member › maxSize' }).getByText('1 KiB').waitFor()
-    await page.getByLabel('Why').fill(hostile)
+    await page.getByLabel('Note').fill(hostile)
     await page.getByRole('button', { name: 'Save as version 2' }).click()
     const savedAt = performance.now()
     await expect.poll(async () => (await begin(there, ann, file)).status, { interval: 25 }).toBe(413)
 
     expect(performance.now() - savedAt).toBeLessThan(1500)
-    await page.getByText('Version 2 holds on every server.').waitFor()
+    await page.getByText('Version 2 is active on every server.').waitFor()
     await page.locator('[data-version="2"]').getByText(hostile, { exact: true }).waitFor()
     expect(complaints).toEqual([])
   })
@@ -42,26 +43,85 @@ describe('the admin page', () => {
       await openAdmin(browser(), there, { path: 'policies' }),
     ]
     const write = async ({ page }: typeof mine, limit: string) => {
-      const text = page.getByLabel('Policies as JSON')
-      await text.fill((await text.inputValue()).replace('"maxSize": "2 GiB"', limit))
+      const json = page.getByLabel('Policies as JSON')
+      await json.fill((await json.inputValue()).replace('"maxSize": "2 GiB"', limit))
       await page.locator('.diff-place').first().waitFor()
     }
 
     await write(mine, '"maxSize": "3 GiB"')
     await write(other, '"maxSize": "4 GiB"')
     await other.page.getByRole('button', { name: 'Save as version 2' }).click()
-    await other.page.getByText('Version 2 holds').waitFor()
+    await other.page.getByText('Version 2 is active').waitFor()
     await mine.page.getByRole('button', { name: 'Save as version 2' }).click()
     await mine.page.getByText('The policies were changed meanwhile: version 2 holds now.').waitFor()
     await mine.page.locator('.diff-before', { hasText: '4 GiB' }).waitFor()
     await mine.page.getByRole('button', { name: 'Save as version 3' }).click()
-    await mine.page.getByText('Version 3 holds').waitFor()
-    await mine.page.getByRole('button', { name: 'Bring back version 1' }).click()
+    await mine.page.getByText('Version 3 is active').waitFor()
+    await mine.page.getByRole('button', { name: 'Restore version 1' }).click()
     await mine.page.getByRole('dialog').getByText('2 GiB').waitFor()
-    await mine.page.getByRole('button', { name: 'Bring it back' }).click()
+    await mine.page.getByRole('button', { name: 'Restore', exact: true }).click()
 
     await mine.page.locator('[data-version="4"]', { hasText: 'version 1 again' }).waitFor()
     expect([...mine.complaints, ...other.complaints]).toEqual([])
+  })
+
+  it('removes no role before its removal is confirmed by name', async () => {
+    const [here] = await twoServers()
+    const { page, complaints } = await openAdmin(browser(), here, { path: 'policies' })
+    const json = page.getByLabel('Policies as JSON')
+    const policies = JSON.parse(await json.inputValue())
+    const { subscriber: _, ...roles } = policies.roles
+
+    await json.fill(JSON.stringify({ ...policies, roles }))
+    await page.getByText('Remove the role subscriber').waitFor()
+    const save = page.getByRole('button', { name: 'Save as version 2' })
+    expect(await save.isEnabled()).toBe(false)
+    await page.getByText('Remove the role subscriber').click()
+    await save.click()
+
+    await page.getByText('Version 2 is active').waitFor()
+    expect(complaints).toEqual([])
+  })
+
+  it('changes a limit of a role in the form, which writes the text', async () => {
+    const [here] = await twoServers()
+    const { page, complaints } = await openAdmin(browser(), here, { path: 'policies' })
+
+    await page.getByText('Change the limits of a role').click()
+    await page.getByLabel('Role', { exact: true }).selectOption('member')
+    await page.getByLabel('Largest file').fill('3 GiB')
+    await page.getByLabel('File types').fill('image/*, application/pdf')
+    await page.locator('.diff-place', { hasText: 'roles › member › mediaTypes' }).waitFor()
+    await page.getByRole('button', { name: 'Save as version 2' }).click()
+    await page.getByText('Version 2 is active').waitFor()
+
+    const { roles } = JSON.parse(await page.getByLabel('Policies as JSON').inputValue())
+    expect(roles.member).toMatchObject({ maxSize: '3 GiB', mediaTypes: ['image/*', 'application/pdf'] })
+    expect(complaints).toEqual([])
+  })
+
+  it('sorts a table by any column and saves it as CSV', async () => {
+    const [here] = await twoServers()
+    for (const [name, size] of [
+      ['b, "two".txt', 20],
+      ['=a.txt', 300],
+      ['c.txt', 1],
+    ] as const)
+      await begin(here, ann, { filename: name, size })
+    const { page } = await openAdmin(browser(), here, { path: 'uploads' })
+    const names = () => page.locator('tbody .name').allTextContents()
+    await expect.poll(names, { timeout: 15_000 }).toHaveLength(3)
+
+    await page.getByRole('button', { name: 'Size' }).click()
+    expect(await names()).toEqual(['c.txt', 'b, "two".txt', '=a.txt'])
+    await page.getByRole('button', { name: 'Size' }).click()
+    expect(await page.getByRole('columnheader', { name: 'Size' }).getAttribute('aria-sort')).toBe('descending')
+    const download = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'Export as CSV' }).click()
+    const lines = (await text((await (await download).createReadStream()) as never)).split('\r\n')
+
+    expect(lines[0]).toMatch(/^\ufeff?File,State,User,Role,Size,/)
+    expect(lines.slice(1).map((line) => line.split(',receiving')[0])).toEqual(["'=a.txt", '"b, ""two"".txt"', 'c.txt'])
   })
 
   it('shows an upload of the other server as it goes on, and cancels it', async () => {
@@ -91,8 +151,8 @@ describe('the admin page', () => {
     const gone = await fetch(`${there.url}/files/${id}`, { method: 'HEAD', headers: await tusAs(there, ann) })
     expect(gone.status).toBe(410)
     await page.getByText('olga (operator) cancelled an upload').waitFor()
-    await page.getByRole('link', { name: 'Now' }).click()
-    await page.getByText('Nobody is sending anything').waitFor()
+    await page.getByRole('link', { name: 'Overview' }).click()
+    await page.getByText('No uploads are running').waitFor()
     await row.waitFor({ state: 'detached' })
     expect(complaints).toEqual([])
   })
@@ -111,15 +171,15 @@ describe('the admin page', () => {
     expect(await plot.getAttribute('aria-valuenow')).not.toBe(before)
     await page.getByRole('button', { name: 'Cancel film.mp4' }).focus()
     await page.keyboard.press('Enter')
-    await expect.poll(focused).toBe('No, leave it')
+    await expect.poll(focused).toBe('Back')
     await page.keyboard.press('Escape')
-    await expect.poll(focused).toBe('On the way')
+    await expect.poll(focused).toBe('Uploading now')
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'film.mp4', exact: true }).waitFor()
     await page.getByRole('button', { name: 'Expire' }).focus()
     await page.keyboard.press('Enter')
-    await expect.poll(focused).toBe('No, leave it')
+    await expect.poll(focused).toBe('Back')
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
     await page.locator('.upload-head').getByText('Expired').waitFor()
@@ -135,16 +195,16 @@ describe('the admin page', () => {
     for (let number = 1; number <= 60; number++) await begin(here, bob, { filename: `file ${number}`, size: 10 })
     const { page, complaints } = await openAdmin(browser(), here, { path: 'uploads?user=bob' })
 
-    await expect.poll(() => page.locator('.row').count()).toBe(50)
+    await expect.poll(() => page.locator('tbody tr').count()).toBe(50)
     await begin(here, bob, { filename: 'file 61', size: 10 })
     await page.getByRole('button', { name: 'Show older' }).click()
-    await expect.poll(() => page.locator('.row').count()).toBeGreaterThan(50)
-    const names = await page.locator('.row .name').allTextContents()
+    await expect.poll(() => page.locator('tbody tr').count()).toBeGreaterThan(50)
+    const names = await page.locator('tbody .name').allTextContents()
     for (let number = 1; number <= 60; number++) expect(names).toContain(`file ${number}`)
     await page.getByLabel('Name or id').fill('FILE 6')
-    await expect.poll(() => page.locator('.row .name').allTextContents()).toEqual(['file 61', 'file 60', 'file 6'])
+    await expect.poll(() => page.locator('tbody .name').allTextContents()).toEqual(['file 61', 'file 60', 'file 6'])
     await page.getByLabel('State').selectOption('completed')
-    await page.getByText('There is no such upload.').waitFor()
+    await page.getByText('No upload matches.').waitFor()
     expect(complaints).toEqual([])
   })
 
@@ -166,15 +226,15 @@ describe('the admin page', () => {
     const [here] = await twoServers()
     const { page, complaints } = await openAdmin(browser(), here, { actor: ann, path: 'audit' })
 
-    await page.getByText('This token is good, but not an administrator’s.').waitFor()
+    await page.getByText('This token is valid, but not an admin token.').waitFor()
     expect(await page.getByRole('navigation').count()).toBe(0)
     await page.getByLabel('Token').fill('nonsense')
-    await page.getByRole('button', { name: 'Enter' }).click()
+    await page.getByRole('button', { name: 'Sign in' }).click()
     await page.getByText('The server does not accept the token').waitFor()
     const bearer = (await tusAs(here, operator)).authorization
     await page.getByLabel('Token').fill(bearer)
-    await page.getByRole('button', { name: 'Enter' }).click()
-    await page.getByRole('heading', { name: 'Audit' }).waitFor()
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('heading', { name: 'Audit log' }).waitFor()
 
     expect(complaints).toEqual([])
   })
@@ -189,31 +249,31 @@ describe('the admin page', () => {
     const isNarrow = async () => expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
     await (await send(here, ann, { filename: 'film.mp4', size: 1000, head: filmHead })).sent
 
-    await page.getByText('Make a key').click()
+    await page.getByText('Create an API key').click()
     await page.getByLabel('Name').fill(hostile)
     await page.getByLabel('Role').fill('member')
-    await page.getByRole('button', { name: 'Make it' }).click()
+    await page.getByRole('button', { name: 'Create', exact: true }).click()
     const token = await page.locator('.token').textContent()
     const asKey = { authorization: `Bearer ${token}` }
     expect((await fetch(`${here.url}/v1/uploads`, { headers: asKey })).status).toBe(200)
-    await page.getByRole('button', { name: 'I have it' }).click()
+    await page.getByRole('button', { name: 'Done' }).click()
     await page.getByRole('button', { name: `Revoke ${hostile}` }).click()
-    await page.getByRole('button', { name: 'Revoke it' }).click()
+    await page.getByRole('button', { name: 'Revoke', exact: true }).click()
     await page.getByText('revoked by olga').waitFor()
     await isNarrow()
     expect((await fetch(`${here.url}/v1/uploads`, { headers: asKey })).status).toBe(401)
     expect(await page.getByText(token!).count()).toBe(0)
 
-    await page.getByRole('link', { name: 'Audit' }).click()
-    await page.getByLabel('What').selectOption('key.revoke')
-    await page.locator('.audit-row', { hasText: /olga \(\w+\) revoked an API key/ }).waitFor()
+    await page.getByRole('link', { name: 'Audit log' }).click()
+    await page.getByLabel('Action').selectOption('key.revoke')
+    await page.locator('.audit-row', { hasText: /olga \(\w+\)\s*revoked an API key/ }).waitFor()
     await expect.poll(() => page.locator('.audit-row').count()).toBe(1)
     await isNarrow()
     for (const [room, sign] of [
-      ['Now', '.plot'],
-      ['History', '.row'],
+      ['Overview', '.plot'],
+      ['Uploads', 'tbody tr'],
       ['Policies', 'table'],
-      ['Quota', '.meter'],
+      ['Usage', '.meter'],
       ['Explain', 'form'],
     ]) {
       await page.getByRole('navigation').getByRole('link', { name: room! }).click()
@@ -228,11 +288,11 @@ describe('the admin page', () => {
     expect(complaints).toEqual([])
 
     await page.context().setOffline(true)
-    await page.getByText('No network here').waitFor()
-    await page.getByRole('button', { name: 'May they send it?' }).click()
+    await page.getByText('No network.').waitFor()
+    await page.getByRole('button', { name: 'Check' }).click()
     await page.getByText('The server does not answer.').waitFor()
     await page.context().setOffline(false)
-    await page.getByText('No network here').waitFor({ state: 'detached' })
+    await page.getByText('No network.').waitFor({ state: 'detached' })
   })
 
   it('asks for an administrator’s token, and forgets it on signing out', async () => {
@@ -240,7 +300,7 @@ describe('the admin page', () => {
     const { page, complaints } = await openAdmin(browser(), here, { actor: null })
 
     await page.getByLabel('Token').fill((await tusAs(here, operator)).authorization)
-    await page.getByRole('button', { name: 'Enter' }).click()
+    await page.getByRole('button', { name: 'Sign in' }).click()
     await page.getByRole('navigation').waitFor()
     await page.getByRole('button', { name: 'Sign out' }).click()
 

@@ -4,6 +4,7 @@ import { timeLeft } from '../../../client/speed.ts'
 import { formatBytes, formatDuration, percent } from '../../upload/format.ts'
 import { IconButton } from '../../upload/icon-button.tsx'
 import { Cross } from '../../upload/icons.tsx'
+import { visible } from '../../upload/visible.ts'
 import type { Answer } from '../answer.ts'
 import { RowHead } from '../uploads/row-head.tsx'
 import { SteerDialog } from '../uploads/steer.tsx'
@@ -23,11 +24,11 @@ export function LiveUploads(props: {
     <section class="part" aria-labelledby="live-title">
       <div class="part-head">
         <h2 id="live-title" tabIndex={-1}>
-          On the way
+          Uploading now
         </h2>
-        <span class={`pulse ${isTold ? 'is-told' : ''}`}>{isTold ? 'live' : 'asked every 2 s'}</span>
+        <span class={`pulse ${isTold ? 'is-told' : ''}`}>{isTold ? 'live' : 'every 2 s'}</span>
       </div>
-      {uploads?.length === 0 && <p class="empty quiet">Nobody is sending anything at the moment.</p>}
+      {uploads?.length === 0 && <p class="empty quiet">No uploads are running.</p>}
       {uploads && uploads.length > 0 && (
         <ul class="rows">
           {uploads.map((upload) => (
@@ -64,7 +65,7 @@ function LiveRow({ upload, speed, cancel }: { upload: AnyUpload; speed: number |
           {size === null ? ' so far' : ` of ${formatBytes(size)}`}
         </span>
         {state === 'finishing' ? (
-          <span>is being put together</span>
+          <span>Finishing</span>
         ) : (
           <>
             {speed !== null && <span class="speed">{formatBytes(speed)}/s</span>}
@@ -73,12 +74,12 @@ function LiveRow({ upload, speed, cancel }: { upload: AnyUpload; speed: number |
         )}
       </RowHead>
       <span class="live-percent">{size === null ? '' : `${percent(received, size)} %`}</span>
-      <IconButton label={`Cancel ${filename}`} onClick={cancel}>
+      <IconButton label={`Cancel ${visible(filename)}`} onClick={cancel}>
         <Cross />
       </IconButton>
       <progress
         class="line"
-        aria-label={filename}
+        aria-label={visible(filename)}
         {...(size !== null && { value: received, max: Math.max(size, 1) })}
         aria-valuetext={size === null ? formatBytes(received) : `${percent(received, size)} percent`}
       />

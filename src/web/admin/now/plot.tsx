@@ -23,13 +23,8 @@ export interface PlotProps {
 
 const width = 320
 const height = 96
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short', hourCycle: 'h23' })
-const dayAndClock = new Intl.DateTimeFormat(undefined, {
-  weekday: 'short',
-  hour: '2-digit',
-  minute: '2-digit',
-  hourCycle: 'h23',
-})
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' })
+const dayAndClock = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 
 /** Values over time as lines. Pointing at it, or the arrow keys, tell the values of one moment, as of a slider along the time. */
 export function Plot({ title, unit, lines, times, write, least }: PlotProps) {

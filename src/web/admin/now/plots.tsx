@@ -58,12 +58,12 @@ function Filled({ series: { points, stepSeconds } }: { series: Series }) {
   const errors: Line[] = [
     { name: 'refused (4xx)', tone: 'warn', values: each('refusals') },
     { name: 'failed (5xx)', tone: 'bad', values: each('failures'), isFilled: true },
-    { name: 'the store failed', tone: 'ink', values: each('storeErrors') },
+    { name: 'store errors', tone: 'ink', values: each('storeErrors') },
   ]
   const uploads: Line[] = [
-    { name: 'begun', tone: 'accent', values: each('begun') },
+    { name: 'created', tone: 'accent', values: each('begun') },
     { name: 'completed', tone: 'good', values: each('completed'), isFilled: true },
-    { name: 'given up', tone: 'warn', values: sum('cancelled', 'expired', 'failed') },
+    { name: 'cancelled, expired or failed', tone: 'warn', values: sum('cancelled', 'expired', 'failed') },
   ]
   const times = past.map(({ at }) => at)
   const step = stepSeconds < 60 ? `${stepSeconds} s` : `${Math.round(stepSeconds / 60)} min`

@@ -5,10 +5,14 @@ import { say } from '../../upload/announcer.tsx'
 import { readProblem } from '../answer.ts'
 import { Problem } from '../problem.tsx'
 import { admin } from '../session.ts'
+import { CodeField } from './code-field.tsx'
+import { removedRoles } from './common-fields.ts'
 import { Differences } from './differences.tsx'
 import { useDraft } from './draft.ts'
-import { placeOf } from './json.ts'
+import { placeOf, writeJson } from './json.ts'
 import { Remark } from './remark.tsx'
+import { RemovedRoles } from './removed-roles.tsx'
+import { RoleForm } from './role-form.tsx'
 
 interface EditorProps {
   current: PolicyVersion
@@ -22,14 +26,18 @@ export function Editor({ current, saved, refresh }: EditorProps) {
   const draft = useDraft(current)
   const [remark, setRemark] = useState({ note: '', applyToRunning: false })
   const [problem, setProblem] = useState<string | null>(null)
+  const [confirmed, setConfirmed] = useState<ReadonlySet<string>>(new Set())
   const [isBusy, setBusy] = useState(false)
   const field = useRef<HTMLTextAreaElement>(null)
   const id = useId()
   const { problems, checked } = draft
-  const maySave = checked !== null && checked.policies !== null && checked.differences.length > 0 && !isBusy
+  const removed = draft.json ? removedRoles(current.policies, draft.json) : []
+  const isConfirmed = removed.every((role) => confirmed.has(role))
+  const canBeSaved = checked !== null && checked.policies !== null && checked.differences.length > 0
+  const maySave = canBeSaved && isConfirmed && !isBusy
 
   async function save(): Promise<void> {
-    if (!draft.json) return
+    if (!draft.json || !isConfirmed) return
     setBusy(true)
     setProblem(null)
     try {
@@ -38,13 +46,12 @@ export function Editor({ current, saved, refresh }: EditorProps) {
       say(`Version ${version} is saved.`)
       draft.reset()
       setRemark({ note: '', applyToRunning: false })
+      setConfirmed(new Set())
       saved({ version, running })
     } catch (thrown) {
       const isOutrun = thrown instanceof Refusal && thrown.failure.code === 'PRECONDITION_FAILED'
       const words = readProblem(thrown)
-      setProblem(
-        isOutrun ? `${words} Your text is kept: look below at what it would change now, and save again.` : words,
-      )
+      setProblem(isOutrun ? `${words} Your text is kept: check below what it would change now, and save again.` : words)
       if (isOutrun) refresh()
     }
     setBusy(false)
@@ -60,7 +67,7 @@ export function Editor({ current, saved, refresh }: EditorProps) {
   return (
     <section class="part" aria-labelledby={`${id}-title`}>
       <div class="part-head">
-        <h2 id={`${id}-title`}>Change them</h2>
+        <h2 id={`${id}-title`}>Edit policies</h2>
         <p class="quiet small" role="status">
           {!draft.isChanged && 'Sizes as "10 GiB", times as "7 days"; null is no limit.'}
           {draft.isChanged && problems === null && 'Checking …'}
@@ -68,19 +75,15 @@ export function Editor({ current, saved, refresh }: EditorProps) {
           {problems !== null && problems.length > 0 && 'This cannot be saved yet.'}
         </p>
       </div>
+      {draft.json && <RoleForm policies={draft.json} change={(policies) => draft.write(writeJson(policies))} />}
       <div class={`editor ${draft.isChanged ? 'is-changed' : ''}`}>
-        <textarea
-          ref={field}
-          class="code"
-          aria-label="Policies as JSON"
-          aria-invalid={problems !== null && problems.length > 0}
-          aria-describedby={`${id}-problems`}
-          spellcheck={false}
-          autocapitalize="off"
-          wrap="off"
-          rows={26}
-          value={draft.text}
-          onInput={(event) => draft.write(event.currentTarget.value)}
+        <CodeField
+          field={field}
+          label="Policies as JSON"
+          text={draft.text}
+          write={draft.write}
+          isInvalid={problems !== null && problems.length > 0}
+          describedBy={`${id}-problems`}
         />
         <div class="editor-side">
           <ul id={`${id}-problems`} class="faults">
@@ -101,13 +104,14 @@ export function Editor({ current, saved, refresh }: EditorProps) {
           <Problem words={problem} />
           {draft.isChanged && (
             <>
-              {maySave && <Remark remark={remark} set={setRemark} />}
+              {canBeSaved && <RemovedRoles roles={removed} confirmed={confirmed} set={setConfirmed} />}
+              {canBeSaved && <Remark remark={remark} set={setRemark} />}
               <div class="choices">
                 <button type="button" class="button" disabled={!maySave} onClick={() => void save()}>
                   Save as version {current.version + 1}
                 </button>
                 <button type="button" class="button is-quiet" onClick={draft.reset}>
-                  Drop my changes
+                  Discard changes
                 </button>
               </div>
             </>

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks'
+import { visible } from '../../upload/visible.ts'
 import { When } from '../../upload/when.tsx'
 import { useAnswer } from '../answer.ts'
 import { Problem } from '../problem.tsx'
@@ -24,18 +25,18 @@ export function Policies() {
       <Problem words={answer.problem} again={answer.again} />
       {saved && (
         <p class="notice is-good" role="status">
-          Version {saved.version} holds on every server.
+          Version {saved.version} is active on every server.
           {saved.running > 0 &&
-            ` ${count(saved.running, 'running upload')} ${saved.running === 1 ? 'has' : 'have'} other limits now.`}
+            ` ${count(saved.running, 'running upload')} ${saved.running === 1 ? 'has' : 'have'} new limits now.`}
         </p>
       )}
       {current && (
         <>
           <section class="part" aria-labelledby="holds-title">
             <div class="part-head">
-              <h2 id="holds-title">What holds</h2>
+              <h2 id="holds-title">Active policies</h2>
               <p class="quiet small any-text">
-                Version {current.version}, by {current.author}, <When at={current.createdAt} />
+                Version {current.version}, by {visible(current.author)}, <When at={current.createdAt} />
               </p>
             </div>
             <RolesTable policies={current.policies} />

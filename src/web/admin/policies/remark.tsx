@@ -10,7 +10,7 @@ export function Remark({ remark, set }: { remark: RemarkText; set: (remark: Rema
   return (
     <div class="remark">
       <Field
-        label="Why (for those who read the history)"
+        label="Note (shown in the versions)"
         value={remark.note}
         set={(note) => set({ ...remark, note: note.slice(0, 500) })}
       />
@@ -20,7 +20,7 @@ export function Remark({ remark, set }: { remark: RemarkText; set: (remark: Rema
           checked={remark.applyToRunning}
           onChange={(event) => set({ ...remark, applyToRunning: event.currentTarget.checked })}
         />
-        Also for uploads that are under way; otherwise they keep what they were told
+        Apply to running uploads too; otherwise they keep the limits they started with
       </label>
     </div>
   )

@@ -4,13 +4,13 @@ import { count } from '../words.ts'
 type Rules = Record<string, unknown>
 
 const columns: [field: string, words: string][] = [
-  ['maxSize', 'One file'],
+  ['maxSize', 'Largest file'],
   ['mediaTypes', 'Types'],
-  ['totalBytes', 'In all'],
-  ['bytesPerDay', 'A day'],
-  ['uploadsAtOnce', 'At once'],
+  ['totalBytes', 'Storage'],
+  ['bytesPerDay', 'Per day'],
+  ['uploadsAtOnce', 'At the same time'],
   ['bytesPerSecond', 'Speed'],
-  ['timeToLive', 'Kept'],
+  ['timeToLive', 'Time to live'],
 ]
 
 /** The limits of roles at a glance: what a role does not say, the default says. */
@@ -49,7 +49,9 @@ export function RolesTable({ policies }: { policies: PolicyJson }) {
           </tbody>
         </table>
       </section>
-      {others.length > 0 && <p class="quiet small">{others.join(' and ')} with limits of their own, below.</p>}
+      {others.length > 0 && (
+        <p class="quiet small">{others.join(' and ')} with limits of their own, in the text below.</p>
+      )}
     </>
   )
 }

@@ -1,14 +1,17 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { CheckedPolicies, PolicyVersion } from '../../../client/admin-types.ts'
 import { More } from '../../upload/more.tsx'
+import { visible } from '../../upload/visible.ts'
 import { When } from '../../upload/when.tsx'
 import { readProblem } from '../answer.ts'
 import { usePages } from '../pages.ts'
 import { Problem } from '../problem.tsx'
 import { admin } from '../session.ts'
 import { Sure } from '../sure.tsx'
+import { removedRoles } from './common-fields.ts'
 import { Differences } from './differences.tsx'
 import { Remark } from './remark.tsx'
+import { RemovedRoles } from './removed-roles.tsx'
 
 interface VersionsProps {
   current: PolicyVersion
@@ -36,17 +39,19 @@ export function Versions({ current, restored }: VersionsProps) {
           <li key={version.version} class="row version-row" data-version={version.version}>
             <span class="version-number">{version.version}</span>
             <div class="row-words">
-              <p class="any-text">{version.note ?? <span class="quiet">without a word why</span>}</p>
+              <p class="any-text">
+                {(version.note !== null && visible(version.note)) || <span class="quiet">no note</span>}
+              </p>
               <p class="facts quiet">
-                <span class="any-text">{version.author}</span>
+                <span class="any-text">{visible(version.author)}</span>
                 <When at={version.createdAt} />
               </p>
             </div>
             {version.version === current.version ? (
-              <span class="state is-completed small">holds</span>
+              <span class="state is-completed small">active</span>
             ) : (
               <button type="button" class="button is-quiet" onClick={() => setChosen(version)}>
-                Bring back<span class="unseen"> version {version.version}</span>
+                Restore<span class="unseen"> version {version.version}</span>
               </button>
             )}
           </li>
@@ -72,6 +77,9 @@ function Restore({ current, version, restored, close }: VersionsProps & { versio
   const [remark, setRemark] = useState({ note: '', applyToRunning: false })
   const [checked, setChecked] = useState<CheckedPolicies | null>(null)
   const [problem, setProblem] = useState<string | null>(null)
+  const [confirmed, setConfirmed] = useState<ReadonlySet<string>>(new Set())
+  const removed = removedRoles(current.policies, version.policies)
+  const isConfirmed = removed.every((role) => confirmed.has(role))
   useEffect(() => {
     const leave = new AbortController()
     admin
@@ -87,9 +95,10 @@ function Restore({ current, version, restored, close }: VersionsProps & { versio
   }
 
   return (
-    <Sure title={`Bring version ${version.version} back?`} verb="Bring it back" act={act} close={close}>
+    <Sure title={`Restore version ${version.version}?`} verb="Restore" isReady={isConfirmed} act={act} close={close}>
       <Problem words={problem} />
       {checked && <Differences differences={checked.differences} title="What would change" />}
+      <RemovedRoles roles={removed} confirmed={confirmed} set={setConfirmed} />
       <Remark remark={remark} set={setRemark} />
     </Sure>
   )

@@ -20,12 +20,12 @@ export function Facts({ upload }: { upload: UploadDetails }) {
           {upload.contentType}, {upload.category}
         </Fact>
         {concat && <Fact name="Joined">{concat === 'partial' ? 'a piece of a later file' : 'made of pieces'}</Fact>}
-        <Fact name="Begun">{moment(upload.createdAt)}</Fact>
+        <Fact name="Created">{moment(upload.createdAt)}</Fact>
         <Fact name="Last change">{moment(upload.updatedAt)}</Fact>
         {upload.completedAt && <Fact name="Completed">{moment(upload.completedAt)}</Fact>}
         {isOpen && upload.expiresAt && <Fact name="Kept until">{moment(upload.expiresAt)}</Fact>}
         {isOpen && (
-          <Fact name="May have">
+          <Fact name="Limits">
             {formatBytes(upload.maxSize)}
             {timeToLiveMs !== null && `, kept ${formatDuration(timeToLiveMs)} after its last byte`}
           </Fact>
@@ -37,7 +37,7 @@ export function Facts({ upload }: { upload: UploadDetails }) {
             {pieces > 0 && `, ${count(pieces, 'piece')}`}
           </Fact>
         )}
-        {upload.dirty && <Fact name="Left over">something may lie in the store; the sweeper will look</Fact>}
+        {upload.dirty && <Fact name="Cleanup">something may lie in the store; the sweeper will look</Fact>}
         <Fact name="Object">
           {upload.objectUrl ? (
             <a href={upload.objectUrl} rel="noreferrer">
@@ -58,7 +58,7 @@ export function Facts({ upload }: { upload: UploadDetails }) {
           </Fact>
         )}
         {metadata && (
-          <Fact name="As said">
+          <Fact name="Metadata">
             <code>{readMetadata(metadata)}</code>
           </Fact>
         )}

@@ -1,20 +1,26 @@
 import type { AnyUpload } from '../../../client/admin-types.ts'
+import { FileName } from '../../upload/file-name.tsx'
+import { formatBytes } from '../../upload/format.ts'
 import { When } from '../../upload/when.tsx'
-import { amountWords } from '../../upload/words.ts'
+import { stateWords } from '../../upload/words.ts'
+import type { Column } from '../data-table.tsx'
 import { Choice, Filter } from '../field.tsx'
 import { asked, Filters, instantOf } from '../filters.tsx'
-import { PagedList } from '../paged-list.tsx'
+import { PagedTable } from '../paged-table.tsx'
 import { usePages } from '../pages.ts'
-import { place } from '../place.ts'
+import { hrefOf, place } from '../place.ts'
 import { admin } from '../session.ts'
-import { failureWords, nameOf, stateWords } from '../words.ts'
-import { RowHead } from './row-head.tsx'
+import { failureWords, nameOf } from '../words.ts'
 
-const states = [['', 'any'], ...Object.entries(stateWords)] as [string, string][]
+const openAndEnded = ['receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed'] as const
+const states = [['', 'any'], ...openAndEnded.map((state): [string, string] => [state, stateWords[state]])] as [
+  string,
+  string,
+][]
 const lives = [
   ['', 'any'],
-  ['true', 'being sent'],
-  ['false', 'not being sent'],
+  ['true', 'uploading'],
+  ['false', 'not uploading'],
 ] as const
 
 /** All uploads there are, the newest first, as far as the filters let them through. */
@@ -33,7 +39,7 @@ export function History() {
     { about: JSON.stringify(place.value.query), everyMs: 5000 },
   )
   return (
-    <section class="part" aria-label="Uploads">
+    <div class="part">
       <Filters
         rarer={['role', 'tenant', 'since', 'until', 'live']}
         more={
@@ -41,8 +47,8 @@ export function History() {
             <Filter label="Role" {...asked('role')} />
             <Filter label="Tenant" {...asked('tenant')} />
             <Choice label="Right now" choices={lives} {...asked('live')} />
-            <Filter label="Begun after" type="datetime-local" {...asked('since')} />
-            <Filter label="Begun before" type="datetime-local" {...asked('until')} />
+            <Filter label="Created after" type="datetime-local" {...asked('since')} />
+            <Filter label="Created before" type="datetime-local" {...asked('until')} />
           </>
         }
       >
@@ -50,27 +56,44 @@ export function History() {
         <Choice label="State" choices={states} {...asked('state')} />
         <Filter label="User" {...asked('user')} />
       </Filters>
-      <PagedList pages={pages} empty="There is no such upload.">
-        {(upload) => <HistoryRow key={upload.id} upload={upload} />}
-      </PagedList>
-    </section>
+      <PagedTable pages={pages} label="Uploads" empty="No upload matches." columns={columns} keyOf={({ id }) => id} />
+    </div>
   )
 }
 
-function HistoryRow({ upload }: { upload: AnyUpload }) {
-  const { id, state, createdAt, failure, live } = upload
-  return (
-    <li class="row" data-id={id} data-state={state}>
-      <RowHead upload={upload}>
-        <span class={`state is-${state}`}>{live ? 'Being sent' : stateWords[state]}</span>
-        <span class="any-text">{nameOf(upload)}</span>
-        <span>{upload.role}</span>
-        <span>{amountWords(upload, upload.received)}</span>
-        {failure && <span>{failureWords(failure)}</span>}
-      </RowHead>
-      <span class="row-when quiet">
-        <When at={createdAt} />
-      </span>
-    </li>
-  )
-}
+const columns: Column<AnyUpload>[] = [
+  {
+    name: 'File',
+    value: ({ filename }) => filename,
+    cell: ({ id, filename }) => (
+      <a class="row-link" href={hrefOf('uploads', id)}>
+        <FileName name={filename} />
+      </a>
+    ),
+  },
+  {
+    name: 'State',
+    value: ({ state }) => state,
+    cell: ({ state, live, failure }) => (
+      <>
+        <span class={`state is-${state}`}>{state === 'receiving' && !live ? 'Incomplete' : stateWords[state]}</span>
+        {failure && <span class="quiet">: {failureWords(failure)}</span>}
+      </>
+    ),
+  },
+  { name: 'User', value: nameOf, cell: (upload) => <bdi class="any-text">{nameOf(upload)}</bdi> },
+  { name: 'Role', value: ({ role }) => role },
+  {
+    name: 'Size',
+    value: ({ size }) => size,
+    cell: ({ size }) => (size === null ? 'unknown' : formatBytes(size)),
+    isNumber: true,
+  },
+  {
+    name: 'Received',
+    value: ({ received }) => received,
+    cell: ({ received }) => formatBytes(received),
+    isNumber: true,
+  },
+  { name: 'Created', value: ({ createdAt }) => createdAt, cell: ({ createdAt }) => <When at={createdAt} /> },
+]

@@ -2,13 +2,14 @@ import { useState } from 'preact/hooks'
 import type { Steer } from '../../../client/admin-api.ts'
 import type { UploadDetails } from '../../../client/admin-types.ts'
 import { TypeIcon } from '../../upload/icons.tsx'
-import { amountWords } from '../../upload/words.ts'
+import { visible } from '../../upload/visible.ts'
+import { amountWords, stateWords } from '../../upload/words.ts'
 import { useAnswer } from '../answer.ts'
 import { Back } from '../icons.tsx'
 import { hrefOf } from '../place.ts'
 import { Problem } from '../problem.tsx'
 import { admin } from '../session.ts'
-import { failureWords, stateWords } from '../words.ts'
+import { failureWords } from '../words.ts'
 import { Facts } from './facts.tsx'
 import { SteerDialog, verbsFor, verbWords } from './steer.tsx'
 import { Timeline } from './timeline.tsx'
@@ -57,11 +58,11 @@ function Head({ upload, steer }: { upload: UploadDetails; steer: (verb: Steer) =
         <TypeIcon type={upload.contentType} />
       </span>
       <div class="row-words">
-        <h2 id="upload-title" tabIndex={-1} class="any-text">
-          {filename}
+        <h2 id="upload-title" tabIndex={-1} class="any-text" dir="auto">
+          {visible(filename)}
         </h2>
         <p class="facts quiet">
-          <span class={`state is-${state}`}>{live ? 'Being sent' : stateWords[state]}</span>
+          <span class={`state is-${state}`}>{state === 'receiving' && !live ? 'Incomplete' : stateWords[state]}</span>
           <span>{amountWords(upload, received)}</span>
           {upload.failure && <span>{failureWords(upload.failure)}</span>}
         </p>
@@ -78,7 +79,9 @@ function Head({ upload, steer }: { upload: UploadDetails; steer: (verb: Steer) =
           </button>
         ))}
       </div>
-      {isOpen && size !== null && <progress class="line" value={received} max={Math.max(size, 1)} aria-label="Sent" />}
+      {isOpen && size !== null && (
+        <progress class="line" value={received} max={Math.max(size, 1)} aria-label="Confirmed" />
+      )}
     </div>
   )
 }

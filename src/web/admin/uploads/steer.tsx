@@ -1,14 +1,15 @@
 import type { Steer } from '../../../client/admin-api.ts'
 import type { AnyUpload, OneUpload } from '../../../client/admin-types.ts'
 import { say } from '../../upload/announcer.tsx'
+import { visible } from '../../upload/visible.ts'
 import { admin } from '../session.ts'
 import { Sure } from '../sure.tsx'
 import { nameOf } from '../words.ts'
 
 const verbs: Record<Steer, { does: string; sure: string; done: string; isBad: boolean }> = {
-  cancel: { does: 'Cancel', sure: 'Cancel the upload', done: 'is cancelled', isBad: true },
-  finish: { does: 'Finish', sure: 'Put it together', done: 'is put together', isBad: false },
-  expire: { does: 'Expire', sure: 'Let it expire', done: 'has expired', isBad: true },
+  cancel: { does: 'Cancel', sure: 'Cancel the upload', done: 'was cancelled', isBad: true },
+  finish: { does: 'Complete', sure: 'Complete the upload', done: 'was completed', isBad: false },
+  expire: { does: 'Expire', sure: 'Expire the upload', done: 'has expired', isBad: true },
 }
 
 /** What can be done with an upload as it is. */
@@ -31,13 +32,13 @@ export function SteerDialog(props: { upload: AnyUpload; verb: Steer; done(after:
 
   async function act(): Promise<void> {
     const after = await admin.steer(upload.id, verb)
-    say(`${upload.filename} ${verbs[verb].done}.`)
+    say(`${visible(upload.filename)} ${verbs[verb].done}.`)
     done(after)
   }
 
   return (
     <Sure
-      title={`${words}: ${upload.filename}`}
+      title={`${words}: ${visible(upload.filename)}`}
       verb={isFile ? words : verbs[verb].sure}
       isBad={verbs[verb].isBad}
       act={act}
@@ -51,9 +52,8 @@ export function SteerDialog(props: { upload: AnyUpload; verb: Steer; done(after:
 function consequence(verb: Steer, upload: AnyUpload): string {
   const whose = `${nameOf(upload)} (${upload.role})`
   if (verb === 'finish')
-    return `If every byte is there, the file of ${whose} is put together now. If not, you are told so, and nothing changes.`
-  if (verb === 'expire')
-    return `The upload of ${whose} ends as if its time had run out. What was sent of it is thrown away.`
-  if (upload.state === 'completed') return `The finished file of ${whose} is deleted from the store for good.`
-  return `The upload of ${whose} ends, also while somebody is sending it. What was sent of it is thrown away.`
+    return `If every byte has arrived, the file of ${whose} is completed now. If not, nothing changes and the answer says why.`
+  if (verb === 'expire') return `The upload of ${whose} expires now. The bytes that were received are deleted.`
+  if (upload.state === 'completed') return `The completed file of ${whose} is deleted from the store.`
+  return `The upload of ${whose} is cancelled, also while a client is uploading it. The bytes that were received are deleted.`
 }

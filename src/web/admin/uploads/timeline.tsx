@@ -1,4 +1,5 @@
 import type { Happening } from '../../../client/admin-types.ts'
+import { visible } from '../../upload/visible.ts'
 import { Clocked } from '../moment.tsx'
 import { hrefOf } from '../place.ts'
 import { actionWords } from '../words.ts'
@@ -7,7 +8,7 @@ import { actionWords } from '../words.ts'
 export function Timeline({ timeline }: { timeline: Happening[] }) {
   return (
     <section class="box" aria-labelledby="timeline-title">
-      <h3 id="timeline-title">What happened</h3>
+      <h3 id="timeline-title">Timeline</h3>
       <ol class="timeline">
         {timeline.map((moment, index) => (
           <li
@@ -28,7 +29,7 @@ function Done({ moment }: { moment: Happening }) {
   return (
     <div class="moment-words any-text">
       <p>
-        <strong>{actor ?? 'the server'}</strong>
+        <strong>{visible(actor ?? 'the server')}</strong>
         {role && <span class="quiet"> ({role})</span>} {allowed ? actionWords(what) : refusedWords(what)}
         {times > 1 && <span class="quiet"> {times} times</span>}
       </p>
@@ -38,11 +39,11 @@ function Done({ moment }: { moment: Happening }) {
           {rule && ` by ${rule}`}
         </p>
       )}
-      {note && <p class="small">{note}</p>}
+      {note && <p class="small">{visible(note)}</p>}
       {(address || key) && (
         <p class="small quiet">
           {address && `from ${address}`}
-          {agent && `, ${agent}`}
+          {agent && `, ${visible(agent)}`}
           {key && (
             <>
               {' '}

@@ -1,26 +1,18 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { Finding } from '../../src/cli/doctor/finding.ts'
 import { examined, otherServer } from '../support/examined.ts'
 import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
+import { startProxy } from '../support/proxy.ts'
 
 const set = examined()
 
 describe('what the doctor says of a proxy', () => {
-  const script = fileURLToPath(new URL('../support/servers/proxy.sh', import.meta.url))
-  const programs: Record<string, string> = { varnish: 'varnishd', apache: 'apache2' }
-
-  /** A proxy of this kind before a server of ours; its URL, `null` where it is not installed. */
+  /** The URL of a proxy of this kind in front of the server on `port`; `null` where it is not installed. */
   function proxied(kind: string, port = set.server.port): string | null {
-    const [name = kind] = kind.split('-')
-    const env = { PATH: `${process.env.PATH}:/usr/sbin`, UPSTREAM_PORT: String(port), PROXY_NAME: randomUUID() }
-    const isThere = spawnSync('which', [programs[name] ?? name], { env }).status === 0
-    if (!isThere) return null
-    onTestFinished(() => void execFileSync(script, [kind, 'down'], { env, stdio: 'ignore' }))
-    return execFileSync(script, [kind, 'up'], { env, encoding: 'utf8' }).trim().split('\n').at(-1)!
+    const proxy = startProxy(kind, port)
+    if (proxy) onTestFinished(proxy.stop)
+    return proxy?.url ?? null
   }
 
   const errorsAndWarnings = (found: Finding[]) =>
@@ -34,7 +26,7 @@ describe('what the doctor says of a proxy', () => {
     expect(errorsAndWarnings(found)).toEqual([])
   })
 
-  it('that nobody set anything in nginx is named: bodies are buffered, and small', async ({ skip }) => {
+  it('nginx with its defaults is named: it buffers bodies and refuses large ones', async ({ skip }) => {
     const url = proxied('nginx') ?? skip('nginx is not installed')
 
     const found = await set.examineWith({ PUBLIC_URL: url, INTERIM_RESPONSES: 'never' })

@@ -5,7 +5,7 @@
 #   test/support/servers/proxy.sh KIND up      prints the URL of the proxy
 #   test/support/servers/proxy.sh KIND down
 #
-# Kinds: nginx nginx-tuned haproxy haproxy-tcp caddy apache apache-tuned varnish lighttpd
+# Kinds: nginx nginx-tuned haproxy haproxy-tcp caddy apache varnish lighttpd
 # Settings: UPSTREAM_PORT, PROXY_NAME (for more than one of a kind), PROXY_PATH (a prefix that the proxy removes; nginx only)
 # Needs: apt-get install --no-install-recommends nginx-light haproxy caddy apache2 varnish lighttpd
 set -euo pipefail
@@ -114,13 +114,6 @@ start_proxy() {
     XDG_DATA_HOME=$dir XDG_CONFIG_HOME=$dir caddy run --config "$dir/Caddyfile" --pidfile "$dir/pid" >"$dir/log" 2>&1 &
     ;;
   apache) apache_with "ProxyPass / http://127.0.0.1:$UPSTREAM_PORT/" ;;
-  apache-tuned)
-    apache_with "ProxyPreserveHost On
-RequestHeader set X-Forwarded-Proto http
-SetEnv proxy-sendchunked 1
-ProxyTimeout 300
-ProxyPass / http://127.0.0.1:$UPSTREAM_PORT/ flushpackets=on"
-    ;;
   varnish)
     printf 'vcl 4.1;\nbackend default { .host = "127.0.0.1"; .port = "%s"; }\n' "$UPSTREAM_PORT" >"$dir/default.vcl"
     varnishd -f "$dir/default.vcl" -a "127.0.0.1:$port" -n "$dir/varnish" -P "$dir/pid" -s malloc,64m >"$dir/log" 2>&1

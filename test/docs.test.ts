@@ -70,4 +70,17 @@ describe('the documents', () => {
 
     expect(broken).toEqual([])
   })
+
+  it('handle errors in every sample that uploads, and say in which kind of file it stands', () => {
+    const samples = documents
+      .filter((file) => file.endsWith('.md'))
+      .flatMap((file) => blocksOf(file, 'js(?: browser)?').map((sample) => ({ file, sample })))
+      .filter(({ sample }) => /new (Upload|Uppy)\(/.test(sample))
+
+    expect(samples.length).toBeGreaterThan(3)
+    expect(
+      samples.filter(({ sample }) => !/onError|upload-error|'error'/.test(sample)).map(({ file }) => file),
+    ).toEqual([])
+    expect(samples.filter(({ sample }) => !/^\/\/ [\w-]+\.mjs\b/.test(sample)).map(({ file }) => file)).toEqual([])
+  })
 })

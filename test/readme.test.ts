@@ -30,7 +30,27 @@ it('the program of README.md sends a file', async () => {
 
   const { stdout } = await run(process.execPath, ['send.mjs'], { cwd, env: { ...env, TOKEN: token.trim() } })
 
-  expect(stdout).toContain('arrived')
+  expect(stdout).toContain('completed')
+})
+
+it('the program of README.md ends after one refusal, with one message and without its token', async () => {
+  const { url, env, cwd } = await stranger()
+  await copyFile('test/samples/program.elf', join(cwd, 'holiday.mp4'))
+  await writeFile(join(cwd, 'send.mjs'), block('js', 'tus-js-client').replaceAll('http://localhost:1080', url))
+  const { stdout } = await run('bash', ['-c', `${landfall} token --user ann --role subscriber`], { cwd, env })
+  const token = stdout.trim()
+
+  const refused = await run(process.execPath, ['send.mjs'], { cwd, env: { ...env, TOKEN: token } }).catch(
+    (error) => error,
+  )
+  const listed = await fetch(`${url}/v1/uploads`, { headers: { authorization: `Bearer ${token}` } })
+  const { uploads } = (await listed.json()) as { uploads: unknown[] }
+
+  expect(refused.code).toBe(1)
+  expect(refused.stderr.trim().split('\n')).toHaveLength(1)
+  expect(refused.stderr).toContain('TYPE_NOT_ALLOWED')
+  expect(refused.stdout + refused.stderr).not.toContain(token)
+  expect(uploads.length).toBeLessThanOrEqual(1)
 })
 
 it('the table of README.md tells the built-in limits', () => {

@@ -71,6 +71,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     looking,
     discard: (keys, session) => later(store.remove(keys), { uploadId: session.id, what: 'removing used pieces' }),
     lifeAfter,
+    bytesPerDayOf: (session) => effectivePolicy(options.policies(), ownerOf(session))?.policy.bytesPerDay ?? null,
   })
   const ends = createEnds({
     store,

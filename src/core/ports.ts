@@ -199,6 +199,8 @@ export interface Sessions {
   renewClaim(id: string, claim: PartClaim): Promise<boolean>
   /** Records the part and ends the claim. False when the claim is lost or the upload has ended. */
   recordClaimed(id: string, part: PartReceipt, token: string): Promise<boolean>
+  /** Counts bytes that came once more for the owner's day, of which there was a part already. What the day has then. */
+  countAgain(owner: Owner, bytes: number): Promise<number>
   /** Ends a claim without a part. */
   dropClaim(id: string, claim: PartClaim): Promise<void>
   /** How many claims on parts of the upload hold. */

@@ -83,6 +83,14 @@ const recordClaimed = {
       and exists (select from upload_sessions where id = $1 and state = 'receiving')
     returning number`,
 }
+const countAgain = {
+  name: 'usage-again',
+  text: `update upload_usage u set day = today,
+      day_bytes = case when u.day = today then u.day_bytes else 0 end + $3,
+      day_files = case when u.day = today then u.day_files else 0 end
+    from (select (now() at time zone 'utc')::date as today) as clock
+    where u.tenant = $1 and u.owner_id = $2 returning u.day_bytes`,
+}
 const dropClaim = {
   name: 'part-drop',
   text: `delete from upload_parts where upload_id = $1 and number = $2 and claim = $3`,
@@ -189,6 +197,10 @@ export function sessionsIn(database: Database): Sessions {
     },
     async recordClaimed(id, { number, size, etag }, token) {
       return (await database.query(recordClaimed, [id, number, token, size, etag])).length > 0
+    },
+    async countAgain({ ownerId, tenant }, bytes) {
+      const [row] = await database.query<{ day_bytes: number }>(countAgain, [tenant ?? '', ownerId, bytes])
+      return row?.day_bytes ?? 0
     },
     async dropClaim(id, { number, token }) {
       await database.query(dropClaim, [id, number, token])

@@ -29,6 +29,7 @@ import { type BodyEnd, readBody } from './body.ts'
 import type { Passage } from './body-gate.ts'
 import { compareChunks, completed, refuseChunk, sizeOfChunk, wrongChunkSize } from './chunk-refusals.ts'
 import { type Gathering, gather } from './gathering.ts'
+import { createSentAgain } from './sent-again.ts'
 
 export interface Scattering extends Claiming {
   /** See `LossOptions`. */
@@ -44,6 +45,8 @@ export interface Scattering extends Claiming {
   bodyTotalMs: number
   now(): Date
   lifeAfter(session: Session): Date | null
+  /** What the owner may send in a day; `null`: any number of bytes. */
+  bytesPerDayOf(session: Session): number | null
   /** How fast the owner's bodies may come; `null`: as they like. */
   paceOf(session: Session): Pace | null
   nextPieceKey(session: Session): string
@@ -80,6 +83,7 @@ export function createScattered(options: Scattering): Scattered {
   const { sessions, store, locker, now } = options
   const { admitted, permitted } = options.guard
   const reading = new Set<Reading>()
+  const again = createSentAgain(options)
 
   /** The session with a multipart upload begun for it, so that parts may come from anywhere. */
   async function openForChunks(actor: Actor, id: string, chunk: NumberedChunk): Promise<Session> {
@@ -106,6 +110,7 @@ export function createScattered(options: Scattering): Scattered {
     const found = await locker.settle(id, admitted(actor, 'append'))
     await permitted(actor, 'append', found)
     refuseChunk(found, chunk, now())
+    await again.refuse(found, chunk.number)
     const expiresAt = options.lifeAfter(found)
     const look = openLook(actor, found, chunk)
     const gathering = gather({
@@ -134,6 +139,7 @@ export function createScattered(options: Scattering): Scattered {
           bytes,
           expiresAt,
           reopen: () => reopen(actor, id),
+          onAgain: () => again.count(session, bytes.size),
           write: () => store.writePart(session.key, session.handle!, number, bytes),
         },
         options,

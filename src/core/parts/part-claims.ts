@@ -28,6 +28,8 @@ export interface Placing {
   /** Called when no claim is to be had; resolves when there may be one now, refuses by throwing. */
   reopen(): Promise<void>
   write(): Promise<PartReceipt>
+  /** Called when the part was there already, with these bytes or with others. */
+  onAgain?(): Promise<void>
 }
 
 /**
@@ -39,6 +41,7 @@ export async function placePart(placing: Placing, options: Claiming): Promise<Pa
   const { sessions, claimMs } = options
   const claim: PartClaim = { number, token: randomUUID(), ms: claimMs, expiresAt, replaces: false }
   const same = await takeClaim(claim, placing, options)
+  if (same || claim.replaces) await placing.onAgain?.()
   if (same) return same
   const renewal = setInterval(
     // One that cannot be renewed is missed when the part is recorded.

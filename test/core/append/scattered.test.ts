@@ -1,14 +1,16 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { describe, expect, it, vi } from 'vitest'
 import { createBodyGate } from '../../../src/core/append/body-gate.ts'
 import type { Append, Digest, RunningEngine } from '../../../src/core/engine.ts'
 import { UploadError } from '../../../src/core/errors.ts'
 import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
+import { defaultPolicies } from '../../../src/core/policy/policy.ts'
 import type { Sessions } from '../../../src/core/ports.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import type { Database } from '../../../src/db/open.ts'
 import { sessionsIn } from '../../../src/db/sessions.ts'
+import { findUsageOf } from '../../../src/db/usage.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
 import { type MemoryStore, memoryStore, unavailable } from '../../support/memory-store.ts'
 import { ada, bodyOf, brokenBody, hungBody, openEngine, testDatabase } from '../../support/open-engine.ts'
@@ -860,5 +862,25 @@ describe('a chunk that is being sent', () => {
     expect(await Promise.race(hung)).toMatchObject({ code: 'OVERLOADED' })
     engine.drain()
     await Promise.all(hung)
+  })
+})
+
+describe('a chunk that is sent again', () => {
+  it('counts for the bytes of the day, and is refused when they are used up; what is missing is not', async () => {
+    const { engine, database } = await openEngine({
+      policies: () => ({ ...defaultPolicies, roles: { creator: { bytesPerDay: 40 } } }),
+    })
+    const ann = userOf(randomUUID(), 'creator')
+    const { id } = await engine.create(ann, { ...wish(30), byChunks: true, ending: 'later' })
+    const send = (number: number) => engine.writeChunk(ann, id, { number, body: bodyOf(randomBytes(10)), bodySize: 10 })
+
+    for (const number of [1, 1, 1]) await send(number)
+    const refused = await send(1).catch((error: unknown) => error)
+    for (const number of [2, 3]) await send(number)
+
+    expect(refused).toMatchObject({ code: 'QUOTA_EXCEEDED', facts: { rule: 'bytesPerDay' } })
+    expect((await findUsageOf(database, ann)).dayBytes).toBe(50)
+    expect((await engine.complete(ann, id)).state).toBe('completed')
+    expect((await findUsageOf(database, ann)).dayBytes).toBe(50)
   })
 })

@@ -56,6 +56,12 @@ const serving = {
     .describe(
       'Whether browsers send cookies along, for a proxy or HOOKS that read them; needs CORS_ORIGINS other than *. Landfall itself reads none',
     ),
+  API_DOCS: z
+    .stringbool()
+    .optional()
+    .describe(
+      'Whether /docs describes the API to every client that reaches the server. Not given: in development only',
+    ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

@@ -135,7 +135,7 @@ export async function registerRoutes(
   http.addContentTypeParser('*', (_request, _payload, done) => done(null))
   answerErrors(http)
   limitLoad(http, { most: config.REQUESTS_AT_ONCE, perAddress: shareOf(config), running })
-  await http.register(openapiPlugin, { version })
+  if (config.API_DOCS ?? config.isDevelopment) await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { parts, isDraining })
   const { METRICS_TOKEN: metricsToken } = config
   // With neither METRICS_TOKEN nor METRICS_PORT there is no such route: where a request comes from proves nothing.

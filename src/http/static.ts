@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import helmet from '@fastify/helmet'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance } from 'fastify'
+import { keepAnswers } from './kept-answers.ts'
 import { securityHeaders } from './security-headers.ts'
 
 /**
@@ -45,6 +46,8 @@ export async function pagePlugin(app: FastifyInstance, { folder }: { folder: str
     for (const name of Object.keys(securityHeaders)) reply.removeHeader(name)
   })
   await app.register(helmet, pageHeaders)
+  // Named by their content: whatever else a request says, these are the bytes.
+  keepAnswers(app, (path) => path.startsWith('/assets/'))
   await app.register(fastifyStatic, {
     root: folder,
     wildcard: false,

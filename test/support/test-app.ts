@@ -32,6 +32,7 @@ export async function testAppOver<Store extends ObjectStore>(
   let time = Date.now()
   const config = loadConfig({
     NODE_ENV: 'production',
+    API_DOCS: 'true',
     DATABASE_URL: 'postgres://elsewhere/landfall',
     LOG_LEVEL: 'silent',
     JWT_SECRET: secret,

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { keepAnswers } from '../kept-answers.ts'
 
 // The plugin's own policy upgrades every request to https, which a server on a plain address does not speak.
 const contentSecurityPolicy =
@@ -25,7 +26,10 @@ export const openapiPlugin = fastifyPlugin<{ version: string }>(
       },
       hideUntagged: true,
     })
-    await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: contentSecurityPolicy })
+    await app.register(async (scope) => {
+      keepAnswers(scope, () => true)
+      await scope.register(swaggerUi, { routePrefix: '/docs', staticCSP: contentSecurityPolicy })
+    })
   },
   { name: 'landfall-openapi' },
 )

@@ -8,7 +8,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Socket } from 'node:net'
 
 /** How many requests may wait on all connections together; some 3 KB each. */
-const mostWaiting = 16_384
+const mostWaiting = 4096
 /** A plain client may send its next request in the moment in which its last answer ends, and is never cut for it. */
 const alwaysFree = 2
 

@@ -16,6 +16,7 @@ import { limitLoad } from './http/connection/overload.ts'
 import { serverFactory } from './http/connection/server.ts'
 import { trustedProxies } from './http/connection/trusted-proxies.ts'
 import { closeAfterUnreadBody } from './http/connection/unread-body.ts'
+import { refuseContentCodings } from './http/content-coding.ts'
 import { allowOrigins, answerPreflights } from './http/cors.ts'
 import { answerErrors } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
@@ -134,6 +135,7 @@ export async function registerRoutes(
   // Of any other type nothing is read, unless a protocol does it.
   http.addContentTypeParser('*', (_request, _payload, done) => done(null))
   answerErrors(http)
+  refuseContentCodings(http)
   limitLoad(http, { most: config.REQUESTS_AT_ONCE, perAddress: shareOf(config), running })
   if (config.API_DOCS ?? config.isDevelopment) await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { parts, isDraining })

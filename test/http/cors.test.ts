@@ -44,7 +44,8 @@ describe.each(places)('a page of another origin at %s', (url) => {
 
   it('may read refusals with their headers, when its origin fits', async () => {
     const app = await testApp({ CORS_ORIGINS: 'https://*.example.org', CORS_CREDENTIALS: 'true' })
-    const ask = (origin: string) => app.http.inject({ method: 'GET', url, headers: { origin } })
+    const ask = (origin: string) =>
+      app.http.inject({ method: url.startsWith('/api') ? 'POST' : 'GET', url, headers: { origin } })
 
     const fits = await ask('https://app.example.org')
     const other = await ask('https://app.example.com')

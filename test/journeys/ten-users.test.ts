@@ -190,13 +190,6 @@ describe('what may not be sent', () => {
       'INVALID_METADATA',
     ],
     [
-      'a media type that is none',
-      subscriber,
-      { 'upload-length': '5', ...words('a', 'not a type') },
-      400,
-      'INVALID_METADATA',
-    ],
-    [
       'a length that is none',
       subscriber,
       { 'upload-length': '-5', ...words('a.png', 'image/png') },

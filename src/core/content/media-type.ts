@@ -1,18 +1,18 @@
-import { UploadError } from '../errors.ts'
-
 /** What a file is when nobody says. */
 export const unknownMediaType = 'application/octet-stream'
 
 // RFC 9110 section 8.3.1: type "/" subtype, both tokens
 const token = /^[a-z0-9!#$%&'*+.^_`|~-]{1,64}\/[a-z0-9!#$%&'*+.^_`|~-]{1,128}$/
 
+// What programs write where they know no type: the name of a missing value in place of one of the two words.
+const missingValue = /^(undefined|null|none|nan|unknown|false|true)$/
+
 /**
- * The media type in lower case and without parameters.
- * @throws UploadError INVALID_METADATA when it is none
+ * The media type in lower case and without parameters. It is a hint: one that is no type (`image`, `undefined`, `image/*`) says nothing,
+ * and then the bytes decide.
  */
 export function normalizeMediaType(said: string): string {
   const type = said.split(';', 1)[0]!.trim().toLowerCase()
-  if (type === '') return unknownMediaType
-  if (!token.test(type)) throw new UploadError('INVALID_METADATA', 'The media type of the file is not a valid one.')
-  return type
+  const isUsable = token.test(type) && !type.includes('*') && !type.split('/').some((word) => missingValue.test(word))
+  return isUsable ? type : unknownMediaType
 }

@@ -44,7 +44,6 @@ describe('explaining', () => {
       'TYPE_NOT_ALLOWED',
       'user',
     ],
-    ['a type that is none', ada, { ...poem, contentType: 'text' }, 'request', 'INVALID_METADATA', null],
     ['a category', ada, { ...poem, contentType: 'image/png' }, 'categories', 'CATEGORY_NOT_ALLOWED', 'role'],
     ['a category that does not exist', ada, { ...poem, category: 'poems' }, 'request', 'CATEGORY_NOT_ALLOWED', null],
     ['a name', ada, { ...poem, filename: 'Virus.EXE' }, 'fileNames', 'INVALID_METADATA', 'default'],

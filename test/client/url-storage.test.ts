@@ -160,7 +160,7 @@ it('a fingerprint comes with a creation in every protocol', async () => {
     headers,
     payload: { file_name: 'a', total_size: 5, fingerprint: 'x'.repeat(1025) },
   })
-  expect([long.statusCode, long.json().error.code]).toEqual([400, 'INVALID_METADATA'])
+  expect([long.statusCode, long.json().error.code]).toEqual([400, 'INVALID_FIELD'])
 })
 
 const encoded = (text: string) => Buffer.from(text).toString('base64')

@@ -305,14 +305,11 @@ describe('a file made of partial uploads', () => {
     const concat = finalOf([part])
     await at.engine.create(at.actor, { ...plain, size: null, concat })
 
-    const again = at.engine.create(at.actor, {
-      ...plain,
-      size: null,
-      concat: { ...concat, header: `${concat.header} ` },
-    })
+    const { id: other } = await at.engine.create(at.actor, { ...plain, ...partial, size: 10 })
+    const again = at.engine.create(at.actor, { ...plain, size: null, concat: finalOf([part, other]) })
 
     await expect(again).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED', facts: { rule: 'totalBytes' } })
-    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 100, openUploads: 2 })
+    expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 110, openUploads: 3 })
   })
 })
 

@@ -38,7 +38,7 @@ export interface Policy {
   timeToLiveMs: number | null
   /** What parts have unless the file needs larger ones; `null`: as the server's settings say. */
   partSize: number | null
-  /** What the chunks have that a client sends by number; `null`: as the server's settings say. */
+  /** What the chunks have that a client sends by number; `null`: as `partSize`, or as the server's settings say. */
   chunkSize: number | null
 }
 

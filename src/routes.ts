@@ -15,6 +15,7 @@ import { refuseMalformed } from './http/connection/malformed.ts'
 import { limitLoad } from './http/connection/overload.ts'
 import { serverFactory } from './http/connection/server.ts'
 import { trustedProxies } from './http/connection/trusted-proxies.ts'
+import { noteRequests } from './http/connection/unheard.ts'
 import { closeAfterUnreadBody } from './http/connection/unread-body.ts'
 import { refuseContentCodings } from './http/content-coding.ts'
 import { allowOrigins, answerPreflights } from './http/cors.ts'
@@ -128,6 +129,7 @@ export async function registerRoutes(
 
   const running = countRequests(http)
   sendRequestId(http)
+  noteRequests(http)
   sendSecurityHeaders(http)
   holdToAddresses(http, limits.countAddress)
   closeAfterUnreadBody(http)

@@ -7,6 +7,7 @@ import { createScattered } from './append/scattered.ts'
 import { createBackground } from './background.ts'
 import { beginUpload } from './begin/begin-upload.ts'
 import { checkFingerprint } from './begin/fingerprint.ts'
+import { createLostCreations } from './begin/lost-creations.ts'
 import { makeObjectKey, uniqueWord } from './begin/object-key.ts'
 import { agreeingName } from './content/endings.ts'
 import type { Looking } from './content/first-bytes.ts'
@@ -83,6 +84,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     stopChunks: scattered.stop,
     onFault,
   })
+  const lostCreations = createLostCreations({ sessions, ends, later })
   const finals = createFinalUploads({ sessions, store, locker, guard, looking, now })
   const finishing = {
     sessions,
@@ -154,7 +156,11 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const same = final && (await sessions.findFinal(asOwner(actor), final.from))
     if (same) return describe(actor, same)
     const partials = final && (await findPartials(actor, final.from, sessions, now()))
-    const session = await beginUpload(actor, wish, partials, policyOf(actor), options)
+    const begin = () => beginUpload(actor, wish, partials, policyOf(actor), options)
+    const session = await begin().catch(async (refusal: unknown) => {
+      if (partials || !(await lostCreations.giveWayTo(actor, wish, refusal))) throw refusal
+      return begin()
+    })
     if (partials) return describe(actor, session.id)
     if (session.size === 0 && wish.ending !== 'later') return finish(session.id, actor)
     return toUpload(session)
@@ -226,6 +232,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       }
     },
     create,
+    unheard: lostCreations.unheard,
     append,
     describe,
     async peek(actor, id) {

@@ -72,6 +72,11 @@ export interface Engine {
   /** @throws UploadError from the rules: ROLE_NOT_ALLOWED, FILE_TOO_LARGE, TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED, INVALID_METADATA */
   create(actor: Actor, wish: Wish): Promise<Upload>
   /**
+   * Says that the client may not have heard of the upload that it began. Should its owner ask for the same once more, and find no
+   * room because of it, it gives way.
+   */
+  unheard(id: string): void
+  /**
    * Appends the body until it ends, breaks, or fills the length. What arrived is durable and recorded when this returns
    * or throws, except under a digest. The upload returned is `completed` only when the object is there.
    * @throws UploadError OFFSET_MISMATCH (facts.offset), UPLOAD_COMPLETED, UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST, FILE_TOO_LARGE,

@@ -169,6 +169,10 @@ export type ClaimAnswer = 'mine' | 'taken' | 'closed' | PartReceipt
 /** What the record tells of who asks, beside the owner. */
 export type Asker = Pick<Actor, 'from' | 'keyId'>
 
+/** What a creation says, by which it is known when it is asked again. */
+export type Asked = Owner &
+  Pick<Session, 'role' | 'filename' | 'size' | 'metadata' | 'fingerprint'> & { isPartial: boolean; byChunks: boolean }
+
 /** The sessions in the database. Sizes are bigint there and safe integers here. Throws `UploadError DATABASE_ERROR`. */
 export interface Sessions {
   /**
@@ -186,6 +190,10 @@ export interface Sessions {
   mark(id: string, fingerprint: string | null): Promise<void>
   /** The id of the owner's final upload that is made of exactly these partial ones, in this order, and is alive or complete. */
   findFinal(owner: Owner, from: string[]): Promise<string | null>
+  /** Records that the answer to the creation may have been lost; whoever takes the lease afterwards shows that it was not. */
+  markUnheard(id: string): Promise<void>
+  /** The oldest upload of the same owner that was asked for in the same words, whose client may not know it, and that is open and held by nobody. */
+  findUnheard(asked: Asked): Promise<Pick<Session, 'id' | 'offset'> | null>
   /** How many parts each of the uploads has without a hole from the first one, and their bytes; none of those that have no first part. */
   leadingParts(ids: string[]): Promise<Map<string, { count: number; bytes: number }>>
   /** Receipts in order of their numbers. */

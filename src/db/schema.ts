@@ -57,6 +57,8 @@ export const uploadSessions = pgTable(
     etag: text('etag'),
     isScattered: boolean('is_scattered').notNull(),
     isDirty: boolean('is_dirty').notNull(),
+    /** The answer to its creation may have been lost, and nobody has written to it since. */
+    isUnheard: boolean('is_unheard').notNull().default(false),
     createdAt: moment('created_at').notNull(),
     updatedAt: moment('updated_at').notNull(),
     completedAt: moment('completed_at'),

@@ -43,6 +43,18 @@ const findParts = {
   name: 'parts-find',
   text: `select number, size, etag from upload_parts where upload_id = $1 and claim is null order by number`,
 }
+const markUnheard = {
+  name: 'session-unheard',
+  text: `update upload_sessions set is_unheard = true where id = $1 and state = 'receiving'`,
+}
+const findUnheard = {
+  name: 'session-find-unheard',
+  text: `select id, "offset" from upload_sessions
+    where tenant = $1 and owner_id = $2 and state = 'receiving' and is_unheard and (lease_until is null or lease_until < now())
+      and role = $3 and filename = $4 and size is not distinct from $5 and metadata is not distinct from $6
+      and fingerprint is not distinct from $7 and (concat->>'kind' is not distinct from 'partial') = $8 and is_scattered = $9
+    order by created_at limit 1`,
+}
 const leadingParts = {
   name: 'parts-leading',
   text: `select upload_id as id, count(*)::int as count, sum(size)::bigint as bytes
@@ -180,6 +192,13 @@ export function sessionsIn(database: Database): Sessions {
     },
     async findFinal({ ownerId, tenant }, from) {
       return (await ids(findFinal, [ownerId, JSON.stringify(from), tenant ?? '']))[0] ?? null
+    },
+    async markUnheard(id) {
+      await database.query(markUnheard, [id])
+    },
+    async findUnheard({ tenant, ownerId, role, filename, size, metadata, fingerprint, isPartial, byChunks }) {
+      const values = [tenant ?? '', ownerId, role, filename, size, metadata, fingerprint, isPartial, byChunks]
+      return (await database.query<{ id: string; offset: number }>(findUnheard, values))[0] ?? null
     },
     async leadingParts(among) {
       const rows = await database.query<{ id: string; count: number; bytes: number }>(leadingParts, [among])

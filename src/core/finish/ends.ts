@@ -32,6 +32,8 @@ export interface Ends {
   cancel(actor: Actor, id: string, how?: { sparesCompleted?: boolean; endsAppend?: boolean }): Promise<void>
   /** See `Engine.expireNow`. */
   expireNow(actor: Actor, id: string): Promise<void>
+  /** Ends an open upload that stands at `offset` still, for another one that was asked for in its place. */
+  giveWay(id: string, offset: number, by: Actor): Promise<void>
   /** See `RunningEngine.expire`. */
   expire(id: string): Promise<boolean>
   /** See `RunningEngine.clean`. */
@@ -154,6 +156,13 @@ export function createEnds({ store, locker, claiming, guard, now, deleteGraceMs,
         if (state === 'completed') throw alreadyCompleted()
         if (state === 'finishing') throw stillFinishing()
       })
+    },
+    async giveWay(id, offset, by) {
+      const ended = await hold(id, async (lease) => {
+        const isStill = lease.session.state === 'receiving' && lease.session.offset === offset
+        return isStill ? end(lease, 'cancelled', by) : null
+      })
+      if (ended?.isQuiet) await free(ended.session)
     },
     async expire(id) {
       const ended = await hold(id, async (lease) => {

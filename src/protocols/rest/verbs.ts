@@ -4,6 +4,7 @@ import { actAs } from '../../core/access.ts'
 import type { Engine } from '../../core/engine.ts'
 import { isRefusal } from '../../core/errors.ts'
 import type { Upload } from '../../core/upload.ts'
+import { whenUnheard } from '../../http/connection/unheard.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
 import { bodySizeOf } from './bodies.ts'
@@ -14,7 +15,8 @@ import { bare, begunOf, completedOf, statusOf } from './views.ts'
 /** What a request asks of the engine, in this dialect's words. Both spellings share it; only where the id stands differs. */
 export function createVerbs(engine: Engine, publicUrl: string | undefined, resumeTokens?: ResumeTokens) {
   return {
-    async init({ actor, body }: FastifyRequest, reply: FastifyReply) {
+    async init(request: FastifyRequest, reply: FastifyReply) {
+      const { actor, body } = request
       const fields = readFields(initFields, body)
       const owner = actAs(actor, namedUser(fields))
       const upload = await engine.create(owner, {
@@ -27,6 +29,7 @@ export function createVerbs(engine: Engine, publicUrl: string | undefined, resum
         byChunks: true,
         ending: 'later',
       })
+      whenUnheard(request, reply, () => engine.unheard(upload.id))
       created(reply, upload, publicUrl)
       if (!resumeTokens) return reply.send(begunOf(upload))
       const token = await resumeTokens(owner, upload)

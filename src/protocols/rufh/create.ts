@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
+import { whenUnheard } from '../../http/connection/unheard.ts'
 import { resumeHeader } from '../../http/identity/resume.ts'
 import { answerStored } from './answers.ts'
 import { appendBody, bodySizeOf } from './body.ts'
@@ -39,6 +40,7 @@ export async function createUpload(
     ending: 'later',
     ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
   })
+  whenUnheard(request, reply, () => engine.unheard(created.id))
   const location = addressOf(options, request, created.id)
   const interim = openInterim(request, reply, dialect, options)
   const where = { location, ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }) }

@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
 import { isRefusal, UploadError } from '../../core/errors.ts'
 import { isId } from '../../core/session-view.ts'
+import { whenUnheard } from '../../http/connection/unheard.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
 import { answer, answerTusError, tellExpiry } from './answers.ts'
@@ -88,6 +89,7 @@ export async function tusPlugin(
     checkVersion(request.headers)
     const url = `http://tus${path}${readAddress(request, method)}`
     const call = readCall(request, method, path)
+    if (method === 'POST') whenUnheard(request, reply, () => call.upload && engine.unheard(call.upload.id))
     const response = await caller.run(call, () =>
       tus.handleWeb(new Request(url, { method, headers: headersFor(request, call) })),
     )

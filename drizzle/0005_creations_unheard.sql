@@ -1,0 +1,1 @@
+ALTER TABLE "upload_sessions" ADD COLUMN "is_unheard" boolean DEFAULT false NOT NULL;

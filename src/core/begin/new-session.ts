@@ -71,7 +71,9 @@ export function newSession(actor: Actor, wish: Wish, beginning: Beginning): Sess
     offset: 0,
     partSize: choosePartSize({
       size: wish.size ?? maxSize,
-      preferred: wish.byChunks ? (policy.chunkSize ?? policy.partSize ?? beginning.chunkSize) : (policy.partSize ?? beginning.partSize),
+      preferred: wish.byChunks
+        ? (policy.chunkSize ?? policy.partSize ?? beginning.chunkSize)
+        : (policy.partSize ?? beginning.partSize),
       limits,
       firstChunkSize: wish.firstChunkSize,
     }),

@@ -13,8 +13,6 @@ export default defineConfig({
   test: {
     globalSetup: ['./test/support/global-setup.ts'],
     setupFiles: ['./test/support/setup-file.ts'],
-    unstubEnvs: true,
-    unstubGlobals: true,
     reporters: ['default', './test/support/summary.ts'],
     // Tests wait more than they compute; machines with two cores would run them one file after the other.
     maxWorkers: Math.max(2, Math.ceil(availableParallelism() / 2)),

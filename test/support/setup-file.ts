@@ -1,4 +1,9 @@
-import { afterAll } from 'vitest'
+import { afterAll, vi } from 'vitest'
 import { finishFile } from './file-end.ts'
 
-afterAll(finishFile)
+afterAll(async () => {
+  vi.useRealTimers()
+  vi.unstubAllEnvs()
+  vi.unstubAllGlobals()
+  await finishFile()
+})

@@ -15,7 +15,9 @@ import { createMemoryBudget } from './core/parts/memory-budget.ts'
 import type { ObjectStore } from './core/ports.ts'
 import { contentRules, creationRules } from './core/rules/index.ts'
 import { openClock } from './db/clock.ts'
-import { type Database, openDatabase } from './db/open.ts'
+import { isOutage } from './db/faults.ts'
+import { type Database, type DatabaseOptions, openDatabase } from './db/open.ts'
+import type { Outage } from './db/outage.ts'
 import { pairingsIn } from './db/pairing.ts'
 import { sessionsIn } from './db/sessions.ts'
 import { findUnderWay } from './db/under-way.ts'
@@ -77,14 +79,25 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const metrics = createMetrics(version)
   const onFault = (error: unknown, facts = {}) => {
     metrics.faults.inc()
+    // Told by onOutage, once for all whom it stops.
+    if (isOutage(error)) return
     log.error({ err: error, ...facts }, 'background work failed')
   }
 
+  function onOutage(outage: Outage): void {
+    if (outage.state === 'lost')
+      log.warn({ reason: outage.reason }, 'database lost: it is tried again until it answers')
+    else log.info({ afterMs: outage.afterMs }, 'database restored')
+  }
+
   const tracer = tracerOf(config, onFault)
-  const database = watchDatabase(overrides.database ?? (await openConfiguredDatabase(config, onFault)), metrics, tracer)
+  const opened = overrides.database ?? (await openConfiguredDatabase(config, { onFault, onOutage }))
+  const database = watchDatabase(opened, metrics, tracer)
   const onRequest = (operation: string, code: string) => metrics.s3Requests.inc({ operation, code })
   const bareStore = watchStore(overrides.store ?? openStore(config.STORE, config, { onRequest }), metrics, tracer)
-  const onRetry = (error: unknown) => log.warn({ err: error }, 'waiting for what this server needs')
+  const onRetry = (error: unknown) => {
+    if (!isOutage(error)) log.warn({ err: error }, 'waiting for what this server needs')
+  }
   const reaching = { patienceMs: config.START_PATIENCE, onRetry }
   await whenReachable(database.migrate, reaching)
   const pairing = await whenReachable(
@@ -277,12 +290,15 @@ function tracerOf(config: Config, onFault: (error: unknown) => void): Tracer {
 }
 
 /** The database that `config` names, not migrated yet. */
-export function openConfiguredDatabase(config: Config, onFault: (error: unknown) => void): Promise<Database> {
+export function openConfiguredDatabase(
+  config: Config,
+  told: Pick<DatabaseOptions, 'onFault' | 'onOutage'>,
+): Promise<Database> {
   return openDatabase({
     url: config.DATABASE_URL,
     dataDir: join(config.DATA_DIR, 'postgres'),
     pool: config.DATABASE_POOL,
     patienceMs: config.DATABASE_PATIENCE,
-    onFault,
+    ...told,
   })
 }

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Config } from './config.ts'
 import type { RunningEngine } from './core/engine.ts'
+import { isOutage } from './db/faults.ts'
 import type { Feed } from './features/events/feed.ts'
 import { eventsPlugin } from './features/events/plugin.ts'
 import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
@@ -140,7 +141,7 @@ export async function registerRoutes(
   refuseContentCodings(http)
   limitLoad(http, { most: config.REQUESTS_AT_ONCE, perAddress: shareOf(config), running })
   if (config.API_DOCS ?? config.isDevelopment) await http.register(openapiPlugin, { version })
-  await http.register(healthPlugin, { parts, isDraining })
+  await http.register(healthPlugin, { parts, isDraining, isTold: isOutage })
   const { METRICS_TOKEN: metricsToken } = config
   // With neither METRICS_TOKEN nor METRICS_PORT there is no such route: where a request comes from proves nothing.
   if (config.METRICS_PORT === undefined && metricsToken !== undefined) {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, buildApp } from './app.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
+import { reasonOf } from './db/faults.ts'
 import { signInLink } from './development.ts'
 import { requestsInFlight } from './http/connection/closing.ts'
 
@@ -47,13 +48,6 @@ export function explain(thrown: unknown): string {
   if (code === 'DATABASE_ERROR') return `landfall: the database cannot be reached (${reasonOf(thrown)})`
   if (code !== undefined) return `landfall: ${message}`
   return `landfall: ${stack ?? String(thrown)}`
-}
-
-/** What the driver said; of several addresses that were tried, of the first. */
-function reasonOf(thrown: unknown): string {
-  const { cause } = thrown as Error
-  const first = cause instanceof AggregateError ? cause.errors[0] : cause
-  return first instanceof Error ? first.message : String(first)
 }
 
 /** A promise that failed and that nobody waits for, ours or of the operator's code, is told of; all uploads that run would pay for it. */

@@ -2,16 +2,21 @@ import { openConfiguredDatabase } from '../app.ts'
 import type { Config } from '../config.ts'
 import type { PolicyDocument } from '../core/policy/policy.ts'
 import type { Database } from '../db/open.ts'
+import type { Outage } from '../db/outage.ts'
 import { policyVersionsIn } from '../features/policies/versions.ts'
 
 /** Runs `work` with the configured database beside the servers that share it, and closes it however `work` ends. */
 export async function withDatabase<T>(config: Config, work: (database: Database) => Promise<T>): Promise<T> {
-  const database = await openConfiguredDatabase(config, (error) => console.error(error))
+  const database = await openConfiguredDatabase(config, { onFault: (error) => console.error(error), onOutage })
   try {
     return await work(database)
   } finally {
     await database.close()
   }
+}
+
+function onOutage(outage: Outage): void {
+  if (outage.state === 'lost') console.error(`landfall: the database does not answer (${outage.reason}); trying again`)
 }
 
 /** The policies that servers hold to: those in the database; before the first start there is only what the settings say. */

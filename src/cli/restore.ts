@@ -74,7 +74,7 @@ export function addRestoreCommands(program: Command, print: (line: string) => vo
 
 async function onGround(work: (ground: Ground) => Promise<void>): Promise<void> {
   const config = readConfig()
-  const database = await openConfiguredDatabase(config, (error) => console.error(error))
+  const database = await openConfiguredDatabase(config, { onFault: (error) => console.error(error) })
   try {
     await database.migrate()
     await withStore(config, (store) => work({ config, pairings: pairingsIn(database), store }))
@@ -130,7 +130,7 @@ async function adoptObjects(ground: Ground, isDry: boolean, print: (line: string
   const [row, marker] = [await pairings.find(), await readMarker(store)]
   if (row && standingOf(row, marker).is === 'apart')
     throw new InvalidArgumentError('the store is not that of this database; run `landfall store show`')
-  const database = await openConfiguredDatabase(config, (error) => console.error(error))
+  const database = await openConfiguredDatabase(config, { onFault: (error) => console.error(error) })
   try {
     const onSkew = (trouble: string | null) => trouble && console.error(trouble)
     const clock = await openClock({ database, onSkew, onFault: console.error })

@@ -1,8 +1,9 @@
-import { UploadError } from '../core/errors.ts'
+import { isRefusal, UploadError } from '../core/errors.ts'
 
 // Connection failures, shutdown and start-up, too many connections, deadlocks and serialization, resource limits, and a
 // server that is read-only or full: all of them may pass.
 const transientStates = /^(08|53|57P|58)|^(40001|40P01|25006|55P03|57014)$/
+const outageStates = /^(08|57P)|^25006$/
 const transientCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -24,6 +25,25 @@ export function isTransient(error: unknown): boolean {
   const code = codeOf(error)
   if (code !== undefined) return transientCodes.has(code) || transientStates.test(code)
   return error instanceof Error && transientMessages.test(error.message)
+}
+
+/**
+ * Whether the error says that the database is away: no connection, or a server that starts, ends or became a standby. Outages are
+ * told once, where they are noticed (outage.ts), so reporters leave these errors out.
+ */
+export function isOutage(error: unknown): boolean {
+  const at = isRefusal(error, 'DATABASE_ERROR') ? error.cause : error
+  const code = codeOf(at)
+  if (code !== undefined) return transientCodes.has(code) || outageStates.test(code)
+  return at instanceof Error && transientMessages.test(at.message)
+}
+
+/** What the driver said; of several addresses that were tried, of the first. */
+export function reasonOf(error: unknown): string {
+  const { cause } = error as Error
+  if (isRefusal(error) && cause !== undefined) return reasonOf(cause)
+  const first = error instanceof AggregateError ? error.errors[0] : error
+  return first instanceof Error ? first.message : String(first)
 }
 
 /** SQLSTATE or system error code; drizzle wraps the driver's error. */

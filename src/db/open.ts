@@ -7,7 +7,8 @@ import pg from 'pg'
 import { guardAppendOnly } from './append-only.ts'
 import { openEmbedded } from './embedded/embedded.ts'
 import { applicationName } from './embedded/presence.ts'
-import { codeOf, faultOf, isTransient } from './faults.ts'
+import { codeOf, faultOf, isOutage, isTransient } from './faults.ts'
+import { type Outage, type OutageWatch, watchOutage } from './outage.ts'
 
 export type Row = Record<string, unknown>
 
@@ -48,6 +49,9 @@ export interface DatabaseOptions {
   pool: number
   /** How long a statement is tried again while the database is away. */
   patienceMs: number
+  /** Told once when the database is lost and once when it is back. */
+  onOutage?(outage: Outage): void
+  /** Told of what else goes wrong where no caller waits for it. */
   onFault(error: unknown): void
 }
 
@@ -69,19 +73,35 @@ const probe = {
  * @throws EmbeddedDatabaseError
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  if (options.url !== undefined) return openPostgres(options, { connectionString: options.url })
-  const embedded = await openEmbedded({ folder: options.dataDir, onError: options.onFault })
-  const database = openPostgres(options, embedded.connection)
+  const { url, dataDir: folder, onOutage = () => {} } = options
+  const outage = watchOutage({ probe: () => database.check(), tell: onOutage })
+  const onError = (error: Error) => outage.explain(error.message)
+  const embedded = url === undefined ? await openEmbedded({ folder, onError }) : null
+  const database = openPostgres(options, embedded?.connection ?? { connectionString: url }, outage)
   return {
     ...database,
     async close() {
+      outage.close()
       await database.close()
-      await embedded.close()
+      await embedded?.close()
     },
   }
 }
 
-function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, server: pg.ClientConfig): Database {
+function openPostgres(
+  { pool: max, patienceMs, onFault }: DatabaseOptions,
+  server: pg.ClientConfig,
+  outage: OutageWatch,
+): Database {
+  const report = (error: unknown) => (isOutage(error) ? outage.notice(error) : onFault(error))
+  const noticed = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      outage.notice(error)
+      throw error
+    }
+  }
   const types = {
     getTypeParser: (oid: number, format?: 'text' | 'binary') =>
       oid === int8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format),
@@ -97,12 +117,12 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, serve
   }
   const pool = new pg.Pool({ ...config, max, idleTimeoutMillis: 30_000 })
   // Without a listener an idle connection that breaks would end the process.
-  pool.on('error', onFault)
-  const listener = keepListening(config, onFault)
+  pool.on('error', report)
+  const listener = keepListening(config, report)
   let fullUntil = 0
   const run = async (statement: Statement, values: unknown[]) => {
     try {
-      return (await pool.query({ ...statement, values })).rows
+      return (await noticed(() => pool.query({ ...statement, values }))).rows
     } catch (error) {
       if (codeOf(error) === noRoom) fullUntil = performance.now() + fullMs
       throw error
@@ -113,7 +133,9 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, serve
     ...patient(run, patienceMs),
     listen: listener.add,
     async check() {
-      const { rows } = await pool.query<{ is_standby: boolean; is_read_only: boolean }>({ ...probe, values: [] })
+      const { rows } = await noticed(() =>
+        pool.query<{ is_standby: boolean; is_read_only: boolean }>({ ...probe, values: [] }),
+      )
       if (rows[0]?.is_standby) throw new Error('the database is a read-only standby')
       if (rows[0]?.is_read_only) throw new Error('the database is read-only')
       if (performance.now() < fullUntil) throw new Error('the database has no room')
@@ -121,19 +143,20 @@ function openPostgres({ pool: max, patienceMs, onFault }: DatabaseOptions, serve
     async migrate() {
       // drizzle's migrator takes no lock: of several nodes starting at once all but one would fail.
       const client = new pg.Client({ ...config, query_timeout: 0, statement_timeout: 0 } as pg.ClientConfig)
-      client.on('error', onFault)
+      client.on('error', report)
       try {
         await client.connect()
         await client.query('select pg_advisory_lock($1)', [migrationLock])
         await migrateNodePg(drizzleNodePg(client), { migrationsFolder })
         await client.query(guardAppendOnly)
       } catch (error) {
+        outage.notice(error)
         throw faultOf(error)
       } finally {
-        await client.end().catch(onFault)
+        await client.end().catch(report)
       }
     },
-    executeSql: (text, values) => pool.query(text, values),
+    executeSql: (text, values) => noticed(() => pool.query(text, values)),
     connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     async close() {
       await listener.close()

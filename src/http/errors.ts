@@ -59,6 +59,9 @@ export function logRefusal(request: FastifyRequest, refusal: UploadError): void 
   const { code, facts, cause, status } = refusal
   const what = { code, ...facts, ...(cause !== undefined && { err: cause }) }
   if (code === 'INTERNAL_ERROR') request.log.error(what, 'request failed')
+  // An outage of the database is logged once, where it is noticed; a line with a trace for each request would hide the rest.
+  else if (code === 'DATABASE_ERROR')
+    request.log.info({ code, ...facts, reason: refusal.message }, 'request failed for now')
   else if (status >= 500) request.log.warn({ ...what, reason: refusal.message }, 'request failed for now')
   else request.log.info(what, 'request refused')
 }

@@ -1,10 +1,12 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { NotReady } from '../core/errors.ts'
 
 /** Each part of the world that must answer, by the name a reader of the reason knows. */
 export interface HealthOptions {
   parts: Record<string, () => Promise<void>>
   isDraining: () => boolean
+  /** Whether the log says already what went wrong. */
+  isTold?: (thrown: unknown) => boolean
 }
 
 const patienceMs = 3_000
@@ -12,23 +14,37 @@ const patienceMs = 3_000
 const freshMs = 1_000
 
 /** `/health` and `/livez`: the process answers. `/readyz`: it can do its work, or 503 and why not. */
-export async function healthPlugin(app: FastifyInstance, { parts, isDraining }: HealthOptions): Promise<void> {
+export async function healthPlugin(
+  app: FastifyInstance,
+  { parts, isDraining, isTold = () => false }: HealthOptions,
+): Promise<void> {
   let last: { at: number; troubles: Promise<Trouble[]> } | undefined
+  let logged = ''
 
   const quiet = { config: { isQuiet: true } }
   app.get('/health', quiet, async () => status('ok'))
   app.get('/livez', quiet, async () => status('ok'))
   app.get('/readyz', quiet, async (request, reply) => {
-    if (!last || Date.now() - last.at > freshMs) last = { at: Date.now(), troubles: findTroubles(parts) }
+    if (!last || Date.now() - last.at > freshMs) last = { at: Date.now(), troubles: findTroubles(parts, isTold) }
     const troubles = isDraining() ? [{ reason: 'the server is stopping' }] : await last.troubles
+    logChange(request.log, troubles)
     if (troubles.length === 0) return status('ready')
-    request.log.warn({ troubles }, 'not ready')
     const reason = troubles.map((trouble) => trouble.reason).join('; ')
     return reply
       .code(503)
       .header('retry-after', '5')
       .send({ ...status('unavailable'), reason })
   })
+
+  /** Balancers ask every few seconds; only a change is worth a line. */
+  function logChange(log: FastifyBaseLogger, troubles: Trouble[]): void {
+    const untold = troubles.filter((trouble) => !trouble.isTold)
+    const reasons = untold.map((trouble) => trouble.reason).join('; ')
+    if (reasons === logged) return
+    logged = reasons
+    if (reasons === '') log.info('ready again')
+    else log.warn({ troubles: untold }, 'not ready')
+  }
 }
 
 interface Trouble {
@@ -36,14 +52,19 @@ interface Trouble {
   reason: string
   /** For the log. */
   cause?: string
+  isTold?: boolean
 }
 
-async function findTroubles(parts: HealthOptions['parts']): Promise<Trouble[]> {
-  const found = await Promise.all(Object.entries(parts).map(async ([name, check]) => findTrouble(name, check)))
+async function findTroubles(parts: HealthOptions['parts'], isTold: (thrown: unknown) => boolean): Promise<Trouble[]> {
+  const found = await Promise.all(Object.entries(parts).map(async ([name, check]) => findTrouble(name, check, isTold)))
   return found.filter((trouble) => trouble !== null)
 }
 
-async function findTrouble(name: string, check: () => Promise<void>): Promise<Trouble | null> {
+async function findTrouble(
+  name: string,
+  check: () => Promise<void>,
+  isTold: (thrown: unknown) => boolean,
+): Promise<Trouble | null> {
   const silence = Promise.withResolvers<never>()
   const patience = setTimeout(() => silence.reject(new Error(`no answer in ${patienceMs} ms`)), patienceMs)
   try {
@@ -52,7 +73,7 @@ async function findTrouble(name: string, check: () => Promise<void>): Promise<Tr
   } catch (thrown) {
     if (thrown instanceof NotReady) return { reason: thrown.message, cause: String(thrown.cause ?? thrown.message) }
     // Drivers put hosts and users into their messages: those are for the log.
-    return { reason: `${name} does not answer`, cause: String(thrown) }
+    return { reason: `${name} does not answer`, cause: String(thrown), isTold: isTold(thrown) }
   } finally {
     clearTimeout(patience)
   }

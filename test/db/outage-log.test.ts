@@ -1,0 +1,51 @@
+import { expect, it, onTestFinished } from 'vitest'
+import { startNodeProcess } from '../support/node-process.ts'
+import { startPostgres } from '../support/postgres.ts'
+import { headersOf, testSecret } from '../support/tus-file.ts'
+
+const metricsToken = 'the-token-of-the-metrics'
+
+it('an outage of the database is two lines in the log, whatever the server does meanwhile', async () => {
+  const postgres = await startPostgres()
+  onTestFinished(() => postgres.stop())
+  const server = await startNodeProcess({
+    environment: {
+      DATABASE_URL: postgres.url,
+      JWT_SECRET: testSecret,
+      METRICS_TOKEN: metricsToken,
+      DATABASE_PATIENCE: '100ms',
+      LEASE_TTL: '1s',
+      LOG_LEVEL: 'info',
+    },
+  })
+  onTestFinished(() => server.kill())
+  const authorization = `Bearer ${metricsToken}`
+  const faults = async () => {
+    const text = await (await fetch(`${server.url}/metrics`, { headers: { authorization } })).text()
+    return Number(/^landfall_background_faults_total (\d+)/m.exec(text)?.[1])
+  }
+  const before = server.records().length
+
+  await postgres.kill()
+  const statuses = new Set<number>()
+  // Work in the background, requests and balancers all meet the outage again and again.
+  do {
+    await fetch(`${server.url}/readyz`)
+    statuses.add((await fetch(`${server.url}/v1/uploads`, { headers: await headersOf() })).status)
+  } while ((await faults()) < 5)
+  await postgres.start()
+  await server.said('database restored', 60_000)
+
+  const lines = server.records().slice(before)
+  expect([...statuses]).toEqual([503])
+  expect(lines.filter(({ level }) => isWorse(level)).map(({ msg }) => msg)).toEqual([
+    expect.stringContaining('database lost'),
+  ])
+  expect(lines.filter(({ msg }) => /^database/.test(String(msg)))).toHaveLength(2)
+  expect(lines.filter((line) => 'err' in line || JSON.stringify(line).includes('stack'))).toEqual([])
+})
+
+/** Levels are numbers or names. */
+function isWorse(level: unknown): boolean {
+  return typeof level === 'number' ? level >= 40 : /warn|error|fatal/.test(String(level))
+}

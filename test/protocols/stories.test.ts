@@ -3,7 +3,7 @@ import { describe } from 'vitest'
 import { choosePartSize } from '../../src/core/begin/part-plan.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { ada } from '../support/open-engine.ts'
-import { openTestStore, type StoreKind, storeKinds } from '../support/open-test-store.ts'
+import { openTestStore, protocolStores, type StoreKind } from '../support/open-test-store.ts'
 import { testAppOver } from '../support/test-app.ts'
 import { restDriver } from './rest/driver.ts'
 import { rufhDriver } from './rufh/driver.ts'
@@ -18,7 +18,7 @@ const speakers: [string, Speaker][] = [
   ['REST', restDriver],
 ]
 
-describe.each(storeKinds)('with files in %s', (kind) => {
+describe.each(protocolStores)('with files in %s', (kind) => {
   describe.each(speakers)('in %s', (_, speak) => tellStories(() => setUp(kind, speak)))
 })
 

@@ -5,13 +5,13 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { expect, it, onTestFinished } from 'vitest'
-import { createMemoryBudget } from '../../src/core/parts/memory-budget.ts'
-import { parseSize } from '../../src/core/units.ts'
-import { s3Options } from '../../src/stores/s3/options.ts'
-import { s3Store } from '../../src/stores/s3/store.ts'
-import { ada, openEngine } from '../support/open-engine.ts'
-import { startS3StandIn } from '../support/s3-stand-in.ts'
-import { type Seeded, seeded } from '../support/seeded.ts'
+import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
+import { parseSize } from '../../../src/core/units.ts'
+import { s3Options } from '../../../src/stores/s3/options.ts'
+import { s3Store } from '../../../src/stores/s3/store.ts'
+import { ada, openEngine } from '../../support/open-engine.ts'
+import { startS3StandIn } from '../../support/s3-stand-in.ts'
+import { type Seeded, seeded } from '../../support/seeded.ts'
 
 const MiB = 1024 ** 2
 const volume = parseSize(process.env.PARTS_VOLUME ?? '600MiB') ?? 0

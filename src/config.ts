@@ -4,6 +4,7 @@ import { issuers } from './config/issuers.ts'
 import { policies } from './config/policies.ts'
 import { secretsIn, tokenSecrets, weaknessOf } from './config/secrets.ts'
 import {
+  choice,
   count,
   duration,
   headerNames,
@@ -62,10 +63,12 @@ const serving = {
     .describe(
       'Whether /docs describes the API to every client that reaches the server. Not given: in development only',
     ),
-  LOG_LEVEL: z
-    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+  LOG_LEVEL: choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent')
     .default('info')
     .describe('The least important line that is logged'),
+  LOG_FORMAT: choice('auto', 'json', 'text')
+    .default('auto')
+    .describe('How lines are logged; auto is text on a terminal and json elsewhere'),
   HEADERS_TIMEOUT: wait(second).prefault('30s').describe('How long the headers of a request may take'),
   WRITE_TIMEOUT: wait(second)
     .prefault('30s')
@@ -169,7 +172,7 @@ const database = {
 }
 
 const uploads = {
-  STORE: z.enum(['local', 's3']).default('local').describe('Where files go'),
+  STORE: choice('local', 's3').default('local').describe('Where files go'),
   CONTENT_CHECK: z
     .stringbool()
     .prefault('true')
@@ -311,6 +314,17 @@ export function renderEnvExample(): string {
     }
   }
   return `${lines.join('\n')}\n`
+}
+
+/** The name of every setting, and its default as text; empty where there is none. */
+export function settingNames(): { name: string; fallback: string }[] {
+  return Object.values(groups).flatMap((group) => {
+    const { properties = {} } = z.toJSONSchema(z.object(group), { io: 'input' })
+    return Object.entries(properties).map(([name, property]) => {
+      const { default: fallback = '' } = property as z.core.JSONSchema.BaseSchema
+      return { name, fallback: String(fallback) }
+    })
+  })
 }
 
 /** What has no sensible default: in production everything that holds state or secrets, and always the bucket of STORE=s3. */

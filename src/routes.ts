@@ -67,7 +67,11 @@ export interface Rooms {
 /** A server with the limits of `config`, and no route yet. */
 export function openHttp(config: Config): FastifyInstance {
   const http = fastify({
-    ...loggingOptions({ level: config.LOG_LEVEL, trustsProxy: config.TRUST_PROXY !== false }),
+    ...loggingOptions({
+      level: config.LOG_LEVEL,
+      format: config.LOG_FORMAT,
+      trustsProxy: config.TRUST_PROXY !== false,
+    }),
     trustProxy: config.TRUST_PROXY,
     frameworkErrors: answerUnreadable,
     clientErrorHandler: refuseMalformed,

@@ -64,6 +64,16 @@ describe('the configuration', () => {
     expect(loadConfig({ NODE_ENV: 'test' }).isDevelopment).toBe(true)
   })
 
+  it.each([
+    ['PORT', '70000', 'PORT: expected a whole number from 0 to 65535'],
+    ['PORT', 'high', 'PORT: expected a whole number from 0 to 65535'],
+    ['DATABASE_POOL', '1.5', 'DATABASE_POOL: expected a whole number from 1 to 1000'],
+    ['STORE', 'ftp', 'STORE: expected local, s3'],
+    ['LOG_FORMAT', 'xml', 'LOG_FORMAT: expected auto, json, text'],
+  ])('says of %s=%s what is expected', (name, text, problem) => {
+    expect(problemsOf({ [name]: text })).toEqual([problem])
+  })
+
   it('never repeats a secret in a problem', () => {
     expect(problemsOf({ JWT_SECRET: 'swordfish' }).join()).not.toContain('swordfish')
   })

@@ -43,7 +43,13 @@ export function wait(least = 0) {
 
 /** A whole number between two bounds, both included. */
 export function count(least: number, most: number) {
-  return z.coerce.number().int().min(least).max(most)
+  const error = `expected a whole number from ${least} to ${most}`
+  return z.coerce.number({ error }).int({ error }).min(least, { error }).max(most, { error })
+}
+
+/** One of a few words. */
+export function choice<const Words extends readonly [string, ...string[]]>(...words: Words) {
+  return z.enum(words, { error: `expected ${words.join(', ')}` })
 }
 
 /** An address without a query, and without the slash at its end. */

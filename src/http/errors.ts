@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isRefusal, UploadError } from '../core/errors.ts'
 import { closeIfUnread } from './connection/unread-body.ts'
+import { logRefused } from './logging.ts'
 import { tellRefusal } from './refused.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 
@@ -53,17 +54,20 @@ export function toRefusal(thrown: unknown): UploadError {
   return new UploadError('INTERNAL_ERROR', 'Something went wrong on the server.', {}, { cause: thrown })
 }
 
-/** Logs a refusal, and tells who listens: what needs a person as `error`, what may need a look as `warn`, what a client did as `info`. */
-export function logRefusal(request: FastifyRequest, refusal: UploadError): void {
+/**
+ * Logs a refusal, and tells who listens: what needs a person as `error`, what may need a look as `warn`, what a client did as `info`.
+ * @param status of the answer, where a protocol has another one than the table
+ */
+export function logRefusal(request: FastifyRequest, refusal: UploadError, status: number = refusal.status): void {
   tellRefusal(refusal, request)
-  const { code, facts, cause, status } = refusal
-  const what = { code, ...facts, ...(cause !== undefined && { err: cause }) }
-  if (code === 'INTERNAL_ERROR') request.log.error(what, 'request failed')
+  const { code, facts, cause } = refusal
+  const what = { status, code, reason: refusal.message, ...facts }
+  const withCause = { ...what, ...(cause !== undefined && { err: cause }) }
+  if (code === 'INTERNAL_ERROR') logRefused(request, 'error', withCause, 'request failed')
   // An outage of the database is logged once, where it is noticed; a line with a trace for each request would hide the rest.
-  else if (code === 'DATABASE_ERROR')
-    request.log.info({ code, ...facts, reason: refusal.message }, 'request failed for now')
-  else if (status >= 500) request.log.warn({ ...what, reason: refusal.message }, 'request failed for now')
-  else request.log.info(what, 'request refused')
+  else if (code === 'DATABASE_ERROR') logRefused(request, 'info', what, 'request failed for now')
+  else if (refusal.status >= 500) logRefused(request, 'warn', withCause, 'request failed for now')
+  else logRefused(request, 'info', withCause, 'request refused')
 }
 
 /** The refusal in the form of the JSON API. */

@@ -6,6 +6,8 @@ import {
   type FastifyServerOptions,
   LogController,
 } from 'fastify'
+import { stdTimeFunctions } from 'pino'
+import { isText, type LogFormat, type TextTarget, textStream } from './log-text.ts'
 
 const secretHeaders = [
   'authorization',
@@ -21,15 +23,24 @@ const plainName = /^[\w.[\]-]{1,32}$/
 
 export interface LoggingOptions {
   level: string
+  format: LogFormat
+  /** Where lines go; standard output unless told. */
+  target?: TextTarget
   /** Whether an `X-Request-Id` of the proxy in front is taken over. */
   trustsProxy: boolean
 }
 
-/** How Fastify logs: JSON lines on standard output, one per request, without secrets. */
-export function loggingOptions({ level, trustsProxy }: LoggingOptions) {
+/**
+ * How Fastify logs: one line a request, without secrets; as JSON with the time in ISO 8601 and the name of the level, or as text
+ * for a person at a terminal.
+ */
+export function loggingOptions({ level, format, target = process.stdout, trustsProxy }: LoggingOptions) {
   return {
     logger: {
       level,
+      stream: isText(format, target) ? textStream(target) : target,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (name: string) => ({ level: name }) },
       redact: {
         paths: secretHeaders.flatMap((name) => [`headers["${name}"]`, `*.headers["${name}"]`]),
         censor: '[redacted]',
@@ -48,6 +59,23 @@ export function sendRequestId(app: FastifyInstance): void {
   })
 }
 
+/** Requests whose line is written: what refused them said everything there is to say. */
+const told = new WeakSet<FastifyRequest>()
+
+/**
+ * Writes the line of a refused request, at once: a client that has gone, or a connection that is ended, has no end that would be
+ * logged. @param status of the answer
+ */
+export function logRefused(
+  request: FastifyRequest,
+  level: 'info' | 'warn' | 'error',
+  { status, ...facts }: Record<string, unknown> & { status: number },
+  message: string,
+): void {
+  told.add(request)
+  request.log[level]({ uploadId: uploadIdOf(request), ...facts, req: request, res: { statusCode: status } }, message)
+}
+
 /** One line per request, when it is over, with the upload it was about. */
 class RequestLog extends LogController {
   override incomingRequest(): void {}
@@ -55,7 +83,8 @@ class RequestLog extends LogController {
   override requestCompleted(error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
     const ms = Math.round(reply.elapsedTime)
     const facts = { uploadId: uploadIdOf(request, reply), ms, req: request, res: reply, ...(error && { err: error }) }
-    const level = error ? 'warn' : request.routeOptions.config.isQuiet ? 'debug' : 'info'
+    const { isQuiet, isAsset } = request.routeOptions.config
+    const level = error ? 'warn' : isQuiet || isAsset || told.has(request) ? 'debug' : 'info'
     request.log[level](facts, 'request done')
   }
 }
@@ -64,6 +93,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Asked every few seconds by machines: logged at debug. */
     isQuiet?: boolean
+    /** A file of a page: logged at debug. */
+    isAsset?: boolean
   }
 }
 

@@ -45,6 +45,9 @@ export async function pagePlugin(app: FastifyInstance, { folder }: { folder: str
   app.addHook('onRequest', async (_request, reply) => {
     for (const name of Object.keys(securityHeaders)) reply.removeHeader(name)
   })
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, isAsset: true }
+  })
   await app.register(helmet, pageHeaders)
   // Named by their content: whatever else a request says, these are the bytes.
   keepAnswers(app, (path) => path.startsWith('/assets/'))

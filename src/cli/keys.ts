@@ -1,11 +1,12 @@
 import { userInfo } from 'node:os'
 import { type Command, InvalidArgumentError } from 'commander'
-import { ConfigError } from '../config.ts'
+import type { PolicyDocument } from '../core/policy/policy.ts'
 import { type Scope, scopes } from '../core/upload.ts'
+import { readConfig } from '../environment.ts'
 import { type ApiKey, type Keys, keysIn } from '../features/keys/keys.ts'
 import { toActor } from '../http/identity/claims.ts'
-import { readConfig } from '../serve.ts'
 import { policiesAt, withDatabase } from './database-at.ts'
+import { assertRole } from './role.ts'
 
 interface Wish {
   name: string
@@ -40,9 +41,8 @@ export function addKeyCommands(
           'a name, a user and a tenant have 1 to 128 characters, a role letters and digits',
         )
       const expiresAt = ttl === undefined ? null : new Date(Date.now() + ttl)
-      const { token } = await withKeys(async (all, roles) => {
-        if (!roles.includes(role))
-          throw new InvalidArgumentError(`there is no role ${role}; there are ${roles.join(', ')}`)
+      const { token } = await withKeys(async (all, policies) => {
+        assertRole(role, policies)
         return all.create(
           { name, role, user: user ?? null, tenant: tenant ?? null, scopes: wanted, expiresAt },
           operator(),
@@ -70,18 +70,12 @@ export function addKeyCommands(
     })
 }
 
-/** `work` also gets the roles that have a policy now. */
-async function withKeys<T>(work: (keys: Keys, roles: string[]) => Promise<T>): Promise<T> {
+async function withKeys<T>(work: (keys: Keys, policies: PolicyDocument) => Promise<T>): Promise<T> {
   const config = readConfig()
-  if (config.DATABASE_URL === undefined)
-    throw new ConfigError([
-      'DATABASE_URL: is not set. The database of development mode belongs to its server, which makes keys at POST /v1/admin/keys',
-    ])
   const onFault = (error: unknown) => console.error(error)
-  return withDatabase(config, async (database) => {
-    const { roles } = await policiesAt(database, config)
-    return work(await keysIn({ database, now: () => new Date(), onFault }), Object.keys(roles))
-  })
+  return withDatabase(config, async (database) =>
+    work(await keysIn({ database, now: () => new Date(), onFault }), await policiesAt(database, config)),
+  )
 }
 
 function readScopes(text: string): Scope[] {

@@ -1,12 +1,14 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { effectiveSettings } from '../config/effective.ts'
 import { type Config, renderEnvExample } from '../config.ts'
 import { parseDuration, parseSize, writeDuration } from '../core/units.ts'
 import { userOf } from '../core/upload.ts'
-import { devUser, signInLink, tokenRules, tokenSecret } from '../development.ts'
+import { devUser, existingTokenSecret, signInLink, tokenRules } from '../development.ts'
+import { readConfig, readEnvironment } from '../environment.ts'
 import { quotaLines } from '../features/policies/quota-lines.ts'
 import { toActor } from '../http/identity/claims.ts'
 import { signToken } from '../http/identity/secret.ts'
-import { readConfig, serve } from '../serve.ts'
+import { serve } from '../serve.ts'
 import { version } from '../version.ts'
 import { type AuditWords, auditLines } from './audit.ts'
 import { withDatabase } from './database-at.ts'
@@ -26,12 +28,13 @@ import {
 import { printable } from './printable.ts'
 import { reconcileQuotas } from './quotas.ts'
 import { addRestoreCommands } from './restore.ts'
+import { assertRole } from './role.ts'
 import { addSessionCommands } from './sessions.ts'
 import { sweepOnce } from './sweep.ts'
 
 interface TokenWish {
-  user: string
-  role: string
+  user?: string
+  role?: string
   ttl: number
   tenant?: string
   admin?: boolean
@@ -51,16 +54,19 @@ export function createProgram(write: (line: string) => void = console.log): Comm
   program
     .command('token')
     .description('print a token for the configured secret')
-    .requiredOption('-u, --user <id>', 'whose uploads')
-    .requiredOption('-r, --role <role>', 'whose limits')
+    .option('-u, --user <id>', 'whose uploads; in development mode developer unless it is said')
+    .option('-r, --role <role>', 'whose limits; in development mode creator unless it is said')
     .option('-t, --ttl <duration>', 'how long it is valid', duration, duration('24h'))
     .option('--tenant <name>', 'the tenant of the user')
     .option('--admin', "may look at everybody's uploads and cancel them, and speak with the admin API")
-    .action(async ({ user, role, ttl, tenant, admin }: TokenWish) => {
+    .action(async ({ ttl, tenant, admin, ...who }: TokenWish) => {
       const config = readConfig()
-      const { roles } = await policiesThatHold(config)
-      if (!Object.hasOwn(roles, role))
-        throw new InvalidArgumentError(`there is no role ${role}; there are ${Object.keys(roles).join(', ')}`)
+      const { user, role } = { ...(config.isDevelopment && devUser), ...who }
+      if (user === undefined || role === undefined)
+        throw new InvalidArgumentError('--user and --role are needed in production')
+      // First: without it there is no server here, and no database to open for the roles.
+      const secret = await existingTokenSecret(config)
+      assertRole(role, await policiesThatHold(config))
       const actor = toActor({ user, role, tenant, isAdmin: admin })
       if (!actor) throw new InvalidArgumentError('a user and a tenant have 1 to 128 characters')
       const rules = tokenRules(config)
@@ -68,7 +74,7 @@ export function createProgram(write: (line: string) => void = console.log): Comm
         throw new InvalidArgumentError(
           `tokens are valid for at most ${writeDuration(rules.maxLifetimeMs)} (JWT_MAX_LIFETIME)`,
         )
-      print(await signToken(await tokenSecret(config), actor, Math.floor(ttl / 1000), rules))
+      print(await signToken(secret, actor, Math.floor(ttl / 1000), rules))
     })
 
   program
@@ -80,6 +86,9 @@ export function createProgram(write: (line: string) => void = console.log): Comm
       const config = readConfig()
       if (!config.isDevelopment)
         throw new InvalidArgumentError('production has no sign-in links; `landfall token` prints a token')
+      // No server takes a link of a folder in which none was started.
+      await existingTokenSecret(config)
+      assertRole(role, await policiesThatHold(config))
       if (!toActor({ user, role })) throw new InvalidArgumentError('a user has 1 to 128 characters')
       print(await signInLink(config, pageUrlOf(config), { user, role }))
     })
@@ -192,8 +201,15 @@ export function createProgram(write: (line: string) => void = console.log): Comm
 
   program
     .command('config')
-    .description('print every setting with its default, in the form of an .env file')
-    .action(() => print(renderEnvExample()))
+    .description('print the settings that are in effect and where each comes from, without secrets')
+    .option('--example', 'print every setting with its description and default instead, in the form of an .env file')
+    .action(({ example = false }: { example?: boolean }) => {
+      if (example) return print(renderEnvExample())
+      const { inFile } = readEnvironment()
+      readConfig()
+      for (const { name, value, from } of effectiveSettings(process.env, inFile))
+        print([`${name}=${value}`.padEnd(56), from].join(' # '))
+    })
 
   program
     .command('check')

@@ -55,8 +55,10 @@ it.each([
   await expect(run(...words)).rejects.toThrow(message)
 })
 
-it('leaves the database of development mode to the server that has it open', async () => {
-  await expect(run('list')).rejects.toThrow(/POST \/v1\/admin\/keys/)
+it('makes no key for a role that is not there, and says which there are', async () => {
+  await aDatabase()
+
+  await expect(run('create', '-n', 'x', '-r', 'king')).rejects.toThrow('creator, member, subscriber')
 })
 
 async function aDatabase() {

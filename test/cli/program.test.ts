@@ -1,5 +1,9 @@
-import { afterEach, expect, it, vi } from 'vitest'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, it, onTestFinished, vi } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
+import { effectiveSettings } from '../../src/config/effective.ts'
 import { renderEnvExample } from '../../src/config.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { secretCheck } from '../../src/http/identity/secret.ts'
@@ -62,8 +66,64 @@ it('says the quotas of each role, and warns of a role without any', async () => 
   ])
 })
 
-it('prints every setting', async () => {
-  expect(await run('config')).toEqual([renderEnvExample()])
+it('prints every setting with its description', async () => {
+  expect(await run('config', '--example')).toEqual([renderEnvExample()])
+})
+
+it('prints the settings that are in effect and where they come from, without secrets', async () => {
+  const settings = {
+    NODE_ENV: 'production',
+    DATABASE_URL: 'postgres://ann:swordfish@db/files?sslpassword=swordfish',
+    JWT_SECRET: secret,
+    S3_SECRET_ACCESS_KEY: 'swordfish',
+    S3_ACCESS_KEY_ID: 'swordfish',
+    METRICS_TOKEN: 'swordfish-swordfish',
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=swordfish',
+    PART_SIZE: '16MiB',
+  }
+  for (const [name, value] of Object.entries(settings)) vi.stubEnv(name, value)
+
+  const lines = await run('config')
+
+  expect(lines.join('\n')).not.toContain('swordfish')
+  expect(lines.join('\n')).not.toContain(secret)
+  const told = lines.map((line) => line.split(/ +# /))
+  expect(told).toContainEqual(['PART_SIZE=16MiB', 'environment'])
+  expect(told).toContainEqual(['JWT_SECRET=[redacted]', 'environment'])
+  expect(told).toContainEqual(['DATABASE_URL=postgres://[redacted]@db/files?sslpassword=[redacted]', 'environment'])
+  expect(told).toContainEqual(['STORE=local', 'default'])
+})
+
+it('names what comes from the .env file', () => {
+  const found = effectiveSettings({ PORT: '8000', HOST: '::' }, new Set(['PORT']))
+
+  expect(found).toContainEqual({ name: 'PORT', value: '8000', from: '.env' })
+  expect(found).toContainEqual({ name: 'HOST', value: '::', from: 'environment' })
+})
+
+it('makes no token, and no secret, where no server has made one', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'landfall-elsewhere-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  vi.stubEnv('DATA_DIR', folder)
+
+  await expect(run('token')).rejects.toThrow(`${folder} has no token secret`)
+  await expect(run('sign-in-link')).rejects.toThrow(`${folder} has no token secret`)
+
+  expect(await readdir(folder)).toEqual([])
+})
+
+it('prints a token of the developer in development mode when no other user is named', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'landfall-development-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  vi.stubEnv('DATA_DIR', folder)
+  await writeFile(join(folder, 'jwt-secret'), secret)
+
+  const [token = ''] = await run('token')
+
+  expect(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({
+    sub: 'developer',
+    role: 'creator',
+  })
 })
 
 async function run(...words: string[]): Promise<string[]> {

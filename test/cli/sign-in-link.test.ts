@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished, vi } from 'vitest'
@@ -19,6 +19,12 @@ it.each([
   expect(await redeemSignInCode(join(folder, 'sign-in'), link.slice(start.length), new Date())).toEqual(who)
 })
 
+it('prints no sign-in link for a role that is not there', async () => {
+  await dataDir()
+
+  await expect(run('sign-in-link', '--role', 'king')).rejects.toThrow('creator, member, subscriber')
+})
+
 it('prints no sign-in link in production', async () => {
   await dataDir()
   vi.stubEnv('NODE_ENV', 'production')
@@ -31,6 +37,7 @@ it('prints no sign-in link in production', async () => {
 async function dataDir(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'landfall-link-'))
   vi.stubEnv('DATA_DIR', folder)
+  await writeFile(join(folder, 'jwt-secret'), 'a secret that is long enough for HS256')
   onTestFinished(async () => {
     vi.unstubAllEnvs()
     await rm(folder, { recursive: true, force: true })

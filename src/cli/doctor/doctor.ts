@@ -22,7 +22,7 @@ export async function* examine(read: () => Config, { url }: DoctorOptions = {}):
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     for (const problem of error.problems)
-      yield about('configuration').error(problem, '`landfall config` prints every setting and what it takes.')
+      yield about('configuration').error(problem, '`landfall config --example` prints every setting and what it takes.')
     return
   }
   yield about('configuration').ok(

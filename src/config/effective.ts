@@ -1,0 +1,29 @@
+import { settingNames } from '../config.ts'
+
+export interface EffectiveSetting {
+  name: string
+  /** As it is written in the environment or as the default; secrets are left out. */
+  value: string
+  from: 'environment' | '.env' | 'default'
+}
+
+const secret = /SECRET|TOKEN|PASSWORD|CREDENTIAL|ACCESS_KEY|HEADERS$|^ISSUERS$/
+
+/**
+ * Every setting with the value that is in effect and where it comes from. A setting whose name may be that of a secret has no value
+ * here, and no value has a password in a URL.
+ */
+export function effectiveSettings(env: Record<string, string | undefined>, inFile: Set<string>): EffectiveSetting[] {
+  return settingNames().map(({ name, fallback }) => {
+    const given = env[name]?.trim() ? env[name] : undefined
+    if (given === undefined) return { name, value: fallback, from: 'default' }
+    return { name, value: withoutSecret(name, given), from: inFile.has(name) ? '.env' : 'environment' }
+  })
+}
+
+function withoutSecret(name: string, value: string): string {
+  if (secret.test(name)) return '[redacted]'
+  return value
+    .replace(/(:\/\/)[^/@\s]*@/g, '$1[redacted]@')
+    .replace(/([?&](?:password|sslpassword)=)[^&]*/gi, '$1[redacted]')
+}

@@ -38,10 +38,9 @@ it('package-lock.json names no registry', () => {
   expect(Object.values(lock.packages).filter((entry) => 'resolved' in entry)).toEqual([])
 })
 
-// The page is bundled, with what it imports; everything else of src/ is compiled file by file, the client too, and runs in an
-// installation without development packages.
-it('what is compiled imports nothing but what is installed with it', () => {
-  const files = globSync('src/**/*.ts', { exclude: ['src/web/**'] })
+// `npm start` builds the server and the pages in an install without development packages.
+it('what is built imports nothing but what is installed without development packages', () => {
+  const files = globSync('src/**/*.{ts,tsx}')
   const packages = files.flatMap((file) =>
     importsIn(readFileSync(file, 'utf8'), file).flatMap(({ from }) =>
       from === null || from.startsWith('.') || isBuiltin(from)

@@ -25,13 +25,18 @@ export const openapiPlugin = fastifyPlugin<{ version: string }>(
         security: [{ bearer: [] }],
       },
       hideUntagged: true,
+      // Relative to /docs/json: the API is where the description is, also below a path of a proxy. As an option it would have to be absolute.
+      transformObject: (description) =>
+        'openapiObject' in description
+          ? { ...description.openapiObject, servers: [{ url: '..' }] }
+          : description.swaggerObject,
     })
     await app.register(async (scope) => {
       scope.addHook('onRoute', (route) => {
         if (route.url.startsWith('/docs/static/')) route.config = { ...route.config, isAsset: true }
       })
       keepAnswers(scope, () => true)
-      await scope.register(swaggerUi, { routePrefix: '/docs', staticCSP: contentSecurityPolicy })
+      await scope.register(swaggerUi, { routePrefix: '/docs', indexPrefix: '.', staticCSP: contentSecurityPolicy })
     })
   },
   { name: 'landfall-openapi' },

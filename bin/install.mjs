@@ -2,7 +2,7 @@
 // things that a user can do nothing about. When npm fails, everything that it said is shown. Plain JavaScript for Node 18 and later.
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 
 /** Whether `folder`/node_modules holds what its package-lock.json asks for, also the development packages if `withDev`. */
 export function isInstalled(folder, { withDev }) {
@@ -25,12 +25,13 @@ export function hasDevelopmentPackages(folder) {
   return Object.values(installed).some((entry) => entry.dev)
 }
 
-/** Installs with `npm ci`. Resolves to what npm said when it failed, to null when it did not. */
-export function npmCi(folder, { withDev }) {
+/** Installs with `npm ci`, which runs on `node`. Resolves to what npm said when it failed, to null when it did not. */
+export function npmCi(folder, { withDev, node }) {
   // Warnings say which packages want another Node than npm's own, and which are deprecated.
   const words = ['ci', withDev ? '--include=dev' : '--omit=dev', '--no-audit', '--no-fund', '--loglevel=error']
   return new Promise((resolve) => {
-    const child = spawn('npm', words, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    const env = { ...process.env, PATH: dirname(node) + delimiter + process.env.PATH }
+    const child = spawn('npm', words, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text))
     const stop = () => child.kill()

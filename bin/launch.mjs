@@ -79,15 +79,18 @@ async function prepare() {
 
 /** Installs everything, the development packages too, unless node_modules holds exactly what package-lock.json asks for. */
 async function installAll() {
-  if (!isInstalled(root, { withDev: true })) await install({ withDev: true, isMissing: true, lacksNode: false })
+  if (!isInstalled(root, { withDev: true }))
+    await install({ withDev: true, isMissing: true, lacksNode: findNode(root) === null })
 }
 
 async function install({ withDev, isMissing, lacksNode }) {
+  // First, and npm then runs on it: npm leaves out optional packages, programs of this platform among them, that are not for its own Node.
+  if (lacksNode)
+    await withProgress(`installing Node 24, as this one is ${process.versions.node}`, () => '', must(installNode(root)))
+  if (!isMissing) return
   const wanted = countWanted(root, { withDev })
-  const what = [isMissing && 'packages', lacksNode && `Node 24 (this one is ${process.versions.node})`]
-  const detail = () => (isMissing ? `${Math.min(wanted, countPresent(root))} of ${wanted} packages` : '')
-  const work = [isMissing && must(npmCi(root, { withDev })), lacksNode && must(installNode(root))]
-  await withProgress(`installing ${what.filter(Boolean).join(' and ')}`, detail, Promise.all(work))
+  const detail = () => `${Math.min(wanted, countPresent(root))} of ${wanted}`
+  await withProgress('installing packages', detail, must(npmCi(root, { withDev, node: findNode(root) })))
 }
 
 /** Ends this process with what went wrong, if anything did. */

@@ -37,7 +37,7 @@ export async function installNode(root) {
   mkdirSync(folder)
   for (const file of ['package.json', 'package-lock.json'])
     cpSync(join(root, 'bin', 'runtime', file), join(folder, file))
-  const failure = await npmCi(folder, { withDev: false })
+  const failure = await npmCi(folder, { withDev: false, node: process.execPath })
   if (failure) return failure
   // A third of the package is for those who compile against Node.
   const modules = join(folder, 'node_modules')

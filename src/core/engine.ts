@@ -73,9 +73,10 @@ export interface Engine {
   create(actor: Actor, wish: Wish): Promise<Upload>
   /**
    * Says that the client may not have heard of the upload that it began. Should its owner ask for the same once more, and find no
-   * room because of it, it gives way.
+   * room because of it, it gives way. `offset`: where it stood when it was answered; it counts only if it stands there still, because
+   * who has sent more knows it. `null`: it was not answered.
    */
-  unheard(id: string): void
+  unheard(id: string, offset: number | null): void
   /**
    * Appends the body until it ends, breaks, or fills the length. What arrived is durable and recorded when this returns
    * or throws, except under a digest. The upload returned is `completed` only when the object is there.

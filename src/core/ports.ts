@@ -190,8 +190,11 @@ export interface Sessions {
   mark(id: string, fingerprint: string | null): Promise<void>
   /** The id of the owner's final upload that is made of exactly these partial ones, in this order, and is alive or complete. */
   findFinal(owner: Owner, from: string[]): Promise<string | null>
-  /** Records that the answer to the creation may have been lost; whoever takes the lease afterwards shows that it was not. */
-  markUnheard(id: string): Promise<void>
+  /**
+   * Records that the answer to the creation may have been lost, unless the upload stands elsewhere than at `offset`, if that is given;
+   * whoever takes the lease afterwards shows that it was not.
+   */
+  markUnheard(id: string, offset: number | null): Promise<void>
   /** The oldest upload of the same owner that was asked for in the same words, whose client may not know it, and that is open and held by nobody. */
   findUnheard(asked: Asked): Promise<Pick<Session, 'id' | 'offset'> | null>
   /** How many parts each of the uploads has without a hole from the first one, and their bytes; none of those that have no first part. */

@@ -45,7 +45,9 @@ const findParts = {
 }
 const markUnheard = {
   name: 'session-unheard',
-  text: `update upload_sessions set is_unheard = true where id = $1 and state = 'receiving'`,
+  // Of chunks by number the row knows no offset, but that the first of them has begun the multipart upload.
+  text: `update upload_sessions set is_unheard = true where id = $1 and state = 'receiving'
+      and coalesce("offset" = $2::bigint and (handle is null or not is_scattered), true)`,
 }
 const findUnheard = {
   name: 'session-find-unheard',
@@ -193,8 +195,8 @@ export function sessionsIn(database: Database): Sessions {
     async findFinal({ ownerId, tenant }, from) {
       return (await ids(findFinal, [ownerId, JSON.stringify(from), tenant ?? '']))[0] ?? null
     },
-    async markUnheard(id) {
-      await database.query(markUnheard, [id])
+    async markUnheard(id, offset) {
+      await database.query(markUnheard, [id, offset])
     },
     async findUnheard({ tenant, ownerId, role, filename, size, metadata, fingerprint, isPartial, byChunks }) {
       const values = [tenant ?? '', ownerId, role, filename, size, metadata, fingerprint, isPartial, byChunks]

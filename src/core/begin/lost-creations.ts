@@ -13,7 +13,7 @@ import type { Actor, Wish } from '../upload.ts'
 
 export interface LostCreations {
   /** See `Engine.unheard`. */
-  unheard(id: string): void
+  unheard(id: string, offset: number | null): void
   /** Ends an upload that `actor` asked for in the words of `wish` and never heard of, when that is why it is refused. */
   giveWayTo(actor: Actor, wish: Wish, refusal: unknown): Promise<boolean>
 }
@@ -26,8 +26,8 @@ export function createLostCreations({
 }: { sessions: Sessions; ends: Ends } & Pick<Background, 'later'>): LostCreations {
   const marking = new Set<Promise<void>>()
   return {
-    unheard(id) {
-      const mark = sessions.markUnheard(id).finally(() => marking.delete(mark))
+    unheard(id, offset) {
+      const mark = sessions.markUnheard(id, offset).finally(() => marking.delete(mark))
       marking.add(mark)
       later(mark, { uploadId: id, what: 'recording that an answer was lost' })
     },

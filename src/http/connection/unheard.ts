@@ -19,11 +19,14 @@ export function noteRequests(app: FastifyInstance): void {
   })
 }
 
-/** Calls `tell` once the connection of `request` has ended in a way in which its answer may not have been heard. */
+/**
+ * Calls `tell` once the connection of `request` has ended in a way in which its answer may not have been heard, and says whether the
+ * answer was written at all.
+ */
 export function whenUnheard(
   { raw: { socket } }: FastifyRequest,
   { raw: answer }: FastifyReply,
-  tell: () => void,
+  tell: (wasWritten: boolean) => void,
 ): void {
   let writtenAt: number | null = null
   answer.once('finish', () => {
@@ -32,7 +35,7 @@ export function whenUnheard(
   waiting.set(socket, () => {
     // A connection that was to end with this answer says nothing by its end.
     const isSoon = writtenAt !== null && performance.now() - writtenAt < soonMs && answer.shouldKeepAlive
-    if (writtenAt === null || isSoon) tell()
+    if (writtenAt === null || isSoon) tell(writtenAt !== null)
   })
   if (watched.has(socket)) return
   watched.add(socket)

@@ -29,7 +29,7 @@ export function createVerbs(engine: Engine, publicUrl: string | undefined, resum
         byChunks: true,
         ending: 'later',
       })
-      whenUnheard(request, reply, () => engine.unheard(upload.id))
+      whenUnheard(request, reply, (wasWritten) => engine.unheard(upload.id, wasWritten ? upload.offset : null))
       created(reply, upload, publicUrl)
       if (!resumeTokens) return reply.send(begunOf(upload))
       const token = await resumeTokens(owner, upload)

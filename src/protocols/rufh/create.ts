@@ -40,7 +40,8 @@ export async function createUpload(
     ending: 'later',
     ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
   })
-  whenUnheard(request, reply, () => engine.unheard(created.id))
+  let upload = created
+  whenUnheard(request, reply, (wasWritten) => engine.unheard(created.id, wasWritten ? upload.offset : null))
   const location = addressOf(options, request, created.id)
   const interim = openInterim(request, reply, dialect, options)
   const where = { location, ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }) }
@@ -48,10 +49,8 @@ export async function createUpload(
   // From here on every answer points to the upload, refusals too.
   reply.headers(where)
 
-  const upload =
-    bodySize === 0 && !isLast
-      ? created
-      : await appendBody(engine, request, created.id, dialect, interim, { offset: 0, isLast })
+  if (bodySize !== 0 || isLast)
+    upload = await appendBody(engine, request, created.id, dialect, interim, { offset: 0, isLast })
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)
   return answerStored(reply, { dialect, upload }, { location, isCreation: true })
 }

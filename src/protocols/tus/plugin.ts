@@ -89,7 +89,10 @@ export async function tusPlugin(
     checkVersion(request.headers)
     const url = `http://tus${path}${readAddress(request, method)}`
     const call = readCall(request, method, path)
-    if (method === 'POST') whenUnheard(request, reply, () => call.upload && engine.unheard(call.upload.id))
+    if (method === 'POST')
+      whenUnheard(request, reply, (wasWritten) => {
+        if (call.upload) engine.unheard(call.upload.id, wasWritten ? call.upload.offset : null)
+      })
     const response = await caller.run(call, () =>
       tus.handleWeb(new Request(url, { method, headers: headersFor(request, call) })),
     )

@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type NodeProcess, startNodeProcess } from './support/node-process.ts'
 
@@ -16,9 +17,20 @@ describe('a server for trying out', () => {
 
     expect(await me.json()).toMatchObject({ user: 'developer', role: 'creator', admin: false })
     expect(server.log()).toMatch(/page +http:\/\/localhost:\d+\/\n/)
-    expect(server.log()).toMatch(/tus +http:\/\/localhost:\d+\/files\n/)
+    expect(server.log()).toMatch(/tus and RUFH: http:\/\/localhost:\d+\/files\n/)
     expect(server.log()).toMatch(/files +\/.*data/)
-    expect(server.log()).toContain('for trying out')
+    expect(server.log()).toMatch(/database +an embedded Postgres in \/.*data\/postgres/)
+    expect(server.log()).toContain('in development mode')
+  })
+
+  it('prints a command that sends a file, from whatever folder', async () => {
+    const server = await startNodeProcess()
+    onTestFinished(() => server.kill())
+    const command = /^ *(echo hello .*)$/m.exec(server.log())?.[1] ?? ''
+
+    const { stdout } = await promisify(execFile)('bash', ['-c', command], { cwd: tmpdir() })
+
+    expect(JSON.parse(stdout)).toMatchObject({ filename: 'hello.txt', size: 6, state: 'completed' })
   })
 
   it('accepts its old tokens after it was killed and started again', async () => {

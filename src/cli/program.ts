@@ -58,7 +58,7 @@ export function createProgram(write: (line: string) => void = console.log): Comm
     .option('-r, --role <role>', 'whose limits; in development mode creator unless it is said')
     .option('-t, --ttl <duration>', 'how long it is valid', duration, duration('24h'))
     .option('--tenant <name>', 'the tenant of the user')
-    .option('--admin', "may look at everybody's uploads and cancel them, and speak with the admin API")
+    .option('--admin', 'an admin: of --tenant when it is given, of all tenants when it is not')
     .action(async ({ ttl, tenant, admin, ...who }: TokenWish) => {
       const config = readConfig()
       const { user, role } = { ...(config.isDevelopment && devUser), ...who }

@@ -38,7 +38,7 @@ const scopesFor: Record<Verb, Scope[]> = {
   expire: ['admin'],
 }
 
-/** What an admin may do with what is not theirs. */
+/** What an admin may do with uploads of others that they administer. */
 const forAdmins: Verb[] = ['describe', 'cancel', 'finish', 'expire']
 /** What nobody else may do, not even with what is their own. */
 const onlyForAdmins: Verb[] = ['finish', 'expire']
@@ -57,6 +57,28 @@ export function asOwner({ id, tenant }: Actor): Owner {
 /** Whether the upload is the actor's own. */
 export function isOwner(actor: Actor, { ownerId, tenant }: Owner): boolean {
   return ownerId === actor.id && tenant === actor.tenant
+}
+
+/**
+ * Whether the actor administers what belongs to `tenant`. An admin with a tenant administers that tenant only; an admin without one
+ * administers every tenant, and what belongs to none.
+ */
+export function administers({ isAdmin, tenant: own }: Actor, tenant: string | null): boolean {
+  return isAdmin && (own === null || own === tenant)
+}
+
+/**
+ * The tenant that a question of an admin is about; `undefined`: all of them. Every list and every creation on an admin route gets its
+ * tenant from here. An admin with a tenant who names none means their own.
+ * @throws UploadError FORBIDDEN for users, and for an admin who names a tenant that is not theirs
+ */
+export function tenantWithin(actor: Actor, asked?: string | null): string | undefined {
+  const wanted = asked ?? actor.tenant
+  if (!administers(actor, wanted)) {
+    const reach = actor.isAdmin ? `You administer the tenant ${actor.tenant} only.` : 'Only administrators may do this.'
+    throw new UploadError('FORBIDDEN', reach)
+  }
+  return wanted ?? undefined
 }
 
 /** Whether the actor may begin uploads in the name of other users of the same tenant: an admin, or a service with a key of its own. */
@@ -91,7 +113,8 @@ export function actAs(actor: Actor, { user = actor.id, role = actor.role }: { us
  * @throws UploadError UPLOAD_NOT_FOUND, FORBIDDEN for a key without the scope and for what is an admin's, UNAUTHENTICATED for a resume token whose time is over
  */
 export function admit(actor: Actor, upload: Upload, verb: Verb, now: Date): void {
-  const isAllowed = isOwner(actor, upload) || isAgent(actor, upload) || (actor.isAdmin && forAdmins.includes(verb))
+  const isAllowed =
+    isOwner(actor, upload) || isAgent(actor, upload) || (administers(actor, upload.tenant) && forAdmins.includes(verb))
   if (!isAllowed || (actor.capability ?? upload.id) !== upload.id) throw notFound()
   if (actor.capability !== undefined && isLongOver(upload, now))
     throw new UploadError('UNAUTHENTICATED', 'The resume token has expired with its upload.')

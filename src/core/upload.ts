@@ -8,7 +8,7 @@ export interface Actor {
   role: string
   /** Users of different tenants never meet, not even under the same id. `null`: outside of every tenant. */
   tenant: string | null
-  /** May look at everybody's uploads and cancel them. */
+  /** Administers the tenant, or, without one, all of them: see `administers`. */
   isAdmin: boolean
   /** What an API key was made for; not given: whatever the role may. */
   scopes?: Scope[] | undefined

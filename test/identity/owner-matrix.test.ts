@@ -3,7 +3,7 @@ import type { RouteOptions } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type App, buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
-import { type Scope, userOf } from '../../src/core/upload.ts'
+import { scopes as allScopes, type Scope, userOf } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { resumeTokens } from '../../src/http/identity/resume.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
@@ -30,16 +30,33 @@ const scopesFor: Record<Exclude<Kind, 'nothing'>, { enough: Scope[]; lacking: Sc
   // Says who asks, which is nobody's secret from them.
   me: { enough: ['cancel'], lacking: [] },
   admin: { enough: ['admin'], lacking: ['upload', 'read', 'cancel'] },
+  operate: { enough: ['admin'], lacking: ['upload', 'read', 'cancel'] },
+  revoke: { enough: ['admin'], lacking: ['upload', 'read', 'cancel'] },
+  server: { enough: ['admin'], lacking: ['upload', 'read', 'cancel'] },
+}
+
+const emptySummary = {
+  open: [],
+  finishingOldestSeconds: null,
+  eventsToTell: 0,
+  reservedBytes: 0,
+  users: 0,
+  storedFiles: 0,
 }
 
 const about = ['send', 'look', 'complete', 'cancel', 'mark']
 const isAbout = (kind: Kind) => about.includes(kind)
+const forAdmins = ['admin', 'operate', 'revoke', 'server']
+const isForAdmins = (kind: Kind) => forAdmins.includes(kind)
+const onlyTheOwners = ['send', 'complete', 'mark']
 
 interface Caller {
   /** The bearer token for an upload of ann's, if any. */
   token: (id: string, kind: Kind) => Promise<string | null>
   /** What they get; `nothing` routes aside, which give nobody anything. */
   gets: (kind: Kind) => Outcome
+  /** Nothing of the owner's tenant is in any answer to them. */
+  seesNothing?: boolean
 }
 
 let app: App
@@ -50,11 +67,14 @@ const keys = new Map<string, { id: string; token: string }>()
 
 const user = (id: string, tenant: string | null, more = {}) =>
   signToken(secret, userOf(id, 'creator', { tenant, ...more }), 60)
-const stranger = (kind: Kind): Outcome => (isAbout(kind) ? 404 : kind === 'admin' ? 403 : 'ok')
+const stranger = (kind: Kind): Outcome => (isAbout(kind) ? 404 : isForAdmins(kind) ? 403 : 'ok')
+// Admins of tenants that have no users yet: whatever they see is of another tenant.
+const foreignAdmin = (kind: Kind): Outcome =>
+  isAbout(kind) || kind === 'operate' || kind === 'revoke' ? 404 : kind === 'server' ? 403 : 'ok'
 const nobody = (): Outcome => 401
 
 const callers: Record<string, Caller> = {
-  'the owner': { token: () => user('ann', 'acme'), gets: (kind) => (kind === 'admin' ? 403 : 'ok') },
+  'the owner': { token: () => user('ann', 'acme'), gets: (kind) => (isForAdmins(kind) ? 403 : 'ok') },
   'another user of the tenant': { token: () => user('eve', 'acme'), gets: stranger },
   'a user of another tenant': { token: () => user('eve', 'globex'), gets: stranger },
   'a user of the same name in another tenant': { token: () => user('ann', 'globex'), gets: stranger },
@@ -74,7 +94,10 @@ const callers: Record<string, Caller> = {
     token: (id) => resumeTokens(secret)(userOf('eve', 'creator', { tenant: 'acme' }), { id }),
     gets: (kind) => (isAbout(kind) ? 404 : 401),
   },
-  'a key of the owner with the scope': { token: (_id, kind) => keyOf(kind, 'enough'), gets: () => 'ok' },
+  'a key of the owner with the scope': {
+    token: (_id, kind) => keyOf(kind, 'enough'),
+    gets: (kind) => (kind === 'server' ? 403 : 'ok'),
+  },
   'a key of the owner without the scope': {
     token: (_id, kind) => keyOf(kind, 'lacking'),
     gets: (kind) => (kind === 'me' ? 'ok' : 403),
@@ -82,7 +105,21 @@ const callers: Record<string, Caller> = {
   'a key of the owner that was revoked': { token: async () => keys.get('revoked')!.token, gets: nobody },
   'an admin': {
     token: () => user('root', null, { isAdmin: true }),
-    gets: (kind) => (['send', 'complete', 'mark'].includes(kind) ? 404 : 'ok'),
+    gets: (kind) => (onlyTheOwners.includes(kind) ? 404 : 'ok'),
+  },
+  'an admin of the tenant': {
+    token: () => user('boss', 'acme', { isAdmin: true }),
+    gets: (kind) => (onlyTheOwners.includes(kind) ? 404 : kind === 'server' ? 403 : 'ok'),
+  },
+  'an admin of another tenant': {
+    token: () => user('boss', 'initech', { isAdmin: true }),
+    gets: foreignAdmin,
+    seesNothing: true,
+  },
+  'an admin key of another tenant': {
+    token: async () => keys.get('of umbrella')!.token,
+    gets: foreignAdmin,
+    seesNothing: true,
   },
 }
 
@@ -100,11 +137,8 @@ beforeAll(async () => {
   const store = memoryStore()
   app = await buildApp(config, { store, database, onRoute: (route) => routes.push(...namesOf(route)) })
   const root = { authorization: `Bearer ${await user('root', null, { isAdmin: true })}` }
-  for (const [name, scopes] of keySets()) {
-    const payload = { name, role: 'creator', user: 'ann', tenant: 'acme', scopes }
-    const made = await app.http.inject({ method: 'POST', url: '/v1/admin/keys', headers: root, payload })
-    keys.set(name, made.json())
-  }
+  for (const [name, scopes] of keySets()) keys.set(name, await makeKey({ name, scopes }))
+  keys.set('of umbrella', await makeKey({ name: 'u', scopes: [...allScopes], user: 'boss', tenant: 'umbrella' }))
   await app.http.inject({ method: 'DELETE', url: `/v1/admin/keys/${keys.get('revoked')!.id}`, headers: root })
 })
 
@@ -131,7 +165,8 @@ describe.each(Object.entries(callers))('%s', (_who, caller) => {
     }
     const before = await app.engine.peek(ann, id)
     const token = await caller.token(id, kind)
-    const { url, headers, payload } = row.request(id)
+    const keyId = kind === 'revoke' ? (await makeKey({ name: 'one', scopes: ['read'] })).id : ''
+    const { url, headers, payload } = row.request(id, keyId)
     const authorization = token === null ? {} : { authorization: `Bearer ${token}` }
 
     const answer = await app.http.inject({
@@ -144,15 +179,49 @@ describe.each(Object.entries(callers))('%s', (_who, caller) => {
     const outcome = kind === 'nothing' ? 'nothing' : caller.gets(kind)
     if (outcome === 'nothing') expect(answer.statusCode).toBeGreaterThanOrEqual(400)
     else expect(answer.statusCode).toBe(outcome === 'ok' ? row.ok : outcome)
-    if (outcome !== 'ok' || !isAbout(kind)) expect(await app.engine.peek(ann, id)).toEqual(before)
+    if (outcome !== 'ok' || !(isAbout(kind) || kind === 'operate'))
+      expect(await app.engine.peek(ann, id)).toEqual(before)
     // What somebody may not see they are not told of, in no header and no body.
     if (outcome !== 'ok') expect(answer.body + JSON.stringify(answer.headers)).not.toMatch(/a\.txt|upload-length/)
+    if (caller.seesNothing && isForAdmins(kind)) {
+      expect(answer.body).not.toMatch(new RegExp(`acme|\\bann\\b|a\\.txt|${id}`))
+      if (url === '/v1/admin/summary') expect(answer.json()).toMatchObject(emptySummary)
+    }
     if (kind === 'list' && outcome === 'ok') {
       const isOwners = token !== null && (await keysOrOwner(token))
       expect(answer.json().uploads.some((upload: { id: string }) => upload.id === id)).toBe(isOwners)
     }
   })
 })
+
+it('an admin of a tenant cannot ask about another one, nor make a key for it', async () => {
+  const headers = { authorization: `Bearer ${await user('boss', 'initech', { isAdmin: true })}` }
+  const lists = ['uploads', 'usage', 'audit'].map((list) => ({ url: `/v1/admin/${list}?tenant=acme` }))
+  const posts = [
+    { url: '/v1/admin/keys', payload: { name: 'x', role: 'member', tenant: 'acme', scopes: ['admin'] } },
+    { url: '/v1/admin/explain', payload: { user: 'ann', role: 'creator', tenant: 'acme' } },
+  ].map((request) => ({ ...request, method: 'POST' as const }))
+
+  const answers = await Promise.all([...lists, ...posts].map((request) => app.http.inject({ ...request, headers })))
+
+  expect(answers.map(({ statusCode }) => statusCode)).toEqual(answers.map(() => 403))
+})
+
+it('a key that an admin of a tenant makes without naming one is of that tenant', async () => {
+  const headers = { authorization: `Bearer ${await user('boss', 'initech', { isAdmin: true })}` }
+  const payload = { name: 'x', role: 'member', tenant: null, scopes: ['admin'] }
+
+  const made = await app.http.inject({ method: 'POST', url: '/v1/admin/keys', headers, payload })
+
+  expect(made.json()).toMatchObject({ tenant: 'initech' })
+})
+
+/** Made by an admin without a tenant; for ann of acme unless it is said. */
+async function makeKey(wish: { name: string; scopes: Scope[]; user?: string; tenant?: string }) {
+  const headers = { authorization: `Bearer ${await user('root', null, { isAdmin: true })}` }
+  const payload = { role: 'creator', user: 'ann', tenant: 'acme', ...wish }
+  return (await app.http.inject({ method: 'POST', url: '/v1/admin/keys', headers, payload })).json()
+}
 
 /** Whether a token speaks for ann of acme. */
 async function keysOrOwner(token: string): Promise<boolean> {
@@ -166,7 +235,7 @@ async function keysOrOwner(token: string): Promise<boolean> {
 function keySets(): [string, Scope[]][] {
   const all = Object.values(scopesFor).flatMap(({ enough, lacking }) => [enough, lacking])
   return [
-    ['revoked', ['upload', 'read', 'cancel', 'admin']],
+    ['revoked', [...allScopes]],
     ...all.filter((set) => set.length > 0).map((set): [string, Scope[]] => [set.join(), set]),
   ]
 }

@@ -4,8 +4,24 @@
  */
 import { existsSync, globSync } from 'node:fs'
 
-/** What a route is about, and thereby who may. `nothing`: it only refuses, whoever asks. */
-export type Kind = 'create' | 'send' | 'look' | 'complete' | 'cancel' | 'list' | 'me' | 'mark' | 'admin' | 'nothing'
+/**
+ * What a route is about, and thereby who may. `admin`: lists and creations of an admin, of a tenant or of all; `operate`: an admin's verbs
+ * on one upload; `revoke`: on one key; `server`: what is about all tenants. `nothing`: it only refuses every caller.
+ */
+export type Kind =
+  | 'create'
+  | 'send'
+  | 'look'
+  | 'complete'
+  | 'cancel'
+  | 'list'
+  | 'me'
+  | 'mark'
+  | 'admin'
+  | 'operate'
+  | 'revoke'
+  | 'server'
+  | 'nothing'
 
 export interface Row {
   /** `METHOD url`, as it is registered, and the dialect where several share an address. */
@@ -13,8 +29,8 @@ export interface Row {
   kind: Kind
   /** The status for whoever may. */
   ok: number
-  /** The request about upload `id`. */
-  request: (id: string) => { url: string; headers?: Record<string, string>; payload?: string | object }
+  /** The request about upload `id`; where the route is about keys, about a key of its owner. */
+  request: (id: string, keyId: string) => { url: string; headers?: Record<string, string>; payload?: string | object }
 }
 
 const tus = { 'tus-resumable': '1.0.0' }
@@ -30,7 +46,6 @@ const rufhNew = { ...rufh, 'upload-complete': '?0', 'upload-length': '5' }
 const chunk = { 'x-chunk-index': '0', 'content-type': 'application/octet-stream' }
 const override = (method: string) => ({ 'x-http-method-override': method })
 const ofNever = { 'if-match': '"999"' }
-const nobodys = '00000000-0000-4000-8000-000000000000'
 const wish = { file_name: 'a.txt', total_size: 5 }
 const form = {
   headers: { 'content-type': 'multipart/form-data; boundary=x' },
@@ -62,24 +77,22 @@ const admin: Row[] = [
   },
   {
     route: 'DELETE /v1/admin/keys/:id',
-    kind: 'admin',
-    ok: 404,
-    request: (id) => ({ url: `/v1/admin/keys/${id}` }),
+    kind: 'revoke',
+    ok: 204,
+    request: (_id, keyId) => ({ url: `/v1/admin/keys/${keyId}` }),
   },
-  ...[
-    '/policies',
-    '/policies/versions',
-    '/policies/versions/:version',
-    '/usage',
-    '/audit',
-    '/summary',
-    '/series',
-    '/uploads',
-    '/policies/differences',
-  ].map(
+  ...['/usage', '/audit', '/summary', '/uploads'].map(
     (path): Row => ({
       route: `GET /v1/admin${path}`,
       kind: 'admin',
+      ok: 200,
+      request: () => ({ url: `/v1/admin${path}` }),
+    }),
+  ),
+  ...['/policies', '/policies/versions', '/policies/versions/:version', '/policies/differences', '/series'].map(
+    (path): Row => ({
+      route: `GET /v1/admin${path}`,
+      kind: 'server',
       ok: 200,
       request: () => ({
         url: `/v1/admin${path.replace(':version', '1').replace('differences', 'differences?from=1')}`,
@@ -88,22 +101,28 @@ const admin: Row[] = [
   ),
   {
     route: 'GET /v1/admin/uploads/:id',
-    kind: 'admin',
+    kind: 'operate',
     ok: 200,
     request: (id) => ({ url: `/v1/admin/uploads/${id}` }),
   },
-  // Of one that is not there, because callers who may do it would.
-  ...['cancel', 'finish', 'expire'].map(
-    (verb): Row => ({
+  // An upload that lacks bytes cannot be finished.
+  ...(
+    [
+      ['cancel', 200],
+      ['finish', 400],
+      ['expire', 200],
+    ] as const
+  ).map(
+    ([verb, ok]): Row => ({
       route: `POST /v1/admin/uploads/:id/${verb}`,
-      kind: 'admin',
-      ok: 404,
-      request: () => ({ url: `/v1/admin/uploads/${nobodys}/${verb}` }),
+      kind: 'operate',
+      ok,
+      request: (id) => ({ url: `/v1/admin/uploads/${id}/${verb}` }),
     }),
   ),
   {
     route: 'POST /v1/admin/policies/check',
-    kind: 'admin',
+    kind: 'server',
     ok: 200,
     request: () => ({ url: '/v1/admin/policies/check', payload: { policies: { roles: {} } } }),
   },
@@ -116,19 +135,19 @@ const admin: Row[] = [
   // Of a version that never was, so that nothing changes.
   {
     route: 'PUT /v1/admin/policies',
-    kind: 'admin',
+    kind: 'server',
     ok: 412,
     request: () => ({ url: '/v1/admin/policies', headers: ofNever, payload: { policies: { roles: {} } } }),
   },
   {
     route: 'PATCH /v1/admin/policies',
-    kind: 'admin',
+    kind: 'server',
     ok: 412,
     request: () => ({ url: '/v1/admin/policies', headers: ofNever, payload: { policies: { roles: {} } } }),
   },
   {
     route: 'POST /v1/admin/policies/versions/:version/restore',
-    kind: 'admin',
+    kind: 'server',
     ok: 412,
     request: () => ({ url: '/v1/admin/policies/versions/1/restore', headers: ofNever, payload: {} }),
   },

@@ -39,7 +39,7 @@ export async function askEverything(url: string, ownerId: string): Promise<Map<s
     for (const { route, request } of rows) {
       const { id } = await engine.create(user, { size: 5, filename: 'a.txt', contentType: 'text/plain' })
       const [method = ''] = route.split(' ')
-      await http.inject({ method: method as 'GET', ...about(request(id), authorization) })
+      await http.inject({ method: method as 'GET', ...about(request(id, id), authorization) })
     }
     const list = (query: string) => http.inject({ url: `/v1/uploads${query}`, headers: { authorization } })
     const { uploads } = (await list('?state=receiving')).json<{ uploads: { id: string }[] }>()

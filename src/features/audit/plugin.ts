@@ -1,11 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
+import { tenantWithin } from '../../core/access.ts'
 import type { Database } from '../../db/open.ts'
 import { jsonSchema, refusals } from '../../http/api/json-schema.ts'
 import { momentOf } from '../../http/api/moment.ts'
 import { neverStored } from '../../http/api/never-stored.ts'
 import { readPage } from '../../http/api/page.ts'
-import { adminOnly } from '../../http/identity/admin.ts'
+import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import { type AuditRecord, findAudit } from './log.ts'
 
 const text = z.string().max(256).optional()
@@ -57,13 +58,14 @@ const schema = {
   response: { 200: jsonSchema(page, 'output'), ...refusals },
 }
 
-/** `GET /audit`: the record, for those who run the server. */
+/** `GET /audit`: the audit log, for administrators; those of a tenant see what its users did. */
 export async function auditPlugin(app: FastifyInstance, { database }: { database: Database }): Promise<void> {
-  adminOnly(app)
+  tenantAdminsToo(app)
   neverStored(app)
-  app.get<{ Querystring: z.output<typeof query> }>('/audit', { schema }, async ({ query }) => {
+  app.get<{ Querystring: z.output<typeof query> }>('/audit', { schema }, async ({ actor, query }) => {
+    const tenant = tenantWithin(actor, query.tenant)
     const when = { since: momentOf(query.since), until: momentOf(query.until) }
-    const find = (limit: number) => findAudit(database, { ...query, ...when, limit })
+    const find = (limit: number) => findAudit(database, { ...query, ...when, tenant, limit })
     const { items, next } = await readPage(query.limit, find, ({ id }) => id)
     return { entries: items.map(viewOf), next }
   })

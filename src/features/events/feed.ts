@@ -29,8 +29,8 @@ interface EventRow {
 export interface Feed {
   /** Tells every event from when it resolves on; returns the way out. */
   listen(hear: (event: LiveEvent) => void): Promise<() => void>
-  /** The events after number `id`, in order, of one owner or of all; at most `limit`. */
-  since(id: number, owner: Owner | null, limit: number): Promise<LiveEvent[]>
+  /** The events after number `id`, in order, of one owner, of one tenant or of all; at most `limit`. */
+  since(id: number, of: Owner | { tenant: string } | null, limit: number): Promise<LiveEvent[]>
   listeners(): number
   close(): void
 }
@@ -50,6 +50,11 @@ const readSince = {
   name: 'feed-since',
   text: `select id, upload_id, type, data, created_at from upload_events
     where id > $1 and ($2::text is null or (data->>'ownerId' = $2 and data->>'tenant' is not distinct from $3)) order by id limit $4`,
+}
+const readSinceOfTenant = {
+  name: 'feed-since-tenant',
+  text: `select id, upload_id, type, data, created_at from upload_events
+    where id > $1 and data->>'tenant' = $2 order by id limit $3`,
 }
 const atOnce = 1000
 // A statement that writes an event is over in less.
@@ -128,9 +133,12 @@ export function openFeed({ database, onFault, everyMs = 500 }: FeedOptions): Fee
       if (timer === null && !isClosed) readSoon()
       return () => void ears.delete(hear)
     },
-    async since(id, owner, limit) {
-      const values = [id, owner?.ownerId ?? null, owner?.tenant ?? null, limit]
-      return (await database.query<EventRow>(readSince, values)).map(toEvent)
+    async since(id, of, limit) {
+      const isOfTenant = of !== null && !('ownerId' in of)
+      const rows = isOfTenant
+        ? await database.query<EventRow>(readSinceOfTenant, [id, of.tenant, limit])
+        : await database.query<EventRow>(readSince, [id, of?.ownerId ?? null, of?.tenant ?? null, limit])
+      return rows.map(toEvent)
     },
     listeners: () => ears.size,
     close() {

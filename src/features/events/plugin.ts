@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { admitAnew, asOwner, isOwner, type Owner, type Permit } from '../../core/access.ts'
+import { administers, admitAnew, asOwner, isOwner, type Owner, type Permit } from '../../core/access.ts'
 import { isRefusal, UploadError } from '../../core/errors.ts'
 import type { Feed, LiveEvent } from './feed.ts'
 
@@ -23,7 +23,7 @@ const mostUnread = 256 * 1024
 
 /**
  * `GET /events`: what happens to one's own uploads, as Server-Sent Events, for as long as one listens; with `?all=true` what happens
- * to anybody's, for administrators. `Last-Event-ID` goes on where the last connection broke.
+ * to all that an administrator administers. `Last-Event-ID` goes on where the last connection broke.
  */
 export async function eventsPlugin(app: FastifyInstance, options: EventsOptions): Promise<void> {
   const { feed, permit, most = { ofUser: 5, inAll: 1000 }, heartbeatMs = 15_000 } = options
@@ -39,6 +39,7 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
     admitAnew(actor, 'list')
     const isForAll = query.all === 'true'
     if (isForAll && !actor.isAdmin) throw new UploadError('FORBIDDEN', 'You may listen to your own uploads only.')
+    const reach = actor.tenant === null ? null : { tenant: actor.tenant }
     await permit({ actor, verb: 'list' })
     const mine = [...open.values()].filter((other) => isOwner(actor, other)).length
     if (mine >= most.ofUser || open.size >= most.inAll)
@@ -50,7 +51,7 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
     let isReady = false
     const early: LiveEvent[] = []
     const tell = (event: LiveEvent) => {
-      if ((!isForAll && !isOwner(actor, event)) || told.has(event.id)) return
+      if (!(isForAll ? administers(actor, event.tenant) : isOwner(actor, event)) || told.has(event.id)) return
       if (stream.writableLength > mostUnread) stream.end()
       else if (!stream.writableEnded) stream.write(print(event))
     }
@@ -81,7 +82,7 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
       leave = await feed.listen((event) => (isReady ? tell(event) : early.push(event)))
       stream.write('retry: 3000\n\n')
       const last = lastSeen(headers['last-event-id'])
-      const past = last === null ? [] : await feed.since(last, isForAll ? null : asOwner(actor), resumed)
+      const past = last === null ? [] : await feed.since(last, isForAll ? reach : asOwner(actor), resumed)
       for (const event of past) {
         tell(event)
         told.add(event.id)
@@ -119,7 +120,12 @@ const schema = {
   summary: 'What happens to uploads, as Server-Sent Events',
   querystring: {
     type: 'object',
-    properties: { all: { type: 'string', description: '`true`: of everybody, for administrators' } },
+    properties: {
+      all: {
+        type: 'string',
+        description: '`true`: of all uploads, for administrators; those of a tenant are told of its uploads',
+      },
+    },
   },
   response: { 200: { type: 'string', description: 'A stream of text/event-stream' } },
 }

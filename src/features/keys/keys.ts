@@ -45,10 +45,10 @@ export type Asker = Pick<Actor, 'role' | 'tenant' | 'keyId' | 'from'>
 export interface Keys {
   /** The token is told here and never again. */
   create(wish: KeyWish, by: string, asker?: Asker): Promise<{ key: ApiKey; token: string }>
-  /** The newest first, revoked and expired ones among them; a thousand at most. */
-  list(): Promise<ApiKey[]>
-  /** The key as it is then; again: no error. `null` when there is none. */
-  revoke(id: string, by: string, asker?: Asker): Promise<ApiKey | null>
+  /** Those of `tenant`, or all; the newest first, revoked and expired ones among them; a thousand at most. */
+  list(tenant?: string): Promise<ApiKey[]>
+  /** The key as it is then; again: no error. `null` when there is none, or none of `tenant` when that is given. */
+  revoke(id: string, by: string, asker?: Asker, tenant?: string): Promise<ApiKey | null>
   /** Who a key speaks for; `null` for what is no key. @throws UploadError UNAUTHENTICATED for one that was revoked or has expired */
   identify(token: string): Promise<Actor | null>
   /** Refuses who came with a key that is no longer good, also by the resume token of an upload that was begun with it. */
@@ -92,13 +92,16 @@ const insertKey = {
 }
 const findKey = { name: 'key-find', text: `select ${columns} from api_keys where hash = $1` }
 const lookAtKey = { name: 'key-look', text: `select ${columns} from api_keys where id = $1` }
-const listKeys = { name: 'key-list', text: `select ${columns} from api_keys order by created_at desc limit 1000` }
+const listKeys = {
+  name: 'key-list',
+  text: `select ${columns} from api_keys where $1::text is null or tenant = $1 order by created_at desc limit 1000`,
+}
 const revokeKey = {
   name: 'key-revoke',
   // A line in the record only for the first who does it.
   text: `with revoked as (
       update api_keys set revoked_by = coalesce(revoked_by, $3), revoked_at = coalesce(revoked_at, $2)
-      where id = $1 returning ${columns}),
+      where id = $1 and ($9::text is null or tenant = $9) returning ${columns}),
     audited as (
       insert into audit_log (action, is_allowed, actor, target, address, agent, note, role, tenant, key_id)
       select 'key.revoke', true, $3, id::text, $4, $5, name, $6, $7, $8 from revoked where revoked_at = $2 and revoked_by = $3)
@@ -173,11 +176,11 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
       const rest = { createdBy: by, revokedAt: null, revokedBy: null, lastUsedAt: null }
       return { key: { ...wish, id, prefix, createdAt, ...rest }, token }
     },
-    async list() {
-      return (await database.query<Row>(listKeys, [])).map(toKey)
+    async list(tenant) {
+      return (await database.query<Row>(listKeys, [tenant ?? null])).map(toKey)
     },
-    async revoke(id, by, asker) {
-      const [row] = await database.query<Row>(revokeKey, [id, now(), by, ...recordOf(asker)])
+    async revoke(id, by, asker, tenant) {
+      const [row] = await database.query<Row>(revokeKey, [id, now(), by, ...recordOf(asker), tenant ?? null])
       remembered.clear()
       await database.query(notify, [channel])
       return row ? toKey(row) : null

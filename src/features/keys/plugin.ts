@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
+import { tenantWithin } from '../../core/access.ts'
 import { UploadError } from '../../core/errors.ts'
 import { neverStored } from '../../http/api/never-stored.ts'
-import { adminOnly } from '../../http/identity/admin.ts'
+import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import type { ApiKey, Keys } from './keys.ts'
 import { type ById, type KeyFields, readWish, schemas, viewOf } from './schemas.ts'
 
@@ -22,12 +23,12 @@ export interface KeysPluginOptions {
   onChange(change: KeyChange): void
 }
 
-/** `/v1/admin/keys`: make, list and revoke API keys. For admins; wants `request.actor`. */
+/** `/v1/admin/keys`: make, list and revoke API keys, as an admin with a tenant only those of that tenant. Wants `request.actor`. */
 export async function keysPlugin(
   app: FastifyInstance,
   { keys, now, roles, onChange }: KeysPluginOptions,
 ): Promise<void> {
-  adminOnly(app)
+  tenantAdminsToo(app)
   neverStored(app)
 
   app.post<{ Body: KeyFields }>('/admin/keys', { schema: schemas.create }, async ({ actor, body, ip }, reply) => {
@@ -36,15 +37,18 @@ export async function keysPlugin(
     const known = roles()
     if (!known.includes(wish.role))
       throw new UploadError('INVALID_FIELD', `There is no role ${wish.role}; there are ${known.join(', ')}.`)
-    const { key, token } = await keys.create(wish, actor.id, actor)
+    const tenant = tenantWithin(actor, wish.tenant) ?? null
+    const { key, token } = await keys.create({ ...wish, tenant }, actor.id, actor)
     onChange({ what: 'key.created', key, by: actor.id, from: ip })
     return reply.code(201).send({ ...viewOf(key), token })
   })
 
-  app.get('/admin/keys', { schema: schemas.list }, async () => ({ keys: (await keys.list()).map(viewOf) }))
+  app.get('/admin/keys', { schema: schemas.list }, async ({ actor }) => ({
+    keys: (await keys.list(tenantWithin(actor))).map(viewOf),
+  }))
 
   app.delete<{ Params: ById }>('/admin/keys/:id', { schema: schemas.revoke }, async ({ actor, params, ip }, reply) => {
-    const key = await keys.revoke(params.id, actor.id, actor)
+    const key = await keys.revoke(params.id, actor.id, actor, tenantWithin(actor))
     if (!key) throw new UploadError('NOT_FOUND', 'There is no such key.')
     onChange({ what: 'key.revoked', key, by: actor.id, from: ip })
     return reply.code(204).send()

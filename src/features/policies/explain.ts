@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
+import { tenantWithin } from '../../core/access.ts'
 import { type ExplainedWish, type Explanation, explain } from '../../core/policy/explain.ts'
 import { type EffectivePolicy, type Policy, type PolicyDocument, policyFields } from '../../core/policy/policy.ts'
 import type { Usage } from '../../core/policy/quota.ts'
 import type { Rule } from '../../core/rules/rule.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
 import { jsonSchema, refusals } from '../../http/api/json-schema.ts'
-import { adminOnly } from '../../http/identity/admin.ts'
+import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import { wordFor, writeValue } from './schema.ts'
 
 const wish = z.object({
@@ -69,9 +70,9 @@ export async function explainPlugin(app: FastifyInstance, options: ExplainOption
   )
 }
 
-/** `POST /explain` for anybody, by those who run the server. */
+/** `POST /explain` for any user that an administrator administers. */
 export async function adminExplainPlugin(app: FastifyInstance, options: ExplainOptions): Promise<void> {
-  adminOnly(app)
+  tenantAdminsToo(app)
   const schema = {
     tags,
     summary: 'Whether somebody may send a file, and why not',
@@ -81,7 +82,8 @@ export async function adminExplainPlugin(app: FastifyInstance, options: ExplainO
   app.post<{ Body: z.output<typeof wishOf> }>(
     '/explain',
     { schema },
-    async ({ body: { user, role, tenant, ...body } }) => explainTo(userOf(user, role, { tenant }), body, options),
+    async ({ actor, body: { user, role, tenant, ...body } }) =>
+      explainTo(userOf(user, role, { tenant: tenantWithin(actor, tenant) ?? null }), body, options),
   )
 }
 

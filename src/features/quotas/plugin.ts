@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
+import { tenantWithin } from '../../core/access.ts'
 import { UploadError } from '../../core/errors.ts'
 import type { Policy } from '../../core/policy/policy.ts'
 import type { Quota, Usage } from '../../core/policy/quota.ts'
@@ -8,7 +9,7 @@ import type { Database } from '../../db/open.ts'
 import { jsonSchema, refusals } from '../../http/api/json-schema.ts'
 import { neverStored } from '../../http/api/never-stored.ts'
 import { readPage } from '../../http/api/page.ts'
-import { adminOnly } from '../../http/identity/admin.ts'
+import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import { listUsage, type OwnerUsage } from './list.ts'
 
 const bytes = z.int().describe('Bytes')
@@ -82,15 +83,16 @@ export async function usagePlugin(app: FastifyInstance, { usageOf, policyOf }: U
   })
 }
 
-/** `GET /usage` of everybody, for those who run the server. */
+/** `GET /usage` of all users, or of those of a tenant, for administrators. */
 export async function adminUsagePlugin(
   app: FastifyInstance,
   { database, policyOf }: Pick<UsageOptions, 'policyOf'> & { database: Database },
 ): Promise<void> {
-  adminOnly(app)
+  tenantAdminsToo(app)
   neverStored(app)
-  app.get<{ Querystring: z.output<typeof query> }>('/usage', { schema: everybodySchema }, async ({ query }) => {
-    const { tenant, user } = query
+  app.get<{ Querystring: z.output<typeof query> }>('/usage', { schema: everybodySchema }, async ({ actor, query }) => {
+    const { user } = query
+    const tenant = tenantWithin(actor, query.tenant)
     const after = readCursor(query.after)
     const find = (limit: number) => listUsage(database, { limit, after, tenant, user })
     const { items, next } = await readPage(query.limit, find, writeCursor)

@@ -40,7 +40,7 @@ const schema = {
   response: { 200: jsonSchema(series, 'output'), ...refusals },
 }
 
-/** `GET /series`: throughput and errors for plots, for those who run the server. Wants `request.actor`. */
+/** `GET /series`: throughput and errors of all tenants together, for administrators without a tenant. Wants `request.actor`. */
 export async function seriesPlugin(app: FastifyInstance, { database }: { database: Database }): Promise<void> {
   adminOnly(app)
   neverStored(app)

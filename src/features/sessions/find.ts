@@ -117,7 +117,7 @@ const findOne = {
   text: `select ${columns}, s.metadata, s.fingerprint, s.part_size, s.max_size, s.time_to_live_ms, s.reserved, s.etag, s.is_dirty,
       (select count(*)::int from upload_parts p where p.upload_id = s.id and p.claim is null) as parts,
       jsonb_array_length(s.tail) as pieces
-    from upload_sessions s where s.id = $1`,
+    from upload_sessions s where s.id = $1 and ($2::text is null or s.tenant = $2)`,
 }
 
 type Plain = 'id' | 'role' | 'key' | 'filename' | 'category' | 'size' | 'received' | 'state' | 'failure' | 'concat'
@@ -148,9 +148,9 @@ export async function findSessions(database: Database, query: SessionQuery): Pro
   return (await database.query<Row>(statement, values)).map(toLine)
 }
 
-/** One upload with everything that is known of it; `null`: there is none. */
-export async function findSession(database: Database, id: string): Promise<SessionDetails | null> {
-  const [row] = await database.query<DetailsRow>(findOne, [id])
+/** One upload with everything that is known of it; `null`: there is none, or none of `tenant` when that is given. */
+export async function findSession(database: Database, id: string, tenant?: string): Promise<SessionDetails | null> {
+  const [row] = await database.query<DetailsRow>(findOne, [id, tenant ?? null])
   if (!row) return null
   const { metadata, fingerprint, reserved, etag, parts, pieces } = row
   return {

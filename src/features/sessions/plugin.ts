@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
-import { notFound } from '../../core/access.ts'
+import { notFound, tenantWithin } from '../../core/access.ts'
 import type { Engine } from '../../core/engine.ts'
 import { checkId } from '../../core/session-view.ts'
+import type { Actor } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
 import { momentOf } from '../../http/api/moment.ts'
 import { neverStored } from '../../http/api/never-stored.ts'
 import { readPage } from '../../http/api/page.ts'
-import { adminOnly } from '../../http/identity/admin.ts'
+import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import { findSession, findSessions } from './find.ts'
 import { type Summary, sumUp } from './summary.ts'
 import { findTimeline } from './timeline.ts'
@@ -19,44 +20,50 @@ export interface SessionsOptions {
   objectUrlOf(key: string): string | null
 }
 
-/** `/summary` and `/uploads`: everybody's uploads, for those who run the server: look, cancel, finish, expire. Wants `request.actor`. */
+/** `/summary` and `/uploads`: all uploads, or those of a tenant, for its administrators: look, cancel, finish, expire. Wants `request.actor`. */
 export async function sessionsPlugin(
   app: FastifyInstance,
   { database, engine, objectUrlOf }: SessionsOptions,
 ): Promise<void> {
-  adminOnly(app)
+  tenantAdminsToo(app)
   neverStored(app)
 
-  app.get('/summary', { schema: schemas.summary }, async (): Promise<Summary> => sumUp(database))
+  app.get(
+    '/summary',
+    { schema: schemas.summary },
+    async ({ actor }): Promise<Summary> => sumUp(database, tenantWithin(actor)),
+  )
 
-  app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async ({ query }) => {
+  app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async ({ actor, query }) => {
+    const tenant = tenantWithin(actor, query.tenant)
     const when = { since: momentOf(query.since), until: momentOf(query.until) }
-    const find = (limit: number) => findSessions(database, { ...query, ...when, limit })
+    const find = (limit: number) => findSessions(database, { ...query, ...when, tenant, limit })
     const { items, next } = await readPage(query.limit, find, ({ id }) => id)
     return { uploads: items.map((session) => viewOfLine(session, objectUrlOf)), next }
   })
 
-  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one }, async ({ params }) => one(params.id))
+  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one }, async ({ actor, params }) => one(actor, params.id))
 
   app.post<{ Params: ById }>('/uploads/:id/cancel', { schema: schemas.cancel }, async ({ actor, params }) => {
     await engine.cancel(actor, params.id)
-    return one(params.id)
+    return one(actor, params.id)
   })
 
   app.post<{ Params: ById }>('/uploads/:id/finish', { schema: schemas.finish }, async ({ actor, params }) => {
     await engine.finishNow(actor, params.id)
-    return one(params.id)
+    return one(actor, params.id)
   })
 
   app.post<{ Params: ById }>('/uploads/:id/expire', { schema: schemas.expire }, async ({ actor, params }) => {
     await engine.expireNow(actor, params.id)
-    return one(params.id)
+    return one(actor, params.id)
   })
 
-  async function one(id: string): Promise<OneView> {
+  async function one(actor: Actor, id: string): Promise<OneView> {
     checkId(id)
-    const session = await findSession(database, id)
+    const tenant = tenantWithin(actor)
+    const session = await findSession(database, id, tenant)
     if (!session) throw notFound()
-    return viewOfOne(session, await findTimeline(database, id), objectUrlOf)
+    return viewOfOne(session, await findTimeline(database, id, tenant), objectUrlOf)
   }
 }

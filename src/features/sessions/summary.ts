@@ -1,7 +1,7 @@
 import type { Database } from '../../db/open.ts'
 import { toUnderWay, type UnderWay, type UnderWayRow, underWayColumns } from '../../db/under-way.ts'
 
-/** How much is under way and how much is kept, over all servers. */
+/** How much is under way and how much is kept, over all servers, of one tenant or of all. */
 export interface Summary extends UnderWay {
   reservedBytes: number
   storedBytes: number
@@ -11,10 +11,10 @@ export interface Summary extends UnderWay {
 
 const sum = {
   name: 'admin-summary',
-  text: `select ${underWayColumns},
+  text: `select ${underWayColumns('$1::text')},
       coalesce(sum(reserved_bytes), 0)::bigint as reserved_bytes, coalesce(sum(stored_bytes), 0)::bigint as stored_bytes,
       coalesce(sum(stored_files), 0)::int as stored_files, count(*)::int as users
-    from upload_usage`,
+    from upload_usage where $1::text is null or tenant = $1`,
 }
 
 interface Row extends UnderWayRow {
@@ -24,9 +24,9 @@ interface Row extends UnderWayRow {
   users: number
 }
 
-/** Sums up what there is, in one statement. */
-export async function sumUp(database: Database): Promise<Summary> {
-  const [row] = await database.query<Row>(sum, [])
+/** Sums up what there is, of `tenant` or of all, in one statement. */
+export async function sumUp(database: Database, tenant?: string): Promise<Summary> {
+  const [row] = await database.query<Row>(sum, [tenant ?? null])
   const { reserved_bytes, stored_bytes, stored_files, users } = row!
   return {
     ...toUnderWay(row!),

@@ -24,7 +24,7 @@ const find = {
   name: 'admin-timeline',
   text: `select * from (
       (select at, 'record' as source, action as what, is_allowed, actor, role, key_id, address, agent, code, rule, note, times,
-          null::timestamptz as told_at, id from audit_log where upload_id = $1 order by id desc limit $2)
+          null::timestamptz as told_at, id from audit_log where upload_id = $1 and ($3::text is null or tenant = $3) order by id desc limit $2)
       union all
       (select created_at, 'event', type, true, null, null, null, null, null, null, null, data->>'failure', 1, delivered_at, id
           from upload_events where upload_id = $1 order by seq desc limit $2)) all_of_it
@@ -39,9 +39,9 @@ interface Row extends Omit<Moment, 'isAllowed' | 'keyId' | 'toldAt'> {
   told_at: Date | null
 }
 
-/** What happened to the upload `id`, from the record and the outbox, in order. */
-export async function findTimeline(database: Database, id: string): Promise<Moment[]> {
-  const rows = await database.query<Row>(find, [id, mostOfEach])
+/** What happened to the upload `id`, from the audit log (only what users of `tenant` did, if that is given) and the outbox, in order. */
+export async function findTimeline(database: Database, id: string, tenant?: string): Promise<Moment[]> {
+  const rows = await database.query<Row>(find, [id, mostOfEach, tenant ?? null])
   return rows.map(({ at, source, what, actor, role, address, agent, code, rule, note, times, ...row }) => ({
     at,
     source,

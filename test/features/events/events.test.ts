@@ -109,6 +109,22 @@ describe('live events', () => {
     expect(own.told).toEqual([])
   })
 
+  it('tell an administrator of a tenant what happens to its uploads only, also what was missed', async () => {
+    const app = await openServer()
+    const boss = userOf('boss', 'creator', { tenant: 'elsewhere', isAdmin: true })
+    await send(app, ada)
+    await send(app, namesake)
+    const missed = await listen(app, boss, { path: '/v1/events?all=true', last: 0 })
+    const all = await listen(app, boss, { path: '/v1/events?all=true' })
+
+    await send(app, ada)
+    await send(app, userOf('ben', 'creator', { tenant: 'elsewhere' }))
+    await Promise.all([missed.until(4), all.until(2)])
+
+    const tenants = [...missed.told, ...all.told].map((each) => (each as unknown as { tenant: string }).tenant)
+    expect(new Set(tenants)).toEqual(new Set(['elsewhere']))
+  })
+
   it.each([
     ['nobody', async () => 'nonsense', 401],
     ['a token that has expired', () => signToken(secret, ada, -60), 401],

@@ -60,7 +60,7 @@ export function addKeyCommands(
 
   keys
     .command('revoke <id>')
-    .description('make a key good for nothing, on every server within a second')
+    .description('end a key and all that were made with it, on every server within a second')
     .action(async (id: string) => {
       if (!/^[0-9a-f-]{36}$/.test(id))
         throw new InvalidArgumentError('a key is named by its id, as `keys list` shows it')
@@ -104,5 +104,6 @@ function lineOf(key: ApiKey): string {
     key.scopes.join(','),
     `expires ${day(key.expiresAt)}`,
     `used ${day(key.lastUsedAt)}`,
+    key.createdByKey === null ? `made by ${key.createdBy}` : `made with key ${key.createdByKey}`,
   ].join('\t')
 }

@@ -168,6 +168,8 @@ export interface ApiKey extends KeyWish {
   prefix: string
   createdAt: string
   createdBy: string
+  /** The id of the key with which it was made, and with which it ends. */
+  createdByKey: string | null
   revokedAt: string | null
   revokedBy: string | null
   lastUsedAt: string | null

@@ -5,6 +5,9 @@
  *
  * What was looked up is remembered for less than a second, and forgotten by every server at once when one of them revokes a key
  * (NOTIFY). So a key that was revoked is refused within a second also where that message got lost.
+ *
+ * A key that was made with another key is no better than that one: it ends when its maker expires or is revoked. Revoking marks the whole
+ * line of descendants. A key that is being made at that moment is not seen by that statement, so every look-up asks the makers as well.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import type { Demand } from '../../core/access.ts'
@@ -33,6 +36,8 @@ export interface ApiKey extends KeyWish {
   prefix: string
   createdAt: Date
   createdBy: string
+  /** The id of the key with which it was made; `null`: with a token, or at the command line. */
+  createdByKey: string | null
   revokedAt: Date | null
   revokedBy: string | null
   /** To the minute. */
@@ -43,11 +48,11 @@ export interface ApiKey extends KeyWish {
 export type Asker = Pick<Actor, 'role' | 'tenant' | 'keyId' | 'from'>
 
 export interface Keys {
-  /** The token is told here and never again. */
+  /** The token is told here and never again. Made with a key, it expires no later than that one. */
   create(wish: KeyWish, by: string, asker?: Asker): Promise<{ key: ApiKey; token: string }>
   /** Those of `tenant`, or all; the newest first, revoked and expired ones among them; a thousand at most. */
   list(tenant?: string): Promise<ApiKey[]>
-  /** The key as it is then; again: no error. `null` when there is none, or none of `tenant` when that is given. */
+  /** Revokes the key and all that were made with it, and with those. The key as it is then; again: no error. `null` when there is none, or none of `tenant` when that is given. */
   revoke(id: string, by: string, asker?: Asker, tenant?: string): Promise<ApiKey | null>
   /** Who a key speaks for; `null` for what is no key. @throws UploadError UNAUTHENTICATED for one that was revoked or has expired */
   identify(token: string): Promise<Actor | null>
@@ -72,40 +77,49 @@ interface Row {
   scopes: Scope[]
   created_at: Date
   created_by: string
+  created_by_key: string | null
   expires_at: Date | null
   revoked_at: Date | null
   revoked_by: string | null
   last_used_at: Date | null
 }
 
-const columns =
-  'id, name, prefix, role, user_id, tenant, scopes, created_at, created_by, expires_at, revoked_at, revoked_by, last_used_at'
+const lasting =
+  'id, name, prefix, role, user_id, tenant, scopes, created_at, created_by, created_by_key, revoked_by, last_used_at'
+const columns = `${lasting}, revoked_at, expires_at`
 const insertKey = {
   name: 'key-insert',
-  // And a line in the record.
-  text: `with added as (
-      insert into api_keys (id, name, prefix, hash, role, user_id, tenant, scopes, created_at, created_by, expires_at)
-      values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11) on conflict (id) do nothing
-      returning id, name, created_by)
-    insert into audit_log (action, is_allowed, actor, target, address, agent, note, role, tenant, key_id)
-    select 'key.create', true, created_by, id::text, $12, $13, name, $14, $15, $16 from added`,
+  // And a line in the audit log. `least` ignores nulls.
+  text: `with ends as (
+      select least($11::timestamptz, (select maker.expires_at from api_keys maker where maker.id::text = $16)) as at),
+    added as (
+      insert into api_keys (id, name, prefix, hash, role, user_id, tenant, scopes, created_at, created_by, expires_at, created_by_key)
+      select $1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, ends.at, $16::uuid from ends on conflict (id) do nothing
+      returning id, name, created_by),
+    audited as (
+      insert into audit_log (action, is_allowed, actor, target, address, agent, note, role, tenant, key_id)
+      select 'key.create', true, created_by, id::text, $12, $13, name, $14, $15, $16 from added)
+    select at as expires_at from ends`,
 }
-const findKey = { name: 'key-find', text: `select ${columns} from api_keys where hash = $1` }
-const lookAtKey = { name: 'key-look', text: `select ${columns} from api_keys where id = $1` }
+const findKey = { name: 'key-find', text: withMakers('hash = $1') }
+const lookAtKey = { name: 'key-look', text: withMakers('id = $1') }
 const listKeys = {
   name: 'key-list',
   text: `select ${columns} from api_keys where $1::text is null or tenant = $1 order by created_at desc limit 1000`,
 }
 const revokeKey = {
   name: 'key-revoke',
-  // A line in the record only for the first who does it.
-  text: `with revoked as (
+  // A line in the audit log only for the first who does it, and one for every key that ends with it.
+  text: `with recursive line as (
+      select id from api_keys where id = $1 and ($9::text is null or tenant = $9)
+      union select made.id from api_keys made join line on made.created_by_key = line.id),
+    revoked as (
       update api_keys set revoked_by = coalesce(revoked_by, $3), revoked_at = coalesce(revoked_at, $2)
-      where id = $1 and ($9::text is null or tenant = $9) returning ${columns}),
+      where id in (select id from line) returning ${columns}),
     audited as (
       insert into audit_log (action, is_allowed, actor, target, address, agent, note, role, tenant, key_id)
       select 'key.revoke', true, $3, id::text, $4, $5, name, $6, $7, $8 from revoked where revoked_at = $2 and revoked_by = $3)
-    select ${columns} from revoked`,
+    select ${columns} from revoked where id = $1`,
 }
 const touchKey = { name: 'key-touch', text: `update api_keys set last_used_at = $2 where id = $1` }
 const notify = { name: 'key-notify', text: `select pg_notify($1, '')` }
@@ -113,6 +127,16 @@ const notify = { name: 'key-notify', text: `select pg_notify($1, '')` }
 const channel = 'landfall_keys'
 const shownLength = 'lf_'.length + 6
 const rememberMs = 800
+
+/** The key, revoked and expired as soon as any of those with which it and its makers were made. */
+function withMakers(condition: string): string {
+  return `with recursive line as (
+      select ${columns}, true as is_asked from api_keys where ${condition}
+      union select ${columns.replace(/\w+/g, 'maker.$&')}, false from api_keys maker join line on maker.id = line.created_by_key)
+    select ${lasting}, (select min(revoked_at) from line) as revoked_at, (select min(expires_at) from line) as expires_at
+    from line where is_asked`
+}
+
 // More than anybody has keys; whoever sends made-up ones cannot fill the memory.
 const rememberMost = 5000
 const touchEveryMs = 60_000
@@ -159,7 +183,7 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
       const { name, role, user, tenant, scopes, expiresAt } = wish
       const prefix = token.slice(0, shownLength)
       const createdAt = now()
-      await database.query(insertKey, [
+      const [made] = await database.query<Pick<Row, 'expires_at'>>(insertKey, [
         id,
         name,
         prefix,
@@ -173,8 +197,9 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
         expiresAt,
         ...recordOf(asker),
       ])
-      const rest = { createdBy: by, revokedAt: null, revokedBy: null, lastUsedAt: null }
-      return { key: { ...wish, id, prefix, createdAt, ...rest }, token }
+      const maker = { createdBy: by, createdByKey: asker?.keyId ?? null }
+      const unused = { revokedAt: null, revokedBy: null, lastUsedAt: null }
+      return { key: { ...wish, id, prefix, createdAt, ...maker, expiresAt: made!.expires_at, ...unused }, token }
     },
     async list(tenant) {
       return (await database.query<Row>(listKeys, [tenant ?? null])).map(toKey)
@@ -232,6 +257,7 @@ function toKey(row: Row): ApiKey {
     scopes: row.scopes,
     createdAt: row.created_at,
     createdBy: row.created_by,
+    createdByKey: row.created_by_key,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
     revokedBy: row.revoked_by,

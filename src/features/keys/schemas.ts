@@ -21,7 +21,10 @@ const fields = {
     .describe(
       'upload: begin, send, ask how far, complete; read: look and list; cancel; admin: this API, and all uploads',
     ),
-  expiresAt: z.iso.datetime().nullable().describe('When it ends by itself'),
+  expiresAt: z.iso
+    .datetime()
+    .nullable()
+    .describe('When it ends by itself; no later than the key with which it is made'),
 }
 
 const wish = z.object({
@@ -38,6 +41,7 @@ const key = z
     prefix: z.string().describe('How the key begins, to recognize it'),
     createdAt: z.iso.datetime(),
     createdBy: z.string(),
+    createdByKey: z.string().nullable().describe('The key with which it was made, and with which it ends'),
     revokedAt: z.iso.datetime().nullable(),
     revokedBy: z.string().nullable(),
     lastUsedAt: z.iso.datetime().nullable().describe('To the minute'),
@@ -68,7 +72,7 @@ export const schemas = {
     tags,
     summary: 'Revoke an API key',
     description:
-      'Every server refuses it within a second. What it has begun can no longer be completed with it; nothing is deleted.',
+      'Every server refuses it within a second, and every key that was made with it. What it has begun can no longer be completed with it; nothing is deleted.',
     params: jsonSchema(byId, 'input'),
     response: { 204: { type: 'null', description: 'It is good for nothing any more' }, ...refusals },
   },

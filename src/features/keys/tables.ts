@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import { index, jsonb, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core'
 import type { Scope } from '../../core/upload.ts'
 
@@ -20,12 +21,17 @@ export const apiKeys = pgTable(
     scopes: jsonb('scopes').$type<Scope[]>().notNull(),
     createdAt: moment('created_at').notNull(),
     createdBy: text('created_by').notNull(),
+    /** The key with which it was made, and with which it ends; `null`: it was made with a token, or at the command line. */
+    createdByKey: uuid('created_by_key'),
     expiresAt: moment('expires_at'),
     revokedAt: moment('revoked_at'),
     revokedBy: text('revoked_by'),
     lastUsedAt: moment('last_used_at'),
   },
-  (table) => [index('api_keys_newest').on(table.createdAt.desc().nullsFirst())],
+  (table) => [
+    index('api_keys_newest').on(table.createdAt.desc().nullsFirst()),
+    index('api_keys_made_with').on(table.createdByKey).where(sql`created_by_key is not null`),
+  ],
 )
 
 /** What servers that share this database have in common and tell nobody. */

@@ -109,9 +109,10 @@ const columns: Column<ApiKey>[] = [
   {
     name: 'Created',
     value: ({ createdAt }) => createdAt,
-    cell: ({ createdAt, createdBy }) => (
+    cell: ({ createdAt, createdBy, createdByKey }) => (
       <>
         <When at={createdAt} /> by <bdi>{visible(createdBy)}</bdi>
+        {createdByKey !== null && <span title={`It ends with the key ${createdByKey}`}> with a key</span>}
       </>
     ),
   },

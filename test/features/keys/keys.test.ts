@@ -23,10 +23,16 @@ describe('a key', () => {
     const anns = await keys.create({ ...wish, user: 'ann', tenant: 'acme', scopes: ['admin'] }, 'root')
 
     expect(await keys.identify(own.token)).toEqual(
-      userOf(`key:${own.key.id}`, 'creator', { scopes: ['upload', 'read'], keyId: own.key.id }),
+      userOf(`key:${own.key.id}`, 'creator', { scopes: ['upload', 'read'], keyId: own.key.id, isService: true }),
     )
     expect(await keys.identify(anns.token)).toEqual(
-      userOf('ann', 'creator', { tenant: 'acme', isAdmin: true, scopes: ['admin'], keyId: anns.key.id }),
+      userOf('ann', 'creator', {
+        tenant: 'acme',
+        isAdmin: true,
+        scopes: ['admin'],
+        keyId: anns.key.id,
+        isService: false,
+      }),
     )
   })
 
@@ -132,6 +138,59 @@ describe('a key', () => {
   })
 })
 
+describe('a key that was made with a key', () => {
+  it('ends with it, and so do those made with it in turn, on every server', async () => {
+    const { keys, another } = await open()
+    const there = await another()
+    const { maker, made, madeOfMade } = await threeGenerations(keys)
+    const beside = await keys.create(wish, 'root')
+    expect(await there.identify(madeOfMade.token)).not.toBeNull()
+
+    await keys.revoke(maker.key.id, 'eve')
+    await expect.poll(() => isRefused(there, madeOfMade.token), { interval: 5, timeout: 5000 }).toBe(true)
+
+    for (const { token, key } of [maker, made, madeOfMade]) {
+      await expect(keys.identify(token)).rejects.toMatchObject({ status: 401, message: 'The key was revoked.' })
+      await expect(demand(keys, key.id)).rejects.toMatchObject({ status: 401 })
+    }
+    expect(await keys.identify(beside.token)).not.toBeNull()
+    const revoked = (await keys.list()).filter(({ revokedBy }) => revokedBy === 'eve').map(({ id }) => id)
+    expect(new Set(revoked)).toEqual(new Set([maker, made, madeOfMade].map(({ key }) => key.id)))
+  })
+
+  it('does not end the one it was made with', async () => {
+    const { keys } = await open()
+    const { maker, made, madeOfMade } = await threeGenerations(keys)
+
+    await keys.revoke(made.key.id, 'eve')
+
+    expect(await keys.identify(maker.token)).not.toBeNull()
+    expect(await isRefused(keys, madeOfMade.token)).toBe(true)
+  })
+
+  it('is refused also when it was being made while its maker was revoked', async () => {
+    const { keys } = await open()
+    const maker = await keys.create({ ...wish, scopes: ['admin'] }, 'root')
+
+    await keys.revoke(maker.key.id, 'eve')
+    const late = await keys.create(wish, 'root', { role: 'creator', tenant: null, keyId: maker.key.id })
+
+    await expect(keys.identify(late.token)).rejects.toMatchObject({ status: 401, message: 'The key was revoked.' })
+  })
+
+  it('says with which key, and lives no longer than that one', async () => {
+    const { keys, clock } = await open()
+    const end = new Date(clock.now + 1000)
+    const { maker, made, madeOfMade } = await threeGenerations(keys, end)
+
+    expect(made.key).toMatchObject({ createdByKey: maker.key.id, expiresAt: end })
+    const makers = (await keys.list()).map(({ createdByKey }) => createdByKey)
+    expect(new Set(makers)).toEqual(new Set([null, maker.key.id, made.key.id]))
+    clock.now += 1000
+    await expect(keys.identify(madeOfMade.token)).rejects.toMatchObject({ message: 'The key has expired.' })
+  })
+})
+
 describe('a key that was revoked', () => {
   it('is refused at once, and so is what was begun with it', async () => {
     const { keys } = await open()
@@ -192,6 +251,16 @@ async function isRefused(keys: Keys, token: string): Promise<boolean> {
     () => false,
     () => true,
   )
+}
+
+/** An admin key, one that was made with it, and one that was made with that. */
+async function threeGenerations(keys: Keys, expiresAt: Date | null = null) {
+  const admin: KeyWish = { ...wish, scopes: ['admin'] }
+  const madeWith = (keyId: string) => ({ role: 'creator', tenant: null, keyId })
+  const maker = await keys.create({ ...admin, expiresAt }, 'root')
+  const made = await keys.create(admin, 'root', madeWith(maker.key.id))
+  const madeOfMade = await keys.create(wish, 'root', madeWith(made.key.id))
+  return { maker, made, madeOfMade }
 }
 
 function demand(keys: Keys, keyId: string): Promise<void> {

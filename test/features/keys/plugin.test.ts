@@ -93,6 +93,7 @@ it('the record says with which key a key was made and revoked', async () => {
   const with_ = { headers: bearer(admin.token) }
 
   const made = await app.http.inject({ method: 'POST', url: '/v1/admin/keys', ...with_, payload: wish })
+  expect(made.json()).toMatchObject({ createdBy: 'ann', createdByKey: admin.id })
   await app.http.inject({ method: 'DELETE', url: `/v1/admin/keys/${made.json().id}`, ...with_ })
 
   const found = await app.http.inject({ url: `/v1/admin/audit?key=${admin.id}`, headers: await app.as(root) })

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
+import { Readable } from 'node:stream'
+import { describe, expect, it, vi } from 'vitest'
 import type { Append, RunningEngine } from '../../src/core/engine.ts'
 import { UploadError } from '../../src/core/errors.ts'
 import { createMemoryBudget } from '../../src/core/parts/memory-budget.ts'
@@ -371,6 +372,30 @@ describe('a body that misbehaves', () => {
 
     await expect(engine.append(ada, id, chunk(0, randomBytes(13)))).rejects.toMatchObject({ code: 'LENGTH_MISMATCH' })
     expect((await engine.describe(ada, id)).offset).toBe(0)
+  })
+
+  it('with more bytes than the length, seen late, does not make the file whole', async () => {
+    const budget = createMemoryBudget(64 * 1024 ** 2)
+    const { engine, store } = await openEngine({ budget, partSize: 10 * 1024 ** 2 })
+    const bytes = randomBytes(4 * 1024 ** 2)
+    const { id } = await engine.create(ada, wish(bytes.length))
+    const peek = () => engine.peek(ada, id)
+    async function* lateByte() {
+      yield bytes
+      // All of it goes to the store as a piece, because it would hold too much memory.
+      await vi.waitFor(() => expect(store.objects.size).toBe(1))
+      for (let look = 0; look < 10; look++) await peek()
+      yield Buffer.from('x')
+    }
+
+    const refused = engine.append(ada, id, chunk(0, bytes, { body: Readable.from(lateByte()), bodySize: null }))
+
+    await expect(refused).rejects.toMatchObject({ code: 'LENGTH_MISMATCH' })
+    expect(await engine.describe(ada, id)).toMatchObject({ state: 'receiving', offset: 0 })
+    await engine.idle()
+    expect([store.objects.size, budget.used]).toEqual([0, 0])
+    await engine.append(ada, id, chunk(0, bytes))
+    expect(await engine.describe(ada, id)).toMatchObject({ state: 'completed' })
   })
 })
 

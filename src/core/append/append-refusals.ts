@@ -9,11 +9,11 @@ import type { Session } from '../upload.ts'
  */
 export function agreeOnSize(session: Session, { offset, bodySize, size: told, ending }: Append): number | null {
   const implied = ending === 'with-body' && bodySize !== null ? offset + bodySize : null
-  const said = [session.size, told ?? null, implied].filter((size) => size !== null)
-  const size = said[0] ?? null
+  const size = session.size ?? told ?? implied
   if (size === null) return null
-  if (said.some((other) => other !== size)) throw lengthMismatch(session, size)
-  if (size < offset) throw lengthMismatch(session, size)
+  if (size < offset || (told ?? size) !== size) throw lengthMismatch(session, size)
+  if (implied !== null && implied > size) throw tooManyBytes(session, size)
+  if (implied !== null && implied < size) throw lengthMismatch(session, size)
   if (size > session.maxSize) throw tooLarge(session.role, session.maxSize, size)
   return size
 }

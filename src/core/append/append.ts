@@ -93,12 +93,17 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   })
   options.onBody(end, writer.position - chunk.offset)
 
+  // A body that is longer than the file is not the file: bytes that are acknowledged stay, the others of this body do not count, so the
+  // refused request can never complete the upload.
+  if (end === 'overflow') {
+    await dropBody(lease, writer, options)
+    throw tooManyBytes(session, size)
+  }
   // The bytes that were announced are the whole body, also when somebody asked for the upload before its end was seen.
-  if (end !== 'overflow' && chunk.bodySize !== null && writer.position - chunk.offset === chunk.bodySize) end = 'clean'
+  if (chunk.bodySize !== null && writer.position - chunk.offset === chunk.bodySize) end = 'clean'
   if (chunk.digest) await agreeWithDigest(chunk.digest, end, isNews ? size : null, lease, writer, options)
   const isWhole =
-    (chunk.ending === 'at-size' && writer.position === size && end !== 'overflow') ||
-    (chunk.ending === 'with-body' && end === 'clean')
+    (chunk.ending === 'at-size' && writer.position === size) || (chunk.ending === 'with-body' && end === 'clean')
   if (isWhole && (size === null || writer.position === size)) {
     await options.permitCompletion(session).catch(async (refusal: unknown) => {
       await writer.flush()
@@ -107,7 +112,6 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
     return closeUpload(lease, writer, fileHash, options)
   }
   await writer.flush()
-  if (end === 'overflow') throw tooManyBytes(session, size)
   if (isWhole) throw lengthMismatch(session, size)
   if (end === 'idle' || end === 'stopped') throw interrupted(end, session, options)
   return session
@@ -206,21 +210,25 @@ async function agreeWithDigest(
   newSize: number | null,
   lease: Lease,
   writer: PartWriter,
-  { later, store }: Appending,
+  options: Appending,
 ): Promise<void> {
-  const brokeOff = end !== 'clean' && end !== 'overflow'
   try {
-    if (!(brokeOff && digest.keepsWhatBrokeOff)) {
+    if (!(end !== 'clean' && digest.keepsWhatBrokeOff)) {
       if (end !== 'clean')
         throw new UploadError('CHECKSUM_MISMATCH', 'The body ended before its checksum could be verified.')
       digest.verify()
     }
     if (newSize !== null) await lease.save({ size: newSize })
   } catch (error) {
-    const litter = await writer.drop()
-    if (litter.length > 0) later(store.remove(litter), { uploadId: lease.session.id, what: 'removing refused pieces' })
+    await dropBody(lease, writer, options)
     throw error
   }
+}
+
+/** Forgets what a refused body brought and no record names yet. */
+async function dropBody(lease: Lease, writer: PartWriter, { later, store }: Appending): Promise<void> {
+  const pieces = await writer.drop()
+  if (pieces.length > 0) later(store.remove(pieces), { uploadId: lease.session.id, what: 'removing refused pieces' })
 }
 
 /** Parts as long as the client's chunks leave no tails; only the first body can still decide that. */

@@ -97,7 +97,8 @@ export function lookFirst(writer: PartWriter, lease: Lease, options: LookingFirs
   const { looking, isHeldBack, by } = options
   const most = looking?.check.headSize ?? 0
   const needed = Math.min(most, options.size ?? most)
-  let position = session.offset
+  const from = session.offset
+  let position = from
   // A copy: the writer gives back the memory of what it has stored.
   let held: Buffer[] = session.head ? [Buffer.from(session.head)] : []
   let heldSize = session.head?.length ?? 0
@@ -194,7 +195,8 @@ export function lookFirst(writer: PartWriter, lease: Lease, options: LookingFirs
       held = []
       const litter = await writer.drop()
       // What does not count says nothing of the file. A key under which something lies must stay to be found.
-      if (isHeldBack && before) await lease.save(writer.hasBegun() ? { ...before, key: session.key } : before)
+      if (before && session.offset === from)
+        await lease.save(writer.hasBegun() ? { ...before, key: session.key } : before)
       return litter
     },
   }

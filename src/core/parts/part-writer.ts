@@ -286,7 +286,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
   }
 
   /** Records the run of parts and pieces from the start, and tells what became litter by it. */
-  async function record({ isLast = false } = {}): Promise<void> {
+  async function record({ isLast = false, isAtEnd = false } = {}): Promise<void> {
     const firstOpen = drafts.findIndex((draft) => !draft.receipt)
     const stored = firstOpen === -1 ? [...drafts] : drafts.slice(0, firstOpen)
     const tail = firstOpen === -1 ? [] : [...drafts[firstOpen]!.pieces]
@@ -294,6 +294,8 @@ export function createPartWriter(options: PartWriting): PartWriter {
     const before = session.offset - tailSize(session)
     const offset = before + parts.reduce((bytes, part) => bytes + part.size, 0) + piecesSize(tail)
     const dropped = litter
+    // A body that may still bring more than the file has must not make it whole: only its end says that the last bytes count.
+    if (offset === size && !isAtEnd) return
     // What the session keeps stays until the store has all of it.
     if (session.head !== null && offset < session.head.length) return
     if (parts.length === 0 && offset === session.offset && dropped.length === 0 && handle === session.handle) return
@@ -363,7 +365,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
       giveBackHeld()
       stopRecording()
       // After a failure the lease is still needed: the upload may be lost.
-      await record({ isLast: failure === null })
+      await record({ isLast: failure === null, isAtEnd: true })
       if (failure) throw failure
     },
     async close() {
@@ -381,7 +383,7 @@ export function createPartWriter(options: PartWriting): PartWriter {
           await current.sending
         }
         stopRecording()
-        await record()
+        await record({ isAtEnd: true })
         if (failure) throw failure
         return null
       } finally {

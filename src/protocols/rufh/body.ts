@@ -38,7 +38,16 @@ export async function appendBody(
   } catch (refusal) {
     // More bytes than the file has: whichever of the two is wrong, nothing can be made of it any more (draft -08 on).
     if (dialect.endsByOverrun && isRefusal(refusal, 'LENGTH_MISMATCH') && refusal.facts.overflow === true)
-      await engine.cancel(request.actor, id, { endsAppend: true })
+      await deactivate(engine, request, id)
     throw refusal
+  }
+}
+
+/** Ends an upload after the refusal of an append to it, unless another request has completed or ended it since. */
+async function deactivate(engine: Engine, { actor }: FastifyRequest, id: string): Promise<void> {
+  try {
+    await engine.cancel(actor, id, { endsAppend: true, sparesCompleted: true })
+  } catch (error) {
+    if (!isRefusal(error, 'UPLOAD_COMPLETED', 'UPLOAD_GONE', 'UPLOAD_EXPIRED', 'UPLOAD_LOST')) throw error
   }
 }

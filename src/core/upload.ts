@@ -45,8 +45,8 @@ export function userOf(id: string, role: string, more: Partial<Actor> = {}): Act
  */
 export type State = 'receiving' | 'finishing' | 'completed' | 'cancelled' | 'expired' | 'failed'
 
-/** The algorithms a file can be digested with, by their names in HTTP (RFC 9530) and in Node. */
-export const digestAlgorithms = { 'sha-256': 'sha256', 'sha-512': 'sha512' } as const
+/** The algorithms a file can be digested with, by their names in HTTP (RFC 9530) and in Node. The last two find damage, not forgery. */
+export const digestAlgorithms = { 'sha-256': 'sha256', 'sha-512': 'sha512', sha: 'sha1', md5: 'md5' } as const
 export type DigestAlgorithm = keyof typeof digestAlgorithms
 /** Base64 by algorithm. */
 export type Digests = Partial<Record<DigestAlgorithm, string>>

@@ -1,4 +1,6 @@
 import { UploadError } from '../core/errors.ts'
+import type { FileDigests } from '../core/upload.ts'
+import { statedDigests } from './metadata-digests.ts'
 
 /** What `Upload-Metadata` says of the file, in tus and in what tus-js-client says in its RUFH modes; everything else in it is the client's own and is only echoed. */
 export interface FileWords {
@@ -6,6 +8,8 @@ export interface FileWords {
   contentType: string | undefined
   category: string | undefined
   fingerprint: string | undefined
+  /** The digests that the whole file must have; `null` when none is stated. */
+  digests: Pick<FileDigests, 'expected' | 'wanted'> | null
 }
 
 // HEAD must echo it, and clients as well as proxies take 16 KiB of headers at most (nginx 8 KiB a line).
@@ -26,11 +30,13 @@ export function readMetadata(header: string | undefined): FileWords {
     const value = names.map((name) => pairs.get(name)).find((found) => found !== undefined && found.length > 0)
     return value === undefined ? undefined : decode(value)
   }
+  const expected = statedDigests(pairs)
   return {
     filename: text('filename', 'name'),
     contentType: text('filetype', 'type', 'contentType'),
     category: text('category'),
     fingerprint: text('fingerprint'),
+    digests: Object.keys(expected).length > 0 ? { expected, wanted: [] } : null,
   }
 }
 

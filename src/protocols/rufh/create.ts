@@ -5,7 +5,6 @@ import { resumeHeader } from '../../http/identity/resume.ts'
 import { answerStored } from './answers.ts'
 import { appendBody, bodySizeOf } from './body.ts'
 import { endConnection, markResumable } from './connection.ts'
-import { fileDigests } from './digests.ts'
 import { limitHeader, readInteger, readIsLast } from './fields.ts'
 import { openInterim } from './interim.ts'
 import { addressOf, type RufhOptions } from './options.ts'
@@ -36,7 +35,6 @@ export async function createUpload(
   const created = await engine.create(actor, {
     ...representationOf(headers),
     size,
-    digests: fileDigests(headers),
     ending: 'later',
     ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
   })

@@ -6,7 +6,8 @@ import { UploadError } from '../../core/errors.ts'
 import { type DigestAlgorithm, type Digests, digestAlgorithms, type FileDigests } from '../../core/upload.ts'
 import { readDictionary } from './fields.ts'
 
-const algorithms = Object.keys(digestAlgorithms) as DigestAlgorithm[]
+/** Those that RFC 9530 calls active: the others are ignored in fields, as it asks. */
+const algorithms = ['sha-256', 'sha-512'] as const satisfies DigestAlgorithm[]
 
 /**
  * Holds a request's body to its Content-Digest; `undefined` when it promises none in a known algorithm. Of a body that
@@ -37,18 +38,22 @@ export function contentDigest(headers: IncomingHttpHeaders): Digest | undefined 
 
 /**
  * What a creation says of the digests of the whole file: Repr-Digest, and of Want-Repr-Digest what it likes best. An
- * append says nothing of the file: its representation is the patch (RFC 9530, appendix B.11).
+ * append says nothing of the file: its representation is the patch (RFC 9530, appendix B.11). `stated`: digests that the
+ * creation states elsewhere; Repr-Digest is believed rather than those.
  * @throws UploadError INVALID_REQUEST when a header cannot be read
  */
-export function fileDigests(headers: IncomingHttpHeaders): Pick<FileDigests, 'expected' | 'wanted'> | null {
-  const expected = readDigests(headers, 'repr-digest')
+export function fileDigests(
+  headers: IncomingHttpHeaders,
+  stated: Digests = {},
+): Pick<FileDigests, 'expected' | 'wanted'> | null {
+  const expected = { ...stated, ...readDigests(headers, 'repr-digest') }
   const wanted = readWanted(headers)
   return Object.keys(expected).length > 0 || wanted.length > 0 ? { expected, wanted } : null
 }
 
 /** The Repr-Digest header of a whole file whose digests were asked for. */
 export function digestHeader(digests: FileDigests | null): Record<string, string> {
-  const known = Object.entries(digests?.actual ?? {})
+  const known = Object.entries(digests?.actual ?? {}).filter(([name]) => algorithms.some((known) => known === name))
   if (known.length === 0) return {}
   const members = known.map(([algorithm, value]) => [algorithm, Buffer.from(value, 'base64')])
   return { 'repr-digest': serializeDictionary(Object.fromEntries(members)) }

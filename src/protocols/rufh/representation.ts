@@ -3,9 +3,13 @@ import { unknownMediaType } from '../../core/content/media-type.ts'
 import type { Wish } from '../../core/upload.ts'
 import { readMetadata } from '../../http/tus-metadata.ts'
 import { filenameIn } from './content-disposition.ts'
+import { fileDigests } from './digests.ts'
 
 /** What a creation says about the file itself. */
-export type Representation = Pick<Wish, 'filename' | 'contentType' | 'category' | 'metadata' | 'fingerprint'>
+export type Representation = Pick<
+  Wish,
+  'filename' | 'contentType' | 'category' | 'metadata' | 'fingerprint' | 'digests'
+>
 
 // What a library puts there when nobody says: the type of the message at most, not of the file.
 const meaningless = [
@@ -19,7 +23,7 @@ const meaningless = [
 /**
  * Name and type of the file from Content-Disposition and Content-Type; where these say nothing, from Upload-Metadata,
  * which tus-js-client sends in its RUFH modes as well. Upload-Metadata is kept as it came, for who goes on in tus.
- * @throws UploadError INVALID_METADATA for one that tus could not give back
+ * @throws UploadError INVALID_METADATA for one that tus could not give back, INVALID_REQUEST for digests that cannot be read
  */
 export function representationOf(headers: IncomingHttpHeaders): Representation {
   const metadata = headers['upload-metadata']
@@ -30,6 +34,7 @@ export function representationOf(headers: IncomingHttpHeaders): Representation {
     contentType: meaningless.includes(type) ? (said.contentType ?? '') : type,
     category: said.category,
     fingerprint: said.fingerprint,
+    digests: fileDigests(headers, said.digests?.expected),
     metadata: typeof metadata === 'string' ? metadata : null,
   }
 }

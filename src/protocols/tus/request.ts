@@ -41,8 +41,10 @@ export function readWish({ headers }: IncomingMessage, path: string): Wish {
   const size = readLength(headers) ?? null
   if (concat?.kind === 'final' && size !== null)
     throw new UploadError('INVALID_REQUEST', 'The length of a final upload is that of its parts: it must not be told.')
-  const { filename = 'file', contentType = unknownMediaType, ...words } = readMetadata(metadata)
-  return { filename, contentType, ...words, metadata: metadata ?? null, size, concat }
+  const { filename = 'file', contentType = unknownMediaType, digests, ...words } = readMetadata(metadata)
+  // The metadata of a partial upload may be that of the file it becomes a part of.
+  const wish = { filename, contentType, ...words, metadata: metadata ?? null, size, concat }
+  return concat?.kind === 'partial' ? wish : { ...wish, digests }
 }
 
 /**

@@ -1,0 +1,69 @@
+/*
+ * Clients of tus have no field for the checksum of the whole file, so they state it in Upload-Metadata, each in its own spelling: the
+ * algorithm is the key (`sha256`, `SHA-1`, `md5sum`), or stands before the value (`checksum: sha1 2fd4…`, as ownCloud and OpenCloud have
+ * it), or is told by the length of the hexadecimal digits. A value that fits no spelling is the client's own metadata and is not checked.
+ */
+import { type DigestAlgorithm, type Digests, digestAlgorithms } from '../core/upload.ts'
+
+/** Bytes of a digest. */
+const sizes: Record<DigestAlgorithm, number> = { 'sha-256': 32, 'sha-512': 64, sha: 20, md5: 16 }
+const algorithms = Object.keys(digestAlgorithms) as DigestAlgorithm[]
+
+/**
+ * The digests of the whole file that `pairs`, the decoded Upload-Metadata, states without ambiguity, as Base64 by algorithm. Of an
+ * algorithm that is stated twice with different values nothing is taken.
+ */
+export function statedDigests(pairs: Iterable<[string, Buffer]>): Digests {
+  const stated = new Map<DigestAlgorithm, Set<string>>()
+  for (const [key, value] of pairs) {
+    const found = readPair(key, value)
+    if (!found) continue
+    const values = stated.get(found.algorithm) ?? new Set()
+    stated.set(found.algorithm, values.add(found.digest.toString('base64')))
+  }
+  const single = [...stated].filter(([, values]) => values.size === 1)
+  return Object.fromEntries(single.map(([algorithm, [value]]) => [algorithm, value]))
+}
+
+interface Stated {
+  algorithm: DigestAlgorithm
+  digest: Buffer
+}
+
+function readPair(key: string, value: Buffer): Stated | null {
+  const name = plain(key)
+  const isGeneral = name === 'checksum'
+  const byKey = isGeneral ? null : algorithmNamed(name.replace(/^(?:checksum|content)|(?:sum|checksum|hash)$/g, ''))
+  if (!isGeneral && !byKey) return null
+  const text = value.toString('latin1').trim()
+  if (byKey && value.length === sizes[byKey] && !/^[\x20-\x7e]+$/.test(text)) return { algorithm: byKey, digest: value }
+  const [, prefix, digits = ''] = /^(?:([a-z]+[-_]?\d*)(?:=:|[ :=])\s*)?([\w+/-][\w+/=-]*?):?$/i.exec(text) ?? []
+  const bySelf = prefix === undefined ? null : algorithmNamed(plain(prefix))
+  if (prefix !== undefined && (!bySelf || (byKey && byKey !== bySelf))) return null
+  const algorithm = bySelf ?? byKey ?? algorithmOfHex(digits)
+  const digest = algorithm && decode(digits, sizes[algorithm])
+  return algorithm && digest ? { algorithm, digest } : null
+}
+
+const plain = (word: string) => word.toLowerCase().replaceAll(/[-_. ]/g, '')
+
+function algorithmNamed(name: string): DigestAlgorithm | null {
+  return algorithms.find((algorithm) => digestAlgorithms[algorithm] === name) ?? null
+}
+
+function algorithmOfHex(digits: string): DigestAlgorithm | null {
+  return algorithms.find((algorithm) => decodeHex(digits, sizes[algorithm])) ?? null
+}
+
+/** `digits` as `size` bytes, in hexadecimal digits or in either alphabet of Base64; `null` when they are neither. */
+function decode(digits: string, size: number): Buffer | null {
+  const base64 = Buffer.from(digits, 'base64')
+  const isBase64 =
+    base64.length === size &&
+    base64.toString('base64url') === digits.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
+  return decodeHex(digits, size) ?? (isBase64 ? base64 : null)
+}
+
+function decodeHex(digits: string, size: number): Buffer | null {
+  return digits.length === size * 2 && /^[\da-f]+$/i.test(digits) ? Buffer.from(digits, 'hex') : null
+}

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { PolicyDocument } from '../core/policy/policy.ts'
 import { type Scope, scopes } from '../core/upload.ts'
@@ -6,6 +5,7 @@ import { readConfig } from '../environment.ts'
 import { type ApiKey, type Keys, keysIn } from '../features/keys/keys.ts'
 import { toActor } from '../http/identity/claims.ts'
 import { policiesAt, withDatabase } from './database-at.ts'
+import { operatorName } from './operator.ts'
 import { assertRole } from './role.ts'
 
 interface Wish {
@@ -45,7 +45,7 @@ export function addKeyCommands(
         assertRole(role, policies)
         return all.create(
           { name, role, user: user ?? null, tenant: tenant ?? null, scopes: wanted, expiresAt },
-          operator(),
+          operatorName(),
         )
       })
       print(token)
@@ -64,7 +64,7 @@ export function addKeyCommands(
     .action(async (id: string) => {
       if (!/^[0-9a-f-]{36}$/.test(id))
         throw new InvalidArgumentError('a key is named by its id, as `keys list` shows it')
-      const key = await withKeys((all) => all.revoke(id, operator()))
+      const key = await withKeys((all) => all.revoke(id, operatorName()))
       if (!key) throw new InvalidArgumentError('there is no such key')
       print(`revoked ${key.prefix}… (${key.name})`)
     })
@@ -83,11 +83,6 @@ function readScopes(text: string): Scope[] {
   const unknown = words.find((word) => !scopes.includes(word as Scope))
   if (unknown !== undefined) throw new InvalidArgumentError(`there are ${scopes.join(', ')}`)
   return [...new Set(words as Scope[])]
-}
-
-/** Whose hands were on the keyboard, for the record. */
-function operator(): string {
-  return `${userInfo().username} at the command line`
 }
 
 function lineOf(key: ApiKey): string {

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { userInfo } from 'node:os'
 import { text } from 'node:stream/consumers'
 import { InvalidArgumentError } from 'commander'
 import type { Config } from '../config.ts'
@@ -17,6 +16,7 @@ import { PolicyFault, readPolicyDocument, writePolicyDocument } from '../feature
 import { type PolicyVersions, policyVersionsIn } from '../features/policies/versions.ts'
 import { policiesAt, withDatabase } from './database-at.ts'
 import { withStore } from './engine-at.ts'
+import { operatorName } from './operator.ts'
 
 /** The newest version, or the one that is asked for, as JSON that `setPolicies` takes. */
 export async function showPolicies(config: Config, version?: number): Promise<string> {
@@ -62,7 +62,7 @@ async function changePolicies(
       throw new InvalidArgumentError(
         `this ${removalLine(removed)}: their users could no longer upload. Name them, use \`policies merge\`, or say --remove-roles`,
       )
-    const remark = { author: `${userInfo().username} at the command line`, note: note ?? null }
+    const remark = { author: operatorName(), note: note ?? null }
     const added = await versions.add(ifVersion ?? latest, document, remark)
     if (!added)
       throw new InvalidArgumentError(

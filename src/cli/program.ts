@@ -31,6 +31,7 @@ import { addRestoreCommands } from './restore.ts'
 import { assertRole } from './role.ts'
 import { addSessionCommands } from './sessions.ts'
 import { sweepOnce } from './sweep.ts'
+import { auditToken } from './token-audit.ts'
 
 interface TokenWish {
   user?: string
@@ -74,6 +75,8 @@ export function createProgram(write: (line: string) => void = console.log): Comm
         throw new InvalidArgumentError(
           `tokens are valid for at most ${writeDuration(rules.maxLifetimeMs)} (JWT_MAX_LIFETIME)`,
         )
+      const trouble = await auditToken(config, actor, new Date(Date.now() + ttl))
+      if (trouble !== null) console.error(printable(`landfall: this token is not in the audit log, because ${trouble}`))
       print(await signToken(secret, actor, Math.floor(ttl / 1000), rules))
     })
 

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { isRefusal } from '../core/errors.ts'
 import { isId } from '../core/session-view.ts'
@@ -9,6 +8,7 @@ import { findSession, findSessions, type SessionDetails, type SessionLine } from
 import { findTimeline, type Moment } from '../features/sessions/timeline.ts'
 import { withDatabase } from './database-at.ts'
 import { withEngine } from './engine-at.ts'
+import { operatorName } from './operator.ts'
 import { printableLine } from './printable.ts'
 
 interface Words {
@@ -97,7 +97,7 @@ function steer(verb: keyof typeof verbs, id: string): Promise<string> {
 
 /** Who is named in the audit log for what is done at the command line. */
 export function operator(): Actor {
-  return userOf(`${userInfo().username} at the command line`, 'operator', { isAdmin: true })
+  return userOf(operatorName(), 'operator', { isAdmin: true })
 }
 
 function lineOf({ id, state, isLive, user, tenant, role, filename, received, size, createdAt }: SessionLine): string {

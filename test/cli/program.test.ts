@@ -6,7 +6,10 @@ import { createProgram } from '../../src/cli/program.ts'
 import { effectiveSettings } from '../../src/config/effective.ts'
 import { renderEnvExample } from '../../src/config.ts'
 import { userOf } from '../../src/core/upload.ts'
+import { openDatabase } from '../../src/db/open.ts'
+import { findAudit } from '../../src/features/audit/log.ts'
 import { secretCheck } from '../../src/http/identity/secret.ts'
+import { freshDatabase } from '../support/postgres.ts'
 
 const secret = 'a secret that is long enough for HS256'
 
@@ -124,6 +127,39 @@ it('prints a token of the developer in development mode when no other user is na
     sub: 'developer',
     role: 'creator',
   })
+})
+
+it('writes every token that it prints into the audit log, and never the token', async () => {
+  const { url, dispose } = await freshDatabase()
+  onTestFinished(dispose)
+  const database = await openDatabase({ url, dataDir: '', pool: 1, patienceMs: 2000, onFault: console.error })
+  onTestFinished(database.close)
+  await database.migrate()
+  vi.stubEnv('NODE_ENV', 'production')
+  vi.stubEnv('DATABASE_URL', url)
+  vi.stubEnv('JWT_SECRET', secret)
+
+  const [token = ''] = await run('token', '-u', 'zoe', '-r', 'member', '--tenant', 'acme', '--admin')
+
+  const entries = await findAudit(database, { limit: 9 })
+  expect(entries).toMatchObject([{ action: 'token.issue', isAllowed: true, target: 'zoe', tenant: null }])
+  expect(entries[0]!.actor).toMatch(/ at the command line$/)
+  expect(entries[0]!.note).toMatch(/^role member, tenant acme, admin, until 20\d\d-/)
+  expect(JSON.stringify(entries)).not.toContain(token.split('.')[2])
+})
+
+it('says that a token is not in the audit log when the database cannot be reached, and prints it', async () => {
+  vi.stubEnv('NODE_ENV', 'production')
+  vi.stubEnv('DATABASE_URL', 'postgres://ann:hidden@127.0.0.1:1/landfall')
+  vi.stubEnv('JWT_SECRET', secret)
+  const said = vi.spyOn(console, 'error').mockImplementation(() => {})
+  onTestFinished(() => said.mockRestore())
+
+  const printed = await run('token', '-u', 'zoe', '-r', 'member')
+
+  expect(printed).toHaveLength(1)
+  expect(said.mock.calls).toEqual([[expect.stringContaining('this token is not in the audit log')]])
+  expect(JSON.stringify(said.mock.calls)).not.toContain('hidden')
 })
 
 async function run(...words: string[]): Promise<string[]> {

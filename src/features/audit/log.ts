@@ -55,7 +55,7 @@ const forget = {
 const forgottenAtOnce = 20_000
 
 /** Adds `entries` to the record. */
-export async function writeAudit(database: Database, entries: AuditEntry[]): Promise<void> {
+export async function writeAudit(database: Pick<Database, 'query'>, entries: AuditEntry[]): Promise<void> {
   if (entries.length > 0) await database.query(write, [JSON.stringify(entries.map(toRow))])
 }
 

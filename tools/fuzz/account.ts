@@ -1,4 +1,5 @@
 import { pieceFolder } from '../../src/core/finish/clean-up.ts'
+import { markerKey } from '../../src/core/pairing/marker.ts'
 import { type Session, userOf } from '../../src/core/upload.ts'
 import { type SessionRow, toSession } from '../../src/db/session-row.ts'
 import { sweep } from '../../src/jobs/sweep.ts'
@@ -95,7 +96,8 @@ async function living({ database }: Ground): Promise<Session[]> {
 
 async function keysIn({ store }: Ground): Promise<string[]> {
   const keys: string[] = []
-  for await (const key of store.list('')) keys.push(key)
+  // The store's own marker is no upload's.
+  for await (const key of store.list('')) if (key !== markerKey) keys.push(key)
   return keys
 }
 

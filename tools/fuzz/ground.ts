@@ -43,6 +43,9 @@ export async function openGround(kind: StoreKind): Promise<Ground> {
     DATABASE_URL: 'postgres://elsewhere/landfall',
     JWT_SECRET: secret,
     DATA_DIR: '/nowhere',
+    // What is deleted or lost is gone at once: what is left then is left for good.
+    DELETE_GRACE: '0s',
+    LOSS_CONFIRM: '0s',
     PART_SIZE: '64KiB',
     CHUNK_SIZE: '64KiB',
     MEMORY_BUDGET: '8MiB',

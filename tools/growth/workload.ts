@@ -9,7 +9,7 @@ import { finishUploads } from '../../src/jobs/finish-uploads.ts'
 import { createOutbox } from '../../src/jobs/outbox.ts'
 import { sweep } from '../../src/jobs/sweep.ts'
 import { rows } from '../../test/identity/routes.ts'
-import { memoryStore } from '../../test/support/memory-store.ts'
+import type { MemoryStore } from '../../test/support/memory-store.ts'
 import { type Asked, recorded } from './statements.ts'
 
 const secret = 'a secret that is long enough for HS256'
@@ -18,8 +18,9 @@ const secret = 'a secret that is long enough for HS256'
  * Does with a whole server whatever makes it ask the database at `url`: every route once, concatenation, jobs, figures and
  * live events. Returns the statements it sent.
  * @param ownerId whose uploads they are
+ * @param store the one store of this database
  */
-export async function askEverything(url: string, ownerId: string): Promise<Map<string, Asked>> {
+export async function askEverything(url: string, ownerId: string, store: MemoryStore): Promise<Map<string, Asked>> {
   const opened = await openDatabase({ url, dataDir: '', pool: 4, patienceMs: 300_000, onFault: console.error })
   const { database, asked } = recorded(opened)
   const config = loadConfig({
@@ -29,7 +30,6 @@ export async function askEverything(url: string, ownerId: string): Promise<Map<s
     JWT_SECRET: secret,
     DATA_DIR: '/nowhere',
   })
-  const store = memoryStore()
   const { http, engine } = await buildApp(config, { database, store })
   const user = userOf(ownerId, 'member', { isAdmin: true })
   const authorization = `Bearer ${await signToken(secret, user, 600)}`

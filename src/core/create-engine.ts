@@ -4,6 +4,7 @@ import { shuttingDown } from './append/append-refusals.ts'
 import { createBandwidth, type Pace } from './append/bandwidth.ts'
 import { createBodyGate, type Sender } from './append/body-gate.ts'
 import { createScattered } from './append/scattered.ts'
+import { createSentAgain } from './append/sent-again.ts'
 import { createBackground } from './background.ts'
 import { beginUpload } from './begin/begin-upload.ts'
 import { checkFingerprint } from './begin/fingerprint.ts'
@@ -47,6 +48,12 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const ground = { store, budget, cache, partsInFlight, looking, nextPieceKey, lifeAfter, later }
   const openIts = (lease: Lease, by: Actor | null, details: WriterDetails = {}) =>
     openWriter(lease, by, details, ground)
+  const again = createSentAgain({
+    sessions,
+    now,
+    later,
+    bytesPerDayOf: (session) => effectivePolicy(options.policies(), ownerOf(session))?.policy.bytesPerDay ?? null,
+  })
   const appending: Omit<Appending, 'permitCompletion' | 'by' | 'passage'> = {
     ...body,
     sessions,
@@ -55,6 +62,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     partSizeFor: (session) => policyOf(ownerOf(session)).partSize ?? options.partSize,
     checkRole: (session) => void policyOf(ownerOf(session)),
     openWriter: openIts,
+    again,
     running,
     isDraining: () => draining.signal.aborted,
     later,
@@ -72,7 +80,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     looking,
     discard: (keys, session) => later(store.remove(keys), { uploadId: session.id, what: 'removing used pieces' }),
     lifeAfter,
-    bytesPerDayOf: (session) => effectivePolicy(options.policies(), ownerOf(session))?.policy.bytesPerDay ?? null,
+    again,
   })
   const ends = createEnds({
     store,

@@ -22,6 +22,7 @@ import {
 import type { Pace } from './bandwidth.ts'
 import { type BodyEnd, readBody } from './body.ts'
 import type { Passage } from './body-gate.ts'
+import type { SentAgain } from './sent-again.ts'
 
 export interface Appending {
   sessions: Sessions
@@ -47,6 +48,7 @@ export interface Appending {
   /** Bodies that are being read; aborting one makes it stop and save. */
   running: Set<AbortController>
   isDraining(): boolean
+  again: SentAgain
   /** Runs beside the answer. */
   later(work: Promise<unknown>, facts: Facts): void
   onBody(end: BodyEnd, bytes: number): void
@@ -86,13 +88,36 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   })
   // A file in one body is digested as it comes; one in several is read again when it is whole.
   const fileHash = session.digests && session.offset === 0 ? hashFile(session.digests) : null
-  let end = await receive(lease, chunk.body, limit, options, (bytes) => {
+  const end = await receive(lease, chunk.body, limit, options, (bytes) => {
     chunk.digest?.update(bytes)
     fileHash?.update(bytes)
     return writer.take(bytes)
   })
   options.onBody(end, writer.position - chunk.offset)
+  try {
+    return await conclude(lease, chunk, { end, size, isNews, writer, fileHash }, options)
+  } catch (error) {
+    options.again.countRefused(session, writer.position - session.offset, error)
+    throw error
+  }
+}
 
+/** A body that was read as far as it went. */
+interface Read {
+  end: BodyEnd
+  /** The file's length, and whether this request is the first to tell it. */
+  size: number | null
+  isNews: boolean
+  writer: PartWriter
+  /** Has seen the file from its first byte; `null`: not asked for, or it began in another body. */
+  fileHash: FileHash | null
+}
+
+/** Keeps what came as far as it counts, and ends the upload when that is all of it. */
+async function conclude(lease: Lease, chunk: Append, read: Read, options: Appending): Promise<Session> {
+  const { session } = lease
+  const { size, isNews, writer, fileHash } = read
+  let { end } = read
   // A body that is longer than the file is not the file: bytes that are acknowledged stay, the others of this body do not count, so the
   // refused request can never complete the upload.
   if (end === 'overflow') {

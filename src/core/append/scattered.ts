@@ -29,7 +29,7 @@ import { type BodyEnd, readBody } from './body.ts'
 import type { Passage } from './body-gate.ts'
 import { compareChunks, completed, refuseChunk, sizeOfChunk, wrongChunkSize } from './chunk-refusals.ts'
 import { type Gathering, gather } from './gathering.ts'
-import { createSentAgain } from './sent-again.ts'
+import type { SentAgain } from './sent-again.ts'
 
 export interface Scattering extends Claiming {
   /** See `LossOptions`. */
@@ -45,8 +45,7 @@ export interface Scattering extends Claiming {
   bodyTotalMs: number
   now(): Date
   lifeAfter(session: Session): Date | null
-  /** What the owner may send in a day; `null`: any number of bytes. */
-  bytesPerDayOf(session: Session): number | null
+  again: SentAgain
   /** How fast the owner's bodies may come; `null`: as they like. */
   paceOf(session: Session): Pace | null
   nextPieceKey(session: Session): string
@@ -80,10 +79,9 @@ const stalledMs = 500
 
 /** Numbered chunks over the same sessions as everything else. */
 export function createScattered(options: Scattering): Scattered {
-  const { sessions, store, locker, now } = options
+  const { sessions, store, locker, now, again } = options
   const { admitted, permitted } = options.guard
   const reading = new Set<Reading>()
-  const again = createSentAgain(options)
 
   /** The session with a multipart upload begun for it, so that parts may come from anywhere. */
   async function openForChunks(actor: Actor, id: string, chunk: NumberedChunk): Promise<Session> {
@@ -146,6 +144,7 @@ export function createScattered(options: Scattering): Scattered {
       )
       return { upload: { ...toUpload(session), expiresAt }, etag: part.etag, size: part.size }
     } catch (error) {
+      again.countRefused(session, gathering.size, error)
       if (error instanceof HandleLost)
         return await locker.hold(
           id,

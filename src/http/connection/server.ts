@@ -8,7 +8,7 @@ import type { UploadError } from '../../core/errors.ts'
 import { errorBody, errorHeaders } from '../errors.ts'
 import { isLoopback } from '../identity/origin.ts'
 import { securityHeaders } from '../security-headers.ts'
-import { faultOfGrammar } from './grammar.ts'
+import { faultOfGrammar, toOriginForm } from './grammar.ts'
 import { ignoreExpectations, refuseConnect, refuseMalformed, watchAnswers } from './malformed.ts'
 import { createShares, type Shares } from './shares.ts'
 import { takeTurns } from './turns.ts'
@@ -52,8 +52,9 @@ export function serverFactory(limits: ConnectionLimits): (listener: RequestListe
       },
       takeTurns((request, response) => {
         const fault = faultOfGrammar(request)
-        if (fault) refuse(response, fault)
-        else listener(request, response)
+        if (fault) return refuse(response, fault)
+        toOriginForm(request)
+        listener(request, response)
       }),
     )
     server.maxConnections = limits.connections

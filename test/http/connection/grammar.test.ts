@@ -1,5 +1,7 @@
+import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
+import { toOriginForm } from '../../../src/http/connection/grammar.ts'
 import { openRaw, parseAnswer } from '../../support/raw-http.ts'
 import { testApp } from '../../support/test-app.ts'
 
@@ -19,7 +21,11 @@ describe('a request with more than one meaning', () => {
     ['a list of hosts', 'GET /health HTTP/1.1\r\nHost: a, b\r\n\r\n'],
     ['a host with a path', 'GET /health HTTP/1.1\r\nHost: a/b\r\n\r\n'],
     ['a host with a user', 'GET /health HTTP/1.1\r\nHost: u@a\r\n\r\n'],
-    ['the form for proxies', 'GET http://a/health HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['a URL with a user', 'GET http://u@a/health HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['a URL without a name', 'GET http:///health HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['a URL of another scheme', 'GET ftp://a/health HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['a URL without a host header', 'GET http://a/health HTTP/1.1\r\n\r\n'],
+    ['a URL and two hosts', 'GET http://a/health HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n'],
     ['a target without a slash', 'GET health HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['a star for GET', 'GET * HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['CONNECT', 'CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n'],
@@ -70,5 +76,37 @@ describe('a request with more than one meaning', () => {
     await connection.send(text)
 
     expect((await connection.answer())?.status).toBe(200)
+  })
+})
+
+describe('a request whose target is a whole URL', () => {
+  it.each([
+    ['GET http://files.example/health HTTP/1.1', 200],
+    ['GET HTTPS://files.example:8443/health?a=b HTTP/1.1', 200],
+    ['GET http://[::1]:1080/health HTTP/1.1', 200],
+    ['GET http://files.example/none/such HTTP/1.1', 404],
+  ])('is answered like one for its path: %s', async (line, status) => {
+    const app = await testApp()
+    await app.http.listen({ host: '127.0.0.1', port: 0 })
+    const connection = await openRaw((app.http.server.address() as AddressInfo).port)
+
+    await connection.send(`${line}\r\nHost: other.example\r\nConnection: close\r\n\r\n`)
+
+    expect((await connection.answer())?.status).toBe(status)
+  })
+
+  it.each([
+    ['GET', 'http://a.example', '/'],
+    ['GET', 'http://a.example?b=c', '/?b=c'],
+    ['OPTIONS', 'http://a.example', '*'],
+    ['POST', 'http://a.example:8080/files?x=http://b/', '/files?x=http://b/'],
+    ['GET', '/http://b/', '/http://b/'],
+  ])('names the server in the place of the Host header: %s %s', (method, url, path) => {
+    const request = { method, url, headers: { host: 'other.example' } } as IncomingMessage
+
+    toOriginForm(request)
+
+    const host = url.startsWith('/') ? 'other.example' : new URL(url).host
+    expect([request.url, request.headers.host]).toEqual([path, host])
   })
 })

@@ -20,7 +20,7 @@ import { noteRequests } from './http/connection/unheard.ts'
 import { closeAfterUnreadBody } from './http/connection/unread-body.ts'
 import { refuseContentCodings } from './http/content-coding.ts'
 import { allowOrigins, answerPreflights } from './http/cors.ts'
-import { answerErrors } from './http/errors.ts'
+import { answerErrors, answerNotFound } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
 import { authPlugin } from './http/identity/auth.ts'
 import { bringsToken } from './http/identity/bearer.ts'
@@ -152,6 +152,16 @@ export async function registerRoutes(
     await http.register(metricsPlugin, { ...metricsRoute, mayRead: (request) => bringsToken(request, metricsToken) })
   }
   await http.register(pagePlugin, { folder: pageFolder })
+  // A page of another origin must be able to read that there is nothing at a path, or its browser calls it a fault of the network.
+  for (const prefix of ['/v1', '/api', uploadsPath]) {
+    await http.register(
+      async (scope) => {
+        allowOrigins(scope, cors)
+        answerNotFound(scope)
+      },
+      { prefix },
+    )
+  }
   await http.register(
     async (scope) => {
       // Before the token is asked for, so that a refusal too can be read by a page on another origin.

@@ -19,6 +19,11 @@ const retryAfter: Record<number, number> = { 423: 1, 429: 1, 503: 5 }
  */
 export function answerErrors(app: FastifyInstance): void {
   app.setErrorHandler(answerError)
+  answerNotFound(app)
+}
+
+/** Answers requests below the prefix of `app` that fit no route, behind the hooks of `app`. */
+export function answerNotFound(app: FastifyInstance): void {
   app.setNotFoundHandler(async (_request, reply) =>
     sendRefusal(reply, new UploadError('NOT_FOUND', 'There is nothing here.')),
   )

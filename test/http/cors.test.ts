@@ -134,3 +134,20 @@ it('preflights are no requests to the limit of an address', async () => {
   const asked = await app.http.inject({ method: 'GET', url: '/v1/uploads', headers: await app.as(), ...from })
   expect(asked.statusCode).toBe(200)
 })
+
+it.each([
+  ['GET', '/v1/none'],
+  ['PATCH', '/v1/uploads/a/b/c'],
+  ['GET', '/api/none'],
+  ['POST', '/api/upload/none'],
+] as const)('a page of another origin may read that there is nothing: %s %s', async (method, url) => {
+  const app = await testApp({ CORS_ORIGINS: 'https://*.example.org' })
+  const headers = { origin: 'https://app.example.org', ...(await app.as()) }
+
+  const answer = await app.http.inject({ method, url, headers })
+
+  expect([answer.statusCode, answer.json().error.code]).toEqual([404, expect.any(String)])
+  expect(answer.headers['access-control-allow-origin']).toBe('https://app.example.org')
+  const stranger = await app.http.inject({ method, url, headers: { ...headers, origin: 'https://other.example' } })
+  expect(stranger.headers).not.toHaveProperty('access-control-allow-origin')
+})

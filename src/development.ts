@@ -38,10 +38,15 @@ export async function verifyingSecrets({ JWT_SECRET, DATA_DIR }: SecretConfig): 
  * server knows.
  * @throws ConfigError
  */
-export async function existingTokenSecret({ JWT_SECRET, DATA_DIR }: SecretConfig): Promise<string> {
-  if (JWT_SECRET !== undefined) return secretsIn(JWT_SECRET)[0]!
+export async function existingTokenSecret(config: SecretConfig): Promise<string> {
+  return (await existingTokenSecrets(config))[0]!
+}
+
+/** As `existingTokenSecret`: all that verify, the one that signs first. */
+export async function existingTokenSecrets({ JWT_SECRET, DATA_DIR }: SecretConfig): Promise<string[]> {
+  if (JWT_SECRET !== undefined) return secretsIn(JWT_SECRET)
   const secret = await readIfThere(secretFile(DATA_DIR))
-  if (secret !== null) return secret
+  if (secret !== null) return [secret]
   throw new ConfigError([
     `DATA_DIR: ${DATA_DIR} has no token secret. Run this in the folder in which the server was started, or set DATA_DIR to its data folder; a server makes the secret when it starts for the first time`,
   ])

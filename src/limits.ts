@@ -7,7 +7,8 @@ import { creationRules } from './core/rules/index.ts'
 import type { Actor } from './core/upload.ts'
 import type { Database } from './db/open.ts'
 import { findUsageOf } from './db/usage.ts'
-import { forgetAudit, writeAudit } from './features/audit/log.ts'
+import { forgetAudit, sealAudit } from './features/audit/chain.ts'
+import { writeAudit } from './features/audit/log.ts'
 import { auditPlugin } from './features/audit/plugin.ts'
 import { createRefusalLog } from './features/audit/refusals.ts'
 import { openPolicyBook } from './features/policies/book.ts'
@@ -23,6 +24,8 @@ import { actorIfKnown, adminRouteOf, hearRefusals, namedUpload } from './http/re
 
 export interface LimitsOptions {
   database: Database
+  /** What the chain of the audit log is signed with. */
+  secret: string
   /** Bytes; the largest object that the store takes. */
   maxObjectSize: number
   log: FastifyBaseLogger
@@ -54,10 +57,11 @@ export interface Limits {
 
 // Of users and addresses whose requests are counted; some megabytes of memory.
 const names = 50_000
+const tellChainMs = 3_600_000
 
 /** Opens the policies and everything that holds users and strangers to them. */
 export async function openLimits(config: Config, options: LimitsOptions): Promise<Limits> {
-  const { database, maxObjectSize, log, onFault } = options
+  const { database, secret, maxObjectSize, log, onFault } = options
   const versions = policyVersionsIn(database)
   const book = await openPolicyBook({
     database,
@@ -69,6 +73,14 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
   if (!config.isDevelopment) sayQuotas(book.current().document, log)
   const rates = createRates(names)
   const refusals = createRefusalLog({ write: (entries) => writeAudit(database, entries), onFault })
+  let toldAt = Number.NEGATIVE_INFINITY
+  /** Now and then the end of the chain is written where the owner of the database cannot change it. */
+  const seal = async (isLast = false) => {
+    const { seq, hash } = await sealAudit(database, secret)
+    if (seq === 0 || (!isLast && performance.now() - toldAt < tellChainMs)) return
+    toldAt = performance.now()
+    log.info({ anchor: `${seq}:${hash}` }, 'the audit log is sealed up to here')
+  }
   const policies = () => book.current().document
   const policyOf = (actor: Actor): Policy | null => effectivePolicy(policies(), actor)?.policy ?? null
   const usageOf = (actor: Actor) => findUsageOf(database, actor)
@@ -102,9 +114,13 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
         }),
       )
     },
-    chores: { 'forget-audit': () => forgetAudit(database, config.AUDIT_RETENTION) },
+    chores: {
+      'seal-audit': () => seal(),
+      'forget-audit': () => forgetAudit(database, secret, config.AUDIT_RETENTION),
+    },
     async close() {
       await refusals.close()
+      await seal(true).catch(onFault)
       await book.close()
     },
   }

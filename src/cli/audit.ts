@@ -1,5 +1,8 @@
 import type { Config } from '../config.ts'
+import { existingTokenSecrets } from '../development.ts'
+import type { Head } from '../features/audit/chain.ts'
 import { type AuditRecord, findAudit } from '../features/audit/log.ts'
+import { verifyAudit } from '../features/audit/verify.ts'
 import { withDatabase } from './database-at.ts'
 import { printableLine } from './printable.ts'
 
@@ -18,6 +21,17 @@ export function auditLines(config: Config, { user, refused, ...words }: AuditWor
     const found = await findAudit(database, { ...words, actor: user, ...(refused && { allowed: false }) })
     return found.toReversed().map(lineOf)
   })
+}
+
+/** Whether every sealed entry is as it was sealed, for people. */
+export async function auditVerdict(config: Config, anchor?: Head): Promise<{ line: string; isSound: boolean }> {
+  const secrets = await existingTokenSecrets(config)
+  const { fault, head, sealed, unsealed } = await withDatabase(config, (database) =>
+    verifyAudit(database, secrets, anchor),
+  )
+  const rest = `${unsealed} ${unsealed === 1 ? 'entry is' : 'entries are'} not sealed yet`
+  if (fault !== null) return { line: `the audit log was changed: ${fault}; ${rest}`, isSound: false }
+  return { line: `${sealed} entries are as they were sealed, up to ${head.seq}:${head.hash}; ${rest}`, isSound: true }
 }
 
 function lineOf({

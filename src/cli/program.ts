@@ -5,12 +5,13 @@ import { parseDuration, parseSize, writeDuration } from '../core/units.ts'
 import { userOf } from '../core/upload.ts'
 import { devUser, existingTokenSecret, signInLink, tokenRules } from '../development.ts'
 import { readConfig, readEnvironment } from '../environment.ts'
+import type { Head } from '../features/audit/chain.ts'
 import { quotaLines } from '../features/policies/quota-lines.ts'
 import { toActor } from '../http/identity/claims.ts'
 import { signToken } from '../http/identity/secret.ts'
 import { serve } from '../serve.ts'
 import { version } from '../version.ts'
-import { type AuditWords, auditLines } from './audit.ts'
+import { type AuditWords, auditLines, auditVerdict } from './audit.ts'
 import { withDatabase } from './database-at.ts'
 import { examine, printFinding } from './doctor/doctor.ts'
 import type { Finding } from './doctor/finding.ts'
@@ -182,7 +183,20 @@ export function createProgram(write: (line: string) => void = console.log): Comm
     .option('--action <action>', 'only this, such as upload.create or policy.change')
     .option('--refused', 'only what was refused')
     .option('-l, --limit <number>', 'how many lines', whole, 100)
-    .action(async (options: AuditWords) => {
+    .option('--verify', 'look whether entries were changed or removed; exit with 1 when they were')
+    .option(
+      '--anchor <seq:hash>',
+      'with --verify: a place in the chain from the log of a server, which must still be there',
+      anchor,
+    )
+    .action(async ({ verify, anchor, ...options }: AuditWords & { verify?: boolean; anchor?: Head }) => {
+      if (anchor && !verify) throw new InvalidArgumentError('--anchor is for --verify')
+      if (verify) {
+        const { line, isSound } = await auditVerdict(readConfig(), anchor)
+        print(line)
+        if (!isSound) process.exitCode = 1
+        return
+      }
       for (const line of await auditLines(readConfig(), options)) print(line)
     })
 
@@ -261,6 +275,13 @@ interface ExplainWords {
 /** Where a browser on this machine finds the page. */
 function pageUrlOf({ PUBLIC_URL, HOST, PORT }: Config): string {
   return PUBLIC_URL ?? `http://${['0.0.0.0', '::', '127.0.0.1'].includes(HOST) ? 'localhost' : HOST}:${PORT}`
+}
+
+function anchor(text: string): Head {
+  const [, seq, hash] = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text) ?? []
+  if (seq === undefined || hash === undefined)
+    throw new InvalidArgumentError('expected a number, a colon and 64 hexadecimal digits')
+  return { seq: Number(seq), hash }
 }
 
 function whole(text: string): number {

@@ -7,6 +7,7 @@ import { effectiveSettings } from '../../src/config/effective.ts'
 import { renderEnvExample } from '../../src/config.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { openDatabase } from '../../src/db/open.ts'
+import { sealAudit } from '../../src/features/audit/chain.ts'
 import { findAudit } from '../../src/features/audit/log.ts'
 import { secretCheck } from '../../src/http/identity/secret.ts'
 import { freshDatabase } from '../support/postgres.ts'
@@ -146,6 +147,33 @@ it('writes every token that it prints into the audit log, and never the token', 
   expect(entries[0]!.actor).toMatch(/ at the command line$/)
   expect(entries[0]!.note).toMatch(/^role member, tenant acme, admin, until 20\d\d-/)
   expect(JSON.stringify(entries)).not.toContain(token.split('.')[2])
+})
+
+it('verifies the audit log, and exits with 1 when an entry was changed', async () => {
+  const { url, dispose } = await freshDatabase()
+  onTestFinished(dispose)
+  const database = await openDatabase({ url, dataDir: '', pool: 1, patienceMs: 2000, onFault: console.error })
+  onTestFinished(database.close)
+  await database.migrate()
+  vi.stubEnv('NODE_ENV', 'production')
+  vi.stubEnv('DATABASE_URL', url)
+  vi.stubEnv('JWT_SECRET', secret)
+  onTestFinished(() => void (process.exitCode = undefined))
+  await run('token', '-u', 'zoe', '-r', 'member')
+  const { seq, hash } = await sealAudit(database, secret)
+
+  const sound = await run('audit', '--verify', '--anchor', `${seq}:${hash}`)
+  const codeOfSound = process.exitCode
+  await database.executeSql(
+    `begin; set local session_replication_role = replica; update audit_log set target = 'eve'; commit`,
+  )
+  const changed = await run('audit', '--verify')
+
+  expect(sound).toEqual([`1 entries are as they were sealed, up to 1:${hash}; 0 entries are not sealed yet`])
+  expect(codeOfSound).toBeUndefined()
+  expect(changed[0]).toMatch(/^the audit log was changed: entry 1 \(id \d+\) was changed/)
+  expect(process.exitCode).toBe(1)
+  await expect(run('audit', '--verify', '--anchor', 'nonsense')).rejects.toThrow('hexadecimal')
 })
 
 it('says that a token is not in the audit log when the database cannot be reached, and prints it', async () => {

@@ -45,14 +45,6 @@ const write = {
     select * from jsonb_to_recordset($1::jsonb) as e(action text, is_allowed boolean, actor text, role text, tenant text, key_id text, upload_id uuid,
       target text, code text, rule text, address text, agent text, times int, note text)`,
 }
-const forget = {
-  name: 'audit-forget',
-  // The record lets go of what is old and of nothing else; ids grow with time, so the oldest are found without a search.
-  text: `with allowed as materialized (select set_config('landfall.retention', 'on', true)),
-    old as (select id from audit_log where at < now() - $1 * interval '1 millisecond' order by id limit $2)
-    delete from audit_log using allowed, old where audit_log.id = old.id`,
-}
-const forgottenAtOnce = 20_000
 
 /** Adds `entries` to the record. */
 export async function writeAudit(database: Pick<Database, 'query'>, entries: AuditEntry[]): Promise<void> {
@@ -101,11 +93,6 @@ function pageStatement(query: AuditQuery): { statement: Statement; values: unkno
   const held = conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`
   const text = `select * from audit_log ${held} order by at desc, id desc limit $1`
   return { statement: { name: words.join('-'), text }, values }
-}
-
-/** Removes what is older than `keepMs`; 0 keeps everything. A long backlog takes several runs. */
-export async function forgetAudit(database: Database, keepMs: number): Promise<void> {
-  if (keepMs > 0) await database.query(forget, [keepMs, forgottenAtOnce])
 }
 
 interface Row extends Omit<AuditRecord, 'isAllowed' | 'tenant' | 'keyId' | 'uploadId'> {

@@ -87,7 +87,7 @@ async function openBehind(
 }
 
 storeContract('s3', () => openStandIn(), partSize)
-storeContract('s3, encrypted with a key of its own', () => openStandIn('opaque'), partSize)
+storeContract('s3, encrypted with a key of its own', () => openStandIn('opaque'), partSize, { etagsTellBytes: false })
 
 describe('requests', () => {
   it('are counted, each try of those that carry bytes', async () => {
@@ -424,7 +424,8 @@ describe('a prefix', () => {
 describe('opening a bucket', () => {
   it.each([
     ['that does not exist', { S3_BUCKET: 'nowhere' }, /does not exist/],
-    ['with a wrong key', { S3_SECRET_ACCESS_KEY: 'wrong' }, /refuses these credentials/],
+    ['with a wrong key', { S3_ACCESS_KEY_ID: 'wrong' }, /refuses these credentials/],
+    ['with a wrong secret', { S3_SECRET_ACCESS_KEY: 'wrong' }, /refuses these credentials/],
     ['on a server that is not there', { S3_ENDPOINT: 'http://127.0.0.1:1' }, /cannot be reached/],
   ])('%s says so', async (_, difference, words) => {
     const { server } = await openStandIn()
@@ -432,5 +433,15 @@ describe('opening a bucket', () => {
 
     await expect(store.check()).rejects.toThrow(words)
     await store.close()
+  })
+
+  it.each([
+    ['at all', ['HeadBucket', 'ListObjectsV2']],
+    ['as one', ['HeadBucket']],
+  ])('that the key may not look at %s is told apart from a wrong key', async (_, operations) => {
+    const { server, store } = await openStandIn()
+    for (const operation of operations) server.faults.next(operation, { status: 403, code: 'AccessDenied' })
+
+    await expect(store.check()).rejects.toThrow(/does not let this key use the bucket/)
   })
 })

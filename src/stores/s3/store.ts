@@ -3,13 +3,11 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  HeadBucketCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3'
-import { UploadError } from '../../core/errors.ts'
 import { md5Of } from '../../core/parts/etag.ts'
 import {
   type Bytes,
@@ -21,9 +19,10 @@ import {
 } from '../../core/ports.ts'
 import type { PartReceipt } from '../../core/upload.ts'
 import { asker, type StoreWatch } from './ask.ts'
+import { checkBucket } from './check.ts'
 import { addressOf, longestMs, openClient, socketsAtOnce } from './client.ts'
 import { type Found, mayBeJoinOf, unquoted } from './etags.ts'
-import { explain, S3Fault, toRefusal } from './faults.ts'
+import { S3Fault, toRefusal } from './faults.ts'
 import type { S3Options } from './options.ts'
 import { readObject } from './read.ts'
 import { removeObjects } from './remove.ts'
@@ -190,20 +189,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       maxObjectSize: 5 * 1024 * 1024 * MiB,
     },
 
-    async check() {
-      try {
-        await ask(
-          'HeadBucket',
-          (abortSignal) => client.send(new HeadBucketCommand({ Bucket: bucket }), { abortSignal }),
-          5000,
-        )
-      } catch (thrown) {
-        const fault = thrown as S3Fault
-        // A bucket that is not there, or not for us, is not mended by asking again.
-        const code = fault.isTransient ? 'STORE_UNAVAILABLE' : 'R2_ERROR'
-        throw new UploadError(code, `${explain(fault, bucket)}.`, {}, { cause: fault })
-      }
-    },
+    check: () => checkBucket({ client, bucket, prefix: options.S3_PREFIX, ask }),
 
     async begin(key, { contentType, isAttachment, origin, onDoubt }) {
       const begin = new CreateMultipartUploadCommand({

@@ -8,6 +8,7 @@ import type { StoreLink } from './core/pairing/guarded-store.ts'
 import {
   type Marker,
   type PairingRow,
+  probeKey,
   readMarker,
   type Standing,
   standingOf,
@@ -49,7 +50,6 @@ const removalFreshMs = 1000
 const localFreshMs = 50
 const farFreshMs = 10_000
 const failedFreshMs = 250
-const probeKey = '.landfall/probe'
 const probeEveryMs = 10_000
 
 /**

@@ -2,6 +2,7 @@
  * The world as core asks it, with a clock beside every call. What is asked, what comes back and what goes wrong stay as they are.
  */
 import { isRefusal } from '../core/errors.ts'
+import { isServersOwn } from '../core/pairing/marker.ts'
 import {
   HandleLost,
   type Lease,
@@ -33,6 +34,14 @@ export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer)
       }
     }
 
+  const put = timed('put', async (...args: Parameters<ObjectStore['put']>) => {
+    const facts = await store.put(...args)
+    metrics.stored.inc({ as: args[0].startsWith(privateFolder) ? 'piece' : 'object' }, facts.size)
+    return facts
+  })
+  // The marker and what a readiness check writes are a call of their own: the figures of `put` are those of uploads.
+  const putOwn = timed('putOwn', (...args: Parameters<ObjectStore['put']>) => store.put(...args))
+
   return {
     ...store,
     check: timed('check', () => store.check()),
@@ -45,11 +54,7 @@ export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer)
     copyPart: timed('copyPart', (...args) => store.copyPart(...args)),
     finish: timed('finish', (...args) => store.finish(...args)),
     abort: timed('abort', (...args) => store.abort(...args)),
-    put: timed('put', async (...args) => {
-      const facts = await store.put(...args)
-      metrics.stored.inc({ as: args[0].startsWith(privateFolder) ? 'piece' : 'object' }, facts.size)
-      return facts
-    }),
+    put: (...args) => (isServersOwn(args[0]) ? putOwn(...args) : put(...args)),
     stat: timed('stat', (...args) => store.stat(...args)),
     remove: timed('remove', (...args) => store.remove(...args)),
   }

@@ -8,6 +8,13 @@ import { ObjectMissing, type ObjectStore } from '../ports.ts'
 
 /** Where the marker lies. */
 export const markerKey = '.landfall/store.json'
+/** Where the object lies that a readiness check writes. */
+export const probeKey = '.landfall/probe'
+
+/** Whether an object is the server's own: the marker, or what a readiness check writes. It belongs to no upload. */
+export function isServersOwn(key: string): boolean {
+  return key === markerKey || key === probeKey
+}
 
 /** What the store says of itself. */
 export interface Marker {

@@ -5,6 +5,7 @@ import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
 import { sweepOnce } from '../../src/cli/sweep.ts'
 import { loadConfig } from '../../src/config.ts'
+import { markerKey, probeKey } from '../../src/core/pairing/marker.ts'
 import { localStore } from '../../src/stores/local.ts'
 import { inChunks } from '../stores/contract.ts'
 import { startNodeProcess } from '../support/node-process.ts'
@@ -50,7 +51,7 @@ it('a sweep says what it would do before it does it', { timeout: 60_000 }, async
   const keys = async () => {
     const found: string[] = []
     for await (const key of store.list('')) found.push(key)
-    return found
+    return found.sort()
   }
 
   const preview = await sweepOnce(config, true)
@@ -62,9 +63,9 @@ it('a sweep says what it would do before it does it', { timeout: 60_000 }, async
     expect.stringMatching(/^would remove \.landfall\/pieces\//),
     'nothing was changed',
   ])
-  expect(before).toHaveLength(2)
+  expect(before).toEqual([expect.stringMatching(/^\.landfall\/pieces\//), probeKey, markerKey, 'theirs.txt'])
   expect(swept).toEqual(['expired 1 uploads, cleaned up after 0'])
-  expect(await keys()).toEqual(['theirs.txt'])
+  expect(await keys()).toEqual([probeKey, markerKey, 'theirs.txt'])
   const { rows } = await client.query('select state, is_dirty from upload_sessions')
   expect(rows).toEqual([{ state: 'expired', is_dirty: false }])
 })

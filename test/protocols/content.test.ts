@@ -160,7 +160,9 @@ it.each([
   })
 
   expect(answer.statusCode).toBe(201)
-  expect([...app.store.abouts.values()]).toEqual([{ contentType: 'application/octet-stream', isAttachment: true }])
+  expect([...app.store.abouts.values()]).toEqual([
+    { contentType: 'application/octet-stream', isAttachment: true, origin: expect.any(String) },
+  ])
 })
 
 it('CONTENT_CHECK=false believes the client that a file is a picture', async () => {
@@ -174,5 +176,5 @@ it('CONTENT_CHECK=false believes the client that a file is a picture', async () 
   })
 
   expect(answer.statusCode).toBe(201)
-  expect([...app.store.abouts.values()]).toEqual([{ contentType: 'image/png' }])
+  expect([...app.store.abouts.values()]).toEqual([{ contentType: 'image/png', origin: expect.any(String) }])
 })

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { UploadError } from '../../src/core/errors.ts'
+import { isServersOwn } from '../../src/core/pairing/marker.ts'
 import {
   type Bytes,
   HandleLost,
@@ -13,10 +14,10 @@ import type { PartReceipt } from '../../src/core/upload.ts'
 /** A store in memory that is as strict as R2 and fails when it is told to. */
 export interface MemoryStore extends ObjectStore {
   objects: Map<string, Buffer>
-  /** What each object says of itself. */
+  /** What each object of an upload says of itself. */
   abouts: Map<string, ObjectAbout>
   multiparts: Map<string, { key: string; partSize: number; about: ObjectAbout; parts: Map<number, Buffer> }>
-  /** Calls by name, in order. */
+  /** Calls for uploads by name, in order. */
   calls: string[]
   /** Called before (`at` 'before') and after the effect of every call; throwing there is a refusal or a lost answer. */
   fault: (call: string, at: 'before' | 'after', key: string) => void | Promise<void>
@@ -29,14 +30,14 @@ export const unavailable = () =>
 export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): MemoryStore {
   const objects: MemoryStore['objects'] = new Map()
   const abouts: MemoryStore['abouts'] = new Map()
-  // Its marker and the probe of readiness are no uploads.
+  // The marker and the probe of readiness are no uploads: they are not among the objects, and not among the calls.
   const own: MemoryStore['objects'] = new Map()
-  const shelf = (key: string) => (/^\.landfall\/[\w.]+$/.test(key) ? own : objects)
+  const shelf = (key: string) => (isServersOwn(key) ? own : objects)
   const multiparts: MemoryStore['multiparts'] = new Map()
   const calls: string[] = []
 
   async function call<T>(name: string, key: string, work: () => Promise<T> | T): Promise<T> {
-    calls.push(name)
+    if (!isServersOwn(key)) calls.push(name)
     await store.fault(name, 'before', key)
     const result = await work()
     await store.fault(name, 'after', key)
@@ -109,7 +110,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
         const there = shelf(key).get(key)
         if (isNew && there && !there.equals(buffer)) throw new ObjectExists('there is another object already')
         shelf(key).set(key, buffer)
-        abouts.set(key, about)
+        if (!isServersOwn(key)) abouts.set(key, about)
         return { size: buffer.length, etag: etagOf(buffer) }
       })
     },

@@ -214,8 +214,8 @@ export interface Sessions {
   countAgain(owner: Owner, bytes: number): Promise<number>
   /** Ends a claim without a part. */
   dropClaim(id: string, claim: PartClaim): Promise<void>
-  /** How many claims on parts of the upload hold. */
-  claims(id: string): Promise<number>
+  /** How many claims on parts of the upload hold; with `number`, on that part alone. */
+  claims(id: string, number?: number): Promise<number>
   /** Says that something is being stored for an upload outside its lease: dirty, and not given up yet. False when it is not receiving, or somebody holds its lease. */
   touch(id: string, expiresAt: Date | null): Promise<boolean>
   /** A mark of what has been said of the upload until now, for `markClean`. */

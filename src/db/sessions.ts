@@ -111,7 +111,8 @@ const dropClaim = {
 }
 const countClaims = {
   name: 'part-claims',
-  text: `select count(*)::int as claims from upload_parts where upload_id = $1 and claim_until >= now()`,
+  text: `select count(*)::int as claims from upload_parts where upload_id = $1 and claim_until >= now()
+    and ($2::int is null or number = $2)`,
 }
 const touchSession = {
   name: 'session-touch',
@@ -226,8 +227,8 @@ export function sessionsIn(database: Database): Sessions {
     async dropClaim(id, { number, token }) {
       await database.query(dropClaim, [id, number, token])
     },
-    async claims(id) {
-      return (await database.query<{ claims: number }>(countClaims, [id]))[0]!.claims
+    async claims(id, number) {
+      return (await database.query<{ claims: number }>(countClaims, [id, number ?? null]))[0]!.claims
     },
     async touch(id, expiresAt) {
       return (await database.query(touchSession, [id, expiresAt])).length > 0

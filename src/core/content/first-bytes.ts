@@ -45,7 +45,7 @@ export function settleType(
   // Chunks that came before the first lie under the type and the key that were said, and will be an object of that type: the session
   // says no other. Pieces are of first bytes that were looked at: what would take their place has not done so yet.
   if (session.handle !== null || session.tail.length > 0) {
-    if (said !== unknownMediaType && sniffed.mediaType !== null) throw otherType(contentType)
+    if (said !== unknownMediaType && sniffed.mediaType !== null) throw otherType(contentType, said)
     return null
   }
   const isOther = category !== session.category || agreeingName(filename, contentType) !== agreeingName(filename, said)
@@ -55,10 +55,19 @@ export function settleType(
 }
 
 /** The first bytes are not of the type under which later ones were stored. */
-function otherType(contentType: string): UploadError {
+function otherType(contentType: string, stored: string): UploadError {
   return new UploadError('TYPE_NOT_ALLOWED', `This is not what it was said to be, but a file of type ${contentType}.`, {
     contentType,
+    stored,
   })
+}
+
+/**
+ * Whether `refusal` of first bytes says only that they do not belong to what is stored. The owner may send files of their type, and
+ * other first bytes, which another request may be bringing, can still fit.
+ */
+export function contradictsStored(refusal: UploadError): boolean {
+  return refusal.facts.stored !== undefined
 }
 
 /**

@@ -2,7 +2,7 @@ import { isRefusal } from '../errors.ts'
 import { recordFailure } from '../finish/record-end.ts'
 import type { Lease, Sessions } from '../ports.ts'
 import { type Actor, ownerOf, type Session } from '../upload.ts'
-import { type Looking, settleType } from './first-bytes.ts'
+import { contradictsStored, type Looking, settleType } from './first-bytes.ts'
 
 /** A look at the first of several numbered chunks, before any of it is stored. */
 export interface ChunkLook {
@@ -13,7 +13,8 @@ export interface ChunkLook {
   see(bytes: Buffer): void
   /**
    * Settles what the file is by what was seen; once, however often it is asked.
-   * @throws UploadError TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED, INVALID_METADATA (the stored name): the upload has failed, unless it had first bytes already
+   * @throws UploadError TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED, INVALID_METADATA (the stored name): the upload has failed, unless other first bytes
+   * were there, or others were stored under the type that it has
    */
   settle(): Promise<void>
 }
@@ -49,12 +50,19 @@ export function lookAtChunk(
         contentType = lease.session.contentType
       } catch (error) {
         if (!isRefusal(error, 'TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED', 'INVALID_METADATA')) throw error
-        // Bytes that were acknowledged before may be those of a good file, which can still go on.
-        const isBegun = lease.session.offset > 0 || (await sessions.parts(found.id)).some(({ number }) => number === 1)
-        if (!isBegun) await recordFailure(lease, 'type', by)
+        if (!contradictsStored(error) && !(await isBegun(lease.session))) await recordFailure(lease, 'type', by)
         throw error
       }
     })
+  }
+
+  /**
+   * Whether other first bytes were acknowledged, or are being stored by another request. They may be those of a good file, which the
+   * refusal of these must not end; and a part that is being written again has no receipt while it is.
+   */
+  async function isBegun({ id, offset }: Session): Promise<boolean> {
+    if (offset > 0 || (await sessions.claims(id, 1)) > 0) return true
+    return (await sessions.parts(id)).some(({ number }) => number === 1)
   }
 
   return {

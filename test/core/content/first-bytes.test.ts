@@ -453,6 +453,32 @@ describe('numbered chunks', () => {
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
+  it.each([
+    ['may be sent', '*/*'],
+    ['may not be sent', 'image/*'],
+  ])('that %s do not end an upload whose other first chunk is being stored', async (_what, mediaTypes) => {
+    const { engine, store } = await openLooking([mediaTypes])
+    const whole = long(png)
+    const { id, write } = await begin(engine, 'image/png', whole)
+    const storing = Promise.withResolvers<void>()
+    const held = Promise.withResolvers<void>()
+    store.fault = (call, at) => {
+      if (call !== 'writePart' || at !== 'before') return
+      storing.resolve()
+      return held.promise
+    }
+    const picture = write(1)
+    await storing.promise
+
+    await expect(write(1, long(bytes(html)))).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+    held.resolve()
+
+    await picture
+    for (const number of [2, 3, 4]) await write(number)
+    const upload = await engine.complete(ada, id)
+    expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
+  })
+
   it('cannot, when two of them race, make a page of a picture', async () => {
     for (let round = 0; round < 5; round += 1) {
       const { engine, store } = await openLooking()

@@ -9,7 +9,10 @@ export const mostListed = 10_000
 export const initFields = z.object({
   file_name: z.string().min(1).describe('The name of the file, as people see it'),
   total_size: z.int().min(0).describe('Bytes of the whole file'),
-  content_type: z.string().nullish().describe('Media type; by default what the ending of the file name says'),
+  content_type: z
+    .string()
+    .nullish()
+    .describe('Media type; by default, and when it is none, what the ending of the file name says'),
   category: z
     .string()
     .nullish()

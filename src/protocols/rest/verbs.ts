@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { lookup } from 'mime-types'
 import { actAs } from '../../core/access.ts'
+import { readMediaType } from '../../core/content/media-type.ts'
 import type { Engine } from '../../core/engine.ts'
 import { isRefusal } from '../../core/errors.ts'
 import type { Upload } from '../../core/upload.ts'
@@ -77,8 +78,8 @@ export function created(reply: FastifyReply, { id }: Pick<Upload, 'id'>, publicU
 // What curl says of a body of which it was told nothing. No file is of this type.
 const unsaid = 'application/x-www-form-urlencoded'
 
-/** What the client says the file is, or else what the ending of its name says. */
+/** What the client says the file is, or else, also when what it says is no media type, what the ending of its name says. */
 export function mediaTypeOf(filename: string, said: string | undefined): string {
-  const type = said?.trim() ?? ''
-  return type === '' || type === unsaid ? lookup(filename) || '' : type
+  const type = readMediaType(said ?? '')
+  return type === null || type === unsaid ? lookup(filename) || '' : type
 }

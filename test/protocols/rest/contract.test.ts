@@ -162,6 +162,18 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
     ])
   })
 
+  it.each(['text', 'undefined', 'null', 'image/*', ''])(
+    'begins an upload with a content_type that is no media type, which says nothing: %j',
+    async (said) => {
+      const client = await clientOf(await testApp(env), spelling)
+
+      const { status, body } = await client.init({ ...file, total_size: 10, content_type: said })
+
+      expect(status).toBe(201)
+      expect((await client.status(body.upload_id)).body).toMatchObject({ ...file, content_type: 'text/plain' })
+    },
+  )
+
   it('is refused in the codes that it knows when it begins', async () => {
     const client = await clientOf(await testApp(env), spelling)
     const wrong: Record<string, object> = {
@@ -171,7 +183,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
       'a file_name that no file can have': { file_name: 'a\0b' },
       'a total_size that is no size': { total_size: '10' },
       'a negative total_size': { total_size: -1 },
-      'a content_type that is none': { content_type: 'text' },
+      'a content_type that is no text': { content_type: 7 },
       'a user_id that can be none': { user_id: '' },
       'more than the role may send': { total_size: 2 ** 50 },
       'another user': { user_id: 'eve' },
@@ -192,7 +204,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
       'a file_name that no file can have': invalid,
       'a total_size that is no size': invalid,
       'a negative total_size': invalid,
-      'a content_type that is none': invalid,
+      'a content_type that is no text': invalid,
       'a user_id that can be none': invalid,
       'more than the role may send': { status: 413, body: refusal('FILE_TOO_LARGE') },
       'another user': foreign,

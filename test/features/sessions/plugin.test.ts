@@ -93,7 +93,7 @@ describe('the uploads of everybody', () => {
   })
 
   it('tell what has come of one whose chunks came out of order', async () => {
-    const app = await testApp({ PART_SIZE: '5MiB' })
+    const app = await testApp({ CHUNK_SIZE: '5MiB' })
     const size = 11 * 1024 ** 2
     const wish = { filename: 'a.bin', contentType: 'application/octet-stream', size, byChunks: true }
     const { id, partSize } = await app.engine.create(ann, wish)

@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { createShares } from '../../../src/http/connection/shares.ts'
 import { trustedProxies } from '../../../src/http/connection/trusted-proxies.ts'
 import { openRaw, type RawConnection } from '../../support/raw-http.ts'
@@ -68,12 +68,17 @@ describe('connections', () => {
   it('behind a proxy are requests, of which an address has its share as well', async () => {
     const app = await testApp({ CONNECTIONS_PER_ADDRESS: '1', TRUST_PROXY: '10.0.0.0/8' })
     const held = Promise.withResolvers<void>()
-    app.store.fault = (call, at) => (call === 'put' && at === 'before' ? held.promise : undefined)
+    const storing = Promise.withResolvers<void>()
+    app.store.fault = (call, at) => {
+      if (call !== 'put' || at !== 'before') return
+      storing.resolve()
+      return held.promise
+    }
     const as = await app.as()
     const from = (address: string) => ({ remoteAddress: '10.0.0.1', headers: { ...as, 'x-forwarded-for': address } })
     const first = from('203.0.113.7')
     const sending = app.http.inject({ ...first, method: 'PUT', url: '/v1/files/a.txt', payload: 'hello' })
-    await vi.waitUntil(() => app.store.calls.includes('put'))
+    await storing.promise
 
     const second = await app.http.inject({ ...first, url: '/v1/me' })
     const other = await app.http.inject({ ...from('198.51.100.7'), url: '/v1/me' })

@@ -7,6 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Actor, userOf } from '../../../src/core/upload.ts'
 import { resumeCheck, resumeTokens } from '../../../src/http/identity/resume.ts'
 import { secretCheck, signToken } from '../../../src/http/identity/secret.ts'
+import { watchBodies } from '../../support/arrival.ts'
 import { type TestApp, testApp } from '../../support/test-app.ts'
 
 const secret = 'a secret that is long enough for HS256'
@@ -92,6 +93,7 @@ describe('whose token ends in the middle of an upload', () => {
 
   it('is given the token where a lost connection leaves it', async () => {
     const app = await listening()
+    const arrived = watchBodies(app.http.server)
     const { port } = app.http.server.address() as AddressInfo
     const sending = request({ port, method: 'POST', path: '/files', headers: { ...(await app.as()), ...rufh } })
     // The connection is lost on purpose.
@@ -99,6 +101,7 @@ describe('whose token ends in the middle of an upload', () => {
     sending.write('hel')
 
     const [{ statusCode, headers }] = (await once(sending, 'information')) as [{ statusCode: number; headers: Headers }]
+    await arrived(3)
     sending.destroy()
 
     expect(statusCode).toBe(104)
@@ -162,9 +165,10 @@ describe('a key that is revoked while a body is on its way', () => {
     const url = created.headers.location!
     const resume = String(created.headers['upload-resume-token'])
 
+    const arrived = watchBodies(app.http.server)
     const sending = send(app, url, made.json().token, bytes.length)
     sending.write(bytes.subarray(0, 50_000))
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await arrived(50_000)
     await app.http.inject({ method: 'DELETE', url: `/v1/admin/keys/${made.json().id}`, headers: root })
     sending.end(bytes.subarray(50_000))
     const [answer] = await once(sending, 'response')

@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { onTestFinished } from 'vitest'
 import { choosePartSize } from '../../../src/core/begin/part-plan.ts'
 import type { EngineOptions } from '../../../src/core/engine-options.ts'
+import { defaultPolicies, type PolicyDocument } from '../../../src/core/policy/policy.ts'
 import { type Session, userOf } from '../../../src/core/upload.ts'
 import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.ts'
 import { allowOrigins } from '../../../src/http/cors.ts'
@@ -47,6 +48,17 @@ export interface Serving extends Partial<Omit<EngineOptions, 'store'>> {
   waitMs?: number
 }
 
+// Every test of a file is one user's of one day, and an upload of unknown length reserves the most it may become.
+const withoutQuotas: PolicyDocument = {
+  ...defaultPolicies,
+  roles: Object.fromEntries(
+    Object.entries(defaultPolicies.roles).map(([role, rules]) => [
+      role,
+      { ...rules, bytesPerDay: null, totalBytes: null, uploadsAtOnce: null },
+    ]),
+  ),
+}
+
 /** Headers of ada's requests. */
 export const asAda = { authorization: 'Bearer ada:creator' }
 
@@ -71,7 +83,7 @@ export function appendHeaders(version: number, offset: number, isLast: boolean):
 /** RUFH over a real engine, on a port of its own until the test ends. Tokens are `user:role`. */
 export async function serve({ kind = 'memory', rufh, beside, ...overrides }: Serving = {}): Promise<Served> {
   const store = await openTestStore(kind)
-  const opened = await openEngine({ ...overrides, store })
+  const opened = await openEngine({ policies: () => withoutQuotas, ...overrides, store })
   const app = Fastify({ forceCloseConnections: true })
   onTestFinished(() => app.close())
   closeAfterUnreadBody(app)

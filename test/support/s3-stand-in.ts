@@ -43,6 +43,8 @@ export interface S3StandIn {
   seen: Seen[]
   forgetRequests(): void
   objects(): { key: string; size: number; etag: string; contentType: string; partSizes: number[] }[]
+  /** The objects outside `.landfall/`: the files of users. */
+  files(): { key: string; size: number }[]
   multiparts(): { key: string; uploadId: string; parts: { number: number; size: number; etag: string }[] }[]
   /** The bytes of an object, or `null`. */
   bytesOf(key: string): Promise<Buffer | null>
@@ -122,6 +124,10 @@ export async function startS3StandIn(options: StandInOptions = {}): Promise<S3St
       for (const operation of Object.keys(requests)) delete requests[operation]
       seen.length = 0
     },
+    files: () =>
+      [...bucket.objects.values()]
+        .filter(({ key }) => !key.startsWith('.landfall/'))
+        .map(({ key, size }) => ({ key, size })),
     objects: () =>
       [...bucket.objects.values()].map(({ key, size, etag, about, partSizes }) => ({
         key,

@@ -62,5 +62,7 @@ export async function testAppOver<Store extends ObjectStore>(
 export async function takeOver(store: ObjectStore, database: Database): Promise<void> {
   await database.migrate()
   const row = await pairingsIn(database).find()
-  if (row) await writeMarker(store, row).catch(() => {})
+  if (!row) return
+  await store.prepare?.()
+  await writeMarker(store, row).catch(() => {})
 }

@@ -27,6 +27,7 @@ async function openServer() {
       ...s3.settings,
       PART_SIZE: '5MiB',
       LOG_LEVEL: 'warn',
+      LOSS_CONFIRM: '0s',
     },
   })
   const client = new pg.Client({ connectionString: database.url })
@@ -86,7 +87,7 @@ describe('with the published client', () => {
       { state: 'completed', failure: null },
     ])
     expect((await s3.bytesOf(rows[1].key))?.equals(bytes)).toBe(true)
-    expect(s3.objects().map((object) => object.key)).toEqual([rows[1].key])
+    expect(s3.files().map((object) => object.key)).toEqual([rows[1].key])
   })
 
   it('a listener that throws does not undo a completion, and hears of it again', { timeout: 60_000 }, async () => {

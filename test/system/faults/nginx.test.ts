@@ -67,7 +67,7 @@ it('a stalled request is taken over through the proxy within two seconds', { tim
   expect(answer.headers.get('upload-offset')).toBe(String(7 * MiB))
   expect(tookMs).toBeLessThan(2000)
   await sendFile(proxy, bytes, { uploadUrl: proxy + path })
-  const objects = await Promise.all(s3.objects().map(({ key }) => s3.bytesOf(key)))
+  const objects = await Promise.all(s3.files().map(({ key }) => s3.bytesOf(key)))
   expect(objects.map((object) => object?.equals(bytes))).toEqual([true])
   stalled.cut()
 })

@@ -135,7 +135,7 @@ describe('two nodes', () => {
     expect({ ...after, is_dirty: null, updated_at: null }).toEqual({ ...done, is_dirty: null, updated_at: null })
     const whole = Buffer.concat([mine.subarray(0, offset), rest])
     expect((await s3.bytesOf(done.key))?.equals(whole)).toBe(true)
-    expect(s3.objects().map((object) => object.key)).toEqual([done.key])
+    expect(s3.files().map((object) => object.key)).toEqual([done.key])
     expect(
       (await client.query(`select count(*) from upload_events where type = 'upload.completed'`)).rows[0].count,
     ).toBe('1')

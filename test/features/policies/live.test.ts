@@ -1,6 +1,6 @@
 import { PassThrough, Readable } from 'node:stream'
 import pg from 'pg'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { type App, buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/config.ts'
 import type { Actor } from '../../../src/core/upload.ts'
@@ -104,5 +104,5 @@ async function change({ url }: Server, difference: object): Promise<void> {
 
 /** Resolves when `server` holds to the policies that refuse 2000 bytes of ann. */
 async function refuses(server: Server): Promise<void> {
-  while ((await begin(server, ann, 2000)).status !== 413);
+  await vi.waitUntil(async () => (await begin(server, ann, 2000)).status === 413, { timeout: 50_000 })
 }

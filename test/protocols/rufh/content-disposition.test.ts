@@ -71,6 +71,7 @@ describe('name and type of a file', () => {
         filename: 'grüße.gif',
         contentType: 'image/gif',
         category: 'image',
+        digests: null,
         metadata,
       })
     },
@@ -79,6 +80,7 @@ describe('name and type of a file', () => {
   it('may be unknown', () => {
     for (const broken of ['filename not!base64', 'a YQ==,a YQ==', 'ä YQ=='])
       expect(() => representationOf({ 'upload-metadata': broken })).toThrow('Upload-Metadata')
-    expect(representationOf({})).toEqual({ filename: '', contentType: '', category: undefined, metadata: null })
+    const unknown = { filename: '', contentType: '', category: undefined, digests: null, metadata: null }
+    expect(representationOf({})).toEqual(unknown)
   })
 })

@@ -10,6 +10,7 @@ import type { ConnectionError } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
 import { errorBody, errorHeaders } from '../errors.ts'
 import { securityHeaders } from '../security-headers.ts'
+import { whenOver } from './when-over.ts'
 
 // As long as an answer to an unread body is given time to be read.
 const lingerMs = 2000
@@ -22,7 +23,7 @@ export function watchAnswers(server: Server): void {
   server.on('request', ({ socket }, response) => {
     const waiting = asked.get(socket)?.waiting ?? new Set()
     asked.set(socket, { waiting: waiting.add(response), last: response })
-    response.once('close', () => waiting.delete(response))
+    whenOver(response, () => waiting.delete(response))
   })
 }
 
@@ -61,7 +62,7 @@ export function refuseConnect(_request: IncomingMessage, socket: Duplex): void {
 }
 
 function answered(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => response.once('close', resolve))
+  return new Promise((resolve) => whenOver(response, resolve))
 }
 
 // An answer to HEAD has no body, and one that has spoils the connection. What may have been HEAD gets none.

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
 import { countedAs } from '../identity/origin.ts'
 import { createShares } from './shares.ts'
+import { whenOver } from './when-over.ts'
 
 export interface LoadLimits {
   /** Requests at once, of all clients together. */
@@ -23,7 +24,7 @@ export function limitLoad(app: FastifyInstance, { most, perAddress, running }: L
     if (running() > most) throw overloaded('The server has too much to do.', 'REQUESTS_AT_ONCE')
     const leave = takeShare(request)
     if (!leave) throw overloaded('Too many requests of your address are running.', 'CONNECTIONS_PER_ADDRESS')
-    raw.once('close', leave)
+    whenOver(raw, leave)
   })
 
   function takeShare(request: FastifyRequest) {

@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { whenOver } from './when-over.ts'
 
 /** How many requests may wait on all connections together; some 3 KB each. */
 const mostWaiting = 4096
@@ -39,7 +40,7 @@ export function takeTurns(listener: RequestListener, most = mostWaiting): Reques
   /** The first of a queue is the one that is being answered. */
   function answerFirst(socket: Socket, queue: Turn[]): void {
     const [request, response] = queue[0]!
-    response.once('close', () => {
+    whenOver(response, () => {
       if (queue.length === 0) return
       queue.shift()
       if (queue.length === 0 || socket.destroyed) return

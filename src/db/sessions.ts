@@ -4,9 +4,10 @@ import { sessionCreator } from './create-session.ts'
 import type { Database } from './open.ts'
 import { type SessionRow, toSession } from './session-row.ts'
 
-// Only of an upload that is open there is anything to look for, and a list of finished ones costs no look at their parts.
+// Only of an upload that is open there is anything to look for, and a list of finished ones costs no look at their parts. Postgres may
+// answer an EXISTS for all rows at once, out of the whole table of parts; what has a LIMIT it looks up for each row by the index.
 const isBeingWritten = `s.state in ('receiving', 'finishing') and (coalesce(s.lease_until > now(), false)
-  or exists (select 1 from upload_parts p where p.upload_id = s.id and p.claim_until > now())) as is_being_written`
+  or (select true from upload_parts p where p.upload_id = s.id and p.claim_until > now() limit 1) is true) as is_being_written`
 const findSession = {
   name: 'session-find',
   text: `select s.*, ${isBeingWritten} from upload_sessions s where s.id = $1`,

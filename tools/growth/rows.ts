@@ -2,7 +2,8 @@ import type pg from 'pg'
 
 /**
  * Makes `count` uploads out of the ones that are there, as years of use would: nearly all are completed, two in a
- * thousand are open, every user has fifty, and one user has a tenth of all. Two events and, while open, ten parts each.
+ * thousand are open, of few uploads more (a table of parts that fits in a few pages is rightly read whole), every user has fifty,
+ * and one user has a tenth of all. Two events and, while open, ten parts each.
  * The indexes are built afterwards, which is the faster way.
  */
 export async function growTo(client: pg.ClientBase, count: number, say: (what: string) => void): Promise<void> {
@@ -10,7 +11,7 @@ export async function growTo(client: pg.ClientBase, count: number, say: (what: s
   const events = await withoutIndexes(client, 'upload_events')
   const record = await withoutIndexes(client, 'audit_log')
   say('sessions')
-  await client.query(growSessions, [count, Math.max(1, Math.round(count / 50))])
+  await client.query(growSessions, [count, Math.max(1, Math.round(count / 50)), openAmong(count)])
   say('parts')
   await client.query(growParts)
   say('events')
@@ -25,13 +26,18 @@ export async function growTo(client: pg.ClientBase, count: number, say: (what: s
   await client.query('vacuum analyze')
 }
 
+/** Of so many uploads two are open: of 1000, or of as many as make six hundred that are open. A multiple of ten: one of the two is a crowd's. */
+function openAmong(count: number): number {
+  return Math.min(1000, Math.max(10, 10 * Math.round(count / 3000)))
+}
+
 // A row like the youngest real one, so that a new column needs no word here.
 const growSessions = `
   with pattern as materialized (select s from upload_sessions s where concat is null order by created_at desc limit 1)
   insert into upload_sessions
   select grown.* from pattern, generate_series(1, $1::int) as n,
     lateral (select gen_random_uuid() as id, case when n % 10 = 1 then 'crowd' else 'user-' || n % $2::int end as owner,
-      case when n % 1000 > 1 then 'completed' when n % 10000 = 0 then 'finishing' else 'receiving' end as state) as made,
+      case when n % $3::int > 1 then 'completed' when n % 10000 = 0 then 'finishing' else 'receiving' end as state) as made,
     lateral jsonb_populate_record(pattern.s, jsonb_build_object(
       'id', made.id, 'owner_id', made.owner, 'key', 'member/' || made.owner || '/2026-01-01/other/' || made.id,
       'state', made.state, 'fingerprint', 'file-' || n % 1000, 'lease_token', null, 'lease_until', null,
@@ -42,7 +48,7 @@ const growSessions = `
 const growParts = `
   insert into upload_parts (upload_id, number, size, etag)
   select id, number, 8388608, md5(number::text) from upload_sessions, generate_series(1, 10) as number
-  where owner_id like 'user-%' and state in ('receiving', 'finishing')`
+  where (owner_id = 'crowd' or owner_id like 'user-%') and state in ('receiving', 'finishing')`
 
 const growEvents = `
   insert into upload_events (upload_id, seq, type, data, created_at, delivered_at, next_attempt_at)

@@ -172,7 +172,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     feed,
     bodies: { gate, budget },
   })
-  const metricsHttp = config.METRICS_PORT === undefined ? null : await metricsServer(metricsRoute)
+  // With the same guards on its connections: its port may be reached by strangers as well.
+  const metricsHttp = config.METRICS_PORT === undefined ? null : await metricsServer(openHttp(config), metricsRoute)
 
   limits.recordRefusals(http)
   const { mayRemove } = pairing

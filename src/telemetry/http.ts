@@ -1,4 +1,4 @@
-import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { UploadError } from '../core/errors.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -48,9 +48,11 @@ export async function metricsPlugin(app: FastifyInstance, { metrics, refresh, ma
   })
 }
 
-/** A server of its own for `/metrics`, open to whoever reaches its port; not listening yet. */
-export async function metricsServer(route: Omit<MetricsRoute, 'mayRead'>): Promise<FastifyInstance> {
-  const server = fastify({ forceCloseConnections: true })
+/** Makes `server` one for `/metrics` alone, open to every client that reaches its port; not listening yet. */
+export async function metricsServer(
+  server: FastifyInstance,
+  route: Omit<MetricsRoute, 'mayRead'>,
+): Promise<FastifyInstance> {
   await server.register(metricsPlugin, { ...route, mayRead: null })
   return server
 }

@@ -1,6 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -150,7 +150,7 @@ describe('of the bucket', () => {
     ['AbortMultipartUpload', /abort a multipart upload \(403 AccessDenied\)/, /s3:AbortMultipartUpload/],
     ['ListMultipartUploads', /list multipart uploads/, /s3:ListBucketMultipartUploads/],
     ['ListObjectsV2', /list objects/, /s3:ListBucket/],
-    ['PutObject', /does not let this key use the bucket uploads \(PutObject\)/, /s3:PutObject/],
+    ['PutObject', /does not let this key use the bucket uploads \(PutObject needs s3:PutObject\)/, /s3:PutObject/],
     ['GetObject', /read it back/, /s3:GetObject/],
     ['DeleteObjects', /remove objects/, /s3:DeleteObject/],
   ])('a key that may not %s is named', async (operation, message, fix) => {
@@ -323,6 +323,18 @@ describe('of the folder', () => {
     set.expectOnly(found, 'folder', /cannot be written to/, /set DATA_DIR to a folder/)
   })
 
+  it('one that is not there is a warning and is not made: its volume may not be mounted', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'landfall-doctor-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+
+    const found = await set.examineWith({ ...local, DATA_DIR: join(folder, 'data') })
+
+    expect(found).toContainEqual(
+      expect.objectContaining({ about: 'folder', status: 'warning', fix: expect.stringContaining('mount') }),
+    )
+    expect(await readdir(folder)).toEqual([])
+  })
+
   it('a good one is found good, and left as it was', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'landfall-doctor-'))
     onTestFinished(() => rm(folder, { recursive: true }))
@@ -330,7 +342,7 @@ describe('of the folder', () => {
     const found = await set.examineWith({ ...local, DATA_DIR: folder })
 
     expect(errorsOf(found)).toEqual([])
-    expect(found).toContainEqual({ about: 'folder', status: 'ok', message: `${folder}/files can be written to` })
+    expect(found).toContainEqual({ about: 'folder', status: 'ok', message: `${folder} can be written to` })
   })
 })
 

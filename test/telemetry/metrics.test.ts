@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { userOf } from '../../src/core/upload.ts'
 import { unavailable } from '../support/memory-store.ts'
 import { ada, bodyOf, testDatabase } from '../support/open-engine.ts'
+import { openRaw } from '../support/raw-http.ts'
 import { type TestApp, testApp } from '../support/test-app.ts'
 
 const token = 'a-token-for-prometheus'
@@ -149,6 +151,18 @@ describe('who may read them', () => {
     expect((await http.inject(ask)).statusCode).toBe(404)
     const there = await metricsHttp!.inject({ ...ask, remoteAddress: '203.0.113.9' })
     expect([there.statusCode, there.headers['content-type']]).toEqual([200, expect.stringContaining('version=0.0.4')])
+  })
+
+  it('has the guards of every server on a port of its own: a request with two meanings is refused', async () => {
+    const { metricsHttp } = await testApp({ METRICS_PORT: '0' })
+    await metricsHttp!.listen({ host: '127.0.0.1', port: 0 })
+    const connection = await openRaw((metricsHttp!.server.address() as AddressInfo).port)
+    onTestFinished(() => connection.cut())
+
+    // Two Host headers: two parties could understand the request differently.
+    await connection.send('GET /metrics HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n')
+
+    expect(await connection.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 400 /)
   })
 })
 

@@ -1,5 +1,5 @@
 import { constants, type StatsFs } from 'node:fs'
-import { access, mkdir, open, stat, statfs, unlink } from 'node:fs/promises'
+import { access, open, stat, statfs, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Config } from '../../config.ts'
 import { about, codeOf, type Finding, reasonOf } from './finding.ts'
@@ -12,9 +12,18 @@ const tmpfs = 0x01021994
 /** Whether files, and the embedded database, can be kept in DATA_DIR. Nothing is asked of it when nothing is kept there. */
 export async function* probeFolder({ STORE, DATABASE_URL, DATA_DIR }: Config): AsyncGenerator<Finding> {
   if (STORE !== 'local' && DATABASE_URL !== undefined) return
-  const folder = STORE === 'local' ? join(DATA_DIR, 'files') : DATA_DIR
+  let folder = DATA_DIR
   try {
-    await mkdir(folder, { recursive: true })
+    // Nothing is made here: below the mount point of a volume that is not mounted, a folder would hide what is wrong.
+    const files = join(DATA_DIR, 'files')
+    if (STORE === 'local' && (await isThere(files))) folder = files
+    else if (!(await isThere(DATA_DIR))) {
+      yield report.warning(
+        `${DATA_DIR} is not there`,
+        'The first start of a server makes it. If files were in it before, mount its volume first.',
+      )
+      return
+    }
     const probe = join(folder, `.landfall-doctor-${process.pid}`)
     const file = await open(probe, 'wx')
     try {
@@ -30,6 +39,17 @@ export async function* probeFolder({ STORE, DATABASE_URL, DATA_DIR }: Config): A
   }
   yield report.ok(`${folder} can be written to`)
   yield* roomIn(folder)
+}
+
+/** @throws what `stat` says, but for a path that is not there */
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false
+    throw error
+  }
 }
 
 async function whyNot(folder: string, error: unknown): Promise<Finding> {

@@ -84,10 +84,19 @@ export function explain(fault: S3Fault, bucket: string): string {
     return `the S3 server cannot be reached (${fault.cause instanceof Error ? fault.cause.message : fault.code})`
   if (fault.status === 404) return `the bucket ${bucket} does not exist`
   if (isUnknownKey(fault)) return `the S3 server refuses these credentials for the bucket ${bucket}`
-  if (fault.status === 403) return `the S3 server does not let this key use the bucket ${bucket} (${fault.operation})`
+  if (fault.status === 403)
+    return `the S3 server does not let this key use the bucket ${bucket} (${fault.operation} needs ${rightFor(fault.operation)})`
   if (fault.status === 301 || fault.code === 'AuthorizationHeaderMalformed')
     return `the bucket ${bucket} is in another region`
   if (fault.status === 400)
     return `the S3 server refuses ${fault.operation} (${fault.code}): ${fault.detail ?? 'it gives no reason'}`
   return `the S3 server answers ${fault.status} ${fault.code}`
+}
+
+/** The right that an operation needs, as AWS calls it. */
+function rightFor(operation: string): string {
+  if (/^(HeadBucket|ListObjects)/.test(operation)) return 's3:ListBucket'
+  if (/^(PutObject|UploadPart|CreateMultipart|CompleteMultipart)/.test(operation)) return 's3:PutObject'
+  if (/^(GetObject|HeadObject)/.test(operation)) return 's3:GetObject'
+  return `s3:${operation}`
 }

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { describe } from 'vitest'
 import { choosePartSize } from '../../src/core/begin/part-plan.ts'
+import { isServersOwn } from '../../src/core/pairing/marker.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { ada } from '../support/open-engine.ts'
 import { openTestStore, protocolStores, type StoreKind } from '../support/open-test-store.ts'
@@ -39,7 +40,8 @@ async function setUp(kind: StoreKind, speak: Speaker): Promise<Stage> {
     async keys() {
       await app.engine.idle()
       const open = Array.from({ length: await store.openMultiparts() }, () => 'an open multipart upload')
-      return [...(await all(store.list(''))), ...open]
+      const objects = (await all(store.list(''))).filter((key) => !isServersOwn(key))
+      return [...objects, ...open]
     },
   }
 }

@@ -22,6 +22,8 @@ describe.skipIf(process.getuid?.() !== 0)('a volume that is unmounted while the 
     expect((await append(server, path, 0, bytes.subarray(0, 7 * MiB))).status).toBe(204)
 
     await unmount()
+    // An answer of the last second is given again.
+    await expect.poll(() => readiness(server), { timeout: 15_000 }).toBe(503)
     const ready = await fetch(`${server.url}/readyz`)
     const refused = [
       await append(server, path, 7 * MiB, bytes.subarray(7 * MiB)),

@@ -70,6 +70,8 @@ export async function openGround({ kind, nodes: count, name, memoryBudget }: Gro
     MEMORY_BUDGET: memoryBudget,
     // Short, so that a round has many lives: what was killed is taken over soon, what hangs is given up soon.
     LEASE_TTL: '2s',
+    // The storm aborts multipart uploads: their loss is to be established within the time of a run.
+    LOSS_CONFIRM: '1s',
     LOCK_WAIT: '3s',
     FINISH_WAIT: '3s',
     BODY_IDLE_TIMEOUT: '3s',

@@ -351,7 +351,7 @@ function weakSecrets(list = ''): string[] {
 }
 
 /**
- * A service whose NODE_ENV was forgotten must not start as something that anybody may sign in to: DATABASE_URL and JWT_SECRET are
+ * A service whose NODE_ENV was forgotten must not start as a server that lets any client sign in: DATABASE_URL and JWT_SECRET are
  * what services have, so development mode refuses to run with them.
  */
 function notInDevelopment(given: Record<string, string | undefined>): string[] {

@@ -195,7 +195,7 @@ export interface Sessions {
    * whoever takes the lease afterwards shows that it was not.
    */
   markUnheard(id: string, offset: number | null): Promise<void>
-  /** The oldest upload of the same owner that was asked for in the same words, whose client may not know it, and that is open and held by nobody. */
+  /** The oldest upload of the same owner that was asked for in the same words, whose client may not know it, and that is open and not locked. */
   findUnheard(asked: Asked): Promise<Pick<Session, 'id' | 'offset'> | null>
   /** How many parts each of the uploads has without a hole from the first one, and their bytes; none of those that have no first part. */
   leadingParts(ids: string[]): Promise<Map<string, { count: number; bytes: number }>>

@@ -8,7 +8,7 @@ export interface Adoptions {
   statesOf(keys: string[]): Promise<Map<string, string>>
   /** Makes the row of a completed upload. False when there is one with its id or key. */
   insert(key: string, origin: Origin, facts: ObjectFacts, now: Date): Promise<boolean>
-  /** Completes an unfinished upload whose object is whole. False when its row knows of another size, or somebody writes to it. */
+  /** Completes an unfinished upload whose object is whole. False when its row knows of another size, or a request is writing to it. */
   complete(key: string, facts: ObjectFacts, now: Date): Promise<boolean>
   /** The files that were deleted and are still there, the next to go first; a thousand at most. */
   deleted(): Promise<{ id: string; owner: string; filename: string; dueAt: Date }[]>

@@ -57,7 +57,7 @@ export const uploadSessions = pgTable(
     etag: text('etag'),
     isScattered: boolean('is_scattered').notNull(),
     isDirty: boolean('is_dirty').notNull(),
-    /** The answer to its creation may have been lost, and nobody has written to it since. */
+    /** The answer to its creation may have been lost, and no request has written to it since. */
     isUnheard: boolean('is_unheard').notNull().default(false),
     createdAt: moment('created_at').notNull(),
     updatedAt: moment('updated_at').notNull(),
@@ -65,7 +65,7 @@ export const uploadSessions = pgTable(
     expiresAt: moment('expires_at'),
     /** When the store first said that something of it is not there; null once it was right again. */
     lossSeenAt: moment('loss_seen_at'),
-    /** When the object is to be deleted; null once it was, or when nobody asked for it. */
+    /** When the object is to be deleted; null once it was, or when no deletion was asked for. */
     deleteDueAt: moment('delete_due_at'),
     /** Who may write: the token is what every write must show. */
     leaseToken: uuid('lease_token'),
@@ -94,7 +94,7 @@ export const uploadSessions = pgTable(
     index('upload_sessions_owner_others')
       .on(table.tenant, table.ownerId, table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst())
       .where(sql`state <> 'completed'`),
-    // Of the same partial uploads at most one file is made, whoever asks for it at once.
+    // Of the same partial uploads at most one file is made, however many requests ask at once.
     uniqueIndex('upload_sessions_final')
       .on(table.tenant, table.ownerId, sql`md5(concat->>'from')`)
       .where(sql`concat->>'kind' = 'final' and state in ('receiving', 'finishing', 'completed')`),

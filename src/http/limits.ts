@@ -24,7 +24,7 @@ export function holdToAddresses(app: FastifyInstance, limit: AddressLimit): void
     try {
       limit(request)
     } catch (refusal) {
-      // It holds nothing that is anybody's: a page of any origin may read when to come back.
+      // The answer holds no data of a user: a page of any origin may read when to come back.
       reply.header('access-control-allow-origin', '*').header('access-control-expose-headers', 'Retry-After')
       throw refusal
     }

@@ -422,6 +422,11 @@ describe('of the address', () => {
     const found = await set.examineWith()
 
     expect(errorsOf(found)).toEqual([])
-    expect(found.at(-1)).toMatchObject({ about: 'address', status: 'warning', fix: expect.stringContaining('--url') })
+    expect(found.at(-1)).toMatchObject({
+      about: 'address',
+      status: 'warning',
+      message: expect.stringMatching(/^PUBLIC_URL is not set/),
+      fix: expect.stringContaining('--url'),
+    })
   })
 })

@@ -14,7 +14,7 @@ export async function* probeAddress(config: Config, given: string | undefined): 
   const url = given ?? config.PUBLIC_URL
   if (url === undefined) {
     yield report.warning(
-      'nobody message where clients reach the server, so nobody can look what stands in between',
+      'PUBLIC_URL is not set, so the way from clients to this server cannot be tested',
       'Set PUBLIC_URL, or run `landfall doctor --url https://…`; behind a proxy that changes host or scheme uploads need it.',
     )
     return

@@ -132,6 +132,6 @@ async function* lookAround(client: S3Client, config: Config): AsyncGenerator<Fin
   if (old.length > 0)
     yield report.warning(
       `${old.length} multipart uploads have been open for longer than any upload lives; they cost money`,
-      'Run `landfall sweep`; what it leaves belongs to somebody else, or to a database that is gone: abort it by hand.',
+      'Run `landfall sweep`; what it leaves belongs to another program, or to a database that is gone: abort it by hand.',
     )
 }

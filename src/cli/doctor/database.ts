@@ -145,7 +145,7 @@ async function* lookAtTables(client: pg.Client, { role, ...may }: Rights): Async
     if (!may.may_create_schemas || !may.may_create_tables)
       yield report.error(
         `${role} may not make tables`,
-        `GRANT CREATE ON DATABASE … TO ${role}; GRANT CREATE ON SCHEMA public TO ${role}; or migrate as somebody who may.`,
+        `GRANT CREATE ON DATABASE … TO ${role}; GRANT CREATE ON SCHEMA public TO ${role}; or run the migration as a role with that right.`,
       )
     return
   }

@@ -41,7 +41,7 @@ async function* unlessItFails(subject: Subject, probe: AsyncGenerator<Finding>):
   } catch (error) {
     yield about(subject).error(
       `looking at it ended with an error (${reasonOf(error)})`,
-      'Something answers in a way nobody foresaw: look at its own log.',
+      'An answer was not understood: look at the log of the part that gave it.',
     )
   }
 }

@@ -1,7 +1,7 @@
 /*
  * A client that did not hear the answer to a creation asks for the same once more, and gets a new upload. The one that it never
  * knew takes the owner's room until it expires. Where the room is not enough for both, it gives way: it was asked for in the same
- * words, its client may not have heard of it, and nobody has written to it since. Two uploads that are alike on purpose are not
+ * words, its client may not have heard of it, and no request has written to it since. Two uploads that are alike on purpose are not
  * touched: their clients know them.
  */
 import { asOwner } from '../access.ts'

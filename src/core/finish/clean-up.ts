@@ -51,7 +51,7 @@ export async function cleanUp(session: Session, store: ObjectStore, sessions: Se
 
 /**
  * Whether an object that lies there is to be deleted: its owner gave it up, or it was seen not to be the file that was announced.
- * What lies there of an upload that expired or was lost came as a surprise, and may be somebody's only copy.
+ * What lies there of an upload that expired or was lost was not expected, and may be the only copy of a user's file.
  */
 function isUnwanted(session: Session): boolean {
   const isGivenUp = session.state === 'cancelled' || (session.state === 'failed' && session.failure === 'digest')

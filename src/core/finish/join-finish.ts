@@ -17,7 +17,7 @@ export interface JoiningFinish extends Omit<Finishing, 'by'>, Pick<Background, '
   claiming: Claiming
   /** How long an answer waits for the store to make an object before it says 503. */
   finishWaitMs: number
-  /** Aborts when this server stops: then nobody waits any longer. */
+  /** Aborts when this server stops: then no request waits any longer. */
   draining: AbortSignal
 }
 

@@ -34,7 +34,7 @@ export const apiKeys = pgTable(
   ],
 )
 
-/** What servers that share this database have in common and tell nobody. */
+/** What servers that share this database have in common and never give out. */
 export const serverSecrets = pgTable('server_secrets', {
   name: text('name').primaryKey(),
   value: text('value').notNull(),

@@ -32,7 +32,7 @@ export function requestsInFlight(app: FastifyInstance): string[] {
 }
 
 /**
- * Closes `app`: waits for requests that are being answered, and not for connections on which nobody asks.
+ * Closes `app`: waits for requests that are being answered, and not for idle connections.
  * @param quietMs how long a connection may stay that is neither in use nor idle, when nothing is asked any more
  */
 export async function closeConnections(app: FastifyInstance, quietMs = usualQuietMs): Promise<void> {

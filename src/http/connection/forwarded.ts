@@ -6,7 +6,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 
-// Nobody has more proxies than that, one behind the other.
+// More proxies than stand behind one another anywhere.
 const mostHops = 16
 
 /** Leaves in X-Forwarded-For of `headers` nothing but IP addresses, the last sixteen at most. */

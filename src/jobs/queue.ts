@@ -20,6 +20,9 @@ export interface QueueOptions {
   takeOverAfter: number
 }
 
+// A job that runs longer when the queue closes is failed, and another node runs it again.
+const closeMs = 5000
+
 /** Opens the queue: pg-boss, in a schema of its own, through the connections of `database`. */
 export async function openQueue({ database, onFault, takeOverAfter }: QueueOptions): Promise<Queue> {
   // Loaded when requests are answered already: it brings calendars and time zones along.
@@ -31,7 +34,12 @@ export async function openQueue({ database, onFault, takeOverAfter }: QueueOptio
     cronWorkerIntervalSeconds: 5,
   })
   boss.on('error', (error) => onFault(error, {}))
-  const stop = () => boss.stop({ graceful: true, timeout: 5000 })
+  const names: string[] = []
+  async function stop(): Promise<void> {
+    // boss.stop asks only every half second whether its workers have ended; here they have ended before it is asked to stop.
+    await within(closeMs, Promise.all(names.map((name) => boss.offWork(name))))
+    await boss.stop({ graceful: false })
+  }
   try {
     await boss.start()
   } catch (error) {
@@ -47,6 +55,7 @@ export async function openQueue({ database, onFault, takeOverAfter }: QueueOptio
       expireInSeconds: takeOverAfter,
       deleteAfterSeconds: 3600,
     })
+    names.push(name)
     await boss.work(name, { pollingIntervalSeconds: 5 }, async () => {
       await work().catch((error: unknown) => onFault(error, { job: name }))
     })
@@ -58,4 +67,13 @@ export async function openQueue({ database, onFault, takeOverAfter }: QueueOptio
     everyHour: (name, work) => schedule('0 * * * *', name, work),
     close: stop,
   }
+}
+
+/** Resolves when `work` has ended, or `ms` later. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

@@ -144,4 +144,31 @@ describe('the queue', () => {
     ])
     expect(faults).toEqual([])
   })
+
+  it('lets a run that has begun end before it closes', async () => {
+    const { database } = await openEngine()
+    const onFault = (error: unknown) => expect.unreachable(String(error))
+    const open = () => openQueue({ database, takeOverAfter: 60, onFault })
+    const first = await open()
+    await first.everyMinute('test-run', async () => {})
+    await first.close()
+    await database.executeSql(`insert into landfall_jobs.job (name, policy) values ('test-run', 'exclusive')`)
+    const begun = Promise.withResolvers<void>()
+    const rest = Promise.withResolvers<void>()
+    const queue = await open()
+    await queue.everyMinute('test-run', () => {
+      begun.resolve()
+      return rest.promise
+    })
+    await begun.promise
+
+    const closed = queue.close()
+    // What a queue that does not wait does with a run has reached the database by then.
+    for (let query = 0; query < 5; query += 1) await database.executeSql('select 1')
+    rest.resolve()
+    await closed
+
+    const { rows } = await database.executeSql(`select state from landfall_jobs.job where name = 'test-run'`)
+    expect(rows).toEqual([{ state: 'completed' }])
+  })
 })

@@ -169,7 +169,10 @@ export function createProgram(write: (line: string) => void = console.log): Comm
     .command('reconcile')
     .description('compare what is kept of every user with their uploads, and mend it; servers may run meanwhile')
     .option('-n, --dry-run', 'say what differs, and change nothing')
-    .option('--store', 'also look for every file in the store, one request a file; one that is gone is given up')
+    .option(
+      '--store',
+      'also look for every file in the store, one request a file; one that is still gone in a run after LOSS_CONFIRM is given up',
+    )
     .action(async ({ dryRun = false, store = false }: { dryRun?: boolean; store?: boolean }) => {
       for (const line of await reconcileQuotas(readConfig(), { isDry: dryRun, looksIntoStore: store })) print(line)
     })

@@ -1,7 +1,8 @@
 import type { Config } from '../config.ts'
-import { userOf } from '../core/upload.ts'
-import { type Drift, findMissing, type Missing, reconcile } from '../features/quotas/reconcile.ts'
+import type { RunningEngine } from '../core/engine.ts'
+import { type Drift, type Looked, lookAtFiles, reconcile } from '../features/quotas/reconcile.ts'
 import { withEngine } from './engine-at.ts'
+import { operator } from './sessions.ts'
 
 export interface Reconciling {
   isDry: boolean
@@ -11,23 +12,38 @@ export interface Reconciling {
 
 /** Compares usage with the sessions, and the sessions with the store, and mends what differs; lines for an operator. */
 export function reconcileQuotas(config: Config, { isDry, looksIntoStore }: Reconciling): Promise<string[]> {
-  return withEngine(config, async ({ database, store, engine }) => {
-    const missing: Missing[] = []
-    if (looksIntoStore) for await (const one of findMissing(database, store)) missing.push(one)
-    const gone = missing.filter(({ found }) => found === null)
-    // As if their owners had deleted them: the sessions end, and the room is free.
-    if (!isDry)
-      for (const { id, user, role, tenant } of gone)
-        await engine.cancel(userOf(user, role, { tenant: tenant || null }), id)
+  return withEngine(config, async ({ database, store, engine, pairing }) => {
+    const lines: string[] = []
+    // For a database that was restored nothing is lost: the store may know of the file under a later row.
+    const mayEnd = !isDry && looksIntoStore && (await pairing.mayRemove())
+    if (looksIntoStore)
+      for await (const file of lookAtFiles(database, store)) {
+        const seen = mayEnd ? await observe(file, engine) : null
+        if (seen !== 'there' && file.found !== file.size) lines.push(`${lookedLine(file)}${whatNext(seen, config)}`)
+      }
+    if (looksIntoStore && !isDry && !mayEnd)
+      lines.push('no file was given up: the database was restored from a backup, or the store is not the right one')
     const drifts = await reconcile(database, isDry)
-    const lines = [...missing.map(missingLine), ...drifts.flatMap(driftLines)]
+    lines.push(...drifts.flatMap(driftLines))
     return [...lines, isDry ? 'nothing was changed' : `mended the usage of ${drifts.length} users`]
   })
 }
 
-function missingLine({ id, user, tenant, size, found }: Missing): string {
+/** Takes the look as an observation; also that a file is there again, which takes an older one back. */
+async function observe({ id, found, wasMissing }: Looked, engine: RunningEngine) {
+  return found === null || wasMissing ? engine.observeFile(id, operator()) : null
+}
+
+function lookedLine({ id, user, tenant, size, found }: Looked): string {
   const what = found === null ? 'is not in the store' : `has ${found} bytes in the store and not ${size}`
   return `${nameOf(user, tenant)}: file ${id} ${what}`
+}
+
+function whatNext(seen: 'there' | 'missing' | 'ended' | null, { LOSS_CONFIRM: pauseMs }: Config): string {
+  if (seen === 'ended') return '; it has failed as lost, and its room is free'
+  if (seen === 'missing')
+    return `; it is given up when this command finds the same ${Math.ceil(pauseMs / 60_000)} minutes after the first time`
+  return ''
 }
 
 function driftLines({ user, tenant, kept, actual }: Drift): string[] {

@@ -89,6 +89,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     guard,
     now,
     deleteGraceMs,
+    lossConfirmMs,
     stopChunks: scattered.stop,
     onFault,
   })
@@ -310,6 +311,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     expire: ends.expire,
     clean: ends.clean,
     deleteObject: ends.deleteObject,
+    observeFile: ends.observeFile,
     restore: ends.restore,
   }
 }

@@ -150,8 +150,13 @@ export interface RunningEngine extends Engine {
   /** Removes the object of an upload that was deleted, if it is due. False when it is not, or not any more. */
   deleteObject(id: string): Promise<boolean>
   /**
-   * Makes a completed upload that was deleted complete again, as long as its object is there. `by` is an operator.
-   * @throws UploadError UPLOAD_NOT_FOUND; UPLOAD_GONE when it was not deleted, or the object is gone
+   * Looks for the object of a completed upload. `missing`: the store says that it is not there, which is written down and not believed
+   * yet; `ended`: the store said so again after the pause, and the upload has failed as `lost`, on behalf of `by`, an operator.
+   */
+  observeFile(id: string, by: Actor): Promise<'there' | 'missing' | 'ended'>
+  /**
+   * Makes a completed upload that was deleted, or whose object was lost, complete again if its object is there. `by` is an operator.
+   * @throws UploadError UPLOAD_NOT_FOUND; UPLOAD_GONE when it was neither, or the object is gone
    */
   restore(id: string, by: Actor): Promise<void>
 }

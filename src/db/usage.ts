@@ -18,7 +18,7 @@ export type Settlement = 'stored' | 'released' | 'freed' | 'restored'
 /** How `change` settles what an upload in state `before` has taken; `null`: it goes on. */
 export function settlementOf(before: State, { state }: Change): Settlement | null {
   if (state === undefined || state === 'receiving' || state === 'finishing') return null
-  if (state === 'completed') return before === 'cancelled' ? 'restored' : 'stored'
+  if (state === 'completed') return before === 'cancelled' || before === 'failed' ? 'restored' : 'stored'
   return before === 'completed' ? 'freed' : 'released'
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
@@ -6,7 +6,7 @@ import { buildApp } from '../../src/app.ts'
 import { reconcileQuotas } from '../../src/cli/quotas.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Actor } from '../../src/core/upload.ts'
-import { openDatabase } from '../../src/db/open.ts'
+import { type Database, openDatabase } from '../../src/db/open.ts'
 import { findUsageOf } from '../../src/db/usage.ts'
 import { bodyOf } from '../support/open-engine.ts'
 import { freshDatabase } from '../support/postgres.ts'
@@ -31,6 +31,9 @@ it('usage that is not what is there is told, and then mended', { timeout: 60_000
 
   const told = await reconcileQuotas(config, { isDry: true, looksIntoStore: true })
   const before = await findUsageOf(database, bob)
+  const noted = await reconcileQuotas(config, { isDry: false, looksIntoStore: true })
+  const between = await findUsageOf(database, ann)
+  await pauseIsOver(database)
   const mended = await reconcileQuotas(config, { isDry: false, looksIntoStore: true })
 
   expect(clean).toEqual(['nothing was changed'])
@@ -38,10 +41,67 @@ it('usage that is not what is there is told, and then mended', { timeout: 60_000
   const anns = `ann of acme: file ${lost.id} is not in the store`
   expect(told).toEqual([anns, ...bobs, 'nothing was changed'])
   expect(before.reservedBytes).toBe(99)
-  expect(mended).toEqual([anns, ...bobs, 'mended the usage of 1 users'])
+  expect(noted).toEqual([
+    `${anns}; it is given up when this command finds the same 5 minutes after the first time`,
+    ...bobs,
+    'mended the usage of 1 users',
+  ])
+  expect(between).toMatchObject({ storedBytes: 10, storedFiles: 2 })
+  expect(mended).toEqual([`${anns}; it has failed as lost, and its room is free`, 'mended the usage of 0 users'])
   expect(await findUsageOf(database, bob)).toMatchObject({ reservedBytes: 7, storedFiles: 0, openUploads: 1 })
   expect(await findUsageOf(database, ann)).toMatchObject({ storedBytes: 5, storedFiles: 1 })
   expect(await reconcileQuotas(config, { isDry: false, looksIntoStore: true })).toEqual(['mended the usage of 0 users'])
+})
+
+it('a file that one look missed and the next found is kept, however long ago that was', async () => {
+  const { config, directory, engine, database } = await openServer()
+  const { id, key } = await engine.create(ann, { filename: 'a.txt', contentType: 'text/plain', size: 0 })
+  const [file, away] = [join(directory, 'files', key), join(directory, 'away')]
+  const look = () => reconcileQuotas(config, { isDry: false, looksIntoStore: true })
+
+  await rename(file, away)
+  await look()
+  await rename(away, file)
+  expect(await look()).toEqual(['mended the usage of 0 users'])
+  await pauseIsOver(database)
+  await rename(file, away)
+  const after = await look()
+
+  expect(after[0]).toMatch(/is not in the store; it is given up when/)
+  expect((await engine.describe(ann, id)).state).toBe('completed')
+})
+
+it('a file that was given up as lost becomes a file again when it comes back', async () => {
+  const { config, directory, engine, database } = await openServer()
+  const { id, key } = await engine.create(ann, { filename: 'a.txt', contentType: 'text/plain', size: 0 })
+  const [file, away] = [join(directory, 'files', key), join(directory, 'away')]
+  const look = () => reconcileQuotas(config, { isDry: false, looksIntoStore: true })
+  await rename(file, away)
+  await look()
+  await pauseIsOver(database)
+  await look()
+  await expect(engine.describe(ann, id)).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
+
+  await expect(engine.restore(id, bob)).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
+  await rename(away, file)
+  await engine.restore(id, bob)
+
+  expect((await engine.describe(ann, id)).state).toBe('completed')
+  expect(await findUsageOf(database, ann)).toMatchObject({ storedFiles: 1 })
+})
+
+it('nothing is given up for a database that was restored from a backup', async () => {
+  const { config, directory, engine, database } = await openServer()
+  const { id, key } = await engine.create(ann, { filename: 'a.txt', contentType: 'text/plain', size: 0 })
+  await rm(join(directory, 'files', key))
+  await reconcileQuotas(config, { isDry: false, looksIntoStore: true })
+  await pauseIsOver(database)
+  await database.executeSql('update store_pairing set counter = counter - 1')
+
+  const lines = await reconcileQuotas(config, { isDry: false, looksIntoStore: true })
+
+  expect(lines).toContainEqual(expect.stringMatching(/no file was given up: the database was restored/))
+  expect((await engine.peek(ann, id)).state).toBe('completed')
 })
 
 it('users without any usage are given theirs', { timeout: 60_000 }, async () => {
@@ -55,6 +115,10 @@ it('users without any usage are given theirs', { timeout: 60_000 }, async () => 
   expect(told[0]).toBe('bob: reservedBytes is 7, and not 0')
   expect(await findUsageOf(database, bob)).toMatchObject({ reservedBytes: 7, openUploads: 1 })
 })
+
+/** The first look was that long ago. */
+const pauseIsOver = (database: Database) =>
+  database.executeSql(`update upload_sessions set loss_seen_at = loss_seen_at - interval '5 minutes'`)
 
 /** A server of its own, and a look into its database and its folder. */
 async function openServer() {

@@ -12,7 +12,8 @@ import type { Lease, Locker, ObjectStore } from '../ports.ts'
 import { checkId, isJoined, joined, refuseEnded } from '../session-view.ts'
 import { type Actor, hasEnded, type Session } from '../upload.ts'
 import { cleanUp, mayKeepObject } from './clean-up.ts'
-import { completeIfWhole } from './loss.ts'
+import { completeIfWhole, observeFile } from './loss.ts'
+import { recordFailure } from './record-end.ts'
 
 export interface Ending {
   store: ObjectStore
@@ -22,6 +23,8 @@ export interface Ending {
   now(): Date
   /** How long the object of a completed upload stays after it was deleted. */
   deleteGraceMs: number
+  /** How long after the first observation a second one is believed. */
+  lossConfirmMs: number
   /** Ends the bodies of numbered chunks that are being read here. */
   stopChunks(refusal: () => Promise<UploadError>, id: string): void
   onFault(error: unknown, facts: Facts): void
@@ -40,6 +43,8 @@ export interface Ends {
   clean(id: string): Promise<void>
   /** See `RunningEngine.deleteObject`. */
   deleteObject(id: string): Promise<boolean>
+  /** See `RunningEngine.observeFile`. */
+  observeFile(id: string, by: Actor): Promise<'there' | 'missing' | 'ended'>
   /** See `RunningEngine.restore`. */
   restore(id: string, by: Actor): Promise<void>
   /** Frees what a completed upload no longer needs: its leftovers, and the partial uploads it was made of. Of one that goes on nothing. */
@@ -53,7 +58,8 @@ interface Ended {
 }
 
 /** The ends of uploads over one store and one lock. */
-export function createEnds({ store, locker, claiming, guard, now, deleteGraceMs, stopChunks, onFault }: Ending): Ends {
+export function createEnds(options: Ending): Ends {
+  const { store, locker, claiming, guard, now, deleteGraceMs, lossConfirmMs, stopChunks, onFault } = options
   const { sessions } = claiming
   const deletionDue = () => new Date(now().getTime() + deleteGraceMs)
 
@@ -187,13 +193,25 @@ export function createEnds({ store, locker, claiming, guard, now, deleteGraceMs,
       if (session && hasEnded(session)) await free(session)
     },
     deleteObject,
+    observeFile(id, by) {
+      return hold(id, async (lease) => {
+        if (lease.session.state !== 'completed') return 'there'
+        const seen = await observeFile(lease, { store, now, lossConfirmMs })
+        if (seen !== 'lost') return seen
+        // Not cancelled: the sweeper deletes what its owner gave up, and should the object come back it may be the only copy.
+        await recordFailure(lease, 'lost', by)
+        return 'ended'
+      })
+    },
     restore(id, by) {
       checkId(id)
       return hold(id, async (lease) => {
-        const { state, deleteDueAt, completedAt, key } = lease.session
-        if (state !== 'cancelled' || deleteDueAt === null || completedAt === null) throw notDeleted()
+        const { state, failure, deleteDueAt, completedAt, key } = lease.session
+        const isDeleted = state === 'cancelled' && deleteDueAt !== null
+        const isLost = state === 'failed' && failure === 'lost'
+        if (completedAt === null || !(isDeleted || isLost)) throw notDeleted()
         if ((await store.stat(key)) === null) throw notDeleted()
-        await lease.save({ state: 'completed', by, deleteDueAt: null, release: true })
+        await lease.save({ state: 'completed', by, deleteDueAt: null, lossSeenAt: null, release: true })
       })
     },
     async cleanUpAfter(session) {

@@ -67,6 +67,25 @@ export async function completeIfWhole(
   }
 }
 
+/**
+ * Looks for the object of a completed upload. `missing`: the store says that it is not there, for the first time or within the pause;
+ * `lost`: it says so again after the pause. The row keeps the first observation, and forgets it when the object is there.
+ */
+export async function observeFile(
+  lease: Lease,
+  { store, now, lossConfirmMs }: LossOptions,
+): Promise<'there' | 'missing' | 'lost'> {
+  const { key, lossSeenAt } = lease.session
+  const at = now()
+  if ((await store.stat(key)) !== null) {
+    if (lossSeenAt !== null) await lease.save({ lossSeenAt: null })
+    return 'there'
+  }
+  if (lossSeenAt !== null && at.getTime() - lossSeenAt.getTime() >= lossConfirmMs) return 'lost'
+  if (lossSeenAt === null) await lease.save({ lossSeenAt: at })
+  return 'missing'
+}
+
 /** Says `failed`: what was sent of the upload is gone, and the client must start anew. @throws UploadError UPLOAD_LOST */
 export async function failLost(lease: Lease, cause: Error, by: Actor | null): Promise<never> {
   await recordFailure(lease, 'lost', by)

@@ -18,15 +18,16 @@ export interface Drift {
 
 export type Counters = Omit<Usage, 'dayBytes' | 'dayFiles' | 'creationsUntil'>
 
-/** A file that is complete by its session, and is not in the store, or has another size there. */
-export interface Missing {
+/** What the store has of a file that is complete by its session. */
+export interface Looked {
   id: string
   tenant: string
   user: string
-  role: string
   key: string
   size: number
   found: number | null
+  /** An earlier look did not find it. */
+  wasMissing: boolean
 }
 
 // The same expressions of `settleUsage` and `insertSession`, over all sessions at once.
@@ -94,22 +95,27 @@ function mend(database: Database, tenant: string, user: string, isDry: boolean):
 
 const findFiles = {
   name: 'usage-files',
-  text: `select id, tenant, owner_id, role, key, size from upload_sessions
+  text: `select id, tenant, owner_id, key, size, loss_seen_at from upload_sessions
     where state = 'completed' and ($1::uuid is null or id > $1) order by id limit $2`,
 }
 const atOnce = 200
 const askedAtOnce = 8
 
-/** Looks into the store for every file that is complete. One request to the store a file. */
-export async function* findMissing(database: Database, store: ObjectStore): AsyncIterable<Missing> {
+/**
+ * Looks into the store for every file that is complete, and tells of those that are not there, have another size, or were missing
+ * before. One request to the store a file. That a file is missing is one observation, and ends nothing.
+ */
+export async function* lookAtFiles(database: Database, store: ObjectStore): AsyncIterable<Looked> {
   let last: string | null = null
   for (;;) {
     const rows: FileRow[] = await database.query<FileRow>(findFiles, [last, atOnce])
     for (let from = 0; from < rows.length; from += askedAtOnce) {
       const asked = rows.slice(from, from + askedAtOnce)
       const found = await Promise.all(asked.map((row) => store.stat(row.key)))
-      for (const [n, { owner_id: user, ...row }] of asked.entries())
-        if (found[n]?.size !== row.size) yield { ...row, user, found: found[n]?.size ?? null }
+      for (const [n, { owner_id: user, loss_seen_at, ...row }] of asked.entries()) {
+        const wasMissing = loss_seen_at !== null
+        if (found[n]?.size !== row.size || wasMissing) yield { ...row, user, wasMissing, found: found[n]?.size ?? null }
+      }
     }
     if (rows.length < atOnce) return
     last = rows.at(-1)!.id
@@ -120,9 +126,9 @@ interface FileRow {
   id: string
   tenant: string
   owner_id: string
-  role: string
   key: string
   size: number
+  loss_seen_at: Date | null
 }
 
 interface Row {

@@ -111,6 +111,99 @@ describe('a store that goes on saying so', () => {
   })
 })
 
+describe('every way on which an upload can be found missing takes two looks with the pause between', () => {
+  it.each<[string, () => Promise<Way>]>([
+    ['a part that is appended', () => wayOf('writePart', gone)],
+    ['the join of an append', () => wayOf('finish', gone)],
+    ['a piece that was buffered', () => wayOf('read', missing)],
+    ['a numbered chunk', chunkWay],
+    ['a source of a concatenation', copyWay],
+    ['the background finisher', finisherWay],
+    ['a look for the object of a finished file', fileWay],
+  ])('%s', async (_, arrange) => {
+    const { at, store, time, id, look } = await arrange()
+    const state = async () => (await sessionsIn(at.database).find(id))!.state
+    await look()
+    const before = { state: await state(), kept: kept(store) }
+    expect(before.state).not.toBe('failed')
+
+    time.pass(5 * minute - 1000)
+    await look()
+    await runJobs(at, time)
+    expect({ state: await state(), kept: kept(store) }).toEqual(before)
+
+    time.pass(1000)
+    await look()
+    expect(await state()).toBe('failed')
+  })
+
+  interface Way {
+    at: OpenEngine
+    store: ReturnType<typeof memoryStore>
+    time: Awaited<ReturnType<typeof world>>['time']
+    id: string
+    /** One look, however it is answered. */
+    look(): Promise<unknown>
+  }
+
+  const kept = (store: ReturnType<typeof memoryStore>) => [...store.multiparts.keys(), ...store.objects.keys()].sort()
+  const quietly = (work: Promise<unknown>) => work.catch(() => {})
+
+  /** From now on the store says so of every such call. */
+  function lie(store: ReturnType<typeof memoryStore>, call: string, what: () => Error) {
+    store.fault = (name, at) => {
+      if (name === call && at === 'before') throw what()
+    }
+  }
+
+  async function wayOf(call: string, what: () => Error): Promise<Way> {
+    const made = await halfSent()
+    lie(made.store, call, what)
+    return { ...made, look: () => quietly(send(made.at, made.id, made.bytes)) }
+  }
+
+  async function chunkWay(): Promise<Way> {
+    const made = await world()
+    const { engine } = made.at
+    const { id } = await engine.create(ada, { ...wish(20), byChunks: true })
+    const write = (number: number) =>
+      engine.writeChunk(ada, id, { number, body: bodyOf(randomBytes(10)), bodySize: 10 })
+    await write(1)
+    lie(made.store, 'writePart', gone)
+    return { ...made, id, look: () => quietly(write(2)) }
+  }
+
+  async function copyWay(): Promise<Way> {
+    const made = await world()
+    const { engine, database } = made.at
+    const large = randomBytes(6 * 1024 ** 2)
+    const partial = await engine.create(ada, { ...wish(large.length), concat: { kind: 'partial' } })
+    await send(made.at, partial.id, large)
+    lie(made.store, 'copyPart', missing)
+    const concat = { kind: 'final' as const, from: [partial.id], header: `final;${partial.id}` }
+    const look = () => quietly(engine.create(ada, { ...wish(null), concat }))
+    await look()
+    const id = (await sessionsIn(database).findFinal({ ownerId: ada.id, tenant: ada.tenant }, [partial.id]))!
+    return { ...made, id, look }
+  }
+
+  async function finisherWay(): Promise<Way> {
+    const made = await halfSent()
+    made.store.fault = (name, when) => {
+      if (name === 'finish' && when === 'before') throw new UploadError('STORE_UNAVAILABLE', 'Away.')
+    }
+    await send(made.at, made.id, made.bytes)
+    lie(made.store, 'finish', gone)
+    return { ...made, look: () => quietly(made.at.engine.finish(made.id)) }
+  }
+
+  async function fileWay(): Promise<Way> {
+    const made = await completed()
+    made.store.objects.delete(made.whole.key)
+    return { ...made, id: made.whole.id, look: () => made.at.engine.observeFile(made.whole.id, ada) }
+  }
+})
+
 describe('a row that is older than its object', () => {
   it('is complete as soon as its client goes on', async () => {
     const { at, bytes, id, store } = await restoredRow()

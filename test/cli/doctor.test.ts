@@ -20,11 +20,11 @@ const run = promisify(execFile)
 const command = fileURLToPath(new URL('../../src/cli/landfall.ts', import.meta.url))
 const set = examined()
 
-async function ask(statement: string, url = set.database.url): Promise<void> {
+async function ask(statement: string, url = set.database.url): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
-    await client.query(statement)
+    return (await client.query(statement)).rows
   } finally {
     await client.end()
   }
@@ -34,7 +34,7 @@ async function ask(statement: string, url = set.database.url): Promise<void> {
 async function roleWith(rights: (role: string) => string): Promise<string> {
   const role = `doctor_${randomUUID().slice(0, 8)}`
   await ask(`create role ${role} login password 'secret'; ${rights(role)}`)
-  onTestFinished(() => ask(`drop owned by ${role}; drop role ${role}`))
+  onTestFinished(async () => void (await ask(`drop owned by ${role}; drop role ${role}`)))
   const url = new URL(set.database.url)
   url.username = role
   url.password = 'secret'
@@ -259,7 +259,7 @@ describe('of the database', () => {
 
   it('tables of a newer Landfall are named', async () => {
     await ask(`insert into drizzle.__drizzle_migrations (hash, created_at) values ('newer', 9999999999999)`)
-    onTestFinished(() => ask(`delete from drizzle.__drizzle_migrations where hash = 'newer'`))
+    onTestFinished(async () => void (await ask(`delete from drizzle.__drizzle_migrations where hash = 'newer'`)))
 
     set.expectOnly(await set.examineWith(), 'database', /newer Landfall/, /that version/)
   })
@@ -276,7 +276,7 @@ describe('of the database', () => {
     set.expectOnly(found, 'database', /are read-only/, /RESET default_transaction_read_only/)
   })
 
-  it('a role that lacks rights is named with them', async () => {
+  it('a role that lacks a right is named with it and every table it is lacking on', async () => {
     const url = await roleWith(
       (role) => `grant usage on schema drizzle to ${role};
         grant select on all tables in schema drizzle, public to ${role};
@@ -285,7 +285,21 @@ describe('of the database', () => {
 
     const found = await set.examineWith({ DATABASE_URL: url })
 
-    set.expectOnly(found, 'database', /lacks rights: DELETE upload_sessions, DELETE upload_parts/, /GRANT .*DELETE/)
+    set.expectOnly(found, 'database', /lacks rights: DELETE /, /GRANT .*DELETE/)
+    const named = JSON.stringify(found).match(/DELETE (\w+)(?=[,"])/g)
+    const tables = await ask(`select tablename from pg_tables where schemaname = 'public'`)
+    expect(named!.sort()).toEqual(tables.map(({ tablename }) => `DELETE ${tablename}`).sort())
+  })
+
+  it('a role that may not read the list of migrations is named', async () => {
+    const url = await roleWith(
+      (role) => `grant usage on schema drizzle to ${role};
+        grant select, insert, update, delete on all tables in schema public to ${role}`,
+    )
+
+    const found = await set.examineWith({ DATABASE_URL: url })
+
+    set.expectOnly(found, 'database', /may not read the list of migrations/, /GRANT SELECT ON drizzle\./)
   })
 })
 

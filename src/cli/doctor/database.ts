@@ -9,16 +9,15 @@ import { about, codeOf, type Finding, reasonOf } from './finding.ts'
 
 const report = about('database')
 const oldestVersion = 13
-const tables = [
-  'upload_sessions',
-  'upload_parts',
-  'upload_events',
-  'upload_usage',
-  'audit_log',
-  'policy_versions',
-  'api_keys',
-]
-const journal = join(migrationsFolder, 'meta', '_journal.json')
+
+/** The migrations that this version knows, and the tables that they end with: both as they were generated, so none is forgotten. */
+function knownSchema(): { migrations: number; tables: string[] } {
+  const read = (name: string) => JSON.parse(readFileSync(join(migrationsFolder, 'meta', name), 'utf8'))
+  const { entries } = read('_journal.json') as { entries: { idx: number }[] }
+  const last = String(entries.at(-1)!.idx).padStart(4, '0')
+  const snapshot = read(`${last}_snapshot.json`) as { tables: Record<string, { name: string }> }
+  return { migrations: entries.length, tables: Object.values(snapshot.tables).map(({ name }) => name) }
+}
 
 /** Whether Postgres is there, is new enough, has our tables, lets us write, and passes on what is told with NOTIFY. */
 export async function* probeDatabase({ DATABASE_URL, DATABASE_POOL, DATA_DIR }: Config): AsyncGenerator<Finding> {
@@ -134,9 +133,14 @@ interface Rights {
 }
 
 async function* lookAtTables(client: pg.Client, { role, ...may }: Rights): AsyncGenerator<Finding> {
+  const { migrations, tables } = knownSchema()
   const applied = await appliedMigrations(client)
-  const known = (JSON.parse(readFileSync(journal, 'utf8')) as { entries: unknown[] }).entries.length
-  const missing = known - applied
+  if (applied === null)
+    return yield report.error(
+      `${role} may not read the list of migrations, which a server does at its start`,
+      `GRANT USAGE ON SCHEMA drizzle TO ${role}; GRANT SELECT ON drizzle.__drizzle_migrations TO ${role};`,
+    )
+  const missing = migrations - applied
   if (missing > 0) {
     yield report.error(
       applied === 0 ? 'the tables are not there yet' : `${missing} changes of the tables are missing`,
@@ -168,19 +172,14 @@ async function* lookAtTables(client: pg.Client, { role, ...may }: Rights): Async
   } else if (missing === 0) yield report.ok('the tables are up to date, and may be written to')
 }
 
-async function appliedMigrations(client: pg.Client): Promise<number> {
+/** How many migrations were applied; `null` when this role may not read the list of them. */
+async function appliedMigrations(client: pg.Client): Promise<number | null> {
   const { rows } = await client.query(`select to_regclass('drizzle.__drizzle_migrations') is not null as is_there`)
   if (!rows[0].is_there) return 0
   const counted = await client
     .query('select count(*)::int as count from drizzle.__drizzle_migrations')
     .catch(() => null)
-  // Who may not read the list may still have the tables.
-  if (counted) return counted.rows[0].count
-  const { rows: names } = await client.query(
-    `select count(*)::int as count from unnest($1::text[]) name where to_regclass(name) is not null`,
-    [tables],
-  )
-  return names[0].count === tables.length ? 1 : 0
+  return counted ? counted.rows[0].count : null
 }
 
 /** Servers ask each other for uploads by NOTIFY. Poolers that lend a connection for a transaction swallow it. */

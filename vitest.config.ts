@@ -19,6 +19,7 @@ export default defineConfig({
     // What hangs fails; what is slow because the machine is busy does not.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000, interval: 10 } },
     projects: [
       // `npm test`: everything that is quick.
       { extends: true, test: { name: 'tests', include: ['test/**/*.test.ts'], exclude: [system], isolate: false } },

@@ -32,7 +32,7 @@ it('an outage of the database is two lines in the log, whatever the server does 
   do {
     await fetch(`${server.url}/readyz`)
     statuses.add((await fetch(`${server.url}/v1/uploads`, { headers: await headersOf() })).status)
-  } while ((await faults()) < 5)
+  } while ((await faults()) < 2)
   await postgres.start()
   await server.said('database restored', 60_000)
 

@@ -55,8 +55,11 @@ describe('the outbox', () => {
     const a = randomUUID()
     await eventsOf(database, [a, 1])
     const heard: number[] = []
-    void createOutbox(database, [() => new Promise(() => {})], () => {}).deliver()
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    // The node that dies has been told of the event, and never ends.
+    await new Promise<void>((resolve) => {
+      const listen = () => new Promise<void>(() => resolve())
+      void createOutbox(database, [listen], () => {}).deliver()
+    })
 
     const other = createOutbox(database, [(event) => void heard.push(event.seq)], () => {})
     await other.deliver()

@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { openExporter, readTraceParent, type Span } from '../../src/telemetry/spans.ts'
 import { png } from '../content/built.ts'
 import { testApp } from '../support/test-app.ts'
+import { until } from '../support/until.ts'
 
 interface Told {
   traceId: string
@@ -149,7 +150,7 @@ describe('a collector that refuses', () => {
     }
 
     for (let sent = 0; sent < 20_000; sent += 1) exporter.send(span)
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await until(() => collector.requests.length >= 3)
     await exporter.close()
 
     expect(faults).toHaveLength(1)

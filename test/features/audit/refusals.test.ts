@@ -3,6 +3,7 @@ import type { AuditEntry } from '../../../src/core/audit.ts'
 import { UploadError } from '../../../src/core/errors.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { createRefusalLog, type RefusalLog } from '../../../src/features/audit/refusals.ts'
+import { until } from '../../support/until.ts'
 
 const refusal = new UploadError('UNAUTHENTICATED', 'This needs a token.')
 const forbidden = new UploadError('FORBIDDEN', 'Only administrators may do this.')
@@ -111,7 +112,7 @@ describe('a flood of refusals', () => {
     const log = createRefusalLog({ write: async (entries) => void written.push(entries), onFault: fail, everyMs: 10 })
 
     log.note(refused('10.0.0.1'))
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await until(() => written.length === 1)
     log.note(refused('10.0.0.2'))
     await log.close()
 
@@ -131,7 +132,7 @@ describe('a flood of refusals', () => {
     })
 
     log.note(refused('10.0.0.1'))
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await until(() => faults.length === 1)
     log.note(refused('10.0.0.2'))
     await log.close()
 

@@ -9,6 +9,7 @@ import {
 } from '../../../src/features/series/activity.ts'
 import { bodyOf, testDatabase } from '../../support/open-engine.ts'
 import { testApp } from '../../support/test-app.ts'
+import { until } from '../../support/until.ts'
 
 const none = Object.fromEntries(counted.map((name) => [name, 0])) as Totals
 const hour = { seconds: 3600, step: 60 }
@@ -37,8 +38,14 @@ describe('what the servers did', () => {
   it('is written once, and nothing where nothing happened', async () => {
     const database = await testDatabase()
     const total = { ...none, begun: 1 }
-    const end = recordActivity({ database, read: async () => total, onFault, everyMs: 5 })
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    let reads = 0
+    const read = async () => {
+      reads += 1
+      return total
+    }
+    const end = recordActivity({ database, read, onFault, everyMs: 5 })
+    // What was read before is written down when it reads again.
+    await until(() => reads >= 3)
     total.begun = 3
 
     await end()

@@ -1,17 +1,19 @@
 import { connect, type Socket } from 'node:net'
 import fastify from 'fastify'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { createBodyGate } from '../../../src/core/append/body-gate.ts'
 import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
 import { readJsonBodies } from '../../../src/http/connection/json-bodies.ts'
 import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.ts'
 import { answerErrors } from '../../../src/http/errors.ts'
 import { openRaw } from '../../support/raw-http.ts'
+import { until } from '../../support/until.ts'
 
 const patienceMs = 300
 const dripMs = 50
 
-async function open(): Promise<number> {
+/** A server whose route reads a body that is no JSON itself, for as long as `reading` takes. */
+async function open(reading?: Promise<void>): Promise<number> {
   const app = fastify()
   closeAfterUnreadBody(app)
   answerErrors(app)
@@ -19,7 +21,7 @@ async function open(): Promise<number> {
   app.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null))
   app.post('/', async (request) => {
     if (request.headers['content-type'] === 'application/json') return request.body
-    await new Promise((resolve) => setTimeout(resolve, 3 * patienceMs))
+    await reading
     return { read: 'by the route' }
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -60,7 +62,15 @@ it('a JSON body that comes is answered', async () => {
 })
 
 it('a body that a route reads itself may last', async () => {
-  expect(await say(await open(), 'application/octet-stream', 'a few')).toContain('by the route')
+  const reading = Promise.withResolvers<void>()
+  const port = await open(reading.promise)
+  const answer = say(port, 'application/octet-stream', 'a few')
+
+  // It began later, and its time is over.
+  expect(await say(port, 'application/json', '{"a"')).toContain('BODY_TIMEOUT')
+  reading.resolve()
+
+  expect(await answer).toContain('by the route')
 })
 
 it('a JSON body takes a place and memory while it comes, and gives both back', async () => {
@@ -74,11 +84,11 @@ it('a JSON body takes a place and memory while it comes, and gives both back', a
   const connection = await openRaw((app.server.address() as { port: number }).port)
   const ask = async () => (await app.inject({ method: 'POST', url: '/', payload: { a: 1 } })).statusCode
   await connection.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{')
-  await vi.waitUntil(() => budget.used === 1)
+  await until(() => budget.used === 1)
 
   const beside = await ask()
   connection.cut()
-  await vi.waitUntil(() => budget.used === 0)
+  await until(() => budget.used === 0)
 
   expect([beside, await ask()]).toEqual([503, 200])
   expect(budget.used).toBe(0)

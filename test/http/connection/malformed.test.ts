@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -13,6 +14,8 @@ async function listen() {
   closeAfterUnreadBody(app)
   watchAnswers(app.server)
   const gate = Promise.withResolvers<void>()
+  const answered = Promise.withResolvers<void>()
+  app.addHook('onResponse', async () => answered.resolve())
   app.get('/slow', async () => {
     await gate.promise
     return 'slow answer'
@@ -24,7 +27,13 @@ async function listen() {
   })
   app.post('/early', async (_request, reply) => reply.code(409).send('early answer'))
   await app.listen({ host: '127.0.0.1', port: 0 })
-  return { port: (app.server.address() as AddressInfo).port, letGo: () => gate.resolve() }
+  return {
+    port: (app.server.address() as AddressInfo).port,
+    letGo: () => gate.resolve(),
+    answered: answered.promise,
+    /** Resolves when the parser meets what is not HTTP, from now on. */
+    malformed: () => once(app.server, 'clientError'),
+  }
 }
 
 async function say(port: number, text: string) {
@@ -61,10 +70,10 @@ describe('what is not HTTP', () => {
   })
 
   it('is answered after what came before it on the same connection', async () => {
-    const { port, letGo } = await listen()
+    const { port, letGo, malformed } = await listen()
+    const met = malformed()
     const connection = await say(port, 'GET /slow HTTP/1.1\r\nHost: x\r\n\r\nFOO / HTTP/1.1\r\n\r\n')
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    expect(connection.heard()).toBe('')
+    await met
 
     letGo()
     await connection.closed()
@@ -87,14 +96,15 @@ describe('what is not HTTP', () => {
   })
 
   it('does not take an answer away that is on its way', async () => {
-    const { port } = await listen()
+    const { port, answered, malformed } = await listen()
     const connection = await openRaw(port)
     connection.socket.pause()
     await connection.send('POST /early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n')
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await answered
 
+    const met = malformed()
     await connection.send(Buffer.concat([Buffer.from('zz\r\n'), Buffer.alloc(5 * 1024 * 1024, 0x41)]))
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await met
     connection.socket.resume()
 
     expect(await connection.answer()).toMatchObject({ status: 409 })

@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
 import { issuersCheck } from '../../../src/http/identity/issuers.ts'
 import { issuerOf, makeKey, type Provider, startProvider, tokenOf } from '../../support/issuer.ts'
@@ -7,6 +6,11 @@ import { testApp } from '../../support/test-app.ts'
 
 const ann = userOf('ann', 'member')
 const [first, second] = await Promise.all([makeKey('RS256'), makeKey('ES256')])
+
+// The clock stands still, but for what a test lets pass.
+beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }))
+
+const pass = (ms: number) => vi.setSystemTime(Date.now() + ms)
 
 function check(provider: Provider, timing: Record<string, string> = {}) {
   return issuersCheck([issuerOf({ jwksUrl: provider.url, jwksCooldown: '50ms', ...timing })])
@@ -29,12 +33,12 @@ describe('the keys that an issuer publishes', () => {
     await expect(verify(await tokenOf(second))).rejects.toMatchObject({ status: 401 })
 
     provider.publish(first, second)
-    await sleep(60)
+    pass(60)
     expect(await verify(await tokenOf(second))).toEqual(ann)
     expect(await verify(await tokenOf(first))).toEqual(ann)
 
     provider.publish(second)
-    await sleep(60)
+    pass(60)
     await expect(verify(await tokenOf({ ...first, kid: 'unknown' }))).rejects.toMatchObject({ status: 401 })
     await expect(verify(await tokenOf(first))).rejects.toMatchObject({ status: 401 })
   })
@@ -45,7 +49,7 @@ describe('the keys that an issuer publishes', () => {
     expect(await verify(await tokenOf(first))).toEqual(ann)
 
     provider.publish(second)
-    await sleep(120)
+    pass(120)
 
     await expect(verify(await tokenOf(first))).rejects.toMatchObject({ status: 401 })
   })
@@ -110,7 +114,7 @@ describe('an issuer that does not answer', () => {
     await provider.stop()
     provider.publish(first)
     await provider.start()
-    await sleep(60)
+    pass(60)
     expect(await verify(await tokenOf(first))).toEqual(ann)
   })
 
@@ -131,10 +135,10 @@ describe('an issuer that does not answer', () => {
     expect(await verify(await tokenOf(first))).toEqual(ann)
     await provider.stop()
 
-    await sleep(100)
+    pass(100)
     expect(await verify(await tokenOf(first))).toEqual(ann)
     await expect(verify(await tokenOf(second))).rejects.toMatchObject({ status: 503 })
-    await sleep(600)
+    pass(600)
     await expect(verify(await tokenOf(first))).rejects.toMatchObject({ status: 503 })
   })
 })
@@ -173,7 +177,7 @@ it('a server whose issuer is down asks clients to come back, in every protocol, 
   await provider.stop()
   const down = await all()
   await provider.start()
-  await sleep(60)
+  pass(60)
   const up = await all()
 
   for (const answer of down) {

@@ -4,13 +4,24 @@ import { copyFile, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { defaultPolicies } from '../src/core/policy/policy.ts'
 import { formatSize } from '../src/core/size.ts'
-import { startNodeProcess } from './support/node-process.ts'
+import { type NodeProcess, startNodeProcess } from './support/node-process.ts'
 
 const run = promisify(execFile)
 const readme = await readFile('README.md', 'utf8')
+const environment = { DATA_DIR: await mkdtemp(join(tmpdir(), 'landfall-readme-data-')) }
+let server: NodeProcess
+
+beforeAll(async () => {
+  server = await startNodeProcess({ environment })
+})
+
+afterAll(async () => {
+  await server.kill()
+  await rm(environment.DATA_DIR, { recursive: true })
+})
 
 it('the commands of README.md send a file and show it', async () => {
   const { url, env, cwd } = await stranger()
@@ -37,7 +48,7 @@ it('the program of README.md ends after one refusal, with one message and withou
   const { url, env, cwd } = await stranger()
   await copyFile('test/samples/program.elf', join(cwd, 'holiday.mp4'))
   await writeFile(join(cwd, 'send.mjs'), block('js', 'tus-js-client').replaceAll('http://localhost:1080', url))
-  const { stdout } = await run('bash', ['-c', `${landfall} token --user ann --role subscriber`], { cwd, env })
+  const { stdout } = await run('bash', ['-c', `${landfall} token --user bob --role subscriber`], { cwd, env })
   const token = stdout.trim()
 
   const refused = await run(process.execPath, ['send.mjs'], { cwd, env: { ...env, TOKEN: token } }).catch(
@@ -59,17 +70,12 @@ it('the table of README.md tells the built-in limits', () => {
   }
 })
 
-const landfall = `${process.execPath} ${resolve('src/cli/landfall.ts')}`
+const landfall = `${process.execPath} ${resolve('dist/landfall.js')}`
 
-/** Somebody with an empty folder, the project's packages and a running server. */
+/** An empty folder with the project's packages, and the server for trying out that all these tests share. */
 async function stranger() {
   const cwd = await mkdtemp(join(tmpdir(), 'landfall-readme-'))
-  const environment = { DATA_DIR: join(cwd, 'data') }
-  const server = await startNodeProcess({ environment })
-  onTestFinished(async () => {
-    await server.kill()
-    await rm(cwd, { recursive: true })
-  })
+  onTestFinished(() => rm(cwd, { recursive: true }))
   await symlink(resolve('node_modules'), join(cwd, 'node_modules'))
   return { url: server.url, cwd, env: { PATH: process.env.PATH, ...environment } }
 }

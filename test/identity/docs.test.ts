@@ -25,7 +25,7 @@ let env: Record<string, string>
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'landfall-identity-'))
-  database = await freshDatabase()
+  database = await freshDatabase({ isMigrated: true })
   const environment = { NODE_ENV: 'production', DATABASE_URL: database.url, JWT_SECRET: secret, DATA_DIR: folder }
   server = await startNodeProcess({ environment })
   env = {

@@ -29,7 +29,7 @@ export function examined(): Examined {
   const parts = {} as Examined
 
   beforeAll(async () => {
-    parts.database = await freshDatabase()
+    parts.database = await freshDatabase({ isMigrated: true })
     parts.s3 = await startS3StandIn({ equalParts: true })
     parts.settings = {
       ...production,

@@ -66,6 +66,7 @@ export async function openPairing({ pairings, store, onChange }: PairingOptions)
   let looking: Promise<void> | null = null
   let probedAt = Number.NEGATIVE_INFINITY
   let lastChange = -1
+  let known: string | null = null
 
   /** Reads the marker, and the row when it is not fresh, or must be. */
   async function look(needsRow: boolean): Promise<void> {
@@ -77,12 +78,22 @@ export async function openPairing({ pairings, store, onChange }: PairingOptions)
       row = found
       rowAt = startedAt
     }
+    const place = (await store.place?.()) ?? null
     const marker = await readMarker(store)
     const next = standingOf(row, marker)
     // The counter may have gone up in both since the row was read.
     if (next.is === 'restored' && !needsRow) return look(true)
+    if (next.is !== 'apart') await stayAt(place)
     set(next, startedAt)
     if (needsRow) bothAt = startedAt
+  }
+
+  /** The marker was read in `place`, if that is still there: what is written elsewhere is not acknowledged. */
+  async function stayAt(place: string | null): Promise<void> {
+    if (place === null || place === known) return
+    if ((await store.place?.()) !== place) return
+    known = place
+    store.stayAt?.(place)
   }
 
   function set(next: Standing, at: number): void {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -238,6 +238,63 @@ describe('a volume that is not mounted any more', () => {
     expect(facts.size).toBe(5)
     await expect(pairing.check()).resolves.toBeUndefined()
   })
+})
+
+describe('a mount point below which lies an older copy of the store', () => {
+  it('is not written to by a server that has not noticed yet, and nothing is left in it', async () => {
+    const { pairings } = await unpaired()
+    const directory = await mkdtemp(join(tmpdir(), 'landfall-volume-'))
+    onTestFinished(() => rm(directory, { recursive: true, force: true }))
+    const [root, volume, copy] = ['files', 'volume', 'copy'].map((name) => join(directory, name)) as [
+      string,
+      string,
+      string,
+    ]
+    const bare = localStore({ directory: root, fsync: false })
+    await openPairing({ pairings, store: bare })
+    const handle = await bare.begin('a/file', { ...about, partSize: 5 })
+    const part = await bare.writePart('a/file', handle, 1, bytes('hello'))
+    await cp(root, copy, { recursive: true })
+    const before = await everythingIn(copy)
+
+    await rename(root, volume)
+    await rename(copy, root)
+    const away = { code: 'STORE_UNAVAILABLE' }
+    await expect(bare.put('b/file', bytes('b'), { ...about, origin: 'b' })).rejects.toMatchObject(away)
+    await expect(bare.put('.landfall/pieces/u/1', bytes('b'), about)).rejects.toMatchObject(away)
+    await expect(bare.begin('b/file', { ...about, partSize: 5, origin: 'b' })).rejects.toMatchObject(away)
+    await expect(bare.writePart('a/file', handle, 1, bytes('HELLO'))).rejects.toMatchObject(away)
+    await expect(bare.finish('a/file', handle, [part])).rejects.toMatchObject(away)
+    expect(await everythingIn(root)).toEqual(before)
+
+    await rename(root, copy)
+    await rename(volume, root)
+    expect(await bare.finish('a/file', handle, [part])).toMatchObject({ size: 5 })
+  })
+
+  it('is the store from when its marker has been seen there', async () => {
+    const { pairings } = await unpaired()
+    const directory = await mkdtemp(join(tmpdir(), 'landfall-volume-'))
+    onTestFinished(() => rm(directory, { recursive: true, force: true }))
+    const root = join(directory, 'files')
+    const bare = localStore({ directory: root, fsync: false })
+    const store = guardStore(bare, await openPairing({ pairings, store: bare }))
+
+    await cp(root, join(directory, 'moved'), { recursive: true })
+    await rename(root, join(directory, 'old'))
+    await rename(join(directory, 'moved'), root)
+
+    await vi.waitFor(() => store.put('b/file', bytes('b'), about))
+  })
+
+  const everythingIn = async (folder: string) =>
+    Promise.all(
+      (await readdir(folder, { recursive: true, withFileTypes: true }))
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name))
+        .sort()
+        .map(async (path) => [path.slice(folder.length), (await readFile(path)).toString('base64')]),
+    )
 })
 
 async function unpaired() {

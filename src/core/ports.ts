@@ -52,6 +52,13 @@ export interface ObjectStore {
   prepare?(): Promise<void>
   /** Resolves when the store answers and may be written to; rejects with a sentence that says what is wrong. Makes nothing. */
   check(): Promise<void>
+  /**
+   * Which folder answers at the moment: another one when its volume is not mounted any more. `null` when there is none. Absent where
+   * only an object can tell.
+   */
+  place?(): Promise<string | null>
+  /** From now on bytes are acknowledged only when they were written in this place. */
+  stayAt?(place: string): void
   /** `onDoubt` is told when another one may have been begun, whose name nobody knows. */
   begin(key: string, about: ObjectAbout & { partSize: number; onDoubt?(): void }): Promise<Handle>
   /** The same number again replaces the part. Every part but the last has `partSize` bytes: R2 demands it. */

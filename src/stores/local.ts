@@ -6,7 +6,6 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import {
-  type FileHandle,
   open,
   opendir,
   readdir,
@@ -38,11 +37,11 @@ import {
   mended,
   moveFile,
   oneAtATime,
-  openNew,
   removeEmptyFolders,
   syncFolders,
   writeAt,
 } from './files.ts'
+import { createHome } from './home.ts'
 
 export const localOptions = z.object({
   DATA_DIR: z
@@ -73,6 +72,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   const staging = join(root, stagingFolder)
   const making = { fsync, anchor: join(root, privateFolder) }
   const inTurn = oneAtATime()
+  const home = createHome(staging, making)
 
   function pathOf(key: string): string {
     const segments = key.split('/')
@@ -112,7 +112,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   }
 
   async function writeFile(path: string, bytes: Bytes): Promise<void> {
-    const file = await openNew(path, making)
+    const file = await home.openNew(path)
     try {
       await writeAt(file, bytes, 0)
       if (fsync) await file.datasync()
@@ -164,6 +164,9 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
     prepare: () => mended(() => makeFolder(staging, { fsync })),
 
+    place: () => mended(home.place),
+    stayAt: home.stayAt,
+
     check: () =>
       mended(async () => {
         const { bavail } = await statfs(root)
@@ -177,9 +180,9 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     begin: (key, { partSize, origin }) =>
       mended(async () => {
         pathOf(key)
-        if (origin) await writeOrigin(key, origin)
         const handle = `${stagingPrefix(key)}_${partSize}_${randomUUID()}`
-        await (await openNew(stagingPath(key, handle), making)).close()
+        await (await home.openNew(stagingPath(key, handle))).close()
+        if (origin) await writeOrigin(key, origin)
         // A part is on the disk only when the name of its file is.
         if (fsync) await syncFolders(staging, staging)
         return handle
@@ -189,7 +192,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       mended(async () => {
         const partSize = Number(handle.split('_')[1])
         const path = stagingPath(key, handle)
-        const file = await openStaged(path)
+        const file = await home.openStaged(path)
         try {
           const sum = await inTurn(path, () => writeAt(file, bytes, (number - 1) * partSize))
           if (fsync) await file.datasync()
@@ -206,7 +209,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         if (!from) throw new ObjectMissing('no such object')
         try {
           const path = stagingPath(key, handle)
-          const to = await openStaged(path)
+          const to = await home.openStaged(path)
           try {
             const sum = await inTurn(path, () => copyRange(from, { start, end }, to, (number - 1) * partSize))
             if (fsync) await to.datasync()
@@ -231,7 +234,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
           throw new HandleLost('neither the staging file nor the object is there')
         }
         if (found.size < size) throw new HandleLost('the staging file is shorter than its parts')
-        const file = await openStaged(staged)
+        const file = await home.openStaged(staged)
         try {
           // Bytes of a part that was written and never recorded.
           if (found.size > size) await file.truncate(size)
@@ -256,9 +259,9 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       mended(async () => {
         const path = pathOf(key)
         const temporary = temporaryPath(key)
-        if (about.origin) await writeOrigin(key, about.origin)
         try {
           await writeFile(temporary, bytes)
+          if (about.origin) await writeOrigin(key, about.origin)
           await moveFile(temporary, path, { ...making, isNew: about.isNew })
         } catch (error) {
           // From an attempt whose answer was lost, or from somebody who should not have written.
@@ -306,12 +309,6 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
     async close() {},
   }
-}
-
-async function openStaged(path: string): Promise<FileHandle> {
-  const file = await open(path, 'r+').catch(absent)
-  if (!file) throw new HandleLost('the staging file is not there')
-  return file
 }
 
 /** The ETag of a part: the CRC-32 of its bytes and their number. The same bytes have the same one. */

@@ -20,6 +20,7 @@ const MiB = 1024 ** 2
 /** Everything that a client on the same machine can do with a few lines of code; each ends by itself. */
 export const attacks: Attack[] = [
   { name: 'pipelined requests, nothing read', run: pipelining },
+  { name: 'pipelined requests of many connections', run: widePipelining },
   { name: 'answers that are not read', run: unreadAnswers },
   { name: 'connections without a request', run: halfOpen },
   { name: 'headers without end', run: headerFlood },
@@ -35,6 +36,14 @@ async function pipelining({ port }: Target, { share, holdMs }: Scale): Promise<v
   const sockets = await openMany(port, Math.ceil(20 * share))
   for (const path of ['/docs/json', '/', '/readyz', '/not-there', '/v1/me'])
     for (const socket of sockets) socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`.repeat(4000))
+  await pause(holdMs)
+  cut(sockets)
+}
+
+/** As much as one read of a socket brings, on many connections in the same moment. */
+async function widePipelining({ port }: Target, { share, holdMs }: Scale): Promise<void> {
+  const sockets = await openMany(port, Math.ceil(1000 * share))
+  for (const socket of sockets) socket.write('GET /livez HTTP/1.1\r\nHost:a\r\n\r\n'.repeat(2000))
   await pause(holdMs)
   cut(sockets)
 }

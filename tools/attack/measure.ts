@@ -10,8 +10,10 @@ export interface Outcome {
   /** MiB: the most the process had, and how much more that is than before. */
   peakMiB: number
   grownMiB: number
-  /** The longest time for which the event loop stood still. */
+  /** The longest time for which the event loop stood still, on the clock; a busy machine makes it longer. */
   delayMs: number
+  /** The longest time for which it worked without a pause: processor time, the same on a busy machine. */
+  busyMs: number
   /** Uploads of an honest user: how many, how many were refused or lost, how long they took. */
   uploads: number
   failed: number
@@ -24,6 +26,7 @@ export interface Outcome {
 export interface Bounds {
   peakMiB: number
   delayMs: number
+  busyMs: number
   slowestMs: number
 }
 
@@ -54,6 +57,7 @@ export async function measure(target: Target, attack: Attack, scale: Scale): Pro
     peakMiB: Math.round(peak / MiB),
     grownMiB: Math.round((peak - before) / MiB),
     delayMs: Math.max(0, ...samples.map(({ delayMs }) => delayMs)),
+    busyMs: Math.max(0, ...samples.map(({ busyMs }) => busyMs)),
     uploads: times.length,
     failed,
     medianMs: Math.round(sorted[sorted.length >> 1] ?? 0),
@@ -63,12 +67,14 @@ export async function measure(target: Target, attack: Attack, scale: Scale): Pro
 }
 
 /** What of `outcome` is out of `bounds`, in words. */
-export function faultsOf({ attack, isAlive, failed, peakMiB, delayMs, slowestMs }: Outcome, bounds: Bounds): string[] {
+export function faultsOf(outcome: Outcome, bounds: Bounds): string[] {
+  const { attack, isAlive, failed, peakMiB, delayMs, busyMs, slowestMs } = outcome
   return [
     !isAlive && 'the server has ended',
     failed > 0 && `${failed} honest uploads failed`,
     peakMiB > bounds.peakMiB && `the process had ${peakMiB} MiB, more than ${bounds.peakMiB}`,
     delayMs > bounds.delayMs && `the event loop stood still for ${delayMs} ms, more than ${bounds.delayMs}`,
+    busyMs > bounds.busyMs && `one turn of the event loop took ${busyMs} ms, more than ${bounds.busyMs}`,
     slowestMs > bounds.slowestMs && `an honest upload took ${slowestMs} ms, more than ${bounds.slowestMs}`,
   ]
     .filter((fault) => fault !== false)

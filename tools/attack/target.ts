@@ -11,7 +11,10 @@ export type Mode = 'development' | 'production'
 /** What the probe in the server has written. */
 export interface Sample {
   rss: number
+  /** How long the event loop stood still, on the clock. */
   delayMs: number
+  /** Processor time of the longest turn of the event loop. */
+  busyMs: number
 }
 
 /** A server to attack. */

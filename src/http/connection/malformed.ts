@@ -10,6 +10,7 @@ import type { ConnectionError } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
 import { errorBody, errorHeaders } from '../errors.ts'
 import { securityHeaders } from '../security-headers.ts'
+import { beginningOf } from './slices.ts'
 import { whenOver } from './when-over.ts'
 
 // As long as an answer to an unread body is given time to be read.
@@ -49,7 +50,7 @@ export function refuseMalformed(error: ConnectionError, socket: Socket): void {
   const before = [...(waiting ?? [])].filter((response) => response !== broken)
   void Promise.all(before.map(answered)).then(() => {
     if (broken?.headersSent) socket.destroySoon()
-    else say(socket, refusalOf(error), broken ? broken.req.method !== 'HEAD' : wantsBody(error))
+    else say(socket, refusalOf(error), broken ? broken.req.method !== 'HEAD' : wantsBody(beginningOf(socket)))
   })
 }
 
@@ -66,9 +67,7 @@ function answered(response: ServerResponse): Promise<void> {
 }
 
 // An answer to HEAD has no body, and one that has spoils the connection. What may have been HEAD gets none.
-function wantsBody({ rawPacket }: ConnectionError): boolean {
-  // Node gives a Buffer, whatever the type says: the beginning of the request, when that came in one piece.
-  const beginning = Buffer.isBuffer(rawPacket) ? rawPacket.subarray(0, 20).toString('latin1') : ''
+function wantsBody(beginning: string): boolean {
   return /^(?!HEAD )[A-Z]+ /.test(beginning)
 }
 

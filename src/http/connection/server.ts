@@ -11,6 +11,7 @@ import { securityHeaders } from '../security-headers.ts'
 import { faultOfGrammar, toOriginForm } from './grammar.ts'
 import { ignoreExpectations, refuseConnect, refuseMalformed, watchAnswers } from './malformed.ts'
 import { createShares, type Shares } from './shares.ts'
+import { parseInSlices } from './slices.ts'
 import { takeTurns } from './turns.ts'
 import { letLastAnswersBeRead } from './unread-body.ts'
 import { cutUnreadAnswers } from './write-timeout.ts'
@@ -36,6 +37,12 @@ export function serverFactory(limits: ConnectionLimits): (listener: RequestListe
   // This machine: a proxy that was not named in TRUST_PROXY, or the operator, for whom room is left by all others.
   const local = createShares(Math.ceil(limits.connections * 0.75))
   return (listener) => {
+    const turns = takeTurns((request, response) => {
+      const fault = faultOfGrammar(request)
+      if (fault) return refuse(response, fault)
+      toOriginForm(request)
+      listener(request, response)
+    })
     const server = createServer(
       {
         // What comes while a body waits for memory is left to the kernel, or thousands of them would take what the budget refuses.
@@ -50,13 +57,9 @@ export function serverFactory(limits: ConnectionLimits): (listener: RequestListe
         // Refused by `grammar.ts`, in the words of every refusal.
         requireHostHeader: false,
       },
-      takeTurns((request, response) => {
-        const fault = faultOfGrammar(request)
-        if (fault) return refuse(response, fault)
-        toOriginForm(request)
-        listener(request, response)
-      }),
+      turns.take,
     )
+    parseInSlices(server, { hasWaiting: turns.hasWaiting })
     server.maxConnections = limits.connections
     server.on('connection', (socket: Socket) => admit(socket, limits, shares, local))
     server.on('clientError', refuseMalformed)

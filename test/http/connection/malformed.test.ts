@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { refuseMalformed, watchAnswers } from '../../../src/http/connection/malformed.ts'
+import { parseInSlices } from '../../../src/http/connection/slices.ts'
 import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.ts'
 import { answerErrors } from '../../../src/http/errors.ts'
 import { openRaw, parseAnswer } from '../../support/raw-http.ts'
@@ -13,6 +14,7 @@ async function listen() {
   answerErrors(app)
   closeAfterUnreadBody(app)
   watchAnswers(app.server)
+  parseInSlices(app.server, { hasWaiting: () => false })
   const gate = Promise.withResolvers<void>()
   const answered = Promise.withResolvers<void>()
   app.addHook('onResponse', async () => answered.resolve())

@@ -7,7 +7,8 @@ import { openRaw } from '../../support/raw-http.ts'
 type Listener = (request: IncomingMessage, response: ServerResponse) => unknown
 
 async function serve(listener: Listener, most?: number): Promise<number> {
-  const server = createServer(takeTurns((request, response) => void listener(request, response), most))
+  const turns = takeTurns((request, response) => void listener(request, response), most)
+  const server = createServer(turns.take)
   onTestFinished(() => {
     server.closeAllConnections()
     server.close()

@@ -1,0 +1,159 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { parseInSlices } from '../../../src/http/connection/slices.ts'
+import { takeTurns } from '../../../src/http/connection/turns.ts'
+import { openRaw } from '../../support/raw-http.ts'
+
+async function serve(listener: RequestListener, requestsPerTurn?: number): Promise<{ server: Server; port: number }> {
+  const turns = takeTurns(listener)
+  const server = createServer(turns.take)
+  parseInSlices(server, { hasWaiting: turns.hasWaiting, ...(requestsPerTurn !== undefined && { requestsPerTurn }) })
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return { server, port: (server.address() as AddressInfo).port }
+}
+
+const get = (path: string | number) => `GET /${path} HTTP/1.1\r\nHost: a\r\n\r\n`
+const many = (count: number) => Array.from({ length: count }, (_, n) => get(n)).join('')
+const post = (length: number) => `POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`
+
+async function sizeOf(request: IncomingMessage): Promise<number> {
+  let bytes = 0
+  for await (const chunk of request) bytes += (chunk as Buffer).length
+  return bytes
+}
+
+describe('what comes on a connection', () => {
+  it('becomes requests only as far as one waits, however many came at once', async () => {
+    let made = 0
+    const held = Promise.withResolvers<void>()
+    const { server, port } = await serve(({ url }, response) => {
+      if (url === '/0') void held.promise.then(() => response.end('answer 0;'))
+      else response.end(`answer ${url};`)
+    })
+    server.on('request', () => {
+      made += 1
+    })
+    const connection = await openRaw(port)
+
+    await connection.send(many(1500))
+    const other = await openRaw(port)
+    await other.send(get('other'))
+    await other.until(/answer \/other;/)
+    const madeBefore = made
+    held.resolve()
+    const heard = await connection.until(/answer \/1499;/)
+
+    expect(madeBefore).toBeLessThan(30)
+    expect(heard.match(/answer /g)).toHaveLength(1500)
+  })
+
+  it('becomes only so many requests in one turn, of all connections together', async () => {
+    let inThisTurn = 0
+    let most = 0
+    const { server, port } = await serve(({ url }, response) => void response.end(`answer ${url};`), 20)
+    server.on('request', () => {
+      if (inThisTurn === 0)
+        setImmediate(() => {
+          inThisTurn = 0
+        })
+      inThisTurn += 1
+      most = Math.max(most, inThisTurn)
+    })
+    const accepted = Promise.withResolvers<void>()
+    let open = 0
+    server.on('connection', () => {
+      open += 1
+      if (open === 100) accepted.resolve()
+    })
+    const connections = await Promise.all(Array.from({ length: 100 }, () => openRaw(port)))
+    await accepted.promise
+
+    await Promise.all(connections.map((connection) => connection.send(many(50))))
+    const heard = await Promise.all(connections.map((connection) => connection.until(/answer \/49;/)))
+
+    // The number of a turn and what one slice brings more; the turns of this test and those of the server begin at different moments.
+    expect(most).toBeLessThan(2 * (20 + 20))
+    for (const answers of heard) expect(answers.match(/answer /g)).toHaveLength(50)
+  })
+
+  it.each([
+    ['a body of known length', post(300_000), Buffer.alloc(300_000), 300_000],
+    [
+      'a chunked body',
+      'POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n',
+      Buffer.concat([Buffer.from('30d40\r\n'), Buffer.alloc(200_000), Buffer.from('\r\n0\r\nTrailer: x\r\n\r\n')]),
+      200_000,
+    ],
+  ])('keeps its order around %s', async (_what, head, body, size) => {
+    const { port } = await serve(async (request, response) => {
+      response.end(`answer ${request.url} ${await sizeOf(request)};`)
+    })
+    const connection = await openRaw(port)
+
+    await connection.send(Buffer.concat([Buffer.from(many(40) + head), body, Buffer.from(many(40) + get('last'))]))
+    const heard = await connection.until(/answer \/last 0;/)
+
+    const names = Array.from({ length: 40 }, (_, n) => `/${n} 0`)
+    const answers = [...heard.matchAll(/answer ([^;]+);/g)].map(([, answer]) => answer)
+    expect(answers).toEqual([...names, `/body ${size}`, ...names, '/last 0'])
+  })
+
+  it('is not lost when a body is taken slowly', async () => {
+    const { port } = await serve(async (request, response) => {
+      let bytes = 0
+      for await (const chunk of request) {
+        bytes += (chunk as Buffer).length
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      response.end(`answer ${bytes};`)
+    })
+    const connection = await openRaw(port)
+
+    for (let n = 0; n < 3; n += 1)
+      await connection.send(Buffer.concat([Buffer.from(post(1_000_000)), Buffer.alloc(1_000_000)]))
+
+    expect((await connection.until(/(answer 1000000;.*){3}/s)).match(/answer 1000000;/g)).toHaveLength(3)
+  })
+
+  it('is refused where it stops being HTTP, after the answers before it', async () => {
+    const { server, port } = await serve(({ url }, response) => void response.end(`answer ${url};`))
+    server.on('clientError', (_error, socket) => {
+      if (socket.writable) socket.end('refused')
+    })
+    const connection = await openRaw(port)
+
+    await connection.send(`${many(3)}nonsense\r\n\r\n${many(3)}`)
+    await connection.closed()
+
+    expect(connection.heard()).toMatch(/refused$/)
+  })
+
+  it('is nothing more to the parser once a CONNECT has come', async () => {
+    let asked = 0
+    const { server, port } = await serve((_request, response) => {
+      asked += 1
+      response.end()
+    })
+    const connected = Promise.withResolvers<void>()
+    server.on('connect', (_request, socket) => {
+      socket.write('HTTP/1.1 400 No\r\n\r\n')
+      connected.resolve()
+    })
+    const connection = await openRaw(port)
+
+    await connection.send(`CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n${many(50)}`)
+    await connected.promise
+    await connection.send(many(50))
+    const other = await openRaw(port)
+    await other.send(get(1))
+    await other.until(/200 OK/)
+
+    expect(asked).toBe(1)
+    connection.cut()
+  })
+})

@@ -32,7 +32,7 @@ export type Answer = (request: IncomingMessage, response: ServerResponse) => boo
 
 /** The client in front of a whole app that listens; what comes in is written down, and can be answered by the test instead. */
 export async function openUploads(options: Partial<UploadsOptions> = {}): Promise<OpenUploads> {
-  const app = await testApp()
+  const app = await testApp({ PART_SIZE: '256KiB' })
   await app.http.ready()
   const seen: Seen[] = []
   let interfering: Answer = () => false
@@ -65,7 +65,7 @@ export async function openUploads(options: Partial<UploadsOptions> = {}): Promis
   const uploads = visit()
   const interfere = (answer: Answer) => void (interfering = answer)
   function cutOnce(): void {
-    wire.set({ cutAfterBytes: 9 * 1024 ** 2 })
+    wire.set({ cutAfterBytes: 2 * 1024 ** 2 })
     const stop = uploads.subscribe(() => {
       if (wire.counts.cuts === 0) return
       wire.set({})

@@ -5,7 +5,7 @@ import type { TransferView } from '../../src/client/transfer-view.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { ada } from '../support/open-engine.ts'
 import type { TestApp } from '../support/test-app.ts'
-import { fileOf, openUploads, type Seen, until } from './open-uploads.ts'
+import { fileOf, type OpenUploads, openUploads, type Seen, until } from './open-uploads.ts'
 
 const MiB = 1024 ** 2
 const isState = (state: TransferView['state']) => (view: TransferView) => view.state === state
@@ -16,6 +16,19 @@ const count = (seen: Seen[], wanted: string) => seen.filter(({ method }) => meth
 async function stored(app: TestApp): Promise<Buffer> {
   const [upload] = await app.engine.list(ada, { limit: 1 })
   return buffer(app.store.read(upload!.key))
+}
+
+/** Holds the creations that come in from now on until they are let go. */
+function holdCreations(app: TestApp, interfere: OpenUploads['interfere']) {
+  const begun = Promise.withResolvers<void>()
+  const gone = Promise.withResolvers<void>()
+  interfere((request, response) => {
+    if (request.method !== 'POST') return false
+    begun.resolve()
+    void gone.promise.then(() => app.http.server.emit('request', request, response))
+    return true
+  })
+  return { begun: begun.promise, letGo: () => gone.resolve() }
 }
 
 describe('sending files', () => {
@@ -31,7 +44,7 @@ describe('sending files', () => {
 
   it('goes on by itself at the recorded offset when the line was cut', async () => {
     const { app, uploads, seen, cutOnce } = await openUploads()
-    const bytes = randomBytes(24 * MiB)
+    const bytes = randomBytes(6 * MiB)
     cutOnce()
 
     const done = await until(uploads, uploads.add(fileOf(bytes)), isCompleted)
@@ -46,7 +59,7 @@ describe('sending files', () => {
 
   it('never begins anew because a server in trouble cannot tell the offset', async () => {
     const { app, uploads, seen, interfere, cutOnce } = await openUploads()
-    const bytes = randomBytes(24 * MiB)
+    const bytes = randomBytes(6 * MiB)
     cutOnce()
     let heads = 0
     interfere((request, response) => {
@@ -65,7 +78,7 @@ describe('sending files', () => {
   it('stops at a refused token, and goes on with the next one where it was', async () => {
     const { app, uploads, seen, interfere, token, cutOnce } = await openUploads()
     const good = token.current
-    const bytes = randomBytes(24 * MiB)
+    const bytes = randomBytes(6 * MiB)
     cutOnce()
     interfere(({ method }) => {
       if (method === 'PATCH') token.current = 'expired'
@@ -101,7 +114,7 @@ describe('sending files', () => {
 
   it('pauses and resumes', async () => {
     const { app, uploads, seen, interfere } = await openUploads()
-    const bytes = randomBytes(24 * MiB)
+    const bytes = randomBytes(6 * MiB)
     interfere(({ method }) => {
       if (method === 'PATCH') uploads.pause(id)
       return false
@@ -122,27 +135,25 @@ describe('sending files', () => {
     const ids = ['a.bin', 'b.bin', 'c.bin'].map((name) => uploads.add(fileOf(randomBytes(MiB), name)))
 
     for (const id of ids) uploads.pause(id)
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    // Its turn comes after theirs.
+    await until(uploads, uploads.add(fileOf(randomBytes(MiB), 'd.bin')), isCompleted)
 
-    expect(uploads.views().map(({ state }) => state)).toEqual(['paused', 'paused', 'paused'])
-    expect(seen).toEqual([])
+    expect(uploads.views().filter(({ state }) => state === 'paused')).toHaveLength(3)
+    expect(count(seen, 'POST')).toBe(1)
     for (const id of ids) uploads.resume(id)
     await Promise.all(ids.map((id) => until(uploads, id, isCompleted)))
-    expect(count(seen, 'POST')).toBe(3)
+    expect(count(seen, 'POST')).toBe(4)
   })
 
   it('knows the upload it was paused over while the server made it', async () => {
     const { app, uploads, seen, interfere } = await openUploads()
     const bytes = randomBytes(MiB)
-    interfere((request, response) => {
-      if (request.method !== 'POST') return false
-      setTimeout(() => app.http.server.emit('request', request, response), 300)
-      return true
-    })
+    const creation = holdCreations(app, interfere)
 
     const id = uploads.add(fileOf(bytes))
-    await expect.poll(() => count(seen, 'POST')).toBe(1)
+    await creation.begun
     uploads.pause(id)
+    creation.letGo()
     const paused = await until(uploads, id, ({ url }) => url !== null)
     expect(paused.state).toBe('paused')
     uploads.resume(id)
@@ -153,32 +164,27 @@ describe('sending files', () => {
   })
 
   it('leaves nothing on the server of what is cancelled while the server makes it', async () => {
-    const { app, uploads, seen, interfere } = await openUploads()
-    interfere((request, response) => {
-      if (request.method !== 'POST') return false
-      setTimeout(() => app.http.server.emit('request', request, response), 300)
-      return true
-    })
+    const { app, uploads, interfere } = await openUploads()
+    const creation = holdCreations(app, interfere)
 
     const id = uploads.add(fileOf(randomBytes(MiB)))
-    await expect.poll(() => count(seen, 'POST')).toBe(1)
-    await uploads.cancel(id)
+    await creation.begun
+    const cancelled = uploads.cancel(id)
+    creation.letGo()
+    await cancelled
 
     await expect.poll(async () => (await app.engine.list(ada, { limit: 1 }))[0]?.state).toBe('cancelled')
   })
 
   it('leaves one upload on the server of what is paused and resumed while the server makes it', async () => {
-    const { app, uploads, seen, interfere } = await openUploads()
-    interfere((request, response) => {
-      if (request.method !== 'POST') return false
-      setTimeout(() => app.http.server.emit('request', request, response), 300)
-      return true
-    })
+    const { app, uploads, interfere } = await openUploads()
+    const creation = holdCreations(app, interfere)
 
     const id = uploads.add(fileOf(randomBytes(MiB)))
-    await expect.poll(() => count(seen, 'POST')).toBe(1)
+    await creation.begun
     uploads.pause(id)
     uploads.resume(id)
+    creation.letGo()
     await until(uploads, id, isCompleted)
 
     const states = async () => (await app.engine.list(ada, { limit: 2 })).map(({ state }) => state).sort()
@@ -187,7 +193,7 @@ describe('sending files', () => {
 
   it('goes on with a file that is given again after a reload', async () => {
     const { app, uploads, visitAgain, seen, cutOnce } = await openUploads()
-    const bytes = randomBytes(24 * MiB)
+    const bytes = randomBytes(6 * MiB)
     cutOnce()
     const first = uploads.add(fileOf(bytes))
     await until(uploads, first, isState('waiting'))
@@ -203,7 +209,7 @@ describe('sending files', () => {
 
   it('begins anew with a file that was changed since', async () => {
     const { uploads, visitAgain, seen, cutOnce } = await openUploads()
-    const bytes = randomBytes(24 * MiB)
+    const bytes = randomBytes(6 * MiB)
     cutOnce()
     const first = uploads.add(fileOf(bytes))
     await until(uploads, first, isState('waiting'))
@@ -218,7 +224,7 @@ describe('sending files', () => {
 
   it('begins anew, and says so, when the server has given the earlier upload up', async () => {
     const { app, uploads, visitAgain, cutOnce } = await openUploads()
-    const bytes = randomBytes(24 * MiB)
+    const bytes = randomBytes(6 * MiB)
     cutOnce()
     const first = uploads.add(fileOf(bytes))
     await until(uploads, first, isState('waiting'))
@@ -241,7 +247,7 @@ describe('sending files', () => {
       response.writeHead(410).end()
       return true
     })
-    const bytes = randomBytes(24 * MiB)
+    const bytes = randomBytes(6 * MiB)
 
     const id = uploads.add(fileOf(bytes))
     const failed = await until(uploads, id, isState('failed'))

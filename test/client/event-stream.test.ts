@@ -2,16 +2,19 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, it, onTestFinished } from 'vitest'
 import { listenToEvents, type ToldEvent } from '../../src/client/event-stream.ts'
+import { until } from '../support/until.ts'
 
 it('tells events however they are cut, and goes on after the last one when the connection broke', async () => {
   const asked: { token: string | undefined; after: string | string[] | undefined }[] = []
+  const told: ToldEvent[] = []
+  const connections: boolean[] = []
   const answers = [
     (response: ServerResponse) => {
       response.write('retry: 3000\n\n: still here\n\nid: 7\nevent: upload.created\nda')
-      setTimeout(() => {
-        response.write('ta: {"uploadId":"film"}\n\n')
-        setTimeout(() => response.destroy(), 50)
-      }, 50)
+      void until(() => connections.length > 0)
+        .then(() => response.write('ta: {"uploadId":"film"}\n\n'))
+        .then(() => until(() => told.length > 0))
+        .then(() => response.destroy())
     },
     (response: ServerResponse) => void response.write('id: 8\nevent: upload.completed\ndata: {"uploadId":"film"}\n\n'),
   ]
@@ -21,8 +24,6 @@ it('tells events however they are cut, and goes on after the last one when the c
     answers[asked.length - 1]?.(response)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const told: ToldEvent[] = []
-  const connections: boolean[] = []
 
   const end = listenToEvents({
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/events`,
@@ -35,7 +36,7 @@ it('tells events however they are cut, and goes on after the last one when the c
     server.closeAllConnections()
     server.close()
   })
-  await expect.poll(() => told.length, { timeout: 5000 }).toBe(2)
+  await expect.poll(() => told.length).toBe(2)
 
   expect(told.map(({ type }) => type)).toEqual(['upload.created', 'upload.completed'])
   expect(asked).toEqual([

@@ -11,14 +11,14 @@ import { leaseLocker } from '../../src/locks/lease.ts'
 import { memoryStore } from '../support/memory-store.ts'
 import { ada } from '../support/open-engine.ts'
 import { freshDatabase } from '../support/postgres.ts'
+import { until } from '../support/until.ts'
 
 let database: Database
 let sessions: Sessions
 
 beforeAll(async () => {
-  const fresh = await freshDatabase()
+  const fresh = await freshDatabase({ isMigrated: true })
   database = await openDatabase({ url: fresh.url, dataDir: '', pool: 10, patienceMs: 2000, onFault: () => {} })
-  await database.migrate()
   sessions = sessionsIn(database)
   return async () => {
     await database.close()
@@ -79,19 +79,20 @@ describe('a claim on a part', () => {
     for (let round = 0; round < 20; round += 1) {
       const id = await begin()
       const seen: string[] = []
+      const claimed = Promise.withResolvers<unknown>()
       const held = leases.hold(
         id,
         () => {},
         async () => {
           seen.push('lease')
-          const claimed = await sessions.claims(id)
-          seen.push(`claims ${claimed}`)
-          // Long enough for every claim to be answered, also while connections are still being opened.
-          await new Promise((resolve) => setTimeout(resolve, 100))
-          expect(await sessions.claims(id)).toBe(claimed)
+          const before = await sessions.claims(id)
+          seen.push(`claims ${before}`)
+          await claimed.promise
+          expect(await sessions.claims(id)).toBe(before)
         },
       )
       const answers = await Promise.all([1, 2, 3].map((number) => sessions.claimPart(id, claim(number))))
+      claimed.resolve(answers)
       await held
 
       for (const answer of answers) expect(['mine', 'closed']).toContain(answer)
@@ -118,10 +119,8 @@ describe('a claim on a part', () => {
     const id = await begin()
     const late = claim(1, { ms: 30 })
     await sessions.claimPart(id, late)
-    await new Promise((resolve) => setTimeout(resolve, 60))
-
     const next = claim(1)
-    expect(await sessions.claimPart(id, next)).toBe('mine')
+    await until(async () => (await sessions.claimPart(id, next)) === 'mine')
 
     expect(await sessions.renewClaim(id, late)).toBe(false)
     expect(await sessions.recordClaimed(id, receipt(1, 'late'), late.token)).toBe(false)

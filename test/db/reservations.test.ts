@@ -9,17 +9,17 @@ import { findUsageOf } from '../../src/db/usage.ts'
 import { type MemoryStore, memoryStore } from '../support/memory-store.ts'
 import { bodyOf, openEngine } from '../support/open-engine.ts'
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
+import { until } from '../support/until.ts'
 
 /** Two nodes over one real Postgres: only there do creations meet. */
 let fresh: FreshDatabase
 let databases: [Database, Database]
 
 beforeAll(async () => {
-  fresh = await freshDatabase()
+  fresh = await freshDatabase({ isMigrated: true })
   const open = () =>
     openDatabase({ url: fresh.url, dataDir: '/nowhere', pool: 10, patienceMs: 5000, onFault: console.error })
   databases = await Promise.all([open(), open()])
-  await databases[0].migrate()
 }, 60_000)
 afterAll(async () => {
   await Promise.all(databases.map((database) => database.close()))
@@ -182,9 +182,13 @@ describe('room', () => {
     expect(refused).toMatchObject({ code: 'RATE_LIMITED', facts: { rule: 'creationsPerMinute', retryAfter: 1 } })
     expect(flood.every((answer) => answer.status === 'rejected' && isRefusal(answer.reason, 'RATE_LIMITED'))).toBe(true)
     expect(asked).toBe(0)
-    await new Promise((resolve) => setTimeout(resolve, 1100))
-    await begin()
-    at.policies.users = { [at.actor.id]: { creationsPerMinute: 1000 } }
+    await until(() =>
+      begin().then(
+        () => true,
+        (reason: unknown) => (isRefusal(reason, 'RATE_LIMITED') ? false : Promise.reject(reason)),
+      ),
+    )
+    at.policies.users = { [at.actor.id]: { creationsPerMinute: null } }
     await begin()
   })
 

@@ -5,6 +5,7 @@ import type { Actor } from '../../src/core/upload.ts'
 import { countedAs } from '../../src/http/identity/origin.ts'
 import { ada } from '../support/open-engine.ts'
 import { type TestApp, testApp } from '../support/test-app.ts'
+import { until } from '../support/until.ts'
 
 const stranger = '203.0.113.7'
 
@@ -111,7 +112,7 @@ describe('requests', () => {
     app.store.fault = (call, at) => (call === 'put' && at === 'before' ? held.promise : undefined)
     const first = upload(app, somebody())
     // Until the first one is at the store.
-    while (!app.store.calls.includes('put')) await new Promise((resolve) => setTimeout(resolve, 5))
+    await until(() => app.store.calls.includes('put'))
 
     const second = await app.http.inject({ url: '/v1/me', headers: await app.as() })
     const health = await app.http.inject({ url: '/livez' })
@@ -142,7 +143,7 @@ describe('creations', () => {
     const held = Promise.withResolvers<void>()
     app.store.fault = (call, at) => (call === 'put' && at === 'before' ? held.promise : undefined)
     const first = upload(app, ada)
-    while (!app.store.calls.includes('put')) await new Promise((resolve) => setTimeout(resolve, 5))
+    await until(() => app.store.calls.includes('put'))
     const bob = somebody()
 
     const second = await upload(app, bob)

@@ -125,24 +125,32 @@ describe('joining partial uploads', () => {
   })
 
   it('writes nothing more when it has said that it failed', async () => {
-    const { engine, store } = await openEngine()
+    const { engine, store, database } = await openEngine()
     const partials = await Promise.all([23, 24, 25].map((size) => sendPartial(engine, randomBytes(size))))
     let calls = 0
     let isOver = false
     const late: string[] = []
+    const writing: Promise<void>[] = []
+    const write = async () => {
+      // An engine that does not wait for it has said that it failed by then.
+      for (let query = 0; query < 20; query += 1) await database.executeSql('select 1')
+      if (isOver) late.push('writePart')
+    }
     store.fault = async (call, at) => {
       if (call !== 'writePart' || at !== 'before') return
       if (isOver) late.push(call)
       calls += 1
       if (calls === 1) throw unavailable()
-      await new Promise((resolve) => setTimeout(resolve, 100))
-      if (isOver) late.push(call)
+      writing.push(write())
+      await writing.at(-1)
     }
 
     await expect(engine.create(ada, final(partials))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     isOver = true
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await Promise.all(writing)
+    await engine.idle()
 
+    expect(writing.length).toBeGreaterThan(0)
     expect(late).toEqual([])
   })
 

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import fastify from 'fastify'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { UploadError } from '../../../src/core/errors.ts'
 import { type Actor, userOf } from '../../../src/core/upload.ts'
 import { openFeed } from '../../../src/features/events/feed.ts'
@@ -11,6 +11,7 @@ import { resumeTokens } from '../../../src/http/identity/resume.ts'
 import { signToken } from '../../../src/http/identity/secret.ts'
 import { ada, bodyOf, testDatabase } from '../../support/open-engine.ts'
 import { secret, type TestApp, testApp } from '../../support/test-app.ts'
+import { until } from '../../support/until.ts'
 
 const bob = userOf('bob', 'creator')
 const namesake = userOf('ada', 'creator', { tenant: 'elsewhere' })
@@ -62,13 +63,11 @@ async function listen(app: TestApp & { url: string }, actor: Actor, more: { path
     isOver: () => isOver,
     stop: () => stop.abort(),
     async until(count: number) {
-      for (let wait = 0; told.length < count && wait < 300; wait += 1) await pause(20)
+      await until(() => told.length >= count)
       return told
     },
   }
 }
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 async function send(app: TestApp, actor: Actor): Promise<string> {
   const { id } = await app.engine.create(actor, wish)
@@ -177,8 +176,11 @@ describe('live events', () => {
       [later, 'upload.created'],
       [later, 'upload.completed'],
     ])
-    await pause(700)
-    expect(second.told).toHaveLength(4)
+    // Had one been told twice, it would have come before what is later still.
+    await send(app, ada)
+    await second.until(6)
+    expect(new Set(second.told.map(({ id }) => id)).size).toBe(6)
+    expect(second.told).toHaveLength(6)
   })
 
   it('leave nothing out, however much one has missed', async () => {
@@ -200,8 +202,7 @@ describe('live events', () => {
     const first = await listen(app, ada, { last: newest!.id })
     await first.until(1000)
     await send(app, ada)
-    await pause(700)
-    first.stop()
+    await first.reading
     const second = await listen(app, ada, { last: first.told.at(-1)!.id })
     await second.until(1202 - first.told.length)
 
@@ -212,10 +213,15 @@ describe('live events', () => {
 
   it('are told no longer than a token is good', async () => {
     let verdict: () => Actor | null = () => ada
+    let looks = 0
+    const check = async () => {
+      looks += 1
+      return verdict()
+    }
     const feed = openFeed({ database: await testDatabase(), onFault: console.error, everyMs: 20 })
     const app = fastify()
     answerErrors(app)
-    await app.register(authPlugin, { checks: [async () => verdict()] })
+    await app.register(authPlugin, { checks: [check] })
     await app.register(eventsPlugin, { feed, permit: async () => {}, heartbeatMs: 30 })
     await app.listen({ port: 0, host: '127.0.0.1' })
     onTestFinished(async () => {
@@ -227,7 +233,12 @@ describe('live events', () => {
       const answer = await fetch(`http://127.0.0.1:${port}/events`, { headers: { authorization: 'Bearer x' } })
       return { ended: answer.text().then(() => 'ended') }
     }
-    const stays = () => pause(200).then(() => 'stays')
+    // Its token was looked at again and again.
+    const stays = async () => {
+      const before = looks
+      await until(() => looks >= before + 3)
+      return 'stays'
+    }
 
     const first = await listenHere()
     expect(await Promise.race([first.ended, stays()])).toBe('stays')
@@ -237,12 +248,12 @@ describe('live events', () => {
     }
     expect(await Promise.race([first.ended, stays()])).toBe('stays')
     verdict = () => null
-    expect(await Promise.race([first.ended, stays()])).toBe('ended')
+    expect(await first.ended).toBe('ended')
 
     verdict = () => ada
     const second = await listenHere()
     verdict = () => bob
-    expect(await Promise.race([second.ended, stays()])).toBe('ended')
+    expect(await second.ended).toBe('ended')
   })
 
   it('are for a bounded number of connections of one user', async () => {
@@ -254,8 +265,7 @@ describe('live events', () => {
     expect([sixth.answer.status, sixth.answer.headers.get('retry-after')]).toEqual([429, '30'])
     expect((await listen(app, bob)).answer.status).toBe(200)
     five[0]!.stop()
-    await pause(100)
-    expect((await listen(app, ada)).answer.status).toBe(200)
+    expect(await until(async () => (await listen(app, ada)).answer.status === 200)).toBe(true)
   })
 
   it('end when the server stops, which does not wait for them', async () => {
@@ -287,37 +297,35 @@ describe('the feed', () => {
     const leave = await feed.listen(({ id }) => told.push(id))
 
     await insert(1_000_002)
-    await pause(100)
+    await until(() => told.length === 1)
     await insert(1_000_001)
-    await pause(100)
+    await until(() => told.length === 2)
 
     expect(told).toEqual([1_000_002, 1_000_001])
     leave()
   })
 
   it('asks nothing while nobody listens', async () => {
+    vi.useFakeTimers()
     let asked = 0
-    const database = await testDatabase()
-    const feed = openFeed({
-      database: {
-        query(statement, values) {
-          asked += 1
-          return database.query(statement, values)
-        },
-      },
-      onFault: console.error,
-      everyMs: 10,
+    const query = async ({ name }: { name: string }) => {
+      asked += 1
+      return (name === 'feed-newest' ? [{ id: 0 }] : []) as never
+    }
+    const feed = openFeed({ database: { query }, onFault: console.error, everyMs: 10 })
+    onTestFinished(() => {
+      feed.close()
+      vi.useRealTimers()
     })
-    onTestFinished(() => feed.close())
 
-    await pause(50)
+    await vi.advanceTimersByTimeAsync(50)
     expect(asked).toBe(0)
     const leave = await feed.listen(() => {})
-    await pause(100)
+    await vi.advanceTimersByTimeAsync(100)
     leave()
-    await pause(50)
+    await vi.advanceTimersByTimeAsync(50)
     const before = asked
-    await pause(100)
+    await vi.advanceTimersByTimeAsync(1000)
 
     expect(before).toBeGreaterThan(2)
     expect(asked).toBe(before)

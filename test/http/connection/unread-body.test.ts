@@ -1,4 +1,5 @@
 import { type AddressInfo, connect } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { UploadError } from '../../../src/core/errors.ts'
@@ -112,7 +113,7 @@ function speak(port: number, head: string, more: number): Promise<string> {
   return heard.promise
 }
 
-/** Sends `head` and `more` bytes in pieces, one a millisecond, and hears what comes until the connection ends however it does. */
+/** Sends `head` and `more` bytes in pieces, each in a turn of its own, and hears what comes until the connection ends however it does. */
 async function speakSlowly(port: number, head: string, more: number): Promise<string> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
   const over = Promise.withResolvers<void>()
@@ -124,7 +125,7 @@ async function speakSlowly(port: number, head: string, more: number): Promise<st
   const bytes = Buffer.concat([Buffer.from(head), Buffer.alloc(more)])
   for (let at = 0; at < bytes.length && !socket.destroyed; at += 100_000) {
     socket.write(bytes.subarray(at, at + 100_000))
-    await new Promise((resolve) => setTimeout(resolve, 1))
+    await nextTurn()
   }
   await over.promise
   socket.destroy()

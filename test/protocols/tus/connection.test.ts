@@ -7,6 +7,7 @@ import { bearer } from '../../support/build-test-app.ts'
 import { unavailable } from '../../support/memory-store.ts'
 import { protocolStores } from '../../support/open-test-store.ts'
 import { sendFile } from '../../support/tus-file.ts'
+import { until } from '../../support/until.ts'
 import { chunk, codeOf, type Serving, serve as serveOn, type TusServer } from './serve.ts'
 
 /** A PATCH that announces 100 bytes, of which `bytes` come for now. */
@@ -15,10 +16,6 @@ async function patching(server: TusServer, path: string, bytes: Buffer) {
   const connection = await server.open({ method: 'PATCH', path, headers })
   await connection.send(bytes)
   return connection
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
 describe.each(protocolStores)('tus over bad connections, with files in %s', (kind) => {

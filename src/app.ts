@@ -34,7 +34,7 @@ import type { DeliveredEvent } from './jobs/outbox.ts'
 import { openLimits } from './limits.ts'
 import { leaseLocker } from './locks/lease.ts'
 import { openPairing } from './pairing.ts'
-import { openHttp, registerRoutes } from './routes.ts'
+import { guardRequests, openHttp, registerRoutes } from './routes.ts'
 import { openSteering } from './steering.ts'
 import { openStore } from './stores/index.ts'
 import { openCounts } from './telemetry/counts.ts'
@@ -172,8 +172,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     feed,
     bodies: { gate, budget },
   })
-  // With the same guards on its connections: its port may be reached by strangers as well.
-  const metricsHttp = config.METRICS_PORT === undefined ? null : await metricsServer(openHttp(config), metricsRoute)
+  const metricsHttp = config.METRICS_PORT === undefined ? null : await openMetrics()
 
   limits.recordRefusals(http)
   const { mayRemove } = pairing
@@ -182,6 +181,14 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     { ...parts, chores: { ...limits.chores, ...steering.chores, 'advance-pairing': pairing.advance } },
     onRetry,
   )
+
+  /** With the same guards as the other port: strangers may reach this one as well. */
+  async function openMetrics(): Promise<FastifyInstance> {
+    const server = openHttp(config)
+    const json = { idleMs: config.BODY_IDLE_TIMEOUT, room: { gate, budget } }
+    guardRequests(server, config, { countAddress: limits.countAddress, json })
+    return metricsServer(server, metricsRoute)
+  }
 
   function tellStanding(standing: Standing): void {
     if (standing.is === 'paired') log.info('the store is the right one again')

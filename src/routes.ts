@@ -11,7 +11,7 @@ import { apiPlugin } from './http/api/api.ts'
 import { compileWhenUsed } from './http/api/compile-when-used.ts'
 import { openapiPlugin } from './http/api/openapi.ts'
 import { countRequests } from './http/connection/closing.ts'
-import { type BodyRoom, readJsonBodies } from './http/connection/json-bodies.ts'
+import { type BodyRoom, type JsonReading, readJsonBodies } from './http/connection/json-bodies.ts'
 import { refuseMalformed } from './http/connection/malformed.ts'
 import { limitLoad } from './http/connection/overload.ts'
 import { serverFactory } from './http/connection/server.ts'
@@ -25,7 +25,7 @@ import { healthPlugin } from './http/health.ts'
 import { authPlugin } from './http/identity/auth.ts'
 import { bringsToken } from './http/identity/bearer.ts'
 import { type SignInOptions, signInPlugin } from './http/identity/sign-in.ts'
-import { answerUnreadable, holdToAddresses } from './http/limits.ts'
+import { type AddressLimit, answerUnreadable, holdToAddresses } from './http/limits.ts'
 import { addressFor } from './http/location.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { sendSecurityHeaders } from './http/security-headers.ts'
@@ -94,6 +94,26 @@ export function openHttp(config: Config): FastifyInstance {
   return http
 }
 
+/** What every request meets on every port of a server before its route: limits of its address, of its body and of all that runs. */
+export function guardRequests(
+  http: FastifyInstance,
+  config: Config,
+  { countAddress, json }: { countAddress: AddressLimit; json: JsonReading },
+): void {
+  const running = countRequests(http)
+  sendRequestId(http)
+  noteRequests(http)
+  sendSecurityHeaders(http)
+  holdToAddresses(http, countAddress)
+  closeAfterUnreadBody(http)
+  readJsonBodies(http, json)
+  // Of any other type nothing is read, unless a protocol does it.
+  http.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  answerErrors(http)
+  refuseContentCodings(http)
+  limitLoad(http, { most: config.REQUESTS_AT_ONCE, perAddress: shareOf(config), running })
+}
+
 /** How many connections, or requests at once, one address may have. */
 function shareOf({ CONNECTIONS_PER_ADDRESS: perAddress, CONNECTIONS_AT_ONCE: all }: Config): number {
   return perAddress ?? Math.ceil(all / 8)
@@ -132,18 +152,7 @@ export async function registerRoutes(
   const json = { idleMs: bodyIdleMs, room: bodies }
   const restOptions = { engine, publicUrl, resumeTokens, json }
 
-  const running = countRequests(http)
-  sendRequestId(http)
-  noteRequests(http)
-  sendSecurityHeaders(http)
-  holdToAddresses(http, limits.countAddress)
-  closeAfterUnreadBody(http)
-  readJsonBodies(http, json)
-  // Of any other type nothing is read, unless a protocol does it.
-  http.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  answerErrors(http)
-  refuseContentCodings(http)
-  limitLoad(http, { most: config.REQUESTS_AT_ONCE, perAddress: shareOf(config), running })
+  guardRequests(http, config, { countAddress: limits.countAddress, json })
   if (config.API_DOCS ?? config.isDevelopment) await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { parts, isDraining, isTold: isOutage })
   const { METRICS_TOKEN: metricsToken } = config

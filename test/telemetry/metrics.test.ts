@@ -164,6 +164,36 @@ describe('who may read them', () => {
 
     expect(await connection.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 400 /)
   })
+
+  it('holds every address to its limit on a port of its own, and refuses in the words of every refusal', async () => {
+    const { metricsHttp } = await testApp({ METRICS_PORT: '0', REQUESTS_PER_ADDRESS: '2' })
+    const there = (url: string, method: 'GET' | 'POST' = 'GET') =>
+      metricsHttp!.inject({ method, url, remoteAddress: '203.0.113.9' })
+
+    const answers = [await there('/none'), await there('/v1/me', 'POST'), await there('/none')]
+
+    expect(answers.map((answer) => [answer.statusCode, answer.json().error.code])).toEqual([
+      [404, 'NOT_FOUND'],
+      [404, 'NOT_FOUND'],
+      [429, 'RATE_LIMITED'],
+    ])
+    for (const { headers } of answers) expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff' })
+    expect([(await there('/metrics')).statusCode, (await there('/metrics')).statusCode]).toEqual([200, 200])
+    expect((await there('/metrics')).statusCode).toBe(429)
+  })
+
+  it('waits for no body on a port of its own', async () => {
+    const { metricsHttp } = await testApp({ METRICS_PORT: '0' })
+    await metricsHttp!.listen({ host: '127.0.0.1', port: 0 })
+    const connection = await openRaw((metricsHttp!.server.address() as AddressInfo).port)
+    onTestFinished(() => connection.cut())
+
+    await connection.send(
+      'POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Type: text/x\r\nContent-Length: 1000000\r\n\r\nx',
+    )
+
+    expect(await connection.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 404 .*connection: close/s)
+  })
 })
 
 describe('the dashboard and the alerts', () => {

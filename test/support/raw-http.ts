@@ -60,9 +60,14 @@ export function headOf({ method, path, headers = {}, body, version = '1.1' }: Ra
   return `${method} ${path} HTTP/${version}\r\n${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** A connection to the server on `port`. */
-export async function openRaw(port: number): Promise<RawConnection> {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+/** A connection to the server on `port`, from another address of this machine if one is given. */
+export async function openRaw(port: number, localAddress?: string): Promise<RawConnection> {
+  const socket = connect({
+    port,
+    host: '127.0.0.1',
+    noDelay: true,
+    ...(localAddress !== undefined && { localAddress }),
+  })
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve)
     socket.once('error', reject)

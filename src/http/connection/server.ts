@@ -6,36 +6,27 @@ import { createServer, type RequestListener, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import type { UploadError } from '../../core/errors.ts'
 import { errorBody, errorHeaders } from '../errors.ts'
-import { isLoopback } from '../identity/origin.ts'
 import { securityHeaders } from '../security-headers.ts'
+import { type AdmissionLimits, admitConnections } from './admission.ts'
 import { faultOfGrammar, toOriginForm } from './grammar.ts'
 import { ignoreExpectations, refuseConnect, refuseMalformed, watchAnswers } from './malformed.ts'
-import { createShares, type Shares } from './shares.ts'
 import { parseInSlices } from './slices.ts'
 import { takeTurns } from './turns.ts'
 import { letLastAnswersBeRead } from './unread-body.ts'
 import { cutUnreadAnswers } from './write-timeout.ts'
 
-export interface ConnectionLimits {
+export interface ConnectionLimits extends AdmissionLimits {
   /** How long the headers of a request may take. */
   headersTimeoutMs: number
   /** How long a client may leave an answer unread. */
   writeTimeoutMs: number
-  /** Connections at once, of all clients together. */
-  connections: number
-  /** Connections at once of one address; its network may have twice or four times as many. */
-  connectionsPerAddress: number
-  /** Whether `address` is that of a proxy whose connections are other people's. */
-  isProxy(address: string): boolean
 }
 
 const keepAliveMs = 72_000
 
 /** What Fastify takes as `serverFactory`: every server that it makes shares the shares of `limits`. */
 export function serverFactory(limits: ConnectionLimits): (listener: RequestListener) => Server {
-  const shares = createShares(limits.connectionsPerAddress)
-  // This machine: a proxy that was not named in TRUST_PROXY, or the operator, for whom room is left by all others.
-  const local = createShares(Math.ceil(limits.connections * 0.75))
+  const admit = admitConnections(limits)
   return (listener) => {
     const turns = takeTurns((request, response) => {
       const fault = faultOfGrammar(request)
@@ -60,8 +51,7 @@ export function serverFactory(limits: ConnectionLimits): (listener: RequestListe
       turns.take,
     )
     parseInSlices(server, { hasWaiting: turns.hasWaiting })
-    server.maxConnections = limits.connections
-    server.on('connection', (socket: Socket) => admit(socket, limits, shares, local))
+    server.on('connection', (socket: Socket) => admit(socket, turns.isBusy))
     server.on('clientError', refuseMalformed)
     server.on('connect', refuseConnect)
     ignoreExpectations(server)
@@ -70,15 +60,6 @@ export function serverFactory(limits: ConnectionLimits): (listener: RequestListe
     cutUnreadAnswers(server, limits.writeTimeoutMs)
     return server
   }
-}
-
-/** Cuts the connection when its network has too many. */
-function admit(socket: Socket, { isProxy }: ConnectionLimits, shares: Shares, local: Shares): void {
-  const { remoteAddress: address } = socket
-  if (address === undefined || isProxy(address)) return
-  const leave = (isLoopback(address) ? local : shares).take(address)
-  if (leave) socket.once('close', leave)
-  else socket.destroy()
 }
 
 function refuse(response: ServerResponse, fault: UploadError): void {

@@ -8,12 +8,16 @@ import { groupsOf, hostOf } from '../identity/origin.ts'
 export interface Shares {
   /** Counts one more from `address`, unless it would pass a share. Returns the way out; `null` when it is refused. */
   take(address: string): (() => void) | null
+  /** How much `address`, or the network around it, has of its share: from 0 to 1. */
+  taken(address: string): number
 }
 
 /** Shares for addresses that may have `perAddress` each. */
 export function createShares(perAddress: number): Shares {
   const counts = new Map<string, number>()
   return {
+    taken: (address) =>
+      Math.max(...networksAround(address).map(({ name, times }) => (counts.get(name) ?? 0) / (perAddress * times))),
     take(address) {
       const held = networksAround(address).map(({ name, times }) => ({ name, most: perAddress * times }))
       if (held.some(({ name, most }) => (counts.get(name) ?? 0) >= most)) return null

@@ -20,6 +20,8 @@ type Turn = [IncomingMessage, ServerResponse]
 export interface Turns {
   /** Takes the requests of a server in the place of `listener`. */
   take: RequestListener
+  /** Whether a request of this connection is being answered. */
+  isBusy(socket: Socket): boolean
   /** Whether a request of this connection waits for the answer to another. */
   hasWaiting(socket: Socket): boolean
 }
@@ -72,6 +74,7 @@ export function takeTurns(listener: RequestListener, most = mostWaiting): Turns 
   }
 
   return {
+    isBusy: (socket) => (queues.get(socket)?.length ?? 0) > 0,
     hasWaiting: (socket) => (queues.get(socket)?.length ?? 0) > 1,
     take(request, response) {
       const { socket } = request

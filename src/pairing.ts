@@ -24,7 +24,10 @@ export interface Pairing extends StoreLink {
   mayRemove(): Promise<boolean>
   /** The moment at which time stands still; `null`: it goes on. */
   restoredAt(): Date | null
-  /** Whether an upload would succeed now: writes a small object the way uploads go, now and then. @throws NotReady, UploadError */
+  /**
+   * Whether an upload would succeed now: writes a small object the way uploads go and looks for it, now and then and after a write
+   * that failed. @throws NotReady with the reason; UploadError DATABASE_ERROR
+   */
   check(): Promise<void>
   /** Counts on, in the database and then in the store; once a minute. */
   advance(): Promise<void>
@@ -123,6 +126,20 @@ export async function openPairing({ pairings, store, onChange }: PairingOptions)
     refuse()
   }
 
+  /** In another store everything that was written since the last look would be missing. A local one compares places by itself. */
+  async function confirmWritten(): Promise<void> {
+    if (known !== null) return
+    const writtenAt = performance.now()
+    // A look that began before the write says nothing of it; those who wait meanwhile share the next one.
+    while (markerAt < writtenAt) {
+      looking ??= look(false).finally(() => {
+        looking = null
+      })
+      await looking
+    }
+    refuse()
+  }
+
   async function confirmForRemoval(): Promise<void> {
     if (performance.now() - bothAt > removalFreshMs) await look(true)
     refuse()
@@ -132,14 +149,21 @@ export async function openPairing({ pairings, store, onChange }: PairingOptions)
   async function probe(): Promise<void> {
     if (performance.now() - probedAt < probeEveryMs) return
     const bytes = Buffer.from(`${new Date().toISOString()}\n`)
+    const startedAt = performance.now()
     await store.put(probeKey, { size: bytes.length, chunks: () => [bytes] }, { contentType: 'text/plain' })
-    probedAt = performance.now()
+    // A finished file is looked for with the same call.
+    if ((await store.stat(probeKey)) === null) throw new NotReady('the store does not find what was just written to it')
+    probedAt = startedAt
   }
 
   await look(true)
   return {
     confirm,
     confirmAnew,
+    confirmWritten,
+    doubt() {
+      probedAt = Number.NEGATIVE_INFINITY
+    },
     confirmForRemoval,
     async confirmForCreation() {
       await confirm()
@@ -151,10 +175,12 @@ export async function openPairing({ pairings, store, onChange }: PairingOptions)
     },
     restoredAt: () => (standing.is === 'restored' ? row.advancedAt : null),
     async check() {
-      await look(true)
-      if (standing.is !== 'paired') throw new NotReady(standing.reason)
-      await store.check()
-      await probe()
+      await tellable(async () => {
+        await look(true)
+        if (standing.is !== 'paired') throw new NotReady(standing.reason)
+        await store.check()
+        await probe()
+      })
     },
     async advance() {
       const last = await pairings.lastChange()
@@ -168,6 +194,23 @@ export async function openPairing({ pairings, store, onChange }: PairingOptions)
       lastChange = last
     },
   }
+}
+
+/** Does `work`; what the store refuses is told in words that hold no names. @throws NotReady */
+async function tellable(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!isRefusal(error, 'STORE_UNAVAILABLE', 'R2_ERROR')) throw error
+    throw new NotReady(`the store cannot be used: ${whatItSaid(error)}`, { cause: error })
+  }
+}
+
+function whatItSaid({ facts, message }: UploadError): string {
+  const { operation, storeStatus, storeCode, code } = facts
+  if (storeStatus === 0) return `${operation} is not answered (${storeCode})`
+  if (storeStatus !== undefined) return `${operation} is answered with ${storeStatus} ${storeCode}`
+  return code === undefined ? message : `the file system says ${code}`
 }
 
 const noRow = 'the database does not know its store any more: it was replaced; start the server anew'

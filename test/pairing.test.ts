@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promi
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { loadConfig } from '../src/config.ts'
 import { UploadError } from '../src/core/errors.ts'
 import { guardStore } from '../src/core/pairing/guarded-store.ts'
 import { markerKey, probeKey, readMarker, type Standing, writeMarker } from '../src/core/pairing/marker.ts'
@@ -9,10 +10,12 @@ import { HandleLost } from '../src/core/ports.ts'
 import { type Database, openDatabase } from '../src/db/open.ts'
 import { pairingsIn } from '../src/db/pairing.ts'
 import { openPairing } from '../src/pairing.ts'
+import { openStore } from '../src/stores/index.ts'
 import { localStore } from '../src/stores/local.ts'
 import { inChunks } from './stores/contract.ts'
 import { memoryStore } from './support/memory-store.ts'
 import { freshDatabase } from './support/postgres.ts'
+import { startS3StandIn } from './support/s3-stand-in.ts'
 
 const about = { contentType: 'text/plain' }
 const bytes = (text: string) => inChunks(Buffer.from(text))
@@ -75,10 +78,34 @@ describe('at the start', () => {
   })
 
   it('a marker that cannot be read is no marker that is missing', async () => {
-    const { pairings, store } = await newPair()
-    await store.put(markerKey, bytes('{"storeId":'), about)
+    const { pairings, bare } = await newPair()
+    await bare.put(markerKey, bytes('{"storeId":'), about)
 
-    await expect(openPairing({ pairings, store })).rejects.toMatchObject({ message: expect.stringMatching(/read/) })
+    await expect(openPairing({ pairings, store: bare })).rejects.toMatchObject({
+      message: expect.stringMatching(/read/),
+    })
+  })
+})
+
+describe('a bucket whose key may not list it', () => {
+  it('becomes the pair of a new database, is known again, and is refused to another one', async () => {
+    const [{ pairings }, other] = [await unpaired(), await unpaired()]
+    const server = await startS3StandIn({ unlisted: true })
+    const open = () => {
+      const store = openStore('s3', loadConfig({ ...server.settings, STORE: 's3' }))
+      onTestFinished(() => store.close())
+      return store
+    }
+    onTestFinished(() => server.close())
+
+    await openPairing({ pairings, store: open() })
+    await openPairing({ pairings, store: open() })
+
+    await expect(openPairing({ pairings: other.pairings, store: open() })).rejects.toMatchObject({
+      code: 'STORE_MISMATCH',
+    })
+    await server.removeObject(markerKey)
+    await expect(openPairing({ pairings, store: open() })).rejects.toThrow(/has no marker/)
   })
 })
 
@@ -135,9 +162,71 @@ describe('while a server runs', () => {
       if (call === 'put') throw new UploadError('STORE_UNAVAILABLE', 'AccessDenied')
     }
 
-    await expect(pairing.check()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await expect(pairing.check()).rejects.toThrow('the store cannot be used: AccessDenied')
     bare.fault = () => {}
     await expect(pairing.check()).resolves.toBeUndefined()
+  })
+
+  it('is not ready when the store does not find what was just written', async () => {
+    const { bare, pairing } = await newPair()
+    bare.fault = (call) => {
+      if (call === 'stat') throw new UploadError('STORE_UNAVAILABLE', 'AccessDenied')
+    }
+
+    await expect(pairing.check()).rejects.toThrow('AccessDenied')
+  })
+
+  it('is not ready at once when an upload was refused by the store, and ready when it takes bytes again', async () => {
+    const { bare, store, pairing } = await newPair()
+    await pairing.check()
+    bare.fault = (call) => {
+      if (call === 'put' || call === 'writePart') throw new UploadError('STORE_UNAVAILABLE', 'AccessDenied')
+    }
+    await expect(pairing.check()).resolves.toBeUndefined()
+
+    await expect(store.writePart('k', 'handle', 1, bytes('hello'))).rejects.toThrow()
+
+    await expect(pairing.check()).rejects.toThrow('AccessDenied')
+    bare.fault = () => {}
+    await expect(pairing.check()).resolves.toBeUndefined()
+  })
+
+  it.each(['put', 'begin', 'finish'] as const)(
+    'what is written by %s is not acknowledged when the store was another one by then',
+    async (call) => {
+      const { bare, store } = await newPair()
+      const marker = (await readMarker(bare))!
+      const handle = await store.begin('k', { ...about, partSize: 5 })
+      const part = await store.writePart('k', handle, 1, bytes('hello'))
+      bare.fault = (name, at, key) => {
+        if (name === call && at === 'after' && key !== markerKey) return bare.remove([markerKey])
+      }
+
+      let doubts = 0
+      const write = {
+        put: () => store.put('a', bytes('a'), about),
+        begin: () => store.begin('b', { ...about, partSize: 5, onDoubt: () => (doubts += 1) }),
+        finish: () => store.finish('k', handle, [part]),
+      }[call]
+      await expect(write()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+
+      bare.fault = () => {}
+      await writeMarker(bare, marker)
+      await vi.waitFor(async () => void (await write()))
+      expect(doubts).toBe(call === 'begin' ? 1 : 0)
+    },
+  )
+
+  it('many writes at once share the look for the marker that follows them', async () => {
+    const { bare, store } = await newPair()
+    let looks = 0
+    bare.fault = (call, at, key) => {
+      if (call === 'read' && at === 'before' && key === markerKey) looks += 1
+    }
+
+    await Promise.all(Array.from({ length: 50 }, (_, n) => store.put(`a/${n}`, bytes('a'), about)))
+
+    expect(looks).toBeLessThanOrEqual(5)
   })
 
   it('the store is written to for readiness once in a while, however often it is asked', async () => {

@@ -12,7 +12,7 @@ import type { AddressInfo } from 'node:net'
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { makeNamedKey } from '../../src/core/begin/object-key.ts'
-import { HandleLost } from '../../src/core/ports.ts'
+import { HandleLost, ObjectMissing } from '../../src/core/ports.ts'
 import { addressOf } from '../../src/stores/s3/client.ts'
 import { type S3Options, s3Options } from '../../src/stores/s3/options.ts'
 import { s3Store } from '../../src/stores/s3/store.ts'
@@ -434,14 +434,60 @@ describe('opening a bucket', () => {
     await expect(store.check()).rejects.toThrow(words)
     await store.close()
   })
+})
+
+describe('a key that may not list the bucket', () => {
+  async function openUnlisted() {
+    const server = await startS3StandIn({ unlisted: true })
+    const store = s3Store(optionsFor(server, 'uploads/'))
+    onTestFinished(async () => {
+      await store.close()
+      await server.close()
+    })
+    return { server, store }
+  }
+  const forbid = (server: S3StandIn, operation: string, key?: RegExp) =>
+    server.faults.next(operation, {
+      status: 403,
+      code: 'AccessDenied',
+      times: Number.POSITIVE_INFINITY,
+      ...(key && { key }),
+    })
+
+  it('uploads all the same, is told what is missing, and the operator what is not done', async () => {
+    const { store } = await openUnlisted()
+
+    await store.check()
+    await store.put('a', inChunks(Buffer.from('x')), about)
+
+    expect(await store.stat('a')).toMatchObject({ size: 1 })
+    expect(await store.stat('nothing')).toBeNull()
+    await expect(readAll(store, 'nothing')).rejects.toBeInstanceOf(ObjectMissing)
+    expect(await store.notices!()).toEqual([expect.stringMatching(/s3:ListBucket.*docs\/buckets\.md/)])
+  })
+
+  it.each(['GetObject', 'HeadObject', 'PutObject'])('and not use %s takes no object for missing', async (operation) => {
+    const { server, store } = await openUnlisted()
+    await store.check()
+    await store.put('a', inChunks(Buffer.from('x')), about)
+    forbid(server, operation)
+
+    if (operation !== 'GetObject') {
+      const refused = operation === 'HeadObject' ? store.stat('a') : store.put('a', inChunks(Buffer.from('x')), about)
+      await expect(refused).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    }
+    if (operation !== 'HeadObject')
+      await expect(readAll(store, 'nothing')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  })
 
   it.each([
-    ['at all', ['HeadBucket', 'ListObjectsV2']],
-    ['as one', ['HeadBucket']],
-  ])('that the key may not look at %s is told apart from a wrong key', async (_, operations) => {
-    const { server, store } = await openStandIn()
-    for (const operation of operations) server.faults.next(operation, { status: 403, code: 'AccessDenied' })
+    ['PutObject', /PutObject needs s3:PutObject/],
+    ['GetObject', /GetObject needs s3:GetObject/],
+    ['HeadObject', /HeadObject needs s3:GetObject/],
+  ])('nor use %s is refused at the start with that right', async (operation, words) => {
+    const { server, store } = await openUnlisted()
+    forbid(server, operation)
 
-    await expect(store.check()).rejects.toThrow(/does not let this key use the bucket/)
+    await expect(store.check()).rejects.toThrow(words)
   })
 })

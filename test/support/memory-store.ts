@@ -117,7 +117,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
     originOf: async (key) => (objects.has(key) ? (abouts.get(key)?.origin ?? null) : null),
     stat: (key) =>
       call('stat', key, () => {
-        const object = objects.get(key)
+        const object = shelf(key).get(key)
         return object ? { size: object.length, etag: etagOf(object) } : null
       }),
     async *read(key, range) {

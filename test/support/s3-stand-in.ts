@@ -27,6 +27,8 @@ export interface StandInOptions {
   versioned?: boolean
   /** Object Lock is on: a write without a checksum is refused. */
   locked?: boolean
+  /** The key has no s3:ListBucket. */
+  unlisted?: boolean
 }
 
 export interface S3StandIn {
@@ -86,6 +88,7 @@ export async function startS3StandIn(options: StandInOptions = {}): Promise<S3St
     latencyMs: options.latencyMs ?? 0,
     versioned: options.versioned ?? false,
     locked: options.locked ?? false,
+    unlisted: options.unlisted ?? false,
     clockOffsetMs: 0,
     faults,
     note(operation, key, partNumber) {

@@ -1,3 +1,4 @@
+import { isRefusal } from '../errors.ts'
 import { HandleLost, ObjectMissing, type ObjectStore } from '../ports.ts'
 
 /** Knows whether the store is the one that belongs to the database. */
@@ -6,18 +7,34 @@ export interface StoreLink {
   confirm(): Promise<void>
   /** Looks once more, after what was seen. @throws UploadError STORE_UNAVAILABLE when it is not */
   confirmAnew(): Promise<void>
+  /** For what has just been written: looks from now on, unless the store itself vouches. @throws UploadError STORE_UNAVAILABLE */
+  confirmWritten(): Promise<void>
+  /** A write failed: whether the store takes any is not known until one was tried. */
+  doubt(): void
   /** @throws UploadError STORE_UNAVAILABLE when it is not, or when the database is older than the store */
   confirmForRemoval(): Promise<void>
 }
 
 /**
  * `store`, which is not believed when it says that something is not there, unless its marker is there; to which nothing is
- * written without the marker; and from which nothing is removed for a database that was restored.
+ * written, and of what is written nothing acknowledged, without the marker; and from which nothing is removed for a database that was restored.
  */
 export function guardStore(store: ObjectStore, link: StoreLink): ObjectStore {
   async function writes<T>(work: () => Promise<T>): Promise<T> {
     await link.confirm()
-    return believed(work)
+    try {
+      return await believed(work)
+    } catch (error) {
+      if (isRefusal(error, 'STORE_UNAVAILABLE')) link.doubt()
+      throw error
+    }
+  }
+
+  /** For what does not go on from something that is there already: that would have been missed in another store. */
+  async function creates<T>(work: () => Promise<T>): Promise<T> {
+    const made = await writes(work)
+    await link.confirmWritten()
+    return made
   }
 
   async function believed<T>(work: () => Promise<T>): Promise<T> {
@@ -36,11 +53,19 @@ export function guardStore(store: ObjectStore, link: StoreLink): ObjectStore {
 
   return {
     ...store,
-    begin: (...given) => writes(() => store.begin(...given)),
+    async begin(key, about) {
+      const handle = await writes(() => store.begin(key, about))
+      // Whose name will not be known to anybody, if this fails.
+      await link.confirmWritten().catch((error: unknown) => {
+        about.onDoubt?.()
+        throw error
+      })
+      return handle
+    },
     writePart: (...given) => writes(() => store.writePart(...given)),
     copyPart: (...given) => writes(() => store.copyPart(...given)),
-    finish: (...given) => writes(() => store.finish(...given)),
-    put: (...given) => writes(() => store.put(...given)),
+    finish: (...given) => creates(() => store.finish(...given)),
+    put: (...given) => creates(() => store.put(...given)),
     abort: (...given) => removes(() => store.abort(...given)),
     remove: (keys) => (keys.length === 0 ? Promise.resolve() : removes(() => store.remove(keys))),
     async stat(key) {

@@ -1,7 +1,7 @@
 import { HeadBucketCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3'
 import { UploadError } from '../../core/errors.ts'
 import type { Ask } from './ask.ts'
-import { explain, type S3Fault } from './faults.ts'
+import { explain, factsOf, isUnknownKey, type S3Fault } from './faults.ts'
 
 export interface Checking {
   client: S3Client
@@ -12,22 +12,29 @@ export interface Checking {
 
 const checkMs = 5000
 
-/** Whether the bucket is there for this key. @throws UploadError STORE_UNAVAILABLE; R2_ERROR when asking again does not help */
-export async function checkBucket({ client, bucket, prefix, ask }: Checking): Promise<void> {
+/**
+ * Whether the bucket is there for this key. False when the key is known and may not look at the bucket as a whole (s3:ListBucket): then
+ * only a read can tell whether it may be used.
+ * @throws UploadError STORE_UNAVAILABLE; R2_ERROR when asking again does not help
+ */
+export async function checkBucket({ client, bucket, prefix, ask }: Checking): Promise<boolean> {
   try {
     const head = new HeadBucketCommand({ Bucket: bucket })
     await ask('HeadBucket', (abortSignal) => client.send(head, { abortSignal }), checkMs)
+    return true
   } catch (thrown) {
     const fault = thrown as S3Fault
-    if (fault.isTransient) throw refusal('STORE_UNAVAILABLE', fault)
-    throw refusal('R2_ERROR', await withReason(fault))
+    if (fault.isTransient) throw bucketRefusal('STORE_UNAVAILABLE', fault, bucket)
+    const reason = await reasonOf(fault)
+    if (reason?.status === 403 && !isUnknownKey(reason) && reason.code !== 'RequestTimeTooSkewed') return false
+    throw bucketRefusal('R2_ERROR', reason ?? fault, bucket)
   }
 
   /**
    * An answer to HEAD has no body, and so no code: a key that the S3 server does not know looks like one without the right. A list
    * needs the same right as HeadBucket, and its refusal has a code.
    */
-  async function withReason(fault: S3Fault): Promise<S3Fault> {
+  async function reasonOf(fault: S3Fault): Promise<S3Fault> {
     if (fault.status === 404) return fault
     const list = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, MaxKeys: 1 })
     const reason = await ask('ListObjectsV2', (abortSignal) => client.send(list, { abortSignal }), checkMs).then(
@@ -36,8 +43,9 @@ export async function checkBucket({ client, bucket, prefix, ask }: Checking): Pr
     )
     return reason?.status === fault.status ? reason : fault
   }
+}
 
-  function refusal(code: 'STORE_UNAVAILABLE' | 'R2_ERROR', fault: S3Fault): UploadError {
-    return new UploadError(code, `${explain(fault, bucket)}.`, {}, { cause: fault })
-  }
+/** What is wrong with the bucket, for the operator. */
+export function bucketRefusal(code: 'STORE_UNAVAILABLE' | 'R2_ERROR', fault: S3Fault, bucket: string): UploadError {
+  return new UploadError(code, `${explain(fault, bucket)}.`, factsOf(fault), { cause: fault })
 }

@@ -1,4 +1,4 @@
-import { UploadError } from '../../core/errors.ts'
+import { type Facts, UploadError } from '../../core/errors.ts'
 import { HandleLost, ObjectMissing } from '../../core/ports.ts'
 
 /** A refusal of the S3 server, or of the way to it. `status` is 0 when there was no answer. */
@@ -54,13 +54,17 @@ export function faultOfSdk(operation: string, error: unknown): S3Fault {
 export function toRefusal(fault: S3Fault): Error {
   if (fault.code === 'NoSuchUpload') return new HandleLost('no such multipart upload', { cause: fault })
   if (fault.code === 'NoSuchKey') return new ObjectMissing('no such object', { cause: fault })
-  const facts = { operation: fault.operation, storeStatus: fault.status, storeCode: fault.code }
   return new UploadError(
     'STORE_UNAVAILABLE',
     'The store does not answer as it should. Please try again in a moment.',
-    facts,
+    factsOf(fault),
     { cause: fault },
   )
+}
+
+/** What was asked and answered, without names. */
+export function factsOf({ operation, status, code }: S3Fault): Facts {
+  return { operation, storeStatus: status, storeCode: code }
 }
 
 const unknownCredentials = new Set([

@@ -15,11 +15,12 @@ import {
   type ObjectAbout,
   ObjectExists,
   type ObjectFacts,
+  ObjectMissing,
   type ObjectStore,
 } from '../../core/ports.ts'
 import type { PartReceipt } from '../../core/upload.ts'
 import { asker, type StoreWatch } from './ask.ts'
-import { checkBucket } from './check.ts'
+import { bucketRefusal, checkBucket } from './check.ts'
 import { addressOf, longestMs, openClient, socketsAtOnce } from './client.ts'
 import { type Found, mayBeJoinOf, unquoted } from './etags.ts'
 import { S3Fault, toRefusal } from './faults.ts'
@@ -27,6 +28,7 @@ import type { S3Options } from './options.ts'
 import { readObject } from './read.ts'
 import { removeObjects } from './remove.ts'
 import { createSender, escapeKey } from './send.ts'
+import { createSight, unlistedNotice } from './unlisted.ts'
 import { versioningNotices } from './versioning.ts'
 
 const MiB = 1024 ** 2
@@ -58,18 +60,23 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     return ask(operation, work).catch((fault: S3Fault) => Promise.reject(toRefusal(fault)))
   }
 
+  /** @throws S3Fault */
+  async function lookAt(key: string): Promise<Found> {
+    const head = await ask('HeadObject', (abortSignal) =>
+      client.send(new HeadObjectCommand(named(key)), { abortSignal }),
+    )
+    const isOpaque = head.ServerSideEncryption?.startsWith('aws:kms') || head.SSECustomerAlgorithm !== undefined
+    // An empty object says 0: what says nothing may be any.
+    if (head.ContentLength === undefined) throw new S3Fault('HeadObject', 200, 'NoContentLength')
+    const origin = head.Metadata?.[originName] ?? null
+    return { size: head.ContentLength, etag: unquoted(head.ETag), isOpaque, origin }
+  }
+
   async function look(key: string): Promise<Found | null> {
     try {
-      const head = await ask('HeadObject', (abortSignal) =>
-        client.send(new HeadObjectCommand(named(key)), { abortSignal }),
-      )
-      const isOpaque = head.ServerSideEncryption?.startsWith('aws:kms') || head.SSECustomerAlgorithm !== undefined
-      // An empty object says 0: what says nothing may be any.
-      if (head.ContentLength === undefined) throw new S3Fault('HeadObject', 200, 'NoContentLength')
-      const origin = head.Metadata?.[originName] ?? null
-      return { size: head.ContentLength, etag: unquoted(head.ETag), isOpaque, origin }
+      return await lookAt(key)
     } catch (fault) {
-      if ((fault as S3Fault).status === 404) return null
+      if ((fault as S3Fault).status === 404 || (await sight.isMissing(fault))) return null
       throw toRefusal(fault as S3Fault)
     }
   }
@@ -156,8 +163,30 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     return stored.digest().equals(ours.digest())
   }
 
-  const read = (key: string, range?: { start: number; end: number }) =>
+  const readThis = (key: string, range?: { start: number; end: number }) =>
     readObject(key, range, { client, named, stepMs: answerMs, onRequest })
+  const sight = createSight({ put, look: lookAt, read: readThis })
+
+  async function* read(key: string, range?: { start: number; end: number }): AsyncGenerator<Buffer> {
+    try {
+      yield* readThis(key, range)
+    } catch (error) {
+      if (await sight.isMissing(error)) throw new ObjectMissing('no such object', { cause: error })
+      throw error
+    }
+  }
+
+  async function check(): Promise<void> {
+    if (sight.isUnlisted) return
+    if (await checkBucket({ client, bucket, prefix: options.S3_PREFIX, ask })) return
+    await sight.prove().catch((error: unknown) => {
+      const fault = error instanceof S3Fault ? error : (error as Error).cause
+      throw fault instanceof S3Fault
+        ? bucketRefusal(fault.isTransient ? 'STORE_UNAVAILABLE' : 'R2_ERROR', fault, bucket)
+        : error
+    })
+    sight.isUnlisted = true
+  }
 
   async function* openUploads(key: string): AsyncGenerator<string> {
     const Prefix = options.S3_PREFIX + key
@@ -189,7 +218,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       maxObjectSize: 5 * 1024 * 1024 * MiB,
     },
 
-    check: () => checkBucket({ client, bucket, prefix: options.S3_PREFIX, ask }),
+    check,
 
     async begin(key, { contentType, isAttachment, origin, onDoubt }) {
       const begin = new CreateMultipartUploadCommand({
@@ -270,7 +299,10 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       } while (ContinuationToken)
     },
 
-    notices: () => versioningNotices(client, options),
+    async notices() {
+      const versioning = await versioningNotices(client, options)
+      return sight.isUnlisted ? [unlistedNotice(bucket), ...versioning] : versioning
+    },
 
     publicUrl(key) {
       if (options.S3_PUBLIC_URL === undefined) return null

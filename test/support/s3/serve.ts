@@ -33,6 +33,8 @@ export interface World {
   latencyMs: number
   versioned: boolean
   locked: boolean
+  /** The key has no s3:ListBucket: it may not look at the bucket, and an object that is not there is answered with 403. */
+  unlisted: boolean
   /** How much the clock of this server is ahead of the machine's. */
   clockOffsetMs: number
   faults: FaultBook
@@ -114,9 +116,11 @@ async function answerTo(
   },
 ): Promise<Answer> {
   try {
+    if (world.unlisted && /^(HeadBucket|ListObjects)/.test(target.operation)) throw denied()
     return await perform(world, request, target)
   } catch (thrown) {
-    const refusal = thrown instanceof Refusal ? thrown : new Refusal('InternalError', String(thrown))
+    const said = thrown instanceof Refusal ? thrown : new Refusal('InternalError', String(thrown))
+    const refusal = world.unlisted && said.code === 'NoSuchKey' ? denied() : said
     const requestId = randomBytes(8).toString('hex').toUpperCase()
     const body = refusal.document(`/${target.bucketName}/${target.key}`, requestId)
     return {
@@ -126,6 +130,8 @@ async function answerTo(
     }
   }
 }
+
+const denied = () => new Refusal('AccessDenied', 'Access Denied')
 
 async function perform(
   world: World,

@@ -1,7 +1,8 @@
 // Installs what a lock file says, with npm, and shows how far it is: npm itself is silent for as long as it takes, or warns of
 // things that a user can do nothing about. When npm fails, everything that it said is shown. Plain JavaScript for Node 18 and later.
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 
 /** Whether `folder`/node_modules holds what its package-lock.json asks for, also the development packages if `withDev`. */
@@ -25,7 +26,23 @@ export function hasDevelopmentPackages(folder) {
   return Object.values(installed).some((entry) => entry.dev)
 }
 
-/** Installs with `npm ci`, which runs on `node`. Resolves to what npm said when it failed, to null when it did not. */
+// npm removes everything in node_modules before it installs, this file too.
+const buildOnly = (folder) => join(folder, 'node_modules', '.for-build-only')
+
+/** Remembers that node_modules was installed by `npm start`, for its build and nothing else. */
+export function markForBuildOnly(folder) {
+  writeFileSync(buildOnly(folder), '')
+}
+
+/** Whether node_modules may go after the build: also after a build that was cut off. */
+export function isForBuildOnly(folder) {
+  return existsSync(buildOnly(folder))
+}
+
+/**
+ * Installs with `npm ci`, which runs on `node`. Resolves to what npm said when it failed, to null when it did not. A signal to this
+ * process ends npm first, and then this process.
+ */
 export function npmCi(folder, { withDev, node }) {
   // Warnings say which packages want another Node than npm's own, and which are deprecated.
   const words = ['ci', withDev ? '--include=dev' : '--omit=dev', '--no-audit', '--no-fund', '--loglevel=error']
@@ -34,10 +51,20 @@ export function npmCi(folder, { withDev, node }) {
     const child = spawn('npm', words, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text))
-    const stop = () => child.kill()
+    // npm answers other signals by moving files back, for many seconds, into the install that the user has begun in the meantime.
+    const stop = () => child.kill('SIGKILL')
+    let endedBy = null
+    const end = (signal) => {
+      endedBy = signal
+      stop()
+    }
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+    for (const signal of signals) process.on(signal, end)
     process.on('exit', stop)
     child.on('error', (error) => resolve(`cannot run npm: ${error.message}`))
     child.on('close', (code) => {
+      if (endedBy) process.exit(128 + constants.signals[endedBy])
+      for (const signal of signals) process.off(signal, end)
       process.off('exit', stop)
       resolve(code === 0 ? null : said.trim() || `npm ended with ${code}`)
     })

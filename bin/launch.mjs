@@ -3,28 +3,38 @@
 // too old for the server: so this file is plain JavaScript for any Node from 18 on and needs no package.
 // `npm start` needs no development packages: it installs what the build needs, builds, and keeps what runs.
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { countPresent, countWanted, hasDevelopmentPackages, isInstalled, npmCi } from './install.mjs'
+import { assertWritable, withCloneLock } from './clone-lock.mjs'
+import {
+  countPresent,
+  countWanted,
+  hasDevelopmentPackages,
+  isForBuildOnly,
+  isInstalled,
+  markForBuildOnly,
+  npmCi,
+} from './install.mjs'
 import { findNode, installNode } from './node.mjs'
 import { withProgress } from './progress.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const tools = join(root, 'node_modules', '.bin')
 const stamp = join(root, 'dist', '.built')
+process.chdir(root)
 
 const steps = {
   /** Makes dist ready and says in dist/.node what runs it: bin/run.sh does. */
   async start() {
     endWithParent()
-    if (!isBuilt() || findNode(root) === null) await prepare()
-    writeFileSync(join(root, 'dist', '.node'), findNode(root))
+    await unlessReady(() => isBuilt() && findNode(root) !== null, prepare)
+    sayWhichNode(findNode(root))
   },
   async build() {
     await installAll()
-    await run('node', ['bin/build.mjs'])
+    await alone(() => run('node', ['bin/build.mjs']))
     // What others import of the package, with its types.
     await run('tsc', ['-p', 'tsconfig.exports.json'])
   },
@@ -66,21 +76,52 @@ async function check() {
   await run('knip', [])
 }
 
-/** Installs and builds what `npm start` needs. An install with development packages stays one. */
+/** Installs and builds what `npm start` needs. An install with development packages, or by hand, stays one. */
 async function prepare() {
   const withDev = hasDevelopmentPackages(root)
   const isMissing = !isInstalled(root, { withDev })
   const lacksNode = findNode(root) === null
   if (isMissing || lacksNode) await install({ withDev, isMissing, lacksNode })
+  if (isMissing && !withDev) markForBuildOnly(root)
   // Started by its path: node_modules, and with it the tools, may go in the middle of the build.
-  const build = run(findNode(root), ['bin/build.mjs', ...(isMissing && !withDev ? ['--alone'] : [])])
+  const build = run(findNode(root), ['bin/build.mjs', ...(!withDev && isForBuildOnly(root) ? ['--alone'] : [])])
   await withProgress('building', () => '', build)
 }
 
 /** Installs everything, the development packages too, unless node_modules holds exactly what package-lock.json asks for. */
 async function installAll() {
-  if (!isInstalled(root, { withDev: true }))
-    await install({ withDev: true, isMissing: true, lacksNode: findNode(root) === null })
+  await unlessReady(
+    () => isInstalled(root, { withDev: true }),
+    () => install({ withDev: true, isMissing: true, lacksNode: findNode(root) === null }),
+  )
+}
+
+/** Does `work` unless `isReady`, also after another launcher has ended that was making it so. */
+async function unlessReady(isReady, work) {
+  if (isReady()) return
+  await alone(async () => isReady() || (await work()))
+}
+
+/** Does `work` while no other launcher installs or builds in this clone. */
+async function alone(work) {
+  try {
+    assertWritable()
+  } catch (error) {
+    console.error(
+      `landfall: cannot write to ${root} (${error.code}), where packages are installed and the server is built; run this as the owner of the folder, or in a clone of your own`,
+    )
+    process.exit(1)
+  }
+  await withCloneLock(
+    (wait) => withProgress('waiting for another command that prepares this clone', () => '', wait),
+    work,
+  )
+}
+
+/** Writes for bin/run.sh which Node runs the server; a clone that is not to be written to may say it already. */
+function sayWhichNode(node) {
+  const file = join(root, 'dist', '.node')
+  if (!existsSync(file) || readFileSync(file, 'utf8') !== node) writeFileSync(file, node)
 }
 
 async function install({ withDev, isMissing, lacksNode }) {

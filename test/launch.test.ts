@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { isInstalled } from '../bin/install.mjs'
+import { movePackages } from '../bin/move-packages.mjs'
 import { findNode, isGoodNode } from '../bin/node.mjs'
 import { complaintAboutNode } from '../src/node-version.ts'
 
@@ -52,6 +55,84 @@ describe('npm start', () => {
     await project.start().ended
 
     expect(await project.calls()).toEqual([ciWithoutDev, 'build --alone', 'server'])
+  })
+
+  it('leaves only what runs also when the first build was cut off', async () => {
+    const project = await fakeProject({}, '', { firstBuild: 'process.exit(9)' })
+    expect(await project.start().ended).toBe(9)
+    await project.forget()
+
+    await project.start().ended
+
+    expect(await project.calls()).toEqual(['build --alone', 'server'])
+  })
+
+  it('keeps an install that was made by hand', async () => {
+    const project = await fakeProject()
+    await project.write(
+      'node_modules/.package-lock.json',
+      JSON.stringify({ packages: { 'node_modules/a': { version: '1.0.0' } } }),
+    )
+
+    await project.start().ended
+
+    expect(await project.calls()).toEqual(['build', 'server'])
+  })
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('ends npm before it ends by %s', async (signal) => {
+    const project = await fakeProject({ npm: `trap '' INT TERM HUP; echo $$ > npm.pid; while :; do sleep 0.1; done` })
+    const launched = project.launch('start')
+    await launched.said('installing packages')
+    const pid = await project.pidOf('npm.pid')
+
+    launched.kill(signal)
+
+    expect(await launched.ended).toBe(128 + constants.signals[signal])
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+  })
+
+  it('installs and builds once when it is started twice at the same moment', async () => {
+    const project = await fakeProject()
+
+    const launched = [project.start(), project.start(), project.start()]
+
+    expect(await Promise.all(launched.map(({ ended }) => ended))).toEqual([0, 0, 0])
+    expect(await project.calls()).toEqual([ciWithoutDev, 'build --alone', 'server', 'server', 'server'])
+  })
+
+  it('waits for another command that installs, and says so', async () => {
+    const project = await fakeProject({ npm: 'until [ -e go ]; do sleep 0.05; done; exit 1' })
+    const first = project.start()
+    await first.said('installing packages')
+    const second = project.start()
+    await second.said('waiting for another command')
+    expect(await project.calls()).toEqual([ciWithoutDev])
+
+    await project.write('go', '')
+
+    expect(await Promise.all([first.ended, second.ended])).toEqual([1, 1])
+    expect(await project.calls()).toEqual([ciWithoutDev, ciWithoutDev])
+  })
+
+  it('goes on after another command that was killed while it installed', async () => {
+    const project = await fakeProject({ npm: '[ -e killed ] || { touch killed; kill -9 $PPID; exit; }' })
+    expect(await project.launch('start').ended).toBe(137)
+
+    expect(await project.start().ended).toBe(0)
+
+    expect(await project.calls()).toEqual([ciWithoutDev, ciWithoutDev, 'build --alone', 'server'])
+  })
+
+  it('says in one line that the clone cannot be written to', async () => {
+    const project = await fakeProject()
+    // Root may write to every folder, but not below a file.
+    await project.write('.preparing', '')
+
+    const launched = project.start()
+
+    expect(await launched.ended).toBe(1)
+    expect(launched.heard()).toMatch(/^landfall: cannot write to .*; run this as the owner of the folder, .*\n$/)
+    expect(await project.calls()).toEqual([])
   })
 
   it('builds again after a build that was cut off', async () => {
@@ -189,6 +270,33 @@ describe('the Node of the server', () => {
   })
 })
 
+describe('the packages that stay beside a build', () => {
+  it('move with what they need, and the others go', async () => {
+    const { root, write } = await fakeProject()
+    await write('node_modules/.package-lock.json', lock('1.0.0'))
+    await write('node_modules/@a/b/package.json', '{"dependencies":{"c":"1"},"optionalDependencies":{"elsewhere":"1"}}')
+    await write('node_modules/c/package.json', '{}')
+    await write('node_modules/d/package.json', '{}')
+
+    movePackages(['@a/b', 'absent'], join(root, 'node_modules'), join(root, 'dist/node_modules'))
+
+    expect(existsSync(join(root, 'node_modules'))).toBe(false)
+    expect((await readdir(join(root, 'dist/node_modules'))).sort()).toEqual(['@a', 'c'])
+  })
+
+  it('leave no node_modules that looks whole when the move is cut off', async () => {
+    const { root, write } = await fakeProject()
+    await write('node_modules/.package-lock.json', lock('1.0.0'))
+    await write('node_modules/a/package.json', '{}')
+    await write('dist/node_modules', 'a file in the way')
+    expect(isInstalled(root, { withDev: true })).toBe(true)
+
+    expect(() => movePackages(['a'], join(root, 'node_modules'), join(root, 'dist/node_modules'))).toThrow('EEXIST')
+
+    expect(isInstalled(root, { withDev: true })).toBe(false)
+  })
+})
+
 async function scriptOf(name: string): Promise<string> {
   return JSON.parse(await readFile('package.json', 'utf8')).scripts[name]
 }
@@ -211,9 +319,9 @@ function serverThatEndsWith(signal: NodeJS.Signals, code: number | null): string
 
 /**
  * A project of the launcher, and of tools and a build that only write down how they were called. `scripts` are what tools do then,
- * `server` is what the server does.
+ * `server` is what the server does, `firstBuild` what the first build does before it is done.
  */
-async function fakeProject(scripts: Record<string, string> = {}, server = '') {
+async function fakeProject(scripts: Record<string, string> = {}, server = '', { firstBuild = '' } = {}) {
   const root = await mkdtemp(join(tmpdir(), 'landfall-launch-'))
   onTestFinished(() => rm(root, { recursive: true, force: true }))
   const machine = join(root, 'machine')
@@ -231,15 +339,16 @@ async function fakeProject(scripts: Record<string, string> = {}, server = '') {
   // As npm: the lock file in node_modules is written last, and names what was installed.
   const install = `rm -rf node_modules; mkdir node_modules; cp -r ${root}/tools node_modules/.bin
     case "$*" in *--omit=dev*) sed 's/,"node_modules.c":{[^}]*}//' package-lock.json;; *) cat package-lock.json;; esac > node_modules/.package-lock.json`
-  await write('machine/npm', tool('npm', scripts.npm ?? install), 0o755)
+  await write('machine/npm', tool('npm', `${scripts.npm ?? ''}\n${install}`), 0o755)
   for (const name of ['tsc', 'biome', 'oxlint', 'knip', 'vitest'])
     await write(`tools/${name}`, tool(name, scripts[name] ?? ''), 0o755)
   await mkdir(join(root, 'bin'))
-  for (const name of ['launch.mjs', 'install.mjs', 'node.mjs', 'progress.mjs', 'run.sh'])
+  for (const name of ['launch.mjs', 'clone-lock.mjs', 'install.mjs', 'node.mjs', 'progress.mjs', 'run.sh'])
     await cp(join('bin', name), join(root, 'bin', name))
-  const build = `import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+  const build = `import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
     const alone = process.argv.includes('--alone')
     appendFileSync(${JSON.stringify(log)}, alone ? 'build --alone\\n' : 'build\\n')
+    if (!existsSync('built-before')) { writeFileSync('built-before', ''); ${firstBuild} }
     mkdirSync(alone ? 'dist/node_modules' : 'dist', { recursive: true })
     if (alone) rmSync('node_modules', { recursive: true })
     writeFileSync('dist/server.js', ${JSON.stringify(`require('node:fs').appendFileSync(${JSON.stringify(log)}, 'server\\n'); ${server}`)})
@@ -264,7 +373,7 @@ async function fakeProject(scripts: Record<string, string> = {}, server = '') {
         const over = ended.then(() => (isOver = true))
         while (!heard.includes(text)) {
           if (isOver) throw new Error(`it ended and said: ${heard}`)
-          await Promise.race([once(child.stdout, 'data'), over])
+          await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), over])
         }
       },
     }
@@ -278,8 +387,13 @@ async function fakeProject(scripts: Record<string, string> = {}, server = '') {
       const soon = new Date(Date.now() + 5_000)
       await utimes(join(root, path), soon, soon)
     },
-    calls: async () => (await readFile(log, 'utf8')).trimEnd().split(/ *\n/),
+    calls: async () => (existsSync(log) ? (await readFile(log, 'utf8')).trimEnd().split(/ *\n/) : []),
     forget: () => rm(log),
+    /** The process that writes its id into `path`, once it has. */
+    async pidOf(path: string): Promise<number> {
+      await vi.waitFor(async () => expect(await readFile(join(root, path), 'utf8')).toMatch(/\n$/), { timeout: 60_000 })
+      return Number(await readFile(join(root, path), 'utf8'))
+    },
     /** As npm does. */
     start: () => spawnIn('/bin/sh', ['-c', startScript]),
     launch: (...words: string[]) => spawnIn(process.execPath, [join(root, 'bin/launch.mjs'), ...words]),

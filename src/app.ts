@@ -101,7 +101,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const reaching = { patienceMs: config.START_PATIENCE, onRetry }
   await whenReachable(database.migrate, reaching)
   const pairing = await whenReachable(
-    () => openPairing({ pairings: pairingsIn(database), store: bareStore, onChange: tellStanding }),
+    () => openPairing({ pairings: pairingsIn(database), store: bareStore, onChange: tellStanding, onFault }),
     reaching,
   )
   const store = guardStore(bareStore, pairing)
@@ -221,6 +221,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await engine.idle()
     await locker.close()
     log.debug('no lease is held')
+    await pairing.close()
     await identity.close()
     clock.close()
     if (!overrides.store) await store.close()

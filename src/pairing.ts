@@ -29,8 +29,10 @@ export interface Pairing extends StoreLink {
    * that failed. @throws NotReady with the reason; UploadError DATABASE_ERROR
    */
   check(): Promise<void>
-  /** Counts on, in the database and then in the store; once a minute. */
+  /** Counts on, in the database and then in the store, if something happened; once a minute, and soon after a write. */
   advance(): Promise<void>
+  /** Counts a last time: a backup of the database that is made now is as old as the store. */
+  close(): Promise<void>
 }
 
 export interface PairingOptions {
@@ -38,6 +40,8 @@ export interface PairingOptions {
   store: ObjectStore
   /** Told whenever the standing changes. */
   onChange?(standing: Standing): void
+  /** Told what went wrong where nobody waits for an answer. */
+  onFault?(error: unknown): void
 }
 
 /** The store cannot be this database's. Its message says what to do. */
@@ -54,12 +58,15 @@ const localFreshMs = 50
 const farFreshMs = 10_000
 const failedFreshMs = 250
 const probeEveryMs = 10_000
+// What happened since the last count cannot be told from a database that was restored to before it.
+const countSoonMs = 5000
+const lastCountMs = 3000
 
 /**
  * Finds the pair, or makes one of a database and a store that are both new.
  * @throws PairingRefused; UploadError STORE_UNAVAILABLE while the store is not there, R2_ERROR when it cannot be used, DATABASE_ERROR
  */
-export async function openPairing({ pairings, store, onChange }: PairingOptions): Promise<Pairing> {
+export async function openPairing({ pairings, store, onChange, onFault = () => {} }: PairingOptions): Promise<Pairing> {
   const freshMs = store.name === 'local' ? localFreshMs : farFreshMs
   let row = await pair(pairings, store)
   let rowAt = performance.now()
@@ -70,6 +77,11 @@ export async function openPairing({ pairings, store, onChange }: PairingOptions)
   let probedAt = Number.NEGATIVE_INFINITY
   let lastChange = -1
   let known: string | null = null
+  let soon: NodeJS.Timeout | undefined
+  let advancing: Promise<void> | null = null
+  // The counter whose marker this server was writing last.
+  let unmarked = -1
+  let seenCounter = -1
 
   /** Reads the marker, and the row when it is not fresh, or must be. */
   async function look(needsRow: boolean): Promise<void> {
@@ -84,6 +96,7 @@ export async function openPairing({ pairings, store, onChange }: PairingOptions)
     const place = (await store.place?.()) ?? null
     const marker = await readMarker(store)
     const next = standingOf(row, marker)
+    seenCounter = marker?.counter ?? -1
     // The counter may have gone up in both since the row was read.
     if (next.is === 'restored' && !needsRow) return look(true)
     if (next.is !== 'apart') await stayAt(place)
@@ -156,6 +169,37 @@ export async function openPairing({ pairings, store, onChange }: PairingOptions)
     probedAt = startedAt
   }
 
+  function advanceSoon(): void {
+    soon = undefined
+    advance().catch(onFault)
+  }
+
+  function advance(): Promise<void> {
+    advancing ??= countOn().finally(() => {
+      advancing = null
+    })
+    return advancing
+  }
+
+  async function countOn(): Promise<void> {
+    const last = await pairings.lastChange()
+    if (last === lastChange) return
+    await look(true)
+    if (standing.is !== 'paired') return
+    const { storeId, counter, markedCounter } = row
+    // A server that died after it had written the marker.
+    if (markedCounter < counter && seenCounter === counter) await pairings.confirm(storeId, counter)
+    const isBehind = markedCounter < counter && seenCounter < counter
+    const next = await (isBehind ? pairings.resume(counter, unmarked === counter) : pairings.advance(counter))
+    if (!next) return
+    row = next
+    unmarked = next.counter
+    await writeMarker(store, next)
+    await pairings.confirm(next.storeId, next.counter)
+    // What was seen before a marker that had to be written again is counted the next time.
+    if (!isBehind) lastChange = last
+  }
+
   await look(true)
   return {
     confirm,
@@ -182,16 +226,17 @@ export async function openPairing({ pairings, store, onChange }: PairingOptions)
         await probe()
       })
     },
-    async advance() {
-      const last = await pairings.lastChange()
-      if (last === lastChange) return
-      await look(true)
-      if (standing.is !== 'paired') return
-      const next = await pairings.advance(row.counter)
-      if (!next) return
-      row = next
-      await writeMarker(store, next)
-      lastChange = last
+    advance,
+    wrote() {
+      soon ??= setTimeout(advanceSoon, countSoonMs).unref()
+    },
+    async close() {
+      clearTimeout(soon)
+      // A store or a database that is away holds no server up that is to end.
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const patience = setTimeout(resolve, lastCountMs)
+      await Promise.race([advance().catch(onFault), promise])
+      clearTimeout(patience)
     },
   }
 }
@@ -259,8 +304,8 @@ export async function mark(row: PairingRow, pairings: Pairings, store: ObjectSto
     if ((await readMarker(store))?.storeId !== row.storeId)
       throw new PairingRefused('another database has taken the store just now', { cause: error })
   }
-  await pairings.confirm(row.storeId)
-  return { ...row, isMarked: true }
+  await pairings.confirm(row.storeId, row.counter)
+  return { ...row, isMarked: true, markedCounter: row.counter }
 }
 
 /**
@@ -276,7 +321,7 @@ export async function replacePair(pairings: Pairings, store: ObjectStore, ids: M
     counter: Math.max(row?.counter ?? 0, marker?.counter ?? 0, ids.counter) + 1,
   })
   await writeMarker(store, next)
-  await pairings.confirm(next.storeId)
+  await pairings.confirm(next.storeId, next.counter)
 }
 
 /** Uploads without a pair come from before there were markers: then some of their objects must be there. */

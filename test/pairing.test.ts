@@ -295,6 +295,99 @@ it('the counter goes up in the database first, and only when something happened'
   expect(await counters()).toEqual([first! + 2, first! + 2])
 })
 
+it('is counted soon after a write, and a last time when the server ends', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { bare, store, pairing, database } = await newPair()
+  const counter = async () => (await readMarker(bare))!.counter
+  const before = await counter()
+
+  await store.put('a', bytes('a'), about)
+  await happens(database)
+  await vi.advanceTimersByTimeAsync(5000)
+  await vi.waitFor(async () => expect(await counter()).toBe(before + 1))
+
+  await happens(database)
+  await pairing.close()
+  expect(await counter()).toBe(before + 2)
+})
+
+describe('a store that is an older copy of the one that the database knows', () => {
+  it('is not believed: nothing is written, lost or removed, and the remedy is said', async () => {
+    const { bare, store, pairing, database } = await newPair()
+    const copy = (await readMarker(bare))!
+    for (let times = 0; times < 3; times += 1) {
+      await happens(database)
+      await pairing.advance()
+    }
+    const right = (await readMarker(bare))!
+
+    await writeMarker(bare, copy)
+    await pairing.confirmAnew().catch(() => {})
+    await pairing.mayRemove()
+    const away = { code: 'STORE_UNAVAILABLE' }
+    await expect(store.put('a', bytes('a'), about)).rejects.toMatchObject(away)
+    await expect(store.stat('nothing')).rejects.toMatchObject(away)
+    await expect(store.remove(['a'])).rejects.toMatchObject(away)
+    await expect(pairing.check()).rejects.toThrow(/older than its database.*put the right one back/)
+    await pairing.advance()
+    expect(await readMarker(bare)).toEqual(copy)
+
+    await writeMarker(bare, right)
+    await vi.waitFor(() => store.put('a', bytes('a'), about))
+    await expect(pairing.check()).resolves.toBeUndefined()
+  })
+
+  it('is known to a server that starts on it', async () => {
+    const { bare, pairings, pairing, database } = await newPair()
+    const copy = (await readMarker(bare))!
+    for (let times = 0; times < 3; times += 1) {
+      await happens(database)
+      await pairing.advance()
+    }
+    await writeMarker(bare, copy)
+
+    await expect(openPairing({ pairings, store: bare })).rejects.toThrow(/older than its database/)
+  })
+})
+
+describe('servers that count beside each other', () => {
+  it('leave the marker to the one that is writing it, and take over when it must have died', async () => {
+    const { bare, pairings, pairing, database } = await newPair()
+    const other = await openPairing({ pairings, store: bare })
+    await pairing.advance()
+    const before = (await pairings.find())!.counter
+    bare.fault = (call, at) => {
+      if (call === 'put' && at === 'before') throw new UploadError('STORE_UNAVAILABLE', 'Away.')
+    }
+    await happens(database)
+    await pairing.advance().catch(() => {})
+    bare.fault = () => {}
+
+    await other.advance()
+    expect([(await pairings.find())!.counter, (await readMarker(bare))!.counter]).toEqual([before + 1, before])
+
+    await database.query({ name: '', text: `update store_pairing set advanced_at = now() - interval '3 minutes'` }, [])
+    await other.advance()
+    expect((await readMarker(bare))!.counter).toBe(before + 1)
+    await other.advance()
+    expect((await readMarker(bare))!.counter).toBe(before + 2)
+  })
+
+  it('go on at once when the one that died had written the marker', async () => {
+    const { bare, pairings, pairing, database } = await newPair()
+    await happens(database)
+    await pairing.advance()
+    await database.query({ name: '', text: 'update store_pairing set marked_counter = 0' }, [])
+    await happens(database)
+
+    await (await openPairing({ pairings, store: bare })).advance()
+
+    const { counter, markedCounter } = (await pairings.find())!
+    expect([markedCounter, (await readMarker(bare))!.counter]).toEqual([counter, counter])
+  })
+})
+
 describe('a volume that is not mounted any more', () => {
   it('is not written to below its mount point, and goes on when it is back', async () => {
     const { pairings } = await unpaired()

@@ -28,7 +28,7 @@ export function withEngine<T>(config: Config, work: (workplace: Workplace) => Pr
   const onFault = (error: unknown) => console.error(error)
   return withDatabase(config, (database) =>
     withStore(config, async (bareStore) => {
-      const pairing = await openPairing({ pairings: pairingsIn(database), store: bareStore })
+      const pairing = await openPairing({ pairings: pairingsIn(database), store: bareStore, onFault })
       const store = guardStore(bareStore, pairing)
       const document = await policiesAt(database, config)
       const policies = () => document
@@ -42,6 +42,7 @@ export function withEngine<T>(config: Config, work: (workplace: Workplace) => Pr
       } finally {
         await engine.idle()
         await locker.close()
+        await pairing.close()
         clock.close()
       }
     }),

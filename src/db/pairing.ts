@@ -6,10 +6,15 @@ export interface Pairings {
   find(): Promise<PairingRow | null>
   /** Writes it, unless there is one. Returns the one that is there then, not marked yet when it is this one. */
   insert(marker: Marker): Promise<PairingRow>
-  /** Says that the marker is in the store. */
-  confirm(storeId: string): Promise<void>
-  /** Counts on from `counter`; `null` when the row says otherwise meanwhile. */
+  /** Says that the marker is in the store, and says `counter`. */
+  confirm(storeId: string, counter: number): Promise<void>
+  /** Counts on from `counter`; `null` when the row says otherwise meanwhile, or its marker is still being written. */
   advance(counter: number): Promise<PairingRow | null>
+  /**
+   * Takes over the writing of the marker from a server that did not come to its end. `null` when that may still be writing, unless
+   * `isOurs`.
+   */
+  resume(counter: number, isOurs: boolean): Promise<PairingRow | null>
   /** Ties the database to a store as an operator says, whatever the row says. */
   replace(marker: Marker): Promise<PairingRow>
   /** Gives open uploads and deletions that wait their full time anew. Returns how many uploads that were. */
@@ -25,6 +30,7 @@ interface Row {
   database_id: string
   epoch: number
   counter: number
+  marked_counter: number
   advanced_at: Date
   is_marked: boolean
 }
@@ -34,16 +40,26 @@ const insert = {
   name: 'pairing-insert',
   text: `insert into store_pairing (id, store_id, database_id, epoch, counter, is_marked) values (1, $1, $2, $3, $4, false) on conflict do nothing`,
 }
-const confirm = { name: 'pairing-confirm', text: `update store_pairing set is_marked = true where store_id = $1` }
+const confirm = {
+  name: 'pairing-confirm',
+  text: `update store_pairing set is_marked = true, marked_counter = greatest(marked_counter, $2) where store_id = $1 and counter >= $2`,
+}
 const advance = {
   name: 'pairing-advance',
-  text: `update store_pairing set counter = counter + 1, advanced_at = now() where counter = $1 and is_marked returning *`,
+  text: `update store_pairing set counter = counter + 1, advanced_at = now()
+    where counter = $1 and is_marked and marked_counter >= counter returning *`,
+}
+// No write of a marker takes that long: two servers never write different ones at once.
+const resume = {
+  name: 'pairing-resume',
+  text: `update store_pairing set advanced_at = now()
+    where counter = $1 and is_marked and marked_counter < counter and ($2 or advanced_at < now() - interval '2 minutes') returning *`,
 }
 const replace = {
   name: 'pairing-replace',
   text: `insert into store_pairing (id, store_id, database_id, epoch, counter, is_marked) values (1, $1, $2, $3, $4, false)
     on conflict (id) do update set store_id = excluded.store_id, database_id = excluded.database_id, epoch = excluded.epoch,
-      counter = excluded.counter, advanced_at = now(), is_marked = false
+      counter = excluded.counter, marked_counter = 0, advanced_at = now(), is_marked = false
     returning *`,
 }
 const renewTimes = {
@@ -74,10 +90,11 @@ export function pairingsIn(database: Pick<Database, 'query'>): Pairings {
       await database.query(insert, [storeId, databaseId, epoch, counter])
       return (await rowOf(find, []))!
     },
-    async confirm(storeId) {
-      await database.query(confirm, [storeId])
+    async confirm(storeId, counter) {
+      await database.query(confirm, [storeId, counter])
     },
     advance: (counter) => rowOf(advance, [counter]),
+    resume: (counter, isOurs) => rowOf(resume, [counter, isOurs]),
     async replace({ storeId, databaseId, epoch, counter }) {
       return (await rowOf(replace, [storeId, databaseId, epoch, counter]))!
     },
@@ -98,5 +115,6 @@ function toPairing(row: Row): PairingRow {
     counter: Number(counter),
     advancedAt: row.advanced_at,
     isMarked: row.is_marked,
+    markedCounter: Number(row.marked_counter),
   }
 }

@@ -130,8 +130,10 @@ export const storePairing = pgTable(
     databaseId: uuid('database_id').notNull(),
     /** Goes up with every restore that an operator accepted. */
     epoch: integer('epoch').notNull(),
-    /** Goes up once a minute, here first and then in the marker: who is behind the marker is older than the store. */
+    /** Goes up as long as something happens, here first and then in the marker: who is behind the marker is older than the store. */
     counter: bigint('counter', { mode: 'number' }).notNull(),
+    /** What the marker is known to have said: a marker that says less is that of an older copy of the store. */
+    markedCounter: bigint('marked_counter', { mode: 'number' }).notNull().default(0),
     advancedAt: moment('advanced_at').notNull().defaultNow(),
     /** Whether the marker is known to be in the store. */
     isMarked: boolean('is_marked').notNull(),

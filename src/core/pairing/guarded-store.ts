@@ -9,6 +9,8 @@ export interface StoreLink {
   confirmAnew(): Promise<void>
   /** For what has just been written: looks from now on, unless the store itself vouches. @throws UploadError STORE_UNAVAILABLE */
   confirmWritten(): Promise<void>
+  /** Something was written and will be said in the database in a moment. */
+  wrote(): void
   /** A write failed: whether the store takes any is not known until one was tried. */
   doubt(): void
   /** @throws UploadError STORE_UNAVAILABLE when it is not, or when the database is older than the store */
@@ -34,6 +36,7 @@ export function guardStore(store: ObjectStore, link: StoreLink): ObjectStore {
   async function creates<T>(work: () => Promise<T>): Promise<T> {
     const made = await writes(work)
     await link.confirmWritten()
+    link.wrote()
     return made
   }
 

@@ -32,10 +32,12 @@ export interface PairingRow extends Marker {
   advancedAt: Date
   /** Whether the marker is known to have been written. */
   isMarked: boolean
+  /** The counter that the marker is known to have had. */
+  markedCounter: number
 }
 
 /**
- * How store and database stand to each other. `apart`: this is not the store, or it is not there; `restored`: the database is older
+ * How store and database stand to each other. `apart`: this is not the store, an older copy of it, or it is not there; `restored`: the database is older
  * than the store. `reason` is for operators and for `/readyz`.
  */
 export type Standing = { is: 'paired' } | { is: 'restored' | 'apart'; reason: string }
@@ -69,6 +71,9 @@ export async function writeMarker(
   await store.put(markerKey, { size: bytes.length, chunks: () => [bytes] }, { contentType: 'application/json', isNew })
 }
 
+// A server that was held up for minutes may write its marker after a later one; see `advance` in pairing.ts.
+const mayLag = 1
+
 /** How a database with this row stands to a store with this marker. */
 export function standingOf(row: PairingRow, marker: Marker | null): Standing {
   if (!marker)
@@ -84,6 +89,10 @@ export function standingOf(row: PairingRow, marker: Marker | null): Standing {
       is: 'restored',
       reason: `the database is older than its store (${row.counter} of ${marker.counter}): it was restored from a backup; nothing expires and nothing is deleted until \`landfall restore accept\` or \`landfall restore adopt\` has been run`,
     }
+  if (marker.epoch === row.epoch && marker.counter < row.markedCounter - mayLag)
+    return apart(
+      `the store is older than its database (${marker.counter} of ${row.markedCounter}): an older copy of it was put in its place; put the right one back, or, if there is no other, run \`landfall store pair --replace\``,
+    )
   return { is: 'paired' }
 }
 

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { expect, it, onTestFinished } from 'vitest'
 import { type App, buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/config.ts'
+import { readMarker, writeMarker } from '../../../src/core/pairing/marker.ts'
 import type { Upload } from '../../../src/core/upload.ts'
 import { adoptionsIn } from '../../../src/db/adoptions.ts'
 import { openDatabase } from '../../../src/db/open.ts'
@@ -67,7 +68,26 @@ it('a database restored from a backup costs no finished file and no byte, whatev
   expect((await send(after.app, randomBytes(9))).state).toBe('completed')
 })
 
-it('a backup of the same minute, which nobody can tell from the database, costs no finished file either', async () => {
+it('a backup is known to be one when anything was written after it, however soon the server ended', async () => {
+  const ground = await openGround()
+  const before = await ground.open()
+  await send(before.app, randomBytes(20))
+  await before.beat()
+  await ground.backUp()
+  await send(before.app, randomBytes(20))
+  const files = await ground.files()
+  await before.close()
+  await ground.restore()
+
+  const after = await ground.open()
+  const ready = await after.app.http.inject('/readyz')
+
+  expect([ready.statusCode, ready.json().reason]).toEqual([503, expect.stringMatching(/restored from a backup/)])
+  for (let round = 0; round < rounds; round += 1) await after.runJobs(round * dayMs)
+  expect(await ground.files()).toEqual(files)
+})
+
+it('a backup after which a killed server did not count any more costs no finished file either', async () => {
   const ground = await openGround()
   const before = await ground.open()
   const bytes = randomBytes(300_000)
@@ -79,7 +99,9 @@ it('a backup of the same minute, which nobody can tell from the database, costs 
   await before.app.engine.append(ada, going.id, chunk(100_000, bytes.subarray(100_000)))
   await before.app.engine.append(ada, small.id, chunk(0, randomBytes(20)))
   const files = await ground.files()
+  const marker = (await readMarker(before.store))!
   await before.close()
+  await writeMarker(before.store, marker)
   await ground.restore()
 
   const after = await ground.open()
@@ -195,7 +217,6 @@ async function openGround() {
       await beside.migrate()
       const store = localStore({ directory: root, fsync: false })
       const found = await adoptWith(beside, store, isDry)
-      const { readMarker } = await import('../../../src/core/pairing/marker.ts')
       await replacePair(pairingsIn(beside), store, (await readMarker(store))!)
       return found
     },

@@ -11,6 +11,7 @@ import { startFaultProxy } from './support/fault-proxy.ts'
 import { filmOf } from './support/film.ts'
 import { ada } from './support/open-engine.ts'
 import { testApp } from './support/test-app.ts'
+import { until } from './support/until.ts'
 
 const recipes = readFileSync('docs/curl.md', 'utf8')
 
@@ -43,11 +44,9 @@ it.runIf(missing.length === 0)(
       const dialect = headers['upload-draft-interop-version'] ? 'RUFH' : 'tus'
       if (method === 'PATCH') wentOnAt[dialect]!.push(Number(headers['upload-offset']))
       if (dialect === 'RUFH' ? method !== 'POST' : method !== 'PATCH' || headers['upload-offset'] !== '0') return
-      wire.set({ rate: 500_000 })
-      setTimeout(() => {
-        wire.cutAll()
-        wire.set({})
-      }, 500)
+      const { cuts } = wire.counts
+      wire.set({ rate: 500_000, cutAfterBytes: 250_000 })
+      void until(() => wire.counts.cuts > cuts).then(() => wire.set({}))
     })
 
     const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', commandsOf(recipes)], {

@@ -8,11 +8,13 @@ import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { userOf } from '../src/core/upload.ts'
+import { watchBodies } from './support/arrival.ts'
 import { startFaultProxy } from './support/fault-proxy.ts'
 import { filmOf } from './support/film.ts'
 import { ada } from './support/open-engine.ts'
 import { replayTrace } from './support/replay-trace.ts'
 import { testApp } from './support/test-app.ts'
+import { until } from './support/until.ts'
 
 const page = readFileSync('docs/clients.md', 'utf8')
 const MiB = 1024 ** 2
@@ -88,6 +90,7 @@ describe('what a phone puts on the wire', () => {
 
     const id = await replayTrace(trace, {
       port: (app.http.server.address() as AddressInfo).port,
+      arrived: watchBodies(app.http.server),
       token: authorization.slice('Bearer '.length),
       file,
     })
@@ -130,8 +133,4 @@ async function stage(program: string, { file: name, command }: { file: string; c
     return { child, said: Promise.all([text(child.stdout), text(child.stderr)]).then((both) => both.join('')) }
   }
   return { app, user, run, wire, bytes }
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  await expect.poll(isSo, { timeout: 60_000, interval: 20 }).toBe(true)
 }

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type FaultProxy, startFaultProxy, weather } from './fault-proxy.ts'
 import { seeded } from './seeded.ts'
+import { until } from './until.ts'
 
 interface Ground {
   proxy: FaultProxy
@@ -108,7 +109,7 @@ describe('a fault proxy', () => {
     proxy.set({ dropReply: true })
 
     const reply = expect(post(10)).rejects.toThrow('fetch failed')
-    while (proxy.counts.up === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    await until(() => proxy.counts.swallowed > 0)
     proxy.cutAll()
 
     await reply

@@ -38,14 +38,14 @@ export interface FaultProxy {
   cutAll(): void
   /** Lives through `spells` one after the other, then behaves well again. Ends early when the proxy is closed. */
   play(spells: Iterable<Spell>): Promise<void>
-  counts: { connections: number; up: number; down: number; cuts: number }
+  counts: { connections: number; up: number; down: number; swallowed: number; cuts: number }
   close(): Promise<void>
 }
 
 /** Starts a proxy to `upstream`: a URL, or host and port. */
 export async function startFaultProxy(upstream: string | { host: string; port: number }): Promise<FaultProxy> {
   const target = typeof upstream === 'string' ? addressOf(upstream) : upstream
-  const counts = { connections: 0, up: 0, down: 0, cuts: 0 }
+  const counts = { connections: 0, up: 0, down: 0, swallowed: 0, cuts: 0 }
   const open = new Set<net.Socket>()
   const closing = new AbortController()
   let trouble: Trouble = {}
@@ -60,7 +60,10 @@ export async function startFaultProxy(upstream: string | { host: string; port: n
     for await (const piece of from as AsyncIterable<Buffer>) {
       if (trouble.latencyMs) await sleep(trouble.latencyMs)
       if (trouble.rate) await sleep((piece.length / trouble.rate) * 1000)
-      if (trouble.blackHole || (way === 'down' && trouble.dropReply)) continue
+      if (trouble.blackHole || (way === 'down' && trouble.dropReply)) {
+        counts.swallowed += piece.length
+        continue
+      }
       const left =
         way === 'up' ? (trouble.cutAfterBytes ?? Number.POSITIVE_INFINITY) - carried : Number.POSITIVE_INFINITY
       const rest = left < piece.length ? piece.subarray(0, Math.max(0, left)) : piece

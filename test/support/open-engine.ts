@@ -14,6 +14,7 @@ import { type Actor, userOf } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { sessionsIn } from '../../src/db/sessions.ts'
 import { type LeaseLocker, leaseLocker } from '../../src/locks/lease.ts'
+import { taken } from './arrival.ts'
 import { onFileFinished } from './file-end.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
 import { type FreshDatabase, freshDatabase } from './postgres.ts'
@@ -117,7 +118,7 @@ export function brokenBody(bytes: Buffer): Readable {
   const body = openBody()
   body.push(ownCopy(bytes))
   // After the bytes were read, as a socket does it.
-  setTimeout(() => body.destroy(), 20)
+  void taken(body).then(() => body.destroy())
   return body
 }
 

@@ -2,6 +2,8 @@ import { openRaw, type RawConnection } from './raw-http.ts'
 
 export interface Replay {
   port: number
+  /** Waits until a body has brought so many bytes to the server (see arrival.ts). */
+  arrived(bytes: number): Promise<void>
   token: string
   /** What `{bytes 0 to 60}` is of. */
   file: Buffer
@@ -12,11 +14,13 @@ export interface Replay {
  * header that is named. `{id}` is whatever the first answer says it is. Returns it.
  * @throws Error when an answer is another
  */
-export async function replayTrace(trace: string, { port, token, file }: Replay): Promise<string> {
+export async function replayTrace(trace: string, { port, arrived, token, file }: Replay): Promise<string> {
   let connection: RawConnection | null = null
   let id = ''
   let heardSoFar = 0
   let toSay: Buffer[] = []
+  /** Bytes of a body since the last answer. */
+  let sent = 0
 
   async function speak(): Promise<void> {
     if (!connection) {
@@ -46,6 +50,7 @@ export async function replayTrace(trace: string, { port, token, file }: Replay):
     if (line === '{last chunk}') return Buffer.from('0\r\n\r\n')
     if (what === undefined) return Buffer.from(`${line.replaceAll('{id}', id).replaceAll('{token}', token)}\r\n`)
     const bytes = file.subarray(Number(from), Number(to))
+    sent += bytes.length
     if (what === 'bytes') return bytes
     return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')])
   }
@@ -71,12 +76,14 @@ export async function replayTrace(trace: string, { port, token, file }: Replay):
       if (line === '{the connection is lost}') {
         if (toSay.length > 0) await speak()
         // What was sent before must have come; what comes of it is not heard any more.
-        await new Promise((resolve) => setTimeout(resolve, 100))
+        if (sent > 0) await arrived(sent)
         ;(connection as RawConnection | null)?.cut()
         connection = null
       }
       if (!line.startsWith('<')) continue
       const [status, ...headers] = await hear()
+      // What an answer came to needs not be waited for.
+      sent = 0
       if (!agrees(status!, line.slice(2))) throw new Error(`answered ${status} and not ${line.slice(2)}`)
       for (at += 1; lines[at]!.trim() !== '<'; at += 1) {
         const expected = lines[at]!.slice(2)

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createBodyGate } from '../../../src/core/append/body-gate.ts'
 import type { Append, Digest, RunningEngine } from '../../../src/core/engine.ts'
 import { UploadError } from '../../../src/core/errors.ts'
@@ -12,8 +12,10 @@ import type { Database } from '../../../src/db/open.ts'
 import { sessionsIn } from '../../../src/db/sessions.ts'
 import { findUsageOf } from '../../../src/db/usage.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
+import { taken } from '../../support/arrival.ts'
 import { type MemoryStore, memoryStore, unavailable } from '../../support/memory-store.ts'
 import { ada, bodyOf, brokenBody, hungBody, openEngine, testDatabase } from '../../support/open-engine.ts'
+import { until } from '../../support/until.ts'
 
 const wish = (size: number | null) => ({ size, filename: 'a.bin', contentType: 'application/octet-stream' })
 const begin = (engine: RunningEngine, size: number) =>
@@ -24,7 +26,6 @@ const patch = (engine: RunningEngine, id: string, offset: number, bytes: Buffer,
   engine.append(ada, id, { offset, body: bodyOf(bytes), bodySize: bytes.length, ending: 'at-size', ...more })
 const numbersOf = async (engine: RunningEngine, id: string) =>
   (await engine.chunks(ada, id)).chunks.map((chunk) => chunk.number)
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** A fault that holds the next call of a name until it is let go, before or after its effect. */
 function hold(store: MemoryStore, name: string, at: 'before' | 'after' = 'before') {
@@ -38,6 +39,25 @@ function hold(store: MemoryStore, name: string, at: 'before' | 'after' = 'before
     return gate.promise
   }
   return { reached: reached.promise, letGo: () => gate.resolve() }
+}
+
+/** The sessions of `real`, and a promise for when a writer has found that another one is at work. */
+function watchClaims(real: Sessions) {
+  const met = Promise.withResolvers<void>()
+  const sessions: Sessions = {
+    ...real,
+    async claimPart(id, claim) {
+      const answer = await real.claimPart(id, claim)
+      if (answer === 'taken') met.resolve()
+      return answer
+    },
+    async claims(id) {
+      const count = await real.claims(id)
+      if (count > 0) met.resolve()
+      return count
+    },
+  }
+  return { sessions, met: met.promise }
 }
 
 /** A node that can die: from then on none of its calls is answered, the renewal of what it holds included. */
@@ -96,12 +116,18 @@ describe('a node that dies at a chunk', () => {
     node.die()
 
     expect(await numbersOf(engine, id)).toEqual([2])
-    await pause(250)
+    await runOut(id)
     await expect(engine.complete(ada, id)).rejects.toMatchObject({ code: 'LENGTH_MISMATCH' })
     await write(engine, id, 1, bytes.subarray(0, 10))
     expect((await engine.complete(ada, id)).state).toBe('completed')
     expect(store.objects.get(key)).toEqual(bytes)
   })
+
+  /** As if so much time had passed that no claim on the upload holds any more. */
+  async function runOut(id: string): Promise<void> {
+    const text = `update upload_parts set claim_until = now() - interval '1 second' where upload_id = $1 and claim is not null`
+    await (await testDatabase()).query({ name: 'test-run-out', text }, [id])
+  }
 
   it('blocks only that chunk, and no longer than its claim holds', async () => {
     const store = memoryStore()
@@ -155,7 +181,8 @@ describe('a node that dies at a chunk', () => {
 
 describe('two writers of one chunk', () => {
   it('write one after the other, and the file has what was recorded last', async () => {
-    const { engine, store } = await openEngine()
+    const { sessions, met } = watchClaims(sessionsIn(await testDatabase()))
+    const { engine, store } = await openEngine({ sessions })
     const [first, second] = [randomBytes(10), randomBytes(10)]
     const { id, key } = await begin(engine, 10)
     await write(engine, id, 1, randomBytes(10))
@@ -163,7 +190,7 @@ describe('two writers of one chunk', () => {
     const slow = write(engine, id, 1, first)
     await held.reached
     const quick = write(engine, id, 1, second)
-    await pause(100)
+    await met
 
     held.letGo()
     await Promise.all([slow, quick])
@@ -220,9 +247,10 @@ describe('a chunk beside a body that is appended', () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(40)
     const { id, key } = await begin(engine, 40)
-    const hanging = patch(engine, id, 0, Buffer.alloc(0), { body: hungBody(bytes.subarray(0, 14)), bodySize: 40 })
+    const body = hungBody(bytes.subarray(0, 14))
+    const hanging = patch(engine, id, 0, Buffer.alloc(0), { body, bodySize: 40 })
     const refused = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
-    await pause(50)
+    await taken(body)
 
     await write(engine, id, 4, bytes.subarray(30))
     await refused
@@ -240,10 +268,11 @@ describe('a chunk beside a body that is appended', () => {
     await write(engine, id, 2, randomBytes(10))
     const body = hungBody(bytes.subarray(10, 15))
     const chunk = write(engine, id, 2, bytes.subarray(10), body)
-    await pause(50)
-    const hanging = patch(engine, id, 0, Buffer.alloc(0), { body: hungBody(bytes.subarray(0, 4)), bodySize: 10 })
+    await taken(body)
+    const appended = hungBody(bytes.subarray(0, 4))
+    const hanging = patch(engine, id, 0, Buffer.alloc(0), { body: appended, bodySize: 10 })
     const refused = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
-    await pause(50)
+    await taken(appended)
 
     body.push(bytes.subarray(15))
     body.push(null)
@@ -256,7 +285,8 @@ describe('a chunk beside a body that is appended', () => {
   })
 
   it('is waited for when it is on its way to the store', async () => {
-    const { engine, store } = await openEngine()
+    const { sessions, met } = watchClaims(sessionsIn(await testDatabase()))
+    const { engine, store } = await openEngine({ sessions })
     const bytes = randomBytes(20)
     const { id, key } = await begin(engine, 20)
     await write(engine, id, 2, bytes.subarray(10))
@@ -265,7 +295,7 @@ describe('a chunk beside a body that is appended', () => {
     await held.reached
     const append = patch(engine, id, 0, randomBytes(10))
     append.catch(() => {})
-    await pause(100)
+    await met
 
     held.letGo()
     await chunk
@@ -308,16 +338,18 @@ describe('a chunk beside a body that is appended', () => {
     const { id, key } = await begin(engine, 40)
     await write(engine, id, 3, randomBytes(10))
     let writes = 0
+    const died = Promise.withResolvers<void>()
     store.fault = (call, at) => {
       if (call === 'writePart' && at === 'after' && (writes += 1) === 2) {
         node.die()
+        died.resolve()
         return new Promise(() => {})
       }
     }
     // Parts 2 and 3 go out beside each other, part 3 over the one that is there.
     const dying = patch(node.engine, id, 0, Buffer.alloc(0), { body: hungBody(bytes.subarray(0, 35)), bodySize: 40 })
     dying.catch(() => {})
-    await pause(400)
+    await died.promise
     store.fault = () => {}
 
     expect(await numbersOf(engine, id)).not.toContain(3)
@@ -334,7 +366,7 @@ describe('a chunk of which nobody said how long it is', () => {
     const { id, key } = await engine.create(ada, { ...wish(30), ending: 'later' })
     const body = hungBody(bytes.subarray(0, 10))
     const chunk = engine.writeChunk(ada, id, { number: 1, body, bodySize: null })
-    await pause(50)
+    await taken(body)
     await patch(engine, id, 0, bytes.subarray(0, 15))
     body.push(null)
 
@@ -347,7 +379,8 @@ describe('a chunk of which nobody said how long it is', () => {
 
 describe('a chunk on its way, and bytes that are all there', () => {
   it('is waited for before these are finished', async () => {
-    const { engine, store } = await openEngine()
+    const { sessions, met } = watchClaims(sessionsIn(await testDatabase()))
+    const { engine, store } = await openEngine({ sessions })
     const { id, key } = await begin(engine, 15)
     await patch(engine, id, 0, randomBytes(15), { ending: 'later' })
     const last = randomBytes(5)
@@ -357,9 +390,9 @@ describe('a chunk on its way, and bytes that are all there', () => {
     // The finish writes the last part as well.
     const finishHeld = hold(store, 'finish')
     const described = engine.describe(ada, id)
-    await Promise.race([finishHeld.reached, pause(300)])
+    await Promise.race([finishHeld.reached, met])
     chunkHeld.letGo()
-    await Promise.race([chunk.catch(() => {}), pause(300)])
+    await chunk.catch(() => {})
     finishHeld.letGo()
 
     expect((await described).state).toBe('completed')
@@ -370,7 +403,7 @@ describe('a chunk on its way, and bytes that are all there', () => {
 
 describe('who asks for an upload of which every chunk was there', () => {
   it('is told what is missing when one is being sent anew and fails', async () => {
-    const real = sessionsIn(await testDatabase())
+    const { sessions: real, met } = watchClaims(sessionsIn(await testDatabase()))
     let then = async () => {}
     const sessions: Sessions = {
       ...real,
@@ -393,7 +426,7 @@ describe('who asks for an upload of which every chunk was there', () => {
       store.fault = async (call) => {
         if (call !== 'writePart') return
         reached.resolve()
-        await pause(100)
+        await met
         throw unavailable()
       }
       failing = write(engine, id, 2, randomBytes(10)).catch((error: unknown) => error)
@@ -625,9 +658,10 @@ describe('the end of an upload, and chunks on their way', () => {
   it('stops those that are being read when it is cancelled', async () => {
     const { engine, store } = await openEngine()
     const { id } = await begin(engine, 20)
-    const hanging = write(engine, id, 1, randomBytes(10), hungBody(randomBytes(5)))
+    const body = hungBody(randomBytes(5))
+    const hanging = write(engine, id, 1, randomBytes(10), body)
     const gone = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
-    await pause(50)
+    await taken(body)
 
     await engine.cancel(ada, id)
 
@@ -648,9 +682,10 @@ describe('the end of an upload, and chunks on their way', () => {
     }
     const { engine } = await openEngine({ database })
     const { id } = await begin(engine, 20)
-    const hanging = write(engine, id, 1, randomBytes(10), hungBody(randomBytes(5)))
+    const body = hungBody(randomBytes(5))
+    const hanging = write(engine, id, 1, randomBytes(10), body)
     const stopped = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
-    await pause(50)
+    await taken(body)
     isAway = true
 
     await expect(engine.cancel(ada, id)).rejects.toMatchObject({ code: 'DATABASE_ERROR' })
@@ -706,14 +741,15 @@ describe('the end of an upload, and chunks on their way', () => {
   })
 
   it('waits for a chunk on its way to the store, and takes that away too', async () => {
-    const { engine, store } = await openEngine()
+    const { sessions, met } = watchClaims(sessionsIn(await testDatabase()))
+    const { engine, store } = await openEngine({ sessions })
     const { id } = await begin(engine, 20)
     await write(engine, id, 2, randomBytes(10))
     const held = hold(store, 'writePart')
     const chunk = write(engine, id, 1, randomBytes(10))
     await held.reached
     const cancelled = engine.cancel(ada, id)
-    await pause(50)
+    await met
 
     held.letGo()
     await Promise.allSettled([chunk, cancelled])
@@ -752,9 +788,10 @@ describe('the end of an upload, and chunks on their way', () => {
     const budget = createMemoryBudget(1024 ** 2)
     const { engine } = await openEngine({ budget })
     const { id } = await begin(engine, 10)
-    const hanging = write(engine, id, 1, randomBytes(10), hungBody(randomBytes(5)))
+    const body = hungBody(randomBytes(5))
+    const hanging = write(engine, id, 1, randomBytes(10), body)
     const refused = expect(hanging).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
-    await pause(50)
+    await taken(body)
 
     engine.drain()
 
@@ -833,7 +870,7 @@ describe('a chunk that is being sent', () => {
 
     const newer = await write(engine, id, 1, bytes)
 
-    await vi.waitUntil(() => ended.length >= 5)
+    await until(() => ended.length >= 5)
     expect(ended).toEqual(ended.map(() => expect.objectContaining({ code: 'UPLOAD_LOCKED' })))
     expect([newer.size, other.size]).toEqual([10, 10])
     engine.drain()

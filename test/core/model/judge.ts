@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isRefusal } from '../../../src/core/errors.ts'
 import { hasEnded, type Session } from '../../../src/core/upload.ts'
 import { reconcile } from '../../../src/features/quotas/reconcile.ts'
+import { until } from '../../support/until.ts'
 import { checkObject, mayHaveObject, Violation } from './known-upload.ts'
 import type { Node } from './weather.ts'
 import type { World } from './world.ts'
@@ -37,7 +37,7 @@ export async function judgeAfterwards(world: World, calm: Node): Promise<void> {
   for (const { budget, locker, faults } of [...world.living(), calm]) {
     // What is only kept for speed is given up when memory is short.
     budget.add(budget.limit)
-    for (let pause = 0; budget.used > budget.limit && pause < 50; pause += 1) await sleep(20)
+    await until(() => budget.used <= budget.limit)
     budget.giveBack(budget.limit)
     if (budget.used !== 0) throw new Violation(`${budget.used} bytes of memory were not given back`)
     if (locker.held() !== 0) throw new Violation('a lease is held')

@@ -13,6 +13,7 @@ import { sniffFirstByte } from '../../support/first-byte.ts'
 import { memoryStore } from '../../support/memory-store.ts'
 import { testDatabase } from '../../support/open-engine.ts'
 import { type Seeded, seeded } from '../../support/seeded.ts'
+import { until } from '../../support/until.ts'
 import type { KnownUpload } from './known-upload.ts'
 import { type Node, openNode } from './weather.ts'
 
@@ -144,7 +145,13 @@ export async function openWorld(seed: string) {
     /** The weather clears, and what the dead held runs out. */
     async calm(): Promise<Node> {
       isCalm = true
-      await new Promise((resolve) => setTimeout(resolve, 400))
+      const held = {
+        name: 'test-held',
+        text: `select 1 from upload_sessions s where owner_id = $1 and (lease_until > now()
+          or exists (select from upload_parts p where p.upload_id = s.id and claim_until > now()))`,
+      }
+      for (const node of [...nodes, ...retired]) if (!node.isDead()) await node.engine.idle()
+      await until(async () => (await database.query(held, [user.id])).length === 0)
       return newNode()
     },
     /** Every node that has not died. */

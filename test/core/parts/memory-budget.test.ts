@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { createMemoryBudget, type Holder } from '../../../src/core/parts/memory-budget.ts'
 
 const KiB = 1024
@@ -22,7 +22,11 @@ function holder(budget: ReturnType<typeof createMemoryBudget>, held: number, mis
   return one
 }
 
-const soon = () => new Promise((resolve) => setTimeout(resolve, 60))
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+/** Long enough for the budget to have looked several times. */
+const soon = () => vi.advanceTimersByTimeAsync(60)
 
 it('has the one spill whose part would take longest', async () => {
   const budget = createMemoryBudget(1000 * KiB)
@@ -30,7 +34,9 @@ it('has the one spill whose part would take longest', async () => {
   const fast = holder(budget, 400 * KiB, 600 * KiB, 100)
   const other = holder(budget, 200 * KiB, 800 * KiB, 100)
 
-  await budget.room(fast)
+  const room = budget.room(fast)
+  await soon()
+  await room
 
   expect([slow.spills, fast.spills, other.spills]).toEqual([1, 0, 0])
 })
@@ -65,6 +71,7 @@ it('gives room first to those who fill their part with it', async () => {
   budget.giveBack(128 * KiB)
   await soon()
   budget.giveBack(272 * KiB)
+  await soon()
   await Promise.all(all)
 
   expect(order.slice(0, 2)).toEqual(['who waited longest', 'near'])
@@ -84,6 +91,7 @@ it('does not let a fast one wait behind slow ones that lack less', async () => {
   budget.giveBack(128 * KiB)
   await soon()
   budget.giveBack(372 * KiB)
+  await soon()
   await Promise.all(all)
 
   expect(order[0]).toBe('fast')

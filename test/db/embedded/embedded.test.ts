@@ -8,6 +8,7 @@ import { readPid, runsOn } from '../../../src/db/embedded/cluster-state.ts'
 import { type EmbeddedServer, openEmbedded } from '../../../src/db/embedded/embedded.ts'
 import { passwordFile } from '../../../src/db/embedded/init.ts'
 import { startNodeProcess } from '../../support/node-process.ts'
+import { until } from '../../support/until.ts'
 
 /** A folder of mode 0700 for a cluster, which is thrown away with the test, after its server has ended. */
 async function newFolder(): Promise<string> {
@@ -50,10 +51,6 @@ async function query(server: EmbeddedServer, text: string): Promise<unknown[]> {
   } finally {
     await client.end()
   }
-}
-
-async function until(isTrue: () => Promise<boolean>): Promise<void> {
-  while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
 const isRunning = async (folder: string) => {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
 import { openDatabase } from '../../../src/db/open.ts'
 import { type Keys, type KeyWish, keysIn } from '../../../src/features/keys/keys.ts'
 import { freshDatabase } from '../../support/postgres.ts'
+import { until } from '../../support/until.ts'
 
 const wish: KeyWish = {
   name: 'the importer',
@@ -147,7 +147,7 @@ describe('a key that was made with a key', () => {
     expect(await there.identify(madeOfMade.token)).not.toBeNull()
 
     await keys.revoke(maker.key.id, 'eve')
-    await expect.poll(() => isRefused(there, madeOfMade.token), { interval: 5, timeout: 5000 }).toBe(true)
+    await until(() => isRefused(there, madeOfMade.token))
 
     for (const { token, key } of [maker, made, madeOfMade]) {
       await expect(keys.identify(token)).rejects.toMatchObject({ status: 401, message: 'The key was revoked.' })
@@ -214,27 +214,29 @@ describe('a key that was revoked', () => {
     expect(await keys.revoke(key.id, 'mallory')).toEqual(first)
   })
 
-  it('is refused by every server within a second', async () => {
+  it('is refused by every server that hears of it at once', async () => {
+    // No time passes: nothing that is remembered grows old.
+    standStill()
     const { keys: here, another } = await open()
     const there = await another()
     const { token, key } = await here.create(wish, 'root')
     expect(await there.identify(token)).not.toBeNull()
 
-    const since = performance.now()
     await here.revoke(key.id, 'root')
-    await expect.poll(() => isRefused(there, token), { interval: 5, timeout: 5000 }).toBe(true)
 
-    expect(performance.now() - since).toBeLessThan(1000)
+    expect(await until(() => isRefused(there, token))).toBe(true)
   })
 
   it('is refused within a second also where the news does not come', async () => {
+    standStill()
     const { keys: here, another } = await open()
     const deaf = await another({ isDeaf: true })
     const { token, key } = await here.create(wish, 'root')
     expect(await deaf.identify(token)).not.toBeNull()
 
     await here.revoke(key.id, 'root')
-    await sleep(900)
+    expect(await isRefused(deaf, token)).toBe(false)
+    vi.advanceTimersByTime(1000)
 
     expect(await isRefused(deaf, token)).toBe(true)
   })
@@ -245,6 +247,12 @@ describe('a key that was revoked', () => {
     expect(await keys.revoke('00000000-0000-4000-8000-000000000000', 'root')).toBeNull()
   })
 })
+
+/** Stops the clock by which answers grow old, until it is advanced. */
+function standStill(): void {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+}
 
 async function isRefused(keys: Keys, token: string): Promise<boolean> {
   return keys.identify(token).then(
@@ -269,14 +277,13 @@ function demand(keys: Keys, keyId: string): Promise<void> {
 
 /** Keys in a Postgres of their own, and other servers beside. */
 async function open() {
-  const { url, dispose } = await freshDatabase()
+  const { url, dispose } = await freshDatabase({ isMigrated: true })
   const start = Date.now()
   const clock = { start, now: start }
   let asked = 0
 
   async function server({ isDeaf = false } = {}) {
     const database = await openDatabase({ url, dataDir: '', pool: 2, patienceMs: 2000, onFault: () => {} })
-    await database.migrate()
     const counting = {
       ...database,
       query: (...call: Parameters<typeof database.query>) => {

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import fastify from 'fastify'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { closeConnections, countRequests, requestsInFlight } from '../../../src/http/connection/closing.ts'
 
 const quietMs = 50
@@ -33,12 +34,15 @@ it('a connection on which nobody asks does not keep a server from ending', async
 
 it('a request that is being answered is waited for', async () => {
   const { app, url, asked, answer } = await open()
+  vi.useFakeTimers({ toFake: ['performance', 'setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
   const answered = fetch(url).then((response) => response.text())
   await asked
   let isClosed = false
   const closing = closeConnections(app, quietMs).then(() => (isClosed = true))
   // Longer than it is waited for what asks nothing.
-  await new Promise((resolve) => setTimeout(resolve, 5 * quietMs))
+  vi.advanceTimersByTime(100 * quietMs)
+  await nextTurn()
 
   expect(isClosed).toBe(false)
   answer('done')
@@ -56,7 +60,7 @@ it('a request whose client is gone is not waited for', async () => {
   await refused
   const other = connect(port, '127.0.0.1')
   await once(other, 'connect')
-  await expect.poll(count, { interval: 5, timeout: 60_000 }).toBe(0)
+  await expect.poll(count).toBe(0)
 
   expect(requestsInFlight(app)).toEqual([])
   await closeConnections(app, quietMs)

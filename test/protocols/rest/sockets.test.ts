@@ -4,6 +4,8 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
 import { userOf } from '../../../src/core/upload.ts'
+import { watchBodies } from '../../support/arrival.ts'
+import { until } from '../../support/until.ts'
 import { openRest, type RestApp } from './open-rest.ts'
 
 const bodyIdleMs = 300
@@ -13,6 +15,10 @@ interface Wire {
   /** Whose connections these are: nobody else's uploads are looked at. */
   user: string
   used(): number
+  /** Waits until a body has brought so many bytes, and all of them were taken. */
+  arrived(bytes: number): Promise<void>
+  /** Waits until so many uploads were begun. */
+  begun(count: number): Promise<unknown>
   /** A connection on which `head` (a request line and headers) and some bytes were sent. */
   send(head: string, bytes?: Buffer | string): Promise<Socket>
 }
@@ -27,6 +33,8 @@ async function openWire(): Promise<Wire> {
     app,
     user,
     used: () => budget.used,
+    arrived: watchBodies(app.http.server),
+    begun: (count) => until(async () => (await app.engine.list(userOf(user, 'creator'), { limit: 9 })).length >= count),
     async send(head, bytes = '') {
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
       socket.on('error', () => {})
@@ -56,8 +64,6 @@ async function begin({ app, user }: Wire, size: number): Promise<string> {
   return (await app.ask(request)).body.upload_id
 }
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-
 /** Everything that was begun is given up, and nothing of it is in the store. */
 async function expectNothing({ app, user }: Wire): Promise<void> {
   const states = async () => (await app.engine.list(userOf(user, 'creator'), { limit: 9 })).map((one) => one.state)
@@ -72,27 +78,40 @@ const second = 'Content-Disposition: form-data; name="f"; filename="b.txt"\r\n\r
 
 describe('a connection that breaks', () => {
   it.each([
-    ['in a file of known length', 'PUT /v1/files/a.txt HTTP/1.1\r\nContent-Length: 1000', 'x'.repeat(500)],
-    ['in a chunked file', 'PUT /v1/files/a.txt HTTP/1.1\r\nTransfer-Encoding: chunked', `64\r\n${'x'.repeat(100)}\r\n`],
+    ['in a file of known length', 'PUT /v1/files/a.txt HTTP/1.1\r\nContent-Length: 1000', 'x'.repeat(500), 500, 1],
+    [
+      'in a chunked file',
+      'PUT /v1/files/a.txt HTTP/1.1\r\nTransfer-Encoding: chunked',
+      `64\r\n${'x'.repeat(100)}\r\n`,
+      100,
+      1,
+    ],
     [
       'before the end of a chunked file is said',
       'PUT /v1/files/a.txt HTTP/1.1\r\nTransfer-Encoding: chunked',
       `a\r\n${'x'.repeat(10)}\r\n0\r\n`,
+      10,
+      1,
     ],
     [
       'in the second file of a form',
       'POST /v1/files HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b0\r\nContent-Length: 1000',
       form(second),
+      form(second).length,
+      2,
     ],
     [
       'between two files of a form',
       'POST /v1/files HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b0\r\nTransfer-Encoding: chunked',
       `${form('').length.toString(16)}\r\n${form('')}\r\n`,
+      form('').length,
+      1,
     ],
-  ])('%s leaves nothing', async (_where, head, bytes) => {
+  ])('%s leaves nothing', async (_where, head, bytes, size, count) => {
     const wire = await openWire()
     const socket = await wire.send(head, bytes)
-    await pause(100)
+    await wire.arrived(size)
+    await wire.begun(count)
 
     socket.destroy()
 
@@ -114,10 +133,10 @@ describe('a connection that breaks', () => {
       `PUT /v1/uploads/${id}/chunk HTTP/1.1\r\nX-Chunk-Index: 0\r\nContent-Length: 10`,
       'half',
     )
-    await pause(100)
+    await wire.arrived(4)
 
     socket.destroy()
-    await pause(100)
+    await until(() => app.http.server.connections === 0 || wire.used() === 0)
 
     expect(
       (await app.ask({ url: `/v1/uploads/${id}/status`, token: `${wire.user}:creator` })).body.received_chunks,

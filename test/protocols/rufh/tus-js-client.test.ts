@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { unavailable } from '../../support/memory-store.ts'
 import { protocolStores, type StoreKind } from '../../support/open-test-store.ts'
+import { until } from '../../support/until.ts'
 import { type Served, type Serving, serve as serveOn } from './serve.ts'
 
 // The package's types do not know the option.
@@ -196,10 +197,10 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
           if (isDropped || request.getHeader('Upload-Complete') !== '?1') return
           isDropped = true
           proxy.set({ dropReply: true })
-          setTimeout(() => {
+          void until(() => proxy.counts.swallowed > 0).then(() => {
             proxy.set({})
             proxy.cutAll()
-          }, 300)
+          })
         },
       })
 

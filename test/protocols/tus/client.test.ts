@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -176,11 +177,15 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
     const server = await serve()
     const bytes = randomBytes(size)
     let broken = 0
-    server.app.server.on('request', (request) => {
-      if (request.method !== 'PATCH' || broken === 3) return
+    const patching: Socket[] = []
+    server.app.server.on('request', ({ method, socket }) => method === 'PATCH' && patching.push(socket))
+    // The connection of one that brings bytes breaks when some of them are on their way to the store.
+    server.store.fault = (call) => {
+      const socket = call === 'remove' || broken === 3 ? undefined : patching.shift()
+      if (!socket) return
       broken += 1
-      setTimeout(() => request.socket.destroy(), 15)
-    })
+      socket.destroy()
+    }
 
     await send(server, bytes, { retryDelays: [0, 50, 100, 200, 400], ...more })
 

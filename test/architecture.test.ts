@@ -76,6 +76,59 @@ describe('the way of bytes to S3', () => {
   })
 })
 
+/** Who may let time pass, and what for: everything else in test/ waits for an event, or for a condition with `until`. */
+const mayWait: Record<string, string> = {
+  'support/until.ts': 'between two looks',
+  'support/fault-proxy.ts': 'a slow wire, and spells of bad weather',
+  'support/s3/serve.ts': 'a store that answers late',
+  'support/url-session.ts': 'a client that stops in the middle of a body',
+  'core/model/weather.ts': 'a node that is held up for longer than its leases hold',
+  'core/model/ask.ts': 'the longest that an answer may take',
+  'core/append/bandwidth.test.ts': 'bodies on a clock that the test turns',
+  'launch.test.ts': 'a program that stays, as text',
+  'system/journeys/abuse.test.ts': 'clients that trickle and stall for a minute',
+  'system/faults/nodes.test.ts': 'a paused process that sleeps beyond its leases',
+  'system/faults/bodies.test.ts': 'a body that trickles',
+  'system/faults/nginx.test.ts': 'an idle connection behind a proxy',
+  'system/faults/rolling-restart.test.ts': 'clients between their requests',
+  'system/faults/dependencies.test.ts': 'outages that end one after the other',
+  'system/web/page.test.ts': 'answers that come late',
+  'system/web/uppy.test.ts': 'a line that is cut in the middle',
+  'system/web/busy-server.ts': 'progress at a rate that can be seen',
+}
+
+describe('tests', () => {
+  const waiting = globSync('test/**/*.ts')
+    .map((path) => path.slice('test/'.length))
+    .filter((path) => path !== 'architecture.test.ts' && waits(readFileSync(join('test', path), 'utf8')))
+
+  it('wait for events and conditions, not for a time', () => {
+    expect(waiting.filter((path) => !Object.hasOwn(mayWait, path))).toEqual([])
+  })
+
+  it('that may let time pass still do', () => {
+    expect(Object.keys(mayWait).filter((path) => !waiting.includes(path))).toEqual([])
+  })
+
+  it.each([
+    ['await new Promise((resolve) => setTimeout(resolve, 100))', true],
+    ["import { setTimeout as sleep } from 'node:timers/promises'", true],
+    ["import { setInterval } from 'node:timers/promises'", true],
+    ["import timers from 'node:timers/promises'", true],
+    ["import { setImmediate as nextTurn } from 'node:timers/promises'", false],
+    ["vi.useFakeTimers({ toFake: ['setTimeout'] })", false],
+    ['socket.setTimeout(0)', false],
+  ])('that say %s are seen to wait: %s', (code, isSeen) => {
+    expect(waits(code)).toBe(isSeen)
+  })
+})
+
+/** Whether `code` lets time pass. A name in quotes is one of a fake clock; a socket's own timeout is none of Node's timers. */
+function waits(code: string): boolean {
+  const imported = [...code.matchAll(/import (.*?) from 'node:timers\/promises'/g)].map(([, names]) => names!)
+  return /(?<!['.\w])setTimeout\b/.test(code) || imported.some((names) => !/^\{ setImmediate( as \w+)? \}$/.test(names))
+}
+
 describe('the reader of imports', () => {
   it.each([
     ["import { serve } from '../serve.ts'"],

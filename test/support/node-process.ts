@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { built, serverScript } from './built.ts'
 import { freePort } from './free-port.ts'
 import { testSecret } from './tus-file.ts'
+import { until } from './until.ts'
 
 /** A real Landfall in a process of its own: what a test kills, pauses and starts again. */
 export interface NodeProcess {
@@ -97,7 +98,7 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
         log += text
       })
     }
-    await until(() => isOver() || isReady(url + (options.readyAt ?? '/readyz')), readyWithinMs)
+    await untilLogged(() => isOver() || isReady(url + (options.readyAt ?? '/readyz')), readyWithinMs)
     if (isOver()) throw new Error(`The server ended before it was ready:\n${log.slice(-4000)}`)
   }
 
@@ -112,12 +113,10 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
     return child.exitCode
   }
 
-  async function until(isTrue: () => boolean | Promise<boolean>, withinMs: number): Promise<void> {
-    const deadline = performance.now() + withinMs
-    while (!(await isTrue())) {
-      if (performance.now() > deadline) throw new Error(`Not within ${withinMs} ms. The log ends:\n${log.slice(-4000)}`)
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
+  async function untilLogged(isTrue: () => boolean | Promise<boolean>, withinMs: number): Promise<void> {
+    await until(isTrue, withinMs).catch(() => {
+      throw new Error(`Not within ${withinMs} ms. The log ends:\n${log.slice(-4000)}`)
+    })
   }
 
   try {
@@ -132,8 +131,8 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
     pid: () => child.pid ?? 0,
     log: () => log,
     records: () => log.split('\n').flatMap((line) => (line.startsWith('{') ? parse(line) : [])),
-    said: (text, withinMs = 10_000) =>
-      until(() => (typeof text === 'string' ? log.includes(text) : text.test(log)), withinMs),
+    said: (text, withinMs = 60_000) =>
+      untilLogged(() => (typeof text === 'string' ? log.includes(text) : text.test(log)), withinMs),
     async kill() {
       await end('SIGKILL')
     },

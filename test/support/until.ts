@@ -1,19 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 // What hangs fails; what is slow because the machine is busy does not.
-const longestMs = 60_000
+const usuallyMs = 60_000
 
 /**
  * Asks again and again, and resolves to the first answer of `ask` that is neither false nor nothing. A test waits with it for what
  * happens elsewhere, instead of for a time in which it should have happened.
- * @throws Error after a minute
+ * @param withinMs a cap for what hangs; a minute unless told
+ * @throws Error when it is not so by then
  */
-export async function until<T>(ask: () => T | Promise<T>): Promise<NonNullable<T>> {
-  const deadline = performance.now() + longestMs
+export async function until<T>(ask: () => T | Promise<T>, withinMs = usuallyMs): Promise<NonNullable<T>> {
+  const deadline = performance.now() + withinMs
   for (;;) {
     const answer = await ask()
     if (answer) return answer
-    if (performance.now() > deadline) throw new Error(`Not so within ${longestMs} ms: ${ask}`)
+    if (performance.now() > deadline) throw new Error(`Not so within ${withinMs} ms: ${ask}`)
     await sleep(5)
   }
 }

@@ -10,6 +10,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { readPid, runsOn } from '../../../src/db/embedded/cluster-state.ts'
 import { type NodeProcess, startNodeProcess } from '../../support/node-process.ts'
 import { headersOf, sendFile, testSecret } from '../../support/tus-file.ts'
+import { until } from '../../support/until.ts'
 
 const kills = Number(process.env.KILLS ?? 2)
 const tus = { 'tus-resumable': '1.0.0' }
@@ -116,7 +117,8 @@ it('a server that is killed under load loses no upload, and leaves no Postgres b
 
   for (let kill = 0; kill < kills; kill += 1) {
     const before = sent.length
-    while (sent.length < before + 20) await Promise.race([clients, new Promise((resolve) => setTimeout(resolve, 10))])
+    // A client that fails ends the wait.
+    await Promise.race([clients, until(() => sent.length >= before + 20, 300_000)])
     await server.kill()
     await server.start()
   }
@@ -125,7 +127,7 @@ it('a server that is killed under load loses no upload, and leaves no Postgres b
   const offsets = await Promise.all(sent.map((upload) => offsetAt(server, upload)))
   await server.kill()
   const killedAt = performance.now()
-  while ((await postgresOf(folder)) !== null) await new Promise((resolve) => setTimeout(resolve, 50))
+  await until(async () => (await postgresOf(folder)) === null)
 
   expect(sent.length).toBeGreaterThanOrEqual(kills * 20)
   expect(new Set(offsets)).toEqual(new Set([5000]))

@@ -116,6 +116,7 @@ describe('tests', () => {
     ["import { setInterval } from 'node:timers/promises'", true],
     ["import timers from 'node:timers/promises'", true],
     ["import { setImmediate as nextTurn } from 'node:timers/promises'", false],
+    ['await vi.waitFor(isSo)', true],
     ["vi.useFakeTimers({ toFake: ['setTimeout'] })", false],
     ['socket.setTimeout(0)', false],
   ])('that say %s are seen to wait: %s', (code, isSeen) => {
@@ -123,10 +124,13 @@ describe('tests', () => {
   })
 })
 
-/** Whether `code` lets time pass. A name in quotes is one of a fake clock; a socket's own timeout is none of Node's timers. */
+/** Whether `code` lets time pass, or gives up after vitest's one second, which a busy machine exceeds. A name in quotes is one of a fake clock; a socket's own timeout is none of Node's timers. */
 function waits(code: string): boolean {
   const imported = [...code.matchAll(/import (.*?) from 'node:timers\/promises'/g)].map(([, names]) => names!)
-  return /(?<!['.\w])setTimeout\b/.test(code) || imported.some((names) => !/^\{ setImmediate( as \w+)? \}$/.test(names))
+  return (
+    /(?<!['.\w])setTimeout\b|\bvi\.wait(For|Until)\b/.test(code) ||
+    imported.some((names) => !/^\{ setImmediate( as \w+)? \}$/.test(names))
+  )
 }
 
 describe('the reader of imports', () => {

@@ -4,11 +4,12 @@ import { existsSync } from 'node:fs'
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { isInstalled } from '../bin/install.mjs'
 import { movePackages } from '../bin/move-packages.mjs'
 import { findNode, isGoodNode } from '../bin/node.mjs'
 import { complaintAboutNode } from '../src/node-version.ts'
+import { untilDone } from './support/until.ts'
 
 const startScript = 'node bin/launch.mjs start && exec sh bin/run.sh'
 const ciWithDev = 'npm ci --include=dev --no-audit --no-fund --loglevel=error'
@@ -391,7 +392,7 @@ async function fakeProject(scripts: Record<string, string> = {}, server = '', { 
     forget: () => rm(log),
     /** The process that writes its id into `path`, once it has. */
     async pidOf(path: string): Promise<number> {
-      await vi.waitFor(async () => expect(await readFile(join(root, path), 'utf8')).toMatch(/\n$/), { timeout: 60_000 })
+      await untilDone(async () => expect(await readFile(join(root, path), 'utf8')).toMatch(/\n$/))
       return Number(await readFile(join(root, path), 'utf8'))
     },
     /** As npm does. */

@@ -16,6 +16,7 @@ import { inChunks } from './stores/contract.ts'
 import { memoryStore } from './support/memory-store.ts'
 import { freshDatabase } from './support/postgres.ts'
 import { startS3StandIn } from './support/s3-stand-in.ts'
+import { untilDone } from './support/until.ts'
 
 const about = { contentType: 'text/plain' }
 const bytes = (text: string) => inChunks(Buffer.from(text))
@@ -144,7 +145,7 @@ describe('while a server runs', () => {
     expect(await pairing.mayRemove()).toBe(false)
 
     await writeMarker(bare, marker)
-    await vi.waitFor(() => store.writePart('k', handle, 1, bytes('hello')))
+    await untilDone(() => store.writePart('k', handle, 1, bytes('hello')))
     await expect(pairing.check()).resolves.toBeUndefined()
     expect(said.map(({ is }) => is)).toEqual(['apart', 'paired'])
   })
@@ -212,7 +213,7 @@ describe('while a server runs', () => {
 
       bare.fault = () => {}
       await writeMarker(bare, marker)
-      await vi.waitFor(async () => void (await write()))
+      await untilDone(async () => void (await write()))
       expect(doubts).toBe(call === 'begin' ? 1 : 0)
     },
   )
@@ -305,7 +306,7 @@ it('is counted soon after a write, and a last time when the server ends', async 
   await store.put('a', bytes('a'), about)
   await happens(database)
   await vi.advanceTimersByTimeAsync(5000)
-  await vi.waitFor(async () => expect(await counter()).toBe(before + 1))
+  await untilDone(async () => expect(await counter()).toBe(before + 1))
 
   await happens(database)
   await pairing.close()
@@ -334,7 +335,7 @@ describe('a store that is an older copy of the one that the database knows', () 
     expect(await readMarker(bare)).toEqual(copy)
 
     await writeMarker(bare, right)
-    await vi.waitFor(() => store.put('a', bytes('a'), about))
+    await untilDone(() => store.put('a', bytes('a'), about))
     await expect(pairing.check()).resolves.toBeUndefined()
   })
 
@@ -415,7 +416,7 @@ describe('a volume that is not mounted any more', () => {
 
     await rm(root, { recursive: true })
     await rename(join(directory, 'elsewhere'), root)
-    const facts = await vi.waitFor(() => store.finish('a/file', handle, [part]))
+    const facts = await untilDone(() => store.finish('a/file', handle, [part]))
 
     expect(facts.size).toBe(5)
     await expect(pairing.check()).resolves.toBeUndefined()
@@ -466,7 +467,7 @@ describe('a mount point below which lies an older copy of the store', () => {
     await rename(root, join(directory, 'old'))
     await rename(join(directory, 'moved'), root)
 
-    await vi.waitFor(() => store.put('b/file', bytes('b'), about))
+    await untilDone(() => store.put('b/file', bytes('b'), about))
   })
 
   const everythingIn = async (folder: string) =>

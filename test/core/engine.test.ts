@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Append, RunningEngine } from '../../src/core/engine.ts'
 import { UploadError } from '../../src/core/errors.ts'
 import { createMemoryBudget } from '../../src/core/parts/memory-budget.ts'
@@ -11,6 +11,7 @@ import type { Database } from '../../src/db/open.ts'
 import { leaseLocker } from '../../src/locks/lease.ts'
 import { taken } from '../support/arrival.ts'
 import { ada, bodyOf, brokenBody, hungBody, openEngine, testDatabase } from '../support/open-engine.ts'
+import { untilDone } from '../support/until.ts'
 
 const wish = (size: number | null) => ({ size, filename: 'notes.txt', contentType: 'text/plain' })
 const chunk = (offset: number, bytes: Buffer, more: Partial<Append> = {}): Append => ({
@@ -383,7 +384,7 @@ describe('a body that misbehaves', () => {
     async function* lateByte() {
       yield bytes
       // All of it goes to the store as a piece, because it would hold too much memory.
-      await vi.waitFor(() => expect(store.objects.size).toBe(1))
+      await untilDone(() => expect(store.objects.size).toBe(1))
       for (let look = 0; look < 10; look++) await peek()
       yield Buffer.from('x')
     }

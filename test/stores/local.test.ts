@@ -14,6 +14,7 @@ import { dirname, join, relative } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { ObjectStore } from '../../src/core/ports.ts'
 import { localStore } from '../../src/stores/local.ts'
+import { untilDone } from '../support/until.ts'
 import { inChunks, readAll, storeContract } from './contract.ts'
 
 async function open(fsync = false) {
@@ -81,7 +82,7 @@ describe('files on disk', () => {
     }
     const keys = ['a/file', '.landfall/pieces/u/1']
     for (const key of keys) void store.put(key, cutOff, { contentType: 'text/plain' })
-    await vi.waitFor(async () => expect(await filesIn(directory)).toHaveLength(2))
+    await untilDone(async () => expect(await filesIn(directory)).toHaveLength(2))
 
     const afterwards = localStore({ directory, fsync: false })
     await afterwards.check()

@@ -32,7 +32,7 @@ function senderAt(port: number, onRequest: (operation: string, code: string) => 
   })
 }
 
-it('sends one body after another over one connection', { timeout: 20_000 }, async () => {
+it('sends one body after another over one connection', async () => {
   const sender = await senderTo((request, response) => {
     request.resume().once('end', () => response.writeHead(200, { etag: '"e"' }).end())
   })
@@ -45,7 +45,7 @@ it('sends one body after another over one connection', { timeout: 20_000 }, asyn
 })
 
 // As TLS looks from here: the other end has all bytes before this one knows that they have left.
-it('goes on sending when the answer comes before the last byte has left', { timeout: 20_000 }, async () => {
+it('goes on sending when the answer comes before the last byte has left', async () => {
   const sender = await senderTo((_request, response) => {
     response.writeHead(200, { etag: '"e"', 'content-length': 0 }).end()
   })
@@ -76,7 +76,7 @@ it('does not take for a part what a server without ETags answers', async () => {
 it.each([
   ['fewer', [Buffer.alloc(5)]],
   ['more', [Buffer.alloc(5), Buffer.alloc(6)]],
-])('refuses %s bytes than were announced, at once', { timeout: 5000 }, async (_, chunks) => {
+])('refuses %s bytes than were announced, at once', async (_, chunks) => {
   let stored = 0
   const sender = await senderTo((request, response) => {
     request.resume().once('end', () => {

@@ -18,3 +18,19 @@ export async function until<T>(ask: () => T | Promise<T>, withinMs = usuallyMs):
     await sleep(5)
   }
 }
+
+/**
+ * Does `work` again and again until it succeeds, and resolves to what it resolves to.
+ * @throws what it throws after a minute
+ */
+export async function untilDone<T>(work: () => T | Promise<T>): Promise<T> {
+  const deadline = performance.now() + usuallyMs
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+    }
+    await sleep(5)
+  }
+}

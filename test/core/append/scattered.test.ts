@@ -199,7 +199,7 @@ describe('two writers of one chunk', () => {
     expect(store.objects.get(key)).toEqual(second)
   })
 
-  it('do not wait for each other for ever', { timeout: 15_000 }, async () => {
+  it('do not wait for each other for ever', async () => {
     const { engine, store } = await openEngine()
     const { id } = await begin(engine, 20)
     await write(engine, id, 2, randomBytes(10))

@@ -1,6 +1,6 @@
 import { PassThrough, Readable } from 'node:stream'
 import pg from 'pg'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { type App, buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/config.ts'
 import type { Actor } from '../../../src/core/upload.ts'
@@ -8,6 +8,7 @@ import { signToken } from '../../../src/http/identity/secret.ts'
 import { watchBodies } from '../../support/arrival.ts'
 import { memoryStore } from '../../support/memory-store.ts'
 import { freshDatabase } from '../../support/postgres.ts'
+import { until } from '../../support/until.ts'
 
 const secret = 'a secret that is long enough for HS256'
 const root: Actor = { id: 'root', role: 'creator', tenant: null, isAdmin: true }
@@ -104,5 +105,5 @@ async function change({ url }: Server, difference: object): Promise<void> {
 
 /** Resolves when `server` holds to the policies that refuse 2000 bytes of ann. */
 async function refuses(server: Server): Promise<void> {
-  await vi.waitUntil(async () => (await begin(server, ann, 2000)).status === 413, { timeout: 50_000 })
+  await until(async () => (await begin(server, ann, 2000)).status === 413)
 }

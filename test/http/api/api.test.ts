@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { PassThrough } from 'node:stream'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../../src/core/policy/policy.ts'
 import { type Actor, userOf } from '../../../src/core/upload.ts'
 import { bodyOf } from '../../support/open-engine.ts'
 import { type TestApp, testApp } from '../../support/test-app.ts'
+import { untilDone } from '../../support/until.ts'
 
 const bob: Actor = userOf('bob', 'member')
 
@@ -75,7 +76,7 @@ describe('GET /v1/uploads', () => {
       return answer.json().uploads as { id: string; live: boolean; relativePath: string | null; batch: string | null }[]
     }
 
-    await vi.waitFor(async () => expect((await listed()).some(({ live }) => live)).toBe(true))
+    await untilDone(async () => expect((await listed()).some(({ live }) => live)).toBe(true))
     const [second, first] = await listed()
     body.end('abc')
     await writing

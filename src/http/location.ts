@@ -10,10 +10,14 @@ export function addressFor(request: FastifyRequest, path: string, publicUrl: str
   return prefixOf(request) + path
 }
 
+// A path that an operator chose. Of one without end the expressions below would make long work.
+const longestPrefix = 500
+
 function prefixOf({ headers, ips }: FastifyRequest): string {
   const said = headers['x-forwarded-prefix']
   // More than one address: the connection is that of a proxy which TRUST_PROXY names, and it said who asks.
   if (typeof said !== 'string' || (ips?.length ?? 0) < 2) return ''
+  if (said.length > longestPrefix) return ''
   const prefix = said.replace(/\/+$/, '')
   // Two slashes at the start would be a host.
   return /^(?:\/[\w.~%-]+)+$/.test(prefix) && !/\/\.\.?(?:\/|$)/.test(prefix) ? prefix : ''

@@ -10,7 +10,9 @@ type Validator = ReturnType<FastifySchemaCompiler<unknown>>
 
 /** Gives `app` Fastify's own compilers, called late. A schema that cannot be compiled is noticed late, too: when its route is asked. */
 export function compileWhenUsed(app: FastifyInstance): void {
-  const compileValidator = ajvCompiler()({}, { customOptions: {} }) as FastifySchemaCompiler<unknown>
+  // A parameter of 400 digits is read as Infinity, which Ajv's strict numbers hold to no maximum.
+  const customOptions = { strictNumbers: false }
+  const compileValidator = ajvCompiler()({}, { customOptions }) as FastifySchemaCompiler<unknown>
   const compileSerializer = serializerCompiler()()
 
   app.setValidatorCompiler<unknown>((route) => {

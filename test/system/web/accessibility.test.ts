@@ -57,33 +57,53 @@ describe('axe finds nothing to complain about', () => {
     expect(await faultsOf(page)).toEqual([])
   })
 
-  it.each(looks)('in every section of the admin page, in %s', async (colorScheme) => {
-    const [here] = await twoServers()
-    const ann = userOf('ann', 'member')
-    const { id, sent } = await send(here, ann, { filename: 'film.mp4', size: 3000, head: filmHead })
-    await sent
-    await send(here, ann, { filename: 'long.mp4', size: 30 * MiB, head: filmHead }, { perSecond: MiB / 2 })
-    const { page } = await openAdmin(browser(), here, { colorScheme })
-    const faults: Record<string, string[]> = {}
+  it.each(looks.flatMap((colorScheme) => [1280, 390].map((width) => ({ colorScheme, width }))))(
+    'in every section of the admin page, in $colorScheme at $width pixels',
+    async ({ colorScheme, width }) => {
+      const [here] = await twoServers()
+      const ann = userOf('ann', 'member')
+      const { id, sent } = await send(here, ann, { filename: 'film.mp4', size: 3000, head: filmHead })
+      await sent
+      await send(here, ann, { filename: 'long.mp4', size: 30 * MiB, head: filmHead }, { perSecond: MiB / 2 })
+      const { page } = await openAdmin(browser(), here, { colorScheme, viewport: { width, height: 844 } })
+      const faults: Record<string, string[]> = {}
 
-    for (const [path, sign] of [
-      ['now', '.live-row'],
-      ['uploads', 'main .row, main tbody tr'],
-      [`uploads/${id}`, '.timeline'],
-      ['policies', 'textarea'],
-      ['quota', 'main .row, main tbody tr'],
-      ['keys', 'summary'],
-      ['audit', 'main .row, main tbody tr'],
-      ['explain', 'form'],
-    ]) {
-      await page.evaluate(`location.hash = '#/${path}'`)
-      await page.locator(sign!).first().waitFor()
-      faults[path!] = await faultsOf(page)
-    }
+      for (const [path, sign] of [
+        ['now', '.live-row'],
+        ['uploads', 'main .row, main tbody tr'],
+        [`uploads/${id}`, '.timeline'],
+        ['policies', 'textarea'],
+        ['quota', 'main .row, main tbody tr'],
+        ['keys', 'summary'],
+        ['audit', 'main .row, main tbody tr'],
+        ['explain', 'form'],
+      ]) {
+        await page.evaluate(`location.hash = '#/${path}'`)
+        await page.locator(sign!).first().waitFor()
+        faults[path!] = await faultsOf(page)
+        const taken = (await page.evaluate('document.documentElement.scrollWidth')) as number
+        if (taken > width) faults[path!]!.push(`it is ${taken} pixels wide`)
+        faults[path!]!.push(...((await page.evaluate(textsThatOverlap)) as string[]))
+      }
 
-    expect(Object.entries(faults).filter(([, some]) => some.length > 0)).toEqual([])
-  })
+      expect(Object.entries(faults).filter(([, some]) => some.length > 0)).toEqual([])
+    },
+  )
 })
+
+// Of what is listed in the order of time: each line of text with a line that it covers.
+const textsThatOverlap = `(() => {
+  const lines = [...document.querySelectorAll('.timeline *')].flatMap((element) => [...element.childNodes])
+    .filter((node) => node.nodeType === Node.TEXT_NODE && node.data.trim())
+    .flatMap((node) => {
+      const range = document.createRange()
+      range.selectNodeContents(node)
+      return [...range.getClientRects()].map((box) => ({ text: node.data.trim(), box }))
+    })
+  const apart = (a, b) => a.right <= b.left + 1 || b.right <= a.left + 1 || a.bottom <= b.top + 4 || b.bottom <= a.top + 4
+  return lines.flatMap((one, index) =>
+    lines.slice(index + 1).filter((other) => !apart(one.box, other.box)).map((other) => one.text + ' | ' + other.text))
+})()`
 
 function paper(size: number): Buffer {
   return Buffer.concat([Buffer.from('%PDF-1.7\n'), randomBytes(size)])

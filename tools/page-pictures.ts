@@ -8,12 +8,14 @@ import { buildApp, openConfiguredDatabase } from '../src/app.ts'
 import { loadConfig } from '../src/config.ts'
 import { userOf } from '../src/core/upload.ts'
 import { signToken } from '../src/http/identity/secret.ts'
+import { built } from '../test/support/built.ts'
 import { startFaultProxy } from '../test/support/fault-proxy.ts'
 import { keepToken, listen, startChromium } from '../test/system/web/browser.ts'
 
 const MiB = 1024 ** 2
 const folder = process.argv[2] ?? 'pictures'
 await mkdir(folder, { recursive: true })
+await built('pages')
 const dataDir = await mkdtemp(join(tmpdir(), 'landfall-pictures-'))
 const files = await mkdtemp(join(tmpdir(), 'landfall-files-'))
 const config = loadConfig({ LOG_LEVEL: 'silent', DATA_DIR: dataDir, PART_SIZE: '256KiB', ...process.env })

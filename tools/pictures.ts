@@ -8,12 +8,14 @@ import { createAdminApi } from '../src/client/admin-api.ts'
 import { loadConfig } from '../src/config.ts'
 import { type Actor, userOf } from '../src/core/upload.ts'
 import { signToken } from '../src/http/identity/secret.ts'
+import { built } from '../test/support/built.ts'
 import { listen, startChromium } from '../test/system/web/browser.ts'
 import { begin, filmHead, paperHead, pictureHead, type Spoken, send, tusAs } from '../test/system/web/busy-server.ts'
 
 const MiB = 1024 ** 2
 const folder = process.argv[2] ?? 'pictures'
 await mkdir(folder, { recursive: true })
+await built('pages')
 const dataDir = await mkdtemp(join(tmpdir(), 'landfall-pictures-'))
 const config = loadConfig({ LOG_LEVEL: 'silent', DATA_DIR: dataDir, PART_SIZE: '256KiB' })
 const database = await openConfiguredDatabase(config, { onFault: console.error })

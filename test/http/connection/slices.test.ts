@@ -1,11 +1,13 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { parseInSlices } from '../../../src/http/connection/slices.ts'
 import { takeTurns } from '../../../src/http/connection/turns.ts'
 import { openRaw } from '../../support/raw-http.ts'
 
-async function serve(listener: RequestListener, requestsPerTurn?: number): Promise<{ server: Server; port: number }> {
+type Listener = (request: IncomingMessage, response: ServerResponse) => unknown
+
+async function serve(listener: Listener, requestsPerTurn?: number): Promise<{ server: Server; port: number }> {
   const turns = takeTurns(listener)
   const server = createServer(turns.take)
   parseInSlices(server, { hasWaiting: turns.hasWaiting, ...(requestsPerTurn !== undefined && { requestsPerTurn }) })

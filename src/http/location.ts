@@ -19,6 +19,7 @@ function prefixOf({ headers, ips }: FastifyRequest): string {
   if (typeof said !== 'string' || (ips?.length ?? 0) < 2) return ''
   if (said.length > longestPrefix) return ''
   const prefix = said.replace(/\/+$/, '')
-  // Two slashes at the start would be a host.
-  return /^(?:\/[\w.~%-]+)+$/.test(prefix) && !/\/\.\.?(?:\/|$)/.test(prefix) ? prefix : ''
+  // Two slashes at the start would be a host. Clients read `%2e` as a dot, and some servers `%2f` as a slash (WHATWG URL, "dot segments").
+  const leadsElsewhere = /\/\.\.?(?:\/|$)|%(?:2e|2f|5c)/i.test(prefix)
+  return /^(?:\/[\w.~%-]+)+$/.test(prefix) && !leadsElsewhere ? prefix : ''
 }

@@ -94,13 +94,57 @@ describe('an origin', () => {
     'https://one.example.evil',
     'http://localhost:x',
     'http://localhost.evil.example',
+    'https://app.example.org.',
+    'https://app.example.org.evil.com',
+    'https://evil-example.org',
+    'https://app.example.orgevil.com',
+    'https://app.example.org@evil.example',
+    'https://app.example.org%2eevil.example',
+    'https://app.example.org\\.evil.example',
+    'https://app.example.org https://evil.example',
+    'https://evil.example#.example.org',
+    'https://evil.example?.example.org',
+    'https://.example.org',
+    'https://a..example.org',
+    'https://app.example.org\nx',
+    'https://ｅxample.org',
+    'http://localhost:',
+    'http://localhost:123456',
+    'http://localhost:80@evil.example',
+    'http://localhost:80.evil.example',
+    'https://one.example:443',
+    'wss://one.example',
+    'https:one.example',
+    'capacitor://localhost:1',
+    'file://',
     'null',
     '',
   ])('%s is not', (origin) => {
     expect(isAllowed(origin)).toBe(false)
   })
 
+  it('is told back to a page only where it is allowed, with credentials and a preflight as without', async () => {
+    const app = await testApp({
+      CORS_ORIGINS: 'https://*.example.org, https://one.example',
+      CORS_CREDENTIALS: 'true',
+    })
+    const ask = (method: 'GET' | 'OPTIONS', url: string, origin: string) =>
+      app.http.inject({ method, url, headers: { origin, 'access-control-request-method': 'PATCH' } })
+    const origins = ['null', '*', 'https://evil-example.org', 'https://one.example.evil.com', 'https://one.example.']
+
+    for (const origin of origins)
+      for (const url of [...places, '/v1/none', '/livez', '/docs', '/'])
+        for (const method of ['GET', 'OPTIONS'] as const) {
+          const { headers } = await ask(method, url, origin)
+          const said = Object.keys(headers).filter((name) => name.startsWith('access-control-'))
+          expect([origin, url, method, said]).toEqual([origin, url, method, []])
+        }
+    const { headers } = await ask('OPTIONS', '/files', 'https://one.example')
+    expect(headers['access-control-allow-headers']).not.toContain('*')
+  })
+
   it.each([
+    ['CORS_ORIGINS', 'null'],
     ['CORS_ORIGINS', 'https://*'],
     ['CORS_ORIGINS', 'https://*.org'],
     ['CORS_ORIGINS', '*.example.org'],

@@ -50,6 +50,20 @@ describe('POST /v1/admin/keys', () => {
   })
 })
 
+it.each(['nonexistent', '__proto__', 'constructor', 'Member'])(
+  'a key of the role %s that has no policy is refused with the roles that there are',
+  async (role) => {
+    const app = await testApp()
+    const before = (await ask(app, 'GET')).json().keys.length
+
+    const answer = await ask(app, 'POST', { ...wish, role })
+
+    expect([answer.statusCode, answer.json().error.code]).toEqual([400, 'INVALID_FIELD'])
+    expect(answer.json().error.message).toMatch(/^There is no role .*; there are .*member.*\.$/)
+    expect((await ask(app, 'GET')).json().keys).toHaveLength(before)
+  },
+)
+
 describe('DELETE /v1/admin/keys/:id', () => {
   it('ends a key at once; once more is no error', async () => {
     const app = await testApp()

@@ -1,0 +1,90 @@
+/*
+ * What is no request, or the most expensive form of one, on every port: it is refused or ended, costs little, and the server answers the
+ * next client.
+ */
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { openRaw, type RawConnection } from '../../support/raw-http.ts'
+import { testApp } from '../../support/test-app.ts'
+
+const head = 'Host: a\r\n'
+const chunked = `POST /v1/uploads/init HTTP/1.1\r\n${head}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`
+const hello = Buffer.from('160301020001000001fc0303', 'hex')
+
+/** What is sent, and what is heard: an answer with one of these statuses, or none (`0`), before the connection ends. */
+const garbage: [string, (string | Buffer)[], number[]][] = [
+  ['the hello of TLS', [Buffer.concat([hello, Buffer.alloc(600, 7)])], [400]],
+  ['the preface of HTTP/2', ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', Buffer.alloc(9)], [400, 505]],
+  ['bytes of no meaning', [Buffer.alloc(100_000, 0xff)], [400]],
+  ['line ends', ['\r\n'.repeat(50_000), 'x\r\n\r\n'], [400]],
+  ['CONNECT', [`CONNECT evil.example:443 HTTP/1.1\r\n${head}\r\n`], [400]],
+  ['a method that there is not', [`FROBNICATE / HTTP/1.1\r\n${head}\r\n`], [400]],
+  ['a target without end', [`GET /${'a'.repeat(200_000)}`], [431, 414, 0]],
+  ['headers without end', [`GET / HTTP/1.1\r\n${head}`, 'x: y\r\n'.repeat(30_000)], [431]],
+  ['a chunk whose extension has no end', [chunked, `5;${'a'.repeat(300_000)}`], [400, 401, 404, 413, 431]],
+  ['many small chunk extensions', [chunked, '1;a=b\r\nx\r\n'.repeat(30_000), '0\r\n\r\n'], [400, 401, 404, 413]],
+  ['chunks of one byte', [chunked, '1\r\nx\r\n'.repeat(50_000), '0\r\n\r\n'], [400, 401, 404, 413]],
+  ['trailers without end', [chunked, '0\r\n', 'x: y\r\n'.repeat(30_000)], [400, 401, 404, 431]],
+  ['a chunk longer than any number', [chunked, `${'f'.repeat(40)}\r\n`], [400, 401, 404]],
+  ['a chunk of a negative length', [chunked, '-1\r\n'], [400, 401, 404]],
+]
+
+async function listening(kind: 'METRICS_PORT' | 'PORT'): Promise<number> {
+  const app = await testApp({ METRICS_PORT: '0', HEADERS_TIMEOUT: '1s' })
+  const server = kind === 'PORT' ? app.http : app.metricsHttp!
+  await server.listen({ host: '127.0.0.1', port: 0 })
+  return (server.server.address() as AddressInfo).port
+}
+
+async function open(port: number): Promise<RawConnection> {
+  const connection = await openRaw(port)
+  onTestFinished(() => connection.cut())
+  return connection
+}
+
+const statusOf = (heard: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(heard)?.[1] ?? 0)
+
+describe.each(['PORT', 'METRICS_PORT'] as const)('on %s', (kind) => {
+  it.each(garbage)('%s is refused, and the connection ends', async (_what, pieces, statuses) => {
+    const port = await listening(kind)
+    const connection = await open(port)
+
+    for (const piece of pieces) if (!connection.socket.destroyed) void connection.send(piece)
+    await connection.closed()
+    const other = await open(port)
+    await other.send(`GET /none HTTP/1.1\r\n${head}Connection: close\r\n\r\n`)
+
+    expect(statuses).toContain(statusOf(connection.heard()))
+    expect((await other.answer())?.status).toBe(404)
+  })
+
+  it('an upgrade to another protocol is answered as if it was not asked for', async () => {
+    const connection = await open(await listening(kind))
+
+    await connection.send(`GET /none HTTP/1.1\r\n${head}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`)
+
+    expect(statusOf(await connection.until(/\r\n\r\n/))).toBe(404)
+  })
+
+  it('a flood of bodies that wait for 100 Continue is refused, each before its body', async () => {
+    const port = await listening(kind)
+    const request = `POST /v1/uploads/init HTTP/1.1\r\n${head}Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n`
+    const connections = await Promise.all(Array.from({ length: 50 }, () => open(port)))
+
+    await Promise.all(connections.map((connection) => connection.send(request)))
+    const heard = await Promise.all(connections.map((connection) => connection.until(/HTTP\/1\.1 4\d\d/)))
+
+    expect(new Set(heard.map((text) => /HTTP\/1\.1 (4\d\d)/.exec(text)![1]))).toEqual(
+      new Set([kind === 'PORT' ? '401' : '404']),
+    )
+  })
+
+  it('half a request is ended by the server', async () => {
+    const connection = await open(await listening(kind))
+
+    await connection.send('GET / HT')
+    await connection.closed()
+
+    expect(statusOf(connection.heard())).toBe(408)
+  })
+})

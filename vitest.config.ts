@@ -14,8 +14,8 @@ export default defineConfig({
     globalSetup: ['./test/support/global-setup.ts'],
     setupFiles: ['./test/support/setup-file.ts'],
     reporters: ['default', './test/support/summary.ts'],
-    // Tests wait more than they compute; machines with two cores would run them one file after the other.
-    maxWorkers: Math.max(2, Math.ceil(availableParallelism() / 2)),
+    // Tests wait for Postgres and processes as much as they compute: three of them keep two cores busy.
+    maxWorkers: Math.max(3, Math.ceil(availableParallelism() / 2)),
     // What hangs fails; what is slow because the machine is busy does not.
     testTimeout: 120_000,
     hookTimeout: 120_000,

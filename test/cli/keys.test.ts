@@ -62,7 +62,7 @@ it('makes no key for a role that is not there, and says which there are', async 
 })
 
 async function aDatabase() {
-  const { url, dispose } = await freshDatabase()
+  const { url, dispose } = await freshDatabase({ isMigrated: true })
   vi.stubEnv('NODE_ENV', 'production')
   vi.stubEnv('JWT_SECRET', 'a secret that is long enough for HS256')
   vi.stubEnv('DATABASE_URL', url)

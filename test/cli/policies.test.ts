@@ -8,7 +8,7 @@ import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
 let database: FreshDatabase
 let directory: string
 beforeAll(async () => {
-  database = await freshDatabase()
+  database = await freshDatabase({ isMigrated: true })
   directory = await mkdtemp(join(tmpdir(), 'landfall-policies-'))
   vi.stubEnv('NODE_ENV', 'production')
   vi.stubEnv('JWT_SECRET', 'a secret that is long enough for HS256')

@@ -122,7 +122,7 @@ const pauseIsOver = (database: Database) =>
 
 /** A server of its own, and a look into its database and its folder. */
 async function openServer() {
-  const { url, dispose } = await freshDatabase()
+  const { url, dispose } = await freshDatabase({ isMigrated: true })
   const directory = await mkdtemp(join(tmpdir(), 'landfall-quotas-'))
   const config = loadConfig({
     NODE_ENV: 'production',

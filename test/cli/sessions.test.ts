@@ -14,7 +14,7 @@ const ann = userOf('ann', 'creator', { tenant: 'acme' })
 let database: FreshDatabase
 let directory: string
 beforeAll(async () => {
-  database = await freshDatabase()
+  database = await freshDatabase({ isMigrated: true })
   directory = await mkdtemp(join(tmpdir(), 'landfall-sessions-'))
   vi.stubEnv('NODE_ENV', 'production')
   vi.stubEnv('JWT_SECRET', 'a secret that is long enough for HS256')

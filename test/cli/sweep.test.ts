@@ -13,7 +13,7 @@ import { freshDatabase } from '../support/postgres.ts'
 import { headersOf, testSecret } from '../support/tus-file.ts'
 
 it('a sweep says what it would do before it does it', { timeout: 60_000 }, async () => {
-  const database = await freshDatabase()
+  const database = await freshDatabase({ isMigrated: true })
   const directory = await mkdtemp(join(tmpdir(), 'landfall-sweep-'))
   const environment = {
     NODE_ENV: 'production',

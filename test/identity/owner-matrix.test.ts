@@ -124,7 +124,7 @@ const callers: Record<string, Caller> = {
 }
 
 beforeAll(async () => {
-  fresh = await freshDatabase()
+  fresh = await freshDatabase({ isMigrated: true })
   database = await openDatabase({ url: fresh.url, dataDir: '', pool: 4, patienceMs: 2000, onFault: () => {} })
   const config = loadConfig({
     NODE_ENV: 'production',

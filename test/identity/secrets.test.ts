@@ -60,7 +60,7 @@ it('no secret, token or key comes into the log or into an answer, not even at tr
 async function serve() {
   const folder = await mkdtemp(join(tmpdir(), 'landfall-secrets-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  const database = await freshDatabase()
+  const database = await freshDatabase({ isMigrated: true })
   const issuer = { name: 'example', issuer: 'https://issuer.example', audience: 'landfall', secret: issuerSecret }
   const server = await startNodeProcess({
     environment: {

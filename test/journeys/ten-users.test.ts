@@ -25,7 +25,7 @@ let directory: string
 let client: pg.Client
 
 beforeAll(async () => {
-  database = await freshDatabase()
+  database = await freshDatabase({ isMigrated: true })
   directory = await mkdtemp(join(tmpdir(), 'landfall-users-'))
   server = await startNodeProcess({
     environment: { DATABASE_URL: database.url, DATA_DIR: directory, JWT_SECRET: secret, LOG_LEVEL: 'warn' },

@@ -9,7 +9,7 @@ const small = ['api_keys', 'policy_versions', 'activity', 'upload_usage', 'store
 const ofOpen = 'admin-sessions-live'
 
 it('no statement reads more when there are more uploads', async () => {
-  const { url, dispose } = await freshDatabase()
+  const { url, dispose } = await freshDatabase({ isMigrated: true })
   onTestFinished(dispose)
 
   const { plans } = await measureGrowth(url, 20_000, () => {})

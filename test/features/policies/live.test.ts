@@ -58,7 +58,7 @@ interface Server {
 }
 
 async function twoServers(): Promise<{ here: Server; there: Server; url: string }> {
-  const { url, dispose } = await freshDatabase()
+  const { url, dispose } = await freshDatabase({ isMigrated: true })
   const store = memoryStore()
   const open = async (): Promise<Server> => {
     const config = loadConfig({

@@ -337,10 +337,11 @@ describe('a chunk beside a body that is appended', () => {
     const bytes = randomBytes(40)
     const { id, key } = await begin(engine, 40)
     await write(engine, id, 3, randomBytes(10))
-    let writes = 0
+    const isOverwritten = () =>
+      [...store.multiparts.values()].some(({ parts }) => parts.get(3)?.equals(bytes.subarray(20, 30)))
     const died = Promise.withResolvers<void>()
     store.fault = (call, at) => {
-      if (call === 'writePart' && at === 'after' && (writes += 1) === 2) {
+      if (call === 'writePart' && at === 'after' && isOverwritten()) {
         node.die()
         died.resolve()
         return new Promise(() => {})

@@ -361,7 +361,13 @@ async function fakeProject(scripts: Record<string, string> = {}, server = '', { 
     const env = { PATH: `${machine}:/usr/bin:/bin` }
     const child = spawn(command, words, { cwd: root, env, stdio: 'pipe' })
     let heard = ''
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (heard += text))
+    let more = Promise.withResolvers<void>()
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text) => {
+        heard += text
+        more.resolve()
+        more = Promise.withResolvers()
+      })
     const ended = once(child, 'close').then(([code, signal]) =>
       Number(code ?? 128 + constants.signals[signal as NodeJS.Signals]),
     )
@@ -374,7 +380,7 @@ async function fakeProject(scripts: Record<string, string> = {}, server = '', { 
         const over = ended.then(() => (isOver = true))
         while (!heard.includes(text)) {
           if (isOver) throw new Error(`it ended and said: ${heard}`)
-          await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), over])
+          await Promise.race([more.promise, over])
         }
       },
     }

@@ -30,7 +30,13 @@ export function runInShell(script: string, { cwd, env = {} }: { cwd: string; env
   })
   let heard = ''
   let isOver = false
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (heard += text))
+  let more = Promise.withResolvers<void>()
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text) => {
+      heard += text
+      more.resolve()
+      more = Promise.withResolvers()
+    })
   const ended = once(child, 'close').then(([code]) => {
     isOver = true
     return code as number | null
@@ -58,7 +64,7 @@ export function runInShell(script: string, { cwd, env = {} }: { cwd: string; env
         const found = heard.match(text)
         if (found) return found
         if (isOver) throw new Error(`${script}\nended without ${text}:\n${heard.slice(-4000)}`)
-        await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), ended])
+        await Promise.race([more.promise, ended])
       }
     },
   }

@@ -12,7 +12,7 @@ import { Offline } from './offline.tsx'
 import { hrefOf, place, type Room } from './place.ts'
 import { Policies } from './policies/policies.tsx'
 import { Quota } from './quota.tsx'
-import { leave, me, presence } from './session.ts'
+import { isOfTenant, leave, me, presence } from './session.ts'
 import { Uploads } from './uploads/uploads.tsx'
 
 const views = {
@@ -60,10 +60,14 @@ export function Page() {
   )
 }
 
+/** What is about all tenants is not for the admin of one: the server answers 403. */
+const forAllTenants: Room[] = ['policies']
+
 function Rooms() {
+  const open = Object.entries(views).filter(([room]) => !isOfTenant() || !forAllTenants.includes(room as Room))
   return (
     <nav class="rooms" aria-label="Sections">
-      {Object.entries(views).map(([room, { title, Mark }]) => (
+      {open.map(([room, { title, Mark }]) => (
         <a
           key={room}
           href={hrefOf(room as Room)}
@@ -95,7 +99,14 @@ function OpenRoom() {
       <h1 ref={heading} tabIndex={-1} class={id === null ? 'title' : 'unseen'}>
         {title}
       </h1>
-      <View key={`${room}/${id ?? ''}`} />
+      {isOfTenant() && forAllTenants.includes(room) ? (
+        <p class="quiet">
+          {title} hold for all tenants: only an administrator without a tenant may see and change them. You administer
+          the tenant <bdi>{visible(me.value?.tenant ?? '')}</bdi>.
+        </p>
+      ) : (
+        <View key={`${room}/${id ?? ''}`} />
+      )}
     </>
   )
 }

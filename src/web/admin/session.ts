@@ -22,6 +22,11 @@ export const me = signal<Me | null>(null)
 /** Why there is no token that works, in words. */
 export const problem = signal<string | null>(null)
 
+/** Whether the administrator is one of a tenant, who may see nothing that is about all of them. */
+export function isOfTenant(): boolean {
+  return (me.value?.tenant ?? null) !== null
+}
+
 const api = createApi(server, () => token.peek())
 /** What administrators may ask. */
 export const admin = createAdminApi(server, () => token.peek())

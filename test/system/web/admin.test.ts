@@ -65,6 +65,29 @@ describe('the admin page', () => {
     expect([...mine.complaints, ...other.complaints]).toEqual([])
   })
 
+  it('asks an admin of a tenant for nothing that is about all tenants, and says so', async () => {
+    const [here] = await twoServers()
+    const boss = userOf('boss', 'operator', { isAdmin: true, tenant: 'acme' })
+    const { page, complaints } = await openAdmin(browser(), here, { actor: boss })
+    const asked: string[] = []
+    page.on('request', (request) => {
+      if (/\/v1\/admin\/(policies|series)/.test(request.url())) asked.push(request.url())
+    })
+    await page.reload()
+
+    await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor()
+    const sections = await page.getByRole('navigation', { name: 'Sections' }).getByRole('link').allInnerTexts()
+    for (const section of sections) {
+      await page.getByRole('link', { name: section, exact: true }).click()
+      await page.getByRole('heading', { name: section, exact: true, level: 1 }).waitFor()
+    }
+    await page.goto(`${here.url}/admin#/policies`)
+    await page.getByText('hold for all tenants: only an administrator without a tenant may').waitFor()
+
+    expect(sections.map((section) => section.trim())).not.toContain('Policies')
+    expect([...asked, ...complaints]).toEqual([])
+  })
+
   it('removes no role before its removal is confirmed by name', async () => {
     const [here] = await twoServers()
     const { page, complaints } = await openAdmin(browser(), here, { path: 'policies' })

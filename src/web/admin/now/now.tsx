@@ -4,7 +4,7 @@ import { listenToEvents } from '../../../client/event-stream.ts'
 import { server } from '../../upload/server.ts'
 import { useAnswer } from '../answer.ts'
 import { Problem } from '../problem.tsx'
-import { admin, currentToken } from '../session.ts'
+import { admin, currentToken, isOfTenant } from '../session.ts'
 import { Figures } from './figures.tsx'
 import { LiveUploads } from './live-uploads.tsx'
 import { Plots } from './plots.tsx'
@@ -53,7 +53,8 @@ export function Now() {
     <>
       <Problem words={summary.problem ?? live.problem} />
       {summary.value && <Figures summary={summary.value} speed={speed} />}
-      <Plots />
+      {/* What the servers do is about all tenants. */}
+      {!isOfTenant() && <Plots />}
       <LiveUploads answer={live} speedOf={(id) => speeds.of(id, now)} isTold={isTold.value} />
     </>
   )

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
 import { expect, onTestFinished, vi } from 'vitest'
 import { type App, buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/config.ts'
@@ -20,7 +19,7 @@ export interface Ground {
   /** Starts the server anew, with other settings. @throws what a start throws */
   restart(settings?: Record<string, string>): Promise<void>
   /** Goes on with the upload where it stands; `STORE_UNAVAILABLE` is answered with another try, anything else is thrown. */
-  bringHome(): Promise<Buffer>
+  bringHome(): Promise<void>
   /** The file that was finished before. */
   finished: { id: string; key: string; bytes: Buffer }
   /** The upload that goes on: where it stands, and all of its bytes. */
@@ -69,6 +68,19 @@ export async function openGround(settings: Record<string, string>, acknowledged 
   const id = await create(bytes.length)
   expect((await send(id, 0, bytes.subarray(0, acknowledged))).offset).toBe(acknowledged)
 
+  /** Throws what another try mends; what it does not, is returned. */
+  async function goOn(): Promise<unknown> {
+    try {
+      const { offset } = await app.engine.peek(ada, id)
+      expect(offset).toBeGreaterThanOrEqual(acknowledged)
+      const { state } = await send(id, offset, bytes.subarray(offset))
+      return state === 'completed' ? null : new Error(`the upload is ${state}`)
+    } catch (error) {
+      if (isRefusal(error, 'STORE_UNAVAILABLE')) throw error
+      return error
+    }
+  }
+
   return {
     get app() {
       return app
@@ -80,16 +92,8 @@ export async function openGround(settings: Record<string, string>, acknowledged 
       app = await start(changes)
     },
     async bringHome() {
-      for (;;) {
-        try {
-          const { offset } = await app.engine.peek(ada, id)
-          expect(offset).toBeGreaterThanOrEqual(acknowledged)
-          if ((await send(id, offset, bytes.subarray(offset))).state === 'completed') return bytes
-        } catch (error) {
-          if (!isRefusal(error, 'STORE_UNAVAILABLE')) throw error
-        }
-        await pause(50)
-      }
+      const wrong = await vi.waitFor(() => goOn(), { timeout: 60_000, interval: 50 })
+      if (wrong !== null) throw wrong
     },
     async runJobs(laterMs = 0) {
       aheadMs = laterMs

@@ -1,3 +1,5 @@
+import { isFingerprint } from '../core/begin/fingerprint.ts'
+import { readMediaType } from '../core/content/media-type.ts'
 import { UploadError } from '../core/errors.ts'
 import type { FileDigests } from '../core/upload.ts'
 import { statedDigests } from './metadata-digests.ts'
@@ -21,21 +23,28 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * Reads what the server needs of `Upload-Metadata` (tus 1.0, Creation) and refuses what is not well formed. Values may be
- * any bytes; only those that the server reads itself must be UTF-8.
+ * any bytes; only a file name and a category must be UTF-8. A type or fingerprint that is none is not there.
  * @throws UploadError INVALID_METADATA
  */
 export function readMetadata(header: string | undefined): FileWords {
   const pairs = parsePairs(header ?? '')
+  const valuesOf = (...names: string[]) =>
+    names.flatMap((name) => pairs.get(name) ?? []).filter(({ length }) => length > 0)
   const text = (...names: string[]) => {
-    const value = names.map((name) => pairs.get(name)).find((found) => found !== undefined && found.length > 0)
-    return value === undefined ? undefined : decode(value)
+    const [value] = valuesOf(...names)
+    return value && decode(value)
   }
+  // A hint that cannot be used says nothing, and hides no other.
+  const hint = (isUsable: (said: string) => boolean, ...names: string[]) =>
+    valuesOf(...names)
+      .map(decodeLeniently)
+      .find(isUsable)
   const expected = statedDigests(pairs)
   return {
     filename: text('filename', 'name'),
-    contentType: text('filetype', 'type', 'contentType'),
+    contentType: hint((type) => readMediaType(type) !== null, 'filetype', 'type', 'contentType'),
     category: text('category'),
-    fingerprint: text('fingerprint'),
+    fingerprint: hint(isFingerprint, 'fingerprint'),
     digests: Object.keys(expected).length > 0 ? { expected, wanted: [] } : null,
   }
 }
@@ -55,10 +64,17 @@ function parsePairs(header: string): Map<string, Buffer> {
 }
 
 function decode(value: Buffer): string {
+  const text = decodeLeniently(value)
+  if (text === '') throw invalid('has a file name or category that is not UTF-8')
+  return text
+}
+
+/** Empty for what is not UTF-8. */
+function decodeLeniently(value: Buffer): string {
   try {
     return utf8.decode(value).normalize('NFC')
   } catch {
-    throw invalid('has a file name, type, category or fingerprint that is not UTF-8')
+    return ''
   }
 }
 

@@ -8,6 +8,11 @@ const maxBytes = 1024
  * @throws UploadError INVALID_METADATA
  */
 export function checkFingerprint(text: string): void {
-  if (text === '' || Buffer.byteLength(text) > maxBytes || !text.isWellFormed() || /\p{Cc}/u.test(text))
+  if (!isFingerprint(text))
     throw new UploadError('INVALID_METADATA', `A fingerprint is text of 1 to ${maxBytes} bytes.`)
+}
+
+/** Whether `text` can be one. */
+export function isFingerprint(text: string): boolean {
+  return text !== '' && Buffer.byteLength(text) <= maxBytes && text.isWellFormed() && !/\p{Cc}/u.test(text)
 }

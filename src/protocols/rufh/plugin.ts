@@ -3,6 +3,7 @@ import type { Limits } from '../../core/engine.ts'
 import { isRefusal, UploadError } from '../../core/errors.ts'
 import { neverStored } from '../../http/api/never-stored.ts'
 import { logRefusal, toRefusal } from '../../http/errors.ts'
+import { ignoreUnusableTypes } from '../../http/type-hints.ts'
 import { answerState } from './answers.ts'
 import { appendToUpload } from './append.ts'
 import { endConnection, markResumable, mustEndConnection } from './connection.ts'
@@ -26,6 +27,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   recognizeRufh(app)
   // Of a retrieval the draft asks for it; a 404 or 410 that a cache kept would be as wrong as an offset.
   neverStored(app)
+  ignoreUnusableTypes(app)
   // Nothing is read here: the engine reads the raw request.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))

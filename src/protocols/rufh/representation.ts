@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { unknownMediaType } from '../../core/content/media-type.ts'
+import { readMediaType, unknownMediaType } from '../../core/content/media-type.ts'
 import type { Wish } from '../../core/upload.ts'
 import { readMetadata } from '../../http/tus-metadata.ts'
 import { filenameIn } from './content-disposition.ts'
@@ -13,11 +13,11 @@ export type Representation = Pick<
 
 // What a library puts there when nobody says: the type of the message at most, not of the file.
 const meaningless = [
-  '',
   unknownMediaType,
   'application/partial-upload',
   'application/offset+octet-stream',
   'application/x-www-form-urlencoded',
+  'multipart/form-data',
 ]
 
 /**
@@ -28,10 +28,10 @@ const meaningless = [
 export function representationOf(headers: IncomingHttpHeaders): Representation {
   const metadata = headers['upload-metadata']
   const said = readMetadata(typeof metadata === 'string' ? metadata : undefined)
-  const type = (headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase()
+  const type = readMediaType(headers['content-type'] ?? '')
   return {
     filename: filenameIn(headers['content-disposition']) ?? said.filename ?? '',
-    contentType: meaningless.includes(type) ? (said.contentType ?? '') : type,
+    contentType: type === null || meaningless.includes(type) ? (said.contentType ?? '') : type,
     category: said.category,
     fingerprint: said.fingerprint,
     digests: fileDigests(headers, said.digests?.expected),

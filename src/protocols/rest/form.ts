@@ -21,6 +21,9 @@ const limits = {
   headerSize: 8192,
 }
 
+// What Content-Transfer-Encoding says where there is none.
+const plainEncodings = ['', '7bit', '8bit', 'binary']
+
 export interface FormReading {
   /** Ends the form when, outside of its files, no byte comes for so long. 0: never. */
   idleMs: number
@@ -100,12 +103,13 @@ export async function readForm(request: FastifyRequest, reading: FormReading, re
     })
     work.catch(fail)
   })
-  form.on('file', (_name, file, filename, _encoding, contentType) => {
+  form.on('file', (_name, file, filename, encoding, contentType) => {
     // Heard only by whoever reads the file, and before that by nobody.
     file.on('error', () => {})
     files.push(file)
     work = work.then(async () => {
       if (!filename) throw new UploadError('INVALID_FIELD', 'A file in the form has no name.')
+      if (!plainEncodings.includes(encoding.toLowerCase())) throw encoded(encoding)
       leavePlace()
       current = file
       outsideMs += performance.now() - outsideSince
@@ -137,6 +141,12 @@ export async function readForm(request: FastifyRequest, reading: FormReading, re
     // The reader still holds the file that was broken off.
     await work.catch(() => {})
   }
+}
+
+/** The encoded bytes would become the file. */
+function encoded(encoding: string): UploadError {
+  const message = `A file in the form has the Content-Transfer-Encoding ${encoding}: send the bytes of the file as they are.`
+  return new UploadError('UNSUPPORTED_CONTENT_TYPE', message)
 }
 
 function openForm({ headers }: FastifyRequest): BusboyInstance {

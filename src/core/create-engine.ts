@@ -2,7 +2,8 @@ import { admit, admitAnew, asOwner, isOwner, notFound, type Verb } from './acces
 import { type Appending, appendUnderLease } from './append/append.ts'
 import { shuttingDown } from './append/append-refusals.ts'
 import { createBandwidth, type Pace } from './append/bandwidth.ts'
-import { createBodyGate, type Sender } from './append/body-gate.ts'
+import { createBodyGate, type Passage, type Sender } from './append/body-gate.ts'
+import { createRepeats, hashOfBody, type Refused } from './append/repeats.ts'
 import { createScattered } from './append/scattered.ts'
 import { createSentAgain } from './append/sent-again.ts'
 import { createBackground } from './background.ts'
@@ -12,7 +13,7 @@ import { createLostCreations } from './begin/lost-creations.ts'
 import { makeObjectKey, uniqueWord } from './begin/object-key.ts'
 import { agreeingName } from './content/endings.ts'
 import type { Looking } from './content/first-bytes.ts'
-import type { Append, RunningEngine } from './engine.ts'
+import type { Append, Begun, RunningEngine } from './engine.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { UploadError } from './errors.ts'
 import { pieceFolder } from './finish/clean-up.ts'
@@ -54,7 +55,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
     later,
     bytesPerDayOf: (session) => effectivePolicy(options.policies(), ownerOf(session))?.policy.bytesPerDay ?? null,
   })
-  const appending: Omit<Appending, 'permitCompletion' | 'by' | 'passage'> = {
+  const repeats = createRepeats({ sessions, store, describe })
+  const appending: Omit<Appending, 'permitCompletion' | 'by' | 'passage' | 'giveUp'> = {
     ...body,
     sessions,
     store,
@@ -63,6 +65,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     checkRole: (session) => void policyOf(ownerOf(session)),
     openWriter: openIts,
     again,
+    repeats,
     running,
     isDraining: () => draining.signal.aborted,
     later,
@@ -153,7 +156,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     return isReady ? finish(session.id, actor, 'describe') : toUpload({ ...session, size })
   }
 
-  async function create(actor: Actor, wish: Wish): Promise<Upload> {
+  async function create(actor: Actor, wish: Wish): Promise<Begun> {
     if (draining.signal.aborted) throw shuttingDown()
     // Its bytes would find no room either.
     gate.check(senderOf(actor))
@@ -165,14 +168,26 @@ export function createEngine(options: EngineOptions): RunningEngine {
     const same = final && (await sessions.findFinal(asOwner(actor), final.from))
     if (same) return describe(actor, same)
     const partials = final && (await findPartials(actor, final.from, sessions, now()))
+    await lostCreations.recorded()
     const begin = () => beginUpload(actor, wish, partials, policyOf(actor), options)
-    const session = await begin().catch(async (refusal: unknown) => {
-      if (partials || !(await lostCreations.giveWayTo(actor, wish, refusal))) throw refusal
-      return begin()
+    const begun = await begin().catch(async (refusal: unknown) => {
+      if (partials) throw refusal
+      if (await lostCreations.giveWayTo(actor, wish, refusal)) return begin()
+      return (await lostCreations.withoutRoom(actor, wish, refusal)) ?? Promise.reject(refusal)
     })
+    // Its body will show whether it is one that came before.
+    if ('repeats' in begun)
+      return { ...toUpload(begun.session), id: newId(), state: 'receiving', offset: 0, repeats: begun.repeats }
+    const { session, repeated } = begun
     if (partials) return describe(actor, session.id)
-    if (session.size === 0 && wish.ending !== 'later') return finish(session.id, actor)
-    return toUpload(session)
+    if (session.size === 0 && wish.ending !== 'later') {
+      const earlier = await repeats.find(actor, repeated, { size: 0, sha256: hashOfBody().digest('base64') })
+      if (!earlier) return finish(session.id, actor)
+      await ends.giveWay(session.id, 0, actor)
+      return toUpload(earlier)
+    }
+    const repeat = wish.withBody && repeated.length > 0 ? { repeats: { ids: repeated, refusal: null } } : {}
+    return { ...toUpload(session), ...repeat }
   }
 
   async function append(actor: Actor, id: string, chunk: Append): Promise<Upload> {
@@ -180,10 +195,16 @@ export function createEngine(options: EngineOptions): RunningEngine {
     checkId(id)
     const permitCompletion = (session: Session) => guard.permitted(actor, 'complete', session)
     const passage = gate.enter(senderOf(actor))
+    const { repeats: repeat } = chunk
+    if (repeat?.refusal) return readAgain(actor, chunk, repeat as Refused, passage).finally(passage.leave)
+    const giveUp = async (lease: Lease) => {
+      await ends.giveUp(lease, actor)
+      later(ends.clean(id), { uploadId: id, what: 'cleaning up' })
+    }
     const session = await locker
       .hold(id, guard.admitted(actor, 'append'), async (lease) => {
         await guard.permitted(actor, 'append', lease.session)
-        return appendUnderLease(lease, chunk, { ...appending, permitCompletion, by: actor, passage }).catch(
+        return appendUnderLease(lease, chunk, { ...appending, permitCompletion, giveUp, by: actor, passage }).catch(
           async (error: unknown) => {
             if (!isLost(error)) throw error
             await observeLoss(lease, error, actor, { store, now, lossConfirmMs })
@@ -192,9 +213,23 @@ export function createEngine(options: EngineOptions): RunningEngine {
         )
       })
       .finally(passage.leave)
-    if (session.state === 'finishing') return finish(id, actor, 'append')
+    if (session.state === 'finishing') return finish(session.id, actor, 'append')
     if (session.state === 'completed') later(ends.cleanUpAfter(session), { uploadId: id, what: 'cleaning up' })
     return toUpload(session)
+  }
+
+  async function readAgain(actor: Actor, chunk: Append, repeat: Refused, passage: Passage): Promise<Upload> {
+    const stop = new AbortController()
+    const giveWay = () => stop.abort()
+    running.add(stop)
+    passage.signal.addEventListener('abort', giveWay, { once: true })
+    try {
+      const { signal } = stop
+      const reading = { idleMs: bodyIdleMs, minSpeed, totalMs: bodyTotalMs, signal, passage }
+      return toUpload(await repeats.readAgain(actor, chunk, repeat, reading))
+    } finally {
+      running.delete(stop)
+    }
   }
 
   async function describe(actor: Actor, id: string, ending: 'at-size' | 'later' = 'at-size'): Promise<Upload> {

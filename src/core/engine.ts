@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Verb } from './access.ts'
+import type { UploadError } from './errors.ts'
 import type { Page } from './ports.ts'
 import type { Actor, Upload, Wish } from './upload.ts'
 
@@ -29,8 +30,23 @@ export interface Append {
   ending: 'at-size' | 'with-body' | 'later'
   /** Nothing of the body counts before this has agreed. */
   digest?: Digest | undefined
+  /** What the creation that brings this body said of earlier ones. */
+  repeats?: Repeat | undefined
   /** Told now and then how far the recorded offset has come (RUFH 104 progress). */
   onProgress?: ((offset: number) => void) | undefined
+}
+
+/** Uploads that earlier requests with the same words have made whole, or are about to, and of which their client may not have heard. */
+export interface Repeat {
+  ids: string[]
+  /** Why there can be no other; `null`: a new one was begun beside it. */
+  refusal: UploadError | null
+}
+
+/** A new upload. Where there is room for none but the repetition of another, there is no record of it. */
+export interface Begun extends Upload {
+  /** To be given to the append of the body that came along: the same bytes are the same file. */
+  repeats?: Repeat
 }
 
 /** One numbered chunk, in any order, beside others. */
@@ -70,15 +86,16 @@ export interface Limits {
 export interface Engine {
   limits(actor: Actor): Limits
   /** @throws UploadError from the rules: ROLE_NOT_ALLOWED, FILE_TOO_LARGE, TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED, INVALID_METADATA */
-  create(actor: Actor, wish: Wish): Promise<Upload>
+  create(actor: Actor, wish: Wish): Promise<Begun>
   /**
-   * Says that the client may not have heard of the upload that it began. Should its owner ask for the same once more, and find no
-   * room because of it, it gives way. `offset`: where it stood when it was answered; it counts only if it stands there still, because
+   * Says that the client may not have heard of the upload that it began. Should its owner ask for the same once more within the hour,
+   * and bring the same bytes, it is that upload if it has become whole; if it has not, and there is no room because of it, it gives way. `offset`: where it stood when it was answered; it counts only if it stands there still, because
    * who has sent more knows it. `null`: it was not answered.
    */
   unheard(id: string, offset: number | null): void
   /**
-   * Appends the body until it ends, breaks, or fills the length. What arrived is durable and recorded when this returns
+   * Appends the body until it ends, breaks, or fills the length. A whole body that one of `chunk.repeats` was made of is that upload,
+   * which is returned instead, and no second file. What arrived is durable and recorded when this returns
    * or throws, except under a digest. The upload returned is `completed` only when the object is there.
    * @throws UploadError OFFSET_MISMATCH (facts.offset), UPLOAD_COMPLETED, UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST, FILE_TOO_LARGE,
    * LENGTH_MISMATCH, CHECKSUM_MISMATCH, UPLOAD_LOCKED, STORE_UNAVAILABLE, DATABASE_ERROR, BODY_TIMEOUT

@@ -178,16 +178,20 @@ export type Asker = Pick<Actor, 'from' | 'keyId'>
 
 /** What a creation says, by which it is known when it is asked again. */
 export type Asked = Owner &
-  Pick<Session, 'role' | 'filename' | 'size' | 'metadata' | 'fingerprint'> & { isPartial: boolean; byChunks: boolean }
+  Pick<Session, 'role' | 'filename' | 'size' | 'metadata' | 'fingerprint' | 'agent'> & {
+    isPartial: boolean
+    byChunks: boolean
+  }
 
 /** The sessions in the database. Sizes are bigint there and safe integers here. Throws `UploadError DATABASE_ERROR`. */
 export interface Sessions {
   /**
    * Makes the session and reserves its owner's room for it, together or not at all: however many come at once, `quota` holds.
    * It is written down for the record, with the key and the place it was asked from. An upload of unknown length is given what room is left, at most `maxSize`, and held to it. Not given: no limits.
+   * Resolves with what `findRepeated` would find for it, asked in the same statement.
    * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED, UPLOAD_LOCKED when another final upload of the same partial ones has just begun
    */
-  insert(session: Session, event: Event | undefined, quota?: Quota, by?: Asker): Promise<void>
+  insert(session: Session, event: Event | undefined, quota?: Quota, by?: Asker): Promise<string[]>
   find(id: string): Promise<Session | null>
   /** Those of `ids` that there are, in any order; asked at once. */
   findAll(ids: string[]): Promise<Session[]>
@@ -199,11 +203,15 @@ export interface Sessions {
   findFinal(owner: Owner, from: string[]): Promise<string | null>
   /**
    * Records that the answer to the creation may have been lost, unless the upload stands elsewhere than at `offset`, if that is given;
-   * whoever takes the lease afterwards shows that it was not.
+   * a request that takes the lease while the upload is receiving shows that it was not.
    */
   markUnheard(id: string, offset: number | null): Promise<void>
   /** The oldest upload of the same owner that was asked for in the same words, whose client may not know it, and that is open and not locked. */
   findUnheard(asked: Asked): Promise<Pick<Session, 'id' | 'offset'> | null>
+  /** Records that a client knows the upload after all. */
+  markHeard(id: string): Promise<void>
+  /** The ids of some uploads that earlier requests with the same words have made whole or are about to, and of which their client may not have heard. */
+  findRepeated(asked: Asked): Promise<string[]>
   /** How many parts each of the uploads has without a hole from the first one, and their bytes; none of those that have no first part. */
   leadingParts(ids: string[]): Promise<Map<string, { count: number; bytes: number }>>
   /** Receipts in order of their numbers. */

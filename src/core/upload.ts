@@ -163,6 +163,8 @@ export interface Wish {
   digests?: Pick<FileDigests, 'expected' | 'wanted'> | null | undefined
   /** The client is told the part size and will send chunks by number: it must stay as it is. */
   byChunks?: boolean | undefined
+  /** Whether the request that asks for it brings bytes of it: then it may be the repetition of one that brought all of them. */
+  withBody?: boolean | undefined
   /** What the first body is known to bring, so that parts can be as long as the client's chunks. */
   firstChunkSize?: number | undefined
 }

@@ -6,6 +6,7 @@ import type { Asker, Sessions } from '../core/ports.ts'
 import { type Actor, type Session, wordFor } from '../core/upload.ts'
 import { codeOf } from './faults.ts'
 import type { Database, Statement } from './open.ts'
+import { repeatedBy } from './repeated.ts'
 import { findUsageNow } from './usage.ts'
 
 /*
@@ -85,8 +86,21 @@ function insertStatement(isFinal: boolean): Statement {
       insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, address, agent)
       select 'upload.create', true, $2, $3, $18, $31, id, $28, $29 from inserted)
     select exists (select from mine) as is_mine, exists (select from upload_sessions where id = $1) as is_there
-      ${isFinal ? `, ${copied} as copied` : ''}`,
+      ${isFinal ? `, ${copied} as copied` : `, array(${repeatedBy(askedIn)}) as repeated`}`,
   }
+}
+
+// Of a partial upload nothing is distinct; `concat` is null of others.
+const askedIn = {
+  tenant: '$18',
+  ownerId: '$2',
+  role: '$3',
+  filename: '$5',
+  size: '$9',
+  metadata: '$8',
+  fingerprint: '$30',
+  isPartial: '($11::jsonb is not null)',
+  agent: '$32',
 }
 
 // Two of them, because a plan for the one that looks for partial uploads may look through all uploads.
@@ -129,13 +143,13 @@ export function sessionCreator(database: Database): CreateSession {
     if (final) values.push(final.from, quota.bytesPerDay)
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       const [found] = await database
-        .query<{ is_mine: boolean; is_there: boolean; copied?: number }>(statement, values)
+        .query<{ is_mine: boolean; is_there: boolean; copied?: number; repeated?: string[] }>(statement, values)
         .catch((error: unknown) => {
           // Another request has begun a file of the same partial uploads since this one looked for it.
           if (final && codeOf(error) === uniqueViolation) throw justBegun(error)
           throw error
         })
-      if (found!.is_mine || found!.is_there) return
+      if (found!.is_mine || found!.is_there) return found!.repeated ?? []
       const { usage, now } = await findUsageNow(database, owner)
       const [refusal] = quotaRefusals(held, usage, { size: session.size, isFile }, now)
       if (refusal) throw early.remember(owner, refusal)

@@ -57,7 +57,7 @@ export const uploadSessions = pgTable(
     etag: text('etag'),
     isScattered: boolean('is_scattered').notNull(),
     isDirty: boolean('is_dirty').notNull(),
-    /** The answer to its creation may have been lost, and no request has written to it since. */
+    /** The answer to its creation may have been lost, and no request but the creation has written to it. */
     isUnheard: boolean('is_unheard').notNull().default(false),
     createdAt: moment('created_at').notNull(),
     updatedAt: moment('updated_at').notNull(),
@@ -111,6 +111,7 @@ export const uploadSessions = pgTable(
       .on(table.expiresAt)
       .where(sql`state in ('receiving', 'completed') and expires_at is not null`),
     index('upload_sessions_open').on(table.state, table.role).where(sql`state in ('receiving', 'finishing')`),
+    index('upload_sessions_unheard').on(table.tenant, table.ownerId).where(sql`is_unheard`),
     index('upload_sessions_deletions').on(table.deleteDueAt).where(sql`delete_due_at is not null`),
     index('upload_sessions_dirty').on(table.id).where(sql`is_dirty and state not in ('receiving', 'finishing')`),
     check(

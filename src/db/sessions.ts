@@ -2,6 +2,7 @@ import type { Page, Sessions } from '../core/ports.ts'
 import type { PartReceipt } from '../core/upload.ts'
 import { sessionCreator } from './create-session.ts'
 import type { Database } from './open.ts'
+import { repeatedBy } from './repeated.ts'
 import { type SessionRow, toSession } from './session-row.ts'
 
 // Only of an upload that is open there is anything to look for, and a list of finished ones costs no look at their parts. Postgres may
@@ -47,8 +48,23 @@ const findParts = {
 const markUnheard = {
   name: 'session-unheard',
   // Of chunks by number the row knows no offset, but that the first of them has begun the multipart upload.
-  text: `update upload_sessions set is_unheard = true where id = $1 and state = 'receiving'
+  text: `update upload_sessions set is_unheard = true where id = $1 and state in ('receiving', 'finishing', 'completed')
       and coalesce("offset" = $2::bigint and (handle is null or not is_scattered), true)`,
+}
+const markHeard = { name: 'session-heard', text: `update upload_sessions set is_unheard = false where id = $1` }
+const findRepeated = {
+  name: 'session-find-repeated',
+  text: repeatedBy({
+    tenant: '$1',
+    ownerId: '$2',
+    role: '$3',
+    filename: '$4',
+    size: '$5',
+    metadata: '$6',
+    fingerprint: '$7',
+    isPartial: '$8',
+    agent: '$9',
+  }),
 }
 const findUnheard = {
   name: 'session-find-unheard',
@@ -203,6 +219,13 @@ export function sessionsIn(database: Database): Sessions {
     async findUnheard({ tenant, ownerId, role, filename, size, metadata, fingerprint, isPartial, byChunks }) {
       const values = [tenant ?? '', ownerId, role, filename, size, metadata, fingerprint, isPartial, byChunks]
       return (await database.query<{ id: string; offset: number }>(findUnheard, values))[0] ?? null
+    },
+    async markHeard(id) {
+      await database.query(markHeard, [id])
+    },
+    findRepeated({ tenant, ownerId, role, filename, size, metadata, fingerprint, isPartial, agent }) {
+      const values = [tenant ?? '', ownerId, role, filename, size, metadata, fingerprint, isPartial, agent]
+      return ids(findRepeated, values)
     },
     async leadingParts(among) {
       const rows = await database.query<{ id: string; count: number; bytes: number }>(leadingParts, [among])

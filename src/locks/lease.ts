@@ -39,7 +39,8 @@ const takeLease = {
   name: 'lease-take',
   // A lease that ran out was never given back: what its holder wrote to the store may be recorded nowhere. One that is ours
   // already was taken by this very statement, whose answer was lost.
-  text: `update upload_sessions s set lease_token = $2, lease_until = now() + $3 * interval '1 millisecond', lease_holder = $4, is_unheard = false,
+  text: `update upload_sessions s set lease_token = $2, lease_until = now() + $3 * interval '1 millisecond', lease_holder = $4,
+      is_unheard = s.is_unheard and s.state <> 'receiving',
       is_dirty = s.is_dirty or (s.lease_until is not null and s.lease_token is distinct from $2)
     from (select lease_until, lease_token from upload_sessions where id = $1) was
     where s.id = $1 and (s.lease_until is null or s.lease_until < now() or s.lease_token = $2)

@@ -77,8 +77,9 @@ export function watchSessions(sessions: Sessions, metrics: Metrics): Sessions {
   return {
     ...sessions,
     async insert(session, ...more) {
-      await sessions.insert(session, ...more)
+      const repeated = await sessions.insert(session, ...more)
       metrics.created.inc({ role: session.role })
+      return repeated
     },
   }
 }

@@ -1,3 +1,4 @@
+import type { Hash } from 'node:crypto'
 import { IncomingMessage } from 'node:http'
 import { choosePartSize } from '../begin/part-plan.ts'
 import type { Append, Digest } from '../engine.ts'
@@ -22,6 +23,7 @@ import {
 import type { Pace } from './bandwidth.ts'
 import { type BodyEnd, readBody } from './body.ts'
 import type { Passage } from './body-gate.ts'
+import { hashOfBody, type Repeats } from './repeats.ts'
 import type { SentAgain } from './sent-again.ts'
 
 export interface Appending {
@@ -49,6 +51,9 @@ export interface Appending {
   running: Set<AbortController>
   isDraining(): boolean
   again: SentAgain
+  repeats: Pick<Repeats, 'find'>
+  /** Ends the upload whose lease is held, and frees what it used: its file is another upload's. */
+  giveUp(lease: Lease): Promise<void>
   /** Runs beside the answer. */
   later(work: Promise<unknown>, facts: Facts): void
   onBody(end: BodyEnd, bytes: number): void
@@ -57,7 +62,7 @@ export interface Appending {
 /**
  * Appends one body to the upload whose lease is held: checks what the request claims, reads until the body ends however it
  * does, and leaves everything that may count recorded. The session returned is `finishing` when the last part is stored and
- * the join is still to come; that waits for its turn outside this lease.
+ * the join is still to come; that waits for its turn outside this lease. It is another upload's when the body is one that this one has become.
  * @throws UploadError see `Engine.append`; HandleLost when the store has forgotten the multipart upload
  */
 export async function appendUnderLease(lease: Lease, chunk: Append, options: Appending): Promise<Session> {
@@ -88,14 +93,16 @@ export async function appendUnderLease(lease: Lease, chunk: Append, options: App
   })
   // A file in one body is digested as it comes; one in several is read again when it is whole.
   const fileHash = session.digests && session.offset === 0 ? hashFile(session.digests) : null
+  const bodyHash = chunk.repeats && session.offset === 0 ? hashOfBody() : null
   const end = await receive(lease, chunk.body, limit, options, (bytes) => {
     chunk.digest?.update(bytes)
     fileHash?.update(bytes)
+    bodyHash?.update(bytes)
     return writer.take(bytes)
   })
   options.onBody(end, writer.position - chunk.offset)
   try {
-    return await conclude(lease, chunk, { end, size, isNews, writer, fileHash }, options)
+    return await conclude(lease, chunk, { end, size, isNews, writer, fileHash, bodyHash }, options)
   } catch (error) {
     options.again.countRefused(session, writer.position - session.offset, error)
     throw error
@@ -111,12 +118,14 @@ interface Read {
   writer: PartWriter
   /** Has seen the file from its first byte; `null`: not asked for, or it began in another body. */
   fileHash: FileHash | null
+  /** As that, where the file may be the repetition of another. */
+  bodyHash: Hash | null
 }
 
 /** Keeps what came as far as it counts, and ends the upload when that is all of it. */
 async function conclude(lease: Lease, chunk: Append, read: Read, options: Appending): Promise<Session> {
   const { session } = lease
-  const { size, isNews, writer, fileHash } = read
+  const { size, isNews, writer, bodyHash } = read
   let { end } = read
   // A body that is longer than the file is not the file: bytes that are acknowledged stay, the others of this body do not count, so the
   // refused request can never complete the upload.
@@ -134,7 +143,8 @@ async function conclude(lease: Lease, chunk: Append, read: Read, options: Append
       await writer.flush()
       throw refusal
     })
-    return closeUpload(lease, writer, fileHash, options)
+    const earlier = bodyHash && (await findEarlier(lease, chunk, writer, bodyHash, options))
+    return earlier ?? closeUpload(lease, writer, read.fileHash, options)
   }
   await writer.flush()
   if (isWhole) throw lengthMismatch(session, size)
@@ -192,6 +202,28 @@ function interrupted(end: 'idle' | 'stopped', session: Session, { isDraining, pa
   if (passage.signal.aborted) return passage.signal.reason as UploadError
   if (end === 'stopped') return takenOver(session)
   return new UploadError('BODY_TIMEOUT', 'The bytes came too slowly. Please go on.', { offset: session.offset })
+}
+
+/** The upload that this very body has become before, in whose favour this one ends; `null`: there is none. */
+async function findEarlier(
+  lease: Lease,
+  { repeats }: Append,
+  writer: PartWriter,
+  bodyHash: Hash,
+  options: Appending,
+): Promise<Session | null> {
+  const body = { size: writer.position, sha256: bodyHash.digest('base64') }
+  const giveUp = async () => {
+    await dropBody(lease, writer, options)
+    await options.giveUp(lease)
+  }
+  // While the earlier one is not complete yet, its client is to ask once more; an upload each time would be one file each time.
+  const earlier = await options.repeats.find(options.by, repeats!.ids, body).catch(async (error: unknown) => {
+    await giveUp()
+    throw error
+  })
+  if (earlier) await giveUp()
+  return earlier
 }
 
 /** The last bytes: one object at once, or the last part and then the join, which waits for its turn outside this lease. */

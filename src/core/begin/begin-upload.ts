@@ -8,6 +8,7 @@ import { makeNamedKey, uniqueWord } from './object-key.ts'
 
 /**
  * Makes the session of an upload that may begin, and records it: room is reserved from then on.
+ * `repeated` are the uploads that earlier requests with the same words may have made.
  * @param partials of which a final upload will be made; `null` for any other
  * @throws UploadError from the rules, from who has the last word, QUOTA_EXCEEDED, RATE_LIMITED
  */
@@ -17,7 +18,7 @@ export async function beginUpload(
   partials: Session[] | null,
   policy: Policy,
   options: EngineOptions,
-): Promise<Session> {
+): Promise<{ session: Session; repeated: string[] }> {
   const { partSize, chunkSize, nameObject, newId } = options
   // Parts that divide what the partial uploads are long lie over no seam: then the store copies all of them.
   const whole = partials && { ...wish, size: lengthOf(partials), firstChunkSize: partials[0]?.size ?? undefined }
@@ -40,6 +41,6 @@ export async function beginUpload(
     const name = await nameObject({ actor, wish: known, id: session.id, unique })
     session.key = makeNamedKey(name, session.id, unique)
   }
-  await options.sessions.insert(session, eventOf('upload.created', session), policy, actor)
-  return session
+  const repeated = await options.sessions.insert(session, eventOf('upload.created', session), policy, actor)
+  return { session, repeated }
 }

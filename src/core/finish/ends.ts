@@ -37,6 +37,8 @@ export interface Ends {
   expireNow(actor: Actor, id: string): Promise<void>
   /** Ends an open upload that stands at `offset` still, for another one that was asked for in its place. */
   giveWay(id: string, offset: number, by: Actor): Promise<void>
+  /** Ends the upload whose lease is held, and gives the lease back. What it used is to be freed by `clean`. */
+  giveUp(lease: Lease, by: Actor): Promise<void>
   /** See `RunningEngine.expire`. */
   expire(id: string): Promise<boolean>
   /** See `RunningEngine.clean`. */
@@ -169,6 +171,9 @@ export function createEnds(options: Ending): Ends {
         return isStill ? end(lease, 'cancelled', by) : null
       })
       if (ended?.isQuiet) await free(ended.session)
+    },
+    async giveUp(lease, by) {
+      await end(lease, 'cancelled', by)
     },
     async expire(id) {
       const ended = await hold(id, async (lease) => {

@@ -3,14 +3,16 @@
  * connection, or leaves it open. A connection that ends before the answer was written, or soon after it without another request,
  * is one on which the answer may have been lost: then the client does not know its upload, and will ask for it again.
  */
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 // Less than the time after which this server closes a connection on which nothing is asked.
 const soonMs = 60_000
 
-const waiting = new WeakMap<Socket, () => void>()
+const waiting = new WeakMap<Socket, (() => void)[]>()
 const watched = new WeakSet<Socket>()
+const writings = new WeakMap<ServerResponse, { at: number | null }>()
 
 /** Makes every further request on a connection show that the answers before it were heard. */
 export function noteRequests(app: FastifyInstance): void {
@@ -21,23 +23,41 @@ export function noteRequests(app: FastifyInstance): void {
 
 /**
  * Calls `tell` once the connection of `request` has ended in a way in which its answer may not have been heard, and says whether the
- * answer was written at all.
+ * answer was written at all. A connection may have ended before this is called, and one request may begin several uploads.
  */
 export function whenUnheard(
   { raw: { socket } }: FastifyRequest,
   { raw: answer }: FastifyReply,
   tell: (wasWritten: boolean) => void,
 ): void {
-  let writtenAt: number | null = null
-  answer.once('finish', () => {
-    writtenAt = performance.now()
-  })
-  waiting.set(socket, () => {
+  const written = writingOf(answer)
+  const listeners = waiting.get(socket) ?? []
+  listeners.push(() => {
+    const { at } = written
     // A connection that was to end with this answer says nothing by its end.
-    const isSoon = writtenAt !== null && performance.now() - writtenAt < soonMs && answer.shouldKeepAlive
-    if (writtenAt === null || isSoon) tell(writtenAt !== null)
+    const isSoon = at !== null && performance.now() - at < soonMs && answer.shouldKeepAlive
+    if (at === null || isSoon) tell(at !== null)
   })
+  if (socket.destroyed) {
+    tell(false)
+    return
+  }
+  waiting.set(socket, listeners)
   if (watched.has(socket)) return
   watched.add(socket)
-  socket.once('close', () => waiting.get(socket)?.())
+  socket.once('close', () => {
+    for (const listener of waiting.get(socket) ?? []) listener()
+  })
+}
+
+/** When the answer was written; all who ask share one listener. */
+function writingOf(answer: ServerResponse): { at: number | null } {
+  const known = writings.get(answer)
+  if (known) return known
+  const writing: { at: number | null } = { at: null }
+  writings.set(answer, writing)
+  answer.once('finish', () => {
+    writing.at = performance.now()
+  })
+  return writing
 }

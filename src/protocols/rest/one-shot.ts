@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { actAs } from '../../core/access.ts'
 import type { BodyGate } from '../../core/append/body-gate.ts'
 import type { Append, Engine } from '../../core/engine.ts'
@@ -6,7 +6,9 @@ import { isRefusal, UploadError } from '../../core/errors.ts'
 import { type Actor, type Upload, type Wish, wordFor } from '../../core/upload.ts'
 import { neverStored } from '../../http/api/never-stored.ts'
 import { viewUpload } from '../../http/api/upload-view.ts'
+import { whenUnheard } from '../../http/connection/unheard.ts'
 import { isRole, isUser } from '../../http/identity/claims.ts'
+import { ignoreUnusableTypes } from '../../http/type-hints.ts'
 import { bodySizeOf, leaveBodiesUnread } from './bodies.ts'
 import { digestOf } from './digests.ts'
 import { readForm } from './form.ts'
@@ -36,6 +38,7 @@ export async function oneShotPlugin(
 ): Promise<void> {
   const view = (upload: Upload, request: FastifyRequest) => viewUpload(upload, urlOf(upload.id, request), objectUrlOf)
   leaveBodiesUnread(app)
+  ignoreUnusableTypes(app)
   neverStored(app)
   // There is nothing to check: a body is bytes, and what a query or a header says is for the engine to judge.
   app.setValidatorCompiler(() => () => true)
@@ -51,7 +54,7 @@ export async function oneShotPlugin(
       }
       const digest = digestOf(headers)
       const bodySize = bodySizeOf(headers)
-      const sending = begin(engine, request)
+      const sending = begin(engine, request, reply)
       const upload = await sending.file(
         request.actor,
         {
@@ -68,7 +71,7 @@ export async function oneShotPlugin(
   )
 
   app.post('/files', { schema: schemas.postFiles }, async (request, reply) => {
-    const sending = begin(engine, request)
+    const sending = begin(engine, request, reply)
     const uploads: Upload[] = []
     const said: Record<string, string> = {}
     try {
@@ -113,17 +116,21 @@ function ownerFor(actor: Actor, { userId, userRole }: Record<string, string>): A
 }
 
 /** The files of one request, which stand or fall together. */
-function begin(engine: Engine, request: FastifyRequest) {
+function begin(engine: Engine, request: FastifyRequest, reply: FastifyReply) {
   const begun: Upload[] = []
+  /** Files of an earlier request that this one brings once more: not its own to take back. */
+  const repeated: Upload[] = []
 
   async function takeBack(): Promise<void> {
     for (const { id } of begun.splice(0)) {
       await engine.cancel(request.actor, id, { endsAppend: true }).catch((error: unknown) => {
         if (isRefusal(error, 'UPLOAD_GONE', 'UPLOAD_LOST')) return
-        // It is incomplete and will expire.
+        engine.unheard(id, null)
+        // It is incomplete and will expire, or complete in a moment and found when it is sent again.
         request.log.warn({ err: error, uploadId: id }, 'could not take back what a broken request left')
       })
     }
+    for (const { id, offset } of repeated.splice(0)) engine.unheard(id, offset)
   }
 
   async function file(
@@ -132,11 +139,14 @@ function begin(engine: Engine, request: FastifyRequest) {
     { body, bodySize, digest }: Pick<Append, 'body' | 'bodySize' | 'digest'>,
   ) {
     try {
-      const upload = await engine.create(owner, { ...wish, ending: 'later' })
+      const upload = await engine.create(owner, { ...wish, ending: 'later', withBody: true })
       begun.push(upload)
-      const chunk: Append = { offset: 0, body, bodySize, digest, ending: 'with-body' }
-      const sent = await engine.append(request.actor, upload.id, chunk)
-      if (sent.state === 'completed') return sent
+      let known: Upload = upload
+      whenUnheard(request, reply, (wasWritten) => engine.unheard(known.id, wasWritten ? known.offset : null))
+      const chunk: Append = { offset: 0, body, bodySize, digest, ending: 'with-body', repeats: upload.repeats }
+      known = await engine.append(request.actor, upload.id, chunk)
+      if (known.id !== upload.id) repeated.push(known)
+      if (known.state === 'completed') return known
       throw new UploadError('INVALID_REQUEST', 'The file did not arrive whole. Please send it again.')
     } catch (error) {
       await takeBack()

@@ -22,9 +22,9 @@ export async function appendBody(
   id: string,
   dialect: Dialect,
   interim: Interim,
-  chunk: Pick<Append, 'offset' | 'size'> & { isLast: boolean },
+  chunk: Pick<Append, 'offset' | 'size' | 'repeats'> & { isLast: boolean },
 ): Promise<Upload> {
-  const { offset, size, isLast } = chunk
+  const { offset, size, isLast, repeats } = chunk
   try {
     return await engine.append(request.actor, id, {
       offset,
@@ -33,6 +33,7 @@ export async function appendBody(
       bodySize: bodySizeOf(request),
       ending: isLast ? 'with-body' : dialect.endsAtLength ? 'at-size' : 'later',
       digest: contentDigest(request.headers),
+      repeats,
       onProgress: interim.progress,
     })
   } catch (refusal) {

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
+import type { Upload } from '../../core/upload.ts'
 import { whenUnheard } from '../../http/connection/unheard.ts'
 import { resumeHeader } from '../../http/identity/resume.ts'
 import { answerStored } from './answers.ts'
@@ -36,20 +37,29 @@ export async function createUpload(
     ...representationOf(headers),
     size,
     ending: 'later',
+    withBody: bodySize !== 0 || isLast,
     ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
   })
-  let upload = created
-  whenUnheard(request, reply, (wasWritten) => engine.unheard(created.id, wasWritten ? upload.offset : null))
-  const location = addressOf(options, request, created.id)
+  let upload: Upload = created
+  whenUnheard(request, reply, (wasWritten) => engine.unheard(upload.id, wasWritten ? upload.offset : null))
   const interim = openInterim(request, reply, dialect, options)
-  const where = { location, ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }) }
+  const where = {
+    location: addressOf(options, request, created.id),
+    ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }),
+  }
   if (interim.announce({ ...where, ...limitHeader(dialect, created) })) markResumable(request)
   // From here on every answer points to the upload, refusals too.
   reply.headers(where)
 
   if (bodySize !== 0 || isLast)
-    upload = await appendBody(engine, request, created.id, dialect, interim, { offset: 0, isLast })
+    upload = await appendBody(engine, request, created.id, dialect, interim, {
+      offset: 0,
+      isLast,
+      repeats: created.repeats,
+    })
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)
+  // It may be one that came before.
+  const location = addressOf(options, request, upload.id)
   return answerStored(reply, { dialect, upload }, { location, isCreation: true })
 }
 

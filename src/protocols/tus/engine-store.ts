@@ -18,6 +18,8 @@ export interface Call {
   chunk: Append | null
   /** The upload as the engine left it. */
   upload?: Upload
+  /** Called as soon as there is an upload. */
+  onBegun?: () => void
   /** What the engine refused with; @tus/server would only pass on a text. */
   thrown?: unknown
 }
@@ -49,8 +51,15 @@ export class EngineStore extends DataStore {
   override create(file: TusUpload): Promise<TusUpload> {
     return this.#ask(async (call) => {
       const firstChunkSize = call.chunk?.bodySize ?? undefined
-      call.upload = await this.engine.create(call.actor, { ...call.wish!, firstChunkSize })
-      file.id = call.upload.id
+      const begun = await this.engine.create(call.actor, {
+        ...call.wish!,
+        withBody: call.chunk !== null,
+        firstChunkSize,
+      })
+      call.upload = begun
+      if (call.chunk) call.chunk = { ...call.chunk, repeats: begun.repeats }
+      call.onBegun?.()
+      file.id = begun.id
       return file
     })
   }
@@ -87,8 +96,8 @@ export class EngineStore extends DataStore {
     try {
       return await this.#append(call, id)
     } catch (error) {
-      if (isRefusal(error) && !mayPass(error))
-        await this.engine.cancel(call.actor, id, { endsAppend: true }).catch(() => {})
+      if (isRefusal(error) && mayPass(error)) this.engine.unheard(id, null)
+      else if (isRefusal(error)) await this.engine.cancel(call.actor, id, { endsAppend: true }).catch(() => {})
       throw error
     }
   }

@@ -12,6 +12,7 @@ import { isId } from '../../core/session-view.ts'
 import { whenUnheard } from '../../http/connection/unheard.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
+import { ignoreUnusableTypes } from '../../http/type-hints.ts'
 import { answer, answerTusError, tellExpiry } from './answers.ts'
 import { checksumAlgorithms } from './checksum.ts'
 import { type Call, caller, EngineStore } from './engine-store.ts'
@@ -57,6 +58,7 @@ export async function tusPlugin(
     maxSize: ({ method }) => (method === 'OPTIONS' ? maxSize() : 0),
   })
 
+  ignoreUnusableTypes(app)
   app.removeAllContentTypeParsers()
   // Nothing is read here: the body belongs to the engine.
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
@@ -89,10 +91,10 @@ export async function tusPlugin(
     checkVersion(request.headers)
     const url = `http://tus${path}${readAddress(request, method)}`
     const call = readCall(request, method, path)
-    if (method === 'POST')
-      whenUnheard(request, reply, (wasWritten) => {
-        if (call.upload) engine.unheard(call.upload.id, wasWritten ? call.upload.offset : null)
-      })
+    call.onBegun = () =>
+      whenUnheard(request, reply, (wasWritten) =>
+        engine.unheard(call.upload!.id, wasWritten ? call.upload!.offset : null),
+      )
     const response = await caller.run(call, () =>
       tus.handleWeb(new Request(url, { method, headers: headersFor(request, call) })),
     )

@@ -86,6 +86,21 @@ describe('a client whose file takes longer to put together than an answer waits'
     expect([files - before, keys.length]).toEqual([1, 1])
   })
 
+  it('comes to one file, with the whole file in the creation', async () => {
+    const server = await serve({ finishWaitMs: 5 })
+    const before = (await onlyFile(server)).files
+    const finish = holdFinish(server, 4)
+
+    const requests = await send(server.port, file, {
+      uploadDataDuringCreation: true,
+      onAfterResponse: (_request, response) => finish.heard(response.getStatus()),
+    })
+
+    expect(requests).toContain('POST 503')
+    const { files, keys } = await onlyFile(server)
+    expect([files - before, keys.length]).toEqual([1, 1])
+  })
+
   it('comes to one file, in parts beside each other that are joined', async () => {
     const server = await serve({ finishWaitMs: 5, partSize: 5000 })
     const before = (await onlyFile(server)).files

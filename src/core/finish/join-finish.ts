@@ -4,7 +4,7 @@ import type { Background } from '../background.ts'
 import { isRefusal } from '../errors.ts'
 import type { Guard } from '../guard.ts'
 import { type Claiming, isQuiet, locked } from '../parts/part-claims.ts'
-import type { Locker } from '../ports.ts'
+import type { Lease, Locker } from '../ports.ts'
 import { closeRanks, refuseEnded } from '../session-view.ts'
 import { type Actor, hasEveryByte, type Session } from '../upload.ts'
 import { within } from '../within.ts'
@@ -22,6 +22,31 @@ export interface JoiningFinish extends Omit<Finishing, 'by'>, Pick<Background, '
 }
 
 /**
+ * Holds the lease when whoever finishes the upload has let go of it, which takes longer than a locker waits. It is given up after the time
+ * that an answer waits: the client then asks again, and waits anew.
+ */
+async function holdInTurn<T>(
+  id: string,
+  check: (session: Session) => void,
+  { locker, finishWaitMs }: JoiningFinish,
+  work: (lease: Lease) => Promise<T>,
+): Promise<T> {
+  const until = performance.now() + finishWaitMs
+  for (;;) {
+    let isOpen = true
+    const note = (session: Session) => {
+      check(session)
+      isOpen = session.state === 'receiving'
+    }
+    try {
+      return await locker.hold(id, note, work)
+    } catch (error) {
+      if (!isRefusal(error, 'UPLOAD_LOCKED') || isOpen || performance.now() >= until) throw error
+    }
+  }
+}
+
+/**
  * Finishes the upload unless somebody has, and waits for it no longer than an answer may take; what takes longer goes on.
  * @param actor who wants it to be complete; `null` when that was decided before
  * @throws UploadError as `finishUpload`; STORE_UNAVAILABLE while it is still being finished
@@ -32,9 +57,9 @@ export async function joinFinish(
   verb: Verb,
   options: JoiningFinish,
 ): Promise<Session> {
-  const { locker, guard, claiming, now } = options
+  const { guard, claiming, now } = options
   const check = actor ? guard.admitted(actor, verb) : () => {}
-  const finishing = locker.hold(id, check, async (lease) => {
+  const finishing = holdInTurn(id, check, options, async (lease) => {
     refuseEnded(lease.session, now())
     // The tail becomes a part by a number that a chunk may be writing just now.
     const isOpen = lease.session.state === 'receiving'

@@ -1,5 +1,6 @@
 /* A store may take longer to put a file together than any answer waits: then the client's own retries must come to one file. */
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { request as ask, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import * as tus from 'tus-js-client'
@@ -62,10 +63,25 @@ async function gatewayBefore(port: number): Promise<number> {
   return (gateway.address() as AddressInfo).port
 }
 
+/** The delays between tries, in milliseconds, as the docs have them and as published clients have them by default. */
+const published: [string, number[]][] = [
+  ['the settings of the docs', recommendedDelays()],
+  ['what Uppy and tus-js-client have by default', [0, 1000, 3000, 5000]],
+]
+
+function recommendedDelays(): number[] {
+  const docs = readFileSync(new URL('../../../docs/clients.md', import.meta.url), 'utf8')
+  const [, list = ''] = /retryDelays: \[([\d_, ]+)\]/.exec(docs)!
+  return list.split(',').map((delay) => Number(delay.replaceAll('_', '')))
+}
+
+// What the server waits with each answer by default.
+const finishWaitMs = 25_000
+
 /** The file that is there, once nothing runs any more. */
 async function onlyFile({ engine, keys }: TusServer) {
   await engine.idle()
-  const files = await engine.list(ada, { limit: 5, state: 'completed' })
+  const files = await engine.list(ada, { limit: 99, state: 'completed' })
   return { files: files.length, keys: await keys() }
 }
 
@@ -130,5 +146,60 @@ describe('a client whose file takes longer to put together than an answer waits'
     expect(requests.filter((one) => one === 'POST 201')).toHaveLength(3)
     const { files, keys } = await onlyFile(server)
     expect([files - before, keys.length]).toEqual([1, 1])
+  })
+
+  describe.each(published)('with %s', (_settings, delays) => {
+    it.each<[string, Partial<tus.UploadOptions>]>([
+      ['in one piece', {}],
+      ['in parts that are joined', { parallelUploads: 2 }],
+      ['with the whole file in the creation', { uploadDataDuringCreation: true }],
+    ])('comes to one file when the store needs 110 seconds, %s', async (_how, options) => {
+      // The time that passes for a client: what it waits between its tries, and what the server waits with each answer.
+      const server = await serve({ finishWaitMs: 5, partSize: options.parallelUploads ? 5000 : 10 })
+      const before = (await onlyFile(server)).files
+      const gate = Promise.withResolvers<void>()
+      server.store.fault = (call, at) => (call === 'finish' && at === 'before' ? gate.promise : undefined)
+      let passedMs = 0
+      let tries = 0
+
+      await send(server.port, file, {
+        ...options,
+        retryDelays: delays.map(() => 1),
+        async onAfterResponse(_request, response) {
+          if (![503, 423].includes(response.getStatus())) return
+          passedMs += finishWaitMs + (delays[tries] ?? 0)
+          tries += 1
+          // It is done while the next answer waits.
+          if (passedMs + finishWaitMs <= 110_000) return
+          gate.resolve()
+          await server.engine.idle()
+        },
+      })
+
+      expect(tries).toBeLessThanOrEqual(delays.length)
+      const { files, keys } = await onlyFile(server)
+      expect([files - before, keys.length]).toEqual([1, 1])
+    })
+  })
+
+  it('is asked again only after FINISH_WAIT, though a lock is waited for less', async () => {
+    const server = await serve({ finishWaitMs: 60_000, waitMs: 1 })
+    const gate = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    server.store.fault = (call, at) => {
+      if (call !== 'finish' || at !== 'before') return
+      begun.resolve()
+      return gate.promise
+    }
+    const path = await server.create(file.length)
+    const sent = server.patch(path, 0, file)
+    await begun.promise
+
+    const asked = server.head(path)
+    // By then the lock was waited for longer than a lock is.
+    for (let probe = 0; probe < 3; probe += 1) expect((await server.ask({ method: 'DELETE', path })).status).toBe(423)
+    gate.resolve()
+
+    expect([(await asked).status, (await sent).status]).toEqual([200, 204])
   })
 })

@@ -116,6 +116,8 @@ export async function runUploadTask(task: UploadTask): Promise<TaskResult> {
   function finish(answer: RawAnswer): TaskResult {
     for (const connection of hanging) connection.cut()
     if (answer.status < 200 || answer.status > 299) throw failure(`the task read ${answer.status} and gave up`)
+    // A creation that may repeat an earlier one is not announced: the answer says where the file is.
+    location = answer.headers['location'] ?? location
     if (location === null) throw failure('the task never learnt where its file is')
     return { answer, location, trace, resumed, restarted }
   }

@@ -23,13 +23,14 @@ export function noteRequests(app: FastifyInstance): void {
 
 /**
  * Calls `tell` once the connection of `request` has ended in a way in which its answer may not have been heard, and says whether the
- * answer was written at all. A connection may have ended before this is called, and one request may begin several uploads.
+ * answer was written at all. A connection may have ended before this is called, and one request may begin several uploads. What is
+ * returned is to be called when it is known what the answer says: a connection that has ended by then was told of something else.
  */
 export function whenUnheard(
   { raw: { socket } }: FastifyRequest,
   { raw: answer }: FastifyReply,
   tell: (wasWritten: boolean) => void,
-): void {
+): () => void {
   const written = writingOf(answer)
   const listeners = waiting.get(socket) ?? []
   listeners.push(() => {
@@ -38,16 +39,17 @@ export function whenUnheard(
     const isSoon = at !== null && performance.now() - at < soonMs && answer.shouldKeepAlive
     if (at === null || isSoon) tell(at !== null)
   })
-  if (socket.destroyed) {
-    tell(false)
-    return
+  const tellIfOver = () => {
+    if (socket.destroyed) tell(false)
   }
+  tellIfOver()
   waiting.set(socket, listeners)
-  if (watched.has(socket)) return
+  if (watched.has(socket)) return tellIfOver
   watched.add(socket)
   socket.once('close', () => {
     for (const listener of waiting.get(socket) ?? []) listener()
   })
+  return tellIfOver
 }
 
 /** When the answer was written; all who ask share one listener. */

@@ -142,9 +142,12 @@ function begin(engine: Engine, request: FastifyRequest, reply: FastifyReply) {
       const upload = await engine.create(owner, { ...wish, ending: 'later', withBody: true })
       begun.push(upload)
       let known: Upload = upload
-      whenUnheard(request, reply, (wasWritten) => engine.unheard(known.id, wasWritten ? known.offset : null))
+      const answersNow = whenUnheard(request, reply, (wasWritten) =>
+        engine.unheard(known.id, wasWritten ? known.offset : null),
+      )
       const chunk: Append = { offset: 0, body, bodySize, digest, ending: 'with-body', repeats: upload.repeats }
       known = await engine.append(request.actor, upload.id, chunk)
+      answersNow()
       if (known.id !== upload.id) repeated.push(known)
       if (known.state === 'completed') return known
       throw new UploadError('INVALID_REQUEST', 'The file did not arrive whole. Please send it again.')

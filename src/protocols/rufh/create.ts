@@ -41,13 +41,17 @@ export async function createUpload(
     ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
   })
   let upload: Upload = created
-  whenUnheard(request, reply, (wasWritten) => engine.unheard(upload.id, wasWritten ? upload.offset : null))
+  const answersNow = whenUnheard(request, reply, (wasWritten) =>
+    engine.unheard(upload.id, wasWritten ? upload.offset : null),
+  )
   const interim = openInterim(request, reply, dialect, options)
   const where = {
     location: addressOf(options, request, created.id),
     ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }),
   }
-  if (interim.announce({ ...where, ...limitHeader(dialect, created) })) markResumable(request)
+  // What may be the repetition of an earlier upload is announced by neither address: only its last byte tells which of them it is. Its
+  // client asks anew after a lost connection.
+  if (created.repeats || interim.announce({ ...where, ...limitHeader(dialect, created) })) markResumable(request)
   // From here on every answer points to the upload, refusals too.
   reply.headers(where)
 
@@ -57,6 +61,7 @@ export async function createUpload(
       isLast,
       repeats: created.repeats,
     })
+  answersNow()
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)
   // It may be one that came before.
   const location = addressOf(options, request, upload.id)

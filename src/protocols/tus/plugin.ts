@@ -91,13 +91,16 @@ export async function tusPlugin(
     checkVersion(request.headers)
     const url = `http://tus${path}${readAddress(request, method)}`
     const call = readCall(request, method, path)
-    call.onBegun = () =>
-      whenUnheard(request, reply, (wasWritten) =>
+    let answersNow = () => {}
+    call.onBegun = () => {
+      answersNow = whenUnheard(request, reply, (wasWritten) =>
         engine.unheard(call.upload!.id, wasWritten ? call.upload!.offset : null),
       )
+    }
     const response = await caller.run(call, () =>
       tus.handleWeb(new Request(url, { method, headers: headersFor(request, call) })),
     )
+    answersNow()
     await answer(reply, response, call, (id) => addressFor(request, `${path}/${id}`, publicUrl))
     if (method === 'POST' && call.upload!.state !== 'completed' && resumeTokens)
       reply.header(resumeHeader, await resumeTokens(call.actor, call.upload!))

@@ -6,7 +6,7 @@
 #
 # Needs: apt-get install --no-install-recommends nginx-light
 # Settings: UPSTREAM_PORTS, NGINX_PORT (any free one), NGINX_NAME (for more than one); for bad examples NGINX_BODY_LIMIT (0: none)
-# and NGINX_BUFFERING (off)
+# and NGINX_BUFFERING (off); NGINX_READ_TIMEOUT (300s)
 set -euo pipefail
 . "$(dirname "$0")/ground.sh"
 
@@ -60,7 +60,7 @@ http {
       proxy_request_buffering ${NGINX_BUFFERING:-off};
       proxy_buffering ${NGINX_BUFFERING:-off};
       proxy_next_upstream off;
-      proxy_read_timeout 300s;
+      proxy_read_timeout ${NGINX_READ_TIMEOUT:-300s};
       proxy_send_timeout 300s;
       client_body_timeout 300s;
     }

@@ -47,9 +47,11 @@ const findParts = {
 }
 const markUnheard = {
   name: 'session-unheard',
+  // After the answer a lease is that of a request that knows the upload.
   // Of chunks by number the row knows no offset, but that the first of them has begun the multipart upload.
   text: `update upload_sessions set is_unheard = true where id = $1 and state in ('receiving', 'finishing', 'completed')
-      and coalesce("offset" = $2::bigint and (handle is null or not is_scattered), true)`,
+      and (handle is null or not is_scattered)
+      and ($2::bigint is null or ("offset" = $2 and coalesce(lease_until < now(), true)))`,
 }
 const markHeard = { name: 'session-heard', text: `update upload_sessions set is_unheard = false where id = $1` }
 const findRepeated = {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { expect, onTestFinished, vi } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { type App, buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/config.ts'
 import { isRefusal } from '../../../src/core/errors.ts'
@@ -9,6 +9,7 @@ import { finishUploads } from '../../../src/jobs/finish-uploads.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
 import { ada, bodyOf } from '../../support/open-engine.ts'
 import { freshDatabase } from '../../support/postgres.ts'
+import { untilDone } from '../../support/until.ts'
 
 const dayMs = 24 * 3600_000
 export const MiB = 1024 ** 2
@@ -92,7 +93,7 @@ export async function openGround(settings: Record<string, string>, acknowledged 
       app = await start(changes)
     },
     async bringHome() {
-      const wrong = await vi.waitFor(() => goOn(), { timeout: 60_000, interval: 50 })
+      const wrong = await untilDone(goOn)
       if (wrong !== null) throw wrong
     },
     async runJobs(laterMs = 0) {
@@ -130,9 +131,8 @@ export interface Disaster {
  * expired or deleted on whatever clock, and afterwards everything goes on with every acknowledged byte.
  */
 export async function liveThrough(ground: Ground, { reason, heal, contents, days = 30 }: Disaster): Promise<void> {
-  await vi.waitFor(
-    async () => expect(await ground.readiness()).toEqual({ status: 503, reason: expect.stringMatching(reason) }),
-    { timeout: 15_000, interval: 100 },
+  await untilDone(async () =>
+    expect(await ground.readiness()).toEqual({ status: 503, reason: expect.stringMatching(reason) }),
   )
   const { app, going, finished } = ground
   for (const laterMs of [0, dayMs / 24, days * dayMs]) {
@@ -146,10 +146,7 @@ export async function liveThrough(ground: Ground, { reason, heal, contents, days
     expect((await app.engine.peek(ada, going.id)).state).toMatch(/receiving|finishing/)
   }
   await heal()
-  await vi.waitFor(async () => expect(await ground.readiness()).toMatchObject({ status: 200 }), {
-    timeout: 15_000,
-    interval: 100,
-  })
+  await untilDone(async () => expect(await ground.readiness()).toMatchObject({ status: 200 }))
   await ground.bringHome()
   expect(await contents()).toEqual({ finished: finished.bytes, going: going.bytes })
 }

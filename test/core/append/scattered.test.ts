@@ -864,9 +864,13 @@ describe('a chunk that is being sent', () => {
     const bytes = randomBytes(10)
     const { id } = await begin(engine, 20)
     const ended: unknown[] = []
-    const hang = () =>
-      write(engine, id, 1, bytes, hungBody(bytes.subarray(0, 3))).catch((error: unknown) => void ended.push(error))
-    const hung = Array.from({ length: 6 }, hang)
+    const hung: Promise<unknown>[] = []
+    while (hung.length < 6) {
+      const body = hungBody(bytes.subarray(0, 3))
+      hung.push(write(engine, id, 1, bytes, body).catch((error: unknown) => void ended.push(error)))
+      // A request that is not read yet is not there to be given up.
+      await taken(body)
+    }
     const other = await write(engine, id, 2, bytes)
 
     const newer = await write(engine, id, 1, bytes)

@@ -1,50 +1,50 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { FastifyInstance, RouteOptions } from 'fastify'
+import { openAdmin } from './admin.ts'
 import { beginBackgroundWork } from './background-work.ts'
 import type { Config } from './config.ts'
-import { headSize, sniff } from './content/sniff.ts'
-import { createBandwidth } from './core/append/bandwidth.ts'
-import { createBodyGate } from './core/append/body-gate.ts'
 import { createEngine } from './core/create-engine.ts'
 import type { RunningEngine } from './core/engine.ts'
 import type { EngineOptions } from './core/engine-options.ts'
 import { guardStore } from './core/pairing/guarded-store.ts'
-import type { Standing } from './core/pairing/marker.ts'
+import type { PairingState } from './core/pairing/marker.ts'
 import { createMemoryBudget } from './core/parts/memory-budget.ts'
+import { contentRules, creationRules } from './core/policy/rules/index.ts'
 import type { ObjectStore } from './core/ports.ts'
-import { contentRules, creationRules } from './core/rules/index.ts'
+import { createBandwidth } from './core/receive/bandwidth.ts'
+import { createBodyGate } from './core/receive/body-gate.ts'
 import { openClock } from './db/clock.ts'
-import { isOutage } from './db/faults.ts'
+import { isOutage } from './db/errors.ts'
+import { findInProgress } from './db/in-progress.ts'
 import { type Database, type DatabaseOptions, openDatabase } from './db/open.ts'
 import type { Outage } from './db/outage.ts'
 import { pairingsIn } from './db/pairing.ts'
-import { sessionsIn } from './db/sessions.ts'
-import { findUnderWay } from './db/under-way.ts'
+import { uploadRepository } from './db/uploads.ts'
 import { signInFolder, tokenRules, verifyingSecrets } from './development.ts'
 import { writeAudit } from './features/audit/log.ts'
 import { openFeed } from './features/events/feed.ts'
 import { closeConnections } from './http/connection/closing.ts'
+import { onErrorAnswered } from './http/error-listeners.ts'
 import { signToken } from './http/identity/secret.ts'
 import type { SignInOptions } from './http/identity/sign-in.ts'
 import { redeemSignInCode } from './http/identity/sign-in-codes.ts'
-import { hearRefusals } from './http/refused.ts'
 import { openIdentity } from './identity.ts'
 import type { DeliveredEvent } from './jobs/outbox.ts'
 import { openLimits } from './limits.ts'
 import { leaseLocker } from './locks/lease.ts'
+import { sniff, sniffLength } from './media/sniff.ts'
 import { openPairing } from './pairing.ts'
+import { retryUntil } from './retry-until.ts'
 import { guardRequests, openHttp, registerRoutes } from './routes.ts'
-import { openSteering } from './steering.ts'
 import { openStore } from './stores/index.ts'
 import { openCounts } from './telemetry/counts.ts'
 import { gaugesOf } from './telemetry/gauges.ts'
-import { countRefusals, metricsServer, watchRequests } from './telemetry/http.ts'
+import { countErrors, metricsServer, watchRequests } from './telemetry/http.ts'
 import { createMetrics, watchGauges } from './telemetry/metrics.ts'
 import { noTracer, openTracer, type Tracer } from './telemetry/tracing.ts'
-import { watchDatabase, watchLocker, watchSessions, watchStore } from './telemetry/watch.ts'
+import { watchDatabase, watchLocker, watchStore, watchUploads } from './telemetry/watch.ts'
 import { version } from './version.ts'
-import { whenReachable } from './when-reachable.ts'
 
 export interface App {
   http: FastifyInstance
@@ -77,7 +77,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const { log } = http
   if (overrides.onRoute) http.addHook('onRoute', overrides.onRoute)
   const metrics = createMetrics(version)
-  const onFault = (error: unknown, facts = {}) => {
+  const onError = (error: unknown, facts = {}) => {
     metrics.faults.inc()
     // Told by onOutage, once for all whom it stops.
     if (isOutage(error)) return
@@ -90,32 +90,32 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     else log.info({ afterMs: outage.afterMs }, 'database restored')
   }
 
-  const tracer = tracerOf(config, onFault)
-  const opened = overrides.database ?? (await openConfiguredDatabase(config, { onFault, onOutage }))
+  const tracer = tracerOf(config, onError)
+  const opened = overrides.database ?? (await openConfiguredDatabase(config, { onError, onOutage }))
   const database = watchDatabase(opened, metrics, tracer)
   const onRequest = (operation: string, code: string) => metrics.s3Requests.inc({ operation, code })
   const bareStore = watchStore(overrides.store ?? openStore(config.STORE, config, { onRequest }), metrics, tracer)
   const onRetry = (error: unknown) => {
     if (!isOutage(error)) log.warn({ err: error }, 'waiting for what this server needs')
   }
-  const reaching = { patienceMs: config.START_PATIENCE, onRetry }
-  await whenReachable(database.migrate, reaching)
-  const pairing = await whenReachable(
-    () => openPairing({ pairings: pairingsIn(database), store: bareStore, onChange: tellStanding, onFault }),
-    reaching,
+  const retryOptions = { timeoutMs: config.START_PATIENCE, onRetry }
+  await retryUntil(database.migrate, retryOptions)
+  const pairing = await retryUntil(
+    () => openPairing({ pairings: pairingsIn(database), store: bareStore, onChange: logPairing, onFault: onError }),
+    retryOptions,
   )
   const store = guardStore(bareStore, pairing)
 
-  const clock = await openClock({ database, wallMs: overrides.wallMs, onSkew: tellSkew, onFault })
+  const clock = await openClock({ database, wallMs: overrides.wallMs, onSkew: logSkew, onError })
   const now = overrides.now ?? clock.now
-  await pairing.advance().catch(onFault)
-  const sessions = watchSessions(sessionsIn(database), metrics)
+  await pairing.advance().catch(onError)
+  const uploads = watchUploads(uploadRepository(database), metrics)
   const leases = await leaseLocker({
     database,
     leaseMs: config.LEASE_TTL,
     waitMs: config.LOCK_WAIT,
-    onFault,
-    onSteal(uploadId) {
+    onError,
+    onTakeover(uploadId) {
       metrics.steals.inc()
       log.warn({ uploadId }, 'took over an upload whose holder had died')
     },
@@ -125,44 +125,44 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const gate = createBodyGate(config.BODIES_AT_ONCE, budget)
   const { maxObjectSize } = store.limits
   const secrets = await verifyingSecrets(config)
-  const limits = await openLimits(config, { database, secret: secrets[0]!, maxObjectSize, log, onFault })
-  const { policies, admitCreation } = limits
-  const identity = await openIdentity(config, { database, secrets, now, tokenNow: clock.now, onFault })
-  const { permit, nameObject } = identity
+  const limits = await openLimits(config, { database, secret: secrets[0]!, maxObjectSize, log, onError })
+  const { policies, checkCreation } = limits
+  const identity = await openIdentity(config, { database, secrets, now, tokenNow: clock.now, onError })
+  const { authorizer, nameObject } = identity
   const engine = engineOf(config, {
-    sessions,
+    uploads,
     store,
     locker,
     budget,
     gate,
     policies,
-    admitCreation,
+    checkCreation,
     confirmStore: pairing.confirmForCreation,
     // For a database that was restored time stands still.
     now: () => pairing.restoredAt() ?? now(),
-    permit,
+    authorizer,
     nameObject,
-    onFault,
+    onError,
     onBody(end, bytes) {
       metrics.bodies.inc({ end })
       metrics.received.inc(bytes)
     },
   })
-  const feed = openFeed({ database, onFault })
+  const feed = openFeed({ database, onError })
   watchGauges(metrics, gaugesOf({ locker, budget, database, feed }))
   watchRequests(http, metrics)
-  hearRefusals(http, countRefusals(metrics))
+  onErrorAnswered(http, countErrors(metrics))
   tracer.watch(http)
   const objectUrlOf = (key: string) => store.publicUrl?.(key) ?? null
-  const steering = openSteering({ database, engine, metrics, objectUrlOf, onFault })
-  const metricsRoute = { metrics, refresh: openCounts(() => findUnderWay(database), metrics) }
+  const admin = openAdmin({ database, engine, metrics, objectUrlOf, onError })
+  const metricsRoute = { metrics, refresh: openCounts(() => findInProgress(database), metrics) }
 
   let isDraining = false
   await registerRoutes(http, config, {
     engine,
     identity,
     limits,
-    steering,
+    admin,
     signIn: config.isDevelopment ? signInOf(config, database, secrets[0]!) : null,
     now,
     parts: { database: () => database.check(), store: () => pairing.check(), clock: () => clock.check() },
@@ -174,11 +174,11 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   })
   const metricsHttp = config.METRICS_PORT === undefined ? null : await openMetrics()
 
-  limits.recordRefusals(http)
+  limits.recordRejections(http)
   const { mayRemove } = pairing
-  const parts = { database, engine, sessions, store, mayRemove, listeners: [logEvent], now, onFault }
+  const parts = { database, engine, uploads, store, mayRemove, listeners: [logEvent], now, onError }
   const background = beginBackgroundWork(
-    { ...parts, chores: { ...limits.chores, ...steering.chores, 'advance-pairing': pairing.advance } },
+    { ...parts, periodicJobs: { ...limits.periodicJobs, ...admin.periodicJobs, 'advance-pairing': pairing.advance } },
     onRetry,
   )
 
@@ -190,19 +190,19 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     return metricsServer(server, metricsRoute)
   }
 
-  function tellStanding(standing: Standing): void {
-    if (standing.is === 'paired') log.info('the store is the right one again')
-    else log.error({ standing: standing.is, reason: standing.reason }, 'the store is not believed; not ready')
+  function logPairing(pairingState: PairingState): void {
+    if (pairingState.is === 'paired') log.info('the store is the right one again')
+    else log.error({ standing: pairingState.is, reason: pairingState.reason }, 'the store is not believed; not ready')
   }
 
-  function tellSkew(trouble: string | null): void {
+  function logSkew(trouble: string | null): void {
     if (trouble) log.error({ trouble }, "this server's clock is wrong; it is not ready")
     else log.info("this server's clock is right again")
   }
 
   store.notices?.().then((notices) => {
     for (const notice of notices) log.warn(notice)
-  }, onFault)
+  }, onError)
 
   function logEvent({ type, uploadId, data }: DeliveredEvent): void {
     const { ownerId, role, category, contentType, size } = data
@@ -215,10 +215,10 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     await metricsHttp?.close()
     feed.close()
     await background.close()
-    await steering.close()
+    await admin.close()
     await limits.close()
     log.debug('background work has ended')
-    await engine.idle()
+    await engine.drained()
     await locker.close()
     log.debug('no lease is held')
     await pairing.close()
@@ -259,16 +259,16 @@ export function engineOf(
   config: Config,
   parts: Pick<
     EngineOptions,
-    | 'sessions'
+    | 'uploads'
     | 'store'
     | 'locker'
     | 'policies'
-    | 'admitCreation'
+    | 'checkCreation'
     | 'confirmStore'
     | 'now'
-    | 'permit'
+    | 'authorizer'
     | 'nameObject'
-    | 'onFault'
+    | 'onError'
   > &
     Partial<Pick<EngineOptions, 'budget' | 'gate' | 'onBody'>>,
 ): RunningEngine {
@@ -276,7 +276,7 @@ export function engineOf(
     budget: createMemoryBudget(config.MEMORY_BUDGET),
     ...parts,
     rules: creationRules,
-    content: config.CONTENT_CHECK ? { sniff, headSize, rules: contentRules } : undefined,
+    contentCheck: config.CONTENT_CHECK ? { sniff, sniffLength, rules: contentRules } : undefined,
     bandwidth: createBandwidth(config.BANDWIDTH || null),
     keyTemplate: config.KEY_TEMPLATE,
     partSize: config.PART_SIZE,
@@ -292,22 +292,22 @@ export function engineOf(
   })
 }
 
-function tracerOf(config: Config, onFault: (error: unknown) => void): Tracer {
+function tracerOf(config: Config, onError: (error: unknown) => void): Tracer {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_HEADERS: headers } = config
   if (endpoint === undefined) return noTracer
-  return openTracer({ endpoint, headers, service: config.OTEL_SERVICE_NAME, version, onFault })
+  return openTracer({ endpoint, headers, service: config.OTEL_SERVICE_NAME, version, onError })
 }
 
 /** The database that `config` names, not migrated yet. */
 export function openConfiguredDatabase(
   config: Config,
-  told: Pick<DatabaseOptions, 'onFault' | 'onOutage'>,
+  told: Pick<DatabaseOptions, 'onError' | 'onOutage'>,
 ): Promise<Database> {
   return openDatabase({
     url: config.DATABASE_URL,
     dataDir: join(config.DATA_DIR, 'postgres'),
     pool: config.DATABASE_POOL,
-    patienceMs: config.DATABASE_PATIENCE,
+    timeoutMs: config.DATABASE_PATIENCE,
     ...told,
   })
 }

@@ -1,5 +1,5 @@
 import { type BackgroundOptions, startBackground } from './jobs/background.ts'
-import { whenReachable } from './when-reachable.ts'
+import { retryUntil } from './retry-until.ts'
 
 /** Work that nobody waits for, and that nobody who uploads should wait for either. */
 export interface BackgroundWork {
@@ -12,12 +12,12 @@ export interface BackgroundWork {
 export function beginBackgroundWork(options: BackgroundOptions, onRetry: (error: unknown) => void): BackgroundWork {
   const stopping = new AbortController()
   const { signal } = stopping
-  const begun = whenReachable(() => startBackground(options), {
-    patienceMs: Number.POSITIVE_INFINITY,
+  const created = retryUntil(() => startBackground(options), {
+    timeoutMs: Number.POSITIVE_INFINITY,
     onRetry,
     signal,
   })
-  const working = begun.then(
+  const working = created.then(
     () => {},
     (error: unknown) => (signal.aborted ? undefined : Promise.reject(error)),
   )
@@ -27,7 +27,7 @@ export function beginBackgroundWork(options: BackgroundOptions, onRetry: (error:
     working,
     async close() {
       stopping.abort()
-      const stop = await begun.catch(() => null)
+      const stop = await created.catch(() => null)
       await stop?.()
     },
   }

@@ -17,7 +17,7 @@ import {
   wait,
   webUrl,
 } from './config/values.ts'
-import { defaultKeyTemplate, faultOfTemplate } from './core/begin/object-key.ts'
+import { defaultKeyTemplate, templateError } from './core/create/object-key.ts'
 import { storeOptions } from './stores/index.ts'
 
 const MiB = 1024 ** 2
@@ -126,7 +126,7 @@ const identity = {
     .describe('What differs from the built-in roles, as JSON: {"member":{"maxSize":"5GiB","timeToLive":"7d"}}'),
 }
 
-const strangers = {
+const abuseLimits = {
   REQUESTS_PER_ADDRESS: count(0, 1_000_000)
     .default(12_000)
     .describe(
@@ -183,7 +183,7 @@ const uploads = {
     .string()
     .default(defaultKeyTemplate)
     .superRefine((template, context) => {
-      const fault = faultOfTemplate(template)
+      const fault = templateError(template)
       if (fault) context.addIssue(fault)
     })
     .describe('How objects are named'),
@@ -234,7 +234,7 @@ const uploads = {
 const groups = {
   Serving: serving,
   'Who may upload what': identity,
-  'What strangers are held to': strangers,
+  'What strangers are held to': abuseLimits,
   Database: database,
   Uploads: uploads,
   'Files under DATA_DIR (STORE=local)': storeOptions.local,
@@ -243,7 +243,7 @@ const groups = {
 const settings = z.object({
   ...serving,
   ...identity,
-  ...strangers,
+  ...abuseLimits,
   ...database,
   ...uploads,
   ...storeOptions.local,

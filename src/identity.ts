@@ -1,16 +1,16 @@
 import { type Config, ConfigError } from './config.ts'
-import type { Permit } from './core/access.ts'
-import type { NameObject } from './core/begin/object-key.ts'
+import type { Authorizer } from './core/access/access.ts'
+import type { NameObject } from './core/create/object-key.ts'
 import type { Database } from './db/open.ts'
 import { tokenRules } from './development.ts'
-import { type GuardedHooks, guardHooks } from './features/hooks/guard.ts'
 import { loadHooks } from './features/hooks/load.ts'
+import { type TypedHooks, typeHooks } from './features/hooks/typed.ts'
 import { type Keys, keysIn } from './features/keys/keys.ts'
 import type { Identify, TokenCheck } from './http/identity/auth.ts'
 import { issuersCheck } from './http/identity/issuers.ts'
-import { remembered } from './http/identity/remember.ts'
 import { type ResumeTokens, resumeCheck, resumeTokens } from './http/identity/resume.ts'
 import { secretCheck } from './http/identity/secret.ts'
+import { cacheChecks } from './http/identity/token-cache.ts'
 
 /** Everything that knows who asks and what they may, put together. */
 export interface Identity {
@@ -18,7 +18,7 @@ export interface Identity {
   checks: TokenCheck[]
   /** Who sends what no check knows. */
   identify: Identify | undefined
-  permit: Permit
+  authorizer: Authorizer
   nameObject: NameObject | undefined
   resumeTokens: ResumeTokens
   keys: Keys
@@ -32,20 +32,20 @@ export interface IdentityParts {
   now(): Date
   /** The time by which tokens end. */
   tokenNow(): Date
-  onFault(error: unknown): void
+  onError(error: unknown): void
 }
 
 /** Identity as `config` wants it. */
 export async function openIdentity(
   config: Config,
-  { database, secrets, now, tokenNow, onFault }: IdentityParts,
+  { database, secrets, now, tokenNow, onError }: IdentityParts,
 ): Promise<Identity> {
   const hooks = await openHooks(config)
-  const keys = await keysIn({ database, now, onFault })
+  const keys = await keysIn({ database, now, onError })
   return {
     checks: [
       keys.identify,
-      remembered(
+      cacheChecks(
         [
           resumeCheck(secrets),
           issuersCheck(config.ISSUERS, tokenNow),
@@ -55,9 +55,9 @@ export async function openIdentity(
       ),
     ],
     identify: hooks.identify,
-    async permit(demand) {
-      await keys.permit(demand)
-      await hooks.permit?.(demand)
+    async authorizer(demand) {
+      await keys.authorize(demand)
+      await hooks.authorize?.(demand)
     },
     nameObject: hooks.nameObject,
     resumeTokens: resumeTokens(secrets[0]!),
@@ -66,10 +66,10 @@ export async function openIdentity(
   }
 }
 
-async function openHooks({ HOOKS, HOOK_TIMEOUT }: Config): Promise<GuardedHooks> {
+async function openHooks({ HOOKS, HOOK_TIMEOUT }: Config): Promise<TypedHooks> {
   if (HOOKS === undefined) return {}
   try {
-    return guardHooks(await loadHooks(HOOKS), HOOK_TIMEOUT)
+    return typeHooks(await loadHooks(HOOKS), HOOK_TIMEOUT)
   } catch (thrown) {
     throw new ConfigError([`HOOKS: ${(thrown as Error).message}`])
   }

@@ -3,15 +3,15 @@
  * believe, and when a balancer asks. See "Loss is established, never assumed" in ARCHITECTURE.md.
  */
 import { randomUUID } from 'node:crypto'
-import { isRefusal, NotReady, UploadError } from './core/errors.ts'
+import { isUploadError, NotReady, UploadError } from './core/errors.ts'
 import type { StoreLink } from './core/pairing/guarded-store.ts'
 import {
   type Marker,
   type PairingRow,
+  type PairingState,
+  pairingStateOf,
   probeKey,
   readMarker,
-  type Standing,
-  standingOf,
   writeMarker,
 } from './core/pairing/marker.ts'
 import { ObjectExists, type ObjectStore } from './core/ports.ts'
@@ -39,7 +39,7 @@ export interface PairingOptions {
   pairings: Pairings
   store: ObjectStore
   /** Told whenever the standing changes. */
-  onChange?(standing: Standing): void
+  onChange?(pairingState: PairingState): void
   /** Told what went wrong where nobody waits for an answer. */
   onFault?(error: unknown): void
 }
@@ -66,14 +66,19 @@ const lastCountMs = 3000
  * Finds the pair, or makes one of a database and a store that are both new.
  * @throws PairingRefused; UploadError STORE_UNAVAILABLE while the store is not there, R2_ERROR when it cannot be used, DATABASE_ERROR
  */
-export async function openPairing({ pairings, store, onChange, onFault = () => {} }: PairingOptions): Promise<Pairing> {
+export async function openPairing({
+  pairings,
+  store,
+  onChange,
+  onFault: onError = () => {},
+}: PairingOptions): Promise<Pairing> {
   const freshMs = store.name === 'local' ? localFreshMs : farFreshMs
   let row = await pair(pairings, store)
   let rowAt = performance.now()
-  let standing: Standing = { is: 'paired' }
+  let pairingState: PairingState = { is: 'paired' }
   let markerAt = Number.NEGATIVE_INFINITY
   let bothAt = Number.NEGATIVE_INFINITY
-  let looking: Promise<void> | null = null
+  let contentPolicy: Promise<void> | null = null
   let probedAt = Number.NEGATIVE_INFINITY
   let lastChange = -1
   let known: string | null = null
@@ -84,7 +89,7 @@ export async function openPairing({ pairings, store, onChange, onFault = () => {
   let seenCounter = -1
 
   /** Reads the marker, and the row when it is not fresh, or must be. */
-  async function look(needsRow: boolean): Promise<void> {
+  async function refreshState(needsRow: boolean): Promise<void> {
     const startedAt = performance.now()
     if (needsRow || startedAt - rowAt > rowFreshMs) {
       // A database that is away for a moment says nothing about the store.
@@ -95,10 +100,10 @@ export async function openPairing({ pairings, store, onChange, onFault = () => {
     }
     const place = (await store.place?.()) ?? null
     const marker = await readMarker(store)
-    const next = standingOf(row, marker)
+    const next = pairingStateOf(row, marker)
     seenCounter = marker?.counter ?? -1
     // The counter may have gone up in both since the row was read.
-    if (next.is === 'restored' && !needsRow) return look(true)
+    if (next.is === 'restored' && !needsRow) return refreshState(true)
     if (next.is !== 'apart') await stayAt(place)
     set(next, startedAt)
     if (needsRow) bothAt = startedAt
@@ -112,31 +117,31 @@ export async function openPairing({ pairings, store, onChange, onFault = () => {
     store.stayAt?.(place)
   }
 
-  function set(next: Standing, at: number): void {
-    const isNews = next.is !== standing.is
-    standing = next
+  function set(next: PairingState, at: number): void {
+    const isNews = next.is !== pairingState.is
+    pairingState = next
     markerAt = at
     if (isNews) onChange?.(next)
   }
 
-  function refuse(): void {
-    if (standing.is === 'apart') throw notThere(standing.reason)
+  function pairingRefused(): void {
+    if (pairingState.is === 'apart') throw storeUnavailable(pairingState.reason)
   }
 
   async function confirm(): Promise<void> {
     const age = performance.now() - markerAt
-    if (age > (standing.is === 'apart' ? failedFreshMs : freshMs)) {
-      looking ??= look(false).finally(() => {
-        looking = null
+    if (age > (pairingState.is === 'apart' ? failedFreshMs : freshMs)) {
+      contentPolicy ??= refreshState(false).finally(() => {
+        contentPolicy = null
       })
-      await looking
+      await contentPolicy
     }
-    refuse()
+    pairingRefused()
   }
 
   async function confirmAnew(): Promise<void> {
-    await look(false)
-    refuse()
+    await refreshState(false)
+    pairingRefused()
   }
 
   /** In another store everything that was written since the last look would be missing. A local one compares places by itself. */
@@ -145,18 +150,18 @@ export async function openPairing({ pairings, store, onChange, onFault = () => {
     const writtenAt = performance.now()
     // A look that began before the write says nothing of it; those who wait meanwhile share the next one.
     while (markerAt < writtenAt) {
-      looking ??= look(false).finally(() => {
-        looking = null
+      contentPolicy ??= refreshState(false).finally(() => {
+        contentPolicy = null
       })
-      await looking
+      await contentPolicy
     }
-    refuse()
+    pairingRefused()
   }
 
   async function confirmForRemoval(): Promise<void> {
-    if (performance.now() - bothAt > removalFreshMs) await look(true)
-    refuse()
-    if (standing.is === 'restored') throw notThere(standing.reason)
+    if (performance.now() - bothAt > removalFreshMs) await refreshState(true)
+    pairingRefused()
+    if (pairingState.is === 'restored') throw storeUnavailable(pairingState.reason)
   }
 
   async function probe(): Promise<void> {
@@ -171,7 +176,7 @@ export async function openPairing({ pairings, store, onChange, onFault = () => {
 
   function advanceSoon(): void {
     soon = undefined
-    advance().catch(onFault)
+    advance().catch(onError)
   }
 
   function advance(): Promise<void> {
@@ -184,8 +189,8 @@ export async function openPairing({ pairings, store, onChange, onFault = () => {
   async function countOn(): Promise<void> {
     const last = await pairings.lastChange()
     if (last === lastChange) return
-    await look(true)
-    if (standing.is !== 'paired') return
+    await refreshState(true)
+    if (pairingState.is !== 'paired') return
     const { storeId, counter, markedCounter } = row
     // A server that died after it had written the marker.
     if (markedCounter < counter && seenCounter === counter) await pairings.confirm(storeId, counter)
@@ -200,7 +205,7 @@ export async function openPairing({ pairings, store, onChange, onFault = () => {
     if (!isBehind) lastChange = last
   }
 
-  await look(true)
+  await refreshState(true)
   return {
     confirm,
     confirmAnew,
@@ -211,17 +216,17 @@ export async function openPairing({ pairings, store, onChange, onFault = () => {
     confirmForRemoval,
     async confirmForCreation() {
       await confirm()
-      if (standing.is === 'restored') throw notThere(standing.reason)
+      if (pairingState.is === 'restored') throw storeUnavailable(pairingState.reason)
     },
     async mayRemove() {
-      await look(true)
-      return standing.is === 'paired'
+      await refreshState(true)
+      return pairingState.is === 'paired'
     },
-    restoredAt: () => (standing.is === 'restored' ? row.advancedAt : null),
+    restoredAt: () => (pairingState.is === 'restored' ? row.advancedAt : null),
     async check() {
       await tellable(async () => {
-        await look(true)
-        if (standing.is !== 'paired') throw new NotReady(standing.reason)
+        await refreshState(true)
+        if (pairingState.is !== 'paired') throw new NotReady(pairingState.reason)
         await store.check()
         await probe()
       })
@@ -235,7 +240,7 @@ export async function openPairing({ pairings, store, onChange, onFault = () => {
       // A store or a database that is away holds no server up that is to end.
       const { promise, resolve } = Promise.withResolvers<void>()
       const patience = setTimeout(resolve, lastCountMs)
-      await Promise.race([advance().catch(onFault), promise])
+      await Promise.race([advance().catch(onError), promise])
       clearTimeout(patience)
     },
   }
@@ -246,7 +251,7 @@ async function tellable(work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (error) {
-    if (!isRefusal(error, 'STORE_UNAVAILABLE', 'R2_ERROR')) throw error
+    if (!isUploadError(error, 'STORE_UNAVAILABLE', 'R2_ERROR')) throw error
     throw new NotReady(`the store cannot be used: ${whatItSaid(error)}`, { cause: error })
   }
 }
@@ -270,7 +275,7 @@ async function pair(pairings: Pairings, store: ObjectStore): Promise<PairingRow>
     (error: unknown) => error,
   )
   // A volume that is not mounted takes no bytes either, and that is the lesser half of what an operator should know.
-  const isElsewhere = found?.isMarked && isRefusal(trouble, 'STORE_UNAVAILABLE') && !(await readMarker(store))
+  const isElsewhere = found?.isMarked && isUploadError(trouble, 'STORE_UNAVAILABLE') && !(await readMarker(store))
   if (trouble && !isElsewhere) throw trouble
   const marker = await readMarker(store)
   if (!found && marker) {
@@ -280,14 +285,14 @@ async function pair(pairings: Pairings, store: ObjectStore): Promise<PairingRow>
       'the store belongs to another database, and this one does not know it. If this is the wrong store or the wrong database, change STORE, S3_* or DATABASE_URL; if the database was lost, run `landfall restore adopt`; if the store is to serve this database from now on, run `landfall store pair --replace`',
     )
   }
-  if (!found) await refuseEmptied(pairings, store)
+  if (!found) await assertNotEmptied(pairings, store)
   const row = found ?? (await pairings.insert(newMarker()))
   if (row.isMarked && !found) return pair(pairings, store)
   if (row.isMarked) {
-    const standing = standingOf(row, marker)
+    const pairingState = pairingStateOf(row, marker)
     // It may be mounted in a moment.
-    if (standing.is === 'apart' && !marker) throw notThere(standing.reason, { isForOperator: true })
-    if (standing.is === 'apart') throw new PairingRefused(standing.reason)
+    if (pairingState.is === 'apart' && !marker) throw storeUnavailable(pairingState.reason, { isForOperator: true })
+    if (pairingState.is === 'apart') throw new PairingRefused(pairingState.reason)
     await store.prepare?.()
     return row
   }
@@ -325,7 +330,7 @@ export async function replacePair(pairings: Pairings, store: ObjectStore, ids: M
 }
 
 /** Uploads without a pair come from before there were markers: then some of their objects must be there. */
-async function refuseEmptied(pairings: Pairings, store: ObjectStore): Promise<void> {
+async function assertNotEmptied(pairings: Pairings, store: ObjectStore): Promise<void> {
   const { keys } = await pairings.uploads()
   if (keys.length === 0) return
   for (const key of keys) if ((await store.stat(key)) !== null) return
@@ -339,7 +344,7 @@ export function newMarker() {
   return { storeId: randomUUID(), databaseId: randomUUID(), epoch: 1, counter: 1 }
 }
 
-function notThere(reason: string, { isForOperator = false } = {}): UploadError {
+function storeUnavailable(reason: string, { isForOperator = false } = {}): UploadError {
   const message = isForOperator
     ? reason
     : 'The files of this server cannot be reached at the moment. Please try again later.'

@@ -1,9 +1,10 @@
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import type { Admin } from './admin.ts'
 import type { Config } from './config.ts'
 import type { RunningEngine } from './core/engine.ts'
-import { isOutage } from './db/faults.ts'
+import { isOutage } from './db/errors.ts'
 import type { Feed } from './features/events/feed.ts'
 import { eventsPlugin } from './features/events/plugin.ts'
 import { type KeyChange, keysPlugin } from './features/keys/plugin.ts'
@@ -11,34 +12,33 @@ import { apiPlugin } from './http/api/api.ts'
 import { compileWhenUsed } from './http/api/compile-when-used.ts'
 import { openapiPlugin } from './http/api/openapi.ts'
 import { countRequests } from './http/connection/closing.ts'
-import { type BodyRoom, type JsonReading, readJsonBodies } from './http/connection/json-bodies.ts'
-import { refuseMalformed } from './http/connection/malformed.ts'
+import { type BodyCapacity, type JsonBodyOptions, readJsonBodies } from './http/connection/json-bodies.ts'
+import { noteRequests } from './http/connection/lost-answers.ts'
+import { answerMalformed } from './http/connection/malformed.ts'
 import { limitLoad } from './http/connection/overload.ts'
 import { serverFactory } from './http/connection/server.ts'
 import { trustedProxies } from './http/connection/trusted-proxies.ts'
-import { noteRequests } from './http/connection/unheard.ts'
 import { closeAfterUnreadBody } from './http/connection/unread-body.ts'
-import { refuseContentCodings } from './http/content-coding.ts'
+import { rejectContentCodings } from './http/content-coding.ts'
 import { allowOrigins, answerPreflights } from './http/cors.ts'
 import { answerErrors, answerNotFound } from './http/errors.ts'
 import { healthPlugin } from './http/health.ts'
 import { authPlugin } from './http/identity/auth.ts'
 import { bringsToken } from './http/identity/bearer.ts'
 import { type SignInOptions, signInPlugin } from './http/identity/sign-in.ts'
-import { type AddressLimit, answerUnreadable, holdToAddresses } from './http/limits.ts'
+import { type AddressLimit, answerUnreadable, enforceAddressLimit } from './http/limits.ts'
 import { addressFor } from './http/location.ts'
 import { loggingOptions, sendRequestId } from './http/logging.ts'
 import { sendSecurityHeaders } from './http/security-headers.ts'
 import { pagePlugin } from './http/static.ts'
 import type { Identity } from './identity.ts'
 import type { Limits } from './limits.ts'
-import { olderSpellingPlugin } from './protocols/rest/older-spelling.ts'
-import { oneShotPlugin } from './protocols/rest/one-shot.ts'
+import { legacyRoutesPlugin } from './protocols/rest/legacy-routes.ts'
 import { restPlugin } from './protocols/rest/plugin.ts'
+import { singleRequestPlugin } from './protocols/rest/single-request.ts'
 import { announceRufh } from './protocols/rufh/discovery.ts'
 import { rufhPlugin } from './protocols/rufh/plugin.ts'
 import { tusPlugin } from './protocols/tus/plugin.ts'
-import type { Steering } from './steering.ts'
 import { type MetricsRoute, metricsPlugin } from './telemetry/http.ts'
 import { version } from './version.ts'
 
@@ -47,11 +47,11 @@ const uploadsPath = '/files'
 const pageFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'dist', 'web')
 
 /** What the routes ask. */
-export interface Rooms {
+export interface RouteParts {
   engine: RunningEngine
   identity: Identity
   limits: Limits
-  steering: Steering
+  admin: Admin
   /** The sign-in of the page in development mode; `null` otherwise. */
   signIn: Omit<SignInOptions, 'now'> | null
   now: () => Date
@@ -61,7 +61,7 @@ export interface Rooms {
   metricsRoute: Omit<MetricsRoute, 'mayRead'>
   feed: Feed
   /** What all bodies have in common. */
-  bodies: BodyRoom
+  bodies: BodyCapacity
 }
 
 /** A server with the limits of `config`, and no route yet. */
@@ -74,7 +74,7 @@ export function openHttp(config: Config): FastifyInstance {
     }),
     trustProxy: config.TRUST_PROXY,
     frameworkErrors: answerUnreadable,
-    clientErrorHandler: refuseMalformed,
+    clientErrorHandler: answerMalformed,
     // Of the JSON API; files are read by the engine and have the limits of a policy.
     bodyLimit: 64 * 1024,
     serverFactory: serverFactory({
@@ -98,20 +98,20 @@ export function openHttp(config: Config): FastifyInstance {
 export function guardRequests(
   http: FastifyInstance,
   config: Config,
-  { countAddress, json }: { countAddress: AddressLimit; json: JsonReading },
+  { countAddress, json }: { countAddress: AddressLimit; json: JsonBodyOptions },
 ): void {
   const running = countRequests(http)
   sendRequestId(http)
   noteRequests(http)
   sendSecurityHeaders(http)
-  holdToAddresses(http, countAddress)
+  enforceAddressLimit(http, countAddress)
   closeAfterUnreadBody(http)
   readJsonBodies(http, json)
   // Of any other type nothing is read, unless a protocol does it.
   http.addContentTypeParser('*', (_request, _payload, done) => done(null))
   answerErrors(http)
-  refuseContentCodings(http)
-  limitLoad(http, { most: config.REQUESTS_AT_ONCE, perAddress: shareOf(config), running })
+  rejectContentCodings(http)
+  limitLoad(http, { maxRequests: config.REQUESTS_AT_ONCE, perAddress: shareOf(config), running })
 }
 
 /** How many connections, or requests at once, one address may have. */
@@ -127,7 +127,7 @@ export async function registerRoutes(
     engine,
     identity,
     limits,
-    steering,
+    admin,
     signIn,
     now,
     parts,
@@ -136,9 +136,9 @@ export async function registerRoutes(
     metricsRoute,
     feed,
     bodies,
-  }: Rooms,
+  }: RouteParts,
 ): Promise<void> {
-  const { checks, identify, permit, keys, resumeTokens } = identity
+  const { checks, identify, authorizer, keys, resumeTokens } = identity
   const onKeyChange = ({ what, key, by, from }: KeyChange) =>
     http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
   const askWho = async (scope: FastifyInstance) => {
@@ -154,7 +154,7 @@ export async function registerRoutes(
 
   guardRequests(http, config, { countAddress: limits.countAddress, json })
   if (config.API_DOCS ?? config.isDevelopment) await http.register(openapiPlugin, { version })
-  await http.register(healthPlugin, { parts, isDraining, isTold: isOutage })
+  await http.register(healthPlugin, { parts, isDraining, isReported: isOutage })
   const { METRICS_TOKEN: metricsToken } = config
   // With neither METRICS_TOKEN nor METRICS_PORT there is no such route: where a request comes from proves nothing.
   if (config.METRICS_PORT === undefined && metricsToken !== undefined) {
@@ -186,10 +186,17 @@ export async function registerRoutes(
         onChange: onKeyChange,
       })
       await scope.register(restPlugin, restOptions)
-      await scope.register(oneShotPlugin, { engine, publicUrl, urlOf, objectUrlOf, bodyIdleMs, gate: bodies.gate })
-      await scope.register(eventsPlugin, { feed, permit })
+      await scope.register(singleRequestPlugin, {
+        engine,
+        publicUrl,
+        urlOf,
+        objectUrlOf,
+        bodyIdleMs,
+        gate: bodies.gate,
+      })
+      await scope.register(eventsPlugin, { feed, authorizer })
       await scope.register(limits.registerAdmin, { prefix: '/admin' })
-      await scope.register(steering.register, { prefix: '/admin' })
+      await scope.register(admin.register, { prefix: '/admin' })
     },
     { prefix: '/v1' },
   )
@@ -198,7 +205,7 @@ export async function registerRoutes(
       allowOrigins(scope, cors)
       answerPreflights(scope)
       await askWho(scope)
-      await scope.register(olderSpellingPlugin, restOptions)
+      await scope.register(legacyRoutesPlugin, restOptions)
     },
     { prefix: '/api/upload' },
   )

@@ -1,7 +1,7 @@
 import { type App, buildApp } from './app.ts'
 import { banner } from './banner.ts'
 import { ConfigError } from './config.ts'
-import { reasonOf } from './db/faults.ts'
+import { reasonOf } from './db/errors.ts'
 import { readConfig } from './environment.ts'
 import { requestsInFlight } from './http/connection/closing.ts'
 
@@ -17,7 +17,7 @@ export async function serve(): Promise<Pick<App, 'working'>> {
     const config = readConfig()
     const app = await buildApp(config)
     stopOnSignal(app, config.DRAIN_TIMEOUT)
-    outliveFaults(app)
+    logUnhandled(app)
     await app.http.listen({ host: config.HOST, port: config.PORT, backlog })
     if (config.METRICS_PORT !== undefined)
       await app.metricsHttp?.listen({ host: config.HOST, port: config.METRICS_PORT })
@@ -44,7 +44,7 @@ export function explain(thrown: unknown): string {
 }
 
 /** A promise that failed and that nobody waits for, ours or of the operator's code, is told of; all uploads that run would pay for it. */
-function outliveFaults({ http }: App): void {
+function logUnhandled({ http }: App): void {
   process.on('unhandledRejection', (reason) => http.log.error({ err: reason }, 'unhandled rejection'))
 }
 

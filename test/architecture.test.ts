@@ -16,7 +16,7 @@ const framework = ['fastify', 'fastify-plugin', '@fastify/', 'zod']
 const rooms: Record<string, Room> = {
   core: { from: [], packages: ['node:'] },
   stores: { from: ['core'], packages: ['node:', 'zod', '@aws-sdk/', 'aws4'] },
-  content: { from: ['core'], packages: ['node:', 'file-type'] },
+  media: { from: ['core'], packages: ['node:', 'file-type'] },
   http: { from: ['core'], packages: ['node:', ...framework, 'jose', 'pino'] },
   telemetry: { from: ['core'], packages: ['node:', ...framework, 'prom-client', '@opentelemetry/'] },
   db: { from: ['core'], packages: ['node:', 'drizzle-orm', 'pg'] },
@@ -27,7 +27,7 @@ const rooms: Record<string, Room> = {
     packages: ['node:', ...framework, '@tus/server', 'structured-headers', 'mime-types'],
   },
   'features/*': {
-    from: ['core', 'http', 'db/open.ts', 'db/under-way.ts', 'db/usage.ts', 'jobs/queue.ts'],
+    from: ['core', 'http', 'db/open.ts', 'db/in-progress.ts', 'db/usage.ts', 'jobs/queue.ts'],
     packages: ['node:', ...framework, 'drizzle-orm'],
   },
   client: { from: ['core/errors.ts'], packages: ['tus-js-client'] },
@@ -37,7 +37,7 @@ const rooms: Record<string, Room> = {
       'stores/index.ts',
       'features/policies/schema.ts',
       'core/policy/policy.ts',
-      'core/begin/object-key.ts',
+      'core/create/object-key.ts',
       'core/units.ts',
       'http/identity/issuer.ts',
     ],
@@ -157,7 +157,7 @@ describe('the reader of imports', () => {
   it.each([
     ['protocols/tus/plugin.ts', "import { rufhPlugin } from '../rufh/plugin.ts'"],
     ['features/quotas/rule.ts', "import { share } from '../sharing/plugin.ts'"],
-    ['features/quotas/rule.ts', "import { sessionsIn } from '../../db/sessions.ts'"],
+    ['features/quotas/rule.ts', "import { uploadRepository } from '../../db/uploads.ts'"],
     ['web/upload/main.tsx', "import { loadConfig } from '../../config.ts'"],
     ['http/identity/auth.ts', "import { loadConfig } from '../../config.ts'"],
     ['http/identity/auth.ts', "import { size } from '../../config/values.ts'"],

@@ -5,8 +5,8 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { loadConfig } from '../src/config.ts'
 import { UploadError } from '../src/core/errors.ts'
 import { guardStore } from '../src/core/pairing/guarded-store.ts'
-import { markerKey, probeKey, readMarker, type Standing, writeMarker } from '../src/core/pairing/marker.ts'
-import { HandleLost } from '../src/core/ports.ts'
+import { markerKey, type PairingState, probeKey, readMarker, writeMarker } from '../src/core/pairing/marker.ts'
+import { NoSuchUpload } from '../src/core/ports.ts'
 import { type Database, openDatabase } from '../src/db/open.ts'
 import { pairingsIn } from '../src/db/pairing.ts'
 import { openPairing } from '../src/pairing.ts'
@@ -127,25 +127,25 @@ describe('while a server runs', () => {
     const pair = await newPair()
     const { bare, store, pairing, said } = pair
     const marker = (await readMarker(bare))!
-    const handle = await store.begin('k', { ...about, partSize: 5 })
+    const handle = await store.createMultipart('k', { ...about, partSize: 5 })
 
     await leave(pair)
     await pairing.confirmAnew().catch(() => {})
 
     const away = { code: 'STORE_UNAVAILABLE' }
     await expect(store.put('a', bytes('a'), about)).rejects.toMatchObject(away)
-    await expect(store.writePart('k', handle, 1, bytes('hello'))).rejects.toMatchObject(away)
-    await expect(store.finish('k', 'other', [])).rejects.toMatchObject(away)
+    await expect(store.uploadPart('k', handle, 1, bytes('hello'))).rejects.toMatchObject(away)
+    await expect(store.completeMultipart('k', 'other', [])).rejects.toMatchObject(away)
     await expect(store.stat('nothing')).rejects.toMatchObject(away)
     await expect(readAll(store, 'nothing')).rejects.toMatchObject(away)
     await expect(store.remove(['a'])).rejects.toMatchObject(away)
-    await expect(store.abort('k', null)).rejects.toMatchObject(away)
+    await expect(store.abortMultipart('k', null)).rejects.toMatchObject(away)
     await expect(pairing.check()).rejects.toThrow(/marker/)
     await expect(pairing.confirmForCreation()).rejects.toMatchObject(away)
     expect(await pairing.mayRemove()).toBe(false)
 
     await writeMarker(bare, marker)
-    await untilDone(() => store.writePart('k', handle, 1, bytes('hello')))
+    await untilDone(() => store.uploadPart('k', handle, 1, bytes('hello')))
     await expect(pairing.check()).resolves.toBeUndefined()
     expect(said.map(({ is }) => is)).toEqual(['apart', 'paired'])
   })
@@ -154,7 +154,7 @@ describe('while a server runs', () => {
     const { store } = await newPair()
 
     expect(await store.stat('nothing')).toBeNull()
-    await expect(store.finish('k', 'none', [])).rejects.toBeInstanceOf(HandleLost)
+    await expect(store.completeMultipart('k', 'none', [])).rejects.toBeInstanceOf(NoSuchUpload)
   })
 
   it('is not ready when the store takes no bytes, though everything else works', async () => {
@@ -181,24 +181,24 @@ describe('while a server runs', () => {
     const { bare, store, pairing } = await newPair()
     await pairing.check()
     bare.fault = (call) => {
-      if (call === 'put' || call === 'writePart') throw new UploadError('STORE_UNAVAILABLE', 'AccessDenied')
+      if (call === 'put' || call === 'uploadPart') throw new UploadError('STORE_UNAVAILABLE', 'AccessDenied')
     }
     await expect(pairing.check()).resolves.toBeUndefined()
 
-    await expect(store.writePart('k', 'handle', 1, bytes('hello'))).rejects.toThrow()
+    await expect(store.uploadPart('k', 'handle', 1, bytes('hello'))).rejects.toThrow()
 
     await expect(pairing.check()).rejects.toThrow('AccessDenied')
     bare.fault = () => {}
     await expect(pairing.check()).resolves.toBeUndefined()
   })
 
-  it.each(['put', 'begin', 'finish'] as const)(
+  it.each(['put', 'createMultipart', 'completeMultipart'] as const)(
     'what is written by %s is not acknowledged when the store was another one by then',
     async (call) => {
       const { bare, store } = await newPair()
       const marker = (await readMarker(bare))!
-      const handle = await store.begin('k', { ...about, partSize: 5 })
-      const part = await store.writePart('k', handle, 1, bytes('hello'))
+      const handle = await store.createMultipart('k', { ...about, partSize: 5 })
+      const part = await store.uploadPart('k', handle, 1, bytes('hello'))
       bare.fault = (name, at, key) => {
         if (name === call && at === 'after' && key !== markerKey) return bare.remove([markerKey])
       }
@@ -206,15 +206,15 @@ describe('while a server runs', () => {
       let doubts = 0
       const write = {
         put: () => store.put('a', bytes('a'), about),
-        begin: () => store.begin('b', { ...about, partSize: 5, onDoubt: () => (doubts += 1) }),
-        finish: () => store.finish('k', handle, [part]),
+        createMultipart: () => store.createMultipart('b', { ...about, partSize: 5, onDoubt: () => (doubts += 1) }),
+        completeMultipart: () => store.completeMultipart('k', handle, [part]),
       }[call]
       await expect(write()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
 
       bare.fault = () => {}
       await writeMarker(bare, marker)
       await untilDone(async () => void (await write()))
-      expect(doubts).toBe(call === 'begin' ? 1 : 0)
+      expect(doubts).toBe(call === 'createMultipart' ? 1 : 0)
     },
   )
 
@@ -250,7 +250,7 @@ describe('a database that is older than its store', () => {
     await store.put('file', bytes('finished'), about)
 
     await expect(store.remove(['file'])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
-    await expect(store.abort('file', null)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await expect(store.abortMultipart('file', null)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     await expect(pairing.check()).rejects.toThrow(/restored from a backup.*restore accept/)
     await expect(pairing.confirmForCreation()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     expect(await pairing.mayRemove()).toBe(false)
@@ -398,27 +398,27 @@ describe('a volume that is not mounted any more', () => {
     const bare = localStore({ directory: root, fsync: false })
     const pairing = await openPairing({ pairings, store: bare })
     const store = guardStore(bare, pairing)
-    const handle = await store.begin('a/file', { ...about, partSize: 5 })
-    const part = await store.writePart('a/file', handle, 1, bytes('hello'))
+    const handle = await store.createMultipart('a/file', { ...about, partSize: 5 })
+    const part = await store.uploadPart('a/file', handle, 1, bytes('hello'))
 
     await rename(root, join(directory, 'elsewhere'))
     await mkdir(root)
     const away = { code: 'STORE_UNAVAILABLE' }
     await expect(store.put('b/file', bytes('b'), about)).rejects.toMatchObject(away)
-    await expect(store.put('.landfall/pieces/u/1', bytes('b'), about)).rejects.toMatchObject(away)
-    await expect(store.writePart('a/file', handle, 2, bytes('x'))).rejects.toMatchObject(away)
-    await expect(store.finish('a/file', handle, [part])).rejects.toMatchObject(away)
+    await expect(store.put('.landfall/tails/u/1', bytes('b'), about)).rejects.toMatchObject(away)
+    await expect(store.uploadPart('a/file', handle, 2, bytes('x'))).rejects.toMatchObject(away)
+    await expect(store.completeMultipart('a/file', handle, [part])).rejects.toMatchObject(away)
     await expect(pairing.check()).rejects.toThrow(/not mounted/)
     // Nor by one that has not noticed yet.
     await expect(bare.put('b/file', bytes('b'), about)).rejects.toMatchObject(away)
-    await expect(bare.begin('b/file', { ...about, partSize: 5 })).rejects.toMatchObject(away)
+    await expect(bare.createMultipart('b/file', { ...about, partSize: 5 })).rejects.toMatchObject(away)
     expect(await readdir(root)).toEqual([])
 
     await rm(root, { recursive: true })
     await rename(join(directory, 'elsewhere'), root)
-    const facts = await untilDone(() => store.finish('a/file', handle, [part]))
+    const info = await untilDone(() => store.completeMultipart('a/file', handle, [part]))
 
-    expect(facts.size).toBe(5)
+    expect(info.size).toBe(5)
     await expect(pairing.check()).resolves.toBeUndefined()
   })
 })
@@ -435,8 +435,8 @@ describe('a mount point below which lies an older copy of the store', () => {
     ]
     const bare = localStore({ directory: root, fsync: false })
     await openPairing({ pairings, store: bare })
-    const handle = await bare.begin('a/file', { ...about, partSize: 5 })
-    const part = await bare.writePart('a/file', handle, 1, bytes('hello'))
+    const handle = await bare.createMultipart('a/file', { ...about, partSize: 5 })
+    const part = await bare.uploadPart('a/file', handle, 1, bytes('hello'))
     await cp(root, copy, { recursive: true })
     const before = await everythingIn(copy)
 
@@ -444,15 +444,15 @@ describe('a mount point below which lies an older copy of the store', () => {
     await rename(copy, root)
     const away = { code: 'STORE_UNAVAILABLE' }
     await expect(bare.put('b/file', bytes('b'), { ...about, origin: 'b' })).rejects.toMatchObject(away)
-    await expect(bare.put('.landfall/pieces/u/1', bytes('b'), about)).rejects.toMatchObject(away)
-    await expect(bare.begin('b/file', { ...about, partSize: 5, origin: 'b' })).rejects.toMatchObject(away)
-    await expect(bare.writePart('a/file', handle, 1, bytes('HELLO'))).rejects.toMatchObject(away)
-    await expect(bare.finish('a/file', handle, [part])).rejects.toMatchObject(away)
+    await expect(bare.put('.landfall/tails/u/1', bytes('b'), about)).rejects.toMatchObject(away)
+    await expect(bare.createMultipart('b/file', { ...about, partSize: 5, origin: 'b' })).rejects.toMatchObject(away)
+    await expect(bare.uploadPart('a/file', handle, 1, bytes('HELLO'))).rejects.toMatchObject(away)
+    await expect(bare.completeMultipart('a/file', handle, [part])).rejects.toMatchObject(away)
     expect(await everythingIn(root)).toEqual(before)
 
     await rename(root, copy)
     await rename(volume, root)
-    expect(await bare.finish('a/file', handle, [part])).toMatchObject({ size: 5 })
+    expect(await bare.completeMultipart('a/file', handle, [part])).toMatchObject({ size: 5 })
   })
 
   it('is the store from when its marker has been seen there', async () => {
@@ -486,8 +486,8 @@ async function unpaired() {
     url: fresh.url,
     dataDir: '',
     pool: 5,
-    patienceMs: 2000,
-    onFault: console.error,
+    timeoutMs: 2000,
+    onError: console.error,
   })
   onTestFinished(async () => {
     await database.close()
@@ -498,7 +498,7 @@ async function unpaired() {
 
 async function newPair() {
   const { database, pairings, store: bare } = await unpaired()
-  const said: Standing[] = []
+  const said: PairingState[] = []
   const pairing = await openPairing({ pairings, store: bare, onChange: (standing) => said.push(standing) })
   return { database, pairings, bare, pairing, said, store: guardStore(bare, pairing) }
 }

@@ -95,7 +95,7 @@ describe('what a phone puts on the wire', () => {
       file,
     })
 
-    const upload = await app.engine.peek(ada, id)
+    const upload = await app.engine.get(ada, id)
     expect(upload).toMatchObject({ state: 'completed' })
     expect(app.store.objects.get(upload.key)).toEqual(file)
   })

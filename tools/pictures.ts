@@ -18,7 +18,7 @@ await mkdir(folder, { recursive: true })
 await built('pages')
 const dataDir = await mkdtemp(join(tmpdir(), 'landfall-pictures-'))
 const config = loadConfig({ LOG_LEVEL: 'silent', DATA_DIR: dataDir, PART_SIZE: '256KiB' })
-const database = await openConfiguredDatabase(config, { onFault: console.error })
+const database = await openConfiguredDatabase(config, { onError: console.error })
 await database.migrate()
 const app = await buildApp(config, { database })
 const server = { url: await listen(app.http), secret: app.secret }

@@ -6,7 +6,7 @@ import { verifyAudit } from '../features/audit/verify.ts'
 import { withDatabase } from './database-at.ts'
 import { printableLine } from './printable.ts'
 
-export interface AuditWords {
+export interface AuditOptions {
   user?: string
   tenant?: string
   upload?: string
@@ -16,7 +16,7 @@ export interface AuditWords {
 }
 
 /** The newest lines of the record that fit, in the order in which they were written. */
-export function auditLines(config: Config, { user, refused, ...words }: AuditWords): Promise<string[]> {
+export function auditLines(config: Config, { user, refused, ...words }: AuditOptions): Promise<string[]> {
   return withDatabase(config, async (database) => {
     const found = await findAudit(database, { ...words, actor: user, ...(refused && { allowed: false }) })
     return found.toReversed().map(lineOf)

@@ -7,7 +7,7 @@ import { policyVersionsIn } from '../features/policies/versions.ts'
 
 /** Runs `work` with the configured database beside the servers that share it, and closes it however `work` ends. */
 export async function withDatabase<T>(config: Config, work: (database: Database) => Promise<T>): Promise<T> {
-  const database = await openConfiguredDatabase(config, { onFault: (error) => console.error(error), onOutage })
+  const database = await openConfiguredDatabase(config, { onError: (error) => console.error(error), onOutage })
   try {
     return await work(database)
   } finally {

@@ -2,21 +2,21 @@ import { engineOf } from '../app.ts'
 import type { Config } from '../config.ts'
 import type { RunningEngine } from '../core/engine.ts'
 import { guardStore } from '../core/pairing/guarded-store.ts'
-import type { ObjectStore, Sessions } from '../core/ports.ts'
+import type { ObjectStore, UploadRepository } from '../core/ports.ts'
 import { openClock } from '../db/clock.ts'
 import type { Database } from '../db/open.ts'
 import { pairingsIn } from '../db/pairing.ts'
-import { sessionsIn } from '../db/sessions.ts'
+import { uploadRepository } from '../db/uploads.ts'
 import { leaseLocker } from '../locks/lease.ts'
 import { openPairing, type Pairing } from '../pairing.ts'
 import { openStore } from '../stores/index.ts'
 import { policiesAt, withDatabase } from './database-at.ts'
 
 /** What a command works with. */
-export interface Workplace {
+export interface EngineParts {
   database: Database
   store: ObjectStore
-  sessions: Sessions
+  uploads: UploadRepository
   engine: RunningEngine
   pairing: Pairing
   /** The database's time. */
@@ -24,23 +24,23 @@ export interface Workplace {
 }
 
 /** Runs `work` with an engine beside the servers that share its database and its store, and closes everything however it ends. */
-export function withEngine<T>(config: Config, work: (workplace: Workplace) => Promise<T>): Promise<T> {
-  const onFault = (error: unknown) => console.error(error)
+export function withEngine<T>(config: Config, work: (workplace: EngineParts) => Promise<T>): Promise<T> {
+  const onError = (error: unknown) => console.error(error)
   return withDatabase(config, (database) =>
     withStore(config, async (bareStore) => {
-      const pairing = await openPairing({ pairings: pairingsIn(database), store: bareStore, onFault })
+      const pairing = await openPairing({ pairings: pairingsIn(database), store: bareStore, onFault: onError })
       const store = guardStore(bareStore, pairing)
       const document = await policiesAt(database, config)
       const policies = () => document
-      const sessions = sessionsIn(database)
-      const locker = await leaseLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onFault })
-      const clock = await openClock({ database, onSkew: (trouble) => trouble && console.error(trouble), onFault })
+      const uploads = uploadRepository(database)
+      const locker = await leaseLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onError })
+      const clock = await openClock({ database, onSkew: (trouble) => trouble && console.error(trouble), onError })
       const now = () => pairing.restoredAt() ?? clock.now()
-      const engine = engineOf(config, { sessions, store, locker, policies, now, onFault })
+      const engine = engineOf(config, { uploads, store, locker, policies, now, onError })
       try {
-        return await work({ database, store, sessions, engine, pairing, now })
+        return await work({ database, store, uploads, engine, pairing, now })
       } finally {
-        await engine.idle()
+        await engine.drained()
         await locker.close()
         await pairing.close()
         clock.close()

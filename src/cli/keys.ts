@@ -8,7 +8,7 @@ import { policiesAt, withDatabase } from './database-at.ts'
 import { operatorName } from './operator.ts'
 import { assertRole } from './role.ts'
 
-interface Wish {
+interface CreateKeyOptions {
   name: string
   role: string
   user?: string
@@ -34,7 +34,7 @@ export function addKeyCommands(
     .option('--tenant <name>', 'the tenant of that user')
     .option('-s, --scopes <list>', `of ${scopes.join(', ')}`, readScopes, ['upload', 'read', 'cancel'])
     .option('-t, --ttl <duration>', 'when it ends by itself', duration)
-    .action(async ({ name, role, user, tenant, scopes: wanted, ttl }: Wish) => {
+    .action(async ({ name, role, user, tenant, scopes: wanted, ttl }: CreateKeyOptions) => {
       // As they would have to be in a token.
       if (!toActor({ user: user ?? name, role, tenant }) || !toActor({ user: name, role }))
         throw new InvalidArgumentError(
@@ -72,9 +72,9 @@ export function addKeyCommands(
 
 async function withKeys<T>(work: (keys: Keys, policies: PolicyDocument) => Promise<T>): Promise<T> {
   const config = readConfig()
-  const onFault = (error: unknown) => console.error(error)
+  const onError = (error: unknown) => console.error(error)
   return withDatabase(config, async (database) =>
-    work(await keysIn({ database, now: () => new Date(), onFault }), await policiesAt(database, config)),
+    work(await keysIn({ database, now: () => new Date(), onError }), await policiesAt(database, config)),
   )
 }
 

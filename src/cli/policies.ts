@@ -2,17 +2,17 @@ import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { InvalidArgumentError } from 'commander'
 import type { Config } from '../config.ts'
-import type { ExplainedWish } from '../core/policy/explain.ts'
+import type { ExplainRequest } from '../core/policy/explain.ts'
 import type { PolicyDocument } from '../core/policy/policy.ts'
-import { creationRules } from '../core/rules/index.ts'
+import { creationRules } from '../core/policy/rules/index.ts'
 import type { Actor } from '../core/upload.ts'
 import type { Database } from '../db/open.ts'
 import { findUsageOf } from '../db/usage.ts'
-import { differencesOf } from '../features/policies/difference.ts'
+import { applyToRunning } from '../features/policies/active-uploads.ts'
+import { diffPolicies } from '../features/policies/diff.ts'
 import { type ExplanationView, explainTo } from '../features/policies/explain.ts'
 import { mergePolicies, removedRoles } from '../features/policies/merge.ts'
-import { applyToRunning } from '../features/policies/running.ts'
-import { PolicyFault, readPolicyDocument, writePolicyDocument } from '../features/policies/schema.ts'
+import { PolicyError, readPolicyDocument, writePolicyDocument } from '../features/policies/schema.ts'
 import { type PolicyVersions, policyVersionsIn } from '../features/policies/versions.ts'
 import { policiesAt, withDatabase } from './database-at.ts'
 import { withStore } from './engine-at.ts'
@@ -60,7 +60,7 @@ async function changePolicies(
     const removed = removedRoles(now, document)
     if (removed.length > 0 && !removeRoles)
       throw new InvalidArgumentError(
-        `this ${removalLine(removed)}: their users could no longer upload. Name them, use \`policies merge\`, or say --remove-roles`,
+        `this ${removedRolesLine(removed)}: their users could no longer upload. Name them, use \`policies merge\`, or say --remove-roles`,
       )
     const remark = { author: operatorName(), note: note ?? null }
     const added = await versions.add(ifVersion ?? latest, document, remark)
@@ -69,7 +69,7 @@ async function changePolicies(
         `version ${(await versions.latest())?.version ?? 0} of the policies holds, nothing was changed`,
       )
     const lines = [`version ${added.version} of the policies holds now`]
-    if (removed.length > 0) lines.push(removalLine(removed))
+    if (removed.length > 0) lines.push(removedRolesLine(removed))
     if (how.applyToRunning) {
       const maxObjectSize = await largestObject(config)
       lines.push(`${await applyToRunning(database, document, maxObjectSize)} running uploads have other limits now`)
@@ -87,13 +87,13 @@ export async function comparePolicies(config: Config, file: string, version?: nu
   const wanted = orInvalid(() => readPolicyDocument(json))
   return withVersions(config, async (database) => {
     const now = await read(database, config, version)
-    const differences = differencesOf(now, wanted)
+    const differences = diffPolicies(now, wanted)
     const removed = removedRoles(now, wanted)
     const write = (value: unknown) => (value === undefined ? '(nothing)' : JSON.stringify(value))
     if (differences.length === 0) return ['nothing would change']
     const said = differences.filter(({ path: [section, role] }) => section !== 'roles' || !removed.includes(role!))
     return [
-      ...(removed.length > 0 ? [removalLine(removed)] : []),
+      ...(removed.length > 0 ? [removedRolesLine(removed)] : []),
       ...said.map(({ path, before, after }) => `${path.join('.')}: ${write(before)} → ${write(after)}`),
     ]
   })
@@ -116,12 +116,12 @@ function orInvalid<T>(reading: () => T): T {
   try {
     return reading()
   } catch (error) {
-    if (error instanceof PolicyFault || error instanceof SyntaxError) throw new InvalidArgumentError(error.message)
+    if (error instanceof PolicyError || error instanceof SyntaxError) throw new InvalidArgumentError(error.message)
     throw error
   }
 }
 
-function removalLine(roles: string[]): string {
+function removedRolesLine(roles: string[]): string {
   return `removes the ${roles.length === 1 ? 'role' : 'roles'} ${roles.join(', ')}`
 }
 
@@ -135,13 +135,13 @@ export async function policyHistory(config: Config, limit: number): Promise<stri
 }
 
 /** Whether somebody may send a file by the policies that hold, and why not: lines for an operator. */
-export async function explainAt(config: Config, actor: Actor, wish: ExplainedWish): Promise<string[]> {
+export async function explainAt(config: Config, actor: Actor, creation: ExplainRequest): Promise<string[]> {
   return withVersions(config, async (database) => {
     const document = await policiesAt(database, config)
     const policies = () => document
     const maxObjectSize = await largestObject(config)
     return linesOf(
-      await explainTo(actor, wish, {
+      await explainTo(actor, creation, {
         policies,
         rules: creationRules,
         maxObjectSize,

@@ -11,7 +11,7 @@ import { toActor } from '../http/identity/claims.ts'
 import { signToken } from '../http/identity/secret.ts'
 import { serve } from '../serve.ts'
 import { version } from '../version.ts'
-import { type AuditWords, auditLines, auditVerdict } from './audit.ts'
+import { type AuditOptions, auditLines, auditVerdict } from './audit.ts'
 import { withDatabase } from './database-at.ts'
 import { examine, printFinding } from './doctor/doctor.ts'
 import type { Finding } from './doctor/finding.ts'
@@ -30,11 +30,11 @@ import { printable } from './printable.ts'
 import { reconcileQuotas } from './quotas.ts'
 import { addRestoreCommands } from './restore.ts'
 import { assertRole } from './role.ts'
-import { addSessionCommands } from './sessions.ts'
 import { sweepOnce } from './sweep.ts'
 import { auditToken } from './token-audit.ts'
+import { addUploadCommands } from './uploads.ts'
 
-interface TokenWish {
+interface TokenOptions {
   user?: string
   role?: string
   ttl: number
@@ -61,7 +61,7 @@ export function createProgram(write: (line: string) => void = console.log): Comm
     .option('-t, --ttl <duration>', 'how long it is valid', duration, duration('24h'))
     .option('--tenant <name>', 'the tenant of the user')
     .option('--admin', 'an admin: of --tenant when it is given, of all tenants when it is not')
-    .action(async ({ ttl, tenant, admin, ...who }: TokenWish) => {
+    .action(async ({ ttl, tenant, admin, ...who }: TokenOptions) => {
       const config = readConfig()
       const { user, role } = { ...(config.isDevelopment && devUser), ...who }
       if (user === undefined || role === undefined)
@@ -115,7 +115,7 @@ export function createProgram(write: (line: string) => void = console.log): Comm
       for (const line of await sweepOnce(readConfig(), dryRun)) print(line)
     })
 
-  addSessionCommands(program, print, whole)
+  addUploadCommands(program, print, whole)
   addRestoreCommands(program, print)
 
   const policies = program.command('policies').description('who may upload what: read, change, and what held before')
@@ -133,7 +133,7 @@ export function createProgram(write: (line: string) => void = console.log): Comm
     .option('--if-version <number>', 'only if this version still holds', whole)
     .option('--apply-to-running', 'also change what running uploads were told')
     .option('--remove-roles', 'remove the roles that the file does not name; without it such a file is refused')
-    .action(async (file: string, options: PolicyWords) => {
+    .action(async (file: string, options: PolicyOptions) => {
       for (const line of await setPolicies(readConfig(), { file, ...options })) print(line)
     })
 
@@ -143,7 +143,7 @@ export function createProgram(write: (line: string) => void = console.log): Comm
     .option('-m, --note <text>', 'why, for those who read the history')
     .option('--if-version <number>', 'only if this version still holds', whole)
     .option('--apply-to-running', 'also change what running uploads were told')
-    .action(async (file: string, options: PolicyWords) => {
+    .action(async (file: string, options: PolicyOptions) => {
       for (const line of await mergePoliciesFrom(readConfig(), { file, ...options })) print(line)
     })
 
@@ -174,7 +174,7 @@ export function createProgram(write: (line: string) => void = console.log): Comm
       'also look for every file in the store, one request a file; one that is still gone in a run after LOSS_CONFIRM is given up',
     )
     .action(async ({ dryRun = false, store = false }: { dryRun?: boolean; store?: boolean }) => {
-      for (const line of await reconcileQuotas(readConfig(), { isDry: dryRun, looksIntoStore: store })) print(line)
+      for (const line of await reconcileQuotas(readConfig(), { isDry: dryRun, checksStore: store })) print(line)
     })
 
   program
@@ -192,7 +192,7 @@ export function createProgram(write: (line: string) => void = console.log): Comm
       'with --verify: a place in the chain from the log of a server, which must still be there',
       anchor,
     )
-    .action(async ({ verify, anchor, ...options }: AuditWords & { verify?: boolean; anchor?: Head }) => {
+    .action(async ({ verify, anchor, ...options }: AuditOptions & { verify?: boolean; anchor?: Head }) => {
       if (anchor && !verify) throw new InvalidArgumentError('--anchor is for --verify')
       if (verify) {
         const { line, isSound } = await auditVerdict(readConfig(), anchor)
@@ -213,10 +213,10 @@ export function createProgram(write: (line: string) => void = console.log): Comm
     .option('-s, --size <size>', 'its size; unknown unless given', size)
     .option('-c, --type <type>', 'its media type', 'application/octet-stream')
     .option('--category <category>', 'its category')
-    .action(async ({ user, role, tenant, file, size, type, category }: ExplainWords) => {
+    .action(async ({ user, role, tenant, file, size, type, category }: ExplainOptions) => {
       const actor = userOf(user, role, { tenant: tenant ?? null })
-      const wish = { filename: file, size: size ?? null, contentType: type, category }
-      for (const line of await explainAt(readConfig(), actor, wish)) print(line)
+      const creation = { filename: file, size: size ?? null, contentType: type, category }
+      for (const line of await explainAt(readConfig(), actor, creation)) print(line)
     })
 
   program
@@ -263,9 +263,9 @@ export function createProgram(write: (line: string) => void = console.log): Comm
   return program
 }
 
-type PolicyWords = Omit<SetPolicies, 'file'>
+type PolicyOptions = Omit<SetPolicies, 'file'>
 
-interface ExplainWords {
+interface ExplainOptions {
   user: string
   role: string
   tenant?: string

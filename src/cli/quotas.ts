@@ -2,26 +2,26 @@ import type { Config } from '../config.ts'
 import type { RunningEngine } from '../core/engine.ts'
 import { type Drift, type Looked, lookAtFiles, reconcile } from '../features/quotas/reconcile.ts'
 import { withEngine } from './engine-at.ts'
-import { operator } from './sessions.ts'
+import { operator } from './uploads.ts'
 
-export interface Reconciling {
+export interface ReconcileOptions {
   isDry: boolean
   /** Also compares the sessions with the store. */
-  looksIntoStore: boolean
+  checksStore: boolean
 }
 
 /** Compares usage with the sessions, and the sessions with the store, and mends what differs; lines for an operator. */
-export function reconcileQuotas(config: Config, { isDry, looksIntoStore }: Reconciling): Promise<string[]> {
+export function reconcileQuotas(config: Config, { isDry, checksStore }: ReconcileOptions): Promise<string[]> {
   return withEngine(config, async ({ database, store, engine, pairing }) => {
     const lines: string[] = []
     // For a database that was restored nothing is lost: the store may know of the file under a later row.
-    const mayEnd = !isDry && looksIntoStore && (await pairing.mayRemove())
-    if (looksIntoStore)
+    const mayEnd = !isDry && checksStore && (await pairing.mayRemove())
+    if (checksStore)
       for await (const file of lookAtFiles(database, store)) {
         const seen = mayEnd ? await observe(file, engine) : null
         if (seen !== 'there' && file.found !== file.size) lines.push(`${lookedLine(file)}${whatNext(seen, config)}`)
       }
-    if (looksIntoStore && !isDry && !mayEnd)
+    if (checksStore && !isDry && !mayEnd)
       lines.push('no file was given up: the database was restored from a backup, or the store is not the right one')
     const drifts = await reconcile(database, isDry)
     lines.push(...drifts.flatMap(driftLines))

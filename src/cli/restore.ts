@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { openConfiguredDatabase } from '../app.ts'
 import type { Config } from '../config.ts'
-import { readMarker, standingOf } from '../core/pairing/marker.ts'
+import { pairingStateOf, readMarker } from '../core/pairing/marker.ts'
 import type { ObjectStore } from '../core/ports.ts'
 import { adoptionsIn } from '../db/adoptions.ts'
 import { openClock } from '../db/clock.ts'
@@ -11,9 +11,9 @@ import { readConfig } from '../environment.ts'
 import { adopt } from '../jobs/adopt.ts'
 import { mark, newMarker, replacePair } from '../pairing.ts'
 import { withEngine, withStore } from './engine-at.ts'
-import { operator } from './sessions.ts'
+import { operator } from './uploads.ts'
 
-interface Ground {
+interface RestoreContext {
   config: Config
   pairings: Pairings
   store: ObjectStore
@@ -25,7 +25,7 @@ export function addRestoreCommands(program: Command, print: (line: string) => vo
   store
     .command('show')
     .description('print what the database and the store say of each other')
-    .action(() => onGround(async (ground) => print(await describe(ground))))
+    .action(() => withContext(async (context) => print(await describe(context))))
   store
     .command('pair')
     .description('make the configured store that of this database')
@@ -34,21 +34,23 @@ export function addRestoreCommands(program: Command, print: (line: string) => vo
       'also when either of them belongs to another one; uploads that go on in the old store are lost',
     )
     .action(({ replace = false }: { replace?: boolean }) =>
-      onGround(async (ground) => print(await pairStore(ground, replace))),
+      withContext(async (context) => print(await pairStore(context, replace))),
     )
 
   const restore = program.command('restore').description('go on with a database that was restored from a backup')
   restore
     .command('accept')
     .description('go on with the database as it is; open uploads and deletions get their full time anew')
-    .action(() => onGround(async (ground) => print(await accept(ground))))
+    .action(() => withContext(async (context) => print(await accept(context))))
   restore
     .command('adopt')
     .description(
       'make rows of the objects that the database does not know, by what they say of themselves; then accept',
     )
     .option('-n, --dry-run', 'say what it would do, and change nothing')
-    .action(({ dryRun = false }: { dryRun?: boolean }) => onGround((ground) => adoptObjects(ground, dryRun, print)))
+    .action(({ dryRun = false }: { dryRun?: boolean }) =>
+      withContext((context) => adoptObjects(context, dryRun, print)),
+    )
 
   const deleted = program.command('deleted').description('files that were deleted and are still in the store')
   deleted
@@ -72,9 +74,9 @@ export function addRestoreCommands(program: Command, print: (line: string) => vo
     )
 }
 
-async function onGround(work: (ground: Ground) => Promise<void>): Promise<void> {
+async function withContext(work: (context: RestoreContext) => Promise<void>): Promise<void> {
   const config = readConfig()
-  const database = await openConfiguredDatabase(config, { onFault: (error) => console.error(error) })
+  const database = await openConfiguredDatabase(config, { onError: (error) => console.error(error) })
   try {
     await database.migrate()
     await withStore(config, (store) => work({ config, pairings: pairingsIn(database), store }))
@@ -83,23 +85,23 @@ async function onGround(work: (ground: Ground) => Promise<void>): Promise<void> 
   }
 }
 
-async function describe({ pairings, store }: Ground): Promise<string> {
+async function describe({ pairings, store }: RestoreContext): Promise<string> {
   const [row, marker] = [await pairings.find(), await readMarker(store)]
-  const standing = row ? standingOf(row, marker) : null
+  const pairingState = row ? pairingStateOf(row, marker) : null
   const words =
-    standing === null
+    pairingState === null
       ? 'this database has no store yet'
-      : standing.is === 'paired'
+      : pairingState.is === 'paired'
         ? 'they belong together'
-        : standing.reason
+        : pairingState.reason
   return [`database  ${JSON.stringify(row)}`, `store     ${JSON.stringify(marker)}`, words].join('\n')
 }
 
-async function pairStore({ pairings, store }: Ground, isForced: boolean): Promise<string> {
+async function pairStore({ pairings, store }: RestoreContext, isForced: boolean): Promise<string> {
   await store.prepare?.()
   await store.check()
   const [row, marker] = [await pairings.find(), await readMarker(store)]
-  if (row && standingOf(row, marker).is === 'paired') return 'the store is that of this database already'
+  if (row && pairingStateOf(row, marker).is === 'paired') return 'the store is that of this database already'
   if (!row && !marker) {
     await mark(await pairings.insert(newMarker()), pairings, store)
     return 'the store is that of this database now'
@@ -112,28 +114,28 @@ async function pairStore({ pairings, store }: Ground, isForced: boolean): Promis
   return 'the store is that of this database now'
 }
 
-async function accept({ config, pairings, store }: Ground): Promise<string> {
+async function accept({ config, pairings, store }: RestoreContext): Promise<string> {
   const [row, marker] = [await pairings.find(), await readMarker(store)]
   if (!row)
     throw new InvalidArgumentError('this database has no store; `landfall restore adopt` makes it that of the store')
-  const standing = standingOf(row, marker)
-  if (standing.is === 'paired') return 'the database is not older than its store; nothing was changed'
-  if (standing.is === 'apart') throw new InvalidArgumentError(standing.reason)
+  const pairingState = pairingStateOf(row, marker)
+  if (pairingState.is === 'paired') return 'the database is not older than its store; nothing was changed'
+  if (pairingState.is === 'apart') throw new InvalidArgumentError(pairingState.reason)
   // Before it is accepted: a server that sees that first must find nothing due.
   const renewed = await pairings.renewTimes(config.DELETE_GRACE)
   await replacePair(pairings, store, { storeId: row.storeId, databaseId: row.databaseId, epoch: 1, counter: 1 })
   return `accepted; ${renewed} uploads have their full time anew`
 }
 
-async function adoptObjects(ground: Ground, isDry: boolean, print: (line: string) => void): Promise<void> {
-  const { config, pairings, store } = ground
+async function adoptObjects(context: RestoreContext, isDry: boolean, print: (line: string) => void): Promise<void> {
+  const { config, pairings, store } = context
   const [row, marker] = [await pairings.find(), await readMarker(store)]
-  if (row && standingOf(row, marker).is === 'apart')
+  if (row && pairingStateOf(row, marker).is === 'apart')
     throw new InvalidArgumentError('the store is not that of this database; run `landfall store show`')
-  const database = await openConfiguredDatabase(config, { onFault: (error) => console.error(error) })
+  const database = await openConfiguredDatabase(config, { onError: (error) => console.error(error) })
   try {
     const onSkew = (trouble: string | null) => trouble && console.error(trouble)
-    const clock = await openClock({ database, onSkew, onFault: console.error })
+    const clock = await openClock({ database, onSkew, onError: console.error })
     const adoptions = adoptionsIn(database)
     const onProgress = (seen: number) => console.error(`${seen} objects seen`)
     const found = await adopt({ store, adoptions, now: clock.now, isDry, onProgress, onObject: print })
@@ -141,10 +143,10 @@ async function adoptObjects(ground: Ground, isDry: boolean, print: (line: string
     if (!isDry) {
       await pairings.renewTimes(config.DELETE_GRACE)
       if (!row && marker) await replacePair(pairings, store, marker)
-      else if (row && standingOf(row, marker).is === 'restored') await accept(ground)
+      else if (row && pairingStateOf(row, marker).is === 'restored') await accept(context)
     }
     print(
-      `${found.adopted} files ${isDry ? 'would be' : 'were'} adopted, ${found.completed} uploads completed, ${found.strange} objects say nothing of themselves, ${found.known} were known${isDry ? '; nothing was changed' : ''}`,
+      `${found.adopted} files ${isDry ? 'would be' : 'were'} adopted, ${found.completed} uploads completed, ${found.unknown} objects say nothing of themselves, ${found.known} were known${isDry ? '; nothing was changed' : ''}`,
     )
   } finally {
     await database.close()

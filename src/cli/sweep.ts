@@ -5,19 +5,19 @@ import { withEngine } from './engine-at.ts'
 
 /** Sweeps once, or says what a sweep would do; the lines are for an operator. Runs beside servers that share the database. */
 export function sweepOnce(config: Config, isDry: boolean): Promise<string[]> {
-  return withEngine(config, async ({ engine, sessions, store, pairing, now }) => {
+  return withEngine(config, async ({ engine, uploads, store, pairing, now }) => {
     if (!(await pairing.mayRemove()))
       return ['the store is not the right one, or the database was restored: nothing was changed']
     if (isDry) {
-      const { expired, litter } = await previewSweep(sessions, store, now())
+      const { expired, litter } = await previewSweep(uploads, store, now())
       return [
         ...expired.map((id) => `would expire ${id}`),
         ...litter.map((key) => `would remove ${key}`),
         'nothing was changed',
       ]
     }
-    const { expired, cleaned } = await sweep(engine, sessions, now())
-    const orphans = await sweepOrphans(engine, sessions, store)
+    const { expired, cleaned } = await sweep(engine, uploads, now())
+    const orphans = await sweepOrphans(engine, uploads, store)
     return [`expired ${expired} uploads, cleaned up after ${cleaned + orphans}`]
   })
 }

@@ -1,33 +1,33 @@
 import type {
+  Activity,
   AnyUpload,
   ApiKey,
   AuditEntry,
   CheckedPolicies,
+  CreateKey,
+  ExplainQuery,
   Explanation,
-  KeyWish,
   OneUpload,
   PolicyChange,
   PolicyJson,
   PolicyVersion,
-  Series,
   Summary,
   UserUsage,
-  Wish,
 } from './admin-types.ts'
-import { asFolder, createAsk } from './ask.ts'
+import { asFolder, createRequest } from './request.ts'
 
 /** What is asked of a list; empty values are not asked. */
 export type Query = Record<string, string | number | boolean | null | undefined>
 
-export type Steer = 'cancel' | 'finish' | 'expire'
+export type AdminAction = 'cancel' | 'finish' | 'expire'
 
 /** The API for those who run the server. Everything throws `Refusal` when it does not work. */
 export interface AdminApi {
   summary(): Promise<Summary>
-  series(minutes: number, points: number): Promise<Series>
+  activity(minutes: number, points: number): Promise<Activity>
   uploads(query: Query): Promise<{ uploads: AnyUpload[]; next: string | null }>
   upload(id: string): Promise<OneUpload>
-  steer(id: string, verb: Steer): Promise<OneUpload>
+  act(id: string, action: AdminAction): Promise<OneUpload>
   policies(): Promise<PolicyVersion>
   checkPolicies(policies: PolicyJson, signal: AbortSignal): Promise<CheckedPolicies>
   /** @param seen the version that is to be replaced; another one meanwhile is PRECONDITION_FAILED */
@@ -37,31 +37,31 @@ export interface AdminApi {
   usage(query: Query): Promise<{ users: UserUsage[]; next: string | null }>
   keys(): Promise<ApiKey[]>
   /** The token is told here and never again. */
-  makeKey(wish: KeyWish): Promise<ApiKey & { token: string }>
+  makeKey(creation: CreateKey): Promise<ApiKey & { token: string }>
   revokeKey(id: string): Promise<void>
   audit(query: Query): Promise<{ entries: AuditEntry[]; next: number | null }>
-  explain(wish: Wish): Promise<Explanation>
+  explain(creation: ExplainQuery): Promise<Explanation>
 }
 
 // Whoever looks asks again anyway; a line that is dead and does not say so must not stop that.
-const patienceMs = 20_000
+const timeoutMs = 20_000
 
 /**
  * Speaks to the admin API at `base` (an absolute URL).
  * @param token asked for each request
  */
 export function createAdminApi(base: string, token: () => string | null): AdminApi {
-  const ask = createAsk(new URL('v1/admin/', asFolder(base)).href, token)
+  const ask = createRequest(new URL('v1/admin/', asFolder(base)).href, token)
   const ifMatch = (version: number) => ({ headers: { 'if-match': `"${version}"` } })
   const get = async <T>(path: string, query: Query = {}) =>
-    (await ask('GET', `${path}${queryOf(query)}`, { signal: AbortSignal.timeout(patienceMs) })) as T
+    (await ask('GET', `${path}${queryOf(query)}`, { signal: AbortSignal.timeout(timeoutMs) })) as T
 
   return {
     summary: () => get('summary'),
-    series: (minutes, points) => get('series', { minutes, points }),
+    activity: (minutes, points) => get('series', { minutes, points }),
     uploads: (query) => get('uploads', query),
     upload: (id) => get(`uploads/${encodeURIComponent(id)}`),
-    steer: async (id, verb) => (await ask('POST', `uploads/${encodeURIComponent(id)}/${verb}`)) as OneUpload,
+    act: async (id, action) => (await ask('POST', `uploads/${encodeURIComponent(id)}/${action}`)) as OneUpload,
     policies: () => get('policies'),
     checkPolicies: async (policies, signal) =>
       (await ask('POST', 'policies/check', { content: { policies }, signal })) as CheckedPolicies,
@@ -78,10 +78,10 @@ export function createAdminApi(base: string, token: () => string | null): AdminA
       })) as never,
     usage: (query) => get('usage', query),
     keys: async () => (await get<{ keys: ApiKey[] }>('keys')).keys,
-    makeKey: async (wish) => (await ask('POST', 'keys', { content: wish })) as never,
+    makeKey: async (creation) => (await ask('POST', 'keys', { content: creation })) as never,
     revokeKey: async (id) => void (await ask('DELETE', `keys/${encodeURIComponent(id)}`)),
     audit: (query) => get('audit', query),
-    explain: async (wish) => (await ask('POST', 'explain', { content: wish })) as Explanation,
+    explain: async (creation) => (await ask('POST', 'explain', { content: creation })) as Explanation,
   }
 }
 

@@ -36,12 +36,12 @@ export interface UploadDetails extends AnyUpload {
   reserved: number | null
   etag: string | null
   parts: number
-  pieces: number
-  dirty: boolean
+  tailObjects: number
+  needsCleanup: boolean
 }
 
 /** Something that happened to an upload: `record` is who did it, `event` what listeners are told. */
-export interface Happening {
+export interface TimelineEntry {
   at: string
   source: 'record' | 'event'
   what: string
@@ -55,18 +55,18 @@ export interface Happening {
   rule: string | null
   note: string | null
   times: number
-  toldAt: string | null
+  deliveredAt: string | null
 }
 
 export interface OneUpload {
   upload: UploadDetails
-  timeline: Happening[]
+  timeline: TimelineEntry[]
 }
 
 export interface Summary {
   open: { state: 'receiving' | 'finishing'; role: string; count: number; live: number }[]
   finishingOldestSeconds: number | null
-  eventsToTell: number
+  eventsToDeliver: number
   eventsOldestSeconds: number | null
   reservedBytes: number
   storedBytes: number
@@ -90,7 +90,7 @@ export interface Point {
   failed: number
 }
 
-export interface Series {
+export interface Activity {
   stepSeconds: number
   points: Point[]
 }
@@ -154,7 +154,7 @@ export interface UserUsage {
 export const scopes = ['upload', 'read', 'cancel', 'admin'] as const
 export type Scope = (typeof scopes)[number]
 
-export interface KeyWish {
+export interface CreateKey {
   name: string
   role: string
   user: string | null
@@ -163,7 +163,7 @@ export interface KeyWish {
   expiresAt: string | null
 }
 
-export interface ApiKey extends KeyWish {
+export interface ApiKey extends CreateKey {
   id: string
   prefix: string
   createdAt: string
@@ -195,7 +195,7 @@ export interface AuditEntry {
 }
 
 /** A file that somebody would like to send. */
-export interface Wish {
+export interface ExplainQuery {
   user: string
   role: string
   tenant: string | null

@@ -1,4 +1,4 @@
-import { createAsk } from './ask.ts'
+import { createRequest } from './request.ts'
 
 /** What a role may send; sizes are bytes. */
 export interface Policy {
@@ -49,7 +49,7 @@ export interface UploadsPage {
 }
 
 /** Which uploads of the user's are asked for. */
-export interface Only {
+export interface UploadFilter {
   state?: UploadState | undefined
   fingerprint?: string | undefined
 }
@@ -65,10 +65,10 @@ export interface SignedIn {
 /** The server's JSON API. Everything throws `Refusal` when it does not work. */
 export interface Api {
   me(): Promise<Me>
-  uploads(before?: string, only?: Only): Promise<UploadsPage>
+  uploads(before?: string, only?: UploadFilter): Promise<UploadsPage>
   upload(id: string): Promise<ListedUpload>
   /** Says what the client knows the file of an upload by. */
-  mark(id: string, fingerprint: string): Promise<void>
+  setFingerprint(id: string, fingerprint: string): Promise<void>
   remove(id: string): Promise<void>
   /** Trades the one-time code of a sign-in link for a token; only servers in development have it. */
   signIn(code: string): Promise<SignedIn>
@@ -79,7 +79,7 @@ export interface Api {
  * @param token asked for each request, so a new one counts at once
  */
 export function createApi(base: string, token: () => string | null): Api {
-  const ask = createAsk(base, token)
+  const ask = createRequest(base, token)
 
   return {
     me: async () => (await ask('GET', 'v1/me')) as Me,
@@ -89,7 +89,7 @@ export function createApi(base: string, token: () => string | null): Api {
       return (await ask('GET', `v1/uploads?${query}`)) as UploadsPage
     },
     upload: async (id) => (await ask('GET', `v1/uploads/${encodeURIComponent(id)}`)) as ListedUpload,
-    mark: async (id, fingerprint) =>
+    setFingerprint: async (id, fingerprint) =>
       void (await ask('PUT', `v1/uploads/${encodeURIComponent(id)}/fingerprint`, { content: { fingerprint } })),
     remove: async (id) => void (await ask('DELETE', `v1/uploads/${encodeURIComponent(id)}`)),
     signIn: async (code) => (await ask('POST', 'v1/dev/sign-in', { bearer: null, content: { code } })) as SignedIn,

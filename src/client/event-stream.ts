@@ -4,7 +4,7 @@
  */
 
 /** What happened to an upload, as `/v1/events` tells it. */
-export interface ToldEvent {
+export interface UploadEvent {
   type: string
   uploadId: string
 }
@@ -14,7 +14,7 @@ export interface EventStreamOptions {
   url: string
   /** Asked for each connection; `null`: there is none now, and nobody is asked. */
   token(): string | null
-  onEvent(event: ToldEvent): void
+  onEvent(event: UploadEvent): void
   /** Whether events come at the moment. Who needs to know sooner or later must ask meanwhile. */
   onConnection(isOpen: boolean): void
 }
@@ -25,7 +25,7 @@ const shortestPauseMs = 1000
 const longestPauseMs = 30_000
 
 /** Listens until the way out, which is returned, is taken. */
-export function listenToEvents({ url, token, onEvent, onConnection }: EventStreamOptions): () => void {
+export function subscribeToEvents({ url, token, onEvent, onConnection }: EventStreamOptions): () => void {
   const end = new AbortController()
   let lastId: string | null = null
   let pauseMs = shortestPauseMs

@@ -1,14 +1,14 @@
 /** Where the browser keeps which upload a file belongs to. `localStorage` is one. */
-export type Shelf = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>
+export type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>
 
 /** Remembers the upload of a file over reloads and crashes. */
-export interface Memory {
+export interface UploadMemory {
   /** The URL of the upload that was begun with this very file. */
   recall(fingerprint: string): string | null
   remember(fingerprint: string, url: string): void
   forget(fingerprint: string): void
   /** The file has arrived: it is forgotten, and for a moment other tabs that wait for it can ask for the URL it has. */
-  settle(fingerprint: string, url: string): void
+  markArrived(fingerprint: string, url: string): void
   arrived(fingerprint: string): string | null
 }
 
@@ -36,38 +36,38 @@ export const memoryPrefix = 'landfall:upload:'
 const arrivedKey = 'landfall:arrived'
 const minuteMs = 60 * 1000
 /** Each tab sends a few files at once, so the one that another tab waited for is among the last. */
-const mostArrived = 20
+const maxArrived = 20
 const monthMs = 30 * 24 * 60 * 60 * 1000
 
 /** A memory on `shelf`. A shelf that is full or forbidden only means that a file starts anew after a reload. */
-export function memoryOn(shelf: Shelf, now: () => number = Date.now): Memory {
-  dropOld(shelf, now())
+export function memoryOn(storage: KeyValueStorage, now: () => number = Date.now): UploadMemory {
+  dropOld(storage, now())
   return {
     recall(fingerprint) {
-      return read(shelf, memoryPrefix + fingerprint)?.url ?? null
+      return read(storage, memoryPrefix + fingerprint)?.url ?? null
     },
     remember(fingerprint, url) {
       try {
-        shelf.setItem(memoryPrefix + fingerprint, JSON.stringify({ url, at: now() }))
+        storage.setItem(memoryPrefix + fingerprint, JSON.stringify({ url, at: now() }))
       } catch {
         // Full: the upload itself goes on.
       }
     },
     forget(fingerprint) {
-      shelf.removeItem(memoryPrefix + fingerprint)
+      storage.removeItem(memoryPrefix + fingerprint)
     },
-    settle(fingerprint, url) {
-      shelf.removeItem(memoryPrefix + fingerprint)
+    markArrived(fingerprint, url) {
+      storage.removeItem(memoryPrefix + fingerprint)
       try {
-        const others = readArrived(shelf).filter((other) => other.fingerprint !== fingerprint)
-        const all = [...others, { fingerprint, url, at: now() }].slice(-mostArrived)
-        shelf.setItem(arrivedKey, JSON.stringify(all))
+        const others = readArrived(storage).filter((other) => other.fingerprint !== fingerprint)
+        const all = [...others, { fingerprint, url, at: now() }].slice(-maxArrived)
+        storage.setItem(arrivedKey, JSON.stringify(all))
       } catch {
         // Full: another tab that waits for this file sends it once more.
       }
     },
     arrived(fingerprint) {
-      const found = readArrived(shelf).find((other) => other.fingerprint === fingerprint)
+      const found = readArrived(storage).find((other) => other.fingerprint === fingerprint)
       return found && now() - found.at < minuteMs ? found.url : null
     },
   }
@@ -79,27 +79,27 @@ interface Arrived {
   at: number
 }
 
-function readArrived(shelf: Shelf): Arrived[] {
+function readArrived(storage: KeyValueStorage): Arrived[] {
   try {
-    const all: unknown = JSON.parse(shelf.getItem(arrivedKey) ?? '[]')
+    const all: unknown = JSON.parse(storage.getItem(arrivedKey) ?? '[]')
     return Array.isArray(all) ? (all as Arrived[]).filter((one) => typeof one?.url === 'string') : []
   } catch {
     return []
   }
 }
 
-function dropOld(shelf: Shelf, now: number): void {
-  const keys = Array.from({ length: shelf.length }, (_, index) => shelf.key(index))
+function dropOld(storage: KeyValueStorage, now: number): void {
+  const keys = Array.from({ length: storage.length }, (_, index) => storage.key(index))
   for (const key of keys) {
     if (!key?.startsWith(memoryPrefix)) continue
-    const entry = read(shelf, key)
-    if (!entry || entry.at < now - monthMs) shelf.removeItem(key)
+    const entry = read(storage, key)
+    if (!entry || entry.at < now - monthMs) storage.removeItem(key)
   }
 }
 
-function read(shelf: Shelf, key: string): { url: string; at: number } | null {
+function read(storage: KeyValueStorage, key: string): { url: string; at: number } | null {
   try {
-    const entry = JSON.parse(shelf.getItem(key) ?? 'null')
+    const entry = JSON.parse(storage.getItem(key) ?? 'null')
     return typeof entry?.url === 'string' && typeof entry.at === 'number' ? entry : null
   } catch {
     return null

@@ -1,4 +1,4 @@
-import type { Failure, FailureCode } from './refusal.ts'
+import type { Failure, FailureCode } from './request-error.ts'
 
 /**
  * What to do after a failure.
@@ -8,7 +8,7 @@ import type { Failure, FailureCode } from './refusal.ts'
  * - `smaller`: something in between refuses long bodies; shorter ones may pass
  * - `final`: trying again would end the same way
  */
-export type Verdict =
+export type Reaction =
   | { kind: 'again'; afterMs: number }
   | { kind: 'token' }
   | { kind: 'lost' }
@@ -24,7 +24,7 @@ const longestMs = 24 * 60 * 60 * 1000
 const patience = 8
 
 /** Over soon, by nature: worth waiting for without end. */
-const passing: (FailureCode | null)[] = [
+const transientCodes: (FailureCode | null)[] = [
   'NO_ANSWER',
   'STORE_UNAVAILABLE',
   'DATABASE_ERROR',
@@ -34,7 +34,7 @@ const passing: (FailureCode | null)[] = [
   'UPLOAD_LOCKED',
 ]
 /** Settled by asking for the offset once more. */
-const settled: (FailureCode | null)[] = ['OFFSET_MISMATCH', 'UPLOAD_COMPLETED', 'CHECKSUM_MISMATCH']
+const finalCodes: (FailureCode | null)[] = ['OFFSET_MISMATCH', 'UPLOAD_COMPLETED', 'CHECKSUM_MISMATCH']
 const lost: (FailureCode | null)[] = ['UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'UPLOAD_EXPIRED', 'UPLOAD_LOST']
 
 /**
@@ -42,17 +42,17 @@ const lost: (FailureCode | null)[] = ['UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'UPLOAD
  * @param attempt how many tries have failed in a row without progress, this one not counted
  * @param chance 0 to 1: spreads the returns of many clients after an outage
  */
-export function judge(failure: Failure, attempt: number, chance = Math.random()): Verdict {
+export function chooseReaction(failure: Failure, attempt: number, chance = Math.random()): Reaction {
   const { code, status, method } = failure
   // "At once", said for ever, would be a flood.
   const afterMs = Math.min(failure.retryAfterMs || delay(attempt, chance), longestMs)
-  const again: Verdict = { kind: 'again', afterMs }
+  const again: Reaction = { kind: 'again', afterMs }
 
   if (code === 'UNAUTHENTICATED') return { kind: 'token' }
   if (code === 'FILE_UNREADABLE') return { kind: 'final' }
   if (lost.includes(code)) return { kind: 'lost' }
-  if (passing.includes(code)) return again
-  if (settled.includes(code)) return attempt < patience ? again : { kind: 'final' }
+  if (transientCodes.includes(code)) return again
+  if (finalCodes.includes(code)) return attempt < patience ? again : { kind: 'final' }
   if (code === null && status === 413 && method === 'PATCH') return { kind: 'smaller' }
   if (status === 502 || status === 503 || status === 504) return again
   if (code === null && (status === 408 || status === 409)) return attempt < patience ? again : { kind: 'final' }

@@ -1,12 +1,12 @@
 import { DetailedError, Upload, type UploadOptions } from 'tus-js-client'
-import { type Failure, noAnswer, Refusal, readFailure } from './refusal.ts'
+import { type Failure, noAnswer, RequestError, readFailure } from './request-error.ts'
 import type { SendableFile } from './transfer-view.ts'
 
 // tus-js-client sends, and nothing more: left to itself it answers a HEAD that fails, with 401 or 503 too, by forgetting
 // the upload and starting at zero. So every try gets either the endpoint or the URL of an upload, never both; trying
 // again and remembering are the transfer's business, where they can be shown.
 
-export interface Try {
+export interface SendAttempt {
   file: SendableFile
   endpoint: string
   /** The upload to go on with; `null` makes a new one. */
@@ -22,9 +22,9 @@ export interface Try {
 }
 
 /** What is told while a try lasts: at most one of `done` and `failed`, as the last thing. */
-export interface Listener {
+export interface SendListener {
   /** The server has the upload, under this URL. Also told when the try was stopped while the server made it. */
-  known(url: string): void
+  created(url: string): void
   /** Bytes on the server or on their way to it, counted from the start of the file. */
   progress(sent: number): void
   /** The server has confirmed so many bytes of the file. */
@@ -35,8 +35,8 @@ export interface Listener {
 
 /** Sends what the server has not got yet, once. Returns the way to stop it; nothing but `known` is told after that. */
 export function startSending(
-  { file, endpoint, url, bodySize, batch, token, tus }: Try,
-  listener: Listener,
+  { file, endpoint, url, bodySize, batch, token, tus }: SendAttempt,
+  listener: SendListener,
 ): () => void {
   let isStopped = false
   /** The request that makes the upload is on its way. */
@@ -62,7 +62,7 @@ export function startSending(
     },
     onUploadUrlAvailable() {
       isMaking = false
-      if (upload.url !== null) listener.known(upload.url)
+      if (upload.url !== null) listener.created(upload.url)
     },
     onProgress: (sent) => tell(() => listener.progress(sent)),
     onChunkComplete: (_size, accepted) => tell(() => listener.confirmed(accepted)),
@@ -78,13 +78,13 @@ export function startSending(
 }
 
 /** Tells the server to drop the upload at `url`. @throws Refusal when it could not be told */
-export async function terminate(url: string, { token, tus }: Pick<Try, 'token' | 'tus'>): Promise<void> {
+export async function terminate(url: string, { token, tus }: Pick<SendAttempt, 'token' | 'tus'>): Promise<void> {
   const bearer = token()
-  if (bearer === null) throw new Refusal(noAnswer('DELETE'))
+  if (bearer === null) throw new RequestError(noAnswer('DELETE'))
   try {
     await Upload.terminate(url, { ...tus, headers: { Authorization: `Bearer ${bearer}` }, retryDelays: null })
   } catch (thrown) {
-    throw new Refusal(toFailure(thrown as Error))
+    throw new RequestError(toFailure(thrown as Error))
   }
 }
 

@@ -1,5 +1,5 @@
 import type { FileFacts } from './memory.ts'
-import type { Failure } from './refusal.ts'
+import type { Failure } from './request-error.ts'
 
 // A transfer is one file on its way out of this browser; the upload it fills lives on the server.
 //
@@ -60,7 +60,7 @@ export interface TransferView {
 }
 
 /** Whether pausing means anything in this state. */
-export function mayPause(state: TransferState): boolean {
+export function canPause(state: TransferState): boolean {
   return ['queued', 'sending', 'finishing', 'waiting', 'unauthorized', 'elsewhere'].includes(state)
 }
 

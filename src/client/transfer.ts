@@ -1,11 +1,11 @@
 import type { UploadOptions } from 'tus-js-client'
-import type { Claims, Release } from './claims.ts'
-import { fingerprintOf, type Memory } from './memory.ts'
-import { type Failure, noAnswer, readFailure } from './refusal.ts'
-import { judge } from './retry.ts'
+import type { FileLocks, Release } from './file-locks.ts'
+import { fingerprintOf, type UploadMemory } from './memory.ts'
+import { type Failure, noAnswer, readFailure } from './request-error.ts'
+import { chooseReaction } from './retry.ts'
 import { startSending, terminate } from './sending.ts'
 import { createSpeed, timeLeft } from './speed.ts'
-import { mayPause, type SendableFile, type TransferView } from './transfer-view.ts'
+import { canPause, type SendableFile, type TransferView } from './transfer-view.ts'
 
 export interface TransferSettings {
   /** Absolute URL of the tus endpoint. */
@@ -13,14 +13,14 @@ export interface TransferSettings {
   token: () => string | null
   /** Who sends; another user's memory is not used. */
   owner: string
-  memory: Memory
+  memory: UploadMemory
   isOnline: () => boolean
   /** Which tab of this browser sends a file. */
-  claims: Claims
+  locks: FileLocks
   /** What the server says of an upload at the moment; `null` when it did not answer. Asked about once a second for those that run. */
   status: (url: string) => Promise<UploadStatus | null>
   /** How often is looked at an upload that another device sends. */
-  lookMs: number
+  pollMs: number
   /** Passed on to tus-js-client. */
   tus?: Partial<UploadOptions> | undefined
   /** No byte moved for so long: the connection is dead, whatever it says. */
@@ -61,9 +61,9 @@ const offlineMs = 30_000
 /** What was confirmed is asked for so often while bytes flow. Most files are sent before the first time. */
 const confirmMs = 1000
 /** An upload that stood still for so many looks is not being sent any more: between two requests a client is still there. */
-const stillLooks = 2
+const unchangedPolls = 2
 /** In these states the file stays this tab's, as far as other tabs are concerned. */
-const keepsClaim = new Set<TransferView['state']>(['queued', 'sending', 'finishing', 'waiting', 'elsewhere'])
+const keepsLock = new Set<TransferView['state']>(['queued', 'sending', 'finishing', 'waiting', 'elsewhere'])
 const MiB = 1024 ** 2
 const shorterBodies = [64 * MiB, 16 * MiB, 4 * MiB, MiB]
 
@@ -88,7 +88,7 @@ export function createTransfer(
   let timer: ReturnType<typeof setTimeout> | undefined
   let stall: ReturnType<typeof setTimeout> | undefined
   let asking: ReturnType<typeof setInterval> | undefined
-  let claim: Release | null = null
+  let lock: Release | null = null
   /** Tries in a row that brought nothing forward. */
   let attempt = 0
   let bodySize = Number.POSITIVE_INFINITY
@@ -121,20 +121,20 @@ export function createTransfer(
   function set(change: Partial<TransferView>): void {
     const before = view
     view = { ...view, ...change }
-    if (!keepsClaim.has(view.state)) {
-      claim?.()
-      claim = null
+    if (!keepsLock.has(view.state)) {
+      lock?.()
+      lock = null
     }
     changed(before)
   }
 
   /** Goes to a state in which nothing moves. */
-  function rest(change: Partial<TransferView>): void {
+  function setIdle(change: Partial<TransferView>): void {
     set({ failure: null, retryAt: null, speed: null, timeLeftMs: null, sender: null, ...change })
   }
 
   /** Leaves nothing behind that runs or waits. */
-  function halt(): void {
+  function stopWork(): void {
     turn += 1
     clearTimeout(timer)
     clearTimeout(stall)
@@ -147,23 +147,23 @@ export function createTransfer(
   }
 
   function run(isTakenOver = false): void {
-    halt()
+    stopWork()
     usedToken = settings.token()
     if (usedToken === null) {
-      rest({ state: 'unauthorized' })
+      setIdle({ state: 'unauthorized' })
       return
     }
-    rest({ state: 'sending' })
+    setIdle({ state: 'sending' })
     void begin(turn, isTakenOver)
   }
 
   /** Sends, unless another tab or device does. */
   async function begin(mine: number, isTakenOver: boolean): Promise<void> {
-    if (claim === null) {
-      const taken = await settings.claims.take(fingerprint)
+    if (lock === null) {
+      const taken = await settings.locks.tryAcquire(fingerprint)
       if (turn !== mine) return taken?.()
       if (taken === null) return waitForTab()
-      claim = taken
+      lock = taken
     }
     // Of an upload that this page has sent to before, only the server's refusal says that another device has taken it over.
     if (isRecalled && view.url !== null && !isTakenOver) {
@@ -183,8 +183,8 @@ export function createTransfer(
     stop = startSending(
       { file, endpoint, url: view.url, bodySize, batch, token, tus },
       {
-        known(url) {
-          if (turn !== mine && !mayAdopt()) return void terminate(url, settings).catch(() => {})
+        created(url) {
+          if (turn !== mine && !canAdopt()) return void terminate(url, settings).catch(() => {})
           isRecalled = false
           memory.remember(fingerprint, url)
           set({ url })
@@ -211,10 +211,10 @@ export function createTransfer(
   }
 
   function complete(): void {
-    halt()
+    stopWork()
     if (view.url === null) memory.forget(fingerprint)
-    else memory.settle(fingerprint, view.url)
-    rest({ state: 'completed', sent: file.size, confirmed: file.size, tookMs: activeMs || null })
+    else memory.markArrived(fingerprint, view.url)
+    setIdle({ state: 'completed', sent: file.size, confirmed: file.size, tookMs: activeMs || null })
   }
 
   /** Another tab has the file: this one goes on when that one is through with it, or closed. */
@@ -222,12 +222,12 @@ export function createTransfer(
     const mine = turn
     const leave = new AbortController()
     stop = () => leave.abort()
-    rest({ state: 'elsewhere', sender: 'tab' })
-    settings.claims.wait(fingerprint, leave.signal).then(
+    setIdle({ state: 'elsewhere', sender: 'tab' })
+    settings.locks.acquire(fingerprint, leave.signal).then(
       (release) => {
         if (turn !== mine) return release()
         stop = () => {}
-        claim = release
+        lock = release
         const arrived = memory.arrived(fingerprint)
         if (arrived !== null) set({ url: arrived })
         if (arrived !== null) return complete()
@@ -244,25 +244,25 @@ export function createTransfer(
   function waitForDevice(): void {
     const mine = turn
     let still = 0
-    rest({ state: 'elsewhere', sender: 'device' })
-    asking = setInterval(() => void look(), settings.lookMs)
+    setIdle({ state: 'elsewhere', sender: 'device' })
+    asking = setInterval(() => void poll(), settings.pollMs)
 
-    async function look(): Promise<void> {
+    async function poll(): Promise<void> {
       const status = view.url === null ? null : await settings.status(view.url)
       if (turn !== mine || status === null) return
       if (status.state === 'completed') return complete()
-      if (status.state === 'gone') return follow(readFailure('HEAD', 410, '', null))
+      if (status.state === 'gone') return react(readFailure('HEAD', 410, '', null))
       const isStill = status.state === 'receiving' && !status.live && status.offset === view.confirmed
       still = isStill ? still + 1 : 0
       if (status.offset !== view.confirmed) set({ confirmed: status.offset, sent: status.offset })
-      if (still < stillLooks) return
-      halt()
+      if (still < unchangedPolls) return
+      stopWork()
       queue()
     }
   }
 
   /** Whether an upload that was made after its try had been stopped is the one to go on with. */
-  function mayAdopt(): boolean {
+  function canAdopt(): boolean {
     return view.url === null && !['sending', 'finishing', 'cancelled'].includes(view.state)
   }
 
@@ -297,43 +297,43 @@ export function createTransfer(
   }
 
   async function fail(failure: Failure): Promise<void> {
-    halt()
+    stopWork()
     const mine = turn
     // To the browser a file that was changed or unplugged looks like a dead network.
     const isUnreadable = failure.code === 'NO_ANSWER' && !(await isReadable(file))
     if (turn !== mine) return
-    follow(isUnreadable ? { ...failure, code: 'FILE_UNREADABLE' } : failure)
+    react(isUnreadable ? { ...failure, code: 'FILE_UNREADABLE' } : failure)
   }
 
-  function follow(failure: Failure): void {
+  function react(failure: Failure): void {
     const isTakenOver = failure.code === 'UPLOAD_LOCKED' && failure.method === 'PATCH' && view.url !== null
-    const verdict = judge(failure, attempt)
+    const reaction = chooseReaction(failure, attempt)
     const isLeftover = isRecalled && view.url !== null
 
     if (isTakenOver) {
       waitForDevice()
-    } else if (verdict.kind === 'token' && usedToken === settings.token()) {
-      rest({ state: 'unauthorized', failure })
-    } else if (verdict.kind === 'token') {
+    } else if (reaction.kind === 'token' && usedToken === settings.token()) {
+      setIdle({ state: 'unauthorized', failure })
+    } else if (reaction.kind === 'token') {
       // Somebody brought another token while the old one was being refused.
       run()
-    } else if (verdict.kind === 'lost' && isLeftover) {
+    } else if (reaction.kind === 'lost' && isLeftover) {
       // From an earlier visit, and given up by the server since: nothing more is lost by beginning anew.
       forget()
       set({ isAnew: true })
       run()
-    } else if (verdict.kind === 'smaller' && bodySize > shorterBodies.at(-1)!) {
+    } else if (reaction.kind === 'smaller' && bodySize > shorterBodies.at(-1)!) {
       bodySize = shorterBodies.find((size) => size < bodySize)!
       run()
-    } else if (verdict.kind === 'again') {
+    } else if (reaction.kind === 'again') {
       attempt += 1
       const isOnline = settings.isOnline()
       // A browser may call itself offline and still reach this server; so it looks now and then all the same.
-      const afterMs = isOnline ? verdict.afterMs : offlineMs
-      rest({ state: 'waiting', failure, retryAt: isOnline ? Date.now() + afterMs : null })
+      const afterMs = isOnline ? reaction.afterMs : offlineMs
+      setIdle({ state: 'waiting', failure, retryAt: isOnline ? Date.now() + afterMs : null })
       timer = setTimeout(run, afterMs)
     } else {
-      rest({ state: 'failed', failure })
+      setIdle({ state: 'failed', failure })
     }
   }
 
@@ -344,7 +344,7 @@ export function createTransfer(
   }
 
   function queue(): void {
-    rest({ state: 'queued' })
+    setIdle({ state: 'queued' })
   }
 
   return {
@@ -356,13 +356,13 @@ export function createTransfer(
       if (view.state === 'elsewhere' && view.sender === 'device') run(true)
     },
     drop() {
-      halt()
-      rest({ state: 'cancelled' })
+      stopWork()
+      setIdle({ state: 'cancelled' })
     },
     pause() {
-      if (!mayPause(view.state)) return
-      halt()
-      rest({ state: 'paused' })
+      if (!canPause(view.state)) return
+      stopWork()
+      setIdle({ state: 'paused' })
     },
     wake() {
       if (view.state === 'waiting') run()
@@ -370,15 +370,15 @@ export function createTransfer(
     },
     retry() {
       if (view.state !== 'failed') return
-      if (view.failure && judge(view.failure, 0).kind === 'lost') forget()
+      if (view.failure && chooseReaction(view.failure, 0).kind === 'lost') forget()
       attempt = 0
       queue()
     },
     async cancel() {
       const isOurs = view.state !== 'elsewhere'
-      halt()
+      stopWork()
       if (isOurs) memory.forget(fingerprint)
-      rest({ state: 'cancelled' })
+      setIdle({ state: 'cancelled' })
       if (isOurs && view.url !== null) await terminate(view.url, settings)
     },
   }

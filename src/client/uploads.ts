@@ -1,9 +1,9 @@
-import { claimsOn } from './claims.ts'
+import { fileLocks } from './file-locks.ts'
 import { createTransfer, type Transfer, type TransferSettings } from './transfer.ts'
 import { isOver, type SendableFile, type TransferView } from './transfer-view.ts'
 import { uploadIdOf } from './upload-id.ts'
 
-type Optional = 'claims' | 'status' | 'lookMs' | 'stallMs' | 'finishStallMs'
+type Optional = 'locks' | 'status' | 'pollMs' | 'stallMs' | 'finishStallMs'
 
 export interface UploadsOptions
   extends Omit<TransferSettings, 'owner' | Optional>,
@@ -47,9 +47,9 @@ const working = new Set(['sending', 'finishing', 'waiting'])
 export function createUploads(options: UploadsOptions): Uploads {
   const { owner, atOnce = 3, token } = options
   const settings = {
-    claims: claimsOn(undefined),
+    locks: fileLocks(undefined),
     status: async () => null,
-    lookMs: 2000,
+    pollMs: 2000,
     stallMs: 45_000,
     finishStallMs: 300_000,
     ...options,

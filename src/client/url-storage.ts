@@ -5,7 +5,7 @@
  */
 import type { PreviousUpload, UrlStorage } from 'tus-js-client'
 import { createApi, type ListedUpload } from './api.ts'
-import { Refusal } from './refusal.ts'
+import { RequestError } from './request-error.ts'
 
 export interface UrlStorageOptions {
   /** An absolute URL of the server. */
@@ -27,7 +27,7 @@ export function serverUrlStorage({ server, token }: UrlStorageOptions): UrlStora
     const found: PreviousUpload[] = []
     let before: string | undefined
     do {
-      const page = await patiently(() => api.uploads(before, { state: 'receiving', fingerprint }))
+      const page = await withRetry(() => api.uploads(before, { state: 'receiving', fingerprint }))
       if (page === null) break
       found.push(...page.uploads.map((upload) => asPrevious(upload, server)))
       before = page.next ?? undefined
@@ -40,7 +40,7 @@ export function serverUrlStorage({ server, token }: UrlStorageOptions): UrlStora
     findUploadsByFingerprint: (fingerprint) => find(fingerprint),
     async addUpload(fingerprint, { uploadUrl }) {
       const id = uploadUrl?.split('?')[0]?.split('/').at(-1) ?? ''
-      if (id !== '') await patiently(() => api.mark(id, fingerprint))
+      if (id !== '') await withRetry(() => api.setFingerprint(id, fingerprint))
       return id
     },
     // What is over is not in the list of what can be gone on with. tus-js-client also asks for this after a 401 or when it was
@@ -61,12 +61,12 @@ function asPrevious(upload: ListedUpload, server: string): PreviousUpload {
 }
 
 /** Asks again when that may help; `null` when it did not. */
-async function patiently<T>(ask: () => Promise<T>): Promise<T | null> {
+async function withRetry<T>(ask: () => Promise<T>): Promise<T | null> {
   for (const pause of [...pauses, null]) {
     try {
       return await ask()
     } catch (thrown) {
-      const { status } = thrown instanceof Refusal ? thrown.failure : { status: 0 }
+      const { status } = thrown instanceof RequestError ? thrown.failure : { status: 0 }
       const mayHelp = status === null || status >= 500 || status === 429
       if (pause === null || !mayHelp) return null
       await new Promise((resolve) => setTimeout(resolve, pause))

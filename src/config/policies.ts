@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defaultPolicies, type PolicyDocument } from '../core/policy/policy.ts'
-import { problemsOf, roleName, rulesSchema, unsaid } from '../features/policies/schema.ts'
+import { missingFields, problemsOf, roleName, rulesSchema } from '../features/policies/schema.ts'
 
 const changes = z.record(roleName, rulesSchema.nullable())
 
@@ -23,7 +23,7 @@ export const policies = z.string().transform((text, context): PolicyDocument => 
       continue
     }
     const rules = { ...(Object.hasOwn(roles, role) ? roles[role] : {}), ...difference }
-    const open = unsaid({}, rules)
+    const open = missingFields({}, rules)
     if (open.length > 0) refuse(`${role}: a new role must also say ${open.join(', ')}; null is no limit`)
     else roles[role] = rules
   }

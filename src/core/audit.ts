@@ -1,5 +1,5 @@
-import type { Code } from './errors.ts'
-import type { Origin } from './upload.ts'
+import type { ErrorCode } from './errors.ts'
+import type { ClientInfo } from './upload.ts'
 
 /** What is written down, by what happened and to what. */
 export type AuditAction =
@@ -21,21 +21,21 @@ export interface AuditEntry {
   action: AuditAction
   isAllowed: boolean
   /** `null`: the server itself, or nobody knows who. */
-  by: By | null
+  by: AuditActor | null
   uploadId?: string | null
   /** What else it was done to: a version of the policies, the id of a key. */
   target?: string | null
-  code?: Code | null
+  code?: ErrorCode | null
   rule?: string | null
   times?: number
   note?: string | null
 }
 
 /** Who did it and from where, as far as it is known. */
-export interface By {
+export interface AuditActor {
   id: string | null
   role: string | null
   tenant?: string | null | undefined
   keyId?: string | null | undefined
-  from?: Origin | undefined
+  from?: ClientInfo | undefined
 }

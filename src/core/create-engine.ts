@@ -1,118 +1,135 @@
-import { admit, admitAnew, asOwner, isOwner, notFound, type Verb } from './access.ts'
-import { type Appending, appendUnderLease } from './append/append.ts'
-import { shuttingDown } from './append/append-refusals.ts'
-import { createBandwidth, type Pace } from './append/bandwidth.ts'
-import { createBodyGate, type Passage, type Sender } from './append/body-gate.ts'
-import { createRepeats, hashOfBody, type Refused } from './append/repeats.ts'
-import { createScattered } from './append/scattered.ts'
-import { createSentAgain } from './append/sent-again.ts'
-import { createBackground } from './background.ts'
-import { beginUpload } from './begin/begin-upload.ts'
-import { checkFingerprint } from './begin/fingerprint.ts'
-import { createLostCreations } from './begin/lost-creations.ts'
-import { makeObjectKey, uniqueWord } from './begin/object-key.ts'
-import { agreeingName } from './content/endings.ts'
-import type { Looking } from './content/first-bytes.ts'
-import type { Append, Begun, RunningEngine } from './engine.ts'
+import { type Action, authorizeCollection, authorizeOwner, isOwner, notFound, ownerOfActor } from './access/access.ts'
+import { createAuthorization } from './access/authorization.ts'
+import { createRepeats, hashOfBody, type Refused } from './receive/repeated-creation.ts'
+import { createBackgroundTasks } from './background.ts'
+import { findPartials } from './concatenation/concatenate.ts'
+import { createFinalUploads, isAwaitingPartials, partialsNotReady } from './concatenation/final-uploads.ts'
+import { createUpload } from './create/create-upload.ts'
+import { checkFingerprint } from './create/fingerprint.ts'
+import { createLostCreations } from './create/lost-creations.ts'
+import { makeObjectKey, uniqueToken } from './create/object-key.ts'
+import type { AppendRequest, Begun, RunningEngine } from './engine.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { UploadError } from './errors.ts'
-import { pieceFolder } from './finish/clean-up.ts'
-import { findPartials } from './finish/concatenate.ts'
-import { createEnds } from './finish/ends.ts'
-import { awaitsJoin, createFinalUploads, notReady } from './finish/final-uploads.ts'
-import { joinFinish } from './finish/join-finish.ts'
-import { isLost, observeLoss } from './finish/loss.ts'
-import { createGuard } from './guard.ts'
-import { openWriter, type WriterDetails } from './parts/open-writer.ts'
-import { createPieceCache } from './parts/piece-cache.ts'
+import { awaitCompletion } from './finish/await-completion.ts'
+import { tailPrefixOf } from './finish/clean-up.ts'
+import { agreeingName } from './media/file-endings.ts'
+import { openPartWriter, type WriterDetails } from './parts/open-writer.ts'
+import { createTailCache } from './parts/tail-cache.ts'
 import { effectivePolicy, type Policy } from './policy/policy.ts'
 import type { Lease } from './ports.ts'
-import { checkId, closeRanks, closeRanksOf, isJoined, refuseEnded, toUpload } from './session-view.ts'
-import { type Actor, hasEveryByte, ownerOf, type Session, type Upload, type Wish, wordFor } from './upload.ts'
+import { type AppendOptions, appendUnderLease } from './receive/append.ts'
+import { shuttingDown } from './receive/append-errors.ts'
+import { createBandwidth, type Pace } from './receive/bandwidth.ts'
+import { type BodySlot, createBodyGate, type Sender } from './receive/body-gate.ts'
+import type { ContentPolicy } from './receive/content-gate.ts'
+import { createRepeatedBytes } from './receive/repeated-bytes.ts'
+import { createPartUploads } from './receive/upload-part.ts'
+import { createEnds } from './transitions/ends.ts'
+import { isLost, observeLoss } from './transitions/loss.ts'
+import {
+  type Actor,
+  actorOfUpload,
+  type CreateUpload,
+  hasEveryByte,
+  ownerKey,
+  type Upload,
+  type UploadRecord,
+} from './upload.ts'
+import {
+  assertActive,
+  checkId,
+  isConcatenated,
+  readContiguousOffset,
+  readContiguousOffsets,
+  toUpload,
+} from './upload-view.ts'
 
 /** The engine over one store, one database and one lock: every verb, and what they share. */
 export function createEngine(options: EngineOptions): RunningEngine {
-  const { sessions, store, locker, budget, now, onFault, newId, onBody = () => {} } = options
+  const { uploads, store, locker, budget, now, onError, newId, onBody = () => {} } = options
   const { bodyIdleMs, minSpeed, bodyTotalMs, lossConfirmMs, deleteGraceMs } = options
-  const permit = options.permit ?? (async () => {})
-  const guard = createGuard(permit, now)
-  const { later, idle } = createBackground(onFault)
-  const cache = createPieceCache(budget)
-  const running = new Set<AbortController>()
-  const draining = new AbortController()
-  const claiming = { sessions, claimMs: options.claimMs ?? 30_000, waitMs: 3000 }
+  const authorizer = options.authorizer ?? (async () => {})
+  const authorization = createAuthorization(authorizer, now)
+  const { runDetached, drained } = createBackgroundTasks(onError)
+  const cache = createTailCache(budget)
+  const activeBodies = new Set<AbortController>()
+  const drainController = new AbortController()
+  const partLocking = { uploads, partLockMs: options.partLockMs ?? 30_000, waitMs: 3000 }
   const bandwidth = options.bandwidth ?? createBandwidth(null)
   const gate = options.gate ?? createBodyGate(Number.POSITIVE_INFINITY, budget)
-  const looking: Looking | null = options.content ? { check: options.content, policyOf, keyFor } : null
+  const contentPolicy: ContentPolicy | null = options.contentCheck
+    ? { check: options.contentCheck, policyOf, keyFor }
+    : null
   const body = { bodyIdleMs, minSpeed, bodyTotalMs, now, paceOf, onBody }
   const partsInFlight = Math.min(options.partsInFlight, store.limits.partsInFlight ?? Number.POSITIVE_INFINITY)
-  const ground = { store, budget, cache, partsInFlight, looking, nextPieceKey, lifeAfter, later }
-  const openIts = (lease: Lease, by: Actor | null, details: WriterDetails = {}) =>
-    openWriter(lease, by, details, ground)
-  const again = createSentAgain({
-    sessions,
+  const writerContext = { store, budget, cache, partsInFlight, contentPolicy, nextTailKey, nextExpiry, runDetached }
+  const openWriterFor = (lease: Lease, by: Actor | null, details: WriterDetails = {}) =>
+    openPartWriter(lease, by, details, writerContext)
+  const repeatedBytes = createRepeatedBytes({
+    uploads,
     now,
-    later,
-    bytesPerDayOf: (session) => effectivePolicy(options.policies(), ownerOf(session))?.policy.bytesPerDay ?? null,
+    runDetached,
+    bytesPerDayOf: (upload) => effectivePolicy(options.policies(), actorOfUpload(upload))?.policy.bytesPerDay ?? null,
   })
-  const repeats = createRepeats({ sessions, store, describe })
-  const appending: Omit<Appending, 'permitCompletion' | 'by' | 'passage' | 'giveUp'> = {
+  const repeats = createRepeats({ sessions: uploads, store, status })
+  const appendOptions: Omit<AppendOptions, 'authorizeCompletion' | 'by' | 'slot' | 'giveUp'> = {
     ...body,
-    sessions,
+    uploads,
     store,
-    claiming,
-    partSizeFor: (session) => policyOf(ownerOf(session)).partSize ?? options.partSize,
-    checkRole: (session) => void policyOf(ownerOf(session)),
-    openWriter: openIts,
-    again,
+    partLocking,
+    partSizeFor: (upload) => policyOf(actorOfUpload(upload)).partSize ?? options.partSize,
+    checkRole: (upload) => void policyOf(actorOfUpload(upload)),
+    openWriter: openWriterFor,
+    repeatedBytes,
     repeats,
-    running,
-    isDraining: () => draining.signal.aborted,
-    later,
+    activeBodies,
+    isDraining: () => drainController.signal.aborted,
+    runDetached,
   }
-  const scattered = createScattered({
+  const partUploads = createPartUploads({
     ...body,
-    ...claiming,
+    ...partLocking,
     lossConfirmMs,
-    guard,
+    authorization,
     store,
     locker,
     budget,
     cache,
-    nextPieceKey,
-    looking,
-    discard: (keys, session) => later(store.remove(keys), { uploadId: session.id, what: 'removing used pieces' }),
-    lifeAfter,
-    again,
+    nextTailKey,
+    contentPolicy,
+    discard: (keys, upload) => runDetached(store.remove(keys), { uploadId: upload.id, what: 'removing used pieces' }),
+    nextExpiry,
+    repeatedBytes,
   })
   const ends = createEnds({
     store,
     locker,
-    claiming,
-    guard,
+    partLocking,
+    authorization,
     now,
     deleteGraceMs,
     lossConfirmMs,
-    stopChunks: scattered.stop,
-    onFault,
+    stopParts: partUploads.stop,
+    onError,
   })
-  const lostCreations = createLostCreations({ sessions, ends, later })
-  const finals = createFinalUploads({ sessions, store, locker, guard, looking, now })
-  const finishing = {
-    sessions,
+  const lostCreations = createLostCreations({ uploads, ends, runDetached })
+  const finalUploads = createFinalUploads({ uploads, store, locker, authorization, contentPolicy, now })
+  const finishOptions = {
+    uploads,
     store,
     locker,
-    claiming,
-    guard,
+    partLocking,
+    authorization,
     now,
     lossConfirmMs,
-    openWriter: openIts,
-    partialsOf: finals.partialsOf,
-    settleJoined: finals.settle,
+    openWriter: openWriterFor,
+    partialsOf: finalUploads.partialsOf,
+    applyDetectedTypeOfFinal: finalUploads.applyDetectedType,
     cleanUpAfter: ends.cleanUpAfter,
-    later,
+    runDetached,
     finishWaitMs: options.finishWaitMs,
-    draining: draining.signal,
+    draining: drainController.signal,
   }
 
   function policyOf(actor: Actor): Policy {
@@ -121,149 +138,157 @@ export function createEngine(options: EngineOptions): RunningEngine {
     return effective.policy
   }
 
-  function paceOf(session: Session): Pace | null {
-    const owner = ownerOf(session)
+  function paceOf(upload: UploadRecord): Pace | null {
+    const owner = actorOfUpload(upload)
     const perSecond = effectivePolicy(options.policies(), owner)?.policy.bytesPerSecond ?? null
-    return bandwidth.join(wordFor(owner), perSecond)
+    return bandwidth.join(ownerKey(owner), perSecond)
   }
 
-  function keyFor({ role, ownerId: user, createdAt, filename: sent }: Session, category: string, contentType: string) {
+  function keyFor(
+    { role, ownerId: user, createdAt, filename: sent }: UploadRecord,
+    category: string,
+    contentType: string,
+  ) {
     // What the operator's code has named keeps that name.
     if (options.nameObject) return null
-    const unique = uniqueWord(newId)
+    const unique = uniqueToken(newId)
     const filename = agreeingName(sent, contentType)
     return makeObjectKey(options.keyTemplate, { role, user, createdAt, category, unique, filename })
   }
 
-  function nextPieceKey({ id }: Session): string {
-    return pieceFolder(id) + newId()
+  function nextTailKey({ id }: UploadRecord): string {
+    return tailPrefixOf(id) + newId()
   }
 
   /** The full time to live, or up to a hundredth more: a moment that moves with every record costs an index entry each. */
-  function lifeAfter({ timeToLiveMs, expiresAt }: Session): Date | null {
+  function nextExpiry({ timeToLiveMs, expiresAt }: UploadRecord): Date | null {
     if (timeToLiveMs === null) return expiresAt
     const least = now().getTime() + timeToLiveMs
     return expiresAt !== null && expiresAt.getTime() >= least ? expiresAt : new Date(least + timeToLiveMs / 100)
   }
 
-  async function finish(id: string, actor: Actor | null, verb: Verb = 'complete'): Promise<Upload> {
-    return toUpload(await joinFinish(id, actor, verb, finishing))
+  async function finish(id: string, actor: Actor | null, action: Action = 'complete'): Promise<Upload> {
+    return toUpload(await awaitCompletion(id, actor, action, finishOptions))
   }
 
   /** A final upload is joined as soon as its partial uploads are complete. */
-  async function describeFinal(actor: Actor, session: Session): Promise<Upload> {
-    const { size, isReady } = await finals.measure(actor, session)
-    return isReady ? finish(session.id, actor, 'describe') : toUpload({ ...session, size })
+  async function statusOfFinal(actor: Actor, upload: UploadRecord): Promise<Upload> {
+    const { size, isReady } = await finalUploads.measure(actor, upload)
+    return isReady ? finish(upload.id, actor, 'read') : toUpload({ ...upload, size })
   }
 
-  async function create(actor: Actor, wish: Wish): Promise<Begun> {
-    if (draining.signal.aborted) throw shuttingDown()
+  async function create(actor: Actor, creation: CreateUpload): Promise<Begun> {
+    if (drainController.signal.aborted) throw shuttingDown()
     // Its bytes would find no room either.
-    gate.check(senderOf(actor))
-    options.admitCreation?.(actor)
-    admitAnew(actor, 'create')
+    gate.check(senderOfActor(actor))
+    options.checkCreation?.(actor)
+    authorizeCollection(actor, 'create')
     await options.confirmStore?.()
-    const final = wish.concat?.kind === 'final' ? wish.concat : null
+    const final = creation.concat?.kind === 'final' ? creation.concat : null
     // A client that did not hear the answer asks again, and means the same file: it is made of the same partial uploads.
-    const same = final && (await sessions.findFinal(asOwner(actor), final.from))
-    if (same) return describe(actor, same)
-    const partials = final && (await findPartials(actor, final.from, sessions, now()))
+    const same = final && (await uploads.findFinal(ownerOfActor(actor), final.from))
+    if (same) return status(actor, same)
+    const partials = final && (await findPartials(actor, final.from, uploads, now()))
     await lostCreations.recorded()
-    const begin = () => beginUpload(actor, wish, partials, policyOf(actor), options)
-    const begun = await begin().catch(async (refusal: unknown) => {
-      if (partials) throw refusal
-      if (await lostCreations.giveWayTo(actor, wish, refusal)) return begin()
-      return (await lostCreations.withoutRoom(actor, wish, refusal)) ?? Promise.reject(refusal)
+    const begin = () => createUpload(actor, creation, partials, policyOf(actor), options)
+    const created = await begin().catch(async (error: unknown) => {
+      if (partials) throw error
+      if (await lostCreations.replaceLost(actor, creation, error)) return begin()
+      return (await lostCreations.withoutRoom(actor, creation, error)) ?? Promise.reject(error)
     })
     // Its body will show whether it is one that came before.
-    if ('repeats' in begun)
-      return { ...toUpload(begun.session), id: newId(), state: 'receiving', offset: 0, repeats: begun.repeats }
-    const { session, repeated } = begun
-    if (partials) return describe(actor, session.id)
-    if (session.size === 0 && wish.ending !== 'later') {
+    if ('repeats' in created)
+      return { ...toUpload(created.session), id: newId(), state: 'receiving', offset: 0, repeats: created.repeats }
+    const { session: upload, repeated } = created
+    if (partials) return status(actor, upload.id)
+    if (upload.size === 0 && creation.ending !== 'later') {
       const earlier = await repeats.find(actor, repeated, { size: 0, sha256: hashOfBody().digest('base64') })
-      if (!earlier) return finish(session.id, actor)
-      await ends.giveWay(session.id, 0, actor)
+      if (!earlier) return finish(upload.id, actor)
+      await ends.replace(upload.id, 0, actor)
       return toUpload(earlier)
     }
-    const repeat = wish.withBody && repeated.length > 0 ? { repeats: { ids: repeated, refusal: null } } : {}
-    return { ...toUpload(session), ...repeat }
+    const repeat = creation.withBody && repeated.length > 0 ? { repeats: { ids: repeated, refusal: null } } : {}
+    return { ...toUpload(upload), ...repeat }
   }
 
-  async function append(actor: Actor, id: string, chunk: Append): Promise<Upload> {
-    if (draining.signal.aborted) throw shuttingDown()
+  async function append(actor: Actor, id: string, chunk: AppendRequest): Promise<Upload> {
+    if (drainController.signal.aborted) throw shuttingDown()
     checkId(id)
-    const permitCompletion = (session: Session) => guard.permitted(actor, 'complete', session)
-    const passage = gate.enter(senderOf(actor))
+    const permitCompletion = (upload: UploadRecord) => authorization.authorize(actor, 'complete', upload)
+    const slot = gate.enter(senderOfActor(actor))
     const { repeats: repeat } = chunk
-    if (repeat?.refusal) return readAgain(actor, chunk, repeat as Refused, passage).finally(passage.leave)
+    if (repeat?.refusal) return readAgain(actor, chunk, repeat as Refused, slot).finally(slot.leave)
     const giveUp = async (lease: Lease) => {
       await ends.giveUp(lease, actor)
-      later(ends.clean(id), { uploadId: id, what: 'cleaning up' })
+      runDetached(ends.cleanUp(id), { uploadId: id, what: 'cleaning up' })
     }
-    const session = await locker
-      .hold(id, guard.admitted(actor, 'append'), async (lease) => {
-        await guard.permitted(actor, 'append', lease.session)
-        return appendUnderLease(lease, chunk, { ...appending, permitCompletion, giveUp, by: actor, passage }).catch(
-          async (error: unknown) => {
-            if (!isLost(error)) throw error
-            await observeLoss(lease, error, actor, { store, now, lossConfirmMs })
-            return lease.session
-          },
-        )
+    const upload = await locker
+      .withLock(id, authorization.ownerCheck(actor, 'append'), async (lease) => {
+        await authorization.authorize(actor, 'append', lease.upload)
+        return appendUnderLease(lease, chunk, {
+          ...appendOptions,
+          authorizeCompletion: permitCompletion,
+          giveUp,
+          by: actor,
+          slot,
+        }).catch(async (error: unknown) => {
+          if (!isLost(error)) throw error
+          await observeLoss(lease, error, actor, { store, now, lossConfirmMs })
+          return lease.upload
+        })
       })
-      .finally(passage.leave)
-    if (session.state === 'finishing') return finish(session.id, actor, 'append')
-    if (session.state === 'completed') later(ends.cleanUpAfter(session), { uploadId: id, what: 'cleaning up' })
-    return toUpload(session)
+      .finally(slot.leave)
+    if (upload.state === 'finishing') return finish(upload.id, actor, 'append')
+    if (upload.state === 'completed') runDetached(ends.cleanUpAfter(upload), { uploadId: id, what: 'cleaning up' })
+    return toUpload(upload)
   }
 
-  async function readAgain(actor: Actor, chunk: Append, repeat: Refused, passage: Passage): Promise<Upload> {
+  async function readAgain(actor: Actor, chunk: AppendRequest, repeat: Refused, slot: BodySlot): Promise<Upload> {
     const stop = new AbortController()
     const giveWay = () => stop.abort()
-    running.add(stop)
-    passage.signal.addEventListener('abort', giveWay, { once: true })
+    activeBodies.add(stop)
+    slot.signal.addEventListener('abort', giveWay, { once: true })
     try {
       const { signal } = stop
-      const reading = { idleMs: bodyIdleMs, minSpeed, totalMs: bodyTotalMs, signal, passage }
+      const reading = { idleMs: bodyIdleMs, minSpeed, totalMs: bodyTotalMs, signal, passage: slot }
       return toUpload(await repeats.readAgain(actor, chunk, repeat, reading))
     } finally {
-      running.delete(stop)
+      activeBodies.delete(stop)
     }
   }
 
-  async function describe(actor: Actor, id: string, ending: 'at-size' | 'later' = 'at-size'): Promise<Upload> {
+  async function status(actor: Actor, id: string, ending: 'at-size' | 'later' = 'at-size'): Promise<Upload> {
     checkId(id)
     if (actor.isAdmin) {
-      const found = await find(actor, id, 'describe')
+      const found = await find(actor, id, 'read')
       if (!isOwner(actor, found)) {
-        refuseEnded(found, now())
-        return look(found)
+        assertActive(found, now())
+        return withContiguousOffset(found)
       }
     }
-    const session = await locker.settle(id, guard.admitted(actor, 'describe'))
-    await guard.permitted(actor, 'describe', session)
-    refuseEnded(session, now())
-    if (awaitsJoin(session)) return describeFinal(actor, session)
-    await closeRanks(session, sessions)
+    const upload = await locker.waitForRelease(id, authorization.ownerCheck(actor, 'read'))
+    await authorization.authorize(actor, 'read', upload)
+    assertActive(upload, now())
+    if (isAwaitingPartials(upload)) return statusOfFinal(actor, upload)
+    await readContiguousOffset(upload, uploads)
     const mustFinish =
-      session.state === 'finishing' || (session.state === 'receiving' && ending === 'at-size' && hasEveryByte(session))
-    return mustFinish ? finish(id, actor, 'describe') : toUpload(session)
+      upload.state === 'finishing' || (upload.state === 'receiving' && ending === 'at-size' && hasEveryByte(upload))
+    return mustFinish ? finish(id, actor, 'read') : toUpload(upload)
   }
 
-  async function find(actor: Actor, id: string, verb: Verb): Promise<Session> {
+  async function find(actor: Actor, id: string, action: Action): Promise<UploadRecord> {
     checkId(id)
-    const session = await sessions.find(id)
-    if (!session) throw notFound()
-    admit(actor, session, verb, now())
-    await guard.permitted(actor, verb, session)
-    return session
+    const upload = await uploads.find(id)
+    if (!upload) throw notFound()
+    authorizeOwner(actor, upload, action, now())
+    await authorization.authorize(actor, action, upload)
+    return upload
   }
 
   /** Without asking anybody to stop, and without finishing anything. */
-  async function look(session: Session): Promise<Upload> {
-    await closeRanks(session, sessions)
-    return toUpload(session)
+  async function withContiguousOffset(upload: UploadRecord): Promise<Upload> {
+    await readContiguousOffset(upload, uploads)
+    return toUpload(upload)
   }
 
   return {
@@ -276,81 +301,81 @@ export function createEngine(options: EngineOptions): RunningEngine {
       }
     },
     create,
-    unheard: lostCreations.unheard,
+    markAnswerLost: lostCreations.markAnswerLost,
     append,
-    describe,
-    async peek(actor, id) {
-      return look(await find(actor, id, 'describe'))
+    status,
+    async get(actor, id) {
+      return withContiguousOffset(await find(actor, id, 'read'))
     },
     async list(actor, page) {
-      admitAnew(actor, 'list')
-      await permit({ actor, verb: 'list' })
+      authorizeCollection(actor, 'list')
+      await authorizer({ actor, action: 'list' })
       if (page.before !== undefined) checkId(page.before)
-      const found = await sessions.list(asOwner(actor), page)
-      await closeRanksOf(found, sessions)
+      const found = await uploads.list(ownerOfActor(actor), page)
+      await readContiguousOffsets(found, uploads)
       return found.map(toUpload)
     },
-    async writeChunk(actor, id, chunk) {
-      if (draining.signal.aborted) throw shuttingDown()
+    async uploadPart(actor, id, chunk) {
+      if (drainController.signal.aborted) throw shuttingDown()
       checkId(id)
-      const passage = gate.enter(senderOf(actor))
-      return scattered.writeChunk(actor, id, chunk, passage).finally(passage.leave)
+      const slot = gate.enter(senderOfActor(actor))
+      return partUploads.uploadPart(actor, id, chunk, slot).finally(slot.leave)
     },
-    async chunks(actor, id) {
+    async listParts(actor, id) {
       checkId(id)
-      return scattered.chunks(actor, id)
+      return partUploads.listParts(actor, id)
     },
     async complete(actor, id, expected) {
       const session = await find(actor, id, 'complete')
-      refuseEnded(session, now())
-      if (awaitsJoin(session)) {
-        const upload = await describeFinal(actor, session)
-        if (upload.state !== 'completed') throw notReady()
+      assertActive(session, now())
+      if (isAwaitingPartials(session)) {
+        const upload = await statusOfFinal(actor, session)
+        if (upload.state !== 'completed') throw partialsNotReady()
         return upload
       }
-      if (session.state === 'receiving') await scattered.close(actor, id, expected)
-      return session.state === 'completed' || isJoined(session) ? toUpload(session) : finish(id, actor)
+      if (session.state === 'receiving') await partUploads.close(actor, id, expected)
+      return session.state === 'completed' || isConcatenated(session) ? toUpload(session) : finish(id, actor)
     },
-    async finishNow(actor, id) {
-      const session = await find(actor, id, 'finish')
-      refuseEnded(session, now())
-      if (awaitsJoin(session)) await finals.refuseUnready(session)
-      if (session.state !== 'completed') await finish(id, actor, 'finish')
+    async completeAsAdmin(actor, id) {
+      const upload = await find(actor, id, 'finish')
+      assertActive(upload, now())
+      if (isAwaitingPartials(upload)) await finalUploads.assertReady(upload)
+      if (upload.state !== 'completed') await finish(id, actor, 'finish')
     },
-    async countParts(actor, id, verb) {
-      const { size, partSize, isScattered, offset } = await find(actor, id, verb)
+    async countParts(actor, id, action) {
+      const { size, partSize, hasNumberedParts, offset } = await find(actor, id, action)
       if (size !== null) return Math.ceil(size / partSize)
-      return isScattered ? (await sessions.parts(id)).length : Math.ceil(offset / partSize)
+      return hasNumberedParts ? (await uploads.parts(id)).length : Math.ceil(offset / partSize)
     },
-    async mostParts(actor) {
-      admitAnew(actor, 'create')
-      const open = await sessions.list(asOwner(actor), { limit: 100, state: 'receiving' })
+    async largestPartCount(actor) {
+      authorizeCollection(actor, 'create')
+      const open = await uploads.list(ownerOfActor(actor), { limit: 100, state: 'receiving' })
       return Math.max(0, ...open.map(({ size, partSize }) => Math.ceil((size ?? 0) / partSize)))
     },
-    async mark(actor, id, fingerprint) {
+    async setFingerprint(actor, id, fingerprint) {
       if (fingerprint !== null) checkFingerprint(fingerprint)
-      refuseEnded(await find(actor, id, 'append'), now())
-      await sessions.mark(id, fingerprint)
+      assertActive(await find(actor, id, 'append'), now())
+      await uploads.setFingerprint(id, fingerprint)
     },
     cancel: ends.cancel,
-    expireNow: ends.expireNow,
+    expireAsAdmin: ends.expireAsAdmin,
     drain() {
-      draining.abort()
-      for (const stop of running) stop.abort()
-      scattered.stop(shuttingDown)
+      drainController.abort()
+      for (const stop of activeBodies) stop.abort()
+      partUploads.stop(shuttingDown)
     },
-    idle,
+    drained,
     async finish(id) {
       await finish(id, null)
     },
     expire: ends.expire,
-    clean: ends.clean,
+    cleanUp: ends.cleanUp,
     deleteObject: ends.deleteObject,
     observeFile: ends.observeFile,
     restore: ends.restore,
   }
 }
 
-function senderOf(actor: Actor): Sender {
-  return { user: wordFor(actor), network: actor.from?.network ?? null }
+function senderOfActor(actor: Actor): Sender {
+  return { user: ownerKey(actor), network: actor.client?.network ?? null }
 }

@@ -1,25 +1,25 @@
-import type { Permit } from './access.ts'
-import type { Bandwidth } from './append/bandwidth.ts'
-import type { BodyEnd } from './append/body.ts'
-import type { BodyGate } from './append/body-gate.ts'
-import type { NameObject } from './begin/object-key.ts'
-import type { ContentCheck } from './content/content.ts'
+import type { Authorizer } from './access/access.ts'
+import type { NameObject } from './create/object-key.ts'
 import type { Facts } from './errors.ts'
+import type { ContentCheck } from './media/resolve.ts'
 import type { MemoryBudget } from './parts/memory-budget.ts'
 import type { PolicyDocument } from './policy/policy.ts'
-import type { Locker, ObjectStore, Sessions } from './ports.ts'
-import type { Rule } from './rules/rule.ts'
+import type { Rule } from './policy/rules/rule.ts'
+import type { Locker, ObjectStore, UploadRepository } from './ports.ts'
+import type { Bandwidth } from './receive/bandwidth.ts'
+import type { BodyGate } from './receive/body-gate.ts'
+import type { BodyEnd } from './receive/receive-body.ts'
 import type { Actor } from './upload.ts'
 
 /** What the engine is made of. Clock and ids are arguments, so that tests need no mocks. */
 export interface EngineOptions {
-  sessions: Sessions
+  uploads: UploadRepository
   store: ObjectStore
   locker: Locker
   policies(): PolicyDocument
   rules: Rule[]
   /** Absent: a file is what it is said to be. */
-  content?: ContentCheck | undefined
+  contentCheck?: ContentCheck | undefined
   budget: MemoryBudget
   keyTemplate: string
   /** Names objects in place of the template. */
@@ -36,7 +36,7 @@ export interface EngineOptions {
   /** Asked before an upload is begun; rejects when the store is not to be had. Not given: it always is. */
   confirmStore?: (() => Promise<void>) | undefined
   /** Asked before anything is done for a creation; refuses by throwing. */
-  admitCreation?: ((actor: Actor) => void) | undefined
+  checkCreation?: ((actor: Actor) => void) | undefined
   /** A stalled body ends after this. 0: never. */
   bodyIdleMs: number
   /** Bytes a second; slower bodies end. 0: no limit. */
@@ -50,13 +50,13 @@ export interface EngineOptions {
   /** How long the object of a completed upload stays after its owner or an admin deleted it. 0: not at all. */
   deleteGraceMs: number
   /** For so long the claim of a dead node on a numbered chunk blocks others. */
-  claimMs?: number | undefined
+  partLockMs?: number | undefined
   newId(): string
   now(): Date
   /** Asked after the owner check; not given: the owner check is all. */
-  permit?: Permit | undefined
+  authorizer?: Authorizer | undefined
   /** Told of every body that was read: how it ended, and how many bytes of it were taken. */
   onBody?: ((end: BodyEnd, bytes: number) => void) | undefined
   /** Told what went wrong where nobody waits for an answer. */
-  onFault(error: unknown, facts: Facts): void
+  onError(error: unknown, facts: Facts): void
 }

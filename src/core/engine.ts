@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
-import type { Verb } from './access.ts'
+import type { Action } from './access/access.ts'
 import type { UploadError } from './errors.ts'
-import type { Page } from './ports.ts'
-import type { Actor, Upload, Wish } from './upload.ts'
+import type { UploadQuery } from './ports.ts'
+import type { Actor, CreateUpload, Upload } from './upload.ts'
 
 /** Sees every byte of a body as it comes, and says at its end whether the body is what it was said to be. */
 export interface Digest {
@@ -10,11 +10,11 @@ export interface Digest {
   /** Called once after a clean end. @throws UploadError CHECKSUM_MISMATCH, INVALID_REQUEST */
   verify(): void
   /** Of a body that broke off nothing can be verified. True: what came of it counts (RUFH); otherwise it does not (tus). */
-  keepsWhatBrokeOff?: boolean
+  acceptsPartialBody?: boolean
 }
 
 /** The bytes of one request. */
-export interface Append {
+export interface AppendRequest {
   /** Must equal the upload's offset. */
   offset: number
   /** Node's raw request, or any Readable. Its end is clean when `end` came; anything else keeps what arrived. */
@@ -50,7 +50,7 @@ export interface Begun extends Upload {
 }
 
 /** One numbered chunk, in any order, beside others. */
-export interface NumberedChunk {
+export interface PartUpload {
   /** From 1; the chunk covers bytes `(number − 1) × partSize` and on. */
   number: number
   body: Readable
@@ -59,16 +59,16 @@ export interface NumberedChunk {
 }
 
 /** The receipt of one numbered chunk. */
-export interface WrittenChunk {
+export interface UploadedPart {
   upload: Upload
   etag: string
   size: number
 }
 
 /** The chunks of an upload that the server has. */
-export interface ChunkMap {
+export interface PartList {
   upload: Upload
-  chunks: { number: number; size: number; etag: string }[]
+  parts: { number: number; size: number; etag: string }[]
 }
 
 /** What a role may send, for answers that announce limits. */
@@ -86,13 +86,13 @@ export interface Limits {
 export interface Engine {
   limits(actor: Actor): Limits
   /** @throws UploadError from the rules: ROLE_NOT_ALLOWED, FILE_TOO_LARGE, TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED, INVALID_METADATA */
-  create(actor: Actor, wish: Wish): Promise<Begun>
+  create(actor: Actor, creation: CreateUpload): Promise<Begun>
   /**
    * Says that the client may not have heard of the upload that it began. Should its owner ask for the same once more within the hour,
    * and bring the same bytes, it is that upload if it has become whole; if it has not, and there is no room because of it, it gives way. `offset`: where it stood when it was answered; it counts only if it stands there still, because
    * who has sent more knows it. `null`: it was not answered.
    */
-  unheard(id: string, offset: number | null): void
+  markAnswerLost(id: string, offset: number | null): void
   /**
    * Appends the body until it ends, breaks, or fills the length. A whole body that one of `chunk.repeats` was made of is that upload,
    * which is returned instead, and no second file. What arrived is durable and recorded when this returns
@@ -100,20 +100,20 @@ export interface Engine {
    * @throws UploadError OFFSET_MISMATCH (facts.offset), UPLOAD_COMPLETED, UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST, FILE_TOO_LARGE,
    * LENGTH_MISMATCH, CHECKSUM_MISMATCH, UPLOAD_LOCKED, STORE_UNAVAILABLE, DATABASE_ERROR, BODY_TIMEOUT
    */
-  append(actor: Actor, id: string, chunk: Append): Promise<Upload>
+  append(actor: Actor, id: string, chunk: AppendRequest): Promise<Upload>
   /** Writes one numbered chunk; sent twice it replaces the first. @throws UploadError as `append` */
-  writeChunk(actor: Actor, id: string, chunk: NumberedChunk): Promise<WrittenChunk>
+  uploadPart(actor: Actor, id: string, chunk: PartUpload): Promise<UploadedPart>
   /** What is there, without asking anybody to stop. */
-  peek(actor: Actor, id: string): Promise<Upload>
+  get(actor: Actor, id: string): Promise<Upload>
   /** Which numbered chunks are there. */
-  chunks(actor: Actor, id: string): Promise<ChunkMap>
+  listParts(actor: Actor, id: string): Promise<PartList>
   /**
    * The truthful state: whoever writes is asked to save first; an upload in `finishing` is finished. An unfinished
    * upload of full length is finished too when `ending` is `at-size` (tus knows no other end). An admin who asks about
    * another's upload disturbs nobody and finishes nothing.
    * @throws UploadError UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST for ends that are not completion; STORE_UNAVAILABLE while finishing fails
    */
-  describe(actor: Actor, id: string, ending?: 'at-size' | 'later'): Promise<Upload>
+  status(actor: Actor, id: string, ending?: 'at-size' | 'later'): Promise<Upload>
   /**
    * The explicit end of an upload whose bytes are all there (REST), also of one whose chunks came out of order.
    * `expected`: the client's own list of chunks, checked. Of a completed upload: the upload, once more.
@@ -130,26 +130,26 @@ export interface Engine {
    * Finishes an upload of which every byte is recorded, as the server would do in time; a completed one stays as it is. For admins.
    * @throws UploadError LENGTH_MISMATCH when something is missing, and as `describe`
    */
-  finishNow(actor: Actor, id: string): Promise<void>
+  completeAsAdmin(actor: Actor, id: string): Promise<void>
   /**
    * Ends an unfinished upload as if its time had run out, and frees what it used. For admins.
    * @throws UploadError UPLOAD_COMPLETED; STORE_UNAVAILABLE while it is being finished; UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST
    */
-  expireNow(actor: Actor, id: string): Promise<void>
+  expireAsAdmin(actor: Actor, id: string): Promise<void>
   /**
    * How many parts the upload has or may have, for those who bound what may be said of it before they read it. Asks for `verb` as
    * the verb itself would.
    */
-  countParts(actor: Actor, id: string, verb: Verb): Promise<number>
+  countParts(actor: Actor, id: string, action: Action): Promise<number>
   /** The same for whichever of the actor's unfinished uploads has most of them. */
-  mostParts(actor: Actor): Promise<number>
+  largestPartCount(actor: Actor): Promise<number>
   /** The actor's own uploads, newest first. */
-  list(actor: Actor, page: Page): Promise<Upload[]>
+  list(actor: Actor, page: UploadQuery): Promise<Upload[]>
   /**
    * Says what the client knows the file by, so that its owner finds the upload on another device. `null`: nothing.
    * @throws UploadError INVALID_METADATA
    */
-  mark(actor: Actor, id: string, fingerprint: string | null): Promise<void>
+  setFingerprint(actor: Actor, id: string, fingerprint: string | null): Promise<void>
 }
 
 /** The engine as its own process holds it. */
@@ -157,13 +157,13 @@ export interface RunningEngine extends Engine {
   /** Makes every body that is being read stop and save, and refuses new uploads. */
   drain(): void
   /** Resolves when nothing runs in the background. */
-  idle(): Promise<void>
+  drained(): Promise<void>
   /** Finishes one upload that was left in `finishing`; for the background finisher. */
   finish(id: string): Promise<void>
   /** Ends one upload whose time has run out and frees what it used. False when it went on meanwhile. */
   expire(id: string): Promise<boolean>
   /** Frees what an ended upload left; for the sweeper. */
-  clean(id: string): Promise<void>
+  cleanUp(id: string): Promise<void>
   /** Removes the object of an upload that was deleted, if it is due. False when it is not, or not any more. */
   deleteObject(id: string): Promise<boolean>
   /**

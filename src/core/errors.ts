@@ -1,5 +1,5 @@
 /** The table of refusals: what can be answered, and with which status. Nobody else invents a code. */
-export const refusals = {
+export const errorCodes = {
   UNAUTHENTICATED: 401,
   ROLE_NOT_ALLOWED: 403,
   FORBIDDEN: 403,
@@ -39,7 +39,7 @@ export const refusals = {
   BODY_TIMEOUT: 503,
 } as const
 
-export type Code = keyof typeof refusals
+export type ErrorCode = keyof typeof errorCodes
 
 /** What the log may know and the client may not: limits, sizes, offsets. Protocols read `offset` and `size` from it. */
 export type Facts = Record<string, string | number | boolean | null | undefined>
@@ -49,21 +49,21 @@ export type Facts = Record<string, string | number | boolean | null | undefined>
  * token or SQL; `facts` are for the log, and for protocols that must answer with the right offset.
  */
 export class UploadError extends Error {
-  readonly code: Code
+  readonly code: ErrorCode
   readonly status: number
   readonly facts: Facts
 
-  constructor(code: Code, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, message: string, facts: Facts = {}, options?: { cause?: unknown }) {
     super(message, options)
     this.name = 'UploadError'
     this.code = code
-    this.status = refusals[code]
+    this.status = errorCodes[code]
     this.facts = facts
   }
 }
 
 /** Whether `thrown` is a refusal, and one of `codes` if any are given. */
-export function isRefusal(thrown: unknown, ...codes: Code[]): thrown is UploadError {
+export function isUploadError(thrown: unknown, ...codes: ErrorCode[]): thrown is UploadError {
   return thrown instanceof UploadError && (codes.length === 0 || codes.includes(thrown.code))
 }
 

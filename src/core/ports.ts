@@ -1,7 +1,7 @@
-import type { Owner } from './access.ts'
+import type { Owner } from './access/access.ts'
 import type { Event } from './events.ts'
 import type { Quota } from './policy/quota.ts'
-import type { Actor, FileDigests, Handle, PartReceipt, Piece, Session, State } from './upload.ts'
+import type { Actor, FileDigests, MultipartId, StoredPart, TailObject, UploadRecord, UploadState } from './upload.ts'
 
 /**
  * Bytes on their way to a store. `chunks()` may be called again when a write is tried again. Once a write has succeeded,
@@ -13,13 +13,13 @@ export interface Bytes {
 }
 
 /** What a finished object is, as the store tells it. */
-export interface ObjectFacts {
+export interface ObjectInfo {
   size: number
   etag: string
 }
 
 /** What the object should say of itself when it is read. */
-export interface ObjectAbout {
+export interface ObjectMetadata {
   contentType: string
   /** Browsers must save it and never show it: it could run scripts where the store is. */
   isAttachment?: boolean
@@ -28,7 +28,7 @@ export interface ObjectAbout {
 }
 
 /** No store takes more parts of one upload: what a client may list of them has an end too. */
-export const mostParts = 100_000
+export const maxPartsOfAnyStore = 100_000
 
 export interface StoreLimits {
   minPartSize: number
@@ -60,27 +60,27 @@ export interface ObjectStore {
   /** From now on bytes are acknowledged only when they were written in this place. */
   stayAt?(place: string): void
   /** `onDoubt` is told when another one may have been begun, whose name nobody knows. */
-  begin(key: string, about: ObjectAbout & { partSize: number; onDoubt?(): void }): Promise<Handle>
+  createMultipart(key: string, metadata: ObjectMetadata & { partSize: number; onDoubt?(): void }): Promise<MultipartId>
   /** The same number again replaces the part. Every part but the last has `partSize` bytes: R2 demands it. */
-  writePart(key: string, handle: Handle, number: number, bytes: Bytes): Promise<PartReceipt>
+  uploadPart(key: string, handle: MultipartId, number: number, bytes: Bytes): Promise<StoredPart>
   /** A part made of bytes that the store has already; `end` is exclusive. */
   copyPart(
     key: string,
-    handle: Handle,
+    handle: MultipartId,
     number: number,
     source: { key: string; start: number; end: number },
-  ): Promise<PartReceipt>
+  ): Promise<StoredPart>
   /** Makes the object of `parts`. Once more after success: no error, the same facts. */
-  finish(key: string, handle: Handle, parts: PartReceipt[]): Promise<ObjectFacts>
+  completeMultipart(key: string, handle: MultipartId, parts: StoredPart[]): Promise<ObjectInfo>
   /** Idempotent. Without a handle: whatever multipart uploads were ever begun for exactly this key. */
-  abort(key: string, handle: Handle | null): Promise<void>
+  abortMultipart(key: string, handle: MultipartId | null): Promise<void>
   /**
    * Writes a whole object at once. It replaces what is there, unless `isNew`: then other bytes at that key are
    * `ObjectExists` (where the store can tell), so that a writer who was overtaken cannot spoil a finished file.
    */
-  put(key: string, bytes: Bytes, about: ObjectAbout & { isNew?: boolean }): Promise<ObjectFacts>
+  put(key: string, bytes: Bytes, metadata: ObjectMetadata & { isNew?: boolean }): Promise<ObjectInfo>
   /** `null` when there is no such object. */
-  stat(key: string): Promise<ObjectFacts | null>
+  stat(key: string): Promise<ObjectInfo | null>
   /** The `origin` that the object was given; `null` when it was given none, or is not there. */
   originOf(key: string): Promise<string | null>
   /** `end` is exclusive. Throws `ObjectMissing` when there is no such object. */
@@ -97,7 +97,7 @@ export interface ObjectStore {
 }
 
 /** The store has forgotten the multipart upload, and the object it should have become is not there. */
-export class HandleLost extends Error {
+export class NoSuchUpload extends Error {
   override name = 'HandleLost'
 }
 
@@ -107,34 +107,34 @@ export class ObjectExists extends Error {
 }
 
 /** There is no such object. */
-export class ObjectMissing extends Error {
+export class NoSuchKey extends Error {
   override name = 'ObjectMissing'
 }
 
 /** What one statement changes in a session. Absent: stays as it is. */
-export interface Change {
+export interface UploadPatch {
   /** What the first bytes said, and the key that goes with it. */
   contentType?: string
   category?: string
   key?: string
-  head?: Uint8Array | null
-  parts?: PartReceipt[]
+  prefix?: Uint8Array | null
+  parts?: StoredPart[]
   /** Numbers whose receipts no longer hold, because the part is about to be written anew. */
   forget?: number[]
-  tail?: Piece[]
+  tail?: TailObject[]
   offset?: number
   size?: number
   partSize?: number
-  handle?: Handle | null
-  state?: State
+  multipartId?: MultipartId | null
+  state?: UploadState
   failure?: string
   etag?: string
   digests?: FileDigests
   expiresAt?: Date | null
   completedAt?: Date
-  isScattered?: boolean
+  hasNumberedParts?: boolean
   /** Something of this upload may lie in the store that no session points to: the sweeper must look. */
-  isDirty?: boolean
+  needsCleanup?: boolean
   lossSeenAt?: Date | null
   deleteDueAt?: Date | null
   /** Who ends the upload, for the record, which is written in the same transaction. Not given: the server itself. */
@@ -146,18 +146,18 @@ export interface Change {
 }
 
 /** Which of somebody's uploads are asked for. */
-export interface Page {
+export interface UploadQuery {
   limit: number
   /** The id of the last one seen. */
   before?: string | undefined
   /** Only those of this file. */
   fingerprint?: string | undefined
   /** Only those in this state; of those that receive, none whose time is over. */
-  state?: State | undefined
+  state?: UploadState | undefined
 }
 
 /** The right to write one part of an upload, beside others who write other parts. */
-export interface PartClaim {
+export interface PartLock {
   number: number
   token: string
   /** How long it holds unless renewed. */
@@ -171,87 +171,87 @@ export interface PartClaim {
  * `mine`; `taken`: somebody else is writing that part; `closed`: the upload is not receiving, or its lease is held; or the
  * receipt that is there, when it may not be replaced.
  */
-export type ClaimAnswer = 'mine' | 'taken' | 'closed' | PartReceipt
+export type PartLockAnswer = 'mine' | 'taken' | 'closed' | StoredPart
 
 /** What the record tells of who asks, beside the owner. */
-export type Asker = Pick<Actor, 'from' | 'keyId'>
+export type ActorRef = Pick<Actor, 'client' | 'keyId'>
 
 /** What a creation says, by which it is known when it is asked again. */
-export type Asked = Owner &
-  Pick<Session, 'role' | 'filename' | 'size' | 'metadata' | 'fingerprint' | 'agent'> & {
+export type CreationKey = Owner &
+  Pick<UploadRecord, 'role' | 'filename' | 'size' | 'metadata' | 'fingerprint' | 'agent'> & {
     isPartial: boolean
     byChunks: boolean
   }
 
 /** The sessions in the database. Sizes are bigint there and safe integers here. Throws `UploadError DATABASE_ERROR`. */
-export interface Sessions {
+export interface UploadRepository {
   /**
    * Makes the session and reserves its owner's room for it, together or not at all: however many come at once, `quota` holds.
    * It is written down for the record, with the key and the place it was asked from. An upload of unknown length is given what room is left, at most `maxSize`, and held to it. Not given: no limits.
    * Resolves with what `findRepeated` would find for it, asked in the same statement.
    * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED, UPLOAD_LOCKED when another final upload of the same partial ones has just begun
    */
-  insert(session: Session, event: Event | undefined, quota?: Quota, by?: Asker): Promise<string[]>
-  find(id: string): Promise<Session | null>
+  insert(upload: UploadRecord, event: Event | undefined, quota?: Quota, by?: ActorRef): Promise<string[]>
+  find(id: string): Promise<UploadRecord | null>
   /** Those of `ids` that there are, in any order; asked at once. */
-  findAll(ids: string[]): Promise<Session[]>
+  findAll(ids: string[]): Promise<UploadRecord[]>
   /** The newest first. */
-  list(owner: Owner, page: Page): Promise<Session[]>
+  list(owner: Owner, page: UploadQuery): Promise<UploadRecord[]>
   /** Records what the client knows the file by. */
-  mark(id: string, fingerprint: string | null): Promise<void>
+  setFingerprint(id: string, fingerprint: string | null): Promise<void>
   /** The id of the owner's final upload that is made of exactly these partial ones, in this order, and is alive or complete. */
   findFinal(owner: Owner, from: string[]): Promise<string | null>
   /**
    * Records that the answer to the creation may have been lost, unless the upload stands elsewhere than at `offset`, if that is given;
    * a request that takes the lease while the upload is receiving shows that it was not.
    */
-  markUnheard(id: string, offset: number | null): Promise<void>
+  markAnswerLost(id: string, offset: number | null): Promise<void>
   /** The oldest upload of the same owner that was asked for in the same words, whose client may not know it, and that is open and not locked. */
-  findUnheard(asked: Asked): Promise<Pick<Session, 'id' | 'offset'> | null>
+  findLostCreation(asked: CreationKey): Promise<Pick<UploadRecord, 'id' | 'offset'> | null>
   /** Records that a client knows the upload after all. */
   markHeard(id: string): Promise<void>
   /** The ids of some uploads that earlier requests with the same words have made whole or are about to, and of which their client may not have heard. */
-  findRepeated(asked: Asked): Promise<string[]>
+  findRepeated(asked: CreationKey): Promise<string[]>
   /** How many parts each of the uploads has without a hole from the first one, and their bytes; none of those that have no first part. */
   leadingParts(ids: string[]): Promise<Map<string, { count: number; bytes: number }>>
   /** Receipts in order of their numbers. */
-  parts(id: string): Promise<PartReceipt[]>
+  parts(id: string): Promise<StoredPart[]>
   /**
    * Claims one number of an upload for writing, only while the upload is receiving and nobody holds its lease; moves the
    * expiry on. Whoever has the claim is alone with that part until the claim runs out, and its receipt is gone.
    */
-  claimPart(id: string, claim: PartClaim): Promise<ClaimAnswer>
+  acquirePartLock(id: string, lock: PartLock): Promise<PartLockAnswer>
   /** False when the claim is lost. */
-  renewClaim(id: string, claim: PartClaim): Promise<boolean>
+  renewPartLock(id: string, lock: PartLock): Promise<boolean>
   /** Records the part and ends the claim. False when the claim is lost or the upload has ended. */
-  recordClaimed(id: string, part: PartReceipt, token: string): Promise<boolean>
+  recordPart(id: string, part: StoredPart, token: string): Promise<boolean>
   /** Counts bytes that came once more for the owner's day, of which there was a part already. What the day has then. */
-  countAgain(owner: Owner, bytes: number): Promise<number>
+  countRepeatedBytes(owner: Owner, bytes: number): Promise<number>
   /** Ends a claim without a part. */
-  dropClaim(id: string, claim: PartClaim): Promise<void>
+  releasePartLock(id: string, lock: PartLock): Promise<void>
   /** How many claims on parts of the upload hold; with `number`, on that part alone. */
-  claims(id: string, number?: number): Promise<number>
+  countPartLocks(id: string, number?: number): Promise<number>
   /** Says that something is being stored for an upload outside its lease: dirty, and not given up yet. False when it is not receiving, or somebody holds its lease. */
-  touch(id: string, expiresAt: Date | null): Promise<boolean>
+  markWriting(id: string, expiresAt: Date | null): Promise<boolean>
   /** A mark of what has been said of the upload until now, for `markClean`. */
-  lastSaid(id: string): Promise<string>
+  cleanupVersion(id: string): Promise<string>
   /**
    * Nothing of the upload is left in the store but what the session says. With the mark of before it was looked at: unless
    * something was said since, because then there may be more.
    */
-  markClean(id: string, lastSaid?: string): Promise<void>
+  markCleanedUp(id: string, lastSaid?: string): Promise<void>
   /** Ids in `finishing` whose lease is free and that were not touched for `idleMs`. */
-  unfinished(idleMs: number, limit: number): Promise<string[]>
+  findUnfinished(idleMs: number, limit: number): Promise<string[]>
   /** Ids that are receiving, or complete and never used, and whose `expiresAt` is past. */
-  expired(now: Date, limit: number): Promise<string[]>
+  findExpired(now: Date, limit: number): Promise<string[]>
   /** Those of `among` that have ended. */
-  ended(among: string[]): Promise<string[]>
+  findEnded(among: string[]): Promise<string[]>
   /** Ids that have ended and may have left something in the store. */
-  dirty(limit: number): Promise<string[]>
+  findNeedingCleanup(limit: number): Promise<string[]>
   /** Says when the object of an upload that has ended otherwise is to be deleted, unless that was said before. */
   scheduleDeletion(id: string, dueAt: Date): Promise<void>
   /** Ids of uploads whose object is to be deleted by now. */
-  deletionsDue(now: Date, limit: number): Promise<string[]>
+  findDeletionsDue(now: Date, limit: number): Promise<string[]>
 }
 
 /**
@@ -260,13 +260,13 @@ export interface Sessions {
  * (`'lost'`): the holder then saves what it has and returns.
  */
 export interface Lease {
-  readonly session: Session
+  readonly upload: UploadRecord
   readonly signal: AbortSignal
   /**
    * One statement, written only if the lease is still ours.
    * @throws UploadError UPLOAD_LOCKED when it is not
    */
-  save(change: Change): Promise<void>
+  save(change: UploadPatch): Promise<void>
   /**
    * Called before every write to the store: resolves while the lease is surely ours, renewing it when it may have
    * run out (a process that was paused and wakes must write nothing).
@@ -277,8 +277,8 @@ export interface Lease {
    * Said before something is written to the store that the session does not name yet. Unless a later `save` makes it
    * known and `trust` is called, giving the lease back, or ending without it, marks the session dirty.
    */
-  suspect(): void
-  trust(): void
+  expectOrphan(): void
+  clearOrphans(): void
 }
 
 export interface Locker {
@@ -287,7 +287,11 @@ export interface Locker {
    * waited for. `admit` is called with the session before anybody is asked, and refuses by throwing.
    * @throws UploadError UPLOAD_NOT_FOUND, UPLOAD_LOCKED when the holder did not let go in time
    */
-  hold<T>(id: string, admit: (session: Session) => void, work: (lease: Lease) => Promise<T>): Promise<T>
+  withLock<T>(
+    id: string,
+    authorizeOwner: (upload: UploadRecord) => void,
+    work: (lease: Lease) => Promise<T>,
+  ): Promise<T>
   /** Asks whoever holds the lease to save and let go, and waits for it. `admit` as above. Returns the row then. */
-  settle(id: string, admit: (session: Session) => void): Promise<Session>
+  waitForRelease(id: string, authorizeOwner: (upload: UploadRecord) => void): Promise<UploadRecord>
 }

@@ -13,7 +13,7 @@ export interface Actor {
   /** What an API key was made for; not given: whatever the role may. */
   scopes?: Scope[] | undefined
   /** The one upload that a resume token speaks for; not given: all that the user has. */
-  capability?: string | undefined
+  resumeUploadId?: string | undefined
   /** An API key that speaks for no user of its own: a service, which may act for the users that it names. */
   isService?: boolean | undefined
   /** In whose name the request comes when it is not the user's own: `wordFor` of an admin or a service that acts for the user. */
@@ -21,11 +21,11 @@ export interface Actor {
   /** The API key that asks, or with which the upload of the resume token was begun. */
   keyId?: string | undefined
   /** From where they ask; not given: not over the network. */
-  from?: Origin | undefined
+  client?: ClientInfo | undefined
 }
 
 /** From where a request came. */
-export interface Origin {
+export interface ClientInfo {
   /** As far as it can be trusted: of the connection, or what a trusted proxy says. */
   address: string
   /** The network that requests are counted by; `null` or absent: this very machine, whose requests are not. */
@@ -43,7 +43,7 @@ export function userOf(id: string, role: string, more: Partial<Actor> = {}): Act
  * `receiving → finishing → completed`, or `cancelled | expired | failed`. `finishing` means: every byte is stored and
  * recorded, and the store is asked to make the object. Nothing leaves an end state.
  */
-export type State = 'receiving' | 'finishing' | 'completed' | 'cancelled' | 'expired' | 'failed'
+export type UploadState = 'receiving' | 'finishing' | 'completed' | 'cancelled' | 'expired' | 'failed'
 
 /** The algorithms a file can be digested with, by their names in HTTP (RFC 9530) and in Node. The last two find damage, not forgery. */
 export const digestAlgorithms = { 'sha-256': 'sha256', 'sha-512': 'sha512', sha: 'sha1', md5: 'md5' } as const
@@ -92,7 +92,7 @@ export interface Upload {
   offset: number
   /** Every part but the last has this size. */
   partSize: number
-  state: State
+  state: UploadState
   /** Why a failed upload failed; `joined` of a partial upload that was cancelled because it is part of a file now. */
   failure: string | null
   concat: Concat | null
@@ -108,40 +108,40 @@ export interface Upload {
 }
 
 /** A store's own name for an open multipart upload; opaque. */
-export type Handle = string
+export type MultipartId = string
 
 /** A store's proof that a part is durable. Numbers start at 1. */
-export interface PartReceipt {
+export interface StoredPart {
   number: number
   size: number
   etag: string
 }
 
 /** A private object that holds some bytes which do not yet fill a part. */
-export interface Piece {
+export interface TailObject {
   key: string
   size: number
 }
 
 /** The durable record of an upload: what the protocols see, and what only the engine needs. */
-export interface Session extends Upload {
-  handle: Handle | null
+export interface UploadRecord extends Upload {
+  multipartId: MultipartId | null
   /** How long it lives after its last byte, as its owner was told; `null`: for ever. */
   timeToLiveMs: number | null
   /**
    * The first bytes of the file, while they are too few to tell what it is: they are durable here, and nothing of the file
    * is in the store yet. They stay until the store has them.
    */
-  head: Uint8Array | null
+  prefix: Uint8Array | null
   /** Pieces in order; together they follow the recorded parts. */
-  tail: Piece[]
+  tail: TailObject[]
   /**
    * True when parts may have come out of order: then `offset` counts only what is whole from the start, and parts
    * beyond it may exist.
    */
-  isScattered: boolean
+  hasNumberedParts: boolean
   /** Something of it may lie in the store that the session does not point to. */
-  isDirty: boolean
+  needsCleanup: boolean
   /** When the store first said that something of it is not there; `null`: it never did, or was right again since. */
   lossSeenAt: Date | null
   /** When the object is to be deleted, because its owner or an admin said so; `null`: it is not, or has been. */
@@ -149,7 +149,7 @@ export interface Session extends Upload {
 }
 
 /** What a client asks for when it creates an upload. */
-export interface Wish {
+export interface CreateUpload {
   size: number | null
   filename: string
   contentType: string
@@ -162,7 +162,7 @@ export interface Wish {
   /** Digests of the whole file: those it must have, and those the client wants to be told. */
   digests?: Pick<FileDigests, 'expected' | 'wanted'> | null | undefined
   /** The client is told the part size and will send chunks by number: it must stay as it is. */
-  byChunks?: boolean | undefined
+  hasNumberedParts?: boolean | undefined
   /** Whether the request that asks for it brings bytes of it: then it may be the repetition of one that brought all of them. */
   withBody?: boolean | undefined
   /** What the first body is known to bring, so that parts can be as long as the client's chunks. */
@@ -170,12 +170,12 @@ export interface Wish {
 }
 
 /** Who an upload belongs to, as far as its record knows. */
-export function ownerOf({ ownerId, role, tenant }: Pick<Upload, 'ownerId' | 'role' | 'tenant'>): Actor {
+export function actorOfUpload({ ownerId, role, tenant }: Pick<Upload, 'ownerId' | 'role' | 'tenant'>): Actor {
   return { id: ownerId, role, tenant, isAdmin: false }
 }
 
 /** One word for a user, to count or remember them by: users of two tenants never share one. */
-export function wordFor({ id, tenant }: Pick<Actor, 'id' | 'tenant'>): string {
+export function ownerKey({ id, tenant }: Pick<Actor, 'id' | 'tenant'>): string {
   return `${tenant ?? ''}\n${id}`
 }
 
@@ -190,6 +190,6 @@ export function hasEveryByte(upload: Pick<Upload, 'offset' | 'size'>): boolean {
 }
 
 /** Bytes that follow the recorded parts: those that the session keeps itself, and those in pieces. */
-export function tailSize({ head, tail }: Pick<Session, 'head' | 'tail'>): number {
-  return tail.reduce((sum, piece) => sum + piece.size, head?.length ?? 0)
+export function tailSize({ prefix, tail }: Pick<UploadRecord, 'prefix' | 'tail'>): number {
+  return tail.reduce((sum, tailObject) => sum + tailObject.size, prefix?.length ?? 0)
 }

@@ -1,5 +1,5 @@
-import type { Origin } from '../core/pairing/origin.ts'
-import type { ObjectFacts } from '../core/ports.ts'
+import type { ObjectOrigin } from '../core/pairing/origin.ts'
+import type { ObjectInfo } from '../core/ports.ts'
 import type { Database } from './open.ts'
 
 /** Rows that are made of objects, when a database is older than its store. Throws `UploadError DATABASE_ERROR`. */
@@ -7,9 +7,9 @@ export interface Adoptions {
   /** The states of the uploads that have these keys; of a key that no row has, nothing. */
   statesOf(keys: string[]): Promise<Map<string, string>>
   /** Makes the row of a completed upload. False when there is one with its id or key. */
-  insert(key: string, origin: Origin, facts: ObjectFacts, now: Date): Promise<boolean>
+  insert(key: string, origin: ObjectOrigin, info: ObjectInfo, now: Date): Promise<boolean>
   /** Completes an unfinished upload whose object is whole. False when its row knows of another size, or a request is writing to it. */
-  complete(key: string, facts: ObjectFacts, now: Date): Promise<boolean>
+  complete(key: string, info: ObjectInfo, now: Date): Promise<boolean>
   /** The files that were deleted and are still there, the next to go first; a thousand at most. */
   deleted(): Promise<{ id: string; owner: string; filename: string; dueAt: Date }[]>
 }
@@ -23,7 +23,7 @@ const insert = {
   name: 'adopt-insert',
   text: `with inserted as (
       insert into upload_sessions (id, owner_id, tenant, role, key, filename, content_type, category, size, "offset", part_size, state,
-        max_size, reserved, tail, etag, is_scattered, is_dirty, created_at, updated_at, completed_at)
+        max_size, reserved, tail, etag, has_numbered_parts, needs_cleanup, created_at, updated_at, completed_at)
       select $1, $2, $3, $4, $5, $6, $7, $8, $9::bigint, $9::bigint, greatest($9::bigint, 1), 'completed', $9::bigint, $9::bigint, '[]', $10, false, false, $11, $12, $12
       on conflict do nothing returning id, tenant, owner_id, size),
     audited as (
@@ -43,7 +43,7 @@ const complete = {
         and (lease_until is null or lease_until < now()) for update),
     saved as (
       update upload_sessions s set state = 'completed', size = $2::bigint, "offset" = $2::bigint, etag = $3, completed_at = $4, updated_at = $4,
-        head = null, tail = '[]', expires_at = null, loss_seen_at = null, is_dirty = true, revision = revision + 1, event_seq = event_seq + 1
+        prefix = null, tail = '[]', expires_at = null, loss_seen_at = null, needs_cleanup = true, revision = revision + 1, event_seq = event_seq + 1
       from mine where s.id = mine.id returning s.id, s.tenant, s.owner_id, s.size, mine.reserved, s.role, s.key, s.filename, s.content_type, s.category, s.event_seq),
     counted as (
       update upload_usage u set reserved_bytes = greatest(0, u.reserved_bytes - coalesce(saved.reserved, 0)),

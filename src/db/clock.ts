@@ -28,7 +28,7 @@ export interface ClockOptions {
   elapsedMs?: () => number
   /** Told once when the clock of this machine is wrong (a sentence), and once when it is right again (`null`). */
   onSkew(trouble: string | null): void
-  onFault(error: unknown): void
+  onError(error: unknown): void
 }
 
 /** Milliseconds; half a round trip is added, because the sample may be so much off. */
@@ -46,7 +46,7 @@ export async function openClock({
   wallMs = Date.now,
   elapsedMs = () => performance.now(),
   onSkew,
-  onFault,
+  onError,
 }: ClockOptions): Promise<DatabaseClock> {
   let atMs = 0
   let measuredAt: number | null = null
@@ -69,7 +69,7 @@ export async function openClock({
   }
 
   await refresh()
-  const timer = setInterval(() => void refresh().catch(onFault), everyMs)
+  const timer = setInterval(() => void refresh().catch(onError), everyMs)
   timer.unref()
   return {
     now: () => new Date(atMs + elapsedMs() - measuredAt!),

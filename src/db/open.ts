@@ -7,7 +7,7 @@ import pg from 'pg'
 import { guardAppendOnly } from './append-only.ts'
 import { openEmbedded } from './embedded/embedded.ts'
 import { applicationName } from './embedded/presence.ts'
-import { codeOf, faultOf, isOutage, isTransient } from './faults.ts'
+import { codeOf, isOutage, isTransient, toDatabaseError } from './errors.ts'
 import { type Outage, type OutageWatch, watchOutage } from './outage.ts'
 
 export type Row = Record<string, unknown>
@@ -48,11 +48,11 @@ export interface DatabaseOptions {
   /** Connections at most. */
   pool: number
   /** How long a statement is tried again while the database is away. */
-  patienceMs: number
+  timeoutMs: number
   /** Told once when the database is lost and once when it is back. */
   onOutage?(outage: Outage): void
   /** Told of what else goes wrong where no caller waits for it. */
-  onFault(error: unknown): void
+  onError(error: unknown): void
 }
 
 /** Where the migrations are, and a list of them. */
@@ -61,7 +61,7 @@ export const migrationsFolder = join(dirname(findPackageJSON('..', import.meta.u
 const migrationLock = 7_203_114
 const int8 = 20
 // SQLSTATE 53100, disk_full. Only work finds that out: a small write may still find room on a page where a large one does not.
-const noRoom = '53100'
+const diskFull = '53100'
 const fullMs = 10_000
 const probe = {
   name: 'probe',
@@ -74,7 +74,7 @@ const probe = {
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const { url, dataDir: folder, onOutage = () => {} } = options
-  const outage = watchOutage({ probe: () => database.check(), tell: onOutage })
+  const outage = watchOutage({ probe: () => database.check(), report: onOutage })
   const onError = (error: Error) => outage.explain(error.message)
   const embedded = url === undefined ? await openEmbedded({ folder, onError }) : null
   const database = openPostgres(options, embedded?.connection ?? { connectionString: url }, outage)
@@ -89,11 +89,11 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 }
 
 function openPostgres(
-  { pool: max, patienceMs, onFault }: DatabaseOptions,
+  { pool: max, timeoutMs, onError }: DatabaseOptions,
   server: pg.ClientConfig,
   outage: OutageWatch,
 ): Database {
-  const report = (error: unknown) => (isOutage(error) ? outage.notice(error) : onFault(error))
+  const report = (error: unknown) => (isOutage(error) ? outage.notice(error) : onError(error))
   const noticed = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
@@ -109,9 +109,9 @@ function openPostgres(
   const config = {
     ...server,
     types: types as pg.CustomTypesConfig,
-    connectionTimeoutMillis: patienceMs,
-    query_timeout: patienceMs * 2,
-    statement_timeout: patienceMs * 2,
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs * 2,
+    statement_timeout: timeoutMs * 2,
     keepAlive: true,
     application_name: applicationName,
   }
@@ -124,13 +124,13 @@ function openPostgres(
     try {
       return (await noticed(() => pool.query({ ...statement, values }))).rows
     } catch (error) {
-      if (codeOf(error) === noRoom) fullUntil = performance.now() + fullMs
+      if (codeOf(error) === diskFull) fullUntil = performance.now() + fullMs
       throw error
     }
   }
   return {
     orm: drizzleNodePg(pool),
-    ...patient(run, patienceMs),
+    ...withRetry(run, timeoutMs),
     listen: listener.add,
     async check() {
       const { rows } = await noticed(() =>
@@ -151,7 +151,7 @@ function openPostgres(
         await client.query(guardAppendOnly)
       } catch (error) {
         outage.notice(error)
-        throw faultOf(error)
+        throw toDatabaseError(error)
       } finally {
         await client.end().catch(report)
       }
@@ -167,7 +167,7 @@ function openPostgres(
 
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>
 
-function patient(run: Run, patienceMs: number): Pick<Database, 'query' | 'queryOnce'> {
+function withRetry(run: Run, patienceMs: number): Pick<Database, 'query' | 'queryOnce'> {
   return {
     async query<T>(statement: Statement, values: unknown[]) {
       const until = performance.now() + patienceMs
@@ -175,7 +175,7 @@ function patient(run: Run, patienceMs: number): Pick<Database, 'query' | 'queryO
         try {
           return (await run(statement, values)) as T[]
         } catch (error) {
-          if (!isTransient(error) || performance.now() >= until) throw faultOf(error)
+          if (!isTransient(error) || performance.now() >= until) throw toDatabaseError(error)
           await pause(attempt)
         }
       }
@@ -185,7 +185,7 @@ function patient(run: Run, patienceMs: number): Pick<Database, 'query' | 'queryO
         return (await run(statement, values)) as T[]
       } catch (error) {
         if (isTransient(error)) return undefined
-        throw faultOf(error)
+        throw toDatabaseError(error)
       }
     },
   }
@@ -200,7 +200,7 @@ function pause(attempt: number): Promise<void> {
  * One connection that listens on all channels, and comes back when it is lost. What was told in between is lost: listeners
  * also poll.
  */
-function keepListening(config: pg.ClientConfig, onFault: (error: unknown) => void) {
+function keepListening(config: pg.ClientConfig, onError: (error: unknown) => void) {
   const channels = new Map<string, ((payload: string) => void)[]>()
   let client: pg.Client | null = null
   let isClosed = false
@@ -213,7 +213,7 @@ function keepListening(config: pg.ClientConfig, onFault: (error: unknown) => voi
     const lost = (error?: unknown) => {
       if (isLost || isClosed) return
       isLost = true
-      if (error) onFault(error)
+      if (error) onError(error)
       void mine.end().catch(() => {})
       attempt += 1
       void pause(attempt).then(() => (isClosed ? undefined : connect()))

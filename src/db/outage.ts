@@ -4,14 +4,14 @@
  * the database is asked, and is lost when it does not answer. Those who report errors leave out the ones that `isOutage` knows.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import { isOutage, reasonOf } from './faults.ts'
+import { isOutage, reasonOf } from './errors.ts'
 
 export type Outage = { state: 'lost'; reason: string } | { state: 'restored'; afterMs: number }
 
 export interface OutageOptions {
   /** Rejects while the database cannot be used. */
   probe(): Promise<void>
-  tell(outage: Outage): void
+  report(outage: Outage): void
   /** Milliseconds between two probes. */
   everyMs?: number
 }
@@ -25,7 +25,7 @@ export interface OutageWatch {
 }
 
 /** Watches one database. Nothing is told unless something goes wrong. */
-export function watchOutage({ probe, tell, everyMs = 500 }: OutageOptions): OutageWatch {
+export function watchOutage({ probe, report, everyMs = 500 }: OutageOptions): OutageWatch {
   let watching: Promise<void> | null = null
   let isClosed = false
   const told = new Set<string>()
@@ -36,11 +36,11 @@ export function watchOutage({ probe, tell, everyMs = 500 }: OutageOptions): Outa
     while (!isClosed) {
       try {
         await probe()
-        if (isLost) tell({ state: 'restored', afterMs: Math.round(performance.now() - lostAt) })
+        if (isLost) report({ state: 'restored', afterMs: Math.round(performance.now() - lostAt) })
         told.clear()
         return
       } catch (error) {
-        if (!isLost && !isClosed) tell({ state: 'lost', reason: reasonOf(error) })
+        if (!isLost && !isClosed) report({ state: 'lost', reason: reasonOf(error) })
         isLost = true
       }
       await pause(everyMs, undefined, { ref: false })
@@ -57,7 +57,7 @@ export function watchOutage({ probe, tell, everyMs = 500 }: OutageOptions): Outa
     explain(reason) {
       if (isClosed || told.has(reason)) return
       told.add(reason)
-      tell({ state: 'lost', reason })
+      report({ state: 'lost', reason })
     },
     close() {
       isClosed = true

@@ -16,7 +16,7 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { EventType } from '../core/events.ts'
-import type { Concat, FileDigests, Piece, State } from '../core/upload.ts'
+import type { Concat, FileDigests, TailObject, UploadState } from '../core/upload.ts'
 
 const bytes = (name: string) => bigint(name, { mode: 'number' })
 const blob = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
@@ -42,7 +42,7 @@ export const uploadSessions = pgTable(
     size: bytes('size'),
     offset: bytes('offset').notNull(),
     partSize: bytes('part_size').notNull(),
-    state: text('state').$type<State>().notNull(),
+    state: text('state').$type<UploadState>().notNull(),
     failure: text('failure'),
     concat: jsonb('concat').$type<Concat>(),
     digests: jsonb('digests').$type<FileDigests>(),
@@ -51,14 +51,14 @@ export const uploadSessions = pgTable(
     timeToLiveMs: bytes('time_to_live_ms'),
     /** Bytes of the owner's room that it was given; null when a final upload has taken them over. */
     reserved: bytes('reserved'),
-    handle: text('handle'),
-    head: blob('head'),
-    tail: jsonb('tail').$type<Piece[]>().notNull(),
+    multipartId: text('multipart_id'),
+    prefix: blob('prefix'),
+    tail: jsonb('tail').$type<TailObject[]>().notNull(),
     etag: text('etag'),
-    isScattered: boolean('is_scattered').notNull(),
-    isDirty: boolean('is_dirty').notNull(),
+    hasNumberedParts: boolean('has_numbered_parts').notNull(),
+    needsCleanup: boolean('needs_cleanup').notNull(),
     /** The answer to its creation may have been lost, and no request but the creation has written to it. */
-    isUnheard: boolean('is_unheard').notNull().default(false),
+    isAnswerLost: boolean('is_answer_lost').notNull().default(false),
     createdAt: moment('created_at').notNull(),
     updatedAt: moment('updated_at').notNull(),
     completedAt: moment('completed_at'),
@@ -111,9 +111,9 @@ export const uploadSessions = pgTable(
       .on(table.expiresAt)
       .where(sql`state in ('receiving', 'completed') and expires_at is not null`),
     index('upload_sessions_open').on(table.state, table.role).where(sql`state in ('receiving', 'finishing')`),
-    index('upload_sessions_unheard').on(table.tenant, table.ownerId).where(sql`is_unheard`),
+    index('upload_sessions_unheard').on(table.tenant, table.ownerId).where(sql`is_answer_lost`),
     index('upload_sessions_deletions').on(table.deleteDueAt).where(sql`delete_due_at is not null`),
-    index('upload_sessions_dirty').on(table.id).where(sql`is_dirty and state not in ('receiving', 'finishing')`),
+    index('upload_sessions_cleanup').on(table.id).where(sql`needs_cleanup and state not in ('receiving', 'finishing')`),
     check(
       'upload_sessions_state',
       sql`state in ('receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed')`,
@@ -177,8 +177,8 @@ export const uploadParts = pgTable(
     number: integer('number').notNull(),
     size: bytes('size').notNull(),
     etag: text('etag').notNull(),
-    claim: uuid('claim'),
-    claimUntil: moment('claim_until'),
+    lockToken: uuid('lock_token'),
+    lockedUntil: moment('locked_until'),
   },
   (table) => [primaryKey({ columns: [table.uploadId, table.number] })],
 )

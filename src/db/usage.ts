@@ -8,15 +8,15 @@
  */
 
 import { noUsage, type Usage } from '../core/policy/quota.ts'
-import type { Change } from '../core/ports.ts'
-import type { Actor, Session, State } from '../core/upload.ts'
+import type { UploadPatch } from '../core/ports.ts'
+import type { Actor, UploadRecord, UploadState } from '../core/upload.ts'
 import type { Database } from './open.ts'
 
 /** What the end of an upload does to its owner's room. */
 export type Settlement = 'stored' | 'released' | 'freed' | 'restored'
 
 /** How `change` settles what an upload in state `before` has taken; `null`: it goes on. */
-export function settlementOf(before: State, { state }: Change): Settlement | null {
+export function settlementOf(before: UploadState, { state }: UploadPatch): Settlement | null {
   if (state === undefined || state === 'receiving' || state === 'finishing') return null
   if (state === 'completed') return before === 'cancelled' || before === 'failed' ? 'restored' : 'stored'
   return before === 'completed' ? 'freed' : 'released'
@@ -26,7 +26,7 @@ export function settlementOf(before: State, { state }: Change): Settlement | nul
  * The part of a statement that gives its partial uploads back what a final one took over from them, when it has not become a
  * file: they are still there. What they are given counts in `settleUsage`.
  */
-export function returnRoom(parameter: string): string {
+export function returnReservation(parameter: string): string {
   return `update upload_sessions p set reserved = coalesce(p.size, p.max_size)
     from saved, jsonb_array_elements_text(saved.concat->'from') as lender(id)
     where ${parameter} = 'released' and p.id = lender.id::uuid and p.reserved is null
@@ -52,8 +52,8 @@ export function settleUsage(parameter: string, { returnsRoom }: { returnsRoom: b
     ? `+ (select coalesce(sum(size), 0)::bigint from returned where state = 'completed')`
     : ''
   // Numbered chunks come in any order: what lies beyond a hole is not in the offset, and has come all the same.
-  const came = `(case when saved.is_scattered then greatest(saved."offset", (select coalesce(sum(p.size), 0)::bigint
-        from upload_parts p where p.upload_id = saved.id and p.claim is null)) else saved."offset" end)`
+  const came = `(case when saved.has_numbered_parts then greatest(saved."offset", (select coalesce(sum(p.size), 0)::bigint
+        from upload_parts p where p.upload_id = saved.id and p.lock_token is null)) else saved."offset" end)`
   return `update upload_usage u set
       reserved_bytes = case when ${isOpen} then greatest(0, u.reserved_bytes - coalesce(saved.reserved, 0)) else u.reserved_bytes end ${toOpen},
       open_uploads = case when ${isOpen} then greatest(0, u.open_uploads - 1) else u.open_uploads end,
@@ -81,7 +81,7 @@ const shrink = {
 }
 
 /** Gives back what an upload was reserved beyond the size that is known now. Done again it changes nothing. */
-export async function shrinkReservation(database: Database, { id }: Pick<Session, 'id'>): Promise<void> {
+export async function shrinkReservation(database: Database, { id }: Pick<UploadRecord, 'id'>): Promise<void> {
   await database.query(shrink, [id])
 }
 

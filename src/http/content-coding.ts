@@ -6,7 +6,7 @@ import { UploadError } from '../core/errors.ts'
  * files are stored as they come, so the coded bytes would become the file under a name that says otherwise.
  * @see RFC 9110, sections 8.4 and 15.5.16
  */
-export function refuseContentCodings(app: FastifyInstance): void {
+export function rejectContentCodings(app: FastifyInstance): void {
   app.addHook('preParsing', async ({ method, headers }, reply) => {
     if (!['POST', 'PUT', 'PATCH'].includes(method)) return
     const codings = String(headers['content-encoding'] ?? '').split(',')

@@ -1,8 +1,8 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { isRefusal, UploadError } from '../core/errors.ts'
+import { isUploadError, UploadError } from '../core/errors.ts'
 import { closeIfUnread } from './connection/unread-body.ts'
-import { logRefused } from './logging.ts'
-import { tellRefusal } from './refused.ts'
+import { reportError } from './error-listeners.ts'
+import { logRejected } from './logging.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 
 /** The body of every refusal. */
@@ -25,21 +25,21 @@ export function answerErrors(app: FastifyInstance): void {
 /** Answers requests below the prefix of `app` that fit no route, behind the hooks of `app`. */
 export function answerNotFound(app: FastifyInstance): void {
   app.setNotFoundHandler(async (_request, reply) =>
-    sendRefusal(reply, new UploadError('NOT_FOUND', 'There is nothing here.')),
+    sendError(reply, new UploadError('NOT_FOUND', 'There is nothing here.')),
   )
 }
 
 /** The answer to anything thrown. Fastify also calls it as `frameworkErrors`, for requests that reach no route and no hook. */
 export function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const refusal = toRefusal(thrown)
-  logRefusal(request, refusal)
+  const error = toUploadError(thrown)
+  logError(request, error)
   closeIfUnread(request, reply)
-  void sendRefusal(reply, refusal)
+  void sendError(reply, error)
 }
 
 /** Anything thrown, as a refusal. What nobody foresaw becomes INTERNAL_ERROR with the cause kept for the log. */
-export function toRefusal(thrown: unknown): UploadError {
-  if (isRefusal(thrown)) return thrown
+export function toUploadError(thrown: unknown): UploadError {
+  if (isUploadError(thrown)) return thrown
   const { statusCode: status, code, message, validation } = thrown as FastifyError
   if (validation) return new UploadError('INVALID_REQUEST', `The request is not valid: ${message}.`)
   if (status === 412) return new UploadError('PRECONDITION_FAILED', 'What is here is not what the request expects.')
@@ -63,33 +63,33 @@ export function toRefusal(thrown: unknown): UploadError {
  * Logs a refusal, and tells who listens: what needs a person as `error`, what may need a look as `warn`, what a client did as `info`.
  * @param status of the answer, where a protocol has another one than the table
  */
-export function logRefusal(request: FastifyRequest, refusal: UploadError, status: number = refusal.status): void {
-  tellRefusal(refusal, request)
-  const { code, facts, cause } = refusal
-  const what = { status, code, reason: refusal.message, ...facts }
+export function logError(request: FastifyRequest, error: UploadError, status: number = error.status): void {
+  reportError(error, request)
+  const { code, facts, cause } = error
+  const what = { status, code, reason: error.message, ...facts }
   const withCause = { ...what, ...(cause !== undefined && { err: cause }) }
-  if (code === 'INTERNAL_ERROR') logRefused(request, 'error', withCause, 'request failed')
+  if (code === 'INTERNAL_ERROR') logRejected(request, 'error', withCause, 'request failed')
   // An outage of the database is logged once, where it is noticed; a line with a trace for each request would hide the rest.
-  else if (code === 'DATABASE_ERROR') logRefused(request, 'info', what, 'request failed for now')
-  else if (refusal.status >= 500) logRefused(request, 'warn', withCause, 'request failed for now')
-  else logRefused(request, 'info', withCause, 'request refused')
+  else if (code === 'DATABASE_ERROR') logRejected(request, 'info', what, 'request failed for now')
+  else if (error.status >= 500) logRejected(request, 'warn', withCause, 'request failed for now')
+  else logRejected(request, 'info', withCause, 'request refused')
 }
 
 /** The refusal in the form of the JSON API. */
-export function errorBody(refusal: UploadError, now: Date = new Date()): ErrorBody {
-  return { error: { code: refusal.code, message: refusal.message, timestamp: now.toISOString() } }
+export function errorBody(error: UploadError, now: Date = new Date()): ErrorBody {
+  return { error: { code: error.code, message: error.message, timestamp: now.toISOString() } }
 }
 
 /** The headers that belong to a refusal in every protocol. */
-export function errorHeaders(refusal: UploadError): Record<string, string> {
+export function errorHeaders(error: UploadError): Record<string, string> {
   const headers: Record<string, string> = {}
-  const wait = refusal.facts.retryAfter ?? retryAfter[refusal.status]
+  const wait = error.facts.retryAfter ?? retryAfter[error.status]
   if (wait !== undefined) headers['retry-after'] = String(wait)
-  if (refusal.status === 401) headers['www-authenticate'] = 'Bearer realm="landfall"'
+  if (error.status === 401) headers['www-authenticate'] = 'Bearer realm="landfall"'
   return headers
 }
 
-function sendRefusal(reply: FastifyReply, refusal: UploadError): FastifyReply {
+function sendError(reply: FastifyReply, error: UploadError): FastifyReply {
   addSecurityHeaders(reply)
-  return reply.code(refusal.status).headers(errorHeaders(refusal)).type('application/json').send(errorBody(refusal))
+  return reply.code(error.status).headers(errorHeaders(error)).type('application/json').send(errorBody(error))
 }

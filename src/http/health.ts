@@ -6,26 +6,27 @@ export interface HealthOptions {
   parts: Record<string, () => Promise<void>>
   isDraining: () => boolean
   /** Whether the log says already what went wrong. */
-  isTold?: (thrown: unknown) => boolean
+  isReported?: (thrown: unknown) => boolean
 }
 
-const patienceMs = 3_000
+const checkTimeoutMs = 3_000
 // Balancers ask often and from many sides; the store and the database need not hear each of them.
 const freshMs = 1_000
 
 /** `/health` and `/livez`: the process answers. `/readyz`: it can do its work, or 503 and why not. */
 export async function healthPlugin(
   app: FastifyInstance,
-  { parts, isDraining, isTold = () => false }: HealthOptions,
+  { parts, isDraining, isReported = () => false }: HealthOptions,
 ): Promise<void> {
-  let last: { at: number; troubles: Promise<Trouble[]> } | undefined
+  let last: { at: number; troubles: Promise<FailedCheck[]> } | undefined
   let logged = ''
 
   const quiet = { config: { isQuiet: true } }
   app.get('/health', quiet, async () => status('ok'))
   app.get('/livez', quiet, async () => status('ok'))
   app.get('/readyz', quiet, async (request, reply) => {
-    if (!last || Date.now() - last.at > freshMs) last = { at: Date.now(), troubles: findTroubles(parts, isTold) }
+    if (!last || Date.now() - last.at > freshMs)
+      last = { at: Date.now(), troubles: findFailedChecks(parts, isReported) }
     const troubles = isDraining() ? [{ reason: 'the server is stopping' }] : await last.troubles
     logChange(request.log, troubles)
     if (troubles.length === 0) return status('ready')
@@ -37,7 +38,7 @@ export async function healthPlugin(
   })
 
   /** Balancers ask every few seconds; only a change is worth a line. */
-  function logChange(log: FastifyBaseLogger, troubles: Trouble[]): void {
+  function logChange(log: FastifyBaseLogger, troubles: FailedCheck[]): void {
     const untold = troubles.filter((trouble) => !trouble.isTold)
     const reasons = untold.map((trouble) => trouble.reason).join('; ')
     if (reasons === logged) return
@@ -47,7 +48,7 @@ export async function healthPlugin(
   }
 }
 
-interface Trouble {
+interface FailedCheck {
   /** For everybody who asks. */
   reason: string
   /** For the log. */
@@ -55,18 +56,21 @@ interface Trouble {
   isTold?: boolean
 }
 
-async function findTroubles(parts: HealthOptions['parts'], isTold: (thrown: unknown) => boolean): Promise<Trouble[]> {
-  const found = await Promise.all(Object.entries(parts).map(async ([name, check]) => findTrouble(name, check, isTold)))
+async function findFailedChecks(
+  parts: HealthOptions['parts'],
+  isTold: (thrown: unknown) => boolean,
+): Promise<FailedCheck[]> {
+  const found = await Promise.all(Object.entries(parts).map(async ([name, check]) => runCheck(name, check, isTold)))
   return found.filter((trouble) => trouble !== null)
 }
 
-async function findTrouble(
+async function runCheck(
   name: string,
   check: () => Promise<void>,
   isTold: (thrown: unknown) => boolean,
-): Promise<Trouble | null> {
+): Promise<FailedCheck | null> {
   const silence = Promise.withResolvers<never>()
-  const patience = setTimeout(() => silence.reject(new Error(`no answer in ${patienceMs} ms`)), patienceMs)
+  const patience = setTimeout(() => silence.reject(new Error(`no answer in ${checkTimeoutMs} ms`)), checkTimeoutMs)
   try {
     await Promise.race([check(), silence.promise])
     return null

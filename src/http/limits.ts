@@ -5,10 +5,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { UploadError } from '../core/errors.ts'
 import { type Rates, retryAfter } from '../core/policy/rate.ts'
-import { type Actor, wordFor } from '../core/upload.ts'
+import { type Actor, ownerKey } from '../core/upload.ts'
 import { keepOnlyAddresses } from './connection/forwarded.ts'
 import { answerError } from './errors.ts'
-import { countedAs } from './identity/origin.ts'
+import { rateLimitKey } from './identity/client-info.ts'
 
 /** Counts a request by its address. @throws UploadError RATE_LIMITED */
 export type AddressLimit = (request: FastifyRequest) => void
@@ -17,16 +17,16 @@ export type AddressLimit = (request: FastifyRequest) => void
 const limits = new WeakMap<object, AddressLimit>()
 
 /** Holds every request of `app`, whatever its route, to `limit`, before anything is done for it. */
-export function holdToAddresses(app: FastifyInstance, limit: AddressLimit): void {
+export function enforceAddressLimit(app: FastifyInstance, limit: AddressLimit): void {
   limits.set(app.server, limit)
   app.addHook('onRequest', async (request, reply) => {
     keepOnlyAddresses(request.raw.headers)
     try {
       limit(request)
-    } catch (refusal) {
+    } catch (error) {
       // The answer holds no data of a user: a page of any origin may read when to come back.
       reply.header('access-control-allow-origin', '*').header('access-control-expose-headers', 'Retry-After')
-      throw refusal
+      throw error
     }
   })
 }
@@ -37,8 +37,8 @@ export function answerUnreadable(thrown: unknown, request: FastifyRequest, reply
   try {
     limits.get(request.server.server)?.(request)
     answerError(thrown, request, reply)
-  } catch (refusal) {
-    answerError(refusal, request, reply)
+  } catch (error) {
+    answerError(error, request, reply)
   }
 }
 
@@ -48,12 +48,13 @@ export function answerUnreadable(thrown: unknown, request: FastifyRequest, reply
  */
 export function limitAddresses(rates: Rates, perMinute: number): AddressLimit {
   return (request) => {
-    const network = countedAs(request)
+    const network = rateLimitKey(request)
     if (perMinute === 0 || network === null) return
-    const isAside = request.method === 'OPTIONS' || request.routeOptions.config?.isQuiet
+    const isAside = request.method === 'OPTIONS' || request.routeOptions.config?.isProbe
     const what = isAside ? 'preflight or check' : 'request'
     const waitMs = rates.count(`${what} from ${network}`, perMinute)
-    if (waitMs > 0) throw tooMany('Too many requests come from your address.', { rule: 'REQUESTS_PER_ADDRESS', waitMs })
+    if (waitMs > 0)
+      throw rateLimited('Too many requests come from your address.', { rule: 'REQUESTS_PER_ADDRESS', waitMs })
   }
 }
 
@@ -64,22 +65,22 @@ export function limitUsers(app: FastifyInstance, rates: Rates, perMinuteOf: (act
     const { actor } = request
     const perMinute = perMinuteOf(actor)
     if (perMinute === null) return
-    const waitMs = rates.count(`request of ${wordFor(actor)}`, perMinute)
+    const waitMs = rates.count(`request of ${ownerKey(actor)}`, perMinute)
     if (waitMs > 0)
-      throw tooMany(`You may ask at most ${perMinute} times a minute.`, { rule: 'requestsPerMinute', waitMs })
+      throw rateLimited(`You may ask at most ${perMinute} times a minute.`, { rule: 'requestsPerMinute', waitMs })
   })
 }
 
 /** A gate for creations: so many a minute from one address; 0: any number. */
 export function limitCreations(rates: Rates, perMinute: number): (actor: Actor) => void {
-  return ({ from }) => {
-    if (perMinute === 0 || !from?.network) return
-    const waitMs = rates.count(`creation from ${from.network}`, perMinute)
+  return ({ client }) => {
+    if (perMinute === 0 || !client?.network) return
+    const waitMs = rates.count(`creation from ${client.network}`, perMinute)
     if (waitMs > 0)
-      throw tooMany('Too many uploads are begun from your address.', { rule: 'CREATIONS_PER_ADDRESS', waitMs })
+      throw rateLimited('Too many uploads are begun from your address.', { rule: 'CREATIONS_PER_ADDRESS', waitMs })
   }
 }
 
-function tooMany(message: string, { rule, waitMs }: { rule: string; waitMs: number }): UploadError {
+function rateLimited(message: string, { rule, waitMs }: { rule: string; waitMs: number }): UploadError {
   return new UploadError('RATE_LIMITED', message, { rule, retryAfter: retryAfter(waitMs) })
 }

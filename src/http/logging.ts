@@ -17,7 +17,7 @@ const secretHeaders = [
   'proxy-authorization',
   'upload-resume-token',
 ]
-const mostNames = 20
+const maxNames = 20
 // A name that is short and plain; what is not may be a secret itself.
 const plainName = /^[\w.[\]-]{1,32}$/
 
@@ -60,19 +60,19 @@ export function sendRequestId(app: FastifyInstance): void {
 }
 
 /** Requests whose line is written: what refused them said everything there is to say. */
-const told = new WeakSet<FastifyRequest>()
+const reported = new WeakSet<FastifyRequest>()
 
 /**
  * Writes the line of a refused request, at once: a client that has gone, or a connection that is ended, has no end that would be
  * logged. @param status of the answer
  */
-export function logRefused(
+export function logRejected(
   request: FastifyRequest,
   level: 'info' | 'warn' | 'error',
   { status, ...facts }: Record<string, unknown> & { status: number },
   message: string,
 ): void {
-  told.add(request)
+  reported.add(request)
   request.log[level]({ uploadId: uploadIdOf(request), ...facts, req: request, res: { statusCode: status } }, message)
 }
 
@@ -83,8 +83,8 @@ class RequestLog extends LogController {
   override requestCompleted(error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
     const ms = Math.round(reply.elapsedTime)
     const facts = { uploadId: uploadIdOf(request, reply), ms, req: request, res: reply, ...(error && { err: error }) }
-    const { isQuiet, isAsset } = request.routeOptions.config
-    const level = error ? 'warn' : isQuiet || isAsset || told.has(request) ? 'debug' : 'info'
+    const { isProbe, isAsset } = request.routeOptions.config
+    const level = error ? 'warn' : isProbe || isAsset || reported.has(request) ? 'debug' : 'info'
     request.log[level](facts, 'request done')
   }
 }
@@ -92,7 +92,7 @@ class RequestLog extends LogController {
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Asked every few seconds by machines: logged at debug. */
-    isQuiet?: boolean
+    isProbe?: boolean
     /** A file of a page: logged at debug. */
     isAsset?: boolean
   }
@@ -105,7 +105,7 @@ declare module 'fastify' {
 export function withoutValues(url: string): string {
   const [, path = '', query] = /^([^?#]*)(?:\?([^#]*))?/.exec(url)!
   if (query === undefined || query === '') return path
-  const names = query.split('&', mostNames).map((pair) => {
+  const names = query.split('&', maxNames).map((pair) => {
     const [name = '', ...value] = pair.split('=')
     return value.length > 0 && plainName.test(name) ? `${name}=[redacted]` : '[redacted]'
   })

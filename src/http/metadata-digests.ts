@@ -25,12 +25,12 @@ export function statedDigests(pairs: Iterable<[string, Buffer]>): Digests {
   return Object.fromEntries(single.map(([algorithm, [value]]) => [algorithm, value]))
 }
 
-interface Stated {
+interface StatedDigest {
   algorithm: DigestAlgorithm
   digest: Buffer
 }
 
-function readPair(key: string, value: Buffer): Stated | null {
+function readPair(key: string, value: Buffer): StatedDigest | null {
   const name = plain(key)
   const isGeneral = name === 'checksum'
   const byKey = isGeneral ? null : algorithmNamed(name.replace(/^(?:checksum|content)|(?:sum|checksum|hash)$/g, ''))

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import helmet from '@fastify/helmet'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance } from 'fastify'
-import { keepAnswers } from './kept-answers.ts'
+import { cacheAnswers } from './cached-answers.ts'
 import { securityHeaders } from './security-headers.ts'
 
 /**
@@ -50,7 +50,7 @@ export async function pagePlugin(app: FastifyInstance, { folder }: { folder: str
   })
   await app.register(helmet, pageHeaders)
   // Named by their content: whatever else a request says, these are the bytes.
-  keepAnswers(app, (path) => path.startsWith('/assets/'))
+  cacheAnswers(app, (path) => path.startsWith('/assets/'))
   await app.register(fastifyStatic, {
     root: folder,
     wildcard: false,

@@ -1,11 +1,11 @@
-import { isFingerprint } from '../core/begin/fingerprint.ts'
-import { readMediaType } from '../core/content/media-type.ts'
+import { isFingerprint } from '../core/create/fingerprint.ts'
 import { UploadError } from '../core/errors.ts'
+import { readMediaType } from '../core/media/media-type.ts'
 import type { FileDigests } from '../core/upload.ts'
 import { statedDigests } from './metadata-digests.ts'
 
 /** What `Upload-Metadata` says of the file, in tus and in what tus-js-client says in its RUFH modes; everything else in it is the client's own and is only echoed. */
-export interface FileWords {
+export interface FileMetadata {
   filename: string | undefined
   contentType: string | undefined
   category: string | undefined
@@ -26,7 +26,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
  * any bytes; only a file name and a category must be UTF-8. A type or fingerprint that is none is not there.
  * @throws UploadError INVALID_METADATA
  */
-export function readMetadata(header: string | undefined): FileWords {
+export function readMetadata(header: string | undefined): FileMetadata {
   const pairs = parsePairs(header ?? '')
   const valuesOf = (...names: string[]) =>
     names.flatMap((name) => pairs.get(name) ?? []).filter(({ length }) => length > 0)

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { readMediaType } from '../core/content/media-type.ts'
+import { readMediaType } from '../core/media/media-type.ts'
 
 /**
  * Makes a Content-Type that is no media type (`undefined`, `image`) one that is not there, on every route of `app`: where it describes a

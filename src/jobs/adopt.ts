@@ -1,5 +1,5 @@
-import { type Origin, readOrigin } from '../core/pairing/origin.ts'
-import type { ObjectFacts, ObjectStore } from '../core/ports.ts'
+import { type ObjectOrigin, readOrigin } from '../core/pairing/origin.ts'
+import type { ObjectInfo, ObjectStore } from '../core/ports.ts'
 import type { Adoptions } from '../db/adoptions.ts'
 
 export interface AdoptOptions {
@@ -20,7 +20,7 @@ export interface Adopted {
   /** Rows that were there, and thought that their object was still to come. */
   completed: number
   /** Objects of which no row knows, and that say nothing of themselves. */
-  strange: number
+  unknown: number
   known: number
 }
 
@@ -31,7 +31,7 @@ const atOnce = 500
  * is whole. Changes nothing in the store; done again it finds nothing.
  */
 export async function adopt({ store, adoptions, now, isDry, onProgress, onObject }: AdoptOptions): Promise<Adopted> {
-  const found: Adopted = { adopted: 0, completed: 0, strange: 0, known: 0 }
+  const found: Adopted = { adopted: 0, completed: 0, unknown: 0, known: 0 }
   let seen = 0
   let keys: string[] = []
 
@@ -48,29 +48,29 @@ export async function adopt({ store, adoptions, now, isDry, onProgress, onObject
       found.known += 1
       return
     }
-    const facts = await store.stat(key)
-    if (!facts) return
-    if (state !== undefined) return complete(key, facts)
+    const info = await store.stat(key)
+    if (!info) return
+    if (state !== undefined) return complete(key, info)
     const origin = readOrigin(await store.originOf(key))
     if (!origin) {
-      found.strange += 1
+      found.unknown += 1
       return
     }
-    await insert(key, origin, facts)
+    await insert(key, origin, info)
   }
 
   /** Of one whose size the row knows otherwise it is left to its client. */
-  async function complete(key: string, facts: ObjectFacts): Promise<void> {
-    const isDone = isDry || (await adoptions.complete(key, facts, now()))
+  async function complete(key: string, info: ObjectInfo): Promise<void> {
+    const isDone = isDry || (await adoptions.complete(key, info, now()))
     if (isDone) found.completed += 1
     if (isDone) onObject(`${key} is whole`)
   }
 
-  async function insert(key: string, origin: Origin, facts: ObjectFacts): Promise<void> {
-    const isDone = isDry || (await adoptions.insert(key, origin, facts, now()))
+  async function insert(key: string, origin: ObjectOrigin, info: ObjectInfo): Promise<void> {
+    const isDone = isDry || (await adoptions.insert(key, origin, info, now()))
     if (isDone) found.adopted += 1
     else found.known += 1
-    if (isDone) onObject(`${key} of ${origin.ownerId}, ${facts.size} bytes`)
+    if (isDone) onObject(`${key} of ${origin.ownerId}, ${info.size} bytes`)
   }
 
   for await (const key of store.list('')) {

@@ -1,7 +1,7 @@
 import type { RunningEngine } from '../core/engine.ts'
-import { isRefusal } from '../core/errors.ts'
-import type { Sessions } from '../core/ports.ts'
-import { pageByPage } from './page-by-page.ts'
+import { isUploadError } from '../core/errors.ts'
+import type { UploadRepository } from '../core/ports.ts'
+import { processInPages } from './process-in-pages.ts'
 
 // An answer may be waiting for it right now: those need no help.
 const idleMs = 10_000
@@ -13,16 +13,16 @@ const ends = ['UPLOAD_LOST', 'UPLOAD_GONE', 'CHECKSUM_MISMATCH', 'TYPE_NOT_ALLOW
  * Finishes uploads that were left in `finishing` and that nobody asks for any more. Returns how many came to an end;
  * those the store could not finish yet stay for the next run.
  */
-export async function finishUploads(engine: RunningEngine, sessions: Sessions): Promise<number> {
-  return pageByPage(
-    (tried) => sessions.unfinished(idleMs, atOnce + tried),
+export async function finishUploads(engine: RunningEngine, uploads: UploadRepository): Promise<number> {
+  return processInPages(
+    (tried) => uploads.findUnfinished(idleMs, atOnce + tried),
     async (id) => {
       try {
         await engine.finish(id)
         return true
       } catch (error) {
-        if (isRefusal(error, ...ends)) return true
-        if (isRefusal(error, 'STORE_UNAVAILABLE', 'UPLOAD_LOCKED')) return false
+        if (isUploadError(error, ...ends)) return true
+        if (isUploadError(error, 'STORE_UNAVAILABLE', 'UPLOAD_LOCKED')) return false
         throw error
       }
     },

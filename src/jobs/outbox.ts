@@ -22,15 +22,15 @@ export type Listener = (event: DeliveredEvent) => Promise<void> | void
 
 export interface Outbox {
   /** Delivers soon; called after something happened, so that nobody waits for the next minute. */
-  nudge(): void
+  wake(): void
   /** Delivers what is due now. Returns how many events were taken up. */
   deliver(): Promise<number>
   /** Waits for a delivery that runs. */
   close(): Promise<void>
 }
 
-const claimSeconds = 60
-const claim = {
+const leaseSeconds = 60
+const takeDueEvents = {
   name: 'outbox-claim',
   // An event waits for all earlier ones of its upload; what another node holds is passed over.
   text: `update upload_events set attempts = attempts + 1, next_attempt_at = now() + $1 * interval '1 second'
@@ -43,7 +43,7 @@ const claim = {
       order by due.id limit $2 for update skip locked)
     returning id, upload_id, seq, type, data, created_at, attempts`,
 }
-const settle = {
+const markDelivered = {
   name: 'outbox-settle',
   text: `update upload_events set delivered_at = now() where id = any($1::bigint[])`,
 }
@@ -68,7 +68,7 @@ interface EventRow {
 export function createOutbox(
   database: Database,
   listeners: Listener[],
-  onFault: (error: unknown, facts: { eventId?: number }) => void,
+  onError: (error: unknown, facts: { eventId?: number }) => void,
 ): Outbox {
   let running: Promise<number> | null = null
   let isDue = false
@@ -77,24 +77,24 @@ export function createOutbox(
   async function deliver(): Promise<number> {
     let count = 0
     while (!isClosed) {
-      const rows = await database.query<EventRow>(claim, [claimSeconds, batch])
+      const rows = await database.query<EventRow>(takeDueEvents, [leaseSeconds, batch])
       if (rows.length === 0) return count
       count += rows.length
       const delivered: number[] = []
-      for (const row of rows.toSorted((a, b) => a.id - b.id)) if (await tell(row)) delivered.push(row.id)
-      if (delivered.length > 0) await database.query(settle, [delivered])
+      for (const row of rows.toSorted((a, b) => a.id - b.id)) if (await deliverOne(row)) delivered.push(row.id)
+      if (delivered.length > 0) await database.query(markDelivered, [delivered])
     }
     return count
   }
 
-  async function tell(row: EventRow): Promise<boolean> {
+  async function deliverOne(row: EventRow): Promise<boolean> {
     const { id, seq, type, data } = row
     try {
       for (const listen of listeners)
         await listen({ id, uploadId: row.upload_id, seq, type, data, createdAt: row.created_at })
       return true
     } catch (error) {
-      onFault(error, { eventId: id })
+      onError(error, { eventId: id })
       await database.query(postpone, [id, Math.min(longestPauseSeconds, 2 ** row.attempts)])
       return false
     }
@@ -105,17 +105,17 @@ export function createOutbox(
       running = null
       if (isDue && !isClosed) {
         isDue = false
-        void run().catch((error: unknown) => onFault(error, {}))
+        void run().catch((error: unknown) => onError(error, {}))
       }
     })
     return running
   }
 
   return {
-    nudge() {
+    wake() {
       if (isClosed) return
       if (running) isDue = true
-      else void run().catch((error: unknown) => onFault(error, {}))
+      else void run().catch((error: unknown) => onError(error, {}))
     },
     deliver: run,
     async close() {

@@ -1,4 +1,4 @@
-import { faultOf } from '../db/faults.ts'
+import { toDatabaseError } from '../db/errors.ts'
 import type { Database } from '../db/open.ts'
 
 /** Work that one node at a time does, kept in the same database as the sessions. */
@@ -15,7 +15,7 @@ export interface Queue {
 
 export interface QueueOptions {
   database: Database
-  onFault(error: unknown, facts: { job?: string }): void
+  onError(error: unknown, facts: { job?: string }): void
   /** Seconds after which another node may take over a run that was begun and never ended. */
   takeOverAfter: number
 }
@@ -24,7 +24,7 @@ export interface QueueOptions {
 const closeMs = 5000
 
 /** Opens the queue: pg-boss, in a schema of its own, through the connections of `database`. */
-export async function openQueue({ database, onFault, takeOverAfter }: QueueOptions): Promise<Queue> {
+export async function openQueue({ database, onError, takeOverAfter }: QueueOptions): Promise<Queue> {
   // Loaded when requests are answered already: it brings calendars and time zones along.
   const { PgBoss } = await import('pg-boss')
   const boss = new PgBoss({
@@ -33,7 +33,7 @@ export async function openQueue({ database, onFault, takeOverAfter }: QueueOptio
     cronMonitorIntervalSeconds: 15,
     cronWorkerIntervalSeconds: 5,
   })
-  boss.on('error', (error) => onFault(error, {}))
+  boss.on('error', (error) => onError(error, {}))
   const names: string[] = []
   async function stop(): Promise<void> {
     // boss.stop asks only every half second whether its workers have ended; here they have ended before it is asked to stop.
@@ -45,7 +45,7 @@ export async function openQueue({ database, onFault, takeOverAfter }: QueueOptio
   } catch (error) {
     // What of it runs already would go on for ever.
     await stop().catch(() => {})
-    throw faultOf(error)
+    throw toDatabaseError(error)
   }
 
   async function schedule(cron: string, name: string, work: () => Promise<unknown>): Promise<void> {
@@ -57,7 +57,7 @@ export async function openQueue({ database, onFault, takeOverAfter }: QueueOptio
     })
     names.push(name)
     await boss.work(name, { pollingIntervalSeconds: 5 }, async () => {
-      await work().catch((error: unknown) => onFault(error, { job: name }))
+      await work().catch((error: unknown) => onError(error, { job: name }))
     })
     await boss.schedule(name, cron)
   }

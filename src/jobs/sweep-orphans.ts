@@ -1,6 +1,6 @@
 import type { RunningEngine } from '../core/engine.ts'
-import { idsWithPieces } from '../core/finish/clean-up.ts'
-import type { ObjectStore, Sessions } from '../core/ports.ts'
+import { idsWithTailObjects } from '../core/finish/clean-up.ts'
+import type { ObjectStore, UploadRepository } from '../core/ports.ts'
 
 // As many as S3 tells in one answer.
 const atOnce = 1000
@@ -10,23 +10,27 @@ const atOnce = 1000
  * died, or a store after it had said that it could not, nobody is told. It asks the store once for every thousand pieces there
  * are, and touches none whose upload is not in our own sessions. Returns how many uploads it freed of some.
  */
-export async function sweepOrphans(engine: RunningEngine, sessions: Sessions, store: ObjectStore): Promise<number> {
+export async function sweepOrphans(
+  engine: RunningEngine,
+  uploads: UploadRepository,
+  store: ObjectStore,
+): Promise<number> {
   let freed = 0
-  for await (const id of endedWithPieces(sessions, store)) {
-    await engine.clean(id)
+  for await (const id of endedWithTailObjects(uploads, store)) {
+    await engine.cleanUp(id)
     freed += 1
   }
   return freed
 }
 
 /** Ids of uploads that have ended and of which pieces lie in the store. */
-export async function* endedWithPieces(sessions: Sessions, store: ObjectStore): AsyncGenerator<string> {
+export async function* endedWithTailObjects(uploads: UploadRepository, store: ObjectStore): AsyncGenerator<string> {
   let ids: string[] = []
-  for await (const id of idsWithPieces(store)) {
+  for await (const id of idsWithTailObjects(store)) {
     ids.push(id)
     if (ids.length < atOnce) continue
-    yield* await sessions.ended(ids)
+    yield* await uploads.findEnded(ids)
     ids = []
   }
-  if (ids.length > 0) yield* await sessions.ended(ids)
+  if (ids.length > 0) yield* await uploads.findEnded(ids)
 }

@@ -11,10 +11,10 @@
  */
 import { randomUUID } from 'node:crypto'
 import { UploadError } from '../core/errors.ts'
-import type { Change, Lease, Locker } from '../core/ports.ts'
-import { hasEnded, type Session } from '../core/upload.ts'
+import type { Lease, Locker, UploadPatch } from '../core/ports.ts'
+import { hasEnded, type UploadRecord } from '../core/upload.ts'
 import type { Database } from '../db/open.ts'
-import { type SessionRow, toSession } from '../db/session-row.ts'
+import { toUploadRecord, type UploadRow } from '../db/upload-row.ts'
 import { shrinkReservation } from '../db/usage.ts'
 import { applyChange, saveFor, saveValues } from './save.ts'
 
@@ -24,9 +24,9 @@ export interface LeaseOptions {
   leaseMs: number
   /** How long a newcomer waits for the holder. */
   waitMs: number
-  onFault(error: unknown): void
+  onError(error: unknown): void
   /** Told when a lease was taken that had run out, because its holder never gave it back. */
-  onSteal?(id: string): void
+  onTakeover?(id: string): void
 }
 
 export interface LeaseLocker extends Locker {
@@ -40,13 +40,13 @@ const takeLease = {
   // A lease that ran out was never given back: what its holder wrote to the store may be recorded nowhere. One that is ours
   // already was taken by this very statement, whose answer was lost.
   text: `update upload_sessions s set lease_token = $2, lease_until = now() + $3 * interval '1 millisecond', lease_holder = $4,
-      is_unheard = s.is_unheard and s.state <> 'receiving',
-      is_dirty = s.is_dirty or (s.lease_until is not null and s.lease_token is distinct from $2)
+      is_answer_lost = s.is_answer_lost and s.state <> 'receiving',
+      needs_cleanup = s.needs_cleanup or (s.lease_until is not null and s.lease_token is distinct from $2)
     from (select lease_until, lease_token from upload_sessions where id = $1) was
     where s.id = $1 and (s.lease_until is null or s.lease_until < now() or s.lease_token = $2)
     returning s.*, coalesce(was.lease_until < now() and was.lease_token <> $2, false) as is_stolen`,
 }
-const lookAt = {
+const findLease = {
   name: 'lease-look',
   text: `select *, coalesce(lease_until >= now(), false) as is_held from upload_sessions where id = $1`,
 }
@@ -60,7 +60,7 @@ const renewLeases = {
 const releaseLease = {
   name: 'lease-release',
   // What a holder that was overtaken may have left in the store came after whatever was cleaned up meanwhile, or is just being.
-  text: `update upload_sessions set lease_token = nullif(lease_token, $2), is_dirty = is_dirty or $3,
+  text: `update upload_sessions set lease_token = nullif(lease_token, $2), needs_cleanup = needs_cleanup or $3,
       updated_at = case when $3 then now() else updated_at end,
       lease_until = case when lease_token = $2 then null else lease_until end
     where id = $1 and (lease_token = $2 or $3)`,
@@ -68,47 +68,53 @@ const releaseLease = {
 const notify = { name: 'lease-notify', text: `select pg_notify($1, $2)` }
 const channel = 'landfall_lease'
 
-interface LeaseRow extends SessionRow {
+interface LeaseRow extends UploadRow {
   lease_token: string | null
   /** The node that has the lease; once it was given back with a write, the token that did so. */
   lease_holder: string | null
 }
 
-interface Hold {
+interface HeldLease {
   id: string
   token: string
   stop: AbortController
   /** Until when the lease surely is ours, by this process's own clock. */
   sureUntil: number
   isReleased: boolean
-  isSuspect: boolean
+  mayHaveOrphans: boolean
   wasAsked: boolean
   ended: Promise<void>
 }
 
 /** A locker over the sessions of `database`. */
-export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal }: LeaseOptions): Promise<LeaseLocker> {
+export async function leaseLocker({
+  database,
+  leaseMs,
+  waitMs,
+  onError,
+  onTakeover,
+}: LeaseOptions): Promise<LeaseLocker> {
   const node = randomUUID()
-  const holds = new Map<string, Hold>()
+  const holds = new Map<string, HeldLease>()
   const listeners = new Map<string, Set<() => void>>()
 
   await database.listen(channel, (payload) => {
     const [verb, id = ''] = payload.split(' ')
-    if (verb === 'ask') askHere(id)
+    if (verb === 'ask') askLocalHolder(id)
     else for (const wake of listeners.get(id) ?? []) wake()
   })
 
-  const timer = setInterval(() => void renew([...holds.values()]).catch(onFault), leaseMs / 3)
+  const timer = setInterval(() => void renew([...holds.values()]).catch(onError), leaseMs / 3)
   timer.unref()
 
-  function askHere(id: string) {
-    const hold = holds.get(id)
-    if (!hold) return
-    hold.wasAsked = true
-    hold.stop.abort('asked')
+  function askLocalHolder(id: string) {
+    const withLock = holds.get(id)
+    if (!withLock) return
+    withLock.wasAsked = true
+    withLock.stop.abort('asked')
   }
 
-  async function renew(mine: Hold[]): Promise<void> {
+  async function renew(mine: HeldLease[]): Promise<void> {
     const live = mine.filter((hold) => !hold.isReleased)
     if (live.length === 0) return
     const sureUntil = performance.now() + leaseMs
@@ -126,19 +132,19 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
 
   async function hold<T>(
     id: string,
-    admit: (session: Session) => void,
+    authorizeOwner: (upload: UploadRecord) => void,
     work: (lease: Lease) => Promise<T>,
   ): Promise<T> {
     const token = randomUUID()
-    const { row, sureUntil } = await take(id, token, admit)
+    const { row, sureUntil } = await take(id, token, authorizeOwner)
     let markEnded = () => {}
-    const mine: Hold = {
+    const mine: HeldLease = {
       id,
       token,
       stop: new AbortController(),
       sureUntil,
       isReleased: false,
-      isSuspect: false,
+      mayHaveOrphans: false,
       wasAsked: false,
       ended: new Promise((resolve) => {
         markEnded = resolve
@@ -146,9 +152,9 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
     }
     holds.set(id, mine)
     try {
-      const session = toSession(row)
-      admit(session)
-      return await work(leaseOf(mine, session, row.revision))
+      const upload = toUploadRecord(row)
+      authorizeOwner(upload)
+      return await work(openLease(mine, upload, row.revision))
     } finally {
       await release(mine)
       if (holds.get(id) === mine) holds.delete(id)
@@ -160,8 +166,8 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
   async function take(
     id: string,
     token: string,
-    admit: (session: Session) => void,
-  ): Promise<{ row: SessionRow; sureUntil: number }> {
+    authorizeOwner: (upload: UploadRecord) => void,
+  ): Promise<{ row: UploadRow; sureUntil: number }> {
     const until = performance.now() + waitMs
     let pauseMs = 20
     let asked: string | null = null
@@ -169,23 +175,23 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
       const here = holds.get(id)
       if (!here) {
         const sureUntil = performance.now() + leaseMs
-        const [row] = await database.query<SessionRow>(takeLease, [id, token, leaseMs, node])
+        const [row] = await database.query<UploadRow>(takeLease, [id, token, leaseMs, node])
         if (row) {
-          if (row.is_stolen) onSteal?.(id)
+          if (row.is_stolen) onTakeover?.(id)
           return { row, sureUntil }
         }
       }
-      const [found] = await database.query<LeaseRow>(lookAt, [id])
+      const [found] = await database.query<LeaseRow>(findLease, [id])
       if (!found) throw new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
-      admit(toSession(found))
+      authorizeOwner(toUploadRecord(found))
       const left = until - performance.now()
       if (left <= 0) throw new UploadError('UPLOAD_LOCKED', 'Another request is writing to this upload.')
       if (here) {
-        askHere(id)
+        askLocalHolder(id)
         await Promise.race([here.ended, sleep(left)])
         continue
       }
-      const freed = heard(id)
+      const freed = releaseSignal(id)
       // Every holder once: another newcomer may have been quicker.
       if (found.lease_token !== asked) await database.query(notify, [channel, `ask ${id}`])
       asked = found.lease_token
@@ -195,32 +201,32 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
     }
   }
 
-  async function release(mine: Hold): Promise<void> {
+  async function release(mine: HeldLease): Promise<void> {
     if (!mine.isReleased) {
       mine.isReleased = true
       // One that cannot be given back runs out.
-      await database.query(releaseLease, [mine.id, mine.token, mine.isSuspect]).catch(onFault)
+      await database.query(releaseLease, [mine.id, mine.token, mine.mayHaveOrphans]).catch(onError)
     }
-    if (mine.wasAsked) await database.query(notify, [channel, `free ${mine.id}`]).catch(onFault)
+    if (mine.wasAsked) await database.query(notify, [channel, `free ${mine.id}`]).catch(onError)
   }
 
-  function leaseOf(mine: Hold, session: Session, firstRevision: number): Lease {
+  function openLease(mine: HeldLease, upload: UploadRecord, firstRevision: number): Lease {
     let revision = firstRevision
     let last: Promise<unknown> = Promise.resolve()
     return {
-      session,
+      upload,
       signal: mine.stop.signal,
       // One after the other: two that go by the same revision look like two holders.
-      save(wanted: Change) {
+      save(wanted: UploadPatch) {
         const saving = last.then(() => saveNow(wanted))
         last = saving.catch(() => {})
         return saving
       },
-      suspect() {
-        mine.isSuspect = true
+      expectOrphan() {
+        mine.mayHaveOrphans = true
       },
-      trust() {
-        mine.isSuspect = false
+      clearOrphans() {
+        mine.mayHaveOrphans = false
       },
       async confirm() {
         if (performance.now() < mine.sureUntil) return
@@ -229,40 +235,40 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
       },
     }
 
-    async function saveNow(wanted: Change): Promise<void> {
-      const change = wanted.release && mine.isSuspect ? { ...wanted, isDirty: true } : wanted
-      const values = saveValues(session, mine.token, revision, change)
-      let saved = await database.queryOnce<{ id: string }>(saveFor(session, change), values)
-      if (saved === undefined) saved = await saveAgain(values, change)
+    async function saveNow(wanted: UploadPatch): Promise<void> {
+      const change = wanted.release && mine.mayHaveOrphans ? { ...wanted, isDirty: true } : wanted
+      const values = saveValues(upload, mine.token, revision, change)
+      let saved = await database.queryOnce<{ id: string }>(saveFor(upload, change), values)
+      if (saved === undefined) saved = await retrySave(values, change)
       if (saved.length === 0) throw lost(mine)
       revision += 1
       if (change.release) mine.isReleased = true
-      const wasUnknown = session.size === null
-      applyChange(session, change)
+      const wasUnknown = upload.size === null
+      applyChange(upload, change)
       // Beside the statement, because it is rare: what it leaves undone is settled when the upload ends.
-      if (wasUnknown && session.size !== null && !hasEnded(session))
-        await shrinkReservation(database, session).catch(onFault)
+      if (wasUnknown && upload.size !== null && !hasEnded(upload))
+        await shrinkReservation(database, upload).catch(onError)
     }
 
     /** After a write of which nobody knows whether it happened: the row's revision knows. */
-    async function saveAgain(values: unknown[], change: Change): Promise<{ id: string }[]> {
-      const saved = await database.query<{ id: string }>(saveFor(session, change), values)
+    async function retrySave(values: unknown[], change: UploadPatch): Promise<{ id: string }[]> {
+      const saved = await database.query<{ id: string }>(saveFor(upload, change), values)
       if (saved.length > 0) return saved
-      const [row] = await database.query<LeaseRow>(lookAt, [session.id])
+      const [row] = await database.query<LeaseRow>(findLease, [upload.id])
       // Who has taken the lease since may have written as often as this would have: it is ours only where the row says so.
       const last = change.release ? row?.lease_holder : row?.lease_token
       const isOurs = row !== undefined && row.revision === revision + 1 && last === mine.token
-      return isOurs ? [{ id: session.id }] : []
+      return isOurs ? [{ id: upload.id }] : []
     }
   }
 
-  function lost(mine: Hold): UploadError {
+  function lost(mine: HeldLease): UploadError {
     if (!mine.stop.signal.aborted) mine.stop.abort('lost')
     return new UploadError('UPLOAD_LOCKED', 'Another request took this upload over.')
   }
 
   /** A promise that resolves at the next sign that upload `id` is free. */
-  function heard(id: string) {
+  function releaseSignal(id: string) {
     let wake = () => {}
     const promise = new Promise<void>((resolve) => {
       wake = resolve
@@ -280,14 +286,14 @@ export async function leaseLocker({ database, leaseMs, waitMs, onFault, onSteal 
   }
 
   return {
-    hold,
-    async settle(id, admit) {
-      const [row] = await database.query<SessionRow>(lookAt, [id])
+    withLock: hold,
+    async waitForRelease(id, authorizeOwner) {
+      const [row] = await database.query<UploadRow>(findLease, [id])
       if (!row) throw new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
-      const session = toSession(row)
-      admit(session)
-      if (session.state !== 'receiving' || (!row.is_held && !holds.has(id))) return session
-      return hold(id, admit, async (lease) => lease.session)
+      const upload = toUploadRecord(row)
+      authorizeOwner(upload)
+      if (upload.state !== 'receiving' || (!row.is_held && !holds.has(id))) return upload
+      return hold(id, authorizeOwner, async (lease) => lease.upload)
     },
     held: () => holds.size,
     async close() {

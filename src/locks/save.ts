@@ -1,7 +1,7 @@
-import type { Change } from '../core/ports.ts'
-import { hasEnded, type Session } from '../core/upload.ts'
+import type { UploadPatch } from '../core/ports.ts'
+import { hasEnded, type UploadRecord } from '../core/upload.ts'
 import type { Statement } from '../db/open.ts'
-import { returnRoom, settlementOf, settleUsage } from '../db/usage.ts'
+import { returnReservation, settlementOf, settleUsage } from '../db/usage.ts'
 
 /**
  * The one statement with which a lease holder writes: the session, its parts, its event and its owner's room together or not at all, and
@@ -16,19 +16,19 @@ function saveStatement(isFinal: boolean): Statement {
         tail = coalesce($5::jsonb, tail),
         size = coalesce($6, size),
         part_size = coalesce($7, part_size),
-        handle = coalesce($8, handle),
+        multipart_id = coalesce($8, multipart_id),
         state = coalesce($9, state),
         failure = coalesce($10, failure),
         etag = coalesce($11, etag),
         expires_at = case when $12 then $13::timestamptz else expires_at end,
         completed_at = coalesce($14, completed_at),
-        is_scattered = coalesce($15, is_scattered),
-        is_dirty = coalesce($16, is_dirty),
+        has_numbered_parts = coalesce($15, has_numbered_parts),
+        needs_cleanup = coalesce($16, needs_cleanup),
         digests = coalesce($22::jsonb, digests),
         content_type = coalesce($23, content_type),
         category = coalesce($24, category),
         key = coalesce($25, key),
-        head = case when $26 then $27::bytea else head end,
+        prefix = case when $26 then $27::bytea else prefix end,
         loss_seen_at = case when $30 then $31::timestamptz else loss_seen_at end,
         delete_due_at = case when $32 then $33::timestamptz else delete_due_at end,
         event_seq = event_seq + case when $18::text is null then 0 else 1 end,
@@ -39,13 +39,13 @@ function saveStatement(isFinal: boolean): Statement {
         updated_at = now()
       where id = $1 and lease_token = $2 and revision = $3
       returning *),
-    ${isFinal ? `returned as (${returnRoom('$28')}),` : ''}
+    ${isFinal ? `returned as (${returnReservation('$28')}),` : ''}
     settled as (${settleUsage('$28', { returnsRoom: isFinal })}),
     added as (
       insert into upload_parts (upload_id, number, size, etag)
       select saved.id, part.number, part.size, part.etag
       from saved, jsonb_to_recordset($17::jsonb) as part(number int, size bigint, etag text)
-      on conflict (upload_id, number) do update set size = excluded.size, etag = excluded.etag, claim = null, claim_until = null),
+      on conflict (upload_id, number) do update set size = excluded.size, etag = excluded.etag, lock_token = null, locked_until = null),
     forgotten as (delete from upload_parts using saved where upload_id = saved.id and number = any($21::int[])),
     removed as (
       delete from upload_parts using saved where upload_id = saved.id and saved.state not in ('receiving', 'finishing')),
@@ -63,38 +63,38 @@ function saveStatement(isFinal: boolean): Statement {
 }
 
 // Two of them, because only the end of a final upload looks for partial ones.
-const saveSession = saveStatement(false)
+const saveUpload = saveStatement(false)
 const endFinal = saveStatement(true)
 
 /** The statement that saves `change`. */
-export function saveFor({ concat }: Pick<Session, 'concat'>, { state }: Change): Statement {
-  return concat?.kind === 'final' && state !== undefined && hasEnded({ state }) ? endFinal : saveSession
+export function saveFor({ concat }: Pick<UploadRecord, 'concat'>, { state }: UploadPatch): Statement {
+  return concat?.kind === 'final' && state !== undefined && hasEnded({ state }) ? endFinal : saveUpload
 }
 
 /** The values of either statement. */
 export function saveValues(
-  session: Pick<Session, 'id' | 'state'>,
+  upload: Pick<UploadRecord, 'id' | 'state'>,
   token: string,
   revision: number,
-  change: Change,
+  change: UploadPatch,
 ): unknown[] {
   return [
-    session.id,
+    upload.id,
     token,
     revision,
     change.offset ?? null,
     change.tail ? JSON.stringify(change.tail) : null,
     change.size ?? null,
     change.partSize ?? null,
-    change.handle ?? null,
+    change.multipartId ?? null,
     change.state ?? null,
     change.failure ?? null,
     change.etag ?? null,
     change.expiresAt !== undefined,
     change.expiresAt ?? null,
     change.completedAt ?? null,
-    change.isScattered ?? null,
-    change.isDirty ?? null,
+    change.hasNumberedParts ?? null,
+    change.needsCleanup ?? null,
     JSON.stringify(change.parts ?? []),
     change.event?.type ?? null,
     change.event ? JSON.stringify(change.event.data) : null,
@@ -104,9 +104,9 @@ export function saveValues(
     change.contentType ?? null,
     change.category ?? null,
     change.key ?? null,
-    change.head !== undefined,
-    change.head ?? null,
-    settlementOf(session.state, change),
+    change.prefix !== undefined,
+    change.prefix ?? null,
+    settlementOf(upload.state, change),
     JSON.stringify(byOf(change)),
     change.lossSeenAt !== undefined,
     change.lossSeenAt ?? null,
@@ -115,12 +115,12 @@ export function saveValues(
   ]
 }
 
-function byOf({ by }: Change) {
-  return by ? { id: by.id, role: by.role, tenant: by.tenant, key_id: by.keyId, ...by.from } : {}
+function byOf({ by }: UploadPatch) {
+  return by ? { id: by.id, role: by.role, tenant: by.tenant, key_id: by.keyId, ...by.client } : {}
 }
 
 /** Makes `session` say what was saved. */
-export function applyChange(session: Session, change: Change): void {
+export function applyChange(upload: UploadRecord, change: UploadPatch): void {
   const { parts, forget, event, release, by, ...fields } = change
-  for (const [name, value] of Object.entries(fields)) if (value !== undefined) Object.assign(session, { [name]: value })
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) Object.assign(upload, { [name]: value })
 }

@@ -86,7 +86,7 @@ export async function copyRange(
 }
 
 /** Whether two files hold the same bytes. */
-export async function haveSameBytes(one: string, other: string): Promise<boolean> {
+export async function hasSameBytes(one: string, other: string): Promise<boolean> {
   const hashes = await Promise.all(
     [one, other].map(async (path) => {
       const hash = createHash('sha256')
@@ -101,7 +101,7 @@ export async function haveSameBytes(one: string, other: string): Promise<boolean
  * Makes those who write to the same file do it one after the other. Linux lets one in at a time, and those who wait for it burn the
  * processor: eight at once are less than half as fast as one.
  */
-export function oneAtATime(): <T>(path: string, work: () => Promise<T>) => Promise<T> {
+export function serialize(): <T>(path: string, work: () => Promise<T>) => Promise<T> {
   const last = new Map<string, Promise<unknown>>()
   return (path, work) => {
     const turn = (last.get(path) ?? Promise.resolve()).then(work)
@@ -135,7 +135,7 @@ export async function moveFile(
     } catch (error) {
       if (codeOf(error) === 'EEXIST') throw new ObjectExists('there is another object already')
       // There is no folder yet, or it was empty and somebody removed it.
-      if (codeOf(error) !== 'ENOENT' || attempt === 3 || !(await stat(from).catch(absent))) throw error
+      if (codeOf(error) !== 'ENOENT' || attempt === 3 || !(await stat(from).catch(nullIfMissing))) throw error
       if (anchor !== undefined) await stat(anchor)
       made = (await mkdir(folder, { recursive: true })) ?? made
     }
@@ -155,13 +155,13 @@ export async function removeEmptyFolders(from: string, root: string): Promise<vo
 }
 
 /** For `catch`: `null` for a file that is not there. */
-export function absent(error: unknown): null {
+export function nullIfMissing(error: unknown): null {
   if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null
   throw error
 }
 
 // A full or broken disk, too many open files, a mount that went away: an operator can mend it, and the client may come again.
-const mayPass = new Set([
+const isTransient = new Set([
   'ENOSPC',
   'ENOENT',
   'ENOTDIR',
@@ -184,18 +184,18 @@ const mayPass = new Set([
 ])
 
 /** What `work` says; an error that an operator can mend is STORE_UNAVAILABLE. */
-export async function mended<T>(work: () => Promise<T>): Promise<T> {
+export async function withStoreErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw mendable(error)
+    throw toStoreError(error)
   }
 }
 
 /** The error; one that an operator can mend as STORE_UNAVAILABLE. */
-export function mendable(error: unknown): unknown {
+export function toStoreError(error: unknown): unknown {
   const code = codeOf(error)
-  if (code === undefined || !mayPass.has(code)) return error
+  if (code === undefined || !isTransient.has(code)) return error
   return new UploadError(
     'STORE_UNAVAILABLE',
     'The store takes no bytes at the moment. Please try again later.',

@@ -3,8 +3,8 @@
  * have gone, and below its mount point there may be a folder of the same names.
  */
 import { type FileHandle, open, stat, unlink } from 'node:fs/promises'
-import { HandleLost } from '../core/ports.ts'
-import { absent, type MakingFolders, openNew } from './files.ts'
+import { NoSuchUpload } from '../core/ports.ts'
+import { type MakingFolders, nullIfMissing, openNew } from './files.ts'
 
 /** The folder that everything is written through, and where it was when the marker was seen. */
 export interface Home {
@@ -23,7 +23,7 @@ export function createHome(folder: string, making: MakingFolders): Home {
   let home: string | null = null
 
   async function place(): Promise<string | null> {
-    const found = await stat(folder).catch(absent)
+    const found = await stat(folder).catch(nullIfMissing)
     return found && `${found.dev}:${found.ino}`
   }
 
@@ -47,13 +47,13 @@ export function createHome(folder: string, making: MakingFolders): Home {
         return file
       } catch (error) {
         await file.close()
-        await unlink(path).catch(absent)
+        await unlink(path).catch(nullIfMissing)
         throw error
       }
     },
     async openStaged(path) {
-      const file = await open(path, 'r+').catch(absent)
-      if (!file) throw new HandleLost('the staging file is not there')
+      const file = await open(path, 'r+').catch(nullIfMissing)
+      if (!file) throw new NoSuchUpload('the staging file is not there')
       try {
         await refuseElsewhere(file)
         return file

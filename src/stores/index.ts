@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { z } from 'zod'
 import type { ObjectStore } from '../core/ports.ts'
 import { localOptions, localStore } from './local.ts'
-import type { StoreWatch } from './s3/ask.ts'
+import type { StoreWatch } from './s3/call.ts'
 import { s3Options } from './s3/options.ts'
 import { s3Store } from './s3/store.ts'
 

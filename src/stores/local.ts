@@ -21,24 +21,24 @@ import { z } from 'zod'
 import { UploadError } from '../core/errors.ts'
 import {
   type Bytes,
-  HandleLost,
-  mostParts,
+  maxPartsOfAnyStore,
+  NoSuchKey,
+  NoSuchUpload,
   ObjectExists,
-  type ObjectFacts,
-  ObjectMissing,
+  type ObjectInfo,
   type ObjectStore,
 } from '../core/ports.ts'
 import {
-  absent,
   copyRange,
-  haveSameBytes,
+  hasSameBytes,
   makeFolder,
-  mendable,
-  mended,
   moveFile,
-  oneAtATime,
+  nullIfMissing,
   removeEmptyFolders,
+  serialize,
   syncFolders,
+  toStoreError,
+  withStoreErrors,
   writeAt,
 } from './files.ts'
 import { createHome } from './home.ts'
@@ -71,7 +71,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   const root = resolve(directory)
   const staging = join(root, stagingFolder)
   const making = { fsync, anchor: join(root, privateFolder) }
-  const inTurn = oneAtATime()
+  const inTurn = serialize()
   const home = createHome(staging, making)
 
   function pathOf(key: string): string {
@@ -85,11 +85,11 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
   // A handle names the file: whose it is, how long its parts are, and which of several it is.
   const stagingPrefix = (key: string) => createHash('sha256').update(key).digest('hex').slice(0, 32)
-  const isHandle = (handle: string, prefix: string) =>
-    handle.startsWith(prefix) && /^[0-9a-f]{32}_\d+_[0-9a-f-]{36}$/.test(handle)
-  function stagingPath(key: string, handle: string): string {
-    if (!isHandle(handle, stagingPrefix(key))) throw new HandleLost('not a handle of this key')
-    return join(staging, handle)
+  const isHandle = (multipartId: string, prefix: string) =>
+    multipartId.startsWith(prefix) && /^[0-9a-f]{32}_\d+_[0-9a-f-]{36}$/.test(multipartId)
+  function stagingPath(key: string, multipartId: string): string {
+    if (!isHandle(multipartId, stagingPrefix(key))) throw new NoSuchUpload('not a handle of this key')
+    return join(staging, multipartId)
   }
 
   /**
@@ -101,8 +101,8 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     return join(folder, `${stagingPrefix(key)}_put_${randomUUID()}`)
   }
 
-  async function factsOf(path: string): Promise<ObjectFacts | null> {
-    const found = await stat(path).catch(absent)
+  async function factsOf(path: string): Promise<ObjectInfo | null> {
+    const found = await stat(path).catch(nullIfMissing)
     return found?.isFile()
       ? {
           size: found.size,
@@ -133,14 +133,14 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     try {
       await writeText(path, origin)
     } catch (error) {
-      absent(error)
+      nullIfMissing(error)
       await makeFolder(dirname(path), making)
       await writeText(path, origin)
     }
   }
 
   async function* walk(folder: string, key: string): AsyncGenerator<string> {
-    const entries = await mended(() => opendir(folder).catch(absent))
+    const entries = await withStoreErrors(() => opendir(folder).catch(nullIfMissing))
     if (!entries) return
     for await (const entry of entries) {
       const name = key === '' ? entry.name : `${key}/${entry.name}`
@@ -156,42 +156,42 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       // Small enough that most chunks are parts and leave no tail, large enough that receipts cost less than bytes.
       minPartSize: 64 * 1024,
       maxPartSize: 1024 ** 4,
-      maxParts: mostParts,
+      maxParts: maxPartsOfAnyStore,
       maxObjectSize: 5 * 1024 ** 4,
       // One is written while the next one comes in; more of them only take memory that is not warm.
       partsInFlight: 2,
     },
 
-    prepare: () => mended(() => makeFolder(staging, { fsync })),
+    prepare: () => withStoreErrors(() => makeFolder(staging, { fsync })),
 
-    place: () => mended(home.place),
+    place: () => withStoreErrors(home.place),
     stayAt: home.stayAt,
 
     check: () =>
-      mended(async () => {
+      withStoreErrors(async () => {
         const { bavail } = await statfs(root)
         if (bavail === 0) throw new UploadError('STORE_UNAVAILABLE', 'The disk is full.')
         // Always the same name: of a process that dies here at most this one file is left.
         const probe = join(staging, 'probe')
         await (await open(probe, 'w')).close()
-        await unlink(probe).catch(absent)
+        await unlink(probe).catch(nullIfMissing)
       }),
 
-    begin: (key, { partSize, origin }) =>
-      mended(async () => {
+    createMultipart: (key, { partSize, origin }) =>
+      withStoreErrors(async () => {
         pathOf(key)
-        const handle = `${stagingPrefix(key)}_${partSize}_${randomUUID()}`
-        await (await home.openNew(stagingPath(key, handle))).close()
+        const multipartId = `${stagingPrefix(key)}_${partSize}_${randomUUID()}`
+        await (await home.openNew(stagingPath(key, multipartId))).close()
         if (origin) await writeOrigin(key, origin)
         // A part is on the disk only when the name of its file is.
         if (fsync) await syncFolders(staging, staging)
-        return handle
+        return multipartId
       }),
 
-    writePart: (key, handle, number, bytes) =>
-      mended(async () => {
-        const partSize = Number(handle.split('_')[1])
-        const path = stagingPath(key, handle)
+    uploadPart: (key, multipartId, number, bytes) =>
+      withStoreErrors(async () => {
+        const partSize = Number(multipartId.split('_')[1])
+        const path = stagingPath(key, multipartId)
         const file = await home.openStaged(path)
         try {
           const sum = await inTurn(path, () => writeAt(file, bytes, (number - 1) * partSize))
@@ -202,13 +202,13 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         }
       }),
 
-    copyPart: (key, handle, number, { key: source, start, end }) =>
-      mended(async () => {
-        const partSize = Number(handle.split('_')[1])
-        const from = await open(pathOf(source), 'r').catch(absent)
-        if (!from) throw new ObjectMissing('no such object')
+    copyPart: (key, multipartId, number, { key: source, start, end }) =>
+      withStoreErrors(async () => {
+        const partSize = Number(multipartId.split('_')[1])
+        const from = await open(pathOf(source), 'r').catch(nullIfMissing)
+        if (!from) throw new NoSuchKey('no such object')
         try {
-          const path = stagingPath(key, handle)
+          const path = stagingPath(key, multipartId)
           const to = await home.openStaged(path)
           try {
             const sum = await inTurn(path, () => copyRange(from, { start, end }, to, (number - 1) * partSize))
@@ -222,18 +222,18 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         }
       }),
 
-    finish: (key, handle, parts) =>
-      mended(async () => {
+    completeMultipart: (key, multipartId, parts) =>
+      withStoreErrors(async () => {
         const path = pathOf(key)
         const size = parts.reduce((sum, part) => sum + part.size, 0)
-        const staged = stagingPath(key, handle)
-        const found = await stat(staged).catch(absent)
+        const staged = stagingPath(key, multipartId)
+        const found = await stat(staged).catch(nullIfMissing)
         if (!found) {
           const done = await factsOf(path)
           if (done?.size === size) return done
-          throw new HandleLost('neither the staging file nor the object is there')
+          throw new NoSuchUpload('neither the staging file nor the object is there')
         }
-        if (found.size < size) throw new HandleLost('the staging file is shorter than its parts')
+        if (found.size < size) throw new NoSuchUpload('the staging file is shorter than its parts')
         const file = await home.openStaged(staged)
         try {
           // Bytes of a part that was written and never recorded.
@@ -246,57 +246,58 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         return (await factsOf(path))!
       }),
 
-    abort: (key, handle) =>
-      mended(async () => {
+    abortMultipart: (key, multipartId) =>
+      withStoreErrors(async () => {
         const mine = stagingPrefix(key)
-        if (handle !== null) return isHandle(handle, mine) ? rm(join(staging, handle), { force: true }) : undefined
-        for (const name of (await readdir(staging).catch(absent)) ?? [])
+        if (multipartId !== null)
+          return isHandle(multipartId, mine) ? rm(join(staging, multipartId), { force: true }) : undefined
+        for (const name of (await readdir(staging).catch(nullIfMissing)) ?? [])
           if (name.startsWith(mine)) await rm(join(staging, name), { force: true })
         if (!(await factsOf(pathOf(key)))) await rm(originPath(key), { force: true })
       }),
 
-    put: (key, bytes, about) =>
-      mended(async () => {
+    put: (key, bytes, metadata) =>
+      withStoreErrors(async () => {
         const path = pathOf(key)
         const temporary = temporaryPath(key)
         try {
           await writeFile(temporary, bytes)
-          if (about.origin) await writeOrigin(key, about.origin)
-          await moveFile(temporary, path, { ...making, isNew: about.isNew })
+          if (metadata.origin) await writeOrigin(key, metadata.origin)
+          await moveFile(temporary, path, { ...making, isNew: metadata.isNew })
         } catch (error) {
           // From an attempt whose answer was lost, or from somebody who should not have written.
-          const isOurs = error instanceof ObjectExists && (await haveSameBytes(temporary, path))
+          const isOurs = error instanceof ObjectExists && (await hasSameBytes(temporary, path))
           await rm(temporary, { force: true })
           if (!isOurs) throw error
         }
         return (await factsOf(path))!
       }),
 
-    stat: (key) => mended(() => factsOf(pathOf(key))),
+    stat: (key) => withStoreErrors(() => factsOf(pathOf(key))),
 
     originOf: (key) =>
-      mended(async () => {
-        const text = await readText(originPath(key), 'utf8').catch(absent)
+      withStoreErrors(async () => {
+        const text = await readText(originPath(key), 'utf8').catch(nullIfMissing)
         return text === null || !(await factsOf(pathOf(key))) ? null : text
       }),
 
     async *read(key, range) {
-      const file = await mended(() => open(pathOf(key), 'r').catch(absent))
-      if (!file) throw new ObjectMissing('no such object')
+      const file = await withStoreErrors(() => open(pathOf(key), 'r').catch(nullIfMissing))
+      if (!file) throw new NoSuchKey('no such object')
       const end = range ? { start: range.start, end: range.end - 1 } : {}
       if (range && range.end <= range.start) return void (await file.close())
       try {
         yield* file.createReadStream({ ...end, highWaterMark: 1024 ** 2 }) as AsyncIterable<Buffer>
       } catch (error) {
-        throw mendable(error)
+        throw toStoreError(error)
       }
     },
 
     remove: (keys) =>
-      mended(async () => {
+      withStoreErrors(async () => {
         for (const key of keys) {
           const path = pathOf(key)
-          await unlink(path).catch(absent)
+          await unlink(path).catch(nullIfMissing)
           if (!key.startsWith(privateFolder)) await rm(originPath(key), { force: true })
           await removeEmptyFolders(dirname(path), root)
         }

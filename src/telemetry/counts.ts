@@ -4,7 +4,7 @@ import type { Metrics } from './metrics.ts'
 interface Open {
   open: { state: string; role: string; count: number }[]
   finishingOldestSeconds: number | null
-  eventsToTell: number
+  eventsToDeliver: number
   eventsOldestSeconds: number | null
 }
 
@@ -17,11 +17,11 @@ export function openCounts(find: () => Promise<Open>, metrics: Metrics, everyMs 
   let counting: Promise<void> | null = null
 
   async function count(): Promise<void> {
-    const { open, finishingOldestSeconds, eventsToTell, eventsOldestSeconds } = await find()
+    const { open, finishingOldestSeconds, eventsToDeliver, eventsOldestSeconds } = await find()
     metrics.open.reset()
     for (const { state, role, count: value } of open) metrics.open.set({ state, role }, value)
     metrics.finishingOldest.set(Math.max(0, finishingOldestSeconds ?? 0))
-    metrics.outboxEvents.set(eventsToTell)
+    metrics.outboxEvents.set(eventsToDeliver)
     metrics.outboxOldest.set(Math.max(0, eventsOldestSeconds ?? 0))
   }
 

@@ -1,7 +1,7 @@
 import type { MemoryBudget } from '../core/parts/memory-budget.ts'
 
 export interface Gauged {
-  feed: { listeners(): number }
+  feed: { subscribers(): number }
   locker: { held(): number }
   budget: MemoryBudget
   database: { connections(): { open: number; idle: number; waiting: number } }
@@ -19,7 +19,7 @@ export function gaugesOf({
     landfall_leases: { help: 'Uploads that this server may write to right now', value: () => locker.held() },
     landfall_buffer_bytes: { help: 'Bytes of files in memory, on their way to the store', value: () => budget.used },
     landfall_buffer_limit_bytes: { help: 'The most that may be in memory: MEMORY_BUDGET', value: () => budget.limit },
-    landfall_event_streams: { help: 'Connections that listen to live events', value: () => feed.listeners() },
+    landfall_event_streams: { help: 'Connections that listen to live events', value: () => feed.subscribers() },
     landfall_database_connections: { help: 'Connections to Postgres', value: () => connections().open },
     landfall_database_connections_idle: { help: 'Connections that nobody uses', value: () => connections().idle },
     landfall_database_waiting: {

@@ -12,7 +12,7 @@ export function watchRequests(app: FastifyInstance, metrics: Metrics): void {
 }
 
 /** Counts what listens to refusals is told, in whatever protocol they are answered. */
-export function countRefusals(metrics: Metrics): (refusal: UploadError) => void {
+export function countErrors(metrics: Metrics): (error: UploadError) => void {
   return ({ code, facts }) => metrics.refusals.inc({ code, rule: nameOf(facts.rule) })
 }
 
@@ -38,7 +38,7 @@ export interface MetricsRoute {
 
 /** `GET /metrics` in Prometheus' text format. Who may not read it is told that there is nothing. */
 export async function metricsPlugin(app: FastifyInstance, { metrics, refresh, mayRead }: MetricsRoute): Promise<void> {
-  app.get('/metrics', { config: { isQuiet: true } }, async (request, reply) => {
+  app.get('/metrics', { config: { isProbe: true } }, async (request, reply) => {
     if (mayRead && !mayRead(request)) throw new UploadError('NOT_FOUND', 'There is nothing here.')
     await refresh()
     return reply

@@ -31,7 +31,7 @@ export interface ExporterOptions {
   service: string
   version: string
   everyMs?: number
-  onFault(error: unknown): void
+  onError(error: unknown): void
 }
 
 // What a collector that is away does not get is lost; it must not fill the memory.
@@ -46,7 +46,7 @@ export function openExporter({
   service,
   version,
   everyMs = 2000,
-  onFault,
+  onError,
 }: ExporterOptions): Exporter {
   const url = `${endpoint.replace(/\/+$/, '')}/v1/traces`
   const resource = { attributes: attributesOf({ 'service.name': service, 'service.version': version }) }
@@ -79,7 +79,7 @@ export function openExporter({
         },
         (error: unknown) => {
           // Once is enough to know.
-          if (!isFailing) onFault(error)
+          if (!isFailing) onError(error)
           isFailing = true
         },
       )

@@ -15,7 +15,7 @@ export interface Tracer {
    */
   step<T>(name: string, thing: string | null, work: () => Promise<T>): Promise<T>
   /** Until `release`, what concerns `things` (an upload's id, its key) belongs to the request that runs now. */
-  hold(things: string[]): { add(thing: string): void; release(): void }
+  withSpan(things: string[]): { add(thing: string): void; release(): void }
   /** A span for every request of `app`, in the trace that the client names, if it names one. */
   watch(app: FastifyInstance): void
   close(): Promise<void>
@@ -24,7 +24,7 @@ export interface Tracer {
 /** Nobody wants to know. */
 export const noTracer: Tracer = {
   step: (_name, _thing, work) => work(),
-  hold: () => ({ add() {}, release() {} }),
+  withSpan: () => ({ add() {}, release() {} }),
   watch() {},
   async close() {},
 }
@@ -57,7 +57,7 @@ export function openTracer(options: ExporterOptions): Tracer {
 
   return {
     step,
-    hold(things) {
+    withSpan(things) {
       const context = current.getStore()
       const held = new Set<string>()
       const add = (thing: string) => {
@@ -89,7 +89,7 @@ export function openTracer(options: ExporterOptions): Tracer {
       })
       app.addHook('onResponse', async (request, reply) => {
         const mine = open.get(request)
-        if (!mine || request.routeOptions.config.isQuiet) return
+        if (!mine || request.routeOptions.config.isProbe) return
         const { method, routeOptions } = request
         const { id } = (request.params ?? {}) as { id?: string }
         const route = routeOptions.url ?? ''

@@ -1,22 +1,22 @@
 /*
  * The world as core asks it, with a clock beside every call. What is asked, what comes back and what goes wrong stay as they are.
  */
-import { isRefusal } from '../core/errors.ts'
+import { isUploadError } from '../core/errors.ts'
 import { isServersOwn } from '../core/pairing/marker.ts'
 import {
-  HandleLost,
   type Lease,
   type Locker,
+  NoSuchKey,
+  NoSuchUpload,
   ObjectExists,
-  ObjectMissing,
   type ObjectStore,
-  type Sessions,
+  type UploadRepository,
 } from '../core/ports.ts'
 import { hasEnded } from '../core/upload.ts'
 import type { Metrics } from './metrics.ts'
 import type { Tracer } from './tracing.ts'
 
-const privateFolder = '.landfall/pieces/'
+const privateFolder = '.landfall/tails/'
 
 /** `store`, watched. */
 export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer): ObjectStore {
@@ -25,7 +25,7 @@ export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer)
     async (...args: Args): Promise<T> => {
       const startedAt = performance.now()
       try {
-        return await tracer.step(`store ${call}`, thingOf(args[0]), () => work(...args))
+        return await tracer.step(`store ${call}`, objectKindOf(args[0]), () => work(...args))
       } catch (error) {
         metrics.storeErrors.inc({ call, code: codeOf(error) })
         throw error
@@ -35,9 +35,9 @@ export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer)
     }
 
   const put = timed('put', async (...args: Parameters<ObjectStore['put']>) => {
-    const facts = await store.put(...args)
-    metrics.stored.inc({ as: args[0].startsWith(privateFolder) ? 'piece' : 'object' }, facts.size)
-    return facts
+    const info = await store.put(...args)
+    metrics.stored.inc({ as: args[0].startsWith(privateFolder) ? 'tail' : 'object' }, info.size)
+    return info
   })
   // The marker and what a readiness check writes are a call of their own: the figures of `put` are those of uploads.
   const putOwn = timed('putOwn', (...args: Parameters<ObjectStore['put']>) => store.put(...args))
@@ -45,15 +45,15 @@ export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer)
   return {
     ...store,
     check: timed('check', () => store.check()),
-    begin: timed('begin', (...args) => store.begin(...args)),
-    writePart: timed('writePart', async (...args) => {
-      const part = await store.writePart(...args)
+    createMultipart: timed('createMultipart', (...args) => store.createMultipart(...args)),
+    uploadPart: timed('uploadPart', async (...args) => {
+      const part = await store.uploadPart(...args)
       metrics.stored.inc({ as: 'part' }, part.size)
       return part
     }),
     copyPart: timed('copyPart', (...args) => store.copyPart(...args)),
-    finish: timed('finish', (...args) => store.finish(...args)),
-    abort: timed('abort', (...args) => store.abort(...args)),
+    completeMultipart: timed('completeMultipart', (...args) => store.completeMultipart(...args)),
+    abortMultipart: timed('abortMultipart', (...args) => store.abortMultipart(...args)),
     put: (...args) => (isServersOwn(args[0]) ? putOwn(...args) : put(...args)),
     stat: timed('stat', (...args) => store.stat(...args)),
     remove: timed('remove', (...args) => store.remove(...args)),
@@ -61,24 +61,24 @@ export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer)
 }
 
 /** Pieces lie in a folder that is named like their upload; everything else is told by its key. */
-function thingOf(key: unknown): string | null {
+function objectKindOf(key: unknown): string | null {
   if (typeof key !== 'string') return null
   return key.startsWith(privateFolder) ? (key.slice(privateFolder.length).split('/')[0] ?? null) : key
 }
 
 function codeOf(error: unknown): string {
-  if (isRefusal(error)) return error.code
-  if (error instanceof HandleLost || error instanceof ObjectExists || error instanceof ObjectMissing) return error.name
+  if (isUploadError(error)) return error.code
+  if (error instanceof NoSuchUpload || error instanceof ObjectExists || error instanceof NoSuchKey) return error.name
   return 'unknown'
 }
 
 /** Counts the uploads that `sessions` begin. */
-export function watchSessions(sessions: Sessions, metrics: Metrics): Sessions {
+export function watchUploads(uploads: UploadRepository, metrics: Metrics): UploadRepository {
   return {
-    ...sessions,
-    async insert(session, ...more) {
-      const repeated = await sessions.insert(session, ...more)
-      metrics.created.inc({ role: session.role })
+    ...uploads,
+    async insert(upload, ...more) {
+      const repeated = await uploads.insert(upload, ...more)
+      metrics.created.inc({ role: upload.role })
       return repeated
     },
   }
@@ -89,8 +89,8 @@ export function watchLocker<L extends Locker>(locker: L, metrics: Metrics, trace
   const watched = (lease: Lease, onKey: (key: string) => void): Lease => ({
     ...lease,
     // Of a lease these are more than values.
-    get session() {
-      return lease.session
+    get upload() {
+      return lease.upload
     },
     get signal() {
       return lease.signal
@@ -99,14 +99,14 @@ export function watchLocker<L extends Locker>(locker: L, metrics: Metrics, trace
       await lease.save(change)
       if (change.key) onKey(change.key)
       if (change.state && hasEnded({ state: change.state }))
-        metrics.ended.inc({ state: change.state, role: lease.session.role })
+        metrics.ended.inc({ state: change.state, role: lease.upload.role })
     },
   })
   return {
     ...locker,
-    hold: (id, admit, work) =>
-      locker.hold(id, admit, async (lease) => {
-        const held = tracer.hold([id, lease.session.key])
+    withLock: (id, authorizeOwner, work) =>
+      locker.withLock(id, authorizeOwner, async (lease) => {
+        const held = tracer.withSpan([id, lease.upload.key])
         try {
           return await work(watched(lease, held.add))
         } finally {

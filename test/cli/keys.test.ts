@@ -66,13 +66,13 @@ async function aDatabase() {
   vi.stubEnv('NODE_ENV', 'production')
   vi.stubEnv('JWT_SECRET', 'a secret that is long enough for HS256')
   vi.stubEnv('DATABASE_URL', url)
-  const database = await openDatabase({ url, dataDir: '', pool: 1, patienceMs: 2000, onFault: console.error })
+  const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 2000, onError: console.error })
   onTestFinished(async () => {
     await database.close()
     await dispose()
   })
   await database.migrate()
-  return { keys: await keysIn({ database, now: () => new Date(), onFault: console.error }) }
+  return { keys: await keysIn({ database, now: () => new Date(), onError: console.error }) }
 }
 
 async function run(...words: string[]): Promise<string[]> {

@@ -133,7 +133,7 @@ it('prints a token of the developer in development mode when no other user is na
 it('writes every token that it prints into the audit log, and never the token', async () => {
   const { url, dispose } = await freshDatabase()
   onTestFinished(dispose)
-  const database = await openDatabase({ url, dataDir: '', pool: 1, patienceMs: 2000, onFault: console.error })
+  const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 2000, onError: console.error })
   onTestFinished(database.close)
   await database.migrate()
   vi.stubEnv('NODE_ENV', 'production')
@@ -152,7 +152,7 @@ it('writes every token that it prints into the audit log, and never the token', 
 it('verifies the audit log, and exits with 1 when an entry was changed', async () => {
   const { url, dispose } = await freshDatabase()
   onTestFinished(dispose)
-  const database = await openDatabase({ url, dataDir: '', pool: 1, patienceMs: 2000, onFault: console.error })
+  const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 2000, onError: console.error })
   onTestFinished(database.close)
   await database.migrate()
   vi.stubEnv('NODE_ENV', 'production')

@@ -17,24 +17,24 @@ const bob: Actor = { id: 'bob', role: 'creator', tenant: null, isAdmin: false }
 
 it('usage that is not what is there is told, and then mended', { timeout: 60_000 }, async () => {
   const { config, directory, engine, database } = await openServer()
-  const wish = { filename: 'a.txt', contentType: 'text/plain', size: 5 }
+  const creation = { filename: 'a.txt', contentType: 'text/plain', size: 5 }
   const send = async (actor: Actor) => {
-    const { id } = await engine.create(actor, wish)
+    const { id } = await engine.create(actor, creation)
     return engine.append(actor, id, { offset: 0, body: bodyOf(Buffer.from('hello')), bodySize: 5, ending: 'at-size' })
   }
   const lost = await send(ann)
   await send(ann)
-  await engine.create(bob, { ...wish, size: 7 })
-  const clean = await reconcileQuotas(config, { isDry: true, looksIntoStore: true })
+  await engine.create(bob, { ...creation, size: 7 })
+  const clean = await reconcileQuotas(config, { isDry: true, checksStore: true })
   await rm(join(directory, 'files', lost.key))
   await database.executeSql(`update upload_usage set reserved_bytes = 99, stored_files = 3 where owner_id = 'bob'`)
 
-  const told = await reconcileQuotas(config, { isDry: true, looksIntoStore: true })
+  const told = await reconcileQuotas(config, { isDry: true, checksStore: true })
   const before = await findUsageOf(database, bob)
-  const noted = await reconcileQuotas(config, { isDry: false, looksIntoStore: true })
+  const noted = await reconcileQuotas(config, { isDry: false, checksStore: true })
   const between = await findUsageOf(database, ann)
   await pauseIsOver(database)
-  const mended = await reconcileQuotas(config, { isDry: false, looksIntoStore: true })
+  const mended = await reconcileQuotas(config, { isDry: false, checksStore: true })
 
   expect(clean).toEqual(['nothing was changed'])
   const bobs = ['bob: reservedBytes is 7, and not 99', 'bob: storedFiles is 0, and not 3']
@@ -50,14 +50,14 @@ it('usage that is not what is there is told, and then mended', { timeout: 60_000
   expect(mended).toEqual([`${anns}; it has failed as lost, and its room is free`, 'mended the usage of 0 users'])
   expect(await findUsageOf(database, bob)).toMatchObject({ reservedBytes: 7, storedFiles: 0, openUploads: 1 })
   expect(await findUsageOf(database, ann)).toMatchObject({ storedBytes: 5, storedFiles: 1 })
-  expect(await reconcileQuotas(config, { isDry: false, looksIntoStore: true })).toEqual(['mended the usage of 0 users'])
+  expect(await reconcileQuotas(config, { isDry: false, checksStore: true })).toEqual(['mended the usage of 0 users'])
 })
 
 it('a file that one look missed and the next found is kept, however long ago that was', async () => {
   const { config, directory, engine, database } = await openServer()
   const { id, key } = await engine.create(ann, { filename: 'a.txt', contentType: 'text/plain', size: 0 })
   const [file, away] = [join(directory, 'files', key), join(directory, 'away')]
-  const look = () => reconcileQuotas(config, { isDry: false, looksIntoStore: true })
+  const look = () => reconcileQuotas(config, { isDry: false, checksStore: true })
 
   await rename(file, away)
   await look()
@@ -68,25 +68,25 @@ it('a file that one look missed and the next found is kept, however long ago tha
   const after = await look()
 
   expect(after[0]).toMatch(/is not in the store; it is given up when/)
-  expect((await engine.describe(ann, id)).state).toBe('completed')
+  expect((await engine.status(ann, id)).state).toBe('completed')
 })
 
 it('a file that was given up as lost becomes a file again when it comes back', async () => {
   const { config, directory, engine, database } = await openServer()
   const { id, key } = await engine.create(ann, { filename: 'a.txt', contentType: 'text/plain', size: 0 })
   const [file, away] = [join(directory, 'files', key), join(directory, 'away')]
-  const look = () => reconcileQuotas(config, { isDry: false, looksIntoStore: true })
+  const look = () => reconcileQuotas(config, { isDry: false, checksStore: true })
   await rename(file, away)
   await look()
   await pauseIsOver(database)
   await look()
-  await expect(engine.describe(ann, id)).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
+  await expect(engine.status(ann, id)).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
 
   await expect(engine.restore(id, bob)).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
   await rename(away, file)
   await engine.restore(id, bob)
 
-  expect((await engine.describe(ann, id)).state).toBe('completed')
+  expect((await engine.status(ann, id)).state).toBe('completed')
   expect(await findUsageOf(database, ann)).toMatchObject({ storedFiles: 1 })
 })
 
@@ -94,14 +94,14 @@ it('nothing is given up for a database that was restored from a backup', async (
   const { config, directory, engine, database } = await openServer()
   const { id, key } = await engine.create(ann, { filename: 'a.txt', contentType: 'text/plain', size: 0 })
   await rm(join(directory, 'files', key))
-  await reconcileQuotas(config, { isDry: false, looksIntoStore: true })
+  await reconcileQuotas(config, { isDry: false, checksStore: true })
   await pauseIsOver(database)
   await database.executeSql('update store_pairing set counter = counter - 1')
 
-  const lines = await reconcileQuotas(config, { isDry: false, looksIntoStore: true })
+  const lines = await reconcileQuotas(config, { isDry: false, checksStore: true })
 
   expect(lines).toContainEqual(expect.stringMatching(/no file was given up: the database was restored/))
-  expect((await engine.peek(ann, id)).state).toBe('completed')
+  expect((await engine.get(ann, id)).state).toBe('completed')
 })
 
 it('users without any usage are given theirs', { timeout: 60_000 }, async () => {
@@ -109,8 +109,8 @@ it('users without any usage are given theirs', { timeout: 60_000 }, async () => 
   await engine.create(bob, { filename: 'a.txt', contentType: 'text/plain', size: 7 })
   await database.executeSql('delete from upload_usage')
 
-  const told = await reconcileQuotas(config, { isDry: true, looksIntoStore: false })
-  await reconcileQuotas(config, { isDry: false, looksIntoStore: false })
+  const told = await reconcileQuotas(config, { isDry: true, checksStore: false })
+  await reconcileQuotas(config, { isDry: false, checksStore: false })
 
   expect(told[0]).toBe('bob: reservedBytes is 7, and not 0')
   expect(await findUsageOf(database, bob)).toMatchObject({ reservedBytes: 7, openUploads: 1 })
@@ -132,7 +132,7 @@ async function openServer() {
     LOG_LEVEL: 'silent',
   })
   const { engine, stop } = await buildApp(config)
-  const database = await openDatabase({ url, dataDir: '', pool: 2, patienceMs: 5000, onFault: console.error })
+  const database = await openDatabase({ url, dataDir: '', pool: 2, timeoutMs: 5000, onError: console.error })
   onTestFinished(async () => {
     await stop()
     await database.close()

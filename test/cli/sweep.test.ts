@@ -66,6 +66,6 @@ it('a sweep says what it would do before it does it', { timeout: 60_000 }, async
   expect(before).toEqual([expect.stringMatching(/^\.landfall\/pieces\//), probeKey, markerKey, 'theirs.txt'])
   expect(swept).toEqual(['expired 1 uploads, cleaned up after 0'])
   expect(await keys()).toEqual([probeKey, markerKey, 'theirs.txt'])
-  const { rows } = await client.query('select state, is_dirty from upload_sessions')
-  expect(rows).toEqual([{ state: 'expired', is_dirty: false }])
+  const { rows } = await client.query('select state, needs_cleanup from upload_sessions')
+  expect(rows).toEqual([{ state: 'expired', needs_cleanup: false }])
 })

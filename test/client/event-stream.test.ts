@@ -1,12 +1,12 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, it, onTestFinished } from 'vitest'
-import { listenToEvents, type ToldEvent } from '../../src/client/event-stream.ts'
+import { subscribeToEvents, type UploadEvent } from '../../src/client/event-stream.ts'
 import { until } from '../support/until.ts'
 
 it('tells events however they are cut, and goes on after the last one when the connection broke', async () => {
   const asked: { token: string | undefined; after: string | string[] | undefined }[] = []
-  const told: ToldEvent[] = []
+  const told: UploadEvent[] = []
   const connections: boolean[] = []
   const answers = [
     (response: ServerResponse) => {
@@ -25,7 +25,7 @@ it('tells events however they are cut, and goes on after the last one when the c
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 
-  const end = listenToEvents({
+  const end = subscribeToEvents({
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/events`,
     token: () => 'secret',
     onEvent: (event) => told.push(event),

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { fingerprintOf, memoryOn, type Shelf } from '../../src/client/memory.ts'
+import { fingerprintOf, type KeyValueStorage, memoryOn } from '../../src/client/memory.ts'
 
 const film = { name: 'film.mp4', type: 'video/mp4', size: 1000, lastModified: 5 }
 const endpoint = 'https://example.org/files'
 const day = 24 * 60 * 60 * 1000
 
-function shelf(): Shelf & { entries: Map<string, string> } {
+function shelf(): KeyValueStorage & { entries: Map<string, string> } {
   const entries = new Map<string, string>()
   return {
     entries,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type Failure, noAnswer, readFailure } from '../../src/client/refusal.ts'
-import { judge } from '../../src/client/retry.ts'
+import { type Failure, noAnswer, readFailure } from '../../src/client/request-error.ts'
+import { chooseReaction } from '../../src/client/retry.ts'
 
 function answered(method: string, status: number, code?: string, retryAfter: string | null = null): Failure {
   const body = code ? JSON.stringify({ error: { code, message: 'So it is.', timestamp: '' } }) : '<html>no</html>'
@@ -27,37 +27,37 @@ describe('what follows from a failure', () => {
     ['a quota that is used up', answered('POST', 403, 'QUOTA_EXCEEDED'), 'final'],
     ['a file that was changed', { ...noAnswer('PATCH'), code: 'FILE_UNREADABLE' as const }, 'final'],
   ])('of %s', (_, failure, verdict) => {
-    expect(judge(failure, 0).kind).toBe(verdict)
+    expect(chooseReaction(failure, 0).kind).toBe(verdict)
   })
 
   it('gives up on a server that only ever fails, but never on the network', () => {
-    expect(judge(answered('PATCH', 500, 'INTERNAL_ERROR'), 3).kind).toBe('again')
-    expect(judge(answered('PATCH', 500, 'INTERNAL_ERROR'), 8).kind).toBe('final')
-    expect(judge(noAnswer('PATCH'), 1000).kind).toBe('again')
+    expect(chooseReaction(answered('PATCH', 500, 'INTERNAL_ERROR'), 3).kind).toBe('again')
+    expect(chooseReaction(answered('PATCH', 500, 'INTERNAL_ERROR'), 8).kind).toBe('final')
+    expect(chooseReaction(noAnswer('PATCH'), 1000).kind).toBe('again')
   })
 
   it('waits longer each time, up to half a minute', () => {
-    const waits = [0, 1, 2, 6, 50].map((attempt) => judge(noAnswer('PATCH'), attempt, 0.5))
+    const waits = [0, 1, 2, 6, 50].map((attempt) => chooseReaction(noAnswer('PATCH'), attempt, 0.5))
 
     expect(waits).toEqual([500, 1000, 2000, 30_000, 30_000].map((afterMs) => ({ kind: 'again', afterMs })))
   })
 
   it('waits as long as the server asks', () => {
-    expect(judge(answered('PATCH', 503, 'SHUTTING_DOWN', '7'), 0)).toEqual({ kind: 'again', afterMs: 7000 })
+    expect(chooseReaction(answered('PATCH', 503, 'SHUTTING_DOWN', '7'), 0)).toEqual({ kind: 'again', afterMs: 7000 })
   })
 
   it('is not in a hurry because the server is', () => {
-    expect(judge(answered('PATCH', 503, undefined, '0'), 3, 0.5)).toEqual({ kind: 'again', afterMs: 4000 })
+    expect(chooseReaction(answered('PATCH', 503, undefined, '0'), 3, 0.5)).toEqual({ kind: 'again', afterMs: 4000 })
   })
 
   it('waits no longer than a timer can count', () => {
-    const verdict = judge(answered('PATCH', 429, 'RATE_LIMITED', '99999999'), 0)
+    const reaction = chooseReaction(answered('PATCH', 429, 'RATE_LIMITED', '99999999'), 0)
 
-    expect(verdict.kind === 'again' && verdict.afterMs).toBeLessThan(2 ** 31)
+    expect(reaction.kind === 'again' && reaction.afterMs).toBeLessThan(2 ** 31)
   })
 
   it('spreads the returns of many clients', () => {
-    expect(judge(noAnswer('PATCH'), 3, 0)).toEqual({ kind: 'again', afterMs: 3000 })
-    expect(judge(noAnswer('PATCH'), 3, 1)).toEqual({ kind: 'again', afterMs: 5000 })
+    expect(chooseReaction(noAnswer('PATCH'), 3, 0)).toEqual({ kind: 'again', afterMs: 3000 })
+    expect(chooseReaction(noAnswer('PATCH'), 3, 1)).toEqual({ kind: 'again', afterMs: 5000 })
   })
 })

@@ -2,14 +2,14 @@ import { describe, expect, expectTypeOf, it } from 'vitest'
 import * as admin from '../../src/client/admin-types.ts'
 import type { ListedUpload, Me } from '../../src/client/api.ts'
 import { scopes } from '../../src/core/upload.ts'
+import type { ActivityView } from '../../src/features/activity/plugin.ts'
+import type { Summary } from '../../src/features/admin-uploads/summary.ts'
+import type { LineView, OneView } from '../../src/features/admin-uploads/views.ts'
 import type { EntryView } from '../../src/features/audit/plugin.ts'
 import type { KeyFields, KeyView } from '../../src/features/keys/schemas.ts'
 import type { ExplanationView } from '../../src/features/policies/explain.ts'
 import type { Change, CheckView, VersionView } from '../../src/features/policies/views.ts'
 import type { UsersView } from '../../src/features/quotas/plugin.ts'
-import type { SeriesView } from '../../src/features/series/plugin.ts'
-import type { Summary } from '../../src/features/sessions/summary.ts'
-import type { LineView, OneView } from '../../src/features/sessions/views.ts'
 import type { MeView } from '../../src/http/api/api-schemas.ts'
 import type { UploadView } from '../../src/http/api/upload-view.ts'
 
@@ -22,7 +22,7 @@ describe('what the pages believe of the server', () => {
     expectTypeOf<LineView>().toEqualTypeOf<admin.AnyUpload>()
     expectTypeOf<OneView>().toEqualTypeOf<admin.OneUpload>()
     expectTypeOf<Summary>().toEqualTypeOf<admin.Summary>()
-    expectTypeOf<SeriesView>().toEqualTypeOf<admin.Series>()
+    expectTypeOf<ActivityView>().toEqualTypeOf<admin.Activity>()
     expectTypeOf<VersionView>().toEqualTypeOf<admin.PolicyVersion>()
     expectTypeOf<CheckView>().toEqualTypeOf<admin.CheckedPolicies>()
     expectTypeOf<UsersView>().toEqualTypeOf<{ users: admin.UserUsage[]; next: string | null }>()
@@ -34,7 +34,7 @@ describe('what the pages believe of the server', () => {
   })
 
   it('is what it takes from them', () => {
-    expectTypeOf<admin.KeyWish>().toExtend<KeyFields>()
+    expectTypeOf<admin.CreateKey>().toExtend<KeyFields>()
     expectTypeOf<admin.PolicyChange & { policies: admin.PolicyJson; removeRoles: true }>().toExtend<Change>()
   })
 

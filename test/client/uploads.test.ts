@@ -20,15 +20,15 @@ async function stored(app: TestApp): Promise<Buffer> {
 
 /** Holds the creations that come in from now on until they are let go. */
 function holdCreations(app: TestApp, interfere: OpenUploads['interfere']) {
-  const begun = Promise.withResolvers<void>()
+  const created = Promise.withResolvers<void>()
   const gone = Promise.withResolvers<void>()
   interfere((request, response) => {
     if (request.method !== 'POST') return false
-    begun.resolve()
+    created.resolve()
     void gone.promise.then(() => app.http.server.emit('request', request, response))
     return true
   })
-  return { begun: begun.promise, letGo: () => gone.resolve() }
+  return { begun: created.promise, letGo: () => gone.resolve() }
 }
 
 describe('sending files', () => {

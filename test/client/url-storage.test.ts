@@ -111,7 +111,7 @@ describe('PUT /v1/uploads/:id/fingerprint', () => {
     })
 
     expect(answer.statusCode).toBe(status)
-    expect((await app.engine.peek(ann, id)).fingerprint).toBe(status === 204 ? said : null)
+    expect((await app.engine.get(ann, id)).fingerprint).toBe(status === 204 ? said : null)
   })
 
   it('is not for uploads that are over', async () => {
@@ -119,7 +119,7 @@ describe('PUT /v1/uploads/:id/fingerprint', () => {
     const { id } = await app.engine.create(ann, { size: 5, filename: 'a', contentType: 'text/plain' })
     await app.engine.cancel(ann, id)
 
-    await expect(app.engine.mark(ann, id, 'x')).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
+    await expect(app.engine.setFingerprint(ann, id, 'x')).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
   })
 })
 

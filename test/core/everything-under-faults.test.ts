@@ -1,8 +1,8 @@
 import { describe, it } from 'vitest'
-import { isRefusal } from '../../src/core/errors.ts'
+import { isUploadError } from '../../src/core/errors.ts'
+import { checkAfterwards } from './model/check.ts'
 import { create } from './model/creation.ts'
 import { bringToEnd } from './model/honest-end.ts'
-import { judgeAfterwards } from './model/judge.ts'
 import { Violation } from './model/known-upload.ts'
 import { operationOn } from './model/operations.ts'
 import { openWorld, type World } from './model/world.ts'
@@ -22,8 +22,8 @@ describe.concurrent('everything under faults', () => {
   it.each(seeds)('what was said is true, and nothing else is left (seed %i)', { timeout: 120_000 }, async (seed) => {
     const world = await openWorld(`everything/${seed}`)
     try {
-      await live(world)
-      await goHome(world)
+      await run(world)
+      await settleAll(world)
     } catch (error) {
       const message = `seed ${seed}: ${error}\n${world.story.join('\n')}`
       throw new Error(message, { cause: error })
@@ -32,9 +32,9 @@ describe.concurrent('everything under faults', () => {
 })
 
 /** Batches of things that are done at once, mostly to the same upload. */
-async function live(world: World): Promise<void> {
+async function run(world: World): Promise<void> {
   const { random } = world
-  const chores = random.fork('chores')
+  const periodicJobs = random.fork('chores')
   for (let batch = random.int(4, 12); batch > 0; batch -= 1) {
     const choice = random.fork(`batch ${batch}`)
     if (world.uploads.length === 0 || choice.chance(0.15)) await create(world, choice.fork('create'))
@@ -44,28 +44,29 @@ async function live(world: World): Promise<void> {
       const one = choice.fork(`work ${index}`)
       return operationOn(one)(world, one, one.chance(0.8) ? known : one.pick(world.uploads))
     })
-    if (chores.chance(0.08)) work.push(replaced(world, chores))
-    if (chores.chance(0.25)) work.push(lookAfter(world, chores))
-    if (chores.chance(0.03)) {
-      world.travel(chores)
+    if (periodicJobs.chance(0.08)) work.push(replaced(world, periodicJobs))
+    if (periodicJobs.chance(0.25)) work.push(maintain(world, periodicJobs))
+    if (periodicJobs.chance(0.03)) {
+      world.travel(periodicJobs)
       world.say('time passes')
     }
     await allOf(work)
   }
 }
 
-async function replaced(world: World, chores: World['random']): Promise<void> {
+async function replaced(world: World, periodicJobs: World['random']): Promise<void> {
   world.say('a node is replaced')
-  await world.replace(chores)
+  await world.replace(periodicJobs)
 }
 
-async function lookAfter(world: World, chores: World['random']): Promise<void> {
-  const node = await world.node(chores)
+async function maintain(world: World, periodicJobs: World['random']): Promise<void> {
+  const node = await world.node(periodicJobs)
   world.say('jobs …')
   const failed = (error: unknown) => {
     const faults: unknown[] = error instanceof AggregateError ? error.errors : [error]
     for (const fault of faults)
-      if (!isRefusal(fault, 'STORE_UNAVAILABLE', 'DATABASE_ERROR')) throw new Violation('the jobs', { cause: fault })
+      if (!isUploadError(fault, 'STORE_UNAVAILABLE', 'DATABASE_ERROR'))
+        throw new Violation('the jobs', { cause: fault })
   }
   await Promise.race([world.runJobs(node).catch(failed), node.died])
   world.say('jobs done')
@@ -77,16 +78,16 @@ async function allOf(work: Promise<unknown>[]): Promise<void> {
   for (const one of settled) if (one.status === 'rejected') throw one.reason
 }
 
-async function goHome(world: World): Promise<void> {
+async function settleAll(world: World): Promise<void> {
   world.say('the weather clears')
   const node = await world.calm()
-  for (const living of world.living()) await living.engine.idle()
+  for (const living of world.living()) await living.engine.drained()
   for (const known of world.uploads) if (world.random.chance(0.8)) await bringToEnd(world, node, known)
   world.say('everybody goes home')
   for (const later of [0, 1, 1]) {
     for (let times = later; times > 0; times -= 1) world.passTime()
     await world.runJobs(node)
-    for (const living of [...world.living(), node]) await living.engine.idle()
+    for (const living of [...world.living(), node]) await living.engine.drained()
   }
-  await judgeAfterwards(world, node)
+  await checkAfterwards(world, node)
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { Bandwidth } from '../../src/core/append/bandwidth.ts'
 import type { RunningEngine } from '../../src/core/engine.ts'
 import { defaultPolicies, type PolicyDocument } from '../../src/core/policy/policy.ts'
-import { type Actor, wordFor } from '../../src/core/upload.ts'
+import type { Bandwidth } from '../../src/core/receive/bandwidth.ts'
+import { type Actor, ownerKey } from '../../src/core/upload.ts'
 import { bodyOf, openEngine } from '../support/open-engine.ts'
 import { until } from '../support/until.ts'
 
@@ -32,12 +32,12 @@ describe('a body', () => {
     const ann = somebody()
     const bandwidth = heldBandwidth([ann])
     const { engine } = await openEngine({ partSize, bandwidth, policies: () => capped(ann, 512 * KiB) })
-    const wish = { filename: 'a.bin', contentType: 'application/octet-stream', size: 4 * partSize, byChunks: true }
-    const { id } = await engine.create(ann, wish)
+    const creation = { filename: 'a.bin', contentType: 'application/octet-stream', size: 4 * partSize, byChunks: true }
+    const { id } = await engine.create(ann, creation)
 
     const sending = [
       send(engine, ann, 384),
-      ...[1, 2, 3, 4].map((number) => engine.writeChunk(ann, id, { number, body: inPieces(64), bodySize: partSize })),
+      ...[1, 2, 3, 4].map((number) => engine.uploadPart(ann, id, { number, body: inPieces(64), bodySize: partSize })),
     ]
     await until(() => bandwidth.bodies(ann) === 5)
 
@@ -52,8 +52,8 @@ describe('a body', () => {
     // The engine's own bandwidth: at this cap a second piece has to wait for a quarter of a minute.
     const policies = capped(ann, 1 * KiB)
     const { engine } = await openEngine({ partSize, bodyIdleMs: 200, minSpeed: 100_000, policies: () => policies })
-    const wish = { filename: 'a.bin', contentType: 'application/octet-stream', size: 10 * partSize }
-    const { id } = await engine.create(ann, wish)
+    const creation = { filename: 'a.bin', contentType: 'application/octet-stream', size: 10 * partSize }
+    const { id } = await engine.create(ann, creation)
     vi.useFakeTimers({ toFake: ['performance', 'setInterval', 'clearInterval'] })
     onTestFinished(() => void vi.useRealTimers())
     const body = inPieces(640)
@@ -63,7 +63,7 @@ describe('a body', () => {
 
     // Longer than a body may bring nothing, and shorter than it waits.
     vi.advanceTimersByTime(5000)
-    const { offset } = await engine.describe(ann, id)
+    const { offset } = await engine.status(ann, id)
 
     expect(offset).toBeGreaterThan(0)
     expect(await outcome).toMatchObject({ code: 'UPLOAD_LOCKED' })
@@ -72,10 +72,10 @@ describe('a body', () => {
 
 /** A bandwidth in which the bodies of `held` wait before their first byte until they are let go. */
 function heldBandwidth(held: Actor[]) {
-  const names = new Set(held.map(wordFor))
+  const names = new Set(held.map(ownerKey))
   const gate = Promise.withResolvers<void>()
   const joined: { user: string; perSecond: number | null; spent: number; isWaiting: boolean }[] = []
-  const of = (actor: Actor) => joined.filter(({ user }) => user === wordFor(actor))
+  const of = (actor: Actor) => joined.filter(({ user }) => user === ownerKey(actor))
   const bandwidth: Bandwidth = {
     join(user, perSecond) {
       const body = { user, perSecond, spent: 0, isWaiting: false }

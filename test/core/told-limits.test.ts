@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { defaultPolicies, type PolicyDocument } from '../../src/core/policy/policy.ts'
 import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
 
-const wish = { filename: 'a.bin', contentType: 'application/octet-stream' }
+const creation = { filename: 'a.bin', contentType: 'application/octet-stream' }
 const minute = 60_000
 
 describe('an upload that runs', () => {
@@ -10,8 +10,8 @@ describe('an upload that runs', () => {
     let policies: PolicyDocument = { ...defaultPolicies, users: { ada: { maxSize: 50, timeToLiveMs: minute } } }
     const start = new Date()
     const { engine } = await openEngine({ policies: () => policies, now: () => start })
-    const known = await engine.create(ada, { ...wish, size: 40 })
-    const unknown = await engine.create(ada, { ...wish, size: null })
+    const known = await engine.create(ada, { ...creation, size: 40 })
+    const unknown = await engine.create(ada, { ...creation, size: null })
 
     policies = {
       ...defaultPolicies,
@@ -26,19 +26,19 @@ describe('an upload that runs', () => {
       code: 'FILE_TOO_LARGE',
       facts: { maxSize: 50 },
     })
-    await expect(engine.create(ada, { ...wish, size: 11 })).rejects.toMatchObject({ facts: { maxSize: 10 } })
+    await expect(engine.create(ada, { ...creation, size: 11 })).rejects.toMatchObject({ facts: { maxSize: 10 } })
   })
 
   it('does not go on while its role may send nothing, and is not thrown away either', async () => {
     let policies: PolicyDocument = defaultPolicies
     const { engine } = await openEngine({ policies: () => policies })
-    const upload = await engine.create(ada, { ...wish, size: 5 })
+    const upload = await engine.create(ada, { ...creation, size: 5 })
 
     policies = { ...defaultPolicies, roles: {} }
 
     const chunk = { offset: 0, body: bodyOf(Buffer.from('hello')), bodySize: 5, ending: 'at-size' } as const
     await expect(engine.append(ada, upload.id, chunk)).rejects.toMatchObject({ code: 'ROLE_NOT_ALLOWED' })
-    await expect(engine.create(ada, { ...wish, size: 5 })).rejects.toMatchObject({ code: 'ROLE_NOT_ALLOWED' })
+    await expect(engine.create(ada, { ...creation, size: 5 })).rejects.toMatchObject({ code: 'ROLE_NOT_ALLOWED' })
     policies = defaultPolicies
     const again = { ...chunk, body: bodyOf(Buffer.from('hello')) }
     expect(await engine.append(ada, upload.id, again)).toMatchObject({ state: 'completed' })

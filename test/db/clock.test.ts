@@ -65,7 +65,7 @@ async function clockOver(options: Partial<ClockOptions>) {
   const clock = await openClock({
     database,
     onSkew: (trouble) => said.push(trouble),
-    onFault: console.error,
+    onError: console.error,
     ...options,
   })
   onTestFinished(clock.close)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { UploadError } from '../../src/core/errors.ts'
-import { isOutage } from '../../src/db/faults.ts'
+import { isOutage } from '../../src/db/errors.ts'
 import { type Outage, watchOutage } from '../../src/db/outage.ts'
 
 const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
@@ -18,7 +18,7 @@ function away() {
       for (const wake of waiting.splice(0)) wake()
       if (isAway) throw refused
     },
-    tell(outage) {
+    report(outage) {
       told.push(outage)
       for (const wake of waiting.splice(0)) wake()
     },

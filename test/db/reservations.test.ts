@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RunningEngine } from '../../src/core/engine.ts'
-import { isRefusal } from '../../src/core/errors.ts'
+import { isUploadError } from '../../src/core/errors.ts'
 import { defaultPolicies, type PolicyDocument, type PolicyRules } from '../../src/core/policy/policy.ts'
-import type { Actor, Wish } from '../../src/core/upload.ts'
+import type { Actor, CreateUpload } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { findUsageOf } from '../../src/db/usage.ts'
 import { type MemoryStore, memoryStore } from '../support/memory-store.ts'
@@ -18,7 +18,7 @@ let databases: [Database, Database]
 beforeAll(async () => {
   fresh = await freshDatabase({ isMigrated: true })
   const open = () =>
-    openDatabase({ url: fresh.url, dataDir: '/nowhere', pool: 10, patienceMs: 5000, onFault: console.error })
+    openDatabase({ url: fresh.url, dataDir: '/nowhere', pool: 10, timeoutMs: 5000, onError: console.error })
   databases = await Promise.all([open(), open()])
 }, 60_000)
 afterAll(async () => {
@@ -46,7 +46,7 @@ describe('of fifty creations at once on two servers', () => {
 
     const refused = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []))
     expect(refused).toHaveLength(40)
-    expect(refused.filter((reason) => !isRefusal(reason, code))).toEqual([])
+    expect(refused.filter((reason) => !isUploadError(reason, code))).toEqual([])
     expect(new Set(refused.map((reason) => reason.facts.rule))).toEqual(new Set(Object.keys(limits)))
     expect(await usageOf(actor)).toMatchObject({ reservedBytes: 1000, openUploads: 10, openFiles: 10, dayFiles: 10 })
   })
@@ -113,7 +113,7 @@ describe('room', () => {
       { reservedBytes: 25, openUploads: 1, openFiles: 1, dayBytes: 25, dayFiles: 1 },
       async (at: Node, id: string) => {
         at.store.fault = (call, when) => {
-          if (call === 'finish' && when === 'before') throw new Error('not now')
+          if (call === 'completeMultipart' && when === 'before') throw new Error('not now')
         }
         await expect(send(at, id)).rejects.toThrow()
       },
@@ -124,7 +124,7 @@ describe('room', () => {
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 25, openUploads: 1, openFiles: 1, dayBytes: 25 })
 
     await happen(at, id)
-    await at.engine.idle()
+    await at.engine.drained()
 
     const nothing = { reservedBytes: 0, storedBytes: 0, storedFiles: 0, openUploads: 0, openFiles: 0 }
     expect(await usageOf(at.actor)).toMatchObject({ ...nothing, ...left })
@@ -180,12 +180,14 @@ describe('room', () => {
     const flood = await Promise.allSettled(Array.from({ length: 100 }, begin))
 
     expect(refused).toMatchObject({ code: 'RATE_LIMITED', facts: { rule: 'creationsPerMinute', retryAfter: 1 } })
-    expect(flood.every((answer) => answer.status === 'rejected' && isRefusal(answer.reason, 'RATE_LIMITED'))).toBe(true)
+    expect(flood.every((answer) => answer.status === 'rejected' && isUploadError(answer.reason, 'RATE_LIMITED'))).toBe(
+      true,
+    )
     expect(asked).toBe(0)
     await until(() =>
       begin().then(
         () => true,
-        (reason: unknown) => (isRefusal(reason, 'RATE_LIMITED') ? false : Promise.reject(reason)),
+        (reason: unknown) => (isUploadError(reason, 'RATE_LIMITED') ? false : Promise.reject(reason)),
       ),
     )
     at.policies.users = { [at.actor.id]: { creationsPerMinute: null } }
@@ -245,7 +247,7 @@ describe('a file of unknown length', () => {
 })
 
 describe('a file made of partial uploads', () => {
-  const partial: Partial<Wish> = { concat: { kind: 'partial' } }
+  const partial: Partial<CreateUpload> = { concat: { kind: 'partial' } }
 
   it('needs no more room than they took', async () => {
     const at = await node(databases[0], somebody(), {
@@ -263,7 +265,7 @@ describe('a file made of partial uploads', () => {
     expect(await usageOf(at.actor)).toMatchObject({ storedBytes: 100, storedFiles: 0, openUploads: 0, dayBytes: 100 })
 
     const final = await at.engine.create(at.actor, { ...plain, size: null, concat: finalOf(parts) })
-    await at.engine.idle()
+    await at.engine.drained()
 
     expect(final).toMatchObject({ state: 'completed', size: 100 })
     const whole = { reservedBytes: 0, storedBytes: 100, storedFiles: 1, openUploads: 0, openFiles: 0, dayFiles: 1 }
@@ -280,8 +282,8 @@ describe('a file made of partial uploads', () => {
     const { id } = await at.engine.create(at.actor, { ...plain, size: null, concat: finalOf(parts) })
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 100, openUploads: 3, openFiles: 1 })
     for (const [n, size] of [60, 40].entries()) await send(at, parts[n]!, size)
-    expect(await at.engine.describe(at.actor, id)).toMatchObject({ state: 'completed' })
-    await at.engine.idle()
+    expect(await at.engine.status(at.actor, id)).toMatchObject({ state: 'completed' })
+    await at.engine.drained()
 
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 0, storedBytes: 100, openUploads: 0, openFiles: 0 })
   })

@@ -67,11 +67,11 @@ const ways: [string, (begin: Begin) => Promise<Request>][] = [
     }),
   ],
   ...['/v1/uploads/init', '/api/upload/init'].flatMap((url): [string, (begin: Begin) => Promise<Request>][] => [
-    [`POST ${url}`, async () => ({ method: 'POST', url, headers: json, payload: wish })],
+    [`POST ${url}`, async () => ({ method: 'POST', url, headers: json, payload: creation })],
     [
       `PUT of a chunk after ${url}`,
       async (begin) => {
-        const id = (await begin('POST', url, json, wish)).split('/').at(-1)!
+        const id = (await begin('POST', url, json, creation)).split('/').at(-1)!
         const path = url.startsWith('/v1') ? `/v1/uploads/${id}/chunk` : '/api/upload/chunk'
         const headers = { 'content-type': 'application/octet-stream', 'x-chunk-index': '0', 'x-upload-id': id }
         return { method: 'PUT', url: path, headers, payload: 'hello' }
@@ -79,7 +79,7 @@ const ways: [string, (begin: Begin) => Promise<Request>][] = [
     ],
   ]),
 ]
-const wish = JSON.stringify({ file_name: 'notes.txt', total_size: 5 })
+const creation = JSON.stringify({ file_name: 'notes.txt', total_size: 5 })
 
 const refused = ['gzip', 'br', 'deflate', 'zstd', 'gzip, identity', 'identity, gzip', 'x-unheard-of', 'gzip;q=0', '*']
 const taken = ['identity', 'Identity', 'identity, identity', '', ' ']

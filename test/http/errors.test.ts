@@ -1,10 +1,10 @@
 import Fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Code, refusals, UploadError } from '../../src/core/errors.ts'
+import { type ErrorCode, errorCodes, UploadError } from '../../src/core/errors.ts'
 import { answerError, answerErrors } from '../../src/http/errors.ts'
 
 describe('an error', () => {
-  it.each(Object.entries(refusals) as [Code, number][])(
+  it.each(Object.entries(errorCodes) as [ErrorCode, number][])(
     '%s is answered with %i and one form of body',
     async (code, status) => {
       const { app } = appThatThrows(new UploadError(code, 'A sentence.', { limit: 7 }))

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { userOf } from '../../src/core/upload.ts'
-import { bytes, png } from '../content/built.ts'
+import { bytes, png } from '../media/built.ts'
 import { testApp } from '../support/test-app.ts'
 
 type Headers = Record<string, string>

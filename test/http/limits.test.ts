@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { createRates } from '../../src/core/policy/rate.ts'
 import type { Actor } from '../../src/core/upload.ts'
-import { countedAs } from '../../src/http/identity/origin.ts'
+import { rateLimitKey } from '../../src/http/identity/client-info.ts'
 import { ada } from '../support/open-engine.ts'
 import { type TestApp, testApp } from '../support/test-app.ts'
 import { until } from '../support/until.ts'
@@ -170,16 +170,16 @@ describe('those who are counted', () => {
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
     ['::2', '0:0:0:0::/64'],
   ])('%s is counted as %s', (address, name) => {
-    expect(countedAs({ ip: address })).toBe(name)
+    expect(rateLimitKey({ ip: address })).toBe(name)
   })
 
   it('is nothing for a client that has gone', () => {
-    expect(countedAs({ ip: undefined })).toBe(null)
+    expect(rateLimitKey({ ip: undefined })).toBe(null)
   })
 
   it('are not this machine because a header says so', () => {
-    expect(countedAs({ ip: '127.0.0.1', ips: ['127.0.0.1', '127.0.0.1'] })).toBe('127.0.0.1')
-    expect(countedAs({ ip: '::1', ips: ['10.0.0.1', '::1'] })).toBe('0:0:0:0::/64')
+    expect(rateLimitKey({ ip: '127.0.0.1', ips: ['127.0.0.1', '127.0.0.1'] })).toBe('127.0.0.1')
+    expect(rateLimitKey({ ip: '::1', ips: ['10.0.0.1', '::1'] })).toBe('0:0:0:0::/64')
   })
 
   it('are forgotten when there are too many of them, those first who were quiet longest', () => {

@@ -149,6 +149,6 @@ function appThatLogs({ trustsProxy = false } = {}) {
     throw new Error('a fault')
   })
   app.get('/asset', { config: { isAsset: true } }, async () => 'body {}')
-  app.get('/quiet', { config: { isQuiet: true } }, async () => 'ok')
+  app.get('/quiet', { config: { isProbe: true } }, async () => 'ok')
   return { app, lines }
 }

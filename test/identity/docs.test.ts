@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config.ts'
 import { userOf } from '../../src/core/upload.ts'
-import { guardHooks } from '../../src/features/hooks/guard.ts'
 import { loadHooks } from '../../src/features/hooks/load.ts'
+import { typeHooks } from '../../src/features/hooks/typed.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
 import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
@@ -98,13 +98,13 @@ it('the hooks of docs/identity.md have the types of the package, and work', asyn
     stdout: expect.stringContaining("not assignable to type 'Promise<Verdict> | Verdict'"),
   })
 
-  const { permit, nameObject, identify } = guardHooks(await loadHooks(path), 1000)
-  const wish = { size: 1, filename: 'a.txt', contentType: 'text/plain' }
-  await permit!({ actor: ann, verb: 'create', wish })
-  await expect(permit!({ actor: userOf('mallory', 'creator'), verb: 'complete' })).rejects.toMatchObject({
+  const { authorize, nameObject, identify } = typeHooks(await loadHooks(path), 1000)
+  const creation = { size: 1, filename: 'a.txt', contentType: 'text/plain' }
+  await authorize!({ actor: ann, action: 'create', creation })
+  await expect(authorize!({ actor: userOf('mallory', 'creator'), action: 'complete' })).rejects.toMatchObject({
     status: 403,
   })
-  expect(await nameObject!({ actor: ann, wish, id: 'x', unique: 'y' })).toBe('all/x/a.txt')
+  expect(await nameObject!({ actor: ann, wish: creation, id: 'x', unique: 'y' })).toBe('all/x/a.txt')
   expect(await identify!({ method: 'GET', url: '/', headers: { 'x-service-user': 'reports' }, ip: '' })).toEqual(
     userOf('reports', 'member'),
   )

@@ -38,7 +38,7 @@ const scopesFor: Record<Exclude<Kind, 'nothing'>, { enough: Scope[]; lacking: Sc
 const emptySummary = {
   open: [],
   finishingOldestSeconds: null,
-  eventsToTell: 0,
+  eventsToDeliver: 0,
   reservedBytes: 0,
   users: 0,
   storedFiles: 0,
@@ -125,7 +125,7 @@ const callers: Record<string, Caller> = {
 
 beforeAll(async () => {
   fresh = await freshDatabase({ isMigrated: true })
-  database = await openDatabase({ url: fresh.url, dataDir: '', pool: 4, patienceMs: 2000, onFault: () => {} })
+  database = await openDatabase({ url: fresh.url, dataDir: '', pool: 4, timeoutMs: 2000, onError: () => {} })
   const config = loadConfig({
     NODE_ENV: 'production',
     DATABASE_URL: 'postgres://elsewhere/landfall',
@@ -163,7 +163,7 @@ describe.each(Object.entries(callers))('%s', (_who, caller) => {
       const body = { body: bodyOf(Buffer.from('hello')), bodySize: 5 }
       await app.engine.append(ann, id, { ...body, offset: 0, ending: 'later' })
     }
-    const before = await app.engine.peek(ann, id)
+    const before = await app.engine.get(ann, id)
     const token = await caller.token(id, kind)
     const keyId = kind === 'revoke' ? (await makeKey({ name: 'one', scopes: ['read'] })).id : ''
     const { url, headers, payload } = row.request(id, keyId)
@@ -180,7 +180,7 @@ describe.each(Object.entries(callers))('%s', (_who, caller) => {
     if (outcome === 'nothing') expect(answer.statusCode).toBeGreaterThanOrEqual(400)
     else expect(answer.statusCode).toBe(outcome === 'ok' ? row.ok : outcome)
     if (outcome !== 'ok' || !(isAbout(kind) || kind === 'operate'))
-      expect(await app.engine.peek(ann, id)).toEqual(before)
+      expect(await app.engine.get(ann, id)).toEqual(before)
     // What somebody may not see they are not told of, in no header and no body.
     if (outcome !== 'ok') expect(answer.body + JSON.stringify(answer.headers)).not.toMatch(/a\.txt|upload-length/)
     if (caller.seesNothing && isForAdmins(kind)) {
@@ -217,9 +217,9 @@ it('a key that an admin of a tenant makes without naming one is of that tenant',
 })
 
 /** Made by an admin without a tenant; for ann of acme unless it is said. */
-async function makeKey(wish: { name: string; scopes: Scope[]; user?: string; tenant?: string }) {
+async function makeKey(creation: { name: string; scopes: Scope[]; user?: string; tenant?: string }) {
   const headers = { authorization: `Bearer ${await user('root', null, { isAdmin: true })}` }
-  const payload = { role: 'creator', user: 'ann', tenant: 'acme', ...wish }
+  const payload = { role: 'creator', user: 'ann', tenant: 'acme', ...creation }
   return (await app.http.inject({ method: 'POST', url: '/v1/admin/keys', headers, payload })).json()
 }
 

@@ -46,7 +46,7 @@ const rufhNew = { ...rufh, 'upload-complete': '?0', 'upload-length': '5' }
 const chunk = { 'x-chunk-index': '0', 'content-type': 'application/octet-stream' }
 const override = (method: string) => ({ 'x-http-method-override': method })
 const ofNever = { 'if-match': '"999"' }
-const wish = { file_name: 'a.txt', total_size: 5 }
+const creation = { file_name: 'a.txt', total_size: 5 }
 const form = {
   headers: { 'content-type': 'multipart/form-data; boundary=x' },
   payload: '--x\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n',
@@ -158,7 +158,7 @@ const rest: Row[] = [
     route: 'POST /v1/uploads/init',
     kind: 'create',
     ok: 201,
-    request: () => ({ url: '/v1/uploads/init', payload: wish }),
+    request: () => ({ url: '/v1/uploads/init', payload: creation }),
   },
   ...(['PUT', 'POST'] as const).map(
     (method): Row => ({
@@ -202,7 +202,7 @@ const olderRest: Row[] = [
     route: 'POST /api/upload/init',
     kind: 'create',
     ok: 201,
-    request: () => ({ url: '/api/upload/init', payload: wish }),
+    request: () => ({ url: '/api/upload/init', payload: creation }),
   },
   ...(['PUT', 'POST'] as const).map(
     (method): Row => ({

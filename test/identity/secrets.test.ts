@@ -27,14 +27,14 @@ it('no secret, token or key comes into the log or into an answer, not even at tr
     return { response, text: answers.at(-1)! }
   }
 
-  const wish = { name: 'x', role: 'creator', scopes: ['upload', 'read'] }
+  const creation = { name: 'x', role: 'creator', scopes: ['upload', 'read'] }
   const json = { 'content-type': 'application/json' }
-  const made = await ask(admin, '/v1/admin/keys', { method: 'POST', headers: json, body: JSON.stringify(wish) })
+  const made = await ask(admin, '/v1/admin/keys', { method: 'POST', headers: json, body: JSON.stringify(creation) })
   const key: string = JSON.parse(made.text).token
   answers.pop()
-  const begun = await ask(plain, '/files', { method: 'POST', headers: { ...tus, 'upload-length': '5' } })
-  const resume = begun.response.headers.get('upload-resume-token')!
-  const upload = begun.response.headers.get('location')!
+  const created = await ask(plain, '/files', { method: 'POST', headers: { ...tus, 'upload-length': '5' } })
+  const resume = created.response.headers.get('upload-resume-token')!
+  const upload = created.response.headers.get('location')!
   const tokens = [plain, admin, expired, issued, foreign, key, resume, `${key}x`, `${resume}x`]
   for (const token of tokens) {
     await ask(token, '/v1/me')

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { pieceFolder } from '../../src/core/finish/clean-up.ts'
-import { sessionsIn } from '../../src/db/sessions.ts'
+import { tailPrefixOf } from '../../src/core/finish/clean-up.ts'
+import { uploadRepository } from '../../src/db/uploads.ts'
 import { finishUploads } from '../../src/jobs/finish-uploads.ts'
 import { openQueue } from '../../src/jobs/queue.ts'
 import { previewSweep, sweep } from '../../src/jobs/sweep.ts'
@@ -9,7 +9,7 @@ import { sweepOrphans } from '../../src/jobs/sweep-orphans.ts'
 import { unavailable } from '../support/memory-store.ts'
 import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
 
-const wish = { size: 35, filename: 'a.txt', contentType: 'text/plain' }
+const creation = { size: 35, filename: 'a.txt', contentType: 'text/plain' }
 const chunk = (bytes: Buffer, offset = 0) => ({
   offset,
   body: bodyOf(bytes),
@@ -22,21 +22,21 @@ describe('the finisher', () => {
   it('finishes what nobody asks for any more, once', async () => {
     const { engine, store, database } = await openEngine()
     store.fault = (call) => {
-      if (call === 'finish') throw unavailable()
+      if (call === 'completeMultipart') throw unavailable()
     }
-    const { id, key } = await engine.create(ada, wish)
+    const { id, key } = await engine.create(ada, creation)
     await expect(engine.append(ada, id, chunk(randomBytes(35)))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
-    expect((await engine.peek(ada, id)).state).toBe('finishing')
+    expect((await engine.get(ada, id)).state).toBe('finishing')
     store.fault = () => {}
     await database.query(
       { name: 'test-age', text: `update upload_sessions set updated_at = now() - interval '1 minute' where id = $1` },
       [id],
     )
 
-    expect(await finishUploads(engine, sessionsIn(database))).toBeGreaterThanOrEqual(1)
-    expect(await finishUploads(engine, sessionsIn(database))).toBe(0)
+    expect(await finishUploads(engine, uploadRepository(database))).toBeGreaterThanOrEqual(1)
+    expect(await finishUploads(engine, uploadRepository(database))).toBe(0)
 
-    expect((await engine.describe(ada, id)).state).toBe('completed')
+    expect((await engine.status(ada, id)).state).toBe('completed')
     expect(store.objects.has(key)).toBe(true)
   })
 })
@@ -44,7 +44,7 @@ describe('the finisher', () => {
 describe('the sweeper', () => {
   it('ends what expired, frees what it used, and touches nothing that is not ours', async () => {
     const { engine, store, database } = await openEngine()
-    const { id } = await engine.create(ada, wish)
+    const { id } = await engine.create(ada, creation)
     await engine.append(ada, id, chunk(randomBytes(33)))
     store.objects.set('other-app/backup.tar', Buffer.from('theirs'))
     store.multiparts.set('theirs', {
@@ -54,56 +54,56 @@ describe('the sweeper', () => {
       parts: new Map(),
     })
 
-    const preview = await previewSweep(sessionsIn(database), store, tomorrow())
+    const preview = await previewSweep(uploadRepository(database), store, tomorrow())
     const before = store.objects.size
     expect(preview.expired).toContain(id)
     expect(store.objects.size).toBe(before)
     const later = await openEngine({ store, now: tomorrow })
-    await sweep(later.engine, sessionsIn(database), tomorrow())
+    await sweep(later.engine, uploadRepository(database), tomorrow())
 
-    await expect(engine.describe(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_EXPIRED' })
+    await expect(engine.status(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_EXPIRED' })
     expect([...store.objects.keys()]).toEqual(['other-app/backup.tar'])
     expect([...store.multiparts.keys()]).toEqual(['theirs'])
   })
 
   it('finds the pieces of ended uploads that nobody knows of, and leaves those of others', async () => {
     const { engine, store, database } = await openEngine()
-    const sessions = sessionsIn(database)
-    const [ended, alive] = [await engine.create(ada, wish), await engine.create(ada, wish)]
+    const uploads = uploadRepository(database)
+    const [ended, alive] = [await engine.create(ada, creation), await engine.create(ada, creation)]
     await engine.append(ada, alive.id, chunk(randomBytes(33)))
     const { key } = await engine.append(ada, ended.id, chunk(randomBytes(35)))
-    await engine.idle()
-    const others = [...store.objects.keys(), `${pieceFolder(randomUUID())}piece`, '.landfall/pieces/notes.txt']
+    await engine.drained()
+    const others = [...store.objects.keys(), `${tailPrefixOf(randomUUID())}piece`, '.landfall/tails/notes.txt']
     for (const other of others.slice(-2)) store.objects.set(other, Buffer.from('not ours'))
-    const orphan = `${pieceFolder(ended.id)}orphan`
+    const orphan = `${tailPrefixOf(ended.id)}orphan`
     store.objects.set(orphan, Buffer.from('late'))
-    expect(await sessions.dirty(1000)).not.toContain(ended.id)
+    expect(await uploads.findNeedingCleanup(1000)).not.toContain(ended.id)
 
-    expect((await previewSweep(sessions, store, new Date())).litter).toContain(orphan)
-    expect(await sweepOrphans(engine, sessions, store)).toBe(1)
+    expect((await previewSweep(uploads, store, new Date())).litter).toContain(orphan)
+    expect(await sweepOrphans(engine, uploads, store)).toBe(1)
 
     expect([...store.objects.keys()]).toEqual(others)
     expect(others).toContain(key)
-    expect((await engine.describe(ada, alive.id)).offset).toBe(33)
-    expect(await sweepOrphans(engine, sessions, store)).toBe(0)
+    expect((await engine.status(ada, alive.id)).offset).toBe(33)
+    expect(await sweepOrphans(engine, uploads, store)).toBe(0)
   })
 
   it('leaves completed uploads alone', async () => {
     const { engine, store, database } = await openEngine()
-    const { id } = await engine.create(ada, wish)
+    const { id } = await engine.create(ada, creation)
     const { key } = await engine.append(ada, id, chunk(randomBytes(35)))
 
     const later = await openEngine({ store, now: tomorrow })
-    await sweep(later.engine, sessionsIn(database), tomorrow())
+    await sweep(later.engine, uploadRepository(database), tomorrow())
 
     expect(store.objects.has(key)).toBe(true)
-    expect((await engine.describe(ada, id)).state).toBe('completed')
+    expect((await engine.status(ada, id)).state).toBe('completed')
   })
 
   it('moves the expiry on with every append: the whole time to live is left, and at most a hundredth more', async () => {
     let now = new Date()
     const { engine } = await openEngine({ now: () => now })
-    const { id, expiresAt } = await engine.create(ada, { ...wish, size: 100 })
+    const { id, expiresAt } = await engine.create(ada, { ...creation, size: 100 })
     const life = expiresAt!.getTime() - now.getTime()
     const lefts: number[] = []
     const moments = new Set<number>()
@@ -128,7 +128,7 @@ describe('the queue', () => {
   it('starts and keeps its schedule', async () => {
     const { database } = await openEngine()
     const faults: unknown[] = []
-    const queue = await openQueue({ database, takeOverAfter: 60, onFault: (error) => faults.push(error) })
+    const queue = await openQueue({ database, takeOverAfter: 60, onError: (error) => faults.push(error) })
 
     await queue.everyMinute('test-work', async () => {})
     await queue.everyHour('test-rare-work', async () => {})
@@ -147,20 +147,20 @@ describe('the queue', () => {
 
   it('lets a run that has begun end before it closes', async () => {
     const { database } = await openEngine()
-    const onFault = (error: unknown) => expect.unreachable(String(error))
-    const open = () => openQueue({ database, takeOverAfter: 60, onFault })
+    const onError = (error: unknown) => expect.unreachable(String(error))
+    const open = () => openQueue({ database, takeOverAfter: 60, onError })
     const first = await open()
     await first.everyMinute('test-run', async () => {})
     await first.close()
     await database.executeSql(`insert into landfall_jobs.job (name, policy) values ('test-run', 'exclusive')`)
-    const begun = Promise.withResolvers<void>()
+    const created = Promise.withResolvers<void>()
     const rest = Promise.withResolvers<void>()
     const queue = await open()
     await queue.everyMinute('test-run', () => {
-      begun.resolve()
+      created.resolve()
       return rest.promise
     })
-    await begun.promise
+    await created.promise
 
     const closed = queue.close()
     // What a queue that does not wait does with a run has reached the database by then.

@@ -240,7 +240,7 @@ describe('what may not be sent', () => {
     '..',
     '/etc/passwd',
     'C:\\windows\\system32',
-    '.landfall/pieces/x',
+    '.landfall/tails/x',
     'a\u202Egpj.exe',
     '....//....//x',
   ])('a name such as %j stays a name', async (name) => {

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { eventOf } from '../../src/core/events.ts'
 import type { Lease } from '../../src/core/ports.ts'
-import type { Session } from '../../src/core/upload.ts'
+import type { UploadRecord } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
-import { sessionsIn } from '../../src/db/sessions.ts'
+import { uploadRepository } from '../../src/db/uploads.ts'
 import { type LeaseOptions, leaseLocker } from '../../src/locks/lease.ts'
 import { freshDatabase } from '../support/postgres.ts'
 import { until } from '../support/until.ts'
@@ -23,13 +23,13 @@ beforeAll(async () => {
 }, 60_000)
 
 function open(pool = 5): Promise<Database> {
-  return openDatabase({ url, dataDir: '', pool, patienceMs: 60_000, onFault: () => {} })
+  return openDatabase({ url, dataDir: '', pool, timeoutMs: 60_000, onError: () => {} })
 }
 
 /** A node with connections of its own, as another process would have. */
 async function node(options: Partial<LeaseOptions> = {}) {
   const mine = await open()
-  const locker = await leaseLocker({ database: mine, leaseMs: 10_000, waitMs: 60_000, onFault: () => {}, ...options })
+  const locker = await leaseLocker({ database: mine, leaseMs: 10_000, waitMs: 60_000, onError: () => {}, ...options })
   onTestFinished(async () => {
     await locker.close()
     await mine.close()
@@ -40,7 +40,7 @@ async function node(options: Partial<LeaseOptions> = {}) {
 async function session(): Promise<string> {
   const id = randomUUID()
   const now = new Date()
-  const row: Session = {
+  const row: UploadRecord = {
     id,
     ownerId: 'ada',
     tenant: null,
@@ -65,16 +65,16 @@ async function session(): Promise<string> {
     expiresAt: null,
     maxSize: 1000,
     timeToLiveMs: null,
-    handle: null,
-    head: null,
+    multipartId: null,
+    prefix: null,
     tail: [],
     etag: null,
-    isScattered: false,
-    isDirty: false,
+    hasNumberedParts: false,
+    needsCleanup: false,
     lossSeenAt: null,
     deleteDueAt: null,
   }
-  await sessionsIn(database).insert(row, eventOf('upload.created', row))
+  await uploadRepository(database).insert(row, eventOf('upload.created', row))
   return id
 }
 
@@ -91,7 +91,7 @@ describe('a lease', () => {
 
     await Promise.all(
       Array.from({ length: 12 }, (_, index) =>
-        nodes[index % 3]!.hold(id, anyone, async () => {
+        nodes[index % 3]!.withLock(id, anyone, async () => {
           inside += 1
           most = Math.max(most, inside)
           await database.executeSql('select 1')
@@ -107,14 +107,14 @@ describe('a lease', () => {
     const [a, b] = [await node(), await node()]
     const id = await session()
     const { promise: held, resolve: hold } = Promise.withResolvers<void>()
-    const holding = a.hold(id, anyone, async (lease) => {
+    const holding = a.withLock(id, anyone, async (lease) => {
       hold()
       await untilAsked(lease)
       await lease.save({ offset: 7 })
     })
     await held
 
-    const found = await b.settle(id, anyone)
+    const found = await b.waitForRelease(id, anyone)
 
     expect(found.offset).toBe(7)
     await holding
@@ -137,16 +137,16 @@ describe('a lease', () => {
       void database.query(give, [id, asks.length === 1 ? randomUUID() : null])
     })
     await database.query(give, [id, randomUUID()])
-    await b.hold(id, anyone, async () => {})
+    await b.withLock(id, anyone, async () => {})
 
     expect(asks).toHaveLength(2)
   })
 
   it('is told as stolen when it had run out, and not when something was left behind or given back', async () => {
     const stolen: string[] = []
-    const a = await node({ onSteal: (id) => stolen.push(id) })
-    const [dirty, dead] = [await session(), await session()]
-    await a.hold(dirty, anyone, async (lease) => lease.save({ isDirty: true }))
+    const a = await node({ onTakeover: (id) => stolen.push(id) })
+    const [needsCleanup, dead] = [await session(), await session()]
+    await a.withLock(needsCleanup, anyone, async (lease) => lease.save({ needsCleanup: true }))
     await database.query(
       {
         name: 'test-ran-out',
@@ -155,9 +155,9 @@ describe('a lease', () => {
       [dead, randomUUID()],
     )
 
-    await a.hold(dirty, anyone, async () => {})
-    await a.hold(dead, anyone, async () => {})
-    await a.hold(dead, anyone, async () => {})
+    await a.withLock(needsCleanup, anyone, async () => {})
+    await a.withLock(dead, anyone, async () => {})
+    await a.withLock(dead, anyone, async () => {})
 
     expect(stolen).toEqual([dead])
   })
@@ -179,8 +179,8 @@ describe('a lease', () => {
     )
     const isOver = { name: 'test-over', text: 'select now() >= $1::timestamptz as is_over' }
 
-    const found = await b.hold(id, anyone, async (lease) => ({
-      isDirty: lease.session.isDirty,
+    const found = await b.withLock(id, anyone, async (lease) => ({
+      isDirty: lease.upload.needsCleanup,
       rows: await database.query(isOver, [dead!.until]),
     }))
 
@@ -193,7 +193,7 @@ describe('a lease', () => {
     const id = await session()
     let overtaken: unknown
 
-    await a.hold(id, anyone, async (lease) => {
+    await a.withLock(id, anyone, async (lease) => {
       await database.query(
         {
           name: 'test-expire',
@@ -201,50 +201,50 @@ describe('a lease', () => {
         },
         [id],
       )
-      await b.hold(id, anyone, (other) => other.save({ offset: 10 }))
+      await b.withLock(id, anyone, (other) => other.save({ offset: 10 }))
       overtaken = await lease
         .save({ offset: 99, state: 'finishing', parts: [{ number: 1, size: 10, etag: 'x' }] })
         .catch((error: unknown) => error)
     })
 
     expect(overtaken).toMatchObject({ code: 'UPLOAD_LOCKED' })
-    expect(await sessionsIn(database).find(id)).toMatchObject({ offset: 10, state: 'receiving' })
-    expect(await sessionsIn(database).parts(id)).toEqual([])
+    expect(await uploadRepository(database).find(id)).toMatchObject({ offset: 10, state: 'receiving' })
+    expect(await uploadRepository(database).parts(id)).toEqual([])
   })
 
   it('lets a holder that was overtaken say that it may have left something, after all was cleaned up', async () => {
     const [a, b] = [await node({ leaseMs: 60_000 }), await node()]
     const id = await session()
     const overtake = { name: 'test-overtake', text: `update upload_sessions set lease_until = now() where id = $1` }
-    const isDirty = async () => (await sessionsIn(database).find(id))!.isDirty
+    const needsCleanup = async () => (await uploadRepository(database).find(id))!.needsCleanup
 
-    const late = a.hold(id, anyone, async (lease) => {
-      lease.suspect()
+    const late = a.withLock(id, anyone, async (lease) => {
+      lease.expectOrphan()
       await database.query(overtake, [id])
-      await b.hold(id, anyone, (other) => other.save({ state: 'cancelled' }))
-      await sessionsIn(database).markClean(id)
-      expect(await isDirty()).toBe(false)
+      await b.withLock(id, anyone, (other) => other.save({ state: 'cancelled' }))
+      await uploadRepository(database).markCleanedUp(id)
+      expect(await needsCleanup()).toBe(false)
       await lease.save({ offset: 10 })
     })
 
     await expect(late).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
-    expect(await isDirty()).toBe(true)
+    expect(await needsCleanup()).toBe(true)
   })
 
   it('keeps everybody from storing anything beside its holder', async () => {
-    const { hold } = await node()
+    const { withLock } = await node()
     const id = await session()
-    const touch = () => sessionsIn(database).touch(id, null)
+    const touch = () => uploadRepository(database).markWriting(id, null)
 
-    expect(await hold(id, anyone, touch)).toBe(false)
+    expect(await withLock(id, anyone, touch)).toBe(false)
     expect(await touch()).toBe(true)
   })
 
   it('takes what its holder writes at once in turn, and is not lost over it', async () => {
     const id = await session()
-    const { hold } = await node()
+    const { withLock } = await node()
 
-    await hold(
+    await withLock(
       id,
       () => {},
       (lease) => Promise.all([lease.save({ contentType: 'text/css' }), lease.save({ size: 50 })]),
@@ -261,7 +261,7 @@ describe('a lease', () => {
     const id = await session()
     let confirmed: unknown
 
-    await a.hold(id, anyone, async (lease) => {
+    await a.withLock(id, anyone, async (lease) => {
       // The process sleeps: no timer runs, and somebody else takes the upload meanwhile.
       await database.query(
         {
@@ -289,7 +289,7 @@ describe('a lease', () => {
       return (await database.query<{ token: string; until: string; holds: boolean }>(statement, [id]))[0]!
     }
 
-    await a.hold(id, anyone, async () => {
+    await a.withLock(id, anyone, async () => {
       const first = await facts()
       // Well beyond the time that it was taken for.
       const seen = new Set<string>()
@@ -307,10 +307,10 @@ describe('a lease', () => {
       throw new Error('not yours')
     }
 
-    await a.hold(id, anyone, async (lease) => {
+    await a.withLock(id, anyone, async (lease) => {
       lease.signal.addEventListener('abort', () => (wasAsked = true))
-      await expect(a.hold(id, stranger, async () => {})).rejects.toThrow('not yours')
-      await expect(a.settle(id, stranger)).rejects.toThrow('not yours')
+      await expect(a.withLock(id, stranger, async () => {})).rejects.toThrow('not yours')
+      await expect(a.waitForRelease(id, stranger)).rejects.toThrow('not yours')
     })
 
     expect(wasAsked).toBe(false)
@@ -318,7 +318,7 @@ describe('a lease', () => {
 
   it('holds no connection: five hundred at once with a pool of two', async () => {
     const mine = await open(2)
-    const locker = await leaseLocker({ database: mine, leaseMs: 60_000, waitMs: 60_000, onFault: () => {} })
+    const locker = await leaseLocker({ database: mine, leaseMs: 60_000, waitMs: 60_000, onError: () => {} })
     const ids = await Promise.all(Array.from({ length: 500 }, session))
     let inside = 0
     let open500 = () => {}
@@ -326,7 +326,7 @@ describe('a lease', () => {
 
     await Promise.all(
       ids.map((id) =>
-        locker.hold(id, anyone, async (lease) => {
+        locker.withLock(id, anyone, async (lease) => {
           inside += 1
           if (inside === 500) open500()
           await all
@@ -354,10 +354,10 @@ describe('a write whose answer was lost', () => {
         return undefined
       },
     }
-    const locker = await leaseLocker({ database: deaf, leaseMs: 1000, waitMs: 1000, onFault: () => {} })
+    const locker = await leaseLocker({ database: deaf, leaseMs: 1000, waitMs: 1000, onError: () => {} })
     const id = await session()
 
-    await locker.hold(id, anyone, async (lease) => {
+    await locker.withLock(id, anyone, async (lease) => {
       await lease.save({ offset: 5, event: { type: 'upload.completed', uploadId: id, data: {} } })
       await lease.save({ offset: 6 })
     })
@@ -367,7 +367,7 @@ describe('a write whose answer was lost', () => {
       [id],
     )
     expect(events).toEqual([{ seq: 1 }, { seq: 2 }])
-    expect((await sessionsIn(database).find(id))?.offset).toBe(6)
+    expect((await uploadRepository(database).find(id))?.offset).toBe(6)
     await locker.close()
     await mine.close()
   })
@@ -387,17 +387,17 @@ describe('a write whose answer was lost', () => {
       query: async (statement, values) =>
         statement.name === 'lease-renew' ? [] : mine.query<never>(statement, values),
     }
-    const locker = await leaseLocker({ database: cutOff, leaseMs: 300, waitMs: 1000, onFault: () => {} })
+    const locker = await leaseLocker({ database: cutOff, leaseMs: 300, waitMs: 1000, onError: () => {} })
     const other = await node()
     const id = await session()
 
-    const held = locker.hold(id, anyone, (lease) => lease.save({ offset: 50, release: true }))
+    const held = locker.withLock(id, anyone, (lease) => lease.save({ offset: 50, release: true }))
     await reached.promise
-    await other.hold(id, anyone, (lease) => lease.save({ state: 'cancelled', release: true }))
+    await other.withLock(id, anyone, (lease) => lease.save({ state: 'cancelled', release: true }))
     gate.resolve()
 
     await expect(held).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
-    expect(await sessionsIn(database).find(id)).toMatchObject({ offset: 0, state: 'cancelled' })
+    expect(await uploadRepository(database).find(id)).toMatchObject({ offset: 0, state: 'cancelled' })
     await locker.close()
     await mine.close()
   })
@@ -411,12 +411,12 @@ describe('a write whose answer was lost', () => {
         return undefined
       },
     }
-    const locker = await leaseLocker({ database: deaf, leaseMs: 1000, waitMs: 1000, onFault: () => {} })
+    const locker = await leaseLocker({ database: deaf, leaseMs: 1000, waitMs: 1000, onError: () => {} })
     const id = await session()
 
-    await locker.hold(id, anyone, (lease) => lease.save({ offset: 5, release: true }))
+    await locker.withLock(id, anyone, (lease) => lease.save({ offset: 5, release: true }))
 
-    expect((await sessionsIn(database).find(id))?.offset).toBe(5)
+    expect((await uploadRepository(database).find(id))?.offset).toBe(5)
     await locker.close()
     await mine.close()
   })
@@ -434,16 +434,16 @@ describe('a write whose answer was lost', () => {
         return database.query<T>(statement, values)
       },
     }
-    const locker = await leaseLocker({ database: forgetful, leaseMs: 60_000, waitMs: 500, onFault: () => {} })
+    const locker = await leaseLocker({ database: forgetful, leaseMs: 60_000, waitMs: 500, onError: () => {} })
 
-    const isDirty = await locker.hold(
+    const needsCleanup = await locker.withLock(
       id,
       () => {},
-      async (lease) => lease.session.isDirty,
+      async (lease) => lease.upload.needsCleanup,
     )
 
     expect(isLost).toBe(true)
-    expect(isDirty).toBe(false)
+    expect(needsCleanup).toBe(false)
     await locker.close()
   })
 })

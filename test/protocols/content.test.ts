@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { bytes, html, jpeg, noise, png } from '../content/built.ts'
+import { bytes, html, jpeg, noise, png } from '../media/built.ts'
 import { testApp } from '../support/test-app.ts'
 
 /** The whole server, on a port of its own, for somebody who may send pictures only. */
@@ -128,8 +128,8 @@ describe('in REST', () => {
     const server = await openServer()
     const json = { 'content-type': 'application/json' }
     const whole = Buffer.concat([bytes(html), noise(10_000)])
-    const wish = { file_name: 'a.png', content_type: 'image/png', total_size: whole.length }
-    const { body } = await server.ask('POST', '/v1/uploads/init', json, Buffer.from(JSON.stringify(wish)))
+    const creation = { file_name: 'a.png', content_type: 'image/png', total_size: whole.length }
+    const { body } = await server.ask('POST', '/v1/uploads/init', json, Buffer.from(JSON.stringify(creation)))
 
     const refused = await server.ask(
       'PUT',
@@ -160,7 +160,7 @@ it.each([
   })
 
   expect(answer.statusCode).toBe(201)
-  expect([...app.store.abouts.values()]).toEqual([
+  expect([...app.store.metadata.values()]).toEqual([
     { contentType: 'application/octet-stream', isAttachment: true, origin: expect.any(String) },
   ])
 })
@@ -176,5 +176,5 @@ it('CONTENT_CHECK=false believes the client that a file is a picture', async () 
   })
 
   expect(answer.statusCode).toBe(201)
-  expect([...app.store.abouts.values()]).toEqual([{ contentType: 'image/png', origin: expect.any(String) }])
+  expect([...app.store.metadata.values()]).toEqual([{ contentType: 'image/png', origin: expect.any(String) }])
 })

@@ -47,7 +47,7 @@ const tus = { 'tus-resumable': '1.0.0' }
 const tusChunk = { ...tus, 'content-type': 'application/offset+octet-stream' }
 const rufh = { 'upload-draft-interop-version': 8 }
 const json = { 'content-type': 'application/json' }
-const wish = JSON.stringify({ file_name: 'a.bin', total_size: 5 })
+const creation = JSON.stringify({ file_name: 'a.bin', total_size: 5 })
 const idIn = ({ headers, json: read }: RawAnswer) =>
   headers['location']?.split('/').at(-1) ?? String(read()['upload_id'])
 
@@ -83,7 +83,7 @@ const spellings = (['/v1/uploads', '/api/upload'] as const).map((at) => {
   const isOlder = at === '/api/upload'
   const named = (id: string) => (isOlder ? { 'x-upload-id': id } : {})
   const path = (id: string, verb: string) => (isOlder ? `${at}/${verb}` : `${at}/${id}/${verb}`)
-  const init = (): RawRequest => ({ method: 'POST', path: `${at}/init`, headers: json, body: wish })
+  const init = (): RawRequest => ({ method: 'POST', path: `${at}/init`, headers: json, body: creation })
   const chunk: Requests = (id) => ({
     method: 'PUT',
     path: path(id, 'chunk'),
@@ -232,7 +232,7 @@ it.each(rows)('after a lost answer the same asked again comes to the same: $name
 
   expect(again).toEqual(row.status)
   for (const request of row.after) expect((await ask(served, request(id))).status).toBeLessThan(300)
-  await served.app.engine.idle()
+  await served.app.engine.drained()
   const uploads = await served.app.engine.list(served.actor, { limit: 9 })
   expect(uploads.filter(({ state }) => state === 'completed')).toHaveLength(row.files)
   expect([...served.app.store.objects.values()].map(String)).toEqual(row.files ? ['hello'] : [])
@@ -264,7 +264,7 @@ it.each(spellings)(
 
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
     expect(new Set(answers.map(({ headers }) => headers['etag'])).size).toBe(1)
-    await served.app.engine.idle()
+    await served.app.engine.drained()
     expect([...served.app.store.objects.values()].map(String)).toEqual(['hello'])
   },
 )

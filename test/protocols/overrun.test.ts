@@ -117,7 +117,7 @@ it.each(rufhVersions)('a POST of RUFH %i completes nothing, however it is framed
 
     expectRefused(await send(framing, { method: 'POST', path: '/files', headers: headers(isLast) }, longer))
 
-    await app.engine.idle()
+    await app.engine.drained()
     expect(await states(), `${framing}, last: ${isLast}`).not.toContain('completed')
   }
   const left = await states()
@@ -126,13 +126,13 @@ it.each(rufhVersions)('a POST of RUFH %i completes nothing, however it is framed
 
 it.each(framings)('a chunk of REST in %s is not taken, and the right one is', async (framing) => {
   const { ask, send, states } = await serve()
-  const begun = await ask({
+  const created = await ask({
     method: 'POST',
     path: '/v1/uploads/init',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ file_name: 'a.bin', total_size: 10 }),
   })
-  const id = begun.json()['upload_id']
+  const id = created.json()['upload_id']
   const chunk: RawRequest = { method: 'PUT', path: `/v1/uploads/${id}/chunk`, headers: { 'x-chunk-index': 0 } }
   const complete = () => ask({ method: 'POST', path: `/v1/uploads/${id}/complete`, body: '' })
 

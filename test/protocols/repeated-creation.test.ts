@@ -92,7 +92,7 @@ async function markedUnheard({ id }: Actor): Promise<void> {
   const database = await testDatabase()
   const marked = {
     name: 'marked',
-    text: 'select count(*)::int as n from upload_sessions where owner_id = $1 and is_unheard',
+    text: 'select count(*)::int as n from upload_sessions where owner_id = $1 and is_answer_lost',
   }
   await expect.poll(async () => (await database.query<{ n: number }>(marked, [id]))[0]!.n).toBe(1)
 }
@@ -110,7 +110,7 @@ it.each(requests)('in %s, a whole file sent again after a lost answer is one fil
   const id = /(?:location: \S*\/|"id":")([0-9a-f-]{36})/i.exec(first)![1]
   expect(second.headers['location'] ?? second.body).toContain(id)
   expect(await statesOf(actor)).toEqual(['cancelled', 'completed'])
-  await app.engine.idle()
+  await app.engine.drained()
   expect([...app.store.objects.values()].filter((object) => object.equals(bytes))).toHaveLength(1)
 })
 
@@ -236,7 +236,7 @@ it.each([
   proxy.set({})
   proxy.cutAll()
   await sent
-  await app.engine.idle()
+  await app.engine.drained()
 
   expect(
     (await app.engine.list(actor, { limit: 9 })).map(({ state }) => state).filter((state) => state !== 'cancelled'),

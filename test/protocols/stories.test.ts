@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { describe } from 'vitest'
-import { choosePartSize } from '../../src/core/begin/part-plan.ts'
+import { choosePartSize } from '../../src/core/create/part-plan.ts'
 import { isServersOwn } from '../../src/core/pairing/marker.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { ada } from '../support/open-engine.ts'
@@ -33,12 +33,12 @@ async function setUp(kind: StoreKind, speak: Speaker): Promise<Stage> {
     driver: speak({ url, headers: await app.as() }),
     stranger: speak({ url, headers: await app.as(userOf('eve', 'creator')) }),
     async objectOf(id) {
-      await app.engine.idle()
-      const { key } = await app.engine.peek(ada, id)
+      await app.engine.drained()
+      const { key } = await app.engine.get(ada, id)
       return (await store.stat(key)) ? Buffer.concat(await all(store.read(key))) : undefined
     },
     async keys() {
-      await app.engine.idle()
+      await app.engine.drained()
       const open = Array.from({ length: await store.openMultiparts() }, () => 'an open multipart upload')
       const objects = (await all(store.list(''))).filter((key) => !isServersOwn(key))
       return [...objects, ...open]

@@ -63,11 +63,11 @@ export function tellStories(open: () => Promise<Stage>): void {
   ])('a file in %s arrives', async (_, whole, each) => {
     const { driver, objectOf, keys, part } = await open()
     const size = Math.round(whole * part)
-    const piece = Math.round(each * part)
+    const chunk = Math.round(each * part)
     const file = randomBytes(size)
     const id = await driver.create({ name: 'a.bin', size })
 
-    for (let from = 0; from < size; from += piece) await driver.append(id, file, from, Math.min(from + piece, size))
+    for (let from = 0; from < size; from += chunk) await driver.append(id, file, from, Math.min(from + chunk, size))
 
     expect((await driver.complete(id)).state).toBe('completed')
     expect(hash(await objectOf(id))).toBe(hash(file))

@@ -134,7 +134,7 @@ function zip(entries: [name: string, text: string][]): Buffer {
     const entry = [Buffer.from('PK\x03\x04'), facts, path, packed]
     local.push(...entry)
     central.push(Buffer.from('PK\x01\x02\x14\x00'), facts, where, path)
-    place += entry.reduce((total, piece) => total + piece.length, 0)
+    place += entry.reduce((total, chunk) => total + chunk.length, 0)
   }
   const directory = Buffer.concat(central)
   const end = Buffer.alloc(22)

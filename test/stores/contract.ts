@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { type Bytes, HandleLost, ObjectExists, ObjectMissing, type ObjectStore } from '../../src/core/ports.ts'
+import { type Bytes, NoSuchKey, NoSuchUpload, ObjectExists, type ObjectStore } from '../../src/core/ports.ts'
 
 export interface OpenStore {
   store: ObjectStore
@@ -52,11 +52,11 @@ export function storeContract(
   const newKey = () => `creator/ada/20260101/other/${randomUUID()}-a.bin`
 
   async function writeObject(store: ObjectStore, key: string, bytes: Buffer) {
-    const handle = await store.begin(key, { ...about, partSize })
+    const handle = await store.createMultipart(key, { ...about, partSize })
     const count = Math.ceil(bytes.length / partSize)
     const parts = await Promise.all(
       Array.from({ length: count }, (_, index) =>
-        store.writePart(key, handle, index + 1, inChunks(bytes.subarray(index * partSize, (index + 1) * partSize))),
+        store.uploadPart(key, handle, index + 1, inChunks(bytes.subarray(index * partSize, (index + 1) * partSize))),
       ),
     )
     return { handle, parts }
@@ -67,15 +67,15 @@ export function storeContract(
     it(`gives ${isTold ? 'the same bytes the same ETag, and others another one' : 'every write of a part an ETag of its own'}`, async () => {
       const { store } = await open()
       const key = newKey()
-      const handle = await store.begin(key, { ...about, partSize })
-      const write = (bytes: Buffer) => store.writePart(key, handle, 1, inChunks(bytes))
+      const handle = await store.createMultipart(key, { ...about, partSize })
+      const write = (bytes: Buffer) => store.uploadPart(key, handle, 1, inChunks(bytes))
       const bytes = randomBytes(partSize)
 
       const [first, other, again] = [await write(bytes), await write(randomBytes(partSize)), await write(bytes)]
 
       expect(again.etag === first.etag).toBe(isTold)
       expect([first.etag, again.etag]).not.toContain(other.etag)
-      await store.abort(key, handle)
+      await store.abortMultipart(key, handle)
     })
 
     it.each([
@@ -90,9 +90,9 @@ export function storeContract(
       const bytes = randomBytes(size)
 
       const { handle, parts } = await writeObject(store, key, bytes)
-      const facts = await store.finish(key, handle, parts)
+      const info = await store.completeMultipart(key, handle, parts)
 
-      expect(facts.size).toBe(size)
+      expect(info.size).toBe(size)
       expect((await readAll(store, key)).equals(bytes)).toBe(true)
       expect(await openMultiparts()).toBe(0)
     })
@@ -102,8 +102,8 @@ export function storeContract(
       const key = newKey()
       const { handle, parts } = await writeObject(store, key, randomBytes(partSize + 1))
 
-      const once = await store.finish(key, handle, parts)
-      const again = await store.finish(key, handle, parts)
+      const once = await store.completeMultipart(key, handle, parts)
+      const again = await store.completeMultipart(key, handle, parts)
 
       expect(again).toEqual(once)
       expect(await store.stat(key)).toEqual(once)
@@ -116,8 +116,8 @@ export function storeContract(
       const { handle, parts } = await writeObject(store, key, bytes)
       const other = randomBytes(partSize)
 
-      const first = await store.writePart(key, handle, 1, inChunks(other))
-      await store.finish(key, handle, [first, parts[1]!])
+      const first = await store.uploadPart(key, handle, 1, inChunks(other))
+      await store.completeMultipart(key, handle, [first, parts[1]!])
 
       expect((await readAll(store, key)).equals(Buffer.concat([other, bytes.subarray(partSize)]))).toBe(true)
     })
@@ -127,9 +127,9 @@ export function storeContract(
       const key = newKey()
       const bytes = randomBytes(2 * partSize)
       const { handle, parts } = await writeObject(store, key, bytes)
-      await store.writePart(key, handle, 3, inChunks(randomBytes(9)))
+      await store.uploadPart(key, handle, 3, inChunks(randomBytes(9)))
 
-      await store.finish(key, handle, parts)
+      await store.completeMultipart(key, handle, parts)
 
       expect((await readAll(store, key)).equals(bytes)).toBe(true)
     })
@@ -139,12 +139,12 @@ export function storeContract(
       const key = newKey()
       const { handle, parts } = await writeObject(store, key, randomBytes(partSize + 1))
 
-      await store.abort(key, handle)
-      await store.abort(key, handle)
+      await store.abortMultipart(key, handle)
+      await store.abortMultipart(key, handle)
 
       expect(await openMultiparts()).toBe(0)
-      await expect(store.finish(key, handle, parts)).rejects.toBeInstanceOf(HandleLost)
-      await expect(store.writePart(key, handle, 1, inChunks(randomBytes(9)))).rejects.toBeInstanceOf(HandleLost)
+      await expect(store.completeMultipart(key, handle, parts)).rejects.toBeInstanceOf(NoSuchUpload)
+      await expect(store.uploadPart(key, handle, 1, inChunks(randomBytes(9)))).rejects.toBeInstanceOf(NoSuchUpload)
       expect(await store.stat(key)).toBeNull()
     })
 
@@ -152,20 +152,20 @@ export function storeContract(
       const { store } = await open()
 
       for (const handle of ['VXBsb2FkIElEIGZvciA2aWWpbmcncyBteS1tb3ZpZS', `${'0'.repeat(32)}_5_${randomUUID()}`])
-        await expect(store.abort(newKey(), handle)).resolves.toBeUndefined()
+        await expect(store.abortMultipart(newKey(), handle)).resolves.toBeUndefined()
     })
 
     it('aborts whatever was begun for exactly one key', async () => {
       const { store, openMultiparts } = await open()
       const key = newKey()
-      await store.begin(key, { ...about, partSize })
-      await store.begin(key, { ...about, partSize })
-      const neighbour = await store.begin(`${key}.png`, { ...about, partSize })
+      await store.createMultipart(key, { ...about, partSize })
+      await store.createMultipart(key, { ...about, partSize })
+      const neighbour = await store.createMultipart(`${key}.png`, { ...about, partSize })
 
-      await store.abort(key, null)
+      await store.abortMultipart(key, null)
 
       expect(await openMultiparts()).toBe(1)
-      await store.abort(`${key}.png`, neighbour)
+      await store.abortMultipart(`${key}.png`, neighbour)
     })
 
     it.each([0, 1, 70_000])('writes %i bytes at once, and reads them and ranges of them', async (size) => {
@@ -173,10 +173,10 @@ export function storeContract(
       const key = newKey()
       const bytes = randomBytes(size)
 
-      const facts = await store.put(key, inChunks(bytes), about)
+      const info = await store.put(key, inChunks(bytes), about)
 
-      expect(facts.size).toBe(size)
-      expect(await store.stat(key)).toEqual(facts)
+      expect(info.size).toBe(size)
+      expect(await store.stat(key)).toEqual(info)
       expect((await readAll(store, key)).equals(bytes)).toBe(true)
       if (size > 10) expect((await readAll(store, key, { start: 3, end: 9 })).equals(bytes.subarray(3, 9))).toBe(true)
       expect(await readAll(store, key, { start: 0, end: 0 })).toHaveLength(0)
@@ -221,9 +221,9 @@ export function storeContract(
       const { store } = await open()
       const key = newKey()
       const bytes = randomBytes(70_000)
-      const facts = await store.put(key, inChunks(bytes), { ...about, isNew: true })
+      const info = await store.put(key, inChunks(bytes), { ...about, isNew: true })
 
-      expect(await store.put(key, inChunks(bytes), { ...about, isNew: true })).toMatchObject({ size: facts.size })
+      expect(await store.put(key, inChunks(bytes), { ...about, isNew: true })).toMatchObject({ size: info.size })
     })
 
     it('makes a part of bytes that it has', async () => {
@@ -231,14 +231,14 @@ export function storeContract(
       const [source, key] = [newKey(), newKey()]
       const bytes = randomBytes(2 * partSize + 100)
       const made = await writeObject(store, source, bytes)
-      await store.finish(source, made.handle, made.parts)
+      await store.completeMultipart(source, made.handle, made.parts)
 
-      const handle = await store.begin(key, { ...about, partSize })
+      const handle = await store.createMultipart(key, { ...about, partSize })
       const parts = [
         await store.copyPart(key, handle, 1, { key: source, start: 50, end: 50 + partSize }),
         await store.copyPart(key, handle, 2, { key: source, start: 50 + partSize, end: 60 + partSize }),
       ]
-      await store.finish(key, handle, parts)
+      await store.completeMultipart(key, handle, parts)
 
       expect((await readAll(store, key)).equals(bytes.subarray(50, 60 + partSize))).toBe(true)
     })
@@ -256,7 +256,7 @@ export function storeContract(
       await store.remove([keys[4]!])
 
       expect(await store.stat(keys[0]!)).toBeNull()
-      await expect(readAll(store, keys[0]!)).rejects.toBeInstanceOf(ObjectMissing)
+      await expect(readAll(store, keys[0]!)).rejects.toBeInstanceOf(NoSuchKey)
     })
 
     it.each(['räksmörgås 日本語 😀.png', "a b+c%20d&e=f'g(h)!*~@,;.txt", 'x'.repeat(200)])(
@@ -267,7 +267,7 @@ export function storeContract(
 
         await store.put(key, inChunks(Buffer.from('here')), about)
         const { handle, parts } = await writeObject(store, `${key}2`, randomBytes(partSize + 1))
-        await store.finish(`${key}2`, handle, parts)
+        await store.completeMultipart(`${key}2`, handle, parts)
 
         expect((await readAll(store, key)).toString()).toBe('here')
         expect(await listAll(store, key)).toEqual([key, `${key}2`])

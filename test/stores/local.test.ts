@@ -45,7 +45,7 @@ describe('files on disk', () => {
       await expect(store.put(key, inChunks(Buffer.from('x')), { contentType: 'text/plain' })).rejects.toThrow(
         'an object key must be',
       )
-      await expect(store.begin(key, { contentType: 'text/plain', partSize: 10 })).rejects.toThrow(
+      await expect(store.createMultipart(key, { contentType: 'text/plain', partSize: 10 })).rejects.toThrow(
         'an object key must be',
       )
     },
@@ -53,13 +53,13 @@ describe('files on disk', () => {
 
   it('are the same with every byte forced to the disk', async () => {
     const { store } = await open(true)
-    const handle = await store.begin('a/b', { contentType: 'text/plain', partSize: 4 })
+    const handle = await store.createMultipart('a/b', { contentType: 'text/plain', partSize: 4 })
     const parts = [
-      await store.writePart('a/b', handle, 1, inChunks(Buffer.from('1234'))),
-      await store.writePart('a/b', handle, 2, inChunks(Buffer.from('5'))),
+      await store.uploadPart('a/b', handle, 1, inChunks(Buffer.from('1234'))),
+      await store.uploadPart('a/b', handle, 2, inChunks(Buffer.from('5'))),
     ]
 
-    expect(await store.finish('a/b', handle, parts)).toMatchObject({ size: 5 })
+    expect(await store.completeMultipart('a/b', handle, parts)).toMatchObject({ size: 5 })
   })
 
   it('leave no folders behind when they go', async () => {
@@ -80,14 +80,14 @@ describe('files on disk', () => {
         await new Promise<never>(() => {})
       },
     }
-    const keys = ['a/file', '.landfall/pieces/u/1']
+    const keys = ['a/file', '.landfall/tails/u/1']
     for (const key of keys) void store.put(key, cutOff, { contentType: 'text/plain' })
     await untilDone(async () => expect(await filesIn(directory)).toHaveLength(2))
 
     const afterwards = localStore({ directory, fsync: false })
     await afterwards.check()
-    await afterwards.abort('a/file', null)
-    for await (const key of afterwards.list('.landfall/pieces/u/')) await afterwards.remove([key])
+    await afterwards.abortMultipart('a/file', null)
+    for await (const key of afterwards.list('.landfall/tails/u/')) await afterwards.remove([key])
 
     expect(await filesIn(directory)).toEqual([])
   })
@@ -154,9 +154,9 @@ describe.runIf(process.platform === 'linux')('what has been acknowledged', () =>
     [
       'a part',
       '.landfall/staging',
-      (store: ObjectStore) => store.begin('a', { contentType: 'text/plain', partSize: 4 }),
+      (store: ObjectStore) => store.createMultipart('a', { contentType: 'text/plain', partSize: 4 }),
     ],
-    ['a piece', '.landfall/pieces/u', (store: ObjectStore) => put(store, '.landfall/pieces/u/1')],
+    ['a piece', '.landfall/tails/u', (store: ObjectStore) => put(store, '.landfall/tails/u/1')],
     ['an object', 'a/b', (store: ObjectStore) => put(store, 'a/b/c')],
   ])('has its name on the disk, and those of its folders: %s', async (_, folder, write) => {
     const { directory } = await open(true)

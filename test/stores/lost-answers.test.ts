@@ -35,7 +35,7 @@ it.each(
 
   const { id } = await engine.create(ada, { filename: 'a', contentType: 'application/octet-stream', size })
   const upload = await engine.append(ada, id, { offset: 0, body: bodyOf(bytes), bodySize: size, ending: 'at-size' })
-  await engine.idle()
+  await engine.drained()
 
   expect(upload.state).toBe('completed')
   expect((await s3.bytesOf(upload.key))?.equals(bytes)).toBe(true)
@@ -53,7 +53,7 @@ it('where an upload stands is never asked of the bucket, whose lists lag behind'
     const offset = ends[index - 1] ?? 0
     const body = bodyOf(bytes.subarray(offset, end))
     await engine.append(ada, id, { offset, body, bodySize: end - offset, ending: 'at-size' })
-    expect((await engine.describe(ada, id)).offset).toBe(end)
+    expect((await engine.status(ada, id)).offset).toBe(end)
   }
 
   // When the file is whole, its pieces are looked for to remove them.

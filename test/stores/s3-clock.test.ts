@@ -17,11 +17,11 @@ it.each([20 * minute, -20 * minute, 3 * 24 * 60 * minute])(
     const parts = ['a', 'b', 'c'].map((letter) => Buffer.alloc(partSize, letter))
 
     const small = await store.put('small', inChunks(Buffer.from('hello')), about)
-    const handle = await store.begin('large', { ...about, partSize })
+    const handle = await store.createMultipart('large', { ...about, partSize })
     const receipts = await Promise.all(
-      parts.map((part, index) => store.writePart('large', handle, index + 1, inChunks(part))),
+      parts.map((part, index) => store.uploadPart('large', handle, index + 1, inChunks(part))),
     )
-    const large = await store.finish('large', handle, receipts)
+    const large = await store.completeMultipart('large', handle, receipts)
 
     expect(small.size).toBe(5)
     expect(large.size).toBe(3 * partSize)
@@ -30,16 +30,16 @@ it.each([20 * minute, -20 * minute, 3 * 24 * 60 * minute])(
 
 it('a clock that is set while parts are on their way costs each of them one more try', async () => {
   const { server, store } = await openBucket()
-  const handle = await store.begin('large', { ...about, partSize })
-  await store.writePart('large', handle, 1, inChunks(Buffer.alloc(partSize)))
+  const handle = await store.createMultipart('large', { ...about, partSize })
+  await store.uploadPart('large', handle, 1, inChunks(Buffer.alloc(partSize)))
 
   server.setClock(-40 * minute)
   server.forgetRequests()
   const sent = await Promise.all(
-    [2, 3, 4, 5].map((number) => store.writePart('large', handle, number, inChunks(Buffer.alloc(partSize)))),
+    [2, 3, 4, 5].map((number) => store.uploadPart('large', handle, number, inChunks(Buffer.alloc(partSize)))),
   )
   server.setClock(0)
-  await store.writePart('large', handle, 6, inChunks(Buffer.alloc(partSize)))
+  await store.uploadPart('large', handle, 6, inChunks(Buffer.alloc(partSize)))
 
   expect(sent).toHaveLength(4)
   expect(server.requests.UploadPart).toBeLessThanOrEqual(10)

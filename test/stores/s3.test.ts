@@ -11,8 +11,8 @@ import {
 import type { AddressInfo } from 'node:net'
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { makeNamedKey } from '../../src/core/begin/object-key.ts'
-import { HandleLost, ObjectMissing } from '../../src/core/ports.ts'
+import { makeNamedKey } from '../../src/core/create/object-key.ts'
+import { NoSuchKey, NoSuchUpload } from '../../src/core/ports.ts'
 import { addressOf } from '../../src/stores/s3/client.ts'
 import { type S3Options, s3Options } from '../../src/stores/s3/options.ts'
 import { s3Store } from '../../src/stores/s3/store.ts'
@@ -132,12 +132,12 @@ describe('what R2 and others do not know', () => {
     })
 
     await store.put('a', inChunks(randomBytes(partSize)), about)
-    const handle = await store.begin('b', { ...about, partSize })
+    const handle = await store.createMultipart('b', { ...about, partSize })
     const parts = [
-      await store.writePart('b', handle, 1, inChunks(randomBytes(partSize))),
+      await store.uploadPart('b', handle, 1, inChunks(randomBytes(partSize))),
       await store.copyPart('b', handle, 2, { key: 'a', start: 0, end: partSize }),
     ]
-    await store.finish('b', handle, parts)
+    await store.completeMultipart('b', handle, parts)
     await store.remove(['a'])
 
     expect(heard).toHaveLength(7)
@@ -173,9 +173,9 @@ describe('bytes that are changed on the way', () => {
     const whole = randomBytes(partSize)
 
     await store.put('at-once', inChunks(whole), about)
-    const handle = await store.begin('in-parts', { ...about, partSize })
-    const part = await store.writePart('in-parts', handle, 1, inChunks(whole))
-    await store.finish('in-parts', handle, [part])
+    const handle = await store.createMultipart('in-parts', { ...about, partSize })
+    const part = await store.uploadPart('in-parts', handle, 1, inChunks(whole))
+    await store.completeMultipart('in-parts', handle, [part])
 
     for (const key of ['at-once', 'in-parts']) expect((await readAll(store, key)).equals(whole)).toBe(true)
     expect(server.requests).toMatchObject({ PutObject: 3, UploadPart: 1 })
@@ -188,9 +188,9 @@ describe('an object that browsers are not to show', () => {
     const about = { contentType: 'image/svg+xml', isAttachment: true }
 
     await store.put('at-once', inChunks(Buffer.from('<svg/>')), about)
-    const handle = await store.begin('in-parts', { ...about, partSize })
-    const part = await store.writePart('in-parts', handle, 1, inChunks(Buffer.from('<svg/>')))
-    await store.finish('in-parts', handle, [part])
+    const handle = await store.createMultipart('in-parts', { ...about, partSize })
+    const part = await store.uploadPart('in-parts', handle, 1, inChunks(Buffer.from('<svg/>')))
+    await store.completeMultipart('in-parts', handle, [part])
 
     const client = new S3Client({ ...server, forcePathStyle: true, credentials: server })
     for (const key of ['at-once', 'in-parts']) {
@@ -203,10 +203,10 @@ describe('an object that browsers are not to show', () => {
 describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags that are %s', (etags) => {
   async function twoParts({ store }: Awaited<ReturnType<typeof openStandIn>>) {
     const bytes = randomBytes(partSize + 100)
-    const handle = await store.begin('a', { ...about, partSize })
+    const handle = await store.createMultipart('a', { ...about, partSize })
     const parts = [
-      await store.writePart('a', handle, 1, inChunks(bytes.subarray(0, partSize))),
-      await store.writePart('a', handle, 2, inChunks(bytes.subarray(partSize))),
+      await store.uploadPart('a', handle, 1, inChunks(bytes.subarray(0, partSize))),
+      await store.uploadPart('a', handle, 2, inChunks(bytes.subarray(partSize))),
     ]
     return { bytes, handle, parts }
   }
@@ -222,10 +222,10 @@ describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags 
     const { bytes, handle, parts } = await twoParts(world)
     world.server.faults.next('CompleteMultipartUpload', fault as never)
 
-    let facts = await world.store.finish('a', handle, parts).catch(() => null)
-    facts ??= await world.store.finish('a', handle, parts)
+    let info = await world.store.completeMultipart('a', handle, parts).catch(() => null)
+    info ??= await world.store.completeMultipart('a', handle, parts)
 
-    expect(facts.size).toBe(bytes.length)
+    expect(info.size).toBe(bytes.length)
     expect((await readAll(world.store, 'a')).equals(bytes)).toBe(true)
   })
 
@@ -235,16 +235,16 @@ describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags 
     await refused(world.server)
     await world.server.abortMultiparts()
 
-    await expect(world.store.finish('a', handle, parts)).rejects.toBeInstanceOf(HandleLost)
-    await expect(world.store.writePart('a', handle, 3, inChunks(randomBytes(10)))).rejects.toBeInstanceOf(HandleLost)
+    await expect(world.store.completeMultipart('a', handle, parts)).rejects.toBeInstanceOf(NoSuchUpload)
+    await expect(world.store.uploadPart('a', handle, 3, inChunks(randomBytes(10)))).rejects.toBeInstanceOf(NoSuchUpload)
   })
 
   it('knows that parts are lost when one is not what was recorded', async () => {
     const world = await openStandIn(etags)
     const { handle, parts } = await twoParts(world)
-    await world.store.writePart('a', handle, 1, inChunks(randomBytes(partSize)))
+    await world.store.uploadPart('a', handle, 1, inChunks(randomBytes(partSize)))
 
-    await expect(world.store.finish('a', handle, parts)).rejects.toBeInstanceOf(HandleLost)
+    await expect(world.store.completeMultipart('a', handle, parts)).rejects.toBeInstanceOf(NoSuchUpload)
   })
 
   it('is not believed when it has another object than the one that was sent', async () => {
@@ -253,7 +253,7 @@ describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags 
     await world.server.abortMultiparts()
     await world.store.put('a', inChunks(randomBytes(partSize + 101)), about)
 
-    await expect(world.store.finish('a', handle, parts)).rejects.toBeInstanceOf(HandleLost)
+    await expect(world.store.completeMultipart('a', handle, parts)).rejects.toBeInstanceOf(NoSuchUpload)
   })
 
   it.each([
@@ -263,11 +263,11 @@ describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags 
   ] as const)('gets a part that it lost when it %s', async (_, fault) => {
     const world = await openStandIn(etags)
     const bytes = randomBytes(partSize)
-    const handle = await world.store.begin('a', { ...about, partSize })
+    const handle = await world.store.createMultipart('a', { ...about, partSize })
     world.server.faults.next('UploadPart', { ...fault, times: 2 } as never)
 
-    const part = await world.store.writePart('a', handle, 1, inChunks(bytes))
-    await world.store.finish('a', handle, [part])
+    const part = await world.store.uploadPart('a', handle, 1, inChunks(bytes))
+    await world.store.completeMultipart('a', handle, [part])
 
     expect((await readAll(world.store, 'a')).equals(bytes)).toBe(true)
   })
@@ -277,9 +277,9 @@ describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags 
     world.server.faults.next('PutObject', { dropReply: true } as never)
     const bytes = randomBytes(1000)
 
-    const facts = await world.store.put('a', inChunks(bytes), { ...about, isNew: true })
+    const info = await world.store.put('a', inChunks(bytes), { ...about, isNew: true })
 
-    expect(facts.size).toBe(1000)
+    expect(info.size).toBe(1000)
   })
 
   it('says 503 and no secrets when it stays away', { timeout: 60_000 }, async () => {
@@ -333,7 +333,7 @@ describe('an object of which nobody says how long it is', () => {
       else response.end(joined)
     })
 
-    const finished = store.finish('a', 'handle', [{ number: 1, size: 10, etag: 'e' }])
+    const finished = store.completeMultipart('a', 'handle', [{ number: 1, size: 10, etag: 'e' }])
 
     await expect(finished).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })
@@ -344,7 +344,7 @@ describe('a list that says there is more, and not where', () => {
     const page = '<ListMultipartUploadsResult><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>'
     const store = await openAnswering((_request, response) => response.end(page))
 
-    await expect(store.abort('a', null)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await expect(store.abortMultipart('a', null)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })
 })
 
@@ -401,9 +401,9 @@ describe('where a bucket is', () => {
     const store = s3Store({ ...optionsFor(server), S3_FORCE_PATH_STYLE: false })
     onTestFinished(() => store.close())
 
-    const facts = await store.put('a', inChunks(randomBytes(10)), about)
+    const info = await store.put('a', inChunks(randomBytes(10)), about)
 
-    expect(await store.stat('a')).toEqual(facts)
+    expect(await store.stat('a')).toEqual(info)
   })
 })
 
@@ -462,7 +462,7 @@ describe('a key that may not list the bucket', () => {
 
     expect(await store.stat('a')).toMatchObject({ size: 1 })
     expect(await store.stat('nothing')).toBeNull()
-    await expect(readAll(store, 'nothing')).rejects.toBeInstanceOf(ObjectMissing)
+    await expect(readAll(store, 'nothing')).rejects.toBeInstanceOf(NoSuchKey)
     expect(await store.notices!()).toEqual([expect.stringMatching(/s3:ListBucket.*docs\/buckets\.md/)])
   })
 

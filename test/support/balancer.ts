@@ -27,7 +27,7 @@ export async function startBalancer(servers: { url: string }[]): Promise<Balance
     else ready.delete(url)
   }
   await Promise.all(servers.map(look))
-  const looking = setInterval(() => void Promise.all(servers.map(look)), lookEveryMs)
+  const contentPolicy = setInterval(() => void Promise.all(servers.map(look)), lookEveryMs)
 
   const front = createServer((incoming, outgoing) => {
     turn += 1
@@ -48,7 +48,7 @@ export async function startBalancer(servers: { url: string }[]): Promise<Balance
   return {
     url: `http://127.0.0.1:${(front.address() as AddressInfo).port}`,
     close() {
-      clearInterval(looking)
+      clearInterval(contentPolicy)
       front.close()
       front.closeAllConnections()
       agent.destroy()

@@ -62,7 +62,7 @@ export async function buildTestApp(
     engine.drain()
     app.server.closeAllConnections()
     await app.close()
-    await engine.idle()
+    await engine.drained()
     await rm(directory, { recursive: true, force: true })
   })
   return { app, engine, store, faults, url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}` }

@@ -1,7 +1,7 @@
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type FaultProxy, startFaultProxy, weather } from './fault-proxy.ts'
+import { type FaultProxy, randomTroubles, startFaultProxy } from './fault-proxy.ts'
 import { seeded } from './seeded.ts'
 import { until } from './until.ts'
 
@@ -93,9 +93,9 @@ describe('a fault proxy', () => {
   it('slows down to a rate, and delays', async () => {
     const { proxy, post } = await start()
     const timed = async (size: number) => {
-      const begun = performance.now()
+      const created = performance.now()
       await post(size)
-      return performance.now() - begun
+      return performance.now() - created
     }
 
     proxy.set({ rate: 1_000_000 })
@@ -118,8 +118,8 @@ describe('a fault proxy', () => {
   it('plays the same weather for the same seed, and is well afterwards', async () => {
     const { proxy, post } = await start()
 
-    expect([...weather(seeded('a'), 20_000)]).toEqual([...weather(seeded('a'), 20_000)])
-    expect([...weather(seeded('a'), 20_000)]).not.toEqual([...weather(seeded('b'), 20_000)])
+    expect([...randomTroubles(seeded('a'), 20_000)]).toEqual([...randomTroubles(seeded('a'), 20_000)])
+    expect([...randomTroubles(seeded('a'), 20_000)]).not.toEqual([...randomTroubles(seeded('b'), 20_000)])
     await proxy.play([
       { ms: 20, trouble: { refuse: true } },
       { ms: 20, trouble: { blackHole: true }, cutAll: true },

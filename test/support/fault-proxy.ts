@@ -57,20 +57,20 @@ export async function startFaultProxy(upstream: string | { host: string; port: n
 
   async function carry(from: net.Socket, to: net.Socket, way: 'up' | 'down'): Promise<void> {
     let carried = 0
-    for await (const piece of from as AsyncIterable<Buffer>) {
+    for await (const chunk of from as AsyncIterable<Buffer>) {
       if (trouble.latencyMs) await sleep(trouble.latencyMs)
-      if (trouble.rate) await sleep((piece.length / trouble.rate) * 1000)
+      if (trouble.rate) await sleep((chunk.length / trouble.rate) * 1000)
       if (trouble.blackHole || (way === 'down' && trouble.dropReply)) {
-        counts.swallowed += piece.length
+        counts.swallowed += chunk.length
         continue
       }
       const left =
         way === 'up' ? (trouble.cutAfterBytes ?? Number.POSITIVE_INFINITY) - carried : Number.POSITIVE_INFINITY
-      const rest = left < piece.length ? piece.subarray(0, Math.max(0, left)) : piece
+      const rest = left < chunk.length ? chunk.subarray(0, Math.max(0, left)) : chunk
       carried += rest.length
       counts[way] += rest.length
       const isTaken = rest.length === 0 || to.write(rest)
-      if (left <= piece.length) {
+      if (left <= chunk.length) {
         // What was carried shall arrive: a reset right behind it would throw it away.
         await sleep(20)
         return cut(from, to)
@@ -139,7 +139,7 @@ export async function startFaultProxy(upstream: string | { host: string; port: n
  * Spells of bad weather with fair ones between, `totalMs` together. The same seed makes the same weather.
  * @param kinds what may go wrong; everything unless told
  */
-export function* weather(chance: Seeded, totalMs: number, kinds: Trouble[] = badWeather): Generator<Spell> {
+export function* randomTroubles(chance: Seeded, totalMs: number, kinds: Trouble[] = badNetwork): Generator<Spell> {
   for (let passed = 0; passed < totalMs; ) {
     const fair = { ms: chance.int(200, 1500), trouble: {} }
     const bad = { ms: chance.int(50, 800), trouble: chance.pick(kinds), cutAll: chance.chance(0.3) }
@@ -149,7 +149,7 @@ export function* weather(chance: Seeded, totalMs: number, kinds: Trouble[] = bad
   }
 }
 
-const badWeather: Trouble[] = [
+const badNetwork: Trouble[] = [
   { latencyMs: 150 },
   { rate: 256 * 1024 },
   { cutAfterBytes: 100_000 },

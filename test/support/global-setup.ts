@@ -57,12 +57,12 @@ async function makeTemplate(cluster: string): Promise<string> {
   const url = databaseUrl(cluster, name)
   const { openDatabase } = await import('../../src/db/open.ts')
   const { openQueue } = await import('../../src/jobs/queue.ts')
-  const onFault = (error: unknown) => console.error(error)
-  const database = await openDatabase({ url, dataDir: '', pool: 1, patienceMs: 30_000, onFault })
+  const onError = (error: unknown) => console.error(error)
+  const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 30_000, onError })
   try {
     await database.migrate()
     // It brings a schema of its own, which every server would make again.
-    const queue = await openQueue({ database, onFault, takeOverAfter: 60 })
+    const queue = await openQueue({ database, onError, takeOverAfter: 60 })
     await queue.close()
   } finally {
     // Postgres copies a database only while it has no connection.

@@ -3,20 +3,20 @@ import { UploadError } from '../../src/core/errors.ts'
 import { isServersOwn } from '../../src/core/pairing/marker.ts'
 import {
   type Bytes,
-  HandleLost,
-  type ObjectAbout,
+  NoSuchKey,
+  NoSuchUpload,
   ObjectExists,
-  ObjectMissing,
+  type ObjectMetadata,
   type ObjectStore,
 } from '../../src/core/ports.ts'
-import type { PartReceipt } from '../../src/core/upload.ts'
+import type { StoredPart } from '../../src/core/upload.ts'
 
 /** A store in memory that is as strict as R2 and fails when it is told to. */
 export interface MemoryStore extends ObjectStore {
   objects: Map<string, Buffer>
   /** What each object of an upload says of itself. */
-  abouts: Map<string, ObjectAbout>
-  multiparts: Map<string, { key: string; partSize: number; about: ObjectAbout; parts: Map<number, Buffer> }>
+  metadata: Map<string, ObjectMetadata>
+  multiparts: Map<string, { key: string; partSize: number; about: ObjectMetadata; parts: Map<number, Buffer> }>
   /** Calls for uploads by name, in order. */
   calls: string[]
   /** Called before (`at` 'before') and after the effect of every call; throwing there is a refusal or a lost answer. */
@@ -29,7 +29,7 @@ export const unavailable = () =>
 /** An empty one. */
 export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): MemoryStore {
   const objects: MemoryStore['objects'] = new Map()
-  const abouts: MemoryStore['abouts'] = new Map()
+  const abouts: MemoryStore['metadata'] = new Map()
   // The marker and the probe of readiness are no uploads: they are not among the objects, and not among the calls.
   const own: MemoryStore['objects'] = new Map()
   const shelf = (key: string) => (isServersOwn(key) ? own : objects)
@@ -44,9 +44,9 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
     return result
   }
 
-  function open(handle: string) {
-    const multipart = multiparts.get(handle)
-    if (!multipart) throw new HandleLost('no such upload')
+  function open(multipartId: string) {
+    const multipart = multiparts.get(multipartId)
+    if (!multipart) throw new NoSuchUpload('no such upload')
     return multipart
   }
 
@@ -54,40 +54,40 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
     name: 'memory',
     limits: { minPartSize: 5, maxPartSize: 1024 ** 3, maxParts: 10_000, maxObjectSize: 5 * 1024 ** 4, ...limits },
     objects,
-    abouts,
+    metadata: abouts,
     multiparts,
     calls,
     fault: () => {},
     async check() {},
-    begin: (key, { partSize, onDoubt: _, ...about }) =>
-      call('begin', key, () => {
+    createMultipart: (key, { partSize, onDoubt: _, ...about }) =>
+      call('createMultipart', key, () => {
         const handle = randomUUID()
         multiparts.set(handle, { key, partSize, about, parts: new Map() })
         return handle
       }),
-    async writePart(key, handle, number, bytes) {
+    async uploadPart(key, multipartId, number, bytes) {
       const buffer = await collect(bytes)
-      return call('writePart', key, () => {
-        open(handle).parts.set(number, buffer)
+      return call('uploadPart', key, () => {
+        open(multipartId).parts.set(number, buffer)
         return { number, size: buffer.length, etag: etagOf(buffer) }
       })
     },
-    copyPart: (key, handle, number, source) =>
+    copyPart: (key, multipartId, number, source) =>
       call('copyPart', key, () => {
         const from = objects.get(source.key)
-        if (!from) throw new ObjectMissing('no such object')
+        if (!from) throw new NoSuchKey('no such object')
         const buffer = from.subarray(source.start, source.end)
-        open(handle).parts.set(number, buffer)
+        open(multipartId).parts.set(number, buffer)
         return { number, size: buffer.length, etag: etagOf(buffer) }
       }),
-    finish: (key, handle, parts) =>
-      call('finish', key, () => {
+    completeMultipart: (key, multipartId, parts) =>
+      call('completeMultipart', key, () => {
         const done = objects.get(key)
-        if (!multiparts.has(handle) && done) return { size: done.length, etag: etagOf(done) }
-        const { parts: written, partSize, about } = open(handle)
-        const buffers = parts.map(({ number, etag }: PartReceipt, index) => {
+        if (!multiparts.has(multipartId) && done) return { size: done.length, etag: etagOf(done) }
+        const { parts: written, partSize, about: metadata } = open(multipartId)
+        const buffers = parts.map(({ number, etag }: StoredPart, index) => {
           const buffer = written.get(number)
-          if (number !== index + 1 || !buffer || etagOf(buffer) !== etag) throw new HandleLost('invalid part')
+          if (number !== index + 1 || !buffer || etagOf(buffer) !== etag) throw new NoSuchUpload('invalid part')
           if (index < parts.length - 1 && buffer.length !== partSize)
             throw new Error(`part ${number} has ${buffer.length} and not ${partSize} bytes`)
           if (buffer.length > partSize) throw new Error('the last part is longer than the others')
@@ -95,14 +95,14 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
         })
         const object = Buffer.concat(buffers)
         objects.set(key, object)
-        abouts.set(key, about)
-        multiparts.delete(handle)
+        abouts.set(key, metadata)
+        multiparts.delete(multipartId)
         return { size: object.length, etag: etagOf(object) }
       }),
-    abort: (key, handle) =>
-      call('abort', key, () => {
+    abortMultipart: (key, multipartId) =>
+      call('abortMultipart', key, () => {
         for (const [name, multipart] of multiparts)
-          if (multipart.key === key && (handle === null || handle === name)) multiparts.delete(name)
+          if (multipart.key === key && (multipartId === null || multipartId === name)) multiparts.delete(name)
       }),
     async put(key, bytes, { isNew, ...about }) {
       const buffer = await collect(bytes)
@@ -122,7 +122,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
       }),
     async *read(key, range) {
       const object = await call('read', key, () => shelf(key).get(key))
-      if (!object) throw new ObjectMissing('no such object')
+      if (!object) throw new NoSuchKey('no such object')
       yield object.subarray(range?.start ?? 0, range?.end ?? object.length)
     },
     remove: (keys) =>

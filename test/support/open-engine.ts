@@ -3,16 +3,16 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { onTestFinished } from 'vitest'
-import { defaultKeyTemplate } from '../../src/core/begin/object-key.ts'
+import { defaultKeyTemplate } from '../../src/core/create/object-key.ts'
 import { createEngine } from '../../src/core/create-engine.ts'
 import type { RunningEngine } from '../../src/core/engine.ts'
 import type { EngineOptions } from '../../src/core/engine-options.ts'
 import { createMemoryBudget } from '../../src/core/parts/memory-budget.ts'
 import { defaultPolicies } from '../../src/core/policy/policy.ts'
-import { creationRules } from '../../src/core/rules/index.ts'
+import { creationRules } from '../../src/core/policy/rules/index.ts'
 import { type Actor, userOf } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
-import { sessionsIn } from '../../src/db/sessions.ts'
+import { uploadRepository } from '../../src/db/uploads.ts'
 import { type LeaseLocker, leaseLocker } from '../../src/locks/lease.ts'
 import { taken } from './arrival.ts'
 import { onFileFinished } from './file-end.ts'
@@ -41,7 +41,7 @@ async function openTestDatabase(): Promise<FreshDatabase & { database: Database 
   const fresh = await freshDatabase({ isMigrated: true })
   return {
     ...fresh,
-    database: await openDatabase({ url: fresh.url, dataDir: '', pool: 5, patienceMs: 60_000, onFault: console.error }),
+    database: await openDatabase({ url: fresh.url, dataDir: '', pool: 5, timeoutMs: 60_000, onError: console.error }),
   }
 }
 
@@ -66,16 +66,16 @@ export async function openEngine(
 ): Promise<OpenEngine> {
   const database = overrides.database ?? (await testDatabase())
   const faults: unknown[] = []
-  const onFault = (error: unknown) => void faults.push(error)
+  const onError = (error: unknown) => void faults.push(error)
   const locker = await leaseLocker({
     database,
     leaseMs: overrides.leaseMs ?? 10_000,
     waitMs: overrides.waitMs ?? 3000,
-    onFault,
+    onError,
   })
   const store = (overrides.store as MemoryStore | undefined) ?? memoryStore()
   const engine = createEngine({
-    sessions: sessionsIn(database),
+    uploads: uploadRepository(database),
     store,
     locker,
     policies: () => defaultPolicies,
@@ -93,13 +93,13 @@ export async function openEngine(
     deleteGraceMs: 0,
     newId: randomUUID,
     now: () => new Date(),
-    onFault,
+    onError,
     ...overrides,
   })
   // A node that has died answers nothing any more, the end of a test included.
   if (overrides.isMortal) return { engine, store, database, locker, faults }
   onTestFinished(async () => {
-    await engine.idle()
+    await engine.drained()
     await locker.close()
   })
   return { engine, store, database, locker, faults }

@@ -21,13 +21,15 @@ export function troubled(store: ObjectStore): TroubledStore {
     fault: () => {},
     ...(store.prepare && { prepare: () => store.prepare!() }),
     check: () => store.check(),
-    begin: (key, about) => call('begin', key, () => store.begin(key, about)),
-    writePart: (key, handle, number, bytes) =>
-      call('writePart', key, () => store.writePart(key, handle, number, bytes)),
-    copyPart: (key, handle, number, source) => call('copyPart', key, () => store.copyPart(key, handle, number, source)),
-    finish: (key, handle, parts) => call('finish', key, () => store.finish(key, handle, parts)),
-    abort: (key, handle) => call('abort', key, () => store.abort(key, handle)),
-    put: (key, bytes, about) => call('put', key, () => store.put(key, bytes, about)),
+    createMultipart: (key, metadata) => call('createMultipart', key, () => store.createMultipart(key, metadata)),
+    uploadPart: (key, multipartId, number, bytes) =>
+      call('uploadPart', key, () => store.uploadPart(key, multipartId, number, bytes)),
+    copyPart: (key, multipartId, number, source) =>
+      call('copyPart', key, () => store.copyPart(key, multipartId, number, source)),
+    completeMultipart: (key, multipartId, parts) =>
+      call('completeMultipart', key, () => store.completeMultipart(key, multipartId, parts)),
+    abortMultipart: (key, multipartId) => call('abortMultipart', key, () => store.abortMultipart(key, multipartId)),
+    put: (key, bytes, metadata) => call('put', key, () => store.put(key, bytes, metadata)),
     originOf: (key) => store.originOf(key),
     stat: (key) => call('stat', key, () => store.stat(key)),
     async *read(key, range) {

@@ -21,16 +21,16 @@ async function scrape({ http }: TestApp): Promise<Map<string, number>> {
   )
 }
 
-const wish = { filename: 'a.bin', contentType: 'application/octet-stream' }
+const creation = { filename: 'a.bin', contentType: 'application/octet-stream' }
 
 describe('the figures', () => {
   it('tell what came in, what was stored, and how it ended', async () => {
     const app = await appWithMetrics()
     const whole = Buffer.alloc(20_000, 1)
 
-    const { id } = await app.engine.create(ada, { ...wish, size: whole.length })
+    const { id } = await app.engine.create(ada, { ...creation, size: whole.length })
     await app.engine.append(ada, id, { offset: 0, body: bodyOf(whole), bodySize: whole.length, ending: 'at-size' })
-    const other = await app.engine.create(ada, { ...wish, size: whole.length })
+    const other = await app.engine.create(ada, { ...creation, size: whole.length })
     await app.engine.cancel(ada, other.id)
 
     const figures = await scrape(app)
@@ -51,8 +51,8 @@ describe('the figures', () => {
   it('tell how many uploads are open, by state and role', async () => {
     const app = await appWithMetrics()
     await (await testDatabase()).query({ name: 'test-none', text: `delete from upload_sessions` }, [])
-    await app.engine.create(ada, { ...wish, size: 10 })
-    await app.engine.create(userOf('bob', 'subscriber'), { ...wish, size: 10, contentType: 'image/png' })
+    await app.engine.create(ada, { ...creation, size: 10 })
+    await app.engine.create(userOf('bob', 'subscriber'), { ...creation, size: 10, contentType: 'image/png' })
 
     const figures = await scrape(app)
 
@@ -104,7 +104,7 @@ describe('the figures', () => {
     app.store.fault = (call) => {
       if (call === 'put') throw unavailable()
     }
-    const { id } = await app.engine.create(ada, { ...wish, size: 5 })
+    const { id } = await app.engine.create(ada, { ...creation, size: 5 })
     const sent = app.engine.append(ada, id, {
       offset: 0,
       body: bodyOf(Buffer.from('hello')),

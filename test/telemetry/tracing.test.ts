@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openExporter, readTraceParent, type Span } from '../../src/telemetry/spans.ts'
-import { png } from '../content/built.ts'
+import { png } from '../media/built.ts'
 import { testApp } from '../support/test-app.ts'
 import { until } from '../support/until.ts'
 
@@ -135,7 +135,7 @@ describe('a collector that refuses', () => {
       service: 'landfall',
       version: '0',
       everyMs: 20,
-      onFault: (error) => faults.push(error),
+      onError: (error) => faults.push(error),
     })
     const span: Span = {
       traceId,

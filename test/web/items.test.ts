@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ListedUpload } from '../../src/client/api.ts'
 import type { TransferView } from '../../src/client/transfer-view.ts'
-import { entriesOf, type Group, linesOf, sumOf } from '../../src/web/upload/items.ts'
+import { entriesOf, type Group, linesOf, totalsOf } from '../../src/web/upload/items.ts'
 import { joinPage } from '../../src/web/upload/join-page.ts'
 
 const none: ReadonlySet<string> = new Set()
@@ -64,7 +64,14 @@ describe('the list of uploads', () => {
       none,
     ) as [Group]
 
-    expect(sumOf(group.items)).toMatchObject({ count: 3, completed: 1, failed: 1, open: 1, size: 300, confirmed: 140 })
+    expect(totalsOf(group.items)).toMatchObject({
+      count: 3,
+      completed: 1,
+      failed: 1,
+      open: 1,
+      size: 300,
+      confirmed: 140,
+    })
   })
 })
 

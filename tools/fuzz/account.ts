@@ -1,7 +1,7 @@
-import { pieceFolder } from '../../src/core/finish/clean-up.ts'
+import { tailPrefixOf } from '../../src/core/finish/clean-up.ts'
 import { markerKey } from '../../src/core/pairing/marker.ts'
-import { type Session, userOf } from '../../src/core/upload.ts'
-import { type SessionRow, toSession } from '../../src/db/session-row.ts'
+import { type UploadRecord, userOf } from '../../src/core/upload.ts'
+import { toUploadRecord, type UploadRow } from '../../src/db/upload-row.ts'
 import { sweep } from '../../src/jobs/sweep.ts'
 import type { Ground } from './ground.ts'
 
@@ -9,9 +9,9 @@ const alive = {
   name: 'fuzz-alive',
   text: `select * from upload_sessions where state in ('receiving', 'finishing', 'completed') order by created_at desc`,
 }
-const dirty = {
+const needsCleanup = {
   name: 'fuzz-dirty',
-  text: `select * from upload_sessions where is_dirty and state not in ('receiving', 'finishing')`,
+  text: `select * from upload_sessions where needs_cleanup and state not in ('receiving', 'finishing')`,
 }
 const ended = {
   name: 'fuzz-ended',
@@ -21,7 +21,7 @@ const ended = {
 const held = {
   name: 'fuzz-held',
   text: `select (select count(*) from upload_sessions where lease_until > now())::int as leases,
-    (select count(*) from upload_parts where claim_until > now())::int as claims`,
+    (select count(*) from upload_parts where locked_until > now())::int as claims`,
 }
 const leftParts = {
   name: 'fuzz-left-parts',
@@ -36,22 +36,22 @@ export async function account(ground: Ground): Promise<string[]> {
   if (!settled) wrong.push(`${await ground.connections()} connections stay open`)
   // The good clients' own pool must have heard of it.
   await new Promise((resolve) => setTimeout(resolve, 100))
-  await ground.engine.idle()
+  await ground.engine.drained()
   const isFree = await until(async () => {
     const [row] = await ground.database.query<{ leases: number; claims: number }>(held, [])
     return row!.leases === 0 && row!.claims === 0
   })
   if (!isFree) wrong.push(`leases or claims are held: ${JSON.stringify(await ground.database.query(held, []))}`)
 
-  const sessions = await living(ground)
-  for (const session of sessions) {
-    const fault = await faultOf(session, ground)
-    if (fault) wrong.push(`upload ${session.id}, ${session.state}: ${fault}`)
+  const uploads = await living(ground)
+  for (const upload of uploads) {
+    const fault = await faultOf(upload, ground)
+    if (fault) wrong.push(`upload ${upload.id}, ${upload.state}: ${fault}`)
   }
   // What an upload that has ended has left behind is the sweeper's, who must know of it.
-  const littering = (await ground.database.query<SessionRow>(dirty, [])).map(toSession)
-  const owned = new Set([...sessions.filter(({ state }) => state !== 'receiving'), ...littering].map(({ key }) => key))
-  const folders = [...sessions, ...littering].map(({ id }) => pieceFolder(id))
+  const littering = (await ground.database.query<UploadRow>(needsCleanup, [])).map(toUploadRecord)
+  const owned = new Set([...uploads.filter(({ state }) => state !== 'receiving'), ...littering].map(({ key }) => key))
+  const folders = [...uploads, ...littering].map(({ id }) => tailPrefixOf(id))
   for (const key of await keysIn(ground))
     if (!owned.has(key) && !folders.some((folder) => key.startsWith(folder))) wrong.push(`${key} belongs to no upload`)
   return wrong
@@ -60,18 +60,16 @@ export async function account(ground: Ground): Promise<string[]> {
 /** Gives up every upload but the newest complete ones, and says what is left that should not be. */
 export async function clear(ground: Ground, keep: number): Promise<string[]> {
   const wrong: string[] = []
-  const sessions = await living(ground)
-  const kept = sessions
-    .filter(({ state, concat }) => state === 'completed' && concat?.kind !== 'partial')
-    .slice(0, keep)
-  for (const { id, ownerId, role, tenant } of sessions)
+  const uploads = await living(ground)
+  const kept = uploads.filter(({ state, concat }) => state === 'completed' && concat?.kind !== 'partial').slice(0, keep)
+  for (const { id, ownerId, role, tenant } of uploads)
     if (!kept.some((one) => one.id === id))
       await ground.engine
         .cancel(userOf(ownerId, role, { tenant }), id)
         .catch((error: unknown) => wrong.push(`upload ${id} cannot be given up: ${String(error)}`))
-  await ground.engine.idle()
+  await ground.engine.drained()
   // As many at once as it takes in a minute.
-  for (let round = 0; (await ground.sessions.dirty(1)).length > 0 && round < 20; round += 1)
+  for (let round = 0; (await ground.sessions.findNeedingCleanup(1)).length > 0 && round < 20; round += 1)
     await sweep(ground.engine, ground.sessions, new Date())
 
   const keys = new Set(kept.map(({ key }) => key))
@@ -90,8 +88,8 @@ export async function fates({ database }: Ground): Promise<Record<string, number
   return Object.fromEntries(rows.map(({ fate, uploads }) => [fate, uploads]))
 }
 
-async function living({ database }: Ground): Promise<Session[]> {
-  return (await database.query<SessionRow>(alive, [])).map(toSession)
+async function living({ database }: Ground): Promise<UploadRecord[]> {
+  return (await database.query<UploadRow>(alive, [])).map(toUploadRecord)
 }
 
 async function keysIn({ store }: Ground): Promise<string[]> {
@@ -101,17 +99,17 @@ async function keysIn({ store }: Ground): Promise<string[]> {
   return keys
 }
 
-async function faultOf(session: Session, { store }: Ground): Promise<string | null> {
-  const { state, size, offset, key, tail } = session
+async function faultOf(upload: UploadRecord, { store }: Ground): Promise<string | null> {
+  const { state, size, offset, key, tail } = upload
   if (size !== null && offset > size) return `offset ${offset} of ${size}`
-  if (state === 'finishing') return `it is not finished: ${JSON.stringify(session)}`
-  for (const piece of tail) {
-    const facts = state === 'receiving' ? await store.stat(piece.key) : null
-    if (state === 'receiving' && facts?.size !== piece.size) return `its piece ${piece.key} is not there`
+  if (state === 'finishing') return `it is not finished: ${JSON.stringify(upload)}`
+  for (const chunk of tail) {
+    const info = state === 'receiving' ? await store.stat(chunk.key) : null
+    if (state === 'receiving' && info?.size !== chunk.size) return `its piece ${chunk.key} is not there`
   }
   if (state !== 'completed') return null
-  const facts = await store.stat(key)
-  return facts?.size === size ? null : `the object has ${facts?.size} bytes and not ${size}`
+  const info = await store.stat(key)
+  return info?.size === size ? null : `the object has ${info?.size} bytes and not ${size}`
 }
 
 async function until(isSo: () => Promise<boolean>): Promise<boolean> {

@@ -56,20 +56,20 @@ const length = (count: number | string): [string, string][] => [['content-length
 const coding = (value = 'chunked'): [string, string][] => [['transfer-encoding', value]]
 
 function chunked(bytes: Buffer, chance: Seeded, trailer: string): Body {
-  const pieces: Buffer[] = []
+  const chunks: Buffer[] = []
   for (let at = 0; at < bytes.length; ) {
     const size = Math.min(bytes.length - at, chance.pick([1, 7, 1000, 16_384, bytes.length]))
     const spelt = chance.chance(0.1) ? `000${size.toString(16).toUpperCase()};name="value"` : size.toString(16)
-    pieces.push(Buffer.from(`${spelt}\r\n`), bytes.subarray(at, at + size), Buffer.from('\r\n'))
+    chunks.push(Buffer.from(`${spelt}\r\n`), bytes.subarray(at, at + size), Buffer.from('\r\n'))
     at += size
     // A body of thousands of chunks says nothing that one of dozens does not.
-    if (pieces.length > 100) {
-      pieces.push(Buffer.from(`${(bytes.length - at).toString(16)}\r\n`), bytes.subarray(at), Buffer.from('\r\n'))
-      if (at === bytes.length) pieces.splice(-3)
+    if (chunks.length > 100) {
+      chunks.push(Buffer.from(`${(bytes.length - at).toString(16)}\r\n`), bytes.subarray(at), Buffer.from('\r\n'))
+      if (at === bytes.length) chunks.splice(-3)
       break
     }
   }
-  return { headers: coding(), wire: Buffer.concat([...pieces, Buffer.from(`0\r\n${trailer}\r\n`)]), isWhole: true }
+  return { headers: coding(), wire: Buffer.concat([...chunks, Buffer.from(`0\r\n${trailer}\r\n`)]), isWhole: true }
 }
 
 /** Announces more than comes. */

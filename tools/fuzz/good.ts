@@ -22,7 +22,7 @@ export async function sendGood(ground: Ground, chance: Seeded): Promise<string[]
       await driver.append(id, file, await driver.offset(id))
       const { state } = await driver.complete(id)
       if (state !== 'completed') throw new Error(`it is ${state}`)
-      const { key } = await ground.engine.peek(actor, id)
+      const { key } = await ground.engine.get(actor, id)
       const stored = createHash('sha256')
       for await (const bytes of ground.store.read(key)) stored.update(bytes)
       if (stored.digest('hex') !== createHash('sha256').update(file).digest('hex'))

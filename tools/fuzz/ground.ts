@@ -3,9 +3,9 @@ import { inspect } from 'node:util'
 import { buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { RunningEngine } from '../../src/core/engine.ts'
-import type { Sessions } from '../../src/core/ports.ts'
+import type { UploadRepository } from '../../src/core/ports.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
-import { sessionsIn } from '../../src/db/sessions.ts'
+import { uploadRepository } from '../../src/db/uploads.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
 import { freshDatabase } from '../../test/support/postgres.ts'
 import { type OpenStore, openStoreOf, type StoreKind } from '../../test/support/store-kinds.ts'
@@ -15,7 +15,7 @@ export interface Ground {
   port: number
   url: string
   engine: RunningEngine
-  sessions: Sessions
+  sessions: UploadRepository
   database: Database
   store: OpenStore
   /** The size of parts of a small file. */
@@ -36,7 +36,7 @@ export async function openGround(kind: StoreKind): Promise<Ground> {
   const faults: string[] = []
   const note = (fault: unknown) => void faults.push(inspect(fault, { depth: 4 }))
   const fresh = await freshDatabase()
-  const database = await openDatabase({ url: fresh.url, dataDir: '', pool: 8, patienceMs: 5000, onFault: note })
+  const database = await openDatabase({ url: fresh.url, dataDir: '', pool: 8, timeoutMs: 5000, onError: note })
   const config = loadConfig({
     LOG_LEVEL: 'silent',
     NODE_ENV: 'production',
@@ -69,7 +69,7 @@ export async function openGround(kind: StoreKind): Promise<Ground> {
     port,
     url: `http://127.0.0.1:${port}`,
     engine: app.engine,
-    sessions: sessionsIn(database),
+    sessions: uploadRepository(database),
     database,
     store,
     part,

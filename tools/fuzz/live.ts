@@ -129,7 +129,7 @@ function plan(making: Making, at: number): Conversation {
 }
 
 function mannerOf(chance: Seeded, size: number): Manner {
-  const pieces = chance.chance(0.1) ? Math.max(1, Math.ceil(size / chance.int(2, 20))) : null
+  const chunks = chance.chance(0.1) ? Math.max(1, Math.ceil(size / chance.int(2, 20))) : null
   const kind = chance.pick([
     'whole',
     'whole',
@@ -142,7 +142,7 @@ function mannerOf(chance: Seeded, size: number): Manner {
     'cut',
     'hushed',
   ] as const)
-  return { kind, after: kind === 'hushed' && chance.chance(0.7) ? size : chance.int(1, size), pieces }
+  return { kind, after: kind === 'hushed' && chance.chance(0.7) ? size : chance.int(1, size), pieces: chunks }
 }
 
 function show(requests: Framed[], manner: Manner, heard: Heard): string {

@@ -106,14 +106,14 @@ function readBody(
     const end = at + Number(headers['content-length'] ?? heard.length - at)
     return end <= heard.length ? { bytes: heard.subarray(at, end), end } : null
   }
-  const pieces: Buffer[] = []
+  const chunks: Buffer[] = []
   for (let from = at; ; ) {
     const line = heard.indexOf('\r\n', from)
     if (line === -1) return null
     const size = Number.parseInt(heard.toString('latin1', from, line), 16)
     if (line + 2 + size + 2 > heard.length) return null
-    pieces.push(heard.subarray(line + 2, line + 2 + size))
+    chunks.push(heard.subarray(line + 2, line + 2 + size))
     from = line + 2 + size + 2
-    if (size === 0) return { bytes: Buffer.concat(pieces), end: from }
+    if (size === 0) return { bytes: Buffer.concat(chunks), end: from }
   }
 }

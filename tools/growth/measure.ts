@@ -11,7 +11,7 @@ export async function measureGrowth(
   rows: number,
   say: (what: string) => void,
 ): Promise<{ plans: Plan[]; sizes: Size[] }> {
-  const database = await openDatabase({ url, dataDir: '', pool: 1, patienceMs: 60_000, onFault: console.error })
+  const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 60_000, onError: console.error })
   await database.migrate()
   await database.close()
   // The database remembers its store: both servers must find the same one.

@@ -7,7 +7,7 @@ import type pg from 'pg'
  * The indexes are built afterwards, which is the faster way.
  */
 export async function growTo(client: pg.ClientBase, count: number, say: (what: string) => void): Promise<void> {
-  const sessions = await withoutIndexes(client, 'upload_sessions')
+  const uploads = await withoutIndexes(client, 'upload_sessions')
   const events = await withoutIndexes(client, 'upload_events')
   const record = await withoutIndexes(client, 'audit_log')
   say('sessions')
@@ -21,7 +21,7 @@ export async function growTo(client: pg.ClientBase, count: number, say: (what: s
   say('usage')
   await client.query(growUsage)
   say('indexes')
-  for (const definition of [...sessions, ...events, ...record]) await client.query(definition)
+  for (const definition of [...uploads, ...events, ...record]) await client.query(definition)
   say('statistics')
   await client.query('vacuum analyze')
 }
@@ -41,7 +41,7 @@ const growSessions = `
     lateral jsonb_populate_record(pattern.s, jsonb_build_object(
       'id', made.id, 'owner_id', made.owner, 'key', 'member/' || made.owner || '/2026-01-01/other/' || made.id,
       'state', made.state, 'fingerprint', 'file-' || n % 1000, 'lease_token', null, 'lease_until', null,
-      'is_dirty', made.state <> 'completed', 'size', 8388608, 'offset', case when made.state = 'receiving' then 0 else 8388608 end, 'event_seq', 2,
+      'needs_cleanup', made.state <> 'completed', 'size', 8388608, 'offset', case when made.state = 'receiving' then 0 else 8388608 end, 'event_seq', 2,
       'created_at', now() - n * interval '3 seconds', 'updated_at', now() - n * interval '3 seconds',
       'expires_at', case when made.state = 'completed' then null else now() + n * interval '1 second' end)) as grown`
 

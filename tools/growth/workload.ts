@@ -2,7 +2,7 @@ import { buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { openDatabase } from '../../src/db/open.ts'
-import { sessionsIn } from '../../src/db/sessions.ts'
+import { uploadRepository } from '../../src/db/uploads.ts'
 import { openFeed } from '../../src/features/events/feed.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
 import { finishUploads } from '../../src/jobs/finish-uploads.ts'
@@ -21,7 +21,7 @@ const secret = 'a secret that is long enough for HS256'
  * @param store the one store of this database
  */
 export async function askEverything(url: string, ownerId: string, store: MemoryStore): Promise<Map<string, Asked>> {
-  const opened = await openDatabase({ url, dataDir: '', pool: 4, patienceMs: 300_000, onFault: console.error })
+  const opened = await openDatabase({ url, dataDir: '', pool: 4, timeoutMs: 300_000, onError: console.error })
   const { database, asked } = recorded(opened)
   const config = loadConfig({
     NODE_ENV: 'production',
@@ -33,8 +33,8 @@ export async function askEverything(url: string, ownerId: string, store: MemoryS
   const { http, engine } = await buildApp(config, { database, store })
   const user = userOf(ownerId, 'member', { isAdmin: true })
   const authorization = `Bearer ${await signToken(secret, user, 600)}`
-  const sessions = sessionsIn(database)
-  const onFault = (error: unknown) => void console.error(error)
+  const sessions = uploadRepository(database)
+  const onError = (error: unknown) => void console.error(error)
   try {
     for (const { route, request } of rows) {
       const { id } = await engine.create(user, { size: 5, filename: 'a.txt', contentType: 'text/plain' })
@@ -67,14 +67,14 @@ export async function askEverything(url: string, ownerId: string, store: MemoryS
     })
     await http.inject({ url: '/metrics', remoteAddress: '127.0.0.1' })
 
-    const feed = openFeed({ database, onFault })
-    const stopListening = await feed.listen(() => {})
+    const feed = openFeed({ database, onError })
+    const stopListening = await feed.subscribe(() => {})
     await feed.since(1, { ownerId, tenant: null }, 100)
     stopListening()
     feed.close()
     await finishUploads(engine, sessions)
     await sweep(engine, sessions, new Date())
-    await createOutbox(database, [], onFault).deliver()
+    await createOutbox(database, [], onError).deliver()
     return new Map(asked)
   } finally {
     await http.close()

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'
 import type { Config } from '../../config.ts'
 import type { Bytes, ObjectStore } from '../../core/ports.ts'
-import { S3Fault } from '../../stores/s3/faults.ts'
+import { S3Error } from '../../stores/s3/errors.ts'
 import { about, type Finding, reasonOf } from './finding.ts'
 
 const report = about('bucket')
@@ -19,8 +19,8 @@ export async function attempt(work: () => Promise<unknown>): Promise<unknown> {
 }
 
 /** What the S3 server said, however deep. */
-export function faultOf(error: unknown): S3Fault | null {
-  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof S3Fault) return at
+export function faultOf(error: unknown): S3Error | null {
+  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof S3Error) return at
   return null
 }
 
@@ -59,16 +59,16 @@ export async function* tryVerbs(store: ObjectStore, client: S3Client, config: Co
       what: 'begin a multipart upload',
       right: 's3:PutObject',
       async work() {
-        handle = await store.begin(large, { ...about, partSize })
+        handle = await store.createMultipart(large, { ...about, partSize })
       },
     },
     {
       what: 'write parts and join them',
       right: 's3:PutObject',
       async work() {
-        const first = await store.writePart(large, handle, 1, bytes(partSize))
-        const last = await store.writePart(large, handle, 2, bytes(1))
-        const { size } = await store.finish(large, handle, [first, last])
+        const first = await store.uploadPart(large, handle, 1, bytes(partSize))
+        const last = await store.uploadPart(large, handle, 2, bytes(1))
+        const { size } = await store.completeMultipart(large, handle, [first, last])
         if (size !== partSize + 1) throw new Error(`the object has ${size} bytes and not ${partSize + 1}`)
       },
     },
@@ -76,14 +76,14 @@ export async function* tryVerbs(store: ObjectStore, client: S3Client, config: Co
       what: 'abort a multipart upload',
       right: 's3:AbortMultipartUpload',
       async work() {
-        leftHandle = await store.begin(left, { ...about, partSize })
-        await store.abort(left, leftHandle)
+        leftHandle = await store.createMultipart(left, { ...about, partSize })
+        await store.abortMultipart(left, leftHandle)
       },
     },
     {
       what: 'list multipart uploads that are open',
       right: 's3:ListBucketMultipartUploads',
-      work: () => store.abort(left, null),
+      work: () => store.abortMultipart(left, null),
     },
     {
       what: 'list objects',
@@ -100,7 +100,7 @@ export async function* tryVerbs(store: ObjectStore, client: S3Client, config: Co
     const error = await attempt(step.work)
     if (error) {
       failed.add(step.what)
-      yield cannot(step, error)
+      yield missingRight(step, error)
     }
   }
   if (!failed.has('write parts and join them')) yield* partRules(store, { source: large, target: joined, partSize })
@@ -110,12 +110,12 @@ export async function* tryVerbs(store: ObjectStore, client: S3Client, config: Co
   const keys = [small, large, joined]
   const removing: Step = { what: 'remove objects', right: 's3:DeleteObject', work: () => store.remove(keys) }
   const error = await attempt(removing.work)
-  if (error) yield cannot(removing, error)
+  if (error) yield missingRight(removing, error)
   else if (failed.size === 0)
     yield report.ok('objects and multipart uploads can be written, read, joined, aborted, listed and removed')
 }
 
-function cannot({ what, right }: Step, error: unknown): Finding {
+function missingRight({ what, right }: Step, error: unknown): Finding {
   const fault = faultOf(error)
   const reason = fault ? `${fault.status} ${fault.code}` : reasonOf(error)
   const isForbidden = fault?.status === 403 || fault?.status === 401
@@ -132,11 +132,11 @@ async function* partRules(
   store: ObjectStore,
   { source, target, partSize }: { source: string; target: string; partSize: number },
 ): AsyncGenerator<Finding> {
-  const handle = await store.begin(target, { contentType: 'text/plain', partSize })
+  const handle = await store.createMultipart(target, { contentType: 'text/plain', partSize })
   const copy = (number: number, end: number) => store.copyPart(target, handle, number, { key: source, start: 0, end })
   try {
     const parts = [await copy(1, partSize), await copy(2, partSize + 1), await copy(3, partSize)]
-    const unequal = await attempt(() => store.finish(target, handle, parts))
+    const unequal = await attempt(() => store.completeMultipart(target, handle, parts))
     yield report.ok(
       unequal
         ? 'parts must have one size here, as Landfall makes them'
@@ -148,7 +148,7 @@ async function* partRules(
       'Only files in parallel pieces need it (tus concatenation): tell clients to leave parallelUploads alone.',
     )
   } finally {
-    await store.abort(target, handle).catch(() => {})
+    await store.abortMultipart(target, handle).catch(() => {})
   }
 }
 

@@ -3,7 +3,7 @@ import { ListMultipartUploadsCommand, type S3Client } from '@aws-sdk/client-s3'
 import type { Config } from '../../config.ts'
 import { longestLife } from '../../core/policy/policy.ts'
 import { endpointOf, openClient } from '../../stores/s3/client.ts'
-import { explain, isUnknownKey } from '../../stores/s3/faults.ts'
+import { explain, isUnknownKey } from '../../stores/s3/errors.ts'
 import { s3Store } from '../../stores/s3/store.ts'
 import { keepsOldVersions, lifecycleOf } from '../../stores/s3/versioning.ts'
 import { attempt, bytes, faultOf, tryVerbs } from './bucket-verbs.ts'
@@ -28,7 +28,7 @@ export async function* probeBucket(config: Config): AsyncGenerator<Finding> {
     )
   const refused = await writeProbe(config)
   if (refused) {
-    yield (await cureFor(refused, config)) ?? whyNot(refused, config)
+    yield (await cureFor(refused, config)) ?? explainError(refused, config)
     return
   }
   const store = s3Store(config)
@@ -36,7 +36,7 @@ export async function* probeBucket(config: Config): AsyncGenerator<Finding> {
   try {
     yield report.ok(`the bucket ${config.S3_BUCKET} is there, and the credentials are good`)
     yield* tryVerbs(store, client, config)
-    yield* lookAround(client, config)
+    yield* inspectBucket(client, config)
   } finally {
     client.destroy()
     await store.close()
@@ -86,7 +86,10 @@ async function skewOf(endpoint: string): Promise<number | null> {
   return Number.isNaN(date) ? null : Date.now() - date
 }
 
-function whyNot(error: unknown, { S3_BUCKET: bucket = '', S3_ENDPOINT: endpoint, S3_REGION: region }: Config): Finding {
+function explainError(
+  error: unknown,
+  { S3_BUCKET: bucket = '', S3_ENDPOINT: endpoint, S3_REGION: region }: Config,
+): Finding {
   const fault = faultOf(error)
   if (!fault)
     return report.error(`the bucket cannot be used (${reasonOf(error)})`, 'Look at the settings that begin with S3_.')
@@ -108,7 +111,7 @@ function whyNot(error: unknown, { S3_BUCKET: bucket = '', S3_ENDPOINT: endpoint,
 }
 
 /** What the bucket does by itself, and what lies in it. Rights for that are often not given, and then nothing is said. */
-async function* lookAround(client: S3Client, config: Config): AsyncGenerator<Finding> {
+async function* inspectBucket(client: S3Client, config: Config): AsyncGenerator<Finding> {
   const longest = longestLife(config.POLICIES)
   const days = ((await lifecycleOf(client, config)) ?? []).flatMap(
     (rule) => rule.AbortIncompleteMultipartUpload?.DaysAfterInitiation ?? [],

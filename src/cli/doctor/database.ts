@@ -46,11 +46,11 @@ async function* probeServer(server: pg.ClientConfig, pool: number): AsyncGenerat
   try {
     await client.connect()
   } catch (error) {
-    yield whyNot(error)
+    yield explainError(error)
     return
   }
   try {
-    yield* look(client, pool)
+    yield* inspect(client, pool)
     yield await hears(client, server)
   } catch (error) {
     yield report.error(
@@ -62,7 +62,7 @@ async function* probeServer(server: pg.ClientConfig, pool: number): AsyncGenerat
   }
 }
 
-function whyNot(error: unknown): Finding {
+function explainError(error: unknown): Finding {
   const reason = reasonOf(error)
   switch (codeOf(error)) {
     case '28P01':
@@ -86,7 +86,7 @@ function whyNot(error: unknown): Finding {
   }
 }
 
-async function* look(client: pg.Client, pool: number): AsyncGenerator<Finding> {
+async function* inspect(client: pg.Client, pool: number): AsyncGenerator<Finding> {
   const { rows } = await client.query(`select
       current_setting('server_version_num')::int / 10000 as version,
       pg_is_in_recovery() as is_standby,

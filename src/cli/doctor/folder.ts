@@ -34,11 +34,11 @@ export async function* probeFolder({ STORE, DATABASE_URL, DATA_DIR }: Config): A
       await unlink(probe)
     }
   } catch (error) {
-    yield await whyNot(folder, error)
+    yield await explainError(folder, error)
     return
   }
   yield report.ok(`${folder} can be written to`)
-  yield* roomIn(folder)
+  yield* freeSpaceIn(folder)
 }
 
 /** @throws what `stat` says, but for a path that is not there */
@@ -52,7 +52,7 @@ async function isThere(path: string): Promise<boolean> {
   }
 }
 
-async function whyNot(folder: string, error: unknown): Promise<Finding> {
+async function explainError(folder: string, error: unknown): Promise<Finding> {
   const message = `${folder} cannot be written to (${reasonOf(error)})`
   switch (codeOf(error)) {
     case 'EACCES':
@@ -92,7 +92,7 @@ async function ownerAbove(folder: string): Promise<{ path: string; uid: number }
   }
 }
 
-async function* roomIn(folder: string): AsyncGenerator<Finding> {
+async function* freeSpaceIn(folder: string): AsyncGenerator<Finding> {
   const found: StatsFs = await statfs(folder)
   const free = found.bavail * found.bsize
   const share = found.blocks > 0 ? found.bavail / found.blocks : 1

@@ -35,12 +35,12 @@ export async function readDigests(digests: FileDigests, store: ObjectStore, key:
 }
 
 /** Whether the file is what it was said to be. */
-export function isAsExpected({ expected, actual }: FileDigests): boolean {
+export function matchesExpected({ expected, actual }: FileDigests): boolean {
   return Object.entries(expected).every(([algorithm, value]) => actual[algorithm as DigestAlgorithm] === value)
 }
 
 /** All bytes are there, and they are not the file that was announced: the client must start anew. */
-export function otherFile(): UploadError {
+export function digestMismatch(): UploadError {
   const message = 'The file that arrived is not the one its digest describes. Please start again.'
   return new UploadError('CHECKSUM_MISMATCH', message, { isComplete: true })
 }

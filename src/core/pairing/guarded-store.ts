@@ -1,5 +1,5 @@
-import { isRefusal } from '../errors.ts'
-import { HandleLost, ObjectMissing, type ObjectStore } from '../ports.ts'
+import { isUploadError } from '../errors.ts'
+import { NoSuchKey, NoSuchUpload, type ObjectStore } from '../ports.ts'
 
 /** Knows whether the store is the one that belongs to the database. */
 export interface StoreLink {
@@ -27,7 +27,7 @@ export function guardStore(store: ObjectStore, link: StoreLink): ObjectStore {
     try {
       return await believed(work)
     } catch (error) {
-      if (isRefusal(error, 'STORE_UNAVAILABLE')) link.doubt()
+      if (isUploadError(error, 'STORE_UNAVAILABLE')) link.doubt()
       throw error
     }
   }
@@ -44,7 +44,7 @@ export function guardStore(store: ObjectStore, link: StoreLink): ObjectStore {
     try {
       return await work()
     } catch (error) {
-      if (error instanceof HandleLost || error instanceof ObjectMissing) await link.confirmAnew()
+      if (error instanceof NoSuchUpload || error instanceof NoSuchKey) await link.confirmAnew()
       throw error
     }
   }
@@ -56,20 +56,20 @@ export function guardStore(store: ObjectStore, link: StoreLink): ObjectStore {
 
   return {
     ...store,
-    async begin(key, about) {
-      const handle = await writes(() => store.begin(key, about))
+    async createMultipart(key, metadata) {
+      const multipartId = await writes(() => store.createMultipart(key, metadata))
       // Whose name will not be known to anybody, if this fails.
       await link.confirmWritten().catch((error: unknown) => {
-        about.onDoubt?.()
+        metadata.onDoubt?.()
         throw error
       })
-      return handle
+      return multipartId
     },
-    writePart: (...given) => writes(() => store.writePart(...given)),
+    uploadPart: (...given) => writes(() => store.uploadPart(...given)),
     copyPart: (...given) => writes(() => store.copyPart(...given)),
-    finish: (...given) => creates(() => store.finish(...given)),
+    completeMultipart: (...given) => creates(() => store.completeMultipart(...given)),
     put: (...given) => creates(() => store.put(...given)),
-    abort: (...given) => removes(() => store.abort(...given)),
+    abortMultipart: (...given) => removes(() => store.abortMultipart(...given)),
     remove: (keys) => (keys.length === 0 ? Promise.resolve() : removes(() => store.remove(keys))),
     async stat(key) {
       const found = await store.stat(key)
@@ -80,7 +80,7 @@ export function guardStore(store: ObjectStore, link: StoreLink): ObjectStore {
       try {
         yield* store.read(...given)
       } catch (error) {
-        if (error instanceof ObjectMissing) await link.confirmAnew()
+        if (error instanceof NoSuchKey) await link.confirmAnew()
         throw error
       }
     },

@@ -4,7 +4,7 @@
  * told from a store that has lost something.
  */
 import { UploadError } from '../errors.ts'
-import { ObjectMissing, type ObjectStore } from '../ports.ts'
+import { NoSuchKey, type ObjectStore } from '../ports.ts'
 
 /** Where the marker lies. */
 export const markerKey = '.landfall/store.json'
@@ -40,7 +40,7 @@ export interface PairingRow extends Marker {
  * How store and database stand to each other. `apart`: this is not the store, an older copy of it, or it is not there; `restored`: the database is older
  * than the store. `reason` is for operators and for `/readyz`.
  */
-export type Standing = { is: 'paired' } | { is: 'restored' | 'apart'; reason: string }
+export type PairingState = { is: 'paired' } | { is: 'restored' | 'apart'; reason: string }
 
 const longest = 4096
 
@@ -55,7 +55,7 @@ export async function readMarker(store: ObjectStore): Promise<Marker | null> {
       chunks.push(chunk)
     }
   } catch (error) {
-    if (error instanceof ObjectMissing) return null
+    if (error instanceof NoSuchKey) return null
     throw error
   }
   return parse(Buffer.concat(chunks).toString())
@@ -75,13 +75,13 @@ export async function writeMarker(
 const mayLag = 1
 
 /** How a database with this row stands to a store with this marker. */
-export function standingOf(row: PairingRow, marker: Marker | null): Standing {
+export function pairingStateOf(row: PairingRow, marker: Marker | null): PairingState {
   if (!marker)
-    return apart(
+    return mismatch(
       'the store has no marker: its volume is not mounted, it was emptied, or this is another bucket or prefix; if it was replaced on purpose, run `landfall store pair --replace`',
     )
   if (marker.storeId !== row.storeId || marker.databaseId !== row.databaseId)
-    return apart(
+    return mismatch(
       'the marker in the store is that of another database: this is the wrong volume, bucket or prefix; if it is meant, run `landfall store pair --replace`',
     )
   if (marker.epoch > row.epoch || marker.counter > row.counter)
@@ -90,13 +90,13 @@ export function standingOf(row: PairingRow, marker: Marker | null): Standing {
       reason: `the database is older than its store (${row.counter} of ${marker.counter}): it was restored from a backup; nothing expires and nothing is deleted until \`landfall restore accept\` or \`landfall restore adopt\` has been run`,
     }
   if (marker.epoch === row.epoch && marker.counter < row.markedCounter - mayLag)
-    return apart(
+    return mismatch(
       `the store is older than its database (${marker.counter} of ${row.markedCounter}): an older copy of it was put in its place; put the right one back, or, if there is no other, run \`landfall store pair --replace\``,
     )
   return { is: 'paired' }
 }
 
-function apart(reason: string): Standing {
+function mismatch(reason: string): PairingState {
   return { is: 'apart', reason }
 }
 

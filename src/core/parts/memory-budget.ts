@@ -13,44 +13,44 @@ export interface MemoryBudget {
   readonly limit: number
   readonly used: number
   /** So much is used that it is better not to keep what need not be kept. */
-  readonly isShort: boolean
+  readonly underPressure: boolean
   add(bytes: number): void
-  giveBack(bytes: number): void
+  release(bytes: number): void
   /** Whether `holder` must wait before it takes more. The last of the budget is for those whose part will soon leave. */
-  isFull(holder: Holder): boolean
+  isFull(budgetUser: BudgetUser): boolean
   /** Resolves when there is room for `holder`; `null` when there is. */
-  room(holder: Holder): Promise<void> | null
+  waitForRoom(budgetUser: BudgetUser): Promise<void> | null
   /** `giveUp` is called when the budget is short, before anybody has to wait: for what is only kept for speed. */
-  onShort(giveUp: () => void): void
+  onPressure(giveUp: () => void): void
   /** Lets the budget ask `holder` to spill. Returns the way out. */
-  join(holder: Holder): () => void
+  join(budgetUser: BudgetUser): () => void
 }
 
-export interface Holder {
+export interface BudgetUser {
   /** Bytes it could spill now. */
   spillable(): number
   /** Bytes it waits for until its part is full and leaves. */
-  missing(): number
+  missingBytes(): number
   /** When the first of the bytes that it holds came (`performance.now()`); the budget adds what it made the holder wait. */
-  since: number
+  waitingSince: number
   /** Writes what it holds to the store. Never rejects. */
   spill(): Promise<void>
 }
 
 interface Waiting {
-  holder: Holder
+  holder: BudgetUser
   since: number
   resolve(): void
 }
 
 const spillsAtOnce = 8
 // Below this much a spill frees less than it costs.
-const worthSpilling = 64 * 1024
+const minSpill = 64 * 1024
 // Whoever is let go on takes at least one socket buffer.
 const socketBuffer = 64 * 1024
-const lookEveryMs = 10
+const checkEveryMs = 10
 // Above this share of the budget somebody has to make room.
-const ease = 0.75
+const highWaterMark = 0.75
 // What is above this share is not for slow clients: however many they are, the others must get through.
 const slowShare = 0.85
 const soonMs = 2000
@@ -59,25 +59,25 @@ const soonMs = 2000
 export function createMemoryBudget(limit: number): MemoryBudget {
   let used = 0
   let spilling = 0
-  let willLook = false
+  let willCheck = false
   let waiting: Waiting[] = []
   /** Since when a holder waits: that time is not the client's slowness. */
-  const stopped = new Map<Holder, number>()
-  const holders = new Set<Holder>()
-  const luxuries: (() => void)[] = []
+  const waitingSince = new Map<BudgetUser, number>()
+  const holders = new Set<BudgetUser>()
+  const evictables: (() => void)[] = []
 
-  const isShort = () => used > limit * ease
+  const underPressure = () => used > limit * highWaterMark
 
-  function lookSoon() {
-    if (willLook) return
-    willLook = true
+  function checkSoon() {
+    if (willCheck) return
+    willCheck = true
     setTimeout(() => {
-      willLook = false
-      if (isShort()) for (const giveUp of luxuries) giveUp()
+      willCheck = false
+      if (underPressure()) for (const giveUp of evictables) giveUp()
       relieve()
       wake()
-      if (waiting.length > 0) lookSoon()
-    }, lookEveryMs)
+      if (waiting.length > 0) checkSoon()
+    }, checkEveryMs)
   }
 
   /** Lets as many go on as can fill their parts; those who got less than that are looked at again. */
@@ -86,16 +86,16 @@ export function createMemoryBudget(limit: number): MemoryBudget {
     let taken = used
     // One who has waited longest, so that nobody is passed over for ever.
     if (taken < limit * slowShare) {
-      goOn(waiting.shift()!)
+      resume(waiting.shift()!)
       taken += socketBuffer
     }
-    const inTurn = waiting.map((one) => ({ one, ms: msToGo(one.holder) })).sort((a, b) => a.ms - b.ms)
+    const inTurn = waiting.map((one) => ({ one, ms: estimatedFillMs(one.holder) })).sort((a, b) => a.ms - b.ms)
     let count = 0
     for (; count < inTurn.length; count += 1) {
       const { one, ms } = inTurn[count]!
       if (taken >= shareOf(ms)) break
-      taken += Math.max(socketBuffer, one.holder.missing())
-      goOn(one)
+      taken += Math.max(socketBuffer, one.holder.missingBytes())
+      resume(one)
     }
     waiting = inTurn
       .slice(count)
@@ -103,37 +103,40 @@ export function createMemoryBudget(limit: number): MemoryBudget {
       .sort((a, b) => a.since - b.since)
   }
 
-  function goOn({ holder, since, resolve }: Waiting) {
-    holder.since += performance.now() - since
-    stopped.delete(holder)
+  function resume({ holder: budgetUser, since, resolve }: Waiting) {
+    budgetUser.waitingSince += performance.now() - since
+    waitingSince.delete(budgetUser)
     resolve()
   }
 
   /** How long until its part is full; of one who has brought nothing yet the best is thought. */
-  function msToGo(holder: Holder): number {
-    const held = holder.spillable()
-    const until = stopped.get(holder) ?? performance.now()
-    return held === 0 ? 0 : (holder.missing() * (until - holder.since)) / held
+  function estimatedFillMs(budgetUser: BudgetUser): number {
+    const inMemory = budgetUser.spillable()
+    const until = waitingSince.get(budgetUser) ?? performance.now()
+    return inMemory === 0 ? 0 : (budgetUser.missingBytes() * (until - budgetUser.waitingSince)) / inMemory
   }
 
   const shareOf = (ms: number) => (ms > soonMs ? limit * slowShare : limit)
-  const isFull = (holder: Holder) => used >= limit || (used >= limit * slowShare && used >= shareOf(msToGo(holder)))
+  const isFull = (budgetUser: BudgetUser) =>
+    used >= limit || (used >= limit * slowShare && used >= shareOf(estimatedFillMs(budgetUser)))
 
   function relieve() {
-    if (!isShort()) return
-    const all = [...holders].map((holder) => ({ holder, bytes: holder.spillable() })).filter(({ bytes }) => bytes > 0)
-    const onItsWay = used - all.reduce((sum, { bytes }) => sum + bytes, 0)
-    if (onItsWay > limit / 4) return
-    const large = all.filter(({ bytes }) => bytes >= worthSpilling)
+    if (!underPressure()) return
+    const all = [...holders]
+      .map((budgetUser) => ({ holder: budgetUser, bytes: budgetUser.spillable() }))
+      .filter(({ bytes }) => bytes > 0)
+    const inFlight = used - all.reduce((sum, { bytes }) => sum + bytes, 0)
+    if (inFlight > limit / 4) return
+    const large = all.filter(({ bytes }) => bytes >= minSpill)
     const candidates = (large.length > 0 ? large : all)
-      .map((one) => ({ ...one, ms: msToGo(one.holder) }))
+      .map((one) => ({ ...one, ms: estimatedFillMs(one.holder) }))
       .sort((a, b) => b.ms - a.ms)
-    let short = used - limit * ease
-    for (const { holder, bytes } of candidates) {
-      if (short <= 0 || spilling >= spillsAtOnce) return
-      short -= bytes
+    let excess = used - limit * highWaterMark
+    for (const { holder: budgetUser, bytes } of candidates) {
+      if (excess <= 0 || spilling >= spillsAtOnce) return
+      excess -= bytes
       spilling += 1
-      void holder.spill().finally(() => {
+      void budgetUser.spill().finally(() => {
         spilling -= 1
       })
     }
@@ -144,35 +147,35 @@ export function createMemoryBudget(limit: number): MemoryBudget {
     get used() {
       return used
     },
-    get isShort() {
-      return isShort()
+    get underPressure() {
+      return underPressure()
     },
     add(bytes) {
       used += bytes
-      if (isShort()) lookSoon()
+      if (underPressure()) checkSoon()
     },
-    giveBack(bytes) {
+    release(bytes) {
       used -= bytes
       if (waiting.length > 0) wake()
     },
     isFull,
-    room(holder) {
-      if (!isFull(holder)) return null
-      for (const giveUp of luxuries) giveUp()
-      if (!isFull(holder)) return null
-      lookSoon()
+    waitForRoom(budgetUser) {
+      if (!isFull(budgetUser)) return null
+      for (const giveUp of evictables) giveUp()
+      if (!isFull(budgetUser)) return null
+      checkSoon()
       return new Promise((resolve) => {
         const since = performance.now()
-        stopped.set(holder, since)
-        waiting.push({ holder, since, resolve })
+        waitingSince.set(budgetUser, since)
+        waiting.push({ holder: budgetUser, since, resolve })
       })
     },
-    onShort(giveUp) {
-      luxuries.push(giveUp)
+    onPressure(giveUp) {
+      evictables.push(giveUp)
     },
-    join(holder) {
-      holders.add(holder)
-      return () => holders.delete(holder)
+    join(budgetUser) {
+      holders.add(budgetUser)
+      return () => holders.delete(budgetUser)
     },
   }
 }

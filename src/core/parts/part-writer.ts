@@ -14,36 +14,45 @@
  * then written as one object.
  */
 
-import { aboutOf } from '../pairing/origin.ts'
-import type { Change, Lease, ObjectFacts, ObjectStore } from '../ports.ts'
-import { type Handle, type Piece, tailSize } from '../upload.ts'
-import { type Draft, draftSize, joinBytes, newDraft, nothing, piecesSize, smallPiecesAtEnd, spend } from './draft.ts'
+import { objectMetadataOf } from '../pairing/origin.ts'
+import type { Lease, ObjectInfo, ObjectStore, UploadPatch } from '../ports.ts'
+import { type MultipartId, type TailObject, tailSize } from '../upload.ts'
+import {
+  type BufferedPart,
+  bufferedSize,
+  concatBytes,
+  detachBuffers,
+  newBufferedPart,
+  noBytes,
+  smallTailObjectsAtEnd,
+  tailObjectsSize,
+} from './buffered-part.ts'
 import type { MemoryBudget } from './memory-budget.ts'
-import type { PieceCache } from './piece-cache.ts'
-import { putWhole } from './put-whole.ts'
+import { putObject } from './put-object.ts'
+import type { TailCache } from './tail-cache.ts'
 
-export interface PartWriting {
+export interface PartWriterOptions {
   store: ObjectStore
   lease: Lease
   budget: MemoryBudget
-  cache: PieceCache
+  cache: TailCache
   /** Parts of this upload that may be on their way to the store at once. */
   partsInFlight: number
   partSize: number
   /** The whole file's length where it is known. */
   size: number | null
   /** A new private key for a piece of this upload. */
-  nextPieceKey(): string
+  nextTailKey(): string
   /** What every record also changes: the moment of expiry. */
-  touch(): Change
+  expiryPatch(): UploadPatch
   /** Numbers of parts that are recorded already, from where this writer goes on: their receipts end when they are written anew. */
-  overwrites: Set<number>
+  existingParts: Set<number>
   /** Nobody else holds the chunks: their memory is given back as soon as the store has the part. */
-  ownsChunks: boolean
+  canDetach: boolean
   /** Nothing is recorded before `flush` or `close`: a digest must agree first. */
-  isHeldBack: boolean
+  awaitsDigest: boolean
   /** Told after every record; `litter` are the keys that nothing points to any more. */
-  onRecorded(offset: number, litter: string[]): void
+  onRecorded(offset: number, orphans: string[]): void
 }
 
 export interface PartWriter {
@@ -60,80 +69,81 @@ export interface PartWriter {
    * As `flush` for the last bytes of the file. The facts of the object when all of it went out at once (the caller
    * records that); `null` when every part is recorded and the store must join them.
    */
-  close(): Promise<ObjectFacts | null>
+  close(): Promise<ObjectInfo | null>
   /** The keys of all pieces that the object takes the place of, when it went out at once. */
-  replaced(): string[]
+  replacedKeys(): string[]
   /** Whether the store may have a multipart upload under the session's key. */
-  hasBegun(): boolean
+  hasMultipart(): boolean
   /** Forgets what was taken and not recorded; returns the keys of what it had written. */
-  drop(): Promise<string[]>
+  discard(): Promise<string[]>
 }
 
 // More small pieces than this make a part an errand; they are joined into one.
-const maxSmallPieces = 16
+const maxSmallTailObjects = 16
 // A record is one statement. Only what is acknowledged must be recorded, so in the middle of a body now and then is enough.
-const recordEveryMs = 250
+const saveEveryMs = 250
 
 /**
  * A writer that goes on where the lease's session stands. Bytes that the session itself keeps are in no store yet: they are to
  * be brought again, first.
  */
-export function createPartWriter(options: PartWriting): PartWriter {
+export function createPartWriter(options: PartWriterOptions): PartWriter {
   const { store, lease, budget, cache, partsInFlight, partSize, size } = options
-  const { session } = lease
+  const { upload } = lease
   const spillAt = Math.max(4 * 1024 ** 2, Math.floor(budget.limit / 16))
-  const isHeldWhole = partSize <= Math.max(spillAt, budget.limit / 8)
+  const fitsInMemory = partSize <= Math.max(spillAt, budget.limit / 8)
 
-  let position = session.offset - (session.head?.length ?? 0)
-  let current = newDraft(Math.floor((session.offset - tailSize(session)) / partSize) + 1, session.tail)
-  let currentSize = draftSize(current)
-  const drafts = [current]
+  let position = upload.offset - (upload.prefix?.length ?? 0)
+  let current = newBufferedPart(Math.floor((upload.offset - tailSize(upload)) / partSize) + 1, upload.tail)
+  let currentSize = bufferedSize(current)
+  const bufferedParts = [current]
   let inFlight = 0
-  let handle: Handle | null = session.handle
-  let beginning: Promise<Handle> | null = null
-  let hasTwin = false
+  let multipartId: MultipartId | null = upload.multipartId
+  let creating: Promise<MultipartId> | null = null
+  let mayBeDuplicated = false
   let spill: Promise<void> | null = null
   let failure: unknown = null
   let wakers: (() => void)[] = []
   /** Keys that nothing will point to after the next record. */
-  let litter: string[] = []
+  let orphanedKeys: string[] = []
 
-  const holder = {
-    since: performance.now(),
-    missing: () => Math.min(partSize - currentSize, (size ?? Number.POSITIVE_INFINITY) - position),
-    spillable: () => (current.sending || spill || failure ? 0 : current.held.size),
-    spill: () => spillHeld().catch(fail),
+  const budgetUser = {
+    waitingSince: performance.now(),
+    missingBytes: () => Math.min(partSize - currentSize, (size ?? Number.POSITIVE_INFINITY) - position),
+    spillable: () => (current.sending || spill || failure ? 0 : current.inMemory.size),
+    spill: () => spillBuffered().catch(fail),
   }
-  const leave = budget.join(holder)
+  const leave = budget.join(budgetUser)
 
   function take(chunk: Buffer): Promise<void> | null {
     if (failure) return Promise.reject(failure as Error)
     budget.add(chunk.length)
-    if (current.held.size === 0) holder.since = performance.now()
+    if (current.inMemory.size === 0) budgetUser.waitingSince = performance.now()
     position += chunk.length
     for (let from = 0; from < chunk.length; ) {
       if (currentSize === partSize) sendCurrent()
       const bytes = chunk.subarray(from, from + partSize - currentSize)
-      current.held.chunks.push(bytes)
-      current.held.size += bytes.length
+      current.inMemory.chunks.push(bytes)
+      current.inMemory.size += bytes.length
       currentSize += bytes.length
       from += bytes.length
     }
     // Full, and more must come: no need to wait for it.
     if (currentSize === partSize && size !== null && position < size) sendCurrent()
-    const isWelcome = inFlight < partsInFlight && (isHeldWhole || current.held.size < spillAt) && !budget.isFull(holder)
-    return isWelcome ? null : waitForRoom()
+    const hasCapacity =
+      inFlight < partsInFlight && (fitsInMemory || current.inMemory.size < spillAt) && !budget.isFull(budgetUser)
+    return hasCapacity ? null : waitForRoom()
   }
 
   async function waitForRoom(): Promise<void> {
-    await waitForTurn()
+    await waitForSlot()
     // A part that would hold too much of the budget goes to the store piece by piece and is joined from there.
-    if (!failure && !isHeldWhole && current.held.size >= spillAt) await spillHeld()
-    if (!failure) await budget.room(holder)
+    if (!failure && !fitsInMemory && current.inMemory.size >= spillAt) await spillBuffered()
+    if (!failure) await budget.waitForRoom(budgetUser)
     if (failure) throw failure
   }
 
-  async function waitForTurn(): Promise<void> {
+  async function waitForSlot(): Promise<void> {
     while (inFlight >= partsInFlight && !failure) await new Promise<void>((resolve) => wakers.push(resolve))
   }
 
@@ -149,18 +159,18 @@ export function createPartWriter(options: PartWriting): PartWriter {
   }
 
   function sendCurrent() {
-    if (options.isHeldBack && options.overwrites.has(current.number)) park(current)
+    if (options.awaitsDigest && options.existingParts.has(current.number)) defer(current)
     else send(current)
-    current = newDraft(current.number + 1)
+    current = newBufferedPart(current.number + 1)
     currentSize = 0
-    drafts.push(current)
+    bufferedParts.push(current)
   }
 
   /** Keeps a full draft as pieces: the part that is recorded under its number must stay what it is until a digest has agreed. */
-  function park(draft: Draft) {
+  function defer(part: BufferedPart) {
     inFlight += 1
-    draft.parking = (spill ?? Promise.resolve())
-      .then(() => spillDraft(draft))
+    part.deferring = (spill ?? Promise.resolve())
+      .then(() => spillPart(part))
       .catch(fail)
       .finally(() => {
         inFlight -= 1
@@ -169,183 +179,193 @@ export function createPartWriter(options: PartWriting): PartWriter {
   }
 
   /** The digest has agreed: what waited for it takes the place of what is recorded. */
-  async function sendParked(): Promise<void> {
-    for (const draft of drafts) {
-      if (!draft.parking) continue
-      await waitForTurn()
+  async function sendDeferred(): Promise<void> {
+    for (const part of bufferedParts) {
+      if (!part.deferring) continue
+      await waitForSlot()
       if (failure) break
-      send(draft)
+      send(part)
     }
-    await Promise.all(drafts.map(async (draft) => draft.sending))
+    await Promise.all(bufferedParts.map(async (part) => part.sending))
   }
 
-  function send(draft: Draft) {
+  function send(part: BufferedPart) {
     // What is being spilled is read by that too, and what the cache keeps by whoever else goes on with this upload.
-    const mine = draft.held.chunks
-    const held = draft.held.size
-    const bytes = joinBytes(draft.pieces, [draft.spilling, draft.held], cache, store)
+    const mine = part.inMemory.chunks
+    const inMemory = part.inMemory.size
+    const bytes = concatBytes(part.tailObjects, [part.spilling, part.inMemory], cache, store)
     inFlight += 1
-    draft.sending = sendPart()
+    part.sending = sendPart()
       .catch(fail)
       .finally(() => {
-        budget.giveBack(held)
-        draft.held = nothing()
+        budget.release(inMemory)
+        part.inMemory = noBytes()
         inFlight -= 1
         wake()
       })
 
     async function sendPart() {
       await lease.confirm()
-      handle ??= await openHandle()
-      if (options.overwrites.delete(draft.number)) await forget(draft.number)
-      draft.receipt = await store.writePart(session.key, handle, draft.number, bytes)
-      if (options.ownsChunks) spend(mine)
-      recordSoon()
+      multipartId ??= await openMultipart()
+      if (options.existingParts.delete(part.number)) await forgetPart(part.number)
+      part.stored = await store.uploadPart(upload.key, multipartId, part.number, bytes)
+      if (options.canDetach) detachBuffers(mine)
+      saveSoon()
     }
   }
 
   /** In turn with the records: the lease takes one statement at a time. */
-  async function forget(number: number): Promise<void> {
-    recording = recording.then(() => lease.save({ forget: [number] })).catch(fail)
-    await recording
+  async function forgetPart(number: number): Promise<void> {
+    saving = saving.then(() => lease.save({ forget: [number] })).catch(fail)
+    await saving
     if (failure) throw failure
   }
 
-  function openHandle(): Promise<Handle> {
+  function openMultipart(): Promise<MultipartId> {
     // If its answer is lost there is a multipart upload whose name nobody knows.
-    lease.suspect()
+    lease.expectOrphan()
     const onDoubt = () => {
-      hasTwin = true
+      mayBeDuplicated = true
     }
-    beginning ??= store.begin(session.key, { ...aboutOf(session), partSize, onDoubt })
-    return beginning
+    creating ??= store.createMultipart(upload.key, { ...objectMetadataOf(upload), partSize, onDoubt })
+    return creating
   }
 
   /** Writes what the current draft holds in memory to the store as a piece. One at a time. */
-  function spillHeld(): Promise<void> {
-    spill ??= spillDraft(current).finally(() => {
+  function spillBuffered(): Promise<void> {
+    spill ??= spillPart(current).finally(() => {
       spill = null
     })
     return spill
   }
 
-  async function spillDraft(draft: Draft): Promise<void> {
-    if (draft.sending || draft.held.size === 0) return
-    const spilled = draft.held
-    draft.spilling = spilled
-    draft.held = nothing()
-    const small = smallPiecesAtEnd(draft.pieces, spillAt)
-    const joined = small.length >= maxSmallPieces ? small : []
-    const bytes = joinBytes(joined, [spilled], cache, store)
-    const piece: Piece = { key: options.nextPieceKey(), size: bytes.size }
+  async function spillPart(part: BufferedPart): Promise<void> {
+    if (part.sending || part.inMemory.size === 0) return
+    const spilled = part.inMemory
+    part.spilling = spilled
+    part.inMemory = noBytes()
+    const small = smallTailObjectsAtEnd(part.tailObjects, spillAt)
+    const joined = small.length >= maxSmallTailObjects ? small : []
+    const bytes = concatBytes(joined, [spilled], cache, store)
+    const tailObject: TailObject = { key: options.nextTailKey(), size: bytes.size }
     try {
       await lease.confirm()
-      lease.suspect()
-      await store.put(piece.key, bytes, { contentType: 'application/octet-stream' })
+      lease.expectOrphan()
+      await store.put(tailObject.key, bytes, { contentType: 'application/octet-stream' })
     } catch (error) {
       // The write may have been done and only its answer lost.
-      litter.push(piece.key)
-      draft.spilling = nothing()
-      if (draft.sending) budget.giveBack(spilled.size)
-      else draft.held = { chunks: [...spilled.chunks, ...draft.held.chunks], size: spilled.size + draft.held.size }
+      orphanedKeys.push(tailObject.key)
+      part.spilling = noBytes()
+      if (part.sending) budget.release(spilled.size)
+      else
+        part.inMemory = {
+          chunks: [...spilled.chunks, ...part.inMemory.chunks],
+          size: spilled.size + part.inMemory.size,
+        }
       throw error
     }
-    draft.spilling = nothing()
-    budget.giveBack(spilled.size)
-    if (draft.sending) {
+    part.spilling = noBytes()
+    budget.release(spilled.size)
+    if (part.sending) {
       // It filled up meanwhile and went out with these bytes.
-      litter.push(piece.key)
+      orphanedKeys.push(tailObject.key)
       return
     }
-    draft.pieces.splice(draft.pieces.length - joined.length, joined.length, piece)
-    litter.push(...joined.map((one) => one.key))
-    if (joined.length === 0 && !budget.isShort) cache.set(piece.key, spilled.chunks, spilled.size)
-    else if (options.ownsChunks) spend(spilled.chunks)
-    recordSoon()
+    part.tailObjects.splice(part.tailObjects.length - joined.length, joined.length, tailObject)
+    orphanedKeys.push(...joined.map((one) => one.key))
+    if (joined.length === 0 && !budget.underPressure) cache.set(tailObject.key, spilled.chunks, spilled.size)
+    else if (options.canDetach) detachBuffers(spilled.chunks)
+    saveSoon()
   }
 
-  let recordTimer: NodeJS.Timeout | null = null
-  let lastRecordAt = 0
-  let recording: Promise<void> = Promise.resolve()
+  let saveTimer: NodeJS.Timeout | null = null
+  let lastSaveAt = 0
+  let saving: Promise<void> = Promise.resolve()
 
-  function recordSoon() {
-    if (options.isHeldBack || recordTimer || failure) return
-    recordTimer = setTimeout(
+  function saveSoon() {
+    if (options.awaitsDigest || saveTimer || failure) return
+    saveTimer = setTimeout(
       () => {
-        recordTimer = null
-        recording = recording.then(() => record()).catch(fail)
+        saveTimer = null
+        saving = saving.then(() => saveProgress()).catch(fail)
       },
-      Math.max(0, lastRecordAt + recordEveryMs - performance.now()),
+      Math.max(0, lastSaveAt + saveEveryMs - performance.now()),
     )
   }
 
   /** From here on the caller decides when a record is written. */
-  function stopRecording() {
-    if (recordTimer) clearTimeout(recordTimer)
-    recordTimer = null
+  function stopSaving() {
+    if (saveTimer) clearTimeout(saveTimer)
+    saveTimer = null
   }
 
   /** Records the run of parts and pieces from the start, and tells what became litter by it. */
-  async function record({ isLast = false, isAtEnd = false } = {}): Promise<void> {
-    const firstOpen = drafts.findIndex((draft) => !draft.receipt)
-    const stored = firstOpen === -1 ? [...drafts] : drafts.slice(0, firstOpen)
-    const tail = firstOpen === -1 ? [] : [...drafts[firstOpen]!.pieces]
-    const parts = stored.map((draft) => draft.receipt!)
-    const before = session.offset - tailSize(session)
-    const offset = before + parts.reduce((bytes, part) => bytes + part.size, 0) + piecesSize(tail)
-    const dropped = litter
+  async function saveProgress({ isLast = false, isAtEnd = false } = {}): Promise<void> {
+    const firstUnstored = bufferedParts.findIndex((part) => !part.stored)
+    const stored = firstUnstored === -1 ? [...bufferedParts] : bufferedParts.slice(0, firstUnstored)
+    const tail = firstUnstored === -1 ? [] : [...bufferedParts[firstUnstored]!.tailObjects]
+    const parts = stored.map((part) => part.stored!)
+    const before = upload.offset - tailSize(upload)
+    const offset = before + parts.reduce((bytes, part) => bytes + part.size, 0) + tailObjectsSize(tail)
+    const replacedKeys = orphanedKeys
     // A body that may still bring more than the file has must not make it whole: only its end says that the last bytes count.
     if (offset === size && !isAtEnd) return
     // What the session keeps stays until the store has all of it.
-    if (session.head !== null && offset < session.head.length) return
-    if (parts.length === 0 && offset === session.offset && dropped.length === 0 && handle === session.handle) return
-    litter = []
-    lastRecordAt = performance.now()
+    if (upload.prefix !== null && offset < upload.prefix.length) return
+    if (
+      parts.length === 0 &&
+      offset === upload.offset &&
+      replacedKeys.length === 0 &&
+      multipartId === upload.multipartId
+    )
+      return
+    orphanedKeys = []
+    lastSaveAt = performance.now()
     // What lies in the store from now on without a name, until it is removed.
-    const leavesLitter = dropped.length > 0 || stored.some((draft) => draft.pieces.length > 0)
+    const leavesOrphans = replacedKeys.length > 0 || stored.some((part) => part.tailObjects.length > 0)
     // Whether there is anything in the store that the session does not name, once this is saved.
-    const namesAll = () => !spill && !hasTwin && (handle !== null || !beginning)
-    if (isLast && namesAll()) lease.trust()
+    const namesEverything = () => !spill && !mayBeDuplicated && (multipartId !== null || !creating)
+    if (isLast && namesEverything()) lease.clearOrphans()
     try {
       await lease.save({
-        ...options.touch(),
+        ...options.expiryPatch(),
         parts,
         tail,
         offset,
         partSize,
-        handle,
-        head: null,
+        multipartId,
+        prefix: null,
         // The store has taken a part: what it seemed to have lost is there.
-        ...(parts.length > 0 && session.lossSeenAt && { lossSeenAt: null }),
-        ...(leavesLitter ? { isDirty: true } : {}),
+        ...(parts.length > 0 && upload.lossSeenAt && { lossSeenAt: null }),
+        ...(leavesOrphans ? { needsCleanup: true } : {}),
         ...(isLast ? { release: true } : {}),
       })
     } catch (error) {
-      if (isLast) lease.suspect()
-      litter.push(...dropped)
+      if (isLast) lease.expectOrphan()
+      orphanedKeys.push(...replacedKeys)
       throw error
     }
-    if (namesAll()) lease.trust()
-    drafts.splice(0, stored.length)
-    for (const draft of stored) dropped.push(...draft.pieces.map((piece) => piece.key))
-    cache.drop(dropped)
-    options.onRecorded(offset, dropped)
+    if (namesEverything()) lease.clearOrphans()
+    bufferedParts.splice(0, stored.length)
+    for (const part of stored) replacedKeys.push(...part.tailObjects.map((tailObject) => tailObject.key))
+    cache.drop(replacedKeys)
+    options.onRecorded(offset, replacedKeys)
   }
 
   /** Waits for everything on its way. */
-  async function settle(): Promise<void> {
+  async function waitForInFlight(): Promise<void> {
     leave()
     await spill?.catch(fail)
-    await Promise.all(drafts.map(async (draft) => draft.sending ?? draft.parking))
-    stopRecording()
-    await recording
+    await Promise.all(bufferedParts.map(async (part) => part.sending ?? part.deferring))
+    stopSaving()
+    await saving
   }
 
-  function giveBackHeld() {
-    for (const draft of drafts) {
-      if (draft.sending) continue
-      budget.giveBack(draft.held.size)
-      draft.held = nothing()
+  function releaseMemory() {
+    for (const part of bufferedParts) {
+      if (part.sending) continue
+      budget.release(part.inMemory.size)
+      part.inMemory = noBytes()
     }
   }
 
@@ -355,50 +375,52 @@ export function createPartWriter(options: PartWriting): PartWriter {
     },
     take,
     async flush() {
-      await settle()
+      await waitForInFlight()
       try {
-        await sendParked()
-        if (!failure) await spillHeld()
+        await sendDeferred()
+        if (!failure) await spillBuffered()
       } catch (error) {
         fail(error)
       }
-      giveBackHeld()
-      stopRecording()
+      releaseMemory()
+      stopSaving()
       // After a failure the lease is still needed: the upload may be lost.
-      await record({ isLast: failure === null, isAtEnd: true })
+      await saveProgress({ isLast: failure === null, isAtEnd: true })
       if (failure) throw failure
     },
     async close() {
-      await settle()
+      await waitForInFlight()
       try {
-        const isWholeFile = current.number === 1 && handle === null
+        const isWholeFile = current.number === 1 && multipartId === null
         if (!failure && isWholeFile) {
-          const facts = await putWhole(lease, joinBytes(current.pieces, [current.held], cache, store), store)
-          if (options.ownsChunks) spend(current.held.chunks)
-          return facts
+          const info = await putObject(lease, concatBytes(current.tailObjects, [current.inMemory], cache, store), store)
+          if (options.canDetach) detachBuffers(current.inMemory.chunks)
+          return info
         }
-        await sendParked()
+        await sendDeferred()
         if (!failure && currentSize > 0) {
           send(current)
           await current.sending
         }
-        stopRecording()
-        await record({ isAtEnd: true })
+        stopSaving()
+        await saveProgress({ isAtEnd: true })
         if (failure) throw failure
         return null
       } finally {
-        giveBackHeld()
+        releaseMemory()
       }
     },
-    hasBegun: () => handle !== null || beginning !== null,
-    replaced: () => [...current.pieces.map((piece) => piece.key), ...litter],
-    async drop() {
-      await settle()
-      giveBackHeld()
-      const known = new Set(session.tail.map((piece) => piece.key))
-      const written = drafts.flatMap((draft) => draft.pieces.map((piece) => piece.key)).filter((key) => !known.has(key))
+    hasMultipart: () => multipartId !== null || creating !== null,
+    replacedKeys: () => [...current.tailObjects.map((tailObject) => tailObject.key), ...orphanedKeys],
+    async discard() {
+      await waitForInFlight()
+      releaseMemory()
+      const known = new Set(upload.tail.map((tailObject) => tailObject.key))
+      const written = bufferedParts
+        .flatMap((part) => part.tailObjects.map((tailObject) => tailObject.key))
+        .filter((key) => !known.has(key))
       cache.drop(written)
-      return [...written, ...litter.filter((key) => !known.has(key))]
+      return [...written, ...orphanedKeys.filter((key) => !known.has(key))]
     },
   }
 }

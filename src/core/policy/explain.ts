@@ -1,8 +1,6 @@
-import { normalizeMediaType } from '../content/media-type.ts'
-import { type Code, UploadError } from '../errors.ts'
-import type { Rule } from '../rules/rule.ts'
-import { tooLarge } from '../rules/size.ts'
-import type { Actor, Wish } from '../upload.ts'
+import { type ErrorCode, UploadError } from '../errors.ts'
+import { normalizeMediaType } from '../media/media-type.ts'
+import type { Actor, CreateUpload } from '../upload.ts'
 import {
   categoryOf,
   type EffectivePolicy,
@@ -11,16 +9,18 @@ import {
   type PolicyDocument,
   type PolicySource,
 } from './policy.ts'
-import { quotaRefusals, type Usage } from './quota.ts'
+import { quotaErrors, type Usage } from './quota.ts'
+import type { Rule } from './rules/rule.ts'
+import { tooLarge } from './rules/size.ts'
 
 /** What a wish is asked about: a file that somebody would like to send. */
-export type ExplainedWish = Pick<Wish, 'filename' | 'contentType' | 'size' | 'category'>
+export type ExplainRequest = Pick<CreateUpload, 'filename' | 'contentType' | 'size' | 'category'>
 
 /** Why a rule says no. */
 export interface Reason {
   /** The field of the policy that says no; `role` when there is no policy, `store` when the file is too much for the store, `request` when no policy could allow it. */
   rule: string
-  code: Code
+  code: ErrorCode
   why: string
   /** Which section of the policies has the value that decides; `null` where none does. */
   from: PolicySource | null
@@ -34,7 +34,7 @@ export interface Explanation {
   effective: EffectivePolicy | null
 }
 
-export interface Circumstances {
+export interface ExplainContext {
   policies: PolicyDocument
   rules: Rule[]
   /** Bytes; the largest object that the store takes. */
@@ -45,7 +45,7 @@ export interface Circumstances {
 }
 
 /** Whether `actor` may send the file, which rule decides it, and why. It changes nothing. */
-export function explain(actor: Actor, wish: ExplainedWish, circumstances: Circumstances): Explanation {
+export function explain(actor: Actor, explainRequest: ExplainRequest, circumstances: ExplainContext): Explanation {
   const { policies, rules, maxObjectSize, usage, now } = circumstances
   const effective = effectivePolicy(policies, actor)
   if (!effective) {
@@ -53,29 +53,29 @@ export function explain(actor: Actor, wish: ExplainedWish, circumstances: Circum
     return { isAllowed: false, reasons: [{ rule: 'role', code: 'ROLE_NOT_ALLOWED', why, from: null }], effective: null }
   }
   const { policy } = effective
-  const refusals: UploadError[] = []
-  const contentType = heard(() => normalizeMediaType(wish.contentType), refusals)
+  const errors: UploadError[] = []
+  const contentType = tryRule(() => normalizeMediaType(explainRequest.contentType), errors)
   if (contentType !== undefined) {
-    const full = { ...wish, contentType, category: wish.category ?? categoryOf(contentType) }
-    for (const rule of rules) heard(() => rule({ actor, wish: full, policy }), refusals)
+    const full = { ...explainRequest, contentType, category: explainRequest.category ?? categoryOf(contentType) }
+    for (const rule of rules) tryRule(() => rule({ actor, creation: full, policy }), errors)
     if (
-      wish.size !== null &&
-      wish.size > maxObjectSize &&
-      refusals.every((refusal) => refusal.facts.rule !== 'maxSize')
+      explainRequest.size !== null &&
+      explainRequest.size > maxObjectSize &&
+      errors.every((error) => error.facts.rule !== 'maxSize')
     )
-      refusals.push(tooLarge(actor.role, maxObjectSize, wish.size, 'store'))
-    if (usage) refusals.push(...quotaRefusals(policy, usage, { size: wish.size, isFile: true }, now))
+      errors.push(tooLarge(actor.role, maxObjectSize, explainRequest.size, 'store'))
+    if (usage) errors.push(...quotaErrors(policy, usage, { size: explainRequest.size, isFile: true }, now))
   }
-  const reasons = refusals.map((refusal) => reasonOf(refusal, effective))
+  const reasons = errors.map((error) => reasonOf(error, effective))
   return { isAllowed: reasons.length === 0, reasons, effective }
 }
 
-function heard<T>(ask: () => T, refusals: UploadError[]): T | undefined {
+function tryRule<T>(ask: () => T, errors: UploadError[]): T | undefined {
   try {
     return ask()
   } catch (error) {
     if (!(error instanceof UploadError)) throw error
-    refusals.push(error)
+    errors.push(error)
     return undefined
   }
 }

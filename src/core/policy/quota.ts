@@ -43,19 +43,19 @@ export const noUsage: Usage = {
  * Why one more upload would not be let in, the deciding reason first; empty when it would. An upload of unknown `size` is
  * given what room is left, and needs at least a byte of it.
  */
-export function quotaRefusals(
+export function quotaErrors(
   quota: Quota,
   usage: Usage,
   upload: { size: number | null; isFile: boolean },
   now: Date,
 ): UploadError[] {
   const size = upload.size ?? 1
-  const refusals: UploadError[] = []
+  const errors: UploadError[] = []
   const { creationsPerMinute, uploadsAtOnce, totalBytes, totalFiles, bytesPerDay, filesPerDay } = quota
   if (creationsPerMinute !== null) {
     const { waitMs } = countOne(usage.creationsUntil?.getTime() ?? null, now.getTime(), creationsPerMinute)
     if (waitMs > 0)
-      refusals.push(
+      errors.push(
         new UploadError('RATE_LIMITED', `You may begin at most ${creationsPerMinute} uploads a minute.`, {
           rule: 'creationsPerMinute',
           perMinute: creationsPerMinute,
@@ -65,34 +65,34 @@ export function quotaRefusals(
       )
   }
   if (uploadsAtOnce !== null && usage.openUploads >= uploadsAtOnce)
-    refusals.push(
+    errors.push(
       new UploadError('RATE_LIMITED', `You may have at most ${uploadsAtOnce} uploads open at once.`, {
         rule: 'uploadsAtOnce',
-        retryAfter: waitForAnEnd,
+        retryAfter: waitForCompletion,
       }),
     )
   const taken = usage.reservedBytes + usage.storedBytes
   if (totalBytes !== null && taken + size > totalBytes)
-    refusals.push(
+    errors.push(
       exceeded('totalBytes', `There is room for ${left(totalBytes - taken)} more of your ${formatSize(totalBytes)}.`),
     )
   const files = usage.storedFiles + usage.openFiles
   if (upload.isFile && totalFiles !== null && files + 1 > totalFiles)
-    refusals.push(exceeded('totalFiles', `You may have at most ${totalFiles} files.`))
+    errors.push(exceeded('totalFiles', `You may have at most ${totalFiles} files.`))
   if (bytesPerDay !== null && usage.dayBytes + size > bytesPerDay)
-    refusals.push(
+    errors.push(
       exceeded(
         'bytesPerDay',
         `You may send ${left(bytesPerDay - usage.dayBytes)} more today of ${formatSize(bytesPerDay)} a day (UTC).`,
       ),
     )
   if (upload.isFile && filesPerDay !== null && usage.dayFiles + 1 > filesPerDay)
-    refusals.push(exceeded('filesPerDay', `You may send at most ${filesPerDay} files a day (UTC).`))
-  return refusals
+    errors.push(exceeded('filesPerDay', `You may send at most ${filesPerDay} files a day (UTC).`))
+  return errors
 }
 
 // Nobody knows when an upload ends; a client that asks every few seconds costs little.
-const waitForAnEnd = 5
+const waitForCompletion = 5
 
 function exceeded(rule: keyof Quota, message: string): UploadError {
   return new UploadError('QUOTA_EXCEEDED', message, { rule })

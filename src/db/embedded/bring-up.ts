@@ -3,13 +3,13 @@ import { mkdir, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
-import { codeOf, isTransient } from '../faults.ts'
+import { codeOf, isTransient } from '../errors.ts'
 import { findBinaries } from './binaries.ts'
 import { readCluster, readPid, runsOn } from './cluster-state.ts'
 import { EmbeddedDatabaseError } from './error.ts'
 import { withFolderLock } from './folder-lock.ts'
 import { initCluster } from './init.ts'
-import { applicationName, beginWatch, watchRuns } from './presence.ts'
+import { applicationName, startWatch, watchRuns } from './presence.ts'
 import { chooseUser } from './run-as.ts'
 import { embeddedSettings } from './settings.ts'
 import { type ShortPath, shortPathOf } from './short-path.ts'
@@ -152,16 +152,16 @@ async function shortenLog(log: string): Promise<void> {
 
 /** Begins the watch where none runs, on a connection that is then cut off. */
 export async function watch(address: Address): Promise<void> {
-  const [looking, watching] = [clientOf(address), clientOf(address)]
+  const [contentPolicy, watching] = [clientOf(address), clientOf(address)]
   try {
-    await looking.connect()
-    if (await watchRuns(looking)) return
+    await contentPolicy.connect()
+    if (await watchRuns(contentPolicy)) return
     await watching.connect()
-    beginWatch(watching, address.quietSeconds)
-    while (!(await watchRuns(looking))) await pause(askAgainMs)
+    startWatch(watching, address.quietSeconds)
+    while (!(await watchRuns(contentPolicy))) await pause(askAgainMs)
   } finally {
     cutOff(watching)
-    await looking.end()
+    await contentPolicy.end()
   }
 }
 

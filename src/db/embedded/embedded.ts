@@ -8,13 +8,13 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
-import { codeOf, isTransient } from '../faults.ts'
+import { codeOf, isTransient } from '../errors.ts'
 import { findBinaries } from './binaries.ts'
 import { type Address, addressOf, bringUp, clientOf, watch } from './bring-up.ts'
 import { readCluster, readPid, runsOn } from './cluster-state.ts'
 import type { EmbeddedDatabaseError } from './error.ts'
 import { explain } from './explain.ts'
-import { arrive, depart } from './presence.ts'
+import { joinServer, leaveServer } from './presence.ts'
 import { chooseUser } from './run-as.ts'
 
 export interface EmbeddedOptions {
@@ -80,7 +80,7 @@ export async function openEmbedded({ folder, onError, quietSeconds = 20 }: Embed
       isClosed = true
       closing.abort()
       await returning
-      const hasEnded = await depart(client).then(
+      const hasEnded = await leaveServer(client).then(
         () => false,
         () => true,
       )
@@ -113,7 +113,7 @@ async function comeIn(address: Address): Promise<pg.Client> {
     try {
       await bringUp(address)
       await client.connect()
-      await arrive(client)
+      await joinServer(client)
       await watch(address)
       return client
     } catch (error) {

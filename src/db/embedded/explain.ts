@@ -27,7 +27,7 @@ interface Failure {
 
 async function sentence({ code, message, folder, log, isStart }: Failure): Promise<string> {
   const parent = dirname(folder)
-  const reason = lastWords(message)
+  const reason = lastLogLines(message)
   if (
     code === 'ENOSPC' ||
     code === 'EDQUOT' ||
@@ -55,7 +55,7 @@ async function sentence({ code, message, folder, log, isStart }: Failure): Promi
 }
 
 /** The line that says why, without the time and the process that Postgres writes before it. */
-function lastWords(message: string): string {
+function lastLogLines(message: string): string {
   const lines = message.split('\n').map((line) => line.replace(/^[\d-]+ [\d:.]+ \S+ \[\d+\] /, '').trim())
   const found = lines.findLast(
     (line) => /^(PANIC|FATAL):/.test(line) && !/aborting startup|logical replication/.test(line),

@@ -17,7 +17,7 @@ export const applicationName = 'landfall'
 
 // `kill` reads nothing, so nothing is written to it.
 const shutDown = `execute format('copy (select 1 where false) to program %L', 'kill -INT ' || split_part(pg_read_file('postmaster.pid'), E'\\n', 1));`
-const hasGuests = `exists (select from pg_stat_activity where backend_type = 'client backend' and application_name not like '${applicationName}%')`
+const hasUsers = `exists (select from pg_stat_activity where backend_type = 'client backend' and application_name not like '${applicationName}%')`
 
 const watch = (quietSeconds: number) => `do $$
 declare quiet int := 0;
@@ -28,7 +28,7 @@ begin
     if not pg_try_advisory_lock(${presenceLock}) then
       quiet := 0;
     else
-      quiet := case when ${hasGuests} then 0 else quiet + 1 end;
+      quiet := case when ${hasUsers} then 0 else quiet + 1 end;
       if quiet >= ${rounds} then ${shutDown} perform pg_sleep(60); end if;
       perform pg_advisory_unlock(${presenceLock});
     end if;
@@ -39,14 +39,14 @@ end $$`
 const leave = `do $$
 begin
   perform pg_advisory_unlock_shared(${presenceLock});
-  if pg_try_advisory_lock(${presenceLock}) and not ${hasGuests} then ${shutDown} perform pg_sleep(60); end if;
+  if pg_try_advisory_lock(${presenceLock}) and not ${hasUsers} then ${shutDown} perform pg_sleep(60); end if;
 end $$`
 
 const isWatched = `select count(*)::int as count from pg_locks
   where locktype = 'advisory' and objid = ${watchLock} and granted and database = (select oid from pg_database where datname = current_database())`
 
 /** Marks the server as used for as long as `client` is connected. */
-export async function arrive(client: pg.Client): Promise<void> {
+export async function joinServer(client: pg.Client): Promise<void> {
   await client.query('select pg_advisory_lock_shared($1)', [presenceLock])
 }
 
@@ -57,11 +57,11 @@ export async function watchRuns(client: pg.Client): Promise<boolean> {
 }
 
 /** Begins the watch on `client`, which never answers again. It goes on when `client` is cut off, and at once ends where one runs already. */
-export function beginWatch(client: pg.Client, quietSeconds: number): void {
+export function startWatch(client: pg.Client, quietSeconds: number): void {
   client.query(watch(quietSeconds)).catch(() => {})
 }
 
 /** Ends the mark of `arrive`, and the server too when it was the last one. Rejects when that ended the connection. */
-export async function depart(client: pg.Client): Promise<void> {
+export async function leaveServer(client: pg.Client): Promise<void> {
   await client.query(leave)
 }

@@ -64,22 +64,22 @@ export async function findAudit(database: Database, query: AuditQuery): Promise<
   }))
 }
 
-const sieve = `($2::text is null or tenant = $2) and ($3::text is null or action = $3) and ($4::boolean is null or is_allowed = $4)
+const conditions = `($2::text is null or tenant = $2) and ($3::text is null or action = $3) and ($4::boolean is null or is_allowed = $4)
   and ($5::text is null or code = $5) and ($6::text is null or rule = $6) and ($7::text is null or address = $7)
   and ($8::text is null or key_id = $8)`
 
-/** A statement for each set of conditions that an index can serve: see the lists in db/sessions. The others only sift. */
+/** A statement for each set of conditions that an index can serve: see the lists in db/uploads. The others only sift. */
 function pageStatement(query: AuditQuery): { statement: Statement; values: unknown[] } {
   const { limit, before, actor, tenant, key, upload, action, allowed, code, rule, address, since, until } = query
   const sifts = [tenant, action, allowed, code, rule, address, key]
   const isSifted = sifts.some((sift) => sift !== undefined)
   const values: unknown[] = [limit, ...(isSifted ? sifts.map((sift) => sift ?? null) : [])]
   const words = ['audit-find', ...(isSifted ? ['sifted'] : [])]
-  const conditions = isSifted ? [sieve] : []
+  const all = isSifted ? [conditions] : []
   const when = (word: string, value: unknown, condition: (value: string) => string) => {
     if (value === undefined) return
     words.push(word)
-    conditions.push(condition(`$${values.push(value)}`))
+    all.push(condition(`$${values.push(value)}`))
   }
   when('upload', upload, (value) => `upload_id = ${value}`)
   when('actor', actor, (value) => `actor = ${value}`)
@@ -90,7 +90,7 @@ function pageStatement(query: AuditQuery): { statement: Statement; values: unkno
     before,
     (value) => `(at, id) < ((select b.at from audit_log b where b.id = ${value}::bigint), ${value}::bigint)`,
   )
-  const held = conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`
+  const held = all.length === 0 ? '' : `where ${all.join(' and ')}`
   const text = `select * from audit_log ${held} order by at desc, id desc limit $1`
   return { statement: { name: words.join('-'), text }, values }
 }

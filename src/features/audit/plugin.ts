@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { tenantWithin } from '../../core/access.ts'
+import { tenantWithin } from '../../core/access/access.ts'
 import type { Database } from '../../db/open.ts'
-import { jsonSchema, refusals } from '../../http/api/json-schema.ts'
-import { momentOf } from '../../http/api/moment.ts'
-import { neverStored } from '../../http/api/never-stored.ts'
+import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
+import { sendNoStore } from '../../http/api/no-store.ts'
 import { readPage } from '../../http/api/page.ts'
+import { parseTime } from '../../http/api/time.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import { type AuditRecord, findAudit } from './log.ts'
 
@@ -55,16 +55,16 @@ const schema = {
   tags: ['Audit'],
   summary: 'Who did what, from where, and who was refused by which rule, the newest first',
   querystring: jsonSchema(query, 'input'),
-  response: { 200: jsonSchema(page, 'output'), ...refusals },
+  response: { 200: jsonSchema(page, 'output'), ...errorAnswers },
 }
 
 /** `GET /audit`: the audit log, for administrators; those of a tenant see what its users did. */
 export async function auditPlugin(app: FastifyInstance, { database }: { database: Database }): Promise<void> {
   tenantAdminsToo(app)
-  neverStored(app)
+  sendNoStore(app)
   app.get<{ Querystring: z.output<typeof query> }>('/audit', { schema }, async ({ actor, query }) => {
     const tenant = tenantWithin(actor, query.tenant)
-    const when = { since: momentOf(query.since), until: momentOf(query.until) }
+    const when = { since: parseTime(query.since), until: parseTime(query.until) }
     const find = (limit: number) => findAudit(database, { ...query, ...when, tenant, limit })
     const { items, next } = await readPage(query.limit, find, ({ id }) => id)
     return { entries: items.map(viewOf), next }

@@ -5,7 +5,7 @@
  * Numbers are given before they are committed, so that a lower one may appear after a higher one. So the reading always goes
  * back a little, and what was told is remembered for as long.
  */
-import type { Owner } from '../../core/access.ts'
+import type { Owner } from '../../core/access/access.ts'
 import type { EventType } from '../../core/events.ts'
 import type { Database } from '../../db/open.ts'
 
@@ -28,16 +28,16 @@ interface EventRow {
 
 export interface Feed {
   /** Tells every event from when it resolves on; returns the way out. */
-  listen(hear: (event: LiveEvent) => void): Promise<() => void>
+  subscribe(hear: (event: LiveEvent) => void): Promise<() => void>
   /** The events after number `id`, in order, of one owner, of one tenant or of all; at most `limit`. */
   since(id: number, of: Owner | { tenant: string } | null, limit: number): Promise<LiveEvent[]>
-  listeners(): number
+  subscribers(): number
   close(): void
 }
 
 export interface FeedOptions {
   database: Pick<Database, 'query'>
-  onFault(error: unknown): void
+  onError(error: unknown): void
   everyMs?: number
 }
 
@@ -60,10 +60,10 @@ const atOnce = 1000
 // A statement that writes an event is over in less.
 const settleMs = 10_000
 // More than so many are never being written at once.
-const stillOpen = 100
+const openTransactions = 100
 
 /** The feed of `database`. It reads only while somebody listens. */
-export function openFeed({ database, onFault, everyMs = 500 }: FeedOptions): Feed {
+export function openFeed({ database, onError, everyMs = 500 }: FeedOptions): Feed {
   const ears = new Set<(event: LiveEvent) => void>()
   /** Numbers that were told, or were there before anybody listened, and since when that is known. */
   const told = new Map<number, number>()
@@ -76,7 +76,7 @@ export function openFeed({ database, onFault, everyMs = 500 }: FeedOptions): Fee
   /** What is there now is not told: the next one is the first. */
   async function open(): Promise<void> {
     const [newest] = await database.query<{ id: number }>(readNewest, [])
-    floor = Math.max(0, newest!.id - stillOpen)
+    floor = Math.max(0, newest!.id - openTransactions)
     await eachAfter(floor, (row) => told.set(row.id, performance.now()))
   }
 
@@ -107,7 +107,7 @@ export function openFeed({ database, onFault, everyMs = 500 }: FeedOptions): Fee
   function readSoon(): void {
     timer = setTimeout(() => {
       void read()
-        .catch(onFault)
+        .catch(onError)
         .finally(() => {
           timer = null
           if (isClosed) return
@@ -120,7 +120,7 @@ export function openFeed({ database, onFault, everyMs = 500 }: FeedOptions): Fee
   }
 
   return {
-    async listen(hear) {
+    async subscribe(hear) {
       for (;;) {
         const mine = (opening ??= open())
         await mine.catch((error: unknown) => {
@@ -140,7 +140,7 @@ export function openFeed({ database, onFault, everyMs = 500 }: FeedOptions): Fee
         : await database.query<EventRow>(readSince, [id, of?.ownerId ?? null, of?.tenant ?? null, limit])
       return rows.map(toEvent)
     },
-    listeners: () => ears.size,
+    subscribers: () => ears.size,
     close() {
       isClosed = true
       if (timer) clearTimeout(timer)

@@ -1,15 +1,22 @@
 import { PassThrough } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { administers, admitAnew, asOwner, isOwner, type Owner, type Permit } from '../../core/access.ts'
-import { isRefusal, UploadError } from '../../core/errors.ts'
+import {
+  type Authorizer,
+  administers,
+  authorizeCollection,
+  isOwner,
+  type Owner,
+  ownerOfActor,
+} from '../../core/access/access.ts'
+import { isUploadError, UploadError } from '../../core/errors.ts'
 import type { Feed, LiveEvent } from './feed.ts'
 
 export interface EventsOptions {
   feed: Feed
   /** Asked whether somebody may `list`: who listens is told the same. */
-  permit: Permit
+  authorizer: Authorizer
   /** Streams that one user, and all of them together, may have open on this node. */
-  most?: { ofUser: number; inAll: number }
+  maxStreams?: { ofUser: number; inAll: number }
   heartbeatMs?: number
 }
 
@@ -19,14 +26,14 @@ interface Query {
 
 const resumed = 1000
 // Who reads so slowly that this much waits for them is told to come back.
-const mostUnread = 256 * 1024
+const maxUnread = 256 * 1024
 
 /**
  * `GET /events`: what happens to one's own uploads, as Server-Sent Events, for as long as one listens; with `?all=true` what happens
  * to all that an administrator administers. `Last-Event-ID` goes on where the last connection broke.
  */
 export async function eventsPlugin(app: FastifyInstance, options: EventsOptions): Promise<void> {
-  const { feed, permit, most = { ofUser: 5, inAll: 1000 }, heartbeatMs = 15_000 } = options
+  const { feed, authorizer, maxStreams = { ofUser: 5, inAll: 1000 }, heartbeatMs = 15_000 } = options
   const open = new Map<PassThrough, Owner>()
 
   // A stream never ends by itself, and the server would wait for it.
@@ -36,36 +43,38 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
 
   app.get<Query>('/events', { schema }, async (request, reply) => {
     const { actor, query, headers, raw } = request
-    admitAnew(actor, 'list')
+    authorizeCollection(actor, 'list')
     const isForAll = query.all === 'true'
     if (isForAll && !actor.isAdmin) throw new UploadError('FORBIDDEN', 'You may listen to your own uploads only.')
     const reach = actor.tenant === null ? null : { tenant: actor.tenant }
-    await permit({ actor, verb: 'list' })
+    await authorizer({ actor, action: 'list' })
     const mine = [...open.values()].filter((other) => isOwner(actor, other)).length
-    if (mine >= most.ofUser || open.size >= most.inAll)
+    if (mine >= maxStreams.ofUser || open.size >= maxStreams.inAll)
       throw new UploadError('RATE_LIMITED', 'Too many connections listen already.', { retryAfter: 30 })
 
     const stream = new PassThrough()
-    open.set(stream, asOwner(actor))
+    open.set(stream, ownerOfActor(actor))
     const told = new Set<number>()
     let isReady = false
     const early: LiveEvent[] = []
     const tell = (event: LiveEvent) => {
       if (!(isForAll ? administers(actor, event.tenant) : isOwner(actor, event)) || told.has(event.id)) return
-      if (stream.writableLength > mostUnread) stream.end()
+      if (stream.writableLength > maxUnread) stream.end()
       else if (!stream.writableEnded) stream.write(print(event))
     }
 
     let leave = () => {}
     // A stream outlives tokens: who came with one that is good no longer, or speaks for somebody else now, is told nothing more.
     const askAgain = async () => {
-      const now = await request.askAgain()
-      await permit({ actor: now, verb: 'list' })
+      const now = await request.authenticateAgain()
+      await authorizer({ actor: now, action: 'list' })
       return now
     }
     const lookAgain = async () => {
-      const now = await askAgain().catch((error: unknown) => (isRefusal(error) && error.status < 500 ? null : actor))
-      if (!now || !isOwner(now, asOwner(actor)) || (isForAll && !now.isAdmin)) stream.end()
+      const now = await askAgain().catch((error: unknown) =>
+        isUploadError(error) && error.status < 500 ? null : actor,
+      )
+      if (!now || !isOwner(now, ownerOfActor(actor)) || (isForAll && !now.isAdmin)) stream.end()
       else if (stream.writable) stream.write(': still here\n\n')
     }
     const heartbeat = setInterval(() => void lookAgain(), heartbeatMs)
@@ -79,10 +88,10 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
     raw.on('close', end)
     try {
       // What happens while the past is read is told after it.
-      leave = await feed.listen((event) => (isReady ? tell(event) : early.push(event)))
+      leave = await feed.subscribe((event) => (isReady ? tell(event) : early.push(event)))
       stream.write('retry: 3000\n\n')
       const last = lastSeen(headers['last-event-id'])
-      const past = last === null ? [] : await feed.since(last, isForAll ? reach : asOwner(actor), resumed)
+      const past = last === null ? [] : await feed.since(last, isForAll ? reach : ownerOfActor(actor), resumed)
       for (const event of past) {
         tell(event)
         told.add(event.id)

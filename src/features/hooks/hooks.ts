@@ -2,40 +2,40 @@
  * What an operator's own code may say: the default export of the module that the setting HOOKS names. Every function may be
  * left out. One that throws, takes too long or answers something else makes the request 503: nothing is done, nothing deleted.
  */
-import type { Verb } from '../../core/access.ts'
-import type { Actor, Scope, Upload, Wish } from '../../core/upload.ts'
+import type { Action } from '../../core/access/access.ts'
+import type { Actor, CreateUpload, Scope, Upload } from '../../core/upload.ts'
 
 export interface Hooks {
   /**
    * The last word on whether somebody may do something, after the owner check. Asked when a request starts, and with `complete`
    * once more before a file is completed. It cannot allow what the owner check refuses.
    */
-  authorize?(question: AuthorizeQuestion): Verdict | Promise<Verdict>
+  authorize?(question: AuthorizeRequest): Verdict | Promise<Verdict>
   /**
    * The name of a new object, in place of KEY_TEMPLATE: folders and a file name with `/` between them. Every part is made safe,
    * and where neither `id` nor `unique` is in it, `unique` is put before the file name: no object ever replaces another.
    */
-  nameObject?(question: NameQuestion): string | Promise<string>
+  nameObject?(question: NameRequest): string | Promise<string>
   /** Who sends a request that carries no token, or one that nobody else knows; `null`: a stranger, who is refused. */
   identify?(request: HookRequest): Identified | null | Promise<Identified | null>
 }
 
-export interface AuthorizeQuestion {
+export interface AuthorizeRequest {
   actor: Actor
   /** `append`: bytes come; `describe`: somebody looks at one upload; `finish`, `expire`: an admin does so at once. */
-  verb: Verb
+  action: Action
   /** The upload it is about; not for `create` and `list`. */
   upload?: Upload
   /** What `create` wants. */
-  wish?: Wish
+  creation?: CreateUpload
 }
 
 /** `true`: go on. `false`: 403. `'hidden'`: 404, as if it were not there. `because`: 403, and this is why, for the person who sends. */
 export type Verdict = boolean | 'hidden' | { because: string }
 
-export interface NameQuestion {
+export interface NameRequest {
   actor: Actor
-  wish: Wish
+  creation: CreateUpload
   /** The upload's, as its URL has it. */
   id: string
   /** 32 random hexadecimal digits that stand nowhere else. */

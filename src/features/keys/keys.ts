@@ -10,7 +10,7 @@
  * line of descendants. A key that is being made at that moment is not seen by that statement, so every look-up asks the makers as well.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import type { Demand } from '../../core/access.ts'
+import type { AuthorizationRequest } from '../../core/access/access.ts'
 import { UploadError } from '../../core/errors.ts'
 import { type Actor, type Scope, userOf } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
@@ -18,7 +18,7 @@ import { keyPrefix } from '../../http/identity/claims.ts'
 import { keyTagIn } from './key-tag.ts'
 
 /** What a key is for. */
-export interface KeyWish {
+export interface CreateKey {
   name: string
   role: string
   /** Whose uploads it sends and sees; `null`: a user of its own. */
@@ -30,7 +30,7 @@ export interface KeyWish {
 }
 
 /** A key, without what makes it one. */
-export interface ApiKey extends KeyWish {
+export interface ApiKey extends CreateKey {
   id: string
   /** How it begins. */
   prefix: string
@@ -45,26 +45,26 @@ export interface ApiKey extends KeyWish {
 }
 
 /** What the record says of who changes keys, beside the name. */
-export type Asker = Pick<Actor, 'role' | 'tenant' | 'keyId' | 'from'>
+export type KeyActor = Pick<Actor, 'role' | 'tenant' | 'keyId' | 'client'>
 
 export interface Keys {
   /** The token is told here and never again. Made with a key, it expires no later than that one. */
-  create(wish: KeyWish, by: string, asker?: Asker): Promise<{ key: ApiKey; token: string }>
+  create(createKey: CreateKey, by: string, asker?: KeyActor): Promise<{ key: ApiKey; token: string }>
   /** Those of `tenant`, or all; the newest first, revoked and expired ones among them; a thousand at most. */
   list(tenant?: string): Promise<ApiKey[]>
   /** Revokes the key and all that were made with it, and with those. The key as it is then; again: no error. `null` when there is none, or none of `tenant` when that is given. */
-  revoke(id: string, by: string, asker?: Asker, tenant?: string): Promise<ApiKey | null>
+  revoke(id: string, by: string, asker?: KeyActor, tenant?: string): Promise<ApiKey | null>
   /** Who a key speaks for; `null` for what is no key. @throws UploadError UNAUTHENTICATED for one that was revoked or has expired */
   identify(token: string): Promise<Actor | null>
   /** Refuses who came with a key that is no longer good, also by the resume token of an upload that was begun with it. */
-  permit(demand: Demand): Promise<void>
+  authorize(demand: AuthorizationRequest): Promise<void>
   close(): Promise<void>
 }
 
 export interface KeysOptions {
   database: Database
   now(): Date
-  onFault(error: unknown): void
+  onError(error: unknown): void
 }
 
 interface Row {
@@ -102,7 +102,7 @@ const insertKey = {
     select at as expires_at from ends`,
 }
 const findKey = { name: 'key-find', text: withMakers('hash = $1') }
-const lookAtKey = { name: 'key-look', text: withMakers('id = $1') }
+const findKeyById = { name: 'key-look', text: withMakers('id = $1') }
 const listKeys = {
   name: 'key-list',
   text: `select ${columns} from api_keys where $1::text is null or tenant = $1 order by created_at desc limit 1000`,
@@ -126,7 +126,7 @@ const notify = { name: 'key-notify', text: `select pg_notify($1, '')` }
 
 const channel = 'landfall_keys'
 const shownLength = 'lf_'.length + 6
-const rememberMs = 800
+const cacheMs = 800
 
 /** The key, revoked and expired as soon as any of those with which it and its makers were made. */
 function withMakers(condition: string): string {
@@ -138,24 +138,24 @@ function withMakers(condition: string): string {
 }
 
 // More than anybody has keys; whoever sends made-up ones cannot fill the memory.
-const rememberMost = 5000
+const cacheMaxEntries = 5000
 const touchEveryMs = 60_000
 
 /** The keys in `database`. */
-export async function keysIn({ database, now, onFault }: KeysOptions): Promise<Keys> {
+export async function keysIn({ database, now, onError }: KeysOptions): Promise<Keys> {
   const tag = await keyTagIn(database)
   const remembered = new Map<string, { row: Promise<Row | null>; until: number }>()
   const touched = new Map<string, number>()
   const writing = new Set<Promise<unknown>>()
   await database.listen(channel, () => remembered.clear())
 
-  function lookUp(by: 'hash' | 'id', value: string): Promise<Row | null> {
+  function findCached(by: 'hash' | 'id', value: string): Promise<Row | null> {
     const known = remembered.get(by + value)
     if (known && performance.now() < known.until) return known.row
-    if (remembered.size >= rememberMost) remembered.clear()
+    if (remembered.size >= cacheMaxEntries) remembered.clear()
     // Remembered before it is known: a key that is revoked meanwhile is forgotten with the question.
-    const row = database.query<Row>(by === 'hash' ? findKey : lookAtKey, [value]).then(([found]) => found ?? null)
-    remembered.set(by + value, { row, until: performance.now() + rememberMs })
+    const row = database.query<Row>(by === 'hash' ? findKey : findKeyById, [value]).then(([found]) => found ?? null)
+    remembered.set(by + value, { row, until: performance.now() + cacheMs })
     row.catch(() => remembered.delete(by + value))
     return row
   }
@@ -166,21 +166,21 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
     touched.set(id, at.getTime())
     const writes = database
       .query(touchKey, [id, at])
-      .catch(onFault)
+      .catch(onError)
       .finally(() => writing.delete(writes))
     writing.add(writes)
   }
 
-  function refuseUseless({ revoked_at, expires_at }: Row): void {
+  function assertKeyValid({ revoked_at, expires_at }: Row): void {
     if (revoked_at) throw new UploadError('UNAUTHENTICATED', 'The key was revoked.')
     if (expires_at && expires_at <= now()) throw new UploadError('UNAUTHENTICATED', 'The key has expired.')
   }
 
   return {
-    async create(wish, by, asker) {
+    async create(createKey, by, asker) {
       const id = randomUUID()
       const token = tag.make()
-      const { name, role, user, tenant, scopes, expiresAt } = wish
+      const { name, role, user, tenant, scopes, expiresAt } = createKey
       const prefix = token.slice(0, shownLength)
       const createdAt = now()
       const [made] = await database.query<Pick<Row, 'expires_at'>>(insertKey, [
@@ -195,26 +195,26 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
         createdAt,
         by,
         expiresAt,
-        ...recordOf(asker),
+        ...auditActorOf(asker),
       ])
       const maker = { createdBy: by, createdByKey: asker?.keyId ?? null }
       const unused = { revokedAt: null, revokedBy: null, lastUsedAt: null }
-      return { key: { ...wish, id, prefix, createdAt, ...maker, expiresAt: made!.expires_at, ...unused }, token }
+      return { key: { ...createKey, id, prefix, createdAt, ...maker, expiresAt: made!.expires_at, ...unused }, token }
     },
     async list(tenant) {
       return (await database.query<Row>(listKeys, [tenant ?? null])).map(toKey)
     },
     async revoke(id, by, asker, tenant) {
-      const [row] = await database.query<Row>(revokeKey, [id, now(), by, ...recordOf(asker), tenant ?? null])
+      const [row] = await database.query<Row>(revokeKey, [id, now(), by, ...auditActorOf(asker), tenant ?? null])
       remembered.clear()
       await database.query(notify, [channel])
       return row ? toKey(row) : null
     },
     async identify(token) {
       if (!tag.isOurs(token)) return null
-      const row = await lookUp('hash', hashOf(token))
+      const row = await findCached('hash', hashOf(token))
       if (!row) return null
-      refuseUseless(row)
+      assertKeyValid(row)
       touch(row.id)
       const { id, role, scopes, user_id, tenant } = row
       return userOf(user_id ?? keyPrefix + id, role, {
@@ -225,11 +225,11 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
         isService: user_id === null,
       })
     },
-    async permit({ actor }) {
+    async authorize({ actor }) {
       if (actor.keyId === undefined) return
-      const row = await lookUp('id', actor.keyId)
+      const row = await findCached('id', actor.keyId)
       if (!row) throw new UploadError('UNAUTHENTICATED', 'The key was revoked.')
-      refuseUseless(row)
+      assertKeyValid(row)
     },
     async close() {
       await Promise.all(writing)
@@ -237,9 +237,9 @@ export async function keysIn({ database, now, onFault }: KeysOptions): Promise<K
   }
 }
 
-function recordOf(asker: Asker | undefined): (string | null)[] {
-  const { from, role, tenant, keyId } = asker ?? {}
-  return [from?.address ?? null, from?.agent ?? null, role ?? null, tenant ?? '', keyId ?? null]
+function auditActorOf(asker: KeyActor | undefined): (string | null)[] {
+  const { client, role, tenant, keyId } = asker ?? {}
+  return [client?.address ?? null, client?.agent ?? null, role ?? null, tenant ?? '', keyId ?? null]
 }
 
 function hashOf(token: string): string {

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
-import { tenantWithin } from '../../core/access.ts'
+import { tenantWithin } from '../../core/access/access.ts'
 import { UploadError } from '../../core/errors.ts'
-import { neverStored } from '../../http/api/never-stored.ts'
+import { sendNoStore } from '../../http/api/no-store.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import type { ApiKey, Keys } from './keys.ts'
-import { type ById, type KeyFields, readWish, schemas, viewOf } from './schemas.ts'
+import { type ById, type KeyFields, readCreateKey, schemas, viewOf } from './schemas.ts'
 
 /** What was done with a key, by whom, from where. */
 export interface KeyChange {
@@ -29,16 +29,16 @@ export async function keysPlugin(
   { keys, now, roles, onChange }: KeysPluginOptions,
 ): Promise<void> {
   tenantAdminsToo(app)
-  neverStored(app)
+  sendNoStore(app)
 
   app.post<{ Body: KeyFields }>('/admin/keys', { schema: schemas.create }, async ({ actor, body, ip }, reply) => {
-    const wish = readWish(body, now())
-    if (typeof wish === 'string') throw new UploadError('INVALID_FIELD', `${wish}.`)
+    const createKey = readCreateKey(body, now())
+    if (typeof createKey === 'string') throw new UploadError('INVALID_FIELD', `${createKey}.`)
     const known = roles()
-    if (!known.includes(wish.role))
-      throw new UploadError('INVALID_FIELD', `There is no role ${wish.role}; there are ${known.join(', ')}.`)
-    const tenant = tenantWithin(actor, wish.tenant) ?? null
-    const { key, token } = await keys.create({ ...wish, tenant }, actor.id, actor)
+    if (!known.includes(createKey.role))
+      throw new UploadError('INVALID_FIELD', `There is no role ${createKey.role}; there are ${known.join(', ')}.`)
+    const tenant = tenantWithin(actor, createKey.tenant) ?? null
+    const { key, token } = await keys.create({ ...createKey, tenant }, actor.id, actor)
     onChange({ what: 'key.created', key, by: actor.id, from: ip })
     return reply.code(201).send({ ...viewOf(key), token })
   })

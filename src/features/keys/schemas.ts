@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { scopes } from '../../core/upload.ts'
-import { jsonSchema, refusals as usual } from '../../http/api/json-schema.ts'
+import { jsonSchema, errorAnswers as usual } from '../../http/api/json-schema.ts'
 import { isName } from '../../http/identity/claims.ts'
-import type { ApiKey, KeyWish } from './keys.ts'
+import type { ApiKey, CreateKey } from './keys.ts'
 
 const name = (what: string) => z.string().min(1).max(128).describe(what)
 
@@ -27,7 +27,7 @@ const fields = {
     .describe('When it ends by itself; no later than the key with which it is made'),
 }
 
-const wish = z.object({
+const createBody = z.object({
   ...fields,
   user: fields.user.optional(),
   tenant: fields.tenant.optional(),
@@ -52,37 +52,41 @@ const created = key.extend({ token: z.string().describe('The key itself. It is t
 const list = z.object({ keys: z.array(key) })
 const byId = z.object({ id: z.uuid() })
 
-export type KeyFields = z.output<typeof wish>
+export type KeyFields = z.output<typeof createBody>
 export type KeyView = z.output<typeof key>
 export type ById = z.output<typeof byId>
 
 const tags = ['Admin']
-const refusals = { ...usual, 400: usual[404], 403: usual[404] }
+const errorAnswers2 = { ...usual, 400: usual[404], 403: usual[404] }
 
 /** The routes as Fastify and OpenAPI read them. */
 export const schemas = {
   create: {
     tags,
     summary: 'Make an API key',
-    body: jsonSchema(wish, 'input'),
-    response: { 201: jsonSchema(created, 'output'), ...refusals },
+    body: jsonSchema(createBody, 'input'),
+    response: { 201: jsonSchema(created, 'output'), ...errorAnswers2 },
   },
-  list: { tags, summary: 'The API keys, newest first', response: { 200: jsonSchema(list, 'output'), ...refusals } },
+  list: {
+    tags,
+    summary: 'The API keys, newest first',
+    response: { 200: jsonSchema(list, 'output'), ...errorAnswers2 },
+  },
   revoke: {
     tags,
     summary: 'Revoke an API key',
     description:
       'Every server refuses it within a second, and every key that was made with it. What it has begun can no longer be completed with it; nothing is deleted.',
     params: jsonSchema(byId, 'input'),
-    response: { 204: { type: 'null', description: 'It is good for nothing any more' }, ...refusals },
+    response: { 204: { type: 'null', description: 'It is good for nothing any more' }, ...errorAnswers2 },
   },
 }
 
 /** What a body wishes for; a text about what is wrong with it. */
-export function readWish(
+export function readCreateKey(
   { name, role, user = null, tenant = null, scopes, expiresAt = null }: KeyFields,
   now: Date,
-): KeyWish | string {
+): CreateKey | string {
   if (![name, user, tenant].every((text) => text === null || isName(text)))
     return 'A name, a user and a tenant are 1 to 128 printable characters'
   const end = expiresAt === null ? null : new Date(expiresAt)

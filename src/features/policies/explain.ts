@@ -1,22 +1,22 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { tenantWithin } from '../../core/access.ts'
-import { type ExplainedWish, type Explanation, explain } from '../../core/policy/explain.ts'
+import { tenantWithin } from '../../core/access/access.ts'
+import { type ExplainRequest, type Explanation, explain } from '../../core/policy/explain.ts'
 import { type EffectivePolicy, type Policy, type PolicyDocument, policyFields } from '../../core/policy/policy.ts'
 import type { Usage } from '../../core/policy/quota.ts'
-import type { Rule } from '../../core/rules/rule.ts'
+import type { Rule } from '../../core/policy/rules/rule.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
-import { jsonSchema, refusals } from '../../http/api/json-schema.ts'
+import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
-import { wordFor, writeValue } from './schema.ts'
+import { fieldName, writeValue } from './schema.ts'
 
-const wish = z.object({
+const explainQuery = z.object({
   filename: z.string().max(1024).default('file'),
   contentType: z.string().max(255).default('application/octet-stream'),
   size: z.int().min(0).nullable().default(null).describe('Bytes; null while unknown'),
   category: z.string().max(64).optional().describe('Told by the media type unless given'),
 })
-const wishOf = wish.extend({
+const explainRequestOf = explainQuery.extend({
   user: z.string().min(1).max(128),
   role: z.string().min(1).max(64),
   tenant: z.string().min(1).max(128).nullable().default(null),
@@ -39,7 +39,7 @@ const explanation = z.object({
 export type ExplanationView = z.output<typeof explanation>
 
 const tags = ['Policies']
-const answers = { response: { 200: jsonSchema(explanation, 'output'), ...refusals } }
+const answers = { response: { 200: jsonSchema(explanation, 'output'), ...errorAnswers } }
 
 export interface ExplainOptions {
   policies(): PolicyDocument
@@ -51,10 +51,14 @@ export interface ExplainOptions {
 }
 
 /** Whether `actor` may send the file, with what they have sent so far, as people read it. */
-export async function explainTo(actor: Actor, wish: ExplainedWish, options: ExplainOptions): Promise<ExplanationView> {
+export async function explainTo(
+  actor: Actor,
+  explainRequest: ExplainRequest,
+  options: ExplainOptions,
+): Promise<ExplanationView> {
   const { policies, rules, maxObjectSize, usageOf } = options
   const usage = await usageOf(actor)
-  return viewOf(explain(actor, wish, { policies: policies(), rules, maxObjectSize, usage, now: new Date() }))
+  return viewOf(explain(actor, explainRequest, { policies: policies(), rules, maxObjectSize, usage, now: new Date() }))
 }
 
 /** `POST /explain`: may I send this, and why not. */
@@ -62,10 +66,10 @@ export async function explainPlugin(app: FastifyInstance, options: ExplainOption
   const schema = {
     tags,
     summary: 'Whether I may send a file, and why not',
-    body: jsonSchema(wish, 'input'),
+    body: jsonSchema(explainQuery, 'input'),
     ...answers,
   }
-  app.post<{ Body: z.output<typeof wish> }>('/explain', { schema }, async ({ actor, body }) =>
+  app.post<{ Body: z.output<typeof explainQuery> }>('/explain', { schema }, async ({ actor, body }) =>
     explainTo(actor, body, options),
   )
 }
@@ -76,10 +80,10 @@ export async function adminExplainPlugin(app: FastifyInstance, options: ExplainO
   const schema = {
     tags,
     summary: 'Whether somebody may send a file, and why not',
-    body: jsonSchema(wishOf, 'input'),
+    body: jsonSchema(explainRequestOf, 'input'),
     ...answers,
   }
-  app.post<{ Body: z.output<typeof wishOf> }>(
+  app.post<{ Body: z.output<typeof explainRequestOf> }>(
     '/explain',
     { schema },
     async ({ actor, body: { user, role, tenant, ...body } }) =>
@@ -100,10 +104,10 @@ function viewOf({ isAllowed, reasons, effective }: Explanation): ExplanationView
 
 function limitsOf({ policy, sources }: EffectivePolicy): ExplanationView['limits'] {
   return Object.fromEntries(
-    policyFields.map((field) => [wordFor(field), { value: writeValue(field, policy[field]), from: sources[field] }]),
+    policyFields.map((field) => [fieldName(field), { value: writeValue(field, policy[field]), from: sources[field] }]),
   )
 }
 
 function ruleName(rule: string): string {
-  return policyFields.includes(rule as keyof Policy) ? wordFor(rule as keyof Policy) : rule
+  return policyFields.includes(rule as keyof Policy) ? fieldName(rule as keyof Policy) : rule
 }

@@ -1,5 +1,5 @@
 import type { PolicyDocument } from '../../core/policy/policy.ts'
-import { PolicyFault, readPolicyDocument, writePolicyDocument } from './schema.ts'
+import { PolicyError, readPolicyDocument, writePolicyDocument } from './schema.ts'
 
 type Rules = Record<string, unknown>
 
@@ -9,10 +9,10 @@ type Rules = Record<string, unknown>
  * @throws PolicyFault with all problems at once
  */
 export function mergePolicies(document: PolicyDocument, json: unknown): PolicyDocument {
-  if (!isRules(json)) throw new PolicyFault(['expected a JSON object'])
+  if (!isRules(json)) throw new PolicyError(['expected a JSON object'])
   const merged = { ...writePolicyDocument(document) } as Record<string, Rules>
   for (const [name, changes] of Object.entries(json)) {
-    if (!isRules(changes)) throw new PolicyFault([`${name}: expected a JSON object`])
+    if (!isRules(changes)) throw new PolicyError([`${name}: expected a JSON object`])
     merged[name] = name === 'default' ? { ...merged.default, ...changes } : mergeEach(merged[name], changes)
   }
   return readPolicyDocument(merged)

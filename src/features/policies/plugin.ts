@@ -2,13 +2,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy.ts'
 import type { Actor } from '../../core/upload.ts'
-import { neverStored } from '../../http/api/never-stored.ts'
+import { sendNoStore } from '../../http/api/no-store.ts'
 import { readPage } from '../../http/api/page.ts'
 import { adminOnly } from '../../http/identity/admin.ts'
-import type { PolicyBook } from './book.ts'
-import { differencesOf } from './difference.ts'
+import type { PolicyCache } from './cache.ts'
+import { diffPolicies } from './diff.ts'
 import { mergePolicies, removedRoles } from './merge.ts'
-import { PolicyFault, readPolicyDocument, writePolicyDocument } from './schema.ts'
+import { PolicyError, readPolicyDocument, writePolicyDocument } from './schema.ts'
 import type { PolicyVersion, PolicyVersions } from './versions.ts'
 import {
   type Between,
@@ -23,7 +23,7 @@ import {
 } from './views.ts'
 
 export interface PoliciesOptions {
-  book: PolicyBook
+  book: PolicyCache
   versions: PolicyVersions
   /** Gives running uploads the limits of a document; resolves to how many have others now. */
   applyToRunning(document: PolicyDocument): Promise<number>
@@ -35,10 +35,10 @@ const bodyLimit = 1024 ** 2
 /** The policies, for those who run the server: read, change, and bring back what was. */
 export async function policiesPlugin(
   app: FastifyInstance,
-  { book, versions, applyToRunning }: PoliciesOptions,
+  { book: policyCache, versions, applyToRunning }: PoliciesOptions,
 ): Promise<void> {
   adminOnly(app)
-  neverStored(app)
+  sendNoStore(app)
 
   app.get('/policies', { schema: schemas.current }, async (_request, reply) => answer(reply, await newest()))
 
@@ -53,7 +53,7 @@ export async function policiesPlugin(
     // A role goes only where the change says so itself: with null.
     const expected = expectedVersion(request.headers['if-match'])
     const before = await versions.find(expected)
-    if (!before) throw await changedMeanwhile(expected)
+    if (!before) throw await versionConflict(expected)
     return change(request, reply, merge(before.document, policies), { ...remark, removeRoles: true })
   })
 
@@ -64,7 +64,7 @@ export async function policiesPlugin(
       const { version, document: now } = await newest()
       try {
         const wanted = readPolicyDocument(body.policies)
-        const differences = differencesOf(now, wanted)
+        const differences = diffPolicies(now, wanted)
         return {
           policies: writePolicyDocument(wanted),
           problems: [],
@@ -73,7 +73,7 @@ export async function policiesPlugin(
           removedRoles: removedRoles(now, wanted),
         }
       } catch (error) {
-        if (!(error instanceof PolicyFault)) throw error
+        if (!(error instanceof PolicyError)) throw error
         return { policies: null, problems: error.problems, version, differences: [], removedRoles: [] }
       }
     },
@@ -82,7 +82,7 @@ export async function policiesPlugin(
   app.get<{ Querystring: Between }>('/policies/differences', { schema: schemas.compare }, async ({ query }) => {
     const from = await known(query.from)
     const to = query.to === undefined ? await newest() : await known(query.to)
-    return { from: from.version, to: to.version, differences: differencesOf(from.document, to.document) }
+    return { from: from.version, to: to.version, differences: diffPolicies(from.document, to.document) }
   })
 
   app.get<{ Querystring: PageQuery }>('/policies/versions', { schema: schemas.list }, async ({ query }) => {
@@ -107,8 +107,8 @@ export async function policiesPlugin(
 
   /** Not from memory: who edits wants to see what another server was told a moment ago. */
   async function newest(): Promise<PolicyVersion> {
-    await book.refresh()
-    return book.current()
+    await policyCache.refresh()
+    return policyCache.current()
   }
 
   async function known(version: number): Promise<PolicyVersion> {
@@ -117,7 +117,7 @@ export async function policiesPlugin(
     return found
   }
 
-  async function changedMeanwhile(expected: number): Promise<UploadError> {
+  async function versionConflict(expected: number): Promise<UploadError> {
     const { version } = await newest()
     const message = `The policies were changed meanwhile: version ${version} holds now.`
     return new UploadError('PRECONDITION_FAILED', message, { expected, version })
@@ -132,10 +132,10 @@ export async function policiesPlugin(
     const expected = expectedVersion(request.headers['if-match'])
     const before = await versions.find(expected)
     const removed = before ? removedRoles(before.document, document) : []
-    if (removed.length > 0 && !removeRoles) throw unaskedRemoval(removed)
+    if (removed.length > 0 && !removeRoles) throw removalNotConfirmed(removed)
     const added = await versions.add(expected, document, { author: nameOf(request.actor), note, by: request.actor })
-    if (!added) throw await changedMeanwhile(expected)
-    await book.refresh()
+    if (!added) throw await versionConflict(expected)
+    await policyCache.refresh()
     const running = isForAll ? await applyToRunning(document) : 0
     request.log.info({ version: added.version, running }, 'policies changed')
     return reply.header('etag', etagOf(added)).send({ ...versionView(added), running })
@@ -158,7 +158,7 @@ function expectedVersion(ifMatch: string | undefined): number {
   return Number(version)
 }
 
-function unaskedRemoval(roles: string[]): UploadError {
+function removalNotConfirmed(roles: string[]): UploadError {
   return new UploadError(
     'INVALID_REQUEST',
     `This removes the roles ${roles.join(', ')}: their users could no longer upload. Name them, send the change with PATCH, or say removeRoles: true.`,
@@ -178,7 +178,7 @@ function orInvalid(reading: () => PolicyDocument): PolicyDocument {
   try {
     return reading()
   } catch (error) {
-    if (!(error instanceof PolicyFault)) throw error
+    if (!(error instanceof PolicyError)) throw error
     throw new UploadError('INVALID_FIELD', error.message)
   }
 }

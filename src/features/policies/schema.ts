@@ -93,7 +93,7 @@ const documentSchema = z.strictObject({
 })
 
 /** A policy document that cannot be used. `problems` names the place and the reason of every one. */
-export class PolicyFault extends Error {
+export class PolicyError extends Error {
   override name = 'PolicyFault'
   readonly problems: string[]
 
@@ -106,15 +106,15 @@ export class PolicyFault extends Error {
 /** The policies that `json` describes. @throws PolicyFault with all problems at once */
 export function readPolicyDocument(json: unknown): PolicyDocument {
   const read = documentSchema.safeParse(json)
-  if (!read.success) throw new PolicyFault(read.error.issues.flatMap(problemsOf))
+  if (!read.success) throw new PolicyError(read.error.issues.flatMap(problemsOf))
   const document = read.data
   const problems = Object.entries(document.roles).flatMap(([role, rules]) => {
-    const open = unsaid(document.default, rules)
+    const open = missingFields(document.default, rules)
     return open.length === 0
       ? []
       : [`roles.${role}: must say ${open.join(', ')}, here or under default; null is no limit`]
   })
-  if (problems.length > 0) throw new PolicyFault(problems)
+  if (problems.length > 0) throw new PolicyError(problems)
   return document
 }
 
@@ -139,14 +139,14 @@ export function writeValue<Field extends keyof Policy>(field: Field, value: Poli
 }
 
 /** What a field of a policy is called in a document. */
-export function wordFor(field: keyof Policy): string {
+export function fieldName(field: keyof Policy): string {
   return field === 'timeToLiveMs' ? 'timeToLive' : field
 }
 
 /** The fields that a role may not leave open: what is not said there would be without limit, and nobody would know. */
-export function unsaid(fallback: PolicyRules, rules: PolicyRules): string[] {
+export function missingFields(fallback: PolicyRules, rules: PolicyRules): string[] {
   const mustSay = ['maxSize', 'mediaTypes', 'categories', 'timeToLiveMs'] as const
-  return mustSay.filter((field) => rules[field] === undefined && fallback[field] === undefined).map(wordFor)
+  return mustSay.filter((field) => rules[field] === undefined && fallback[field] === undefined).map(fieldName)
 }
 
 /** Where and why, a line for every fault of an issue. */
@@ -169,7 +169,7 @@ function toRules({ timeToLive, ...rest }: z.output<z.ZodObject<typeof ruleShape>
 
 function writeRules(rules: PolicyRules): Record<string, unknown> {
   const said = Object.entries(rules).filter(([, value]) => value !== undefined) as [keyof Policy, never][]
-  const written = new Map(said.map(([field, value]) => [wordFor(field), writeValue(field, value)]))
+  const written = new Map(said.map(([field, value]) => [fieldName(field), writeValue(field, value)]))
   return Object.fromEntries(
     policyFieldNames.filter((name) => written.has(name)).map((name) => [name, written.get(name)]),
   )

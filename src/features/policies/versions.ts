@@ -14,7 +14,7 @@ export interface PolicyVersion {
 }
 
 /** Who changes the policies, and what they say about it. */
-export type Remark = Pick<PolicyVersion, 'author' | 'note'> & { by?: Actor | undefined }
+export type ChangeNote = Pick<PolicyVersion, 'author' | 'note'> & { by?: Actor | undefined }
 
 /** The policies in the database. Throws `UploadError DATABASE_ERROR`. */
 export interface PolicyVersions {
@@ -29,7 +29,7 @@ export interface PolicyVersions {
    * Puts `document` after version `expected` (0: as the first one), writes it down for the record and tells every server. `null` when another version is
    * the newest by now.
    */
-  add(expected: number, document: PolicyDocument, remark: Remark): Promise<PolicyVersion | null>
+  add(expected: number, document: PolicyDocument, remark: ChangeNote): Promise<PolicyVersion | null>
 }
 
 /** On this channel every server hears that there is a new version. */
@@ -87,8 +87,8 @@ export function policyVersionsIn(database: Database): PolicyVersions {
         by?.id ?? null,
         by?.role ?? null,
         by?.tenant ?? '',
-        by?.from?.address ?? null,
-        by?.from?.agent ?? null,
+        by?.client?.address ?? null,
+        by?.client?.agent ?? null,
         by?.keyId ?? null,
       ]
       const values = [expected, json, author, note, ...whose]

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { jsonSchema, refusals } from '../../http/api/json-schema.ts'
+import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
 import { writePolicyDocument } from './schema.ts'
 import type { PolicyVersion } from './versions.ts'
 
@@ -26,7 +26,7 @@ const removeRoles = z
   .boolean()
   .default(false)
   .describe('Roles that the document does not name are removed; without it such a document is refused')
-const remark = z.object({
+const changeNote = z.object({
   note: note.default(null).describe('Why, for those who read the history'),
   applyToRunning: z
     .boolean()
@@ -36,12 +36,12 @@ const remark = z.object({
 // Also what GET answers, and the document alone.
 const change = z.looseObject({
   policies: document.optional().describe('The policies; not given: the fields of this body are the document itself'),
-  ...remark.shape,
+  ...changeNote.shape,
   removeRoles,
 })
 const merge = z.object({
   policies: document.describe('What differs, field by field; a role, tenant or user that is null is removed'),
-  ...remark.shape,
+  ...changeNote.shape,
 })
 const changed = version.extend({ running: z.int().describe('How many running uploads were given other limits') })
 const difference = z.object({
@@ -61,7 +61,7 @@ const between = z.object({
   to: number.optional().describe('Another one; not given: the one that holds now'),
 })
 const compared = z.object({ from: z.int(), to: z.int(), differences: z.array(difference) })
-const restore = remark.extend({ removeRoles })
+const restore = changeNote.extend({ removeRoles })
 const page = z.object({
   versions: z.array(version),
   next: z.int().nullable().describe('Give it as `before` to get the next page; null on the last one'),
@@ -73,7 +73,10 @@ const pageQuery = z.object({
 const byVersion = z.object({ version: number })
 
 export type VersionView = z.output<typeof version>
-export type Change = z.output<typeof remark> & { policies?: Record<string, unknown> | undefined; removeRoles: boolean }
+export type Change = z.output<typeof changeNote> & {
+  policies?: Record<string, unknown> | undefined
+  removeRoles: boolean
+}
 export type Merge = z.output<typeof merge>
 export type CheckView = z.output<typeof checked>
 export type Between = z.output<typeof between>
@@ -93,45 +96,45 @@ export const schemas = {
   current: {
     tags,
     summary: 'The policies that hold now',
-    response: { 200: jsonSchema(version, 'output'), ...refusals },
+    response: { 200: jsonSchema(version, 'output'), ...errorAnswers },
   },
   change: {
     tags,
     summary: 'Put other policies in their place',
     headers: ifMatch,
     body: jsonSchema(change, 'input'),
-    response: { 200: jsonSchema(changed, 'output'), ...refusals },
+    response: { 200: jsonSchema(changed, 'output'), ...errorAnswers },
   },
   merge: {
     tags,
     summary: 'Change some of the policies, and leave the others as they are',
     headers: ifMatch,
     body: jsonSchema(merge, 'input'),
-    response: { 200: jsonSchema(changed, 'output'), ...refusals },
+    response: { 200: jsonSchema(changed, 'output'), ...errorAnswers },
   },
   check: {
     tags,
     summary: 'Read policies without using them: what would change, or what is wrong with them',
     body: jsonSchema(z.object({ policies: document }), 'input'),
-    response: { 200: jsonSchema(checked, 'output'), ...refusals },
+    response: { 200: jsonSchema(checked, 'output'), ...errorAnswers },
   },
   compare: {
     tags,
     summary: 'What two versions of the policies say differently',
     querystring: jsonSchema(between, 'input'),
-    response: { 200: jsonSchema(compared, 'output'), ...refusals },
+    response: { 200: jsonSchema(compared, 'output'), ...errorAnswers },
   },
   list: {
     tags,
     summary: 'All versions of the policies, the newest first',
     querystring: jsonSchema(pageQuery, 'input'),
-    response: { 200: jsonSchema(page, 'output'), ...refusals },
+    response: { 200: jsonSchema(page, 'output'), ...errorAnswers },
   },
   one: {
     tags,
     summary: 'One version of the policies',
     params: jsonSchema(byVersion, 'input'),
-    response: { 200: jsonSchema(version, 'output'), ...refusals },
+    response: { 200: jsonSchema(version, 'output'), ...errorAnswers },
   },
   restore: {
     tags,
@@ -139,7 +142,7 @@ export const schemas = {
     params: jsonSchema(byVersion, 'input'),
     headers: ifMatch,
     body: jsonSchema(restore, 'input'),
-    response: { 200: jsonSchema(changed, 'output'), ...refusals },
+    response: { 200: jsonSchema(changed, 'output'), ...errorAnswers },
   },
 }
 

@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { tenantWithin } from '../../core/access.ts'
+import { tenantWithin } from '../../core/access/access.ts'
 import { UploadError } from '../../core/errors.ts'
 import type { Policy } from '../../core/policy/policy.ts'
 import type { Quota, Usage } from '../../core/policy/quota.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
-import { jsonSchema, refusals } from '../../http/api/json-schema.ts'
-import { neverStored } from '../../http/api/never-stored.ts'
+import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
+import { sendNoStore } from '../../http/api/no-store.ts'
 import { readPage } from '../../http/api/page.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import { listUsage, type OwnerUsage } from './list.ts'
@@ -59,13 +59,13 @@ const tags = ['Usage']
 const mineSchema = {
   tags,
   summary: 'What I take of the server, and what I may',
-  response: { 200: jsonSchema(mine, 'output'), ...refusals },
+  response: { 200: jsonSchema(mine, 'output'), ...errorAnswers },
 }
 const everybodySchema = {
   tags,
   summary: 'What everybody takes of the server, the largest first',
   querystring: jsonSchema(query, 'input'),
-  response: { 200: jsonSchema(everybody, 'output'), ...refusals },
+  response: { 200: jsonSchema(everybody, 'output'), ...errorAnswers },
 }
 
 export interface UsageOptions {
@@ -76,7 +76,7 @@ export interface UsageOptions {
 
 /** `GET /usage`: how much of one's room is taken. */
 export async function usagePlugin(app: FastifyInstance, { usageOf, policyOf }: UsageOptions): Promise<void> {
-  neverStored(app)
+  sendNoStore(app)
   app.get('/usage', { schema: mineSchema }, async ({ actor }) => {
     const policy = policyOf(actor)
     return { ...viewOf(await usageOf(actor)), limits: policy && limitsOf(policy) }
@@ -89,7 +89,7 @@ export async function adminUsagePlugin(
   { database, policyOf }: Pick<UsageOptions, 'policyOf'> & { database: Database },
 ): Promise<void> {
   tenantAdminsToo(app)
-  neverStored(app)
+  sendNoStore(app)
   app.get<{ Querystring: z.output<typeof query> }>('/usage', { schema: everybodySchema }, async ({ actor, query }) => {
     const { user } = query
     const tenant = tenantWithin(actor, query.tenant)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { jsonSchema, refusals } from './json-schema.ts'
+import { errorAnswers, jsonSchema } from './json-schema.ts'
 import { uploadStates, uploadView } from './upload-view.ts'
 
 const page = z.object({
@@ -38,35 +38,35 @@ const pageQuery = z.object({
   state: uploadStates.optional().describe('Only uploads in this state; `receiving`: those that can be gone on with'),
 })
 
-const mark = z.object({ fingerprint: z.string().min(1).max(1024).nullable() })
+const setFingerprintBody = z.object({ fingerprint: z.string().min(1).max(1024).nullable() })
 
 const byId = z.object({ id: z.string().min(1).max(128) })
 
 export type PageQuery = z.output<typeof pageQuery>
-export type Mark = z.output<typeof mark>
+export type SetFingerprint = z.output<typeof setFingerprintBody>
 export type ById = z.output<typeof byId>
 export type MeView = z.output<typeof me>
 
-const nothing = { type: 'null', description: 'Done' }
+const noContent = { type: 'null', description: 'Done' }
 
 /** The schemas of the JSON API, as Fastify and OpenAPI read them. */
 export const schemas = {
   me: {
     tags: ['Identity'],
     summary: 'Who am I, and what may I send',
-    response: { 200: jsonSchema(me, 'output'), ...refusals },
+    response: { 200: jsonSchema(me, 'output'), ...errorAnswers },
   },
   list: {
     tags: ['Uploads'],
     summary: 'My uploads, newest first',
     querystring: jsonSchema(pageQuery, 'input'),
-    response: { 200: jsonSchema(page, 'output'), ...refusals },
+    response: { 200: jsonSchema(page, 'output'), ...errorAnswers },
   },
   one: {
     tags: ['Uploads'],
     summary: 'One of my uploads',
     params: jsonSchema(byId, 'input'),
-    response: { 200: jsonSchema(uploadView, 'output'), ...refusals },
+    response: { 200: jsonSchema(uploadView, 'output'), ...errorAnswers },
   },
   mark: {
     tags: ['Uploads'],
@@ -74,13 +74,13 @@ export const schemas = {
     description:
       'So that the owner finds the upload on another device. A creation can say it too: tus as the metadata `fingerprint`.',
     params: jsonSchema(byId, 'input'),
-    body: jsonSchema(mark, 'input'),
-    response: { 204: nothing, ...refusals },
+    body: jsonSchema(setFingerprintBody, 'input'),
+    response: { 204: noContent, ...errorAnswers },
   },
   cancel: {
     tags: ['Uploads'],
     summary: 'Cancel an upload, or delete the file that arrived',
     params: jsonSchema(byId, 'input'),
-    response: { 204: nothing, ...refusals },
+    response: { 204: noContent, ...errorAnswers },
   },
 }

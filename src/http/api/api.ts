@@ -3,8 +3,8 @@ import type { Engine } from '../../core/engine.ts'
 import { categories, effectivePolicy, type PolicyDocument } from '../../core/policy/policy.ts'
 import type { Upload } from '../../core/upload.ts'
 import { limitBody } from '../connection/json-bodies.ts'
-import { type ById, type Mark, type MeView, type PageQuery, schemas } from './api-schemas.ts'
-import { neverStored } from './never-stored.ts'
+import { type ById, type MeView, type PageQuery, type SetFingerprint, schemas } from './api-schemas.ts'
+import { sendNoStore } from './no-store.ts'
 import { readPage } from './page.ts'
 import { type UploadView, viewUpload } from './upload-view.ts'
 
@@ -23,7 +23,7 @@ export async function apiPlugin(
   { engine, policies, urlOf, objectUrlOf }: ApiOptions,
 ): Promise<void> {
   const config = { takesResumeTokens: true }
-  neverStored(app)
+  sendNoStore(app)
 
   app.get('/me', { schema: schemas.me }, async ({ actor }): Promise<MeView> => {
     const policy = effectivePolicy(policies(), actor)?.policy
@@ -48,10 +48,10 @@ export async function apiPlugin(
   })
 
   app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one, config }, async (request) => {
-    return view(await engine.peek(request.actor, request.params.id), request)
+    return view(await engine.get(request.actor, request.params.id), request)
   })
 
-  app.put<{ Params: ById; Body: Mark }>(
+  app.put<{ Params: ById; Body: SetFingerprint }>(
     '/uploads/:id/fingerprint',
     {
       schema: schemas.mark,
@@ -63,7 +63,7 @@ export async function apiPlugin(
       },
     },
     async ({ actor, params, body }, reply) => {
-      await engine.mark(actor, params.id, body.fingerprint)
+      await engine.setFingerprint(actor, params.id, body.fingerprint)
       return reply.code(204).send()
     },
   )

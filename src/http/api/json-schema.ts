@@ -26,7 +26,7 @@ function joinNull(schema: z.core.JSONSchema.BaseSchema): void {
 }
 
 /** The answers that every route may give beside its own. */
-export const refusals = {
+export const errorAnswers = {
   401: jsonSchema(error, 'output'),
   403: jsonSchema(error, 'output'),
   404: jsonSchema(error, 'output'),

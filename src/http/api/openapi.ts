@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { keepAnswers } from '../kept-answers.ts'
+import { cacheAnswers } from '../cached-answers.ts'
 
 // The plugin's own policy upgrades every request to https, which a server on a plain address does not speak.
 const contentSecurityPolicy =
@@ -35,7 +35,7 @@ export const openapiPlugin = fastifyPlugin<{ version: string }>(
       scope.addHook('onRoute', (route) => {
         if (route.url.startsWith('/docs/static/')) route.config = { ...route.config, isAsset: true }
       })
-      keepAnswers(scope, () => true)
+      cacheAnswers(scope, () => true)
       await scope.register(swaggerUi, { routePrefix: '/docs', indexPrefix: '.', staticCSP: contentSecurityPolicy })
     })
   },

@@ -4,7 +4,7 @@
  * being answered, or a body comes, never does. So connections that are opened and left do not keep other clients out.
  */
 import type { Socket } from 'node:net'
-import { isLoopback } from '../identity/origin.ts'
+import { isLoopback } from '../identity/client-info.ts'
 import { createShares } from './shares.ts'
 
 export interface AdmissionLimits {

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { whenOver } from './when-over.ts'
+import { onResponseClosed } from './response-closed.ts'
 
 /*
  * Node's server closes when its connections are gone, and of those it closes by itself only such as are idle at that very
@@ -19,7 +19,7 @@ export function countRequests(app: FastifyInstance): () => number {
   app.addHook('onRequest', async (request, { raw }) => {
     requests.set(request, performance.now())
     // Not onResponse: Fastify keeps that for answers that were sent, and a client may be gone before.
-    whenOver(raw, () => requests.delete(request))
+    onResponseClosed(raw, () => requests.delete(request))
   })
   return () => requests.size
 }

@@ -7,14 +7,14 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 
 // More proxies than stand behind one another anywhere.
-const mostHops = 16
+const maxHops = 16
 
 /** Leaves in X-Forwarded-For of `headers` nothing but IP addresses, the last sixteen at most. */
 export function keepOnlyAddresses(headers: IncomingHttpHeaders): void {
   const said = headers['x-forwarded-for']
   if (said === undefined) return
   const kept: string[] = []
-  for (const entry of String(said).split(',').slice(-mostHops).reverse()) {
+  for (const entry of String(said).split(',').slice(-maxHops).reverse()) {
     const address = addressIn(entry)
     if (address === null) break
     kept.unshift(address)

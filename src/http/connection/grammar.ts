@@ -15,19 +15,22 @@ const authority = /^(?:\[[\da-f:.]+\]|[\w.~%!$&'()*+;=-]+)(?::\d*)?$/i
 const absoluteForm = /^https?:\/\/([^/?#]+)([/?][^#]*)?$/i
 
 /** Why `request` is refused before anything reads it; `null` for one that has one meaning. */
-export function faultOfGrammar(request: IncomingMessage): UploadError | null {
+export function findGrammarError(request: IncomingMessage): UploadError | null {
   const { httpVersion, headers, rawHeaders, url = '' } = request
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') return refuse('Only HTTP/1.1 and HTTP/1.0 are spoken here.')
+  if (httpVersion !== '1.1' && httpVersion !== '1.0')
+    return malformedRequest('Only HTTP/1.1 and HTTP/1.0 are spoken here.')
   if (!url.startsWith('/') && !(url === '*' && request.method === 'OPTIONS') && !readAbsolute(url))
-    return refuse('The target of a request must be a path that begins with a slash, or an http URL.')
+    return malformedRequest('The target of a request must be a path that begins with a slash, or an http URL.')
   const repeated = findRepeated(rawHeaders)
-  if (repeated) return refuse(`The header ${repeated} must be there once.`)
+  if (repeated) return malformedRequest(`The header ${repeated} must be there once.`)
   const { host, 'transfer-encoding': coding } = headers
   if (host === undefined ? httpVersion === '1.1' : !authority.test(host))
-    return refuse('The header Host must be there, with the name of the server and its port.')
+    return malformedRequest('The header Host must be there, with the name of the server and its port.')
   if (coding === undefined) return null
-  if (httpVersion === '1.0') return refuse('HTTP/1.0 knows no Transfer-Encoding: send Content-Length.')
-  return coding.trim().toLowerCase() === 'chunked' ? null : refuse('The only Transfer-Encoding taken here is chunked.')
+  if (httpVersion === '1.0') return malformedRequest('HTTP/1.0 knows no Transfer-Encoding: send Content-Length.')
+  return coding.trim().toLowerCase() === 'chunked'
+    ? null
+    : malformedRequest('The only Transfer-Encoding taken here is chunked.')
 }
 
 /**
@@ -59,6 +62,6 @@ function findRepeated(rawHeaders: string[]): string | null {
   return null
 }
 
-function refuse(message: string): UploadError {
+function malformedRequest(message: string): UploadError {
   return new UploadError('INVALID_REQUEST', message)
 }

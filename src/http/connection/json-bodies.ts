@@ -1,33 +1,33 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { readBody } from '../../core/append/body.ts'
-import type { BodyGate, Passage } from '../../core/append/body-gate.ts'
 import { UploadError } from '../../core/errors.ts'
 import type { MemoryBudget } from '../../core/parts/memory-budget.ts'
-import { wordFor } from '../../core/upload.ts'
-import { countedAs } from '../identity/origin.ts'
-import { actorIfKnown } from '../refused.ts'
-import { excessOf } from './json-shape.ts'
+import type { BodyGate, BodySlot } from '../../core/receive/body-gate.ts'
+import { receiveBody } from '../../core/receive/receive-body.ts'
+import { ownerKey } from '../../core/upload.ts'
+import { actorIfKnown } from '../error-listeners.ts'
+import { rateLimitKey } from '../identity/client-info.ts'
+import { exceededLimit } from './json-shape.ts'
 
 /** What the bodies of a server have in common: how many may flow, and the memory that they take. */
-export interface BodyRoom {
+export interface BodyCapacity {
   gate: BodyGate
-  budget: Pick<MemoryBudget, 'add' | 'giveBack'>
+  budget: Pick<MemoryBudget, 'add' | 'release'>
 }
 
-export interface JsonReading {
+export interface JsonBodyOptions {
   /** A body that brings nothing for so long is refused. 0: never. */
   idleMs: number
   /** A body must be whole within this. A few kilobytes must come at once, however evenly they drip. */
   totalMs?: number
   /** Not given: bodies are counted nowhere. */
-  room?: BodyRoom | undefined
+  capacity?: BodyCapacity | undefined
 }
 
-const longestMs = 10_000
-const mostDepth = 32
+const maxMs = 10_000
+const maxDepth = 32
 // Of a member there are a name, a value and their quotes: a smaller one says nothing.
 const bytesAValue = 4
-const mostValues = 100_000
+const maxValues = 100_000
 
 /** What a hook before the parser found out about the body of a request: bytes. */
 const narrower = new WeakMap<FastifyRequest, number>()
@@ -42,7 +42,7 @@ export function limitBody(request: FastifyRequest, bytes: number): void {
  * body for as long as the server lets a request run, which is for ever here because uploads may. An empty body is `undefined`.
  * @throws UploadError INVALID_REQUEST, FILE_TOO_LARGE, BODY_TIMEOUT, OVERLOADED
  */
-export function readJsonBodies(app: FastifyInstance, { idleMs, totalMs = longestMs, room }: JsonReading): void {
+export function readJsonBodies(app: FastifyInstance, { idleMs, totalMs = maxMs, capacity }: JsonBodyOptions): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (request, payload, done) => {
@@ -50,20 +50,20 @@ export function readJsonBodies(app: FastifyInstance, { idleMs, totalMs = longest
     const tooLarge = () =>
       done(new UploadError('FILE_TOO_LARGE', `The request body is too large: it may have ${limit} bytes here.`))
     if (Number(request.headers['content-length'] ?? 0) > limit) return tooLarge()
-    let place: Passage
+    let place: BodySlot
     try {
-      place = takePlace(request, room)
-    } catch (refusal) {
-      return done(refusal as UploadError)
+      place = reserveCapacity(request, capacity)
+    } catch (error) {
+      return done(error as UploadError)
     }
     const chunks: Buffer[] = []
-    const reading = readBody(payload, {
+    const reading = receiveBody(payload, {
       limit,
       idleMs,
       minSpeed: 0,
       totalMs,
       signal: place.signal,
-      passage: place,
+      slot: place,
       take(bytes) {
         chunks.push(bytes)
         return null
@@ -76,10 +76,10 @@ export function readJsonBodies(app: FastifyInstance, { idleMs, totalMs = longest
       if (end === 'idle') return done(new UploadError('BODY_TIMEOUT', 'The request body did not arrive in time.'))
       if (end !== 'clean') return done(new UploadError('INVALID_REQUEST', 'The request body did not arrive whole.'))
       const bytes = Buffer.concat(chunks)
-      const values = Math.min(mostValues, Math.ceil(limit / bytesAValue))
-      const excess = excessOf(bytes, { depth: mostDepth, values })
+      const values = Math.min(maxValues, Math.ceil(limit / bytesAValue))
+      const excess = exceededLimit(bytes, { depth: maxDepth, values })
       if (excess === 'depth')
-        return done(new UploadError('INVALID_REQUEST', `The request body nests more than ${mostDepth} levels.`))
+        return done(new UploadError('INVALID_REQUEST', `The request body nests more than ${maxDepth} levels.`))
       if (excess) return done(new UploadError('INVALID_REQUEST', `The request body has more than ${values} values.`))
       const text = decode(bytes)
       if (text === null) return done(new UploadError('INVALID_REQUEST', 'The request body is not valid UTF-8.'))
@@ -89,23 +89,23 @@ export function readJsonBodies(app: FastifyInstance, { idleMs, totalMs = longest
 }
 
 /** Counts the body among all that flow, and its bytes in the memory that they take. @throws UploadError OVERLOADED */
-function takePlace(request: FastifyRequest, room: BodyRoom | undefined): Passage {
-  if (!room) return { signal: new AbortController().signal, took() {}, leave() {} }
+function reserveCapacity(request: FastifyRequest, room: BodyCapacity | undefined): BodySlot {
+  if (!room) return { signal: new AbortController().signal, received() {}, leave() {} }
   const { gate, budget } = room
   const actor = actorIfKnown(request)
-  const passage = gate.enter({ user: actor ? wordFor(actor) : `at ${request.ip}`, network: countedAs(request) })
+  const slot = gate.enter({ user: actor ? ownerKey(actor) : `at ${request.ip}`, network: rateLimitKey(request) })
   let held = 0
   return {
-    signal: passage.signal,
-    took(bytes) {
+    signal: slot.signal,
+    received(bytes) {
       held += bytes
       budget.add(bytes)
-      passage.took(bytes)
+      slot.received(bytes)
     },
     leave() {
-      budget.giveBack(held)
+      budget.release(held)
       held = 0
-      passage.leave()
+      slot.leave()
     },
   }
 }

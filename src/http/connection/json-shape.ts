@@ -16,7 +16,7 @@ const comma = 0x2c
 const colon = 0x3a
 
 /** What is too much in the JSON text `bytes`; `null` for nothing. Whether it is valid JSON is for the parser to say. */
-export function excessOf(bytes: Uint8Array, { depth, values }: JsonShape): 'depth' | 'values' | null {
+export function exceededLimit(bytes: Uint8Array, { depth, values }: JsonShape): 'depth' | 'values' | null {
   let at = 0
   let found = 1
   for (let index = 0; index < bytes.length; index += 1) {

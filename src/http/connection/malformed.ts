@@ -10,21 +10,21 @@ import type { ConnectionError } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
 import { errorBody, errorHeaders } from '../errors.ts'
 import { securityHeaders } from '../security-headers.ts'
+import { onResponseClosed } from './response-closed.ts'
 import { beginningOf } from './slices.ts'
-import { whenOver } from './when-over.ts'
 
 // As long as an answer to an unread body is given time to be read.
 const lingerMs = 2000
 /** The requests of a connection that wait for their answers, and the one that came last. */
 const asked = new WeakMap<Socket, { waiting: Set<ServerResponse>; last: ServerResponse }>()
-const refused = new WeakSet<Socket>()
+const answered400 = new WeakSet<Socket>()
 
 /** Notes what is asked on the connections of `server`; `refuseMalformed` needs to know. */
 export function watchAnswers(server: Server): void {
   server.on('request', ({ socket }, response) => {
     const waiting = asked.get(socket)?.waiting ?? new Set()
     asked.set(socket, { waiting: waiting.add(response), last: response })
-    whenOver(response, () => waiting.delete(response))
+    onResponseClosed(response, () => waiting.delete(response))
   })
 }
 
@@ -37,20 +37,20 @@ export function ignoreExpectations(server: Server): void {
 }
 
 /** Fastify's `clientErrorHandler`: nonsense, headers without end, or a request that does not go on. */
-export function refuseMalformed(error: ConnectionError, socket: Socket): void {
+export function answerMalformed(error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET') return void socket.destroy()
   // The last answer is written, and time is given to read it: closed now, it might be lost (unread-body.ts).
   if (!socket.writable) return
   // What still comes is no better than what came.
-  if (refused.has(socket)) return
-  refused.add(socket)
+  if (answered400.has(socket)) return
+  answered400.add(socket)
   const { waiting, last } = asked.get(socket) ?? {}
   // In the middle of a body it is that request which is refused.
   const broken = last && !last.req.complete ? last : null
   const before = [...(waiting ?? [])].filter((response) => response !== broken)
   void Promise.all(before.map(answered)).then(() => {
     if (broken?.headersSent) socket.destroySoon()
-    else say(socket, refusalOf(error), broken ? broken.req.method !== 'HEAD' : wantsBody(beginningOf(socket)))
+    else writeAnswer(socket, errorFor(error), broken ? broken.req.method !== 'HEAD' : wantsBody(beginningOf(socket)))
   })
 }
 
@@ -58,12 +58,12 @@ export function refuseMalformed(error: ConnectionError, socket: Socket): void {
 export function refuseConnect(_request: IncomingMessage, socket: Duplex): void {
   if (!(socket instanceof Socket)) return
   const before = [...(asked.get(socket)?.waiting ?? [])]
-  const refusal = new UploadError('INVALID_REQUEST', 'This server is no proxy: CONNECT is not answered here.')
-  void Promise.all(before.map(answered)).then(() => say(socket, refusal, true))
+  const error = new UploadError('INVALID_REQUEST', 'This server is no proxy: CONNECT is not answered here.')
+  void Promise.all(before.map(answered)).then(() => writeAnswer(socket, error, true))
 }
 
 function answered(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => whenOver(response, resolve))
+  return new Promise((resolve) => onResponseClosed(response, resolve))
 }
 
 // An answer to HEAD has no body, and one that has spoils the connection. What may have been HEAD gets none.
@@ -71,7 +71,7 @@ function wantsBody(beginning: string): boolean {
   return /^(?!HEAD )[A-Z]+ /.test(beginning)
 }
 
-function refusalOf({ code }: ConnectionError): UploadError {
+function errorFor({ code }: ConnectionError): UploadError {
   if (code === 'HPE_HEADER_OVERFLOW')
     return new UploadError('HEADERS_TOO_LARGE', 'The headers of the request are too large.')
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
@@ -79,16 +79,16 @@ function refusalOf({ code }: ConnectionError): UploadError {
   return new UploadError('INVALID_REQUEST', 'The request is not valid HTTP.')
 }
 
-function say(socket: Socket, refusal: UploadError, hasBody: boolean): void {
+function writeAnswer(socket: Socket, error: UploadError, hasBody: boolean): void {
   if (!socket.writable) return
   // 408 as RFC 9110 has it: the request, not the server, was too slow. No client of an upload ever sees it.
-  const status = refusal.facts.isLate ? 408 : refusal.status
-  const body = hasBody ? JSON.stringify(errorBody(refusal)) : ''
+  const status = error.facts.isLate ? 408 : error.status
+  const body = hasBody ? JSON.stringify(errorBody(error)) : ''
   const headers = {
     connection: 'close',
     'content-type': 'application/json',
     ...securityHeaders,
-    ...errorHeaders(refusal),
+    ...errorHeaders(error),
     'content-length': String(Buffer.byteLength(body)),
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)

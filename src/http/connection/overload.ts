@@ -1,12 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
-import { countedAs } from '../identity/origin.ts'
+import { rateLimitKey } from '../identity/client-info.ts'
+import { onResponseClosed } from './response-closed.ts'
 import { createShares } from './shares.ts'
-import { whenOver } from './when-over.ts'
 
 export interface LoadLimits {
   /** Requests at once, of all clients together. */
-  most: number
+  maxRequests: number
   /** Requests at once of one address; its network may have twice or four times as many. */
   perAddress: number
   /** How many are running, the one that asks included. */
@@ -17,18 +17,18 @@ export interface LoadLimits {
  * Answers at most so many requests at once; more are told to come back before anything is done for them. Behind a proxy, whose
  * connections are other people's, this is the share of an address. Checks of the server's health are always answered.
  */
-export function limitLoad(app: FastifyInstance, { most, perAddress, running }: LoadLimits): void {
+export function limitLoad(app: FastifyInstance, { maxRequests, perAddress, running }: LoadLimits): void {
   const shares = createShares(perAddress)
   app.addHook('onRequest', async (request, { raw }) => {
-    if (request.routeOptions.config.isQuiet) return
-    if (running() > most) throw overloaded('The server has too much to do.', 'REQUESTS_AT_ONCE')
+    if (request.routeOptions.config.isProbe) return
+    if (running() > maxRequests) throw overloaded('The server has too much to do.', 'REQUESTS_AT_ONCE')
     const leave = takeShare(request)
     if (!leave) throw overloaded('Too many requests of your address are running.', 'CONNECTIONS_PER_ADDRESS')
-    whenOver(raw, leave)
+    onResponseClosed(raw, leave)
   })
 
   function takeShare(request: FastifyRequest) {
-    return countedAs(request) === null ? () => {} : shares.take(request.ip)
+    return rateLimitKey(request) === null ? () => {} : shares.take(request.ip)
   }
 }
 

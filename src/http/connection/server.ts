@@ -8,12 +8,12 @@ import type { UploadError } from '../../core/errors.ts'
 import { errorBody, errorHeaders } from '../errors.ts'
 import { securityHeaders } from '../security-headers.ts'
 import { type AdmissionLimits, admitConnections } from './admission.ts'
-import { faultOfGrammar, toOriginForm } from './grammar.ts'
-import { ignoreExpectations, refuseConnect, refuseMalformed, watchAnswers } from './malformed.ts'
+import { findGrammarError, toOriginForm } from './grammar.ts'
+import { answerMalformed, ignoreExpectations, refuseConnect, watchAnswers } from './malformed.ts'
+import { boundPipelining } from './pipelining.ts'
 import { parseInSlices } from './slices.ts'
-import { takeTurns } from './turns.ts'
 import { letLastAnswersBeRead } from './unread-body.ts'
-import { cutUnreadAnswers } from './write-timeout.ts'
+import { enforceWriteTimeout } from './write-timeout.ts'
 
 export interface ConnectionLimits extends AdmissionLimits {
   /** How long the headers of a request may take. */
@@ -28,9 +28,9 @@ const keepAliveMs = 72_000
 export function serverFactory(limits: ConnectionLimits): (listener: RequestListener) => Server {
   const admit = admitConnections(limits)
   return (listener) => {
-    const turns = takeTurns((request, response) => {
-      const fault = faultOfGrammar(request)
-      if (fault) return refuse(response, fault)
+    const turns = boundPipelining((request, response) => {
+      const fault = findGrammarError(request)
+      if (fault) return rejectSocket(response, fault)
       toOriginForm(request)
       listener(request, response)
     })
@@ -52,17 +52,17 @@ export function serverFactory(limits: ConnectionLimits): (listener: RequestListe
     )
     parseInSlices(server, { hasWaiting: turns.hasWaiting })
     server.on('connection', (socket: Socket) => admit(socket, turns.isBusy))
-    server.on('clientError', refuseMalformed)
+    server.on('clientError', answerMalformed)
     server.on('connect', refuseConnect)
     ignoreExpectations(server)
     watchAnswers(server)
     letLastAnswersBeRead(server)
-    cutUnreadAnswers(server, limits.writeTimeoutMs)
+    enforceWriteTimeout(server, limits.writeTimeoutMs)
     return server
   }
 }
 
-function refuse(response: ServerResponse, fault: UploadError): void {
+function rejectSocket(response: ServerResponse, fault: UploadError): void {
   const body = JSON.stringify(errorBody(fault))
   response
     .writeHead(fault.status, {

@@ -3,7 +3,7 @@
  * IPv6 a /64) has a share, and the network around it, which one owner can have as well, twice or four times as much.
  */
 import { isIP } from 'node:net'
-import { groupsOf, hostOf } from '../identity/origin.ts'
+import { groupsOf, hostOf } from '../identity/client-info.ts'
 
 export interface Shares {
   /** Counts one more from `address`, unless it would pass a share. Returns the way out; `null` when it is refused. */

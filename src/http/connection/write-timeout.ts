@@ -6,7 +6,7 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 
 // A slow phone that reads an asset of a megabyte is not one that does not read.
-const leastPerMs = 1
+const minBytesPerMs = 1
 
 interface Progress {
   /** Bytes that the kernel took of all that was written. */
@@ -19,7 +19,7 @@ interface Progress {
  * Cuts connections of `server` on which nothing of an answer could be sent for `timeoutMs`, and a millisecond more for each byte
  * that waits. Looks a few times within that time.
  */
-export function cutUnreadAnswers(server: Server, timeoutMs: number): void {
+export function enforceWriteTimeout(server: Server, timeoutMs: number): void {
   const open = new Map<Socket, Progress>()
   server.on('connection', (socket: Socket) => {
     open.set(socket, { sent: 0, at: performance.now() })
@@ -40,5 +40,5 @@ function look(socket: Socket, progress: Progress, timeoutMs: number): void {
   const unsent = socket.writableLength
   const sent = socket.bytesWritten - unsent
   if (unsent === 0 || sent > progress.sent) Object.assign(progress, { sent, at: now })
-  else if (now - progress.at > timeoutMs + unsent / leastPerMs) socket.destroy()
+  else if (now - progress.at > timeoutMs + unsent / minBytesPerMs) socket.destroy()
 }

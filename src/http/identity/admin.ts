@@ -23,7 +23,7 @@ export function tenantAdminsToo(app: FastifyInstance): void {
 function letPass(app: FastifyInstance, refusalOf: (actor: Actor) => string | null): void {
   app.addHook('onRequest', async (request) => {
     // A browser asks with OPTIONS before it sends its token.
-    const refusal = request.method === 'OPTIONS' ? null : refusalOf(request.actor)
-    if (refusal !== null) throw new UploadError('FORBIDDEN', refusal)
+    const error = request.method === 'OPTIONS' ? null : refusalOf(request.actor)
+    if (error !== null) throw new UploadError('FORBIDDEN', error)
   })
 }

@@ -3,14 +3,14 @@ import fastifyPlugin from 'fastify-plugin'
 import { UploadError } from '../../core/errors.ts'
 import type { Actor } from '../../core/upload.ts'
 import { bearerOf } from './bearer.ts'
-import { originOf } from './origin.ts'
+import { clientInfoOf } from './client-info.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks. Only where the auth plugin is registered; elsewhere, and on OPTIONS, reading it throws UNAUTHENTICATED. */
     readonly actor: Actor
     /** Who asks by now, for an answer that goes on longer than a token is good. Throws as a new request would be refused. */
-    readonly askAgain: () => Promise<Actor>
+    readonly authenticateAgain: () => Promise<Actor>
   }
   interface FastifyContextConfig {
     /** The route is about one upload and leaves it to the engine who may ask: resume tokens are taken, and nowhere else. */
@@ -50,9 +50,9 @@ export const authPlugin = fastifyPlugin<AuthOptions>(
     app.addHook('onRequest', async (request) => {
       if (request.method === 'OPTIONS') return
       const actor = await findActor(request, checks, identify)
-      if (actor.capability !== undefined && !request.routeOptions.config?.takesResumeTokens)
+      if (actor.resumeUploadId !== undefined && !request.routeOptions.config?.takesResumeTokens)
         throw new UploadError('UNAUTHENTICATED', 'A resume token is good for its own upload only.')
-      actors.set(request, { ...actor, from: originOf(request) })
+      actors.set(request, { ...actor, client: clientInfoOf(request) })
     })
   },
   { name: 'landfall-auth' },

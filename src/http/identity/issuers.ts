@@ -1,5 +1,5 @@
 import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
-import { isRefusal, UploadError } from '../../core/errors.ts'
+import { isUploadError, UploadError } from '../../core/errors.ts'
 import type { Actor } from '../../core/upload.ts'
 import type { TokenCheck } from './auth.ts'
 import { readClaims } from './claims.ts'
@@ -16,16 +16,16 @@ export function issuersCheck(issuers: Issuer[], now: () => Date = () => new Date
     const claimed = issuerNamedIn(token)
     const mine = verifiers.filter(({ issuer }) => issuer.issuer === claimed)
     // One issuer may stand there twice, for two audiences.
-    let refusal: UploadError | null = null
+    let error: UploadError | null = null
     for (const { verify } of mine) {
       try {
         return await verify(token)
       } catch (thrown) {
-        if (!isRefusal(thrown)) throw thrown
-        if (refusal === null || thrown.status !== 401) refusal = thrown
+        if (!isUploadError(thrown)) throw thrown
+        if (error === null || thrown.status !== 401) error = thrown
       }
     }
-    if (refusal) throw refusal
+    if (error) throw error
     return null
   }
 }
@@ -49,7 +49,7 @@ function verifierOf(issuer: Issuer, now: () => Date): (token: string) => Promise
     const payload = await (published ? verifyWith(published) : jwtVerify(token, known!, checks))
       .then((result) => result.payload)
       .catch((thrown: unknown) => {
-        throw toRefusal(thrown, name)
+        throw toUploadError(thrown, name)
       })
     return readClaims(payload, issuer)
 
@@ -87,8 +87,8 @@ function issuerNamedIn(token: string): string | null {
 }
 
 /** Nothing of a token's own words is repeated: they may be anybody's. */
-function toRefusal(thrown: unknown, issuer: string): unknown {
-  if (isRefusal(thrown)) return thrown
+function toUploadError(thrown: unknown, issuer: string): unknown {
+  if (isUploadError(thrown)) return thrown
   if (thrown instanceof errors.JWTExpired) return refuse(issuer, 'The token has expired.')
   if (thrown instanceof errors.JWTClaimValidationFailed) {
     if (thrown.claim === 'nbf') return refuse(issuer, 'The token is not valid yet.')

@@ -7,7 +7,7 @@ import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type
 import { UploadError } from '../../core/errors.ts'
 import type { RemoteTiming } from './issuer.ts'
 
-const patienceMs = 5_000
+const timeoutMs = 5_000
 const maxBytes = 1024 ** 2
 
 /**
@@ -35,7 +35,7 @@ export function remoteKeys(url: URL, { maxAge, cooldown, maxStale }: RemoteTimin
   const keys = createRemoteJWKSet(url, {
     cacheMaxAge: maxAge,
     cooldownDuration: cooldown,
-    timeoutDuration: patienceMs,
+    timeoutDuration: timeoutMs,
     [customFetch]: fetchKeys,
   })
   return async (header, token) => {

@@ -4,7 +4,7 @@
  * ask how far it is, complete and give up; the file that arrived it cannot take away, and it begins nothing and lists nothing.
  *
  * It is a JWT (HS256) under a key of its own, derived from the server's secret, so that no other token can be one and it can be
- * no other. It has no time in it: how long the upload lives moves on with every byte, and the engine knows (core/access.ts).
+ * no other. It has no time in it: how long the upload lives moves on with every byte, and the engine knows (core/access/access.ts).
  */
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose'
@@ -63,7 +63,7 @@ function checkWith(key: KeyObject): TokenCheck {
       if (!actor || typeof upload !== 'string') return null
       return {
         ...actor,
-        capability: upload,
+        resumeUploadId: upload,
         ...(Array.isArray(limits) && { scopes: limits.filter(isScope) }),
         ...(typeof keyId === 'string' && { keyId }),
       }

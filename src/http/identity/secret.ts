@@ -60,8 +60,8 @@ async function payloadOf(
     } catch (thrown) {
       if (thrown instanceof errors.JWSSignatureVerificationFailed) continue
       // Claims are looked at once the signature is good: whoever signed the token may be told.
-      if (thrown instanceof errors.JWTExpired) throw refused('The token has expired.')
-      if (thrown instanceof errors.JWTClaimValidationFailed) throw refused(reasonFor(thrown))
+      if (thrown instanceof errors.JWTExpired) throw tokenRejected('The token has expired.')
+      if (thrown instanceof errors.JWTClaimValidationFailed) throw tokenRejected(reasonFor(thrown))
       if (thrown instanceof errors.JOSEError) return null
       throw thrown
     }
@@ -71,11 +71,11 @@ async function payloadOf(
 
 function checkTimes({ exp, iat }: JWTPayload, maxLifetimeMs: number | null, at: Date): void {
   const now = at.getTime() / 1000
-  if (iat !== undefined && iat > now + leewaySeconds) throw refused('The token says it was issued in the future.')
-  if (iat !== undefined && exp! <= iat) throw refused('The token ends before it begins.')
+  if (iat !== undefined && iat > now + leewaySeconds) throw tokenRejected('The token says it was issued in the future.')
+  if (iat !== undefined && exp! <= iat) throw tokenRejected('The token ends before it begins.')
   if (maxLifetimeMs === null) return
   if (exp! - (iat ?? now) > maxLifetimeMs / 1000 + leewaySeconds || exp! - now > maxLifetimeMs / 1000 + leewaySeconds)
-    throw refused('The token is valid for longer than this server allows (JWT_MAX_LIFETIME).')
+    throw tokenRejected('The token is valid for longer than this server allows (JWT_MAX_LIFETIME).')
 }
 
 function reasonFor({ claim, reason }: errors.JWTClaimValidationFailed): string {
@@ -85,7 +85,7 @@ function reasonFor({ claim, reason }: errors.JWTClaimValidationFailed): string {
   return claim === 'iss' ? 'The token is of another issuer.' : `The token's ${claim} is not valid.`
 }
 
-function refused(message: string): UploadError {
+function tokenRejected(message: string): UploadError {
   return new UploadError('UNAUTHENTICATED', message)
 }
 

@@ -4,8 +4,8 @@ import { UploadError } from '../../core/errors.ts'
 import { createRates, retryAfter } from '../../core/policy/rate.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
 import { jsonSchema } from '../api/json-schema.ts'
-import { neverStored } from '../api/never-stored.ts'
-import { countedAs, originOf } from './origin.ts'
+import { sendNoStore } from '../api/no-store.ts'
+import { clientInfoOf, rateLimitKey } from './client-info.ts'
 import type { DevUser } from './sign-in-codes.ts'
 
 export interface SignInOptions {
@@ -36,10 +36,10 @@ const schema = { hide: true, body: jsonSchema(body, 'input'), response: { 200: j
 export async function signInPlugin(app: FastifyInstance, options: SignInOptions): Promise<void> {
   const { redeem, sign, onIssue, now } = options
   const tries = createRates(networks)
-  neverStored(app)
+  sendNoStore(app)
 
   app.post<{ Body: z.output<typeof body> }>('/v1/dev/sign-in', { schema, bodyLimit: 1024 }, async (request) => {
-    const waitMs = tries.count(countedAs(request) ?? 'loopback', triesPerMinute)
+    const waitMs = tries.count(rateLimitKey(request) ?? 'loopback', triesPerMinute)
     if (waitMs > 0)
       throw new UploadError('RATE_LIMITED', 'There were too many sign-in attempts. Try again in a minute.', {
         retryAfter: retryAfter(waitMs),
@@ -51,7 +51,7 @@ export async function signInPlugin(app: FastifyInstance, options: SignInOptions)
         'This sign-in link was used already or has expired. `npx landfall sign-in-link` prints another one.',
       )
     const { user, role } = found
-    const actor = userOf(user, role, { from: originOf(request) })
+    const actor = userOf(user, role, { client: clientInfoOf(request) })
     const expiresAt = new Date(now().getTime() + devTokenMs)
     const token = await sign(actor, devTokenMs / 1000)
     await onIssue(actor)

@@ -1,16 +1,16 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import type { Verb } from '../../core/access.ts'
+import type { Action } from '../../core/access/access.ts'
 import type { Engine } from '../../core/engine.ts'
-import { type JsonReading, limitBody, readJsonBodies } from '../../http/connection/json-bodies.ts'
-import { mostListed } from './fields.ts'
+import { type JsonBodyOptions, limitBody, readJsonBodies } from '../../http/connection/json-bodies.ts'
+import { maxListed } from './fields.ts'
 
 // A chunk with its number, said twice, and its ETag is some 125 bytes.
 const bytesAPart = 192
 const bytesAround = 16 * 1024
 
 /** Reads the JSON bodies of `app`. One of no bytes is none, whatever type it is said to have: `curl -d ''` calls it a form. */
-export function readFields(app: FastifyInstance, json: JsonReading): void {
+export function readFields(app: FastifyInstance, json: JsonBodyOptions): void {
   app.addHook('onRequest', async ({ headers }) => {
     if (headers['content-length'] === '0') delete headers['content-type']
   })
@@ -23,15 +23,15 @@ export function readFields(app: FastifyInstance, json: JsonReading): void {
  */
 export function readOnlyOfOwners(app: FastifyInstance, engine: Engine): void {
   app.addHook('preParsing', async (request) => {
-    const { verb } = request.routeOptions.config
-    if (verb === undefined || !hasBody(request.headers)) return
+    const { verb: action } = request.routeOptions.config
+    if (action === undefined || !hasBody(request.headers)) return
     const id = (request.params as { id?: string }).id ?? request.headers['x-upload-id']?.toString()
     const { actor } = request
     if (id !== undefined) {
-      const parts = await engine.countParts(actor, id, verb)
-      limitBody(request, bytesAround + (verb === 'complete' ? Math.min(parts, mostListed) * bytesAPart : 0))
-    } else if (verb === 'complete' && actor.capability === undefined) {
-      limitBody(request, bytesAround + Math.min(await engine.mostParts(actor), mostListed) * bytesAPart)
+      const parts = await engine.countParts(actor, id, action)
+      limitBody(request, bytesAround + (action === 'complete' ? Math.min(parts, maxListed) * bytesAPart : 0))
+    } else if (action === 'complete' && actor.resumeUploadId === undefined) {
+      limitBody(request, bytesAround + Math.min(await engine.largestPartCount(actor), maxListed) * bytesAPart)
     } else limitBody(request, bytesAround)
   })
 }
@@ -39,7 +39,7 @@ export function readOnlyOfOwners(app: FastifyInstance, engine: Engine): void {
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the route asks of the upload that its address or `X-Upload-Id` names, where it reads a JSON body. */
-    verb?: Verb
+    verb?: Action
   }
 }
 

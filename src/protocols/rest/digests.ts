@@ -27,12 +27,12 @@ export function digestOf(headers: IncomingHttpHeaders): Digest | undefined {
   }
 }
 
-interface Said {
+interface StatedDigest {
   algorithm: string
   expected: Buffer
 }
 
-function readContentMd5(header: string | string[] | undefined): Said[] {
+function readContentMd5(header: string | string[] | undefined): StatedDigest[] {
   if (header === undefined) return []
   const text = String(header).trim()
   const expected = Buffer.from(text, 'base64')
@@ -40,7 +40,7 @@ function readContentMd5(header: string | string[] | undefined): Said[] {
   return [{ algorithm: 'md5', expected }]
 }
 
-function readContentDigest(header: string | string[] | undefined): Said[] {
+function readContentDigest(header: string | string[] | undefined): StatedDigest[] {
   if (header === undefined) return []
   const known = [...parsed(String(header))].filter(([name]) => Object.hasOwn(algorithms, name))
   if (known.length === 0) {

@@ -4,7 +4,7 @@ import { UploadError } from '../../core/errors.ts'
 import { isRole, isUser } from '../../http/identity/claims.ts'
 
 /** Chunks that a client's own list may have; as many as S3 has parts. */
-export const mostListed = 10_000
+export const maxListed = 10_000
 
 export const initFields = z.object({
   file_name: z.string().min(1).describe('The name of the file, as people see it'),
@@ -38,7 +38,7 @@ const sentChunk = z.object({
 })
 
 export const completeFields = z.object({
-  parts: z.array(sentChunk).max(mostListed).nullish().describe('Every chunk that was sent; verified when it is given'),
+  parts: z.array(sentChunk).max(maxListed).nullish().describe('Every chunk that was sent; verified when it is given'),
 })
 
 export const namedUpload = z.object({

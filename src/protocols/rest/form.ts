@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy'
 import type { FastifyRequest } from 'fastify'
-import type { Passage } from '../../core/append/body-gate.ts'
 import { UploadError } from '../../core/errors.ts'
+import type { BodySlot } from '../../core/receive/body-gate.ts'
 
 /** What to do with what a form brings, in its order. A file must be read to its end, or the form stands still. */
 export interface FormReader {
@@ -28,7 +28,7 @@ export interface FormReading {
   /** Ends the form when, outside of its files, no byte comes for so long. 0: never. */
   idleMs: number
   /** Takes a place among all bodies until the first file, which takes its own; not given: there are no places. */
-  enter?: (() => Passage) | undefined
+  enter?: (() => BodySlot) | undefined
 }
 
 // What is around files: boundaries, headers, fields, and what stands before the first boundary and after the last one. The parser holds
@@ -81,11 +81,11 @@ export async function readForm(request: FastifyRequest, reading: FormReading, re
     lastByteAt = performance.now()
     try {
       checkOutside()
-    } catch (refusal) {
-      fail(refusal)
+    } catch (error) {
+      fail(error)
     }
     came += chunk.length
-    place?.took(chunk.length)
+    place?.received(chunk.length)
   }
   const watch = () => {
     if (current) return

@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
-import { neverStored } from '../../http/api/never-stored.ts'
-import type { JsonReading } from '../../http/connection/json-bodies.ts'
+import { sendNoStore } from '../../http/api/no-store.ts'
+import type { JsonBodyOptions } from '../../http/connection/json-bodies.ts'
 import type { ResumeTokens } from '../../http/identity/resume.ts'
 import { answerInRest } from './answers.ts'
 import { leaveBodiesUnread, readFields, readOnlyOfOwners } from './bodies.ts'
 import { uploadIdOf } from './fields.ts'
+import { createHandlers } from './handlers.ts'
 import { schemas } from './schemas.ts'
-import { createVerbs } from './verbs.ts'
 
 export interface RestOptions {
   engine: Engine
@@ -16,7 +16,7 @@ export interface RestOptions {
   /** Makes the token with which whoever begins an upload can go on with it. */
   resumeTokens?: ResumeTokens | undefined
   /** How bodies of fields are read. Chunks are watched by the engine. */
-  json: JsonReading
+  json: JsonBodyOptions
 }
 
 interface ById {
@@ -31,7 +31,7 @@ export async function restPlugin(
   app: FastifyInstance,
   { engine, publicUrl, resumeTokens, json }: RestOptions,
 ): Promise<void> {
-  const verbs = createVerbs(engine, publicUrl, resumeTokens)
+  const verbs = createHandlers(engine, publicUrl, resumeTokens)
   const config = { takesResumeTokens: true }
   speakRest(app)
 
@@ -76,5 +76,5 @@ export function speakRest(app: FastifyInstance): void {
   app.setErrorHandler(answerInRest)
   // Fields are read by `fields.ts`, in this dialect's codes and without turning one type into another.
   app.setValidatorCompiler(() => () => true)
-  neverStored(app)
+  sendNoStore(app)
 }

@@ -2,9 +2,9 @@ import { z } from 'zod'
 import { jsonSchema } from '../../http/api/json-schema.ts'
 import { resumeHeader } from '../../http/identity/resume.ts'
 import { completeFields, initFields, namedUpload } from './fields.ts'
-import { begunView, cancelledView, chunkView, completedView, statusView } from './views.ts'
+import { cancelledView, chunkView, completedView, createdView, statusView } from './views.ts'
 
-const refusal = z
+const errorAnswer = z
   .object({
     error: z.object({
       code: z.string().describe('What a program decides by'),
@@ -56,8 +56,8 @@ const init = {
     'Answers how long the chunks must be. user_id and user_role must be those of the token; an administrator, or a service with a key, may name another user and act for them.',
   body: jsonSchema(initFields, 'input'),
   response: {
-    201: answer(begunView, 'The upload has begun', { ...locationHeader, ...resumeHeaders }),
-    ...refusals(createRefusals),
+    201: answer(createdView, 'The upload has begun', { ...locationHeader, ...resumeHeaders }),
+    ...errorAnswers(createRefusals),
   },
 }
 const chunk = {
@@ -68,7 +68,7 @@ const chunk = {
   body: rawBody,
   response: {
     200: answer(chunkView, 'The chunk is safe', etagHeader),
-    ...refusals([...uploadRefusals, 409, 423, 460]),
+    ...errorAnswers([...uploadRefusals, 409, 423, 460]),
   },
 }
 const complete = {
@@ -79,22 +79,22 @@ const complete = {
     200: answer(completedView, 'The file is there', {
       ETag: { type: 'string', description: 'The ETag of the object' },
     }),
-    ...refusals([...uploadRefusals, 423]),
+    ...errorAnswers([...uploadRefusals, 423]),
   },
 }
 const status = {
   summary: 'What is there of an upload, and what is missing',
-  response: { 200: answer(statusView, 'How far it is'), ...refusals([401, 404, 502]) },
+  response: { 200: answer(statusView, 'How far it is'), ...errorAnswers([401, 404, 502]) },
 }
 const cancel = {
   summary: 'Give an unfinished upload up',
   description:
     'What was sent of it is removed. A file that has arrived stays: that is 409 UPLOAD_COMPLETED. May be asked again.',
-  response: { 200: answer(cancelledView, 'It is gone'), ...refusals([...uploadRefusals, 409, 423]) },
+  response: { 200: answer(cancelledView, 'It is gone'), ...errorAnswers([...uploadRefusals, 409, 423]) },
 }
 
 const rest = { tags: ['Uploads in chunks'] }
-const older = { tags: ['Uploads in chunks, older spelling'], deprecated: true }
+const legacy = { tags: ['Uploads in chunks, older spelling'], deprecated: true }
 
 /** The routes as Fastify and OpenAPI read them. Bodies and headers are checked by `fields.ts`, which knows this dialect's codes. */
 export const schemas = {
@@ -104,9 +104,9 @@ export const schemas = {
   status: { ...rest, ...status, params: byId },
   cancel: { ...rest, ...cancel, params: byId },
   older: {
-    init: { ...older, ...init },
+    init: { ...legacy, ...init },
     chunk: {
-      ...older,
+      ...legacy,
       ...chunk,
       headers: headers({ 'X-Upload-Id': { type: 'string', description: 'The upload' }, ...chunkHeaders }, [
         'X-Upload-Id',
@@ -114,18 +114,18 @@ export const schemas = {
       ]),
     },
     complete: {
-      ...older,
+      ...legacy,
       ...complete,
       headers: headers(byHeader),
       body: mayBeLeftOut(completeFields.extend(namedUpload.shape)),
     },
-    status: { ...older, ...status, params: byId },
-    cancel: { ...older, ...cancel, headers: headers(byHeader), body: mayBeLeftOut(namedUpload) },
+    status: { ...legacy, ...status, params: byId },
+    cancel: { ...legacy, ...cancel, headers: headers(byHeader), body: mayBeLeftOut(namedUpload) },
   },
 }
 
-function refusals(statuses: number[]) {
-  return Object.fromEntries(statuses.map((status) => [status, answer(refusal, reasons[status]!)]))
+function errorAnswers(statuses: number[]) {
+  return Object.fromEntries(statuses.map((status) => [status, answer(errorAnswer, reasons[status]!)]))
 }
 
 function answer(

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { ChunkMap } from '../../core/engine.ts'
-import type { State, Upload } from '../../core/upload.ts'
-import { countChunks, coverageOf } from './gaps.ts'
+import type { PartList } from '../../core/engine.ts'
+import type { Upload, UploadState } from '../../core/upload.ts'
+import { countChunks, coverageOf } from './missing-ranges.ts'
 
 const statuses = ['initiated', 'in_progress', 'completed', 'cancelled', 'failed', 'expired'] as const
 
@@ -23,7 +23,7 @@ const uploadShape = {
   expires_at: z.iso.datetime().nullable().describe('When the upload is given up unless more comes'),
 }
 
-export const begunView = z.object({
+export const createdView = z.object({
   ...uploadShape,
   status: z.literal('initiated'),
   resume_token: z.string().optional().describe('Good for this upload only and as long as it lives, as a bearer token'),
@@ -64,7 +64,7 @@ export const statusView = z.object({
 export const cancelledView = z.object({ upload_id: z.string(), status: z.literal('cancelled') })
 
 /** An upload that has just begun, as this dialect shows it. */
-export function begunOf(upload: Upload): z.output<typeof begunView> {
+export function createdOf(upload: Upload): z.output<typeof createdView> {
   return { ...viewOf(upload, 0), status: 'initiated' }
 }
 
@@ -74,9 +74,9 @@ export function completedOf(upload: Upload): z.output<typeof completedView> {
 }
 
 /** How far an upload is. */
-export function statusOf(map: ChunkMap): z.output<typeof statusView> {
-  const { upload, chunks } = map
-  const { receivedBytes, received, gaps } = coverageOf(map)
+export function statusOf(map: PartList): z.output<typeof statusView> {
+  const { upload, parts } = map
+  const { receivedBytes, received, missing } = coverageOf(map)
   return {
     ...viewOf(upload, receivedBytes),
     r2_key: upload.state === 'completed' ? upload.key : null,
@@ -84,13 +84,13 @@ export function statusOf(map: ChunkMap): z.output<typeof statusView> {
     received_chunks: received,
     received_bytes: receivedBytes,
     offset: upload.offset,
-    missing_ranges: gaps,
-    chunks: chunks.map(({ number, size, etag }) => ({ chunk_index: number - 1, size, etag: bare(etag) })),
+    missing_ranges: missing,
+    chunks: parts.map(({ number, size, etag }) => ({ chunk_index: number - 1, size, etag: unquoteEtag(etag) })),
   }
 }
 
 /** An ETag without its quotes. */
-export function bare(etag: string): string {
+export function unquoteEtag(etag: string): string {
   return etag.replaceAll('"', '')
 }
 
@@ -98,7 +98,7 @@ function viewOf(upload: Upload, receivedBytes: number) {
   const { partSize, size } = upload
   return {
     upload_id: upload.id,
-    status: wordFor(upload.state, receivedBytes),
+    status: statusWord(upload.state, receivedBytes),
     file_name: upload.filename,
     total_size: size,
     user_id: upload.ownerId,
@@ -116,7 +116,7 @@ function viewOf(upload: Upload, receivedBytes: number) {
 }
 
 /** A file that is being put together is not there yet, whatever has come of it. */
-function wordFor(state: State, receivedBytes: number): (typeof statuses)[number] {
+function statusWord(state: UploadState, receivedBytes: number): (typeof statuses)[number] {
   if (state === 'receiving') return receivedBytes === 0 ? 'initiated' : 'in_progress'
   return state === 'finishing' ? 'in_progress' : state
 }

@@ -36,7 +36,7 @@ export function answerState(reply: FastifyReply, { dialect, upload }: About): Fa
   const { size } = upload
   if (size === null) {
     // tus-js-client asks for it when it resumes a stream.
-    if (dialect.endsAtLength) reply.header('upload-defer-length', '1')
+    if (dialect.completesAtFullLength) reply.header('upload-defer-length', '1')
   } else {
     reply.header('upload-length', serializeInteger(size))
   }

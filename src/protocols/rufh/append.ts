@@ -1,10 +1,10 @@
 import type { FastifyReply } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
-import { isRefusal, UploadError } from '../../core/errors.ts'
+import { isUploadError, UploadError } from '../../core/errors.ts'
 import type { Actor } from '../../core/upload.ts'
 import { answerStored } from './answers.ts'
 import { appendBody, bodySizeOf } from './body.ts'
-import { endConnection, markResumable } from './connection.ts'
+import { endConnection, markCanResume } from './connection.ts'
 import { isPartialUpload } from './dispatch.ts'
 import { readInteger, readIsLast } from './fields.ts'
 import { openInterim } from './interim.ts'
@@ -21,7 +21,7 @@ export async function appendToUpload(
   const { actor, headers } = request
   const { id } = request.params
   const dialect = dialectOf(headers)
-  markResumable(request)
+  markCanResume(request)
   if (dialect.needsPartialUpload && !isPartialUpload(headers['content-type'])) {
     reply.header('accept-patch', 'application/partial-upload')
     throw new UploadError('UNSUPPORTED_CONTENT_TYPE', 'Bytes are appended as application/partial-upload.')
@@ -29,18 +29,18 @@ export async function appendToUpload(
   const offset = readInteger(headers, 'upload-offset', dialect)
   if (offset === undefined)
     throw new UploadError('MISSING_FIELD', 'The header Upload-Offset must say where the bytes belong.')
-  const isLast = readIsLast(headers, dialect) ?? (dialect.endsUnlessToldOtherwise ? true : undefined)
+  const isLast = readIsLast(headers, dialect) ?? (dialect.defaultsToComplete ? true : undefined)
   if (isLast === undefined)
     throw new UploadError('MISSING_FIELD', 'The header Upload-Complete must say whether these bytes are the last.')
   const size = readInteger(headers, 'upload-length', dialect)
 
   // Bytes after the end are refused by the engine; a body that brings none, or may bring none, is answered by it as if it were the last.
-  if (!dialect.replays && !bodySizeOf(request)) await refuseCompleted(engine, actor, id)
+  if (!dialect.repeatsFinalResponse && !bodySizeOf(request)) await refuseCompleted(engine, actor, id)
   const interim = openInterim(request, reply, dialect, options)
   const upload = await appendBody(engine, request, id, dialect, interim, { offset, size, isLast }).catch(
-    async (refusal: unknown) => {
-      if (dialect.knowsCompleted && isRefusal(refusal, 'OFFSET_MISMATCH')) await refuseCompleted(engine, actor, id)
-      throw refusal
+    async (error: unknown) => {
+      if (dialect.knowsCompleted && isUploadError(error, 'OFFSET_MISMATCH')) await refuseCompleted(engine, actor, id)
+      throw error
     },
   )
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)
@@ -52,7 +52,7 @@ export async function appendToUpload(
  * exception: it may have been completed without the client's word, which then still comes.
  */
 async function refuseCompleted(engine: Engine, actor: Actor, id: string): Promise<void> {
-  const { state, size, offset } = await engine.peek(actor, id)
+  const { state, size, offset } = await engine.get(actor, id)
   if (state === 'completed' && size !== 0)
     throw new UploadError('UPLOAD_COMPLETED', 'This upload is complete and takes no more bytes.', { offset })
 }

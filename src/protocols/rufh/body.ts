@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import type { Append, Engine } from '../../core/engine.ts'
-import { isRefusal } from '../../core/errors.ts'
+import type { AppendRequest, Engine } from '../../core/engine.ts'
+import { isUploadError } from '../../core/errors.ts'
 import type { Upload } from '../../core/upload.ts'
 import { contentDigest } from './digests.ts'
 import type { Interim } from './interim.ts'
@@ -22,7 +22,7 @@ export async function appendBody(
   id: string,
   dialect: Dialect,
   interim: Interim,
-  chunk: Pick<Append, 'offset' | 'size' | 'repeats'> & { isLast: boolean },
+  chunk: Pick<AppendRequest, 'offset' | 'size' | 'repeats'> & { isLast: boolean },
 ): Promise<Upload> {
   const { offset, size, isLast, repeats } = chunk
   try {
@@ -31,16 +31,16 @@ export async function appendBody(
       size,
       body: request.raw,
       bodySize: bodySizeOf(request),
-      ending: isLast ? 'with-body' : dialect.endsAtLength ? 'at-size' : 'later',
+      ending: isLast ? 'with-body' : dialect.completesAtFullLength ? 'at-size' : 'later',
       digest: contentDigest(request.headers),
       repeats,
       onProgress: interim.progress,
     })
-  } catch (refusal) {
+  } catch (error) {
     // More bytes than the file has: whichever of the two is wrong, nothing can be made of it any more (draft -08 on).
-    if (dialect.endsByOverrun && isRefusal(refusal, 'LENGTH_MISMATCH') && refusal.facts.overflow === true)
+    if (dialect.cancelsOnExcess && isUploadError(error, 'LENGTH_MISMATCH') && error.facts.overflow === true)
       await deactivate(engine, request, id)
-    throw refusal
+    throw error
   }
 }
 
@@ -49,6 +49,6 @@ async function deactivate(engine: Engine, { actor }: FastifyRequest, id: string)
   try {
     await engine.cancel(actor, id, { endsAppend: true, sparesCompleted: true })
   } catch (error) {
-    if (!isRefusal(error, 'UPLOAD_COMPLETED', 'UPLOAD_GONE', 'UPLOAD_EXPIRED', 'UPLOAD_LOST')) throw error
+    if (!isUploadError(error, 'UPLOAD_COMPLETED', 'UPLOAD_GONE', 'UPLOAD_EXPIRED', 'UPLOAD_LOST')) throw error
   }
 }

@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
 import type { Upload } from '../../core/upload.ts'
-import { whenUnheard } from '../../http/connection/unheard.ts'
+import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
 import { resumeHeader } from '../../http/identity/resume.ts'
 import { answerStored } from './answers.ts'
 import { appendBody, bodySizeOf } from './body.ts'
-import { endConnection, markResumable } from './connection.ts'
+import { endConnection, markCanResume } from './connection.ts'
 import { limitHeader, readInteger, readIsLast } from './fields.ts'
 import { openInterim } from './interim.ts'
 import { addressOf, type RufhOptions } from './options.ts'
@@ -25,10 +25,10 @@ export async function createUpload(
   const { actor, headers } = request
   const dialect = dialectOf(headers)
   const saidLast = readIsLast(headers, dialect)
-  if (saidLast === undefined) throw notSaid(dialect.saysIncomplete)
+  if (saidLast === undefined) throw missingCompleteness(dialect.usesUploadIncomplete)
   const bodySize = bodySizeOf(request)
   const told = readInteger(headers, 'upload-length', dialect)
-  const isLast = saidLast || (told === 0 && dialect.endsAtLength)
+  const isLast = saidLast || (told === 0 && dialect.completesAtFullLength)
   const size = lengthOf(told, bodySize, isLast)
   if ((readInteger(headers, 'upload-offset', dialect) ?? 0) !== 0)
     throw new UploadError('INVALID_REQUEST', 'A new upload starts at byte 0. To go on with one, use its own address.')
@@ -41,8 +41,8 @@ export async function createUpload(
     ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
   })
   let upload: Upload = created
-  const answersNow = whenUnheard(request, reply, (wasWritten) =>
-    engine.unheard(upload.id, wasWritten ? upload.offset : null),
+  const answersNow = whenAnswerLost(request, reply, (wasWritten) =>
+    engine.markAnswerLost(upload.id, wasWritten ? upload.offset : null),
   )
   const interim = openInterim(request, reply, dialect, options)
   const where = {
@@ -51,7 +51,7 @@ export async function createUpload(
   }
   // What may be the repetition of an earlier upload is announced by neither address: only its last byte tells which of them it is. Its
   // client asks anew after a lost connection.
-  if (created.repeats || interim.announce({ ...where, ...limitHeader(dialect, created) })) markResumable(request)
+  if (created.repeats || interim.announce({ ...where, ...limitHeader(dialect, created) })) markCanResume(request)
   // From here on every answer points to the upload, refusals too.
   reply.headers(where)
 
@@ -78,7 +78,7 @@ function lengthOf(told: number | undefined, bodySize: number | null, isLast: boo
   return told ?? implied
 }
 
-function notSaid(saysIncomplete: boolean): UploadError {
+function missingCompleteness(saysIncomplete: boolean): UploadError {
   const field = saysIncomplete ? 'Upload-Incomplete' : 'Upload-Complete'
   return new UploadError('MISSING_FIELD', `An upload starts with the header ${field}: ?0 or ?1.`)
 }

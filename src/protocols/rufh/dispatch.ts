@@ -5,12 +5,12 @@ import type { FastifyInstance } from 'fastify'
  * The mark on routes that are RUFH's alone. Uploads have one address in every protocol, so that one protocol goes on
  * where another stopped; which of them a request speaks is read from its headers.
  */
-export const spokenAsRufh = { protocol: 'rufh' }
+export const rufhConstraint = { protocol: 'rufh' }
 
 const marks = ['upload-draft-interop-version', 'upload-complete', 'upload-incomplete']
 
 /** Teaches the router of `app` to tell requests in RUFH from others. Routes without the mark stay as they are. */
-export function recognizeRufh(app: FastifyInstance): void {
+export function addRufhConstraint(app: FastifyInstance): void {
   if (app.hasConstraintStrategy('protocol')) return
   app.addConstraintStrategy({
     name: 'protocol',

@@ -28,12 +28,12 @@ export function readInteger(
  * @throws UploadError INVALID_REQUEST where the draft does not ignore a value of another type
  */
 export function readIsLast(headers: IncomingHttpHeaders, dialect: Dialect): boolean | undefined {
-  const name = dialect.saysIncomplete ? 'upload-incomplete' : 'upload-complete'
+  const name = dialect.usesUploadIncomplete ? 'upload-incomplete' : 'upload-complete'
   const value = readItem(headers, name, dialect, (text) => {
     const [value] = parseItem(text)
     return typeof value === 'boolean' ? value : undefined
   })
-  return value === undefined ? undefined : value !== dialect.saysIncomplete
+  return value === undefined ? undefined : value !== dialect.usesUploadIncomplete
 }
 
 /** The Dictionary in a field, empty when it is; `null` when it is none. */
@@ -47,7 +47,7 @@ export function readDictionary(text: string): Dictionary | null {
 
 /** The header that says whether an answer is about a completed upload. */
 export function completeness(isComplete: boolean, dialect: Dialect): Record<string, string> {
-  return dialect.saysIncomplete
+  return dialect.usesUploadIncomplete
     ? { 'upload-incomplete': serializeBoolean(!isComplete) }
     : { 'upload-complete': serializeBoolean(isComplete) }
 }

@@ -1,15 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Limits } from '../../core/engine.ts'
-import { isRefusal, UploadError } from '../../core/errors.ts'
-import { neverStored } from '../../http/api/never-stored.ts'
-import { logRefusal, toRefusal } from '../../http/errors.ts'
+import { isUploadError, UploadError } from '../../core/errors.ts'
+import { sendNoStore } from '../../http/api/no-store.ts'
+import { logError, toUploadError } from '../../http/errors.ts'
 import { ignoreUnusableTypes } from '../../http/type-hints.ts'
 import { answerState } from './answers.ts'
 import { appendToUpload } from './append.ts'
-import { endConnection, markResumable, mustEndConnection } from './connection.ts'
+import { endConnection, markCanResume, mustEndConnection } from './connection.ts'
 import { createUpload } from './create.ts'
 import { answerOptions } from './discovery.ts'
-import { recognizeRufh, spokenAsRufh } from './dispatch.ts'
+import { addRufhConstraint, rufhConstraint } from './dispatch.ts'
 import type { RufhOptions, UploadRequest } from './options.ts'
 import { toProblem } from './problems.ts'
 import { dialectOf } from './versions.ts'
@@ -21,12 +21,12 @@ import { dialectOf } from './versions.ts'
 export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Promise<void> {
   const { engine, path } = options
   const one = `${path}/:id`
-  const constraints = spokenAsRufh
+  const constraints = rufhConstraint
   const config = { takesResumeTokens: true }
 
-  recognizeRufh(app)
+  addRufhConstraint(app)
   // Of a retrieval the draft asks for it; a 404 or 410 that a cache kept would be as wrong as an offset.
-  neverStored(app)
+  sendNoStore(app)
   ignoreUnusableTypes(app)
   // Nothing is read here: the engine reads the raw request.
   app.removeAllContentTypeParsers()
@@ -35,7 +35,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     const dialect = dialectOf(request.headers)
     if (dialect.isNamed) reply.header('upload-draft-interop-version', String(dialect.version))
   })
-  app.setErrorHandler((thrown, request, reply) => refuse(thrown, request, reply))
+  app.setErrorHandler((thrown, request, reply) => answerError(thrown, request, reply))
 
   // Many clients are given the endpoint with a slash at its end.
   for (const url of [path, `${path}/`]) {
@@ -70,15 +70,15 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     const { actor, headers, params } = request
     const dialect = dialectOf(headers)
     if (request.method === 'GET' && !dialect.retrievesByGet) throw notAllowed(reply)
-    if (dialect.isStrict) refuseState(request)
-    markResumable(request)
-    const upload = await engine.describe(actor, params.id, dialect.endsAtLength ? 'at-size' : 'later')
+    if (dialect.strictHeaders) rejectUploadHeaders(request)
+    markCanResume(request)
+    const upload = await engine.status(actor, params.id, dialect.completesAtFullLength ? 'at-size' : 'later')
     return answerState(reply, { dialect, upload })
   }
 
   /** "Upload Cancellation" */
   async function cancelUpload(request: UploadRequest, reply: FastifyReply): Promise<FastifyReply> {
-    if (dialectOf(request.headers).isStrict) refuseState(request)
+    if (dialectOf(request.headers).strictHeaders) rejectUploadHeaders(request)
     await engine.cancel(request.actor, request.params.id)
     return reply.code(204).send()
   }
@@ -91,15 +91,15 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     throw notAllowed(reply)
   }
 
-  async function refuse(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  async function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const dialect = dialectOf(request.headers)
-    const refusal = toRefusal(thrown)
-    logRefusal(request, refusal)
-    if (mustEndConnection(request, refusal, dialect)) return endConnection(request, reply)
+    const error = toUploadError(thrown)
+    logError(request, error)
+    if (mustEndConnection(request, error, dialect)) return endConnection(request, reply)
     const { status, headers, body } = toProblem(
-      await withOffset(refusal, request, reply),
+      await withOffset(error, request, reply),
       dialect,
-      limitsFor(refusal, request),
+      limitsFor(error, request),
     )
     return reply.code(status).headers(headers).type('application/problem+json').send(body)
   }
@@ -118,19 +118,19 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     const id = aboutWhich(request, reply)
     const isAlive = refusal.status >= 400 && refusal.status < 500 && ![401, 404, 410].includes(refusal.status)
     if (id === undefined || !isAlive || refusal.facts.offset !== undefined) return refusal
-    if (request.method === 'OPTIONS' || !dialectOf(request.headers).isStrict) return refusal
+    if (request.method === 'OPTIONS' || !dialectOf(request.headers).strictHeaders) return refusal
     try {
-      const { offset } = await engine.peek(request.actor, id)
+      const { offset } = await engine.get(request.actor, id)
       return new UploadError(refusal.code, refusal.message, { ...refusal.facts, offset })
     } catch (error) {
-      if (isRefusal(error)) return refusal
+      if (isUploadError(error)) return refusal
       throw error
     }
   }
 }
 
 /** Until draft -05 a question must not bring the answer along. */
-function refuseState({ headers }: FastifyRequest): void {
+function rejectUploadHeaders({ headers }: FastifyRequest): void {
   const named = ['upload-offset', 'upload-complete', 'upload-incomplete', 'upload-length'].find(
     (name) => name in headers,
   )

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { serializeInteger } from 'structured-headers'
 import type { Limits } from '../../core/engine.ts'
-import type { Code, UploadError } from '../../core/errors.ts'
+import type { ErrorCode, UploadError } from '../../core/errors.ts'
 import { type ErrorBody, errorBody, errorHeaders } from '../../http/errors.ts'
 import { completeness, limitHeader } from './fields.ts'
 import type { Dialect } from './versions.ts'
@@ -15,7 +15,7 @@ export interface Problem {
 
 const registry = 'https://iana.org/assignments/http-problem-types#'
 // draft-ietf-httpbis-resumable-upload, "Problem Types"; draft-ietf-httpapi-digest-fields-problem-types
-const types: Partial<Record<Code, { name: string; title: string; status?: number }>> = {
+const types: Partial<Record<ErrorCode, { name: string; title: string; status?: number }>> = {
   OFFSET_MISMATCH: { name: 'mismatching-upload-offset', title: 'Mismatching Upload Offset' },
   LENGTH_MISMATCH: { name: 'inconsistent-upload-length', title: 'Inconsistent Upload Length Values' },
   UPLOAD_COMPLETED: { name: 'completed-upload', title: 'Upload Is Completed', status: 400 },
@@ -24,15 +24,15 @@ const types: Partial<Record<Code, { name: string; title: string; status?: number
 }
 
 /** The answer to a refusal. `limits`: what may be sent, where that is what it is about. */
-export function toProblem(refusal: UploadError, dialect: Dialect, limits: Pick<Limits, 'maxSize'> | null): Problem {
-  const { facts, message } = refusal
-  const type = types[codeIn(dialect, refusal)]
-  const status = type?.status ?? statusIn(dialect, refusal)
+export function toProblem(error: UploadError, dialect: Dialect, limits: Pick<Limits, 'maxSize'> | null): Problem {
+  const { facts, message } = error
+  const type = types[codeIn(dialect, error)]
+  const status = type?.status ?? statusIn(dialect, error)
   const isComplete = facts.isComplete === true
   return {
     status,
     headers: {
-      ...errorHeaders(refusal),
+      ...errorHeaders(error),
       ...completeness(isComplete, dialect),
       ...(typeof facts.offset === 'number' && { 'upload-offset': serializeInteger(facts.offset) }),
       ...(status === 413 && limitHeader(dialect, limits)),
@@ -42,22 +42,22 @@ export function toProblem(refusal: UploadError, dialect: Dialect, limits: Pick<L
       title: type?.title ?? STATUS_CODES[status] ?? 'Unknown',
       status,
       detail: message,
-      ...(refusal.code === 'OFFSET_MISMATCH' && {
+      ...(error.code === 'OFFSET_MISMATCH' && {
         'expected-offset': facts.offset,
         'provided-offset': facts.provided,
       }),
-      ...errorBody(refusal),
+      ...errorBody(error),
     },
   }
 }
 
 /** Draft -12 has no problem type for a completed upload any more: bytes beyond its end contradict its length. */
-function codeIn(dialect: Dialect, { code }: UploadError): Code {
+function codeIn(dialect: Dialect, { code }: UploadError): ErrorCode {
   return code === 'UPLOAD_COMPLETED' && !dialect.knowsCompleted ? 'LENGTH_MISMATCH' : code
 }
 
 /** Until draft -05 an upload that is over is 404, whatever ended it. */
 function statusIn(dialect: Dialect, { status, code }: UploadError): number {
   if (code === 'UPLOAD_COMPLETED') return 400
-  return status === 410 && dialect.isStrict ? 404 : status
+  return status === 410 && dialect.strictHeaders ? 404 : status
 }

@@ -1,13 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { readMediaType, unknownMediaType } from '../../core/content/media-type.ts'
-import type { Wish } from '../../core/upload.ts'
+import { readMediaType, unknownMediaType } from '../../core/media/media-type.ts'
+import type { CreateUpload } from '../../core/upload.ts'
 import { readMetadata } from '../../http/tus-metadata.ts'
 import { filenameIn } from './content-disposition.ts'
 import { fileDigests } from './digests.ts'
 
 /** What a creation says about the file itself. */
 export type Representation = Pick<
-  Wish,
+  CreateUpload,
   'filename' | 'contentType' | 'category' | 'metadata' | 'fingerprint' | 'digests'
 >
 

@@ -10,17 +10,17 @@ export interface Dialect {
   /** Whether the client named this version itself: only then may it be sent a 104. */
   isNamed: boolean
   /** 3 says `Upload-Incomplete`, the others `Upload-Complete`. */
-  saysIncomplete: boolean
+  usesUploadIncomplete: boolean
   /** A field of the wrong type is as good as absent; before 8 it is a bad request. */
   ignoresInvalid: boolean
   /** The state headers must not be sent when the offset is asked for, and an upload that is over is 404. */
-  isStrict: boolean
+  strictHeaders: boolean
   /** `GET` of an upload asks for its offset, as `HEAD` does. */
   retrievesByGet: boolean
   /** An append must be of type `application/partial-upload`. */
   needsPartialUpload: boolean
   /** An append that does not say whether it is the last one is the last one. */
-  endsUnlessToldOtherwise: boolean
+  defaultsToComplete: boolean
   /** The status of an append that leaves the upload unfinished. */
   appended: 201 | 204
   /** Progress is told by 104 while a body comes in. */
@@ -28,21 +28,21 @@ export interface Dialect {
   /** The key of `Upload-Limit` for the time that is left; `null`: the draft has no such header. */
   ageKey: 'expires' | 'max-age' | null
   /** More bytes than the length are the end of the upload. */
-  endsByOverrun: boolean
+  cancelsOnExcess: boolean
   /** There is a problem type for a completed upload, and no other is told of it; from 9 on its bytes contradict its length. */
   knowsCompleted: boolean
   /** An append to a completed upload that changes nothing gets the final answer once more; before 9 it is refused, but for `endsAtLength`. */
-  replays: boolean
+  repeatsFinalResponse: boolean
   /**
    * The versions of URLSession. It resumes when the connection is lost, and gives up when it reads a 5xx; tus-js-client,
    * which speaks 5 and 6 too, even starts a new upload when it reads one in answer to HEAD.
    */
-  resumesOnlyLostConnections: boolean
+  resumesOnlyAfterReset: boolean
   /**
    * The file ends where its announced length does, whatever `Upload-Complete` says. In the versions of tus-js-client: it sends the
    * last bytes of a stream, and an empty file, with `?0`, takes an offset equal to the length for success, and sends nothing more.
    */
-  endsAtLength: boolean
+  completesAtFullLength: boolean
 }
 
 const oldest = 3
@@ -66,19 +66,19 @@ function describe(version: number, isNamed: boolean): Dialect {
   return {
     version,
     isNamed,
-    saysIncomplete: version === 3,
+    usesUploadIncomplete: version === 3,
     ignoresInvalid: version >= 8,
-    isStrict: version <= 6,
+    strictHeaders: version <= 6,
     retrievesByGet: version >= 9,
     needsPartialUpload: version >= 6,
-    endsUnlessToldOtherwise: version <= 6,
+    defaultsToComplete: version <= 6,
     appended: version <= 6 ? 201 : 204,
     tellsProgress: version >= 5,
     ageKey: version >= 7 ? 'max-age' : version === 6 ? 'expires' : null,
-    endsByOverrun: version >= 8,
+    cancelsOnExcess: version >= 8,
     knowsCompleted: version < 9,
-    replays: version >= 9 || endsAtLength,
-    resumesOnlyLostConnections: isNamed && (version === 3 || version === 5 || version === 6),
-    endsAtLength,
+    repeatsFinalResponse: version >= 9 || endsAtLength,
+    resumesOnlyAfterReset: isNamed && (version === 3 || version === 5 || version === 6),
+    completesAtFullLength: endsAtLength,
   }
 }

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { UploadError } from '../../core/errors.ts'
 import type { Upload } from '../../core/upload.ts'
-import { answerError, errorHeaders, logRefusal, toRefusal } from '../../http/errors.ts'
+import { answerError, errorHeaders, logError, toUploadError } from '../../http/errors.ts'
 import type { Call } from './engine-store.ts'
 import { tusVersion } from './request.ts'
 
@@ -15,7 +15,7 @@ export async function answer(
   call: Call,
   location: (id: string) => string,
 ): Promise<void> {
-  if (response.status >= 400) throw call.thrown ?? (await refusalOf(response))
+  if (response.status >= 400) throw call.thrown ?? (await errorOf(response))
   reply.code(response.status)
   for (const [name, value] of response.headers)
     if (!name.startsWith('access-control-') && name !== 'location') reply.header(name, value)
@@ -43,7 +43,7 @@ export function tellExpiry(reply: FastifyReply, { expiresAt, state }: Upload): v
 }
 
 /** What @tus/server refuses by itself: a creation that tells no length, or two. */
-async function refusalOf(response: Response): Promise<Error> {
+async function errorOf(response: Response): Promise<Error> {
   const words = (await response.text()).trim()
   if (response.status === 400) return new UploadError('INVALID_REQUEST', `${words}.`)
   return new Error(`@tus/server answered ${response.status} by itself: ${words}`)
@@ -51,14 +51,14 @@ async function refusalOf(response: Response): Promise<Error> {
 
 /** As everywhere, and with what a client needs to do better: the version, the methods, the offset from which it may go on. */
 export function answerTusError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const refusal = toRefusal(thrown)
-  const { status, facts } = refusal
+  const error = toUploadError(thrown)
+  const { status, facts } = error
   if (status === 405) reply.header('allow', 'OPTIONS, HEAD, POST, PATCH, DELETE')
   if (status === 409 && typeof facts.offset === 'number') reply.header('upload-offset', facts.offset)
   if (status === 412) reply.header('tus-version', tusVersion)
-  if (request.method === 'HEAD' && mayPass(status)) {
-    logRefusal(request, refusal, 423)
-    void reply.code(423).headers(errorHeaders(refusal)).send()
+  if (request.method === 'HEAD' && isTransient(status)) {
+    logError(request, error, 423)
+    void reply.code(423).headers(errorHeaders(error)).send()
   } else {
     answerError(thrown, request, reply)
   }
@@ -68,6 +68,6 @@ export function answerTusError(thrown: unknown, request: FastifyRequest, reply: 
  * tus-js-client takes every answer to HEAD but 2xx and 423 for the end of the upload and begins a new one, from the first
  * byte. So what may be otherwise in a moment is "locked" when it is asked by HEAD; other clients try again on 423 as well.
  */
-function mayPass(status: number): boolean {
+function isTransient(status: number): boolean {
   return status >= 500 || status === 429
 }

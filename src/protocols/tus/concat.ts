@@ -1,6 +1,6 @@
 import { UploadError } from '../../core/errors.ts'
-import { isId } from '../../core/session-view.ts'
 import type { Concat } from '../../core/upload.ts'
+import { isId } from '../../core/upload-view.ts'
 
 /** As many as the largest header that the server takes (64 KiB) has room for, with addresses of 125 characters. */
 const maxPartials = 500

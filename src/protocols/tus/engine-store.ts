@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { DataStore, Upload as TusUpload } from '@tus/server'
-import type { Append, Engine } from '../../core/engine.ts'
-import { isRefusal, type UploadError } from '../../core/errors.ts'
-import type { Actor, Upload, Wish } from '../../core/upload.ts'
+import type { AppendRequest, Engine } from '../../core/engine.ts'
+import { isUploadError, type UploadError } from '../../core/errors.ts'
+import type { Actor, CreateUpload, Upload } from '../../core/upload.ts'
 import type { Method } from './request.ts'
 
 /** What travels beside a request through @tus/server, and what comes back beside its answer. */
@@ -10,12 +10,12 @@ export interface Call {
   actor: Actor
   method: Method
   /** What a POST wants. */
-  wish: Wish | null
+  creation: CreateUpload | null
   /**
    * The bytes of a PATCH, or of a POST that brings some. They are read from Node's own request: the streams of a web Request
    * cost more than the rest of the server.
    */
-  chunk: Append | null
+  chunk: AppendRequest | null
   /** The upload as the engine left it. */
   upload?: Upload
   /** Called as soon as there is an upload. */
@@ -51,15 +51,15 @@ export class EngineStore extends DataStore {
   override create(file: TusUpload): Promise<TusUpload> {
     return this.#ask(async (call) => {
       const firstChunkSize = call.chunk?.bodySize ?? undefined
-      const begun = await this.engine.create(call.actor, {
-        ...call.wish!,
+      const created = await this.engine.create(call.actor, {
+        ...call.creation!,
         withBody: call.chunk !== null,
         firstChunkSize,
       })
-      call.upload = begun
-      if (call.chunk) call.chunk = { ...call.chunk, repeats: begun.repeats }
+      call.upload = created
+      if (call.chunk) call.chunk = { ...call.chunk, repeats: created.repeats }
       call.onBegun?.()
-      file.id = begun.id
+      file.id = created.id
       return file
     })
   }
@@ -68,7 +68,7 @@ export class EngineStore extends DataStore {
     return this.#ask(async (call) => {
       // What a PATCH claims is checked by the engine, under the lock, where alone the answer is true; here the claim is passed on.
       if (call.method === 'PATCH') return new TusUpload({ id, offset: call.chunk!.offset })
-      const upload = await this.engine.describe(call.actor, id)
+      const upload = await this.engine.status(call.actor, id)
       call.upload = upload
       return new TusUpload({ id, offset: upload.offset, ...(upload.size === null ? {} : { size: upload.size }) })
     })
@@ -96,8 +96,8 @@ export class EngineStore extends DataStore {
     try {
       return await this.#append(call, id)
     } catch (error) {
-      if (isRefusal(error) && mayPass(error)) this.engine.unheard(id, null)
-      else if (isRefusal(error)) await this.engine.cancel(call.actor, id, { endsAppend: true }).catch(() => {})
+      if (isUploadError(error) && isTransient(error)) this.engine.markAnswerLost(id, null)
+      else if (isUploadError(error)) await this.engine.cancel(call.actor, id, { endsAppend: true }).catch(() => {})
       throw error
     }
   }
@@ -114,6 +114,6 @@ export class EngineStore extends DataStore {
 }
 
 /** Whether the same bytes may count later: the server is in trouble, or whoever sends was not allowed to end it this time. */
-function mayPass({ status }: UploadError): boolean {
+function isTransient({ status }: UploadError): boolean {
   return status >= 500 || status === 401 || status === 403
 }

@@ -7,9 +7,9 @@
 import { Server } from '@tus/server'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
-import { isRefusal, UploadError } from '../../core/errors.ts'
-import { isId } from '../../core/session-view.ts'
-import { whenUnheard } from '../../http/connection/unheard.ts'
+import { isUploadError, UploadError } from '../../core/errors.ts'
+import { isId } from '../../core/upload-view.ts'
+import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
 import { ignoreUnusableTypes } from '../../http/type-hints.ts'
@@ -20,10 +20,10 @@ import {
   checkVersion,
   chunkType,
   type Method,
-  readChunk,
-  readFirstChunk,
+  readAppend,
+  readCreation,
+  readFirstAppend,
   readMethod,
-  readWish,
   tusVersion,
 } from './request.ts'
 
@@ -41,7 +41,7 @@ export interface TusOptions {
 
 // Every method that may carry X-HTTP-Method-Override; without it, those that tus does not know are refused.
 const routed = ['OPTIONS', 'HEAD', 'GET', 'POST', 'PUT', 'PATCH', 'DELETE']
-const unlocked = { newLock: () => ({ lock: async () => {}, unlock: async () => {} }) }
+const transientStatuses = { newLock: () => ({ lock: async () => {}, unlock: async () => {} }) }
 
 /** Registers the endpoint on `app`, whose hooks have put `request.actor` on every request. */
 export async function tusPlugin(
@@ -51,7 +51,7 @@ export async function tusPlugin(
   const tus = new Server({
     path,
     datastore: new EngineStore(engine),
-    locker: unlocked,
+    locker: transientStatuses,
     relativeLocation: true,
     namingFunction: () => 'named-by-the-engine',
     // What a role may send is the engine's to say, in its words.
@@ -81,9 +81,9 @@ export async function tusPlugin(
     if (method === 'OPTIONS') return discover(reply)
     try {
       return await answerAs(method, request, reply)
-    } catch (refusal) {
-      if (method === 'PATCH' && isRefusal(refusal) && leavesAlive(refusal)) await describeRefused(request, reply)
-      throw refusal
+    } catch (error) {
+      if (method === 'PATCH' && isUploadError(error) && leavesAlive(error)) await describeRejected(request, reply)
+      throw error
     }
   }
 
@@ -93,8 +93,8 @@ export async function tusPlugin(
     const call = readCall(request, method, path)
     let answersNow = () => {}
     call.onBegun = () => {
-      answersNow = whenUnheard(request, reply, (wasWritten) =>
-        engine.unheard(call.upload!.id, wasWritten ? call.upload!.offset : null),
+      answersNow = whenAnswerLost(request, reply, (wasWritten) =>
+        engine.markAnswerLost(call.upload!.id, wasWritten ? call.upload!.offset : null),
       )
     }
     const response = await caller.run(call, () =>
@@ -108,12 +108,12 @@ export async function tusPlugin(
   }
 
   /** A refused PATCH has not seen the upload, or not as whoever asks may; what they may not know is left out. */
-  async function describeRefused(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async function describeRejected(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { id = '' } = request.params as { id?: string }
     try {
-      tellExpiry(reply, await engine.peek(request.actor, id))
+      tellExpiry(reply, await engine.get(request.actor, id))
     } catch (error) {
-      if (!isRefusal(error)) throw error
+      if (!isUploadError(error)) throw error
     }
   }
 
@@ -144,23 +144,23 @@ function readAddress({ params }: FastifyRequest, method: Method): string {
 }
 
 function readCall({ actor, raw }: FastifyRequest, method: Method, path: string): Call {
-  const wish = method === 'POST' ? readWish(raw, path) : null
-  if (wish) return { actor, method, wish, chunk: readFirstChunk(raw, wish) }
-  return { actor, method, wish, chunk: method === 'PATCH' ? readChunk(raw) : null }
+  const creation = method === 'POST' ? readCreation(raw, path) : null
+  if (creation) return { actor, method, creation, chunk: readFirstAppend(raw, creation) }
+  return { actor, method, creation, chunk: method === 'PATCH' ? readAppend(raw) : null }
 }
 
 /**
  * What @tus/server is told. Nothing else reaches it: it refuses requests over headers that are none of its business, and
  * checks lengths before the engine could, against offsets that it does not know.
  */
-function headersFor({ headers }: FastifyRequest, { method, wish, chunk }: Call): Record<string, string> {
+function headersFor({ headers }: FastifyRequest, { method, creation, chunk }: Call): Record<string, string> {
   const words: Record<string, string> = { 'tus-resumable': tusVersion }
   if (chunk) words['content-type'] = chunkType
   if (method === 'PATCH') words['upload-offset'] = String(chunk!.offset)
-  if (!wish) return words
-  if (wish.size !== null) words['upload-length'] = String(wish.size)
+  if (!creation) return words
+  if (creation.size !== null) words['upload-length'] = String(creation.size)
   // The length of a final upload is not known before the engine has looked at the partial ones.
-  const deferred = wish.concat?.kind === 'final' ? '1' : headers['upload-defer-length']
+  const deferred = creation.concat?.kind === 'final' ? '1' : headers['upload-defer-length']
   if (deferred !== undefined) words['upload-defer-length'] = String(deferred)
   return words
 }

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { unknownMediaType } from '../../core/content/media-type.ts'
-import type { Append } from '../../core/engine.ts'
+import type { AppendRequest } from '../../core/engine.ts'
 import { UploadError } from '../../core/errors.ts'
-import type { Wish } from '../../core/upload.ts'
+import { unknownMediaType } from '../../core/media/media-type.ts'
+import type { CreateUpload } from '../../core/upload.ts'
 import { readMetadata } from '../../http/tus-metadata.ts'
 import { readChecksum } from './checksum.ts'
 import { readConcat } from './concat.ts'
@@ -35,7 +35,7 @@ export function checkVersion(headers: IncomingHttpHeaders): void {
  * What a POST wants to create. `path`: where uploads are.
  * @throws UploadError INVALID_REQUEST, INVALID_METADATA, FILE_TOO_LARGE
  */
-export function readWish({ headers }: IncomingMessage, path: string): Wish {
+export function readCreation({ headers }: IncomingMessage, path: string): CreateUpload {
   const concat = readConcat(text(headers, 'upload-concat'), path)
   const metadata = text(headers, 'upload-metadata')
   const size = readLength(headers) ?? null
@@ -43,15 +43,15 @@ export function readWish({ headers }: IncomingMessage, path: string): Wish {
     throw new UploadError('INVALID_REQUEST', 'The length of a final upload is that of its parts: it must not be told.')
   const { filename = 'file', contentType = unknownMediaType, digests, ...words } = readMetadata(metadata)
   // The metadata of a partial upload may be that of the file it becomes a part of.
-  const wish = { filename, contentType, ...words, metadata: metadata ?? null, size, concat }
-  return concat?.kind === 'partial' ? wish : { ...wish, digests }
+  const creation = { filename, contentType, ...words, metadata: metadata ?? null, size, concat }
+  return concat?.kind === 'partial' ? creation : { ...creation, digests }
 }
 
 /**
  * The bytes that a PATCH brings.
  * @throws UploadError UNSUPPORTED_CONTENT_TYPE, INVALID_REQUEST, FILE_TOO_LARGE
  */
-export function readChunk(request: IncomingMessage): Append {
+export function readAppend(request: IncomingMessage): AppendRequest {
   const { headers } = request
   if (!isChunk(headers))
     throw new UploadError('UNSUPPORTED_CONTENT_TYPE', `The content type of a PATCH must be ${chunkType}.`)
@@ -66,7 +66,7 @@ export function readChunk(request: IncomingMessage): Append {
  * part of the upload".
  * @throws UploadError INVALID_REQUEST, LENGTH_MISMATCH when they are more than the file that is to be created
  */
-export function readFirstChunk(request: IncomingMessage, { size, concat }: Wish): Append | null {
+export function readFirstAppend(request: IncomingMessage, { size, concat }: CreateUpload): AppendRequest | null {
   if (!isChunk(request.headers) || concat?.kind === 'final') return null
   const chunk = { ...bytesOf(request), offset: 0 }
   if (size !== null && chunk.bodySize !== null && chunk.bodySize > size)
@@ -74,7 +74,7 @@ export function readFirstChunk(request: IncomingMessage, { size, concat }: Wish)
   return chunk
 }
 
-function bytesOf(request: IncomingMessage): Omit<Append, 'offset'> {
+function bytesOf(request: IncomingMessage): Omit<AppendRequest, 'offset'> {
   return { body: request, bodySize: sizeOfBody(request.headers), ending: 'at-size', digest: readChecksum(request) }
 }
 

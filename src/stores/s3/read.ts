@@ -1,7 +1,7 @@
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3'
-import { faultOfSdk, S3Fault, toRefusal } from './faults.ts'
+import { S3Error, toS3Error, toUploadError } from './errors.ts'
 
-export interface Reading {
+export interface ReadOptions {
   client: S3Client
   /** The request's names for an object key. */
   named(key: string): { Bucket: string; Key: string }
@@ -18,7 +18,7 @@ export interface Reading {
 export async function* readObject(
   key: string,
   range: { start: number; end: number } | undefined,
-  { client, named, stepMs, onRequest }: Reading,
+  { client, named, stepMs, onRequest }: ReadOptions,
 ): AsyncGenerator<Buffer> {
   if (range && range.end <= range.start) return
   const Range = range ? `bytes=${range.start}-${range.end - 1}` : undefined
@@ -29,19 +29,19 @@ export async function* readObject(
   }
   const get = new GetObjectCommand({ ...named(key), Range })
   const { Body, ContentRange } = await soon(client.send(get, { abortSignal: stuck.signal })).catch((error: unknown) => {
-    const fault = faultOfSdk('GetObject', error)
+    const fault = toS3Error('GetObject', error)
     onRequest('GetObject', fault.code)
-    throw toRefusal(fault)
+    throw toUploadError(fault)
   })
   onRequest('GetObject', 'OK')
   const chunks = (Body as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
   try {
     // Other bytes than those that were asked for would become part of somebody's file.
-    if (Range && !ContentRange?.startsWith(`bytes ${range?.start}-`)) throw new S3Fault('GetObject', 200, 'NoRange')
+    if (Range && !ContentRange?.startsWith(`bytes ${range?.start}-`)) throw new S3Error('GetObject', 200, 'NoRange')
     for (let next = await soon(chunks.next()); !next.done; next = await soon(chunks.next())) yield next.value
   } catch (error) {
     stuck.abort()
-    throw toRefusal(faultOfSdk('GetObject', error))
+    throw toUploadError(toS3Error('GetObject', error))
   } finally {
     await chunks.return?.()
   }

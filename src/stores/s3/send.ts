@@ -7,7 +7,7 @@ import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import aws4 from 'aws4'
 import type { Bytes } from '../../core/ports.ts'
-import { S3Fault } from './faults.ts'
+import { S3Error } from './errors.ts'
 import { createServerClock } from './server-clock.ts'
 
 export interface Credentials {
@@ -27,7 +27,7 @@ export interface SenderOptions {
   onRequest(operation: string, code: string): void
 }
 
-export interface Sending {
+export interface PutRequest {
   operation: string
   /** The object key, unescaped. */
   key: string
@@ -41,7 +41,7 @@ export interface Sender {
    * @returns the ETag without quotes, and how many attempts it took
    * @throws S3Fault
    */
-  put(bytes: Bytes, sending: Sending): Promise<{ etag: string; attempts: number }>
+  put(bytes: Bytes, sending: PutRequest): Promise<{ etag: string; attempts: number }>
   close(): void
 }
 
@@ -63,7 +63,7 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
   const request = isTls ? https.request : http.request
   const clock = createServerClock()
 
-  async function putOnce(bytes: Bytes, { operation, key, query, headers }: Sending): Promise<string> {
+  async function putOnce(bytes: Bytes, { operation, key, query, headers }: PutRequest): Promise<string> {
     const path = `${base.pathname.replace(/\/$/, '')}/${escapeKey(key)}${query ? `?${query}` : ''}`
     const signedAt = clock.now()
     const signed = aws4.sign(
@@ -80,7 +80,7 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
           'X-Amz-Date': signedAt.toISOString().replace(/[:-]|\.\d{3}/g, ''),
         },
       },
-      known(await credentials()),
+      cachedCredentials(await credentials()),
     )
     const outgoing = request({
       hostname: base.hostname.replace(/^\[|\]$/g, ''),
@@ -111,10 +111,10 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
       if (response.statusCode === 200) {
         await sent
         // Whoever answers so (a proxy, a portal) has stored nothing: parts are joined by their ETags.
-        if (!response.headers.etag) throw new S3Fault(operation, 0, 'NoETag')
+        if (!response.headers.etag) throw new S3Error(operation, 0, 'NoETag')
         return response.headers.etag.replaceAll('"', '')
       }
-      throw new S3Fault(operation, response.statusCode ?? 0, /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? 'unknown', {
+      throw new S3Error(operation, response.statusCode ?? 0, /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? 'unknown', {
         ...detailOf(text),
         retryAfterMs: Number(response.headers['retry-after'] ?? 0) * 1000 || 0,
         // Whatever the server calls it, a signature of another time is the reason.
@@ -122,12 +122,12 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
       })
     } catch (error) {
       outgoing.destroy()
-      if (error instanceof S3Fault) throw error
+      if (error instanceof S3Error) throw error
       // Bytes that come from the store itself (a part joined of pieces) may fail with a fault of their own.
       if (!(error instanceof Error) || (error as NodeJS.ErrnoException).code === undefined) {
         if (!/hang up|too long|aborted/.test(String(error))) throw error
       }
-      throw new S3Fault(operation, 0, (error as NodeJS.ErrnoException).code ?? 'timeout', { cause: error })
+      throw new S3Error(operation, 0, (error as NodeJS.ErrnoException).code ?? 'timeout', { cause: error })
     }
   }
 
@@ -139,8 +139,8 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
           onRequest(sending.operation, 'OK')
           return { etag, attempts: attempt }
         } catch (error) {
-          onRequest(sending.operation, error instanceof S3Fault ? error.code : 'unknown')
-          if (!(error instanceof S3Fault) || !error.isTransient || attempt === attempts) throw error
+          onRequest(sending.operation, error instanceof S3Error ? error.code : 'unknown')
+          if (!(error instanceof S3Error) || !error.isTransient || attempt === attempts) throw error
           // The next one is signed with the server's time.
           if (error.isOtherTime) continue
           await pause(attempt, error.retryAfterMs)
@@ -152,7 +152,7 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
 }
 
 /** aws4 takes an absent session token, but no `undefined` one. */
-function known({ accessKeyId, secretAccessKey, sessionToken }: Credentials) {
+function cachedCredentials({ accessKeyId, secretAccessKey, sessionToken }: Credentials) {
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
 }
 

@@ -11,19 +11,19 @@ import {
 import { md5Of } from '../../core/parts/etag.ts'
 import {
   type Bytes,
-  HandleLost,
-  type ObjectAbout,
+  NoSuchKey,
+  NoSuchUpload,
   ObjectExists,
-  type ObjectFacts,
-  ObjectMissing,
+  type ObjectInfo,
+  type ObjectMetadata,
   type ObjectStore,
 } from '../../core/ports.ts'
-import type { PartReceipt } from '../../core/upload.ts'
-import { asker, type StoreWatch } from './ask.ts'
+import type { StoredPart } from '../../core/upload.ts'
+import { createCaller, type StoreWatch } from './call.ts'
 import { bucketRefusal, checkBucket } from './check.ts'
 import { addressOf, longestMs, openClient, socketsAtOnce } from './client.ts'
+import { S3Error, toUploadError } from './errors.ts'
 import { type Found, mayBeJoinOf, unquoted } from './etags.ts'
-import { S3Fault, toRefusal } from './faults.ts'
 import type { S3Options } from './options.ts'
 import { readObject } from './read.ts'
 import { removeObjects } from './remove.ts'
@@ -36,7 +36,7 @@ const answerMs = 30_000
 // Of the object's own metadata.
 const originName = 'landfall'
 // The parts can never be joined: what is recorded is not what the store has. Ceph says NoSuchKey for an aborted upload.
-const hopeless = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'NoSuchUpload', 'NoSuchKey'])
+const unrecoverable = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'NoSuchUpload', 'NoSuchKey'])
 
 /** Objects in a bucket of S3, R2, MinIO, Ceph, Spaces and what else speaks S3. */
 export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch = {}): ObjectStore {
@@ -53,11 +53,11 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
   const named = (key: string) => ({ Bucket: bucket, Key: options.S3_PREFIX + key })
   let knowsIfNoneMatch = true
 
-  const ask = asker(answerMs, onRequest)
+  const ask = createCaller(answerMs, onRequest)
 
   /** As `ask`, with the fault in the words of the core. */
-  function told<T>(operation: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return ask(operation, work).catch((fault: S3Fault) => Promise.reject(toRefusal(fault)))
+  function call<T>(operation: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return ask(operation, work).catch((fault: S3Error) => Promise.reject(toUploadError(fault)))
   }
 
   /** @throws S3Fault */
@@ -67,24 +67,28 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     )
     const isOpaque = head.ServerSideEncryption?.startsWith('aws:kms') || head.SSECustomerAlgorithm !== undefined
     // An empty object says 0: what says nothing may be any.
-    if (head.ContentLength === undefined) throw new S3Fault('HeadObject', 200, 'NoContentLength')
+    if (head.ContentLength === undefined) throw new S3Error('HeadObject', 200, 'NoContentLength')
     const origin = head.Metadata?.[originName] ?? null
     return { size: head.ContentLength, etag: unquoted(head.ETag), isOpaque, origin }
   }
 
-  async function look(key: string): Promise<Found | null> {
+  async function headObject(key: string): Promise<Found | null> {
     try {
       return await lookAt(key)
     } catch (fault) {
-      if ((fault as S3Fault).status === 404 || (await sight.isMissing(fault))) return null
-      throw toRefusal(fault as S3Fault)
+      if ((fault as S3Error).status === 404 || (await sight.isMissing(fault))) return null
+      throw toUploadError(fault as S3Error)
     }
   }
 
-  async function finish(key: string, handle: string, parts: PartReceipt[]): Promise<ObjectFacts> {
+  async function finish(key: string, multipartId: string, parts: StoredPart[]): Promise<ObjectInfo> {
     const size = parts.reduce((sum, part) => sum + part.size, 0)
     const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: `"${etag}"` }))
-    const join = new CompleteMultipartUploadCommand({ ...named(key), UploadId: handle, MultipartUpload: { Parts } })
+    const join = new CompleteMultipartUploadCommand({
+      ...named(key),
+      UploadId: multipartId,
+      MultipartUpload: { Parts },
+    })
     let told: string | undefined
     const fault = await ask(
       'CompleteMultipartUpload',
@@ -95,68 +99,68 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
         told = unquoted(ETag)
         return null
       },
-      (error: S3Fault) => error,
+      (error: S3Error) => error,
     )
     // Whatever was answered, the object itself is the proof: a success may have failed, and a failure succeeded.
     const joined = async () => {
-      const facts = await look(key)
+      const facts = await headObject(key)
       return facts?.size === size && (facts.etag === told || mayBeJoinOf(parts, facts)) ? factsOf(facts) : null
     }
-    const facts = await joined()
-    if (facts) return facts
+    const info = await joined()
+    if (info) return info
     // Ceph 16 says "already in progress" with a 500 also when the multipart upload is gone; the list of open ones knows. A
     // join that ended between the two questions is no longer on the list either, so the object is looked for once more.
-    if (fault?.code === 'InternalError' && !(await isOpen(key, handle))) {
+    if (fault?.code === 'InternalError' && !(await isOpen(key, multipartId))) {
       const late = await joined()
       if (late) return late
-      throw new HandleLost('no such multipart upload', { cause: fault })
+      throw new NoSuchUpload('no such multipart upload', { cause: fault })
     }
-    if (fault === null || hopeless.has(fault.code)) {
-      throw new HandleLost('the parts are not what was recorded, or are gone', { cause: fault ?? undefined })
+    if (fault === null || unrecoverable.has(fault.code)) {
+      throw new NoSuchUpload('the parts are not what was recorded, or are gone', { cause: fault ?? undefined })
     }
-    throw toRefusal(fault)
+    throw toUploadError(fault)
   }
 
-  async function isOpen(key: string, handle: string): Promise<boolean> {
-    for await (const open of openUploads(key)) if (open === handle) return true
+  async function isOpen(key: string, multipartId: string): Promise<boolean> {
+    for await (const open of openUploads(key)) if (open === multipartId) return true
     return false
   }
 
-  async function put(key: string, bytes: Bytes, about: ObjectAbout & { isNew?: boolean }): Promise<ObjectFacts> {
-    const isGuarded = about.isNew === true && knowsIfNoneMatch
+  async function put(key: string, bytes: Bytes, metadata: ObjectMetadata & { isNew?: boolean }): Promise<ObjectInfo> {
+    const isGuarded = metadata.isNew === true && knowsIfNoneMatch
     const headers = {
-      'Content-Type': about.contentType,
-      ...(about.isAttachment && { 'Content-Disposition': 'attachment' }),
-      ...(about.origin && { [`x-amz-meta-${originName}`]: about.origin }),
+      'Content-Type': metadata.contentType,
+      ...(metadata.isAttachment && { 'Content-Disposition': 'attachment' }),
+      ...(metadata.origin && { [`x-amz-meta-${originName}`]: metadata.origin }),
       ...(isGuarded && { 'If-None-Match': '*' }),
-      ...(await proofOf(bytes)),
+      ...(await checksumOf(bytes)),
     }
     try {
       const { etag } = await sender.put(bytes, { operation: 'PutObject', key: options.S3_PREFIX + key, headers })
       return { size: bytes.size, etag }
     } catch (error) {
-      if (!(error instanceof S3Fault)) throw error
+      if (!(error instanceof S3Error)) throw error
       if (isGuarded && (error.status === 501 || error.code === 'NotImplemented')) {
         knowsIfNoneMatch = false
-        return put(key, bytes, about)
+        return put(key, bytes, metadata)
       }
-      if (!isGuarded || error.status !== 412) throw toRefusal(error)
+      if (!isGuarded || error.status !== 412) throw toUploadError(error)
       // There is an object: from an attempt of ours whose answer was lost, or from somebody who should not have written.
-      const facts = await look(key)
-      if (facts?.size === bytes.size && (facts.etag === (await md5Of(bytes)) || (await holds(key, bytes))))
+      const facts = await headObject(key)
+      if (facts?.size === bytes.size && (facts.etag === (await md5Of(bytes)) || (await hasSameContent(key, bytes))))
         return factsOf(facts)
       throw new ObjectExists('there is another object already', { cause: error })
     }
   }
 
   /** By which the store can tell that the bytes came as they were sent. */
-  async function proofOf(bytes: Bytes): Promise<Record<string, string>> {
+  async function checksumOf(bytes: Bytes): Promise<Record<string, string>> {
     if (!options.S3_CONTENT_MD5) return {}
     return { 'Content-MD5': Buffer.from(await md5Of(bytes), 'hex').toString('base64') }
   }
 
   /** Whether the object has these very bytes: where it is encrypted with a key of its own, its ETag does not tell. */
-  async function holds(key: string, bytes: Bytes): Promise<boolean> {
+  async function hasSameContent(key: string, bytes: Bytes): Promise<boolean> {
     const [stored, ours] = [createHash('sha256'), createHash('sha256')]
     for await (const chunk of read(key)) stored.update(chunk)
     for await (const chunk of bytes.chunks()) ours.update(chunk)
@@ -171,17 +175,17 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     try {
       yield* readThis(key, range)
     } catch (error) {
-      if (await sight.isMissing(error)) throw new ObjectMissing('no such object', { cause: error })
+      if (await sight.isMissing(error)) throw new NoSuchKey('no such object', { cause: error })
       throw error
     }
   }
 
   async function check(): Promise<void> {
     if (sight.isUnlisted) return
-    if (await checkBucket({ client, bucket, prefix: options.S3_PREFIX, ask })) return
+    if (await checkBucket({ client, bucket, prefix: options.S3_PREFIX, call: ask })) return
     await sight.prove().catch((error: unknown) => {
-      const fault = error instanceof S3Fault ? error : (error as Error).cause
-      throw fault instanceof S3Fault
+      const fault = error instanceof S3Error ? error : (error as Error).cause
+      throw fault instanceof S3Error
         ? bucketRefusal(fault.isTransient ? 'STORE_UNAVAILABLE' : 'R2_ERROR', fault, bucket)
         : error
     })
@@ -192,20 +196,20 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     const Prefix = options.S3_PREFIX + key
     let at: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {}
     for (;;) {
-      const page = await told('ListMultipartUploads', (abortSignal) =>
+      const page = await call('ListMultipartUploads', (abortSignal) =>
         client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix, ...at }), { abortSignal }),
       )
       for (const upload of page.Uploads ?? []) if (upload.Key === Prefix && upload.UploadId) yield upload.UploadId
       if (!page.IsTruncated) return
-      if (!page.NextKeyMarker) throw toRefusal(new S3Fault('ListMultipartUploads', 200, 'NoNextKeyMarker'))
+      if (!page.NextKeyMarker) throw toUploadError(new S3Error('ListMultipartUploads', 200, 'NoNextKeyMarker'))
       at = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
     }
   }
 
-  async function abortOne(key: string, handle: string): Promise<void> {
-    const abort = new AbortMultipartUploadCommand({ ...named(key), UploadId: handle })
-    await told('AbortMultipartUpload', (abortSignal) => client.send(abort, { abortSignal })).catch((error: unknown) => {
-      if (!(error instanceof HandleLost)) throw error
+  async function abortOne(key: string, multipartId: string): Promise<void> {
+    const abort = new AbortMultipartUploadCommand({ ...named(key), UploadId: multipartId })
+    await call('AbortMultipartUpload', (abortSignal) => client.send(abort, { abortSignal })).catch((error: unknown) => {
+      if (!(error instanceof NoSuchUpload)) throw error
     })
   }
 
@@ -220,14 +224,14 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
 
     check,
 
-    async begin(key, { contentType, isAttachment, origin, onDoubt }) {
+    async createMultipart(key, { contentType, isAttachment, origin, onDoubt }) {
       const begin = new CreateMultipartUploadCommand({
         ...named(key),
         ContentType: contentType,
         ...(isAttachment && { ContentDisposition: 'attachment' }),
         ...(origin && { Metadata: { [originName]: origin } }),
       })
-      const { UploadId, $metadata } = await told('CreateMultipartUpload', (abortSignal) =>
+      const { UploadId, $metadata } = await call('CreateMultipartUpload', (abortSignal) =>
         client.send(begin, { abortSignal }),
       )
       // Of a first try whose answer was lost nobody can say what it did.
@@ -235,23 +239,25 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       return UploadId!
     },
 
-    async writePart(key, handle, number, bytes) {
-      const query = `partNumber=${number}&uploadId=${encodeURIComponent(handle)}`
+    async uploadPart(key, multipartId, number, bytes) {
+      const query = `partNumber=${number}&uploadId=${encodeURIComponent(multipartId)}`
       try {
-        const headers = await proofOf(bytes)
+        const headers = await checksumOf(bytes)
         const sending = { operation: 'UploadPart', key: options.S3_PREFIX + key, query, headers }
         const { etag } = await sender.put(bytes, sending)
         return { number, size: bytes.size, etag }
       } catch (error) {
-        if (!(error instanceof S3Fault)) throw error
-        throw hopeless.has(error.code) ? new HandleLost('no such multipart upload', { cause: error }) : toRefusal(error)
+        if (!(error instanceof S3Error)) throw error
+        throw unrecoverable.has(error.code)
+          ? new NoSuchUpload('no such multipart upload', { cause: error })
+          : toUploadError(error)
       }
     },
 
-    async copyPart(key, handle, number, { key: source, start, end }) {
+    async copyPart(key, multipartId, number, { key: source, start, end }) {
       const copy = new UploadPartCopyCommand({
         ...named(key),
-        UploadId: handle,
+        UploadId: multipartId,
         PartNumber: number,
         CopySource: `${bucket}/${escapeKey(options.S3_PREFIX + source)}`,
         CopySourceRange: `bytes=${start}-${end - 1}`,
@@ -260,35 +266,35 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
         'UploadPartCopy',
         (abortSignal) => client.send(copy, { abortSignal }),
         longestMs,
-      ).catch((fault: S3Fault) => Promise.reject(toRefusal(fault)))
+      ).catch((fault: S3Error) => Promise.reject(toUploadError(fault)))
       return { number, size: end - start, etag: unquoted(CopyPartResult?.ETag) }
     },
 
-    finish,
+    completeMultipart: finish,
 
-    async abort(key, handle) {
-      if (handle !== null) return abortOne(key, handle)
+    async abortMultipart(key, multipartId) {
+      if (multipartId !== null) return abortOne(key, multipartId)
       for await (const open of openUploads(key)) await abortOne(key, open)
     },
 
     put,
     async stat(key) {
-      const found = await look(key)
+      const found = await headObject(key)
       return found && factsOf(found)
     },
 
     async originOf(key) {
-      return (await look(key))?.origin ?? null
+      return (await headObject(key))?.origin ?? null
     },
 
     read,
 
-    remove: (keys) => removeObjects(keys, { client, named, ask }),
+    remove: (keys) => removeObjects(keys, { client, named, call: ask }),
 
     async *list(prefix) {
       let ContinuationToken: string | undefined
       do {
-        const page = await told('ListObjectsV2', (abortSignal) =>
+        const page = await call('ListObjectsV2', (abortSignal) =>
           client.send(
             new ListObjectsV2Command({ Bucket: bucket, Prefix: options.S3_PREFIX + prefix, ContinuationToken }),
             { abortSignal },
@@ -316,6 +322,6 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
   }
 }
 
-function factsOf({ size, etag }: Found): ObjectFacts {
+function factsOf({ size, etag }: Found): ObjectInfo {
   return { size, etag }
 }

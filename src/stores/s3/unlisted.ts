@@ -5,7 +5,7 @@
 import { UploadError } from '../../core/errors.ts'
 import { probeKey } from '../../core/pairing/marker.ts'
 import type { ObjectStore } from '../../core/ports.ts'
-import { S3Fault } from './faults.ts'
+import { S3Error } from './errors.ts'
 
 /** What this key may see of its bucket. */
 export interface Sight {
@@ -52,5 +52,5 @@ export function createSight({ put, look, read }: Asking): Sight {
 
 function isForbidden(error: unknown): boolean {
   const fault = error instanceof UploadError ? error.cause : error
-  return fault instanceof S3Fault && fault.status === 403
+  return fault instanceof S3Error && fault.status === 403
 }

@@ -2,13 +2,13 @@ import type { AuditEntry } from '../../client/admin-types.ts'
 import { visible } from '../upload/visible.ts'
 import type { Column } from './data-table.tsx'
 import { Choice, Filter } from './field.tsx'
-import { asked, Filters, instantOf } from './filters.tsx'
+import { Filters, instantOf, queryParameter } from './filters.tsx'
+import { actionNames, actionText, nameOf } from './messages.ts'
 import { Clocked } from './moment.tsx'
 import { PagedTable } from './paged-table.tsx'
 import { usePages } from './pages.ts'
-import { hrefOf, place } from './place.ts'
+import { hrefOf, route } from './route.ts'
 import { admin } from './session.ts'
-import { actionNames, actionWords, nameOf } from './words.ts'
 
 const ends = [
   ['', 'any'],
@@ -20,7 +20,7 @@ const rarer = ['code', 'rule', 'address', 'key', 'upload', 'tenant', 'since', 'u
 
 /** The audit log: who did what, and who was refused. */
 export function Audit() {
-  const { query } = place.value
+  const { query } = route.value
   const pages = usePages(
     async (before) => {
       const { entries, next } = await admin.audit({
@@ -31,7 +31,7 @@ export function Audit() {
       })
       return { items: entries, next }
     },
-    { about: JSON.stringify(query), everyMs: 5000 },
+    { key: JSON.stringify(query), everyMs: 5000 },
   )
   return (
     <div class="part">
@@ -39,20 +39,20 @@ export function Audit() {
         rarer={rarer}
         more={
           <>
-            <Filter label="Code" hint="QUOTA_EXCEEDED" {...asked('code')} />
-            <Filter label="Rule" hint="maxSize" {...asked('rule')} />
-            <Filter label="From address" {...asked('address')} />
-            <Filter label="Key (id)" {...asked('key')} />
-            <Filter label="Upload (id)" {...asked('upload')} />
-            <Filter label="Tenant" {...asked('tenant')} />
-            <Filter label="After" type="datetime-local" {...asked('since')} />
-            <Filter label="Before" type="datetime-local" {...asked('until')} />
+            <Filter label="Code" hint="QUOTA_EXCEEDED" {...queryParameter('code')} />
+            <Filter label="Rule" hint="maxSize" {...queryParameter('rule')} />
+            <Filter label="From address" {...queryParameter('address')} />
+            <Filter label="Key (id)" {...queryParameter('key')} />
+            <Filter label="Upload (id)" {...queryParameter('upload')} />
+            <Filter label="Tenant" {...queryParameter('tenant')} />
+            <Filter label="After" type="datetime-local" {...queryParameter('since')} />
+            <Filter label="Before" type="datetime-local" {...queryParameter('until')} />
           </>
         }
       >
-        <Filter label="User" {...asked('actor')} />
-        <Choice label="Action" choices={actions} {...asked('action')} />
-        <Choice label="Result" choices={ends} {...asked('allowed')} />
+        <Filter label="User" {...queryParameter('actor')} />
+        <Choice label="Action" choices={actions} {...queryParameter('action')} />
+        <Choice label="Result" choices={ends} {...queryParameter('allowed')} />
       </Filters>
       <PagedTable
         pages={pages}
@@ -84,7 +84,7 @@ const columns: Column<AuditEntry>[] = [
     value: ({ action }) => action,
     cell: ({ action, target, times, note }) => (
       <span class="any-text">
-        {actionWords(action)}
+        {actionText(action)}
         {target && ` ${/^\d+$/.test(target) ? `to version ${target}` : visible(target).slice(0, 8)}`}
         {times > 1 && <span class="quiet"> {times} times</span>}
         {note && <span class="quiet">: {visible(note)}</span>}

@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks'
 import type { Explanation } from '../../client/admin-types.ts'
 import { Alert, Check } from '../upload/icons.tsx'
-import { readProblem } from './answer.ts'
 import { Field } from './field.tsx'
 import { writeFlat } from './policies/json.ts'
 import { Problem } from './problem.tsx'
+import { errorMessage } from './query.ts'
 import { useRoles } from './roles.ts'
 import { admin } from './session.ts'
 import { readSize } from './size.ts'
@@ -13,18 +13,25 @@ const types = ['image/jpeg', 'video/mp4', 'audio/mpeg', 'application/pdf', 'appl
 
 /** May this user send this file, and why. Nothing is sent and nothing changes. */
 export function Explain() {
-  const [wish, setWish] = useState({ user: '', role: 'member', tenant: '', filename: '', contentType: '', size: '' })
+  const [creation, setWish] = useState({
+    user: '',
+    role: 'member',
+    tenant: '',
+    filename: '',
+    contentType: '',
+    size: '',
+  })
   const roles = useRoles()
   const [said, setSaid] = useState<Explanation | null>(null)
   const [problem, setProblem] = useState<string | null>(null)
-  const of = (name: keyof typeof wish) => ({
-    value: wish[name],
-    set: (value: string) => setWish({ ...wish, [name]: value }),
+  const of = (name: keyof typeof creation) => ({
+    value: creation[name],
+    set: (value: string) => setWish({ ...creation, [name]: value }),
   })
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault()
-    const size = wish.size.trim() === '' ? null : readSize(wish.size)
+    const size = creation.size.trim() === '' ? null : readSize(creation.size)
     if (size === undefined) {
       setProblem('A size is bytes, or such as 20 MiB.')
       return
@@ -32,17 +39,17 @@ export function Explain() {
     try {
       setSaid(
         await admin.explain({
-          user: wish.user.trim(),
-          role: wish.role.trim(),
-          tenant: wish.tenant.trim() || null,
-          filename: wish.filename.trim() || 'file',
-          contentType: wish.contentType.trim() || 'application/octet-stream',
+          user: creation.user.trim(),
+          role: creation.role.trim(),
+          tenant: creation.tenant.trim() || null,
+          filename: creation.filename.trim() || 'file',
+          contentType: creation.contentType.trim() || 'application/octet-stream',
           size,
         }),
       )
       setProblem(null)
     } catch (thrown) {
-      setProblem(readProblem(thrown))
+      setProblem(errorMessage(thrown))
     }
   }
 

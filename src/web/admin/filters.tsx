@@ -1,11 +1,11 @@
 import type { ComponentChildren } from 'preact'
-import { ask, place } from './place.ts'
+import { route, setQuery } from './route.ts'
 
 /** What is asked of the list under `name`, for the field that shows and changes it. */
-export function asked(name: string): { value: string; set(value: string): void } {
+export function queryParameter(name: string): { value: string; set(value: string): void } {
   return {
-    value: place.value.query[name] ?? '',
-    set: (value) => ask({ ...place.peek().query, [name]: value.trim() }),
+    value: route.value.query[name] ?? '',
+    set: (value) => setQuery({ ...route.peek().query, [name]: value.trim() }),
   }
 }
 
@@ -19,7 +19,7 @@ interface FiltersProps {
 
 /** What is asked of a list. It stands in the address, so that it can be kept and sent to somebody. */
 export function Filters({ children, more, rarer }: FiltersProps) {
-  const { query } = place.value
+  const { query } = route.value
   return (
     <search class="filters">
       {children}
@@ -28,7 +28,7 @@ export function Filters({ children, more, rarer }: FiltersProps) {
         <div class="filters">{more}</div>
       </details>
       {Object.keys(query).length > 0 && (
-        <button type="button" class="button is-quiet filters-clear" onClick={() => ask({})}>
+        <button type="button" class="button is-quiet filters-clear" onClick={() => setQuery({})}>
           Clear
         </button>
       )}

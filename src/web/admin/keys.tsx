@@ -1,29 +1,29 @@
 import { useState } from 'preact/hooks'
 import type { ApiKey } from '../../client/admin-types.ts'
-import { say } from '../upload/announcer.tsx'
+import { announce } from '../upload/announcer.tsx'
 import { visible } from '../upload/visible.ts'
 import { When } from '../upload/when.tsx'
-import { useAnswer } from './answer.ts'
+import { ConfirmDialog } from './confirm-dialog.tsx'
 import { type Column, DataTable } from './data-table.tsx'
+import { nameOf } from './messages.ts'
 import { NewKey } from './new-key.tsx'
 import { Problem } from './problem.tsx'
+import { useQuery } from './query.ts'
 import { admin } from './session.ts'
-import { Sure } from './sure.tsx'
-import { nameOf } from './words.ts'
 
 /** API keys for services: created, used, revoked. */
 export function Keys() {
-  const answer = useAnswer(admin.keys)
+  const answer = useQuery(admin.keys)
   const [revoking, setRevoking] = useState<ApiKey | null>(null)
   const keys = answer.value?.toSorted((a, b) => Number(isOver(a)) - Number(isOver(b))) ?? null
   return (
     <>
-      <NewKey made={answer.again} />
+      <NewKey made={answer.refetch} />
       <section class="part" aria-labelledby="keys-title">
         <h2 id="keys-title" tabIndex={-1}>
           API keys
         </h2>
-        <Problem words={answer.problem} again={answer.again} />
+        <Problem words={answer.error} again={answer.refetch} />
         {keys?.length === 0 && <p class="empty quiet">No API keys yet.</p>}
         {keys && keys.length > 0 && (
           <DataTable
@@ -42,14 +42,14 @@ export function Keys() {
           />
         )}
         {revoking && (
-          <Sure
+          <ConfirmDialog
             title={`Revoke ${visible(revoking.name)}?`}
             verb="Revoke"
             isBad
             act={async () => {
               await admin.revokeKey(revoking.id)
-              say(`${visible(revoking.name)} was revoked.`)
-              answer.again()
+              announce(`${visible(revoking.name)} was revoked.`)
+              answer.refetch()
             }}
             close={() => {
               setRevoking(null)
@@ -60,7 +60,7 @@ export function Keys() {
               Every server refuses it within a second. Its uploads can no longer be completed with it; nothing is
               deleted.
             </p>
-          </Sure>
+          </ConfirmDialog>
         )}
       </section>
     </>

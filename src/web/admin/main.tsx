@@ -2,7 +2,7 @@ import '../styles/index.css'
 import '../styles/admin/index.css'
 import { render } from 'preact'
 import { Page } from './page.tsx'
-import { enter } from './session.ts'
+import { restoreToken } from './session.ts'
 
 render(<Page />, document.getElementById('page')!)
-void enter()
+void restoreToken()

@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks'
 import { type Scope, scopes } from '../../client/admin-types.ts'
-import { say } from '../upload/announcer.tsx'
+import { announce } from '../upload/announcer.tsx'
 import { visible } from '../upload/visible.ts'
-import { readProblem } from './answer.ts'
 import { Field } from './field.tsx'
 import { Problem } from './problem.tsx'
+import { errorMessage } from './query.ts'
 import { useRoles } from './roles.ts'
 import { admin } from './session.ts'
 
@@ -18,13 +18,13 @@ const blank = { name: '', role: '', user: '', tenant: '', expires: '', scopes: [
 
 /** Creates a key. The key itself is told once. */
 export function NewKey({ made }: { made: () => void }) {
-  const [wish, setWish] = useState(blank)
+  const [creation, setWish] = useState(blank)
   const roles = useRoles()
   const [problem, setProblem] = useState<string | null>(null)
   const [told, setTold] = useState<{ name: string; token: string } | null>(null)
   const of = (name: 'name' | 'role' | 'user' | 'tenant' | 'expires') => ({
-    value: wish[name],
-    set: (value: string) => setWish({ ...wish, [name]: value }),
+    value: creation[name],
+    set: (value: string) => setWish({ ...creation, [name]: value }),
   })
 
   async function submit(event: Event): Promise<void> {
@@ -32,18 +32,18 @@ export function NewKey({ made }: { made: () => void }) {
     setProblem(null)
     try {
       const { name, token } = await admin.makeKey({
-        name: wish.name,
-        role: wish.role,
-        user: wish.user || null,
-        tenant: wish.tenant || null,
-        scopes: wish.scopes,
-        expiresAt: wish.expires === '' ? null : new Date(wish.expires).toISOString(),
+        name: creation.name,
+        role: creation.role,
+        user: creation.user || null,
+        tenant: creation.tenant || null,
+        scopes: creation.scopes,
+        expiresAt: creation.expires === '' ? null : new Date(creation.expires).toISOString(),
       })
       setTold({ name, token })
       setWish(blank)
       made()
     } catch (thrown) {
-      setProblem(readProblem(thrown))
+      setProblem(errorMessage(thrown))
     }
   }
 
@@ -66,10 +66,10 @@ export function NewKey({ made }: { made: () => void }) {
               <label key={scope} class="check">
                 <input
                   type="checkbox"
-                  checked={wish.scopes.includes(scope)}
+                  checked={creation.scopes.includes(scope)}
                   onChange={(event) => {
-                    const others = wish.scopes.filter((other) => other !== scope)
-                    setWish({ ...wish, scopes: event.currentTarget.checked ? [...others, scope] : others })
+                    const others = creation.scopes.filter((other) => other !== scope)
+                    setWish({ ...creation, scopes: event.currentTarget.checked ? [...others, scope] : others })
                   }}
                 />
                 <span>
@@ -80,7 +80,7 @@ export function NewKey({ made }: { made: () => void }) {
           </fieldset>
           <Problem words={problem} />
           <div class="choices">
-            <button type="submit" class="button" disabled={wish.scopes.length === 0}>
+            <button type="submit" class="button" disabled={creation.scopes.length === 0}>
               Create
             </button>
           </div>
@@ -93,7 +93,7 @@ export function NewKey({ made }: { made: () => void }) {
 function Told({ name, token, close }: { name: string; token: string; close: () => void }) {
   async function copy(): Promise<void> {
     await navigator.clipboard.writeText(token)
-    say('The key is copied.')
+    announce('The key is copied.')
   }
   return (
     <div class="box new-key" role="status">

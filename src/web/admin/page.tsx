@@ -3,16 +3,16 @@ import { Announcer } from '../upload/announcer.tsx'
 import { Logo } from '../upload/icons.tsx'
 import { visible } from '../upload/visible.ts'
 import { Audit } from './audit.tsx'
-import { Door } from './door.tsx'
 import { Explain } from './explain.tsx'
 import { AuditMark, ExplainMark, KeysMark, NowMark, PoliciesMark, QuotaMark, UploadsMark } from './icons.tsx'
 import { Keys } from './keys.tsx'
 import { Now } from './now/now.tsx'
 import { Offline } from './offline.tsx'
-import { hrefOf, place, type Room } from './place.ts'
 import { Policies } from './policies/policies.tsx'
 import { Quota } from './quota.tsx'
-import { isOfTenant, leave, me, presence } from './session.ts'
+import { hrefOf, route, type Section } from './route.ts'
+import { isOfTenant, me, signInState, signOut } from './session.ts'
+import { SignIn } from './sign-in.tsx'
 import { Uploads } from './uploads/uploads.tsx'
 
 const views = {
@@ -23,11 +23,11 @@ const views = {
   keys: { title: 'API keys', Mark: KeysMark, View: Keys },
   audit: { title: 'Audit log', Mark: AuditMark, View: Audit },
   explain: { title: 'Explain', Mark: ExplainMark, View: Explain },
-} satisfies Record<Room, unknown>
+} satisfies Record<Section, unknown>
 
 /** The whole page: the rooms of an operator, or the door to them. */
 export function Page() {
-  const isIn = presence.value === 'in'
+  const isIn = signInState.value === 'in'
   return (
     <>
       <header class="bar is-wide">
@@ -40,19 +40,19 @@ export function Page() {
             <bdi class="badge-user" title={visible(me.value.user)}>
               {visible(me.value.user)}
             </bdi>
-            <button type="button" class="button is-quiet" onClick={leave}>
+            <button type="button" class="button is-quiet" onClick={signOut}>
               Sign out
             </button>
           </p>
         )}
       </header>
       <div class={`frame ${isIn ? '' : 'is-door'}`}>
-        {isIn && <Rooms />}
+        {isIn && <SectionTabs />}
         <main class="room">
           <Offline />
-          {presence.value === 'entering' && <p class="quiet">Loading …</p>}
-          {presence.value === 'out' && <Door />}
-          {isIn && <OpenRoom />}
+          {signInState.value === 'entering' && <p class="quiet">Loading …</p>}
+          {signInState.value === 'out' && <SignIn />}
+          {isIn && <CurrentSection />}
         </main>
       </div>
       <Announcer />
@@ -61,18 +61,18 @@ export function Page() {
 }
 
 /** What is about all tenants is not for the admin of one: the server answers 403. */
-const forAllTenants: Room[] = ['policies']
+const forAllTenants: Section[] = ['policies']
 
-function Rooms() {
-  const open = Object.entries(views).filter(([room]) => !isOfTenant() || !forAllTenants.includes(room as Room))
+function SectionTabs() {
+  const open = Object.entries(views).filter(([section]) => !isOfTenant() || !forAllTenants.includes(section as Section))
   return (
     <nav class="rooms" aria-label="Sections">
-      {open.map(([room, { title, Mark }]) => (
+      {open.map(([section, { title, Mark }]) => (
         <a
-          key={room}
-          href={hrefOf(room as Room)}
+          key={section}
+          href={hrefOf(section as Section)}
           class="rooms-link"
-          aria-current={place.value.room === room ? 'page' : undefined}
+          aria-current={route.value.section === section ? 'page' : undefined}
         >
           <Mark />
           {title}
@@ -82,9 +82,9 @@ function Rooms() {
   )
 }
 
-function OpenRoom() {
-  const { room, id } = place.value
-  const { title, View } = views[room]
+function CurrentSection() {
+  const { section, id } = route.value
+  const { title, View } = views[section]
   const heading = useRef<HTMLHeadingElement>(null)
   const isFirst = useRef(true)
   // Who follows a link with the keyboard goes on where it leads. The first room is not followed to.
@@ -93,19 +93,19 @@ function OpenRoom() {
     if (isFirst.current) isFirst.current = false
     else heading.current?.focus()
     document.querySelector('.rooms [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
-  }, [room, id])
+  }, [section, id])
   return (
     <>
       <h1 ref={heading} tabIndex={-1} class={id === null ? 'title' : 'unseen'}>
         {title}
       </h1>
-      {isOfTenant() && forAllTenants.includes(room) ? (
+      {isOfTenant() && forAllTenants.includes(section) ? (
         <p class="quiet">
           {title} hold for all tenants: only an administrator without a tenant may see and change them. You administer
           the tenant <bdi>{visible(me.value?.tenant ?? '')}</bdi>.
         </p>
       ) : (
-        <View key={`${room}/${id ?? ''}`} />
+        <View key={`${section}/${id ?? ''}`} />
       )}
     </>
   )

@@ -13,10 +13,10 @@ interface PagedTableProps<T> extends Omit<DataTableProps<T>, 'items'> {
 
 /** A table that is read page by page, with what can go wrong and the way to more of it. */
 export function PagedTable<T>({ pages, empty, more, ...table }: PagedTableProps<T>) {
-  const { items, problem, again, hasMore } = pages
+  const { items, error, refetch, hasMore } = pages
   return (
     <>
-      <Problem words={problem} again={again} />
+      <Problem words={error} again={refetch} />
       {items?.length === 0 && <p class="empty quiet">{empty}</p>}
       {items && items.length > 0 && <DataTable items={items} {...table} />}
       <More has={hasMore} show={pages.more} {...(more !== undefined && { words: more })} />

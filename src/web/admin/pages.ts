@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { type Answer, type Asking, readProblem, useAnswer } from './answer.ts'
+import { errorMessage, type QueryOptions, type QueryState, useQuery } from './query.ts'
 
 interface Page<T> {
   items: T[]
@@ -7,7 +7,7 @@ interface Page<T> {
 }
 
 /** A list that is read page by page. */
-export interface Pages<T> extends Omit<Answer<Page<T>>, 'value' | 'put'> {
+export interface Pages<T> extends Omit<QueryState<Page<T>>, 'value' | 'setData'> {
   /** `null` until the first page is there. */
   items: T[] | null
   hasMore: boolean
@@ -20,15 +20,15 @@ export interface Pages<T> extends Omit<Answer<Page<T>>, 'value' | 'put'> {
  */
 export function usePages<T>(
   read: (after: string | number | undefined) => Promise<Page<T>>,
-  { about = '', everyMs }: Asking = {},
+  { key = '', everyMs }: QueryOptions = {},
 ): Pages<T> {
   const [later, setLater] = useState<{ about: string; page: Page<T>; problem: string | null } | null>(null)
-  const isLater = later !== null && later.about === about
-  const first = useAnswer(() => read(undefined), {
-    about,
-    isPatient: true,
+  const isLater = later !== null && later.about === key
+  const first = useQuery(() => read(undefined), {
+    key,
+    keepPrevious: true,
     // What is new would push the last ones of the first page out of sight: the next page began after them.
-    isResting: isLater,
+    paused: isLater,
     ...(everyMs !== undefined && { everyMs }),
   })
   const shown = isLater
@@ -40,20 +40,20 @@ export function usePages<T>(
     if (before.next === null) return
     try {
       const page = await read(before.next)
-      setLater({ about, page: { items: [...before.items, ...page.items], next: page.next }, problem: null })
+      setLater({ about: key, page: { items: [...before.items, ...page.items], next: page.next }, problem: null })
     } catch (thrown) {
-      setLater({ about, page: before, problem: readProblem(thrown) })
+      setLater({ about: key, page: before, problem: errorMessage(thrown) })
     }
   }
 
   return {
     items: shown?.items ?? null,
     hasMore: (shown?.next ?? null) !== null,
-    problem: first.problem ?? (isLater ? later.problem : null),
+    error: first.error ?? (isLater ? later.problem : null),
     more: () => void more(),
-    again() {
+    refetch() {
       setLater(null)
-      first.again()
+      first.refetch()
     },
   }
 }

@@ -2,28 +2,28 @@ import type { UserUsage } from '../../client/admin-types.ts'
 import { formatBytes, percent } from '../upload/format.ts'
 import type { Column } from './data-table.tsx'
 import { Filter } from './field.tsx'
-import { asked } from './filters.tsx'
+import { queryParameter } from './filters.tsx'
+import { nameOf } from './messages.ts'
 import { PagedTable } from './paged-table.tsx'
 import { usePages } from './pages.ts'
-import { hrefOf, place } from './place.ts'
+import { hrefOf, route } from './route.ts'
 import { admin } from './session.ts'
-import { nameOf } from './words.ts'
 
 /** Who takes how much of what they may, the largest first. */
 export function Quota() {
-  const { query } = place.value
+  const { query } = route.value
   const pages = usePages(
     async (after) => {
       const { users, next } = await admin.usage({ ...query, after })
       return { items: users, next }
     },
-    { about: JSON.stringify(query), everyMs: 10_000 },
+    { key: JSON.stringify(query), everyMs: 10_000 },
   )
   return (
     <div class="part">
       <search class="filters">
-        <Filter label="User" {...asked('user')} />
-        <Filter label="Tenant" {...asked('tenant')} />
+        <Filter label="User" {...queryParameter('user')} />
+        <Filter label="Tenant" {...queryParameter('tenant')} />
       </search>
       <PagedTable
         pages={pages}

@@ -3,7 +3,7 @@ import { signal } from '@preact/signals'
 const sentence = signal('')
 
 /** Tells those who listen to the page what those who look at it see. */
-export function say(text: string): void {
+export function announce(text: string): void {
   sentence.value = text
 }
 

@@ -3,8 +3,8 @@ import { useRef } from 'preact/hooks'
 import { droppedFiles } from './dropped.ts'
 import { formatBytes } from './format.ts'
 import { ArrowUp, Folder } from './icons.tsx'
-import { questions, send, transfers } from './outbox.ts'
 import { me } from './session.ts'
+import { resumePrompts, send, transfers } from './upload-queue.ts'
 import { visible } from './visible.ts'
 
 /** Takes files by click, key, drop (anywhere on the page) and, through the page, from the clipboard. */
@@ -12,7 +12,7 @@ export function DropZone() {
   const isOverPage = useDropOnPage()
   const files = useRef<HTMLInputElement>(null)
   const folder = useRef<HTMLInputElement>(null)
-  const isSmall = transfers.value.length + questions.value.length > 0
+  const isSmall = transfers.value.length + resumePrompts.value.length > 0
 
   function take(input: HTMLInputElement): void {
     void send(input.files ?? [])

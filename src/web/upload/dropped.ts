@@ -12,7 +12,7 @@ async function filesOf(entry: FileSystemEntry): Promise<File[]> {
     const file = await new Promise<File>((resolve) =>
       (entry as FileSystemFileEntry).file(resolve, () => resolve(unreadable(entry))),
     )
-    return isLitter(file) ? [] : [placed(file, entry.fullPath.slice(1))]
+    return isSystemFile(file) ? [] : [placed(file, entry.fullPath.slice(1))]
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader()
   const children: FileSystemEntry[] = []
@@ -37,6 +37,6 @@ function unreadable({ name, fullPath }: FileSystemEntry): File {
 }
 
 /** What file managers leave in folders, and nobody means to send. */
-function isLitter({ name }: File): boolean {
+function isSystemFile({ name }: File): boolean {
   return name === '.DS_Store' || name === 'Thumbs.db' || name === 'desktop.ini'
 }

@@ -1,14 +1,14 @@
-import { say } from './announcer.tsx'
+import { announce } from './announcer.tsx'
 import { ConfirmButton } from './confirm-button.tsx'
 import { formatBytes, formatDuration, percent } from './format.ts'
 import { IconButton } from './icon-button.tsx'
 import { Again, Check, Chevron, Cross, Files, Folder, Pause, Play } from './icons.tsx'
-import { type Group, type Item, isOpenHere, sumOf } from './items.ts'
-import { uploads } from './outbox.ts'
+import { type Group, type Item, isOpenHere, totalsOf } from './items.ts'
+import { canRetry, files } from './messages.ts'
 import { ProgressBar } from './progress-bar.tsx'
+import { uploads } from './upload-queue.ts'
 import { visible } from './visible.ts'
 import { When } from './when.tsx'
-import { files, mayHelpToRetry } from './words.ts'
 
 interface GroupRowProps {
   group: Group
@@ -20,7 +20,7 @@ interface GroupRowProps {
 
 /** A folder, or files that were given together, as one line with their sum. It unfolds into its files. */
 export function GroupRow({ group, isUnfolded, toggle, isPartial }: GroupRowProps) {
-  const sum = sumOf(group.items)
+  const sum = totalsOf(group.items)
   const name = groupName(group, isPartial)
   return (
     <>
@@ -57,7 +57,7 @@ function groupName({ folder, items }: Group, isPartial: boolean): string {
 }
 
 function Status({ group, isPartial }: { group: Group; isPartial: boolean }) {
-  const { count, completed, failed, paused, open, size, confirmed, speed } = sumOf(group.items)
+  const { count, completed, failed, paused, open, size, confirmed, speed } = totalsOf(group.items)
   const total = `${count.toLocaleString()}${isPartial ? '+' : ''}`
   const state = open === 0 ? (failed < count ? 'completed' : 'failed') : paused === open ? 'paused' : 'sending'
   const isHere = group.items.some(isOpenHere)
@@ -95,7 +95,7 @@ function Actions({ items, name }: { items: Item[]; name: string }) {
   const paused = open.filter(({ transfer }) => transfer!.state === 'paused')
   const running = open.filter(({ transfer }) => ['queued', 'sending', 'finishing'].includes(transfer!.state))
   const failed = items.filter(({ transfer }) => transfer?.state === 'failed')
-  const mayRetry = failed.filter(({ transfer }) => mayHelpToRetry(transfer!.failure))
+  const mayRetry = failed.filter(({ transfer }) => canRetry(transfer!.failure))
   const each = (some: Item[], act: (id: string) => void) =>
     uploads.together(() => {
       for (const { transfer } of some) act(transfer!.id)
@@ -124,7 +124,7 @@ function Actions({ items, name }: { items: Item[]; name: string }) {
           verb={`Cancel ${files(open.length)}`}
           act={() => {
             each(open, (id) => void uploads.cancel(id).catch(() => {}))
-            say(`${files(open.length)} cancelled.`)
+            announce(`${files(open.length)} cancelled.`)
             return true
           }}
         >

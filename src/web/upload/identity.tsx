@@ -1,13 +1,13 @@
 import { useRef } from 'preact/hooks'
 import { formatBytes } from './format.ts'
-import { leave, me, presence } from './session.ts'
+import { me, signInState, signOut } from './session.ts'
 import { TokenForm } from './sign-in.tsx'
 import { visible } from './visible.ts'
 
 /** Who is signed in, what they may upload, and the way out. */
 export function IdentityBadge() {
   const dialog = useRef<HTMLDialogElement>(null)
-  if (presence.value !== 'in' || !me.value) return null
+  if (signInState.value !== 'in' || !me.value) return null
   const { user, role, policy } = me.value
   return (
     <>
@@ -45,7 +45,7 @@ export function IdentityBadge() {
             <TokenForm done={() => dialog.current?.close()} />
           </details>
           <div class="choices">
-            <button type="button" class="button is-quiet" onClick={leave}>
+            <button type="button" class="button is-quiet" onClick={signOut}>
               Sign out
             </button>
             <button type="button" class="button is-quiet" onClick={() => dialog.current?.close()}>

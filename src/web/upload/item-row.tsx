@@ -1,19 +1,19 @@
 import { useRef, useState } from 'preact/hooks'
 import type { ListedUpload } from '../../client/api.ts'
 import { isOver } from '../../client/transfer-view.ts'
-import { say } from './announcer.tsx'
+import { announce } from './announcer.tsx'
 import { ConfirmButton } from './confirm-button.tsx'
 import { FileName } from './file-name.tsx'
 import { IconButton } from './icon-button.tsx'
 import { Again, Bin, Cross, Pause, Play } from './icons.tsx'
 import { ItemStatus, keptWords, stateOf } from './item-status.tsx'
 import type { Item } from './items.ts'
-import { remove } from './listing.ts'
-import { goOn, uploads } from './outbox.ts'
+import { remove } from './list-store.ts'
+import { canRetry } from './messages.ts'
 import { Preview } from './preview.tsx'
 import { ProgressBar } from './progress-bar.tsx'
+import { resumeWithFile, uploads } from './upload-queue.ts'
 import { visible } from './visible.ts'
-import { mayHelpToRetry } from './words.ts'
 
 /** One file of the list: what it is, how far it is, and what can be done with it. */
 export function ItemRow({ item }: { item: Item }) {
@@ -63,7 +63,7 @@ function Actions({ item }: { item: Item }) {
   const state = stateOf(item)
 
   function cancel(): void {
-    say(`${name}: upload cancelled.`)
+    announce(`${name}: upload cancelled.`)
     // Should the server not hear of it, the upload stays in the list, where it can be deleted.
     void uploads.cancel(transfer!.id).catch(() => {})
   }
@@ -80,7 +80,7 @@ function Actions({ item }: { item: Item }) {
           <Play />
         </IconButton>
       )}
-      {transfer && (state === 'waiting' || (state === 'failed' && mayHelpToRetry(transfer.failure))) && (
+      {transfer && (state === 'waiting' || (state === 'failed' && canRetry(transfer.failure))) && (
         <IconButton label={`Retry ${name}`} onClick={() => uploads.resume(transfer.id)}>
           <Again />
         </IconButton>
@@ -108,7 +108,7 @@ function Actions({ item }: { item: Item }) {
           act={async () => {
             if (!(await remove(id))) return false
             if (transfer) uploads.dismiss(transfer.id)
-            say(`${name} was deleted.`)
+            announce(`${name} was deleted.`)
             return true
           }}
         >
@@ -126,7 +126,7 @@ function GoOn({ upload }: { upload: ListedUpload }) {
   const [complaint, setComplaint] = useState<string | null>(null)
 
   function take(file: File | undefined): void {
-    if (file) setComplaint(goOn(upload, file))
+    if (file) setComplaint(resumeWithFile(upload, file))
   }
 
   return (

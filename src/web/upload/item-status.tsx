@@ -4,8 +4,8 @@ import type { TransferView } from '../../client/transfer-view.ts'
 import { formatBytes, formatDate, formatDuration, percent } from './format.ts'
 import { Alert, Clock, Cloud, Key, Pause } from './icons.tsx'
 import type { Item } from './items.ts'
+import { explain, explainFile, failureText, type ShownState, stateText } from './messages.ts'
 import { When } from './when.tsx'
-import { explain, explainFile, failureWords, type ShownState, stateWords } from './words.ts'
 
 /** What the list says a file is doing. */
 export function stateOf({ transfer, upload, sender }: Item): ShownState {
@@ -84,7 +84,7 @@ export function ItemStatus({ item }: { item: Item }) {
     case 'failed':
       return (
         <Words icon={<Alert />} state={state}>
-          <span>{transfer ? explainFile(transfer) : failureWords(upload!.failure)}</span>
+          <span>{transfer ? explainFile(transfer) : failureText(upload!.failure)}</span>
         </Words>
       )
     default:
@@ -97,7 +97,7 @@ function Words(props: { icon?: ComponentChildren; state: ShownState; words?: str
     <>
       <span class={`state is-${props.state}`}>
         {props.icon}
-        {props.words ?? stateWords[props.state]}
+        {props.words ?? stateText[props.state]}
       </span>
       {props.children}
     </>

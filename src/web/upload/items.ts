@@ -123,7 +123,7 @@ function grouped(items: Item[]): Entry[] {
 }
 
 /** What the files of a group are together. */
-export interface Sum {
+export interface ItemTotals {
   count: number
   completed: number
   failed: number
@@ -136,7 +136,7 @@ export interface Sum {
 }
 
 /** The sum of `items`. */
-export function sumOf(items: readonly Item[]): Sum {
+export function totalsOf(items: readonly Item[]): ItemTotals {
   const sum = { count: items.length, completed: 0, failed: 0, paused: 0, open: 0, size: 0, confirmed: 0, speed: 0 }
   for (const { transfer, upload, size, confirmed } of items) {
     const state = transfer?.state ?? upload!.state

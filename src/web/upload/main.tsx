@@ -1,10 +1,10 @@
 import '../styles/index.css'
 import { render } from 'preact'
+import { watchBrowser } from './browser-lifecycle.ts'
 import { Page } from './page.tsx'
-import { enter, enterByLink } from './session.ts'
-import { watchSurroundings } from './surroundings.ts'
+import { restoreToken, signInByLink } from './session.ts'
 
 render(<Page />, document.getElementById('page')!)
-watchSurroundings()
-void enter()
-addEventListener('hashchange', () => void enterByLink())
+watchBrowser()
+void restoreToken()
+addEventListener('hashchange', () => void signInByLink())

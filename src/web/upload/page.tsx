@@ -2,14 +2,14 @@ import { Announcer } from './announcer.tsx'
 import { DropZone } from './drop-zone.tsx'
 import { Logo } from './icons.tsx'
 import { IdentityBadge } from './identity.tsx'
-import { endpoint } from './outbox.ts'
-import { hasExpired, me, presence } from './session.ts'
+import { hasExpired, me, signInState } from './session.ts'
 import { SignIn } from './sign-in.tsx'
+import { endpoint } from './upload-queue.ts'
 import { UploadsList } from './uploads-list.tsx'
 
 /** The whole page. */
 export function Page() {
-  const isOut = presence.value === 'out'
+  const isOut = signInState.value === 'out'
   return (
     <>
       <header class="bar">

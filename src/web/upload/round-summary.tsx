@@ -1,9 +1,9 @@
-import { say } from './announcer.tsx'
+import { announce } from './announcer.tsx'
 import { ConfirmButton } from './confirm-button.tsx'
 import { formatBytes, formatDuration, percent } from './format.ts'
-import { round, transfers, uploads } from './outbox.ts'
+import { canRetry, files } from './messages.ts'
 import { ProgressBar } from './progress-bar.tsx'
-import { files, mayHelpToRetry } from './words.ts'
+import { round, transfers, uploads } from './upload-queue.ts'
 
 /** The sum of what this page sends, and what can be done with all of it. */
 export function RoundSummary() {
@@ -42,7 +42,7 @@ function Actions() {
   const paused = all.filter(({ state }) => state === 'paused')
   const open = all.filter(({ state }) => !['completed', 'failed', 'cancelled'].includes(state))
   const failed = all.filter(({ state }) => state === 'failed')
-  const mayRetry = failed.filter(({ failure }) => mayHelpToRetry(failure))
+  const mayRetry = failed.filter(({ failure }) => canRetry(failure))
   const each = (some: { id: string }[], act: (id: string) => void) =>
     uploads.together(() => {
       for (const { id } of some) act(id)
@@ -72,7 +72,7 @@ function Actions() {
           keep="Keep uploading"
           act={() => {
             each(open, (id) => void uploads.cancel(id).catch(() => {}))
-            say(`${files(open.length)} cancelled.`)
+            announce(`${files(open.length)} cancelled.`)
             return true
           }}
         />

@@ -1,5 +1,5 @@
 import { useId, useState } from 'preact/hooks'
-import { hasExpired, problem, usePasted } from './session.ts'
+import { hasExpired, signInError, signInWith } from './session.ts'
 import { TokenField } from './token-field.tsx'
 
 /** Asks for a token: before anything else, and when the one that was used has stopped working. */
@@ -32,7 +32,7 @@ export function TokenForm({ done }: { done?: () => void }) {
   async function submit(event: Event): Promise<void> {
     event.preventDefault()
     setBusy(true)
-    const isIn = await usePasted(text, isKept)
+    const isIn = await signInWith(text, isKept)
     setBusy(false)
     if (!isIn) return
     setText('')
@@ -46,15 +46,15 @@ export function TokenForm({ done }: { done?: () => void }) {
         set={setText}
         verb="Sign in"
         isBusy={isBusy}
-        describedBy={problem.value ? `${id}-problem` : undefined}
+        describedBy={signInError.value ? `${id}-problem` : undefined}
       />
       <label class="check">
         <input type="checkbox" checked={isKept} onChange={(event) => setKept(event.currentTarget.checked)} />
         Stay signed in on this device
       </label>
-      {problem.value && (
+      {signInError.value && (
         <p id={`${id}-problem`} class="notice is-bad" role="alert">
-          {problem}
+          {signInError}
         </p>
       )}
     </form>

@@ -3,11 +3,11 @@ import { GroupRow } from './group-row.tsx'
 import { ItemRow } from './item-row.tsx'
 import { stateOf } from './item-status.tsx'
 import { type Entry, entriesOf, type Group, type Line, linesOf } from './items.ts'
-import { hasMore, listed, listing, listingProblem, refresh, showMore } from './listing.ts'
+import { hasMore, listError, listed, listState, refresh, showMore } from './list-store.ts'
 import { More } from './more.tsx'
-import { otherTabs, transfers } from './outbox.ts'
-import { Questions } from './questions.tsx'
+import { ResumePrompts } from './resume-prompts.tsx'
 import { RoundSummary } from './round-summary.tsx'
+import { otherTabs, transfers } from './upload-queue.ts'
 import { VirtualList } from './virtual-list.tsx'
 
 const entries = computed(() => entriesOf(transfers.value, listed.value, otherTabs.value))
@@ -36,12 +36,12 @@ export function UploadsList() {
         </button>
       </div>
       <RoundSummary />
-      {listing.value === 'failed' && (
+      {listState.value === 'failed' && (
         <p class="notice is-bad" role="alert">
-          {listingProblem} The list may be out of date.
+          {listError} The list may be out of date.
         </p>
       )}
-      <Questions />
+      <ResumePrompts />
       {count > manyFiles && (
         <label class="search">
           <span class="unseen">Search by name</span>
@@ -55,8 +55,8 @@ export function UploadsList() {
           />
         </label>
       )}
-      {listing.value === 'new' && isEmpty && <Loading />}
-      {listing.value !== 'new' && isEmpty && <p class="empty quiet">No uploads yet. Files you upload appear here.</p>}
+      {listState.value === 'new' && isEmpty && <Loading />}
+      {listState.value !== 'new' && isEmpty && <p class="empty quiet">No uploads yet. Files you upload appear here.</p>}
       {!isEmpty && lines.length === 0 && <p class="empty quiet">No file has this in its name.</p>}
       {lines.length > 0 && (
         <VirtualList lines={lines} label="Uploads" keyOf={keyOf} rowOf={rowOf}>

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { isRefusal } from '../../../src/core/errors.ts'
-import type { Upload, Wish } from '../../../src/core/upload.ts'
+import { isUploadError } from '../../../src/core/errors.ts'
+import type { CreateUpload, Upload } from '../../../src/core/upload.ts'
 import type { Seeded } from '../../support/seeded.ts'
-import { ask } from './ask.ts'
-import { believe, type KnownUpload } from './known-upload.ts'
+import { checkAgainstModel, type KnownUpload } from './known-upload.ts'
+import { run } from './run.ts'
 import type { World } from './world.ts'
 
 /** A new upload, or several: partial ones and what is to be made of them. */
@@ -35,7 +35,7 @@ async function createOne(
   world: World,
   random: Seeded,
   file: Buffer,
-  concat: Wish['concat'] = null,
+  concat: CreateUpload['concat'] = null,
   partials: KnownUpload[] = [],
 ): Promise<KnownUpload | null> {
   const types = ['application/octet-stream', 'image/png', 'text/plain', 'application/pdf'].filter(world.mayCreate)
@@ -47,12 +47,12 @@ async function createOne(
     .digest('base64')
   const expected = isOtherFile || random.chance(0.2) ? { 'sha-256': sha256 } : {}
   const hasDigests = (isOtherFile || random.chance(0.3)) && concat?.kind !== 'partial'
-  const wish: Wish = {
+  const creation: CreateUpload = {
     size: isFinal || (!byChunks && random.chance(0.3)) ? null : file.length,
     filename: 'a.bin',
     contentType: random.pick(types),
     concat,
-    byChunks,
+    hasNumberedParts: byChunks,
     ending: random.chance(0.3) ? 'later' : 'at-size',
     digests: hasDigests ? { expected, wanted: random.chance(0.5) ? ['sha-512'] : [] } : null,
     firstChunkSize: random.chance(0.2) ? random.int(1, 40) : undefined,
@@ -61,7 +61,7 @@ async function createOne(
     name: `${concat?.kind ?? 'upload'} ${world.uploads.length}`,
     id: '',
     file,
-    wish,
+    wish: creation,
     partSize: 0,
     partials,
     offset: 0,
@@ -77,15 +77,15 @@ async function createOne(
     isOtherFile: isOtherFile && hasDigests,
   }
   for (const partial of partials) partial.joinedBy.push(known)
-  const words = `create ${wish.size ?? '?'} (${file.length}) ${wish.contentType}${byChunks ? ' by chunks' : ''}`
+  const words = `create ${creation.size ?? '?'} (${file.length}) ${creation.contentType}${byChunks ? ' by chunks' : ''}`
   for (let attempt = 0; attempt < 5; attempt += 1) {
-    const heard = await ask<Upload>(world, random, known, {
-      what: `${words} ${hasDigests ? JSON.stringify(wish.digests) : ''}`,
-      work: (engine) => engine.create(world.user, wish),
-      believe(upload, was) {
+    const heard = await run<Upload>(world, random, known, {
+      what: `${words} ${hasDigests ? JSON.stringify(creation.digests) : ''}`,
+      work: (engine) => engine.create(world.user, creation),
+      check(upload, was) {
         known.id = upload.id
         known.partSize = upload.partSize
-        believe(known, upload, was, world)
+        checkAgainstModel(known, upload, was, world)
       },
       expected: ['TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED'],
     })
@@ -95,7 +95,7 @@ async function createOne(
     }
     // What nobody has heard of cannot be asked for; only its time ends it.
     known.isOver = false
-    if (heard && !isRefusal(heard.refusal, 'STORE_UNAVAILABLE', 'DATABASE_ERROR', 'SHUTTING_DOWN')) return null
+    if (heard && !isUploadError(heard.refusal, 'STORE_UNAVAILABLE', 'DATABASE_ERROR', 'SHUTTING_DOWN')) return null
   }
   return null
 }

@@ -1,9 +1,9 @@
-import { isRefusal } from '../../../src/core/errors.ts'
+import { isUploadError } from '../../../src/core/errors.ts'
 import { hasEnded, type Upload } from '../../../src/core/upload.ts'
 import { bodyOf } from '../../support/open-engine.ts'
-import { ask } from './ask.ts'
-import { believe, believeChunk, type KnownUpload, Violation } from './known-upload.ts'
-import type { Node } from './weather.ts'
+import type { Node } from './faulty-node.ts'
+import { checkAgainstModel, checkPart, type KnownUpload, Violation } from './known-upload.ts'
+import { run } from './run.ts'
 import type { World } from './world.ts'
 
 // Whoever is in the way lets go, or their leases run out.
@@ -26,31 +26,31 @@ export async function bringToEnd(world: World, node: Node, known: KnownUpload): 
 
 /** Whether it has come to an end. */
 async function step(world: World, node: Node, known: KnownUpload): Promise<boolean> {
-  const { id, file, wish, partSize } = known
-  const put = <T>(question: Omit<Parameters<typeof ask<T>>[3], 'node'>) =>
-    ask<T>(world, world.random, known, { ...question, node })
+  const { id, file, wish: creation, partSize } = known
+  const put = <T>(question: Omit<Parameters<typeof run<T>>[3], 'node'>) =>
+    run<T>(world, world.random, known, { ...question, node })
   const about = (what: string, work: (engine: Node['engine']) => Promise<Upload>) =>
-    put<Upload>({ what, work, believe: (upload, was) => believe(known, upload, was, world) })
+    put<Upload>({ what, work, check: (upload, was) => checkAgainstModel(known, upload, was, world) })
   const isOver = (heard: Awaited<ReturnType<typeof about>>) =>
     heard !== null &&
     ('answer' in heard
       ? heard.answer.state === 'completed'
-      : isRefusal(heard.refusal, 'UPLOAD_GONE', 'UPLOAD_EXPIRED', 'UPLOAD_LOST', 'TYPE_NOT_ALLOWED'))
+      : isUploadError(heard.refusal, 'UPLOAD_GONE', 'UPLOAD_EXPIRED', 'UPLOAD_LOST', 'TYPE_NOT_ALLOWED'))
 
-  const at = await about('describe', (engine) => engine.describe(world.user, id, 'later'))
+  const at = await about('read', (engine) => engine.status(world.user, id, 'later'))
   if (isOver(at)) return giveUp(world, node, known)
   if (!at || !('answer' in at)) return false
-  if (wish.concat?.kind === 'final') return false
+  if (creation.concat?.kind === 'final') return false
   const { offset } = at.answer
-  if (wish.byChunks) {
-    const there = new Set((await node.engine.chunks(world.user, id)).chunks.map(({ number }) => number))
+  if (creation.hasNumberedParts) {
+    const there = new Set((await node.engine.listParts(world.user, id)).parts.map(({ number }) => number))
     for (let number = 1; (number - 1) * partSize < file.length; number += 1) {
       const bytes = file.subarray((number - 1) * partSize, number * partSize)
       if (there.has(number)) continue
       const heard = await put({
         what: `chunk ${number}`,
-        work: (engine) => engine.writeChunk(world.user, id, { number, body: bodyOf(bytes), bodySize: bytes.length }),
-        believe: (written, was) => believeChunk(known, number, written, was),
+        work: (engine) => engine.uploadPart(world.user, id, { number, body: bodyOf(bytes), bodySize: bytes.length }),
+        check: (written, was) => checkPart(known, number, written, was),
       })
       // With first bytes that were appended before, it would go on; with this file it does not.
       if (heard && 'refusal' in heard && heard.refusal.code === 'TYPE_NOT_ALLOWED') return giveUp(world, node, known)
@@ -66,10 +66,10 @@ async function step(world: World, node: Node, known: KnownUpload): Promise<boole
 
 /** What cannot become a file, as a final upload whose partial ones are gone, is cancelled unless it is over by itself. */
 async function giveUp(world: World, node: Node, known: KnownUpload): Promise<boolean> {
-  const session = (await world.sessions.find(known.id))!
-  if (hasEnded(session) || session.expiresAt === null || session.expiresAt <= world.now()) return true
+  const upload = (await world.sessions.find(known.id))!
+  if (hasEnded(upload) || upload.expiresAt === null || upload.expiresAt <= world.now()) return true
   known.isCancelled = true
-  await ask(world, world.random, known, {
+  await run(world, world.random, known, {
     what: 'cancel',
     work: (engine) => engine.cancel(world.user, known.id),
     node,

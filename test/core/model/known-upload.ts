@@ -1,8 +1,8 @@
-import { judge } from '../../../src/core/content/content.ts'
-import type { ChunkMap, WrittenChunk } from '../../../src/core/engine.ts'
-import { type Code, isRefusal, type UploadError } from '../../../src/core/errors.ts'
-import type { Upload, Wish } from '../../../src/core/upload.ts'
-import { judgeFirstByte } from '../../support/first-byte.ts'
+import type { PartList, UploadedPart } from '../../../src/core/engine.ts'
+import { type ErrorCode, isUploadError, type UploadError } from '../../../src/core/errors.ts'
+import { resolveMediaType } from '../../../src/core/media/resolve.ts'
+import type { CreateUpload, Upload } from '../../../src/core/upload.ts'
+import { typeOfFirstByte } from '../../support/first-byte.ts'
 import type { World } from './world.ts'
 
 /** What its client knows of one upload: the file, what was promised of it, and what it did that may have ended it. */
@@ -10,7 +10,7 @@ export interface KnownUpload {
   name: string
   id: string
   file: Buffer
-  wish: Wish
+  wish: CreateUpload
   partSize: number
   partials: KnownUpload[]
   /** The highest offset that was told. */
@@ -48,12 +48,12 @@ export type Before = ReturnType<typeof before>
 
 /** Parts that came by number give way to bytes that are appended over them: until those are there, less is. */
 function isShifting(known: KnownUpload, { appends, appending }: Before): boolean {
-  const hasChunks = known.wish.byChunks === true
+  const hasChunks = known.wish.hasNumberedParts === true
   return hasChunks && (appending > 0 || known.appending > 0 || appends !== known.appends)
 }
 
 /** Believes what was said of the upload, unless it contradicts what was said before. @throws Violation */
-export function believe(known: KnownUpload, upload: Upload, was: Before, world: World): void {
+export function checkAgainstModel(known: KnownUpload, upload: Upload, was: Before, world: World): void {
   const isAlive = upload.state === 'receiving' || upload.state === 'finishing'
   if (was.isOver && (isAlive || upload.state === 'completed')) throw new Violation('it was over, and now it is not')
   if (was.isCompleted && isAlive) throw new Violation(`it was completed, and now it is ${upload.state}`)
@@ -77,8 +77,8 @@ export function believe(known: KnownUpload, upload: Upload, was: Before, world: 
 }
 
 /** Whether nobody can have ended it after it was completed. */
-export function mayHaveObject({ isCancelled, joinedBy, wish }: KnownUpload, world: World): boolean {
-  return !isCancelled && joinedBy.length === 0 && !(wish.concat?.kind === 'partial' && world.hasTravelled())
+export function mayHaveObject({ isCancelled, joinedBy, wish: creation }: KnownUpload, world: World): boolean {
+  return !isCancelled && joinedBy.length === 0 && !(creation.concat?.kind === 'partial' && world.hasTravelled())
 }
 
 /** @throws Violation when the object is not the very file, or says that it is something else */
@@ -90,43 +90,52 @@ export function checkObject(known: KnownUpload, { key, contentType }: Upload, wo
   if (known.wish.concat?.kind === 'partial') return
   const type = typeOf(known, world)
   if (contentType !== type) throw new Violation(`it is said to be ${contentType} and is ${type}`)
-  const said = world.store.abouts.get(key)?.contentType
+  const said = world.store.metadata.get(key)?.contentType
   // Chunks that came before the first lie under the type that was said, as far as nothing contradicts it.
-  const isOpen = known.wish.byChunks === true && [type, known.wish.contentType].includes('application/octet-stream')
+  const isOpen =
+    known.wish.hasNumberedParts === true && [type, known.wish.contentType].includes('application/octet-stream')
   if (said !== type && !(isOpen && said === known.wish.contentType))
     throw new Violation(`the object says that it is ${said} and is ${type}`)
 }
 
 /** What the upload must turn out to be. */
-export function typeOf({ file, wish }: KnownUpload, world: World): string {
-  return world.looks && file.length > 0 ? judge(wish.contentType, judgeFirstByte(file)) : wish.contentType
+export function typeOf({ file, wish: creation }: KnownUpload, world: World): string {
+  return world.looks && file.length > 0
+    ? resolveMediaType(creation.contentType, typeOfFirstByte(file))
+    : creation.contentType
 }
 
 /** Chunks that were acknowledged are there. @throws Violation */
-export function believeChunks(known: KnownUpload, { upload, chunks }: ChunkMap, was: Before, world: World): void {
-  believe(known, upload, was, world)
+export function checkParts(known: KnownUpload, { upload, parts }: PartList, was: Before, world: World): void {
+  checkAgainstModel(known, upload, was, world)
   if (upload.state !== 'receiving' && upload.state !== 'finishing') return
   if (isShifting(known, was)) return
-  const there = new Map(chunks.map(({ number, etag }) => [number, etag]))
+  const there = new Map(parts.map(({ number, etag }) => [number, etag]))
   for (const [number, etag] of was.receipts)
     if (there.get(number) !== etag) throw new Violation(`chunk ${number} was acknowledged, and is not there`)
 }
 
-export function believeChunk(known: KnownUpload, number: number, written: WrittenChunk, was: Before): void {
+export function checkPart(known: KnownUpload, number: number, written: UploadedPart, was: Before): void {
   if (!isShifting(known, was)) known.receipts.set(number, written.etag)
 }
 
-const passing: Code[] = ['UPLOAD_LOCKED', 'STORE_UNAVAILABLE', 'BODY_TIMEOUT', 'UPLOAD_COMPLETED', 'LENGTH_MISMATCH']
+const passing: ErrorCode[] = [
+  'UPLOAD_LOCKED',
+  'STORE_UNAVAILABLE',
+  'BODY_TIMEOUT',
+  'UPLOAD_COMPLETED',
+  'LENGTH_MISMATCH',
+]
 
 /** Whether the refusal can be the answer to a client that asked what it asked. @throws Violation */
-export function believeRefusal(
+export function checkError(
   known: KnownUpload,
   error: unknown,
   was: Before,
   world: World,
-  expected: Code[] = [],
+  expected: ErrorCode[] = [],
 ): UploadError {
-  if (!isRefusal(error)) throw new Violation('this is no refusal', { cause: error })
+  if (!isUploadError(error)) throw new Violation('this is no refusal', { cause: error })
   const { code, facts } = error
   if (code === 'UPLOAD_GONE' || code === 'UPLOAD_EXPIRED' || code === 'UPLOAD_LOST') {
     const state = ({ UPLOAD_GONE: 'cancelled', UPLOAD_EXPIRED: 'expired', UPLOAD_LOST: 'failed' } as const)[code]
@@ -146,7 +155,7 @@ export function believeRefusal(
 function mayBeRefused(known: KnownUpload, world: World): boolean {
   if (known.wish.concat?.kind === 'partial') return false
   const type = typeOf(known, world)
-  return world.refuses(type) || (known.wish.byChunks === true && type !== known.wish.contentType)
+  return world.refuses(type) || (known.wish.hasNumberedParts === true && type !== known.wish.contentType)
 }
 
 /** Whether the upload can have come to this end. @throws Violation */

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { ContentCheck } from '../../../src/core/content/content.ts'
+import type { ContentCheck } from '../../../src/core/media/resolve.ts'
 import type { PolicyDocument } from '../../../src/core/policy/policy.ts'
 import { matchesMediaType } from '../../../src/core/policy/policy.ts'
-import type { Sessions } from '../../../src/core/ports.ts'
-import { contentRules } from '../../../src/core/rules/index.ts'
+import { contentRules } from '../../../src/core/policy/rules/index.ts'
+import type { UploadRepository } from '../../../src/core/ports.ts'
 import { type Actor, userOf } from '../../../src/core/upload.ts'
-import { sessionsIn } from '../../../src/db/sessions.ts'
+import { uploadRepository } from '../../../src/db/uploads.ts'
 import { finishUploads } from '../../../src/jobs/finish-uploads.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
 import { sweepOrphans } from '../../../src/jobs/sweep-orphans.ts'
@@ -14,8 +14,8 @@ import { memoryStore } from '../../support/memory-store.ts'
 import { testDatabase } from '../../support/open-engine.ts'
 import { type Seeded, seeded } from '../../support/seeded.ts'
 import { until } from '../../support/until.ts'
+import { type Node, openFaultyNode } from './faulty-node.ts'
 import type { KnownUpload } from './known-upload.ts'
-import { type Node, openNode } from './weather.ts'
 
 const hourMs = 3600_000
 const lifeMs = hourMs
@@ -27,12 +27,12 @@ export type World = Awaited<ReturnType<typeof openWorld>>
 export async function openWorld(seed: string) {
   const random = seeded(seed)
   const database = await testDatabase()
-  const sessions = sessionsIn(database)
+  const sessions = uploadRepository(database)
   const store = memoryStore()
   // No part is smaller than what is looked at.
   const headSize = random.pick([0, 1, 5])
   const content: ContentCheck | undefined =
-    headSize === 0 ? undefined : { sniff: sniffFirstByte, headSize, rules: contentRules }
+    headSize === 0 ? undefined : { sniff: sniffFirstByte, sniffLength: headSize, rules: contentRules }
   const rate = random.pick([0, 0.01, 0.03, 0.06, 0.1])
   const memory = random.pick([1024 ** 2, 1024 ** 2, 60])
   const mediaTypes = random.pick([['*/*'], ['*/*'], ['image/*', 'text/*', 'application/octet-stream']])
@@ -57,7 +57,7 @@ export async function openWorld(seed: string) {
 
   const newNode = async () => {
     count += 1
-    const node = await openNode({
+    const node = await openFaultyNode({
       random: random.fork(`node ${count}`),
       store,
       database,
@@ -65,7 +65,7 @@ export async function openWorld(seed: string) {
       lies,
       lossConfirmMs,
       memory,
-      content,
+      contentCheck: content,
       now,
       policies: () => policies,
       isCalm: () => isCalm,
@@ -84,12 +84,12 @@ export async function openWorld(seed: string) {
     const known = new Set(rows.map(({ id }) => id))
     return ids.filter((id) => known.has(id))
   }
-  const ours: Sessions = {
+  const ours: UploadRepository = {
     ...sessions,
     // Without waiting until nobody can be interested any more.
-    unfinished: async (_, limit) => mine(await sessions.unfinished(0, limit + 1000)),
-    expired: async (at, limit) => mine(await sessions.expired(at, limit + 1000)),
-    dirty: async (limit) => mine(await sessions.dirty(limit + 1000)),
+    findUnfinished: async (_, limit) => mine(await sessions.findUnfinished(0, limit + 1000)),
+    findExpired: async (at, limit) => mine(await sessions.findExpired(at, limit + 1000)),
+    findNeedingCleanup: async (limit) => mine(await sessions.findNeedingCleanup(limit + 1000)),
   }
 
   return {
@@ -148,9 +148,9 @@ export async function openWorld(seed: string) {
       const held = {
         name: 'test-held',
         text: `select 1 from upload_sessions s where owner_id = $1 and (lease_until > now()
-          or exists (select from upload_parts p where p.upload_id = s.id and claim_until > now()))`,
+          or exists (select from upload_parts p where p.upload_id = s.id and locked_until > now()))`,
       }
-      for (const node of [...nodes, ...retired]) if (!node.isDead()) await node.engine.idle()
+      for (const node of [...nodes, ...retired]) if (!node.isDead()) await node.engine.drained()
       await until(async () => (await database.query(held, [user.id])).length === 0)
       return newNode()
     },

@@ -1,23 +1,23 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { createMemoryBudget, type Holder } from '../../../src/core/parts/memory-budget.ts'
+import { type BudgetUser, createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
 
 const KiB = 1024
 
 /** Somebody who holds `held` of a part that lacks `missing` more bytes, and has been at it for `ms`. */
-function holder(budget: ReturnType<typeof createMemoryBudget>, held: number, missing: number, ms: number) {
-  const one: Holder & { held: number; spills: number } = {
-    held,
+function holder(budget: ReturnType<typeof createMemoryBudget>, inMemory: number, missing: number, ms: number) {
+  const one: BudgetUser & { held: number; spills: number } = {
+    held: inMemory,
     spills: 0,
-    since: performance.now() - ms,
+    waitingSince: performance.now() - ms,
     spillable: () => one.held,
-    missing: () => missing,
+    missingBytes: () => missing,
     async spill() {
       one.spills += 1
-      budget.giveBack(one.held)
+      budget.release(one.held)
       one.held = 0
     },
   }
-  budget.add(held)
+  budget.add(inMemory)
   budget.join(one)
   return one
 }
@@ -34,7 +34,7 @@ it('has the one spill whose part would take longest', async () => {
   const fast = holder(budget, 400 * KiB, 600 * KiB, 100)
   const other = holder(budget, 200 * KiB, 800 * KiB, 100)
 
-  const room = budget.room(fast)
+  const room = budget.waitForRoom(fast)
   await soon()
   await room
 
@@ -47,10 +47,10 @@ it('waits for what is on its way to the store instead of spilling', async () => 
   const onItsWay = 400 * KiB
   budget.add(onItsWay)
 
-  const room = budget.room(one)
+  const room = budget.waitForRoom(one)
   await soon()
   const spillsBefore = one.spills
-  budget.giveBack(onItsWay)
+  budget.release(onItsWay)
   await room
 
   expect([spillsBefore, one.spills]).toEqual([0, 0])
@@ -62,15 +62,15 @@ it('gives room first to those who fill their part with it', async () => {
   const near = holder(budget, 300 * KiB, 64 * KiB, 100)
   budget.add(400 * KiB)
   const order: string[] = []
-  const wait = async (name: string, who: Holder) => {
-    await budget.room(who)
+  const wait = async (name: string, who: BudgetUser) => {
+    await budget.waitForRoom(who)
     order.push(name)
   }
   const all = [wait('who waited longest', holder(budget, 0, 900 * KiB, 0)), wait('far', far), wait('near', near)]
 
-  budget.giveBack(128 * KiB)
+  budget.release(128 * KiB)
   await soon()
-  budget.giveBack(272 * KiB)
+  budget.release(272 * KiB)
   await soon()
   await Promise.all(all)
 
@@ -84,13 +84,13 @@ it('does not let a fast one wait behind slow ones that lack less', async () => {
   budget.add(500 * KiB)
   const order: string[] = []
   const all = [...slow, fast].map(async (one) => {
-    await budget.room(one)
+    await budget.waitForRoom(one)
     order.push(one === fast ? 'fast' : 'slow')
   })
 
-  budget.giveBack(128 * KiB)
+  budget.release(128 * KiB)
   await soon()
-  budget.giveBack(372 * KiB)
+  budget.release(372 * KiB)
   await soon()
   await Promise.all(all)
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { type Circumstances, type ExplainedWish, explain } from '../../../src/core/policy/explain.ts'
+import { type ExplainContext, type ExplainRequest, explain } from '../../../src/core/policy/explain.ts'
 import type { PolicyDocument } from '../../../src/core/policy/policy.ts'
 import { noUsage, type Usage } from '../../../src/core/policy/quota.ts'
-import { creationRules } from '../../../src/core/rules/index.ts'
+import { creationRules } from '../../../src/core/policy/rules/index.ts'
 import type { Actor } from '../../../src/core/upload.ts'
 
 const ada: Actor = { id: 'ada', role: 'member', tenant: null, isAdmin: false }
-const poem: ExplainedWish = { filename: 'poem.txt', contentType: 'text/plain', size: 100 }
+const poem: ExplainRequest = { filename: 'poem.txt', contentType: 'text/plain', size: 100 }
 const now = new Date('2026-01-02T03:04:05Z')
 
 const policies: PolicyDocument = {
@@ -16,8 +16,15 @@ const policies: PolicyDocument = {
   users: { bob: { mediaTypes: ['image/png'], fileNames: { allow: ['*.png'], deny: [], maxLength: null } } },
 }
 
-function ask(actor: Actor, wish: ExplainedWish, changes: Partial<Circumstances> = {}) {
-  return explain(actor, wish, { policies, rules: creationRules, maxObjectSize: 5000, usage: null, now, ...changes })
+function ask(actor: Actor, explainRequest: ExplainRequest, changes: Partial<ExplainContext> = {}) {
+  return explain(actor, explainRequest, {
+    policies,
+    rules: creationRules,
+    maxObjectSize: 5000,
+    usage: null,
+    now,
+    ...changes,
+  })
 }
 
 describe('explaining', () => {
@@ -65,8 +72,8 @@ describe('explaining', () => {
       'user',
     ],
     ['a name that is no text', ada, { ...poem, filename: '\ud800' }, 'request', 'INVALID_METADATA', null],
-  ] as const)('names the rule that refuses %s', (_, actor, wish, rule, code, from) => {
-    const { isAllowed, reasons } = ask(actor, wish)
+  ] as const)('names the rule that refuses %s', (_, actor, creation, rule, code, from) => {
+    const { isAllowed, reasons } = ask(actor, creation)
 
     expect(isAllowed).toBe(false)
     expect(reasons[0]).toEqual({ rule, code, from, why: expect.stringMatching(/^[A-Z].*\.$/) })

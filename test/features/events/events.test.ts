@@ -16,7 +16,7 @@ import { until } from '../../support/until.ts'
 const bob = userOf('bob', 'creator')
 const namesake = userOf('ada', 'creator', { tenant: 'elsewhere' })
 const root = userOf('root', 'creator', { isAdmin: true })
-const wish = { filename: 'a.txt', contentType: 'text/plain', size: 5 }
+const creation = { filename: 'a.txt', contentType: 'text/plain', size: 5 }
 
 async function openServer() {
   const app = await testApp()
@@ -70,7 +70,7 @@ async function listen(app: TestApp & { url: string }, actor: Actor, more: { path
 }
 
 async function send(app: TestApp, actor: Actor): Promise<string> {
-  const { id } = await app.engine.create(actor, wish)
+  const { id } = await app.engine.create(actor, creation)
   await app.engine.append(actor, id, { offset: 0, body: bodyOf(Buffer.from('hello')), bodySize: 5, ending: 'at-size' })
   return id
 }
@@ -218,11 +218,11 @@ describe('live events', () => {
       looks += 1
       return verdict()
     }
-    const feed = openFeed({ database: await testDatabase(), onFault: console.error, everyMs: 20 })
+    const feed = openFeed({ database: await testDatabase(), onError: console.error, everyMs: 20 })
     const app = fastify()
     answerErrors(app)
     await app.register(authPlugin, { checks: [check] })
-    await app.register(eventsPlugin, { feed, permit: async () => {}, heartbeatMs: 30 })
+    await app.register(eventsPlugin, { feed, authorizer: async () => {}, heartbeatMs: 30 })
     await app.listen({ port: 0, host: '127.0.0.1' })
     onTestFinished(async () => {
       feed.close()
@@ -290,11 +290,11 @@ describe('the feed', () => {
         },
         [id],
       )
-    const feed = openFeed({ database, onFault: console.error, everyMs: 20 })
+    const feed = openFeed({ database, onError: console.error, everyMs: 20 })
     onTestFinished(() => feed.close())
     await insert(1_000_000)
     const told: number[] = []
-    const leave = await feed.listen(({ id }) => told.push(id))
+    const leave = await feed.subscribe(({ id }) => told.push(id))
 
     await insert(1_000_002)
     await until(() => told.length === 1)
@@ -312,7 +312,7 @@ describe('the feed', () => {
       asked += 1
       return (name === 'feed-newest' ? [{ id: 0 }] : []) as never
     }
-    const feed = openFeed({ database: { query }, onFault: console.error, everyMs: 10 })
+    const feed = openFeed({ database: { query }, onError: console.error, everyMs: 10 })
     onTestFinished(() => {
       feed.close()
       vi.useRealTimers()
@@ -320,7 +320,7 @@ describe('the feed', () => {
 
     await vi.advanceTimersByTimeAsync(50)
     expect(asked).toBe(0)
-    const leave = await feed.listen(() => {})
+    const leave = await feed.subscribe(() => {})
     await vi.advanceTimersByTimeAsync(100)
     leave()
     await vi.advanceTimersByTimeAsync(50)

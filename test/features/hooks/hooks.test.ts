@@ -3,16 +3,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
-import { guardHooks } from '../../../src/features/hooks/guard.ts'
 import type { Hooks } from '../../../src/features/hooks/hooks.ts'
+import { typeHooks } from '../../../src/features/hooks/typed.ts'
 import { testApp } from '../../support/test-app.ts'
 
 const ann = userOf('ann', 'creator')
-const wish = { size: 5, filename: 'a.txt', contentType: 'text/plain' }
+const creation = { size: 5, filename: 'a.txt', contentType: 'text/plain' }
 const tus = { 'tus-resumable': '1.0.0' }
 
 describe('authorize', () => {
-  const permit = (authorize: unknown) => guardHooks({ authorize } as Hooks, 50).permit!({ actor: ann, verb: 'list' })
+  const permit = (authorize: unknown) =>
+    typeHooks({ authorize } as Hooks, 50).authorize!({ actor: ann, action: 'list' })
 
   it('lets through with true', async () => {
     await permit(() => true)
@@ -58,7 +59,7 @@ describe('authorize', () => {
   it('cannot change who asks', async () => {
     const actor = { ...ann }
 
-    await guardHooks({ authorize: ({ actor: seen }) => (seen.isAdmin = true) }, 50).permit!({ actor, verb: 'list' })
+    await typeHooks({ authorize: ({ actor: seen }) => (seen.isAdmin = true) }, 50).authorize!({ actor, action: 'list' })
 
     expect(actor).toEqual(ann)
   })
@@ -67,7 +68,7 @@ describe('authorize', () => {
 describe('identify', () => {
   const identify = (said: unknown) => {
     const hooks = { identify: () => said } as unknown as Hooks
-    return guardHooks(hooks, 50).identify!({ method: 'GET', url: '/', headers: {}, ip: '' })
+    return typeHooks(hooks, 50).identify!({ method: 'GET', url: '/', headers: {}, ip: '' })
   }
 
   it('names a user as a token would', async () => {
@@ -116,7 +117,7 @@ describe('a server with hooks', () => {
 
     expect(seen()).toEqual([
       ['ada', 'create', 'file'],
-      ['ada', 'describe', 'file'],
+      ['ada', 'read', 'file'],
       ['ada', 'append', 'file'],
       ['ada', 'complete', 'file'],
       ['ada', 'list', null],
@@ -157,7 +158,7 @@ describe('a server with hooks', () => {
 
     const keys = await Promise.all(
       ['a.txt', '../../etc/passwd', '.htaccess'].map(async (filename) => {
-        const { key } = await app.engine.create(ann, { ...wish, filename })
+        const { key } = await app.engine.create(ann, { ...creation, filename })
         return key.replace(/[0-9a-f]{32}/, '*')
       }),
     )

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
 import { openDatabase } from '../../../src/db/open.ts'
-import { type Keys, type KeyWish, keysIn } from '../../../src/features/keys/keys.ts'
+import { type CreateKey, type Keys, keysIn } from '../../../src/features/keys/keys.ts'
 import { freshDatabase } from '../../support/postgres.ts'
 import { until } from '../../support/until.ts'
 
-const wish: KeyWish = {
+const createKey: CreateKey = {
   name: 'the importer',
   role: 'creator',
   user: null,
@@ -19,8 +19,8 @@ describe('a key', () => {
   it('speaks for a user of its own unless it was made for another', async () => {
     const { keys } = await open()
 
-    const own = await keys.create(wish, 'root')
-    const anns = await keys.create({ ...wish, user: 'ann', tenant: 'acme', scopes: ['admin'] }, 'root')
+    const own = await keys.create(createKey, 'root')
+    const anns = await keys.create({ ...createKey, user: 'ann', tenant: 'acme', scopes: ['admin'] }, 'root')
 
     expect(await keys.identify(own.token)).toEqual(
       userOf(`key:${own.key.id}`, 'creator', { scopes: ['upload', 'read'], keyId: own.key.id, isService: true }),
@@ -39,7 +39,9 @@ describe('a key', () => {
   it('is long, never the same, and nowhere in the database', async () => {
     const { keys, dump } = await open()
 
-    const tokens = await Promise.all(Array.from({ length: 20 }, async () => (await keys.create(wish, 'root')).token))
+    const tokens = await Promise.all(
+      Array.from({ length: 20 }, async () => (await keys.create(createKey, 'root')).token),
+    )
     for (const token of tokens) await keys.identify(token)
 
     expect(new Set(tokens).size).toBe(20)
@@ -52,7 +54,7 @@ describe('a key', () => {
   it('can be recognized by how it begins', async () => {
     const { keys } = await open()
 
-    const { token } = await keys.create(wish, 'root')
+    const { token } = await keys.create(createKey, 'root')
 
     const [{ prefix, name, createdBy } = { prefix: '' }] = await keys.list()
     expect([token.startsWith(prefix), prefix.length, name, createdBy]).toEqual([true, 9, 'the importer', 'root'])
@@ -70,7 +72,7 @@ describe('a key', () => {
 
   it('that is made up costs the database nothing, however alike it is', async () => {
     const { keys, asked } = await open()
-    const { token } = await keys.create(wish, 'root')
+    const { token } = await keys.create(createKey, 'root')
     const before = asked()
     const made = Array.from({ length: 50 }, () => `lf_${randomBytes(32).toString('base64url')}`)
     const bent = [...token.slice(3)].map(
@@ -85,18 +87,18 @@ describe('a key', () => {
 
   it('is known to every server of the same database, also to one that starts later', async () => {
     const { keys, another } = await open()
-    const { token } = await keys.create(wish, 'root')
+    const { token } = await keys.create(createKey, 'root')
 
     const others = await Promise.all([another(), another()])
 
-    for (const other of others) expect(await other.identify(token)).toMatchObject({ role: wish.role })
-    const { token: later } = await others[0]!.create(wish, 'root')
-    expect(await keys.identify(later)).toMatchObject({ role: wish.role })
+    for (const other of others) expect(await other.identify(token)).toMatchObject({ role: createKey.role })
+    const { token: later } = await others[0]!.create(createKey, 'root')
+    expect(await keys.identify(later)).toMatchObject({ role: createKey.role })
   })
 
   it('ends when its time is over', async () => {
     const { keys, clock } = await open()
-    const { token, key } = await keys.create({ ...wish, expiresAt: new Date(clock.now + 1000) }, 'root')
+    const { token, key } = await keys.create({ ...createKey, expiresAt: new Date(clock.now + 1000) }, 'root')
     expect(await keys.identify(token)).not.toBeNull()
 
     clock.now += 1000
@@ -107,7 +109,7 @@ describe('a key', () => {
 
   it('is written down as used, once a minute', async () => {
     const { keys, clock } = await open()
-    const { token } = await keys.create(wish, 'root')
+    const { token } = await keys.create(createKey, 'root')
     const usedAt = async () => {
       await keys.close()
       return (await keys.list())[0]!.lastUsedAt?.getTime()
@@ -127,7 +129,7 @@ describe('a key', () => {
 
   it('is looked up once a second at most, however often it is used', async () => {
     const { keys, asked } = await open()
-    const { token } = await keys.create(wish, 'root')
+    const { token } = await keys.create(createKey, 'root')
     await keys.identify(token)
     await keys.close()
     const before = asked()
@@ -143,7 +145,7 @@ describe('a key that was made with a key', () => {
     const { keys, another } = await open()
     const there = await another()
     const { maker, made, madeOfMade } = await threeGenerations(keys)
-    const beside = await keys.create(wish, 'root')
+    const beside = await keys.create(createKey, 'root')
     expect(await there.identify(madeOfMade.token)).not.toBeNull()
 
     await keys.revoke(maker.key.id, 'eve')
@@ -170,10 +172,10 @@ describe('a key that was made with a key', () => {
 
   it('is refused also when it was being made while its maker was revoked', async () => {
     const { keys } = await open()
-    const maker = await keys.create({ ...wish, scopes: ['admin'] }, 'root')
+    const maker = await keys.create({ ...createKey, scopes: ['admin'] }, 'root')
 
     await keys.revoke(maker.key.id, 'eve')
-    const late = await keys.create(wish, 'root', { role: 'creator', tenant: null, keyId: maker.key.id })
+    const late = await keys.create(createKey, 'root', { role: 'creator', tenant: null, keyId: maker.key.id })
 
     await expect(keys.identify(late.token)).rejects.toMatchObject({ status: 401, message: 'The key was revoked.' })
   })
@@ -194,7 +196,7 @@ describe('a key that was made with a key', () => {
 describe('a key that was revoked', () => {
   it('is refused at once, and so is what was begun with it', async () => {
     const { keys } = await open()
-    const { token, key } = await keys.create(wish, 'root')
+    const { token, key } = await keys.create(createKey, 'root')
     await keys.identify(token)
     await demand(keys, key.id)
 
@@ -207,7 +209,7 @@ describe('a key that was revoked', () => {
 
   it('stays revoked by who did it first', async () => {
     const { keys } = await open()
-    const { key } = await keys.create(wish, 'root')
+    const { key } = await keys.create(createKey, 'root')
 
     const first = await keys.revoke(key.id, 'eve')
 
@@ -219,7 +221,7 @@ describe('a key that was revoked', () => {
     standStill()
     const { keys: here, another } = await open()
     const there = await another()
-    const { token, key } = await here.create(wish, 'root')
+    const { token, key } = await here.create(createKey, 'root')
     expect(await there.identify(token)).not.toBeNull()
 
     await here.revoke(key.id, 'root')
@@ -231,7 +233,7 @@ describe('a key that was revoked', () => {
     standStill()
     const { keys: here, another } = await open()
     const deaf = await another({ isDeaf: true })
-    const { token, key } = await here.create(wish, 'root')
+    const { token, key } = await here.create(createKey, 'root')
     expect(await deaf.identify(token)).not.toBeNull()
 
     await here.revoke(key.id, 'root')
@@ -263,16 +265,16 @@ async function isRefused(keys: Keys, token: string): Promise<boolean> {
 
 /** An admin key, one that was made with it, and one that was made with that. */
 async function threeGenerations(keys: Keys, expiresAt: Date | null = null) {
-  const admin: KeyWish = { ...wish, scopes: ['admin'] }
+  const admin: CreateKey = { ...createKey, scopes: ['admin'] }
   const madeWith = (keyId: string) => ({ role: 'creator', tenant: null, keyId })
   const maker = await keys.create({ ...admin, expiresAt }, 'root')
   const made = await keys.create(admin, 'root', madeWith(maker.key.id))
-  const madeOfMade = await keys.create(wish, 'root', madeWith(made.key.id))
+  const madeOfMade = await keys.create(createKey, 'root', madeWith(made.key.id))
   return { maker, made, madeOfMade }
 }
 
 function demand(keys: Keys, keyId: string): Promise<void> {
-  return keys.permit({ actor: userOf('ann', 'creator', { keyId }), verb: 'complete' })
+  return keys.authorize({ actor: userOf('ann', 'creator', { keyId }), action: 'complete' })
 }
 
 /** Keys in a Postgres of their own, and other servers beside. */
@@ -283,7 +285,7 @@ async function open() {
   let asked = 0
 
   async function server({ isDeaf = false } = {}) {
-    const database = await openDatabase({ url, dataDir: '', pool: 2, patienceMs: 2000, onFault: () => {} })
+    const database = await openDatabase({ url, dataDir: '', pool: 2, timeoutMs: 2000, onError: () => {} })
     const counting = {
       ...database,
       query: (...call: Parameters<typeof database.query>) => {
@@ -292,7 +294,7 @@ async function open() {
       },
       ...(isDeaf && { listen: async () => {} }),
     } as typeof database
-    const keys = await keysIn({ database: counting, now: () => new Date(clock.now), onFault: console.error })
+    const keys = await keysIn({ database: counting, now: () => new Date(clock.now), onError: console.error })
     onTestFinished(async () => {
       await keys.close()
       await database.close()

@@ -3,19 +3,19 @@ import { userOf } from '../../../src/core/upload.ts'
 import { type TestApp, testApp } from '../../support/test-app.ts'
 
 const root = userOf('root', 'creator', { isAdmin: true })
-const wish = { name: 'the importer', role: 'member', scopes: ['upload', 'read'] }
+const createKey = { name: 'the importer', role: 'member', scopes: ['upload', 'read'] }
 
 describe('POST /v1/admin/keys', () => {
   it('makes a key that works at once, and tells it once', async () => {
     const app = await testApp()
 
-    const made = await ask(app, 'POST', { ...wish, user: 'ann', tenant: 'acme' })
+    const made = await ask(app, 'POST', { ...createKey, user: 'ann', tenant: 'acme' })
     const me = await app.http.inject({ url: '/v1/me', headers: bearer(made.json().token) })
     const { keys } = (await ask(app, 'GET')).json()
 
     expect(made.statusCode).toBe(201)
     expect(made.headers['cache-control']).toBe('no-store')
-    expect(made.json()).toMatchObject({ ...wish, user: 'ann', tenant: 'acme', expiresAt: null, createdBy: 'root' })
+    expect(made.json()).toMatchObject({ ...createKey, user: 'ann', tenant: 'acme', expiresAt: null, createdBy: 'root' })
     expect(me.json()).toMatchObject({ user: 'ann', role: 'member' })
     expect(keys.find((key: { id: string }) => key.id === made.json().id)).not.toHaveProperty('token')
   })
@@ -23,21 +23,21 @@ describe('POST /v1/admin/keys', () => {
   it('takes null for what is not wished for', async () => {
     const app = await testApp()
 
-    const made = await ask(app, 'POST', { ...wish, user: null, tenant: null, expiresAt: null })
+    const made = await ask(app, 'POST', { ...createKey, user: null, tenant: null, expiresAt: null })
 
     expect(made.json()).toMatchObject({ user: null, tenant: null, expiresAt: null })
   })
 
   it.each([
     ['nothing', {}],
-    ['no scope', { ...wish, scopes: [] }],
-    ['a scope that is not there', { ...wish, scopes: ['all'] }],
-    ['a role that is none', { ...wish, role: 'a role' }],
-    ['a user with a line break', { ...wish, user: 'a\nb' }],
-    ['an empty tenant', { ...wish, tenant: '' }],
-    ['a long name', { ...wish, name: 'x'.repeat(129) }],
-    ['an end that is none', { ...wish, expiresAt: 'tomorrow' }],
-    ['an end in the past', { ...wish, expiresAt: '2020-01-01T00:00:00Z' }],
+    ['no scope', { ...createKey, scopes: [] }],
+    ['a scope that is not there', { ...createKey, scopes: ['all'] }],
+    ['a role that is none', { ...createKey, role: 'a role' }],
+    ['a user with a line break', { ...createKey, user: 'a\nb' }],
+    ['an empty tenant', { ...createKey, tenant: '' }],
+    ['a long name', { ...createKey, name: 'x'.repeat(129) }],
+    ['an end that is none', { ...createKey, expiresAt: 'tomorrow' }],
+    ['an end in the past', { ...createKey, expiresAt: '2020-01-01T00:00:00Z' }],
   ])('makes none of %s', async (_what, body) => {
     const app = await testApp()
 
@@ -56,7 +56,7 @@ it.each(['nonexistent', '__proto__', 'constructor', 'Member'])(
     const app = await testApp()
     const before = (await ask(app, 'GET')).json().keys.length
 
-    const answer = await ask(app, 'POST', { ...wish, role })
+    const answer = await ask(app, 'POST', { ...createKey, role })
 
     expect([answer.statusCode, answer.json().error.code]).toEqual([400, 'INVALID_FIELD'])
     expect(answer.json().error.message).toMatch(/^There is no role .*; there are .*member.*\.$/)
@@ -67,7 +67,7 @@ it.each(['nonexistent', '__proto__', 'constructor', 'Member'])(
 describe('DELETE /v1/admin/keys/:id', () => {
   it('ends a key at once; once more is no error', async () => {
     const app = await testApp()
-    const { id, token } = (await ask(app, 'POST', wish)).json()
+    const { id, token } = (await ask(app, 'POST', createKey)).json()
     expect((await app.http.inject({ url: '/v1/me', headers: bearer(token) })).statusCode).toBe(200)
 
     const first = await ask(app, 'DELETE', undefined, `/${id}`)
@@ -89,8 +89,8 @@ describe('DELETE /v1/admin/keys/:id', () => {
 
 it('keys are for admins, by token or by a key made for that', async () => {
   const app = await testApp()
-  const adminKey = (await ask(app, 'POST', { ...wish, scopes: ['admin'] })).json().token
-  const plainKey = (await ask(app, 'POST', { ...wish, scopes: ['upload', 'read', 'cancel'] })).json().token
+  const adminKey = (await ask(app, 'POST', { ...createKey, scopes: ['admin'] })).json().token
+  const plainKey = (await ask(app, 'POST', { ...createKey, scopes: ['upload', 'read', 'cancel'] })).json().token
 
   const statusOf = async (headers: Record<string, string>) =>
     (await app.http.inject({ url: '/v1/admin/keys', headers })).statusCode
@@ -103,10 +103,10 @@ it('keys are for admins, by token or by a key made for that', async () => {
 
 it('the record says with which key a key was made and revoked', async () => {
   const app = await testApp()
-  const admin = (await ask(app, 'POST', { ...wish, user: 'ann', tenant: 'acme', scopes: ['admin'] })).json()
+  const admin = (await ask(app, 'POST', { ...createKey, user: 'ann', tenant: 'acme', scopes: ['admin'] })).json()
   const with_ = { headers: bearer(admin.token) }
 
-  const made = await app.http.inject({ method: 'POST', url: '/v1/admin/keys', ...with_, payload: wish })
+  const made = await app.http.inject({ method: 'POST', url: '/v1/admin/keys', ...with_, payload: createKey })
   expect(made.json()).toMatchObject({ createdBy: 'ann', createdByKey: admin.id })
   await app.http.inject({ method: 'DELETE', url: `/v1/admin/keys/${made.json().id}`, ...with_ })
 

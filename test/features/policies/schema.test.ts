@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../../src/core/policy/policy.ts'
-import { PolicyFault, readPolicyDocument, writePolicyDocument } from '../../../src/features/policies/schema.ts'
+import { PolicyError, readPolicyDocument, writePolicyDocument } from '../../../src/features/policies/schema.ts'
 
 const whole = { maxSize: null, mediaTypes: null, categories: null, timeToLive: null }
 
@@ -135,7 +135,7 @@ function problemsOf(json: unknown): string[] {
   try {
     readPolicyDocument(json)
   } catch (error) {
-    if (error instanceof PolicyFault) return error.problems
+    if (error instanceof PolicyError) return error.problems
     throw error
   }
   return []

@@ -45,11 +45,11 @@ async function open(port: number): Promise<RawConnection> {
 const statusOf = (heard: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(heard)?.[1] ?? 0)
 
 describe.each(['PORT', 'METRICS_PORT'] as const)('on %s', (kind) => {
-  it.each(garbage)('%s is refused, and the connection ends', async (_what, pieces, statuses) => {
+  it.each(garbage)('%s is refused, and the connection ends', async (_what, chunks, statuses) => {
     const port = await listening(kind)
     const connection = await open(port)
 
-    for (const piece of pieces) if (!connection.socket.destroyed) void connection.send(piece)
+    for (const chunk of chunks) if (!connection.socket.destroyed) void connection.send(chunk)
     await connection.closed()
     const other = await open(port)
     await other.send(`GET /none HTTP/1.1\r\n${head}Connection: close\r\n\r\n`)

@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import fastify from 'fastify'
 import { expect, it, onTestFinished } from 'vitest'
-import { createBodyGate } from '../../../src/core/append/body-gate.ts'
 import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
+import { createBodyGate } from '../../../src/core/receive/body-gate.ts'
 import { readJsonBodies } from '../../../src/http/connection/json-bodies.ts'
 import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.ts'
 import { answerErrors } from '../../../src/http/errors.ts'
@@ -77,7 +77,7 @@ it('a JSON body takes a place and memory while it comes, and gives both back', a
   const app = fastify()
   answerErrors(app)
   const budget = createMemoryBudget(1024)
-  readJsonBodies(app, { idleMs: 0, room: { gate: createBodyGate(1, budget), budget } })
+  readJsonBodies(app, { idleMs: 0, capacity: { gate: createBodyGate(1, budget), budget } })
   app.post('/', async () => 'read')
   await app.listen({ port: 0, host: '127.0.0.1' })
   onTestFinished(() => app.close())

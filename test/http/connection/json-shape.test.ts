@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { excessOf } from '../../../src/http/connection/json-shape.ts'
+import { exceededLimit } from '../../../src/http/connection/json-shape.ts'
 
 const limits = { depth: 3, values: 8 }
 
@@ -20,9 +20,9 @@ it.each([
   ['"no end\\', null],
   ['', null],
 ])('what is too much in %s is %s', (text, excess) => {
-  expect(excessOf(Buffer.from(text), limits)).toBe(excess)
+  expect(exceededLimit(Buffer.from(text), limits)).toBe(excess)
 })
 
 it('is told of twelve megabytes of brackets without looking at them all', () => {
-  expect(excessOf(Buffer.alloc(12 * 1024 ** 2, '['), { depth: 32, values: 1000 })).toBe('depth')
+  expect(exceededLimit(Buffer.alloc(12 * 1024 ** 2, '['), { depth: 32, values: 1000 })).toBe('depth')
 })

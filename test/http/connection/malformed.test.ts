@@ -2,14 +2,14 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { refuseMalformed, watchAnswers } from '../../../src/http/connection/malformed.ts'
+import { answerMalformed, watchAnswers } from '../../../src/http/connection/malformed.ts'
 import { parseInSlices } from '../../../src/http/connection/slices.ts'
 import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.ts'
 import { answerErrors } from '../../../src/http/errors.ts'
 import { openRaw, parseAnswer } from '../../support/raw-http.ts'
 
 async function listen() {
-  const app = Fastify({ clientErrorHandler: refuseMalformed, forceCloseConnections: true })
+  const app = Fastify({ clientErrorHandler: answerMalformed, forceCloseConnections: true })
   onTestFinished(() => app.close())
   answerErrors(app)
   closeAfterUnreadBody(app)

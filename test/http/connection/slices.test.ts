@@ -1,14 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { boundPipelining } from '../../../src/http/connection/pipelining.ts'
 import { parseInSlices } from '../../../src/http/connection/slices.ts'
-import { takeTurns } from '../../../src/http/connection/turns.ts'
 import { openRaw } from '../../support/raw-http.ts'
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => unknown
 
 async function serve(listener: Listener, requestsPerTurn?: number): Promise<{ server: Server; port: number }> {
-  const turns = takeTurns(listener)
+  const turns = boundPipelining(listener)
   const server = createServer(turns.take)
   parseInSlices(server, { hasWaiting: turns.hasWaiting, ...(requestsPerTurn !== undefined && { requestsPerTurn }) })
   onTestFinished(() => {

@@ -102,8 +102,8 @@ function speak(port: number, head: string, more: number): Promise<string> {
   const heard = Promise.withResolvers<string>()
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   let text = ''
-  socket.setEncoding('utf8').on('data', (piece) => {
-    text += piece
+  socket.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk
   })
   socket.on('end', () => socket.end())
   socket.on('close', () => heard.resolve(text))
@@ -118,8 +118,8 @@ async function speakSlowly(port: number, head: string, more: number): Promise<st
   const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
   const over = Promise.withResolvers<void>()
   let text = ''
-  socket.setEncoding('utf8').on('data', (piece) => {
-    text += piece
+  socket.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk
   })
   for (const end of ['error', 'end', 'close']) socket.on(end, () => over.resolve())
   const bytes = Buffer.concat([Buffer.from(head), Buffer.alloc(more)])

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, it, onTestFinished } from 'vitest'
-import { cutUnreadAnswers } from '../../../src/http/connection/write-timeout.ts'
+import { enforceWriteTimeout } from '../../../src/http/connection/write-timeout.ts'
 import { openRaw } from '../../support/raw-http.ts'
 
 const MiB = 1024 ** 2
@@ -14,7 +14,7 @@ async function serve(timeoutMs: number) {
     for (let n = 0; n < 64; n += 1) response.write(Buffer.alloc(MiB / 4))
     response.end('the end')
   })
-  cutUnreadAnswers(server, timeoutMs)
+  enforceWriteTimeout(server, timeoutMs)
   onTestFinished(() => {
     server.closeAllConnections()
     server.close()

@@ -110,9 +110,9 @@ describe('a file', () => {
     const id = await first!.begin(file, 50_000)
     await second!.goOn(id, file, 150_000)
     await third!.finish(id, file)
-    await server.app.engine.idle()
+    await server.app.engine.drained()
 
-    const upload = await server.app.engine.peek(ada, id)
+    const upload = await server.app.engine.get(ada, id)
     expect(upload).toMatchObject({ state: 'completed', offset: file.length })
     expect(server.app.store.objects.get(upload.key)?.equals(file)).toBe(true)
     expect([...server.app.store.objects.keys()]).toEqual([upload.key])
@@ -130,7 +130,7 @@ describe('a file', () => {
 
     await speakers['tus']!(server).finish(id, file)
 
-    expect((await server.app.engine.peek(ada, id)).state).toBe('completed')
+    expect((await server.app.engine.get(ada, id)).state).toBe('completed')
   })
 
   it('of which some chunks came is filled up by a tus client that knows of no chunks', async () => {
@@ -142,7 +142,7 @@ describe('a file', () => {
 
     await speakers['tus']!(server).finish(id, file)
 
-    const upload = await server.app.engine.peek(ada, id)
+    const upload = await server.app.engine.get(ada, id)
     expect(upload.state).toBe('completed')
     expect(server.app.store.objects.get(upload.key)?.equals(file)).toBe(true)
   })

@@ -57,7 +57,7 @@ function clientWith(http: TestApp['http'], spelling: string, authorization: Reco
 
 const chunkSize = 64 * 1024
 const env = { CHUNK_SIZE: '64KiB' }
-const refusal = (code: string) => ({ error: { code, message: expect.stringMatching(/\.$/), timestamp: moment } })
+const error = (code: string) => ({ error: { code, message: expect.stringMatching(/\.$/), timestamp: moment } })
 
 describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', (spelling) => {
   it('begins, sends its chunks in any order, and completes', async () => {
@@ -65,8 +65,8 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
     const client = await clientOf(app, spelling)
     const bytes = Buffer.from('contract '.repeat(20_000))
 
-    const begun = await client.init({ ...file, total_size: bytes.length })
-    const id = begun.body.upload_id
+    const created = await client.init({ ...file, total_size: bytes.length })
+    const id = created.body.upload_id
     const before = await client.status(id)
     const chunks = await Promise.all(
       [2, 0, 1].map((index) => client.chunk(id, index, bytes.subarray(index * chunkSize, (index + 1) * chunkSize))),
@@ -75,7 +75,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
     const completed = await client.complete(id)
     const after = await client.status(id)
 
-    expect(begun).toMatchObject({
+    expect(created).toMatchObject({
       status: 201,
       body: { upload_id: expect.any(String), chunk_size: chunkSize, status: 'initiated' },
     })
@@ -103,8 +103,8 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
   it('may list its parts in either way of counting, and is held to their ETags', async () => {
     const app = await testApp(env)
     const client = await clientOf(app, spelling)
-    const begun = await client.init({ ...file, total_size: 2 * chunkSize })
-    const id = begun.body.upload_id
+    const created = await client.init({ ...file, total_size: 2 * chunkSize })
+    const id = created.body.upload_id
     const sent = await Promise.all([0, 1].map((index) => client.chunk(id, index, Buffer.alloc(chunkSize, 'a'))))
     const [first, second] = sent.map(({ body }) => body.etag)
 
@@ -122,8 +122,8 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
     const completed = await client.complete(id, { parts })
     const again = await client.complete(id, { parts })
 
-    expect(other).toEqual({ status: 400, body: refusal('INVALID_FIELD') })
-    expect(fewer).toEqual({ status: 400, body: refusal('INVALID_FIELD') })
+    expect(other).toEqual({ status: 400, body: error('INVALID_FIELD') })
+    expect(fewer).toEqual({ status: 400, body: error('INVALID_FIELD') })
     expect([completed.status, completed.body.status]).toEqual([200, 'completed'])
     expect([again.status, again.body.r2_key]).toEqual([200, completed.body.r2_key])
   })
@@ -148,7 +148,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
     const failed = await client.init({ ...file, total_size: 10, file_name: 'a.png', content_type: 'image/png' })
     const late = await client.init({ ...file, total_size: 10 })
     app.store.fault = (call) => {
-      if (call === 'writePart') app.store.multiparts.clear()
+      if (call === 'uploadPart') app.store.multiparts.clear()
     }
     // Only the second time it is believed.
     for (const _ of [1, 2]) await client.chunk(failed.body.upload_id, 0, Buffer.from('0123456789'))
@@ -194,9 +194,9 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
     for (const [what, fields] of Object.entries(wrong))
       answers[what] = await client.init({ ...file, total_size: 10, ...fields })
 
-    const invalid = { status: 400, body: refusal('INVALID_FIELD') }
-    const missing = { status: 400, body: refusal('MISSING_FIELD') }
-    const foreign = { status: 403, body: refusal('FORBIDDEN') }
+    const invalid = { status: 400, body: error('INVALID_FIELD') }
+    const missing = { status: 400, body: error('MISSING_FIELD') }
+    const foreign = { status: 403, body: error('FORBIDDEN') }
     expect(answers).toEqual({
       'no file_name': missing,
       'no total_size': missing,
@@ -206,7 +206,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
       'a negative total_size': invalid,
       'a content_type that is no text': invalid,
       'a user_id that can be none': invalid,
-      'more than the role may send': { status: 413, body: refusal('FILE_TOO_LARGE') },
+      'more than the role may send': { status: 413, body: error('FILE_TOO_LARGE') },
       'another user': foreign,
       'another role': foreign,
     })
@@ -232,8 +232,8 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
       await client.cancel(nobodys),
     ]
 
-    for (const answer of wrong) expect(answer).toEqual({ status: 400, body: refusal('INVALID_FIELD') })
-    for (const answer of unknown) expect(answer).toEqual({ status: 404, body: refusal('UPLOAD_NOT_FOUND') })
+    for (const answer of wrong) expect(answer).toEqual({ status: 400, body: error('INVALID_FIELD') })
+    for (const answer of unknown) expect(answer).toEqual({ status: 404, body: error('UPLOAD_NOT_FOUND') })
   })
 
   it('is told 409 UPLOAD_COMPLETED for a chunk of a completed upload, and when it cancels one', async () => {
@@ -247,7 +247,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
       await client.cancel(body.upload_id),
     ]
 
-    for (const answer of answers) expect(answer).toEqual({ status: 409, body: refusal('UPLOAD_COMPLETED') })
+    for (const answer of answers) expect(answer).toEqual({ status: 409, body: error('UPLOAD_COMPLETED') })
   })
 
   it('is told 502 R2_ERROR while the store does not answer', async () => {
@@ -260,7 +260,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
 
     expect(await client.chunk(body.upload_id, 0, Buffer.from('0123456789'))).toEqual({
       status: 502,
-      body: refusal('R2_ERROR'),
+      body: error('R2_ERROR'),
     })
   })
 
@@ -286,8 +286,8 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
     const client = clientWith(app.http, spelling, admin ? root : { authorization: `Bearer ${made.json().token}` })
     const eves = await clientOf(app, spelling, userOf('eve', named.user_role))
 
-    const begun = await client.init({ ...file, ...named, total_size: 10 })
-    const id = begun.body.upload_id
+    const created = await client.init({ ...file, ...named, total_size: 10 })
+    const id = created.body.upload_id
     const chunk = await client.chunk(id, 0, Buffer.from('0123456789'))
     const status = await client.status(id)
     const completed = await client.complete(id)
@@ -295,7 +295,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
     const other = await client.init({ ...file, ...named, total_size: 10 })
     const cancelled = await client.cancel(other.body.upload_id)
 
-    expect([begun, chunk, status, completed, hers, cancelled].map((answer) => answer.status)).toEqual([
+    expect([created, chunk, status, completed, hers, cancelled].map((answer) => answer.status)).toEqual([
       201, 200, 200, 200, 200, 200,
     ])
     expect(status.body).toMatchObject(named)
@@ -316,7 +316,7 @@ describe('who may act for others', () => {
     const made = await app.http.inject({ method: 'POST', url: '/v1/admin/keys', headers: root, payload })
     const client = clientWith(app.http, '/api/upload', { authorization: `Bearer ${made.json().token}` })
 
-    expect(await client.init({ ...init, ...named })).toEqual({ status: 403, body: refusal('FORBIDDEN') })
+    expect(await client.init({ ...init, ...named })).toEqual({ status: 403, body: error('FORBIDDEN') })
   })
 
   it('goes on with their own only: another administrator is told 404 by a chunk', async () => {
@@ -328,7 +328,7 @@ describe('who may act for others', () => {
 
     const answers = await Promise.all([other, former].map((one) => one.chunk(body.upload_id, 0, Buffer.alloc(10, 'a'))))
 
-    for (const answer of answers) expect(answer).toEqual({ status: 404, body: refusal('UPLOAD_NOT_FOUND') })
+    for (const answer of answers) expect(answer).toEqual({ status: 404, body: error('UPLOAD_NOT_FOUND') })
   })
 })
 
@@ -349,12 +349,12 @@ describe('chunk_size', () => {
 
     const change = { method: 'PUT', url: '/v1/admin/policies', payload: { policies } } as const
     const changed = await app.http.inject({ ...change, headers: { ...headers, 'if-match': before.headers.etag } })
-    const begun = await client.init({ ...file, total_size: MiB })
+    const created = await client.init({ ...file, total_size: MiB })
     const larger = await client.init({ ...file, total_size: MiB + 1 })
 
     expect(changed.statusCode).toBe(200)
-    expect(begun.body.chunk_size).toBe(128 * 1024)
-    expect(larger).toEqual({ status: 413, body: refusal('FILE_TOO_LARGE') })
+    expect(created.body.chunk_size).toBe(128 * 1024)
+    expect(larger).toEqual({ status: 413, body: error('FILE_TOO_LARGE') })
   })
 })
 
@@ -375,6 +375,6 @@ describe('what the contract says beside uploads', () => {
     const { init } = await clientOf(app, '/api/upload')
     app.engine.create = () => Promise.reject(new UploadError('DATABASE_ERROR', 'The database does not answer.'))
 
-    expect(await init({ ...file, total_size: 10 })).toEqual({ status: 502, body: refusal('DATABASE_ERROR') })
+    expect(await init({ ...file, total_size: 10 })).toEqual({ status: 502, body: error('DATABASE_ERROR') })
   })
 })

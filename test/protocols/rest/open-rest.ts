@@ -7,9 +7,9 @@ import { openapiPlugin } from '../../../src/http/api/openapi.ts'
 import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.ts'
 import { answerError, answerErrors } from '../../../src/http/errors.ts'
 import { authPlugin, type TokenCheck } from '../../../src/http/identity/auth.ts'
-import { olderSpellingPlugin } from '../../../src/protocols/rest/older-spelling.ts'
-import { oneShotPlugin } from '../../../src/protocols/rest/one-shot.ts'
+import { legacyRoutesPlugin } from '../../../src/protocols/rest/legacy-routes.ts'
 import { restPlugin } from '../../../src/protocols/rest/plugin.ts'
+import { singleRequestPlugin } from '../../../src/protocols/rest/single-request.ts'
 import { type OpenEngine, openEngine } from '../../support/open-engine.ts'
 
 export interface RestApp extends OpenEngine {
@@ -62,7 +62,7 @@ export async function openRest(overrides: Parameters<typeof openEngine>[0] = {})
         objectUrlOf: () => null,
       })
       await scope.register(restPlugin, { engine, json: { idleMs: bodyIdleMs } })
-      await scope.register(oneShotPlugin, {
+      await scope.register(singleRequestPlugin, {
         engine,
         bodyIdleMs,
         urlOf: (id) => `/files/${id}`,
@@ -74,7 +74,7 @@ export async function openRest(overrides: Parameters<typeof openEngine>[0] = {})
   await http.register(
     async (scope) => {
       await scope.register(authPlugin, { checks: [tokens] })
-      await scope.register(olderSpellingPlugin, { engine, json: { idleMs: bodyIdleMs } })
+      await scope.register(legacyRoutesPlugin, { engine, json: { idleMs: bodyIdleMs } })
     },
     { prefix: '/api/upload' },
   )

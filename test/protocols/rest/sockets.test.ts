@@ -50,8 +50,8 @@ async function openWire(): Promise<Wire> {
 /** Everything that is said until the server ends the connection. */
 async function hear(socket: Socket): Promise<string> {
   let text = ''
-  socket.setEncoding('utf8').on('data', (piece) => {
-    text += piece
+  socket.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk
   })
   socket.on('end', () => socket.end())
   await once(socket, 'close')
@@ -68,7 +68,7 @@ async function begin({ app, user }: Wire, size: number): Promise<string> {
 async function expectNothing({ app, user }: Wire): Promise<void> {
   const states = async () => (await app.engine.list(userOf(user, 'creator'), { limit: 9 })).map((one) => one.state)
   await expect.poll(states).toSatisfy((all: string[]) => all.length > 0 && all.every((state) => state === 'cancelled'))
-  await app.engine.idle()
+  await app.engine.drained()
   await expect.poll(() => app.store.objects.size + app.store.multiparts.size).toBe(0)
 }
 

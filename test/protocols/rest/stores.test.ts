@@ -34,7 +34,7 @@ describe.each(storeKinds)('REST, with files in %s', (kind) => {
       [2, 0, 1].map((index) => chunk(id, index, bytes.subarray(index * partSize, (index + 1) * partSize))),
     )
     const { body } = await complete(id)
-    await engine.idle()
+    await engine.drained()
 
     expect(sent.map((answer) => answer.status)).toEqual([200, 200, 200])
     expect(body.status).toBe('completed')
@@ -103,8 +103,8 @@ describe.each(storeKinds)('REST, with files in %s', (kind) => {
     const { ask, read } = await serve()
     const bytes = randomBytes(partSize + 1000)
     const fields = { file_name: 'a.bin', total_size: bytes.length }
-    const { body: begun } = await ask({ method: 'POST', url: '/api/upload/init', payload: fields })
-    const id = String(begun.upload_id)
+    const { body: created } = await ask({ method: 'POST', url: '/api/upload/init', payload: fields })
+    const id = String(created.upload_id)
     const send = (index: number) =>
       ask({
         method: 'POST',

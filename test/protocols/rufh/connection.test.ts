@@ -185,7 +185,7 @@ describe.each(protocolStores)('RUFH over bad connections, with files in %s', (ki
       const server = await serve({ waitMs: 200 })
       let letGo = () => {}
       server.store.fault = (call) =>
-        call === 'writePart' || call === 'put'
+        call === 'uploadPart' || call === 'put'
           ? new Promise<void>((resolve) => {
               letGo = resolve
             })
@@ -210,7 +210,7 @@ describe.each(protocolStores)('RUFH over bad connections, with files in %s', (ki
       const server = await serve()
       const file = randomBytes(1.5 * server.part)
       server.store.fault = (call, at) => {
-        if (call === 'finish' && at === 'before') throw unavailable()
+        if (call === 'completeMultipart' && at === 'before') throw unavailable()
       }
       const created = await server.ask({
         method: 'POST',

@@ -178,7 +178,7 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
         error: { code: 'CHECKSUM_MISMATCH' },
       })
       expect(seen.status).toBe(410)
-      await server.engine.clean(path.split('/').at(-1)!)
+      await server.engine.cleanUp(path.split('/').at(-1)!)
       expect(await server.keys()).toEqual([])
     })
   })

@@ -91,8 +91,8 @@ it('what was allowed when an upload began is allowed to its end', async () => {
 it('an upload keeps the limits that were told when it began, whatever its owner may begin by now', async () => {
   let now: PolicyDocument = { ...defaultPolicies, users: { ada: { maxSize: 50 } } }
   const server = await serve({ policies: () => now })
-  const begun = { method: 'POST', path: '/files', headers: { ...interop(8), 'upload-complete': '?0' } }
-  const path = (await server.ask({ ...begun, body: randomBytes(10) })).headers['location']!
+  const created = { method: 'POST', path: '/files', headers: { ...interop(8), 'upload-complete': '?0' } }
+  const path = (await server.ask({ ...created, body: randomBytes(10) })).headers['location']!
   now = { ...defaultPolicies, users: { ada: { maxSize: 20 } } }
 
   const answers = [
@@ -172,7 +172,7 @@ it('the address of an upload is unique and tells nothing', async () => {
 
   expect(one).not.toBe(other)
   expect(one).not.toContain('secret')
-  const { key } = await server.engine.peek(userOf('ada', 'creator'), one.split('/').at(-1)!)
+  const { key } = await server.engine.get(userOf('ada', 'creator'), one.split('/').at(-1)!)
   expect(key).not.toContain(one.split('/').at(-1))
 })
 

@@ -213,8 +213,8 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
     const path = await begin(server, version, randomBytes(server.part), { 'upload-length': 2.5 * server.part })
     const next = { ...appendHeaders(version, server.part, false) }
     await server.ask({ method: 'PATCH', path, headers: next, body: randomBytes(server.part) })
-    const { key } = await server.engine.peek(userOf('ada', 'creator'), path.split('/').at(-1)!)
-    await server.store.abort(key, null)
+    const { key } = await server.engine.get(userOf('ada', 'creator'), path.split('/').at(-1)!)
+    await server.store.abortMultipart(key, null)
 
     const last = { ...appendHeaders(version, 2 * server.part, true) }
     const append = { method: 'PATCH', path, headers: last, body: randomBytes(server.part / 2) }

@@ -1,10 +1,10 @@
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { onTestFinished } from 'vitest'
-import { choosePartSize } from '../../../src/core/begin/part-plan.ts'
+import { choosePartSize } from '../../../src/core/create/part-plan.ts'
 import type { EngineOptions } from '../../../src/core/engine-options.ts'
 import { defaultPolicies, type PolicyDocument } from '../../../src/core/policy/policy.ts'
-import { type Session, userOf } from '../../../src/core/upload.ts'
+import { type UploadRecord, userOf } from '../../../src/core/upload.ts'
 import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.ts'
 import { allowOrigins } from '../../../src/http/cors.ts'
 import { answerErrors } from '../../../src/http/errors.ts'
@@ -35,7 +35,7 @@ export interface Served extends Omit<OpenEngine, 'store'> {
   /** The session of the upload at `location`. */
   sessionOf(
     location: string,
-  ): Promise<Pick<Session, 'state' | 'offset' | 'size'> & { filename: string; contentType: string }>
+  ): Promise<Pick<UploadRecord, 'state' | 'offset' | 'size'> & { filename: string; contentType: string }>
 }
 
 export interface Serving extends Partial<Omit<EngineOptions, 'store'>> {
@@ -105,7 +105,7 @@ export async function serve({ kind = 'memory', rufh, beside, ...overrides }: Ser
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
   const withToken = (request: RawRequest) => ({ ...request, headers: { ...asAda, ...request.headers } })
-  const find = async (location: string) => opened.engine.peek(userOf('ada', 'creator'), location.split('/').at(-1)!)
+  const find = async (location: string) => opened.engine.get(userOf('ada', 'creator'), location.split('/').at(-1)!)
   return {
     ...opened,
     port,

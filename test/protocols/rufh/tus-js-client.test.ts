@@ -41,17 +41,17 @@ function send(server: Served, file: Buffer | Readable, options: Options): Promis
 describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
   const size = bulk[kind]
-  const piece = (size * 13) / 100
+  const chunk = (size * 13) / 100
 
   describe.each(protocols)('tus-js-client in its mode %s', (protocol) => {
     it.each<[string, number, Options]>([
       ['in one piece', size, {}],
-      ['in chunks', size, { chunkSize: piece }],
+      ['in chunks', size, { chunkSize: chunk }],
       ['with the creation', size, { uploadDataDuringCreation: true }],
-      ['with the creation, in chunks', size, { uploadDataDuringCreation: true, chunkSize: piece }],
+      ['with the creation, in chunks', size, { uploadDataDuringCreation: true, chunkSize: chunk }],
       ['without a byte', 0, {}],
       ['without a byte, with the creation', 0, { uploadDataDuringCreation: true }],
-      ['where PATCH cannot be sent', size, { overridePatchMethod: true, chunkSize: piece }],
+      ['where PATCH cannot be sent', size, { overridePatchMethod: true, chunkSize: chunk }],
     ])('sends a file %s', async (_, length, options) => {
       const server = await serve({ partSize: 100 })
       const bytes = randomBytes(length)
@@ -67,14 +67,14 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
     })
 
     // Of other lengths tus-js-client 4 announces more bytes for the last chunk than it has, in tus as well.
-    it.each([1, piece - 1, size])('sends a stream of %i bytes whose length it does not know', async (length) => {
+    it.each([1, chunk - 1, size])('sends a stream of %i bytes whose length it does not know', async (length) => {
       const server = await serve({ partSize: 100 })
       const bytes = randomBytes(length)
 
       const { url } = await send(server, Readable.from([bytes], { objectMode: false }), {
         protocol,
         uploadLengthDeferred: true,
-        chunkSize: piece,
+        chunkSize: chunk,
       })
 
       expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
@@ -83,9 +83,9 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
     // It cannot know that a stream has ended when it sends the last bytes, says ?0 of them, and is content.
     it.each<[string, Options]>([
       ['in one piece', { chunkSize: size }],
-      ['in chunks', { chunkSize: piece }],
+      ['in chunks', { chunkSize: chunk }],
       ['in chunks that fill the file', { chunkSize: size / 4 }],
-      ['with the creation', { chunkSize: piece, uploadDataDuringCreation: true }],
+      ['with the creation', { chunkSize: chunk, uploadDataDuringCreation: true }],
       ['whole with the creation', { chunkSize: size, uploadDataDuringCreation: true }],
     ])('sends a stream of known length %s, and it is whole when that is said', async (_, options) => {
       const server = await serve({ partSize: 100 })
@@ -134,17 +134,17 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
           endpoint: `http://127.0.0.1:${server.port}/files`,
           headers: { authorization: 'Bearer ada:creator' },
           protocol,
-          chunkSize: piece,
+          chunkSize: chunk,
           onError: reject,
           onChunkComplete(_size, accepted) {
-            if (accepted === 3 * piece) void upload.abort().then(() => resolve(upload.url!))
+            if (accepted === 3 * chunk) void upload.abort().then(() => resolve(upload.url!))
           },
         }
         const upload: tus.Upload = new tus.Upload(bytes as never, settings)
         upload.start()
       })
 
-      const { url, requests } = await send(server, bytes, { protocol, uploadUrl: stoppedAt, chunkSize: piece })
+      const { url, requests } = await send(server, bytes, { protocol, uploadUrl: stoppedAt, chunkSize: chunk })
 
       expect(requests[0]).toBe('HEAD')
       expect(requests).not.toContain('POST')
@@ -167,8 +167,8 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
       const server = await serve({ partSize: 100 })
       const bytes = randomBytes(2.5 * server.part)
       const failing = new Map([
-        ['writePart', 2],
-        ['finish', 2],
+        ['uploadPart', 2],
+        ['completeMultipart', 2],
       ])
       server.store.fault = (call, at) => {
         const left = failing.get(call) ?? 0

@@ -19,12 +19,12 @@ function sumOf(algorithm: string, bytes: Buffer): string {
 /** A chunked body of two pieces and what comes after it. */
 function chunked(bytes: Buffer, trailer: string): Buffer {
   const half = Math.ceil(bytes.length / 2)
-  const pieces = [bytes.subarray(0, half), bytes.subarray(half)].flatMap((piece) => [
-    `${piece.length.toString(16)}\r\n`,
-    piece,
+  const chunks = [bytes.subarray(0, half), bytes.subarray(half)].flatMap((chunk) => [
+    `${chunk.length.toString(16)}\r\n`,
+    chunk,
     '\r\n',
   ])
-  return Buffer.concat([...pieces, `0\r\n${trailer}\r\n`].map((piece) => Buffer.from(piece)))
+  return Buffer.concat([...chunks, `0\r\n${trailer}\r\n`].map((chunk) => Buffer.from(chunk)))
 }
 
 const trailing = { ...chunk, 'upload-offset': 0, 'transfer-encoding': 'chunked', trailer: 'Upload-Checksum' }
@@ -59,7 +59,7 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
       'upload-checksum': sumOf(algorithm, randomBytes(51)),
     })
 
-    await server.engine.idle()
+    await server.engine.drained()
     expect([answer.status, codeOf(answer)]).toEqual([460, 'CHECKSUM_MISMATCH'])
     expect([await server.sessionOf(path), await server.keys()]).toEqual(before)
     await server.patch(path, 17, bytes.subarray(17))
@@ -68,20 +68,20 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
 
   it('discards a wrong chunk over parts that came by number, and leaves those as they were', async () => {
     const server = await serve()
-    const wish = { filename: 'a.bin', contentType: 'application/octet-stream', byChunks: true }
-    const { partSize } = await server.engine.create(ada, { ...wish, size: 1 })
+    const creation = { filename: 'a.bin', contentType: 'application/octet-stream', byChunks: true }
+    const { partSize } = await server.engine.create(ada, { ...creation, size: 1 })
     const bytes = randomBytes(2 * partSize + 5)
-    const { id } = await server.engine.create(ada, { ...wish, size: bytes.length })
+    const { id } = await server.engine.create(ada, { ...creation, size: bytes.length })
     const second = bytes.subarray(partSize, 2 * partSize)
-    await server.engine.writeChunk(ada, id, { number: 2, body: bodyOf(second), bodySize: partSize })
-    const seen = async () => ({ chunks: (await server.engine.chunks(ada, id)).chunks, keys: await server.keys() })
+    await server.engine.uploadPart(ada, id, { number: 2, body: bodyOf(second), bodySize: partSize })
+    const seen = async () => ({ chunks: (await server.engine.listParts(ada, id)).parts, keys: await server.keys() })
     const before = await seen()
 
     const wrong = await server.patch(`/files/${id}`, 0, Buffer.alloc(bytes.length), {
       'upload-checksum': sumOf('sha1', bytes),
     })
 
-    await server.engine.idle()
+    await server.engine.drained()
     expect(wrong.status).toBe(460)
     expect(await seen()).toEqual(before)
     const right = await server.patch(`/files/${id}`, 0, bytes.subarray(0, partSize), {

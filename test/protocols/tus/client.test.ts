@@ -37,7 +37,7 @@ function send(server: TusServer, file: Input, options?: Partial<UploadOptions>):
 
 /** The sums of everything that lies in the store when all is quiet. */
 async function sumsIn(server: TusServer): Promise<string[]> {
-  await server.engine.idle()
+  await server.engine.drained()
   const sums: string[] = []
   for (const key of await server.keys()) {
     const hash = createHash('sha256')
@@ -72,20 +72,20 @@ const bulk: Record<StoreKind, number> = { memory: 1_000_003, local: 1_000_003, s
 describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
   const serve = () => serveOn({ kind, partSize: 64 * 1024 })
   const size = bulk[kind]
-  const piece = Math.ceil(size / 9)
+  const chunk = Math.ceil(size / 9)
 
   it.each<[string, number, Partial<UploadOptions>]>([
     ['in one request', size, {}],
-    ['in chunks', size, { chunkSize: piece }],
-    ['with the first bytes in the creation', size, { chunkSize: piece, uploadDataDuringCreation: true }],
+    ['in chunks', size, { chunkSize: chunk }],
+    ['with the first bytes in the creation', size, { chunkSize: chunk, uploadDataDuringCreation: true }],
     ['wholly in the creation', size, { uploadDataDuringCreation: true }],
-    ['by POST with a method override', size, { overridePatchMethod: true, chunkSize: piece }],
+    ['by POST with a method override', size, { overridePatchMethod: true, chunkSize: chunk }],
     ['with an id for each request', size, { addRequestId: true }],
     ['of no bytes', 0, {}],
     ['of no bytes with the creation', 0, { uploadDataDuringCreation: true }],
     ['of one byte', 1, {}],
     ['in parallel parts', size, { parallelUploads: 4 }],
-    ['in parallel parts, each in chunks', size, { parallelUploads: 3, chunkSize: piece }],
+    ['in parallel parts, each in chunks', size, { parallelUploads: 3, chunkSize: chunk }],
     ['in parallel parts that come with their creation', size, { parallelUploads: 2, uploadDataDuringCreation: true }],
     ['in parallel parts by POST', size, { parallelUploads: 2, overridePatchMethod: true }],
   ])('sends a file %s', async (_, length, options) => {
@@ -106,7 +106,7 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
     const bytes = randomBytes(size)
     const stream = Readable.from([bytes.subarray(0, 123_456), bytes.subarray(123_456)])
 
-    await send(server, stream, { uploadLengthDeferred: true, chunkSize: piece, ...more })
+    await send(server, stream, { uploadLengthDeferred: true, chunkSize: chunk, ...more })
 
     expect(await sumsIn(server)).toEqual([sum(bytes)])
   })
@@ -119,7 +119,7 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
     const file = join(directory, 'holiday.bin')
     await writeFile(file, bytes)
 
-    await send(server, createReadStream(file), { chunkSize: piece, uploadSize: size })
+    await send(server, createReadStream(file), { chunkSize: chunk, uploadSize: size })
 
     expect(await sumsIn(server)).toEqual([sum(bytes)])
   })
@@ -130,7 +130,7 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
   ])('finds %s again after an abort, and goes on with not one byte twice', async (_, more) => {
     const server = await serve()
     const bytes = randomBytes(size)
-    const options = { urlStorage: urlMemory(), fingerprint: async () => 'holiday', chunkSize: piece, ...more }
+    const options = { urlStorage: urlMemory(), fingerprint: async () => 'holiday', chunkSize: chunk, ...more }
     let accepted = 0
     await new Promise<void>((resolve) => {
       const { upload } = prepare(server, bytes, {
@@ -161,7 +161,7 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
     const server = await serve()
     await new Promise<void>((resolve) => {
       const { upload } = prepare(server, randomBytes(size), {
-        chunkSize: piece,
+        chunkSize: chunk,
         onChunkComplete: () => void upload.abort(true).then(resolve),
       })
       upload.start()
@@ -203,7 +203,7 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
       throw unavailable()
     }
 
-    await send(server, bytes, { chunkSize: piece, retryDelays: [0, 50, 100, 200, 400] })
+    await send(server, bytes, { chunkSize: chunk, retryDelays: [0, 50, 100, 200, 400] })
 
     expect(failed).toBe(2)
     expect(await sumsIn(server)).toEqual([sum(bytes)])
@@ -214,11 +214,9 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
     const requests: string[] = []
     server.app.server.on('request', ({ method }) => requests.push(method!))
 
-    const refusal = await send(server, randomBytes(100), { headers: bearer('ned:nobody') }).catch(
-      (error: Error) => error,
-    )
+    const error = await send(server, randomBytes(100), { headers: bearer('ned:nobody') }).catch((error: Error) => error)
 
-    expect(String(refusal)).toContain('ROLE_NOT_ALLOWED')
+    expect(String(error)).toContain('ROLE_NOT_ALLOWED')
     expect(requests).toEqual(['POST'])
   })
 })

@@ -121,7 +121,7 @@ describe.each(protocolStores)('tus, Concatenation, with files in %s', (kind) => 
     const path = await server.create(0, final(part))
     const { key } = (await server.sessionOf(path)) as unknown as { key: string }
 
-    await server.engine.idle()
+    await server.engine.drained()
 
     expect(await server.keys()).toEqual([key])
     // Who did not hear of the file asks for it once more.

@@ -106,8 +106,8 @@ it('a HEAD that cannot be answered now does not make the published client begin 
   let asked = 0
   const server = await serveOn({
     watch(verb) {
-      if (verb === 'describe') asked += 1
-      if (verb === 'describe' && asked <= 2) throw new UploadError('DATABASE_ERROR', 'The database does not answer.')
+      if (verb === 'read') asked += 1
+      if (verb === 'read' && asked <= 2) throw new UploadError('DATABASE_ERROR', 'The database does not answer.')
     },
   })
   const bytes = randomBytes(45)

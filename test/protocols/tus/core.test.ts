@@ -325,11 +325,11 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       const path = await server.create(5)
       const headers = { ...chunk, 'upload-offset': 0, 'transfer-encoding': 'chunked' }
 
-      const told = await server.patch(path, 0, 'hello world')
+      const stated = await server.patch(path, 0, 'hello world')
       const untold = await server.ask({ method: 'PATCH', path, headers, body: 'b\r\nhello world\r\n0\r\n\r\n' })
       const { offset } = await server.sessionOf(path)
 
-      expect([told.status, codeOf(told)]).toEqual([400, 'LENGTH_MISMATCH'])
+      expect([stated.status, codeOf(stated)]).toEqual([400, 'LENGTH_MISMATCH'])
       expect([untold.status, codeOf(untold)]).toEqual([400, 'LENGTH_MISMATCH'])
       expect(offset).toBeLessThanOrEqual(5)
     })

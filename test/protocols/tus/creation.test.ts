@@ -241,7 +241,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
         body,
       })
 
-      await server.engine.idle()
+      await server.engine.drained()
       expect([answer.status, codeOf(answer)]).toEqual([400, 'LENGTH_MISMATCH'])
       expect((await server.engine.list(by, { limit: 10 })).filter(({ state }) => state === 'receiving')).toEqual([])
       expect(await server.keys()).toEqual([])

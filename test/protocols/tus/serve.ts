@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import type { RunningEngine } from '../../../src/core/engine.ts'
 import type { EngineOptions } from '../../../src/core/engine-options.ts'
-import type { Session } from '../../../src/core/upload.ts'
+import type { UploadRecord } from '../../../src/core/upload.ts'
 import type { TusOptions } from '../../../src/protocols/tus/plugin.ts'
 import { watchBodies } from '../../support/arrival.ts'
 import { bearer, buildTestApp, type TestApp } from '../../support/build-test-app.ts'
@@ -40,7 +40,9 @@ export interface TusServer extends Omit<TestApp, 'store'> {
   head(path: string): Promise<RawAnswer>
   patch(path: string, offset: number | string, body: Buffer | string, headers?: Headers): Promise<RawAnswer>
   /** What the database knows of the upload at `path`. */
-  sessionOf(path: string): Promise<Pick<Session, 'state' | 'offset' | 'size' | 'filename' | 'contentType' | 'category'>>
+  sessionOf(
+    path: string,
+  ): Promise<Pick<UploadRecord, 'state' | 'offset' | 'size' | 'filename' | 'contentType' | 'category'>>
   /** The bytes in the store of the upload at `path`; `undefined` while there is no object. */
   objectOf(path: string): Promise<Buffer | undefined>
   /** Everything that lies in the store. */
@@ -69,7 +71,7 @@ export async function serve({ tus = {}, kind = 'memory', watch, ...overrides }: 
     return { ...request, headers: Object.fromEntries(sent) }
   }
   const ask = (request: TusRequest) => askFor(port, complete(request))
-  const find = (path: string) => test.engine.peek(ada, path.split('/').at(-1)!)
+  const find = (path: string) => test.engine.get(ada, path.split('/').at(-1)!)
 
   return {
     ...test,

@@ -13,7 +13,7 @@ import { serve, type TusServer } from './serve.ts'
 function holdFinish({ store }: TusServer, times: number) {
   const gate = Promise.withResolvers<void>()
   let left = times
-  store.fault = (call, at) => (call === 'finish' && at === 'before' ? gate.promise : undefined)
+  store.fault = (call, at) => (call === 'completeMultipart' && at === 'before' ? gate.promise : undefined)
   return {
     heard(status: number) {
       if ([503, 423, 504].includes(status)) left -= 1
@@ -80,7 +80,7 @@ const finishWaitMs = 25_000
 
 /** The file that is there, once nothing runs any more. */
 async function onlyFile({ engine, keys }: TusServer) {
-  await engine.idle()
+  await engine.drained()
   const files = await engine.list(ada, { limit: 99, state: 'completed' })
   return { files: files.length, keys: await keys() }
 }
@@ -158,7 +158,7 @@ describe('a client whose file takes longer to put together than an answer waits'
       const server = await serve({ finishWaitMs: 5, partSize: options.parallelUploads ? 5000 : 10 })
       const before = (await onlyFile(server)).files
       const gate = Promise.withResolvers<void>()
-      server.store.fault = (call, at) => (call === 'finish' && at === 'before' ? gate.promise : undefined)
+      server.store.fault = (call, at) => (call === 'completeMultipart' && at === 'before' ? gate.promise : undefined)
       let passedMs = 0
       let tries = 0
 
@@ -172,7 +172,7 @@ describe('a client whose file takes longer to put together than an answer waits'
           // It is done while the next answer waits.
           if (passedMs + finishWaitMs <= 110_000) return
           gate.resolve()
-          await server.engine.idle()
+          await server.engine.drained()
         },
       })
 
@@ -185,15 +185,15 @@ describe('a client whose file takes longer to put together than an answer waits'
   it('is asked again only after FINISH_WAIT, though a lock is waited for less', async () => {
     const server = await serve({ finishWaitMs: 60_000, waitMs: 1 })
     const gate = Promise.withResolvers<void>()
-    const begun = Promise.withResolvers<void>()
+    const created = Promise.withResolvers<void>()
     server.store.fault = (call, at) => {
-      if (call !== 'finish' || at !== 'before') return
-      begun.resolve()
+      if (call !== 'completeMultipart' || at !== 'before') return
+      created.resolve()
       return gate.promise
     }
     const path = await server.create(file.length)
     const sent = server.patch(path, 0, file)
-    await begun.promise
+    await created.promise
 
     const asked = server.head(path)
     // By then the lock was waited for longer than a lock is.

@@ -51,7 +51,7 @@ describe.each(protocolStores)('tus, Termination, with files in %s', (kind) => {
     const deleted = await server.ask({ method: 'DELETE', path })
     await running.send(randomBytes(30))
     const answer = await running.answer()
-    await server.engine.idle()
+    await server.engine.drained()
 
     expect(deleted.status).toBe(204)
     expect([423, 410]).toContain(answer?.status)

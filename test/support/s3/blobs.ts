@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Refusal } from './refusal.ts'
+import { S3Refusal } from './refusal.ts'
 
 /** Where the stand-in keeps bytes: `hashes` forgets the bytes of parts, for uploads larger than memory. */
 export type Keeping = 'memory' | 'hashes' | { directory: string }
@@ -57,7 +57,7 @@ function forgetfulWriter(): BlobWriter {
     done: async () => ({
       size,
       read() {
-        throw new Refusal('InternalError', 'The stand-in was told to keep no bytes of parts')
+        throw new S3Refusal('InternalError', 'The stand-in was told to keep no bytes of parts')
       },
       forget: async () => {},
     }),

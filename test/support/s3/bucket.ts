@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Blob } from './blobs.ts'
 import { type Algorithm, combine } from './checksums.ts'
-import { Refusal } from './refusal.ts'
+import { S3Refusal } from './refusal.ts'
 
 // What S3 answers multipart uploads with is here; what is only HTTP is in operations.ts.
 
@@ -98,7 +98,7 @@ export function createBucket(limits: Limits, now: () => Date): Bucket {
     multipart(key, uploadId) {
       const found = multiparts.get(uploadId)
       if (found?.key === key) return found
-      throw new Refusal(
+      throw new S3Refusal(
         'NoSuchUpload',
         'The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',
         { UploadId: uploadId },
@@ -134,9 +134,9 @@ async function forget(blobs: Blob[] = []): Promise<void> {
 
 /** The parts a client lists, in the order of S3's own checks. */
 function claimed(multipart: Multipart, claims: PartClaim[], limits: Limits): StoredPart[] {
-  if (claims.length === 0) throw new Refusal('MalformedXML', 'You must specify at least one part')
+  if (claims.length === 0) throw new S3Refusal('MalformedXML', 'You must specify at least one part')
   if (claims.some((claim, index) => index > 0 && claim.number <= (claims[index - 1]?.number ?? 0)))
-    throw new Refusal(
+    throw new S3Refusal(
       'InvalidPartOrder',
       'The list of parts was not in ascending order. Parts must be ordered by part number.',
     )
@@ -145,7 +145,7 @@ function claimed(multipart: Multipart, claims: PartClaim[], limits: Limits): Sto
     const isSame =
       part?.etag === claim.etag && (!claim.checksum || part.sum?.sum.toString('base64') === claim.checksum.value)
     if (part && isSame) return part
-    throw new Refusal(
+    throw new S3Refusal(
       'InvalidPart',
       'One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part.',
       { UploadId: multipart.uploadId, PartNumber: claim.number, ETag: claim.etag },
@@ -154,7 +154,7 @@ function claimed(multipart: Multipart, claims: PartClaim[], limits: Limits): Sto
   const before = parts.slice(0, -1)
   const small = before.find((part) => part.size < limits.minPartSize)
   if (small)
-    throw new Refusal('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size', {
+    throw new S3Refusal('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size', {
       ProposedSize: small.size,
       MinSizeAllowed: limits.minPartSize,
       PartNumber: small.number,
@@ -163,7 +163,7 @@ function claimed(multipart: Multipart, claims: PartClaim[], limits: Limits): Sto
   // developers.cloudflare.com/r2/objects/multipart-objects: the last part may be smaller, never larger.
   const size = before[0]?.size ?? Number.POSITIVE_INFINITY
   if (limits.equalParts && (before.some((part) => part.size !== size) || (parts.at(-1)?.size ?? 0) > size))
-    throw new Refusal('InvalidPart', 'All non-trailing parts must have the same length.')
+    throw new S3Refusal('InvalidPart', 'All non-trailing parts must have the same length.')
   return parts
 }
 

@@ -1,5 +1,5 @@
 import type { Call } from './operations.ts'
-import { Refusal } from './refusal.ts'
+import { S3Refusal } from './refusal.ts'
 import type { Xml } from './xml.ts'
 
 // S3 lists in the order of the keys' UTF-8 bytes, up to 1000 at a time.
@@ -11,7 +11,7 @@ function byBytes(a: string, b: string): number {
 function pageSize(call: Call, name: string): number {
   const size = Number(call.query.get(name) ?? 1000)
   if (Number.isInteger(size) && size >= 0) return Math.min(1000, size)
-  throw new Refusal('InvalidArgument', `Provided ${name} not an integer or within integer range`)
+  throw new S3Refusal('InvalidArgument', `Provided ${name} not an integer or within integer range`)
 }
 
 /** The body of ListParts. */

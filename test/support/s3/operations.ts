@@ -4,7 +4,7 @@ import { type Algorithm, algorithms, isAlgorithm } from './checksums.ts'
 import { listMultiparts, listObjects, listParts } from './listings.ts'
 import type { Received } from './payload.ts'
 import { checksumHeaders, describe, existing, readObject } from './reading.ts'
-import { Refusal } from './refusal.ts'
+import { S3Refusal } from './refusal.ts'
 import { contentsOf, element, textOf } from './xml.ts'
 
 /** One request, its signature already verified. */
@@ -77,7 +77,7 @@ export const operations: Record<string, Operation | undefined> = {
   }),
 
   CreateBucket: async () => {
-    throw new Refusal('BucketAlreadyOwnedByYou', 'Your previous request to create the named bucket succeeded.')
+    throw new S3Refusal('BucketAlreadyOwnedByYou', 'Your previous request to create the named bucket succeeded.')
   },
 
   PutObject: async (call) => {
@@ -127,11 +127,11 @@ export const operations: Record<string, Operation | undefined> = {
         call.header(name),
       )
     )
-      throw new Refusal('InvalidRequest', 'Missing required header for this request: Content-MD5')
+      throw new S3Refusal('InvalidRequest', 'Missing required header for this request: Content-MD5')
     const text = await call.text()
     const keys = contentsOf(text, 'Object').map((object) => textOf(object, 'Key') ?? '')
     if (keys.length === 0 || keys.length > 1000)
-      throw new Refusal(
+      throw new S3Refusal(
         'MalformedXML',
         'The XML you provided was not well-formed or did not validate against our schema',
       )
@@ -163,7 +163,7 @@ export const operations: Record<string, Operation | undefined> = {
     checkKey(call.key)
     const asked = call.header('x-amz-checksum-algorithm')?.toLowerCase() ?? null
     if (asked !== null && !isAlgorithm(asked))
-      throw new Refusal('InvalidRequest', 'Checksum algorithm provided is unsupported.')
+      throw new S3Refusal('InvalidRequest', 'Checksum algorithm provided is unsupported.')
     const usual = asked === 'crc64nvme' ? 'FULL_OBJECT' : 'COMPOSITE'
     const type = call.header('x-amz-checksum-type') === 'FULL_OBJECT' ? 'FULL_OBJECT' : usual
     const { uploadId } = call.bucket.begin(call.key, aboutOf(call), asked, type)
@@ -179,7 +179,7 @@ export const operations: Record<string, Operation | undefined> = {
     const { size, etag, md5, checksum, blob } = await call.store(true)
     const isRight = checksum ? checksum.algorithm === multipart.algorithm : multipart.type === 'FULL_OBJECT'
     if (multipart.algorithm && !isRight)
-      throw new Refusal(
+      throw new S3Refusal(
         'InvalidRequest',
         `Checksum Type mismatch occurred, expected checksum Type: ${multipart.algorithm}, actual checksum Type: ${checksum?.algorithm ?? null}`,
       )
@@ -231,14 +231,14 @@ function xml(name: string, value: Parameters<typeof element>[1], headers: Record
 }
 
 function checkKey(key: string): void {
-  if (Buffer.byteLength(key) > 1024) throw new Refusal('KeyTooLongError', 'Your key is too long')
+  if (Buffer.byteLength(key) > 1024) throw new S3Refusal('KeyTooLongError', 'Your key is too long')
 }
 
 // `If-None-Match: *` is "only if there is nothing yet", `If-Match` "only over this one".
 function checkConditions(call: Call): void {
   const there = call.bucket.objects.get(call.key)
   const fail = (condition: string): never => {
-    throw new Refusal('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
+    throw new S3Refusal('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
       Condition: condition,
     })
   }
@@ -264,7 +264,7 @@ function aboutOf(call: Call): Record<string, string> {
     0,
   )
   if (size > 2048)
-    throw new Refusal('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size')
+    throw new S3Refusal('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size')
   return { ...about, ...call.metadata, ...call.encryption }
 }
 
@@ -275,9 +275,9 @@ function copySource(call: Call): StoredObject {
   )
   const slash = source.indexOf('/')
   if (source.slice(0, slash) !== call.bucketName)
-    throw new Refusal('NoSuchBucket', 'The specified bucket does not exist')
+    throw new S3Refusal('NoSuchBucket', 'The specified bucket does not exist')
   const object = call.bucket.objects.get(source.slice(slash + 1))
-  if (!object) throw new Refusal('NoSuchKey', 'The specified key does not exist.', { Key: source.slice(slash + 1) })
+  if (!object) throw new S3Refusal('NoSuchKey', 'The specified key does not exist.', { Key: source.slice(slash + 1) })
   return object
 }
 
@@ -286,20 +286,20 @@ function copyRange(call: Call, source: StoredObject): { start: number; end: numb
   if (text === undefined) return { start: 0, end: source.size }
   const found = /^bytes=(\d+)-(\d+)$/.exec(text)
   if (!found)
-    throw new Refusal('InvalidArgument', 'The x-amz-copy-source-range value must be of the form bytes=first-last')
+    throw new S3Refusal('InvalidArgument', 'The x-amz-copy-source-range value must be of the form bytes=first-last')
   const [start, end] = [Number(found[1]), Number(found[2]) + 1]
   if (start >= end || end > source.size)
-    throw new Refusal('InvalidArgument', `Range specified is not valid for source object of size: ${source.size}`)
+    throw new S3Refusal('InvalidArgument', `Range specified is not valid for source object of size: ${source.size}`)
   // "You can copy a range only if the source object is greater than 5 MB": API_UploadPartCopy
   if (source.size < call.limits.minPartSize)
-    throw new Refusal('InvalidRequest', 'The specified copy source is not supported as a byte-range copy source')
+    throw new S3Refusal('InvalidRequest', 'The specified copy source is not supported as a byte-range copy source')
   return { start, end }
 }
 
 function partNumber(call: Call): number {
   const number = Number(call.query.get('partNumber'))
   if (Number.isInteger(number) && number >= 1 && number <= call.limits.maxParts) return number
-  throw new Refusal(
+  throw new S3Refusal(
     'InvalidArgument',
     `Part number must be an integer between 1 and ${call.limits.maxParts}, inclusive`,
   )
@@ -309,7 +309,10 @@ function claimOf(text: string): PartClaim {
   const number = Number(textOf(text, 'PartNumber'))
   const etag = textOf(text, 'ETag')
   if (!Number.isInteger(number) || etag === undefined)
-    throw new Refusal('MalformedXML', 'The XML you provided was not well-formed or did not validate against our schema')
+    throw new S3Refusal(
+      'MalformedXML',
+      'The XML you provided was not well-formed or did not validate against our schema',
+    )
   const algorithm = algorithms.find((name) => textOf(text, `Checksum${name.toUpperCase()}`) !== undefined)
   const value = algorithm && textOf(text, `Checksum${algorithm.toUpperCase()}`)
   return {

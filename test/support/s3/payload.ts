@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type Algorithm, algorithms, isAlgorithm, startSum } from './checksums.ts'
-import { Refusal } from './refusal.ts'
+import { S3Refusal } from './refusal.ts'
 import type { Signed } from './signature.ts'
 
 /** What was learned about a body while it passed. */
@@ -46,14 +46,14 @@ export async function receive(
     await options.take(chunk)
   }
 
-  if (!request.complete) throw new Refusal('IncompleteBody', 'The request body terminated unexpectedly')
+  if (!request.complete) throw new S3Refusal('IncompleteBody', 'The request body terminated unexpectedly')
   const decodedLength = header('x-amz-decoded-content-length')
   if (isStreaming && decodedLength === undefined)
-    throw new Refusal('MissingContentLength', 'You must provide the x-amz-decoded-content-length HTTP header.')
+    throw new S3Refusal('MissingContentLength', 'You must provide the x-amz-decoded-content-length HTTP header.')
   if (decodedLength !== undefined && isStreaming && Number(decodedLength) !== size)
-    throw new Refusal('IncompleteBody', 'The body is not as long as x-amz-decoded-content-length says')
+    throw new S3Refusal('IncompleteBody', 'The body is not as long as x-amz-decoded-content-length says')
   if (hash && hash.digest('hex') !== signed.payload)
-    throw new Refusal(
+    throw new S3Refusal(
       'XAmzContentSHA256Mismatch',
       "The provided 'x-amz-content-sha256' header does not match what was computed.",
     )
@@ -61,13 +61,14 @@ export async function receive(
   const md5Sum = md5?.digest() ?? null
   if (wantedMd5 !== undefined) {
     const wanted = Buffer.from(wantedMd5, 'base64')
-    if (wanted.length !== 16) throw new Refusal('InvalidDigest', 'The Content-MD5 you specified was invalid.')
+    if (wanted.length !== 16) throw new S3Refusal('InvalidDigest', 'The Content-MD5 you specified was invalid.')
     if (!md5Sum?.equals(wanted))
-      throw new Refusal('BadDigest', 'The Content-MD5 you specified did not match what we received.')
+      throw new S3Refusal('BadDigest', 'The Content-MD5 you specified did not match what we received.')
   }
   if (!promised || !sum) return { size, md5: md5Sum, checksum: null }
   const value = promised.value ?? trailers[`x-amz-checksum-${promised.algorithm}`]
-  if (value === undefined) throw new Refusal('InvalidRequest', 'The trailer that x-amz-trailer announced did not come')
+  if (value === undefined)
+    throw new S3Refusal('InvalidRequest', 'The trailer that x-amz-trailer announced did not come')
   return {
     size,
     md5: md5Sum,
@@ -79,22 +80,22 @@ function promisedChecksum(
   header: (name: string) => string | undefined,
 ): { algorithm: Algorithm; value?: string } | null {
   const given = algorithms.filter((name) => header(`x-amz-checksum-${name}`) !== undefined)
-  if (given.length > 1) throw new Refusal('InvalidRequest', 'Expecting a single x-amz-checksum- header')
+  if (given.length > 1) throw new S3Refusal('InvalidRequest', 'Expecting a single x-amz-checksum- header')
   if (given[0]) return { algorithm: given[0], value: header(`x-amz-checksum-${given[0]}`) ?? '' }
   const trailer = header('x-amz-trailer')?.toLowerCase()
   if (trailer === undefined) return null
   const name = trailer.replace('x-amz-checksum-', '')
   if (!isAlgorithm(name))
-    throw new Refusal('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported')
+    throw new S3Refusal('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported')
   return { algorithm: name }
 }
 
 function verified(algorithm: Algorithm, value: string, sum: Buffer): Buffer {
   const given = Buffer.from(value, 'base64')
   if (given.length !== sum.length)
-    throw new Refusal('InvalidRequest', `Value for x-amz-checksum-${algorithm} header is invalid.`)
+    throw new S3Refusal('InvalidRequest', `Value for x-amz-checksum-${algorithm} header is invalid.`)
   if (!timingSafeEqual(given, sum))
-    throw new Refusal(
+    throw new S3Refusal(
       'BadDigest',
       `The ${algorithm.toUpperCase()} you specified did not match the calculated checksum.`,
     )
@@ -116,21 +117,21 @@ async function* unwrap(
     let previous = signed.signature
     for (;;) {
       const [sizeText = '', extension = ''] = (await reader.line()).split(';')
-      if (!/^[0-9a-f]+$/i.test(sizeText)) throw new Refusal('InvalidRequest', 'The body is not aws-chunked')
+      if (!/^[0-9a-f]+$/i.test(sizeText)) throw new S3Refusal('InvalidRequest', 'The body is not aws-chunked')
       const size = Number.parseInt(sizeText, 16)
       const hash = isSigned ? createHash('sha256') : null
-      for await (const piece of reader.take(size)) {
-        hash?.update(piece)
-        yield piece
+      for await (const chunk of reader.take(size)) {
+        hash?.update(chunk)
+        yield chunk
       }
       if (hash) {
         const wanted = signed.sign('AWS4-HMAC-SHA256-PAYLOAD', previous, emptyHash, hash.digest('hex'))
         if (extension !== `chunk-signature=${wanted}`)
-          throw new Refusal('SignatureDoesNotMatch', 'The signature of a chunk of the body is wrong.')
+          throw new S3Refusal('SignatureDoesNotMatch', 'The signature of a chunk of the body is wrong.')
         previous = wanted
       }
       if (size === 0) break
-      if ((await reader.line()) !== '') throw new Refusal('InvalidRequest', 'A chunk is longer than it says')
+      if ((await reader.line()) !== '') throw new S3Refusal('InvalidRequest', 'A chunk is longer than it says')
     }
     for (let line = await reader.line(); line !== ''; line = await reader.line()) {
       const colon = line.indexOf(':')
@@ -140,7 +141,7 @@ async function* unwrap(
     if (isSigned && Object.keys(content).length > 0) {
       const canonical = Object.entries(content).map(([name, value]) => `${name}:${value}\n`)
       if (signature !== signed.sign('AWS4-HMAC-SHA256-TRAILER', previous, sha256(canonical.sort().join(''))))
-        throw new Refusal('SignatureDoesNotMatch', 'The signature of the trailer is wrong.')
+        throw new S3Refusal('SignatureDoesNotMatch', 'The signature of the trailer is wrong.')
     }
     await reader.end()
   } finally {
@@ -176,7 +177,7 @@ function byteReader(source: AsyncIterable<Buffer>): ByteReader {
           rest = rest.subarray(end + 2)
           return line
         }
-        if (rest.length > 8192) throw new Refusal('InvalidRequest', 'The body is not aws-chunked')
+        if (rest.length > 8192) throw new S3Refusal('InvalidRequest', 'The body is not aws-chunked')
         if (await more()) continue
         const line = rest.toString('latin1')
         rest = Buffer.alloc(0)
@@ -186,16 +187,16 @@ function byteReader(source: AsyncIterable<Buffer>): ByteReader {
     async *take(count) {
       for (let left = count; left > 0; ) {
         if (rest.length === 0 && !(await more()))
-          throw new Refusal('IncompleteBody', 'You did not provide the number of bytes specified by the chunk.')
-        const piece = rest.subarray(0, left)
-        rest = rest.subarray(piece.length)
-        left -= piece.length
-        yield piece
+          throw new S3Refusal('IncompleteBody', 'You did not provide the number of bytes specified by the chunk.')
+        const chunk = rest.subarray(0, left)
+        rest = rest.subarray(chunk.length)
+        left -= chunk.length
+        yield chunk
       }
     },
     async end() {
       if (rest.length > 0 || (await more()))
-        throw new Refusal('InvalidRequest', 'Bytes follow the end of the aws-chunked body')
+        throw new S3Refusal('InvalidRequest', 'Bytes follow the end of the aws-chunked body')
     },
     async leave() {
       await iterator.return?.()

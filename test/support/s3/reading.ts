@@ -1,11 +1,11 @@
 import type { StoredObject } from './bucket.ts'
 import type { Call } from './operations.ts'
-import { Refusal } from './refusal.ts'
+import { S3Refusal } from './refusal.ts'
 
 /** @throws Refusal NoSuchKey */
 export function existing(call: Call): StoredObject {
   const object = call.bucket.objects.get(call.key)
-  if (!object) throw new Refusal('NoSuchKey', 'The specified key does not exist.', { Key: call.key })
+  if (!object) throw new S3Refusal('NoSuchKey', 'The specified key does not exist.', { Key: call.key })
   return object
 }
 
@@ -16,8 +16,8 @@ export function describe(
 ): { status: number; headers: Record<string, string>; start: number; end: number } {
   const match = call.header('if-match')
   if (match !== undefined && match !== object.etag && match !== '*')
-    throw new Refusal('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold')
-  if (call.header('if-none-match') === object.etag) throw new Refusal('NotModified', 'Not Modified')
+    throw new S3Refusal('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold')
+  if (call.header('if-none-match') === object.etag) throw new S3Refusal('NotModified', 'Not Modified')
   const range = parseRange(call.header('range'), object.size)
   const { start, end } = range ?? { start: 0, end: object.size }
   const isWhole = range === null
@@ -52,7 +52,7 @@ function parseRange(text: string | undefined, size: number): { start: number; en
   const start = isSuffix ? Math.max(0, size - Number(found[2])) : Number(found[1])
   const end = isSuffix || found[2] === '' ? size : Math.min(size, Number(found[2]) + 1)
   if (start < end) return { start, end }
-  throw new Refusal('InvalidRange', 'The requested range is not satisfiable', { ActualObjectSize: size })
+  throw new S3Refusal('InvalidRange', 'The requested range is not satisfiable', { ActualObjectSize: size })
 }
 
 /** The bytes of `object` from `start` to `end`, over the borders of its parts. */

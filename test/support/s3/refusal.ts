@@ -36,15 +36,15 @@ const statuses = {
   XAmzContentSHA256Mismatch: 400,
 } as const
 
-export type RefusalCode = keyof typeof statuses
+export type S3ErrorCode = keyof typeof statuses
 
 /** A no of the stand-in, in S3's own words. */
-export class Refusal extends Error {
+export class S3Refusal extends Error {
   readonly code: string
   readonly status: number
   readonly details: Record<string, Xml>
 
-  constructor(code: RefusalCode, message: string, details: Record<string, Xml> = {}) {
+  constructor(code: S3ErrorCode, message: string, details: Record<string, Xml> = {}) {
     super(message)
     this.name = 'Refusal'
     this.code = code

@@ -9,7 +9,7 @@ import type { Fault, FaultBook } from './faults.ts'
 import { type Answer, type Call, nameOperation, operations } from './operations.ts'
 import { receive } from './payload.ts'
 import { readObject } from './reading.ts'
-import { codeFor, errorDocument, Refusal } from './refusal.ts'
+import { codeFor, errorDocument, S3Refusal } from './refusal.ts'
 import { type Keys, parseQuery, verifySignature } from './signature.ts'
 
 /** What happened, in order of arrival. */
@@ -119,19 +119,19 @@ async function answerTo(
     if (world.unlisted && /^(HeadBucket|ListObjects)/.test(target.operation)) throw denied()
     return await perform(world, request, target)
   } catch (thrown) {
-    const said = thrown instanceof Refusal ? thrown : new Refusal('InternalError', String(thrown))
-    const refusal = world.unlisted && said.code === 'NoSuchKey' ? denied() : said
+    const said = thrown instanceof S3Refusal ? thrown : new S3Refusal('InternalError', String(thrown))
+    const error = world.unlisted && said.code === 'NoSuchKey' ? denied() : said
     const requestId = randomBytes(8).toString('hex').toUpperCase()
-    const body = refusal.document(`/${target.bucketName}/${target.key}`, requestId)
+    const body = error.document(`/${target.bucketName}/${target.key}`, requestId)
     return {
-      status: refusal.status,
+      status: error.status,
       headers: { 'content-type': 'application/xml', 'x-amz-request-id': requestId },
       body,
     }
   }
 }
 
-const denied = () => new Refusal('AccessDenied', 'Access Denied')
+const denied = () => new S3Refusal('AccessDenied', 'Access Denied')
 
 async function perform(
   world: World,
@@ -140,19 +140,22 @@ async function perform(
 ): Promise<Answer> {
   const { operation, key, query, header } = target
   const signed = verifySignature(request, world.keys, new Date(Date.now() + world.clockOffsetMs))
-  if (target.bucketName !== world.bucketName) throw new Refusal('NoSuchBucket', 'The specified bucket does not exist')
+  if (target.bucketName !== world.bucketName) throw new S3Refusal('NoSuchBucket', 'The specified bucket does not exist')
   const run = operations[operation]
   if (!run)
-    throw new Refusal('NotImplemented', 'A header or query you provided implies functionality that is not implemented')
+    throw new S3Refusal(
+      'NotImplemented',
+      'A header or query you provided implies functionality that is not implemented',
+    )
 
   const isStored = operation === 'PutObject' || operation === 'UploadPart'
   if (isStored && request.headers['content-length'] === undefined && !signed.payload.startsWith('STREAMING-'))
-    throw new Refusal('MissingContentLength', 'You must provide the Content-Length HTTP header.')
+    throw new S3Refusal('MissingContentLength', 'You must provide the Content-Length HTTP header.')
   if (isStored && Number(request.headers['content-length'] ?? 0) > world.limits.maxPartSize)
-    throw new Refusal('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed object size.')
+    throw new S3Refusal('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed object size.')
   const hasChecksum = Object.keys(request.headers).some((name) => /^(content-md5|x-amz-(checksum|trailer))/.test(name))
   if (isStored && world.locked && !hasChecksum)
-    throw new Refusal(
+    throw new S3Refusal(
       'InvalidRequest',
       'Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters',
     )

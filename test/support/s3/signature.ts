@@ -1,6 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { Refusal } from './refusal.ts'
+import { S3Refusal } from './refusal.ts'
 
 /** What a good signature says about the request, and what is needed to check the signatures inside its body. */
 export interface Signed {
@@ -41,9 +41,9 @@ export function verifySignature(request: IncomingMessage, keys: Keys, now: Date)
   const claim = readClaim(request, parameters)
   const [accessKeyId, day, region, service, terminator] = claim.credential.split('/')
   if (accessKeyId !== keys.accessKeyId)
-    throw new Refusal('InvalidAccessKeyId', 'The AWS Access Key Id you provided does not exist in our records.')
+    throw new S3Refusal('InvalidAccessKeyId', 'The AWS Access Key Id you provided does not exist in our records.')
   if (region !== keys.region || service !== 's3' || terminator !== 'aws4_request' || day !== claim.date.slice(0, 8))
-    throw new Refusal(
+    throw new S3Refusal(
       'AuthorizationHeaderMalformed',
       `The credential scope is wrong; expecting ${keys.region}/s3/aws4_request`,
       {
@@ -78,7 +78,7 @@ export function verifySignature(request: IncomingMessage, keys: Keys, now: Date)
   const wanted = hmac(key, stringToSign)
   const given = Buffer.from(claim.signature, 'hex')
   if (given.length !== wanted.length || !timingSafeEqual(given, wanted))
-    throw new Refusal(
+    throw new S3Refusal(
       'SignatureDoesNotMatch',
       'The request signature we calculated does not match the signature you provided. Check your key and signing method.',
       { StringToSign: stringToSign, CanonicalRequest: canonicalRequest },
@@ -99,10 +99,10 @@ function readClaim(request: IncomingMessage, parameters: [string, string][]): Cl
       header,
     )
     if (!found)
-      throw new Refusal('AuthorizationHeaderMalformed', 'The authorization header that you provided is not valid.')
+      throw new S3Refusal('AuthorizationHeaderMalformed', 'The authorization header that you provided is not valid.')
     const payload = headerText(request, 'x-amz-content-sha256')
     if (payload === '')
-      throw new Refusal('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256')
+      throw new S3Refusal('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256')
     return {
       credential: found[1] ?? '',
       signedHeaders: (found[2] ?? '').split(';'),
@@ -112,7 +112,7 @@ function readClaim(request: IncomingMessage, parameters: [string, string][]): Cl
       expires: null,
     }
   }
-  if (query.get('X-Amz-Algorithm') !== 'AWS4-HMAC-SHA256') throw new Refusal('AccessDenied', 'Access Denied')
+  if (query.get('X-Amz-Algorithm') !== 'AWS4-HMAC-SHA256') throw new S3Refusal('AccessDenied', 'Access Denied')
   return {
     credential: query.get('X-Amz-Credential') ?? '',
     signedHeaders: (query.get('X-Amz-SignedHeaders') ?? '').split(';'),
@@ -125,20 +125,20 @@ function readClaim(request: IncomingMessage, parameters: [string, string][]): Cl
 
 function checkTime(claim: Claim, now: Date): void {
   const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(claim.date)
-  if (!parts) throw new Refusal('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header')
+  if (!parts) throw new S3Refusal('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header')
   const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = parts.slice(1).map(Number)
   const age = now.getTime() - Date.UTC(year, month - 1, day, hour, minute, second)
   if (claim.expires === null) {
     if (Math.abs(age) <= skewMs) return
-    throw new Refusal(
+    throw new S3Refusal(
       'RequestTimeTooSkewed',
       'The difference between the request time and the current time is too large.',
     )
   }
   if (!(claim.expires >= 1 && claim.expires <= 604_800))
-    throw new Refusal('AuthorizationQueryParametersError', 'X-Amz-Expires must be between 1 and 604800 seconds')
-  if (age < -skewMs) throw new Refusal('AccessDenied', 'Request is not valid yet')
-  if (age > claim.expires * 1000) throw new Refusal('AccessDenied', 'Request has expired')
+    throw new S3Refusal('AuthorizationQueryParametersError', 'X-Amz-Expires must be between 1 and 604800 seconds')
+  if (age < -skewMs) throw new S3Refusal('AccessDenied', 'Request is not valid yet')
+  if (age > claim.expires * 1000) throw new S3Refusal('AccessDenied', 'Request has expired')
 }
 
 // S3 demands that host and every x-amz-* header are under the signature.
@@ -148,7 +148,7 @@ function checkCoverage(request: IncomingMessage, claim: Claim): void {
     (name) => !covered.has(name) && (name === 'host' || name.startsWith('x-amz-')) && name !== 'x-amz-content-sha256',
   )
   if (bare.length === 0) return
-  throw new Refusal('AccessDenied', 'There were headers present in the request which were not signed', {
+  throw new S3Refusal('AccessDenied', 'There were headers present in the request which were not signed', {
     HeadersNotSigned: bare.join(', '),
   })
 }

@@ -94,7 +94,7 @@ describe('with the published client', () => {
     const { server, database, client } = await openServer()
     await sendFile(server.url, randomBytes(MiB))
     await client.query(`update upload_events set delivered_at = null, next_attempt_at = now()`)
-    const opened = await openDatabase({ url: database.url, dataDir: '', pool: 2, patienceMs: 2000, onFault: () => {} })
+    const opened = await openDatabase({ url: database.url, dataDir: '', pool: 2, timeoutMs: 2000, onError: () => {} })
     await server.stop()
     const heard: DeliveredEvent[] = []
     let failures = 2

@@ -91,12 +91,12 @@ it('commands work beside the server, and without it', async () => {
   const upload = await sendFile(server.url, Buffer.alloc(1000))
   const landfall = (...args: string[]) => commandOn(folder, ...args)
 
-  expect(await landfall('sessions', 'list')).toContain(upload.split('/').at(-1))
+  expect(await landfall('uploads', 'list')).toContain(upload.split('/').at(-1))
   const postgres = await postgresOf(folder)
   expect(postgres).not.toBeNull()
   expect(await offsetAt(server, upload)).toBe(1000)
   await server.stop()
-  expect(await landfall('sessions', 'list')).toContain(upload.split('/').at(-1))
+  expect(await landfall('uploads', 'list')).toContain(upload.split('/').at(-1))
   expect(await postgresOf(folder)).toBeNull()
 })
 
@@ -118,7 +118,7 @@ it('a server that is killed under load loses no upload, and its Postgres ends wi
   let commands = 0
   const operator = async () => {
     while (!isOver) {
-      await commandOn(folder, 'sessions', 'list')
+      await commandOn(folder, 'uploads', 'list')
       await commandOn(folder, 'sweep', '--dry-run')
       commands += 2
     }

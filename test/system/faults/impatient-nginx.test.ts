@@ -63,7 +63,7 @@ async function send(app: TestApp, actor: Actor, options: Options, seen: (status:
 }
 
 async function expectOneFile(app: TestApp, actor: Actor): Promise<void> {
-  await app.engine.idle()
+  await app.engine.drained()
   const files = await app.engine.list(actor, { limit: 50, state: 'completed' })
   expect(files).toHaveLength(1)
   expect([...app.store.objects.values()].map((object) => object.equals(bytes))).toEqual([true])
@@ -72,7 +72,7 @@ async function expectOneFile(app: TestApp, actor: Actor): Promise<void> {
 /** Holds the store back when it is to make an object, until `times` answers came for which `isTold`. */
 function holdFinish(app: TestApp, times: number, isTold: (status: number) => boolean) {
   const gate = Promise.withResolvers<void>()
-  app.store.fault = (call, at) => (call === 'finish' && at === 'before' ? gate.promise : undefined)
+  app.store.fault = (call, at) => (call === 'completeMultipart' && at === 'before' ? gate.promise : undefined)
   let left = times
   return (status: number) => {
     if (isTold(status)) left -= 1

@@ -132,7 +132,11 @@ describe('two nodes', () => {
 
     const after = (await client.query('select * from upload_sessions')).rows[0]
     expect(done.state).toBe('completed')
-    expect({ ...after, is_dirty: null, updated_at: null }).toEqual({ ...done, is_dirty: null, updated_at: null })
+    expect({ ...after, needs_cleanup: null, updated_at: null }).toEqual({
+      ...done,
+      needs_cleanup: null,
+      updated_at: null,
+    })
     const whole = Buffer.concat([mine.subarray(0, offset), rest])
     expect((await s3.bytesOf(done.key))?.equals(whole)).toBe(true)
     expect(s3.files().map((object) => object.key)).toEqual([done.key])

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { deflateRawSync, gzipSync } from 'node:zlib'
 import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
-import { gif, html, script, svgWithScript } from '../../content/built.ts'
+import { gif, html, script, svgWithScript } from '../../media/built.ts'
 import { type NodeProcess, startNodeProcess } from '../../support/node-process.ts'
 import { freshDatabase } from '../../support/postgres.ts'
 import { headersOf, testSecret } from '../../support/tus-file.ts'
@@ -142,10 +142,10 @@ it('a server bears abuse: its memory is bounded, and an honest user does not not
   expect(files.asTheyAre).toEqual({ 201: traps.length })
   expect(files.stored).toEqual(traps.map(([, bytes]) => bytes.length).toSorted((a, b) => a - b))
   // The honest file, what was begun, what was dripped, the traps, and nothing else.
-  const begun = limits.uploadsAtOnce + 2 + 20 + 2 * traps.length
-  expect(await count('upload_sessions')).toBe(begun)
-  expect(await count('upload_events')).toBeLessThan(2 * begun)
-  expect(await count('audit_log')).toBeLessThan(2 * begun + 60 * scale + 200)
+  const created = limits.uploadsAtOnce + 2 + 20 + 2 * traps.length
+  expect(await count('upload_sessions')).toBe(created)
+  expect(await count('upload_events')).toBeLessThan(2 * created)
+  expect(await count('audit_log')).toBeLessThan(2 * created + 60 * scale + 200)
   expect(isWhole).toBe(true)
   expect(pauses.longestPauseMs).toBeLessThan(5000)
   // What it takes for so many connections it takes once: a flood more does not add to it.

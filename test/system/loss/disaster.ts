@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { expect, onTestFinished } from 'vitest'
 import { type App, buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/config.ts'
-import { isRefusal } from '../../../src/core/errors.ts'
+import { isUploadError } from '../../../src/core/errors.ts'
 import { openDatabase } from '../../../src/db/open.ts'
-import { sessionsIn } from '../../../src/db/sessions.ts'
+import { uploadRepository } from '../../../src/db/uploads.ts'
 import { finishUploads } from '../../../src/jobs/finish-uploads.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
 import { ada, bodyOf } from '../../support/open-engine.ts'
@@ -50,7 +50,7 @@ export async function openGround(settings: Record<string, string>, acknowledged 
   const now = () => new Date(Date.now() + aheadMs)
   const start = (changes: Record<string, string> = {}) => buildApp(loadConfig({ ...environment, ...changes }), { now })
   let app = await start()
-  const beside = await openDatabase({ url: fresh.url, dataDir: '', pool: 2, patienceMs: 5000, onFault() {} })
+  const beside = await openDatabase({ url: fresh.url, dataDir: '', pool: 2, timeoutMs: 5000, onError() {} })
   onTestFinished(async () => {
     await app.http.close().catch(() => {})
     await beside.close()
@@ -72,12 +72,12 @@ export async function openGround(settings: Record<string, string>, acknowledged 
   /** Throws what another try mends; what it does not, is returned. */
   async function goOn(): Promise<unknown> {
     try {
-      const { offset } = await app.engine.peek(ada, id)
+      const { offset } = await app.engine.get(ada, id)
       expect(offset).toBeGreaterThanOrEqual(acknowledged)
       const { state } = await send(id, offset, bytes.subarray(offset))
       return state === 'completed' ? null : new Error(`the upload is ${state}`)
     } catch (error) {
-      if (isRefusal(error, 'STORE_UNAVAILABLE')) throw error
+      if (isUploadError(error, 'STORE_UNAVAILABLE')) throw error
       return error
     }
   }
@@ -98,10 +98,10 @@ export async function openGround(settings: Record<string, string>, acknowledged 
     },
     async runJobs(laterMs = 0) {
       aheadMs = laterMs
-      const sessions = sessionsIn(beside)
-      await finishUploads(app.engine, sessions).catch(() => {})
-      await sweep(app.engine, sessions, now()).catch(() => {})
-      await app.engine.idle()
+      const uploads = uploadRepository(beside)
+      await finishUploads(app.engine, uploads).catch(() => {})
+      await sweep(app.engine, uploads, now()).catch(() => {})
+      await app.engine.drained()
       aheadMs = 0
     },
     async readiness() {
@@ -136,14 +136,14 @@ export async function liveThrough(ground: Ground, { reason, heal, contents, days
   )
   const { app, going, finished } = ground
   for (const laterMs of [0, dayMs / 24, days * dayMs]) {
-    const { offset } = await app.engine.peek(ada, going.id)
+    const { offset } = await app.engine.get(ada, going.id)
     const body = bodyOf(going.bytes.subarray(offset))
     await expect(
       app.engine.append(ada, going.id, { offset, body, bodySize: null, ending: 'at-size' }),
     ).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     await ground.runJobs(laterMs)
-    expect((await app.engine.peek(ada, finished.id)).state).toBe('completed')
-    expect((await app.engine.peek(ada, going.id)).state).toMatch(/receiving|finishing/)
+    expect((await app.engine.get(ada, finished.id)).state).toBe('completed')
+    expect((await app.engine.get(ada, going.id)).state).toMatch(/receiving|finishing/)
   }
   await heal()
   await untilDone(async () => expect(await ground.readiness()).toMatchObject({ status: 200 }))

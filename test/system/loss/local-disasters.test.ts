@@ -49,8 +49,8 @@ it('a folder of which nothing but the marker is left loses nothing on the first 
   await cp(join(away, '.landfall/store.json'), join(root, '.landfall/store.json'))
 
   await ground.runJobs()
-  expect((await ground.app.engine.peek(ada, ground.going.id)).state).toBe('receiving')
-  expect((await ground.app.engine.peek(ada, ground.finished.id)).state).toBe('completed')
+  expect((await ground.app.engine.get(ada, ground.going.id)).state).toBe('receiving')
+  expect((await ground.app.engine.get(ada, ground.finished.id)).state).toBe('completed')
 
   await rm(root, { recursive: true })
   await rename(away, root)
@@ -98,7 +98,7 @@ async function openLocal() {
 }
 
 async function contentsOf(root: string, { app, finished, going }: Ground) {
-  const { key } = await app.engine.peek(ada, going.id)
+  const { key } = await app.engine.get(ada, going.id)
   return { finished: await readFile(join(root, finished.key)), going: await readFile(join(root, key)) }
 }
 

@@ -12,7 +12,7 @@ const run = promisify(execFile)
 it('an operator sees, pairs and accepts, and is refused what would hurt', { timeout: 240_000 }, async () => {
   const fresh = await freshDatabase({ isMigrated: true })
   const directory = await mkdtemp(join(tmpdir(), 'landfall-restore-'))
-  const database = await openDatabase({ url: fresh.url, dataDir: '', pool: 2, patienceMs: 5000, onFault() {} })
+  const database = await openDatabase({ url: fresh.url, dataDir: '', pool: 2, timeoutMs: 5000, onError() {} })
   onTestFinished(async () => {
     await database.close()
     await fresh.dispose()

@@ -12,7 +12,7 @@ import type { Upload } from '../../../src/core/upload.ts'
 import { adoptionsIn } from '../../../src/db/adoptions.ts'
 import { openDatabase } from '../../../src/db/open.ts'
 import { pairingsIn } from '../../../src/db/pairing.ts'
-import { sessionsIn } from '../../../src/db/sessions.ts'
+import { uploadRepository } from '../../../src/db/uploads.ts'
 import { adopt } from '../../../src/jobs/adopt.ts'
 import { finishUploads } from '../../../src/jobs/finish-uploads.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
@@ -29,7 +29,7 @@ it('a database restored from a backup costs no finished file and no byte, whatev
   const ground = await openGround()
   const before = await ground.open()
   const bytes = randomBytes(300_000)
-  const going = await before.app.engine.create(ada, wish(bytes.length))
+  const going = await before.app.engine.create(ada, creation(bytes.length))
   await before.app.engine.append(ada, going.id, chunk(0, bytes.subarray(0, 100_000)))
   const old = await send(before.app, randomBytes(70_000))
   await before.beat()
@@ -49,10 +49,10 @@ it('a database restored from a backup costs no finished file and no byte, whatev
   expect([ready.statusCode, ready.json().reason]).toEqual([503, expect.stringMatching(/restored from a backup/)])
   for (let round = 0; round < rounds; round += 1) await after.runJobs(round * dayMs)
   expect(await ground.files()).toEqual(files)
-  await expect(after.app.engine.create(ada, wish(5))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  await expect(after.app.engine.create(ada, creation(5))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
 
   // A client that goes on finds its file whole.
-  const at = await after.app.engine.peek(ada, going.id)
+  const at = await after.app.engine.get(ada, going.id)
   const whole = await after.app.engine.append(ada, going.id, chunk(at.offset, bytes.subarray(at.offset)))
   expect(whole).toMatchObject({ state: 'completed', size: bytes.length })
 
@@ -64,7 +64,7 @@ it('a database restored from a backup costs no finished file and no byte, whatev
 
   expect(await ground.files()).toEqual(files)
   for (const { id } of [going, old, young])
-    expect(await after.app.engine.describe(ada, id)).toMatchObject({ state: 'completed' })
+    expect(await after.app.engine.status(ada, id)).toMatchObject({ state: 'completed' })
   expect((await send(after.app, randomBytes(9))).state).toBe('completed')
 })
 
@@ -91,8 +91,8 @@ it('a backup after which a killed server did not count any more costs no finishe
   const ground = await openGround()
   const before = await ground.open()
   const bytes = randomBytes(300_000)
-  const going = await before.app.engine.create(ada, wish(bytes.length))
-  const small = await before.app.engine.create(ada, wish(20))
+  const going = await before.app.engine.create(ada, creation(bytes.length))
+  const small = await before.app.engine.create(ada, creation(20))
   await before.app.engine.append(ada, going.id, chunk(0, bytes.subarray(0, 100_000)))
   await before.beat()
   await ground.backUp()
@@ -109,7 +109,7 @@ it('a backup after which a killed server did not count any more costs no finishe
   for (let round = 0; round < rounds; round += 1) await after.runJobs(round * dayMs)
 
   expect(await ground.files()).toEqual(files)
-  expect(await after.app.engine.describe(ada, going.id)).toMatchObject({ state: 'completed', size: bytes.length })
+  expect(await after.app.engine.status(ada, going.id)).toMatchObject({ state: 'completed', size: bytes.length })
 })
 
 it('a database that was lost is made anew of what the objects say of themselves', async () => {
@@ -125,17 +125,17 @@ it('a database that was lost is made anew of what the objects say of themselves'
   expect(found).toMatchObject({ adopted: 2, strange: 0 })
   const after = await ground.open()
   for (const { id, filename, size, createdAt } of sent)
-    expect(await after.app.engine.describe(ada, id)).toMatchObject({ state: 'completed', filename, size, createdAt })
+    expect(await after.app.engine.status(ada, id)).toMatchObject({ state: 'completed', filename, size, createdAt })
 })
 
-const wish = (size: number) => ({ size, filename: 'päpers "1".txt', contentType: 'text/plain' })
+const creation = (size: number) => ({ size, filename: 'päpers "1".txt', contentType: 'text/plain' })
 
 function chunk(offset: number, bytes: Buffer) {
   return { offset, body: bodyOf(bytes), bodySize: null, ending: 'at-size' as const }
 }
 
 async function send({ engine }: App, bytes: Buffer): Promise<Upload> {
-  const { id } = await engine.create(ada, wish(bytes.length))
+  const { id } = await engine.create(ada, creation(bytes.length))
   return engine.append(ada, id, chunk(0, bytes))
 }
 
@@ -167,7 +167,7 @@ async function openGround() {
   })
 
   const database = async () => {
-    const opened = await openDatabase({ url: fresh.url, dataDir: '', pool: 3, patienceMs: 5000, onFault() {} })
+    const opened = await openDatabase({ url: fresh.url, dataDir: '', pool: 3, timeoutMs: 5000, onError() {} })
     closing.push(() => opened.close())
     return opened
   }
@@ -195,10 +195,10 @@ async function openGround() {
       /** One round, so much later. */
       async runJobs(laterMs: number) {
         aheadMs = laterMs
-        const sessions = sessionsIn(beside)
-        await finishUploads(app.engine, sessions).catch(() => {})
-        await sweep(app.engine, sessions, now()).catch(() => {})
-        await app.engine.idle()
+        const uploads = uploadRepository(beside)
+        await finishUploads(app.engine, uploads).catch(() => {})
+        await sweep(app.engine, uploads, now()).catch(() => {})
+        await app.engine.drained()
       },
       adopt: () => adoptWith(beside, store, false),
     }

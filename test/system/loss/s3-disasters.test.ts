@@ -80,7 +80,7 @@ describe('the address of the bucket leads', () => {
       .catch((error: unknown) => error)
     await ground.runJobs()
     expect(refused).toMatchObject({ code: 'STORE_UNAVAILABLE' })
-    expect((await ground.app.engine.peek(ada, ground.going.id)).state).toBe('receiving')
+    expect((await ground.app.engine.get(ada, ground.going.id)).state).toBe('receiving')
 
     leadTo(s3)
     await ground.bringHome()
@@ -173,11 +173,11 @@ async function copyMarker(from: S3StandIn, to: S3StandIn): Promise<void> {
 }
 
 async function next({ app, going }: Ground) {
-  const { offset } = await app.engine.peek(ada, going.id)
+  const { offset } = await app.engine.get(ada, going.id)
   return { offset, body: bodyOf(going.bytes.subarray(offset)), bodySize: null }
 }
 
 async function contentsOf(s3: S3StandIn, { app, finished, going }: Ground) {
-  const { key } = await app.engine.peek(ada, going.id)
+  const { key } = await app.engine.get(ada, going.id)
   return { finished: await s3.bytesOf(finished.key), going: await s3.bytesOf(key) }
 }

@@ -47,7 +47,7 @@ it(`any chunks make equal parts (seed ${seed})`, { timeout: 3_600_000 }, async (
     })
     const hash = createHash('sha256')
 
-    let upload = await engine.describe(ada, id)
+    let upload = await engine.status(ada, id)
     for (let chunks = 0; upload.state === 'receiving' && upload.offset < size; chunks += 1) {
       const wanted = chunks > 40 ? size : logarithmic(random, 1, 200 * MiB)
       const length = Math.min(wanted, size - upload.offset)
@@ -66,7 +66,7 @@ it(`any chunks make equal parts (seed ${seed})`, { timeout: 3_600_000 }, async (
     expect(object.size).toBe(size)
     expect(new Set(object.partSizes.slice(0, -1)).size).toBeLessThanOrEqual(1)
     expect(await s3.sha256Of(upload.key)).toBe(hash.digest('hex'))
-    await engine.idle()
+    await engine.drained()
     await s3.removeObject(upload.key)
     expect(s3.objects()).toEqual([])
     expect(s3.multiparts()).toEqual([])
@@ -82,9 +82,9 @@ function logarithmic(random: Seeded, least: number, most: number): number {
 function* bytesOf(length: number, random: Seeded, hash: ReturnType<typeof createHash>): Generator<Buffer> {
   for (let left = length; left > 0; ) {
     const start = random.int(0, noise.length - 1)
-    const piece = noise.subarray(start, Math.min(noise.length, start + left, start + 64 * 1024))
-    hash.update(piece)
-    left -= piece.length
-    yield piece
+    const chunk = noise.subarray(start, Math.min(noise.length, start + left, start + 64 * 1024))
+    hash.update(chunk)
+    left -= chunk.length
+    yield chunk
   }
 }

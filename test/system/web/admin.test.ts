@@ -292,14 +292,14 @@ describe('the admin page', () => {
     await page.locator('.audit-row', { hasText: /olga \(\w+\)\s*revoked an API key/ }).waitFor()
     await expect.poll(() => page.locator('.audit-row').count()).toBe(1)
     await isNarrow()
-    for (const [room, sign] of [
+    for (const [section, sign] of [
       ['Overview', '.plot'],
       ['Uploads', 'tbody tr'],
       ['Policies', 'table'],
       ['Usage', '.meter'],
       ['Explain', 'form'],
     ]) {
-      await page.getByRole('navigation').getByRole('link', { name: room! }).click()
+      await page.getByRole('navigation').getByRole('link', { name: section! }).click()
       await page.locator(sign!).first().waitFor()
       await isNarrow()
     }

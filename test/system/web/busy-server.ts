@@ -42,12 +42,12 @@ export async function begin(server: Spoken, actor: Actor, { filename, size }: Wi
 export async function send(
   server: Spoken,
   actor: Actor,
-  wish: Wish,
-  { perSecond, upTo = wish.size }: { perSecond?: number; upTo?: number } = {},
+  creation: Wish,
+  { perSecond, upTo = creation.size }: { perSecond?: number; upTo?: number } = {},
 ): Promise<{ id: string; sent: Promise<number | null> }> {
-  const begun = await begin(server, actor, wish)
-  if (begun.status !== 201) throw new Error(`${wish.filename}: ${begun.status} ${await begun.text()}`)
-  const location = begun.headers.get('location')!
+  const created = await begin(server, actor, creation)
+  if (created.status !== 201) throw new Error(`${creation.filename}: ${created.status} ${await created.text()}`)
+  const location = created.headers.get('location')!
   const sent = fetch(new URL(location, server.url), {
     method: 'PATCH',
     headers: {
@@ -55,7 +55,7 @@ export async function send(
       'upload-offset': '0',
       'content-type': 'application/offset+octet-stream',
     },
-    body: ReadableStream.from(bytesOf(wish, upTo, perSecond)),
+    body: ReadableStream.from(bytesOf(creation, upTo, perSecond)),
     duplex: 'half',
   }).then(
     ({ status }) => status,

@@ -10,7 +10,7 @@ import { complaintsOf, listen } from './browser.ts'
 import type { Spoken } from './busy-server.ts'
 
 export const operator: Actor = userOf('olga', 'operator', { isAdmin: true })
-const refusal = /^Failed to load resource: the server responded with a status of 4/
+const error = /^Failed to load resource: the server responded with a status of 4/
 const secret = 'a secret that is long enough for HS256'
 
 /** Two servers over one real Postgres and one store; they close with the test. */
@@ -57,7 +57,7 @@ export async function openAdmin(
   }
   const page = await context.newPage()
   page.setDefaultTimeout(15_000)
-  const complaints = complaintsOf(page, (message) => refusal.test(message.text()))
+  const complaints = complaintsOf(page, (message) => error.test(message.text()))
   page.on('dialog', (dialog) => {
     complaints.push(`it says ${dialog.message()}`)
     void dialog.dismiss()

@@ -251,7 +251,7 @@ describe('the page', () => {
     await drop(...paths)
     await rowIs(page, 'a.mp4', 'sending')
     await rowIs(page, 'e.mp4', 'queued')
-    const begun = (await app.engine.list(userOf(user, 'creator'), { limit: 10 })).length
+    const created = (await app.engine.list(userOf(user, 'creator'), { limit: 10 })).length
 
     await page.locator('.badge').click()
     await page.getByText('Sign in with another token').click()
@@ -264,7 +264,7 @@ describe('the page', () => {
     expect(await page.locator('.row').count()).toBe(1)
     const hers = await app.engine.list(userOf(`${user}-grace`, 'creator'), { limit: 10 })
     expect(hers.map(({ filename }) => filename)).toEqual(['hers.txt'])
-    expect((await app.engine.list(userOf(user, 'creator'), { limit: 10 })).length).toBe(begun)
+    expect((await app.engine.list(userOf(user, 'creator'), { limit: 10 })).length).toBe(created)
   })
 
   it('forgets everything on signing out', async () => {

@@ -178,7 +178,7 @@ async function open() {
     },
     /** Digests of what the store has, by the names the files had. */
     async stored() {
-      await app.engine.idle()
+      await app.engine.drained()
       const uploads = await app.engine.list(user, { limit: 10 })
       const found = uploads.map(async ({ filename, key }) => [filename, digest(await buffer(store.read(key)))] as const)
       return new Map(await Promise.all(found))

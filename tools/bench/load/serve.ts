@@ -52,9 +52,9 @@ async function perform({ port, token, work }: Errand): Promise<Omit<Outcome, 'ms
     for (let file = 0; file < work.files; file += 1) await sendJoined(connections, upload, told)
   } else {
     const send = work.protocol === 'rufh' ? sendRufh : sendTus
-    let begun = 0
+    let created = 0
     const sendSome = async (connection: Connection) => {
-      while (begun++ < work.files) await send(connection, upload, told)
+      while (created++ < work.files) await send(connection, upload, told)
     }
     await Promise.all(connections.map(sendSome))
   }

@@ -3,13 +3,13 @@
  * store without the wires, until nothing is left to do.
  */
 import { randomUUID } from 'node:crypto'
-import { defaultKeyTemplate } from '../../../src/core/begin/object-key.ts'
+import { defaultKeyTemplate } from '../../../src/core/create/object-key.ts'
 import { createEngine } from '../../../src/core/create-engine.ts'
 import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
 import { defaultPolicies } from '../../../src/core/policy/policy.ts'
-import { creationRules } from '../../../src/core/rules/index.ts'
+import { creationRules } from '../../../src/core/policy/rules/index.ts'
 import { openDatabase } from '../../../src/db/open.ts'
-import { sessionsIn } from '../../../src/db/sessions.ts'
+import { uploadRepository } from '../../../src/db/uploads.ts'
 import { finishUploads } from '../../../src/jobs/finish-uploads.ts'
 import { createOutbox, type DeliveredEvent } from '../../../src/jobs/outbox.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
@@ -20,12 +20,12 @@ import type { Ledger } from './ledger.ts'
 /** Finishes, expires, cleans and tells until nothing changes any more. Every server must have ended. */
 export async function settle({ truth, databaseUrl, store }: Ground, ledger: Ledger): Promise<DeliveredEvent[]> {
   const heard: DeliveredEvent[] = []
-  const onFault = (error: unknown) => ledger.complain(`the aftermath failed: ${String(error)}`)
-  const database = await openDatabase({ url: databaseUrl, dataDir: '', pool: 5, patienceMs: 5000, onFault })
-  const sessions = sessionsIn(database)
-  const locker = await leaseLocker({ database, leaseMs: 30_000, waitMs: 5000, onFault })
+  const onError = (error: unknown) => ledger.complain(`the aftermath failed: ${String(error)}`)
+  const database = await openDatabase({ url: databaseUrl, dataDir: '', pool: 5, timeoutMs: 5000, onError })
+  const uploads = uploadRepository(database)
+  const locker = await leaseLocker({ database, leaseMs: 30_000, waitMs: 5000, onError })
   const engine = createEngine({
-    sessions,
+    uploads,
     store,
     locker,
     policies: () => defaultPolicies,
@@ -43,9 +43,9 @@ export async function settle({ truth, databaseUrl, store }: Ground, ledger: Ledg
     finishWaitMs: 60_000,
     newId: randomUUID,
     now: () => new Date(),
-    onFault,
+    onError,
   })
-  const outbox = createOutbox(database, [(event) => void heard.push(event)], onFault)
+  const outbox = createOutbox(database, [(event) => void heard.push(event)], onError)
 
   // Time passes: what nobody asks for any more is finished, what nobody goes on with expires, what died is free.
   await truth.query(`update upload_sessions set updated_at = now() - interval '1 hour' where state = 'finishing'`)
@@ -54,13 +54,13 @@ export async function settle({ truth, databaseUrl, store }: Ground, ledger: Ledg
     `update upload_sessions set lease_until = now() - interval '1 second' where lease_until is not null`,
   )
   await truth.query(`update upload_events set next_attempt_at = now()`)
-  await finishUploads(engine, sessions)
+  await finishUploads(engine, uploads)
   for (let round = 0; round < 5; round += 1) {
-    const { expired, cleaned } = await sweep(engine, sessions, new Date())
+    const { expired, cleaned } = await sweep(engine, uploads, new Date())
     if (expired + cleaned === 0) break
   }
   await outbox.deliver()
-  await engine.idle()
+  await engine.drained()
   await locker.close()
   await outbox.close()
   await database.close()

@@ -132,9 +132,9 @@ export async function openGround({ kind, nodes: count, name, memoryBudget }: Gro
       const { rows } = await truth.query('select state, key, size from upload_sessions where id = $1', [id])
       const [row] = rows
       if (row?.state !== 'completed') return `the session says ${row?.state}`
-      const facts = await store.stat(row.key)
-      if (!facts) return 'there is no object'
-      return facts.size === size ? null : `the object has ${facts.size} bytes and not ${size}`
+      const info = await store.stat(row.key)
+      if (!info) return 'there is no object'
+      return info.size === size ? null : `the object has ${info.size} bytes and not ${size}`
     },
     async openMultiparts() {
       if (!s3) return []

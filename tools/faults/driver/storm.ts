@@ -1,6 +1,6 @@
 /* Bad weather for a round: on both wires, and at the stand-in. The same seed makes the same sequence of it. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type FaultProxy, type Trouble, weather } from '../../../test/support/fault-proxy.ts'
+import { type FaultProxy, randomTroubles, type Trouble } from '../../../test/support/fault-proxy.ts'
 import type { S3StandIn } from '../../../test/support/s3-stand-in.ts'
 import type { Seeded } from '../../../test/support/seeded.ts'
 import type { Ground } from './ground.ts'
@@ -57,7 +57,7 @@ export function startStorm({ wires, standIn, aborted, environment }: Ground, cha
   }
 
   async function rage(wire: FaultProxy, mine: Seeded): Promise<void> {
-    for (const spell of weather(mine, Number.POSITIVE_INFINITY, troubles)) {
+    for (const spell of randomTroubles(mine, Number.POSITIVE_INFINITY, troubles)) {
       if (isOver) break
       wire.set(spell.trouble)
       if (spell.cutAll) wire.cutAll()

@@ -13,7 +13,7 @@ interface Row {
   state: string
   failure: string | null
   size: number
-  is_dirty: boolean
+  needs_cleanup: boolean
   is_leased: boolean
   completions: number
   events: number
@@ -42,7 +42,7 @@ export async function judgeRound(ground: Ground, ledger: Ledger): Promise<void> 
 }
 
 async function readRows({ truth }: Ground): Promise<Row[]> {
-  const { rows } = await truth.query(`select id, key, filename, state, failure, size::float, is_dirty,
+  const { rows } = await truth.query(`select id, key, filename, state, failure, size::float, needs_cleanup,
       lease_token is not null or lease_until is not null as is_leased,
       (select count(*)::int from upload_events e where e.upload_id = s.id and type = 'upload.completed') as completions,
       (select count(*)::int from upload_events e where e.upload_id = s.id) as events,
@@ -58,7 +58,7 @@ async function judgeUpload(ground: Ground, ledger: Ledger, row: Row): Promise<vo
   ledger.count(`ended ${row.state}`)
   if (!['completed', 'failed', 'cancelled', 'expired'].includes(row.state)) complain('has not ended')
   if (row.is_leased) complain('a lease is left')
-  if (row.is_dirty) complain('was not cleaned')
+  if (row.needs_cleanup) complain('was not cleaned')
   if (row.parts > 0) complain(`${row.parts} receipts are left`)
   if (row.undelivered > 0) complain(`${row.undelivered} events were not delivered`)
   if (row.events !== row.last_seq) complain(`${row.events} events, the last of which is number ${row.last_seq}`)

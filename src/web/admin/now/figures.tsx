@@ -1,8 +1,8 @@
 import type { ComponentChildren } from 'preact'
 import type { Summary } from '../../../client/admin-types.ts'
 import { formatBytes, formatDuration } from '../../upload/format.ts'
-import { hrefOf } from '../place.ts'
-import { count } from '../words.ts'
+import { count } from '../messages.ts'
+import { hrefOf } from '../route.ts'
 
 // Something that waits for longer is worth a look.
 const longSeconds = 120
@@ -12,7 +12,7 @@ const longSeconds = 120
  * @param speed bytes a second of all that is being sent
  */
 export function Figures({ summary, speed }: { summary: Summary; speed: number }) {
-  const { open, finishingOldestSeconds, eventsToTell, eventsOldestSeconds } = summary
+  const { open, finishingOldestSeconds, eventsToDeliver, eventsOldestSeconds } = summary
   const sum = (state: string, field: 'count' | 'live') =>
     open.filter((line) => line.state === state).reduce((total, line) => total + line[field], 0)
   const live = sum('receiving', 'live') + sum('finishing', 'live')
@@ -47,10 +47,10 @@ export function Figures({ summary, speed }: { summary: Summary; speed: number })
         note={`${count(summary.storedFiles, 'file')}, ${formatBytes(summary.reservedBytes)} more reserved`}
         href={hrefOf('quota')}
       />
-      {eventsToTell > 0 && (
+      {eventsToDeliver > 0 && (
         <Figure
           name="To tell"
-          value={eventsToTell}
+          value={eventsToDeliver}
           note={`events, the oldest for ${formatDuration((eventsOldestSeconds ?? 0) * 1000)}`}
           isLate={isLateToTell}
         />

@@ -5,14 +5,14 @@ import { formatBytes, formatDuration, percent } from '../../upload/format.ts'
 import { IconButton } from '../../upload/icon-button.tsx'
 import { Cross } from '../../upload/icons.tsx'
 import { visible } from '../../upload/visible.ts'
-import type { Answer } from '../answer.ts'
+import { nameOf } from '../messages.ts'
+import type { QueryState } from '../query.ts'
+import { AdminActionDialog } from '../uploads/admin-action.tsx'
 import { RowHead } from '../uploads/row-head.tsx'
-import { SteerDialog } from '../uploads/steer.tsx'
-import { nameOf } from '../words.ts'
 
 /** What is being sent at the moment, by whoever and to whatever server. */
 export function LiveUploads(props: {
-  answer: Answer<{ uploads: AnyUpload[]; next: string | null }>
+  answer: QueryState<{ uploads: AnyUpload[]; next: string | null }>
   speedOf(id: string): number | null
   isTold: boolean
 }) {
@@ -38,10 +38,10 @@ export function LiveUploads(props: {
       )}
       {answer.value?.next && <p class="quiet small">Only the newest hundred are shown.</p>}
       {cancelling && (
-        <SteerDialog
+        <AdminActionDialog
           upload={cancelling}
           verb="cancel"
-          done={answer.again}
+          done={answer.refetch}
           close={() => {
             setCancelling(null)
             document.getElementById('live-title')?.focus()

@@ -1,9 +1,9 @@
 import { signal, useSignalEffect } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
-import { listenToEvents } from '../../../client/event-stream.ts'
+import { subscribeToEvents } from '../../../client/event-stream.ts'
 import { server } from '../../upload/server.ts'
-import { useAnswer } from '../answer.ts'
 import { Problem } from '../problem.tsx'
+import { useQuery } from '../query.ts'
 import { admin, currentToken, isOfTenant } from '../session.ts'
 import { Figures } from './figures.tsx'
 import { LiveUploads } from './live-uploads.tsx'
@@ -17,8 +17,8 @@ const isTold = signal(false)
 
 /** What happens at the moment. */
 export function Now() {
-  const summary = useAnswer(admin.summary, { everyMs })
-  const live = useAnswer(() => admin.uploads({ live: true, limit: 100 }), { everyMs })
+  const summary = useQuery(admin.summary, { everyMs })
+  const live = useQuery(() => admin.uploads({ live: true, limit: 100 }), { everyMs })
 
   const speeds = useMemo(createSpeeds, [])
   const uploads = live.value?.uploads ?? []
@@ -28,7 +28,7 @@ export function Now() {
 
   useSignalEffect(() => {
     let soon: ReturnType<typeof setTimeout> | undefined
-    const end = listenToEvents({
+    const end = subscribeToEvents({
       url: new URL('v1/events?all=true', server).href,
       token: currentToken,
       onConnection(isOpen) {
@@ -38,8 +38,8 @@ export function Now() {
         // Of many events at once one question comes.
         soon ??= setTimeout(() => {
           soon = undefined
-          summary.again()
-          live.again()
+          summary.refetch()
+          live.refetch()
         }, 150)
       },
     })
@@ -51,7 +51,7 @@ export function Now() {
 
   return (
     <>
-      <Problem words={summary.problem ?? live.problem} />
+      <Problem words={summary.error ?? live.error} />
       {summary.value && <Figures summary={summary.value} speed={speed} />}
       {/* What the servers do is about all tenants. */}
       {!isOfTenant() && <Plots />}

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks'
-import type { Point, Series } from '../../../client/admin-types.ts'
+import type { Activity, Point } from '../../../client/admin-types.ts'
 import { formatBytes } from '../../upload/format.ts'
-import { useAnswer } from '../answer.ts'
 import { Problem } from '../problem.tsx'
+import { useQuery } from '../query.ts'
 import { admin } from '../session.ts'
 import { type Line, Plot } from './plot.tsx'
 
@@ -17,7 +17,7 @@ const spans = [
 /** Throughput and errors of all servers together. */
 export function Plots() {
   const [minutes, setMinutes] = useState(15)
-  const answer = useAnswer(() => admin.series(minutes, 90), { about: String(minutes), everyMs: 10_000 })
+  const answer = useQuery(() => admin.activity(minutes, 90), { key: String(minutes), everyMs: 10_000 })
   return (
     <section class="part" aria-labelledby="plots-title">
       <div class="part-head">
@@ -37,7 +37,7 @@ export function Plots() {
           ))}
         </fieldset>
       </div>
-      <Problem words={answer.problem} />
+      <Problem words={answer.error} />
       <div class="plots" aria-busy={answer.value === null}>
         {answer.value && <Filled series={answer.value} />}
       </div>
@@ -45,7 +45,7 @@ export function Plots() {
   )
 }
 
-function Filled({ series: { points, stepSeconds } }: { series: Series }) {
+function Filled({ series: { points, stepSeconds } }: { series: Activity }) {
   // The last stretch is not over: as a point it would always look like a fall.
   const past = points.slice(0, -1)
   const perSecond = (field: keyof Point) => past.map((point) => Number(point[field]) / stepSeconds)

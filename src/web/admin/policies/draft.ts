@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { CheckedPolicies, PolicyVersion } from '../../../client/admin-types.ts'
-import { readProblem } from '../answer.ts'
+import { errorMessage } from '../query.ts'
 import { admin } from '../session.ts'
 import { readJson, writeJson } from './json.ts'
 
@@ -50,7 +50,7 @@ export function useDraft(current: PolicyVersion): Draft {
       const checked = await admin.checkPolicies(json, signal)
       setCheck({ about, checked, problems: checked.problems })
     } catch (thrown) {
-      if (!signal.aborted) setCheck({ about, checked: null, problems: [readProblem(thrown)] })
+      if (!signal.aborted) setCheck({ about, checked: null, problems: [errorMessage(thrown)] })
     }
   }
 

@@ -1,16 +1,16 @@
 import { useId, useRef, useState } from 'preact/hooks'
 import type { PolicyVersion } from '../../../client/admin-types.ts'
-import { Refusal } from '../../../client/refusal.ts'
-import { say } from '../../upload/announcer.tsx'
-import { readProblem } from '../answer.ts'
+import { RequestError } from '../../../client/request-error.ts'
+import { announce } from '../../upload/announcer.tsx'
 import { Problem } from '../problem.tsx'
+import { errorMessage } from '../query.ts'
 import { admin } from '../session.ts'
+import { ChangeNoteFields } from './change-note.tsx'
 import { CodeField } from './code-field.tsx'
 import { removedRoles } from './common-fields.ts'
 import { Differences } from './differences.tsx'
 import { useDraft } from './draft.ts'
 import { placeOf, writeJson } from './json.ts'
-import { Remark } from './remark.tsx'
 import { RemovedRoles } from './removed-roles.tsx'
 import { RoleForm } from './role-form.tsx'
 
@@ -43,14 +43,14 @@ export function Editor({ current, saved, refresh }: EditorProps) {
     try {
       const note = remark.note.trim() || null
       const { version, running } = await admin.changePolicies(current.version, draft.json, { ...remark, note })
-      say(`Version ${version} is saved.`)
+      announce(`Version ${version} is saved.`)
       draft.reset()
       setRemark({ note: '', applyToRunning: false })
       setConfirmed(new Set())
       saved({ version, running })
     } catch (thrown) {
-      const isOutrun = thrown instanceof Refusal && thrown.failure.code === 'PRECONDITION_FAILED'
-      const words = readProblem(thrown)
+      const isOutrun = thrown instanceof RequestError && thrown.failure.code === 'PRECONDITION_FAILED'
+      const words = errorMessage(thrown)
       setProblem(isOutrun ? `${words} Your text is kept: check below what it would change now, and save again.` : words)
       if (isOutrun) refresh()
     }
@@ -105,7 +105,7 @@ export function Editor({ current, saved, refresh }: EditorProps) {
           {draft.isChanged && (
             <>
               {canBeSaved && <RemovedRoles roles={removed} confirmed={confirmed} set={setConfirmed} />}
-              {canBeSaved && <Remark remark={remark} set={setRemark} />}
+              {canBeSaved && <ChangeNoteFields remark={remark} set={setRemark} />}
               <div class="choices">
                 <button type="button" class="button" disabled={!maySave} onClick={() => void save()}>
                   Save as version {current.version + 1}

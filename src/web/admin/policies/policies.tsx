@@ -1,28 +1,28 @@
 import { useState } from 'preact/hooks'
 import { visible } from '../../upload/visible.ts'
 import { When } from '../../upload/when.tsx'
-import { useAnswer } from '../answer.ts'
+import { count } from '../messages.ts'
 import { Problem } from '../problem.tsx'
+import { useQuery } from '../query.ts'
 import { admin } from '../session.ts'
-import { count } from '../words.ts'
 import { Editor } from './editor.tsx'
 import { RolesTable } from './roles-table.tsx'
 import { Versions } from './versions.tsx'
 
 /** Who may upload what: as it is, as it was, and as it shall be. */
 export function Policies() {
-  const answer = useAnswer(admin.policies)
+  const answer = useQuery(admin.policies)
   const [saved, setSaved] = useState<{ version: number; running: number } | null>(null)
   const current = answer.value
 
   function took(change: { version: number; running: number }): void {
     setSaved(change)
-    answer.again()
+    answer.refetch()
   }
 
   return (
     <>
-      <Problem words={answer.problem} again={answer.again} />
+      <Problem words={answer.error} again={answer.refetch} />
       {saved && (
         <p class="notice is-good" role="status">
           Version {saved.version} is active on every server.
@@ -41,7 +41,7 @@ export function Policies() {
             </div>
             <RolesTable policies={current.policies} />
           </section>
-          <Editor current={current} saved={took} refresh={answer.again} />
+          <Editor current={current} saved={took} refresh={answer.refetch} />
           <Versions current={current} restored={took} />
         </>
       )}

@@ -1,5 +1,5 @@
 import type { PolicyJson } from '../../../client/admin-types.ts'
-import { count } from '../words.ts'
+import { count } from '../messages.ts'
 
 type Rules = Record<string, unknown>
 

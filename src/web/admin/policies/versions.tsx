@@ -3,14 +3,14 @@ import type { CheckedPolicies, PolicyVersion } from '../../../client/admin-types
 import { More } from '../../upload/more.tsx'
 import { visible } from '../../upload/visible.ts'
 import { When } from '../../upload/when.tsx'
-import { readProblem } from '../answer.ts'
+import { ConfirmDialog } from '../confirm-dialog.tsx'
 import { usePages } from '../pages.ts'
 import { Problem } from '../problem.tsx'
+import { errorMessage } from '../query.ts'
 import { admin } from '../session.ts'
-import { Sure } from '../sure.tsx'
+import { ChangeNoteFields } from './change-note.tsx'
 import { removedRoles } from './common-fields.ts'
 import { Differences } from './differences.tsx'
-import { Remark } from './remark.tsx'
 import { RemovedRoles } from './removed-roles.tsx'
 
 interface VersionsProps {
@@ -25,7 +25,7 @@ export function Versions({ current, restored }: VersionsProps) {
       const { versions, next } = await admin.policyVersions(before as number | undefined)
       return { items: versions, next }
     },
-    { about: String(current.version) },
+    { key: String(current.version) },
   )
   const [chosen, setChosen] = useState<PolicyVersion | null>(null)
   return (
@@ -33,7 +33,7 @@ export function Versions({ current, restored }: VersionsProps) {
       <h2 id="versions-title" tabIndex={-1}>
         Versions
       </h2>
-      <Problem words={pages.problem} again={pages.again} />
+      <Problem words={pages.error} again={pages.refetch} />
       <ol class="rows">
         {pages.items?.map((version) => (
           <li key={version.version} class="row version-row" data-version={version.version}>
@@ -85,7 +85,7 @@ function Restore({ current, version, restored, close }: VersionsProps & { versio
     admin
       .checkPolicies(version.policies, leave.signal)
       .then(setChecked)
-      .catch((thrown: unknown) => leave.signal.aborted || setProblem(readProblem(thrown)))
+      .catch((thrown: unknown) => leave.signal.aborted || setProblem(errorMessage(thrown)))
     return () => leave.abort()
   }, [version])
 
@@ -95,11 +95,17 @@ function Restore({ current, version, restored, close }: VersionsProps & { versio
   }
 
   return (
-    <Sure title={`Restore version ${version.version}?`} verb="Restore" isReady={isConfirmed} act={act} close={close}>
+    <ConfirmDialog
+      title={`Restore version ${version.version}?`}
+      verb="Restore"
+      isReady={isConfirmed}
+      act={act}
+      close={close}
+    >
       <Problem words={problem} />
       {checked && <Differences differences={checked.differences} title="What would change" />}
       <RemovedRoles roles={removed} confirmed={confirmed} set={setConfirmed} />
-      <Remark remark={remark} set={setRemark} />
-    </Sure>
+      <ChangeNoteFields remark={remark} set={setRemark} />
+    </ConfirmDialog>
   )
 }

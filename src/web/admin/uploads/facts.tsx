@@ -1,13 +1,13 @@
 import type { ComponentChildren } from 'preact'
 import type { UploadDetails } from '../../../client/admin-types.ts'
 import { formatBytes, formatDate, formatDuration, formatExactly } from '../../upload/format.ts'
-import { hrefOf } from '../place.ts'
-import { count, nameOf } from '../words.ts'
+import { count, nameOf } from '../messages.ts'
+import { hrefOf } from '../route.ts'
 import { readMetadata } from './metadata.ts'
 
 /** Everything that is known of an upload. What there is not is not told. */
 export function Facts({ upload }: { upload: UploadDetails }) {
-  const { user, tenant, role, concat, timeToLiveMs, reserved, parts, pieces, metadata } = upload
+  const { user, tenant, role, concat, timeToLiveMs, reserved, parts, tailObjects, metadata } = upload
   const isOpen = upload.state === 'receiving' || upload.state === 'finishing'
   return (
     <section class="box" aria-labelledby="facts-title">
@@ -34,10 +34,10 @@ export function Facts({ upload }: { upload: UploadDetails }) {
         {isOpen && (
           <Fact name="Parts">
             {count(parts, 'part')} of {formatBytes(upload.partSize)}
-            {pieces > 0 && `, ${count(pieces, 'piece')}`}
+            {tailObjects > 0 && `, ${count(tailObjects, 'piece')}`}
           </Fact>
         )}
-        {upload.dirty && <Fact name="Cleanup">something may lie in the store; the sweeper will look</Fact>}
+        {upload.needsCleanup && <Fact name="Cleanup">something may lie in the store; the sweeper will look</Fact>}
         <Fact name="Object">
           {upload.objectUrl ? (
             <a href={upload.objectUrl} rel="noreferrer">

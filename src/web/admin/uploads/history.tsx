@@ -1,19 +1,19 @@
 import type { AnyUpload } from '../../../client/admin-types.ts'
 import { FileName } from '../../upload/file-name.tsx'
 import { formatBytes } from '../../upload/format.ts'
+import { stateText } from '../../upload/messages.ts'
 import { When } from '../../upload/when.tsx'
-import { stateWords } from '../../upload/words.ts'
 import type { Column } from '../data-table.tsx'
 import { Choice, Filter } from '../field.tsx'
-import { asked, Filters, instantOf } from '../filters.tsx'
+import { Filters, instantOf, queryParameter } from '../filters.tsx'
+import { failureText, nameOf } from '../messages.ts'
 import { PagedTable } from '../paged-table.tsx'
 import { usePages } from '../pages.ts'
-import { hrefOf, place } from '../place.ts'
+import { hrefOf, route } from '../route.ts'
 import { admin } from '../session.ts'
-import { failureWords, nameOf } from '../words.ts'
 
 const openAndEnded = ['receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed'] as const
-const states = [['', 'any'], ...openAndEnded.map((state): [string, string] => [state, stateWords[state]])] as [
+const states = [['', 'any'], ...openAndEnded.map((state): [string, string] => [state, stateText[state]])] as [
   string,
   string,
 ][]
@@ -25,7 +25,7 @@ const lives = [
 
 /** All uploads there are, the newest first, as far as the filters let them through. */
 export function History() {
-  const { since, until, ...query } = place.value.query
+  const { since, until, ...query } = route.value.query
   const pages = usePages(
     async (before) => {
       const { uploads, next } = await admin.uploads({
@@ -36,7 +36,7 @@ export function History() {
       })
       return { items: uploads, next }
     },
-    { about: JSON.stringify(place.value.query), everyMs: 5000 },
+    { key: JSON.stringify(route.value.query), everyMs: 5000 },
   )
   return (
     <div class="part">
@@ -44,17 +44,17 @@ export function History() {
         rarer={['role', 'tenant', 'since', 'until', 'live']}
         more={
           <>
-            <Filter label="Role" {...asked('role')} />
-            <Filter label="Tenant" {...asked('tenant')} />
-            <Choice label="Right now" choices={lives} {...asked('live')} />
-            <Filter label="Created after" type="datetime-local" {...asked('since')} />
-            <Filter label="Created before" type="datetime-local" {...asked('until')} />
+            <Filter label="Role" {...queryParameter('role')} />
+            <Filter label="Tenant" {...queryParameter('tenant')} />
+            <Choice label="Right now" choices={lives} {...queryParameter('live')} />
+            <Filter label="Created after" type="datetime-local" {...queryParameter('since')} />
+            <Filter label="Created before" type="datetime-local" {...queryParameter('until')} />
           </>
         }
       >
-        <Filter label="Name or id" type="search" hint="holiday" {...asked('text')} />
-        <Choice label="State" choices={states} {...asked('state')} />
-        <Filter label="User" {...asked('user')} />
+        <Filter label="Name or id" type="search" hint="holiday" {...queryParameter('text')} />
+        <Choice label="State" choices={states} {...queryParameter('state')} />
+        <Filter label="User" {...queryParameter('user')} />
       </Filters>
       <PagedTable pages={pages} label="Uploads" empty="No upload matches." columns={columns} keyOf={({ id }) => id} />
     </div>
@@ -76,8 +76,8 @@ const columns: Column<AnyUpload>[] = [
     value: ({ state }) => state,
     cell: ({ state, live, failure }) => (
       <>
-        <span class={`state is-${state}`}>{state === 'receiving' && !live ? 'Incomplete' : stateWords[state]}</span>
-        {failure && <span class="quiet">: {failureWords(failure)}</span>}
+        <span class={`state is-${state}`}>{state === 'receiving' && !live ? 'Incomplete' : stateText[state]}</span>
+        {failure && <span class="quiet">: {failureText(failure)}</span>}
       </>
     ),
   },

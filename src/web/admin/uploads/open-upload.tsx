@@ -1,30 +1,30 @@
 import { useState } from 'preact/hooks'
-import type { Steer } from '../../../client/admin-api.ts'
+import type { AdminAction } from '../../../client/admin-api.ts'
 import type { UploadDetails } from '../../../client/admin-types.ts'
 import { TypeIcon } from '../../upload/icons.tsx'
+import { amountText, stateText } from '../../upload/messages.ts'
 import { visible } from '../../upload/visible.ts'
-import { amountWords, stateWords } from '../../upload/words.ts'
-import { useAnswer } from '../answer.ts'
 import { Back } from '../icons.tsx'
-import { hrefOf } from '../place.ts'
+import { failureText } from '../messages.ts'
 import { Problem } from '../problem.tsx'
+import { useQuery } from '../query.ts'
+import { hrefOf } from '../route.ts'
 import { admin } from '../session.ts'
-import { failureWords } from '../words.ts'
+import { AdminActionDialog, actionLabel, actionsFor } from './admin-action.tsx'
 import { Facts } from './facts.tsx'
-import { SteerDialog, verbsFor, verbWords } from './steer.tsx'
 import { Timeline } from './timeline.tsx'
 
 /** One upload: what it is, what happened to it, what can be done with it. */
 export function OpenUpload({ id }: { id: string }) {
-  const answer = useAnswer(() => admin.upload(id), { about: id, everyMs: 3000 })
-  const [verb, setVerb] = useState<Steer | null>(null)
+  const answer = useQuery(() => admin.upload(id), { key: id, everyMs: 3000 })
+  const [action, setVerb] = useState<AdminAction | null>(null)
   const one = answer.value
   return (
     <article class="part">
       <a class="back" href={hrefOf('uploads')}>
         <Back /> All uploads
       </a>
-      <Problem words={answer.problem} again={answer.again} />
+      <Problem words={answer.error} again={answer.refetch} />
       {one && (
         <>
           <Head upload={one.upload} steer={setVerb} />
@@ -32,11 +32,11 @@ export function OpenUpload({ id }: { id: string }) {
             <Timeline timeline={one.timeline} />
             <Facts upload={one.upload} />
           </div>
-          {verb && (
-            <SteerDialog
+          {action && (
+            <AdminActionDialog
               upload={one.upload}
-              verb={verb}
-              done={answer.put}
+              verb={action}
+              done={answer.setData}
               close={() => {
                 setVerb(null)
                 document.getElementById('upload-title')?.focus()
@@ -49,7 +49,7 @@ export function OpenUpload({ id }: { id: string }) {
   )
 }
 
-function Head({ upload, steer }: { upload: UploadDetails; steer: (verb: Steer) => void }) {
+function Head({ upload, steer: act }: { upload: UploadDetails; steer: (action: AdminAction) => void }) {
   const { state, size, received, filename, live } = upload
   const isOpen = state === 'receiving' || state === 'finishing'
   return (
@@ -62,20 +62,20 @@ function Head({ upload, steer }: { upload: UploadDetails; steer: (verb: Steer) =
           {visible(filename)}
         </h2>
         <p class="facts quiet">
-          <span class={`state is-${state}`}>{state === 'receiving' && !live ? 'Incomplete' : stateWords[state]}</span>
-          <span>{amountWords(upload, received)}</span>
-          {upload.failure && <span>{failureWords(upload.failure)}</span>}
+          <span class={`state is-${state}`}>{state === 'receiving' && !live ? 'Incomplete' : stateText[state]}</span>
+          <span>{amountText(upload, received)}</span>
+          {upload.failure && <span>{failureText(upload.failure)}</span>}
         </p>
       </div>
       <div class="choices">
-        {verbsFor(upload).map((verb) => (
+        {actionsFor(upload).map((action) => (
           <button
-            key={verb}
+            key={action}
             type="button"
-            class={`button is-quiet ${verb === 'cancel' ? 'has-bad' : ''}`}
-            onClick={() => steer(verb)}
+            class={`button is-quiet ${action === 'cancel' ? 'has-bad' : ''}`}
+            onClick={() => act(action)}
           >
-            {verbWords(verb, upload)}
+            {actionLabel(action, upload)}
           </button>
         ))}
       </div>

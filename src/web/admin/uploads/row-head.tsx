@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact'
 import type { AnyUpload } from '../../../client/admin-types.ts'
 import { FileName } from '../../upload/file-name.tsx'
 import { TypeIcon } from '../../upload/icons.tsx'
-import { hrefOf } from '../place.ts'
+import { hrefOf } from '../route.ts'
 
 /** How the row of an upload begins: its kind, its name as the way to it, and some facts. */
 export function RowHead({ upload, children }: { upload: AnyUpload; children: ComponentChildren }) {

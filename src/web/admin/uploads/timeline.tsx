@@ -1,11 +1,11 @@
-import type { Happening } from '../../../client/admin-types.ts'
+import type { TimelineEntry } from '../../../client/admin-types.ts'
 import { visible } from '../../upload/visible.ts'
+import { actionText } from '../messages.ts'
 import { Clocked } from '../moment.tsx'
-import { hrefOf } from '../place.ts'
-import { actionWords } from '../words.ts'
+import { hrefOf } from '../route.ts'
 
 /** What happened to an upload, the oldest first: who did what, and what listeners are told of it. */
-export function Timeline({ timeline }: { timeline: Happening[] }) {
+export function Timeline({ timeline }: { timeline: TimelineEntry[] }) {
   return (
     <section class="box" aria-labelledby="timeline-title">
       <h3 id="timeline-title">Timeline</h3>
@@ -24,13 +24,13 @@ export function Timeline({ timeline }: { timeline: Happening[] }) {
   )
 }
 
-function Done({ moment }: { moment: Happening }) {
+function Done({ moment }: { moment: TimelineEntry }) {
   const { actor, role, key, what, allowed, code, rule, note, times, address, agent } = moment
   return (
     <div class="moment-words any-text">
       <p>
         <strong>{visible(actor ?? 'the server')}</strong>
-        {role && <span class="quiet"> ({role})</span>} {allowed ? actionWords(what) : refusedWords(what)}
+        {role && <span class="quiet"> ({role})</span>} {allowed ? actionText(what) : refusedWords(what)}
         {times > 1 && <span class="quiet"> {times} times</span>}
       </p>
       {(code || rule) && (
@@ -56,8 +56,8 @@ function Done({ moment }: { moment: Happening }) {
   )
 }
 
-function Told({ moment }: { moment: Happening }) {
-  const ms = moment.toldAt === null ? null : Date.parse(moment.toldAt) - Date.parse(moment.at)
+function Told({ moment }: { moment: TimelineEntry }) {
+  const ms = moment.deliveredAt === null ? null : Date.parse(moment.deliveredAt) - Date.parse(moment.at)
   return (
     <p class="small quiet any-text">
       {moment.what} {ms === null ? 'is still to be told' : `was told to everybody after ${(ms / 1000).toFixed(1)} s`}

@@ -1,9 +1,9 @@
-import { place } from '../place.ts'
+import { route } from '../route.ts'
 import { History } from './history.tsx'
 import { OpenUpload } from './open-upload.tsx'
 
 /** Everybody's uploads, or one of them. */
 export function Uploads() {
-  const { id } = place.value
+  const { id } = route.value
   return id === null ? <History /> : <OpenUpload id={id} />
 }

@@ -1,0 +1,196 @@
+CREATE TABLE "audit_log" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "audit_log_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	"action" text NOT NULL,
+	"is_allowed" boolean NOT NULL,
+	"actor" text,
+	"role" text,
+	"tenant" text DEFAULT '' NOT NULL,
+	"key_id" text,
+	"upload_id" uuid,
+	"target" text,
+	"code" text,
+	"rule" text,
+	"address" text,
+	"agent" text,
+	"times" integer DEFAULT 1 NOT NULL,
+	"note" text
+);
+--> statement-breakpoint
+CREATE TABLE "store_pairing" (
+	"id" integer PRIMARY KEY NOT NULL,
+	"store_id" uuid NOT NULL,
+	"database_id" uuid NOT NULL,
+	"epoch" integer NOT NULL,
+	"counter" bigint NOT NULL,
+	"marked_counter" bigint DEFAULT 0 NOT NULL,
+	"advanced_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"is_marked" boolean NOT NULL,
+	CONSTRAINT "store_pairing_one" CHECK (id = 1)
+);
+--> statement-breakpoint
+CREATE TABLE "upload_events" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "upload_events_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"upload_id" uuid NOT NULL,
+	"seq" integer NOT NULL,
+	"type" text NOT NULL,
+	"data" jsonb NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"delivered_at" timestamp with time zone,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"next_attempt_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "upload_parts" (
+	"upload_id" uuid NOT NULL,
+	"number" integer NOT NULL,
+	"size" bigint NOT NULL,
+	"etag" text NOT NULL,
+	"lock_token" uuid,
+	"locked_until" timestamp with time zone,
+	CONSTRAINT "upload_parts_upload_id_number_pk" PRIMARY KEY("upload_id","number")
+);
+--> statement-breakpoint
+CREATE TABLE "upload_sessions" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"owner_id" text NOT NULL,
+	"tenant" text DEFAULT '' NOT NULL,
+	"role" text NOT NULL,
+	"agent" text,
+	"key" text NOT NULL,
+	"filename" text NOT NULL,
+	"content_type" text NOT NULL,
+	"category" text NOT NULL,
+	"metadata" text,
+	"fingerprint" text,
+	"size" bigint,
+	"offset" bigint NOT NULL,
+	"part_size" bigint NOT NULL,
+	"state" text NOT NULL,
+	"failure" text,
+	"concat" jsonb,
+	"digests" jsonb,
+	"max_size" bigint NOT NULL,
+	"time_to_live_ms" bigint,
+	"reserved" bigint,
+	"multipart_id" text,
+	"prefix" "bytea",
+	"tail" jsonb NOT NULL,
+	"etag" text,
+	"has_numbered_parts" boolean NOT NULL,
+	"needs_cleanup" boolean NOT NULL,
+	"is_answer_lost" boolean DEFAULT false NOT NULL,
+	"created_at" timestamp with time zone NOT NULL,
+	"updated_at" timestamp with time zone NOT NULL,
+	"completed_at" timestamp with time zone,
+	"expires_at" timestamp with time zone,
+	"loss_seen_at" timestamp with time zone,
+	"delete_due_at" timestamp with time zone,
+	"lease_token" uuid,
+	"lease_until" timestamp with time zone,
+	"lease_holder" text,
+	"revision" integer DEFAULT 0 NOT NULL,
+	"event_seq" integer DEFAULT 0 NOT NULL,
+	CONSTRAINT "upload_sessions_key_unique" UNIQUE("key"),
+	CONSTRAINT "upload_sessions_state" CHECK (state in ('receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed')),
+	CONSTRAINT "upload_sessions_offset" CHECK ("offset" >= 0 and (size is null or "offset" <= size))
+);
+--> statement-breakpoint
+CREATE TABLE "upload_usage" (
+	"tenant" text NOT NULL,
+	"owner_id" text NOT NULL,
+	"reserved_bytes" bigint NOT NULL,
+	"stored_bytes" bigint NOT NULL,
+	"stored_files" integer NOT NULL,
+	"open_uploads" integer NOT NULL,
+	"open_files" integer NOT NULL,
+	"day" date NOT NULL,
+	"day_bytes" bigint NOT NULL,
+	"day_files" integer NOT NULL,
+	"creations_until" timestamp with time zone,
+	"granted" bigint NOT NULL,
+	CONSTRAINT "upload_usage_tenant_owner_id_pk" PRIMARY KEY("tenant","owner_id")
+);
+--> statement-breakpoint
+CREATE TABLE "activity" (
+	"at" timestamp with time zone PRIMARY KEY NOT NULL,
+	"received_bytes" bigint NOT NULL,
+	"stored_bytes" bigint NOT NULL,
+	"requests" integer NOT NULL,
+	"refusals" integer NOT NULL,
+	"failures" integer NOT NULL,
+	"store_errors" integer NOT NULL,
+	"begun" integer NOT NULL,
+	"completed" integer NOT NULL,
+	"cancelled" integer NOT NULL,
+	"expired" integer NOT NULL,
+	"failed" integer NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "audit_checkpoint" (
+	"only" integer PRIMARY KEY NOT NULL,
+	"seq" bigint NOT NULL,
+	"hash" text NOT NULL,
+	"mac" text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "audit_seals" (
+	"seq" bigint PRIMARY KEY NOT NULL,
+	"audit_id" bigint NOT NULL,
+	"hash" text NOT NULL,
+	"mac" text,
+	CONSTRAINT "audit_seals_audit_id_unique" UNIQUE("audit_id")
+);
+--> statement-breakpoint
+CREATE TABLE "api_keys" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"prefix" text NOT NULL,
+	"hash" text NOT NULL,
+	"role" text NOT NULL,
+	"user_id" text,
+	"tenant" text NOT NULL,
+	"scopes" jsonb NOT NULL,
+	"created_at" timestamp with time zone NOT NULL,
+	"created_by" text NOT NULL,
+	"created_by_key" uuid,
+	"expires_at" timestamp with time zone,
+	"revoked_at" timestamp with time zone,
+	"revoked_by" text,
+	"last_used_at" timestamp with time zone,
+	CONSTRAINT "api_keys_hash_unique" UNIQUE("hash")
+);
+--> statement-breakpoint
+CREATE TABLE "server_secrets" (
+	"name" text PRIMARY KEY NOT NULL,
+	"value" text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "policy_versions" (
+	"version" integer PRIMARY KEY NOT NULL,
+	"document" json NOT NULL,
+	"author" text NOT NULL,
+	"note" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+ALTER TABLE "upload_parts" ADD CONSTRAINT "upload_parts_upload_id_upload_sessions_id_fk" FOREIGN KEY ("upload_id") REFERENCES "public"."upload_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "audit_log_upload" ON "audit_log" USING btree ("upload_id") WHERE upload_id is not null;--> statement-breakpoint
+CREATE INDEX "audit_log_newest" ON "audit_log" USING btree ("at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
+CREATE INDEX "audit_log_actor" ON "audit_log" USING btree ("actor","at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE actor is not null;--> statement-breakpoint
+CREATE INDEX "upload_events_upload" ON "upload_events" USING btree ("upload_id","seq");--> statement-breakpoint
+CREATE INDEX "upload_events_owner" ON "upload_events" USING btree ((data->>'ownerId'),"id");--> statement-breakpoint
+CREATE INDEX "upload_events_pending" ON "upload_events" USING btree ("id") WHERE delivered_at is null;--> statement-breakpoint
+CREATE INDEX "upload_sessions_owner" ON "upload_sessions" USING btree ("tenant","owner_id","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
+CREATE INDEX "upload_sessions_newest" ON "upload_sessions" USING btree ("created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
+CREATE INDEX "upload_sessions_newest_others" ON "upload_sessions" USING btree ("created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE state <> 'completed';--> statement-breakpoint
+CREATE INDEX "upload_sessions_owner_others" ON "upload_sessions" USING btree ("tenant","owner_id","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE state <> 'completed';--> statement-breakpoint
+CREATE UNIQUE INDEX "upload_sessions_final" ON "upload_sessions" USING btree ("tenant","owner_id",md5(concat->>'from')) WHERE concat->>'kind' = 'final' and state in ('receiving', 'finishing', 'completed');--> statement-breakpoint
+CREATE INDEX "upload_sessions_file" ON "upload_sessions" USING btree ("tenant","owner_id","fingerprint","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE fingerprint is not null;--> statement-breakpoint
+CREATE INDEX "upload_sessions_expiring" ON "upload_sessions" USING btree ("expires_at") WHERE state in ('receiving', 'completed') and expires_at is not null;--> statement-breakpoint
+CREATE INDEX "upload_sessions_open" ON "upload_sessions" USING btree ("state","role") WHERE state in ('receiving', 'finishing');--> statement-breakpoint
+CREATE INDEX "upload_sessions_unheard" ON "upload_sessions" USING btree ("tenant","owner_id") WHERE is_answer_lost;--> statement-breakpoint
+CREATE INDEX "upload_sessions_deletions" ON "upload_sessions" USING btree ("delete_due_at") WHERE delete_due_at is not null;--> statement-breakpoint
+CREATE INDEX "upload_sessions_cleanup" ON "upload_sessions" USING btree ("id") WHERE needs_cleanup and state not in ('receiving', 'finishing');--> statement-breakpoint
+CREATE INDEX "api_keys_newest" ON "api_keys" USING btree ("created_at" DESC NULLS FIRST);--> statement-breakpoint
+CREATE INDEX "api_keys_made_with" ON "api_keys" USING btree ("created_by_key") WHERE created_by_key is not null;

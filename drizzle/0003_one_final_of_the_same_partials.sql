@@ -1,2 +1,0 @@
-DROP INDEX "upload_sessions_final";--> statement-breakpoint
-CREATE UNIQUE INDEX "upload_sessions_final" ON "upload_sessions" USING btree ("tenant","owner_id",md5(concat->>'from')) WHERE concat->>'kind' = 'final' and state in ('receiving', 'finishing', 'completed');

@@ -1,1 +1,0 @@
-ALTER TABLE "upload_sessions" ADD COLUMN "is_unheard" boolean DEFAULT false NOT NULL;

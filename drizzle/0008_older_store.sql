@@ -1,1 +1,0 @@
-ALTER TABLE "store_pairing" ADD COLUMN "marked_counter" bigint DEFAULT 0 NOT NULL;

@@ -1,1 +1,0 @@
-CREATE INDEX "upload_sessions_unheard" ON "upload_sessions" USING btree ("tenant","owner_id") WHERE is_unheard;

@@ -1,0 +1,44 @@
+import { UploadError } from '../../errors.ts'
+import { matchesGlob } from '../glob.ts'
+import type { FileNames } from '../policy.ts'
+import { fold, readingsOf, storedName } from './name-readings.ts'
+import type { Rule } from './rule.ts'
+
+const maxBytes = 1024
+
+/** A file name is text of a sane length that the policy has nothing against, however other programs read it. */
+export const filenameRule: Rule = ({ creation: { filename }, policy: { fileNames } }) => {
+  if (Buffer.byteLength(filename) > maxBytes) {
+    throw new UploadError('INVALID_METADATA', `A file name may have at most ${maxBytes} bytes.`)
+  }
+  if (!filename.isWellFormed() || filename.includes('\0')) {
+    throw new UploadError('INVALID_METADATA', 'The file name is not valid text.')
+  }
+  const maxLength = fileNames?.maxLength ?? null
+  if (maxLength !== null && [...filename.normalize('NFC')].length > maxLength)
+    throw nameRefused(`may have at most ${maxLength} characters`)
+  if (fileNames) checkName(filename, fileNames)
+}
+
+/** The name under which the file is stored passes as well: its ending follows what the file was found to be. */
+export const storedNameRule: Rule = ({ creation: { filename, contentType }, policy: { fileNames } }) => {
+  if (fileNames) checkName(storedName(filename, contentType), fileNames)
+}
+
+function checkName(name: string, { allow, deny }: FileNames): void {
+  // As it will be kept, so that the other way to write an umlaut is no way around.
+  const plain = name.normalize('NFC')
+  if (allow !== null && !allow.some((pattern) => matchesGlob(plain, pattern.normalize('NFC')))) throw ofDeniedKind()
+  if (deny.length === 0) return
+  const patterns = deny.flatMap((pattern) => [pattern.normalize('NFC'), fold(pattern)])
+  const readings = readingsOf(plain)
+  if (patterns.some((pattern) => readings.some((reading) => matchesGlob(reading, pattern)))) throw ofDeniedKind()
+}
+
+function ofDeniedKind(): UploadError {
+  return nameRefused('of this kind may not be sent')
+}
+
+function nameRefused(what: string): UploadError {
+  return new UploadError('INVALID_METADATA', `A file name ${what}.`, { rule: 'fileNames' })
+}

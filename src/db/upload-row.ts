@@ -1,0 +1,83 @@
+import type { Concat, FileDigests, TailObject, UploadRecord, UploadState } from '../core/upload.ts'
+
+/** A row of `upload_sessions` as both drivers give it. */
+export interface UploadRow {
+  id: string
+  owner_id: string
+  tenant: string
+  role: string
+  agent: string | null
+  key: string
+  filename: string
+  content_type: string
+  category: string
+  metadata: string | null
+  fingerprint: string | null
+  size: number | null
+  offset: number
+  part_size: number
+  state: UploadState
+  failure: string | null
+  concat: Concat | null
+  digests: FileDigests | null
+  max_size: number
+  time_to_live_ms: number | null
+  multipart_id: string | null
+  prefix: Uint8Array | null
+  tail: TailObject[]
+  etag: string | null
+  has_numbered_parts: boolean
+  needs_cleanup: boolean
+  created_at: Date
+  updated_at: Date
+  completed_at: Date | null
+  expires_at: Date | null
+  loss_seen_at: Date | null
+  delete_due_at: Date | null
+  revision: number
+  /** Only where a statement asks for it: whether somebody holds the lease. */
+  is_held?: boolean
+  /** Only where a statement asks for it: whether a request writes to the upload, by the lease or by a part of its own. */
+  is_being_written?: boolean
+  /** Only where the lease was just taken: whether it had run out in somebody else's hands. */
+  is_stolen?: boolean
+}
+
+/** The session in a row. */
+export function toUploadRecord(row: UploadRow): UploadRecord {
+  return {
+    id: row.id,
+    ownerId: row.owner_id,
+    tenant: row.tenant === '' ? null : row.tenant,
+    role: row.role,
+    agent: row.agent,
+    key: row.key,
+    filename: row.filename,
+    contentType: row.content_type,
+    category: row.category,
+    metadata: row.metadata,
+    fingerprint: row.fingerprint,
+    size: row.size,
+    offset: row.offset,
+    partSize: row.part_size,
+    state: row.state,
+    failure: row.failure,
+    concat: row.concat,
+    digests: row.digests,
+    maxSize: row.max_size,
+    timeToLiveMs: row.time_to_live_ms,
+    multipartId: row.multipart_id,
+    prefix: row.prefix,
+    tail: row.tail,
+    etag: row.etag,
+    hasNumberedParts: row.has_numbered_parts,
+    needsCleanup: row.needs_cleanup,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    completedAt: row.completed_at,
+    expiresAt: row.expires_at,
+    lossSeenAt: row.loss_seen_at,
+    deleteDueAt: row.delete_due_at,
+    ...(row.is_being_written !== undefined && { isBeingWritten: row.is_being_written }),
+  }
+}

@@ -1,0 +1,69 @@
+import type { FastifyInstance } from 'fastify'
+import { notFound, tenantWithin } from '../../core/access/access.ts'
+import type { Engine } from '../../core/engine.ts'
+import type { Actor } from '../../core/upload.ts'
+import { checkId } from '../../core/upload-view.ts'
+import type { Database } from '../../db/open.ts'
+import { sendNoStore } from '../../http/api/no-store.ts'
+import { readPage } from '../../http/api/page.ts'
+import { parseTime } from '../../http/api/time.ts'
+import { tenantAdminsToo } from '../../http/identity/admin.ts'
+import { findUploadDetails, findUploadLines } from './find.ts'
+import { type Summary, sumUp } from './summary.ts'
+import { findTimeline } from './timeline.ts'
+import { type ById, type OneView, type PageQuery, schemas, viewOfLine, viewOfOne } from './views.ts'
+
+export interface AdminUploadsOptions {
+  database: Database
+  engine: Pick<Engine, 'cancel' | 'completeAsAdmin' | 'expireAsAdmin'>
+  /** Where browsers reach a finished object, if anywhere. */
+  objectUrlOf(key: string): string | null
+}
+
+/** `/summary` and `/uploads`: all uploads, or those of a tenant, for its administrators: look, cancel, finish, expire. Wants `request.actor`. */
+export async function adminUploadsPlugin(
+  app: FastifyInstance,
+  { database, engine, objectUrlOf }: AdminUploadsOptions,
+): Promise<void> {
+  tenantAdminsToo(app)
+  sendNoStore(app)
+
+  app.get(
+    '/summary',
+    { schema: schemas.summary },
+    async ({ actor }): Promise<Summary> => sumUp(database, tenantWithin(actor)),
+  )
+
+  app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async ({ actor, query }) => {
+    const tenant = tenantWithin(actor, query.tenant)
+    const when = { since: parseTime(query.since), until: parseTime(query.until) }
+    const find = (limit: number) => findUploadLines(database, { ...query, ...when, tenant, limit })
+    const { items, next } = await readPage(query.limit, find, ({ id }) => id)
+    return { uploads: items.map((session) => viewOfLine(session, objectUrlOf)), next }
+  })
+
+  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one }, async ({ actor, params }) => one(actor, params.id))
+
+  app.post<{ Params: ById }>('/uploads/:id/cancel', { schema: schemas.cancel }, async ({ actor, params }) => {
+    await engine.cancel(actor, params.id)
+    return one(actor, params.id)
+  })
+
+  app.post<{ Params: ById }>('/uploads/:id/finish', { schema: schemas.finish }, async ({ actor, params }) => {
+    await engine.completeAsAdmin(actor, params.id)
+    return one(actor, params.id)
+  })
+
+  app.post<{ Params: ById }>('/uploads/:id/expire', { schema: schemas.expire }, async ({ actor, params }) => {
+    await engine.expireAsAdmin(actor, params.id)
+    return one(actor, params.id)
+  })
+
+  async function one(actor: Actor, id: string): Promise<OneView> {
+    checkId(id)
+    const tenant = tenantWithin(actor)
+    const session = await findUploadDetails(database, id, tenant)
+    if (!session) throw notFound()
+    return viewOfOne(session, await findTimeline(database, id, tenant), objectUrlOf)
+  }
+}

@@ -1,0 +1,254 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { AuthorizationRequest } from '../../../src/core/access/access.ts'
+import type { RunningEngine } from '../../../src/core/engine.ts'
+import { isUploadError, UploadError } from '../../../src/core/errors.ts'
+import { type Actor, userOf } from '../../../src/core/upload.ts'
+import { bodyOf, openEngine } from '../../support/open-engine.ts'
+
+const creation = (size: number) => ({ size, filename: 'notes.txt', contentType: 'text/plain' })
+const bytes = Buffer.from('hello')
+const chunk = (offset: number, part: Buffer) =>
+  ({ offset, body: bodyOf(part), bodySize: part.length, ending: 'at-size' }) as const
+
+/** Every verb about one upload, as somebody would ask it. */
+const verbs: Record<string, (engine: RunningEngine, actor: Actor, id: string) => Promise<unknown>> = {
+  append: (engine, actor, id) => engine.append(actor, id, chunk(0, bytes)),
+  uploadPart: (engine, actor, id) => engine.uploadPart(actor, id, { number: 1, body: bodyOf(bytes), bodySize: 5 }),
+  get: (engine, actor, id) => engine.get(actor, id),
+  listParts: (engine, actor, id) => engine.listParts(actor, id),
+  status: (engine, actor, id) => engine.status(actor, id),
+  complete: (engine, actor, id) => engine.append(actor, id, chunk(0, bytes)).then(() => engine.complete(actor, id)),
+  cancel: (engine, actor, id) => engine.cancel(actor, id),
+}
+const looks = ['get', 'listParts', 'status']
+const sends = ['append', 'uploadPart', 'complete']
+const all = Object.keys(verbs)
+
+/** Who asks about the upload of ann of acme, and what they may. Everybody else is told that it is not there. */
+const callers: [string, (id: string) => Partial<Actor>, string[]][] = [
+  ['the owner', () => ({}), all],
+  ['another user', () => ({ id: 'eve' }), []],
+  ['the same name in another tenant', () => ({ tenant: 'globex' }), []],
+  ['the same name outside of every tenant', () => ({ tenant: null }), []],
+  ['an admin', () => ({ id: 'root', tenant: null, isAdmin: true }), [...looks, 'cancel']],
+  ['an admin of the tenant', () => ({ id: 'boss', isAdmin: true }), [...looks, 'cancel']],
+  ['an admin of another tenant', () => ({ id: 'boss', tenant: 'globex', isAdmin: true }), []],
+  ['an admin of another tenant with the name of the owner', () => ({ tenant: 'globex', isAdmin: true }), []],
+  ['a key that may send', () => ({ scopes: ['upload'] }), [...looks, ...sends]],
+  ['a key that may read', () => ({ scopes: ['read'] }), looks],
+  ['a key that may cancel', () => ({ scopes: ['cancel'] }), ['cancel']],
+  ['a key of somebody else', () => ({ id: 'eve', scopes: ['upload', 'read', 'cancel'] }), []],
+  ['the resume token of this upload', (id) => ({ resumeUploadId: id }), all],
+  ['the resume token of another upload', () => ({ resumeUploadId: randomUUID() }), []],
+  ['a resume token with which somebody else would come', (id) => ({ id: 'eve', resumeUploadId: id }), []],
+]
+
+describe.each(callers)('%s', (name, more, allowed) => {
+  const isOwners = name.startsWith('a key that')
+
+  it.each(all)(`asks ${allowed.length === 0 ? 'in vain' : 'what is allowed'}: %s`, async (verb) => {
+    const { engine } = await openEngine()
+    const ann = userOf('ann', 'creator', { tenant: 'acme' })
+    const { id } = await engine.create(ann, creation(5))
+
+    const asking = verbs[verb]!(engine, { ...ann, ...more(id) }, id)
+
+    if (allowed.includes(verb)) await asking
+    else await expect(asking).rejects.toMatchObject({ code: isOwners ? 'FORBIDDEN' : 'UPLOAD_NOT_FOUND' })
+  })
+})
+
+describe('a list', () => {
+  it('has the uploads of the same user of the same tenant', async () => {
+    const { engine } = await openEngine()
+    const ann = userOf(randomUUID(), 'creator', { tenant: 'acme' })
+    const { id } = await engine.create(ann, creation(5))
+
+    const idsFor = async (more: Partial<Actor>) =>
+      (await engine.list({ ...ann, ...more }, { limit: 9 })).map((upload) => upload.id)
+
+    expect(await idsFor({})).toEqual([id])
+    expect(await idsFor({ tenant: null })).toEqual([])
+    expect(await idsFor({ tenant: 'globex' })).toEqual([])
+    expect(await idsFor({ id: 'root', isAdmin: true })).toEqual([])
+  })
+
+  it('is not given to keys that may not read, and begins nothing for keys that may not send', async () => {
+    const { engine } = await openEngine()
+
+    await expect(engine.list(userOf('ann', 'creator', { scopes: ['upload'] }), { limit: 9 })).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    })
+    await expect(engine.create(userOf('ann', 'creator', { scopes: ['read'] }), creation(5))).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    })
+  })
+
+  it('is no business of a resume token, and neither is another upload', async () => {
+    const { engine } = await openEngine()
+    const phone = userOf('ann', 'creator', { resumeUploadId: randomUUID() })
+
+    await expect(engine.list(phone, { limit: 9 })).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+    await expect(engine.create(phone, creation(5))).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+  })
+})
+
+describe('a resume token', () => {
+  it('cannot take away the file that arrived', async () => {
+    const { engine, store } = await openEngine()
+    const { id, phone } = await begin(engine)
+    await engine.append(phone, id, chunk(0, bytes))
+
+    await expect(engine.cancel(phone, id)).rejects.toMatchObject({ code: 'UPLOAD_COMPLETED' })
+    expect(store.objects.size).toBe(1)
+  })
+
+  it('tells for a day that the upload is complete, and then no more', async () => {
+    let time = Date.now()
+    const { engine } = await openEngine({ now: () => new Date(time) })
+    const { id, phone } = await begin(engine)
+    await engine.append(phone, id, chunk(0, bytes))
+
+    time += 23 * 3_600_000
+    expect((await engine.status(phone, id)).state).toBe('completed')
+    time += 2 * 3_600_000
+    await expect(engine.status(phone, id)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+  })
+
+  it('hears that its upload has expired', async () => {
+    let time = Date.now()
+    const { engine } = await openEngine({ now: () => new Date(time) })
+    const { id, phone } = await begin(engine)
+
+    time += 30 * 24 * 3_600_000
+
+    await expect(engine.status(phone, id)).rejects.toMatchObject({ code: 'UPLOAD_EXPIRED' })
+  })
+})
+
+describe('an admin', () => {
+  it('who looks at an upload of which every byte is there does not complete it', async () => {
+    let isBlocked = true
+    const { engine } = await openEngine({ authorizer: unless(() => isBlocked) })
+    const ann = userOf('ann', 'creator')
+    const { id } = await engine.create(ann, creation(5))
+    await expect(engine.append(ann, id, chunk(0, bytes))).rejects.toMatchObject({ code: 'FORBIDDEN' })
+
+    const seen = await engine.status(userOf('root', 'creator', { isAdmin: true }), id)
+    isBlocked = false
+
+    expect(seen).toMatchObject({ state: 'receiving', offset: 5 })
+    expect((await engine.status(ann, id)).state).toBe('completed')
+  })
+})
+
+describe('whoever may no longer complete an upload', () => {
+  const ways: [string, (engine: RunningEngine, actor: Actor, id: string) => Promise<unknown>][] = [
+    ['with the last bytes', (engine, actor, id) => engine.append(actor, id, chunk(3, bytes.subarray(3)))],
+    [
+      'with the last bytes, said to be the last',
+      (engine, actor, id) => engine.append(actor, id, { ...chunk(3, bytes.subarray(3)), ending: 'with-body' }),
+    ],
+    [
+      'by asking how far it is when every byte is there',
+      async (engine, actor, id) => {
+        await engine.append(actor, id, { ...chunk(3, bytes.subarray(3)), ending: 'later' })
+        return engine.status(actor, id)
+      },
+    ],
+    [
+      'explicitly',
+      async (engine, actor, id) => {
+        await engine.append(actor, id, { ...chunk(3, bytes.subarray(3)), ending: 'later' })
+        return engine.complete(actor, id)
+      },
+    ],
+  ]
+
+  it.each(ways)('cannot do it %s, and every byte stays', async (_way, finish) => {
+    let isBlocked = false
+    const { engine, store } = await openEngine({ authorizer: unless(() => isBlocked) })
+    const ann = userOf('ann', 'creator')
+    const { id } = await engine.create(ann, creation(5))
+    await engine.append(ann, id, chunk(0, bytes.subarray(0, 3)))
+
+    isBlocked = true
+    await expect(finish(engine, ann, id)).rejects.toMatchObject({ code: 'FORBIDDEN' })
+    expect(await engine.get(ann, id)).toMatchObject({ state: 'receiving', offset: 5 })
+    isBlocked = false
+
+    expect(await engine.status(ann, id)).toMatchObject({ state: 'completed', offset: 5 })
+    await engine.drained()
+    expect([...store.objects.values()]).toEqual([bytes])
+  })
+
+  it('cannot complete an empty file by beginning it', async () => {
+    const { engine } = await openEngine({ authorizer: unless(() => true) })
+    const ann = userOf(randomUUID(), 'creator')
+
+    await expect(engine.create(ann, creation(0))).rejects.toMatchObject({ code: 'FORBIDDEN' })
+
+    expect(await engine.list(ann, { limit: 9 })).toMatchObject([{ state: 'receiving' }])
+  })
+})
+
+it('the last word is asked for when a request starts and before completion, and not while bytes flow', async () => {
+  const demands: AuthorizationRequest[] = []
+  const { engine } = await openEngine({ authorizer: async (demand) => void demands.push(demand) })
+  const ann = userOf('ann', 'creator')
+  const { id } = await engine.create(ann, creation(100_000))
+
+  await engine.append(ann, id, { ...chunk(0, Buffer.alloc(0)), ...slowBody(randomBytes(100_000)) })
+  await engine.cancel(ann, id)
+
+  expect(demands.map(({ action }) => action)).toEqual(['create', 'append', 'complete', 'cancel'])
+  expect(demands[0]).toMatchObject({
+    actor: ann,
+    creation: { filename: 'notes.txt', category: 'document', size: 100_000 },
+  })
+  expect(demands[1]).toMatchObject({ actor: ann, upload: { id, state: 'receiving' } })
+})
+
+it('a request that ends what it brought itself needs no other right than it had', async () => {
+  const { engine } = await openEngine()
+  const key = userOf('ann', 'creator', { scopes: ['upload'] })
+  const { id } = await engine.create(key, creation(5))
+
+  await expect(engine.cancel(userOf('root', 'creator', { isAdmin: true }), id, { endsAppend: true })).rejects.toThrow()
+  await engine.cancel(key, id, { endsAppend: true })
+
+  expect((await engine.get(key, id)).state).toBe('cancelled')
+})
+
+it('what the last word refuses is not done', async () => {
+  const { engine } = await openEngine({
+    authorizer: async ({ action }) => {
+      if (action === 'cancel') throw new UploadError('FORBIDDEN', 'No.')
+    },
+  })
+  const ann = userOf('ann', 'creator')
+  const { id } = await engine.create(ann, creation(5))
+
+  await expect(engine.cancel(ann, id)).rejects.toSatisfy((thrown) => isUploadError(thrown, 'FORBIDDEN'))
+
+  expect((await engine.append(ann, id, chunk(0, bytes))).state).toBe('completed')
+})
+
+async function begin(engine: RunningEngine) {
+  const ann = userOf('ann', 'creator')
+  const { id } = await engine.create(ann, creation(5))
+  return { id, ann, phone: { ...ann, capability: id } }
+}
+
+/** Refuses completion while `isBlocked`. */
+function unless(isBlocked: () => boolean) {
+  return async ({ action }: AuthorizationRequest) => {
+    if (action === 'complete' && isBlocked()) throw new UploadError('FORBIDDEN', 'You were blocked.')
+  }
+}
+
+function slowBody(content: Buffer) {
+  const tailObjects = Array.from({ length: 10 }, (_, at) => content.subarray(at * 10_000, (at + 1) * 10_000))
+  return { body: bodyOf(tailObjects), bodySize: content.length }
+}

@@ -1,0 +1,615 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { Digest, RunningEngine } from '../../../src/core/engine.ts'
+import { UploadError } from '../../../src/core/errors.ts'
+import { defaultPolicies, type Policy } from '../../../src/core/policy/policy.ts'
+import { contentRules } from '../../../src/core/policy/rules/index.ts'
+import type { CreateUpload, Upload } from '../../../src/core/upload.ts'
+import { sniff, sniffLength } from '../../../src/media/sniff.ts'
+import { bytes, gif, html, jpeg, noise, png, real, said, svgWithScript } from '../../media/built.ts'
+import { type MemoryStore, unavailable } from '../../support/memory-store.ts'
+import { ada, bodyOf, brokenBody, openEngine } from '../../support/open-engine.ts'
+
+const content = { sniff, sniffLength: sniffLength, rules: contentRules }
+const partSize = 8192
+
+/** An engine that looks, for a user who may send only `mediaTypes`. */
+async function openLooking(mediaTypes: string[] = ['*/*'], policy: Partial<Policy> = {}) {
+  const { creator } = defaultPolicies.roles
+  const policies = { ...defaultPolicies, roles: { creator: { ...creator, mediaTypes, ...policy } } }
+  return openEngine({ contentCheck: content, partSize, policies: () => policies })
+}
+
+const creation = (contentType: string, size: number | null, filename = 'a.bin'): CreateUpload => ({
+  size,
+  filename,
+  contentType,
+})
+
+async function send(engine: RunningEngine, contentType: string, whole: Buffer): Promise<Upload> {
+  const { id } = await engine.create(ada, creation(contentType, whole.length))
+  return engine.append(ada, id, { offset: 0, body: bodyOf(whole), bodySize: whole.length, ending: 'at-size' })
+}
+
+function append(engine: RunningEngine, id: string, offset: number, chunk: Buffer, digest?: Digest): Promise<Upload> {
+  return engine.append(ada, id, { offset, body: bodyOf(chunk), bodySize: chunk.length, ending: 'at-size', digest })
+}
+
+/** A file whose first bytes are `head`. */
+const long = (head: Buffer, size = 3 * partSize + 5) => Buffer.concat([head, noise(Math.max(0, size - head.length))])
+
+const spoofs = said.filter(
+  ([, , contentType, taken]) => taken !== contentType && contentType !== 'application/octet-stream',
+)
+
+describe('a file that is not what it is said to be', () => {
+  it.each(spoofs.map(([name, head, contentType]) => [name, contentType, head] as const))(
+    'when it is %s (%s) is refused, and no byte of it reaches the store',
+    async (_name, contentType, head) => {
+      const { engine, store } = await openLooking([contentType])
+      const { id } = await engine.create(ada, creation(contentType, head.length))
+
+      await expect(append(engine, id, 0, head)).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED', status: 415 })
+
+      expect(store.calls).toEqual([])
+      await expect(engine.status(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_LOST', status: 410 })
+      expect(await engine.get(ada, id)).toMatchObject({ state: 'failed', failure: 'type' })
+    },
+  )
+
+  it('is refused as soon as its first bytes are there, however much would follow', async () => {
+    const { engine, store } = await openLooking(['image/*'])
+    const { id } = await engine.create(ada, creation('image/png', 10 * partSize))
+
+    await expect(append(engine, id, 0, long(bytes(html), sniffLength))).rejects.toMatchObject({
+      code: 'TYPE_NOT_ALLOWED',
+    })
+
+    expect(store.calls).toEqual([])
+  })
+
+  it('is refused with its last byte when it comes one byte at a time', async () => {
+    const { engine, store } = await openLooking(['image/*'])
+    const whole = bytes(html)
+    const { id } = await engine.create(ada, creation('image/png', whole.length))
+
+    for (let offset = 0; offset < whole.length - 1; offset += 1)
+      expect((await append(engine, id, offset, whole.subarray(offset, offset + 1))).offset).toBe(offset + 1)
+    const last = append(engine, id, whole.length - 1, whole.subarray(-1))
+
+    await expect(last).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+    expect(store.calls).toEqual([])
+  })
+
+  it('is refused when it is known at last that there is no more of it', async () => {
+    const { engine, store } = await openLooking(['image/*'])
+    const { id } = await engine.create(ada, creation('image/png', null))
+    await append(engine, id, 0, bytes('<html>'))
+
+    const end = engine.append(ada, id, { offset: 6, body: bodyOf([]), bodySize: 0, ending: 'with-body' })
+
+    await expect(end).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+    expect(store.calls).toEqual([])
+  })
+
+  it('is taken for what it is by whoever may send that', async () => {
+    const { engine, store } = await openLooking()
+
+    const upload = await send(engine, 'image/png', long(real('samples/note.pdf')))
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'application/pdf', category: 'document' })
+    expect(upload.key).toContain('/document/')
+    expect(store.metadata.get(upload.key)).toMatchObject({ contentType: 'application/pdf' })
+    expect([...store.objects.keys()]).toEqual([upload.key])
+  })
+
+  it('is refused for its category where only that speaks against it', async () => {
+    const { engine } = await openLooking(['*/*'], { categories: ['image'] })
+
+    await expect(send(engine, 'image/png', bytes(html))).rejects.toMatchObject({ code: 'CATEGORY_NOT_ALLOWED' })
+  })
+})
+
+describe('a file of which nothing is said', () => {
+  it.each([
+    ['a picture', png, 'image/png', 'image'],
+    ['text', bytes('Landfall'), 'text/plain', 'document'],
+    ['what nobody can tell', noise(5000), 'application/octet-stream', 'other'],
+  ])('is %s by its first bytes', async (_name, whole, contentType, category) => {
+    const { engine, store } = await openLooking()
+
+    const upload = await send(engine, '', whole)
+
+    expect(upload).toMatchObject({ contentType, category, state: 'completed' })
+    expect(upload.key).toContain(`/${category}/`)
+    expect(store.metadata.get(upload.key)).toMatchObject({ contentType })
+  })
+
+  it('may be begun by whoever may send something, and is refused when it is something else', async () => {
+    const { engine } = await openLooking(['image/*'], { categories: ['image'] })
+
+    expect((await send(engine, '', png)).state).toBe('completed')
+    await expect(send(engine, '', noise(100))).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+    await expect(send(engine, '', Buffer.alloc(0))).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+  })
+
+  it('is held to the category that is said', async () => {
+    const { engine } = await openLooking()
+    const { id } = await engine.create(ada, { ...creation('', png.length), category: 'document' })
+
+    await expect(append(engine, id, 0, png)).rejects.toMatchObject({ code: 'CATEGORY_NOT_ALLOWED' })
+  })
+})
+
+describe('the first bytes', () => {
+  it.each([
+    ['the very file', 1],
+    ['the very file', 7],
+    ['the very file', 1000],
+  ])('make %s when they come in chunks of %i, and are durable with each', async (_name, size) => {
+    const { engine, store, database } = await openLooking(['image/jpeg'])
+    const whole = long(jpeg.subarray(0, 700))
+    const { id } = await engine.create(ada, creation('image/jpeg', whole.length))
+
+    for (let offset = 0; offset < 3 * size; offset += size) {
+      await append(engine, id, offset, whole.subarray(offset, offset + size))
+      expect(store.calls).toEqual([])
+      const { engine: other } = await openEngine({ contentCheck: content, partSize, store, database })
+      expect((await other.status(ada, id)).offset).toBe(offset + size)
+    }
+    const upload = await append(engine, id, 3 * size, whole.subarray(3 * size))
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'image/jpeg' })
+    expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
+    expect([...store.objects.keys()]).toEqual([upload.key])
+    expect(await headOf(database, id)).toBeNull()
+  })
+
+  it('make the very file when all of it comes one byte at a time', async () => {
+    const { engine, store } = await openLooking()
+    const whole = gif.subarray(0, 150)
+    const { id } = await engine.create(ada, creation('image/gif', whole.length))
+
+    let upload: Upload | null = null
+    for (let offset = 0; offset < whole.length; offset += 1)
+      upload = await append(engine, id, offset, whole.subarray(offset, offset + 1))
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'image/gif' })
+    expect(store.objects.get(upload!.key)?.equals(whole)).toBe(true)
+    expect(store.calls).toEqual(['put'])
+  })
+
+  it('are kept when the connection breaks among them', async () => {
+    const { engine, store } = await openLooking()
+    const whole = long(png)
+    const { id } = await engine.create(ada, creation('image/png', whole.length))
+
+    await engine.append(ada, id, {
+      offset: 0,
+      body: brokenBody(whole.subarray(0, 100)),
+      bodySize: whole.length,
+      ending: 'at-size',
+    })
+
+    expect((await engine.status(ada, id)).offset).toBe(100)
+    expect(store.calls).toEqual([])
+    expect((await append(engine, id, 100, whole.subarray(100))).state).toBe('completed')
+  })
+
+  it('are kept, and no more than are needed, while the database is away', async () => {
+    const { engine, store, database } = await openLooking()
+    const whole = long(png)
+    const { id } = await engine.create(ada, creation('', whole.length))
+    let refused = 0
+    const shaky = await openEngine({
+      contentCheck: content,
+      partSize,
+      store,
+      database: {
+        ...database,
+        async queryOnce(statement, values) {
+          // What is found out cannot be written down, and what came can.
+          if (statement.name === 'session-save' && values[22] !== null && refused++ < 1)
+            throw new UploadError('DATABASE_ERROR', 'away')
+          return database.queryOnce(statement, values)
+        },
+      },
+    })
+
+    await expect(append(shaky.engine, id, 0, whole)).rejects.toMatchObject({ code: 'DATABASE_ERROR' })
+
+    expect((await engine.status(ada, id)).offset).toBe(sniffLength)
+    expect(store.calls).toEqual([])
+    const upload = await append(engine, id, sniffLength, whole.subarray(sniffLength))
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png' })
+    expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
+  })
+
+  it('of another file do not write over the one whose storing was never answered', async () => {
+    const { engine, store } = await openLooking()
+    const { id } = await engine.create(ada, creation('', null))
+    const sendAs = (whole: Buffer) =>
+      engine.append(ada, id, { offset: 0, body: bodyOf(whole), bodySize: null, ending: 'with-body' })
+    store.fault = (call, at) => {
+      if (call === 'put' && at === 'after') throw unavailable()
+    }
+    await expect(sendAs(png)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    store.fault = () => {}
+    expect(store.objects.size).toBe(1)
+
+    const upload = await sendAs(real('samples/note.pdf'))
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'application/pdf', category: 'document' })
+    expect(store.objects.get(upload.key)).toEqual(real('samples/note.pdf'))
+    expect(store.objects.size).toBe(2)
+  })
+
+  it('of another file do not write over the one that could not be read for its digest', async () => {
+    const { engine, store } = await openLooking()
+    const digests = { expected: {}, wanted: ['sha-256' as const] }
+    const { id } = await engine.create(ada, { ...creation('', 1000), digests })
+    const whole = long(png, 1000)
+    await append(engine, id, 0, whole.subarray(0, 3))
+    store.fault = (call) => {
+      if (call === 'read') throw unavailable()
+    }
+    await expect(append(engine, id, 3, whole.subarray(3))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    store.fault = () => {}
+
+    const upload = await append(engine, id, 3, noise(997))
+    await engine.drained()
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'application/octet-stream' })
+    expect([...store.objects.values()]).toContainEqual(whole)
+  })
+
+  it('leave nothing anywhere when the upload is given up', async () => {
+    const { engine, store, database } = await openLooking()
+    const { id } = await engine.create(ada, creation('image/png', 5000))
+    await append(engine, id, 0, png.subarray(0, 50))
+
+    await engine.cancel(ada, id)
+
+    expect(store.objects.size).toBe(0)
+    expect(await headOf(database, id)).not.toBeUndefined()
+  })
+
+  it('flow on unseen when nobody looks any more', async () => {
+    const { engine, store, database } = await openLooking(['image/*'])
+    const whole = bytes(html)
+    const { id } = await engine.create(ada, creation('image/png', whole.length))
+    await append(engine, id, 0, whole.subarray(0, 10))
+
+    const { engine: blind } = await openEngine({ partSize, store, database })
+    const upload = await append(blind, id, 10, whole.subarray(10))
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png' })
+    expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
+  })
+
+  it('of an empty file contradict nothing', async () => {
+    const { engine } = await openLooking(['image/png'])
+
+    const upload = await engine.create(ada, creation('image/png', 0))
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png' })
+  })
+
+  it('of a page or a drawing make the store say that it is to be saved, not shown', async () => {
+    const { engine, store } = await openLooking()
+
+    const page = await send(engine, 'text/html', bytes(html))
+    const drawing = await send(engine, 'image/svg+xml', bytes(svgWithScript))
+    const large = await send(engine, 'text/html', long(bytes(html)))
+
+    expect([page.contentType, drawing.contentType]).toEqual(['text/html', 'image/svg+xml'])
+    const saved = { contentType: 'application/octet-stream', isAttachment: true }
+    expect(store.metadata.get(page.key)).toMatchObject(saved)
+    expect(store.metadata.get(large.key)).toMatchObject(saved)
+    expect(store.metadata.get(drawing.key)).toMatchObject(saved)
+  })
+})
+
+describe('under a digest', () => {
+  const sha = (whole: Buffer, expected: string): Digest => {
+    const hash = createHash('sha1')
+    return {
+      update: (chunk) => void hash.update(chunk),
+      verify() {
+        if (hash.digest('hex') !== expected) throw new UploadError('CHECKSUM_MISMATCH', `not ${whole.length} bytes`)
+      },
+    }
+  }
+  const sum = (whole: Buffer) => createHash('sha1').update(whole).digest('hex')
+
+  it('bytes that were spoilt on the way speak against nobody', async () => {
+    const { engine, store } = await openLooking(['image/*'])
+    const whole = long(png)
+    const spoilt = Buffer.concat([bytes(html), whole.subarray(html.length)])
+    const { id } = await engine.create(ada, creation('image/png', whole.length))
+
+    const refused = append(engine, id, 0, spoilt, sha(spoilt, sum(whole)))
+    await expect(refused).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' })
+
+    expect(store.calls).toEqual([])
+    expect((await engine.status(ada, id)).offset).toBe(0)
+    expect((await append(engine, id, 0, whole, sha(whole, sum(whole)))).state).toBe('completed')
+  })
+
+  it('bytes that were spoilt on the way do not change what the file is', async () => {
+    const { engine } = await openLooking(['text/csv'])
+    const whole = Buffer.from('name,size\n'.repeat(500))
+    const { id, key } = await engine.create(ada, creation('text/csv', whole.length, 'a.csv'))
+    const spoilt = Buffer.concat([png, whole.subarray(png.length)])
+
+    await expect(append(engine, id, 0, spoilt, sha(spoilt, sum(whole)))).rejects.toMatchObject({
+      code: 'CHECKSUM_MISMATCH',
+    })
+    const upload = await append(engine, id, 0, whole, sha(whole, sum(whole)))
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'text/csv', key })
+  })
+
+  it('a page stays a page', async () => {
+    const { engine, store } = await openLooking(['image/*'])
+    const whole = long(bytes(html))
+    const { id } = await engine.create(ada, creation('image/png', whole.length))
+
+    const refused = append(engine, id, 0, whole, sha(whole, sum(whole)))
+
+    await expect(refused).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+    expect(store.calls).toEqual([])
+  })
+})
+
+describe('numbered chunks', () => {
+  async function begin(engine: RunningEngine, contentType: string, whole: Buffer) {
+    const { id } = await engine.create(ada, {
+      ...creation(contentType, whole.length),
+      hasNumberedParts: true,
+      ending: 'later',
+    })
+    const write = (number: number, from: Buffer = whole) => {
+      const chunk = from.subarray((number - 1) * partSize, number * partSize)
+      return engine.uploadPart(ada, id, { number, body: bodyOf(chunk), bodySize: chunk.length })
+    }
+    return { id, write }
+  }
+
+  it('say with the first one what the file is', async () => {
+    const { engine, store } = await openLooking()
+    const whole = long(png)
+    const { id, write } = await begin(engine, '', whole)
+
+    for (const number of [1, 4, 2, 3]) await write(number)
+    const upload = await engine.complete(ada, id)
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png', category: 'image' })
+    expect(upload.key).toContain('/image/')
+    expect(store.metadata.get(upload.key)).toMatchObject({ contentType: 'image/png' })
+    expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
+  })
+
+  it('may come in reverse, and then the first one must be what was said', async () => {
+    const { engine, store } = await openLooking()
+    const whole = long(png)
+    const { id, write } = await begin(engine, 'image/png', whole)
+
+    for (const number of [4, 3, 2, 1]) await write(number)
+    const upload = await engine.complete(ada, id)
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png' })
+    expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
+  })
+
+  it('in reverse, of a kind that is unknown, are what they were said to be, as the object is', async () => {
+    const { engine, store } = await openLooking()
+    const { id, write } = await begin(engine, 'video/mp4', noise(3 * partSize + 5))
+
+    for (const number of [4, 3, 2, 1]) await write(number)
+    const upload = await engine.complete(ada, id)
+
+    expect(upload).toMatchObject({ contentType: 'video/mp4', category: 'video' })
+    expect(upload.key.split('/')[3]).toBe('video')
+    expect(store.metadata.get(upload.key)).toMatchObject({ contentType: 'video/mp4' })
+  })
+
+  it('in reverse of a file of which nothing was said make an object that promises nothing', async () => {
+    const { engine, store } = await openLooking()
+    const { id, write } = await begin(engine, '', long(png))
+
+    for (const number of [4, 3, 2, 1]) await write(number)
+    const upload = await engine.complete(ada, id)
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'application/octet-stream', category: 'other' })
+    expect(upload.key.split('/')[3]).toBe('other')
+    expect(store.metadata.get(upload.key)).toMatchObject({
+      contentType: 'application/octet-stream',
+      isAttachment: true,
+    })
+  })
+
+  it.each([
+    ['first', [1]],
+    ['last', [4, 3, 2, 1]],
+  ])('are refused when the one that says so comes %s', async (_when, numbers) => {
+    const { engine, store } = await openLooking(['image/*'])
+    const { id, write } = await begin(engine, 'image/png', long(bytes(html)))
+
+    for (const number of numbers.slice(0, -1)) await write(number)
+    await expect(write(1)).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+
+    expect(await engine.get(ada, id)).toMatchObject({ state: 'failed', failure: 'type' })
+    await engine.cleanUp(id)
+    expect([store.objects.size, store.multiparts.size]).toEqual([0, 0])
+    await expect(write(2)).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
+  })
+
+  it('that were stored under another type are not of this one, even for who may send it', async () => {
+    const { engine } = await openLooking()
+    const { write } = await begin(engine, 'image/png', long(bytes(html)))
+
+    await write(2)
+
+    await expect(write(1)).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+  })
+
+  it('cannot put another beginning in the place of the one that was looked at', async () => {
+    const { engine, store } = await openLooking()
+    const whole = long(png)
+    const { id, write } = await begin(engine, 'image/png', whole)
+    for (const number of [1, 2, 3, 4]) await write(number)
+
+    await expect(write(1, long(bytes(html)))).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+
+    const upload = await engine.complete(ada, id)
+    expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
+  })
+
+  it.each([
+    ['may be sent', '*/*'],
+    ['may not be sent', 'image/*'],
+  ])('that %s do not end an upload whose other first chunk is being stored', async (_what, mediaTypes) => {
+    const { engine, store } = await openLooking([mediaTypes])
+    const whole = long(png)
+    const { id, write } = await begin(engine, 'image/png', whole)
+    const storing = Promise.withResolvers<void>()
+    const held = Promise.withResolvers<void>()
+    store.fault = (call, at) => {
+      if (call !== 'uploadPart' || at !== 'before') return
+      storing.resolve()
+      return held.promise
+    }
+    const picture = write(1)
+    await storing.promise
+
+    await expect(write(1, long(bytes(html)))).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+    held.resolve()
+
+    await picture
+    for (const number of [2, 3, 4]) await write(number)
+    const upload = await engine.complete(ada, id)
+    expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
+  })
+
+  it('cannot, when two of them race, make a page of a picture', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const { engine, store } = await openLooking()
+      const whole = long(png)
+      const page = long(bytes(html))
+      const { id, write } = await begin(engine, '', whole)
+
+      await Promise.allSettled([write(1), write(1, page), write(1), write(1, page)])
+      for (const number of [2, 3, 4]) await write(number)
+      const upload = await engine.complete(ada, id)
+
+      const isPage = store.objects.get(upload.key)!.subarray(0, html.length).equals(bytes(html))
+      expect(upload.contentType).toBe(isPage ? 'text/html' : 'image/png')
+    }
+  })
+
+  it('go on from bytes that were appended, which count no more', async () => {
+    const { engine, store } = await openLooking()
+    const whole = long(png)
+    const { id, write } = await begin(engine, 'image/png', whole)
+    await engine.append(ada, id, { offset: 0, body: bodyOf(png.subarray(0, 9)), bodySize: 9, ending: 'later' })
+
+    for (const number of [1, 2, 3, 4]) await write(number)
+    const upload = await engine.complete(ada, id)
+
+    expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
+  })
+
+  it('take the place of first bytes that were appended, also when a body without bytes ends the file', async () => {
+    const { engine, store } = await openLooking()
+    const whole = long(png)
+    const { id, write } = await begin(engine, 'image/png', whole)
+    await engine.append(ada, id, { offset: 0, body: bodyOf(png.subarray(0, 9)), bodySize: 9, ending: 'later' })
+    for (const number of [1, 2, 3, 4]) await write(number)
+
+    const upload = await append(engine, id, whole.length, Buffer.alloc(0))
+
+    expect(upload.state).toBe('completed')
+    expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
+  })
+
+  it('that could not be stored do not say what stored first bytes are', async () => {
+    const { engine, store } = await openLooking()
+    const whole = long(png)
+    const { id, write } = await begin(engine, 'image/png', whole)
+    await engine.append(ada, id, { offset: 0, body: bodyOf(whole.subarray(0, 5000)), bodySize: 5000, ending: 'later' })
+    store.fault = (call) => {
+      if (call === 'createMultipart') throw unavailable()
+    }
+
+    await expect(write(1, long(gif))).rejects.toBeInstanceOf(UploadError)
+    store.fault = () => {}
+
+    const upload = await append(engine, id, 5000, whole.subarray(5000))
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png' })
+  })
+
+  it.each([
+    ['kept in the session', 9],
+    ['looked at and stored', 5000],
+  ])('cannot speak against first bytes that were %s', async (_where, size) => {
+    const { engine, store } = await openLooking(['image/*'])
+    const whole = long(png)
+    const { id, write } = await begin(engine, 'image/png', whole)
+    await engine.append(ada, id, { offset: 0, body: bodyOf(whole.subarray(0, size)), bodySize: size, ending: 'later' })
+
+    await expect(write(1, long(bytes(html)))).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+
+    expect((await engine.status(ada, id)).offset).toBe(size)
+    const upload = await append(engine, id, size, whole.subarray(size))
+    expect(upload.state).toBe('completed')
+    await engine.drained()
+    expect([...store.objects.keys()]).toEqual([upload.key])
+  })
+})
+
+describe('a file joined of partial uploads', () => {
+  async function partial(engine: RunningEngine, whole: Buffer): Promise<string> {
+    const { id } = await engine.create(ada, { ...creation('', whole.length), concat: { kind: 'partial' } })
+    await append(engine, id, 0, whole)
+    return id
+  }
+  async function join(engine: RunningEngine, contentType: string, tailObjects: Buffer[]): Promise<Upload> {
+    const from: string[] = []
+    for (const tailObject of tailObjects) from.push(await partial(engine, tailObject))
+    const header = `final;${from.join(' ')}`
+    return engine.create(ada, { ...creation(contentType, null), concat: { kind: 'final', from, header } })
+  }
+  const objectsOf = (store: MemoryStore) => [...store.objects.keys()].filter((key) => !key.startsWith('.landfall/'))
+
+  it('is what the first bytes of the whole say', async () => {
+    const { engine, store } = await openLooking()
+    const whole = long(png)
+
+    const upload = await join(engine, '', [whole.subarray(0, 3), whole.subarray(3, 5000), whole.subarray(5000)])
+
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png', category: 'image' })
+    expect(upload.key).toContain('/image/')
+    expect(store.metadata.get(upload.key)).toMatchObject({ contentType: 'image/png' })
+    expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
+  })
+
+  it('is refused when they say that it is a page', async () => {
+    const { engine, store } = await openLooking(['image/*'])
+    const whole = long(bytes(html))
+
+    const joined = join(engine, 'image/png', [whole.subarray(0, 10), whole.subarray(10)])
+
+    await expect(joined).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+    expect(objectsOf(store)).toEqual([])
+    expect(store.multiparts.size).toBe(0)
+  })
+})
+
+async function headOf(database: Awaited<ReturnType<typeof openEngine>>['database'], id: string) {
+  const [row] = await database.query<{ prefix: unknown }>(
+    { name: 'test-prefix', text: 'select prefix from upload_sessions where id = $1' },
+    [id],
+  )
+  return row?.prefix
+}

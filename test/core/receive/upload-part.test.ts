@@ -1,0 +1,928 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import { describe, expect, it } from 'vitest'
+import type { AppendRequest, Digest, RunningEngine } from '../../../src/core/engine.ts'
+import { UploadError } from '../../../src/core/errors.ts'
+import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
+import { defaultPolicies } from '../../../src/core/policy/policy.ts'
+import type { UploadRepository } from '../../../src/core/ports.ts'
+import { createBodyGate } from '../../../src/core/receive/body-gate.ts'
+import { userOf } from '../../../src/core/upload.ts'
+import type { Database } from '../../../src/db/open.ts'
+import { uploadRepository } from '../../../src/db/uploads.ts'
+import { findUsageOf } from '../../../src/db/usage.ts'
+import { sweep } from '../../../src/jobs/sweep.ts'
+import { taken } from '../../support/arrival.ts'
+import { type MemoryStore, memoryStore, unavailable } from '../../support/memory-store.ts'
+import { ada, bodyOf, brokenBody, hungBody, openEngine, testDatabase } from '../../support/open-engine.ts'
+import { until } from '../../support/until.ts'
+
+const creation = (size: number | null) => ({ size, filename: 'a.bin', contentType: 'application/octet-stream' })
+const begin = (engine: RunningEngine, size: number) =>
+  engine.create(ada, { ...creation(size), hasNumberedParts: true, ending: 'later' })
+const write = (engine: RunningEngine, id: string, number: number, bytes: Buffer, body: Readable = bodyOf(bytes)) =>
+  engine.uploadPart(ada, id, { number, body, bodySize: bytes.length })
+const patch = (engine: RunningEngine, id: string, offset: number, bytes: Buffer, more: Partial<AppendRequest> = {}) =>
+  engine.append(ada, id, { offset, body: bodyOf(bytes), bodySize: bytes.length, ending: 'at-size', ...more })
+const numbersOf = async (engine: RunningEngine, id: string) =>
+  (await engine.listParts(ada, id)).parts.map((chunk) => chunk.number)
+
+/** A fault that holds the next call of a name until it is let go, before or after its effect. */
+function hold(store: MemoryStore, name: string, at: 'before' | 'after' = 'before') {
+  const reached = Promise.withResolvers<void>()
+  const gate = Promise.withResolvers<void>()
+  let isHolding = true
+  store.fault = (call, when) => {
+    if (!isHolding || call !== name || when !== at) return
+    isHolding = false
+    reached.resolve()
+    return gate.promise
+  }
+  return { reached: reached.promise, letGo: () => gate.resolve() }
+}
+
+/** The sessions of `real`, and a promise for when a writer has found that another one is at work. */
+function watchClaims(real: UploadRepository) {
+  const met = Promise.withResolvers<void>()
+  const uploads: UploadRepository = {
+    ...real,
+    async acquirePartLock(id, lock) {
+      const answer = await real.acquirePartLock(id, lock)
+      if (answer === 'taken') met.resolve()
+      return answer
+    },
+    async countPartLocks(id) {
+      const count = await real.countPartLocks(id)
+      if (count > 0) met.resolve()
+      return count
+    },
+  }
+  return { sessions: uploads, met: met.promise }
+}
+
+/** A node that can die: from then on none of its calls is answered, the renewal of what it holds included. */
+async function mortalNode(store: MemoryStore, overrides: Parameters<typeof openEngine>[0] = {}) {
+  let isDead = false
+  const real = await testDatabase()
+  const never = () => new Promise<never>(() => {})
+  const database: Database = {
+    ...real,
+    query: (statement, values) => (isDead ? never() : real.query(statement, values)),
+    queryOnce: (statement, values) => (isDead ? never() : real.queryOnce(statement, values)),
+  }
+  const { engine } = await openEngine({ store, database, isMortal: true, ...overrides })
+  return {
+    engine,
+    die: () => {
+      isDead = true
+    },
+  }
+}
+
+describe('an upload in chunks', () => {
+  it('stands in the list where its own page says, and neither tells what is the engine’s alone', async () => {
+    const actor = userOf(`ada-${randomBytes(4).toString('hex')}`, 'creator')
+    const { engine } = await openEngine()
+    const ids: string[] = []
+    for (const sent of [[], [1, 2], [2], [1, 3]]) {
+      const { id } = await engine.create(actor, { ...creation(35), hasNumberedParts: true, ending: 'later' })
+      for (const number of sent)
+        await engine.uploadPart(actor, id, { number, body: bodyOf(randomBytes(10)), bodySize: 10 })
+      ids.unshift(id)
+    }
+
+    const listed = await engine.list(actor, { limit: 9 })
+    const pages = await Promise.all(ids.map((id) => engine.get(actor, id)))
+
+    expect(listed).toEqual(pages)
+    expect(listed.map(({ offset }) => offset)).toEqual([10, 0, 20, 0])
+    for (const one of listed) expect(Object.keys(one)).not.toContain('handle')
+  })
+})
+
+describe('a node that dies at a chunk', () => {
+  it('leaves a chunk that is missing, not one that is something else than its receipt says', async () => {
+    const store = memoryStore()
+    const node = await mortalNode(store, { partLockMs: 200 })
+    const { engine } = await openEngine({ store, partLockMs: 200 })
+    const bytes = randomBytes(20)
+    const { id, key } = await begin(engine, 20)
+    await write(engine, id, 1, randomBytes(10))
+    await write(engine, id, 2, bytes.subarray(10))
+
+    const held = hold(store, 'uploadPart', 'after')
+    void write(node.engine, id, 1, bytes.subarray(0, 10))
+    await held.reached
+    node.die()
+
+    expect(await numbersOf(engine, id)).toEqual([2])
+    await runOut(id)
+    await expect(engine.complete(ada, id)).rejects.toMatchObject({ code: 'LENGTH_MISMATCH' })
+    await write(engine, id, 1, bytes.subarray(0, 10))
+    expect((await engine.complete(ada, id)).state).toBe('completed')
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+
+  /** As if so much time had passed that no claim on the upload holds any more. */
+  async function runOut(id: string): Promise<void> {
+    const text = `update upload_parts set locked_until = now() - interval '1 second' where upload_id = $1 and lock_token is not null`
+    await (await testDatabase()).query({ name: 'test-run-out', text }, [id])
+  }
+
+  it('blocks only that chunk, and no longer than its claim holds', async () => {
+    const store = memoryStore()
+    const node = await mortalNode(store, { partLockMs: 300 })
+    const { engine } = await openEngine({ store, partLockMs: 300 })
+    const { id } = await begin(engine, 30)
+    await write(engine, id, 3, randomBytes(10))
+    const held = hold(store, 'uploadPart')
+    void write(node.engine, id, 1, randomBytes(10))
+    await held.reached
+    node.die()
+
+    await write(engine, id, 2, randomBytes(10))
+    await write(engine, id, 1, randomBytes(10))
+
+    expect((await engine.complete(ada, id)).state).toBe('completed')
+  })
+
+  it('after beginning the multipart upload leaves none behind', async () => {
+    const store = memoryStore()
+    const node = await mortalNode(store, { leaseMs: 200 })
+    const { engine } = await openEngine({ store, leaseMs: 200 })
+    const { id } = await begin(engine, 10)
+    const held = hold(store, 'createMultipart', 'after')
+    void write(node.engine, id, 1, randomBytes(10))
+    await held.reached
+    node.die()
+
+    await write(engine, id, 1, randomBytes(10))
+    await engine.complete(ada, id)
+    await engine.drained()
+
+    expect(store.multiparts.size).toBe(0)
+  })
+
+  it('or hears no answer when it begins one leaves none behind either, however the upload goes on', async () => {
+    const { engine, store } = await openEngine()
+    const { id } = await begin(engine, 20)
+    store.fault = (call, at) => {
+      if (call === 'createMultipart' && at === 'after') throw unavailable()
+    }
+    await expect(write(engine, id, 1, randomBytes(10))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    store.fault = () => {}
+
+    expect((await patch(engine, id, 0, randomBytes(20))).state).toBe('completed')
+    await engine.drained()
+
+    expect(store.multiparts.size).toBe(0)
+  })
+})
+
+describe('two writers of one chunk', () => {
+  it('write one after the other, and the file has what was recorded last', async () => {
+    const { sessions: uploads, met } = watchClaims(uploadRepository(await testDatabase()))
+    const { engine, store } = await openEngine({ uploads })
+    const [first, second] = [randomBytes(10), randomBytes(10)]
+    const { id, key } = await begin(engine, 10)
+    await write(engine, id, 1, randomBytes(10))
+    const held = hold(store, 'uploadPart')
+    const slow = write(engine, id, 1, first)
+    await held.reached
+    const quick = write(engine, id, 1, second)
+    await met
+
+    held.letGo()
+    await Promise.all([slow, quick])
+    await engine.complete(ada, id)
+
+    expect(store.objects.get(key)).toEqual(second)
+  })
+
+  it('do not wait for each other for ever', async () => {
+    const { engine, store } = await openEngine()
+    const { id } = await begin(engine, 20)
+    await write(engine, id, 2, randomBytes(10))
+    const held = hold(store, 'uploadPart')
+    const slow = write(engine, id, 1, randomBytes(10))
+    await held.reached
+
+    await expect(write(engine, id, 1, randomBytes(10))).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    held.letGo()
+    await slow
+    expect(await numbersOf(engine, id)).toEqual([1, 2])
+  })
+
+  it('of the same bytes cost the store one write', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(10)
+    const { id } = await begin(engine, 10)
+
+    const first = await write(engine, id, 1, bytes)
+    const again = await write(engine, id, 1, bytes)
+
+    expect(again.etag).toBe(first.etag)
+    expect(store.calls.filter((call) => call === 'uploadPart')).toHaveLength(1)
+  })
+
+  it('of different bytes: the one whose write failed leaves the chunk missing, because nobody knows what the store has', async () => {
+    const { engine, store } = await openEngine()
+    const { id } = await begin(engine, 10)
+    await write(engine, id, 1, randomBytes(10))
+    store.fault = (call, at) => {
+      if (call === 'uploadPart' && at === 'after') throw unavailable()
+    }
+
+    await expect(write(engine, id, 1, randomBytes(10))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect(await numbersOf(engine, id)).toEqual([])
+
+    store.fault = () => {}
+    await write(engine, id, 1, randomBytes(10))
+    expect(await numbersOf(engine, id)).toEqual([1])
+  })
+})
+
+describe('a chunk beside a body that is appended', () => {
+  it('asks it to stop, and both are kept', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(40)
+    const { id, key } = await begin(engine, 40)
+    const body = hungBody(bytes.subarray(0, 14))
+    const hanging = patch(engine, id, 0, Buffer.alloc(0), { body, bodySize: 40 })
+    const refused = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    await taken(body)
+
+    await write(engine, id, 4, bytes.subarray(30))
+    await refused
+    expect((await engine.get(ada, id)).offset).toBe(14)
+    await patch(engine, id, 14, bytes.subarray(14, 30), { ending: 'later' })
+
+    expect((await engine.complete(ada, id)).state).toBe('completed')
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+
+  it('that began while the chunk was read gives way as well', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(20)
+    const { id, key } = await begin(engine, 20)
+    await write(engine, id, 2, randomBytes(10))
+    const body = hungBody(bytes.subarray(10, 15))
+    const chunk = write(engine, id, 2, bytes.subarray(10), body)
+    await taken(body)
+    const appended = hungBody(bytes.subarray(0, 4))
+    const hanging = patch(engine, id, 0, Buffer.alloc(0), { body: appended, bodySize: 10 })
+    const refused = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    await taken(appended)
+
+    body.push(bytes.subarray(15))
+    body.push(null)
+    await chunk
+    await refused
+    await patch(engine, id, 4, bytes.subarray(4, 10), { ending: 'later' })
+    await engine.complete(ada, id)
+
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+
+  it('is waited for when it is on its way to the store', async () => {
+    const { sessions: uploads, met } = watchClaims(uploadRepository(await testDatabase()))
+    const { engine, store } = await openEngine({ uploads })
+    const bytes = randomBytes(20)
+    const { id, key } = await begin(engine, 20)
+    await write(engine, id, 2, bytes.subarray(10))
+    const held = hold(store, 'uploadPart')
+    const chunk = write(engine, id, 1, bytes.subarray(0, 10))
+    await held.reached
+    const append = patch(engine, id, 0, randomBytes(10))
+    append.catch(() => {})
+    await met
+
+    held.letGo()
+    await chunk
+
+    // What it would have appended is there already.
+    await expect(append).rejects.toMatchObject({ code: 'OFFSET_MISMATCH', facts: { offset: 20 } })
+    await engine.complete(ada, id)
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+
+  it('is not overwritten by a holder whose lease ran out', async () => {
+    const { engine, store, database } = await openEngine()
+    const bytes = randomBytes(20)
+    const { id, key } = await begin(engine, 20)
+    await write(engine, id, 2, bytes.subarray(10))
+    const held = hold(store, 'uploadPart', 'after')
+    const zombie = patch(engine, id, 0, randomBytes(10), { body: hungBody(randomBytes(11)), bodySize: 20 })
+    const refused = expect(zombie).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    await held.reached
+    const other = await openEngine({ store, database })
+    const expire = {
+      name: 'test-expire',
+      text: `update upload_sessions set lease_until = now() - interval '1 second' where id = $1`,
+    }
+    await database.query(expire, [id])
+
+    await write(other.engine, id, 1, bytes.subarray(0, 10))
+    held.letGo()
+    await refused
+    await other.engine.complete(ada, id)
+
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+
+  it('that is overwritten by appended bytes is missing until those are recorded', async () => {
+    const store = memoryStore()
+    const node = await mortalNode(store, { leaseMs: 200 })
+    const { engine } = await openEngine({ store, leaseMs: 200 })
+    const bytes = randomBytes(40)
+    const { id, key } = await begin(engine, 40)
+    await write(engine, id, 3, randomBytes(10))
+    const isOverwritten = () =>
+      [...store.multiparts.values()].some(({ parts }) => parts.get(3)?.equals(bytes.subarray(20, 30)))
+    const died = Promise.withResolvers<void>()
+    store.fault = (call, at) => {
+      if (call === 'uploadPart' && at === 'after' && isOverwritten()) {
+        node.die()
+        died.resolve()
+        return new Promise(() => {})
+      }
+    }
+    // Parts 2 and 3 go out beside each other, part 3 over the one that is there.
+    const dying = patch(node.engine, id, 0, Buffer.alloc(0), { body: hungBody(bytes.subarray(0, 35)), bodySize: 40 })
+    dying.catch(() => {})
+    await died.promise
+    store.fault = () => {}
+
+    expect(await numbersOf(engine, id)).not.toContain(3)
+    const { offset } = await engine.status(ada, id)
+    await patch(engine, id, offset, bytes.subarray(offset))
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+})
+
+describe('a chunk of which nobody said how long it is', () => {
+  it('has the wrong length when the first body made the parts longer meanwhile, and replaces nothing', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(30)
+    const { id, key } = await engine.create(ada, { ...creation(30), ending: 'later' })
+    const body = hungBody(bytes.subarray(0, 10))
+    const chunk = engine.uploadPart(ada, id, { number: 1, body, bodySize: null })
+    await taken(body)
+    await patch(engine, id, 0, bytes.subarray(0, 15))
+    body.push(null)
+
+    await expect(chunk).rejects.toMatchObject({ code: 'LENGTH_MISMATCH' })
+    expect((await engine.status(ada, id)).offset).toBe(15)
+    await patch(engine, id, 15, bytes.subarray(15))
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+})
+
+describe('a chunk on its way, and bytes that are all there', () => {
+  it('is waited for before these are finished', async () => {
+    const { sessions: uploads, met } = watchClaims(uploadRepository(await testDatabase()))
+    const { engine, store } = await openEngine({ uploads })
+    const { id, key } = await begin(engine, 15)
+    await patch(engine, id, 0, randomBytes(15), { ending: 'later' })
+    const last = randomBytes(5)
+    const chunkHeld = hold(store, 'uploadPart')
+    const chunk = write(engine, id, 2, last)
+    await chunkHeld.reached
+    // The finish writes the last part as well.
+    const finishHeld = hold(store, 'completeMultipart')
+    const described = engine.status(ada, id)
+    await Promise.race([finishHeld.reached, met])
+    chunkHeld.letGo()
+    await chunk.catch(() => {})
+    finishHeld.letGo()
+
+    expect((await described).state).toBe('completed')
+    await chunk
+    expect(store.objects.get(key)?.subarray(10)).toEqual(last)
+  })
+})
+
+describe('who asks for an upload of which every chunk was there', () => {
+  it('is told what is missing when one is being sent anew and fails', async () => {
+    const { sessions: real, met } = watchClaims(uploadRepository(await testDatabase()))
+    let then = async () => {}
+    const uploads: UploadRepository = {
+      ...real,
+      async parts(id) {
+        const parts = await real.parts(id)
+        const next = then
+        then = async () => {}
+        await next()
+        return parts
+      },
+    }
+    const { engine, store } = await openEngine({ uploads })
+    const bytes = randomBytes(20)
+    const { id, key } = await begin(engine, 20)
+    await write(engine, id, 1, bytes.subarray(0, 10))
+    await write(engine, id, 2, randomBytes(10))
+    let failing: Promise<unknown> | undefined
+    then = async () => {
+      const reached = Promise.withResolvers<void>()
+      store.fault = async (call) => {
+        if (call !== 'uploadPart') return
+        reached.resolve()
+        await met
+        throw unavailable()
+      }
+      failing = write(engine, id, 2, randomBytes(10)).catch((error: unknown) => error)
+      await reached.promise
+    }
+
+    expect(await engine.status(ada, id)).toMatchObject({ state: 'receiving', offset: 10 })
+    expect(await failing).toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    store.fault = () => {}
+    await engine.drained()
+    await write(engine, id, 2, bytes.subarray(10))
+    await engine.complete(ada, id)
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+})
+
+describe('appended bytes under a digest, over chunks that are there', () => {
+  const right: Digest = { update() {}, verify() {} }
+  const wrong: Digest = {
+    update() {},
+    verify() {
+      throw new UploadError('CHECKSUM_MISMATCH', 'other bytes')
+    },
+  }
+
+  /** An upload of 65 bytes of which the chunks 2, 3, 5 and 7 are there, and 4 of chunk 1. */
+  async function half() {
+    const budget = createMemoryBudget(64 * 1024 ** 2)
+    const { engine, store } = await openEngine({ budget })
+    const bytes = randomBytes(65)
+    const { id, key } = await begin(engine, 65)
+    await patch(engine, id, 0, bytes.subarray(0, 4))
+    for (const number of [2, 3, 5, 7]) await write(engine, id, number, bytes.subarray(number * 10 - 10, number * 10))
+    async function seen() {
+      const { upload, parts: chunks } = await engine.listParts(ada, id)
+      const parts = [2, 3, 5, 7].map((number) => [...store.multiparts.values()][0]!.parts.get(number))
+      return { offset: upload.offset, state: upload.state, chunks, parts, objects: [...store.objects.keys()] }
+    }
+    return { engine, store, budget, bytes, id, key, seen }
+  }
+
+  it.each([
+    ['to the end', 61, 'at-size'],
+    ['over some of them', 31, 'at-size'],
+    ['into the middle of one', 42, 'later'],
+  ] as const)('change nothing when it does not agree: %s', async (_what, length, ending) => {
+    const { engine, id, seen, bytes, store, key, budget } = await half()
+    const before = await seen()
+
+    const refused = patch(engine, id, 4, randomBytes(length), { digest: wrong, ending })
+
+    await expect(refused).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' })
+    await engine.drained()
+    expect(await seen()).toEqual(before)
+    await patch(engine, id, 4, bytes.subarray(4))
+    await engine.drained()
+    expect(store.objects.get(key)).toEqual(bytes)
+    expect([...store.objects.keys()]).toEqual([key])
+    expect(budget.used).toBe(0)
+  })
+
+  it.each([
+    [61, 61, 'at-size'],
+    [36, 36, 'later'],
+    // The rest would begin a chunk that is there.
+    [42, 36, 'later'],
+  ] as const)('take their place when it agrees: %i, of which %i count', async (length, counting, ending) => {
+    const { engine, id, store, key } = await half()
+    const others = randomBytes(61)
+
+    await patch(engine, id, 4, others.subarray(0, length), { digest: right, ending })
+    const { offset } = await engine.get(ada, id)
+    if (length < 61) await patch(engine, id, offset, others.subarray(offset - 4))
+    await engine.complete(ada, id)
+    await engine.drained()
+
+    expect(offset).toBeGreaterThanOrEqual(length + 4)
+    expect(store.objects.get(key)!.subarray(4, 4 + counting)).toEqual(others.subarray(0, counting))
+    expect([...store.objects.keys()]).toEqual([key])
+  })
+
+  it('leave what is there, and no memory in use, when the store cannot keep them', async () => {
+    const { engine, id, seen, bytes, store, key, budget } = await half()
+    const before = await seen()
+    store.fault = (call) => {
+      if (call === 'put') throw unavailable()
+    }
+
+    const refused = patch(engine, id, 4, randomBytes(61), { digest: right })
+
+    await expect(refused).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect((await seen()).chunks).toEqual(expect.arrayContaining(before.chunks))
+    expect(budget.used).toBe(0)
+    store.fault = () => {}
+    const { offset } = await engine.get(ada, id)
+    await patch(engine, id, offset, bytes.subarray(offset))
+    expect(store.objects.get(key)!.subarray(10)).toEqual(bytes.subarray(10))
+  })
+})
+
+describe('chunks and memory', () => {
+  it('of any size, and as many as come, are taken with little of it', async () => {
+    const budget = createMemoryBudget(2 * 1024 ** 2)
+    const partSize = 3 * 1024 ** 2
+    const { engine, store } = await openEngine({ budget, partSize })
+    const bytes = randomBytes(4 * partSize + 5)
+    const { id, key } = await begin(engine, bytes.length)
+    let most = 0
+    const watch = setInterval(() => {
+      most = Math.max(most, budget.used)
+    }, 1)
+
+    await Promise.all(
+      [1, 2, 3, 4, 5].map((number) => {
+        const part = bytes.subarray((number - 1) * partSize, number * partSize)
+        return write(engine, id, number, part, bodyOf(inPieces(part, 64 * 1024)))
+      }),
+    )
+    clearInterval(watch)
+    await engine.complete(ada, id)
+    await engine.drained()
+
+    expect([...store.objects.keys()]).toEqual([key])
+    expect(store.objects.get(key)?.equals(bytes)).toBe(true)
+    expect(most).toBeLessThan(budget.limit * 2)
+    expect(budget.used).toBe(0)
+  })
+
+  it.each([
+    ['stalls', (bytes: Buffer) => hungBody(bytes), 'BODY_TIMEOUT'],
+    ['breaks off', (bytes: Buffer) => brokenBody(bytes), 'INVALID_REQUEST'],
+    ['ends too early', (bytes: Buffer) => bodyOf(bytes), 'LENGTH_MISMATCH'],
+    ['brings too much', (bytes: Buffer) => bodyOf([bytes, bytes]), 'LENGTH_MISMATCH'],
+  ])('a chunk that %s gives it back, and changes nothing', async (_what, bodyWith, code) => {
+    const budget = createMemoryBudget(1024 ** 2)
+    const { engine } = await openEngine({ budget, bodyIdleMs: 200 })
+    const { id } = await begin(engine, 10)
+    const before = await write(engine, id, 1, randomBytes(10))
+
+    const chunk = engine.uploadPart(ada, id, { number: 1, body: bodyWith(randomBytes(7)), bodySize: null })
+
+    await expect(chunk).rejects.toMatchObject({ code })
+    expect(budget.used).toBe(0)
+    expect((await engine.listParts(ada, id)).parts).toEqual([{ number: 1, size: 10, etag: before.etag }])
+  })
+
+  it('gives back what pieces of a chunk were written when it fails', async () => {
+    const budget = createMemoryBudget(1024)
+    const { engine, store } = await openEngine({ budget, partSize: 1024 ** 2, bodyIdleMs: 300 })
+    const { id } = await begin(engine, 1024 ** 2)
+    const body = hungBody(randomBytes(100_000))
+
+    const chunk = engine.uploadPart(ada, id, { number: 1, body, bodySize: 1024 ** 2 })
+
+    await expect(chunk).rejects.toMatchObject({ code: 'BODY_TIMEOUT' })
+    await engine.drained()
+    expect(store.calls).toContain('put')
+    expect(store.objects.size).toBe(0)
+    expect(budget.used).toBe(0)
+  })
+
+  it('writes no piece before the session knows that there may be some', async () => {
+    const budget = createMemoryBudget(1024)
+    const store = memoryStore()
+    const database = await testDatabase()
+    const stated: boolean[] = []
+    // The first answer is no, as of an upload that takes no bytes at the moment.
+    const uploads: UploadRepository = {
+      ...uploadRepository(database),
+      async markWriting(id, expiresAt) {
+        stated.push(stated.length > 0 && (await uploadRepository(database).markWriting(id, expiresAt)))
+        return stated.at(-1)!
+      },
+    }
+    const { engine } = await openEngine({ budget, partSize: 1024 ** 2, bodyIdleMs: 300, store, database, uploads })
+    const { id } = await begin(engine, 1024 ** 2)
+    let toldBefore: boolean | undefined
+    store.fault = (call, when) => {
+      if (call === 'put' && when === 'before') toldBefore ??= stated.at(-1)
+      return undefined
+    }
+
+    const chunk = write(engine, id, 1, randomBytes(1024 ** 2), hungBody(randomBytes(100_000)))
+
+    await expect(chunk).rejects.toMatchObject({ code: 'BODY_TIMEOUT' })
+    expect(toldBefore).toBe(true)
+  })
+
+  it('is asked for again when its pieces are gone', async () => {
+    const budget = createMemoryBudget(1024)
+    const { engine, store } = await openEngine({ budget, partSize: 1024 ** 2 })
+    const { id } = await begin(engine, 1024 ** 2)
+    const held = hold(store, 'createMultipart')
+    const chunk = engine.uploadPart(ada, id, {
+      number: 1,
+      body: bodyOf(inPieces(randomBytes(1024 ** 2), 64 * 1024)),
+      bodySize: 1024 ** 2,
+    })
+    const refused = expect(chunk).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    await held.reached
+    store.objects.clear()
+
+    held.letGo()
+
+    await refused
+    expect((await engine.get(ada, id)).state).toBe('receiving')
+  })
+
+  it('fails when the store takes no pieces', async () => {
+    const budget = createMemoryBudget(1024)
+    const { engine, store } = await openEngine({ budget, partSize: 1024 ** 2 })
+    const { id } = await begin(engine, 1024 ** 2)
+    store.fault = (call) => {
+      if (call === 'put') throw unavailable()
+    }
+
+    const chunk = engine.uploadPart(ada, id, {
+      number: 1,
+      body: bodyOf(inPieces(randomBytes(1024 ** 2), 64 * 1024)),
+      bodySize: 1024 ** 2,
+    })
+
+    await expect(chunk).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect(budget.used).toBe(0)
+  })
+})
+
+describe('the end of an upload, and chunks on their way', () => {
+  it('stops those that are being read when it is cancelled', async () => {
+    const { engine, store } = await openEngine()
+    const { id } = await begin(engine, 20)
+    const body = hungBody(randomBytes(5))
+    const hanging = write(engine, id, 1, randomBytes(10), body)
+    const gone = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
+    await taken(body)
+
+    await engine.cancel(ada, id)
+
+    await gone
+    expect(store.objects.size + store.multiparts.size).toBe(0)
+  })
+
+  it('is not told to those that were stopped when it could not be said', async () => {
+    const real = await testDatabase()
+    let isAway = false
+    const database: Database = {
+      ...real,
+      query: (statement, values) =>
+        isAway && statement.name === 'session-save'
+          ? Promise.reject(new UploadError('DATABASE_ERROR', 'away'))
+          : real.query(statement, values),
+      queryOnce: async (statement, values) => (isAway ? undefined : real.queryOnce(statement, values)),
+    }
+    const { engine } = await openEngine({ database })
+    const { id } = await begin(engine, 20)
+    const body = hungBody(randomBytes(5))
+    const hanging = write(engine, id, 1, randomBytes(10), body)
+    const stopped = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    await taken(body)
+    isAway = true
+
+    await expect(engine.cancel(ada, id)).rejects.toMatchObject({ code: 'DATABASE_ERROR' })
+
+    await stopped
+    isAway = false
+    expect((await engine.status(ada, id)).state).toBe('receiving')
+  })
+
+  it('stays what it is when the store then knows nothing of them', async () => {
+    const { engine, store, database } = await openEngine()
+    const { id } = await begin(engine, 20)
+    await write(engine, id, 2, randomBytes(10))
+    const held = hold(store, 'uploadPart')
+    const late = write(engine, id, 1, randomBytes(10))
+    late.catch(() => {})
+    await held.reached
+    // As if its node had been paused for so long that the claim ran out.
+    await database.query(
+      { name: 'test-unclaim', text: 'delete from upload_parts where upload_id = $1 and lock_token is not null' },
+      [id],
+    )
+    await engine.cancel(ada, id)
+
+    held.letGo()
+
+    await expect(late).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
+    expect((await engine.listParts(ada, id)).upload.state).toBe('cancelled')
+  })
+
+  it('keeps a file that has arrived when a late writer finds nothing to write to', async () => {
+    const { engine, store, database } = await openEngine()
+    const bytes = randomBytes(10)
+    const { id, key } = await begin(engine, 10)
+    await write(engine, id, 1, bytes)
+    const held = hold(store, 'uploadPart')
+    const late = write(engine, id, 1, randomBytes(10))
+    late.catch(() => {})
+    await held.reached
+    const restore = {
+      name: 'test-restore',
+      text: `update upload_parts set lock_token = null, locked_until = null, size = 10, etag = $2 where upload_id = $1`,
+    }
+    const [part] = [...store.multiparts.values()].map(({ parts }) => parts.get(1)!)
+    await database.query(restore, [id, createHash('md5').update(part!).digest('hex')])
+    await engine.complete(ada, id)
+
+    held.letGo()
+
+    await expect(late).rejects.toMatchObject({ code: 'UPLOAD_COMPLETED' })
+    expect((await engine.status(ada, id)).state).toBe('completed')
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+
+  it('waits for a chunk on its way to the store, and takes that away too', async () => {
+    const { sessions: uploads, met } = watchClaims(uploadRepository(await testDatabase()))
+    const { engine, store } = await openEngine({ uploads })
+    const { id } = await begin(engine, 20)
+    await write(engine, id, 2, randomBytes(10))
+    const held = hold(store, 'uploadPart')
+    const chunk = write(engine, id, 1, randomBytes(10))
+    await held.reached
+    const cancelled = engine.cancel(ada, id)
+    await met
+
+    held.letGo()
+    await Promise.allSettled([chunk, cancelled])
+
+    expect((await engine.listParts(ada, id)).upload.state).toBe('cancelled')
+    expect(store.objects.size + store.multiparts.size).toBe(0)
+  })
+
+  it('is put off by every chunk', async () => {
+    let now = Date.now()
+    const { engine, database } = await openEngine({ now: () => new Date(now) })
+    const { id } = await begin(engine, 30)
+    const day = 24 * 60 * 60 * 1000
+
+    for (const number of [1, 2, 3]) {
+      now += 6 * day
+      await write(engine, id, number, randomBytes(10))
+      await sweep(engine, uploadRepository(database), new Date(now + 6 * day))
+    }
+
+    expect((await engine.complete(ada, id)).state).toBe('completed')
+  })
+
+  it('says that the store lost it when it did', async () => {
+    const { engine, store } = await openEngine()
+    const { id } = await begin(engine, 20)
+    await write(engine, id, 1, randomBytes(10))
+    store.multiparts.clear()
+
+    await expect(write(engine, id, 2, randomBytes(10))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await expect(write(engine, id, 2, randomBytes(10))).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
+    await expect(engine.complete(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
+  })
+
+  it('does not come while the server stops: a chunk is told to come again', async () => {
+    const budget = createMemoryBudget(1024 ** 2)
+    const { engine } = await openEngine({ budget })
+    const { id } = await begin(engine, 10)
+    const body = hungBody(randomBytes(5))
+    const hanging = write(engine, id, 1, randomBytes(10), body)
+    const refused = expect(hanging).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+    await taken(body)
+
+    engine.drain()
+
+    await refused
+    expect(budget.used).toBe(0)
+    await expect(write(engine, id, 1, randomBytes(10))).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+  })
+})
+
+describe('an upload of which every chunk is there', () => {
+  it('is finished when another dialect asks for it, which knows no other end', async () => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(15)
+    const { id, key } = await begin(engine, 15)
+    await write(engine, id, 2, bytes.subarray(10))
+    await write(engine, id, 1, bytes.subarray(0, 10))
+
+    const upload = await engine.status(ada, id)
+
+    expect(upload).toMatchObject({ state: 'completed', offset: 15 })
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+
+  it.each(['at-size', 'with-body'] as const)('is finished by a body without bytes that says %s', async (ending) => {
+    const { engine, store } = await openEngine()
+    const bytes = randomBytes(25)
+    const { id, key } = await begin(engine, 25)
+    for (const number of [3, 1, 2]) await write(engine, id, number, bytes.subarray(number * 10 - 10, number * 10))
+
+    const upload = await patch(engine, id, 25, Buffer.alloc(0), { ending })
+
+    expect(upload).toMatchObject({ state: 'completed', offset: 25 })
+    expect(store.objects.get(key)).toEqual(bytes)
+  })
+
+  it('is finished later when the store could not at first', async () => {
+    const { engine, store } = await openEngine()
+    const { id } = await begin(engine, 15)
+    await write(engine, id, 2, randomBytes(5))
+    await write(engine, id, 1, randomBytes(10))
+    store.fault = (call) => {
+      if (call === 'completeMultipart') throw unavailable()
+    }
+
+    await expect(engine.status(ada, id)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    store.fault = () => {}
+
+    expect((await engine.status(ada, id)).state).toBe('completed')
+  })
+
+  it.each([
+    ['one of unknown length', {}, null, 'LENGTH_MISMATCH'],
+    ['an empty one', {}, 0, 'INVALID_FIELD'],
+  ])('is not %s: chunks are refused', async (_what, more, size, code) => {
+    const { engine } = await openEngine()
+    const { id } = await engine.create(ada, { ...creation(size), ending: 'later', ...more })
+
+    await expect(write(engine, id, 1, randomBytes(10))).rejects.toMatchObject({ code })
+  })
+})
+
+function inPieces(bytes: Buffer, size: number): Buffer[] {
+  return Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.subarray(at * size, (at + 1) * size))
+}
+
+describe('a chunk that is being sent', () => {
+  it('is given up when newer requests send the same one, however many do', async () => {
+    const { engine } = await openEngine({ bodyIdleMs: 0 })
+    const bytes = randomBytes(10)
+    const { id } = await begin(engine, 20)
+    const ended: unknown[] = []
+    const hung: Promise<unknown>[] = []
+    while (hung.length < 6) {
+      const body = hungBody(bytes.subarray(0, 3))
+      hung.push(write(engine, id, 1, bytes, body).catch((error: unknown) => void ended.push(error)))
+      // A request that is not read yet is not there to be given up.
+      await taken(body)
+    }
+    const other = await write(engine, id, 2, bytes)
+
+    const newer = await write(engine, id, 1, bytes)
+
+    await until(() => ended.length >= 5)
+    expect(ended).toEqual(ended.map(() => expect.objectContaining({ code: 'UPLOAD_LOCKED' })))
+    expect([newer.size, other.size]).toEqual([10, 10])
+    engine.drain()
+    await Promise.all(hung)
+  })
+
+  it('is given up for the body of another user when there is no place for more', async () => {
+    const budget = createMemoryBudget(1024 ** 2)
+    const { engine } = await openEngine({ bodyIdleMs: 0, budget, gate: createBodyGate(2, budget) })
+    const bytes = randomBytes(10)
+    const { id } = await begin(engine, 20)
+    const hung = [1, 2].map((number) =>
+      write(engine, id, number, bytes, hungBody(bytes.subarray(0, 3))).catch((error: unknown) => error),
+    )
+    const bob = userOf('bob', 'creator')
+
+    const his = await engine.create(bob, creation(10))
+    const sent = await engine.append(bob, his.id, {
+      offset: 0,
+      body: bodyOf(bytes),
+      bodySize: 10,
+      ending: 'at-size',
+    })
+
+    expect(sent.state).toBe('completed')
+    expect(await Promise.race(hung)).toMatchObject({ code: 'OVERLOADED' })
+    engine.drain()
+    await Promise.all(hung)
+  })
+})
+
+describe('a chunk that is sent again', () => {
+  it('counts for the bytes of the day, and is refused when they are used up; what is missing is not', async () => {
+    const { engine, database } = await openEngine({
+      policies: () => ({ ...defaultPolicies, roles: { creator: { bytesPerDay: 40 } } }),
+    })
+    const ann = userOf(randomUUID(), 'creator')
+    const { id } = await engine.create(ann, { ...creation(30), hasNumberedParts: true, ending: 'later' })
+    const send = (number: number) => engine.uploadPart(ann, id, { number, body: bodyOf(randomBytes(10)), bodySize: 10 })
+
+    for (const number of [1, 1, 1]) await send(number)
+    const refused = await send(1).catch((error: unknown) => error)
+    for (const number of [2, 3]) await send(number)
+
+    expect(refused).toMatchObject({ code: 'QUOTA_EXCEEDED', facts: { rule: 'bytesPerDay' } })
+    expect((await findUsageOf(database, ann)).dayBytes).toBe(50)
+    expect((await engine.complete(ann, id)).state).toBe('completed')
+    expect((await findUsageOf(database, ann)).dayBytes).toBe(50)
+  })
+})

@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { newUpload } from '../../src/core/create/new-upload.ts'
+import { defaultKeyTemplate } from '../../src/core/create/object-key.ts'
+import { eventOf } from '../../src/core/events.ts'
+import { defaultPolicies, effectivePolicy } from '../../src/core/policy/policy.ts'
+import type { PartLock, UploadRepository } from '../../src/core/ports.ts'
+import { type Database, openDatabase } from '../../src/db/open.ts'
+import { uploadRepository } from '../../src/db/uploads.ts'
+import { leaseLocker } from '../../src/locks/lease.ts'
+import { memoryStore } from '../support/memory-store.ts'
+import { ada } from '../support/open-engine.ts'
+import { freshDatabase } from '../support/postgres.ts'
+import { until } from '../support/until.ts'
+
+let database: Database
+let uploads: UploadRepository
+
+beforeAll(async () => {
+  const fresh = await freshDatabase({ isMigrated: true })
+  database = await openDatabase({ url: fresh.url, dataDir: '', pool: 10, timeoutMs: 2000, onError: () => {} })
+  uploads = uploadRepository(database)
+  return async () => {
+    await database.close()
+    await fresh.dispose()
+  }
+}, 60_000)
+
+async function begin(): Promise<string> {
+  const creation = { size: 1000, filename: 'a.bin', contentType: 'application/octet-stream', byChunks: true }
+  const upload = newUpload(ada, creation, {
+    policy: effectivePolicy(defaultPolicies, ada)!.policy,
+    rules: [],
+    limits: memoryStore().limits,
+    keyTemplate: defaultKeyTemplate,
+    partSize: 10,
+    chunkSize: 10,
+    newId: randomUUID,
+    now: () => new Date(),
+  })
+  await uploads.insert(upload, eventOf('upload.created', upload))
+  return upload.id
+}
+
+const lock = (number: number, more: Partial<PartLock> = {}): PartLock => ({
+  number,
+  token: randomUUID(),
+  ms: 10_000,
+  expiresAt: null,
+  replaces: true,
+  ...more,
+})
+const receipt = (number: number, etag: string) => ({ number, size: 10, etag })
+const locker = () => leaseLocker({ database, leaseMs: 1000, waitMs: 3000, onError: () => {} })
+
+describe('a claim on a part', () => {
+  it('is given to one of many', async () => {
+    const id = await begin()
+
+    const answers = await Promise.all(Array.from({ length: 40 }, () => uploads.acquirePartLock(id, lock(1))))
+
+    expect(answers.filter((answer) => answer === 'mine')).toHaveLength(1)
+    expect(answers.filter((answer) => answer === 'taken')).toHaveLength(39)
+  })
+
+  it('does not keep the other parts', async () => {
+    const id = await begin()
+
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => uploads.acquirePartLock(id, lock(index + 1))),
+    )
+
+    expect(new Set(answers)).toEqual(new Set(['mine']))
+    expect(await uploads.countPartLocks(id)).toBe(40)
+  })
+
+  it('and a lease are never there together unless the claim was first', async () => {
+    const leases = await locker()
+    for (let round = 0; round < 20; round += 1) {
+      const id = await begin()
+      const seen: string[] = []
+      const claimed = Promise.withResolvers<unknown>()
+      const held = leases.withLock(
+        id,
+        () => {},
+        async () => {
+          seen.push('lease')
+          const before = await uploads.countPartLocks(id)
+          seen.push(`claims ${before}`)
+          await claimed.promise
+          expect(await uploads.countPartLocks(id)).toBe(before)
+        },
+      )
+      const answers = await Promise.all([1, 2, 3].map((number) => uploads.acquirePartLock(id, lock(number))))
+      claimed.resolve(answers)
+      await held
+
+      for (const answer of answers) expect(['mine', 'closed']).toContain(answer)
+      expect(seen).toContain(`claims ${answers.filter((answer) => answer === 'mine').length}`)
+    }
+    await leases.close()
+  })
+
+  it('takes the receipt away until there is another', async () => {
+    const id = await begin()
+    const first = lock(1)
+    await uploads.acquirePartLock(id, first)
+    await uploads.recordPart(id, receipt(1, 'a'), first.token)
+
+    expect(await uploads.acquirePartLock(id, lock(1, { replaces: false }))).toEqual(receipt(1, 'a'))
+    const second = lock(1)
+    expect(await uploads.acquirePartLock(id, second)).toBe('mine')
+    expect(await uploads.parts(id)).toEqual([])
+    expect(await uploads.recordPart(id, receipt(1, 'b'), second.token)).toBe(true)
+    expect(await uploads.parts(id)).toEqual([receipt(1, 'b')])
+  })
+
+  it('that ran out is somebody else’s, and then records nothing', async () => {
+    const id = await begin()
+    const late = lock(1, { ms: 30 })
+    await uploads.acquirePartLock(id, late)
+    const next = lock(1)
+    await until(async () => (await uploads.acquirePartLock(id, next)) === 'mine')
+
+    expect(await uploads.renewPartLock(id, late)).toBe(false)
+    expect(await uploads.recordPart(id, receipt(1, 'late'), late.token)).toBe(false)
+    await uploads.releasePartLock(id, late)
+    expect(await uploads.recordPart(id, receipt(1, 'next'), next.token)).toBe(true)
+  })
+
+  it('may be asked for, and recorded, once more when the answer was lost', async () => {
+    const id = await begin()
+    const mine = lock(1, { replaces: false })
+
+    expect([await uploads.acquirePartLock(id, mine), await uploads.acquirePartLock(id, mine)]).toEqual(['mine', 'mine'])
+    const records = [receipt(1, 'a'), receipt(1, 'a')].map((part) => uploads.recordPart(id, part, mine.token))
+    expect(await Promise.all(records)).toEqual([true, true])
+    await uploads.releasePartLock(id, mine)
+    expect(await uploads.parts(id)).toEqual([receipt(1, 'a')])
+  })
+
+  it('records nothing for an upload that has ended, and none is given', async () => {
+    const leases = await locker()
+    const id = await begin()
+    const mine = lock(1)
+    await uploads.acquirePartLock(id, mine)
+    await leases.withLock(
+      id,
+      () => {},
+      (lease) => lease.save({ state: 'cancelled', release: true }),
+    )
+
+    expect(await uploads.recordPart(id, receipt(1, 'a'), mine.token)).toBe(false)
+    expect(await uploads.acquirePartLock(id, lock(2))).toBe('closed')
+    expect(await uploads.markWriting(id, null)).toBe(false)
+    await leases.close()
+  })
+
+  it('ends with the receipts that a lease holder forgets or replaces', async () => {
+    const leases = await locker()
+    const id = await begin()
+    for (const number of [1, 2, 3]) {
+      const mine = lock(number)
+      await uploads.acquirePartLock(id, mine)
+      if (number < 3) await uploads.recordPart(id, receipt(number, 'chunk'), mine.token)
+    }
+
+    await leases.withLock(
+      id,
+      () => {},
+      (lease) => lease.save({ forget: [1], parts: [receipt(3, 'appended')] }),
+    )
+
+    expect(await uploads.parts(id)).toEqual([receipt(2, 'chunk'), receipt(3, 'appended')])
+    expect(await uploads.countPartLocks(id)).toBe(0)
+    await leases.close()
+  })
+})

@@ -1,0 +1,132 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
+import {
+  counted,
+  findActivity,
+  forgetActivity,
+  recordActivity,
+  type Totals,
+} from '../../../src/features/activity/activity.ts'
+import { bodyOf, testDatabase } from '../../support/open-engine.ts'
+import { testApp } from '../../support/test-app.ts'
+import { until } from '../../support/until.ts'
+
+const none = Object.fromEntries(counted.map((name) => [name, 0])) as Totals
+const hour = { seconds: 3600, step: 60 }
+
+beforeEach(async () => {
+  await (await testDatabase()).executeSql('delete from activity')
+})
+
+describe('what the servers did', () => {
+  it('is what all of them counted, together', async () => {
+    const database = await testDatabase()
+    const totals = [
+      { ...none, receivedBytes: 5e12, requests: 2 },
+      { ...none, receivedBytes: 1, failures: 3 },
+    ]
+    const ends = totals.map((total) => recordActivity({ database, read: async () => total, onError: onFault }))
+
+    for (const end of ends) await end()
+
+    const points = await findActivity(database, hour)
+    expect(sumOf(points)).toEqual({ ...none, receivedBytes: 5e12 + 1, requests: 2, failures: 3 })
+    expect(points.length).toBeGreaterThanOrEqual(60)
+    expect(points.filter(({ requests }) => requests > 0)).toHaveLength(1)
+  })
+
+  it('is written once, and nothing where nothing happened', async () => {
+    const database = await testDatabase()
+    const total = { ...none, begun: 1 }
+    let reads = 0
+    const read = async () => {
+      reads += 1
+      return total
+    }
+    const end = recordActivity({ database, read, onError: onFault, everyMs: 5 })
+    // What was read before is written down when it reads again.
+    await until(() => reads >= 3)
+    total.begun = 3
+
+    await end()
+
+    expect(sumOf(await findActivity(database, hour))).toEqual({ ...none, begun: 3 })
+  })
+
+  it('is told later when the database could not be written to', async () => {
+    const database = await testDatabase()
+    const faults: unknown[] = []
+    let isBroken = true
+    const breaking = {
+      ...database,
+      queryOnce: (...args: Parameters<typeof database.queryOnce>) =>
+        isBroken ? Promise.reject(new Error('no')) : database.queryOnce(...args),
+    }
+    const read = async () => ({ ...none, completed: 2 })
+    const end = recordActivity({
+      database: breaking as typeof database,
+      read,
+      onError: (fault) => faults.push(fault),
+      everyMs: 5,
+    })
+    await expect.poll(() => faults.length).toBeGreaterThan(0)
+    isBroken = false
+
+    await end()
+
+    expect(sumOf(await findActivity(database, hour))).toEqual({ ...none, completed: 2 })
+  })
+
+  it('is forgotten after eight days, and nothing sooner', async () => {
+    const database = await testDatabase()
+    const zeros = counted.map(() => '1').join(', ')
+    await database.executeSql(
+      `insert into activity values (now() - interval '193 hours', ${zeros}), (now() - interval '1 day', ${zeros})`,
+    )
+
+    await forgetActivity(database)
+
+    expect(sumOf(await findActivity(database, { seconds: 9 * 86_400, step: 3600 })).begun).toBe(1)
+  })
+})
+
+it('GET /v1/admin/series tells what a server did, as soon as it has written it down', async () => {
+  const root = userOf('root', 'creator', { isAdmin: true })
+  const first = await testApp()
+  const { id } = await first.engine.create(root, { filename: 'a.txt', contentType: 'text/plain', size: 5 })
+  await first.engine.append(root, id, { offset: 0, body: bodyOf(Buffer.from('hello')), bodySize: 5, ending: 'at-size' })
+  const gone = await first.engine.create(root, { filename: 'b.txt', contentType: 'text/plain', size: 5 })
+  await first.engine.cancel(root, gone.id)
+  await first.http.inject({ url: '/v1/uploads' })
+  await first.http.close()
+
+  const app = await testApp()
+  const answer = await app.http.inject({ url: '/v1/admin/series?minutes=30&points=60', headers: await app.as(root) })
+
+  expect(answer.statusCode).toBe(200)
+  expect(answer.json().stepSeconds).toBe(30)
+  expect(sumOf(answer.json().points)).toEqual({
+    ...none,
+    receivedBytes: 5,
+    storedBytes: 5,
+    requests: 1,
+    refusals: 1,
+    begun: 2,
+    completed: 1,
+    cancelled: 1,
+  })
+  for (const query of ['minutes=0', 'points=1001', 'minutes=99999'])
+    expect((await app.http.inject({ url: `/v1/admin/series?${query}`, headers: await app.as(root) })).statusCode).toBe(
+      400,
+    )
+})
+
+function sumOf(points: Totals[]): Totals {
+  return Object.fromEntries(
+    counted.map((name) => [name, points.reduce((sum, point) => sum + point[name], 0)]),
+  ) as Totals
+}
+
+function onFault(error: unknown): never {
+  throw error
+}

@@ -1,0 +1,81 @@
+import { createSecretKey } from 'node:crypto'
+import { SignJWT } from 'jose'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { userOf } from '../../../src/core/upload.ts'
+import type { TokenCheck } from '../../../src/http/identity/auth.ts'
+import { secretCheck, signToken } from '../../../src/http/identity/secret.ts'
+import { cacheChecks, cacheMs } from '../../../src/http/identity/token-cache.ts'
+
+const secret = 'a secret that is long enough for HS256'
+const ann = userOf('ann', 'creator')
+
+describe('a token that was found good', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+  })
+
+  it('is believed for some seconds, and then looked at again', async () => {
+    const { check, asked } = counting()
+    const token = await signToken(secret, ann, 3600)
+
+    for (const afterMs of [0, 0, cacheMs - 1, 1]) {
+      vi.setSystemTime(Date.now() + afterMs)
+      expect(await check(token)).toMatchObject(ann)
+    }
+
+    expect(asked).toEqual([token, token])
+  })
+
+  it('is never believed beyond its own end', async () => {
+    const { check } = counting()
+    const token = await signToken(secret, ann, 2)
+    await check(token)
+
+    vi.setSystemTime(Date.now() + 8000)
+
+    await expect(check(token)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+  })
+
+  it('says nothing about another one of the same user', async () => {
+    const { check } = counting()
+    const token = await signToken(secret, ann, 3600)
+    await check(token)
+
+    expect(await check(`${token.slice(0, -2)}xx`)).toBeNull()
+  })
+})
+
+it('remembers no refusal', async () => {
+  const { check, asked } = counting()
+
+  expect(await check('nonsense')).toBeNull()
+  expect(await check('nonsense')).toBeNull()
+
+  expect(asked).toHaveLength(2)
+})
+
+it('looks every time at a token that is too long to be kept', async () => {
+  const { check, asked } = counting()
+  const key = createSecretKey(Buffer.from(secret))
+  const token = await new SignJWT({ role: 'creator', padding: 'x'.repeat(2048) })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject('ann')
+    .setExpirationTime('1h')
+    .sign(key)
+
+  await check(token)
+  await check(token)
+
+  expect(asked).toHaveLength(2)
+})
+
+function counting() {
+  const asked: string[] = []
+  const verify = secretCheck(secret)
+  const counted: TokenCheck = (token) => {
+    asked.push(token)
+    return verify(token)
+  }
+  return { check: cacheChecks([async () => null, counted]), asked }
+}

@@ -3,7 +3,7 @@
  * believe, and when a balancer asks. See "Loss is established, never assumed" in ARCHITECTURE.md.
  */
 import { randomUUID } from 'node:crypto'
-import { isUploadError, NotReady, UploadError } from './core/errors.ts'
+import { isUploadError, NotReady, UploadError } from './core/errors/error.ts'
 import type { StoreLink } from './core/pairing/guarded-store.ts'
 import {
   type Marker,

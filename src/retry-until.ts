@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { isUploadError } from './core/errors.ts'
+import { isUploadError } from './core/errors/error.ts'
 
 export interface RetryOptions {
   /** How long a part of the world may be away. */

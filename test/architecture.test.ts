@@ -30,8 +30,8 @@ const rooms: Record<string, Room> = {
     from: ['core', 'http', 'db/open.ts', 'db/in-progress.ts', 'db/usage.ts', 'jobs/queue.ts'],
     packages: ['node:', ...framework, 'drizzle-orm'],
   },
-  client: { from: ['core/errors.ts'], packages: ['tus-js-client'] },
-  web: { from: ['client', 'core/errors.ts'], packages: ['*'] },
+  client: { from: ['core/errors/error.ts'], packages: ['tus-js-client'] },
+  web: { from: ['client', 'core/errors/error.ts'], packages: ['*'] },
   config: {
     from: [
       'stores/index.ts',

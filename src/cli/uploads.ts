@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { isUploadError } from '../core/errors.ts'
+import { isUploadError } from '../core/errors/error.ts'
 import { formatSize } from '../core/size.ts'
 import { type Actor, type UploadState, userOf } from '../core/upload.ts'
 import { isId } from '../core/upload-view.ts'

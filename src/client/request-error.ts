@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../core/errors.ts'
+import type { ErrorCode } from '../core/errors/error.ts'
 
 /** What can go wrong beside the server's refusals: no answer, and a file that cannot be read any more. */
 export type FailureCode = ErrorCode | 'NO_ANSWER' | 'FILE_UNREADABLE'

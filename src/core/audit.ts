@@ -1,4 +1,4 @@
-import type { ErrorCode } from './errors.ts'
+import type { ErrorCode } from './errors/error.ts'
 import type { ClientInfo } from './upload.ts'
 
 /** What is written down, by what happened and to what. */

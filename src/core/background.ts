@@ -1,4 +1,4 @@
-import type { Facts } from './errors.ts'
+import type { Facts } from './errors/error.ts'
 
 /** Work beside the answers, which nobody waits for but who closes the engine. */
 export interface BackgroundTasks {

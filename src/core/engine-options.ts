@@ -1,6 +1,6 @@
 import type { Authorizer } from './access/access.ts'
 import type { NameObject } from './create/object-key.ts'
-import type { Facts } from './errors.ts'
+import type { Facts } from './errors/error.ts'
 import type { ContentCheck } from './media/resolve.ts'
 import type { MemoryBudget } from './parts/memory-budget.ts'
 import type { PolicyDocument } from './policy/policy.ts'

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Action } from './access/access.ts'
-import type { UploadError } from './errors.ts'
+import type { UploadError } from './errors/error.ts'
 import type { UploadQuery } from './ports.ts'
 import type { Actor, CreateUpload, Upload } from './upload.ts'
 

@@ -1,5 +1,5 @@
 import { notFound } from './access/access.ts'
-import { UploadError } from './errors.ts'
+import { UploadError } from './errors/error.ts'
 import type { UploadRepository } from './ports.ts'
 import { type StoredPart, tailSize, type Upload, type UploadRecord } from './upload.ts'
 

@@ -5,7 +5,7 @@
  * It is measured now and then, with half of the round trip added, and carried on by the monotonic clock of this process: neither a
  * wrong wall clock nor one that is set meanwhile moves it.
  */
-import { NotReady } from '../core/errors.ts'
+import { NotReady } from '../core/errors/error.ts'
 import type { Database } from './open.ts'
 
 export interface DatabaseClock {

@@ -1,4 +1,4 @@
-import { UploadError } from '../core/errors.ts'
+import { UploadError } from '../core/errors/error.ts'
 import type { Event } from '../core/events.ts'
 import { type Quota, quotaErrors } from '../core/policy/quota.ts'
 import { retryAfter } from '../core/policy/rate.ts'

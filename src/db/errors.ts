@@ -1,4 +1,4 @@
-import { isUploadError, UploadError } from '../core/errors.ts'
+import { isUploadError, UploadError } from '../core/errors/error.ts'
 
 // Connection failures, shutdown and start-up, too many connections, deadlocks and serialization, resource limits, and a
 // server that is read-only or full: all of them may pass.

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { UploadError } from '../core/errors.ts'
+import { UploadError } from '../core/errors/error.ts'
 
 /**
  * Refuses bodies with a content coding (gzip, br, …) on every route of `app`, after it is known who asks and before the body is read:

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { UploadError } from '../core/errors.ts'
+import type { UploadError } from '../core/errors/error.ts'
 import type { Actor } from '../core/upload.ts'
 import { isId } from '../core/upload-view.ts'
 

@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { isUploadError, UploadError } from '../core/errors.ts'
+import { isUploadError, UploadError } from '../core/errors/error.ts'
 import { closeIfUnread } from './connection/unread-body.ts'
 import { reportError } from './error-listeners.ts'
 import { logRejected } from './logging.ts'

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { NotReady } from '../core/errors.ts'
+import { NotReady } from '../core/errors/error.ts'
 
 /** Each part of the world that must answer, by the name a reader of the reason knows. */
 export interface HealthOptions {

@@ -3,7 +3,7 @@
  * the database would cost what it is meant to save.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { UploadError } from '../core/errors.ts'
+import { UploadError } from '../core/errors/error.ts'
 import { type Rates, retryAfter } from '../core/policy/rate.ts'
 import { type Actor, ownerKey } from '../core/upload.ts'
 import { keepOnlyAddresses } from './connection/forwarded.ts'

@@ -1,5 +1,5 @@
 import { isFingerprint } from '../core/create/fingerprint.ts'
-import { UploadError } from '../core/errors.ts'
+import { UploadError } from '../core/errors/error.ts'
 import { readMediaType } from '../core/media/media-type.ts'
 import type { FileDigests } from '../core/upload.ts'
 import { statedDigests } from './metadata-digests.ts'

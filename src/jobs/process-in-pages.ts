@@ -1,4 +1,4 @@
-import { isUploadError } from '../core/errors.ts'
+import { isUploadError } from '../core/errors/error.ts'
 
 /**
  * Does `work` for every upload that `next` names, page after page, as long as that gets on. An upload that cannot be helped stands in

@@ -1,5 +1,5 @@
 import type { RunningEngine } from '../core/engine.ts'
-import { isUploadError } from '../core/errors.ts'
+import { isUploadError } from '../core/errors/error.ts'
 import { findOrphans } from '../core/finish/clean-up.ts'
 import type { ObjectStore, UploadRepository } from '../core/ports.ts'
 import { processInPages } from './process-in-pages.ts'

@@ -10,7 +10,7 @@
  * and lets go. A holder that died is not asked for long: its lease runs out.
  */
 import { randomUUID } from 'node:crypto'
-import { UploadError } from '../core/errors.ts'
+import { UploadError } from '../core/errors/error.ts'
 import type { Lease, Locker, UploadPatch } from '../core/ports.ts'
 import { hasEnded, type UploadRecord } from '../core/upload.ts'
 import type { Database } from '../db/open.ts'

@@ -7,7 +7,7 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, link, mkdir, open, rename, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { UploadError } from '../core/errors.ts'
+import { UploadError } from '../core/errors/error.ts'
 import { type Bytes, ObjectExists } from '../core/ports.ts'
 
 // Linux takes this many buffers in one writev.

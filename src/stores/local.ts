@@ -18,7 +18,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
-import { UploadError } from '../core/errors.ts'
+import { UploadError } from '../core/errors/error.ts'
 import {
   type Bytes,
   maxPartsOfAnyStore,

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { UploadError } from '../core/errors.ts'
+import { UploadError } from '../core/errors/error.ts'
 import type { Metrics } from './metrics.ts'
 
 /** Times every request of `app`. */

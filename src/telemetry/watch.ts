@@ -1,7 +1,7 @@
 /*
  * The world as core asks it, with a clock beside every call. What is asked, what comes back and what goes wrong stay as they are.
  */
-import { isUploadError } from '../core/errors.ts'
+import { isUploadError } from '../core/errors/error.ts'
 import { isServersOwn } from '../core/pairing/marker.ts'
 import {
   type Lease,

@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest'
-import { isUploadError } from '../../src/core/errors.ts'
+import { isUploadError } from '../../src/core/errors/error.ts'
 import { checkAfterwards } from './model/check.ts'
 import { create } from './model/creation.ts'
 import { bringToEnd } from './model/honest-end.ts'

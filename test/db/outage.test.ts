@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { UploadError } from '../../src/core/errors.ts'
+import { UploadError } from '../../src/core/errors/error.ts'
 import { isOutage } from '../../src/db/errors.ts'
 import { type Outage, watchOutage } from '../../src/db/outage.ts'
 

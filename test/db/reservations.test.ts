@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RunningEngine } from '../../src/core/engine.ts'
-import { isUploadError } from '../../src/core/errors.ts'
+import { isUploadError } from '../../src/core/errors/error.ts'
 import { defaultPolicies, type PolicyDocument, type PolicyRules } from '../../src/core/policy/policy.ts'
 import type { Actor, CreateUpload } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type ErrorCode, errorCodes, UploadError } from '../../src/core/errors.ts'
+import { type ErrorCode, errorCodes, UploadError } from '../../src/core/errors/error.ts'
 import { answerError, answerErrors } from '../../src/http/errors.ts'
 
 describe('an error', () => {

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { UploadError } from '../../src/core/errors.ts'
+import { UploadError } from '../../src/core/errors/error.ts'
 import { answerError, answerErrors } from '../../src/http/errors.ts'
 import { loggingOptions, sendRequestId, withoutValues } from '../../src/http/logging.ts'
 

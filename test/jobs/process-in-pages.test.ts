@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { UploadError } from '../../src/core/errors.ts'
+import { UploadError } from '../../src/core/errors/error.ts'
 import { processInPages } from '../../src/jobs/process-in-pages.ts'
 
 /** Ids that are due, two at a time; what was done is due no more. */

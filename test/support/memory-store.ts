@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { UploadError } from '../../src/core/errors.ts'
+import { UploadError } from '../../src/core/errors/error.ts'
 import { isServersOwn } from '../../src/core/pairing/marker.ts'
 import {
   type Bytes,

@@ -2,7 +2,7 @@
  * Whose an upload is, and what may be asked of it. This is the one place that decides: every verb of the engine passes here,
  * and every list is asked for in the words of `asOwner`.
  */
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 import { type Actor, type CreateUpload, hasEnded, ownerKey, type Scope, type Upload } from '../upload.ts'
 
 /**

@@ -4,7 +4,7 @@
  * written; partial uploads of one length, as clients make them, mostly have none. The partial uploads end when the final one is complete.
  */
 import { authorizeOwner, notFound } from '../access/access.ts'
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
 import type { Bytes, Lease, ObjectStore, UploadRepository } from '../ports.ts'
 import type { Actor, StoredPart, UploadRecord } from '../upload.ts'

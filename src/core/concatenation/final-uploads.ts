@@ -4,7 +4,7 @@
  */
 
 import type { Authorization } from '../access/authorization.ts'
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 import { tooLarge } from '../policy/rules/size.ts'
 import type { Lease, Locker, ObjectStore, UploadRepository } from '../ports.ts'
 import { applyDetectedTypeOfFinal, type ContentPolicy } from '../receive/content-gate.ts'

@@ -1,4 +1,4 @@
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 
 // An index of Postgres takes some 2,700 bytes, and a client that sends the file itself has misunderstood something.
 const maxBytes = 1024

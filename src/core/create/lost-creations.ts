@@ -7,7 +7,7 @@
 import { ownerOfActor } from '../access/access.ts'
 import type { BackgroundTasks } from '../background.ts'
 import type { Repeat } from '../engine.ts'
-import { isUploadError, type UploadError } from '../errors.ts'
+import { isUploadError, type UploadError } from '../errors/error.ts'
 import type { CreationKey, UploadRepository } from '../ports.ts'
 import type { Ends } from '../transitions/ends.ts'
 import type { Actor, CreateUpload, UploadRecord } from '../upload.ts'

@@ -1,7 +1,7 @@
 import { type Action, authorizeOwner } from '../access/access.ts'
 import type { Authorization } from '../access/authorization.ts'
 import type { BackgroundTasks } from '../background.ts'
-import { isUploadError } from '../errors.ts'
+import { isUploadError } from '../errors/error.ts'
 import { type PartLocking, uploadLocked, waitForPartLocks } from '../parts/part-locks.ts'
 import type { Lease, Locker } from '../ports.ts'
 import { stillFinishing } from '../receive/append-errors.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 import type { ObjectStore } from '../ports.ts'
 import { type DigestAlgorithm, digestAlgorithms, type FileDigests } from '../upload.ts'
 

@@ -1,5 +1,5 @@
 import { writeConcatenatedParts } from '../concatenation/concatenate.ts'
-import { isUploadError, UploadError } from '../errors.ts'
+import { isUploadError, UploadError } from '../errors/error.ts'
 import type { PartWriter } from '../parts/part-writer.ts'
 import { type Lease, NoSuchUpload, type ObjectInfo, type UploadRepository } from '../ports.ts'
 import { failLost, isLost, type LossOptions, observeLoss } from '../transitions/loss.ts'

@@ -1,4 +1,4 @@
-import { isUploadError } from '../errors.ts'
+import { isUploadError } from '../errors/error.ts'
 import { NoSuchKey, NoSuchUpload, type ObjectStore } from '../ports.ts'
 
 /** Knows whether the store is the one that belongs to the database. */

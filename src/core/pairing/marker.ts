@@ -3,7 +3,7 @@
  * up in both, in the database first: so a store that is not there, another store, and a database that is older than its store can be
  * told from a store that has lost something.
  */
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 import { NoSuchKey, type ObjectStore } from '../ports.ts'
 
 /** Where the marker lies. */

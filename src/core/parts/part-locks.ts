@@ -8,7 +8,7 @@
  * A claim runs out, like a lease, when its holder has died.
  */
 import { randomUUID } from 'node:crypto'
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 import type { Bytes, Lease, PartLock, UploadRepository } from '../ports.ts'
 import type { StoredPart } from '../upload.ts'
 import { isMd5, md5Of } from './etag.ts'

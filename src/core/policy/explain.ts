@@ -1,4 +1,4 @@
-import { type ErrorCode, UploadError } from '../errors.ts'
+import { type ErrorCode, UploadError } from '../errors/error.ts'
 import { normalizeMediaType } from '../media/media-type.ts'
 import type { Actor, CreateUpload } from '../upload.ts'
 import {

@@ -1,4 +1,4 @@
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 import { formatSize } from '../size.ts'
 import type { Policy } from './policy.ts'
 import { countOne, retryAfter } from './rate.ts'

@@ -1,5 +1,5 @@
 import type { AppendRequest } from '../engine.ts'
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 import { tooLarge } from '../policy/rules/size.ts'
 import type { UploadRecord } from '../upload.ts'
 

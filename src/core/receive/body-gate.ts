@@ -4,7 +4,7 @@
  * have, the network that has most gives way in the same manner. Otherwise the newcomer is sent away. So one user, or one network with
  * many users, never keeps others out, however slowly it sends.
  */
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 import type { MemoryBudget } from '../parts/memory-budget.ts'
 
 /** Whose body it is. */

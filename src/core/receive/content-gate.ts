@@ -5,7 +5,7 @@
  * that its owner may not send is refused, and its session has failed.
  */
 
-import { isUploadError, UploadError } from '../errors.ts'
+import { isUploadError, UploadError } from '../errors/error.ts'
 import { agreeingName } from '../media/file-endings.ts'
 import { unknownMediaType } from '../media/media-type.ts'
 import { type ContentCheck, resolveMediaType, type Sniffed } from '../media/resolve.ts'

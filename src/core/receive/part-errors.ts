@@ -1,5 +1,5 @@
 import type { PartUpload } from '../engine.ts'
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 import type { StoredPart, UploadRecord } from '../upload.ts'
 import { assertActive } from '../upload-view.ts'
 

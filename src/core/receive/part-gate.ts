@@ -1,4 +1,4 @@
-import { isUploadError } from '../errors.ts'
+import { isUploadError } from '../errors/error.ts'
 import type { Lease, UploadRepository } from '../ports.ts'
 import { failUpload } from '../transitions/record-end.ts'
 import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'

@@ -5,7 +5,7 @@
  * beside those that the upload was created for.
  */
 import type { BackgroundTasks } from '../background.ts'
-import { isUploadError, UploadError } from '../errors.ts'
+import { isUploadError, UploadError } from '../errors/error.ts'
 import type { UploadRepository } from '../ports.ts'
 import { formatSize } from '../size.ts'
 import { actorOfUpload, ownerKey, type UploadRecord } from '../upload.ts'

@@ -6,7 +6,7 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import type { AppendRequest, Engine, Repeat } from '../engine.ts'
-import { isUploadError, type UploadError } from '../errors.ts'
+import { isUploadError, type UploadError } from '../errors/error.ts'
 import { readDigests } from '../finish/file-digest.ts'
 import { NoSuchKey, type ObjectStore, type UploadRepository } from '../ports.ts'
 import { stillFinishing } from './append-errors.ts'

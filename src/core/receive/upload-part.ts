@@ -5,7 +5,7 @@
 import { notFound } from '../access/access.ts'
 import type { Authorization } from '../access/authorization.ts'
 import type { PartList, PartUpload, UploadedPart } from '../engine.ts'
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
 import type { MemoryBudget } from '../parts/memory-budget.ts'
 import { createPartBuffer, type PartBuffer } from '../parts/part-buffer.ts'

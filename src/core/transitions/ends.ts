@@ -4,7 +4,7 @@
  */
 import type { Action } from '../access/access.ts'
 import type { Authorization } from '../access/authorization.ts'
-import { type Facts, isUploadError, UploadError } from '../errors.ts'
+import { type Facts, isUploadError, UploadError } from '../errors/error.ts'
 import { eventOf } from '../events.ts'
 import { cleanUp, mayKeepObject } from '../finish/clean-up.ts'
 import { type PartLocking, uploadLocked, waitForPartLocks } from '../parts/part-locks.ts'

@@ -4,7 +4,7 @@
  * after a pause says that the upload is lost. Before each of them the object itself is looked for: when the whole file is
  * there, the upload is complete, whatever its row thinks.
  */
-import { UploadError } from '../errors.ts'
+import { UploadError } from '../errors/error.ts'
 import { type Lease, NoSuchKey, NoSuchUpload, type ObjectStore } from '../ports.ts'
 import type { Actor } from '../upload.ts'
 import { completeUpload, failUpload } from './record-end.ts'

@@ -5,7 +5,7 @@
  * admin routes a line a route besides. However many come, memory and rows are bounded.
  */
 import type { AuditEntry } from '../../core/audit.ts'
-import type { ErrorCode, UploadError } from '../../core/errors.ts'
+import type { ErrorCode, UploadError } from '../../core/errors/error.ts'
 import type { Actor, ClientInfo } from '../../core/upload.ts'
 import { networkOf } from '../../http/identity/client-info.ts'
 

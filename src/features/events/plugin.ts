@@ -8,7 +8,7 @@ import {
   type Owner,
   ownerOfActor,
 } from '../../core/access/access.ts'
-import { isUploadError, UploadError } from '../../core/errors.ts'
+import { isUploadError, UploadError } from '../../core/errors/error.ts'
 import type { Feed, LiveEvent } from './feed.ts'
 
 export interface EventsOptions {

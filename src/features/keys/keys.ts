@@ -11,7 +11,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import type { AuthorizationRequest } from '../../core/access/access.ts'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import { type Actor, type Scope, userOf } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
 import { keyPrefix } from '../../http/identity/claims.ts'

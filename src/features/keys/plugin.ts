@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { tenantWithin } from '../../core/access/access.ts'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import type { ApiKey, Keys } from './keys.ts'

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import type { PolicyDocument } from '../../core/policy/policy.ts'
 import type { Actor } from '../../core/upload.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { tenantWithin } from '../../core/access/access.ts'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import type { Policy } from '../../core/policy/policy.ts'
 import type { Quota, Usage } from '../../core/policy/quota.ts'
 import { type Actor, userOf } from '../../core/upload.ts'

@@ -1,4 +1,4 @@
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 
 /**
  * A time that a query says (RFC 3339), in UTC: the database does not take every offset.

@@ -4,7 +4,7 @@
  * bare line feeds and spaces before a colon.
  */
 import type { IncomingMessage } from 'node:http'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 
 /** A proxy could believe one of them and this server the other. */
 const once = new Set(['host', 'authorization', 'content-length', 'transfer-encoding'])

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import type { MemoryBudget } from '../../core/parts/memory-budget.ts'
 import type { BodyGate, BodySlot } from '../../core/receive/body-gate.ts'
 import { receiveBody } from '../../core/receive/receive-body.ts'

@@ -7,7 +7,7 @@ import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } 
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ConnectionError } from 'fastify'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import { errorBody, errorHeaders } from '../errors.ts'
 import { securityHeaders } from '../security-headers.ts'
 import { onResponseClosed } from './response-closed.ts'

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import { rateLimitKey } from '../identity/client-info.ts'
 import { onResponseClosed } from './response-closed.ts'
 import { createShares } from './shares.ts'

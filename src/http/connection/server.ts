@@ -4,7 +4,7 @@
  */
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { UploadError } from '../../core/errors.ts'
+import type { UploadError } from '../../core/errors/error.ts'
 import { errorBody, errorHeaders } from '../errors.ts'
 import { securityHeaders } from '../security-headers.ts'
 import { type AdmissionLimits, admitConnections } from './admission.ts'

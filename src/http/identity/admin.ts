@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import type { Actor } from '../../core/upload.ts'
 
 /*

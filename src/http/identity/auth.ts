@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import type { Actor } from '../../core/upload.ts'
 import { bearerOf } from './bearer.ts'
 import { clientInfoOf } from './client-info.ts'

@@ -1,4 +1,4 @@
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
 import type { ClaimPath, Issuer } from './issuer.ts'
 

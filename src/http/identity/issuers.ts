@@ -1,5 +1,5 @@
 import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
-import { isUploadError, UploadError } from '../../core/errors.ts'
+import { isUploadError, UploadError } from '../../core/errors/error.ts'
 import type { Actor } from '../../core/upload.ts'
 import type { TokenCheck } from './auth.ts'
 import { readClaims } from './claims.ts'

@@ -4,7 +4,7 @@
  * alive when the issuer is not: one try in a while, a body of a sane size, and the last good keys for some time.
  */
 import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWTVerifyGetKey } from 'jose'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import type { RemoteTiming } from './issuer.ts'
 
 const timeoutMs = 5_000

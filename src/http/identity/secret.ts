@@ -1,6 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import type { Actor } from '../../core/upload.ts'
 import type { TokenCheck } from './auth.ts'
 import { toActor } from './claims.ts'

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import { createRates, retryAfter } from '../../core/policy/rate.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
 import { jsonSchema } from '../api/json-schema.ts'

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type ErrorCode, UploadError } from '../../core/errors.ts'
+import { type ErrorCode, UploadError } from '../../core/errors/error.ts'
 import { errorBody, errorHeaders, logError, toUploadError } from '../../http/errors.ts'
 
 /** Older clients know two codes for a request that is not as it should be: a field is missing, or is not valid. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Dictionary, parseDictionary } from 'structured-headers'
 import type { Digest } from '../../core/engine.ts'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 
 /** Names of RFC 9530's registry → what Node calls them. The insecure ones still find a damaged wire. */
 const algorithms: Record<string, string> = { 'sha-256': 'sha256', 'sha-512': 'sha512', sha: 'sha1', md5: 'md5' }

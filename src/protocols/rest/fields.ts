@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import { isRole, isUser } from '../../http/identity/claims.ts'
 
 /** Chunks that a client's own list may have; as many as S3 has parts. */

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { actAs } from '../../core/access/access.ts'
 import type { AppendRequest, Engine } from '../../core/engine.ts'
-import { isUploadError, UploadError } from '../../core/errors.ts'
+import { isUploadError, UploadError } from '../../core/errors/error.ts'
 import type { BodyGate } from '../../core/receive/body-gate.ts'
 import { type Actor, type CreateUpload, ownerKey, type Upload } from '../../core/upload.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
-import { isUploadError, UploadError } from '../../core/errors.ts'
+import { isUploadError, UploadError } from '../../core/errors/error.ts'
 import type { Actor } from '../../core/upload.ts'
 import { answerStored } from './answers.ts'
 import { appendBody, bodySizeOf } from './body.ts'

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { AppendRequest, Engine } from '../../core/engine.ts'
-import { isUploadError } from '../../core/errors.ts'
+import { isUploadError } from '../../core/errors/error.ts'
 import type { Upload } from '../../core/upload.ts'
 import { contentDigest } from './digests.ts'
 import type { Interim } from './interim.ts'

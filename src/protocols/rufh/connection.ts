@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { UploadError } from '../../core/errors.ts'
+import type { UploadError } from '../../core/errors/error.ts'
 import type { Dialect } from './versions.ts'
 
 const canResume = new WeakSet<FastifyRequest>()

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import type { Upload } from '../../core/upload.ts'
 import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
 import { resumeHeader } from '../../http/identity/resume.ts'

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Dictionary, serializeDictionary } from 'structured-headers'
 import type { Digest } from '../../core/engine.ts'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import { type DigestAlgorithm, type Digests, digestAlgorithms, type FileDigests } from '../../core/upload.ts'
 import { readDictionary } from './fields.ts'
 

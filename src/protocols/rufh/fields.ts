@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Dictionary, parseDictionary, parseItem, serializeBoolean, serializeDictionary } from 'structured-headers'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import type { Upload } from '../../core/upload.ts'
 import type { Dialect } from './versions.ts'
 

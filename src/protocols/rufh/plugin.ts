@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Limits } from '../../core/engine.ts'
-import { isUploadError, UploadError } from '../../core/errors.ts'
+import { isUploadError, UploadError } from '../../core/errors/error.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import { logError, toUploadError } from '../../http/errors.ts'
 import { ignoreUnusableTypes } from '../../http/type-hints.ts'

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { serializeInteger } from 'structured-headers'
 import type { Limits } from '../../core/engine.ts'
-import type { ErrorCode, UploadError } from '../../core/errors.ts'
+import type { ErrorCode, UploadError } from '../../core/errors/error.ts'
 import { type ErrorBody, errorBody, errorHeaders } from '../../http/errors.ts'
 import { completeness, limitHeader } from './fields.ts'
 import type { Dialect } from './versions.ts'

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import type { Upload } from '../../core/upload.ts'
 import { answerError, errorHeaders, logError, toUploadError } from '../../http/errors.ts'
 import type { Call } from './engine-store.ts'

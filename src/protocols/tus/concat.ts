@@ -1,4 +1,4 @@
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import type { Concat } from '../../core/upload.ts'
 import { isId } from '../../core/upload-view.ts'
 

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { DataStore, Upload as TusUpload } from '@tus/server'
 import type { AppendRequest, Engine } from '../../core/engine.ts'
-import { isUploadError, type UploadError } from '../../core/errors.ts'
+import { isUploadError, type UploadError } from '../../core/errors/error.ts'
 import type { Actor, CreateUpload, Upload } from '../../core/upload.ts'
 import type { Method } from './request.ts'
 

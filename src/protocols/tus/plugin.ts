@@ -7,7 +7,7 @@
 import { Server } from '@tus/server'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
-import { isUploadError, UploadError } from '../../core/errors.ts'
+import { isUploadError, UploadError } from '../../core/errors/error.ts'
 import { isId } from '../../core/upload-view.ts'
 import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { AppendRequest } from '../../core/engine.ts'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import { unknownMediaType } from '../../core/media/media-type.ts'
 import type { CreateUpload } from '../../core/upload.ts'
 import { readMetadata } from '../../http/tus-metadata.ts'

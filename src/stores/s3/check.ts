@@ -1,5 +1,5 @@
 import { HeadBucketCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3'
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import type { StoreCall } from './call.ts'
 import { explain, factsOf, isUnknownKey, type S3Error } from './errors.ts'
 

@@ -1,4 +1,4 @@
-import { type Facts, UploadError } from '../../core/errors.ts'
+import { type Facts, UploadError } from '../../core/errors/error.ts'
 import { NoSuchKey, NoSuchUpload } from '../../core/ports.ts'
 
 /** A refusal of the S3 server, or of the way to it. `status` is 0 when there was no answer. */

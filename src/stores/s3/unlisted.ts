@@ -2,7 +2,7 @@
  * A key without s3:ListBucket is told 403 of an object that is not there, as of one that it may not read. The two are told apart by an
  * object that surely is there: when that can be read and another one cannot, the other one is missing.
  */
-import { UploadError } from '../../core/errors.ts'
+import { UploadError } from '../../core/errors/error.ts'
 import { probeKey } from '../../core/pairing/marker.ts'
 import type { ObjectStore } from '../../core/ports.ts'
 import { S3Error } from './errors.ts'

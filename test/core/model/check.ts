@@ -1,4 +1,4 @@
-import { isUploadError } from '../../../src/core/errors.ts'
+import { isUploadError } from '../../../src/core/errors/error.ts'
 import { hasEnded, type UploadRecord } from '../../../src/core/upload.ts'
 import { reconcile } from '../../../src/features/quotas/reconcile.ts'
 import { until } from '../../support/until.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isUploadError } from '../../../src/core/errors.ts'
+import { isUploadError } from '../../../src/core/errors/error.ts'
 import type { CreateUpload, Upload } from '../../../src/core/upload.ts'
 import type { Seeded } from '../../support/seeded.ts'
 import { checkAgainstModel, type KnownUpload } from './known-upload.ts'

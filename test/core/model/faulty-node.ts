@@ -1,4 +1,4 @@
-import { type ErrorCode, UploadError } from '../../../src/core/errors.ts'
+import { type ErrorCode, UploadError } from '../../../src/core/errors/error.ts'
 import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
 import { NoSuchUpload, type ObjectStore } from '../../../src/core/ports.ts'
 import type { Database, Statement } from '../../../src/db/open.ts'

@@ -1,4 +1,4 @@
-import { isUploadError } from '../../../src/core/errors.ts'
+import { isUploadError } from '../../../src/core/errors/error.ts'
 import { hasEnded, type Upload } from '../../../src/core/upload.ts'
 import { bodyOf } from '../../support/open-engine.ts'
 import type { Node } from './faulty-node.ts'

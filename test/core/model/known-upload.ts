@@ -1,5 +1,5 @@
 import type { PartList, UploadedPart } from '../../../src/core/engine.ts'
-import { type ErrorCode, isUploadError, type UploadError } from '../../../src/core/errors.ts'
+import { type ErrorCode, isUploadError, type UploadError } from '../../../src/core/errors/error.ts'
 import { resolveMediaType } from '../../../src/core/media/resolve.ts'
 import type { CreateUpload, Upload } from '../../../src/core/upload.ts'
 import { typeOfFirstByte } from '../../support/first-byte.ts'

@@ -1,5 +1,5 @@
 import type { AppendRequest, Digest } from '../../../src/core/engine.ts'
-import { UploadError } from '../../../src/core/errors.ts'
+import { UploadError } from '../../../src/core/errors/error.ts'
 import type { Upload } from '../../../src/core/upload.ts'
 import { bodyOf, brokenBody, hungBody } from '../../support/open-engine.ts'
 import type { Seeded } from '../../support/seeded.ts'

@@ -1,5 +1,5 @@
 import type { RunningEngine } from '../../../src/core/engine.ts'
-import { type ErrorCode, UploadError } from '../../../src/core/errors.ts'
+import { type ErrorCode, UploadError } from '../../../src/core/errors/error.ts'
 import type { Seeded } from '../../support/seeded.ts'
 import type { Node } from './faulty-node.ts'
 import { type Before, before, checkError, type KnownUpload, Violation } from './known-upload.ts'

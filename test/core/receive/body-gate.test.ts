@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isUploadError } from '../../../src/core/errors.ts'
+import { isUploadError } from '../../../src/core/errors/error.ts'
 import { type BodySlot, createBodyGate } from '../../../src/core/receive/body-gate.ts'
 
 const atEase = { limit: 100, used: 0 }

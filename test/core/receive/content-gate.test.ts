@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Digest, RunningEngine } from '../../../src/core/engine.ts'
-import { UploadError } from '../../../src/core/errors.ts'
+import { UploadError } from '../../../src/core/errors/error.ts'
 import { defaultPolicies, type Policy } from '../../../src/core/policy/policy.ts'
 import { contentRules } from '../../../src/core/policy/rules/index.ts'
 import type { CreateUpload, Upload } from '../../../src/core/upload.ts'

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Digest } from '../../../src/core/engine.ts'
-import { UploadError } from '../../../src/core/errors.ts'
+import { UploadError } from '../../../src/core/errors/error.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { findUsageOf } from '../../../src/db/usage.ts'
 import { unavailable } from '../../support/memory-store.ts'

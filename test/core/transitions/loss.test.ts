@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { UploadError } from '../../../src/core/errors.ts'
+import { UploadError } from '../../../src/core/errors/error.ts'
 import { NoSuchKey, NoSuchUpload } from '../../../src/core/ports.ts'
 import { uploadRepository } from '../../../src/db/uploads.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'

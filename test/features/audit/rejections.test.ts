@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { AuditEntry } from '../../../src/core/audit.ts'
-import { UploadError } from '../../../src/core/errors.ts'
+import { UploadError } from '../../../src/core/errors/error.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { createRejectionLog, type RejectionLog } from '../../../src/features/audit/rejections.ts'
 import { until } from '../../support/until.ts'

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import fastify from 'fastify'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { UploadError } from '../../../src/core/errors.ts'
+import { UploadError } from '../../../src/core/errors/error.ts'
 import { type Actor, userOf } from '../../../src/core/upload.ts'
 import { openFeed } from '../../../src/features/events/feed.ts'
 import { eventsPlugin } from '../../../src/features/events/plugin.ts'

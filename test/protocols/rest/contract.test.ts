@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { UploadError } from '../../../src/core/errors.ts'
+import { UploadError } from '../../../src/core/errors/error.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { unavailable } from '../../support/memory-store.ts'
 import { type TestApp, testApp } from '../../support/test-app.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { InjectOptions } from 'fastify'
 import { describe, expect, it } from 'vitest'
-import { UploadError } from '../../../src/core/errors.ts'
+import { UploadError } from '../../../src/core/errors/error.ts'
 import { unavailable } from '../../support/memory-store.ts'
 import { openRest } from './open-rest.ts'
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Engine } from '../../../src/core/engine.ts'
-import { UploadError } from '../../../src/core/errors.ts'
+import { UploadError } from '../../../src/core/errors/error.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { bearer } from '../../support/build-test-app.ts'
 import { unavailable } from '../../support/memory-store.ts'

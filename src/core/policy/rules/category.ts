@@ -1,4 +1,4 @@
-import { UploadError } from '../../errors.ts'
+import { UploadError } from '../../errors/error.ts'
 import { categories, categoryOf } from '../policy.ts'
 import type { Rule } from './rule.ts'
 

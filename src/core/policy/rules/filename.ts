@@ -1,4 +1,4 @@
-import { UploadError } from '../../errors.ts'
+import { UploadError } from '../../errors/error.ts'
 import { matchesGlob } from '../glob.ts'
 import type { FileNames } from '../policy.ts'
 import { fold, readingsOf, storedName } from './name-readings.ts'

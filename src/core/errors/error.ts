@@ -1,4 +1,7 @@
-/** The table of refusals: what can be answered, and with which status. Nobody else invents a code. */
+/**
+ * Every code that can be answered, with its HTTP status. Codes are part of the API: clients compare them. The sentences and the facts
+ * of each code are in the tables beside this file.
+ */
 export const errorCodes = {
   UNAUTHENTICATED: 401,
   ROLE_NOT_ALLOWED: 403,
@@ -35,18 +38,19 @@ export const errorCodes = {
   STORE_UNAVAILABLE: 503,
   SHUTTING_DOWN: 503,
   OVERLOADED: 503,
-  // Not 408: tus-js-client gives up on that, and tries again on 503.
+  // Not 408: tus-js-client gives up on 408 and tries again on 503.
   BODY_TIMEOUT: 503,
 } as const
 
 export type ErrorCode = keyof typeof errorCodes
 
-/** What the log may know and the client may not: limits, sizes, offsets. Protocols read `offset` and `size` from it. */
+/** Limits, sizes and offsets: they go to the log and not to the client. Protocols read `offset` and `size` from them. */
 export type Facts = Record<string, string | number | boolean | null | undefined>
 
 /**
- * A refusal on its way to the client. `message` is one sentence for the person who uploads and holds no key, path,
- * token or SQL; `facts` are for the log, and for protocols that must answer with the right offset.
+ * An error on its way to the client. `message` is one sentence for the person who uploads and holds no key, path, token or SQL.
+ * `facts` are for the log, and for protocols that must answer with the right offset. Made by `errors`, so that no sentence is written
+ * where it is thrown.
  */
 export class UploadError extends Error {
   readonly code: ErrorCode
@@ -62,7 +66,7 @@ export class UploadError extends Error {
   }
 }
 
-/** Whether `thrown` is a refusal, and one of `codes` if any are given. */
+/** Whether `thrown` is an error of the table, and one of `codes` if any are given. */
 export function isUploadError(thrown: unknown, ...codes: ErrorCode[]): thrown is UploadError {
   return thrown instanceof UploadError && (codes.length === 0 || codes.includes(thrown.code))
 }

@@ -1,0 +1,2 @@
+/** What the features answer: policies, keys, usage, events, hooks. */
+export const adminErrors = {}

@@ -1,0 +1,2 @@
+/** Who asks, and why that could not be told. */
+export const identityErrors = {}

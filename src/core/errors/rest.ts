@@ -1,0 +1,2 @@
+/** What only the REST endpoints answer. */
+export const restErrors = {}

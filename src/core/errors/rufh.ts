@@ -1,0 +1,2 @@
+/** What only RUFH answers. */
+export const rufhErrors = {}

@@ -1,0 +1,2 @@
+/** What only tus answers. */
+export const tusErrors = {}

@@ -10,7 +10,7 @@ import { createLostCreations } from './create/lost-creations.ts'
 import { makeObjectKey, uniqueToken } from './create/object-key.ts'
 import type { AppendRequest, Begun, RunningEngine } from './engine.ts'
 import type { EngineOptions } from './engine-options.ts'
-import { UploadError } from './errors/error.ts'
+import { errors } from './errors/errors.ts'
 import { awaitCompletion } from './finish/await-completion.ts'
 import { tailPrefixOf } from './finish/clean-up.ts'
 import { agreeingName } from './media/file-endings.ts'
@@ -134,7 +134,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   function policyOf(actor: Actor): Policy {
     const effective = effectivePolicy(options.policies(), actor)
-    if (!effective) throw new UploadError('ROLE_NOT_ALLOWED', 'Your role may not send files.', { rule: 'role' })
+    if (!effective) throw errors.roleMayNotUpload({ rule: 'role' })
     return effective.policy
   }
 

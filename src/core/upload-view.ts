@@ -1,15 +1,9 @@
 import { notFound } from './access/access.ts'
-import { UploadError } from './errors/error.ts'
+import { errors } from './errors/errors.ts'
 import type { UploadRepository } from './ports.ts'
 import { type StoredPart, tailSize, type Upload, type UploadRecord } from './upload.ts'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-
-/** Why an upload failed, for whoever asks for it afterwards. */
-const failureReasons: Record<string, string> = {
-  digest: 'The file that arrived is not the one its digest describes.',
-  type: 'The file is of a kind that may not be sent.',
-}
 
 /** Whether `text` has the form of an upload's id. */
 export function isId(text: string): boolean {
@@ -24,17 +18,13 @@ export function checkId(id: string): void {
 /** @throws UploadError UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST when the upload has ended in another way than by completion */
 export function assertActive(upload: Upload, now: Date): void {
   const expired = upload.state === 'receiving' && upload.expiresAt !== null && upload.expiresAt <= now
-  if (upload.state === 'cancelled' && !isConcatenated(upload))
-    throw new UploadError('UPLOAD_GONE', 'This upload was cancelled.')
+  if (upload.state === 'cancelled' && !isConcatenated(upload)) throw errors.uploadCancelled()
   if (upload.state === 'expired' || expired) {
-    throw new UploadError(
-      'UPLOAD_EXPIRED',
-      'This upload was not continued in time and has expired. Please start again.',
-    )
+    throw errors.uploadExpired()
   }
   if (upload.state === 'failed') {
-    const why = failureReasons[upload.failure ?? ''] ?? 'The store lost what was sent of this upload.'
-    throw new UploadError('UPLOAD_LOST', `${why} Please start again.`, { failure: upload.failure })
+    const failure = { digest: errors.digestFailed, type: errors.typeFailed }[upload.failure ?? ''] ?? errors.uploadLost
+    throw failure({ failure: upload.failure })
   }
 }
 

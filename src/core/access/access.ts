@@ -2,7 +2,9 @@
  * Whose an upload is, and what may be asked of it. This is the one place that decides: every verb of the engine passes here,
  * and every list is asked for in the words of `asOwner`.
  */
-import { UploadError } from '../errors/error.ts'
+
+import type { UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import { type Actor, type CreateUpload, hasEnded, ownerKey, type Scope, type Upload } from '../upload.ts'
 
 /**
@@ -75,8 +77,7 @@ export function administers({ isAdmin, tenant: own }: Actor, tenant: string | nu
 export function tenantWithin(actor: Actor, asked?: string | null): string | undefined {
   const wanted = asked ?? actor.tenant
   if (!administers(actor, wanted)) {
-    const reach = actor.isAdmin ? `You administer the tenant ${actor.tenant} only.` : 'Only administrators may do this.'
-    throw new UploadError('FORBIDDEN', reach)
+    throw actor.isAdmin ? errors.otherTenant({ tenant: actor.tenant }) : errors.adminsOnly()
   }
   return wanted ?? undefined
 }
@@ -100,10 +101,9 @@ export function actAs(actor: Actor, { user = actor.id, role = actor.role }: { us
   if (user === actor.id && role === actor.role) return actor
   if (!mayActForOthers(actor)) {
     const field = user === actor.id ? 'user_role' : 'user_id'
-    throw new UploadError('FORBIDDEN', `${field} is not that of the token, and this token cannot act for other users.`)
+    throw errors.mayNotActForOthers({ field })
   }
-  if (role !== actor.role && !actor.isAdmin)
-    throw new UploadError('FORBIDDEN', 'user_role is not the role of the key. Only an administrator may name another.')
+  if (role !== actor.role && !actor.isAdmin) throw errors.otherRole()
   const { isService: _, ...rest } = actor
   return { ...rest, id: user, role, isAdmin: false, agent: ownerKey(actor) }
 }
@@ -118,10 +118,8 @@ export function authorizeOwner(actor: Actor, upload: Upload, action: Action, now
     isAgent(actor, upload) ||
     (administers(actor, upload.tenant) && adminActions.includes(action))
   if (!isAllowed || (actor.resumeUploadId ?? upload.id) !== upload.id) throw notFound()
-  if (actor.resumeUploadId !== undefined && endedLongAgo(upload, now))
-    throw new UploadError('UNAUTHENTICATED', 'The resume token has expired with its upload.')
-  if (adminOnlyActions.includes(action) && !actor.isAdmin)
-    throw new UploadError('FORBIDDEN', 'Only administrators may do this.', { verb: action })
+  if (actor.resumeUploadId !== undefined && endedLongAgo(upload, now)) throw errors.resumeTokenExpired()
+  if (adminOnlyActions.includes(action) && !actor.isAdmin) throw errors.adminsOnly({ action })
   assertScope(actor, action)
 }
 
@@ -130,19 +128,17 @@ export function authorizeOwner(actor: Actor, upload: Upload, action: Action, now
  * @throws UploadError FORBIDDEN, UNAUTHENTICATED for a resume token, which speaks for one upload only
  */
 export function authorizeCollection(actor: Actor, verb: 'create' | 'list'): void {
-  if (actor.resumeUploadId !== undefined)
-    throw new UploadError('UNAUTHENTICATED', 'A resume token is good for its own upload only.')
+  if (actor.resumeUploadId !== undefined) throw errors.resumeTokenOfOther()
   assertScope(actor, verb)
 }
 
 /** The answer for what does not exist and for what belongs to somebody else. */
 export function notFound(): UploadError {
-  return new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
+  return errors.uploadNotFound()
 }
 
 function assertScope({ scopes }: Actor, action: Action): void {
-  if (scopes && !scopesOf[action].some((scope) => scopes.includes(scope)))
-    throw new UploadError('FORBIDDEN', 'This key was not made for that.', { verb: action })
+  if (scopes && !scopesOf[action].some((scope) => scopes.includes(scope))) throw errors.scopeMissing({ action })
 }
 
 function endedLongAgo(upload: Upload, now: Date): boolean {

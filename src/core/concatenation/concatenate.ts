@@ -3,8 +3,9 @@
  * within one partial upload, the store copies it and no byte passes through here. Only a part over a seam is read and
  * written; partial uploads of one length, as clients make them, mostly have none. The partial uploads end when the final one is complete.
  */
+
 import { authorizeOwner, notFound } from '../access/access.ts'
-import { UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
 import type { Bytes, Lease, ObjectStore, UploadRepository } from '../ports.ts'
 import type { Actor, StoredPart, UploadRecord } from '../upload.ts'
@@ -39,9 +40,8 @@ export async function findPartials(
     if (!upload) throw notFound()
     authorizeOwner(actor, upload, 'append', now)
     assertActive(upload, now)
-    if (isConcatenated(upload)) throw new UploadError('UPLOAD_GONE', 'This upload is part of another file already.')
-    if (upload.concat?.kind !== 'partial')
-      throw new UploadError('INVALID_REQUEST', 'Only partial uploads can be joined.')
+    if (isConcatenated(upload)) throw errors.alreadyConcatenated()
+    if (upload.concat?.kind !== 'partial') throw errors.notPartial()
   }
   assertFewRepeats(ids, found)
   return ids.map((id) => found.get(id)!)
@@ -50,10 +50,8 @@ export async function findPartials(
 /** What is named again is charged when the final upload is created, so its length must be known by then. */
 function assertFewRepeats(ids: string[], found: Map<string, UploadRecord>): void {
   const repeats = ids.length - found.size
-  if (repeats > maxRepeats)
-    throw new UploadError('INVALID_REQUEST', `Partial uploads may be named again ${maxRepeats} times at most.`)
-  if (repeats > 0 && [...found.values()].some(({ size }) => size === null))
-    throw new UploadError('INVALID_REQUEST', 'A partial upload may be named again only when its length is known.')
+  if (repeats > maxRepeats) throw errors.tooManyRepeats({ most: maxRepeats })
+  if (repeats > 0 && [...found.values()].some(({ size }) => size === null)) throw errors.repeatedWithoutLength()
 }
 
 /** Their bytes together; `null` while one of them does not know. */

@@ -4,7 +4,8 @@
  */
 
 import type { Authorization } from '../access/authorization.ts'
-import { UploadError } from '../errors/error.ts'
+import type { UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import { tooLarge } from '../policy/rules/size.ts'
 import type { Lease, Locker, ObjectStore, UploadRepository } from '../ports.ts'
 import { applyDetectedTypeOfFinal, type ContentPolicy } from '../receive/content-gate.ts'
@@ -80,7 +81,7 @@ export function isAwaitingPartials({ concat, state }: UploadRecord): boolean {
 
 /** Nobody can say that a final upload is whole: its partial uploads are, or it is not. */
 export function partialsNotReady(): UploadError {
-  return new UploadError('LENGTH_MISMATCH', 'The partial uploads of this file are not all complete.')
+  return errors.partialsNotReady()
 }
 
 function areWhole(partials: UploadRecord[]): boolean {

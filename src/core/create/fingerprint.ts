@@ -1,4 +1,4 @@
-import { UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 
 // An index of Postgres takes some 2,700 bytes, and a client that sends the file itself has misunderstood something.
 const maxBytes = 1024
@@ -8,8 +8,7 @@ const maxBytes = 1024
  * @throws UploadError INVALID_METADATA
  */
 export function checkFingerprint(text: string): void {
-  if (!isFingerprint(text))
-    throw new UploadError('INVALID_METADATA', `A fingerprint is text of 1 to ${maxBytes} bytes.`)
+  if (!isFingerprint(text)) throw errors.fingerprintInvalid({ maxBytes })
 }
 
 /** Whether `text` can be one. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { UploadError } from '../errors/error.ts'
+import type { UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import type { ObjectStore } from '../ports.ts'
 import { type DigestAlgorithm, digestAlgorithms, type FileDigests } from '../upload.ts'
 
@@ -41,8 +42,7 @@ export function matchesExpected({ expected, actual }: FileDigests): boolean {
 
 /** All bytes are there, and they are not the file that was announced: the client must start anew. */
 export function digestMismatch(): UploadError {
-  const message = 'The file that arrived is not the one its digest describes. Please start again.'
-  return new UploadError('CHECKSUM_MISMATCH', message, { isComplete: true })
+  return errors.digestMismatch({ isComplete: true })
 }
 
 function algorithmsOf({ expected, wanted }: FileDigests): DigestAlgorithm[] {

@@ -1,5 +1,6 @@
 import { writeConcatenatedParts } from '../concatenation/concatenate.ts'
-import { isUploadError, UploadError } from '../errors/error.ts'
+import { isUploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import type { PartWriter } from '../parts/part-writer.ts'
 import { type Lease, NoSuchUpload, type ObjectInfo, type UploadRepository } from '../ports.ts'
 import { failLost, isLost, type LossOptions, observeLoss } from '../transitions/loss.ts'
@@ -29,8 +30,7 @@ export async function finishUpload(lease: Lease, options: FinishOptions): Promis
   const { upload } = lease
   if (upload.state === 'completed' || isConcatenated(upload)) return
   const isFinal = upload.concat?.kind === 'final' && upload.size !== null
-  if (!isFinal && !hasEveryByte(upload))
-    throw new UploadError('LENGTH_MISMATCH', 'The upload is not whole yet.', { offset: upload.offset })
+  if (!isFinal && !hasEveryByte(upload)) throw errors.notWholeYet({ offset: upload.offset })
   // From here on everybody who asks joins the finish, and the background finisher knows of it.
   if (upload.state === 'receiving') {
     await lease.save({ state: 'finishing', offset: upload.offset, prefix: upload.prefix, tail: upload.tail })

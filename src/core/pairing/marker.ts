@@ -3,7 +3,9 @@
  * up in both, in the database first: so a store that is not there, another store, and a database that is older than its store can be
  * told from a store that has lost something.
  */
-import { UploadError } from '../errors/error.ts'
+
+import type { UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import { NoSuchKey, type ObjectStore } from '../ports.ts'
 
 /** Where the marker lies. */
@@ -112,5 +114,5 @@ function parse(text: string): Marker {
 }
 
 function unreadable(): UploadError {
-  return new UploadError('STORE_UNAVAILABLE', `The marker of the store (${markerKey}) cannot be read.`)
+  return errors.markerUnreadable({ marker: markerKey })
 }

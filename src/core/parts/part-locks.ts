@@ -7,8 +7,10 @@
  * nobody holds the lease, and who takes the lease waits for the claims that are there: so the two ways of writing never meet.
  * A claim runs out, like a lease, when its holder has died.
  */
+
 import { randomUUID } from 'node:crypto'
-import { UploadError } from '../errors/error.ts'
+import type { UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import type { Bytes, Lease, PartLock, UploadRepository } from '../ports.ts'
 import type { StoredPart } from '../upload.ts'
 import { isMd5, md5Of } from './etag.ts'
@@ -101,5 +103,5 @@ export async function waitForPartLocks(lease: Lease, { uploads, waitMs }: PartLo
 
 /** Somebody else is writing, and it takes longer than an answer may. */
 export function uploadLocked(): UploadError {
-  return new UploadError('UPLOAD_LOCKED', 'Another request is writing to this upload.')
+  return errors.uploadLocked()
 }

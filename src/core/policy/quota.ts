@@ -1,4 +1,5 @@
-import { UploadError } from '../errors/error.ts'
+import type { UploadError } from '../errors/error.ts'
+import { errors as allErrors } from '../errors/errors.ts'
 import { formatSize } from '../size.ts'
 import type { Policy } from './policy.ts'
 import { countOne, retryAfter } from './rate.ts'
@@ -56,21 +57,16 @@ export function quotaErrors(
     const { waitMs } = countOne(usage.creationsUntil?.getTime() ?? null, now.getTime(), creationsPerMinute)
     if (waitMs > 0)
       errors.push(
-        new UploadError('RATE_LIMITED', `You may begin at most ${creationsPerMinute} uploads a minute.`, {
-          rule: 'creationsPerMinute',
+        allErrors.creationsTooFast({
           perMinute: creationsPerMinute,
+          rule: 'creationsPerMinute',
           waitMs,
           retryAfter: retryAfter(waitMs),
         }),
       )
   }
   if (uploadsAtOnce !== null && usage.openUploads >= uploadsAtOnce)
-    errors.push(
-      new UploadError('RATE_LIMITED', `You may have at most ${uploadsAtOnce} uploads open at once.`, {
-        rule: 'uploadsAtOnce',
-        retryAfter: waitForCompletion,
-      }),
-    )
+    errors.push(allErrors.tooManyOpen({ most: uploadsAtOnce, rule: 'uploadsAtOnce', retryAfter: waitForCompletion }))
   const taken = usage.reservedBytes + usage.storedBytes
   if (totalBytes !== null && taken + size > totalBytes)
     errors.push(
@@ -95,7 +91,7 @@ export function quotaErrors(
 const waitForCompletion = 5
 
 function exceeded(rule: keyof Quota, message: string): UploadError {
-  return new UploadError('QUOTA_EXCEEDED', message, { rule })
+  return allErrors.quotaExceeded({ reason: message, rule })
 }
 
 function left(bytes: number): string {

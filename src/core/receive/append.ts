@@ -3,7 +3,8 @@ import { IncomingMessage } from 'node:http'
 import { hashOfBody, type Repeats } from './repeated-creation.ts'
 import { choosePartSize } from '../create/part-plan.ts'
 import type { AppendRequest, Digest } from '../engine.ts'
-import { type Facts, UploadError } from '../errors/error.ts'
+import type { Facts, UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import { type FileHash, hashFile, matchesExpected } from '../finish/file-digest.ts'
 import type { WriterDetails } from '../parts/open-writer.ts'
 import { type PartLocking, uploadLocked, waitForPartLocks } from '../parts/part-locks.ts'
@@ -73,8 +74,7 @@ export async function appendUnderLease(
   const { upload } = lease
   const { now } = options
   assertActive(upload, now())
-  if (upload.concat?.kind === 'final')
-    throw new UploadError('FORBIDDEN', 'A final upload is made of its parts and takes no bytes.')
+  if (upload.concat?.kind === 'final') throw errors.finalTakesNoBytes()
   if (upload.state !== 'receiving') return respondToCompleted(lease, chunk, options)
   options.checkRole(upload)
   if (!(await waitForPartLocks(lease, options.partLocking))) throw uploadLocked()
@@ -210,7 +210,7 @@ function interrupted(end: 'idle' | 'stopped', upload: UploadRecord, { isDraining
   // To the body of another user.
   if (slot.signal.aborted) return slot.signal.reason as UploadError
   if (end === 'stopped') return takenOver(upload)
-  return new UploadError('BODY_TIMEOUT', 'The bytes came too slowly. Please go on.', { offset: upload.offset })
+  return errors.bodyTooSlow({ offset: upload.offset })
 }
 
 /** The upload that this very body has become before, in whose favour this one ends; `null`: there is none. */
@@ -280,8 +280,7 @@ async function verifyDigest(
 ): Promise<void> {
   try {
     if (!(end !== 'clean' && digest.acceptsPartialBody)) {
-      if (end !== 'clean')
-        throw new UploadError('CHECKSUM_MISMATCH', 'The body ended before its checksum could be verified.')
+      if (end !== 'clean') throw errors.checksumUnverified()
       digest.verify()
     }
     if (newSize !== null) await lease.save({ size: newSize })

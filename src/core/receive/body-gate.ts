@@ -4,7 +4,9 @@
  * have, the network that has most gives way in the same manner. Otherwise the newcomer is sent away. So one user, or one network with
  * many users, never keeps others out, however slowly it sends.
  */
-import { UploadError } from '../errors/error.ts'
+
+import type { UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import type { MemoryBudget } from '../parts/memory-budget.ts'
 
 /** Whose body it is. */
@@ -113,5 +115,5 @@ function largestCount(counts: Map<string, number>): { name: string; count: numbe
 }
 
 function overloaded(rule: string): UploadError {
-  return new UploadError('OVERLOADED', 'The server receives as much as it can. Please try again in a moment.', { rule })
+  return errors.overloaded({ rule })
 }

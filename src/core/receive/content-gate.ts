@@ -5,7 +5,8 @@
  * that its owner may not send is refused, and its session has failed.
  */
 
-import { isUploadError, UploadError } from '../errors/error.ts'
+import { isUploadError, type UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import { agreeingName } from '../media/file-endings.ts'
 import { unknownMediaType } from '../media/media-type.ts'
 import { type ContentCheck, resolveMediaType, type Sniffed } from '../media/resolve.ts'
@@ -56,10 +57,7 @@ export function applyDetectedType(
 
 /** The first bytes are not of the type under which later ones were stored. */
 function otherType(contentType: string, stored: string): UploadError {
-  return new UploadError('TYPE_NOT_ALLOWED', `This is not what it was said to be, but a file of type ${contentType}.`, {
-    contentType,
-    stored,
-  })
+  return errors.typeContradictsStored({ contentType, stored })
 }
 
 /**

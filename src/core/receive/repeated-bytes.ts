@@ -4,10 +4,11 @@
  * counted when the upload was created, but no chunk that is there already. Bytes that were refused are sent again as well: they are counted
  * beside those that the upload was created for.
  */
+
 import type { BackgroundTasks } from '../background.ts'
-import { isUploadError, UploadError } from '../errors/error.ts'
+import { isUploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import type { UploadRepository } from '../ports.ts'
-import { formatSize } from '../size.ts'
 import { actorOfUpload, ownerKey, type UploadRecord } from '../upload.ts'
 
 export interface RepeatedBytesOptions extends Pick<BackgroundTasks, 'runDetached'> {
@@ -52,11 +53,7 @@ export function createRepeatedBytes({ uploads, now, bytesPerDayOf, runDetached }
       const limit = bytesPerDayOf(upload)
       if (limit === null || full.get(ownerKey(actorOfUpload(upload))) !== today()) return
       if (!(await uploads.parts(upload.id)).some((part) => part.number === number)) return
-      throw new UploadError(
-        'QUOTA_EXCEEDED',
-        `This chunk is there already, and you have sent your ${formatSize(limit)} of today (UTC).`,
-        { rule: 'bytesPerDay', number },
-      )
+      throw errors.repeatedBeyondQuota({ limit, rule: 'bytesPerDay', number })
     },
     countRefused(upload, bytes, cause) {
       const isClients = isUploadError(cause) && (cause.status < 500 || cause.code === 'BODY_TIMEOUT')

@@ -2,10 +2,12 @@
  * Chunks that come in any order and beside each other, each exactly one part of the upload. They take no lease, or they could
  * not come in parallel, but each claims its part: see part-claims.
  */
+
 import { notFound } from '../access/access.ts'
 import type { Authorization } from '../access/authorization.ts'
 import type { PartList, PartUpload, UploadedPart } from '../engine.ts'
-import { UploadError } from '../errors/error.ts'
+import type { UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
 import type { MemoryBudget } from '../parts/memory-budget.ts'
 import { createPartBuffer, type PartBuffer } from '../parts/part-buffer.ts'
@@ -250,11 +252,9 @@ export function createPartUploads(options: PartUploadOptions): PartUploads {
     options.onBody(end, to.size)
     if (failure) throw failure
     if (end === 'stopped') throw (await active.stop.signal.reason) as UploadError
-    if (end === 'idle')
-      throw new UploadError('BODY_TIMEOUT', 'No bytes came for too long. Please send the chunk again.', { number })
+    if (end === 'idle') throw errors.partTimeout({ number })
     if (end === 'overflow' || (end === 'clean' && to.size !== size)) throw wrongPartSize(number, size)
-    if (end === 'early')
-      throw new UploadError('INVALID_REQUEST', 'The chunk did not arrive whole. Please send it again.', { number })
+    if (end === 'early') throw errors.partIncomplete({ number })
     digest?.verify()
   }
 
@@ -269,10 +269,7 @@ export function createPartUploads(options: PartUploadOptions): PartUploads {
       if (expected) compareParts(expected, parts)
       const size = upload.size ?? upload.offset
       if (upload.offset !== size) {
-        throw new UploadError('LENGTH_MISMATCH', 'Something of the file is still missing.', {
-          offset: upload.offset,
-          size,
-        })
+        throw errors.bytesMissing({ offset: upload.offset, size })
       }
       await lease.save({
         state: 'finishing',
@@ -311,5 +308,5 @@ function acceptsParts(upload: UploadRecord): boolean {
 }
 
 function supersededBy(number: number): UploadError {
-  return new UploadError('UPLOAD_LOCKED', 'A newer request sends the same chunk.', { number })
+  return errors.partSuperseded({ number })
 }

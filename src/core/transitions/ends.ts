@@ -2,9 +2,11 @@
  * The ends of an upload that are not completion, and what is cleaned up after any end. An end is said in the session first, and
  * then freed in the store: what a crash in between leaves, or a store that is away, the sweeper finds by the session.
  */
+
 import type { Action } from '../access/access.ts'
 import type { Authorization } from '../access/authorization.ts'
-import { type Facts, isUploadError, UploadError } from '../errors/error.ts'
+import { type Facts, isUploadError, type UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import { eventOf } from '../events.ts'
 import { cleanUp, mayKeepObject } from '../finish/clean-up.ts'
 import { type PartLocking, uploadLocked, waitForPartLocks } from '../parts/part-locks.ts'
@@ -229,5 +231,5 @@ export function createEnds(options: EndsOptions): Ends {
 }
 
 function notDeleted(): UploadError {
-  return new UploadError('UPLOAD_GONE', 'There is no deleted file of this upload that could be restored.')
+  return errors.notRestorable()
 }

@@ -4,7 +4,7 @@
  * after a pause says that the upload is lost. Before each of them the object itself is looked for: when the whole file is
  * there, the upload is complete, whatever its row thinks.
  */
-import { UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import { type Lease, NoSuchKey, NoSuchUpload, type ObjectStore } from '../ports.ts'
 import type { Actor } from '../upload.ts'
 import { completeUpload, failUpload } from './record-end.ts'
@@ -37,12 +37,7 @@ export async function observeLoss(lease: Lease, cause: Error, by: Actor | null, 
   if (upload.lossSeenAt !== null && at.getTime() - upload.lossSeenAt.getTime() >= lossConfirmMs)
     return failLost(lease, cause, by)
   await lease.save({ lossSeenAt: upload.lossSeenAt ?? at, release: true })
-  throw new UploadError(
-    'STORE_UNAVAILABLE',
-    'The store does not find what was sent of this upload. Please try again in a moment.',
-    { lossSeenAt: upload.lossSeenAt?.toISOString(), store: store.name },
-    { cause },
-  )
+  throw errors.notFoundInStore({ lossSeenAt: upload.lossSeenAt?.toISOString(), store: store.name }, cause)
 }
 
 /**
@@ -89,10 +84,5 @@ export async function observeFile(
 /** Says `failed`: what was sent of the upload is gone, and the client must start anew. @throws UploadError UPLOAD_LOST */
 export async function failLost(lease: Lease, cause: Error, by: Actor | null): Promise<never> {
   await failUpload(lease, 'lost', by)
-  throw new UploadError(
-    'UPLOAD_LOST',
-    'The store lost what was sent of this upload. Please start again.',
-    {},
-    { cause },
-  )
+  throw errors.uploadLost({}, cause)
 }

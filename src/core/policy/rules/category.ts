@@ -1,4 +1,4 @@
-import { UploadError } from '../../errors/error.ts'
+import { errors } from '../../errors/errors.ts'
 import { categories, categoryOf } from '../policy.ts'
 import type { Rule } from './rule.ts'
 
@@ -6,19 +6,13 @@ import type { Rule } from './rule.ts'
 export const categoryRule: Rule = ({ actor, creation, policy }) => {
   const category = categories.find((known) => known === creation.category)
   if (category === undefined) {
-    throw new UploadError('CATEGORY_NOT_ALLOWED', `There is no such category; there are ${categories.join(', ')}.`)
+    throw errors.noSuchCategory({ known: categories.join(', ') })
   }
   const natural = categoryOf(creation.contentType)
   if (category !== natural && category !== 'other' && natural !== 'other') {
-    throw new UploadError(
-      'CATEGORY_NOT_ALLOWED',
-      `A file of type ${creation.contentType} is not of category ${category}.`,
-    )
+    throw errors.categoryContradictsType({ contentType: creation.contentType, category })
   }
   if (policy.categories !== null && !policy.categories.includes(category)) {
-    throw new UploadError('CATEGORY_NOT_ALLOWED', `A ${actor.role} may not send files of category ${category}.`, {
-      rule: 'categories',
-      category,
-    })
+    throw errors.categoryNotAllowed({ role: actor.role, category, rule: 'categories' })
   }
 }

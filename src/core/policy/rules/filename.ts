@@ -1,4 +1,5 @@
-import { UploadError } from '../../errors/error.ts'
+import type { UploadError } from '../../errors/error.ts'
+import { errors } from '../../errors/errors.ts'
 import { matchesGlob } from '../glob.ts'
 import type { FileNames } from '../policy.ts'
 import { fold, readingsOf, storedName } from './name-readings.ts'
@@ -9,10 +10,10 @@ const maxBytes = 1024
 /** A file name is text of a sane length that the policy has nothing against, however other programs read it. */
 export const filenameRule: Rule = ({ creation: { filename }, policy: { fileNames } }) => {
   if (Buffer.byteLength(filename) > maxBytes) {
-    throw new UploadError('INVALID_METADATA', `A file name may have at most ${maxBytes} bytes.`)
+    throw errors.filenameTooLong({ maxBytes })
   }
   if (!filename.isWellFormed() || filename.includes('\0')) {
-    throw new UploadError('INVALID_METADATA', 'The file name is not valid text.')
+    throw errors.filenameNotText()
   }
   const maxLength = fileNames?.maxLength ?? null
   if (maxLength !== null && [...filename.normalize('NFC')].length > maxLength)
@@ -40,5 +41,5 @@ function ofDeniedKind(): UploadError {
 }
 
 function nameRefused(what: string): UploadError {
-  return new UploadError('INVALID_METADATA', `A file name ${what}.`, { rule: 'fileNames' })
+  return errors.filenameNotAllowed({ reason: what, rule: 'fileNames' })
 }

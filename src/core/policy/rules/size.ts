@@ -1,5 +1,5 @@
-import { UploadError } from '../../errors/error.ts'
-import { formatSize } from '../../size.ts'
+import type { UploadError } from '../../errors/error.ts'
+import { errors } from '../../errors/errors.ts'
 import type { Rule } from './rule.ts'
 
 /** A file is at most as long as its owner's role allows. Unknown lengths, of a byte at least, are held to it while the bytes flow. */
@@ -10,9 +10,5 @@ export const sizeRule: Rule = ({ actor, creation, policy }) => {
 
 /** The refusal of a file that is, or turns out to be, too long. */
 export function tooLarge(role: string, maxSize: number, size: number | null = null, rule = 'maxSize'): UploadError {
-  return new UploadError('FILE_TOO_LARGE', `A ${role} may send at most ${formatSize(maxSize)}.`, {
-    rule,
-    maxSize,
-    size,
-  })
+  return errors.fileTooLarge({ role, maxSize, size, rule })
 }

@@ -1,6 +1,5 @@
 import type { Hash } from 'node:crypto'
 import { IncomingMessage } from 'node:http'
-import { hashOfBody, type Repeats } from './repeated-creation.ts'
 import { choosePartSize } from '../create/part-plan.ts'
 import type { AppendRequest, Digest } from '../engine.ts'
 import type { Facts, UploadError } from '../errors/error.ts'
@@ -26,6 +25,7 @@ import type { Pace } from './bandwidth.ts'
 import type { BodySlot } from './body-gate.ts'
 import { type BodyEnd, receiveBody } from './receive-body.ts'
 import type { RepeatedBytes } from './repeated-bytes.ts'
+import { hashOfBody, type Repeats } from './repeated-creation.ts'
 
 export interface AppendOptions {
   uploads: UploadRepository

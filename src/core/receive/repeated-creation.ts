@@ -9,9 +9,9 @@ import type { AppendRequest, Engine, Repeat } from '../engine.ts'
 import { isUploadError, type UploadError } from '../errors/error.ts'
 import { readDigests } from '../finish/file-digest.ts'
 import { NoSuchKey, type ObjectStore, type UploadRepository } from '../ports.ts'
+import type { Actor, UploadRecord } from '../upload.ts'
 import { stillFinishing } from './append-errors.ts'
 import { type ReceiveBodyOptions, receiveBody } from './receive-body.ts'
-import type { Actor, UploadRecord } from '../upload.ts'
 
 /** Finds the upload that a whole body has become before. */
 export interface Repeats {

@@ -17,7 +17,7 @@ import {
   wait,
   webUrl,
 } from './config/values.ts'
-import { defaultKeyTemplate, templateError } from './core/create/object-key.ts'
+import { defaultKeyTemplate, templateError } from './core/object-key.ts'
 import { storeOptions } from './stores/index.ts'
 
 const MiB = 1024 ** 2

@@ -1,6 +1,6 @@
 import { type Config, ConfigError } from './config.ts'
 import type { Authorizer } from './core/access/access.ts'
-import type { NameObject } from './core/create/object-key.ts'
+import type { NameObject } from './core/object-key.ts'
 import type { Database } from './db/open.ts'
 import { tokenRules } from './development.ts'
 import { loadHooks } from './features/hooks/load.ts'

@@ -37,7 +37,7 @@ const rooms: Record<string, Room> = {
       'stores/index.ts',
       'features/policies/schema.ts',
       'core/policy/policy.ts',
-      'core/create/object-key.ts',
+      'core/object-key.ts',
       'core/units.ts',
       'http/identity/issuer.ts',
     ],

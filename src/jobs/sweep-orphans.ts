@@ -1,6 +1,6 @@
 import type { RunningEngine } from '../core/engine.ts'
-import { idsWithTailObjects } from '../core/finish/clean-up.ts'
 import type { ObjectStore, UploadRepository } from '../core/ports.ts'
+import { idsWithTailObjects } from '../core/transitions/clean-up.ts'
 
 // As many as S3 tells in one answer.
 const atOnce = 1000

@@ -1,7 +1,7 @@
 import type { RunningEngine } from '../core/engine.ts'
 import { isUploadError } from '../core/errors/error.ts'
-import { findOrphans } from '../core/finish/clean-up.ts'
 import type { ObjectStore, UploadRepository } from '../core/ports.ts'
+import { findOrphans } from '../core/transitions/clean-up.ts'
 import { processInPages } from './process-in-pages.ts'
 import { endedWithTailObjects } from './sweep-orphans.ts'
 

@@ -1,4 +1,4 @@
-import type { MemoryBudget } from '../core/parts/memory-budget.ts'
+import type { MemoryBudget } from '../core/memory/memory-budget.ts'
 
 export interface Gauged {
   feed: { subscribers(): number }

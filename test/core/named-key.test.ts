@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { makeNamedKey } from '../../src/core/create/object-key.ts'
+import { makeNamedKey } from '../../src/core/object-key.ts'
 
 const id = '11111111-2222-4333-8444-555555555555'
 const unique = 'f'.repeat(32)

@@ -11,7 +11,7 @@ import {
 import type { AddressInfo } from 'node:net'
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { makeNamedKey } from '../../src/core/create/object-key.ts'
+import { makeNamedKey } from '../../src/core/object-key.ts'
 import { NoSuchKey, NoSuchUpload } from '../../src/core/ports.ts'
 import { addressOf } from '../../src/stores/s3/client.ts'
 import { type S3Options, s3Options } from '../../src/stores/s3/options.ts'

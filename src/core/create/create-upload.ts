@@ -1,10 +1,10 @@
 import { lengthOf, preferredConcatPartSize } from '../concatenation/concatenate.ts'
 import type { EngineOptions } from '../engine-options.ts'
 import { eventOf } from '../events.ts'
+import { makeNamedKey, uniqueToken } from '../object-key.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Actor, CreateUpload, UploadRecord } from '../upload.ts'
 import { newUpload } from './new-upload.ts'
-import { makeNamedKey, uniqueToken } from './object-key.ts'
 
 /**
  * Makes the session of an upload that may begin, and records it: room is reserved from then on.

@@ -1,5 +1,6 @@
 import { agreeingName } from '../media/file-endings.ts'
 import { normalizeMediaType, unknownMediaType } from '../media/media-type.ts'
+import { makeObjectKey, uniqueToken } from '../object-key.ts'
 import { categoryOf, type Policy } from '../policy/policy.ts'
 import { filenameRule } from '../policy/rules/filename.ts'
 import type { Rule } from '../policy/rules/rule.ts'
@@ -7,7 +8,6 @@ import { sizeRule, tooLarge } from '../policy/rules/size.ts'
 import type { StoreLimits } from '../ports.ts'
 import type { Actor, CreateUpload, UploadRecord } from '../upload.ts'
 import { checkFingerprint } from './fingerprint.ts'
-import { makeObjectKey, uniqueToken } from './object-key.ts'
 import { choosePartSize } from './part-plan.ts'
 
 export interface NewUploadOptions {

@@ -1,6 +1,6 @@
+import type { TailCache } from '../memory/tail-cache.ts'
 import type { Bytes, ObjectStore } from '../ports.ts'
 import type { StoredPart, TailObject } from '../upload.ts'
-import type { TailCache } from './tail-cache.ts'
 
 /**
  * A part in the making: first the pieces that are in the store, then the bytes that are on their way there as the next

@@ -1,7 +1,7 @@
+import type { MemoryBudget } from '../memory/memory-budget.ts'
+import type { TailCache } from '../memory/tail-cache.ts'
 import type { Bytes, ObjectStore } from '../ports.ts'
 import { concatBytes, newBufferedPart } from './buffered-part.ts'
-import type { MemoryBudget } from './memory-budget.ts'
-import type { TailCache } from './tail-cache.ts'
 
 export interface PartBufferOptions {
   store: ObjectStore

@@ -14,6 +14,8 @@
  * then written as one object.
  */
 
+import type { MemoryBudget } from '../memory/memory-budget.ts'
+import type { TailCache } from '../memory/tail-cache.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
 import type { Lease, ObjectInfo, ObjectStore, UploadPatch } from '../ports.ts'
 import { type MultipartId, type TailObject, tailSize } from '../upload.ts'
@@ -27,9 +29,7 @@ import {
   smallTailObjectsAtEnd,
   tailObjectsSize,
 } from './buffered-part.ts'
-import type { MemoryBudget } from './memory-budget.ts'
 import { putObject } from './put-object.ts'
-import type { TailCache } from './tail-cache.ts'
 
 export interface PartWriterOptions {
   store: ObjectStore

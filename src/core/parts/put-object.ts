@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { otherKey } from '../create/object-key.ts'
+import { otherKey } from '../object-key.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
 import { type Bytes, type Lease, ObjectExists, type ObjectInfo, type ObjectStore } from '../ports.ts'
 

@@ -1,11 +1,13 @@
 import type { Hash } from 'node:crypto'
 import { IncomingMessage } from 'node:http'
+import type { Pace } from '../body/bandwidth.ts'
+import type { BodySlot } from '../body/body-gate.ts'
+import { type BodyEnd, receiveBody } from '../body/receive-body.ts'
 import { choosePartSize } from '../create/part-plan.ts'
 import type { AppendRequest, Digest } from '../engine.ts'
 import type { Facts, UploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
-import { type FileHash, hashFile, matchesExpected } from '../finish/file-digest.ts'
-import type { WriterDetails } from '../parts/open-writer.ts'
+import { type FileHash, hashFile, matchesExpected } from '../file-digest.ts'
 import { type PartLocking, uploadLocked, waitForPartLocks } from '../parts/part-locks.ts'
 import type { PartWriter } from '../parts/part-writer.ts'
 import type { Lease, ObjectStore, UploadPatch, UploadRepository } from '../ports.ts'
@@ -21,9 +23,7 @@ import {
   takenOver,
   takesNoMoreBytes,
 } from './append-errors.ts'
-import type { Pace } from './bandwidth.ts'
-import type { BodySlot } from './body-gate.ts'
-import { type BodyEnd, receiveBody } from './receive-body.ts'
+import type { WriterDetails } from './open-writer.ts'
 import type { RepeatedBytes } from './repeated-bytes.ts'
 import { hashOfBody, type Repeats } from './repeated-creation.ts'
 

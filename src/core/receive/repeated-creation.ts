@@ -5,13 +5,13 @@
  * listeners were told, so it stays, and the later one ends before it is complete.
  */
 import { createHash, type Hash } from 'node:crypto'
+import { type ReceiveBodyOptions, receiveBody } from '../body/receive-body.ts'
 import type { AppendRequest, Engine, Repeat } from '../engine.ts'
 import { isUploadError, type UploadError } from '../errors/error.ts'
-import { readDigests } from '../finish/file-digest.ts'
+import { readDigests } from '../file-digest.ts'
 import { NoSuchKey, type ObjectStore, type UploadRepository } from '../ports.ts'
 import type { Actor, UploadRecord } from '../upload.ts'
 import { stillFinishing } from './append-errors.ts'
-import { type ReceiveBodyOptions, receiveBody } from './receive-body.ts'
 
 /** Finds the upload that a whole body has become before. */
 export interface Repeats {

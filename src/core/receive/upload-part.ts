@@ -5,14 +5,17 @@
 
 import { notFound } from '../access/access.ts'
 import type { Authorization } from '../access/authorization.ts'
+import type { Pace } from '../body/bandwidth.ts'
+import type { BodySlot } from '../body/body-gate.ts'
+import { type BodyEnd, receiveBody } from '../body/receive-body.ts'
 import type { PartList, PartUpload, UploadedPart } from '../engine.ts'
 import type { UploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
+import type { MemoryBudget } from '../memory/memory-budget.ts'
+import type { TailCache } from '../memory/tail-cache.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
-import type { MemoryBudget } from '../parts/memory-budget.ts'
 import { createPartBuffer, type PartBuffer } from '../parts/part-buffer.ts'
 import { type PartLocking, storePart, uploadLocked, waitForPartLocks } from '../parts/part-locks.ts'
-import type { TailCache } from '../parts/tail-cache.ts'
 import {
   type Lease,
   type Locker,
@@ -25,12 +28,9 @@ import {
 import { observeLoss } from '../transitions/loss.ts'
 import type { Actor, UploadRecord } from '../upload.ts'
 import { assertActive, readContiguousOffset, toUpload } from '../upload-view.ts'
-import type { Pace } from './bandwidth.ts'
-import type { BodySlot } from './body-gate.ts'
 import type { ContentPolicy } from './content-gate.ts'
 import { assertPartAccepted, compareParts, sizeOfPart, uploadCompleted, wrongPartSize } from './part-errors.ts'
 import { createPartGate, type PartGate } from './part-gate.ts'
-import { type BodyEnd, receiveBody } from './receive-body.ts'
 import type { RepeatedBytes } from './repeated-bytes.ts'
 
 export interface PartUploadOptions extends PartLocking {

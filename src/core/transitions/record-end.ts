@@ -1,6 +1,6 @@
 /* The two ends of a finish: the object is there and the session says so, or the file is refused. */
 import { eventOf } from '../events.ts'
-import { digestMismatch, matchesExpected, readDigests } from '../finish/file-digest.ts'
+import { digestMismatch, matchesExpected, readDigests } from '../file-digest.ts'
 import { type Lease, NoSuchUpload, type ObjectInfo, type ObjectStore, type UploadPatch } from '../ports.ts'
 import type { Actor } from '../upload.ts'
 

@@ -1,6 +1,6 @@
 import { type Authorizer, notFound } from '../../core/access/access.ts'
-import type { NameObject } from '../../core/create/object-key.ts'
 import { UploadError } from '../../core/errors/error.ts'
+import type { NameObject } from '../../core/object-key.ts'
 import { type Actor, scopes } from '../../core/upload.ts'
 import { within } from '../../core/within.ts'
 import type { Identify } from '../../http/identity/auth.ts'

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy'
 import type { FastifyRequest } from 'fastify'
+import type { BodySlot } from '../../core/body/body-gate.ts'
 import { UploadError } from '../../core/errors/error.ts'
-import type { BodySlot } from '../../core/receive/body-gate.ts'
 
 /** What to do with what a form brings, in its order. A file must be read to its end, or the form stands still. */
 export interface FormReader {

@@ -1,5 +1,5 @@
 import { type ErrorCode, UploadError } from '../../../src/core/errors/error.ts'
-import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
+import { createMemoryBudget } from '../../../src/core/memory/memory-budget.ts'
 import { NoSuchUpload, type ObjectStore } from '../../../src/core/ports.ts'
 import type { Database, Statement } from '../../../src/db/open.ts'
 import type { MemoryStore } from '../../support/memory-store.ts'

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
+import { createMemoryBudget } from '../../../src/core/memory/memory-budget.ts'
 import { openTestStore, storeKinds } from '../../support/open-test-store.ts'
 import { openRest } from './open-rest.ts'
 

@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { expect, it, onTestFinished } from 'vitest'
-import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
+import { createMemoryBudget } from '../../../src/core/memory/memory-budget.ts'
 import { parseSize } from '../../../src/core/units.ts'
 import { s3Options } from '../../../src/stores/s3/options.ts'
 import { s3Store } from '../../../src/stores/s3/store.ts'

@@ -3,9 +3,9 @@
  * store without the wires, until nothing is left to do.
  */
 import { randomUUID } from 'node:crypto'
-import { defaultKeyTemplate } from '../../../src/core/create/object-key.ts'
 import { createEngine } from '../../../src/core/create-engine.ts'
-import { createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
+import { createMemoryBudget } from '../../../src/core/memory/memory-budget.ts'
+import { defaultKeyTemplate } from '../../../src/core/object-key.ts'
 import { defaultPolicies } from '../../../src/core/policy/policy.ts'
 import { creationRules } from '../../../src/core/policy/rules/index.ts'
 import { openDatabase } from '../../../src/db/open.ts'

@@ -1,5 +1,5 @@
-import { safeSegment } from '../../create/object-key.ts'
 import { agreeingName } from '../../media/file-endings.ts'
+import { safeSegment } from '../../object-key.ts'
 
 /*
  * The ways in which other programs may read one file name. A rule that denies names is asked about each of them: it must not

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { type BudgetUser, createMemoryBudget } from '../../../src/core/parts/memory-budget.ts'
+import { type BudgetUser, createMemoryBudget } from '../../../src/core/memory/memory-budget.ts'
 
 const KiB = 1024
 

@@ -7,7 +7,7 @@
 
 import type { UploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
-import type { MemoryBudget } from '../parts/memory-budget.ts'
+import type { MemoryBudget } from '../memory/memory-budget.ts'
 
 /** Whose body it is. */
 export interface Sender {

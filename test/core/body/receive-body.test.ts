@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, it, onTestFinished } from 'vitest'
-import { receiveBody } from '../../../src/core/receive/receive-body.ts'
+import { receiveBody } from '../../../src/core/body/receive-body.ts'
 import { bodyOf } from '../../support/open-engine.ts'
 
 it('a body that brings too much is told of, and what fails of its last bytes is nobody else to hear', async () => {

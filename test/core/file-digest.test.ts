@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { AppendRequest, RunningEngine } from '../../../src/core/engine.ts'
-import { ada, bodyOf, openEngine } from '../../support/open-engine.ts'
+import type { AppendRequest, RunningEngine } from '../../src/core/engine.ts'
+import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('base64')
 const creation = (size: number | null, digest: string | null) => ({

@@ -1,8 +1,8 @@
 import type { BackgroundTasks } from '../background.ts'
+import { createPartWriter, type PartWriter, type PartWriterOptions } from '../parts/part-writer.ts'
 import type { Lease } from '../ports.ts'
-import { type ContentPolicy, openContentGate } from '../receive/content-gate.ts'
 import type { Actor, UploadRecord } from '../upload.ts'
-import { createPartWriter, type PartWriter, type PartWriterOptions } from './part-writer.ts'
+import { type ContentPolicy, openContentGate } from './content-gate.ts'
 
 /** What every writer of one engine shares. */
 export interface WriterContext

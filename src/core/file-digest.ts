@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { UploadError } from '../errors/error.ts'
-import { errors } from '../errors/errors.ts'
-import type { ObjectStore } from '../ports.ts'
-import { type DigestAlgorithm, digestAlgorithms, type FileDigests } from '../upload.ts'
+import type { UploadError } from './errors/error.ts'
+import { errors } from './errors/errors.ts'
+import type { ObjectStore } from './ports.ts'
+import { type DigestAlgorithm, digestAlgorithms, type FileDigests } from './upload.ts'
 
 /** Sees the bytes of a file in order, and knows at their end what `digests` asks for. */
 export interface FileHash {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { type BodySlot, createBodyGate } from '../../../src/core/body/body-gate.ts'
 import { isUploadError } from '../../../src/core/errors/error.ts'
-import { type BodySlot, createBodyGate } from '../../../src/core/receive/body-gate.ts'
 
 const atEase = { limit: 100, used: 0 }
 const from = (user: string, network: string | null = `net of ${user}`) => ({ user, network })

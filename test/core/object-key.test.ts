@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { defaultKeyTemplate, makeObjectKey, safeSegment, templateError } from '../../../src/core/create/object-key.ts'
+import { defaultKeyTemplate, makeObjectKey, safeSegment, templateError } from '../../src/core/object-key.ts'
 
 const words = {
   role: 'creator',

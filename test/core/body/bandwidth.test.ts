@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type Bandwidth, createBandwidth } from '../../../src/core/receive/bandwidth.ts'
+import { type Bandwidth, createBandwidth } from '../../../src/core/body/bandwidth.ts'
 
 const KiB = 1024
 const MiB = 1024 ** 2

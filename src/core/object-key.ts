@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Actor, CreateUpload } from '../upload.ts'
+import type { Actor, CreateUpload } from './upload.ts'
 
 // S3: "The name for a key is a sequence of Unicode characters whose UTF-8 encoding is at most 1,024 bytes long." A prefix in the
 // bucket may take the rest.

@@ -189,7 +189,7 @@ CREATE UNIQUE INDEX "upload_sessions_final" ON "upload_sessions" USING btree ("t
 CREATE INDEX "upload_sessions_file" ON "upload_sessions" USING btree ("tenant","owner_id","fingerprint","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE fingerprint is not null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_expiring" ON "upload_sessions" USING btree ("expires_at") WHERE state in ('receiving', 'completed') and expires_at is not null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_open" ON "upload_sessions" USING btree ("state","role") WHERE state in ('receiving', 'finishing');--> statement-breakpoint
-CREATE INDEX "upload_sessions_unheard" ON "upload_sessions" USING btree ("tenant","owner_id") WHERE is_answer_lost;--> statement-breakpoint
+CREATE INDEX "upload_sessions_answer_lost" ON "upload_sessions" USING btree ("tenant","owner_id") WHERE is_answer_lost;--> statement-breakpoint
 CREATE INDEX "upload_sessions_deletions" ON "upload_sessions" USING btree ("delete_due_at") WHERE delete_due_at is not null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_cleanup" ON "upload_sessions" USING btree ("id") WHERE needs_cleanup and state not in ('receiving', 'finishing');--> statement-breakpoint
 CREATE INDEX "api_keys_newest" ON "api_keys" USING btree ("created_at" DESC NULLS FIRST);--> statement-breakpoint

@@ -2,15 +2,15 @@ import type { ObjectOrigin } from '../core/pairing/origin.ts'
 import type { ObjectInfo } from '../core/ports.ts'
 import type { Database } from './open.ts'
 
-/** Rows that are made of objects, when a database is older than its store. Throws `UploadError DATABASE_ERROR`. */
+/** Rows created from objects, when a database is older than its store. @throws UploadError DATABASE_ERROR */
 export interface Adoptions {
-  /** The states of the uploads that have these keys; of a key that no row has, nothing. */
+  /** The states of the uploads with these keys; a key without an upload is left out. */
   statesOf(keys: string[]): Promise<Map<string, string>>
-  /** Makes the row of a completed upload. False when there is one with its id or key. */
+  /** Creates the row of a completed upload. False when one with its id or key exists. */
   insert(key: string, origin: ObjectOrigin, info: ObjectInfo, now: Date): Promise<boolean>
-  /** Completes an unfinished upload whose object is whole. False when its row knows of another size, or a request is writing to it. */
+  /** Completes an unfinished upload whose object is complete. False when its row has another size, or a request is writing to it. */
   complete(key: string, info: ObjectInfo, now: Date): Promise<boolean>
-  /** The files that were deleted and are still there, the next to go first; a thousand at most. */
+  /** Deleted files whose objects still exist, in the order of their deletion; a thousand at most. */
   deleted(): Promise<{ id: string; owner: string; filename: string; dueAt: Date }[]>
 }
 
@@ -18,7 +18,7 @@ const findStates = {
   name: 'adopt-states',
   text: `select key, state from upload_sessions where key = any($1::text[])`,
 }
-// Room is counted as by the statements that complete an upload.
+// Usage is counted as in the statements that complete an upload.
 const insert = {
   name: 'adopt-insert',
   text: `with inserted as (
@@ -37,26 +37,26 @@ const insert = {
 }
 const complete = {
   name: 'adopt-complete',
-  text: `with mine as (
+  text: `with found as (
       select id, reserved from upload_sessions where key = $1 and state in ('receiving', 'finishing')
         and (size is null or size = $2::bigint) and concat->>'kind' is distinct from 'partial'
         and (lease_until is null or lease_until < now()) for update),
     saved as (
       update upload_sessions s set state = 'completed', size = $2::bigint, "offset" = $2::bigint, etag = $3, completed_at = $4, updated_at = $4,
         prefix = null, tail = '[]', expires_at = null, loss_seen_at = null, needs_cleanup = true, revision = revision + 1, event_seq = event_seq + 1
-      from mine where s.id = mine.id returning s.id, s.tenant, s.owner_id, s.size, mine.reserved, s.role, s.key, s.filename, s.content_type, s.category, s.event_seq),
+      from found where s.id = found.id returning s.id, s.tenant, s.owner_id, s.size, found.reserved, s.role, s.key, s.filename, s.content_type, s.category, s.event_seq),
     counted as (
       update upload_usage u set reserved_bytes = greatest(0, u.reserved_bytes - coalesce(saved.reserved, 0)),
         open_uploads = greatest(0, u.open_uploads - 1), open_files = greatest(0, u.open_files - 1),
         stored_bytes = u.stored_bytes + saved.size, stored_files = u.stored_files + 1
       from saved where u.tenant = saved.tenant and u.owner_id = saved.owner_id),
-    told as (
+    events as (
       insert into upload_events (upload_id, seq, type, data)
       select id, event_seq, 'upload.completed', jsonb_build_object('ownerId', owner_id, 'tenant', nullif(tenant, ''), 'role', role, 'key', key,
         'filename', filename, 'contentType', content_type, 'category', category, 'size', size, 'failure', null) from saved),
     audited as (
       insert into audit_log (action, is_allowed, tenant, upload_id, note)
-      select 'upload.complete', true, tenant, id, 'its object is whole' from saved),
+      select 'upload.complete', true, tenant, id, 'its object is complete' from saved),
     removed as (delete from upload_parts using saved where upload_id = saved.id)
     select id from saved`,
 }
@@ -65,9 +65,9 @@ const findDeleted = {
   text: `select id, owner_id, filename, delete_due_at from upload_sessions where delete_due_at is not null order by delete_due_at limit 1000`,
 }
 
-/** Adoptions in `database`. */
+/** The adoptions of `database`. */
 export function adoptionsIn(database: Pick<Database, 'query'>): Adoptions {
-  const has = async (statement: { name: string; text: string }, values: unknown[]) =>
+  const changesRow = async (statement: { name: string; text: string }, values: unknown[]) =>
     (await database.query(statement, values)).length > 0
   return {
     async statesOf(keys) {
@@ -77,9 +77,9 @@ export function adoptionsIn(database: Pick<Database, 'query'>): Adoptions {
     insert: (key, origin, { size, etag }, now) => {
       const { id, ownerId, tenant, role, filename, contentType, category, createdAt } = origin
       const values = [id, ownerId, tenant ?? '', role, key, filename, contentType, category, size, etag, createdAt, now]
-      return has(insert, values)
+      return changesRow(insert, values)
     },
-    complete: (key, { size, etag }, now) => has(complete, [key, size, etag, now]),
+    complete: (key, { size, etag }, now) => changesRow(complete, [key, size, etag, now]),
     async deleted() {
       const rows = await database.query<{ id: string; owner_id: string; filename: string; delete_due_at: Date }>(
         findDeleted,

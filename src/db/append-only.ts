@@ -1,9 +1,10 @@
 const tables = ['audit_log', 'policy_versions']
 
 /**
- * Makes the database itself refuse to change or remove what was written for the record. Only a transaction that says
- * `set local landfall.retention = 'on'` may delete: the one that forgets what is old. Run after every migration, because the
- * migrations know tables and no triggers; what is there already is left alone, so that a start waits for nobody's writes.
+ * SQL that creates triggers by which Postgres refuses to change or delete rows of the audit log and the policy versions. Only a
+ * transaction with `set local landfall.retention = 'on'` may delete: the one that removes rows past their retention. It runs after
+ * every migration, because drizzle's migrations have no triggers. Existing triggers are kept: creating one would make the start of a
+ * server wait for running writes.
  */
 export const guardAppendOnly = `
   create or replace function landfall_append_only() returns trigger language plpgsql as $body$

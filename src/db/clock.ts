@@ -1,9 +1,9 @@
 /*
- * The database's clock, as this process knows it. Every server and every statement goes by the same time then, whatever the clocks of
- * the machines say: a node whose clock is days ahead would otherwise expire everybody's uploads.
+ * An estimate of the database's clock, so that every server and every statement use the same time. Otherwise a node whose clock is days
+ * ahead would expire the uploads of all users.
  *
- * It is measured now and then, with half of the round trip added, and carried on by the monotonic clock of this process: neither a
- * wrong wall clock nor one that is set meanwhile moves it.
+ * It is measured every 20 seconds, with half of the round trip added. Between measurements the monotonic clock of this process advances
+ * it, so a wrong wall clock, or one that is set meanwhile, does not move it.
  */
 import { NotReady } from '../core/errors/error.ts'
 import type { Database } from './open.ts'
@@ -11,9 +11,9 @@ import type { Database } from './open.ts'
 export interface DatabaseClock {
   /** The database's time. */
   now(): Date
-  /** Measures it anew. @throws UploadError DATABASE_ERROR */
+  /** Measures it again. @throws UploadError DATABASE_ERROR */
   refresh(): Promise<void>
-  /** Milliseconds by which this machine's own clock is ahead of the database's. */
+  /** Milliseconds by which this machine's clock is ahead of the database's. */
   skewMs(): number
   /** @throws NotReady when this machine's clock differs by more than a few seconds */
   check(): Promise<void>
@@ -24,21 +24,21 @@ export interface ClockOptions {
   database: Pick<Database, 'query'>
   /** This machine's own clock, in milliseconds. */
   wallMs?: (() => number) | undefined
-  /** Milliseconds since some moment, by a clock that is never set. */
+  /** Milliseconds by a monotonic clock. */
   elapsedMs?: () => number
-  /** Told once when the clock of this machine is wrong (a sentence), and once when it is right again (`null`). */
-  onSkew(trouble: string | null): void
+  /** Called once with a sentence when this machine's clock is wrong, and once with `null` when it is right again. */
+  onSkew(problem: string | null): void
   onError(error: unknown): void
 }
 
-/** Milliseconds; half a round trip is added, because the sample may be so much off. */
-const tolerance = 5000
+/** Half a round trip is added to it, because a measurement may be off by that much. */
+const toleranceMs = 5000
 const everyMs = 20_000
-const worstHalfTrip = 1000
-const ask = { name: 'clock', text: `select extract(epoch from clock_timestamp())::float8 * 1000 as ms` }
+const maxHalfTripMs = 1000
+const readClock = { name: 'clock', text: `select extract(epoch from clock_timestamp())::float8 * 1000 as ms` }
 
 /**
- * A clock that has been measured once when this resolves.
+ * Resolves to a clock that has been measured once.
  * @throws UploadError DATABASE_ERROR
  */
 export async function openClock({
@@ -51,21 +51,21 @@ export async function openClock({
   let atMs = 0
   let measuredAt: number | null = null
   let skew = 0
-  let trouble: string | null = null
+  let problem: string | null = null
 
   async function refresh(): Promise<void> {
     const startedAt = elapsedMs()
-    const [row] = await database.query<{ ms: number }>(ask, [])
+    const [row] = await database.query<{ ms: number }>(readClock, [])
     const endedAt = elapsedMs()
     const halfTrip = (endedAt - startedAt) / 2
-    // A statement that had to wait tells less than what is known already.
-    if (measuredAt !== null && halfTrip > worstHalfTrip) return
+    // A measurement that had to wait is less accurate than the current estimate.
+    if (measuredAt !== null && halfTrip > maxHalfTripMs) return
     atMs = row!.ms + halfTrip
     measuredAt = endedAt
     skew = wallMs() - atMs
-    const next = Math.abs(skew) > tolerance + halfTrip ? describe(skew) : null
-    if ((next === null) !== (trouble === null)) onSkew(next)
-    trouble = next
+    const next = Math.abs(skew) > toleranceMs + halfTrip ? describe(skew) : null
+    if ((next === null) !== (problem === null)) onSkew(next)
+    problem = next
   }
 
   await refresh()
@@ -76,10 +76,10 @@ export async function openClock({
     refresh,
     skewMs: () => skew,
     async check() {
-      if (trouble === null) return
-      // It may have been set right since.
+      if (problem === null) return
+      // The operator may have corrected the clock since.
       await refresh()
-      if (trouble !== null) throw new NotReady(trouble)
+      if (problem !== null) throw new NotReady(problem)
     },
     close: () => clearInterval(timer),
   }
@@ -87,6 +87,6 @@ export async function openClock({
 
 function describe(skewMs: number): string {
   const seconds = Math.round(Math.abs(skewMs) / 1000)
-  const way = skewMs > 0 ? 'ahead of' : 'behind'
-  return `this server's clock is ${seconds} s ${way} the database's; set it by NTP`
+  const direction = skewMs > 0 ? 'ahead of' : 'behind'
+  return `this server's clock is ${seconds} s ${direction} the database's; set it by NTP`
 }

@@ -1,4 +1,5 @@
 import { UploadError } from '../core/errors/error.ts'
+import { errors } from '../core/errors/errors.ts'
 import type { Event } from '../core/events.ts'
 import { type Quota, quotaErrors } from '../core/policy/quota.ts'
 import { retryAfter } from '../core/policy/rate.ts'
@@ -10,43 +11,44 @@ import { repeatedBy } from './repeated-creation.ts'
 import { findUsageNow } from './usage.ts'
 
 /*
- * The room, the session, its event and the line in the record, together or not at all. `mine` is the user's row: the first
- * creation inserts it, all others wait for one another at it and look at what it says then. What has to hold for a user
- * without a row is asked before; nobody with a row could pass without it either. A second run after a lost answer finds the
- * session and inserts nothing.
+ * Reserves the quota and writes the upload row, its event and its audit entry in one statement, all or none. `owner_usage` is the
+ * user's row of upload_usage: the first creation inserts it; concurrent creations wait for its row lock and check what it says then.
+ * The limits of a user without a row are checked before the insert; a user with a row could not pass without those checks either. A
+ * second run after a lost answer finds the upload and inserts nothing.
  *
- * The final upload of a concatenation takes over what its partial ones (`lenders`) were given, which is not taken twice then.
- * `fresh` reads `lent`, so that they are locked before the user's row, as whoever completes one of them does.
+ * The final upload of a concatenation takes over the reservations of its partial uploads (`partials`), so their bytes are not
+ * reserved twice. `fresh` reads `taken_over` to lock the partials before the user's row: a request that completes a partial upload
+ * locks in that order, and the other order could deadlock with it.
  */
 function insertStatement(isFinal: boolean): Statement {
-  const lentBytes = isFinal ? '(select bytes from lent)' : '0'
-  const lentStored = isFinal ? '(select stored from lent)' : '0'
-  // What the user's row says on the day of the statement.
+  const takenBytes = isFinal ? '(select bytes from taken_over)' : '0'
+  const takenStored = isFinal ? '(select stored from taken_over)' : '0'
+  // The user's counters of the current day.
   const dayBytes = `case when u.day = excluded.day then u.day_bytes else 0 end`
   const dayFiles = `case when u.day = excluded.day then u.day_files else 0 end`
-  const room = `least($23::bigint - (u.reserved_bytes + u.stored_bytes - ${lentBytes}), $25::bigint - ${dayBytes})`
-  // In Postgres least() passes over nulls: a limit that is none. A file of unknown length is given all that it may become, if
-  // there is so much, and is held to what it was given.
+  const room = `least($23::bigint - (u.reserved_bytes + u.stored_bytes - ${takenBytes}), $25::bigint - ${dayBytes})`
+  // In Postgres least() ignores nulls, which stand for "no limit". An upload of unknown length reserves its maximum size, or what
+  // the quota has left, and may not grow beyond its reservation.
   const granted = `coalesce($9::bigint, least($19::bigint, ${room}))`
-  // As countOne in core/policy/rate, with the clock of the database.
+  // As countOne in core/policy/rate, by the database's clock.
   const nextCreation = `greatest(coalesce(u.creations_until, now()), now()) + interval '1 minute' / $22::int`
-  const lenders = `lenders as (
+  const partials = `partials as (
       select id, state, case when state = 'completed' then size else reserved end as bytes from upload_sessions
       where id = any($33::uuid[]) and reserved is not null and state in ('receiving', 'finishing', 'completed')
       order by id for update),
-    lent as (
+    taken_over as (
       select coalesce(sum(bytes), 0)::bigint as bytes,
-        coalesce(sum(bytes) filter (where state = 'completed'), 0)::bigint as stored from lenders),`
-  // What no partial upload was charged for: bytes of one that is named again, or that another final upload has taken over.
-  const copied = 'greatest(0, coalesce($9::bigint, 0) - (select bytes from lent))'
-  const passed = `passed as (update upload_sessions s set reserved = null from lenders, mine where s.id = lenders.id),`
+        coalesce(sum(bytes) filter (where state = 'completed'), 0)::bigint as stored from partials),`
+  // Bytes without a reservation: of a partial upload that is named again, or whose reservation another final upload has taken over.
+  const copied = 'greatest(0, coalesce($9::bigint, 0) - (select bytes from taken_over))'
+  const passed = `passed as (update upload_sessions s set reserved = null from partials, owner_usage where s.id = partials.id),`
   return {
-    name: isFinal ? 'session-insert-final' : 'session-insert',
-    text: `with ${isFinal ? lenders : ''}
+    name: isFinal ? 'upload-insert-final' : 'upload-insert',
+    text: `with ${isFinal ? partials : ''}
     fresh as (
       select coalesce($9::bigint, least($19::bigint, $23::bigint, $25::bigint)) as granted, (now() at time zone 'utc')::date as today
-      ${isFinal ? 'from lent where bytes >= 0' : ''}),
-    mine as (
+      ${isFinal ? 'from taken_over where bytes >= 0' : ''}),
+    owner_usage as (
       insert into upload_usage as u (tenant, owner_id, reserved_bytes, stored_bytes, stored_files, open_uploads, open_files,
         day, day_bytes, day_files, creations_until, granted)
       select $18, $2, granted, 0, 0, 1, $27::int, today, ${isFinal ? '0' : 'granted'}, $27::int, now() + interval '1 minute' / $22::int, granted
@@ -55,8 +57,8 @@ function insertStatement(isFinal: boolean): Statement {
         and coalesce(granted <= least($23, $25), true) and (granted >= 1 or $9 is not null)
         and coalesce($21::int >= 1, true) and coalesce($24::int >= $27::int, true) and coalesce($26::int >= $27::int, true)
       on conflict (tenant, owner_id) do update set
-        reserved_bytes = greatest(0, u.reserved_bytes - (${lentBytes} - ${lentStored})) + ${granted},
-        stored_bytes = greatest(0, u.stored_bytes - ${lentStored}),
+        reserved_bytes = greatest(0, u.reserved_bytes - (${takenBytes} - ${takenStored})) + ${granted},
+        stored_bytes = greatest(0, u.stored_bytes - ${takenStored}),
         open_uploads = u.open_uploads + 1,
         open_files = u.open_files + $27::int,
         day = excluded.day,
@@ -77,21 +79,21 @@ function insertStatement(isFinal: boolean): Statement {
         concat, digests, tail, has_numbered_parts, needs_cleanup, created_at, updated_at, expires_at, tenant, max_size, time_to_live_ms, fingerprint, reserved, event_seq, agent)
       select $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, $17::jsonb, '[]', $16, false, $12, $12, $13, $18,
         case when $9 is null then granted else $19 end, $20, $30, granted, case when $14::text is null then 0 else 1 end, $32
-      from mine
+      from owner_usage
       on conflict (id) do nothing
       returning id),
-    told as (
+    events as (
       insert into upload_events (upload_id, seq, type, data) select id, 1, $14, $15::jsonb from inserted where $14::text is not null),
     audited as (
       insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, address, agent)
       select 'upload.create', true, $2, $3, $18, $31, id, $28, $29 from inserted)
-    select exists (select from mine) as is_mine, exists (select from upload_sessions where id = $1) as is_there
-      ${isFinal ? `, ${copied} as copied` : `, array(${repeatedBy(askedIn)}) as repeated`}`,
+    select exists (select from owner_usage) as is_created, exists (select from upload_sessions where id = $1) as is_there
+      ${isFinal ? `, ${copied} as copied` : `, array(${repeatedBy(parameters)}) as repeated`}`,
   }
 }
 
-// Of a partial upload nothing is distinct; `concat` is null of others.
-const askedIn = {
+// The parameters of `insertUpload`, which creates no final uploads: a `concat` ($11) means a partial one.
+const parameters = {
   tenant: '$18',
   ownerId: '$2',
   role: '$3',
@@ -103,16 +105,15 @@ const askedIn = {
   agent: '$32',
 }
 
-// Two of them, because a plan for the one that looks for partial uploads may look through all uploads.
+// Two statements, because Postgres may plan the lookup of partial uploads as a scan of all uploads.
 const insertUpload = insertStatement(false)
 const insertFinal = insertStatement(true)
 
 const uniqueViolation = '23505'
 
-// Between a refusal and the look at the reason others may have given room back.
+// After the statement inserted nothing and before the usage is read for the reason, other requests may free quota: then try again.
 const attempts = 3
 
-/** Nobody is held to anything. */
 const unlimitedQuota: Quota = {
   uploadsAtOnce: null,
   creationsPerMinute: null,
@@ -123,79 +124,71 @@ const unlimitedQuota: Quota = {
 }
 
 /**
- * Writes the session of a new upload, reserves its room within `quota` and writes it down for the record, in one statement.
+ * Writes the row of a new upload, reserves its bytes within `quota` and adds it to the audit log, in one statement.
  * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED (facts.rule says which), DATABASE_ERROR
  */
 export type CreateRow = UploadRepository['insert']
 
-/** What creates sessions in `database`. */
+/** Returns the function that creates uploads in `database`. */
 export function uploadCreator(database: Database): CreateRow {
-  const early = createPauses()
+  const pauses = createPauses()
   return async (upload, event, quota = unlimitedQuota, by) => {
     const owner = { id: upload.ownerId, tenant: upload.tenant }
-    early.refuse(owner, quota)
+    pauses.assertNotPaused(owner, quota)
     const isFile = upload.concat?.kind !== 'partial'
-    // Its bytes came with its partial uploads, and counted on their day; what is copied once more counts today.
+    // The bytes of a final upload were counted on the day its partial uploads received them; only bytes copied again count today.
     const final = upload.concat?.kind === 'final' ? upload.concat : null
-    const held = final ? { ...quota, bytesPerDay: null } : quota
+    const enforced = final ? { ...quota, bytesPerDay: null } : quota
     const statement = final ? insertFinal : insertUpload
-    const values = insertValues(upload, event, held, by)
+    const values = insertValues(upload, event, enforced, by)
     if (final) values.push(final.from, quota.bytesPerDay)
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       const [found] = await database
-        .query<{ is_mine: boolean; is_there: boolean; copied?: number; repeated?: string[] }>(statement, values)
+        .query<{ is_created: boolean; is_there: boolean; copied?: number; repeated?: string[] }>(statement, values)
         .catch((error: unknown) => {
-          // Another request has begun a file of the same partial uploads since this one looked for it.
-          if (final && codeOf(error) === uniqueViolation) throw justBegun(error)
+          // Since this request looked, another one has created a final upload of the same partial uploads.
+          if (final && codeOf(error) === uniqueViolation) throw errors.alreadyConcatenating({}, error)
           throw error
         })
-      if (found!.is_mine || found!.is_there) return found!.repeated ?? []
+      if (found!.is_created || found!.is_there) return found!.repeated ?? []
       const { usage, now } = await findUsageNow(database, owner)
-      const [error] = quotaErrors(held, usage, { size: upload.size, isFile }, now)
-      if (error) throw early.remember(owner, error)
+      const [error] = quotaErrors(enforced, usage, { size: upload.size, isFile }, now)
+      if (error) throw pauses.remember(owner, error)
       const { copied = 0 } = found!
       const { bytesPerDay } = quota
-      const [tooMuch] =
+      const [copiedError] =
         copied > 0 ? quotaErrors({ ...unlimitedQuota, bytesPerDay }, usage, { size: copied, isFile }, now) : []
-      if (tooMuch) throw tooMuch
+      if (copiedError) throw copiedError
     }
-    throw new UploadError('RATE_LIMITED', 'Many uploads begin at once. Please try again in a moment.', {
-      rule: 'uploadsAtOnce',
-    })
+    throw errors.tooManyCreationsAtOnce({ rule: 'uploadsAtOnce' })
   }
 }
 
-function justBegun(cause: unknown): UploadError {
-  const message = 'This file is being put together already. Please ask again in a moment.'
-  return new UploadError('UPLOAD_LOCKED', message, {}, { cause })
-}
-
-// Of users who began too many uploads; the memory of some hundred kilobytes.
+// Users over their rate; some hundred kilobytes of memory.
 const maxPauses = 5000
 
 /**
- * Who began too many uploads within a minute cannot begin another one before a certain moment, whatever happens: until then
- * the database need not be asked, and a flood costs it nothing.
+ * Remembers the users over their rate of creations, who cannot create another upload before a known moment. Until then their
+ * creation requests are refused without a query, so a flood of them costs the database nothing.
  */
 function createPauses() {
-  const pauses = new Map<string, { until: number; perMinute: unknown; refusal: UploadError }>()
+  const pauses = new Map<string, { until: number; perMinute: unknown; error: UploadError }>()
   return {
-    refuse(owner: Pick<Actor, 'id' | 'tenant'>, { creationsPerMinute }: Quota) {
+    assertNotPaused(owner: Pick<Actor, 'id' | 'tenant'>, { creationsPerMinute }: Quota) {
       const pause = pauses.get(ownerKey(owner))
       if (!pause) return
       const leftMs = pause.until - performance.now()
-      // Other policies, other times.
+      // A limit that has changed since gives another moment.
       if (leftMs <= 0 || pause.perMinute !== creationsPerMinute) pauses.delete(ownerKey(owner))
-      else
-        throw new UploadError(pause.refusal.code, pause.refusal.message, {
-          ...pause.refusal.facts,
-          retryAfter: retryAfter(leftMs),
-        })
+      else {
+        const { code, message, facts } = pause.error
+        throw new UploadError(code, message, { ...facts, retryAfter: retryAfter(leftMs) })
+      }
     },
     remember(owner: Pick<Actor, 'id' | 'tenant'>, error: UploadError): UploadError {
       const { rule, perMinute, waitMs } = error.facts
       if (rule !== 'creationsPerMinute' || typeof waitMs !== 'number') return error
-      pauses.set(ownerKey(owner), { until: performance.now() + waitMs, perMinute, refusal: error })
+      pauses.set(ownerKey(owner), { until: performance.now() + waitMs, perMinute, error })
       if (pauses.size > maxPauses) pauses.delete(pauses.keys().next().value!)
       return error
     },

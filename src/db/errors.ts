@@ -1,7 +1,8 @@
-import { isUploadError, UploadError } from '../core/errors/error.ts'
+import { isUploadError } from '../core/errors/error.ts'
+import { errors } from '../core/errors/errors.ts'
 
-// Connection failures, shutdown and start-up, too many connections, deadlocks and serialization, resource limits, and a
-// server that is read-only or full: all of them may pass.
+// SQLSTATEs of conditions that may pass: connection failures, shutdown and start-up, too many connections, deadlocks and serialization
+// failures, resource limits, a read-only or full server.
 const transientStates = /^(08|53|57P|58)|^(40001|40P01|25006|55P03|57014)$/
 const outageStates = /^(08|57P)|^25006$/
 const transientCodes = new Set([
@@ -17,7 +18,7 @@ const transientCodes = new Set([
 const transientMessages =
   /timeout|terminated|Connection ended|not queryable|Client was closed|connection error|read ECONN/i
 
-// Postgres keeps every character but one, U+0000; it says so of a text and of what is inside of JSON.
+// Postgres stores every character except U+0000: 22021 for it in a text, 22P05 in JSON.
 const unstorableStates = new Set(['22021', '22P05'])
 
 /** Whether the same statement may succeed a moment later. */
@@ -28,8 +29,8 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * Whether the error says that the database is away: no connection, or a server that starts, ends or became a standby. Outages are
- * told once, where they are noticed (outage.ts), so reporters leave these errors out.
+ * Whether the error means that the database is away: there is no connection, or the server is starting, ending or has become a
+ * standby. `watchOutage` reports each outage once, so error reporters skip these errors.
  */
 export function isOutage(error: unknown): boolean {
   const at = isUploadError(error, 'DATABASE_ERROR') ? error.cause : error
@@ -38,7 +39,7 @@ export function isOutage(error: unknown): boolean {
   return at instanceof Error && transientMessages.test(at.message)
 }
 
-/** What the driver said; of several addresses that were tried, of the first. */
+/** The driver's message; when several addresses were tried, that of the first. */
 export function reasonOf(error: unknown): string {
   const { cause } = error as Error
   if (isUploadError(error) && cause !== undefined) return reasonOf(cause)
@@ -46,7 +47,7 @@ export function reasonOf(error: unknown): string {
   return first instanceof Error ? first.message : String(first)
 }
 
-/** SQLSTATE or system error code; drizzle wraps the driver's error. */
+/** The SQLSTATE or system error code of `error` or of a cause: drizzle wraps the driver's error. */
 export function codeOf(error: unknown): string | undefined {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     const { code } = at as { code?: unknown }
@@ -57,17 +58,12 @@ export function codeOf(error: unknown): string | undefined {
 }
 
 /**
- * DATABASE_ERROR for what may pass, INVALID_FIELD for a text that no database keeps; anything else is a mistake of ours and rises
- * as it is.
+ * Turns an error that may pass into DATABASE_ERROR, and that of a text Postgres cannot store into INVALID_FIELD. Any other error is a
+ * bug of ours and is returned unchanged.
  */
 export function toDatabaseError(error: unknown): unknown {
-  if (unstorableStates.has(codeOf(error) ?? ''))
-    return new UploadError('INVALID_FIELD', 'A text may not have the character U+0000 in it.', {}, { cause: error })
+  const code = codeOf(error)
+  if (unstorableStates.has(code ?? '')) return errors.textNotStorable({}, error)
   if (!isTransient(error)) return error
-  return new UploadError(
-    'DATABASE_ERROR',
-    'The database does not answer. Please try again in a moment.',
-    { sqlState: codeOf(error) },
-    { cause: error },
-  )
+  return errors.databaseUnavailable({ sqlState: code }, error)
 }

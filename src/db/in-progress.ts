@@ -1,9 +1,9 @@
 import type { UploadState } from '../core/upload.ts'
 import type { Database } from './open.ts'
 
-/** What is under way over all servers, and how long some of it waits. */
+/** Uploads and events in progress on all servers, and how long the oldest of them wait. */
 export interface InProgress {
-  /** `live`: those that somebody is writing to. */
+  /** `live`: the uploads with a valid lease. */
   open: { state: Extract<UploadState, 'receiving' | 'finishing'>; role: string; count: number; live: number }[]
   finishingOldestSeconds: number | null
   eventsToDeliver: number
@@ -11,8 +11,8 @@ export interface InProgress {
 }
 
 /**
- * What `toUnderWay` reads, as columns of any statement; each of them has an index of open things only. `tenant` is an expression: what
- * belongs to another one is left out, unless it is null.
+ * The columns that `toInProgress` reads, for any statement; each is answered from a partial index of open rows.
+ * @param tenant an SQL expression: only rows of this tenant are counted, unless it is null
  */
 export function inProgressColumns(tenant = 'null::text'): string {
   const ofTenant = (column: string) => `(${tenant} is null or ${column} = ${tenant})`
@@ -34,14 +34,14 @@ export interface InProgressRow {
   event_age: number | null
 }
 
-/** The row of a statement with `underWayColumns()`. */
+/** Converts the row of a statement with `inProgressColumns()`. */
 export function toInProgress({ open, finishing_age, events, event_age }: InProgressRow): InProgress {
   return { open, finishingOldestSeconds: finishing_age, eventsToDeliver: events, eventsOldestSeconds: event_age }
 }
 
-const find = { name: 'telemetry-count', text: `select ${inProgressColumns()}` }
+const find = { name: 'in-progress-find', text: `select ${inProgressColumns()}` }
 
-/** What is under way now. Throws `UploadError DATABASE_ERROR`. */
+/** What is in progress now. @throws UploadError DATABASE_ERROR */
 export async function findInProgress(database: Pick<Database, 'query'>): Promise<InProgress> {
   const [row] = await database.query<InProgressRow>(find, [])
   return toInProgress(row!)

@@ -12,31 +12,31 @@ import { type Outage, type OutageWatch, watchOutage } from './outage.ts'
 
 export type Row = Record<string, unknown>
 
-/** A statement that is sent often: the name lets Postgres plan it once a connection. */
+/** A prepared statement: by its name Postgres plans it once per connection. */
 export interface Statement {
   name: string
   text: string
 }
 
-/** The Postgres that keeps everything but the bytes. */
+/** The Postgres database, which holds everything except the files. */
 export interface Database {
   orm: PgDatabase<PgQueryResultHKT>
   /**
-   * Runs a statement, again when the database was only briefly away.
+   * Runs a statement, and again while the database is away for a short time.
    * @throws UploadError DATABASE_ERROR when it did not answer in time
    */
   query<T = Row>(statement: Statement, values: unknown[]): Promise<T[]>
-  /** As `query`, once: for writes that must not run twice. `undefined` when nobody knows whether it ran. */
+  /** Runs a write that must not run twice, once. `undefined` when the answer was lost: it may have run or not. */
   queryOnce<T = Row>(statement: Statement, values: unknown[]): Promise<T[] | undefined>
-  /** Calls `hear` for every NOTIFY on `channel` from now on, also after reconnecting. */
-  listen(channel: string, hear: (payload: string) => void): Promise<void>
+  /** Calls `onNotify` for every NOTIFY on `channel` from now on, also after reconnecting. */
+  listen(channel: string, onNotify: (payload: string) => void): Promise<void>
   /** Rejects when the database does not answer or cannot be written to. */
   check(): Promise<void>
-  /** Brings the schema up to date; of several servers that start at once, one does and the others wait. */
+  /** Migrates the schema. When several servers start at once, one migrates and the others wait. */
   migrate(): Promise<void>
-  /** Runs whatever text it is given, several statements included, as a library that brings its own SQL needs. */
+  /** Runs any SQL text, also of several statements, for libraries with their own SQL. */
   executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
-  /** Connections to the server: open ones, the idle ones of them, and how many statements wait for one. */
+  /** Connections to the server, how many of them are idle, and how many statements wait for one. */
   connections(): { open: number; idle: number; waiting: number }
   close(): Promise<void>
 }
@@ -45,22 +45,22 @@ export interface DatabaseOptions {
   /** `postgres://…`; without it an embedded Postgres runs in `dataDir`. */
   url?: string | undefined
   dataDir: string
-  /** Connections at most. */
+  /** The most connections. */
   pool: number
-  /** How long a statement is tried again while the database is away. */
+  /** How long `query` retries a statement while the database is away. */
   timeoutMs: number
-  /** Told once when the database is lost and once when it is back. */
+  /** Called once when the database is lost and once when it is back. */
   onOutage?(outage: Outage): void
-  /** Told of what else goes wrong where no caller waits for it. */
+  /** Called with other errors that no caller waits for. */
   onError(error: unknown): void
 }
 
-/** Where the migrations are, and a list of them. */
+/** The folder of the migrations and their journal. */
 export const migrationsFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'drizzle')
-// Any number will do, as long as every node uses the same.
+// An arbitrary number that every node must share.
 const migrationLock = 7_203_114
 const int8 = 20
-// SQLSTATE 53100, disk_full. Only work finds that out: a small write may still find room on a page where a large one does not.
+// SQLSTATE disk_full. `check` learns of it from failed statements only: a small probe may still fit a page where a larger write fails.
 const diskFull = '53100'
 const fullMs = 10_000
 const probe = {
@@ -69,7 +69,7 @@ const probe = {
 }
 
 /**
- * Opens the database. A server elsewhere is not asked anything yet, so this works while it is down.
+ * Opens the database. It does not connect to a server at `url` yet, so it succeeds while that server is down.
  * @throws EmbeddedDatabaseError
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
@@ -94,7 +94,7 @@ function openPostgres(
   outage: OutageWatch,
 ): Database {
   const report = (error: unknown) => (isOutage(error) ? outage.notice(error) : onError(error))
-  const noticed = async <T>(work: () => Promise<T>): Promise<T> => {
+  const withOutageWatch = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
     } catch (error) {
@@ -116,13 +116,13 @@ function openPostgres(
     application_name: applicationName,
   }
   const pool = new pg.Pool({ ...config, max, idleTimeoutMillis: 30_000 })
-  // Without a listener an idle connection that breaks would end the process.
+  // Without a listener the error of a broken idle connection would end the process.
   pool.on('error', report)
   const listener = keepListening(config, report)
   let fullUntil = 0
   const run = async (statement: Statement, values: unknown[]) => {
     try {
-      return (await noticed(() => pool.query({ ...statement, values }))).rows
+      return (await withOutageWatch(() => pool.query({ ...statement, values }))).rows
     } catch (error) {
       if (codeOf(error) === diskFull) fullUntil = performance.now() + fullMs
       throw error
@@ -133,15 +133,15 @@ function openPostgres(
     ...withRetry(run, timeoutMs),
     listen: listener.add,
     async check() {
-      const { rows } = await noticed(() =>
+      const { rows } = await withOutageWatch(() =>
         pool.query<{ is_standby: boolean; is_read_only: boolean }>({ ...probe, values: [] }),
       )
       if (rows[0]?.is_standby) throw new Error('the database is a read-only standby')
       if (rows[0]?.is_read_only) throw new Error('the database is read-only')
-      if (performance.now() < fullUntil) throw new Error('the database has no room')
+      if (performance.now() < fullUntil) throw new Error('the disk of the database is full')
     },
     async migrate() {
-      // drizzle's migrator takes no lock: of several nodes starting at once all but one would fail.
+      // drizzle's migrator takes no lock: if several nodes started at once, all but one would fail.
       const client = new pg.Client({ ...config, query_timeout: 0, statement_timeout: 0 } as pg.ClientConfig)
       client.on('error', report)
       try {
@@ -156,7 +156,7 @@ function openPostgres(
         await client.end().catch(report)
       }
     },
-    executeSql: (text, values) => noticed(() => pool.query(text, values)),
+    executeSql: (text, values) => withOutageWatch(() => pool.query(text, values)),
     connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     async close() {
       await listener.close()
@@ -167,10 +167,10 @@ function openPostgres(
 
 type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>
 
-function withRetry(run: Run, patienceMs: number): Pick<Database, 'query' | 'queryOnce'> {
+function withRetry(run: Run, timeoutMs: number): Pick<Database, 'query' | 'queryOnce'> {
   return {
     async query<T>(statement: Statement, values: unknown[]) {
-      const until = performance.now() + patienceMs
+      const until = performance.now() + timeoutMs
       for (let attempt = 0; ; attempt += 1) {
         try {
           return (await run(statement, values)) as T[]
@@ -197,8 +197,8 @@ function pause(attempt: number): Promise<void> {
 }
 
 /**
- * One connection that listens on all channels, and comes back when it is lost. What was told in between is lost: listeners
- * also poll.
+ * One connection that listens on all channels and reconnects when it is lost. Notifications sent in between are lost, so every listener
+ * also polls.
  */
 function keepListening(config: pg.ClientConfig, onError: (error: unknown) => void) {
   const channels = new Map<string, ((payload: string) => void)[]>()
@@ -207,38 +207,38 @@ function keepListening(config: pg.ClientConfig, onError: (error: unknown) => voi
   let attempt = 0
 
   async function connect(): Promise<void> {
-    const mine = new pg.Client(config)
-    client = mine
+    const connecting = new pg.Client(config)
+    client = connecting
     let isLost = false
-    const lost = (error?: unknown) => {
+    const reconnect = (error?: unknown) => {
       if (isLost || isClosed) return
       isLost = true
       if (error) onError(error)
-      void mine.end().catch(() => {})
+      void connecting.end().catch(() => {})
       attempt += 1
       void pause(attempt).then(() => (isClosed ? undefined : connect()))
     }
-    mine.on('error', lost)
-    mine.on('end', () => lost())
-    mine.on('notification', ({ channel, payload }) => {
-      for (const hear of channels.get(channel) ?? []) hear(payload ?? '')
+    connecting.on('error', reconnect)
+    connecting.on('end', () => reconnect())
+    connecting.on('notification', ({ channel, payload }) => {
+      for (const onNotify of channels.get(channel) ?? []) onNotify(payload ?? '')
     })
     try {
-      await mine.connect()
-      await mine.query([...channels.keys()].map((channel) => `listen ${channel}`).join('; '))
+      await connecting.connect()
+      await connecting.query([...channels.keys()].map((channel) => `listen ${channel}`).join('; '))
       attempt = 0
     } catch (error) {
-      lost(error)
+      reconnect(error)
     }
   }
 
-  let connecting: Promise<void> | null = null
+  let firstConnection: Promise<void> | null = null
   return {
-    async add(channel: string, hear: (payload: string) => void) {
-      channels.set(channel, [...(channels.get(channel) ?? []), hear])
-      if (!connecting) return (connecting = connect())
-      await connecting
-      // One that is just coming back listens on every channel by itself.
+    async add(channel: string, onNotify: (payload: string) => void) {
+      channels.set(channel, [...(channels.get(channel) ?? []), onNotify])
+      if (!firstConnection) return (firstConnection = connect())
+      await firstConnection
+      // While it reconnects this fails; the new connection then listens on every channel.
       await client?.query(`listen ${channel}`).catch(() => {})
     },
     async close() {

@@ -1,7 +1,7 @@
 /*
- * One word when the database is lost and one when it is back. Every error of the database is noticed here, where it arises: of a
- * connection, a statement, the listener. An error alone is no outage, because a connection may break while the next one works; so
- * the database is asked, and is lost when it does not answer. Those who report errors leave out the ones that `isOutage` knows.
+ * Reports each outage of the database once, and once when it is over. Every error of a connection, a statement or the listener is
+ * passed to `notice`. One error is no outage, because one connection may break while the next one works: the database is probed, and is
+ * lost when the probe fails. Error reporters skip errors for which `isOutage` is true.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { isOutage, reasonOf } from './errors.ts'
@@ -17,18 +17,18 @@ export interface OutageOptions {
 }
 
 export interface OutageWatch {
-  /** Told of every error; those that are no outage are none of its business. */
+  /** Takes every error of the database and probes it after those that may be an outage. */
   notice(error: unknown): void
-  /** Told why a lost database does not come back; it is passed on once. */
+  /** Reports why a lost database does not come back; each reason once an outage. */
   explain(reason: string): void
   close(): void
 }
 
-/** Watches one database. Nothing is told unless something goes wrong. */
+/** Watches one database. It probes nothing until an error was noticed. */
 export function watchOutage({ probe, report, everyMs = 500 }: OutageOptions): OutageWatch {
   let watching: Promise<void> | null = null
   let isClosed = false
-  const told = new Set<string>()
+  const reportedReasons = new Set<string>()
 
   async function watch(): Promise<void> {
     const lostAt = performance.now()
@@ -37,7 +37,7 @@ export function watchOutage({ probe, report, everyMs = 500 }: OutageOptions): Ou
       try {
         await probe()
         if (isLost) report({ state: 'restored', afterMs: Math.round(performance.now() - lostAt) })
-        told.clear()
+        reportedReasons.clear()
         return
       } catch (error) {
         if (!isLost && !isClosed) report({ state: 'lost', reason: reasonOf(error) })
@@ -55,8 +55,8 @@ export function watchOutage({ probe, report, everyMs = 500 }: OutageOptions): Ou
       })
     },
     explain(reason) {
-      if (isClosed || told.has(reason)) return
-      told.add(reason)
+      if (isClosed || reportedReasons.has(reason)) return
+      reportedReasons.add(reason)
       report({ state: 'lost', reason })
     },
     close() {

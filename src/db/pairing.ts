@@ -1,27 +1,26 @@
 import type { Marker, PairingRow } from '../core/pairing/marker.ts'
 import type { Database } from './open.ts'
 
-/** The row that ties the database to its store. Throws `UploadError DATABASE_ERROR`. */
+/** The row that pairs the database with its store. @throws UploadError DATABASE_ERROR */
 export interface Pairings {
   find(): Promise<PairingRow | null>
-  /** Writes it, unless there is one. Returns the one that is there then, not marked yet when it is this one. */
+  /** Inserts the row unless there is one. Returns the row that is there then; one inserted here is not marked yet. */
   insert(marker: Marker): Promise<PairingRow>
-  /** Says that the marker is in the store, and says `counter`. */
+  /** Records that the marker in the store has `counter`. */
   confirm(storeId: string, counter: number): Promise<void>
-  /** Counts on from `counter`; `null` when the row says otherwise meanwhile, or its marker is still being written. */
+  /** Increments the counter; `null` when it is not `counter` any more, or its marker is still being written. */
   advance(counter: number): Promise<PairingRow | null>
   /**
-   * Takes over the writing of the marker from a server that did not come to its end. `null` when that may still be writing, unless
-   * `isOurs`.
+   * Takes over writing the marker from a server that did not finish it. `null` while that server may still be writing, unless `isOurs`.
    */
   resume(counter: number, isOurs: boolean): Promise<PairingRow | null>
-  /** Ties the database to a store as an operator says, whatever the row says. */
+  /** Pairs the database with a store on an operator's command, whatever the row says. */
   replace(marker: Marker): Promise<PairingRow>
-  /** Gives open uploads and deletions that wait their full time anew. Returns how many uploads that were. */
+  /** Gives open uploads and scheduled deletions their full time again. Returns the number of uploads. */
   renewTimes(graceMs: number): Promise<number>
-  /** Whether there are uploads at all, and the keys of some completed last. */
+  /** Whether there are any uploads, and the keys of the newest completed ones. */
   uploads(): Promise<{ any: boolean; keys: string[] }>
-  /** Changes with everything that is begun or ends. */
+  /** A number that grows whenever an upload is created or ends. */
   lastChange(): Promise<number>
 }
 
@@ -49,7 +48,7 @@ const advance = {
   text: `update store_pairing set counter = counter + 1, advanced_at = now()
     where counter = $1 and is_marked and marked_counter >= counter returning *`,
 }
-// No write of a marker takes that long: two servers never write different ones at once.
+// Writing a marker never takes two minutes, so two servers never write different markers at the same time.
 const resume = {
   name: 'pairing-resume',
   text: `update store_pairing set advanced_at = now()
@@ -78,7 +77,7 @@ const findUploads = {
 }
 const lastChange = { name: 'pairing-change', text: `select coalesce(max(id), 0) as last from audit_log` }
 
-/** The row in `database`. */
+/** The pairing row of `database`. */
 export function pairingsIn(database: Pick<Database, 'query'>): Pairings {
   const rowOf = async (statement: { name: string; text: string }, values: unknown[]) => {
     const [row] = await database.query<Row>(statement, values)

@@ -1,5 +1,5 @@
-/** Where a statement has the words of a creation: the text of a parameter each. */
-export interface AskedIn {
+/** The fields of a creation request as SQL expressions of a statement, such as its parameters. */
+export interface CreationExpressions {
   tenant: string
   ownerId: string
   role: string
@@ -12,12 +12,12 @@ export interface AskedIn {
 }
 
 /**
- * A query for the ids of the uploads that earlier requests with the same words may have made whole, without their client having heard of
- * them: complete, about to be, or still held by that request. Two files that are alike in all of this may be two all the same; only their
- * bytes tell, as of the partial uploads of one file. A client that tries again does so within the hour.
+ * SQL for the ids of uploads that earlier creation requests with the same fields may have sent completely while the client never
+ * received the answer: completed, finishing, or still held by such a request. Different files may share all of these fields, as the
+ * partial uploads of one file do; only their bytes distinguish them. A client that retries does so within the hour.
  */
-export function repeatedBy(asked: AskedIn): string {
-  const { tenant, ownerId, role, filename, size, metadata, fingerprint, isPartial, agent } = asked
+export function repeatedBy(expressions: CreationExpressions): string {
+  const { tenant, ownerId, role, filename, size, metadata, fingerprint, isPartial, agent } = expressions
   return `select id from upload_sessions
     where tenant = ${tenant} and owner_id = ${ownerId} and is_answer_lost and updated_at > now() - interval '1 hour'
       and (state = 'finishing' or (state = 'completed' and delete_due_at is null) or (state = 'receiving' and lease_until > now()))

@@ -22,16 +22,16 @@ const bytes = (name: string) => bigint(name, { mode: 'number' })
 const blob = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
-/** One row an upload: who owns it, where its bytes are, how far it is, and who may write to it now. */
+/** One row an upload: its owner, its bytes, its state and its lease. */
 export const uploadSessions = pgTable(
   'upload_sessions',
   {
     id: uuid('id').primaryKey(),
     ownerId: text('owner_id').notNull(),
-    /** Empty: none. Not null, so that it can be compared and counted like any other. */
+    /** Empty: none. Not null, so that it can be compared and be part of a primary key. */
     tenant: text('tenant').notNull().default(''),
     role: text('role').notNull(),
-    /** Who began it for its owner, in the form of `wordFor`; null: the owner. */
+    /** The user who created it for its owner, as of `ownerKey`; null: the owner. */
     agent: text('agent'),
     key: text('key').notNull().unique(),
     filename: text('filename').notNull(),
@@ -46,10 +46,10 @@ export const uploadSessions = pgTable(
     failure: text('failure'),
     concat: jsonb('concat').$type<Concat>(),
     digests: jsonb('digests').$type<FileDigests>(),
-    /** What the owner was told when it was created. */
+    /** The limit that the client was given at creation. */
     maxSize: bytes('max_size').notNull(),
     timeToLiveMs: bytes('time_to_live_ms'),
-    /** Bytes of the owner's room that it was given; null when a final upload has taken them over. */
+    /** Bytes of the owner's quota that it reserves; null once a final upload has taken the reservation over. */
     reserved: bytes('reserved'),
     multipartId: text('multipart_id'),
     prefix: blob('prefix'),
@@ -57,44 +57,44 @@ export const uploadSessions = pgTable(
     etag: text('etag'),
     hasNumberedParts: boolean('has_numbered_parts').notNull(),
     needsCleanup: boolean('needs_cleanup').notNull(),
-    /** The answer to its creation may have been lost, and no request but the creation has written to it. */
+    /** The answer to the creation may have been lost, and no later request has written to the upload. */
     isAnswerLost: boolean('is_answer_lost').notNull().default(false),
     createdAt: moment('created_at').notNull(),
     updatedAt: moment('updated_at').notNull(),
     completedAt: moment('completed_at'),
     expiresAt: moment('expires_at'),
-    /** When the store first said that something of it is not there; null once it was right again. */
+    /** When the store first reported bytes of it missing; null once they were found again. */
     lossSeenAt: moment('loss_seen_at'),
-    /** When the object is to be deleted; null once it was, or when no deletion was asked for. */
+    /** When the object is to be deleted; null once it is, or when no deletion was requested. */
     deleteDueAt: moment('delete_due_at'),
-    /** Who may write: the token is what every write must show. */
+    /** The lease: every save must show its token. See locks/lease.ts. */
     leaseToken: uuid('lease_token'),
     leaseUntil: moment('lease_until'),
     leaseHolder: text('lease_holder'),
-    /** Counts the writes of lease holders, so that a write whose answer was lost is known to have happened. */
+    /** Counts the saves of lease holders, so that a save whose answer was lost can be recognized. */
     revision: integer('revision').notNull().default(0),
     /** The number of the last event. */
     eventSeq: integer('event_seq').notNull().default(0),
   },
   (table) => [
-    // No index knows what changes with every record of an upload that goes on (offset, tail, lease, updated_at): then Postgres writes
-    // the new version of the row beside the old one and touches none of them (HOT).
+    // No index contains a column that every save changes (offset, tail, lease, updated_at), so Postgres can use HOT updates, which
+    // leave the indexes alone.
     index('upload_sessions_owner').on(
       table.tenant,
       table.ownerId,
       table.createdAt.desc().nullsFirst(),
       table.id.desc().nullsFirst(),
     ),
-    // For those who look at everybody's.
+    // For lists over all users.
     index('upload_sessions_newest').on(table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst()),
     index('upload_sessions_newest_others')
       .on(table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst())
       .where(sql`state <> 'completed'`),
-    // Nearly all uploads are completed some day; whoever asks for the others does not read through those.
+    // Nearly all uploads end up completed; lists of the others must not read through those.
     index('upload_sessions_owner_others')
       .on(table.tenant, table.ownerId, table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst())
       .where(sql`state <> 'completed'`),
-    // Of the same partial uploads at most one file is made, however many requests ask at once.
+    // At most one file is made of the same partial uploads, however many requests run concurrently.
     uniqueIndex('upload_sessions_final')
       .on(table.tenant, table.ownerId, sql`md5(concat->>'from')`)
       .where(sql`concat->>'kind' = 'final' and state in ('receiving', 'finishing', 'completed')`),
@@ -111,7 +111,7 @@ export const uploadSessions = pgTable(
       .on(table.expiresAt)
       .where(sql`state in ('receiving', 'completed') and expires_at is not null`),
     index('upload_sessions_open').on(table.state, table.role).where(sql`state in ('receiving', 'finishing')`),
-    index('upload_sessions_unheard').on(table.tenant, table.ownerId).where(sql`is_answer_lost`),
+    index('upload_sessions_answer_lost').on(table.tenant, table.ownerId).where(sql`is_answer_lost`),
     index('upload_sessions_deletions').on(table.deleteDueAt).where(sql`delete_due_at is not null`),
     index('upload_sessions_cleanup').on(table.id).where(sql`needs_cleanup and state not in ('receiving', 'finishing')`),
     check(
@@ -122,18 +122,18 @@ export const uploadSessions = pgTable(
   ],
 )
 
-/** The one row that ties this database to its store; see core/pairing. */
+/** The one row that pairs this database with its store; see core/pairing. */
 export const storePairing = pgTable(
   'store_pairing',
   {
     id: integer('id').primaryKey(),
     storeId: uuid('store_id').notNull(),
     databaseId: uuid('database_id').notNull(),
-    /** Goes up with every restore that an operator accepted. */
+    /** Grows with every restore that an operator accepted. */
     epoch: integer('epoch').notNull(),
-    /** Goes up as long as something happens, here first and then in the marker: who is behind the marker is older than the store. */
+    /** Grows while uploads are created or end, here first and then in the marker: a database behind the marker is older than the store. */
     counter: bigint('counter', { mode: 'number' }).notNull(),
-    /** What the marker is known to have said: a marker that says less is that of an older copy of the store. */
+    /** The highest counter known to be in the marker: a marker with a lower one is that of an older copy of the store. */
     markedCounter: bigint('marked_counter', { mode: 'number' }).notNull().default(0),
     advancedAt: moment('advanced_at').notNull().defaultNow(),
     /** Whether the marker is known to be in the store. */
@@ -142,7 +142,7 @@ export const storePairing = pgTable(
   () => [check('store_pairing_one', sql`id = 1`)],
 )
 
-/** What each user takes of the server; see usage.ts. */
+/** The usage of each user; see usage.ts. */
 export const uploadUsage = pgTable(
   'upload_usage',
   {
@@ -153,20 +153,20 @@ export const uploadUsage = pgTable(
     storedFiles: integer('stored_files').notNull(),
     openUploads: integer('open_uploads').notNull(),
     openFiles: integer('open_files').notNull(),
-    /** The day (UTC) that the next two are about. */
+    /** The day (UTC) of the next two counters. */
     day: date('day').notNull(),
     dayBytes: bytes('day_bytes').notNull(),
     dayFiles: integer('day_files').notNull(),
     creationsUntil: moment('creations_until'),
-    /** What the last creation was given, for the statement that gave it. */
+    /** The reservation of the last creation, which the same statement reads back. */
     granted: bytes('granted').notNull(),
   },
   (table) => [primaryKey({ columns: [table.tenant, table.ownerId] })],
 )
 
 /**
- * The receipts of parts, until the object is made of them. A row with a claim is no receipt: somebody is writing that part,
- * or died at it, and what the store has of it is not known.
+ * The receipts of parts, until the multipart upload is completed. A row with a lock token is no receipt: a request is writing that
+ * part, or died while writing it, and the state of the part in the store is unknown.
  */
 export const uploadParts = pgTable(
   'upload_parts',
@@ -183,7 +183,7 @@ export const uploadParts = pgTable(
   (table) => [primaryKey({ columns: [table.uploadId, table.number] })],
 )
 
-/** Who did what, and who was refused. Rows are only ever added: see append-only.ts. */
+/** Actions and refused requests with their actors. Rows are never changed: see append-only.ts. */
 export const auditLog = pgTable(
   'audit_log',
   {
@@ -191,20 +191,20 @@ export const auditLog = pgTable(
     at: moment('at').notNull().defaultNow(),
     action: text('action').notNull(),
     isAllowed: boolean('is_allowed').notNull(),
-    /** Null: the server itself, or nobody knows who. */
+    /** Null: the server itself, or an unknown actor. */
     actor: text('actor'),
     role: text('role'),
     tenant: text('tenant').notNull().default(''),
-    /** The API key they asked with, or with which the upload of their resume token was begun. */
+    /** The API key of the request or, for a resume token, the key that created its upload. */
     keyId: text('key_id'),
     uploadId: uuid('upload_id'),
-    /** What else it was done to: a version of the policies, a key. */
+    /** The other object of the action: a policy version, a key. */
     target: text('target'),
     code: text('code'),
     rule: text('rule'),
     address: text('address'),
     agent: text('agent'),
-    /** How often the same was refused within a few seconds. */
+    /** How often the same request was refused within a few seconds. */
     times: integer('times').notNull().default(1),
     note: text('note'),
   },
@@ -217,7 +217,7 @@ export const auditLog = pgTable(
   ],
 )
 
-/** The outbox: what happened, written in the transaction in which it happened. */
+/** The outbox: events, written in the transaction of the change they report. */
 export const uploadEvents = pgTable(
   'upload_events',
   {

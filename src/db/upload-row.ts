@@ -1,6 +1,6 @@
 import type { Concat, FileDigests, TailObject, UploadRecord, UploadState } from '../core/upload.ts'
 
-/** A row of `upload_sessions` as both drivers give it. */
+/** A row of `upload_sessions` as the driver returns it. */
 export interface UploadRow {
   id: string
   owner_id: string
@@ -35,15 +35,15 @@ export interface UploadRow {
   loss_seen_at: Date | null
   delete_due_at: Date | null
   revision: number
-  /** Only where a statement asks for it: whether somebody holds the lease. */
+  /** Only where a statement selects it: whether a request holds the lease. */
   is_held?: boolean
-  /** Only where a statement asks for it: whether a request writes to the upload, by the lease or by a part of its own. */
+  /** Only where a statement selects it: whether a request writes to the upload, under the lease or a part lock. */
   is_being_written?: boolean
-  /** Only where the lease was just taken: whether it had run out in somebody else's hands. */
-  is_stolen?: boolean
+  /** Only from the statement that acquires the lease: whether another holder had let it expire. */
+  is_takeover?: boolean
 }
 
-/** The session in a row. */
+/** The upload in a row. */
 export function toUploadRecord(row: UploadRow): UploadRecord {
   return {
     id: row.id,

@@ -5,37 +5,38 @@ import type { Database } from './open.ts'
 import { repeatedBy } from './repeated-creation.ts'
 import { toUploadRecord, type UploadRow } from './upload-row.ts'
 
-// Only of an upload that is open there is anything to look for, and a list of finished ones costs no look at their parts. Postgres may
-// answer an EXISTS for all rows at once, out of the whole table of parts; what has a LIMIT it looks up for each row by the index.
+// The state is compared first, so that a list of ended uploads reads no parts. A LIMIT subquery instead of EXISTS: Postgres may answer
+// an EXISTS for all rows at once by scanning the whole table of parts, but looks up a subquery with LIMIT by the index for each row.
 const isBeingWritten = `s.state in ('receiving', 'finishing') and (coalesce(s.lease_until > now(), false)
   or (select true from upload_parts p where p.upload_id = s.id and p.locked_until > now() limit 1) is true) as is_being_written`
 const findUpload = {
-  name: 'session-find',
+  name: 'upload-find',
   text: `select s.*, ${isBeingWritten} from upload_sessions s where s.id = $1`,
 }
 const findUploads = {
-  name: 'sessions-find',
+  name: 'uploads-find',
   text: `select s.*, ${isBeingWritten} from upload_sessions s where s.id = any($1::uuid[])`,
 }
-/** A statement for each set of conditions: one that fits them all would be planned for none, and read all of a user's rows. */
+/** One statement for each set of conditions: the plan of one statement for all of them would read all rows of a user. */
 function listUploads({ before, state, fingerprint }: Pick<UploadQuery, 'before' | 'state' | 'fingerprint'>) {
-  const name = ['session-list', before && 'before', state, fingerprint !== undefined && 'file']
-    .filter(Boolean)
-    .join('-')
-  const isLive = state === 'receiving' ? 'and (s.expires_at is null or s.expires_at > now())' : ''
+  const name = ['upload-list', before && 'before', state, fingerprint !== undefined && 'file'].filter(Boolean).join('-')
+  const isUnexpired = state === 'receiving' ? 'and (s.expires_at is null or s.expires_at > now())' : ''
   return {
     name,
     text: `select s.*, ${isBeingWritten} from upload_sessions s
       where s.tenant = $2 and s.owner_id = $1 and s.concat->>'kind' is distinct from 'partial'
-        ${state ? `and s.state = '${state}' ${isLive}` : ''}
+        ${state ? `and s.state = '${state}' ${isUnexpired}` : ''}
         ${fingerprint === undefined ? '' : `and s.fingerprint = $${before ? 5 : 4}`}
         ${before ? 'and (s.created_at, s.id) < ((select b.created_at from upload_sessions b where b.id = $4 and b.tenant = $2 and b.owner_id = $1), $4)' : ''}
       order by s.created_at desc, s.id desc limit $3`,
   }
 }
-const setFingerprint = { name: 'session-mark', text: `update upload_sessions set fingerprint = $2 where id = $1` }
+const setFingerprint = {
+  name: 'upload-set-fingerprint',
+  text: `update upload_sessions set fingerprint = $2 where id = $1`,
+}
 const findFinal = {
-  name: 'session-final',
+  name: 'upload-find-final',
   text: `select id from upload_sessions
     where tenant = $3 and owner_id = $1 and concat->>'kind' = 'final' and md5(concat->>'from') = md5($2::jsonb::text) and concat->'from' = $2::jsonb
       and state in ('receiving', 'finishing', 'completed')
@@ -46,16 +47,19 @@ const findParts = {
   text: `select number, size, etag from upload_parts where upload_id = $1 and lock_token is null order by number`,
 }
 const markAnswerLost = {
-  name: 'session-unheard',
-  // After the answer a lease is that of a request that knows the upload.
-  // Of chunks by number the row knows no offset, but that the first of them has begun the multipart upload.
+  name: 'upload-mark-answer-lost',
+  // A lease acquired after the answer belongs to a request that knows the upload. Numbered parts do not move the offset, but the first
+  // of them creates the multipart upload.
   text: `update upload_sessions set is_answer_lost = true where id = $1 and state in ('receiving', 'finishing', 'completed')
       and (multipart_id is null or not has_numbered_parts)
       and ($2::bigint is null or ("offset" = $2 and coalesce(lease_until < now(), true)))`,
 }
-const markHeard = { name: 'session-heard', text: `update upload_sessions set is_answer_lost = false where id = $1` }
+const markHeard = {
+  name: 'upload-clear-answer-lost',
+  text: `update upload_sessions set is_answer_lost = false where id = $1`,
+}
 const findRepeated = {
-  name: 'session-find-repeated',
+  name: 'upload-find-repeated',
   text: repeatedBy({
     tenant: '$1',
     ownerId: '$2',
@@ -69,7 +73,7 @@ const findRepeated = {
   }),
 }
 const findLostCreation = {
-  name: 'session-find-unheard',
+  name: 'upload-find-lost-creation',
   text: `select id, "offset" from upload_sessions
     where tenant = $1 and owner_id = $2 and state = 'receiving' and is_answer_lost and (lease_until is null or lease_until < now())
       and role = $3 and filename = $4 and size is not distinct from $5 and metadata is not distinct from $6
@@ -85,31 +89,32 @@ const leadingParts = {
     where number = place group by upload_id`,
 }
 const acquirePartLock = {
-  name: 'part-claim',
-  // The row is locked by the update: a lease cannot be taken between the question and the answer. A lease that ran out is
-  // taken away, so that its holder, if it ever wakes, writes nothing over what comes now.
+  name: 'part-lock-acquire',
+  // The update locks the row, so that no lease is acquired between the check and the insert. It clears an expired lease, so that its
+  // former holder, should it wake, cannot overwrite the new part.
   text: `with open as (
       update upload_sessions set updated_at = now(), expires_at = $5, needs_cleanup = true, lease_token = null, lease_until = null
       where id = $1 and state = 'receiving' and (lease_until is null or lease_until < now())
       returning id),
-    mine as (
+    acquired as (
       insert into upload_parts (upload_id, number, size, etag, lock_token, locked_until)
       select id, $2, 0, '', $3, now() + $4 * interval '1 millisecond' from open
       on conflict (upload_id, number) do update
         set size = 0, etag = '', lock_token = excluded.lock_token, locked_until = excluded.locked_until
         where (upload_parts.lock_token is null and $6) or upload_parts.locked_until < now() or upload_parts.lock_token = excluded.lock_token
       returning number)
-    select exists (select from open) as is_open, exists (select from mine) as is_mine, number, size, etag
+    select exists (select from open) as is_open, exists (select from acquired) as is_acquired, number, size, etag
     from (select) as one left join upload_parts on upload_id = $1 and number = $2 and lock_token is null`,
 }
 const renewPartLock = {
-  name: 'part-renew',
+  name: 'part-lock-renew',
   text: `update upload_parts set locked_until = now() + $4 * interval '1 millisecond'
     where upload_id = $1 and number = $2 and lock_token = $3 returning number`,
 }
 const recordPart = {
   name: 'part-record',
-  // A second run after a lost answer finds its own record. The store has taken a part: what it seemed to have lost is there.
+  // A second run after a lost answer finds its own receipt. The store has accepted a part of the multipart upload, so that still exists:
+  // loss_seen_at is cleared.
   text: `with found as (update upload_sessions set loss_seen_at = null where id = $1 and loss_seen_at is not null)
     update upload_parts set size = $4, etag = $5, lock_token = null, locked_until = null
     where upload_id = $1 and number = $2 and (lock_token = $3 or (lock_token is null and size = $4 and etag = $5))
@@ -117,7 +122,7 @@ const recordPart = {
     returning number`,
 }
 const countRepeatedBytes = {
-  name: 'usage-again',
+  name: 'usage-count-repeated',
   text: `update upload_usage u set day = today,
       day_bytes = case when u.day = today then u.day_bytes else 0 end + $3,
       day_files = case when u.day = today then u.day_files else 0 end
@@ -125,37 +130,37 @@ const countRepeatedBytes = {
     where u.tenant = $1 and u.owner_id = $2 returning u.day_bytes`,
 }
 const releasePartLock = {
-  name: 'part-drop',
+  name: 'part-lock-release',
   text: `delete from upload_parts where upload_id = $1 and number = $2 and lock_token = $3`,
 }
 const countPartLocks = {
-  name: 'part-claims',
-  text: `select count(*)::int as claims from upload_parts where upload_id = $1 and locked_until >= now()
+  name: 'part-lock-count',
+  text: `select count(*)::int as locks from upload_parts where upload_id = $1 and locked_until >= now()
     and ($2::int is null or number = $2)`,
 }
 const markWriting = {
-  name: 'session-touch',
+  name: 'upload-mark-writing',
   text: `update upload_sessions set updated_at = now(), expires_at = $2, needs_cleanup = true
     where id = $1 and state = 'receiving' and (lease_until is null or lease_until < now()) returning id`,
 }
 const cleanupVersion = {
-  name: 'session-last-said',
-  text: `select extract(epoch from updated_at)::text as mark from upload_sessions where id = $1`,
+  name: 'upload-cleanup-version',
+  text: `select extract(epoch from updated_at)::text as version from upload_sessions where id = $1`,
 }
 const markCleanedUp = {
-  name: 'session-clean',
+  name: 'upload-mark-cleaned-up',
   text: `update upload_sessions set needs_cleanup = false
     where id = $1 and state not in ('receiving', 'finishing') and extract(epoch from updated_at)::text = coalesce($2, extract(epoch from updated_at)::text)`,
 }
 const findUnfinished = {
-  name: 'sessions-unfinished',
+  name: 'uploads-unfinished',
   text: `select id from upload_sessions
     where state = 'finishing' and updated_at < now() - $1 * interval '1 millisecond' and (lease_until is null or lease_until < now())
     order by updated_at limit $2`,
 }
 const findExpired = {
-  name: 'sessions-expired',
-  // A partial upload that is complete stays as long as somebody may still join it: what waits for it has a time of its own.
+  name: 'uploads-expired',
+  // A completed partial upload is kept while an open final upload needs it; the final upload has its own expiry.
   text: `select s.id from upload_sessions s
     where s.state in ('receiving', 'completed') and s.expires_at < $1
       and (s.state = 'receiving' or not exists (
@@ -165,33 +170,33 @@ const findExpired = {
     order by s.expires_at limit $2`,
 }
 const findEnded = {
-  name: 'sessions-ended',
+  name: 'uploads-ended',
   text: `select id from upload_sessions where id = any($1::uuid[]) and state not in ('receiving', 'finishing')`,
 }
 const scheduleDeletion = {
-  name: 'session-delete-later',
+  name: 'upload-schedule-deletion',
   text: `update upload_sessions set delete_due_at = coalesce(delete_due_at, $2)
     where id = $1 and state not in ('receiving', 'finishing', 'completed')`,
 }
 const findDeletionsDue = {
-  name: 'sessions-deletions',
+  name: 'uploads-deletions-due',
   text: `select id from upload_sessions where delete_due_at <= $1 order by delete_due_at limit $2`,
 }
 const findNeedingCleanup = {
-  name: 'sessions-dirty',
+  name: 'uploads-needing-cleanup',
   text: `select id from upload_sessions where needs_cleanup and state not in ('receiving', 'finishing') order by updated_at limit $1`,
 }
 
 interface PartLockRow {
   is_open: boolean
-  is_mine: boolean
-  /** The receipt as it was before, if there was one. */
+  is_acquired: boolean
+  /** The existing receipt, if there was one. */
   number: number | null
   size: number | null
   etag: string | null
 }
 
-/** The sessions in `database`. What lease holders write goes through their lease. */
+/** The uploads in `database`. Lease holders write through their lease instead. */
 export function uploadRepository(database: Database): UploadRepository {
   const ids = async (statement: { name: string; text: string }, values: unknown[]) =>
     (await database.query<{ id: string }>(statement, values)).map((row) => row.id)
@@ -236,7 +241,7 @@ export function uploadRepository(database: Database): UploadRepository {
     parts: (id) => database.query<StoredPart>(findParts, [id]),
     async acquirePartLock(id, { number, token, ms, expiresAt, replaces }) {
       const [row] = await database.query<PartLockRow>(acquirePartLock, [id, number, token, ms, expiresAt, replaces])
-      if (row!.is_mine) return 'mine'
+      if (row!.is_acquired) return 'mine'
       if (!row!.is_open) return 'closed'
       return row!.number === null ? 'taken' : { number: row!.number, size: row!.size!, etag: row!.etag! }
     },
@@ -254,17 +259,17 @@ export function uploadRepository(database: Database): UploadRepository {
       await database.query(releasePartLock, [id, number, token])
     },
     async countPartLocks(id, number) {
-      return (await database.query<{ claims: number }>(countPartLocks, [id, number ?? null]))[0]!.claims
+      return (await database.query<{ locks: number }>(countPartLocks, [id, number ?? null]))[0]!.locks
     },
     async markWriting(id, expiresAt) {
       return (await database.query(markWriting, [id, expiresAt])).length > 0
     },
     async cleanupVersion(id) {
-      const [row] = await database.query<{ mark: string }>(cleanupVersion, [id])
-      return row?.mark ?? ''
+      const [row] = await database.query<{ version: string }>(cleanupVersion, [id])
+      return row?.version ?? ''
     },
-    async markCleanedUp(id, mark) {
-      await database.query(markCleanedUp, [id, mark ?? null])
+    async markCleanedUp(id, version) {
+      await database.query(markCleanedUp, [id, version ?? null])
     },
     findUnfinished: (idleMs, limit) => ids(findUnfinished, [idleMs, limit]),
     findExpired: (now, limit) => ids(findExpired, [now, limit]),

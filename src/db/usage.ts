@@ -1,10 +1,9 @@
 /*
- * What each user takes of the server: one row a user. It changes in the statement that creates, ends or deletes an upload, so
- * it never says less than what is there. A creation takes the user's row first, and of many at once each sees what
- * the one before it left.
+ * The usage of each user, one row a user. The statement that creates, ends or deletes an upload also updates it, so it never counts
+ * less than what is there. A creation locks the user's row first, so that concurrent creations see each other's reservations.
  *
- * An upload takes `reserved` bytes of its owner's room from its creation on: its size, or what it may become while its
- * length is unknown. A partial upload whose room has passed to the final one that is made of it has no `reserved` any more.
+ * From its creation on an upload reserves `reserved` bytes of its owner's quota: its size or, while its length is unknown, its maximum
+ * size. When a final upload takes over the reservation of a partial one, the partial one's `reserved` becomes null.
  */
 
 import { noUsage, type Usage } from '../core/policy/quota.ts'
@@ -12,10 +11,10 @@ import type { UploadPatch } from '../core/ports.ts'
 import type { Actor, UploadRecord, UploadState } from '../core/upload.ts'
 import type { Database } from './open.ts'
 
-/** What the end of an upload does to its owner's room. */
+/** What a change of state does to the owner's usage. */
 export type Settlement = 'stored' | 'released' | 'freed' | 'restored'
 
-/** How `change` settles what an upload in state `before` has taken; `null`: it goes on. */
+/** How `change` settles the reservation of an upload in state `before`; `null` while it is still open. */
 export function settlementOf(before: UploadState, { state }: UploadPatch): Settlement | null {
   if (state === undefined || state === 'receiving' || state === 'finishing') return null
   if (state === 'completed') return before === 'cancelled' || before === 'failed' ? 'restored' : 'stored'
@@ -23,45 +22,45 @@ export function settlementOf(before: UploadState, { state }: UploadPatch): Settl
 }
 
 /**
- * The part of a statement that gives its partial uploads back what a final one took over from them, when it has not become a
- * file: they are still there. What they are given counts in `settleUsage`.
+ * SQL that returns their reservations to the partial uploads when their final upload ends without a file: they are still there.
+ * `settleUsage` adds what was returned to the usage.
  */
 export function returnReservation(parameter: string): string {
   return `update upload_sessions p set reserved = coalesce(p.size, p.max_size)
-    from saved, jsonb_array_elements_text(saved.concat->'from') as lender(id)
-    where ${parameter} = 'released' and p.id = lender.id::uuid and p.reserved is null
+    from saved, jsonb_array_elements_text(saved.concat->'from') as partial(id)
+    where ${parameter} = 'released' and p.id = partial.id::uuid and p.reserved is null
       and p.state in ('receiving', 'finishing', 'completed')
     returning p.state, p.size, p.reserved`
 }
 
 /**
- * The part of a statement that settles: `saved` is a CTE with the session's columns as they are after it, `parameter` holds the
- * settlement. What an upload that did not become a file was charged for its day is given back but for what came.
- * `returnsRoom`: the statement has `returnRoom` as `returned`.
+ * SQL that updates the owner's usage. `saved` is a CTE with the upload's columns after the change, `parameter` holds the
+ * `Settlement`. The day keeps only the received bytes of an upload that ended without a file.
+ * @param options `returnsReservations`: the statement has `returnReservation` as a CTE named `returned`
  */
-export function settleUsage(parameter: string, { returnsRoom }: { returnsRoom: boolean }): string {
+export function settleUsage(parameter: string, { returnsReservations }: { returnsReservations: boolean }): string {
   const isOpen = `${parameter} in ('stored', 'released')`
   const isFile = `(case when saved.concat->>'kind' = 'partial' then 0 else 1 end)`
-  const kept = `(case when saved.reserved is null then 0 else saved.size end)`
+  const size = `(case when saved.reserved is null then 0 else saved.size end)`
   const isToday = `u.day = (saved.created_at at time zone 'utc')::date`
   const isFinal = `saved.concat->>'kind' = 'final'`
-  const toOpen = returnsRoom
+  const toReserved = returnsReservations
     ? `+ (select coalesce(sum(reserved), 0)::bigint from returned where state <> 'completed')`
     : ''
-  const toStored = returnsRoom
+  const toStored = returnsReservations
     ? `+ (select coalesce(sum(size), 0)::bigint from returned where state = 'completed')`
     : ''
-  // Numbered chunks come in any order: what lies beyond a hole is not in the offset, and has come all the same.
-  const came = `(case when saved.has_numbered_parts then greatest(saved."offset", (select coalesce(sum(p.size), 0)::bigint
+  // Numbered parts arrive in any order, so the offset leaves out received parts behind a gap.
+  const received = `(case when saved.has_numbered_parts then greatest(saved."offset", (select coalesce(sum(p.size), 0)::bigint
         from upload_parts p where p.upload_id = saved.id and p.lock_token is null)) else saved."offset" end)`
   return `update upload_usage u set
-      reserved_bytes = case when ${isOpen} then greatest(0, u.reserved_bytes - coalesce(saved.reserved, 0)) else u.reserved_bytes end ${toOpen},
+      reserved_bytes = case when ${isOpen} then greatest(0, u.reserved_bytes - coalesce(saved.reserved, 0)) else u.reserved_bytes end ${toReserved},
       open_uploads = case when ${isOpen} then greatest(0, u.open_uploads - 1) else u.open_uploads end,
       open_files = case when ${isOpen} then greatest(0, u.open_files - ${isFile}) else u.open_files end,
-      stored_bytes = greatest(0, u.stored_bytes + case ${parameter} when 'stored' then ${kept} when 'restored' then ${kept} when 'freed' then -${kept} else 0 end) ${toStored},
+      stored_bytes = greatest(0, u.stored_bytes + case ${parameter} when 'stored' then ${size} when 'restored' then ${size} when 'freed' then -${size} else 0 end) ${toStored},
       stored_files = greatest(0, u.stored_files + case ${parameter} when 'stored' then ${isFile} when 'restored' then ${isFile} when 'freed' then -${isFile} else 0 end),
       day_bytes = case when ${isToday} and ${isOpen} and saved.reserved is not null and ${isFinal} is not true
-        then greatest(0, u.day_bytes - saved.reserved + ${came}) else u.day_bytes end,
+        then greatest(0, u.day_bytes - saved.reserved + ${received}) else u.day_bytes end,
       day_files = case when ${isToday} and ${parameter} = 'released' then greatest(0, u.day_files - ${isFile}) else u.day_files end
     from saved
     where ${parameter}::text is not null and u.tenant = saved.tenant and u.owner_id = saved.owner_id`
@@ -80,12 +79,12 @@ const shrink = {
     from known where u.tenant = known.tenant and u.owner_id = known.owner_id`,
 }
 
-/** Gives back what an upload was reserved beyond the size that is known now. Done again it changes nothing. */
+/** Reduces the reservation of an upload to its size, which has become known. Idempotent. */
 export async function shrinkReservation(database: Database, { id }: Pick<UploadRecord, 'id'>): Promise<void> {
   await database.query(shrink, [id])
 }
 
-/** What `toUsage` reads of `upload_usage`: what was of another day counts no more. */
+/** The columns of `upload_usage` that `toUsage` reads; the counters of an earlier day count as 0. */
 export const usageColumns = `reserved_bytes, stored_bytes, stored_files, open_uploads, open_files, creations_until,
       case when day = (now() at time zone 'utc')::date then day_bytes else 0 end as day_bytes,
       case when day = (now() at time zone 'utc')::date then day_files else 0 end as day_files`
@@ -101,7 +100,7 @@ export interface UsageRow {
   creations_until: Date | null
 }
 
-/** A user's row, as core knows it. */
+/** Converts a user's row. */
 export function toUsage(row: UsageRow): Usage {
   return {
     reservedBytes: row.reserved_bytes,
@@ -120,12 +119,12 @@ const findUsage = {
   text: `select now() as now, ${usageColumns} from upload_usage where tenant = $1 and owner_id = $2`,
 }
 
-/** What `actor` takes of the server. Throws `UploadError DATABASE_ERROR`. */
+/** The usage of `actor`. @throws UploadError DATABASE_ERROR */
 export async function findUsageOf(database: Database, actor: Pick<Actor, 'id' | 'tenant'>): Promise<Usage> {
   return (await findUsageNow(database, actor)).usage
 }
 
-/** As `findUsageOf`, with the time by the clock that it was counted by. */
+/** As `findUsageOf`, with the database's time. */
 export async function findUsageNow(
   database: Database,
   { id, tenant }: Pick<Actor, 'id' | 'tenant'>,

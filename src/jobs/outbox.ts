@@ -31,7 +31,7 @@ export interface Outbox {
 
 const leaseSeconds = 60
 const takeDueEvents = {
-  name: 'outbox-claim',
+  name: 'outbox-take',
   // An event waits for all earlier ones of its upload; what another node holds is passed over.
   text: `update upload_events set attempts = attempts + 1, next_attempt_at = now() + $1 * interval '1 second'
     where id in (
@@ -44,7 +44,7 @@ const takeDueEvents = {
     returning id, upload_id, seq, type, data, created_at, attempts`,
 }
 const markDelivered = {
-  name: 'outbox-settle',
+  name: 'outbox-mark-delivered',
   text: `update upload_events set delivered_at = now() where id = any($1::bigint[])`,
 }
 const postpone = {

@@ -1,16 +1,17 @@
 /*
- * The right to write to one upload, for any number of processes.
+ * The lock of one upload, for any number of processes.
  *
- * A lease is three columns of the session's row: a token, a time until which it holds, and the holder's name (or, once it
- * was given back with a write, the token that did so). Taking it is one UPDATE that only matches when nobody holds it; every
- * write by the holder says "and lease_token = mine", so a holder that was overtaken writes nothing, however late it wakes. A
- * timer renews all leases of this process in one statement. No connection is held while bytes flow.
+ * A lease is three columns of the upload's row: a token, an expiry, and the name of the node that holds it (or, after a save that
+ * released it, the token of that save). Acquiring is one UPDATE that matches only while the lease is free. Every save requires
+ * `lease_token` to be the holder's token, so a holder that was taken over writes nothing, however late it wakes. One statement renews
+ * all leases of a process by a timer. No connection is held while bytes flow.
  *
- * A newcomer asks: the holder in this process by its AbortSignal, one elsewhere by NOTIFY. The holder saves what it has
- * and lets go. A holder that died is not asked for long: its lease runs out.
+ * A request that wants the lease asks the holder to release it: by AbortSignal in the same process, by NOTIFY in another. The holder
+ * saves what it has and releases. The lease of a holder that died expires.
  */
 import { randomUUID } from 'node:crypto'
-import { UploadError } from '../core/errors/error.ts'
+import type { UploadError } from '../core/errors/error.ts'
+import { errors } from '../core/errors/errors.ts'
 import type { Lease, Locker, UploadPatch } from '../core/ports.ts'
 import { hasEnded, type UploadRecord } from '../core/upload.ts'
 import type { Database } from '../db/open.ts'
@@ -20,12 +21,12 @@ import { applyChange, saveFor, saveValues } from './save.ts'
 
 export interface LeaseOptions {
   database: Database
-  /** How long a lease holds unless renewed; so long a dead holder blocks an upload. */
+  /** How long a lease is valid unless renewed, and so how long a dead holder blocks an upload. */
   leaseMs: number
-  /** How long a newcomer waits for the holder. */
+  /** How long `withLock` waits for the holder to release. */
   waitMs: number
   onError(error: unknown): void
-  /** Told when a lease was taken that had run out, because its holder never gave it back. */
+  /** Called when an expired lease was acquired, that is, one whose holder never released it. */
   onTakeover?(id: string): void
 }
 
@@ -35,31 +36,31 @@ export interface LeaseLocker extends Locker {
   close(): Promise<void>
 }
 
-const takeLease = {
-  name: 'lease-take',
-  // A lease that ran out was never given back: what its holder wrote to the store may be recorded nowhere. One that is ours
-  // already was taken by this very statement, whose answer was lost.
+const acquireLease = {
+  name: 'lease-acquire',
+  // An expired lease was never released, so its holder may have left objects that no row records: hence needs_cleanup. A row with
+  // our own token was acquired by an earlier run of this statement whose answer was lost.
   text: `update upload_sessions s set lease_token = $2, lease_until = now() + $3 * interval '1 millisecond', lease_holder = $4,
       is_answer_lost = s.is_answer_lost and s.state <> 'receiving',
       needs_cleanup = s.needs_cleanup or (s.lease_until is not null and s.lease_token is distinct from $2)
-    from (select lease_until, lease_token from upload_sessions where id = $1) was
+    from (select lease_until, lease_token from upload_sessions where id = $1) before
     where s.id = $1 and (s.lease_until is null or s.lease_until < now() or s.lease_token = $2)
-    returning s.*, coalesce(was.lease_until < now() and was.lease_token <> $2, false) as is_stolen`,
+    returning s.*, coalesce(before.lease_until < now() and before.lease_token <> $2, false) as is_takeover`,
 }
 const findLease = {
-  name: 'lease-look',
+  name: 'lease-find',
   text: `select *, coalesce(lease_until >= now(), false) as is_held from upload_sessions where id = $1`,
 }
 const renewLeases = {
   name: 'lease-renew',
   text: `update upload_sessions s set lease_until = now() + $3 * interval '1 millisecond'
-    from unnest($1::uuid[], $2::uuid[]) as mine(id, token)
-    where s.id = mine.id and s.lease_token = mine.token
+    from unnest($1::uuid[], $2::uuid[]) as held(id, token)
+    where s.id = held.id and s.lease_token = held.token
     returning s.id`,
 }
 const releaseLease = {
   name: 'lease-release',
-  // What a holder that was overtaken may have left in the store came after whatever was cleaned up meanwhile, or is just being.
+  // With $3 also when another holder has taken over: the orphans may be newer than the last clean-up of the upload.
   text: `update upload_sessions set lease_token = nullif(lease_token, $2), needs_cleanup = needs_cleanup or $3,
       updated_at = case when $3 then now() else updated_at end,
       lease_until = case when lease_token = $2 then null else lease_until end
@@ -70,7 +71,7 @@ const channel = 'landfall_lease'
 
 interface LeaseRow extends UploadRow {
   lease_token: string | null
-  /** The node that has the lease; once it was given back with a write, the token that did so. */
+  /** The node that holds the lease; after a save that released it, the token of that save. */
   lease_holder: string | null
 }
 
@@ -78,15 +79,16 @@ interface HeldLease {
   id: string
   token: string
   stop: AbortController
-  /** Until when the lease surely is ours, by this process's own clock. */
-  sureUntil: number
+  /** Until then the lease is certainly ours, by the monotonic clock of this process. */
+  validUntil: number
   isReleased: boolean
   mayHaveOrphans: boolean
-  wasAsked: boolean
+  /** Whether a request on another node waits for the release. */
+  isAwaited: boolean
   ended: Promise<void>
 }
 
-/** A locker over the sessions of `database`. */
+/** The locker of the uploads in `database`. */
 export async function leaseLocker({
   database,
   leaseMs,
@@ -95,210 +97,210 @@ export async function leaseLocker({
   onTakeover,
 }: LeaseOptions): Promise<LeaseLocker> {
   const node = randomUUID()
-  const holds = new Map<string, HeldLease>()
-  const listeners = new Map<string, Set<() => void>>()
+  const held = new Map<string, HeldLease>()
+  const waiting = new Map<string, Set<() => void>>()
 
   await database.listen(channel, (payload) => {
     const [verb, id = ''] = payload.split(' ')
     if (verb === 'ask') askLocalHolder(id)
-    else for (const wake of listeners.get(id) ?? []) wake()
+    else for (const wake of waiting.get(id) ?? []) wake()
   })
 
-  const timer = setInterval(() => void renew([...holds.values()]).catch(onError), leaseMs / 3)
+  const timer = setInterval(() => void renew([...held.values()]).catch(onError), leaseMs / 3)
   timer.unref()
 
   function askLocalHolder(id: string) {
-    const withLock = holds.get(id)
-    if (!withLock) return
-    withLock.wasAsked = true
-    withLock.stop.abort('asked')
+    const lease = held.get(id)
+    if (!lease) return
+    lease.isAwaited = true
+    lease.stop.abort('asked')
   }
 
-  async function renew(mine: HeldLease[]): Promise<void> {
-    const live = mine.filter((hold) => !hold.isReleased)
+  async function renew(leases: HeldLease[]): Promise<void> {
+    const live = leases.filter((lease) => !lease.isReleased)
     if (live.length === 0) return
-    const sureUntil = performance.now() + leaseMs
+    const validUntil = performance.now() + leaseMs
     const rows = await database.query<{ id: string }>(renewLeases, [
-      live.map((hold) => hold.id),
-      live.map((hold) => hold.token),
+      live.map((lease) => lease.id),
+      live.map((lease) => lease.token),
       leaseMs,
     ])
     const renewed = new Set(rows.map((row) => row.id))
-    for (const hold of live) {
-      if (renewed.has(hold.id)) hold.sureUntil = sureUntil
-      else if (!hold.isReleased) hold.stop.abort('lost')
+    for (const lease of live) {
+      if (renewed.has(lease.id)) lease.validUntil = validUntil
+      else if (!lease.isReleased) lease.stop.abort('lost')
     }
   }
 
-  async function hold<T>(
+  async function withLock<T>(
     id: string,
     authorizeOwner: (upload: UploadRecord) => void,
     work: (lease: Lease) => Promise<T>,
   ): Promise<T> {
     const token = randomUUID()
-    const { row, sureUntil } = await take(id, token, authorizeOwner)
+    const { row, validUntil } = await acquire(id, token, authorizeOwner)
     let markEnded = () => {}
-    const mine: HeldLease = {
+    const lease: HeldLease = {
       id,
       token,
       stop: new AbortController(),
-      sureUntil,
+      validUntil,
       isReleased: false,
       mayHaveOrphans: false,
-      wasAsked: false,
+      isAwaited: false,
       ended: new Promise((resolve) => {
         markEnded = resolve
       }),
     }
-    holds.set(id, mine)
+    held.set(id, lease)
     try {
       const upload = toUploadRecord(row)
       authorizeOwner(upload)
-      return await work(openLease(mine, upload, row.revision))
+      return await work(openLease(lease, upload, row.revision))
     } finally {
-      await release(mine)
-      if (holds.get(id) === mine) holds.delete(id)
+      await release(lease)
+      if (held.get(id) === lease) held.delete(id)
       markEnded()
     }
   }
 
-  /** Takes the lease as soon as it is free. */
-  async function take(
+  /** Acquires the lease as soon as it is free. @throws UploadError UPLOAD_LOCKED after `waitMs`, UPLOAD_NOT_FOUND */
+  async function acquire(
     id: string,
     token: string,
     authorizeOwner: (upload: UploadRecord) => void,
-  ): Promise<{ row: UploadRow; sureUntil: number }> {
+  ): Promise<{ row: UploadRow; validUntil: number }> {
     const until = performance.now() + waitMs
     let pauseMs = 20
-    let asked: string | null = null
+    let notifiedToken: string | null = null
     for (;;) {
-      const here = holds.get(id)
-      if (!here) {
-        const sureUntil = performance.now() + leaseMs
-        const [row] = await database.query<UploadRow>(takeLease, [id, token, leaseMs, node])
+      const localLease = held.get(id)
+      if (!localLease) {
+        const validUntil = performance.now() + leaseMs
+        const [row] = await database.query<UploadRow>(acquireLease, [id, token, leaseMs, node])
         if (row) {
-          if (row.is_stolen) onTakeover?.(id)
-          return { row, sureUntil }
+          if (row.is_takeover) onTakeover?.(id)
+          return { row, validUntil }
         }
       }
       const [found] = await database.query<LeaseRow>(findLease, [id])
-      if (!found) throw new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
+      if (!found) throw errors.uploadNotFound()
       authorizeOwner(toUploadRecord(found))
       const left = until - performance.now()
-      if (left <= 0) throw new UploadError('UPLOAD_LOCKED', 'Another request is writing to this upload.')
-      if (here) {
+      if (left <= 0) throw errors.uploadLocked()
+      if (localLease) {
         askLocalHolder(id)
-        await Promise.race([here.ended, sleep(left)])
+        await Promise.race([localLease.ended, sleep(left)])
         continue
       }
       const freed = releaseSignal(id)
-      // Every holder once: another newcomer may have been quicker.
-      if (found.lease_token !== asked) await database.query(notify, [channel, `ask ${id}`])
-      asked = found.lease_token
+      // Each holder is notified once. Another waiting request may have acquired the lease since, and is then the next holder to ask.
+      if (found.lease_token !== notifiedToken) await database.query(notify, [channel, `ask ${id}`])
+      notifiedToken = found.lease_token
       await Promise.race([freed.promise, sleep(Math.min(pauseMs, left))])
-      freed.forget()
+      freed.unsubscribe()
       pauseMs = Math.min(250, pauseMs * 1.5)
     }
   }
 
-  async function release(mine: HeldLease): Promise<void> {
-    if (!mine.isReleased) {
-      mine.isReleased = true
-      // One that cannot be given back runs out.
-      await database.query(releaseLease, [mine.id, mine.token, mine.mayHaveOrphans]).catch(onError)
+  async function release(lease: HeldLease): Promise<void> {
+    if (!lease.isReleased) {
+      lease.isReleased = true
+      // A lease that cannot be released expires.
+      await database.query(releaseLease, [lease.id, lease.token, lease.mayHaveOrphans]).catch(onError)
     }
-    if (mine.wasAsked) await database.query(notify, [channel, `free ${mine.id}`]).catch(onError)
+    if (lease.isAwaited) await database.query(notify, [channel, `free ${lease.id}`]).catch(onError)
   }
 
-  function openLease(mine: HeldLease, upload: UploadRecord, firstRevision: number): Lease {
+  function openLease(lease: HeldLease, upload: UploadRecord, firstRevision: number): Lease {
     let revision = firstRevision
-    let last: Promise<unknown> = Promise.resolve()
+    let lastSave: Promise<unknown> = Promise.resolve()
     return {
       upload,
-      signal: mine.stop.signal,
-      // One after the other: two that go by the same revision look like two holders.
-      save(wanted: UploadPatch) {
-        const saving = last.then(() => saveNow(wanted))
-        last = saving.catch(() => {})
+      signal: lease.stop.signal,
+      // Saves run one after another: of two with the same revision the second would fail as if another holder had written.
+      save(patch: UploadPatch) {
+        const saving = lastSave.then(() => saveNow(patch))
+        lastSave = saving.catch(() => {})
         return saving
       },
       expectOrphan() {
-        mine.mayHaveOrphans = true
+        lease.mayHaveOrphans = true
       },
       clearOrphans() {
-        mine.mayHaveOrphans = false
+        lease.mayHaveOrphans = false
       },
       async confirm() {
-        if (performance.now() < mine.sureUntil) return
-        await renew([mine])
-        if (mine.stop.signal.aborted && mine.stop.signal.reason === 'lost') throw lost(mine)
+        if (performance.now() < lease.validUntil) return
+        await renew([lease])
+        if (lease.stop.signal.aborted && lease.stop.signal.reason === 'lost') throw lost(lease)
       },
     }
 
-    async function saveNow(wanted: UploadPatch): Promise<void> {
-      const change = wanted.release && mine.mayHaveOrphans ? { ...wanted, isDirty: true } : wanted
-      const values = saveValues(upload, mine.token, revision, change)
+    async function saveNow(patch: UploadPatch): Promise<void> {
+      const change: UploadPatch = patch.release && lease.mayHaveOrphans ? { ...patch, needsCleanup: true } : patch
+      const values = saveValues(upload, lease.token, revision, change)
       let saved = await database.queryOnce<{ id: string }>(saveFor(upload, change), values)
       if (saved === undefined) saved = await retrySave(values, change)
-      if (saved.length === 0) throw lost(mine)
+      if (saved.length === 0) throw lost(lease)
       revision += 1
-      if (change.release) mine.isReleased = true
+      if (change.release) lease.isReleased = true
       const wasUnknown = upload.size === null
       applyChange(upload, change)
-      // Beside the statement, because it is rare: what it leaves undone is settled when the upload ends.
+      // A statement of its own, because it is rare. If it fails, the reservation is corrected when the upload ends.
       if (wasUnknown && upload.size !== null && !hasEnded(upload))
         await shrinkReservation(database, upload).catch(onError)
     }
 
-    /** After a write of which nobody knows whether it happened: the row's revision knows. */
+    /** Repeats a save whose answer was lost; when the repeat matches no row, the row shows whether the first run was ours. */
     async function retrySave(values: unknown[], change: UploadPatch): Promise<{ id: string }[]> {
       const saved = await database.query<{ id: string }>(saveFor(upload, change), values)
       if (saved.length > 0) return saved
       const [row] = await database.query<LeaseRow>(findLease, [upload.id])
-      // Who has taken the lease since may have written as often as this would have: it is ours only where the row says so.
-      const last = change.release ? row?.lease_holder : row?.lease_token
-      const isOurs = row !== undefined && row.revision === revision + 1 && last === mine.token
+      // revision + 1 alone proves nothing: the next holder may also have written once. Only our token in the row proves it was us.
+      const lastToken = change.release ? row?.lease_holder : row?.lease_token
+      const isOurs = row !== undefined && row.revision === revision + 1 && lastToken === lease.token
       return isOurs ? [{ id: upload.id }] : []
     }
   }
 
-  function lost(mine: HeldLease): UploadError {
-    if (!mine.stop.signal.aborted) mine.stop.abort('lost')
-    return new UploadError('UPLOAD_LOCKED', 'Another request took this upload over.')
+  function lost(lease: HeldLease): UploadError {
+    if (!lease.stop.signal.aborted) lease.stop.abort('lost')
+    return errors.takenOver()
   }
 
-  /** A promise that resolves at the next sign that upload `id` is free. */
+  /** A promise that resolves when another node announces that upload `id` is free. */
   function releaseSignal(id: string) {
     let wake = () => {}
     const promise = new Promise<void>((resolve) => {
       wake = resolve
     })
-    const all = listeners.get(id) ?? new Set()
+    const all = waiting.get(id) ?? new Set()
     all.add(wake)
-    listeners.set(id, all)
+    waiting.set(id, all)
     return {
       promise,
-      forget() {
+      unsubscribe() {
         all.delete(wake)
-        if (all.size === 0 && listeners.get(id) === all) listeners.delete(id)
+        if (all.size === 0 && waiting.get(id) === all) waiting.delete(id)
       },
     }
   }
 
   return {
-    withLock: hold,
+    withLock,
     async waitForRelease(id, authorizeOwner) {
       const [row] = await database.query<UploadRow>(findLease, [id])
-      if (!row) throw new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
+      if (!row) throw errors.uploadNotFound()
       const upload = toUploadRecord(row)
       authorizeOwner(upload)
-      if (upload.state !== 'receiving' || (!row.is_held && !holds.has(id))) return upload
-      return hold(id, authorizeOwner, async (lease) => lease.upload)
+      if (upload.state !== 'receiving' || (!row.is_held && !held.has(id))) return upload
+      return withLock(id, authorizeOwner, async (lease) => lease.upload)
     },
-    held: () => holds.size,
+    held: () => held.size,
     async close() {
       clearInterval(timer)
-      await Promise.all([...holds.values()].map((mine) => mine.ended))
+      await Promise.all([...held.values()].map((lease) => lease.ended))
     },
   }
 }

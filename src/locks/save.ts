@@ -4,12 +4,12 @@ import type { Statement } from '../db/open.ts'
 import { returnReservation, settlementOf, settleUsage } from '../db/usage.ts'
 
 /**
- * The one statement with which a lease holder writes: the session, its parts, its event and its owner's room together or not at all, and
- * only while the token is the row's and nothing was written since the holder last looked.
+ * The statement by which a lease holder saves: the upload row, its parts, its event, its owner's usage and the audit entry, all or
+ * none. It matches only while the row still has the holder's token and the revision that the holder last wrote or read.
  */
 function saveStatement(isFinal: boolean): Statement {
   return {
-    name: isFinal ? 'session-save-final' : 'session-save',
+    name: isFinal ? 'upload-save-final' : 'upload-save',
     text: `with saved as (
       update upload_sessions set
         "offset" = coalesce($4, "offset"),
@@ -40,16 +40,16 @@ function saveStatement(isFinal: boolean): Statement {
       where id = $1 and lease_token = $2 and revision = $3
       returning *),
     ${isFinal ? `returned as (${returnReservation('$28')}),` : ''}
-    settled as (${settleUsage('$28', { returnsRoom: isFinal })}),
-    added as (
+    settled as (${settleUsage('$28', { returnsReservations: isFinal })}),
+    added_parts as (
       insert into upload_parts (upload_id, number, size, etag)
       select saved.id, part.number, part.size, part.etag
       from saved, jsonb_to_recordset($17::jsonb) as part(number int, size bigint, etag text)
       on conflict (upload_id, number) do update set size = excluded.size, etag = excluded.etag, lock_token = null, locked_until = null),
-    forgotten as (delete from upload_parts using saved where upload_id = saved.id and number = any($21::int[])),
-    removed as (
+    removed_parts as (delete from upload_parts using saved where upload_id = saved.id and number = any($21::int[])),
+    cleared_parts as (
       delete from upload_parts using saved where upload_id = saved.id and saved.state not in ('receiving', 'finishing')),
-    told as (
+    events as (
       insert into upload_events (upload_id, seq, type, data)
       select saved.id, saved.event_seq, $18, $19::jsonb from saved where $18::text is not null),
     audited as (
@@ -62,7 +62,7 @@ function saveStatement(isFinal: boolean): Statement {
   }
 }
 
-// Two of them, because only the end of a final upload looks for partial ones.
+// Two statements, because only the end of a final upload has to look up partial uploads.
 const saveUpload = saveStatement(false)
 const endFinal = saveStatement(true)
 
@@ -71,7 +71,7 @@ export function saveFor({ concat }: Pick<UploadRecord, 'concat'>, { state }: Upl
   return concat?.kind === 'final' && state !== undefined && hasEnded({ state }) ? endFinal : saveUpload
 }
 
-/** The values of either statement. */
+/** The values of the statement that `saveFor` returns. */
 export function saveValues(
   upload: Pick<UploadRecord, 'id' | 'state'>,
   token: string,
@@ -107,7 +107,7 @@ export function saveValues(
     change.prefix !== undefined,
     change.prefix ?? null,
     settlementOf(upload.state, change),
-    JSON.stringify(byOf(change)),
+    JSON.stringify(auditActorOf(change)),
     change.lossSeenAt !== undefined,
     change.lossSeenAt ?? null,
     change.deleteDueAt !== undefined,
@@ -115,11 +115,11 @@ export function saveValues(
   ]
 }
 
-function byOf({ by }: UploadPatch) {
+function auditActorOf({ by }: UploadPatch) {
   return by ? { id: by.id, role: by.role, tenant: by.tenant, key_id: by.keyId, ...by.client } : {}
 }
 
-/** Makes `session` say what was saved. */
+/** Updates `upload` to what was saved. */
 export function applyChange(upload: UploadRecord, change: UploadPatch): void {
   const { parts, forget, event, release, by, ...fields } = change
   for (const [name, value] of Object.entries(fields)) if (value !== undefined) Object.assign(upload, { [name]: value })

@@ -7,7 +7,7 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, link, mkdir, open, rename, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { UploadError } from '../core/errors/error.ts'
+import { errors } from '../core/errors/errors.ts'
 import { type Bytes, ObjectExists } from '../core/ports.ts'
 
 // Linux takes this many buffers in one writev.
@@ -196,12 +196,7 @@ export async function withStoreErrors<T>(work: () => Promise<T>): Promise<T> {
 export function toStoreError(error: unknown): unknown {
   const code = codeOf(error)
   if (code === undefined || !isTransient.has(code)) return error
-  return new UploadError(
-    'STORE_UNAVAILABLE',
-    'The store takes no bytes at the moment. Please try again later.',
-    { code },
-    { cause: error },
-  )
+  return errors.storeUnavailable({ code }, error)
 }
 
 /** A name is on the disk when its folder is; the name of a new folder is in the one above. */

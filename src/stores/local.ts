@@ -18,7 +18,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
-import { UploadError } from '../core/errors/error.ts'
+import { errors } from '../core/errors/errors.ts'
 import {
   type Bytes,
   maxPartsOfAnyStore,
@@ -170,7 +170,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     check: () =>
       withStoreErrors(async () => {
         const { bavail } = await statfs(root)
-        if (bavail === 0) throw new UploadError('STORE_UNAVAILABLE', 'The disk is full.')
+        if (bavail === 0) throw errors.diskFull()
         // Always the same name: of a process that dies here at most this one file is left.
         const probe = join(staging, 'probe')
         await (await open(probe, 'w')).close()

@@ -103,7 +103,7 @@ describe('sending a file', () => {
 
     await engine.append(ada, upload.id, chunk(0, randomBytes(33)))
 
-    expect(asked).toEqual(['lease-take', 'session-save'])
+    expect(asked).toEqual(['lease-acquire', 'upload-save'])
   })
 
   it('has the sweeper look for a piece whose record failed', async () => {
@@ -111,7 +111,7 @@ describe('sending a file', () => {
     const { engine, store } = await openEngine({ database })
     const upload = await engine.create(ada, creation(100))
 
-    refuse('session-save')
+    refuse('upload-save')
     await expect(engine.append(ada, upload.id, chunk(0, randomBytes(23)))).rejects.toThrow('refused')
 
     expect(store.objects.size).toBe(1)

@@ -148,8 +148,7 @@ describe('room', () => {
       // The first answer to the creation is lost, so it is sent again.
       async query(statement, values) {
         const rows = await databases[0].query(statement, values)
-        if (statement.name === 'session-insert' && answers++ === 0)
-          return databases[0].query(statement, values) as never
+        if (statement.name === 'upload-insert' && answers++ === 0) return databases[0].query(statement, values) as never
         return rows as never
       },
     }

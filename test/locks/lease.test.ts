@@ -26,7 +26,7 @@ function open(pool = 5): Promise<Database> {
   return openDatabase({ url, dataDir: '', pool, timeoutMs: 60_000, onError: () => {} })
 }
 
-/** A node with connections of its own, as another process would have. */
+/** A node with its own connections, like another process. */
 async function node(options: Partial<LeaseOptions> = {}) {
   const mine = await open()
   const locker = await leaseLocker({ database: mine, leaseMs: 10_000, waitMs: 60_000, onError: () => {}, ...options })
@@ -37,7 +37,7 @@ async function node(options: Partial<LeaseOptions> = {}) {
   return locker
 }
 
-async function session(): Promise<string> {
+async function createUpload(): Promise<string> {
   const id = randomUUID()
   const now = new Date()
   const row: UploadRecord = {
@@ -78,20 +78,20 @@ async function session(): Promise<string> {
   return id
 }
 
-const anyone = () => {}
+const allowAll = () => {}
 const untilAsked = (lease: Lease) =>
   new Promise<void>((resolve) => lease.signal.addEventListener('abort', () => resolve()))
 
 describe('a lease', () => {
-  it('is held by one at a time, over nodes', async () => {
+  it('has one holder at a time across nodes', async () => {
     const nodes = await Promise.all([node(), node(), node()])
-    const id = await session()
+    const id = await createUpload()
     let inside = 0
     let most = 0
 
     await Promise.all(
       Array.from({ length: 12 }, (_, index) =>
-        nodes[index % 3]!.withLock(id, anyone, async () => {
+        nodes[index % 3]!.withLock(id, allowAll, async () => {
           inside += 1
           most = Math.max(most, inside)
           await database.executeSql('select 1')
@@ -103,27 +103,27 @@ describe('a lease', () => {
     expect(most).toBe(1)
   })
 
-  it('is asked back from a holder on another node, who would else keep it', async () => {
+  it('is released by a holder on another node when a request asks for it', async () => {
     const [a, b] = [await node(), await node()]
-    const id = await session()
-    const { promise: held, resolve: hold } = Promise.withResolvers<void>()
-    const holding = a.withLock(id, anyone, async (lease) => {
-      hold()
+    const id = await createUpload()
+    const { promise: acquired, resolve: markAcquired } = Promise.withResolvers<void>()
+    const holding = a.withLock(id, allowAll, async (lease) => {
+      markAcquired()
       await untilAsked(lease)
       await lease.save({ offset: 7 })
     })
-    await held
+    await acquired
 
-    const found = await b.waitForRelease(id, anyone)
+    const found = await b.waitForRelease(id, allowAll)
 
     expect(found.offset).toBe(7)
     await holding
   })
 
-  it('is asked back from whoever was quicker when the first holder gave it back', async () => {
+  it('is asked for again when another request acquires it after the first release', async () => {
     const [b, other] = [await node(), await open()]
     onTestFinished(() => other.close())
-    const id = await session()
+    const id = await createUpload()
     const asks: string[] = []
     const give = {
       name: 'test-give',
@@ -133,20 +133,20 @@ describe('a lease', () => {
     await other.listen('landfall_lease', (payload) => {
       if (payload !== `ask ${id}`) return
       asks.push(payload)
-      // The first is followed by another holder, the second by nobody.
+      // After the first request to release another holder has the lease; after the second it is free.
       void database.query(give, [id, asks.length === 1 ? randomUUID() : null])
     })
     await database.query(give, [id, randomUUID()])
-    await b.withLock(id, anyone, async () => {})
+    await b.withLock(id, allowAll, async () => {})
 
     expect(asks).toHaveLength(2)
   })
 
-  it('is told as stolen when it had run out, and not when something was left behind or given back', async () => {
-    const stolen: string[] = []
-    const a = await node({ onTakeover: (id) => stolen.push(id) })
-    const [needsCleanup, dead] = [await session(), await session()]
-    await a.withLock(needsCleanup, anyone, async (lease) => lease.save({ needsCleanup: true }))
+  it('is reported as taken over only when it had expired', async () => {
+    const takenOver: string[] = []
+    const a = await node({ onTakeover: (id) => takenOver.push(id) })
+    const [needsCleanup, dead] = [await createUpload(), await createUpload()]
+    await a.withLock(needsCleanup, allowAll, async (lease) => lease.save({ needsCleanup: true }))
     await database.query(
       {
         name: 'test-ran-out',
@@ -155,17 +155,17 @@ describe('a lease', () => {
       [dead, randomUUID()],
     )
 
-    await a.withLock(needsCleanup, anyone, async () => {})
-    await a.withLock(dead, anyone, async () => {})
-    await a.withLock(dead, anyone, async () => {})
+    await a.withLock(needsCleanup, allowAll, async () => {})
+    await a.withLock(dead, allowAll, async () => {})
+    await a.withLock(dead, allowAll, async () => {})
 
-    expect(stolen).toEqual([dead])
+    expect(takenOver).toEqual([dead])
   })
 
-  it('is taken from a holder that died, when its time is over, and the session is marked for the sweeper', async () => {
+  it('is taken from a dead holder when it expires, and the upload needs a clean-up', async () => {
     const [a, b] = [await node({ leaseMs: 400 }), await node()]
-    const id = await session()
-    // A node that died renews nothing and gives nothing back.
+    const id = await createUpload()
+    // A node that died renews and releases nothing.
     await database.query(
       {
         name: 'test-die',
@@ -179,21 +179,21 @@ describe('a lease', () => {
     )
     const isOver = { name: 'test-over', text: 'select now() >= $1::timestamptz as is_over' }
 
-    const found = await b.withLock(id, anyone, async (lease) => ({
-      isDirty: lease.upload.needsCleanup,
+    const found = await b.withLock(id, allowAll, async (lease) => ({
+      needsCleanup: lease.upload.needsCleanup,
       rows: await database.query(isOver, [dead!.until]),
     }))
 
-    expect(found).toEqual({ isDirty: true, rows: [{ is_over: true }] })
+    expect(found).toEqual({ needsCleanup: true, rows: [{ is_over: true }] })
     void a
   })
 
-  it('lets a holder that was overtaken write nothing', async () => {
+  it('lets a holder that was taken over write nothing', async () => {
     const [a, b] = [await node({ leaseMs: 60_000 }), await node()]
-    const id = await session()
+    const id = await createUpload()
     let overtaken: unknown
 
-    await a.withLock(id, anyone, async (lease) => {
+    await a.withLock(id, allowAll, async (lease) => {
       await database.query(
         {
           name: 'test-expire',
@@ -201,7 +201,7 @@ describe('a lease', () => {
         },
         [id],
       )
-      await b.withLock(id, anyone, (other) => other.save({ offset: 10 }))
+      await b.withLock(id, allowAll, (other) => other.save({ offset: 10 }))
       overtaken = await lease
         .save({ offset: 99, state: 'finishing', parts: [{ number: 1, size: 10, etag: 'x' }] })
         .catch((error: unknown) => error)
@@ -212,16 +212,16 @@ describe('a lease', () => {
     expect(await uploadRepository(database).parts(id)).toEqual([])
   })
 
-  it('lets a holder that was overtaken say that it may have left something, after all was cleaned up', async () => {
+  it('records possible orphans of a holder that was taken over after the clean-up', async () => {
     const [a, b] = [await node({ leaseMs: 60_000 }), await node()]
-    const id = await session()
+    const id = await createUpload()
     const overtake = { name: 'test-overtake', text: `update upload_sessions set lease_until = now() where id = $1` }
     const needsCleanup = async () => (await uploadRepository(database).find(id))!.needsCleanup
 
-    const late = a.withLock(id, anyone, async (lease) => {
+    const late = a.withLock(id, allowAll, async (lease) => {
       lease.expectOrphan()
       await database.query(overtake, [id])
-      await b.withLock(id, anyone, (other) => other.save({ state: 'cancelled' }))
+      await b.withLock(id, allowAll, (other) => other.save({ state: 'cancelled' }))
       await uploadRepository(database).markCleanedUp(id)
       expect(await needsCleanup()).toBe(false)
       await lease.save({ offset: 10 })
@@ -231,38 +231,48 @@ describe('a lease', () => {
     expect(await needsCleanup()).toBe(true)
   })
 
-  it('keeps everybody from storing anything beside its holder', async () => {
+  it('records possible orphans in the save that releases the lease', async () => {
     const { withLock } = await node()
-    const id = await session()
-    const touch = () => uploadRepository(database).markWriting(id, null)
+    const id = await createUpload()
 
-    expect(await withLock(id, anyone, touch)).toBe(false)
-    expect(await touch()).toBe(true)
+    await withLock(id, allowAll, async (lease) => {
+      lease.expectOrphan()
+      await lease.save({ offset: 1, release: true })
+    })
+
+    expect(await uploadRepository(database).find(id)).toMatchObject({ offset: 1, needsCleanup: true })
   })
 
-  it('takes what its holder writes at once in turn, and is not lost over it', async () => {
-    const id = await session()
+  it('keeps every other request from storing anything outside of it', async () => {
+    const { withLock } = await node()
+    const id = await createUpload()
+    const markWriting = () => uploadRepository(database).markWriting(id, null)
+
+    expect(await withLock(id, allowAll, markWriting)).toBe(false)
+    expect(await markWriting()).toBe(true)
+  })
+
+  it('runs concurrent saves of its holder one after another', async () => {
+    const id = await createUpload()
     const { withLock } = await node()
 
-    await withLock(
-      id,
-      () => {},
-      (lease) => Promise.all([lease.save({ contentType: 'text/css' }), lease.save({ size: 50 })]),
+    await withLock(id, allowAll, (lease) =>
+      Promise.all([lease.save({ contentType: 'text/css' }), lease.save({ size: 50 })]),
     )
 
-    const [row] = await database.query({ name: 'see', text: 'select * from upload_sessions where id = $1' }, [id])
+    const [row] = await database.query({ name: 'test-row', text: 'select * from upload_sessions where id = $1' }, [id])
     expect(row).toMatchObject({ content_type: 'text/css', size: 50, lease_token: null })
   })
 
-  it('is confirmed anew by a holder that was paused, before it writes to the store', async () => {
+  it('is confirmed by a holder that was paused before it writes to the store', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     onTestFinished(() => void vi.useRealTimers())
     const [a, b] = [await node({ leaseMs: 300 }), await node()]
-    const id = await session()
+    const id = await createUpload()
     let confirmed: unknown
 
-    await a.withLock(id, anyone, async (lease) => {
-      // The process sleeps: no timer runs, and somebody else takes the upload meanwhile.
+    await a.withLock(id, allowAll, async (lease) => {
+      // The process sleeps: no timer runs, and another node acquires the lease.
       await database.query(
         {
           name: 'test-steal',
@@ -278,58 +288,58 @@ describe('a lease', () => {
     void b
   })
 
-  it('is renewed for as long as its holder lives', async () => {
+  it('is renewed as long as its holder lives', async () => {
     const a = await node({ leaseMs: 300 })
-    const id = await session()
-    const facts = async () => {
+    const id = await createUpload()
+    const leaseOf = async () => {
       const statement = {
         name: 'test-renewed',
-        text: `select lease_token as token, lease_until::text as until, lease_until > now() as holds from upload_sessions where id = $1`,
+        text: `select lease_token as token, lease_until::text as until, lease_until > now() as "isValid" from upload_sessions where id = $1`,
       }
-      return (await database.query<{ token: string; until: string; holds: boolean }>(statement, [id]))[0]!
+      return (await database.query<{ token: string; until: string; isValid: boolean }>(statement, [id]))[0]!
     }
 
-    await a.withLock(id, anyone, async () => {
-      const first = await facts()
-      // Well beyond the time that it was taken for.
-      const seen = new Set<string>()
-      await until(async () => seen.add((await facts()).until).size >= 8)
+    await a.withLock(id, allowAll, async () => {
+      const first = await leaseOf()
+      // Eight expiries are well beyond the first one.
+      const expiries = new Set<string>()
+      await until(async () => expiries.add((await leaseOf()).until).size >= 8)
 
-      await expect.poll(facts).toMatchObject({ token: first.token, holds: true })
+      await expect.poll(leaseOf).toMatchObject({ token: first.token, isValid: true })
     })
   })
 
-  it('is not asked for by somebody who may not have the upload', async () => {
+  it('is not requested for a client that does not own the upload', async () => {
     const a = await node()
-    const id = await session()
+    const id = await createUpload()
     let wasAsked = false
-    const stranger = () => {
+    const denyAll = () => {
       throw new Error('not yours')
     }
 
-    await a.withLock(id, anyone, async (lease) => {
+    await a.withLock(id, allowAll, async (lease) => {
       lease.signal.addEventListener('abort', () => (wasAsked = true))
-      await expect(a.withLock(id, stranger, async () => {})).rejects.toThrow('not yours')
-      await expect(a.waitForRelease(id, stranger)).rejects.toThrow('not yours')
+      await expect(a.withLock(id, denyAll, async () => {})).rejects.toThrow('not yours')
+      await expect(a.waitForRelease(id, denyAll)).rejects.toThrow('not yours')
     })
 
     expect(wasAsked).toBe(false)
   })
 
-  it('holds no connection: five hundred at once with a pool of two', async () => {
+  it('holds no connection: five hundred leases share a pool of two', async () => {
     const mine = await open(2)
     const locker = await leaseLocker({ database: mine, leaseMs: 60_000, waitMs: 60_000, onError: () => {} })
-    const ids = await Promise.all(Array.from({ length: 500 }, session))
+    const ids = await Promise.all(Array.from({ length: 500 }, createUpload))
     let inside = 0
-    let open500 = () => {}
-    const all = new Promise<void>((resolve) => (open500 = resolve))
+    let markAllHeld = () => {}
+    const allHeld = new Promise<void>((resolve) => (markAllHeld = resolve))
 
     await Promise.all(
       ids.map((id) =>
-        locker.withLock(id, anyone, async (lease) => {
+        locker.withLock(id, allowAll, async (lease) => {
           inside += 1
-          if (inside === 500) open500()
-          await all
+          if (inside === 500) markAllHeld()
+          await allHeld
           await lease.save({ offset: 1, release: true })
         }),
       ),
@@ -341,11 +351,11 @@ describe('a lease', () => {
   })
 })
 
-describe('a write whose answer was lost', () => {
-  it('is known to have happened, and is not made twice', async () => {
+describe('a save whose answer was lost', () => {
+  it('is recognized by its revision and not made twice', async () => {
     const mine = await open()
     let isLost = true
-    const deaf: Database = {
+    const losesAnswers: Database = {
       ...mine,
       async queryOnce(statement, values) {
         const rows = await mine.queryOnce<never>(statement, values)
@@ -354,10 +364,10 @@ describe('a write whose answer was lost', () => {
         return undefined
       },
     }
-    const locker = await leaseLocker({ database: deaf, leaseMs: 1000, waitMs: 1000, onError: () => {} })
-    const id = await session()
+    const locker = await leaseLocker({ database: losesAnswers, leaseMs: 1000, waitMs: 1000, onError: () => {} })
+    const id = await createUpload()
 
-    await locker.withLock(id, anyone, async (lease) => {
+    await locker.withLock(id, allowAll, async (lease) => {
       await lease.save({ offset: 5, event: { type: 'upload.completed', uploadId: id, data: {} } })
       await lease.save({ offset: 6 })
     })
@@ -372,13 +382,13 @@ describe('a write whose answer was lost', () => {
     await mine.close()
   })
 
-  it('is not taken for one that another holder made in its place', async () => {
+  it('is not confused with a save of the next holder', async () => {
     const mine = await open()
     const reached = Promise.withResolvers<void>()
     const gate = Promise.withResolvers<void>()
     const cutOff: Database = {
       ...mine,
-      // Nothing arrives: neither the write nor what would renew the lease.
+      // Neither the save nor a renewal of the lease reaches the database.
       async queryOnce() {
         reached.resolve()
         await gate.promise
@@ -389,58 +399,54 @@ describe('a write whose answer was lost', () => {
     }
     const locker = await leaseLocker({ database: cutOff, leaseMs: 300, waitMs: 1000, onError: () => {} })
     const other = await node()
-    const id = await session()
+    const id = await createUpload()
 
-    const held = locker.withLock(id, anyone, (lease) => lease.save({ offset: 50, release: true }))
+    const saving = locker.withLock(id, allowAll, (lease) => lease.save({ offset: 50, release: true }))
     await reached.promise
-    await other.withLock(id, anyone, (lease) => lease.save({ state: 'cancelled', release: true }))
+    await other.withLock(id, allowAll, (lease) => lease.save({ state: 'cancelled', release: true }))
     gate.resolve()
 
-    await expect(held).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    await expect(saving).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
     expect(await uploadRepository(database).find(id)).toMatchObject({ offset: 0, state: 'cancelled' })
     await locker.close()
     await mine.close()
   })
 
-  it('that gave the lease back is known to have happened, too', async () => {
+  it('is recognized when it also released the lease', async () => {
     const mine = await open()
-    const deaf: Database = {
+    const losesAnswers: Database = {
       ...mine,
       async queryOnce(statement, values) {
         await mine.queryOnce(statement, values)
         return undefined
       },
     }
-    const locker = await leaseLocker({ database: deaf, leaseMs: 1000, waitMs: 1000, onError: () => {} })
-    const id = await session()
+    const locker = await leaseLocker({ database: losesAnswers, leaseMs: 1000, waitMs: 1000, onError: () => {} })
+    const id = await createUpload()
 
-    await locker.withLock(id, anyone, (lease) => lease.save({ offset: 5, release: true }))
+    await locker.withLock(id, allowAll, (lease) => lease.save({ offset: 5, release: true }))
 
     expect((await uploadRepository(database).find(id))?.offset).toBe(5)
     await locker.close()
     await mine.close()
   })
 
-  it('is taken by a statement that runs again because its answer was lost', async () => {
-    const id = await session()
+  it('does not keep its own lease from a repeated acquisition', async () => {
+    const id = await createUpload()
     let isLost = false
-    const forgetful: Database = {
+    const runsTwice: Database = {
       ...database,
       async query<T>(statement: { name: string; text: string }, values: unknown[]) {
-        if (statement.name === 'lease-take' && !isLost) {
+        if (statement.name === 'lease-acquire' && !isLost) {
           isLost = true
           await database.query(statement, values)
         }
         return database.query<T>(statement, values)
       },
     }
-    const locker = await leaseLocker({ database: forgetful, leaseMs: 60_000, waitMs: 500, onError: () => {} })
+    const locker = await leaseLocker({ database: runsTwice, leaseMs: 60_000, waitMs: 500, onError: () => {} })
 
-    const needsCleanup = await locker.withLock(
-      id,
-      () => {},
-      async (lease) => lease.upload.needsCleanup,
-    )
+    const needsCleanup = await locker.withLock(id, allowAll, async (lease) => lease.upload.needsCleanup)
 
     expect(isLost).toBe(true)
     expect(needsCleanup).toBe(false)

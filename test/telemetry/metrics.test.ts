@@ -43,7 +43,7 @@ describe('the figures', () => {
     expect(figures.get('landfall_store_call_seconds_count{call="put"}')).toBe(1)
     // The marker of the store.
     expect(figures.get('landfall_store_call_seconds_count{call="putOwn"}')).toBeGreaterThan(0)
-    expect(figures.get('landfall_database_calls_total{statement="session-insert"}')).toBe(2)
+    expect(figures.get('landfall_database_calls_total{statement="upload-insert"}')).toBe(2)
     expect(figures.get('landfall_buffer_bytes')).toBe(0)
     expect(figures.get('landfall_leases')).toBe(0)
   })
@@ -122,7 +122,7 @@ describe('the figures', () => {
 
     for (let asked = 0; asked < 5; asked += 1) await scrape(app)
 
-    expect((await scrape(app)).get('landfall_database_calls_total{statement="telemetry-count"}')).toBe(1)
+    expect((await scrape(app)).get('landfall_database_calls_total{statement="in-progress-find"}')).toBe(1)
   })
 })
 

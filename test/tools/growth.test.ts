@@ -21,12 +21,12 @@ it('no statement reads more when there are more uploads', async () => {
   expect(greedy.map(({ name, pages, scanned }) => ({ name, pages, scanned }))).toEqual([])
   expect(plans.map(({ name }) => name)).toEqual(
     expect.arrayContaining([
-      'session-find',
-      'session-list',
-      'session-list-before',
-      'session-final',
-      'session-save',
-      'lease-take',
+      'upload-find',
+      'upload-list',
+      'upload-list-before',
+      'upload-find-final',
+      'upload-save',
+      'lease-acquire',
     ]),
   )
 })

@@ -5,7 +5,7 @@ export interface StoreWatch {
   onRequest?(operation: string, code: string): void
 }
 
-/** Asks the store something by the SDK, within `ms`. @throws S3Fault */
+/** Asks the store something by the SDK, within `ms`. @throws S3Error */
 export type StoreCall = <T>(operation: string, work: (signal: AbortSignal) => Promise<T>, ms?: number) => Promise<T>
 
 /** A way to ask that waits `usualMs` for an answer unless told. */

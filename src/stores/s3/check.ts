@@ -1,5 +1,6 @@
 import { HeadBucketCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3'
-import { UploadError } from '../../core/errors/error.ts'
+import type { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { StoreCall } from './call.ts'
 import { explain, factsOf, isUnknownKey, type S3Error } from './errors.ts'
 
@@ -13,9 +14,9 @@ export interface CheckOptions {
 const checkMs = 5000
 
 /**
- * Whether the bucket is there for this key. False when the key is known and may not look at the bucket as a whole (s3:ListBucket): then
- * only a read can tell whether it may be used.
- * @throws UploadError STORE_UNAVAILABLE; R2_ERROR when asking again does not help
+ * Whether the bucket exists and this key may list it. False when the server knows the key but denies it s3:ListBucket: then only
+ * writing and reading an object shows whether the bucket can be used.
+ * @throws UploadError STORE_UNAVAILABLE; R2_ERROR when a retry cannot help
  */
 export async function checkBucket({ client, bucket, prefix, call }: CheckOptions): Promise<boolean> {
   try {
@@ -23,29 +24,30 @@ export async function checkBucket({ client, bucket, prefix, call }: CheckOptions
     await call('HeadBucket', (abortSignal) => client.send(head, { abortSignal }), checkMs)
     return true
   } catch (thrown) {
-    const fault = thrown as S3Error
-    if (fault.isTransient) throw bucketRefusal('STORE_UNAVAILABLE', fault, bucket)
-    const reason = await reasonOf(fault)
-    if (reason?.status === 403 && !isUnknownKey(reason) && reason.code !== 'RequestTimeTooSkewed') return false
-    throw bucketRefusal('R2_ERROR', reason ?? fault, bucket)
+    const error = thrown as S3Error
+    if (error.isTransient) throw toBucketError(error, bucket)
+    const detailed = await withCode(error)
+    if (detailed.status === 403 && !isUnknownKey(detailed) && detailed.code !== 'RequestTimeTooSkewed') return false
+    throw errors.bucketUnusable({ reason: explain(detailed, bucket), ...factsOf(detailed) }, detailed)
   }
 
   /**
-   * An answer to HEAD has no body, and so no code: a key that the S3 server does not know looks like one without the right. A list
-   * needs the same right as HeadBucket, and its refusal has a code.
+   * A response to HEAD has no body and therefore no error code, so an unknown key looks like a key without the right. ListObjectsV2
+   * needs the same right as HeadBucket, and its error response has a code.
    */
-  async function reasonOf(fault: S3Error): Promise<S3Error> {
-    if (fault.status === 404) return fault
+  async function withCode(error: S3Error): Promise<S3Error> {
+    if (error.status === 404) return error
     const list = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, MaxKeys: 1 })
-    const reason = await call('ListObjectsV2', (abortSignal) => client.send(list, { abortSignal }), checkMs).then(
+    const detailed = await call('ListObjectsV2', (abortSignal) => client.send(list, { abortSignal }), checkMs).then(
       () => null,
-      (refused: S3Error) => refused,
+      (listError: S3Error) => listError,
     )
-    return reason?.status === fault.status ? reason : fault
+    return detailed?.status === error.status ? detailed : error
   }
 }
 
-/** What is wrong with the bucket, for the operator. */
-export function bucketRefusal(code: 'STORE_UNAVAILABLE' | 'R2_ERROR', fault: S3Error, bucket: string): UploadError {
-  return new UploadError(code, `${explain(fault, bucket)}.`, factsOf(fault), { cause: fault })
+/** The bucket's error for the operator: STORE_UNAVAILABLE when a retry may help, else R2_ERROR. */
+export function toBucketError(error: S3Error, bucket: string): UploadError {
+  const facts = { reason: explain(error, bucket), ...factsOf(error) }
+  return error.isTransient ? errors.bucketUnavailable(facts, error) : errors.bucketUnusable(facts, error)
 }

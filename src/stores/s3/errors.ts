@@ -1,16 +1,16 @@
-import { type Facts, UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import { NoSuchKey, NoSuchUpload } from '../../core/ports.ts'
 
-/** A refusal of the S3 server, or of the way to it. `status` is 0 when there was no answer. */
+/** An error response of the S3 server, or a failure to reach it. `status` is 0 when there was no response. */
 export class S3Error extends Error {
-  override name = 'S3Fault'
+  override name = 'S3Error'
   readonly operation: string
   readonly status: number
   readonly code: string
   readonly retryAfterMs: number
-  /** What the S3 server says of it, for operators. */
+  /** The S3 server's own message, for operators. */
   readonly detail: string | undefined
-  /** The server's clock was found to differ: the request may succeed when it is signed anew. */
+  /** The server's clock differs from ours: the request may succeed once it is signed again with the server's time. */
   readonly isOtherTime: boolean
 
   constructor(
@@ -19,7 +19,7 @@ export class S3Error extends Error {
     code: string,
     options: { cause?: unknown; retryAfterMs?: number; detail?: string; isOtherTime?: boolean } = {},
   ) {
-    super(`${operation} was answered with ${status === 0 ? 'nothing' : status} ${code}`, { cause: options.cause })
+    super(`${operation} failed: ${status === 0 ? 'no response' : status} ${code}`, { cause: options.cause })
     this.operation = operation
     this.status = status
     this.code = code
@@ -40,7 +40,8 @@ export class S3Error extends Error {
   }
 }
 
-// Bytes that were changed on the way may come whole the next time. Two who write to one key at once are both told to come again: docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+// BadDigest: bytes that were corrupted in transit may arrive intact next time. The last two: S3 answers them to concurrent writes of one
+// key and expects a retry (docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
 const transientCodes = new Set([
   'RequestTimeout',
   'BadDigest',
@@ -49,27 +50,22 @@ const transientCodes = new Set([
   'OperationAborted',
 ])
 
-/** The SDK's error as ours. */
+/** Converts an error of the SDK. */
 export function toS3Error(operation: string, error: unknown): S3Error {
   if (error instanceof S3Error) return error
   const { name, $metadata } = error as { name?: string; $metadata?: { httpStatusCode?: number } }
   return new S3Error(operation, $metadata?.httpStatusCode ?? 0, name ?? 'unknown', { cause: error })
 }
 
-/** What the core knows of: the multipart upload is gone, the object is not there, or the store is not to be had now. */
-export function toUploadError(fault: S3Error): Error {
-  if (fault.code === 'NoSuchUpload') return new NoSuchUpload('no such multipart upload', { cause: fault })
-  if (fault.code === 'NoSuchKey') return new NoSuchKey('no such object', { cause: fault })
-  return new UploadError(
-    'STORE_UNAVAILABLE',
-    'The store does not answer as it should. Please try again in a moment.',
-    factsOf(fault),
-    { cause: fault },
-  )
+/** Converts to the errors that core knows: NoSuchUpload, NoSuchKey, or UploadError STORE_UNAVAILABLE. */
+export function toUploadError(error: S3Error): Error {
+  if (error.code === 'NoSuchUpload') return new NoSuchUpload('no such multipart upload', { cause: error })
+  if (error.code === 'NoSuchKey') return new NoSuchKey('no such object', { cause: error })
+  return errors.storeUnavailable(factsOf(error), error)
 }
 
-/** What was asked and answered, without names. */
-export function factsOf({ operation, status, code }: S3Error): Facts {
+/** Facts for the log, without bucket or key names. */
+export function factsOf({ operation, status, code }: S3Error) {
   return { operation, storeStatus: status, storeCode: code }
 }
 
@@ -82,28 +78,26 @@ const unknownCredentials = new Set([
   'Unauthorized',
 ])
 
-/** Whether the S3 server does not know the key or its secret; a known key without a right is `AccessDenied`. */
-export function isUnknownKey(fault: S3Error): boolean {
-  return fault.status === 401 || unknownCredentials.has(fault.code)
+/** Whether the S3 server does not know the access key or its secret; a known key without a right gets `AccessDenied`. */
+export function isUnknownKey({ status, code }: S3Error): boolean {
+  return status === 401 || unknownCredentials.has(code)
 }
 
-/** What is wrong with the bucket, in a sentence for the operator. */
-export function explain(fault: S3Error, bucket: string): string {
-  if (fault.code === 'RequestTimeTooSkewed') return "this machine's clock differs too much from the S3 server's"
-  if (fault.status === 0)
-    return `the S3 server cannot be reached (${fault.cause instanceof Error ? fault.cause.message : fault.code})`
-  if (fault.status === 404) return `the bucket ${bucket} does not exist`
-  if (isUnknownKey(fault)) return `the S3 server refuses these credentials for the bucket ${bucket}`
-  if (fault.status === 403)
-    return `the S3 server does not let this key use the bucket ${bucket} (${fault.operation} needs ${rightFor(fault.operation)})`
-  if (fault.status === 301 || fault.code === 'AuthorizationHeaderMalformed')
-    return `the bucket ${bucket} is in another region`
-  if (fault.status === 400)
-    return `the S3 server refuses ${fault.operation} (${fault.code}): ${fault.detail ?? 'it gives no reason'}`
-  return `the S3 server answers ${fault.status} ${fault.code}`
+/** A sentence for the operator about what is wrong with the bucket. */
+export function explain(error: S3Error, bucket: string): string {
+  const { operation, status, code, cause, detail } = error
+  if (code === 'RequestTimeTooSkewed') return "this machine's clock differs too much from the S3 server's"
+  if (status === 0) return `the S3 server cannot be reached (${cause instanceof Error ? cause.message : code})`
+  if (status === 404) return `the bucket ${bucket} does not exist`
+  if (isUnknownKey(error)) return `the S3 server refuses these credentials for the bucket ${bucket}`
+  if (status === 403)
+    return `the S3 server does not let this key use the bucket ${bucket} (${operation} needs ${rightFor(operation)})`
+  if (status === 301 || code === 'AuthorizationHeaderMalformed') return `the bucket ${bucket} is in another region`
+  if (status === 400) return `the S3 server refuses ${operation} (${code}): ${detail ?? 'it gives no reason'}`
+  return `the S3 server answers ${status} ${code}`
 }
 
-/** The right that an operation needs, as AWS calls it. */
+/** The permission that an operation needs, by its AWS name. */
 function rightFor(operation: string): string {
   if (/^(HeadBucket|ListObjects)/.test(operation)) return 's3:ListBucket'
   if (/^(PutObject|UploadPart|CreateMultipart|CompleteMultipart)/.test(operation)) return 's3:PutObject'

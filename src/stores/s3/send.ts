@@ -39,7 +39,7 @@ export interface Sender {
   /**
    * Sends `bytes` with PUT, again where that may help.
    * @returns the ETag without quotes, and how many attempts it took
-   * @throws S3Fault
+   * @throws S3Error
    */
   put(bytes: Bytes, sending: PutRequest): Promise<{ etag: string; attempts: number }>
   close(): void

@@ -20,7 +20,7 @@ import {
 } from '../../core/ports.ts'
 import type { StoredPart } from '../../core/upload.ts'
 import { createCaller, type StoreWatch } from './call.ts'
-import { bucketRefusal, checkBucket } from './check.ts'
+import { checkBucket, toBucketError } from './check.ts'
 import { addressOf, longestMs, openClient, socketsAtOnce } from './client.ts'
 import { S3Error, toUploadError } from './errors.ts'
 import { type Found, mayBeJoinOf, unquoted } from './etags.ts'
@@ -60,7 +60,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     return ask(operation, work).catch((fault: S3Error) => Promise.reject(toUploadError(fault)))
   }
 
-  /** @throws S3Fault */
+  /** @throws S3Error */
   async function lookAt(key: string): Promise<Found> {
     const head = await ask('HeadObject', (abortSignal) =>
       client.send(new HeadObjectCommand(named(key)), { abortSignal }),
@@ -184,10 +184,8 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     if (sight.isUnlisted) return
     if (await checkBucket({ client, bucket, prefix: options.S3_PREFIX, call: ask })) return
     await sight.prove().catch((error: unknown) => {
-      const fault = error instanceof S3Error ? error : (error as Error).cause
-      throw fault instanceof S3Error
-        ? bucketRefusal(fault.isTransient ? 'STORE_UNAVAILABLE' : 'R2_ERROR', fault, bucket)
-        : error
+      const cause = error instanceof S3Error ? error : (error as Error).cause
+      throw cause instanceof S3Error ? toBucketError(cause, bucket) : error
     })
     sight.isUnlisted = true
   }

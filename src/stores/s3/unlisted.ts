@@ -13,7 +13,7 @@ export interface Sight {
   isUnlisted: boolean
   /** Whether `error` says 403 of an object that is missing. Writes an object and reads it. */
   isMissing(error: unknown): Promise<boolean>
-  /** Writes an object, looks for it and reads it, as uploads do. @throws UploadError, S3Fault */
+  /** Writes an object, looks for it and reads it, as uploads do. @throws UploadError, S3Error */
   prove(): Promise<void>
 }
 
@@ -23,7 +23,7 @@ export function unlistedNotice(bucket: string): string {
 }
 
 export interface Asking extends Pick<ObjectStore, 'put' | 'read'> {
-  /** HEAD of an object. @throws S3Fault */
+  /** HEAD of an object. @throws S3Error */
   look(key: string): Promise<unknown>
 }
 

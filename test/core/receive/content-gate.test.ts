@@ -209,7 +209,7 @@ describe('the first bytes', () => {
         ...database,
         async queryOnce(statement, values) {
           // What is found out cannot be written down, and what came can.
-          if (statement.name === 'session-save' && values[22] !== null && refused++ < 1)
+          if (statement.name === 'upload-save' && values[22] !== null && refused++ < 1)
             throw new UploadError('DATABASE_ERROR', 'away')
           return database.queryOnce(statement, values)
         },

@@ -676,7 +676,7 @@ describe('the end of an upload, and chunks on their way', () => {
     const database: Database = {
       ...real,
       query: (statement, values) =>
-        isAway && statement.name === 'session-save'
+        isAway && statement.name === 'upload-save'
           ? Promise.reject(new UploadError('DATABASE_ERROR', 'away'))
           : real.query(statement, values),
       queryOnce: async (statement, values) => (isAway ? undefined : real.queryOnce(statement, values)),

@@ -11,7 +11,7 @@ import { forgetAudit, sealAudit } from './features/audit/chain.ts'
 import { writeAudit } from './features/audit/log.ts'
 import { auditPlugin } from './features/audit/plugin.ts'
 import { createRejectionLog } from './features/audit/rejections.ts'
-import { applyToRunning } from './features/policies/active-uploads.ts'
+import { applyToActive } from './features/policies/active-uploads.ts'
 import { openPolicyCache } from './features/policies/cache.ts'
 import { adminExplainPlugin, type ExplainOptions, explainPlugin } from './features/policies/explain.ts'
 import { policiesPlugin } from './features/policies/plugin.ts'
@@ -97,8 +97,8 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
       await scope.register(usagePlugin, { usageOf, policyOf })
     },
     async registerAdmin(scope) {
-      const tellRunning = (document: PolicyDocument) => applyToRunning(database, document, maxObjectSize)
-      await scope.register(policiesPlugin, { book: policyCache, versions, applyToRunning: tellRunning })
+      const apply = (document: PolicyDocument) => applyToActive(database, document, maxObjectSize)
+      await scope.register(policiesPlugin, { cache: policyCache, versions, applyToActive: apply })
       await scope.register(adminExplainPlugin, explain)
       await scope.register(adminUsagePlugin, { database, policyOf })
       await scope.register(auditPlugin, { database })

@@ -139,8 +139,8 @@ export async function registerRoutes(
   }: RouteParts,
 ): Promise<void> {
   const { checks, identify, authorizer, keys, resumeTokens } = identity
-  const onKeyChange = ({ what, key, by, from }: KeyChange) =>
-    http.log.info({ keyId: key.id, keyName: key.name, by, from }, what)
+  const onKeyChange = ({ event, key, by, from }: KeyChange) =>
+    http.log.info({ keyId: key.id, keyName: key.name, by, from }, event)
   const askWho = async (scope: FastifyInstance) => {
     await scope.register(authPlugin, { checks, identify })
     limits.countUsers(scope)

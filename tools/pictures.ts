@@ -46,7 +46,7 @@ process.exit()
 
 /** What the servers would have done for the last hour: the plots want a past. */
 async function remember(): Promise<void> {
-  const text = `insert into activity (at, received_bytes, stored_bytes, requests, refusals, failures, store_errors, begun, completed, cancelled, expired, failed)
+  const text = `insert into activity (at, received_bytes, stored_bytes, requests, client_errors, server_errors, store_errors, created, completed, cancelled, expired, failed)
     select to_timestamp(floor(extract(epoch from now()) / 10) * 10 - n * 10), 0, (38 + 22 * sin(n / 9.0) + 9 * sin(n * 1.7) + n % 5)::int * 1048576::bigint,
       40, greatest(0, 3 * sin(n / 5.0) + n % 3)::int, (n % 67 = 9)::int, 0, (3 + 2 * sin(n / 9.0) + n % 2)::int, (2 + 2 * sin((n - 4) / 9.0) + n % 2)::int, (n % 13 = 0)::int, 0, 0
     from generate_series(1, 360) n`
@@ -87,7 +87,7 @@ async function live(server: Spoken): Promise<void> {
       subscriber: { ...roles['subscriber'], totalFiles: 20, uploadsAtOnce: 2 },
     },
   }
-  await admin.changePolicies(version, next, { note: 'Members get a daily share', applyToRunning: false })
+  await admin.changePolicies(version, next, { note: 'Members get a daily share', applyToActive: false })
 }
 
 /** Some uploads that are on their way for a while. */

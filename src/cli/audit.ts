@@ -15,23 +15,23 @@ export interface AuditOptions {
   limit: number
 }
 
-/** The newest lines of the record that fit, in the order in which they were written. */
-export function auditLines(config: Config, { user, refused, ...words }: AuditOptions): Promise<string[]> {
+/** The newest `limit` entries of the audit log, one line each, oldest first. */
+export function auditLines(config: Config, { user, refused, ...filters }: AuditOptions): Promise<string[]> {
   return withDatabase(config, async (database) => {
-    const found = await findAudit(database, { ...words, actor: user, ...(refused && { allowed: false }) })
+    const found = await findAudit(database, { ...filters, actor: user, ...(refused && { allowed: false }) })
     return found.toReversed().map(lineOf)
   })
 }
 
-/** Whether every sealed entry is as it was sealed, for people. */
-export async function auditVerdict(config: Config, anchor?: Head): Promise<{ line: string; isSound: boolean }> {
+/** Verifies the hash chain of the audit log. @returns the result as a line for an operator */
+export async function verifyLine(config: Config, anchor?: Head): Promise<{ line: string; isIntact: boolean }> {
   const secrets = await existingTokenSecrets(config)
-  const { fault, head, sealed, unsealed } = await withDatabase(config, (database) =>
+  const { problem, head, sealed, unsealed } = await withDatabase(config, (database) =>
     verifyAudit(database, secrets, anchor),
   )
   const rest = `${unsealed} ${unsealed === 1 ? 'entry is' : 'entries are'} not sealed yet`
-  if (fault !== null) return { line: `the audit log was changed: ${fault}; ${rest}`, isSound: false }
-  return { line: `${sealed} entries are as they were sealed, up to ${head.seq}:${head.hash}; ${rest}`, isSound: true }
+  if (problem !== null) return { line: `the audit log was changed: ${problem}; ${rest}`, isIntact: false }
+  return { line: `${sealed} entries are intact, up to ${head.seq}:${head.hash}; ${rest}`, isIntact: true }
 }
 
 function lineOf({
@@ -49,7 +49,7 @@ function lineOf({
 }: AuditRecord): string {
   const who = actor === null ? '-' : tenant === null ? actor : `${actor} of ${tenant}`
   const why = code && `${code}${rule ? ` by ${rule}` : ''}`
-  const words = [
+  const columns = [
     at.toISOString(),
     action,
     who,
@@ -59,5 +59,5 @@ function lineOf({
     times > 1 && `${times} times`,
     note,
   ]
-  return printableLine(words.filter(Boolean).join('  '))
+  return printableLine(columns.filter(Boolean).join('  '))
 }

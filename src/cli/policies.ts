@@ -8,7 +8,7 @@ import { creationRules } from '../core/policy/rules/index.ts'
 import type { Actor } from '../core/upload.ts'
 import type { Database } from '../db/open.ts'
 import { findUsageOf } from '../db/usage.ts'
-import { applyToRunning } from '../features/policies/active-uploads.ts'
+import { applyToActive } from '../features/policies/active-uploads.ts'
 import { diffPolicies } from '../features/policies/diff.ts'
 import { type ExplanationView, explainTo } from '../features/policies/explain.ts'
 import { mergePolicies, removedRoles } from '../features/policies/merge.ts'
@@ -31,7 +31,7 @@ export interface SetPolicies {
   note?: string | undefined
   /** Refuses when another version is the newest. */
   ifVersion?: number | undefined
-  applyToRunning?: boolean | undefined
+  applyToActive?: boolean | undefined
   /** Roles that the file does not name are removed; otherwise such a file is refused. */
   removeRoles?: boolean | undefined
 }
@@ -70,9 +70,9 @@ async function changePolicies(
       )
     const lines = [`version ${added.version} of the policies holds now`]
     if (removed.length > 0) lines.push(removedRolesLine(removed))
-    if (how.applyToRunning) {
+    if (how.applyToActive) {
       const maxObjectSize = await largestObject(config)
-      lines.push(`${await applyToRunning(database, document, maxObjectSize)} running uploads have other limits now`)
+      lines.push(`${await applyToActive(database, document, maxObjectSize)} running uploads have other limits now`)
     }
     return lines
   })

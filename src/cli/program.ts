@@ -11,7 +11,7 @@ import { toActor } from '../http/identity/claims.ts'
 import { signToken } from '../http/identity/secret.ts'
 import { serve } from '../serve.ts'
 import { version } from '../version.ts'
-import { type AuditOptions, auditLines, auditVerdict } from './audit.ts'
+import { type AuditOptions, auditLines, verifyLine } from './audit.ts'
 import { withDatabase } from './database-at.ts'
 import { examine, printFinding } from './doctor/doctor.ts'
 import type { Finding } from './doctor/finding.ts'
@@ -131,7 +131,7 @@ export function createProgram(write: (line: string) => void = console.log): Comm
     .description('make the policies of a file (- is standard input) hold on every server, at once')
     .option('-m, --note <text>', 'why, for those who read the history')
     .option('--if-version <number>', 'only if this version still holds', whole)
-    .option('--apply-to-running', 'also change what running uploads were told')
+    .option('--apply-to-active', 'also change what running uploads were told')
     .option('--remove-roles', 'remove the roles that the file does not name; without it such a file is refused')
     .action(async (file: string, options: PolicyOptions) => {
       for (const line of await setPolicies(readConfig(), { file, ...options })) print(line)
@@ -142,7 +142,7 @@ export function createProgram(write: (line: string) => void = console.log): Comm
     .description('change what a file (- is standard input) says, and leave the rest; a role that is null is removed')
     .option('-m, --note <text>', 'why, for those who read the history')
     .option('--if-version <number>', 'only if this version still holds', whole)
-    .option('--apply-to-running', 'also change what running uploads were told')
+    .option('--apply-to-active', 'also change what running uploads were told')
     .action(async (file: string, options: PolicyOptions) => {
       for (const line of await mergePoliciesFrom(readConfig(), { file, ...options })) print(line)
     })
@@ -195,9 +195,9 @@ export function createProgram(write: (line: string) => void = console.log): Comm
     .action(async ({ verify, anchor, ...options }: AuditOptions & { verify?: boolean; anchor?: Head }) => {
       if (anchor && !verify) throw new InvalidArgumentError('--anchor is for --verify')
       if (verify) {
-        const { line, isSound } = await auditVerdict(readConfig(), anchor)
+        const { line, isIntact } = await verifyLine(readConfig(), anchor)
         print(line)
-        if (!isSound) process.exitCode = 1
+        if (!isIntact) process.exitCode = 1
         return
       }
       for (const line of await auditLines(readConfig(), options)) print(line)

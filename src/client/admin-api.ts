@@ -31,9 +31,17 @@ export interface AdminApi {
   policies(): Promise<PolicyVersion>
   checkPolicies(policies: PolicyJson, signal: AbortSignal): Promise<CheckedPolicies>
   /** @param seen the version that is to be replaced; another one meanwhile is PRECONDITION_FAILED */
-  changePolicies(seen: number, policies: PolicyJson, change: PolicyChange): Promise<PolicyVersion & { running: number }>
+  changePolicies(
+    seen: number,
+    policies: PolicyJson,
+    change: PolicyChange,
+  ): Promise<PolicyVersion & { changedUploads: number }>
   policyVersions(before?: number): Promise<{ versions: PolicyVersion[]; next: number | null }>
-  restorePolicies(seen: number, version: number, change: PolicyChange): Promise<PolicyVersion & { running: number }>
+  restorePolicies(
+    seen: number,
+    version: number,
+    change: PolicyChange,
+  ): Promise<PolicyVersion & { changedUploads: number }>
   usage(query: Query): Promise<{ users: UserUsage[]; next: string | null }>
   keys(): Promise<ApiKey[]>
   /** The token is told here and never again. */

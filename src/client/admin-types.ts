@@ -43,7 +43,7 @@ export interface UploadDetails extends AnyUpload {
 /** Something that happened to an upload: `record` is who did it, `event` what listeners are told. */
 export interface TimelineEntry {
   at: string
-  source: 'record' | 'event'
+  source: 'audit' | 'event'
   what: string
   allowed: boolean
   actor: string | null
@@ -80,10 +80,10 @@ export interface Point {
   receivedBytes: number
   storedBytes: number
   requests: number
-  refusals: number
-  failures: number
+  clientErrors: number
+  serverErrors: number
   storeErrors: number
-  begun: number
+  created: number
   completed: number
   cancelled: number
   expired: number
@@ -126,7 +126,7 @@ export interface CheckedPolicies {
 
 export interface PolicyChange {
   note: string | null
-  applyToRunning: boolean
+  applyToActive: boolean
 }
 
 export interface Limits {

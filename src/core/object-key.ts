@@ -72,7 +72,12 @@ export function makeObjectKey(template: string, words: KeyValues): string {
 }
 
 /** What names objects in place of the template; `unique` is random and never given twice. */
-export type NameObject = (question: { actor: Actor; wish: CreateUpload; id: string; unique: string }) => Promise<string>
+export type NameObject = (request: {
+  actor: Actor
+  creation: CreateUpload
+  id: string
+  unique: string
+}) => Promise<string>
 
 /**
  * The object key for what `name` says: every segment made safe, at most 768 bytes, below the root and never in the server's

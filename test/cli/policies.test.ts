@@ -27,7 +27,7 @@ it('the policies are shown, changed and explained at the command line', async ()
 
   expect(shown.roles.creator.maxSize).toBe('10 GiB')
   expect(await run('policies', 'diff', file)).toEqual(['users.bob.maxSize: (nothing) → "1 KiB"'])
-  expect(await run('policies', 'set', file, '--note', 'bob is new', '--apply-to-running')).toEqual([
+  expect(await run('policies', 'set', file, '--note', 'bob is new', '--apply-to-active')).toEqual([
     'version 1 of the policies holds now',
     '0 running uploads have other limits now',
   ])

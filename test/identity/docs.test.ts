@@ -93,7 +93,7 @@ it('the hooks of docs/identity.md have the types of the package, and work', asyn
   const options = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--noEmit', '--types', '']
 
   await run('tsc', [...options, path], { cwd: folder })
-  await writeFile(join(folder, 'wrong.ts'), code.replace("return verb !== 'create'", 'return 7'))
+  await writeFile(join(folder, 'wrong.ts'), code.replace("return action !== 'create'", 'return 7'))
   await expect(run('tsc', [...options, 'wrong.ts'], { cwd: folder })).rejects.toMatchObject({
     stdout: expect.stringContaining("not assignable to type 'Promise<Verdict> | Verdict'"),
   })
@@ -104,7 +104,7 @@ it('the hooks of docs/identity.md have the types of the package, and work', asyn
   await expect(authorize!({ actor: userOf('mallory', 'creator'), action: 'complete' })).rejects.toMatchObject({
     status: 403,
   })
-  expect(await nameObject!({ actor: ann, wish: creation, id: 'x', unique: 'y' })).toBe('all/x/a.txt')
+  expect(await nameObject!({ actor: ann, creation, id: 'x', unique: 'y' })).toBe('all/x/a.txt')
   expect(await identify!({ method: 'GET', url: '/', headers: { 'x-service-user': 'reports' }, ip: '' })).toEqual(
     userOf('reports', 'member'),
   )

@@ -89,7 +89,7 @@ const admin: Row[] = [
       request: () => ({ url: `/v1/admin${path}` }),
     }),
   ),
-  ...['/policies', '/policies/versions', '/policies/versions/:version', '/policies/differences', '/series'].map(
+  ...['/policies', '/policies/versions', '/policies/versions/:version', '/policies/differences', '/activity'].map(
     (path): Row => ({
       route: `GET /v1/admin${path}`,
       kind: 'server',

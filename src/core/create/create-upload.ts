@@ -38,7 +38,7 @@ export async function createUpload(
   await options.authorizer?.({ actor, action: 'create', creation: known })
   if (nameObject && creation.concat?.kind !== 'partial') {
     const unique = uniqueToken(newId)
-    const name = await nameObject({ actor, wish: known, id: upload.id, unique })
+    const name = await nameObject({ actor, creation: known, id: upload.id, unique })
     upload.key = makeNamedKey(name, upload.id, unique)
   }
   const repeated = await options.uploads.insert(upload, eventOf('upload.created', upload), policy, actor)

@@ -1,18 +1,18 @@
 /*
- * What the servers did, over time, for plots. Each server adds what it counted to the row of these ten seconds, so that the rows
- * tell of all servers together, whoever is asked, and outlive a restart. A server that does nothing writes nothing.
+ * Counters over time, for plots. Every server adds its counts to the row of the current ten seconds, so a row is the sum over all
+ * servers and survives a restart. An idle server writes nothing.
  */
 import type { Database } from '../../db/open.ts'
 
-/** What is counted, in the order of the columns. */
+/** The counters, in the order of the columns. */
 export const counted = [
   'receivedBytes',
   'storedBytes',
   'requests',
-  'refusals',
-  'failures',
+  'clientErrors',
+  'serverErrors',
   'storeErrors',
-  'begun',
+  'created',
   'completed',
   'cancelled',
   'expired',
@@ -21,11 +21,11 @@ export const counted = [
 export type Totals = Record<(typeof counted)[number], number>
 
 export interface Point extends Totals {
-  /** When its stretch of time begins. */
+  /** Start of the bucket. */
   at: Date
 }
 
-/** So long is the stretch of time of one row. */
+/** Length of the bucket of one row. */
 export const bucketSeconds = 10
 const keptDays = 8
 
@@ -41,7 +41,7 @@ const add = {
 }
 const find = {
   name: 'activity-find',
-  // Stretches in which nothing happened are told too: a plot must fall to zero there.
+  // Empty buckets are returned as well: a plot must fall to zero there.
   text: `select step as at, ${names.map((name) => `coalesce(sum(${name}), 0)::float8 as ${name}`).join(', ')}
     from generate_series(${bucketStart(`now() - $1::int * interval '1 second'`, '$2::int')}, now(), $2::int * interval '1 second') step
     left join activity on at >= step and at < step + $2::int * interval '1 second'
@@ -51,15 +51,15 @@ const forget = { name: 'activity-forget', text: `delete from activity where at <
 
 export interface ActivityOptions {
   database: Database
-  /** What this server has counted since it was started. */
+  /** Counts of this server since it started. */
   read(): Promise<Totals>
   onError(error: unknown): void
   everyMs?: number
 }
 
-/** Writes down what this server does until the way out, which is returned, is taken. */
+/** Records the counters of this server every `everyMs`. @returns the disposer, which records a last time */
 export function recordActivity({ database, read, onError, everyMs = bucketSeconds * 1000 }: ActivityOptions) {
-  let told: number[] = counted.map(() => 0)
+  let recorded: number[] = counted.map(() => 0)
   let writing: Promise<void> = Promise.resolve()
   const write = () => {
     writing = writing.then(flush).catch(onError)
@@ -71,11 +71,11 @@ export function recordActivity({ database, read, onError, everyMs = bucketSecond
   async function flush(): Promise<void> {
     const totals = await read()
     const now = counted.map((name) => totals[name])
-    const news = now.map((value, at) => value - told[at]!)
-    if (news.every((value) => value === 0)) return
-    // Where nobody knows whether it was written it is not told again: a gap in a plot is better than a peak that never was.
-    await database.queryOnce(add, news)
-    told = now
+    const increments = now.map((value, at) => value - recorded[at]!)
+    if (increments.every((value) => value === 0)) return
+    // When the outcome of the write is unknown it is not repeated: a gap in a plot is better than a peak that never was.
+    await database.queryOnce(add, increments)
+    recorded = now
   }
 
   return async () => {
@@ -84,7 +84,7 @@ export function recordActivity({ database, read, onError, everyMs = bucketSecond
   }
 }
 
-/** What happened in the last `seconds`, in stretches of `step` seconds, the oldest first. */
+/** The counters of the last `seconds`, in buckets of `step` seconds, oldest first. */
 export async function findActivity(
   database: Database,
   { seconds, step }: { seconds: number; step: number },
@@ -96,7 +96,7 @@ export async function findActivity(
   })
 }
 
-/** Removes what is older than anybody can ask for. */
+/** Removes rows older than the API can return. */
 export async function forgetActivity(database: Database): Promise<void> {
   await database.query(forget, [keptDays])
 }

@@ -7,23 +7,23 @@ import { adminOnly } from '../../http/identity/admin.ts'
 import { bucketSeconds, findActivity } from './activity.ts'
 
 const query = z.object({
-  minutes: z.int().min(1).max(10_080).default(60).describe('How far back'),
-  points: z.int().min(2).max(1000).default(120).describe('About how many points'),
+  minutes: z.int().min(1).max(10_080).default(60).describe('Minutes back from now'),
+  points: z.int().min(2).max(1000).default(120).describe('Approximate number of points'),
 })
 const bytes = z.number().describe('Bytes')
 const count = z.number()
 const activityShape = z.object({
-  stepSeconds: z.int().describe('How long the stretch of time of one point is; a multiple of ten'),
+  stepSeconds: z.int().describe('Length of the bucket of one point, in seconds; a multiple of ten'),
   points: z.array(
     z.object({
-      at: z.iso.datetime().describe('When its stretch of time begins; the last one is not over yet'),
+      at: z.iso.datetime().describe('Start of the bucket; the last bucket is not over yet'),
       receivedBytes: bytes,
       storedBytes: bytes,
       requests: count,
-      refusals: count.describe('Requests that were answered with 4xx'),
-      failures: count.describe('Requests that were answered with 5xx'),
-      storeErrors: count.describe('Calls to the store that failed for good'),
-      begun: count.describe('Uploads begun'),
+      clientErrors: count.describe('Requests answered with 4xx'),
+      serverErrors: count.describe('Requests answered with 5xx'),
+      storeErrors: count.describe('Calls to the store that failed after all retries'),
+      created: count.describe('Uploads created'),
       completed: count,
       cancelled: count,
       expired: count,
@@ -34,17 +34,17 @@ const activityShape = z.object({
 export type ActivityView = z.output<typeof activityShape>
 
 const schema = {
-  tags: ['Steering'],
-  summary: 'What all servers together did, over time: throughput and errors',
+  tags: ['Admin'],
+  summary: 'Throughput and errors of all servers over time',
   querystring: jsonSchema(query, 'input'),
   response: { 200: jsonSchema(activityShape, 'output'), ...errorAnswers },
 }
 
-/** `GET /series`: throughput and errors of all tenants together, for administrators without a tenant. Wants `request.actor`. */
+/** `GET /activity`: throughput and errors over all tenants, for administrators without a tenant. Needs `request.actor`. */
 export async function activityPlugin(app: FastifyInstance, { database }: { database: Database }): Promise<void> {
   adminOnly(app)
   sendNoStore(app)
-  app.get<{ Querystring: z.output<typeof query> }>('/series', { schema }, async ({ query }) => {
+  app.get<{ Querystring: z.output<typeof query> }>('/activity', { schema }, async ({ query }) => {
     const seconds = query.minutes * 60
     const stepSeconds = Math.ceil(seconds / query.points / bucketSeconds) * bucketSeconds
     const points = await findActivity(database, { seconds, step: stepSeconds })

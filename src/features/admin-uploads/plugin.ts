@@ -9,18 +9,21 @@ import { readPage } from '../../http/api/page.ts'
 import { parseTime } from '../../http/api/time.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import { findUploadDetails, findUploadLines } from './find.ts'
-import { type Summary, sumUp } from './summary.ts'
+import { type Summary, summarize } from './summary.ts'
 import { findTimeline } from './timeline.ts'
 import { type ById, type OneView, type PageQuery, schemas, viewOfLine, viewOfOne } from './views.ts'
 
 export interface AdminUploadsOptions {
   database: Database
   engine: Pick<Engine, 'cancel' | 'completeAsAdmin' | 'expireAsAdmin'>
-  /** Where browsers reach a finished object, if anywhere. */
+  /** The URL at which browsers reach a completed object; `null` when there is none. */
   objectUrlOf(key: string): string | null
 }
 
-/** `/summary` and `/uploads`: all uploads, or those of a tenant, for its administrators: look, cancel, finish, expire. Wants `request.actor`. */
+/**
+ * `/summary` and `/uploads`: list, read, cancel, complete and expire the uploads of all owners; an admin with a tenant sees those of
+ * that tenant. Needs `request.actor`.
+ */
 export async function adminUploadsPlugin(
   app: FastifyInstance,
   { database, engine, objectUrlOf }: AdminUploadsOptions,
@@ -31,7 +34,7 @@ export async function adminUploadsPlugin(
   app.get(
     '/summary',
     { schema: schemas.summary },
-    async ({ actor }): Promise<Summary> => sumUp(database, tenantWithin(actor)),
+    async ({ actor }): Promise<Summary> => summarize(database, tenantWithin(actor)),
   )
 
   app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async ({ actor, query }) => {
@@ -39,7 +42,7 @@ export async function adminUploadsPlugin(
     const when = { since: parseTime(query.since), until: parseTime(query.until) }
     const find = (limit: number) => findUploadLines(database, { ...query, ...when, tenant, limit })
     const { items, next } = await readPage(query.limit, find, ({ id }) => id)
-    return { uploads: items.map((session) => viewOfLine(session, objectUrlOf)), next }
+    return { uploads: items.map((upload) => viewOfLine(upload, objectUrlOf)), next }
   })
 
   app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one }, async ({ actor, params }) => one(actor, params.id))
@@ -62,8 +65,8 @@ export async function adminUploadsPlugin(
   async function one(actor: Actor, id: string): Promise<OneView> {
     checkId(id)
     const tenant = tenantWithin(actor)
-    const session = await findUploadDetails(database, id, tenant)
-    if (!session) throw notFound()
-    return viewOfOne(session, await findTimeline(database, id, tenant), objectUrlOf)
+    const upload = await findUploadDetails(database, id, tenant)
+    if (!upload) throw notFound()
+    return viewOfOne(upload, await findTimeline(database, id, tenant), objectUrlOf)
   }
 }

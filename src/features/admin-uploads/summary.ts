@@ -1,7 +1,7 @@
 import { type InProgress, type InProgressRow, inProgressColumns, toInProgress } from '../../db/in-progress.ts'
 import type { Database } from '../../db/open.ts'
 
-/** How much is under way and how much is kept, over all servers, of one tenant or of all. */
+/** Active uploads and stored files over all servers, of one tenant or of all. */
 export interface Summary extends InProgress {
   reservedBytes: number
   storedBytes: number
@@ -24,8 +24,8 @@ interface Row extends InProgressRow {
   users: number
 }
 
-/** Sums up what there is, of `tenant` or of all, in one statement. */
-export async function sumUp(database: Database, tenant?: string): Promise<Summary> {
+/** The summary of `tenant` or of all tenants, in one statement. */
+export async function summarize(database: Database, tenant?: string): Promise<Summary> {
   const [row] = await database.query<Row>(sum, [tenant ?? null])
   const { reserved_bytes, stored_bytes, stored_files, users } = row!
   return {

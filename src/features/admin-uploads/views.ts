@@ -16,78 +16,76 @@ const line = z
     filename: z.string(),
     contentType: z.string(),
     category: z.string(),
-    size: bytes.nullable().describe('Bytes; null while the client has not told'),
-    received: bytes.describe('Bytes that are safe on the server; grows by whole parts while a body flows'),
+    size: bytes.nullable().describe('Bytes; null while the length is not declared'),
+    received: bytes.describe('Bytes stored; grows by whole parts while a body is being received'),
     state,
-    failure: z.string().nullable().describe('Why a failed upload failed: lost, digest or type'),
+    failure: z.string().nullable().describe('Why the upload failed: lost, digest or type'),
     concat: z
       .enum(['partial', 'final'])
       .nullable()
-      .describe('A piece of a later file, or a file made of tailObjects (tus concatenation)'),
-    live: z.boolean().describe('Somebody is writing to it right now, on whatever server'),
-    key: z.string().describe('The name of the object in the store'),
-    objectUrl: z.string().nullable().describe('Where browsers reach the finished object, if S3_PUBLIC_URL says so'),
+      .describe('tus concatenation: a partial upload, or the final upload made of partial ones'),
+    live: z.boolean().describe('Whether a server is writing to it now'),
+    key: z.string().describe('The key of the object in the store'),
+    objectUrl: z.string().nullable().describe('URL of the completed object for browsers; needs S3_PUBLIC_URL'),
     createdAt: moment,
     updatedAt: moment,
     completedAt: moment.nullable(),
-    expiresAt: moment.nullable().describe('When the upload is given up unless more comes'),
+    expiresAt: moment.nullable().describe('When the upload expires if no more bytes arrive'),
   })
-  .describe('An upload of anybody')
+  .describe('An upload of any owner')
 
 const details = line.extend({
-  metadata: z.string().nullable().describe('What the client said of the file, as it said it'),
-  fingerprint: z.string().nullable().describe('What the client knows the file by'),
+  metadata: z.string().nullable().describe('Upload metadata, as the client sent it'),
+  fingerprint: z.string().nullable().describe('The fingerprint by which the client recognizes the file'),
   partSize: bytes,
-  maxSize: bytes.describe('What it may have, as its owner was told'),
+  maxSize: bytes.describe('The largest size that this upload may have, in bytes'),
   timeToLiveMs: z.int().nullable(),
-  reserved: bytes.nullable().describe('Bytes of its owner’s room that it holds'),
+  reserved: bytes.nullable().describe('Bytes of its owner’s quota that it reserves'),
   etag: z.string().nullable(),
-  parts: z.int().describe('Parts that are stored and not joined yet'),
-  tailObjects: z.int().describe('Pieces that do not fill a part yet'),
-  needsCleanup: z
-    .boolean()
-    .describe('Something of it may lie in the store that nothing points to; the sweeper will look'),
+  parts: z.int().describe('Stored parts of a multipart upload that is not complete yet'),
+  tailObjects: z.int().describe('Tail objects: bytes that do not fill a part yet'),
+  needsCleanup: z.boolean().describe('The store may hold orphaned objects of it; the sweeper will check'),
 })
 
 const timelineEntry = z.object({
   at: moment,
   source: z
-    .enum(['record', 'event'])
-    .describe('`record`: who did it, or was refused it; `event`: what listeners are told'),
+    .enum(['audit', 'event'])
+    .describe('`audit`: an entry of the audit log; `event`: an event that listeners receive'),
   what: z
     .string()
-    .describe('As in the audit log, such as upload.create, or the name of the event, such as upload.created'),
+    .describe('The action of the audit entry, such as upload.create, or the name of the event, such as upload.created'),
   allowed: z.boolean(),
-  actor: z.string().nullable().describe('null: the server itself, or nobody knows who'),
+  actor: z.string().nullable().describe('null: the server itself, or an unknown client'),
   role: z.string().nullable(),
-  key: z.string().nullable().describe('The API key it was done with'),
+  key: z.string().nullable().describe('The API key that was used'),
   address: z.string().nullable(),
   agent: z.string().nullable(),
   code: z.string().nullable(),
-  rule: z.string().nullable().describe('The rule that refused'),
+  rule: z.string().nullable().describe('The rule that refused the request'),
   note: z.string().nullable(),
   times: z.int(),
-  deliveredAt: moment.nullable().describe('When the event had been told to everybody'),
+  deliveredAt: moment.nullable().describe('When the event was delivered to all listeners'),
 })
 
-const one = z.object({ upload: details, timeline: z.array(timelineEntry).describe('The oldest first') })
+const one = z.object({ upload: details, timeline: z.array(timelineEntry).describe('Oldest first') })
 const page = z.object({
   uploads: z.array(line),
-  next: z.string().nullable().describe('Give it as `before` to get the next page; null on the last one'),
+  next: z.string().nullable().describe('Pass it as `before` to get the next page; null on the last page'),
 })
 
 const name = z.string().min(1).max(128).optional()
 const pageQuery = z.object({
-  limit: z.int().min(1).max(200).default(50).describe('How many uploads'),
-  before: z.uuid().optional().describe('The id of the last upload that was seen'),
+  limit: z.int().min(1).max(200).default(50).describe('Uploads per page'),
+  before: z.uuid().optional().describe('The id of the last upload of the previous page'),
   state: state.optional(),
   role: name,
-  user: name.describe('Whose uploads'),
-  tenant: z.string().max(128).optional().describe('Only of users of this tenant; empty: of users of none'),
-  text: z.string().min(1).max(256).optional().describe('Part of a file name, in either case, or how an id begins'),
-  since: z.iso.datetime({ offset: true }).optional().describe('Begun at or after'),
-  until: z.iso.datetime({ offset: true }).optional().describe('Begun before'),
-  live: z.boolean().optional().describe('true: only those that somebody is writing to; false: only the others'),
+  user: name.describe('Only uploads of this user'),
+  tenant: z.string().max(128).optional().describe('Only uploads of this tenant; empty: only those without a tenant'),
+  text: z.string().min(1).max(256).optional().describe('Part of a file name, ignoring case, or the beginning of an id'),
+  since: z.iso.datetime({ offset: true }).optional().describe('Created at or after'),
+  until: z.iso.datetime({ offset: true }).optional().describe('Created before'),
+  live: z.boolean().optional().describe('true: only uploads that a server is writing to; false: only the others'),
 })
 const byId = z.object({ id: z.string().min(1).max(128) })
 
@@ -95,16 +93,13 @@ const summary = z.object({
   open: z
     .array(z.object({ state: z.enum(['receiving', 'finishing']), role: z.string(), count: z.int(), live: z.int() }))
     .describe('Uploads that have not ended'),
-  finishingOldestSeconds: z
-    .number()
-    .nullable()
-    .describe('How long the upload that waits longest to be put together has waited'),
+  finishingOldestSeconds: z.number().nullable().describe('How long the oldest unfinished completion has been waiting'),
   eventsToDeliver: z.int(),
   eventsOldestSeconds: z.number().nullable(),
   reservedBytes: bytes,
   storedBytes: bytes,
   storedFiles: z.int(),
-  users: z.int().describe('Users who have, or had, uploads'),
+  users: z.int().describe('Users who have or had uploads'),
 })
 
 export type LineView = z.output<typeof line>
@@ -112,7 +107,7 @@ export type PageQuery = z.output<typeof pageQuery>
 export type ById = z.output<typeof byId>
 export type OneView = z.output<typeof one>
 
-const tags = ['Steering']
+const tags = ['Admin']
 const actionAnswer = {
   params: jsonSchema(byId, 'input'),
   response: { 200: jsonSchema(one, 'output'), ...errorAnswers },
@@ -122,41 +117,41 @@ const actionAnswer = {
 export const schemas = {
   summary: {
     tags,
-    summary: 'How much is under way, over all servers',
+    summary: 'Active uploads and stored files, over all servers',
     response: { 200: jsonSchema(summary, 'output'), ...errorAnswers },
   },
   list: {
     tags,
-    summary: 'Everybody’s uploads, the newest first',
+    summary: 'Uploads of all owners, newest first',
     querystring: jsonSchema(pageQuery, 'input'),
     response: { 200: jsonSchema(page, 'output'), ...errorAnswers },
   },
-  one: { tags, summary: 'One upload and what happened to it', ...actionAnswer },
+  one: { tags, summary: 'One upload and its timeline', ...actionAnswer },
   cancel: {
     tags,
-    summary: 'Cancel anybody’s upload, or delete the file that arrived',
+    summary: 'Cancel an upload of any owner, or delete its completed file',
     ...actionAnswer,
   },
   finish: {
     tags,
-    summary: 'Put an upload together of which every byte is there, now',
-    description: 'Of one that is complete already nothing changes. 400 LENGTH_MISMATCH when bytes are missing.',
+    summary: 'Complete an upload whose bytes have all arrived',
+    description: 'Does nothing if the upload is complete already. Answers 400 LENGTH_MISMATCH when bytes are missing.',
     ...actionAnswer,
   },
   expire: {
     tags,
-    summary: 'End an unfinished upload as if its time had run out',
+    summary: 'Expire an unfinished upload now',
     ...actionAnswer,
   },
 }
 
-/** An upload as the API tells it. */
-export function viewOfLine(session: UploadLine, objectUrlOf: (key: string) => string | null): LineView {
-  const { isLive, createdAt, updatedAt, completedAt, expiresAt, ...rest } = session
+/** An upload as the API returns it. */
+export function viewOfLine(upload: UploadLine, objectUrlOf: (key: string) => string | null): LineView {
+  const { isLive, createdAt, updatedAt, completedAt, expiresAt, ...rest } = upload
   return {
     ...rest,
     live: isLive,
-    objectUrl: session.state === 'completed' ? objectUrlOf(session.key) : null,
+    objectUrl: upload.state === 'completed' ? objectUrlOf(upload.key) : null,
     createdAt: createdAt.toISOString(),
     updatedAt: updatedAt.toISOString(),
     completedAt: completedAt?.toISOString() ?? null,
@@ -164,9 +159,9 @@ export function viewOfLine(session: UploadLine, objectUrlOf: (key: string) => st
   }
 }
 
-/** An upload with its timeline as the API tells it. */
+/** An upload with its timeline as the API returns it. */
 export function viewOfOne(
-  session: UploadDetails,
+  upload: UploadDetails,
   timeline: TimelineEntry[],
   objectUrlOf: (key: string) => string | null,
 ): OneView {
@@ -182,7 +177,7 @@ export function viewOfOne(
     tailObjects,
     needsCleanup,
     ...rest
-  } = session
+  } = upload
   return {
     upload: {
       ...viewOfLine(rest, objectUrlOf),
@@ -194,11 +189,11 @@ export function viewOfOne(
       reserved,
       etag,
       parts,
-      tailObjects: tailObjects,
-      needsCleanup: needsCleanup,
+      tailObjects,
+      needsCleanup,
     },
-    timeline: timeline.map(({ at, isAllowed, keyId, deliveredAt, ...moment }) => ({
-      ...moment,
+    timeline: timeline.map(({ at, isAllowed, keyId, deliveredAt, ...entry }) => ({
+      ...entry,
       at: at.toISOString(),
       allowed: isAllowed,
       key: keyId,

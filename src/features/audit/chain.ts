@@ -1,16 +1,17 @@
 /*
- * A chain of hashes over the audit log, so that a change by the owner of the database is found. Entries are inserted as ever; a sealer
- * gives those that have no place in the chain a number and the hash of the previous hash, the number and the entry. The end of every
- * batch is signed under a key derived from JWT_SECRET: without it a changed chain cannot be written anew.
+ * A hash chain over the audit log, so that a change by the owner of the database is detected. Entries are inserted unsealed. A sealer then
+ * gives each of them a sequence number and a hash over the previous hash, the number and the entry. The end of every batch is signed
+ * with a key derived from JWT_SECRET: without the secret a changed chain cannot be forged.
  *
- * Only one sealer of all servers works at a time: two would give the same number to two entries. Ids are given before they are committed,
- * so an entry may appear below others that are sealed: the sealer looks back over more ids than statements are ever open.
+ * An advisory lock allows one sealer over all servers: two would give the same number to two entries. Postgres assigns ids before
+ * commit, so an entry may become visible below ids that are sealed already: the sealer looks back over more ids than transactions are
+ * ever open.
  */
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../../db/open.ts'
 
-/** A place in the chain. `seq` begins with 1; 0 is before the first entry. */
+/** A position in the chain. `seq` starts at 1; 0 is before the first entry. */
 export interface Head {
   seq: number
   hash: string
@@ -20,58 +21,58 @@ export type Transaction = Pick<Database['orm'], 'execute'>
 
 export const beginning: Head = { seq: 0, hash: '' }
 
-/** An entry `a` of the audit log as it is hashed: every column, in a form that no setting of the session changes. */
+/** The SQL of entry `a` as it is hashed: every column, in a form that no setting of the connection changes. */
 export const content =
   sql.raw(`jsonb_build_array(a.id, round(extract(epoch from a.at) * 1000000)::bigint, a.action, a.is_allowed, a.actor,
   a.role, a.tenant, a.key_id, a.upload_id, a.target, a.code, a.rule, a.address, a.agent, a.times, a.note)::text`)
 
-// Any number will do, as long as every server uses the same.
+// Arbitrary, but the same on every server.
 const chainLock = 7_203_117
 const lookBack = 10_000
-const sealedAtOnce = 1000
-const forgottenAtOnce = 20_000
+const sealBatch = 1000
+const retentionBatch = 20_000
 
 /** Runs `query` in `tx`. */
 export async function run<T>(tx: Transaction, query: SQL): Promise<T[]> {
   return ((await tx.execute(query)) as unknown as { rows: T[] }).rows
 }
 
-/** The hash of the chain after the entry at `seq`. */
+/** The hash of the chain after `entry`, which has number `seq`. */
 export function link(previous: string, seq: number, entry: string): string {
   return createHash('sha256').update(`${previous}\n${seq}\n${entry}`).digest('hex')
 }
 
-/** The signature of a place in the chain: the end of a batch, or the checkpoint that retention leaves. */
+/** Signs a position: the end of a batch, or the checkpoint that retention leaves. */
 function sign(secret: string, what: 'batch' | 'checkpoint', { seq, hash }: Head): string {
   const key = Buffer.from(hkdfSync('sha256', secret, '', 'landfall audit chain v1', 32))
   return createHmac('sha256', key).update(`${what}\n${seq}\n${hash}`).digest('hex')
 }
 
-/** Whether one of `secrets` signed the place. */
+/** Whether `mac` is the signature of `head` under one of `secrets`. */
 export function isSigned(secrets: string[], what: 'batch' | 'checkpoint', head: Head, mac: string): boolean {
   return secrets.some((secret) => {
     const real = Buffer.from(sign(secret, what, head))
-    const said = Buffer.from(mac)
-    return real.length === said.length && timingSafeEqual(real, said)
+    const given = Buffer.from(mac)
+    return real.length === given.length && timingSafeEqual(real, given)
   })
 }
 
-/** Seals all entries that are not sealed yet, and returns the end of the chain. */
-export async function sealAudit(database: Database, secret: string, most = sealedAtOnce): Promise<Head> {
+/** Seals all unsealed entries. @returns the end of the chain */
+export async function sealAudit(database: Database, secret: string, batchSize = sealBatch): Promise<Head> {
   for (;;) {
-    const { sealed, head } = await database.orm.transaction((tx) => sealSome(tx, secret, most))
-    if (sealed < most) return head
+    const { sealed, head } = await database.orm.transaction((tx) => sealSome(tx, secret, batchSize))
+    if (sealed < batchSize) return head
   }
 }
 
-async function sealSome(tx: Transaction, secret: string, most: number): Promise<{ sealed: number; head: Head }> {
+async function sealSome(tx: Transaction, secret: string, batchSize: number): Promise<{ sealed: number; head: Head }> {
   await run(tx, sql`select pg_advisory_xact_lock(${chainLock})`)
-  let head = await lastPlace(tx)
+  let head = await lastPosition(tx)
   const entries = await run<{ id: string; content: string }>(
     tx,
     sql`select a.id, ${content} as content from audit_log a
       where a.id > coalesce((select max(audit_id) from audit_seals), 0) - ${lookBack}::bigint
-        and not exists (select from audit_seals s where s.audit_id = a.id) order by a.id limit ${most}`,
+        and not exists (select from audit_seals s where s.audit_id = a.id) order by a.id limit ${batchSize}`,
   )
   const seals = entries.map((entry, at) => {
     const seq = head.seq + 1
@@ -88,7 +89,7 @@ async function sealSome(tx: Transaction, secret: string, most: number): Promise<
   return { sealed: seals.length, head }
 }
 
-async function lastPlace(tx: Transaction): Promise<Head> {
+async function lastPosition(tx: Transaction): Promise<Head> {
   const [last] = await run<{ seq: string; hash: string }>(
     tx,
     sql`select seq, hash from ((select seq, hash from audit_seals order by seq desc limit 1)
@@ -98,8 +99,8 @@ async function lastPlace(tx: Transaction): Promise<Head> {
 }
 
 /**
- * Removes entries that are older than `keepMs` from the beginning of the chain, and signs where it begins then; 0 keeps all. A long
- * backlog takes several runs. What is not sealed stays.
+ * Removes entries older than `keepMs` from the start of the chain and signs a checkpoint where the chain starts now; 0 keeps all. A
+ * long backlog takes several runs. Unsealed entries stay.
  */
 export async function forgetAudit(database: Database, secret: string, keepMs: number): Promise<void> {
   if (keepMs <= 0) return
@@ -109,7 +110,7 @@ export async function forgetAudit(database: Database, secret: string, keepMs: nu
     const [cut] = await run<{ seq: string; hash: string }>(
       tx,
       sql`with page as (select s.seq, s.hash, a.at from audit_seals s left join audit_log a on a.id = s.audit_id
-          order by s.seq limit ${forgottenAtOnce})
+          order by s.seq limit ${retentionBatch})
         select seq, hash from page where seq < coalesce(
           (select min(seq) from page where at >= now() - ${keepMs}::float8 * interval '1 millisecond'), (select max(seq) + 1 from page))
         order by seq desc limit 1`,

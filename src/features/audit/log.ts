@@ -1,7 +1,7 @@
 import type { AuditAction, AuditEntry } from '../../core/audit.ts'
 import type { Database, Statement } from '../../db/open.ts'
 
-/** What was asked for, by whom, from where, and how it ended. */
+/** An entry of the audit log: action, actor, address and outcome. */
 export interface AuditRecord {
   id: number
   at: Date
@@ -21,10 +21,10 @@ export interface AuditRecord {
   note: string | null
 }
 
-/** What to look for; what is not given is not looked at. */
+/** Filters; a field that is not given does not filter. */
 export interface AuditQuery {
   limit: number
-  /** The id of the last one seen. */
+  /** Id of the last entry of the previous page. */
   before?: number | undefined
   actor?: string | undefined
   tenant?: string | undefined
@@ -46,12 +46,12 @@ const write = {
       target text, code text, rule text, address text, agent text, times int, note text)`,
 }
 
-/** Adds `entries` to the record. */
+/** Appends `entries` to the audit log. */
 export async function writeAudit(database: Pick<Database, 'query'>, entries: AuditEntry[]): Promise<void> {
   if (entries.length > 0) await database.query(write, [JSON.stringify(entries.map(toRow))])
 }
 
-/** The newest first. */
+/** A page of entries, newest first. */
 export async function findAudit(database: Database, query: AuditQuery): Promise<AuditRecord[]> {
   const { statement, values } = pageStatement(query)
   const rows = await database.query<Row>(statement, values)
@@ -64,22 +64,22 @@ export async function findAudit(database: Database, query: AuditQuery): Promise<
   }))
 }
 
-const conditions = `($2::text is null or tenant = $2) and ($3::text is null or action = $3) and ($4::boolean is null or is_allowed = $4)
+const filterConditions = `($2::text is null or tenant = $2) and ($3::text is null or action = $3) and ($4::boolean is null or is_allowed = $4)
   and ($5::text is null or code = $5) and ($6::text is null or rule = $6) and ($7::text is null or address = $7)
   and ($8::text is null or key_id = $8)`
 
-/** A statement for each set of conditions that an index can serve: see the lists in db/uploads. The others only sift. */
+/** One prepared statement per set of conditions that an index can serve (see the lists in db/uploads). Other conditions filter its rows. */
 function pageStatement(query: AuditQuery): { statement: Statement; values: unknown[] } {
   const { limit, before, actor, tenant, key, upload, action, allowed, code, rule, address, since, until } = query
-  const sifts = [tenant, action, allowed, code, rule, address, key]
-  const isSifted = sifts.some((sift) => sift !== undefined)
-  const values: unknown[] = [limit, ...(isSifted ? sifts.map((sift) => sift ?? null) : [])]
-  const words = ['audit-find', ...(isSifted ? ['sifted'] : [])]
-  const all = isSifted ? [conditions] : []
-  const when = (word: string, value: unknown, condition: (value: string) => string) => {
+  const filters = [tenant, action, allowed, code, rule, address, key]
+  const isFiltered = filters.some((filter) => filter !== undefined)
+  const values: unknown[] = [limit, ...(isFiltered ? filters.map((filter) => filter ?? null) : [])]
+  const nameParts = ['audit-find', ...(isFiltered ? ['filtered'] : [])]
+  const conditions = isFiltered ? [filterConditions] : []
+  const when = (name: string, value: unknown, condition: (value: string) => string) => {
     if (value === undefined) return
-    words.push(word)
-    all.push(condition(`$${values.push(value)}`))
+    nameParts.push(name)
+    conditions.push(condition(`$${values.push(value)}`))
   }
   when('upload', upload, (value) => `upload_id = ${value}`)
   when('actor', actor, (value) => `actor = ${value}`)
@@ -90,9 +90,9 @@ function pageStatement(query: AuditQuery): { statement: Statement; values: unkno
     before,
     (value) => `(at, id) < ((select b.at from audit_log b where b.id = ${value}::bigint), ${value}::bigint)`,
   )
-  const held = all.length === 0 ? '' : `where ${all.join(' and ')}`
-  const text = `select * from audit_log ${held} order by at desc, id desc limit $1`
-  return { statement: { name: words.join('-'), text }, values }
+  const where = conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`
+  const text = `select * from audit_log ${where} order by at desc, id desc limit $1`
+  return { statement: { name: nameParts.join('-'), text }, values }
 }
 
 interface Row extends Omit<AuditRecord, 'isAllowed' | 'tenant' | 'keyId' | 'uploadId'> {

@@ -11,19 +11,19 @@ import { type AuditRecord, findAudit } from './log.ts'
 
 const text = z.string().max(256).optional()
 const query = z.object({
-  limit: z.int().min(1).max(500).default(100).describe('How many entries'),
-  before: z.int().optional().describe('The id of the last entry that was seen'),
-  actor: text.describe('Who did it'),
+  limit: z.int().min(1).max(500).default(100).describe('Entries per page'),
+  before: z.int().optional().describe('The id of the last entry of the previous page'),
+  actor: text.describe('Only entries of this user'),
   tenant: text,
-  key: text.describe('What was done with this API key'),
-  upload: z.uuid().optional().describe('Entries about this upload'),
+  key: text.describe('Only entries of this API key'),
+  upload: z.uuid().optional().describe('Only entries about this upload'),
   action: text.describe(
     'upload.create, upload.complete, upload.cancel, upload.expire, upload.fail, request.refuse, policy.change, …',
   ),
   allowed: z.boolean().optional(),
-  code: text.describe('Refusals with this code'),
-  rule: text.describe('Refusals by this rule'),
-  address: text.describe('From where it was asked'),
+  code: text.describe('Only refused requests with this error code'),
+  rule: text.describe('Only requests that this rule refused'),
+  address: text.describe('Only requests from this address'),
   since: z.iso.datetime({ offset: true }).optional(),
   until: z.iso.datetime({ offset: true }).optional(),
 })
@@ -32,33 +32,33 @@ const entry = z.object({
   at: z.iso.datetime(),
   action: z.string(),
   allowed: z.boolean(),
-  actor: z.string().nullable().describe('null: the server itself, or nobody knows who'),
+  actor: z.string().nullable().describe('null: the server itself, or an unknown client'),
   role: z.string().nullable(),
   tenant: z.string().nullable(),
-  key: z.string().nullable().describe('The API key it was done with'),
+  key: z.string().nullable().describe('The API key that was used'),
   upload: z.string().nullable(),
-  target: z.string().nullable().describe('What else it was done to: a version of the policies, a key'),
+  target: z.string().nullable().describe('What else the action changed: a version of the policies, an API key'),
   code: z.string().nullable(),
-  rule: z.string().nullable().describe('The rule that refused'),
+  rule: z.string().nullable().describe('The rule that refused the request'),
   address: z.string().nullable(),
-  agent: z.string().nullable().describe('What the client says it is'),
-  times: z.int().describe('How often the same was refused within a few seconds'),
+  agent: z.string().nullable().describe('The User-Agent of the client'),
+  times: z.int().describe('How often the same request was refused within a few seconds'),
   note: z.string().nullable(),
 })
 const page = z.object({
   entries: z.array(entry),
-  next: z.int().nullable().describe('Give it as `before` to get the next page; null on the last one'),
+  next: z.int().nullable().describe('Pass it as `before` to get the next page; null on the last page'),
 })
 export type EntryView = z.output<typeof entry>
 
 const schema = {
   tags: ['Audit'],
-  summary: 'Who did what, from where, and who was refused by which rule, the newest first',
+  summary: 'The audit log: who did what from where, and which requests were refused by which rule; newest first',
   querystring: jsonSchema(query, 'input'),
   response: { 200: jsonSchema(page, 'output'), ...errorAnswers },
 }
 
-/** `GET /audit`: the audit log, for administrators; those of a tenant see what its users did. */
+/** `GET /audit`: the audit log, for administrators. Those of a tenant see the entries of its users. */
 export async function auditPlugin(app: FastifyInstance, { database }: { database: Database }): Promise<void> {
   tenantAdminsToo(app)
   sendNoStore(app)

@@ -1,8 +1,8 @@
 /*
- * Refusals cost the client that is refused nothing, so writing them down must cost little: they are gathered for a moment, the same
- * ones are counted and not repeated. Refusals of a known user are never dropped: only who has a token can cause them. Those of
- * clients without a known user are grouped by network (IPv4 /24, IPv6 /48). Of too many networks only the number is kept, and on
- * admin routes a line a route besides. However many come, memory and rows are bounded.
+ * A rejected request costs its client nothing, so auditing it must cost little: rejections are buffered for a few seconds, and equal ones
+ * are counted in one entry. Rejections of a known user are never dropped, because only a client with a valid token can cause them.
+ * Those of unknown clients are grouped by network (IPv4 /24, IPv6 /48). Beyond `maxLines` networks only their number is kept, plus one
+ * entry for each admin route. Memory and rows are bounded however many requests are rejected.
  */
 import type { AuditEntry } from '../../core/audit.ts'
 import type { ErrorCode, UploadError } from '../../core/errors/error.ts'
@@ -11,32 +11,32 @@ import { networkOf } from '../../http/identity/client-info.ts'
 
 export interface RejectedRequest {
   error: UploadError
-  /** `null`: the client is not known. */
+  /** `null`: the client is not authenticated. */
   actor: Actor | null
   client: ClientInfo
   uploadId: string | null
-  /** The admin route that was asked, such as `PUT /v1/admin/policies`; `null`: another route. */
+  /** The admin route that was requested, such as `PUT /v1/admin/policies`; `null`: another route. */
   adminRoute?: string | null
 }
 
 export interface RejectionLog {
-  note(refused: RejectedRequest): void
-  /** Writes what was gathered, and gathers nothing any more. */
+  note(rejected: RejectedRequest): void
+  /** Writes the buffered entries and stops. */
   close(): Promise<void>
 }
 
 export interface RejectionLogOptions {
   write(entries: AuditEntry[]): Promise<void>
   onError(error: unknown): void
-  /** For so long refusals are gathered. */
+  /** How long rejections are buffered. */
   everyMs?: number
-  /** Networks without a known user that are written at a time, and as many again for admin routes. */
+  /** Networks of unknown clients per write, and as many again for admin routes. */
   maxLines?: number
-  /** Lines of known users that are gathered before they are written at once. */
+  /** Entries of known users that are buffered before an immediate write. */
   maxKnownLines?: number
 }
 
-// Somebody was not let to do something. What a client got wrong, or what will pass, is for the log of requests.
+// Denied permissions and exceeded limits. Malformed requests and temporary failures are in the request log only.
 const auditedCodes = new Set<ErrorCode>([
   'UNAUTHENTICATED',
   'ROLE_NOT_ALLOWED',
@@ -51,7 +51,7 @@ const auditedCodes = new Set<ErrorCode>([
 
 type Line = AuditEntry & { times: number }
 
-/** Lines in the order in which they were first needed, and how many of them there are of each kind. */
+/** Buffered entries in the order of their first occurrence, and how many there are of each kind. */
 interface PendingLines {
   lines: Map<string, Line>
   known: number
@@ -60,10 +60,10 @@ interface PendingLines {
   dropped: number
 }
 
-/** Gathers refusals and writes them down now and then. */
+/** Buffers rejections and writes them to the audit log every `everyMs`. */
 export function createRejectionLog(options: RejectionLogOptions): RejectionLog {
   const { write, onError, everyMs = 5000, maxLines = 100, maxKnownLines = 1000 } = options
-  let pending = nothing()
+  let pending = noLines()
   let timer: NodeJS.Timeout | null = null
   let writing: Promise<void> = Promise.resolve()
 
@@ -72,56 +72,56 @@ export function createRejectionLog(options: RejectionLogOptions): RejectionLog {
     timer = null
     const entries: AuditEntry[] = [...pending.lines.values()]
     if (pending.dropped > 0) entries.push({ action: 'audit.drop', isAllowed: false, by: null, times: pending.dropped })
-    pending = nothing()
+    pending = noLines()
     writing = writing.then(() => write(entries)).catch(onError)
     return writing
   }
 
-  function noteKnown(actor: Actor, refused: RejectedRequest): void {
+  function noteKnown(actor: Actor, rejected: RejectedRequest): void {
     const { id, tenant, role, keyId } = actor
-    // Not by address: of those a user may have very many.
-    const name = JSON.stringify([id, tenant, role, keyId, ...whyOf(refused), refused.adminRoute])
-    if (!countIn(pending.lines, name, () => lineOf(refused))) return
+    // The address is no part of the key: a user may have very many.
+    const key = JSON.stringify([id, tenant, role, keyId, ...whyOf(rejected), rejected.adminRoute])
+    if (!countIn(pending.lines, key, () => lineOf(rejected))) return
     pending.known += 1
     if (pending.known >= maxKnownLines) void flush()
   }
 
-  function noteUnknown(refused: RejectedRequest): void {
+  function noteUnknown(rejected: RejectedRequest): void {
     const { lines } = pending
-    const { client, adminRoute = null } = refused
+    const { client, adminRoute = null } = rejected
     const network = networkOf(client.address)
-    const name = JSON.stringify([network, ...whyOf(refused), adminRoute])
-    const origin = lines.get(name)?.by?.from
-    // Several addresses of one network: the network is what they have in common.
-    if (origin && origin.address !== client.address) origin.address = network
-    if (!lines.has(name) && adminRoute === null && pending.networks >= maxLines) pending.dropped += 1
-    else if (!lines.has(name) && adminRoute !== null && pending.networksOnAdminRoutes >= maxLines)
-      countIn(lines, JSON.stringify(['*', ...whyOf(refused), adminRoute]), () => lineFromElsewhere(refused))
-    else if (countIn(lines, name, () => lineOf(refused)))
+    const key = JSON.stringify([network, ...whyOf(rejected), adminRoute])
+    const from = lines.get(key)?.by?.from
+    // An entry for several addresses of a network names the network.
+    if (from && from.address !== client.address) from.address = network
+    if (!lines.has(key) && adminRoute === null && pending.networks >= maxLines) pending.dropped += 1
+    else if (!lines.has(key) && adminRoute !== null && pending.networksOnAdminRoutes >= maxLines)
+      countIn(lines, JSON.stringify(['*', ...whyOf(rejected), adminRoute]), () => lineFromElsewhere(rejected))
+    else if (countIn(lines, key, () => lineOf(rejected)))
       pending[adminRoute === null ? 'networks' : 'networksOnAdminRoutes'] += 1
   }
 
   return {
-    note(refused) {
-      const [code, rule] = whyOf(refused)
+    note(rejected) {
+      const [code, rule] = whyOf(rejected)
       if (!auditedCodes.has(code) && rule === null) return
-      if (refused.actor) noteKnown(refused.actor, refused)
-      else noteUnknown(refused)
+      if (rejected.actor) noteKnown(rejected.actor, rejected)
+      else noteUnknown(rejected)
       timer ??= setTimeout(() => void flush(), everyMs).unref()
     },
     close: flush,
   }
 }
 
-function nothing(): PendingLines {
+function noLines(): PendingLines {
   return { lines: new Map(), known: 0, networks: 0, networksOnAdminRoutes: 0, dropped: 0 }
 }
 
-/** Counts one more of `name`; whether it is the first. */
-function countIn(lines: Map<string, Line>, name: string, lineOfFirst: () => Line): boolean {
-  const found = lines.get(name)
+/** Counts one more rejection under `key`. @returns whether it is the first */
+function countIn(lines: Map<string, Line>, key: string, lineOfFirst: () => Line): boolean {
+  const found = lines.get(key)
   if (found) found.times += 1
-  else lines.set(name, lineOfFirst())
+  else lines.set(key, lineOfFirst())
   return !found
 }
 
@@ -129,9 +129,9 @@ function whyOf({ error: { code, facts } }: RejectedRequest): [code: ErrorCode, r
   return [code, typeof facts.rule === 'string' ? facts.rule : null]
 }
 
-function lineOf(refused: RejectedRequest): Line {
-  const { actor, client, uploadId, adminRoute = null } = refused
-  const [code, rule] = whyOf(refused)
+function lineOf(rejected: RejectedRequest): Line {
+  const { actor, client, uploadId, adminRoute = null } = rejected
+  const [code, rule] = whyOf(rejected)
   const by = {
     id: actor?.id ?? null,
     tenant: actor?.tenant ?? null,
@@ -142,7 +142,7 @@ function lineOf(refused: RejectedRequest): Line {
   return { action: 'request.refuse', isAllowed: false, by, uploadId, target: adminRoute, code, rule, times: 1 }
 }
 
-/** All networks beyond those that have a line of their own. */
-function lineFromElsewhere(refused: RejectedRequest): Line {
-  return { ...lineOf(refused), by: null, uploadId: null, note: 'from many other networks' }
+/** The entry of all networks beyond `maxLines`. */
+function lineFromElsewhere(rejected: RejectedRequest): Line {
+  return { ...lineOf(rejected), by: null, uploadId: null, note: 'from many other networks' }
 }

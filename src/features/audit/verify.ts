@@ -2,14 +2,14 @@ import { sql } from 'drizzle-orm'
 import type { Database } from '../../db/open.ts'
 import { beginning, content, type Head, isSigned, link, run, type Transaction } from './chain.ts'
 
-/** What a look at the whole chain found. */
-interface Verdict {
-  /** The first thing that is wrong, for people; `null`: nothing. */
-  fault: string | null
-  /** The last place that is right. */
+/** The result of a check of the whole chain. */
+interface Verification {
+  /** The first problem, as a sentence for an operator; `null`: none. */
+  problem: string | null
+  /** The last position that is intact. */
   head: Head
   sealed: number
-  /** Entries that have no place in the chain yet. */
+  /** Entries that are not in the chain yet. */
   unsealed: number
 }
 
@@ -23,35 +23,35 @@ interface SealRow {
 
 const atOnce = 5000
 
-/** Looks at every sealed entry. @param anchor a place of the chain that was kept outside of the database: it must still be there */
-export function verifyAudit(database: Database, secrets: string[], anchor?: Head): Promise<Verdict> {
+/** Checks every sealed entry. @param anchor a position that was kept outside the database and must still be in the chain */
+export function verifyAudit(database: Database, secrets: string[], anchor?: Head): Promise<Verification> {
   return database.orm.transaction((tx) => verify(tx, secrets, anchor), {
     isolationLevel: 'repeatable read',
     accessMode: 'read only',
   })
 }
 
-async function verify(tx: Transaction, secrets: string[], anchor: Head | undefined): Promise<Verdict> {
+async function verify(tx: Transaction, secrets: string[], anchor: Head | undefined): Promise<Verification> {
   const [{ unsealed } = { unsealed: 0 }] = await run<{ unsealed: number }>(
     tx,
     sql`select count(*)::int as unsealed from audit_log a where not exists (select from audit_seals s where s.audit_id = a.id)`,
   )
-  const [left] = await run<{ seq: string; hash: string; mac: string }>(
+  const [checkpoint] = await run<{ seq: string; hash: string; mac: string }>(
     tx,
     sql`select seq, hash, mac from audit_checkpoint`,
   )
-  let head: Head = left ? { seq: Number(left.seq), hash: left.hash } : beginning
+  let head: Head = checkpoint ? { seq: Number(checkpoint.seq), hash: checkpoint.hash } : beginning
   let sealed = 0
-  const end = (fault: string | null): Verdict => ({ fault, head, sealed, unsealed })
+  const end = (problem: string | null): Verification => ({ problem, head, sealed, unsealed })
 
-  if (left && !isSigned(secrets, 'checkpoint', head, left.mac))
+  if (checkpoint && !isSigned(secrets, 'checkpoint', head, checkpoint.mac))
     return end(`the checkpoint at ${head.seq} is not signed with JWT_SECRET`)
   if (anchor && anchor.seq < head.seq)
-    return end(`the anchor ${anchor.seq} is older than AUDIT_RETENTION: take a newer one`)
+    return end(`the anchor ${anchor.seq} is older than AUDIT_RETENTION: use a newer one`)
   let isSealedToEnd = true
   for (;;) {
     if (anchor && anchor.seq === head.seq && anchor.hash !== head.hash)
-      return end(`the chain up to ${head.seq} is not the one of the anchor`)
+      return end(`the chain up to ${head.seq} differs from the anchor`)
     const rows = await run<SealRow>(
       tx,
       sql`select s.seq, s.audit_id, s.hash, s.mac, ${content} as content from audit_seals s left join audit_log a on a.id = s.audit_id
@@ -63,13 +63,12 @@ async function verify(tx: Transaction, secrets: string[], anchor: Head | undefin
       if (row.content === null || JSON.parse(row.content)[0] === null)
         return end(`entry ${seq} (id ${row.audit_id}) was removed`)
       const next = { seq, hash: link(head.hash, seq, row.content) }
-      if (next.hash !== row.hash) return end(`entry ${seq} (id ${row.audit_id}) was changed, or its seal was`)
+      if (next.hash !== row.hash) return end(`entry ${seq} (id ${row.audit_id}) or its seal was changed`)
       if (row.mac !== null && !isSigned(secrets, 'batch', next, row.mac))
         return end(
           `the seal of entry ${seq} (id ${row.audit_id}) is not signed with JWT_SECRET: an entry up to it was changed`,
         )
-      if (anchor?.seq === seq && anchor.hash !== next.hash)
-        return end(`the chain up to ${seq} is not the one of the anchor`)
+      if (anchor?.seq === seq && anchor.hash !== next.hash) return end(`the chain up to ${seq} differs from the anchor`)
       head = next
       sealed += 1
       isSealedToEnd = row.mac !== null

@@ -1,15 +1,15 @@
 /*
- * What happens to uploads, told as it happens to whoever listens on this node. The outbox brings each event to one node only;
- * here every node reads them from the same table: one statement a moment however many listen, and none while nobody does.
+ * Delivers the events of all uploads to the subscribers on this server. The outbox delivers each event on one server only; the feed
+ * of every server reads the same table itself: one statement every `everyMs` however many subscribers there are, none without any.
  *
- * Numbers are given before they are committed, so that a lower one may appear after a higher one. So the reading always goes
- * back a little, and what was told is remembered for as long.
+ * Postgres assigns ids before commit, so a lower id may appear after a higher one. Each read therefore goes back a little, and the
+ * feed remembers delivered ids for as long.
  */
 import type { Owner } from '../../core/access/access.ts'
 import type { EventType } from '../../core/events.ts'
 import type { Database } from '../../db/open.ts'
 
-/** An event as listeners see it. */
+/** An event as subscribers receive it. */
 export interface LiveEvent extends Owner {
   id: number
   type: EventType
@@ -27,9 +27,9 @@ interface EventRow {
 }
 
 export interface Feed {
-  /** Tells every event from when it resolves on; returns the way out. */
-  subscribe(hear: (event: LiveEvent) => void): Promise<() => void>
-  /** The events after number `id`, in order, of one owner, of one tenant or of all; at most `limit`. */
+  /** Delivers every event from the moment it resolves. @returns the disposer */
+  subscribe(subscriber: (event: LiveEvent) => void): Promise<() => void>
+  /** The events after `id`, in order, of one owner, of one tenant or of all; at most `limit`. */
   since(id: number, of: Owner | { tenant: string } | null, limit: number): Promise<LiveEvent[]>
   subscribers(): number
   close(): void
@@ -57,27 +57,27 @@ const readSinceOfTenant = {
     where id > $1 and data->>'tenant' = $2 order by id limit $3`,
 }
 const atOnce = 1000
-// A statement that writes an event is over in less.
+// A transaction that writes an event commits within this time.
 const settleMs = 10_000
-// More than so many are never being written at once.
+// Never more transactions than this write events at once.
 const openTransactions = 100
 
-/** The feed of `database`. It reads only while somebody listens. */
+/** The feed of `database`. It reads only while there are subscribers. */
 export function openFeed({ database, onError, everyMs = 500 }: FeedOptions): Feed {
-  const ears = new Set<(event: LiveEvent) => void>()
-  /** Numbers that were told, or were there before anybody listened, and since when that is known. */
-  const told = new Map<number, number>()
-  /** Everything up to here is settled. */
+  const subscribers = new Set<(event: LiveEvent) => void>()
+  /** Ids that were delivered or precede the first subscription → when they were read. */
+  const delivered = new Map<number, number>()
+  /** No event at or below this id can still appear. */
   let floor = 0
   let opening: Promise<void> | null = null
   let timer: NodeJS.Timeout | null = null
   let isClosed = false
 
-  /** What is there now is not told: the next one is the first. */
+  /** Marks the existing events as delivered: a new subscriber receives only later ones. */
   async function open(): Promise<void> {
     const [newest] = await database.query<{ id: number }>(readNewest, [])
     floor = Math.max(0, newest!.id - openTransactions)
-    await eachAfter(floor, (row) => told.set(row.id, performance.now()))
+    await eachAfter(floor, (row) => delivered.set(row.id, performance.now()))
   }
 
   async function eachAfter(id: number, take: (row: EventRow) => void): Promise<void> {
@@ -92,14 +92,14 @@ export function openFeed({ database, onError, everyMs = 500 }: FeedOptions): Fee
   async function read(): Promise<void> {
     const now = performance.now()
     await eachAfter(floor, (row) => {
-      if (told.has(row.id)) return
-      told.set(row.id, now)
+      if (delivered.has(row.id)) return
+      delivered.set(row.id, now)
       const event = toEvent(row)
-      for (const hear of ears) hear(event)
+      for (const subscriber of subscribers) subscriber(event)
     })
-    for (const [id, at] of told) {
+    for (const [id, at] of delivered) {
       if (now - at < settleMs) break
-      told.delete(id)
+      delivered.delete(id)
       floor = Math.max(floor, id)
     }
   }
@@ -111,27 +111,27 @@ export function openFeed({ database, onError, everyMs = 500 }: FeedOptions): Fee
         .finally(() => {
           timer = null
           if (isClosed) return
-          if (ears.size > 0) return readSoon()
-          // Who listens next begins with what is new then.
+          if (subscribers.size > 0) return readSoon()
+          // The next subscriber starts with the events that are new then.
           opening = null
-          told.clear()
+          delivered.clear()
         })
     }, everyMs)
   }
 
   return {
-    async subscribe(hear) {
+    async subscribe(subscriber) {
       for (;;) {
-        const mine = (opening ??= open())
-        await mine.catch((error: unknown) => {
-          if (opening === mine) opening = null
+        const current = (opening ??= open())
+        await current.catch((error: unknown) => {
+          if (opening === current) opening = null
           throw error
         })
-        if (opening === mine) break
+        if (opening === current) break
       }
-      ears.add(hear)
+      subscribers.add(subscriber)
       if (timer === null && !isClosed) readSoon()
-      return () => void ears.delete(hear)
+      return () => void subscribers.delete(subscriber)
     },
     async since(id, of, limit) {
       const isOfTenant = of !== null && !('ownerId' in of)
@@ -140,7 +140,7 @@ export function openFeed({ database, onError, everyMs = 500 }: FeedOptions): Fee
         : await database.query<EventRow>(readSince, [id, of?.ownerId ?? null, of?.tenant ?? null, limit])
       return rows.map(toEvent)
     },
-    subscribers: () => ears.size,
+    subscribers: () => subscribers.size,
     close() {
       isClosed = true
       if (timer) clearTimeout(timer)
@@ -148,7 +148,7 @@ export function openFeed({ database, onError, everyMs = 500 }: FeedOptions): Fee
   }
 }
 
-/** The object key is nobody's business who only listens. */
+/** Without the object key, which subscribers may not see. */
 function toEvent({ id, upload_id: uploadId, type, data, created_at: at }: EventRow): LiveEvent {
   const { key, ownerId, tenant, ...rest } = data
   return {

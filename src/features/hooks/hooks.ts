@@ -1,44 +1,44 @@
 /*
- * What an operator's own code may say: the default export of the module that the setting HOOKS names. Every function may be
- * left out. One that throws, takes too long or answers something else makes the request 503: nothing is done, nothing deleted.
+ * The operator's own code: the default export of the module that the setting HOOKS names. Every function is optional. When one throws,
+ * takes too long or returns a value of another type, the request is answered 503 and changes nothing.
  */
 import type { Action } from '../../core/access/access.ts'
 import type { Actor, CreateUpload, Scope, Upload } from '../../core/upload.ts'
 
 export interface Hooks {
   /**
-   * The last word on whether somebody may do something, after the owner check. Asked when a request starts, and with `complete`
-   * once more before a file is completed. It cannot allow what the owner check refuses.
+   * The final decision on a request that passed the owner check; it cannot allow what that check refuses. Called when a request
+   * starts, and with `complete` once more before an upload is completed.
    */
-  authorize?(question: AuthorizeRequest): Verdict | Promise<Verdict>
+  authorize?(request: AuthorizeRequest): Verdict | Promise<Verdict>
   /**
-   * The name of a new object, in place of KEY_TEMPLATE: folders and a file name with `/` between them. Every part is made safe,
-   * and where neither `id` nor `unique` is in it, `unique` is put before the file name: no object ever replaces another.
+   * The key of a new object in place of KEY_TEMPLATE: folders and a file name separated by `/`. Unsafe characters are replaced. If the
+   * key contains neither `id` nor `unique`, `unique` is put before the file name, so that no object ever replaces another.
    */
-  nameObject?(question: NameRequest): string | Promise<string>
-  /** Who sends a request that carries no token, or one that nobody else knows; `null`: a stranger, who is refused. */
+  nameObject?(request: NameRequest): string | Promise<string>
+  /** The user of a request with no token, or with a token that no other check accepts; `null`: unknown, the request gets 401. */
   identify?(request: HookRequest): Identified | null | Promise<Identified | null>
 }
 
 export interface AuthorizeRequest {
   actor: Actor
-  /** `append`: bytes come; `describe`: somebody looks at one upload; `finish`, `expire`: an admin does so at once. */
+  /** `append`: send bytes; `read`: read one upload; `finish`, `expire`: an admin completes or expires an upload now. */
   action: Action
-  /** The upload it is about; not for `create` and `list`. */
+  /** The upload concerned; absent for `create` and `list`. */
   upload?: Upload
-  /** What `create` wants. */
+  /** The creation request; only for `create`. */
   creation?: CreateUpload
 }
 
-/** `true`: go on. `false`: 403. `'hidden'`: 404, as if it were not there. `because`: 403, and this is why, for the person who sends. */
+/** `true`: allowed. `false`: 403. `'hidden'`: 404, as if the upload did not exist. `because`: 403 with this message for the user. */
 export type Verdict = boolean | 'hidden' | { because: string }
 
 export interface NameRequest {
   actor: Actor
   creation: CreateUpload
-  /** The upload's, as its URL has it. */
+  /** The id of the upload, as in its URL. */
   id: string
-  /** 32 random hexadecimal digits that stand nowhere else. */
+  /** 32 random hexadecimal digits, different for every upload. */
   unique: string
 }
 
@@ -46,7 +46,7 @@ export interface HookRequest {
   method: string
   /** Path and query. */
   url: string
-  /** Names in lower case. */
+  /** Header names are in lower case. */
   headers: Record<string, string | string[] | undefined>
   ip: string
 }

@@ -1,5 +1,5 @@
 import { type Authorizer, notFound } from '../../core/access/access.ts'
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { NameObject } from '../../core/object-key.ts'
 import { type Actor, scopes } from '../../core/upload.ts'
 import { within } from '../../core/within.ts'
@@ -7,7 +7,7 @@ import type { Identify } from '../../http/identity/auth.ts'
 import { toActor } from '../../http/identity/claims.ts'
 import type { Hooks, Identified, Verdict } from './hooks.ts'
 
-/** The operator's functions, as the house asks them. */
+/** The operator's functions with the types of the engine. */
 export interface TypedHooks {
   authorize?: Authorizer
   nameObject?: NameObject
@@ -15,64 +15,66 @@ export interface TypedHooks {
 }
 
 /**
- * `hooks` behind a guard: what throws, takes longer than `timeoutMs` or answers what nobody understands becomes
- * IDENTITY_UNAVAILABLE with the cause for the log, and lets nobody through.
+ * Guards `hooks`: a function that throws, takes longer than `timeoutMs` or returns an invalid value becomes IDENTITY_UNAVAILABLE, with
+ * the cause in the log, and the request is refused.
  */
 export function typeHooks(hooks: Hooks, timeoutMs: number): TypedHooks {
-  async function ask<T>(name: keyof Hooks, question: () => T | Promise<T>, isAnswer: (answer: unknown) => boolean) {
+  async function call<T>(hook: keyof Hooks, run: () => T | Promise<T>, isValid: (value: unknown) => boolean) {
     try {
-      const answered = await within((async () => ({ answer: await question() }))(), timeoutMs)
-      if (answered === null) throw new Error(`it did not answer in ${timeoutMs} ms`)
-      if (!isAnswer(answered.answer)) throw new Error('its answer is none of those it may give')
-      return answered.answer
+      const returned = await within((async () => ({ value: await run() }))(), timeoutMs)
+      if (returned === null) throw new Error(`it did not return within ${timeoutMs} ms`)
+      if (!isValid(returned.value)) throw new Error('it returned an invalid value')
+      return returned.value
     } catch (cause) {
-      const message = 'The server cannot decide that right now. Please try again in a moment.'
-      throw new UploadError('IDENTITY_UNAVAILABLE', message, { hook: name }, { cause })
+      throw errors.hookFailed({ hook }, cause)
     }
   }
 
   const guarded: TypedHooks = {}
   if (hooks.authorize) {
     guarded.authorize = async ({ actor, ...rest }) => {
-      const verdict = await ask('authorize', () => hooks.authorize!({ ...rest, actor: { ...actor } }), isVerdict)
+      const verdict = await call('authorize', () => hooks.authorize!({ ...rest, actor: { ...actor } }), isVerdict)
       if (verdict === true) return
       if (verdict === 'hidden') throw notFound()
-      const message = typeof verdict === 'object' ? verdict.because : 'This is not allowed to you.'
-      throw new UploadError('FORBIDDEN', message, { verb: rest.action })
+      throw errors.deniedByHook({ action: rest.action, reason: verdict === false ? undefined : verdict.because })
     }
   }
   if (hooks.nameObject) {
-    guarded.nameObject = ({ actor, wish: creation, id, unique }) =>
-      ask('nameObject', () => hooks.nameObject!({ actor: { ...actor }, creation: { ...creation }, id, unique }), isText)
+    guarded.nameObject = ({ actor, creation, id, unique }) =>
+      call(
+        'nameObject',
+        () => hooks.nameObject!({ actor: { ...actor }, creation: { ...creation }, id, unique }),
+        isText,
+      )
   }
   if (hooks.identify) {
     guarded.identify = async ({ method, url, headers, ip }) => {
-      const said = await ask(
+      const identified = await call(
         'identify',
         () => hooks.identify!({ method, url, headers: { ...headers }, ip }),
         isIdentified,
       )
-      return said && actorOf(said)
+      return identified && actorOf(identified)
     }
   }
   return guarded
 }
 
-function isVerdict(answer: unknown): answer is Verdict {
-  if (typeof answer === 'boolean' || answer === 'hidden') return true
-  return isText((answer as { because?: unknown } | null)?.because)
+function isVerdict(value: unknown): value is Verdict {
+  if (typeof value === 'boolean' || value === 'hidden') return true
+  return isText((value as { because?: unknown } | null)?.because)
 }
 
-function isText(answer: unknown): boolean {
-  return typeof answer === 'string' && answer.isWellFormed() && answer.length > 0 && answer.length <= 4096
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value.isWellFormed() && value.length > 0 && value.length <= 4096
 }
 
-function isIdentified(answer: unknown): boolean {
-  return answer === null || actorOf(answer as Identified) !== null
+function isIdentified(value: unknown): boolean {
+  return value === null || actorOf(value as Identified) !== null
 }
 
-function actorOf(said: Identified): Actor | null {
-  const { id: user, role, tenant, isAdmin, scopes: limits } = said ?? {}
+function actorOf(identified: Identified): Actor | null {
+  const { id: user, role, tenant, isAdmin, scopes: limits } = identified ?? {}
   const actor = toActor({ user, role, tenant, isAdmin })
   if (!actor || limits === undefined) return actor
   return Array.isArray(limits) && limits.every((scope) => scopes.includes(scope)) ? { ...actor, scopes: limits } : null

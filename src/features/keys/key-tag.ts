@@ -1,17 +1,17 @@
 /*
- * The end of an API key is an HMAC of its beginning, under a secret that the database keeps for all servers that share it. A checksum
- * would do against typing errors; this also costs a client that makes keys up no query: it cannot make one that looks right. The
- * secret outlives JWT_SECRET, which can be changed without ending all keys.
+ * The end of an API key is an HMAC over its beginning, with a secret that the database keeps for all servers that share it. A checksum
+ * would detect typing errors only; the HMAC also rejects forged keys without a query. The secret is independent of JWT_SECRET, so
+ * changing that one does not invalidate all keys.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Database } from '../../db/open.ts'
 
-/** Makes keys and tells those apart that were made so. */
+/** Makes keys and recognizes them. */
 export interface KeyTag {
   /** A new key: `lf_` and 43 characters. */
   make(): string
-  /** Whether `token` was made by a server of the same database. It may have been revoked since. */
-  isOurs(token: string): boolean
+  /** Whether `token` was made by a server of this database; it may have been revoked since. */
+  isAuthentic(token: string): boolean
 }
 
 const randomBytesInKey = 24
@@ -24,11 +24,11 @@ const insertSecret = {
 }
 const findSecret = { name: 'key-secret-find', text: `select value from server_secrets where name = 'api-keys'` }
 
-/** The tag under the secret in `database`, which the first server makes. */
+/** The key tag of `database`; the first server creates its secret. */
 export async function keyTagIn(database: Database): Promise<KeyTag> {
   const known = await find(database)
   if (known === undefined) await database.query(insertSecret, [randomBytes(32).toString('base64url')])
-  // Of two servers that begin at once, both use what is there then.
+  // Two servers that start at once both use the secret whose insert succeeded.
   const secret = Buffer.from(known ?? (await find(database))!, 'base64url')
   const tagOf = (random: string) => createHmac('sha256', secret).update(random).digest().subarray(0, tagBytes)
   return {
@@ -36,11 +36,11 @@ export async function keyTagIn(database: Database): Promise<KeyTag> {
       const random = randomBytes(randomBytesInKey).toString('base64url')
       return `lf_${random}${tagOf(random).toString('base64url')}`
     },
-    isOurs(token) {
+    isAuthentic(token) {
       const [, random, tag] = form.exec(token) ?? []
       if (random === undefined || tag === undefined) return false
-      const said = Buffer.from(tag, 'base64url')
-      return said.length === tagBytes && timingSafeEqual(said, tagOf(random))
+      const given = Buffer.from(tag, 'base64url')
+      return given.length === tagBytes && timingSafeEqual(given, tagOf(random))
     },
   }
 }

@@ -1,63 +1,69 @@
 /*
- * API keys for services: opaque, `lf_`, 192 random bits and a tag of 64 bits that only a server of this database can make (key-tag.ts):
- * a made-up key is refused without a question to the database. The database keeps a SHA-256 of a key. A slow hash is for passwords,
- * which can be guessed; nobody guesses 192 bits, and a key is looked up with every request.
+ * API keys for services: opaque, `lf_`, 192 random bits and a tag of 64 bits that only a server of this database can make (key-tag.ts),
+ * so a forged key is refused without a query. The database keeps a SHA-256 of each key. Slow hashes are for passwords, which can be
+ * guessed; 192 random bits cannot, and a key is looked up with every request.
  *
- * What was looked up is remembered for less than a second, and forgotten by every server at once when one of them revokes a key
- * (NOTIFY). So a key that was revoked is refused within a second also where that message got lost.
+ * Look-ups are cached for less than a second, and every server clears its cache when one of them revokes a key (NOTIFY). A revoked key is
+ * therefore refused within a second even where the notification got lost.
  *
- * A key that was made with another key is no better than that one: it ends when its maker expires or is revoked. Revoking marks the whole
- * line of descendants. A key that is being made at that moment is not seen by that statement, so every look-up asks the makers as well.
+ * A key created with another key (its maker) ends when its maker expires or is revoked. Revoking marks all descendants; that statement
+ * does not see a key whose creation has not committed yet, so every look-up checks the makers as well.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import type { AuthorizationRequest } from '../../core/access/access.ts'
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import { type Actor, type Scope, userOf } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
 import { keyPrefix } from '../../http/identity/claims.ts'
 import { keyTagIn } from './key-tag.ts'
 
-/** What a key is for. */
+/** The fields of a new key. */
 export interface CreateKey {
   name: string
   role: string
-  /** Whose uploads it sends and sees; `null`: a user of its own. */
+  /** The user the key acts for; `null`: a user of its own. */
   user: string | null
   tenant: string | null
   scopes: Scope[]
-  /** `null`: when it is revoked. */
+  /** `null`: valid until revoked. */
   expiresAt: Date | null
 }
 
-/** A key, without what makes it one. */
+/** A key without its secret. */
 export interface ApiKey extends CreateKey {
   id: string
-  /** How it begins. */
+  /** The first characters of the key. */
   prefix: string
   createdAt: Date
   createdBy: string
-  /** The id of the key with which it was made; `null`: with a token, or at the command line. */
+  /** The id of its maker; `null`: created with a token, or on the command line. */
   createdByKey: string | null
   revokedAt: Date | null
   revokedBy: string | null
-  /** To the minute. */
+  /** Accurate to a minute. */
   lastUsedAt: Date | null
 }
 
-/** What the record says of who changes keys, beside the name. */
+/** What the audit log records about the actor who changes a key, beside the name. */
 export type KeyActor = Pick<Actor, 'role' | 'tenant' | 'keyId' | 'client'>
 
 export interface Keys {
-  /** The token is told here and never again. Made with a key, it expires no later than that one. */
-  create(createKey: CreateKey, by: string, asker?: KeyActor): Promise<{ key: ApiKey; token: string }>
-  /** Those of `tenant`, or all; the newest first, revoked and expired ones among them; a thousand at most. */
+  /** Returns the token, which is never shown again. Created with a key, the new one expires no later than its maker. */
+  create(createKey: CreateKey, by: string, actor?: KeyActor): Promise<{ key: ApiKey; token: string }>
+  /** The keys of `tenant` or of all, newest first, including revoked and expired ones; at most 1,000. */
   list(tenant?: string): Promise<ApiKey[]>
-  /** Revokes the key and all that were made with it, and with those. The key as it is then; again: no error. `null` when there is none, or none of `tenant` when that is given. */
-  revoke(id: string, by: string, asker?: KeyActor, tenant?: string): Promise<ApiKey | null>
-  /** Who a key speaks for; `null` for what is no key. @throws UploadError UNAUTHENTICATED for one that was revoked or has expired */
+  /**
+   * Revokes the key and all its descendants; revoking again is no error. @returns the revoked key; `null` when there is none, or when it
+   * is not of `tenant`, if given
+   */
+  revoke(id: string, by: string, actor?: KeyActor, tenant?: string): Promise<ApiKey | null>
+  /** The actor of a key; `null` when `token` is not a key. @throws UploadError UNAUTHENTICATED when it is revoked or expired */
   identify(token: string): Promise<Actor | null>
-  /** Refuses who came with a key that is no longer good, also by the resume token of an upload that was begun with it. */
-  authorize(demand: AuthorizationRequest): Promise<void>
+  /**
+   * Checks that the key of the actor is still valid, also when the actor came with the resume token of an upload created with it.
+   * @throws UploadError UNAUTHENTICATED
+   */
+  authorize(request: AuthorizationRequest): Promise<void>
   close(): Promise<void>
 }
 
@@ -89,7 +95,7 @@ const lasting =
 const columns = `${lasting}, revoked_at, expires_at`
 const insertKey = {
   name: 'key-insert',
-  // And a line in the audit log. `least` ignores nulls.
+  // Adds an audit entry. `least` ignores nulls.
   text: `with ends as (
       select least($11::timestamptz, (select maker.expires_at from api_keys maker where maker.id::text = $16)) as at),
     added as (
@@ -109,7 +115,7 @@ const listKeys = {
 }
 const revokeKey = {
   name: 'key-revoke',
-  // A line in the audit log only for the first who does it, and one for every key that ends with it.
+  // One audit entry for each key that this statement revoked; none for keys that were revoked before.
   text: `with recursive line as (
       select id from api_keys where id = $1 and ($9::text is null or tenant = $9)
       union select made.id from api_keys made join line on made.created_by_key = line.id),
@@ -128,35 +134,35 @@ const channel = 'landfall_keys'
 const shownLength = 'lf_'.length + 6
 const cacheMs = 800
 
-/** The key, revoked and expired as soon as any of those with which it and its makers were made. */
+/** The SQL of a key, revoked or expired as soon as one of its makers, or a maker of those, is. */
 function withMakers(condition: string): string {
   return `with recursive line as (
-      select ${columns}, true as is_asked from api_keys where ${condition}
+      select ${columns}, true as is_requested from api_keys where ${condition}
       union select ${columns.replace(/\w+/g, 'maker.$&')}, false from api_keys maker join line on maker.id = line.created_by_key)
     select ${lasting}, (select min(revoked_at) from line) as revoked_at, (select min(expires_at) from line) as expires_at
-    from line where is_asked`
+    from line where is_requested`
 }
 
-// More than anybody has keys; whoever sends made-up ones cannot fill the memory.
+// More keys than an installation has; bounds the memory that a client with many keys can take.
 const cacheMaxEntries = 5000
 const touchEveryMs = 60_000
 
 /** The keys in `database`. */
 export async function keysIn({ database, now, onError }: KeysOptions): Promise<Keys> {
   const tag = await keyTagIn(database)
-  const remembered = new Map<string, { row: Promise<Row | null>; until: number }>()
+  const cached = new Map<string, { row: Promise<Row | null>; until: number }>()
   const touched = new Map<string, number>()
   const writing = new Set<Promise<unknown>>()
-  await database.listen(channel, () => remembered.clear())
+  await database.listen(channel, () => cached.clear())
 
   function findCached(by: 'hash' | 'id', value: string): Promise<Row | null> {
-    const known = remembered.get(by + value)
+    const known = cached.get(by + value)
     if (known && performance.now() < known.until) return known.row
-    if (remembered.size >= cacheMaxEntries) remembered.clear()
-    // Remembered before it is known: a key that is revoked meanwhile is forgotten with the question.
+    if (cached.size >= cacheMaxEntries) cached.clear()
+    // The promise is cached, not its result: a revocation during the query clears it too.
     const row = database.query<Row>(by === 'hash' ? findKey : findKeyById, [value]).then(([found]) => found ?? null)
-    remembered.set(by + value, { row, until: performance.now() + cacheMs })
-    row.catch(() => remembered.delete(by + value))
+    cached.set(by + value, { row, until: performance.now() + cacheMs })
+    row.catch(() => cached.delete(by + value))
     return row
   }
 
@@ -172,12 +178,12 @@ export async function keysIn({ database, now, onError }: KeysOptions): Promise<K
   }
 
   function assertKeyValid({ revoked_at, expires_at }: Row): void {
-    if (revoked_at) throw new UploadError('UNAUTHENTICATED', 'The key was revoked.')
-    if (expires_at && expires_at <= now()) throw new UploadError('UNAUTHENTICATED', 'The key has expired.')
+    if (revoked_at) throw errors.keyRevoked()
+    if (expires_at && expires_at <= now()) throw errors.keyExpired()
   }
 
   return {
-    async create(createKey, by, asker) {
+    async create(createKey, by, actor) {
       const id = randomUUID()
       const token = tag.make()
       const { name, role, user, tenant, scopes, expiresAt } = createKey
@@ -195,23 +201,23 @@ export async function keysIn({ database, now, onError }: KeysOptions): Promise<K
         createdAt,
         by,
         expiresAt,
-        ...auditActorOf(asker),
+        ...auditActorOf(actor),
       ])
-      const maker = { createdBy: by, createdByKey: asker?.keyId ?? null }
+      const maker = { createdBy: by, createdByKey: actor?.keyId ?? null }
       const unused = { revokedAt: null, revokedBy: null, lastUsedAt: null }
       return { key: { ...createKey, id, prefix, createdAt, ...maker, expiresAt: made!.expires_at, ...unused }, token }
     },
     async list(tenant) {
       return (await database.query<Row>(listKeys, [tenant ?? null])).map(toKey)
     },
-    async revoke(id, by, asker, tenant) {
-      const [row] = await database.query<Row>(revokeKey, [id, now(), by, ...auditActorOf(asker), tenant ?? null])
-      remembered.clear()
+    async revoke(id, by, actor, tenant) {
+      const [row] = await database.query<Row>(revokeKey, [id, now(), by, ...auditActorOf(actor), tenant ?? null])
+      cached.clear()
       await database.query(notify, [channel])
       return row ? toKey(row) : null
     },
     async identify(token) {
-      if (!tag.isOurs(token)) return null
+      if (!tag.isAuthentic(token)) return null
       const row = await findCached('hash', hashOf(token))
       if (!row) return null
       assertKeyValid(row)
@@ -228,7 +234,7 @@ export async function keysIn({ database, now, onError }: KeysOptions): Promise<K
     async authorize({ actor }) {
       if (actor.keyId === undefined) return
       const row = await findCached('id', actor.keyId)
-      if (!row) throw new UploadError('UNAUTHENTICATED', 'The key was revoked.')
+      if (!row) throw errors.keyRevoked()
       assertKeyValid(row)
     },
     async close() {
@@ -237,8 +243,8 @@ export async function keysIn({ database, now, onError }: KeysOptions): Promise<K
   }
 }
 
-function auditActorOf(asker: KeyActor | undefined): (string | null)[] {
-  const { client, role, tenant, keyId } = asker ?? {}
+function auditActorOf(actor: KeyActor | undefined): (string | null)[] {
+  const { client, role, tenant, keyId } = actor ?? {}
   return [client?.address ?? null, client?.agent ?? null, role ?? null, tenant ?? '', keyId ?? null]
 }
 

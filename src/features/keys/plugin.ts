@@ -1,14 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import { tenantWithin } from '../../core/access/access.ts'
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import type { ApiKey, Keys } from './keys.ts'
 import { type ById, type KeyFields, readCreateKey, schemas, viewOf } from './schemas.ts'
 
-/** What was done with a key, by whom, from where. */
+/** A change of a key, for the log. */
 export interface KeyChange {
-  what: 'key.created' | 'key.revoked'
+  event: 'key.created' | 'key.revoked'
   key: ApiKey
   by: string
   from: string
@@ -17,13 +17,13 @@ export interface KeyChange {
 export interface KeysPluginOptions {
   keys: Keys
   now(): Date
-  /** The roles that have a policy now. */
+  /** The roles that the active policies name. */
   roles(): string[]
-  /** Told after every change. */
+  /** Called after every change. */
   onChange(change: KeyChange): void
 }
 
-/** `/v1/admin/keys`: make, list and revoke API keys, as an admin with a tenant only those of that tenant. Wants `request.actor`. */
+/** `/v1/admin/keys`: create, list and revoke API keys; an admin with a tenant reaches those of that tenant only. Needs `request.actor`. */
 export async function keysPlugin(
   app: FastifyInstance,
   { keys, now, roles, onChange }: KeysPluginOptions,
@@ -33,13 +33,12 @@ export async function keysPlugin(
 
   app.post<{ Body: KeyFields }>('/admin/keys', { schema: schemas.create }, async ({ actor, body, ip }, reply) => {
     const createKey = readCreateKey(body, now())
-    if (typeof createKey === 'string') throw new UploadError('INVALID_FIELD', `${createKey}.`)
+    if (typeof createKey === 'string') throw errors.keyInvalid({ reason: createKey })
     const known = roles()
-    if (!known.includes(createKey.role))
-      throw new UploadError('INVALID_FIELD', `There is no role ${createKey.role}; there are ${known.join(', ')}.`)
+    if (!known.includes(createKey.role)) throw errors.unknownRole({ role: createKey.role, known: known.join(', ') })
     const tenant = tenantWithin(actor, createKey.tenant) ?? null
     const { key, token } = await keys.create({ ...createKey, tenant }, actor.id, actor)
-    onChange({ what: 'key.created', key, by: actor.id, from: ip })
+    onChange({ event: 'key.created', key, by: actor.id, from: ip })
     return reply.code(201).send({ ...viewOf(key), token })
   })
 
@@ -49,8 +48,8 @@ export async function keysPlugin(
 
   app.delete<{ Params: ById }>('/admin/keys/:id', { schema: schemas.revoke }, async ({ actor, params, ip }, reply) => {
     const key = await keys.revoke(params.id, actor.id, actor, tenantWithin(actor))
-    if (!key) throw new UploadError('NOT_FOUND', 'There is no such key.')
-    onChange({ what: 'key.revoked', key, by: actor.id, from: ip })
+    if (!key) throw errors.keyNotFound()
+    onChange({ event: 'key.revoked', key, by: actor.id, from: ip })
     return reply.code(204).send()
   })
 }

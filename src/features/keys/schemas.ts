@@ -1,30 +1,27 @@
 import { z } from 'zod'
 import { scopes } from '../../core/upload.ts'
-import { jsonSchema, errorAnswers as usual } from '../../http/api/json-schema.ts'
+import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
 import { isName } from '../../http/identity/claims.ts'
 import type { ApiKey, CreateKey } from './keys.ts'
 
 const name = (what: string) => z.string().min(1).max(128).describe(what)
 
 const fields = {
-  name: name('What people call it'),
+  name: name('A name by which admins recognize the key'),
   role: z
     .string()
     .regex(/^[\w-]{1,64}$/)
-    .describe('Whose limits it has'),
-  user: name('Whose uploads it sends and sees; null: a user of its own').nullable(),
+    .describe('The role whose limits apply to it'),
+  user: name('The user the key acts for; null: a user of its own').nullable(),
   tenant: name('The tenant of that user').nullable(),
   scopes: z
     .array(z.enum(scopes))
     .min(1)
     .max(scopes.length)
     .describe(
-      'upload: begin, send, ask how far, complete; read: look and list; cancel; admin: this API, and all uploads',
+      'upload: create uploads, send bytes, get the offset, complete; read: read and list uploads; cancel: cancel uploads; admin: this API, and all uploads',
     ),
-  expiresAt: z.iso
-    .datetime()
-    .nullable()
-    .describe('When it ends by itself; no later than the key with which it is made'),
+  expiresAt: z.iso.datetime().nullable().describe('When it expires; at the latest with the key that created it'),
 }
 
 const createBody = z.object({
@@ -38,17 +35,17 @@ const key = z
   .object({
     id: z.string(),
     ...fields,
-    prefix: z.string().describe('How the key begins, to recognize it'),
+    prefix: z.string().describe('The first characters of the key, to recognize it'),
     createdAt: z.iso.datetime(),
     createdBy: z.string(),
-    createdByKey: z.string().nullable().describe('The key with which it was made, and with which it ends'),
+    createdByKey: z.string().nullable().describe('The key that created it; it ends with that key'),
     revokedAt: z.iso.datetime().nullable(),
     revokedBy: z.string().nullable(),
-    lastUsedAt: z.iso.datetime().nullable().describe('To the minute'),
+    lastUsedAt: z.iso.datetime().nullable().describe('Accurate to a minute'),
   })
-  .describe('An API key, without what makes it one')
+  .describe('An API key without its secret')
 
-const created = key.extend({ token: z.string().describe('The key itself. It is told here and never again') })
+const created = key.extend({ token: z.string().describe('The key itself. It is never shown again') })
 const list = z.object({ keys: z.array(key) })
 const byId = z.object({ id: z.uuid() })
 
@@ -57,44 +54,44 @@ export type KeyView = z.output<typeof key>
 export type ById = z.output<typeof byId>
 
 const tags = ['Admin']
-const errorAnswers2 = { ...usual, 400: usual[404], 403: usual[404] }
+const keyErrors = { ...errorAnswers, 400: errorAnswers[404], 403: errorAnswers[404] }
 
 /** The routes as Fastify and OpenAPI read them. */
 export const schemas = {
   create: {
     tags,
-    summary: 'Make an API key',
+    summary: 'Create an API key',
     body: jsonSchema(createBody, 'input'),
-    response: { 201: jsonSchema(created, 'output'), ...errorAnswers2 },
+    response: { 201: jsonSchema(created, 'output'), ...keyErrors },
   },
   list: {
     tags,
     summary: 'The API keys, newest first',
-    response: { 200: jsonSchema(list, 'output'), ...errorAnswers2 },
+    response: { 200: jsonSchema(list, 'output'), ...keyErrors },
   },
   revoke: {
     tags,
     summary: 'Revoke an API key',
     description:
-      'Every server refuses it within a second, and every key that was made with it. What it has begun can no longer be completed with it; nothing is deleted.',
+      'Every server refuses the key, and every key created with it, within a second. Uploads created with it can no longer be completed with it; nothing is deleted.',
     params: jsonSchema(byId, 'input'),
-    response: { 204: { type: 'null', description: 'It is good for nothing any more' }, ...errorAnswers2 },
+    response: { 204: { type: 'null', description: 'The key is revoked' }, ...keyErrors },
   },
 }
 
-/** What a body wishes for; a text about what is wrong with it. */
+/** The key that a request body describes, or a sentence about what is wrong with it. */
 export function readCreateKey(
   { name, role, user = null, tenant = null, scopes, expiresAt = null }: KeyFields,
   now: Date,
 ): CreateKey | string {
   if (![name, user, tenant].every((text) => text === null || isName(text)))
-    return 'A name, a user and a tenant are 1 to 128 printable characters'
+    return 'name, user and tenant must each have 1 to 128 printable characters'
   const end = expiresAt === null ? null : new Date(expiresAt)
-  if (end && end <= now) return 'A key cannot have expired before it is made'
+  if (end && end <= now) return 'expiresAt must be in the future'
   return { name, role, user, tenant, scopes: [...new Set(scopes)], expiresAt: end }
 }
 
-/** A key as the API shows it. */
+/** A key as the API returns it. */
 export function viewOf(key: ApiKey): KeyView {
   return {
     ...key,

@@ -4,24 +4,24 @@ import type { Scope } from '../../core/upload.ts'
 
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
-/** One row a key. The key itself is nowhere: who reads the table can recognize keys and use none. */
+/** One row per key. The key itself is not stored: a reader of the table can recognize keys but not use them. */
 export const apiKeys = pgTable(
   'api_keys',
   {
     id: uuid('id').primaryKey(),
     name: text('name').notNull(),
-    /** How the key begins, for people to recognize it. */
+    /** The first characters of the key, to recognize it. */
     prefix: text('prefix').notNull(),
     hash: text('hash').notNull().unique(),
     role: text('role').notNull(),
-    /** Whose uploads it is about; `null`: its own. */
+    /** The user it acts for; `null`: a user of its own. */
     userId: text('user_id'),
     /** Empty: none. */
     tenant: text('tenant').notNull(),
     scopes: jsonb('scopes').$type<Scope[]>().notNull(),
     createdAt: moment('created_at').notNull(),
     createdBy: text('created_by').notNull(),
-    /** The key with which it was made, and with which it ends; `null`: it was made with a token, or at the command line. */
+    /** The key that created it, with which it ends; `null`: created with a token, or on the command line. */
     createdByKey: uuid('created_by_key'),
     expiresAt: moment('expires_at'),
     revokedAt: moment('revoked_at'),
@@ -34,7 +34,7 @@ export const apiKeys = pgTable(
   ],
 )
 
-/** What servers that share this database have in common and never give out. */
+/** Secrets shared by all servers of this database. */
 export const serverSecrets = pgTable('server_secrets', {
   name: text('name').primaryKey(),
   value: text('value').notNull(),

@@ -6,10 +6,10 @@ const findOwners = {
   name: 'policies-owners',
   text: `select distinct tenant, owner_id, role from upload_sessions where state = 'receiving'`,
 }
-const tell = {
-  name: 'policies-tell',
-  // What was reserved for a file of unknown length is all that it may have. Nobody's lease is touched: who is writing now
-  // goes on as before, and the next request reads this.
+const update = {
+  name: 'policies-apply',
+  // An upload of unknown length keeps at most the size that its reservation covers. Leases are untouched: the current lock holder
+  // continues with the old limits, and the next request reads the new ones.
   text: `update upload_sessions s set
       max_size = case when s.size is null then least(n.max_size, s.max_size) else n.max_size end,
       time_to_live_ms = n.time_to_live_ms,
@@ -21,10 +21,10 @@ const tell = {
 }
 
 /**
- * Tells running uploads the limits of `document` in place of those they were told. Owners whose role may not upload any more
- * keep theirs. Resolves to the number of uploads that have other limits now.
+ * Gives the limits of `document` to active uploads. Uploads of owners whose role may no longer upload keep their limits.
+ * @returns how many uploads changed
  */
-export async function applyToRunning(
+export async function applyToActive(
   database: Database,
   document: PolicyDocument,
   maxObjectSize: number,
@@ -36,5 +36,5 @@ export async function applyToRunning(
     const max_size = Math.min(policy.maxSize ?? Number.POSITIVE_INFINITY, maxObjectSize)
     return [{ tenant, owner_id, role, max_size, time_to_live_ms: policy.timeToLiveMs }]
   })
-  return (await database.query(tell, [JSON.stringify(limits)])).length
+  return (await database.query(update, [JSON.stringify(limits)])).length
 }

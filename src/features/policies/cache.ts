@@ -1,6 +1,6 @@
 /*
- * The policies as this server knows them. It hears of a new version by NOTIFY, and asks every few seconds in case it did not:
- * a connection that was lost for a moment hears nothing. Whoever asks for a limit is answered from memory.
+ * The active policies, in memory. A server learns of a new version by NOTIFY, and polls every few seconds because a notification is
+ * lost while its connection is down.
  */
 
 import type { PolicyDocument } from '../../core/policy/policy.ts'
@@ -9,9 +9,9 @@ import { writePolicyDocument } from './schema.ts'
 import { type PolicyVersion, type PolicyVersions, policyChannel } from './versions.ts'
 
 export interface PolicyCache {
-  /** What holds now. */
+  /** The active version. */
   current(): PolicyVersion
-  /** Looks whether there is a newer version, at once. */
+  /** Loads a newer version, if there is one, before it resolves. */
   refresh(): Promise<void>
   close(): Promise<void>
 }
@@ -19,24 +19,24 @@ export interface PolicyCache {
 export interface PolicyCacheOptions {
   database: Database
   versions: PolicyVersions
-  /** What the settings say: the first version, and the next one as long as only settings have ever said anything. */
+  /** The policies of the setting POLICIES: the first version, and a new version as long as all versions come from the setting. */
   initialPolicies: PolicyDocument
   pollMs?: number
   onError(error: unknown): void
-  /** Told when this server goes over to another version. */
+  /** Called when another version becomes active on this server. */
   onChange?(version: PolicyVersion): void
 }
 
-/** Who wrote the versions that come from the settings. */
+/** The author of versions that come from the settings. */
 export const settingsAuthor = 'the setting POLICIES'
 const pollEveryMs = 3000
 
-/** Opens the book; the policies are there when it resolves. @throws PolicyFault, UploadError DATABASE_ERROR */
+/** Opens the cache; the policies are loaded when it resolves. @throws PolicyError, UploadError DATABASE_ERROR */
 export async function openPolicyCache(options: PolicyCacheOptions): Promise<PolicyCache> {
   const { database, versions, onError, onChange } = options
   let current = await firstVersion(versions, options.initialPolicies)
-  let contentPolicy: Promise<void> | null = null
-  let isAsked = false
+  let refreshing: Promise<void> | null = null
+  let isRequestedAgain = false
 
   async function poll(): Promise<void> {
     const newer = await versions.newerThan(current.version)
@@ -45,28 +45,28 @@ export async function openPolicyCache(options: PolicyCacheOptions): Promise<Poli
     onChange?.(newer)
   }
 
-  /** One look at a time; who asks meanwhile may have heard of something that the running one is too early for. */
+  /** One query at a time. A call during a query causes another one: the running query may have started before the change. */
   function refresh(): Promise<void> {
-    if (contentPolicy) {
-      isAsked = true
-      return contentPolicy
+    if (refreshing) {
+      isRequestedAgain = true
+      return refreshing
     }
-    contentPolicy = (async () => {
+    refreshing = (async () => {
       do {
-        isAsked = false
+        isRequestedAgain = false
         await poll()
-      } while (isAsked)
+      } while (isRequestedAgain)
     })().finally(() => {
-      contentPolicy = null
+      refreshing = null
     })
-    return contentPolicy
+    return refreshing
   }
 
   const refreshSoon = () => void refresh().catch(onError)
   await database.listen(policyChannel, refreshSoon)
   const timer = setInterval(refreshSoon, options.pollMs ?? pollEveryMs)
   timer.unref()
-  // A version may have come between the first look and the listening.
+  // A version may have been added between the first query and the start of listening.
   refreshSoon()
 
   return {
@@ -74,18 +74,18 @@ export async function openPolicyCache(options: PolicyCacheOptions): Promise<Poli
     refresh,
     async close() {
       clearInterval(timer)
-      await contentPolicy?.catch(() => {})
+      await refreshing?.catch(() => {})
     },
   }
 }
 
-/** The newest version. Settings count until somebody has changed the policies in another way. */
-async function firstVersion(versions: PolicyVersions, seed: PolicyDocument): Promise<PolicyVersion> {
+/** The newest version. The setting applies until the policies have been changed in another way. */
+async function firstVersion(versions: PolicyVersions, initial: PolicyDocument): Promise<PolicyVersion> {
   for (;;) {
     const latest = await versions.latest()
-    if (latest && (latest.author !== settingsAuthor || isSame(latest.document, seed))) return latest
-    // Another server may be faster; then its version is the one to look at.
-    const added = await versions.add(latest?.version ?? 0, seed, { author: settingsAuthor, note: null })
+    if (latest && (latest.author !== settingsAuthor || isSame(latest.document, initial))) return latest
+    // Another server may have added its version first: then the loop checks that one.
+    const added = await versions.add(latest?.version ?? 0, initial, { author: settingsAuthor, note: null })
     if (added) return added
   }
 }

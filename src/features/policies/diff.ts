@@ -1,39 +1,39 @@
 import type { PolicyDocument } from '../../core/policy/policy.ts'
 import { writePolicyDocument } from './schema.ts'
 
-/** What one place of a document said and says, as people write it. Absent: it said nothing there; `null`: no limit. */
+/** One field of a document before and after a change, as written in the document. Absent: not set; `null`: no limit. */
 export interface Difference {
-  /** Such as `roles.member.maxSize` in its steps: names may have dots in them. */
+  /** The steps of a path such as `roles.member.maxSize`; a list, because names may contain dots. */
   path: string[]
   before?: unknown
   after?: unknown
 }
 
-/** Where `after` says something else than `before`, in the order in which documents are written. */
+/** The fields that differ between `before` and `after`, sorted by path. */
 export function diffPolicies(before: PolicyDocument, after: PolicyDocument): Difference[] {
-  const old = placesOf(before)
-  const young = placesOf(after)
-  const places = new Set([...old.keys(), ...young.keys()])
-  return [...places]
-    .filter((place) => JSON.stringify(old.get(place)) !== JSON.stringify(young.get(place)))
+  const oldFields = fieldsOf(before)
+  const newFields = fieldsOf(after)
+  const paths = new Set([...oldFields.keys(), ...newFields.keys()])
+  return [...paths]
+    .filter((path) => JSON.stringify(oldFields.get(path)) !== JSON.stringify(newFields.get(path)))
     .toSorted()
-    .map((place) => ({
-      path: JSON.parse(place) as string[],
-      ...(old.has(place) && { before: old.get(place) }),
-      ...(young.has(place) && { after: young.get(place) }),
+    .map((path) => ({
+      path: JSON.parse(path) as string[],
+      ...(oldFields.has(path) && { before: oldFields.get(path) }),
+      ...(newFields.has(path) && { after: newFields.get(path) }),
     }))
 }
 
 type Rules = Record<string, unknown>
 
-/** Every field that is said, by its path in JSON. A section counts too, empty or not: a role that has one may upload. */
-function placesOf(document: PolicyDocument): Map<string, unknown> {
-  const places = new Map<string, unknown>()
+/** Every field that is set, by its path in JSON. An empty section counts as a field: a role that has one may upload. */
+function fieldsOf(document: PolicyDocument): Map<string, unknown> {
+  const fields = new Map<string, unknown>()
   const { default: fallback, roles, tenants, users } = writePolicyDocument(document) as Record<string, Rules>
   const visit = (rules: Rules, path: string[]) => {
-    const said = Object.entries(rules).filter(([field]) => field !== 'users')
-    if (said.length === 0 && path.length > 1) places.set(JSON.stringify(path), {})
-    for (const [field, value] of said) places.set(JSON.stringify([...path, field]), value)
+    const own = Object.entries(rules).filter(([field]) => field !== 'users')
+    if (own.length === 0 && path.length > 1) fields.set(JSON.stringify(path), {})
+    for (const [field, value] of own) fields.set(JSON.stringify([...path, field]), value)
   }
   const visitEach = (sections: Rules, path: string[]) => {
     for (const [name, rules] of Object.entries(sections)) visit(rules as Rules, [...path, name])
@@ -44,5 +44,5 @@ function placesOf(document: PolicyDocument): Map<string, unknown> {
   for (const [name, rules] of Object.entries(tenants!))
     visitEach((rules as { users?: Rules }).users ?? {}, ['tenants', name, 'users'])
   visitEach(users!, ['users'])
-  return places
+  return fields
 }

@@ -13,8 +13,8 @@ import { fieldName, writeValue } from './schema.ts'
 const explainQuery = z.object({
   filename: z.string().max(1024).default('file'),
   contentType: z.string().max(255).default('application/octet-stream'),
-  size: z.int().min(0).nullable().default(null).describe('Bytes; null while unknown'),
-  category: z.string().max(64).optional().describe('Told by the media type unless given'),
+  size: z.int().min(0).nullable().default(null).describe('Bytes; null if unknown'),
+  category: z.string().max(64).optional().describe('Derived from the media type unless given'),
 })
 const explainRequestOf = explainQuery.extend({
   user: z.string().min(1).max(128),
@@ -25,15 +25,17 @@ const explainRequestOf = explainQuery.extend({
 const source = z.enum(['default', 'role', 'tenant', 'user'])
 const explanation = z.object({
   allowed: z.boolean(),
-  decidedBy: z.string().nullable().describe('The rule that a client would be told of; null when the file may come'),
+  decidedBy: z.string().nullable().describe('The rule that the client would see; null when the file is allowed'),
   why: z.string(),
   reasons: z
     .array(z.object({ rule: z.string(), code: z.string(), why: z.string(), from: source.nullable() }))
-    .describe('Every rule that refuses, in the order in which they are asked'),
+    .describe('Every rule that refuses the file, in the order in which rules are checked'),
   limits: z
     .record(z.string(), z.object({ value: z.unknown(), from: source }))
     .nullable()
-    .describe('What holds for the user, and which section of the policies says it; null for a role without policy'),
+    .describe(
+      'The limits of the user, each with the section of the policies that sets it; null for a role without a policy',
+    ),
 })
 
 export type ExplanationView = z.output<typeof explanation>
@@ -46,11 +48,11 @@ export interface ExplainOptions {
   rules: Rule[]
   /** Bytes; the largest object that the store takes. */
   maxObjectSize: number
-  /** What somebody has sent so far. */
+  /** The current usage of an actor. */
   usageOf(actor: Actor): Promise<Usage>
 }
 
-/** Whether `actor` may send the file, with what they have sent so far, as people read it. */
+/** Whether `actor` may send the file with their current usage, as the API returns it. */
 export async function explainTo(
   actor: Actor,
   explainRequest: ExplainRequest,
@@ -61,11 +63,11 @@ export async function explainTo(
   return viewOf(explain(actor, explainRequest, { policies: policies(), rules, maxObjectSize, usage, now: new Date() }))
 }
 
-/** `POST /explain`: may I send this, and why not. */
+/** `POST /explain`: whether the client may send a file, and if not, why. */
 export async function explainPlugin(app: FastifyInstance, options: ExplainOptions): Promise<void> {
   const schema = {
     tags,
-    summary: 'Whether I may send a file, and why not',
+    summary: 'Whether I may send a file, and if not, why',
     body: jsonSchema(explainQuery, 'input'),
     ...answers,
   }
@@ -74,12 +76,12 @@ export async function explainPlugin(app: FastifyInstance, options: ExplainOption
   )
 }
 
-/** `POST /explain` for any user that an administrator administers. */
+/** `POST /explain` for any user of the administrator's tenant, or of all tenants. */
 export async function adminExplainPlugin(app: FastifyInstance, options: ExplainOptions): Promise<void> {
   tenantAdminsToo(app)
   const schema = {
     tags,
-    summary: 'Whether somebody may send a file, and why not',
+    summary: 'Whether a user may send a file, and if not, why',
     body: jsonSchema(explainRequestOf, 'input'),
     ...answers,
   }
@@ -96,7 +98,7 @@ function viewOf({ isAllowed, reasons, effective }: Explanation): ExplanationView
   return {
     allowed: isAllowed,
     decidedBy: named[0]?.rule ?? null,
-    why: named[0]?.why ?? 'No rule has anything against it.',
+    why: named[0]?.why ?? 'No rule refuses the file.',
     reasons: named,
     limits: effective && limitsOf(effective),
   }

@@ -4,9 +4,9 @@ import { PolicyError, readPolicyDocument, writePolicyDocument } from './schema.t
 type Rules = Record<string, unknown>
 
 /**
- * `document` with the changes of `json`, a document that need not be whole: what it says replaces what was said there, field by field;
- * a role, tenant or user that is `null` is removed; everything that it does not say stays.
- * @throws PolicyFault with all problems at once
+ * `document` with the changes of the partial document `json`: a field that it sets replaces the old value, a role, tenant or user that is
+ * `null` is removed, everything else stays.
+ * @throws PolicyError with all problems at once
  */
 export function mergePolicies(document: PolicyDocument, json: unknown): PolicyDocument {
   if (!isRules(json)) throw new PolicyError(['expected a JSON object'])
@@ -18,12 +18,12 @@ export function mergePolicies(document: PolicyDocument, json: unknown): PolicyDo
   return readPolicyDocument(merged)
 }
 
-/** The roles of `before` that `after` does not name: their users could no longer upload. */
+/** The roles of `before` that are missing in `after`: their users could no longer upload. */
 export function removedRoles(before: PolicyDocument, after: PolicyDocument): string[] {
   return Object.keys(before.roles).filter((role) => !Object.hasOwn(after.roles, role))
 }
 
-/** Sections by name, each merged field by field; the users of a tenant as sections in their turn. */
+/** Merges sections field by field; the users of a tenant are sections as well. */
 function mergeEach(sections: Rules = {}, changes: Rules): Rules {
   const merged = { ...sections }
   for (const [name, change] of Object.entries(changes)) {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { UploadError } from '../../core/errors/error.ts'
+import type { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy.ts'
 import type { Actor } from '../../core/upload.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
@@ -23,19 +24,19 @@ import {
 } from './views.ts'
 
 export interface PoliciesOptions {
-  book: PolicyCache
+  cache: PolicyCache
   versions: PolicyVersions
-  /** Gives running uploads the limits of a document; resolves to how many have others now. */
-  applyToRunning(document: PolicyDocument): Promise<number>
+  /** Gives the limits of a document to active uploads; resolves to how many changed. */
+  applyToActive(document: PolicyDocument): Promise<number>
 }
 
-// Some thousand users with limits of their own.
+// Enough for some thousand users with limits of their own.
 const bodyLimit = 1024 ** 2
 
-/** The policies, for those who run the server: read, change, and bring back what was. */
+/** The routes under `/policies`, for administrators without a tenant: read, change, compare and restore versions. */
 export async function policiesPlugin(
   app: FastifyInstance,
-  { book: policyCache, versions, applyToRunning }: PoliciesOptions,
+  { cache, versions, applyToActive }: PoliciesOptions,
 ): Promise<void> {
   adminOnly(app)
   sendNoStore(app)
@@ -43,34 +44,34 @@ export async function policiesPlugin(
   app.get('/policies', { schema: schemas.current }, async (_request, reply) => answer(reply, await newest()))
 
   app.put<{ Body: Change }>('/policies', { schema: schemas.change, bodyLimit }, async (request, reply) => {
-    const { policies, note, applyToRunning, removeRoles, ...rest } = request.body
-    // The answer of GET, or the document alone, as `landfall policies show` prints it.
-    return change(request, reply, read(policies ?? rest), { note, applyToRunning, removeRoles })
+    const { policies, note, applyToActive, removeRoles, ...rest } = request.body
+    // Takes the response of GET as well as the bare document that `landfall policies show` prints.
+    return change(request, reply, read(policies ?? rest), { note, applyToActive, removeRoles })
   })
 
   app.patch<{ Body: Merge }>('/policies', { schema: schemas.merge, bodyLimit }, async (request, reply) => {
-    const { policies, ...remark } = request.body
-    // A role goes only where the change says so itself: with null.
+    const { policies, ...changeNote } = request.body
+    // A merge removes a role only when the request sets it to null.
     const expected = expectedVersion(request.headers['if-match'])
     const before = await versions.find(expected)
     if (!before) throw await versionConflict(expected)
-    return change(request, reply, merge(before.document, policies), { ...remark, removeRoles: true })
+    return change(request, reply, merge(before.document, policies), { ...changeNote, removeRoles: true })
   })
 
   app.post<{ Body: Pick<Change, 'policies'> }>(
     '/policies/check',
     { schema: schemas.check, bodyLimit },
     async ({ body }): Promise<CheckView> => {
-      const { version, document: now } = await newest()
+      const { version, document: current } = await newest()
       try {
-        const wanted = readPolicyDocument(body.policies)
-        const differences = diffPolicies(now, wanted)
+        const proposed = readPolicyDocument(body.policies)
+        const differences = diffPolicies(current, proposed)
         return {
-          policies: writePolicyDocument(wanted),
+          policies: writePolicyDocument(proposed),
           problems: [],
           version,
           differences,
-          removedRoles: removedRoles(now, wanted),
+          removedRoles: removedRoles(current, proposed),
         }
       } catch (error) {
         if (!(error instanceof PolicyError)) throw error
@@ -100,45 +101,44 @@ export async function policiesPlugin(
     { schema: schemas.restore },
     async (request, reply) => {
       const old = await known(request.params.version)
-      const note = request.body.note ?? `version ${old.version} again`
+      const note = request.body.note ?? `restored version ${old.version}`
       return change(request, reply, old.document, { ...request.body, note })
     },
   )
 
-  /** Not from memory: who edits wants to see what another server was told a moment ago. */
+  /** Reads the database: the cache may lack a change that another server made a moment ago. */
   async function newest(): Promise<PolicyVersion> {
-    await policyCache.refresh()
-    return policyCache.current()
+    await cache.refresh()
+    return cache.current()
   }
 
   async function known(version: number): Promise<PolicyVersion> {
     const found = await versions.find(version)
-    if (!found) throw new UploadError('NOT_FOUND', 'There is no such version of the policies.')
+    if (!found) throw errors.policyVersionNotFound()
     return found
   }
 
   async function versionConflict(expected: number): Promise<UploadError> {
     const { version } = await newest()
-    const message = `The policies were changed meanwhile: version ${version} holds now.`
-    return new UploadError('PRECONDITION_FAILED', message, { expected, version })
+    return errors.policiesChanged({ expected, version })
   }
 
   async function change(
     request: FastifyRequest,
     reply: FastifyReply,
     document: PolicyDocument,
-    { note, applyToRunning: isForAll, removeRoles }: Restore,
+    { note, applyToActive: isForActive, removeRoles }: Restore,
   ) {
     const expected = expectedVersion(request.headers['if-match'])
     const before = await versions.find(expected)
     const removed = before ? removedRoles(before.document, document) : []
-    if (removed.length > 0 && !removeRoles) throw removalNotConfirmed(removed)
+    if (removed.length > 0 && !removeRoles) throw errors.rolesWouldBeRemoved({ roles: removed.join(', ') })
     const added = await versions.add(expected, document, { author: nameOf(request.actor), note, by: request.actor })
     if (!added) throw await versionConflict(expected)
-    await policyCache.refresh()
-    const running = isForAll ? await applyToRunning(document) : 0
-    request.log.info({ version: added.version, running }, 'policies changed')
-    return reply.header('etag', etagOf(added)).send({ ...versionView(added), running })
+    await cache.refresh()
+    const changedUploads = isForActive ? await applyToActive(document) : 0
+    request.log.info({ version: added.version, changedUploads }, 'policies changed')
+    return reply.header('etag', etagOf(added)).send({ ...versionView(added), changedUploads })
   }
 }
 
@@ -150,20 +150,11 @@ function etagOf({ version }: PolicyVersion): string {
   return `"${version}"`
 }
 
-/** RFC 9110, section 13.1.1. Only the version itself: who changes policies must say which ones they have seen. */
+/** RFC 9110, section 13.1.1. `*` is refused: a client that changes the policies must name the version it has read. */
 function expectedVersion(ifMatch: string | undefined): number {
   const [, version] = /^"?(\d{1,9})"?$/.exec(ifMatch?.trim() ?? '') ?? []
-  if (version === undefined)
-    throw new UploadError('INVALID_REQUEST', 'If-Match must be the ETag of the policies that are to be replaced.')
+  if (version === undefined) throw errors.ifMatchMissing()
   return Number(version)
-}
-
-function removalNotConfirmed(roles: string[]): UploadError {
-  return new UploadError(
-    'INVALID_REQUEST',
-    `This removes the roles ${roles.join(', ')}: their users could no longer upload. Name them, send the change with PATCH, or say removeRoles: true.`,
-    { roles: roles.join(', ') },
-  )
 }
 
 function read(policies: unknown): PolicyDocument {
@@ -179,7 +170,7 @@ function orInvalid(reading: () => PolicyDocument): PolicyDocument {
     return reading()
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error
-    throw new UploadError('INVALID_FIELD', error.message)
+    throw errors.policiesInvalid({ problems: error.message })
   }
 }
 

@@ -1,18 +1,18 @@
 import type { PolicyDocument, PolicyRules } from '../../core/policy/policy.ts'
 import { writeSize } from '../../core/units.ts'
 
-/** What a user of each role may take of the server, a line a role, for an operator who starts or checks one. */
+/** The quota of a single user of each role, one line per role, for the operator. */
 export function quotaLines(document: PolicyDocument): { role: string; line: string; isUnlimited: boolean }[] {
   return Object.entries(document.roles).map(([role, rules]) => {
-    const said = { ...document.default, ...rules }
+    const limits = { ...document.default, ...rules }
     const parts = [
-      bytes(said.maxSize, 'a file'),
-      count(said.uploadsAtOnce, 'uploads at once'),
-      bytes(said.bytesPerDay, 'a day'),
-      count(said.filesPerDay, 'files a day'),
-      bytes(said.totalBytes, 'in all'),
+      bytes(limits.maxSize, 'a file'),
+      count(limits.uploadsAtOnce, 'uploads at once'),
+      bytes(limits.bytesPerDay, 'a day'),
+      count(limits.filesPerDay, 'files a day'),
+      bytes(limits.totalBytes, 'in all'),
     ]
-    const isUnlimited = hasNoLimit(said)
+    const isUnlimited = hasNoLimit(limits)
     const advice = isUnlimited ? ' (a single user can fill the store: set bytesPerDay or totalBytes)' : ''
     return { role, isUnlimited, line: `a ${role} may send ${parts.join(', ')}${advice}` }
   })

@@ -1,6 +1,6 @@
 /*
- * Policies as people write them: JSON with sizes such as "10 GiB" and times such as "7 days". What is kept and shown is
- * always the same writing of the same policies, so that two versions differ only where they mean different things.
+ * The JSON form of policies, with sizes such as "10 GiB" and times such as "7 days". Stored and returned documents are in a canonical
+ * form, so that two versions differ only where their meaning differs.
  */
 import { z } from 'zod'
 import { categories, type Policy, type PolicyDocument, type PolicyRules } from '../../core/policy/policy.ts'
@@ -8,22 +8,22 @@ import { parseDuration, parseSize, writeDuration, writeSize } from '../../core/u
 
 const KiB = 1024
 const second = 1000
-// The largest `integer` of the database, which counts uploads and files.
+// The largest Postgres `integer`, the type of the columns that count uploads and files.
 const largestCount = 2 ** 31 - 1
-// Some thousand years: the year in which an upload expires has four digits then.
+// A thousand years, so that the year of an expiry has four digits.
 const longest = 365_000 * 24 * 60 * 60 * second
 
-/** A whole number, or a text with a unit that `parse` understands. */
+/** A whole number, or a text that `parse` accepts. */
 function quantity(
   parse: (text: string) => number | null,
   least: number,
   expected: string,
   most = Number.MAX_SAFE_INTEGER,
 ) {
-  return z.unknown().transform((said, context): number => {
-    const value = typeof said === 'string' ? parse(said) : said
+  return z.unknown().transform((input, context): number => {
+    const value = typeof input === 'string' ? parse(input) : input
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value
-    context.issues.push({ code: 'custom', input: said, message: `expected ${expected}, or null for no limit` })
+    context.issues.push({ code: 'custom', input, message: `expected ${expected}, or null for no limit` })
     return z.NEVER
   })
 }
@@ -72,7 +72,7 @@ const ruleShape = {
   chunkSize: partSize.nullable().optional(),
 }
 
-/** What one section may say, in the words of the document. */
+/** The fields that a section may have. */
 export const policyFieldNames = Object.keys(ruleShape) as (keyof typeof ruleShape)[]
 
 /** One section: the fields of a policy, all of them optional. */
@@ -82,7 +82,7 @@ const tenantSchema = z
   .strictObject({ ...ruleShape, users: z.record(z.string().min(1).max(128), rulesSchema).optional() })
   .transform(({ users, ...rules }) => ({ ...toRules(rules), ...(users && { users }) }))
 
-/** The name of a role, as tokens may say it. */
+/** The name of a role, as tokens may carry it. */
 export const roleName = z.string().regex(/^[\w-]{1,64}$/, 'expected a role name')
 
 const documentSchema = z.strictObject({
@@ -92,9 +92,9 @@ const documentSchema = z.strictObject({
   users: z.record(z.string().min(1).max(128), rulesSchema).default({}),
 })
 
-/** A policy document that cannot be used. `problems` names the place and the reason of every one. */
+/** A policy document that cannot be used. `problems` has the path and the reason of each problem. */
 export class PolicyError extends Error {
-  override name = 'PolicyFault'
+  override name = 'PolicyError'
   readonly problems: string[]
 
   constructor(problems: string[]) {
@@ -103,22 +103,22 @@ export class PolicyError extends Error {
   }
 }
 
-/** The policies that `json` describes. @throws PolicyFault with all problems at once */
+/** The policies that `json` describes. @throws PolicyError with all problems at once */
 export function readPolicyDocument(json: unknown): PolicyDocument {
   const read = documentSchema.safeParse(json)
   if (!read.success) throw new PolicyError(read.error.issues.flatMap(problemsOf))
   const document = read.data
   const problems = Object.entries(document.roles).flatMap(([role, rules]) => {
-    const open = missingFields(document.default, rules)
-    return open.length === 0
+    const missing = missingFields(document.default, rules)
+    return missing.length === 0
       ? []
-      : [`roles.${role}: must say ${open.join(', ')}, here or under default; null is no limit`]
+      : [`roles.${role}: must set ${missing.join(', ')}, here or under default; null is no limit`]
   })
   if (problems.length > 0) throw new PolicyError(problems)
   return document
 }
 
-/** `document` as people write it, always in the same order and in the largest units that fit. */
+/** The JSON form of `document`: fields in a fixed order, values in the largest units that fit. */
 export function writePolicyDocument(document: PolicyDocument): Record<string, unknown> {
   return {
     default: writeRules(document.default),
@@ -131,30 +131,30 @@ export function writePolicyDocument(document: PolicyDocument): Record<string, un
   }
 }
 
-/** The value of one field as people write it. */
+/** The JSON form of the value of one field. */
 export function writeValue<Field extends keyof Policy>(field: Field, value: Policy[Field]): unknown {
   if (typeof value !== 'number') return value
   if (field === 'timeToLiveMs') return writeDuration(value)
   return sizes.includes(field) ? writeSize(value) : value
 }
 
-/** What a field of a policy is called in a document. */
+/** The name of a policy field in a document. */
 export function fieldName(field: keyof Policy): string {
   return field === 'timeToLiveMs' ? 'timeToLive' : field
 }
 
-/** The fields that a role may not leave open: what is not said there would be without limit, and nobody would know. */
+/** The fields that a role must set but does not: left out by mistake, they would silently mean no limit. */
 export function missingFields(fallback: PolicyRules, rules: PolicyRules): string[] {
-  const mustSay = ['maxSize', 'mediaTypes', 'categories', 'timeToLiveMs'] as const
-  return mustSay.filter((field) => rules[field] === undefined && fallback[field] === undefined).map(fieldName)
+  const required = ['maxSize', 'mediaTypes', 'categories', 'timeToLiveMs'] as const
+  return required.filter((field) => rules[field] === undefined && fallback[field] === undefined).map(fieldName)
 }
 
-/** Where and why, a line for every fault of an issue. */
+/** Path and reason, one line per problem of an issue. */
 export function problemsOf({ path, message, ...issue }: z.core.$ZodIssue): string[] {
   const at = (...more: PropertyKey[]) => [...path, ...more].map(String).join('.')
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map(
-      (key) => `${at(key)}: there is no such field${path.length > 0 ? `; there are ${fieldList}` : ''}`,
+      (key) => `${at(key)}: there is no such field${path.length > 0 ? `; the fields are ${fieldList}` : ''}`,
     )
   return [path.length > 0 ? `${at()}: ${message}` : message]
 }
@@ -168,8 +168,8 @@ function toRules({ timeToLive, ...rest }: z.output<z.ZodObject<typeof ruleShape>
 }
 
 function writeRules(rules: PolicyRules): Record<string, unknown> {
-  const said = Object.entries(rules).filter(([, value]) => value !== undefined) as [keyof Policy, never][]
-  const written = new Map(said.map(([field, value]) => [fieldName(field), writeValue(field, value)]))
+  const given = Object.entries(rules).filter(([, value]) => value !== undefined) as [keyof Policy, never][]
+  const written = new Map(given.map(([field, value]) => [fieldName(field), writeValue(field, value)]))
   return Object.fromEntries(
     policyFieldNames.filter((name) => written.has(name)).map((name) => [name, written.get(name)]),
   )

@@ -1,6 +1,6 @@
 import { integer, json, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 
-/** Every version of the policies that ever held; the highest number holds. Nothing is changed or removed. */
+/** Every version of the policies; the highest one is active. Rows are never changed or removed. */
 export const policyVersions = pgTable('policy_versions', {
   version: integer('version').primaryKey(),
   /** As `writePolicyDocument` writes it; `json` keeps the order. */

@@ -3,17 +3,16 @@ import type { Actor } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
 import { readPolicyDocument, writePolicyDocument } from './schema.ts'
 
-/** The policies as they were, or are, from `createdAt` until the next version. */
+/** A version of the policies, active from `createdAt` until the next version. */
 export interface PolicyVersion {
   version: number
   document: PolicyDocument
-  /** Who wrote it. */
   author: string
   note: string | null
   createdAt: Date
 }
 
-/** Who changes the policies, and what they say about it. */
+/** The author of a change and their note. */
 export type ChangeNote = Pick<PolicyVersion, 'author' | 'note'> & { by?: Actor | undefined }
 
 /** The policies in the database. Throws `UploadError DATABASE_ERROR`. */
@@ -26,13 +25,13 @@ export interface PolicyVersions {
   /** The newest first. */
   list(page: { limit: number; before?: number | undefined }): Promise<PolicyVersion[]>
   /**
-   * Puts `document` after version `expected` (0: as the first one), writes it down for the record and tells every server. `null` when another version is
-   * the newest by now.
+   * Adds `document` as the version after `expected` (0: as the first), with an audit entry, and notifies every server. @returns `null`
+   * when `expected` is not the newest version
    */
-  add(expected: number, document: PolicyDocument, remark: ChangeNote): Promise<PolicyVersion | null>
+  add(expected: number, document: PolicyDocument, note: ChangeNote): Promise<PolicyVersion | null>
 }
 
-/** On this channel every server hears that there is a new version. */
+/** The NOTIFY channel that announces new versions to every server. */
 export const policyChannel = 'landfall_policies'
 
 const columns = 'version, document, author, note, created_at'
@@ -47,7 +46,7 @@ const findPage = {
 }
 const addVersion = {
   name: 'policies-add',
-  // Of two who add at once the primary key lets one pass. The notice goes out when the version is there, and not otherwise.
+  // The primary key lets one of two concurrent additions succeed. NOTIFY is sent on commit, and only if the version was added.
   text: `with added as (
       insert into policy_versions (version, document, author, note)
       select $1::int + 1, $2::json, $3, $4
@@ -68,7 +67,7 @@ interface VersionRow {
   created_at: Date
 }
 
-/** The versions in `database`. @throws PolicyFault from every method, when a version was written by a server that knew other fields */
+/** The versions in `database`. @throws PolicyError from every method when a version has fields that this server does not know */
 export function policyVersionsIn(database: Database): PolicyVersions {
   const first = async (statement: typeof findOne, values: unknown[]) => {
     const [row] = await database.query<VersionRow>(statement, values)
@@ -83,7 +82,7 @@ export function policyVersionsIn(database: Database): PolicyVersions {
     },
     async add(expected, document, { author, note, by }) {
       const json = JSON.stringify(writePolicyDocument(document))
-      const whose = [
+      const auditActor = [
         by?.id ?? null,
         by?.role ?? null,
         by?.tenant ?? '',
@@ -91,10 +90,10 @@ export function policyVersionsIn(database: Database): PolicyVersions {
         by?.client?.agent ?? null,
         by?.keyId ?? null,
       ]
-      const values = [expected, json, author, note, ...whose]
+      const values = [expected, json, author, note, ...auditActor]
       const added = await database.queryOnce<VersionRow>(addVersion, values)
       if (added) return added[0] ? toVersion(added[0]) : null
-      // Nobody knows whether it was written: what is there now tells.
+      // The connection broke and the outcome is unknown: the version in the database shows it.
       const written = await first(findOne, [expected + 1])
       const isOurs =
         written && written.author === author && JSON.stringify(writePolicyDocument(written.document)) === json

@@ -5,13 +5,13 @@ import { toUsage, type UsageRow, usageColumns } from '../../db/usage.ts'
 export interface OwnerUsage extends Usage {
   user: string
   tenant: string | null
-  /** Of their newest upload; `null`: they have none any more. */
+  /** The role of their newest upload; `null`: they have no uploads left. */
   role: string | null
 }
 
 export interface UsagePage {
   limit: number
-  /** Bytes, tenant and user of the last one seen. */
+  /** Bytes, tenant and user of the last row of the previous page. */
   after?: [number, string, string] | undefined
   tenant?: string | undefined
   user?: string | undefined
@@ -34,7 +34,7 @@ interface Row extends UsageRow {
   role: string | null
 }
 
-/** What users take of the server, those who take most first. */
+/** The usage of users, largest first. */
 export async function listUsage(database: Database, { limit, after, tenant, user }: UsagePage): Promise<OwnerUsage[]> {
   const rows = await database.query<Row>(list, [limit, ...(after ?? [null, null, null]), tenant ?? null, user ?? null])
   return rows.map(({ tenant, owner_id: user, role, ...row }) => ({

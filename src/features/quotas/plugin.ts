@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { tenantWithin } from '../../core/access/access.ts'
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { Policy } from '../../core/policy/policy.ts'
 import type { Quota, Usage } from '../../core/policy/quota.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
@@ -14,14 +14,14 @@ import { listUsage, type OwnerUsage } from './list.ts'
 
 const bytes = z.int().describe('Bytes')
 const usage = z.object({
-  reservedBytes: bytes.describe('Bytes that unfinished uploads may still become'),
-  storedBytes: bytes.describe('Bytes of finished files'),
+  reservedBytes: bytes.describe('Bytes reserved by unfinished uploads'),
+  storedBytes: bytes.describe('Bytes of completed files'),
   storedFiles: z.int(),
-  openUploads: z.int().describe('Uploads that are neither complete nor ended in another way'),
-  dayBytes: bytes.describe('Bytes sent today (UTC), those that open uploads may still send included'),
-  dayFiles: z.int().describe('Files begun today (UTC) that were not given up'),
+  openUploads: z.int().describe('Uploads that have not ended'),
+  dayBytes: bytes.describe('Bytes sent today (UTC), including those that open uploads may still send'),
+  dayFiles: z.int().describe('Files started today (UTC), without cancelled, expired and failed ones'),
 })
-const limit = z.int().nullable().describe('null is no limit')
+const limit = z.int().nullable().describe('null: no limit')
 const limits = z
   .object({
     totalBytes: limit,
@@ -32,74 +32,74 @@ const limits = z
     creationsPerMinute: limit,
   })
   .nullable()
-  .describe('null: the role may send nothing')
-const mine = usage.extend({ limits })
-const everybody = z.object({
+  .describe('null: the role may not upload')
+const ownUsage = usage.extend({ limits })
+const allUsage = z.object({
   users: z.array(
     usage.extend({
       user: z.string(),
       tenant: z.string().nullable(),
-      role: z.string().nullable().describe('Of their newest upload; null: there is none any more'),
+      role: z.string().nullable().describe('The role of their newest upload; null: no uploads left'),
       limits,
     }),
   ),
-  next: z.string().nullable().describe('Give it as `after` to get the next page; null on the last one'),
+  next: z.string().nullable().describe('Pass it as `after` to get the next page; null on the last page'),
 })
 const query = z.object({
-  limit: z.int().min(1).max(200).default(50).describe('How many users'),
+  limit: z.int().min(1).max(200).default(50).describe('Users per page'),
   after: z.string().max(1000).optional(),
   tenant: z.string().max(128).optional().describe('Only users of this tenant'),
   user: z.string().max(128).optional().describe('Only this user'),
 })
 
 type UsageView = z.output<typeof usage>
-export type UsersView = z.output<typeof everybody>
+export type UsersView = z.output<typeof allUsage>
 
 const tags = ['Usage']
-const mineSchema = {
+const ownSchema = {
   tags,
-  summary: 'What I take of the server, and what I may',
-  response: { 200: jsonSchema(mine, 'output'), ...errorAnswers },
+  summary: 'My usage and my limits',
+  response: { 200: jsonSchema(ownUsage, 'output'), ...errorAnswers },
 }
-const everybodySchema = {
+const allSchema = {
   tags,
-  summary: 'What everybody takes of the server, the largest first',
+  summary: 'The usage of all users, largest first',
   querystring: jsonSchema(query, 'input'),
-  response: { 200: jsonSchema(everybody, 'output'), ...errorAnswers },
+  response: { 200: jsonSchema(allUsage, 'output'), ...errorAnswers },
 }
 
 export interface UsageOptions {
   usageOf(actor: Actor): Promise<Usage>
-  /** `null` for a role that may send nothing. */
+  /** `null` for a role that may not upload. */
   policyOf(actor: Actor): Policy | null
 }
 
-/** `GET /usage`: how much of one's room is taken. */
+/** `GET /usage`: the usage and limits of the client. */
 export async function usagePlugin(app: FastifyInstance, { usageOf, policyOf }: UsageOptions): Promise<void> {
   sendNoStore(app)
-  app.get('/usage', { schema: mineSchema }, async ({ actor }) => {
+  app.get('/usage', { schema: ownSchema }, async ({ actor }) => {
     const policy = policyOf(actor)
     return { ...viewOf(await usageOf(actor)), limits: policy && limitsOf(policy) }
   })
 }
 
-/** `GET /usage` of all users, or of those of a tenant, for administrators. */
+/** `GET /usage` for administrators: the usage of all users, or of those of their tenant. */
 export async function adminUsagePlugin(
   app: FastifyInstance,
   { database, policyOf }: Pick<UsageOptions, 'policyOf'> & { database: Database },
 ): Promise<void> {
   tenantAdminsToo(app)
   sendNoStore(app)
-  app.get<{ Querystring: z.output<typeof query> }>('/usage', { schema: everybodySchema }, async ({ actor, query }) => {
+  app.get<{ Querystring: z.output<typeof query> }>('/usage', { schema: allSchema }, async ({ actor, query }) => {
     const { user } = query
     const tenant = tenantWithin(actor, query.tenant)
     const after = readCursor(query.after)
     const find = (limit: number) => listUsage(database, { limit, after, tenant, user })
     const { items, next } = await readPage(query.limit, find, writeCursor)
     return {
-      users: items.map(({ user, tenant, role, ...taken }) => {
+      users: items.map(({ user, tenant, role, ...usage }) => {
         const policy = role === null ? null : policyOf(userOf(user, role, { tenant }))
-        return { user, tenant, role, ...viewOf(taken), limits: policy && limitsOf(policy) }
+        return { user, tenant, role, ...viewOf(usage), limits: policy && limitsOf(policy) }
       }),
       next,
     }
@@ -123,7 +123,7 @@ function viewOf({ reservedBytes, storedBytes, storedFiles, openUploads, dayBytes
 
 const cursor = z.tuple([z.int(), z.string(), z.string()])
 
-/** Where a page ended, as text that means nothing to anybody else. */
+/** The end of a page, as an opaque cursor. */
 function writeCursor({ reservedBytes, storedBytes, tenant, user }: OwnerUsage): string {
   return Buffer.from(JSON.stringify([reservedBytes + storedBytes, tenant ?? '', user])).toString('base64url')
 }
@@ -133,6 +133,6 @@ function readCursor(text: string | undefined): z.output<typeof cursor> | undefin
   try {
     return cursor.parse(JSON.parse(Buffer.from(text, 'base64url').toString()))
   } catch {
-    throw new UploadError('INVALID_REQUEST', 'There is no such page.')
+    throw errors.cursorInvalid()
   }
 }

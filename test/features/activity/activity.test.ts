@@ -23,21 +23,21 @@ describe('what the servers did', () => {
     const database = await testDatabase()
     const totals = [
       { ...none, receivedBytes: 5e12, requests: 2 },
-      { ...none, receivedBytes: 1, failures: 3 },
+      { ...none, receivedBytes: 1, serverErrors: 3 },
     ]
     const ends = totals.map((total) => recordActivity({ database, read: async () => total, onError: onFault }))
 
     for (const end of ends) await end()
 
     const points = await findActivity(database, hour)
-    expect(sumOf(points)).toEqual({ ...none, receivedBytes: 5e12 + 1, requests: 2, failures: 3 })
+    expect(sumOf(points)).toEqual({ ...none, receivedBytes: 5e12 + 1, requests: 2, serverErrors: 3 })
     expect(points.length).toBeGreaterThanOrEqual(60)
     expect(points.filter(({ requests }) => requests > 0)).toHaveLength(1)
   })
 
   it('is written once, and nothing where nothing happened', async () => {
     const database = await testDatabase()
-    const total = { ...none, begun: 1 }
+    const total = { ...none, created: 1 }
     let reads = 0
     const read = async () => {
       reads += 1
@@ -46,11 +46,11 @@ describe('what the servers did', () => {
     const end = recordActivity({ database, read, onError: onFault, everyMs: 5 })
     // What was read before is written down when it reads again.
     await until(() => reads >= 3)
-    total.begun = 3
+    total.created = 3
 
     await end()
 
-    expect(sumOf(await findActivity(database, hour))).toEqual({ ...none, begun: 3 })
+    expect(sumOf(await findActivity(database, hour))).toEqual({ ...none, created: 3 })
   })
 
   it('is told later when the database could not be written to', async () => {
@@ -86,11 +86,11 @@ describe('what the servers did', () => {
 
     await forgetActivity(database)
 
-    expect(sumOf(await findActivity(database, { seconds: 9 * 86_400, step: 3600 })).begun).toBe(1)
+    expect(sumOf(await findActivity(database, { seconds: 9 * 86_400, step: 3600 })).created).toBe(1)
   })
 })
 
-it('GET /v1/admin/series tells what a server did, as soon as it has written it down', async () => {
+it('GET /v1/admin/activity tells what a server did, as soon as it has written it down', async () => {
   const root = userOf('root', 'creator', { isAdmin: true })
   const first = await testApp()
   const { id } = await first.engine.create(root, { filename: 'a.txt', contentType: 'text/plain', size: 5 })
@@ -101,7 +101,7 @@ it('GET /v1/admin/series tells what a server did, as soon as it has written it d
   await first.http.close()
 
   const app = await testApp()
-  const answer = await app.http.inject({ url: '/v1/admin/series?minutes=30&points=60', headers: await app.as(root) })
+  const answer = await app.http.inject({ url: '/v1/admin/activity?minutes=30&points=60', headers: await app.as(root) })
 
   expect(answer.statusCode).toBe(200)
   expect(answer.json().stepSeconds).toBe(30)
@@ -110,15 +110,15 @@ it('GET /v1/admin/series tells what a server did, as soon as it has written it d
     receivedBytes: 5,
     storedBytes: 5,
     requests: 1,
-    refusals: 1,
-    begun: 2,
+    clientErrors: 1,
+    created: 2,
     completed: 1,
     cancelled: 1,
   })
   for (const query of ['minutes=0', 'points=1001', 'minutes=99999'])
-    expect((await app.http.inject({ url: `/v1/admin/series?${query}`, headers: await app.as(root) })).statusCode).toBe(
-      400,
-    )
+    expect(
+      (await app.http.inject({ url: `/v1/admin/activity?${query}`, headers: await app.as(root) })).statusCode,
+    ).toBe(400)
 })
 
 function sumOf(points: Totals[]): Totals {

@@ -138,9 +138,9 @@ describe('one upload', () => {
       reserved: 5,
     })
     expect(timeline.map(({ source, what, actor }: Moment) => [source, what, actor])).toEqual([
-      ['record', 'upload.create', 'ann'],
+      ['audit', 'upload.create', 'ann'],
       ['event', 'upload.created', null],
-      ['record', 'upload.complete', 'ann'],
+      ['audit', 'upload.complete', 'ann'],
       ['event', 'upload.completed', null],
     ])
   })

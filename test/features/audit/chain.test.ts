@@ -25,7 +25,7 @@ it('an entry that was changed is found', async () => {
     `update audit_log set actor = 'mallory' where id = (select audit_id from audit_seals where seq = 3)`,
   )
 
-  expect((await verifyAudit(database, [secret])).fault).toMatch(/^entry 3 \(id \d+\) was changed/)
+  expect((await verifyAudit(database, [secret])).problem).toMatch(/^entry 3 \(id \d+\) was changed/)
 })
 
 it('an entry that was removed is found, also with its seal', async () => {
@@ -33,10 +33,10 @@ it('an entry that was removed is found, also with its seal', async () => {
   await sealAudit(database, secret)
 
   await asOwner(database, `delete from audit_log where id = (select audit_id from audit_seals where seq = 3)`)
-  expect((await verifyAudit(database, [secret])).fault).toMatch(/^entry 3 \(id \d+\) was removed/)
+  expect((await verifyAudit(database, [secret])).problem).toMatch(/^entry 3 \(id \d+\) was removed/)
 
   await asOwner(database, `delete from audit_seals where seq = 3`)
-  expect((await verifyAudit(database, [secret])).fault).toMatch(/^entry 3 and its seal were removed/)
+  expect((await verifyAudit(database, [secret])).problem).toMatch(/^entry 3 and its seal were removed/)
 })
 
 it('the beginning of the chain cannot be cut off without a signed checkpoint', async () => {
@@ -48,10 +48,10 @@ it('the beginning of the chain cannot be cut off without a signed checkpoint', a
     `delete from audit_log where id in (select audit_id from audit_seals where seq <= 2);
     delete from audit_seals where seq <= 2`,
   )
-  expect((await verifyAudit(database, [secret])).fault).toMatch(/^entry 1 and its seal were removed/)
+  expect((await verifyAudit(database, [secret])).problem).toMatch(/^entry 1 and its seal were removed/)
 
   await asOwner(database, `insert into audit_checkpoint select 1, 2, 'made up', 'made up'`)
-  expect((await verifyAudit(database, [secret])).fault).toMatch(/^the checkpoint at 2 is not signed/)
+  expect((await verifyAudit(database, [secret])).problem).toMatch(/^the checkpoint at 2 is not signed/)
 })
 
 it('a chain that was written anew without the secret is found', async () => {
@@ -61,7 +61,7 @@ it('a chain that was written anew without the secret is found', async () => {
   await asOwner(database, `update audit_log set actor = 'mallory'; delete from audit_seals`)
   await sealAudit(database, 'a guess of somebody who owns the database')
 
-  expect((await verifyAudit(database, [secret])).fault).toMatch(/is not signed with JWT_SECRET/)
+  expect((await verifyAudit(database, [secret])).problem).toMatch(/is not signed with JWT_SECRET/)
 })
 
 it('an end that was removed is found with an anchor, or in the middle of a batch', async () => {
@@ -77,10 +77,10 @@ it('an end that was removed is found with an anchor, or in the middle of a batch
     )
 
   await cut(5)
-  expect((await verifyAudit(database, [secret])).fault).toMatch(/^the chain ends at 5 without a signature/)
+  expect((await verifyAudit(database, [secret])).problem).toMatch(/^the chain ends at 5 without a signature/)
 
   await cut(4)
-  expect((await verifyAudit(database, [secret], anchor)).fault).toMatch(
+  expect((await verifyAudit(database, [secret], anchor)).problem).toMatch(
     /^the chain ends at 4: entries up to 7 were removed/,
   )
 })

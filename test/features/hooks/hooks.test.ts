@@ -12,27 +12,27 @@ const creation = { size: 5, filename: 'a.txt', contentType: 'text/plain' }
 const tus = { 'tus-resumable': '1.0.0' }
 
 describe('authorize', () => {
-  const permit = (authorize: unknown) =>
+  const authorizeWith = (authorize: unknown) =>
     typeHooks({ authorize } as Hooks, 50).authorize!({ actor: ann, action: 'list' })
 
-  it('lets through with true', async () => {
-    await permit(() => true)
-    await permit(async () => true)
+  it('allows the request when it returns true', async () => {
+    await authorizeWith(() => true)
+    await authorizeWith(async () => true)
   })
 
   it.each([
-    ['false', false, 'FORBIDDEN', 'This is not allowed to you.'],
+    ['false', false, 'FORBIDDEN', 'You are not allowed to do this.'],
     ['a reason', { because: 'Your plan has ended.' }, 'FORBIDDEN', 'Your plan has ended.'],
     ['hidden', 'hidden', 'UPLOAD_NOT_FOUND', 'There is no such upload.'],
   ])('refuses with %s', async (_what, verdict, code, message) => {
-    await expect(permit(() => verdict)).rejects.toMatchObject({ code, message })
+    await expect(authorizeWith(() => verdict)).rejects.toMatchObject({ code, message })
   })
 
   it.each([
-    ['says nothing', () => undefined],
-    ['says something else', () => 'yes'],
-    ['says null', () => null],
-    ['gives a reason that is none', () => ({ because: 7 })],
+    ['returns undefined', () => undefined],
+    ['returns another word', () => 'yes'],
+    ['returns null', () => null],
+    ['returns a reason that is no text', () => ({ because: 7 })],
     [
       'throws',
       () => {
@@ -40,38 +40,41 @@ describe('authorize', () => {
       },
     ],
     [
-      'throws later',
+      'rejects',
       async () => {
         throw new Error('broken')
       },
     ],
     [
-      'throws nothing',
+      'throws undefined',
       () => {
         throw undefined
       },
     ],
-    ['never answers', () => new Promise(() => {})],
-  ])('lets nobody through when it %s', async (_what, authorize) => {
-    await expect(permit(authorize)).rejects.toMatchObject({ code: 'IDENTITY_UNAVAILABLE', status: 503 })
+    ['never resolves', () => new Promise(() => {})],
+  ])('refuses the request with 503 when it %s', async (_what, authorize) => {
+    await expect(authorizeWith(authorize)).rejects.toMatchObject({ code: 'IDENTITY_UNAVAILABLE', status: 503 })
   })
 
-  it('cannot change who asks', async () => {
+  it('cannot change the actor', async () => {
     const actor = { ...ann }
 
-    await typeHooks({ authorize: ({ actor: seen }) => (seen.isAdmin = true) }, 50).authorize!({ actor, action: 'list' })
+    await typeHooks({ authorize: ({ actor: given }) => (given.isAdmin = true) }, 50).authorize!({
+      actor,
+      action: 'list',
+    })
 
     expect(actor).toEqual(ann)
   })
 })
 
 describe('identify', () => {
-  const identify = (said: unknown) => {
-    const hooks = { identify: () => said } as unknown as Hooks
+  const identify = (identified: unknown) => {
+    const hooks = { identify: () => identified } as unknown as Hooks
     return typeHooks(hooks, 50).identify!({ method: 'GET', url: '/', headers: {}, ip: '' })
   }
 
-  it('names a user as a token would', async () => {
+  it('returns a user with the fields that a token has', async () => {
     expect(await identify({ id: 'ann', role: 'creator' })).toEqual(ann)
     expect(await identify({ id: 'ann', role: 'creator', tenant: 'acme', isAdmin: true, scopes: ['read'] })).toEqual(
       userOf('ann', 'creator', { tenant: 'acme', isAdmin: true, scopes: ['read'] }),
@@ -80,22 +83,22 @@ describe('identify', () => {
   })
 
   it.each([
-    ['nothing', undefined],
-    ['no role', { id: 'ann' }],
+    ['undefined', undefined],
+    ['a user without a role', { id: 'ann' }],
     ['an empty user', { id: '', role: 'creator' }],
-    ['a key', { id: 'key:1', role: 'creator' }],
-    ['a scope that is not there', { id: 'ann', role: 'creator', scopes: ['all'] }],
+    ['the user of an API key', { id: 'key:1', role: 'creator' }],
+    ['an unknown scope', { id: 'ann', role: 'creator', scopes: ['all'] }],
     ['a text', 'ann'],
-  ])('cannot name %s', async (_what, said) => {
-    await expect(identify(said)).rejects.toMatchObject({ status: 503 })
+  ])('cannot return %s', async (_what, identified) => {
+    await expect(identify(identified)).rejects.toMatchObject({ status: 503 })
   })
 })
 
 describe('a server with hooks', () => {
-  it('asks them for every verb, and before completion again', async () => {
-    const { app, seen } = await withHooks(`{
-      authorize: ({ actor, verb, upload, wish }) => {
-        seen.push([actor.id, verb, upload?.filename ?? wish?.filename ?? null])
+  it('calls authorize for every action, and again before completion', async () => {
+    const { app, calls } = await withHooks(`{
+      authorize: ({ actor, action, upload, creation }) => {
+        calls.push([actor.id, action, upload?.filename ?? creation?.filename ?? null])
         return true
       },
     }`)
@@ -115,7 +118,7 @@ describe('a server with hooks', () => {
     })
     await app.http.inject({ url: '/v1/uploads', headers })
 
-    expect(seen()).toEqual([
+    expect(calls()).toEqual([
       ['ada', 'create', 'file'],
       ['ada', 'read', 'file'],
       ['ada', 'append', 'file'],
@@ -124,9 +127,9 @@ describe('a server with hooks', () => {
     ])
   })
 
-  it('answers their refusals in the words of the protocol', async () => {
+  it('answers a refused request in the format of its protocol', async () => {
     const { app } = await withHooks(`{
-      authorize: ({ verb }) => (verb === 'create' ? { because: 'Your plan has ended.' } : verb === 'list' ? 'hidden' : true),
+      authorize: ({ action }) => (action === 'create' ? { because: 'Your plan has ended.' } : action === 'list' ? 'hidden' : true),
     }`)
     const headers = await app.as()
 
@@ -141,7 +144,7 @@ describe('a server with hooks', () => {
     expect(hidden.statusCode).toBe(404)
   })
 
-  it('is 503 and not open while they do not work', async () => {
+  it('answers 503 while a hook fails, and does not reveal its error', async () => {
     const { app } = await withHooks(`{ authorize: () => { throw new Error('swordfish') } }`)
 
     const answer = await app.http.inject({ url: '/v1/uploads', headers: await app.as() })
@@ -151,9 +154,9 @@ describe('a server with hooks', () => {
     expect(answer.body).not.toContain('swordfish')
   })
 
-  it('names objects as they say, below the root, with something of its own in the name', async () => {
+  it('takes object keys from nameObject, made safe and unique', async () => {
     const { app } = await withHooks(
-      `{ nameObject: ({ actor, wish }) => '/../.landfall/' + actor.id + '//' + wish.filename }`,
+      `{ nameObject: ({ actor, creation }) => '/../.landfall/' + actor.id + '//' + creation.filename }`,
     )
 
     const keys = await Promise.all(
@@ -166,7 +169,7 @@ describe('a server with hooks', () => {
     expect(keys).toEqual(['landfall/ann/*-a.txt', 'landfall/ann/etc/*-passwd', 'landfall/ann/*-htaccess'])
   })
 
-  it('lets in whom they know, without a token', async () => {
+  it('identifies requests without a token by identify', async () => {
     const { app } = await withHooks(`{
       identify: ({ headers }) => (headers['x-user'] ? { id: headers['x-user'], role: 'member' } : null),
     }`)
@@ -179,14 +182,18 @@ describe('a server with hooks', () => {
   })
 })
 
-describe('a module that cannot be hooks stops the server at its start', () => {
+describe('the server does not start with a HOOKS module', () => {
   it.each([
-    ['is not there', null, /cannot be loaded/],
+    ['is missing', null, /cannot be loaded/],
     ['does not compile', 'export default {', /cannot be loaded/],
-    ['exports nothing', 'export const authorize = () => true', /no object as its default export/],
-    ['exports what nobody asks', 'export default { authorise: () => true }', /exports authorise; there are authorize/],
-    ['exports no function', 'export default { authorize: true }', /authorize in .* is not a function/],
-  ])('when it %s', async (_what, code, message) => {
+    ['has no default export', 'export const authorize = () => true', /no object as its default export/],
+    [
+      'exports an unknown hook',
+      'export default { authorise: () => true }',
+      /exports authorise; the hooks are authorize/,
+    ],
+    ['exports a hook that is no function', 'export default { authorize: true }', /authorize in .* is not a function/],
+  ])('that %s', async (_what, code, message) => {
     const path = await moduleOf(code)
 
     await expect(testApp({ HOOKS: path })).rejects.toMatchObject({
@@ -196,8 +203,8 @@ describe('a module that cannot be hooks stops the server at its start', () => {
   })
 })
 
-it('who may not list may not listen either', async () => {
-  const { app } = await withHooks(`{ authorize: ({ verb }) => verb !== 'list' }`)
+it('a user who may not list uploads may not receive their events', async () => {
+  const { app } = await withHooks(`{ authorize: ({ action }) => action !== 'list' }`)
   onTestFinished(() => app.stop())
   await app.http.listen({ port: 0, host: '127.0.0.1' })
 
@@ -207,7 +214,7 @@ it('who may not list may not listen either', async () => {
   expect(answer.status).toBe(403)
 })
 
-it('a slow hook is given up in time', async () => {
+it('a hook that exceeds HOOK_TIMEOUT is answered 503', async () => {
   const { app } = await withHooks('{ authorize: () => new Promise(() => {}) }', { HOOK_TIMEOUT: '50ms' })
 
   const answer = await app.http.inject({ url: '/v1/uploads', headers: await app.as() })
@@ -215,12 +222,12 @@ it('a slow hook is given up in time', async () => {
   expect(answer.statusCode).toBe(503)
 })
 
-/** A whole app whose HOOKS is a module that exports `code`; what it pushes to `seen` can be read. */
+/** An app whose HOOKS module exports `code`. @returns `calls`, which reads what the module pushed to its `calls` */
 async function withHooks(code: string, env: Record<string, string> = {}) {
-  const name = `seen${Math.random().toString(36).slice(2)}`
-  const path = await moduleOf(`const seen = (globalThis.${name} = [])\nexport default ${code}`)
+  const name = `calls${Math.random().toString(36).slice(2)}`
+  const path = await moduleOf(`const calls = (globalThis.${name} = [])\nexport default ${code}`)
   const app = await testApp({ HOOKS: path, ...env })
-  return { app, seen: () => (globalThis as unknown as Record<string, unknown[]>)[name]! }
+  return { app, calls: () => (globalThis as unknown as Record<string, unknown[]>)[name]! }
 }
 
 async function moduleOf(code: string | null): Promise<string> {

@@ -45,11 +45,17 @@ describe('the policies of a server', () => {
     const app = await testApp()
     expect((await begin(app, bob, 2000)).statusCode).toBe(201)
 
-    const answer = await put(app, small, { 'if-match': '"1"' }, { note: 'bob is new', applyToRunning: false })
+    const answer = await put(app, small, { 'if-match': '"1"' }, { note: 'bob is new', applyToActive: false })
 
     expect(answer.statusCode).toBe(200)
     expect(answer.headers.etag).toBe('"2"')
-    expect(answer.json()).toMatchObject({ version: 2, author: 'root', note: 'bob is new', policies: small, running: 0 })
+    expect(answer.json()).toMatchObject({
+      version: 2,
+      author: 'root',
+      note: 'bob is new',
+      policies: small,
+      changedUploads: 0,
+    })
     expect((await begin(app, bob, 2000)).json()).toMatchObject({ error: { code: 'FILE_TOO_LARGE' } })
     expect((await begin(app, root, 2000)).statusCode).toBe(201)
     const discovered = await app.http.inject({ method: 'GET', url: '/v1/me', headers: await app.as(bob) })
@@ -269,10 +275,10 @@ describe('the policies of a server', () => {
       })
 
     const first = await put(app, { ...small, users: { bob: { timeToLive: '1 hour' } } }, { 'if-match': '"1"' })
-    const second = await put(app, small, { 'if-match': '"2"' }, { applyToRunning: true })
+    const second = await put(app, small, { 'if-match': '"2"' }, { applyToActive: true })
 
-    expect(first.json().running).toBe(0)
-    expect(second.json().running).toBe(1)
+    expect(first.json().changedUploads).toBe(0)
+    expect(second.json().changedUploads).toBe(1)
     expect((await patch()).json()).toMatchObject({ error: { code: 'FILE_TOO_LARGE' } })
   })
 

@@ -56,12 +56,12 @@ function Filled({ series: { points, stepSeconds } }: { series: Activity }) {
   // What is received is counted when a body ends, which may take an hour; what is stored, part by part.
   const throughput: Line[] = [{ name: 'stored', tone: 'accent', values: perSecond('storedBytes'), isFilled: true }]
   const errors: Line[] = [
-    { name: 'refused (4xx)', tone: 'warn', values: each('refusals') },
-    { name: 'failed (5xx)', tone: 'bad', values: each('failures'), isFilled: true },
+    { name: 'refused (4xx)', tone: 'warn', values: each('clientErrors') },
+    { name: 'failed (5xx)', tone: 'bad', values: each('serverErrors'), isFilled: true },
     { name: 'store errors', tone: 'ink', values: each('storeErrors') },
   ]
   const uploads: Line[] = [
-    { name: 'created', tone: 'accent', values: each('begun') },
+    { name: 'created', tone: 'accent', values: each('created') },
     { name: 'completed', tone: 'good', values: each('completed'), isFilled: true },
     { name: 'cancelled, expired or failed', tone: 'warn', values: sum('cancelled', 'expired', 'failed') },
   ]

@@ -2,7 +2,7 @@ import { Field } from '../field.tsx'
 
 export interface ChangeNoteText {
   note: string
-  applyToRunning: boolean
+  applyToActive: boolean
 }
 
 /** What goes with a change: why, and whether it is for running uploads too. */
@@ -17,8 +17,8 @@ export function ChangeNoteFields({ remark, set }: { remark: ChangeNoteText; set:
       <label class="check">
         <input
           type="checkbox"
-          checked={remark.applyToRunning}
-          onChange={(event) => set({ ...remark, applyToRunning: event.currentTarget.checked })}
+          checked={remark.applyToActive}
+          onChange={(event) => set({ ...remark, applyToActive: event.currentTarget.checked })}
         />
         Apply to running uploads too; otherwise they keep the limits they started with
       </label>

@@ -16,7 +16,7 @@ import { RoleForm } from './role-form.tsx'
 
 interface EditorProps {
   current: PolicyVersion
-  saved(change: { version: number; running: number }): void
+  saved(change: { version: number; changedUploads: number }): void
   /** Asks which version holds now. */
   refresh(): void
 }
@@ -24,7 +24,7 @@ interface EditorProps {
 /** The policies as text, checked while it is written. Before it is saved one sees what would change. */
 export function Editor({ current, saved, refresh }: EditorProps) {
   const draft = useDraft(current)
-  const [remark, setRemark] = useState({ note: '', applyToRunning: false })
+  const [remark, setRemark] = useState({ note: '', applyToActive: false })
   const [problem, setProblem] = useState<string | null>(null)
   const [confirmed, setConfirmed] = useState<ReadonlySet<string>>(new Set())
   const [isBusy, setBusy] = useState(false)
@@ -45,7 +45,7 @@ export function Editor({ current, saved, refresh }: EditorProps) {
       const { version, running } = await admin.changePolicies(current.version, draft.json, { ...remark, note })
       announce(`Version ${version} is saved.`)
       draft.reset()
-      setRemark({ note: '', applyToRunning: false })
+      setRemark({ note: '', applyToActive: false })
       setConfirmed(new Set())
       saved({ version, running })
     } catch (thrown) {

@@ -12,10 +12,10 @@ import { Versions } from './versions.tsx'
 /** Who may upload what: as it is, as it was, and as it shall be. */
 export function Policies() {
   const answer = useQuery(admin.policies)
-  const [saved, setSaved] = useState<{ version: number; running: number } | null>(null)
+  const [saved, setSaved] = useState<{ version: number; changedUploads: number } | null>(null)
   const current = answer.value
 
-  function took(change: { version: number; running: number }): void {
+  function took(change: { version: number; changedUploads: number }): void {
     setSaved(change)
     answer.refetch()
   }
@@ -26,8 +26,8 @@ export function Policies() {
       {saved && (
         <p class="notice is-good" role="status">
           Version {saved.version} is active on every server.
-          {saved.running > 0 &&
-            ` ${count(saved.running, 'running upload')} ${saved.running === 1 ? 'has' : 'have'} new limits now.`}
+          {saved.changedUploads > 0 &&
+            ` ${count(saved.changedUploads, 'running upload')} ${saved.changedUploads === 1 ? 'has' : 'have'} new limits now.`}
         </p>
       )}
       {current && (

@@ -15,7 +15,7 @@ import { RemovedRoles } from './removed-roles.tsx'
 
 interface VersionsProps {
   current: PolicyVersion
-  restored(change: { version: number; running: number }): void
+  restored(change: { version: number; changedUploads: number }): void
 }
 
 /** Who changed what, when and why; each version can be brought back. */
@@ -74,7 +74,7 @@ export function Versions({ current, restored }: VersionsProps) {
 }
 
 function Restore({ current, version, restored, close }: VersionsProps & { version: PolicyVersion; close(): void }) {
-  const [remark, setRemark] = useState({ note: '', applyToRunning: false })
+  const [remark, setRemark] = useState({ note: '', applyToActive: false })
   const [checked, setChecked] = useState<CheckedPolicies | null>(null)
   const [problem, setProblem] = useState<string | null>(null)
   const [confirmed, setConfirmed] = useState<ReadonlySet<string>>(new Set())

@@ -42,12 +42,12 @@ export function Editor({ current, saved, refresh }: EditorProps) {
     setProblem(null)
     try {
       const note = remark.note.trim() || null
-      const { version, running } = await admin.changePolicies(current.version, draft.json, { ...remark, note })
+      const { version, changedUploads } = await admin.changePolicies(current.version, draft.json, { ...remark, note })
       announce(`Version ${version} is saved.`)
       draft.reset()
       setRemark({ note: '', applyToActive: false })
       setConfirmed(new Set())
-      saved({ version, running })
+      saved({ version, changedUploads })
     } catch (thrown) {
       const isOutrun = thrown instanceof RequestError && thrown.failure.code === 'PRECONDITION_FAILED'
       const words = errorMessage(thrown)

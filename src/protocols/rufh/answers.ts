@@ -5,15 +5,16 @@ import { digestHeader } from './digests.ts'
 import { completeness, limitHeader } from './fields.ts'
 import type { Dialect } from './versions.ts'
 
-export interface About {
+/** The upload that an answer describes, in the dialect of its client. */
+export interface Described {
   dialect: Dialect
   upload: Upload
 }
 
-/** The answer to a body that came in whole. Completed, it is the same whichever request brought the end of the file. */
+/** Answers a body that arrived whole. Once the upload is complete, the answer is the same for every request that brings its end. */
 export function answerStored(
   reply: FastifyReply,
-  { dialect, upload }: About,
+  { dialect, upload }: Described,
   { location, isCreation }: { location: string; isCreation: boolean },
 ): FastifyReply {
   const isComplete = upload.state === 'completed'
@@ -22,7 +23,7 @@ export function answerStored(
     .code(isComplete || isCreation ? 201 : dialect.appended)
     .headers({
       ...completeness(isComplete, dialect),
-      // Not asked for from draft -06 on, but tus-js-client gives up without it.
+      // Not required from draft -06 on, but tus-js-client fails without it.
       'upload-offset': serializeInteger(upload.offset),
       ...limitHeader(dialect, upload),
       ...digestHeader(upload.digests),
@@ -30,12 +31,12 @@ export function answerStored(
     .send()
 }
 
-/** The answer to the question how far an upload has come. */
-export function answerState(reply: FastifyReply, { dialect, upload }: About): FastifyReply {
+/** Answers an offset retrieval. */
+export function answerOffset(reply: FastifyReply, { dialect, upload }: Described): FastifyReply {
   const isComplete = upload.state === 'completed'
   const { size } = upload
   if (size === null) {
-    // tus-js-client asks for it when it resumes a stream.
+    // tus-js-client needs it to resume a stream.
     if (dialect.completesAtFullLength) reply.header('upload-defer-length', '1')
   } else {
     reply.header('upload-length', serializeInteger(size))

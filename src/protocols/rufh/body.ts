@@ -6,14 +6,14 @@ import { contentDigest } from './digests.ts'
 import type { Interim } from './interim.ts'
 import type { Dialect } from './versions.ts'
 
-/** What Content-Length says of a body; 0 without a body, `null` when only its end will tell. */
+/** The length of a body: its Content-Length, 0 without a body, `null` for a chunked one. */
 export function bodySizeOf({ raw: { headers } }: FastifyRequest): number | null {
   if (headers['transfer-encoding'] !== undefined) return null
   return Number(headers['content-length'] ?? 0)
 }
 
 /**
- * Appends the body of `request` to upload `id`, with all that creations and appends have in common.
+ * Appends the body of `request` to upload `id`, for creations and for appends.
  * @throws UploadError as `Engine.append`
  */
 export async function appendBody(
@@ -22,9 +22,9 @@ export async function appendBody(
   id: string,
   dialect: Dialect,
   interim: Interim,
-  chunk: Pick<AppendRequest, 'offset' | 'size' | 'repeats'> & { isLast: boolean },
+  append: Pick<AppendRequest, 'offset' | 'size' | 'repeats'> & { isLast: boolean },
 ): Promise<Upload> {
-  const { offset, size, isLast, repeats } = chunk
+  const { offset, size, isLast, repeats } = append
   try {
     return await engine.append(request.actor, id, {
       offset,
@@ -37,14 +37,14 @@ export async function appendBody(
       onProgress: interim.progress,
     })
   } catch (error) {
-    // More bytes than the file has: whichever of the two is wrong, nothing can be made of it any more (draft -08 on).
+    // The body is longer than the file. From interop version 8 on, the server must end an upload whose length and bytes contradict.
     if (dialect.cancelsOnExcess && isUploadError(error, 'LENGTH_MISMATCH') && error.facts.overflow === true)
       await deactivate(engine, request, id)
     throw error
   }
 }
 
-/** Ends an upload after the refusal of an append to it, unless another request has completed or ended it since. */
+/** Cancels an upload after a rejected append, unless another request has completed or ended it since. */
 async function deactivate(engine: Engine, { actor }: FastifyRequest, id: string): Promise<void> {
   try {
     await engine.cancel(actor, id, { endsAppend: true, sparesCompleted: true })

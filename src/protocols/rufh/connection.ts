@@ -4,22 +4,22 @@ import type { Dialect } from './versions.ts'
 
 const canResume = new WeakSet<FastifyRequest>()
 
-/** Notes that the client of `request` knows where its upload is, and can go on when the connection is lost. */
+/** Notes that the client of `request` knows the URL of its upload and can resume it after a lost connection. */
 export function markCanResume(request: FastifyRequest): void {
   canResume.add(request)
 }
 
 /**
- * Whether a refusal is better not answered. A request that another one took over belongs to a client that gave it up;
- * and some clients go on after a lost connection, but not after they have read that the server cannot just now.
+ * Whether to close the connection instead of answering with `error`. When another request takes the upload over, the client has
+ * given up the first one. Some clients resume after a lost connection, but fail for good when they read a temporary error.
  */
 export function mustEndConnection(request: FastifyRequest, error: UploadError, dialect: Dialect): boolean {
   const wasTakenOver = error.code === 'UPLOAD_LOCKED' && error.facts.offset !== undefined
-  const isPassing = error.status >= 500 || error.status === 423
-  return wasTakenOver || (dialect.resumesOnlyAfterReset && isPassing && canResume.has(request))
+  const isTransient = error.status >= 500 || error.status === 423
+  return wasTakenOver || (dialect.resumesOnlyAfterReset && isTransient && canResume.has(request))
 }
 
-/** Ends the connection of `request` without an answer. */
+/** Closes the connection of `request` without an answer. */
 export function endConnection(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   reply.hijack()
   request.raw.socket.destroy()

@@ -1,7 +1,7 @@
 /**
- * The file name in a Content-Disposition header, or `undefined`: `filename*` (RFC 8187) where it can be read, else
- * `filename` (RFC 6266). The type, `inline` or another, says nothing to a server. Whatever cannot be read is left out:
- * a name is worth less than the file.
+ * The file name in a Content-Disposition header, or `undefined`: `filename*` (RFC 8187) if it can be decoded, else
+ * `filename` (RFC 6266). The type, such as `inline`, is ignored. A parameter that cannot be decoded is ignored and never an error:
+ * the file matters more than its name.
  */
 export function filenameIn(header: string | undefined): string | undefined {
   if (header === undefined) return undefined
@@ -21,7 +21,7 @@ export function filenameIn(header: string | undefined): string | undefined {
   return name ? lastSegment(name) : undefined
 }
 
-/** RFC 8187: charset ' language ' percent-encoded bytes. UTF-8 must be known, ISO-8859-1 is cheap. */
+/** RFC 8187: charset ' language ' percent-encoded bytes. UTF-8 is required; ISO-8859-1 costs one line. */
 function decodeExtended(value: string): string | undefined {
   const [, charset, encoded] = /^([\w-]+)'[\w-]*'((?:[\w!#$&+.^`|~-]|%[\da-f]{2})*)$/i.exec(value) ?? []
   if (charset === undefined) return undefined
@@ -33,7 +33,7 @@ function decodeExtended(value: string): string | undefined {
   return charset.toLowerCase() === 'utf-8' ? utf8(bytes) : undefined
 }
 
-/** Node reads a header as ISO-8859-1; many clients write it as UTF-8. */
+/** Node decodes headers as ISO-8859-1, but many clients encode them as UTF-8. */
 function decodeBytes(value: string): string {
   return utf8(Buffer.from(value, 'latin1')) ?? value
 }
@@ -46,7 +46,7 @@ function utf8(bytes: Buffer): string | undefined {
   }
 }
 
-/** RFC 6266, section 4.3: a recipient takes the last path segment, whatever the sender's separator is. */
+/** RFC 6266, section 4.3: a recipient uses the last path segment only, after a slash or a backslash. */
 function lastSegment(name: string): string {
   return name.split(/[/\\]/).at(-1)!
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { Upload } from '../../core/upload.ts'
 import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
 import { resumeHeader } from '../../http/identity/resume.ts'
@@ -13,8 +13,8 @@ import { representationOf } from './representation.ts'
 import { dialectOf } from './versions.ts'
 
 /**
- * "Upload Creation": an upload, announced before the body is read, and the body as its first bytes, which may be all of
- * them, some, or none.
+ * "Upload Creation": creates an upload, announces it before the body is read, and appends the body, which holds the whole file, its
+ * first bytes, or nothing.
  */
 export async function createUpload(
   options: RufhOptions,
@@ -24,14 +24,15 @@ export async function createUpload(
   const { engine, resumeTokens } = options
   const { actor, headers } = request
   const dialect = dialectOf(headers)
-  const saidLast = readIsLast(headers, dialect)
-  if (saidLast === undefined) throw missingCompleteness(dialect.usesUploadIncomplete)
+  const isDeclaredLast = readIsLast(headers, dialect)
+  if (isDeclaredLast === undefined) {
+    throw errors.completenessMissing({ header: dialect.usesUploadIncomplete ? 'Upload-Incomplete' : 'Upload-Complete' })
+  }
   const bodySize = bodySizeOf(request)
-  const told = readInteger(headers, 'upload-length', dialect)
-  const isLast = saidLast || (told === 0 && dialect.completesAtFullLength)
-  const size = lengthOf(told, bodySize, isLast)
-  if ((readInteger(headers, 'upload-offset', dialect) ?? 0) !== 0)
-    throw new UploadError('INVALID_REQUEST', 'A new upload starts at byte 0. To go on with one, use its own address.')
+  const length = readInteger(headers, 'upload-length', dialect)
+  const isLast = isDeclaredLast || (length === 0 && dialect.completesAtFullLength)
+  const size = resolveSize(length, bodySize, isLast)
+  if ((readInteger(headers, 'upload-offset', dialect) ?? 0) !== 0) throw errors.creationOffsetNotZero()
 
   const created = await engine.create(actor, {
     ...representationOf(headers),
@@ -41,19 +42,20 @@ export async function createUpload(
     ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
   })
   let upload: Upload = created
-  const answersNow = whenAnswerLost(request, reply, (wasWritten) =>
+  const checkConnection = whenAnswerLost(request, reply, (wasWritten) =>
     engine.markAnswerLost(upload.id, wasWritten ? upload.offset : null),
   )
   const interim = openInterim(request, reply, dialect, options)
-  const where = {
+  const locationHeaders = {
     location: addressOf(options, request, created.id),
     ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }),
   }
-  // What may be the repetition of an earlier upload is announced by neither address: only its last byte tells which of them it is. Its
-  // client asks anew after a lost connection.
-  if (created.repeats || interim.announce({ ...where, ...limitHeader(dialect, created) })) markCanResume(request)
-  // From here on every answer points to the upload, refusals too.
-  reply.headers(where)
+  // A creation that may repeat an earlier one is not announced: its URL, the new or the earlier one, is known only after its last byte.
+  // The client creates the upload once more after a lost connection.
+  if (created.repeats || interim.announce({ ...locationHeaders, ...limitHeader(dialect, created) }))
+    markCanResume(request)
+  // From here on every answer has the Location of the upload, errors too.
+  reply.headers(locationHeaders)
 
   if (bodySize !== 0 || isLast)
     upload = await appendBody(engine, request, created.id, dialect, interim, {
@@ -61,24 +63,19 @@ export async function createUpload(
       isLast,
       repeats: created.repeats,
     })
-  answersNow()
+  checkConnection()
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)
-  // It may be one that came before.
+  // A repeated creation returns the earlier upload.
   const location = addressOf(options, request, upload.id)
   return answerStored(reply, { dialect, upload }, { location, isCreation: true })
 }
 
-/** The length a creation tells, in one way or two that must agree. */
-function lengthOf(told: number | undefined, bodySize: number | null, isLast: boolean): number | null {
+/** The size of the file by Upload-Length, by the length of a body that holds all of it, or by both, which must agree. */
+function resolveSize(length: number | undefined, bodySize: number | null, isLast: boolean): number | null {
   const implied = isLast ? bodySize : null
-  const isTooLong = told !== undefined && bodySize !== null && bodySize > told
-  if (isTooLong || (told !== undefined && implied !== null && implied !== told)) {
-    throw new UploadError('LENGTH_MISMATCH', 'Upload-Length and Content-Length do not agree.', { size: told })
+  const isTooLong = length !== undefined && bodySize !== null && bodySize > length
+  if (isTooLong || (length !== undefined && implied !== null && implied !== length)) {
+    throw errors.contentLengthMismatch({ size: length })
   }
-  return told ?? implied
-}
-
-function missingCompleteness(saysIncomplete: boolean): UploadError {
-  const field = saysIncomplete ? 'Upload-Incomplete' : 'Upload-Complete'
-  return new UploadError('MISSING_FIELD', `An upload starts with the header ${field}: ?0 or ?1.`)
+  return length ?? implied
 }

@@ -2,22 +2,22 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Dictionary, serializeDictionary } from 'structured-headers'
 import type { Digest } from '../../core/engine.ts'
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import { type DigestAlgorithm, type Digests, digestAlgorithms, type FileDigests } from '../../core/upload.ts'
 import { readDictionary } from './fields.ts'
 
-/** Those that RFC 9530 calls active: the others are ignored in fields, as it asks. */
+/** The algorithms that RFC 9530 calls active. It requires that others in a field are ignored. */
 const algorithms = ['sha-256', 'sha-512'] as const satisfies DigestAlgorithm[]
 
 /**
- * Holds a request's body to its Content-Digest; `undefined` when it promises none in a known algorithm. Of a body that
- * breaks off what came is kept: the digest speaks of the whole of it.
- * @throws UploadError INVALID_REQUEST when the header cannot be read
+ * Verifies the body of a request against its Content-Digest; `undefined` without a digest in a known algorithm. The bytes of
+ * a broken body are kept unverified, because the digest covers the whole body.
+ * @throws UploadError INVALID_REQUEST when the header cannot be parsed
  */
 export function contentDigest(headers: IncomingHttpHeaders): Digest | undefined {
-  const promised = Object.entries(readDigests(headers, 'content-digest'))
-  if (promised.length === 0) return undefined
-  const hashes = promised.map(([algorithm, value]) => ({
+  const stated = Object.entries(readDigests(headers, 'content-digest'))
+  if (stated.length === 0) return undefined
+  const hashes = stated.map(([algorithm, value]) => ({
     hash: createHash(digestAlgorithms[algorithm as DigestAlgorithm]),
     expected: Buffer.from(value, 'base64'),
   }))
@@ -29,18 +29,17 @@ export function contentDigest(headers: IncomingHttpHeaders): Digest | undefined 
     verify() {
       for (const { hash, expected } of hashes) {
         const actual = hash.digest()
-        if (actual.length !== expected.length || !timingSafeEqual(actual, expected))
-          throw new UploadError('CHECKSUM_MISMATCH', 'The body that arrived is not the one its digest describes.')
+        if (actual.length !== expected.length || !timingSafeEqual(actual, expected)) throw errors.checksumMismatch()
       }
     },
   }
 }
 
 /**
- * What a creation says of the digests of the whole file: Repr-Digest, and of Want-Repr-Digest what it likes best. An
- * append says nothing of the file: its representation is the patch (RFC 9530, appendix B.11). `stated`: digests that the
- * creation states elsewhere; Repr-Digest is believed rather than those.
- * @throws UploadError INVALID_REQUEST when a header cannot be read
+ * The digests of the whole file in the headers of a creation: those in Repr-Digest, and the preferred algorithm in
+ * Want-Repr-Digest. The same headers of an append describe the patch and not the file (RFC 9530, appendix B.11).
+ * @param stated digests that the creation states elsewhere; Repr-Digest takes precedence
+ * @throws UploadError INVALID_REQUEST when a header cannot be parsed
  */
 export function fileDigests(
   headers: IncomingHttpHeaders,
@@ -51,7 +50,7 @@ export function fileDigests(
   return Object.keys(expected).length > 0 || wanted.length > 0 ? { expected, wanted } : null
 }
 
-/** The Repr-Digest header of a whole file whose digests were asked for. */
+/** The Repr-Digest header of a complete file whose creation asked for digests. */
 export function digestHeader(digests: FileDigests | null): Record<string, string> {
   const known = Object.entries(digests?.actual ?? {}).filter(([name]) => algorithms.some((known) => known === name))
   if (known.length === 0) return {}
@@ -65,13 +64,13 @@ function readDigests(headers: IncomingHttpHeaders, name: 'content-digest' | 'rep
   for (const algorithm of algorithms) {
     const member = dictionary.get(algorithm)
     if (member === undefined) continue
-    if (!(member[0] instanceof ArrayBuffer)) throw unreadable(name)
+    if (!(member[0] instanceof ArrayBuffer)) throw errors.fieldInvalid({ header: name })
     digests[algorithm] = Buffer.from(member[0]).toString('base64')
   }
   return digests
 }
 
-/** Preferences from 0 (not acceptable) to 10. */
+/** The preferred algorithm, if any. Preferences range from 0 (not acceptable) to 10. */
 function readWanted(headers: IncomingHttpHeaders): DigestAlgorithm[] {
   const dictionary = readKnown(headers, 'want-repr-digest')
   const preference = (algorithm: DigestAlgorithm) => Number(dictionary.get(algorithm)?.[0] ?? 0)
@@ -82,10 +81,6 @@ function readWanted(headers: IncomingHttpHeaders): DigestAlgorithm[] {
 function readKnown(headers: IncomingHttpHeaders, name: string): Dictionary {
   const text = headers[name]
   const dictionary = readDictionary(typeof text === 'string' ? text : '')
-  if (!dictionary) throw unreadable(name)
+  if (!dictionary) throw errors.fieldInvalid({ header: name })
   return dictionary
-}
-
-function unreadable(name: string): UploadError {
-  return new UploadError('INVALID_REQUEST', `The header ${name} has no valid value.`)
 }

@@ -2,14 +2,14 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 
 /**
- * The mark on routes that are RUFH's alone. Uploads have one address in every protocol, so that one protocol goes on
- * where another stopped; which of them a request speaks is read from its headers.
+ * The constraint of routes that serve RUFH only. An upload has the same URL in every protocol, so that a client can resume it in
+ * another protocol; the headers of a request tell which protocol it speaks.
  */
 export const rufhConstraint = { protocol: 'rufh' }
 
-const marks = ['upload-draft-interop-version', 'upload-complete', 'upload-incomplete']
+const rufhHeaders = ['upload-draft-interop-version', 'upload-complete', 'upload-incomplete']
 
-/** Teaches the router of `app` to tell requests in RUFH from others. Routes without the mark stay as they are. */
+/** Makes the router of `app` distinguish RUFH requests from others. Routes without the constraint are not affected. */
 export function addRufhConstraint(app: FastifyInstance): void {
   if (app.hasConstraintStrategy('protocol')) return
   app.addConstraintStrategy({
@@ -26,14 +26,14 @@ export function addRufhConstraint(app: FastifyInstance): void {
   })
 }
 
-/** Whether a request speaks RUFH: what tus does not claim, and either says so itself or could be nothing else. */
+/** Whether a request speaks RUFH: it is not tus, and it has a header of RUFH or a method or type that no other protocol here takes. */
 export function isRufh({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
   if ('tus-resumable' in headers) return false
-  if (marks.some((name) => name in headers)) return true
+  if (rufhHeaders.some((name) => name in headers)) return true
   if (method === 'OPTIONS') return announcesRufh(headers)
   const type = headers['content-type']
   if (type?.startsWith('application/offset+octet-stream')) return false
-  // A retrieval or cancellation need not carry any header of its own, and the final RFC will not know the version.
+  // An offset retrieval or cancellation needs no header of RUFH, and the final RFC will not have the version header.
   return method === 'HEAD' || method === 'PATCH' || method === 'DELETE' || isPartialUpload(type)
 }
 
@@ -42,11 +42,11 @@ export function isPartialUpload(type: string | undefined): boolean {
   return (type ?? '').split(';', 1)[0]!.trim().toLowerCase() === 'application/partial-upload'
 }
 
-/** A browser asks first whether it may send the headers that would tell. */
+/** Whether a browser's CORS preflight asks to send headers of RUFH. */
 function announcesRufh(headers: IncomingHttpHeaders): boolean {
   const wanted = headers['access-control-request-headers']
     ?.toLowerCase()
     .split(',')
     .map((name) => name.trim())
-  return wanted !== undefined && !wanted.includes('tus-resumable') && marks.some((name) => wanted.includes(name))
+  return wanted !== undefined && !wanted.includes('tus-resumable') && rufhHeaders.some((name) => wanted.includes(name))
 }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Dictionary, parseDictionary, parseItem, serializeBoolean, serializeDictionary } from 'structured-headers'
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { Upload } from '../../core/upload.ts'
 import type { Dialect } from './versions.ts'
 
@@ -8,7 +8,7 @@ import type { Dialect } from './versions.ts'
 const largestInteger = 999_999_999_999_999
 
 /**
- * A non-negative Integer field; `undefined` when it is absent, or ignored because it is of another type.
+ * A non-negative Integer field; `undefined` when it is absent, or of another type in a draft that ignores such fields.
  * @throws UploadError INVALID_REQUEST where the draft does not ignore it
  */
 export function readInteger(
@@ -18,13 +18,13 @@ export function readInteger(
 ): number | undefined {
   return readItem(headers, name, dialect, (text) => {
     const [value] = parseItem(text)
-    // `5.0` is a Decimal, which the parser gives back as a number as well.
+    // The parser returns a number for `5.0` as well, which is a Decimal.
     return typeof value === 'number' && value >= 0 && /^ *\d+ *(;|$)/.test(text) ? value : undefined
   })
 }
 
 /**
- * Whether the request says that it brings the end of the file: `Upload-Complete`, or the opposite of `Upload-Incomplete`.
+ * Whether the request brings the end of the file: `Upload-Complete`, or the negation of `Upload-Incomplete`.
  * @throws UploadError INVALID_REQUEST where the draft does not ignore a value of another type
  */
 export function readIsLast(headers: IncomingHttpHeaders, dialect: Dialect): boolean | undefined {
@@ -36,7 +36,7 @@ export function readIsLast(headers: IncomingHttpHeaders, dialect: Dialect): bool
   return value === undefined ? undefined : value !== dialect.usesUploadIncomplete
 }
 
-/** The Dictionary in a field, empty when it is; `null` when it is none. */
+/** The Dictionary in a field; `null` when it cannot be parsed. */
 export function readDictionary(text: string): Dictionary | null {
   try {
     return parseDictionary(text)
@@ -45,7 +45,7 @@ export function readDictionary(text: string): Dictionary | null {
   }
 }
 
-/** The header that says whether an answer is about a completed upload. */
+/** The header that says whether the upload is complete. */
 export function completeness(isComplete: boolean, dialect: Dialect): Record<string, string> {
   return dialect.usesUploadIncomplete
     ? { 'upload-incomplete': serializeBoolean(!isComplete) }
@@ -53,8 +53,7 @@ export function completeness(isComplete: boolean, dialect: Dialect): Record<stri
 }
 
 /**
- * The `Upload-Limit` header: what `limits` allow and, when they are those of an upload, the seconds that are left to it.
- * Nothing in drafts that do not know it.
+ * The `Upload-Limit` header: the size limits and, for an upload, the seconds until it expires. Empty for drafts without this header.
  */
 export function limitHeader(
   dialect: Dialect,
@@ -81,8 +80,7 @@ function readItem<T>(
   } catch {
     value = undefined
   }
-  if (value === undefined && !dialect.ignoresInvalid)
-    throw new UploadError('INVALID_REQUEST', `The header ${name} has no valid value.`)
+  if (value === undefined && !dialect.ignoresInvalid) throw errors.fieldInvalid({ header: name })
   return value
 }
 

@@ -3,29 +3,29 @@ import type { Engine } from '../../core/engine.ts'
 import type { ResumeTokens } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
 
-/** What the plugin is made of. */
+/** The options of the plugin. */
 export interface RufhOptions {
   engine: Engine
-  /** Where uploads are created, such as `/files`; the address of one is `path/id`, in every protocol. */
+  /** The path at which uploads are created, such as `/files`. The URL of an upload is `path/id`, in every protocol. */
   path: string
-  /** What stands before it in `Location`: the public URL, or nothing for a relative one. */
+  /** The public URL that `Location` starts with; `undefined` makes `Location` relative. */
   publicUrl: string | undefined
-  /** The largest file that any role may send, for those who ask before they say who they are. */
+  /** The largest file that any role may send, for clients that ask without a token. */
   maxSize: () => number
-  /** Makes the token with which whoever begins an upload can go on with it. */
+  /** Makes the token with which the client that created an upload can resume it. */
   resumeTokens?: ResumeTokens | undefined
-  /** The least time between two interim answers that tell progress. Default: a second. */
+  /** The least time between two interim responses with progress. Default: a second. */
   progressEveryMs?: number
-  /** Whether 104 is sent; `auto`, the default: to clients that reached the server without a proxy. */
+  /** Whether 104 is sent. `auto`, the default: to clients that reach the server without a proxy. */
   interimResponses?: InterimResponses
 }
 
 export type InterimResponses = 'auto' | 'always' | 'never'
 
-/** A request to the address of one upload. */
+/** A request to the URL of one upload. */
 export type UploadRequest = FastifyRequest<{ Params: { id: string } }>
 
-/** The address of upload `id`, the same in every answer to one request. */
+/** The URL of upload `id`: the same in every answer to one request. */
 export function addressOf({ publicUrl, path }: RufhOptions, request: FastifyRequest, id: string): string {
   return addressFor(request, `${path}/${id}`, publicUrl)
 }

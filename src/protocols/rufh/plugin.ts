@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Limits } from '../../core/engine.ts'
 import { isUploadError, UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import { logError, toUploadError } from '../../http/errors.ts'
 import { ignoreUnusableTypes } from '../../http/type-hints.ts'
-import { answerState } from './answers.ts'
+import { answerOffset } from './answers.ts'
 import { appendToUpload } from './append.ts'
 import { endConnection, markCanResume, mustEndConnection } from './connection.ts'
 import { createUpload } from './create.ts'
@@ -15,20 +16,20 @@ import { toProblem } from './problems.ts'
 import { dialectOf } from './versions.ts'
 
 /**
- * Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload), interop versions 3 to 10, beside whatever else is
- * spoken at `path`. Wants `request.actor`.
+ * Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload), interop versions 3 to 10, beside the other protocols at
+ * `path`. Needs `request.actor`.
  */
 export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Promise<void> {
   const { engine, path } = options
-  const one = `${path}/:id`
+  const uploadPath = `${path}/:id`
   const constraints = rufhConstraint
   const config = { takesResumeTokens: true }
 
   addRufhConstraint(app)
-  // Of a retrieval the draft asks for it; a 404 or 410 that a cache kept would be as wrong as an offset.
+  // The drafts ask for this in an offset retrieval. A cached 404 or 410 would mislead clients as much as a cached offset.
   sendNoStore(app)
   ignoreUnusableTypes(app)
-  // Nothing is read here: the engine reads the raw request.
+  // The engine reads the body from the raw request.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.addHook('onRequest', async (request, reply) => {
@@ -37,7 +38,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   })
   app.setErrorHandler((thrown, request, reply) => answerError(thrown, request, reply))
 
-  // Many clients are given the endpoint with a slash at its end.
+  // Many clients are configured with a slash at the end of the endpoint.
   for (const url of [path, `${path}/`]) {
     app.route({
       method: ['POST', 'PUT'],
@@ -48,15 +49,22 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   }
   app.route({
     method: 'PATCH',
-    url: one,
+    url: uploadPath,
     constraints,
     config,
     handler: (request: UploadRequest, reply) => appendToUpload(options, request, reply),
   })
-  app.route({ method: ['HEAD', 'GET'], url: one, constraints, config, exposeHeadRoute: false, handler: retrieveOffset })
-  app.route({ method: 'DELETE', url: one, constraints, config, handler: cancelUpload })
-  app.route({ method: ['POST', 'PUT'], url: one, constraints, config, handler: overrideMethod })
-  for (const url of [path, one]) {
+  app.route({
+    method: ['HEAD', 'GET'],
+    url: uploadPath,
+    constraints,
+    config,
+    exposeHeadRoute: false,
+    handler: retrieveOffset,
+  })
+  app.route({ method: 'DELETE', url: uploadPath, constraints, config, handler: cancelUpload })
+  app.route({ method: ['POST', 'PUT'], url: uploadPath, constraints, config, handler: overrideMethod })
+  for (const url of [path, uploadPath]) {
     app.route({
       method: 'OPTIONS',
       url,
@@ -73,7 +81,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     if (dialect.strictHeaders) rejectUploadHeaders(request)
     markCanResume(request)
     const upload = await engine.status(actor, params.id, dialect.completesAtFullLength ? 'at-size' : 'later')
-    return answerState(reply, { dialect, upload })
+    return answerOffset(reply, { dialect, upload })
   }
 
   /** "Upload Cancellation" */
@@ -83,7 +91,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     return reply.code(204).send()
   }
 
-  /** tus-js-client asks like this where PATCH cannot be sent, in its RUFH modes too. A PUT here is no creation. */
+  /** In its RUFH modes, too, tus-js-client sends POST with X-HTTP-Method-Override where PATCH cannot be sent. PUT never overrides. */
   async function overrideMethod(request: UploadRequest, reply: FastifyReply): Promise<FastifyReply> {
     const method = request.method === 'POST' ? request.headers['x-http-method-override'] : undefined
     if (method === 'PATCH') return appendToUpload(options, request, reply)
@@ -104,7 +112,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     return reply.code(status).headers(headers).type('application/problem+json').send(body)
   }
 
-  /** What a refusal of size is about: what the upload may have, as it was told, or before there is one, what may be begun. */
+  /** The limits for a 413: those of the upload, as the server announced them, or those for a new upload before there is one. */
   function limitsFor({ status, facts }: UploadError, request: FastifyRequest): Pick<Limits, 'maxSize'> | null {
     if (status !== 413) return null
     const { id } = request.params as { id?: string }
@@ -113,37 +121,37 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
       : engine.limits(request.actor)
   }
 
-  /** Until draft -05 every answer about an upload that is alive says how far it is, refusals too. */
-  async function withOffset(refusal: UploadError, request: FastifyRequest, reply: FastifyReply): Promise<UploadError> {
-    const id = aboutWhich(request, reply)
-    const isAlive = refusal.status >= 400 && refusal.status < 500 && ![401, 404, 410].includes(refusal.status)
-    if (id === undefined || !isAlive || refusal.facts.offset !== undefined) return refusal
-    if (request.method === 'OPTIONS' || !dialectOf(request.headers).strictHeaders) return refusal
+  /** Until draft -05 every answer about an existing upload has its offset, errors too. */
+  async function withOffset(error: UploadError, request: FastifyRequest, reply: FastifyReply): Promise<UploadError> {
+    const id = uploadIdOf(request, reply)
+    const keepsUpload = error.status >= 400 && error.status < 500 && ![401, 404, 410].includes(error.status)
+    if (id === undefined || !keepsUpload || error.facts.offset !== undefined) return error
+    if (request.method === 'OPTIONS' || !dialectOf(request.headers).strictHeaders) return error
     try {
       const { offset } = await engine.get(request.actor, id)
-      return new UploadError(refusal.code, refusal.message, { ...refusal.facts, offset })
-    } catch (error) {
-      if (isUploadError(error)) return refusal
-      throw error
+      return new UploadError(error.code, error.message, { ...error.facts, offset })
+    } catch (readError) {
+      if (isUploadError(readError)) return error
+      throw readError
     }
   }
 }
 
-/** Until draft -05 a question must not bring the answer along. */
+/** Until draft -05 a request for the offset, or a cancellation, must not carry the headers that an answer has. */
 function rejectUploadHeaders({ headers }: FastifyRequest): void {
-  const named = ['upload-offset', 'upload-complete', 'upload-incomplete', 'upload-length'].find(
+  const header = ['upload-offset', 'upload-complete', 'upload-incomplete', 'upload-length'].find(
     (name) => name in headers,
   )
-  if (named) throw new UploadError('INVALID_REQUEST', `This request must not carry ${named}.`)
+  if (header) throw errors.fieldNotAllowed({ header })
 }
 
-/** The upload that a request is about: the one it names, or the one it created. */
-function aboutWhich({ params }: FastifyRequest, reply: FastifyReply): string | undefined {
+/** The upload that the URL of the request names, or that the request created. */
+function uploadIdOf({ params }: FastifyRequest, reply: FastifyReply): string | undefined {
   const { id } = (params ?? {}) as { id?: string }
   return id ?? reply.getHeader('location')?.toString().split('/').at(-1)
 }
 
 function notAllowed(reply: FastifyReply): UploadError {
   reply.header('allow', 'OPTIONS, HEAD, GET, PATCH, DELETE')
-  return new UploadError('METHOD_NOT_ALLOWED', 'An upload knows no such method.')
+  return errors.rufhMethodNotAllowed()
 }

@@ -6,7 +6,7 @@ import { type ErrorBody, errorBody, errorHeaders } from '../../http/errors.ts'
 import { completeness, limitHeader } from './fields.ts'
 import type { Dialect } from './versions.ts'
 
-/** A refusal as RFC 9457 writes it, with the member that refusals have in every protocol of this server. */
+/** An error as problem details (RFC 9457), with the member `error` that errors have in every protocol of this server. */
 export interface Problem {
   status: number
   headers: Record<string, string>
@@ -19,11 +19,11 @@ const types: Partial<Record<ErrorCode, { name: string; title: string; status?: n
   OFFSET_MISMATCH: { name: 'mismatching-upload-offset', title: 'Mismatching Upload Offset' },
   LENGTH_MISMATCH: { name: 'inconsistent-upload-length', title: 'Inconsistent Upload Length Values' },
   UPLOAD_COMPLETED: { name: 'completed-upload', title: 'Upload Is Completed', status: 400 },
-  // 460 is a status of tus.
+  // 460 belongs to tus.
   CHECKSUM_MISMATCH: { name: 'digest-mismatching-values', title: 'Mismatching Digest Values', status: 400 },
 }
 
-/** The answer to a refusal. `limits`: what may be sent, where that is what it is about. */
+/** The problem details for `error`. @param limits the size limits, for a 413 */
 export function toProblem(error: UploadError, dialect: Dialect, limits: Pick<Limits, 'maxSize'> | null): Problem {
   const { facts, message } = error
   const type = types[codeIn(dialect, error)]
@@ -51,12 +51,12 @@ export function toProblem(error: UploadError, dialect: Dialect, limits: Pick<Lim
   }
 }
 
-/** Draft -12 has no problem type for a completed upload any more: bytes beyond its end contradict its length. */
+/** Draft -12 dropped the problem type for a completed upload: bytes beyond its end contradict its length. */
 function codeIn(dialect: Dialect, { code }: UploadError): ErrorCode {
   return code === 'UPLOAD_COMPLETED' && !dialect.knowsCompleted ? 'LENGTH_MISMATCH' : code
 }
 
-/** Until draft -05 an upload that is over is 404, whatever ended it. */
+/** Until draft -05 an upload that has ended is 404, however it ended. */
 function statusIn(dialect: Dialect, { status, code }: UploadError): number {
   if (code === 'UPLOAD_COMPLETED') return 400
   return status === 410 && dialect.strictHeaders ? 404 : status

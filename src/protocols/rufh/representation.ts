@@ -5,14 +5,14 @@ import { readMetadata } from '../../http/tus-metadata.ts'
 import { filenameIn } from './content-disposition.ts'
 import { fileDigests } from './digests.ts'
 
-/** What a creation says about the file itself. */
+/** The properties of the file in the headers of a creation. */
 export type Representation = Pick<
   CreateUpload,
   'filename' | 'contentType' | 'category' | 'metadata' | 'fingerprint' | 'digests'
 >
 
-// What a library puts there when nobody says: the type of the message at most, not of the file.
-const meaningless = [
+// HTTP libraries send these by default. At most they are the type of the message, and not of the file.
+const defaultTypes = [
   unknownMediaType,
   'application/partial-upload',
   'application/offset+octet-stream',
@@ -21,20 +21,20 @@ const meaningless = [
 ]
 
 /**
- * Name and type of the file from Content-Disposition and Content-Type; where these say nothing, from Upload-Metadata,
- * which tus-js-client sends in its RUFH modes as well. Upload-Metadata is kept as it came, for who goes on in tus.
- * @throws UploadError INVALID_METADATA for one that tus could not give back, INVALID_REQUEST for digests that cannot be read
+ * Reads the name and type of the file from Content-Disposition and Content-Type and, where these are missing, from Upload-Metadata,
+ * which tus-js-client sends in its RUFH modes as well. Upload-Metadata is stored unchanged for clients that resume in tus.
+ * @throws UploadError INVALID_METADATA for metadata that tus could not return; INVALID_REQUEST for digests that cannot be parsed
  */
 export function representationOf(headers: IncomingHttpHeaders): Representation {
   const metadata = headers['upload-metadata']
-  const said = readMetadata(typeof metadata === 'string' ? metadata : undefined)
+  const fields = readMetadata(typeof metadata === 'string' ? metadata : undefined)
   const type = readMediaType(headers['content-type'] ?? '')
   return {
-    filename: filenameIn(headers['content-disposition']) ?? said.filename ?? '',
-    contentType: type === null || meaningless.includes(type) ? (said.contentType ?? '') : type,
-    category: said.category,
-    fingerprint: said.fingerprint,
-    digests: fileDigests(headers, said.digests?.expected),
+    filename: filenameIn(headers['content-disposition']) ?? fields.filename ?? '',
+    contentType: type === null || defaultTypes.includes(type) ? (fields.contentType ?? '') : type,
+    category: fields.category,
+    fingerprint: fields.fingerprint,
+    digests: fileDigests(headers, fields.digests?.expected),
     metadata: typeof metadata === 'string' ? metadata : null,
   }
 }

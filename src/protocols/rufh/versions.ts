@@ -1,45 +1,45 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
 /**
- * What a client's draft of "Resumable Uploads for HTTP" (draft-ietf-httpbis-resumable-upload) asks of an answer. A draft
- * is named by its interop version; the header disappears with the RFC, and so do the old rows of this file.
+ * The rules of one draft of "Resumable Uploads for HTTP" (draft-ietf-httpbis-resumable-upload). A client names its draft by the
+ * interop version. That header disappears with the RFC, and then the old versions can leave this file.
  */
 export interface Dialect {
-  /** The interop version whose rules are followed. */
+  /** The interop version whose rules apply. */
   version: number
-  /** Whether the client named this version itself: only then may it be sent a 104. */
+  /** The client named this version itself. Other clients get no 104. */
   isNamed: boolean
-  /** 3 says `Upload-Incomplete`, the others `Upload-Complete`. */
+  /** Version 3 has `Upload-Incomplete`, later ones `Upload-Complete`. */
   usesUploadIncomplete: boolean
-  /** A field of the wrong type is as good as absent; before 8 it is a bad request. */
+  /** A field of the wrong type counts as absent. Before 8 it is a bad request. */
   ignoresInvalid: boolean
-  /** The state headers must not be sent when the offset is asked for, and an upload that is over is 404. */
+  /** Offset retrievals and cancellations must not carry `Upload-*` headers, and an upload that has ended is 404. */
   strictHeaders: boolean
-  /** `GET` of an upload asks for its offset, as `HEAD` does. */
+  /** GET of an upload retrieves its offset, as HEAD does. */
   retrievesByGet: boolean
-  /** An append must be of type `application/partial-upload`. */
+  /** An append must have the type `application/partial-upload`. */
   needsPartialUpload: boolean
-  /** An append that does not say whether it is the last one is the last one. */
+  /** An append without `Upload-Complete` is the last one. */
   defaultsToComplete: boolean
-  /** The status of an append that leaves the upload unfinished. */
+  /** The status of an append that leaves the upload incomplete. */
   appended: 201 | 204
-  /** Progress is told by 104 while a body comes in. */
-  tellsProgress: boolean
-  /** The key of `Upload-Limit` for the time that is left; `null`: the draft has no such header. */
+  /** The server sends progress by 104 while a body arrives. */
+  sendsProgress: boolean
+  /** The key of `Upload-Limit` for the time until the upload expires. `null`: the draft has no such header. */
   ageKey: 'expires' | 'max-age' | null
-  /** More bytes than the length are the end of the upload. */
+  /** The server cancels an upload that gets more bytes than its length. */
   cancelsOnExcess: boolean
-  /** There is a problem type for a completed upload, and no other is told of it; from 9 on its bytes contradict its length. */
+  /** The draft has a problem type for a completed upload. From 9 on, bytes beyond its end contradict its length instead. */
   knowsCompleted: boolean
-  /** An append to a completed upload that changes nothing gets the final answer once more; before 9 it is refused, but for `endsAtLength`. */
+  /** An append to a completed upload that changes nothing gets the final answer again. Before 9 it is an error, except with `completesAtFullLength`. */
   repeatsFinalResponse: boolean
   /**
-   * The versions of URLSession. It resumes when the connection is lost, and gives up when it reads a 5xx; tus-js-client,
-   * which speaks 5 and 6 too, even starts a new upload when it reads one in answer to HEAD.
+   * The versions of URLSession. URLSession resumes after a lost connection and fails for good after a 5xx. tus-js-client, which
+   * has 5 and 6 as well, creates a new upload after a 5xx to HEAD.
    */
   resumesOnlyAfterReset: boolean
   /**
-   * The file ends where its announced length does, whatever `Upload-Complete` says. In the versions of tus-js-client: it sends the
+   * The upload completes at its announced length, whatever `Upload-Complete` says. These are the versions of tus-js-client: it sends the
    * last bytes of a stream, and an empty file, with `?0`, takes an offset equal to the length for success, and sends nothing more.
    */
   completesAtFullLength: boolean
@@ -48,10 +48,10 @@ export interface Dialect {
 const oldest = 3
 const newest = 10
 
-/** The dialect of a request. Without a known version: the newest, except that only 3 ever said `Upload-Incomplete`. */
+/** The dialect of a request. Without a known version it is the newest, or 3 if there is `Upload-Incomplete`, which only 3 has. */
 export function dialectOf(headers: IncomingHttpHeaders): Dialect {
   const named = namedVersion(headers)
-  return describe(named ?? ('upload-incomplete' in headers ? oldest : newest), named !== null)
+  return rulesOf(named ?? ('upload-incomplete' in headers ? oldest : newest), named !== null)
 }
 
 function namedVersion(headers: IncomingHttpHeaders): number | null {
@@ -61,8 +61,8 @@ function namedVersion(headers: IncomingHttpHeaders): number | null {
   return version >= oldest && version <= newest ? version : null
 }
 
-function describe(version: number, isNamed: boolean): Dialect {
-  const endsAtLength = isNamed && (version === 5 || version === 6)
+function rulesOf(version: number, isNamed: boolean): Dialect {
+  const completesAtFullLength = isNamed && (version === 5 || version === 6)
   return {
     version,
     isNamed,
@@ -73,12 +73,12 @@ function describe(version: number, isNamed: boolean): Dialect {
     needsPartialUpload: version >= 6,
     defaultsToComplete: version <= 6,
     appended: version <= 6 ? 201 : 204,
-    tellsProgress: version >= 5,
+    sendsProgress: version >= 5,
     ageKey: version >= 7 ? 'max-age' : version === 6 ? 'expires' : null,
     cancelsOnExcess: version >= 8,
     knowsCompleted: version < 9,
-    repeatsFinalResponse: version >= 9 || endsAtLength,
+    repeatsFinalResponse: version >= 9 || completesAtFullLength,
     resumesOnlyAfterReset: isNamed && (version === 3 || version === 5 || version === 6),
-    completesAtFullLength: endsAtLength,
+    completesAtFullLength,
   }
 }

@@ -1,13 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { Upload } from '../../core/upload.ts'
 import { answerError, errorHeaders, logError, toUploadError } from '../../http/errors.ts'
 import type { Call } from './engine-store.ts'
 import { tusVersion } from './request.ts'
 
 /**
- * Puts @tus/server's answer into the reply: a success with what the engine knows added, a refusal in our one form.
- * @throws whatever the engine threw, or an UploadError for @tus/server's own refusals
+ * Copies the answer of @tus/server into the reply, and adds the headers that only the engine can fill in.
+ * @throws the error of the engine, or an UploadError for a request that @tus/server itself rejected
  */
 export async function answer(
   reply: FastifyReply,
@@ -15,22 +15,22 @@ export async function answer(
   call: Call,
   location: (id: string) => string,
 ): Promise<void> {
-  if (response.status >= 400) throw call.thrown ?? (await errorOf(response))
+  if (response.status >= 400) throw call.thrown ?? (await toError(response))
   reply.code(response.status)
   for (const [name, value] of response.headers)
     if (!name.startsWith('access-control-') && name !== 'location') reply.header(name, value)
-  if (call.upload) describe(reply, call, call.upload, location)
+  if (call.upload) addUploadHeaders(reply, call, call.upload, location)
 }
 
-function describe(reply: FastifyReply, call: Call, upload: Upload, location: (id: string) => string): void {
+function addUploadHeaders(reply: FastifyReply, call: Call, upload: Upload, location: (id: string) => string): void {
   if (call.method === 'POST') reply.header('location', location(upload.id))
-  tellExpiry(reply, upload)
+  addExpiry(reply, upload)
   if (call.method !== 'HEAD') return
   if (upload.metadata !== null) reply.header('upload-metadata', upload.metadata)
   if (upload.concat?.kind === 'partial') reply.header('upload-concat', 'partial')
   if (upload.concat?.kind !== 'final') return
   reply.header('upload-concat', upload.concat.header)
-  // No client will tell the length: it is known when the lengths of the partial uploads are.
+  // The client never sends the length of a final upload: the server knows it once it knows the lengths of the partial uploads.
   reply.removeHeader('upload-defer-length')
   // "The response to a HEAD request for a final upload SHOULD NOT contain the Upload-Offset header unless the concatenation
   // has been successfully finished."
@@ -38,18 +38,18 @@ function describe(reply: FastifyReply, call: Call, upload: Upload, location: (id
 }
 
 /** "This header MUST be included in every PATCH response if the upload is going to expire." */
-export function tellExpiry(reply: FastifyReply, { expiresAt, state }: Upload): void {
+export function addExpiry(reply: FastifyReply, { expiresAt, state }: Upload): void {
   if (expiresAt !== null && state !== 'completed') reply.header('upload-expires', expiresAt.toUTCString())
 }
 
-/** What @tus/server refuses by itself: a creation that tells no length, or two. */
-async function errorOf(response: Response): Promise<Error> {
-  const words = (await response.text()).trim()
-  if (response.status === 400) return new UploadError('INVALID_REQUEST', `${words}.`)
-  return new Error(`@tus/server answered ${response.status} by itself: ${words}`)
+/** What @tus/server rejects without asking the engine: a creation with no length, or with two. */
+async function toError(response: Response): Promise<Error> {
+  const reason = (await response.text()).trim()
+  if (response.status === 400) return errors.tusRejected({ reason })
+  return new Error(`@tus/server answered ${response.status} without the engine: ${reason}`)
 }
 
-/** As everywhere, and with what a client needs to do better: the version, the methods, the offset from which it may go on. */
+/** Answers an error like every other protocol, with the headers that tus clients read: Allow, Upload-Offset, Tus-Version. */
 export function answerTusError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = toUploadError(thrown)
   const { status, facts } = error
@@ -65,8 +65,8 @@ export function answerTusError(thrown: unknown, request: FastifyRequest, reply: 
 }
 
 /**
- * tus-js-client takes every answer to HEAD but 2xx and 423 for the end of the upload and begins a new one, from the first
- * byte. So what may be otherwise in a moment is "locked" when it is asked by HEAD; other clients try again on 423 as well.
+ * tus-js-client takes every answer to HEAD except 2xx and 423 for the end of the upload, and creates a new one from byte 0. A HEAD is
+ * therefore answered with 423 for an error that may be gone in a moment. Other clients retry on 423 as well.
  */
 function isTransient(status: number): boolean {
   return status >= 500 || status === 429

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { crc32 } from 'node:zlib'
 import type { Digest } from '../../core/engine.ts'
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 
 interface Hash {
   update(chunk: Buffer): void
@@ -29,12 +29,12 @@ const algorithms: Record<string, () => Hash> = {
   },
 }
 
-/** For `Tus-Checksum-Algorithm`. */
+/** The value of `Tus-Checksum-Algorithm`. */
 export const checksumAlgorithms = Object.keys(algorithms).join(',')
 
 /**
- * The digest that `Upload-Checksum` asks for, in the header or announced as a trailer; `undefined` when there is none.
- * @throws UploadError INVALID_REQUEST when it is malformed or of an unknown algorithm
+ * The digest in `Upload-Checksum`, sent as a header or announced as a trailer; `undefined` without one.
+ * @throws UploadError INVALID_REQUEST when the header is malformed or names an unknown algorithm
  * @see tus 1.0, extensions Checksum and Checksum-Trailer
  */
 export function readChecksum(request: IncomingMessage): Digest | undefined {
@@ -52,7 +52,7 @@ function expect({ algorithm, sum }: { algorithm: string; sum: Buffer }): Digest 
   }
 }
 
-/** Which algorithm it will be is known only after the last byte, so all of them are computed. */
+/** The trailer names its algorithm only after the last byte, so every algorithm is computed. */
 function expectTrailer(request: IncomingMessage): Digest {
   const hashes = Object.entries(algorithms).map(([algorithm, create]) => [algorithm, create()] as const)
   return {
@@ -61,8 +61,7 @@ function expectTrailer(request: IncomingMessage): Digest {
     },
     verify() {
       const trailer = request.trailers['upload-checksum']
-      if (trailer === undefined)
-        throw new UploadError('INVALID_REQUEST', 'The trailer Upload-Checksum was announced and did not come.')
+      if (trailer === undefined) throw errors.checksumTrailerMissing()
       const { algorithm, sum } = parse(trailer)
       compare(hashes.find(([name]) => name === algorithm)![1].digest(), sum)
     },
@@ -71,19 +70,11 @@ function expectTrailer(request: IncomingMessage): Digest {
 
 function parse(header: string): { algorithm: string; sum: Buffer } {
   const [, algorithm = '', encoded = ''] = /^([a-z0-9]+) ([A-Za-z0-9+/]+={0,2})$/.exec(header.trim()) ?? []
-  if (!Object.hasOwn(algorithms, algorithm)) {
-    throw new UploadError(
-      'INVALID_REQUEST',
-      `Upload-Checksum must be an algorithm (${checksumAlgorithms}) and a Base64 value.`,
-    )
-  }
+  if (!Object.hasOwn(algorithms, algorithm)) throw errors.checksumInvalid({ algorithms: checksumAlgorithms })
   return { algorithm, sum: Buffer.from(encoded, 'base64') }
 }
 
 function compare(actual: Buffer, expected: Buffer): void {
   if (actual.length === expected.length && timingSafeEqual(actual, expected)) return
-  throw new UploadError(
-    'CHECKSUM_MISMATCH',
-    'The bytes that came are not the ones that were sent. Please send them again.',
-  )
+  throw errors.checksumMismatch()
 }

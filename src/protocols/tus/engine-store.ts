@@ -5,26 +5,26 @@ import { isUploadError, type UploadError } from '../../core/errors/error.ts'
 import type { Actor, CreateUpload, Upload } from '../../core/upload.ts'
 import type { Method } from './request.ts'
 
-/** What travels beside a request through @tus/server, and what comes back beside its answer. */
+/** What a request passes to the engine past @tus/server, and what the engine passes back past its answer. */
 export interface Call {
   actor: Actor
   method: Method
-  /** What a POST wants. */
+  /** The creation request of a POST. */
   creation: CreateUpload | null
   /**
-   * The bytes of a PATCH, or of a POST that brings some. They are read from Node's own request: the streams of a web Request
+   * The bytes of a PATCH, or of a POST that brings some. The engine reads them from Node's own request: the streams of a web Request
    * cost more than the rest of the server.
    */
-  chunk: AppendRequest | null
+  append: AppendRequest | null
   /** The upload as the engine left it. */
   upload?: Upload
-  /** Called as soon as there is an upload. */
-  onBegun?: () => void
-  /** What the engine refused with; @tus/server would only pass on a text. */
+  /** Called as soon as the upload is created. */
+  onCreated?: () => void
+  /** The error that the engine threw: @tus/server passes on its text only. */
   thrown?: unknown
 }
 
-export const caller = new AsyncLocalStorage<Call>()
+export const currentCall = new AsyncLocalStorage<Call>()
 
 const extensions = [
   'creation',
@@ -38,7 +38,7 @@ const extensions = [
   'concatenation-unfinished',
 ]
 
-/** @tus/server's idea of a store, with the engine behind it. It keeps nothing. */
+/** A data store of @tus/server that passes every call to the engine and has no state of its own. */
 export class EngineStore extends DataStore {
   readonly engine: Engine
 
@@ -49,25 +49,26 @@ export class EngineStore extends DataStore {
   }
 
   override create(file: TusUpload): Promise<TusUpload> {
-    return this.#ask(async (call) => {
-      const firstChunkSize = call.chunk?.bodySize ?? undefined
+    return this.#withCall(async (call) => {
+      const firstChunkSize = call.append?.bodySize ?? undefined
       const created = await this.engine.create(call.actor, {
         ...call.creation!,
-        withBody: call.chunk !== null,
+        withBody: call.append !== null,
         firstChunkSize,
       })
       call.upload = created
-      if (call.chunk) call.chunk = { ...call.chunk, repeats: created.repeats }
-      call.onBegun?.()
+      if (call.append) call.append = { ...call.append, repeats: created.repeats }
+      call.onCreated?.()
       file.id = created.id
       return file
     })
   }
 
   override getUpload(id: string): Promise<TusUpload> {
-    return this.#ask(async (call) => {
-      // What a PATCH claims is checked by the engine, under the lock, where alone the answer is true; here the claim is passed on.
-      if (call.method === 'PATCH') return new TusUpload({ id, offset: call.chunk!.offset })
+    return this.#withCall(async (call) => {
+      // Only the lock holder reads an offset that cannot change any more. The engine checks the offset of a PATCH under that lock, so
+      // @tus/server is given the offset that the client sent.
+      if (call.method === 'PATCH') return new TusUpload({ id, offset: call.append!.offset })
       const upload = await this.engine.status(call.actor, id)
       call.upload = upload
       return new TusUpload({ id, offset: upload.offset, ...(upload.size === null ? {} : { size: upload.size }) })
@@ -75,23 +76,23 @@ export class EngineStore extends DataStore {
   }
 
   override write(_stream: unknown, id: string): Promise<number> {
-    return this.#ask(async (call) => {
-      call.upload = call.method === 'POST' ? await this.#beginWith(call, id) : await this.#append(call, id)
+    return this.#withCall(async (call) => {
+      call.upload = call.method === 'POST' ? await this.#appendFirst(call, id) : await this.#append(call, id)
       return call.upload.offset
     })
   }
 
   override remove(id: string): Promise<void> {
-    return this.#ask((call) => this.engine.cancel(call.actor, id))
+    return this.#withCall((call) => this.engine.cancel(call.actor, id))
   }
 
-  #append({ actor, chunk }: Call, id: string): Promise<Upload> {
-    return this.engine.append(actor, id, chunk!)
+  #append({ actor, append }: Call, id: string): Promise<Upload> {
+    return this.engine.append(actor, id, append!)
   }
 
-  /** A creation whose first bytes are refused leaves nothing half made: the client never learns its URL. */
-  async #beginWith(call: Call, id: string): Promise<Upload> {
-    // A file of no bytes is complete when it is created.
+  /** Cancels an upload whose first bytes are rejected: the client never learns its URL and could not resume it. */
+  async #appendFirst(call: Call, id: string): Promise<Upload> {
+    // An empty file is complete when it is created.
     if (call.upload!.state === 'completed') return call.upload!
     try {
       return await this.#append(call, id)
@@ -102,8 +103,8 @@ export class EngineStore extends DataStore {
     }
   }
 
-  async #ask<T>(work: (call: Call) => Promise<T>): Promise<T> {
-    const call = caller.getStore()!
+  async #withCall<T>(work: (call: Call) => Promise<T>): Promise<T> {
+    const call = currentCall.getStore()!
     try {
       return await work(call)
     } catch (error) {
@@ -113,7 +114,7 @@ export class EngineStore extends DataStore {
   }
 }
 
-/** Whether the same bytes may count later: the server is in trouble, or whoever sends was not allowed to end it this time. */
+/** Whether the server may accept the same bytes later: it failed itself, or the client was not allowed to complete the upload this time. */
 function isTransient({ status }: UploadError): boolean {
   return status >= 500 || status === 401 || status === 403
 }

@@ -1,25 +1,26 @@
 /*
- * The tus dialect. @tus/server knows the protocol's verbs and words the answers; what an upload is, who may touch it and
- * where its bytes go is the engine's business. It is handed a request without a body: the engine reads Node's own. What
- * tus 1.0 asks for beyond what the package does stands around it, a file each.
+ * tus 1.0. @tus/server implements the methods of the protocol and their answers; the engine owns uploads, access and bytes.
+ * @tus/server is given a request without a body, because the engine reads the body from Node's own request. Each further
+ * requirement of tus 1.0 that the package does not meet has a file of its own in this folder.
  */
 
 import { Server } from '@tus/server'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
-import { isUploadError, UploadError } from '../../core/errors/error.ts'
+import { isUploadError, type UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import { isId } from '../../core/upload-view.ts'
 import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
 import { ignoreUnusableTypes } from '../../http/type-hints.ts'
-import { answer, answerTusError, tellExpiry } from './answers.ts'
+import { addExpiry, answer, answerTusError } from './answers.ts'
 import { checksumAlgorithms } from './checksum.ts'
-import { type Call, caller, EngineStore } from './engine-store.ts'
+import { type Call, currentCall, EngineStore } from './engine-store.ts'
 import {
   checkVersion,
-  chunkType,
   type Method,
+  patchType,
   readAppend,
   readCreation,
   readFirstAppend,
@@ -29,19 +30,20 @@ import {
 
 export interface TusOptions {
   engine: Engine
-  /** Where the endpoint is, such as `/files`. */
+  /** The path of the endpoint, such as `/files`. */
   path: string
-  /** What stands before it in `Location`: the public URL, or nothing for a relative one. */
+  /** The public URL that `Location` starts with; `undefined` makes `Location` relative. */
   publicUrl: string | undefined
-  /** The largest file that any role may send, for those who ask before they say who they are. */
+  /** The largest file that any role may send, for clients that ask without a token. */
   maxSize: () => number
-  /** Makes the token with which whoever begins an upload can go on with it. */
+  /** Makes the token with which the client that created an upload can resume it. */
   resumeTokens?: ResumeTokens | undefined
 }
 
-// Every method that may carry X-HTTP-Method-Override; without it, those that tus does not know are refused.
+// Every method may carry X-HTTP-Method-Override. Without that header, `readMethod` rejects GET and PUT.
 const routed = ['OPTIONS', 'HEAD', 'GET', 'POST', 'PUT', 'PATCH', 'DELETE']
-const transientStatuses = { newLock: () => ({ lock: async () => {}, unlock: async () => {} }) }
+// The engine has its own locks.
+const noLocks = { newLock: () => ({ lock: async () => {}, unlock: async () => {} }) }
 
 /** Registers the endpoint on `app`, whose hooks have put `request.actor` on every request. */
 export async function tusPlugin(
@@ -51,26 +53,26 @@ export async function tusPlugin(
   const tus = new Server({
     path,
     datastore: new EngineStore(engine),
-    locker: transientStatuses,
+    locker: noLocks,
     relativeLocation: true,
     namingFunction: () => 'named-by-the-engine',
-    // What a role may send is the engine's to say, in its words.
+    // The engine checks the limit of the role: 0 turns off the check of @tus/server.
     maxSize: ({ method }) => (method === 'OPTIONS' ? maxSize() : 0),
   })
 
   ignoreUnusableTypes(app)
   app.removeAllContentTypeParsers()
-  // Nothing is read here: the body belongs to the engine.
+  // The engine reads the body.
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.setErrorHandler(answerTusError)
   app.addHook('onSend', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
     if (request.method === 'OPTIONS') return
     reply.header('tus-resumable', tusVersion)
-    // Of HEAD the protocol demands it; a 404 or 410 that a cache kept would be as wrong as an offset.
+    // tus demands this for HEAD. A cached 404 or 410 would mislead clients as much as a cached offset.
     reply.header('cache-control', 'no-store')
   })
-  // What lies deeper is no upload either, and is told so in tus, so that pages of other origins can read it.
+  // Deeper paths name no upload. They are answered in tus as well, so that pages of other origins can read the 404.
   for (const url of [path, `${path}/:id`, `${path}/:id/*`]) {
     const config = { takesResumeTokens: url === `${path}/:id` }
     app.route({ method: routed, url, config, exposeHeadRoute: false, handler: serve })
@@ -82,36 +84,36 @@ export async function tusPlugin(
     try {
       return await answerAs(method, request, reply)
     } catch (error) {
-      if (method === 'PATCH' && isUploadError(error) && leavesAlive(error)) await describeRejected(request, reply)
+      if (method === 'PATCH' && isUploadError(error) && keepsUpload(error)) await addExpiryOf(request, reply)
       throw error
     }
   }
 
   async function answerAs(method: Method, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     checkVersion(request.headers)
-    const url = `http://tus${path}${readAddress(request, method)}`
+    const url = `http://tus${path}${readUploadPath(request, method)}`
     const call = readCall(request, method, path)
-    let answersNow = () => {}
-    call.onBegun = () => {
-      answersNow = whenAnswerLost(request, reply, (wasWritten) =>
+    let checkConnection = () => {}
+    call.onCreated = () => {
+      checkConnection = whenAnswerLost(request, reply, (wasWritten) =>
         engine.markAnswerLost(call.upload!.id, wasWritten ? call.upload!.offset : null),
       )
     }
-    const response = await caller.run(call, () =>
+    const response = await currentCall.run(call, () =>
       tus.handleWeb(new Request(url, { method, headers: headersFor(request, call) })),
     )
-    answersNow()
+    checkConnection()
     await answer(reply, response, call, (id) => addressFor(request, `${path}/${id}`, publicUrl))
     if (method === 'POST' && call.upload!.state !== 'completed' && resumeTokens)
       reply.header(resumeHeader, await resumeTokens(call.actor, call.upload!))
     return reply.send(null)
   }
 
-  /** A refused PATCH has not seen the upload, or not as whoever asks may; what they may not know is left out. */
-  async function describeRejected(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  /** Adds `Upload-Expires` to a rejected PATCH, for which the engine returned no upload. A client that may not read the upload gets none. */
+  async function addExpiryOf(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { id = '' } = request.params as { id?: string }
     try {
-      tellExpiry(reply, await engine.get(request.actor, id))
+      addExpiry(reply, await engine.get(request.actor, id))
     } catch (error) {
       if (!isUploadError(error)) throw error
     }
@@ -127,40 +129,39 @@ export async function tusPlugin(
   }
 }
 
-/** Whether there still is an upload after the refusal, and somebody to ask about it. */
-function leavesAlive({ status }: UploadError): boolean {
+/** Whether the upload still exists after `error`, and the server can read it. */
+function keepsUpload({ status }: UploadError): boolean {
   return status < 500 && status !== 404 && status !== 410
 }
 
-/** Where below the endpoint the request goes. @throws UploadError METHOD_NOT_ALLOWED, UPLOAD_NOT_FOUND */
-function readAddress({ params }: FastifyRequest, method: Method): string {
-  // Many clients are given the endpoint with a slash at its end.
+/** The path of the request below the endpoint. @throws UploadError METHOD_NOT_ALLOWED, UPLOAD_NOT_FOUND */
+function readUploadPath({ params }: FastifyRequest, method: Method): string {
+  // Many clients are configured with a slash at the end of the endpoint.
   const { id = '', '*': rest } = params as { id?: string; '*'?: string }
-  if (method === 'POST' && id !== '')
-    throw new UploadError('METHOD_NOT_ALLOWED', 'An upload is created at the endpoint, not below it.')
+  if (method === 'POST' && id !== '') throw errors.creationBelowEndpoint()
   if (method === 'POST') return ''
-  if (!isId(id) || rest !== undefined) throw new UploadError('UPLOAD_NOT_FOUND', 'There is no such upload.')
+  if (!isId(id) || rest !== undefined) throw errors.uploadNotFound()
   return `/${id}`
 }
 
 function readCall({ actor, raw }: FastifyRequest, method: Method, path: string): Call {
   const creation = method === 'POST' ? readCreation(raw, path) : null
-  if (creation) return { actor, method, creation, chunk: readFirstAppend(raw, creation) }
-  return { actor, method, creation, chunk: method === 'PATCH' ? readAppend(raw) : null }
+  if (creation) return { actor, method, creation, append: readFirstAppend(raw, creation) }
+  return { actor, method, creation, append: method === 'PATCH' ? readAppend(raw) : null }
 }
 
 /**
- * What @tus/server is told. Nothing else reaches it: it refuses requests over headers that are none of its business, and
- * checks lengths before the engine could, against offsets that it does not know.
+ * The headers that @tus/server gets. It gets no others: it rejects requests for headers that do not concern it, and checks lengths
+ * against offsets that only the engine knows.
  */
-function headersFor({ headers }: FastifyRequest, { method, creation, chunk }: Call): Record<string, string> {
-  const words: Record<string, string> = { 'tus-resumable': tusVersion }
-  if (chunk) words['content-type'] = chunkType
-  if (method === 'PATCH') words['upload-offset'] = String(chunk!.offset)
-  if (!creation) return words
-  if (creation.size !== null) words['upload-length'] = String(creation.size)
-  // The length of a final upload is not known before the engine has looked at the partial ones.
+function headersFor({ headers }: FastifyRequest, { method, creation, append }: Call): Record<string, string> {
+  const forwarded: Record<string, string> = { 'tus-resumable': tusVersion }
+  if (append) forwarded['content-type'] = patchType
+  if (method === 'PATCH') forwarded['upload-offset'] = String(append!.offset)
+  if (!creation) return forwarded
+  if (creation.size !== null) forwarded['upload-length'] = String(creation.size)
+  // The engine computes the length of a final upload from its partial uploads.
   const deferred = creation.concat?.kind === 'final' ? '1' : headers['upload-defer-length']
-  if (deferred !== undefined) words['upload-defer-length'] = String(deferred)
-  return words
+  if (deferred !== undefined) forwarded['upload-defer-length'] = String(deferred)
+  return forwarded
 }

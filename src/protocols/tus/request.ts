@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { AppendRequest } from '../../core/engine.ts'
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import { unknownMediaType } from '../../core/media/media-type.ts'
 import type { CreateUpload } from '../../core/upload.ts'
 import { readMetadata } from '../../http/tus-metadata.ts'
@@ -8,7 +8,7 @@ import { readChecksum } from './checksum.ts'
 import { readConcat } from './concat.ts'
 
 export const tusVersion = '1.0.0'
-export const chunkType = 'application/offset+octet-stream'
+export const patchType = 'application/offset+octet-stream'
 
 const methods = ['HEAD', 'PATCH', 'POST', 'DELETE', 'OPTIONS'] as const
 
@@ -19,31 +19,30 @@ export type Method = (typeof methods)[number]
  * @throws UploadError METHOD_NOT_ALLOWED
  */
 export function readMethod({ method, headers }: { method: string; headers: IncomingHttpHeaders }): Method {
-  const meant = text(headers, 'x-http-method-override')?.trim().toUpperCase() ?? method
-  const known = methods.find((name) => name === meant)
-  if (!known) throw new UploadError('METHOD_NOT_ALLOWED', 'Files are sent here and not read.')
+  const requested = headerText(headers, 'x-http-method-override')?.trim().toUpperCase() ?? method
+  const known = methods.find((name) => name === requested)
+  if (!known) throw errors.tusMethodNotAllowed()
   return known
 }
 
-/** @throws UploadError PRECONDITION_FAILED for another version of tus, and for what is not tus at all */
+/** @throws UploadError PRECONDITION_FAILED for another version of tus, and for a request without `Tus-Resumable` */
 export function checkVersion(headers: IncomingHttpHeaders): void {
   if (headers['tus-resumable'] === tusVersion) return
-  throw new UploadError('PRECONDITION_FAILED', `This endpoint speaks tus ${tusVersion}: Tus-Resumable must say so.`)
+  throw errors.tusVersionUnsupported({ version: tusVersion })
 }
 
 /**
- * What a POST wants to create. `path`: where uploads are.
+ * The creation request in a POST. `path`: the endpoint, below which uploads have their URLs.
  * @throws UploadError INVALID_REQUEST, INVALID_METADATA, FILE_TOO_LARGE
  */
 export function readCreation({ headers }: IncomingMessage, path: string): CreateUpload {
-  const concat = readConcat(text(headers, 'upload-concat'), path)
-  const metadata = text(headers, 'upload-metadata')
+  const concat = readConcat(headerText(headers, 'upload-concat'), path)
+  const metadata = headerText(headers, 'upload-metadata')
   const size = readLength(headers) ?? null
-  if (concat?.kind === 'final' && size !== null)
-    throw new UploadError('INVALID_REQUEST', 'The length of a final upload is that of its parts: it must not be told.')
-  const { filename = 'file', contentType = unknownMediaType, digests, ...words } = readMetadata(metadata)
-  // The metadata of a partial upload may be that of the file it becomes a part of.
-  const creation = { filename, contentType, ...words, metadata: metadata ?? null, size, concat }
+  if (concat?.kind === 'final' && size !== null) throw errors.finalLengthGiven()
+  const { filename = 'file', contentType = unknownMediaType, digests, ...more } = readMetadata(metadata)
+  // Clients may send the metadata of the whole file with each partial upload. The digests in it hold for the final upload only.
+  const creation = { filename, contentType, ...more, metadata: metadata ?? null, size, concat }
   return concat?.kind === 'partial' ? creation : { ...creation, digests }
 }
 
@@ -53,60 +52,57 @@ export function readCreation({ headers }: IncomingMessage, path: string): Create
  */
 export function readAppend(request: IncomingMessage): AppendRequest {
   const { headers } = request
-  if (!isChunk(headers))
-    throw new UploadError('UNSUPPORTED_CONTENT_TYPE', `The content type of a PATCH must be ${chunkType}.`)
+  if (!hasPatchType(headers)) throw errors.patchTypeUnsupported({ expected: patchType })
   const offset = readNumber(headers, 'upload-offset')
-  if (offset === undefined) throw new UploadError('INVALID_REQUEST', 'A PATCH needs Upload-Offset.')
-  if (!Number.isSafeInteger(offset)) throw new UploadError('INVALID_REQUEST', 'Upload-Offset is beyond any file.')
+  if (offset === undefined) throw errors.patchOffsetMissing()
+  if (!Number.isSafeInteger(offset)) throw errors.offsetTooLarge()
   return { ...bytesOf(request), offset, size: readLength(headers) }
 }
 
 /**
- * The bytes that a POST brings along ("Creation With Upload"), or `null`: "if the Content-Type is another, the body is not
+ * The bytes in the body of a POST ("Creation With Upload"), or `null`: "if the Content-Type is another, the body is not
  * part of the upload".
- * @throws UploadError INVALID_REQUEST, LENGTH_MISMATCH when they are more than the file that is to be created
+ * @throws UploadError INVALID_REQUEST; LENGTH_MISMATCH when the body is longer than the file
  */
 export function readFirstAppend(request: IncomingMessage, { size, concat }: CreateUpload): AppendRequest | null {
-  if (!isChunk(request.headers) || concat?.kind === 'final') return null
-  const chunk = { ...bytesOf(request), offset: 0 }
-  if (size !== null && chunk.bodySize !== null && chunk.bodySize > size)
-    throw new UploadError('LENGTH_MISMATCH', 'More bytes came than the length that was declared.', { size })
-  return chunk
+  if (!hasPatchType(request.headers) || concat?.kind === 'final') return null
+  const append = { ...bytesOf(request), offset: 0 }
+  if (size !== null && append.bodySize !== null && append.bodySize > size) throw errors.lengthExceeded({ size })
+  return append
 }
 
 function bytesOf(request: IncomingMessage): Omit<AppendRequest, 'offset'> {
   return { body: request, bodySize: sizeOfBody(request.headers), ending: 'at-size', digest: readChecksum(request) }
 }
 
-/** Parameters change nothing about it (RFC 9110, 8.3.1). */
-function isChunk(headers: IncomingHttpHeaders): boolean {
-  return (headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase() === chunkType
+/** Whether the content type is that of a PATCH. Its parameters are ignored (RFC 9110, 8.3.1). */
+function hasPatchType(headers: IncomingHttpHeaders): boolean {
+  return (headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase() === patchType
 }
 
-/** What Content-Length says; `null` for chunked bodies. */
+/** The value of Content-Length; `null` for a chunked body. */
 function sizeOfBody(headers: IncomingHttpHeaders): number | null {
   if (headers['transfer-encoding'] !== undefined) return null
   return Number(headers['content-length'] ?? 0)
 }
 
-/** A length that no number here can hold is still a length, and above every maximum. */
+/** A length beyond the safe integers is valid in tus and above every maximum, so it is 413 and not 400. */
 function readLength(headers: IncomingHttpHeaders): number | undefined {
   const length = readNumber(headers, 'upload-length')
   if (length === undefined || Number.isSafeInteger(length)) return length
-  throw new UploadError('FILE_TOO_LARGE', 'No file may be that large.')
+  throw errors.lengthTooLarge()
 }
 
 /** "The value MUST be a non-negative integer": digits, without sign, space or leading zero. */
 function readNumber(headers: IncomingHttpHeaders, name: 'upload-offset' | 'upload-length'): number | undefined {
-  const value = text(headers, name)
+  const value = headerText(headers, name)
   if (value === undefined) return undefined
   if (/^(0|[1-9]\d*)$/.test(value)) return Number(value)
-  const spelt = name === 'upload-offset' ? 'Upload-Offset' : 'Upload-Length'
-  throw new UploadError('INVALID_REQUEST', `${spelt} must be a whole number of bytes.`)
+  throw errors.notWholeBytes({ header: name === 'upload-offset' ? 'Upload-Offset' : 'Upload-Length' })
 }
 
-/** Node joins what was sent twice, except for the few names of which it keeps a list. */
-function text(headers: IncomingHttpHeaders, name: string): string | undefined {
+/** The text of a header. Node joins repeated headers itself, except a few that it returns as a list. */
+function headerText(headers: IncomingHttpHeaders, name: string): string | undefined {
   const value = headers[name]
   return Array.isArray(value) ? value.join(', ') : value
 }

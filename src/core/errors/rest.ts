@@ -10,10 +10,7 @@ export const restErrors = {
     ({ field, reason }: { field: string; reason: string }) => `The field ${field} is not valid: ${reason}.`,
   ),
   chunkIndexMissing: defineError('MISSING_FIELD', 'The header X-Chunk-Index is missing.'),
-  chunkIndexInvalid: defineError(
-    'INVALID_FIELD',
-    'X-Chunk-Index must be a whole number, 0 for the first chunk.',
-  ),
+  chunkIndexInvalid: defineError('INVALID_FIELD', 'X-Chunk-Index must be a whole number, 0 for the first chunk.'),
   chunkNamedTwice: defineError(
     'INVALID_FIELD',
     ({ field }: { field: string }) => `The fields of ${field} name two different chunks.`,
@@ -50,9 +47,10 @@ export const restErrors = {
     'INVALID_REQUEST',
     ({ most }: { most: number }) => `A form may have at most ${most} bytes around its files.`,
   ),
-  tooManyFormFiles: defineError(
+  formTooManyParts: defineError(
     'INVALID_REQUEST',
-    ({ most }: { most: number }) => `A form may bring at most ${most} files.`,
+    ({ files, fields }: { files: number; fields: number }) =>
+      `A form may have at most ${files} files and ${fields} fields.`,
   ),
   formWithoutFile: defineError('MISSING_FIELD', 'There is no file in the form.'),
   formFieldTooLong: defineError('INVALID_FIELD', 'A field of the form is too long.'),

@@ -48,5 +48,8 @@ export const tusErrors = {
     ({ most }: { most: number }) => `Upload-Concat may name at most ${most} uploads.`,
   ),
   concatNotUrl: defineError('INVALID_REQUEST', 'Upload-Concat names something that is not a URL.'),
-  concatNotUpload: defineError('INVALID_REQUEST', 'Upload-Concat names something that is not an upload of this server.'),
+  concatNotUpload: defineError(
+    'INVALID_REQUEST',
+    'Upload-Concat names something that is not an upload of this server.',
+  ),
 }

@@ -2,11 +2,11 @@ import type { Readable } from 'node:stream'
 import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy'
 import type { FastifyRequest } from 'fastify'
 import type { BodySlot } from '../../core/body/body-gate.ts'
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 
-/** What to do with what a form brings, in its order. A file must be read to its end, or the form stands still. */
+/** Receives the fields and files of a form, in their order. It must read each file to its end: the parser waits for it. */
 export interface FormReader {
-  /** @throws to refuse the form */
+  /** @throws to reject the form */
   field(name: string, value: string): void
   file(filename: string, contentType: string, body: Readable): Promise<void>
 }
@@ -21,61 +21,60 @@ const limits = {
   headerSize: 8192,
 }
 
-// What Content-Transfer-Encoding says where there is none.
+// Values of Content-Transfer-Encoding that do not encode the bytes.
 const plainEncodings = ['', '7bit', '8bit', 'binary']
 
 export interface FormReading {
-  /** Ends the form when, outside of its files, no byte comes for so long. 0: never. */
+  /** The form fails when no byte arrives for this long outside of its files. 0: never. */
   idleMs: number
-  /** Takes a place among all bodies until the first file, which takes its own; not given: there are no places. */
+  /** Takes a slot of the body gate until the first file, which takes its own. Not given: there is no gate. */
   enter?: (() => BodySlot) | undefined
 }
 
-// What is around files: boundaries, headers, fields, and what stands before the first boundary and after the last one. The parser holds
-// some of what came, so that this is more than it lets pass.
-const mostOutside = 512 * 1024
-const longestOutsideMs = 30_000
+// The bytes around files: boundaries, headers, fields, and text before the first boundary and after the last one. The parser buffers
+// some of what arrived, so the limit is above what it would let pass.
+const maxOutsideBytes = 512 * 1024
+const maxOutsideMs = 30_000
 
 /**
- * Reads a `multipart/form-data` body as it comes. Resolves when the form was whole and everything in it was taken; whatever
- * goes wrong with it or with the reader breaks off the file that is being read, and rejects once the reader has let go.
+ * Reads a `multipart/form-data` body as it arrives. Resolves when the form is whole and `reader` has taken everything in it. An
+ * error in the form or in `reader` destroys the file that is being read, and rejects once `reader` has returned.
  * @throws UploadError UNSUPPORTED_CONTENT_TYPE, INVALID_REQUEST, INVALID_FIELD, BODY_TIMEOUT
  */
 export async function readForm(request: FastifyRequest, reading: FormReading, reader: FormReader): Promise<void> {
   const { idleMs, enter } = reading
   const { raw } = request
   const form = openForm(request)
-  const over = Promise.withResolvers<void>()
-  /** Files are taken one after the other, though the parser may announce the next while the store still has the last. */
+  const done = Promise.withResolvers<void>()
+  /** Serializes files: the parser may announce the next one while the store still writes the previous one. */
   let work = Promise.resolve()
   let current: Readable | null = null
   let lastByteAt = performance.now()
-  /** Since when the parser is between files; the time of that before. */
+  /** When the parser last left a file, and the time that it spent outside of files before that. */
   let outsideSince = lastByteAt
   let outsideMs = 0
-  let came = 0
+  let receivedBytes = 0
   const files: { bytesRead: number }[] = []
-  const place = enter?.()
+  const slot = enter?.()
 
   const fail = (error: unknown) => {
-    over.reject(error)
+    done.reject(error)
     current?.destroy()
   }
-  const tooMany = () => fail(new UploadError('INVALID_REQUEST', `A form may bring at most ${limits.files} files.`))
-  const onBreak = () => {
-    if (!raw.readableEnded) fail(new UploadError('INVALID_REQUEST', 'The form did not arrive whole.'))
+  const onTooMany = () => fail(errors.formTooManyParts({ files: limits.files, fields: limits.fields }))
+  const onClose = () => {
+    if (!raw.readableEnded) fail(errors.formIncomplete())
   }
-  const onGiveWay = () => fail(place?.signal.reason)
-  place?.signal.addEventListener('abort', onGiveWay, { once: true })
-  const leavePlace = () => {
-    place?.signal.removeEventListener('abort', onGiveWay)
-    place?.leave()
+  const onSlotAbort = () => fail(slot?.signal.reason)
+  slot?.signal.addEventListener('abort', onSlotAbort, { once: true })
+  const leaveSlot = () => {
+    slot?.signal.removeEventListener('abort', onSlotAbort)
+    slot?.leave()
   }
-  /** Asked when the parser has told everything apart that came before. */
+  /** To be called when the parser has assigned all earlier bytes to files or to the rest. */
   const checkOutside = () => {
     const inFiles = files.reduce((bytes, { bytesRead }) => bytes + bytesRead, 0)
-    if (came - inFiles > mostOutside)
-      throw new UploadError('INVALID_REQUEST', `What is around the files of a form may have ${mostOutside} bytes.`)
+    if (receivedBytes - inFiles > maxOutsideBytes) throw errors.formOverheadTooLarge({ most: maxOutsideBytes })
   }
   const onData = (chunk: Buffer) => {
     lastByteAt = performance.now()
@@ -84,33 +83,32 @@ export async function readForm(request: FastifyRequest, reading: FormReading, re
     } catch (error) {
       fail(error)
     }
-    came += chunk.length
-    place?.received(chunk.length)
+    receivedBytes += chunk.length
+    slot?.received(chunk.length)
   }
-  const watch = () => {
+  const checkTimeouts = () => {
     if (current) return
     const now = performance.now()
-    if (idleMs > 0 && now - lastByteAt >= idleMs)
-      fail(new UploadError('BODY_TIMEOUT', 'No bytes came for too long. Please send the form again.'))
-    else if (outsideMs + now - outsideSince > longestOutsideMs)
-      fail(new UploadError('BODY_TIMEOUT', 'What is around the files came too slowly. Please send the form again.'))
+    if (idleMs > 0 && now - lastByteAt >= idleMs) fail(errors.formTimeout())
+    else if (outsideMs + now - outsideSince > maxOutsideMs) fail(errors.formTooSlow())
   }
 
   form.on('field', (name, value, _nameTruncated, valueTruncated) => {
     work = work.then(() => {
-      if (valueTruncated) throw new UploadError('INVALID_FIELD', 'A field of the form is too long.')
+      if (valueTruncated) throw errors.formFieldTooLong()
       reader.field(name, value)
     })
     work.catch(fail)
   })
   form.on('file', (_name, file, filename, encoding, contentType) => {
-    // Heard only by whoever reads the file, and before that by nobody.
+    // The reader listens to errors only while it reads the file. Without a listener, an earlier error would end the process.
     file.on('error', () => {})
     files.push(file)
     work = work.then(async () => {
-      if (!filename) throw new UploadError('INVALID_FIELD', 'A file in the form has no name.')
-      if (!plainEncodings.includes(encoding.toLowerCase())) throw encoded(encoding)
-      leavePlace()
+      if (!filename) throw errors.formFileUnnamed()
+      // The server would store the encoded bytes as the file.
+      if (!plainEncodings.includes(encoding.toLowerCase())) throw errors.formFileEncoded({ encoding })
+      leaveSlot()
       current = file
       outsideMs += performance.now() - outsideSince
       await reader.file(filename, contentType, file)
@@ -120,40 +118,32 @@ export async function readForm(request: FastifyRequest, reading: FormReading, re
     })
     work.catch(fail)
   })
-  form.on('partsLimit', tooMany)
-  form.on('filesLimit', tooMany)
-  form.on('fieldsLimit', tooMany)
-  form.on('error', () => fail(new UploadError('INVALID_REQUEST', 'The form is not a valid one.')))
-  form.on('finish', () => void work.then(checkOutside).then(over.resolve, fail))
+  form.on('partsLimit', onTooMany)
+  form.on('filesLimit', onTooMany)
+  form.on('fieldsLimit', onTooMany)
+  form.on('error', () => fail(errors.formInvalid()))
+  form.on('finish', () => void work.then(checkOutside).then(done.resolve, fail))
   raw.on('data', onData)
-  raw.on('close', onBreak)
-  raw.on('error', onBreak)
-  const timer = setInterval(watch, Math.max(50, Math.min(1000, (idleMs || 4000) / 4)))
+  raw.on('close', onClose)
+  raw.on('error', onClose)
+  const timer = setInterval(checkTimeouts, Math.max(50, Math.min(1000, (idleMs || 4000) / 4)))
 
   raw.pipe(form)
   try {
-    await over.promise
+    await done.promise
   } finally {
     clearInterval(timer)
-    leavePlace()
+    leaveSlot()
     raw.off('data', onData)
     raw.unpipe(form)
-    // The reader still holds the file that was broken off.
+    // The reader may still be busy with a file that was destroyed.
     await work.catch(() => {})
   }
 }
 
-/** The encoded bytes would become the file. */
-function encoded(encoding: string): UploadError {
-  const message = `A file in the form has the Content-Transfer-Encoding ${encoding}: send the bytes of the file as they are.`
-  return new UploadError('UNSUPPORTED_CONTENT_TYPE', message)
-}
-
 function openForm({ headers }: FastifyRequest): BusboyInstance {
   const contentType = headers['content-type'] ?? ''
-  if (!/^multipart\/form-data\s*;/i.test(contentType)) {
-    throw new UploadError('UNSUPPORTED_CONTENT_TYPE', 'Files are sent here as multipart/form-data.')
-  }
+  if (!/^multipart\/form-data\s*;/i.test(contentType)) throw errors.formExpected()
   try {
     return new Busboy({
       headers: headers as BusboyHeaders,
@@ -161,6 +151,6 @@ function openForm({ headers }: FastifyRequest): BusboyInstance {
       isPartAFile: (_field, _type, filename) => filename !== undefined,
     })
   } catch {
-    throw new UploadError('INVALID_REQUEST', 'The form is not a valid one: it has no boundary.')
+    throw errors.formWithoutBoundary()
   }
 }

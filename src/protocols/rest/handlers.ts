@@ -10,10 +10,10 @@ import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
 import { bodySizeOf } from './bodies.ts'
 import { digestOf } from './digests.ts'
-import { chunkNumberOf, completeFields, expectedChunks, initFields, namedUser, readFields } from './fields.ts'
+import { completeFields, initFields, listedParts, namedUser, partNumberOf, readFields } from './fields.ts'
 import { completedOf, createdOf, statusOf, unquoteEtag } from './views.ts'
 
-/** What a request asks of the engine, in this dialect's words. Both spellings share it; only where the id stands differs. */
+/** The handlers of the current and the legacy routes, which differ only in where a request has the upload id. */
 export function createHandlers(engine: Engine, publicUrl: string | undefined, resumeTokens?: ResumeTokens) {
   return {
     async init(request: FastifyRequest, reply: FastifyReply) {
@@ -26,21 +26,21 @@ export function createHandlers(engine: Engine, publicUrl: string | undefined, re
         contentType: mediaTypeOf(fields.file_name, fields.content_type ?? undefined),
         category: fields.category ?? undefined,
         fingerprint: fields.fingerprint,
-        // The client cuts the file by what it is told here.
+        // The client splits the file by the chunk_size in this answer.
         hasNumberedParts: true,
         ending: 'later',
       })
       whenAnswerLost(request, reply, (wasWritten) =>
         engine.markAnswerLost(upload.id, wasWritten ? upload.offset : null),
       )
-      created(reply, upload, publicUrl)
+      answerCreated(reply, upload, publicUrl)
       if (!resumeTokens) return reply.send(createdOf(upload))
       const token = await resumeTokens(owner, upload)
       return reply.header(resumeHeader, token).send({ ...createdOf(upload), resume_token: token })
     },
 
     async chunk(request: FastifyRequest, reply: FastifyReply, id: string) {
-      const number = chunkNumberOf(request.headers)
+      const number = partNumberOf(request.headers)
       const { etag, size } = await engine.uploadPart(request.actor, id, {
         number,
         body: request.raw,
@@ -52,8 +52,8 @@ export function createHandlers(engine: Engine, publicUrl: string | undefined, re
     },
 
     async complete({ actor, body }: FastifyRequest, reply: FastifyReply, id: string) {
-      const expected = expectedChunks(readFields(completeFields, body))
-      const upload = await engine.complete(actor, id, expected)
+      const parts = listedParts(readFields(completeFields, body))
+      const upload = await engine.complete(actor, id, parts)
       if (upload.etag !== null) reply.header('etag', `"${upload.etag}"`)
       return completedOf(upload)
     },
@@ -62,7 +62,7 @@ export function createHandlers(engine: Engine, publicUrl: string | undefined, re
       return statusOf(await engine.listParts(actor, id))
     },
 
-    /** Unlike a DELETE of the upload, it never takes away a file that has arrived. Asked again it has the same answer. */
+    /** Unlike DELETE of the upload, this never deletes a complete file. A repeated request gets the same answer. */
     async cancel({ actor }: FastifyRequest, id: string) {
       await engine.cancel(actor, id, { sparesCompleted: true }).catch((error: unknown) => {
         if (!isUploadError(error, 'UPLOAD_GONE')) throw error
@@ -72,16 +72,20 @@ export function createHandlers(engine: Engine, publicUrl: string | undefined, re
   }
 }
 
-/** 201, with the address of the upload. */
-export function created(reply: FastifyReply, { id }: Pick<Upload, 'id'>, publicUrl: string | undefined): FastifyReply {
+/** Answers 201, with the URL of the upload. */
+export function answerCreated(
+  reply: FastifyReply,
+  { id }: Pick<Upload, 'id'>,
+  publicUrl: string | undefined,
+): FastifyReply {
   return reply.code(201).header('location', addressFor(reply.request, `/v1/uploads/${id}`, publicUrl))
 }
 
-// What curl says of a body of which it was told nothing. No file is of this type.
+// curl sends this type for a body without `Content-Type`. No file has it.
 const curlDefaultType = 'application/x-www-form-urlencoded'
 
-/** What the client says the file is, or else, also when what it says is no media type, what the ending of its name says. */
-export function mediaTypeOf(filename: string, said: string | undefined): string {
-  const type = readMediaType(said ?? '')
+/** The media type that the client declared; without a valid one, that of the file name's extension. */
+export function mediaTypeOf(filename: string, declared: string | undefined): string {
+  const type = readMediaType(declared ?? '')
   return type === null || type === curlDefaultType ? lookup(filename) || '' : type
 }

@@ -1,37 +1,37 @@
 import type { FastifyInstance } from 'fastify'
-import { leaveBodiesUnread, readFields, readOnlyOfOwners } from './bodies.ts'
+import { authorizeBeforeBody, leaveBodiesUnread, parseJson } from './bodies.ts'
 import { uploadIdOf } from './fields.ts'
 import { createHandlers } from './handlers.ts'
-import { type RestOptions, speakRest } from './plugin.ts'
+import { configureRest, type RestOptions } from './plugin.ts'
 import { schemas } from './schemas.ts'
 
-/** The contract of the older clients as they spell it: the upload stands in the header `X-Upload-Id` or in the body. Stands under `/api/upload`. */
+/** The routes under `/api/upload` for older clients: the header `X-Upload-Id` or the body names the upload. */
 export async function legacyRoutesPlugin(
   app: FastifyInstance,
   { engine, publicUrl, resumeTokens, json }: RestOptions,
 ): Promise<void> {
-  const verbs = createHandlers(engine, publicUrl, resumeTokens)
+  const handlers = createHandlers(engine, publicUrl, resumeTokens)
   const config = { takesResumeTokens: true }
-  speakRest(app)
+  configureRest(app)
 
   await app.register(async (scope) => {
-    readFields(scope, json)
-    readOnlyOfOwners(scope, engine)
-    scope.post('/init', { schema: schemas.older.init }, verbs.init)
+    parseJson(scope, json)
+    authorizeBeforeBody(scope, engine)
+    scope.post('/init', { schema: schemas.legacy.init }, handlers.init)
     scope.post(
       '/complete',
-      { schema: schemas.older.complete, config: { ...config, verb: 'complete' } },
-      async (request, reply) => verbs.complete(request, reply, uploadIdOf(request.headers, { body: request.body })),
+      { schema: schemas.legacy.complete, config: { ...config, action: 'complete' } },
+      async (request, reply) => handlers.complete(request, reply, uploadIdOf(request.headers, { body: request.body })),
     )
-    scope.get<{ Params: { id: string } }>('/:id/status', { schema: schemas.older.status, config }, async (request) =>
-      verbs.status(request, request.params.id),
+    scope.get<{ Params: { id: string } }>('/:id/status', { schema: schemas.legacy.status, config }, async (request) =>
+      handlers.status(request, request.params.id),
     )
     scope.route({
       method: ['POST', 'DELETE'],
       url: '/cancel',
-      schema: schemas.older.cancel,
-      config: { ...config, verb: 'cancel' },
-      handler: async (request) => verbs.cancel(request, uploadIdOf(request.headers, { body: request.body })),
+      schema: schemas.legacy.cancel,
+      config: { ...config, action: 'cancel' },
+      handler: async (request) => handlers.cancel(request, uploadIdOf(request.headers, { body: request.body })),
     })
   })
 
@@ -40,9 +40,9 @@ export async function legacyRoutesPlugin(
     scope.route({
       method: ['PUT', 'POST'],
       url: '/chunk',
-      schema: schemas.older.chunk,
+      schema: schemas.legacy.chunk,
       config,
-      handler: async (request, reply) => verbs.chunk(request, reply, uploadIdOf(request.headers, {})),
+      handler: async (request, reply) => handlers.chunk(request, reply, uploadIdOf(request.headers, {})),
     })
   })
 }

@@ -1,6 +1,6 @@
 import type { PartList } from '../../core/engine.ts'
 
-/** A run of bytes that is not there yet, and the chunks that it touches. */
+/** A range of bytes that the client still has to send, and the chunks that it touches. */
 export interface MissingRange {
   offset: number
   length: number
@@ -9,20 +9,20 @@ export interface MissingRange {
 }
 
 export interface Coverage {
-  /** Bytes that are safe on the server, wherever they belong. */
+  /** Bytes that are durable, in any order. */
   receivedBytes: number
-  /** Indexes, from 0, of chunks that are there to the last byte. */
+  /** Indexes, from 0, of the chunks that are complete. */
   received: number[]
-  /** What is missing, in order. Empty while the length of the file is unknown. */
+  /** The missing ranges, in order. Empty while the length of the file is unknown. */
   missing: MissingRange[]
 }
 
-/** How many chunks a file has. */
+/** The number of chunks of a file. */
 export function countChunks(size: number, chunkSize: number): number {
   return Math.ceil(size / chunkSize)
 }
 
-/** Which bytes of an upload are there: everything up to its offset, and the chunks that came before their turn. */
+/** The bytes of an upload that the server has: those up to the offset, and the chunks that arrived out of order. */
 export function coverageOf({ upload, parts }: PartList): Coverage {
   const { offset, partSize, size } = upload
   const runs = [{ start: 0, end: offset }]
@@ -36,16 +36,16 @@ export function coverageOf({ upload, parts }: PartList): Coverage {
   const receivedBytes = runs.reduce((bytes, run) => bytes + run.end - run.start, 0)
   const end = size ?? runs.at(-1)!.end
   const received = runs.flatMap((run) => chunksWithin(run, partSize, end))
-  const gaps = runs.flatMap((run, index) => {
+  const missing = runs.flatMap((run, index) => {
     const until = runs[index + 1]?.start ?? end
     return until > run.end ? [missingRange(run.end, until, partSize)] : []
   })
-  return { receivedBytes, received, missing: gaps }
+  return { receivedBytes, received, missing }
 }
 
 function chunksWithin(run: { start: number; end: number }, partSize: number, end: number): number[] {
   const first = Math.ceil(run.start / partSize)
-  // The last chunk of a file may be shorter than the others.
+  // The last chunk may be shorter than the others.
   const after = run.end === end ? countChunks(end, partSize) : Math.floor(run.end / partSize)
   return Array.from({ length: Math.max(0, after - first) }, (_, index) => first + index)
 }

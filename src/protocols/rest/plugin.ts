@@ -3,19 +3,19 @@ import type { Engine } from '../../core/engine.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import type { JsonBodyOptions } from '../../http/connection/json-bodies.ts'
 import type { ResumeTokens } from '../../http/identity/resume.ts'
-import { answerInRest } from './answers.ts'
-import { leaveBodiesUnread, readFields, readOnlyOfOwners } from './bodies.ts'
+import { answerRestError } from './answers.ts'
+import { authorizeBeforeBody, leaveBodiesUnread, parseJson } from './bodies.ts'
 import { uploadIdOf } from './fields.ts'
 import { createHandlers } from './handlers.ts'
 import { schemas } from './schemas.ts'
 
 export interface RestOptions {
   engine: Engine
-  /** What stands before `Location`: the public URL, or nothing for a relative one. */
+  /** The public URL that `Location` starts with; `undefined` makes `Location` relative. */
   publicUrl?: string | undefined
-  /** Makes the token with which whoever begins an upload can go on with it. */
+  /** Makes the token with which the client that created an upload can resume it. */
   resumeTokens?: ResumeTokens | undefined
-  /** How bodies of fields are read. Chunks are watched by the engine. */
+  /** How JSON bodies are read. The engine limits the bodies of chunks. */
   json: JsonBodyOptions
 }
 
@@ -24,37 +24,41 @@ interface ById {
 }
 
 /**
- * Uploads in numbered chunks: begin, send chunks in any order, complete. The contract of the older clients, with the upload in the
- * address. Stands under `/v1`, where `request.actor` is known.
+ * Uploads in numbered chunks: the client creates an upload, sends its chunks in any order, and completes it. The same contract as the
+ * legacy routes, with the upload id in the URL. To be registered under `/v1`, where `request.actor` is known.
  */
 export async function restPlugin(
   app: FastifyInstance,
   { engine, publicUrl, resumeTokens, json }: RestOptions,
 ): Promise<void> {
-  const verbs = createHandlers(engine, publicUrl, resumeTokens)
+  const handlers = createHandlers(engine, publicUrl, resumeTokens)
   const config = { takesResumeTokens: true }
-  speakRest(app)
+  configureRest(app)
 
   await app.register(async (scope) => {
-    readFields(scope, json)
-    readOnlyOfOwners(scope, engine)
-    scope.post('/uploads/init', { schema: schemas.init }, verbs.init)
+    parseJson(scope, json)
+    authorizeBeforeBody(scope, engine)
+    scope.post('/uploads/init', { schema: schemas.init }, handlers.init)
     scope.post<ById>(
       '/uploads/:id/complete',
-      { schema: schemas.complete, config: { ...config, verb: 'complete' } },
+      { schema: schemas.complete, config: { ...config, action: 'complete' } },
       async (request, reply) =>
-        verbs.complete(request, reply, uploadIdOf(request.headers, { body: request.body, inPath: request.params.id })),
+        handlers.complete(
+          request,
+          reply,
+          uploadIdOf(request.headers, { body: request.body, inPath: request.params.id }),
+        ),
     )
     scope.get<ById>('/uploads/:id/status', { schema: schemas.status, config }, async (request) =>
-      verbs.status(request, request.params.id),
+      handlers.status(request, request.params.id),
     )
     scope.route<ById>({
       method: ['POST', 'DELETE'],
       url: '/uploads/:id/cancel',
       schema: schemas.cancel,
-      config: { ...config, verb: 'cancel' },
+      config: { ...config, action: 'cancel' },
       handler: async (request) =>
-        verbs.cancel(request, uploadIdOf(request.headers, { body: request.body, inPath: request.params.id })),
+        handlers.cancel(request, uploadIdOf(request.headers, { body: request.body, inPath: request.params.id })),
     })
   })
 
@@ -66,15 +70,15 @@ export async function restPlugin(
       schema: schemas.chunk,
       config,
       handler: async (request, reply) =>
-        verbs.chunk(request, reply, uploadIdOf(request.headers, { inPath: request.params.id })),
+        handlers.chunk(request, reply, uploadIdOf(request.headers, { inPath: request.params.id })),
     })
   })
 }
 
-/** What every route of this dialect has: its refusals, its own reading of fields, and answers that nobody keeps. */
-export function speakRest(app: FastifyInstance): void {
-  app.setErrorHandler(answerInRest)
-  // Fields are read by `fields.ts`, in this dialect's codes and without turning one type into another.
+/** Sets up `app` for this dialect: its error codes, its own validation of fields, and answers that no cache stores. */
+export function configureRest(app: FastifyInstance): void {
+  app.setErrorHandler(answerRestError)
+  // `fields.ts` validates fields, with the error codes of this dialect and without coercing types.
   app.setValidatorCompiler(() => () => true)
   sendNoStore(app)
 }

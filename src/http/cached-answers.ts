@@ -1,12 +1,12 @@
 /*
- * Answers that are the same for everybody are made once: a document that is written anew for each request, or a file that is opened for
- * each, costs a stranger nothing to ask for and the server an answer's worth of memory. All who ask are given the same bytes.
+ * An answer that is the same for every client is rendered once and its bytes are reused. Otherwise an unauthenticated client could make
+ * the server render a document, or open a file, for each request, and hold one copy of the answer in memory per request.
  */
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 
-// One file has many spellings of its path; those beyond this are answered as if nothing were kept.
+// A client can spell the path of one file in many ways. Paths beyond this number are answered without the cache, so its size is bounded.
 const maxCached = 200
 const cachedHeaders = ['content-type', 'cache-control', 'content-security-policy', 'etag', 'last-modified']
 
@@ -16,24 +16,24 @@ interface CachedAnswer {
 }
 
 /**
- * Keeps the first 200 to a GET of each path of `app` that `isSame` accepts, and gives it to all that ask for it later. For paths whose
- * answers depend on nothing but the path.
+ * Caches the first 200 to a GET of each path of `app` that `isCacheable` accepts, and sends it to all later requests of the path. Only for
+ * paths whose answers depend on nothing but the path.
  */
-export function cacheAnswers(app: FastifyInstance, isSame: (path: string) => boolean): void {
-  const kept = new Map<string, CachedAnswer>()
+export function cacheAnswers(app: FastifyInstance, isCacheable: (path: string) => boolean): void {
+  const cached = new Map<string, CachedAnswer>()
 
   app.addHook('onRequest', async ({ method, url }, reply) => {
-    const found = method === 'GET' ? kept.get(pathOf(url)) : undefined
+    const found = method === 'GET' ? cached.get(pathOf(url)) : undefined
     if (found) return reply.headers(found.headers).send(found.body)
   })
   app.addHook('onSend', async ({ method, url, headers }, reply, payload) => {
     const path = pathOf(url)
-    if (method !== 'GET' || reply.statusCode !== 200 || headers.range !== undefined || !isSame(path)) return payload
-    const known = kept.get(path)
-    if (known || kept.size >= maxCached) return payload
+    if (method !== 'GET' || reply.statusCode !== 200 || headers.range !== undefined || !isCacheable(path))
+      return payload
+    if (cached.has(path) || cached.size >= maxCached) return payload
     const body = await bytesOf(payload)
     if (body === null) return payload
-    kept.set(path, { body, headers: headersOf(reply) })
+    cached.set(path, { body, headers: headersOf(reply) })
     return body
   })
 }

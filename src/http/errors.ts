@@ -1,35 +1,34 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { isUploadError, UploadError } from '../core/errors/error.ts'
+import { isUploadError, type UploadError } from '../core/errors/error.ts'
+import { errors } from '../core/errors/errors.ts'
 import { closeIfUnread } from './connection/unread-body.ts'
 import { reportError } from './error-listeners.ts'
 import { logRejected } from './logging.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 
-/** The body of every refusal. */
+/** The body of every error response. */
 export interface ErrorBody {
   error: { code: string; message: string; timestamp: string }
 }
 
-/** When to come back, in seconds; a refusal with `facts.retryAfter` says it itself. */
+/** Default Retry-After by status, in seconds; `facts.retryAfter` of an error overrides it. */
 const retryAfter: Record<number, number> = { 423: 1, 429: 1, 503: 5 }
 
 /**
- * Answers whatever is thrown in `app` with a status of the table in `core/errors` and one form of body. This is the one
- * place that logs what went wrong.
+ * Answers everything thrown in `app` with the status of the table in `core/errors` and one form of body, and logs it. No other place logs
+ * an error that is answered.
  */
 export function answerErrors(app: FastifyInstance): void {
   app.setErrorHandler(answerError)
   answerNotFound(app)
 }
 
-/** Answers requests below the prefix of `app` that fit no route, behind the hooks of `app`. */
+/** Answers requests below the prefix of `app` that match no route, after the hooks of `app`. */
 export function answerNotFound(app: FastifyInstance): void {
-  app.setNotFoundHandler(async (_request, reply) =>
-    sendError(reply, new UploadError('NOT_FOUND', 'There is nothing here.')),
-  )
+  app.setNotFoundHandler(async (_request, reply) => sendError(reply, errors.notFound()))
 }
 
-/** The answer to anything thrown. Fastify also calls it as `frameworkErrors`, for requests that reach no route and no hook. */
+/** Answers anything thrown. Fastify also calls it as `frameworkErrors`, for requests that reach no route and no hook. */
 export function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = toUploadError(thrown)
   logError(request, error)
@@ -37,50 +36,47 @@ export function answerError(thrown: unknown, request: FastifyRequest, reply: Fas
   void sendError(reply, error)
 }
 
-/** Anything thrown, as a refusal. What nobody foresaw becomes INTERNAL_ERROR with the cause kept for the log. */
+/** The error to answer with for anything thrown. Unexpected values become INTERNAL_ERROR; their cause is logged and never sent. */
 export function toUploadError(thrown: unknown): UploadError {
   if (isUploadError(thrown)) return thrown
   const { statusCode: status, code, message, validation } = thrown as FastifyError
-  if (validation) return new UploadError('INVALID_REQUEST', `The request is not valid: ${message}.`)
-  if (status === 412) return new UploadError('PRECONDITION_FAILED', 'What is here is not what the request expects.')
-  if (status === 413) return new UploadError('FILE_TOO_LARGE', 'The request body is too large.')
-  if (status === 415)
-    return new UploadError('UNSUPPORTED_CONTENT_TYPE', 'The request has a content type that is not understood here.')
-  if (status === 429) return new UploadError('RATE_LIMITED', 'Too many requests. Try again a little later.')
-  if (status === 503)
-    return new UploadError('SHUTTING_DOWN', 'The server is stopping. Try again in a moment.', {}, { cause: thrown })
-  // Fastify reads a body, and the client is gone: no fault, and nobody there to hear of it.
-  if (status === 400 && code === 'ECONNRESET')
-    return new UploadError('INVALID_REQUEST', 'The request body did not arrive whole.')
-  // Fastify's own complaints about a request carry such a code; they hold nothing but what the client sent.
-  if (status !== undefined && status >= 400 && status < 500 && code?.startsWith('FST_')) {
-    return new UploadError('INVALID_REQUEST', `${message}.`)
-  }
-  return new UploadError('INTERNAL_ERROR', 'Something went wrong on the server.', {}, { cause: thrown })
+  if (validation) return errors.requestInvalid({ problem: message })
+  if (status === 412) return errors.preconditionFailed()
+  if (status === 413) return errors.bodyTooLarge()
+  if (status === 415) return errors.mediaTypeNotSupported()
+  if (status === 429) return errors.tooManyRequests()
+  if (status === 503) return errors.shuttingDown({}, thrown)
+  // The client closed its connection while Fastify read the body: not an internal error, and the client will not read the answer.
+  if (status === 400 && code === 'ECONNRESET') return errors.bodyIncomplete()
+  // Fastify's own errors about a request have such a code. Their messages hold only what the client sent, so they may be sent back.
+  if (status !== undefined && status >= 400 && status < 500 && code?.startsWith('FST_'))
+    return errors.requestInvalid({ problem: message })
+  return errors.internalError({}, thrown)
 }
 
 /**
- * Logs a refusal, and tells who listens: what needs a person as `error`, what may need a look as `warn`, what a client did as `info`.
- * @param status of the answer, where a protocol has another one than the table
+ * Logs an error that is answered and reports it to the listeners. Level `error`: an operator must act; `warn`: an operator may want to
+ * look; `info`: the client caused it.
+ * @param status of the answer, where a protocol uses another one than the table
  */
 export function logError(request: FastifyRequest, error: UploadError, status: number = error.status): void {
   reportError(error, request)
   const { code, facts, cause } = error
-  const what = { status, code, reason: error.message, ...facts }
-  const withCause = { ...what, ...(cause !== undefined && { err: cause }) }
+  const entry = { status, code, reason: error.message, ...facts }
+  const withCause = { ...entry, ...(cause !== undefined && { err: cause }) }
   if (code === 'INTERNAL_ERROR') logRejected(request, 'error', withCause, 'request failed')
-  // An outage of the database is logged once, where it is noticed; a line with a trace for each request would hide the rest.
-  else if (code === 'DATABASE_ERROR') logRejected(request, 'info', what, 'request failed for now')
+  // An outage of the database is logged once, where it is noticed. A line with a stack trace per request would hide everything else.
+  else if (code === 'DATABASE_ERROR') logRejected(request, 'info', entry, 'request failed for now')
   else if (error.status >= 500) logRejected(request, 'warn', withCause, 'request failed for now')
   else logRejected(request, 'info', withCause, 'request refused')
 }
 
-/** The refusal in the form of the JSON API. */
+/** The error in the form of the JSON API. */
 export function errorBody(error: UploadError, now: Date = new Date()): ErrorBody {
   return { error: { code: error.code, message: error.message, timestamp: now.toISOString() } }
 }
 
-/** The headers that belong to a refusal in every protocol. */
+/** The headers that an error response has in every protocol. */
 export function errorHeaders(error: UploadError): Record<string, string> {
   const headers: Record<string, string> = {}
   const wait = error.facts.retryAfter ?? retryAfter[error.status]

@@ -1,88 +1,88 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { NotReady } from '../core/errors/error.ts'
 
-/** Each part of the world that must answer, by the name a reader of the reason knows. */
 export interface HealthOptions {
+  /** A check per dependency that must answer, by the name that `reason` calls it. A check that fails must throw. */
   parts: Record<string, () => Promise<void>>
   isDraining: () => boolean
-  /** Whether the log says already what went wrong. */
+  /** Whether the error of a check has been logged elsewhere already. */
   isReported?: (thrown: unknown) => boolean
 }
 
 const checkTimeoutMs = 3_000
-// Balancers ask often and from many sides; the store and the database need not hear each of them.
+// Load balancers probe often and from many hosts; the result is reused so that not each probe reaches the store and the database.
 const freshMs = 1_000
 
-/** `/health` and `/livez`: the process answers. `/readyz`: it can do its work, or 503 and why not. */
+/** `/health` and `/livez` answer 200 while the process runs. `/readyz` answers 200 while all checks succeed, else 503 with the reason. */
 export async function healthPlugin(
   app: FastifyInstance,
   { parts, isDraining, isReported = () => false }: HealthOptions,
 ): Promise<void> {
-  let last: { at: number; troubles: Promise<FailedCheck[]> } | undefined
+  let last: { at: number; failedChecks: Promise<FailedCheck[]> } | undefined
   let logged = ''
 
-  const quiet = { config: { isQuiet: true } }
-  app.get('/health', quiet, async () => status('ok'))
-  app.get('/livez', quiet, async () => status('ok'))
-  app.get('/readyz', quiet, async (request, reply) => {
+  const probe = { config: { isProbe: true } }
+  app.get('/health', probe, async () => status('ok'))
+  app.get('/livez', probe, async () => status('ok'))
+  app.get('/readyz', probe, async (request, reply) => {
     if (!last || Date.now() - last.at > freshMs)
-      last = { at: Date.now(), troubles: findFailedChecks(parts, isReported) }
-    const troubles = isDraining() ? [{ reason: 'the server is stopping' }] : await last.troubles
-    logChange(request.log, troubles)
-    if (troubles.length === 0) return status('ready')
-    const reason = troubles.map((trouble) => trouble.reason).join('; ')
+      last = { at: Date.now(), failedChecks: findFailedChecks(parts, isReported) }
+    const failedChecks = isDraining() ? [{ reason: 'the server is stopping' }] : await last.failedChecks
+    logChange(request.log, failedChecks)
+    if (failedChecks.length === 0) return status('ready')
+    const reason = failedChecks.map((check) => check.reason).join('; ')
     return reply
       .code(503)
       .header('retry-after', '5')
       .send({ ...status('unavailable'), reason })
   })
 
-  /** Balancers ask every few seconds; only a change is worth a line. */
-  function logChange(log: FastifyBaseLogger, troubles: FailedCheck[]): void {
-    const untold = troubles.filter((trouble) => !trouble.isTold)
-    const reasons = untold.map((trouble) => trouble.reason).join('; ')
+  /** Logs only changes, because load balancers probe every few seconds. */
+  function logChange(log: FastifyBaseLogger, all: FailedCheck[]): void {
+    const failedChecks = all.filter((check) => !check.isReported)
+    const reasons = failedChecks.map((check) => check.reason).join('; ')
     if (reasons === logged) return
     logged = reasons
     if (reasons === '') log.info('ready again')
-    else log.warn({ troubles: untold }, 'not ready')
+    else log.warn({ failedChecks }, 'not ready')
   }
 }
 
 interface FailedCheck {
-  /** For everybody who asks. */
+  /** Sent to every client. */
   reason: string
-  /** For the log. */
+  /** Only logged. */
   cause?: string
-  isTold?: boolean
+  isReported?: boolean
 }
 
 async function findFailedChecks(
   parts: HealthOptions['parts'],
-  isTold: (thrown: unknown) => boolean,
+  isReported: (thrown: unknown) => boolean,
 ): Promise<FailedCheck[]> {
-  const found = await Promise.all(Object.entries(parts).map(async ([name, check]) => runCheck(name, check, isTold)))
-  return found.filter((trouble) => trouble !== null)
+  const found = await Promise.all(Object.entries(parts).map(async ([name, check]) => runCheck(name, check, isReported)))
+  return found.filter((check) => check !== null)
 }
 
 async function runCheck(
   name: string,
   check: () => Promise<void>,
-  isTold: (thrown: unknown) => boolean,
+  isReported: (thrown: unknown) => boolean,
 ): Promise<FailedCheck | null> {
-  const silence = Promise.withResolvers<never>()
-  const patience = setTimeout(() => silence.reject(new Error(`no answer in ${checkTimeoutMs} ms`)), checkTimeoutMs)
+  const timeout = Promise.withResolvers<never>()
+  const timer = setTimeout(() => timeout.reject(new Error(`no answer in ${checkTimeoutMs} ms`)), checkTimeoutMs)
   try {
-    await Promise.race([check(), silence.promise])
+    await Promise.race([check(), timeout.promise])
     return null
   } catch (thrown) {
     if (thrown instanceof NotReady) return { reason: thrown.message, cause: String(thrown.cause ?? thrown.message) }
-    // Drivers put hosts and users into their messages: those are for the log.
-    return { reason: `${name} does not answer`, cause: String(thrown), isTold: isTold(thrown) }
+    // Messages of drivers contain hosts and users, so they are logged and not sent.
+    return { reason: `${name} does not answer`, cause: String(thrown), isReported: isReported(thrown) }
   } finally {
-    clearTimeout(patience)
+    clearTimeout(timer)
   }
 }
 
-function status(word: string) {
-  return { service: 'landfall', status: word, timestamp: new Date().toISOString() }
+function status(value: string) {
+  return { service: 'landfall', status: value, timestamp: new Date().toISOString() }
 }

@@ -1,22 +1,22 @@
 /*
- * What a request is held to before anything is done for it. Requests are counted in the memory of this server: a count in
- * the database would cost what it is meant to save.
+ * Rate limits that are checked before any work is done for a request. Requests are counted in the memory of this server: counting in the
+ * database would cost a query per request, which is the load that the limit is to prevent.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { UploadError } from '../core/errors/error.ts'
+import { errors } from '../core/errors/errors.ts'
 import { type Rates, retryAfter } from '../core/policy/rate.ts'
 import { type Actor, ownerKey } from '../core/upload.ts'
 import { keepOnlyAddresses } from './connection/forwarded.ts'
 import { answerError } from './errors.ts'
 import { rateLimitKey } from './identity/client-info.ts'
 
-/** Counts a request by its address. @throws UploadError RATE_LIMITED */
+/** Counts a request of an address. @throws UploadError RATE_LIMITED */
 export type AddressLimit = (request: FastifyRequest) => void
 
-// By Node's server, which all scopes of an app have in common.
+// The key is Node's server, which all scopes of an app share.
 const limits = new WeakMap<object, AddressLimit>()
 
-/** Holds every request of `app`, whatever its route, to `limit`, before anything is done for it. */
+/** Applies `limit` to every request of `app`, on every route, before any other work is done for it. */
 export function enforceAddressLimit(app: FastifyInstance, limit: AddressLimit): void {
   limits.set(app.server, limit)
   app.addHook('onRequest', async (request, reply) => {
@@ -24,14 +24,14 @@ export function enforceAddressLimit(app: FastifyInstance, limit: AddressLimit): 
     try {
       limit(request)
     } catch (error) {
-      // The answer holds no data of a user: a page of any origin may read when to come back.
+      // The answer contains no user data, so a page of any origin may read Retry-After.
       reply.header('access-control-allow-origin', '*').header('access-control-expose-headers', 'Retry-After')
       throw error
     }
   })
 }
 
-/** Fastify's `frameworkErrors`: the answer to an address that cannot be read, which no hook sees. */
+/** Fastify's `frameworkErrors`: answers a request whose URL cannot be decoded. Hooks do not run for it, so the limit is applied here. */
 export function answerUnreadable(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   keepOnlyAddresses(request.raw.headers)
   try {
@@ -43,22 +43,21 @@ export function answerUnreadable(thrown: unknown, request: FastifyRequest, reply
 }
 
 /**
- * Refuses requests of an address beyond `perMinute`; 0: none. Checks of the server's health, and the preflights of browsers, have
- * a count of their own, so that neither takes the other's room.
+ * Refuses requests of an address beyond `perMinute`; 0: no limit. Health probes and CORS preflights are counted apart from other requests,
+ * so neither uses up the limit of the other.
  */
 export function limitAddresses(rates: Rates, perMinute: number): AddressLimit {
   return (request) => {
     const network = rateLimitKey(request)
     if (perMinute === 0 || network === null) return
-    const isAside = request.method === 'OPTIONS' || request.routeOptions.config?.isProbe
-    const what = isAside ? 'preflight or check' : 'request'
-    const waitMs = rates.count(`${what} from ${network}`, perMinute)
-    if (waitMs > 0)
-      throw rateLimited('Too many requests come from your address.', { rule: 'REQUESTS_PER_ADDRESS', waitMs })
+    const isCountedApart = request.method === 'OPTIONS' || request.routeOptions.config?.isProbe
+    const kind = isCountedApart ? 'preflight or probe' : 'request'
+    const waitMs = rates.count(`${kind} from ${network}`, perMinute)
+    if (waitMs > 0) throw errors.addressRateExceeded({ rule: 'REQUESTS_PER_ADDRESS', retryAfter: retryAfter(waitMs) })
   }
 }
 
-/** Lets a user of this scope ask so often a minute as `perMinuteOf` says; `null`: any number. */
+/** Refuses requests of a user in this scope beyond `perMinuteOf` a minute; `null`: no limit. */
 export function limitUsers(app: FastifyInstance, rates: Rates, perMinuteOf: (actor: Actor) => number | null): void {
   app.addHook('onRequest', async (request) => {
     if (request.method === 'OPTIONS') return
@@ -67,20 +66,16 @@ export function limitUsers(app: FastifyInstance, rates: Rates, perMinuteOf: (act
     if (perMinute === null) return
     const waitMs = rates.count(`request of ${ownerKey(actor)}`, perMinute)
     if (waitMs > 0)
-      throw rateLimited(`You may ask at most ${perMinute} times a minute.`, { rule: 'requestsPerMinute', waitMs })
+      throw errors.userRateExceeded({ perMinute, rule: 'requestsPerMinute', retryAfter: retryAfter(waitMs) })
   })
 }
 
-/** A gate for creations: so many a minute from one address; 0: any number. */
+/** Returns a check that refuses creations from one address beyond `perMinute`; 0: no limit. It throws UploadError RATE_LIMITED. */
 export function limitCreations(rates: Rates, perMinute: number): (actor: Actor) => void {
   return ({ client }) => {
     if (perMinute === 0 || !client?.network) return
     const waitMs = rates.count(`creation from ${client.network}`, perMinute)
     if (waitMs > 0)
-      throw rateLimited('Too many uploads are begun from your address.', { rule: 'CREATIONS_PER_ADDRESS', waitMs })
+      throw errors.addressCreationsTooFast({ rule: 'CREATIONS_PER_ADDRESS', retryAfter: retryAfter(waitMs) })
   }
-}
-
-function rateLimited(message: string, { rule, waitMs }: { rule: string; waitMs: number }): UploadError {
-  return new UploadError('RATE_LIMITED', message, { rule, retryAfter: retryAfter(waitMs) })
 }

@@ -18,21 +18,21 @@ const secretHeaders = [
   'upload-resume-token',
 ]
 const maxNames = 20
-// A name that is short and plain; what is not may be a secret itself.
+// Only short, plain parameter names are logged: anything else may be a secret itself.
 const plainName = /^[\w.[\]-]{1,32}$/
 
 export interface LoggingOptions {
   level: string
   format: LogFormat
-  /** Where lines go; standard output unless told. */
+  /** Where lines go. Default: standard output. */
   target?: TextTarget
-  /** Whether an `X-Request-Id` of the proxy in front is taken over. */
+  /** Whether the `X-Request-Id` of a proxy in front becomes the request id. */
   trustsProxy: boolean
 }
 
 /**
- * How Fastify logs: one line a request, without secrets; as JSON with the time in ISO 8601 and the name of the level, or as text
- * for a person at a terminal.
+ * Fastify's logging options: one line per request, without secrets; as JSON with the time in ISO 8601 and the name of the level, or as
+ * text for a terminal.
  */
 export function loggingOptions({ level, format, target = process.stdout, trustsProxy }: LoggingOptions) {
   return {
@@ -48,23 +48,24 @@ export function loggingOptions({ level, format, target = process.stdout, trustsP
       serializers: { req: describeRequest, res: describeReply },
     },
     logController: new RequestLog({ requestIdLogLabel: 'requestId' }),
-    genReqId: (raw) => givenId(trustsProxy ? raw.headers['x-request-id'] : undefined) ?? randomUUID(),
+    genReqId: (raw) => forwardedId(trustsProxy ? raw.headers['x-request-id'] : undefined) ?? randomUUID(),
   } satisfies FastifyServerOptions
 }
 
-/** Tells every client the id of its request, as the log has it. */
+/** Sends every client the id under which its request is logged. */
 export function sendRequestId(app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })
 }
 
-/** Requests whose line is written: what refused them said everything there is to say. */
-const reported = new WeakSet<FastifyRequest>()
+/** Requests whose error has been logged, so the line at their end is logged at debug. */
+const loggedRequests = new WeakSet<FastifyRequest>()
 
 /**
- * Writes the line of a refused request, at once: a client that has gone, or a connection that is ended, has no end that would be
- * logged. @param status of the answer
+ * Logs a refused request immediately. Fastify logs no end of a request whose client has gone or whose connection was cut, so waiting for
+ * the end would lose the line.
+ * @param status of the answer
  */
 export function logRejected(
   request: FastifyRequest,
@@ -72,11 +73,11 @@ export function logRejected(
   { status, ...facts }: Record<string, unknown> & { status: number },
   message: string,
 ): void {
-  reported.add(request)
+  loggedRequests.add(request)
   request.log[level]({ uploadId: uploadIdOf(request), ...facts, req: request, res: { statusCode: status } }, message)
 }
 
-/** One line per request, when it is over, with the upload it was about. */
+/** Logs one line per request when it ends, with the id of its upload. */
 class RequestLog extends LogController {
   override incomingRequest(): void {}
 
@@ -84,23 +85,23 @@ class RequestLog extends LogController {
     const ms = Math.round(reply.elapsedTime)
     const facts = { uploadId: uploadIdOf(request, reply), ms, req: request, res: reply, ...(error && { err: error }) }
     const { isProbe, isAsset } = request.routeOptions.config
-    const level = error ? 'warn' : isProbe || isAsset || reported.has(request) ? 'debug' : 'info'
+    const level = error ? 'warn' : isProbe || isAsset || loggedRequests.has(request) ? 'debug' : 'info'
     request.log[level](facts, 'request done')
   }
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Asked every few seconds by machines: logged at debug. */
+    /** A probe that machines send every few seconds: logged at debug and exempt from the load limit. */
     isProbe?: boolean
-    /** A file of a page: logged at debug. */
+    /** A static file of a page: logged at debug. */
     isAsset?: boolean
   }
 }
 
 /**
- * A URL for logs: its path and the names of its parameters. Any value can be a secret, under whatever name a client or a proxy
- * chose; so can a parameter that has no value.
+ * A URL for logs: its path and the names of its query parameters. Every value may be a secret, whatever its parameter is called, and so
+ * may a parameter without a value.
  */
 export function withoutValues(url: string): string {
   const [, path = '', query] = /^([^?#]*)(?:\?([^#]*))?/.exec(url)!
@@ -113,14 +114,14 @@ export function withoutValues(url: string): string {
 }
 
 function describeRequest(request: FastifyRequest) {
-  return { method: request.method, url: withoutValues(request.url), from: request.ip }
+  return { method: request.method, url: withoutValues(request.url), remoteAddress: request.ip }
 }
 
 function describeReply(reply: { statusCode?: number }) {
   return { status: reply.statusCode }
 }
 
-/** The upload that a request names in its path or that its answer points to. */
+/** The id of the upload that a request names in its path, or that its answer has created. */
 function uploadIdOf(request: FastifyRequest, reply?: FastifyReply): string | undefined {
   const named = (request.params as Record<string, string | undefined> | undefined)?.id
   if (named) return named
@@ -128,6 +129,6 @@ function uploadIdOf(request: FastifyRequest, reply?: FastifyReply): string | und
   return typeof location === 'string' && reply?.statusCode === 201 ? location.split('/').at(-1) : undefined
 }
 
-function givenId(header: string | string[] | undefined): string | undefined {
+function forwardedId(header: string | string[] | undefined): string | undefined {
   return typeof header === 'string' && /^[\w.-]{8,128}$/.test(header) ? header : undefined
 }

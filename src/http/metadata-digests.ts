@@ -1,7 +1,7 @@
 /*
- * Clients of tus have no field for the checksum of the whole file, so they state it in Upload-Metadata, each in its own spelling: the
- * algorithm is the key (`sha256`, `SHA-1`, `md5sum`), or stands before the value (`checksum: sha1 2fd4…`, as ownCloud and OpenCloud have
- * it), or is told by the length of the hexadecimal digits. A value that fits no spelling is the client's own metadata and is not checked.
+ * tus has no field for the checksum of the whole file, so clients state it in Upload-Metadata, each in its own form: the algorithm is the
+ * key (`sha256`, `SHA-1`, `md5sum`), or precedes the value (`checksum: sha1 2fd4…`, as in ownCloud and OpenCloud), or follows from the
+ * number of hexadecimal digits. A value in no such form is the client's own metadata and is not checked.
  */
 import { type DigestAlgorithm, type Digests, digestAlgorithms } from '../core/upload.ts'
 
@@ -10,8 +10,8 @@ const sizes: Record<DigestAlgorithm, number> = { 'sha-256': 32, 'sha-512': 64, s
 const algorithms = Object.keys(digestAlgorithms) as DigestAlgorithm[]
 
 /**
- * The digests of the whole file that `pairs`, the decoded Upload-Metadata, states without ambiguity, as Base64 by algorithm. Of an
- * algorithm that is stated twice with different values nothing is taken.
+ * The digests of the whole file that `pairs`, the decoded Upload-Metadata, state without ambiguity: Base64 by algorithm. An algorithm that
+ * has two different values is left out.
  */
 export function statedDigests(pairs: Iterable<[string, Buffer]>): Digests {
   const stated = new Map<DigestAlgorithm, Set<string>>()
@@ -31,21 +31,21 @@ interface StatedDigest {
 }
 
 function readPair(key: string, value: Buffer): StatedDigest | null {
-  const name = plain(key)
+  const name = normalize(key)
   const isGeneral = name === 'checksum'
   const byKey = isGeneral ? null : algorithmNamed(name.replace(/^(?:checksum|content)|(?:sum|checksum|hash)$/g, ''))
   if (!isGeneral && !byKey) return null
   const text = value.toString('latin1').trim()
   if (byKey && value.length === sizes[byKey] && !/^[\x20-\x7e]+$/.test(text)) return { algorithm: byKey, digest: value }
   const [, prefix, digits = ''] = /^(?:([a-z]+[-_]?\d*)(?:=:|[ :=])\s*)?([\w+/-][\w+/=-]*?):?$/i.exec(text) ?? []
-  const bySelf = prefix === undefined ? null : algorithmNamed(plain(prefix))
-  if (prefix !== undefined && (!bySelf || (byKey && byKey !== bySelf))) return null
-  const algorithm = bySelf ?? byKey ?? algorithmOfHex(digits)
+  const byPrefix = prefix === undefined ? null : algorithmNamed(normalize(prefix))
+  if (prefix !== undefined && (!byPrefix || (byKey && byKey !== byPrefix))) return null
+  const algorithm = byPrefix ?? byKey ?? algorithmOfHex(digits)
   const digest = algorithm && decode(digits, sizes[algorithm])
   return algorithm && digest ? { algorithm, digest } : null
 }
 
-const plain = (word: string) => word.toLowerCase().replaceAll(/[-_. ]/g, '')
+const normalize = (name: string) => name.toLowerCase().replaceAll(/[-_. ]/g, '')
 
 function algorithmNamed(name: string): DigestAlgorithm | null {
   return algorithms.find((algorithm) => digestAlgorithms[algorithm] === name) ?? null
@@ -55,7 +55,7 @@ function algorithmOfHex(digits: string): DigestAlgorithm | null {
   return algorithms.find((algorithm) => decodeHex(digits, sizes[algorithm])) ?? null
 }
 
-/** `digits` as `size` bytes, in hexadecimal digits or in either alphabet of Base64; `null` when they are neither. */
+/** `digits` decoded to `size` bytes, from hexadecimal or either alphabet of Base64; `null` if they are neither. */
 function decode(digits: string, size: number): Buffer | null {
   const base64 = Buffer.from(digits, 'base64')
   const isBase64 =

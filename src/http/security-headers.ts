@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 
 /**
- * The headers of every answer that is no page: a browser neither guesses its type, nor runs, frames or loads anything of it, nor
- * tells others its address. Pages put their own policy in the place of this one.
+ * Headers of every answer except pages: a browser must not sniff the type, run, frame or load anything from the answer, or send its
+ * address as a referrer. Pages replace the policy with their own.
  */
 export const securityHeaders = {
   'x-content-type-options': 'nosniff',
@@ -11,14 +11,14 @@ export const securityHeaders = {
   'x-frame-options': 'DENY',
 }
 
-/** Puts the security headers on every answer of `app`. Registered before everything that sets its own. */
+/** Sets the security headers on every answer of `app`. Register it before plugins that set their own. */
 export function sendSecurityHeaders(app: FastifyInstance): void {
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(securityHeaders)
   })
 }
 
-/** The same for an answer that no hook sees; what is set already stays. */
+/** Sets the security headers on an answer that hooks do not run for; headers that are set already stay. */
 export function addSecurityHeaders(reply: FastifyReply): void {
   for (const [name, value] of Object.entries(securityHeaders)) if (!reply.hasHeader(name)) reply.header(name, value)
 }

@@ -6,8 +6,8 @@ import { cacheAnswers } from './cached-answers.ts'
 import { securityHeaders } from './security-headers.ts'
 
 /**
- * What a page may load and reach: this server only, no inline script, no foreign frame around it. Objects in a bucket
- * are not shown on the page, so no other origin is named.
+ * A page may load from and connect to this server only, run no inline script, and be framed by no other page. Objects in a bucket are not
+ * shown on the page, so no other origin is named.
  */
 const pageHeaders = {
   contentSecurityPolicy: {
@@ -16,7 +16,7 @@ const pageHeaders = {
       defaultSrc: ["'none'"],
       scriptSrc: ["'self'"],
       styleSrc: ["'self'"],
-      // Previews of files that are not uploaded yet are blobs; icons in style sheets are data URLs.
+      // Previews of local files are blobs; icons in style sheets are data URLs.
       imgSrc: ["'self'", 'blob:', 'data:'],
       mediaSrc: ["'self'", 'blob:'],
       fontSrc: ["'self'"],
@@ -28,20 +28,20 @@ const pageHeaders = {
       frameAncestors: ["'none'"],
     },
   },
-  // TLS belongs to the proxy in front, and so does the promise to keep it.
+  // TLS ends at the proxy in front, so HSTS is the proxy's decision.
   strictTransportSecurity: false,
   referrerPolicy: { policy: 'no-referrer' as const },
   xFrameOptions: { action: 'deny' as const },
 }
 
-/** Serves the built pages from `folder`: at `/` for everybody, at `/admin` for operators. Without a build there are none, and everything else works. */
+/** Serves the built pages from `folder`: the upload page at `/`, the admin page at `/admin`. Without a build the server runs without pages. */
 export async function pagePlugin(app: FastifyInstance, { folder }: { folder: string }): Promise<void> {
   if (!existsSync(folder)) {
     app.log.warn('the page is not built; the server runs without it')
     return
   }
-  // Helmet writes to Node's response, over which Fastify's headers win: those of answers that are no page would stay, and the
-  // browser would load nothing of the page.
+  // Helmet sets headers on Node's response, and Fastify's headers override them. Unless they are removed here, the strict policy of other
+  // answers would stay and the browser would load nothing of the page.
   app.addHook('onRequest', async (_request, reply) => {
     for (const name of Object.keys(securityHeaders)) reply.removeHeader(name)
   })
@@ -49,20 +49,20 @@ export async function pagePlugin(app: FastifyInstance, { folder }: { folder: str
     route.config = { ...route.config, isAsset: true }
   })
   await app.register(helmet, pageHeaders)
-  // Named by their content: whatever else a request says, these are the bytes.
+  // Assets have a hash of their content in their names, so their bytes depend on the path only.
   cacheAnswers(app, (path) => path.startsWith('/assets/'))
   await app.register(fastifyStatic, {
     root: folder,
     wildcard: false,
     cacheControl: false,
-    // A page is small: whoever wants a piece of it gets all of it.
+    // Pages are small, so a range request gets the whole file.
     acceptRanges: false,
     setHeaders(reply, path) {
       // Vite puts a hash of the content into the names under assets/.
-      const isNamedByContent = path.includes('/assets/')
-      reply.header('cache-control', isNamedByContent ? 'public, max-age=31536000, immutable' : 'no-cache')
+      const isContentHashed = path.includes('/assets/')
+      reply.header('cache-control', isContentHashed ? 'public, max-age=31536000, immutable' : 'no-cache')
     },
   })
-  // It holds nothing by itself: what it shows, the admin API tells administrators only.
+  // The admin page contains no data: it shows what the admin API returns, which only administrators may call.
   app.get('/admin', { schema: { hide: true } }, (_request, reply) => reply.sendFile('admin.html'))
 }

@@ -2,8 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import { readMediaType } from '../core/media/media-type.ts'
 
 /**
- * Makes a Content-Type that is no media type (`undefined`, `image`) one that is not there, on every route of `app`: where it describes a
- * file it is a hint, and Fastify would refuse the request over it. Routes that demand a type still miss theirs.
+ * Removes a Content-Type that is not a media type (`undefined`, `image`) from every request of `app`. The type of a file is only a hint,
+ * and Fastify would refuse the request because of it. Routes that require a type still refuse a request without one.
  */
 export function ignoreUnusableTypes(app: FastifyInstance): void {
   app.addHook('onRequest', async ({ raw: { headers } }) => {

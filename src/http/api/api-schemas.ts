@@ -4,14 +4,14 @@ import { uploadStates, uploadView } from './upload-view.ts'
 
 const page = z.object({
   uploads: z.array(uploadView),
-  next: z.string().nullable().describe('Give it as `before` to get the next page; null on the last one'),
+  next: z.string().nullable().describe('The value of `before` for the next page; null on the last page'),
 })
 
 const me = z.object({
   user: z.string(),
   tenant: z.string().nullable(),
   role: z.string(),
-  admin: z.boolean().describe('May see everybody’s uploads and steer them: `/v1/admin`'),
+  admin: z.boolean().describe('May see and manage the uploads of all users: `/v1/admin`'),
   policy: z
     .object({
       maxSize: z.int().describe('Bytes'),
@@ -20,22 +20,17 @@ const me = z.object({
       timeToLiveMs: z
         .int()
         .nullable()
-        .describe('How long an unfinished upload is kept after its last byte; null: for ever'),
+        .describe('How long an incomplete upload is kept after its last byte; null: without limit'),
     })
     .nullable()
-    .describe('What the role may send; null when it may send nothing'),
+    .describe('What the role may upload; null if it may upload nothing'),
 })
 
 const pageQuery = z.object({
-  limit: z.int().min(1).max(100).default(50).describe('How many uploads'),
-  before: z.uuid().optional().describe('The id of the last upload that was seen'),
-  fingerprint: z
-    .string()
-    .min(1)
-    .max(1024)
-    .optional()
-    .describe('Only uploads of the file that the client knows by this'),
-  state: uploadStates.optional().describe('Only uploads in this state; `receiving`: those that can be gone on with'),
+  limit: z.int().min(1).max(100).default(50).describe('Maximum number of uploads'),
+  before: z.uuid().optional().describe('The id of the last upload of the previous page'),
+  fingerprint: z.string().min(1).max(1024).optional().describe('Only uploads with this fingerprint'),
+  state: uploadStates.optional().describe('Only uploads in this state; `receiving`: those that can be resumed'),
 })
 
 const setFingerprintBody = z.object({ fingerprint: z.string().min(1).max(1024).nullable() })
@@ -49,11 +44,11 @@ export type MeView = z.output<typeof me>
 
 const noContent = { type: 'null', description: 'Done' }
 
-/** The schemas of the JSON API, as Fastify and OpenAPI read them. */
+/** The schemas of the JSON API, for Fastify and OpenAPI. */
 export const schemas = {
   me: {
     tags: ['Identity'],
-    summary: 'Who am I, and what may I send',
+    summary: 'The authenticated user and what they may upload',
     response: { 200: jsonSchema(me, 'output'), ...errorAnswers },
   },
   list: {
@@ -62,24 +57,24 @@ export const schemas = {
     querystring: jsonSchema(pageQuery, 'input'),
     response: { 200: jsonSchema(page, 'output'), ...errorAnswers },
   },
-  one: {
+  get: {
     tags: ['Uploads'],
     summary: 'One of my uploads',
     params: jsonSchema(byId, 'input'),
     response: { 200: jsonSchema(uploadView, 'output'), ...errorAnswers },
   },
-  mark: {
+  setFingerprint: {
     tags: ['Uploads'],
-    summary: 'Say what the client knows the file by',
+    summary: 'Set the fingerprint by which the client recognizes the file',
     description:
-      'So that the owner finds the upload on another device. A creation can say it too: tus as the metadata `fingerprint`.',
+      'Lets the owner find the upload on another device. A creation can set it too: in tus with the metadata key `fingerprint`.',
     params: jsonSchema(byId, 'input'),
     body: jsonSchema(setFingerprintBody, 'input'),
     response: { 204: noContent, ...errorAnswers },
   },
   cancel: {
     tags: ['Uploads'],
-    summary: 'Cancel an upload, or delete the file that arrived',
+    summary: 'Cancel an upload, or delete the file of a completed one',
     params: jsonSchema(byId, 'input'),
     response: { 204: noContent, ...errorAnswers },
   },

@@ -11,13 +11,13 @@ import { type UploadView, viewUpload } from './upload-view.ts'
 export interface ApiOptions {
   engine: Engine
   policies: () => PolicyDocument
-  /** The address of an upload, as protocols give it out. */
+  /** The address of an upload in tus and RUFH. */
   urlOf: (id: string, request: FastifyRequest) => string
-  /** Where browsers reach a finished object, if anywhere. */
+  /** The URL at which browsers can download a completed object; `null` if there is none. */
   objectUrlOf: (key: string) => string | null
 }
 
-/** The JSON API beside the protocols: who am I, my uploads. Wants `request.actor`. */
+/** The JSON API: the authenticated user and their uploads. The auth plugin must have set `request.actor`. */
 export async function apiPlugin(
   app: FastifyInstance,
   { engine, policies, urlOf, objectUrlOf }: ApiOptions,
@@ -27,10 +27,10 @@ export async function apiPlugin(
 
   app.get('/me', { schema: schemas.me }, async ({ actor }): Promise<MeView> => {
     const policy = effectivePolicy(policies(), actor)?.policy
-    const who = { user: actor.id, tenant: actor.tenant, role: actor.role, admin: actor.isAdmin }
-    if (!policy) return { ...who, policy: null }
+    const user = { user: actor.id, tenant: actor.tenant, role: actor.role, admin: actor.isAdmin }
+    if (!policy) return { ...user, policy: null }
     return {
-      ...who,
+      ...user,
       policy: {
         maxSize: engine.limits(actor).maxSize,
         mediaTypes: policy.mediaTypes ?? ['*/*'],
@@ -47,16 +47,16 @@ export async function apiPlugin(
     return { uploads: items.map((upload) => view(upload, request)), next }
   })
 
-  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one, config }, async (request) => {
+  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.get, config }, async (request) => {
     return view(await engine.get(request.actor, request.params.id), request)
   })
 
   app.put<{ Params: ById; Body: SetFingerprint }>(
     '/uploads/:id/fingerprint',
     {
-      schema: schemas.mark,
+      schema: schemas.setFingerprint,
       config,
-      // Whose it is comes first; then a text and what stands around it is read.
+      // Access is checked before the body is read. 8 KiB hold the longest fingerprint with its JSON.
       async preParsing(request) {
         await engine.countParts(request.actor, request.params.id, 'append')
         limitBody(request, 8 * 1024)

@@ -1,6 +1,6 @@
 /*
- * Fastify makes functions of all schemas before the first request, which is a fifth of the time in which a server starts; most of
- * them are not called within an hour. Here each is made when its route is first asked.
+ * Fastify compiles all schemas before the first request, which takes a fifth of a server's start; most of them are not used within an
+ * hour. Here each schema is compiled at the first request of its route.
  */
 import ajvCompiler from '@fastify/ajv-compiler'
 import serializerCompiler from '@fastify/fast-json-stringify-compiler'
@@ -8,29 +8,29 @@ import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 
 type Validator = ReturnType<FastifySchemaCompiler<unknown>>
 
-/** Gives `app` Fastify's own compilers, called late. A schema that cannot be compiled is noticed late, too: when its route is asked. */
+/** Makes `app` compile schemas lazily, with Fastify's own compilers. A schema with an error then fails at the first request of its route. */
 export function compileWhenUsed(app: FastifyInstance): void {
-  // A parameter of 400 digits is read as Infinity, which Ajv's strict numbers hold to no maximum.
+  // A parameter of 400 digits is parsed as Infinity, and Ajv's strict numbers do not check Infinity against a maximum.
   const customOptions = { strictNumbers: false }
   const compileValidator = ajvCompiler()({}, { customOptions }) as FastifySchemaCompiler<unknown>
   const compileSerializer = serializerCompiler()()
 
   app.setValidatorCompiler<unknown>((route) => {
-    let made: Validator | undefined
+    let compiled: Validator | undefined
     const validate: Validator = (data: unknown) => {
-      made ??= compileValidator(route)
-      const result = made(data)
-      // Where Fastify looks for what is wrong.
-      validate.errors = made.errors ?? null
+      compiled ??= compileValidator(route)
+      const result = compiled(data)
+      // Fastify reads the errors from the function that it was given.
+      validate.errors = compiled.errors ?? null
       return result
     }
     return validate
   })
   app.setSerializerCompiler<unknown>((route) => {
-    let made: ((data: unknown) => string) | undefined
+    let compiled: ((data: unknown) => string) | undefined
     return (data) => {
-      made ??= compileSerializer({ ...route, httpStatus: route.httpStatus ?? '' })
-      return made(data)
+      compiled ??= compileSerializer({ ...route, httpStatus: route.httpStatus ?? '' })
+      return compiled(data)
     }
   })
 }

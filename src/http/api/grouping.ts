@@ -1,14 +1,14 @@
-/** What a client said of the place of a file among others. */
+/** How a file belongs together with others, as the client said. */
 export interface Grouping {
-  /** Where the file was in a folder that was sent, its own name included. */
+  /** The path of the file in an uploaded folder, with its own name. */
   relativePath: string | null
-  /** The same for files that were sent together. */
+  /** The same for all files that were uploaded together. */
   batch: string | null
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Reads the grouping from the `Upload-Metadata` that a client sent with tus. Whatever cannot be read is as good as not said. */
+/** Reads the grouping from the `Upload-Metadata` that a client sent with tus. A value that cannot be decoded is treated as missing. */
 export function groupingOf(metadata: string | null): Grouping {
   const pairs = (metadata ?? '').split(',').map((pair) => pair.trim().split(' '))
   const textOf = (name: string) => decode(pairs.find(([key]) => key === name)?.[1])

@@ -4,11 +4,11 @@ import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { cacheAnswers } from '../cached-answers.ts'
 
-// The plugin's own policy upgrades every request to https, which a server on a plain address does not speak.
+// The plugin's default policy upgrades every request to https, which fails on a server that is reached over http.
 const contentSecurityPolicy =
   "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 
-/** Describes the tagged routes of the whole app as OpenAPI at `/docs/json` and as a page at `/docs`. Registered before them. */
+/** Describes the tagged routes of the app as OpenAPI at `/docs/json` and as a page at `/docs`. Register it before the routes. */
 export const openapiPlugin = fastifyPlugin<{ version: string }>(
   async (app: FastifyInstance, { version }) => {
     await app.register(swagger, {
@@ -18,14 +18,14 @@ export const openapiPlugin = fastifyPlugin<{ version: string }>(
           title: 'Landfall',
           version,
           description:
-            'What a page needs beside the upload itself: who am I, what may I send, what have I sent. Files go to `/files` by tus 1.0.',
+            'The authenticated user, what they may upload, and their uploads. Files are uploaded to `/files` with tus 1.0.',
           license: { name: 'Apache-2.0' },
         },
         components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
         security: [{ bearer: [] }],
       },
       hideUntagged: true,
-      // Relative to /docs/json: the API is where the description is, also below a path of a proxy. As an option it would have to be absolute.
+      // Relative to /docs/json, so the address is right below a path prefix of a proxy too. As a plugin option it would have to be absolute.
       transformObject: (description) =>
         'openapiObject' in description
           ? { ...description.openapiObject, servers: [{ url: '..' }] }

@@ -1,4 +1,4 @@
-/** A page of a list, and where the next one begins. */
+/** A page of a list and the cursor of the next page. */
 export interface Page<T, Cursor> {
   items: T[]
   /** `null` on the last page. */
@@ -6,8 +6,8 @@ export interface Page<T, Cursor> {
 }
 
 /**
- * The first `limit` of what `find` finds. It is asked for one more, which tells whether there is a next page; `cursorOf` says
- * after which item that begins.
+ * Reads a page of at most `limit` items with `find`. One item more is requested, to know whether there is a next page. `cursorOf` returns
+ * the cursor after the last item of this page.
  */
 export async function readPage<T, Cursor>(
   limit: number,

@@ -1,13 +1,13 @@
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 
 /**
- * A time that a query says (RFC 3339), in UTC: the database does not take every offset.
- * @throws UploadError INVALID_FIELD for one before the year 1, which the database does not have
+ * A time of a query parameter (RFC 3339), converted to UTC because the database does not accept every offset.
+ * @throws UploadError INVALID_FIELD for a year that the database does not have
  */
-export function parseTime(said: string | undefined): string | undefined {
-  if (said === undefined) return undefined
-  const at = new Date(said)
+export function parseTime(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  const at = new Date(text)
   const year = at.getUTCFullYear()
-  if (year < 1 || year > 9999) throw new UploadError('INVALID_FIELD', 'There is no such time.')
+  if (year < 1 || year > 9999) throw errors.timeInvalid()
   return at.toISOString()
 }

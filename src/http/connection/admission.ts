@@ -1,45 +1,46 @@
 /*
- * Which connections a server holds. A network that has its share is refused more. When the server is full, an idle connection of the
- * network that has taken most of its share gives way to a newcomer whose network has taken less; a connection on which a request is
- * being answered, or a body comes, never does. So connections that are opened and left do not keep other clients out.
+ * Admission of connections. A network that has used up its share is refused more. When the server is full, it closes an idle connection of
+ * the network that has used most of its share, in favor of a new connection whose network has used less. A connection on which a request
+ * is being answered or a body is arriving is never closed. So a client cannot keep others out with connections that it opens and leaves.
  */
 import type { Socket } from 'node:net'
 import { isLoopback } from '../identity/client-info.ts'
 import { createShares } from './shares.ts'
 
 export interface AdmissionLimits {
-  /** Connections at once, of all clients together. */
+  /** Maximum open connections of all clients together. */
   connections: number
-  /** Connections at once of one address; its network may have twice or four times as many. */
+  /** Maximum open connections of one address; the networks around it may have twice and four times as many. */
   connectionsPerAddress: number
-  /** Whether `address` is that of a proxy whose connections are other people's: they are in no share, and none gives way. */
+  /** Whether `address` is a proxy, whose connections serve many clients: they count for no share and are never closed for others. */
   isProxy(address: string): boolean
 }
 
-/** Takes a new connection or cuts it. `isBusy`: whether a request is being answered on a connection. */
+/** Accepts a new connection or destroys it. `isBusy`: whether a request is being answered on a connection. */
 export type Admit = (socket: Socket, isBusy: (socket: Socket) => boolean) => void
 
-interface Held {
+interface AdmittedConnection {
   address: string
   isBusy(socket: Socket): boolean
 }
 
-/** What all servers of a process ask about each of their connections. */
+/** Creates the admission that all servers of a process share. */
 export function admitConnections({ connections, connectionsPerAddress, isProxy }: AdmissionLimits): Admit {
   const shares = createShares(connectionsPerAddress)
-  // This machine: a proxy that was not named in TRUST_PROXY, or the operator, for whom room is left by all others.
+  // Loopback clients are a proxy that TRUST_PROXY does not name, or the operator. They get three quarters of all connections, not more, so
+  // that even such a proxy cannot take all.
   const local = createShares(Math.ceil(connections * 0.75))
   const sharesOf = (address: string) => (isLoopback(address) ? local : shares)
-  /** Those of proxies are counted and not held. */
-  const held = new Map<Socket, Held>()
+  /** Connections that may be closed for others. Those of proxies are only counted in `open`. */
+  const admitted = new Map<Socket, AdmittedConnection>()
   let open = 0
 
-  /** The oldest idle connection of those who have taken most of their share, if that is more than `fraction` of it. */
-  function whoGivesWay(fraction: number): Socket | null {
+  /** The oldest idle connection of the network that has used most of its share, if that is more than `fraction`. */
+  function findEvictable(fraction: number): Socket | null {
     const fractions = new Map<string, number>()
     let found: Socket | null = null
     let most = fraction
-    for (const [socket, { address, isBusy }] of held) {
+    for (const [socket, { address, isBusy }] of admitted) {
       if (isBusy(socket)) continue
       const taken = fractions.get(address) ?? sharesOf(address).taken(address)
       fractions.set(address, taken)
@@ -52,24 +53,24 @@ export function admitConnections({ connections, connectionsPerAddress, isProxy }
     const { remoteAddress: address } = socket
     if (address === undefined) return
     const ofProxy = isProxy(address)
-    const leave = ofProxy ? () => {} : sharesOf(address).take(address)
-    if (!leave) return void socket.destroy()
-    const goOut = once(() => {
+    const releaseShare = ofProxy ? () => {} : sharesOf(address).take(address)
+    if (!releaseShare) return void socket.destroy()
+    const release = once(() => {
       open -= 1
-      held.delete(socket)
-      leave()
+      admitted.delete(socket)
+      releaseShare()
     })
     open += 1
-    socket.once('close', goOut)
+    socket.once('close', release)
     if (open > connections) {
-      const loser = whoGivesWay(ofProxy ? 0 : sharesOf(address).taken(address))
-      if (!loser) {
-        goOut()
+      const evicted = findEvictable(ofProxy ? 0 : sharesOf(address).taken(address))
+      if (!evicted) {
+        release()
         return void socket.destroy()
       }
-      loser.destroy()
+      evicted.destroy()
     }
-    if (!ofProxy) held.set(socket, { address, isBusy })
+    if (!ofProxy) admitted.set(socket, { address, isBusy })
   }
 }
 

@@ -1,20 +1,20 @@
 /*
- * X-Forwarded-For is text of the client's making wherever a proxy did not write it. Fastify takes as the client's address what stands
- * there, whatever it is. Before it reads the header, everything is taken out that is not an address: of a list only the
- * end counts, up to the first entry that is none, because what stands before that one was not written by a proxy.
+ * X-Forwarded-For is text that the client may have written, except for the entries that a proxy added. Fastify takes any entry as the
+ * client's address without checking it. So before Fastify reads the header, only the entries at its end are kept, up to the first that is
+ * not an IP address: a proxy writes addresses only, so it wrote neither that entry nor any before it.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 
-// More proxies than stand behind one another anywhere.
+// More than the longest chain of proxies in practice.
 const maxHops = 16
 
-/** Leaves in X-Forwarded-For of `headers` nothing but IP addresses, the last sixteen at most. */
+/** Removes everything from X-Forwarded-For of `headers` except the IP addresses at its end, sixteen at most. */
 export function keepOnlyAddresses(headers: IncomingHttpHeaders): void {
-  const said = headers['x-forwarded-for']
-  if (said === undefined) return
+  const header = headers['x-forwarded-for']
+  if (header === undefined) return
   const kept: string[] = []
-  for (const entry of String(said).split(',').slice(-maxHops).reverse()) {
+  for (const entry of String(header).split(',').slice(-maxHops).reverse()) {
     const address = addressIn(entry)
     if (address === null) break
     kept.unshift(address)
@@ -23,7 +23,7 @@ export function keepOnlyAddresses(headers: IncomingHttpHeaders): void {
   else delete headers['x-forwarded-for']
 }
 
-/** The IP address that `entry` is, without the port that some proxies add; `null` for anything else. */
+/** The IP address in `entry`, without the port that some proxies add; `null` for anything else. */
 function addressIn(entry: string): string | null {
   const plain = entry
     .trim()

@@ -1,58 +1,58 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { BodyGate, BodySlot } from '../../core/body/body-gate.ts'
 import { receiveBody } from '../../core/body/receive-body.ts'
-import { UploadError } from '../../core/errors/error.ts'
+import type { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { MemoryBudget } from '../../core/memory/memory-budget.ts'
 import { ownerKey } from '../../core/upload.ts'
 import { actorIfKnown } from '../error-listeners.ts'
 import { rateLimitKey } from '../identity/client-info.ts'
 import { exceededLimit } from './json-shape.ts'
 
-/** What the bodies of a server have in common: how many may flow, and the memory that they take. */
+/** What all bodies of a server share: the limit of bodies at once, and the memory budget. */
 export interface BodyCapacity {
   gate: BodyGate
   budget: Pick<MemoryBudget, 'add' | 'release'>
 }
 
 export interface JsonBodyOptions {
-  /** A body that brings nothing for so long is refused. 0: never. */
+  /** A body that brings no byte for this long is refused. 0: never. */
   idleMs: number
-  /** A body must be whole within this. A few kilobytes must come at once, however evenly they drip. */
+  /** A body must be complete within this time, even if its bytes keep arriving: it has a few kilobytes only. */
   totalMs?: number
-  /** Not given: bodies are counted nowhere. */
+  /** If not given, bodies are not counted. */
   capacity?: BodyCapacity | undefined
 }
 
 const maxMs = 10_000
 const maxDepth = 32
-// Of a member there are a name, a value and their quotes: a smaller one says nothing.
-const bytesAValue = 4
+// A member has a name, a value and quotes, so a body that the API accepts needs at least this many bytes per value.
+const minBytesPerValue = 4
 const maxValues = 100_000
 
-/** What a hook before the parser found out about the body of a request: bytes. */
-const narrower = new WeakMap<FastifyRequest, number>()
+/** The body limits that `limitBody` has set, in bytes. */
+const bodyLimits = new WeakMap<FastifyRequest, number>()
 
-/** Lets the body of `request` have at most `bytes`, whatever its route says. For hooks that run before bodies are read. */
+/** Limits the body of `request` to `bytes` instead of the limit of its route. For hooks that run before bodies are read. */
 export function limitBody(request: FastifyRequest, bytes: number): void {
-  narrower.set(request, bytes)
+  bodyLimits.set(request, bytes)
 }
 
 /**
- * Reads JSON bodies in `app`, up to what `limitBody` or the route's `bodyLimit` says. Fastify's own parser waits for a stalled
- * body for as long as the server lets a request run, which is for ever here because uploads may. An empty body is `undefined`.
+ * Reads JSON bodies in `app`, up to the limit of `limitBody` or the route's `bodyLimit`. Fastify's own parser waits for a stalled body
+ * until the server's request timeout, and this server has none because uploads may take hours. An empty body is `undefined`.
  * @throws UploadError INVALID_REQUEST, FILE_TOO_LARGE, BODY_TIMEOUT, OVERLOADED
  */
 export function readJsonBodies(app: FastifyInstance, { idleMs, totalMs = maxMs, capacity }: JsonBodyOptions): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (request, payload, done) => {
-    const limit = narrower.get(request) ?? request.routeOptions.bodyLimit
-    const tooLarge = () =>
-      done(new UploadError('FILE_TOO_LARGE', `The request body is too large: it may have ${limit} bytes here.`))
+    const limit = bodyLimits.get(request) ?? request.routeOptions.bodyLimit
+    const tooLarge = () => done(errors.bodyLimitExceeded({ limit }))
     if (Number(request.headers['content-length'] ?? 0) > limit) return tooLarge()
-    let place: BodySlot
+    let slot: BodySlot
     try {
-      place = reserveCapacity(request, capacity)
+      slot = reserveCapacity(request, capacity)
     } catch (error) {
       return done(error as UploadError)
     }
@@ -62,36 +62,35 @@ export function readJsonBodies(app: FastifyInstance, { idleMs, totalMs = maxMs, 
       idleMs,
       minSpeed: 0,
       totalMs,
-      signal: place.signal,
-      slot: place,
+      signal: slot.signal,
+      slot,
       take(bytes) {
         chunks.push(bytes)
         return null
       },
     })
     void reading.then((end) => {
-      place.leave()
+      slot.leave()
       if (end === 'overflow') return tooLarge()
-      if (end === 'stopped') return done(place.signal.reason as UploadError)
-      if (end === 'idle') return done(new UploadError('BODY_TIMEOUT', 'The request body did not arrive in time.'))
-      if (end !== 'clean') return done(new UploadError('INVALID_REQUEST', 'The request body did not arrive whole.'))
+      if (end === 'stopped') return done(slot.signal.reason as UploadError)
+      if (end === 'idle') return done(errors.bodyTimeout())
+      if (end !== 'clean') return done(errors.bodyIncomplete())
       const bytes = Buffer.concat(chunks)
-      const values = Math.min(maxValues, Math.ceil(limit / bytesAValue))
+      const values = Math.min(maxValues, Math.ceil(limit / minBytesPerValue))
       const excess = exceededLimit(bytes, { depth: maxDepth, values })
-      if (excess === 'depth')
-        return done(new UploadError('INVALID_REQUEST', `The request body nests more than ${maxDepth} levels.`))
-      if (excess) return done(new UploadError('INVALID_REQUEST', `The request body has more than ${values} values.`))
+      if (excess === 'depth') return done(errors.bodyNestedTooDeep({ depth: maxDepth }))
+      if (excess) return done(errors.bodyTooManyValues({ values }))
       const text = decode(bytes)
-      if (text === null) return done(new UploadError('INVALID_REQUEST', 'The request body is not valid UTF-8.'))
+      if (text === null) return done(errors.bodyNotUtf8())
       return text.trim() === '' ? done(null, undefined) : parse(request, text, done)
     })
   })
 }
 
-/** Counts the body among all that flow, and its bytes in the memory that they take. @throws UploadError OVERLOADED */
-function reserveCapacity(request: FastifyRequest, room: BodyCapacity | undefined): BodySlot {
-  if (!room) return { signal: new AbortController().signal, received() {}, leave() {} }
-  const { gate, budget } = room
+/** Takes a slot among the bodies at once, and counts the bytes that arrive in the memory budget. @throws UploadError OVERLOADED */
+function reserveCapacity(request: FastifyRequest, capacity: BodyCapacity | undefined): BodySlot {
+  if (!capacity) return { signal: new AbortController().signal, received() {}, leave() {} }
+  const { gate, budget } = capacity
   const actor = actorIfKnown(request)
   const slot = gate.enter({ user: actor ? ownerKey(actor) : `at ${request.ip}`, network: rateLimitKey(request) })
   let held = 0

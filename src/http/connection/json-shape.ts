@@ -1,12 +1,12 @@
 /*
- * A few megabytes of `[[[…` or of members with ever new names take V8 seconds, in which nothing else runs. How much a text nests and how
- * many values it has can be told by one pass over its bytes, at hundreds of megabytes a second, before any of it is parsed.
+ * V8 takes seconds to parse a few megabytes of `[[[…`, or of members with distinct names, and blocks the process meanwhile. One pass over
+ * the bytes, at hundreds of megabytes a second, finds the depth and the number of values before the text is parsed.
  */
 
 export interface JsonShape {
-  /** How deep arrays and objects may stand within one another. */
+  /** Maximum nesting of arrays and objects. */
   depth: number
-  /** How many values and names there may be. */
+  /** Maximum number of values and names. */
   values: number
 }
 
@@ -15,7 +15,7 @@ const backslash = 0x5c
 const comma = 0x2c
 const colon = 0x3a
 
-/** What is too much in the JSON text `bytes`; `null` for nothing. Whether it is valid JSON is for the parser to say. */
+/** The limit that the JSON text `bytes` exceeds, or `null`. Whether it is valid JSON is left to the parser. */
 export function exceededLimit(bytes: Uint8Array, { depth, values }: JsonShape): 'depth' | 'values' | null {
   let at = 0
   let found = 1
@@ -38,7 +38,7 @@ export function exceededLimit(bytes: Uint8Array, { depth, values }: JsonShape): 
   return null
 }
 
-/** Where the text that begins at `start` has its closing quote, or the end of all bytes. */
+/** The index of the closing quote of the string that begins at `start`, or the end of the bytes. */
 function endOfText(bytes: Uint8Array, start: number): number {
   let index = start + 1
   while (index < bytes.length && bytes[index] !== quote) index += bytes[index] === backslash ? 2 : 1

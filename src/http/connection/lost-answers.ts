@@ -1,20 +1,20 @@
 /*
- * Whether a client heard the answer to a creation. No server can know; but one that heard it asks something else on the same
- * connection, or leaves it open. A connection that ends before the answer was written, or soon after it without another request,
- * is one on which the answer may have been lost: then the client does not know its upload, and will ask for it again.
+ * Whether a client received the answer to a creation. A server cannot know, but a client that received it sends another request on the same
+ * connection or leaves it open. If a connection closes before the answer was written, or soon after it without another request, the
+ * answer may have been lost: then the client does not know its upload's address and will send the creation again.
  */
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-// Less than the time after which this server closes a connection on which nothing is asked.
-const shortlyMs = 60_000
+// Shorter than this server's keep-alive timeout, so a connection that the server closed for being idle does not count as lost.
+const lostWithinMs = 60_000
 
 const waiting = new WeakMap<Socket, (() => void)[]>()
 const watched = new WeakSet<Socket>()
 const writings = new WeakMap<ServerResponse, { at: number | null }>()
 
-/** Makes every further request on a connection show that the answers before it were heard. */
+/** Treats every request on a connection as proof that the client received the answers before it. */
 export function noteRequests(app: FastifyInstance): void {
   app.addHook('onRequest', async ({ raw }) => {
     waiting.delete(raw.socket)
@@ -22,37 +22,37 @@ export function noteRequests(app: FastifyInstance): void {
 }
 
 /**
- * Calls `tell` once the connection of `request` has ended in a way in which its answer may not have been heard, and says whether the
- * answer was written at all. A connection may have ended before this is called, and one request may begin several uploads. What is
- * returned is to be called when it is known what the answer says: a connection that has ended by then was told of something else.
+ * Calls `onLost` if the connection of `request` closes in a way in which its answer may have been lost; `wasWritten`: whether the answer
+ * was written at all. The connection may have closed before this is called, and one request may create several uploads.
+ * @returns a function to call once the content of the answer is decided: if the connection has closed by then, it calls `onLost`
  */
 export function whenAnswerLost(
   { raw: { socket } }: FastifyRequest,
   { raw: answer }: FastifyReply,
-  tell: (wasWritten: boolean) => void,
+  onLost: (wasWritten: boolean) => void,
 ): () => void {
   const written = writingOf(answer)
   const listeners = waiting.get(socket) ?? []
   listeners.push(() => {
     const { at } = written
-    // A connection that was to end with this answer says nothing by its end.
-    const isSoon = at !== null && performance.now() - at < shortlyMs && answer.shouldKeepAlive
-    if (at === null || isSoon) tell(at !== null)
+    // If the connection was to close after this answer anyway, its close does not show a loss.
+    const isSoon = at !== null && performance.now() - at < lostWithinMs && answer.shouldKeepAlive
+    if (at === null || isSoon) onLost(at !== null)
   })
-  const tellIfOver = () => {
-    if (socket.destroyed) tell(false)
+  const reportIfClosed = () => {
+    if (socket.destroyed) onLost(false)
   }
-  tellIfOver()
+  reportIfClosed()
   waiting.set(socket, listeners)
-  if (watched.has(socket)) return tellIfOver
+  if (watched.has(socket)) return reportIfClosed
   watched.add(socket)
   socket.once('close', () => {
     for (const listener of waiting.get(socket) ?? []) listener()
   })
-  return tellIfOver
+  return reportIfClosed
 }
 
-/** When the answer was written; all who ask share one listener. */
+/** When the answer was written. All callers for one answer share one listener. */
 function writingOf(answer: ServerResponse): { at: number | null } {
   const known = writings.get(answer)
   if (known) return known

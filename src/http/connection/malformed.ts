@@ -1,87 +1,85 @@
 /*
- * What is not HTTP. Node's parser stops there, and whoever listens must answer on the bare socket. The answer is in the words
- * of every refusal, and it must not come in the place of another: requests that came before on the same connection
- * (pipelining) are answered first, or their client would take the refusal for theirs.
+ * Answers to bytes that are not HTTP. Node's parser stops at them, and a listener must write the answer to the raw socket. It has the form
+ * of every error response. Requests that arrived earlier on the same connection (pipelining) must be answered first, or their client
+ * would take the error for the answer to one of them.
  */
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ConnectionError } from 'fastify'
-import { UploadError } from '../../core/errors/error.ts'
+import type { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import { errorBody, errorHeaders } from '../errors.ts'
 import { securityHeaders } from '../security-headers.ts'
 import { onResponseClosed } from './response-closed.ts'
 import { beginningOf } from './slices.ts'
 
-// As long as an answer to an unread body is given time to be read.
+// The same as in unread-body.ts.
 const lingerMs = 2000
-/** The requests of a connection that wait for their answers, and the one that came last. */
-const asked = new WeakMap<Socket, { waiting: Set<ServerResponse>; last: ServerResponse }>()
-const answered400 = new WeakSet<Socket>()
+/** The responses of a connection that are not finished, and the latest one. */
+const responses = new WeakMap<Socket, { waiting: Set<ServerResponse>; last: ServerResponse }>()
+const rejectedSockets = new WeakSet<Socket>()
 
-/** Notes what is asked on the connections of `server`; `refuseMalformed` needs to know. */
+/** Tracks the unfinished responses on each connection of `server`, for `answerMalformed` and `refuseConnect`. */
 export function watchAnswers(server: Server): void {
   server.on('request', ({ socket }, response) => {
-    const waiting = asked.get(socket)?.waiting ?? new Set()
-    asked.set(socket, { waiting: waiting.add(response), last: response })
+    const waiting = responses.get(socket)?.waiting ?? new Set()
+    responses.set(socket, { waiting: waiting.add(response), last: response })
     onResponseClosed(response, () => waiting.delete(response))
   })
 }
 
 /**
- * Lets `server` answer requests with an `Expect` it does not know like any other, as RFC 9110 (10.1.1) allows. Left alone, Node
- * answers 417 itself and then waits, for ever, for the end of a body that nobody reads.
+ * Makes `server` handle requests with an unknown `Expect` like any other, as RFC 9110 (10.1.1) allows. By default Node answers 417 itself
+ * and then waits without limit for the end of a body that no code reads.
  */
 export function ignoreExpectations(server: Server): void {
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
 }
 
-/** Fastify's `clientErrorHandler`: nonsense, headers without end, or a request that does not go on. */
+/** Fastify's `clientErrorHandler`: answers bytes that are not HTTP, headers that are too large, and requests that stall. */
 export function answerMalformed(error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET') return void socket.destroy()
-  // The last answer is written, and time is given to read it: closed now, it might be lost (unread-body.ts).
+  // The last answer was written and the client has time to read it. Closing now might lose it: see unread-body.ts.
   if (!socket.writable) return
-  // What still comes is no better than what came.
-  if (answered400.has(socket)) return
-  answered400.add(socket)
-  const { waiting, last } = asked.get(socket) ?? {}
-  // In the middle of a body it is that request which is refused.
+  // The rest of the bytes causes further parser errors, and one answer is enough.
+  if (rejectedSockets.has(socket)) return
+  rejectedSockets.add(socket)
+  const { waiting, last } = responses.get(socket) ?? {}
+  // An error inside a body concerns the request of that body.
   const broken = last && !last.req.complete ? last : null
   const before = [...(waiting ?? [])].filter((response) => response !== broken)
-  void Promise.all(before.map(answered)).then(() => {
+  void Promise.all(before.map(untilClosed)).then(() => {
     if (broken?.headersSent) socket.destroySoon()
     else writeAnswer(socket, errorFor(error), broken ? broken.req.method !== 'HEAD' : wantsBody(beginningOf(socket)))
   })
 }
 
-/** Node's `connect` event: this is no proxy, and Node would close such a connection without a word. */
+/** Node's `connect` event: refuses CONNECT with an error. Without a listener Node would close the connection without an answer. */
 export function refuseConnect(_request: IncomingMessage, socket: Duplex): void {
   if (!(socket instanceof Socket)) return
-  const before = [...(asked.get(socket)?.waiting ?? [])]
-  const error = new UploadError('INVALID_REQUEST', 'This server is no proxy: CONNECT is not answered here.')
-  void Promise.all(before.map(answered)).then(() => writeAnswer(socket, error, true))
+  const before = [...(responses.get(socket)?.waiting ?? [])]
+  const error = errors.connectNotSupported()
+  void Promise.all(before.map(untilClosed)).then(() => writeAnswer(socket, error, true))
 }
 
-function answered(response: ServerResponse): Promise<void> {
+function untilClosed(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => onResponseClosed(response, resolve))
 }
 
-// An answer to HEAD has no body, and one that has spoils the connection. What may have been HEAD gets none.
+// An answer to HEAD must have no body, or the client reads it as the next answer. So a request that may have been HEAD gets none.
 function wantsBody(beginning: string): boolean {
   return /^(?!HEAD )[A-Z]+ /.test(beginning)
 }
 
 function errorFor({ code }: ConnectionError): UploadError {
-  if (code === 'HPE_HEADER_OVERFLOW')
-    return new UploadError('HEADERS_TOO_LARGE', 'The headers of the request are too large.')
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
-    return new UploadError('INVALID_REQUEST', 'The headers of the request did not arrive in time.', { isLate: true })
-  return new UploadError('INVALID_REQUEST', 'The request is not valid HTTP.')
+  if (code === 'HPE_HEADER_OVERFLOW') return errors.headersTooLarge()
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? errors.headersTimeout({ isLate: true }) : errors.notHttp()
 }
 
 function writeAnswer(socket: Socket, error: UploadError, hasBody: boolean): void {
   if (!socket.writable) return
-  // 408 as RFC 9110 has it: the request, not the server, was too slow. No client of an upload ever sees it.
+  // 408 of RFC 9110: the request was too slow. Upload clients that retry do not see it, because they send their headers at once.
   const status = error.facts.isLate ? 408 : error.status
   const body = hasBody ? JSON.stringify(errorBody(error)) : ''
   const headers = {
@@ -93,7 +91,7 @@ function writeAnswer(socket: Socket, error: UploadError, hasBody: boolean): void
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
   socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'))
-  // Closed at once, the answer might be lost: see unread-body.ts.
-  const patience = setTimeout(() => socket.destroy(), lingerMs)
-  socket.once('close', () => clearTimeout(patience))
+  // Closing immediately might lose the answer: see unread-body.ts.
+  const timer = setTimeout(() => socket.destroy(), lingerMs)
+  socket.once('close', () => clearTimeout(timer))
 }

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 
-// What proxies and content delivery networks add to the requests that they pass on.
+// Headers that proxies and content delivery networks add to the requests that they forward.
 const proxyHeaders = [
   'via',
   'forwarded',
@@ -21,7 +21,7 @@ const proxyHeaders = [
   'true-client-ip',
 ]
 
-/** Whether a proxy has passed the request on, as far as its headers tell; a proxy that adds none cannot be known. */
+/** Whether a proxy has forwarded the request, judged by its headers. A proxy that adds none of them is not detected. */
 export function cameThroughProxy({ headers, ip, raw }: FastifyRequest): boolean {
   return ip !== raw.socket.remoteAddress || proxyHeaders.some((name) => headers[name] !== undefined)
 }

@@ -1,6 +1,6 @@
 /*
- * Node's HTTP server with everything that must hold before a request reaches Fastify. Fastify opens a second one where `localhost` is two
- * addresses, so nothing here may be put on one server alone.
+ * Node's HTTP server with all checks that run before a request reaches Fastify. Fastify opens a second server where `localhost` has two
+ * addresses, so every check must be installed by the factory on each server.
  */
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -16,42 +16,43 @@ import { letLastAnswersBeRead } from './unread-body.ts'
 import { enforceWriteTimeout } from './write-timeout.ts'
 
 export interface ConnectionLimits extends AdmissionLimits {
-  /** How long the headers of a request may take. */
+  /** Maximum time for the headers of a request to arrive. */
   headersTimeoutMs: number
-  /** How long a client may leave an answer unread. */
+  /** How long a client may read nothing of an answer. */
   writeTimeoutMs: number
 }
 
 const keepAliveMs = 72_000
 
-/** What Fastify takes as `serverFactory`: every server that it makes shares the shares of `limits`. */
+/** Fastify's `serverFactory`. All servers that it creates share one set of connection limits. */
 export function serverFactory(limits: ConnectionLimits): (listener: RequestListener) => Server {
   const admit = admitConnections(limits)
   return (listener) => {
-    const turns = boundPipelining((request, response) => {
-      const fault = findGrammarError(request)
-      if (fault) return rejectSocket(response, fault)
+    const queues = boundPipelining((request, response) => {
+      const error = findGrammarError(request)
+      if (error) return rejectRequest(response, error)
       toOriginForm(request)
       listener(request, response)
     })
     const server = createServer(
       {
-        // What comes while a body waits for memory is left to the kernel, or thousands of them would take what the budget refuses.
+        // Bytes that arrive while a body waits for memory stay in the kernel. Otherwise thousands of bodies would buffer more than the
+        // memory budget allows.
         highWaterMark: 16 * 1024,
-        // The addresses of 500 partial uploads in Upload-Concat, which is the longest header that a client may have to send.
+        // Upload-Concat with the addresses of 500 partial uploads is the longest header that a client may need.
         maxHeaderSize: 64 * 1024,
         headersTimeout: limits.headersTimeoutMs,
-        // A request may take hours. What stalls is ended by the engine, which can tell a slow body from one that waits for us.
+        // An upload may take hours. The engine ends stalled bodies, because it knows whether the client or this server is slow.
         requestTimeout: 0,
         keepAliveTimeout: keepAliveMs,
         connectionsCheckingInterval: Math.min(5000, limits.headersTimeoutMs),
-        // Refused by `grammar.ts`, in the words of every refusal.
+        // grammar.ts refuses a missing Host with the common form of error.
         requireHostHeader: false,
       },
-      turns.take,
+      queues.enqueue,
     )
-    parseInSlices(server, { hasWaiting: turns.hasWaiting })
-    server.on('connection', (socket: Socket) => admit(socket, turns.isBusy))
+    parseInSlices(server, { hasWaiting: queues.hasWaiting })
+    server.on('connection', (socket: Socket) => admit(socket, queues.isBusy))
     server.on('clientError', answerMalformed)
     server.on('connect', refuseConnect)
     ignoreExpectations(server)
@@ -62,12 +63,12 @@ export function serverFactory(limits: ConnectionLimits): (listener: RequestListe
   }
 }
 
-function rejectSocket(response: ServerResponse, fault: UploadError): void {
-  const body = JSON.stringify(errorBody(fault))
+function rejectRequest(response: ServerResponse, error: UploadError): void {
+  const body = JSON.stringify(errorBody(error))
   response
-    .writeHead(fault.status, {
+    .writeHead(error.status, {
       ...securityHeaders,
-      ...errorHeaders(fault),
+      ...errorHeaders(error),
       connection: 'close',
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),

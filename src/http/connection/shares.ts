@@ -1,32 +1,32 @@
 /*
- * How many connections, or requests at once, one network may have, so that the whole of them is never one network's: an address (of
- * IPv6 a /64) has a share, and the network around it, which one owner can have as well, twice or four times as much.
+ * Limits how many connections, or requests at once, one network may have, so that a single network cannot take all. An address (for IPv6
+ * its /64) has a share. The two networks around it, which may have a single owner too, have twice and four times as much.
  */
 import { isIP } from 'node:net'
 import { groupsOf, hostOf } from '../identity/client-info.ts'
 
 export interface Shares {
-  /** Counts one more from `address`, unless it would pass a share. Returns the way out; `null` when it is refused. */
+  /** Takes one unit of the shares of `address`. Returns a function that releases it, or `null` if a share is used up. */
   take(address: string): (() => void) | null
-  /** How much `address`, or the network around it, has of its share: from 0 to 1. */
+  /** The largest used fraction of the shares of `address` and the networks around it: from 0 to 1. */
   taken(address: string): number
 }
 
-/** Shares for addresses that may have `perAddress` each. */
+/** Creates shares of `perAddress` units for each address. */
 export function createShares(perAddress: number): Shares {
   const counts = new Map<string, number>()
   return {
     taken: (address) =>
       Math.max(...networksAround(address).map(({ name, times }) => (counts.get(name) ?? 0) / (perAddress * times))),
     take(address) {
-      const held = networksAround(address).map(({ name, times }) => ({ name, most: perAddress * times }))
-      if (held.some(({ name, most }) => (counts.get(name) ?? 0) >= most)) return null
-      for (const { name } of held) counts.set(name, (counts.get(name) ?? 0) + 1)
-      let isOut = false
+      const shares = networksAround(address).map(({ name, times }) => ({ name, most: perAddress * times }))
+      if (shares.some(({ name, most }) => (counts.get(name) ?? 0) >= most)) return null
+      for (const { name } of shares) counts.set(name, (counts.get(name) ?? 0) + 1)
+      let isReleased = false
       return () => {
-        if (isOut) return
-        isOut = true
-        for (const { name } of held) {
+        if (isReleased) return
+        isReleased = true
+        for (const { name } of shares) {
           const left = counts.get(name)! - 1
           if (left > 0) counts.set(name, left)
           else counts.delete(name)
@@ -36,7 +36,7 @@ export function createShares(perAddress: number): Shares {
   }
 }
 
-/** The networks that `address` is of, and how many shares each may have. */
+/** The networks that contain `address`, and the size of their shares in multiples of an address's share. */
 function networksAround(address: string): { name: string; times: number }[] {
   const name = hostOf(address)
   if (isIP(address) === 6 && name.endsWith('::/64')) {

@@ -1,48 +1,49 @@
 /*
- * Node's parser makes a request of everything that one read of a socket brings, before anything can stop it: 64 KiB hold two thousand
- * small requests, a thousand connections bring two million of them in one turn of the event loop, and no other client is heard until all
- * are made. Here the parser is given a few hundred bytes at a time. When a request waits for the answer to another, the rest stays
- * unread; and in one turn only so many requests are made of all that came on all connections. The bytes of a body pass as they came.
+ * Node's parser turns all bytes of one socket read into requests before any other code can run. 64 KiB hold two thousand small requests, so
+ * a thousand connections can bring two million in one turn of the event loop, and no other client is served until all exist. Here the
+ * parser gets a few hundred bytes at a time. When a request waits for the answer before it, the rest stays unread, and the number of
+ * requests that are created in one turn is limited over all connections. The bytes of a body are passed on as they arrive.
  */
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 
 export interface Slicing {
-  /** Bytes of heads that are parsed at once: a dozen of the smallest requests. */
+  /** Bytes of request lines and headers that are parsed at once: a dozen of the smallest requests. */
   sliceBytes?: number
-  /** Requests that are made in one turn of the event loop; beyond them connections wait for another turn. */
+  /** Maximum requests that are created in one turn of the event loop; further connections wait for the next turn. */
   requestsPerTurn?: number
-  /** Whether a request of this connection waits for the answer to another. */
+  /** Whether a request of this connection waits for the answer before it. */
   hasWaiting(socket: Socket): boolean
 }
 
-/** What a chunked body has at a time, because its end is not known before it is parsed: smaller slices cost more than they save. */
+/** The slice of a chunked body, whose end is not known before it is parsed. Smaller slices cost more than they save. */
 const chunkedSliceBytes = 16 * 1024
-/** How many of the connections that wait for another turn are read again in it. */
+/** How many waiting connections are resumed in one turn. */
 const resumedPerTurn = 32
 
-/** The request of a connection that came last, and how much of its body may still come. */
-interface Last {
+/** The latest request of a connection, and how many bytes of its body have not been parsed; `NaN` for a chunked body. */
+interface LatestRequest {
   request: IncomingMessage
   left: number
 }
 
 const beginnings = new WeakMap<Socket, string>()
 
-/** The first 20 bytes of what came last on a connection, where a request begins if it came in one piece. */
+/** The first 20 bytes of the latest read of a connection. A request that arrived in one read begins there. */
 export function beginningOf(socket: Socket): string {
   return beginnings.get(socket) ?? ''
 }
 
-/** Makes `server` parse what comes in slices. Call it before the server listens, and after Node's own listeners are there. */
+/** Makes `server` parse its input in slices. Call it before the server listens and after Node has added its own listeners. */
 export function parseInSlices(server: Server, { sliceBytes = 512, requestsPerTurn = 256, hasWaiting }: Slicing): void {
-  const lasts = new WeakMap<Socket, Last>()
+  const latest = new WeakMap<Socket, LatestRequest>()
   const postponed = new Set<Socket>()
-  let made = 0
-  let isTurnDue = false
+  let created = 0
+  let isTurnScheduled = false
 
   server.on('connection', (socket: Socket) => {
-    // What hands bytes to the parser of this connection. A listener of ours in its place also keeps Node from reading past all listeners.
+    // Node's listener that passes bytes to the parser. Replacing it also disables Node's fast path, which reads from the socket's handle
+    // without calling any listener.
     const [parse] = socket.listeners('data') as ((bytes: Buffer) => void)[]
     if (!parse) return
     socket.off('data', parse)
@@ -51,9 +52,9 @@ export function parseInSlices(server: Server, { sliceBytes = 512, requestsPerTur
   })
   server.on('request', (request: IncomingMessage) => {
     const { 'transfer-encoding': coding, 'content-length': length } = request.headers
-    lasts.set(request.socket, { request, left: coding === undefined ? Number(length ?? 0) : Number.NaN })
-    made += 1
-    expectTurn()
+    latest.set(request.socket, { request, left: coding === undefined ? Number(length ?? 0) : Number.NaN })
+    created += 1
+    scheduleTurn()
   })
 
   function feed(socket: Socket, parse: (bytes: Buffer) => void, bytes: Buffer): void {
@@ -61,14 +62,14 @@ export function parseInSlices(server: Server, { sliceBytes = 512, requestsPerTur
     for (let at = 0; at < bytes.length; ) {
       if (hasEnded(socket)) return
       const body = bodyOf(socket)
-      if (made >= requestsPerTurn && !(body && body.left > 0)) {
+      if (created >= requestsPerTurn && !(body && body.left > 0)) {
         postponed.add(socket)
-        keep(socket, bytes.subarray(at))
+        unread(socket, bytes.subarray(at))
         return
       }
-      // Node stops reading when a body is not taken, and its parser when answers are not.
+      // Node pauses the socket when a body or the answers are not read.
       if (at > 0 && (hasWaiting(socket) || socket.isPaused())) {
-        keep(socket, bytes.subarray(at))
+        unread(socket, bytes.subarray(at))
         return
       }
       const slice = bytes.subarray(at, at + sizeOf(body))
@@ -78,41 +79,41 @@ export function parseInSlices(server: Server, { sliceBytes = 512, requestsPerTur
     }
   }
 
-  /** A body of known length may have all of it at once: with its head came a slice at most, so no more than that lies behind its end. */
-  function sizeOf(body: Last | null): number {
+  /** A body of known length is parsed at once. If less than a slice of it is left, the slice may also contain the next requests. */
+  function sizeOf(body: LatestRequest | null): number {
     if (!body) return sliceBytes
     return Number.isNaN(body.left) ? chunkedSliceBytes : Math.max(sliceBytes, body.left)
   }
 
-  function bodyOf(socket: Socket): Last | null {
-    const last = lasts.get(socket)
+  function bodyOf(socket: Socket): LatestRequest | null {
+    const last = latest.get(socket)
     return last && !last.request.complete ? last : null
   }
 
-  function expectTurn(): void {
-    if (isTurnDue) return
-    isTurnDue = true
+  function scheduleTurn(): void {
+    if (isTurnScheduled) return
+    isTurnScheduled = true
     setImmediate(beginTurn)
   }
 
   function beginTurn(): void {
-    isTurnDue = false
-    made = 0
+    isTurnScheduled = false
+    created = 0
     for (const socket of [...postponed].slice(0, resumedPerTurn)) {
       postponed.delete(socket)
       if (!hasWaiting(socket)) socket.resume()
     }
-    if (postponed.size > 0) expectTurn()
+    if (postponed.size > 0) scheduleTurn()
   }
 }
 
-/** Back to where it came from: it comes again when the socket is read again. */
-function keep(socket: Socket, rest: Buffer): void {
+/** Pauses the socket and puts `rest` back into it; it is read again after `resume`. */
+function unread(socket: Socket, rest: Buffer): void {
   socket.pause()
   socket.unshift(rest)
 }
 
-/** Node takes the parser from a connection that ends or was asked to CONNECT, and gives it to another. */
+/** Whether the socket has no parser any more: Node reuses the parser of a connection that ended or received CONNECT for another one. */
 function hasEnded(socket: Socket & { parser?: unknown }): boolean {
   return socket.destroyed || socket.parser === null
 }

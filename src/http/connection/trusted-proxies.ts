@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 
-const named: Record<string, [string, number][]> = {
+const namedNetworks: Record<string, [string, number][]> = {
   loopback: [
     ['127.0.0.0', 8],
     ['::1', 128],
@@ -18,8 +18,8 @@ const named: Record<string, [string, number][]> = {
 }
 
 /**
- * Whether an address is that of a proxy that `trust` names: addresses, networks such as 10.0.0.0/8, and Fastify's names for some.
- * Trust in everything names none.
+ * Returns a function that tells whether an address is one of the proxies in `trust`: addresses, networks such as 10.0.0.0/8, and Fastify's
+ * names of networks. `true`, which trusts every proxy, names none, so the function returns `false`.
  */
 export function trustedProxies(trust: boolean | string[]): (address: string) => boolean {
   if (typeof trust === 'boolean') return () => false
@@ -27,7 +27,9 @@ export function trustedProxies(trust: boolean | string[]): (address: string) => 
   for (const item of trust) {
     const [address = '', bits] = item.split('/')
     const whole = isIP(address) === 6 ? 128 : 32
-    for (const [network, prefix] of named[item] ?? [[address, bits === undefined ? whole : Number(bits)] as const])
+    for (const [network, prefix] of namedNetworks[item] ?? [
+      [address, bits === undefined ? whole : Number(bits)] as const,
+    ])
       list.addSubnet(network, prefix, isIP(network) === 6 ? 'ipv6' : 'ipv4')
   }
   return (address) => list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')

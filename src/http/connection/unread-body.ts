@@ -1,8 +1,8 @@
 /*
- * An answer that is given before the request's body was read (no token, too large, wrong offset) must end the connection:
- * the rest of the body would be taken for the next request. Closing at once is not enough: bytes that arrive at a closed
- * socket are answered with a reset, and the reset can destroy the answer on its way before the client has read it. So
- * the connection is closed for writing, and what still comes is thrown away for a moment (RFC 9112, section 9.6).
+ * An answer that is sent before the request's body was read (no token, too large, wrong offset) must end the connection, or the rest of the
+ * body would be parsed as the next request. Closing the socket immediately is not safe: the kernel answers bytes that arrive at a closed
+ * socket with a reset, and the reset can discard the answer before the client has read it. So the server closes the connection for
+ * writing and discards what still arrives for a moment (RFC 9112, section 9.6).
  */
 import type { IncomingMessage, Server } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -10,20 +10,20 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 const lingerMs = 2_000
 
 /**
- * Makes every answer of `app` that leaves a body unread the last one of its connection, and lets clients read the last answer,
- * whoever wanted it to be the last: more may be on its way already (pipelining), also after what the client thought was its end.
+ * Makes every answer of `app` that leaves a body unread the last one of its connection, and gives clients time to read the last answer of
+ * every connection, because with pipelining more requests may be in transit even after a request that asked to close it.
  */
 export function closeAfterUnreadBody(app: FastifyInstance): void {
   letLastAnswersBeRead(app.server)
   app.addHook('onSend', async (request, reply) => closeIfUnread(request, reply))
 }
 
-/** The part of it that belongs to the connections of `server`. */
+/** Gives clients of `server` time to read the last answer of their connection. */
 export function letLastAnswersBeRead(server: Server): void {
   server.on('request', linger)
 }
 
-/** The same for an answer that no hook sees. */
+/** Makes an answer the last one of its connection if the body is unread; for answers that hooks do not run for. */
 export function closeIfUnread(request: FastifyRequest, reply: FastifyReply): void {
   if (hasUnreadBody(request)) reply.header('connection', 'close')
 }
@@ -33,12 +33,12 @@ function hasUnreadBody({ raw }: FastifyRequest): boolean {
   return raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length'] ?? 0) > 0
 }
 
-/** Node calls `destroySoon` when the last answer of a connection is written; from then on nobody else uses the socket. */
+/** Replaces `destroySoon`, which Node calls after it has written the last answer of a connection and does not use the socket any more. */
 function linger(request: IncomingMessage): void {
   const { socket } = request
   socket.destroySoon = () => {
-    const patience = setTimeout(() => socket.destroy(), lingerMs)
-    socket.once('close', () => clearTimeout(patience))
+    const timer = setTimeout(() => socket.destroy(), lingerMs)
+    socket.once('close', () => clearTimeout(timer))
     request.resume()
     socket.end()
   }

@@ -1,23 +1,23 @@
 /*
- * A client that does not read its answer keeps the answer's bytes here and in the kernel. Node's own timeout of a connection does not see
- * it: it begins anew with every byte that the client sends. What counts here is what was handed to the kernel.
+ * A client that does not read its answer keeps the answer's bytes in this process and in the kernel. Node's own socket timeout does not
+ * end such a connection, because it restarts with every byte that the client sends. This timeout counts the bytes that the kernel took.
  */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 
-// A slow phone that reads an asset of a megabyte is not one that does not read.
+// The slowest client that is not cut: a slow phone must be able to read an asset of a megabyte.
 const minBytesPerMs = 1
 
 interface Progress {
-  /** Bytes that the kernel took of all that was written. */
+  /** Bytes of answers that the kernel has taken. */
   sent: number
-  /** When that was last more than before; `performance.now()`. */
+  /** When `sent` last increased; `performance.now()`. */
   at: number
 }
 
 /**
- * Cuts connections of `server` on which nothing of an answer could be sent for `timeoutMs`, and a millisecond more for each byte
- * that waits. Looks a few times within that time.
+ * Destroys connections of `server` on which no byte of an answer could be sent for `timeoutMs` plus one millisecond per unsent byte. Checks
+ * a few times within that time.
  */
 export function enforceWriteTimeout(server: Server, timeoutMs: number): void {
   const open = new Map<Socket, Progress>()
@@ -27,7 +27,7 @@ export function enforceWriteTimeout(server: Server, timeoutMs: number): void {
   })
   const timer = setInterval(
     () => {
-      for (const [socket, progress] of open) look(socket, progress, timeoutMs)
+      for (const [socket, progress] of open) check(socket, progress, timeoutMs)
     },
     Math.max(20, Math.min(5_000, timeoutMs / 4)),
   )
@@ -35,7 +35,7 @@ export function enforceWriteTimeout(server: Server, timeoutMs: number): void {
   server.once('close', () => clearInterval(timer))
 }
 
-function look(socket: Socket, progress: Progress, timeoutMs: number): void {
+function check(socket: Socket, progress: Progress, timeoutMs: number): void {
   const now = performance.now()
   const unsent = socket.writableLength
   const sent = socket.bytesWritten - unsent

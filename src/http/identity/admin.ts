@@ -1,29 +1,30 @@
 import type { FastifyInstance } from 'fastify'
-import { UploadError } from '../../core/errors/error.ts'
+import type { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { Actor } from '../../core/upload.ts'
 
 /*
- * Admin routes are closed to admins with a tenant unless they say that they are open: a new route that has no notion of tenants shows
- * them nothing of others.
+ * Admin routes refuse admins of a tenant unless the route opts in, so a new route that does not filter by tenant shows them nothing of
+ * other tenants.
  */
 
-/** Lets only administrators without a tenant pass in this scope, whose hooks have put `request.actor` on every request. */
+/** Allows only administrators without a tenant in this scope. The auth plugin must have run before, because `request.actor` is read. */
 export function adminOnly(app: FastifyInstance): void {
-  letPass(app, ({ isAdmin, tenant }) => {
-    if (!isAdmin) return 'Only administrators may do this.'
-    return tenant === null ? null : 'This is about all tenants: only administrators without a tenant may do it.'
+  checkActor(app, ({ isAdmin, tenant }) => {
+    if (!isAdmin) return errors.adminsOnly()
+    return tenant === null ? null : errors.globalAdminsOnly()
   })
 }
 
-/** Lets administrators of one tenant pass as well: every route of the scope asks `tenantWithin` or the engine what is theirs. */
+/** Also allows administrators of one tenant. Every route of the scope must limit what they see, with `tenantWithin` or through the engine. */
 export function tenantAdminsToo(app: FastifyInstance): void {
-  letPass(app, ({ isAdmin }) => (isAdmin ? null : 'Only administrators may do this.'))
+  checkActor(app, ({ isAdmin }) => (isAdmin ? null : errors.adminsOnly()))
 }
 
-function letPass(app: FastifyInstance, refusalOf: (actor: Actor) => string | null): void {
+function checkActor(app: FastifyInstance, errorOf: (actor: Actor) => UploadError | null): void {
   app.addHook('onRequest', async (request) => {
-    // A browser asks with OPTIONS before it sends its token.
-    const error = request.method === 'OPTIONS' ? null : refusalOf(request.actor)
-    if (error !== null) throw new UploadError('FORBIDDEN', error)
+    // Browsers send no token with a preflight.
+    const error = request.method === 'OPTIONS' ? null : errorOf(request.actor)
+    if (error !== null) throw error
   })
 }

@@ -1,30 +1,31 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { Actor } from '../../core/upload.ts'
 import { bearerOf } from './bearer.ts'
 import { clientInfoOf } from './client-info.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who asks. Only where the auth plugin is registered; elsewhere, and on OPTIONS, reading it throws UNAUTHENTICATED. */
+    /** The authenticated actor. Reading it throws UNAUTHENTICATED on OPTIONS and outside scopes of the auth plugin. */
     readonly actor: Actor
-    /** Who asks by now, for an answer that goes on longer than a token is good. Throws as a new request would be refused. */
+    /** Authenticates the request once more, for responses that outlast a token. Throws if a new request would be refused. */
     readonly authenticateAgain: () => Promise<Actor>
   }
   interface FastifyContextConfig {
-    /** The route is about one upload and leaves it to the engine who may ask: resume tokens are taken, and nowhere else. */
+    /** The route concerns one upload and the engine authorizes it. Only such routes accept resume tokens. */
     takesResumeTokens?: boolean
   }
 }
 
 /**
- * Who a bearer token speaks for, or `null` when this check does not know the token. Checks are asked in turn, so other
- * issuers and API keys enter as one more check.
+ * Returns the actor of a bearer token, or `null` if the token is of a kind that this check does not know; then the next check is tried.
+ * Issuers and API keys are one check each.
+ * @throws UploadError if the check knows the token and refuses it
  */
 export type TokenCheck = (token: string) => Promise<Actor | null>
 
-/** Who sends a request whose token, if it has one, no check knows; `null`: nobody that is known. */
+/** Identifies the actor of a request that has no token, or one that no check knows; `null` if it cannot. */
 export type Identify = (request: Pick<FastifyRequest, 'method' | 'url' | 'headers' | 'ip'>) => Promise<Actor | null>
 
 export interface AuthOptions {
@@ -32,7 +33,7 @@ export interface AuthOptions {
   identify?: Identify | undefined
 }
 
-/** Puts `request.actor` on every request of the scope, or refuses it. OPTIONS carries no token and passes. */
+/** Sets `request.actor` on every request of the scope, or refuses the request. OPTIONS passes, because browsers send no token with it. */
 export const authPlugin = fastifyPlugin<AuthOptions>(
   async (app: FastifyInstance, { checks, identify }) => {
     const actors = new WeakMap<FastifyRequest, Actor>()
@@ -40,18 +41,18 @@ export const authPlugin = fastifyPlugin<AuthOptions>(
     app.decorateRequest('actor', {
       getter() {
         const actor = actors.get(this)
-        if (!actor) throw new UploadError('UNAUTHENTICATED', 'This needs a token.')
+        if (!actor) throw errors.tokenMissing()
         return actor
       },
     })
-    app.decorateRequest('askAgain', function askAgain(this: FastifyRequest) {
+    app.decorateRequest('authenticateAgain', function authenticateAgain(this: FastifyRequest) {
       return findActor(this, checks, identify)
     })
     app.addHook('onRequest', async (request) => {
       if (request.method === 'OPTIONS') return
       const actor = await findActor(request, checks, identify)
       if (actor.resumeUploadId !== undefined && !request.routeOptions.config?.takesResumeTokens)
-        throw new UploadError('UNAUTHENTICATED', 'A resume token is good for its own upload only.')
+        throw errors.resumeTokenOfOther()
       actors.set(request, { ...actor, client: clientInfoOf(request) })
     })
   },
@@ -68,6 +69,5 @@ async function findActor(request: FastifyRequest, checks: TokenCheck[], identify
   }
   const actor = identify && (await identify(request))
   if (actor) return actor
-  if (token === undefined) throw new UploadError('UNAUTHENTICATED', 'This needs a token: Authorization: Bearer …')
-  throw new UploadError('UNAUTHENTICATED', 'The token is not valid.')
+  throw token === undefined ? errors.tokenMissing() : errors.tokenInvalid()
 }

@@ -1,8 +1,8 @@
-import { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
 import type { ClaimPath, Issuer } from './issuer.ts'
 
-/** What something outside says of who asks. Nothing of it is believed to be of any form. */
+/** Claims of an outside system about a user. None is trusted to have any type or form. */
 export interface Claims {
   user: unknown
   role: unknown
@@ -11,61 +11,60 @@ export interface Claims {
 }
 
 /**
- * The actor that claims describe, or `null` when they describe none. Users come from outside: what names them must fit a
- * column and a log line. Which roles exist is the rules' business.
+ * The actor that claims describe, or `null` if a claim is not valid. Names come from outside, so they must fit a database column and a log
+ * line. Whether the role exists is up to the policies.
  */
 export function toActor({ user, role, tenant, isAdmin }: Claims, { mayBeKey = false } = {}): Actor | null {
-  const isOutside = isSilent(tenant)
-  if (!(isUser(user) || (mayBeKey && isName(user))) || !isRole(role) || !(isOutside || isName(tenant))) return null
-  return userOf(user, role, { tenant: isOutside ? null : tenant, isAdmin: isAdmin === true })
+  const hasNoTenant = isEmpty(tenant)
+  if (!(isUser(user) || (mayBeKey && isName(user))) || !isRole(role) || !(hasNoTenant || isName(tenant))) return null
+  return userOf(user, role, { tenant: hasNoTenant ? null : tenant, isAdmin: isAdmin === true })
 }
 
-/** Whether a claim says nothing. */
-function isSilent(claim: unknown): claim is undefined | null | '' {
+/** Whether a claim is missing or empty. */
+function isEmpty(claim: unknown): claim is undefined | null | '' {
   return claim === undefined || claim === null || claim === ''
 }
 
-/** Stands before the id of an API key that speaks for no user: no token may name such a one. */
+/** Prefix of the actor id of an API key that acts for no user. No token may name a user with this prefix, or it could act as the key. */
 export const keyPrefix = 'key:'
 
-/** Whether `text` can name a user or a tenant. */
+/** Whether `text` is a valid name of a user or tenant. */
 export function isName(text: unknown): text is string {
   return typeof text === 'string' && /^[^\p{Cc}]{1,128}$/u.test(text) && text.isWellFormed()
 }
 
-/** Whether `text` can name a user who is no key. */
+/** Whether `text` is a valid name of a user and not the id of an API key. */
 export function isUser(text: unknown): text is string {
   return isName(text) && !text.startsWith(keyPrefix)
 }
 
-/** Whether `text` can name a role. */
+/** Whether `text` is a valid name of a role. */
 export function isRole(text: unknown): text is string {
   return typeof text === 'string' && /^[\w-]{1,64}$/.test(text)
 }
 
 /**
- * The actor of a verified token, read as its issuer's settings say.
- * @throws UploadError UNAUTHENTICATED when it names no user, ROLE_NOT_ALLOWED when it gives the user no role here
+ * The actor of a verified token, read by the settings of its issuer.
+ * @throws UploadError UNAUTHENTICATED if the token names no valid user, ROLE_NOT_ALLOWED if the user has no role on this server
  */
 export function readClaims(payload: object, issuer: Issuer): Actor {
   const { claims, userPrefix, foreignPrefixes } = issuer
-  const said = nameIn(claimAt(payload, claims.user))
-  const user = isName(said) ? userPrefix + said : null
-  const tenant = nameIn(claims.tenant && claimAt(payload, claims.tenant))
+  const name = toName(claimAt(payload, claims.user))
+  const user = isName(name) ? userPrefix + name : null
+  const tenant = toName(claims.tenant && claimAt(payload, claims.tenant))
   const role = roleOf(claimAt(payload, claims.role), issuer)
-  if (role === null)
-    throw new UploadError('ROLE_NOT_ALLOWED', 'Your account has no role here.', { issuer: issuer.name })
+  if (role === null) throw errors.noRole({ issuer: issuer.name })
   const actor = toActor({
     user: user !== null && foreignPrefixes.some((prefix) => user.startsWith(prefix)) ? null : user,
     role,
-    tenant: isSilent(tenant) ? issuer.tenant : tenant,
+    tenant: isEmpty(tenant) ? issuer.tenant : tenant,
     isAdmin: claims.admin !== null && isAdmin(claimAt(payload, claims.admin), issuer.adminValues),
   })
-  if (!actor) throw new UploadError('UNAUTHENTICATED', 'The token does not say who you are.', { issuer: issuer.name })
+  if (!actor) throw errors.tokenNamesNoUser({ issuer: issuer.name })
   return actor
 }
 
-/** The value at `path`; a name that has dots itself (`https://x/role`) goes before the way through the dots. */
+/** The value at `path`. A claim whose name has dots itself (`https://x/role`) takes precedence over nested claims. */
 function claimAt(payload: object, path: ClaimPath): unknown {
   const whole = typeof path === 'string' && Object.hasOwn(payload, path)
   const names = typeof path === 'string' ? (whole ? [path] : path.split('.')) : path
@@ -77,16 +76,16 @@ function claimAt(payload: object, path: ClaimPath): unknown {
   return at
 }
 
-/** Some number their users. */
-function nameIn(value: unknown): unknown {
+/** Integers become text, because some issuers number their users. */
+function toName(value: unknown): unknown {
   return Number.isSafeInteger(value) ? String(value) : value
 }
 
-/** A list of roles may come as a list, or as words with spaces between them (RFC 8693, `scope`). */
+/** The role of the user. Issuers send several roles as an array, or as words with spaces between them (RFC 8693, `scope`). */
 function roleOf(value: unknown, { roles, defaultRole }: Issuer): string | null {
-  const said = wordsOf(value)
-  if (roles === null) return (said.length === 1 ? said[0] : null) ?? defaultRole
-  const known = Object.keys(roles).find((name) => value === name || said.includes(name))
+  const names = wordsOf(value)
+  if (roles === null) return (names.length === 1 ? names[0] : null) ?? defaultRole
+  const known = Object.keys(roles).find((name) => value === name || names.includes(name))
   return known === undefined ? defaultRole : roles[known]!
 }
 

@@ -4,16 +4,16 @@ import type { ClientInfo } from '../../core/upload.ts'
 
 const maxAgentLength = 120
 
-/** What `originOf` reads of a request. */
-interface Coming {
+/** The properties of a request that identify its client. */
+interface ClientRequest {
   headers: FastifyRequest['headers']
   ip: string | undefined
-  /** Where proxies are trusted: the socket's address, and after it those that trusted proxies named. */
+  /** If proxies are trusted: the socket's address, then the addresses that trusted proxies forwarded. */
   ips?: string[] | undefined
 }
 
-/** From where `request` came. The address is empty when the client has gone before anybody looked. */
-export function clientInfoOf(request: Coming): ClientInfo {
+/** Address, user agent and network of the client. The address is empty if the client closed its connection before this is called. */
+export function clientInfoOf(request: ClientRequest): ClientInfo {
   const { ip, headers } = request
   const agent = headers['user-agent']
   return {
@@ -24,21 +24,21 @@ export function clientInfoOf(request: Coming): ClientInfo {
 }
 
 /**
- * The name under which `request` is counted; `null` for this very machine, which is no stranger, and for a client that has gone: a
- * socket that is closed has no address, whatever Fastify's types say. Only the socket can say that it is this machine: what
- * X-Forwarded-For says, a client wrote.
+ * The key under which `request` is rate limited; `null` for clients on this machine, which are not limited, and for a client that has
+ * gone: a closed socket has no address, whatever Fastify's types say. Only the socket's own address shows that a client is on this
+ * machine: X-Forwarded-For is text that a client may have written.
  */
-export function rateLimitKey({ ip, ips = [] }: Omit<Coming, 'headers'>): string | null {
+export function rateLimitKey({ ip, ips = [] }: Omit<ClientRequest, 'headers'>): string | null {
   if (!ip) return null
   return ips.length < 2 && isLoopback(ip) ? null : hostOf(ip)
 }
 
-/** Whether `address` is of this very machine. */
+/** Whether `address` is a loopback address. */
 export function isLoopback(address: string): boolean {
   return address === '::1' || /^(::ffff:)?127\./i.test(address)
 }
 
-/** What is counted as one host: an IPv4 address itself; of IPv6 the /64, because each of its users has 2⁶⁴ addresses. */
+/** The host that `address` counts for: an IPv4 address itself, or the /64 of an IPv6 address, because one subscriber has 2⁶⁴ addresses. */
 export function hostOf(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
   return isIP(plain) === 6 ? `${groupsOf(plain).slice(0, 4).join(':')}::/64` : plain
@@ -46,15 +46,15 @@ export function hostOf(address: string): string {
 
 /** The eight groups of an IPv6 address, each without leading zeros. */
 export function groupsOf(address: string): string[] {
-  const [head = '', tail] = address.split('%', 1)[0]!.split('::')
-  const first = head === '' ? [] : head.split(':')
-  const last = tail === undefined || tail === '' ? [] : tail.split(':')
-  const hidden = tail === undefined ? 0 : Math.max(0, 8 - first.length - last.length)
-  const groups = [...first, ...Array<string>(hidden).fill('0'), ...last]
+  const [left = '', right] = address.split('%', 1)[0]!.split('::')
+  const first = left === '' ? [] : left.split(':')
+  const last = right === undefined || right === '' ? [] : right.split(':')
+  const zeros = right === undefined ? 0 : Math.max(0, 8 - first.length - last.length)
+  const groups = [...first, ...Array<string>(zeros).fill('0'), ...last]
   return groups.map((group) => Number.parseInt(group, 16).toString(16))
 }
 
-/** The network that `address` is in, by which clients without a known user are grouped: IPv4 /24, IPv6 /48. Other text stays as it is. */
+/** The network of `address`, by which unauthenticated clients are grouped: IPv4 /24, IPv6 /48. Other text is returned unchanged. */
 export function networkOf(address: string): string {
   const host = hostOf(address)
   if (isLoopback(address)) return address

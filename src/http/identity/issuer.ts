@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 
-/** What tokens may be signed with: `none` and what else there is are not among it. */
+/** The signature algorithms that are accepted. `none` is not one of them: a token without a signature proves nothing. */
 export const sharedAlgorithms = ['HS256', 'HS384', 'HS512'] as const
 export const publicAlgorithms = [
   'RS256',
@@ -17,7 +17,7 @@ export const publicAlgorithms = [
 ] as const
 export type Algorithm = (typeof sharedAlgorithms)[number] | (typeof publicAlgorithms)[number]
 
-/** Where the keys of an issuer come from: both sides know a secret, the operator copied the public key, or it is fetched. */
+/** The keys of an issuer: a shared secret, a public key that the operator copied, or a JWKS that is fetched from a URL. */
 export type IssuerKeys =
   | { kind: 'secret'; secret: Uint8Array }
   | { kind: 'public'; key: KeyObject }
@@ -25,46 +25,46 @@ export type IssuerKeys =
 
 /** Milliseconds. */
 export interface RemoteTiming {
-  /** Fetched keys are used so long before they are fetched again. */
+  /** Fetched keys are used for this long before they are fetched again. */
   maxAge: number
-  /** So long nothing is fetched anew, whatever unknown keys tokens name, and whether the last time went well or not. */
+  /** Minimum time between two fetches, after a success or a failure. Tokens that name unknown keys cannot cause more. */
   cooldown: number
-  /** While the issuer does not answer, its last keys hold for so long. */
+  /** While the issuer does not answer, its last keys are used for this long. */
   maxStale: number
 }
 
-/** A claim: a name as it stands, or names joined by dots for one inside of others; a list where names have dots themselves. */
+/** The path of a claim: its name, or names joined by dots for a nested claim; an array if the names have dots themselves. */
 export type ClaimPath = string | string[]
 
-/** Somebody whose tokens are believed, and how they are read. Who makes one sees that keys and algorithms fit each other. */
+/** A trusted issuer of tokens and how its claims are read. The code that creates it ensures that `algorithms` fit `keys`. */
 export interface Issuer {
   name: string
-  /** The claim `iss`, to the letter. */
+  /** Must equal the claim `iss` exactly. */
   issuer: string
-  /** One of them must be in the claim `aud`; `null`: the issuer does not say whom its tokens are for. */
+  /** One of these must be in the claim `aud`; `null`: `aud` is not checked. */
   audience: string[] | null
   algorithms: Algorithm[]
   keys: IssuerKeys
-  /** Milliseconds that clocks may differ. */
+  /** Accepted clock difference, in milliseconds. */
   clockTolerance: number
-  /** Longer ones are refused before they are verified. */
+  /** Longer tokens are refused before they are verified. */
   maxTokenBytes: number
   claims: { user: ClaimPath; role: ClaimPath; tenant: ClaimPath | null; admin: ClaimPath | null }
-  /** What the claim says → a role here, the first that fits; `null`: the claim is the role. */
+  /** Maps values of the claim to roles of this server, first match wins; `null`: the value is the role. */
   roles: Record<string, string> | null
-  /** For those whose claim says nothing that is known; `null`: they may not come in. */
+  /** The role of users whose claim has no known value; `null`: they are refused. */
   defaultRole: string | null
-  /** What makes an admin when it is in the claim for it, beside `true`. */
+  /** Values of the admin claim, in addition to `true`, that make the user an admin. */
   adminValues: string[]
-  /** Stands before every user, so that two issuers cannot name the same one. */
+  /** Prefix of all users of this issuer, so that two issuers cannot name the same user. */
   userPrefix: string
-  /** Users that begin so are another issuer's: this one cannot name them. */
+  /** Prefixes of other issuers. A token of this issuer that names such a user is refused. */
   foreignPrefixes: string[]
-  /** The tenant of all its users, where no claim says it. */
+  /** The tenant of users whose token has no tenant claim. */
   tenant: string | null
 }
 
-/** The algorithms that a public key can be used with; none for a key that is too weak or of another kind. */
+/** The algorithms that a public key supports; empty for a key that is too weak or of another kind. */
 export function algorithmsFor(key: KeyObject): Algorithm[] {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key
   if (type === 'ed25519') return ['EdDSA', 'Ed25519']

@@ -1,5 +1,6 @@
-import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
-import { isUploadError, UploadError } from '../../core/errors/error.ts'
+import { decodeJwt, type JWTPayload, type JWTVerifyGetKey, errors as joseErrors, jwtVerify } from 'jose'
+import { isUploadError, type UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { Actor } from '../../core/upload.ts'
 import type { TokenCheck } from './auth.ts'
 import { readClaims } from './claims.ts'
@@ -7,17 +8,17 @@ import type { Issuer } from './issuer.ts'
 import { remoteKeys } from './remote-keys.ts'
 
 /**
- * Accepts the tokens of `issuers`: a token is checked by the rules of the issuer that it names, and by no others. With which
- * key and algorithm is never the token's choice.
+ * Accepts the tokens of `issuers`. A token is verified by the settings of the issuer that it names in `iss`, and by no others. The token
+ * never chooses the key or the algorithm.
  */
 export function issuersCheck(issuers: Issuer[], now: () => Date = () => new Date()): TokenCheck {
   const verifiers = issuers.map((issuer) => ({ issuer, verify: verifierOf(issuer, now) }))
   return async (token) => {
     const claimed = issuerNamedIn(token)
-    const mine = verifiers.filter(({ issuer }) => issuer.issuer === claimed)
-    // One issuer may stand there twice, for two audiences.
+    const candidates = verifiers.filter(({ issuer }) => issuer.issuer === claimed)
+    // One issuer may be configured twice, for two audiences.
     let error: UploadError | null = null
-    for (const { verify } of mine) {
+    for (const { verify } of candidates) {
       try {
         return await verify(token)
       } catch (thrown) {
@@ -36,17 +37,17 @@ function verifierOf(issuer: Issuer, now: () => Date): (token: string) => Promise
     issuer: issuer.issuer,
     algorithms: issuer.algorithms,
     clockTolerance: issuer.clockTolerance / 1000,
-    // Without it a token would be good for ever.
+    // A token without `exp` would never expire.
     requiredClaims: ['exp'],
     ...(issuer.audience && { audience: issuer.audience }),
   }
-  const published = keys.kind === 'remote' ? remoteKeys(keys.url, keys.timing) : null
-  const known = keys.kind === 'secret' ? keys.secret : keys.kind === 'public' ? keys.key : null
+  const findKey = keys.kind === 'remote' ? remoteKeys(keys.url, keys.timing) : null
+  const fixedKey = keys.kind === 'secret' ? keys.secret : keys.kind === 'public' ? keys.key : null
 
   return async (token) => {
-    if (token.length > issuer.maxTokenBytes) throw refuse(name, 'The token is too long.')
+    if (token.length > issuer.maxTokenBytes) throw errors.tokenTooLong({ issuer: name })
     const checks = { ...options, currentDate: now() }
-    const payload = await (published ? verifyWith(published) : jwtVerify(token, known!, checks))
+    const payload = await (findKey ? verifyWith(findKey) : jwtVerify(token, fixedKey!, checks))
       .then((result) => result.payload)
       .catch((thrown: unknown) => {
         throw toUploadError(thrown, name)
@@ -57,24 +58,24 @@ function verifierOf(issuer: Issuer, now: () => Date): (token: string) => Promise
       try {
         return await jwtVerify(token, find, checks)
       } catch (thrown) {
-        if (!(thrown instanceof errors.JWKSMultipleMatchingKeys)) throw thrown
-        // The token does not say which key it was signed with: any of those it can have been.
+        if (!(thrown instanceof joseErrors.JWKSMultipleMatchingKeys)) throw thrown
+        // The token has no `kid`, so each key that may have signed it is tried.
         for await (const key of thrown) {
           const result = await jwtVerify(token, key, checks).catch(ignoreSignature)
           if (result) return result
         }
-        throw new errors.JWSSignatureVerificationFailed()
+        throw new joseErrors.JWSSignatureVerificationFailed()
       }
     }
   }
 }
 
 function ignoreSignature(thrown: unknown): null {
-  if (thrown instanceof errors.JWSSignatureVerificationFailed) return null
+  if (thrown instanceof joseErrors.JWSSignatureVerificationFailed) return null
   throw thrown
 }
 
-/** Who the token says it comes from; not verified. `null` when it is not such a token. */
+/** The claim `iss` of a token, not verified; `null` if the token is not a JWT or has none. */
 function issuerNamedIn(token: string): string | null {
   if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) return null
   let payload: JWTPayload
@@ -86,20 +87,16 @@ function issuerNamedIn(token: string): string | null {
   return typeof payload.iss === 'string' ? payload.iss : null
 }
 
-/** Nothing of a token's own words is repeated: they may be anybody's. */
+/** The error for a token that was refused. It repeats no text of the token, because any client can write it. */
 function toUploadError(thrown: unknown, issuer: string): unknown {
   if (isUploadError(thrown)) return thrown
-  if (thrown instanceof errors.JWTExpired) return refuse(issuer, 'The token has expired.')
-  if (thrown instanceof errors.JWTClaimValidationFailed) {
-    if (thrown.claim === 'nbf') return refuse(issuer, 'The token is not valid yet.')
-    if (thrown.claim === 'aud') return refuse(issuer, 'The token was not made for this server.')
-    return refuse(issuer, 'The token is not valid.', thrown.claim)
+  if (thrown instanceof joseErrors.JWTExpired) return errors.tokenExpired({ issuer })
+  if (thrown instanceof joseErrors.JWTClaimValidationFailed) {
+    if (thrown.claim === 'nbf') return errors.tokenNotYetValid({ issuer })
+    if (thrown.claim === 'aud') return errors.tokenForOtherAudience({ issuer })
+    return errors.tokenInvalid({ issuer, reason: thrown.claim })
   }
-  // A TypeError is a published key that is of no use, such as one that is too short.
-  if (thrown instanceof errors.JOSEError) return refuse(issuer, 'The token is not valid.', thrown.code)
-  return thrown instanceof TypeError ? refuse(issuer, 'The token is not valid.', 'ERR_KEY') : thrown
-}
-
-function refuse(issuer: string, message: string, reason?: string): UploadError {
-  return new UploadError('UNAUTHENTICATED', message, { issuer, reason })
+  // jose throws a TypeError for a published key that cannot be used, such as one that is too short.
+  if (thrown instanceof joseErrors.JOSEError) return errors.tokenInvalid({ issuer, reason: thrown.code })
+  return thrown instanceof TypeError ? errors.tokenInvalid({ issuer, reason: 'ERR_KEY' }) : thrown
 }

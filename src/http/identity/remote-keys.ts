@@ -1,35 +1,42 @@
 /*
- * The keys that an issuer publishes at a URL (JWKS). jose fetches them when they are needed, keeps them, and fetches again when a
- * token names a key that is not among them: so keys change without a restart. What stands here keeps the server polite and
- * alive when the issuer is not: one try in a while, a body of a sane size, and the last good keys for some time.
+ * The keys that an issuer publishes at a URL (JWKS). jose fetches them when they are first needed, caches them, and fetches them again when
+ * a token names a key that is not among them, so an issuer can rotate keys without a restart of this server. This file adds what an
+ * issuer's outage requires: a minimum time between fetches, a limit on the size of the answer, and use of the last good keys for a while.
  */
-import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWTVerifyGetKey } from 'jose'
-import { UploadError } from '../../core/errors/error.ts'
+import {
+  createRemoteJWKSet,
+  customFetch,
+  type FetchImplementation,
+  type JWTVerifyGetKey,
+  errors as joseErrors,
+} from 'jose'
+import { errors } from '../../core/errors/errors.ts'
 import type { RemoteTiming } from './issuer.ts'
 
 const timeoutMs = 5_000
 const maxBytes = 1024 ** 2
 
 /**
- * The key that a token was signed with, of those published at `url`.
- * @throws UploadError IDENTITY_UNAVAILABLE when nobody can tell because the issuer does not answer
+ * Returns a function that finds the key of a token among those published at `url`.
+ * @throws UploadError IDENTITY_UNAVAILABLE if the issuer does not answer, so that the server cannot know whether the key is valid
  */
 export function remoteKeys(url: URL, { maxAge, cooldown, maxStale }: RemoteTiming): JWTVerifyGetKey {
-  let good: { text: string; at: number } | null = null
+  let lastKeys: { text: string; at: number } | null = null
   let failure: { cause: unknown; at: number } | null = null
 
   const fetchKeys: FetchImplementation = async (address, options) => {
     const now = Date.now()
     if (failure === null || now - failure.at >= cooldown) {
       try {
-        good = { text: await readKeys(address, options), at: now }
+        lastKeys = { text: await readKeys(address, options), at: now }
         failure = null
       } catch (cause) {
         failure = { cause, at: now }
       }
     }
-    if (failure !== null && (good === null || now - good.at > maxStale)) throw unavailable(failure.cause)
-    return new Response(good!.text)
+    if (failure !== null && (lastKeys === null || now - lastKeys.at > maxStale))
+      throw errors.issuerUnavailable({}, failure.cause)
+    return new Response(lastKeys!.text)
   }
 
   const keys = createRemoteJWKSet(url, {
@@ -42,8 +49,9 @@ export function remoteKeys(url: URL, { maxAge, cooldown, maxStale }: RemoteTimin
     try {
       return await keys(header, token)
     } catch (thrown) {
-      // A key that is not among old ones may be among new ones that nobody could fetch.
-      if (thrown instanceof errors.JWKSNoMatchingKey && failure !== null) throw unavailable(failure.cause)
+      // The issuer may have published this key since the last successful fetch, so an unknown key is not a reason for 401 now.
+      if (thrown instanceof joseErrors.JWKSNoMatchingKey && failure !== null)
+        throw errors.issuerUnavailable({}, failure.cause)
       throw thrown
     }
   }
@@ -53,11 +61,11 @@ async function readKeys(address: string, options: Parameters<FetchImplementation
   const response = await fetch(address, options)
   if (response.status !== 200) {
     await response.body?.cancel()
-    throw new Error(`the keys of the issuer are answered with ${response.status}`)
+    throw new Error(`the JWKS URL of the issuer answers ${response.status}`)
   }
   const text = await readText(response)
   const { keys } = JSON.parse(text) as { keys?: unknown }
-  if (!Array.isArray(keys)) throw new Error('what the issuer answers is not a set of keys')
+  if (!Array.isArray(keys)) throw new Error('the JWKS URL of the issuer does not answer with a set of keys')
   return text
 }
 
@@ -66,17 +74,8 @@ async function readText(response: Response): Promise<string> {
   let size = 0
   for await (const chunk of response.body ?? []) {
     size += chunk.length
-    if (size > maxBytes) throw new Error('the keys of the issuer are too large')
+    if (size > maxBytes) throw new Error(`the JWKS of the issuer is larger than ${maxBytes} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString()
-}
-
-function unavailable(cause: unknown): UploadError {
-  return new UploadError(
-    'IDENTITY_UNAVAILABLE',
-    'Whoever knows the users does not answer. Please try again in a moment.',
-    {},
-    { cause },
-  )
 }

@@ -1,29 +1,31 @@
 /*
- * Resume tokens. Whoever begins an upload is given a token that is good for this one upload and as long as it lives, so that
- * their own token may end in the middle of it: an upload of hours over a phone's connection outlives most tokens. It may send,
- * ask how far it is, complete and give up; the file that arrived it cannot take away, and it begins nothing and lists nothing.
+ * Resume tokens. The client that creates an upload gets a token that is valid for this upload only, for as long as the upload lives. An
+ * upload of hours over a mobile connection outlives most access tokens, so the client's own token may expire before it is complete. A
+ * resume token may send bytes, read the offset, complete the upload and cancel it while it is incomplete. It cannot delete a completed
+ * file, create uploads or list them.
  *
- * It is a JWT (HS256) under a key of its own, derived from the server's secret, so that no other token can be one and it can be
- * no other. It has no time in it: how long the upload lives moves on with every byte, and the engine knows (core/access/access.ts).
+ * It is a JWT (HS256) signed with a key of its own, which is derived from the server's secret: no other token is accepted as a resume
+ * token, and no resume token as another one. It has no `exp`, because every byte extends the life of the upload; the engine checks
+ * whether the upload is still active (core/access/access.ts).
  */
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
-import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose'
+import { decodeProtectedHeader, errors as joseErrors, jwtVerify, SignJWT } from 'jose'
 import { type Actor, type Scope, scopes, type Upload } from '../../core/upload.ts'
 import type { TokenCheck } from './auth.ts'
 import { toActor } from './claims.ts'
 
-/** The header of the answer to a creation. */
+/** The response header of a creation that carries the resume token. */
 export const resumeHeader = 'Upload-Resume-Token'
 
-/** A resume token for an upload that `actor` has begun. */
+/** Makes a resume token for an upload that `actor` has created. */
 export type ResumeTokens = (actor: Actor, upload: Pick<Upload, 'id'>) => Promise<string>
 
 const type = 'landfall-resume+jwt'
 const audience = 'landfall:resume'
 
-/** Makes resume tokens under the key that `secret` leads to. It carries no more than `actor` may: neither admin rights nor other scopes. */
+/** Makes resume tokens with the key derived from `secret`. A token carries the scopes of its actor and never admin rights. */
 export function resumeTokens(secret: string): ResumeTokens {
-  const key = keyFrom(secret)
+  const key = deriveKey(secret)
   return ({ id, role, tenant, scopes: limits, keyId }, upload) =>
     new SignJWT({
       role,
@@ -39,9 +41,9 @@ export function resumeTokens(secret: string): ResumeTokens {
       .sign(key)
 }
 
-/** Accepts what `resumeTokens` makes of one of the same secrets. */
+/** Accepts resume tokens that were made with one of `secrets`. */
 export function resumeCheck(secrets: string | string[]): TokenCheck {
-  const checks = [secrets].flat().map((secret) => checkWith(keyFrom(secret)))
+  const checks = [secrets].flat().map((secret) => checkWith(deriveKey(secret)))
   return async (token) => {
     for (const check of checks) {
       const actor = await check(token)
@@ -53,12 +55,12 @@ export function resumeCheck(secrets: string | string[]): TokenCheck {
 
 function checkWith(key: KeyObject): TokenCheck {
   return async (token) => {
-    // Most tokens are of another kind, and to look at their signature costs more.
-    if (kindOf(token) !== type) return null
+    // Most tokens are of another kind, and reading the header is cheaper than verifying a signature.
+    if (typeOf(token) !== type) return null
     try {
       const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], typ: type, audience })
       const { sub: user, role, tenant, upload, scopes: limits, key: keyId } = payload
-      // A key that speaks for no user begins uploads too: its name is in the token that this server signed.
+      // An API key that acts for no user creates uploads too. Its id is accepted here because this server signed the token.
       const actor = toActor({ user, role, tenant }, { mayBeKey: true })
       if (!actor || typeof upload !== 'string') return null
       return {
@@ -68,14 +70,14 @@ function checkWith(key: KeyObject): TokenCheck {
         ...(typeof keyId === 'string' && { keyId }),
       }
     } catch (thrown) {
-      if (thrown instanceof errors.JOSEError) return null
+      if (thrown instanceof joseErrors.JOSEError) return null
       throw thrown
     }
   }
 }
 
-/** What kind of token it says it is; not verified. */
-function kindOf(token: string): unknown {
+/** The `typ` of a token's header, not verified. */
+function typeOf(token: string): unknown {
   try {
     return decodeProtectedHeader(token).typ
   } catch {
@@ -83,7 +85,7 @@ function kindOf(token: string): unknown {
   }
 }
 
-function keyFrom(secret: string): KeyObject {
+function deriveKey(secret: string): KeyObject {
   return createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', 'landfall resume token v1', 32)))
 }
 

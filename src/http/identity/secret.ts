@@ -1,28 +1,29 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
-import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
-import { UploadError } from '../../core/errors/error.ts'
+import { type JWTPayload, errors as joseErrors, jwtVerify, SignJWT } from 'jose'
+import type { UploadError } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { Actor } from '../../core/upload.ts'
 import type { TokenCheck } from './auth.ts'
 import { toActor } from './claims.ts'
 
-/** What tokens of the shared secret must say beside who the user is. */
+/** What the claims of tokens signed with the shared secret must be, apart from user and role. */
 export interface TokenRules {
-  /** `null`: of any issuer. */
+  /** The required `iss`; `null`: any issuer. */
   issuer: string | null
-  /** One of them must be in `aud`; `null`: for any audience. Tokens of our own are for the first. */
+  /** One of these must be in `aud`; `null`: any audience. Tokens that this server signs are for the first. */
   audience: string[] | null
-  /** Milliseconds from `iat`, or from now, to `exp`; `null`: any. */
+  /** Maximum milliseconds from `iat`, and from now, to `exp`; `null`: any. */
   maxLifetimeMs: number | null
 }
 
 export const anyToken: TokenRules = { issuer: null, audience: null, maxLifetimeMs: null }
 
-// Of two machines that keep their clocks.
+// Accepted difference between two synchronized clocks.
 const leewaySeconds = 5
 
 /**
- * Accepts JWTs signed with one of `secrets` (HS256) that end (`exp`), name a user (`sub`) and a `role`, and may name a `tenant` and say
- * `admin`. The simple case, where whoever signs tokens is trusted with everything.
+ * Accepts JWTs signed with one of `secrets` (HS256). They must have `exp`, a user (`sub`) and a `role`, and may have a `tenant` and
+ * `admin`. For the simple setup in which the holder of the secret is trusted to make any user an admin.
  */
 export function secretCheck(
   secrets: string | string[],
@@ -38,7 +39,10 @@ export function secretCheck(
   }
 }
 
-/** What the token says, if one of the keys has signed it. @throws UploadError UNAUTHENTICATED for one that is not valid here, or not now */
+/**
+ * The claims of the token; `null` if none of the keys has signed it.
+ * @throws UploadError UNAUTHENTICATED if it has a valid signature and its claims do not fit `rules` or the current time
+ */
 async function payloadOf(
   token: string,
   keys: KeyObject[],
@@ -58,11 +62,11 @@ async function payloadOf(
     try {
       return (await jwtVerify(token, key, options)).payload
     } catch (thrown) {
-      if (thrown instanceof errors.JWSSignatureVerificationFailed) continue
-      // Claims are looked at once the signature is good: whoever signed the token may be told.
-      if (thrown instanceof errors.JWTExpired) throw tokenRejected('The token has expired.')
-      if (thrown instanceof errors.JWTClaimValidationFailed) throw tokenRejected(reasonFor(thrown))
-      if (thrown instanceof errors.JOSEError) return null
+      if (thrown instanceof joseErrors.JWSSignatureVerificationFailed) continue
+      // jose checks claims after the signature, so only a client with a properly signed token learns which claim is wrong.
+      if (thrown instanceof joseErrors.JWTExpired) throw errors.tokenExpired()
+      if (thrown instanceof joseErrors.JWTClaimValidationFailed) throw errorForClaim(thrown)
+      if (thrown instanceof joseErrors.JOSEError) return null
       throw thrown
     }
   }
@@ -71,25 +75,21 @@ async function payloadOf(
 
 function checkTimes({ exp, iat }: JWTPayload, maxLifetimeMs: number | null, at: Date): void {
   const now = at.getTime() / 1000
-  if (iat !== undefined && iat > now + leewaySeconds) throw tokenRejected('The token says it was issued in the future.')
-  if (iat !== undefined && exp! <= iat) throw tokenRejected('The token ends before it begins.')
+  if (iat !== undefined && iat > now + leewaySeconds) throw errors.tokenIssuedInFuture()
+  if (iat !== undefined && exp! <= iat) throw errors.tokenEndsBeforeIssue()
   if (maxLifetimeMs === null) return
   if (exp! - (iat ?? now) > maxLifetimeMs / 1000 + leewaySeconds || exp! - now > maxLifetimeMs / 1000 + leewaySeconds)
-    throw tokenRejected('The token is valid for longer than this server allows (JWT_MAX_LIFETIME).')
+    throw errors.tokenLifetimeTooLong()
 }
 
-function reasonFor({ claim, reason }: errors.JWTClaimValidationFailed): string {
-  if (reason === 'missing') return `The token has no ${claim}.`
-  if (claim === 'nbf') return 'The token is not valid yet.'
-  if (claim === 'aud') return 'The token is for another audience.'
-  return claim === 'iss' ? 'The token is of another issuer.' : `The token's ${claim} is not valid.`
+function errorForClaim({ claim, reason }: joseErrors.JWTClaimValidationFailed): UploadError {
+  if (reason === 'missing') return errors.tokenClaimMissing({ claim })
+  if (claim === 'nbf') return errors.tokenNotYetValid()
+  if (claim === 'aud') return errors.tokenForOtherAudience()
+  return claim === 'iss' ? errors.tokenOfOtherIssuer() : errors.tokenClaimInvalid({ claim })
 }
 
-function tokenRejected(message: string): UploadError {
-  return new UploadError('UNAUTHENTICATED', message)
-}
-
-/** A token that `secretCheck` accepts, for `ttlSeconds`. */
+/** Signs a token that `secretCheck` accepts for `ttlSeconds`. */
 export function signToken(
   secret: string,
   { id, role, tenant, isAdmin }: Pick<Actor, 'id' | 'role'> & Partial<Actor>,

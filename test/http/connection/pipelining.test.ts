@@ -7,8 +7,8 @@ import { openRaw } from '../../support/raw-http.ts'
 type Listener = (request: IncomingMessage, response: ServerResponse) => unknown
 
 async function serve(listener: Listener, most?: number): Promise<number> {
-  const turns = boundPipelining((request, response) => void listener(request, response), most)
-  const server = createServer(turns.take)
+  const queues = boundPipelining((request, response) => void listener(request, response), most)
+  const server = createServer(queues.enqueue)
   onTestFinished(() => {
     server.closeAllConnections()
     server.close()

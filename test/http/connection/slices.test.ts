@@ -8,9 +8,9 @@ import { openRaw } from '../../support/raw-http.ts'
 type Listener = (request: IncomingMessage, response: ServerResponse) => unknown
 
 async function serve(listener: Listener, requestsPerTurn?: number): Promise<{ server: Server; port: number }> {
-  const turns = boundPipelining(listener)
-  const server = createServer(turns.take)
-  parseInSlices(server, { hasWaiting: turns.hasWaiting, ...(requestsPerTurn !== undefined && { requestsPerTurn }) })
+  const queues = boundPipelining(listener)
+  const server = createServer(queues.enqueue)
+  parseInSlices(server, { hasWaiting: queues.hasWaiting, ...(requestsPerTurn !== undefined && { requestsPerTurn }) })
   onTestFinished(() => {
     server.closeAllConnections()
     server.close()

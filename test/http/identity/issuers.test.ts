@@ -43,8 +43,8 @@ describe('every algorithm', () => {
 
 describe('a token is refused', () => {
   const refused: [string, Record<string, unknown>, string][] = [
-    ['with another audience', { aud: 'another' }, 'The token was not made for this server.'],
-    ['without an audience', { aud: undefined }, 'The token was not made for this server.'],
+    ['with another audience', { aud: 'another' }, 'The token was not issued for this server (aud).'],
+    ['without an audience', { aud: undefined }, 'The token was not issued for this server (aud).'],
     ['when its time is over', { exp: soon() - 60 }, 'The token has expired.'],
     ['that would be good for ever', { exp: undefined }, 'The token is not valid.'],
     ['before its time', { nbf: soon() + 3600 }, 'The token is not valid yet.'],

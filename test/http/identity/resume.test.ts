@@ -18,7 +18,7 @@ describe('a resume token', () => {
   it('speaks for its owner, about one upload', async () => {
     const token = await resumeTokens(secret)(ann, { id })
 
-    expect(await resumeCheck(secret)(token)).toEqual({ ...ann, capability: id })
+    expect(await resumeCheck(secret)(token)).toEqual({ ...ann, resumeUploadId: id })
   })
 
   it('carries no more than its owner may, and the key it came by', async () => {
@@ -26,7 +26,7 @@ describe('a resume token', () => {
 
     const token = await resumeTokens(secret)(actor, { id })
 
-    expect(await resumeCheck(secret)(token)).toEqual({ ...actor, isAdmin: false, capability: id })
+    expect(await resumeCheck(secret)(token)).toEqual({ ...actor, isAdmin: false, resumeUploadId: id })
   })
 
   it('is no token of another kind, and no other token is one', async () => {

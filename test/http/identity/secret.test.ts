@@ -23,7 +23,7 @@ describe('a token of the shared secret', () => {
     ['that has expired', { iat: 1, exp: now() - 60 }, 'has expired'],
     ['that is not valid yet', { nbf: now() + 60 }, 'not valid yet'],
     ['that was issued in the future', { iat: now() + 60, exp: now() + 120 }, 'issued in the future'],
-    ['that ends before it was issued', { iat: now() + 4, exp: now() + 1 }, 'ends before it begins'],
+    ['that ends before it was issued', { iat: now() + 4, exp: now() + 1 }, 'expires before it was issued'],
     ['whose exp is text', { exp: 'never' }, 'exp'],
     ['whose iat is text', { iat: 'long ago' }, 'iat'],
     ['whose nbf is text', { nbf: 'soon' }, 'not valid'],
@@ -40,7 +40,7 @@ describe('a token of the shared secret', () => {
   })
 
   it.each([
-    ['another audience', { aud: 'billing' }, { audience: ['landfall', 'uploads'] }, 'another audience'],
+    ['another audience', { aud: 'billing' }, { audience: ['landfall', 'uploads'] }, 'not issued for this server'],
     ['no audience', {}, { audience: ['landfall'] }, 'has no aud'],
     ['another issuer', { iss: 'https://evil.example' }, { issuer: 'https://id.example' }, 'another issuer'],
     ['an issuer that only begins alike', { iss: 'https://id.example/' }, { issuer: 'https://id.example' }, 'issuer'],
@@ -99,7 +99,7 @@ describe('while a secret is replaced', () => {
     const id = '00000000-0000-4000-8000-000000000000'
 
     for (const one of [secret, older])
-      expect(await check(await resumeTokens(one)(ann, { id }))).toMatchObject({ id: 'ann', capability: id })
+      expect(await check(await resumeTokens(one)(ann, { id }))).toMatchObject({ id: 'ann', resumeUploadId: id })
     expect(await check(await resumeTokens(`${older}x`)(ann, { id }))).toBeNull()
   })
 })

@@ -78,7 +78,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   if (overrides.onRoute) http.addHook('onRoute', overrides.onRoute)
   const metrics = createMetrics(version)
   const onError = (error: unknown, facts = {}) => {
-    metrics.faults.inc()
+    metrics.backgroundErrors.inc()
     // Told by onOutage, once for all whom it stops.
     if (isOutage(error)) return
     log.error({ err: error, ...facts }, 'background work failed')
@@ -116,7 +116,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     waitMs: config.LOCK_WAIT,
     onError,
     onTakeover(uploadId) {
-      metrics.steals.inc()
+      metrics.takeovers.inc()
       log.warn({ uploadId }, 'took over an upload whose holder had died')
     },
   })

@@ -9,10 +9,10 @@ export function sweepOnce(config: Config, isDry: boolean): Promise<string[]> {
     if (!(await pairing.mayRemove()))
       return ['the store is not the right one, or the database was restored: nothing was changed']
     if (isDry) {
-      const { expired, litter } = await previewSweep(uploads, store, now())
+      const { expired, orphans } = await previewSweep(uploads, store, now())
       return [
         ...expired.map((id) => `would expire ${id}`),
-        ...litter.map((key) => `would remove ${key}`),
+        ...orphans.map((key) => `would remove ${key}`),
         'nothing was changed',
       ]
     }

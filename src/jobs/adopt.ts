@@ -6,44 +6,44 @@ export interface AdoptOptions {
   store: ObjectStore
   adoptions: Adoptions
   now(): Date
-  /** Nothing is changed. */
+  /** Whether to change nothing and only report. */
   isDry: boolean
-  /** Told now and then how many objects were looked at. */
-  onProgress(seen: number): void
-  /** Told of every object that is, or would be, adopted. */
+  /** Called periodically with the number of objects that were checked. */
+  onProgress(checked: number): void
+  /** Called with a line for every object that is, or would be, adopted. */
   onObject(line: string): void
 }
 
 export interface Adopted {
-  /** Rows that were made. */
+  /** Rows that were created. */
   adopted: number
-  /** Rows that were there, and thought that their object was still to come. */
+  /** Rows of unfinished uploads whose objects turned out to be complete. */
   completed: number
-  /** Objects of which no row knows, and that say nothing of themselves. */
+  /** Objects without a row and without origin metadata. */
   unknown: number
   known: number
 }
 
-const atOnce = 500
+const pageSize = 500
 
 /**
- * Makes rows of the objects that the database does not know, by what they say of themselves, and completes the uploads whose object
- * is whole. Changes nothing in the store; done again it finds nothing.
+ * Creates rows for objects that the database does not know, from their origin metadata, and completes unfinished uploads whose object
+ * is complete. Changes nothing in the store. Idempotent.
  */
 export async function adopt({ store, adoptions, now, isDry, onProgress, onObject }: AdoptOptions): Promise<Adopted> {
   const found: Adopted = { adopted: 0, completed: 0, unknown: 0, known: 0 }
-  let seen = 0
+  let checked = 0
   let keys: string[] = []
 
-  async function look(): Promise<void> {
+  async function checkPage(): Promise<void> {
     const states = await adoptions.statesOf(keys)
-    for (const key of keys) await lookAt(key, states.get(key))
-    seen += keys.length
+    for (const key of keys) await checkObject(key, states.get(key))
+    checked += keys.length
     keys = []
-    onProgress(seen)
+    onProgress(checked)
   }
 
-  async function lookAt(key: string, state: string | undefined): Promise<void> {
+  async function checkObject(key: string, state: string | undefined): Promise<void> {
     if (state !== undefined && state !== 'receiving' && state !== 'finishing') {
       found.known += 1
       return
@@ -59,11 +59,11 @@ export async function adopt({ store, adoptions, now, isDry, onProgress, onObject
     await insert(key, origin, info)
   }
 
-  /** Of one whose size the row knows otherwise it is left to its client. */
+  /** An upload whose row has another size is left to its client. */
   async function complete(key: string, info: ObjectInfo): Promise<void> {
     const isDone = isDry || (await adoptions.complete(key, info, now()))
     if (isDone) found.completed += 1
-    if (isDone) onObject(`${key} is whole`)
+    if (isDone) onObject(`${key} is complete`)
   }
 
   async function insert(key: string, origin: ObjectOrigin, info: ObjectInfo): Promise<void> {
@@ -76,8 +76,8 @@ export async function adopt({ store, adoptions, now, isDry, onProgress, onObject
   for await (const key of store.list('')) {
     if (key.startsWith('.landfall/')) continue
     keys.push(key)
-    if (keys.length === atOnce) await look()
+    if (keys.length === pageSize) await checkPage()
   }
-  if (keys.length > 0) await look()
+  if (keys.length > 0) await checkPage()
   return found
 }

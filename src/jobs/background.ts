@@ -14,21 +14,21 @@ export interface BackgroundOptions {
   uploads: UploadRepository
   store: ObjectStore
   listeners: Listener[]
-  /** Whether uploads may be ended and anything may be removed now: not while the store is away, nor for a database that was restored. */
+  /** Whether jobs may end uploads and remove objects: not while the store is away, nor after the database was restored. */
   mayRemove(): Promise<boolean>
-  /** What else is to be done once a minute, by name. */
+  /** Further jobs to run every minute, by name. */
   periodicJobs?: Record<string, () => Promise<unknown>>
   now: () => Date
   onError: (error: unknown, facts: object) => void
 }
 
-// A node that dies in the middle of a job is replaced after this.
+// After this another node takes over the job of a node that died.
 const takeOverAfter = 300
 const deliverEveryMs = 1000
 
 /**
- * Starts the work that nobody waits for: finishing, expiring, cleaning up and telling of events. Returns the way to end it.
- * @throws UploadError DATABASE_ERROR when the database was away; nothing runs then, and it may be tried again
+ * Starts the background jobs: finishing, expiring and cleaning up uploads, and delivering events. Returns the function that stops them.
+ * @throws UploadError DATABASE_ERROR when the database was away; nothing runs then, and the call may be repeated
  */
 export async function startBackground(options: BackgroundOptions): Promise<() => Promise<void>> {
   const { database, engine, uploads, store, listeners, mayRemove, periodicJobs = {}, now, onError } = options
@@ -38,15 +38,15 @@ export async function startBackground(options: BackgroundOptions): Promise<() =>
     await queue.everyMinute('finish-uploads', () => finishUploads(engine, uploads))
     await queue.everyMinute('sweep', async () => (await mayRemove()) && sweep(engine, uploads, now()))
     await queue.everyHour('sweep-orphans', async () => (await mayRemove()) && sweepOrphans(engine, uploads, store))
-    for (const [name, chore] of Object.entries(periodicJobs)) await queue.everyMinute(name, chore)
+    for (const [name, job] of Object.entries(periodicJobs)) await queue.everyMinute(name, job)
   } catch (error) {
     await queue.close().catch(() => {})
     throw toDatabaseError(error)
   }
-  // Every node looks for events that are due: those of a node that died are told by another.
-  const soon = setInterval(() => outbox.wake(), deliverEveryMs)
+  // Every node polls for due events, so that the events of a node that died are delivered by another.
+  const timer = setInterval(() => outbox.wake(), deliverEveryMs)
   return async () => {
-    clearInterval(soon)
+    clearInterval(timer)
     await queue.close()
     await outbox.close()
   }

@@ -3,19 +3,19 @@ import { isUploadError } from '../core/errors/error.ts'
 import type { UploadRepository } from '../core/ports.ts'
 import { processInPages } from './process-in-pages.ts'
 
-// An answer may be waiting for it right now: those need no help.
+// An upload that changed more recently may be finishing in a request.
 const idleMs = 10_000
-const atOnce = 100
-// The upload has failed, and that is an end as well.
+const pageSize = 100
+// With these errors the upload has failed, which ends it too.
 const ends = ['UPLOAD_LOST', 'UPLOAD_GONE', 'CHECKSUM_MISMATCH', 'TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED'] as const
 
 /**
- * Finishes uploads that were left in `finishing` and that nobody asks for any more. Returns how many came to an end;
- * those the store could not finish yet stay for the next run.
+ * Finishes uploads that a request left in `finishing`. Returns how many ended; those that the store could not complete yet stay for the
+ * next run.
  */
 export async function finishUploads(engine: RunningEngine, uploads: UploadRepository): Promise<number> {
   return processInPages(
-    (tried) => uploads.findUnfinished(idleMs, atOnce + tried),
+    (tried) => uploads.findUnfinished(idleMs, pageSize + tried),
     async (id) => {
       try {
         await engine.finish(id)

@@ -1,13 +1,13 @@
 /*
- * What happened to an upload is written beside the change itself, in one transaction. The outbox brings it to those who
- * listen: at least once, in order for each upload, with a number that tells repetitions apart. A listener that fails is
- * asked again later, and later still; the events of other uploads do not wait for it.
+ * A change of an upload and its event are written in one transaction. The outbox delivers the events to the listeners: at least once,
+ * in order for each upload, and with a number by which a listener recognizes repetitions. When a listener fails, the event is delivered
+ * again after a growing delay, and the events of other uploads do not wait for it.
  */
 import type { EventType } from '../core/events.ts'
 import type { Database } from '../db/open.ts'
 
 export interface DeliveredEvent {
-  /** Grows with time over all uploads. */
+  /** Grows with time across all uploads. */
   id: number
   uploadId: string
   /** Counts the events of one upload, from 1. */
@@ -17,22 +17,22 @@ export interface DeliveredEvent {
   createdAt: Date
 }
 
-/** Hears of an event; a rejection means: tell me again. The same event may come twice. */
+/** Takes an event; after a rejection it is delivered again. The same event may be delivered twice. */
 export type Listener = (event: DeliveredEvent) => Promise<void> | void
 
 export interface Outbox {
-  /** Delivers soon; called after something happened, so that nobody waits for the next minute. */
+  /** Starts a delivery, or one more after the delivery that is running. */
   wake(): void
-  /** Delivers what is due now. Returns how many events were taken up. */
+  /** Delivers all due events. Returns how many it took. */
   deliver(): Promise<number>
-  /** Waits for a delivery that runs. */
+  /** Waits for a running delivery. */
   close(): Promise<void>
 }
 
 const leaseSeconds = 60
 const takeDueEvents = {
   name: 'outbox-take',
-  // An event waits for all earlier ones of its upload; what another node holds is passed over.
+  // An event waits for all earlier ones of its upload; events that another node is delivering are skipped.
   text: `update upload_events set attempts = attempts + 1, next_attempt_at = now() + $1 * interval '1 second'
     where id in (
       select due.id from upload_events due
@@ -51,8 +51,8 @@ const postpone = {
   name: 'outbox-postpone',
   text: `update upload_events set next_attempt_at = now() + $2 * interval '1 second' where id = $1`,
 }
-const batch = 100
-const longestPauseSeconds = 3600
+const batchSize = 100
+const maxDelaySeconds = 3600
 
 interface EventRow {
   id: number
@@ -64,7 +64,7 @@ interface EventRow {
   attempts: number
 }
 
-/** The outbox of `database`, told to all `listeners` in turn. */
+/** The outbox of `database`; it delivers each event to all `listeners`, one after another. */
 export function createOutbox(
   database: Database,
   listeners: Listener[],
@@ -77,7 +77,7 @@ export function createOutbox(
   async function deliver(): Promise<number> {
     let count = 0
     while (!isClosed) {
-      const rows = await database.query<EventRow>(takeDueEvents, [leaseSeconds, batch])
+      const rows = await database.query<EventRow>(takeDueEvents, [leaseSeconds, batchSize])
       if (rows.length === 0) return count
       count += rows.length
       const delivered: number[] = []
@@ -95,7 +95,7 @@ export function createOutbox(
       return true
     } catch (error) {
       onError(error, { eventId: id })
-      await database.query(postpone, [id, Math.min(longestPauseSeconds, 2 ** row.attempts)])
+      await database.query(postpone, [id, Math.min(maxDelaySeconds, 2 ** row.attempts)])
       return false
     }
   }

@@ -1,18 +1,19 @@
 import { isUploadError } from '../core/errors/error.ts'
 
 /**
- * Does `work` for every upload that `next` names, page after page, as long as that gets on. An upload that cannot be helped stands in
- * nobody's way: it is tried once, and told when all others are done. Returns for how many `work` was true.
- * @param next the ids that are due now; those for which `work` was true are not among them any more. A page must have room for as
- * many beyond its own as `tried` says: those that were tried and are still among them
- * @throws UploadError DATABASE_ERROR at once, because then it would fail for all; AggregateError of what went wrong
+ * Runs `work` for every upload that `next` returns, page after page, until a page has no new ids. An upload for which `work` fails is
+ * tried once and does not delay the others. Returns for how many uploads `work` returned true.
+ * @param next the ids due now, without those for which `work` returned true. `tried` is the number of uploads that were tried and are
+ * still due: the page must be larger by that number, so that it still has room for new ids
+ * @throws UploadError DATABASE_ERROR at once, because every other upload would fail with it, too; AggregateError of all other errors at
+ * the end
  */
 export async function processInPages(
   next: (tried: number) => Promise<string[]>,
   work: (id: string) => Promise<boolean>,
 ): Promise<number> {
   const tried = new Set<string>()
-  const faults: unknown[] = []
+  const failures: unknown[] = []
   let done = 0
   for (;;) {
     const page = (await next(tried.size - done)).filter((id) => !tried.has(id))
@@ -23,10 +24,10 @@ export async function processInPages(
         if (await work(id)) done += 1
       } catch (error) {
         if (isUploadError(error, 'DATABASE_ERROR')) throw error
-        faults.push(error)
+        failures.push(error)
       }
     }
   }
-  if (faults.length > 0) throw new AggregateError(faults, `${faults.length} uploads could not be looked after`)
+  if (failures.length > 0) throw new AggregateError(failures, `${failures.length} uploads could not be processed`)
   return done
 }

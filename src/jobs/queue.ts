@@ -1,11 +1,11 @@
 import { toDatabaseError } from '../db/errors.ts'
 import type { Database } from '../db/open.ts'
 
-/** Work that one node at a time does, kept in the same database as the sessions. */
+/** Periodic jobs, each of which one node at a time runs. Their schedule is in the same database as the uploads. */
 export interface Queue {
   /**
-   * Runs `work` once a minute, on one node of all that share the database. A run that fails is reported and the next
-   * minute tries again.
+   * Runs `work` once a minute, on one of the nodes that share the database. A failed run is reported, and the job runs again in the
+   * next minute.
    */
   everyMinute(name: string, work: () => Promise<unknown>): Promise<void>
   /** As `everyMinute`, once an hour. */
@@ -16,16 +16,16 @@ export interface Queue {
 export interface QueueOptions {
   database: Database
   onError(error: unknown, facts: { job?: string }): void
-  /** Seconds after which another node may take over a run that was begun and never ended. */
+  /** Seconds after which another node may take over a run that has not ended. */
   takeOverAfter: number
 }
 
-// A job that runs longer when the queue closes is failed, and another node runs it again.
+// A job that still runs this long after `close` is marked as failed, and another node runs it again.
 const closeMs = 5000
 
-/** Opens the queue: pg-boss, in a schema of its own, through the connections of `database`. */
+/** Opens the queue: pg-boss, in a schema of its own, on the connections of `database`. */
 export async function openQueue({ database, onError, takeOverAfter }: QueueOptions): Promise<Queue> {
-  // Loaded when requests are answered already: it brings calendars and time zones along.
+  // Imported late because it loads calendars and time zones, and the server can already answer requests.
   const { PgBoss } = await import('pg-boss')
   const boss = new PgBoss({
     db: { executeSql: (text, values) => database.executeSql(text, values) },
@@ -36,14 +36,14 @@ export async function openQueue({ database, onError, takeOverAfter }: QueueOptio
   boss.on('error', (error) => onError(error, {}))
   const names: string[] = []
   async function stop(): Promise<void> {
-    // boss.stop asks only every half second whether its workers have ended; here they have ended before it is asked to stop.
+    // boss.stop checks only every half second whether its workers have ended, so they are ended before it is called.
     await within(closeMs, Promise.all(names.map((name) => boss.offWork(name))))
     await boss.stop({ graceful: false })
   }
   try {
     await boss.start()
   } catch (error) {
-    // What of it runs already would go on for ever.
+    // Otherwise the parts of it that have started would keep running.
     await stop().catch(() => {})
     throw toDatabaseError(error)
   }
@@ -72,8 +72,8 @@ export async function openQueue({ database, onError, takeOverAfter }: QueueOptio
 /** Resolves when `work` has ended, or `ms` later. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise((resolve) => {
+  const timeout = new Promise((resolve) => {
     timer = setTimeout(resolve, ms)
   })
-  await Promise.race([work, late]).finally(() => clearTimeout(timer))
+  await Promise.race([work, timeout]).finally(() => clearTimeout(timer))
 }

@@ -2,33 +2,33 @@ import type { RunningEngine } from '../core/engine.ts'
 import type { ObjectStore, UploadRepository } from '../core/ports.ts'
 import { idsWithTailObjects } from '../core/transitions/clean-up.ts'
 
-// As many as S3 tells in one answer.
-const atOnce = 1000
+// One page of an S3 listing.
+const pageSize = 1000
 
 /**
- * Frees the pieces of uploads that have ended and whose sessions know of nothing that was left: of what a node wrote while it
- * died, or a store after it had said that it could not, nobody is told. It asks the store once for every thousand pieces there
- * are, and touches none whose upload is not in our own sessions. Returns how many uploads it freed of some.
+ * Cleans up ended uploads whose tail objects are still in the store although their rows need no clean-up: a node wrote an object while
+ * it died, or the store stored one after it had answered with an error. It sends one listing request per thousand tail objects, and
+ * leaves tail objects alone whose upload is not in our database. Returns how many uploads it cleaned up.
  */
 export async function sweepOrphans(
   engine: RunningEngine,
   uploads: UploadRepository,
   store: ObjectStore,
 ): Promise<number> {
-  let freed = 0
+  let cleaned = 0
   for await (const id of endedWithTailObjects(uploads, store)) {
     await engine.cleanUp(id)
-    freed += 1
+    cleaned += 1
   }
-  return freed
+  return cleaned
 }
 
-/** Ids of uploads that have ended and of which pieces lie in the store. */
+/** The ids of ended uploads that still have tail objects in the store. */
 export async function* endedWithTailObjects(uploads: UploadRepository, store: ObjectStore): AsyncGenerator<string> {
   let ids: string[] = []
   for await (const id of idsWithTailObjects(store)) {
     ids.push(id)
-    if (ids.length < atOnce) continue
+    if (ids.length < pageSize) continue
     yield* await uploads.findEnded(ids)
     ids = []
   }

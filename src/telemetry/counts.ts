@@ -1,7 +1,7 @@
 import type { Metrics } from './metrics.ts'
 
-/** What is open over all servers; seconds. */
-interface Open {
+/** Uploads and events in progress on all servers. */
+interface InProgress {
   open: { state: string; role: string; count: number }[]
   finishingOldestSeconds: number | null
   eventsToDeliver: number
@@ -9,10 +9,10 @@ interface Open {
 }
 
 /**
- * Figures over all servers for whoever asks: `find` is called at most once in `everyMs`, and not while nobody asks. When it
- * fails they stay as they were.
+ * Returns a function that updates the gauges over all servers. A scrape calls it; it calls `find` at most once in `everyMs`. When
+ * `find` fails, the gauges keep their values.
  */
-export function openCounts(find: () => Promise<Open>, metrics: Metrics, everyMs = 10_000): () => Promise<void> {
+export function openCounts(find: () => Promise<InProgress>, metrics: Metrics, everyMs = 10_000): () => Promise<void> {
   let freshUntil = 0
   let counting: Promise<void> | null = null
 

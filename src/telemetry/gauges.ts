@@ -1,27 +1,33 @@
 import type { MemoryBudget } from '../core/memory/memory-budget.ts'
 
-export interface Gauged {
+export interface GaugeSources {
   feed: { subscribers(): number }
   locker: { held(): number }
   budget: MemoryBudget
   database: { connections(): { open: number; idle: number; waiting: number } }
 }
 
-/** What this process holds right now, by the names under which it is told. */
+/** Gauges of this process, read at each scrape, by metric name. */
 export function gaugesOf({
   locker,
   budget,
   database,
   feed,
-}: Gauged): Record<string, { help: string; value: () => number }> {
+}: GaugeSources): Record<string, { help: string; value: () => number }> {
   const connections = () => database.connections()
   return {
-    landfall_leases: { help: 'Uploads that this server may write to right now', value: () => locker.held() },
-    landfall_buffer_bytes: { help: 'Bytes of files in memory, on their way to the store', value: () => budget.used },
-    landfall_buffer_limit_bytes: { help: 'The most that may be in memory: MEMORY_BUDGET', value: () => budget.limit },
-    landfall_event_streams: { help: 'Connections that listen to live events', value: () => feed.subscribers() },
+    landfall_leases: { help: 'Leases held by this server: uploads that it is writing to', value: () => locker.held() },
+    landfall_buffer_bytes: {
+      help: 'Bytes of files buffered in memory before they are stored',
+      value: () => budget.used,
+    },
+    landfall_buffer_limit_bytes: {
+      help: 'The most bytes that may be buffered: MEMORY_BUDGET',
+      value: () => budget.limit,
+    },
+    landfall_event_streams: { help: 'Open connections to the event stream', value: () => feed.subscribers() },
     landfall_database_connections: { help: 'Connections to Postgres', value: () => connections().open },
-    landfall_database_connections_idle: { help: 'Connections that nobody uses', value: () => connections().idle },
+    landfall_database_connections_idle: { help: 'Idle connections to Postgres', value: () => connections().idle },
     landfall_database_waiting: {
       help: 'Statements that wait for a connection: DATABASE_POOL is too small, or Postgres too slow',
       value: () => connections().waiting,

@@ -2,41 +2,41 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { UploadError } from '../core/errors/error.ts'
 import type { Metrics } from './metrics.ts'
 
-/** Times every request of `app`. */
+/** Measures the duration of every request of `app`. */
 export function watchRequests(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions } = request
-    const labels = { method: known(method), route: routeOptions.url ?? 'none', status: String(reply.statusCode) }
+    const labels = { method: methodLabel(method), route: routeOptions.url ?? 'none', status: String(reply.statusCode) }
     metrics.requestSeconds.observe(labels, reply.elapsedTime / 1000)
   })
 }
 
-/** Counts what listens to refusals is told, in whatever protocol they are answered. */
+/** Returns a listener that counts every error a request is answered with, in any protocol. */
 export function countErrors(metrics: Metrics): (error: UploadError) => void {
-  return ({ code, facts }) => metrics.refusals.inc({ code, rule: nameOf(facts.rule) })
+  return ({ code, facts }) => metrics.errors.inc({ code, rule: ruleLabel(facts.rule) })
 }
 
-// Anybody may send any word for a method.
+// Clients may send any word as a method, which must not become a label.
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-function known(method: string): string {
+function methodLabel(method: string): string {
   return methods.has(method) ? method : 'other'
 }
 
-/** A rule that has a name says it in `facts.rule`. */
-function nameOf(rule: unknown): string {
+/** `facts.rule` if it is a name, else empty. */
+function ruleLabel(rule: unknown): string {
   return typeof rule === 'string' && /^[\w.-]{1,64}$/.test(rule) ? rule : ''
 }
 
 export interface MetricsRoute {
   metrics: Metrics
-  /** Brings figures up to date that are not counted as they happen. */
+  /** Updates the gauges that are not counted as they change. */
   refresh(): Promise<void>
-  /** Who may read them: `null` is everybody who reaches this address. */
+  /** Whether a request may read the metrics; `null`: every request. */
   mayRead: ((request: FastifyRequest) => boolean) | null
 }
 
-/** `GET /metrics` in Prometheus' text format. Who may not read it is told that there is nothing. */
+/** `GET /metrics` in Prometheus' text format. A request that may not read it is answered with 404. */
 export async function metricsPlugin(app: FastifyInstance, { metrics, refresh, mayRead }: MetricsRoute): Promise<void> {
   app.get('/metrics', { config: { isProbe: true } }, async (request, reply) => {
     if (mayRead && !mayRead(request)) throw new UploadError('NOT_FOUND', 'There is nothing here.')
@@ -48,7 +48,7 @@ export async function metricsPlugin(app: FastifyInstance, { metrics, refresh, ma
   })
 }
 
-/** Makes `server` one for `/metrics` alone, open to every client that reaches its port; not listening yet. */
+/** Registers `/metrics` on `server`, open to every client that can reach its port. Does not listen. */
 export async function metricsServer(
   server: FastifyInstance,
   route: Omit<MetricsRoute, 'mayRead'>,

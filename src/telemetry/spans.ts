@@ -1,6 +1,6 @@
 /*
- * Spans on their way to a collector, as OTLP over HTTP in JSON (opentelemetry.io/docs/specs/otlp). The SDK of OpenTelemetry is a
- * hundred megabytes and two seconds at every start; what is needed of it here is this file.
+ * Exports spans to a collector, as OTLP over HTTP in JSON (opentelemetry.io/docs/specs/otlp). This file replaces the OpenTelemetry SDK,
+ * which takes a hundred megabytes and two seconds at every start.
  */
 import { randomBytes } from 'node:crypto'
 
@@ -14,13 +14,13 @@ export interface Span {
   startedAt: number
   endedAt: number
   attributes: Record<string, string | number>
-  /** Of what failed for reasons of our own. */
+  /** The name of the error with which it failed, or the 5xx status of the response. */
   error: string | null
 }
 
 export interface Exporter {
   send(span: Span): void
-  /** Sends what is left. */
+  /** Sends the remaining spans. */
   close(): Promise<void>
 }
 
@@ -34,12 +34,12 @@ export interface ExporterOptions {
   onError(error: unknown): void
 }
 
-// What a collector that is away does not get is lost; it must not fill the memory.
-const mostWaiting = 5000
-const atOnce = 500
+// More spans are dropped, so that an unreachable collector does not fill the memory.
+const maxWaiting = 5000
+const batchSize = 500
 const answerMs = 5000
 
-/** Sends spans in the background, a batch now and then. */
+/** Sends spans in the background, in a batch every `everyMs`. */
 export function openExporter({
   endpoint,
   headers,
@@ -69,7 +69,7 @@ export function openExporter({
   }
 
   function flush(): Promise<void> {
-    const spans = waiting.splice(0, atOnce)
+    const spans = waiting.splice(0, batchSize)
     if (spans.length === 0) return sending
     sending = sending
       .then(() => post(spans))
@@ -78,7 +78,7 @@ export function openExporter({
           isFailing = false
         },
         (error: unknown) => {
-          // Once is enough to know.
+          // Reported once an outage of the collector.
           if (!isFailing) onError(error)
           isFailing = true
         },
@@ -88,7 +88,7 @@ export function openExporter({
 
   return {
     send(span) {
-      if (waiting.length < mostWaiting) waiting.push(span)
+      if (waiting.length < maxWaiting) waiting.push(span)
     },
     async close() {
       clearInterval(timer)
@@ -99,12 +99,12 @@ export function openExporter({
   }
 }
 
-/** A random id of so many bytes, in hex. */
+/** A random id of `size` bytes, in hex. */
 export function newId(size: 8 | 16): string {
   return randomBytes(size).toString('hex')
 }
 
-/** The trace that a request belongs to (w3.org/TR/trace-context); `null`: none, or not a valid one. */
+/** Parses a `traceparent` header (w3.org/TR/trace-context); `null` when it is missing or invalid. */
 export function readTraceParent(header: unknown): { traceId: string; parentId: string; isSampled: boolean } | null {
   if (typeof header !== 'string') return null
   const [, traceId, parentId, flags] =
@@ -130,7 +130,7 @@ function toOtlp(span: Span) {
   }
 }
 
-/** A number has no room for them. */
+/** A string, because nanoseconds since 1970 exceed the safe integers of a number. */
 function nanoseconds(ms: number): string {
   return `${Math.floor(ms)}${String(Math.floor((ms % 1) * 1e6)).padStart(6, '0')}`
 }

@@ -4,7 +4,7 @@ interface Counted {
   get(): Promise<{ values: { value: number; labels: Partial<Record<string, string | number>>; metricName?: string }[] }>
 }
 
-/** What this server has counted since it was started: bytes, requests by how they were answered, uploads by how they ended. */
+/** The counters of this process since its start: bytes, requests by status class, uploads by final state. */
 export async function totalsOf(metrics: Metrics) {
   const ended = (state: string) => sumOf(metrics.ended, ({ labels }) => labels['state'] === state)
   const answered = (digit: string) =>

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { FastifyInstance } from 'fastify'
 import { type Exporter, type ExporterOptions, newId, openExporter, readTraceParent, type Span } from './spans.ts'
 
-/** What a call is part of. */
+/** The span to which a call belongs. */
 interface Context {
   traceId: string
   spanId: string
@@ -10,20 +10,21 @@ interface Context {
 
 export interface Tracer {
   /**
-   * Runs `work` as a step of the request it belongs to: the one in whose course it is called or, where bytes that come in call
-   * it, the one that holds the upload to which `thing` belongs. Of no request: it is not told.
+   * Runs `work` in a span of its request: the request in whose async context it is called or else, where incoming bytes trigger it, the
+   * request that holds the upload with `resource`. Outside of a request there is no span.
+   * @param resource an upload's id or object key
    */
-  step<T>(name: string, thing: string | null, work: () => Promise<T>): Promise<T>
-  /** Until `release`, what concerns `things` (an upload's id, its key) belongs to the request that runs now. */
-  withSpan(things: string[]): { add(thing: string): void; release(): void }
-  /** A span for every request of `app`, in the trace that the client names, if it names one. */
+  step<T>(name: string, resource: string | null, work: () => Promise<T>): Promise<T>
+  /** Until `release`, steps on `resources` (an upload's id, its object key) belong to the current request. */
+  withSpan(resources: string[]): { add(resource: string): void; release(): void }
+  /** Creates a span for every request of `app`, in the trace of its `traceparent` header, if it has one. */
   watch(app: FastifyInstance): void
   close(): Promise<void>
 }
 
-/** Nobody wants to know. */
+/** The tracer without a collector. */
 export const noTracer: Tracer = {
-  step: (_name, _thing, work) => work(),
+  step: (_name, _resource, work) => work(),
   withSpan: () => ({ add() {}, release() {} }),
   watch() {},
   async close() {},
@@ -37,8 +38,8 @@ export function openTracer(options: ExporterOptions): Tracer {
   const current = new AsyncLocalStorage<Context>()
   const holders = new Map<string, Context>()
 
-  async function step<T>(name: string, thing: string | null, work: () => Promise<T>): Promise<T> {
-    const parent = current.getStore() ?? (thing === null ? undefined : holders.get(thing))
+  async function step<T>(name: string, resource: string | null, work: () => Promise<T>): Promise<T> {
+    const parent = current.getStore() ?? (resource === null ? undefined : holders.get(resource))
     if (!parent) return work()
     const startedAt = epoch + performance.now()
     const spanId = newId(8)
@@ -57,19 +58,19 @@ export function openTracer(options: ExporterOptions): Tracer {
 
   return {
     step,
-    withSpan(things) {
+    withSpan(resources) {
       const context = current.getStore()
       const held = new Set<string>()
-      const add = (thing: string) => {
+      const add = (resource: string) => {
         if (!context) return
-        held.add(thing)
-        holders.set(thing, context)
+        held.add(resource)
+        holders.set(resource, context)
       }
-      for (const thing of things) add(thing)
+      for (const resource of resources) add(resource)
       return {
         add,
         release() {
-          for (const thing of held) if (holders.get(thing) === context) holders.delete(thing)
+          for (const resource of held) if (holders.get(resource) === context) holders.delete(resource)
         },
       }
     },
@@ -78,23 +79,23 @@ export function openTracer(options: ExporterOptions): Tracer {
       app.addHook('onRequest', (request, _reply, done) => {
         const parent = readTraceParent(request.headers.traceparent)
         if (parent && !parent.isSampled) return done()
-        const mine = {
+        const span = {
           traceId: parent?.traceId ?? newId(16),
           spanId: newId(8),
           parentId: parent?.parentId ?? null,
           startedAt: epoch + performance.now(),
         }
-        open.set(request, mine)
-        current.run({ traceId: mine.traceId, spanId: mine.spanId }, done)
+        open.set(request, span)
+        current.run({ traceId: span.traceId, spanId: span.spanId }, done)
       })
       app.addHook('onResponse', async (request, reply) => {
-        const mine = open.get(request)
-        if (!mine || request.routeOptions.config.isProbe) return
+        const span = open.get(request)
+        if (!span || request.routeOptions.config.isProbe) return
         const { method, routeOptions } = request
         const { id } = (request.params ?? {}) as { id?: string }
         const route = routeOptions.url ?? ''
         exporter.send({
-          ...mine,
+          ...span,
           name: route === '' ? method : `${method} ${route}`,
           kind: 'server',
           endedAt: epoch + performance.now(),

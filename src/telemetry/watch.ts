@@ -1,5 +1,5 @@
 /*
- * The world as core asks it, with a clock beside every call. What is asked, what comes back and what goes wrong stay as they are.
+ * Wrappers of core's ports that measure, count and trace every call. Arguments, results and errors pass through unchanged.
  */
 import { isUploadError } from '../core/errors/error.ts'
 import { isServersOwn } from '../core/pairing/marker.ts'
@@ -16,16 +16,16 @@ import { hasEnded } from '../core/upload.ts'
 import type { Metrics } from './metrics.ts'
 import type { Tracer } from './tracing.ts'
 
-const privateFolder = '.landfall/tails/'
+const tailFolder = '.landfall/tails/'
 
-/** `store`, watched. */
+/** Measures the calls of `store` and counts the bytes it stores. */
 export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer): ObjectStore {
   const timed =
     <Args extends unknown[], T>(call: string, work: (...args: Args) => Promise<T>) =>
     async (...args: Args): Promise<T> => {
       const startedAt = performance.now()
       try {
-        return await tracer.step(`store ${call}`, objectKindOf(args[0]), () => work(...args))
+        return await tracer.step(`store ${call}`, resourceOf(args[0]), () => work(...args))
       } catch (error) {
         metrics.storeErrors.inc({ call, code: codeOf(error) })
         throw error
@@ -36,10 +36,10 @@ export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer)
 
   const put = timed('put', async (...args: Parameters<ObjectStore['put']>) => {
     const info = await store.put(...args)
-    metrics.stored.inc({ as: args[0].startsWith(privateFolder) ? 'tail' : 'object' }, info.size)
+    metrics.stored.inc({ as: args[0].startsWith(tailFolder) ? 'tail' : 'object' }, info.size)
     return info
   })
-  // The marker and what a readiness check writes are a call of their own: the figures of `put` are those of uploads.
+  // The pairing marker and the object of the readiness check count as a call of their own, so that `put` only counts uploads.
   const putOwn = timed('putOwn', (...args: Parameters<ObjectStore['put']>) => store.put(...args))
 
   return {
@@ -60,10 +60,10 @@ export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer)
   }
 }
 
-/** Pieces lie in a folder that is named like their upload; everything else is told by its key. */
-function objectKindOf(key: unknown): string | null {
+/** The upload's id for a tail object, from its folder; otherwise the object key. See `Tracer.step`. */
+function resourceOf(key: unknown): string | null {
   if (typeof key !== 'string') return null
-  return key.startsWith(privateFolder) ? (key.slice(privateFolder.length).split('/')[0] ?? null) : key
+  return key.startsWith(tailFolder) ? (key.slice(tailFolder.length).split('/')[0] ?? null) : key
 }
 
 function codeOf(error: unknown): string {
@@ -72,7 +72,7 @@ function codeOf(error: unknown): string {
   return 'unknown'
 }
 
-/** Counts the uploads that `sessions` begin. */
+/** Counts the uploads that are created in `uploads`. */
 export function watchUploads(uploads: UploadRepository, metrics: Metrics): UploadRepository {
   return {
     ...uploads,
@@ -84,11 +84,11 @@ export function watchUploads(uploads: UploadRepository, metrics: Metrics): Uploa
   }
 }
 
-/** Counts the uploads that end under a lease of `locker`, and knows who holds which. */
+/** Counts the uploads that end under a lease of `locker`, and tells the tracer which request holds which upload. */
 export function watchLocker<L extends Locker>(locker: L, metrics: Metrics, tracer: Tracer): L {
   const watched = (lease: Lease, onKey: (key: string) => void): Lease => ({
     ...lease,
-    // Of a lease these are more than values.
+    // Getters, because a spread would copy only their current values.
     get upload() {
       return lease.upload
     },
@@ -121,14 +121,14 @@ interface Queries {
   queryOnce<T>(statement: { name: string; text: string }, values: unknown[]): Promise<T[] | undefined>
 }
 
-/** `database`, watched. Statements have names, and there are few of them. */
+/** Measures the statements of `database` and counts them by name; there are few names. */
 export function watchDatabase<D extends Queries>(database: D, metrics: Metrics, tracer: Tracer): D {
   async function timed<T>(statement: string, work: () => Promise<T>): Promise<T> {
     const startedAt = performance.now()
     metrics.queries.inc({ statement })
     try {
       const answer = await tracer.step(`database ${statement}`, null, work)
-      // Nobody knows whether it ran.
+      // `queryOnce` lost the answer.
       if (answer === undefined) metrics.queryErrors.inc({ statement })
       return answer
     } catch (error) {

@@ -22,7 +22,7 @@ it('an outage of the database is two lines in the log, whatever the server does 
   const authorization = `Bearer ${metricsToken}`
   const faults = async () => {
     const text = await (await fetch(`${server.url}/metrics`, { headers: { authorization } })).text()
-    return Number(/^landfall_background_faults_total (\d+)/m.exec(text)?.[1])
+    return Number(/^landfall_background_errors_total (\d+)/m.exec(text)?.[1])
   }
   const before = server.records().length
 

@@ -79,7 +79,7 @@ describe('the sweeper', () => {
     store.objects.set(orphan, Buffer.from('late'))
     expect(await uploads.findNeedingCleanup(1000)).not.toContain(ended.id)
 
-    expect((await previewSweep(uploads, store, new Date())).litter).toContain(orphan)
+    expect((await previewSweep(uploads, store, new Date())).orphans).toContain(orphan)
     expect(await sweepOrphans(engine, uploads, store)).toBe(1)
 
     expect([...store.objects.keys()]).toEqual(others)

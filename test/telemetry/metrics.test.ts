@@ -71,8 +71,8 @@ describe('the figures', () => {
     await app.http.inject({ method: 'PROPFIND' as 'GET', url: '/' })
 
     const figures = await scrape(app)
-    expect(figures.get('landfall_refusals_total{code="UNAUTHENTICATED",rule=""}')).toBe(1)
-    expect(figures.get('landfall_refusals_total{code="UPLOAD_NOT_FOUND",rule=""}')).toBe(1)
+    expect(figures.get('landfall_errors_total{code="UNAUTHENTICATED",rule=""}')).toBe(1)
+    expect(figures.get('landfall_errors_total{code="UPLOAD_NOT_FOUND",rule=""}')).toBe(1)
     expect(figures.get('landfall_request_seconds_count{method="GET",route="/v1/uploads/:id",status="404"}')).toBe(1)
     expect(figures.get('landfall_request_seconds_count{method="GET",route="none",status="404"}')).toBe(20)
     expect([...figures.keys()].filter((name) => /made-up|PROPFIND/.test(name))).toEqual([])
@@ -95,8 +95,8 @@ describe('the figures', () => {
     await app.http.inject({ method: 'POST', url: '/files', headers: { ...bob, ...tus, 'upload-metadata': picture } })
 
     const figures = await scrape(app)
-    expect(figures.get('landfall_refusals_total{code="QUOTA_EXCEEDED",rule="totalBytes"}')).toBe(2)
-    expect(figures.get('landfall_refusals_total{code="FILE_TOO_LARGE",rule="maxSize"}')).toBe(1)
+    expect(figures.get('landfall_errors_total{code="QUOTA_EXCEEDED",rule="totalBytes"}')).toBe(2)
+    expect(figures.get('landfall_errors_total{code="FILE_TOO_LARGE",rule="maxSize"}')).toBe(1)
   })
 
   it('count what the store and the database refuse', async () => {

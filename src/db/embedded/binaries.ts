@@ -1,7 +1,7 @@
 /*
- * The programs of Postgres, from the npm package of this platform. They are used where npm put them, when the user that runs them
- * can reach them there; else from a copy in a cache folder, which is made once. Root runs Postgres as an unprivileged user, who has
- * no way into a clone below a home of mode 0700; and where npm runs no install scripts, the links between libraries are missing.
+ * The programs of Postgres, from the npm package of this platform. They run from where npm installed them, or else from a copy in a
+ * cache folder, which is made once. A copy is needed in two cases: root runs Postgres as an unprivileged user, who cannot enter a
+ * clone below a home folder of mode 0700; and without npm's install scripts the symlinks between libraries are missing.
  */
 import { randomBytes } from 'node:crypto'
 import { chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
@@ -12,7 +12,7 @@ import { EmbeddedDatabaseError } from './error.ts'
 import type { RunAs } from './run-as.ts'
 
 interface Link {
-  /** What the link points to, and where it is; both below the package's folder. */
+  /** The target of the symlink, and its own path; both relative to the package's folder. */
   source: string
   target: string
 }
@@ -22,7 +22,7 @@ const mayEnter = 0o001
 const mayRun = 0o005
 
 /**
- * A folder with `bin`, `lib` and `share` of Postgres that the user `runAs` can run.
+ * A folder with `bin`, `lib` and `share` of Postgres whose programs the user `runAs` can run.
  * @throws EmbeddedDatabaseError when npm has no Postgres for this platform, or no copy can be made
  */
 export async function findBinaries(runAs: RunAs | null): Promise<string> {
@@ -35,8 +35,8 @@ export async function findBinaries(runAs: RunAs | null): Promise<string> {
 }
 
 /**
- * As `findBinaries`, of the npm package in `folder`.
- * @param caches where a copy may be, the best folder first
+ * As `findBinaries`, for the npm package in `folder`.
+ * @param caches folders for a copy, the preferred one first
  */
 export async function placeBinaries(folder: string, runAs: RunAs | null, caches: string[]): Promise<string> {
   const native = join(folder, 'native')
@@ -74,7 +74,7 @@ interface Original {
   name: string
 }
 
-/** The copy that an earlier start left in a cache folder, or a new one. */
+/** The copy that an earlier start made in a cache folder, or a new one. */
 async function findCopy(original: Original, caches: string[]): Promise<string> {
   const reasons: string[] = []
   for (const folder of caches) {
@@ -100,20 +100,20 @@ function cacheFolders(): string[] {
   return [join(usual, 'landfall'), join(tmpdir(), `landfall-cache-${uid}`)]
 }
 
-/** Makes a folder that every user may enter and that only our own may change. */
+/** Creates a folder that every user may enter and only the user of this process may change. */
 async function makeOpenFolder(folder: string): Promise<void> {
   await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })
   const found = await lstat(folder)
-  // Programs that another user could exchange would run with our rights.
+  // Otherwise another user could replace the programs, which would run with our rights.
   if (!found.isDirectory() || found.uid !== process.geteuid?.() || (found.mode & byOthers) !== 0)
     throw new Error(`${folder} belongs to another user`)
-  // Whatever the umask took away.
+  // The umask may have removed permissions.
   await chmod(folder, 0o755)
 }
 
-/** Whether the copy has the sizes of the original: a loss of power may leave files that are there and empty. */
+/** Whether every file of the copy has the size of the original: a power failure may leave empty files. */
 async function isComplete(native: string, copy: string): Promise<boolean> {
   const same = await Promise.all(
     (await filesIn(native)).map(async (name) => {
@@ -124,7 +124,7 @@ async function isComplete(native: string, copy: string): Promise<boolean> {
   return same.every((isSame) => isSame)
 }
 
-/** Copies under another name first, so that a copy is whole or not there; of several that are made at once, one stays. */
+/** Copies under a temporary name and renames it, so that a copy is complete or absent. Of several concurrent copies one is kept. */
 async function makeCopy({ native, links }: Original, copy: string): Promise<void> {
   const unfinished = `${copy}.${randomBytes(6).toString('hex')}`
   try {
@@ -138,25 +138,25 @@ async function makeCopy({ native, links }: Original, copy: string): Promise<void
     }
     for (const { source, target } of links)
       await symlink(basename(source), join(unfinished, relative('native', target)))
-    await putInPlace(unfinished, copy, native)
+    await moveIntoPlace(unfinished, copy, native)
   } finally {
     await rm(unfinished, { recursive: true, force: true })
     await rm(`${unfinished}.old`, { recursive: true, force: true })
   }
 }
 
-async function putInPlace(unfinished: string, copy: string, native: string): Promise<void> {
+async function moveIntoPlace(unfinished: string, copy: string, native: string): Promise<void> {
   try {
     await rename(unfinished, copy)
   } catch {
-    // Another process was quicker, and may be running its copy already.
+    // Another process was faster and may already run its copy.
     if (await isComplete(native, copy)) return
     await rename(copy, `${unfinished}.old`)
     await rename(unfinished, copy)
   }
 }
 
-/** What running a server needs of the package: no archives for linkers, no headers. */
+/** The files of the package that a server needs: no static libraries, no headers. */
 async function filesIn(native: string): Promise<string[]> {
   const entries = await readdir(native, { recursive: true, withFileTypes: true })
   return entries

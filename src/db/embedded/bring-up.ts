@@ -15,36 +15,37 @@ import { embeddedSettings } from './settings.ts'
 import { type ShortPath, shortPathOf } from './short-path.ts'
 import { ClusterNotStarted, type RunningCluster, startCluster } from './start.ts'
 
-/** A cluster, and what is beside it. */
-export interface Place {
+/** The folder of a cluster, with its log and lock. */
+export interface ClusterPaths {
   folder: string
   log: string
   lock: string
-  /** How long the server stays when it is not used. */
+  /** How long the server keeps running while it is not used. */
   quietSeconds: number
 }
 
 /** How this process reaches the server of a cluster. */
-export interface Address extends Place {
+export interface Address extends ClusterPaths {
   short: ShortPath
   connection: pg.ClientConfig
 }
 
 const user = 'landfall'
-const patienceMs = 60_000
-const askAgainMs = 20
-const longestLog = 1024 ** 2
+const tooManyConnections = '53300'
+const timeoutMs = 60_000
+const retryMs = 20
+const maxLogSize = 1024 ** 2
 
-/** The address of the server of a cluster, which is made when it is not there. */
-export async function addressOf(place: Place): Promise<Address> {
-  const password = await findOrMakeCluster(place)
-  const short = await shortPathOf(place.folder)
+/** The address of the server of a cluster, which is created unless it exists. */
+export async function addressOf(paths: ClusterPaths): Promise<Address> {
+  const password = await findOrCreateCluster(paths)
+  const short = await shortPathOf(paths.folder)
   const connection = { host: short.path, port: 5432, user, password, database: 'postgres' }
-  return { ...place, short, connection }
+  return { ...paths, short, connection }
 }
 
 /** Resolves to the password of the cluster. */
-async function findOrMakeCluster({ folder, lock }: Place): Promise<string> {
+async function findOrCreateCluster({ folder, lock }: ClusterPaths): Promise<string> {
   await mkdir(dirname(folder), { recursive: true })
   const found = await readCluster(folder)
   if (found !== null) return found
@@ -59,38 +60,38 @@ async function findOrMakeCluster({ folder, lock }: Place): Promise<string> {
   })
 }
 
-/** A connection that is not opened yet, and whose errors end nothing. */
+/** A client that is not connected yet, and whose error events do not end the process. */
 export function clientOf({ connection }: Address): pg.Client {
   const client = new pg.Client({
     ...connection,
     application_name: applicationName,
-    connectionTimeoutMillis: patienceMs,
+    connectionTimeoutMillis: timeoutMs,
   })
-  // Its end tells all that is to be known.
+  // Callers watch its `end` event instead.
   client.on('error', () => {})
   return client
 }
 
 /**
- * Starts the server unless it runs; of several processes that ask for it at once, one does and the others wait.
+ * Starts the server unless it runs. When several processes call this at once, one starts it and the others wait.
  * @throws ClusterNotStarted, EmbeddedDatabaseError
  */
 export async function bringUp(address: Address): Promise<void> {
-  if ((await ask(address)) === 'up') return
+  if ((await probe(address)) === 'up') return
   await withFolderLock(address.lock, async () => {
-    const until = performance.now() + patienceMs
+    const until = performance.now() + timeoutMs
     while (!(await tryToStart(address))) {
       if (performance.now() > until)
         throw new EmbeddedDatabaseError(
-          `the embedded database in ${address.folder} has been starting or stopping for a minute; ${address.log} says why`,
+          `the embedded database in ${address.folder} has been starting or stopping for a minute; see ${address.log} for the reason`,
         )
-      await pause(askAgainMs)
+      await pause(retryMs)
     }
   })
 }
 
-/** What answers at the socket: a server, one that is starting or ending, or none. */
-async function ask(address: Address): Promise<'up' | 'busy' | 'down'> {
+/** Whether a server answers at the socket, is starting or ending (`busy`), or is not there. */
+async function probe(address: Address): Promise<'up' | 'busy' | 'down'> {
   const client = clientOf(address)
   try {
     await client.connect()
@@ -98,8 +99,7 @@ async function ask(address: Address): Promise<'up' | 'busy' | 'down'> {
   } catch (error) {
     const code = codeOf(error)
     if (code === 'ENOENT' || code === 'ECONNREFUSED') return 'down'
-    // Too many connections.
-    if (code === '53300') return 'up'
+    if (code === tooManyConnections) return 'up'
     if (isTransient(error)) return 'busy'
     throw error
   } finally {
@@ -107,9 +107,9 @@ async function ask(address: Address): Promise<'up' | 'busy' | 'down'> {
   }
 }
 
-/** Starts the server unless it runs; `false` when another one has not quite ended, or started. */
+/** Starts the server unless it runs; `false` while another one is ending or starting. */
 async function tryToStart(address: Address): Promise<boolean> {
-  const answer = await ask(address)
+  const answer = await probe(address)
   if (answer !== 'down') return answer === 'up'
   const { folder, log } = address
   const former = await readPid(folder)
@@ -126,12 +126,12 @@ async function tryToStart(address: Address): Promise<boolean> {
       runAs,
       settings: embeddedSettings,
       log,
-      // Another program may have got the number of a server that was killed.
+      // The pid of a server that was killed may now belong to another program.
       formerPid: isRunning === false ? former : null,
-      answers: async () => (await ask(address)) === 'up',
+      answers: async () => (await probe(address)) === 'up',
     })
   } catch (error) {
-    // The sessions of a server that was killed need a moment to see it.
+    // The backends of a killed server need a moment to notice and to free their shared memory.
     if (error instanceof ClusterNotStarted && /pre-existing shared memory block/.test(error.message)) return false
     throw error
   }
@@ -147,26 +147,26 @@ async function tryToStart(address: Address): Promise<boolean> {
 
 async function shortenLog(log: string): Promise<void> {
   const found = await stat(log).catch(() => null)
-  if (found && found.size > longestLog) await rename(log, `${log}.old`)
+  if (found && found.size > maxLogSize) await rename(log, `${log}.old`)
 }
 
-/** Begins the watch where none runs, on a connection that is then cut off. */
+/** Starts the watch unless one runs, on a connection that is then destroyed. */
 export async function watch(address: Address): Promise<void> {
-  const [contentPolicy, watching] = [clientOf(address), clientOf(address)]
+  const [client, watching] = [clientOf(address), clientOf(address)]
   try {
-    await contentPolicy.connect()
-    if (await watchRuns(contentPolicy)) return
+    await client.connect()
+    if (await watchRuns(client)) return
     await watching.connect()
     startWatch(watching, address.quietSeconds)
-    while (!(await watchRuns(contentPolicy))) await pause(askAgainMs)
+    while (!(await watchRuns(client))) await pause(retryMs)
   } finally {
-    cutOff(watching)
-    await contentPolicy.end()
+    destroyConnection(watching)
+    await client.end()
   }
 }
 
-/** `end` would wait for the answer to what runs. */
-function cutOff(client: pg.Client): void {
+/** Closes the socket at once: `client.end()` would wait for the running statement. */
+function destroyConnection(client: pg.Client): void {
   const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
   connection.stream.destroy()
 }

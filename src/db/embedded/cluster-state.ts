@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import { EmbeddedDatabaseError } from './error.ts'
 import { passwordFile } from './init.ts'
 
-/** The version of the programs in the npm packages; clusters of another one need pg_upgrade. */
+/** The Postgres version of the npm packages; clusters of another version need pg_upgrade. */
 const major = '18'
 
 /**
- * The password of the cluster in `folder`, or `null` when there is none yet.
- * @throws EmbeddedDatabaseError when what is there is no cluster of this version of Landfall
+ * The password of the cluster in `folder`, or `null` when the folder is missing or empty.
+ * @throws EmbeddedDatabaseError when the folder holds anything but a cluster of this version of Landfall
  */
 export async function readCluster(folder: string): Promise<string | null> {
   const names = await readdir(folder).catch(unlessMissing)
@@ -26,21 +26,21 @@ export async function readCluster(folder: string): Promise<string | null> {
   return password
 }
 
-/** What `postmaster.pid` in the folder of a cluster says: the process that runs, or ran, the server. */
+/** The process that runs, or last ran, the server: the pid in `postmaster.pid` of the cluster in `folder`. */
 export async function readPid(folder: string): Promise<number | null> {
   const content = await readFile(join(folder, 'postmaster.pid'), 'utf8').catch(unlessMissing)
   const pid = Number(content?.split('\n')[0])
   return Number.isSafeInteger(pid) && pid > 0 ? pid : null
 }
 
-/** Whether process `pid` is a server that runs on `folder`; only Linux can tell, and `null` elsewhere. */
+/** Whether process `pid` is a server that runs on `folder`; `null` where that cannot be determined, on anything but Linux. */
 export async function runsOn(pid: number, folder: string): Promise<boolean | null> {
   if (process.platform !== 'linux') return null
-  // A server stays in its folder. A zombie has none, and the folder of another user's process cannot be read.
-  const place = await readlink(`/proc/${pid}/cwd`).catch(() => null)
-  if (place === null) return false
+  // The working directory of a server is its folder. A zombie has none, and that of another user's process cannot be read.
+  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null)
+  if (cwd === null) return false
   const [here, there] = await Promise.all([stat(folder), stat(`/proc/${pid}/cwd`).catch(() => null)])
-  return place === (await realpath(folder)) || (there?.ino === here.ino && there.dev === here.dev)
+  return cwd === (await realpath(folder)) || (there?.ino === here.ino && there.dev === here.dev)
 }
 
 function unlessMissing(error: NodeJS.ErrnoException): null {

@@ -1,10 +1,10 @@
 /*
- * The embedded database: a Postgres server of npm's binaries on a folder of DATA_DIR. It belongs to no process. Whoever finds it
- * running uses it; who does not starts it, one process at a time (folder-lock.ts); and it ends when it has not been used for some
- * seconds (presence.ts). A process that uses it starts it again when it has gone.
+ * The embedded database: a Postgres server, from npm's binaries, on a folder in DATA_DIR. It belongs to no process of Landfall. A
+ * process uses the server that is running, or starts it, one process at a time (folder-lock.ts). The server ends when it has not been
+ * used for some seconds (presence.ts); a process that still uses it starts it again.
  *
- * The server is found by its socket, which is in its own folder: what answers there with the right password is our server, and
- * what does not answer there is not running, whatever `postmaster.pid` says.
+ * The server is found by its socket, which is in its own folder: a server that answers there and accepts the password is ours. Without
+ * an answer there, no server is running, whatever `postmaster.pid` says.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
@@ -18,57 +18,57 @@ import { joinServer, leaveServer } from './presence.ts'
 import { chooseUser } from './run-as.ts'
 
 export interface EmbeddedOptions {
-  /** Where the cluster is, or will be. Beside it are its log and the folder of its lock. */
+  /** The folder of the cluster, which is created unless it exists. Its log and the folder of its lock are beside it. */
   folder: string
-  /** Told why the server could not be started again after it had gone; it is tried again. */
+  /** Called when a server that had ended could not be started again; the start is retried. */
   onError(error: EmbeddedDatabaseError): void
-  /** How long the server stays when it is not used; the first process that uses it decides. */
+  /** How long the server keeps running while it is not used; the first process that uses it decides. */
   quietSeconds?: number
 }
 
 export interface EmbeddedServer {
-  /** What clients of this process connect with. */
+  /** The configuration for clients of this process. */
   connection: pg.ClientConfig
-  /** Lets go of the server, and waits for its end when this process was the last one that used it. */
+  /** Stops using the server, and waits for its end when this process was the last to use it. */
   close(): Promise<void>
 }
 
-const patienceMs = 60_000
-const askAgainMs = 20
+const timeoutMs = 60_000
+const retryMs = 20
 
 /**
- * Uses the server on `folder`, which is made and started when it is not there.
- * @throws EmbeddedDatabaseError with the remedy
+ * Uses the server of the cluster in `folder`; creates the cluster and starts the server where needed.
+ * @throws EmbeddedDatabaseError with the fix
  */
 export async function openEmbedded({ folder, onError, quietSeconds = 20 }: EmbeddedOptions): Promise<EmbeddedServer> {
-  const place = { folder, log: `${folder}.log`, lock: `${folder}.lock`, quietSeconds }
+  const paths = { folder, log: `${folder}.log`, lock: `${folder}.lock`, quietSeconds }
   let address: Address
   let client: pg.Client
   try {
-    address = await addressOf(place)
-    client = await comeIn(address)
+    address = await addressOf(paths)
+    client = await join(address)
   } catch (error) {
-    throw await explain(error, folder, place.log)
+    throw await explain(error, folder, paths.log)
   }
 
   let isClosed = false
   const closing = new AbortController()
-  let returning: Promise<void> | null = null
-  returnWhenLost()
+  let rejoining: Promise<void> | null = null
+  rejoinWhenLost()
 
-  function returnWhenLost() {
+  function rejoinWhenLost() {
     client.once('end', () => {
-      if (!isClosed) returning = comeBack()
+      if (!isClosed) rejoining = rejoin()
     })
   }
 
-  async function comeBack(): Promise<void> {
+  async function rejoin(): Promise<void> {
     for (let pauseMs = 100; !isClosed; pauseMs = Math.min(5000, pauseMs * 2)) {
       try {
-        client = await comeIn(address)
-        return returnWhenLost()
+        client = await join(address)
+        return rejoinWhenLost()
       } catch (error) {
-        onError(await explain(error, folder, place.log))
+        onError(await explain(error, folder, paths.log))
         await pause(pauseMs, undefined, { signal: closing.signal }).catch(() => {})
       }
     }
@@ -79,7 +79,7 @@ export async function openEmbedded({ folder, onError, quietSeconds = 20 }: Embed
     async close() {
       isClosed = true
       closing.abort()
-      await returning
+      await rejoining
       const hasEnded = await leaveServer(client).then(
         () => false,
         () => true,
@@ -92,7 +92,7 @@ export async function openEmbedded({ folder, onError, quietSeconds = 20 }: Embed
 }
 
 /**
- * As `openEmbedded` where there is a cluster already, else `null`; for looking at it once.
+ * As `openEmbedded` where a cluster exists, else `null`; for commands that inspect it once.
  * @throws EmbeddedDatabaseError also when the programs of Postgres are not there
  */
 export async function openExisting(folder: string): Promise<EmbeddedServer | null> {
@@ -105,9 +105,9 @@ export async function openExisting(folder: string): Promise<EmbeddedServer | nul
   }
 }
 
-/** Resolves to a connection that marks the server as used; starts the server when it does not run. */
-async function comeIn(address: Address): Promise<pg.Client> {
-  const until = performance.now() + patienceMs
+/** Resolves to a connection that marks the server as used; starts the server unless it runs. */
+async function join(address: Address): Promise<pg.Client> {
+  const until = performance.now() + timeoutMs
   for (;;) {
     const client = clientOf(address)
     try {
@@ -118,9 +118,9 @@ async function comeIn(address: Address): Promise<pg.Client> {
       return client
     } catch (error) {
       void client.end().catch(() => {})
-      // The server may just end because it was not used any more.
+      // The server may be ending at this moment because it was not used.
       if (!isEnding(error) || performance.now() > until) throw error
-      await pause(askAgainMs)
+      await pause(retryMs)
     }
   }
 }
@@ -130,12 +130,12 @@ function isEnding(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ECONNREFUSED' || isTransient(error)
 }
 
-/** Waits until a server that was told to end has ended. */
+/** Waits for the end of a server that is shutting down. */
 async function untilGone(folder: string): Promise<void> {
-  const until = performance.now() + patienceMs
+  const until = performance.now() + timeoutMs
   for (;;) {
     const pid = await readPid(folder)
     if (pid === null || (await runsOn(pid, folder)) === false || performance.now() > until) return
-    await pause(askAgainMs)
+    await pause(retryMs)
   }
 }

@@ -3,9 +3,9 @@ import { dirname } from 'node:path'
 import { EmbeddedDatabaseError } from './error.ts'
 import { ClusterNotStarted } from './start.ts'
 
-const little = 1024 ** 2
+const minFreeBytes = 1024 ** 2
 
-/** One sentence with the remedy for what went wrong when the cluster in `folder`, with messages in `log`, was opened. */
+/** Turns an error from opening the cluster in `folder` into one sentence with the fix. `log` is the path of the server's log. */
 export async function explain(error: unknown, folder: string, log: string): Promise<EmbeddedDatabaseError> {
   if (error instanceof EmbeddedDatabaseError) return error
   const { code, message } = error as NodeJS.ErrnoException
@@ -50,20 +50,20 @@ async function sentence({ code, message, folder, log, isStart }: Failure): Promi
   if (code === '28P01')
     return `the embedded database in ${folder} refuses the password in its folder; restore the folder from a backup`
   if (isStart)
-    return `the embedded database in ${folder} does not start (${reason}), and ${log} says more; restore it from a backup, or move it away to begin with an empty database`
-  return `the embedded database in ${folder} cannot be opened (${reason}); correct that, or set DATABASE_URL`
+    return `the embedded database in ${folder} does not start (${reason}); see ${log} for more, and restore it from a backup, or move it away to begin with an empty database`
+  return `the embedded database in ${folder} cannot be opened (${reason}); fix the cause, or set DATABASE_URL`
 }
 
-/** The line that says why, without the time and the process that Postgres writes before it. */
+/** The line with the reason, without the timestamp and pid that Postgres writes before it. */
 function lastLogLines(message: string): string {
   const lines = message.split('\n').map((line) => line.replace(/^[\d-]+ [\d:.]+ \S+ \[\d+\] /, '').trim())
   const found = lines.findLast(
     (line) => /^(PANIC|FATAL):/.test(line) && !/aborting startup|logical replication/.test(line),
   )
-  return found ?? lines.find((line) => line !== '') ?? 'without a reason'
+  return found ?? lines.find((line) => line !== '') ?? 'no reason given'
 }
 
 async function isFull(folder: string): Promise<boolean> {
   const found = await statfs(folder).catch(() => null)
-  return found !== null && found.bavail * found.bsize < little
+  return found !== null && found.bavail * found.bsize < minFreeBytes
 }

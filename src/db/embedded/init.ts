@@ -7,24 +7,24 @@ import { dataArgument, programEnv } from './cluster-path.ts'
 import type { RunAs } from './run-as.ts'
 
 export interface NewCluster {
-  /** Where it will be; nothing is there yet. Its parent exists. */
+  /** The path of the new cluster; its parent exists. */
   folder: string
   binaries: string
   runAs: RunAs | null
-  /** The superuser, and what it has to say. */
+  /** The superuser. */
   user: string
   password: string
-  /** Whether the files are forced to the disk. */
+  /** Whether the files are synced to the disk. */
   isDurable: boolean
 }
 
-/** The file in a cluster's folder that keeps the password of its superuser. */
+/** The file in a cluster's folder with the password of its superuser. */
 export const passwordFile = 'landfall.password'
 
 /**
- * Makes a cluster of Postgres. It is built beside its place and moved there when it is whole, so a crash leaves a folder
- * `<folder>.new.…` and never half a cluster.
- * @throws Error with what initdb said
+ * Creates a cluster of Postgres. It is built in `<folder>.new.…` and renamed when it is complete, so a crash never leaves half a
+ * cluster in `folder`.
+ * @throws Error with the message of initdb
  */
 export async function initCluster({ folder, binaries, runAs, user, password, isDurable }: NewCluster): Promise<void> {
   const staging = `${folder}.new.${randomBytes(6).toString('hex')}`
@@ -37,11 +37,11 @@ export async function initCluster({ folder, binaries, runAs, user, password, isD
     await writePassword(join(staging, 'password'), password, runAs)
     await runInitdb(binaries, data, runAs, [
       `--username=${user}`,
-      // Relative to the folder that initdb runs in.
+      // Relative to the working directory of initdb.
       '--pwfile=../password',
       '--auth=scram-sha-256',
       '--encoding=UTF8',
-      // Sorts by code point and knows the letters of every script, on every machine alike.
+      // Sorts by code point and handles the letters of every script, the same on every machine.
       '--locale=C',
       '--locale-provider=builtin',
       '--builtin-locale=C.UTF-8',
@@ -66,10 +66,10 @@ async function runInitdb(binaries: string, cwd: string, runAs: RunAs | null, opt
     stdio: ['ignore', 'ignore', 'pipe'],
     ...runAs,
   })
-  const said = text(child.stderr)
+  const messages = text(child.stderr)
   const code = await new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('close', resolve)
   })
-  if (code !== 0) throw new Error(`initdb failed: ${(await said).trim() || `it ended with ${code}`}`)
+  if (code !== 0) throw new Error(`initdb failed: ${(await messages).trim() || `it ended with ${code}`}`)
 }

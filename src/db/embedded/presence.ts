@@ -1,21 +1,21 @@
 /*
- * How the embedded server knows that it is used, and ends when it is not. Each process that uses it holds a shared advisory lock on
- * a connection of its own, which ends with the process. One session of the server, the watch, tries now and then to take
- * the same lock alone. It runs in the server, so it outlives the process that began it. When it gets the lock ten times in a
- * row, and no other program is connected, it sends the first process of the server the signal for a fast shutdown, and still
- * holds the lock: a process that comes at that moment waits for the lock, is disconnected, and starts the server again.
+ * How the embedded server detects that it is not used, and ends. Each process that uses it holds a shared advisory lock on a
+ * connection of its own, which ends with the process. One session of the server, the watch, periodically tries to acquire the same lock
+ * exclusively. It runs in the server, so it outlives the process that started it. When it acquires the lock ten times in a row and no
+ * other program is connected, it sends the postmaster the signal for a fast shutdown and keeps the lock: a process that connects at
+ * that moment waits for the lock, is disconnected, and starts the server again.
  */
 import type pg from 'pg'
 
-// Any numbers will do, as long as every version uses the same.
+// Arbitrary numbers that every version must share.
 const presenceLock = 7_203_115
 const watchLock = 7_203_116
 const rounds = 10
 
-/** What every session of Landfall calls itself; programs of operators have other names. */
+/** The application_name of every connection of Landfall; the programs of operators have other names. */
 export const applicationName = 'landfall'
 
-// `kill` reads nothing, so nothing is written to it.
+// The empty query: `kill` does not read its input.
 const shutDown = `execute format('copy (select 1 where false) to program %L', 'kill -INT ' || split_part(pg_read_file('postmaster.pid'), E'\\n', 1));`
 const hasUsers = `exists (select from pg_stat_activity where backend_type = 'client backend' and application_name not like '${applicationName}%')`
 
@@ -32,7 +32,7 @@ begin
       if quiet >= ${rounds} then ${shutDown} perform pg_sleep(60); end if;
       perform pg_advisory_unlock(${presenceLock});
     end if;
-    commit; -- No snapshot is held over the pause, which would keep vacuum from its work.
+    commit; -- A snapshot held over the pause would keep vacuum from removing rows.
   end loop;
 end $$`
 
@@ -56,12 +56,12 @@ export async function watchRuns(client: pg.Client): Promise<boolean> {
   return rows[0]!.count > 0
 }
 
-/** Begins the watch on `client`, which never answers again. It goes on when `client` is cut off, and at once ends where one runs already. */
+/** Starts the watch on `client`, whose query never returns. The watch keeps running when `client` disconnects; a second one ends at once. */
 export function startWatch(client: pg.Client, quietSeconds: number): void {
   client.query(watch(quietSeconds)).catch(() => {})
 }
 
-/** Ends the mark of `arrive`, and the server too when it was the last one. Rejects when that ended the connection. */
+/** Undoes `joinServer`, and ends the server when `client` was the last to use it. Rejects when that closed the connection. */
 export async function leaveServer(client: pg.Client): Promise<void> {
   await client.query(leave)
 }

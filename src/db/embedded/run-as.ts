@@ -1,18 +1,18 @@
 import { readFile, stat } from 'node:fs/promises'
 import { EmbeddedDatabaseError } from './error.ts'
 
-/** A user of this machine other than our own, whom Postgres runs as. */
+/** The user as whom Postgres runs, when that is not the user of this process. */
 export interface RunAs {
   uid: number
   gid: number
 }
 
-// Made for databases, or for programs that need no rights; the first that exists is taken.
+// Users for databases or unprivileged programs, the preferred one first.
 const preferred = ['landfall', 'postgres', 'nobody']
 
 /**
- * Whom Postgres runs as: `null` is the user of this process. Postgres refuses to run as root, so for root it is the owner of the
- * existing `dataFolder`, else an unprivileged user. initdb asks for the user's name, so the user must be in /etc/passwd.
+ * The user as whom Postgres runs; `null` is the user of this process. Postgres refuses to run as root, so for root it is the owner of the
+ * existing `dataFolder`, else an unprivileged user. initdb looks up the user's name, so the user must be in /etc/passwd.
  * @throws EmbeddedDatabaseError for root on a machine that has no other user
  */
 export async function chooseUser(dataFolder: string): Promise<RunAs | null> {
@@ -34,7 +34,7 @@ export function chooseFrom(passwd: string): RunAs | null {
     .filter(([name, , uid, gid]) => name && /^\d+$/.test(uid ?? '') && /^\d+$/.test(gid ?? '') && uid !== '0')
     .map(([name = '', , uid, gid, , , shell = '']) => ({ name, uid: Number(uid), gid: Number(gid), shell }))
   const byName = preferred.map((name) => users.find((user) => user.name === name))
-  // A user who cannot log in is no person, whose files a database must not stand beside.
+  // Only users that cannot log in: the database must not run as a person, with access to that person's files.
   const found = byName.find((user) => user) ?? users.find(({ shell }) => /\/(nologin|false)$/.test(shell))
   return found ? { uid: found.uid, gid: found.gid } : null
 }

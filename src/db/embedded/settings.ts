@@ -1,4 +1,4 @@
-/** The settings of the embedded server: durable, small, and reachable through its folder alone. */
+/** The settings of the embedded server: durable, small, and reachable only by the socket in its folder. */
 export const embeddedSettings = {
   listen_addresses: '',
   // The folder of the cluster, in which the server runs.
@@ -11,7 +11,7 @@ export const embeddedSettings = {
   shared_buffers: '32MB',
   max_wal_size: '256MB',
   min_wal_size: '32MB',
-  // One computer with little to do: helpers of parallel queries and of replication would only take memory.
+  // The load of one computer is small: workers for parallel queries and replication would only take memory.
   jit: 'off',
   io_method: 'sync',
   max_parallel_workers: 0,
@@ -20,10 +20,10 @@ export const embeddedSettings = {
   wal_level: 'minimal',
   max_wal_senders: 0,
   autovacuum_max_workers: 1,
-  // The servers that use it start it again; one that started itself again would be without the session that stops it when it is idle.
+  // Landfall starts the server again. A server that restarted itself would have lost the watch, which stops it when it is idle.
   restart_after_crash: 'off',
   log_checkpoints: 'off',
-  // Statements hold what users sent.
+  // The text of statements may contain data of users.
   log_min_error_statement: 'panic',
   log_error_verbosity: 'terse',
 }

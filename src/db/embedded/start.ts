@@ -11,11 +11,11 @@ export interface ClusterStart {
   binaries: string
   runAs: RunAs | null
   settings: Record<string, string | number>
-  /** The file that the server's messages are added to. */
+  /** The file to which the server's messages are appended. */
   log: string
   /**
-   * A process that `postmaster.pid` names and that is not Postgres: it got the number of a server that was killed. Postgres would
-   * take it for that server.
+   * A process that is not Postgres although `postmaster.pid` names it: it got the pid of a server that was killed. Postgres would
+   * mistake it for that server.
    */
   formerPid?: number | null
   /** Whether the server answers by now. */
@@ -29,33 +29,33 @@ export interface RunningCluster {
   gone: Promise<void>
   /** Until this is called, the server ends with this process, however that ends. */
   outlive(): void
-  /** Ends the server, unless it was told to outlive this process. */
+  /** Ends the server, unless `outlive` was called. */
   stop(): Promise<void>
 }
 
-/** The server ended before it answered; the message has its last words. */
+/** The server ended before it answered; the message has what it wrote to its log. */
 export class ClusterNotStarted extends Error {
   override name = 'ClusterNotStarted'
 }
 
-// The shell waits for a word of this process. When the process dies before it says it, the pipe ends and the server is stopped, so
-// that no server is left that nothing looks after; `wait` leaves no zombie, whose id would look like a running server. Descriptor 3
-// stays open in the processes of the server alone.
+// The shell waits for a line from this process. If this process dies before it writes the line, the pipe closes and the shell stops the
+// server, so that no server is left without a watch; `wait` leaves no zombie, whose pid would look like a running server. Descriptor 3
+// stays open only in the processes of the server.
 const guard = '"$@" </dev/null & exec 3>&-; read -r word && exit; kill -INT $!; wait $!'
-const askAgainMs = 10
+const retryMs = 10
 
 /**
- * Starts Postgres on the cluster in `folder`, and resolves when it answers.
+ * Starts Postgres on the cluster in `folder` and resolves when it answers.
  * @throws ClusterNotStarted
  */
 export async function startCluster({ folder, binaries, ...start }: ClusterStart): Promise<RunningCluster> {
   const log = await open(start.log, 'a', 0o600)
-  const { size: said } = await log.stat()
+  const { size: logStart } = await log.stat()
   const options = Object.entries(start.settings).map(([name, value]) => `-c${name}=${value}`)
   const program = [join(binaries, 'bin', 'postgres'), '-D', dataArgument(folder), ...options]
   const shell = spawn('/bin/sh', ['-c', guard, 'landfall-postgres', ...program], {
     cwd: folder,
-    // How pg_ctl says which process is not to be taken for a server.
+    // With this variable pg_ctl, too, tells Postgres which pid is not a server.
     env: { ...programEnv(), ...(start.formerPid && { PG_GRANDPARENT_PID: String(start.formerPid) }) },
     detached: true,
     stdio: ['pipe', log.fd, log.fd, 'pipe'],
@@ -63,45 +63,45 @@ export async function startCluster({ folder, binaries, ...start }: ClusterStart)
   })
   const failed = new Promise<never>((_, reject) => shell.once('error', reject))
   failed.catch(() => {})
-  const leash = shell.stdin as Writable
+  const control = shell.stdin as Writable
   // The shell may have ended with its server.
-  leash.on('error', () => {})
-  // Nothing is ever said here: the end of it is the end of the last process that holds it.
-  const life = shell.stdio[3] as Readable
+  control.on('error', () => {})
+  // Nothing is ever written here: it closes when the last process of the server ends.
+  const alive = shell.stdio[3] as Readable
   let isGone = false
   const gone = new Promise<void>((resolve) => {
     shell.once('exit', () => isGone && resolve())
-    life.once('close', () => {
+    alive.once('close', () => {
       isGone = true
-      leash.destroy()
+      control.destroy()
       if (shell.exitCode !== null || shell.signalCode !== null) resolve()
     })
   })
-  life.resume()
+  alive.resume()
   try {
     while (!isGone) {
       if (await Promise.race([start.answers(), failed, gone.then(() => false)])) break
-      await Promise.race([pause(askAgainMs), failed])
+      await Promise.race([pause(retryMs), failed])
     }
   } catch (error) {
-    leash.destroy()
+    control.destroy()
     if (shell.pid !== undefined) await gone
     throw error
   } finally {
     await log.close()
   }
   if (isGone) {
-    const words = (await readFile(start.log)).subarray(said).toString().trim()
-    throw new ClusterNotStarted(words || 'it ended without a word')
+    const messages = (await readFile(start.log)).subarray(logStart).toString().trim()
+    throw new ClusterNotStarted(messages || 'it ended without a message')
   }
   shell.unref()
   for (const stream of shell.stdio) (stream as { unref?: () => void } | null)?.unref?.()
   return {
     pid: await postmasterOf(folder),
     gone,
-    outlive: () => void leash.end('go on\n'),
+    outlive: () => void control.end('outlive\n'),
     stop() {
-      leash.destroy()
+      control.destroy()
       return gone
     },
   }

@@ -6,7 +6,7 @@ import { checkAgainstModel, type KnownUpload } from './known-upload.ts'
 import { run } from './run.ts'
 import type { World } from './world.ts'
 
-/** A new upload, or several: partial ones and what is to be made of them. */
+/** Creates one upload, or several partial uploads and the final upload that concatenates them. */
 export async function create(world: World, random: Seeded): Promise<void> {
   if (random.chance(0.75)) return void (await createOne(world, random, random.bytes(fileSize(random))))
   const partials: KnownUpload[] = []
@@ -16,7 +16,7 @@ export async function create(world: World, random: Seeded): Promise<void> {
   }
   if (partials.length === 0) return
   await createFinal(world, random, random.chance(0.1) ? [...partials, random.pick(partials)] : partials)
-  // Only one of the two can become a file.
+  // Both final uploads name the same partial ones: only one of them can complete.
   if (random.chance(0.1)) await createFinal(world, random, partials)
 }
 
@@ -40,7 +40,7 @@ async function createOne(
 ): Promise<KnownUpload | null> {
   const types = ['application/octet-stream', 'image/png', 'text/plain', 'application/pdf'].filter(world.mayCreate)
   const isFinal = concat?.kind === 'final'
-  const byChunks = !isFinal && random.chance(0.4)
+  const hasNumberedParts = !isFinal && random.chance(0.4)
   const isOtherFile = concat === null && random.chance(0.05)
   const sha256 = createHash('sha256')
     .update(isOtherFile ? 'other' : file)
@@ -48,11 +48,11 @@ async function createOne(
   const expected = isOtherFile || random.chance(0.2) ? { 'sha-256': sha256 } : {}
   const hasDigests = (isOtherFile || random.chance(0.3)) && concat?.kind !== 'partial'
   const creation: CreateUpload = {
-    size: isFinal || (!byChunks && random.chance(0.3)) ? null : file.length,
+    size: isFinal || (!hasNumberedParts && random.chance(0.3)) ? null : file.length,
     filename: 'a.bin',
     contentType: random.pick(types),
     concat,
-    hasNumberedParts: byChunks,
+    hasNumberedParts,
     ending: random.chance(0.3) ? 'later' : 'at-size',
     digests: hasDigests ? { expected, wanted: random.chance(0.5) ? ['sha-512'] : [] } : null,
     firstChunkSize: random.chance(0.2) ? random.int(1, 40) : undefined,
@@ -61,7 +61,7 @@ async function createOne(
     name: `${concat?.kind ?? 'upload'} ${world.uploads.length}`,
     id: '',
     file,
-    wish: creation,
+    creation,
     partSize: 0,
     partials,
     offset: 0,
@@ -72,15 +72,15 @@ async function createOne(
     isOver: false,
     isCancelled: false,
     isExpired: false,
-    joinedBy: [],
-    isSpoiled: false,
+    finals: [],
+    isCorrupted: false,
     isOtherFile: isOtherFile && hasDigests,
   }
-  for (const partial of partials) partial.joinedBy.push(known)
-  const words = `create ${creation.size ?? '?'} (${file.length}) ${creation.contentType}${byChunks ? ' by chunks' : ''}`
+  for (const partial of partials) partial.finals.push(known)
+  const label = `create ${creation.size ?? '?'} (${file.length}) ${creation.contentType}${hasNumberedParts ? ' in numbered parts' : ''}`
   for (let attempt = 0; attempt < 5; attempt += 1) {
-    const heard = await run<Upload>(world, random, known, {
-      what: `${words} ${hasDigests ? JSON.stringify(creation.digests) : ''}`,
+    const outcome = await run<Upload>(world, random, known, {
+      what: `${label} ${hasDigests ? JSON.stringify(creation.digests) : ''}`,
       work: (engine) => engine.create(world.user, creation),
       check(upload, was) {
         known.id = upload.id
@@ -89,13 +89,13 @@ async function createOne(
       },
       expected: ['TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED'],
     })
-    if (heard && 'answer' in heard) {
+    if (outcome && 'answer' in outcome) {
       world.uploads.push(known)
       return known
     }
-    // What nobody has heard of cannot be asked for; only its time ends it.
+    // An upload whose creation was not answered has an id that the client does not know: only its expiry ends it.
     known.isOver = false
-    if (heard && !isUploadError(heard.refusal, 'STORE_UNAVAILABLE', 'DATABASE_ERROR', 'SHUTTING_DOWN')) return null
+    if (outcome && !isUploadError(outcome.error, 'STORE_UNAVAILABLE', 'DATABASE_ERROR', 'SHUTTING_DOWN')) return null
   }
   return null
 }

@@ -12,78 +12,78 @@ export interface FaultOptions extends Settings {
   random: Seeded
   store: MemoryStore
   database: Database
-  /** How often something happens to a call to the store or the database. */
+  /** The probability of a fault at each call to the store or the database. */
   rate: number
-  /** Keys of which the store has said once that they are not there, though they were. */
-  lies: Set<string>
-  /** Bytes; a small one makes bodies spill. */
+  /** Keys that the store has falsely reported as missing, once each. */
+  falselyMissing: Set<string>
+  /** Bytes; a small budget makes bodies spill. */
   memory: number
-  isCalm(): boolean
+  isFaultFree(): boolean
 }
 
 export type Node = Awaited<ReturnType<typeof openFaultyNode>>
 
-const mayLie = new Set(['uploadPart', 'completeMultipart', 'copyPart'])
-/** Longer than a lease and a claim: whoever is held up for so long wakes when others have gone on. */
+const mayBeReportedMissing = new Set(['uploadPart', 'completeMultipart', 'copyPart'])
+/** Longer than a lease and a part lock: when a paused node continues, other nodes have taken over. */
 const pauseMs = 450
 
 /**
- * A node of its own. Any of its calls to the store and the database may be refused, be done and its answer lost, be done twice (what
- * a client of S3 or Postgres does after a lost answer), hold up the whole node for longer than its leases hold, or be the last
- * thing it ever did. A node that was held up does not die afterwards: of both together nobody can know what it left.
+ * A node with a fault injector. A call to the store or the database may fail, may succeed and lose its answer, may be made twice (as a
+ * client of S3 or Postgres does after a lost answer), may pause the whole node for longer than its leases last, or may kill the node.
+ * A node that was paused does not die afterwards: the model could not tell what such a node leaves in the store.
  */
 export async function openFaultyNode({
   random,
   store,
   database,
   rate,
-  lies,
+  falselyMissing,
   memory,
-  isCalm,
+  isFaultFree,
   ...settings
 }: FaultOptions) {
   let isDead = false
   let hasPaused = false
   let paused: Promise<void> = Promise.resolve()
-  let tellDeath = () => {}
+  let reportDeath = () => {}
   const died = new Promise<void>((resolve) => {
-    tellDeath = resolve
+    reportDeath = resolve
   })
   const never = () => new Promise<never>(() => {})
 
-  function chance(): 'nothing' | 'refused' | 'paused' | 'died' | 'twice' {
-    if (isCalm() || !random.chance(rate)) return 'nothing'
-    return random.pick(['refused', 'refused', 'refused', 'paused', 'died', 'twice', 'twice'])
+  function nextFault(): 'none' | 'error' | 'pause' | 'death' | 'twice' {
+    if (isFaultFree() || !random.chance(rate)) return 'none'
+    return random.pick(['error', 'error', 'error', 'pause', 'death', 'twice', 'twice'])
   }
 
-  /** True: the call is to be made twice. */
+  /** Resolves with whether the call is to be made twice. */
   async function inject(code: ErrorCode): Promise<boolean> {
     if (isDead) return never()
     await paused
     if (isDead) return never()
-    const what = chance()
-    if (what === 'refused') throw new UploadError(code, 'Away.')
-    if (what === 'paused') {
+    const fault = nextFault()
+    if (fault === 'error') throw new UploadError(code, 'Injected.')
+    if (fault === 'pause') {
       hasPaused = true
       paused = new Promise((resolve) => setTimeout(resolve, pauseMs))
       await paused
     }
-    if (what === 'died' && !hasPaused) {
+    if (fault === 'death' && !hasPaused) {
       isDead = true
-      tellDeath()
+      reportDeath()
       return never()
     }
-    return what === 'twice'
+    return fault === 'twice'
   }
 
-  /** Once about an upload: a second time after a pause it would have to be believed. */
-  function lie(key: string): void {
-    if (isDead || isCalm() || lies.has(key) || !random.chance(rate)) return
-    lies.add(key)
-    throw new NoSuchUpload('this is not true')
+  /** Once for each key: after a second report, `lossConfirmMs` later, the engine must take the upload for lost. */
+  function reportMissing(key: string): void {
+    if (isDead || isFaultFree() || falselyMissing.has(key) || !random.chance(rate)) return
+    falselyMissing.add(key)
+    throw new NoSuchUpload('injected: the multipart upload is there')
   }
 
-  async function through<T>(code: ErrorCode, call: () => Promise<T>): Promise<T> {
+  async function withFaults<T>(code: ErrorCode, call: () => Promise<T>): Promise<T> {
     if (await inject(code)) await call().catch(() => {})
     const result = await call()
     await inject(code)
@@ -94,16 +94,16 @@ export async function openFaultyNode({
     get(target, name) {
       const value: unknown = Reflect.get(target, name)
       if (name === 'createMultipart') {
-        const begin: ObjectStore['createMultipart'] = async (key, metadata) => {
+        const createMultipart: ObjectStore['createMultipart'] = async (key, metadata) => {
           if (await inject('STORE_UNAVAILABLE')) {
             await target.createMultipart(key, metadata)
             metadata.onDoubt?.()
           }
-          const handle = await target.createMultipart(key, metadata)
+          const multipartId = await target.createMultipart(key, metadata)
           await inject('STORE_UNAVAILABLE')
-          return handle
+          return multipartId
         }
-        return begin
+        return createMultipart
       }
       if (name === 'read' || name === 'list')
         return async function* (...args: unknown[]) {
@@ -111,17 +111,17 @@ export async function openFaultyNode({
           yield* (value as (...args: unknown[]) => AsyncIterable<unknown>).apply(target, args)
         }
       if (typeof value !== 'function') return value
-      if (typeof name === 'string' && mayLie.has(name))
+      if (typeof name === 'string' && mayBeReportedMissing.has(name))
         return (...args: unknown[]) => {
-          lie(String(args[0]))
-          return through('STORE_UNAVAILABLE', async (): Promise<unknown> => value.apply(target, args))
+          reportMissing(String(args[0]))
+          return withFaults('STORE_UNAVAILABLE', async (): Promise<unknown> => value.apply(target, args))
         }
       return (...args: unknown[]) =>
-        through('STORE_UNAVAILABLE', async (): Promise<unknown> => value.apply(target, args))
+        withFaults('STORE_UNAVAILABLE', async (): Promise<unknown> => value.apply(target, args))
     },
   })
   const query = <T>(statement: Statement, values: unknown[]) =>
-    through('DATABASE_ERROR', () => database.query<T>(statement, values))
+    withFaults('DATABASE_ERROR', () => database.query<T>(statement, values))
   const budget = createMemoryBudget(memory)
   const { engine, locker, faults } = await openEngine({
     ...settings,

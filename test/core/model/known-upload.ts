@@ -5,32 +5,34 @@ import type { CreateUpload, Upload } from '../../../src/core/upload.ts'
 import { typeOfFirstByte } from '../../support/first-byte.ts'
 import type { World } from './world.ts'
 
-/** What its client knows of one upload: the file, what was promised of it, and what it did that may have ended it. */
+/** The model of one upload: its file, what the server acknowledged, and the requests that may have ended it. */
 export interface KnownUpload {
   name: string
   id: string
   file: Buffer
-  wish: CreateUpload
+  creation: CreateUpload
   partSize: number
   partials: KnownUpload[]
-  /** The highest offset that was told. */
+  /** The highest offset that was acknowledged. */
   offset: number
-  /** ETags of the chunks that were said to be there. */
+  /** ETags of the parts that were acknowledged. */
   receipts: Map<number, string>
-  /** Appends that were begun; on their way. */
+  /** Appends that were sent. */
   appends: number
+  /** Appends that have not been answered. */
   appending: number
   isCompleted: boolean
-  /** Said to be over, in another way than by its time. */
+  /** The server has answered that it ended in another way than by expiry. */
   isOver: boolean
-  /** Somebody has asked to end it so. */
+  /** A request to cancel it was sent. */
   isCancelled: boolean
+  /** A request to expire it was sent. */
   isExpired: boolean
-  /** The final uploads that it may become part of. */
-  joinedBy: KnownUpload[]
-  /** Bytes of another file were sent, under a digest that refuses them. */
-  isSpoiled: boolean
-  /** The digest it was announced with is not that of the file. */
+  /** The final uploads that name it. */
+  finals: KnownUpload[]
+  /** Bytes of another file were sent, with a checksum that does not match them. */
+  isCorrupted: boolean
+  /** It was created with the digest of another file. */
   isOtherFile: boolean
 }
 
@@ -39,24 +41,25 @@ export class Violation extends Error {
   override name = 'Violation'
 }
 
-/** What an answer may not contradict: taken before the question is asked. */
-export function before(known: KnownUpload) {
+/** What an answer must not contradict: a copy of the model, taken before the request is sent. */
+export function snapshot(known: KnownUpload) {
   const { offset, isCompleted, isOver, appends, appending } = known
   return { offset, isCompleted, isOver, appends, appending, receipts: new Map(known.receipts) }
 }
-export type Before = ReturnType<typeof before>
+export type Snapshot = ReturnType<typeof snapshot>
 
-/** Parts that came by number give way to bytes that are appended over them: until those are there, less is. */
-function isShifting(known: KnownUpload, { appends, appending }: Before): boolean {
-  const hasChunks = known.wish.hasNumberedParts === true
-  return hasChunks && (appending > 0 || known.appending > 0 || appends !== known.appends)
+/** Bytes that are appended replace the numbered parts after them: while an append is under way, the offset may go down. */
+function isOverwriting(known: KnownUpload, { appends, appending }: Snapshot): boolean {
+  const isParted = known.creation.hasNumberedParts === true
+  return isParted && (appending > 0 || known.appending > 0 || appends !== known.appends)
 }
 
-/** Believes what was said of the upload, unless it contradicts what was said before. @throws Violation */
-export function checkAgainstModel(known: KnownUpload, upload: Upload, was: Before, world: World): void {
+/** Updates the model with an answer about the upload. @throws Violation when the answer contradicts an earlier one */
+export function checkAgainstModel(known: KnownUpload, upload: Upload, was: Snapshot, world: World): void {
   const isAlive = upload.state === 'receiving' || upload.state === 'finishing'
-  if (was.isOver && (isAlive || upload.state === 'completed')) throw new Violation('it was over, and now it is not')
-  if (was.isCompleted && isAlive) throw new Violation(`it was completed, and now it is ${upload.state}`)
+  if (was.isOver && (isAlive || upload.state === 'completed'))
+    throw new Violation('it had ended, and is now open or completed')
+  if (was.isCompleted && isAlive) throw new Violation(`it was completed, and is now ${upload.state}`)
   if (!isAlive && upload.state !== 'completed') {
     allowEnd(known, upload.state, upload.failure, world)
     return
@@ -64,62 +67,62 @@ export function checkAgainstModel(known: KnownUpload, upload: Upload, was: Befor
   if (upload.size !== null && upload.size !== known.file.length)
     throw new Violation(`its size is ${upload.size} and not ${known.file.length}`)
   if (upload.offset > known.file.length) throw new Violation(`there are ${upload.offset} bytes of ${known.file.length}`)
-  if (!isShifting(known, was)) {
+  if (!isOverwriting(known, was)) {
     if (upload.offset < was.offset)
-      throw new Violation(`byte ${was.offset} was acknowledged, and now it is ${upload.offset}`)
+      throw new Violation(`offset ${was.offset} was acknowledged, and is now ${upload.offset}`)
     known.offset = Math.max(known.offset, upload.offset)
   }
   if (upload.state !== 'completed') return
-  if (upload.offset !== known.file.length) throw new Violation('it is completed and not whole')
-  if (known.isOtherFile) throw new Violation('it is completed and not the file that was announced')
+  if (upload.offset !== known.file.length) throw new Violation('it is completed, and bytes are missing')
+  if (known.isOtherFile) throw new Violation('it is completed, although its digest does not match')
   if (mayHaveObject(known, world)) checkObject(known, upload, world)
   known.isCompleted = true
 }
 
-/** Whether nobody can have ended it after it was completed. */
-export function mayHaveObject({ isCancelled, joinedBy, wish: creation }: KnownUpload, world: World): boolean {
-  return !isCancelled && joinedBy.length === 0 && !(creation.concat?.kind === 'partial' && world.hasTravelled())
+/** Whether no request and no expiry can have deleted its object after it was completed. */
+export function mayHaveObject({ isCancelled, finals, creation }: KnownUpload, world: World): boolean {
+  return !isCancelled && finals.length === 0 && !(creation.concat?.kind === 'partial' && world.hasClockAdvanced())
 }
 
-/** @throws Violation when the object is not the very file, or says that it is something else */
+/** @throws Violation when the object differs from the file or has another content type */
 export function checkObject(known: KnownUpload, { key, contentType }: Upload, world: World): void {
   const object = world.store.objects.get(key)
   if (!object) throw new Violation('it is completed, and there is no object')
   if (!object.equals(known.file))
-    throw new Violation(`the object has other bytes: ${object.length} of ${known.file.length}`)
-  if (known.wish.concat?.kind === 'partial') return
+    throw new Violation(`the object differs from the file: ${object.length} bytes of ${known.file.length}`)
+  if (known.creation.concat?.kind === 'partial') return
   const type = typeOf(known, world)
-  if (contentType !== type) throw new Violation(`it is said to be ${contentType} and is ${type}`)
-  const said = world.store.metadata.get(key)?.contentType
-  // Chunks that came before the first lie under the type that was said, as far as nothing contradicts it.
-  const isOpen =
-    known.wish.hasNumberedParts === true && [type, known.wish.contentType].includes('application/octet-stream')
-  if (said !== type && !(isOpen && said === known.wish.contentType))
-    throw new Violation(`the object says that it is ${said} and is ${type}`)
+  if (contentType !== type) throw new Violation(`its content type is ${contentType}, not ${type}`)
+  const stored = world.store.metadata.get(key)?.contentType
+  // The multipart upload of parts that arrived before the first one has the declared type, unless a policy contradicts it.
+  const mayKeepDeclared =
+    known.creation.hasNumberedParts === true && [type, known.creation.contentType].includes('application/octet-stream')
+  if (stored !== type && !(mayKeepDeclared && stored === known.creation.contentType))
+    throw new Violation(`the content type of the object is ${stored}, not ${type}`)
 }
 
-/** What the upload must turn out to be. */
-export function typeOf({ file, wish: creation }: KnownUpload, world: World): string {
-  return world.looks && file.length > 0
+/** The content type that the upload must have in the end. */
+export function typeOf({ file, creation }: KnownUpload, world: World): string {
+  return world.checksContent && file.length > 0
     ? resolveMediaType(creation.contentType, typeOfFirstByte(file))
     : creation.contentType
 }
 
-/** Chunks that were acknowledged are there. @throws Violation */
-export function checkParts(known: KnownUpload, { upload, parts }: PartList, was: Before, world: World): void {
+/** Checks that the acknowledged parts are listed. @throws Violation */
+export function checkParts(known: KnownUpload, { upload, parts }: PartList, was: Snapshot, world: World): void {
   checkAgainstModel(known, upload, was, world)
   if (upload.state !== 'receiving' && upload.state !== 'finishing') return
-  if (isShifting(known, was)) return
-  const there = new Map(parts.map(({ number, etag }) => [number, etag]))
+  if (isOverwriting(known, was)) return
+  const listed = new Map(parts.map(({ number, etag }) => [number, etag]))
   for (const [number, etag] of was.receipts)
-    if (there.get(number) !== etag) throw new Violation(`chunk ${number} was acknowledged, and is not there`)
+    if (listed.get(number) !== etag) throw new Violation(`part ${number} was acknowledged, and is not listed`)
 }
 
-export function checkPart(known: KnownUpload, number: number, written: UploadedPart, was: Before): void {
-  if (!isShifting(known, was)) known.receipts.set(number, written.etag)
+export function checkPart(known: KnownUpload, number: number, written: UploadedPart, was: Snapshot): void {
+  if (!isOverwriting(known, was)) known.receipts.set(number, written.etag)
 }
 
-const passing: ErrorCode[] = [
+const transient: ErrorCode[] = [
   'UPLOAD_LOCKED',
   'STORE_UNAVAILABLE',
   'BODY_TIMEOUT',
@@ -127,56 +130,56 @@ const passing: ErrorCode[] = [
   'LENGTH_MISMATCH',
 ]
 
-/** Whether the refusal can be the answer to a client that asked what it asked. @throws Violation */
+/** Checks that the error is one that the request can have. @throws Violation */
 export function checkError(
   known: KnownUpload,
   error: unknown,
-  was: Before,
+  was: Snapshot,
   world: World,
   expected: ErrorCode[] = [],
 ): UploadError {
-  if (!isUploadError(error)) throw new Violation('this is no refusal', { cause: error })
+  if (!isUploadError(error)) throw new Violation('an error outside the error table', { cause: error })
   const { code, facts } = error
   if (code === 'UPLOAD_GONE' || code === 'UPLOAD_EXPIRED' || code === 'UPLOAD_LOST') {
     const state = ({ UPLOAD_GONE: 'cancelled', UPLOAD_EXPIRED: 'expired', UPLOAD_LOST: 'failed' } as const)[code]
     allowEnd(known, state, typeof facts.failure === 'string' ? facts.failure : null, world)
     return error
   }
-  if (code === 'OFFSET_MISMATCH' && !isShifting(known, was) && Number(facts.offset) < was.offset)
-    throw new Violation(`byte ${was.offset} was acknowledged, and it is to go on at ${facts.offset}`)
+  if (code === 'OFFSET_MISMATCH' && !isOverwriting(known, was) && Number(facts.offset) < was.offset)
+    throw new Violation(`offset ${was.offset} was acknowledged, and the error says ${facts.offset}`)
   if (code === 'CHECKSUM_MISMATCH' && known.isOtherFile && facts.isComplete) return error
-  if (code === 'TYPE_NOT_ALLOWED' && mayBeRefused(known, world)) return error
-  if (code === 'DATABASE_ERROR' && !world.isCalm()) return error
+  if (code === 'TYPE_NOT_ALLOWED' && mayBeRejected(known, world)) return error
+  if (code === 'DATABASE_ERROR' && !world.isFaultFree()) return error
   if (code === 'SHUTTING_DOWN' && world.hasDrained()) return error
-  if (code === 'OFFSET_MISMATCH' || passing.includes(code) || expected.includes(code)) return error
-  throw new Violation(`${code} is no answer to this`, { cause: error })
+  if (code === 'OFFSET_MISMATCH' || transient.includes(code) || expected.includes(code)) return error
+  throw new Violation(`${code} is not an error that this request can have`, { cause: error })
 }
 
-function mayBeRefused(known: KnownUpload, world: World): boolean {
-  if (known.wish.concat?.kind === 'partial') return false
+function mayBeRejected(known: KnownUpload, world: World): boolean {
+  if (known.creation.concat?.kind === 'partial') return false
   const type = typeOf(known, world)
-  return world.refuses(type) || (known.wish.hasNumberedParts === true && type !== known.wish.contentType)
+  return world.rejectsType(type) || (known.creation.hasNumberedParts === true && type !== known.creation.contentType)
 }
 
-/** Whether the upload can have come to this end. @throws Violation */
+/** Checks that something in the model explains this end. @throws Violation */
 function allowEnd(known: KnownUpload, state: Upload['state'], failure: string | null, world: World): void {
-  // A final upload is refused as well while one of those it is to be made of is gone, and may be looked at all the same.
+  // A final upload whose partial ones are gone answers appends with their error and can still be read: it has not ended.
   known.isOver ||= state !== 'expired' && known.partials.length === 0
   if (isPossible(known, state, failure, world)) return
-  throw new Violation(`it is ${state} (${failure}), and nobody did that`)
+  throw new Violation(`it is ${state} (${failure}), and no request explains that`)
 }
 
 function isPossible(known: KnownUpload, state: Upload['state'], failure: string | null, world: World): boolean {
-  const { partials, isCancelled, joinedBy } = known
-  // Of a final upload whose partial ones are gone it is said that they are.
-  const lost = partials.filter((partial) => partial.joinedBy.some((final) => final !== known) || partial.isCancelled)
-  const expires = (one: KnownUpload) => one.isExpired || world.hasTravelled()
-  if (state === 'cancelled') return isCancelled || joinedBy.length > 0 || lost.length > 0
-  if (state === 'expired') return [known, ...partials].some(expires)
+  const { partials, isCancelled, finals } = known
+  // A final upload answers with the error of its partial uploads once they are gone.
+  const lost = partials.filter((partial) => partial.finals.some((final) => final !== known) || partial.isCancelled)
+  const mayHaveExpired = (upload: KnownUpload) => upload.isExpired || world.hasClockAdvanced()
+  if (state === 'cancelled') return isCancelled || finals.length > 0 || lost.length > 0
+  if (state === 'expired') return [known, ...partials].some(mayHaveExpired)
   if (failure === 'digest') return known.isOtherFile
-  if (failure === 'type') return mayBeRefused(known, world)
-  // A node that was held up while it sent a part that its digest would have refused wakes when another has recorded the good one,
-  // and writes over it. No store can be asked not to: it is found out when the parts are joined, and the file must come again.
-  if ([known, ...partials].some((one) => one.isSpoiled) && world.hasPaused()) return true
-  return lost.length > 0 || partials.some((partial) => expires(partial) || partial.isOtherFile)
+  if (failure === 'type') return mayBeRejected(known, world)
+  // A node that is paused while it writes a part with a wrong checksum may continue after another node has recorded the right part, and
+  // overwrites it. S3 has no conditional UploadPart: completing the multipart upload finds the difference, and the upload fails.
+  if ([known, ...partials].some((upload) => upload.isCorrupted) && world.hasPaused()) return true
+  return lost.length > 0 || partials.some((partial) => mayHaveExpired(partial) || partial.isOtherFile)
 }

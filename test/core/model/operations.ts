@@ -9,17 +9,17 @@ import type { World } from './world.ts'
 
 type Operation = (world: World, random: Seeded, known: KnownUpload) => Promise<unknown>
 
-/** What anybody may do to one upload, by how often it is done. */
+/** Requests about one upload, each with the weight with which it is chosen. */
 const operations: [number, Operation][] = [
   [30, append],
-  [30, chunk],
+  [30, uploadPart],
   [8, complete],
-  [8, describe],
-  [3, peek],
-  [6, chunks],
+  [8, status],
+  [3, get],
+  [6, listParts],
   [1.5, cancel],
-  [0.7, expireNow],
-  [3, finishNow],
+  [0.7, expireAsAdmin],
+  [3, completeAsAdmin],
 ]
 
 export function operationOn(random: Seeded): Operation {
@@ -28,10 +28,10 @@ export function operationOn(random: Seeded): Operation {
     at -= weight
     if (at < 0) return operation
   }
-  return describe
+  return status
 }
 
-const checksumMismatch = () => new UploadError('CHECKSUM_MISMATCH', 'These are not the bytes.')
+const checksumMismatch = () => new UploadError('CHECKSUM_MISMATCH', 'The checksum does not match.')
 const goodDigest = (random: Seeded): Digest => ({
   update() {},
   verify() {},
@@ -45,9 +45,9 @@ const badDigest = (): Digest => ({
 })
 
 async function append(world: World, random: Seeded, known: KnownUpload): Promise<void> {
-  const { file, id, wish: creation } = known
+  const { file, id, creation } = known
   const at = await run<Upload>(world, random, known, {
-    what: 'peek',
+    what: 'get',
     work: (engine) => engine.get(world.user, id),
     check: (upload, was) => checkAgainstModel(known, upload, was, world),
   })
@@ -57,24 +57,24 @@ async function append(world: World, random: Seeded, known: KnownUpload): Promise
   const rest = file.subarray(offset)
   const length = ending === 'with-body' ? rest.length : random.pick([1, 5, 10, 15, 30, rest.length])
   const honest = rest.subarray(0, length)
-  const fate = random.pick(['whole', 'whole', 'whole', 'whole', 'broken', 'hung', 'overflow', 'spoiled'] as const)
-  // Of a file whose length is unknown nobody can send too much.
-  const isOver = fate === 'overflow' && (creation.size !== null || at.answer.size !== null)
-  const isSpoiled = fate === 'spoiled'
-  const bytes = isSpoiled ? random.bytes(honest.length) : isOver ? Buffer.concat([rest, random.bytes(7)]) : honest
+  const fate = random.pick(['whole', 'whole', 'whole', 'whole', 'broken', 'hung', 'too-long', 'corrupted'] as const)
+  // A body can only be too long where the length of the file is known.
+  const isTooLong = fate === 'too-long' && (creation.size !== null || at.answer.size !== null)
+  const isCorrupted = fate === 'corrupted'
+  const bytes = isCorrupted ? random.bytes(honest.length) : isTooLong ? Buffer.concat([rest, random.bytes(7)]) : honest
   const isCut = fate === 'broken' || fate === 'hung'
   const sent = isCut ? bytes.subarray(0, random.int(0, bytes.length)) : bytes
   const body = fate === 'broken' ? brokenBody(sent) : fate === 'hung' ? hungBody(sent) : bodyOf(split(sent, random))
-  const tellsSize = random.chance(0.3) || offset + honest.length === file.length
-  const what: AppendRequest = {
+  const givesSize = random.chance(0.3) || offset + honest.length === file.length
+  const request: AppendRequest = {
     offset,
     body,
-    bodySize: isOver || random.chance(0.3) ? null : bytes.length,
-    ending: isOver && ending === 'with-body' ? 'at-size' : ending,
-    ...(tellsSize ? { size: file.length } : {}),
-    ...(isSpoiled ? { digest: badDigest() } : random.chance(0.25) ? { digest: goodDigest(random) } : {}),
+    bodySize: isTooLong || random.chance(0.3) ? null : bytes.length,
+    ending: isTooLong && ending === 'with-body' ? 'at-size' : ending,
+    ...(givesSize ? { size: file.length } : {}),
+    ...(isCorrupted ? { digest: badDigest() } : random.chance(0.25) ? { digest: goodDigest(random) } : {}),
   }
-  known.isSpoiled ||= isSpoiled
+  known.isCorrupted ||= isCorrupted
   known.appends += 1
   known.appending += 1
   if (creation.hasNumberedParts) {
@@ -83,10 +83,11 @@ async function append(world: World, random: Seeded, known: KnownUpload): Promise
     for (const number of known.receipts.keys()) if (number >= from) known.receipts.delete(number)
   }
   await run<Upload>(world, random, known, {
-    what: `append ${offset}+${bytes.length} ${fate} (${sent.length}) ${what.ending}${what.digest ? ' digest' : ''}${what.size === undefined ? '' : ' size'}`,
-    work: (engine) => engine.append(world.user, id, what),
+    what: `append ${offset}+${bytes.length} ${fate} (${sent.length}) ${request.ending}${request.digest ? ' digest' : ''}${request.size === undefined ? '' : ' size'}`,
+    work: (engine) => engine.append(world.user, id, request),
     check(upload, was) {
-      if (isSpoiled && sent.length > 0 && upload.state === 'receiving') throw new Violation('what was refused counts')
+      if (isCorrupted && sent.length > 0 && upload.state === 'receiving')
+        throw new Violation('rejected bytes were counted')
       checkAgainstModel(known, upload, was, world)
     },
     expected: ['CHECKSUM_MISMATCH', 'FORBIDDEN'],
@@ -94,25 +95,25 @@ async function append(world: World, random: Seeded, known: KnownUpload): Promise
   known.appending -= 1
 }
 
-async function chunk(world: World, random: Seeded, known: KnownUpload): Promise<void> {
-  const { file, id, partSize, wish: creation } = known
+async function uploadPart(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+  const { file, id, partSize, creation } = known
   const count = Math.ceil(file.length / partSize)
   if (!creation.hasNumberedParts || count === 0) return append(world, random, known)
   const missing = Array.from({ length: count }, (_, index) => index + 1).filter((number) => !known.receipts.has(number))
   const number = missing.length > 0 && random.chance(0.8) ? random.pick(missing) : random.int(1, count)
   const honest = file.subarray((number - 1) * partSize, number * partSize)
-  const fate = random.pick(['whole', 'whole', 'whole', 'whole', 'whole', 'broken', 'hung', 'spoiled'] as const)
+  const fate = random.pick(['whole', 'whole', 'whole', 'whole', 'whole', 'broken', 'hung', 'corrupted'] as const)
   const isCut = fate === 'broken' || fate === 'hung'
-  const bytes = fate === 'spoiled' ? random.bytes(honest.length) : honest
+  const bytes = fate === 'corrupted' ? random.bytes(honest.length) : honest
   const sent = isCut ? bytes.subarray(0, random.int(0, bytes.length - 1)) : bytes
   const body = fate === 'broken' ? brokenBody(sent) : fate === 'hung' ? hungBody(sent) : bodyOf(split(sent, random))
-  const digest = fate === 'spoiled' ? badDigest() : random.chance(0.2) ? goodDigest(random) : undefined
+  const digest = fate === 'corrupted' ? badDigest() : random.chance(0.2) ? goodDigest(random) : undefined
   await run(world, random, known, {
-    what: `chunk ${number} ${fate}`,
+    what: `part ${number} ${fate}`,
     work: (engine) =>
       engine.uploadPart(world.user, id, { number, body, bodySize: random.chance(0.5) ? honest.length : null, digest }),
     check(written, was) {
-      if (fate !== 'whole') throw new Violation(`a ${fate} chunk was taken`)
+      if (fate !== 'whole') throw new Violation(`a ${fate} part was accepted`)
       checkPart(known, number, written, was)
     },
     expected: ['INVALID_REQUEST', 'CHECKSUM_MISMATCH'],
@@ -120,12 +121,12 @@ async function chunk(world: World, random: Seeded, known: KnownUpload): Promise<
 }
 
 async function complete(world: World, random: Seeded, known: KnownUpload): Promise<void> {
-  const { id, wish: creation, file } = known
-  // Whoever says that a file of unknown length is whole before it is has another file.
+  const { id, creation, file } = known
+  // To complete a file of unknown length early would declare a shorter file.
   if (creation.size === null && creation.concat?.kind !== 'final' && known.offset < file.length) return
   const isWrong = random.chance(0.15)
   const list = [...known.receipts].map(([number, etag]) => ({ number, etag: isWrong ? 'wrong' : etag }))
-  const expected = known.wish.hasNumberedParts && random.chance(0.3) ? list : undefined
+  const expected = known.creation.hasNumberedParts && random.chance(0.3) ? list : undefined
   await run<Upload>(world, random, known, {
     what: expected ? `complete ${expected.length}${isWrong ? ' wrong' : ''}` : 'complete',
     work: (engine) => engine.complete(world.user, id, expected),
@@ -134,28 +135,28 @@ async function complete(world: World, random: Seeded, known: KnownUpload): Promi
   })
 }
 
-async function describe(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+async function status(world: World, random: Seeded, known: KnownUpload): Promise<void> {
   const ending = random.pick(['at-size', 'later'] as const)
   await run<Upload>(world, random, known, {
-    what: `describe ${ending}`,
+    what: `status ${ending}`,
     work: (engine) => engine.status(world.user, known.id, ending),
     check: (upload, was) => checkAgainstModel(known, upload, was, world),
   })
 }
 
-async function peek(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+async function get(world: World, random: Seeded, known: KnownUpload): Promise<void> {
   await run<Upload>(world, random, known, {
-    what: 'peek',
+    what: 'get',
     work: (engine) => engine.get(world.user, known.id),
     check: (upload, was) => checkAgainstModel(known, upload, was, world),
   })
 }
 
-async function chunks(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+async function listParts(world: World, random: Seeded, known: KnownUpload): Promise<void> {
   await run(world, random, known, {
-    what: 'chunks',
+    what: 'list parts',
     work: (engine) => engine.listParts(world.user, known.id),
-    check: (map, was) => checkParts(known, map, was, world),
+    check: (list, was) => checkParts(known, list, was, world),
   })
 }
 
@@ -171,10 +172,10 @@ async function cancel(world: World, random: Seeded, known: KnownUpload): Promise
   })
 }
 
-async function expireNow(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+async function expireAsAdmin(world: World, random: Seeded, known: KnownUpload): Promise<void> {
   known.isExpired = true
   await run(world, random, known, {
-    what: 'expire',
+    what: 'expire as admin',
     work: (engine) => engine.expireAsAdmin(world.admin, known.id),
     check() {
       known.isOver = true
@@ -182,16 +183,19 @@ async function expireNow(world: World, random: Seeded, known: KnownUpload): Prom
   })
 }
 
-async function finishNow(world: World, random: Seeded, known: KnownUpload): Promise<void> {
-  await run(world, random, known, { what: 'finish', work: (engine) => engine.completeAsAdmin(world.admin, known.id) })
+async function completeAsAdmin(world: World, random: Seeded, known: KnownUpload): Promise<void> {
+  await run(world, random, known, {
+    what: 'complete as admin',
+    work: (engine) => engine.completeAsAdmin(world.admin, known.id),
+  })
 }
 
 function split(bytes: Buffer, random: Seeded): Buffer[] {
-  const tailObjects: Buffer[] = []
+  const chunks: Buffer[] = []
   for (let at = 0; at < bytes.length; ) {
     const size = random.int(1, 25)
-    tailObjects.push(bytes.subarray(at, at + size))
+    chunks.push(bytes.subarray(at, at + size))
     at += size
   }
-  return tailObjects
+  return chunks
 }

@@ -2,60 +2,60 @@ import type { RunningEngine } from '../../../src/core/engine.ts'
 import { type ErrorCode, UploadError } from '../../../src/core/errors/error.ts'
 import type { Seeded } from '../../support/seeded.ts'
 import type { Node } from './faulty-node.ts'
-import { type Before, before, checkError, type KnownUpload, Violation } from './known-upload.ts'
+import { checkError, type KnownUpload, type Snapshot, snapshot, Violation } from './known-upload.ts'
 import type { World } from './world.ts'
 
 export interface Operation<T> {
-  /** For the story. */
+  /** For the trace. */
   what: string
   work(engine: RunningEngine): Promise<T>
-  /** Holds the answer against what is known. */
-  check?(answer: T, was: Before): void
-  /** Refusals that are an answer to just this. */
+  /** Checks the answer against the model. */
+  check?(answer: T, was: Snapshot): void
+  /** Errors that only this operation can have. */
   expected?: ErrorCode[]
-  /** Not given: any of the two. */
+  /** Not given: either of the two. */
   node?: Node
 }
 
-// Two leases, a claim and a finish may be waited for, each on a node that is held up; nothing takes longer.
+// A request may wait for two leases, a part lock and a completion, each of them on a paused node.
 const longestMs = 20_000
 
 /**
- * Asks something about an upload, and holds whatever is heard against what is known. `null`: there was no answer, because the node
- * has died, or it was refused.
+ * Runs an operation on an upload and checks its answer or error against the model. Resolves with `null` when the node died before it
+ * answered.
  * @throws Violation
  */
 export async function run<T>(
   world: World,
   random: Seeded,
   known: KnownUpload,
-  question: Operation<T>,
-): Promise<{ answer: T } | { refusal: UploadError } | null> {
-  const { what, work, check, expected } = question
-  const node = question.node ?? (await world.node(random))
-  const was = before(known)
-  const words = `${known.name} ${what}`
-  world.say(`${words} …`)
-  const asked = work(node.engine).then(
+  operation: Operation<T>,
+): Promise<{ answer: T } | { error: UploadError } | null> {
+  const { what, work, check, expected } = operation
+  const node = operation.node ?? (await world.node(random))
+  const was = snapshot(known)
+  const label = `${known.name} ${what}`
+  world.log(`${label} …`)
+  const answered = work(node.engine).then(
     (answer) => ({ answer }),
-    (error: unknown) => ({ error }),
+    (thrown: unknown) => ({ thrown }),
   )
-  const heard = await Promise.race([asked, node.died.then(() => null), tooLong()])
-  if (heard === 'too long') throw new Violation(`${words}: no answer`)
-  if (heard === null) {
-    world.say(`${words}: the node died`)
+  const outcome = await Promise.race([answered, node.died.then(() => null), tooLong()])
+  if (outcome === 'too long') throw new Violation(`${label}: no answer`)
+  if (outcome === null) {
+    world.log(`${label}: the node died`)
     return null
   }
   try {
-    if ('error' in heard) {
-      world.say(`${words}: ${violation(heard.error)}`)
-      return { refusal: checkError(known, heard.error, was, world, expected) }
+    if ('thrown' in outcome) {
+      world.log(`${label}: ${describeError(outcome.thrown)}`)
+      return { error: checkError(known, outcome.thrown, was, world, expected) }
     }
-    world.say(`${words}: ${describeAnswer(heard.answer)}`)
-    check?.(heard.answer, was)
-    return heard
+    world.log(`${label}: ${describeAnswer(outcome.answer)}`)
+    check?.(outcome.answer, was)
+    return outcome
   } catch (error) {
-    if (error instanceof Violation) error.message = `${words}: ${error.message}`
+    if (error instanceof Violation) error.message = `${label}: ${error.message}`
     throw error
   }
 }
@@ -66,9 +66,9 @@ function tooLong(): Promise<'too long'> {
   })
 }
 
-function violation(error: unknown): string {
+function describeError(error: unknown): string {
   const { message, cause } = error as Error
-  const code = error instanceof UploadError ? error.code : 'no refusal'
+  const code = error instanceof UploadError ? error.code : 'outside the error table'
   return `${code} ${message}${cause instanceof Error ? ` because ${cause.message}` : ''}`
 }
 

@@ -18,38 +18,38 @@ import { type Node, openFaultyNode } from './faulty-node.ts'
 import type { KnownUpload } from './known-upload.ts'
 
 const hourMs = 3600_000
-const lifeMs = hourMs
+const timeToLiveMs = hourMs
 const lossConfirmMs = 60_000
 
 export type World = Awaited<ReturnType<typeof openWorld>>
 
-/** Two nodes over one database and one store, their clock, the user who sends files, and what was done so far. */
+/** Two nodes with one database, one store and one clock; the user who uploads, and the trace of what was done. */
 export async function openWorld(seed: string) {
   const random = seeded(seed)
   const database = await testDatabase()
-  const sessions = uploadRepository(database)
+  const repository = uploadRepository(database)
   const store = memoryStore()
-  // No part is smaller than what is looked at.
-  const headSize = random.pick([0, 1, 5])
+  // At most the size of the smallest part.
+  const sniffLength = random.pick([0, 1, 5])
   const content: ContentCheck | undefined =
-    headSize === 0 ? undefined : { sniff: sniffFirstByte, sniffLength: headSize, rules: contentRules }
+    sniffLength === 0 ? undefined : { sniff: sniffFirstByte, sniffLength, rules: contentRules }
   const rate = random.pick([0, 0.01, 0.03, 0.06, 0.1])
   const memory = random.pick([1024 ** 2, 1024 ** 2, 60])
   const mediaTypes = random.pick([['*/*'], ['*/*'], ['image/*', 'text/*', 'application/octet-stream']])
   const user: Actor = userOf(`${seed}/${randomUUID()}`, 'creator')
   const policies: PolicyDocument = {
     default: {},
-    roles: { creator: { maxSize: 400, mediaTypes, timeToLiveMs: lifeMs } },
+    roles: { creator: { maxSize: 400, mediaTypes, timeToLiveMs } },
     tenants: {},
     users: {},
   }
   const uploads: KnownUpload[] = []
-  const story: string[] = []
-  const lies = new Set<string>()
-  const retired: Node[] = []
+  const trace: string[] = []
+  const falselyMissing = new Set<string>()
+  const drained: Node[] = []
   const all: Node[] = []
   const startedAt = performance.now()
-  let isCalm = false
+  let isFaultFree = false
   let shiftMs = 0
   let drains = 0
   let count = 0
@@ -62,34 +62,34 @@ export async function openWorld(seed: string) {
       store,
       database,
       rate,
-      lies,
+      falselyMissing,
       lossConfirmMs,
       memory,
       contentCheck: content,
       now,
       policies: () => policies,
-      isCalm: () => isCalm,
+      isFaultFree: () => isFaultFree,
     })
     all.push(node)
     return node
   }
   const nodes = [await newNode(), await newNode()]
 
-  /** Other tests have uploads of their own in the same database. */
-  async function mine(ids: string[]): Promise<string[]> {
+  /** Only the uploads of this world: other tests use the same database. */
+  async function onlyOwn(ids: string[]): Promise<string[]> {
     const rows = await database.query<{ id: string }>(
-      { name: 'test-mine', text: 'select id from upload_sessions where owner_id = $1' },
+      { name: 'test-own-uploads', text: 'select id from upload_sessions where owner_id = $1' },
       [user.id],
     )
     const known = new Set(rows.map(({ id }) => id))
     return ids.filter((id) => known.has(id))
   }
-  const ours: UploadRepository = {
-    ...sessions,
-    // Without waiting until nobody can be interested any more.
-    findUnfinished: async (_, limit) => mine(await sessions.findUnfinished(0, limit + 1000)),
-    findExpired: async (at, limit) => mine(await sessions.findExpired(at, limit + 1000)),
-    findNeedingCleanup: async (limit) => mine(await sessions.findNeedingCleanup(limit + 1000)),
+  const ownUploads: UploadRepository = {
+    ...repository,
+    // At once, without the idle time after which a client has given up.
+    findUnfinished: async (_, limit) => onlyOwn(await repository.findUnfinished(0, limit + 1000)),
+    findExpired: async (at, limit) => onlyOwn(await repository.findExpired(at, limit + 1000)),
+    findNeedingCleanup: async (limit) => onlyOwn(await repository.findNeedingCleanup(limit + 1000)),
   }
 
   return {
@@ -97,64 +97,65 @@ export async function openWorld(seed: string) {
     admin: userOf('root', 'creator', { isAdmin: true }),
     store,
     database,
-    sessions,
+    repository,
     uploads,
-    story,
+    trace,
     random,
     now,
-    looks: content !== undefined,
-    refuses: (type: string) => content !== undefined && !matchesMediaType(type, mediaTypes),
+    checksContent: content !== undefined,
+    rejectsType: (type: string) => content !== undefined && !matchesMediaType(type, mediaTypes),
     mayCreate: (type: string) => matchesMediaType(type, mediaTypes),
-    isCalm: () => isCalm,
-    hasTravelled: () => shiftMs > 0,
+    isFaultFree: () => isFaultFree,
+    hasClockAdvanced: () => shiftMs > 0,
     hasPaused: () => all.some((node) => node.hasPaused()),
     hasDrained: () => drains > 0,
-    say(words: string) {
-      story.push(`${String(Math.round(performance.now() - startedAt)).padStart(6)} ${words}`)
+    log(text: string) {
+      trace.push(`${String(Math.round(performance.now() - startedAt)).padStart(6)} ${text}`)
     },
-    /** One of the two; who has died is replaced. */
+    /** One of the two nodes, at random; a node that died is replaced first. */
     async node(choice: Seeded): Promise<Node> {
       const index = choice.int(0, 1)
       if (nodes[index]!.isDead()) nodes[index] = await newNode()
       return nodes[index]!
     },
-    /** One of them ends in order, and another takes its place. */
+    /** Drains one of the nodes and starts another in its place. */
     async replace(choice: Seeded): Promise<void> {
       const index = choice.int(0, 1)
       drains += 1
       nodes[index]!.engine.drain()
-      retired.push(nodes[index]!)
+      drained.push(nodes[index]!)
       nodes[index] = await newNode()
     },
-    /** Later than anything lives that is not continued, or half of that. */
-    travel(choice: Seeded) {
-      shiftMs += choice.pick([lifeMs / 2, lifeMs * 2])
+    /** Moves the clock beyond the expiry of every open upload, or half as far. */
+    advanceClock(choice: Seeded) {
+      shiftMs += choice.pick([timeToLiveMs / 2, timeToLiveMs * 2])
     },
-    /** So long that a store which goes on saying that something is lost is believed. */
-    passPause() {
+    /** Moves the clock so far that a second report of a loss confirms it. */
+    passLossConfirmation() {
       shiftMs += lossConfirmMs
     },
-    passTime() {
-      shiftMs += lifeMs * 2
+    /** Moves the clock beyond the expiry of every open upload. */
+    passTimeToLive() {
+      shiftMs += timeToLiveMs * 2
     },
     async runJobs({ engine }: Node): Promise<void> {
-      await finishUploads(engine, ours)
-      await sweep(engine, ours, now())
-      await sweepOrphans(engine, ours, store)
+      await finishUploads(engine, ownUploads)
+      await sweep(engine, ownUploads, now())
+      await sweepOrphans(engine, ownUploads, store)
     },
-    /** The weather clears, and what the dead held runs out. */
-    async calm(): Promise<Node> {
-      isCalm = true
+    /** Stops injecting faults, waits until the leases and part locks of dead nodes have run out, and starts a third node. */
+    async endFaults(): Promise<Node> {
+      isFaultFree = true
       const held = {
         name: 'test-held',
         text: `select 1 from upload_sessions s where owner_id = $1 and (lease_until > now()
           or exists (select from upload_parts p where p.upload_id = s.id and locked_until > now()))`,
       }
-      for (const node of [...nodes, ...retired]) if (!node.isDead()) await node.engine.drained()
+      for (const node of [...nodes, ...drained]) if (!node.isDead()) await node.engine.drained()
       await until(async () => (await database.query(held, [user.id])).length === 0)
       return newNode()
     },
-    /** Every node that has not died. */
-    living: () => [...nodes, ...retired].filter((node) => !node.isDead()),
+    /** The nodes that have not died. */
+    living: () => [...nodes, ...drained].filter((node) => !node.isDead()),
   }
 }

@@ -1,13 +1,13 @@
 /*
  * The fault bench: npm run faults -- --seed X --kills 1000 --uploads 500 --store local|s3|ceph
  *
- * Round after round, real servers are killed and their wires broken while clients upload; then every promise is checked
- * against what is in the store and in the database. A round that finds something prints the command that lives through it
- * again: the same files, clients, weather and moments, as far as processes can be told when to do what.
+ * In every round, real servers are killed and their connections to the database and the store are broken while clients upload. Then the
+ * store and the database are compared with what the clients were answered. A round with a violation prints the command that repeats it:
+ * the same files, clients and faults, at the same moments as far as processes can be timed.
  */
 import { startPostgres } from '../../test/support/postgres.ts'
 import { readPlan } from './driver/plan.ts'
-import { liveRound } from './driver/round.ts'
+import { runRound } from './driver/round.ts'
 
 const plan = readPlan(process.argv.slice(2))
 const postgres = process.env.TEST_DATABASE_URL ? null : await startPostgres()
@@ -19,7 +19,7 @@ const minutes = () => (performance.now() - startedAt) / 60_000
 
 for (let round = plan.round ?? 0; ; round += 1) {
   const seed = `${plan.seed}.${round}`
-  const result = await liveRound({
+  const result = await runRound({
     seed,
     store: plan.store,
     nodes: plan.nodes,
@@ -34,7 +34,7 @@ for (let round = plan.round ?? 0; ; round += 1) {
     `round ${seed}: ${result.kills} kills, ${result.uploads} uploads, ${result.seconds.toFixed(0)} s, ${result.violations.length} violations`,
   )
   for (const violation of result.violations) console.log(`  ${violation}`)
-  if (result.violations.length > 0) console.log(`  again: npm run faults -- ${again(round)}`)
+  if (result.violations.length > 0) console.log(`  repeat: npm run faults -- ${argumentsOf(round)}`)
   const isEnough = total.kills >= plan.kills && total.uploads >= plan.uploads
   if (plan.round !== null || isEnough || minutes() > plan.minutes) break
 }
@@ -45,7 +45,7 @@ console.log(
 )
 process.exit(total.violations === 0 ? 0 : 1)
 
-function again(round: number): string {
+function argumentsOf(round: number): string {
   const { seed, store, nodes, perRound, life } = plan
   return `--seed ${seed} --round ${round} --store ${store} --nodes ${nodes} --per-round ${perRound} --life ${life}`
 }

@@ -1,7 +1,7 @@
 import type { Seeded } from '../../test/support/seeded.ts'
 
-/** How files of some types begin, and what pretends to be harmless. */
-const beginnings = [
+/** First bytes of file types, harmless and dangerous. */
+const signatures = [
   '%PDF-1.7\n',
   '\x89PNG\r\n\x1a\n\0\0\0\rIHDR',
   '\0\0\0\x18ftypisom\0\0\x02\0isomiso2mp41',
@@ -14,11 +14,11 @@ const beginnings = [
   '\xff\xfe',
 ].map((text) => Buffer.from(text, 'latin1'))
 
-/** `count` bytes of a file: text, mostly, so that what is said to be text is believed; else what begins like something, or noise. */
-export function fileBytes(chance: Seeded, count: number): Buffer {
-  const bytes = chance.bytes(count)
-  const what = chance.next()
-  if (what < 0.75) return Buffer.from(bytes.map((byte) => 97 + (byte % 26)))
-  if (what < 0.9) chance.pick(beginnings).copy(bytes)
+/** `count` bytes of a file: mostly text, so that `text/plain` passes the content check; else a signature and noise, or only noise. */
+export function fileBytes(random: Seeded, count: number): Buffer {
+  const bytes = random.bytes(count)
+  const dice = random.next()
+  if (dice < 0.75) return Buffer.from(bytes.map((byte) => 97 + (byte % 26)))
+  if (dice < 0.9) random.pick(signatures).copy(bytes)
   return bytes
 }

@@ -1,102 +1,102 @@
 /*
- * A lean tus client that behaves as badly as clients do: it vanishes, falls silent, sends a byte at a time, asks through
- * another node each time, forgets that it has a request open. It writes down every offset that it was told.
+ * A small tus client that misbehaves as real clients do: it disconnects, stalls, sends slowly, sends each request to another node, and
+ * sends a PATCH while an earlier one is open. It records every offset that it is answered.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Seeded } from '../../../test/support/seeded.ts'
-import type { Ground } from './ground.ts'
-import { type Entry, type Ledger, noteOffset } from './ledger.ts'
-import { type Answer, ask, type Manner } from './wire.ts'
+import type { Environment } from './environment.ts'
+import { type Entry, type Model, noteOffset } from './model.ts'
+import { type Answer, ask, type Behavior } from './wire.ts'
 
 export interface Client {
-  ground: Ground
-  ledger: Ledger
-  chance: Seeded
-  /** When it stops: what is still open then is a complaint. */
+  environment: Environment
+  model: Model
+  random: Seeded
+  /** Milliseconds of `performance.now()`: a file that is not complete by then is a violation. */
   deadline: () => number
 }
 
 const bodyType = 'application/offset+octet-stream'
 
-/** Brings the file `name` through, however often it takes; or gives it up, as some do. */
+/** Uploads the file `name`, starting over as often as needed; some clients give up. */
 export async function sendFile(client: Client, name: string): Promise<void> {
-  const { chance, ledger } = client
-  const fate = chance.next()
+  const { random, model } = client
+  const fate = random.next()
   while (!isOver(client)) {
-    const isDeferred = chance.chance(0.25)
+    const isDeferred = random.chance(0.25)
     const entry = await create(client, name, isDeferred)
     if (!entry) continue
-    await goOn(client, entry, isDeferred, fate)
+    await resume(client, entry, isDeferred, fate)
     if (entry.end !== 'lost') return
-    ledger.count('begun anew')
+    model.count('started over')
   }
-  ledger.complain(`${name}: was not brought through in time`)
+  model.report(`${name}: was not complete in time`)
 }
 
-/** A new upload. `null` when there was no answer: there may be one of which the client never hears. */
+/** Creates an upload. `null` when there was no answer: the server may have created one that this client does not know. */
 async function create(client: Client, name: string, isDeferred: boolean): Promise<Entry | null> {
-  const { chance, ledger, ground } = client
-  const file = ledger.files.get(name)!
-  const bringsBytes = chance.chance(0.3)
-  const body = bringsBytes ? file.slice(0, chance.int(1, Math.max(1, Math.min(file.size, 600_000)))) : Buffer.alloc(0)
-  const answer = await ask(`${ground.anyNode(chance)}/files`, {
+  const { random, model, environment } = client
+  const file = model.files.get(name)!
+  const hasBody = random.chance(0.3)
+  const body = hasBody ? file.slice(0, random.int(1, Math.max(1, Math.min(file.size, 600_000)))) : Buffer.alloc(0)
+  const answer = await ask(`${environment.anyNode(random)}/files`, {
     method: 'POST',
     headers: {
-      ...ground.headers,
+      ...environment.headers,
       ...(isDeferred ? { 'upload-defer-length': '1' } : { 'upload-length': String(file.size) }),
       'upload-metadata': `filename ${Buffer.from(name).toString('base64')}`,
       ...(body.length > 0 ? { 'content-type': bodyType } : {}),
     },
-    ...(body.length > 0 ? { body, manner: mannerOf(chance, body.length) } : {}),
+    ...(body.length > 0 ? { body, behavior: behaviorOf(random, body.length) } : {}),
   })
   if (answer?.status !== 201) {
-    await judge(client, answer, `POST ${name}`)
+    await checkError(client, answer, `POST ${name}`)
     return null
   }
-  const entry = ledger.open(name, String(answer.headers.location))
-  entry.offered = body.length
-  if (body.length > 0) noteOffset(ledger, entry, Number(answer.headers['upload-offset'] ?? 0), 'POST')
-  if (entry.acknowledged === file.size && !isDeferred && body.length > 0) await claimWhole(client, entry, 'POST')
+  const entry = model.open(name, String(answer.headers.location))
+  entry.sent = body.length
+  if (body.length > 0) noteOffset(model, entry, Number(answer.headers['upload-offset'] ?? 0), 'POST')
+  if (entry.acknowledged === file.size && !isDeferred && body.length > 0) await checkComplete(client, entry, 'POST')
   return entry
 }
 
-async function goOn(client: Client, entry: Entry, isDeferred: boolean, fate: number): Promise<void> {
-  const { chance, ground } = client
+async function resume(client: Client, entry: Entry, isDeferred: boolean, fate: number): Promise<void> {
+  const { random, environment } = client
   const { file } = entry
-  const givesUpAt = fate < 0.1 ? chance.int(0, file.size) : Number.POSITIVE_INFINITY
+  const givesUpAt = fate < 0.1 ? random.int(0, file.size) : Number.POSITIVE_INFINITY
   let offset: number | null = entry.acknowledged
   while (entry.end === 'open' && !isOver(client)) {
     if (entry.acknowledged >= givesUpAt) return giveUp(client, entry, fate < 0.05)
-    if (offset === null || chance.chance(0.15)) offset = await askOffset(client, entry)
+    if (offset === null || random.chance(0.15)) offset = await askOffset(client, entry)
     if (entry.end !== 'open') return
     if (offset === null || (offset >= file.size && !isDeferred)) {
-      // Whole by its offset, but nobody has said so yet, or no answer: ask again.
+      // No answer, or all bytes are stored and the upload is not complete yet: ask again.
       offset = null
-      await sleep(chance.int(20, 300))
+      await sleep(random.int(20, 300))
       continue
     }
-    // In fair weather everybody hurries home.
-    const isFair = client.deadline() < Number.POSITIVE_INFINITY
-    const chunk: Buffer = file.slice(offset, isFair ? file.size : offset + lengthOfChunk(chance, file.size))
+    // Once the faults are off, the rest is sent in one request.
+    const areFaultsOff = client.deadline() < Number.POSITIVE_INFINITY
+    const chunk: Buffer = file.slice(offset, areFaultsOff ? file.size : offset + lengthOfChunk(random, file.size))
     const isLast: boolean = offset + chunk.length === file.size
-    const tellsLength = isDeferred && (isLast || chance.chance(0.2))
-    entry.offered = Math.max(entry.offered, offset + chunk.length)
+    const declaresLength = isDeferred && (isLast || random.chance(0.2))
+    entry.sent = Math.max(entry.sent, offset + chunk.length)
     const patch = () =>
-      ask(ground.anyNode(chance) + entry.url, {
+      ask(environment.anyNode(random) + entry.url, {
         method: 'PATCH',
         headers: {
-          ...ground.headers,
+          ...environment.headers,
           'content-type': bodyType,
           'upload-offset': String(offset),
-          ...(tellsLength ? { 'upload-length': String(file.size) } : {}),
+          ...(declaresLength ? { 'upload-length': String(file.size) } : {}),
         },
         body: chunk,
-        ...(isFair ? {} : { manner: mannerOf(chance, chunk.length) }),
+        ...(areFaultsOff ? {} : { behavior: behaviorOf(random, chunk.length) }),
       })
-    // A client that forgot the request it has open sends the same bytes twice.
-    if (chance.chance(0.04)) void patch()
+    // The same bytes in two concurrent requests.
+    if (random.chance(0.04)) void patch()
     const answer = await patch()
-    if (tellsLength && answer?.status === 204) isDeferred = false
+    if (declaresLength && answer?.status === 204) isDeferred = false
     offset = await readPatch(client, entry, answer, offset + chunk.length, isDeferred)
   }
 }
@@ -109,81 +109,93 @@ async function readPatch(
   isDeferred: boolean,
 ): Promise<number | null> {
   if (answer?.status !== 204) {
-    await judge(client, answer, `PATCH ${entry.id}`, entry)
+    await checkError(client, answer, `PATCH ${entry.id}`, entry)
     return null
   }
   const offset = Number(answer.headers['upload-offset'])
-  noteOffset(client.ledger, entry, offset, 'PATCH')
-  if (offset !== expected) client.ledger.complain(`${entry.id}: PATCH answers 204 with ${offset}, not ${expected}`)
-  if (offset === entry.file.size && !isDeferred) await claimWhole(client, entry, 'PATCH')
+  noteOffset(client.model, entry, offset, 'PATCH')
+  if (offset !== expected) client.model.report(`${entry.id}: PATCH answers 204 with ${offset}, not ${expected}`)
+  if (offset === entry.file.size && !isDeferred) await checkComplete(client, entry, 'PATCH')
   return offset
 }
 
 async function askOffset(client: Client, entry: Entry): Promise<number | null> {
-  const { ground, chance, ledger } = client
-  const answer = await ask(ground.anyNode(chance) + entry.url, { method: 'HEAD', headers: ground.headers })
+  const { environment, random, model } = client
+  const answer = await ask(environment.anyNode(random) + entry.url, { method: 'HEAD', headers: environment.headers })
   if (answer?.status !== 200) {
-    await judge(client, answer, `HEAD ${entry.id}`, entry)
+    await checkError(client, answer, `HEAD ${entry.id}`, entry)
     return null
   }
   const offset = Number(answer.headers['upload-offset'])
-  noteOffset(ledger, entry, offset, 'HEAD')
+  noteOffset(model, entry, offset, 'HEAD')
   if (answer.headers['upload-length'] !== undefined && offset === entry.file.size)
-    await claimWhole(client, entry, 'HEAD')
+    await checkComplete(client, entry, 'HEAD')
   return offset
 }
 
-/** The client was told that its file is whole, and goes away. Is it? */
-async function claimWhole({ ground, ledger }: Client, entry: Entry, where: string): Promise<void> {
-  entry.end = 'whole'
-  ledger.count('told whole')
-  const complaint = await ground.faultOfClaim(entry.id, entry.file.size)
-  if (complaint) ledger.complain(`${entry.id}: ${where} said whole, but ${complaint}`)
+/** Checks, as soon as the server answers that the file is complete, that it is. */
+async function checkComplete({ environment, model }: Client, entry: Entry, where: string): Promise<void> {
+  entry.end = 'complete'
+  model.count('answered complete')
+  const problem = await environment.whyIncomplete(entry.id, entry.file.size)
+  if (problem) model.report(`${entry.id}: ${where} answered complete, but ${problem}`)
 }
 
 async function giveUp(client: Client, entry: Entry, isPolite: boolean): Promise<void> {
-  const { ground, chance, ledger } = client
+  const { environment, random, model } = client
   while (isPolite && !isOver(client)) {
-    const answer = await ask(ground.anyNode(chance) + entry.url, { method: 'DELETE', headers: ground.headers })
+    const answer = await ask(environment.anyNode(random) + entry.url, {
+      method: 'DELETE',
+      headers: environment.headers,
+    })
     // 410: the answer to an earlier DELETE was lost.
     if (answer?.status === 204 || answer?.status === 410) {
       entry.end = 'cancelled'
-      return ledger.count('cancelled')
+      return model.count('cancelled')
     }
-    await judge(client, answer, `DELETE ${entry.id}`, entry)
+    await checkError(client, answer, `DELETE ${entry.id}`, entry)
     if (entry.end !== 'open') return
   }
   entry.end = 'abandoned'
-  ledger.count('abandoned')
+  model.count('abandoned')
 }
 
-/** Whether an answer that is no success may be given; waits before the client comes back. */
-async function judge({ ledger, chance }: Client, answer: Answer | null, what: string, entry?: Entry): Promise<void> {
-  ledger.count(answer ? `answer ${answer.status}` : 'no answer')
-  await sleep(chance.int(20, 400))
+/** Reports an error status that the client must not be answered with; waits before the next request. */
+async function checkError(
+  { model, random }: Client,
+  answer: Answer | null,
+  what: string,
+  entry?: Entry,
+): Promise<void> {
+  model.count(answer ? `answer ${answer.status}` : 'no answer')
+  await sleep(random.int(20, 400))
   if (!answer || answer.status === 503 || answer.status === 423 || answer.status === 409) return
   if (answer.status === 410 && entry) {
     entry.end = 'lost'
     return
   }
-  ledger.complain(`${what} was answered with ${answer.status} ${answer.body.slice(0, 200)}`)
+  model.report(`${what} was answered with ${answer.status} ${answer.body.slice(0, 200)}`)
 }
 
-function lengthOfChunk(chance: Seeded, size: number): number {
-  const kind = chance.next()
-  if (kind < 0.15) return chance.int(1, 2000)
-  if (kind < 0.45) return chance.int(2000, 400_000)
-  if (kind < 0.8) return chance.int(1, Math.max(1, Math.ceil(size / 2)))
+function lengthOfChunk(random: Seeded, size: number): number {
+  const kind = random.next()
+  if (kind < 0.15) return random.int(1, 2000)
+  if (kind < 0.45) return random.int(2000, 400_000)
+  if (kind < 0.8) return random.int(1, Math.max(1, Math.ceil(size / 2)))
   return Math.max(1, size)
 }
 
-function mannerOf(chance: Seeded, length: number): Manner {
-  const step = Math.max(1, Math.ceil(length / chance.int(3, 12)))
-  const manner: Manner = { step, pauseMs: chance.chance(0.5) ? chance.int(5, 80) : 0, isChunked: chance.chance(0.2) }
-  const way = chance.next()
-  if (way < 0.1) manner.vanishAfter = chance.int(0, length)
-  else if (way < 0.15) manner.silentAfter = chance.int(1, length)
-  return manner
+function behaviorOf(random: Seeded, length: number): Behavior {
+  const step = Math.max(1, Math.ceil(length / random.int(3, 12)))
+  const behavior: Behavior = {
+    step,
+    pauseMs: random.chance(0.5) ? random.int(5, 80) : 0,
+    isChunked: random.chance(0.2),
+  }
+  const way = random.next()
+  if (way < 0.1) behavior.disconnectAfter = random.int(0, length)
+  else if (way < 0.15) behavior.stallAfter = random.int(1, length)
+  return behavior
 }
 
 function isOver({ deadline }: Client): boolean {

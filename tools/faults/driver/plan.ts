@@ -3,25 +3,25 @@ import { parseArgs } from 'node:util'
 
 export type StoreKind = 'local' | 's3' | 'ceph'
 
-/** What a run of the bench is asked for. It goes on, round after round, until it had this many kills and uploads. */
+/** The settings of a run. Rounds follow each other until there were this many kills and uploads. */
 export interface Plan {
   seed: string
   store: StoreKind
   kills: number
   uploads: number
-  /** Servers over one database and one bucket; the local store has one, whose directory nobody else may touch. */
+  /** Servers with one database and one bucket. The local store allows one: its directory belongs to one process. */
   nodes: number
   /** Uploads of one round. */
   perRound: number
-  /** Milliseconds that a server lives on average. */
+  /** Milliseconds from a start of a server to its next kill, on average. */
   life: number
-  /** Only this round, to live through it again. */
+  /** Runs only this round, to repeat it. */
   round: number | null
-  /** Stops beginning rounds after this. */
+  /** Starts no round after this many minutes. */
   minutes: number
 }
 
-/** The plan that the command line describes. */
+/** Reads the settings from the command line. */
 export function readPlan(args: string[]): Plan {
   const { values } = parseArgs({
     args,

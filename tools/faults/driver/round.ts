@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { seeded } from '../../../test/support/seeded.ts'
-import { settle } from './aftermath.ts'
 import { sendFile } from './client.ts'
-import { type Ground, openGround } from './ground.ts'
-import { type Ledger, openLedger } from './ledger.ts'
+import { type Environment, openEnvironment } from './environment.ts'
+import { startFaults } from './fault-injector.ts'
+import { startKiller } from './killer.ts'
+import { type Model, openModel } from './model.ts'
 import type { StoreKind } from './plan.ts'
-import { sendPublished } from './published.ts'
-import { startReaper } from './reaper.ts'
-import { startStorm } from './storm.ts'
-import { judgeRound } from './verdict.ts'
+import { sendWithTusJsClient } from './published.ts'
+import { checkResult } from './result.ts'
+import { settleAll } from './settle.ts'
 
 export interface RoundPlan {
   seed: string
@@ -17,9 +17,9 @@ export interface RoundPlan {
   uploads: number
   /** Uploads that run at the same time. */
   atOnce?: number
-  /** How long a server lives on average; 1 s unless told. */
+  /** Milliseconds from a start of a server to its next kill, on average; 1 s if not given. */
   lifeMs?: number
-  /** When the storm ends at the latest; before, it ends with the last upload. */
+  /** When the faults end at the latest; they end earlier with the last upload. */
   withinMs?: number
 }
 
@@ -32,71 +32,71 @@ export interface RoundResult {
 }
 
 const MiB = 1024 ** 2
-const afterStormMs = 90_000
+const afterFaultsMs = 90_000
 
-/** Lives through one round: uploads in a storm among servers that are killed; then fair weather, and the judgement. */
-export async function liveRound(plan: RoundPlan): Promise<RoundResult> {
-  const chance = seeded(plan.seed)
-  const ledger = openLedger(plan.seed)
+/** Runs one round: uploads under faults and kills; then the faults end, the uploads complete, and the result is checked. */
+export async function runRound(plan: RoundPlan): Promise<RoundResult> {
+  const random = seeded(plan.seed)
+  const model = openModel(plan.seed)
   const startedAt = performance.now()
-  const ground = await openGround({
+  const environment = await openEnvironment({
     kind: plan.store,
     nodes: plan.nodes,
     name: `faults-${plan.seed.replaceAll(/\W/g, '-')}`,
-    memoryBudget: chance.pick(['64MiB', '256MiB']),
+    memoryBudget: random.pick(['64MiB', '256MiB']),
   })
   try {
-    const storm = startStorm(ground, chance.fork('storm'))
-    const reaper = startReaper(ground, ledger, chance.fork('reaper'), plan.lifeMs ?? 1000)
+    const injector = startFaults(environment, random.fork('faults'))
+    const killer = startKiller(environment, model, random.fork('killer'), plan.lifeMs ?? 1000)
     let deadline = Number.POSITIVE_INFINITY
-    const uploading = sendAll(plan, ground, ledger, () => deadline)
+    const uploading = sendAll(plan, environment, model, () => deadline)
     await Promise.race([uploading, sleep(plan.withinMs ?? 600_000, undefined, { ref: false })])
-    await storm.end()
-    await reaper.end()
-    deadline = performance.now() + afterStormMs
+    await injector.end()
+    await killer.end()
+    deadline = performance.now() + afterFaultsMs
     await uploading
-    await stopAll(ground, ledger)
-    await settle(ground, ledger)
-    await judgeRound(ground, ledger)
+    await stopAll(environment, model)
+    await settleAll(environment, model)
+    await checkResult(environment, model)
     return {
-      kills: reaper.kills(),
+      kills: killer.kills(),
       uploads: plan.uploads,
       seconds: (performance.now() - startedAt) / 1000,
-      violations: ledger.violations,
-      counts: ledger.counts,
+      violations: model.violations,
+      counts: model.counts,
     }
   } finally {
-    await ground.close()
+    await environment.close()
   }
 }
 
-async function sendAll(plan: RoundPlan, ground: Ground, ledger: Ledger, deadline: () => number): Promise<void> {
+async function sendAll(plan: RoundPlan, environment: Environment, model: Model, deadline: () => number): Promise<void> {
   const waiting = Array.from({ length: plan.uploads }, (_, index) => index)
   async function work(): Promise<void> {
     for (let index = waiting.shift(); index !== undefined; index = waiting.shift()) {
-      const chance = seeded(`${plan.seed}/upload ${index}`)
+      const random = seeded(`${plan.seed}/upload ${index}`)
       const name = `u${index}`
-      ledger.file(name, sizeOf(plan.store, chance))
-      const client = { ground, ledger, chance, deadline }
-      await (chance.chance(0.2) ? sendPublished(client, name) : sendFile(client, name))
+      model.file(name, sizeOf(plan.store, random))
+      const client = { environment, model, random, deadline }
+      await (random.chance(0.2) ? sendWithTusJsClient(client, name) : sendFile(client, name))
     }
   }
   await Promise.all(Array.from({ length: plan.atOnce ?? 8 }, work))
 }
 
-/** Many small files, some of every size up to six parts. */
-function sizeOf(store: StoreKind, chance: ReturnType<typeof seeded>): number {
+/** Many small files, and some of every size up to six parts. */
+function sizeOf(store: StoreKind, random: ReturnType<typeof seeded>): number {
   const part = store === 'local' ? 256 * 1024 : 5 * MiB
-  const kind = chance.next()
-  if (kind < 0.05) return chance.int(0, 2)
-  if (kind < 0.35) return chance.int(1, part - 1)
-  if (kind < 0.5) return part * chance.int(1, 4) + chance.int(-1, 1)
-  return chance.int(1, part * 6)
+  const kind = random.next()
+  if (kind < 0.05) return random.int(0, 2)
+  if (kind < 0.35) return random.int(1, part - 1)
+  if (kind < 0.5) return part * random.int(1, 4) + random.int(-1, 1)
+  return random.int(1, part * 6)
 }
 
-async function stopAll({ nodes }: Ground, ledger: Ledger): Promise<void> {
+async function stopAll({ nodes }: Environment, model: Model): Promise<void> {
   const codes = await Promise.all(nodes.map((node) => node.stop()))
   for (const [index, code] of codes.entries()) {
-    if (code !== 0) ledger.complain(`a server ended with ${code}: ${nodes[index]!.log().slice(-1500)}`)
+    if (code !== 0) model.report(`a server ended with ${code}: ${nodes[index]!.log().slice(-1500)}`)
   }
 }

@@ -1,15 +1,16 @@
 import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How a client behaves while it sends a body. */
-export interface Manner {
-  /** Bytes a write, and the pause after each. */
+/** How a client sends a body. */
+export interface Behavior {
+  /** Bytes of each write. */
   step: number
+  /** After each write. */
   pauseMs: number
-  /** Leaves without a word after so many bytes. */
-  vanishAfter?: number
-  /** Falls silent after so many bytes and keeps the connection open, as a phone without a signal does. */
-  silentAfter?: number
+  /** Closes the connection after so many bytes. */
+  disconnectAfter?: number
+  /** Stops sending after so many bytes and keeps the connection open, as a phone without a signal does. */
+  stallAfter?: number
   isChunked?: boolean
 }
 
@@ -19,23 +20,23 @@ export interface Answer {
   body: string
 }
 
-export interface Question {
+export interface HttpRequest {
   method: string
   headers: Record<string, string>
   body?: Buffer
-  manner?: Manner
-  patienceMs?: number
+  behavior?: Behavior
+  timeoutMs?: number
 }
 
-/** Asks over a connection of its own. `null`: there was no answer, and nobody knows what happened. */
+/** Sends a request over a new connection. `null`: there was no answer, and the client cannot know what the server did. */
 export function ask(
   url: string,
-  { method, headers, body, manner, patienceMs = 30_000 }: Question,
+  { method, headers, body, behavior, timeoutMs = 30_000 }: HttpRequest,
 ): Promise<Answer | null> {
   return new Promise((resolve) => {
-    const length: Record<string, string> = body && !manner?.isChunked ? { 'content-length': String(body.length) } : {}
+    const length: Record<string, string> = body && !behavior?.isChunked ? { 'content-length': String(body.length) } : {}
     const outgoing = request(url, { method, agent: false, headers: { ...headers, ...length } })
-    const giveUp = setTimeout(() => outgoing.destroy(new Error('no answer')), patienceMs)
+    const giveUp = setTimeout(() => outgoing.destroy(new Error('no answer')), timeoutMs)
     const settle = (answer: Answer | null) => {
       clearTimeout(giveUp)
       resolve(answer)
@@ -52,13 +53,13 @@ export function ask(
       incoming.on('end', () => settle({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: text }))
     })
     if (!body || body.length === 0) outgoing.end()
-    else void send(body, manner ?? { step: body.length, pauseMs: 0 })
+    else void send(body, behavior ?? { step: body.length, pauseMs: 0 })
 
-    async function send(bytes: Buffer, { step, pauseMs, vanishAfter, silentAfter }: Manner): Promise<void> {
+    async function send(bytes: Buffer, { step, pauseMs, disconnectAfter, stallAfter }: Behavior): Promise<void> {
       for (let at = 0; at < bytes.length && !outgoing.destroyed; at += step) {
-        if (vanishAfter !== undefined && at >= vanishAfter) return void outgoing.destroy()
-        // Whoever is silent does not hear either: the next question is asked over another connection.
-        if (silentAfter !== undefined && at >= silentAfter) return settle(null)
+        if (disconnectAfter !== undefined && at >= disconnectAfter) return void outgoing.destroy()
+        // A client that stalls does not read the answer either. It sends its next request over another connection.
+        if (stallAfter !== undefined && at >= stallAfter) return settle(null)
         const more = outgoing.write(bytes.subarray(at, at + step))
         if (pauseMs > 0) await sleep(pauseMs)
         if (!more && !outgoing.destroyed) await drained()

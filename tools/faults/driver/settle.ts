@@ -1,6 +1,6 @@
 /*
- * After the storm: what the background does once a minute is done at once, by an engine of our own that sees database and
- * store without the wires, until nothing is left to do.
+ * Runs after the faults have ended: an engine with its own connections to database and store, past the proxies, runs the periodic jobs at
+ * once until they have nothing left to do.
  */
 import { randomUUID } from 'node:crypto'
 import { createEngine } from '../../../src/core/create-engine.ts'
@@ -14,13 +14,13 @@ import { finishUploads } from '../../../src/jobs/finish-uploads.ts'
 import { createOutbox, type DeliveredEvent } from '../../../src/jobs/outbox.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
 import { leaseLocker } from '../../../src/locks/lease.ts'
-import type { Ground } from './ground.ts'
-import type { Ledger } from './ledger.ts'
+import type { Environment } from './environment.ts'
+import type { Model } from './model.ts'
 
-/** Finishes, expires, cleans and tells until nothing changes any more. Every server must have ended. */
-export async function settle({ truth, databaseUrl, store }: Ground, ledger: Ledger): Promise<DeliveredEvent[]> {
-  const heard: DeliveredEvent[] = []
-  const onError = (error: unknown) => ledger.complain(`the aftermath failed: ${String(error)}`)
+/** Completes, expires and cleans up uploads and delivers events until nothing changes. Every server must have stopped. */
+export async function settleAll({ pool, databaseUrl, store }: Environment, model: Model): Promise<DeliveredEvent[]> {
+  const delivered: DeliveredEvent[] = []
+  const onError = (error: unknown) => model.report(`a background job failed: ${String(error)}`)
   const database = await openDatabase({ url: databaseUrl, dataDir: '', pool: 5, timeoutMs: 5000, onError })
   const uploads = uploadRepository(database)
   const locker = await leaseLocker({ database, leaseMs: 30_000, waitMs: 5000, onError })
@@ -45,15 +45,13 @@ export async function settle({ truth, databaseUrl, store }: Ground, ledger: Ledg
     now: () => new Date(),
     onError,
   })
-  const outbox = createOutbox(database, [(event) => void heard.push(event)], onError)
+  const outbox = createOutbox(database, [(event) => void delivered.push(event)], onError)
 
-  // Time passes: what nobody asks for any more is finished, what nobody goes on with expires, what died is free.
-  await truth.query(`update upload_sessions set updated_at = now() - interval '1 hour' where state = 'finishing'`)
-  await truth.query(`update upload_sessions set expires_at = now() - interval '1 second' where state = 'receiving'`)
-  await truth.query(
-    `update upload_sessions set lease_until = now() - interval '1 second' where lease_until is not null`,
-  )
-  await truth.query(`update upload_events set next_attempt_at = now()`)
+  // Makes interrupted completions due, open uploads expired, the leases of dead servers free, and undelivered events due.
+  await pool.query(`update upload_sessions set updated_at = now() - interval '1 hour' where state = 'finishing'`)
+  await pool.query(`update upload_sessions set expires_at = now() - interval '1 second' where state = 'receiving'`)
+  await pool.query(`update upload_sessions set lease_until = now() - interval '1 second' where lease_until is not null`)
+  await pool.query(`update upload_events set next_attempt_at = now()`)
   await finishUploads(engine, uploads)
   for (let round = 0; round < 5; round += 1) {
     const { expired, cleaned } = await sweep(engine, uploads, new Date())
@@ -64,5 +62,5 @@ export async function settle({ truth, databaseUrl, store }: Ground, ledger: Ledg
   await locker.close()
   await outbox.close()
   await database.close()
-  return heard
+  return delivered
 }

@@ -1,9 +1,9 @@
 /*
- * What clients might say where something is expected: nearly right, of another kind, too much, nothing. None of it is a
- * secret way in; all of it must be answered.
+ * The values of the fuzzer, by where they belong: valid, nearly valid, of another kind, too long, empty. The server must answer all of
+ * them.
  */
 
-/** Where a number belongs. */
+/** For numbers. */
 export const numbers = [
   '0',
   '1',
@@ -34,7 +34,7 @@ export const numbers = [
   '\xb2',
 ]
 
-/** Where `?0` or `?1` belongs. */
+/** For booleans of structured fields. */
 export const booleans = [
   '?1',
   '?0',
@@ -53,7 +53,7 @@ export const booleans = [
   ':AA==:',
 ]
 
-/** Where a digest belongs, of RFC 9530 and of tus. */
+/** For digests of RFC 9530 and of tus. */
 export const digests = [
   'sha-256=:AAAA:',
   'sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:',
@@ -85,7 +85,7 @@ export const checksums = [
   `sha1 ${'A'.repeat(3000)}`,
 ]
 
-/** Where metadata of tus belongs. */
+/** For tus metadata. */
 export const metadata = [
   'filename YQ==',
   'filename',
@@ -197,7 +197,7 @@ export const methods = [
   'A'.repeat(300),
 ]
 
-/** In the place of any value. */
+/** For any value. */
 export const odd = [
   '',
   '0',
@@ -228,7 +228,7 @@ export const odd = [
   'Infinity',
 ]
 
-/** Headers of which any may appear where it does not belong. */
+/** Headers that are added where they do not belong. */
 export const headerNames = [
   'tus-resumable',
   'upload-offset',
@@ -273,8 +273,8 @@ export const headerNames = [
   'connection',
 ]
 
-/** What belongs to a header, wrongly or rightly; any other takes `odd`. */
-export const wordsFor: Record<string, string[]> = {
+/** Valid and invalid values by header; other headers take `odd`. */
+export const valuesFor: Record<string, string[]> = {
   'tus-resumable': ['1.0.0', '1.0.0', '0.2.2', '', '1.0.0, 1.0.0'],
   'upload-offset': numbers,
   'upload-length': numbers,
@@ -317,7 +317,7 @@ export const wordsFor: Record<string, string[]> = {
   host: ['', 'a b', 'x:99999', 'files.example', '[::1', 'a,b'],
 }
 
-/** Below paths that name an upload, and instead of them. */
+/** Appended to a path. */
 export const pathEnds = [
   '/',
   '//',
@@ -339,7 +339,7 @@ export const pathEnds = [
   '\xe4',
 ]
 
-/** In the place of a JSON value. */
+/** For JSON values. */
 export const jsonValues: unknown[] = [
   null,
   true,

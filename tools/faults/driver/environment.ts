@@ -1,6 +1,6 @@
 /*
- * What a round runs on: servers in processes, over one Postgres and one store, behind wires that can go bad; and the way
- * around those wires by which the truth is looked up.
+ * The environment of a round: server processes with one Postgres and one store, each behind a proxy that injects faults, and direct
+ * connections to both by which the results are checked.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,59 +18,64 @@ import type { Seeded } from '../../../test/support/seeded.ts'
 import { headersOf, testSecret } from '../../../test/support/tus-file.ts'
 import type { StoreKind } from './plan.ts'
 
-export interface Ground {
+export interface Environment {
   nodes: NodeProcess[]
   kind: StoreKind
-  /** Around the wires. */
-  truth: pg.Pool
+  /** Connects directly, past the proxy. */
+  pool: pg.Pool
   databaseUrl: string
   store: ObjectStore
-  /** The environment of a server that is spared all faults. */
-  environment: Record<string, string>
-  wires: { database: FaultProxy; s3: FaultProxy | null }
+  /** The environment variables of a server that connects directly, past the proxies. */
+  settings: Record<string, string>
+  proxies: { database: FaultProxy; s3: FaultProxy | null }
   standIn: S3StandIn | null
-  /** Keys whose multipart uploads the bucket has aborted: these uploads alone may be lost. */
+  /** Keys whose multipart uploads the bucket has aborted: only these uploads may be lost. */
   aborted: Set<string>
   headers: Record<string, string>
-  /** The URL of one of the nodes, alive or not. */
-  anyNode(chance: Seeded): string
-  /** Why upload `id` is not what its client was just told: whole. `null`: it is. */
-  faultOfClaim(id: string, size: number): Promise<string | null>
-  /** Keys of multipart uploads that are open under our prefix. */
+  /** The URL of one of the nodes, running or not. */
+  anyNode(random: Seeded): string
+  /** Why upload `id` is not complete, as its client was just answered. `null`: it is. */
+  whyIncomplete(id: string, size: number): Promise<string | null>
+  /** Keys of the open multipart uploads under the prefix of this round. */
   openMultiparts(): Promise<string[]>
   close(): Promise<void>
 }
 
-export interface GroundOptions {
+export interface EnvironmentOptions {
   kind: StoreKind
   nodes: number
-  /** Names this round's prefix in a bucket that others use. */
+  /** Becomes the prefix of this round in a shared bucket. */
   name: string
   memoryBudget: string
 }
 
 const compiled = join(tmpdir(), 'landfall-faults-compiled')
 
-/** Opens database, store, wires and servers. */
-export async function openGround({ kind, nodes: count, name, memoryBudget }: GroundOptions): Promise<Ground> {
+/** Opens database, store and proxies, and starts the servers. */
+export async function openEnvironment({
+  kind,
+  nodes: count,
+  name,
+  memoryBudget,
+}: EnvironmentOptions): Promise<Environment> {
   const database = await freshDatabase()
   const directory = await mkdtemp(join(tmpdir(), 'landfall-faults-'))
   const standIn = kind === 's3' ? await startS3StandIn({ equalParts: true, keep: { directory } }) : null
   const bucket = kind === 'local' ? null : (standIn ?? realBucket())
-  const wires = {
+  const proxies = {
     database: await startFaultProxy(database.url),
     s3: bucket && (await startFaultProxy(bucket.endpoint)),
   }
-  const environment: Record<string, string> = {
+  const settings: Record<string, string> = {
     NODE_ENV: 'production',
     DATABASE_URL: database.url,
     DATA_DIR: directory,
     JWT_SECRET: testSecret,
     LOG_LEVEL: 'warn',
     MEMORY_BUDGET: memoryBudget,
-    // Short, so that a round has many lives: what was killed is taken over soon, what hangs is given up soon.
+    // Short, so that the leases of killed servers and requests that hang end soon.
     LEASE_TTL: '2s',
-    // The storm aborts multipart uploads: their loss is to be established within the time of a run.
+    // Faults abort multipart uploads: their loss must be confirmed within a round.
     LOSS_CONFIRM: '1s',
     LOCK_WAIT: '3s',
     FINISH_WAIT: '3s',
@@ -89,19 +94,19 @@ export async function openGround({ kind, nodes: count, name, memoryBudget }: Gro
         }
       : { STORE: 'local', PART_SIZE: '256KiB', CHUNK_SIZE: '256KiB' }),
   }
-  const config = loadConfig(environment)
+  const config = loadConfig(settings)
   const store = openStore(config.STORE, config)
-  const truth = new pg.Pool({ connectionString: database.url, max: 4 })
-  // The database is taken away at the end, with whatever connections are idle then.
-  truth.on('error', () => {})
+  const pool = new pg.Pool({ connectionString: database.url, max: 4 })
+  // The database is dropped at the end, which breaks idle connections.
+  pool.on('error', () => {})
   const nodes = await Promise.all(
     Array.from({ length: count }, () =>
       startNodeProcess({
         environment: {
-          ...environment,
-          DATABASE_URL: wires.database.inFrontOf(database.url),
-          ...(wires.s3 && { S3_ENDPOINT: wires.s3.endpoint }),
-          // A server that starts a thousand times need not be compiled a thousand times.
+          ...settings,
+          DATABASE_URL: proxies.database.inFrontOf(database.url),
+          ...(proxies.s3 && { S3_ENDPOINT: proxies.s3.endpoint }),
+          // Servers start a thousand times in a run.
           NODE_COMPILE_CACHE: compiled,
         },
       }),
@@ -119,19 +124,19 @@ export async function openGround({ kind, nodes: count, name, memoryBudget }: Gro
   return {
     nodes,
     kind,
-    truth,
+    pool,
     databaseUrl: database.url,
     store,
-    environment,
-    wires,
+    settings,
+    proxies,
     standIn,
     aborted: new Set(),
     headers: { 'tus-resumable': '1.0.0', ...(await headersOf()) },
-    anyNode: (chance) => chance.pick(nodes).url,
-    async faultOfClaim(id, size) {
-      const { rows } = await truth.query('select state, key, size from upload_sessions where id = $1', [id])
+    anyNode: (random) => random.pick(nodes).url,
+    async whyIncomplete(id, size) {
+      const { rows } = await pool.query('select state, key, size from upload_sessions where id = $1', [id])
       const [row] = rows
-      if (row?.state !== 'completed') return `the session says ${row?.state}`
+      if (row?.state !== 'completed') return `the upload is ${row?.state}`
       const info = await store.stat(row.key)
       if (!info) return 'there is no object'
       return info.size === size ? null : `the object has ${info.size} bytes and not ${size}`
@@ -147,9 +152,9 @@ export async function openGround({ kind, nodes: count, name, memoryBudget }: Gro
       await Promise.all(nodes.map((node) => node.kill()))
       await store.close()
       s3?.destroy()
-      await truth.end()
-      await wires.database.close()
-      await wires.s3?.close()
+      await pool.end()
+      await proxies.database.close()
+      await proxies.s3?.close()
       await standIn?.close()
       await database.dispose()
       await rm(directory, { recursive: true, force: true })

@@ -10,31 +10,31 @@ import { signToken } from '../../src/http/identity/secret.ts'
 import { freshDatabase } from '../../test/support/postgres.ts'
 import { type OpenStore, openStoreOf, type StoreKind } from '../../test/support/store-kinds.ts'
 
-/** A whole server in this process, and the way around it by which the truth is looked up. */
-export interface Ground {
+/** A server in this process, and direct access to its engine, database and store. */
+export interface Environment {
   port: number
   url: string
   engine: RunningEngine
-  sessions: UploadRepository
+  uploads: UploadRepository
   database: Database
   store: OpenStore
   /** The size of parts of a small file. */
   part: number
   tokens: Record<string, string>
-  /** What went wrong where nobody waited for an answer. */
+  /** Errors that were logged outside of requests. */
   faults: string[]
-  /** Connections that are open. */
+  /** How many connections are open. */
   connections(): Promise<number>
   close(): Promise<void>
 }
 
 const secret = 'a secret that is long enough for HS256'
 
-/** Opens it: files in a store of `kind`; sessions in a database of their own. */
-export async function openGround(kind: StoreKind): Promise<Ground> {
+/** Starts the server with a store of `kind` and a new database. */
+export async function openEnvironment(kind: StoreKind): Promise<Environment> {
   const store = await openStoreOf(kind)
   const faults: string[] = []
-  const note = (fault: unknown) => void faults.push(inspect(fault, { depth: 4 }))
+  const note = (error: unknown) => void faults.push(inspect(error, { depth: 4 }))
   const fresh = await freshDatabase()
   const database = await openDatabase({ url: fresh.url, dataDir: '', pool: 8, timeoutMs: 5000, onError: note })
   const config = loadConfig({
@@ -43,25 +43,25 @@ export async function openGround(kind: StoreKind): Promise<Ground> {
     DATABASE_URL: 'postgres://elsewhere/landfall',
     JWT_SECRET: secret,
     DATA_DIR: '/nowhere',
-    // What is deleted or lost is gone at once: what is left then is left for good.
+    // Deletion and the confirmation of a loss happen at once: what remains in the store then is an orphan.
     DELETE_GRACE: '0s',
     LOSS_CONFIRM: '0s',
     PART_SIZE: '64KiB',
     CHUNK_SIZE: '64KiB',
     MEMORY_BUDGET: '8MiB',
-    // Short, so that what hangs is given up soon.
+    // Short, so that requests that hang end soon.
     BODY_IDLE_TIMEOUT: '300ms',
     LOCK_WAIT: '5s',
     FINISH_WAIT: '10s',
-    // Everything comes from one address, and faster than anybody's.
+    // All requests come from one address, faster than any client sends.
     REQUESTS_PER_ADDRESS: '0',
     CREATIONS_PER_ADDRESS: '0',
   })
-  // In memory parts can be so small that a few bytes are many.
+  // The memory store has no smallest part: a few bytes are enough for several.
   const part = kind === 'memory' ? 10 : Math.max(64 * 1024, store.limits.minPartSize)
   const app = await buildApp({ ...config, PART_SIZE: part, CHUNK_SIZE: part }, { store, database })
   app.http.log.error = (first: unknown, ...rest: unknown[]) =>
-    note(rest.length > 0 && first instanceof Object ? { ...first, said: rest } : first)
+    note(rest.length > 0 && first instanceof Object ? { ...first, details: rest } : first)
   await app.http.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.http.server.address() as AddressInfo
   const sign = (id: string, role: string) => signToken(secret, { id, role }, 24 * 3600)
@@ -69,7 +69,7 @@ export async function openGround(kind: StoreKind): Promise<Ground> {
     port,
     url: `http://127.0.0.1:${port}`,
     engine: app.engine,
-    sessions: uploadRepository(database),
+    uploads: uploadRepository(database),
     database,
     store,
     part,
@@ -84,7 +84,7 @@ export async function openGround(kind: StoreKind): Promise<Ground> {
     faults,
     connections: () =>
       new Promise((resolve, reject) => {
-        // Those that good clients keep for later are no leak.
+        // Idle keep-alive connections of well-behaved clients are not a leak.
         app.http.server.closeIdleConnections()
         app.http.server.getConnections((error, count) => (error ? reject(error) : resolve(count)))
       }),

@@ -1,4 +1,4 @@
-// Pictures of the upload page in its states: `node tools/page-pictures.ts FOLDER`. For looking at, and for the documentation.
+// Screenshots of the upload page in its states, for reviews and the documentation: `node tools/page-pictures.ts FOLDER`.
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -22,16 +22,16 @@ const config = loadConfig({ LOG_LEVEL: 'silent', DATA_DIR: dataDir, PART_SIZE: '
 const database = await openConfiguredDatabase(config, { onError: console.error })
 await database.migrate()
 const app = await buildApp(config, { database })
-const wire = await startFaultProxy(await listen(app.http))
+const proxy = await startFaultProxy(await listen(app.http))
 const browser = await startChromium()
-const looks = [
+const variants = [
   ['light', { viewport: { width: 1000, height: 800 }, colorScheme: 'light' }],
   ['dark', { viewport: { width: 1000, height: 800 }, colorScheme: 'dark' }],
   ['phone', { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }],
 ] as const
-for (const [look, options] of looks) await take(look, options)
+for (const [variant, options] of variants) await take(variant, options)
 await browser.close()
-await wire.close()
+await proxy.close()
 app.http.server.closeAllConnections()
 await app.stop()
 await database.close()
@@ -39,21 +39,21 @@ await rm(dataDir, { recursive: true, force: true })
 await rm(files, { recursive: true, force: true })
 process.exit()
 
-async function take(look: string, options: BrowserContextOptions): Promise<void> {
+async function take(variant: string, options: BrowserContextOptions): Promise<void> {
   const context = await browser.newContext({ ...options, reducedMotion: 'reduce' })
   const empty = await context.newPage()
-  await empty.goto(`${wire.endpoint}/`)
+  await empty.goto(`${proxy.endpoint}/`)
   await empty.getByRole('heading', { name: 'Sign in' }).waitFor()
-  await shoot(empty, look, 'sign-in')
-  await empty.goto(`${wire.endpoint}/#code=used`)
+  await shoot(empty, variant, 'sign-in')
+  await empty.goto(`${proxy.endpoint}/#code=used`)
   await empty.getByRole('alert').waitFor()
-  await shoot(empty, look, 'sign-in-link-used')
+  await shoot(empty, variant, 'sign-in-link-used')
   await empty.close()
 
-  const user = `ann-${look}`
+  const user = `ann-${variant}`
   await context.addInitScript(keepToken(await signToken(app.secret, userOf(user, 'creator'), 600)))
   const page = await open(context.newPage())
-  await shoot(page, look, 'empty')
+  await shoot(page, variant, 'empty')
 
   await choose(page, [
     await file('שלום עולם חשבונית מספר 2026-04 לקוח ראשי.pdf', MiB),
@@ -63,38 +63,38 @@ async function take(look: string, options: BrowserContextOptions): Promise<void>
   ])
   await page.getByRole('heading', { name: '4 files uploaded' }).waitFor()
   await page.waitForTimeout(700)
-  await shoot(page, look, 'scripts')
-  await writeFile(join(folder, `scripts-${look}-tree.txt`), await page.locator('.rows').ariaSnapshot())
+  await shoot(page, variant, 'scripts')
+  await writeFile(join(folder, `scripts-${variant}-tree.txt`), await page.locator('.rows').ariaSnapshot())
 
-  wire.set({ rate: 3 * MiB })
+  proxy.set({ rate: 3 * MiB })
   await choose(page, [await file('Concert, the whole evening.mp4', 60 * MiB), await file('IMG_2071.mov', 24 * MiB)])
   await choose(page, [await file('Lecture 12.mp4', 40 * MiB)])
   await choose(page, [await file('too large.png', 11 * 1024 * MiB)])
   await page.waitForTimeout(4000)
-  await shoot(page, look, 'sending')
+  await shoot(page, variant, 'sending')
   const second = await open(context.newPage())
   await second.getByText('in another tab').first().waitFor({ timeout: 15_000 })
-  await shoot(second, look, 'second-tab')
+  await shoot(second, variant, 'second-tab')
   await second.close()
   await page.getByRole('button', { name: 'Cancel all' }).click()
   await page.locator('.round .button.is-bad').click()
-  wire.set({ rate: 6 * MiB })
+  proxy.set({ rate: 6 * MiB })
 
-  const shots = join(files, `Holiday ${look}`)
+  const shots = join(files, `Holiday ${variant}`)
   await mkdir(shots, { recursive: true })
   for (let number = 1; number <= 200; number++) await writeFile(join(shots, `IMG_${number}.txt`), randomBytes(90_000))
   await page.locator('input[webkitdirectory]').setInputFiles(shots)
   await page.waitForTimeout(3000)
-  await shoot(page, look, 'folder-200')
+  await shoot(page, variant, 'folder-200')
   await page.locator('.fold').first().click()
   await page.waitForTimeout(300)
-  await shoot(page, look, 'folder-200-open')
-  wire.set({})
+  await shoot(page, variant, 'folder-200-open')
+  proxy.set({})
   await page.getByRole('heading', { name: '200 files uploaded' }).waitFor({ timeout: 120_000 })
 
-  const refused = await browser.newContext({ ...options, reducedMotion: 'reduce' })
-  await refused.addInitScript(keepToken(await signToken(app.secret, userOf(`sub-${look}`, 'subscriber'), 600)))
-  const other = await open(refused.newPage())
+  const limited = await browser.newContext({ ...options, reducedMotion: 'reduce' })
+  await limited.addInitScript(keepToken(await signToken(app.secret, userOf(`sub-${variant}`, 'subscriber'), 600)))
+  const other = await open(limited.newPage())
   await choose(other, [
     await file('holiday.mp4', 3000),
     await file('huge.png', 201 * MiB),
@@ -102,17 +102,17 @@ async function take(look: string, options: BrowserContextOptions): Promise<void>
   ])
   await other.getByText('may not send').first().waitFor()
   await other.waitForTimeout(500)
-  await shoot(other, look, 'refused')
-  await refused.close()
+  await shoot(other, variant, 'refused')
+  await limited.close()
   await context.close()
 }
 
-async function open(made: Promise<Page>): Promise<Page> {
-  const page = await made
+async function open(opening: Promise<Page>): Promise<Page> {
+  const page = await opening
   page.on('console', (message) => console.error(message.text()))
   page.on('pageerror', (error) => console.error(String(error)))
   page.on('dialog', (dialog) => void dialog.accept())
-  await page.goto(`${wire.endpoint}/`)
+  await page.goto(`${proxy.endpoint}/`)
   await page.locator('.badge').waitFor()
   return page
 }
@@ -133,8 +133,8 @@ async function file(name: string, size: number): Promise<string> {
   return path
 }
 
-async function shoot(page: Page, look: string, name: string): Promise<void> {
+async function shoot(page: Page, variant: string, name: string): Promise<void> {
   const width = (await page.evaluate('document.documentElement.scrollWidth')) as number
-  if (width > page.viewportSize()!.width) console.error(`${look} ${name} is ${width} wide`)
-  await page.screenshot({ path: join(folder, `${name}-${look}.png`) })
+  if (width > page.viewportSize()!.width) console.error(`${variant} ${name} is ${width} wide`)
+  await page.screenshot({ path: join(folder, `${name}-${variant}.png`) })
 }

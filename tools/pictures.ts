@@ -1,4 +1,4 @@
-// Pictures of the admin page with some life in it: `node tools/pictures.ts FOLDER`. For looking at, and for the documentation.
+// Screenshots of the admin page with sample data, for reviews and the documentation: `node tools/pictures.ts FOLDER`.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,16 +24,16 @@ const app = await buildApp(config, { database })
 const server = { url: await listen(app.http), secret: app.secret }
 const browser = await startChromium()
 
-await remember()
-await live(server)
-const film = await running(server)
-const looks = [
+await fillActivity()
+await createSampleData(server)
+const film = await startUploads(server)
+const devices = [
   ['desktop', { viewport: { width: 1280, height: 800 } }],
   ['phone', { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }],
 ] as const
-// Until refusals are written down, and what was counted.
+// Until the server has written its activity and the denied requests.
 await new Promise((resolve) => setTimeout(resolve, 25_000))
-for (const [name, options] of looks) {
+for (const [name, options] of devices) {
   for (const colorScheme of ['light', 'dark'] as const)
     await take(`${name}-${colorScheme}`, { ...options, colorScheme })
 }
@@ -44,17 +44,17 @@ await database.close()
 await rm(dataDir, { recursive: true, force: true })
 process.exit()
 
-/** What the servers would have done for the last hour: the plots want a past. */
-async function remember(): Promise<void> {
+/** An hour of activity for the plots. */
+async function fillActivity(): Promise<void> {
   const text = `insert into activity (at, received_bytes, stored_bytes, requests, client_errors, server_errors, store_errors, created, completed, cancelled, expired, failed)
     select to_timestamp(floor(extract(epoch from now()) / 10) * 10 - n * 10), 0, (38 + 22 * sin(n / 9.0) + 9 * sin(n * 1.7) + n % 5)::int * 1048576::bigint,
       40, greatest(0, 3 * sin(n / 5.0) + n % 3)::int, (n % 67 = 9)::int, 0, (3 + 2 * sin(n / 9.0) + n % 2)::int, (2 + 2 * sin((n - 4) / 9.0) + n % 2)::int, (n % 13 = 0)::int, 0, 0
     from generate_series(1, 360) n`
-  await database.query({ name: 'remember', text }, [])
+  await database.query({ name: 'fill-activity', text }, [])
 }
 
-/** Some uploads that ended in each way, other limits, refusals and keys. */
-async function live(server: Spoken): Promise<void> {
+/** Uploads that ended in each way, changed policies, denied requests and keys. */
+async function createSampleData(server: Spoken): Promise<void> {
   const ann = userOf('ann', 'creator')
   const bob = userOf('bob', 'member')
   const cem = userOf('cem@example.org', 'subscriber', { tenant: 'acme' })
@@ -75,8 +75,8 @@ async function live(server: Spoken): Promise<void> {
   await (await send(server, cem, { filename: 'not really a picture.png', head: Buffer.from('MZ'), size: MiB })).sent
   const token = await signToken(server.secret, userOf('olga', 'operator', { isAdmin: true }), 600)
   const admin = createAdminApi(server.url, () => token)
-  const itself = { user: null, tenant: null, expiresAt: null }
-  await admin.makeKey({ name: 'the nightly import', role: 'creator', scopes: ['upload', 'read'], ...itself })
+  const unrestricted = { user: null, tenant: null, expiresAt: null }
+  await admin.makeKey({ name: 'the nightly import', role: 'creator', scopes: ['upload', 'read'], ...unrestricted })
   const { version, policies } = await admin.policies()
   const roles = policies['roles'] as Record<string, object>
   const next = {
@@ -90,8 +90,8 @@ async function live(server: Spoken): Promise<void> {
   await admin.changePolicies(version, next, { note: 'Members get a daily share', applyToActive: false })
 }
 
-/** Some uploads that are on their way for a while. */
-async function running(server: Spoken): Promise<string> {
+/** Starts uploads that take several minutes. */
+async function startUploads(server: Spoken): Promise<string> {
   const ids: string[] = []
   const all: [string, string, string, number, number][] = [
     ['ann', 'creator', 'Concert, the whole evening.mp4', 420 * MiB, 2.4 * MiB],
@@ -114,10 +114,10 @@ async function take(name: string, options: BrowserContextOptions): Promise<void>
   const page = await context.newPage()
   page.on('console', (message) => console.error(`${name}: ${message.text()}`))
   page.on('pageerror', (error) => console.error(`${name}: ${error}`))
-  const picture = async (room: string) => {
+  const picture = async (section: string) => {
     const width = (await page.evaluate('document.documentElement.scrollWidth')) as number
-    if (width !== options.viewport!.width) console.error(`${name} ${room} is ${width} wide`)
-    await page.screenshot({ path: join(folder, `${room}-${name}.png`), fullPage: process.env.WHOLE === 'true' })
+    if (width !== options.viewport!.width) console.error(`${name} ${section} is ${width} wide`)
+    await page.screenshot({ path: join(folder, `${section}-${name}.png`), fullPage: process.env.WHOLE === 'true' })
   }
   await page.goto(`${server.url}/admin`)
   await page.locator('.live-row').first().waitFor()
@@ -141,8 +141,8 @@ async function take(name: string, options: BrowserContextOptions): Promise<void>
   await picture('diff')
   await text.fill((await text.inputValue()).replace('"200 MiB"', '"200 parsecs"'))
   await page.locator('.fault').first().waitFor()
-  await page.locator('.fault').first().evaluate('(diff) => diff.scrollIntoView({ block: "center" })')
-  await picture('fault')
+  await page.locator('.fault').first().evaluate('(error) => error.scrollIntoView({ block: "center" })')
+  await picture('error')
   await open(page, 'quota', 'tbody tr')
   await picture('quota')
   await open(page, 'keys', 'tbody tr')
@@ -160,9 +160,9 @@ async function take(name: string, options: BrowserContextOptions): Promise<void>
   await context.close()
 }
 
-async function open(page: Page, path: string, sign: string): Promise<void> {
+async function open(page: Page, path: string, selector: string): Promise<void> {
   await page.evaluate(`location.hash = '#/${path}'`)
-  await page.locator(`main ${sign}`).first().waitFor()
+  await page.locator(`main ${selector}`).first().waitFor()
   await page.evaluate('scrollTo(0, 0)')
   await page.waitForTimeout(400)
 }

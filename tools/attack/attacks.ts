@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { cut, openMany, pause } from './sockets.ts'
+import { closeAll, openMany, pause } from './sockets.ts'
 import type { Target } from './target.ts'
 
-/** How much of it: a short run has a share of everything. */
+/** The size of an attack. */
 export interface Scale {
-  /** Multiplies numbers of connections and requests. */
+  /** Multiplies the numbers of connections and requests. */
   share: number
-  /** How long what is opened is held. */
+  /** How long connections are held open. */
   holdMs: number
 }
 
@@ -17,19 +17,19 @@ export interface Attack {
 
 const MiB = 1024 ** 2
 
-/** Everything that a client on the same machine can do with a few lines of code; each ends by itself. */
+/** Attacks that take a client a few lines of code. Each ends by itself. */
 export const attacks: Attack[] = [
-  { name: 'pipelined requests, nothing read', run: pipelining },
-  { name: 'pipelined requests of many connections', run: widePipelining },
-  { name: 'answers that are not read', run: unreadAnswers },
+  { name: 'pipelined requests without reading', run: pipelining },
+  { name: 'pipelined requests on many connections', run: widePipelining },
+  { name: 'unread answers', run: unreadAnswers },
   { name: 'connections without a request', run: halfOpen },
-  { name: 'headers without end', run: headerFlood },
-  { name: 'bodies of a byte, of one user', run: trickle },
-  { name: 'JSON of 12 MiB, all brackets', run: hugeJson },
+  { name: 'endless headers', run: headerFlood },
+  { name: 'one-byte bodies of one user', run: trickle },
+  { name: 'JSON of 12 MiB of brackets', run: hugeJson },
   { name: 'deep and wide JSON', run: wideJson },
-  { name: 'made-up API keys', run: madeUpKeys },
+  { name: 'invalid API keys', run: invalidKeys },
   { name: '10,000 creations', run: creations },
-  { name: 'a final of many partials', run: manyPartials },
+  { name: 'a final upload of many partial ones', run: manyPartials },
 ]
 
 async function pipelining({ port }: Target, { share, holdMs }: Scale): Promise<void> {
@@ -37,29 +37,29 @@ async function pipelining({ port }: Target, { share, holdMs }: Scale): Promise<v
   for (const path of ['/docs/json', '/', '/readyz', '/not-there', '/v1/me'])
     for (const socket of sockets) socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`.repeat(4000))
   await pause(holdMs)
-  cut(sockets)
+  closeAll(sockets)
 }
 
-/** As much as one read of a socket brings, on many connections in the same moment. */
+/** As many requests as one read of a socket returns, on many connections at once. */
 async function widePipelining({ port }: Target, { share, holdMs }: Scale): Promise<void> {
   const sockets = await openMany(port, Math.ceil(1000 * share))
   for (const socket of sockets) socket.write('GET /livez HTTP/1.1\r\nHost:a\r\n\r\n'.repeat(2000))
   await pause(holdMs)
-  cut(sockets)
+  closeAll(sockets)
 }
 
 async function unreadAnswers({ port }: Target, { share, holdMs }: Scale): Promise<void> {
   const sockets = await openMany(port, Math.ceil(500 * share))
   for (const socket of sockets) socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(50))
   await pause(holdMs)
-  cut(sockets)
+  closeAll(sockets)
 }
 
 async function halfOpen({ port }: Target, { share, holdMs }: Scale): Promise<void> {
   const sockets = await openMany(port, Math.ceil(3000 * share))
   for (const socket of sockets) socket.write('GET / HT')
   await pause(holdMs)
-  cut(sockets)
+  closeAll(sockets)
 }
 
 async function headerFlood({ port }: Target, { share, holdMs }: Scale): Promise<void> {
@@ -70,24 +70,24 @@ async function headerFlood({ port }: Target, { share, holdMs }: Scale): Promise<
     for (const socket of sockets) if (socket.writable) socket.write(`X-${'a'.repeat(500)}: ${'b'.repeat(500)}\r\n`)
     await pause(20)
   }
-  cut(sockets)
+  closeAll(sockets)
 }
 
 async function trickle(target: Target, { share, holdMs }: Scale): Promise<void> {
-  const authorization = await target.as('trickler')
-  const id = await begin(target, authorization, 64 * MiB)
+  const authorization = await target.authorizationOf('trickler')
+  const id = await init(target, authorization, 64 * MiB)
   const sockets = await openMany(target.port, Math.ceil(3000 * share))
   for (const socket of sockets)
     socket.write(
       `PUT /v1/uploads/${id}/chunk HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nX-Chunk-Index: 0\r\nContent-Length: ${MiB}\r\n\r\nx`,
     )
   await pause(holdMs)
-  cut(sockets)
+  closeAll(sockets)
 }
 
 async function hugeJson(target: Target, { share, holdMs }: Scale): Promise<void> {
-  const authorization = await target.as('brackets')
-  const id = await begin(target, authorization, 64 * MiB)
+  const authorization = await target.authorizationOf('brackets')
+  const id = await init(target, authorization, 64 * MiB)
   const sockets = await openMany(target.port, Math.ceil(20 * share))
   const body = Buffer.alloc(12 * MiB, '[')
   for (const [at, socket] of sockets.entries()) {
@@ -100,18 +100,18 @@ async function hugeJson(target: Target, { share, holdMs }: Scale): Promise<void>
     socket.write(at % 4 < 2 ? body : Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body]))
   }
   await pause(holdMs)
-  cut(sockets)
+  closeAll(sockets)
 }
 
 async function wideJson(target: Target, { share }: Scale): Promise<void> {
-  const authorization = await target.as('wide')
+  const authorization = await target.authorizationOf('wide')
   const bodies = [
     `${'['.repeat(30_000)}`,
     `${'{"a":'.repeat(10_000)}`,
     `{${Array.from({ length: 5000 }, (_, n) => `"k${n}":1`).join(',')}}`,
     `{"file_name":"${'\\u0061'.repeat(10_000)}","total_size":1}`,
   ]
-  await inTurns(Math.ceil(1000 * share), 20, (n) =>
+  await repeat(Math.ceil(1000 * share), 20, (n) =>
     ask(
       target,
       'POST',
@@ -123,24 +123,24 @@ async function wideJson(target: Target, { share }: Scale): Promise<void> {
   )
 }
 
-async function madeUpKeys(target: Target, { share }: Scale): Promise<void> {
-  await inTurns(Math.ceil(3000 * share), 20, () =>
+async function invalidKeys(target: Target, { share }: Scale): Promise<void> {
+  await repeat(Math.ceil(3000 * share), 20, () =>
     ask(target, 'GET', '/v1/me', `Bearer lf_${randomBytes(40).toString('base64url')}`),
   )
 }
 
 async function creations(target: Target, { share }: Scale): Promise<void> {
-  const authorization = await target.as('creator of many')
-  await inTurns(Math.ceil(10_000 * share), 20, () =>
+  const authorization = await target.authorizationOf('creator of many')
+  await repeat(Math.ceil(10_000 * share), 20, () =>
     ask(target, 'POST', '/files', authorization, { 'tus-resumable': '1.0.0', 'upload-length': '1000' }),
   )
 }
 
 async function manyPartials(target: Target, { share }: Scale): Promise<void> {
-  const authorization = await target.as('joiner')
+  const authorization = await target.authorizationOf('concatenator')
   const tus = { 'tus-resumable': '1.0.0' }
   const urls: string[] = []
-  await inTurns(Math.ceil(150 * share), 10, async () => {
+  await repeat(Math.ceil(150 * share), 10, async () => {
     const headers = { ...tus, 'upload-length': '1000', 'upload-concat': 'partial' }
     const location = (await ask(target, 'POST', '/files', authorization, headers))?.headers.get('location')
     if (location) urls.push(location)
@@ -148,10 +148,10 @@ async function manyPartials(target: Target, { share }: Scale): Promise<void> {
   if (urls.length === 0) return
   const final = { ...tus, 'upload-concat': `final;${urls.join(' ')}` }
   const location = (await ask(target, 'POST', '/files', authorization, final))?.headers.get('location')
-  if (location) await inTurns(Math.ceil(200 * share), 10, () => ask(target, 'HEAD', location, authorization, tus))
+  if (location) await repeat(Math.ceil(200 * share), 10, () => ask(target, 'HEAD', location, authorization, tus))
 }
 
-async function begin(target: Target, authorization: string, size: number): Promise<string> {
+async function init(target: Target, authorization: string, size: number): Promise<string> {
   const body = JSON.stringify({ file_name: 'a.bin', total_size: size })
   const answer = await fetch(`${target.url}/v1/uploads/init`, {
     method: 'POST',
@@ -161,7 +161,7 @@ async function begin(target: Target, authorization: string, size: number): Promi
   return ((await answer.json()) as { upload_id: string }).upload_id
 }
 
-/** Asks and forgets the answer; `null` when the connection was cut. */
+/** Sends a request and discards the body of its answer; `null` when the connection was closed. */
 async function ask(
   { url }: Target,
   method: string,
@@ -183,11 +183,11 @@ async function ask(
   }
 }
 
-/** Does `work` so many times, so many beside each other. */
-async function inTurns(times: number, beside: number, work: (n: number) => Promise<unknown>): Promise<void> {
+/** Runs `work` `times` times, `concurrency` of them concurrently. */
+async function repeat(times: number, concurrency: number, work: (n: number) => Promise<unknown>): Promise<void> {
   let next = 0
   await Promise.all(
-    Array.from({ length: beside }, async () => {
+    Array.from({ length: concurrency }, async () => {
       while (next < times) await work(next++)
     }),
   )

@@ -2,19 +2,19 @@ import type { Attack, Scale } from './attacks.ts'
 import { pause } from './sockets.ts'
 import type { Target } from './target.ts'
 
-/** What an attack did to the server, and to an honest user beside it. */
+/** The effect of an attack on the server and on a well-behaved user. */
 export interface Outcome {
   mode: string
   attack: string
   seconds: number
-  /** MiB: the most the process had, and how much more that is than before. */
+  /** MiB: the peak of the resident set, and its growth during the attack. */
   peakMiB: number
   grownMiB: number
-  /** The longest time for which the event loop stood still, on the clock; a busy machine makes it longer. */
+  /** The longest delay of the event loop, in wall-clock time; a busy machine makes it longer. */
   delayMs: number
-  /** The longest time for which it worked without a pause: processor time, the same on a busy machine. */
+  /** The longest turn of the event loop, in CPU time, which does not depend on the load of the machine. */
   busyMs: number
-  /** Uploads of an honest user: how many, how many were refused or lost, how long they took. */
+  /** Uploads of the well-behaved user: their number, how many failed, and how long they took. */
   uploads: number
   failed: number
   medianMs: number
@@ -22,7 +22,7 @@ export interface Outcome {
   isAlive: boolean
 }
 
-/** What must hold for every attack. */
+/** Limits for every attack. */
 export interface Bounds {
   peakMiB: number
   delayMs: number
@@ -31,9 +31,9 @@ export interface Bounds {
 }
 
 const MiB = 1024 ** 2
-const file = Buffer.alloc(64 * 1024, 'honest ')
+const file = Buffer.alloc(64 * 1024, 'content ')
 
-/** Runs `attack` while an honest user sends one small file after the other. */
+/** Runs `attack` while a well-behaved user sends one small file after the other. */
 export async function measure(target: Target, attack: Attack, scale: Scale): Promise<Outcome> {
   await settle(target)
   const before = (await target.samples()).at(-1)?.rss ?? 0
@@ -42,9 +42,9 @@ export async function measure(target: Target, attack: Attack, scale: Scale): Pro
   const attacking = attack.run(target, scale).finally(() => {
     isOver = true
   })
-  const honest = sendWhile(target, `honest beside ${attack.name}`, () => !isOver)
+  const sending = sendWhile(target, `user beside ${attack.name}`, () => !isOver)
   await attacking
-  const { times, failed } = await honest
+  const { times, failed } = await sending
   const seconds = (performance.now() - startedAt) / 1000
   await settle(target)
   const samples = await target.samples()
@@ -66,34 +66,34 @@ export async function measure(target: Target, attack: Attack, scale: Scale): Pro
   }
 }
 
-/** What of `outcome` is out of `bounds`, in words. */
-export function faultsOf(outcome: Outcome, bounds: Bounds): string[] {
+/** A sentence for each figure of `outcome` that is out of `bounds`. */
+export function violationsOf(outcome: Outcome, bounds: Bounds): string[] {
   const { attack, isAlive, failed, peakMiB, delayMs, busyMs, slowestMs } = outcome
   return [
     !isAlive && 'the server has ended',
-    failed > 0 && `${failed} honest uploads failed`,
+    failed > 0 && `${failed} uploads of the other user failed`,
     peakMiB > bounds.peakMiB && `the process had ${peakMiB} MiB, more than ${bounds.peakMiB}`,
     delayMs > bounds.delayMs && `the event loop stood still for ${delayMs} ms, more than ${bounds.delayMs}`,
     busyMs > bounds.busyMs && `one turn of the event loop took ${busyMs} ms, more than ${bounds.busyMs}`,
-    slowestMs > bounds.slowestMs && `an honest upload took ${slowestMs} ms, more than ${bounds.slowestMs}`,
+    slowestMs > bounds.slowestMs && `an upload of the other user took ${slowestMs} ms, more than ${bounds.slowestMs}`,
   ]
-    .filter((fault) => fault !== false)
-    .map((fault) => `${attack}: ${fault}`)
+    .filter((violation) => violation !== false)
+    .map((violation) => `${attack}: ${violation}`)
 }
 
-/** As long as it takes for two samples: what comes next is then seen alone, and what was is seen whole. */
+/** Waits for two samples, so that consecutive attacks are measured separately. */
 function settle(target: Target): Promise<void> {
   return target.isAlive() ? pause(600) : Promise.resolve()
 }
 
-async function sendWhile(target: Target, user: string, goesOn: () => boolean) {
-  const authorization = await target.as(user)
+async function sendWhile(target: Target, user: string, shouldContinue: () => boolean) {
+  const authorization = await target.authorizationOf(user)
   const times: number[] = []
   let failed = 0
   do {
     const at = performance.now()
     try {
-      const answer = await fetch(`${target.url}/v1/files/honest-${times.length}.txt`, {
+      const answer = await fetch(`${target.url}/v1/files/file-${times.length}.txt`, {
         method: 'PUT',
         headers: { authorization, 'content-type': 'text/plain' },
         body: file,
@@ -105,6 +105,6 @@ async function sendWhile(target: Target, user: string, goesOn: () => boolean) {
     }
     times.push(performance.now() - at)
     await pause(200)
-  } while (goesOn())
+  } while (shouldContinue())
   return { times, failed }
 }

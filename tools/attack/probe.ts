@@ -1,11 +1,10 @@
-// Loaded into the server before its own code (`--import`): writes every quarter of a second what the attack bench looks at.
+// Loaded into the server before its own code (`--import`): writes the figures of the attack bench to a file four times a second.
 //
-// One turn of the event loop is measured twice, between two visits of a short timer. On the clock it is what other clients wait, and on a
-// busy machine it also holds the time in which the process did not run. The processor time of the main thread is the work alone, whatever
-// else the machine does.
+// Each turn of the event loop is measured twice, between two calls of a short timer. Wall-clock time is what other clients wait; on a busy
+// machine it includes the time for which the process did not run. The CPU time of the main thread does not depend on the machine's load.
 import { appendFileSync } from 'node:fs'
 
-const visitMs = 10
+const timerMs = 10
 const everyMs = 250
 const file = process.env['ATTACK_PROBE']
 
@@ -17,12 +16,12 @@ if (file !== undefined) {
     const { user, system } = process.threadCpuUsage(used)
     const now = performance.now()
     longest = {
-      delayMs: Math.max(longest.delayMs, Math.round(now - at) - visitMs),
-      busyMs: Math.max(longest.busyMs, Math.round((user + system) / 1000) - visitMs),
+      delayMs: Math.max(longest.delayMs, Math.round(now - at) - timerMs),
+      busyMs: Math.max(longest.busyMs, Math.round((user + system) / 1000) - timerMs),
     }
     at = now
     used = process.threadCpuUsage()
-  }, visitMs).unref()
+  }, timerMs).unref()
   setInterval(() => {
     appendFileSync(file, `${JSON.stringify({ rss: process.memoryUsage.rss(), ...longest })}\n`)
     longest = { delayMs: 0, busyMs: 0 }

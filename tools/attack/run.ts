@@ -1,8 +1,8 @@
-// npm run attack [-- --short] [-- --mode development|production] [-- --only WORDS]: attacks a server on this machine and prints what it
-// did to it. --only: the attacks whose name has these words.
+// npm run attack [-- --short] [-- --mode development|production] [-- --only TEXT]: attacks a server on this machine and prints the effects.
+// --only: the attacks whose name contains TEXT.
 import { parseArgs } from 'node:util'
 import { attacks } from './attacks.ts'
-import { type Bounds, faultsOf, measure, type Outcome } from './measure.ts'
+import { type Bounds, measure, type Outcome, violationsOf } from './measure.ts'
 import { type Mode, startTarget } from './target.ts'
 
 const { values } = parseArgs({
@@ -14,8 +14,8 @@ const { values } = parseArgs({
 })
 const modes = (values.mode as Mode[] | undefined) ?? ['development', 'production']
 const scale = values.short ? { share: 0.05, holdMs: 1000 } : { share: 1, holdMs: 10_000 }
-const chosen = attacks.filter(({ name }) => values.only?.some((words) => name.includes(words)) ?? true)
-// On two quiet cores; a busy machine makes `delayMs` and `slowestMs` worse, and the others not.
+const chosen = attacks.filter(({ name }) => values.only?.some((text) => name.includes(text)) ?? true)
+// Limits for two idle cores. A busy machine makes `delayMs` and `slowestMs` worse, but not the others.
 const bounds: Bounds = { peakMiB: 600, delayMs: 1000, busyMs: 500, slowestMs: 10_000 }
 
 const outcomes: Outcome[] = []
@@ -31,6 +31,6 @@ for (const mode of modes) {
   }
 }
 console.table(outcomes)
-const faults = outcomes.flatMap((outcome) => faultsOf(outcome, bounds))
-for (const fault of faults) console.error(fault)
-process.exitCode = faults.length > 0 ? 1 : 0
+const violations = outcomes.flatMap((outcome) => violationsOf(outcome, bounds))
+for (const violation of violations) console.error(violation)
+process.exitCode = violations.length > 0 ? 1 : 0

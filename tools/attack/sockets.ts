@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 
-/** Opens `count` connections to `port`; those that are refused or cut are not among what comes back. */
+/** Opens `count` connections to `port`. Returns those that are still open. */
 export async function openMany(port: number, count: number): Promise<Socket[]> {
   const sockets: Socket[] = []
   for (let at = 0; at < count; at += 100)
@@ -20,8 +20,8 @@ async function openOne(port: number): Promise<Socket> {
   return socket
 }
 
-/** Ends them all without a word. */
-export function cut(sockets: Socket[]): void {
+/** Closes all of them. */
+export function closeAll(sockets: Socket[]): void {
   for (const socket of sockets) socket.destroy()
 }
 

@@ -5,15 +5,15 @@ import { signToken } from '../../src/http/identity/secret.ts'
 import { type NodeProcess, startNodeProcess } from '../../test/support/node-process.ts'
 import { freshDatabase } from '../../test/support/postgres.ts'
 
-/** `development`: as `npm start` runs it. `production`: on a Postgres of its own. */
+/** `development`: as `npm start` runs it. `production`: with a Postgres server. */
 export type Mode = 'development' | 'production'
 
-/** What the probe in the server has written. */
+/** One line of the probe. */
 export interface Sample {
   rss: number
-  /** How long the event loop stood still, on the clock. */
+  /** The longest delay of the event loop, in wall-clock time. */
   delayMs: number
-  /** Processor time of the longest turn of the event loop. */
+  /** The longest turn of the event loop, in CPU time. */
   busyMs: number
 }
 
@@ -22,15 +22,15 @@ export interface Target {
   mode: Mode
   url: string
   port: number
-  /** The header that says who asks. */
-  as(user: string): Promise<string>
-  /** What the probe wrote since it was asked last. */
+  /** The Authorization header of a user. */
+  authorizationOf(user: string): Promise<string>
+  /** The lines of the probe since the last call. */
   samples(): Promise<Sample[]>
   isAlive(): boolean
   stop(): Promise<void>
 }
 
-// A heap as small containers have it: what grows without bound ends the process and is seen.
+// A heap as in a small container: unbounded growth ends the process.
 const heapMiB = 512
 const secret = 'the-secret-of-the-attack-bench-0123456789-abcdef-XYZ'
 
@@ -55,12 +55,12 @@ export async function startTarget(mode: Mode): Promise<Target> {
     mode,
     url: server.url,
     port: server.port,
-    as: async (user) => `Bearer ${await signToken(signing, { id: user, role: 'creator' }, 3600)}`,
+    authorizationOf: async (user) => `Bearer ${await signToken(signing, { id: user, role: 'creator' }, 3600)}`,
     async samples() {
       const lines = (await readFile(probe, 'utf8')).trim().split('\n')
-      const news = lines.slice(read).map((line) => JSON.parse(line) as Sample)
+      const added = lines.slice(read).map((line) => JSON.parse(line) as Sample)
       read = lines.length
-      return news
+      return added
     },
     isAlive: () => isAlive(server),
     async stop() {

@@ -1,24 +1,24 @@
 import type { Work } from './load/serve.ts'
 
-/** One question that the bench asks of every server that can answer it. */
+/** One case, measured on every server that supports it. */
 export interface Case {
   name: string
   what: string
   store: 's3' | 'local'
   work: Work
-  /** Before every answer of S3. */
+  /** Delays every answer of S3. */
   latencyMs?: number
-  /** Bytes a second of one connection to S3. */
+  /** Bytes a second on each connection to S3. */
   bandwidth?: number
   /** TLS to S3. */
   isTls?: boolean
-  /** Not the bytes but the time from the start of the process to the first 201. */
+  /** Measures the time from the start of the process to the first 201. */
   isColdStart?: boolean
-  /** Only this server can do it, or is asked to. */
+  /** Measured on Landfall only: the usual stack lacks the feature, or the case is about Landfall. */
   lacksPeer?: boolean
-  /** Takes minutes and is about one thing only: run when it is named. */
+  /** Takes minutes: runs only when it is named. */
   isLong?: boolean
-  /** Settings of our server that are not the usual ones. */
+  /** Settings of Landfall that differ from the defaults. */
   environment?: Record<string, string>
 }
 
@@ -38,7 +38,7 @@ function onDisk(name: string, what: string, work: Partial<Work>, more: Partial<C
   return { name, what, store: 'local', work: { ...once, ...work }, ...more }
 }
 
-// As everybody else does it: a kill of the process loses nothing, a loss of power may.
+// As the usual stack does it: killing the process loses nothing, a power failure may.
 const unsynced = { environment: { LOCAL_FSYNC: 'false' } }
 
 /** Every case, in the order in which they are run and printed. */
@@ -78,9 +78,9 @@ export const cases: Case[] = [
     { lacksPeer: true },
   ),
   inS3(
-    'joined',
+    'concatenated',
     'one file of 512 MiB as 4 partial uploads',
-    { protocol: 'joined', atOnce: 4, fileSize: 512 * MiB },
+    { protocol: 'concatenation', atOnce: 4, fileSize: 512 * MiB },
     { lacksPeer: true },
   ),
   inS3(
@@ -106,16 +106,16 @@ export const cases: Case[] = [
   onDisk('disk-large', 'local disk: one PATCH of 1 GiB', {}),
   onDisk('disk-5m', 'local disk: PATCHes of 5 MiB', { fileSize: 500 * MiB, chunkSize: 5 * MiB }),
   onDisk('disk-small-8', 'local disk: 100 KiB files, 8 at once', { ...small, files: 800, atOnce: 8 }),
-  onDisk('disk-large-kill', 'the same, safe from kill -9 only: one PATCH of 1 GiB', {}, unsynced),
+  onDisk('disk-large-kill', 'local disk without fsync: one PATCH of 1 GiB', {}, unsynced),
   onDisk(
     'disk-5m-kill',
-    'the same, safe from kill -9 only: PATCHes of 5 MiB',
+    'local disk without fsync: PATCHes of 5 MiB',
     { fileSize: 500 * MiB, chunkSize: 5 * MiB },
     unsynced,
   ),
   onDisk(
     'disk-small-8-kill',
-    'the same, safe from kill -9 only: 100 KiB files, 8 at once',
+    'local disk without fsync: 100 KiB files, 8 at once',
     { ...small, files: 800, atOnce: 8 },
     unsynced,
   ),
@@ -158,13 +158,13 @@ export const cases: Case[] = [
   inS3('cold', 'from the start of the process to the first 201', {}, { isColdStart: true }),
 ]
 
-/** The same work with so much less of everything: fewer files first, and then shorter ones. */
+/** Scales the work: fewer files first, then shorter ones. */
 export function scaled(work: Work, scale: number): Work {
   if (scale === 1) return work
-  const files = Math.max(work.protocol === 'joined' ? 1 : work.atOnce, Math.round(work.files * scale))
+  const files = Math.max(work.protocol === 'concatenation' ? 1 : work.atOnce, Math.round(work.files * scale))
   const shorter = (scale * work.files) / files
-  const least = Math.min(work.fileSize, Math.max(4 * MiB, 2 * work.chunkSize))
-  const fileSize = Math.max(least, Math.round((work.fileSize * shorter) / MiB) * MiB)
+  const smallest = Math.min(work.fileSize, Math.max(4 * MiB, 2 * work.chunkSize))
+  const fileSize = Math.max(smallest, Math.round((work.fileSize * shorter) / MiB) * MiB)
   if (!work.slow) return { ...work, files, fileSize }
   return { ...work, files, slow: { ...work.slow, uploads: Math.max(4, Math.round(work.slow.uploads * scale)) } }
 }

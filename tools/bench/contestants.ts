@@ -15,35 +15,35 @@ export interface Target {
   region: string
 }
 
-/** What one server process is started with. */
-export interface Recipe {
+/** What a server process is started with. */
+export interface Launch {
   script: string
   environment: Record<string, string>
   nodeFlags?: string[]
-  /** Throws away what was made for it. */
+  /** Drops its database. */
   dispose(): Promise<void>
 }
 
-// As bin/launch.mjs and docker/Dockerfile start it.
+// The flags of bin/launch.mjs and docker/Dockerfile.
 const ourFlags = ['--max-semi-space-size=16']
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const peers = fileURLToPath(new URL('./peers', import.meta.url))
 
-/** Our own server's entry: what `npm run build` made, unless the source is newer. */
+/** The entry of Landfall: the build, unless the source is newer. */
 export function ourEntry(): string {
   const built = join(root, 'dist/server.js')
   const isFresh = existsSync(built) && newest(join(root, 'src')) <= statSync(built).mtimeMs
   return isFresh ? built : join(root, 'src/server.ts')
 }
 
-/** How a contestant is started for a case; `directory` is empty and its own. */
-export async function recipeOf(
+/** How a contestant is started for a case. `directory` is empty and used by no other process. */
+export async function launchOf(
   kind: ContestantKind,
   { store, environment: settings }: Case,
   target: Target,
   directory: string,
   plan: Plan,
-): Promise<Recipe> {
+): Promise<Launch> {
   const bucket = {
     S3_ENDPOINT: target.endpoint,
     S3_BUCKET: target.bucket,
@@ -73,7 +73,7 @@ export async function recipeOf(
 }
 
 function newest(path: string): number {
-  const facts = statSync(path)
-  if (!facts.isDirectory()) return facts.mtimeMs
+  const stats = statSync(path)
+  if (!stats.isDirectory()) return stats.mtimeMs
   return Math.max(...readdirSync(path).map((name) => newest(join(path, name))))
 }

@@ -5,14 +5,14 @@ import { fileURLToPath } from 'node:url'
 import { freePort } from '../../test/support/free-port.ts'
 import { headersOf } from '../../test/support/tus-file.ts'
 import { type Case, scaled } from './cases.ts'
-import { recipeOf } from './contestants.ts'
-import type { Errand, Outcome, Work } from './load/serve.ts'
+import { launchOf } from './contestants.ts'
+import type { Job, Outcome, Work } from './load/serve.ts'
 import type { ContestantKind, Plan } from './plan.ts'
 import type { Cost } from './probe.ts'
-import { type Asked, start } from './processes.ts'
+import { type Child, start } from './processes.ts'
 import type { S3End } from './s3-end.ts'
 
-/** What one round showed. Absent: it was not measured here. */
+/** The figures of one round. Absent: not measured in this case. */
 export interface Figures {
   mbPerSecond?: number
   filesPerSecond?: number
@@ -28,7 +28,7 @@ export interface Figures {
   slowestMs?: number
   failed?: number
   requests?: Record<string, number>
-  /** Of slow uploads: what was wrong, and how often. */
+  /** Errors of slow uploads, by how often they occurred. */
   failures?: Record<string, number>
 }
 
@@ -37,67 +37,67 @@ const GiB = 1024 ** 3
 const probe = fileURLToPath(new URL('./probe.ts', import.meta.url))
 const load = fileURLToPath(new URL('./load/serve.ts', import.meta.url))
 
-/** One case on one server, in processes that live for nothing else. */
-export async function measure(kind: ContestantKind, one: Case, end: S3End, plan: Plan): Promise<Figures> {
+/** Measures one case on one server, in new processes. */
+export async function measure(kind: ContestantKind, testCase: Case, end: S3End, plan: Plan): Promise<Figures> {
   const directory = mkdtempSync(join(tmpdir(), 'landfall-bench-'))
-  const recipe = await recipeOf(kind, one, end.target(one.isTls ?? false), directory, plan)
+  const config = await launchOf(kind, testCase, end.target(testCase.isTls ?? false), directory, plan)
   const port = await freePort()
   const { authorization } = await headersOf()
   const token = authorization!.replace('Bearer ', '')
   const launch = () =>
-    start<'begin' | 'report', Cost>({
-      script: recipe.script,
+    start<'start' | 'report', Cost>({
+      script: config.script,
       cwd: directory,
       node: plan.node,
       nodeFlags: [
-        ...(recipe.nodeFlags ?? []),
+        ...(config.nodeFlags ?? []),
         '--import',
         probe,
-        ...(plan.profile ? profiling(plan.profile, `${one.name}-${kind}`) : []),
+        ...(plan.profile ? profiling(plan.profile, `${testCase.name}-${kind}`) : []),
       ],
-      environment: { ...recipe.environment, ...end.trust(), TMPDIR: directory, HOST: '127.0.0.1', PORT: String(port) },
+      environment: { ...config.environment, ...end.trust(), TMPDIR: directory, HOST: '127.0.0.1', PORT: String(port) },
     })
   let server = launch()
   try {
-    await end.order({ latencyMs: 0, bandwidth: 0 })
-    await untilAnswered(port, token, server)
-    if (!one.isColdStart) return await atWork(one, plan, end, server, { port, token })
-    // The first start of all makes tables; what is asked for is every later one.
+    await end.configure({ latencyMs: 0, bandwidth: 0 })
+    await untilReady(port, token, server)
+    if (!testCase.isColdStart) return await atWork(testCase, plan, end, server, { port, token })
+    // The first start also creates the tables: only the second one is measured.
     await server.kill()
     const startedAt = performance.now()
     server = launch()
-    await untilAnswered(port, token, server)
+    await untilReady(port, token, server)
     const startMs = performance.now() - startedAt
     return { startMs, peakRssMb: (await server.ask('report')).peakRss / MB }
   } finally {
     await (plan.profile ? server.leave() : server.kill())
-    await recipe.dispose()
+    await config.dispose()
     rmSync(directory, { recursive: true, force: true })
   }
 }
 
 async function atWork(
-  one: Case,
+  testCase: Case,
   plan: Plan,
   end: S3End,
-  server: Asked<'begin' | 'report', Cost>,
+  server: Child<'start' | 'report', Cost>,
   address: { port: number; token: string },
 ): Promise<Figures> {
-  const clients = start<Errand, Outcome | { error: string }>({ script: load })
+  const clients = start<Job, Outcome | { error: string }>({ script: load })
   const perform = async (work: Work): Promise<Outcome> => {
     const outcome = await clients.ask({ ...address, work })
     if ('error' in outcome) throw new Error(outcome.error)
     return outcome
   }
   try {
-    const { slow, ...fast } = one.work
-    // What is compiled on the way and connected at first use is not what is asked for here.
+    const { slow, ...fast } = testCase.work
+    // Warms up compilation and connections, which are not part of the measurement.
     await perform(scaled({ ...fast, files: Math.max(fast.files, slow ? 20 : 1) }, 1 / 16))
-    await end.order({ latencyMs: one.latencyMs ?? 0, bandwidth: one.bandwidth ?? 0, forget: true })
-    await server.ask('begin')
-    const outcome = await perform(scaled(one.work, plan.scale))
+    await end.configure({ latencyMs: testCase.latencyMs ?? 0, bandwidth: testCase.bandwidth ?? 0, forget: true })
+    await server.ask('start')
+    const outcome = await perform(scaled(testCase.work, plan.scale))
     const cost = await server.ask('report')
-    const counts = await end.order({})
+    const counts = await end.configure({})
     return figuresOf(outcome, cost, counts)
   } finally {
     await clients.kill()
@@ -136,8 +136,8 @@ function profiling(folder: string, name: string): string[] {
   return ['--cpu-prof', '--cpu-prof-dir', resolve(folder), '--cpu-prof-name', `${name}-${Date.now()}.cpuprofile`]
 }
 
-/** Until the server has created an upload, asked again and again as soon as it might. */
-async function untilAnswered(port: number, token: string, server: Asked<unknown, unknown>): Promise<void> {
+/** Waits until the server has created an upload. */
+async function untilReady(port: number, token: string, server: Child<unknown, unknown>): Promise<void> {
   const deadline = performance.now() + 60_000
   const ended = server.first<never>()
   ended.catch(() => {})

@@ -4,18 +4,18 @@ import { type Case, cases } from './cases.ts'
 export const contestantKinds = ['ours', 'peer', 'bound', 'before'] as const
 export type ContestantKind = (typeof contestantKinds)[number]
 
-/** What a run of the bench is asked for. */
+/** The settings of a run. */
 export interface Plan {
   cases: Case[]
   contestants: ContestantKind[]
   rounds: number
-  /** How much of the volumes. */
+  /** Multiplies the number and size of files. */
   scale: number
-  /** The entry of another build of this server, measured beside it. */
+  /** The entry of another build of Landfall, measured beside this one. */
   before: string | null
-  /** Another Node, for the servers. */
+  /** The Node that runs the servers. */
   node: string | undefined
-  /** A real S3 server in the sink's place; credentials and bucket are TEST_S3_*. */
+  /** The endpoint of a real S3 server instead of the sink; credentials and bucket are TEST_S3_*. */
   s3: string | undefined
   json: string | undefined
   svg: string | undefined
@@ -23,7 +23,7 @@ export interface Plan {
   profile: string | undefined
 }
 
-/** The plan that the command line describes. @throws Error for what it cannot mean */
+/** Reads the settings from the command line. @throws Error for unknown cases and servers */
 export function readPlan(args: string[]): Plan {
   const { values } = parseArgs({
     args,
@@ -47,8 +47,8 @@ export function readPlan(args: string[]): Plan {
   if (unknown !== undefined) throw new Error(`--servers takes ${contestantKinds.join(', ')}, not ${unknown}`)
   return {
     cases: names.map((name) => {
-      const found = cases.find((one) => one.name === name)
-      if (!found) throw new Error(`there is no case ${name}; there are ${cases.map((one) => one.name).join(', ')}`)
+      const found = cases.find((known) => known.name === name)
+      if (!found) throw new Error(`there is no case ${name}; there are ${cases.map((known) => known.name).join(', ')}`)
       return found
     }),
     contestants: contestants as ContestantKind[],

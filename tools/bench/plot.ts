@@ -19,7 +19,7 @@ const barHeight = 13
 const rowGap = 12
 const top = 84
 
-/** The medians as bars, a row a case, in the colours of the reader's light or dark surroundings. */
+/** An SVG of the medians: a row for each case, a bar for each server, in the reader's colour scheme. */
 export function plotOf(results: Result[]): string {
   const shown = results.filter(({ medians }) => Object.values(medians).some((figures) => figures.mbPerSecond))
   const kinds = [...new Set(shown.flatMap(({ medians }) => Object.keys(medians) as ContestantKind[]))]
@@ -71,8 +71,8 @@ ${[...legend, ...rows, ...bars].join('\n')}
 `
 }
 
-/** By square roots: a bar ten times as long as another still leaves the other one visible. */
+/** Scales bars by square root: small values stay visible beside large ones. */
 function scaleOf(values: number[]): (value: number) => number {
-  const most = Math.max(...values, 1e-9)
-  return (value) => Math.sqrt(value / most)
+  const largest = Math.max(...values, 1e-9)
+  return (value) => Math.sqrt(value / largest)
 }

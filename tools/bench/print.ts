@@ -26,7 +26,7 @@ const columns: [title: string, field: Exclude<keyof Figures, 'requests' | 'failu
   ['failed', 'failed', 0],
 ]
 
-/** What of several rounds counts: every figure's median, by itself. */
+/** The median of every figure over the rounds. */
 export function medianOf(rounds: Figures[]): Figures {
   const median: Figures = {}
   for (const [, field] of columns) {
@@ -37,7 +37,7 @@ export function medianOf(rounds: Figures[]): Figures {
   return requests ? { ...median, requests } : median
 }
 
-/** A case's table, with how we compare with each of the others. */
+/** The table of a case, and the ratios of Landfall to each other server. */
 export function tableOf({ name, what }: Case, { medians }: Result): string {
   const kinds = Object.keys(medians) as ContestantKind[]
   const shown = columns.filter(([, field]) => kinds.some((kind) => medians[kind]![field] !== undefined))
@@ -63,20 +63,20 @@ function ratiosOf(medians: Result['medians']): string[] {
   if (!ours) return []
   return Object.entries(others).map(([kind, other]) => {
     const ratio = (field: Exclude<keyof Figures, 'requests' | 'failures'>, isBetterWhenLess: boolean) => {
-      const [mine, theirs] = [ours[field], other[field]]
-      if (!mine || !theirs) return []
+      const [own, theirs] = [ours[field], other[field]]
+      if (!own || !theirs) return []
       return [
-        `${columns.find((column) => column[1] === field)![0]} ×${(isBetterWhenLess ? theirs / mine : mine / theirs).toFixed(2)}`,
+        `${columns.find((column) => column[1] === field)![0]} ×${(isBetterWhenLess ? theirs / own : own / theirs).toFixed(2)}`,
       ]
     }
-    const said = [
+    const ratios = [
       ...ratio('mbPerSecond', false),
       ...ratio('cpuPerGiB', true),
       ...ratio('p50Ms', true),
       ...ratio('p95Ms', true),
       ...ratio('startMs', true),
     ]
-    return `  against ${kind}, more is better: ${said.join(', ')}`
+    return `  against ${kind}, more is better: ${ratios.join(', ')}`
   })
 }
 

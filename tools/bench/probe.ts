@@ -1,18 +1,18 @@
 /*
- * Loaded before a server (`node --import`): tells whoever forked the process what the process costs, without an inspector.
+ * Loaded before a server (`node --import`): reports the cost of the process to its parent, without an inspector.
  */
 import { readFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** What a process cost since it was last asked to begin. */
+/** The cost of a process since the last `start` message. */
 export interface Cost {
   cpuSeconds: number
-  /** Since the process began: the kernel keeps no other. */
+  /** Since the process started: the kernel keeps no other peak. */
   peakRss: number
-  /** Of the event loop's delay. */
+  /** Event loop delay. */
   p99Ms: number
   worstMs: number
-  /** What it made the kernel write to files; sockets do not count. */
+  /** Bytes written to files, without sockets. */
   diskBytes: number
 }
 
@@ -21,17 +21,17 @@ const delay = monitorEventLoopDelay({ resolution: everyMs })
 let cpu = process.cpuUsage()
 let disk = diskBytes()
 
-process.on('message', (order: 'begin' | 'report') => {
-  if (order === 'begin') {
+process.on('message', (order: 'start' | 'report') => {
+  if (order === 'start') {
     delay.enable()
     delay.reset()
     cpu = process.cpuUsage()
     disk = diskBytes()
-    process.send!('begun')
+    process.send!('started')
     return
   }
   const { user, system } = process.cpuUsage(cpu)
-  // The timer itself is part of what is measured.
+  // The delay includes the interval of the timer.
   const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - everyMs)
   const cost: Cost = {
     cpuSeconds: (user + system) / 1e6,
@@ -43,7 +43,7 @@ process.on('message', (order: 'begin' | 'report') => {
   process.send!(cost)
 })
 process.on('disconnect', () => process.exit())
-// A server may end when it has nothing to do; being watched is nothing to do.
+// The IPC channel must not keep a server alive that has nothing else to do.
 process.channel?.unref()
 
 function diskBytes(): number {

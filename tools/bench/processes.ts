@@ -1,25 +1,25 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 
-/** A process that answers what it is asked, one question after another. */
-export interface Asked<Question, Reply> {
+/** A child process that answers one message after another. */
+export interface Child<Message, Reply> {
   readonly pid: number
-  /** @throws Error with what the process wrote, when it ends instead of answering */
-  ask(question: Question): Promise<Reply>
-  /** Resolves to the first message it sends by itself. */
+  /** @throws Error with its standard error, when the process ends instead of answering */
+  ask(message: Message): Promise<Reply>
+  /** Resolves to the first message that it sends unasked. */
   first<T>(): Promise<T>
   kill(): Promise<void>
-  /** Lets it end by itself: what Node writes when a process ends is then written. */
+  /** Lets it exit normally, so that Node writes the CPU profile. */
   leave(): Promise<void>
 }
 
-export interface Starting {
+export interface ChildOptions {
   script: string
   environment?: Record<string, string>
-  /** Flags of Node itself. */
+  /** Flags of Node. */
   nodeFlags?: string[]
   cwd?: string
-  /** Another Node than the one that runs this. */
+  /** The Node to run; not given: the one of this process. */
   node?: string | undefined
 }
 
@@ -29,8 +29,8 @@ process.once('exit', () => {
 })
 const inherited = ['PATH', 'HOME', 'LANG', 'TZ']
 
-/** Starts `script` in a process of its own; what it says on standard output goes nowhere, as fast as it likes. */
-export function start<Question, Reply>({ script, ...options }: Starting): Asked<Question, Reply> {
+/** Starts `script` in a child process. Its standard output is discarded. */
+export function start<Message, Reply>({ script, ...options }: ChildOptions): Child<Message, Reply> {
   const kept = inherited.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))
   const child = fork(script, {
     cwd: options.cwd,
@@ -39,9 +39,9 @@ export function start<Question, Reply>({ script, ...options }: Starting): Asked<
     env: { ...Object.fromEntries(kept), ...options.environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
-  let said = ''
+  let stderr = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-4000)
+    stderr = (stderr + text).slice(-4000)
   })
   running.add(child)
   const over = once(child, 'exit').then(() => running.delete(child))
@@ -49,15 +49,15 @@ export function start<Question, Reply>({ script, ...options }: Starting): Asked<
   function reply<T>(): Promise<T> {
     return Promise.race([
       once(child, 'message').then(([message]) => message as T),
-      over.then(() => Promise.reject(new Error(`${script} ended: ${said}`))),
+      over.then(() => Promise.reject(new Error(`${script} ended: ${stderr}`))),
     ])
   }
 
   return {
     pid: child.pid ?? 0,
-    async ask(question) {
+    async ask(message) {
       const answer = reply<Reply>()
-      child.send(question as object)
+      child.send(message as object)
       return answer
     },
     first: reply,

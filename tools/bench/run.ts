@@ -1,10 +1,9 @@
 /*
  * The benchmark: npm run bench -- --cases large,small-8 --rounds 3 --scale 0.1 --json figures.json --svg figures.svg
  *
- * Every case is asked of our server, of the usual stack (@tus/server with its S3 or file store on Fastify) and of the lower
- * bound (bodies piped to S3 or into a file), in turn and round after round, each time in fresh processes. Clients and S3 are
- * processes of their own. The CPU seconds of the server process are the figure to trust; on a machine that does other work
- * too, only ratios within one run mean something.
+ * Every case is measured on Landfall, on the usual stack (@tus/server with its S3 or file store on Fastify) and on the lower bound (bodies
+ * piped to S3 or into a file), interleaved, each time in new processes. Clients and S3 have their own processes. The CPU seconds of the
+ * server process are the most reliable figure; on a busy machine, compare only ratios within one run.
  */
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -20,7 +19,7 @@ import { realS3, startSink } from './s3-end.ts'
 const plan = readPlan(process.argv.slice(2))
 const postgres = process.env.TEST_DATABASE_URL ? null : await startPostgres()
 if (postgres) process.env.TEST_DATABASE_URL = postgres.url
-const end = plan.s3 ? realS3(plan.s3) : await startSink({ isTls: plan.cases.some((one) => one.isTls) })
+const end = plan.s3 ? realS3(plan.s3) : await startSink({ isTls: plan.cases.some(({ isTls }) => isTls) })
 const facts = {
   date: new Date().toISOString(),
   node: plan.node ?? process.version,
@@ -39,17 +38,17 @@ console.log(
 
 const results: Result[] = []
 try {
-  for (const one of plan.cases) {
-    const kinds = plan.contestants.filter((kind) => kind !== 'peer' || !one.lacksPeer)
+  for (const testCase of plan.cases) {
+    const kinds = plan.contestants.filter((kind) => kind !== 'peer' || !testCase.lacksPeer)
     const rounds: Partial<Record<ContestantKind, Figures[]>> = {}
     for (let round = 0; round < plan.rounds; round += 1) {
-      for (const kind of kinds) (rounds[kind] ??= []).push(await measureSurely(kind, one))
+      for (const kind of kinds) (rounds[kind] ??= []).push(await measureWithRetry(kind, testCase))
     }
     const medians = Object.fromEntries(kinds.map((kind) => [kind, medianOf(rounds[kind]!)]))
-    const result: Result = { name: one.name, what: one.what, medians, rounds }
+    const result: Result = { name: testCase.name, what: testCase.what, medians, rounds }
     results.push(result)
-    console.log(`\n${tableOf(one, result)}`)
-    // After every case: a run that is cut off has not been in vain.
+    console.log(`\n${tableOf(testCase, result)}`)
+    // Written after every case, so that an interrupted run keeps its results.
     if (plan.json) writeFileSync(plan.json, `${JSON.stringify({ facts, results }, null, 1)}\n`)
   }
   if (plan.svg) writeFileSync(plan.svg, plotOf(results))
@@ -58,12 +57,12 @@ try {
   await postgres?.stop()
 }
 
-/** On a machine that others use too, somebody may take a port between the moment it was free and the moment it is used. */
-async function measureSurely(kind: ContestantKind, one: Case): Promise<Figures> {
+/** Retries once: another process may take the free port before the server does. */
+async function measureWithRetry(kind: ContestantKind, testCase: Case): Promise<Figures> {
   try {
-    return await measure(kind, one, end, plan)
+    return await measure(kind, testCase, end, plan)
   } catch (error) {
-    console.error(`${one.name}, ${kind}: once more, after: ${error}`)
-    return measure(kind, one, end, plan)
+    console.error(`${testCase.name}, ${kind}: retried after: ${error}`)
+    return measure(kind, testCase, end, plan)
   }
 }

@@ -6,23 +6,23 @@ import { fileURLToPath } from 'node:url'
 import type { Target } from './contestants.ts'
 import { start } from './processes.ts'
 import type { Counts } from './sink/bucket.ts'
-import type { SinkOrder } from './sink/serve.ts'
+import type { SinkSettings } from './sink/serve.ts'
 
-/** Where the servers send their bytes: the counting sink, or a real S3 server that counts nothing. */
+/** The S3 server that the servers upload to: the sink, which counts requests, or a real one. */
 export interface S3End {
   target(isTls: boolean): Target
   /** The environment in which a server trusts the sink's certificate. */
   trust(): Record<string, string>
-  /** Tells the sink the weather; resolves to what it counted, `null` for a real server. */
-  order(order: SinkOrder): Promise<Counts | null>
+  /** Sets latency and faults of the sink. Resolves to its counts; `null` for a real server. */
+  configure(settings: SinkSettings): Promise<Counts | null>
   close(): Promise<void>
 }
 
-/** The sink in its own process; with TLS where a case asks for it, by a certificate that is made for this run (needs openssl). */
-export async function startSink({ isTls: speaksTls }: { isTls: boolean }): Promise<S3End> {
+/** Starts the sink in its own process; with TLS where a case needs it, with a certificate made for this run (needs openssl). */
+export async function startSink({ isTls: needsTls }: { isTls: boolean }): Promise<S3End> {
   const directory = mkdtempSync(join(tmpdir(), 'landfall-sink-'))
-  const certificate = speaksTls ? makeCertificate(directory) : null
-  const sink = start<SinkOrder, Counts>({
+  const certificate = needsTls ? makeCertificate(directory) : null
+  const sink = start<SinkSettings, Counts>({
     script: fileURLToPath(new URL('./sink/serve.ts', import.meta.url)),
     environment: certificate ? { BENCH_TLS_KEY: certificate.key, BENCH_TLS_CERT: certificate.cert } : {},
   })
@@ -36,7 +36,7 @@ export async function startSink({ isTls: speaksTls }: { isTls: boolean }): Promi
       region: 'us-east-1',
     }),
     trust: () => (certificate ? { NODE_EXTRA_CA_CERTS: certificate.cert } : {}),
-    order: (order) => sink.ask(order),
+    configure: (settings) => sink.ask(settings),
     async close() {
       await sink.kill()
       rmSync(directory, { recursive: true, force: true })
@@ -47,13 +47,13 @@ export async function startSink({ isTls: speaksTls }: { isTls: boolean }): Promi
 function makeCertificate(directory: string): { key: string; cert: string } {
   const key = join(directory, 'key.pem')
   const cert = join(directory, 'cert.pem')
-  const about = ['-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
+  const subject = ['-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  execFileSync('openssl', ['req', '-x509', ...curve, ...about, '-keyout', key, '-out', cert], { stdio: 'ignore' })
+  execFileSync('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' })
   return { key, cert }
 }
 
-/** A real S3 server, with the bucket and the credentials of TEST_S3_*. What it is left with is the operator's to remove. */
+/** A real S3 server, with the bucket and the credentials of TEST_S3_*. Its objects are not removed afterwards. */
 export function realS3(endpoint: string): S3End {
   const env = process.env
   const target: Target = {
@@ -63,5 +63,5 @@ export function realS3(endpoint: string): S3End {
     secretAccessKey: env.TEST_S3_SECRET_ACCESS_KEY ?? '',
     region: env.TEST_S3_REGION ?? 'us-east-1',
   }
-  return { target: () => target, trust: () => ({}), order: async () => null, close: async () => {} }
+  return { target: () => target, trust: () => ({}), configure: async () => null, close: async () => {} }
 }

@@ -1,13 +1,13 @@
 import pg from 'pg'
-import type { Asked } from './statements.ts'
+import type { SentStatement } from './statements.ts'
 
 export interface Plan {
   name: string
-  /** Milliseconds until the answer was here: the slowest of three runs after a first one. */
+  /** Milliseconds until the answer: the slowest of three runs after a first one. */
   ms: number
-  /** Pages of 8 KiB that it looked at. */
+  /** Pages of 8 KiB that were read. */
   pages: number
-  /** Tables that were read from one end to the other. */
+  /** Tables with a sequential scan. */
   scanned: string[]
   /** Indexes that were used. */
   indexes: string[]
@@ -24,10 +24,10 @@ interface Node {
 }
 
 /**
- * How Postgres runs a statement that the server sends again and again: with the plan it keeps for all values. Whatever the
- * statement writes is taken back.
+ * The plan of each statement, as the server sends it: prepared, with the generic plan that Postgres uses for all values. Writes are rolled
+ * back.
  */
-export async function plansOf(url: string, asked: Iterable<Asked>): Promise<Plan[]> {
+export async function plansOf(url: string, sent: Iterable<SentStatement>): Promise<Plan[]> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   let plan: Node | null = null
@@ -40,7 +40,7 @@ export async function plansOf(url: string, asked: Iterable<Asked>): Promise<Plan
     set client_min_messages = log; set plan_cache_mode = force_generic_plan`)
   const plans: Plan[] = []
   try {
-    for (const { name, text, values } of asked) {
+    for (const { name, text, values } of sent) {
       const durations: number[] = []
       for (let run = 0; run < 4; run += 1) {
         await client.query('begin')
@@ -50,7 +50,7 @@ export async function plansOf(url: string, asked: Iterable<Asked>): Promise<Plan
         durations.push(performance.now() - startedAt)
         await client.query('rollback')
       }
-      const nodes = flat(answered(plan, name))
+      const nodes = flat(assertPlan(plan, name))
       plans.push({
         name,
         ms: Math.max(...durations.slice(1)),
@@ -66,8 +66,8 @@ export async function plansOf(url: string, asked: Iterable<Asked>): Promise<Plan
   return plans
 }
 
-function answered(plan: Node | null, name: string): Node {
-  if (plan === null) throw new Error(`Postgres did not say how it runs ${name}`)
+function assertPlan(plan: Node | null, name: string): Node {
+  if (plan === null) throw new Error(`Postgres logged no plan for ${name}`)
   return plan
 }
 

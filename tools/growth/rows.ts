@@ -1,38 +1,37 @@
 import type pg from 'pg'
 
 /**
- * Makes `count` uploads out of the ones that are there, as years of use would: nearly all are completed, two in a
- * thousand are open, of few uploads more (a table of parts that fits in a few pages is rightly read whole), every user has fifty,
- * and one user has a tenth of all. Two events and, while open, ten parts each.
- * The indexes are built afterwards, which is the faster way.
+ * Multiplies the existing uploads to `count`, as years of use would: nearly all are completed, two in a thousand are open (with fewer,
+ * Postgres would rightly read the table of parts with a sequential scan), every user has fifty, and one user has a tenth of all. Each has
+ * two events and, while open, ten parts. The indexes are built afterwards, which is faster.
  */
-export async function growTo(client: pg.ClientBase, count: number, say: (what: string) => void): Promise<void> {
+export async function growTo(client: pg.ClientBase, count: number, log: (text: string) => void): Promise<void> {
   const uploads = await withoutIndexes(client, 'upload_sessions')
   const events = await withoutIndexes(client, 'upload_events')
-  const record = await withoutIndexes(client, 'audit_log')
-  say('sessions')
-  await client.query(growSessions, [count, Math.max(1, Math.round(count / 50)), openAmong(count)])
-  say('parts')
+  const audit = await withoutIndexes(client, 'audit_log')
+  log('uploads')
+  await client.query(growUploads, [count, Math.max(1, Math.round(count / 50)), openAmong(count)])
+  log('parts')
   await client.query(growParts)
-  say('events')
+  log('events')
   await client.query(growEvents)
-  say('record')
-  await client.query(growRecord)
-  say('usage')
+  log('audit log')
+  await client.query(growAuditLog)
+  log('usage')
   await client.query(growUsage)
-  say('indexes')
-  for (const definition of [...uploads, ...events, ...record]) await client.query(definition)
-  say('statistics')
+  log('indexes')
+  for (const definition of [...uploads, ...events, ...audit]) await client.query(definition)
+  log('statistics')
   await client.query('vacuum analyze')
 }
 
-/** Of so many uploads two are open: of 1000, or of as many as make six hundred that are open. A multiple of ten: one of the two is a crowd's. */
+/** Two uploads of this many are open: of 1,000, or of so many that 600 are open in all. A multiple of ten: one of the two belongs to `crowd`. */
 function openAmong(count: number): number {
   return Math.min(1000, Math.max(10, 10 * Math.round(count / 3000)))
 }
 
-// A row like the youngest real one, so that a new column needs no word here.
-const growSessions = `
+// Copies the newest real row, so that new columns need no change here.
+const growUploads = `
   with pattern as materialized (select s from upload_sessions s where concat is null order by created_at desc limit 1)
   insert into upload_sessions
   select grown.* from pattern, generate_series(1, $1::int) as n,
@@ -57,7 +56,7 @@ const growEvents = `
     created_at, created_at, created_at
   from upload_sessions, generate_series(1, 2) as seq where owner_id = 'crowd' or owner_id like 'user-%'`
 
-const growRecord = `
+const growAuditLog = `
   insert into audit_log (at, action, is_allowed, actor, role, upload_id, address, agent)
   select created_at, case seq when 1 then 'upload.create' else 'upload.complete' end, true, owner_id, role, id, '203.0.113.9', 'a browser'
   from upload_sessions, generate_series(1, 2) as seq where owner_id = 'crowd' or owner_id like 'user-%' order by created_at`
@@ -67,7 +66,7 @@ const growUsage = `
   select tenant, owner_id, 0, sum("offset"), count(*), 0, 0, current_date, 0, 0, 0 from upload_sessions
   where owner_id = 'crowd' or owner_id like 'user-%' group by tenant, owner_id on conflict do nothing`
 
-/** Drops what only makes a table quick to read, and tells how to make it again. */
+/** Drops the indexes of a table, except those of constraints, and returns their definitions. */
 async function withoutIndexes(client: pg.ClientBase, table: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string; definition: string }>(
     `select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as definition
@@ -85,7 +84,7 @@ export interface Size {
   indexBytes: number
 }
 
-/** What each table takes of the disk, largest first. */
+/** The size of each table on disk, largest first. */
 export async function sizesOf(client: pg.ClientBase): Promise<Size[]> {
   const { rows } = await client.query<Record<'name' | 'rows' | 'bytes' | 'index_bytes', string>>(
     `select relname as name, reltuples::bigint as rows, pg_table_size(oid) as bytes, pg_indexes_size(oid) as index_bytes

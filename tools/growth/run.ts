@@ -1,8 +1,8 @@
 /*
- * What the database does when it has grown: npm run growth -- --rows 10000000
+ * Measures statements on a large database: npm run growth -- --rows 10000000
  *
- * Fills a Postgres (of TEST_DATABASE_URL, or one of npm's binaries) with so many uploads, lets a server ask it everything it
- * ever asks, and prints how Postgres answers each statement. --json writes the whole plans as well.
+ * Fills a Postgres (of TEST_DATABASE_URL, or one from npm) with this many uploads, sends every statement that a server sends, and prints
+ * the cost and plan of each. --json writes the whole plans.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -15,26 +15,26 @@ const postgres = process.env.TEST_DATABASE_URL ? null : await startPostgres()
 if (postgres) process.env.TEST_DATABASE_URL = postgres.url
 const fresh = await freshDatabase()
 const startedAt = performance.now()
-const said = (what: string) => console.error(`${((performance.now() - startedAt) / 1000).toFixed(0)} s: ${what}`)
+const log = (text: string) => console.error(`${((performance.now() - startedAt) / 1000).toFixed(0)} s: ${text}`)
 
-const { plans, sizes } = await measureGrowth(fresh.url, Number(values.rows), said)
+const { plans, sizes } = await measureGrowth(fresh.url, Number(values.rows), log)
 await fresh.dispose()
 await postgres?.stop()
 
 const thousands = new Intl.NumberFormat('en')
 console.log('| table | rows | MiB | indexes, MiB |\n| --- | ---: | ---: | ---: |')
-for (const { name, rows, bytes, indexBytes } of sizes.filter((each) => each.rows > 1000))
+for (const { name, rows, bytes, indexBytes } of sizes.filter((size) => size.rows > 1000))
   console.log(`| ${name} | ${thousands.format(rows)} | ${mebibytes(bytes)} | ${mebibytes(indexBytes)} |`)
-console.log('\n| statement | ms | pages of 8 KiB | by |\n| --- | ---: | ---: | --- |')
+console.log('\n| statement | ms | pages of 8 KiB | plan |\n| --- | ---: | ---: | --- |')
 for (const { name, ms, pages, scanned, indexes } of plans.toSorted((a, b) => b.ms - a.ms))
   console.log(
     `| ${name} | ${ms.toFixed(2)} | ${pages} | ${[...scanned.map((table) => `**all of ${table}**`), ...indexes].join(', ') || '–'} |`,
   )
-const asked = new Set(plans.map(({ name }) => name))
+const sent = new Set(plans.map(({ name }) => name))
 console.log(
-  `\nnot asked: ${
+  `\nnot sent: ${
     namesInSource()
-      .filter((name) => !asked.has(name))
+      .filter((name) => !sent.has(name))
       .join(', ') || 'none'
   }`,
 )

@@ -1,17 +1,17 @@
 import { globSync, readFileSync } from 'node:fs'
 import type { Database, Statement } from '../../src/db/open.ts'
 
-export interface Asked extends Statement {
-  /** Those of the last time. */
+export interface SentStatement extends Statement {
+  /** The values of the last execution. */
   values: unknown[]
 }
 
-/** `database`, and every statement with a name that was sent through it. */
-export function recorded(database: Database): { database: Database; asked: Map<string, Asked> } {
-  const asked = new Map<string, Asked>()
-  const note = (statement: Statement, values: unknown[]) => asked.set(statement.name, { ...statement, values })
+/** A wrapper of `database`, and the named statements that were sent through it. */
+export function recorded(database: Database): { database: Database; sent: Map<string, SentStatement> } {
+  const sent = new Map<string, SentStatement>()
+  const note = (statement: Statement, values: unknown[]) => sent.set(statement.name, { ...statement, values })
   return {
-    asked,
+    sent,
     database: {
       ...database,
       query<T>(statement: Statement, values: unknown[]) {
@@ -26,7 +26,7 @@ export function recorded(database: Database): { database: Database; asked: Map<s
   }
 }
 
-/** The names of all statements that the server's source knows. */
+/** The names of all statements in the source. */
 export function namesInSource(): string[] {
   const names = new Set<string>()
   for (const file of globSync('src/{db,features,jobs,locks,telemetry}/**/*.ts')) {

@@ -10,19 +10,23 @@ import { createOutbox } from '../../src/jobs/outbox.ts'
 import { sweep } from '../../src/jobs/sweep.ts'
 import { rows } from '../../test/identity/routes.ts'
 import type { MemoryStore } from '../../test/support/memory-store.ts'
-import { type Asked, recorded } from './statements.ts'
+import { recorded, type SentStatement } from './statements.ts'
 
 const secret = 'a secret that is long enough for HS256'
 
 /**
- * Does with a whole server whatever makes it ask the database at `url`: every route once, concatenation, jobs, figures and
- * live events. Returns the statements it sent.
- * @param ownerId whose uploads they are
- * @param store the one store of this database
+ * Runs a server against the database at `url` and uses every feature that sends a statement: every route once, concatenation, jobs,
+ * metrics and live events. Returns the statements.
+ * @param ownerId the owner of the uploads
+ * @param store the store that is paired with the database
  */
-export async function askEverything(url: string, ownerId: string, store: MemoryStore): Promise<Map<string, Asked>> {
+export async function sendEveryStatement(
+  url: string,
+  ownerId: string,
+  store: MemoryStore,
+): Promise<Map<string, SentStatement>> {
   const opened = await openDatabase({ url, dataDir: '', pool: 4, timeoutMs: 300_000, onError: console.error })
-  const { database, asked } = recorded(opened)
+  const { database, sent } = recorded(opened)
   const config = loadConfig({
     NODE_ENV: 'production',
     DATABASE_URL: 'postgres://elsewhere/landfall',
@@ -33,7 +37,7 @@ export async function askEverything(url: string, ownerId: string, store: MemoryS
   const { http, engine } = await buildApp(config, { database, store })
   const user = userOf(ownerId, 'member', { isAdmin: true })
   const authorization = `Bearer ${await signToken(secret, user, 600)}`
-  const sessions = uploadRepository(database)
+  const repository = uploadRepository(database)
   const onError = (error: unknown) => void console.error(error)
   try {
     for (const { route, request } of rows) {
@@ -45,8 +49,8 @@ export async function askEverything(url: string, ownerId: string, store: MemoryS
     const { uploads } = (await list('?state=receiving')).json<{ uploads: { id: string }[] }>()
     await list(`?before=${uploads.at(-1)?.id}`)
     await list('?fingerprint=file-1')
-    const everybodys = `/v1/admin/uploads?before=${uploads.at(-1)?.id}`
-    for (const words of [
+    const allUploads = `/v1/admin/uploads?before=${uploads.at(-1)?.id}`
+    for (const query of [
       '',
       '&state=failed',
       '&state=receiving',
@@ -54,9 +58,9 @@ export async function askEverything(url: string, ownerId: string, store: MemoryS
       '&user=crowd&tenant=',
       '&until=2100-01-01T00:00:00Z',
     ])
-      await http.inject({ url: everybodys + words, headers: { authorization } })
-    for (const words of ['?before=50', '?actor=crowd', `?upload=${uploads.at(-1)?.id}`, '?until=2100-01-01T00:00:00Z'])
-      await http.inject({ url: `/v1/admin/audit${words}`, headers: { authorization } })
+      await http.inject({ url: allUploads + query, headers: { authorization } })
+    for (const query of ['?before=50', '?actor=crowd', `?upload=${uploads.at(-1)?.id}`, '?until=2100-01-01T00:00:00Z'])
+      await http.inject({ url: `/v1/admin/audit${query}`, headers: { authorization } })
     const tus = { authorization, 'tus-resumable': '1.0.0' }
     const partial = { ...tus, 'upload-length': '5', 'upload-concat': 'partial' }
     const created = await http.inject({ method: 'POST', url: '/files', headers: partial })
@@ -72,10 +76,10 @@ export async function askEverything(url: string, ownerId: string, store: MemoryS
     await feed.since(1, { ownerId, tenant: null }, 100)
     stopListening()
     feed.close()
-    await finishUploads(engine, sessions)
-    await sweep(engine, sessions, new Date())
+    await finishUploads(engine, repository)
+    await sweep(engine, repository, new Date())
     await createOutbox(database, [], onError).deliver()
-    return new Map(asked)
+    return new Map(sent)
   } finally {
     await http.close()
     await opened.close()

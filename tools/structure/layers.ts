@@ -35,7 +35,7 @@ export function arrowsUp(files: Map<string, string>): string[] {
   return found
 }
 
-/** Files that import each other, directly or through others: one list for each circle. Types count. */
+/** Files that import each other, directly or through others: one list for each circle. Imports of types count. */
 export function circles(files: Map<string, string>): string[][] {
   const edges = new Map([...files].map(([file, code]) => [file, targetsOf(file, code).filter((to) => files.has(to))]))
   const found: string[][] = []

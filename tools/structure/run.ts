@@ -1,6 +1,6 @@
 /*
- * Measures the structure and the language of this checkout, or of the one at the path given: names and words that were retired, sentences
- * without an actor, imports of core that run up, circles, interfaces of options in core.
+ * Measures the structure and the language of this checkout, or of the one at the path given: retired names and words, sentences that hide
+ * the actor, imports of core that run up, circles, interfaces of options in core.
  *
  *   npm run structure -- [path] [--list]
  */
@@ -20,7 +20,7 @@ const pages = read('{*.md,docs/**/*.md}')
 const report: [string, string[]][] = [
   ['retired names', each(code, retiredNamesIn)],
   ['retired words in comments and names of tests', each(code, retiredProseIn)],
-  ['sentences about nobody in particular', each(code, impersonalSentencesIn)],
+  ['sentences that hide the actor', each(code, impersonalSentencesIn)],
   ['both in the documentation', each(pages, findingsInPage)],
   ['imports of core that run up', arrowsUp(source)],
   ['circles of imports', circles(source).map((files) => files.join(', '))],

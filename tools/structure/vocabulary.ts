@@ -1,6 +1,6 @@
 import { parseSync } from 'vite'
 
-/** A use of a word that the project no longer uses. */
+/** A retired word in a name or a sentence. */
 export interface Finding {
   line: number
   word: string
@@ -8,7 +8,7 @@ export interface Finding {
   text: string
 }
 
-/** Names of the project's own that gave way to the field's names: see the glossary in ARCHITECTURE.md. Matched against parts of a name. */
+/** Private names that were replaced by standard terms: see the glossary in ARCHITECTURE.md. Matched against each part of a name. */
 const retiredInNames =
   /^(wish|wishes|litter|scattered|gathering|refusal|refusals|steer|steering|chore|chores|peek|luxuries|needy|ranks|neighbourhood|strangers|weather|unheard|dirty|surroundings|shelf|shelves|door|faultof)$/i
 
@@ -16,10 +16,10 @@ const retiredInNames =
 const retiredInProse =
   /\b(litter|steer|steers|steered|steering|wish|wishes|chores?|luxur(?:y|ies)|close ranks|neighbourhood|the house|rooms of|scattered|gathering)\b/gi
 
-/** A sentence about nobody in particular hides who acts: the client, the lock holder, the sweeper, the store. */
+/** Subjects that hide the actor: the client, the lock holder, the sweeper, the store. */
 const impersonal = /\b(nobody|somebody|whoever|anybody)\b/gi
 
-/** Where an upload is not a session: there *session* is for logins, and for connections of Postgres. */
+/** Where *session* must not mean an upload. Elsewhere it is a login, or a connection of Postgres. */
 const uploadCode = /^(src|test)\/(core|locks|jobs)\//
 
 /** Retired names of identifiers in `code`, which is the file `path` of the repository. */
@@ -50,12 +50,12 @@ export function retiredProseIn(code: string, path: string): Finding[] {
   ])
 }
 
-/** Sentences of the comments and names of tests of `code` whose subject is nobody in particular. */
+/** Sentences with a subject that hides the actor, in the comments and names of tests of `code`. */
 export function impersonalSentencesIn(code: string, path: string): Finding[] {
   return proseOf(code, path).flatMap(({ text, start }) => matches(text, impersonal, code, start))
 }
 
-/** The same for a page of documentation; what is in backticks is code. */
+/** Retired words and hidden actors in a page of documentation. Text in backticks is code. */
 export function findingsInPage(markdown: string): Finding[] {
   const text = markdown.replace(/`[^`]*`/g, (code) => ' '.repeat(code.length))
   return [...matches(text, impersonal, text, 0), ...matches(text, retiredInProse, text, 0)]

@@ -8,13 +8,12 @@ import type { Result } from '../../../tools/bench/print.ts'
 
 const script = new URL('../../../tools/bench/run.ts', import.meta.url).pathname
 
-// Figures are for people; here it only matters that there are some, so that the bench still runs when it is wanted.
 function hasOpenssl(): boolean {
   return spawnSync('openssl', ['version']).status === 0
 }
 
-// The only place where S3 is spoken to over TLS: its answers can come before the end of a body has left.
-it.skipIf(!hasOpenssl())('sends to S3 over TLS (needs openssl)', { timeout: 240_000 }, async () => {
+// The only test of S3 over TLS, where an answer can arrive before the body has been sent.
+it.skipIf(!hasOpenssl())('uploads to S3 over TLS (needs openssl)', { timeout: 240_000 }, async () => {
   const args = ['--cases', 'large-tls', '--servers', 'ours', '--rounds', '1', '--scale', '0.1']
 
   const { stdout } = await promisify(execFile)(process.execPath, [script, ...args])
@@ -22,7 +21,8 @@ it.skipIf(!hasOpenssl())('sends to S3 over TLS (needs openssl)', { timeout: 240_
   expect(stdout).toMatch(/UploadPart 13, CompleteMultipartUpload 1/)
 })
 
-it('measures us, the usual stack and the lower bound, in S3 and on a disk', { timeout: 240_000 }, async () => {
+// The values are not checked, only that there are some.
+it('measures Landfall, the usual stack and the lower bound, in S3 and on disk', { timeout: 240_000 }, async () => {
   const directory = await mkdtemp(join(tmpdir(), 'landfall-bench-test-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   const json = join(directory, 'figures.json')
@@ -41,7 +41,7 @@ it('measures us, the usual stack and the lower bound, in S3 and on a disk', { ti
       expect(figures.cpuPerGiB).toBeGreaterThan(0)
     }
   }
-  // The requests of S3 do not depend on how busy the machine is: two full parts, and what goes around them.
+  // The number of S3 requests does not depend on the load of the machine.
   expect(results[0]!.medians.ours!.requests).toEqual({
     CreateMultipartUpload: 1,
     UploadPart: 2,

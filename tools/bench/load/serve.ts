@@ -1,22 +1,22 @@
-/* The clients as a process of its own: does one piece of work after another and tells how long it took. */
-import { sendJoined, sendRufh, sendSlowly, sendTus, type Upload } from './uploads.ts'
+/* The client process: does one job after another and reports how long it took. */
+import { sendConcatenated, sendRufh, sendSlowly, sendTus, type Upload } from './uploads.ts'
 import { type Connection, openConnection } from './wire.ts'
 
-/** What clients do. Times in milliseconds, sizes in bytes. */
+/** What the clients do. Times in milliseconds, sizes in bytes. */
 export interface Work {
-  protocol: 'tus' | 'rufh' | 'joined'
+  protocol: 'tus' | 'rufh' | 'concatenation'
   files: number
-  /** Files under way at once; for `joined`, pieces of one file. */
+  /** Concurrent files; for `concatenation`, partial uploads of one file. */
   atOnce: number
   fileSize: number
-  /** Of one request; 0: the whole file. */
+  /** Bytes of one request; 0: the whole file. */
   chunkSize: number
   withUpload: boolean
-  /** Uploads at the speed of a poor line, beside which the files are sent one after another, with a pause between. */
+  /** Slow uploads, beside which the files are sent one after another, with a pause between. */
   slow?: { uploads: number; size: number; bytesPerSecond: number; pauseMs: number } | undefined
 }
 
-export interface Errand {
+export interface Job {
   port: number
   token: string
   work: Work
@@ -26,37 +26,37 @@ export interface Outcome {
   bytes: number
   files: number
   ms: number
-  /** Of every request that brought bytes, or with slow ones of every file. */
+  /** Milliseconds of every request with a body; beside slow uploads, of every file. */
   latencies: number[]
-  /** How long slow uploads took, the fastest and the slowest; and how many were refused or cut. */
+  /** The fastest and the slowest of the slow uploads, and how many failed. */
   slow: { fastestMs: number; slowestMs: number; failed: number; failures: Record<string, number> } | null
 }
 
-process.on('message', (errand: Errand) => {
+process.on('message', (job: Job) => {
   const startedAt = performance.now()
-  void perform(errand)
+  void perform(job)
     .then((outcome) => process.send!({ ...outcome, ms: performance.now() - startedAt }))
     .catch((error: unknown) => process.send!({ error: String(error) }))
 })
 process.on('disconnect', () => process.exit())
 
-async function perform({ port, token, work }: Errand): Promise<Omit<Outcome, 'ms'>> {
+async function perform({ port, token, work }: Job): Promise<Omit<Outcome, 'ms'>> {
   const latencies: number[] = []
-  const told = (ms: number) => void latencies.push(ms)
+  const onTime = (ms: number) => void latencies.push(ms)
   const upload: Upload = { size: work.fileSize, chunk: work.chunkSize, withUpload: work.withUpload, token }
   const bytes = work.fileSize * work.files
   if (work.slow) return { ...(await besideSlow(port, work, upload, work.slow)), bytes }
 
   const connections = await Promise.all(Array.from({ length: work.atOnce }, () => openConnection(port)))
-  if (work.protocol === 'joined') {
-    for (let file = 0; file < work.files; file += 1) await sendJoined(connections, upload, told)
+  if (work.protocol === 'concatenation') {
+    for (let file = 0; file < work.files; file += 1) await sendConcatenated(connections, upload, onTime)
   } else {
     const send = work.protocol === 'rufh' ? sendRufh : sendTus
     let created = 0
-    const sendSome = async (connection: Connection) => {
-      while (created++ < work.files) await send(connection, upload, told)
+    const sendFiles = async (connection: Connection) => {
+      while (created++ < work.files) await send(connection, upload, onTime)
     }
-    await Promise.all(connections.map(sendSome))
+    await Promise.all(connections.map(sendFiles))
   }
   for (const connection of connections) connection.close()
   return { bytes, files: work.files, latencies, slow: null }
@@ -72,7 +72,7 @@ async function besideSlow(
   const failures: Record<string, number> = {}
   let left = slow.uploads
   const all = Array.from({ length: slow.uploads }, async (_, index) => {
-    // Not all in the same millisecond: nobody's clients are a choir.
+    // Real clients do not start in the same millisecond.
     await new Promise((resolve) => setTimeout(resolve, (index / slow.uploads) * 4000))
     const startedAt = performance.now()
     try {

@@ -2,35 +2,35 @@ import type { Answer, Connection } from './wire.ts'
 
 export interface Upload {
   size: number
-  /** Bytes of one request; 0: all of them. */
+  /** Bytes of one request; 0: the whole file. */
   chunk: number
-  /** The first bytes come with the creation. */
+  /** Creation With Upload. */
   withUpload: boolean
   token: string
 }
 
 const tus = { 'tus-resumable': '1.0.0' }
-// As every client of note sends it: a name and a type. (file.txt, text/plain)
+// The name and type that common clients send: file.txt, text/plain.
 const metadata = 'filename ZmlsZS50eHQ=,filetype dGV4dC9wbGFpbg=='
 const offsetType = 'application/offset+octet-stream'
 
-/** One file by tus; `told` hears how many milliseconds each request with bytes took. */
+/** Sends one file by tus. `onTime` is called with the milliseconds of each request with a body. */
 export async function sendTus(
   connection: Connection,
   { size, chunk, withUpload, token }: Upload,
-  told: (ms: number) => void = () => {},
+  onTime: (ms: number) => void = () => {},
 ): Promise<void> {
   const authorization = `Bearer ${token}`
   const step = chunk || size
   const first = withUpload ? Math.min(step, size) : 0
   const head = { ...tus, authorization, 'upload-length': size, 'upload-metadata': metadata }
-  const created = await timed(told, first > 0, () =>
+  const created = await timed(onTime, first > 0, () =>
     connection.ask('POST', '/files', first > 0 ? { ...head, 'content-type': offsetType } : head, first),
   )
   const path = pathOf(expectStatus(created, 201))
   for (let offset = first; offset < size; offset += step) {
     const bytes = Math.min(step, size - offset)
-    const answer = await timed(told, true, () =>
+    const answer = await timed(onTime, true, () =>
       connection.ask(
         'PATCH',
         path,
@@ -42,11 +42,11 @@ export async function sendTus(
   }
 }
 
-/** One file by one request, in the IETF's protocol. */
+/** Sends one file by RUFH in one request. */
 export async function sendRufh(
   connection: Connection,
   { size, token }: Upload,
-  told: (ms: number) => void,
+  onTime: (ms: number) => void,
 ): Promise<void> {
   const headers = {
     authorization: `Bearer ${token}`,
@@ -54,14 +54,14 @@ export async function sendRufh(
     'upload-draft-interop-version': '8',
     'content-type': 'application/octet-stream',
   }
-  expectOk(await timed(told, true, () => connection.ask('POST', '/files', headers, size)))
+  expectOk(await timed(onTime, true, () => connection.ask('POST', '/files', headers, size)))
 }
 
-/** One file in as many pieces as there are connections, joined by tus's concatenation. */
-export async function sendJoined(
+/** Sends one file as partial uploads, one for each connection, and concatenates them. */
+export async function sendConcatenated(
   connections: Connection[],
   { size, token }: Upload,
-  told: (ms: number) => void,
+  onTime: (ms: number) => void,
 ): Promise<void> {
   const authorization = `Bearer ${token}`
   const startedAt = performance.now()
@@ -77,10 +77,10 @@ export async function sendJoined(
   )
   const final = { ...tus, authorization, 'upload-concat': `final;${paths.join(' ')}` }
   expectStatus(await connections[0]!.ask('POST', '/files', final), 201)
-  told(performance.now() - startedAt)
+  onTime(performance.now() - startedAt)
 }
 
-/** One PATCH at the speed of a poor line. */
+/** Sends one slow PATCH. */
 export async function sendSlowly(connection: Connection, upload: Upload, bytesPerSecond: number): Promise<void> {
   const authorization = `Bearer ${upload.token}`
   const head = { ...tus, authorization, 'upload-length': upload.size }
@@ -89,10 +89,10 @@ export async function sendSlowly(connection: Connection, upload: Upload, bytesPe
   expectStatus(await connection.askSlowly('PATCH', path, patch, upload.size, bytesPerSecond), 204)
 }
 
-async function timed<T>(told: (ms: number) => void, counts: boolean, work: () => Promise<T>): Promise<T> {
+async function timed<T>(onTime: (ms: number) => void, counts: boolean, work: () => Promise<T>): Promise<T> {
   const startedAt = performance.now()
   const result = await work()
-  if (counts) told(performance.now() - startedAt)
+  if (counts) onTime(performance.now() - startedAt)
   return result
 }
 

@@ -5,11 +5,11 @@ export interface Answer {
   headers: Record<string, string>
 }
 
-/** One kept-alive connection to a server, with as little work as can be. */
+/** A persistent connection to a server, with as little client work as possible. */
 export interface Connection {
-  /** One request; `size` bytes of body follow it unless it is 0. Rejects when the connection ends instead. */
+  /** Sends a request with a body of `size` bytes. Rejects when the connection ends before the answer. */
   ask(method: string, path: string, headers: Record<string, string | number>, size?: number): Promise<Answer>
-  /** As `ask`, but the body goes out at `bytesPerSecond`, in `pieces` a second. */
+  /** As `ask`, but sends the body at `bytesPerSecond`. */
   askSlowly(
     method: string,
     path: string,
@@ -20,11 +20,11 @@ export interface Connection {
   close(): void
 }
 
-// The kernel is handed this much at a time. What the bytes are matters to nobody but to compression on the way.
+// Bytes of each write. Their content does not matter: nothing on the way compresses them.
 const source = Buffer.alloc(1024 ** 2, 'abcdefghijklmnopqrstuvwxyz012345')
 const joinedUpTo = 256 * 1024
 
-/** A connection to `port` on this machine. */
+/** Connects to `port` on this machine. */
 export async function openConnection(port: number): Promise<Connection> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject))
@@ -67,7 +67,7 @@ export async function openConnection(port: number): Promise<Connection> {
   }
 }
 
-/** Two megabytes on their way at a time; the next goes out when one has left. */
+/** Keeps two megabytes in flight. */
 function writeBody(socket: Socket, size: number): void {
   let sent = 0
   const next = () => {

@@ -1,6 +1,6 @@
 /*
- * The lower bound of what speaks HTTP with Node on both sides: no sessions, no offsets, no promises. What a request brings is
- * piped into one PUT to S3 (for the bytes the same as an UploadPart), or without a bucket into a file.
+ * The lower bound for an HTTP server on Node that stores what it receives: no uploads, no offsets, no durability. The body of a request is
+ * piped into one PUT to S3 (which costs as much as an UploadPart) or, without a bucket, into a file.
  */
 import { createWriteStream } from 'node:fs'
 import { createServer, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'

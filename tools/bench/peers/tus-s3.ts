@@ -12,7 +12,7 @@ const datastore = new S3Store({
     region: env.S3_REGION ?? 'us-east-1',
     endpoint: env.S3_ENDPOINT!,
     forcePathStyle: true,
-    // Many servers that are not Amazon's refuse the SDK's own checksums; whoever uses one of those turns them off.
+    // Many S3-compatible servers reject the SDK's default checksums; their operators turn them off.
     ...(env.S3_PLAIN === 'yes' ? { requestChecksumCalculation: 'WHEN_REQUIRED' as const } : {}),
     credentials: { accessKeyId: env.S3_ACCESS_KEY_ID!, secretAccessKey: env.S3_SECRET_ACCESS_KEY! },
   },

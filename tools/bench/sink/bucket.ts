@@ -2,23 +2,23 @@ import type { Answer, Exchange, Head } from './wire.ts'
 
 export interface Counts {
   requests: Record<string, number>
-  /** Bytes of bodies as they came over the wire. */
+  /** Bytes of bodies as received, with chunk framing. */
   bytes: number
 }
 
-interface Kept {
+interface StoredObject {
   size: number
-  /** Of small objects the bytes are kept; of large ones only how many they were. */
+  /** Only small objects keep their bytes. */
   body: Buffer | null
   meta: Record<string, string>
 }
 
-const keptUpTo = 64 * 1024
+const maxKeptSize = 64 * 1024
 const xml = { 'content-type': 'application/xml' }
 
-/** A bucket that takes everything, remembers sizes, and counts. It checks nothing: what is right is what tests are for. */
+/** A bucket that accepts every request, keeps sizes and counts requests. It validates nothing. */
 export function createBucket(): { open(head: Head): Exchange; counts: Counts } {
-  const objects = new Map<string, Kept>()
+  const objects = new Map<string, StoredObject>()
   const multiparts = new Map<string, { key: string; parts: Map<number, number> }>()
   const counts: Counts = { requests: {}, bytes: 0 }
   let serial = 0
@@ -27,7 +27,7 @@ export function createBucket(): { open(head: Head): Exchange; counts: Counts } {
     const [path = '', search = ''] = target.split('?')
     const key = decodeURIComponent(path.split('/').slice(2).join('/'))
     const query = new URLSearchParams(search)
-    const isSmall = Number(headers['x-amz-decoded-content-length'] ?? headers['content-length'] ?? 0) <= keptUpTo
+    const isSmall = Number(headers['x-amz-decoded-content-length'] ?? headers['content-length'] ?? 0) <= maxKeptSize
     const operation = nameOf(method, key, query, headers)
     counts.requests[operation] = (counts.requests[operation] ?? 0) + 1
     return {
@@ -55,19 +55,24 @@ export function createBucket(): { open(head: Head): Exchange; counts: Counts } {
     return `"sink-${serial}"`
   }
 
-  function refusal(status: number, code: string): Answer {
+  function errorAnswer(status: number, code: string): Answer {
     return { status, headers: xml, body: `<Error><Code>${code}</Code><Message>${code}</Message></Error>` }
   }
 
-  function describe({ key, headers }: Call, isHead: boolean): Answer {
-    const kept = objects.get(key)
-    if (!kept) return isHead ? { status: 404 } : refusal(404, 'NoSuchKey')
+  function getObject({ key, headers }: Call, isHead: boolean): Answer {
+    const object = objects.get(key)
+    if (!object) return isHead ? { status: 404 } : errorAnswer(404, 'NoSuchKey')
     const [, from, to] = /bytes=(\d+)-(\d*)/.exec(headers['range'] ?? '') ?? []
     const start = Number(from ?? 0)
-    const end = to ? Math.min(Number(to) + 1, kept.size) : kept.size
-    const body = kept.body ? kept.body.subarray(start, end) : end - start
-    const range = from === undefined ? {} : { 'content-range': `bytes ${start}-${end - 1}/${kept.size}` }
-    return { status: from === undefined ? 200 : 206, headers: { etag: '"sink"', ...kept.meta, ...range }, body, isHead }
+    const end = to ? Math.min(Number(to) + 1, object.size) : object.size
+    const body = object.body ? object.body.subarray(start, end) : end - start
+    const range = from === undefined ? {} : { 'content-range': `bytes ${start}-${end - 1}/${object.size}` }
+    return {
+      status: from === undefined ? 200 : 206,
+      headers: { etag: '"sink"', ...object.meta, ...range },
+      body,
+      isHead,
+    }
   }
 
   const answers: Record<string, (call: Call) => Answer> = {
@@ -77,8 +82,8 @@ export function createBucket(): { open(head: Head): Exchange; counts: Counts } {
       objects.set(key, { size, body: isSmall ? body : null, meta })
       return { status: 200, headers: { etag: newEtag() } }
     },
-    GetObject: (call) => describe(call, false),
-    HeadObject: (call) => describe(call, true),
+    GetObject: (call) => getObject(call, false),
+    HeadObject: (call) => getObject(call, true),
     DeleteObject({ key }) {
       objects.delete(key)
       return { status: 204 }
@@ -95,20 +100,20 @@ export function createBucket(): { open(head: Head): Exchange; counts: Counts } {
     },
     UploadPart({ query, size }) {
       const multipart = multiparts.get(query.get('uploadId') ?? '')
-      if (!multipart) return refusal(404, 'NoSuchUpload')
+      if (!multipart) return errorAnswer(404, 'NoSuchUpload')
       multipart.parts.set(Number(query.get('partNumber')), size)
       return { status: 200, headers: { etag: newEtag() } }
     },
     UploadPartCopy({ query, headers }) {
       const multipart = multiparts.get(query.get('uploadId') ?? '')
-      if (!multipart) return refusal(404, 'NoSuchUpload')
+      if (!multipart) return errorAnswer(404, 'NoSuchUpload')
       const [, from = 0, to = -1] = /(\d+)-(\d+)/.exec(headers['x-amz-copy-source-range'] ?? '') ?? []
       multipart.parts.set(Number(query.get('partNumber')), Number(to) + 1 - Number(from))
       return { status: 200, headers: xml, body: `<CopyPartResult><ETag>${newEtag()}</ETag></CopyPartResult>` }
     },
     CompleteMultipartUpload({ key, query }) {
       const multipart = multiparts.get(query.get('uploadId') ?? '')
-      if (!multipart) return refusal(404, 'NoSuchUpload')
+      if (!multipart) return errorAnswer(404, 'NoSuchUpload')
       multiparts.delete(query.get('uploadId')!)
       objects.set(key, { size: sum(multipart.parts.values()), body: null, meta: {} })
       const body = `<CompleteMultipartUploadResult><ETag>"sink"</ETag></CompleteMultipartUploadResult>`
@@ -120,7 +125,7 @@ export function createBucket(): { open(head: Head): Exchange; counts: Counts } {
     },
     ListParts({ query }) {
       const multipart = multiparts.get(query.get('uploadId') ?? '')
-      if (!multipart) return refusal(404, 'NoSuchUpload')
+      if (!multipart) return errorAnswer(404, 'NoSuchUpload')
       const parts = [...multipart.parts].sort(([a], [b]) => a - b)
       const listed = parts.map(
         ([number, size]) => `<Part><PartNumber>${number}</PartNumber><ETag>"sink"</ETag><Size>${size}</Size></Part>`,
@@ -148,7 +153,7 @@ function nameOf(method: string, key: string, query: URLSearchParams, headers: Re
   return key === '' ? 'ListObjectsV2' : 'GetObject'
 }
 
-/** Takes the `aws-chunked` framing off a small body. */
+/** Removes the `aws-chunked` framing from a small body. */
 function unwrap(raw: Buffer): Buffer {
   const parts: Buffer[] = []
   for (let at = 0; ; ) {

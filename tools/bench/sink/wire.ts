@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-/** The first lines of a request. Header names are in lower case. */
+/** Request line and headers. Header names are in lower case. */
 export interface Head {
   method: string
   target: string
@@ -10,25 +10,25 @@ export interface Head {
 export interface Answer {
   status: number
   headers?: Record<string, string | number>
-  /** Text, bytes, or so many bytes of nothing in particular. */
+  /** Text, bytes, or a number of arbitrary bytes. */
   body?: string | Buffer | number
-  /** The body is only described, as HEAD wants it. */
+  /** Sends the headers only, in answer to HEAD. */
   isHead?: boolean
 }
 
-/** What becomes of one request. */
+/** How one request is handled. */
 export interface Exchange {
-  /** Whether the body must be seen; else it is counted and thrown away. */
+  /** Whether `answer` needs the body; otherwise it is counted and discarded. */
   wantsBody: boolean
   /** Called when the body has ended. */
   answer(body: Buffer, wireSize: number): Answer
 }
 
-/** How the wire behaves; may change at any moment. */
-export interface Weather {
-  /** Waits so long before every answer. */
+/** Latency and faults of all connections; may change at any time. */
+export interface Faults {
+  /** Delays every answer. */
   latencyMs: number
-  /** Bytes a second of one connection; 0: as fast as it goes. */
+  /** Bytes a second on each connection; 0: unlimited. */
   bandwidth: number
   /** Reads no bodies. */
   isStalled: boolean
@@ -37,17 +37,17 @@ export interface Weather {
 const nothing = Buffer.alloc(256 * 1024)
 
 /**
- * Speaks HTTP/1.1 on one connection with as little work as can be: a body is not parsed, copied or given to anybody unless
- * it is wanted. Knows Content-Length, chunked coding and Expect, one request after another, and nothing else.
+ * Serves HTTP/1.1 on one connection with as little work as possible: bodies that `wantsBody` does not ask for are neither parsed nor
+ * copied. Supports Content-Length, chunked coding and Expect, one request after another.
  */
-export function serveWire(socket: Socket, weather: Weather, open: (head: Head) => Exchange): void {
+export function serveWire(socket: Socket, faults: Faults, open: (head: Head) => Exchange): void {
   let waiting: Buffer | null = null
   let exchange: Exchange | null = null
   let kept: Buffer[] = []
   let wireSize = 0
   let left = 0
   let chunked: ChunkReader | null = null
-  let paidUntil = 0
+  let busyUntil = 0
 
   socket.on('error', () => socket.destroy())
   socket.on('data', (bytes: Buffer) => {
@@ -87,7 +87,7 @@ export function serveWire(socket: Socket, weather: Weather, open: (head: Head) =
     chunked = head.headers['transfer-encoding'] === 'chunked' ? chunkReader() : null
     left = Number(head.headers['content-length'] ?? 0)
     if (head.headers['expect'] !== undefined)
-      setTimeout(() => socket.write('HTTP/1.1 100 Continue\r\n\r\n'), weather.latencyMs)
+      setTimeout(() => socket.write('HTTP/1.1 100 Continue\r\n\r\n'), faults.latencyMs)
     const rest = all.subarray(end + 4)
     if (left === 0 && !chunked) finish()
     else if (rest.length > 0) read(rest)
@@ -97,25 +97,25 @@ export function serveWire(socket: Socket, weather: Weather, open: (head: Head) =
     const { answer } = exchange!
     exchange = null
     const send = () => write(socket, answer(Buffer.concat(kept), wireSize))
-    if (weather.latencyMs > 0) setTimeout(send, weather.latencyMs)
+    if (faults.latencyMs > 0) setTimeout(send, faults.latencyMs)
     else send()
   }
 
   function slowDown(bytes: number) {
-    if (weather.isStalled) {
+    if (faults.isStalled) {
       socket.pause()
-      const look = setInterval(() => {
-        if (weather.isStalled && !socket.destroyed) return
-        clearInterval(look)
+      const timer = setInterval(() => {
+        if (faults.isStalled && !socket.destroyed) return
+        clearInterval(timer)
         socket.resume()
       }, 20)
     }
-    if (weather.bandwidth === 0) return
+    if (faults.bandwidth === 0) return
     const now = performance.now()
-    paidUntil = Math.max(paidUntil, now) + (bytes / weather.bandwidth) * 1000
-    if (paidUntil - now < 10) return
+    busyUntil = Math.max(busyUntil, now) + (bytes / faults.bandwidth) * 1000
+    if (busyUntil - now < 10) return
     socket.pause()
-    setTimeout(() => socket.resume(), paidUntil - now)
+    setTimeout(() => socket.resume(), busyUntil - now)
   }
 }
 
@@ -167,12 +167,12 @@ function chunkReader(): ChunkReader {
         line += bytes.toString('latin1', at, end < 0 ? bytes.length : end + 1)
         if (end < 0) return false
         at = end + 1
-        const said = line.trim()
+        const text = line.trim()
         line = ''
-        if (isLast && said === '') return true
-        // An empty line ends the data of a chunk; what follows the last one are trailers.
-        if (isLast || said === '') continue
-        left = Number.parseInt(said, 16)
+        if (isLast && text === '') return true
+        // An empty line ends the data of a chunk. Lines after the last chunk are trailers.
+        if (isLast || text === '') continue
+        left = Number.parseInt(text, 16)
         isLast = left === 0
       }
       return false

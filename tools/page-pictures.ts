@@ -10,7 +10,7 @@ import { userOf } from '../src/core/upload.ts'
 import { signToken } from '../src/http/identity/secret.ts'
 import { built } from '../test/support/built.ts'
 import { startFaultProxy } from '../test/support/fault-proxy.ts'
-import { keepToken, listen, startChromium } from '../test/system/web/browser.ts'
+import { listen, startChromium, storeTokenScript } from '../test/system/web/browser.ts'
 
 const MiB = 1024 ** 2
 const folder = process.argv[2] ?? 'pictures'
@@ -51,7 +51,7 @@ async function take(variant: string, options: BrowserContextOptions): Promise<vo
   await empty.close()
 
   const user = `ann-${variant}`
-  await context.addInitScript(keepToken(await signToken(app.secret, userOf(user, 'creator'), 600)))
+  await context.addInitScript(storeTokenScript(await signToken(app.secret, userOf(user, 'creator'), 600)))
   const page = await open(context.newPage())
   await shoot(page, variant, 'empty')
 
@@ -93,7 +93,9 @@ async function take(variant: string, options: BrowserContextOptions): Promise<vo
   await page.getByRole('heading', { name: '200 files uploaded' }).waitFor({ timeout: 120_000 })
 
   const limited = await browser.newContext({ ...options, reducedMotion: 'reduce' })
-  await limited.addInitScript(keepToken(await signToken(app.secret, userOf(`sub-${variant}`, 'subscriber'), 600)))
+  await limited.addInitScript(
+    storeTokenScript(await signToken(app.secret, userOf(`sub-${variant}`, 'subscriber'), 600)),
+  )
   const other = await open(limited.newPage())
   await choose(other, [
     await file('holiday.mp4', 3000),

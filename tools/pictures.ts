@@ -10,7 +10,15 @@ import { type Actor, userOf } from '../src/core/upload.ts'
 import { signToken } from '../src/http/identity/secret.ts'
 import { built } from '../test/support/built.ts'
 import { listen, startChromium } from '../test/system/web/browser.ts'
-import { begin, filmHead, paperHead, pictureHead, type Spoken, send, tusAs } from '../test/system/web/busy-server.ts'
+import {
+  createUpload,
+  imagePrefix,
+  pdfPrefix,
+  send,
+  type TestServer,
+  tusHeaders,
+  videoPrefix,
+} from '../test/system/web/busy-server.ts'
 
 const MiB = 1024 ** 2
 const folder = process.argv[2] ?? 'pictures'
@@ -54,29 +62,34 @@ async function fillActivity(): Promise<void> {
 }
 
 /** Uploads that ended in each way, changed policies, denied requests and keys. */
-async function createSampleData(server: Spoken): Promise<void> {
+async function createSampleData(server: TestServer): Promise<void> {
   const ann = userOf('ann', 'creator')
   const bob = userOf('bob', 'member')
   const cem = userOf('cem@example.org', 'subscriber', { tenant: 'acme' })
   const all: [Actor, string, Buffer, number][] = [
-    [ann, 'Wedding in Porto, second camera.mp4', filmHead, 14 * MiB],
-    [bob, 'Invoice 2026-0417.pdf', paperHead, MiB],
-    [cem, 'team.png', pictureHead, 2 * MiB],
-    [bob, 'Drone over the bay.mp4', filmHead, 9 * MiB],
-    [ann, 'Übersicht Quartal 3.pdf', paperHead, 3 * MiB],
+    [ann, 'Wedding in Porto, second camera.mp4', videoPrefix, 14 * MiB],
+    [bob, 'Invoice 2026-0417.pdf', pdfPrefix, MiB],
+    [cem, 'team.png', imagePrefix, 2 * MiB],
+    [bob, 'Drone over the bay.mp4', videoPrefix, 9 * MiB],
+    [ann, 'Übersicht Quartal 3.pdf', pdfPrefix, 3 * MiB],
   ]
-  for (const [actor, filename, head, size] of all) {
-    const { sent } = await send(server, actor, { filename, head, size })
+  for (const [actor, filename, prefix, size] of all) {
+    const { sent } = await send(server, actor, { filename, prefix, size })
     await sent
   }
-  const unwanted = await send(server, bob, { filename: 'backup.mp4', head: filmHead, size: 5 * MiB }, { upTo: 2 * MiB })
-  await fetch(`${server.url}/files/${unwanted.id}`, { method: 'DELETE', headers: await tusAs(server, bob) })
-  await begin(server, cem, { filename: 'raw.png', size: 900 * MiB })
-  await (await send(server, cem, { filename: 'not really a picture.png', head: Buffer.from('MZ'), size: MiB })).sent
+  const unwanted = await send(
+    server,
+    bob,
+    { filename: 'backup.mp4', prefix: videoPrefix, size: 5 * MiB },
+    { upTo: 2 * MiB },
+  )
+  await fetch(`${server.url}/files/${unwanted.id}`, { method: 'DELETE', headers: await tusHeaders(server, bob) })
+  await createUpload(server, cem, { filename: 'raw.png', size: 900 * MiB })
+  await (await send(server, cem, { filename: 'not really a picture.png', prefix: Buffer.from('MZ'), size: MiB })).sent
   const token = await signToken(server.secret, userOf('olga', 'operator', { isAdmin: true }), 600)
   const admin = createAdminApi(server.url, () => token)
   const unrestricted = { user: null, tenant: null, expiresAt: null }
-  await admin.makeKey({ name: 'the nightly import', role: 'creator', scopes: ['upload', 'read'], ...unrestricted })
+  await admin.createKey({ name: 'the nightly import', role: 'creator', scopes: ['upload', 'read'], ...unrestricted })
   const { version, policies } = await admin.policies()
   const roles = policies['roles'] as Record<string, object>
   const next = {
@@ -91,7 +104,7 @@ async function createSampleData(server: Spoken): Promise<void> {
 }
 
 /** Starts uploads that take several minutes. */
-async function startUploads(server: Spoken): Promise<string> {
+async function startUploads(server: TestServer): Promise<string> {
   const ids: string[] = []
   const all: [string, string, string, number, number][] = [
     ['ann', 'creator', 'Concert, the whole evening.mp4', 420 * MiB, 2.4 * MiB],
@@ -100,8 +113,8 @@ async function startUploads(server: Spoken): Promise<string> {
     ['fay', 'member', 'scan.pdf', 24 * MiB, 0.2 * MiB],
   ]
   for (const [user, role, filename, size, perSecond] of all) {
-    const head = filename.endsWith('pdf') ? paperHead : filmHead
-    const { id } = await send(server, userOf(user, role), { filename, size, head }, { perSecond })
+    const prefix = filename.endsWith('pdf') ? pdfPrefix : videoPrefix
+    const { id } = await send(server, userOf(user, role), { filename, size, prefix }, { perSecond })
     ids.push(id)
   }
   return ids[0]!
@@ -136,12 +149,12 @@ async function take(name: string, options: BrowserContextOptions): Promise<void>
   await text.fill(
     (await text.inputValue()).replace('"90 MiB"', '"200 MiB"').replace('"maxSize": "2 GiB"', '"maxSize": "4 GiB"'),
   )
-  await page.locator('.diff-place').first().waitFor()
+  await page.locator('.diff-field').first().waitFor()
   await page.locator('.diff').evaluate('(diff) => diff.scrollIntoView({ block: "center" })')
   await picture('diff')
   await text.fill((await text.inputValue()).replace('"200 MiB"', '"200 parsecs"'))
-  await page.locator('.fault').first().waitFor()
-  await page.locator('.fault').first().evaluate('(error) => error.scrollIntoView({ block: "center" })')
+  await page.locator('.problem').first().waitFor()
+  await page.locator('.problem').first().evaluate('(error) => error.scrollIntoView({ block: "center" })')
   await picture('error')
   await open(page, 'quota', 'tbody tr')
   await picture('quota')
@@ -155,7 +168,7 @@ async function take(name: string, options: BrowserContextOptions): Promise<void>
   await page.getByLabel('Type').fill('video/mp4')
   await page.getByLabel('Size (empty: unknown)').fill('3 GiB')
   await page.getByRole('button', { name: 'Check' }).click()
-  await page.locator('.verdict').waitFor()
+  await page.locator('.result').waitFor()
   await picture('explain')
   await context.close()
 }

@@ -1,8 +1,8 @@
 import type { UploadState } from './api.ts'
 
-// What the admin API tells. Sizes are bytes, times are ISO 8601, `next` is `null` on the last page.
+// The responses of the admin API. Sizes are bytes, times are ISO 8601, `next` is `null` on the last page.
 
-/** An upload of anybody. */
+/** An upload of any user. */
 export interface AnyUpload {
   id: string
   user: string
@@ -12,12 +12,12 @@ export interface AnyUpload {
   contentType: string
   category: string
   size: number | null
-  /** Grows by whole parts while a body flows. */
+  /** Grows by whole parts while a request body arrives. */
   received: number
   state: UploadState
   failure: string | null
   concat: 'partial' | 'final' | null
-  /** Somebody is writing to it right now, on whatever server. */
+  /** A client is writing to it right now, through any server. */
   live: boolean
   key: string
   objectUrl: string | null
@@ -40,7 +40,7 @@ export interface UploadDetails extends AnyUpload {
   needsCleanup: boolean
 }
 
-/** Something that happened to an upload: `record` is who did it, `event` what listeners are told. */
+/** Something that happened to an upload: `record` is an entry of the audit log, `event` is delivered to subscribers. */
 export interface TimelineEntry {
   at: string
   source: 'audit' | 'event'
@@ -74,7 +74,7 @@ export interface Summary {
   users: number
 }
 
-/** What all servers together did in `stepSeconds` from `at` on. */
+/** Activity of all servers together, in the `stepSeconds` from `at` on. */
 export interface Point {
   at: string
   receivedBytes: number
@@ -95,7 +95,7 @@ export interface Activity {
   points: Point[]
 }
 
-/** Policies as people write them. */
+/** A policy document as JSON. */
 export type PolicyJson = Record<string, unknown>
 
 export interface PolicyVersion {
@@ -106,7 +106,7 @@ export interface PolicyVersion {
   policies: PolicyJson
 }
 
-/** Where a change of the policies says something else. Absent: nothing was, or is, said there. */
+/** A field in which two policy documents differ. `before` or `after` is absent when the field is. */
 export interface Difference {
   path: string[]
   before?: unknown
@@ -114,13 +114,13 @@ export interface Difference {
 }
 
 export interface CheckedPolicies {
-  /** `null` when something is wrong with them. */
+  /** `null` when the document is invalid. */
   policies: PolicyJson | null
   problems: string[]
-  /** The version that holds now, which the differences are from. */
+  /** The active version, which `differences` compares with. */
   version: number
   differences: Difference[]
-  /** The roles that would be removed: their users could no longer upload. */
+  /** Roles that would be removed: their users could no longer upload. */
   removedRoles: string[]
 }
 
@@ -168,7 +168,7 @@ export interface ApiKey extends CreateKey {
   prefix: string
   createdAt: string
   createdBy: string
-  /** The id of the key with which it was made, and with which it ends. */
+  /** The id of the key that created it; revoking that key revokes this one. */
   createdByKey: string | null
   revokedAt: string | null
   revokedBy: string | null
@@ -194,7 +194,7 @@ export interface AuditEntry {
   note: string | null
 }
 
-/** A file that somebody would like to send. */
+/** A file that a user might upload. */
 export interface ExplainQuery {
   user: string
   role: string

@@ -1,6 +1,6 @@
 import { createRequest } from './request.ts'
 
-/** What a role may send; sizes are bytes. */
+/** What a role may upload; sizes are bytes. */
 export interface Policy {
   maxSize: number
   mediaTypes: string[]
@@ -11,15 +11,15 @@ export interface Me {
   user: string
   tenant: string | null
   role: string
-  /** May see everybody's uploads and steer them. */
+  /** May use the admin API. */
   admin: boolean
-  /** `null`: the role may send nothing. */
+  /** `null`: the role may not upload. */
   policy: Policy | null
 }
 
 export type UploadState = 'receiving' | 'finishing' | 'completed' | 'cancelled' | 'expired' | 'failed'
 
-/** An upload as the server tells it. Times are ISO 8601. */
+/** An upload in the server's list. Times are ISO 8601. */
 export interface ListedUpload {
   id: string
   url: string
@@ -29,11 +29,11 @@ export interface ListedUpload {
   size: number | null
   offset: number
   state: UploadState
-  /** A request is writing to it right now, from whatever device. */
+  /** A request is writing to it right now, from any device. */
   live: boolean
-  /** Where the file was in a folder that was sent. */
+  /** The path of the file in the uploaded folder. */
   relativePath: string | null
-  /** The same for files that were sent together. */
+  /** Shared by files that were added together. */
   batch: string | null
   failure: string | null
   createdAt: string
@@ -48,13 +48,13 @@ export interface UploadsPage {
   next: string | null
 }
 
-/** Which uploads of the user's are asked for. */
+/** Which of the user's uploads to list. */
 export interface UploadFilter {
   state?: UploadState | undefined
   fingerprint?: string | undefined
 }
 
-/** What a sign-in link is traded for. */
+/** What the server returns for the code of a sign-in link. */
 export interface SignedIn {
   token: string
   user: string
@@ -62,36 +62,36 @@ export interface SignedIn {
   expiresAt: string
 }
 
-/** The server's JSON API. Everything throws `Refusal` when it does not work. */
+/** The server's JSON API. Every method throws `RequestError` when the request fails. */
 export interface Api {
   me(): Promise<Me>
   uploads(before?: string, only?: UploadFilter): Promise<UploadsPage>
   upload(id: string): Promise<ListedUpload>
-  /** Says what the client knows the file of an upload by. */
+  /** Stores the client's fingerprint of the file. */
   setFingerprint(id: string, fingerprint: string): Promise<void>
   remove(id: string): Promise<void>
-  /** Trades the one-time code of a sign-in link for a token; only servers in development have it. */
+  /** Exchanges the one-time code of a sign-in link for a token; only servers in development mode have this route. */
   signIn(code: string): Promise<SignedIn>
 }
 
 /**
- * Speaks to the API at `base` (an absolute URL).
- * @param token asked for each request, so a new one counts at once
+ * A client of the API at `base` (an absolute URL).
+ * @param token called for each request, so a new token applies at once
  */
 export function createApi(base: string, token: () => string | null): Api {
-  const ask = createRequest(base, token)
+  const request = createRequest(base, token)
 
   return {
-    me: async () => (await ask('GET', 'v1/me')) as Me,
+    me: async () => (await request('GET', 'v1/me')) as Me,
     uploads: async (before, { state, fingerprint } = {}) => {
       const query = new URLSearchParams({ limit: '100', ...(before && { before }), ...(state && { state }) })
       if (fingerprint !== undefined) query.set('fingerprint', fingerprint)
-      return (await ask('GET', `v1/uploads?${query}`)) as UploadsPage
+      return (await request('GET', `v1/uploads?${query}`)) as UploadsPage
     },
-    upload: async (id) => (await ask('GET', `v1/uploads/${encodeURIComponent(id)}`)) as ListedUpload,
+    upload: async (id) => (await request('GET', `v1/uploads/${encodeURIComponent(id)}`)) as ListedUpload,
     setFingerprint: async (id, fingerprint) =>
-      void (await ask('PUT', `v1/uploads/${encodeURIComponent(id)}/fingerprint`, { content: { fingerprint } })),
-    remove: async (id) => void (await ask('DELETE', `v1/uploads/${encodeURIComponent(id)}`)),
-    signIn: async (code) => (await ask('POST', 'v1/dev/sign-in', { bearer: null, content: { code } })) as SignedIn,
+      void (await request('PUT', `v1/uploads/${encodeURIComponent(id)}/fingerprint`, { content: { fingerprint } })),
+    remove: async (id) => void (await request('DELETE', `v1/uploads/${encodeURIComponent(id)}`)),
+    signIn: async (code) => (await request('POST', 'v1/dev/sign-in', { bearer: null, content: { code } })) as SignedIn,
   }
 }

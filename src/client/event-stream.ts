@@ -1,9 +1,9 @@
 /*
- * Server-Sent Events over fetch: the browser's own EventSource cannot send a token as a header. It comes back by itself when the
- * connection breaks, and asks for what happened meanwhile with Last-Event-ID.
+ * Server-Sent Events over fetch: the browser's EventSource cannot send an Authorization header. The client reconnects after a broken
+ * connection and sends Last-Event-ID, so the server repeats the events that were missed.
  */
 
-/** What happened to an upload, as `/v1/events` tells it. */
+/** An event of `/v1/events`. */
 export interface UploadEvent {
   type: string
   uploadId: string
@@ -12,21 +12,21 @@ export interface UploadEvent {
 export interface EventStreamOptions {
   /** Absolute URL. */
   url: string
-  /** Asked for each connection; `null`: there is none now, and nobody is asked. */
+  /** Called for each connection; `null`: there is no token now, and no request is sent. */
   token(): string | null
   onEvent(event: UploadEvent): void
-  /** Whether events come at the moment. Who needs to know sooner or later must ask meanwhile. */
+  /** Whether the stream is connected. While it is not, the caller must poll. */
   onConnection(isOpen: boolean): void
 }
 
-// A stream says something at least every quarter of a minute.
+// The server sends a comment at least every 15 seconds.
 const silentMs = 40_000
 const shortestPauseMs = 1000
 const longestPauseMs = 30_000
 
-/** Listens until the way out, which is returned, is taken. */
+/** Subscribes to the events of the server. Returns a function that unsubscribes. */
 export function subscribeToEvents({ url, token, onEvent, onConnection }: EventStreamOptions): () => void {
-  const end = new AbortController()
+  const closed = new AbortController()
   let lastId: string | null = null
   let pauseMs = shortestPauseMs
 
@@ -37,17 +37,17 @@ export function subscribeToEvents({ url, token, onEvent, onConnection }: EventSt
     let watchdog = setTimeout(() => silence.abort(), silentMs)
     try {
       const headers = { authorization: `Bearer ${bearer}`, ...(lastId !== null && { 'last-event-id': lastId }) }
-      const response = await fetch(url, { headers, signal: AbortSignal.any([end.signal, silence.signal]) })
+      const response = await fetch(url, { headers, signal: AbortSignal.any([closed.signal, silence.signal]) })
       if (!response.ok || !response.body) return
       onConnection(true)
       pauseMs = shortestPauseMs
-      let rest = ''
+      let buffered = ''
       for await (const text of textOf(response.body)) {
         clearTimeout(watchdog)
         watchdog = setTimeout(() => silence.abort(), silentMs)
-        const blocks = (rest + text).split('\n\n')
-        rest = blocks.pop() ?? ''
-        for (const block of blocks) take(block)
+        const blocks = (buffered + text).split('\n\n')
+        buffered = blocks.pop() ?? ''
+        for (const block of blocks) dispatch(block)
       }
     } finally {
       clearTimeout(watchdog)
@@ -55,7 +55,7 @@ export function subscribeToEvents({ url, token, onEvent, onConnection }: EventSt
     }
   }
 
-  function take(block: string): void {
+  function dispatch(block: string): void {
     const { id, event, data } = fieldsOf(block)
     if (id !== undefined) lastId = id
     if (event === undefined || data === undefined) return
@@ -63,14 +63,14 @@ export function subscribeToEvents({ url, token, onEvent, onConnection }: EventSt
   }
 
   void (async () => {
-    while (!end.signal.aborted) {
-      // Whatever the reason, the answer is the same: try again in a while.
+    while (!closed.signal.aborted) {
+      // Every error is handled alike: reconnect after a pause.
       await connect().catch(() => {})
       await new Promise((resolve) => setTimeout(resolve, pauseMs))
       pauseMs = Math.min(longestPauseMs, pauseMs * 2)
     }
   })()
-  return () => end.abort()
+  return () => closed.abort()
 }
 
 async function* textOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {

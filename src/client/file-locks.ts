@@ -1,22 +1,22 @@
 /*
- * Which tab of this browser sends a file. A claim is a lock of the Web Locks API: the browser gives it back when the tab is closed
- * or crashes. Where the page has no such locks (an address without TLS that is not this machine) every claim is granted, and only
- * the server tells two tabs apart.
+ * Locks that let one tab of a browser send a file. A file lock is a lock of the Web Locks API: the browser releases it when the tab is
+ * closed or crashes. A page without Web Locks (no TLS, and not localhost) is granted every lock; then only the server's upload lock
+ * keeps two tabs apart.
  */
 
-/** Gives a claim back. May be called twice. */
+/** Releases a lock. May be called twice. */
 export type Release = () => void
 
 export interface FileLocks {
-  /** Takes the claim `name` if no other tab has it; `null`: one has. */
+  /** Acquires the lock `name`; `null` when another tab holds it. */
   tryAcquire(name: string): Promise<Release | null>
-  /** Takes it as soon as no other tab has it. Rejects when `signal` aborts. */
+  /** Waits until no other tab holds the lock. Rejects when `signal` aborts. */
   acquire(name: string, signal: AbortSignal): Promise<Release>
-  /** The claims that other tabs hold. */
+  /** Names of the locks that other tabs hold. */
   heldByOthers(): Promise<string[]>
 }
 
-/** What is used of the browser's `LockManager`. */
+/** The methods of the browser's `LockManager` that are used here. */
 export interface Locks {
   request(
     name: string,
@@ -28,10 +28,10 @@ export interface Locks {
 
 const prefix = 'landfall:'
 
-/** Claims by the locks of this browser. @param locks `navigator.locks`, which not every page has */
+/** File locks over the Web Locks API. @param locks `navigator.locks`, which not every page has */
 export function fileLocks(locks: Locks | undefined): FileLocks {
   if (!locks) return alwaysGranted
-  /** Those of this tab, each until the browser has taken it back: a claim that was just released can be taken at once. */
+  /** Locks of this tab, each until the browser has released it. `request` waits for that, so the tab can reacquire a lock at once. */
   const own = new Map<string, Promise<unknown>>()
 
   async function request(
@@ -59,7 +59,7 @@ export function fileLocks(locks: Locks | undefined): FileLocks {
   }
 
   return {
-    // A browser that refuses locks to the page tells its tabs apart as little as one without any.
+    // A browser that denies locks to the page is treated like one without locks.
     tryAcquire: (name) => request(name, { ifAvailable: true }).catch(() => () => {}),
     acquire: async (name, signal) => (await request(name, { signal })) as Release,
     async heldByOthers() {

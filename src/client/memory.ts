@@ -1,47 +1,47 @@
-/** Where the browser keeps which upload a file belongs to. `localStorage` is one. */
+/** Storage for the URLs of uploads, such as `localStorage`. */
 export type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>
 
-/** Remembers the upload of a file over reloads and crashes. */
+/** Remembers the upload URL of a file across reloads and crashes. */
 export interface UploadMemory {
-  /** The URL of the upload that was begun with this very file. */
+  /** The URL of the upload of this file. */
   recall(fingerprint: string): string | null
   remember(fingerprint: string, url: string): void
   forget(fingerprint: string): void
-  /** The file has arrived: it is forgotten, and for a moment other tabs that wait for it can ask for the URL it has. */
+  /** The upload is complete: the file is forgotten, and for one minute tabs that wait for it can read its URL with `arrived`. */
   markArrived(fingerprint: string, url: string): void
   arrived(fingerprint: string): string | null
 }
 
-/** What tells one chosen file from another without reading it. */
+/** What distinguishes one file from another without reading it. */
 export interface FileFacts {
   name: string
   type: string
   size: number
   lastModified: number
-  /** Where it was in a chosen folder. */
+  /** Its path in a chosen folder. */
   webkitRelativePath?: string
 }
 
 /**
- * The same for the same file given again by the same user, and for nothing else as far as names, places, sizes and times tell.
- * A changed file has another time, so it never goes on where its older self stopped.
+ * Equal for the same file of the same user at the same endpoint, as far as name, path, type, size and time of change can tell.
+ * A changed file has another time, so its bytes are never appended to the upload of its older version.
  */
 export function fingerprintOf(file: FileFacts, owner: string, endpoint: string): string {
-  const { name, type, size, lastModified, webkitRelativePath: place } = file
-  return JSON.stringify([endpoint, owner, name, type, size, lastModified, ...(place ? [place] : [])])
+  const { name, type, size, lastModified, webkitRelativePath: path } = file
+  return JSON.stringify([endpoint, owner, name, type, size, lastModified, ...(path ? [path] : [])])
 }
 
-/** How the names begin under which uploads are remembered. */
+/** Prefix of the storage keys of uploads. */
 export const memoryPrefix = 'landfall:upload:'
 const arrivedKey = 'landfall:arrived'
 const minuteMs = 60 * 1000
-/** Each tab sends a few files at once, so the one that another tab waited for is among the last. */
+/** A tab sends a few files at a time, so the file that another tab waits for is among the last ones. */
 const maxArrived = 20
 const monthMs = 30 * 24 * 60 * 60 * 1000
 
-/** A memory on `shelf`. A shelf that is full or forbidden only means that a file starts anew after a reload. */
+/** A memory in `storage`. If that is full or denied, a file starts from zero after a reload. */
 export function memoryOn(storage: KeyValueStorage, now: () => number = Date.now): UploadMemory {
-  dropOld(storage, now())
+  removeExpired(storage, now())
   return {
     recall(fingerprint) {
       return read(storage, memoryPrefix + fingerprint)?.url ?? null
@@ -50,7 +50,7 @@ export function memoryOn(storage: KeyValueStorage, now: () => number = Date.now)
       try {
         storage.setItem(memoryPrefix + fingerprint, JSON.stringify({ url, at: now() }))
       } catch {
-        // Full: the upload itself goes on.
+        // The storage is full; the upload itself continues.
       }
     },
     forget(fingerprint) {
@@ -63,7 +63,7 @@ export function memoryOn(storage: KeyValueStorage, now: () => number = Date.now)
         const all = [...others, { fingerprint, url, at: now() }].slice(-maxArrived)
         storage.setItem(arrivedKey, JSON.stringify(all))
       } catch {
-        // Full: another tab that waits for this file sends it once more.
+        // The storage is full; another tab that waits for this file sends it again.
       }
     },
     arrived(fingerprint) {
@@ -82,13 +82,13 @@ interface Arrived {
 function readArrived(storage: KeyValueStorage): Arrived[] {
   try {
     const all: unknown = JSON.parse(storage.getItem(arrivedKey) ?? '[]')
-    return Array.isArray(all) ? (all as Arrived[]).filter((one) => typeof one?.url === 'string') : []
+    return Array.isArray(all) ? (all as Arrived[]).filter((entry) => typeof entry?.url === 'string') : []
   } catch {
     return []
   }
 }
 
-function dropOld(storage: KeyValueStorage, now: number): void {
+function removeExpired(storage: KeyValueStorage, now: number): void {
   const keys = Array.from({ length: storage.length }, (_, index) => storage.key(index))
   for (const key of keys) {
     if (!key?.startsWith(memoryPrefix)) continue

@@ -1,37 +1,37 @@
 import type { ErrorCode } from '../core/errors/error.ts'
 
-/** What can go wrong beside the server's refusals: no answer, and a file that cannot be read any more. */
+/** The server's error codes, and two of the client: no response, and a file that can no longer be read. */
 export type FailureCode = ErrorCode | 'NO_ANSWER' | 'FILE_UNREADABLE'
 
-/** Why something did not work. `code` is `null` when whoever answered was not Landfall: a proxy, or a HEAD without a body. */
+/** Why a request failed. `code` is `null` when the response does not contain one: it came from a proxy, or has no body. */
 export interface Failure {
   code: FailureCode | null
-  /** `null` when no answer came. */
+  /** `null` when no response came. */
   status: number | null
-  /** The server's own sentence. */
+  /** The server's error message. */
   message: string | null
   method: string
-  /** When the server asks to come back. */
+  /** From the Retry-After header. */
   retryAfterMs: number | null
 }
 
-/** A failure as something to throw. */
+/** Thrown when a request fails. */
 export class RequestError extends Error {
   readonly failure: Failure
 
   constructor(failure: Failure) {
-    super(failure.message ?? `no success: ${failure.code ?? failure.status}`)
-    this.name = 'Refusal'
+    super(failure.message ?? `request failed: ${failure.code ?? failure.status}`)
+    this.name = 'RequestError'
     this.failure = failure
   }
 }
 
-/** The failure of a request that got no answer. */
+/** The failure of a request without a response. */
 export function noAnswer(method: string): Failure {
   return { code: 'NO_ANSWER', status: null, message: null, method, retryAfterMs: null }
 }
 
-/** The failure that an answer with a status ≥ 400 tells of: `{ "error": { "code", "message", "timestamp" } }`. */
+/** Reads the failure from a response with a status ≥ 400: `{ "error": { "code", "message", "timestamp" } }`. */
 export function readFailure(method: string, status: number, body: string, retryAfter: string | null): Failure {
   const { code, message } = readError(body)
   const seconds = Number.parseInt(retryAfter ?? '', 10)
@@ -51,12 +51,12 @@ function readError(body: string): { code: string | null; message: string | null 
       return { code: error.code, message: typeof error.message === 'string' ? error.message : null }
     }
   } catch {
-    // Not our server's words.
+    // The body is not one of this server's.
   }
   return { code: null, message: null }
 }
 
-/** What a status means when the answer has no body, as to HEAD. Others could come from anybody in between. */
+/** What a status means when the response has no body, as for HEAD. Other statuses may come from a proxy. */
 function codeOf(status: number): ErrorCode | null {
   if (status === 401) return 'UNAUTHENTICATED'
   if (status === 404) return 'UPLOAD_NOT_FOUND'

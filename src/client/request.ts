@@ -1,25 +1,25 @@
 import { noAnswer, RequestError, readFailure } from './request-error.ts'
 
-/** What goes with a request beside its address. */
+/** Everything about a request but its method and path. */
 export interface RequestOptions {
-  /** Not given: what `token` says. `null`: none. */
+  /** Default: the result of `token`. `null`: no token is sent. */
   bearer?: string | null
   content?: object
   headers?: Record<string, string>
   signal?: AbortSignal
 }
 
-/** Asks the server for JSON; `null` is an answer without content. @throws Refusal */
-export type Request = (method: string, path: string, question?: RequestOptions) => Promise<unknown>
+/** Sends a request and returns the JSON of the response; `null` when it has no content. @throws RequestError */
+export type Request = (method: string, path: string, options?: RequestOptions) => Promise<unknown>
 
 /**
- * A way to ask the server at `base` (an absolute URL; the server may be mounted below a path). Paths of questions are relative to it.
- * @param token asked for each request, so a new one counts at once
+ * Creates a function that sends requests to `base` (an absolute URL; the server may be mounted below a path). Paths are relative to it.
+ * @param token called for each request, so a new token applies at once
  */
 export function createRequest(base: string, token: () => string | null): Request {
   const folder = asFolder(base)
   return async (method, path, { bearer = token(), content, headers: more, signal } = {}) => {
-    // A character that no header can carry came with copying, and the browser would call it a dead network.
+    // A pasted token may contain characters that are not allowed in a header; fetch would report them as a network error.
     if (bearer !== null && /[^\x21-\x7e]/.test(bearer)) throw new RequestError(readFailure(method, 401, '', null))
     const headers: Record<string, string> = { ...more }
     if (bearer !== null) headers['authorization'] = `Bearer ${bearer}`
@@ -34,7 +34,7 @@ export function createRequest(base: string, token: () => string | null): Request
       throw new RequestError(noAnswer(method))
     })
     const text = await response.text().catch(() => {
-      // What was cut off is no answer. A refusal says enough by its status.
+      // A truncated body is not a response. An error status is enough without its body.
       if (response.ok) throw new RequestError(noAnswer(method))
       return ''
     })
@@ -44,13 +44,13 @@ export function createRequest(base: string, token: () => string | null): Request
     try {
       return text === '' ? null : JSON.parse(text)
     } catch {
-      // Somebody in between, such as the sign-in page of a network.
+      // Not this server's response but, for example, the sign-in page of a network.
       throw new RequestError(readFailure(method, response.status, '', null))
     }
   }
 }
 
-/** `base` such that relative addresses are resolved below it, and not beside its last name. */
+/** `base` with a trailing slash, so that relative URLs are resolved below it. */
 export function asFolder(base: string): string {
   return base.endsWith('/') ? base : `${base}/`
 }

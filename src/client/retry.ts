@@ -2,14 +2,14 @@ import type { Failure, FailureCode } from './request-error.ts'
 
 /**
  * What to do after a failure.
- * - `again`: the same upload goes on by itself after a while
- * - `token`: it goes on when there is another token
- * - `lost`: the server has no such upload (any more); only a new one can help
- * - `smaller`: something in between refuses long bodies; shorter ones may pass
- * - `final`: trying again would end the same way
+ * - `retry`: the upload resumes by itself after `afterMs`
+ * - `token`: it resumes when there is another token
+ * - `lost`: the server does not have the upload; only a new upload can succeed
+ * - `smaller`: a proxy refuses long request bodies; shorter ones may pass
+ * - `final`: another attempt would fail in the same way
  */
 export type Reaction =
-  | { kind: 'again'; afterMs: number }
+  | { kind: 'retry'; afterMs: number }
   | { kind: 'token' }
   | { kind: 'lost' }
   | { kind: 'smaller' }
@@ -17,13 +17,13 @@ export type Reaction =
 
 const delaysMs = [500, 1000, 2000, 4000, 8000, 15_000, 30_000]
 
-/** Timers that are longer than 24 days end at once. */
+/** A delay over 2^31 - 1 ms (24 days) makes a timer fire at once. */
 const longestMs = 24 * 60 * 60 * 1000
 
-/** How often in a row, without a byte of progress, a server may fail in a way that looks like its own fault. */
-const patience = 8
+/** Consecutive attempts without progress, after errors that the server may not recover from. */
+const maxAttempts = 8
 
-/** Over soon, by nature: worth waiting for without end. */
+/** Temporary conditions: retried without a limit. */
 const transientCodes: (FailureCode | null)[] = [
   'NO_ANSWER',
   'STORE_UNAVAILABLE',
@@ -33,34 +33,34 @@ const transientCodes: (FailureCode | null)[] = [
   'BODY_TIMEOUT',
   'UPLOAD_LOCKED',
 ]
-/** Settled by asking for the offset once more. */
-const finalCodes: (FailureCode | null)[] = ['OFFSET_MISMATCH', 'UPLOAD_COMPLETED', 'CHECKSUM_MISMATCH']
-const lost: (FailureCode | null)[] = ['UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'UPLOAD_EXPIRED', 'UPLOAD_LOST']
+/** Resolved by reading the offset again. */
+const offsetCodes: (FailureCode | null)[] = ['OFFSET_MISMATCH', 'UPLOAD_COMPLETED', 'CHECKSUM_MISMATCH']
+const lostCodes: (FailureCode | null)[] = ['UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'UPLOAD_EXPIRED', 'UPLOAD_LOST']
 
 /**
- * Decides by code where there is one, else by status.
- * @param attempt how many tries have failed in a row without progress, this one not counted
- * @param chance 0 to 1: spreads the returns of many clients after an outage
+ * Decides by error code if there is one, else by status.
+ * @param attempt consecutive failed attempts without progress before this one
+ * @param jitter 0 to 1: spreads the retries of many clients after an outage
  */
-export function chooseReaction(failure: Failure, attempt: number, chance = Math.random()): Reaction {
+export function chooseReaction(failure: Failure, attempt: number, jitter = Math.random()): Reaction {
   const { code, status, method } = failure
-  // "At once", said for ever, would be a flood.
-  const afterMs = Math.min(failure.retryAfterMs || delay(attempt, chance), longestMs)
-  const again: Reaction = { kind: 'again', afterMs }
+  // `Retry-After: 0` is ignored: a server that always sends it would be flooded.
+  const afterMs = Math.min(failure.retryAfterMs || delay(attempt, jitter), longestMs)
+  const retry: Reaction = { kind: 'retry', afterMs }
 
   if (code === 'UNAUTHENTICATED') return { kind: 'token' }
   if (code === 'FILE_UNREADABLE') return { kind: 'final' }
-  if (lost.includes(code)) return { kind: 'lost' }
-  if (transientCodes.includes(code)) return again
-  if (finalCodes.includes(code)) return attempt < patience ? again : { kind: 'final' }
+  if (lostCodes.includes(code)) return { kind: 'lost' }
+  if (transientCodes.includes(code)) return retry
+  if (offsetCodes.includes(code)) return attempt < maxAttempts ? retry : { kind: 'final' }
   if (code === null && status === 413 && method === 'PATCH') return { kind: 'smaller' }
-  if (status === 502 || status === 503 || status === 504) return again
-  if (code === null && (status === 408 || status === 409)) return attempt < patience ? again : { kind: 'final' }
-  if (status !== null && status >= 500 && status !== 501) return attempt < patience ? again : { kind: 'final' }
+  if (status === 502 || status === 503 || status === 504) return retry
+  if (code === null && (status === 408 || status === 409)) return attempt < maxAttempts ? retry : { kind: 'final' }
+  if (status !== null && status >= 500 && status !== 501) return attempt < maxAttempts ? retry : { kind: 'final' }
   return { kind: 'final' }
 }
 
-function delay(attempt: number, chance: number): number {
+function delay(attempt: number, jitter: number): number {
   const base = delaysMs[Math.min(attempt, delaysMs.length - 1)]!
-  return Math.round(base * (0.75 + chance / 2))
+  return Math.round(base * (0.75 + jitter / 2))
 }

@@ -2,47 +2,46 @@ import { DetailedError, Upload, type UploadOptions } from 'tus-js-client'
 import { type Failure, noAnswer, RequestError, readFailure } from './request-error.ts'
 import type { SendableFile } from './transfer-view.ts'
 
-// tus-js-client sends, and nothing more: left to itself it answers a HEAD that fails, with 401 or 503 too, by forgetting
-// the upload and starting at zero. So every try gets either the endpoint or the URL of an upload, never both; trying
-// again and remembering are the transfer's business, where they can be shown.
+// tus-js-client only sends. By default it reacts to a failed HEAD, also with 401 or 503, by forgetting the upload and starting at
+// zero. So every attempt gets either the endpoint or the URL of an upload, never both; the transfer retries and remembers the URL.
 
 export interface SendAttempt {
   file: SendableFile
   endpoint: string
-  /** The upload to go on with; `null` makes a new one. */
+  /** The upload to resume; `null` creates a new one. */
   url: string | null
-  /** The longest body of one request. */
+  /** Maximum body of one request, in bytes. */
   bodySize: number
-  /** Told to the server with the file: files that were given together have the same. */
+  /** Sent as metadata; shared by files that were added together. */
   batch?: string | null
-  /** Asked for each request; `null` (its owner has signed out) sends none. */
+  /** Called for each request; `null` (the owner has signed out) sends no request. */
   token: () => string | null
   /** Passed on to tus-js-client. */
   tus?: Partial<UploadOptions> | undefined
 }
 
-/** What is told while a try lasts: at most one of `done` and `failed`, as the last thing. */
+/** Callbacks of one attempt. At most one of `done` and `failed` is called, and it is the last call. */
 export interface SendListener {
-  /** The server has the upload, under this URL. Also told when the try was stopped while the server made it. */
+  /** The server has created the upload at `url`. Also called when the attempt was stopped while the server created it. */
   created(url: string): void
-  /** Bytes on the server or on their way to it, counted from the start of the file. */
+  /** Bytes of the file that the browser has sent, from the start of the file. */
   progress(sent: number): void
-  /** The server has confirmed so many bytes of the file. */
+  /** The server has confirmed `offset` bytes of the file. */
   confirmed(offset: number): void
   done(): void
   failed(failure: Failure): void
 }
 
-/** Sends what the server has not got yet, once. Returns the way to stop it; nothing but `known` is told after that. */
+/** Starts one attempt to send what the server does not have yet. Returns a function that stops it; only `created` may be called after that. */
 export function startSending(
   { file, endpoint, url, bodySize, batch, token, tus }: SendAttempt,
   listener: SendListener,
 ): () => void {
   let isStopped = false
-  /** The request that makes the upload is on its way. */
-  let isMaking = false
-  const tell = (news: () => void) => {
-    if (!isStopped) news()
+  /** The request that creates the upload is in flight. */
+  let isCreating = false
+  const unlessStopped = (notify: () => void) => {
+    if (!isStopped) notify()
   }
   const upload = new Upload(file as File, {
     ...tus,
@@ -53,31 +52,31 @@ export function startSending(
     retryDelays: null,
     storeFingerprintForResuming: false,
     onBeforeRequest(request) {
-      // Stopped before the file was open: tus-js-client begins all the same.
+      // tus-js-client starts even when it was aborted before it had opened the file.
       if (isStopped) throw new Error('stopped')
       const bearer = token()
       if (bearer === null) throw new SignedOut()
       request.setHeader('Authorization', `Bearer ${bearer}`)
-      isMaking = request.getMethod() === 'POST' && upload.url === null && !tus?.uploadDataDuringCreation
+      isCreating = request.getMethod() === 'POST' && upload.url === null && !tus?.uploadDataDuringCreation
     },
     onUploadUrlAvailable() {
-      isMaking = false
+      isCreating = false
       if (upload.url !== null) listener.created(upload.url)
     },
-    onProgress: (sent) => tell(() => listener.progress(sent)),
-    onChunkComplete: (_size, accepted) => tell(() => listener.confirmed(accepted)),
-    onSuccess: () => tell(() => listener.done()),
-    onError: (error) => tell(() => listener.failed(toFailure(error))),
+    onProgress: (sent) => unlessStopped(() => listener.progress(sent)),
+    onChunkComplete: (_size, accepted) => unlessStopped(() => listener.confirmed(accepted)),
+    onSuccess: () => unlessStopped(() => listener.done()),
+    onError: (error) => unlessStopped(() => listener.failed(toFailure(error))),
   })
   upload.start()
   return () => {
     isStopped = true
-    // Cut off, the request that makes the upload would leave one on the server that nobody knows.
-    if (!isMaking) void upload.abort()
+    // Aborting the creation request could leave an upload on the server whose URL is unknown.
+    if (!isCreating) void upload.abort()
   }
 }
 
-/** Tells the server to drop the upload at `url`. @throws Refusal when it could not be told */
+/** Deletes the upload at `url` on the server. @throws RequestError */
 export async function terminate(url: string, { token, tus }: Pick<SendAttempt, 'token' | 'tus'>): Promise<void> {
   const bearer = token()
   if (bearer === null) throw new RequestError(noAnswer('DELETE'))
@@ -96,7 +95,7 @@ function metadataOf({ name, type, webkitRelativePath }: SendableFile): Record<st
   }
 }
 
-/** There is no token to ask with. */
+/** There is no token to send. */
 class SignedOut extends Error {}
 
 function toFailure(error: Error | DetailedError): Failure {

@@ -1,13 +1,13 @@
 import type { FileFacts } from './memory.ts'
 import type { Failure } from './request-error.ts'
 
-// A transfer is one file on its way out of this browser; the upload it fills lives on the server.
+// A transfer sends one file from this browser to an upload on the server.
 //
 //   queued → sending → finishing → completed
 //              ↓ ↑         ↓
-//            waiting · unauthorized · paused      (go on at the recorded offset)
-//            elsewhere                            (another tab or device sends it; goes on when that has stopped)
-//            failed                               (goes on only when a person says so)
+//            waiting · unauthorized · paused      (resume at the server's offset)
+//            elsewhere                            (another tab or device sends it; resumes when that has stopped)
+//            failed                               (resumes only when the user retries)
 //            cancelled
 
 export type TransferState =
@@ -22,49 +22,49 @@ export type TransferState =
   | 'failed'
   | 'cancelled'
 
-/** A browser's File, or something that can be read like one. */
+/** A browser's File, or an object that can be read like one. */
 export type SendableFile = FileFacts & {
   slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> }
 }
 
-/** What a page shows of a transfer; a new object whenever something in it changed. */
+/** What a page shows of a transfer; every change creates a new object. */
 export interface TransferView {
   id: string
   file: SendableFile
   state: TransferState
-  /** Files that were given together have the same. */
+  /** Shared by files that were added together. */
   batch: string | null
-  /** When it was given: milliseconds since 1970. */
+  /** When the file was added: milliseconds since 1970. */
   addedAt: number
-  /** Bytes that the server has confirmed: they are safe. */
+  /** Bytes that the server has confirmed as stored. */
   confirmed: number
-  /** Bytes on the server or on their way to it, as far as the browser has handed them on. */
+  /** Bytes that the browser has sent, confirmed or not. */
   sent: number
-  /** Who sends it in the state `elsewhere`. */
+  /** What sends the file in the state `elsewhere`. */
   sender: 'tab' | 'device' | null
-  /** Where this browser went on, when it did not begin at zero. */
+  /** The offset at which this browser resumed; 0 when it started at zero. */
   resumedAt: number
-  /** Bytes a second. */
+  /** Bytes per second. */
   speed: number | null
   timeLeftMs: number | null
-  /** Why it waits or failed. */
+  /** Why the transfer waits or has failed. */
   failure: Failure | null
-  /** When it tries again by itself; `null` while it waits for the network to come back. */
+  /** When it retries by itself; `null` while the browser is offline. */
   retryAt: number | null
-  /** `null` until the server knows of the upload. */
+  /** URL of the upload; `null` until the server has created it. */
   url: string | null
-  /** The server had given the earlier upload up, so this one began anew. */
-  isAnew: boolean
-  /** How long it took, pauses and waits left out. */
-  tookMs: number | null
+  /** The server no longer had the earlier upload, so this one started at zero. */
+  isRestarted: boolean
+  /** Time spent sending, without pauses and waits. */
+  durationMs: number | null
 }
 
-/** Whether pausing means anything in this state. */
+/** Whether a transfer in this state can be paused. */
 export function canPause(state: TransferState): boolean {
   return ['queued', 'sending', 'finishing', 'waiting', 'unauthorized', 'elsewhere'].includes(state)
 }
 
-/** Whether it is over, well or badly. */
+/** Whether a transfer in this state has ended, successfully or not. */
 export function isOver(state: TransferState): boolean {
   return state === 'completed' || state === 'cancelled' || state === 'failed'
 }

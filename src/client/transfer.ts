@@ -11,25 +11,25 @@ export interface TransferSettings {
   /** Absolute URL of the tus endpoint. */
   endpoint: string
   token: () => string | null
-  /** Who sends; another user's memory is not used. */
+  /** The user; URLs that were remembered for another user are not used. */
   owner: string
   memory: UploadMemory
   isOnline: () => boolean
-  /** Which tab of this browser sends a file. */
+  /** Lets one tab of this browser send a file. */
   locks: FileLocks
-  /** What the server says of an upload at the moment; `null` when it did not answer. Asked about once a second for those that run. */
+  /** Reads the status of an upload; `null` when the server did not respond. Called about once a second while a transfer sends. */
   status: (url: string) => Promise<UploadStatus | null>
-  /** How often is looked at an upload that another device sends. */
+  /** How often the status of an upload is read that another device sends. */
   pollMs: number
   /** Passed on to tus-js-client. */
   tus?: Partial<UploadOptions> | undefined
-  /** No byte moved for so long: the connection is dead, whatever it says. */
+  /** A connection without progress for so long is considered dead. */
   stallMs: number
-  /** The same once every byte is out and the server makes the object. */
+  /** The same after the last byte, while the server completes the object. */
   finishStallMs: number
 }
 
-/** How far an upload is, and whether a request is writing to it. */
+/** The offset of an upload, and whether a request is writing to it. */
 export interface UploadStatus {
   state: 'receiving' | 'finishing' | 'completed' | 'gone'
   offset: number
@@ -37,47 +37,47 @@ export interface UploadStatus {
 }
 
 export interface Transfer {
-  /** The same for the same file. */
+  /** Equal for the same file. */
   fingerprint: string
   view(): TransferView
-  /** Runs it now. */
+  /** Starts sending now. */
   run(): void
-  /** Lets it be run. */
+  /** Puts it into the queue. */
   queue(): void
   pause(): void
-  /** Ends a wait: the network is back, there is a new token, or somebody is impatient. */
+  /** Ends a wait: the network is back, there is a new token, or the user does not want to wait. */
   wake(): void
-  /** Sends it from here, although another device seems to be sending it. */
+  /** Sends the file from here, although another device seems to be sending it. */
   takeOver(): void
-  /** Stops, and leaves everything on the server as it is. Nothing of it runs or waits afterwards. */
+  /** Stops, and leaves the upload on the server unchanged. Nothing runs or waits afterwards. */
   drop(): void
-  /** After `failed`: goes on if the server still has the upload, else from the start. */
+  /** After `failed`: resumes if the server still has the upload, else starts at zero. */
   retry(): void
-  /** Stops and frees what the server keeps of it, unless another tab or device sends it. @throws Refusal when the server could not be told */
+  /** Stops, and deletes the upload on the server unless another tab or device sends it. @throws RequestError when the deletion fails */
   cancel(): Promise<void>
 }
 
 const offlineMs = 30_000
-/** What was confirmed is asked for so often while bytes flow. Most files are sent before the first time. */
+/** How often the confirmed offset is read while sending. Most files are sent before the first time. */
 const confirmMs = 1000
-/** An upload that stood still for so many looks is not being sent any more: between two requests a client is still there. */
+/** After so many polls without progress an upload counts as abandoned. One is not enough: a client may be between two requests. */
 const unchangedPolls = 2
-/** In these states the file stays this tab's, as far as other tabs are concerned. */
+/** The states in which this tab keeps the file lock. */
 const keepsLock = new Set<TransferView['state']>(['queued', 'sending', 'finishing', 'waiting', 'elsewhere'])
 const MiB = 1024 ** 2
 const shorterBodies = [64 * MiB, 16 * MiB, 4 * MiB, MiB]
 
 /**
- * One file's way to the server; its states are drawn in `transfer-view`.
- * @param known URL of an upload that this file belongs to, when somebody says so; else the memory is asked
- * @param batch the same for files that were given together
- * @param changed called after every change of the view, with the one before
+ * The transfer of one file; `transfer-view` draws its states.
+ * @param knownUrl URL of the upload that the caller has matched with this file; else the memory is asked
+ * @param batch shared by files that were added together
+ * @param changed called after every change of the view, with the previous view
  */
 export function createTransfer(
   id: string,
   file: SendableFile,
   settings: TransferSettings,
-  known: string | null,
+  knownUrl: string | null,
   batch: string | null,
   changed: (before: TransferView) => void,
 ): Transfer {
@@ -87,17 +87,17 @@ export function createTransfer(
   let stop = () => {}
   let timer: ReturnType<typeof setTimeout> | undefined
   let stall: ReturnType<typeof setTimeout> | undefined
-  let asking: ReturnType<typeof setInterval> | undefined
+  let polling: ReturnType<typeof setInterval> | undefined
   let lock: Release | null = null
-  /** Tries in a row that brought nothing forward. */
+  /** Consecutive attempts without progress. */
   let attempt = 0
   let bodySize = Number.POSITIVE_INFINITY
-  /** The upload comes from an earlier visit, and the server has not confirmed it yet. */
+  /** The URL comes from an earlier visit, and the server has not confirmed it yet. */
   let isRecalled = true
   let usedToken: string | null = null
   let startedAt: number | null = null
   let activeMs = 0
-  /** Changes with every start and stop: what belongs to an earlier turn has nothing to say any more. */
+  /** Incremented by every start and stop; callbacks of an earlier turn are ignored. */
   let turn = 0
   let view: TransferView = {
     id,
@@ -113,9 +113,9 @@ export function createTransfer(
     timeLeftMs: null,
     failure: null,
     retryAt: null,
-    url: known ?? memory.recall(fingerprint),
-    isAnew: false,
-    tookMs: null,
+    url: knownUrl ?? memory.recall(fingerprint),
+    isRestarted: false,
+    durationMs: null,
   }
 
   function set(change: Partial<TransferView>): void {
@@ -128,17 +128,17 @@ export function createTransfer(
     changed(before)
   }
 
-  /** Goes to a state in which nothing moves. */
+  /** Enters a state in which nothing is sent. */
   function setIdle(change: Partial<TransferView>): void {
     set({ failure: null, retryAt: null, speed: null, timeLeftMs: null, sender: null, ...change })
   }
 
-  /** Leaves nothing behind that runs or waits. */
+  /** Stops every request and timer. */
   function stopWork(): void {
     turn += 1
     clearTimeout(timer)
     clearTimeout(stall)
-    clearInterval(asking)
+    clearInterval(polling)
     stop()
     stop = () => {}
     if (startedAt !== null) activeMs += Date.now() - startedAt
@@ -154,27 +154,27 @@ export function createTransfer(
       return
     }
     setIdle({ state: 'sending' })
-    void begin(turn, isTakenOver)
+    void acquireAndStart(turn, isTakenOver)
   }
 
-  /** Sends, unless another tab or device does. */
-  async function begin(mine: number, isTakenOver: boolean): Promise<void> {
+  /** Starts sending unless another tab or device sends the file. */
+  async function acquireAndStart(ownTurn: number, isTakenOver: boolean): Promise<void> {
     if (lock === null) {
-      const taken = await settings.locks.tryAcquire(fingerprint)
-      if (turn !== mine) return taken?.()
-      if (taken === null) return waitForTab()
-      lock = taken
+      const acquired = await settings.locks.tryAcquire(fingerprint)
+      if (turn !== ownTurn) return acquired?.()
+      if (acquired === null) return waitForTab()
+      lock = acquired
     }
-    // Of an upload that this page has sent to before, only the server's refusal says that another device has taken it over.
+    // If this page has sent to the upload before, no status is read: when another device has taken over, the server refuses the PATCH.
     if (isRecalled && view.url !== null && !isTakenOver) {
       const status = await settings.status(view.url)
-      if (turn !== mine) return
+      if (turn !== ownTurn) return
       if (status?.live) return waitForDevice()
     }
-    start(mine)
+    start(ownTurn)
   }
 
-  function start(mine: number): void {
+  function start(ownTurn: number): void {
     startedAt = Date.now()
     const isResumed = view.url !== null
     let isFirst = true
@@ -184,13 +184,13 @@ export function createTransfer(
       { file, endpoint, url: view.url, bodySize, batch, token, tus },
       {
         created(url) {
-          if (turn !== mine && !canAdopt()) return void terminate(url, settings).catch(() => {})
+          if (turn !== ownTurn && !canAdopt()) return void terminate(url, settings).catch(() => {})
           isRecalled = false
           memory.remember(fingerprint, url)
           set({ url })
         },
         progress(sent) {
-          // The first word of a try that goes on is the server's own offset.
+          // The first progress of an attempt that resumes is the server's offset.
           if (isFirst && isResumed) resumeAt(sent)
           isFirst = false
           progress(sent)
@@ -201,31 +201,31 @@ export function createTransfer(
       },
     )
     watch(settings.stallMs)
-    asking = setInterval(() => void askOffset(mine), confirmMs)
+    polling = setInterval(() => void askOffset(ownTurn), confirmMs)
   }
 
-  async function askOffset(mine: number): Promise<void> {
+  async function askOffset(ownTurn: number): Promise<void> {
     if (view.url === null) return
     const status = await settings.status(view.url)
-    if (turn === mine && status && status.offset > view.confirmed) confirm(status.offset)
+    if (turn === ownTurn && status && status.offset > view.confirmed) confirm(status.offset)
   }
 
   function complete(): void {
     stopWork()
     if (view.url === null) memory.forget(fingerprint)
     else memory.markArrived(fingerprint, view.url)
-    setIdle({ state: 'completed', sent: file.size, confirmed: file.size, tookMs: activeMs || null })
+    setIdle({ state: 'completed', sent: file.size, confirmed: file.size, durationMs: activeMs || null })
   }
 
-  /** Another tab has the file: this one goes on when that one is through with it, or closed. */
+  /** Another tab holds the file lock: this one resumes when that tab has finished or is closed. */
   function waitForTab(): void {
-    const mine = turn
+    const ownTurn = turn
     const leave = new AbortController()
     stop = () => leave.abort()
     setIdle({ state: 'elsewhere', sender: 'tab' })
     settings.locks.acquire(fingerprint, leave.signal).then(
       (release) => {
-        if (turn !== mine) return release()
+        if (turn !== ownTurn) return release()
         stop = () => {}
         lock = release
         const arrived = memory.arrived(fingerprint)
@@ -235,33 +235,33 @@ export function createTransfer(
         set({ url: view.url ?? memory.recall(fingerprint) })
         queue()
       },
-      // This transfer was stopped while it waited.
+      // Rejected because this transfer was stopped while it waited.
       () => {},
     )
   }
 
-  /** Another device sends the upload: this page looks at it until it stands still. */
+  /** Another device sends the upload: this page polls until the upload makes no progress. */
   function waitForDevice(): void {
-    const mine = turn
-    let still = 0
+    const ownTurn = turn
+    let unchanged = 0
     setIdle({ state: 'elsewhere', sender: 'device' })
-    asking = setInterval(() => void poll(), settings.pollMs)
+    polling = setInterval(() => void poll(), settings.pollMs)
 
     async function poll(): Promise<void> {
       const status = view.url === null ? null : await settings.status(view.url)
-      if (turn !== mine || status === null) return
+      if (turn !== ownTurn || status === null) return
       if (status.state === 'completed') return complete()
       if (status.state === 'gone') return react(readFailure('HEAD', 410, '', null))
-      const isStill = status.state === 'receiving' && !status.live && status.offset === view.confirmed
-      still = isStill ? still + 1 : 0
+      const isUnchanged = status.state === 'receiving' && !status.live && status.offset === view.confirmed
+      unchanged = isUnchanged ? unchanged + 1 : 0
       if (status.offset !== view.confirmed) set({ confirmed: status.offset, sent: status.offset })
-      if (still < unchangedPolls) return
+      if (unchanged < unchangedPolls) return
       stopWork()
       queue()
     }
   }
 
-  /** Whether an upload that was made after its try had been stopped is the one to go on with. */
+  /** Whether this transfer may use an upload that was created after the attempt had been stopped. */
   function canAdopt(): boolean {
     return view.url === null && !['sending', 'finishing', 'cancelled'].includes(view.state)
   }
@@ -278,30 +278,30 @@ export function createTransfer(
 
   function progress(sent: number): void {
     const now = Date.now()
-    const isOut = sent >= file.size
-    speed.saw(sent, now)
-    watch(isOut ? settings.finishStallMs : settings.stallMs)
-    const rate = isOut ? null : speed.at(now)
+    const isAllSent = sent >= file.size
+    speed.record(sent, now)
+    watch(isAllSent ? settings.finishStallMs : settings.stallMs)
+    const rate = isAllSent ? null : speed.at(now)
     set({
-      state: isOut ? 'finishing' : 'sending',
+      state: isAllSent ? 'finishing' : 'sending',
       sent,
       speed: rate,
       timeLeftMs: timeLeft(file.size - view.confirmed, rate),
     })
   }
 
-  /** A dead connection can stay silent for ever. */
-  function watch(patienceMs: number): void {
+  /** A dead connection may never report an error. */
+  function watch(timeoutMs: number): void {
     clearTimeout(stall)
-    stall = setTimeout(() => void fail(noAnswer('PATCH')), patienceMs)
+    stall = setTimeout(() => void fail(noAnswer('PATCH')), timeoutMs)
   }
 
   async function fail(failure: Failure): Promise<void> {
     stopWork()
-    const mine = turn
-    // To the browser a file that was changed or unplugged looks like a dead network.
+    const ownTurn = turn
+    // The browser reports a file that was changed or unplugged as a network error.
     const isUnreadable = failure.code === 'NO_ANSWER' && !(await isReadable(file))
-    if (turn !== mine) return
+    if (turn !== ownTurn) return
     react(isUnreadable ? { ...failure, code: 'FILE_UNREADABLE' } : failure)
   }
 
@@ -315,20 +315,20 @@ export function createTransfer(
     } else if (reaction.kind === 'token' && usedToken === settings.token()) {
       setIdle({ state: 'unauthorized', failure })
     } else if (reaction.kind === 'token') {
-      // Somebody brought another token while the old one was being refused.
+      // There is a new token since the request with the old one was sent.
       run()
     } else if (reaction.kind === 'lost' && isLeftover) {
-      // From an earlier visit, and given up by the server since: nothing more is lost by beginning anew.
+      // The URL is from an earlier visit and the server no longer has the upload: starting at zero loses nothing more.
       forget()
-      set({ isAnew: true })
+      set({ isRestarted: true })
       run()
     } else if (reaction.kind === 'smaller' && bodySize > shorterBodies.at(-1)!) {
       bodySize = shorterBodies.find((size) => size < bodySize)!
       run()
-    } else if (reaction.kind === 'again') {
+    } else if (reaction.kind === 'retry') {
       attempt += 1
       const isOnline = settings.isOnline()
-      // A browser may call itself offline and still reach this server; so it looks now and then all the same.
+      // A browser may report that it is offline and still reach this server, so it retries now and then.
       const afterMs = isOnline ? reaction.afterMs : offlineMs
       setIdle({ state: 'waiting', failure, retryAt: isOnline ? Date.now() + afterMs : null })
       timer = setTimeout(run, afterMs)
@@ -375,11 +375,11 @@ export function createTransfer(
       queue()
     },
     async cancel() {
-      const isOurs = view.state !== 'elsewhere'
+      const isOwn = view.state !== 'elsewhere'
       stopWork()
-      if (isOurs) memory.forget(fingerprint)
+      if (isOwn) memory.forget(fingerprint)
       setIdle({ state: 'cancelled' })
-      if (isOurs && view.url !== null) await terminate(view.url, settings)
+      if (isOwn && view.url !== null) await terminate(view.url, settings)
     },
   }
 }

@@ -1,4 +1,4 @@
-/** The id in the URL of an upload, which is its last name. */
+/** The id in the URL of an upload: its last path segment. */
 export function uploadIdOf(url: string): string {
   return url.split(/[?#]/)[0]!.split('/').at(-1)!
 }

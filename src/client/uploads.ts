@@ -8,44 +8,45 @@ type Optional = 'locks' | 'status' | 'pollMs' | 'stallMs' | 'finishStallMs'
 export interface UploadsOptions
   extends Omit<TransferSettings, 'owner' | Optional>,
     Partial<Pick<TransferSettings, Optional>> {
-  /** Who is signed in. */
+  /** The signed-in user. */
   owner: () => string
-  /** How many files travel at the same time. */
-  atOnce?: number
+  /** How many files are sent at the same time. */
+  concurrency?: number
 }
 
-/** The files on their way from this browser, in the order in which they were given. */
+/** The transfers of this browser, in the order in which their files were added. */
 export interface Uploads {
   /**
-   * A file that is on its way already is not sent twice; if it had stopped, it goes on.
-   * @param url an upload that the file belongs to, if somebody knows
-   * @param batch the same for files that are given together
+   * Adds a file. One that is being sent already is not sent twice; if its transfer has stopped, it resumes.
+   * @param url the upload that the file belongs to, if the caller knows it
+   * @param batch shared by files that are added together
+   * @returns the id of the transfer
    */
   add(file: SendableFile, url?: string, batch?: string): string
   views(): TransferView[]
-  /** Called after every change with the id of the transfer; progress comes many times a second. Returns the way out. */
+  /** Calls `listener` after every change with the id of the transfer, many times a second. Returns a function that unsubscribes. */
   subscribe(listener: (id: string) => void): () => void
   pause(id: string): void
   resume(id: string): void
-  /** Sends it from here, although another device seems to be sending it. */
+  /** Sends the file from here, although another device seems to be sending it. */
   takeOver(id: string): void
-  /** Stops the transfer and frees what the server keeps of it. @throws Refusal when the server could not be told */
+  /** Stops the transfer and deletes the upload on the server. @throws RequestError when the deletion fails */
   cancel(id: string): Promise<void>
-  /** Takes a transfer that is over out of the list. */
+  /** Removes an ended transfer from the list. */
   dismiss(id: string): void
-  /** Does the same to many: none of them gets the turn of one that `work` has just stopped. */
-  together(work: () => void): void
-  /** Takes all out of the list and leaves what the server has as it is: another user has signed in. */
+  /** Applies `work` to many transfers: no queued one starts before `work` returns. */
+  batchChanges(work: () => void): void
+  /** Removes all transfers and leaves the uploads on the server unchanged, because another user has signed in. */
   clear(): void
-  /** There is news: the network is back, or another token. */
+  /** The network is back, or there is another token. */
   wake(): void
 }
 
 const working = new Set(['sending', 'finishing', 'waiting'])
 
-/** Sends files by tus, some at once, each going on where it stopped whatever happens in between. */
+/** Uploads files by tus, some at the same time; each resumes where it stopped. */
 export function createUploads(options: UploadsOptions): Uploads {
-  const { owner, atOnce = 3, token } = options
+  const { owner, concurrency = 3, token } = options
   const settings = {
     locks: fileLocks(undefined),
     status: async () => null,
@@ -55,24 +56,24 @@ export function createUploads(options: UploadsOptions): Uploads {
     ...options,
   }
   const transfers = new Map<string, Transfer>()
-  // Kept beside the list, so that ten thousand files are not searched for each one that changes.
+  // Indexes beside the list: a change must not search ten thousand files.
   const queued = new Map<string, Transfer>()
   const running = new Set<string>()
   const byFingerprint = new Map<string, string>()
   const byUpload = new Map<string, string>()
   const listeners = new Set<(id: string) => void>()
-  let isFilling = false
+  let isSuspended = false
   let count = 0
 
-  /** Starts what is queued while there is room. A waiting transfer keeps its place, so an outage does not drag everyone in. */
-  function fill(): void {
-    if (isFilling) return
-    isFilling = true
+  /** Starts queued transfers while there is capacity. A waiting transfer counts as running, so an outage does not start all the others. */
+  function startQueued(): void {
+    if (isSuspended) return
+    isSuspended = true
     for (const transfer of queued.values()) {
-      if (running.size >= atOnce) break
+      if (running.size >= concurrency) break
       transfer.run()
     }
-    isFilling = false
+    isSuspended = false
   }
 
   function changed(id: string, transfer: Transfer): void {
@@ -83,7 +84,7 @@ export function createUploads(options: UploadsOptions): Uploads {
     if (isListed && working.has(state)) running.add(id)
     else running.delete(id)
     if (isListed && url !== null) byUpload.set(uploadIdOf(url), id)
-    fill()
+    startQueued()
     for (const listener of listeners) listener(id)
   }
 
@@ -99,8 +100,8 @@ export function createUploads(options: UploadsOptions): Uploads {
     return transfer
   }
 
-  /** The transfer of the same file or upload. */
-  function twinOf({ fingerprint, view }: Transfer): Transfer | undefined {
+  /** An earlier transfer of the same file or upload. */
+  function duplicateOf({ fingerprint, view }: Transfer): Transfer | undefined {
     const { url } = view()
     const id = byFingerprint.get(fingerprint) ?? (url === null ? undefined : byUpload.get(uploadIdOf(url)))
     return id === undefined ? undefined : transfers.get(id)
@@ -110,24 +111,24 @@ export function createUploads(options: UploadsOptions): Uploads {
     add(file, url, batch) {
       count += 1
       const id = `t${count}`
-      const mine = owner()
-      // What one user has begun never asks with the token of the next.
-      const ownToken = () => (owner() === mine ? token() : null)
+      const addedBy = owner()
+      // A transfer of one user never sends the token of the next one.
+      const ownToken = () => (owner() === addedBy ? token() : null)
       const transfer: Transfer = createTransfer(
         id,
         file,
-        { ...settings, owner: mine, token: ownToken },
+        { ...settings, owner: addedBy, token: ownToken },
         url ?? null,
         batch ?? null,
         () => changed(id, transfer),
       )
-      const twin = twinOf(transfer)
-      if (twin && !isOver(twin.view().state)) {
-        resume(twin)
-        return twin.view().id
+      const duplicate = duplicateOf(transfer)
+      if (duplicate && !isOver(duplicate.view().state)) {
+        resume(duplicate)
+        return duplicate.view().id
       }
-      // Given once more, a file that failed is the new one. One that has arrived stays beside it.
-      if (twin?.view().state === 'failed') remove(twin.view().id)
+      // A file that is added again replaces its failed transfer; a completed one stays in the list.
+      if (duplicate?.view().state === 'failed') remove(duplicate.view().id)
       transfers.set(id, transfer)
       byFingerprint.set(transfer.fingerprint, id)
       changed(id, transfer)
@@ -145,8 +146,7 @@ export function createUploads(options: UploadsOptions): Uploads {
     },
     takeOver: (id) => transfers.get(id)?.takeOver(),
     async cancel(id) {
-      const ended = remove(id)?.cancel()
-      await ended
+      await remove(id)?.cancel()
     },
     dismiss(id) {
       const transfer = transfers.get(id)
@@ -154,16 +154,16 @@ export function createUploads(options: UploadsOptions): Uploads {
       remove(id)
       changed(id, transfer)
     },
-    together(work) {
-      isFilling = true
+    batchChanges(work) {
+      isSuspended = true
       work()
-      isFilling = false
-      fill()
+      isSuspended = false
+      startQueued()
     },
     clear() {
-      isFilling = true
+      isSuspended = true
       for (const id of [...transfers.keys()]) remove(id)?.drop()
-      isFilling = false
+      isSuspended = false
     },
     wake() {
       for (const transfer of transfers.values()) transfer.wake()

@@ -1,7 +1,7 @@
 /*
- * Where tus-js-client, and Uppy with it, keep which upload a file belongs to: here on the server, so that what was begun on one
- * device goes on on another. The server knows it by the file's fingerprint, which is the client's business; one that is the same
- * on both devices is made of what is the same on both.
+ * A `urlStorage` for tus-js-client and Uppy that looks uploads up on the server, so that an upload that was started on one device can
+ * resume on another. The server finds an upload by the fingerprint of its file. The client computes the fingerprint; to be equal on two
+ * devices it must be built from facts that are equal on both.
  */
 import type { PreviousUpload, UrlStorage } from 'tus-js-client'
 import { createApi, type ListedUpload } from './api.ts'
@@ -10,15 +10,15 @@ import { RequestError } from './request-error.ts'
 export interface UrlStorageOptions {
   /** An absolute URL of the server. */
   server: string
-  /** The user's token; asked for each request. */
+  /** The user's token; called for each request. */
   token: () => string | null
 }
 
 const pauses = [500, 2000]
 
 /**
- * A `urlStorage` over the server's list of uploads. It never fails: an upload that is not found starts anew, and one that could
- * not be written down goes on all the same. Uploads in parallel pieces (`parallelUploads`) are not kept.
+ * A `urlStorage` over the server's list of uploads. It never throws: if the lookup fails, the upload starts at zero; if the fingerprint
+ * cannot be stored, the upload continues. Parallel uploads (`parallelUploads`) are not stored.
  */
 export function serverUrlStorage({ server, token }: UrlStorageOptions): UrlStorage {
   const api = createApi(server, token)
@@ -43,8 +43,8 @@ export function serverUrlStorage({ server, token }: UrlStorageOptions): UrlStora
       if (id !== '') await withRetry(() => api.setFingerprint(id, fingerprint))
       return id
     },
-    // What is over is not in the list of what can be gone on with. tus-js-client also asks for this after a 401 or when it was
-    // offline, and must not take away what is still there.
+    // Nothing to do: the list contains only uploads that can be resumed. tus-js-client also calls this after a 401 or when it was
+    // offline, and that must not remove an upload that still exists.
     async removeUpload() {},
   }
 }
@@ -60,15 +60,15 @@ function asPrevious(upload: ListedUpload, server: string): PreviousUpload {
   }
 }
 
-/** Asks again when that may help; `null` when it did not. */
-async function withRetry<T>(ask: () => Promise<T>): Promise<T | null> {
+/** Retries temporary errors; `null` when the request fails in the end. */
+async function withRetry<T>(request: () => Promise<T>): Promise<T | null> {
   for (const pause of [...pauses, null]) {
     try {
-      return await ask()
+      return await request()
     } catch (thrown) {
       const { status } = thrown instanceof RequestError ? thrown.failure : { status: 0 }
-      const mayHelp = status === null || status >= 500 || status === 429
-      if (pause === null || !mayHelp) return null
+      const isTemporary = status === null || status >= 500 || status === 429
+      if (pause === null || !isTemporary) return null
       await new Promise((resolve) => setTimeout(resolve, pause))
     }
   }

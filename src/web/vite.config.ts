@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { defineConfig } from 'vite'
 
-// Run with `src/web` as the root. The server sends the result under a policy that allows no inline script or style.
+// Run with `src/web` as the root. The server's Content-Security-Policy allows no inline scripts or styles.
 export default defineConfig({
   // The server may be mounted below any path, which the build does not know.
   base: './',
@@ -9,10 +9,10 @@ export default defineConfig({
     outDir: '../../dist/web',
     emptyOutDir: true,
     target: 'es2022',
-    // What knows light-dark() knows :dir(), which would be made a list of languages for older browsers: then no name from the right
-    // is told by its letters.
+    // Browsers with light-dark() also support :dir(). For older targets :dir() would be compiled into a list of languages, which does not
+    // detect the direction of a file name.
     cssTarget: ['chrome123', 'firefox121', 'safari17.5'],
-    // A data URL instead of a file would need a wider policy.
+    // A data URL would need a wider Content-Security-Policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rollupOptions: {

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { fileLocks, type Locks } from '../../src/client/file-locks.ts'
 
-// Node's own Web Locks, which all in this process share as the tabs of a browser do.
+// Node's Web Locks are shared in this process as in the tabs of a browser.
 const locks = navigator.locks as unknown as Locks
 
-describe('a claim on a file', () => {
-  it('is one tab’s at a time, and the next one’s when it is given back', async () => {
+describe('a file lock', () => {
+  it('is held by one tab at a time, and passes to a waiting one on release', async () => {
     const [here, there] = [fileLocks(locks), fileLocks(locks)]
     const release = await here.tryAcquire('film')
 
@@ -13,12 +13,12 @@ describe('a claim on a file', () => {
     const waiting = there.acquire('film', new AbortController().signal)
     release!()
 
-    const theirs = await waiting
+    const releaseThere = await waiting
     expect(await here.tryAcquire('film')).toBeNull()
-    theirs()
+    releaseThere()
   })
 
-  it('can be taken again at once by the tab that gave it back', async () => {
+  it('can be reacquired at once by the tab that released it', async () => {
     const here = fileLocks(locks)
 
     for (let count = 0; count < 5; count++) (await here.tryAcquire('song'))!()
@@ -28,7 +28,7 @@ describe('a claim on a file', () => {
     last!()
   })
 
-  it('is told to other tabs while it is held', async () => {
+  it('is visible to other tabs while it is held', async () => {
     const [here, there] = [fileLocks(locks), fileLocks(locks)]
     const release = await here.tryAcquire('scan')
 
@@ -37,13 +37,13 @@ describe('a claim on a file', () => {
     release!()
   })
 
-  it('is no longer waited for when the file is cancelled', async () => {
+  it('is not acquired after the wait was aborted', async () => {
     const [here, there] = [fileLocks(locks), fileLocks(locks)]
     const release = await here.tryAcquire('note')
-    const leave = new AbortController()
-    const waiting = there.acquire('note', leave.signal)
+    const abort = new AbortController()
+    const waiting = there.acquire('note', abort.signal)
 
-    leave.abort()
+    abort.abort()
 
     await expect(waiting).rejects.toThrow()
     release!()

@@ -5,7 +5,7 @@ const film = { name: 'film.mp4', type: 'video/mp4', size: 1000, lastModified: 5 
 const endpoint = 'https://example.org/files'
 const day = 24 * 60 * 60 * 1000
 
-function shelf(): KeyValueStorage & { entries: Map<string, string> } {
+function createStorage(): KeyValueStorage & { entries: Map<string, string> } {
   const entries = new Map<string, string>()
   return {
     entries,
@@ -25,53 +25,53 @@ describe('a fingerprint', () => {
   })
 
   it.each([
-    ['changed since', { ...film, lastModified: 6 }, 'ada', endpoint],
+    ['that was changed', { ...film, lastModified: 6 }, 'ada', endpoint],
     ['of another length', { ...film, size: 1001 }, 'ada', endpoint],
     ['of another name', { ...film, name: 'film-2.mp4' }, 'ada', endpoint],
     ['in another folder', { ...film, webkitRelativePath: 'b/film.mp4' }, 'ada', endpoint],
     ['of another user', film, 'grace', endpoint],
     ['for another server', film, 'ada', 'https://example.com/files'],
-  ])('is another one for a file %s', (_, file, owner, where) => {
+  ])('differs for a file %s', (_, file, owner, where) => {
     expect(fingerprintOf(file, owner, where)).not.toBe(fingerprintOf(film, 'ada', endpoint))
   })
 })
 
 describe('the memory', () => {
   it('knows the upload of a file after a reload', () => {
-    const kept = shelf()
+    const storage = createStorage()
 
-    memoryOn(kept).remember('film', 'https://example.org/files/1')
+    memoryOn(storage).remember('film', 'https://example.org/files/1')
 
-    expect(memoryOn(kept).recall('film')).toBe('https://example.org/files/1')
-    expect(memoryOn(kept).recall('other')).toBeNull()
+    expect(memoryOn(storage).recall('film')).toBe('https://example.org/files/1')
+    expect(memoryOn(storage).recall('other')).toBeNull()
   })
 
-  it('forgets when told, and after a month', () => {
-    const kept = shelf()
-    memoryOn(kept, () => 0).remember('old', 'https://example.org/files/1')
-    memoryOn(kept, () => 29 * day).remember('young', 'https://example.org/files/2')
-    memoryOn(kept, () => 29 * day).remember('done', 'https://example.org/files/3')
+  it('forgets an upload when asked to, and after a month', () => {
+    const storage = createStorage()
+    memoryOn(storage, () => 0).remember('old', 'https://example.org/files/1')
+    memoryOn(storage, () => 29 * day).remember('young', 'https://example.org/files/2')
+    memoryOn(storage, () => 29 * day).remember('done', 'https://example.org/files/3')
 
-    const memory = memoryOn(kept, () => 31 * day)
+    const memory = memoryOn(storage, () => 31 * day)
     memory.forget('done')
 
     expect(['old', 'young', 'done'].map(memory.recall)).toEqual([null, 'https://example.org/files/2', null])
   })
 
-  it('leaves alone what is not its own, and bears what it cannot read', () => {
-    const kept = shelf()
-    kept.setItem('theme', 'dark')
-    kept.setItem('landfall:upload:broken', '{')
+  it('ignores keys of others, and removes entries that it cannot read', () => {
+    const storage = createStorage()
+    storage.setItem('theme', 'dark')
+    storage.setItem('landfall:upload:broken', '{')
 
-    const memory = memoryOn(kept)
+    const memory = memoryOn(storage)
 
     expect(memory.recall('broken')).toBeNull()
-    expect([...kept.entries.keys()]).toEqual(['theme'])
+    expect([...storage.entries.keys()]).toEqual(['theme'])
   })
 
-  it('does without when the shelf is full', () => {
+  it('does not throw when the storage is full', () => {
     const full = {
-      ...shelf(),
+      ...createStorage(),
       setItem: () => {
         throw new Error('QuotaExceededError')
       },

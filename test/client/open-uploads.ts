@@ -7,54 +7,54 @@ import { createUploads, type Uploads, type UploadsOptions } from '../../src/clie
 import { startFaultProxy } from '../support/fault-proxy.ts'
 import { type TestApp, testApp } from '../support/test-app.ts'
 
-/** One request as it came in. */
-export interface Seen {
+/** A request to the server. */
+export interface RecordedRequest {
   method: string
   url: string
-  /** What PATCH said in Upload-Offset. */
+  /** The Upload-Offset header of a PATCH. */
   offset: number | null
 }
 
 export interface OpenUploads {
   app: TestApp
   uploads: Uploads
-  /** Another visit of the same person: nothing is shared but the memory and the server. */
-  visitAgain(): Uploads
-  seen: Seen[]
-  /** From now on asked before every request: true when it has answered itself. */
-  interfere(answer: Answer): void
-  /** Lets some MiB through, once, and then cuts the line. */
-  cutOnce(): void
+  /** Opens the page again for the same user: it shares only the memory and the server. */
+  reopenPage(): Uploads
+  requests: RecordedRequest[]
+  /** Sets a handler that is called before every request; it returns true when it has sent the response. */
+  intercept(answer: Interceptor): void
+  /** Cuts the next connection after 2 MiB. */
+  cutConnectionOnce(): void
   token: { current: string | null }
 }
 
-export type Answer = (request: IncomingMessage, response: ServerResponse) => boolean
+export type Interceptor = (request: IncomingMessage, response: ServerResponse) => boolean
 
-/** The client in front of a whole app that listens; what comes in is written down, and can be answered by the test instead. */
+/** A client and a complete app that listens; requests are recorded, and the test can respond to them instead of the app. */
 export async function openUploads(options: Partial<UploadsOptions> = {}): Promise<OpenUploads> {
   const app = await testApp({ PART_SIZE: '256KiB' })
   await app.http.ready()
-  const seen: Seen[] = []
-  let interfering: Answer = () => false
+  const requests: RecordedRequest[] = []
+  let interceptor: Interceptor = () => false
   const server = createServer((request, response) => {
     const offset = request.headers['upload-offset']
-    seen.push({ method: request.method!, url: request.url!, offset: offset === undefined ? null : Number(offset) })
-    if (!interfering(request, response)) app.http.server.emit('request', request, response)
+    requests.push({ method: request.method!, url: request.url!, offset: offset === undefined ? null : Number(offset) })
+    if (!interceptor(request, response)) app.http.server.emit('request', request, response)
   })
   server.listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
-  const wire = await startFaultProxy(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const proxy = await startFaultProxy(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   onTestFinished(async () => {
-    await wire.close()
+    await proxy.close()
     server.closeAllConnections()
     server.close()
   })
 
   const token = { current: (await app.as()).authorization.slice('Bearer '.length) as string | null }
-  const memory = memoryOn(shelf())
-  const visit = () =>
+  const memory = memoryOn(createStorage())
+  const openPage = () =>
     createUploads({
-      endpoint: `${wire.endpoint}/files`,
+      endpoint: `${proxy.endpoint}/files`,
       token: () => token.current,
       owner: () => 'ada',
       memory,
@@ -62,26 +62,26 @@ export async function openUploads(options: Partial<UploadsOptions> = {}): Promis
       tus: { fileReader: blobReader },
       ...options,
     })
-  const uploads = visit()
-  const interfere = (answer: Answer) => void (interfering = answer)
-  function cutOnce(): void {
-    wire.set({ cutAfterBytes: 2 * 1024 ** 2 })
+  const uploads = openPage()
+  const intercept = (answer: Interceptor) => void (interceptor = answer)
+  function cutConnectionOnce(): void {
+    proxy.set({ cutAfterBytes: 2 * 1024 ** 2 })
     const stop = uploads.subscribe(() => {
-      if (wire.counts.cuts === 0) return
-      wire.set({})
+      if (proxy.counts.cuts === 0) return
+      proxy.set({})
       stop()
     })
   }
-  return { app, uploads, visitAgain: visit, seen, token, interfere, cutOnce }
+  return { app, uploads, reopenPage: openPage, requests, token, intercept, cutConnectionOnce }
 }
 
-/** What is shown of a transfer, once it is as wished. */
-export function until(uploads: Uploads, id: string, isSo: (view: TransferView) => boolean): Promise<TransferView> {
+/** The view of a transfer, once it satisfies `condition`. */
+export function until(uploads: Uploads, id: string, condition: (view: TransferView) => boolean): Promise<TransferView> {
   return new Promise((resolve) => {
     let stop = () => {}
     const look = () => {
-      const view = uploads.views().find((one) => one.id === id)
-      if (!view || !isSo(view)) return
+      const view = uploads.views().find((view) => view.id === id)
+      if (!view || !condition(view)) return
       stop()
       resolve(view)
     }
@@ -90,12 +90,12 @@ export function until(uploads: Uploads, id: string, isSo: (view: TransferView) =
   })
 }
 
-/** A file as a browser would hand it over. */
+/** A file as a browser passes it to the page. */
 export function fileOf(bytes: Buffer, name = 'film.bin', lastModified = 1): SendableFile {
   return new File([new Uint8Array(bytes)], name, { type: 'application/octet-stream', lastModified })
 }
 
-/** In a browser tus-js-client reads Blobs itself; its edition for Node does not. */
+/** Reads Blobs: the Node build of tus-js-client does not support them. */
 const blobReader = {
   async openFile(file: Blob) {
     return {
@@ -109,7 +109,7 @@ const blobReader = {
   },
 }
 
-function shelf() {
+function createStorage() {
   const entries = new Map<string, string>()
   return {
     getItem: (key: string) => entries.get(key) ?? null,

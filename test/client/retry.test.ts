@@ -2,62 +2,62 @@ import { describe, expect, it } from 'vitest'
 import { type Failure, noAnswer, readFailure } from '../../src/client/request-error.ts'
 import { chooseReaction } from '../../src/client/retry.ts'
 
-function answered(method: string, status: number, code?: string, retryAfter: string | null = null): Failure {
-  const body = code ? JSON.stringify({ error: { code, message: 'So it is.', timestamp: '' } }) : '<html>no</html>'
+function failureOf(method: string, status: number, code?: string, retryAfter: string | null = null): Failure {
+  const body = code ? JSON.stringify({ error: { code, message: 'An error.', timestamp: '' } }) : '<html>no</html>'
   return readFailure(method, status, body, retryAfter)
 }
 
-describe('what follows from a failure', () => {
+describe('the reaction to a failure', () => {
   it.each([
-    ['no answer at all', noAnswer('PATCH'), 'again'],
-    ['a store that is away', answered('PATCH', 503, 'STORE_UNAVAILABLE'), 'again'],
-    ['a server that stops', answered('HEAD', 503), 'again'],
-    ['a gateway without a server', answered('PATCH', 502), 'again'],
-    ['another writer', answered('HEAD', 423), 'again'],
-    ['an offset that is not the server’s', answered('PATCH', 409, 'OFFSET_MISMATCH'), 'again'],
-    ['an answer that was lost', answered('PATCH', 409, 'UPLOAD_COMPLETED'), 'again'],
-    ['a token that has expired', answered('PATCH', 401, 'UNAUTHENTICATED'), 'token'],
-    ['a token that has expired, said without words', answered('HEAD', 401), 'token'],
-    ['an upload nobody knows', answered('HEAD', 404), 'lost'],
-    ['an upload that was given up', answered('HEAD', 410), 'lost'],
-    ['a proxy that wants shorter bodies', answered('PATCH', 413), 'smaller'],
-    ['a file that is too large', answered('POST', 413, 'FILE_TOO_LARGE'), 'final'],
-    ['a file that is too large, found out late', answered('PATCH', 413, 'FILE_TOO_LARGE'), 'final'],
-    ['a type that is not allowed', answered('POST', 415, 'TYPE_NOT_ALLOWED'), 'final'],
-    ['a quota that is used up', answered('POST', 403, 'QUOTA_EXCEEDED'), 'final'],
+    ['no response', noAnswer('PATCH'), 'retry'],
+    ['an unavailable store', failureOf('PATCH', 503, 'STORE_UNAVAILABLE'), 'retry'],
+    ['a server that shuts down', failureOf('HEAD', 503), 'retry'],
+    ['a gateway without an upstream server', failureOf('PATCH', 502), 'retry'],
+    ['another writer', failureOf('HEAD', 423), 'retry'],
+    ['an offset mismatch', failureOf('PATCH', 409, 'OFFSET_MISMATCH'), 'retry'],
+    ['a lost response to the last PATCH', failureOf('PATCH', 409, 'UPLOAD_COMPLETED'), 'retry'],
+    ['a token that has expired', failureOf('PATCH', 401, 'UNAUTHENTICATED'), 'token'],
+    ['a token that has expired, without a body', failureOf('HEAD', 401), 'token'],
+    ['an unknown upload', failureOf('HEAD', 404), 'lost'],
+    ['an upload that is gone', failureOf('HEAD', 410), 'lost'],
+    ['a proxy that refuses long bodies', failureOf('PATCH', 413), 'smaller'],
+    ['a file that is too large', failureOf('POST', 413, 'FILE_TOO_LARGE'), 'final'],
+    ['a file that turns out to be too large', failureOf('PATCH', 413, 'FILE_TOO_LARGE'), 'final'],
+    ['a type that is not allowed', failureOf('POST', 415, 'TYPE_NOT_ALLOWED'), 'final'],
+    ['an exceeded quota', failureOf('POST', 403, 'QUOTA_EXCEEDED'), 'final'],
     ['a file that was changed', { ...noAnswer('PATCH'), code: 'FILE_UNREADABLE' as const }, 'final'],
-  ])('of %s', (_, failure, verdict) => {
-    expect(chooseReaction(failure, 0).kind).toBe(verdict)
+  ])('of %s', (_, failure, kind) => {
+    expect(chooseReaction(failure, 0).kind).toBe(kind)
   })
 
-  it('gives up on a server that only ever fails, but never on the network', () => {
-    expect(chooseReaction(answered('PATCH', 500, 'INTERNAL_ERROR'), 3).kind).toBe('again')
-    expect(chooseReaction(answered('PATCH', 500, 'INTERNAL_ERROR'), 8).kind).toBe('final')
-    expect(chooseReaction(noAnswer('PATCH'), 1000).kind).toBe('again')
+  it('gives up on a server that keeps failing, but not on the network', () => {
+    expect(chooseReaction(failureOf('PATCH', 500, 'INTERNAL_ERROR'), 3).kind).toBe('retry')
+    expect(chooseReaction(failureOf('PATCH', 500, 'INTERNAL_ERROR'), 8).kind).toBe('final')
+    expect(chooseReaction(noAnswer('PATCH'), 1000).kind).toBe('retry')
   })
 
-  it('waits longer each time, up to half a minute', () => {
+  it('waits longer after each attempt, up to 30 seconds', () => {
     const waits = [0, 1, 2, 6, 50].map((attempt) => chooseReaction(noAnswer('PATCH'), attempt, 0.5))
 
-    expect(waits).toEqual([500, 1000, 2000, 30_000, 30_000].map((afterMs) => ({ kind: 'again', afterMs })))
+    expect(waits).toEqual([500, 1000, 2000, 30_000, 30_000].map((afterMs) => ({ kind: 'retry', afterMs })))
   })
 
-  it('waits as long as the server asks', () => {
-    expect(chooseReaction(answered('PATCH', 503, 'SHUTTING_DOWN', '7'), 0)).toEqual({ kind: 'again', afterMs: 7000 })
+  it('waits as long as Retry-After says', () => {
+    expect(chooseReaction(failureOf('PATCH', 503, 'SHUTTING_DOWN', '7'), 0)).toEqual({ kind: 'retry', afterMs: 7000 })
   })
 
-  it('is not in a hurry because the server is', () => {
-    expect(chooseReaction(answered('PATCH', 503, undefined, '0'), 3, 0.5)).toEqual({ kind: 'again', afterMs: 4000 })
+  it('ignores Retry-After: 0', () => {
+    expect(chooseReaction(failureOf('PATCH', 503, undefined, '0'), 3, 0.5)).toEqual({ kind: 'retry', afterMs: 4000 })
   })
 
-  it('waits no longer than a timer can count', () => {
-    const reaction = chooseReaction(answered('PATCH', 429, 'RATE_LIMITED', '99999999'), 0)
+  it('waits no longer than a timer can', () => {
+    const reaction = chooseReaction(failureOf('PATCH', 429, 'RATE_LIMITED', '99999999'), 0)
 
-    expect(reaction.kind === 'again' && reaction.afterMs).toBeLessThan(2 ** 31)
+    expect(reaction.kind === 'retry' && reaction.afterMs).toBeLessThan(2 ** 31)
   })
 
-  it('spreads the returns of many clients', () => {
-    expect(chooseReaction(noAnswer('PATCH'), 3, 0)).toEqual({ kind: 'again', afterMs: 3000 })
-    expect(chooseReaction(noAnswer('PATCH'), 3, 1)).toEqual({ kind: 'again', afterMs: 5000 })
+  it('spreads the retries of many clients', () => {
+    expect(chooseReaction(noAnswer('PATCH'), 3, 0)).toEqual({ kind: 'retry', afterMs: 3000 })
+    expect(chooseReaction(noAnswer('PATCH'), 3, 1)).toEqual({ kind: 'retry', afterMs: 5000 })
   })
 })

@@ -13,12 +13,10 @@ import type { UsersView } from '../../src/features/quotas/plugin.ts'
 import type { MeView } from '../../src/http/api/api-schemas.ts'
 import type { UploadView } from '../../src/http/api/upload-view.ts'
 
-/*
- * The pages may not import what the server is made of, and say once more what it answers. Where the two part, the compiler
- * says so here: `npm run typecheck`.
- */
-describe('what the pages believe of the server', () => {
-  it('is what the admin API answers', () => {
+// The pages may not import server code, so the client declares the types of responses again. `npm run typecheck` fails here when the
+// declarations differ.
+describe('the response types of the client', () => {
+  it('equal those of the admin API', () => {
     expectTypeOf<LineView>().toEqualTypeOf<admin.AnyUpload>()
     expectTypeOf<OneView>().toEqualTypeOf<admin.OneUpload>()
     expectTypeOf<Summary>().toEqualTypeOf<admin.Summary>()
@@ -28,17 +26,17 @@ describe('what the pages believe of the server', () => {
     expectTypeOf<UsersView>().toEqualTypeOf<{ users: admin.UserUsage[]; next: string | null }>()
     expectTypeOf<KeyView>().toEqualTypeOf<admin.ApiKey>()
     expectTypeOf<EntryView>().toEqualTypeOf<admin.AuditEntry>()
-    // Where a limit comes from is a word to show; the page need not know them all.
+    // The page shows `from` as text and does not need all its values.
     expectTypeOf<ExplanationView>().toExtend<admin.Explanation>()
     expect(admin.scopes).toEqual(scopes)
   })
 
-  it('is what it takes from them', () => {
+  it('are accepted as requests by the admin API', () => {
     expectTypeOf<admin.CreateKey>().toExtend<KeyFields>()
     expectTypeOf<admin.PolicyChange & { policies: admin.PolicyJson; removeRoles: true }>().toExtend<Change>()
   })
 
-  it('is part of what everybody is told', () => {
+  it('are a subset of those of the upload API', () => {
     expectTypeOf<MeView>().toExtend<Me>()
     expectTypeOf<UploadView>().toExtend<ListedUpload>()
   })

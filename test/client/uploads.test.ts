@@ -5,34 +5,35 @@ import type { TransferView } from '../../src/client/transfer-view.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { ada } from '../support/open-engine.ts'
 import type { TestApp } from '../support/test-app.ts'
-import { fileOf, type OpenUploads, openUploads, type Seen, until } from './open-uploads.ts'
+import { fileOf, type OpenUploads, openUploads, type RecordedRequest, until } from './open-uploads.ts'
 
 const MiB = 1024 ** 2
 const isState = (state: TransferView['state']) => (view: TransferView) => view.state === state
 const isCompleted = isState('completed')
-const count = (seen: Seen[], wanted: string) => seen.filter(({ method }) => method === wanted).length
+const count = (requests: RecordedRequest[], method: string) =>
+  requests.filter((request) => request.method === method).length
 
-/** What the store has of ada's newest upload. */
+/** The bytes of ada's newest upload in the store. */
 async function stored(app: TestApp): Promise<Buffer> {
   const [upload] = await app.engine.list(ada, { limit: 1 })
   return buffer(app.store.read(upload!.key))
 }
 
-/** Holds the creations that come in from now on until they are let go. */
-function holdCreations(app: TestApp, interfere: OpenUploads['interfere']) {
+/** Holds back creation requests until `release` is called. */
+function holdCreations(app: TestApp, intercept: OpenUploads['intercept']) {
   const created = Promise.withResolvers<void>()
-  const gone = Promise.withResolvers<void>()
-  interfere((request, response) => {
+  const released = Promise.withResolvers<void>()
+  intercept((request, response) => {
     if (request.method !== 'POST') return false
     created.resolve()
-    void gone.promise.then(() => app.http.server.emit('request', request, response))
+    void released.promise.then(() => app.http.server.emit('request', request, response))
     return true
   })
-  return { begun: created.promise, letGo: () => gone.resolve() }
+  return { received: created.promise, release: () => released.resolve() }
 }
 
-describe('sending files', () => {
-  it.each([0, 1, 3 * MiB + 7])('brings a file of %i bytes to the server, byte by byte', async (size) => {
+describe('uploading files', () => {
+  it.each([0, 1, 3 * MiB + 7])('stores a file of %i bytes unchanged', async (size) => {
     const { app, uploads } = await openUploads()
     const bytes = randomBytes(size)
 
@@ -42,27 +43,27 @@ describe('sending files', () => {
     expect((await stored(app)).equals(bytes)).toBe(true)
   })
 
-  it('goes on by itself at the recorded offset when the line was cut', async () => {
-    const { app, uploads, seen, cutOnce } = await openUploads()
+  it('resumes at the recorded offset after the connection was cut', async () => {
+    const { app, uploads, requests, cutConnectionOnce } = await openUploads()
     const bytes = randomBytes(6 * MiB)
-    cutOnce()
+    cutConnectionOnce()
 
     const done = await until(uploads, uploads.add(fileOf(bytes)), isCompleted)
 
-    const patches = seen.filter(({ method }) => method === 'PATCH')
-    expect(count(seen, 'POST')).toBe(1)
+    const patches = requests.filter(({ method }) => method === 'PATCH')
+    expect(count(requests, 'POST')).toBe(1)
     expect(patches).toHaveLength(2)
     expect(patches[1]!.offset).toBeGreaterThan(0)
     expect(done.resumedAt).toBe(patches[1]!.offset)
     expect((await stored(app)).equals(bytes)).toBe(true)
   })
 
-  it('never begins anew because a server in trouble cannot tell the offset', async () => {
-    const { app, uploads, seen, interfere, cutOnce } = await openUploads()
+  it('does not start at zero while the server cannot return the offset', async () => {
+    const { app, uploads, requests, intercept, cutConnectionOnce } = await openUploads()
     const bytes = randomBytes(6 * MiB)
-    cutOnce()
+    cutConnectionOnce()
     let heads = 0
-    interfere((request, response) => {
+    intercept((request, response) => {
       if (request.method !== 'HEAD' || ++heads > 2) return false
       response.writeHead(503, { 'retry-after': '0' }).end()
       return true
@@ -71,41 +72,41 @@ describe('sending files', () => {
     await until(uploads, uploads.add(fileOf(bytes)), isCompleted)
 
     expect(heads).toBe(3)
-    expect(count(seen, 'POST')).toBe(1)
+    expect(count(requests, 'POST')).toBe(1)
     expect((await stored(app)).equals(bytes)).toBe(true)
   })
 
-  it('stops at a refused token, and goes on with the next one where it was', async () => {
-    const { app, uploads, seen, interfere, token, cutOnce } = await openUploads()
+  it('stops when the token is refused, and resumes with the next one', async () => {
+    const { app, uploads, requests, intercept, token, cutConnectionOnce } = await openUploads()
     const good = token.current
     const bytes = randomBytes(6 * MiB)
-    cutOnce()
-    interfere(({ method }) => {
+    cutConnectionOnce()
+    intercept(({ method }) => {
       if (method === 'PATCH') token.current = 'expired'
       return false
     })
 
     const id = uploads.add(fileOf(bytes))
     const stopped = await until(uploads, id, isState('unauthorized'))
-    interfere(() => false)
+    intercept(() => false)
     token.current = good
     uploads.wake()
     const done = await until(uploads, id, isCompleted)
 
     expect(stopped.failure?.code).toBe('UNAUTHENTICATED')
     expect(done.resumedAt).toBeGreaterThan(0)
-    expect(count(seen, 'POST')).toBe(1)
+    expect(count(requests, 'POST')).toBe(1)
     expect((await stored(app)).equals(bytes)).toBe(true)
   })
 
-  it('asks nothing of the server while there is no token', async () => {
-    const { uploads, seen, token } = await openUploads()
+  it('sends no request while there is no token', async () => {
+    const { uploads, requests, token } = await openUploads()
     const good = token.current
     token.current = null
 
     const id = uploads.add(fileOf(randomBytes(10)))
     await until(uploads, id, isState('unauthorized'))
-    expect(seen).toEqual([])
+    expect(requests).toEqual([])
     token.current = good
     uploads.wake()
 
@@ -113,136 +114,136 @@ describe('sending files', () => {
   })
 
   it('pauses and resumes', async () => {
-    const { app, uploads, seen, interfere } = await openUploads()
+    const { app, uploads, requests, intercept } = await openUploads()
     const bytes = randomBytes(6 * MiB)
-    interfere(({ method }) => {
+    intercept(({ method }) => {
       if (method === 'PATCH') uploads.pause(id)
       return false
     })
 
     const id = uploads.add(fileOf(bytes))
     await until(uploads, id, isState('paused'))
-    interfere(() => false)
+    intercept(() => false)
     uploads.resume(id)
     await until(uploads, id, isCompleted)
 
-    expect(count(seen, 'POST')).toBe(1)
+    expect(count(requests, 'POST')).toBe(1)
     expect((await stored(app)).equals(bytes)).toBe(true)
   })
 
-  it('sends nothing of a file that was paused before its first request, or of those whose turn came meanwhile', async () => {
-    const { uploads, seen } = await openUploads({ atOnce: 1 })
+  it('sends nothing of files that were paused before their first request', async () => {
+    const { uploads, requests } = await openUploads({ concurrency: 1 })
     const ids = ['a.bin', 'b.bin', 'c.bin'].map((name) => uploads.add(fileOf(randomBytes(MiB), name)))
 
     for (const id of ids) uploads.pause(id)
-    // Its turn comes after theirs.
+    // This file is queued after the paused ones.
     await until(uploads, uploads.add(fileOf(randomBytes(MiB), 'd.bin')), isCompleted)
 
     expect(uploads.views().filter(({ state }) => state === 'paused')).toHaveLength(3)
-    expect(count(seen, 'POST')).toBe(1)
+    expect(count(requests, 'POST')).toBe(1)
     for (const id of ids) uploads.resume(id)
     await Promise.all(ids.map((id) => until(uploads, id, isCompleted)))
-    expect(count(seen, 'POST')).toBe(4)
+    expect(count(requests, 'POST')).toBe(4)
   })
 
-  it('knows the upload it was paused over while the server made it', async () => {
-    const { app, uploads, seen, interfere } = await openUploads()
+  it('resumes the upload that was created while the transfer was paused', async () => {
+    const { app, uploads, requests, intercept } = await openUploads()
     const bytes = randomBytes(MiB)
-    const creation = holdCreations(app, interfere)
+    const creation = holdCreations(app, intercept)
 
     const id = uploads.add(fileOf(bytes))
-    await creation.begun
+    await creation.received
     uploads.pause(id)
-    creation.letGo()
+    creation.release()
     const paused = await until(uploads, id, ({ url }) => url !== null)
     expect(paused.state).toBe('paused')
     uploads.resume(id)
     await until(uploads, id, isCompleted)
 
-    expect(count(seen, 'POST')).toBe(1)
+    expect(count(requests, 'POST')).toBe(1)
     expect((await stored(app)).equals(bytes)).toBe(true)
   })
 
-  it('leaves nothing on the server of what is cancelled while the server makes it', async () => {
-    const { app, uploads, interfere } = await openUploads()
-    const creation = holdCreations(app, interfere)
+  it('deletes an upload that is cancelled while the server creates it', async () => {
+    const { app, uploads, intercept } = await openUploads()
+    const creation = holdCreations(app, intercept)
 
     const id = uploads.add(fileOf(randomBytes(MiB)))
-    await creation.begun
+    await creation.received
     const cancelled = uploads.cancel(id)
-    creation.letGo()
+    creation.release()
     await cancelled
 
     await expect.poll(async () => (await app.engine.list(ada, { limit: 1 }))[0]?.state).toBe('cancelled')
   })
 
-  it('leaves one upload on the server of what is paused and resumed while the server makes it', async () => {
-    const { app, uploads, interfere } = await openUploads()
-    const creation = holdCreations(app, interfere)
+  it('leaves one upload when paused and resumed while the server creates it', async () => {
+    const { app, uploads, intercept } = await openUploads()
+    const creation = holdCreations(app, intercept)
 
     const id = uploads.add(fileOf(randomBytes(MiB)))
-    await creation.begun
+    await creation.received
     uploads.pause(id)
     uploads.resume(id)
-    creation.letGo()
+    creation.release()
     await until(uploads, id, isCompleted)
 
     const states = async () => (await app.engine.list(ada, { limit: 2 })).map(({ state }) => state).sort()
     await expect.poll(states).toEqual(['cancelled', 'completed'])
   })
 
-  it('goes on with a file that is given again after a reload', async () => {
-    const { app, uploads, visitAgain, seen, cutOnce } = await openUploads()
+  it('resumes a file that is added again after a reload', async () => {
+    const { app, uploads, reopenPage, requests, cutConnectionOnce } = await openUploads()
     const bytes = randomBytes(6 * MiB)
-    cutOnce()
+    cutConnectionOnce()
     const first = uploads.add(fileOf(bytes))
     await until(uploads, first, isState('waiting'))
     uploads.pause(first)
 
-    const later = visitAgain()
+    const later = reopenPage()
     const done = await until(later, later.add(fileOf(bytes)), isCompleted)
 
     expect(done.resumedAt).toBeGreaterThan(0)
-    expect(count(seen, 'POST')).toBe(1)
+    expect(count(requests, 'POST')).toBe(1)
     expect((await stored(app)).equals(bytes)).toBe(true)
   })
 
-  it('begins anew with a file that was changed since', async () => {
-    const { uploads, visitAgain, seen, cutOnce } = await openUploads()
+  it('starts at zero with a file that was changed', async () => {
+    const { uploads, reopenPage, requests, cutConnectionOnce } = await openUploads()
     const bytes = randomBytes(6 * MiB)
-    cutOnce()
+    cutConnectionOnce()
     const first = uploads.add(fileOf(bytes))
     await until(uploads, first, isState('waiting'))
     uploads.pause(first)
 
-    const later = visitAgain()
+    const later = reopenPage()
     const done = await until(later, later.add(fileOf(bytes, 'film.bin', 2)), isCompleted)
 
     expect(done.resumedAt).toBe(0)
-    expect(count(seen, 'POST')).toBe(2)
+    expect(count(requests, 'POST')).toBe(2)
   })
 
-  it('begins anew, and says so, when the server has given the earlier upload up', async () => {
-    const { app, uploads, visitAgain, cutOnce } = await openUploads()
+  it('starts at zero, and says so, when the server has lost the earlier upload', async () => {
+    const { app, uploads, reopenPage, cutConnectionOnce } = await openUploads()
     const bytes = randomBytes(6 * MiB)
-    cutOnce()
+    cutConnectionOnce()
     const first = uploads.add(fileOf(bytes))
     await until(uploads, first, isState('waiting'))
     uploads.pause(first)
     const [upload] = await app.engine.list(ada, { limit: 1 })
     await app.engine.cancel(ada, upload!.id)
 
-    const later = visitAgain()
+    const later = reopenPage()
     const done = await until(later, later.add(fileOf(bytes)), isCompleted)
 
-    expect(done.isAnew).toBe(true)
+    expect(done.isRestarted).toBe(true)
     expect((await stored(app)).equals(bytes)).toBe(true)
   })
 
-  it('fails, and keeps the decision for a person, when the upload vanishes in the middle', async () => {
-    const { app, uploads, seen, interfere, cutOnce } = await openUploads()
-    cutOnce()
-    interfere((request, response) => {
+  it('fails, and waits for the user, when the upload disappears', async () => {
+    const { app, uploads, requests, intercept, cutConnectionOnce } = await openUploads()
+    cutConnectionOnce()
+    intercept((request, response) => {
       if (request.method !== 'HEAD') return false
       response.writeHead(410).end()
       return true
@@ -252,18 +253,18 @@ describe('sending files', () => {
     const id = uploads.add(fileOf(bytes))
     const failed = await until(uploads, id, isState('failed'))
     expect(failed.failure?.code).toBe('UPLOAD_GONE')
-    expect(count(seen, 'POST')).toBe(1)
-    interfere(() => false)
+    expect(count(requests, 'POST')).toBe(1)
+    intercept(() => false)
     uploads.resume(id)
     await until(uploads, id, isCompleted)
 
     expect((await stored(app)).equals(bytes)).toBe(true)
   })
 
-  it('sends shorter bodies when something in between refuses long ones', async () => {
-    const { app, uploads, seen, interfere } = await openUploads()
+  it('sends shorter bodies when a proxy refuses long ones', async () => {
+    const { app, uploads, requests, intercept } = await openUploads()
     const bytes = randomBytes(20 * MiB)
-    interfere((request, response) => {
+    intercept((request, response) => {
       if (Number(request.headers['content-length'] ?? 0) <= 5 * MiB) return false
       response.writeHead(413, { 'content-type': 'text/html' }).end('<html>too large</html>')
       request.resume()
@@ -272,27 +273,27 @@ describe('sending files', () => {
 
     await until(uploads, uploads.add(fileOf(bytes)), isCompleted)
 
-    expect(count(seen, 'POST')).toBe(1)
+    expect(count(requests, 'POST')).toBe(1)
     expect((await stored(app)).equals(bytes)).toBe(true)
   })
 
-  it('lets only so many files travel at the same time', async () => {
-    const { uploads } = await openUploads({ atOnce: 2 })
-    let most = 0
+  it('sends only a limited number of files at the same time', async () => {
+    const { uploads } = await openUploads({ concurrency: 2 })
+    let max = 0
     uploads.subscribe(() => {
       const running = uploads.views().filter(({ state }) => state === 'sending' || state === 'finishing')
-      most = Math.max(most, running.length)
+      max = Math.max(max, running.length)
     })
 
     const ids = [1, 2, 3, 4, 5].map((n) => uploads.add(fileOf(randomBytes(MiB), `file-${n}.bin`)))
     await Promise.all(ids.map((id) => until(uploads, id, isCompleted)))
 
-    expect(most).toBe(2)
+    expect(max).toBe(2)
   })
 
-  it('does not send a file twice that is on its way already', async () => {
-    const { uploads, seen, interfere } = await openUploads()
-    interfere(({ method }) => method === 'PATCH')
+  it('does not send a file twice that is being sent already', async () => {
+    const { uploads, requests, intercept } = await openUploads()
+    intercept(({ method }) => method === 'PATCH')
     const bytes = randomBytes(MiB)
 
     const first = uploads.add(fileOf(bytes))
@@ -301,12 +302,12 @@ describe('sending files', () => {
 
     expect(second).toBe(first)
     expect(uploads.views()).toHaveLength(1)
-    expect(count(seen, 'POST')).toBe(1)
+    expect(count(requests, 'POST')).toBe(1)
     await uploads.cancel(first)
   })
 
-  it('sends files of one name, length and time from different folders, each for itself', async () => {
-    const { uploads, seen } = await openUploads()
+  it('sends files separately that differ only in their folder', async () => {
+    const { uploads, requests } = await openUploads()
     const inFolder = (path: string) =>
       Object.assign(fileOf(Buffer.alloc(0), '__init__.py'), { webkitRelativePath: path })
 
@@ -314,24 +315,24 @@ describe('sending files', () => {
     await Promise.all(ids.map((id) => until(uploads, id, isCompleted)))
 
     expect(new Set(ids).size).toBe(2)
-    expect(count(seen, 'POST')).toBe(2)
+    expect(count(requests, 'POST')).toBe(2)
   })
 
-  it('does not say of a file that it failed once it is given again', async () => {
-    const { uploads, interfere } = await openUploads()
+  it('replaces a failed file that is added again', async () => {
+    const { uploads, intercept } = await openUploads()
     const bytes = randomBytes(MiB)
-    interfere((_, response) => Boolean(response.writeHead(403).end()))
+    intercept((_, response) => Boolean(response.writeHead(403).end()))
     await until(uploads, uploads.add(fileOf(bytes)), isState('failed'))
-    interfere(() => false)
+    intercept(() => false)
 
     await until(uploads, uploads.add(fileOf(bytes)), isCompleted)
 
     expect(uploads.views().map(({ state }) => state)).toEqual(['completed'])
   })
 
-  it('leaves nothing on the server of what is cancelled', async () => {
-    const { app, uploads, interfere } = await openUploads()
-    interfere(({ method }) => method === 'PATCH')
+  it('deletes a cancelled upload on the server', async () => {
+    const { app, uploads, intercept } = await openUploads()
+    intercept(({ method }) => method === 'PATCH')
 
     const id = uploads.add(fileOf(randomBytes(MiB)))
     await until(uploads, id, ({ url }) => url !== null)
@@ -342,10 +343,10 @@ describe('sending files', () => {
     expect(app.store.objects.size).toBe(0)
   })
 
-  it('notices a line that is dead and does not say so', async () => {
-    const { uploads, interfere } = await openUploads({ stallMs: 300, finishStallMs: 300 })
+  it('detects a dead connection without an error', async () => {
+    const { uploads, intercept } = await openUploads({ stallMs: 300, finishStallMs: 300 })
     let isDead = true
-    interfere(({ method }) => method === 'PATCH' && isDead)
+    intercept(({ method }) => method === 'PATCH' && isDead)
 
     const id = uploads.add(fileOf(randomBytes(MiB)))
     const waiting = await until(uploads, id, isState('waiting'))
@@ -355,9 +356,9 @@ describe('sending files', () => {
     await until(uploads, id, isCompleted)
   })
 
-  it('tells a file that cannot be read any more from a dead line', async () => {
-    const { uploads, interfere } = await openUploads()
-    interfere((request) => {
+  it('distinguishes an unreadable file from a dead connection', async () => {
+    const { uploads, intercept } = await openUploads()
+    intercept((request) => {
       request.socket.destroy()
       return true
     })
@@ -368,7 +369,7 @@ describe('sending files', () => {
     expect(failed.failure?.code).toBe('FILE_UNREADABLE')
   })
 
-  it('takes the server’s word for it that a file may not be sent', async () => {
+  it('fails with the error of the server when a file is not allowed', async () => {
     const { uploads, app, token } = await openUploads()
     token.current = (await app.as(userOf('bob', 'subscriber'))).authorization.slice('Bearer '.length)
 

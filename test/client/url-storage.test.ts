@@ -10,8 +10,8 @@ import { testApp } from '../support/test-app.ts'
 const bytes = filmOf(500_000)
 const fingerprint = 'holiday.mp4-500000'
 
-describe('an upload that was begun on one device', () => {
-  it('goes on on another that shares nothing with it but the user', async () => {
+describe('an upload that was started on one device', () => {
+  it('resumes on another device of the same user', async () => {
     const { store, device } = await open()
     await device().sendUntil(200_000)
 
@@ -23,7 +23,7 @@ describe('an upload that was begun on one device', () => {
     expect([...store.objects.values()]).toEqual([bytes])
   })
 
-  it('is found by what its creation said, before anybody marked it', async () => {
+  it('is found by the fingerprint in its creation metadata', async () => {
     const { store, device } = await open()
     const first = device({ storeFingerprintForResuming: false, metadata: { fingerprint, filename: 'holiday.mp4' } })
     await first.sendUntil(200_000)
@@ -35,21 +35,21 @@ describe('an upload that was begun on one device', () => {
     expect([...store.objects.values()]).toEqual([bytes])
   })
 
-  it('is not found by another user, for another file, or when it is over', async () => {
+  it('is not found by another user, for another file, or when it has ended', async () => {
     const { device, storage } = await open()
     await device().sendUntil(200_000)
     const eve = await storage(userOf(randomUUID(), 'creator'))
-    const mine = await storage()
+    const ownStorage = await storage()
 
     expect(await eve.findUploadsByFingerprint(fingerprint)).toEqual([])
-    expect(await mine.findUploadsByFingerprint('another file')).toEqual([])
-    expect(await mine.findUploadsByFingerprint(fingerprint)).toHaveLength(1)
+    expect(await ownStorage.findUploadsByFingerprint('another file')).toEqual([])
+    expect(await ownStorage.findUploadsByFingerprint(fingerprint)).toHaveLength(1)
     const { finish } = await device().resume()
     await finish()
-    expect(await mine.findUploadsByFingerprint(fingerprint)).toEqual([])
+    expect(await ownStorage.findUploadsByFingerprint(fingerprint)).toEqual([])
   })
 
-  it('stays when a device that has forgotten who it is asks in vain', async () => {
+  it('is kept when another device fails with an invalid token', async () => {
     const { device, storage, token } = await open()
     await device().sendUntil(200_000)
     const good = token.current
@@ -66,8 +66,8 @@ describe('an upload that was begun on one device', () => {
   })
 })
 
-describe('the storage', () => {
-  it('lists all that can be gone on with, however many', async () => {
+describe('the URL storage', () => {
+  it('lists all resumable uploads over several pages', async () => {
     const { app, storage, ann } = await open()
     const ids: string[] = []
     for (let at = 0; at < 60; at += 1)
@@ -79,7 +79,7 @@ describe('the storage', () => {
     expect(found.map(({ urlStorageKey }) => urlStorageKey)).toEqual(ids.slice(1))
   })
 
-  it('never fails: without a server nothing is found, and nothing breaks', async () => {
+  it('does not throw when the server cannot be reached', async () => {
     const lost = serverUrlStorage({ server: 'http://127.0.0.1:1/', token: () => 'x' })
     const upload = { size: 1, metadata: {}, creationTime: '', urlStorageKey: '', parallelUploadUrls: null }
 
@@ -93,13 +93,13 @@ describe('the storage', () => {
 describe('PUT /v1/uploads/:id/fingerprint', () => {
   it.each([
     ['a text', 204, 'file-1'],
-    ['null, which forgets it', 204, null],
+    ['null, which removes it', 204, null],
     ['an empty text', 400, ''],
     ['a long text', 400, 'x'.repeat(1025)],
     ['a text of too many bytes', 400, 'ü'.repeat(600)],
     ['a text with a line break', 400, 'a\nb'],
     ['nothing', 400, undefined],
-  ])('takes or refuses %s', async (_what, status, said) => {
+  ])('accepts or refuses %s', async (_what, status, fingerprint) => {
     const { app, ann } = await open()
     const { id } = await app.engine.create(ann, { size: 5, filename: 'a', contentType: 'text/plain' })
 
@@ -107,14 +107,14 @@ describe('PUT /v1/uploads/:id/fingerprint', () => {
       method: 'PUT',
       url: `/v1/uploads/${id}/fingerprint`,
       headers: await app.as(ann),
-      payload: { fingerprint: said },
+      payload: { fingerprint },
     })
 
     expect(answer.statusCode).toBe(status)
-    expect((await app.engine.get(ann, id)).fingerprint).toBe(status === 204 ? said : null)
+    expect((await app.engine.get(ann, id)).fingerprint).toBe(status === 204 ? fingerprint : null)
   })
 
-  it('is not for uploads that are over', async () => {
+  it('refuses uploads that have ended', async () => {
     const { app, ann } = await open()
     const { id } = await app.engine.create(ann, { size: 5, filename: 'a', contentType: 'text/plain' })
     await app.engine.cancel(ann, id)
@@ -123,7 +123,7 @@ describe('PUT /v1/uploads/:id/fingerprint', () => {
   })
 })
 
-it('a fingerprint comes with a creation in every protocol', async () => {
+it('a fingerprint can be sent at creation in every protocol', async () => {
   const { app, ann } = await open()
   const headers = await app.as(ann)
   const metadata = `filename ${encoded('a.txt')},fingerprint ${encoded('file-1')}`
@@ -165,7 +165,7 @@ it('a fingerprint comes with a creation in every protocol', async () => {
 
 const encoded = (text: string) => Buffer.from(text).toString('base64')
 
-/** A server that listens, and devices of one user. */
+/** A listening server, and devices of one user. */
 async function open() {
   const app = await testApp()
   await app.http.listen({ port: 0, host: '127.0.0.1' })
@@ -176,13 +176,13 @@ async function open() {
   const token = { current: await tokenOf() }
 
   async function storage(actor = ann) {
-    const mine = await tokenOf(actor)
-    return serverUrlStorage({ server, token: () => mine })
+    const ownStorage = await tokenOf(actor)
+    return serverUrlStorage({ server, token: () => ownStorage })
   }
 
   function device(more: Partial<UploadOptions> = {}) {
     const offsets: number[] = []
-    const over = Promise.withResolvers<void>()
+    const ended = Promise.withResolvers<void>()
     let stopAt = Number.POSITIVE_INFINITY
     const upload: Upload = new Upload(bytes as never, {
       endpoint: `${server}files`,
@@ -197,21 +197,21 @@ async function open() {
       },
       onChunkComplete: (_size, accepted) => {
         if (accepted < stopAt) return
-        void upload.abort().then(() => over.resolve())
+        void upload.abort().then(() => ended.resolve())
       },
-      onSuccess: () => over.resolve(),
-      onError: over.reject,
+      onSuccess: () => ended.resolve(),
+      onError: ended.reject,
       ...more,
     })
 
     return {
-      /** Sends until so many bytes are there, and then the device is lost. */
+      /** Sends until the server has `size` bytes, then aborts. */
       async sendUntil(size: number) {
         stopAt = size
         upload.start()
-        await over.promise
+        await ended.promise
       },
-      /** As pages do it: asks what there is, goes on with the newest, else starts. */
+      /** Like a page: resumes the newest previous upload, else starts a new one. */
       async resume() {
         const previous = await upload.findPreviousUploads()
         if (previous[0]) upload.resumeFromPreviousUpload(previous[0])
@@ -220,7 +220,7 @@ async function open() {
           offsets: () => offsets,
           async finish() {
             upload.start()
-            await over.promise
+            await ended.promise
           },
         }
       },

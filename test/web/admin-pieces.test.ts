@@ -4,7 +4,7 @@ import { csvOf } from '../../src/web/admin/csv.ts'
 import { ceilingOf, pathOf } from '../../src/web/admin/now/curve.ts'
 import { createSpeeds } from '../../src/web/admin/now/speeds.ts'
 import { commonFields, fieldText, removedRoles, withField } from '../../src/web/admin/policies/common-fields.ts'
-import { placeOf, readJson, writeJson } from '../../src/web/admin/policies/json.ts'
+import { positionOf, readJson, writeJson } from '../../src/web/admin/policies/json.ts'
 import { readSize } from '../../src/web/admin/size.ts'
 import { sorted } from '../../src/web/admin/sorting.ts'
 import { readMetadata } from '../../src/web/admin/uploads/metadata.ts'
@@ -20,11 +20,11 @@ describe('a plot', () => {
     [1024, 1024],
     [3.2 * MiB, 5 * MiB],
     [900 * MiB, 1000 * MiB],
-  ])('of values up to %d has %d as its top', (most, top) => {
-    expect(ceilingOf(most)).toBe(top)
+  ])('of values up to %d has %d as its top', (max, top) => {
+    expect(ceilingOf(max)).toBe(top)
   })
 
-  it('goes from edge to edge, upside down as drawings are', () => {
+  it('spans the whole width, with y growing downwards', () => {
     expect(pathOf([0, 5, 10], 10, 100, 50)).toBe('M0 50L50 25L100 0')
     expect(pathOf([10], 10, 100, 50)).toBe('M0 0')
   })
@@ -34,7 +34,7 @@ describe('the speed of an upload', () => {
   const at = (received: number, seconds: number) =>
     ({ id: 'film', received, updatedAt: new Date(seconds * 1000).toISOString() }) as AnyUpload
 
-  it('is that of its last parts, however often one looks', () => {
+  it('is measured over its last parts, regardless of the polling rate', () => {
     const speeds = createSpeeds()
 
     for (const [received, seconds] of [
@@ -44,22 +44,22 @@ describe('the speed of an upload', () => {
       [8, 4],
       [16, 8],
     ] as const) {
-      speeds.saw([at(received * MiB, seconds)], seconds * 1000)
+      speeds.record([at(received * MiB, seconds)], seconds * 1000)
     }
 
     expect(speeds.of('film', 8000)).toBe(2 * MiB)
   })
 
-  it('is not told before there are two parts, when nothing comes for long, and of what is over', () => {
+  it('is unknown before two parts, after a long stall, and after the end', () => {
     const speeds = createSpeeds()
-    speeds.saw([at(0, 0)], 0)
+    speeds.record([at(0, 0)], 0)
     expect(speeds.of('film', 0)).toBeNull()
 
-    speeds.saw([at(8, 4)], 4000)
+    speeds.record([at(8, 4)], 4000)
 
     expect(speeds.of('film', 5000)).toBe(2)
     expect(speeds.of('film', 60_000)).toBeNull()
-    speeds.saw([], 61_000)
+    speeds.record([], 61_000)
     expect(speeds.of('film', 61_000)).toBeNull()
   })
 })
@@ -68,7 +68,7 @@ describe('policies as text', () => {
   const types = ['image/*', 'video/*', 'application/pdf', 'application/rtf', 'application/msword', 'text/*']
   const policies = { default: {}, roles: { member: { maxSize: '2 GiB', mediaTypes: types, timeToLive: null } } }
 
-  it('have in a line what fits into it, and say the same', () => {
+  it('keep short values on one line, and parse to the same policies', () => {
     const text = writeJson(policies)
 
     expect(text).toContain('\n  "default": {},\n')
@@ -77,20 +77,22 @@ describe('policies as text', () => {
     expect(readJson(text)).toEqual({ json: policies })
   })
 
-  it.each(['', '{', '{"roles": {},}', '[]', 'null', '7'])('that are none (%s) are told so', (text) => {
+  it.each(['', '{', '{"roles": {},}', '[]', 'null', '7'])('that are not a JSON object (%s) are a problem', (text) => {
     expect(readJson(text)).toHaveProperty('problem')
   })
 
-  it('are shown where a problem is, as far as it can be told', () => {
+  it('are searched for the field that a problem names', () => {
     const text = writeJson(policies)
 
-    expect(text.slice(placeOf(text, 'roles.member.maxSize: expected a size')).startsWith('"maxSize"')).toBe(true)
-    expect(text.slice(placeOf(text, 'roles.member.nonsense: there is no such field')).startsWith('"member"')).toBe(true)
-    expect(placeOf(text, 'nowhere: at all')).toBe(-1)
+    expect(text.slice(positionOf(text, 'roles.member.maxSize: expected a size')).startsWith('"maxSize"')).toBe(true)
+    expect(text.slice(positionOf(text, 'roles.member.nonsense: there is no such field')).startsWith('"member"')).toBe(
+      true,
+    )
+    expect(positionOf(text, 'nowhere: at all')).toBe(-1)
   })
 })
 
-describe('what people type and clients say', () => {
+describe('sizes and metadata', () => {
   it.each([
     ['1000', 1000],
     ['20 MiB', 20 * MiB],
@@ -102,7 +104,7 @@ describe('what people type and clients say', () => {
     expect(readSize(text)).toBe(bytes)
   })
 
-  it('the metadata of tus is told in clear, and any other as it is', () => {
+  it('tus metadata is decoded; an invalid header is returned unchanged', () => {
     const name = Buffer.from('Übersicht.pdf').toString('base64')
 
     expect(readMetadata(`filename ${name},is_final`)).toBe('filename Übersicht.pdf, is_final')
@@ -113,7 +115,7 @@ describe('what people type and clients say', () => {
 describe('a role that a change would remove', () => {
   const before = { default: {}, roles: { member: { maxSize: '2 GiB' }, creator: {} } }
 
-  it('is named, and one that was only changed is not', () => {
+  it('is listed; a role that was only changed is not', () => {
     expect(removedRoles(before, { roles: { member: {} } })).toEqual(['creator'])
     expect(removedRoles(before, {})).toEqual(['member', 'creator'])
     expect(removedRoles(before, before)).toEqual([])
@@ -121,7 +123,7 @@ describe('a role that a change would remove', () => {
 })
 
 describe('the form of a role', () => {
-  const field = (name: string) => commonFields.find((one) => one.name === name)!
+  const field = (name: string) => commonFields.find((candidate) => candidate.name === name)!
   const policies = { default: {}, roles: { member: { maxSize: '2 GiB', timeToLive: null } } }
 
   it.each([
@@ -138,7 +140,7 @@ describe('the form of a role', () => {
     expect(withField(policies, 'member', field(name), text)).toEqual({ default: {}, roles: { member: role } })
   })
 
-  it('shows what a section says', () => {
+  it('shows the values of a section', () => {
     expect(fieldText({ maxSize: null }, field('maxSize'))).toBe('unlimited')
     expect(fieldText({ mediaTypes: ['a/b', 'c/*'] }, field('mediaTypes'))).toBe('a/b, c/*')
     expect(fieldText({}, field('totalFiles'))).toBe('')
@@ -146,16 +148,16 @@ describe('the form of a role', () => {
 })
 
 describe('a table', () => {
-  it('is sorted by numbers and by words, what is unknown last', () => {
+  it('is sorted by number and text, with unknown values last', () => {
     const sizes = [null, 20, 3, 100]
-    const same = <T>(value: T) => value
+    const identity = <T>(value: T) => value
 
-    expect(sorted(sizes, same, false)).toEqual([3, 20, 100, null])
-    expect(sorted(sizes, same, true)).toEqual([100, 20, 3, null])
-    expect(sorted(['b10', 'b9', 'a'], same, false)).toEqual(['a', 'b9', 'b10'])
+    expect(sorted(sizes, identity, false)).toEqual([3, 20, 100, null])
+    expect(sorted(sizes, identity, true)).toEqual([100, 20, 3, null])
+    expect(sorted(['b10', 'b9', 'a'], identity, false)).toEqual(['a', 'b9', 'b10'])
   })
 
-  it('is saved so that no spreadsheet runs what a stranger wrote', () => {
+  it('is exported without cells that a spreadsheet would evaluate', () => {
     const rows = [['=1+1', 'a "b", c', null, 5, 'two\nlines']]
 
     expect(csvOf(['Name', 'Note', 'None', 'Size', 'Text'], rows)).toBe(

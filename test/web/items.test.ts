@@ -7,19 +7,19 @@ import { joinPage } from '../../src/web/upload/join-page.ts'
 const none: ReadonlySet<string> = new Set()
 
 describe('the list of uploads', () => {
-  it('shows a file that is on its way and on the server once', () => {
+  it('shows a transfer and its upload on the server once', () => {
     const entries = entriesOf([transfer('t1', { url: 'https://host/upload/files/one' })], [listed('one', 5)], none)
 
     expect(entries).toMatchObject([{ kind: 'item', id: 'one', transfer: { id: 't1' }, upload: { id: 'one' } }])
   })
 
-  it('has the newest first, whichever side knows it', () => {
+  it('shows the newest first, from this page or from the server', () => {
     const entries = entriesOf([transfer('t1', { addedAt: 20 })], [listed('new', 30), listed('old', 10)], none)
 
     expect(entries.map(({ key }) => key)).toEqual(['new', 't1', 'old'])
   })
 
-  it('has a folder, and files that were given together, as one line that unfolds', () => {
+  it('shows a folder, or files added together, as one line that unfolds', () => {
     const batch = { batch: 'b' }
     const inFolder = (id: string) => transfer(id, { ...batch, path: `holiday/${id}.txt` })
     const entries = entriesOf([inFolder('t1'), inFolder('t2'), transfer('t3', batch), transfer('t4', batch)], [], none)
@@ -33,7 +33,7 @@ describe('the list of uploads', () => {
     expect(linesOf(entries, ({ folder }) => folder === 'holiday').map(({ level }) => level)).toEqual([1, 1, 2, 2])
   })
 
-  it('knows a folder again after a reload, in the order in which it was sent', () => {
+  it('restores a folder after a reload, in its original order', () => {
     const part = (id: string, at: number) => ({ ...listed(id, at), batch: 'b', relativePath: `holiday/${id}.txt` })
     const [group] = entriesOf([], [part('two', 2), part('one', 1)], none) as [Group]
 
@@ -41,7 +41,7 @@ describe('the list of uploads', () => {
     expect(group.items.map(({ id }) => id)).toEqual(['one', 'two'])
   })
 
-  it('tells a left upload from one that another tab or device is sending', () => {
+  it('distinguishes an incomplete upload from one that is being sent elsewhere', () => {
     const open = (id: string, live: boolean) => ({ ...listed(id, 1), state: 'receiving' as const, live })
     const entries = entriesOf([], [open('left', false), open('device', true), open('tab', false)], new Set(['tab']))
 
@@ -49,11 +49,11 @@ describe('the list of uploads', () => {
     expect(senders).toEqual({ left: null, device: 'device', tab: 'tab' })
   })
 
-  it('hides what was deleted', () => {
+  it('hides deleted uploads', () => {
     expect(entriesOf([], [{ ...listed('gone', 1), state: 'cancelled' }], none)).toEqual([])
   })
 
-  it('sums a group by what the server has confirmed', () => {
+  it('adds up the confirmed bytes of a group', () => {
     const [group] = entriesOf(
       [
         transfer('t1', { batch: 'b', state: 'completed', confirmed: 100 }),
@@ -75,11 +75,11 @@ describe('the list of uploads', () => {
   })
 })
 
-describe('the first page, read anew', () => {
+describe('a refreshed first page', () => {
   const page = (ids: string[], next: string | null) => ({ uploads: ids.map((id) => listed(id, 1)), next })
   const idsOf = ({ uploads }: { uploads: ListedUpload[] }) => uploads.map(({ id }) => id)
 
-  it('leaves what is further down as it was read', () => {
+  it('keeps older uploads that were loaded before', () => {
     const known = page(['c', 'b', 'a'], 'a').uploads
 
     const joined = joinPage(known, page(['d', 'c'], 'c'), 'a')
@@ -87,13 +87,13 @@ describe('the first page, read anew', () => {
     expect([idsOf(joined), joined.next]).toEqual([['d', 'c', 'b', 'a'], 'a'])
   })
 
-  it('begins the list anew when too much has come to know what lies between', () => {
+  it('replaces the list when the two do not overlap', () => {
     const joined = joinPage(page(['b', 'a'], null).uploads, page(['z', 'y'], 'y'), null)
 
     expect([idsOf(joined), joined.next]).toEqual([['z', 'y'], 'y'])
   })
 
-  it('is the whole list when nothing comes after it', () => {
+  it('replaces the list when there is no next page', () => {
     expect(idsOf(joinPage(page(['b', 'a'], null).uploads, page(['b'], null), null))).toEqual(['b'])
   })
 })
@@ -106,8 +106,8 @@ function transfer(id: string, { path, ...more }: Partial<TransferView> & { path?
     timeLeftMs: null,
     failure: null,
     retryAt: null,
-    isAnew: false,
-    tookMs: null,
+    isRestarted: false,
+    durationMs: null,
   }
   const view = { state: 'queued', batch: null, addedAt: 1, confirmed: 0, sent: 0, sender: null, url: null, ...rest }
   return { id, file, ...view, ...more } as TransferView
@@ -116,7 +116,7 @@ function transfer(id: string, { path, ...more }: Partial<TransferView> & { path?
 function listed(id: string, at: number): ListedUpload {
   const moment = new Date(at).toISOString()
   const times = { createdAt: moment, updatedAt: moment, completedAt: moment, expiresAt: null }
-  const place = { live: false, relativePath: null, batch: null }
+  const rest = { live: false, relativePath: null, batch: null }
   const file = { filename: `${id}.txt`, contentType: 'text/plain', category: 'document', size: 1, offset: 1 }
-  return { id, url: `/files/${id}`, ...file, ...place, ...times, state: 'completed', failure: null } as ListedUpload
+  return { id, url: `/files/${id}`, ...file, ...rest, ...times, state: 'completed', failure: null } as ListedUpload
 }

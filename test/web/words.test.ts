@@ -3,7 +3,7 @@ import { noAnswer, readFailure } from '../../src/client/request-error.ts'
 import { formatBytes, formatDate, formatDuration, formatExactly, percent } from '../../src/web/upload/format.ts'
 import { explain, files } from '../../src/web/upload/messages.ts'
 
-describe('figures', () => {
+describe('formatting', () => {
   it.each([
     [0, '0 B'],
     [1023, '1023 B'],
@@ -12,8 +12,8 @@ describe('figures', () => {
     [200 * 1024 ** 2, '200 MiB'],
     [10 * 1024 ** 3, '10 GiB'],
     [5 * 1024 ** 4, '5 TiB'],
-  ])('%i bytes are %s', (bytes, words) => {
-    expect(formatBytes(bytes)).toBe(words)
+  ])('%i bytes are %s', (bytes, text) => {
+    expect(formatBytes(bytes)).toBe(text)
   })
 
   it.each([
@@ -23,15 +23,15 @@ describe('figures', () => {
     [3_600_000, '1 h'],
     [4_800_000, '1 h 20 min'],
     [200_000_000, '2 d'],
-  ])('%i milliseconds are %s', (ms, words) => {
-    expect(formatDuration(ms)).toBe(words)
+  ])('%i milliseconds are %s', (ms, text) => {
+    expect(formatDuration(ms)).toBe(text)
   })
 
-  it('say 100 percent only when everything is there', () => {
+  it('returns 100 percent only when all bytes are there', () => {
     expect([percent(0, 10), percent(9_999, 10_000), percent(10, 10), percent(0, 0)]).toEqual([0, 99, 100, 100])
   })
 
-  it('tell a day with its year, and all of it when asked', () => {
+  it('formats a date with its year, and an exact one with seconds', () => {
     const moment = '2026-03-09T12:34:56Z'
 
     expect(formatDate(moment)).toMatch(/2026/)
@@ -39,7 +39,7 @@ describe('figures', () => {
     expect(formatExactly(moment)).toMatch(/2026.*34.56/)
   })
 
-  it('count files', () => {
+  it('counts files', () => {
     expect([files(1), files(2), files(50, true), files(1, true)]).toEqual([
       '1 file',
       '2 files',
@@ -49,24 +49,24 @@ describe('figures', () => {
   })
 })
 
-describe('what went wrong', () => {
-  const refused = (status: number, body: string) => explain(readFailure('POST', status, body, null))
-  const said = (code: string, message: string) => JSON.stringify({ error: { code, message, timestamp: '' } })
+describe('the message for a failure', () => {
+  const messageFor = (status: number, body: string) => explain(readFailure('POST', status, body, null))
+  const errorBody = (code: string, message: string) => JSON.stringify({ error: { code, message, timestamp: '' } })
 
-  it('is said with the server’s sentence', () => {
+  it('is the message of the server', () => {
     const sentence = 'A subscriber may send at most 200 MiB.'
 
-    expect(refused(413, said('FILE_TOO_LARGE', sentence))).toBe(sentence)
+    expect(messageFor(413, errorBody('FILE_TOO_LARGE', sentence))).toBe(sentence)
   })
 
-  it('is said better where the page knows more', () => {
-    expect(refused(410, said('UPLOAD_EXPIRED', 'expired'))).toMatch(/has expired/)
-    expect(explain(noAnswer('PATCH'))).toBe('The server does not answer.')
+  it('is replaced where the page has a clearer one', () => {
+    expect(messageFor(410, errorBody('UPLOAD_EXPIRED', 'expired'))).toMatch(/has expired/)
+    expect(explain(noAnswer('PATCH'))).toBe('The server does not respond.')
   })
 
-  it('is said even when somebody else answered', () => {
-    expect(refused(413, '<html>Request Entity Too Large</html>')).toMatch(/between here and the server/)
-    expect(refused(502, '<html>Bad Gateway</html>')).toBe('The server is busy or restarting.')
-    expect(refused(418, '')).toBe('The server answered with something unexpected (418).')
+  it('exists for responses of proxies too', () => {
+    expect(messageFor(413, '<html>Request Entity Too Large</html>')).toMatch(/A proxy between this page and the server/)
+    expect(messageFor(502, '<html>Bad Gateway</html>')).toBe('The server is busy or restarting.')
+    expect(messageFor(418, '')).toBe('The server sent an unexpected response (418).')
   })
 })

@@ -4,21 +4,21 @@ import type { Column } from './data-table.tsx'
 import { Choice, Filter } from './field.tsx'
 import { Filters, instantOf, queryParameter } from './filters.tsx'
 import { actionNames, actionText, nameOf } from './messages.ts'
-import { Clocked } from './moment.tsx'
+import { Timestamp } from './moment.tsx'
 import { PagedTable } from './paged-table.tsx'
 import { usePages } from './pages.ts'
 import { hrefOf, route } from './route.ts'
 import { admin } from './session.ts'
 
-const ends = [
+const results = [
   ['', 'any'],
   ['true', 'allowed'],
   ['false', 'refused'],
 ] as const
 const actions: [string, string][] = [['', 'any'], ...actionNames.map((name): [string, string] => [name, name])]
-const rarer = ['code', 'rule', 'address', 'key', 'upload', 'tenant', 'since', 'until']
+const moreNames = ['code', 'rule', 'address', 'key', 'upload', 'tenant', 'since', 'until']
 
-/** The audit log: who did what, and who was refused. */
+/** The audit log: actions and refused requests, with their users. */
 export function Audit() {
   const { query } = route.value
   const pages = usePages(
@@ -36,7 +36,7 @@ export function Audit() {
   return (
     <div class="part">
       <Filters
-        rarer={rarer}
+        moreNames={moreNames}
         more={
           <>
             <Filter label="Code" hint="QUOTA_EXCEEDED" {...queryParameter('code')} />
@@ -52,7 +52,7 @@ export function Audit() {
       >
         <Filter label="User" {...queryParameter('actor')} />
         <Choice label="Action" choices={actions} {...queryParameter('action')} />
-        <Choice label="Result" choices={ends} {...queryParameter('allowed')} />
+        <Choice label="Result" choices={results} {...queryParameter('allowed')} />
       </Filters>
       <PagedTable
         pages={pages}
@@ -67,7 +67,7 @@ export function Audit() {
 }
 
 const columns: Column<AuditEntry>[] = [
-  { name: 'Time', value: ({ at }) => at, cell: ({ at }) => <Clocked at={at} /> },
+  { name: 'Time', value: ({ at }) => at, cell: ({ at }) => <Timestamp at={at} /> },
   {
     name: 'User',
     value: ({ actor, tenant, allowed }) =>

@@ -4,26 +4,26 @@ import { Problem } from './problem.tsx'
 import { errorMessage } from './query.ts'
 
 export interface ConfirmDialogProps {
-  /** What is asked, such as “Cancel film.mp4?”. */
+  /** The question, such as “Cancel film.mp4?”. */
   title: string
-  /** What follows from it. */
+  /** The consequences. */
   children: ComponentChildren
-  /** What the button says that does it. */
-  verb: string
+  /** The text of the button that confirms. */
+  confirmLabel: string
   isBad?: boolean
-  /** False: something must be confirmed before. */
+  /** False while the user has to confirm something else first. */
   isReady?: boolean
-  /** What is done on yes. What it throws is told in the dialog, which stays open. */
+  /** Runs on confirmation. An error is shown in the dialog, which stays open. */
   act(): Promise<void>
-  /** Called when it was done, and when it was not to be done. */
+  /** Called when the dialog closes, confirmed or not. */
   close(): void
 }
 
-/** Asks once more before something that cannot be taken back. The keyboard begins on the way out. */
+/** Asks for confirmation of an action that cannot be undone. The button that goes back has the focus at first. */
 export function ConfirmDialog({
   title,
   children,
-  verb,
+  confirmLabel,
   isBad = false,
   isReady = true,
   act,
@@ -34,7 +34,7 @@ export function ConfirmDialog({
   const [problem, setProblem] = useState<string | null>(null)
   useEffect(() => dialog.current?.showModal(), [])
 
-  async function go(): Promise<void> {
+  async function confirm(): Promise<void> {
     setBusy(true)
     try {
       await act()
@@ -46,13 +46,13 @@ export function ConfirmDialog({
   }
 
   return (
-    <dialog ref={dialog} class="identity" aria-labelledby="sure-title" onClose={close}>
+    <dialog ref={dialog} class="identity" aria-labelledby="confirm-title" onClose={close}>
       <div class="identity-body">
-        <h2 id="sure-title" class="any-text">
+        <h2 id="confirm-title" class="any-text">
           {title}
         </h2>
-        <div class="sure-words">{children}</div>
-        <Problem words={problem} />
+        <div class="confirm-text">{children}</div>
+        <Problem message={problem} />
         <div class="choices">
           <button type="button" class="button is-quiet" onClick={() => dialog.current?.close()}>
             {problem === null ? 'Back' : 'Close'}
@@ -61,9 +61,9 @@ export function ConfirmDialog({
             type="button"
             class={`button ${isBad ? 'is-bad' : ''}`}
             disabled={isBusy || !isReady}
-            onClick={() => void go()}
+            onClick={() => void confirm()}
           >
-            {verb}
+            {confirmLabel}
           </button>
         </div>
       </div>

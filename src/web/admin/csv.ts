@@ -1,4 +1,4 @@
-/** Rows as CSV (RFC 4180). A cell that a spreadsheet would take for a formula begins with an apostrophe instead. */
+/** Rows as CSV (RFC 4180). A cell that a spreadsheet would evaluate as a formula is prefixed with an apostrophe. */
 export function csvOf(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
   return [head, ...rows].map((row) => row.map(cell).join(',')).join('\r\n')
 }

@@ -6,25 +6,25 @@ import { type Sorting, type SortValue, sorted } from './sorting.ts'
 
 export interface Column<T> {
   name: string
-  /** What the column is sorted by, and what is exported. */
+  /** The value for sorting and export. */
   value(item: T): SortValue
-  /** What is shown; not given: the value. */
+  /** The content of the cell; default: the value. */
   cell?(item: T): ComponentChildren
   isNumber?: boolean
 }
 
 export interface DataTableProps<T> {
-  /** What it is a table of; also the name of the exported file. */
+  /** The name of the table and of the exported file. */
   label: string
   items: readonly T[]
   columns: readonly Column<T>[]
   keyOf(item: T): string | number
   rowClass?(item: T): string
-  /** What can be done with a row. */
+  /** The buttons of a row. */
   actions?(item: T): ComponentChildren
 }
 
-/** A table whose columns sort it, and which can be saved as CSV. It sorts and saves what is loaded. */
+/** A table that can be sorted by any column and exported as CSV. Both apply to the loaded rows. */
 export function DataTable<T>({ label, items, columns, keyOf, rowClass, actions }: DataTableProps<T>) {
   const [sorting, setSorting] = useState<Sorting | null>(null)
   const shown = sorting ? sorted(items, columns[sorting.column]!.value, sorting.isDescending) : items
@@ -48,7 +48,7 @@ export function DataTable<T>({ label, items, columns, keyOf, rowClass, actions }
 
   return (
     <div class="data">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what is wider than the screen is reached with the arrow keys */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a table wider than the screen is scrolled with the arrow keys */}
       <section class="table-frame" aria-label={label} tabIndex={0}>
         <table>
           <thead>
@@ -69,7 +69,7 @@ export function DataTable<T>({ label, items, columns, keyOf, rowClass, actions }
               ))}
               {actions && (
                 <th scope="col">
-                  <span class="unseen">Actions</span>
+                  <span class="visually-hidden">Actions</span>
                 </th>
               )}
             </tr>

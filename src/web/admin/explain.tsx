@@ -11,9 +11,9 @@ import { readSize } from './size.ts'
 
 const types = ['image/jpeg', 'video/mp4', 'audio/mpeg', 'application/pdf', 'application/zip']
 
-/** May this user send this file, and why. Nothing is sent and nothing changes. */
+/** Shows whether a user may upload a file, and why. Nothing is uploaded and nothing changes. */
 export function Explain() {
-  const [creation, setWish] = useState({
+  const [fields, setFields] = useState({
     user: '',
     role: 'member',
     tenant: '',
@@ -22,28 +22,28 @@ export function Explain() {
     size: '',
   })
   const roles = useRoles()
-  const [said, setSaid] = useState<Explanation | null>(null)
+  const [explanation, setExplanation] = useState<Explanation | null>(null)
   const [problem, setProblem] = useState<string | null>(null)
-  const of = (name: keyof typeof creation) => ({
-    value: creation[name],
-    set: (value: string) => setWish({ ...creation, [name]: value }),
+  const of = (name: keyof typeof fields) => ({
+    value: fields[name],
+    set: (value: string) => setFields({ ...fields, [name]: value }),
   })
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault()
-    const size = creation.size.trim() === '' ? null : readSize(creation.size)
+    const size = fields.size.trim() === '' ? null : readSize(fields.size)
     if (size === undefined) {
-      setProblem('A size is bytes, or such as 20 MiB.')
+      setProblem('The size is not valid. Enter bytes, or a number with a unit such as 20 MiB.')
       return
     }
     try {
-      setSaid(
+      setExplanation(
         await admin.explain({
-          user: creation.user.trim(),
-          role: creation.role.trim(),
-          tenant: creation.tenant.trim() || null,
-          filename: creation.filename.trim() || 'file',
-          contentType: creation.contentType.trim() || 'application/octet-stream',
+          user: fields.user.trim(),
+          role: fields.role.trim(),
+          tenant: fields.tenant.trim() || null,
+          filename: fields.filename.trim() || 'file',
+          contentType: fields.contentType.trim() || 'application/octet-stream',
           size,
         }),
       )
@@ -71,16 +71,16 @@ export function Explain() {
           </button>
         </div>
       </form>
-      <Problem words={problem} />
-      {said && <Said explanation={said} />}
+      <Problem message={problem} />
+      {explanation && <Result explanation={explanation} />}
     </section>
   )
 }
 
-function Said({ explanation: { allowed, why, reasons, limits } }: { explanation: Explanation }) {
+function Result({ explanation: { allowed, why, reasons, limits } }: { explanation: Explanation }) {
   return (
-    <div class="box verdict" role="status">
-      <p class={`verdict-word ${allowed ? 'is-good' : 'is-bad'}`}>
+    <div class="box result" role="status">
+      <p class={`result-line ${allowed ? 'is-good' : 'is-bad'}`}>
         {allowed ? <Check /> : <Alert />} {allowed ? 'Yes.' : 'No.'} <span class="any-text">{why}</span>
       </p>
       {reasons.length > 0 && (
@@ -90,7 +90,7 @@ function Said({ explanation: { allowed, why, reasons, limits } }: { explanation:
               <strong>{rule}</strong> {why}{' '}
               <span class="quiet">
                 {code}
-                {from && `, as ${from === 'default' ? 'the default' : `the ${from}’s section`} says`}
+                {from && `, from ${from === 'default' ? 'the defaults' : `the section of the ${from}`}`}
               </span>
             </li>
           ))}
@@ -98,7 +98,7 @@ function Said({ explanation: { allowed, why, reasons, limits } }: { explanation:
       )}
       {limits && (
         <details>
-          <summary>What holds for them, and which section says it</summary>
+          <summary>Limits that apply, and the section each comes from</summary>
           <dl class="facts-list">
             {Object.entries(limits).flatMap(([field, { value, from }]) => [
               <dt key={field}>{field}</dt>,

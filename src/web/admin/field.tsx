@@ -10,7 +10,7 @@ interface FieldProps {
   options?: readonly string[]
 }
 
-/** A line of text with its name; with `options` some that are suggested. */
+/** A labelled text field; `options` are suggestions. */
 export function Field({ label, value, set, type = 'text', hint, required = false, options }: FieldProps) {
   const id = useId()
   return (
@@ -39,36 +39,36 @@ export function Field({ label, value, set, type = 'text', hint, required = false
   )
 }
 
-/** The same for lists that are asked: it is not asked before the typing rests. */
+/** A field that filters a list: it calls `set` after a pause in typing. */
 export function Filter({ value, set, ...rest }: FieldProps) {
   const [text, setText] = useState(value)
   useEffect(() => {
-    // What is asked is without the spaces around it, which somebody may be going on after.
+    // The parameter is trimmed; the field keeps a trailing space because the user may continue to type.
     if (value !== text.trim()) setText(value)
   }, [value])
   useEffect(() => {
     if (text === value) return
-    const resting = setTimeout(() => set(text), 300)
-    return () => clearTimeout(resting)
+    const timer = setTimeout(() => set(text), 300)
+    return () => clearTimeout(timer)
   }, [text])
   return <Field {...rest} value={text} set={setText} />
 }
 
-/** One of a few. The first choice is none of them. */
+/** A labelled select. The first choice means no filter. */
 export function Choice(props: {
   label: string
   value: string
   set(value: string): void
-  choices: readonly (readonly [value: string, words: string])[]
+  choices: readonly (readonly [value: string, label: string])[]
 }) {
   const id = useId()
   return (
     <div class="labelled">
       <label for={id}>{props.label}</label>
       <select id={id} value={props.value} onChange={(event) => props.set(event.currentTarget.value)}>
-        {props.choices.map(([value, words]) => (
+        {props.choices.map(([value, label]) => (
           <option key={value} value={value}>
-            {words}
+            {label}
           </option>
         ))}
       </select>

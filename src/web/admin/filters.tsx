@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { route, setQuery } from './route.ts'
 
-/** What is asked of the list under `name`, for the field that shows and changes it. */
+/** The query parameter `name` of the list, for the field that shows and changes it. */
 export function queryParameter(name: string): { value: string; set(value: string): void } {
   return {
     value: route.value.query[name] ?? '',
@@ -11,19 +11,19 @@ export function queryParameter(name: string): { value: string; set(value: string
 
 interface FiltersProps {
   children: ComponentChildren
-  /** Fields that are folded away while nothing is asked by them. */
+  /** Fields that are folded while none of them has a value. */
   more: ComponentChildren
-  /** What they ask. */
-  rarer: string[]
+  /** The query parameters of those fields. */
+  moreNames: string[]
 }
 
-/** What is asked of a list. It stands in the address, so that it can be kept and sent to somebody. */
-export function Filters({ children, more, rarer }: FiltersProps) {
+/** The filters of a list. They are part of the URL, so that a filtered list can be bookmarked and shared. */
+export function Filters({ children, more, moreNames }: FiltersProps) {
   const { query } = route.value
   return (
     <search class="filters">
       {children}
-      <details class="filters-more" open={rarer.some((name) => query[name])}>
+      <details class="filters-more" open={moreNames.some((name) => query[name])}>
         <summary>More</summary>
         <div class="filters">{more}</div>
       </details>
@@ -36,7 +36,7 @@ export function Filters({ children, more, rarer }: FiltersProps) {
   )
 }
 
-/** What a field says is the time of this place; the server wants one that is the same everywhere. */
+/** Converts the local time of a field into ISO 8601 in UTC, as the server expects it. */
 export function instantOf(local: string | undefined): string | undefined {
   const date = new Date(local ?? '')
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString()

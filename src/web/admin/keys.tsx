@@ -11,19 +11,19 @@ import { Problem } from './problem.tsx'
 import { useQuery } from './query.ts'
 import { admin } from './session.ts'
 
-/** API keys for services: created, used, revoked. */
+/** API keys: list, create, revoke. */
 export function Keys() {
-  const answer = useQuery(admin.keys)
+  const query = useQuery(admin.keys)
   const [revoking, setRevoking] = useState<ApiKey | null>(null)
-  const keys = answer.value?.toSorted((a, b) => Number(isOver(a)) - Number(isOver(b))) ?? null
+  const keys = query.value?.toSorted((a, b) => Number(hasEnded(a)) - Number(hasEnded(b))) ?? null
   return (
     <>
-      <NewKey made={answer.refetch} />
+      <NewKey created={query.refetch} />
       <section class="part" aria-labelledby="keys-title">
         <h2 id="keys-title" tabIndex={-1}>
           API keys
         </h2>
-        <Problem words={answer.error} again={answer.refetch} />
+        <Problem message={query.error} retry={query.refetch} />
         {keys?.length === 0 && <p class="empty quiet">No API keys yet.</p>}
         {keys && keys.length > 0 && (
           <DataTable
@@ -31,11 +31,11 @@ export function Keys() {
             items={keys}
             columns={columns}
             keyOf={({ id }) => id}
-            rowClass={(key) => (isOver(key) ? 'is-over-now' : '')}
+            rowClass={(key) => (hasEnded(key) ? 'has-ended' : '')}
             actions={(key) =>
-              !isOver(key) && (
+              !hasEnded(key) && (
                 <button type="button" class="button is-quiet has-bad" onClick={() => setRevoking(key)}>
-                  Revoke<span class="unseen"> {visible(key.name)}</span>
+                  Revoke<span class="visually-hidden"> {visible(key.name)}</span>
                 </button>
               )
             }
@@ -44,12 +44,12 @@ export function Keys() {
         {revoking && (
           <ConfirmDialog
             title={`Revoke ${visible(revoking.name)}?`}
-            verb="Revoke"
+            confirmLabel="Revoke"
             isBad
             act={async () => {
               await admin.revokeKey(revoking.id)
               announce(`${visible(revoking.name)} was revoked.`)
-              answer.refetch()
+              query.refetch()
             }}
             close={() => {
               setRevoking(null)
@@ -57,8 +57,8 @@ export function Keys() {
             }}
           >
             <p>
-              Every server refuses it within a second. Its uploads can no longer be completed with it; nothing is
-              deleted.
+              Every server refuses the key within a second. Its open uploads can no longer be completed with it; nothing
+              is deleted.
             </p>
           </ConfirmDialog>
         )}
@@ -67,7 +67,7 @@ export function Keys() {
   )
 }
 
-function isOver({ revokedAt, expiresAt }: ApiKey): boolean {
+function hasEnded({ revokedAt, expiresAt }: ApiKey): boolean {
   return revokedAt !== null || (expiresAt !== null && Date.parse(expiresAt) <= Date.now())
 }
 
@@ -83,13 +83,13 @@ const columns: Column<ApiKey>[] = [
   },
   {
     name: 'State',
-    value: (key) => (key.revokedAt !== null ? 'revoked' : isOver(key) ? 'expired' : 'active'),
+    value: (key) => (key.revokedAt !== null ? 'revoked' : hasEnded(key) ? 'expired' : 'active'),
     cell: (key) =>
       key.revokedAt !== null ? (
         <span class="state is-failed">
           revoked by {visible(key.revokedBy ?? '')} <When at={key.revokedAt} />
         </span>
-      ) : isOver(key) ? (
+      ) : hasEnded(key) ? (
         'expired'
       ) : (
         'active'
@@ -112,7 +112,7 @@ const columns: Column<ApiKey>[] = [
     cell: ({ createdAt, createdBy, createdByKey }) => (
       <>
         <When at={createdAt} /> by <bdi>{visible(createdBy)}</bdi>
-        {createdByKey !== null && <span title={`It ends with the key ${createdByKey}`}> with a key</span>}
+        {createdByKey !== null && <span title={`Revoking the key ${createdByKey} revokes this one`}> with a key</span>}
       </>
     ),
   },

@@ -1,27 +1,27 @@
 import type { Failure, FailureCode } from '../../client/request-error.ts'
-import { explain as explainToAnybody } from '../upload/messages.ts'
+import { explain as explainForUser } from '../upload/messages.ts'
 import { visible } from '../upload/visible.ts'
 
-/** Where a refusal means something else to who runs the server than to who uploads. */
-const ours: Partial<Record<FailureCode, string>> = {
-  UNAUTHENTICATED: 'The server does not accept the token: it has expired, or is not valid on this server.',
+/** Messages that must be different for an admin than for the user who uploads. */
+const overrides: Partial<Record<FailureCode, string>> = {
+  UNAUTHENTICATED: 'The server does not accept the token: it has expired or is not valid on this server.',
   FORBIDDEN: 'This token is valid, but not an admin token. `landfall token --admin` prints one.',
-  UPLOAD_NOT_FOUND: 'There is no such upload any more.',
+  UPLOAD_NOT_FOUND: 'This upload no longer exists.',
   UPLOAD_LOCKED: 'A client is uploading it right now and did not stop in time. Try again in a moment.',
   UPLOAD_GONE: 'This upload was cancelled already.',
   UPLOAD_EXPIRED: 'This upload has expired already.',
   UPLOAD_LOST: 'The store has lost this upload.',
 }
 
-/** What went wrong, in words for who runs the server. */
+/** The message for a failure, for an admin. */
 export function explain(failure: Failure): string {
-  return (failure.code && ours[failure.code]) ?? explainToAnybody(failure)
+  return (failure.code && overrides[failure.code]) ?? explainForUser(failure)
 }
 
 const failures: Record<string, string> = {
-  lost: 'the store has lost it',
-  digest: 'not the bytes that were promised',
-  type: 'its bytes are of a type that may not be sent',
+  lost: 'the store has lost the upload',
+  digest: 'the received bytes do not match the checksum',
+  type: 'the content has a type that is not allowed',
 }
 
 /** Why an upload failed. */
@@ -39,15 +39,15 @@ const actions: Record<string, string> = {
   'policy.change': 'changed the policies',
   'key.create': 'created an API key',
   'key.revoke': 'revoked an API key',
-  'audit.drop': 'left refusals out of the audit log: too many',
+  'audit.drop': 'dropped refused requests from the audit log: too many',
 }
 
-/** What was done, as the end of a sentence that begins with who did it. */
+/** An action in words, to follow the name of the user. */
 export function actionText(action: string): string {
   return actions[action] ?? action
 }
 
-/** The names of actions that the record knows. */
+/** The names of the actions in the audit log. */
 export const actionNames = Object.keys(actions)
 
 /** The name of a user, with the tenant if there is one. */

@@ -2,10 +2,10 @@ import { formatExactly } from '../upload/format.ts'
 
 const dayAndClock = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
 
-/** A point in time with day, year and seconds, which tell the order of what happened. */
-export function Clocked({ at }: { at: string }) {
+/** A date and time with seconds, which show the order of events. */
+export function Timestamp({ at }: { at: string }) {
   return (
-    <time dateTime={at} title={formatExactly(at)} class="clocked">
+    <time dateTime={at} title={formatExactly(at)} class="timestamp">
       {dayAndClock.format(new Date(at))}
     </time>
   )

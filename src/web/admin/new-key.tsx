@@ -8,40 +8,40 @@ import { errorMessage } from './query.ts'
 import { useRoles } from './roles.ts'
 import { admin } from './session.ts'
 
-const scopeWords: Record<Scope, string> = {
-  upload: 'create, send and complete uploads',
+const scopeLabels: Record<Scope, string> = {
+  upload: 'create uploads, send bytes and complete them',
   read: 'read and list uploads',
   cancel: 'cancel and delete uploads',
   admin: 'everything in Admin',
 }
 const blank = { name: '', role: '', user: '', tenant: '', expires: '', scopes: ['upload', 'read'] as Scope[] }
 
-/** Creates a key. The key itself is told once. */
-export function NewKey({ made }: { made: () => void }) {
-  const [creation, setWish] = useState(blank)
+/** Creates a key. Its token is shown once. */
+export function NewKey({ created }: { created: () => void }) {
+  const [fields, setFields] = useState(blank)
   const roles = useRoles()
   const [problem, setProblem] = useState<string | null>(null)
-  const [told, setTold] = useState<{ name: string; token: string } | null>(null)
+  const [newKey, setNewKey] = useState<{ name: string; token: string } | null>(null)
   const of = (name: 'name' | 'role' | 'user' | 'tenant' | 'expires') => ({
-    value: creation[name],
-    set: (value: string) => setWish({ ...creation, [name]: value }),
+    value: fields[name],
+    set: (value: string) => setFields({ ...fields, [name]: value }),
   })
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault()
     setProblem(null)
     try {
-      const { name, token } = await admin.makeKey({
-        name: creation.name,
-        role: creation.role,
-        user: creation.user || null,
-        tenant: creation.tenant || null,
-        scopes: creation.scopes,
-        expiresAt: creation.expires === '' ? null : new Date(creation.expires).toISOString(),
+      const { name, token } = await admin.createKey({
+        name: fields.name,
+        role: fields.role,
+        user: fields.user || null,
+        tenant: fields.tenant || null,
+        scopes: fields.scopes,
+        expiresAt: fields.expires === '' ? null : new Date(fields.expires).toISOString(),
       })
-      setTold({ name, token })
-      setWish(blank)
-      made()
+      setNewKey({ name, token })
+      setFields(blank)
+      created()
     } catch (thrown) {
       setProblem(errorMessage(thrown))
     }
@@ -49,13 +49,13 @@ export function NewKey({ made }: { made: () => void }) {
 
   return (
     <section class="part" aria-label="Create an API key">
-      {told && <Told {...told} close={() => setTold(null)} />}
+      {newKey && <CreatedKey {...newKey} close={() => setNewKey(null)} />}
       <details class="box" open={problem !== null}>
         <summary>Create an API key</summary>
         <form class="form" onSubmit={(event) => void submit(event)}>
           <div class="filters">
             <Field label="Name" required hint="the nightly import" {...of('name')} />
-            <Field label="Role (whose limits it has)" required options={roles} {...of('role')} />
+            <Field label="Role (sets its limits)" required options={roles} {...of('role')} />
             <Field label="User (empty: its own)" {...of('user')} />
             <Field label="Tenant" {...of('tenant')} />
             <Field label="Expires" type="datetime-local" {...of('expires')} />
@@ -66,21 +66,21 @@ export function NewKey({ made }: { made: () => void }) {
               <label key={scope} class="check">
                 <input
                   type="checkbox"
-                  checked={creation.scopes.includes(scope)}
+                  checked={fields.scopes.includes(scope)}
                   onChange={(event) => {
-                    const others = creation.scopes.filter((other) => other !== scope)
-                    setWish({ ...creation, scopes: event.currentTarget.checked ? [...others, scope] : others })
+                    const others = fields.scopes.filter((other) => other !== scope)
+                    setFields({ ...fields, scopes: event.currentTarget.checked ? [...others, scope] : others })
                   }}
                 />
                 <span>
-                  {scope} <span class="quiet">{scopeWords[scope]}</span>
+                  {scope} <span class="quiet">{scopeLabels[scope]}</span>
                 </span>
               </label>
             ))}
           </fieldset>
-          <Problem words={problem} />
+          <Problem message={problem} />
           <div class="choices">
-            <button type="submit" class="button" disabled={creation.scopes.length === 0}>
+            <button type="submit" class="button" disabled={fields.scopes.length === 0}>
               Create
             </button>
           </div>
@@ -90,10 +90,10 @@ export function NewKey({ made }: { made: () => void }) {
   )
 }
 
-function Told({ name, token, close }: { name: string; token: string; close: () => void }) {
+function CreatedKey({ name, token, close }: { name: string; token: string; close: () => void }) {
   async function copy(): Promise<void> {
     await navigator.clipboard.writeText(token)
-    announce('The key is copied.')
+    announce('The API key was copied.')
   }
   return (
     <div class="box new-key" role="status">
@@ -102,7 +102,7 @@ function Told({ name, token, close }: { name: string; token: string; close: () =
       </p>
       <code class="token any-text">{token}</code>
       <div class="choices">
-        {/* Only a secure page may write to the clipboard. */}
+        {/* navigator.clipboard is missing on pages without TLS. */}
         {'clipboard' in navigator && (
           <button type="button" class="button" onClick={() => void copy()}>
             Copy

@@ -9,12 +9,12 @@ addEventListener('offline', () => {
   isOffline.value = true
 })
 
-/** Says that there is no network, as long as there is none. */
+/** A notice while the browser is offline. */
 export function Offline() {
   if (!isOffline.value) return null
   return (
     <p class="notice is-warn" role="status">
-      <Cloud /> No network. The figures are from before; the page continues by itself.
+      <Cloud /> No network. The page shows the last known data and updates automatically when the network is back.
     </p>
   )
 }

@@ -25,17 +25,17 @@ const views = {
   explain: { title: 'Explain', Mark: ExplainMark, View: Explain },
 } satisfies Record<Section, unknown>
 
-/** The whole page: the rooms of an operator, or the door to them. */
+/** The admin page: its sections, or the sign-in form. */
 export function Page() {
-  const isIn = signInState.value === 'in'
+  const isSignedIn = signInState.value === 'signed-in'
   return (
     <>
       <header class="bar is-wide">
         <a class="brand" href="admin">
           <Logo />
-          Landfall <span class="brand-room">Admin</span>
+          Landfall <span class="brand-admin">Admin</span>
         </a>
-        {isIn && me.value && (
+        {isSignedIn && me.value && (
           <p class="operator">
             <bdi class="badge-user" title={visible(me.value.user)}>
               {visible(me.value.user)}
@@ -46,13 +46,13 @@ export function Page() {
           </p>
         )}
       </header>
-      <div class={`frame ${isIn ? '' : 'is-door'}`}>
-        {isIn && <SectionTabs />}
-        <main class="room">
+      <div class={`frame ${isSignedIn ? '' : 'is-signed-out'}`}>
+        {isSignedIn && <SectionTabs />}
+        <main class="section">
           <Offline />
-          {signInState.value === 'entering' && <p class="quiet">Loading …</p>}
-          {signInState.value === 'out' && <SignIn />}
-          {isIn && <CurrentSection />}
+          {signInState.value === 'loading' && <p class="quiet">Loading …</p>}
+          {signInState.value === 'signed-out' && <SignIn />}
+          {isSignedIn && <CurrentSection />}
         </main>
       </div>
       <Announcer />
@@ -60,18 +60,18 @@ export function Page() {
   )
 }
 
-/** What is about all tenants is not for the admin of one: the server answers 403. */
+/** Sections about all tenants: the server refuses them to the admin of a single tenant with 403. */
 const forAllTenants: Section[] = ['policies']
 
 function SectionTabs() {
   const open = Object.entries(views).filter(([section]) => !isOfTenant() || !forAllTenants.includes(section as Section))
   return (
-    <nav class="rooms" aria-label="Sections">
+    <nav class="sections" aria-label="Sections">
       {open.map(([section, { title, Mark }]) => (
         <a
           key={section}
           href={hrefOf(section as Section)}
-          class="rooms-link"
+          class="sections-link"
           aria-current={route.value.section === section ? 'page' : undefined}
         >
           <Mark />
@@ -87,22 +87,22 @@ function CurrentSection() {
   const { title, View } = views[section]
   const heading = useRef<HTMLHeadingElement>(null)
   const isFirst = useRef(true)
-  // Who follows a link with the keyboard goes on where it leads. The first room is not followed to.
+  // After a link the focus moves to the heading of the section, for users of the keyboard. Not for the first section, which no link has opened.
   useEffect(() => {
     document.title = `${title} · Landfall Admin`
     if (isFirst.current) isFirst.current = false
     else heading.current?.focus()
-    document.querySelector('.rooms [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+    document.querySelector('.sections [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
   }, [section, id])
   return (
     <>
-      <h1 ref={heading} tabIndex={-1} class={id === null ? 'title' : 'unseen'}>
+      <h1 ref={heading} tabIndex={-1} class={id === null ? 'title' : 'visually-hidden'}>
         {title}
       </h1>
       {isOfTenant() && forAllTenants.includes(section) ? (
         <p class="quiet">
-          {title} hold for all tenants: only an administrator without a tenant may see and change them. You administer
-          the tenant <bdi>{visible(me.value?.tenant ?? '')}</bdi>.
+          {title} apply to all tenants: only an admin without a tenant may see and change them. You are an admin of the
+          tenant <bdi>{visible(me.value?.tenant ?? '')}</bdi>.
         </p>
       ) : (
         <View key={`${section}/${id ?? ''}`} />

@@ -5,21 +5,21 @@ import { Problem } from './problem.tsx'
 
 interface PagedTableProps<T> extends Omit<DataTableProps<T>, 'items'> {
   pages: Pages<T>
-  /** What is said when there is nothing. */
+  /** The text for an empty table. */
   empty: string
-  /** What the button for the next page says. */
+  /** The text of the button that loads the next page. */
   more?: string
 }
 
-/** A table that is read page by page, with what can go wrong and the way to more of it. */
+/** A table that is loaded page by page, with its error and the button for the next page. */
 export function PagedTable<T>({ pages, empty, more, ...table }: PagedTableProps<T>) {
   const { items, error, refetch, hasMore } = pages
   return (
     <>
-      <Problem words={error} again={refetch} />
+      <Problem message={error} retry={refetch} />
       {items?.length === 0 && <p class="empty quiet">{empty}</p>}
       {items && items.length > 0 && <DataTable items={items} {...table} />}
-      <More has={hasMore} show={pages.more} {...(more !== undefined && { words: more })} />
+      <More has={hasMore} show={pages.more} {...(more !== undefined && { label: more })} />
     </>
   )
 }

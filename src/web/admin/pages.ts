@@ -6,53 +6,53 @@ interface Page<T> {
   next: string | number | null
 }
 
-/** A list that is read page by page. */
+/** A list that is loaded page by page. */
 export interface Pages<T> extends Omit<QueryState<Page<T>>, 'value' | 'setData'> {
-  /** `null` until the first page is there. */
+  /** `null` until the first page is loaded. */
   items: T[] | null
   hasMore: boolean
   more(): void
 }
 
 /**
- * Asks for the first page, and for more when told. Only a list of which no more than the first page is shown is asked for anew
- * by itself: the others would lose what was read.
+ * Loads the first page, and more on request. Only a list that shows no more than its first page is refreshed periodically: a refresh
+ * would discard the other pages.
  */
 export function usePages<T>(
   read: (after: string | number | undefined) => Promise<Page<T>>,
   { key = '', everyMs }: QueryOptions = {},
 ): Pages<T> {
-  const [later, setLater] = useState<{ about: string; page: Page<T>; problem: string | null } | null>(null)
-  const isLater = later !== null && later.about === key
+  const [rest, setRest] = useState<{ key: string; page: Page<T>; problem: string | null } | null>(null)
+  const hasRest = rest !== null && rest.key === key
   const first = useQuery(() => read(undefined), {
     key,
     keepPrevious: true,
-    // What is new would push the last ones of the first page out of sight: the next page began after them.
-    paused: isLater,
+    // A refresh could push items off the first page; they would be missing, because the next page starts after them.
+    paused: hasRest,
     ...(everyMs !== undefined && { everyMs }),
   })
-  const shown = isLater
-    ? { items: [...(first.value?.items ?? []), ...later.page.items], next: later.page.next }
+  const shown = hasRest
+    ? { items: [...(first.value?.items ?? []), ...rest.page.items], next: rest.page.next }
     : first.value
 
   async function more(): Promise<void> {
-    const before = isLater ? later.page : { items: [], next: first.value?.next ?? null }
+    const before = hasRest ? rest.page : { items: [], next: first.value?.next ?? null }
     if (before.next === null) return
     try {
       const page = await read(before.next)
-      setLater({ about: key, page: { items: [...before.items, ...page.items], next: page.next }, problem: null })
+      setRest({ key, page: { items: [...before.items, ...page.items], next: page.next }, problem: null })
     } catch (thrown) {
-      setLater({ about: key, page: before, problem: errorMessage(thrown) })
+      setRest({ key, page: before, problem: errorMessage(thrown) })
     }
   }
 
   return {
     items: shown?.items ?? null,
     hasMore: (shown?.next ?? null) !== null,
-    error: first.error ?? (isLater ? later.problem : null),
+    error: first.error ?? (hasRest ? rest.problem : null),
     more: () => void more(),
     refetch() {
-      setLater(null)
+      setRest(null)
       first.refetch()
     },
   }

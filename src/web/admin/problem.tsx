@@ -1,11 +1,11 @@
-/** What went wrong, where it went wrong. Nothing when nothing did. */
-export function Problem({ words, again }: { words: string | null; again?: () => void }) {
-  if (words === null) return null
+/** An error message with an optional retry button; nothing without a message. */
+export function Problem({ message, retry }: { message: string | null; retry?: () => void }) {
+  if (message === null) return null
   return (
     <div class="notice is-bad" role="alert">
-      <span>{words}</span>
-      {again && (
-        <button type="button" class="button is-quiet" onClick={again}>
+      <span>{message}</span>
+      {retry && (
+        <button type="button" class="button is-quiet" onClick={retry}>
           Try again
         </button>
       )}

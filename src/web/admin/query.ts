@@ -3,97 +3,99 @@ import { RequestError } from '../../client/request-error.ts'
 import { explain } from './messages.ts'
 import { onTokenRefused } from './session.ts'
 
-/** What the server said to a question, and what went wrong with the last try. */
+/** The result of a query, and the error of its last request. */
 export interface QueryState<T> {
-  /** The last answer, also when a later try went wrong; `null`: none yet. */
+  /** The last successful result, also after a later error; `null`: none yet. */
   value: T | null
-  /** In words. */
+  /** The message of the last error. */
   error: string | null
-  /** Asks again now. */
+  /** Sends the request again now. */
   refetch(): void
-  /** Puts what is known better in the place of the answer. */
+  /** Replaces the result by a newer one. */
   setData(value: T): void
 }
 
 export interface QueryOptions {
-  /** Another one is another question, whose answer begins empty. */
+  /** Another key is another query, which starts without a result. */
   key?: string
-  /** What was known before is shown until there is an answer to the new question. */
+  /** Keeps the result of the previous key until the new one is loaded. */
   keepPrevious?: boolean
-  /** Does not ask again by itself for now. */
+  /** Suspends polling. */
   paused?: boolean
-  /** Asks again after so many milliseconds while somebody looks; not given: never. */
+  /** Polling interval in milliseconds while the page is visible; default: no polling. */
   everyMs?: number
 }
 
-/** Asks the server, and again as often as told. Who may no longer ask is sent to the door. */
+/** Loads data from the server and polls if asked to. If the server refuses the token, the page shows the sign-in form. */
 export function useQuery<T>(
-  question: () => Promise<T>,
+  load: () => Promise<T>,
   { key = '', keepPrevious = false, paused = false, everyMs }: QueryOptions = {},
 ): QueryState<T> {
-  const [{ known, value, problem }, set] = useState<{ known: string; value: T | null; problem: string | null }>({
-    known: key,
-    value: null,
-    problem: null,
-  })
-  const latest = useRef(question)
-  latest.current = question
+  const [{ loadedKey, value, problem }, set] = useState<{ loadedKey: string; value: T | null; problem: string | null }>(
+    {
+      loadedKey: key,
+      value: null,
+      problem: null,
+    },
+  )
+  const latest = useRef(load)
+  latest.current = load
   const turn = useRef(0)
-  const waiting = useRef(0)
-  const rests = useRef(paused)
-  rests.current = paused
+  const pending = useRef(0)
+  const isPaused = useRef(paused)
+  isPaused.current = paused
 
   async function refetch(): Promise<void> {
-    const mine = ++turn.current
-    waiting.current++
+    const ownTurn = ++turn.current
+    pending.current++
     try {
-      const said = await latest.current()
-      if (mine === turn.current) set({ known: key, value: said, problem: null })
+      const result = await latest.current()
+      if (ownTurn === turn.current) set({ loadedKey: key, value: result, problem: null })
     } catch (thrown) {
-      const words = errorMessage(thrown)
-      if (mine === turn.current)
+      const message = errorMessage(thrown)
+      if (ownTurn === turn.current)
         set((before) => ({
-          known: key,
-          value: keepPrevious || before.known === key ? before.value : null,
-          problem: words,
+          loadedKey: key,
+          value: keepPrevious || before.loadedKey === key ? before.value : null,
+          problem: message,
         }))
     } finally {
-      waiting.current--
+      pending.current--
     }
   }
 
   useEffect(() => {
     void refetch()
     if (everyMs === undefined) return () => void turn.current++
-    // A server that answers slowly is not asked faster than it answers, and its answers count.
-    const look = () => {
-      if (document.visibilityState === 'visible' && waiting.current === 0 && !rests.current) void refetch()
+    // At most one request is pending, so a slow server is not polled faster than it responds.
+    const poll = () => {
+      if (document.visibilityState === 'visible' && pending.current === 0 && !isPaused.current) void refetch()
     }
-    const ticking = setInterval(look, everyMs)
-    document.addEventListener('visibilitychange', look)
-    addEventListener('online', look)
+    const timer = setInterval(poll, everyMs)
+    document.addEventListener('visibilitychange', poll)
+    addEventListener('online', poll)
     return () => {
-      // What is still on its way belongs to nobody any more.
+      // Responses of pending requests are ignored.
       turn.current++
-      clearInterval(ticking)
-      document.removeEventListener('visibilitychange', look)
-      removeEventListener('online', look)
+      clearInterval(timer)
+      document.removeEventListener('visibilitychange', poll)
+      removeEventListener('online', poll)
     }
   }, [key, everyMs])
 
-  const isKnown = keepPrevious || known === key
+  const isCurrent = keepPrevious || loadedKey === key
   return {
-    value: isKnown ? value : null,
-    error: isKnown ? problem : null,
+    value: isCurrent ? value : null,
+    error: isCurrent ? problem : null,
     refetch: () => void refetch(),
-    setData(said) {
+    setData(result) {
       turn.current++
-      set({ known: key, value: said, problem: null })
+      set({ loadedKey: key, value: result, problem: null })
     },
   }
 }
 
-/** What went wrong, in words. Who may no longer ask is sent to the door. What is no refusal is a fault of ours and rises. */
+/** The message for a request error; signs out if the server refuses the token. Any other error is a bug and is rethrown. */
 export function errorMessage(thrown: unknown): string {
   if (!(thrown instanceof RequestError)) throw thrown
   const { code } = thrown.failure

@@ -9,7 +9,7 @@ import { usePages } from './pages.ts'
 import { hrefOf, route } from './route.ts'
 import { admin } from './session.ts'
 
-/** Who takes how much of what they may, the largest first. */
+/** The usage of each user with its limits, the largest first. */
 export function Quota() {
   const { query } = route.value
   const pages = usePages(
@@ -28,7 +28,7 @@ export function Quota() {
       <PagedTable
         pages={pages}
         label="Usage"
-        empty="No user stores anything."
+        empty="No user has stored files."
         more="Show more"
         columns={columns}
         keyOf={({ tenant, user }) => JSON.stringify([tenant, user])}
@@ -55,53 +55,53 @@ const columns: Column<UserUsage>[] = [
     name: 'Stored and reserved',
     value: ({ storedBytes, reservedBytes }) => storedBytes + reservedBytes,
     cell: ({ storedBytes, reservedBytes, limits }) => (
-      <Meter name="Stored" taken={storedBytes + reservedBytes} limit={limits?.totalBytes} write={formatBytes} />
+      <Meter name="Stored" used={storedBytes + reservedBytes} limit={limits?.totalBytes} format={formatBytes} />
     ),
     isNumber: true,
   },
   {
     name: 'Files',
     value: ({ storedFiles }) => storedFiles,
-    cell: ({ storedFiles, limits }) => <Meter name="Files" taken={storedFiles} limit={limits?.totalFiles} />,
+    cell: ({ storedFiles, limits }) => <Meter name="Files" used={storedFiles} limit={limits?.totalFiles} />,
     isNumber: true,
   },
   {
     name: 'Bytes today',
     value: ({ dayBytes }) => dayBytes,
     cell: ({ dayBytes, limits }) => (
-      <Meter name="Today" taken={dayBytes} limit={limits?.bytesPerDay} write={formatBytes} />
+      <Meter name="Today" used={dayBytes} limit={limits?.bytesPerDay} format={formatBytes} />
     ),
     isNumber: true,
   },
   {
     name: 'Files today',
     value: ({ dayFiles }) => dayFiles,
-    cell: ({ dayFiles, limits }) => <Meter name="Files today" taken={dayFiles} limit={limits?.filesPerDay} />,
+    cell: ({ dayFiles, limits }) => <Meter name="Files today" used={dayFiles} limit={limits?.filesPerDay} />,
     isNumber: true,
   },
   {
     name: 'Open uploads',
     value: ({ openUploads }) => openUploads,
-    cell: ({ openUploads, limits }) => <Meter name="Open" taken={openUploads} limit={limits?.uploadsAtOnce} />,
+    cell: ({ openUploads, limits }) => <Meter name="Open" used={openUploads} limit={limits?.uploadsAtOnce} />,
     isNumber: true,
   },
 ]
 
 interface MeterProps {
   name: string
-  taken: number
-  /** `null` or not given: none. */
+  used: number
+  /** `null` or not given: no limit. */
   limit: number | null | undefined
-  write?: (value: number) => string
+  format?: (value: number) => string
 }
 
-function Meter({ name, taken, limit, write = String }: MeterProps) {
-  const share = limit === null || limit === undefined ? null : percent(taken, limit)
+function Meter({ name, used, limit, format = String }: MeterProps) {
+  const share = limit === null || limit === undefined ? null : percent(used, limit)
   const tone = share === null ? '' : share >= 100 ? 'is-full' : share >= 80 ? 'is-near' : ''
   return (
     <div class={`meter ${tone}`}>
-      {write(taken)}
-      {limit !== null && limit !== undefined && <span class="quiet"> of {write(limit)}</span>}
+      {format(used)}
+      {limit !== null && limit !== undefined && <span class="quiet"> of {format(limit)}</span>}
       {share !== null && (
         <progress class="line" value={Math.min(share, 100)} max={100} aria-label={`${name}: ${share} percent`} />
       )}

@@ -1,7 +1,7 @@
 import { useQuery } from './query.ts'
 import { admin, isOfTenant } from './session.ts'
 
-/** The roles that the policies know, to choose from; none until they are told, and none for the admin of a tenant. */
+/** The roles of the active policies, as suggestions; none until they are loaded, and none for the admin of a tenant. */
 export function useRoles(): string[] {
   const { value } = useQuery(async () => (isOfTenant() ? null : admin.policies()))
   const roles = value?.policies['roles']

@@ -1,15 +1,15 @@
 import { signal } from '@preact/signals'
 
-// Where one is, in the address behind the `#`: it can be kept as a bookmark, and the browser's Back works.
+// The current section and its filters, in the fragment of the URL: bookmarks and the Back button work.
 
 export const sections = ['now', 'uploads', 'policies', 'quota', 'keys', 'audit', 'explain'] as const
 export type Section = (typeof sections)[number]
 
 export interface Route {
   section: Section
-  /** What is open in the room, such as an upload. */
+  /** The item that is open in the section, such as an upload. */
   id: string | null
-  /** What is asked of the room's list. */
+  /** The query parameters of the section's list. */
   query: Record<string, string>
 }
 
@@ -18,14 +18,14 @@ addEventListener('hashchange', () => {
   route.value = read()
 })
 
-/** The address of a place, for a link. */
+/** The link to a section. */
 export function hrefOf(section: Section, id: string | null = null, query: Record<string, string> = {}): string {
-  const said = Object.entries(query).filter(([, value]) => value !== '')
-  const search = said.length === 0 ? '' : `?${new URLSearchParams(said)}`
+  const parameters = Object.entries(query).filter(([, value]) => value !== '')
+  const search = parameters.length === 0 ? '' : `?${new URLSearchParams(parameters)}`
   return `#/${section}${id === null ? '' : `/${encodeURIComponent(id)}`}${search}`
 }
 
-/** Asks something else of the list one looks at. */
+/** Changes the query parameters of the current list. */
 export function setQuery(query: Record<string, string>): void {
   const { section, id } = route.peek()
   history.replaceState(null, '', hrefOf(section, id, query))

@@ -6,68 +6,68 @@ import { server } from '../upload/server.ts'
 import { store, tabStorage } from '../upload/storage.ts'
 import { explain } from './messages.ts'
 
-// Who this page is. The token lives in the tab and goes with each request as a header, so no other page can use it.
+// The login of the admin page. The token is stored for the tab and sent as a header with each request, so no other page can use it.
 
-/** `entering` until the first answer; `out`: a token is needed. */
-export type SignInState = 'entering' | 'out' | 'in'
+/** `loading` until the stored token has been checked; `signed-out`: a token is needed. */
+export type SignInState = 'loading' | 'signed-out' | 'signed-in'
 
-/** What an admin route would answer. */
+/** The failure that an admin route would return. */
 const notAdmin: Failure = { code: 'FORBIDDEN', status: 403, message: null, method: 'GET', retryAfterMs: null }
 
 const tokenKey = 'landfall:admin-token'
 const token = signal<string | null>(null)
 
-export const signInState = signal<SignInState>('entering')
+export const signInState = signal<SignInState>('loading')
 export const me = signal<Me | null>(null)
-/** Why there is no token that works, in words. */
+/** Why sign-in failed. */
 export const signInError = signal<string | null>(null)
 
-/** Whether the administrator is one of a tenant, who may see nothing that is about all of them. */
+/** Whether the admin belongs to a tenant and may see only data of that tenant. */
 export function isOfTenant(): boolean {
   return (me.value?.tenant ?? null) !== null
 }
 
 const api = createApi(server, () => token.peek())
-/** What administrators may ask. */
+/** The admin API with the current token. */
 export const admin = createAdminApi(server, () => token.peek())
 
-/** The token that counts now; `null` while there is none that works. */
+/** The current token; `null` while signed out. */
 export function currentToken(): string | null {
-  return signInState.peek() === 'in' ? token.peek() : null
+  return signInState.peek() === 'signed-in' ? token.peek() : null
 }
 
-/** Signs in with the token that was kept, if there is one. */
+/** Signs in with the stored token, if there is one. */
 export async function restoreToken(): Promise<void> {
-  const kept = tabStorage.getItem(tokenKey)
-  if (kept === null || !(await tryToken(kept))) signInState.value = 'out'
+  const stored = tabStorage.getItem(tokenKey)
+  if (stored === null || !(await tryToken(stored))) signInState.value = 'signed-out'
 }
 
-/** Whether there is a token that may work another time. */
+/** Whether a token is stored, with which another attempt may succeed. */
 export function hasStoredToken(): boolean {
   return tabStorage.getItem(tokenKey) !== null
 }
 
-/** Signs in with a pasted token. False, and a `problem`, when it does not work. */
+/** Signs in with a pasted token. Returns false and sets `signInError` when that fails. */
 export async function signInWith(pasted: string): Promise<boolean> {
   const bare = pasted.trim().replace(/^Bearer\s+/i, '')
-  const isIn = await tryToken(bare)
-  if (isIn) store(tabStorage, tokenKey, bare)
-  return isIn
+  const isSignedIn = await tryToken(bare)
+  if (isSignedIn) store(tabStorage, tokenKey, bare)
+  return isSignedIn
 }
 
-/** Forgets the token. */
+/** Signs out and removes the token. */
 export function signOut(): void {
   tabStorage.removeItem(tokenKey)
   token.value = null
   me.value = null
   signInError.value = null
-  signInState.value = 'out'
+  signInState.value = 'signed-out'
 }
 
-/** The server refused the token in the middle of something: what is on the screen goes, and the door says why. */
+/** Shows the sign-in form with the reason, because the server has refused the token. */
 export function onTokenRefused(thrown: RequestError): void {
-  if (signInState.peek() !== 'in') return
-  signInState.value = 'out'
+  if (signInState.peek() !== 'signed-in') return
+  signInState.value = 'signed-out'
   signInError.value = explain(thrown.failure)
 }
 
@@ -75,15 +75,15 @@ async function tryToken(candidate: string): Promise<boolean> {
   const previous = token.peek()
   token.value = candidate
   try {
-    const who = await api.me()
-    if (!who.admin) throw new RequestError(notAdmin)
-    me.value = who
+    const user = await api.me()
+    if (!user.admin) throw new RequestError(notAdmin)
+    me.value = user
   } catch (thrown) {
     token.value = previous
     signInError.value = thrown instanceof RequestError ? explain(thrown.failure) : String(thrown)
     return false
   }
-  signInState.value = 'in'
+  signInState.value = 'signed-in'
   signInError.value = null
   return true
 }

@@ -3,7 +3,7 @@ import { TokenField } from '../upload/token-field.tsx'
 import { Problem } from './problem.tsx'
 import { hasStoredToken, restoreToken, signInError, signInWith } from './session.ts'
 
-/** Asks for an administrator's token. */
+/** Asks for an admin token. */
 export function SignIn() {
   const [text, setText] = useState('')
   const [isBusy, setBusy] = useState(false)
@@ -16,8 +16,8 @@ export function SignIn() {
   }
 
   return (
-    <section class="sign-in" aria-labelledby="door-title">
-      <h1 id="door-title" class="title">
+    <section class="sign-in" aria-labelledby="sign-in-title">
+      <h1 id="sign-in-title" class="title">
         Sign in to Admin
       </h1>
       <p class="quiet">
@@ -25,9 +25,9 @@ export function SignIn() {
         <code>admin</code>. It is kept in this tab only.
       </p>
       <form class="token-form" onSubmit={(event) => void submit(event)}>
-        <TokenField value={text} set={setText} verb="Sign in" isBusy={isBusy} />
+        <TokenField value={text} set={setText} buttonLabel="Sign in" isBusy={isBusy} />
       </form>
-      <Problem words={signInError.value} {...(hasStoredToken() && { again: () => void restoreToken() })} />
+      <Problem message={signInError.value} {...(hasStoredToken() && { retry: () => void restoreToken() })} />
     </section>
   )
 }

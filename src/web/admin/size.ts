@@ -1,6 +1,6 @@
 const units = ['', 'k', 'm', 'g', 't', 'p']
 
-/** The bytes that `text` such as `20 MiB`, `1.5g` or `1000` means; `undefined` when it means none. */
+/** Parses a size such as `20 MiB`, `1.5g` or `1000` into bytes; `undefined` when it is not a size. */
 export function readSize(text: string): number | undefined {
   const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*(?:([kmgtp])i?)?b?\s*$/i.exec(text) ?? []
   if (number === undefined) return undefined

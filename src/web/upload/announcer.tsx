@@ -2,15 +2,15 @@ import { signal } from '@preact/signals'
 
 const sentence = signal('')
 
-/** Tells those who listen to the page what those who look at it see. */
+/** Lets screen readers read `text` aloud. */
 export function announce(text: string): void {
   sentence.value = text
 }
 
-/** The place from which `say` speaks. */
+/** The live region that `announce` writes to. */
 export function Announcer() {
   return (
-    <div class="unseen" role="status" aria-live="polite">
+    <div class="visually-hidden" role="status" aria-live="polite">
       {sentence}
     </div>
   )

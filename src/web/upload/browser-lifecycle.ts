@@ -6,7 +6,7 @@ import { percent } from './format.ts'
 import { listed, refresh, refreshSoon } from './list-store.ts'
 import { checkOtherTabs, otherTabs, round, send, transfers, uploads } from './upload-queue.ts'
 
-/** What the page hears from and tells to the browser around it: network, clipboard, tab title, leaving, a sleeping screen. */
+/** Connects the page to events and features of the browser: network, clipboard, tab title, leaving the page, screen wake lock. */
 export function watchBrowser(): void {
   addEventListener('online', () => uploads.wake())
   document.addEventListener('visibilitychange', () => {
@@ -31,7 +31,7 @@ export function watchBrowser(): void {
     if (transfers.value.some(({ state }) => state === 'sending')) void acquireWakeLock()
     else void releaseWakeLock()
   })
-  // Another tab remembers or forgets an upload when it begins or has arrived.
+  // Another tab writes to the memory when it creates or completes an upload.
   addEventListener('storage', ({ key }) => {
     if (!key?.startsWith(memoryPrefix)) return
     void checkOtherTabs()
@@ -40,14 +40,14 @@ export function watchBrowser(): void {
   setInterval(() => {
     if (document.visibilityState !== 'visible') return
     void checkOtherTabs()
-    if (listed.peek().some(isMoving)) void refresh()
+    if (listed.peek().some(mayChange)) void refresh()
   }, pollMs)
 }
 
 const pollMs = 3000
 
-/** What is changed by others: by the server, which stores a file, by another tab or device, or by the last visit for a while. */
-function isMoving({ id, state, live, updatedAt }: ListedUpload): boolean {
+/** Whether something else may change the upload: the server that completes it, or another tab or device that has sent to it recently. */
+function mayChange({ id, state, live, updatedAt }: ListedUpload): boolean {
   if (state === 'finishing') return true
   if (state !== 'receiving') return false
   return live || otherTabs.peek().has(id) || Date.now() - Date.parse(updatedAt) < 60_000
@@ -58,19 +58,19 @@ function isSending(): boolean {
 }
 
 let lock: WakeLockSentinel | null = null
-let isAsking = false
+let isRequesting = false
 
-/** A phone that falls asleep stops sending. */
+/** Keeps the screen on: a phone that sleeps stops sending. */
 async function acquireWakeLock(): Promise<void> {
-  if (isAsking || (lock && !lock.released) || !('wakeLock' in navigator)) return
+  if (isRequesting || (lock && !lock.released) || !('wakeLock' in navigator)) return
   if (document.visibilityState !== 'visible') return
-  isAsking = true
+  isRequesting = true
   try {
     lock = await navigator.wakeLock.request('screen')
   } catch {
-    // Refused, on low battery for instance: sending goes on while the screen is on.
+    // Denied, for example on low battery: the upload continues while the screen is on.
   }
-  isAsking = false
+  isRequesting = false
 }
 
 async function releaseWakeLock(): Promise<void> {

@@ -2,45 +2,52 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 
 interface ConfirmButtonProps {
-  /** What the button says, or is called when it shows a picture. */
+  /** The text of the button, or its accessible name when it shows an icon. */
   label: string
-  /** The picture; not given: the label is shown. */
+  /** The icon; default: the label is shown. */
   children?: ComponentChildren
-  /** What is asked, such as `Delete film.mp4?`. */
+  /** Such as `Delete film.mp4?`. */
   question: string
-  /** The button that does it. */
-  verb: string
-  keep?: string
-  /** False: it was not done, and the page says why elsewhere. */
+  /** The text of the button that confirms. */
+  confirmLabel: string
+  cancelLabel?: string
+  /** Returns false when the action failed; the page shows the error elsewhere. */
   act(): Promise<boolean> | boolean
 }
 
-/** A button for what cannot be undone: it asks once more in its own place. */
-export function ConfirmButton({ label, children, question, verb, keep = 'Keep', act }: ConfirmButtonProps) {
+/** A button for an action that cannot be undone: it asks for confirmation in its own place. */
+export function ConfirmButton({
+  label,
+  children,
+  question,
+  confirmLabel,
+  cancelLabel = 'Keep',
+  act,
+}: ConfirmButtonProps) {
   const [isAsking, setAsking] = useState(false)
-  const first = useRef<HTMLButtonElement>(null)
-  const second = useRef<HTMLButtonElement>(null)
+  const opener = useRef<HTMLButtonElement>(null)
+  const confirm = useRef<HTMLButtonElement>(null)
   useEffect(() => {
-    if (isAsking) second.current?.focus()
+    if (isAsking) confirm.current?.focus()
   }, [isAsking])
 
-  function back(): void {
+  function cancel(): void {
     setAsking(false)
-    // Once the button is there again.
-    setTimeout(() => first.current?.focus())
+    // After the button has been rendered again.
+    setTimeout(() => opener.current?.focus())
   }
 
-  async function go(): Promise<void> {
-    if (!(await act())) return back()
+  async function run(): Promise<void> {
+    if (!(await act())) return cancel()
     setAsking(false)
-    // The row may vanish, and with it the place of the keyboard; the list's title is the nearest one that stays.
+    // The row may be removed together with the focused element; the title of the list is the nearest element that stays.
     document.getElementById('uploads-title')?.focus()
   }
 
   if (!isAsking) {
     return (
       <button
-        ref={first}
+        ref={opener}
         type="button"
         class={children ? 'icon-button' : 'button is-quiet'}
         aria-label={children ? label : undefined}
@@ -52,13 +59,13 @@ export function ConfirmButton({ label, children, question, verb, keep = 'Keep', 
     )
   }
   return (
-    <fieldset class="choices sure" onKeyDown={(event) => event.key === 'Escape' && back()}>
-      <legend class="unseen">{question}</legend>
-      <button ref={second} type="button" class="button is-bad" onClick={() => void go()}>
-        {verb}
+    <fieldset class="choices confirm" onKeyDown={(event) => event.key === 'Escape' && cancel()}>
+      <legend class="visually-hidden">{question}</legend>
+      <button ref={confirm} type="button" class="button is-bad" onClick={() => void run()}>
+        {confirmLabel}
       </button>
-      <button type="button" class="button is-quiet" onClick={back}>
-        {keep}
+      <button type="button" class="button is-quiet" onClick={cancel}>
+        {cancelLabel}
       </button>
     </fieldset>
   )

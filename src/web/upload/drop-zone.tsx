@@ -7,7 +7,7 @@ import { me } from './session.ts'
 import { resumePrompts, send, transfers } from './upload-queue.ts'
 import { visible } from './visible.ts'
 
-/** Takes files by click, key, drop (anywhere on the page) and, through the page, from the clipboard. */
+/** Accepts files by click, key and drop, anywhere on the page. */
 export function DropZone() {
   const isOverPage = useDropOnPage()
   const files = useRef<HTMLInputElement>(null)
@@ -16,7 +16,7 @@ export function DropZone() {
 
   function take(input: HTMLInputElement): void {
     void send(input.files ?? [])
-    // Or the same file could not be chosen a second time.
+    // Without this the same file could not be chosen a second time.
     input.value = ''
   }
 
@@ -26,7 +26,7 @@ export function DropZone() {
         <span class="drop-mark">
           <ArrowUp />
         </span>
-        <span class="drop-words">
+        <span class="drop-text">
           <strong>{isOverPage.value ? 'Drop to upload' : 'Drop files here, or choose them'}</strong>
           <span class="quiet">
             <Limits />
@@ -37,7 +37,7 @@ export function DropZone() {
         <Folder /> Upload a folder
       </button>
       <input ref={files} type="file" multiple hidden onChange={(event) => take(event.currentTarget)} />
-      {/* The browser knows folders under a name of its own only. */}
+      {/* Browsers support folders only by this non-standard attribute. */}
       <input
         ref={folder}
         type="file"
@@ -53,7 +53,7 @@ function Limits() {
   if (!me.value) return <>Interrupted uploads resume where they stopped.</>
   const { role, policy } = me.value
   if (!policy) return <>The role {visible(role)} may not upload files here.</>
-  const kinds = policy.mediaTypes.includes('*/*') ? 'Any file' : capital(listing(policy.categories.map(plural)))
+  const kinds = policy.mediaTypes.includes('*/*') ? 'Any file' : capitalized(joined(policy.categories.map(plural)))
   return (
     <>
       {kinds} up to {formatBytes(policy.maxSize)}. Interrupted uploads resume where they stopped.
@@ -67,19 +67,19 @@ function plural(category: string): string {
   return plurals[category] ?? category
 }
 
-function listing(words: string[]): string {
-  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
+function joined(names: string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
 
-function capital(text: string): string {
+function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
-/** Lets files be dropped anywhere on the page. True while some are held over it. */
+/** Accepts files dropped anywhere on the page. True while files are dragged over it. */
 function useDropOnPage() {
   const isOver = useSignal(false)
   useSignalEffect(() => {
-    // Each element entered and left tells of itself, so only the balance says whether the page was left.
+    // Every element fires dragenter and dragleave, so the page is left only when their counts are equal.
     let depth = 0
     const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false
     const enter = (event: DragEvent) => {
@@ -96,7 +96,7 @@ function useDropOnPage() {
     const drop = (event: DragEvent) => {
       depth = 0
       isOver.value = false
-      // An incomplete upload of the list takes what belongs to it.
+      // A row of an incomplete upload may have handled the drop.
       if (!event.dataTransfer || event.defaultPrevented || !hasFiles(event)) return
       event.preventDefault()
       void droppedFiles(event.dataTransfer).then(send)

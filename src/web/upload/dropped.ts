@@ -1,4 +1,4 @@
-/** The files of a drop, those in folders included. Must be called while the event lasts: the browser forgets afterwards. */
+/** The dropped files, including those in folders. Must be called during the event: the browser clears the list afterwards. */
 export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
   const entries = [...transfer.items].map((item) => (item.kind === 'file' ? item.webkitGetAsEntry() : null))
   const files = [...transfer.files]
@@ -12,31 +12,31 @@ async function filesOf(entry: FileSystemEntry): Promise<File[]> {
     const file = await new Promise<File>((resolve) =>
       (entry as FileSystemFileEntry).file(resolve, () => resolve(unreadable(entry))),
     )
-    return isSystemFile(file) ? [] : [placed(file, entry.fullPath.slice(1))]
+    return isSystemFile(file) ? [] : [withPath(file, entry.fullPath.slice(1))]
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader()
   const children: FileSystemEntry[] = []
-  // A folder is handed out a hundred entries at a time, until nothing comes.
+  // readEntries returns at most 100 entries at a time, and an empty list at the end.
   for (;;) {
-    const some = await new Promise<FileSystemEntry[]>((resolve) => reader.readEntries(resolve, () => resolve([])))
-    if (some.length === 0) break
-    children.push(...some)
+    const entries = await new Promise<FileSystemEntry[]>((resolve) => reader.readEntries(resolve, () => resolve([])))
+    if (entries.length === 0) break
+    children.push(...entries)
   }
   const found = await Promise.all(children.map(filesOf))
   return found.flat()
 }
 
-/** The browser says where a file was only of folders that were chosen, and not of those that were dropped. */
-function placed(file: File, path: string): File {
+/** Browsers set the path only for files of a chosen folder, not of a dropped one. */
+function withPath(file: File, path: string): File {
   return path.includes('/') ? Object.defineProperty(file, 'webkitRelativePath', { value: path }) : file
 }
 
-/** Stands for a file that the browser may not read: it is listed as one that could not be sent, and holds up no other. */
+/** Stands for a file that the browser may not read: its transfer fails without delaying the others. */
 function unreadable({ name, fullPath }: FileSystemEntry): File {
   return { name, type: '', size: 0, lastModified: 0, webkitRelativePath: fullPath.slice(1) } as File
 }
 
-/** What file managers leave in folders, and nobody means to send. */
+/** Files that file managers create in folders. */
 function isSystemFile({ name }: File): boolean {
   return name === '.DS_Store' || name === 'Thumbs.db' || name === 'desktop.ini'
 }

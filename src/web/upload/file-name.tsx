@@ -1,12 +1,12 @@
 import { visible } from './visible.ts'
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
-// Of a name that is too long for its place so many characters of the end stay in sight: endings tell files apart.
+// The last characters of a long name stay visible: they distinguish files.
 const endLength = 9
 
 /**
- * The name of a file, whole and as one text, whatever its script. Where there is no room the style sheet covers the middle: what is
- * shown over it is no text of the page, so screen readers, find in page and copying get the name itself.
+ * The name of a file as one complete text node, in any script. If it does not fit, the style sheet hides its middle with generated
+ * content, which is not text of the page: screen readers, find in page and copying get the complete name.
  */
 export function FileName({ name }: { name: string }) {
   const text = visible(name)
@@ -20,7 +20,7 @@ export function FileName({ name }: { name: string }) {
 }
 
 function endOf(text: string): string {
-  // A name of some hundred characters is not cut into all of them.
+  // Only the end of a long name needs to be segmented.
   const tail = text.slice(-12 * endLength)
   const characters = Array.from(segmenter.segment(tail), ({ segment }) => segment)
   return characters.slice(-endLength).join('')

@@ -1,6 +1,6 @@
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 
-/** Bytes as a person reads them: `812 B`, `3.4 MiB`, `10 GiB`. */
+/** Bytes with a unit: `812 B`, `3.4 MiB`, `10 GiB`. */
 export function formatBytes(bytes: number): string {
   const unit = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10))
   const value = bytes / 1024 ** unit
@@ -8,7 +8,7 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${units[unit]}`
 }
 
-/** A length of time, as exact as anybody wants it: `9 s`, `4 min`, `1 h 20 min`. */
+/** A rounded duration: `9 s`, `4 min`, `1 h 20 min`. */
 export function formatDuration(ms: number): string {
   const seconds = Math.max(1, Math.round(ms / 1000))
   if (seconds < 60) return `${seconds} s`
@@ -19,22 +19,22 @@ export function formatDuration(ms: number): string {
   return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`
 }
 
-/** Whole percent that says 100 only when everything is there. */
+/** Whole percent, rounded down: 100 only when all bytes are there. */
 export function percent(done: number, total: number): number {
   if (total === 0) return 100
   return done >= total ? 100 : Math.min(99, Math.floor((done / total) * 100))
 }
 
-// The words of the page are English; numbers of days and hours are written as the reader writes them.
+// The text of the page is English; dates and times use the locale of the browser.
 const dayAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
-const complete = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' })
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' })
 
-/** Day, year and time, as the reader's language has them: `28 Nov 2026, 05:00`. */
+/** Date and time in the locale of the browser: `28 Nov 2026, 05:00`. */
 export function formatDate(iso: string): string {
   return dayAndTime.format(new Date(iso))
 }
 
-/** All of a point in time, for a tooltip. */
+/** Date and time with weekday, seconds and time zone, for a tooltip. */
 export function formatExactly(iso: string): string {
-  return complete.format(new Date(iso))
+  return exact.format(new Date(iso))
 }

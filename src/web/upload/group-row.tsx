@@ -2,7 +2,7 @@ import { announce } from './announcer.tsx'
 import { ConfirmButton } from './confirm-button.tsx'
 import { formatBytes, formatDuration, percent } from './format.ts'
 import { IconButton } from './icon-button.tsx'
-import { Again, Check, Chevron, Cross, Files, Folder, Pause, Play } from './icons.tsx'
+import { Check, Chevron, Cross, Files, Folder, Pause, Play, Retry } from './icons.tsx'
 import { type Group, type Item, isOpenHere, totalsOf } from './items.ts'
 import { canRetry, files } from './messages.ts'
 import { ProgressBar } from './progress-bar.tsx'
@@ -14,11 +14,11 @@ interface GroupRowProps {
   group: Group
   isUnfolded: boolean
   toggle(): void
-  /** There may be more of it that was not read yet. */
+  /** The group may have more files that have not been loaded yet. */
   isPartial: boolean
 }
 
-/** A folder, or files that were given together, as one line with their sum. It unfolds into its files. */
+/** One row with the totals of a folder, or of files that were added together. It unfolds into its files. */
 export function GroupRow({ group, isUnfolded, toggle, isPartial }: GroupRowProps) {
   const sum = totalsOf(group.items)
   const name = groupName(group, isPartial)
@@ -32,7 +32,7 @@ export function GroupRow({ group, isUnfolded, toggle, isPartial }: GroupRowProps
           </span>
         )}
       </span>
-      <div class="row-words">
+      <div class="row-text">
         <button type="button" class="fold" aria-expanded={isUnfolded} onClick={toggle}>
           <bdi class="any-text" dir="auto">
             {name}
@@ -51,7 +51,6 @@ export function GroupRow({ group, isUnfolded, toggle, isPartial }: GroupRowProps
   )
 }
 
-/** What a group is called. */
 function groupName({ folder, items }: Group, isPartial: boolean): string {
   return folder === null ? files(items.length, isPartial) : visible(folder)
 }
@@ -95,10 +94,10 @@ function Actions({ items, name }: { items: Item[]; name: string }) {
   const paused = open.filter(({ transfer }) => transfer!.state === 'paused')
   const running = open.filter(({ transfer }) => ['queued', 'sending', 'finishing'].includes(transfer!.state))
   const failed = items.filter(({ transfer }) => transfer?.state === 'failed')
-  const mayRetry = failed.filter(({ transfer }) => canRetry(transfer!.failure))
-  const each = (some: Item[], act: (id: string) => void) =>
-    uploads.together(() => {
-      for (const { transfer } of some) act(transfer!.id)
+  const retryable = failed.filter(({ transfer }) => canRetry(transfer!.failure))
+  const each = (items: Item[], act: (id: string) => void) =>
+    uploads.batchChanges(() => {
+      for (const { transfer } of items) act(transfer!.id)
     })
   return (
     <>
@@ -112,16 +111,16 @@ function Actions({ items, name }: { items: Item[]; name: string }) {
           <Play />
         </IconButton>
       )}
-      {mayRetry.length > 0 && (
-        <IconButton label={`Retry what failed of ${name}`} onClick={() => each(mayRetry, uploads.resume)}>
-          <Again />
+      {retryable.length > 0 && (
+        <IconButton label={`Retry failed files of ${name}`} onClick={() => each(retryable, uploads.resume)}>
+          <Retry />
         </IconButton>
       )}
       {open.length > 0 && (
         <ConfirmButton
           label={`Cancel ${name}`}
           question={`Cancel ${files(open.length)} of ${name}?`}
-          verb={`Cancel ${files(open.length)}`}
+          confirmLabel={`Cancel ${files(open.length)}`}
           act={() => {
             each(open, (id) => void uploads.cancel(id).catch(() => {}))
             announce(`${files(open.length)} cancelled.`)
@@ -133,7 +132,7 @@ function Actions({ items, name }: { items: Item[]; name: string }) {
       )}
       {open.length === 0 && failed.length > 0 && (
         <IconButton
-          label={`Remove what failed of ${name} from this list`}
+          label={`Remove failed files of ${name} from this list`}
           onClick={() => each(failed, uploads.dismiss)}
         >
           <Cross />

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 
-/** A drawing of some strokes, each a path in 24 by 24. */
+/** An icon of stroked paths, in a 24 by 24 view box. */
 export function icon(...paths: string[]) {
   return () => (
     <Drawing>
@@ -27,7 +27,7 @@ export const ArrowUp = icon(
 export const Pause = icon('M9 6v12', 'M15 6v12')
 export const Play = icon('M8 5.500v13l10.5-6.500z')
 export const Cross = icon('M6.5 6.500l11 11', 'M17.5 6.500l-11 11')
-export const Again = icon('M19.5 12a7.5 7.5 0 1 1-2.2-5.3', 'M19.5 3.800v4.400h-4.4')
+export const Retry = icon('M19.5 12a7.5 7.5 0 1 1-2.2-5.3', 'M19.5 3.800v4.400h-4.4')
 export const Check = icon('M5 12.800l4.6 4.400L19 7.3')
 export const Bin = icon(
   'M5 7h14',
@@ -64,7 +64,7 @@ export function TypeIcon({ type }: { type: string }) {
   return <Other />
 }
 
-/** The mark of the house: something goes up where the wave meets the shore. */
+/** The logo of the project. */
 export function Logo() {
   return (
     <span class="logo" aria-hidden="true">

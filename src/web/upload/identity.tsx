@@ -4,15 +4,15 @@ import { me, signInState, signOut } from './session.ts'
 import { TokenForm } from './sign-in.tsx'
 import { visible } from './visible.ts'
 
-/** Who is signed in, what they may upload, and the way out. */
+/** The signed-in user, with a dialog that shows the limits of the role and signs out. */
 export function IdentityBadge() {
   const dialog = useRef<HTMLDialogElement>(null)
-  if (signInState.value !== 'in' || !me.value) return null
+  if (signInState.value !== 'signed-in' || !me.value) return null
   const { user, role, policy } = me.value
   return (
     <>
       <button type="button" class="badge" aria-haspopup="dialog" onClick={() => dialog.current?.showModal()}>
-        <span class="unseen">Signed in as </span>
+        <span class="visually-hidden">Signed in as </span>
         <bdi class="badge-user">{visible(user)}</bdi>
         <span class="role">{visible(role)}</span>
       </button>
@@ -20,7 +20,7 @@ export function IdentityBadge() {
         ref={dialog}
         class="identity"
         aria-labelledby="identity-title"
-        // A click beside it closes it, in browsers that know the attribute.
+        // A click outside closes the dialog, in browsers that support the attribute.
         {...{ closedby: 'any' }}
       >
         <div class="identity-body">

@@ -5,8 +5,8 @@ import { announce } from './announcer.tsx'
 import { ConfirmButton } from './confirm-button.tsx'
 import { FileName } from './file-name.tsx'
 import { IconButton } from './icon-button.tsx'
-import { Again, Bin, Cross, Pause, Play } from './icons.tsx'
-import { ItemStatus, keptWords, stateOf } from './item-status.tsx'
+import { Bin, Cross, Pause, Play, Retry } from './icons.tsx'
+import { expiryText, ItemStatus, stateOf } from './item-status.tsx'
 import type { Item } from './items.ts'
 import { remove } from './list-store.ts'
 import { canRetry } from './messages.ts'
@@ -15,11 +15,11 @@ import { ProgressBar } from './progress-bar.tsx'
 import { resumeWithFile, uploads } from './upload-queue.ts'
 import { visible } from './visible.ts'
 
-/** One file of the list: what it is, how far it is, and what can be done with it. */
+/** One file of the list with its progress and actions. */
 export function ItemRow({ item }: { item: Item }) {
   const { transfer, upload, size, name, folder } = item
   const state = stateOf(item)
-  const isMoving = ['sending', 'finishing', 'waiting', 'unauthorized', 'paused', 'elsewhere', 'incomplete'].includes(
+  const hasProgress = ['sending', 'finishing', 'waiting', 'unauthorized', 'paused', 'elsewhere', 'incomplete'].includes(
     state,
   )
   const confirmed = Math.max(item.confirmed, state === 'elsewhere' ? (upload?.offset ?? 0) : 0)
@@ -30,7 +30,7 @@ export function ItemRow({ item }: { item: Item }) {
         type={transfer?.file.type ?? upload?.contentType ?? ''}
         isDone={state === 'completed'}
       />
-      <div class="row-words">
+      <div class="row-text">
         <FileName name={name} />
         <p class="facts">
           {folder.includes('/') && (
@@ -44,7 +44,7 @@ export function ItemRow({ item }: { item: Item }) {
       <div class="actions">
         <Actions item={item} />
       </div>
-      {isMoving && size !== null && (
+      {hasProgress && size !== null && (
         <ProgressBar
           label={visible(name)}
           confirmed={confirmed}
@@ -52,7 +52,7 @@ export function ItemRow({ item }: { item: Item }) {
           {...(state === 'sending' && { sent: transfer!.sent })}
         />
       )}
-      {state === 'incomplete' && size !== null && <GoOn upload={upload!} />}
+      {state === 'incomplete' && size !== null && <ResumeForm upload={upload!} />}
     </>
   )
 }
@@ -64,7 +64,7 @@ function Actions({ item }: { item: Item }) {
 
   function cancel(): void {
     announce(`${name}: upload cancelled.`)
-    // Should the server not hear of it, the upload stays in the list, where it can be deleted.
+    // If the request fails, the upload stays in the list, where it can be deleted.
     void uploads.cancel(transfer!.id).catch(() => {})
   }
 
@@ -82,12 +82,12 @@ function Actions({ item }: { item: Item }) {
       )}
       {transfer && (state === 'waiting' || (state === 'failed' && canRetry(transfer.failure))) && (
         <IconButton label={`Retry ${name}`} onClick={() => uploads.resume(transfer.id)}>
-          <Again />
+          <Retry />
         </IconButton>
       )}
       {transfer && state === 'elsewhere' && transfer.sender === 'device' && (
         <button type="button" class="button is-quiet" onClick={() => uploads.takeOver(transfer.id)}>
-          Upload from here<span class="unseen"> {name}</span>
+          Upload from here<span class="visually-hidden"> {name}</span>
         </button>
       )}
       {transfer && !isOver(transfer.state) && (
@@ -104,7 +104,7 @@ function Actions({ item }: { item: Item }) {
         <ConfirmButton
           label={`Delete ${name}`}
           question={`Delete ${name} for good?`}
-          verb="Delete"
+          confirmLabel="Delete"
           act={async () => {
             if (!(await remove(id))) return false
             if (transfer) uploads.dismiss(transfer.id)
@@ -119,20 +119,20 @@ function Actions({ item }: { item: Item }) {
   )
 }
 
-/** An upload that was left takes its file, dropped on it or chosen, and goes on. */
-function GoOn({ upload }: { upload: ListedUpload }) {
+/** Resumes an incomplete upload with its file, which is chosen or dropped here. */
+function ResumeForm({ upload }: { upload: ListedUpload }) {
   const input = useRef<HTMLInputElement>(null)
   const [isOver, setOver] = useState(false)
-  const [complaint, setComplaint] = useState<string | null>(null)
+  const [problem, setProblem] = useState<string | null>(null)
 
   function take(file: File | undefined): void {
-    if (file) setComplaint(resumeWithFile(upload, file))
+    if (file) setProblem(resumeWithFile(upload, file))
   }
 
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: dropping is a second way; the button beside it does the same
+    // biome-ignore lint/a11y/noStaticElementInteractions: the button inside does the same as dropping a file
     <div
-      class={`go-on ${isOver ? 'is-over' : ''}`}
+      class={`resume-form ${isOver ? 'is-over' : ''}`}
       onDragOver={() => setOver(true)}
       onDragLeave={() => setOver(false)}
       onDrop={(event) => {
@@ -142,10 +142,10 @@ function GoOn({ upload }: { upload: ListedUpload }) {
       }}
     >
       <span>
-        Choose the same file again to resume<span class="quiet">{keptWords(upload.expiresAt)}</span>
+        Choose the same file again to resume<span class="quiet">{expiryText(upload.expiresAt)}</span>
       </span>
       <button type="button" class="button" onClick={() => input.current?.click()}>
-        Choose the file<span class="unseen"> {visible(upload.filename)}</span>
+        Choose the file<span class="visually-hidden"> {visible(upload.filename)}</span>
       </button>
       <input
         ref={input}
@@ -156,9 +156,9 @@ function GoOn({ upload }: { upload: ListedUpload }) {
           event.currentTarget.value = ''
         }}
       />
-      {complaint && (
+      {problem && (
         <p class="notice is-bad" role="alert">
-          {complaint}
+          {problem}
         </p>
       )}
     </div>

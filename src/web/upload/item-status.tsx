@@ -7,7 +7,7 @@ import type { Item } from './items.ts'
 import { explain, explainFile, failureText, type ShownState, stateText } from './messages.ts'
 import { When } from './when.tsx'
 
-/** What the list says a file is doing. */
+/** The state of a file as the list shows it. */
 export function stateOf({ transfer, upload, sender }: Item): ShownState {
   if (transfer) return transfer.state
   if (upload!.state !== 'receiving') return upload!.state
@@ -21,90 +21,95 @@ export function ItemStatus({ item }: { item: Item }) {
   switch (state) {
     case 'queued':
       return (
-        <Words icon={<Clock />} state={state}>
+        <StatusText icon={<Clock />} state={state}>
           <span>{formatBytes(size ?? 0)}</span>
-        </Words>
+        </StatusText>
       )
     case 'sending':
       return (
-        <Words state={state}>
+        <StatusText state={state}>
           <Amount item={item} />
           {transfer!.speed !== null && <span>{formatBytes(transfer!.speed)}/s</span>}
           {transfer!.timeLeftMs !== null && <span>{formatDuration(transfer!.timeLeftMs)} left</span>}
           <Resumed transfer={transfer!} />
-        </Words>
+        </StatusText>
       )
     case 'finishing':
       return (
-        <Words state={state}>
+        <StatusText state={state}>
           <span>The server is storing the file</span>
-        </Words>
+        </StatusText>
       )
     case 'waiting':
       return <Waiting item={item} transfer={transfer!} />
     case 'unauthorized':
       return (
-        <Words icon={<Key />} state={state}>
+        <StatusText icon={<Key />} state={state}>
           <span>Resumes at {formatBytes(confirmed)}</span>
-        </Words>
+        </StatusText>
       )
     case 'paused':
       return (
-        <Words icon={<Pause />} state={state}>
+        <StatusText icon={<Pause />} state={state}>
           <Amount item={item} />
-        </Words>
+        </StatusText>
       )
     case 'elsewhere':
       return (
-        <Words state={state} words={`Uploading ${item.sender === 'tab' ? 'in another tab' : 'on another device'}`}>
+        <StatusText state={state} text={`Uploading ${item.sender === 'tab' ? 'in another tab' : 'on another device'}`}>
           <Amount item={{ ...item, confirmed: Math.max(confirmed, upload?.offset ?? 0) }} />
-        </Words>
+        </StatusText>
       )
     case 'incomplete':
       return (
-        <Words state={state}>
+        <StatusText state={state}>
           <Amount item={item} />
           <span>
             started <When at={upload!.createdAt} />
           </span>
-        </Words>
+        </StatusText>
       )
     case 'completed':
       return (
-        <Words state={state}>
+        <StatusText state={state}>
           <span>{formatBytes(size ?? confirmed)}</span>
           {upload ? (
             <When at={upload.completedAt ?? upload.createdAt} />
           ) : (
-            transfer?.tookMs && <span>in {formatDuration(transfer.tookMs)}</span>
+            transfer?.durationMs && <span>in {formatDuration(transfer.durationMs)}</span>
           )}
           {transfer && <Resumed transfer={transfer} />}
-        </Words>
+        </StatusText>
       )
     case 'failed':
       return (
-        <Words icon={<Alert />} state={state}>
+        <StatusText icon={<Alert />} state={state}>
           <span>{transfer ? explainFile(transfer) : failureText(upload!.failure)}</span>
-        </Words>
+        </StatusText>
       )
     default:
-      return <Words state={state}>{upload && <When at={upload.updatedAt} />}</Words>
+      return <StatusText state={state}>{upload && <When at={upload.updatedAt} />}</StatusText>
   }
 }
 
-function Words(props: { icon?: ComponentChildren; state: ShownState; words?: string; children: ComponentChildren }) {
+function StatusText(props: {
+  icon?: ComponentChildren
+  state: ShownState
+  text?: string
+  children: ComponentChildren
+}) {
   return (
     <>
       <span class={`state is-${props.state}`}>
         {props.icon}
-        {props.words ?? stateText[props.state]}
+        {props.text ?? stateText[props.state]}
       </span>
       {props.children}
     </>
   )
 }
 
-/** What the server has confirmed, never what is on its way. */
+/** The bytes that the server has confirmed, without those in flight. */
 function Amount({ item: { confirmed, size } }: { item: Item }) {
   if (size === null) return <span>{formatBytes(confirmed)} so far</span>
   return (
@@ -117,33 +122,33 @@ function Amount({ item: { confirmed, size } }: { item: Item }) {
   )
 }
 
-function Resumed({ transfer: { resumedAt, isAnew } }: { transfer: TransferView }) {
+function Resumed({ transfer: { resumedAt, isRestarted } }: { transfer: TransferView }) {
   if (resumedAt > 0) return <span class="note">resumed at {formatBytes(resumedAt)}</span>
-  if (isAnew) return <span class="note">the earlier part had expired, so from the start</span>
+  if (isRestarted) return <span class="note">the earlier upload had expired; started from the beginning</span>
   return null
 }
 
 function Waiting({ item, transfer: { retryAt, failure } }: { item: Item; transfer: TransferView }) {
   const [now, setNow] = useState(Date.now())
   useEffect(() => {
-    const ticking = setInterval(() => setNow(Date.now()), 500)
-    return () => clearInterval(ticking)
+    const timer = setInterval(() => setNow(Date.now()), 500)
+    return () => clearInterval(timer)
   }, [])
   const isNetwork = failure?.code === 'NO_ANSWER' || failure === null
   const left = retryAt === null ? null : Math.ceil((retryAt - now) / 1000)
   return (
-    <Words
+    <StatusText
       icon={<Cloud />}
       state="waiting"
-      words={isNetwork ? 'Waiting for the network, resumes by itself' : `${explain(failure)} Resumes by itself`}
+      text={isNetwork ? 'Waiting for the network, resumes automatically' : `${explain(failure)} Resumes automatically.`}
     >
-      {left !== null && left > 0 && <span class="note">next try in {left} s</span>}
+      {left !== null && left > 0 && <span class="note">next attempt in {left} s</span>}
       <Amount item={item} />
-    </Words>
+    </StatusText>
   )
 }
 
-/** Until when an incomplete upload is kept, in words. */
-export function keptWords(expiresAt: string | null): string {
+/** Until when the server keeps an incomplete upload. */
+export function expiryText(expiresAt: string | null): string {
   return expiresAt === null ? '' : `, kept until ${formatDate(expiresAt)}`
 }

@@ -2,20 +2,20 @@ import type { ListedUpload } from '../../client/api.ts'
 import { isOver, type TransferView } from '../../client/transfer-view.ts'
 import { uploadIdOf } from '../../client/upload-id.ts'
 
-/** A file in the list: on its way from this page, on the server, or both, which is then one. */
+/** A file in the list: a transfer of this page, an upload on the server, or both. */
 export interface Item {
   kind: 'item'
   key: string
-  /** Of its upload; `null` while the server knows of none. */
+  /** The id of its upload; `null` until the server has created it. */
   id: string | null
   name: string
-  /** Where it is in its folder, without its own name; empty for one that is in none. */
+  /** Its path without the name; empty for a file that is not in a folder. */
   folder: string
-  /** `null` while the client has not told. */
+  /** `null` while the client has not declared it. */
   size: number | null
-  /** Bytes that are safe on the server. */
+  /** Bytes that the server has confirmed. */
   confirmed: number
-  /** Milliseconds since 1970: when it was given to this page, or begun on another one. */
+  /** When the file was added to this page, or the upload created elsewhere: milliseconds since 1970. */
   at: number
   batch: string | null
   transfer: TransferView | null
@@ -24,11 +24,11 @@ export interface Item {
   sender: 'tab' | 'device' | null
 }
 
-/** Files that were given together: a folder, or some files. */
+/** Files that were added together: a folder, or several files. */
 export interface Group {
   kind: 'group'
   key: string
-  /** The folder's name; `null` for files without one. */
+  /** The name of the folder; `null` for files without one. */
   folder: string | null
   items: Item[]
   at: number
@@ -37,9 +37,9 @@ export interface Group {
 export type Entry = Item | Group
 
 /**
- * One list of what this page sends and what the server has, newest first. The two are joined by the id of the upload, and files
- * that were given together are one entry.
- * @param othersTabs ids of the uploads that other tabs of this browser are sending
+ * Merges the transfers of this page and the uploads on the server into one list, newest first. They are matched by upload id; files
+ * that were added together are one entry.
+ * @param otherTabs ids of the uploads that other tabs of this browser are sending
  */
 export function entriesOf(
   transfers: readonly TransferView[],
@@ -54,9 +54,9 @@ export function entriesOf(
     if (id !== null) byId.delete(id)
     items.push(itemOfTransfer(transfer, id, upload))
   }
-  // The server tells the newest first; in a group they stand in the order in which they were sent, as those of this page do.
+  // The server lists the newest first; a group lists its files in the order in which they were added.
   for (const upload of [...byId.values()].reverse()) {
-    // What was deleted stays in the server's books for a while, and is nothing to look at.
+    // The server keeps a deleted upload for a while; the list hides it.
     if (upload.state !== 'cancelled') items.push(itemOfUpload(upload, otherTabs))
   }
   return grouped(items)
@@ -106,8 +106,8 @@ function grouped(items: Item[]): Entry[] {
   const groups = new Map<string, Group>()
   for (const item of items) {
     const top = item.folder.split('/')[0]!
-    // A file that was sent alone is a group of its own, which is taken out below.
-    const key = item.batch === null ? `one ${item.key}` : JSON.stringify([item.batch, top])
+    // A file that was added alone gets its own group, which is replaced by the file below.
+    const key = item.batch === null ? `single ${item.key}` : JSON.stringify([item.batch, top])
     const group = groups.get(key)
     if (group) group.items.push(item)
     else groups.set(key, { kind: 'group', key, folder: top === '' ? null : top, items: [item], at: item.at })
@@ -118,24 +118,24 @@ function grouped(items: Item[]): Entry[] {
     if (group.items.length === 1 && group.folder === null) entries.push(group.items[0]!)
     else entries.push(group)
   }
-  // Of those of one moment the one that was given last is the newer one.
+  // Of entries with the same time, the one that was added last is the newer one.
   return entries.reverse().sort((a, b) => b.at - a.at)
 }
 
-/** What the files of a group are together. */
+/** Totals of the files of a group. */
 export interface ItemTotals {
   count: number
   completed: number
   failed: number
   paused: number
-  /** Files that this page or another one is still to send. */
+  /** Files that are not completely uploaded and have not failed. */
   open: number
   size: number
   confirmed: number
   speed: number
 }
 
-/** The sum of `items`. */
+/** Adds up `items`. */
 export function totalsOf(items: readonly Item[]): ItemTotals {
   const sum = { count: items.length, completed: 0, failed: 0, paused: 0, open: 0, size: 0, confirmed: 0, speed: 0 }
   for (const { transfer, upload, size, confirmed } of items) {
@@ -151,15 +151,15 @@ export function totalsOf(items: readonly Item[]): ItemTotals {
   return sum
 }
 
-/** Whether this page has still something to do for it. */
+/** Whether a transfer of this page is still open. */
 export function isOpenHere({ transfer }: Item): boolean {
   return transfer !== null && !isOver(transfer.state)
 }
 
-/** A line of the list: an entry, or a file of a group that is unfolded. */
+/** A line of the list: an entry, or a file of an unfolded group. */
 export type Line = { entry: Entry; level: 1 | 2 }
 
-/** The lines that are shown while the groups of `unfolded` are open. */
+/** The lines to show; unfolded groups are followed by their files. */
 export function linesOf(entries: readonly Entry[], isUnfolded: (group: Group) => boolean): Line[] {
   const lines: Line[] = []
   for (const entry of entries) {

@@ -1,8 +1,8 @@
 import type { ListedUpload, UploadsPage } from '../../client/api.ts'
 
 /**
- * The list `known` (newest first, read up to `next`) after its first page was read anew: what is on the page replaces what was
- * known, what is older stays. When the two do not meet, too much is new to know what lies between, and the list ends with the page.
+ * Merges a refreshed first page into the list `known` (newest first, loaded up to `next`): the page replaces the newest uploads, older
+ * ones stay. If the page and the list do not overlap, uploads between them may be missing, so the result is the page alone.
  */
 export function joinPage(known: ListedUpload[], page: UploadsPage, next: string | null): UploadsPage {
   const oldest = page.uploads.at(-1)

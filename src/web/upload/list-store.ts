@@ -3,20 +3,20 @@ import type { ListedUpload, UploadsPage } from '../../client/api.ts'
 import { RequestError } from '../../client/request-error.ts'
 import { joinPage } from './join-page.ts'
 import { explain } from './messages.ts'
-import { api, onSignIn, onSignOut, renew, signInState } from './session.ts'
+import { api, onSignIn, onSignOut, requireSignIn, signInState } from './session.ts'
 
-// The user's uploads, as the server tells them.
+// The user's uploads, as the server lists them.
 
 export const listed = signal<ListedUpload[]>([])
 export const hasMore = signal(false)
 export const listState = signal<'new' | 'ready' | 'failed'>('new')
 export const listError = signal<string | null>(null)
 
-/** Where the next page begins. */
+/** The cursor of the next page. */
 let next: string | null = null
-/** Answers that were asked for before this changed belong to another user, or to a list that was read anew. */
+/** Incremented by every refresh and sign-out; a response of an earlier turn is ignored. */
 let turn = 0
-/** Changes with the user. */
+/** Incremented on sign-out. */
 let generation = 0
 
 onSignIn(() => void refresh())
@@ -30,20 +30,20 @@ onSignOut(() => {
   listError.value = null
 })
 
-/** Reads the newest uploads and joins them with those that are known. Further down the list stays as it was read. */
+/** Loads the first page and merges it into the list. Older uploads stay as they were loaded. */
 export async function refresh(): Promise<void> {
-  if (signInState.peek() !== 'in') return
-  const mine = ++turn
+  if (signInState.peek() !== 'signed-in') return
+  const ownTurn = ++turn
   await attempt(async () => {
     const page = await api.uploads()
-    // A later question has a later answer.
-    if (mine === turn) take(joinPage(listed.peek(), page, next))
+    // A later refresh has a newer response.
+    if (ownTurn === turn) setPage(joinPage(listed.peek(), page, next))
   })
 }
 
 let isDue = false
 
-/** Reads the list anew in a moment, once for everything that happens until then. */
+/** Refreshes the list after a short delay, once for all calls until then. */
 export function refreshSoon(): void {
   if (isDue) return
   isDue = true
@@ -53,61 +53,60 @@ export function refreshSoon(): void {
   }, 400)
 }
 
-let isReading = false
-/** Of a folder that goes on after a page so many pages more are read at once. */
+let isLoading = false
+/** Maximum pages to load at once for a batch that does not end with a page. */
 const maxPages = 20
 
-/** Adds the next page, and further ones as long as they belong to the same batch. */
+/** Loads the next page, and more pages while they continue the same batch. */
 export async function showMore(): Promise<void> {
-  if (isReading) return
-  isReading = true
+  if (isLoading) return
+  isLoading = true
   await attempt(async () => {
     for (let count = 0; count < maxPages && next !== null; count++) {
-      const from: string = next
+      const cursor: string = next
       const last = listed.peek().at(-1)
       if (count > 0 && (!last?.batch || last.batch !== listed.peek().at(-2)?.batch)) break
-      const page = await api.uploads(from)
-      // It is the page of another list by now.
-      if (from !== next) return
-      take({ uploads: [...listed.peek(), ...page.uploads], next: page.next })
+      const page = await api.uploads(cursor)
+      // The list was reloaded meanwhile.
+      if (cursor !== next) return
+      setPage({ uploads: [...listed.peek(), ...page.uploads], next: page.next })
     }
   })
-  isReading = false
+  isLoading = false
 }
 
-function take(page: UploadsPage): void {
+function setPage(page: UploadsPage): void {
   listed.value = page.uploads
   next = page.next
   hasMore.value = next !== null
 }
 
-/** Deletes an upload, or the file it became, for good. False, and a reason beside the list, when that did not work. */
+/** Permanently deletes an upload or completed file. Returns false and sets `listError` when that fails. */
 export async function remove(id: string): Promise<boolean> {
   return attempt(async () => {
     try {
       await api.remove(id)
     } catch (thrown) {
-      // Gone already is as good.
-      const isGoneAlready = thrown instanceof RequestError && [404, 410].includes(thrown.failure.status ?? 0)
-      if (!isGoneAlready) throw thrown
+      const isGone = thrown instanceof RequestError && [404, 410].includes(thrown.failure.status ?? 0)
+      if (!isGone) throw thrown
     }
     listed.value = listed.peek().filter((upload) => upload.id !== id)
   })
 }
 
 async function attempt(work: () => Promise<void>): Promise<boolean> {
-  const mine = generation
+  const ownGeneration = generation
   try {
     await work()
-    if (mine !== generation) return false
+    if (ownGeneration !== generation) return false
     listState.value = 'ready'
     listError.value = null
     return true
   } catch (thrown) {
     if (!(thrown instanceof RequestError)) throw thrown
     if (thrown.failure.code === 'UNAUTHENTICATED') {
-      renew()
-    } else if (mine === generation) {
+      requireSignIn()
+    } else if (ownGeneration === generation) {
       listState.value = 'failed'
       listError.value = explain(thrown.failure)
     }

@@ -1,9 +1,9 @@
-/** The way to the next page of a list; nothing when the last one is there. */
-export function More({ has, show, words = 'Show older' }: { has: boolean; show: () => void; words?: string }) {
+/** The button that loads the next page of a list; nothing on the last page. */
+export function More({ has, show, label = 'Show older' }: { has: boolean; show: () => void; label?: string }) {
   if (!has) return null
   return (
     <button type="button" class="button is-quiet more" onClick={show}>
-      {words}
+      {label}
     </button>
   )
 }

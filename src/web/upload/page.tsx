@@ -7,9 +7,9 @@ import { SignIn } from './sign-in.tsx'
 import { endpoint } from './upload-queue.ts'
 import { UploadsList } from './uploads-list.tsx'
 
-/** The whole page. */
+/** The upload page. */
 export function Page() {
-  const isOut = signInState.value === 'out'
+  const isSignedOut = signInState.value === 'signed-out'
   return (
     <>
       <header class="bar">
@@ -20,9 +20,9 @@ export function Page() {
         <IdentityBadge />
       </header>
       <main>
-        <h1 class="unseen">Upload files</h1>
-        {isOut && <SignIn />}
-        {(!isOut || hasExpired.value) && (
+        <h1 class="visually-hidden">Upload files</h1>
+        {isSignedOut && <SignIn />}
+        {(!isSignedOut || hasExpired.value) && (
           <>
             <DropZone />
             <UploadsList />

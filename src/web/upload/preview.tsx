@@ -1,17 +1,17 @@
 import { useEffect, useState } from 'preact/hooks'
 import { Check, TypeIcon } from './icons.tsx'
 
-/** A decoded photograph takes much memory, so only files up to this size are shown. */
+/** A decoded image takes much memory, so larger files get an icon. */
 const previewLimit = 30 * 1024 ** 2
 
-/** The picture in a file, if this page has it; else a sign for its type. */
+/** A thumbnail if the page has the file and it is an image, else an icon for its type. */
 export function Preview({ file, type, isDone }: { file: File | null; type: string; isDone: boolean }) {
   const [url, setUrl] = useState<string | null>(null)
   useEffect(() => {
     if (!file || !/^image\/(png|jpeg|gif|webp|avif|bmp)$/.test(file.type) || file.size > previewLimit) return
-    const made = URL.createObjectURL(file)
-    setUrl(made)
-    return () => URL.revokeObjectURL(made)
+    const objectUrl = URL.createObjectURL(file)
+    setUrl(objectUrl)
+    return () => URL.revokeObjectURL(objectUrl)
   }, [file])
   return (
     <span class="preview">

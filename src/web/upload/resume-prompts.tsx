@@ -3,23 +3,23 @@ import { percent } from './format.ts'
 import { answerPrompt, type ResumePrompt, resumePrompts } from './upload-queue.ts'
 import { visible } from './visible.ts'
 
-/** Files that look like uploads which were begun elsewhere: only their owner knows whether they are. */
+/** Asks about files that match an incomplete upload by name and size: only the user knows whether they are the same. */
 export function ResumePrompts() {
   if (resumePrompts.value.length === 0) return null
   return (
-    <ul class="rows" aria-label="Questions">
-      {resumePrompts.value.map((question) => (
-        <li key={question.id} class="row is-question">
-          <Prompt question={question} />
+    <ul class="rows" aria-label="Files that may belong to an incomplete upload">
+      {resumePrompts.value.map((prompt) => (
+        <li key={prompt.id} class="row is-prompt">
+          <Prompt prompt={prompt} />
         </li>
       ))}
     </ul>
   )
 }
 
-function Prompt({ question }: { question: ResumePrompt }) {
-  const { file, upload } = question
-  const name = <span class="unseen"> {visible(file.name)}</span>
+function Prompt({ prompt }: { prompt: ResumePrompt }) {
+  const { file, upload } = prompt
+  const name = <span class="visually-hidden"> {visible(file.name)}</span>
   return (
     <>
       <FileName name={file.name} />
@@ -30,15 +30,15 @@ function Prompt({ question }: { question: ResumePrompt }) {
       </p>
       <div class="choices">
         {!upload.live && (
-          <button type="button" class="button" onClick={() => answerPrompt(question, 'same')}>
+          <button type="button" class="button" onClick={() => answerPrompt(prompt, 'same')}>
             Yes, resume it{name}
           </button>
         )}
-        <button type="button" class="button is-quiet" onClick={() => answerPrompt(question, 'another')}>
+        <button type="button" class="button is-quiet" onClick={() => answerPrompt(prompt, 'another')}>
           {upload.live ? 'Upload it as another file' : 'No, upload it as another file'}
           {name}
         </button>
-        <button type="button" class="button is-quiet" onClick={() => answerPrompt(question, 'none')}>
+        <button type="button" class="button is-quiet" onClick={() => answerPrompt(prompt, 'none')}>
           Do not upload it{name}
         </button>
       </div>

@@ -5,7 +5,7 @@ import { canRetry, files } from './messages.ts'
 import { ProgressBar } from './progress-bar.tsx'
 import { round, transfers, uploads } from './upload-queue.ts'
 
-/** The sum of what this page sends, and what can be done with all of it. */
+/** Totals of the transfers of this page, and actions on all of them. */
 export function RoundSummary() {
   const { size, confirmed, speed, open, completed, failed, paused } = round.value
   if (open + completed + failed === 0) return null
@@ -42,10 +42,10 @@ function Actions() {
   const paused = all.filter(({ state }) => state === 'paused')
   const open = all.filter(({ state }) => !['completed', 'failed', 'cancelled'].includes(state))
   const failed = all.filter(({ state }) => state === 'failed')
-  const mayRetry = failed.filter(({ failure }) => canRetry(failure))
-  const each = (some: { id: string }[], act: (id: string) => void) =>
-    uploads.together(() => {
-      for (const { id } of some) act(id)
+  const retryable = failed.filter(({ failure }) => canRetry(failure))
+  const each = (selected: { id: string }[], act: (id: string) => void) =>
+    uploads.batchChanges(() => {
+      for (const { id } of selected) act(id)
     })
   return (
     <div class="choices">
@@ -59,8 +59,8 @@ function Actions() {
           Resume all
         </button>
       )}
-      {mayRetry.length > 1 && (
-        <button type="button" class="button is-quiet" onClick={() => each(mayRetry, uploads.resume)}>
+      {retryable.length > 1 && (
+        <button type="button" class="button is-quiet" onClick={() => each(retryable, uploads.resume)}>
           Retry all
         </button>
       )}
@@ -68,8 +68,8 @@ function Actions() {
         <ConfirmButton
           label="Cancel all"
           question={`Cancel ${files(open.length)}?`}
-          verb={`Cancel ${files(open.length)}`}
-          keep="Keep uploading"
+          confirmLabel={`Cancel ${files(open.length)}`}
+          cancelLabel="Keep uploading"
           act={() => {
             each(open, (id) => void uploads.cancel(id).catch(() => {}))
             announce(`${files(open.length)} cancelled.`)

@@ -1,2 +1,2 @@
-/** Where the server is, seen from this page: it may be mounted below any path. Ends with a slash. */
+/** The URL of the server, which may be mounted below any path. Ends with a slash. */
 export const server = new URL('.', location.href).href

@@ -5,95 +5,95 @@ import { explain } from './messages.ts'
 import { server } from './server.ts'
 import { deviceStorage, store, tabStorage } from './storage.ts'
 
-// Who this page is. A token comes from the person (kept for the tab, or on this device if they wish), or, from a server in
-// development, for the one-time code in the address of the link that the server prints.
+// The login of this page. The user pastes a token, which is stored for the tab or, if the user wants, on this device. In development
+// mode the server also prints a sign-in link; its one-time code is exchanged for a token.
 
-/** `entering` until the first answer; `out`: a token is needed. */
-export type SignInState = 'entering' | 'out' | 'in'
+/** `loading` until the stored token has been checked; `signed-out`: a token is needed. */
+export type SignInState = 'loading' | 'signed-out' | 'signed-in'
 
 const token = signal<string | null>(null)
-export const signInState = signal<SignInState>('entering')
+export const signInState = signal<SignInState>('loading')
 export const me = signal<Me | null>(null)
-/** Why there is no token that works, in words. */
+/** Why sign-in failed. */
 export const signInError = signal<string | null>(null)
-/** A user was signed in, and the token stopped working. */
-export const hasExpired = computed(() => signInState.value === 'out' && me.value !== null)
+/** A user was signed in, and the server has refused the token since. */
+export const hasExpired = computed(() => signInState.value === 'signed-out' && me.value !== null)
 
 export const api = createApi(server, () => token.peek())
 
-/** The token that counts now; `null` while there is none that works. */
+/** The current token; `null` while signed out. */
 export function currentToken(): string | null {
-  return signInState.peek() === 'in' ? token.peek() : null
+  return signInState.peek() === 'signed-in' ? token.peek() : null
 }
 
 const tokenKey = 'landfall:token'
-let arrived = () => {}
-/** Settled when it is first known who this is, or that a token is needed. */
-export const signedIn = new Promise<void>((resolve) => {
-  arrived = resolve
+let resolveChecked = () => {}
+/** Resolves when the stored token or the sign-in link has been checked, accepted or not. */
+export const signInChecked = new Promise<void>((resolve) => {
+  resolveChecked = resolve
 })
 const signInListeners = new Set<() => void>()
 const signOutListeners = new Set<() => void>()
 
-/** Calls `listener` whenever a token starts to count. */
+/** Calls `listener` after every sign-in. */
 export function onSignIn(listener: () => void): void {
   signInListeners.add(listener)
 }
 
-/** Calls `listener` when a user has signed out, and before another one is in: what belongs to the user must go. */
+/** Calls `listener` after a sign-out and before another user is signed in. Data of the user must be removed. */
 export function onSignOut(listener: () => void): void {
   signOutListeners.add(listener)
 }
 
-/** One word for who is signed in; also after the token has expired. Users of two tenants never share one. */
+/** A key for the signed-in user, unique across tenants. Stays the same after the token has expired. */
 export function owner(): string {
-  const who = me.peek()
-  if (who === null) return ''
-  return who.tenant === null ? who.user : JSON.stringify([who.tenant, who.user])
+  const user = me.peek()
+  if (user === null) return ''
+  return user.tenant === null ? user.user : JSON.stringify([user.tenant, user.user])
 }
 
-/** Signs in: with the code in the address, else with the token that was kept. */
+/** Signs in with the code in the URL, else with the stored token. */
 export async function restoreToken(): Promise<void> {
   const code = takeCode()
-  const kept = tabStorage.getItem(tokenKey) ?? deviceStorage.getItem(tokenKey)
-  const isIn = (code !== null && (await tryCode(code))) || (kept !== null && (await tryStored(kept)))
-  if (!isIn) signInState.value = 'out'
-  arrived()
+  const stored = tabStorage.getItem(tokenKey) ?? deviceStorage.getItem(tokenKey)
+  const isSignedIn = (code !== null && (await tryCode(code))) || (stored !== null && (await tryStored(stored)))
+  if (!isSignedIn) signInState.value = 'signed-out'
+  resolveChecked()
 }
 
-/** A sign-in link was opened in a tab that has the page already: only what stands behind the `#` changes then. */
+/** Handles a sign-in link that was opened in a tab with this page: only the fragment of the URL changes then. */
 export async function signInByLink(): Promise<void> {
   const code = takeCode()
   if (code !== null) await tryCode(code)
 }
 
-/** Signs in with a pasted token. @param isKept also after the browser was closed */
-export async function signInWith(pasted: string, isKept: boolean): Promise<boolean> {
+/** Signs in with a pasted token. @param isPersistent store the token on this device, not only for the tab */
+export async function signInWith(pasted: string, isPersistent: boolean): Promise<boolean> {
   const bare = pasted.trim().replace(/^Bearer\s+/i, '')
   if (!(await tryToken(bare))) return false
   forgetStored()
-  store(isKept ? deviceStorage : tabStorage, tokenKey, bare)
+  store(isPersistent ? deviceStorage : tabStorage, tokenKey, bare)
   return true
 }
 
-/** Signs out: forgets the token and who it was. */
+/** Signs out: removes the token and the data of the user. */
 export function signOut(): void {
   forgetStored()
   token.value = null
-  signInState.value = 'out'
+  signInState.value = 'signed-out'
   signInError.value = null
   me.value = null
   for (const listener of signOutListeners) listener()
 }
 
-/** The server refused the token in the middle of something. What was begun waits for another one of the same user. */
-export function renew(): void {
-  if (signInState.peek() !== 'in') return
-  signInState.value = 'out'
+/** The server has refused the token. Open transfers wait until the same user signs in again. */
+export function requireSignIn(): void {
+  if (signInState.peek() !== 'signed-in') return
+  signInState.value = 'signed-out'
   signInError.value = null
 }
 
-/** The one-time code of a sign-in link, which is taken out of the address at once: it is nothing to keep or to send on. */
+/** Returns the one-time code of a sign-in link and removes it from the URL, so that it is not bookmarked or shared. */
 function takeCode(): string | null {
   const code = new URLSearchParams(location.hash.slice(1)).get('code')
   if (code !== null) history.replaceState(null, '', location.pathname + location.search)
@@ -102,10 +102,10 @@ function takeCode(): string | null {
 
 async function tryCode(code: string): Promise<boolean> {
   try {
-    const given = await api.signIn(code)
-    if (!(await tryToken(given.token))) return false
+    const { token: newToken } = await api.signIn(code)
+    if (!(await tryToken(newToken))) return false
     forgetStored()
-    store(tabStorage, tokenKey, given.token)
+    store(tabStorage, tokenKey, newToken)
     return true
   } catch (thrown) {
     signInError.value = thrown instanceof RequestError ? explainCode(thrown) : String(thrown)
@@ -114,40 +114,41 @@ async function tryCode(code: string): Promise<boolean> {
 }
 
 function explainCode({ failure }: RequestError): string {
-  if (failure.status === 404) return 'This server has no sign-in links: it does not run in development. Paste a token.'
+  if (failure.status === 404)
+    return 'This server has no sign-in links because it does not run in development mode. Paste a token.'
   if (failure.code === 'UNAUTHENTICATED' || failure.status === 410)
-    return 'This sign-in link was used already or has expired. `npx landfall sign-in-link` prints another one; or paste a token.'
+    return 'This sign-in link was used already or has expired. Run `npx landfall sign-in-link` to print another one, or paste a token.'
   return explain(failure)
 }
 
-/** What was kept may have expired meanwhile, which is nothing to complain about after a link that did not work either. */
-async function tryStored(kept: string): Promise<boolean> {
+/** An expired stored token is expected; the error of a sign-in link is more useful, so it is kept. */
+async function tryStored(stored: string): Promise<boolean> {
   const before = signInError.peek()
-  const isIn = await tryToken(kept)
-  if (!isIn && before !== null) signInError.value = before
-  return isIn
+  const isSignedIn = await tryToken(stored)
+  if (!isSignedIn && before !== null) signInError.value = before
+  return isSignedIn
 }
 
 async function tryToken(candidate: string): Promise<boolean> {
-  let who: Me
+  let user: Me
   try {
-    // Asked beside the token that counts, which others use meanwhile.
-    who = await createApi(server, () => candidate).me()
+    // A separate client: other requests use the current token meanwhile.
+    user = await createApi(server, () => candidate).me()
   } catch (thrown) {
     signInError.value = thrown instanceof RequestError ? explain(thrown.failure) : String(thrown)
     return false
   }
-  const isAnother = me.peek() !== null && (me.peek()?.user !== who.user || me.peek()?.tenant !== who.tenant)
-  if (isAnother) {
-    // Before the new token counts: nothing of the one before may go on with it.
-    signInState.value = 'entering'
+  const isAnotherUser = me.peek() !== null && (me.peek()?.user !== user.user || me.peek()?.tenant !== user.tenant)
+  if (isAnotherUser) {
+    // Before the new token is set: transfers of the previous user must not send it.
+    signInState.value = 'loading'
     token.value = null
     me.value = null
     for (const listener of signOutListeners) listener()
   }
-  me.value = who
+  me.value = user
   token.value = candidate
-  signInState.value = 'in'
+  signInState.value = 'signed-in'
   signInError.value = null
   for (const listener of signInListeners) listener()
   return true

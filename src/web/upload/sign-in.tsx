@@ -2,19 +2,17 @@ import { useId, useState } from 'preact/hooks'
 import { hasExpired, signInError, signInWith } from './session.ts'
 import { TokenField } from './token-field.tsx'
 
-/** Asks for a token: before anything else, and when the one that was used has stopped working. */
+/** Asks for a token, at first and when the server no longer accepts the previous one. */
 export function SignIn() {
   return (
     <section class="sign-in" aria-labelledby="sign-in-title">
       <h2 id="sign-in-title">{hasExpired.value ? 'Sign in again' : 'Sign in'}</h2>
       {hasExpired.value ? (
-        <p class="quiet">
-          Your token has expired. Nothing is lost: with a new one every upload resumes where it stopped.
-        </p>
+        <p class="quiet">Your token has expired. Sign in with a new one: every upload resumes where it stopped.</p>
       ) : (
         <p class="quiet">
-          Paste the token you were given. On a server in development, open the sign-in link that the server printed when
-          it started.
+          Paste the token you were given. If the server runs in development mode, open the sign-in link that it printed
+          when it started.
         </p>
       )}
       <TokenForm />
@@ -22,19 +20,19 @@ export function SignIn() {
   )
 }
 
-/** The field for a token. @param done called when it was accepted */
+/** The form that signs in with a token. @param done called after sign-in */
 export function TokenForm({ done }: { done?: () => void }) {
   const [text, setText] = useState('')
-  const [isKept, setKept] = useState(false)
+  const [isPersistent, setPersistent] = useState(false)
   const [isBusy, setBusy] = useState(false)
   const id = useId()
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault()
     setBusy(true)
-    const isIn = await signInWith(text, isKept)
+    const isSignedIn = await signInWith(text, isPersistent)
     setBusy(false)
-    if (!isIn) return
+    if (!isSignedIn) return
     setText('')
     done?.()
   }
@@ -44,12 +42,16 @@ export function TokenForm({ done }: { done?: () => void }) {
       <TokenField
         value={text}
         set={setText}
-        verb="Sign in"
+        buttonLabel="Sign in"
         isBusy={isBusy}
         describedBy={signInError.value ? `${id}-problem` : undefined}
       />
       <label class="check">
-        <input type="checkbox" checked={isKept} onChange={(event) => setKept(event.currentTarget.checked)} />
+        <input
+          type="checkbox"
+          checked={isPersistent}
+          onChange={(event) => setPersistent(event.currentTarget.checked)}
+        />
         Stay signed in on this device
       </label>
       {signInError.value && (

@@ -1,16 +1,16 @@
 import type { KeyValueStorage } from '../../client/memory.ts'
 
-/** What is kept on this device. Where the browser forbids it: as long as the page is open. */
+/** Storage of this device. Where the browser denies it, values last while the page is open. */
 export const deviceStorage = storageOf(() => localStorage)
-/** What is kept in this tab; the same. */
+/** Storage of this tab; with the same fallback. */
 export const tabStorage = storageOf(() => sessionStorage)
 
-/** Puts `value` on `shelf`. One that is full only means that it is not there after a reload. */
+/** Stores `value`. If the storage is full, the value is missing after a reload. */
 export function store(storage: KeyValueStorage, key: string, value: string): void {
   try {
     storage.setItem(key, value)
   } catch {
-    // Full.
+    // The storage is full.
   }
 }
 

@@ -3,15 +3,14 @@ import { useId } from 'preact/hooks'
 interface TokenFieldProps {
   value: string
   set(value: string): void
-  /** What the button says. */
-  verb: string
+  buttonLabel: string
   isBusy: boolean
-  /** The id of what says why the last one was not accepted, if that is shown. */
+  /** The id of the element that shows the sign-in error, if any. */
   describedBy?: string | undefined
 }
 
-/** The field for a token and the button that uses it. Nothing remembers what is typed there. */
-export function TokenField({ value, set, verb, isBusy, describedBy }: TokenFieldProps) {
+/** The field for a token with its button. Browsers do not store what is typed there. */
+export function TokenField({ value, set, buttonLabel, isBusy, describedBy }: TokenFieldProps) {
   const id = useId()
   return (
     <>
@@ -28,7 +27,7 @@ export function TokenField({ value, set, verb, isBusy, describedBy }: TokenField
           onInput={(event) => set(event.currentTarget.value)}
         />
         <button type="submit" class="button" disabled={isBusy}>
-          {verb}
+          {buttonLabel}
         </button>
       </div>
     </>

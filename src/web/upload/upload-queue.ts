@@ -11,11 +11,11 @@ import { announce } from './announcer.tsx'
 import { listed, refresh, refreshSoon } from './list-store.ts'
 import { explainFile } from './messages.ts'
 import { server } from './server.ts'
-import { api, currentToken, onSignIn, onSignOut, owner, renew, signedIn } from './session.ts'
+import { api, currentToken, onSignIn, onSignOut, owner, requireSignIn, signInChecked } from './session.ts'
 import { deviceStorage } from './storage.ts'
 import { visible } from './visible.ts'
 
-// What this page is sending, as signals.
+// The transfers of this page, as signals.
 
 export const endpoint = new URL('files', server).href
 const memory = memoryOn(deviceStorage)
@@ -31,7 +31,7 @@ export const uploads = createUploads({
   isOnline: () => navigator.onLine,
 })
 
-/** A file that looks like one whose upload was begun elsewhere: only its owner can say whether it is. */
+/** Asks whether a file belongs to an incomplete upload of the same name and size. */
 export interface ResumePrompt {
   id: string
   file: File
@@ -44,10 +44,10 @@ export const resumePrompts = signal<ResumePrompt[]>([])
 /** Uploads that other tabs of this browser are sending. */
 export const otherTabs = signal<ReadonlySet<string>>(new Set())
 
-/** Transfers before this one belong to an earlier round: nothing was on its way when the next file was given. */
+/** The number of the first transfer of this round. A round starts when files are added while no transfer is open. */
 const roundStarts = signal(0)
 
-/** What is on its way in this round, together. */
+/** Totals of the transfers of this round. */
 export const round = computed(() => {
   const all = transfers.value.filter(({ id }) => numberOf(id) >= roundStarts.value)
   const sum = { size: 0, confirmed: 0, speed: 0, open: 0, paused: 0, failed: 0, completed: 0 }
@@ -68,14 +68,15 @@ const changed = new Set<string>()
 uploads.subscribe((id) => {
   changed.add(id)
   if (changed.size > 1) return
-  // Not requestAnimationFrame: the title of a page in the background goes on counting. The more there are, the rarer.
+  // Not requestAnimationFrame: a page in the background must update its title. With many transfers updates are less frequent.
   setTimeout(show, Math.min(400, 60 + transfers.peek().length / 40))
 })
 
 function show(): void {
   const before = new Map(transfers.peek().map((view) => [view.id, view.state]))
   transfers.value = uploads.views()
-  for (const transfer of transfers.peek()) if (changed.has(transfer.id)) notice(transfer, before.get(transfer.id))
+  for (const transfer of transfers.peek())
+    if (changed.has(transfer.id)) onStateChange(transfer, before.get(transfer.id))
   changed.clear()
 }
 
@@ -89,44 +90,45 @@ onSignOut(() => {
   resumePrompts.value = []
 })
 
-/** Takes files in. One that was begun in this browser goes on by itself; one that looks begun elsewhere is asked about. */
+/** Adds files. A file that this browser has sent before resumes; for one that matches an upload of another browser the user is asked. */
 export async function send(files: Iterable<File>): Promise<void> {
-  const given = [...files]
-  await signedIn
-  if (given.length === 0) return
-  const batch = given.length > 1 || given[0]!.webkitRelativePath ? randomId() : undefined
-  let lookalike = findSimilar(0)
-  // The list may be older than the last bytes that arrived.
-  if (given.some((file) => lookalike(file))) await refresh()
-  lookalike = findSimilar(1)
-  const asked: ResumePrompt[] = []
+  const added = [...files]
+  await signInChecked
+  if (added.length === 0) return
+  const batch = added.length > 1 || added[0]!.webkitRelativePath ? randomId() : undefined
+  let similarUpload = findSimilar(0)
+  // The list may have been loaded before the last bytes were received.
+  if (added.some((file) => similarUpload(file))) await refresh()
+  similarUpload = findSimilar(1)
+  const prompts: ResumePrompt[] = []
   if (!transfers.peek().some(({ state }) => !isOver(state)))
     roundStarts.value = numberOf(transfers.peek().at(-1)?.id) + 1
-  uploads.together(() => {
-    for (const file of given) {
-      const upload = lookalike(file)
-      if (upload) asked.push({ id: randomId(), file, upload, batch })
+  uploads.batchChanges(() => {
+    for (const file of added) {
+      const upload = similarUpload(file)
+      if (upload) prompts.push({ id: randomId(), file, upload, batch })
       else uploads.add(file, undefined, batch)
     }
   })
-  if (asked.length > 0) resumePrompts.value = [...resumePrompts.peek(), ...asked]
+  if (prompts.length > 0) resumePrompts.value = [...resumePrompts.peek(), ...prompts]
 }
 
-/** Answers a question: the file goes on where the upload stopped, becomes an upload of its own, or is not sent. */
-export function answerPrompt(question: ResumePrompt, choice: 'same' | 'another' | 'none'): void {
-  resumePrompts.value = resumePrompts.peek().filter(({ id }) => id !== question.id)
+/** Answers a prompt: the file resumes the upload, becomes another upload, or is not sent. */
+export function answerPrompt(prompt: ResumePrompt, choice: 'same' | 'another' | 'none'): void {
+  resumePrompts.value = resumePrompts.peek().filter(({ id }) => id !== prompt.id)
   if (choice === 'none') return
-  uploads.add(question.file, choice === 'same' ? urlOf(question.upload.id) : undefined, question.batch)
+  uploads.add(prompt.file, choice === 'same' ? urlOf(prompt.upload.id) : undefined, prompt.batch)
 }
 
-/** Goes on with `upload`; the person says this is its file. Returns what speaks against it, in words. */
+/** Resumes `upload` with the file that the user has chosen for it. Returns an error message when the size differs. */
 export function resumeWithFile(upload: ListedUpload, file: File): string | null {
-  if (file.size !== upload.size) return `This is another file: its size is not that of “${visible(upload.filename)}”.`
+  if (file.size !== upload.size)
+    return `This is another file: its size differs from that of “${visible(upload.filename)}”. Choose the original file.`
   uploads.add(file, urlOf(upload.id))
   return null
 }
 
-/** Asks the browser which of the user's uploads other tabs are sending. */
+/** Updates `otherTabs` from the file locks of the browser. */
 export async function checkOtherTabs(): Promise<void> {
   const held = await locks.heldByOthers().catch(() => [])
   const urls = held.map((fingerprint) => memory.recall(fingerprint))
@@ -134,14 +136,14 @@ export async function checkOtherTabs(): Promise<void> {
   if (ids.size > 0 || otherTabs.peek().size > 0) otherTabs.value = ids
 }
 
-/** Finds the unfinished upload of `leastOffset` bytes or more that a file seems to belong to, unless this browser knows better. */
-function findSimilar(leastOffset: number): (file: File) => ListedUpload | undefined {
-  const underWay = new Set(
+/** Finds the incomplete upload that a file seems to belong to, with at least `minOffset` bytes. Files with a remembered URL have none. */
+function findSimilar(minOffset: number): (file: File) => ListedUpload | undefined {
+  const active = new Set(
     transfers.peek().flatMap(({ url, state }) => (url === null || isOver(state) ? [] : [uploadIdOf(url)])),
   )
   const open = new Map<string, ListedUpload>()
   for (const upload of listed.peek()) {
-    if (upload.state !== 'receiving' || upload.offset < leastOffset || underWay.has(upload.id)) continue
+    if (upload.state !== 'receiving' || upload.offset < minOffset || active.has(upload.id)) continue
     const key = `${upload.size} ${upload.filename.normalize()}`
     if (!open.has(key)) open.set(key, upload)
   }
@@ -167,27 +169,27 @@ async function statusOf(url: string): Promise<UploadStatus | null> {
   }
 }
 
-/** What follows from a change of state. */
-function notice(transfer: TransferView, before: TransferView['state'] | undefined): void {
+/** Announces a change of state and reacts to it. */
+function onStateChange(transfer: TransferView, before: TransferView['state'] | undefined): void {
   const { state } = transfer
   if (state === before) return
   const name = visible(transfer.file.name)
-  if (state === 'unauthorized' && transfer.failure) renew()
+  if (state === 'unauthorized' && transfer.failure) requireSignIn()
   if (state === 'completed') announce(`${name}: upload completed.`)
   if (state === 'failed') announce(`${name}: upload failed. ${explainFile(transfer)}`)
-  if (state === 'waiting') announce(`${name} is waiting for the network and resumes by itself.`)
+  if (state === 'waiting') announce(`${name} is waiting for the network and resumes automatically.`)
   if (state === 'sending' && before === 'waiting') announce(`${name}: upload resumed.`)
   if (state === 'elsewhere') announce(`${name} is being uploaded in another tab or on another device.`)
-  // What this page sends it knows itself; the server's list is asked for when it is through.
+  // The page knows the state of its own transfers, so the list is refreshed only after the last one.
   if (state === 'completed' && round.peek().open === 0) refreshSoon()
 }
 
-/** Transfers are numbered in the order in which they were given. */
+/** Transfers are numbered in the order in which they were added. */
 function numberOf(id: string | undefined): number {
   return Number(id?.slice(1) ?? 0)
 }
 
-/** Not `crypto.randomUUID`, which pages without TLS do not have. */
+/** `crypto.randomUUID` is missing on pages without TLS. */
 function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(12))
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')

@@ -15,19 +15,19 @@ const entries = computed(() => entriesOf(transfers.value, listed.value, otherTab
 const folding = signal<ReadonlyMap<string, boolean>>(new Map())
 const search = signal('')
 
-/** So many files without a folder are shown at once; more, and those of folders, when they are asked for. */
-const fewFiles = 5
-/** From so many lines on there is a field to search them by name. */
-const manyFiles = 20
+/** A group without a folder is unfolded at first if it has at most this many files. */
+const maxUnfolded = 5
+/** A longer list has a search field. */
+const maxWithoutSearch = 20
 
-/** One list: what is being uploaded and what was, newest first. */
+/** The list of transfers and uploads, newest first. */
 export function UploadsList() {
   const lines = useComputed(linesShown).value
   const count = useComputed(() => transfers.value.length + listed.value.length).value
   const isEmpty = entries.value.length === 0
   return (
-    <section class="mine" aria-labelledby="uploads-title">
-      <div class="mine-head">
+    <section class="uploads" aria-labelledby="uploads-title">
+      <div class="uploads-head">
         <h2 id="uploads-title" tabIndex={-1}>
           Uploads
         </h2>
@@ -42,9 +42,9 @@ export function UploadsList() {
         </p>
       )}
       <ResumePrompts />
-      {count > manyFiles && (
+      {count > maxWithoutSearch && (
         <label class="search">
-          <span class="unseen">Search by name</span>
+          <span class="visually-hidden">Search by name</span>
           <input
             type="search"
             placeholder="Search by name"
@@ -57,7 +57,7 @@ export function UploadsList() {
       )}
       {listState.value === 'new' && isEmpty && <Loading />}
       {listState.value !== 'new' && isEmpty && <p class="empty quiet">No uploads yet. Files you upload appear here.</p>}
-      {!isEmpty && lines.length === 0 && <p class="empty quiet">No file has this in its name.</p>}
+      {!isEmpty && lines.length === 0 && <p class="empty quiet">No file name contains this text.</p>}
       {lines.length > 0 && (
         <VirtualList lines={lines} label="Uploads" keyOf={keyOf} rowOf={rowOf}>
           {({ entry }) =>
@@ -80,15 +80,15 @@ export function UploadsList() {
 }
 
 function linesShown(): Line[] {
-  const wanted = search.value.trim().normalize().toLowerCase()
-  if (wanted === '') return linesOf(entries.value, isUnfolded)
+  const text = search.value.trim().normalize().toLowerCase()
+  if (text === '') return linesOf(entries.value, isUnfolded)
   const items = entries.value.flatMap((entry) => (entry.kind === 'item' ? [entry] : entry.items))
-  const found = items.filter(({ name, folder }) => `${folder}/${name}`.normalize().toLowerCase().includes(wanted))
+  const found = items.filter(({ name, folder }) => `${folder}/${name}`.normalize().toLowerCase().includes(text))
   return found.map((entry) => ({ entry, level: 1 }))
 }
 
 function isUnfolded(group: Group): boolean {
-  return folding.value.get(group.key) ?? (group.folder === null && group.items.length <= fewFiles)
+  return folding.value.get(group.key) ?? (group.folder === null && group.items.length <= maxUnfolded)
 }
 
 function toggle(group: Group): void {
@@ -112,7 +112,7 @@ function Loading() {
   return (
     <ul class="rows" aria-busy="true" aria-label="Loading">
       {[1, 2, 3].map((row) => (
-        <li key={row} class="row is-ghost" />
+        <li key={row} class="row is-placeholder" />
       ))}
     </ul>
   )

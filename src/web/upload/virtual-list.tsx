@@ -13,20 +13,20 @@ interface VirtualListProps<T> {
   lines: readonly T[]
   keyOf(line: T): string
   label: string
-  /** What stands in the `li` of a line. */
+  /** The content of the `li` of a line. */
   children(line: T): ComponentChildren
-  /** The class and the state of that `li`. */
+  /** The class and the `data-state` of that `li`. */
   rowOf(line: T): { class: string; state: string }
 }
 
-/** Up to this many lines all are in the page: the browser finds in them, and nothing has to be measured. */
-const mostWhole = 100
+/** Up to this many lines are all rendered, so that find in page works and nothing has to be measured. */
+const maxRendered = 100
 const estimate = 68
 const overscan = 12
 
-/** A list of any length that scrolls with the page. Of a long one only the lines in sight are in the page, and the one with the focus. */
+/** A list of any length that scrolls with the page. Of a long list only the visible lines and the focused one are rendered. */
 export function VirtualList<T>(props: VirtualListProps<T>) {
-  if (props.lines.length > mostWhole) return <Windowed {...props} />
+  if (props.lines.length > maxRendered) return <Windowed {...props} />
   const { lines, keyOf, label, children, rowOf } = props
   return (
     <ul class="rows" aria-label={label}>
@@ -58,7 +58,7 @@ function Windowed<T>({ lines, keyOf, label, children, rowOf }: VirtualListProps<
     observeElementOffset: observeWindowOffset,
     onChange: () => redraw((count) => count + 1),
     overscan,
-    // A line that vanished from the page would take the place of the keyboard with it.
+    // Removing the focused line would lose the keyboard focus.
     rangeExtractor: (range) => {
       const shown = defaultRangeExtractor(range)
       const at = focused.current === null ? -1 : lines.findIndex((line) => keyOf(line) === focused.current)

@@ -1,6 +1,6 @@
 import { formatDate, formatExactly } from './format.ts'
 
-/** A point in time with day and year; all of it on hovering. */
+/** A date and time; the tooltip has the exact one. */
 export function When({ at }: { at: string }) {
   return (
     <time dateTime={at} title={formatExactly(at)}>

@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
-import { begin, filmHead, send, tusAs } from './busy-server.ts'
+import { createUpload, send, tusHeaders, videoPrefix } from './busy-server.ts'
 import { openAdmin, operator, twoServers } from './open-admin.ts'
 import { useBrowser } from './use-browser.ts'
 
@@ -12,11 +12,11 @@ const hostile = '<img src=x onerror=alert(1)>"\'&amp;<script>alert(2)</script>'
 const browser = useBrowser()
 
 describe('the admin page', () => {
-  it('changes a policy, and an upload is refused a second later by the other server', async () => {
+  it('changes a policy, which the other server enforces within a second', async () => {
     const [here, there] = await twoServers()
-    const { page, complaints } = await openAdmin(browser(), here, { path: 'policies' })
+    const { page, pageErrors } = await openAdmin(browser(), here, { path: 'policies' })
     const file = { filename: 'film.mp4', size: 5000 }
-    expect((await begin(there, ann, file)).status).toBe(201)
+    expect((await createUpload(there, ann, file)).status).toBe(201)
 
     const json = page.getByLabel('Policies as JSON')
     const before = await json.inputValue()
@@ -24,19 +24,19 @@ describe('the admin page', () => {
     await page.getByRole('button', { name: 'roles.member.maxSize: expected a size such as' }).waitFor()
     expect(await page.getByRole('button', { name: 'Save as version 2' }).isEnabled()).toBe(false)
     await json.fill(before.replace('"maxSize": "2 GiB"', '"maxSize": "1 KiB"'))
-    await page.locator('.diff-place', { hasText: 'roles › member › maxSize' }).getByText('1 KiB').waitFor()
+    await page.locator('.diff-field', { hasText: 'roles › member › maxSize' }).getByText('1 KiB').waitFor()
     await page.getByLabel('Note').fill(hostile)
     await page.getByRole('button', { name: 'Save as version 2' }).click()
     const savedAt = performance.now()
-    await expect.poll(async () => (await begin(there, ann, file)).status, { interval: 25 }).toBe(413)
+    await expect.poll(async () => (await createUpload(there, ann, file)).status, { interval: 25 }).toBe(413)
 
     expect(performance.now() - savedAt).toBeLessThan(1500)
     await page.getByText('Version 2 is active on every server.').waitFor()
     await page.locator('[data-version="2"]').getByText(hostile, { exact: true }).waitFor()
-    expect(complaints).toEqual([])
+    expect(pageErrors).toEqual([])
   })
 
-  it('tells that somebody else was faster, keeps what was written, and brings an old version back', async () => {
+  it('keeps an edited text after a conflict, and restores an old version', async () => {
     const [here, there] = await twoServers()
     const [mine, other] = [
       await openAdmin(browser(), here, { path: 'policies' }),
@@ -45,7 +45,7 @@ describe('the admin page', () => {
     const write = async ({ page }: typeof mine, limit: string) => {
       const json = page.getByLabel('Policies as JSON')
       await json.fill((await json.inputValue()).replace('"maxSize": "2 GiB"', limit))
-      await page.locator('.diff-place').first().waitFor()
+      await page.locator('.diff-field').first().waitFor()
     }
 
     await write(mine, '"maxSize": "3 GiB"')
@@ -62,16 +62,16 @@ describe('the admin page', () => {
     await mine.page.getByRole('button', { name: 'Restore', exact: true }).click()
 
     await mine.page.locator('[data-version="4"]', { hasText: 'version 1 again' }).waitFor()
-    expect([...mine.complaints, ...other.complaints]).toEqual([])
+    expect([...mine.pageErrors, ...other.pageErrors]).toEqual([])
   })
 
-  it('asks an admin of a tenant for nothing that is about all tenants, and says so', async () => {
+  it('hides data of all tenants from an admin of one tenant, and says so', async () => {
     const [here] = await twoServers()
     const boss = userOf('boss', 'operator', { isAdmin: true, tenant: 'acme' })
-    const { page, complaints } = await openAdmin(browser(), here, { actor: boss })
-    const asked: string[] = []
+    const { page, pageErrors } = await openAdmin(browser(), here, { actor: boss })
+    const forbiddenRequests: string[] = []
     page.on('request', (request) => {
-      if (/\/v1\/admin\/(policies|series)/.test(request.url())) asked.push(request.url())
+      if (/\/v1\/admin\/(policies|series)/.test(request.url())) forbiddenRequests.push(request.url())
     })
     await page.reload()
 
@@ -82,15 +82,15 @@ describe('the admin page', () => {
       await page.getByRole('heading', { name: section, exact: true, level: 1 }).waitFor()
     }
     await page.goto(`${here.url}/admin#/policies`)
-    await page.getByText('hold for all tenants: only an administrator without a tenant may').waitFor()
+    await page.getByText('apply to all tenants: only an admin without a tenant may').waitFor()
 
     expect(sections.map((section) => section.trim())).not.toContain('Policies')
-    expect([...asked, ...complaints]).toEqual([])
+    expect([...forbiddenRequests, ...pageErrors]).toEqual([])
   })
 
   it('removes no role before its removal is confirmed by name', async () => {
     const [here] = await twoServers()
-    const { page, complaints } = await openAdmin(browser(), here, { path: 'policies' })
+    const { page, pageErrors } = await openAdmin(browser(), here, { path: 'policies' })
     const json = page.getByLabel('Policies as JSON')
     const policies = JSON.parse(await json.inputValue())
     const { subscriber: _, ...roles } = policies.roles
@@ -103,24 +103,24 @@ describe('the admin page', () => {
     await save.click()
 
     await page.getByText('Version 2 is active').waitFor()
-    expect(complaints).toEqual([])
+    expect(pageErrors).toEqual([])
   })
 
-  it('changes a limit of a role in the form, which writes the text', async () => {
+  it('changes a limit of a role in the form, which updates the text', async () => {
     const [here] = await twoServers()
-    const { page, complaints } = await openAdmin(browser(), here, { path: 'policies' })
+    const { page, pageErrors } = await openAdmin(browser(), here, { path: 'policies' })
 
     await page.getByText('Change the limits of a role').click()
     await page.getByLabel('Role', { exact: true }).selectOption('member')
     await page.getByLabel('Largest file').fill('3 GiB')
     await page.getByLabel('File types').fill('image/*, application/pdf')
-    await page.locator('.diff-place', { hasText: 'roles › member › mediaTypes' }).waitFor()
+    await page.locator('.diff-field', { hasText: 'roles › member › mediaTypes' }).waitFor()
     await page.getByRole('button', { name: 'Save as version 2' }).click()
     await page.getByText('Version 2 is active').waitFor()
 
     const { roles } = JSON.parse(await page.getByLabel('Policies as JSON').inputValue())
     expect(roles.member).toMatchObject({ maxSize: '3 GiB', mediaTypes: ['image/*', 'application/pdf'] })
-    expect(complaints).toEqual([])
+    expect(pageErrors).toEqual([])
   })
 
   it('sorts a table by any column and saves it as CSV', async () => {
@@ -130,7 +130,7 @@ describe('the admin page', () => {
       ['=a.txt', 300],
       ['c.txt', 1],
     ] as const)
-      await begin(here, ann, { filename: name, size })
+      await createUpload(here, ann, { filename: name, size })
     const { page } = await openAdmin(browser(), here, { path: 'uploads' })
     const names = () => page.locator('tbody .name').allTextContents()
     await expect.poll(names, { timeout: 15_000 }).toHaveLength(3)
@@ -147,13 +147,13 @@ describe('the admin page', () => {
     expect(lines.slice(1).map((line) => line.split(',receiving')[0])).toEqual(["'=a.txt", '"b, ""two"".txt"', 'c.txt'])
   })
 
-  it('shows an upload of the other server as it goes on, and cancels it', async () => {
+  it('shows the progress of an upload to the other server, and cancels it', async () => {
     const [here, there] = await twoServers()
-    const { page, complaints } = await openAdmin(browser(), here)
+    const { page, pageErrors } = await openAdmin(browser(), here)
     const { id, sent } = await send(
       there,
       ann,
-      { filename: hostile, size: 20 * MiB, head: filmHead },
+      { filename: hostile, size: 20 * MiB, prefix: videoPrefix },
       { perSecond: MiB },
     )
 
@@ -171,19 +171,24 @@ describe('the admin page', () => {
     await page.locator('.upload-head').getByText('Cancelled').waitFor()
 
     expect(await sent).not.toBe(204)
-    const gone = await fetch(`${there.url}/files/${id}`, { method: 'HEAD', headers: await tusAs(there, ann) })
+    const gone = await fetch(`${there.url}/files/${id}`, { method: 'HEAD', headers: await tusHeaders(there, ann) })
     expect(gone.status).toBe(410)
     await page.getByText('olga (operator) cancelled an upload').waitFor()
     await page.getByRole('link', { name: 'Overview' }).click()
     await page.getByText('No uploads are running').waitFor()
     await row.waitFor({ state: 'detached' })
-    expect(complaints).toEqual([])
+    expect(pageErrors).toEqual([])
   })
 
   it('can be used with the keyboard alone', async () => {
     const [here] = await twoServers()
-    const { page, complaints } = await openAdmin(browser(), here)
-    const { id } = await send(here, ann, { filename: 'film.mp4', size: 9 * MiB, head: filmHead }, { perSecond: MiB })
+    const { page, pageErrors } = await openAdmin(browser(), here)
+    const { id } = await send(
+      here,
+      ann,
+      { filename: 'film.mp4', size: 9 * MiB, prefix: videoPrefix },
+      { perSecond: MiB },
+    )
     const focused = () => page.evaluate('document.activeElement.innerText') as Promise<string>
     const plot = page.getByRole('slider', { name: 'Throughput' })
     await page.locator('.live-row').waitFor()
@@ -207,19 +212,19 @@ describe('the admin page', () => {
     await page.keyboard.press('Enter')
     await page.locator('.upload-head').getByText('Expired').waitFor()
 
-    const head = await fetch(`${here.url}/files/${id}`, { method: 'HEAD', headers: await tusAs(here, ann) })
-    expect(head.status).toBe(410)
-    expect(complaints).toEqual([])
+    const response = await fetch(`${here.url}/files/${id}`, { method: 'HEAD', headers: await tusHeaders(here, ann) })
+    expect(response.status).toBe(410)
+    expect(pageErrors).toEqual([])
   })
 
-  it('reads the history page by page, and loses none when new uploads come meanwhile', async () => {
+  it('loads uploads page by page, and skips none when new ones are created', async () => {
     const [here] = await twoServers()
     const bob = userOf('bob', 'creator')
-    for (let number = 1; number <= 60; number++) await begin(here, bob, { filename: `file ${number}`, size: 10 })
-    const { page, complaints } = await openAdmin(browser(), here, { path: 'uploads?user=bob' })
+    for (let number = 1; number <= 60; number++) await createUpload(here, bob, { filename: `file ${number}`, size: 10 })
+    const { page, pageErrors } = await openAdmin(browser(), here, { path: 'uploads?user=bob' })
 
     await expect.poll(() => page.locator('tbody tr').count()).toBe(50)
-    await begin(here, bob, { filename: 'file 61', size: 10 })
+    await createUpload(here, bob, { filename: 'file 61', size: 10 })
     await page.getByRole('button', { name: 'Show older' }).click()
     await expect.poll(() => page.locator('tbody tr').count()).toBeGreaterThan(50)
     const names = await page.locator('tbody .name').allTextContents()
@@ -228,12 +233,12 @@ describe('the admin page', () => {
     await expect.poll(() => page.locator('tbody .name').allTextContents()).toEqual(['file 61', 'file 60', 'file 6'])
     await page.getByLabel('State').selectOption('completed')
     await page.getByText('No upload matches.').waitFor()
-    expect(complaints).toEqual([])
+    expect(pageErrors).toEqual([])
   })
 
-  it('keeps what is typed into a filter, also when the typing rests after a space', async () => {
+  it('keeps the text of a filter, also after a pause behind a space', async () => {
     const [here] = await twoServers()
-    const { page, complaints } = await openAdmin(browser(), here, { path: 'uploads' })
+    const { page, pageErrors } = await openAdmin(browser(), here, { path: 'uploads' })
     const field = page.getByLabel('Name or id')
 
     await field.pressSequentially('holiday ')
@@ -242,35 +247,35 @@ describe('the admin page', () => {
     await expect.poll(() => page.url()).toMatch(/film$/)
 
     expect(await field.inputValue()).toBe('holiday film')
-    expect(complaints).toEqual([])
+    expect(pageErrors).toEqual([])
   })
 
-  it('lets nobody in who is no administrator, and says so', async () => {
+  it('refuses users who are not admins, and says so', async () => {
     const [here] = await twoServers()
-    const { page, complaints } = await openAdmin(browser(), here, { actor: ann, path: 'audit' })
+    const { page, pageErrors } = await openAdmin(browser(), here, { actor: ann, path: 'audit' })
 
     await page.getByText('This token is valid, but not an admin token.').waitFor()
     expect(await page.getByRole('navigation').count()).toBe(0)
     await page.getByLabel('Token').fill('nonsense')
     await page.getByRole('button', { name: 'Sign in' }).click()
     await page.getByText('The server does not accept the token').waitFor()
-    const bearer = (await tusAs(here, operator)).authorization
+    const bearer = (await tusHeaders(here, operator)).authorization
     await page.getByLabel('Token').fill(bearer)
     await page.getByRole('button', { name: 'Sign in' }).click()
     await page.getByRole('heading', { name: 'Audit log' }).waitFor()
 
-    expect(complaints).toEqual([])
+    expect(pageErrors).toEqual([])
   })
 
-  it('makes a key that is shown once, finds what was done in the record, and fits a phone', async () => {
+  it('shows a new key once, finds actions in the audit log, and fits a phone', async () => {
     const [here] = await twoServers()
-    const { page, complaints } = await openAdmin(browser(), here, {
+    const { page, pageErrors } = await openAdmin(browser(), here, {
       path: 'keys',
       viewport: { width: 360, height: 740 },
       colorScheme: 'dark',
     })
-    const isNarrow = async () => expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
-    await (await send(here, ann, { filename: 'film.mp4', size: 1000, head: filmHead })).sent
+    const expectPhoneWidth = async () => expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
+    await (await send(here, ann, { filename: 'film.mp4', size: 1000, prefix: videoPrefix })).sent
 
     await page.getByText('Create an API key').click()
     await page.getByLabel('Name').fill(hostile)
@@ -283,7 +288,7 @@ describe('the admin page', () => {
     await page.getByRole('button', { name: `Revoke ${hostile}` }).click()
     await page.getByRole('button', { name: 'Revoke', exact: true }).click()
     await page.getByText('revoked by olga').waitFor()
-    await isNarrow()
+    await expectPhoneWidth()
     expect((await fetch(`${here.url}/v1/uploads`, { headers: asKey })).status).toBe(401)
     expect(await page.getByText(token!).count()).toBe(0)
 
@@ -291,8 +296,8 @@ describe('the admin page', () => {
     await page.getByLabel('Action').selectOption('key.revoke')
     await page.locator('.audit-row', { hasText: /olga \(\w+\)\s*revoked an API key/ }).waitFor()
     await expect.poll(() => page.locator('.audit-row').count()).toBe(1)
-    await isNarrow()
-    for (const [section, sign] of [
+    await expectPhoneWidth()
+    for (const [section, selector] of [
       ['Overview', '.plot'],
       ['Uploads', 'tbody tr'],
       ['Policies', 'table'],
@@ -300,39 +305,39 @@ describe('the admin page', () => {
       ['Explain', 'form'],
     ]) {
       await page.getByRole('navigation').getByRole('link', { name: section! }).click()
-      await page.locator(sign!).first().waitFor()
-      await isNarrow()
+      await page.locator(selector!).first().waitFor()
+      await expectPhoneWidth()
     }
     await page.getByLabel('User').fill('ann')
     await page.getByLabel('Size').fill('3 GiB')
     await page.getByLabel('Type').fill('video/mp4')
     await page.keyboard.press('Enter')
     await page.getByText('A member may send at most 2 GiB.').first().waitFor()
-    expect(complaints).toEqual([])
+    expect(pageErrors).toEqual([])
 
     await page.context().setOffline(true)
     await page.getByText('No network.').waitFor()
     await page.getByRole('button', { name: 'Check' }).click()
-    await page.getByText('The server does not answer.').waitFor()
+    await page.getByText('The server does not respond.').waitFor()
     await page.context().setOffline(false)
     await page.getByText('No network.').waitFor({ state: 'detached' })
   })
 
-  it('asks for an administrator’s token, and forgets it on signing out', async () => {
+  it('asks for an admin token, and removes it on sign-out', async () => {
     const [here] = await twoServers()
-    const { page, complaints } = await openAdmin(browser(), here, { actor: null })
+    const { page, pageErrors } = await openAdmin(browser(), here, { actor: null })
 
-    await page.getByLabel('Token').fill((await tusAs(here, operator)).authorization)
+    await page.getByLabel('Token').fill((await tusHeaders(here, operator)).authorization)
     await page.getByRole('button', { name: 'Sign in' }).click()
     await page.getByRole('navigation').waitFor()
     await page.getByRole('button', { name: 'Sign out' }).click()
 
     await page.getByLabel('Token').waitFor()
     expect(await page.evaluate('sessionStorage.length + localStorage.length')).toBe(0)
-    expect(complaints).toEqual([])
+    expect(pageErrors).toEqual([])
   })
 
-  it('is served under a policy that allows no inline script and no foreign host', async () => {
+  it('has a Content-Security-Policy without inline scripts and other hosts', async () => {
     const [here] = await twoServers()
 
     const answer = await fetch(`${here.url}/admin`)

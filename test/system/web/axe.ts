@@ -1,10 +1,10 @@
 import axe, { type AxeResults } from 'axe-core'
 import type { Page } from 'playwright-core'
 
-/** What axe finds wrong with the page as it is now: each rule with the first place where it is broken. */
-export async function faultsOf(page: Page): Promise<string[]> {
+/** The violations that axe finds in the page as it is now: each rule with the first element that breaks it. */
+export async function violationsOf(page: Page): Promise<string[]> {
   await page.evaluate(axe.source)
-  // What is still fading in has colours of its own. What never ends is not waited for.
+  // Elements that fade in have temporary colours. Infinite animations are not waited for.
   await page.evaluate(`Promise.all(document.getAnimations()
     .filter(({ effect }) => effect.getComputedTiming().iterations !== Infinity)
     .map(({ finished }) => finished.catch(() => {})))`)

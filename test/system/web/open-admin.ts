@@ -6,15 +6,15 @@ import { type Actor, userOf } from '../../../src/core/upload.ts'
 import { signToken } from '../../../src/http/identity/secret.ts'
 import { memoryStore } from '../../support/memory-store.ts'
 import { freshDatabase } from '../../support/postgres.ts'
-import { complaintsOf, listen } from './browser.ts'
-import type { Spoken } from './busy-server.ts'
+import { collectPageErrors, listen } from './browser.ts'
+import type { TestServer } from './busy-server.ts'
 
 export const operator: Actor = userOf('olga', 'operator', { isAdmin: true })
-const error = /^Failed to load resource: the server responded with a status of 4/
+const clientError = /^Failed to load resource: the server responded with a status of 4/
 const secret = 'a secret that is long enough for HS256'
 
-/** Two servers over one real Postgres and one store; they close with the test. */
-export async function twoServers(): Promise<[Spoken, Spoken]> {
+/** Two servers over one real Postgres and one store; they are closed after the test. */
+export async function twoServers(): Promise<[TestServer, TestServer]> {
   const { url: database, dispose } = await freshDatabase()
   const store = memoryStore()
   const open = async (): Promise<{ app: App; url: string }> => {
@@ -34,19 +34,19 @@ export async function twoServers(): Promise<[Spoken, Spoken]> {
     await Promise.all(servers.map(({ app }) => app.stop()))
     await dispose()
   })
-  return servers.map(({ url }) => ({ url, secret })) as [Spoken, Spoken]
+  return servers.map(({ url }) => ({ url, secret })) as [TestServer, TestServer]
 }
 
 export interface OpenAdmin {
   page: Page
-  /** What the browser complained about. Answers that are refusals are none of it. */
-  complaints: string[]
+  /** Console errors, dialogs and requests to other hosts; responses with 4xx are expected. */
+  pageErrors: string[]
 }
 
-/** The admin page of a server, in a fresh browser profile, with the token of `actor`; `null`: with none. */
+/** Opens the admin page of a server in a fresh browser profile, with the token of `actor`; `null`: without a token. */
 export async function openAdmin(
   browser: Browser,
-  server: Spoken,
+  server: TestServer,
   { actor = operator, path = '', ...options }: BrowserContextOptions & { actor?: Actor | null; path?: string } = {},
 ): Promise<OpenAdmin> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
@@ -57,14 +57,14 @@ export async function openAdmin(
   }
   const page = await context.newPage()
   page.setDefaultTimeout(15_000)
-  const complaints = complaintsOf(page, (message) => error.test(message.text()))
+  const pageErrors = collectPageErrors(page, (message) => clientError.test(message.text()))
   page.on('dialog', (dialog) => {
-    complaints.push(`it says ${dialog.message()}`)
+    pageErrors.push(`dialog: ${dialog.message()}`)
     void dialog.dismiss()
   })
   page.on('request', (request) => {
-    if (!request.url().startsWith(`${server.url}/`)) complaints.push(`it asks ${request.url()}`)
+    if (!request.url().startsWith(`${server.url}/`)) pageErrors.push(`request to ${request.url()}`)
   })
   await page.goto(`${server.url}/admin${path && `#/${path}`}`)
-  return { page, complaints }
+  return { page, pageErrors }
 }

@@ -9,10 +9,10 @@ import { userOf } from '../../../src/core/upload.ts'
 import { signToken } from '../../../src/http/identity/secret.ts'
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts'
 import { secret, type TestApp, testApp } from '../../support/test-app.ts'
-import { complaintsOf, keepToken, listen } from './browser.ts'
+import { collectPageErrors, listen, storeTokenScript } from './browser.ts'
 
-/** What the page asked the tus endpoint, and the offset it is about: PATCH says it, HEAD is answered with it. */
-export interface Seen {
+/** A request to the tus endpoint with its offset: the one PATCH sends, or the one in the response to HEAD. */
+export interface RecordedRequest {
   method: string
   offset: number | null
 }
@@ -21,21 +21,21 @@ export interface OpenPage {
   page: Page
   app: TestApp
   user: string
-  /** Between browser and server. */
-  wire: FaultProxy
-  /** What the tus endpoint was asked. */
-  seen: Seen[]
-  /** A file on the disk. */
+  /** The proxy between browser and server. */
+  proxy: FaultProxy
+  /** Requests to the tus endpoint. */
+  requests: RecordedRequest[]
+  /** Creates a file on disk. */
   fileOf(name: string, bytes: Buffer): Promise<string>
-  /** Holds files over the page as a person would, and lets go. */
+  /** Drags files over the page and drops them. */
   drop(...paths: string[]): Promise<void>
-  /** The bytes the store has of the user's newest upload. */
+  /** The bytes of the user's newest upload in the store. */
   stored(role?: string): Promise<Buffer>
-  /** What the browser complained about. */
-  complaints: string[]
+  /** Console errors and uncaught exceptions. */
+  pageErrors: string[]
 }
 
-/** The page of a whole app, in a fresh browser profile, signed in as a user of its own. */
+/** Opens the page of a complete app in a fresh browser profile, signed in as a new user. */
 export async function openPage(
   browser: Browser,
   {
@@ -46,42 +46,42 @@ export async function openPage(
   }: BrowserContextOptions & { role?: string; isSignedIn?: boolean; path?: string } = {},
 ): Promise<OpenPage> {
   const app = await testApp({ PART_SIZE: '1MiB' })
-  const wire = await startFaultProxy(await listen(app.http))
+  const proxy = await startFaultProxy(await listen(app.http))
   const directory = await mkdtemp(join(tmpdir(), 'landfall-page-'))
   const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, ...options })
   onTestFinished(async () => {
     await context.close()
-    await wire.close()
+    await proxy.close()
     app.http.server.closeAllConnections()
     await rm(directory, { recursive: true, force: true })
   })
 
   const user = `ada-${randomUUID().slice(0, 8)}`
   const token = await signToken(secret, userOf(user, role), 600)
-  if (isSignedIn) await context.addInitScript(keepToken(token))
+  if (isSignedIn) await context.addInitScript(storeTokenScript(token))
   const page = await context.newPage()
   page.setDefaultTimeout(20_000)
-  const seen: Seen[] = []
+  const requests: RecordedRequest[] = []
   page.on('request', (request) => {
     const method = request.method()
-    if (isUpload(request.url()) && method !== 'HEAD') seen.push({ method, offset: offsetIn(request.headers()) })
+    if (isUpload(request.url()) && method !== 'HEAD') requests.push({ method, offset: offsetIn(request.headers()) })
   })
   page.on('response', (response) => {
     const method = response.request().method()
-    if (isUpload(response.url()) && method === 'HEAD') seen.push({ method, offset: offsetIn(response.headers()) })
+    if (isUpload(response.url()) && method === 'HEAD') requests.push({ method, offset: offsetIn(response.headers()) })
   })
-  const complaints = complaintsOf(page)
-  // Leaving while files are on their way is asked about; here the answer is always yes.
+  const pageErrors = collectPageErrors(page)
+  // The page asks before it is left during an upload; the tests always confirm.
   page.on('dialog', (dialog) => void dialog.accept())
-  await page.goto(`${wire.endpoint}/${path}`)
+  await page.goto(`${proxy.endpoint}/${path}`)
 
   return {
     page,
     app,
     user,
-    wire,
-    seen,
-    complaints,
+    proxy,
+    requests,
+    pageErrors,
     async fileOf(name, bytes) {
       const path = join(directory, name)
       await writeFile(path, bytes)
@@ -108,22 +108,22 @@ export function rowOf(page: Page, name: string) {
   return page.locator('.row', { hasText: name })
 }
 
-/** Waits until more than `bytes` of the only file that is being sent have left the browser. */
-export async function sentMoreThan({ page, wire }: Pick<OpenPage, 'page' | 'wire'>, bytes: number): Promise<void> {
+/** Waits until the browser has sent more than `bytes` in total. */
+export async function waitUntilSent({ page, proxy }: Pick<OpenPage, 'page' | 'proxy'>, bytes: number): Promise<void> {
   await page.locator('.row[data-state="sending"]').first().waitFor()
-  await expect.poll(() => wire.counts.up, { timeout: 20_000, interval: 20 }).toBeGreaterThan(bytes)
+  await expect.poll(() => proxy.counts.up, { timeout: 20_000, interval: 20 }).toBeGreaterThan(bytes)
 }
 
 /** Waits until the row is in `state`. */
-export async function rowIs(page: Page, name: string, state: string): Promise<void> {
+export async function waitForRow(page: Page, name: string, state: string): Promise<void> {
   await page.locator(`.row[data-state="${state}"]`, { hasText: name }).first().waitFor()
 }
 
-/** Every byte went over the wire once, as far as the server had recorded it: no PATCH began before the offset of its HEAD. */
-export function expectNothingSentTwice(seen: Seen[]): void {
-  expect(seen.filter(({ method }) => method === 'POST')).toHaveLength(1)
+/** Expects that no recorded byte was sent twice: every PATCH starts at the offset of the HEAD before it. */
+export function expectNothingSentTwice(requests: RecordedRequest[]): void {
+  expect(requests.filter(({ method }) => method === 'POST')).toHaveLength(1)
   let recorded = 0
-  for (const { method, offset } of seen) {
+  for (const { method, offset } of requests) {
     if (method === 'HEAD') recorded = offset!
     if (method === 'PATCH') expect(offset).toBe(recorded)
   }

@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
 import { signToken } from '../../../src/http/identity/secret.ts'
-import { expectNothingSentTwice, openPage, rowIs, rowOf, sentMoreThan } from './open-page.ts'
+import { expectNothingSentTwice, openPage, rowOf, waitForRow, waitUntilSent } from './open-page.ts'
 import { useBrowser } from './use-browser.ts'
 
 const MiB = 1024 ** 2
@@ -13,23 +13,23 @@ const MiB = 1024 ** 2
 const browser = useBrowser()
 
 describe('the page', () => {
-  it('sends what is dropped on it, and lists it once', async () => {
-    const { page, drop, fileOf, stored, complaints } = await openPage(browser())
+  it('uploads a dropped file, and lists it once', async () => {
+    const { page, drop, fileOf, stored, pageErrors } = await openPage(browser())
     const bytes = Buffer.concat([Buffer.from('%PDF-1.7\n'), randomBytes(MiB)])
     await page.getByText('Any file up to 10 GiB').waitFor()
 
     await drop(await fileOf('Übersicht 2026.pdf', bytes))
-    await rowIs(page, 'Übersicht 2026.pdf', 'completed')
+    await waitForRow(page, 'Übersicht 2026.pdf', 'completed')
 
     await rowOf(page, 'Übersicht 2026.pdf').locator('time').waitFor()
     expect(await rowOf(page, 'Übersicht 2026.pdf').count()).toBe(1)
-    // The name of the object in the store is nothing to users.
+    // The page must not show the object key.
     expect(await page.getByText('/document/').count()).toBe(0)
     expect((await stored()).equals(bytes)).toBe(true)
-    expect(complaints).toEqual([])
+    expect(pageErrors).toEqual([])
   })
 
-  it('sends several files at once', async () => {
+  it('uploads several files at once', async () => {
     const { page, drop, fileOf, app, user } = await openPage(browser())
     const names = ['a.txt', 'b.txt', 'c.txt', 'd.txt', 'e.txt']
     const paths = await Promise.all(names.map((name) => fileOf(name, randomBytes(1000))))
@@ -41,25 +41,25 @@ describe('the page', () => {
     expect(uploads.map(({ filename }) => filename).sort()).toEqual(names)
   })
 
-  it('sends every file of a dropped folder, also those that differ by their place alone', async () => {
+  it('uploads every file of a folder, also those that differ only in their path', async () => {
     const { page, drop, fileOf, app, user } = await openPage(browser())
     const folder = `${dirname(await fileOf('README', Buffer.alloc(0)))}/code`
-    for (const place of ['code/a', 'code/b']) {
-      await mkdir(`${folder}/../${place}`, { recursive: true })
-      await utimes(await fileOf(`${place}/__init__.py`, Buffer.alloc(0)), 1, 1)
+    for (const path of ['code/a', 'code/b']) {
+      await mkdir(`${folder}/../${path}`, { recursive: true })
+      await utimes(await fileOf(`${path}/__init__.py`, Buffer.alloc(0)), 1, 1)
     }
 
     await drop(folder)
     await page.getByRole('heading', { name: '2 files uploaded' }).waitFor()
 
     const uploads = await app.engine.list(userOf(user, 'creator'), { limit: 10 })
-    expect(uploads.map(({ metadata }) => placeIn(metadata)).sort()).toEqual([
+    expect(uploads.map(({ metadata }) => relativePathIn(metadata)).sort()).toEqual([
       'code/a/__init__.py',
       'code/b/__init__.py',
     ])
   })
 
-  it('takes what is pasted', async () => {
+  it('uploads pasted files', async () => {
     const { page } = await openPage(browser())
 
     await page.evaluate(`{
@@ -68,113 +68,113 @@ describe('the page', () => {
       document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }))
     }`)
 
-    await rowIs(page, 'pasted.txt', 'completed')
+    await waitForRow(page, 'pasted.txt', 'completed')
   })
 
-  it('says that it waits for the network, and goes on by itself when it is back', async () => {
-    const { page, drop, fileOf, wire, seen, stored } = await openPage(browser())
+  it('says that it waits for the network, and resumes when it is back', async () => {
+    const { page, drop, fileOf, proxy, requests, stored } = await openPage(browser())
     const bytes = randomBytes(24 * MiB)
-    wire.set({ rate: 12 * MiB })
+    proxy.set({ rate: 12 * MiB })
 
     await drop(await fileOf('film.mp4', bytes))
-    await sentMoreThan({ page, wire }, 6 * MiB)
-    wire.set({ refuse: true })
+    await waitUntilSent({ page, proxy }, 6 * MiB)
+    proxy.set({ refuse: true })
     await page.context().setOffline(true)
-    wire.cutAll()
-    await rowOf(page, 'film.mp4').getByText('Waiting for the network, resumes by itself').waitFor()
-    wire.set({})
+    proxy.cutAll()
+    await rowOf(page, 'film.mp4').getByText('Waiting for the network, resumes automatically').waitFor()
+    proxy.set({})
     await page.context().setOffline(false)
-    await rowIs(page, 'film.mp4', 'completed')
+    await waitForRow(page, 'film.mp4', 'completed')
 
-    expectNothingSentTwice(seen)
+    expectNothingSentTwice(requests)
     expect((await stored()).equals(bytes)).toBe(true)
   })
 
-  it('goes on where it stopped when the file is dropped again after a reload', async () => {
-    const { page, drop, fileOf, wire, seen, stored } = await openPage(browser())
+  it('resumes where it stopped when the file is dropped again after a reload', async () => {
+    const { page, drop, fileOf, proxy, requests, stored } = await openPage(browser())
     const bytes = randomBytes(24 * MiB)
     const path = await fileOf('film.mp4', bytes)
-    wire.set({ rate: 12 * MiB })
+    proxy.set({ rate: 12 * MiB })
 
     await drop(path)
-    await sentMoreThan({ page, wire }, 6 * MiB)
+    await waitUntilSent({ page, proxy }, 6 * MiB)
     await page.reload()
     await page.getByText('Choose the same file again to resume').waitFor()
-    wire.set({})
+    proxy.set({})
     await drop(path)
-    await rowIs(page, 'film.mp4', 'completed')
+    await waitForRow(page, 'film.mp4', 'completed')
 
     await rowOf(page, 'film.mp4').getByText('resumed at').waitFor()
-    expectNothingSentTwice(seen)
+    expectNothingSentTwice(requests)
     expect((await stored()).equals(bytes)).toBe(true)
   })
 
-  it('goes on in another browser with the file that is chosen for an unfinished upload, and takes no other', async () => {
-    const { page, drop, fileOf, wire, seen, stored } = await openPage(browser())
+  it('resumes in another browser with the same file, and refuses another one', async () => {
+    const { page, drop, fileOf, proxy, requests, stored } = await openPage(browser())
     const bytes = randomBytes(24 * MiB)
     const path = await fileOf('film.mp4', bytes)
     const other = await fileOf('other.mp4', randomBytes(100))
-    wire.set({ rate: 12 * MiB })
+    proxy.set({ rate: 12 * MiB })
     await drop(path)
-    await sentMoreThan({ page, wire }, 6 * MiB)
+    await waitUntilSent({ page, proxy }, 6 * MiB)
     await page.evaluate('localStorage.clear()')
     await page.reload()
-    wire.set({})
+    proxy.set({})
 
-    const input = page.locator('.go-on input')
+    const input = page.locator('.resume-form input')
     await input.setInputFiles(other)
     await page.getByText('This is another file').waitFor()
     await input.setInputFiles(path)
-    await rowIs(page, 'film.mp4', 'completed')
+    await waitForRow(page, 'film.mp4', 'completed')
 
-    expectNothingSentTwice(seen)
+    expectNothingSentTwice(requests)
     expect((await stored()).equals(bytes)).toBe(true)
   })
 
-  it('asks before it joins a file to an upload that only looks like its own', async () => {
-    const { page, drop, fileOf, wire, seen } = await openPage(browser())
+  it('asks before it resumes an upload that only has the same name and size', async () => {
+    const { page, drop, fileOf, proxy, requests } = await openPage(browser())
     const path = await fileOf('film.mp4', randomBytes(24 * MiB))
-    wire.set({ rate: 12 * MiB })
+    proxy.set({ rate: 12 * MiB })
     await drop(path)
-    await sentMoreThan({ page, wire }, 6 * MiB)
+    await waitUntilSent({ page, proxy }, 6 * MiB)
     await page.evaluate('localStorage.clear()')
     await page.reload()
     await page.getByText('Choose the same file again to resume').waitFor()
-    wire.set({})
+    proxy.set({})
 
     await drop(path)
     await page.getByText('Is it the same file, unchanged?').waitFor()
     await page.getByRole('button', { name: 'No, upload it as another file film.mp4' }).click()
-    await rowIs(page, 'film.mp4', 'completed')
+    await waitForRow(page, 'film.mp4', 'completed')
 
-    expect(seen.filter(({ method }) => method === 'POST')).toHaveLength(2)
+    expect(requests.filter(({ method }) => method === 'POST')).toHaveLength(2)
   })
 
   it('pauses, resumes and cancels', async () => {
-    const { page, drop, fileOf, wire, seen, app, user } = await openPage(browser())
+    const { page, drop, fileOf, proxy, requests, app, user } = await openPage(browser())
     const [film, song] = await Promise.all([
       fileOf('film.mp4', randomBytes(16 * MiB)),
       fileOf('song.mp3', randomBytes(16 * MiB)),
     ])
-    wire.set({ rate: 8 * MiB })
+    proxy.set({ rate: 8 * MiB })
 
     await drop(film, song)
     await page.getByRole('button', { name: 'Pause film.mp4' }).click()
-    await rowIs(page, 'film.mp4', 'paused')
+    await waitForRow(page, 'film.mp4', 'paused')
     await page.getByRole('button', { name: 'Cancel song.mp3' }).click()
     await rowOf(page, 'song.mp3').waitFor({ state: 'detached' })
-    wire.set({})
+    proxy.set({})
     await page.getByRole('button', { name: 'Resume film.mp4' }).click()
-    await rowIs(page, 'film.mp4', 'completed')
+    await waitForRow(page, 'film.mp4', 'completed')
 
     const uploads = await app.engine.list(userOf(user, 'creator'), { limit: 10 })
     const states = Object.fromEntries(uploads.map(({ filename, state }) => [filename, state]))
     expect(states['film.mp4']).toBe('completed')
     expect(states['song.mp3'] ?? 'cancelled').toBe('cancelled')
-    expect(seen.filter(({ method }) => method === 'DELETE').length).toBeLessThanOrEqual(1)
+    expect(requests.filter(({ method }) => method === 'DELETE').length).toBeLessThanOrEqual(1)
   })
 
-  it('says in words what a role may not send', async () => {
+  it('says what a role may not upload', async () => {
     const { page, drop, fileOf, app } = await openPage(browser(), { role: 'subscriber' })
     const huge = await fileOf('huge.png', Buffer.alloc(0))
     await truncate(huge, 201 * MiB)
@@ -187,29 +187,29 @@ describe('the page', () => {
     expect(app.store.objects.size).toBe(0)
   })
 
-  it('asks for a new token when the old one expires in the middle, and goes on where it was', async () => {
-    const { page, drop, fileOf, wire, seen, app, user, stored } = await openPage(browser())
+  it('asks for a new token when the old one expires, and resumes', async () => {
+    const { page, drop, fileOf, proxy, requests, app, user, stored } = await openPage(browser())
     const bytes = randomBytes(24 * MiB)
-    wire.set({ rate: 6 * MiB })
+    proxy.set({ rate: 6 * MiB })
     await drop(await fileOf('film.mp4', bytes))
-    await sentMoreThan({ page, wire }, 12 * MiB)
+    await waitUntilSent({ page, proxy }, 12 * MiB)
 
     const expired = { error: { code: 'UNAUTHENTICATED', message: 'The token has expired.', timestamp: '' } }
     await page.route('**/files/**', (route) => route.fulfill({ status: 401, json: expired }))
-    wire.cutAll()
+    proxy.cutAll()
     await page.getByRole('heading', { name: 'Sign in again' }).waitFor()
-    await rowIs(page, 'film.mp4', 'unauthorized')
+    await waitForRow(page, 'film.mp4', 'unauthorized')
     await page.unroute('**/files/**')
-    wire.set({})
+    proxy.set({})
     await signIn(page, await signToken(app.secret, userOf(user, 'creator'), 600))
-    await rowIs(page, 'film.mp4', 'completed')
+    await waitForRow(page, 'film.mp4', 'completed')
 
-    expect(seen.filter(({ method }) => method === 'POST')).toHaveLength(1)
+    expect(requests.filter(({ method }) => method === 'POST')).toHaveLength(1)
     expect((await stored()).equals(bytes)).toBe(true)
   })
 
-  it('works where the browser lets it keep nothing', async () => {
-    const { page, drop, fileOf, app, user, complaints } = await openPage(browser())
+  it('works where the browser denies storage', async () => {
+    const { page, drop, fileOf, app, user, pageErrors } = await openPage(browser())
     await page.addInitScript(`for (const name of ['localStorage', 'sessionStorage'])
       Object.defineProperty(window, name, { get() { throw new DOMException('denied', 'SecurityError') } })`)
     await page.reload()
@@ -217,11 +217,11 @@ describe('the page', () => {
     await signIn(page, await signToken(app.secret, userOf(user, 'creator'), 600))
     await drop(await fileOf('notes.txt', randomBytes(100)))
 
-    await rowIs(page, 'notes.txt', 'completed')
-    expect(complaints).toEqual([])
+    await waitForRow(page, 'notes.txt', 'completed')
+    expect(pageErrors).toEqual([])
   })
 
-  it('adds older uploads once, however often one asks for them', async () => {
+  it('adds older uploads once after a double click', async () => {
     const { page } = await openPage(browser())
     await page.route('**/v1/uploads?*', async (route) => {
       const isOlder = new URL(route.request().url()).searchParams.has('before')
@@ -241,25 +241,25 @@ describe('the page', () => {
     expect(await page.locator('.row .name').allTextContents()).toEqual(['newer.txt', 'older.txt'])
   })
 
-  it('shows nothing of one user to the next, and sends nothing of one with the token of the next', async () => {
-    const { page, drop, fileOf, wire, app, user } = await openPage(browser())
+  it('keeps the uploads of one user apart from those of the next', async () => {
+    const { page, drop, fileOf, proxy, app, user } = await openPage(browser())
     const names = ['a.mp4', 'b.mp4', 'c.mp4', 'd.mp4', 'e.mp4']
     const paths = await Promise.all(names.map((name) => fileOf(name, randomBytes(8 * MiB))))
     await drop(await fileOf('diary.txt', randomBytes(100)))
-    await rowIs(page, 'diary.txt', 'completed')
-    wire.set({ rate: 2 * MiB })
+    await waitForRow(page, 'diary.txt', 'completed')
+    proxy.set({ rate: 2 * MiB })
     await drop(...paths)
-    await rowIs(page, 'a.mp4', 'sending')
-    await rowIs(page, 'e.mp4', 'queued')
+    await waitForRow(page, 'a.mp4', 'sending')
+    await waitForRow(page, 'e.mp4', 'queued')
     const created = (await app.engine.list(userOf(user, 'creator'), { limit: 10 })).length
 
     await page.locator('.badge').click()
     await page.getByText('Sign in with another token').click()
     await signIn(page, await signToken(app.secret, userOf(`${user}-grace`, 'creator'), 600), 'dialog')
-    wire.set({})
+    proxy.set({})
     await page.getByText('No uploads yet').waitFor()
     await drop(await fileOf('hers.txt', randomBytes(100)))
-    await rowIs(page, 'hers.txt', 'completed')
+    await waitForRow(page, 'hers.txt', 'completed')
 
     expect(await page.locator('.row').count()).toBe(1)
     const hers = await app.engine.list(userOf(`${user}-grace`, 'creator'), { limit: 10 })
@@ -267,10 +267,10 @@ describe('the page', () => {
     expect((await app.engine.list(userOf(user, 'creator'), { limit: 10 })).length).toBe(created)
   })
 
-  it('forgets everything on signing out', async () => {
+  it('removes all data on sign-out', async () => {
     const { page, drop, fileOf } = await openPage(browser())
     await drop(await fileOf('diary.txt', randomBytes(100)))
-    await rowIs(page, 'diary.txt', 'completed')
+    await waitForRow(page, 'diary.txt', 'completed')
 
     await page.locator('.badge').click()
     await page.getByRole('button', { name: 'Sign out' }).click()
@@ -282,7 +282,7 @@ describe('the page', () => {
     ).toBe(null)
   })
 
-  it('says so when the next token is not accepted either', async () => {
+  it('shows an error when the next token is not accepted either', async () => {
     const { page } = await openPage(browser())
     await page.locator('.badge').waitFor()
     await page.route('**/v1/uploads?*', (route) => route.fulfill({ status: 401 }))
@@ -294,15 +294,15 @@ describe('the page', () => {
     await page.getByRole('alert').getByText('The server does not accept the token.').waitFor()
   })
 
-  it('does nothing with a pasted token before the server has accepted it', async () => {
+  it('sends no pasted token before the server has accepted it', async () => {
     const { page } = await openPage(browser())
-    const asked: string[] = []
+    const tokens: string[] = []
     await page.route('**/v1/me', async (route) => {
       await new Promise((resolve) => setTimeout(resolve, 500))
       await route.continue()
     })
     page.on('request', (request) => {
-      if (request.url().includes('/v1/uploads')) asked.push(request.headers()['authorization']!)
+      if (request.url().includes('/v1/uploads')) tokens.push(request.headers()['authorization']!)
     })
     await page.getByText('No uploads yet').waitFor()
     await page.locator('.badge').click()
@@ -313,18 +313,18 @@ describe('the page', () => {
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     await page.getByRole('alert').getByText('The server does not accept the token.').first().waitFor()
 
-    expect(asked.length).toBeGreaterThan(0)
-    expect(asked).not.toContain('Bearer nonsense')
+    expect(tokens.length).toBeGreaterThan(0)
+    expect(tokens).not.toContain('Bearer nonsense')
     expect(await page.locator('.badge').count()).toBe(1)
   })
 
-  it('sends what can be read of a folder with something in it that cannot', async () => {
+  it('uploads the readable files of a folder with an unreadable one', async () => {
     const { page, drop, fileOf } = await openPage(browser())
     const folder = `${dirname(await fileOf('README', Buffer.alloc(0)))}/mixed`
     await mkdir(folder)
     await fileOf('mixed/good.txt', randomBytes(10))
     await fileOf('mixed/locked.txt', randomBytes(10))
-    // Tests run as root, to whom nothing on the disk is locked.
+    // Tests may run as root, who can read every file on disk.
     await page.evaluate(`{
       const file = { value: (_, reject) => reject(new DOMException('denied', 'NotReadableError')) }
       const lock = (entry) => (entry.name === 'locked.txt' ? Object.defineProperty(entry, 'file', file) : entry)
@@ -340,8 +340,8 @@ describe('the page', () => {
     await drop(folder)
 
     await page.getByRole('button', { name: 'mixed', exact: true }).click()
-    await rowIs(page, 'good.txt', 'completed')
-    await rowIs(page, 'locked.txt', 'failed')
+    await waitForRow(page, 'good.txt', 'completed')
+    await waitForRow(page, 'locked.txt', 'failed')
     await rowOf(page, 'locked.txt').getByText('The file can no longer be read').waitFor()
   })
 
@@ -353,20 +353,20 @@ describe('the page', () => {
       page.evaluate(
         'document.querySelector(":focus")?.ariaLabel ?? document.querySelector(":focus")?.innerText ?? ""',
       ) as Promise<string>
-    const tabTo = async (words: RegExp) => {
+    const tabTo = async (text: RegExp) => {
       for (let step = 0; step < 30; step++) {
         await page.keyboard.press('Tab')
-        if (words.test(await focused())) return
+        if (text.test(await focused())) return
       }
-      throw new Error(`nothing that says ${words} can be reached by Tab`)
+      throw new Error(`no element with ${text} can be reached by Tab`)
     }
 
-    // Before the key, because the browser must be told first that the dialog is ours.
+    // Before the key press: the listener must exist when the file dialog opens.
     const dialog = page.waitForEvent('filechooser')
     await tabTo(/Drop files here/)
     await page.keyboard.press('Enter')
     await (await dialog).setFiles(path)
-    await rowIs(page, 'notes.txt', 'completed')
+    await waitForRow(page, 'notes.txt', 'completed')
     await page.getByRole('status').getByText('notes.txt: upload completed.').waitFor({ state: 'attached' })
     await tabTo(/Delete notes.txt/)
     await page.keyboard.press('Space')
@@ -379,15 +379,15 @@ describe('the page', () => {
     expect(upload?.state ?? 'cancelled').toBe('cancelled')
   })
 
-  it.each(['light', 'dark'] as const)('fits a phone in %s, with nothing cut off', async (colorScheme) => {
-    const { page, drop, fileOf, complaints } = await openPage(browser(), {
+  it.each(['light', 'dark'] as const)('fits a phone in %s', async (colorScheme) => {
+    const { page, drop, fileOf, pageErrors } = await openPage(browser(), {
       viewport: { width: 360, height: 740 },
       colorScheme,
     })
-    const long = `${'a very long name of a file that nobody would type '.repeat(4)}.txt`
+    const long = `${'a very long name of a file that is cut in the middle '.repeat(4)}.txt`
 
     await drop(await fileOf(long, randomBytes(100)))
-    await rowIs(page, 'a very long name', 'completed')
+    await waitForRow(page, 'a very long name', 'completed')
     await page.locator('.row').first().waitFor()
 
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
@@ -396,11 +396,11 @@ describe('the page', () => {
       const box = (await name.boundingBox())!
       expect(box.x + box.width).toBeLessThan(360)
     }
-    expect(complaints).toEqual([])
+    expect(pageErrors).toEqual([])
   })
 
-  it('is served under a policy that allows no inline script and no foreign host', async () => {
-    const { page, complaints } = await openPage(browser())
+  it('has a Content-Security-Policy without inline scripts and other hosts', async () => {
+    const { page, pageErrors } = await openPage(browser())
     const foreign: string[] = []
     page.on('request', (request) => {
       if (new URL(request.url()).origin !== new URL(page.url()).origin) foreign.push(request.url())
@@ -412,23 +412,23 @@ describe('the page', () => {
     const policy = response!.headers()['content-security-policy']!
     expect(policy).not.toMatch(/unsafe|\*|https?:/)
     expect(foreign).toEqual([])
-    expect(complaints).toEqual([])
+    expect(pageErrors).toEqual([])
   })
 })
 
-/** Signs in with a pasted token, in the page or in the dialog. */
-async function signIn(page: Page, token: string, place = 'main'): Promise<void> {
-  await page.locator(place).getByLabel('Token', { exact: true }).fill(token)
-  await page.locator(place).getByRole('button', { name: 'Sign in' }).click()
+/** Signs in with a pasted token, in the element `container`. */
+async function signIn(page: Page, token: string, container = 'main'): Promise<void> {
+  await page.locator(container).getByLabel('Token', { exact: true }).fill(token)
+  await page.locator(container).getByRole('button', { name: 'Sign in' }).click()
 }
 
-/** What tus' metadata say of the place of a file in its folder. */
-function placeIn(metadata: string | null): string {
-  const [, place = ''] = /relativePath ([^,]+)/.exec(metadata ?? '') ?? []
-  return Buffer.from(place, 'base64').toString()
+/** The relative path in tus metadata. */
+function relativePathIn(metadata: string | null): string {
+  const [, path = ''] = /relativePath ([^,]+)/.exec(metadata ?? '') ?? []
+  return Buffer.from(path, 'base64').toString()
 }
 
-/** A file that has arrived, as the server would list it. */
+/** A completed upload as the server lists it. */
 function listedAs(filename: string, day: number) {
   const at = new Date(day * 86_400_000).toISOString()
   const upload = { id: filename, url: `/files/${filename}`, filename, contentType: 'text/plain', category: 'document' }

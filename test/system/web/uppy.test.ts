@@ -15,76 +15,74 @@ import { testAppOver } from '../../support/test-app.ts'
 import { listen } from './browser.ts'
 import { useBrowser } from './use-browser.ts'
 
-/*
- * The program of docs/clients.md, on a page of another origin than the server, in Chromium.
- */
+// Runs the example of docs/clients.md in Chromium, on a page of another origin than the server.
 const MiB = 1024 ** 2
 
 const browser = useBrowser({ needsPage: false })
 
 describe('Uppy', { timeout: 120_000 }, () => {
-  it('sends several files', async () => {
-    const { page, files, arrived, stored } = await open()
+  it('uploads several files', async () => {
+    const { page, files, waitForUploads, stored } = await open()
     const sent = await files(['a.bin', 1000], ['b.mp4', 3 * MiB], ['empty.txt', 0])
 
     await page.setInputFiles('input', Object.keys(sent))
-    await arrived(3)
+    await waitForUploads(3)
 
     expect(await stored()).toEqual(digestsOf(sent))
   })
 
-  it('pauses, and goes on with not one byte twice', async () => {
-    const { page, files, arrived, stored, wire } = await open()
+  it('pauses and resumes without sending a byte twice', async () => {
+    const { page, files, waitForUploads, stored, proxy } = await open()
     const sent = await files(['film.mp4', 12 * MiB])
-    wire.set({ rate: 6 * MiB })
+    proxy.set({ rate: 6 * MiB })
     await page.setInputFiles('input', Object.keys(sent))
-    await until(() => wire.counts.up > 4 * MiB)
+    await until(() => proxy.counts.up > 4 * MiB)
 
     await page.evaluate('uppy.pauseAll()')
-    await quiet(wire)
-    wire.set({})
+    await waitUntilIdle(proxy)
+    proxy.set({})
     await page.evaluate('uppy.resumeAll()')
-    await arrived(1)
+    await waitForUploads(1)
 
     expect(await stored()).toEqual(digestsOf(sent))
-    expect(wire.counts.up).toBeLessThan(14 * MiB)
+    expect(proxy.counts.up).toBeLessThan(14 * MiB)
   })
 
-  it('comes through a network that goes away', async () => {
-    const { page, files, arrived, stored, wire } = await open()
+  it('resumes after a network outage', async () => {
+    const { page, files, waitForUploads, stored, proxy } = await open()
     const sent = await files(['film.mp4', 12 * MiB], ['other.mp4', 6 * MiB])
-    wire.set({ rate: 6 * MiB })
+    proxy.set({ rate: 6 * MiB })
     await page.setInputFiles('input', Object.keys(sent))
-    await until(() => wire.counts.up > 5 * MiB)
+    await until(() => proxy.counts.up > 5 * MiB)
 
-    wire.set({ refuse: true })
+    proxy.set({ refuse: true })
     await page.context().setOffline(true)
-    wire.cutAll()
+    proxy.cutAll()
     await new Promise((resolve) => setTimeout(resolve, 500))
-    wire.set({})
+    proxy.set({})
     await page.context().setOffline(false)
-    await arrived(2)
+    await waitForUploads(2)
 
     expect(await stored()).toEqual(digestsOf(sent))
-    expect(wire.counts.up).toBeLessThan(22 * MiB)
+    expect(proxy.counts.up).toBeLessThan(22 * MiB)
   })
 
-  it('goes on by itself after a reload in the middle', async () => {
-    const { page, files, arrived, stored, wire, asked } = await open()
+  it('resumes by itself after a reload', async () => {
+    const { page, files, waitForUploads, stored, proxy, requests } = await open()
     const sent = await files(['film.mp4', 30 * MiB])
-    wire.set({ rate: 5 * MiB })
+    proxy.set({ rate: 5 * MiB })
     await page.setInputFiles('input', Object.keys(sent))
-    await until(() => wire.counts.up > 5 * MiB)
-    // What Golden Retriever remembers it writes now and then.
+    await until(() => proxy.counts.up > 5 * MiB)
+    // Golden Retriever saves its state at intervals.
     await new Promise((resolve) => setTimeout(resolve, 1000))
 
     await page.reload()
-    wire.set({})
-    await arrived(1)
+    proxy.set({})
+    await waitForUploads(1)
 
     expect(await stored()).toEqual(digestsOf(sent))
-    expect(asked.map(({ method }) => method)).toEqual(['POST', 'PATCH', 'HEAD', 'PATCH'])
-    expect(asked[3]!.offset).toBeGreaterThan(2 * MiB)
+    expect(requests.map(({ method }) => method)).toEqual(['POST', 'PATCH', 'HEAD', 'PATCH'])
+    expect(requests[3]!.offset).toBeGreaterThan(2 * MiB)
   })
 })
 
@@ -92,17 +90,17 @@ function digest(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** The names and digests of files, as `stored` tells them. */
+/** The names and digests of files, as `stored` returns them. */
 function digestsOf(files: Files): Map<string, string> {
   return new Map(Object.values(files).map(({ name, bytes }) => [name, digest(bytes)]))
 }
 
-async function until(isSo: () => boolean): Promise<void> {
-  await expect.poll(isSo, { timeout: 60_000, interval: 20 }).toBe(true)
+async function until(condition: () => boolean): Promise<void> {
+  await expect.poll(condition, { timeout: 60_000, interval: 20 }).toBe(true)
 }
 
-/** Resolves when nothing has gone up for a while. */
-async function quiet({ counts }: FaultProxy): Promise<void> {
+/** Waits until the browser has sent nothing for 300 ms. */
+async function waitUntilIdle({ counts }: FaultProxy): Promise<void> {
   for (let before = -1; before !== counts.up; ) {
     before = counts.up
     await new Promise((resolve) => setTimeout(resolve, 300))
@@ -111,8 +109,8 @@ async function quiet({ counts }: FaultProxy): Promise<void> {
 
 type Files = Record<string, { name: string; bytes: Buffer }>
 
-/** The program of the document as a page with a field for files. */
-async function bundle(directory: string, words: Record<string, string>): Promise<string> {
+/** Bundles the example of the document into a page with a file input. */
+async function bundle(directory: string, constants: Record<string, string>): Promise<string> {
   const document = await readFile('docs/clients.md', 'utf8')
   const [, program] = /^```js browser\n(.*?)^```$/ms.exec(document)!
   await symlink(resolve('node_modules'), join(directory, 'node_modules'))
@@ -121,7 +119,7 @@ async function bundle(directory: string, words: Record<string, string>): Promise
     root: directory,
     configFile: false,
     logLevel: 'silent',
-    define: Object.fromEntries(Object.entries(words).map(([name, word]) => [name, JSON.stringify(word)])),
+    define: Object.fromEntries(Object.entries(constants).map(([name, value]) => [name, JSON.stringify(value)])),
     build: { write: false, rollupOptions: { input: join(directory, 'main.js') } },
   })
   const { output } = (Array.isArray(built) ? built[0] : built) as { output: { code?: string }[] }
@@ -129,42 +127,42 @@ async function bundle(directory: string, words: Record<string, string>): Promise
   return `<!doctype html><meta charset="utf-8"><input type="file" multiple><script type="module">${code}</script>`
 }
 
-/** The page, a server with files on disk, and the wire between them. */
+/** The page, a server with a local store, and the proxy between them. */
 async function open() {
   const directory = await mkdtemp(join(tmpdir(), 'landfall-uppy-'))
   const store = localStore({ directory: join(directory, 'files'), fsync: false })
   const app = await testAppOver(store)
-  const wire = await startFaultProxy(await listen(app.http))
+  const proxy = await startFaultProxy(await listen(app.http))
   const user = userOf(randomUUID(), 'creator')
   const { authorization } = await app.as(user)
-  const html = await bundle(directory, { LANDFALL: wire.endpoint, TOKEN: authorization.slice('Bearer '.length) })
+  const html = await bundle(directory, { LANDFALL: proxy.endpoint, TOKEN: authorization.slice('Bearer '.length) })
   const host = createServer((_request, response) => response.end(html)).listen(0, '127.0.0.1')
   const context = await browser().newContext()
   onTestFinished(async () => {
     await context.close()
     host.close()
     host.closeAllConnections()
-    await wire.close()
+    await proxy.close()
     app.http.server.closeAllConnections()
     await rm(directory, { recursive: true, force: true })
   })
   const page = await context.newPage()
-  const asked: { method: string; offset: number }[] = []
+  const requests: { method: string; offset: number }[] = []
   page.on('request', (request) => {
     const offset = Number(request.headers()['upload-offset'])
-    if (request.url().startsWith(wire.endpoint) && request.method() !== 'OPTIONS')
-      asked.push({ method: request.method(), offset })
+    if (request.url().startsWith(proxy.endpoint) && request.method() !== 'OPTIONS')
+      requests.push({ method: request.method(), offset })
   })
   await page.goto(`http://127.0.0.1:${(host.address() as AddressInfo).port}/`)
 
   return {
     page,
-    wire,
-    /** What the page asked the server. */
-    asked,
-    /** Files on the disk, by their paths. */
-    async files(...wanted: [name: string, size: number][]): Promise<Files> {
-      const entries = wanted.map(async ([name, size]) => {
+    proxy,
+    /** Requests of the page to the server. */
+    requests,
+    /** Creates files on disk; the keys are their paths. */
+    async files(...specs: [name: string, size: number][]): Promise<Files> {
+      const entries = specs.map(async ([name, size]) => {
         const bytes = name.endsWith('.mp4') ? filmOf(size) : randomBytes(size)
         const path = join(directory, name)
         await writeFile(path, bytes)
@@ -172,11 +170,11 @@ async function open() {
       })
       return Object.fromEntries(await Promise.all(entries))
     },
-    async arrived(count: number) {
+    async waitForUploads(count: number) {
       const complete = 'uppy.getFiles().filter(({ progress }) => progress.uploadComplete).length'
       await expect.poll(() => page.evaluate(complete), { timeout: 60_000, interval: 50 }).toBe(count)
     },
-    /** Digests of what the store has, by the names the files had. */
+    /** Digests of the stored files, by file name. */
     async stored() {
       await app.engine.drained()
       const uploads = await app.engine.list(user, { limit: 10 })

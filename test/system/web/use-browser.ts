@@ -4,8 +4,8 @@ import { built } from '../../support/built.ts'
 import { browserPath, startChromium } from './browser.ts'
 
 /**
- * The browser of a file's tests, all of which are skipped where there is none.
- * @param needsPage the tests open the page of this project, which are built first
+ * Starts the browser for the tests of a file, which are skipped without Chromium.
+ * @param needsPage the tests open pages of this project, which are built first
  */
 export function useBrowser({ needsPage = true } = {}): () => Browser {
   let browser: Browser
@@ -18,7 +18,7 @@ export function useBrowser({ needsPage = true } = {}): () => Browser {
     await browser?.close()
   })
   beforeEach((context) => {
-    if (!browserPath) context.skip('no Chromium here; TEST_CHROMIUM names one')
+    if (!browserPath) context.skip('Chromium is not installed; set TEST_CHROMIUM to its path')
   })
   return () => browser
 }

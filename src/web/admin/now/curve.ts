@@ -1,4 +1,4 @@
-/** The path of `values` from left to right, where `ceiling` is the top of a field of `width` by `height`. */
+/** The SVG path of `values` from left to right in `width` by `height`, where `ceiling` is the value at the top. */
 export function pathOf(values: number[], ceiling: number, width: number, height: number): string {
   const last = Math.max(1, values.length - 1)
   const points = values.map((value, index) => {
@@ -9,10 +9,10 @@ export function pathOf(values: number[], ceiling: number, width: number, height:
   return `M${points.join('L')}`
 }
 
-/** The end of a scale that has room for `most`: a one, two or five with zeros, and of large numbers the same of a power of 1024. */
-export function ceilingOf(most: number): number {
-  const unit = most < 1024 ? 1 : 1024 ** Math.floor(Math.log2(most) / 10)
-  const value = most / unit
+/** The top of a scale for values up to `max`: 1, 2 or 5 times a power of ten, for large values in units of a power of 1024. */
+export function ceilingOf(max: number): number {
+  const unit = max < 1024 ? 1 : 1024 ** Math.floor(Math.log2(max) / 10)
+  const value = max / unit
   const ten = 10 ** Math.floor(Math.log10(value))
   const step = [1, 2, 5, 10].find((step) => step * ten >= value) ?? 10
   return step * ten * unit

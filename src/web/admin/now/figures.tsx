@@ -4,12 +4,12 @@ import { formatBytes, formatDuration } from '../../upload/format.ts'
 import { count } from '../messages.ts'
 import { hrefOf } from '../route.ts'
 
-// Something that waits for longer is worth a look.
-const longSeconds = 120
+// A longer wait is highlighted.
+const maxWaitSeconds = 120
 
 /**
- * How much is under way, over all servers.
- * @param speed bytes a second of all that is being sent
+ * Current figures of all servers.
+ * @param speed bytes per second of all uploads together
  */
 export function Figures({ summary, speed }: { summary: Summary; speed: number }) {
   const { open, finishingOldestSeconds, eventsToDeliver, eventsOldestSeconds } = summary
@@ -18,27 +18,29 @@ export function Figures({ summary, speed }: { summary: Summary; speed: number })
   const live = sum('receiving', 'live') + sum('finishing', 'live')
   const receiving = sum('receiving', 'count')
   const finishing = sum('finishing', 'count')
-  const isLateToFinish = (finishingOldestSeconds ?? 0) > longSeconds
-  const isLateToTell = (eventsOldestSeconds ?? 0) > longSeconds
+  const isFinishingLate = (finishingOldestSeconds ?? 0) > maxWaitSeconds
+  const isDeliveryLate = (eventsOldestSeconds ?? 0) > maxWaitSeconds
 
   return (
     <dl class="figures-row">
-      <Figure name="Live" value={live} note={live === 0 ? 'nobody sends' : `${formatBytes(speed)}/s together`} />
       <Figure
-        name="Unfinished"
+        name="Live"
+        value={live}
+        note={live === 0 ? 'no upload is running' : `${formatBytes(speed)}/s in total`}
+      />
+      <Figure
+        name="Open"
         value={receiving}
-        note={rolesOf(summary, 'receiving') || 'nobody waits'}
+        note={rolesOf(summary, 'receiving') || 'none'}
         href={hrefOf('uploads', null, { state: 'receiving' })}
       />
       <Figure
         name="Finishing"
         value={finishing}
         note={
-          finishingOldestSeconds === null
-            ? 'nothing waits'
-            : `the oldest for ${formatDuration(finishingOldestSeconds * 1000)}`
+          finishingOldestSeconds === null ? 'none' : `the oldest for ${formatDuration(finishingOldestSeconds * 1000)}`
         }
-        isLate={isLateToFinish}
+        isLate={isFinishingLate}
         href={hrefOf('uploads', null, { state: 'finishing' })}
       />
       <Figure
@@ -49,10 +51,10 @@ export function Figures({ summary, speed }: { summary: Summary; speed: number })
       />
       {eventsToDeliver > 0 && (
         <Figure
-          name="To tell"
+          name="Undelivered events"
           value={eventsToDeliver}
-          note={`events, the oldest for ${formatDuration((eventsOldestSeconds ?? 0) * 1000)}`}
-          isLate={isLateToTell}
+          note={`the oldest for ${formatDuration((eventsOldestSeconds ?? 0) * 1000)}`}
+          isLate={isDeliveryLate}
         />
       )}
     </dl>

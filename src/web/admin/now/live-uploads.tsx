@@ -10,15 +10,15 @@ import type { QueryState } from '../query.ts'
 import { AdminActionDialog } from '../uploads/admin-action.tsx'
 import { RowHead } from '../uploads/row-head.tsx'
 
-/** What is being sent at the moment, by whoever and to whatever server. */
+/** The uploads that clients are sending right now, to all servers. */
 export function LiveUploads(props: {
-  answer: QueryState<{ uploads: AnyUpload[]; next: string | null }>
+  query: QueryState<{ uploads: AnyUpload[]; next: string | null }>
   speedOf(id: string): number | null
-  isTold: boolean
+  isConnected: boolean
 }) {
-  const { answer, speedOf, isTold } = props
+  const { query, speedOf, isConnected } = props
   const [cancelling, setCancelling] = useState<AnyUpload | null>(null)
-  const uploads = answer.value?.uploads ?? null
+  const uploads = query.value?.uploads ?? null
 
   return (
     <section class="part" aria-labelledby="live-title">
@@ -26,7 +26,7 @@ export function LiveUploads(props: {
         <h2 id="live-title" tabIndex={-1}>
           Uploading now
         </h2>
-        <span class={`pulse ${isTold ? 'is-told' : ''}`}>{isTold ? 'live' : 'every 2 s'}</span>
+        <span class={`pulse ${isConnected ? 'is-connected' : ''}`}>{isConnected ? 'live' : 'every 2 s'}</span>
       </div>
       {uploads?.length === 0 && <p class="empty quiet">No uploads are running.</p>}
       {uploads && uploads.length > 0 && (
@@ -36,12 +36,12 @@ export function LiveUploads(props: {
           ))}
         </ul>
       )}
-      {answer.value?.next && <p class="quiet small">Only the newest hundred are shown.</p>}
+      {query.value?.next && <p class="quiet small">Only the newest hundred are shown.</p>}
       {cancelling && (
         <AdminActionDialog
           upload={cancelling}
-          verb="cancel"
-          done={answer.refetch}
+          action="cancel"
+          done={query.refetch}
           close={() => {
             setCancelling(null)
             document.getElementById('live-title')?.focus()

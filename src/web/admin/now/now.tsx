@@ -10,12 +10,12 @@ import { LiveUploads } from './live-uploads.tsx'
 import { Plots } from './plots.tsx'
 import { createSpeeds } from './speeds.ts'
 
-// Figures and lists are asked for every moment, and at once when something began or ended.
+// Figures and lists are polled, and refreshed at once after an event.
 const everyMs = 2000
 
-const isTold = signal(false)
+const isConnected = signal(false)
 
-/** What happens at the moment. */
+/** The overview: current figures, activity and running uploads. */
 export function Now() {
   const summary = useQuery(admin.summary, { everyMs })
   const live = useQuery(() => admin.uploads({ live: true, limit: 100 }), { everyMs })
@@ -23,39 +23,39 @@ export function Now() {
   const speeds = useMemo(createSpeeds, [])
   const uploads = live.value?.uploads ?? []
   const now = Date.now()
-  speeds.saw(uploads, now)
+  speeds.record(uploads, now)
   const speed = uploads.reduce((sum, { id }) => sum + (speeds.of(id, now) ?? 0), 0)
 
   useSignalEffect(() => {
-    let soon: ReturnType<typeof setTimeout> | undefined
-    const end = subscribeToEvents({
+    let refreshTimer: ReturnType<typeof setTimeout> | undefined
+    const unsubscribe = subscribeToEvents({
       url: new URL('v1/events?all=true', server).href,
       token: currentToken,
       onConnection(isOpen) {
-        isTold.value = isOpen
+        isConnected.value = isOpen
       },
       onEvent() {
-        // Of many events at once one question comes.
-        soon ??= setTimeout(() => {
-          soon = undefined
+        // One refresh for many events at once.
+        refreshTimer ??= setTimeout(() => {
+          refreshTimer = undefined
           summary.refetch()
           live.refetch()
         }, 150)
       },
     })
     return () => {
-      clearTimeout(soon)
-      end()
+      clearTimeout(refreshTimer)
+      unsubscribe()
     }
   })
 
   return (
     <>
-      <Problem words={summary.error ?? live.error} />
+      <Problem message={summary.error ?? live.error} />
       {summary.value && <Figures summary={summary.value} speed={speed} />}
-      {/* What the servers do is about all tenants. */}
+      {/* The activity covers all tenants. */}
       {!isOfTenant() && <Plots />}
-      <LiveUploads answer={live} speedOf={(id) => speeds.of(id, now)} isTold={isTold.value} />
+      <LiveUploads query={live} speedOf={(id) => speeds.of(id, now)} isConnected={isConnected.value} />
     </>
   )
 }

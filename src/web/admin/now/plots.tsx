@@ -7,23 +7,23 @@ import { admin } from '../session.ts'
 import { type Line, Plot } from './plot.tsx'
 
 const spans = [
-  { words: '15 min', minutes: 15 },
-  { words: '1 h', minutes: 60 },
-  { words: '6 h', minutes: 360 },
-  { words: '1 day', minutes: 1440 },
-  { words: '7 days', minutes: 10_080 },
+  { label: '15 min', minutes: 15 },
+  { label: '1 h', minutes: 60 },
+  { label: '6 h', minutes: 360 },
+  { label: '1 day', minutes: 1440 },
+  { label: '7 days', minutes: 10_080 },
 ]
 
-/** Throughput and errors of all servers together. */
+/** Throughput, errors and uploads of all servers together. */
 export function Plots() {
   const [minutes, setMinutes] = useState(15)
-  const answer = useQuery(() => admin.activity(minutes, 90), { key: String(minutes), everyMs: 10_000 })
+  const query = useQuery(() => admin.activity(minutes, 90), { key: String(minutes), everyMs: 10_000 })
   return (
     <section class="part" aria-labelledby="plots-title">
       <div class="part-head">
         <h2 id="plots-title">Over time</h2>
         <fieldset class="segments is-small">
-          <legend class="unseen">How far back</legend>
+          <legend class="visually-hidden">How far back</legend>
           {spans.map((span) => (
             <label key={span.minutes}>
               <input
@@ -32,28 +32,28 @@ export function Plots() {
                 checked={span.minutes === minutes}
                 onChange={() => setMinutes(span.minutes)}
               />
-              <span>{span.words}</span>
+              <span>{span.label}</span>
             </label>
           ))}
         </fieldset>
       </div>
-      <Problem words={answer.error} />
-      <div class="plots" aria-busy={answer.value === null}>
-        {answer.value && <Filled series={answer.value} />}
+      <Problem message={query.error} />
+      <div class="plots" aria-busy={query.value === null}>
+        {query.value && <Charts activity={query.value} />}
       </div>
     </section>
   )
 }
 
-function Filled({ series: { points, stepSeconds } }: { series: Activity }) {
-  // The last stretch is not over: as a point it would always look like a fall.
+function Charts({ activity: { points, stepSeconds } }: { activity: Activity }) {
+  // The last bucket is incomplete and would always look like a drop.
   const past = points.slice(0, -1)
   const perSecond = (field: keyof Point) => past.map((point) => Number(point[field]) / stepSeconds)
   const each = (field: keyof Point) => past.map((point) => Number(point[field]))
   const sum = (...fields: (keyof Point)[]) =>
     past.map((point) => fields.reduce((total, field) => total + Number(point[field]), 0))
 
-  // What is received is counted when a body ends, which may take an hour; what is stored, part by part.
+  // Stored bytes, which are counted with every part. Received bytes are counted when a body ends, which may take an hour.
   const throughput: Line[] = [{ name: 'stored', tone: 'accent', values: perSecond('storedBytes'), isFilled: true }]
   const errors: Line[] = [
     { name: 'refused (4xx)', tone: 'warn', values: each('clientErrors') },
@@ -70,9 +70,16 @@ function Filled({ series: { points, stepSeconds } }: { series: Activity }) {
   const whole = (value: number) => Math.round(value).toLocaleString('en')
   return (
     <>
-      <Plot title="Throughput" unit="a second" lines={throughput} times={times} write={formatBytes} least={1024} />
-      <Plot title="Errors" unit={`in ${step}`} lines={errors} times={times} write={whole} least={4} />
-      <Plot title="Uploads" unit={`in ${step}`} lines={uploads} times={times} write={whole} least={4} />
+      <Plot
+        title="Throughput"
+        unit="per second"
+        lines={throughput}
+        times={times}
+        format={formatBytes}
+        minCeiling={1024}
+      />
+      <Plot title="Errors" unit={`per ${step}`} lines={errors} times={times} format={whole} minCeiling={4} />
+      <Plot title="Uploads" unit={`per ${step}`} lines={uploads} times={times} format={whole} minCeiling={4} />
     </>
   )
 }

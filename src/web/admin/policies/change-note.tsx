@@ -5,20 +5,20 @@ export interface ChangeNoteText {
   applyToActive: boolean
 }
 
-/** What goes with a change: why, and whether it is for running uploads too. */
-export function ChangeNoteFields({ remark, set }: { remark: ChangeNoteText; set: (remark: ChangeNoteText) => void }) {
+/** The fields of a change: its note, and whether it applies to running uploads. */
+export function ChangeNoteFields({ change, set }: { change: ChangeNoteText; set: (change: ChangeNoteText) => void }) {
   return (
-    <div class="remark">
+    <div class="change-note">
       <Field
         label="Note (shown in the versions)"
-        value={remark.note}
-        set={(note) => set({ ...remark, note: note.slice(0, 500) })}
+        value={change.note}
+        set={(note) => set({ ...change, note: note.slice(0, 500) })}
       />
       <label class="check">
         <input
           type="checkbox"
-          checked={remark.applyToActive}
-          onChange={(event) => set({ ...remark, applyToActive: event.currentTarget.checked })}
+          checked={change.applyToActive}
+          onChange={(event) => set({ ...change, applyToActive: event.currentTarget.checked })}
         />
         Apply to running uploads too; otherwise they keep the limits they started with
       </label>

@@ -5,13 +5,13 @@ interface CodeFieldProps {
   field: RefObject<HTMLTextAreaElement>
   label: string
   text: string
-  write(text: string): void
+  setText(text: string): void
   isInvalid: boolean
   describedBy: string
 }
 
-/** A text of many lines with their numbers beside it. */
-export function CodeField({ field, label, text, write, isInvalid, describedBy }: CodeFieldProps) {
+/** A text field with line numbers. */
+export function CodeField({ field, label, text, setText, isInvalid, describedBy }: CodeFieldProps) {
   const gutter = useRef<HTMLPreElement>(null)
   const count = text.split('\n').length
   return (
@@ -30,7 +30,7 @@ export function CodeField({ field, label, text, write, isInvalid, describedBy }:
         wrap="off"
         rows={26}
         value={text}
-        onInput={(event) => write(event.currentTarget.value)}
+        onInput={(event) => setText(event.currentTarget.value)}
         onScroll={(event) => {
           gutter.current!.scrollTop = event.currentTarget.scrollTop
         }}

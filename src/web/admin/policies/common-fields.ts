@@ -1,11 +1,11 @@
-/** The fields of a role that are changed most often. Text is what a person types; empty: the role does not say it itself. */
+/** The fields of a role that are changed most often, as text. Empty: the role does not set the field. */
 export const commonFields = [
-  { name: 'maxSize', label: 'Largest file', hint: '2 GiB', kind: 'words' },
+  { name: 'maxSize', label: 'Largest file', hint: '2 GiB', kind: 'text' },
   { name: 'mediaTypes', label: 'File types', hint: 'image/*, application/pdf', kind: 'list' },
-  { name: 'timeToLive', label: 'Incomplete uploads are kept for', hint: '7 days', kind: 'words' },
-  { name: 'totalBytes', label: 'Storage quota', hint: '100 GiB', kind: 'words' },
+  { name: 'timeToLive', label: 'Incomplete uploads are kept for', hint: '7 days', kind: 'text' },
+  { name: 'totalBytes', label: 'Storage quota', hint: '100 GiB', kind: 'text' },
   { name: 'totalFiles', label: 'Files in all', hint: '1000', kind: 'number' },
-  { name: 'bytesPerDay', label: 'Bytes per day', hint: '10 GiB', kind: 'words' },
+  { name: 'bytesPerDay', label: 'Bytes per day', hint: '10 GiB', kind: 'text' },
   { name: 'filesPerDay', label: 'Files per day', hint: '100', kind: 'number' },
   { name: 'uploadsAtOnce', label: 'Uploads at the same time', hint: '5', kind: 'number' },
 ] as const
@@ -13,10 +13,10 @@ export const commonFields = [
 export type CommonField = (typeof commonFields)[number]
 type Json = Record<string, unknown>
 
-/** What says that there is no limit. */
+/** The text that means no limit. */
 const unlimited = 'unlimited'
 
-/** The value of `field` as a person types it. */
+/** The value of `field` as text. */
 export function fieldText(role: Json, { name }: CommonField): string {
   const value = role[name]
   if (value === undefined) return ''
@@ -24,23 +24,23 @@ export function fieldText(role: Json, { name }: CommonField): string {
   return Array.isArray(value) ? value.join(', ') : String(value)
 }
 
-/** `policies` with what was typed for `field` of `role`. What is wrong with it, the server says. */
+/** Returns `policies` with `text` as the value of `field` of `role`. The server validates it. */
 export function withField(policies: Json, role: string, { name, kind }: CommonField, text: string): Json {
   const roles = rolesOf(policies)
   const { [name]: _, ...others } = { ...roles[role] }
-  const said = text.trim()
+  const trimmed = text.trim()
   const value =
-    said === unlimited
+    trimmed === unlimited
       ? null
       : kind === 'list'
-        ? said.split(',').map((part) => part.trim())
-        : kind === 'number' && /^\d+$/.test(said)
-          ? Number(said)
-          : said
-  // Where the field stood it stays, so that a change is one line of the text.
+        ? trimmed.split(',').map((part) => part.trim())
+        : kind === 'number' && /^\d+$/.test(trimmed)
+          ? Number(trimmed)
+          : trimmed
+  // The field keeps its position, so that a change is one line of the document.
   const entries = Object.entries(roles[role] ?? {}).map(([key, old]) => [key, key === name ? value : old])
   const changed =
-    said === '' ? others : name in (roles[role] ?? {}) ? Object.fromEntries(entries) : { ...others, [name]: value }
+    trimmed === '' ? others : name in (roles[role] ?? {}) ? Object.fromEntries(entries) : { ...others, [name]: value }
   return { ...policies, roles: { ...roles, [role]: changed } }
 }
 

@@ -4,62 +4,62 @@ import { errorMessage } from '../query.ts'
 import { admin } from '../session.ts'
 import { readJson, writeJson } from './json.ts'
 
-// The typing rests for so long before the server is asked.
-const restMs = 250
+// Pause in typing before the server checks the draft.
+const pauseMs = 250
 
-/** What somebody is writing, and what the server says to it. */
+/** An edited policy document, with the result of its check. */
 export interface Draft {
   text: string
-  write(text: string): void
-  /** What is wrong with it, by place; `[]` when nothing is, `null` while that is being asked. */
+  setText(text: string): void
+  /** Errors by field; `[]` when there are none, `null` while the server checks. */
   problems: string[] | null
-  /** The server's word on this very text; `null` while there is none. */
+  /** The server's result for exactly this text; `null` while there is none. */
   checked: CheckedPolicies | null
-  /** What it says now, when it says anything that can be saved. */
+  /** The parsed text; `null` when it is not a JSON object. */
   json: Record<string, unknown> | null
   isChanged: boolean
-  /** Begins again with what holds. */
+  /** Discards the changes. */
   reset(): void
 }
 
-/** A text that begins as what holds, and is checked as it is written. */
+/** A draft that starts as the active policies and is checked while it is edited. */
 export function useDraft(current: PolicyVersion): Draft {
   const [text, setText] = useState<string | null>(null)
-  const [check, setCheck] = useState<{ about: string; checked: CheckedPolicies | null; problems: string[] } | null>(
+  const [check, setCheck] = useState<{ checkKey: string; checked: CheckedPolicies | null; problems: string[] } | null>(
     null,
   )
-  const written = writeJson(current.policies)
-  const isChanged = text !== null && text !== written
-  const shown = text ?? written
+  const activeText = writeJson(current.policies)
+  const isChanged = text !== null && text !== activeText
+  const shown = text ?? activeText
   const read = readJson(shown)
-  // What differs is what differs from the version that holds, so another version is another question.
-  const about = `${current.version} ${shown}`
+  // The differences are relative to the active version, so another active version needs another check.
+  const checkKey = `${current.version} ${shown}`
 
   useEffect(() => {
     if (!isChanged || 'problem' in read) return
-    const leave = new AbortController()
-    const resting = setTimeout(() => void look(read.json, leave.signal), restMs)
+    const abort = new AbortController()
+    const timer = setTimeout(() => void runCheck(read.json, abort.signal), pauseMs)
     return () => {
-      clearTimeout(resting)
-      leave.abort()
+      clearTimeout(timer)
+      abort.abort()
     }
-  }, [about, isChanged])
+  }, [checkKey, isChanged])
 
-  async function look(json: Record<string, unknown>, signal: AbortSignal): Promise<void> {
+  async function runCheck(json: Record<string, unknown>, signal: AbortSignal): Promise<void> {
     try {
       const checked = await admin.checkPolicies(json, signal)
-      setCheck({ about, checked, problems: checked.problems })
+      setCheck({ checkKey, checked, problems: checked.problems })
     } catch (thrown) {
-      if (!signal.aborted) setCheck({ about, checked: null, problems: [errorMessage(thrown)] })
+      if (!signal.aborted) setCheck({ checkKey, checked: null, problems: [errorMessage(thrown)] })
     }
   }
 
-  const isAnswered = isChanged && check?.about === about
+  const isChecked = isChanged && check?.checkKey === checkKey
   return {
     text: shown,
-    write: setText,
-    problems: 'problem' in read ? [read.problem] : isAnswered ? check.problems : isChanged ? null : [],
-    checked: isAnswered ? check.checked : null,
+    setText,
+    problems: 'problem' in read ? [read.problem] : isChecked ? check.problems : isChanged ? null : [],
+    checked: isChecked ? check.checked : null,
     json: 'json' in read ? read.json : null,
     isChanged,
     reset: () => setText(null),

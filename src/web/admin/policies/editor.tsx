@@ -10,21 +10,21 @@ import { CodeField } from './code-field.tsx'
 import { removedRoles } from './common-fields.ts'
 import { Differences } from './differences.tsx'
 import { useDraft } from './draft.ts'
-import { placeOf, writeJson } from './json.ts'
+import { positionOf, writeJson } from './json.ts'
 import { RemovedRoles } from './removed-roles.tsx'
 import { RoleForm } from './role-form.tsx'
 
 interface EditorProps {
   current: PolicyVersion
   saved(change: { version: number; changedUploads: number }): void
-  /** Asks which version holds now. */
+  /** Loads the active version. */
   refresh(): void
 }
 
-/** The policies as text, checked while it is written. Before it is saved one sees what would change. */
+/** Edits the policies as text. The server checks the text while it is edited and lists what would change. */
 export function Editor({ current, saved, refresh }: EditorProps) {
   const draft = useDraft(current)
-  const [remark, setRemark] = useState({ note: '', applyToActive: false })
+  const [changeNote, setChangeNote] = useState({ note: '', applyToActive: false })
   const [problem, setProblem] = useState<string | null>(null)
   const [confirmed, setConfirmed] = useState<ReadonlySet<string>>(new Set())
   const [isBusy, setBusy] = useState(false)
@@ -41,24 +41,29 @@ export function Editor({ current, saved, refresh }: EditorProps) {
     setBusy(true)
     setProblem(null)
     try {
-      const note = remark.note.trim() || null
-      const { version, changedUploads } = await admin.changePolicies(current.version, draft.json, { ...remark, note })
-      announce(`Version ${version} is saved.`)
+      const note = changeNote.note.trim() || null
+      const { version, changedUploads } = await admin.changePolicies(current.version, draft.json, {
+        ...changeNote,
+        note,
+      })
+      announce(`Version ${version} was saved.`)
       draft.reset()
-      setRemark({ note: '', applyToActive: false })
+      setChangeNote({ note: '', applyToActive: false })
       setConfirmed(new Set())
       saved({ version, changedUploads })
     } catch (thrown) {
-      const isOutrun = thrown instanceof RequestError && thrown.failure.code === 'PRECONDITION_FAILED'
-      const words = errorMessage(thrown)
-      setProblem(isOutrun ? `${words} Your text is kept: check below what it would change now, and save again.` : words)
-      if (isOutrun) refresh()
+      const isConflict = thrown instanceof RequestError && thrown.failure.code === 'PRECONDITION_FAILED'
+      const message = errorMessage(thrown)
+      setProblem(
+        isConflict ? `${message} Your text is kept: review below what it would change now, and save again.` : message,
+      )
+      if (isConflict) refresh()
     }
     setBusy(false)
   }
 
-  function show(words: string): void {
-    const at = placeOf(draft.text, words)
+  function show(problemText: string): void {
+    const at = positionOf(draft.text, problemText)
     if (at < 0 || !field.current) return
     field.current.focus()
     field.current.setSelectionRange(at, draft.text.indexOf('\n', at))
@@ -69,28 +74,28 @@ export function Editor({ current, saved, refresh }: EditorProps) {
       <div class="part-head">
         <h2 id={`${id}-title`}>Edit policies</h2>
         <p class="quiet small" role="status">
-          {!draft.isChanged && 'Sizes as "10 GiB", times as "7 days"; null is no limit.'}
+          {!draft.isChanged && 'Sizes such as "10 GiB", times such as "7 days"; null means no limit.'}
           {draft.isChanged && problems === null && 'Checking …'}
           {draft.isChanged && problems?.length === 0 && 'This can be saved.'}
           {problems !== null && problems.length > 0 && 'This cannot be saved yet.'}
         </p>
       </div>
-      {draft.json && <RoleForm policies={draft.json} change={(policies) => draft.write(writeJson(policies))} />}
+      {draft.json && <RoleForm policies={draft.json} change={(policies) => draft.setText(writeJson(policies))} />}
       <div class={`editor ${draft.isChanged ? 'is-changed' : ''}`}>
         <CodeField
           field={field}
           label="Policies as JSON"
           text={draft.text}
-          write={draft.write}
+          setText={draft.setText}
           isInvalid={problems !== null && problems.length > 0}
           describedBy={`${id}-problems`}
         />
         <div class="editor-side">
-          <ul id={`${id}-problems`} class="faults">
-            {problems?.map((words) => (
-              <li key={words}>
-                <button type="button" class="fault any-text" onClick={() => show(words)}>
-                  {words}
+          <ul id={`${id}-problems`} class="problems">
+            {problems?.map((text) => (
+              <li key={text}>
+                <button type="button" class="problem any-text" onClick={() => show(text)}>
+                  {text}
                 </button>
               </li>
             ))}
@@ -101,11 +106,11 @@ export function Editor({ current, saved, refresh }: EditorProps) {
               title={`What would change from version ${checked.version}`}
             />
           )}
-          <Problem words={problem} />
+          <Problem message={problem} />
           {draft.isChanged && (
             <>
               {canBeSaved && <RemovedRoles roles={removed} confirmed={confirmed} set={setConfirmed} />}
-              {canBeSaved && <ChangeNoteFields remark={remark} set={setRemark} />}
+              {canBeSaved && <ChangeNoteFields change={changeNote} set={setChangeNote} />}
               <div class="choices">
                 <button type="button" class="button" disabled={!maySave} onClick={() => void save()}>
                   Save as version {current.version + 1}

@@ -1,10 +1,10 @@
-// Characters in a line.
-const widest = 76
+// Characters per line.
+const lineWidth = 76
 
-/** `value` as people like to read it: what fits into a line stands in one. */
+/** Formats `value` for reading: an object or array that fits into a line stays on one line. */
 export function writeJson(value: unknown, indent = ''): string {
   const flat = writeFlat(value)
-  if (typeof value !== 'object' || value === null || indent.length + flat.length <= (indent === '' ? 0 : widest))
+  if (typeof value !== 'object' || value === null || indent.length + flat.length <= (indent === '' ? 0 : lineWidth))
     return flat
   const inner = `${indent}  `
   if (Array.isArray(value) && value.every((item) => typeof item !== 'object'))
@@ -16,19 +16,19 @@ export function writeJson(value: unknown, indent = ''): string {
   return fields.length === 0 ? '{}' : `{\n${fields.join(',\n')}\n${indent}}`
 }
 
-/** Plain values, as many in a line as fit. */
+/** Plain values, as many per line as fit. */
 function filled(values: unknown[], indent: string): string {
   const lines: string[] = []
   for (const [index, value] of values.entries()) {
-    const word = JSON.stringify(value) + (index === values.length - 1 ? '' : ',')
+    const item = JSON.stringify(value) + (index === values.length - 1 ? '' : ',')
     const line = lines.at(-1)
-    if (line !== undefined && line.length + word.length < widest) lines[lines.length - 1] = `${line} ${word}`
-    else lines.push(indent + word)
+    if (line !== undefined && line.length + item.length < lineWidth) lines[lines.length - 1] = `${line} ${item}`
+    else lines.push(indent + item)
   }
   return lines.join('\n')
 }
 
-/** All in one line. */
+/** Formats `value` on one line. */
 export function writeFlat(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(writeFlat).join(', ')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? ''
@@ -36,25 +36,25 @@ export function writeFlat(value: unknown): string {
   return fields.length === 0 ? '{}' : `{ ${fields.join(', ')} }`
 }
 
-/** What `text` says, or what is wrong with it, with its line where the browser tells the place. */
+/** Parses `text`. An error message contains the line if the browser reports a position. */
 export function readJson(text: string): { json: Record<string, unknown> } | { problem: string } {
   try {
     const json: unknown = JSON.parse(text)
     if (typeof json === 'object' && json !== null && !Array.isArray(json))
       return { json: json as Record<string, unknown> }
-    return { problem: 'This must be an object: { "roles": … }' }
+    return { problem: 'The policies must be an object: { "roles": … }' }
   } catch (thrown) {
     const message = (thrown as Error).message
     const [, position] = /at position (\d+)/.exec(message) ?? []
     const line = position === undefined ? null : text.slice(0, Number(position)).split('\n').length
     return {
-      problem: `This is not JSON yet${line === null ? '' : `, line ${line}`}: ${message.replace(/ at position.*| in JSON.*/, '')}`,
+      problem: `This is not valid JSON${line === null ? '' : `, line ${line}`}: ${message.replace(/ at position.*| in JSON.*/, '')}`,
     }
   }
 }
 
-/** Where in `text` the place of a problem such as `roles.member.maxSize: …` is; -1 when it cannot be told. */
-export function placeOf(text: string, problem: string): number {
+/** The position in `text` of the field that a problem such as `roles.member.maxSize: …` names; -1 when it is not found. */
+export function positionOf(text: string, problem: string): number {
   const [path = ''] = problem.split(': ')
   let at = 0
   for (const name of path.split('.')) {

@@ -9,20 +9,20 @@ import { Editor } from './editor.tsx'
 import { RolesTable } from './roles-table.tsx'
 import { Versions } from './versions.tsx'
 
-/** Who may upload what: as it is, as it was, and as it shall be. */
+/** The active policies, their editor and their earlier versions. */
 export function Policies() {
-  const answer = useQuery(admin.policies)
+  const query = useQuery(admin.policies)
   const [saved, setSaved] = useState<{ version: number; changedUploads: number } | null>(null)
-  const current = answer.value
+  const current = query.value
 
-  function took(change: { version: number; changedUploads: number }): void {
+  function onSaved(change: { version: number; changedUploads: number }): void {
     setSaved(change)
-    answer.refetch()
+    query.refetch()
   }
 
   return (
     <>
-      <Problem words={answer.error} again={answer.refetch} />
+      <Problem message={query.error} retry={query.refetch} />
       {saved && (
         <p class="notice is-good" role="status">
           Version {saved.version} is active on every server.
@@ -32,17 +32,17 @@ export function Policies() {
       )}
       {current && (
         <>
-          <section class="part" aria-labelledby="holds-title">
+          <section class="part" aria-labelledby="active-title">
             <div class="part-head">
-              <h2 id="holds-title">Active policies</h2>
+              <h2 id="active-title">Active policies</h2>
               <p class="quiet small any-text">
                 Version {current.version}, by {visible(current.author)}, <When at={current.createdAt} />
               </p>
             </div>
             <RolesTable policies={current.policies} />
           </section>
-          <Editor current={current} saved={took} refresh={answer.refetch} />
-          <Versions current={current} restored={took} />
+          <Editor current={current} saved={onSaved} refresh={query.refetch} />
+          <Versions current={current} restored={onSaved} />
         </>
       )}
     </>

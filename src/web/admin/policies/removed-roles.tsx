@@ -6,7 +6,7 @@ interface RemovedRolesProps {
   set(confirmed: ReadonlySet<string>): void
 }
 
-/** Asks for each role that a change would remove: a section that was left out by accident takes every right from its users. */
+/** Asks to confirm each role that a change would remove: without its section, the users of a role may not upload. */
 export function RemovedRoles({ roles, confirmed, set }: RemovedRolesProps) {
   if (roles.length === 0) return null
   return (
@@ -25,7 +25,7 @@ export function RemovedRoles({ roles, confirmed, set }: RemovedRolesProps) {
             }}
           />
           <span class="any-text">
-            Remove the role <strong>{visible(role)}</strong>: its users may upload nothing afterwards
+            Remove the role <strong>{visible(role)}</strong>: its users can no longer upload
           </span>
         </label>
       ))}

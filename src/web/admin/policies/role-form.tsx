@@ -7,7 +7,7 @@ interface RoleFormProps {
   change(policies: Record<string, unknown>): void
 }
 
-/** The limits of one role as a form. It writes the same text that the editor shows. */
+/** The limits of one role as a form. It changes the text in the editor. */
 export function RoleForm({ policies, change }: RoleFormProps) {
   const id = useId()
   const roles = rolesOf(policies)
@@ -37,19 +37,19 @@ export function RoleForm({ policies, change }: RoleFormProps) {
             </select>
           </div>
           {commonFields.map((field) => (
-            <Typed key={`${name} ${field.name}`} {...of(field)} />
+            <PolicyField key={`${name} ${field.name}`} {...of(field)} />
           ))}
         </div>
         <p class="quiet small">
-          Empty: the default applies. “unlimited”: no limit. Every other field is in the text below.
+          Empty: the default applies. “unlimited”: no limit. All other fields are in the text below.
         </p>
       </div>
     </details>
   )
 }
 
-/** What is typed stays as it is typed, until something else than the typing changes the policies. */
-function Typed({ value, set, ...rest }: { label: string; hint: string; value: string; set(text: string): void }) {
+/** A field that keeps the text as typed until the policies change in another way. */
+function PolicyField({ value, set, ...rest }: { label: string; hint: string; value: string; set(text: string): void }) {
   const [text, setText] = useState(value)
   const isSame =
     text

@@ -3,7 +3,7 @@ import { count } from '../messages.ts'
 
 type Rules = Record<string, unknown>
 
-const columns: [field: string, words: string][] = [
+const columns: [field: string, label: string][] = [
   ['maxSize', 'Largest file'],
   ['mediaTypes', 'Types'],
   ['totalBytes', 'Storage'],
@@ -13,7 +13,7 @@ const columns: [field: string, words: string][] = [
   ['timeToLive', 'Time to live'],
 ]
 
-/** The limits of roles at a glance: what a role does not say, the default says. */
+/** The most important limits of all roles, with the default for fields that a role does not set. */
 export function RolesTable({ policies }: { policies: PolicyJson }) {
   const fallback = rulesIn(policies['default'])
   const roles = Object.entries(rulesIn(policies['roles'])) as [string, Rules][]
@@ -21,18 +21,18 @@ export function RolesTable({ policies }: { policies: PolicyJson }) {
     [Object.keys(rulesIn(policies['tenants'])).length, 'tenant'],
     [Object.keys(rulesIn(policies['users'])).length, 'user'],
   ] as const
-  const others = special.filter(([number]) => number > 0).map(([number, word]) => count(number, word))
+  const others = special.filter(([number]) => number > 0).map(([number, noun]) => count(number, noun))
   return (
     <>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what is wider than the screen is reached with the arrow keys */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a table wider than the screen is scrolled with the arrow keys */}
       <section class="table-frame" aria-label="Limits of roles" tabIndex={0}>
         <table>
           <thead>
             <tr>
               <th scope="col">Role</th>
-              {columns.map(([field, words]) => (
+              {columns.map(([field, label]) => (
                 <th key={field} scope="col">
-                  {words}
+                  {label}
                 </th>
               ))}
             </tr>

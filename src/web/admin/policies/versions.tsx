@@ -18,7 +18,7 @@ interface VersionsProps {
   restored(change: { version: number; changedUploads: number }): void
 }
 
-/** Who changed what, when and why; each version can be brought back. */
+/** The versions of the policies with author, time and note; each can be restored. */
 export function Versions({ current, restored }: VersionsProps) {
   const pages = usePages(
     async (before) => {
@@ -33,12 +33,12 @@ export function Versions({ current, restored }: VersionsProps) {
       <h2 id="versions-title" tabIndex={-1}>
         Versions
       </h2>
-      <Problem words={pages.error} again={pages.refetch} />
+      <Problem message={pages.error} retry={pages.refetch} />
       <ol class="rows">
         {pages.items?.map((version) => (
           <li key={version.version} class="row version-row" data-version={version.version}>
             <span class="version-number">{version.version}</span>
-            <div class="row-words">
+            <div class="row-text">
               <p class="any-text">
                 {(version.note !== null && visible(version.note)) || <span class="quiet">no note</span>}
               </p>
@@ -51,7 +51,7 @@ export function Versions({ current, restored }: VersionsProps) {
               <span class="state is-completed small">active</span>
             ) : (
               <button type="button" class="button is-quiet" onClick={() => setChosen(version)}>
-                Restore<span class="unseen"> version {version.version}</span>
+                Restore<span class="visually-hidden"> version {version.version}</span>
               </button>
             )}
           </li>
@@ -74,38 +74,38 @@ export function Versions({ current, restored }: VersionsProps) {
 }
 
 function Restore({ current, version, restored, close }: VersionsProps & { version: PolicyVersion; close(): void }) {
-  const [remark, setRemark] = useState({ note: '', applyToActive: false })
+  const [changeNote, setChangeNote] = useState({ note: '', applyToActive: false })
   const [checked, setChecked] = useState<CheckedPolicies | null>(null)
   const [problem, setProblem] = useState<string | null>(null)
   const [confirmed, setConfirmed] = useState<ReadonlySet<string>>(new Set())
   const removed = removedRoles(current.policies, version.policies)
   const isConfirmed = removed.every((role) => confirmed.has(role))
   useEffect(() => {
-    const leave = new AbortController()
+    const abort = new AbortController()
     admin
-      .checkPolicies(version.policies, leave.signal)
+      .checkPolicies(version.policies, abort.signal)
       .then(setChecked)
-      .catch((thrown: unknown) => leave.signal.aborted || setProblem(errorMessage(thrown)))
-    return () => leave.abort()
+      .catch((thrown: unknown) => abort.signal.aborted || setProblem(errorMessage(thrown)))
+    return () => abort.abort()
   }, [version])
 
   async function act(): Promise<void> {
-    const note = remark.note.trim() || null
-    restored(await admin.restorePolicies(current.version, version.version, { ...remark, note }))
+    const note = changeNote.note.trim() || null
+    restored(await admin.restorePolicies(current.version, version.version, { ...changeNote, note }))
   }
 
   return (
     <ConfirmDialog
       title={`Restore version ${version.version}?`}
-      verb="Restore"
+      confirmLabel="Restore"
       isReady={isConfirmed}
       act={act}
       close={close}
     >
-      <Problem words={problem} />
+      <Problem message={problem} />
       {checked && <Differences differences={checked.differences} title="What would change" />}
       <RemovedRoles roles={removed} confirmed={confirmed} set={setConfirmed} />
-      <ChangeNoteFields remark={remark} set={setRemark} />
+      <ChangeNoteFields change={changeNote} set={setChangeNote} />
     </ConfirmDialog>
   )
 }

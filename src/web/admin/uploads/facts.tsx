@@ -5,7 +5,7 @@ import { count, nameOf } from '../messages.ts'
 import { hrefOf } from '../route.ts'
 import { readMetadata } from './metadata.ts'
 
-/** Everything that is known of an upload. What there is not is not told. */
+/** All details of an upload; missing ones are left out. */
 export function Facts({ upload }: { upload: UploadDetails }) {
   const { user, tenant, role, concat, timeToLiveMs, reserved, parts, tailObjects, metadata } = upload
   const isOpen = upload.state === 'receiving' || upload.state === 'finishing'
@@ -19,7 +19,7 @@ export function Facts({ upload }: { upload: UploadDetails }) {
         <Fact name="Type">
           {upload.contentType}, {upload.category}
         </Fact>
-        {concat && <Fact name="Joined">{concat === 'partial' ? 'a piece of a later file' : 'made of pieces'}</Fact>}
+        {concat && <Fact name="Concatenation">{concat === 'partial' ? 'partial upload' : 'final upload'}</Fact>}
         <Fact name="Created">{moment(upload.createdAt)}</Fact>
         <Fact name="Last change">{moment(upload.updatedAt)}</Fact>
         {upload.completedAt && <Fact name="Completed">{moment(upload.completedAt)}</Fact>}
@@ -30,14 +30,14 @@ export function Facts({ upload }: { upload: UploadDetails }) {
             {timeToLiveMs !== null && `, kept ${formatDuration(timeToLiveMs)} after its last byte`}
           </Fact>
         )}
-        {reserved !== null && reserved > 0 && <Fact name="Reserves">{formatBytes(reserved)}</Fact>}
+        {reserved !== null && reserved > 0 && <Fact name="Reserved">{formatBytes(reserved)}</Fact>}
         {isOpen && (
           <Fact name="Parts">
             {count(parts, 'part')} of {formatBytes(upload.partSize)}
-            {tailObjects > 0 && `, ${count(tailObjects, 'piece')}`}
+            {tailObjects > 0 && `, ${count(tailObjects, 'tail object')}`}
           </Fact>
         )}
-        {upload.needsCleanup && <Fact name="Cleanup">something may lie in the store; the sweeper will look</Fact>}
+        {upload.needsCleanup && <Fact name="Cleanup">pending: the sweeper will remove leftovers from the store</Fact>}
         <Fact name="Object">
           {upload.objectUrl ? (
             <a href={upload.objectUrl} rel="noreferrer">

@@ -12,18 +12,18 @@ import { usePages } from '../pages.ts'
 import { hrefOf, route } from '../route.ts'
 import { admin } from '../session.ts'
 
-const openAndEnded = ['receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed'] as const
-const states = [['', 'any'], ...openAndEnded.map((state): [string, string] => [state, stateText[state]])] as [
+const stateNames = ['receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed'] as const
+const states = [['', 'any'], ...stateNames.map((state): [string, string] => [state, stateText[state]])] as [
   string,
   string,
 ][]
-const lives = [
+const liveChoices = [
   ['', 'any'],
   ['true', 'uploading'],
   ['false', 'not uploading'],
 ] as const
 
-/** All uploads there are, the newest first, as far as the filters let them through. */
+/** All uploads that match the filters, newest first. */
 export function History() {
   const { since, until, ...query } = route.value.query
   const pages = usePages(
@@ -41,12 +41,12 @@ export function History() {
   return (
     <div class="part">
       <Filters
-        rarer={['role', 'tenant', 'since', 'until', 'live']}
+        moreNames={['role', 'tenant', 'since', 'until', 'live']}
         more={
           <>
             <Filter label="Role" {...queryParameter('role')} />
             <Filter label="Tenant" {...queryParameter('tenant')} />
-            <Choice label="Right now" choices={lives} {...queryParameter('live')} />
+            <Choice label="Right now" choices={liveChoices} {...queryParameter('live')} />
             <Filter label="Created after" type="datetime-local" {...queryParameter('since')} />
             <Filter label="Created before" type="datetime-local" {...queryParameter('until')} />
           </>

@@ -1,4 +1,4 @@
-/** What `Upload-Metadata` of tus says, with its values in clear: `filename film.mp4, note …`. Other text stays as it is. */
+/** Decodes the values of a tus `Upload-Metadata` header: `filename film.mp4, note …`. A header that is not valid is returned unchanged. */
 export function readMetadata(header: string): string {
   try {
     return header

@@ -14,31 +14,31 @@ import { AdminActionDialog, actionLabel, actionsFor } from './admin-action.tsx'
 import { Facts } from './facts.tsx'
 import { Timeline } from './timeline.tsx'
 
-/** One upload: what it is, what happened to it, what can be done with it. */
+/** One upload: its details, its timeline and the admin actions. */
 export function OpenUpload({ id }: { id: string }) {
-  const answer = useQuery(() => admin.upload(id), { key: id, everyMs: 3000 })
-  const [action, setVerb] = useState<AdminAction | null>(null)
-  const one = answer.value
+  const query = useQuery(() => admin.upload(id), { key: id, everyMs: 3000 })
+  const [action, setAction] = useState<AdminAction | null>(null)
+  const details = query.value
   return (
     <article class="part">
       <a class="back" href={hrefOf('uploads')}>
         <Back /> All uploads
       </a>
-      <Problem words={answer.error} again={answer.refetch} />
-      {one && (
+      <Problem message={query.error} retry={query.refetch} />
+      {details && (
         <>
-          <Head upload={one.upload} steer={setVerb} />
+          <Head upload={details.upload} act={setAction} />
           <div class="columns">
-            <Timeline timeline={one.timeline} />
-            <Facts upload={one.upload} />
+            <Timeline timeline={details.timeline} />
+            <Facts upload={details.upload} />
           </div>
           {action && (
             <AdminActionDialog
-              upload={one.upload}
-              verb={action}
-              done={answer.setData}
+              upload={details.upload}
+              action={action}
+              done={query.setData}
               close={() => {
-                setVerb(null)
+                setAction(null)
                 document.getElementById('upload-title')?.focus()
               }}
             />
@@ -49,7 +49,7 @@ export function OpenUpload({ id }: { id: string }) {
   )
 }
 
-function Head({ upload, steer: act }: { upload: UploadDetails; steer: (action: AdminAction) => void }) {
+function Head({ upload, act }: { upload: UploadDetails; act: (action: AdminAction) => void }) {
   const { state, size, received, filename, live } = upload
   const isOpen = state === 'receiving' || state === 'finishing'
   return (
@@ -57,7 +57,7 @@ function Head({ upload, steer: act }: { upload: UploadDetails; steer: (action: A
       <span class="preview">
         <TypeIcon type={upload.contentType} />
       </span>
-      <div class="row-words">
+      <div class="row-text">
         <h2 id="upload-title" tabIndex={-1} class="any-text" dir="auto">
           {visible(filename)}
         </h2>

@@ -4,14 +4,14 @@ import { FileName } from '../../upload/file-name.tsx'
 import { TypeIcon } from '../../upload/icons.tsx'
 import { hrefOf } from '../route.ts'
 
-/** How the row of an upload begins: its kind, its name as the way to it, and some facts. */
+/** The start of an upload's row: type icon, name as a link, and facts. */
 export function RowHead({ upload, children }: { upload: AnyUpload; children: ComponentChildren }) {
   return (
     <>
       <span class="preview">
         <TypeIcon type={upload.contentType} />
       </span>
-      <div class="row-words">
+      <div class="row-text">
         <a class="row-link" href={hrefOf('uploads', upload.id)}>
           <FileName name={upload.filename} />
         </a>

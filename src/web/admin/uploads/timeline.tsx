@@ -1,22 +1,22 @@
 import type { TimelineEntry } from '../../../client/admin-types.ts'
 import { visible } from '../../upload/visible.ts'
 import { actionText } from '../messages.ts'
-import { Clocked } from '../moment.tsx'
+import { Timestamp } from '../moment.tsx'
 import { hrefOf } from '../route.ts'
 
-/** What happened to an upload, the oldest first: who did what, and what listeners are told of it. */
+/** The history of an upload, oldest first: audit log entries and events. */
 export function Timeline({ timeline }: { timeline: TimelineEntry[] }) {
   return (
     <section class="box" aria-labelledby="timeline-title">
       <h3 id="timeline-title">Timeline</h3>
       <ol class="timeline">
-        {timeline.map((moment, index) => (
+        {timeline.map((entry, index) => (
           <li
             key={index}
-            class={`moment ${moment.allowed ? '' : 'is-refused'} ${moment.source === 'event' ? 'is-event' : ''}`}
+            class={`timeline-entry ${entry.allowed ? '' : 'is-refused'} ${entry.source === 'event' ? 'is-event' : ''}`}
           >
-            <Clocked at={moment.at} />
-            {moment.source === 'event' ? <Told moment={moment} /> : <Done moment={moment} />}
+            <Timestamp at={entry.at} />
+            {entry.source === 'event' ? <Event entry={entry} /> : <Action entry={entry} />}
           </li>
         ))}
       </ol>
@@ -24,13 +24,13 @@ export function Timeline({ timeline }: { timeline: TimelineEntry[] }) {
   )
 }
 
-function Done({ moment }: { moment: TimelineEntry }) {
-  const { actor, role, key, what, allowed, code, rule, note, times, address, agent } = moment
+function Action({ entry }: { entry: TimelineEntry }) {
+  const { actor, role, key, what, allowed, code, rule, note, times, address, agent } = entry
   return (
-    <div class="moment-words any-text">
+    <div class="timeline-text any-text">
       <p>
         <strong>{visible(actor ?? 'the server')}</strong>
-        {role && <span class="quiet"> ({role})</span>} {allowed ? actionText(what) : refusedWords(what)}
+        {role && <span class="quiet"> ({role})</span>} {allowed ? actionText(what) : refusedText(what)}
         {times > 1 && <span class="quiet"> {times} times</span>}
       </p>
       {(code || rule) && (
@@ -56,16 +56,16 @@ function Done({ moment }: { moment: TimelineEntry }) {
   )
 }
 
-function Told({ moment }: { moment: TimelineEntry }) {
-  const ms = moment.deliveredAt === null ? null : Date.parse(moment.deliveredAt) - Date.parse(moment.at)
+function Event({ entry }: { entry: TimelineEntry }) {
+  const ms = entry.deliveredAt === null ? null : Date.parse(entry.deliveredAt) - Date.parse(entry.at)
   return (
     <p class="small quiet any-text">
-      {moment.what} {ms === null ? 'is still to be told' : `was told to everybody after ${(ms / 1000).toFixed(1)} s`}
-      {moment.note && `: ${moment.note}`}
+      {entry.what} {ms === null ? 'not delivered yet' : `delivered after ${(ms / 1000).toFixed(1)} s`}
+      {entry.note && `: ${entry.note}`}
     </p>
   )
 }
 
-function refusedWords(what: string): string {
+function refusedText(what: string): string {
   return what === 'request.refuse' ? 'was refused' : `was refused: ${what}`
 }

@@ -1,7 +1,7 @@
 import module from 'node:module'
-import { complaintAboutNode } from './node-version.ts'
+import { unsupportedNode } from './node-version.ts'
 
-const complaint = complaintAboutNode(process.versions.node)
+const complaint = unsupportedNode(process.versions.node)
 if (complaint) {
   console.error(complaint)
   process.exit(1)

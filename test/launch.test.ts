@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { isInstalled } from '../bin/install.mjs'
 import { movePackages } from '../bin/move-packages.mjs'
 import { findNode, isGoodNode } from '../bin/node.mjs'
-import { complaintAboutNode } from '../src/node-version.ts'
+import { unsupportedNode } from '../src/node-version.ts'
 import { untilDone } from './support/until.ts'
 
 const startScript = 'node bin/launch.mjs start && exec sh bin/run.sh'
@@ -241,7 +241,7 @@ describe('the Node of the server', () => {
   it.each(['16.20.2', '18.20.8', '20.20.2', '22.18.0', '22.19.0', '23.5.0', '24.0.0', '25.1.0', '26.0.0', '30.1.2'])(
     'the launcher and the server agree on %s',
     (version) => {
-      expect(isGoodNode(version)).toBe(complaintAboutNode(version) === null)
+      expect(isGoodNode(version)).toBe(unsupportedNode(version) === null)
     },
   )
 

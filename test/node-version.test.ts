@@ -1,17 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { complaintAboutNode } from '../src/node-version.ts'
+import { unsupportedNode } from '../src/node-version.ts'
 
 it.each(['22.19.0', '22.23.1', '24.0.0', '24.21.0', '26.0.0', '27.1.0'])('Node %s will do', (version) => {
-  expect(complaintAboutNode(version)).toBeNull()
+  expect(unsupportedNode(version)).toBeNull()
 })
 
 it.each(['18.20.0', '20.20.2', '22.18.0', '23.9.0', '25.1.0'])(
   'Node %s will not, and the line says what would',
   (version) => {
-    expect(complaintAboutNode(version)).toBe(
-      `landfall needs Node 22.19 or later, 24, or 26 and later; this is ${version}`,
-    )
+    expect(unsupportedNode(version)).toBe(`landfall needs Node 22.19 or later, 24, or 26 and later; this is ${version}`)
   },
 )
 

@@ -5,7 +5,7 @@ import type { Database } from '../db/open.ts'
 import type { Outage } from '../db/outage.ts'
 import { policyVersionsIn } from '../features/policies/versions.ts'
 
-/** Runs `work` with the configured database beside the servers that share it, and closes it however `work` ends. */
+/** Runs `work` with the configured database, which servers may use meanwhile, and closes it however `work` ends. */
 export async function withDatabase<T>(config: Config, work: (database: Database) => Promise<T>): Promise<T> {
   const database = await openConfiguredDatabase(config, { onError: (error) => console.error(error), onOutage })
   try {
@@ -19,7 +19,7 @@ function onOutage(outage: Outage): void {
   if (outage.state === 'lost') console.error(`landfall: the database does not answer (${outage.reason}); trying again`)
 }
 
-/** The policies that servers hold to: those in the database; before the first start there is only what the settings say. */
+/** The active policies: those in the database, or those of the settings before the first start of a server. */
 export async function policiesAt(database: Database, { POLICIES }: Config): Promise<PolicyDocument> {
   return (await policyVersionsIn(database).latest())?.document ?? POLICIES
 }

@@ -12,19 +12,19 @@ import { openPairing, type Pairing } from '../pairing.ts'
 import { openStore } from '../stores/index.ts'
 import { policiesAt, withDatabase } from './database-at.ts'
 
-/** What a command works with. */
+/** The parts that a command needs. */
 export interface EngineParts {
   database: Database
   store: ObjectStore
   uploads: UploadRepository
   engine: RunningEngine
   pairing: Pairing
-  /** The database's time. */
+  /** The time of the database. */
   now(): Date
 }
 
-/** Runs `work` with an engine beside the servers that share its database and its store, and closes everything however it ends. */
-export function withEngine<T>(config: Config, work: (workplace: EngineParts) => Promise<T>): Promise<T> {
+/** Runs `work` with an engine on the configured database and store, which servers may use meanwhile, and closes everything however it ends. */
+export function withEngine<T>(config: Config, work: (parts: EngineParts) => Promise<T>): Promise<T> {
   const onError = (error: unknown) => console.error(error)
   return withDatabase(config, (database) =>
     withStore(config, async (bareStore) => {
@@ -34,7 +34,7 @@ export function withEngine<T>(config: Config, work: (workplace: EngineParts) => 
       const policies = () => document
       const uploads = uploadRepository(database)
       const locker = await leaseLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onError })
-      const clock = await openClock({ database, onSkew: (trouble) => trouble && console.error(trouble), onError })
+      const clock = await openClock({ database, onSkew: (skew) => skew && console.error(skew), onError })
       const now = () => pairing.restoredAt() ?? clock.now()
       const engine = engineOf(config, { uploads, store, locker, policies, now, onError })
       try {

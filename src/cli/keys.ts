@@ -17,55 +17,56 @@ interface CreateKeyOptions {
   ttl?: number
 }
 
-/** Adds `landfall keys create|list|revoke` to `program`. `duration` reads milliseconds. */
+/** Adds `landfall keys create|list|revoke` to `program`. `duration` parses to milliseconds. */
 export function addKeyCommands(
   program: Command,
   print: (line: string) => void,
   duration: (text: string) => number,
 ): void {
-  const keys = program.command('keys').description('API keys for services')
+  const keys = program.command('keys').description('manage API keys of services')
 
   keys
     .command('create')
-    .description('make a key and print it, which happens only once')
-    .requiredOption('-n, --name <name>', 'what people call it')
-    .requiredOption('-r, --role <role>', 'whose limits it has')
-    .option('-u, --user <id>', 'whose uploads it sends and sees; a user of its own unless it is said')
+    .description('create a key and print it; it cannot be shown again')
+    .requiredOption('-n, --name <name>', 'a name by which admins recognize the key')
+    .requiredOption('-r, --role <role>', 'the role whose limits apply to it')
+    .option('-u, --user <id>', 'the user the key acts for; default: a user of its own')
     .option('--tenant <name>', 'the tenant of that user')
-    .option('-s, --scopes <list>', `of ${scopes.join(', ')}`, readScopes, ['upload', 'read', 'cancel'])
-    .option('-t, --ttl <duration>', 'when it ends by itself', duration)
-    .action(async ({ name, role, user, tenant, scopes: wanted, ttl }: CreateKeyOptions) => {
-      // As they would have to be in a token.
+    .option('-s, --scopes <list>', `scopes separated by commas: ${scopes.join(', ')}`, readScopes, [
+      'upload',
+      'read',
+      'cancel',
+    ])
+    .option('-t, --ttl <duration>', 'how long it is valid; default: until revoked', duration)
+    .action(async ({ name, role, user, tenant, scopes, ttl }: CreateKeyOptions) => {
+      // The same rules as for the claims of a token.
       if (!toActor({ user: user ?? name, role, tenant }) || !toActor({ user: name, role }))
         throw new InvalidArgumentError(
-          'a name, a user and a tenant have 1 to 128 characters, a role letters and digits',
+          '--name, --user and --tenant take 1 to 128 printable characters, --role takes letters, digits, _ and -',
         )
       const expiresAt = ttl === undefined ? null : new Date(Date.now() + ttl)
       const { token } = await withKeys(async (all, policies) => {
         assertRole(role, policies)
-        return all.create(
-          { name, role, user: user ?? null, tenant: tenant ?? null, scopes: wanted, expiresAt },
-          operatorName(),
-        )
+        return all.create({ name, role, user: user ?? null, tenant: tenant ?? null, scopes, expiresAt }, operatorName())
       })
       print(token)
     })
 
   keys
     .command('list')
-    .description('print the keys, the newest first')
+    .description('print the keys, newest first')
     .action(async () => {
       for (const key of await withKeys((all) => all.list())) print(lineOf(key))
     })
 
   keys
     .command('revoke <id>')
-    .description('end a key and all that were made with it, on every server within a second')
+    .description('revoke a key and all keys created with it; takes effect on every server within a second')
     .action(async (id: string) => {
       if (!/^[0-9a-f-]{36}$/.test(id))
-        throw new InvalidArgumentError('a key is named by its id, as `keys list` shows it')
+        throw new InvalidArgumentError('expected the id of a key, as `landfall keys list` prints it')
       const key = await withKeys((all) => all.revoke(id, operatorName()))
-      if (!key) throw new InvalidArgumentError('there is no such key')
+      if (!key) throw new InvalidArgumentError('there is no key with this id')
       print(`revoked ${key.prefix}… (${key.name})`)
     })
 }
@@ -79,15 +80,16 @@ async function withKeys<T>(work: (keys: Keys, policies: PolicyDocument) => Promi
 }
 
 function readScopes(text: string): Scope[] {
-  const words = text.split(',').map((word) => word.trim())
-  const unknown = words.find((word) => !scopes.includes(word as Scope))
-  if (unknown !== undefined) throw new InvalidArgumentError(`there are ${scopes.join(', ')}`)
-  return [...new Set(words as Scope[])]
+  const names = text.split(',').map((name) => name.trim())
+  const unknown = names.find((name) => !scopes.includes(name as Scope))
+  if (unknown !== undefined)
+    throw new InvalidArgumentError(`there is no scope ${unknown}; the scopes are ${scopes.join(', ')}`)
+  return [...new Set(names as Scope[])]
 }
 
 function lineOf(key: ApiKey): string {
-  const state = key.revokedAt ? 'revoked' : key.expiresAt && key.expiresAt <= new Date() ? 'expired' : 'good'
-  const whose = [key.tenant, key.user ?? 'itself'].filter((part) => part !== null).join('/')
+  const state = key.revokedAt ? 'revoked' : key.expiresAt && key.expiresAt <= new Date() ? 'expired' : 'active'
+  const user = [key.tenant, key.user ?? 'itself'].filter((part) => part !== null).join('/')
   const day = (date: Date | null) => date?.toISOString().slice(0, 16) ?? 'never'
   return [
     key.id,
@@ -95,10 +97,10 @@ function lineOf(key: ApiKey): string {
     state,
     key.name,
     `role ${key.role}`,
-    `user ${whose}`,
+    `user ${user}`,
     key.scopes.join(','),
     `expires ${day(key.expiresAt)}`,
     `used ${day(key.lastUsedAt)}`,
-    key.createdByKey === null ? `made by ${key.createdBy}` : `made with key ${key.createdByKey}`,
+    key.createdByKey === null ? `created by ${key.createdBy}` : `created with key ${key.createdByKey}`,
   ].join('\t')
 }

@@ -1,12 +1,12 @@
-import { complaintAboutNode } from '../node-version.ts'
+import { unsupportedNode } from '../node-version.ts'
 
-const complaint = complaintAboutNode(process.versions.node)
-if (complaint) {
-  console.error(complaint)
+const problem = unsupportedNode(process.versions.node)
+if (problem) {
+  console.error(problem)
   process.exit(1)
 }
 
-// Only now: an old Node cannot even load what these files import.
+// Loaded after the check: an old Node cannot parse these modules.
 const { createProgram } = await import('./program.ts')
 const { explain } = await import('../serve.ts')
 const { printable } = await import('./printable.ts')

@@ -18,7 +18,7 @@ import { policiesAt, withDatabase } from './database-at.ts'
 import { withStore } from './engine-at.ts'
 import { operatorName } from './operator.ts'
 
-/** The newest version, or the one that is asked for, as JSON that `setPolicies` takes. */
+/** The active policies, or those of `version`, as JSON that `setPolicies` accepts. */
 export async function showPolicies(config: Config, version?: number): Promise<string> {
   return withVersions(config, async (database) =>
     JSON.stringify(writePolicyDocument(await read(database, config, version)), null, 2),
@@ -29,77 +29,77 @@ export interface SetPolicies {
   /** A file with JSON; `-` is standard input. */
   file: string
   note?: string | undefined
-  /** Refuses when another version is the newest. */
+  /** Fails when another version is the newest. */
   ifVersion?: number | undefined
   applyToActive?: boolean | undefined
-  /** Roles that the file does not name are removed; otherwise such a file is refused. */
+  /** Removes roles that the file lacks; otherwise such a file is refused. */
   removeRoles?: boolean | undefined
 }
 
-/** Makes the policies of a file the newest version; servers that run go over to it at once. @throws InvalidArgumentError with every fault */
+/** Makes the policies of a file the active version on every server at once. @throws InvalidArgumentError with every problem */
 export function setPolicies(config: Config, how: SetPolicies): Promise<string[]> {
   return changePolicies(config, how, readPolicyDocument)
 }
 
-/** Changes what a file says, field by field, and leaves the rest; a role, tenant or user that is `null` is removed. */
+/** Changes the fields that a file sets and keeps the rest; a role, tenant or user that is `null` is removed. */
 export function mergePoliciesFrom(config: Config, how: SetPolicies): Promise<string[]> {
-  return changePolicies(config, { ...how, removeRoles: true }, (json, now) => mergePolicies(now, json))
+  return changePolicies(config, { ...how, removeRoles: true }, (json, current) => mergePolicies(current, json))
 }
 
 async function changePolicies(
   config: Config,
   { file, note, ifVersion, removeRoles, ...how }: SetPolicies,
-  documentOf: (json: unknown, now: PolicyDocument) => PolicyDocument,
+  documentOf: (json: unknown, current: PolicyDocument) => PolicyDocument,
 ): Promise<string[]> {
   const json = await readFrom(file)
   return withVersions(config, async (database, versions) => {
     const newest = await versions.latest()
     const latest = newest?.version ?? 0
-    const now = newest?.document ?? config.POLICIES
-    const document = orInvalid(() => documentOf(json, now))
-    const removed = removedRoles(now, document)
+    const current = newest?.document ?? config.POLICIES
+    const document = orInvalid(() => documentOf(json, current))
+    const removed = removedRoles(current, document)
     if (removed.length > 0 && !removeRoles)
       throw new InvalidArgumentError(
-        `this ${removedRolesLine(removed)}: their users could no longer upload. Name them, use \`policies merge\`, or say --remove-roles`,
+        `this ${removedRolesLine(removed)}, whose users could no longer upload. Add them to the file, use \`landfall policies merge\`, or pass --remove-roles`,
       )
-    const remark = { author: operatorName(), note: note ?? null }
-    const added = await versions.add(ifVersion ?? latest, document, remark)
+    const changeNote = { author: operatorName(), note: note ?? null }
+    const added = await versions.add(ifVersion ?? latest, document, changeNote)
     if (!added)
       throw new InvalidArgumentError(
-        `version ${(await versions.latest())?.version ?? 0} of the policies holds, nothing was changed`,
+        `version ${(await versions.latest())?.version ?? 0} of the policies is active; nothing was changed`,
       )
-    const lines = [`version ${added.version} of the policies holds now`]
+    const lines = [`version ${added.version} of the policies is active now`]
     if (removed.length > 0) lines.push(removedRolesLine(removed))
     if (how.applyToActive) {
       const maxObjectSize = await largestObject(config)
-      lines.push(`${await applyToActive(database, document, maxObjectSize)} running uploads have other limits now`)
+      lines.push(`${await applyToActive(database, document, maxObjectSize)} active uploads have other limits now`)
     }
     return lines
   })
 }
 
 /**
- * A line for each place at which the policies of a file say something else than those that hold, or than an older version.
- * @throws InvalidArgumentError with every fault
+ * One line per field that differs between a file and the active policies, or those of `version`.
+ * @throws InvalidArgumentError with every problem
  */
 export async function comparePolicies(config: Config, file: string, version?: number): Promise<string[]> {
   const json = await readFrom(file)
-  const wanted = orInvalid(() => readPolicyDocument(json))
+  const proposed = orInvalid(() => readPolicyDocument(json))
   return withVersions(config, async (database) => {
-    const now = await read(database, config, version)
-    const differences = diffPolicies(now, wanted)
-    const removed = removedRoles(now, wanted)
-    const write = (value: unknown) => (value === undefined ? '(nothing)' : JSON.stringify(value))
+    const current = await read(database, config, version)
+    const differences = diffPolicies(current, proposed)
+    const removed = removedRoles(current, proposed)
+    const write = (value: unknown) => (value === undefined ? '(not set)' : JSON.stringify(value))
     if (differences.length === 0) return ['nothing would change']
-    const said = differences.filter(({ path: [section, role] }) => section !== 'roles' || !removed.includes(role!))
+    const others = differences.filter(({ path: [section, role] }) => section !== 'roles' || !removed.includes(role!))
     return [
       ...(removed.length > 0 ? [removedRolesLine(removed)] : []),
-      ...said.map(({ path, before, after }) => `${path.join('.')}: ${write(before)} → ${write(after)}`),
+      ...others.map(({ path, before, after }) => `${path.join('.')}: ${write(before)} → ${write(after)}`),
     ]
   })
 }
 
-/** The policies that hold, or those of an older version. @throws InvalidArgumentError when there is none */
+/** The active policies, or those of `version`. @throws InvalidArgumentError when there is no such version */
 async function read(database: Database, config: Config, version?: number): Promise<PolicyDocument> {
   if (version === undefined) return policiesAt(database, config)
   const found = await policyVersionsIn(database).find(version)
@@ -125,16 +125,16 @@ function removedRolesLine(roles: string[]): string {
   return `removes the ${roles.length === 1 ? 'role' : 'roles'} ${roles.join(', ')}`
 }
 
-/** A line for each of the newest versions. */
+/** One line per version, newest first. */
 export async function policyHistory(config: Config, limit: number): Promise<string[]> {
   return withVersions(config, async (_database, versions) =>
     (await versions.list({ limit })).map(({ version, createdAt, author, note }) =>
-      [version, createdAt.toISOString(), author, note].filter((word) => word !== null).join('  '),
+      [version, createdAt.toISOString(), author, note].filter((column) => column !== null).join('  '),
     ),
   )
 }
 
-/** Whether somebody may send a file by the policies that hold, and why not: lines for an operator. */
+/** Whether the active policies allow `actor` to send a file, and if not, why; lines for an operator. */
 export async function explainAt(config: Config, actor: Actor, creation: ExplainRequest): Promise<string[]> {
   return withVersions(config, async (database) => {
     const document = await policiesAt(database, config)
@@ -152,22 +152,22 @@ export async function explainAt(config: Config, actor: Actor, creation: ExplainR
 }
 
 function linesOf({ allowed, reasons, limits }: ExplanationView): string[] {
-  const verdict = allowed
-    ? ['yes: no rule has anything against it']
+  const decision = allowed
+    ? ['yes: no rule refuses the file']
     : reasons.map(({ rule, code, why, from }) => `no: ${rule} (${from ?? 'the server'}) ${code}: ${why}`)
   const values = Object.entries(limits ?? {}).map(
     ([name, { value, from }]) =>
       `${name.padEnd(20)}${from.padEnd(9)}${value === null ? 'no limit' : JSON.stringify(value)}`,
   )
-  return [...verdict, '', ...values]
+  return [...decision, '', ...values]
 }
 
-/** Bytes; what the configured store takes. */
+/** Bytes; the largest object that the configured store takes. */
 function largestObject(config: Config): Promise<number> {
   return withStore(config, async ({ limits }) => limits.maxObjectSize)
 }
 
-/** As `withDatabase`, brought up to date: policies may be the first thing that is asked of it. */
+/** As `withDatabase`, after its migrations: the first command on a new database may be one about policies. */
 function withVersions<T>(
   config: Config,
   work: (database: Database, versions: PolicyVersions) => Promise<T>,

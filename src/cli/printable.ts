@@ -1,19 +1,19 @@
 /*
- * File names, notes and agents are written by clients. A terminal obeys some characters in them: escape sequences move its cursor and
- * title, U+202E turns the rest of a line around, so that a name or a log line reads as another one.
+ * Clients choose file names, notes and User-Agents. A terminal interprets some characters in them: escape sequences move its cursor or set
+ * its title, and U+202E reverses the rest of a line, so that one name or log line reads as another.
  */
 
 // Control and format characters (the bidirectional ones among them), line and paragraph separators, halves of surrogate pairs.
-const obeyed = /[\p{Cc}\p{Cf}\u2028\u2029\p{Cs}]/gu
+const interpreted = /[\p{Cc}\p{Cf}\u2028\u2029\p{Cs}]/gu
 
-/** `text` for a terminal: whatever a terminal would obey is written as JSON escapes it. Line ends and tabs stay. */
+/** `text` with every character that a terminal interprets escaped as in JSON, except line feeds and tabs. */
 export function printable(text: string): string {
-  return text.replace(obeyed, (character) => (/[\n\t]/.test(character) ? character : escaped(character)))
+  return text.replace(interpreted, (character) => (/[\n\t]/.test(character) ? character : escaped(character)))
 }
 
-/** The same for what must stay one line. */
+/** As `printable` for a single line: line feeds and tabs are escaped too. */
 export function printableLine(text: string): string {
-  return text.replace(obeyed, escaped)
+  return text.replace(interpreted, escaped)
 }
 
 function escaped(character: string): string {

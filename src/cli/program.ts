@@ -15,7 +15,7 @@ import { type AuditOptions, auditLines, verifyLine } from './audit.ts'
 import { withDatabase } from './database-at.ts'
 import { examine, printFinding } from './doctor/doctor.ts'
 import type { Finding } from './doctor/finding.ts'
-import { policiesThatHold } from './doctor/policies.ts'
+import { activePolicies } from './doctor/policies.ts'
 import { addKeyCommands } from './keys.ts'
 import {
   comparePolicies,
@@ -42,9 +42,9 @@ interface TokenOptions {
   admin?: boolean
 }
 
-/** The command `landfall`. Settings come from the environment and from .env; `write` gets every line for scripts to read. */
+/** The command `landfall`. Settings come from the environment and from .env; `write` gets every line of its output. */
 export function createProgram(write: (line: string) => void = console.log): Command {
-  // File names, notes and agents are written by clients; a terminal would obey some of their characters.
+  // Output contains file names, notes and User-Agents that clients chose: see printable.ts.
   const print = (text: string) => write(printable(text))
   const program = new Command('landfall').description('A resumable upload server').version(version)
 
@@ -55,45 +55,47 @@ export function createProgram(write: (line: string) => void = console.log): Comm
 
   program
     .command('token')
-    .description('print a token for the configured secret')
-    .option('-u, --user <id>', 'whose uploads; in development mode developer unless it is said')
-    .option('-r, --role <role>', 'whose limits; in development mode creator unless it is said')
+    .description('print a bearer token signed with JWT_SECRET')
+    .option('-u, --user <id>', 'the user of the token; default in development mode: developer')
+    .option('-r, --role <role>', 'the role of the user; default in development mode: creator')
     .option('-t, --ttl <duration>', 'how long it is valid', duration, duration('24h'))
     .option('--tenant <name>', 'the tenant of the user')
-    .option('--admin', 'an admin: of --tenant when it is given, of all tenants when it is not')
+    .option('--admin', 'make the user an admin, of --tenant if given, else of all tenants')
     .action(async ({ ttl, tenant, admin, ...who }: TokenOptions) => {
       const config = readConfig()
       const { user, role } = { ...(config.isDevelopment && devUser), ...who }
       if (user === undefined || role === undefined)
-        throw new InvalidArgumentError('--user and --role are needed in production')
-      // First: without it there is no server here, and no database to open for the roles.
+        throw new InvalidArgumentError('--user and --role are required in production')
+      // Checked first: without a secret there is no server here, and no database with its policies.
       const secret = await existingTokenSecret(config)
-      assertRole(role, await policiesThatHold(config))
+      assertRole(role, await activePolicies(config))
       const actor = toActor({ user, role, tenant, isAdmin: admin })
-      if (!actor) throw new InvalidArgumentError('a user and a tenant have 1 to 128 characters')
+      if (!actor) throw new InvalidArgumentError('--user and --tenant take 1 to 128 printable characters')
       const rules = tokenRules(config)
       if (rules.maxLifetimeMs !== null && ttl > rules.maxLifetimeMs)
         throw new InvalidArgumentError(
           `tokens are valid for at most ${writeDuration(rules.maxLifetimeMs)} (JWT_MAX_LIFETIME)`,
         )
-      const trouble = await auditToken(config, actor, new Date(Date.now() + ttl))
-      if (trouble !== null) console.error(printable(`landfall: this token is not in the audit log, because ${trouble}`))
+      const problem = await auditToken(config, actor, new Date(Date.now() + ttl))
+      if (problem !== null) console.error(printable(`landfall: this token is not in the audit log, because ${problem}`))
       print(await signToken(secret, actor, Math.floor(ttl / 1000), rules))
     })
 
   program
     .command('sign-in-link')
-    .description('print a link that signs in to the page of a server in development mode, once and within 15 minutes')
-    .option('-u, --user <id>', 'whose uploads', devUser.user)
-    .option('-r, --role <role>', 'whose limits', devUser.role)
+    .description(
+      'print a link that signs in to the page of a server in development mode; works once, within 15 minutes',
+    )
+    .option('-u, --user <id>', 'the user to sign in as', devUser.user)
+    .option('-r, --role <role>', 'the role of the user', devUser.role)
     .action(async ({ user, role }: { user: string; role: string }) => {
       const config = readConfig()
       if (!config.isDevelopment)
-        throw new InvalidArgumentError('production has no sign-in links; `landfall token` prints a token')
-      // No server takes a link of a folder in which none was started.
+        throw new InvalidArgumentError('there are no sign-in links in production; use `landfall token`')
+      // Without a secret no server has run here, and none would accept the link.
       await existingTokenSecret(config)
-      assertRole(role, await policiesThatHold(config))
-      if (!toActor({ user, role })) throw new InvalidArgumentError('a user has 1 to 128 characters')
+      assertRole(role, await activePolicies(config))
+      if (!toActor({ user, role })) throw new InvalidArgumentError('--user takes 1 to 128 printable characters')
       print(await signInLink(config, pageUrlOf(config), { user, role }))
     })
 
@@ -101,7 +103,7 @@ export function createProgram(write: (line: string) => void = console.log): Comm
 
   program
     .command('migrate')
-    .description('bring the tables of the database up to date')
+    .description('apply pending migrations to the database')
     .action(async () => {
       await withDatabase(readConfig(), (database) => database.migrate())
       print('the database is up to date')
@@ -109,8 +111,8 @@ export function createProgram(write: (line: string) => void = console.log): Comm
 
   program
     .command('sweep')
-    .description('end uploads whose time has run out and free what ended ones left; servers do so by themselves')
-    .option('-n, --dry-run', 'say what it would do, and do nothing')
+    .description('expire overdue uploads and remove what ended uploads left in the store; servers do this on their own')
+    .option('-n, --dry-run', 'print what would be done, and change nothing')
     .action(async ({ dryRun = false }: { dryRun?: boolean }) => {
       for (const line of await sweepOnce(readConfig(), dryRun)) print(line)
     })
@@ -118,60 +120,64 @@ export function createProgram(write: (line: string) => void = console.log): Comm
   addUploadCommands(program, print, whole)
   addRestoreCommands(program, print)
 
-  const policies = program.command('policies').description('who may upload what: read, change, and what held before')
+  const policies = program
+    .command('policies')
+    .description('read and change the policies, which say who may upload what')
 
   policies
     .command('show')
-    .description('print the policies that hold, or an older version, as JSON')
-    .argument('[version]', 'which version', whole)
+    .description('print the active policies, or an older version, as JSON')
+    .argument('[version]', 'the version; default: the active one', whole)
     .action(async (version?: number) => print(await showPolicies(readConfig(), version)))
 
   policies
     .command('set <file>')
-    .description('make the policies of a file (- is standard input) hold on every server, at once')
-    .option('-m, --note <text>', 'why, for those who read the history')
-    .option('--if-version <number>', 'only if this version still holds', whole)
-    .option('--apply-to-active', 'also change what running uploads were told')
-    .option('--remove-roles', 'remove the roles that the file does not name; without it such a file is refused')
+    .description('replace the policies by those of a file (- for standard input), on every server at once')
+    .option('-m, --note <text>', 'the reason for the change, shown in the history')
+    .option('--if-version <number>', 'only if this version is still active', whole)
+    .option('--apply-to-active', 'also give the new limits to active uploads')
+    .option('--remove-roles', 'remove roles that the file lacks; without this option such a file is refused')
     .action(async (file: string, options: PolicyOptions) => {
       for (const line of await setPolicies(readConfig(), { file, ...options })) print(line)
     })
 
   policies
     .command('merge <file>')
-    .description('change what a file (- is standard input) says, and leave the rest; a role that is null is removed')
-    .option('-m, --note <text>', 'why, for those who read the history')
-    .option('--if-version <number>', 'only if this version still holds', whole)
-    .option('--apply-to-active', 'also change what running uploads were told')
+    .description(
+      'change the fields that a file (- for standard input) sets, and keep the rest; a role that is null is removed',
+    )
+    .option('-m, --note <text>', 'the reason for the change, shown in the history')
+    .option('--if-version <number>', 'only if this version is still active', whole)
+    .option('--apply-to-active', 'also give the new limits to active uploads')
     .action(async (file: string, options: PolicyOptions) => {
       for (const line of await mergePoliciesFrom(readConfig(), { file, ...options })) print(line)
     })
 
   policies
     .command('diff <file>')
-    .description('say what the policies of a file (- is standard input) would change, and change nothing')
-    .option('--from <version>', 'compare with this version and not with the one that holds', whole)
+    .description('print what the policies of a file (- for standard input) would change, and change nothing')
+    .option('--from <version>', 'compare with this version instead of the active one', whole)
     .action(async (file: string, { from }: { from?: number }) => {
       for (const line of await comparePolicies(readConfig(), file, from)) print(line)
     })
 
   policies
     .command('history')
-    .description('print who changed the policies, and when')
-    .option('-l, --limit <number>', 'how many versions', whole, 20)
+    .description('print who changed the policies and when')
+    .option('-l, --limit <number>', 'number of versions', whole, 20)
     .action(async ({ limit }: { limit: number }) => {
       for (const line of await policyHistory(readConfig(), limit)) print(line)
     })
 
   program
     .command('quotas')
-    .description('what users take of the server')
+    .description('usage of users')
     .command('reconcile')
-    .description('compare what is kept of every user with their uploads, and mend it; servers may run meanwhile')
-    .option('-n, --dry-run', 'say what differs, and change nothing')
+    .description('compare the recorded usage of every user with their uploads, and correct it; safe while servers run')
+    .option('-n, --dry-run', 'print differences, and change nothing')
     .option(
       '--store',
-      'also look for every file in the store, one request a file; one that is still gone in a run after LOSS_CONFIRM is given up',
+      'also check every file in the store, one request per file; an upload whose file is still missing in a run after LOSS_CONFIRM fails as lost',
     )
     .action(async ({ dryRun = false, store = false }: { dryRun?: boolean; store?: boolean }) => {
       for (const line of await reconcileQuotas(readConfig(), { isDry: dryRun, checksStore: store })) print(line)
@@ -179,21 +185,21 @@ export function createProgram(write: (line: string) => void = console.log): Comm
 
   program
     .command('audit')
-    .description('print who did what, from where, and who was refused by which rule, the newest last')
-    .option('-u, --user <id>', 'only what they did')
-    .option('-t, --tenant <tenant>', 'only what its users did')
-    .option('--upload <id>', 'only what was done to this upload')
-    .option('--action <action>', 'only this, such as upload.create or policy.change')
-    .option('--refused', 'only what was refused')
-    .option('-l, --limit <number>', 'how many lines', whole, 100)
-    .option('--verify', 'look whether entries were changed or removed; exit with 1 when they were')
+    .description('print the audit log: who did what from where, and what was refused by which rule; newest last')
+    .option('-u, --user <id>', 'only entries of this user')
+    .option('-t, --tenant <tenant>', 'only entries of users of this tenant')
+    .option('--upload <id>', 'only entries about this upload')
+    .option('--action <action>', 'only this action, such as upload.create or policy.change')
+    .option('--refused', 'only refused requests')
+    .option('-l, --limit <number>', 'number of entries', whole, 100)
+    .option('--verify', 'verify that no entry was changed or removed; exit with 1 otherwise')
     .option(
       '--anchor <seq:hash>',
-      'with --verify: a place in the chain from the log of a server, which must still be there',
+      'with --verify: a position that a server logged, which must still be in the chain',
       anchor,
     )
     .action(async ({ verify, anchor, ...options }: AuditOptions & { verify?: boolean; anchor?: Head }) => {
-      if (anchor && !verify) throw new InvalidArgumentError('--anchor is for --verify')
+      if (anchor && !verify) throw new InvalidArgumentError('--anchor requires --verify')
       if (verify) {
         const { line, isIntact } = await verifyLine(readConfig(), anchor)
         print(line)
@@ -205,14 +211,14 @@ export function createProgram(write: (line: string) => void = console.log): Comm
 
   program
     .command('explain')
-    .description('say whether somebody may send a file, which rule decides, and where each limit comes from')
-    .requiredOption('-u, --user <id>', 'who')
-    .requiredOption('-r, --role <role>', 'their role')
-    .option('-t, --tenant <tenant>', 'their tenant')
+    .description('print whether a user may send a file, which rule decides, and where each limit comes from')
+    .requiredOption('-u, --user <id>', 'the user')
+    .requiredOption('-r, --role <role>', 'the role of the user')
+    .option('-t, --tenant <tenant>', 'the tenant of the user')
     .option('-f, --file <name>', 'the name of the file', 'file')
-    .option('-s, --size <size>', 'its size; unknown unless given', size)
-    .option('-c, --type <type>', 'its media type', 'application/octet-stream')
-    .option('--category <category>', 'its category')
+    .option('-s, --size <size>', 'the size of the file; default: unknown', size)
+    .option('-c, --type <type>', 'the media type of the file', 'application/octet-stream')
+    .option('--category <category>', 'the category of the file; default: derived from its media type')
     .action(async ({ user, role, tenant, file, size, type, category }: ExplainOptions) => {
       const actor = userOf(user, role, { tenant: tenant ?? null })
       const creation = { filename: file, size: size ?? null, contentType: type, category }
@@ -221,8 +227,8 @@ export function createProgram(write: (line: string) => void = console.log): Comm
 
   program
     .command('config')
-    .description('print the settings that are in effect and where each comes from, without secrets')
-    .option('--example', 'print every setting with its description and default instead, in the form of an .env file')
+    .description('print the effective settings and their sources, without secrets')
+    .option('--example', 'print every setting with its description and default in the form of an .env file instead')
     .action(({ example = false }: { example?: boolean }) => {
       if (example) return print(renderEnvExample())
       const { inFile } = readEnvironment()
@@ -233,31 +239,31 @@ export function createProgram(write: (line: string) => void = console.log): Comm
 
   program
     .command('check')
-    .description('say what is wrong with the configuration, if anything')
+    .description('check the configuration and print every problem')
     .action(async () => {
       const config = readConfig()
       print(
-        `the configuration is fine: ${config.isDevelopment ? 'development' : 'production'}, files go to ${config.STORE}`,
+        `the configuration is valid: ${config.isDevelopment ? 'development' : 'production'}, files go to ${config.STORE}`,
       )
-      for (const { line } of quotaLines(await policiesThatHold(config))) print(line)
+      for (const { line } of quotaLines(await activePolicies(config))) print(line)
     })
 
   program
     .command('doctor')
     .description(
-      'look whether folder, database, bucket, address and proxy do what is needed; exit with 1 when one does not',
+      'test the folder, database, bucket, address and proxy that the configuration names; exit with 1 if one does not work',
     )
-    .option('--json', 'one JSON object with all findings, for machines')
-    .option('--url <url>', 'where clients reach the server, when that is not PUBLIC_URL')
+    .option('--json', 'print all findings as one JSON object')
+    .option('--url <url>', 'the URL at which clients reach the server; default: PUBLIC_URL')
     .action(async ({ json = false, url }: { json?: boolean; url?: string }) => {
       const findings: Finding[] = []
       for await (const finding of examine(readConfig, { url: url?.replace(/\/+$/, '') })) {
         findings.push(finding)
         if (!json) print(printFinding(finding))
       }
-      const isSound = findings.every(({ status }) => status !== 'error')
-      if (json) print(JSON.stringify({ isSound, findings }, null, 2))
-      if (!isSound) process.exitCode = 1
+      const isOk = findings.every(({ status }) => status !== 'error')
+      if (json) print(JSON.stringify({ ok: isOk, findings }, null, 2))
+      if (!isOk) process.exitCode = 1
     })
 
   return program
@@ -275,7 +281,7 @@ interface ExplainOptions {
   category?: string
 }
 
-/** Where a browser on this machine finds the page. */
+/** The URL of the page for a browser on this machine. */
 function pageUrlOf({ PUBLIC_URL, HOST, PORT }: Config): string {
   return PUBLIC_URL ?? `http://${['0.0.0.0', '::', '127.0.0.1'].includes(HOST) ? 'localhost' : HOST}:${PORT}`
 }

@@ -1,4 +1,4 @@
-/* What an operator decides of a database and a store that do not fit: which store is the right one, and what of a backup goes on. */
+/* Commands for a database and a store that do not match: which store is the right one, and how to continue from a backup. */
 import { type Command, InvalidArgumentError } from 'commander'
 import { openConfiguredDatabase } from '../app.ts'
 import type { Config } from '../config.ts'
@@ -21,41 +21,36 @@ interface RestoreContext {
 
 /** Adds `landfall store …`, `landfall restore …` and `landfall deleted …` to `program`. */
 export function addRestoreCommands(program: Command, print: (line: string) => void): void {
-  const store = program.command('store').description('which store belongs to this database')
+  const store = program.command('store').description('manage the pairing of the database with its store')
   store
     .command('show')
-    .description('print what the database and the store say of each other')
-    .action(() => withContext(async (context) => print(await describe(context))))
+    .description('print how the database and the store are paired')
+    .action(() => withContext(async (context) => print(await pairingLines(context))))
   store
     .command('pair')
-    .description('make the configured store that of this database')
-    .option(
-      '--replace',
-      'also when either of them belongs to another one; uploads that go on in the old store are lost',
-    )
+    .description('pair the configured store with this database')
+    .option('--replace', 'even if either is paired with another one; unfinished uploads in the old store are lost')
     .action(({ replace = false }: { replace?: boolean }) =>
       withContext(async (context) => print(await pairStore(context, replace))),
     )
 
-  const restore = program.command('restore').description('go on with a database that was restored from a backup')
+  const restore = program.command('restore').description('resume with a database that was restored from a backup')
   restore
     .command('accept')
-    .description('go on with the database as it is; open uploads and deletions get their full time anew')
+    .description('resume with the database as it is; the deadlines of unfinished uploads and of deletions start anew')
     .action(() => withContext(async (context) => print(await accept(context))))
   restore
     .command('adopt')
-    .description(
-      'make rows of the objects that the database does not know, by what they say of themselves; then accept',
-    )
-    .option('-n, --dry-run', 'say what it would do, and change nothing')
+    .description('create rows for objects that the database does not know, from their metadata; then accept')
+    .option('-n, --dry-run', 'print what would be done, and change nothing')
     .action(({ dryRun = false }: { dryRun?: boolean }) =>
       withContext((context) => adoptObjects(context, dryRun, print)),
     )
 
-  const deleted = program.command('deleted').description('files that were deleted and are still in the store')
+  const deleted = program.command('deleted').description('manage deleted files that are still in the store')
   deleted
     .command('list')
-    .description('print them, the next to go first')
+    .description('print deleted files, the next to be removed first')
     .action(() =>
       withEngine(readConfig(), async ({ database }) => {
         for (const { id, owner, filename, dueAt } of await adoptionsIn(database).deleted())
@@ -64,8 +59,8 @@ export function addRestoreCommands(program: Command, print: (line: string) => vo
     )
   deleted
     .command('restore')
-    .description('make a deleted file a file again')
-    .argument('<id>', 'which upload')
+    .description('restore a deleted file')
+    .argument('<id>', 'the id of the upload')
     .action((id: string) =>
       withEngine(readConfig(), async ({ engine }) => {
         await engine.restore(id, operator())
@@ -85,59 +80,61 @@ async function withContext(work: (context: RestoreContext) => Promise<void>): Pr
   }
 }
 
-async function describe({ pairings, store }: RestoreContext): Promise<string> {
+async function pairingLines({ pairings, store }: RestoreContext): Promise<string> {
   const [row, marker] = [await pairings.find(), await readMarker(store)]
   const pairingState = row ? pairingStateOf(row, marker) : null
-  const words =
+  const verdict =
     pairingState === null
-      ? 'this database has no store yet'
+      ? 'this database is not paired with a store yet'
       : pairingState.is === 'paired'
-        ? 'they belong together'
+        ? 'they are paired'
         : pairingState.reason
-  return [`database  ${JSON.stringify(row)}`, `store     ${JSON.stringify(marker)}`, words].join('\n')
+  return [`database  ${JSON.stringify(row)}`, `store     ${JSON.stringify(marker)}`, verdict].join('\n')
 }
 
 async function pairStore({ pairings, store }: RestoreContext, isForced: boolean): Promise<string> {
   await store.prepare?.()
   await store.check()
   const [row, marker] = [await pairings.find(), await readMarker(store)]
-  if (row && pairingStateOf(row, marker).is === 'paired') return 'the store is that of this database already'
+  if (row && pairingStateOf(row, marker).is === 'paired') return 'the store is paired with this database already'
   if (!row && !marker) {
     await mark(await pairings.insert(newMarker()), pairings, store)
-    return 'the store is that of this database now'
+    return 'the store is paired with this database now'
   }
   if (!isForced)
     throw new InvalidArgumentError(
-      'the database or the store belongs to another one; `landfall store show` says which. Nothing was changed; --replace makes them a pair all the same',
+      'the database or the store is paired with another one (see `landfall store show`). Nothing was changed; pass --replace to pair them anyway',
     )
   await replacePair(pairings, store, newMarker())
-  return 'the store is that of this database now'
+  return 'the store is paired with this database now'
 }
 
 async function accept({ config, pairings, store }: RestoreContext): Promise<string> {
   const [row, marker] = [await pairings.find(), await readMarker(store)]
   if (!row)
-    throw new InvalidArgumentError('this database has no store; `landfall restore adopt` makes it that of the store')
+    throw new InvalidArgumentError(
+      'this database is not paired with a store; `landfall restore adopt` pairs it with the configured one',
+    )
   const pairingState = pairingStateOf(row, marker)
   if (pairingState.is === 'paired') return 'the database is not older than its store; nothing was changed'
   if (pairingState.is === 'apart') throw new InvalidArgumentError(pairingState.reason)
-  // Before it is accepted: a server that sees that first must find nothing due.
+  // Renewed before the pair is accepted: a server that sees the pair first must find nothing overdue.
   const renewed = await pairings.renewTimes(config.DELETE_GRACE)
   await replacePair(pairings, store, { storeId: row.storeId, databaseId: row.databaseId, epoch: 1, counter: 1 })
-  return `accepted; ${renewed} uploads have their full time anew`
+  return `accepted; the deadlines of ${renewed} uploads start anew`
 }
 
 async function adoptObjects(context: RestoreContext, isDry: boolean, print: (line: string) => void): Promise<void> {
   const { config, pairings, store } = context
   const [row, marker] = [await pairings.find(), await readMarker(store)]
   if (row && pairingStateOf(row, marker).is === 'apart')
-    throw new InvalidArgumentError('the store is not that of this database; run `landfall store show`')
+    throw new InvalidArgumentError('the store is not paired with this database; see `landfall store show`')
   const database = await openConfiguredDatabase(config, { onError: (error) => console.error(error) })
   try {
-    const onSkew = (trouble: string | null) => trouble && console.error(trouble)
+    const onSkew = (skew: string | null) => skew && console.error(skew)
     const clock = await openClock({ database, onSkew, onError: console.error })
     const adoptions = adoptionsIn(database)
-    const onProgress = (seen: number) => console.error(`${seen} objects seen`)
+    const onProgress = (objects: number) => console.error(`${objects} objects listed`)
     const found = await adopt({ store, adoptions, now: clock.now, isDry, onProgress, onObject: print })
     clock.close()
     if (!isDry) {
@@ -146,7 +143,7 @@ async function adoptObjects(context: RestoreContext, isDry: boolean, print: (lin
       else if (row && pairingStateOf(row, marker).is === 'restored') await accept(context)
     }
     print(
-      `${found.adopted} files ${isDry ? 'would be' : 'were'} adopted, ${found.completed} uploads completed, ${found.unknown} objects say nothing of themselves, ${found.known} were known${isDry ? '; nothing was changed' : ''}`,
+      `${found.adopted} files ${isDry ? 'would be' : 'were'} adopted, ${found.completed} uploads completed, ${found.unknown} objects have no metadata of Landfall, ${found.known} were known${isDry ? '; nothing was changed' : ''}`,
     )
   } finally {
     await database.close()

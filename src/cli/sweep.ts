@@ -3,11 +3,13 @@ import { previewSweep, sweep } from '../jobs/sweep.ts'
 import { sweepOrphans } from '../jobs/sweep-orphans.ts'
 import { withEngine } from './engine-at.ts'
 
-/** Sweeps once, or says what a sweep would do; the lines are for an operator. Runs beside servers that share the database. */
+/** Sweeps once, or prints what a sweep would do if `isDry`; lines for an operator. Safe while servers run. */
 export function sweepOnce(config: Config, isDry: boolean): Promise<string[]> {
   return withEngine(config, async ({ engine, uploads, store, pairing, now }) => {
     if (!(await pairing.mayRemove()))
-      return ['the store is not the right one, or the database was restored: nothing was changed']
+      return [
+        'the store is not paired with this database, or the database was restored from a backup: nothing was changed',
+      ]
     if (isDry) {
       const { expired, orphans } = await previewSweep(uploads, store, now())
       return [

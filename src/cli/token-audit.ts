@@ -9,20 +9,20 @@ import { clientOf } from './doctor/client.ts'
 import { operatorName } from './operator.ts'
 
 /**
- * Writes into the audit log that a token for `actor` is issued. The secret alone is enough to sign a token, so an operator is not
- * stopped where the database cannot be reached.
- * @returns why it could not be written, for people; `null`: it is written
+ * Adds an audit entry for a token issued to `actor`. The secret alone suffices to sign a token, so a database that cannot be reached does
+ * not stop the operator.
+ * @returns why there is no entry, for the operator; `null` when there is one
  */
 export async function auditToken(config: Config, actor: Actor, expiresAt: Date): Promise<string | null> {
   const { role, tenant, isAdmin } = actor
-  const words = [
+  const facts = [
     `role ${role}`,
     tenant !== null && `tenant ${tenant}`,
     isAdmin && 'admin',
     `until ${expiresAt.toISOString()}`,
   ]
   const by = { id: operatorName(), role: null }
-  const note = words.filter(Boolean).join(', ')
+  const note = facts.filter(Boolean).join(', ')
   try {
     await withServer(config, (client) => {
       const query = async <T = Row>(statement: Statement, values: unknown[]) =>
@@ -35,7 +35,7 @@ export async function auditToken(config: Config, actor: Actor, expiresAt: Date):
   }
 }
 
-/** Never makes an embedded database: a token is no reason for one. */
+/** Connects to the configured database, but never creates an embedded one. */
 async function withServer(
   { DATABASE_URL, DATA_DIR }: Config,
   work: (client: pg.Client) => Promise<void>,

@@ -31,36 +31,36 @@ interface ListOptions {
 
 const states: UploadState[] = ['receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed']
 
-/** Adds `landfall uploads list|show|cancel|finish|expire` to `program`. `whole` reads a whole number. */
+/** Adds `landfall uploads list|show|cancel|finish|expire` to `program`. `whole` parses a whole number. */
 export function addUploadCommands(
   program: Command,
   print: (line: string) => void,
   whole: (text: string) => number,
 ): void {
-  const uploads = program.command('sessions').description('uploads of everybody: look, cancel, finish, expire')
+  const uploads = program.command('uploads').description('list, show, cancel, finish and expire uploads of all users')
 
   uploads
     .command('list')
-    .description('print uploads, the newest first')
-    .addOption(new Option('-s, --state <state>', 'only those in this state').choices(states))
-    .option('-r, --role <role>', 'only of this role')
-    .option('-u, --user <id>', 'only of this user')
-    .option('-t, --tenant <tenant>', 'only of users of this tenant')
-    .option('--text <text>', 'only those with this in their file name, or at the beginning of their id')
-    .option('--since <time>', 'only those begun at this time or later, such as 2026-01-31T12:00Z', moment)
-    .option('--until <time>', 'only those begun before', moment)
-    .option('--live', 'only those that somebody is writing to')
-    .option('--before <id>', 'only those older than this one: the last of a page', identity)
-    .option('-l, --limit <number>', 'how many', whole, 50)
-    .action(async (words: ListOptions) => {
-      const found = await withDatabase(readConfig(), (database) => findUploadLines(database, words))
+    .description('print uploads, newest first')
+    .addOption(new Option('-s, --state <state>', 'only uploads in this state').choices(states))
+    .option('-r, --role <role>', 'only uploads of this role')
+    .option('-u, --user <id>', 'only uploads of this user')
+    .option('-t, --tenant <tenant>', 'only uploads of this tenant')
+    .option('--text <text>', 'only uploads with this in their file name, or at the beginning of their id')
+    .option('--since <time>', 'only uploads created at or after this time, such as 2026-01-31T12:00Z', moment)
+    .option('--until <time>', 'only uploads created before this time', moment)
+    .option('--live', 'only uploads that a server is writing to')
+    .option('--before <id>', 'only uploads older than this one, the last of the previous page', uploadId)
+    .option('-l, --limit <number>', 'number of uploads', whole, 50)
+    .action(async (filters: ListOptions) => {
+      const found = await withDatabase(readConfig(), (database) => findUploadLines(database, filters))
       for (const upload of found) print(lineOf(upload))
     })
 
   uploads
     .command('show')
-    .description('print one upload and what happened to it')
-    .argument('<id>', 'which', identity)
+    .description('print one upload and its timeline')
+    .argument('<id>', 'the id of the upload', uploadId)
     .action((id: string) =>
       withDatabase(readConfig(), async (database) => {
         const upload = await findUploadDetails(database, id)
@@ -70,27 +70,27 @@ export function addUploadCommands(
       }),
     )
 
-  for (const [verb, does] of Object.entries(verbs)) {
+  for (const [action, description] of Object.entries(actions)) {
     uploads
-      .command(verb)
-      .description(does)
-      .argument('<id>', 'which', identity)
-      .action(async (id: string) => print(await adminAction(verb as keyof typeof verbs, id)))
+      .command(action)
+      .description(description)
+      .argument('<id>', 'the id of the upload', uploadId)
+      .action(async (id: string) => print(await adminAction(action as keyof typeof actions, id)))
   }
 }
 
-const verbs = {
-  cancel: 'end an upload and free what it used; of a completed one the file is deleted when DELETE_GRACE is over',
-  finish: 'put an upload together of which every byte is there, now',
-  expire: 'end an unfinished upload as if its time had run out',
+const actions = {
+  cancel: 'cancel an upload; the file of a completed one is deleted after DELETE_GRACE',
+  finish: 'complete an upload whose bytes have all arrived',
+  expire: 'expire an unfinished upload now',
 }
 
 /** @throws InvalidArgumentError with the reason when the upload does not allow it */
-function adminAction(verb: keyof typeof verbs, id: string): Promise<string> {
+function adminAction(action: keyof typeof actions, id: string): Promise<string> {
   return withEngine(readConfig(), async ({ engine, database }) => {
     try {
-      if (verb === 'cancel') await engine.cancel(operator(), id)
-      else if (verb === 'finish') await engine.completeAsAdmin(operator(), id)
+      if (action === 'cancel') await engine.cancel(operator(), id)
+      else if (action === 'finish') await engine.completeAsAdmin(operator(), id)
       else await engine.expireAsAdmin(operator(), id)
     } catch (error) {
       if (isUploadError(error)) throw new InvalidArgumentError(`${error.code}: ${error.message}`)
@@ -100,7 +100,7 @@ function adminAction(verb: keyof typeof verbs, id: string): Promise<string> {
   })
 }
 
-/** Who is named in the audit log for what is done at the command line. */
+/** The actor of commands, as the audit log names it. */
 export function operator(): Actor {
   return userOf(operatorName(), 'operator', { isAdmin: true })
 }
@@ -109,8 +109,8 @@ function lineOf({ id, state, isLive, user, tenant, role, filename, received, siz
   return [
     id,
     createdAt.toISOString().slice(0, 19),
-    isLive ? `${state} now` : state,
-    [tenant, user].filter((word) => word !== null).join('/'),
+    isLive ? `${state} (live)` : state,
+    [tenant, user].filter((part) => part !== null).join('/'),
     role,
     `${formatSize(received)} of ${size === null ? 'unknown' : formatSize(size)}`,
     printableLine(filename),
@@ -119,18 +119,18 @@ function lineOf({ id, state, isLive, user, tenant, role, filename, received, siz
 
 function detailsOf(upload: UploadDetails): string[] {
   const { filename, contentType, category, key, failure, completedAt, expiresAt, parts, tailObjects } = upload
-  const words = {
+  const fields = {
     file: printableLine(`${filename}, ${contentType}, ${category}`),
     key,
     failure,
-    parts: parts + tailObjects > 0 ? `${parts} parts and ${tailObjects} pieces wait to be joined` : null,
-    'may have': formatSize(upload.maxSize),
+    parts: parts + tailObjects > 0 ? `${parts} stored parts and ${tailObjects} tail objects` : null,
+    'max size': formatSize(upload.maxSize),
     completed: completedAt?.toISOString() ?? null,
     expires: expiresAt?.toISOString() ?? null,
-    'to clean': upload.needsCleanup ? 'the sweeper will look for what it left' : null,
+    cleanup: upload.needsCleanup ? 'the sweeper will check for orphaned objects' : null,
   }
-  const said = Object.entries(words).filter(([, value]) => value !== null)
-  return [lineOf(upload), ...said.map(([name, value]) => `${name.padEnd(10)}${value}`), '']
+  const present = Object.entries(fields).filter(([, value]) => value !== null)
+  return [lineOf(upload), ...present.map(([name, value]) => `${name.padEnd(10)}${value}`), '']
 }
 
 function timelineLine({
@@ -146,16 +146,16 @@ function timelineLine({
   times,
   deliveredAt,
 }: TimelineEntry): string {
-  const words =
+  const columns =
     source === 'event'
-      ? [what, deliveredAt ? `told ${deliveredAt.toISOString()}` : 'not told yet', note]
+      ? [what, deliveredAt ? `delivered ${deliveredAt.toISOString()}` : 'not delivered yet', note]
       : [what, actor ?? 'the server', address, !isAllowed && `${code}${rule ? ` by ${rule}` : ''}`, note]
-  return [at.toISOString(), ...words, times > 1 && `${times} times`].filter(Boolean).join('  ')
+  return [at.toISOString(), ...columns, times > 1 && `${times} times`].filter(Boolean).join('  ')
 }
 
-function identity(text: string): string {
+function uploadId(text: string): string {
   const id = text.toLowerCase()
-  if (!isId(id)) throw new InvalidArgumentError('an upload is named by its id, as `sessions list` shows it')
+  if (!isId(id)) throw new InvalidArgumentError('expected the id of an upload, as `landfall uploads list` prints it')
   return id
 }
 

@@ -18,9 +18,9 @@ import { startS3StandIn } from '../support/s3-stand-in.ts'
 const run = promisify(execFile)
 // As it is shipped; the server of the set-up was built with it.
 const command = resolve('dist/landfall.js')
-const set = examined()
+const setUp = examined()
 
-async function ask(statement: string, url = set.database.url): Promise<Record<string, unknown>[]> {
+async function query(statement: string, url = setUp.database.url): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
@@ -30,48 +30,48 @@ async function ask(statement: string, url = set.database.url): Promise<Record<st
   }
 }
 
-/** A role of its own that may do what `rights` say; its URL. */
-async function roleWith(rights: (role: string) => string): Promise<string> {
+/** Creates a role with the privileges that `grants` gives it. @returns its URL */
+async function roleWith(grants: (role: string) => string): Promise<string> {
   const role = `doctor_${randomUUID().slice(0, 8)}`
-  await ask(`create role ${role} login password 'secret'; ${rights(role)}`)
-  onTestFinished(async () => void (await ask(`drop owned by ${role}; drop role ${role}`)))
-  const url = new URL(set.database.url)
+  await query(`create role ${role} login password 'secret'; ${grants(role)}`)
+  onTestFinished(async () => void (await query(`drop owned by ${role}; drop role ${role}`)))
+  const url = new URL(setUp.database.url)
   url.username = role
   url.password = 'secret'
   return url.href
 }
 
-describe('a sound set-up', () => {
-  it('is found sound, and nothing is left in it', async () => {
-    const found = await set.examineWith({ PUBLIC_URL: set.server.url })
+describe('a set-up without problems', () => {
+  it('has no findings, and nothing is left behind', async () => {
+    const found = await setUp.examineWith({ PUBLIC_URL: setUp.server.url })
 
     expect(found.filter(({ status }) => status !== 'ok').map(printFinding)).toEqual([])
     expect(new Set(found.map((finding) => finding.about))).toEqual(
       new Set(['configuration', 'database', 'bucket', 'address', 'proxy']),
     )
-    const left = set.s3.objects().filter(({ key }) => !/^\.landfall\/(store\.json|probe)$/.test(key))
-    expect([left, set.s3.multiparts()]).toEqual([[], []])
+    const left = setUp.s3.objects().filter(({ key }) => !/^\.landfall\/(store\.json|probe)$/.test(key))
+    expect([left, setUp.s3.multiparts()]).toEqual([[], []])
   })
 
-  it('is found sound by the command as well, which then ends with 0', async () => {
+  it('makes the command exit with 0', async () => {
     const { stdout } = await run(process.execPath, [command, 'doctor'], {
-      env: { ...set.settings, PUBLIC_URL: set.server.url, PATH: process.env.PATH },
+      env: { ...setUp.settings, PUBLIC_URL: setUp.server.url, PATH: process.env.PATH },
     })
 
-    expect(stdout).toMatch(/^ok +bucket +the bucket uploads is there/m)
-    expect(stdout).not.toContain('FAULT')
+    expect(stdout).toMatch(/^ok +bucket +the bucket uploads exists/m)
+    expect(stdout).not.toContain('ERROR')
   })
 })
 
 describe('the command', () => {
-  it('ends with 1 when something is broken, and tells machines what', async () => {
-    const env = { ...set.settings, S3_BUCKET: 'nowhere', PATH: process.env.PATH }
+  it('exits with 1 on an error, and prints the findings as JSON', async () => {
+    const env = { ...setUp.settings, S3_BUCKET: 'nowhere', PATH: process.env.PATH }
 
     const ended = await run(process.execPath, [command, 'doctor', '--json'], { env }).catch((error) => error)
 
     expect(ended.code).toBe(1)
-    const { isSound, findings } = JSON.parse(ended.stdout)
-    expect(isSound).toBe(false)
+    const { ok, findings } = JSON.parse(ended.stdout)
+    expect(ok).toBe(false)
     expect(findings).toContainEqual({
       about: 'bucket',
       status: 'error',
@@ -81,17 +81,17 @@ describe('the command', () => {
   })
 })
 
-describe('of the machine', () => {
-  it('names a clock that is an hour ahead', async () => {
+describe('the doctor on the machine', () => {
+  it('reports a clock that is an hour ahead', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 })
     // The S3 server runs in this process, and its clock is right.
-    set.s3.setClock(-3_600_000)
+    setUp.s3.setClock(-3_600_000)
     onTestFinished(() => {
       vi.useRealTimers()
-      set.s3.setClock(0)
+      setUp.s3.setClock(0)
     })
 
-    const findings = await set.examineWith()
+    const findings = await setUp.examineWith()
 
     expect(findings).toContainEqual(
       expect.objectContaining({
@@ -110,9 +110,9 @@ describe('of the machine', () => {
   })
 })
 
-describe('of the configuration', () => {
-  it('every problem is named', async () => {
-    const found = await set.examineWith({ JWT_SECRET: undefined, PART_SIZE: 'large' })
+describe('the doctor on the configuration', () => {
+  it('reports every problem', async () => {
+    const found = await setUp.examineWith({ JWT_SECRET: undefined, PART_SIZE: 'large' })
 
     expect(errorsOf(found).map(({ message }) => message)).toEqual([
       'JWT_SECRET: is not set',
@@ -121,32 +121,32 @@ describe('of the configuration', () => {
   })
 })
 
-describe('of the bucket', () => {
-  it('a wrong key is named', async () => {
-    const found = await set.examineWith({ S3_ACCESS_KEY_ID: 'nobody' })
+describe('the doctor on the bucket', () => {
+  it('reports a wrong access key', async () => {
+    const found = await setUp.examineWith({ S3_ACCESS_KEY_ID: 'nobody' })
 
-    set.expectOnly(found, 'bucket', /refuses these credentials/, /S3_ACCESS_KEY_ID/)
+    setUp.expectOnly(found, 'bucket', /refuses these credentials/, /S3_ACCESS_KEY_ID/)
   })
 
-  it('a wrong secret is named', async () => {
-    const found = await set.examineWith({ S3_SECRET_ACCESS_KEY: 'nonsense' })
+  it('reports a wrong secret key', async () => {
+    const found = await setUp.examineWith({ S3_SECRET_ACCESS_KEY: 'nonsense' })
 
-    set.expectOnly(found, 'bucket', /refuses these credentials/, /S3_SECRET_ACCESS_KEY/)
+    setUp.expectOnly(found, 'bucket', /refuses these credentials/, /S3_SECRET_ACCESS_KEY/)
   })
 
-  it('a bucket that is not there is named', async () => {
-    set.expectOnly(
-      await set.examineWith({ S3_BUCKET: 'nowhere' }),
+  it('reports a missing bucket', async () => {
+    setUp.expectOnly(
+      await setUp.examineWith({ S3_BUCKET: 'nowhere' }),
       'bucket',
       /nowhere does not exist/,
       /Create the bucket/,
     )
   })
 
-  it('a server that does not answer is named', { timeout: 60_000 }, async () => {
-    const found = await set.examineWith({ S3_ENDPOINT: `http://127.0.0.1:${await freePort()}` })
+  it('reports a server that does not answer', { timeout: 60_000 }, async () => {
+    const found = await setUp.examineWith({ S3_ENDPOINT: `http://127.0.0.1:${await freePort()}` })
 
-    set.expectOnly(found, 'bucket', /cannot be reached/, /S3_ENDPOINT/)
+    setUp.expectOnly(found, 'bucket', /cannot be reached/, /S3_ENDPOINT/)
   })
 
   it.each([
@@ -156,15 +156,15 @@ describe('of the bucket', () => {
     ['PutObject', /does not let this key use the bucket uploads \(PutObject needs s3:PutObject\)/, /s3:PutObject/],
     ['GetObject', /read it back/, /s3:GetObject/],
     ['DeleteObjects', /remove objects/, /s3:DeleteObject/],
-  ])('a key that may not %s is named', async (operation, message, fix) => {
-    set.s3.faults.next(operation, { status: 403, code: 'AccessDenied', times: Number.POSITIVE_INFINITY })
+  ])('reports a key that may not %s', async (operation, message, fix) => {
+    setUp.s3.faults.next(operation, { status: 403, code: 'AccessDenied', times: Number.POSITIVE_INFINITY })
     onTestFinished(async () => {
-      set.s3.faults.clear()
-      await set.s3.abortMultiparts()
-      for (const { key } of set.s3.objects()) await set.s3.removeObject(key)
+      setUp.s3.faults.clear()
+      await setUp.s3.abortMultiparts()
+      for (const { key } of setUp.s3.objects()) await setUp.s3.removeObject(key)
     })
 
-    const found = await set.examineWith()
+    const found = await setUp.examineWith()
 
     expect(errorsOf(found)).toContainEqual({
       about: 'bucket',
@@ -174,45 +174,45 @@ describe('of the bucket', () => {
     })
   })
 
-  it('an address at which nobody gets objects is named', async () => {
-    const found = await set.examineWith({ S3_PUBLIC_URL: `${set.s3.endpoint}/${set.s3.bucket}` })
+  it('reports a public URL that does not serve objects', async () => {
+    const found = await setUp.examineWith({ S3_PUBLIC_URL: `${setUp.s3.endpoint}/${setUp.s3.bucket}` })
 
     expect(found).toContainEqual(
       expect.objectContaining({
         status: 'warning',
         message: expect.stringMatching(/are answered with 403/),
-        // Never that a private bucket be made public.
-        fix: expect.stringMatching(/^Take S3_PUBLIC_URL away if the bucket is private/),
+        // The fix never suggests to make a private bucket public.
+        fix: expect.stringMatching(/^Remove S3_PUBLIC_URL if the bucket is private/),
       }),
     )
   })
 
-  it('a key that may not list the bucket is told apart from a wrong one', async () => {
-    set.s3.faults.next('HeadBucket', { status: 403, code: 'AccessDenied', times: Number.POSITIVE_INFINITY })
-    set.s3.faults.next('ListObjectsV2', { status: 403, code: 'AccessDenied', times: Number.POSITIVE_INFINITY })
-    onTestFinished(() => set.s3.faults.clear())
+  it('distinguishes a key that may not list the bucket from a wrong one', async () => {
+    setUp.s3.faults.next('HeadBucket', { status: 403, code: 'AccessDenied', times: Number.POSITIVE_INFINITY })
+    setUp.s3.faults.next('ListObjectsV2', { status: 403, code: 'AccessDenied', times: Number.POSITIVE_INFINITY })
+    onTestFinished(() => setUp.s3.faults.clear())
 
-    const found = await set.examineWith()
+    const found = await setUp.examineWith()
 
-    set.expectOnly(found, 'bucket', /list objects \(403 AccessDenied\)/, /s3:ListBucket; docs\/buckets.md/)
+    setUp.expectOnly(found, 'bucket', /list objects \(403 AccessDenied\)/, /s3:ListBucket; docs\/buckets.md/)
   })
 
-  it('a bucket that demands checksums is named with the setting that sends them', async () => {
+  it('reports a bucket that requires checksums, with the setting that sends them', async () => {
     const locked = await startS3StandIn({ locked: true })
     onTestFinished(() => locked.close())
 
-    const found = await set.examineWith({ S3_ENDPOINT: locked.endpoint })
-    const healed = await set.examineWith({ S3_ENDPOINT: locked.endpoint, S3_CONTENT_MD5: 'true' })
+    const found = await setUp.examineWith({ S3_ENDPOINT: locked.endpoint })
+    const withChecksums = await setUp.examineWith({ S3_ENDPOINT: locked.endpoint, S3_CONTENT_MD5: 'true' })
 
-    set.expectOnly(found, 'bucket', /demands checksums/, /Set S3_CONTENT_MD5=true/)
-    expect(errorsOf(healed)).toEqual([])
+    setUp.expectOnly(found, 'bucket', /requires checksums/, /Set S3_CONTENT_MD5=true/)
+    expect(errorsOf(withChecksums)).toEqual([])
   })
 
-  it('a bucket that keeps old versions is named, with the rule that removes them', async () => {
+  it('reports a bucket that keeps old versions, with the rule that removes them', async () => {
     const versioned = await startS3StandIn({ versioned: true })
     onTestFinished(() => versioned.close())
 
-    const found = await set.examineWith({ S3_ENDPOINT: versioned.endpoint })
+    const found = await setUp.examineWith({ S3_ENDPOINT: versioned.endpoint })
 
     expect(found).toContainEqual({
       about: 'bucket',
@@ -222,94 +222,94 @@ describe('of the bucket', () => {
     })
   })
 
-  it('whether parts must have one size is told', async () => {
+  it('reports whether all parts must have the same size', async () => {
     const lax = await startS3StandIn()
     onTestFinished(() => lax.close())
-    const said = (found: Finding[]) => found.filter(({ about }) => about === 'bucket').map(({ message }) => message)
+    const messages = (found: Finding[]) => found.filter(({ about }) => about === 'bucket').map(({ message }) => message)
 
-    expect(said(await set.examineWith())).toContainEqual(expect.stringContaining('parts must have one size'))
-    expect(said(await set.examineWith({ S3_ENDPOINT: lax.endpoint }))).toContainEqual(
+    expect(messages(await setUp.examineWith())).toContainEqual(expect.stringContaining('parts must have the same size'))
+    expect(messages(await setUp.examineWith({ S3_ENDPOINT: lax.endpoint }))).toContainEqual(
       expect.stringContaining('parts may differ in size'),
     )
   })
 })
 
-describe('of the database', () => {
-  it('one that does not answer is named', async () => {
-    const found = await set.examineWith({ DATABASE_URL: `postgres://x:y@127.0.0.1:${await freePort()}/landfall` })
+describe('the doctor on the database', () => {
+  it('reports a server that does not answer', async () => {
+    const found = await setUp.examineWith({ DATABASE_URL: `postgres://x:y@127.0.0.1:${await freePort()}/landfall` })
 
-    set.expectOnly(found, 'database', /cannot be reached/, /host and port/)
+    setUp.expectOnly(found, 'database', /cannot be reached/, /host and port/)
   })
 
-  it('one that is not there is named', async () => {
-    const url = new URL(set.database.url)
+  it('reports a missing database', async () => {
+    const url = new URL(setUp.database.url)
     url.pathname = '/nowhere'
 
-    set.expectOnly(await set.examineWith({ DATABASE_URL: url.href }), 'database', /no such database/, /Create it/)
+    setUp.expectOnly(await setUp.examineWith({ DATABASE_URL: url.href }), 'database', /no such database/, /Create it/)
   })
 
-  it('tables that are not there yet are named', async () => {
+  it('reports missing tables', async () => {
     const empty = await freshDatabase()
     onTestFinished(() => empty.dispose())
 
-    set.expectOnly(
-      await set.examineWith({ DATABASE_URL: empty.url }),
+    setUp.expectOnly(
+      await setUp.examineWith({ DATABASE_URL: empty.url }),
       'database',
-      /tables are not there/,
+      /tables do not exist/,
       /landfall migrate/,
     )
   })
 
-  it('tables of a newer Landfall are named', async () => {
-    await ask(`insert into drizzle.__drizzle_migrations (hash, created_at) values ('newer', 9999999999999)`)
-    onTestFinished(async () => void (await ask(`delete from drizzle.__drizzle_migrations where hash = 'newer'`)))
+  it('reports tables of a newer Landfall', async () => {
+    await query(`insert into drizzle.__drizzle_migrations (hash, created_at) values ('newer', 9999999999999)`)
+    onTestFinished(async () => void (await query(`delete from drizzle.__drizzle_migrations where hash = 'newer'`)))
 
-    set.expectOnly(await set.examineWith(), 'database', /newer Landfall/, /that version/)
+    setUp.expectOnly(await setUp.examineWith(), 'database', /newer Landfall/, /that version/)
   })
 
-  it('a role that may only read is named', async () => {
+  it('reports a role that may only read', async () => {
     const url = await roleWith(
       (role) => `alter role ${role} set default_transaction_read_only = on;
         grant usage on schema drizzle to ${role}; grant select on all tables in schema drizzle, public to ${role};
         grant insert, update, delete on all tables in schema public to ${role}`,
     )
 
-    const found = await set.examineWith({ DATABASE_URL: url })
+    const found = await setUp.examineWith({ DATABASE_URL: url })
 
-    set.expectOnly(found, 'database', /are read-only/, /RESET default_transaction_read_only/)
+    setUp.expectOnly(found, 'database', /are read-only/, /RESET default_transaction_read_only/)
   })
 
-  it('a role that lacks a right is named with it and every table it is lacking on', async () => {
+  it('reports missing privileges of a role, with every table', async () => {
     const url = await roleWith(
       (role) => `grant usage on schema drizzle to ${role};
         grant select on all tables in schema drizzle, public to ${role};
         grant insert, update on all tables in schema public to ${role}`,
     )
 
-    const found = await set.examineWith({ DATABASE_URL: url })
+    const found = await setUp.examineWith({ DATABASE_URL: url })
 
-    set.expectOnly(found, 'database', /lacks rights: DELETE /, /GRANT .*DELETE/)
+    setUp.expectOnly(found, 'database', /lacks privileges: DELETE /, /GRANT .*DELETE/)
     const named = JSON.stringify(found).match(/DELETE (\w+)(?=[,"])/g)
-    const tables = await ask(`select tablename from pg_tables where schemaname = 'public'`)
+    const tables = await query(`select tablename from pg_tables where schemaname = 'public'`)
     expect(named!.sort()).toEqual(tables.map(({ tablename }) => `DELETE ${tablename}`).sort())
   })
 
-  it('a role that may not read the list of migrations is named', async () => {
+  it('reports a role that may not read the list of migrations', async () => {
     const url = await roleWith(
       (role) => `grant usage on schema drizzle to ${role};
         grant select, insert, update, delete on all tables in schema public to ${role}`,
     )
 
-    const found = await set.examineWith({ DATABASE_URL: url })
+    const found = await setUp.examineWith({ DATABASE_URL: url })
 
-    set.expectOnly(found, 'database', /may not read the list of migrations/, /GRANT SELECT ON drizzle\./)
+    setUp.expectOnly(found, 'database', /may not read the list of migrations/, /GRANT SELECT ON drizzle\./)
   })
 })
 
-describe('of the folder', () => {
+describe('the doctor on the folder', () => {
   const local = { STORE: 'local' }
 
-  it('one that belongs to somebody else is named with its owner', async () => {
+  it('reports a folder of another user, with its owner', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'landfall-doctor-'))
     await chmod(folder, 0o555)
     // Root may write anywhere.
@@ -320,31 +320,31 @@ describe('of the folder', () => {
       await rm(folder, { recursive: true })
     })
 
-    const found = await set.examineWith({ ...local, DATA_DIR: folder })
+    const found = await setUp.examineWith({ ...local, DATA_DIR: folder })
 
-    set.expectOnly(
+    setUp.expectOnly(
       found,
       'folder',
-      /cannot be written to \(EACCES/,
+      /is not writable \(EACCES/,
       new RegExp(`${folder} belongs to user ${isRoot ? 0 : process.getuid?.()}`),
     )
   })
 
-  it('a file in its place is named', async () => {
+  it('reports a file in place of the folder', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'landfall-doctor-'))
     onTestFinished(() => rm(folder, { recursive: true }))
     await writeFile(join(folder, 'file'), '')
 
-    const found = await set.examineWith({ ...local, DATA_DIR: join(folder, 'file') })
+    const found = await setUp.examineWith({ ...local, DATA_DIR: join(folder, 'file') })
 
-    set.expectOnly(found, 'folder', /cannot be written to/, /set DATA_DIR to a folder/)
+    setUp.expectOnly(found, 'folder', /is not writable/, /set DATA_DIR to a folder/)
   })
 
-  it('one that is not there is a warning and is not made: its volume may not be mounted', async () => {
+  it('warns of a missing folder and does not create it: its volume may be unmounted', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'landfall-doctor-'))
     onTestFinished(() => rm(folder, { recursive: true }))
 
-    const found = await set.examineWith({ ...local, DATA_DIR: join(folder, 'data') })
+    const found = await setUp.examineWith({ ...local, DATA_DIR: join(folder, 'data') })
 
     expect(found).toContainEqual(
       expect.objectContaining({ about: 'folder', status: 'warning', fix: expect.stringContaining('mount') }),
@@ -352,53 +352,58 @@ describe('of the folder', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
-  it('a good one is found good, and left as it was', async () => {
+  it('finds no problem in a writable folder', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'landfall-doctor-'))
     onTestFinished(() => rm(folder, { recursive: true }))
 
-    const found = await set.examineWith({ ...local, DATA_DIR: folder })
+    const found = await setUp.examineWith({ ...local, DATA_DIR: folder })
 
     expect(errorsOf(found)).toEqual([])
-    expect(found).toContainEqual({ about: 'folder', status: 'ok', message: `${folder} can be written to` })
+    expect(found).toContainEqual({ about: 'folder', status: 'ok', message: `${folder} is writable` })
   })
 })
 
-describe('of the address', () => {
-  it('one at which something else answers is named', async () => {
+describe('the doctor on the address', () => {
+  it('reports an address at which something else answers', async () => {
     const url = await otherServer((_request, response) => response.end('<h1>It works!</h1>'))
 
-    set.expectOnly(
-      await set.examineWith({ PUBLIC_URL: url }),
+    setUp.expectOnly(
+      await setUp.examineWith({ PUBLIC_URL: url }),
       'address',
       /something else answers/,
       /point the proxy to HOST and PORT/,
     )
   })
 
-  it('one at which nobody listens is named', async () => {
-    const found = await set.examineWith({ PUBLIC_URL: `http://127.0.0.1:${await freePort()}` })
+  it('reports an address at which nothing listens', async () => {
+    const found = await setUp.examineWith({ PUBLIC_URL: `http://127.0.0.1:${await freePort()}` })
 
-    set.expectOnly(found, 'address', /cannot be reached/, /Nothing listens there/)
+    setUp.expectOnly(found, 'address', /cannot be reached/, /Nothing listens there/)
   })
 
-  it('that of another deployment is named', async () => {
-    const found = await set.examineWith({
-      PUBLIC_URL: set.server.url,
+  it('reports the address of another deployment', async () => {
+    const found = await setUp.examineWith({
+      PUBLIC_URL: setUp.server.url,
       JWT_SECRET: 'another secret that is long enough too',
     })
 
-    set.expectOnly(found, 'address', /does not take this configuration’s tokens \(401\)/, /another deployment/)
+    setUp.expectOnly(found, 'address', /does not accept tokens of this configuration \(401\)/, /another deployment/)
   })
 
-  it('one that sends on to another is named', async () => {
+  it('reports an address that redirects to another', async () => {
     const url = await otherServer((_request, response) =>
-      response.writeHead(301, { location: `${set.server.url}/health` }).end(),
+      response.writeHead(301, { location: `${setUp.server.url}/health` }).end(),
     )
 
-    set.expectOnly(await set.examineWith({ PUBLIC_URL: url }), 'address', /sends clients on/, /Set PUBLIC_URL to http/)
+    setUp.expectOnly(
+      await setUp.examineWith({ PUBLIC_URL: url }),
+      'address',
+      /redirects clients/,
+      /Set PUBLIC_URL to http/,
+    )
   })
 
-  it('a certificate that nobody trusts is named', async ({ skip }) => {
+  it('reports a certificate that clients do not trust', async ({ skip }) => {
     const folder = await mkdtemp(join(tmpdir(), 'landfall-doctor-'))
     onTestFinished(() => rm(folder, { recursive: true }))
     const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
@@ -430,13 +435,15 @@ describe('of the address', () => {
     onTestFinished(() => void secured.close())
     await new Promise((resolve) => secured.once('listening', resolve))
 
-    const found = await set.examineWith({ PUBLIC_URL: `https://127.0.0.1:${(secured.address() as AddressInfo).port}` })
+    const found = await setUp.examineWith({
+      PUBLIC_URL: `https://127.0.0.1:${(secured.address() as AddressInfo).port}`,
+    })
 
-    set.expectOnly(found, 'address', /cannot be reached .*certificate/, /certificate/)
+    setUp.expectOnly(found, 'address', /cannot be reached .*certificate/, /certificate/)
   })
 
-  it('none at all is doubtful', async () => {
-    const found = await set.examineWith()
+  it('warns when there is no address to test', async () => {
+    const found = await setUp.examineWith()
 
     expect(errorsOf(found)).toEqual([])
     expect(found.at(-1)).toMatchObject({

@@ -7,8 +7,8 @@ import { freshDatabase } from '../support/postgres.ts'
 beforeEach(() => vi.stubEnv('LOG_LEVEL', 'silent'))
 afterEach(() => vi.unstubAllEnvs())
 
-it('makes a key that a server takes, lists it, and revokes it', async () => {
-  const { keys } = await aDatabase()
+it('creates a key that a server accepts, lists it and revokes it', async () => {
+  const { keys } = await openTestDatabase()
 
   const [token = ''] = await run(
     'create',
@@ -25,43 +25,35 @@ it('makes a key that a server takes, lists it, and revokes it', async () => {
   )
   const actor = await keys.identify(token)
   const [line = ''] = await run('list')
-  const [said] = await run('revoke', line.split('\t')[0]!)
+  const [printed] = await run('revoke', line.split('\t')[0]!)
 
   expect(actor).toMatchObject({ id: 'ann', role: 'creator', scopes: ['upload', 'read'], isAdmin: false })
-  expect(line).toMatch(/\tlf_[\w-]{6}…\tgood\tnightly\trole creator\tuser ann\tupload,read\texpires 20\d\d-/)
+  expect(line).toMatch(/\tlf_[\w-]{6}…\tactive\tnightly\trole creator\tuser ann\tupload,read\texpires 20\d\d-/)
   expect(line).not.toContain(token.slice(9))
-  expect(said).toMatch(/^revoked lf_.{6}… \(nightly\)$/)
+  expect(printed).toMatch(/^revoked lf_.{6}… \(nightly\)$/)
   expect((await run('list'))[0]).toContain('\trevoked\t')
 })
 
 it.each([
-  [
-    'a scope that is not there',
-    ['create', '-n', 'x', '-r', 'creator', '-s', 'everything'],
-    /upload, read, cancel, admin/,
-  ],
+  ['an unknown scope', ['create', '-n', 'x', '-r', 'creator', '-s', 'everything'], /upload, read, cancel, admin/],
   ['no role', ['create', '-n', 'x'], /--role/],
-  [
-    'a role that is not there',
-    ['create', '-n', 'x', '-r', 'king'],
-    /no role king; there are creator, member, subscriber/,
-  ],
-  ['a role that is none', ['create', '-n', 'x', '-r', 'a b'], /letters and digits/],
-  ['a key by its name', ['revoke', 'nightly'], /by its id/],
-  ['a key that is not there', ['revoke', '00000000-0000-4000-8000-000000000000'], /no such key/],
+  ['an unknown role', ['create', '-n', 'x', '-r', 'king'], /no role king; the roles are creator, member, subscriber/],
+  ['an invalid role name', ['create', '-n', 'x', '-r', 'a b'], /letters, digits/],
+  ['a key by its name', ['revoke', 'nightly'], /the id of a key/],
+  ['an unknown key', ['revoke', '00000000-0000-4000-8000-000000000000'], /no key with this id/],
 ])('refuses %s', async (_what, words, message) => {
-  await aDatabase()
+  await openTestDatabase()
 
   await expect(run(...words)).rejects.toThrow(message)
 })
 
-it('makes no key for a role that is not there, and says which there are', async () => {
-  await aDatabase()
+it('creates no key for an unknown role, and lists the roles', async () => {
+  await openTestDatabase()
 
   await expect(run('create', '-n', 'x', '-r', 'king')).rejects.toThrow('creator, member, subscriber')
 })
 
-async function aDatabase() {
+async function openTestDatabase() {
   const { url, dispose } = await freshDatabase({ isMigrated: true })
   vi.stubEnv('NODE_ENV', 'production')
   vi.stubEnv('JWT_SECRET', 'a secret that is long enough for HS256')

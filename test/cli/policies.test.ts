@@ -20,18 +20,18 @@ afterAll(async () => {
   await rm(directory, { recursive: true })
 })
 
-it('the policies are shown, changed and explained at the command line', async () => {
+it('shows, changes and explains the policies', async () => {
   const file = join(directory, 'policies.json')
   const shown = JSON.parse((await run('policies', 'show')).join('\n'))
   await writeFile(file, JSON.stringify({ ...shown, users: { bob: { maxSize: '1 KiB' } } }))
 
   expect(shown.roles.creator.maxSize).toBe('10 GiB')
-  expect(await run('policies', 'diff', file)).toEqual(['users.bob.maxSize: (nothing) → "1 KiB"'])
+  expect(await run('policies', 'diff', file)).toEqual(['users.bob.maxSize: (not set) → "1 KiB"'])
   expect(await run('policies', 'set', file, '--note', 'bob is new', '--apply-to-active')).toEqual([
-    'version 1 of the policies holds now',
-    '0 running uploads have other limits now',
+    'version 1 of the policies is active now',
+    '0 active uploads have other limits now',
   ])
-  await expect(run('policies', 'set', file, '--if-version', '7')).rejects.toThrow('version 1 of the policies holds')
+  await expect(run('policies', 'set', file, '--if-version', '7')).rejects.toThrow('version 1 of the policies is active')
   expect(await run('policies', 'history')).toEqual([
     expect.stringMatching(/^1 {2}\S+Z {2}\w+ at the command line {2}bob is new$/),
   ])
@@ -41,16 +41,16 @@ it('the policies are shown, changed and explained at the command line', async ()
   expect(JSON.parse((await run('policies', 'show', '1')).join('\n')).users.bob).toEqual({
     maxSize: '1 KiB',
   })
-  const words = ['--user', 'bob', '--role', 'member', '--file', 'a.png', '--type', 'image/png']
-  expect(await run('explain', ...words, '--size', '1KiB')).toEqual(
-    expect.arrayContaining(['yes: no rule has anything against it', expect.stringMatching(/^maxSize +user +"1 KiB"$/)]),
+  const options = ['--user', 'bob', '--role', 'member', '--file', 'a.png', '--type', 'image/png']
+  expect(await run('explain', ...options, '--size', '1KiB')).toEqual(
+    expect.arrayContaining(['yes: no rule refuses the file', expect.stringMatching(/^maxSize +user +"1 KiB"$/)]),
   )
-  expect((await run('explain', ...words, '--size', '2KiB'))[0]).toBe(
+  expect((await run('explain', ...options, '--size', '2KiB'))[0]).toBe(
     'no: maxSize (user) FILE_TOO_LARGE: A member may send at most 1 KiB.',
   )
 })
 
-it('a file never removes a role that it does not name, unless it is told to', async () => {
+it('a file that lacks a role removes it only with --remove-roles', async () => {
   const file = join(directory, 'short.json')
   const shown = JSON.parse((await run('policies', 'show')).join('\n'))
   await writeFile(file, JSON.stringify({ ...shown, roles: { creator: shown.roles.creator } }))
@@ -68,7 +68,7 @@ it('a file never removes a role that it does not name, unless it is told to', as
   expect(merged.users).toEqual({})
 })
 
-it('policies that cannot be used are refused with the place of every fault', async () => {
+it('refuses invalid policies with the path of every problem', async () => {
   const file = join(directory, 'policies.json')
   await writeFile(file, '{"roles": {"member": {"maxsize": 1}}, "tenants": {"acme": {"totalBytes": "much"}}}')
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { printable, printableLine } from '../../src/cli/printable.ts'
 
-describe('what clients wrote never reaches a terminal as an order', () => {
+describe('text of clients for a terminal', () => {
   it.each([
     ['photo\u202egpj.exe', 'photo\\u202egpj.exe'],
     ['\u2066a\u2069\u200f\u061c', '\\u2066a\\u2069\\u200f\\u061c'],
@@ -13,17 +13,17 @@ describe('what clients wrote never reaches a terminal as an order', () => {
     ['\u{e0041}', '\\udb40\\udc41'],
     ['half \ud800 pair', 'half \\ud800 pair'],
     ['صورة.jpg, naïve ☃ 😀', 'صورة.jpg, naïve ☃ 😀'],
-  ])('%j is printed as %s', (text, printed) => {
+  ])('prints %j as %s', (text, printed) => {
     expect(printable(text)).toBe(printed)
     expect(printableLine(text)).toBe(printed)
   })
 
-  it('keeps the ends of lines of a text, and of a line none', () => {
+  it('keeps line feeds and tabs in a text, and escapes them in a line', () => {
     expect(printable('a\n\tb')).toBe('a\n\tb')
     expect(printableLine('a\n\tb')).toBe('a\\u000a\\u0009b')
   })
 
-  it('is JSON still when it was', () => {
+  it('keeps JSON valid', () => {
     const value = { name: 'a\u202eb"\\' }
 
     expect(JSON.parse(printable(JSON.stringify(value, null, 2)))).toEqual(value)

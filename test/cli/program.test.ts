@@ -40,11 +40,11 @@ it('prints a token of an admin of a tenant', async () => {
 })
 
 it.each([
-  ['a role that is not there', ['token', '--user', 'zoe', '--role', 'king'], /creator, member, subscriber/],
-  ['a duration that is none', ['token', '--user', 'zoe', '--role', 'member', '--ttl', 'long'], /such as 24h/],
-  ['a user that no token may name', ['token', '--user', '', '--role', 'member'], /user/],
-  ['nobody', ['token', '--role', 'member'], /--user/],
-])('makes no token for %s', async (_what, words, message) => {
+  ['an unknown role', ['token', '--user', 'zoe', '--role', 'king'], /creator, member, subscriber/],
+  ['an invalid duration', ['token', '--user', 'zoe', '--role', 'member', '--ttl', 'long'], /such as 24h/],
+  ['an empty user', ['token', '--user', '', '--role', 'member'], /user/],
+  ['a missing user', ['token', '--role', 'member'], /--user/],
+])('prints no token for %s', async (_what, words, message) => {
   vi.stubEnv('NODE_ENV', 'production')
   vi.stubEnv('DATABASE_URL', 'postgres://elsewhere/landfall')
   vi.stubEnv('JWT_SECRET', secret)
@@ -52,13 +52,13 @@ it.each([
   await expect(run(...words)).rejects.toThrow(message)
 })
 
-it('says what is wrong with the configuration', async () => {
+it('prints what is wrong with the configuration', async () => {
   vi.stubEnv('PORT', 'high')
 
   await expect(run('check')).rejects.toThrow('PORT')
 })
 
-it('says the quotas of each role, and warns of a role without any', async () => {
+it('prints the quotas of each role, and warns of a role without one', async () => {
   vi.stubEnv('POLICIES', '{"member":{"bytesPerDay":null,"totalBytes":null}}')
 
   const lines = await run('check')
@@ -74,7 +74,7 @@ it('prints every setting with its description', async () => {
   expect(await run('config', '--example')).toEqual([renderEnvExample()])
 })
 
-it('prints the settings that are in effect and where they come from, without secrets', async () => {
+it('prints the effective settings and their sources, without secrets', async () => {
   const settings = {
     NODE_ENV: 'production',
     DATABASE_URL: 'postgres://ann:swordfish@db/files?sslpassword=swordfish',
@@ -91,21 +91,24 @@ it('prints the settings that are in effect and where they come from, without sec
 
   expect(lines.join('\n')).not.toContain('swordfish')
   expect(lines.join('\n')).not.toContain(secret)
-  const told = lines.map((line) => line.split(/ +# /))
-  expect(told).toContainEqual(['PART_SIZE=16MiB', 'environment'])
-  expect(told).toContainEqual(['JWT_SECRET=[redacted]', 'environment'])
-  expect(told).toContainEqual(['DATABASE_URL=postgres://[redacted]@db/files?sslpassword=[redacted]', 'environment'])
-  expect(told).toContainEqual(['STORE=local', 'default'])
+  const settingLines = lines.map((line) => line.split(/ +# /))
+  expect(settingLines).toContainEqual(['PART_SIZE=16MiB', 'environment'])
+  expect(settingLines).toContainEqual(['JWT_SECRET=[redacted]', 'environment'])
+  expect(settingLines).toContainEqual([
+    'DATABASE_URL=postgres://[redacted]@db/files?sslpassword=[redacted]',
+    'environment',
+  ])
+  expect(settingLines).toContainEqual(['STORE=local', 'default'])
 })
 
-it('names what comes from the .env file', () => {
+it('names settings that come from the .env file', () => {
   const found = effectiveSettings({ PORT: '8000', HOST: '::' }, new Set(['PORT']))
 
   expect(found).toContainEqual({ name: 'PORT', value: '8000', from: '.env' })
   expect(found).toContainEqual({ name: 'HOST', value: '::', from: 'environment' })
 })
 
-it('makes no token, and no secret, where no server has made one', async () => {
+it('prints no token, and makes no secret, where no server has made a secret', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'landfall-elsewhere-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   vi.stubEnv('DATA_DIR', folder)
@@ -116,7 +119,7 @@ it('makes no token, and no secret, where no server has made one', async () => {
   expect(await readdir(folder)).toEqual([])
 })
 
-it('prints a token of the developer in development mode when no other user is named', async () => {
+it('prints a token of the developer in development mode by default', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'landfall-development-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   vi.stubEnv('DATA_DIR', folder)
@@ -130,7 +133,7 @@ it('prints a token of the developer in development mode when no other user is na
   })
 })
 
-it('writes every token that it prints into the audit log, and never the token', async () => {
+it('adds an audit entry for every token, without the token itself', async () => {
   const { url, dispose } = await freshDatabase()
   onTestFinished(dispose)
   const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 2000, onError: console.error })
@@ -162,32 +165,32 @@ it('verifies the audit log, and exits with 1 when an entry was changed', async (
   await run('token', '-u', 'zoe', '-r', 'member')
   const { seq, hash } = await sealAudit(database, secret)
 
-  const sound = await run('audit', '--verify', '--anchor', `${seq}:${hash}`)
-  const codeOfSound = process.exitCode
+  const intact = await run('audit', '--verify', '--anchor', `${seq}:${hash}`)
+  const codeOfIntact = process.exitCode
   await database.executeSql(
     `begin; set local session_replication_role = replica; update audit_log set target = 'eve'; commit`,
   )
   const changed = await run('audit', '--verify')
 
-  expect(sound).toEqual([`1 entries are as they were sealed, up to 1:${hash}; 0 entries are not sealed yet`])
-  expect(codeOfSound).toBeUndefined()
+  expect(intact).toEqual([`1 entries are intact, up to 1:${hash}; 0 entries are not sealed yet`])
+  expect(codeOfIntact).toBeUndefined()
   expect(changed[0]).toMatch(/^the audit log was changed: entry 1 \(id \d+\) was changed/)
   expect(process.exitCode).toBe(1)
   await expect(run('audit', '--verify', '--anchor', 'nonsense')).rejects.toThrow('hexadecimal')
 })
 
-it('says that a token is not in the audit log when the database cannot be reached, and prints it', async () => {
+it('prints a token, with a warning, when the database of the audit log is away', async () => {
   vi.stubEnv('NODE_ENV', 'production')
   vi.stubEnv('DATABASE_URL', 'postgres://ann:hidden@127.0.0.1:1/landfall')
   vi.stubEnv('JWT_SECRET', secret)
-  const said = vi.spyOn(console, 'error').mockImplementation(() => {})
-  onTestFinished(() => said.mockRestore())
+  const stderr = vi.spyOn(console, 'error').mockImplementation(() => {})
+  onTestFinished(() => stderr.mockRestore())
 
   const printed = await run('token', '-u', 'zoe', '-r', 'member')
 
   expect(printed).toHaveLength(1)
-  expect(said.mock.calls).toEqual([[expect.stringContaining('this token is not in the audit log')]])
-  expect(JSON.stringify(said.mock.calls)).not.toContain('hidden')
+  expect(stderr.mock.calls).toEqual([[expect.stringContaining('this token is not in the audit log')]])
+  expect(JSON.stringify(stderr.mock.calls)).not.toContain('hidden')
 })
 
 async function run(...words: string[]): Promise<string[]> {

@@ -15,7 +15,7 @@ const secret = 'a secret that is long enough for HS256'
 const ann: Actor = { id: 'ann', role: 'creator', tenant: 'acme', isAdmin: false }
 const bob: Actor = { id: 'bob', role: 'creator', tenant: null, isAdmin: false }
 
-it('usage that is not what is there is told, and then mended', { timeout: 60_000 }, async () => {
+it('usage that differs from the uploads is printed, and then corrected', { timeout: 60_000 }, async () => {
   const { config, directory, engine, database } = await openServer()
   const creation = { filename: 'a.txt', contentType: 'text/plain', size: 5 }
   const send = async (actor: Actor) => {
@@ -29,57 +29,60 @@ it('usage that is not what is there is told, and then mended', { timeout: 60_000
   await rm(join(directory, 'files', lost.key))
   await database.executeSql(`update upload_usage set reserved_bytes = 99, stored_files = 3 where owner_id = 'bob'`)
 
-  const told = await reconcileQuotas(config, { isDry: true, checksStore: true })
+  const preview = await reconcileQuotas(config, { isDry: true, checksStore: true })
   const before = await findUsageOf(database, bob)
-  const noted = await reconcileQuotas(config, { isDry: false, checksStore: true })
+  const first = await reconcileQuotas(config, { isDry: false, checksStore: true })
   const between = await findUsageOf(database, ann)
-  await pauseIsOver(database)
-  const mended = await reconcileQuotas(config, { isDry: false, checksStore: true })
+  await passLossConfirm(database)
+  const second = await reconcileQuotas(config, { isDry: false, checksStore: true })
 
   expect(clean).toEqual(['nothing was changed'])
-  const bobs = ['bob: reservedBytes is 7, and not 99', 'bob: storedFiles is 0, and not 3']
+  const bobs = ['bob: reservedBytes is 7, but was recorded as 99', 'bob: storedFiles is 0, but was recorded as 3']
   const anns = `ann of acme: file ${lost.id} is not in the store`
-  expect(told).toEqual([anns, ...bobs, 'nothing was changed'])
+  expect(preview).toEqual([anns, ...bobs, 'nothing was changed'])
   expect(before.reservedBytes).toBe(99)
-  expect(noted).toEqual([
-    `${anns}; it is given up when this command finds the same 5 minutes after the first time`,
+  expect(first).toEqual([
+    `${anns}; the upload fails as lost if it is still missing when this command runs again after 5 minutes`,
     ...bobs,
-    'mended the usage of 1 users',
+    'corrected the usage of 1 users',
   ])
   expect(between).toMatchObject({ storedBytes: 10, storedFiles: 2 })
-  expect(mended).toEqual([`${anns}; it has failed as lost, and its room is free`, 'mended the usage of 0 users'])
+  expect(second).toEqual([
+    `${anns}; the upload has failed as lost, and no longer counts towards the quota`,
+    'corrected the usage of 0 users',
+  ])
   expect(await findUsageOf(database, bob)).toMatchObject({ reservedBytes: 7, storedFiles: 0, openUploads: 1 })
   expect(await findUsageOf(database, ann)).toMatchObject({ storedBytes: 5, storedFiles: 1 })
-  expect(await reconcileQuotas(config, { isDry: false, checksStore: true })).toEqual(['mended the usage of 0 users'])
+  expect(await reconcileQuotas(config, { isDry: false, checksStore: true })).toEqual(['corrected the usage of 0 users'])
 })
 
-it('a file that one look missed and the next found is kept, however long ago that was', async () => {
+it('a file that is there again at a second check is kept, whenever the first was', async () => {
   const { config, directory, engine, database } = await openServer()
   const { id, key } = await engine.create(ann, { filename: 'a.txt', contentType: 'text/plain', size: 0 })
   const [file, away] = [join(directory, 'files', key), join(directory, 'away')]
-  const look = () => reconcileQuotas(config, { isDry: false, checksStore: true })
+  const check = () => reconcileQuotas(config, { isDry: false, checksStore: true })
 
   await rename(file, away)
-  await look()
+  await check()
   await rename(away, file)
-  expect(await look()).toEqual(['mended the usage of 0 users'])
-  await pauseIsOver(database)
+  expect(await check()).toEqual(['corrected the usage of 0 users'])
+  await passLossConfirm(database)
   await rename(file, away)
-  const after = await look()
+  const after = await check()
 
-  expect(after[0]).toMatch(/is not in the store; it is given up when/)
+  expect(after[0]).toMatch(/is not in the store; the upload fails as lost if/)
   expect((await engine.status(ann, id)).state).toBe('completed')
 })
 
-it('a file that was given up as lost becomes a file again when it comes back', async () => {
+it('an upload that failed as lost can be restored when its object is there again', async () => {
   const { config, directory, engine, database } = await openServer()
   const { id, key } = await engine.create(ann, { filename: 'a.txt', contentType: 'text/plain', size: 0 })
   const [file, away] = [join(directory, 'files', key), join(directory, 'away')]
-  const look = () => reconcileQuotas(config, { isDry: false, checksStore: true })
+  const check = () => reconcileQuotas(config, { isDry: false, checksStore: true })
   await rename(file, away)
-  await look()
-  await pauseIsOver(database)
-  await look()
+  await check()
+  await passLossConfirm(database)
+  await check()
   await expect(engine.status(ann, id)).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
 
   await expect(engine.restore(id, bob)).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
@@ -90,37 +93,37 @@ it('a file that was given up as lost becomes a file again when it comes back', a
   expect(await findUsageOf(database, ann)).toMatchObject({ storedFiles: 1 })
 })
 
-it('nothing is given up for a database that was restored from a backup', async () => {
+it('no upload fails as lost while the database is restored from a backup', async () => {
   const { config, directory, engine, database } = await openServer()
   const { id, key } = await engine.create(ann, { filename: 'a.txt', contentType: 'text/plain', size: 0 })
   await rm(join(directory, 'files', key))
   await reconcileQuotas(config, { isDry: false, checksStore: true })
-  await pauseIsOver(database)
+  await passLossConfirm(database)
   await database.executeSql('update store_pairing set counter = counter - 1')
 
   const lines = await reconcileQuotas(config, { isDry: false, checksStore: true })
 
-  expect(lines).toContainEqual(expect.stringMatching(/no file was given up: the database was restored/))
+  expect(lines).toContainEqual(expect.stringMatching(/no upload was marked as lost: the database was restored/))
   expect((await engine.get(ann, id)).state).toBe('completed')
 })
 
-it('users without any usage are given theirs', { timeout: 60_000 }, async () => {
+it('users without a usage row get one', { timeout: 60_000 }, async () => {
   const { config, engine, database } = await openServer()
   await engine.create(bob, { filename: 'a.txt', contentType: 'text/plain', size: 7 })
   await database.executeSql('delete from upload_usage')
 
-  const told = await reconcileQuotas(config, { isDry: true, checksStore: false })
+  const preview = await reconcileQuotas(config, { isDry: true, checksStore: false })
   await reconcileQuotas(config, { isDry: false, checksStore: false })
 
-  expect(told[0]).toBe('bob: reservedBytes is 7, and not 0')
+  expect(preview[0]).toBe('bob: reservedBytes is 7, but was recorded as 0')
   expect(await findUsageOf(database, bob)).toMatchObject({ reservedBytes: 7, openUploads: 1 })
 })
 
-/** The first look was that long ago. */
-const pauseIsOver = (database: Database) =>
+/** Makes the first observation as old as LOSS_CONFIRM. */
+const passLossConfirm = (database: Database) =>
   database.executeSql(`update upload_sessions set loss_seen_at = loss_seen_at - interval '5 minutes'`)
 
-/** A server of its own, and a look into its database and its folder. */
+/** A server with its own database and folder. */
 async function openServer() {
   const { url, dispose } = await freshDatabase({ isMigrated: true })
   const directory = await mkdtemp(join(tmpdir(), 'landfall-quotas-'))

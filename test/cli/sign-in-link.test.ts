@@ -9,17 +9,17 @@ it.each([
   [{}, 'http://localhost:1080/#code=', { user: 'developer', role: 'creator' }],
   [{ PORT: '8000', HOST: '0.0.0.0' }, 'http://localhost:8000/#code=', { user: 'ann', role: 'member' }],
   [{ PUBLIC_URL: 'https://up.example/in/' }, 'https://up.example/in/#code=', { user: 'ann', role: 'member' }],
-])('prints a sign-in link for a server with the settings %o', async (settings, start, who) => {
+])('prints a sign-in link for a server with the settings %o', async (settings, start, user) => {
   const folder = await dataDir()
   for (const [name, value] of Object.entries(settings)) vi.stubEnv(name, value)
 
-  const [link = ''] = await run('sign-in-link', '--user', who.user, '--role', who.role)
+  const [link = ''] = await run('sign-in-link', '--user', user.user, '--role', user.role)
 
   expect(link.startsWith(start)).toBe(true)
-  expect(await redeemSignInCode(join(folder, 'sign-in'), link.slice(start.length), new Date())).toEqual(who)
+  expect(await redeemSignInCode(join(folder, 'sign-in'), link.slice(start.length), new Date())).toEqual(user)
 })
 
-it('prints no sign-in link for a role that is not there', async () => {
+it('prints no sign-in link for an unknown role', async () => {
   await dataDir()
 
   await expect(run('sign-in-link', '--role', 'king')).rejects.toThrow('creator, member, subscriber')

@@ -12,7 +12,7 @@ import { startNodeProcess } from '../support/node-process.ts'
 import { freshDatabase } from '../support/postgres.ts'
 import { headersOf, testSecret } from '../support/tus-file.ts'
 
-it('a sweep says what it would do before it does it', { timeout: 60_000 }, async () => {
+it('a sweep with --dry-run prints what it would do, and changes nothing', { timeout: 60_000 }, async () => {
   const database = await freshDatabase({ isMigrated: true })
   const directory = await mkdtemp(join(tmpdir(), 'landfall-sweep-'))
   const environment = {
@@ -39,13 +39,13 @@ it('a sweep says what it would do before it does it', { timeout: 60_000 }, async
   const created = await fetch(`${server.url}/files`, {
     method: 'POST',
     headers: { ...headers, 'upload-length': '10000' },
-    // More than the session keeps of a file that is not known yet.
-    body: 'begun'.repeat(1000),
+    // More than the row keeps as the prefix of a file of unknown type.
+    body: 'bytes'.repeat(1000),
   })
   const id = created.headers.get('location')!.split('/').at(-1)!
   await server.stop()
   const store = localStore({ directory: join(directory, 'files'), fsync: false })
-  await store.put('theirs.txt', inChunks(Buffer.from('not ours')), { contentType: 'text/plain' })
+  await store.put('foreign.txt', inChunks(Buffer.from('not ours')), { contentType: 'text/plain' })
   await client.query(`update upload_sessions set expires_at = now() - interval '1 minute'`)
   const config = loadConfig(environment)
   const keys = async () => {
@@ -63,9 +63,9 @@ it('a sweep says what it would do before it does it', { timeout: 60_000 }, async
     expect.stringMatching(/^would remove \.landfall\/pieces\//),
     'nothing was changed',
   ])
-  expect(before).toEqual([expect.stringMatching(/^\.landfall\/pieces\//), probeKey, markerKey, 'theirs.txt'])
+  expect(before).toEqual([expect.stringMatching(/^\.landfall\/pieces\//), probeKey, markerKey, 'foreign.txt'])
   expect(swept).toEqual(['expired 1 uploads, cleaned up after 0'])
-  expect(await keys()).toEqual([probeKey, markerKey, 'theirs.txt'])
+  expect(await keys()).toEqual([probeKey, markerKey, 'foreign.txt'])
   const { rows } = await client.query('select state, needs_cleanup from upload_sessions')
   expect(rows).toEqual([{ state: 'expired', needs_cleanup: false }])
 })

@@ -15,7 +15,7 @@ let database: FreshDatabase
 let directory: string
 beforeAll(async () => {
   database = await freshDatabase({ isMigrated: true })
-  directory = await mkdtemp(join(tmpdir(), 'landfall-sessions-'))
+  directory = await mkdtemp(join(tmpdir(), 'landfall-uploads-'))
   vi.stubEnv('NODE_ENV', 'production')
   vi.stubEnv('JWT_SECRET', 'a secret that is long enough for HS256')
   vi.stubEnv('DATABASE_URL', database.url)
@@ -27,11 +27,11 @@ afterAll(async () => {
   await rm(directory, { recursive: true })
 })
 
-it('uploads are listed, shown, finished, expired and cancelled at the command line', async () => {
+it('lists, shows, finishes, expires and cancels uploads', async () => {
   await run('migrate')
   const [whole, part, other] = await withEngine(readConfig(), async ({ engine }) => {
-    const begin = (filename: string) => engine.create(ann, { filename, contentType: 'text/plain', size: 5 })
-    const uploads = [await begin('whole.txt'), await begin('part.txt'), await begin('other.txt')]
+    const create = (filename: string) => engine.create(ann, { filename, contentType: 'text/plain', size: 5 })
+    const uploads = [await create('whole.txt'), await create('part.txt'), await create('other.txt')]
     const body = { body: bodyOf(Buffer.from('hello')), bodySize: 5 }
     await engine.append(ann, uploads[0]!.id, { ...body, offset: 0, ending: 'later' })
     return uploads.map(({ id }) => id)
@@ -51,14 +51,14 @@ it('uploads are listed, shown, finished, expired and cancelled at the command li
   expect(shown[1]).toBe('file      whole.txt, text/plain, document')
   expect(shown.slice(-4)).toEqual([
     expect.stringMatching(/Z {2}upload\.create {2}ann$/),
-    expect.stringMatching(/Z {2}upload\.created {2}not told yet$/),
+    expect.stringMatching(/Z {2}upload\.created {2}not delivered yet$/),
     expect.stringMatching(/Z {2}upload\.complete {2}\w+ at the command line$/),
-    expect.stringMatching(/Z {2}upload\.completed {2}not told yet$/),
+    expect.stringMatching(/Z {2}upload\.completed {2}not delivered yet$/),
   ])
   await expect(run('uploads', 'show', randomUUID())).rejects.toThrow('no such upload')
 })
 
-it('a file name writes nothing into the terminal but itself', async () => {
+it('escapes characters in file names that a terminal would interpret', async () => {
   const id = await withEngine(readConfig(), async ({ engine }) => {
     const filename = 'a\u001b]0;owned\u0007\nb\u009b2J.txt'
     return (await engine.create(ann, { filename, contentType: 'text/plain', size: 5 })).id
@@ -71,7 +71,7 @@ it('a file name writes nothing into the terminal but itself', async () => {
   expect(shown.slice(0, 2).join('')).not.toMatch(/(?!\t)\p{Cc}/u)
 })
 
-it('commands hold to the policies in the database, whatever the settings say', async () => {
+it('follows the policies in the database, not those of the settings', async () => {
   const file = join(directory, 'policies.json')
   const visitor = userOf('vera', 'visitor')
   const shown = JSON.parse((await run('policies', 'show')).join('\n'))

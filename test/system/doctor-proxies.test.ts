@@ -52,7 +52,7 @@ describe('what the doctor says of a proxy', () => {
 
       expect(errorsAndWarnings(found)).toEqual([])
       expect(found).toContainEqual(
-        expect.objectContaining({ message: expect.stringContaining('104 reaches them before the answer') }),
+        expect.objectContaining({ message: expect.stringContaining('104 reaches them before the final response') }),
       )
     })
 
@@ -61,7 +61,12 @@ describe('what the doctor says of a proxy', () => {
 
       const found = await set.examineWith({ PUBLIC_URL: url, INTERIM_RESPONSES: 'always' })
 
-      set.expectOnly(found, 'proxy', /phones .* fail: the proxy takes 104 for the answer/, /INTERIM_RESPONSES=never/)
+      set.expectOnly(
+        found,
+        'proxy',
+        /phones .* fail: the proxy takes 104 for the final response/,
+        /INTERIM_RESPONSES=never/,
+      )
     })
   })
 
@@ -75,7 +80,12 @@ describe('what the doctor says of a proxy', () => {
 
     const found = await set.examineWith({ PUBLIC_URL: url })
 
-    set.expectOnly(found, 'proxy', /in chunks .* only when the whole request has been sent/, /proxy_http_version 1\.1/)
+    set.expectOnly(
+      found,
+      'proxy',
+      /chunked bodies .* only when the whole request has been sent/,
+      /proxy_http_version 1\.1/,
+    )
   })
 
   it('a Location that leads elsewhere is the only fault that is named', async () => {
@@ -86,7 +96,7 @@ describe('what the doctor says of a proxy', () => {
 
     const found = await set.examineWith({ PUBLIC_URL: elsewhere.url })
 
-    set.expectOnly(found, 'proxy', /Location says that uploads are at https:\/\/elsewhere\.example/, /Set PUBLIC_URL/)
+    set.expectOnly(found, 'proxy', /Location points to uploads at https:\/\/elsewhere\.example/, /Set PUBLIC_URL/)
   })
 
   it('a page whose script is not found below the path of the proxy is named', async () => {

@@ -7,15 +7,15 @@ import { about, codeOf, type Finding, reasonOf } from './finding.ts'
 import { probeProxy } from './proxy.ts'
 
 const report = about('address')
-const patienceMs = 10_000
+const timeoutMs = 10_000
 
-/** Whether clients reach a server of this configuration at `url`, and what stands in between does to them. */
+/** Tests whether clients reach a server of this configuration at its public URL, and what a proxy in between does. */
 export async function* probeAddress(config: Config, given: string | undefined): AsyncGenerator<Finding> {
   const url = given ?? config.PUBLIC_URL
   if (url === undefined) {
     yield report.warning(
-      'PUBLIC_URL is not set, so the way from clients to this server cannot be tested',
-      'Set PUBLIC_URL, or run `landfall doctor --url https://…`; behind a proxy that changes host or scheme uploads need it.',
+      'PUBLIC_URL is not set, so the connection from clients to this server cannot be tested',
+      'Set PUBLIC_URL, or run `landfall doctor --url https://…`. Behind a proxy that changes host or scheme, uploads need PUBLIC_URL.',
     )
     return
   }
@@ -27,15 +27,15 @@ export async function* probeAddress(config: Config, given: string | undefined): 
   if (health.redirected) {
     const { origin } = new URL(health.url)
     yield report.error(
-      `${url} sends clients on to ${origin}`,
-      `Set PUBLIC_URL to ${origin}: what is sent is lost on the way, because a redirected PATCH has no body.`,
+      `${url} redirects clients to ${origin}`,
+      `Set PUBLIC_URL to ${origin}: a redirected PATCH loses its body.`,
     )
     return
   }
   if (!(await isLandfall(health))) {
     yield report.error(
       `something else answers at ${url} (${health.status})`,
-      'Correct PUBLIC_URL, or point the proxy to HOST and PORT of this server; it must pass on every path as it is.',
+      'Correct PUBLIC_URL, or point the proxy to HOST and PORT of this server; it must forward every path unchanged.',
     )
     return
   }
@@ -43,8 +43,8 @@ export async function* probeAddress(config: Config, given: string | undefined): 
   const me = await ask(url, '/v1/me', { headers })
   if (me instanceof Error || me.status !== 200) {
     yield report.error(
-      `the server at ${url} does not take this configuration’s tokens (${me instanceof Error ? reasonOf(me) : me.status})`,
-      'It is another deployment, or has another JWT_SECRET; or the proxy takes Authorization away.',
+      `the server at ${url} does not accept tokens of this configuration (${me instanceof Error ? reasonOf(me) : me.status})`,
+      'It is another deployment, or has another JWT_SECRET, or the proxy removes the Authorization header.',
     )
     return
   }
@@ -53,10 +53,10 @@ export async function* probeAddress(config: Config, given: string | undefined): 
   yield await page(url)
   const sender = roleFor(config)
   if (sender) yield* probeProxy(url, { headers, maxSize: sender.maxSize }, config)
-  else yield report.warning('no role may send text, so no upload could be tried', 'Try one by hand.')
+  else yield report.warning('no role may send text files, so no upload was tested', 'Test an upload by hand.')
 }
 
-/** Whether the upload page works at `url`: its script is loaded by a relative address, which a proxy may not map. */
+/** Tests the upload page at `url`: its script has a relative URL, which a proxy may not map. */
 async function page(url: string): Promise<Finding> {
   const answer = await ask(url, '/')
   const html = answer instanceof Error ? '' : await answer.text()
@@ -65,23 +65,23 @@ async function page(url: string): Promise<Finding> {
     return report.ok('this server has no upload page')
   if (script === undefined)
     return report.warning(
-      `no upload page is at ${url}/ (${answer instanceof Error ? reasonOf(answer) : answer.status})`,
-      'Let the proxy pass every path on; uploads of your own clients work without the page.',
+      `there is no upload page at ${url}/ (${answer instanceof Error ? reasonOf(answer) : answer.status})`,
+      'Let the proxy forward every path. Your own clients can upload without the page.',
     )
   const { href } = new URL(script, `${url}/`)
-  const asset = await fetch(href, { signal: AbortSignal.timeout(patienceMs) }).catch((error) => error as Error)
+  const asset = await fetch(href, { signal: AbortSignal.timeout(timeoutMs) }).catch((error) => error as Error)
   if (!(asset instanceof Error)) await asset.body?.cancel()
   if (!(asset instanceof Error) && asset.ok && /javascript/.test(asset.headers.get('content-type') ?? ''))
-    return report.ok(`the upload page at ${url}/ finds its script`)
+    return report.ok(`the upload page at ${url}/ loads its script`)
   return report.error(
     `the upload page at ${url}/ is blank: its script at ${href} is ${asset instanceof Error ? 'not answered' : `answered with ${asset.status}`}`,
-    'Let the proxy remove the path prefix and pass everything below it on, and set PUBLIC_URL to the address with the prefix.',
+    'Let the proxy strip the path prefix and forward everything below it, and set PUBLIC_URL to the URL with the prefix.',
   )
 }
 
 async function ask(url: string, path: string, init: RequestInit = {}): Promise<Response | Error> {
   try {
-    return await fetch(url + path, { ...init, signal: AbortSignal.timeout(patienceMs) })
+    return await fetch(url + path, { ...init, signal: AbortSignal.timeout(timeoutMs) })
   } catch (error) {
     return error as Error
   }
@@ -94,7 +94,7 @@ async function isLandfall(answer: Response): Promise<boolean> {
 
 const doctorAs = (role: string) => userOf('landfall-doctor', role)
 
-/** Somebody who may send text, so that a file can be begun. */
+/** The role with the largest size limit among those that may send text files; `null` when there is none. */
 function roleFor({ POLICIES }: Config): { role: string; maxSize: number } | null {
   const roles = Object.keys(POLICIES.roles).flatMap((role) => {
     const { maxSize, mediaTypes, categories } = effectivePolicy(POLICIES, doctorAs(role))!.policy
@@ -119,16 +119,16 @@ function unreachable(url: string, error: Error): Finding {
   if (certificateCodes.test(code))
     return report.error(
       message,
-      'Its certificate is not one that clients trust for this name: renew it, or have the proxy send the whole chain.',
+      'Clients do not trust its certificate for this name: renew it, or have the proxy send the whole chain.',
     )
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-    return report.error(message, 'The name has no address: correct PUBLIC_URL, or add it to DNS.')
+    return report.error(message, 'The host name does not resolve: correct PUBLIC_URL, or add the name to DNS.')
   if (code === 'ECONNREFUSED')
     return report.error(message, 'Nothing listens there: start the proxy and the server, or correct the port.')
   return report.error(message, 'Start the server, correct PUBLIC_URL, or open the firewall in between.')
 }
 
-/** Whether pages of other origins may upload: what browsers ask before they send anything. */
+/** Tests the CORS preflight that browsers send before pages of other origins may upload. */
 async function* preflight(url: string, { CORS_ORIGINS }: Config): AsyncGenerator<Finding> {
   const origin = CORS_ORIGINS === '*' ? 'https://page.example' : (CORS_ORIGINS[0] ?? '')
   if (origin === new URL(url).origin) return
@@ -146,7 +146,7 @@ async function* preflight(url: string, { CORS_ORIGINS }: Config): AsyncGenerator
     yield report.ok(`pages of ${CORS_ORIGINS === '*' ? 'any origin' : origin} may upload`)
   else
     yield report.error(
-      `pages of ${origin} may not upload: what browsers ask first is answered ${answer instanceof Error ? 'not at all' : `with ${answer.status}`}, without leave`,
-      'The proxy must pass OPTIONS on to Landfall, and leave the Access-Control headers of its answers alone.',
+      `pages of ${origin} may not upload: the CORS preflight is ${answer instanceof Error ? 'not answered' : `answered with ${answer.status}, without permission`}`,
+      'The proxy must forward OPTIONS to Landfall, and keep the Access-Control headers of its responses.',
     )
 }

@@ -6,36 +6,36 @@ import { endpointOf, openClient } from '../../stores/s3/client.ts'
 import { explain, isUnknownKey } from '../../stores/s3/errors.ts'
 import { s3Store } from '../../stores/s3/store.ts'
 import { keepsOldVersions, lifecycleOf } from '../../stores/s3/versioning.ts'
-import { attempt, bytes, faultOf, tryVerbs } from './bucket-verbs.ts'
+import { attempt, bytes, s3ErrorOf, tryOperations } from './bucket-verbs.ts'
 import { about, type Finding, reasonOf } from './finding.ts'
 
 const report = about('bucket')
 const day = 24 * 60 * 60 * 1000
 // S3 refuses a request whose signature is older than 15 minutes.
-const mostSkewMs = 10 * 60 * 1000
+const maxSkewMs = 10 * 60 * 1000
 
 /**
- * Whether the bucket does everything that uploads ask of it, by asking it: with objects of its own, which are removed. An error that
- * would make every later check fail is the last finding.
+ * Tests every operation that uploads need from the bucket, on objects of its own, which it removes. An error that would make every later
+ * check fail is the last finding.
  */
 export async function* probeBucket(config: Config): AsyncGenerator<Finding> {
   if (config.STORE !== 's3') return
   const clock = await skewOf(endpointOf(config))
-  if (clock !== null && Math.abs(clock) > mostSkewMs)
+  if (clock !== null && Math.abs(clock) > maxSkewMs)
     yield report.warning(
       `the clocks of the S3 server and of this machine differ by ${Math.round(Math.abs(clock) / 60_000)} minutes`,
-      'Landfall signs with the S3 server’s time, but let this machine follow a time server (NTP).',
+      'Landfall signs requests with the time of the S3 server, but synchronize the clock of this machine (NTP).',
     )
-  const refused = await writeProbe(config)
-  if (refused) {
-    yield (await cureFor(refused, config)) ?? explainError(refused, config)
+  const error = await writeProbe(config)
+  if (error) {
+    yield (await settingFor(error, config)) ?? explainError(error, config)
     return
   }
   const store = s3Store(config)
   const client = openClient(config, 2)
   try {
-    yield report.ok(`the bucket ${config.S3_BUCKET} is there, and the credentials are good`)
-    yield* tryVerbs(store, client, config)
+    yield report.ok(`the bucket ${config.S3_BUCKET} exists, and the credentials are valid`)
+    yield* tryOperations(store, client, config)
     yield* inspectBucket(client, config)
   } finally {
     client.destroy()
@@ -43,27 +43,27 @@ export async function* probeBucket(config: Config): AsyncGenerator<Finding> {
   }
 }
 
-/** Writes a small object the way uploads write theirs; what was thrown, or `null`. */
+/** Writes a small object as uploads do. @returns the error, or `null` */
 async function writeProbe(config: Config): Promise<unknown> {
   const store = s3Store(config)
   const key = `.landfall/doctor/${randomUUID()}`
   try {
-    const refused = await attempt(() => store.put(key, bytes(10), { contentType: 'text/plain' }))
-    if (!refused) await store.remove([key]).catch(() => {})
-    return refused
+    const error = await attempt(() => store.put(key, bytes(10), { contentType: 'text/plain' }))
+    if (!error) await store.remove([key]).catch(() => {})
+    return error
   } finally {
     await store.close()
   }
 }
 
-/** The one setting that heals a refusal, found by trying it; `null` when none does. */
-async function cureFor(refused: unknown, config: Config): Promise<Finding | null> {
-  const fault = faultOf(refused)
-  if (!fault || fault.status === 0) return null
-  const cures: [Partial<Config>, string, string][] = [
+/** The setting that avoids `error`, found by trying it; `null` when none does. */
+async function settingFor(error: unknown, config: Config): Promise<Finding | null> {
+  const s3Error = s3ErrorOf(error)
+  if (!s3Error || s3Error.status === 0) return null
+  const candidates: [Partial<Config>, string, string][] = [
     [
       { S3_CONTENT_MD5: true },
-      `the bucket ${config.S3_BUCKET} demands checksums, as buckets with Object Lock do`,
+      `the bucket ${config.S3_BUCKET} requires checksums, as buckets with Object Lock do`,
       'Set S3_CONTENT_MD5=true.',
     ],
     [
@@ -72,13 +72,13 @@ async function cureFor(refused: unknown, config: Config): Promise<Finding | null
       `Set S3_FORCE_PATH_STYLE=${!config.S3_FORCE_PATH_STYLE}.`,
     ],
   ]
-  for (const [changed, message, fix] of cures) {
+  for (const [changed, message, fix] of candidates) {
     if ((await writeProbe({ ...config, ...changed })) === null) return report.error(message, fix)
   }
   return null
 }
 
-/** How far this machine's clock is ahead of the server's, in ms; `null` when the server does not say. */
+/** How far the clock of this machine is ahead of the server's, in ms; `null` when the server sends no date. */
 async function skewOf(endpoint: string): Promise<number | null> {
   const answer = await fetch(endpoint, { signal: AbortSignal.timeout(5000) }).catch(() => null)
   await answer?.body?.cancel()
@@ -90,27 +90,26 @@ function explainError(
   error: unknown,
   { S3_BUCKET: bucket = '', S3_ENDPOINT: endpoint, S3_REGION: region }: Config,
 ): Finding {
-  const fault = faultOf(error)
-  if (!fault)
-    return report.error(`the bucket cannot be used (${reasonOf(error)})`, 'Look at the settings that begin with S3_.')
-  const message = explain(fault, bucket)
-  if (fault.status === 0)
-    return report.error(message, `Correct S3_ENDPOINT (${endpoint ?? 'AWS'}), or open the firewall on the way to it.`)
-  if (fault.status === 404)
+  const s3Error = s3ErrorOf(error)
+  if (!s3Error) return report.error(`the bucket cannot be used (${reasonOf(error)})`, 'Check the settings S3_*.')
+  const message = explain(s3Error, bucket)
+  if (s3Error.status === 0)
+    return report.error(message, `Correct S3_ENDPOINT (${endpoint ?? 'AWS'}), or open the firewall for it.`)
+  if (s3Error.status === 404)
     return report.error(
       message,
-      'Create the bucket, or correct S3_BUCKET; with a host name for each bucket, S3_FORCE_PATH_STYLE=false.',
+      'Create the bucket, or correct S3_BUCKET. If each bucket has its own host name, set S3_FORCE_PATH_STYLE=false.',
     )
-  if (isUnknownKey(fault)) return report.error(message, 'Correct S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY.')
-  if (fault.status === 403)
+  if (isUnknownKey(s3Error)) return report.error(message, 'Correct S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY.')
+  if (s3Error.status === 403)
     return report.error(
       message,
-      'Give the key the right s3:PutObject on everything in the bucket; docs/buckets.md has the whole policy to paste.',
+      'Give the access key the permission s3:PutObject on all objects of the bucket; docs/buckets.md has the whole policy.',
     )
   return report.error(message, `Correct S3_REGION (${region}) and S3_ENDPOINT.`)
 }
 
-/** What the bucket does by itself, and what lies in it. Rights for that are often not given, and then nothing is said. */
+/** Checks versioning, lifecycle rules and old multipart uploads. Often the permissions for this are missing: then there is no finding. */
 async function* inspectBucket(client: S3Client, config: Config): AsyncGenerator<Finding> {
   const longest = longestLife(config.POLICIES)
   const days = ((await lifecycleOf(client, config)) ?? []).flatMap(
@@ -118,13 +117,13 @@ async function* inspectBucket(client: S3Client, config: Config): AsyncGenerator<
   )
   if (await keepsOldVersions(client, config))
     yield report.warning(
-      'the bucket keeps old versions: what Landfall replaces and deletes stays, hidden, and costs money',
-      `Add a lifecycle rule that expires noncurrent versions below ${config.S3_PREFIX}.landfall/ after a day; docs/buckets.md has it to paste.`,
+      'the bucket keeps old versions: objects that Landfall replaces and deletes stay as hidden versions and cost money',
+      `Add a lifecycle rule that expires noncurrent versions below ${config.S3_PREFIX}.landfall/ after a day; docs/buckets.md has it.`,
     )
   if (days.length > 0 && Math.min(...days) * day <= longest)
     yield report.warning(
-      `a lifecycle rule aborts multipart uploads after ${Math.min(...days)} days, and uploads live ${Number.isFinite(longest) ? `up to ${longest / day} days` : 'for ever'} here`,
-      'Lengthen the rule, or shorten timeToLive in POLICIES: what the bucket aborts must be sent anew.',
+      `a lifecycle rule aborts multipart uploads after ${Math.min(...days)} days, but uploads may take ${Number.isFinite(longest) ? `${longest / day} days` : 'any time'} here`,
+      'Lengthen the rule, or shorten timeToLive in the policies: bytes that the bucket aborts must be sent again.',
     )
   const listed = await client
     .send(new ListMultipartUploadsCommand({ Bucket: config.S3_BUCKET, Prefix: config.S3_PREFIX }))
@@ -134,7 +133,7 @@ async function* inspectBucket(client: S3Client, config: Config): AsyncGenerator<
   )
   if (old.length > 0)
     yield report.warning(
-      `${old.length} multipart uploads have been open for longer than any upload lives; they cost money`,
-      'Run `landfall sweep`; what it leaves belongs to another program, or to a database that is gone: abort it by hand.',
+      `${old.length} multipart uploads have been open for longer than any upload may take; they cost money`,
+      'Run `landfall sweep`. Those that it leaves belong to another program, or to a database that is gone: abort them by hand.',
     )
 }

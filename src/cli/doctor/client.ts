@@ -1,6 +1,6 @@
 import pg from 'pg'
 
-/** A connection that gives up within seconds, not opened yet; one that breaks later ends nothing. */
+/** A connection, not opened yet, with short timeouts; an error while it is idle does not end the process. */
 export function clientOf(server: pg.ClientConfig): pg.Client {
   const client = new pg.Client({
     ...server,

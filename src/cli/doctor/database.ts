@@ -10,7 +10,7 @@ import { about, codeOf, type Finding, reasonOf } from './finding.ts'
 const report = about('database')
 const oldestVersion = 13
 
-/** The migrations that this version knows, and the tables that they end with: both as they were generated, so none is forgotten. */
+/** The number of migrations of this version, and the tables after the last one, read from the generated files. */
 function knownSchema(): { migrations: number; tables: string[] } {
   const read = (name: string) => JSON.parse(readFileSync(join(migrationsFolder, 'meta', name), 'utf8'))
   const { entries } = read('_journal.json') as { entries: { idx: number }[] }
@@ -19,7 +19,7 @@ function knownSchema(): { migrations: number; tables: string[] } {
   return { migrations: entries.length, tables: Object.values(snapshot.tables).map(({ name }) => name) }
 }
 
-/** Whether Postgres is there, is new enough, has our tables, lets us write, and passes on what is told with NOTIFY. */
+/** Tests whether Postgres is reachable, recent, migrated and writable, and delivers notifications. */
 export async function* probeDatabase({ DATABASE_URL, DATABASE_POOL, DATA_DIR }: Config): AsyncGenerator<Finding> {
   if (DATABASE_URL !== undefined) return yield* probeServer({ connectionString: DATABASE_URL }, DATABASE_POOL)
   const folder = join(DATA_DIR, 'postgres')
@@ -27,14 +27,14 @@ export async function* probeDatabase({ DATABASE_URL, DATABASE_POOL, DATA_DIR }: 
   try {
     embedded = await openExisting(folder)
   } catch (error) {
-    // Its message has the remedy already.
+    // The message of this error says what to do.
     yield report.error('the embedded database cannot be used', (error as Error).message)
     return
   }
   if (!embedded)
-    return yield report.ok(`the first start makes an embedded Postgres in ${folder}, which is for trying out`)
+    return yield report.ok(`the first start will create an embedded Postgres in ${folder}, for evaluation only`)
   try {
-    yield report.ok(`an embedded Postgres is in ${folder}, which is for trying out`)
+    yield report.ok(`there is an embedded Postgres in ${folder}, for evaluation only`)
     yield* probeServer(embedded.connection, DATABASE_POOL)
   } finally {
     await embedded.close()
@@ -51,11 +51,11 @@ async function* probeServer(server: pg.ClientConfig, pool: number): AsyncGenerat
   }
   try {
     yield* inspect(client, pool)
-    yield await hears(client, server)
+    yield await deliversNotifications(client, server)
   } catch (error) {
     yield report.error(
-      `Postgres answers a simple question with an error (${reasonOf(error)})`,
-      'Look at the log of Postgres; a pooler in front of it may be in the way.',
+      `Postgres answers a simple query with an error (${reasonOf(error)})`,
+      'See the log of Postgres; a pooler in front of it may be the cause.',
     )
   } finally {
     await client.end().catch(() => {})
@@ -72,16 +72,19 @@ function explainError(error: unknown): Finding {
       return report.error(`there is no such database (${reason})`, 'Create it, or correct the name in DATABASE_URL.')
     case '53300':
       return report.error(
-        `Postgres takes no more connections (${reason})`,
+        `Postgres accepts no more connections (${reason})`,
         'Raise max_connections, or lower DATABASE_POOL.',
       )
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return report.error(`the host of DATABASE_URL has no address (${reason})`, 'Correct its name, or look at DNS.')
+      return report.error(
+        `the host of DATABASE_URL does not resolve (${reason})`,
+        'Correct its name, or add it to DNS.',
+      )
     default:
       return report.error(
         `Postgres cannot be reached (${reason})`,
-        'Start it; correct host and port in DATABASE_URL; open the firewall between them.',
+        'Start it, correct host and port in DATABASE_URL, or open the firewall for it.',
       )
   }
 }
@@ -91,7 +94,7 @@ async function* inspect(client: pg.Client, pool: number): AsyncGenerator<Finding
       current_setting('server_version_num')::int / 10000 as version,
       pg_is_in_recovery() as is_standby,
       current_setting('default_transaction_read_only') = 'on' or current_setting('transaction_read_only') = 'on' as is_read_only,
-      current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as most,
+      current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as max_usable,
       (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used,
       has_database_privilege(current_database(), 'CREATE') as may_create_schemas,
       has_schema_privilege('public', 'CREATE') as may_create_tables,
@@ -99,19 +102,16 @@ async function* inspect(client: pg.Client, pool: number): AsyncGenerator<Finding
       current_user as role`)
   const found = rows[0]
   if (found.version < oldestVersion)
-    yield report.error(
-      `Postgres is ${found.version}`,
-      `Landfall needs ${oldestVersion} or newer: bring Postgres up to date.`,
-    )
+    yield report.error(`Postgres is ${found.version}`, `Landfall needs ${oldestVersion} or later: upgrade Postgres.`)
   else yield report.ok(`Postgres ${found.version} answers`)
   if (found.is_standby)
     yield report.error('this Postgres is a read-only standby', 'DATABASE_URL must name the primary.')
   else if (found.is_read_only)
     yield report.error(
-      `nothing can be written: transactions of ${found.role} are read-only`,
-      `ALTER ROLE ${found.role} RESET default_transaction_read_only; or the same of the database.`,
+      `the database is not writable: transactions of ${found.role} are read-only`,
+      `ALTER ROLE ${found.role} RESET default_transaction_read_only; or the same for the database.`,
     )
-  const free = found.most - found.used
+  const free = found.max_usable - found.used
   if (free < pool)
     yield report.warning(
       `Postgres has ${free} connections left, and each server opens up to ${pool}`,
@@ -121,82 +121,82 @@ async function* inspect(client: pg.Client, pool: number): AsyncGenerator<Finding
   if (skew > 30_000)
     yield report.warning(
       `the clocks of Postgres and of this machine differ by ${Math.round(skew / 1000)} seconds`,
-      'Uploads expire at the wrong time: let both follow a time server (NTP).',
+      'Uploads would expire at the wrong time: synchronize both clocks (NTP).',
     )
-  yield* lookAtTables(client, found)
+  yield* inspectTables(client, found)
 }
 
-interface Rights {
+interface Privileges {
   role: string
   may_create_schemas: boolean
   may_create_tables: boolean
 }
 
-async function* lookAtTables(client: pg.Client, { role, ...may }: Rights): AsyncGenerator<Finding> {
+async function* inspectTables(client: pg.Client, { role, ...may }: Privileges): AsyncGenerator<Finding> {
   const { migrations, tables } = knownSchema()
   const applied = await appliedMigrations(client)
   if (applied === null)
     return yield report.error(
-      `${role} may not read the list of migrations, which a server does at its start`,
+      `${role} may not read the list of migrations, which a server reads when it starts`,
       `GRANT USAGE ON SCHEMA drizzle TO ${role}; GRANT SELECT ON drizzle.__drizzle_migrations TO ${role};`,
     )
   const missing = migrations - applied
   if (missing > 0) {
     yield report.error(
-      applied === 0 ? 'the tables are not there yet' : `${missing} changes of the tables are missing`,
-      'Run `landfall migrate`, or start a server, which does the same.',
+      applied === 0 ? 'the tables do not exist yet' : `${missing} migrations are missing`,
+      'Run `landfall migrate`, or start a server, which applies them too.',
     )
     if (!may.may_create_schemas || !may.may_create_tables)
       yield report.error(
-        `${role} may not make tables`,
-        `GRANT CREATE ON DATABASE … TO ${role}; GRANT CREATE ON SCHEMA public TO ${role}; or run the migration as a role with that right.`,
+        `${role} may not create tables`,
+        `GRANT CREATE ON DATABASE … TO ${role}; GRANT CREATE ON SCHEMA public TO ${role}; or run the migration as a role with these privileges.`,
       )
     return
   }
   if (missing < 0)
     yield report.error(
       'the tables are those of a newer Landfall',
-      'Run that version here too; an older one does not know what it wrote.',
+      'Run that version here too: an older version does not know its columns.',
     )
   const { rows } = await client.query(
-    `select name, verb from unnest($1::text[]) name, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) verb
-     where not has_table_privilege(name, verb)`,
+    `select name, privilege from unnest($1::text[]) name, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) privilege
+     where not has_table_privilege(name, privilege)`,
     [tables],
   )
   if (rows.length > 0) {
-    const lacks = rows.map(({ name, verb }) => `${verb} ${name}`).join(', ')
+    const missing = rows.map(({ name, privilege }) => `${privilege} ${name}`).join(', ')
     yield report.error(
-      `${role} lacks rights: ${lacks}`,
+      `${role} lacks privileges: ${missing}`,
       `GRANT SELECT, INSERT, UPDATE, DELETE ON ${tables.join(', ')} TO ${role};`,
     )
-  } else if (missing === 0) yield report.ok('the tables are up to date, and may be written to')
+  } else if (missing === 0) yield report.ok('the tables are up to date and writable')
 }
 
 /** How many migrations were applied; `null` when this role may not read the list of them. */
 async function appliedMigrations(client: pg.Client): Promise<number | null> {
-  const { rows } = await client.query(`select to_regclass('drizzle.__drizzle_migrations') is not null as is_there`)
-  if (!rows[0].is_there) return 0
+  const { rows } = await client.query(`select to_regclass('drizzle.__drizzle_migrations') is not null as exists`)
+  if (!rows[0].exists) return 0
   const counted = await client
     .query('select count(*)::int as count from drizzle.__drizzle_migrations')
     .catch(() => null)
   return counted ? counted.rows[0].count : null
 }
 
-/** Servers ask each other for uploads by NOTIFY. Poolers that lend a connection for a transaction swallow it. */
-async function hears(client: pg.Client, server: pg.ClientConfig): Promise<Finding> {
+/** Servers notify each other with NOTIFY. A pooler in transaction mode loses notifications. */
+async function deliversNotifications(client: pg.Client, server: pg.ClientConfig): Promise<Finding> {
   const other = clientOf(server)
   try {
     await other.connect()
-    const heard = new Promise<boolean>((resolve) => {
+    const delivered = new Promise<boolean>((resolve) => {
       other.once('notification', () => resolve(true))
       setTimeout(resolve, 3000, false)
     })
     await other.query('listen landfall_doctor')
     await client.query(`select pg_notify('landfall_doctor', 'x')`)
-    if (await heard) return report.ok('what one connection tells, another one hears')
+    if (await delivered) return report.ok('notifications reach other connections')
     return report.error(
-      'what one connection tells with NOTIFY, another does not hear',
-      'A pooler in transaction mode stands between: connect to Postgres directly, or in session mode.',
+      'notifications (NOTIFY) do not reach other connections',
+      'A pooler in transaction mode is in between: connect to Postgres directly, or use session mode.',
     )
   } finally {
     await other.end().catch(() => {})

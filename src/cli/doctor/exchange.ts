@@ -1,28 +1,28 @@
 import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 
-export const patienceMs = 10_000
+export const timeoutMs = 10_000
 
-/** Who the doctor is when it uploads: the headers that say so, and the largest file it may send. */
+/** The identity of the doctor when it uploads: its headers, and the largest file it may send. */
 export interface Sender {
   headers: Record<string, string>
   maxSize: number
 }
 
-/** A request whose body is written piece by piece, with everything that comes back, interim responses included. */
+/** A request whose body the caller writes, and everything that comes back, interim responses included. */
 export interface Exchange {
   request: ClientRequest
-  /** Resolves with the final response when its headers are there; `null` when the connection ends without one. */
+  /** Resolves with the final response once its headers arrived; `null` when the connection ends without one. */
   response: Promise<IncomingMessage | null>
   /** Interim responses (1xx) so far. */
   interims: http.InformationEvent[]
-  /** Resolves when the first interim response is there; never rejects. */
+  /** Resolves when the first interim response arrives; never rejects. */
   interim: Promise<http.InformationEvent>
 }
 
 /**
- * Sends the head of a request on a connection of its own. Without `content-length` in `headers` the body goes as chunks
- * (Transfer-Encoding: chunked). The caller writes the body, and ends or destroys `request`.
+ * Sends the request line and headers on a new connection. Without `content-length` in `headers` the body is sent with
+ * Transfer-Encoding: chunked. The caller writes the body, and ends or destroys `request`.
  */
 export function open(url: string, method: string, headers: Record<string, string | number>): Exchange {
   const { request: send } = url.startsWith('https:') ? https : http
@@ -46,7 +46,7 @@ export function open(url: string, method: string, headers: Record<string, string
   return { request, response, interims, interim }
 }
 
-/** Resolves with `null` after `ms`: what to race a response against that may never come. */
+/** Resolves with `null` after `ms`, for a race against a response that may never arrive. */
 export function after(ms: number): Promise<null> {
   return new Promise((resolve) => void setTimeout(resolve, ms, null).unref())
 }

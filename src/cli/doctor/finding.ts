@@ -1,4 +1,4 @@
-/** What a probe looked at. */
+/** The component that a probe tested. */
 export type Subject = 'configuration' | 'folder' | 'database' | 'bucket' | 'address' | 'proxy'
 
 /** The result of one check. */
@@ -20,7 +20,7 @@ export function about(subject: Subject) {
   }
 }
 
-/** The message of anything thrown, and of what caused it where that says more. */
+/** The message of the cause of `thrown` if it has one, else its own. */
 export function reasonOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown)
   const { cause } = thrown
@@ -28,7 +28,7 @@ export function reasonOf(thrown: unknown): string {
   return cause instanceof Error ? cause.message : thrown.message
 }
 
-/** A system or driver code of anything thrown, however deep. */
+/** The first code of a system or driver error in the chain of causes. */
 export function codeOf(thrown: unknown): string | undefined {
   for (let at = thrown; at instanceof Error; at = at.cause) {
     const { code } = at as { code?: unknown }

@@ -6,21 +6,21 @@ import { about, codeOf, type Finding, reasonOf } from './finding.ts'
 
 const report = about('folder')
 const GiB = 1024 ** 3
-// statfs(2): what is in memory only.
+// The magic number of tmpfs in statfs(2).
 const tmpfs = 0x01021994
 
-/** Whether files, and the embedded database, can be kept in DATA_DIR. Nothing is asked of it when nothing is kept there. */
+/** Tests whether DATA_DIR can hold the files and the embedded database. No findings when it holds neither. */
 export async function* probeFolder({ STORE, DATABASE_URL, DATA_DIR }: Config): AsyncGenerator<Finding> {
   if (STORE !== 'local' && DATABASE_URL !== undefined) return
   let folder = DATA_DIR
   try {
-    // Nothing is made here: below the mount point of a volume that is not mounted, a folder would hide what is wrong.
+    // Creates no folder: below the mount point of a volume that is not mounted it would hide the problem.
     const files = join(DATA_DIR, 'files')
-    if (STORE === 'local' && (await isThere(files))) folder = files
-    else if (!(await isThere(DATA_DIR))) {
+    if (STORE === 'local' && (await doesExist(files))) folder = files
+    else if (!(await doesExist(DATA_DIR))) {
       yield report.warning(
-        `${DATA_DIR} is not there`,
-        'The first start of a server makes it. If files were in it before, mount its volume first.',
+        `${DATA_DIR} does not exist`,
+        'The first start of a server creates it. If it held files before, mount its volume first.',
       )
       return
     }
@@ -37,12 +37,12 @@ export async function* probeFolder({ STORE, DATABASE_URL, DATA_DIR }: Config): A
     yield await explainError(folder, error)
     return
   }
-  yield report.ok(`${folder} can be written to`)
+  yield report.ok(`${folder} is writable`)
   yield* freeSpaceIn(folder)
 }
 
-/** @throws what `stat` says, but for a path that is not there */
-async function isThere(path: string): Promise<boolean> {
+/** @throws every error of `stat` but ENOENT */
+async function doesExist(path: string): Promise<boolean> {
   try {
     await stat(path)
     return true
@@ -53,7 +53,7 @@ async function isThere(path: string): Promise<boolean> {
 }
 
 async function explainError(folder: string, error: unknown): Promise<Finding> {
-  const message = `${folder} cannot be written to (${reasonOf(error)})`
+  const message = `${folder} is not writable (${reasonOf(error)})`
   switch (codeOf(error)) {
     case 'EACCES':
     case 'EPERM': {
@@ -70,7 +70,7 @@ async function explainError(folder: string, error: unknown): Promise<Finding> {
       )
     case 'ENOSPC':
     case 'EDQUOT':
-      return report.error(message, 'The disk is full: free some of it, or set DATA_DIR to a larger one.')
+      return report.error(message, 'The disk is full: free some space, or set DATA_DIR to a larger disk.')
     case 'ENOTDIR':
     case 'EEXIST':
       return report.error(message, 'There is a file where a folder should be: set DATA_DIR to a folder.')
@@ -79,7 +79,7 @@ async function explainError(folder: string, error: unknown): Promise<Finding> {
   }
 }
 
-/** The folder that stands in the way: the deepest one that is there. */
+/** The owner of the deepest existing folder on the path, which denies access. */
 async function ownerAbove(folder: string): Promise<{ path: string; uid: number }> {
   for (let path = folder; ; path = dirname(path)) {
     const found = await stat(path).catch(() => null)
@@ -98,18 +98,18 @@ async function* freeSpaceIn(folder: string): AsyncGenerator<Finding> {
   const share = found.blocks > 0 ? found.bavail / found.blocks : 1
   if (found.type === tmpfs)
     yield report.warning(
-      `${folder} is in memory and gone after a restart`,
+      `${folder} is in memory and is lost at a restart`,
       'Set DATA_DIR to a folder on a disk or a volume.',
     )
   if (found.files > 0 && found.ffree / found.files < 0.02)
     yield report.warning(
-      `the disk of ${folder} takes hardly any more files`,
-      'It is out of inodes: remove small files.',
+      `the disk of ${folder} has hardly any inodes left`,
+      'It can hold hardly any more files: remove small ones.',
     )
   if (free < GiB || share < 0.05)
     yield report.warning(
       `the disk of ${folder} has ${(free / GiB).toFixed(1)} GiB left`,
-      'Free some of it before it is full.',
+      'Free some space before it is full.',
     )
   else yield report.ok(`the disk of ${folder} has ${(free / GiB).toFixed(0)} GiB left`)
 }

@@ -6,8 +6,8 @@ import { openExisting } from '../../db/embedded/embedded.ts'
 import { readPolicyDocument } from '../../features/policies/schema.ts'
 import { clientOf } from './client.ts'
 
-/** The policies that servers of this configuration hold to: those in the database, or the configured ones where none can be read. */
-export async function policiesThatHold({ DATABASE_URL, DATA_DIR, POLICIES }: Config): Promise<PolicyDocument> {
+/** The active policies of servers with this configuration: those in the database, or the configured ones if none can be read. */
+export async function activePolicies({ DATABASE_URL, DATA_DIR, POLICIES }: Config): Promise<PolicyDocument> {
   if (DATABASE_URL !== undefined) return policiesAt({ connectionString: DATABASE_URL }, POLICIES)
   const embedded = await openExisting(join(DATA_DIR, 'postgres')).catch(() => null)
   if (!embedded) return POLICIES
@@ -18,15 +18,15 @@ export async function policiesThatHold({ DATABASE_URL, DATA_DIR, POLICIES }: Con
   }
 }
 
-async function policiesAt(server: pg.ClientConfig, otherwise: PolicyDocument): Promise<PolicyDocument> {
+async function policiesAt(server: pg.ClientConfig, fallback: PolicyDocument): Promise<PolicyDocument> {
   const client = clientOf(server)
   try {
     await client.connect()
     const { rows } = await client.query('select document from policy_versions order by version desc limit 1')
-    return rows[0] ? readPolicyDocument(rows[0].document) : otherwise
+    return rows[0] ? readPolicyDocument(rows[0].document) : fallback
   } catch {
-    // Why it cannot be read is for the look at the database to say.
-    return otherwise
+    // The probe of the database reports why it cannot be read.
+    return fallback
   } finally {
     await client.end().catch(() => {})
   }

@@ -1,19 +1,19 @@
 import type { Config } from '../../config.ts'
-import { after, open, patienceMs, type Sender } from './exchange.ts'
+import { after, open, type Sender, timeoutMs } from './exchange.ts'
 import { about, type Finding } from './finding.ts'
 import { probeRufh } from './rufh.ts'
 
 const report = about('proxy')
 const MiB = 1024 ** 2
-// A proxy that streams a body has passed its first bytes on after this long.
-const passedOnMs = 1500
+// A proxy that streams a body has forwarded its first bytes after this time.
+const forwardedMs = 1500
 // nginx's own limit is 1 MiB, Cloudflare's 100 MB.
 const testedSizes = [2 * MiB, 101 * MiB, 1100 * MiB]
 const line = 'landfall doctor was here\n'
 
 /**
- * What stands between clients and the server does to uploads, tried with uploads of our own through the public address. Ends at
- * the first error that would make every later check fail too.
+ * Tests what a proxy between clients and the server does to uploads, with uploads of its own through the public URL. Ends at the first
+ * error that would make every later check fail too.
  */
 export async function* probeProxy(url: string, sender: Sender, config: Config): AsyncGenerator<Finding> {
   const headers = { ...sender.headers, 'tus-resumable': '1.0.0' }
@@ -21,23 +21,23 @@ export async function* probeProxy(url: string, sender: Sender, config: Config): 
   const created = await fetch(`${url}/files`, {
     method: 'POST',
     headers: { ...headers, 'upload-length': String(size), 'upload-metadata': `filetype ${btoa('text/plain')}` },
-    signal: AbortSignal.timeout(patienceMs),
+    signal: AbortSignal.timeout(timeoutMs),
   })
   const location = created.headers.get('location')
   if (created.status !== 201 || location === null) {
     yield report.error(
-      `an upload could not be created: POST ${url}/files is answered with ${created.status}`,
-      created.status === 405 ? 'Let the proxy pass POST on.' : 'The log of the server has the reason.',
+      `cannot create an upload: POST ${url}/files is answered with ${created.status}`,
+      created.status === 405 ? 'Let the proxy forward POST.' : 'The log of the server has the reason.',
     )
     return
   }
   const upload = new URL(location, `${url}/files`).href
   if (!upload.startsWith(`${url}/`)) {
     yield report.error(
-      `Location says that uploads are at ${new URL(upload).origin}, where clients of ${url} may not reach them`,
+      `Location points to uploads at ${new URL(upload).origin}, which clients of ${url} may not reach`,
       `Set PUBLIC_URL to ${url}.`,
     )
-    // The upload is reached through its path: what the doctor made, it removes.
+    // The doctor cancels its upload through the public URL, by the path of the upload.
     await fetch(url + new URL(upload).pathname, { method: 'DELETE', headers }).catch(() => null)
     return
   }
@@ -46,13 +46,13 @@ export async function* probeProxy(url: string, sender: Sender, config: Config): 
     yield* probeRufh(url, sender, config)
     yield await streamsResponses(url, sender.headers)
   } finally {
-    const gone = await fetch(upload, { method: 'DELETE', headers, signal: AbortSignal.timeout(patienceMs) }).catch(
+    const cancelled = await fetch(upload, { method: 'DELETE', headers, signal: AbortSignal.timeout(timeoutMs) }).catch(
       () => null,
     )
-    if (gone?.status !== 204)
+    if (cancelled?.status !== 204)
       yield report.error(
-        `an upload could not be cancelled: DELETE is ${gone ? `answered with ${gone.status}` : 'not answered'}`,
-        'Let the proxy pass HEAD, PATCH and DELETE on, unchanged.',
+        `cannot cancel an upload: DELETE is ${cancelled ? `answered with ${cancelled.status}` : 'not answered'}`,
+        'Let the proxy forward HEAD, PATCH and DELETE unchanged.',
       )
   }
 }
@@ -64,79 +64,79 @@ const patchHeaders = (headers: Record<string, string>, offset: number) => ({
 })
 
 async function offsetOf(upload: string, headers: Record<string, string>): Promise<number> {
-  const head = await fetch(upload, { method: 'HEAD', headers, signal: AbortSignal.timeout(patienceMs) }).catch(
+  const head = await fetch(upload, { method: 'HEAD', headers, signal: AbortSignal.timeout(timeoutMs) }).catch(
     () => null,
   )
   return Number(head?.headers.get('upload-offset') ?? 0)
 }
 
-/** Request bodies: passed on while they come, with a length and in chunks, and of any size. */
+/** Tests whether request bodies are forwarded while they are sent, with a length and chunked, and at any size. */
 async function* bodies(upload: string, headers: Record<string, string>, size: number): AsyncGenerator<Finding> {
   const half = line.repeat(4000)
-  const sized = await passesOn(upload, headers, { half, length: half.length * 2 })
-  if (!sized.passed) {
+  const sized = await forwards(upload, headers, { half, length: half.length * 2 })
+  if (!sized.isForwarded) {
     yield report.error(
       'bytes reach the server only when the whole request has been sent',
-      'The proxy buffers request bodies, and loses what it holds when the connection breaks. docs/proxies.md has the lines for each proxy. nginx: proxy_request_buffering off; proxy_http_version 1.1;',
+      'The proxy buffers request bodies, and loses buffered bytes when the connection breaks. docs/proxies.md has the settings of each proxy. nginx: proxy_request_buffering off; proxy_http_version 1.1;',
     )
   } else {
-    const chunked = await passesOn(upload, headers, { half, length: null })
-    if (chunked.passed) yield report.ok('bytes reach the server as they are sent, with a length and in chunks')
+    const chunked = await forwards(upload, headers, { half, length: null })
+    if (chunked.isForwarded) yield report.ok('bytes reach the server as they are sent, with a length and chunked')
     else if (chunked.status === 411 || chunked.status === 501)
       yield report.warning(
-        `bodies sent in chunks (Transfer-Encoding: chunked) are refused with ${chunked.status}`,
-        'Clients that do not know the length beforehand (streams, tus-java-client) fail: let the proxy pass chunked bodies on.',
+        `chunked bodies (Transfer-Encoding: chunked) are refused with ${chunked.status}`,
+        'Clients that do not know the length in advance (streams, tus-java-client) fail: let the proxy forward chunked bodies.',
       )
     else
       yield report.error(
-        'bodies sent in chunks (Transfer-Encoding: chunked) reach the server only when the whole request has been sent',
+        'chunked bodies (Transfer-Encoding: chunked) reach the server only when the whole request has been sent',
         'The proxy talks HTTP/1.0 to the server, or buffers chunked bodies. nginx: proxy_http_version 1.1; proxy_request_buffering off;',
       )
   }
-  yield await takesLargeBodies(upload, headers, size)
+  yield await acceptsLargeBodies(upload, headers, size)
 }
 
-/** Sends half a body, then asks the server how much of it has come. */
-async function passesOn(
+/** Sends half a body, then reads the offset from the server. */
+async function forwards(
   upload: string,
   headers: Record<string, string>,
   { half, length }: { half: string; length: number | null },
-): Promise<{ passed: boolean; status: number | null }> {
+): Promise<{ isForwarded: boolean; status: number | null }> {
   const before = await offsetOf(upload, headers)
   const { request, response } = open(upload, 'PATCH', {
     ...patchHeaders(headers, before),
     ...(length !== null && { 'content-length': length }),
   })
   request.write(half)
-  const answered = await Promise.race([response, after(passedOnMs)])
-  // HEAD asks the request in progress to stop, and the server saves what has come.
+  const answered = await Promise.race([response, after(forwardedMs)])
+  // HEAD makes the server stop the request in progress and save the bytes that arrived.
   const offset = await offsetOf(upload, headers)
   request.destroy()
-  return { passed: offset > before, status: answered?.statusCode ?? null }
+  return { isForwarded: offset > before, status: answered?.statusCode ?? null }
 }
 
-/** nginx and others refuse by Content-Length, before any of the body is sent. */
-async function takesLargeBodies(upload: string, headers: Record<string, string>, size: number): Promise<Finding> {
-  let taken = 0
+/** Tests the largest body: nginx and others refuse by Content-Length, before the body is sent. */
+async function acceptsLargeBodies(upload: string, headers: Record<string, string>, size: number): Promise<Finding> {
+  let accepted = 0
   for (const tested of [...testedSizes.filter((each) => each < size), size]) {
     const offset = await offsetOf(upload, headers)
     const { request, response } = open(upload, 'PATCH', {
       ...patchHeaders(headers, offset),
       'content-length': Math.min(tested, size - offset),
     })
-    const answered = await Promise.race([response, after(passedOnMs)])
+    const answered = await Promise.race([response, after(forwardedMs)])
     request.destroy()
     if (answered?.statusCode === 413)
       return report.error(
-        `a request of ${Math.round(tested / MiB)} MiB is refused by the proxy${taken > 0 ? `, one of ${Math.round(taken / MiB)} MiB is not` : ''}`,
-        'nginx: client_max_body_size 0; where the limit cannot be changed, have clients send chunks below it (chunkSize).',
+        `a request of ${Math.round(tested / MiB)} MiB is refused by the proxy${accepted > 0 ? `, one of ${Math.round(accepted / MiB)} MiB is not` : ''}`,
+        'nginx: client_max_body_size 0; if the limit cannot be changed, have clients send chunks below it (chunkSize).',
       )
-    taken = tested
+    accepted = tested
   }
-  return report.ok(`a request may bring ${Math.round(taken / MiB)} MiB and more`)
+  return report.ok(`the proxy accepts requests of ${Math.round(accepted / MiB)} MiB and more`)
 }
 
-/** Live events must come when they happen. */
+/** Tests whether live events arrive as they are sent. */
 async function streamsResponses(url: string, headers: Record<string, string>): Promise<Finding> {
   const stop = new AbortController()
   try {

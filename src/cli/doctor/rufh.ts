@@ -1,5 +1,5 @@
 import type { Config } from '../../config.ts'
-import { after, open, patienceMs, type Sender } from './exchange.ts'
+import { after, open, type Sender, timeoutMs } from './exchange.ts'
 import { about, type Finding } from './finding.ts'
 
 const report = about('proxy')
@@ -7,37 +7,37 @@ const text = 'landfall doctor was here\n'
 const phones = 'uploads by phones (Resumable Uploads for HTTP)'
 
 interface Outcome {
-  /** Of the final response; `null` when there was none. */
+  /** The status of the final response; `null` when there was none. */
   status: number | null
   isAnnounced: boolean
 }
 
-/** Resumable Uploads for HTTP through the proxy, with the 104 that announces an upload while its first request is still on its way. */
+/** Tests Resumable Uploads for HTTP through the proxy, with the 104 that announces an upload during its first request. */
 export async function* probeRufh(
   url: string,
   { headers }: Sender,
   { INTERIM_RESPONSES }: Pick<Config, 'INTERIM_RESPONSES'>,
 ): AsyncGenerator<Finding> {
-  const asPhones = await create(url, { ...headers, 'upload-draft-interop-version': '6' })
-  if (!isCreated(asPhones)) {
-    // A client that names no version gets no 104: what then works fails because of it.
+  const withInterim = await create(url, { ...headers, 'upload-draft-interop-version': '6' })
+  if (!isCreated(withInterim)) {
+    // A client that names no version gets no 104: if that works, the 104 is the cause.
     const without = await create(url, headers)
     yield isCreated(without)
       ? report.error(
-          `${phones} fail: the proxy takes 104 for the answer${asPhones.status === null ? '' : ` (${asPhones.status})`}`,
-          'Set INTERIM_RESPONSES=never: nginx and Varnish cannot pass 104 on.',
+          `${phones} fail: the proxy takes 104 for the final response${withInterim.status === null ? '' : ` (${withInterim.status})`}`,
+          'Set INTERIM_RESPONSES=never: nginx and Varnish cannot forward 104.',
         )
       : report.error(
-          `${phones} fail: POST ${url}/files is ${asPhones.status === null ? 'not answered' : `answered with ${asPhones.status}`}`,
-          'Let the proxy pass the headers Upload-Complete, Upload-Draft-Interop-Version and Upload-Offset on, unchanged.',
+          `${phones} fail: POST ${url}/files is ${withInterim.status === null ? 'not answered' : `answered with ${withInterim.status}`}`,
+          'Let the proxy forward the headers Upload-Complete, Upload-Draft-Interop-Version and Upload-Offset unchanged.',
         )
-  } else if (asPhones.isAnnounced) yield report.ok(`${phones} work, and 104 reaches them before the answer`)
+  } else if (withInterim.isAnnounced) yield report.ok(`${phones} work, and 104 reaches them before the final response`)
   else if (INTERIM_RESPONSES === 'never')
-    yield report.ok(`${phones} work; without 104, one that breaks in its first request begins again`)
+    yield report.ok(`${phones} work; without 104, one whose first request breaks starts again`)
   else
     yield report.warning(
-      `${phones} work, but no 104 reaches them: one that breaks in its first request begins again`,
-      'If the proxy passes 1xx responses on (HAProxy, Caddy, Apache), set INTERIM_RESPONSES=always and run this again; if it does not (nginx, Varnish), set never.',
+      `${phones} work, but no 104 reaches them: one whose first request breaks starts again`,
+      'If the proxy forwards 1xx responses (HAProxy, Caddy, Apache), set INTERIM_RESPONSES=always and run this again; if it does not (nginx, Varnish), set never.',
     )
 }
 
@@ -46,8 +46,8 @@ function isCreated({ status }: Outcome): boolean {
 }
 
 /**
- * Creates an upload as Apple's URLSession does; half the body waits for the 104, as a client may. It is left incomplete, and
- * cancelled.
+ * Creates an upload as Apple's URLSession does, and sends half of the body only after the 104, as a client may. The upload stays
+ * incomplete and is cancelled.
  */
 async function create(url: string, headers: Record<string, string>): Promise<Outcome> {
   const exchange = open(`${url}/files`, 'POST', {
@@ -59,7 +59,7 @@ async function create(url: string, headers: Record<string, string>): Promise<Out
   exchange.request.write(text)
   await Promise.race([exchange.interim, exchange.response, after(2000)])
   exchange.request.end(text)
-  const response = await Promise.race([exchange.response, after(patienceMs)])
+  const response = await Promise.race([exchange.response, after(timeoutMs)])
   exchange.request.destroy()
   const [announced] = exchange.interims
   const location = response?.headers.location ?? announced?.headers.location
@@ -71,6 +71,6 @@ async function cancel(upload: string, headers: Record<string, string>): Promise<
   await fetch(upload, {
     method: 'DELETE',
     headers: { ...headers, 'tus-resumable': '1.0.0' },
-    signal: AbortSignal.timeout(patienceMs),
+    signal: AbortSignal.timeout(timeoutMs),
   }).catch(() => null)
 }

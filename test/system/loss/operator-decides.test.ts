@@ -32,18 +32,18 @@ it('an operator sees, pairs and accepts, and is refused what would hurt', { time
     )
   const change = (text: string) => database.query({ name: '', text }, [])
 
-  expect(await landfall('store', 'show')).toMatch(/has no store yet/)
-  expect(await landfall('store', 'pair')).toMatch(/is that of this database now/)
+  expect(await landfall('store', 'show')).toMatch(/not paired with a store yet/)
+  expect(await landfall('store', 'pair')).toMatch(/is paired with this database now/)
   expect(await landfall('restore', 'accept')).toMatch(/nothing was changed/)
 
   await change('update store_pairing set counter = counter - 1')
   expect(await landfall('store', 'show')).toMatch(/restored from a backup/)
   expect(await landfall('restore', 'adopt', '--dry-run')).toMatch(/0 files would be adopted.*nothing was changed/)
   expect(await landfall('restore', 'accept')).toMatch(/accepted/)
-  expect(await landfall('store', 'show')).toMatch(/belong together/)
+  expect(await landfall('store', 'show')).toMatch(/they are paired/)
 
   await change('delete from store_pairing')
-  expect(await landfall('store', 'pair')).toMatch(/refused: .*belongs to another one/s)
-  expect(await landfall('store', 'pair', '--replace')).toMatch(/is that of this database now/)
+  expect(await landfall('store', 'pair')).toMatch(/refused: .*paired with another one/s)
+  expect(await landfall('store', 'pair', '--replace')).toMatch(/is paired with this database now/)
   expect(await landfall('deleted', 'list')).toBe('')
 })

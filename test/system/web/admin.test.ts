@@ -53,7 +53,7 @@ describe('the admin page', () => {
     await other.page.getByRole('button', { name: 'Save as version 2' }).click()
     await other.page.getByText('Version 2 is active').waitFor()
     await mine.page.getByRole('button', { name: 'Save as version 2' }).click()
-    await mine.page.getByText('The policies were changed meanwhile: version 2 holds now.').waitFor()
+    await mine.page.getByText('The policies were changed in the meantime: version 2 is active now.').waitFor()
     await mine.page.locator('.diff-before', { hasText: '4 GiB' }).waitFor()
     await mine.page.getByRole('button', { name: 'Save as version 3' }).click()
     await mine.page.getByText('Version 3 is active').waitFor()

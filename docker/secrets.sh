@@ -1,11 +1,11 @@
 #!/bin/sh
-# Writes docker/.env with random secrets for compose.yaml. A file that is there already is kept: the database and the bucket were
-# made with its secrets.
+# Writes docker/.env with random secrets for compose.yaml. An existing file is kept: the database and the bucket were created with
+# its secrets.
 set -eu
 cd "$(dirname "$0")"
 file=${1:-.env}
 if [ -e "$file" ]; then
-  echo "$file is there already and was kept"
+  echo "$file exists and was kept"
   exit 0
 fi
 hex() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }

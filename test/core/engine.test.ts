@@ -30,14 +30,14 @@ async function sendInChunks(engine: RunningEngine, bytes: Buffer, chunkSize: num
   return upload
 }
 
-/** The test database, with a list of what it was asked, which refuses the statements it is told to. */
+/** The test database, with a list of the statements it was sent. The named ones can be made to fail. */
 async function countingDatabase() {
   const real = await testDatabase()
-  const asked: string[] = []
-  const refused = new Set<string>()
+  const sent: string[] = []
+  const failing = new Set<string>()
   const note = (name: string) => {
-    asked.push(name)
-    if (refused.has(name)) throw new Error('refused by the test')
+    sent.push(name)
+    if (failing.has(name)) throw new Error('failed by the test')
   }
   const database: Database = {
     ...real,
@@ -50,18 +50,18 @@ async function countingDatabase() {
       return real.queryOnce(statement, values)
     },
   }
-  return { database, asked, refuse: (name: string) => void refused.add(name) }
+  return { database, sent, fail: (name: string) => void failing.add(name) }
 }
 
-/** Whether the sweeper is to look for what the upload left. */
-async function isDirty(database: Database, id: string): Promise<boolean> {
-  const look = { name: 'look', text: 'select needs_cleanup from upload_sessions where id = $1' }
-  const [row] = await database.query<{ needs_cleanup: boolean }>(look, [id])
+/** Whether the sweeper must search the store for orphaned objects of the upload. */
+async function needsCleanup(database: Database, id: string): Promise<boolean> {
+  const statement = { name: 'test-needs-cleanup', text: 'select needs_cleanup from upload_sessions where id = $1' }
+  const [row] = await database.query<{ needs_cleanup: boolean }>(statement, [id])
   return row!.needs_cleanup
 }
 
-describe('sending a file', () => {
-  it.each([0, 1, 9, 10, 11, 30, 35])('of %i bytes in one body makes exactly that object', async (size) => {
+describe('appending a file', () => {
+  it.each([0, 1, 9, 10, 11, 30, 35])('of %i bytes in one request stores exactly those bytes', async (size) => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(size)
 
@@ -73,7 +73,7 @@ describe('sending a file', () => {
     expect(store.multiparts.size).toBe(0)
   })
 
-  it.each([1, 3, 7, 10, 13, 25])('in chunks of %i bytes leaves nothing but the object', async (chunkSize) => {
+  it.each([1, 3, 7, 10, 13, 25])('in requests of %i bytes leaves only the object in the store', async (chunkSize) => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(57)
 
@@ -85,7 +85,7 @@ describe('sending a file', () => {
     expect(store.multiparts.size).toBe(0)
   })
 
-  it('asks the store once for a file that fits into a part', async () => {
+  it('needs one request to the store for a file smaller than a part', async () => {
     const { engine, store } = await openEngine()
 
     const upload = await engine.create(ada, creation(10))
@@ -95,40 +95,40 @@ describe('sending a file', () => {
     expect(store.calls).toEqual(['put'])
   })
 
-  it('asks the database once before the body and once after it', async () => {
-    const { database, asked } = await countingDatabase()
+  it('needs one statement before the body and one after it', async () => {
+    const { database, sent } = await countingDatabase()
     const { engine } = await openEngine({ database })
     const upload = await engine.create(ada, creation(100))
-    asked.length = 0
+    sent.length = 0
 
     await engine.append(ada, upload.id, chunk(0, randomBytes(33)))
 
-    expect(asked).toEqual(['lease-acquire', 'upload-save'])
+    expect(sent).toEqual(['lease-acquire', 'upload-save'])
   })
 
-  it('has the sweeper look for a piece whose record failed', async () => {
-    const { database, refuse } = await countingDatabase()
+  it('marks the upload for cleanup when a tail object could not be recorded', async () => {
+    const { database, fail } = await countingDatabase()
     const { engine, store } = await openEngine({ database })
     const upload = await engine.create(ada, creation(100))
 
-    refuse('upload-save')
-    await expect(engine.append(ada, upload.id, chunk(0, randomBytes(23)))).rejects.toThrow('refused')
+    fail('upload-save')
+    await expect(engine.append(ada, upload.id, chunk(0, randomBytes(23)))).rejects.toThrow('failed by the test')
 
     expect(store.objects.size).toBe(1)
-    expect(await isDirty(database, upload.id)).toBe(true)
+    expect(await needsCleanup(database, upload.id)).toBe(true)
   })
 
-  it.each(['append', 'complete'] as const)('says that the store lost a piece, at %s', async (verb) => {
+  it.each(['append', 'complete'] as const)('reports that the store lost a tail object, at %s', async (request) => {
     const { engine, store, database } = await openEngine()
     const { id } = await engine.create(ada, { ...creation(15), ending: 'later' })
-    const size = verb === 'append' ? 5 : 15
+    const size = request === 'append' ? 5 : 15
     await engine.append(ada, id, { offset: 0, body: bodyOf(randomBytes(size)), bodySize: null, ending: 'later' })
     for (const key of store.objects.keys()) store.objects.delete(key)
-    // One that does not remember what it wrote.
+    // A second engine, which does not have the tail in memory.
     const other = (await openEngine({ store, database })).engine
 
     const ask = () =>
-      verb === 'append'
+      request === 'append'
         ? other.append(ada, id, { offset: 5, body: bodyOf(randomBytes(10)), bodySize: 10, ending: 'at-size' })
         : other.complete(ada, id)
 
@@ -137,7 +137,7 @@ describe('sending a file', () => {
     expect((await other.get(ada, id)).state).toBe('failed')
   })
 
-  it('says that the store lost the upload also when something of the body was kept', async () => {
+  it('reports that the store lost the upload even when bytes of the body were stored', async () => {
     const { engine, store } = await openEngine({ partsInFlight: 1 })
     const { id } = await engine.create(ada, creation(60))
     let parts = 0
@@ -154,7 +154,7 @@ describe('sending a file', () => {
     await expect(send((await engine.get(ada, id)).offset)).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
   })
 
-  it('cuts it into parts as the policy says', async () => {
+  it('uses the part size of the policy', async () => {
     const { creator } = defaultPolicies.roles
     const policies = { ...defaultPolicies, roles: { creator: { ...creator!, partSize: 20 } } }
     const { engine } = await openEngine({ policies: () => policies })
@@ -169,7 +169,7 @@ describe('sending a file', () => {
     expect([partSize, upload.partSize]).toEqual([20, 20])
   })
 
-  it('removes the pieces of a file that became one object without searching the store', async () => {
+  it('removes recorded tail objects without listing the store', async () => {
     const { engine, store, database } = await openEngine()
     const upload = await engine.create(ada, creation(10))
     await engine.append(ada, upload.id, chunk(0, randomBytes(3)))
@@ -179,15 +179,15 @@ describe('sending a file', () => {
 
     expect(store.calls).toEqual(['put', 'put', 'remove'])
     expect([...store.objects.keys()]).toEqual([upload.key])
-    expect(await isDirty(database, upload.id)).toBe(false)
+    expect(await needsCleanup(database, upload.id)).toBe(false)
   })
 
-  it('searches the store after all when somebody before it may have left something', async () => {
+  it('lists the store when the upload needs cleanup', async () => {
     const { engine, store, database } = await openEngine()
     const upload = await engine.create(ada, creation(10))
     await engine.append(ada, upload.id, chunk(0, randomBytes(3)))
     store.objects.set(`.landfall/tails/${upload.id}/forgotten`, Buffer.from('x'))
-    await database.query({ name: 'mark', text: 'update upload_sessions set needs_cleanup = true where id = $1' }, [
+    await database.query({ name: 'test-mark', text: 'update upload_sessions set needs_cleanup = true where id = $1' }, [
       upload.id,
     ])
 
@@ -195,30 +195,30 @@ describe('sending a file', () => {
     await engine.drained()
 
     expect([...store.objects.keys()]).toEqual([upload.key])
-    expect(await isDirty(database, upload.id)).toBe(false)
+    expect(await needsCleanup(database, upload.id)).toBe(false)
   })
 
-  it('gives the memory of chunks back when the store has them, and of no others', async () => {
+  it('frees the memory of chunks once the store has them, and of no others', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(23)
     const upload = await engine.create(ada, creation(30))
     const body = bodyOf([bytes.subarray(0, 10), bytes.subarray(10, 16), bytes.subarray(16)])
     const chunks: Buffer[] = []
-    const seen = body.emit
+    const emit = body.emit
     body.emit = (name: string | symbol, ...values: unknown[]) => {
       if (name === 'data') chunks.push(values[0] as Buffer)
-      return seen.call(body, name, ...values)
+      return emit.call(body, name, ...values)
     }
 
     await engine.append(ada, upload.id, { offset: 0, body, bodySize: 23, ending: 'at-size' })
 
-    // The first is a part, the second is in a part, the third was cut in two, and its end is a piece that is kept for speed.
-    expect(chunks.map((seen) => seen.buffer.byteLength)).toEqual([0, 0, 7])
+    // The first chunk is a part, the second is in a part, the third was split: its end is the buffered tail.
+    expect(chunks.map(({ buffer }) => buffer.byteLength)).toEqual([0, 0, 7])
     const whole = await engine.append(ada, upload.id, chunk(23, Buffer.alloc(7)))
     expect(store.objects.get(whole.key)).toEqual(Buffer.concat([bytes, Buffer.alloc(7)]))
   })
 
-  it('takes a length that is told with a later chunk', async () => {
+  it('accepts the length with a later request', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(25)
 
@@ -230,7 +230,7 @@ describe('sending a file', () => {
     expect(store.objects.get(upload.key)).toEqual(bytes)
   })
 
-  it('ends an upload of unknown length with a body that is said to be the last', async () => {
+  it('completes an upload of unknown length with a body that is declared the last', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(25)
 
@@ -242,7 +242,7 @@ describe('sending a file', () => {
     expect(store.objects.get(upload.key)).toEqual(bytes)
   })
 
-  it('does not end one of full length before it is told', async () => {
+  it('completes a file of full length only when the client says so', async () => {
     const { engine } = await openEngine()
 
     const { id } = await engine.create(ada, creation(12))
@@ -254,8 +254,8 @@ describe('sending a file', () => {
   })
 })
 
-describe('a body that misbehaves', () => {
-  it('keeps what came before the connection broke', async () => {
+describe('a misbehaving body', () => {
+  it('keeps the bytes that arrived before the connection broke', async () => {
     const { engine } = await openEngine()
 
     const { id } = await engine.create(ada, creation(40))
@@ -277,8 +277,8 @@ describe('a body that misbehaves', () => {
     expect(await engine.status(ada, id)).toMatchObject({ state: 'receiving', offset: 23, size: null })
   })
 
-  it('gives way to whoever asks, with its last bytes saved', async () => {
-    // Nothing but the question ends this body.
+  it('is stopped by another request, and its last bytes are stored', async () => {
+    // Without an idle timeout, only the other request ends this body.
     const { engine } = await openEngine({ bodyIdleMs: 0 })
     const { id } = await engine.create(ada, creation(40))
     const body = hungBody(randomBytes(23))
@@ -292,7 +292,7 @@ describe('a body that misbehaves', () => {
     await refused
   })
 
-  it('is whole when every byte it announced has come, also when its end was not seen', async () => {
+  it('is complete once all of its declared bytes have arrived, even without an end', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(23)
     const { id } = await engine.create(ada, creation(null))
@@ -300,23 +300,23 @@ describe('a body that misbehaves', () => {
     const hanging = engine.append(ada, id, chunk(0, Buffer.alloc(0), { body, bodySize: 23, ending: 'with-body' }))
     await taken(body)
 
-    const seen = await engine.status(ada, id, 'later')
+    const upload = await engine.status(ada, id, 'later')
 
-    expect(seen).toMatchObject({ state: 'completed', offset: 23 })
+    expect(upload).toMatchObject({ state: 'completed', offset: 23 })
     expect(store.objects.get((await hanging).key)).toEqual(bytes)
   })
 
-  it('counts for nothing under a digest when it breaks off, unless the digest is of whole bodies only', async () => {
+  it('is discarded when it breaks off under a digest, unless the digest allows partial bodies', async () => {
     const { engine } = await openEngine()
     const digest = { update() {}, verify() {} }
-    const send = (id: string, keepsWhatBrokeOff: boolean) =>
+    const send = (id: string, acceptsPartialBody: boolean) =>
       engine.append(
         ada,
         id,
         chunk(0, Buffer.alloc(0), {
           body: brokenBody(randomBytes(23)),
           bodySize: 40,
-          digest: { ...digest, acceptsPartialBody: keepsWhatBrokeOff },
+          digest: { ...digest, acceptsPartialBody },
         }),
       )
     const strict = await engine.create(ada, creation(40))
@@ -329,22 +329,22 @@ describe('a body that misbehaves', () => {
     expect((await engine.status(ada, lenient.id)).offset).toBe(23)
   })
 
-  it('under a digest leaves nothing, in memory or elsewhere, when the length it brings cannot be recorded', async () => {
+  it('under a digest leaves no bytes when its length cannot be recorded', async () => {
     const database = await testDatabase()
     const budget = createMemoryBudget(16 * 1024 ** 2)
-    let isAway = false
+    let isDown = false
     const { engine, store } = await openEngine({
       budget,
       database: {
         ...database,
         queryOnce: (statement, values) =>
-          isAway && values[5] === 23
-            ? Promise.reject(new UploadError('DATABASE_ERROR', 'away'))
+          isDown && values[5] === 23
+            ? Promise.reject(new UploadError('DATABASE_ERROR', 'down'))
             : database.queryOnce(statement, values),
       },
     })
     const { id } = await engine.create(ada, creation(null))
-    isAway = true
+    isDown = true
     const digest = { update() {}, verify() {} }
 
     const refused = engine.append(ada, id, chunk(0, randomBytes(5), { bodySize: null, size: 23, digest }))
@@ -356,7 +356,7 @@ describe('a body that misbehaves', () => {
     expect(await engine.status(ada, id)).toMatchObject({ offset: 0, size: null })
   })
 
-  it('is ended when nothing comes, and what came is kept', async () => {
+  it('is ended by the idle timeout, and its bytes are kept', async () => {
     const { engine } = await openEngine({ bodyIdleMs: 200 })
 
     const { id } = await engine.create(ada, creation(40))
@@ -366,7 +366,7 @@ describe('a body that misbehaves', () => {
     expect((await engine.status(ada, id)).offset).toBe(23)
   })
 
-  it('with more bytes than the declared length changes nothing when its length is known', async () => {
+  it('with more bytes than the declared length stores none of them', async () => {
     const { engine } = await openEngine()
 
     const { id } = await engine.create(ada, creation(12))
@@ -375,17 +375,16 @@ describe('a body that misbehaves', () => {
     expect((await engine.status(ada, id)).offset).toBe(0)
   })
 
-  it('with more bytes than the length, seen late, does not make the file whole', async () => {
+  it('with one byte too many at its end does not complete the file', async () => {
     const budget = createMemoryBudget(64 * 1024 ** 2)
     const { engine, store } = await openEngine({ budget, partSize: 10 * 1024 ** 2 })
     const bytes = randomBytes(4 * 1024 ** 2)
     const { id } = await engine.create(ada, creation(bytes.length))
-    const peek = () => engine.get(ada, id)
     async function* lateByte() {
       yield bytes
-      // All of it goes to the store as a piece, because it would hold too much memory.
+      // The budget makes the writer spill all bytes to a tail object.
       await untilDone(() => expect(store.objects.size).toBe(1))
-      for (let look = 0; look < 10; look++) await peek()
+      for (let reads = 0; reads < 10; reads++) await engine.get(ada, id)
       yield Buffer.from('x')
     }
 
@@ -400,8 +399,8 @@ describe('a body that misbehaves', () => {
   })
 })
 
-describe('refusals', () => {
-  it('tells where an upload goes on when the offset is wrong', async () => {
+describe('errors', () => {
+  it('have the offset of the upload when the offset of the request is wrong', async () => {
     const { engine } = await openEngine()
 
     const { id } = await engine.create(ada, creation(40))
@@ -413,12 +412,12 @@ describe('refusals', () => {
     })
   })
 
-  it('tells a stranger nothing, on any verb', async () => {
+  it('do not reveal an upload to other users, by any operation', async () => {
     const { engine } = await openEngine()
     const eve = userOf('eve', 'creator')
     const { id } = await engine.create(ada, creation(40))
 
-    const verbs = [
+    const operations = [
       engine.append(eve, id, chunk(0, randomBytes(5))),
       engine.status(eve, id),
       engine.get(eve, id),
@@ -428,15 +427,15 @@ describe('refusals', () => {
       engine.uploadPart(eve, id, { number: 1, body: bodyOf(randomBytes(5)), bodySize: 5 }),
     ]
 
-    for (const answer of await Promise.allSettled(verbs))
+    for (const answer of await Promise.allSettled(operations))
       expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'UPLOAD_NOT_FOUND' } })
     expect((await engine.status(ada, id)).offset).toBe(0)
   })
 
   it.each([
-    ['an id that is none', 'x'],
-    ['an id nobody has', '00000000-0000-4000-8000-000000000000'],
-  ])('finds nothing for %s', async (_, id) => {
+    ['a malformed id', 'x'],
+    ['an unknown id', '00000000-0000-4000-8000-000000000000'],
+  ])('say that %s is not found', async (_, id) => {
     const { engine } = await openEngine()
 
     await expect(engine.status(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
@@ -445,20 +444,20 @@ describe('refusals', () => {
 })
 
 describe('a completed upload', () => {
-  it('is told of while somebody holds it', async () => {
+  it('can be read while its lease is held', async () => {
     const database = await testDatabase()
     const { engine } = await openEngine({ database })
     const { id } = await sendInChunks(engine, randomBytes(35), 35)
     const other = await leaseLocker({ database, leaseMs: 2000, waitMs: 3000, onError() {} })
-    const { promise: done, resolve: letGo } = Promise.withResolvers<void>()
-    const { promise: isHeld, resolve: holds } = Promise.withResolvers<void>()
-    const asked: string[] = []
+    const { promise: done, resolve: release } = Promise.withResolvers<void>()
+    const { promise: isHeld, resolve: onHeld } = Promise.withResolvers<void>()
+    const signals: string[] = []
     const holding = other.withLock(
       id,
       () => {},
       async ({ signal }) => {
-        signal.addEventListener('abort', () => asked.push(String(signal.reason)))
-        holds()
+        signal.addEventListener('abort', () => signals.push(String(signal.reason)))
+        onHeld()
         await done
       },
     )
@@ -467,15 +466,15 @@ describe('a completed upload', () => {
     const upload = await engine.status(ada, id)
 
     expect(upload.state).toBe('completed')
-    expect(asked).toEqual([])
-    letGo()
+    expect(signals).toEqual([])
+    release()
     await holding
     await other.close()
   })
 })
 
 describe('cancelling', () => {
-  it('frees everything an unfinished upload had, and is over', async () => {
+  it('removes all objects of an unfinished upload and ends it', async () => {
     const { engine, store } = await openEngine()
     const { id } = await engine.create(ada, creation(40))
     await engine.append(ada, id, chunk(0, randomBytes(35)))
@@ -487,39 +486,39 @@ describe('cancelling', () => {
     await expect(engine.status(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
   })
 
-  it('leaves the sweeper to look once more when somebody overtaken stores the file while it is freed', async () => {
+  it('leaves the upload for the sweeper when a slow node stores the file meanwhile', async () => {
     const { engine, store, database } = await openEngine()
     const { engine: other } = await openEngine({ store })
     const overtake = { name: 'test-overtake', text: `update upload_sessions set lease_until = now() where id = $1` }
     const { id } = await engine.create(ada, creation(5))
     const put = Promise.withResolvers<void>()
-    const looked = Promise.withResolvers<void>()
-    const [isPutting, isLooking] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const proceed = Promise.withResolvers<void>()
+    const [isPutting, isChecking] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     store.fault = async (call, at) => {
       if (call === 'put' && at === 'before') {
         isPutting.resolve()
         await put.promise
       }
       if (call === 'stat' && at === 'after') {
-        isLooking.resolve()
-        await looked.promise
+        isChecking.resolve()
+        await proceed.promise
       }
     }
     const late = engine.append(ada, id, chunk(0, randomBytes(5))).catch((error: unknown) => error)
     await isPutting.promise
     await database.query(overtake, [id])
     const cancelled = other.cancel(ada, id)
-    await isLooking.promise
+    await isChecking.promise
     put.resolve()
     expect(await late).toMatchObject({ code: 'UPLOAD_LOCKED' })
-    looked.resolve()
+    proceed.resolve()
     await cancelled
 
     expect(store.objects.size).toBe(1)
-    expect(await isDirty(database, id)).toBe(true)
+    expect(await needsCleanup(database, id)).toBe(true)
     await other.cleanUp(id)
     expect(store.objects.size).toBe(0)
-    expect(await isDirty(database, id)).toBe(false)
+    expect(await needsCleanup(database, id)).toBe(false)
   })
 
   it('removes the object of a completed upload', async () => {
@@ -532,8 +531,8 @@ describe('cancelling', () => {
   })
 })
 
-describe('chunks by number', () => {
-  it('come in any order and beside each other', async () => {
+describe('numbered parts', () => {
+  it('are uploaded in any order and concurrently', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(47)
     const { id } = await engine.create(ada, creation(47))
@@ -552,7 +551,7 @@ describe('chunks by number', () => {
     expect(store.multiparts.size).toBe(0)
   })
 
-  it('do not end an upload in which one is missing', async () => {
+  it('do not complete an upload while one is missing', async () => {
     const { engine } = await openEngine()
     const { id } = await engine.create(ada, creation(20))
     await engine.uploadPart(ada, id, { number: 2, body: bodyOf(randomBytes(10)), bodySize: 10 })
@@ -560,7 +559,7 @@ describe('chunks by number', () => {
     await expect(engine.complete(ada, id)).rejects.toMatchObject({ code: 'LENGTH_MISMATCH' })
   })
 
-  it('go on where another way of sending stopped, and the other way round', async () => {
+  it('continue where appends stopped, and appends continue after them', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(40)
     const { id } = await engine.create(ada, { ...creation(40), hasNumberedParts: true })

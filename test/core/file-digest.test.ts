@@ -27,14 +27,14 @@ async function send(engine: RunningEngine, id: string, bytes: Buffer, cuts: numb
 }
 
 describe.each([
-  ['in one body that fits into a part', 7, []],
-  ['in one body of several parts', 47, []],
-  ['in several bodies', 47, [13, 20]],
-  ['in two bodies that fit into a part', 9, [4]],
-  ['in one body and an empty end', 20, [20]],
-  ['without a byte', 0, []],
-])('a file whose digest was announced, sent %s', (_, size, cuts) => {
-  it('is completed when it has that digest, and the digest is remembered', async () => {
+  ['in one request smaller than a part', 7, []],
+  ['in one request of several parts', 47, []],
+  ['in several requests', 47, [13, 20]],
+  ['in two requests smaller than a part', 9, [4]],
+  ['in one request and an empty last one', 20, [20]],
+  ['without bytes', 0, []],
+])('a file with a declared digest, sent %s', (_, size, cuts) => {
+  it('is completed when it matches, and its digest is recorded', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(size)
     const { id, key } = await engine.create(ada, { ...creation(size, sha256(bytes)), ending: 'later' })
@@ -46,7 +46,7 @@ describe.each([
     expect(store.objects.get(key)).toEqual(bytes)
   })
 
-  it('has failed when it has another, and nothing is left of it', async () => {
+  it('fails when it does not match, and is removed', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(size)
     const { id } = await engine.create(ada, { ...creation(size, sha256(Buffer.from('another'))), ending: 'later' })
@@ -66,7 +66,7 @@ describe.each([
   })
 })
 
-it('what a client wants to know is there when the file is whole, and not before', async () => {
+it('the wanted digests are known once the file is complete', async () => {
   const { engine } = await openEngine()
   const bytes = randomBytes(47)
   const sha512 = createHash('sha512').update(bytes).digest('base64')
@@ -80,7 +80,7 @@ it('what a client wants to know is there when the file is whole, and not before'
   expect((await engine.status(ada, id)).digests?.actual).toEqual({ 'sha-256': sha256(bytes), 'sha-512': sha512 })
 })
 
-it('a file that came in one body is not read again', async () => {
+it('a file sent in one request is not read again', async () => {
   const { engine, store } = await openEngine()
   const bytes = randomBytes(47)
   const { id } = await engine.create(ada, creation(47, sha256(bytes)))
@@ -90,7 +90,7 @@ it('a file that came in one body is not read again', async () => {
   expect(store.calls).not.toContain('read')
 })
 
-it('a finish that was cut off is held to the digest as well', async () => {
+it('an interrupted completion verifies the digest too', async () => {
   const { engine, store } = await openEngine()
   const { id } = await engine.create(ada, creation(47, sha256(Buffer.from('another'))))
   const bytes = randomBytes(47)

@@ -5,7 +5,7 @@ import { makeNamedKey } from '../../src/core/object-key.ts'
 const id = '11111111-2222-4333-8444-555555555555'
 const unique = 'f'.repeat(32)
 
-describe('a key that somebody else names', () => {
+describe('an object key named by a hook', () => {
   it.each([
     [`photos/${id}.jpg`, `photos/${id}.jpg`],
     [`photos/${unique}/a.jpg`, `photos/${unique}/a.jpg`],
@@ -21,7 +21,7 @@ describe('a key that somebody else names', () => {
     expect(makeNamedKey(name, id, unique)).toBe(key)
   })
 
-  it('is always of its own, below the root, and of a length that stores take', () => {
+  it('is always unique, below the root, and short enough for stores', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 3000 }), fc.nat(40), (text, folders) => {
         const key = makeNamedKey(`${'folder/'.repeat(folders)}${text}`, id, unique)
@@ -35,7 +35,7 @@ describe('a key that somebody else names', () => {
     )
   })
 
-  it('keeps what makes it unique when folders are cut away', () => {
+  it('stays unique when folders are removed to shorten it', () => {
     const folders = `${'x'.repeat(200)}/`.repeat(9)
 
     const key = makeNamedKey(`${folders}${id}/a.txt`, id, unique)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { defaultKeyTemplate, makeObjectKey, safeSegment, templateError } from '../../src/core/object-key.ts'
 
-const words = {
+const values = {
   role: 'creator',
   user: 'ada',
   createdAt: new Date('2026-01-02T23:59:59Z'),
@@ -9,14 +9,14 @@ const words = {
   unique: '0'.repeat(32),
   filename: 'a.png',
 }
-const keyOf = (difference: Partial<typeof words>) => makeObjectKey(defaultKeyTemplate, { ...words, ...difference })
+const keyOf = (difference: Partial<typeof values>) => makeObjectKey(defaultKeyTemplate, { ...values, ...difference })
 
 describe('an object key', () => {
-  it('says whose the file is, of when, and what', () => {
+  it('has the owner, the day, the category and the name of the file', () => {
     expect(keyOf({})).toBe(`creator/ada/20260102/image/${'0'.repeat(32)}-a.png`)
   })
 
-  it('keeps every script, in one spelling', () => {
+  it('keeps all scripts, in one normal form', () => {
     expect(keyOf({ filename: 'Zu\u0308rich 日本語 😀.png' })).toMatch(/-Z\u00fcrich 日本語 😀\.png$/)
   })
 
@@ -26,12 +26,12 @@ describe('an object key', () => {
     ['a\r\nX-Header: 1', /-aX-Header- 1$/],
     ['..', /-file$/],
     ['\ud800', /-file$/],
-  ])('has nothing of %j that a path or a header could use', (filename, end) => {
+  ])('has no characters of %j that are unsafe in paths and headers', (filename, end) => {
     expect(keyOf({ filename })).toMatch(end)
   })
 
   it.each(['x'.repeat(5000), '日'.repeat(5000), '👩‍👩‍👧‍👦'.repeat(500)])(
-    'is as long as stores and disks take, with the extension kept',
+    'is shortened to what stores and disks allow, and keeps the extension',
     (name) => {
       const key = keyOf({ user: name, role: name, category: name, filename: `${name}.png` })
 
@@ -42,7 +42,7 @@ describe('an object key', () => {
     },
   )
 
-  it('is another one for every user, however alike their names are made', () => {
+  it('differs between users with similar names', () => {
     const users = ['a/b', 'a:b', 'a-b', 'a b', ' a b', 'x'.repeat(200), 'x'.repeat(201)]
 
     expect(new Set(users.map((user) => keyOf({ user }))).size).toBe(users.length)
@@ -50,14 +50,14 @@ describe('an object key', () => {
 
   it.each([
     '{user}/{name}',
-    '{unique}/{nobody}',
+    '{unique}/{unknown}',
     '.landfall/{unique}',
     '/{unique}',
     'a//{unique}',
     'a/../{unique}',
     '{user}-{user}/{unique}',
     `${'{user}/'.repeat(6)}{unique}`,
-  ])('is never made by the template %s', (template) => {
+  ])('is never made from the invalid template %s', (template) => {
     expect(templateError(template)).not.toBeNull()
   })
 

@@ -11,9 +11,9 @@ const KiB = 1024
 const partSize = 64 * KiB
 
 describe('a body', () => {
-  it('comes no faster than its owner may send, and other owners do not wait for it', async () => {
-    const [ann, bob] = [somebody(), somebody()]
-    const bandwidth = heldBandwidth([ann])
+  it('is limited to the bandwidth of its owner, and other owners do not wait', async () => {
+    const [ann, bob] = [newUser(), newUser()]
+    const bandwidth = holdingBandwidth([ann])
     const { engine } = await openEngine({ partSize, bandwidth, policies: () => capped(ann, 512 * KiB) })
 
     const slow = send(engine, ann, 768)
@@ -23,45 +23,50 @@ describe('a body', () => {
     expect(quick.state).toBe('completed')
     expect(bandwidth.spent(ann)).toBe(0)
     expect([bandwidth.capOf(ann), bandwidth.capOf(bob)]).toEqual([512 * KiB, null])
-    bandwidth.letGo()
+    bandwidth.release()
     expect((await slow).state).toBe('completed')
     expect(bandwidth.spent(ann)).toBe(768 * KiB)
   })
 
-  it('is held to the cap together with all others of its owner, numbered chunks included', async () => {
-    const ann = somebody()
-    const bandwidth = heldBandwidth([ann])
+  it('shares the limit with all bodies of its owner, numbered parts included', async () => {
+    const ann = newUser()
+    const bandwidth = holdingBandwidth([ann])
     const { engine } = await openEngine({ partSize, bandwidth, policies: () => capped(ann, 512 * KiB) })
-    const creation = { filename: 'a.bin', contentType: 'application/octet-stream', size: 4 * partSize, byChunks: true }
+    const creation = {
+      filename: 'a.bin',
+      contentType: 'application/octet-stream',
+      size: 4 * partSize,
+      hasNumberedParts: true,
+    }
     const { id } = await engine.create(ann, creation)
 
     const sending = [
       send(engine, ann, 384),
-      ...[1, 2, 3, 4].map((number) => engine.uploadPart(ann, id, { number, body: inPieces(64), bodySize: partSize })),
+      ...[1, 2, 3, 4].map((number) => engine.uploadPart(ann, id, { number, body: bodyOfSize(64), bodySize: partSize })),
     ]
     await until(() => bandwidth.bodies(ann) === 5)
 
     expect(bandwidth.spent(ann)).toBe(0)
-    bandwidth.letGo()
+    bandwidth.release()
     await Promise.all(sending)
     expect(bandwidth.spent(ann)).toBe((384 + 4 * 64) * KiB)
   })
 
-  it('that waits for its turn lets go at once when it is asked to, and is not thought idle', async () => {
-    const ann = somebody()
-    // The engine's own bandwidth: at this cap a second piece has to wait for a quarter of a minute.
+  it('that waits for bandwidth is not idle, and stops when another request asks', async () => {
+    const ann = newUser()
+    // With the real bandwidth limiter, the second chunk waits for 15 seconds at this limit.
     const policies = capped(ann, 1 * KiB)
     const { engine } = await openEngine({ partSize, bodyIdleMs: 200, minSpeed: 100_000, policies: () => policies })
     const creation = { filename: 'a.bin', contentType: 'application/octet-stream', size: 10 * partSize }
     const { id } = await engine.create(ann, creation)
     vi.useFakeTimers({ toFake: ['performance', 'setInterval', 'clearInterval'] })
     onTestFinished(() => void vi.useRealTimers())
-    const body = inPieces(640)
+    const body = bodyOfSize(640)
     const sending = engine.append(ann, id, { offset: 0, body, bodySize: 10 * partSize, ending: 'at-size' })
     const outcome = sending.catch((error: unknown) => error)
     await until(() => body.isPaused())
 
-    // Longer than a body may bring nothing, and shorter than it waits.
+    // Longer than the idle timeout, and shorter than the wait.
     vi.advanceTimersByTime(5000)
     const { offset } = await engine.status(ann, id)
 
@@ -70,8 +75,8 @@ describe('a body', () => {
   })
 })
 
-/** A bandwidth in which the bodies of `held` wait before their first byte until they are let go. */
-function heldBandwidth(held: Actor[]) {
+/** A bandwidth limiter that holds the bodies of `held` before their first byte until `release`. */
+function holdingBandwidth(held: Actor[]) {
   const names = new Set(held.map(ownerKey))
   const gate = Promise.withResolvers<void>()
   const joined: { user: string; perSecond: number | null; spent: number; isWaiting: boolean }[] = []
@@ -93,7 +98,7 @@ function heldBandwidth(held: Actor[]) {
   }
   return {
     ...bandwidth,
-    letGo: () => gate.resolve(),
+    release: () => gate.resolve(),
     bodies: (actor: Actor) => of(actor).length,
     isWaiting: (actor: Actor) => of(actor).some(({ isWaiting }) => isWaiting),
     spent: (actor: Actor) => of(actor).reduce((sum, { spent }) => sum + spent, 0),
@@ -105,16 +110,16 @@ function capped(actor: Actor, bytesPerSecond: number): PolicyDocument {
   return { ...defaultPolicies, users: { [actor.id]: { bytesPerSecond } } }
 }
 
-function somebody(): Actor {
+function newUser(): Actor {
   return { id: randomUUID(), role: 'creator', tenant: null, isAdmin: false }
 }
 
-function inPieces(kib: number) {
+function bodyOfSize(kib: number) {
   return bodyOf(Array.from({ length: kib / 16 }, () => Buffer.alloc(16 * KiB, 7)))
 }
 
 async function send(engine: RunningEngine, actor: Actor, kib: number) {
   const size = kib * KiB
   const { id } = await engine.create(actor, { filename: 'a.bin', contentType: 'application/octet-stream', size })
-  return engine.append(actor, id, { offset: 0, body: inPieces(kib), bodySize: size, ending: 'at-size' })
+  return engine.append(actor, id, { offset: 0, body: bodyOfSize(kib), bodySize: size, ending: 'at-size' })
 }

@@ -5,8 +5,8 @@ import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
 const creation = { filename: 'a.bin', contentType: 'application/octet-stream' }
 const minute = 60_000
 
-describe('an upload that runs', () => {
-  it('keeps the limits that its owner was told when it was created', async () => {
+describe('an open upload', () => {
+  it('keeps the limits that its creation was answered with', async () => {
     let policies: PolicyDocument = { ...defaultPolicies, users: { ada: { maxSize: 50, timeToLiveMs: minute } } }
     const start = new Date()
     const { engine } = await openEngine({ policies: () => policies, now: () => start })
@@ -19,8 +19,8 @@ describe('an upload that runs', () => {
     }
 
     const chunk = { offset: 0, body: bodyOf(Buffer.alloc(20)), bodySize: 20, ending: 'later' } as const
-    const went = await engine.append(ada, known.id, chunk)
-    expect(went).toMatchObject({ offset: 20, expiresAt: new Date(start.getTime() + minute) })
+    const appended = await engine.append(ada, known.id, chunk)
+    expect(appended).toMatchObject({ offset: 20, expiresAt: new Date(start.getTime() + minute) })
     const long = { offset: 0, body: bodyOf(Buffer.alloc(60)), bodySize: null, ending: 'with-body' } as const
     await expect(engine.append(ada, unknown.id, long)).rejects.toMatchObject({
       code: 'FILE_TOO_LARGE',
@@ -29,7 +29,7 @@ describe('an upload that runs', () => {
     await expect(engine.create(ada, { ...creation, size: 11 })).rejects.toMatchObject({ facts: { maxSize: 10 } })
   })
 
-  it('does not go on while its role may send nothing, and is not thrown away either', async () => {
+  it('is refused but kept while its role may not upload', async () => {
     let policies: PolicyDocument = defaultPolicies
     const { engine } = await openEngine({ policies: () => policies })
     const upload = await engine.create(ada, { ...creation, size: 5 })
@@ -40,7 +40,7 @@ describe('an upload that runs', () => {
     await expect(engine.append(ada, upload.id, chunk)).rejects.toMatchObject({ code: 'ROLE_NOT_ALLOWED' })
     await expect(engine.create(ada, { ...creation, size: 5 })).rejects.toMatchObject({ code: 'ROLE_NOT_ALLOWED' })
     policies = defaultPolicies
-    const again = { ...chunk, body: bodyOf(Buffer.from('hello')) }
-    expect(await engine.append(ada, upload.id, again)).toMatchObject({ state: 'completed' })
+    const retry = { ...chunk, body: bodyOf(Buffer.from('hello')) }
+    expect(await engine.append(ada, upload.id, retry)).toMatchObject({ state: 'completed' })
   })
 })

@@ -11,8 +11,8 @@ const bytes = Buffer.from('hello')
 const chunk = (offset: number, part: Buffer) =>
   ({ offset, body: bodyOf(part), bodySize: part.length, ending: 'at-size' }) as const
 
-/** Every verb about one upload, as somebody would ask it. */
-const verbs: Record<string, (engine: RunningEngine, actor: Actor, id: string) => Promise<unknown>> = {
+/** Every operation on one upload. */
+const operations: Record<string, (engine: RunningEngine, actor: Actor, id: string) => Promise<unknown>> = {
   append: (engine, actor, id) => engine.append(actor, id, chunk(0, bytes)),
   uploadPart: (engine, actor, id) => engine.uploadPart(actor, id, { number: 1, body: bodyOf(bytes), bodySize: 5 }),
   get: (engine, actor, id) => engine.get(actor, id),
@@ -21,41 +21,41 @@ const verbs: Record<string, (engine: RunningEngine, actor: Actor, id: string) =>
   complete: (engine, actor, id) => engine.append(actor, id, chunk(0, bytes)).then(() => engine.complete(actor, id)),
   cancel: (engine, actor, id) => engine.cancel(actor, id),
 }
-const looks = ['get', 'listParts', 'status']
-const sends = ['append', 'uploadPart', 'complete']
-const all = Object.keys(verbs)
+const reads = ['get', 'listParts', 'status']
+const writes = ['append', 'uploadPart', 'complete']
+const all = Object.keys(operations)
 
-/** Who asks about the upload of ann of acme, and what they may. Everybody else is told that it is not there. */
+/** Callers, and what they may do to the upload of ann of acme. For everything else the upload does not exist. */
 const callers: [string, (id: string) => Partial<Actor>, string[]][] = [
   ['the owner', () => ({}), all],
   ['another user', () => ({ id: 'eve' }), []],
   ['the same name in another tenant', () => ({ tenant: 'globex' }), []],
   ['the same name outside of every tenant', () => ({ tenant: null }), []],
-  ['an admin', () => ({ id: 'root', tenant: null, isAdmin: true }), [...looks, 'cancel']],
-  ['an admin of the tenant', () => ({ id: 'boss', isAdmin: true }), [...looks, 'cancel']],
+  ['an admin', () => ({ id: 'root', tenant: null, isAdmin: true }), [...reads, 'cancel']],
+  ['an admin of the tenant', () => ({ id: 'boss', isAdmin: true }), [...reads, 'cancel']],
   ['an admin of another tenant', () => ({ id: 'boss', tenant: 'globex', isAdmin: true }), []],
   ['an admin of another tenant with the name of the owner', () => ({ tenant: 'globex', isAdmin: true }), []],
-  ['a key that may send', () => ({ scopes: ['upload'] }), [...looks, ...sends]],
-  ['a key that may read', () => ({ scopes: ['read'] }), looks],
+  ['a key that may send', () => ({ scopes: ['upload'] }), [...reads, ...writes]],
+  ['a key that may read', () => ({ scopes: ['read'] }), reads],
   ['a key that may cancel', () => ({ scopes: ['cancel'] }), ['cancel']],
-  ['a key of somebody else', () => ({ id: 'eve', scopes: ['upload', 'read', 'cancel'] }), []],
+  ['a key of another user', () => ({ id: 'eve', scopes: ['upload', 'read', 'cancel'] }), []],
   ['the resume token of this upload', (id) => ({ resumeUploadId: id }), all],
   ['the resume token of another upload', () => ({ resumeUploadId: randomUUID() }), []],
-  ['a resume token with which somebody else would come', (id) => ({ id: 'eve', resumeUploadId: id }), []],
+  ['the resume token of this upload for another user', (id) => ({ id: 'eve', resumeUploadId: id }), []],
 ]
 
 describe.each(callers)('%s', (name, more, allowed) => {
-  const isOwners = name.startsWith('a key that')
+  const isKeyOfOwner = name.startsWith('a key that')
 
-  it.each(all)(`asks ${allowed.length === 0 ? 'in vain' : 'what is allowed'}: %s`, async (verb) => {
+  it.each(all)(`${allowed.length === 0 ? 'is denied' : 'is allowed what its scope says'}: %s`, async (operation) => {
     const { engine } = await openEngine()
     const ann = userOf('ann', 'creator', { tenant: 'acme' })
     const { id } = await engine.create(ann, creation(5))
 
-    const asking = verbs[verb]!(engine, { ...ann, ...more(id) }, id)
+    const result = operations[operation]!(engine, { ...ann, ...more(id) }, id)
 
-    if (allowed.includes(verb)) await asking
-    else await expect(asking).rejects.toMatchObject({ code: isOwners ? 'FORBIDDEN' : 'UPLOAD_NOT_FOUND' })
+    if (allowed.includes(operation)) await result
+    else await expect(result).rejects.toMatchObject({ code: isKeyOfOwner ? 'FORBIDDEN' : 'UPLOAD_NOT_FOUND' })
   })
 })
 
@@ -74,7 +74,7 @@ describe('a list', () => {
     expect(await idsFor({ id: 'root', isAdmin: true })).toEqual([])
   })
 
-  it('is not given to keys that may not read, and begins nothing for keys that may not send', async () => {
+  it('is denied to keys without `read`, and creation to keys without `upload`', async () => {
     const { engine } = await openEngine()
 
     await expect(engine.list(userOf('ann', 'creator', { scopes: ['upload'] }), { limit: 9 })).rejects.toMatchObject({
@@ -85,7 +85,7 @@ describe('a list', () => {
     })
   })
 
-  it('is no business of a resume token, and neither is another upload', async () => {
+  it('is denied to a resume token, and so is creation', async () => {
     const { engine } = await openEngine()
     const phone = userOf('ann', 'creator', { resumeUploadId: randomUUID() })
 
@@ -95,19 +95,19 @@ describe('a list', () => {
 })
 
 describe('a resume token', () => {
-  it('cannot take away the file that arrived', async () => {
+  it('cannot delete the completed file', async () => {
     const { engine, store } = await openEngine()
-    const { id, phone } = await begin(engine)
+    const { id, phone } = await createUpload(engine)
     await engine.append(phone, id, chunk(0, bytes))
 
     await expect(engine.cancel(phone, id)).rejects.toMatchObject({ code: 'UPLOAD_COMPLETED' })
     expect(store.objects.size).toBe(1)
   })
 
-  it('tells for a day that the upload is complete, and then no more', async () => {
+  it('reads the completed upload for a day', async () => {
     let time = Date.now()
     const { engine } = await openEngine({ now: () => new Date(time) })
-    const { id, phone } = await begin(engine)
+    const { id, phone } = await createUpload(engine)
     await engine.append(phone, id, chunk(0, bytes))
 
     time += 23 * 3_600_000
@@ -116,10 +116,10 @@ describe('a resume token', () => {
     await expect(engine.status(phone, id)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
   })
 
-  it('hears that its upload has expired', async () => {
+  it('reads that its upload has expired', async () => {
     let time = Date.now()
     const { engine } = await openEngine({ now: () => new Date(time) })
-    const { id, phone } = await begin(engine)
+    const { id, phone } = await createUpload(engine)
 
     time += 30 * 24 * 3_600_000
 
@@ -128,30 +128,30 @@ describe('a resume token', () => {
 })
 
 describe('an admin', () => {
-  it('who looks at an upload of which every byte is there does not complete it', async () => {
+  it('does not complete an upload by reading it', async () => {
     let isBlocked = true
     const { engine } = await openEngine({ authorizer: unless(() => isBlocked) })
     const ann = userOf('ann', 'creator')
     const { id } = await engine.create(ann, creation(5))
     await expect(engine.append(ann, id, chunk(0, bytes))).rejects.toMatchObject({ code: 'FORBIDDEN' })
 
-    const seen = await engine.status(userOf('root', 'creator', { isAdmin: true }), id)
+    const upload = await engine.status(userOf('root', 'creator', { isAdmin: true }), id)
     isBlocked = false
 
-    expect(seen).toMatchObject({ state: 'receiving', offset: 5 })
+    expect(upload).toMatchObject({ state: 'receiving', offset: 5 })
     expect((await engine.status(ann, id)).state).toBe('completed')
   })
 })
 
-describe('whoever may no longer complete an upload', () => {
+describe('a user who may no longer complete an upload', () => {
   const ways: [string, (engine: RunningEngine, actor: Actor, id: string) => Promise<unknown>][] = [
     ['with the last bytes', (engine, actor, id) => engine.append(actor, id, chunk(3, bytes.subarray(3)))],
     [
-      'with the last bytes, said to be the last',
+      'with the last bytes, declared the last',
       (engine, actor, id) => engine.append(actor, id, { ...chunk(3, bytes.subarray(3)), ending: 'with-body' }),
     ],
     [
-      'by asking how far it is when every byte is there',
+      'by reading the offset of a full upload',
       async (engine, actor, id) => {
         await engine.append(actor, id, { ...chunk(3, bytes.subarray(3)), ending: 'later' })
         return engine.status(actor, id)
@@ -166,7 +166,7 @@ describe('whoever may no longer complete an upload', () => {
     ],
   ]
 
-  it.each(ways)('cannot do it %s, and every byte stays', async (_way, finish) => {
+  it.each(ways)('cannot do so %s, and every byte is kept', async (_way, complete) => {
     let isBlocked = false
     const { engine, store } = await openEngine({ authorizer: unless(() => isBlocked) })
     const ann = userOf('ann', 'creator')
@@ -174,7 +174,7 @@ describe('whoever may no longer complete an upload', () => {
     await engine.append(ann, id, chunk(0, bytes.subarray(0, 3)))
 
     isBlocked = true
-    await expect(finish(engine, ann, id)).rejects.toMatchObject({ code: 'FORBIDDEN' })
+    await expect(complete(engine, ann, id)).rejects.toMatchObject({ code: 'FORBIDDEN' })
     expect(await engine.get(ann, id)).toMatchObject({ state: 'receiving', offset: 5 })
     isBlocked = false
 
@@ -183,7 +183,7 @@ describe('whoever may no longer complete an upload', () => {
     expect([...store.objects.values()]).toEqual([bytes])
   })
 
-  it('cannot complete an empty file by beginning it', async () => {
+  it('cannot complete an empty file by creating it', async () => {
     const { engine } = await openEngine({ authorizer: unless(() => true) })
     const ann = userOf(randomUUID(), 'creator')
 
@@ -193,24 +193,24 @@ describe('whoever may no longer complete an upload', () => {
   })
 })
 
-it('the last word is asked for when a request starts and before completion, and not while bytes flow', async () => {
-  const demands: AuthorizationRequest[] = []
-  const { engine } = await openEngine({ authorizer: async (demand) => void demands.push(demand) })
+it('the authorizer is asked at the start of a request and before completion only', async () => {
+  const requests: AuthorizationRequest[] = []
+  const { engine } = await openEngine({ authorizer: async (request) => void requests.push(request) })
   const ann = userOf('ann', 'creator')
   const { id } = await engine.create(ann, creation(100_000))
 
   await engine.append(ann, id, { ...chunk(0, Buffer.alloc(0)), ...slowBody(randomBytes(100_000)) })
   await engine.cancel(ann, id)
 
-  expect(demands.map(({ action }) => action)).toEqual(['create', 'append', 'complete', 'cancel'])
-  expect(demands[0]).toMatchObject({
+  expect(requests.map(({ action }) => action)).toEqual(['create', 'append', 'complete', 'cancel'])
+  expect(requests[0]).toMatchObject({
     actor: ann,
     creation: { filename: 'notes.txt', category: 'document', size: 100_000 },
   })
-  expect(demands[1]).toMatchObject({ actor: ann, upload: { id, state: 'receiving' } })
+  expect(requests[1]).toMatchObject({ actor: ann, upload: { id, state: 'receiving' } })
 })
 
-it('a request that ends what it brought itself needs no other right than it had', async () => {
+it('a request that cancels its own append needs no other scope', async () => {
   const { engine } = await openEngine()
   const key = userOf('ann', 'creator', { scopes: ['upload'] })
   const { id } = await engine.create(key, creation(5))
@@ -221,7 +221,7 @@ it('a request that ends what it brought itself needs no other right than it had'
   expect((await engine.get(key, id)).state).toBe('cancelled')
 })
 
-it('what the last word refuses is not done', async () => {
+it('an operation that the authorizer denies is not done', async () => {
   const { engine } = await openEngine({
     authorizer: async ({ action }) => {
       if (action === 'cancel') throw new UploadError('FORBIDDEN', 'No.')
@@ -235,13 +235,13 @@ it('what the last word refuses is not done', async () => {
   expect((await engine.append(ann, id, chunk(0, bytes))).state).toBe('completed')
 })
 
-async function begin(engine: RunningEngine) {
+async function createUpload(engine: RunningEngine) {
   const ann = userOf('ann', 'creator')
   const { id } = await engine.create(ann, creation(5))
-  return { id, ann, phone: { ...ann, capability: id } }
+  return { id, ann, phone: { ...ann, resumeUploadId: id } }
 }
 
-/** Refuses completion while `isBlocked`. */
+/** Denies completion while `isBlocked`. */
 function unless(isBlocked: () => boolean) {
   return async ({ action }: AuthorizationRequest) => {
     if (action === 'complete' && isBlocked()) throw new UploadError('FORBIDDEN', 'You were blocked.')
@@ -249,6 +249,6 @@ function unless(isBlocked: () => boolean) {
 }
 
 function slowBody(content: Buffer) {
-  const tailObjects = Array.from({ length: 10 }, (_, at) => content.subarray(at * 10_000, (at + 1) * 10_000))
-  return { body: bodyOf(tailObjects), bodySize: content.length }
+  const chunks = Array.from({ length: 10 }, (_, at) => content.subarray(at * 10_000, (at + 1) * 10_000))
+  return { body: bodyOf(chunks), bodySize: content.length }
 }

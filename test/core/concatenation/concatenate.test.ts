@@ -24,45 +24,45 @@ function final(partials: Upload[]) {
   return { ...file, size: null, concat: { kind: 'final' as const, from, header: `final;${from.join(' ')}` } }
 }
 
-describe('joining partial uploads', () => {
+describe('a final upload', () => {
   it.each([
-    ['of odd sizes', [13, 1, 38]],
-    ['one of which is empty', [10, 0, 7]],
-    ['that are all empty', [0, 0]],
-    ['of which there is one', [25]],
-  ])('%s makes one object and leaves nothing else', async (_, sizes) => {
+    ['of partial uploads of odd sizes', [13, 1, 38]],
+    ['with an empty partial upload', [10, 0, 7]],
+    ['of empty partial uploads', [0, 0]],
+    ['of one partial upload', [25]],
+  ])('%s makes one object, and no other is left', async (_, sizes) => {
     const { engine, store } = await openEngine()
-    const tailObjects = sizes.map((size) => randomBytes(size))
-    const partials = await Promise.all(tailObjects.map((bytes) => sendPartial(engine, bytes)))
+    const contents = sizes.map((size) => randomBytes(size))
+    const partials = await Promise.all(contents.map((bytes) => sendPartial(engine, bytes)))
 
     const upload = await engine.create(ada, final(partials))
     await engine.drained()
 
-    expect(upload).toMatchObject({ state: 'completed', size: Buffer.concat(tailObjects).length })
-    expect([...store.objects.entries()]).toEqual([[upload.key, Buffer.concat(tailObjects)]])
+    expect(upload).toMatchObject({ state: 'completed', size: Buffer.concat(contents).length })
+    expect([...store.objects.entries()]).toEqual([[upload.key, Buffer.concat(contents)]])
     expect(store.multiparts.size).toBe(0)
-    // A client that did not hear of it asks for them once more, and must not send them again.
+    // A client that lost the answer reads the partial uploads again, and must not send them again.
     for (const { id, size } of partials)
       expect(await engine.status(ada, id)).toMatchObject({ state: 'completed', offset: size })
   })
 
-  it('is asked for again in other words, and by two requests at once, and makes one file', async () => {
+  it('is one file, however often and with whatever header it is created', async () => {
     const { engine, store } = await openEngine()
     const partials = await Promise.all([sendPartial(engine, randomBytes(13)), sendPartial(engine, randomBytes(7))])
     const creation = final(partials)
-    const inOtherWords = { ...creation, concat: { ...creation.concat, header: `${creation.concat.header} ` } }
+    const withOtherHeader = { ...creation, concat: { ...creation.concat, header: `${creation.concat.header} ` } }
 
-    const atOnce = await Promise.allSettled([engine.create(ada, creation), engine.create(ada, inOtherWords)])
-    const again = await engine.create(ada, inOtherWords)
+    const concurrent = await Promise.allSettled([engine.create(ada, creation), engine.create(ada, withOtherHeader)])
+    const again = await engine.create(ada, withOtherHeader)
     await engine.drained()
 
-    const ids = atOnce.map((one) => (one.status === 'fulfilled' ? one.value.id : one.reason.code))
+    const ids = concurrent.map((result) => (result.status === 'fulfilled' ? result.value.id : result.reason.code))
     for (const id of ids) expect([again.id, 'UPLOAD_LOCKED', 'STORE_UNAVAILABLE']).toContain(id)
     expect(again.state).toBe('completed')
     expect(store.objects.size).toBe(1)
   })
 
-  it('takes the same one twice', async () => {
+  it('may name the same partial upload twice', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(17)
     const partial = await sendPartial(engine, bytes)
@@ -73,12 +73,12 @@ describe('joining partial uploads', () => {
   })
 
   it.each([
-    // Parts of 5 MiB, of which two lie over seams.
-    ['what lies within one partial upload', [17 * MiB + 3, 12 * MiB, 100], { UploadPartCopy: 4, UploadPart: 2 }],
-    // As clients cut a file: the last one has what the others leave. Parts have their length, the last one a byte.
-    ['all of equal partial uploads', [7 * MiB, 7 * MiB, 7 * MiB, 7 * MiB + 1], { UploadPartCopy: 5 }],
-    ['all of them where a part is a divisor', [24 * MiB, 24 * MiB, 24 * MiB], { UploadPartCopy: 9 }],
-  ])('lets the store copy %s', { timeout: 60_000 }, async (_, sizes, requests) => {
+    // Parts of 5 MiB; two of them span two partial uploads.
+    ['parts within one partial upload', [17 * MiB + 3, 12 * MiB, 100], { UploadPartCopy: 4, UploadPart: 2 }],
+    // As clients split a file: the last partial upload has the rest. The parts are as long as they are, the last is one byte.
+    ['all parts of equal partial uploads', [7 * MiB, 7 * MiB, 7 * MiB, 7 * MiB + 1], { UploadPartCopy: 5 }],
+    ['all parts where the part size is a divisor', [24 * MiB, 24 * MiB, 24 * MiB], { UploadPartCopy: 9 }],
+  ])('is copied by the store: %s', { timeout: 60_000 }, async (_, sizes, requests) => {
     const server = await startS3StandIn({ equalParts: true })
     const store = s3Store(
       s3Options.parse({
@@ -90,27 +90,25 @@ describe('joining partial uploads', () => {
       await server.close()
     })
     const { engine } = await openEngine({ store, partSize: 5 * MiB, finishWaitMs: 20_000 })
-    const tailObjects = sizes.map((size) => randomBytes(size))
+    const contents = sizes.map((size) => randomBytes(size))
     const partials: Upload[] = []
-    for (const bytes of tailObjects) partials.push(await sendPartial(engine, bytes))
+    for (const bytes of contents) partials.push(await sendPartial(engine, bytes))
     server.forgetRequests()
 
     const upload = await engine.create(ada, final(partials))
     await engine.drained()
 
-    expect(await server.sha256Of(upload.key)).toBe(
-      createHash('sha256').update(Buffer.concat(tailObjects)).digest('hex'),
-    )
+    expect(await server.sha256Of(upload.key)).toBe(createHash('sha256').update(Buffer.concat(contents)).digest('hex'))
     const { UploadPartCopy, UploadPart } = server.requests
     expect({ UploadPartCopy, ...(UploadPart && { UploadPart }) }).toEqual(requests)
     expect(server.objects().map((object) => object.key)).toEqual([upload.key])
     expect(server.multiparts()).toEqual([])
   })
 
-  it('goes on after a failure in the middle, and asked again means the same file', async () => {
+  it('continues after an error, as the same file', async () => {
     const { engine, store, database } = await openEngine()
-    const tailObjects = [randomBytes(23), randomBytes(24)]
-    const partials = await Promise.all(tailObjects.map((bytes) => sendPartial(engine, bytes)))
+    const contents = [randomBytes(23), randomBytes(24)]
+    const partials = await Promise.all(contents.map((bytes) => sendPartial(engine, bytes)))
     let calls = 0
     store.fault = (call) => {
       if (call === 'uploadPart' && ++calls === 3) throw unavailable()
@@ -122,11 +120,11 @@ describe('joining partial uploads', () => {
     await sweep(engine, uploadRepository(database), new Date())
 
     expect(upload.state).toBe('completed')
-    expect([...store.objects.entries()]).toEqual([[upload.key, Buffer.concat(tailObjects)]])
+    expect([...store.objects.entries()]).toEqual([[upload.key, Buffer.concat(contents)]])
     expect(store.multiparts.size).toBe(0)
   })
 
-  it('writes nothing more when it has said that it failed', async () => {
+  it('does not write to the store after it has answered with an error', async () => {
     const { engine, store, database } = await openEngine()
     const partials = await Promise.all([23, 24, 25].map((size) => sendPartial(engine, randomBytes(size))))
     let calls = 0
@@ -134,7 +132,7 @@ describe('joining partial uploads', () => {
     const late: string[] = []
     const writing: Promise<void>[] = []
     const write = async () => {
-      // An engine that does not wait for it has said that it failed by then.
+      // Long enough for an engine that does not wait for this write to answer.
       for (let query = 0; query < 20; query += 1) await database.executeSql('select 1')
       if (isOver) late.push('uploadPart')
     }
@@ -156,7 +154,7 @@ describe('joining partial uploads', () => {
     expect(late).toEqual([])
   })
 
-  it('waits for partial uploads that are not complete yet', async () => {
+  it('waits for partial uploads that are not complete', async () => {
     const { engine, store } = await openEngine()
     const [a, b] = [randomBytes(12), randomBytes(8)]
     const done = await sendPartial(engine, a)
@@ -171,21 +169,21 @@ describe('joining partial uploads', () => {
     expect(store.objects.get(upload.key)).toEqual(Buffer.concat([a, b]))
   })
 
-  it('refuses what is not a partial upload of the same user, and a whole that is too large or of a wrong type', async () => {
+  it('takes only partial uploads of its owner, and only an allowed type', async () => {
     const { engine } = await openEngine()
     const sam = userOf('sam', 'subscriber')
-    const mine = await sendPartial(engine, randomBytes(10), sam)
+    const own = await sendPartial(engine, randomBytes(10), sam)
     const theirs = await sendPartial(engine, randomBytes(10))
     const whole = await engine.create(sam, { ...file, size: 10 })
 
-    await expect(engine.create(sam, final([mine, theirs]))).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
-    await expect(engine.create(sam, final([mine, whole]))).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
-    await expect(engine.create(sam, { ...final([mine]), contentType: 'video/mp4' })).rejects.toMatchObject({
+    await expect(engine.create(sam, final([own, theirs]))).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
+    await expect(engine.create(sam, final([own, whole]))).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
+    await expect(engine.create(sam, { ...final([own]), contentType: 'video/mp4' })).rejects.toMatchObject({
       code: 'TYPE_NOT_ALLOWED',
     })
   })
 
-  it('tells one event, that of the whole file', async () => {
+  it('has events, and its partial uploads have none', async () => {
     const { engine, database } = await openEngine()
     const partials = [await sendPartial(engine, randomBytes(10)), await sendPartial(engine, randomBytes(10))]
 
@@ -204,7 +202,7 @@ describe('joining partial uploads', () => {
     expect(new Set(events.map((event) => event.upload_id))).toEqual(new Set([upload.id]))
   })
 
-  it('is not complete because somebody says so, and the partial uploads stay what they are', async () => {
+  it('cannot be completed before its partial uploads', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(25)
     const { id } = await engine.create(ada, { ...unnamed, size: null, concat: { kind: 'partial' } })
@@ -229,9 +227,9 @@ describe('joining partial uploads', () => {
   })
 
   it.each([
-    ['while they are joined', 'read'],
-    ['before they are', 'createMultipart'],
-  ])('is lost with a partial upload that is given up %s', async (_, call) => {
+    ['while it is completed', 'read'],
+    ['before that', 'createMultipart'],
+  ])('is lost with a partial upload that is cancelled %s', async (_, call) => {
     const { engine, store, database } = await openEngine()
     const [a, b] = [await sendPartial(engine, randomBytes(23)), await sendPartial(engine, randomBytes(24))]
     let cancelled: Promise<void> | undefined
@@ -250,7 +248,7 @@ describe('joining partial uploads', () => {
     expect(whole).toMatchObject({ state: 'failed' })
   })
 
-  it('takes none that were not joined in time: those are freed', async () => {
+  it('comes too late for partial uploads that have expired', async () => {
     const time = { now: new Date() }
     const { engine, store, database } = await openEngine({ now: () => time.now })
     const { id } = await sendPartial(engine, randomBytes(23))
@@ -263,7 +261,7 @@ describe('joining partial uploads', () => {
     expect([store.objects.size, store.multiparts.size]).toEqual([0, 0])
   })
 
-  it('finds them, however long ago they came, when it was cut off', async () => {
+  it('that was interrupted keeps its partial uploads from expiring', async () => {
     const time = { now: new Date() }
     const { engine, store, database } = await openEngine({ now: () => time.now })
     const partials = [await sendPartial(engine, randomBytes(23))]
@@ -279,7 +277,7 @@ describe('joining partial uploads', () => {
     expect(await engine.create(ada, final(partials))).toMatchObject({ state: 'completed' })
   })
 
-  it('does not take bytes for the whole', async () => {
+  it('takes no bytes', async () => {
     const { engine } = await openEngine()
     const open = await engine.create(ada, { ...unnamed, size: 10, concat: { kind: 'partial' } })
     const whole = await engine.create(ada, final([open]))

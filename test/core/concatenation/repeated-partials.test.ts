@@ -9,58 +9,58 @@ import { bodyOf, openEngine, testDatabase } from '../../support/open-engine.ts'
 
 const creation = { filename: 'a.bin', contentType: 'application/octet-stream' }
 let count = 0
-const somebody = () => userOf(`joiner ${count++}`, 'creator')
+const newUser = () => userOf(`user ${count++}`, 'creator')
 
-async function partial(engine: RunningEngine, actor = somebody(), bytes = 30): Promise<string> {
+async function partial(engine: RunningEngine, actor = newUser(), bytes = 30): Promise<string> {
   const { id } = await engine.create(actor, { ...creation, size: bytes, concat: { kind: 'partial' } })
   await engine.append(actor, id, { offset: 0, body: bodyOf(randomBytes(bytes)), bodySize: bytes, ending: 'at-size' })
   return id
 }
 
-const join = (engine: RunningEngine, actor: ReturnType<typeof somebody>, from: string[]) =>
+const concatenate = (engine: RunningEngine, actor: ReturnType<typeof newUser>, from: string[]) =>
   engine.create(actor, { ...creation, size: null, concat: { kind: 'final', from, header: `final;${from.join(' ')}` } })
 
-describe('a partial upload that is named again', () => {
-  it('counts for the bytes of the day each time but the first', async () => {
+describe('a partial upload that is named more than once', () => {
+  it('counts for the daily bytes each time but the first', async () => {
     const { engine, database } = await openEngine()
-    const ann = somebody()
+    const ann = newUser()
     const [a, b] = [await partial(engine, ann), await partial(engine, ann)]
 
-    const file = await join(engine, ann, [a, b, a, a])
+    const file = await concatenate(engine, ann, [a, b, a, a])
 
     expect([file.state, file.size]).toEqual(['completed', 120])
     expect(await findUsageOf(database, ann)).toMatchObject({ dayBytes: 120, storedBytes: 120, reservedBytes: 0 })
   })
 
-  it('is refused when the day has no room for its bytes', async () => {
+  it('is refused beyond the daily bytes', async () => {
     const { engine, database } = await openEngine({
       policies: () => ({ ...defaultPolicies, roles: { creator: { bytesPerDay: 100 } } }),
     })
-    const ann = somebody()
+    const ann = newUser()
     const [a, b] = [await partial(engine, ann), await partial(engine, ann)]
 
-    const refused = join(engine, ann, [a, b, a, b])
+    const refused = concatenate(engine, ann, [a, b, a, b])
 
     await expect(refused).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED', facts: { rule: 'bytesPerDay' } })
-    expect((await join(engine, ann, [a, b, a])).size).toBe(90)
+    expect((await concatenate(engine, ann, [a, b, a])).size).toBe(90)
     expect(await findUsageOf(database, ann)).toMatchObject({ dayBytes: 90 })
   })
 
   it('is refused beyond sixteen times, and while its length is unknown', async () => {
     const { engine } = await openEngine()
-    const ann = somebody()
+    const ann = newUser()
     const a = await partial(engine, ann)
     const { id: open } = await engine.create(ann, { ...creation, size: null, concat: { kind: 'partial' } })
 
-    await expect(join(engine, ann, Array(18).fill(a))).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
-    await expect(join(engine, ann, [open, open])).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
-    expect((await join(engine, ann, Array(17).fill(a))).size).toBe(510)
+    await expect(concatenate(engine, ann, Array(18).fill(a))).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
+    await expect(concatenate(engine, ann, [open, open])).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
+    expect((await concatenate(engine, ann, Array(17).fill(a))).size).toBe(510)
   })
 })
 
-it('a look at an unfinished final upload of many partial ones asks the database once for them', async () => {
+it('the status of a final upload reads all of its partial uploads with one statement', async () => {
   const real = uploadRepository(await testDatabase())
-  const asked: number[] = []
+  const lookups: number[] = []
   let single = 0
   const uploads = {
     ...real,
@@ -69,22 +69,22 @@ it('a look at an unfinished final upload of many partial ones asks the database 
       return real.find(id)
     },
     findAll: (ids: string[]) => {
-      asked.push(ids.length)
+      lookups.push(ids.length)
       return real.findAll(ids)
     },
   }
   const { engine } = await openEngine({ uploads })
-  const ann = somebody()
+  const ann = newUser()
   const from: string[] = []
   for (let n = 0; n < 50; n += 1)
     from.push((await engine.create(ann, { ...creation, size: 10, concat: { kind: 'partial' } })).id)
-  const { id } = await join(engine, ann, from)
-  asked.length = 0
+  const { id } = await concatenate(engine, ann, from)
+  lookups.length = 0
   single = 0
 
   const upload = await engine.status(ann, id)
 
   expect([upload.state, upload.size]).toEqual(['receiving', 500])
-  expect(asked).toEqual([50])
+  expect(lookups).toEqual([50])
   expect(single).toBeLessThan(3)
 })

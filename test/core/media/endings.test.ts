@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { agreeingName } from '../../../src/core/media/file-endings.ts'
 
-describe('an ending', () => {
+describe('a file extension', () => {
   it.each([
     ['evil.exe', 'image/png', 'evil.png'],
     ['page.html', 'image/jpeg', 'page.jpg'],
@@ -16,7 +16,7 @@ describe('an ending', () => {
     ['notes.txt', 'image/webp', 'notes.webp'],
     ['letter.docx', 'application/pdf', 'letter.pdf'],
     ['a.png', 'application/x-unheard-of', 'a'],
-  ])('of %s on a file of type %s gives way', (name, type, agreed) => {
+  ])('of %s on a file of type %s is replaced', (name, type, agreed) => {
     expect(agreeingName(name, type)).toBe(agreed)
   })
 

@@ -28,7 +28,7 @@ function ask(actor: Actor, explainRequest: ExplainRequest, changes: Partial<Expl
 }
 
 describe('explaining', () => {
-  it('says yes, and where every limit comes from', () => {
+  it('allows a request, and names the source of every limit', () => {
     const { isAllowed, reasons, effective } = ask({ ...ada, tenant: 'acme' }, { ...poem, size: 50 })
 
     expect({ isAllowed, reasons }).toEqual({ isAllowed: true, reasons: [] })
@@ -41,7 +41,14 @@ describe('explaining', () => {
   it.each([
     ['a role without policy', { ...ada, role: 'guest' }, poem, 'role', 'ROLE_NOT_ALLOWED', null],
     ['a file that is too large for the role', ada, { ...poem, size: 1001 }, 'maxSize', 'FILE_TOO_LARGE', 'role'],
-    ['one that is too large for the tenant', { ...ada, tenant: 'acme' }, poem, 'maxSize', 'FILE_TOO_LARGE', 'tenant'],
+    [
+      'a file that is too large for the tenant',
+      { ...ada, tenant: 'acme' },
+      poem,
+      'maxSize',
+      'FILE_TOO_LARGE',
+      'tenant',
+    ],
     ['a type', ada, { ...poem, contentType: 'video/mp4' }, 'mediaTypes', 'TYPE_NOT_ALLOWED', 'role'],
     [
       'a type that the user may not send',
@@ -64,28 +71,28 @@ describe('explaining', () => {
     ],
     ['a name that is too long', ada, { ...poem, filename: 'x'.repeat(21) }, 'fileNames', 'INVALID_METADATA', 'default'],
     [
-      'a name that is not among the allowed',
+      'a name that is not allowed',
       { ...ada, id: 'bob' },
       { ...poem, contentType: 'image/png', category: 'other' },
       'fileNames',
       'INVALID_METADATA',
       'user',
     ],
-    ['a name that is no text', ada, { ...poem, filename: '\ud800' }, 'request', 'INVALID_METADATA', null],
-  ] as const)('names the rule that refuses %s', (_, actor, creation, rule, code, from) => {
+    ['a name that is not valid text', ada, { ...poem, filename: '\ud800' }, 'request', 'INVALID_METADATA', null],
+  ] as const)('names the rule that denies %s', (_, actor, creation, rule, code, from) => {
     const { isAllowed, reasons } = ask(actor, creation)
 
     expect(isAllowed).toBe(false)
     expect(reasons[0]).toEqual({ rule, code, from, why: expect.stringMatching(/^[A-Z].*\.$/) })
   })
 
-  it('names all rules that refuse, in the order in which they are asked', () => {
+  it('names all rules that deny a request, in the order of evaluation', () => {
     const { reasons } = ask(ada, { filename: 'a.exe', contentType: 'video/mp4', size: 6000 })
 
     expect(reasons.map(({ rule }) => rule)).toEqual(['fileNames', 'mediaTypes', 'categories', 'maxSize'])
   })
 
-  it('knows what the store takes', () => {
+  it('knows the largest object of the store', () => {
     const { reasons } = ask(ada, { ...poem, size: 900 }, { maxObjectSize: 800 })
 
     expect(reasons).toMatchObject([{ rule: 'store', code: 'FILE_TOO_LARGE', from: null }])
@@ -98,7 +105,7 @@ describe('explaining', () => {
     ['totalFiles', { storedFiles: 2, openFiles: 1 }, 'QUOTA_EXCEEDED'],
     ['bytesPerDay', { dayBytes: 201 }, 'QUOTA_EXCEEDED'],
     ['filesPerDay', { dayFiles: 4 }, 'QUOTA_EXCEEDED'],
-  ])('looks at what was sent before: %s', (rule, taken: Partial<Usage>, code) => {
+  ])('takes the usage into account: %s', (rule, taken: Partial<Usage>, code) => {
     const limits = {
       creationsPerMinute: 2,
       uploadsAtOnce: 2,

@@ -17,22 +17,16 @@ const document: PolicyDocument = {
   users: { ada: { maxSize: 30 } },
 }
 
-describe('the policy of somebody', () => {
+describe('an effective policy', () => {
   it.each([
     ['a user of no tenant', { id: 'ada', role: 'member', tenant: null }, 'maxSize', 30, 'user'],
-    [
-      'the same id in a tenant, who is somebody else',
-      { id: 'ada', role: 'member', tenant: 'acme' },
-      'maxSize',
-      20,
-      'tenant',
-    ],
+    ['another user of the same id in a tenant', { id: 'ada', role: 'member', tenant: 'acme' }, 'maxSize', 20, 'tenant'],
     ['a user of a tenant', { id: 'ada', role: 'member', tenant: 'acme' }, 'uploadsAtOnce', 7, 'user'],
     ['another user of the tenant', { id: 'bob', role: 'member', tenant: 'acme' }, 'uploadsAtOnce', 5, 'default'],
-    ['a tenant that takes a limit away', { id: 'bob', role: 'member', tenant: 'acme' }, 'totalBytes', null, 'tenant'],
+    ['a tenant that removes a limit', { id: 'bob', role: 'member', tenant: 'acme' }, 'totalBytes', null, 'tenant'],
     ['a tenant without a section', { id: 'ada', role: 'member', tenant: 'umbrella' }, 'maxSize', 10, 'role'],
-    ['a role that says nothing', { id: 'bob', role: 'guest', tenant: null }, 'maxSize', 1, 'default'],
-    ['what nobody says', { id: 'bob', role: 'guest', tenant: null }, 'filesPerDay', null, 'default'],
+    ['an empty role', { id: 'bob', role: 'guest', tenant: null }, 'maxSize', 1, 'default'],
+    ['a field that is not set', { id: 'bob', role: 'guest', tenant: null }, 'filesPerDay', null, 'default'],
     [
       'a user named like a member of Object',
       { id: 'constructor', role: 'guest', tenant: null },
@@ -40,18 +34,18 @@ describe('the policy of somebody', () => {
       1,
       'default',
     ],
-  ] as const)('is, field by field, the most specific that is said: %s', (_, actor, field, value, source) => {
+  ] as const)('has the most specific value of each field: %s', (_, actor, field, value, source) => {
     const effective = effectivePolicy(document, userOf(actor.id, actor.role, actor))!
 
     expect(effective.policy[field]).toBe(value)
     expect(effective.sources[field]).toBe(source)
   })
 
-  it.each(['nobody', 'constructor', '__proto__'])('does not exist for the role %s, whatever others say', (role) => {
+  it.each(['unknown', 'constructor', '__proto__'])('does not exist for the undefined role %s', (role) => {
     expect(effectivePolicy(document, userOf('ada', role, { tenant: 'acme' }))).toBeNull()
   })
 
-  it('is remembered for a role, but not beyond its document', () => {
+  it('is cached by role, for one document', () => {
     const zoe = userOf('zoe', 'member')
     const other = { ...document, default: { filesPerDay: 3 } }
 
@@ -60,14 +54,14 @@ describe('the policy of somebody', () => {
     expect(effectivePolicy(document, zoe)?.policy.filesPerDay).toBeNull()
   })
 
-  it('is announced to strangers as the largest that anybody has', () => {
+  it('is not needed for the size limit announced to unauthenticated clients', () => {
     expect(largestSize(document)).toBe(30)
     expect(largestSize(defaultPolicies)).toBe(10 * 1024 ** 3)
     expect(largestSize({ ...document, users: { eve: { maxSize: null } } })).toBe(Number.MAX_SAFE_INTEGER)
   })
 })
 
-describe('a pattern', () => {
+describe('a glob pattern', () => {
   it.each([
     ['report.PDF', '*.pdf', true],
     ['report.pdf.exe', '*.pdf', false],
@@ -82,11 +76,11 @@ describe('a pattern', () => {
     ['a.c', 'a?c', true],
     ['abc', 'a.c', false],
     ['[x]', '[x]', true],
-  ])('says of %j and %s: %s', (text, pattern, fits) => {
-    expect(matchesGlob(text, pattern)).toBe(fits)
+  ])('matches %j with %s: %s', (text, pattern, isMatch) => {
+    expect(matchesGlob(text, pattern)).toBe(isMatch)
   })
 
-  it('cannot be made slow', async () => {
+  it('has no slow input', async () => {
     const ms = await cpuTimeOf(() => matchesGlob('a'.repeat(1024), `${'*a'.repeat(90)}*b`))
 
     expect(ms).toBeLessThan(500)

@@ -3,8 +3,8 @@ import { countOne, retryAfter } from '../../../src/core/policy/rate.ts'
 
 const start = Date.parse('2026-01-02T03:04:05Z')
 
-describe('so many a minute', () => {
-  it.each([1, 7, 60, 999])('lets exactly %i come at once', (perMinute) => {
+describe('a limit per minute', () => {
+  it.each([1, 7, 60, 999])('allows exactly %i at once', (perMinute) => {
     let at: number | null = null
     for (let n = 0; n < perMinute; n += 1) {
       const counted = countOne(at, start, perMinute)
@@ -15,7 +15,7 @@ describe('so many a minute', () => {
     expect(countOne(at, start, perMinute).waitMs).toBeGreaterThan(0)
   })
 
-  it('says when the next may come, and lets it come then', () => {
+  it('says when the next one is allowed, and allows it then', () => {
     let at: number | null = null
     for (let n = 0; n < 6; n += 1) at = countOne(at, start, 6).at
 
@@ -27,14 +27,14 @@ describe('so many a minute', () => {
     expect(retryAfter(waitMs)).toBe(10)
   })
 
-  it('does not count who is refused', () => {
+  it('does not count refused requests', () => {
     const first = countOne(null, start, 1)
     for (let n = 0; n < 10; n += 1) expect(countOne(first.at, start, 1).at).toBe(first.at)
 
     expect(countOne(first.at, start + 60_000, 1).waitMs).toBe(0)
   })
 
-  it('saves nothing up beyond a minute', () => {
+  it('does not accumulate beyond a minute', () => {
     let at: number | null = countOne(null, start, 2).at
     at = countOne(at, start + 3_600_000, 2).at
     at = countOne(at, start + 3_600_000, 2).at

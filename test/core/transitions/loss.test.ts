@@ -12,26 +12,26 @@ const minute = 60_000
 const gone = () => new NoSuchUpload('no such multipart upload')
 const missing = () => new NoSuchKey('no such object')
 
-describe('a store that once says that something is not there', () => {
+describe('a false report of a loss', () => {
   it.each([
     ['a part', 'uploadPart', gone],
-    ['the join', 'completeMultipart', gone],
-    ['a piece', 'read', missing],
-    ['the object after the join', 'completeMultipart', missing],
-  ])('about %s costs the client a retry, and no byte', async (_, call, lie) => {
+    ['a completion', 'completeMultipart', gone],
+    ['a tail object', 'read', missing],
+    ['a completed object', 'completeMultipart', missing],
+  ])('of %s costs the client a retry, and no bytes', async (_, call, error) => {
     const { at, bytes, id, store } = await halfSent()
-    lieOnce(store, call, lie)
+    reportOnce(store, call, error)
 
     const first = await send(at, id, bytes)
-    const whole = await bringHome(at, id, bytes)
+    const whole = await sendUntilComplete(at, id, bytes)
 
     expect(first).toMatchObject({ code: 'STORE_UNAVAILABLE' })
     expect(whole.state).toBe('completed')
     expect(store.objects.get(whole.key)).toEqual(bytes)
   })
 
-  it('about a numbered chunk costs a retry of that chunk', async () => {
-    const { at, store } = await world()
+  it('of a numbered part costs a retry of that part', async () => {
+    const { at, store } = await openWorld()
     const bytes = randomBytes(20)
     const { id } = await at.engine.create(ada, { ...creation(20), hasNumberedParts: true })
     const write = (number: number) => {
@@ -39,7 +39,7 @@ describe('a store that once says that something is not there', () => {
       return at.engine.uploadPart(ada, id, { number, body, bodySize: 10 })
     }
     await write(1)
-    lieOnce(store, 'uploadPart', gone)
+    reportOnce(store, 'uploadPart', gone)
 
     await expect(write(2)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     await write(2)
@@ -48,13 +48,13 @@ describe('a store that once says that something is not there', () => {
     expect(store.objects.get(whole.key)).toEqual(bytes)
   })
 
-  it('about the source of a copy costs a retry of the whole concatenation', async () => {
-    const { at, store } = await world()
+  it('of the source of a copy costs a retry of the concatenation', async () => {
+    const { at, store } = await openWorld()
     const large = randomBytes(6 * 1024 ** 2)
     const partial = await at.engine.create(ada, { ...creation(large.length), concat: { kind: 'partial' } })
     await send(at, partial.id, large)
-    lieOnce(store, 'copyPart', missing)
-    lieOnce(store, 'read', missing)
+    reportOnce(store, 'copyPart', missing)
+    reportOnce(store, 'read', missing)
 
     const final = {
       ...creation(null),
@@ -67,23 +67,23 @@ describe('a store that once says that something is not there', () => {
     expect(store.objects.get(whole.key)?.equals(large)).toBe(true)
   })
 
-  it('and is right afterwards starts the pause anew the next time', async () => {
+  it('does not count once the store has answered correctly', async () => {
     const { at, bytes, id, store, time } = await halfSent()
-    lieOnce(store, 'uploadPart', gone)
+    reportOnce(store, 'uploadPart', gone)
     expect(await send(at, id, bytes)).toMatchObject({ code: 'STORE_UNAVAILABLE' })
 
     const { offset } = await at.engine.get(ada, id)
     await at.engine.append(ada, id, chunk(offset, bytes.subarray(offset, offset + 10)))
     time.pass(6 * minute)
-    lieOnce(store, 'uploadPart', gone)
+    reportOnce(store, 'uploadPart', gone)
 
     expect(await send(at, id, bytes)).toMatchObject({ code: 'STORE_UNAVAILABLE' })
-    expect((await bringHome(at, id, bytes)).state).toBe('completed')
+    expect((await sendUntilComplete(at, id, bytes)).state).toBe('completed')
   })
 })
 
-describe('a store that goes on saying so', () => {
-  it('is not believed before the pause is over, however often it says so, and nothing is removed', async () => {
+describe('a repeated report of a loss', () => {
+  it('confirms no loss before LOSS_CONFIRM, and nothing is removed', async () => {
     const { at, bytes, id, store, time } = await halfSent()
     store.fault = (call) => {
       if (call === 'uploadPart') throw gone()
@@ -100,7 +100,7 @@ describe('a store that goes on saying so', () => {
     expect(store.multiparts.has(before!)).toBe(true)
   })
 
-  it('is believed when it says so again after the pause', async () => {
+  it('confirms the loss after LOSS_CONFIRM', async () => {
     const { at, bytes, id, store, time } = await halfSent()
     store.multiparts.clear()
 
@@ -111,101 +111,101 @@ describe('a store that goes on saying so', () => {
   })
 })
 
-describe('every way on which an upload can be found missing takes two looks with the pause between', () => {
-  it.each<[string, () => Promise<Way>]>([
-    ['a part that is appended', () => wayOf('uploadPart', gone)],
-    ['the join of an append', () => wayOf('completeMultipart', gone)],
-    ['a piece that was buffered', () => wayOf('read', missing)],
-    ['a numbered chunk', chunkWay],
-    ['a source of a concatenation', copyWay],
-    ['the background finisher', finisherWay],
-    ['a look for the object of a finished file', fileWay],
+describe('every operation that finds a loss needs two reports, LOSS_CONFIRM apart', () => {
+  it.each<[string, () => Promise<LossCase>]>([
+    ['an append of a part', () => appendCase('uploadPart', gone)],
+    ['an append that completes', () => appendCase('completeMultipart', gone)],
+    ['an append after a tail object', () => appendCase('read', missing)],
+    ['a numbered part', partCase],
+    ['a concatenation', copyCase],
+    ['the job that completes uploads', jobCase],
+    ['a check of a completed file', fileCase],
   ])('%s', async (_, arrange) => {
-    const { at, store, time, id, look } = await arrange()
+    const { at, store, time, id, attempt } = await arrange()
     const state = async () => (await uploadRepository(at.database).find(id))!.state
-    await look()
-    const before = { state: await state(), kept: kept(store) }
+    await attempt()
+    const before = { state: await state(), stored: stored(store) }
     expect(before.state).not.toBe('failed')
 
     time.pass(5 * minute - 1000)
-    await look()
+    await attempt()
     await runJobs(at, time)
-    expect({ state: await state(), kept: kept(store) }).toEqual(before)
+    expect({ state: await state(), stored: stored(store) }).toEqual(before)
 
     time.pass(1000)
-    await look()
+    await attempt()
     expect(await state()).toBe('failed')
   })
 
-  interface Way {
+  interface LossCase {
     at: OpenEngine
     store: ReturnType<typeof memoryStore>
-    time: Awaited<ReturnType<typeof world>>['time']
+    time: Awaited<ReturnType<typeof openWorld>>['time']
     id: string
-    /** One look, however it is answered. */
-    look(): Promise<unknown>
+    /** One operation; errors are ignored. */
+    attempt(): Promise<unknown>
   }
 
-  const kept = (store: ReturnType<typeof memoryStore>) => [...store.multiparts.keys(), ...store.objects.keys()].sort()
-  const quietly = (work: Promise<unknown>) => work.catch(() => {})
+  const stored = (store: ReturnType<typeof memoryStore>) => [...store.multiparts.keys(), ...store.objects.keys()].sort()
+  const ignoringErrors = (work: Promise<unknown>) => work.catch(() => {})
 
-  /** From now on the store says so of every such call. */
-  function lie(store: ReturnType<typeof memoryStore>, call: string, what: () => Error) {
+  /** Every such call of the store now fails. */
+  function reportAlways(store: ReturnType<typeof memoryStore>, call: string, what: () => Error) {
     store.fault = (name, at) => {
       if (name === call && at === 'before') throw what()
     }
   }
 
-  async function wayOf(call: string, what: () => Error): Promise<Way> {
-    const made = await halfSent()
-    lie(made.store, call, what)
-    return { ...made, look: () => quietly(send(made.at, made.id, made.bytes)) }
+  async function appendCase(call: string, what: () => Error): Promise<LossCase> {
+    const setup = await halfSent()
+    reportAlways(setup.store, call, what)
+    return { ...setup, attempt: () => ignoringErrors(send(setup.at, setup.id, setup.bytes)) }
   }
 
-  async function chunkWay(): Promise<Way> {
-    const made = await world()
-    const { engine } = made.at
+  async function partCase(): Promise<LossCase> {
+    const setup = await openWorld()
+    const { engine } = setup.at
     const { id } = await engine.create(ada, { ...creation(20), hasNumberedParts: true })
     const write = (number: number) =>
       engine.uploadPart(ada, id, { number, body: bodyOf(randomBytes(10)), bodySize: 10 })
     await write(1)
-    lie(made.store, 'uploadPart', gone)
-    return { ...made, id, look: () => quietly(write(2)) }
+    reportAlways(setup.store, 'uploadPart', gone)
+    return { ...setup, id, attempt: () => ignoringErrors(write(2)) }
   }
 
-  async function copyWay(): Promise<Way> {
-    const made = await world()
-    const { engine, database } = made.at
+  async function copyCase(): Promise<LossCase> {
+    const setup = await openWorld()
+    const { engine, database } = setup.at
     const large = randomBytes(6 * 1024 ** 2)
     const partial = await engine.create(ada, { ...creation(large.length), concat: { kind: 'partial' } })
-    await send(made.at, partial.id, large)
-    lie(made.store, 'copyPart', missing)
+    await send(setup.at, partial.id, large)
+    reportAlways(setup.store, 'copyPart', missing)
     const concat = { kind: 'final' as const, from: [partial.id], header: `final;${partial.id}` }
-    const look = () => quietly(engine.create(ada, { ...creation(null), concat }))
-    await look()
+    const attempt = () => ignoringErrors(engine.create(ada, { ...creation(null), concat }))
+    await attempt()
     const id = (await uploadRepository(database).findFinal({ ownerId: ada.id, tenant: ada.tenant }, [partial.id]))!
-    return { ...made, id, look }
+    return { ...setup, id, attempt }
   }
 
-  async function finisherWay(): Promise<Way> {
-    const made = await halfSent()
-    made.store.fault = (name, when) => {
-      if (name === 'completeMultipart' && when === 'before') throw new UploadError('STORE_UNAVAILABLE', 'Away.')
+  async function jobCase(): Promise<LossCase> {
+    const setup = await halfSent()
+    setup.store.fault = (name, when) => {
+      if (name === 'completeMultipart' && when === 'before') throw new UploadError('STORE_UNAVAILABLE', 'Down.')
     }
-    await send(made.at, made.id, made.bytes)
-    lie(made.store, 'completeMultipart', gone)
-    return { ...made, look: () => quietly(made.at.engine.finish(made.id)) }
+    await send(setup.at, setup.id, setup.bytes)
+    reportAlways(setup.store, 'completeMultipart', gone)
+    return { ...setup, attempt: () => ignoringErrors(setup.at.engine.finish(setup.id)) }
   }
 
-  async function fileWay(): Promise<Way> {
-    const made = await completed()
-    made.store.objects.delete(made.whole.key)
-    return { ...made, id: made.whole.id, look: () => made.at.engine.observeFile(made.whole.id, ada) }
+  async function fileCase(): Promise<LossCase> {
+    const setup = await completed()
+    setup.store.objects.delete(setup.whole.key)
+    return { ...setup, id: setup.whole.id, attempt: () => setup.at.engine.observeFile(setup.whole.id, ada) }
   }
 })
 
-describe('a row that is older than its object', () => {
-  it('is complete as soon as its client goes on', async () => {
+describe('a row restored from a backup older than its object', () => {
+  it('is complete as soon as its client resumes', async () => {
     const { at, bytes, id, store } = await restoredRow()
 
     const upload = await send(at, id, bytes)
@@ -214,7 +214,7 @@ describe('a row that is older than its object', () => {
     expect([...store.objects.values()]).toContainEqual(bytes)
   })
 
-  it('is complete, and not expired, when its time is over', async () => {
+  it('is completed and not expired at its expiry', async () => {
     const { at, bytes, id, store, time } = await restoredRow()
 
     for (let rounds = 0; rounds < 10; rounds += 1) {
@@ -227,8 +227,8 @@ describe('a row that is older than its object', () => {
     expect(store.objects.get(upload.key)).toEqual(bytes)
   })
 
-  it('does not write over the object with other bytes', async () => {
-    const { at, store, time } = await world()
+  it('does not overwrite the object with other bytes', async () => {
+    const { at, store, time } = await openWorld()
     const bytes = randomBytes(8)
     const { id, key } = await at.engine.create(ada, creation(8))
     store.objects.set(key, bytes)
@@ -242,8 +242,8 @@ describe('a row that is older than its object', () => {
   })
 })
 
-describe('a file that is deleted', () => {
-  it('is gone for its client at once, and for the store when its grace is over', async () => {
+describe('a deleted file', () => {
+  it('is gone for its client at once, and from the store after DELETE_GRACE', async () => {
     const { at, store, time, whole } = await completed()
 
     await at.engine.cancel(ada, whole.id)
@@ -257,7 +257,7 @@ describe('a file that is deleted', () => {
     expect(store.objects.has(whole.key)).toBe(false)
   })
 
-  it('can be restored until then, with its room', async () => {
+  it('can be restored until then, and counts for the quota again', async () => {
     const { at, store, time, whole, usage } = await completed()
     const before = await usage()
     await at.engine.cancel(ada, whole.id)
@@ -271,7 +271,7 @@ describe('a file that is deleted', () => {
     expect(await usage()).toEqual(before)
   })
 
-  it('cannot be restored when it is gone, or was never deleted', async () => {
+  it('cannot be restored when its object is gone, or when it was not deleted', async () => {
     const { at, store, whole } = await completed()
     await expect(at.engine.restore(whole.id, ada)).rejects.toBeInstanceOf(UploadError)
     await at.engine.cancel(ada, whole.id)
@@ -282,8 +282,8 @@ describe('a file that is deleted', () => {
   })
 })
 
-it('a file that is not what its digest says stays for its grace, too', async () => {
-  const { at, store, time } = await world()
+it('a file that does not match its digest is kept for DELETE_GRACE', async () => {
+  const { at, store, time } = await openWorld()
   const digests = { expected: { 'sha-256': 'AAAA' }, wanted: [] }
   const { id, key } = await at.engine.create(ada, { ...creation(25), digests })
   const bytes = randomBytes(25)
@@ -300,7 +300,7 @@ it('a file that is not what its digest says stays for its grace, too', async () 
 
 const creation = (size: number | null) => ({ size, filename: 'a.txt', contentType: 'text/plain' })
 
-async function world() {
+async function openWorld() {
   let passed = 0
   const time = {
     now: () => new Date(Date.now() + passed),
@@ -313,39 +313,38 @@ async function world() {
     lossConfirmMs: 5 * minute,
     deleteGraceMs: 7 * 24 * 60 * minute,
   })
-  // Others of this file use the same database: their leftovers are not ours.
   return { at: opened, store: opened.store, time }
 }
 
-/** An upload of 45 bytes of which a part and a piece are there. */
+/** An upload of 45 bytes, of which the store has a part and a tail object. */
 async function halfSent() {
-  const made = await world()
-  const { at, store } = made
+  const setup = await openWorld()
+  const { at, store } = setup
   const bytes = randomBytes(45)
   const { id, key } = await at.engine.create(ada, creation(45))
   await at.engine.append(ada, id, chunk(0, bytes.subarray(0, 10)))
   await at.engine.append(ada, id, chunk(10, bytes.subarray(10, 15)))
-  // One that does not remember what it wrote.
+  // A second engine, which does not have the tail in memory.
   const other = await openEngine({
     store,
-    now: made.time.now,
+    now: setup.time.now,
     lossConfirmMs: 5 * minute,
     deleteGraceMs: 7 * 24 * 60 * minute,
   })
-  return { ...made, at: other, bytes, id, key }
+  return { ...setup, at: other, bytes, id, key }
 }
 
-/** A row that knows of 15 bytes of a file that is in the store as a whole. */
+/** A row with an offset of 15 bytes, and the complete object in the store. */
 async function restoredRow() {
-  const made = await halfSent()
-  made.store.multiparts.clear()
-  made.store.objects.set(made.key, made.bytes)
-  return made
+  const setup = await halfSent()
+  setup.store.multiparts.clear()
+  setup.store.objects.set(setup.key, setup.bytes)
+  return setup
 }
 
 async function completed() {
-  const made = await world()
-  const { at } = made
+  const setup = await openWorld()
+  const { at } = setup
   const { id } = await at.engine.create(ada, creation(25))
   await send(at, id, randomBytes(25))
   const whole = await at.engine.status(ada, id)
@@ -357,36 +356,36 @@ async function completed() {
       },
       [ada.id],
     )
-  return { ...made, whole, usage }
+  return { ...setup, whole, usage }
 }
 
 function chunk(offset: number, bytes: Buffer) {
   return { offset, body: bodyOf(bytes), bodySize: bytes.length, ending: 'at-size' as const }
 }
 
-/** Goes on where the upload stands; a refusal is the answer. */
+/** Resumes the upload. Resolves with the upload or the error. */
 async function send({ engine }: OpenEngine, id: string, bytes: Buffer) {
   const { offset } = await engine.get(ada, id)
   return engine.append(ada, id, chunk(offset, bytes.subarray(offset))).catch((error: unknown) => error)
 }
 
-async function bringHome(at: OpenEngine, id: string, bytes: Buffer) {
+async function sendUntilComplete(at: OpenEngine, id: string, bytes: Buffer) {
   for (let tries = 0; tries < 5; tries += 1) {
     await send(at, id, bytes)
     const upload = await at.engine.status(ada, id).catch(() => null)
     if (upload?.state === 'completed') return upload
   }
-  throw new Error('it never came home')
+  throw new Error('the upload did not complete')
 }
 
-/** The next such call fails once. */
-function lieOnce(store: ReturnType<typeof memoryStore>, call: string, lie: () => Error) {
+/** The next such call of the store fails. */
+function reportOnce(store: ReturnType<typeof memoryStore>, call: string, error: () => Error) {
   const before = store.fault
-  let hasLied = false
+  let hasReported = false
   store.fault = (name, at, key) => {
-    if (name === call && at === 'before' && !hasLied) {
-      hasLied = true
-      throw lie()
+    if (name === call && at === 'before' && !hasReported) {
+      hasReported = true
+      throw error()
     }
     return before(name, at, key)
   }

@@ -9,10 +9,10 @@ const { policy } = effectivePolicy(defaultPolicies, ada)!
 function ask(filename: string, fileNames: Partial<FileNames>, contentType = 'application/octet-stream') {
   const names = { allow: null, deny: [], maxLength: null, ...fileNames }
   const creation = { filename, contentType, size: 1, category: 'other' }
-  const question = { actor: ada, creation: creation, policy: { ...policy, fileNames: names } }
+  const request = { actor: ada, creation: creation, policy: { ...policy, fileNames: names } }
   return () => {
-    filenameRule(question)
-    storedNameRule(question)
+    filenameRule(request)
+    storedNameRule(request)
   }
 }
 
@@ -72,38 +72,38 @@ describe('a denied name', () => {
     'отчёт.pdf',
     '日本語.txt',
     '100%25.txt',
-  ])('is not %j, which only looks a little like one', (name) => {
+  ])('does not match %j, which is merely similar', (name) => {
     expect(ask(name, { deny: ['*.exe'] })).not.toThrow()
   })
 
-  it('may be spelt in either normal form, in the rule as in the name', () => {
+  it('matches in either normal form, of the rule and of the name', () => {
     expect(ask('Gru\u0308n.txt', { deny: ['Gr\u00fcn*'] })).toThrow()
     expect(ask('Gr\u00fcn.txt', { deny: ['gru\u0308n*'] })).toThrow()
   })
 
-  it('is refused when the bytes give the stored name that ending', () => {
+  it('is refused when the detected type gives the stored name that extension', () => {
     expect(ask('invoice.pdf', { deny: ['*.exe'] }, 'application/x-msdownload')).toThrow()
   })
 })
 
 describe('an allowed name', () => {
   it.each(['evil.exe.png\u202eexe', 'evil.png.', 'evil.pn\u0261', 'photo.\u0440ng'])(
-    'must be allowed as it was sent and as it is stored: %j',
+    'must be allowed both as sent and as stored: %j',
     (name) => {
       expect(ask(name, { allow: ['*.png'] })).toThrow('of this kind may not be sent')
     },
   )
 
-  it('is refused when the bytes give the stored name another ending', () => {
+  it('is refused when the detected type gives the stored name another extension', () => {
     expect(ask('photo.png', { allow: ['*.png'] }, 'text/html')).toThrow()
   })
 
-  it('passes', () => {
+  it('is accepted', () => {
     expect(ask('photo.png', { allow: ['*.png'] }, 'image/png')).not.toThrow()
   })
 })
 
-it('text that is no name is refused without any rule', () => {
+it('text that is not a file name is refused without any rule', () => {
   for (const name of ['evil.exe\0.png', '\ud800', 'x'.repeat(1025)])
     expect(ask(name, {})).toThrow(/name is not valid text|at most 1024 bytes/)
 })

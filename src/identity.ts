@@ -1,5 +1,5 @@
 import { type Config, ConfigError } from './config.ts'
-import type { Authorizer } from './core/access/access.ts'
+import type { Authorizer } from './core/access/authorization.ts'
 import type { NameObject } from './core/object-key.ts'
 import type { Database } from './db/open.ts'
 import { tokenRules } from './development.ts'

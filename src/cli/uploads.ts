@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { isUploadError } from '../core/errors/error.ts'
 import { formatSize } from '../core/size.ts'
 import { type Actor, type UploadState, userOf } from '../core/upload.ts'
-import { isId } from '../core/upload-view.ts'
+import { isId } from '../core/upload-state.ts'
 import { readConfig } from '../environment.ts'
 import {
   findUploadDetails,

@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto'
-import type { UploadError } from './errors/error.ts'
-import { errors } from './errors/errors.ts'
 import type { ObjectStore } from './ports.ts'
 import { type DigestAlgorithm, digestAlgorithms, type FileDigests } from './upload.ts'
 
@@ -38,11 +36,6 @@ export async function readDigests(digests: FileDigests, store: ObjectStore, key:
 /** Whether the file is what it was said to be. */
 export function matchesExpected({ expected, actual }: FileDigests): boolean {
   return Object.entries(expected).every(([algorithm, value]) => actual[algorithm as DigestAlgorithm] === value)
-}
-
-/** All bytes are there, and they are not the file that was announced: the client must start anew. */
-export function digestMismatch(): UploadError {
-  return errors.digestMismatch({ isComplete: true })
 }
 
 function algorithmsOf({ expected, wanted }: FileDigests): DigestAlgorithm[] {

@@ -98,7 +98,7 @@ export interface ObjectStore {
 
 /** The store has forgotten the multipart upload, and the object it should have become is not there. */
 export class NoSuchUpload extends Error {
-  override name = 'HandleLost'
+  override name = 'NoSuchUpload'
 }
 
 /** There is an object already, with other bytes. */
@@ -108,7 +108,7 @@ export class ObjectExists extends Error {
 
 /** There is no such object. */
 export class NoSuchKey extends Error {
-  override name = 'ObjectMissing'
+  override name = 'NoSuchKey'
 }
 
 /** What one statement changes in a session. Absent: stays as it is. */
@@ -180,7 +180,7 @@ export type ActorRef = Pick<Actor, 'client' | 'keyId'>
 export type CreationKey = Owner &
   Pick<UploadRecord, 'role' | 'filename' | 'size' | 'metadata' | 'fingerprint' | 'agent'> & {
     isPartial: boolean
-    byChunks: boolean
+    hasNumberedParts: boolean
   }
 
 /** The sessions in the database. Sizes are bigint there and safe integers here. Throws `UploadError DATABASE_ERROR`. */

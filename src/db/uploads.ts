@@ -223,8 +223,18 @@ export function uploadRepository(database: Database): UploadRepository {
     async markAnswerLost(id, offset) {
       await database.query(markAnswerLost, [id, offset])
     },
-    async findLostCreation({ tenant, ownerId, role, filename, size, metadata, fingerprint, isPartial, byChunks }) {
-      const values = [tenant ?? '', ownerId, role, filename, size, metadata, fingerprint, isPartial, byChunks]
+    async findLostCreation({
+      tenant,
+      ownerId,
+      role,
+      filename,
+      size,
+      metadata,
+      fingerprint,
+      isPartial,
+      hasNumberedParts,
+    }) {
+      const values = [tenant ?? '', ownerId, role, filename, size, metadata, fingerprint, isPartial, hasNumberedParts]
       return (await database.query<{ id: string; offset: number }>(findLostCreation, values))[0] ?? null
     },
     async markHeard(id) {

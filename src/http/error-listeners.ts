@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { UploadError } from '../core/errors/error.ts'
 import type { Actor } from '../core/upload.ts'
-import { isId } from '../core/upload-view.ts'
+import { isId } from '../core/upload-state.ts'
 
 export type ErrorListener = (error: UploadError, request: FastifyRequest) => void
 

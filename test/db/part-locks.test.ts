@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { newUpload } from '../../src/core/create/new-upload.ts'
+import type { EngineSettings } from '../../src/core/engine-context.ts'
 import { eventOf } from '../../src/core/events.ts'
 import { defaultKeyTemplate } from '../../src/core/object-key.ts'
 import { defaultPolicies, effectivePolicy } from '../../src/core/policy/policy.ts'
@@ -27,17 +28,11 @@ beforeAll(async () => {
 }, 60_000)
 
 async function begin(): Promise<string> {
-  const creation = { size: 1000, filename: 'a.bin', contentType: 'application/octet-stream', byChunks: true }
-  const upload = newUpload(ada, creation, {
-    policy: effectivePolicy(defaultPolicies, ada)!.policy,
-    rules: [],
-    limits: memoryStore().limits,
-    keyTemplate: defaultKeyTemplate,
-    partSize: 10,
-    chunkSize: 10,
-    newId: randomUUID,
-    now: () => new Date(),
-  })
+  const creation = { size: 1000, filename: 'a.bin', contentType: 'application/octet-stream', hasNumberedParts: true }
+  const { policy } = effectivePolicy(defaultPolicies, ada)!
+  const settings = { keyTemplate: defaultKeyTemplate, chunkSize: 10 } as EngineSettings
+  const context = { settings, store: memoryStore(), rules: [], content: null, newId: randomUUID, now: () => new Date() }
+  const upload = newUpload(context, ada, creation, policy, 10)
   await uploads.insert(upload, eventOf('upload.created', upload))
   return upload.id
 }

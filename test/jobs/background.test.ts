@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { tailPrefixOf } from '../../src/core/transitions/clean-up.ts'
+import { tailPrefixOf } from '../../src/core/tail-keys.ts'
 import { uploadRepository } from '../../src/db/uploads.ts'
 import { finishUploads } from '../../src/jobs/finish-uploads.ts'
 import { openQueue } from '../../src/jobs/queue.ts'

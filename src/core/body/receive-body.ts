@@ -6,7 +6,7 @@ import type { BodySlot } from './body-gate.ts'
  * How a body ended. `clean`: its end was seen. `early`: the connection broke. `overflow`: it brought more than `limit`.
  * `idle`: nothing came for too long, or too slowly, or for longer than a request may last. `stopped`: we stopped reading.
  */
-export type BodyEnd = 'clean' | 'early' | 'overflow' | 'idle' | 'stopped'
+export type BodyEnd = 'complete' | 'aborted' | 'too-long' | 'timeout' | 'cancelled'
 
 export interface ReceiveBodyOptions {
   /** Bytes that may be taken; what comes beyond is left out. */
@@ -80,7 +80,7 @@ export function receiveBody(
       if (fits.length < chunk.length) {
         // Whoever takes the bytes knows what became of them; unheard, a rejection would end the process.
         wait?.catch(() => {})
-        return finish('overflow')
+        return finish('too-long')
       }
       const turn = pace ? pace.spend(fits.length) : null
       if (turn) pauseFor(wait ? Promise.all([wait, turn]) : turn)
@@ -98,30 +98,30 @@ export function receiveBody(
           lastByteAt = now
           if (!isOver) body.resume()
         },
-        () => finish('stopped'),
+        () => finish('cancelled'),
       )
     }
 
     function watch() {
       if (pausedSince !== null) return
       const now = performance.now()
-      if (idleMs > 0 && now - lastByteAt >= idleMs) return finish('idle')
-      if (totalMs > 0 && now - startedAt >= totalMs) return finish('idle')
+      if (idleMs > 0 && now - lastByteAt >= idleMs) return finish('timeout')
+      if (totalMs > 0 && now - startedAt >= totalMs) return finish('timeout')
       const activeMs = now - startedAt - pausedMs
       if (minSpeed === 0 || activeMs - windowAtMs < speedWindowMs) return
-      if ((taken - windowTaken) / ((activeMs - windowAtMs) / 1000) < minSpeed) return finish('idle')
+      if ((taken - windowTaken) / ((activeMs - windowAtMs) / 1000) < minSpeed) return finish('timeout')
       windowAtMs = activeMs
       windowTaken = taken
     }
 
     function onEnd() {
-      finish('clean')
+      finish('complete')
     }
     function onBreak() {
-      finish(body.readableEnded ? 'clean' : 'early')
+      finish(body.readableEnded ? 'complete' : 'aborted')
     }
     function onStop() {
-      finish('stopped')
+      finish('cancelled')
     }
 
     function finish(end: BodyEnd) {
@@ -137,7 +137,7 @@ export function receiveBody(
       // Later errors of a connection we no longer read from are nobody's business, but unheard they would end the process.
       body.on('error', () => {})
       signal.removeEventListener('abort', onStop)
-      if (end !== 'clean') body.pause()
+      if (end !== 'complete') body.pause()
       resolve(end)
     }
   })
@@ -145,7 +145,7 @@ export function receiveBody(
 
 /** The end of a body that needs no reading any more. */
 function endBefore(body: Readable, signal: AbortSignal): BodyEnd | null {
-  if (body.readableEnded) return 'clean'
-  if (body.destroyed || body.errored) return 'early'
-  return signal.aborted ? 'stopped' : null
+  if (body.readableEnded) return 'complete'
+  if (body.destroyed || body.errored) return 'aborted'
+  return signal.aborted ? 'cancelled' : null
 }

@@ -4,12 +4,12 @@
  * written; partial uploads of one length, as clients make them, mostly have none. The partial uploads end when the final one is complete.
  */
 
-import { authorizeOwner, notFound } from '../access/access.ts'
+import { authorizeOwner } from '../access/access.ts'
 import { errors } from '../errors/errors.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
 import type { Bytes, Lease, ObjectStore, UploadRepository } from '../ports.ts'
 import type { Actor, StoredPart, UploadRecord } from '../upload.ts'
-import { assertActive, isConcatenated } from '../upload-view.ts'
+import { assertActive, isConcatenated } from '../upload-state.ts'
 
 const MiB = 1024 ** 2
 // A copy costs this server a question and an answer; S3 makes one of 100 MiB in about a second.
@@ -37,7 +37,7 @@ export async function findPartials(
   const found = new Map((await uploads.findAll(distinct)).map((upload) => [upload.id, upload]))
   for (const id of distinct) {
     const upload = found.get(id)
-    if (!upload) throw notFound()
+    if (!upload) throw errors.uploadNotFound()
     authorizeOwner(actor, upload, 'append', now)
     assertActive(upload, now)
     if (isConcatenated(upload)) throw errors.alreadyConcatenated()

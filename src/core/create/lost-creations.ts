@@ -1,68 +1,64 @@
 /*
- * A client that did not hear the answer to a creation asks for the same once more, and gets a new upload. The one that it never
- * knew takes the owner's room until it expires. Where the room is not enough for both, it gives way: it was asked for in the same
- * words, its client may not have heard of it, and no request has written to it since. Two uploads that are alike on purpose are not
- * touched: their clients know them.
+ * A client that did not receive the answer to a creation sends the same creation again, and gets a new upload. The first one, which the
+ * client does not know, holds the owner's quota until it expires. Where the quota has no room for both, the first one is replaced: it was
+ * asked for in the same words, its answer may have been lost, and no request has written to it since. Two uploads that a user creates
+ * alike on purpose are not touched: their client knows both.
  */
 import { ownerOfActor } from '../access/access.ts'
-import type { BackgroundTasks } from '../background.ts'
-import type { Repeat } from '../engine.ts'
+import type { EngineContext } from '../engine-context.ts'
 import { isUploadError, type UploadError } from '../errors/error.ts'
-import type { CreationKey, UploadRepository } from '../ports.ts'
-import type { Ends } from '../transitions/ends.ts'
+import type { CreationKey } from '../ports.ts'
+import type { Repeat } from '../receive/requests.ts'
+import { replaceUpload } from '../transitions/end.ts'
 import type { Actor, CreateUpload, UploadRecord } from '../upload.ts'
 
-export interface LostCreations {
-  /** See `Engine.unheard`. */
-  markAnswerLost(id: string, offset: number | null): void
-  /** Resolves when what was said until now is recorded: the end of a connection is seen before its client can ask again. */
-  recorded(): Promise<void>
-  /** Ends an upload that `actor` asked for in the words of `wish` and never heard of, when that is why it is refused. */
-  replaceLost(actor: Actor, creation: CreateUpload, error: unknown): Promise<boolean>
-  /** What `wish` may be the repetition of, when there is no room for another; `null` when there is nothing, or there is room. */
-  withoutRoom(
-    actor: Actor,
-    creation: CreateUpload,
-    error: unknown,
-  ): Promise<{ session: UploadRecord; repeats: Repeat } | null>
+/** Records, beside the answer, that the answer to a creation may have been lost: see `Engine.markAnswerLost`. */
+export function markAnswerLost(
+  { uploads, background, markingLost }: EngineContext,
+  id: string,
+  offset: number | null,
+): void {
+  const marking = uploads.markAnswerLost(id, offset).finally(() => markingLost.delete(marking))
+  markingLost.add(marking)
+  background.runDetached(marking, { uploadId: id, what: 'recording that an answer was lost' })
 }
 
-/** Creations whose answers may have been lost, over one database. */
-export function createLostCreations({
-  uploads,
-  ends,
-  runDetached,
-}: { uploads: UploadRepository; ends: Ends } & Pick<BackgroundTasks, 'runDetached'>): LostCreations {
-  const marking = new Set<Promise<void>>()
-  return {
-    markAnswerLost(id, offset) {
-      const mark = uploads.markAnswerLost(id, offset).finally(() => marking.delete(mark))
-      marking.add(mark)
-      runDetached(mark, { uploadId: id, what: 'recording that an answer was lost' })
-    },
-    async recorded() {
-      await Promise.allSettled(marking)
-    },
-    async replaceLost(actor, creation, error) {
-      if (!isFull(error)) return false
-      const lost = await uploads.findLostCreation(askedOf(actor, creation))
-      if (lost) await ends.replace(lost.id, lost.offset, actor)
-      return lost !== null
-    },
-    async withoutRoom(actor, creation, error) {
-      if (!isFull(error) || !(creation.withBody || creation.size === 0)) return null
-      const ids = await uploads.findRepeated(askedOf(actor, creation))
-      const upload = ids[0] !== undefined && (await uploads.find(ids[0]))
-      return upload ? { session: upload, repeats: { ids, refusal: error } } : null
-    },
-  }
+/** Resolves when the marks of lost answers are recorded: the end of a connection is seen before its client can ask again. */
+export async function lostAnswersMarked({ markingLost }: EngineContext): Promise<void> {
+  await Promise.allSettled(markingLost)
 }
 
-function isFull(error: unknown): error is UploadError {
-  return isUploadError(error, 'QUOTA_EXCEEDED', 'RATE_LIMITED') && error.facts.rule !== 'creationsPerMinute'
+/** Ends the upload that an equal creation made and whose answer was lost, if the quota refused this creation. True: there is room now. */
+export async function replaceLostCreation(
+  context: EngineContext,
+  actor: Actor,
+  creation: CreateUpload,
+  error: unknown,
+): Promise<boolean> {
+  if (!isQuotaError(error)) return false
+  const lost = await context.uploads.findLostCreation(creationKey(actor, creation))
+  if (lost) await replaceUpload(context, lost.id, lost.offset, actor)
+  return lost !== null
 }
 
-function askedOf(actor: Actor, creation: CreateUpload): CreationKey {
+/** The uploads that this creation may repeat, if the quota has no room for another; `null`: none, or the error is not the quota's. */
+export async function findRepetition(
+  { uploads }: EngineContext,
+  actor: Actor,
+  creation: CreateUpload,
+  error: unknown,
+): Promise<{ upload: UploadRecord; repeats: Repeat } | null> {
+  if (!isQuotaError(error) || !(creation.withBody || creation.size === 0)) return null
+  const ids = await uploads.findRepeated(creationKey(actor, creation))
+  const upload = ids[0] === undefined ? null : await uploads.find(ids[0])
+  return upload && { upload, repeats: { ids, refusal: error } }
+}
+
+function isQuotaError(error: unknown): error is UploadError {
+  return isUploadError(error, 'QUOTA_EXCEEDED', 'RATE_LIMITED') && error.facts['rule'] !== 'creationsPerMinute'
+}
+
+function creationKey(actor: Actor, creation: CreateUpload): CreationKey {
   return {
     ...ownerOfActor(actor),
     role: actor.role,
@@ -72,6 +68,6 @@ function askedOf(actor: Actor, creation: CreateUpload): CreationKey {
     metadata: creation.metadata ?? null,
     fingerprint: creation.fingerprint ?? null,
     isPartial: creation.concat?.kind === 'partial',
-    byChunks: creation.hasNumberedParts ?? false,
+    hasNumberedParts: creation.hasNumberedParts ?? false,
   }
 }

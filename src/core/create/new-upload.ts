@@ -1,3 +1,4 @@
+import type { EngineContext } from '../engine-context.ts'
 import { agreeingName } from '../media/file-endings.ts'
 import { normalizeMediaType, unknownMediaType } from '../media/media-type.ts'
 import { makeObjectKey, uniqueToken } from '../object-key.ts'
@@ -5,49 +6,41 @@ import { categoryOf, type Policy } from '../policy/policy.ts'
 import { filenameRule } from '../policy/rules/filename.ts'
 import type { Rule } from '../policy/rules/rule.ts'
 import { sizeRule, tooLarge } from '../policy/rules/size.ts'
-import type { StoreLimits } from '../ports.ts'
 import type { Actor, CreateUpload, UploadRecord } from '../upload.ts'
 import { checkFingerprint } from './fingerprint.ts'
 import { choosePartSize } from './part-plan.ts'
 
-export interface NewUploadOptions {
-  policy: Policy
-  rules: Rule[]
-  /** Those that ask what the file is. They wait for its first bytes when those will be looked at and the client does not say. */
-  contentRules?: Rule[] | undefined
-  limits: StoreLimits
-  keyTemplate: string
-  /** Bytes; what a part has unless the file needs larger ones. */
-  partSize: number
-  /** Bytes; what a chunk has of a file that comes in numbered chunks, each of them one part. */
-  chunkSize: number
-  newId(): string
-  now(): Date
-}
-
-/** Where partial uploads lie until they are joined: nobody but the server sees them. */
+/** The folder of partial uploads until they are concatenated; it is the server's own. */
 const partialFolder = '.landfall/partials/'
 
 /**
- * The session of an upload that may begin.
+ * The row of a new upload that passes the rules.
+ * @param partSize bytes; of appended uploads, unless the policy or the file needs another
  * @throws UploadError from the first rule that refuses
  */
-export function newUpload(actor: Actor, creation: CreateUpload, beginning: NewUploadOptions): UploadRecord {
-  const { policy, limits, newId } = beginning
+export function newUpload(
+  context: Pick<EngineContext, 'settings' | 'store' | 'rules' | 'content' | 'newId' | 'now'>,
+  actor: Actor,
+  creation: CreateUpload,
+  policy: Policy,
+  partSize: number,
+): UploadRecord {
+  const { settings, store, newId, now } = context
+  const { limits } = store
   const contentType = normalizeMediaType(creation.contentType)
   const isPartial = creation.concat?.kind === 'partial'
-  // Of a partial upload nobody asks again what it was called; what is not asked about is not kept either.
+  // The category of a partial upload is never shown, so the client's is not checked and not kept.
   const category = (isPartial ? null : creation.category) ?? categoryOf(contentType)
-  for (const rule of rulesFor(creation, contentType, beginning))
+  for (const rule of rulesFor(context, creation, contentType))
     rule({ actor, policy, creation: { ...creation, contentType, category } })
   if (creation.fingerprint != null) checkFingerprint(creation.fingerprint)
   const maxSize = Math.min(policy.maxSize ?? Number.POSITIVE_INFINITY, limits.maxObjectSize)
   if (creation.size !== null && creation.size > maxSize) throw tooLarge(actor.role, maxSize, creation.size, 'store')
-  const createdAt = beginning.now()
+  const createdAt = now()
   const filename = creation.filename.normalize('NFC')
   const id = newId()
   const unique = uniqueToken(newId)
-  const words = {
+  const values = {
     role: actor.role,
     user: actor.id,
     createdAt,
@@ -61,7 +54,7 @@ export function newUpload(actor: Actor, creation: CreateUpload, beginning: NewUp
     tenant: actor.tenant,
     role: actor.role,
     agent: actor.agent ?? null,
-    key: isPartial ? partialFolder + unique : makeObjectKey(beginning.keyTemplate, words),
+    key: isPartial ? partialFolder + unique : makeObjectKey(settings.keyTemplate, values),
     filename,
     contentType,
     category,
@@ -72,8 +65,8 @@ export function newUpload(actor: Actor, creation: CreateUpload, beginning: NewUp
     partSize: choosePartSize({
       size: creation.size ?? maxSize,
       preferred: creation.hasNumberedParts
-        ? (policy.chunkSize ?? policy.partSize ?? beginning.chunkSize)
-        : (policy.partSize ?? beginning.partSize),
+        ? (policy.chunkSize ?? policy.partSize ?? settings.chunkSize)
+        : (policy.partSize ?? partSize),
       limits,
       firstChunkSize: creation.firstChunkSize,
     }),
@@ -98,9 +91,16 @@ export function newUpload(actor: Actor, creation: CreateUpload, beginning: NewUp
   }
 }
 
-function rulesFor(creation: CreateUpload, contentType: string, { rules, contentRules }: NewUploadOptions): Rule[] {
-  // A partial upload is no file yet: what the file is, and whether it may be, is asked when the parts are joined.
+/**
+ * The rules that a creation has to pass. A partial upload is not a file: its type is checked when it is concatenated. Where the first bytes
+ * will be looked at and the client names no type, the rules about the type wait for those bytes.
+ */
+function rulesFor(
+  { rules, content }: Pick<EngineContext, 'rules' | 'content'>,
+  creation: CreateUpload,
+  contentType: string,
+): readonly Rule[] {
   if (creation.concat?.kind === 'partial') return [filenameRule, sizeRule]
-  const isOpen = contentRules !== undefined && contentType === unknownMediaType && creation.category === undefined
-  return isOpen ? rules.filter((rule) => !contentRules.includes(rule)) : rules
+  const isOpen = content !== null && contentType === unknownMediaType && creation.category === undefined
+  return isOpen ? rules.filter((rule) => !content.rules.includes(rule)) : rules
 }

@@ -1,89 +1,92 @@
-import { type Action, authorizeOwner } from '../access/access.ts'
-import type { Authorization } from '../access/authorization.ts'
-import type { BackgroundTasks } from '../background.ts'
+import { authorizeOwner } from '../access/access.ts'
+import type { Action } from '../access/actions.ts'
+import { readContiguousOffset } from '../contiguous-offset.ts'
+import type { EngineContext } from '../engine-context.ts'
 import { isUploadError } from '../errors/error.ts'
-import { type PartLocking, uploadLocked, waitForPartLocks } from '../parts/part-locks.ts'
-import type { Lease, Locker } from '../ports.ts'
-import { stillFinishing } from '../receive/append-errors.ts'
-import type { Ends } from '../transitions/ends.ts'
-import { type Actor, hasEveryByte, type UploadRecord } from '../upload.ts'
-import { assertActive, readContiguousOffset } from '../upload-view.ts'
+import { errors } from '../errors/errors.ts'
+import { assertNoPartLocks } from '../parts/part-locks.ts'
+import type { Lease } from '../ports.ts'
+import { cleanUpAfter } from '../transitions/clean-up-after.ts'
+import { type Actor, hasEveryByte, type Upload, type UploadRecord } from '../upload.ts'
+import { assertActive, toUpload } from '../upload-state.ts'
 import { within } from '../within.ts'
-import { type FinishOptions, finishUpload } from './finish.ts'
+import { finishUpload } from './finish-upload.ts'
 
-export interface CompletionOptions
-  extends Omit<FinishOptions, 'by'>,
-    Pick<BackgroundTasks, 'runDetached'>,
-    Pick<Ends, 'cleanUpAfter'> {
-  locker: Locker
-  authorization: Authorization
-  partLocking: PartLocking
-  /** How long an answer waits for the store to make an object before it says 503. */
-  finishWaitMs: number
-  /** Aborts when this server stops: then no request waits any longer. */
-  draining: AbortSignal
+/**
+ * Finishes the upload unless another request has, and waits for it no longer than an answer may take; a finish that takes longer goes on.
+ * @param actor who asks for it; `null` when the client had asked before
+ * @throws UploadError as `finishUpload`; STORE_UNAVAILABLE while it is still being finished
+ */
+export async function awaitCompletion(
+  context: EngineContext,
+  id: string,
+  actor: Actor | null,
+  action: Action = 'complete',
+): Promise<Upload> {
+  const { bodies, settings, background } = context
+  const finishing = withLockInTurn(context, id, actor, action, (lease) =>
+    finishUnderLease(context, lease, actor, action),
+  )
+  background.runDetached(
+    finishing.then(
+      (upload) => cleanUpAfter(context, upload),
+      () => {},
+    ),
+    { uploadId: id, what: 'cleaning up' },
+  )
+  const upload = await within(finishing, settings.finishWaitMs, bodies.draining.signal).catch((error: unknown) => {
+    throw isUploadError(error, 'UPLOAD_LOCKED') ? errors.stillFinishing() : error
+  })
+  if (!upload) throw errors.stillFinishing()
+  return toUpload(upload)
+}
+
+async function finishUnderLease(
+  context: EngineContext,
+  lease: Lease,
+  actor: Actor | null,
+  action: Action,
+): Promise<UploadRecord> {
+  const { authorization, now } = context
+  const { upload } = lease
+  assertActive(upload, now())
+  const isOpen = upload.state === 'receiving'
+  // The tail becomes a part by a number that another request may be writing right now.
+  if (isOpen || action === 'finish') await assertNoPartLocks(context, lease)
+  if (actor && isOpen && action !== 'finish') {
+    authorizeOwner(actor, upload, 'complete', now())
+    await authorization.authorize(actor, 'complete', upload)
+  }
+  await readContiguousOffset(upload, context.uploads)
+  // A request that only read the status did not say that the upload is whole, and a part may have been replaced since it looked whole.
+  if (isOpen && action === 'read' && upload.concat?.kind !== 'final' && !hasEveryByte(upload)) return upload
+  await finishUpload(context, lease, actor)
+  return upload
 }
 
 /**
- * Holds the lease when whoever finishes the upload has let go of it, which takes longer than a locker waits. It is given up after the time
- * that an answer waits: the client then asks again, and waits anew.
+ * Takes the lease once the holder that finishes the upload has released it, which takes longer than a locker waits. It is given up after
+ * the time that an answer waits: the client then asks again, and waits anew.
  */
-async function holdInTurn<T>(
+async function withLockInTurn<T>(
+  { locker, settings, authorization }: EngineContext,
   id: string,
-  check: (upload: UploadRecord) => void,
-  { locker, finishWaitMs }: CompletionOptions,
+  actor: Actor | null,
+  action: Action,
   work: (lease: Lease) => Promise<T>,
 ): Promise<T> {
-  const until = performance.now() + finishWaitMs
+  const ownerCheck = actor ? authorization.ownerCheck(actor, action) : () => {}
+  const until = performance.now() + settings.finishWaitMs
   for (;;) {
     let isOpen = true
-    const note = (upload: UploadRecord) => {
-      check(upload)
+    const check = (upload: UploadRecord) => {
+      ownerCheck(upload)
       isOpen = upload.state === 'receiving'
     }
     try {
-      return await locker.withLock(id, note, work)
+      return await locker.withLock(id, check, work)
     } catch (error) {
       if (!isUploadError(error, 'UPLOAD_LOCKED') || isOpen || performance.now() >= until) throw error
     }
   }
-}
-
-/**
- * Finishes the upload unless somebody has, and waits for it no longer than an answer may take; what takes longer goes on.
- * @param actor who wants it to be complete; `null` when that was decided before
- * @throws UploadError as `finishUpload`; STORE_UNAVAILABLE while it is still being finished
- */
-export async function awaitCompletion(
-  id: string,
-  actor: Actor | null,
-  action: Action,
-  options: CompletionOptions,
-): Promise<UploadRecord> {
-  const { authorization, partLocking, now } = options
-  const check = actor ? authorization.ownerCheck(actor, action) : () => {}
-  const finishing = holdInTurn(id, check, options, async (lease) => {
-    assertActive(lease.upload, now())
-    // The tail becomes a part by a number that a chunk may be writing just now.
-    const isOpen = lease.upload.state === 'receiving'
-    if ((isOpen || action === 'finish') && !(await waitForPartLocks(lease, partLocking))) throw uploadLocked()
-    if (actor && isOpen && action !== 'finish') {
-      authorizeOwner(actor, lease.upload, 'complete', now())
-      await authorization.authorize(actor, 'complete', lease.upload)
-    }
-    await readContiguousOffset(lease.upload, options.uploads)
-    // Who only asked how far it is did not say that it is whole, and a chunk may have gone since that was seen.
-    if (isOpen && action === 'read' && lease.upload.concat?.kind !== 'final' && !hasEveryByte(lease.upload))
-      return lease.upload
-    await finishUpload(lease, { ...options, by: actor })
-    return lease.upload
-  })
-  options.runDetached(
-    finishing.then(options.cleanUpAfter, () => {}),
-    { uploadId: id, what: 'cleaning up' },
-  )
-  const upload = await within(finishing, options.finishWaitMs, options.draining).catch((error: unknown) => {
-    throw isUploadError(error, 'UPLOAD_LOCKED') ? stillFinishing() : error
-  })
-  return upload ?? Promise.reject(stillFinishing())
 }

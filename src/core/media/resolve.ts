@@ -1,4 +1,3 @@
-import type { Rule } from '../policy/rules/rule.ts'
 import { isOfKind, isTextual } from './media-families.ts'
 import { unknownMediaType } from './media-type.ts'
 
@@ -12,15 +11,6 @@ export interface Sniffed {
 
 /** Looks at the first bytes of a file, which may be all of it. Never rejects. */
 export type Sniff = (head: Buffer) => Promise<Sniffed>
-
-/** How the engine looks at a file before it stores any of it. */
-export interface ContentCheck {
-  sniff: Sniff
-  /** Bytes; so many are looked at, or all of a smaller file. */
-  sniffLength: number
-  /** Asked about the type that was found. */
-  rules: Rule[]
-}
 
 /**
  * What a file is that was said to be `said`, a normalized media type. The bytes decide: a name that fits them is kept, any

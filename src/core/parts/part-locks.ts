@@ -1,99 +1,88 @@
 /*
- * Parts that are written outside the lease, beside each other.
+ * Parts that are written outside the lease, in parallel.
  *
- * Whoever writes one claims its number first. The claim takes the receipt away that was there, so that a crash leaves a part
- * that is known to be missing and never one that is something else than its receipt says; and it keeps a second writer of the
- * same number waiting, because of two writes at once nobody can tell which one the store kept. Claims are given only while
- * nobody holds the lease, and who takes the lease waits for the claims that are there: so the two ways of writing never meet.
- * A claim runs out, like a lease, when its holder has died.
+ * A request takes the lock of its part before it writes it. Taking the lock removes the row of the part that was there, so that after a
+ * crash a part is known to be missing and never differs from what its row says; and a second writer of the same part has to wait, because
+ * after two writes at once neither could tell which one the store kept. Part locks are given only while the lease is free, and a lease
+ * holder waits for the part locks that exist: so the two ways of writing never meet. A part lock expires, like a lease, when its holder
+ * has died.
  */
-
 import { randomUUID } from 'node:crypto'
-import type { UploadError } from '../errors/error.ts'
+import type { EngineContext } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
-import type { Bytes, Lease, PartLock, UploadRepository } from '../ports.ts'
+import type { Bytes, Lease, PartLock } from '../ports.ts'
 import type { StoredPart } from '../upload.ts'
 import { isMd5, md5Of } from './etag.ts'
 
-export interface PartLocking {
-  uploads: UploadRepository
-  partLockMs: number
-  /** How long somebody else's claim is waited for. */
-  waitMs: number
-}
-
+/** A part that is whole in memory or in tail objects, and how it gets into the store. */
 export interface PartToStore {
   id: string
   number: number
   bytes: Bytes
   expiresAt: Date | null
-  /** Called when no claim is to be had; resolves when there may be one now, refuses by throwing. */
+  /** Called when the lock is not to be had; resolves when it may be, rejects when the upload takes no parts any more. */
   waitUntilWritable(): Promise<void>
   write(): Promise<StoredPart>
-  /** Called when the part was there already, with these bytes or with others. */
+  /** Called when the part was stored already, with the same bytes or with others. */
   onRepeated?(): Promise<void>
 }
 
 /**
- * Writes one part under a claim and records it. Bytes that are recorded already are not written again.
- * @throws UploadError UPLOAD_LOCKED, and what `reopen` and `write` throw
+ * Writes one part under its lock and records it. Bytes that are recorded already are not written again.
+ * @throws UploadError UPLOAD_LOCKED, and what `waitUntilWritable` and `write` throw
  */
-export async function storePart(placing: PartToStore, options: PartLocking): Promise<StoredPart> {
-  const { id, number, expiresAt } = placing
-  const { uploads, partLockMs } = options
+export async function storePart({ uploads, settings }: EngineContext, part: PartToStore): Promise<StoredPart> {
+  const { id, number, expiresAt } = part
+  const { partLockMs, partLockWaitMs } = settings
   const lock: PartLock = { number, token: randomUUID(), ms: partLockMs, expiresAt, replaces: false }
-  const same = await acquirePartLock(lock, placing, options)
-  if (same || lock.replaces) await placing.onRepeated?.()
+  const same = await acquire()
+  if (same || lock.replaces) await part.onRepeated?.()
   if (same) return same
   const renewal = setInterval(
-    // One that cannot be renewed is missed when the part is recorded.
+    // A lock that could not be renewed is noticed when the part is recorded.
     () => void uploads.renewPartLock(id, lock).catch(() => {}),
     partLockMs / 3,
   )
   try {
-    const part = await placing.write()
-    if (await uploads.recordPart(id, part, lock.token)) return part
-    await placing.waitUntilWritable()
-    throw uploadLocked()
+    const stored = await part.write()
+    if (await uploads.recordPart(id, stored, lock.token)) return stored
+    await part.waitUntilWritable()
+    throw errors.uploadLocked()
   } catch (error) {
-    // One that cannot be given back runs out.
+    // A lock that cannot be released expires.
     await uploads.releasePartLock(id, lock).catch(() => {})
     throw error
   } finally {
     clearInterval(renewal)
   }
-}
 
-/** Resolves to the receipt of the very same bytes, when they are there, instead of claiming them. */
-async function acquirePartLock(
-  lock: PartLock,
-  { id, bytes, waitUntilWritable }: PartToStore,
-  { uploads, waitMs }: PartLocking,
-): Promise<StoredPart | null> {
-  const until = performance.now() + waitMs
-  for (let pauseMs = 20; ; pauseMs = Math.min(250, pauseMs * 1.5)) {
-    const answer = await uploads.acquirePartLock(id, lock)
-    if (answer === 'mine') return null
-    if (typeof answer === 'object') {
-      if (await isSame(answer, bytes)) return answer
-      lock.replaces = true
-      continue
+  /** Takes the lock; or returns the stored part when it has exactly these bytes. */
+  async function acquire(): Promise<StoredPart | null> {
+    const until = performance.now() + partLockWaitMs
+    for (let pauseMs = 20; ; pauseMs = Math.min(250, pauseMs * 1.5)) {
+      const answer = await uploads.acquirePartLock(id, lock)
+      if (answer === 'mine') return null
+      if (typeof answer === 'object') {
+        if (await isSame(answer, part.bytes)) return answer
+        lock.replaces = true
+        continue
+      }
+      if (performance.now() > until) throw errors.uploadLocked()
+      if (answer === 'closed') await part.waitUntilWritable()
+      else await new Promise((resolve) => setTimeout(resolve, pauseMs))
     }
-    if (performance.now() > until) throw uploadLocked()
-    if (answer === 'closed') await waitUntilWritable()
-    else await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }
 
-/** Whether a receipt is surely of these bytes: where ETags are MD5 sums it can be told. */
+/** Whether the stored part surely has these bytes, which only an ETag that is an MD5 sum can tell. */
 async function isSame({ size, etag }: StoredPart, bytes: Bytes): Promise<boolean> {
   return size === bytes.size && isMd5(etag) && (await md5Of(bytes)) === etag
 }
 
-/** Whether nobody writes a part of the upload outside the lease any more, waited for as long as others are. */
-export async function waitForPartLocks(lease: Lease, { uploads, waitMs }: PartLocking): Promise<boolean> {
+/** Waits until no part of the upload is being written outside the lease. False when that takes longer than a request may wait. */
+export async function waitForPartLocks({ uploads, settings }: EngineContext, lease: Lease): Promise<boolean> {
   if (!lease.upload.hasNumberedParts) return true
-  const until = performance.now() + waitMs
+  const until = performance.now() + settings.partLockWaitMs
   while ((await uploads.countPartLocks(lease.upload.id)) > 0) {
     if (performance.now() > until || lease.signal.aborted) return false
     await new Promise((resolve) => setTimeout(resolve, 50))
@@ -101,7 +90,7 @@ export async function waitForPartLocks(lease: Lease, { uploads, waitMs }: PartLo
   return true
 }
 
-/** Somebody else is writing, and it takes longer than an answer may. */
-export function uploadLocked(): UploadError {
-  return errors.uploadLocked()
+/** The same. @throws UploadError UPLOAD_LOCKED when it takes too long */
+export async function assertNoPartLocks(context: EngineContext, lease: Lease): Promise<void> {
+  if (!(await waitForPartLocks(context, lease))) throw errors.uploadLocked()
 }

@@ -1,130 +1,55 @@
 /*
- * The first bytes of a file say what it is, and nothing of it goes to the store before they have. They may come one at a
- * time, in requests that are acknowledged each: so until they are enough, the session itself keeps them. When they are, the
- * type they show is settled in one statement with the category and the key that go with it, and they flow on. A file of a kind
- * that its owner may not send is refused, and its session has failed.
+ * The first bytes of a file show what it is, and no byte goes to the store before they have. They may arrive one at a time, in requests
+ * that are acknowledged one by one; until there are enough, the row keeps them as the upload's prefix. Then media type, category and
+ * key are saved in one statement and the bytes go on to the store. A file that its owner may not send is refused, and the upload
+ * has failed.
  */
-
+import type { EngineContext } from '../engine-context.ts'
 import { isUploadError, type UploadError } from '../errors/error.ts'
-import { errors } from '../errors/errors.ts'
-import { agreeingName } from '../media/file-endings.ts'
-import { unknownMediaType } from '../media/media-type.ts'
-import { type ContentCheck, resolveMediaType, type Sniffed } from '../media/resolve.ts'
 import type { PartWriter } from '../parts/part-writer.ts'
-import { categoryOf, type Policy } from '../policy/policy.ts'
+import type { ContentCheck } from '../policy/content-check.ts'
 import type { Lease, UploadPatch } from '../ports.ts'
-import { failUpload } from '../transitions/record-end.ts'
-import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'
+import { failUpload } from '../transitions/fail.ts'
+import type { Actor, UploadRecord } from '../upload.ts'
+import { detectedTypePatch } from './detected-type.ts'
 
-export interface ContentPolicy {
-  check: ContentCheck
-  policyOf(actor: Actor): Policy
-  /** A new key for the session as a file of `category` and `contentType`; `null`: it keeps the one it has. */
-  keyFor(upload: UploadRecord, category: string, contentType: string): string | null
-}
-
-/**
- * What changes in a session when its first bytes show `sniffed`; `null`: nothing.
- * @throws UploadError from the rules: TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED
- */
-export function applyDetectedType(
-  upload: UploadRecord,
-  head: Buffer,
-  sniffed: Sniffed,
-  policy: Policy,
-  { check, keyFor }: ContentPolicy,
-): UploadPatch | null {
-  const said = upload.contentType
-  // In no bytes there is nothing that could contradict.
-  const contentType = head.length === 0 ? said : resolveMediaType(said, sniffed)
-  if (contentType === said && said !== unknownMediaType) return null
-  const category = upload.category === categoryOf(said) ? categoryOf(contentType) : upload.category
-  const { size, filename } = upload
-  for (const rule of check.rules)
-    rule({ actor: actorOfUpload(upload), policy, creation: { size, filename, contentType, category } })
-  if (contentType === said) return null
-  // Chunks that came before the first lie under the type and the key that were said, and will be an object of that type: the session
-  // says no other. Pieces are of first bytes that were looked at: what would take their place has not done so yet.
-  if (upload.multipartId !== null || upload.tail.length > 0) {
-    if (said !== unknownMediaType && sniffed.mediaType !== null) throw otherType(contentType, said)
-    return null
-  }
-  const isOther = category !== upload.category || agreeingName(filename, contentType) !== agreeingName(filename, said)
-  // Of another file that was sent before something may lie at the key: then the key must stay, so that it is found.
-  const key = isOther && !upload.needsCleanup ? keyFor(upload, category, contentType) : null
-  return { contentType, category, ...(key !== null && { key }) }
-}
-
-/** The first bytes are not of the type under which later ones were stored. */
-function otherType(contentType: string, stored: string): UploadError {
-  return errors.typeContradictsStored({ contentType, stored })
-}
-
-/**
- * Whether `refusal` of first bytes says only that they do not belong to what is stored. The owner may send files of their type, and
- * other first bytes, which another request may be bringing, can still fit.
- */
-export function contradictsStored(error: UploadError): boolean {
-  return error.facts.stored !== undefined
-}
-
-/**
- * Settles what a file is whose first bytes are in the store already, as parts of a whole that is not made yet.
- * @throws UploadError as `settleType`; the upload has failed then
- */
-export async function applyDetectedTypeOfFinal(
-  lease: Lease,
-  head: Buffer,
-  contentPolicy: ContentPolicy,
-  by: Actor | null,
-): Promise<void> {
-  const { upload } = lease
-  const sniffed = await contentPolicy.check.sniff(head)
-  const policy = contentPolicy.policyOf(actorOfUpload(upload))
-  let change: UploadPatch | null
-  try {
-    change = applyDetectedType(upload, head, sniffed, policy, contentPolicy)
-  } catch (error) {
-    await failUpload(lease, 'type', by)
-    throw error
-  }
-  if (change) await lease.save(change)
-}
-
-export interface ContentGateOptions {
-  /** Absent: the bytes that the session keeps flow on unseen. */
-  contentPolicy: ContentPolicy | null
+/** What one body asks of the gate. */
+export interface GateRequest {
+  /** `null`: the bytes that the row keeps pass unseen. */
+  content: ContentCheck | null
   size: number | null
-  /** A digest must agree before a refusal is meant: what it refuses may be a mistake of the wire. */
+  /** A refusal waits for the digest: a transmission error may be what is refused. */
   awaitsDigest: boolean
-  /** Whose request this is; `null`: the server's own doing. */
+  /** Whose request this is; `null`: the server's own work. */
   by: Actor | null
   expiryPatch(): UploadPatch
   onRecorded(offset: number): void
 }
 
-/** `writer`, which must be at the beginning of the file, behind a look at the first bytes. */
-export function openContentGate(writer: PartWriter, lease: Lease, options: ContentGateOptions): PartWriter {
+/** `writer`, which must be at the beginning of the file, behind the gate. */
+export function openContentGate(
+  context: EngineContext,
+  writer: PartWriter,
+  lease: Lease,
+  { content, size, awaitsDigest, by, expiryPatch, onRecorded }: GateRequest,
+): PartWriter {
   const { upload } = lease
-  const { contentPolicy, awaitsDigest, by } = options
-  const most = contentPolicy?.check.sniffLength ?? 0
-  const needed = Math.min(most, options.size ?? most)
+  const sniffLength = content?.sniffLength ?? 0
+  const needed = Math.min(sniffLength, size ?? sniffLength)
   const from = upload.offset
   let position = from
   // A copy: the writer gives back the memory of what it has stored.
-  let held: Buffer[] = upload.prefix ? [Buffer.from(upload.prefix)] : []
-  let heldSize = upload.prefix?.length ?? 0
-  /** Bytes go to the writer now; all that were held have gone. */
-  let isOpen = false
-  let isThrough = false
-  /** A body may end while its bytes are looked at. */
+  let waiting: Buffer[] = upload.prefix ? [Buffer.from(upload.prefix)] : []
+  let waitingSize = upload.prefix?.length ?? 0
+  /** `looking`: the waiting bytes are being looked at, during which the body may end; `passing`: they are being given to the writer. */
+  let state: 'waiting' | 'looking' | 'passing' | 'open' | 'refused' = 'waiting'
   let opening: Promise<void> | null = null
   let refusal: UploadError | null = null
   let failure: unknown = null
-  /** What the session said of the file before these bytes did. */
+  /** What the row said of the file before these bytes were looked at. */
   let before: Pick<UploadRecord, 'contentType' | 'category' | 'key'> | null = null
 
-  /** Looks at what there is and lets it flow on; once. */
+  /** Looks at the waiting bytes and lets them pass; once. */
   function open(): Promise<void> {
     opening ??= look().catch((error: unknown) => {
       failure = error
@@ -134,45 +59,50 @@ export function openContentGate(writer: PartWriter, lease: Lease, options: Conte
   }
 
   async function look(): Promise<void> {
-    if (contentPolicy) await settle(Buffer.concat(held).subarray(0, most), contentPolicy)
-    if (refusal) return awaitsDigest ? undefined : Promise.reject(refusal as Error)
-    isOpen = true
-    for (const chunk of held.splice(0)) await writer.take(chunk)
-    isThrough = true
+    state = 'looking'
+    if (content) await detect(content, Buffer.concat(waiting).subarray(0, sniffLength))
+    if (refusal) {
+      state = 'refused'
+      return awaitsDigest ? undefined : Promise.reject(refusal as Error)
+    }
+    state = 'passing'
+    for (const chunk of waiting.splice(0)) await writer.take(chunk)
+    state = 'open'
   }
 
-  async function settle(head: Buffer, how: ContentPolicy): Promise<void> {
-    const sniffed = await how.check.sniff(head)
-    const policy = how.policyOf(actorOfUpload(upload))
-    let change: UploadPatch | null = null
+  async function detect(check: ContentCheck, prefix: Buffer): Promise<void> {
+    const sniffed = await check.sniff(prefix)
+    let patch: UploadPatch | null = null
     try {
-      change = applyDetectedType(upload, head, sniffed, policy, how)
+      patch = detectedTypePatch(context, check, upload, prefix, sniffed)
     } catch (error) {
       if (!isUploadError(error)) throw error
       refusal = error
     }
-    if (!change) return
+    if (!patch) return
     const { contentType, category, key } = upload
     before = { contentType, category, key }
-    await lease.save(change)
+    await lease.save(patch)
   }
 
-  async function refuse(rejected: UploadError): Promise<never> {
+  async function refuse(error: UploadError): Promise<never> {
     await writer.discard()
     await failUpload(lease, 'type', by)
-    throw rejected
+    throw error
   }
 
-  /** Keeps in the session what is not enough yet. */
-  async function keep(): Promise<void> {
+  /** Keeps bytes that are not enough yet in the row. */
+  async function keepPrefix(): Promise<void> {
     await writer.flush()
-    const head = Buffer.concat(held).subarray(0, most)
-    if (head.length > (upload.prefix?.length ?? 0)) {
-      await lease.save({ ...options.expiryPatch(), prefix: head, offset: head.length, release: true })
-      options.onRecorded(head.length)
+    const prefix = Buffer.concat(waiting).subarray(0, sniffLength)
+    if (prefix.length > (upload.prefix?.length ?? 0)) {
+      await lease.save({ ...expiryPatch(), prefix, offset: prefix.length, release: true })
+      onRecorded(prefix.length)
     }
     if (failure) throw failure
   }
+
+  const hasPassed = () => state === 'passing' || state === 'open'
 
   return {
     get position() {
@@ -180,36 +110,36 @@ export function openContentGate(writer: PartWriter, lease: Lease, options: Conte
     },
     take(chunk) {
       position += chunk.length
-      if (isThrough) return writer.take(chunk)
-      if (opening && !refusal) return opening.then(() => writer.take(chunk) ?? undefined)
-      // Read to its end all the same: only then a digest can tell.
+      if (state === 'open') return writer.take(chunk)
+      // A refused body is read to its end all the same: only then its digest can be verified.
       if (refusal) return null
-      held.push(chunk)
-      heldSize += chunk.length
-      return heldSize < needed ? null : open()
+      if (opening) return opening.then(() => writer.take(chunk) ?? undefined)
+      waiting.push(chunk)
+      waitingSize += chunk.length
+      return waitingSize < needed ? null : open()
     },
     async flush() {
       await opening?.catch(() => {})
       if (refusal) await refuse(refusal)
-      await (isOpen ? writer.flush() : keep())
+      await (hasPassed() ? writer.flush() : keepPrefix())
     },
     async close() {
       await open().catch(() => {})
       if (refusal) await refuse(refusal)
-      if (isOpen) return writer.close()
-      await keep()
+      if (hasPassed()) return writer.close()
+      await keepPrefix()
       return null
     },
     replacedKeys: () => writer.replacedKeys(),
     hasMultipart: () => writer.hasMultipart(),
     async discard() {
       await opening?.catch(() => {})
-      held = []
-      const orphans = await writer.discard()
-      // What does not count says nothing of the file. A key under which something lies must stay to be found.
+      waiting = []
+      const written = await writer.discard()
+      // A body that does not count says nothing of the file. A key under which an object may lie stays, so that the clean-up finds it.
       if (before && upload.offset === from)
         await lease.save(writer.hasMultipart() ? { ...before, key: upload.key } : before)
-      return orphans
+      return written
     },
   }
 }

@@ -1,56 +1,58 @@
+import type { EngineContext } from '../engine-context.ts'
 import { isUploadError } from '../errors/error.ts'
-import type { Lease, UploadRepository } from '../ports.ts'
-import { failUpload } from '../transitions/record-end.ts'
-import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'
-import { applyDetectedType, type ContentPolicy, contradictsStored } from './content-gate.ts'
+import type { ContentCheck } from '../policy/content-check.ts'
+import type { Lease } from '../ports.ts'
+import { failUpload } from '../transitions/fail.ts'
+import type { Actor, UploadRecord } from '../upload.ts'
+import { contradictsStored, detectedTypePatch } from './detected-type.ts'
 
-/** A look at the first of several numbered chunks, before any of it is stored. */
+/** Looks at the first part of several, before any byte of it is stored. */
 export interface PartGate {
   /** Bytes that are looked at, at most. */
   readonly size: number
-  /** What the file was found to be; to be read when it is settled. */
+  /** The media type that was detected; valid once `resolve` has returned. */
   readonly contentType: string
   observe(bytes: Buffer): void
   /**
-   * Settles what the file is by what was seen; once, however often it is asked.
-   * @throws UploadError TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED, INVALID_METADATA (the stored name): the upload has failed, unless other first bytes
-   * were there, or others were stored under the type that it has
+   * Saves the media type that the observed bytes show; once, however often it is called.
+   * @throws UploadError TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED, INVALID_METADATA (the stored name): the upload has failed, unless other
+   * first bytes were stored, or parts were stored under the type that the client named
    */
   resolve(): Promise<void>
 }
 
 /**
- * A look at the first chunk of `found`, a session that nobody holds. `hold` gives a lease of it, for what has to be written.
- * Who stores the chunk afterwards makes sure that the session still says `contentType`: somebody may have brought other bytes.
+ * A gate for part 1 of `found`, which was read without a lease. `withLock` takes the lease, for what has to be saved. The caller checks
+ * before it stores the part that the row still says `contentType`: another request may have brought other first bytes.
  */
 export function createPartGate(
+  context: EngineContext,
+  content: ContentCheck,
   found: UploadRecord,
-  contentPolicy: ContentPolicy,
-  uploads: UploadRepository,
   by: Actor,
-  hold: (work: (lease: Lease) => Promise<void>) => Promise<void>,
+  withLock: (work: (lease: Lease) => Promise<void>) => Promise<void>,
 ): PartGate {
-  const size = contentPolicy.check.sniffLength
-  const seen: Buffer[] = []
-  let seenSize = 0
+  const { uploads } = context
+  const size = content.sniffLength
+  const observed: Buffer[] = []
+  let observedSize = 0
   let contentType = found.contentType
-  let settling: Promise<void> | null = null
+  let resolving: Promise<void> | null = null
 
-  async function settle(): Promise<void> {
-    const head = Buffer.concat(seen).subarray(0, size)
-    const sniffed = await contentPolicy.check.sniff(head)
-    const settled = (upload: UploadRecord) =>
-      applyDetectedType(upload, head, sniffed, contentPolicy.policyOf(actorOfUpload(upload)), contentPolicy)
-    // Mostly it is what was said, and nobody needs to be disturbed.
-    if (isSettled(() => settled(found))) return
-    await hold(async (lease) => {
+  async function resolve(): Promise<void> {
+    const prefix = Buffer.concat(observed).subarray(0, size)
+    const sniffed = await content.sniff(prefix)
+    const patchOf = (upload: UploadRecord) => detectedTypePatch(context, content, upload, prefix, sniffed)
+    // Mostly the client named the right type, and no lease has to be taken.
+    if (isUnchanged(() => patchOf(found))) return
+    await withLock(async (lease) => {
       try {
-        const change = settled(lease.upload)
-        if (change) await lease.save(change)
+        const patch = patchOf(lease.upload)
+        if (patch) await lease.save(patch)
         contentType = lease.upload.contentType
       } catch (error) {
         if (!isUploadError(error, 'TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED', 'INVALID_METADATA')) throw error
-        if (!contradictsStored(error) && !(await isBegun(lease.upload))) await failUpload(lease, 'type', by)
+        if (!contradictsStored(error) && !(await hasFirstBytes(lease.upload))) await failUpload(lease, 'type', by)
         throw error
       }
     })
@@ -58,9 +60,9 @@ export function createPartGate(
 
   /**
    * Whether other first bytes were acknowledged, or are being stored by another request. They may be those of a good file, which the
-   * refusal of these must not end; and a part that is being written again has no receipt while it is.
+   * refusal of these must not end; and a part that is being replaced is not listed meanwhile.
    */
-  async function isBegun({ id, offset }: UploadRecord): Promise<boolean> {
+  async function hasFirstBytes({ id, offset }: UploadRecord): Promise<boolean> {
     if (offset > 0 || (await uploads.countPartLocks(id, 1)) > 0) return true
     return (await uploads.parts(id)).some(({ number }) => number === 1)
   }
@@ -71,20 +73,20 @@ export function createPartGate(
       return contentType
     },
     observe(bytes) {
-      if (seenSize >= size) return
-      seen.push(bytes)
-      seenSize += bytes.length
+      if (observedSize >= size) return
+      observed.push(bytes)
+      observedSize += bytes.length
     },
     resolve() {
-      settling ??= settle()
-      return settling
+      resolving ??= resolve()
+      return resolving
     },
   }
 }
 
-function isSettled(change: () => object | null): boolean {
+function isUnchanged(patch: () => object | null): boolean {
   try {
-    return change() === null
+    return patch() === null
   } catch {
     return false
   }

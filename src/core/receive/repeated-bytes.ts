@@ -1,64 +1,49 @@
 /*
- * A numbered chunk may be sent again and replaces itself: a client that did not hear the answer must. Its bytes were not reserved a
- * second time, so they are counted for the owner's day when they come. An owner whose day is full may still send what is missing, which was
- * counted when the upload was created, but no chunk that is there already. Bytes that were refused are sent again as well: they are counted
- * beside those that the upload was created for.
+ * A part may be sent again and replaces itself: a client that did not receive the answer must send it again. The quota did not reserve its
+ * bytes a second time, so they count for the owner's day when they arrive. An owner whose day is used up may still send missing parts,
+ * which were counted when the upload was created, but no part that is stored already. Refused bytes are sent again as well and count
+ * beside those that the upload was created with.
  */
-
-import type { BackgroundTasks } from '../background.ts'
+import { type EngineContext, policyLimit } from '../engine-context.ts'
 import { isUploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
-import type { UploadRepository } from '../ports.ts'
 import { actorOfUpload, ownerKey, type UploadRecord } from '../upload.ts'
 
-export interface RepeatedBytesOptions extends Pick<BackgroundTasks, 'runDetached'> {
-  uploads: Pick<UploadRepository, 'countRepeatedBytes' | 'parts'>
-  now(): Date
-  /** Bytes; `null`: any number. */
-  bytesPerDayOf(upload: UploadRecord): number | null
+// Each server finds out for itself whose day is used up.
+const maxOwners = 5000
+
+/** @throws UploadError QUOTA_EXCEEDED when the part is stored already and its owner's day is used up */
+export async function assertRepeatAllowed(context: EngineContext, upload: UploadRecord, number: number): Promise<void> {
+  const limit = bytesPerDayOf(context, upload)
+  if (limit === null || context.fullDays.get(ownerKey(actorOfUpload(upload))) !== today(context)) return
+  if (!(await context.uploads.parts(upload.id)).some((part) => part.number === number)) return
+  throw errors.repeatedBeyondQuota({ limit, rule: 'bytesPerDay', number })
 }
 
-export interface RepeatedBytes {
-  /** @throws UploadError QUOTA_EXCEEDED when the part is there and its owner's day is full */
-  assertAllowed(upload: UploadRecord, number: number): Promise<void>
-  count(upload: UploadRecord, bytes: number): Promise<void>
-  /**
-   * Counts `bytes` of a body that came and are kept nowhere, beside the answer; nothing when `cause` is the server's trouble and no
-   * refusal of what the client sent.
-   */
-  countRefused(upload: UploadRecord, bytes: number, cause: unknown): void
+/** Counts the bytes of a part that was stored already for the owner's day. */
+export async function countRepeatedBytes(context: EngineContext, upload: UploadRecord, bytes: number): Promise<void> {
+  const limit = bytesPerDayOf(context, upload)
+  const { ownerId, tenant } = upload
+  const sent = await context.uploads.countRepeatedBytes({ ownerId, tenant }, bytes)
+  if (limit === null || sent <= limit) return
+  if (context.fullDays.size >= maxOwners) context.fullDays.clear()
+  context.fullDays.set(ownerKey(actorOfUpload(upload)), today(context))
 }
 
-// Of owners whose day is full; each server finds out for itself.
-const maxKnown = 5000
+/** Counts bytes of a body that the server refused and keeps nowhere, beside the answer; not where `cause` is the server's own trouble. */
+export function countRefusedBytes(context: EngineContext, upload: UploadRecord, bytes: number, cause: unknown): void {
+  const isClients = isUploadError(cause) && (cause.status < 500 || cause.code === 'BODY_TIMEOUT')
+  if (!isClients || bytes <= 0) return
+  context.background.runDetached(countRepeatedBytes(context, upload, bytes), {
+    uploadId: upload.id,
+    what: 'counting refused bytes',
+  })
+}
 
-/** Counts chunks that are sent again, over the usage that `sessions` keeps. */
-export function createRepeatedBytes({ uploads, now, bytesPerDayOf, runDetached }: RepeatedBytesOptions): RepeatedBytes {
-  /** The UTC day on which an owner had no room left. */
-  const full = new Map<string, string>()
-  const today = () => now().toISOString().slice(0, 10)
+function bytesPerDayOf(context: EngineContext, upload: UploadRecord): number | null {
+  return policyLimit(context, upload, 'bytesPerDay')
+}
 
-  async function count(upload: UploadRecord, bytes: number): Promise<void> {
-    const limit = bytesPerDayOf(upload)
-    const { ownerId, tenant } = upload
-    const sent = await uploads.countRepeatedBytes({ ownerId, tenant }, bytes)
-    if (limit === null || sent <= limit) return
-    if (full.size >= maxKnown) full.clear()
-    full.set(ownerKey(actorOfUpload(upload)), today())
-  }
-
-  return {
-    count,
-    async assertAllowed(upload, number) {
-      const limit = bytesPerDayOf(upload)
-      if (limit === null || full.get(ownerKey(actorOfUpload(upload))) !== today()) return
-      if (!(await uploads.parts(upload.id)).some((part) => part.number === number)) return
-      throw errors.repeatedBeyondQuota({ limit, rule: 'bytesPerDay', number })
-    },
-    countRefused(upload, bytes, cause) {
-      const isClients = isUploadError(cause) && (cause.status < 500 || cause.code === 'BODY_TIMEOUT')
-      if (isClients && bytes > 0)
-        runDetached(count(upload, bytes), { uploadId: upload.id, what: 'counting bytes that were refused' })
-    },
-  }
+function today({ now }: EngineContext): string {
+  return now().toISOString().slice(0, 10)
 }

@@ -1,102 +1,100 @@
 /*
- * A request that creates an upload and brings the whole file may be answered into a connection that is gone. Its client sends the same
- * once more: that is the same file, and becomes no second one. What tells it from a file that is sent twice on purpose: the earlier
- * answer may have been lost, the words of both requests are the same, and so are their bytes. The earlier upload is complete and its
- * listeners were told, so it stays, and the later one ends before it is complete.
+ * The answer to a request that creates an upload and brings the whole file may be lost. Its client sends the same request again: that is
+ * the same file and must not become a second one. A file that a user sends twice on purpose differs from it: the earlier answer may have
+ * been lost, both requests say the same, and their bytes are equal. The earlier upload is complete and its listeners were notified, so
+ * it stays, and the later one ends before it is complete.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { type ReceiveBodyOptions, receiveBody } from '../body/receive-body.ts'
-import type { AppendRequest, Engine, Repeat } from '../engine.ts'
-import { isUploadError, type UploadError } from '../errors/error.ts'
+import type { BodySlot } from '../body/body-gate.ts'
+import type { EngineContext } from '../engine-context.ts'
+import { isUploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
 import { readDigests } from '../file-digest.ts'
-import { NoSuchKey, type ObjectStore, type UploadRepository } from '../ports.ts'
-import type { Actor, UploadRecord } from '../upload.ts'
-import { stillFinishing } from './append-errors.ts'
-
-/** Finds the upload that a whole body has become before. */
-export interface Repeats {
-  /**
-   * The one of `ids`, which its client knows from then on, that is complete and made of just these bytes; `null` when none is.
-   * @throws UploadError STORE_UNAVAILABLE while that cannot be told yet
-   */
-  find(actor: Actor, ids: string[], body: Body): Promise<UploadRecord | null>
-  /**
-   * Reads a body of which nothing is kept, because there is no room for another upload, and returns the upload that it has become before.
-   * @throws UploadError the refusal of `repeat` when it is another file
-   */
-  readAgain(
-    actor: Actor,
-    chunk: AppendRequest,
-    repeat: Refused,
-    reading: Omit<ReceiveBodyOptions, 'limit' | 'take'>,
-  ): Promise<UploadRecord>
-}
+import { NoSuchKey } from '../ports.ts'
+import { status } from '../read/status.ts'
+import type { Actor, Upload, UploadRecord } from '../upload.ts'
+import { toUpload } from '../upload-state.ts'
+import { readIncoming } from './read-body.ts'
+import type { AppendRequest, Repeat } from './requests.ts'
 
 /** What a whole body was. */
-export interface Body {
+export interface BodyIdentity {
   size: number
-  /** In Base64. */
+  /** Base64. */
   sha256: string
 }
 
-/** A creation that was refused, unless it is the repetition of one that was not. */
-export type Refused = Repeat & { refusal: UploadError }
-
-/** What tells one whole body from another. */
+/** The hash that tells one whole body from another. */
 export function hashOfBody(): Hash {
   return createHash('sha256')
 }
 
-/** Repetitions over one database and one store. */
-export function createRepeats({
-  sessions: uploads,
-  store,
-  status,
-}: { sessions: UploadRepository; store: ObjectStore } & Pick<Engine, 'status'>): Repeats {
-  async function isMadeOf(actor: Actor, id: string, body: Body): Promise<boolean> {
-    const upload = await status(actor, id, 'later').catch((error: unknown) => {
-      if (isUploadError(error, 'UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'UPLOAD_EXPIRED', 'UPLOAD_LOST')) return null
-      // The earlier request still makes the file.
-      throw isUploadError(error, 'UPLOAD_LOCKED') ? stillFinishing() : error
-    })
-    if (upload?.state !== 'completed' || upload.size !== body.size) return false
-    const asked = { expected: {}, wanted: ['sha-256' as const], actual: upload.digests?.actual ?? {} }
-    const digests = await readDigests(asked, store, upload.key).catch((error: unknown) => {
-      if (error instanceof NoSuchKey) return null
-      throw error
-    })
-    return digests?.actual['sha-256'] === body.sha256
+/**
+ * The one of the uploads `ids` that is complete and made of exactly this body, whose client knows it from then on; `null` when none is.
+ * @throws UploadError STORE_UNAVAILABLE while one of them is still finishing
+ */
+export async function findRepeated(
+  context: EngineContext,
+  actor: Actor,
+  ids: string[],
+  body: BodyIdentity,
+): Promise<UploadRecord | null> {
+  for (const id of ids) {
+    if (!(await isMadeOf(context, actor, id, body))) continue
+    await context.uploads.markHeard(id)
+    return context.uploads.find(id)
   }
+  return null
+}
 
-  async function find(actor: Actor, ids: string[], body: Body): Promise<UploadRecord | null> {
-    for (const id of ids) {
-      if (!(await isMadeOf(actor, id, body))) continue
-      await uploads.markHeard(id)
-      return uploads.find(id)
-    }
-    return null
-  }
-
-  return {
-    find,
-    async readAgain(actor, chunk, { ids, refusal: error }, reading) {
-      // A body that is longer than every one of them is another file; the rest of it need not be read.
-      const limit = Math.max(0, ...(await uploads.findAll(ids)).map((upload) => upload.size ?? 0))
-      const hash = hashOfBody()
-      let size = 0
-      const end = await receiveBody(chunk.body, {
-        ...reading,
-        limit,
-        take(bytes) {
-          size += bytes.length
-          chunk.digest?.update(bytes)
-          hash.update(bytes)
-          return null
-        },
-      })
-      if (end !== 'clean' && size !== chunk.bodySize) throw error
-      chunk.digest?.verify()
-      return (await find(actor, ids, { size, sha256: hash.digest('base64') })) ?? Promise.reject(error)
+/**
+ * Reads a body without keeping it, because the quota has no room for another upload, and returns the upload that was made of it before.
+ * @throws UploadError the refusal of the creation when the body is another file
+ */
+export async function readRepeatedBody(
+  context: EngineContext,
+  actor: Actor,
+  request: AppendRequest,
+  { ids, refusal }: Repeat,
+  slot: BodySlot,
+): Promise<Upload> {
+  const earlier = await context.uploads.findAll(ids)
+  const [first] = earlier
+  if (!first) throw refusal
+  // A body that is longer than every earlier upload is another file; the rest of it need not be read.
+  const limit = Math.max(0, ...earlier.map((upload) => upload.size ?? 0))
+  const hash = hashOfBody()
+  let size = 0
+  const { end } = await readIncoming(context, first, {
+    stream: request.body,
+    limit,
+    partNumber: null,
+    slot,
+    take(bytes) {
+      size += bytes.length
+      request.digest?.update(bytes)
+      hash.update(bytes)
+      return null
     },
-  }
+  })
+  if (end !== 'complete' && size !== request.bodySize) throw refusal
+  request.digest?.verify()
+  const found = await findRepeated(context, actor, ids, { size, sha256: hash.digest('base64') })
+  if (!found) throw refusal
+  return toUpload(found)
+}
+
+async function isMadeOf(context: EngineContext, actor: Actor, id: string, body: BodyIdentity): Promise<boolean> {
+  const upload = await status(context, actor, id, 'later').catch((error: unknown) => {
+    if (isUploadError(error, 'UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'UPLOAD_EXPIRED', 'UPLOAD_LOST')) return null
+    // The earlier request is still making the file.
+    throw isUploadError(error, 'UPLOAD_LOCKED') ? errors.stillFinishing() : error
+  })
+  if (upload?.state !== 'completed' || upload.size !== body.size) return false
+  const wanted = { expected: {}, wanted: ['sha-256' as const], actual: upload.digests?.actual ?? {} }
+  const digests = await readDigests(wanted, context.store, upload.key).catch((error: unknown) => {
+    if (error instanceof NoSuchKey) return null
+    throw error
+  })
+  return digests?.actual['sha-256'] === body.sha256
 }

@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import { notFound, tenantWithin } from '../../core/access/access.ts'
+import { tenantWithin } from '../../core/access/access.ts'
 import type { Engine } from '../../core/engine.ts'
+import { errors } from '../../core/errors/errors.ts'
 import type { Actor } from '../../core/upload.ts'
-import { checkId } from '../../core/upload-view.ts'
+import { assertId } from '../../core/upload-state.ts'
 import type { Database } from '../../db/open.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import { readPage } from '../../http/api/page.ts'
@@ -63,10 +64,10 @@ export async function adminUploadsPlugin(
   })
 
   async function one(actor: Actor, id: string): Promise<OneView> {
-    checkId(id)
+    assertId(id)
     const tenant = tenantWithin(actor)
     const upload = await findUploadDetails(database, id, tenant)
-    if (!upload) throw notFound()
+    if (!upload) throw errors.uploadNotFound()
     return viewOfOne(upload, await findTimeline(database, id, tenant), objectUrlOf)
   }
 }

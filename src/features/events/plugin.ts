@@ -1,13 +1,7 @@
 import { PassThrough } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import {
-  type Authorizer,
-  administers,
-  authorizeCollection,
-  isOwner,
-  type Owner,
-  ownerOfActor,
-} from '../../core/access/access.ts'
+import { administers, authorizeCollection, isOwner, type Owner, ownerOfActor } from '../../core/access/access.ts'
+import type { Authorizer } from '../../core/access/authorization.ts'
 import { isUploadError } from '../../core/errors/error.ts'
 import { errors } from '../../core/errors/errors.ts'
 import type { Feed, LiveEvent } from './feed.ts'

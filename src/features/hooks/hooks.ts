@@ -2,7 +2,7 @@
  * The operator's own code: the default export of the module that the setting HOOKS names. Every function is optional. When one throws,
  * takes too long or returns a value of another type, the request is answered 503 and changes nothing.
  */
-import type { Action } from '../../core/access/access.ts'
+import type { Action } from '../../core/access/actions.ts'
 import type { Actor, CreateUpload, Scope, Upload } from '../../core/upload.ts'
 
 export interface Hooks {

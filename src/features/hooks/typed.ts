@@ -1,4 +1,4 @@
-import { type Authorizer, notFound } from '../../core/access/access.ts'
+import type { Authorizer } from '../../core/access/authorization.ts'
 import { errors } from '../../core/errors/errors.ts'
 import type { NameObject } from '../../core/object-key.ts'
 import { type Actor, scopes } from '../../core/upload.ts'
@@ -35,7 +35,7 @@ export function typeHooks(hooks: Hooks, timeoutMs: number): TypedHooks {
     guarded.authorize = async ({ actor, ...rest }) => {
       const verdict = await call('authorize', () => hooks.authorize!({ ...rest, actor: { ...actor } }), isVerdict)
       if (verdict === true) return
-      if (verdict === 'hidden') throw notFound()
+      if (verdict === 'hidden') throw errors.uploadNotFound()
       throw errors.deniedByHook({ action: rest.action, reason: verdict === false ? undefined : verdict.because })
     }
   }

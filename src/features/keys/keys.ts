@@ -10,7 +10,7 @@
  * does not see a key whose creation has not committed yet, so every look-up checks the makers as well.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import type { AuthorizationRequest } from '../../core/access/access.ts'
+import type { AuthorizationRequest } from '../../core/access/authorization.ts'
 import { errors } from '../../core/errors/errors.ts'
 import { type Actor, type Scope, userOf } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'

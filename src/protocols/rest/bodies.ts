@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import type { Action } from '../../core/access/access.ts'
+import type { Action } from '../../core/access/actions.ts'
 import type { Engine } from '../../core/engine.ts'
 import { type JsonBodyOptions, limitBody, readJsonBodies } from '../../http/connection/json-bodies.ts'
 import { maxListedParts } from './fields.ts'

@@ -1,6 +1,6 @@
 import { errors } from '../../core/errors/errors.ts'
 import type { Concat } from '../../core/upload.ts'
-import { isId } from '../../core/upload-view.ts'
+import { isId } from '../../core/upload-state.ts'
 
 /** The largest header that the server takes (64 KiB) has room for so many URLs of 125 characters. */
 const maxPartials = 500

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { AuthorizationRequest } from '../../../src/core/access/access.ts'
+import type { AuthorizationRequest } from '../../../src/core/access/authorization.ts'
 import type { RunningEngine } from '../../../src/core/engine.ts'
 import { isUploadError, UploadError } from '../../../src/core/errors/error.ts'
 import { type Actor, userOf } from '../../../src/core/upload.ts'

@@ -21,7 +21,7 @@ it('a body that brings too much is told of, and what fails of its last bytes is 
   await nextTurn()
   process.off('unhandledRejection', hear)
 
-  expect([end, unheard]).toEqual(['overflow', []])
+  expect([end, unheard]).toEqual(['too-long', []])
 })
 
 it('a body that was fast and then drips is ended, however fast it was on the whole', async () => {
@@ -40,5 +40,5 @@ it('a body that was fast and then drips is ended, however fast it was on the who
     take: () => null,
   })
 
-  expect(end).toBe('idle')
+  expect(end).toBe('timeout')
 })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { ContentCheck } from '../../../src/core/media/resolve.ts'
+import type { ContentCheck } from '../../../src/core/policy/content-check.ts'
 import type { PolicyDocument } from '../../../src/core/policy/policy.ts'
 import { matchesMediaType } from '../../../src/core/policy/policy.ts'
 import { contentRules } from '../../../src/core/policy/rules/index.ts'

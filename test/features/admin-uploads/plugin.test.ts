@@ -95,7 +95,7 @@ describe('the uploads of everybody', () => {
   it('tell what has come of one whose chunks came out of order', async () => {
     const app = await testApp({ CHUNK_SIZE: '5MiB' })
     const size = 11 * 1024 ** 2
-    const creation = { filename: 'a.bin', contentType: 'application/octet-stream', size, byChunks: true }
+    const creation = { filename: 'a.bin', contentType: 'application/octet-stream', size, hasNumberedParts: true }
     const { id, partSize } = await app.engine.create(ann, creation)
     const last = Buffer.alloc(size - 2 * partSize, 1)
     await app.engine.uploadPart(ann, id, { number: 3, body: bodyOf(last), bodySize: last.length })

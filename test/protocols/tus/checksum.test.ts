@@ -68,7 +68,7 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
 
   it('discards a wrong chunk over parts that came by number, and leaves those as they were', async () => {
     const server = await serve()
-    const creation = { filename: 'a.bin', contentType: 'application/octet-stream', byChunks: true }
+    const creation = { filename: 'a.bin', contentType: 'application/octet-stream', hasNumberedParts: true }
     const { partSize } = await server.engine.create(ada, { ...creation, size: 1 })
     const bytes = randomBytes(2 * partSize + 5)
     const { id } = await server.engine.create(ada, { ...creation, size: bytes.length })

@@ -1,0 +1,31 @@
+import type { Scope } from '../upload.ts'
+
+/**
+ * What can be asked of uploads. `append`: every way in which bytes arrive; `read`: every look at one upload; `finish` and `expire`: what
+ * the server does by itself in time, at once.
+ */
+export type Action = 'create' | 'append' | 'read' | 'complete' | 'cancel' | 'list' | 'finish' | 'expire'
+
+/** Who may ask for an action. */
+export interface ActionRule {
+  /** The owner, and the admin or service that created the upload for its owner. */
+  owner: boolean
+  /** An admin of the upload's tenant, for uploads of others. */
+  admin: boolean
+  /** A resume token, for its own upload. */
+  resumeToken: boolean
+  /** An API key needs one of these scopes, for whatever user it acts. */
+  scopes: readonly Scope[]
+}
+
+/** Who may do what: the one table. A client that sends must be able to ask for the offset, so `upload` includes reading. */
+export const actions: Record<Action, ActionRule> = {
+  create: { owner: true, admin: false, resumeToken: false, scopes: ['upload'] },
+  append: { owner: true, admin: false, resumeToken: true, scopes: ['upload'] },
+  read: { owner: true, admin: true, resumeToken: true, scopes: ['upload', 'read', 'admin'] },
+  complete: { owner: true, admin: false, resumeToken: true, scopes: ['upload'] },
+  cancel: { owner: true, admin: true, resumeToken: true, scopes: ['cancel', 'admin'] },
+  list: { owner: true, admin: false, resumeToken: false, scopes: ['read'] },
+  finish: { owner: false, admin: true, resumeToken: false, scopes: ['admin'] },
+  expire: { owner: false, admin: true, resumeToken: false, scopes: ['admin'] },
+}

@@ -1,0 +1,62 @@
+import { writeConcatenatedParts } from '../concatenation/concatenate.ts'
+import { applyTypeOfFinal, partialsOf } from '../concatenation/final-uploads.ts'
+import type { EngineContext } from '../engine-context.ts'
+import { isUploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
+import { type Lease, NoSuchUpload, type ObjectInfo } from '../ports.ts'
+import { openPartWriter } from '../receive/open-writer.ts'
+import { beginFinishing } from '../transitions/begin-finishing.ts'
+import { completeUpload } from '../transitions/complete.ts'
+import { failLost, isLost, observeLoss } from '../transitions/loss.ts'
+import { type Actor, hasEveryByte } from '../upload.ts'
+import { isConcatenated } from '../upload-state.ts'
+
+/**
+ * Makes the object of an upload whose bytes are all recorded, and saves `completed` only when the store has confirmed it. May be called
+ * again after any failure, by any lease holder.
+ * @param by who asks for it; `null`: the server, after the client had asked
+ * @throws UploadError UPLOAD_LOST when the store has lost the parts (the upload has failed then); STORE_UNAVAILABLE,
+ * DATABASE_ERROR when trying again may help (the upload stays `finishing`)
+ */
+export async function finishUpload(context: EngineContext, lease: Lease, by: Actor | null): Promise<void> {
+  const { upload } = lease
+  if (upload.state === 'completed' || isConcatenated(upload)) return
+  const isFinal = upload.concat?.kind === 'final' && upload.size !== null
+  if (!isFinal && !hasEveryByte(upload)) throw errors.notWholeYet({ offset: upload.offset })
+  if (upload.state === 'receiving') await beginFinishing(lease)
+  try {
+    if (isFinal && !hasEveryByte(upload)) {
+      const partials = await partialsOf(context, upload)
+      if (upload.multipartId === null) await applyTypeOfFinal(context, lease, partials, by)
+      await writeConcatenatedParts(lease, partials, context.store)
+    }
+    const info = await openPartWriter(context, lease, by).close()
+    await completeUpload(context, lease, info ?? (await completeMultipart(context, lease)), by)
+  } catch (error) {
+    if (isFinal) await failWithoutPartials(context, lease, error, by)
+    if (isLost(error)) return observeLoss(context, lease, error, by)
+    throw error
+  }
+}
+
+/** A partial upload that ended meanwhile will never come back: the database says so, whatever the store does. */
+async function failWithoutPartials(
+  context: EngineContext,
+  lease: Lease,
+  error: unknown,
+  by: Actor | null,
+): Promise<void> {
+  const cause = isLost(error) ? await partialsOf(context, lease.upload).catch((thrown: unknown) => thrown) : error
+  if (isUploadError(cause, 'UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'UPLOAD_EXPIRED'))
+    await failLost(lease, new NoSuchUpload('a partial upload is gone', { cause }), by)
+}
+
+async function completeMultipart({ store, uploads }: EngineContext, lease: Lease): Promise<ObjectInfo> {
+  const { upload } = lease
+  if (upload.multipartId === null) throw new NoSuchUpload('no multipart upload was created')
+  const parts = await uploads.parts(upload.id)
+  const size = parts.reduce((bytes, part) => bytes + part.size, 0)
+  if (size !== upload.size) throw new NoSuchUpload(`the parts hold ${size} bytes and not ${upload.size}`)
+  await lease.confirm()
+  return store.completeMultipart(upload.key, upload.multipartId, parts)
+}

@@ -1,0 +1,16 @@
+import { authorizeCollection, ownerOfActor } from '../access/access.ts'
+import { readContiguousOffsets } from '../contiguous-offset.ts'
+import type { EngineContext } from '../engine-context.ts'
+import type { UploadQuery } from '../ports.ts'
+import type { Actor, Upload } from '../upload.ts'
+import { assertId, toUpload } from '../upload-state.ts'
+
+/** The actor's own uploads, newest first. */
+export async function list(context: EngineContext, actor: Actor, query: UploadQuery): Promise<Upload[]> {
+  authorizeCollection(actor, 'list')
+  await context.authorization.authorizeRequest({ actor, action: 'list' })
+  if (query.before !== undefined) assertId(query.before)
+  const found = await context.uploads.list(ownerOfActor(actor), query)
+  await readContiguousOffsets(found, context.uploads)
+  return found.map(toUpload)
+}

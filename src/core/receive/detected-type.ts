@@ -1,0 +1,89 @@
+import { type EngineContext, policyOf } from '../engine-context.ts'
+import type { UploadError } from '../errors/error.ts'
+import { errors } from '../errors/errors.ts'
+import { agreeingName } from '../media/file-endings.ts'
+import { unknownMediaType } from '../media/media-type.ts'
+import { resolveMediaType, type Sniffed } from '../media/resolve.ts'
+import { makeObjectKey, uniqueToken } from '../object-key.ts'
+import type { ContentCheck } from '../policy/content-check.ts'
+import { categoryOf } from '../policy/policy.ts'
+import type { Lease, UploadPatch } from '../ports.ts'
+import { failUpload } from '../transitions/fail.ts'
+import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'
+
+/**
+ * What changes in the row when the first bytes, `prefix`, show `sniffed`: media type, category, and the key that goes with them; `null`:
+ * nothing.
+ * @throws UploadError from the rules: TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED
+ */
+export function detectedTypePatch(
+  context: EngineContext,
+  content: ContentCheck,
+  upload: UploadRecord,
+  prefix: Buffer,
+  sniffed: Sniffed,
+): UploadPatch | null {
+  const said = upload.contentType
+  // An empty file contradicts no type.
+  const contentType = prefix.length === 0 ? said : resolveMediaType(said, sniffed)
+  if (contentType === said && said !== unknownMediaType) return null
+  const category = upload.category === categoryOf(said) ? categoryOf(contentType) : upload.category
+  const { size, filename } = upload
+  const owner = actorOfUpload(upload)
+  const policy = policyOf(context, owner)
+  for (const rule of content.rules) rule({ actor: owner, policy, creation: { size, filename, contentType, category } })
+  if (contentType === said) return null
+  // Parts that were stored before the first one lie under the type and the key that the client named and become an object of that type, so
+  // the row must not name another. Tail objects hold first bytes that passed the gate; the bytes that would replace them have not.
+  if (upload.multipartId !== null || upload.tail.length > 0) {
+    if (said !== unknownMediaType && sniffed.mediaType !== null)
+      throw errors.typeContradictsStored({ contentType, stored: said })
+    return null
+  }
+  const isOther = category !== upload.category || agreeingName(filename, contentType) !== agreeingName(filename, said)
+  // An earlier attempt may have left an object at the key: then the key must stay, so that the clean-up finds it.
+  const key = isOther && !upload.needsCleanup ? keyFor(context, upload, category, contentType) : null
+  return { contentType, category, ...(key !== null && { key }) }
+}
+
+/**
+ * Whether the error says only that first bytes do not belong to what is stored. The owner may send files of their type, and other first
+ * bytes, which another request may be bringing, can still fit.
+ */
+export function contradictsStored(error: UploadError): boolean {
+  return error.facts['stored'] !== undefined
+}
+
+/**
+ * Applies the type of a final upload, whose first bytes the store has already as those of its first partial upload.
+ * @throws UploadError as `detectedTypePatch`; the upload has failed then
+ */
+export async function applyDetectedType(
+  context: EngineContext,
+  content: ContentCheck,
+  lease: Lease,
+  prefix: Buffer,
+  by: Actor | null,
+): Promise<void> {
+  const sniffed = await content.sniff(prefix)
+  let patch: UploadPatch | null
+  try {
+    patch = detectedTypePatch(context, content, lease.upload, prefix, sniffed)
+  } catch (error) {
+    await failUpload(lease, 'type', by)
+    throw error
+  }
+  if (patch) await lease.save(patch)
+}
+
+/** A new key for the upload as a file of `category` and `contentType`; `null`: it keeps the name that the operator's code gave it. */
+function keyFor(
+  { nameObject, newId, settings }: EngineContext,
+  { role, ownerId: user, createdAt, filename: sent }: UploadRecord,
+  category: string,
+  contentType: string,
+): string | null {
+  if (nameObject) return null
+  const filename = agreeingName(sent, contentType)
+  return makeObjectKey(settings.keyTemplate, { role, user, createdAt, category, unique: uniqueToken(newId), filename })
+}

@@ -1,0 +1,14 @@
+import type { Lease, UploadPatch } from '../ports.ts'
+
+/**
+ * `receiving` → `finishing`: every byte is stored and recorded, and the store has still to make the object. From here on every request
+ * that asks for the upload joins the finish, and the background job finds it. The offset, the prefix and the tail are written as they
+ * were read: those of parts that arrived by number were computed, and the row does not have them.
+ */
+export function beginFinishing(
+  lease: Lease,
+  patch: Pick<UploadPatch, 'size' | 'offset' | 'prefix' | 'tail' | 'digests' | 'release'> = {},
+): Promise<void> {
+  const { offset, prefix, tail } = lease.upload
+  return lease.save({ offset, prefix, tail, ...patch, state: 'finishing' })
+}

@@ -1,0 +1,56 @@
+import type { EngineContext } from '../engine-context.ts'
+import { errors } from '../errors/errors.ts'
+import { eventOf } from '../events.ts'
+import { matchesExpected, readDigests } from '../file-digest.ts'
+import { type Lease, NoSuchUpload, type ObjectInfo, type UploadPatch } from '../ports.ts'
+import type { Actor } from '../upload.ts'
+import { failUpload } from './fail.ts'
+
+/**
+ * `receiving` or `finishing` → `completed`: the store has confirmed the object. Saves the state and the event in one statement, which
+ * gives the lease back. A file with other digests than its client announced is not completed, whatever the store says.
+ * @param by who asked for it; `null`: the server, after the client had asked
+ * @throws NoSuchUpload when the object has another size than the upload
+ */
+export async function completeUpload(
+  { store, now }: Pick<EngineContext, 'store' | 'now'>,
+  lease: Lease,
+  info: ObjectInfo,
+  by: Actor | null,
+): Promise<void> {
+  const { upload } = lease
+  const failed = (error: unknown): never => {
+    // The store has an object that the row does not know of.
+    lease.expectOrphan()
+    throw error
+  }
+  const digests = upload.digests && (await readDigests(upload.digests, store, upload.key).catch(failed))
+  if (digests && !matchesExpected(digests)) await failDigestMismatch(lease, by)
+  const { size, etag } = info
+  if (upload.size !== null && upload.size !== size)
+    throw new NoSuchUpload(`the object has ${size} bytes and not ${upload.size}`)
+  const patch: UploadPatch = {
+    state: 'completed',
+    by,
+    size,
+    offset: size,
+    prefix: null,
+    tail: [],
+    etag,
+    ...(digests && { digests }),
+    completedAt: now(),
+    lossSeenAt: null,
+    // A partial upload that is never concatenated must not stay for ever.
+    ...(upload.concat?.kind === 'partial' ? {} : { expiresAt: null }),
+    ...(upload.tail.length > 0 ? { needsCleanup: true } : {}),
+    event: eventOf('upload.completed', { ...upload, size }),
+    release: true,
+  }
+  await lease.save(patch).catch(failed)
+}
+
+/** The file that arrived is not the one whose digest was announced: the upload has failed. @throws UploadError CHECKSUM_MISMATCH */
+export async function failDigestMismatch(lease: Lease, by: Actor | null): Promise<never> {
+  await failUpload(lease, 'digest', by)
+  throw errors.digestMismatch({ isComplete: true })
+}

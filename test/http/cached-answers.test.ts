@@ -4,31 +4,31 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { cacheAnswers } from '../../src/http/cached-answers.ts'
 import { testApp } from '../support/test-app.ts'
 
-describe('an answer that is the same for everybody', () => {
-  it('is made once and given to all, with the headers that belong to it', async () => {
-    let made = 0
+describe('an answer that is the same for every client', () => {
+  it('is rendered once and sent to all clients with the same headers', async () => {
+    let rendered = 0
     const app = fastify()
     onTestFinished(() => app.close())
     cacheAnswers(app, (path) => path !== '/other')
-    app.get('/json', (_request, reply) => reply.header('cache-control', 'no-cache').send({ made: ++made }))
-    app.get('/stream', (_request, reply) => reply.type('text/css').send(Readable.from([`made ${++made}`])))
-    app.get('/other', () => `made ${++made}`)
-    app.get('/refused', (_request, reply) => reply.code(404).send(`made ${++made}`))
-    const ask = async (url: string) => {
+    app.get('/json', (_request, reply) => reply.header('cache-control', 'no-cache').send({ rendered: ++rendered }))
+    app.get('/stream', (_request, reply) => reply.type('text/css').send(Readable.from([`rendered ${++rendered}`])))
+    app.get('/other', () => `rendered ${++rendered}`)
+    app.get('/refused', (_request, reply) => reply.code(404).send(`rendered ${++rendered}`))
+    const get = async (url: string) => {
       const { body, headers } = await app.inject(url)
       return [body, headers['content-type'], headers['cache-control']]
     }
 
-    expect(await ask('/json')).toEqual(await ask('/json?a=b'))
-    expect(await ask('/json')).toEqual(['{"made":1}', 'application/json; charset=utf-8', 'no-cache'])
-    expect([await ask('/stream'), await ask('/stream')]).toEqual(Array(2).fill(['made 2', 'text/css', undefined]))
-    expect([(await ask('/other'))[0], (await ask('/other'))[0]]).toEqual(['made 3', 'made 4'])
-    expect([(await ask('/refused'))[0], (await ask('/refused'))[0]]).toEqual(['made 5', 'made 6'])
+    expect(await get('/json')).toEqual(await get('/json?a=b'))
+    expect(await get('/json')).toEqual(['{"rendered":1}', 'application/json; charset=utf-8', 'no-cache'])
+    expect([await get('/stream'), await get('/stream')]).toEqual(Array(2).fill(['rendered 2', 'text/css', undefined]))
+    expect([(await get('/other'))[0], (await get('/other'))[0]]).toEqual(['rendered 3', 'rendered 4'])
+    expect([(await get('/refused'))[0], (await get('/refused'))[0]]).toEqual(['rendered 5', 'rendered 6'])
   })
 })
 
-describe('the description of the API', () => {
-  it('is the same every time, with a policy of its own', async () => {
+describe('the OpenAPI description', () => {
+  it('is the same every time and has its own content security policy', async () => {
     const app = await testApp()
 
     for (const url of ['/docs', '/docs/json', '/docs/static/swagger-ui.css']) {
@@ -48,9 +48,9 @@ describe('the description of the API', () => {
   it.each([
     [{ API_DOCS: 'false' }, 404],
     [{ API_DOCS: 'true' }, 200],
-    // In production.
+    // The default in production.
     [{ API_DOCS: '' }, 404],
-  ])('is there for everybody only when a setting says so: %o', async (env, status) => {
+  ])('is public only if the setting says so: %o answers %i', async (env, status) => {
     const app = await testApp(env as Record<string, string>)
 
     expect((await app.http.inject('/docs/json')).statusCode).toBe(status)
@@ -68,7 +68,7 @@ describe('every answer', () => {
     '/%zz',
     '/docs',
     '/',
-  ])('of %s tells browsers to guess, frame and follow nothing', async (url) => {
+  ])('of %s forbids sniffing, framing and loading', async (url) => {
     const app = await testApp()
 
     const { headers } = await app.http.inject(url)

@@ -14,25 +14,25 @@ interface Request {
   headers: Record<string, string>
   payload: string
 }
-type Begin = (method: 'POST', url: string, headers: Record<string, string>, payload: string) => Promise<string>
+type Create = (method: 'POST', url: string, headers: Record<string, string>, payload: string) => Promise<string>
 
-/** Every way in which a body comes; those that append begin an upload first, and `begin` tells its address or id. */
-const ways: [string, (begin: Begin) => Promise<Request>][] = [
+/** Every kind of request with a body. Those that append create an upload first; `create` returns its address or id. */
+const bodyRequests: [string, (create: Create) => Promise<Request>][] = [
   ['POST of tus', async () => ({ method: 'POST', url: '/files', headers: tus, payload: 'hello' })],
   [
     'PATCH of tus',
-    async (begin) => ({
+    async (create) => ({
       method: 'PATCH',
-      url: await begin('POST', '/files', { ...tus, 'content-type': 'text/plain' }, ''),
+      url: await create('POST', '/files', { ...tus, 'content-type': 'text/plain' }, ''),
       headers: { ...tus, 'upload-offset': '0' },
       payload: 'hello',
     }),
   ],
   [
-    'POST of tus that stands for a PATCH',
-    async (begin) => ({
+    'POST of tus with X-HTTP-Method-Override',
+    async (create) => ({
       method: 'POST',
-      url: await begin('POST', '/files', { ...tus, 'content-type': 'text/plain' }, ''),
+      url: await create('POST', '/files', { ...tus, 'content-type': 'text/plain' }, ''),
       headers: { ...tus, 'upload-offset': '0', 'x-http-method-override': 'PATCH' },
       payload: 'hello',
     }),
@@ -41,9 +41,9 @@ const ways: [string, (begin: Begin) => Promise<Request>][] = [
   ['PUT of RUFH', async () => ({ method: 'PUT', url: '/files', headers: rufh, payload: 'hello' })],
   [
     'PATCH of RUFH',
-    async (begin) => ({
+    async (create) => ({
       method: 'PATCH',
-      url: await begin('POST', '/files', { ...rufh, 'upload-complete': '?0' }, ''),
+      url: await create('POST', '/files', { ...rufh, 'upload-complete': '?0' }, ''),
       headers: { ...rufh, 'upload-offset': '0', 'content-type': 'application/partial-upload' },
       payload: 'hello',
     }),
@@ -66,12 +66,12 @@ const ways: [string, (begin: Begin) => Promise<Request>][] = [
       payload: `${boundary}\r\n\r\nhello\r\n--x--\r\n`,
     }),
   ],
-  ...['/v1/uploads/init', '/api/upload/init'].flatMap((url): [string, (begin: Begin) => Promise<Request>][] => [
+  ...['/v1/uploads/init', '/api/upload/init'].flatMap((url): [string, (create: Create) => Promise<Request>][] => [
     [`POST ${url}`, async () => ({ method: 'POST', url, headers: json, payload: creation })],
     [
-      `PUT of a chunk after ${url}`,
-      async (begin) => {
-        const id = (await begin('POST', url, json, creation)).split('/').at(-1)!
+      `PUT of a part after ${url}`,
+      async (create) => {
+        const id = (await create('POST', url, json, creation)).split('/').at(-1)!
         const path = url.startsWith('/v1') ? `/v1/uploads/${id}/chunk` : '/api/upload/chunk'
         const headers = { 'content-type': 'application/octet-stream', 'x-chunk-index': '0', 'x-upload-id': id }
         return { method: 'PUT', url: path, headers, payload: 'hello' }
@@ -81,25 +81,35 @@ const ways: [string, (begin: Begin) => Promise<Request>][] = [
 ]
 const creation = JSON.stringify({ file_name: 'notes.txt', total_size: 5 })
 
-const refused = ['gzip', 'br', 'deflate', 'zstd', 'gzip, identity', 'identity, gzip', 'x-unheard-of', 'gzip;q=0', '*']
-const taken = ['identity', 'Identity', 'identity, identity', '', ' ']
+const refusedCodings = [
+  'gzip',
+  'br',
+  'deflate',
+  'zstd',
+  'gzip, identity',
+  'identity, gzip',
+  'x-unheard-of',
+  'gzip;q=0',
+  '*',
+]
+const acceptedCodings = ['identity', 'Identity', 'identity, identity', '', ' ']
 
 async function open() {
   const app = await testApp()
   const user = await app.as(userOf(randomUUID(), 'creator'))
   const send = (request: Request) => app.http.inject({ ...request, headers: { ...user, ...request.headers } })
-  const begin: Begin = async (method, url, headers, payload) => {
+  const create: Create = async (method, url, headers, payload) => {
     const answer = await send({ method, url, headers, payload })
     return String(answer.headers['location'] ?? answer.json().upload_id)
   }
-  return { app, user, send, begin }
+  return { app, user, send, create }
 }
 
-it.each(ways)('a body with a content coding is 415, and nothing comes of it: %s', async (_way, requestFor) => {
-  const { app, user, send, begin } = await open()
-  const request = await requestFor(begin)
+it.each(bodyRequests)('a body with a content coding is 415 and is not stored: %s', async (_name, requestFor) => {
+  const { app, user, send, create } = await open()
+  const request = await requestFor(create)
 
-  for (const coding of refused) {
+  for (const coding of refusedCodings) {
     const answer = await send({ ...request, headers: { ...request.headers, 'content-encoding': coding } })
     expect([coding, answer.statusCode, answer.headers['accept-encoding']]).toEqual([coding, 415, 'identity'])
   }
@@ -109,11 +119,11 @@ it.each(ways)('a body with a content coding is 415, and nothing comes of it: %s'
   expect(app.store.calls).toEqual([])
 })
 
-it.each(ways)('a body whose coding is none is taken: %s', async (_way, requestFor) => {
-  const { send, begin } = await open()
+it.each(bodyRequests)('a body with the identity coding is accepted: %s', async (_name, requestFor) => {
+  const { send, create } = await open()
 
-  for (const coding of taken) {
-    const request = await requestFor(begin)
+  for (const coding of acceptedCodings) {
+    const request = await requestFor(create)
     const answer = await send({ ...request, headers: { ...request.headers, 'content-encoding': coding } })
     expect([coding, Math.floor(answer.statusCode / 100)]).toEqual([coding, 2])
   }
@@ -124,7 +134,7 @@ it.each([
   ['quoted-printable', 415],
   ['BINARY', 201],
   ['8bit', 201],
-])('a file of a form with Content-Transfer-Encoding %s is %i', async (encoding, status) => {
+])('a form file with Content-Transfer-Encoding %s is answered with %i', async (encoding, status) => {
   const { app, send } = await open()
   const payload = `${boundary}\r\ncontent-transfer-encoding: ${encoding}\r\n\r\naGVsbG8=\r\n--x--\r\n`
 
@@ -135,7 +145,7 @@ it.each([
 })
 
 it.each(['image', 'undefined', 'null', 'image/*', 'undefined/undefined', '[object Object]', 'image / png', '\u0000'])(
-  'a filetype that is none (%j) is no hint, and the bytes decide',
+  'an invalid filetype (%j) is ignored and the bytes decide the type',
   async (type) => {
     const app = await testApp()
     const png = Buffer.from('89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489', 'hex')

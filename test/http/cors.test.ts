@@ -3,7 +3,7 @@ import { loadConfig } from '../../src/config.ts'
 import { originMatcher } from '../../src/http/cors.ts'
 import { testApp } from '../support/test-app.ts'
 
-const places = [
+const urls = [
   '/v1/uploads',
   '/v1/admin/policies',
   '/api/upload/init',
@@ -21,10 +21,10 @@ function preflight(app: App, url: string, origin = 'https://app.example.org', me
 const listOf = (value: unknown) =>
   String(value ?? '')
     .split(',')
-    .map((word) => word.trim().toLowerCase())
+    .map((item) => item.trim().toLowerCase())
 
-describe.each(places)('a page of another origin at %s', (url) => {
-  it('may send the headers of every protocol, of tracing and of the settings', async () => {
+describe.each(urls)('a page of another origin at %s', (url) => {
+  it('may send the headers of all protocols, of tracing and of CORS_HEADERS', async () => {
     const app = await testApp({ CORS_HEADERS: 'apikey, x-upsert, X-Tenant' })
 
     const answer = await preflight(app, url)
@@ -42,20 +42,20 @@ describe.each(places)('a page of another origin at %s', (url) => {
     )
   })
 
-  it('may read refusals with their headers, when its origin fits', async () => {
+  it('may read error responses and their headers if its origin is allowed', async () => {
     const app = await testApp({ CORS_ORIGINS: 'https://*.example.org', CORS_CREDENTIALS: 'true' })
-    const ask = (origin: string) =>
+    const request = (origin: string) =>
       app.http.inject({ method: url.startsWith('/api') ? 'POST' : 'GET', url, headers: { origin } })
 
-    const fits = await ask('https://app.example.org')
-    const other = await ask('https://app.example.com')
+    const allowed = await request('https://app.example.org')
+    const other = await request('https://app.example.com')
 
-    expect(fits.headers).toMatchObject({
+    expect(allowed.headers).toMatchObject({
       'access-control-allow-origin': 'https://app.example.org',
       'access-control-allow-credentials': 'true',
       vary: expect.stringContaining('Origin'),
     })
-    expect(listOf(fits.headers['access-control-expose-headers'])).toEqual(
+    expect(listOf(allowed.headers['access-control-expose-headers'])).toEqual(
       expect.arrayContaining(['location', 'retry-after', 'upload-offset', 'upload-resume-token', 'x-request-id']),
     )
     expect(other.headers['access-control-allow-origin']).toBeUndefined()
@@ -123,23 +123,23 @@ describe('an origin', () => {
     expect(isAllowed(origin)).toBe(false)
   })
 
-  it('is told back to a page only where it is allowed, with credentials and a preflight as without', async () => {
+  it('gets CORS headers only if it is allowed, also with credentials', async () => {
     const app = await testApp({
       CORS_ORIGINS: 'https://*.example.org, https://one.example',
       CORS_CREDENTIALS: 'true',
     })
-    const ask = (method: 'GET' | 'OPTIONS', url: string, origin: string) =>
+    const request = (method: 'GET' | 'OPTIONS', url: string, origin: string) =>
       app.http.inject({ method, url, headers: { origin, 'access-control-request-method': 'PATCH' } })
     const origins = ['null', '*', 'https://evil-example.org', 'https://one.example.evil.com', 'https://one.example.']
 
     for (const origin of origins)
-      for (const url of [...places, '/v1/none', '/livez', '/docs', '/'])
+      for (const url of [...urls, '/v1/none', '/livez', '/docs', '/'])
         for (const method of ['GET', 'OPTIONS'] as const) {
-          const { headers } = await ask(method, url, origin)
-          const said = Object.keys(headers).filter((name) => name.startsWith('access-control-'))
-          expect([origin, url, method, said]).toEqual([origin, url, method, []])
+          const { headers } = await request(method, url, origin)
+          const corsHeaders = Object.keys(headers).filter((name) => name.startsWith('access-control-'))
+          expect([origin, url, method, corsHeaders]).toEqual([origin, url, method, []])
         }
-    const { headers } = await ask('OPTIONS', '/files', 'https://one.example')
+    const { headers } = await request('OPTIONS', '/files', 'https://one.example')
     expect(headers['access-control-allow-headers']).not.toContain('*')
   })
 
@@ -158,16 +158,16 @@ describe('an origin', () => {
     ['CORS_HEADERS', '*'],
     ['CORS_HEADERS', 'x tenant'],
     ['CORS_HEADERS', 'x-a: b'],
-  ])('that would match nothing stops the start: %s=%s', (name, value) => {
+  ])('pattern that can never match stops the start: %s=%s', (name, value) => {
     expect(() => loadConfig({ [name]: value })).toThrow(name)
   })
 
-  it('of any kind never gets credentials', () => {
+  it('never gets credentials if every origin is allowed', () => {
     expect(() => loadConfig({ CORS_CREDENTIALS: 'true' })).toThrow('CORS_CREDENTIALS')
   })
 })
 
-it('preflights are no requests to the limit of an address', async () => {
+it('preflights do not count as requests of an address', async () => {
   const app = await testApp({ REQUESTS_PER_ADDRESS: '5' })
   const from = { remoteAddress: '203.0.113.9' }
   const headers = { origin: 'https://app.example.org', 'access-control-request-method': 'POST' }
@@ -175,8 +175,8 @@ it('preflights are no requests to the limit of an address', async () => {
   for (let n = 0; n < 5; n += 1)
     expect((await app.http.inject({ method: 'OPTIONS', url: '/files', headers, ...from })).statusCode).toBe(204)
 
-  const asked = await app.http.inject({ method: 'GET', url: '/v1/uploads', headers: await app.as(), ...from })
-  expect(asked.statusCode).toBe(200)
+  const answer = await app.http.inject({ method: 'GET', url: '/v1/uploads', headers: await app.as(), ...from })
+  expect(answer.statusCode).toBe(200)
 })
 
 it.each([
@@ -184,7 +184,7 @@ it.each([
   ['PATCH', '/v1/uploads/a/b/c'],
   ['GET', '/api/none'],
   ['POST', '/api/upload/none'],
-] as const)('a page of another origin may read that there is nothing: %s %s', async (method, url) => {
+] as const)('a page of an allowed origin may read a 404: %s %s', async (method, url) => {
   const app = await testApp({ CORS_ORIGINS: 'https://*.example.org' })
   const headers = { origin: 'https://app.example.org', ...(await app.as()) }
 
@@ -192,6 +192,6 @@ it.each([
 
   expect([answer.statusCode, answer.json().error.code]).toEqual([404, expect.any(String)])
   expect(answer.headers['access-control-allow-origin']).toBe('https://app.example.org')
-  const stranger = await app.http.inject({ method, url, headers: { ...headers, origin: 'https://other.example' } })
-  expect(stranger.headers).not.toHaveProperty('access-control-allow-origin')
+  const other = await app.http.inject({ method, url, headers: { ...headers, origin: 'https://other.example' } })
+  expect(other.headers).not.toHaveProperty('access-control-allow-origin')
 })

@@ -5,7 +5,7 @@ import { answerError, answerErrors } from '../../src/http/errors.ts'
 
 describe('an error', () => {
   it.each(Object.entries(errorCodes) as [ErrorCode, number][])(
-    '%s is answered with %i and one form of body',
+    '%s is answered with %i and the common form of body',
     async (code, status) => {
       const { app } = appThatThrows(new UploadError(code, 'A sentence.', { limit: 7 }))
 
@@ -18,16 +18,13 @@ describe('an error', () => {
     },
   )
 
-  it.each(['UPLOAD_LOCKED', 'RATE_LIMITED', 'STORE_UNAVAILABLE'] as const)(
-    '%s says when to come back',
-    async (code) => {
-      const { app } = appThatThrows(new UploadError(code, 'Later.'))
+  it.each(['UPLOAD_LOCKED', 'RATE_LIMITED', 'STORE_UNAVAILABLE'] as const)('%s has Retry-After', async (code) => {
+    const { app } = appThatThrows(new UploadError(code, 'Later.'))
 
-      expect(Number((await app.inject('/')).headers['retry-after'])).toBeGreaterThan(0)
-    },
-  )
+    expect(Number((await app.inject('/')).headers['retry-after'])).toBeGreaterThan(0)
+  })
 
-  it('that nobody foresaw tells the log everything, once, and the client nothing', async () => {
+  it('that is unexpected is logged once with its cause and not sent to the client', async () => {
     const { app, lines } = appThatThrows(new Error('password=swordfish at db.internal'))
 
     const answer = await app.inject('/')
@@ -38,7 +35,7 @@ describe('an error', () => {
     expect(lines.filter((line) => line.includes('swordfish'))).toHaveLength(1)
   })
 
-  it('that is no error is answered too', async () => {
+  it('that is not an Error object is answered too', async () => {
     const { app } = appThatThrows('just text')
 
     expect((await app.inject('/')).statusCode).toBe(500)
@@ -48,13 +45,13 @@ describe('an error', () => {
 describe('a request that Fastify refuses', () => {
   it.each([
     ['a parameter out of range', { url: '/list?limit=0' }, 400, 'INVALID_REQUEST'],
-    ['a body that is no JSON', post('{', 'application/json'), 400, 'INVALID_REQUEST'],
+    ['a body that is not JSON', post('{', 'application/json'), 400, 'INVALID_REQUEST'],
     ['a body of unknown type', post('a', 'text/x-unknown'), 415, 'UNSUPPORTED_CONTENT_TYPE'],
     ['a body that is too large', post(JSON.stringify('a'.repeat(2000)), 'application/json'), 413, 'FILE_TOO_LARGE'],
-    ['a path that is not there', { url: '/nowhere' }, 404, 'NOT_FOUND'],
-    ['a body that breaks off', { method: 'POST' as const, url: '/broken' }, 400, 'INVALID_REQUEST'],
+    ['a path without a route', { url: '/nowhere' }, 404, 'NOT_FOUND'],
+    ['a body that ends early', { method: 'POST' as const, url: '/broken' }, 400, 'INVALID_REQUEST'],
     ['a path that cannot be decoded', { url: '/%zz' }, 400, 'INVALID_REQUEST'],
-  ])('has the same form: %s', async (_what, request, status, code) => {
+  ])('has the common form: %s', async (_what, request, status, code) => {
     const { app } = appThatThrows(new Error('unused'))
     app.get(
       '/list',
@@ -62,7 +59,7 @@ describe('a request that Fastify refuses', () => {
       () => [],
     )
     app.post('/broken', () => {
-      // As Fastify says it when it was reading the body of a client that went away.
+      // What Fastify throws when the client disconnects while it reads the body.
       throw Object.assign(new Error('aborted'), { code: 'ECONNRESET', statusCode: 400 })
     })
     app.post('/', { bodyLimit: 1000 }, () => 'read')

@@ -1,4 +1,4 @@
-/* What a client says of its file is a hint: one that cannot be used says nothing, wherever it stands, and hides no other. */
+/* The type, name and fingerprint that a client sends are hints: an invalid one is ignored and does not hide a valid one elsewhere. */
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { userOf } from '../../src/core/upload.ts'
@@ -6,14 +6,14 @@ import { bytes, png } from '../media/built.ts'
 import { testApp } from '../support/test-app.ts'
 
 type Headers = Record<string, string>
-interface Asked {
+interface CreateRequest {
   method: 'POST' | 'PUT'
   url: string
   headers: Headers
   payload: Buffer
 }
 
-const noTypes = [
+const invalidTypes = [
   'image',
   'undefined',
   'null',
@@ -25,29 +25,29 @@ const noTypes = [
 ]
 const csv = bytes('a,b\n1,2\n')
 
-const metadata = (said: Headers) =>
-  Object.entries(said)
+const metadata = (pairs: Headers) =>
+  Object.entries(pairs)
     .map(([key, value]) => `${key} ${Buffer.from(value, 'latin1').toString('base64')}`)
     .join(',')
-const inTus = (said: Headers) => (payload: Buffer) => ({
+const inTus = (pairs: Headers) => (payload: Buffer) => ({
   method: 'POST' as const,
   url: '/files',
   headers: {
     'tus-resumable': '1.0.0',
     'upload-length': String(payload.length),
     'content-type': 'application/offset+octet-stream',
-    'upload-metadata': metadata(said),
+    'upload-metadata': metadata(pairs),
   },
   payload,
 })
-const inRufh = (more: Headers, said: Headers) => (payload: Buffer) => ({
+const inRufh = (more: Headers, pairs: Headers) => (payload: Buffer) => ({
   method: 'POST' as const,
   url: '/files',
   headers: {
     'upload-draft-interop-version': '6',
     'upload-complete': '?1',
     ...more,
-    'upload-metadata': metadata(said),
+    'upload-metadata': metadata(pairs),
   },
   payload,
 })
@@ -68,8 +68,8 @@ const form = (name: string, type: string) => (payload: Buffer) => ({
   ]),
 })
 
-/** What the server takes the file for that `request` brings. */
-async function taken(request: Asked) {
+/** Sends `request` and returns the upload that it created. */
+async function created(request: CreateRequest) {
   const app = await testApp()
   const headers = await app.as(userOf(randomUUID(), 'creator'))
   const answer = await app.http.inject({ ...request, headers: { ...headers, ...request.headers } })
@@ -78,7 +78,7 @@ async function taken(request: Asked) {
   return listed.json().uploads[0]
 }
 
-const places: [string, (type: string) => (payload: Buffer) => Asked][] = [
+const typeHints: [string, (type: string) => (payload: Buffer) => CreateRequest][] = [
   ['filetype in tus', (type) => inTus({ filename: 'a', filetype: type })],
   ['Content-Type in RUFH', (type) => inRufh({ 'content-type': type }, { filename: 'a' })],
   ['filetype in RUFH', (type) => inRufh({}, { filename: 'a', filetype: type })],
@@ -86,12 +86,15 @@ const places: [string, (type: string) => (payload: Buffer) => Asked][] = [
   ['Content-Type in a form', (type) => form('a', type)],
 ]
 
-it.each(places)('a type that is none is no hint, and the bytes decide: %s', async (_place, says) => {
-  for (const type of noTypes)
-    expect([type, await taken(says(type)(png))]).toMatchObject([type, { state: 'completed', contentType: 'image/png' }])
+it.each(typeHints)('an invalid type is ignored and the bytes decide: %s', async (_where, withType) => {
+  for (const type of invalidTypes)
+    expect([type, await created(withType(type)(png))]).toMatchObject([
+      type,
+      { state: 'completed', contentType: 'image/png' },
+    ])
 })
 
-it.each<[string, (payload: Buffer) => Asked]>([
+it.each<[string, (payload: Buffer) => CreateRequest]>([
   ['filetype beside type in tus', inTus({ filename: 'a', filetype: 'undefined', type: 'text/csv' })],
   ['filetype that is not UTF-8 in tus', inTus({ filename: 'a', filetype: '\xc3\x28', type: 'text/csv' })],
   [
@@ -105,33 +108,25 @@ it.each<[string, (payload: Buffer) => Asked]>([
   ],
   ['Content-Type before the ending of a PUT', put('a.csv', 'undefined')],
   ['Content-Type before the ending in a form', form('a.csv', 'null')],
-])('a type that is none hides no other one: %s', async (_place, request) => {
-  expect(await taken(request(csv))).toMatchObject({ state: 'completed', contentType: 'text/csv' })
+])('an invalid type does not hide a valid one: %s', async (_where, request) => {
+  expect(await created(request(csv))).toMatchObject({ state: 'completed', contentType: 'text/csv' })
 })
 
 it.each<[string, Headers, Headers]>([
-  ['an empty one', { 'content-disposition': 'attachment; filename=""' }, { filename: 'b.csv' }],
-  [
-    'one in a charset that is unknown',
-    { 'content-disposition': "attachment; filename*=koi8-r''%e1" },
-    { filename: 'b.csv' },
-  ],
-  [
-    'one whose octets are no UTF-8',
-    { 'content-disposition': "attachment; filename*=utf-8''%ff" },
-    { filename: 'b.csv' },
-  ],
-  ['a header that is none', { 'content-disposition': ';;;' }, { filename: 'b.csv' }],
+  ['an empty file name', { 'content-disposition': 'attachment; filename=""' }, { filename: 'b.csv' }],
+  ['an unknown charset', { 'content-disposition': "attachment; filename*=koi8-r''%e1" }, { filename: 'b.csv' }],
+  ['octets that are not UTF-8', { 'content-disposition': "attachment; filename*=utf-8''%ff" }, { filename: 'b.csv' }],
+  ['an invalid header', { 'content-disposition': ';;;' }, { filename: 'b.csv' }],
   ['an empty filename beside a name', {}, { filename: '', name: 'b.csv' }],
-])('a file name that is none hides no other one: %s', async (_what, headers, said) => {
-  expect(await taken(inRufh(headers, said)(csv))).toMatchObject({ filename: 'b.csv' })
+])('an invalid file name does not hide a valid one: %s', async (_what, headers, pairs) => {
+  expect(await created(inRufh(headers, pairs)(csv))).toMatchObject({ filename: 'b.csv' })
 })
 
 it.each<[string, string]>([
   ['too long', 'x'.repeat(1025)],
   ['with control characters', 'a\u0000b'],
   ['not UTF-8', '\xc3\x28'],
-])('a fingerprint in Upload-Metadata that is no hint does not stop the file: %s', async (_what, fingerprint) => {
-  expect(await taken(inTus({ filename: 'a.csv', fingerprint })(csv))).toMatchObject({ state: 'completed' })
-  expect(await taken(inRufh({}, { filename: 'a.csv', fingerprint })(csv))).toMatchObject({ state: 'completed' })
+])('an invalid fingerprint in Upload-Metadata does not stop the upload: %s', async (_what, fingerprint) => {
+  expect(await created(inTus({ filename: 'a.csv', fingerprint })(csv))).toMatchObject({ state: 'completed' })
+  expect(await created(inRufh({}, { filename: 'a.csv', fingerprint })(csv))).toMatchObject({ state: 'completed' })
 })

@@ -7,53 +7,58 @@ import { ada } from '../support/open-engine.ts'
 import { type TestApp, testApp } from '../support/test-app.ts'
 import { until } from '../support/until.ts'
 
-const stranger = '203.0.113.7'
+const clientAddress = '203.0.113.7'
 
 describe('requests', () => {
-  it('of one address are refused beyond so many a minute, before anybody asks who they are', async () => {
+  it('of one address are limited per minute, before authentication', async () => {
     const app = await testApp({ REQUESTS_PER_ADDRESS: '5' })
-    const ask = (address: string) => app.http.inject({ url: '/v1/me', remoteAddress: address })
+    const requestFrom = (address: string) => app.http.inject({ url: '/v1/me', remoteAddress: address })
 
     const answers = []
-    for (let n = 0; n < 7; n += 1) answers.push(await ask(stranger))
+    for (let n = 0; n < 7; n += 1) answers.push(await requestFrom(clientAddress))
 
     expect(answers.map((answer) => answer.statusCode)).toEqual([401, 401, 401, 401, 401, 429, 429])
     expect(answers[6]!.json().error.code).toBe('RATE_LIMITED')
     expect(Number(answers[6]!.headers['retry-after'])).toBe(12)
-    expect((await ask('203.0.113.8')).statusCode).toBe(401)
-    expect((await app.http.inject({ url: '/livez', remoteAddress: stranger })).statusCode).toBe(200)
+    expect((await requestFrom('203.0.113.8')).statusCode).toBe(401)
+    expect((await app.http.inject({ url: '/livez', remoteAddress: clientAddress })).statusCode).toBe(200)
   })
 
-  it('of this very machine are not counted', async () => {
+  it('of a client on this machine are not counted', async () => {
     const app = await testApp({ REQUESTS_PER_ADDRESS: '1' })
 
     for (let n = 0; n < 3; n += 1)
       expect((await app.http.inject({ url: '/v1/me', headers: await app.as() })).statusCode).toBe(200)
   })
 
-  it('are counted for the address that a trusted proxy tells, and for no other', async () => {
+  it('are counted for the address that a trusted proxy forwards', async () => {
     const app = await testApp({ REQUESTS_PER_ADDRESS: '1', TRUST_PROXY: '10.0.0.0/8' })
-    const ask = async (remoteAddress: string, told: string) =>
-      (await app.http.inject({ url: '/v1/me', remoteAddress, headers: { 'x-forwarded-for': told } })).statusCode
+    const send = async (remoteAddress: string, forwardedFor: string) =>
+      (await app.http.inject({ url: '/v1/me', remoteAddress, headers: { 'x-forwarded-for': forwardedFor } })).statusCode
 
-    expect([await ask('10.0.0.1', stranger), await ask('10.0.0.1', stranger)]).toEqual([401, 429])
-    expect([await ask('10.0.0.1', '203.0.113.8')]).toEqual([401])
-    expect([await ask('198.51.100.1', '1.1.1.1'), await ask('198.51.100.1', '2.2.2.2')]).toEqual([401, 429])
+    expect([await send('10.0.0.1', clientAddress), await send('10.0.0.1', clientAddress)]).toEqual([401, 429])
+    expect([await send('10.0.0.1', '203.0.113.8')]).toEqual([401])
+    expect([await send('198.51.100.1', '1.1.1.1'), await send('198.51.100.1', '2.2.2.2')]).toEqual([401, 429])
   })
 
   it.each(['127.0.0.1', '::1', 'unknown', '_hidden', 'x'.repeat(12_000), '203.0.113.9:1234, 127.0.0.1', ',,,', ''])(
     'are counted whatever a client writes into X-Forwarded-For: case %#',
-    async (told) => {
+    async (forwardedFor) => {
       const app = await testApp({ REQUESTS_PER_ADDRESS: '2', TRUST_PROXY: 'true' })
-      const ask = async () =>
-        (await app.http.inject({ url: '/v1/me', remoteAddress: '10.0.0.1', headers: { 'x-forwarded-for': told } }))
-          .statusCode
+      const send = async () =>
+        (
+          await app.http.inject({
+            url: '/v1/me',
+            remoteAddress: '10.0.0.1',
+            headers: { 'x-forwarded-for': forwardedFor },
+          })
+        ).statusCode
 
-      expect([await ask(), await ask(), await ask()]).toEqual([401, 401, 429])
+      expect([await send(), await send(), await send()]).toEqual([401, 401, 429])
     },
   )
 
-  it('are refused beyond so many a minute on every route there is', async () => {
+  it('are limited per minute on every route', async () => {
     const routes: string[] = []
     const app = await testApp(
       { REQUESTS_PER_ADDRESS: '1' },
@@ -65,53 +70,53 @@ describe('requests', () => {
         const [method, path] = route.split(' ') as [string, string]
         const remoteAddress = `198.51.${at >> 8}.${at & 255}`
         const url = path.replace(/:\w+|\*/g, 'x')
-        const ask = () => app.http.inject({ method: method as 'GET', url, remoteAddress })
-        await ask()
-        return `${route} ${(await ask()).statusCode}`
+        const send = () => app.http.inject({ method: method as 'GET', url, remoteAddress })
+        await send()
+        return `${route} ${(await send()).statusCode}`
       }),
     )
 
     expect(answers.length).toBeGreaterThan(40)
-    // tus clients take every answer to HEAD but 423 for the end of the upload.
+    // tus clients give up an upload after any error to HEAD except 423.
     const others = answers.filter((answer) => !answer.endsWith(' 429'))
     expect(others).toEqual(others.filter((answer) => /^HEAD \/files.* 423$/.test(answer)))
   })
 
-  it('of a balancer that checks health do not take the room of others, nor others take theirs', async () => {
+  it('for health probes are counted apart from other requests', async () => {
     const app = await testApp({ REQUESTS_PER_ADDRESS: '1' })
-    const ask = async (url: string) => (await app.http.inject({ url, remoteAddress: stranger })).statusCode
+    const send = async (url: string) => (await app.http.inject({ url, remoteAddress: clientAddress })).statusCode
 
-    expect([await ask('/v1/me'), await ask('/v1/me')]).toEqual([401, 429])
-    expect([await ask('/livez'), await ask('/readyz')]).toEqual([200, 429])
+    expect([await send('/v1/me'), await send('/v1/me')]).toEqual([401, 429])
+    expect([await send('/livez'), await send('/readyz')]).toEqual([200, 429])
   })
 
-  it('of one user are refused beyond what their policy allows, in every protocol together', async () => {
+  it('of one user are limited by their policy, over all protocols together', async () => {
     const app = await testApp({ POLICIES: '{"creator":{"requestsPerMinute":3}}' })
-    const ann = somebody()
+    const ann = newUser()
     const statuses = []
     for (const url of ['/v1/me', '/files/x', '/v1/uploads', '/v1/me', '/files/x'])
       statuses.push((await app.http.inject({ url, method: 'GET', headers: await app.as(ann) })).statusCode)
 
     expect(statuses.slice(3)).toEqual([429, 429])
     expect(statuses.slice(0, 3)).not.toContain(429)
-    expect((await app.http.inject({ url: '/v1/me', headers: await app.as(somebody()) })).statusCode).toBe(200)
+    expect((await app.http.inject({ url: '/v1/me', headers: await app.as(newUser()) })).statusCode).toBe(200)
   })
 
-  it('of one user are not counted for another, whatever a user and a tenant are called', async () => {
+  it('are counted apart for users whose tenant and id look alike when joined', async () => {
     const app = await testApp({ POLICIES: '{"creator":{"requestsPerMinute":1}}' })
-    const ask = async (tenant: string, id: string) =>
+    const send = async (tenant: string, id: string) =>
       (await app.http.inject({ url: '/v1/me', headers: await app.as({ id, role: 'creator', tenant }) })).statusCode
 
-    expect([await ask('acme', 'west ann'), await ask('acme', 'west ann')]).toEqual([200, 429])
-    expect(await ask('acme west', 'ann')).toBe(200)
+    expect([await send('acme', 'west ann'), await send('acme', 'west ann')]).toEqual([200, 429])
+    expect(await send('acme west', 'ann')).toBe(200)
   })
 
-  it('beyond what the server can answer at once are sent away at once, health excepted', async () => {
+  it('beyond the limit at once are refused immediately, except health probes', async () => {
     const app = await testApp({ REQUESTS_AT_ONCE: '1' })
     const held = Promise.withResolvers<void>()
     app.store.fault = (call, at) => (call === 'put' && at === 'before' ? held.promise : undefined)
-    const first = upload(app, somebody())
-    // Until the first one is at the store.
+    const first = upload(app, newUser())
+    // The first request now waits for the store.
     await until(() => app.store.calls.includes('put'))
 
     const second = await app.http.inject({ url: '/v1/me', headers: await app.as() })
@@ -128,23 +133,23 @@ describe('requests', () => {
 })
 
 describe('creations', () => {
-  it('from one address are refused beyond so many a minute', async () => {
+  it('from one address are limited per minute', async () => {
     const app = await testApp({ CREATIONS_PER_ADDRESS: '2' })
 
     const statuses = []
-    for (let n = 0; n < 3; n += 1) statuses.push((await upload(app, somebody(), stranger)).statusCode)
+    for (let n = 0; n < 3; n += 1) statuses.push((await upload(app, newUser(), clientAddress)).statusCode)
 
     expect(statuses).toEqual([201, 201, 429])
-    expect((await upload(app, somebody(), '203.0.113.8')).statusCode).toBe(201)
+    expect((await upload(app, newUser(), '203.0.113.8')).statusCode).toBe(201)
   })
 
-  it('bodies beyond so many at once are refused before anything is written', async () => {
+  it('with a body beyond the limit of bodies are refused before anything is written', async () => {
     const app = await testApp({ BODIES_AT_ONCE: '1' })
     const held = Promise.withResolvers<void>()
     app.store.fault = (call, at) => (call === 'put' && at === 'before' ? held.promise : undefined)
     const first = upload(app, ada)
     await until(() => app.store.calls.includes('put'))
-    const bob = somebody()
+    const bob = newUser()
 
     const second = await upload(app, bob)
 
@@ -157,7 +162,7 @@ describe('creations', () => {
   })
 })
 
-describe('those who are counted', () => {
+describe('the key that requests are counted under', () => {
   it.each([
     ['203.0.113.7', '203.0.113.7'],
     ['::ffff:203.0.113.7', '203.0.113.7'],
@@ -169,20 +174,20 @@ describe('those who are counted', () => {
     ['2001:db8::1', '2001:db8:0:0::/64'],
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
     ['::2', '0:0:0:0::/64'],
-  ])('%s is counted as %s', (address, name) => {
+  ])('for %s is %s', (address, name) => {
     expect(rateLimitKey({ ip: address })).toBe(name)
   })
 
-  it('is nothing for a client that has gone', () => {
+  it('is null for a client that has disconnected', () => {
     expect(rateLimitKey({ ip: undefined })).toBe(null)
   })
 
-  it('are not this machine because a header says so', () => {
+  it('is never that of this machine because of a forwarded address', () => {
     expect(rateLimitKey({ ip: '127.0.0.1', ips: ['127.0.0.1', '127.0.0.1'] })).toBe('127.0.0.1')
     expect(rateLimitKey({ ip: '::1', ips: ['10.0.0.1', '::1'] })).toBe('0:0:0:0::/64')
   })
 
-  it('are forgotten when there are too many of them, those first who were quiet longest', () => {
+  it('is forgotten first if it was unused longest, when there are too many keys', () => {
     const rates = createRates(2)
     rates.count('a', 1, 0)
     rates.count('b', 1, 0)
@@ -195,7 +200,7 @@ describe('those who are counted', () => {
   })
 })
 
-function somebody(): Actor {
+function newUser(): Actor {
   return { id: randomUUID(), role: 'creator', tenant: null, isAdmin: false }
 }
 

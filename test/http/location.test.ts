@@ -8,21 +8,21 @@ const forwarded = {
   'x-forwarded-proto': 'https',
 }
 
-/** What every dialect answers to a creation that came with these headers, and what the list of uploads says. */
+/** The Location of a creation with these headers in every protocol, and the address in the list of uploads. */
 async function addresses(env: Record<string, string>, headers: Record<string, string>) {
   const { http, as } = await testApp(env)
-  const asked = { ...headers, ...(await as()) }
+  const common = { ...headers, ...(await as()) }
   const tus = { 'tus-resumable': '1.0.0', 'upload-length': '5' }
   const rufh = { 'upload-complete': '?0' }
-  const ask = (url: string, more: Record<string, string>, payload?: object) =>
-    http.inject({ method: 'POST', url, headers: { ...asked, ...more }, ...(payload && { payload }) })
+  const create = (url: string, more: Record<string, string>, payload?: object) =>
+    http.inject({ method: 'POST', url, headers: { ...common, ...more }, ...(payload && { payload }) })
   const answers = [
-    await ask('/files', tus),
-    await ask('/files', rufh),
-    await ask('/v1/uploads/init', {}, { file_name: 'a', total_size: 5 }),
-    await ask('/api/upload/init', {}, { file_name: 'a', total_size: 5 }),
+    await create('/files', tus),
+    await create('/files', rufh),
+    await create('/v1/uploads/init', {}, { file_name: 'a', total_size: 5 }),
+    await create('/api/upload/init', {}, { file_name: 'a', total_size: 5 }),
   ]
-  const list = await http.inject({ url: '/v1/uploads?limit=1', headers: asked })
+  const list = await http.inject({ url: '/v1/uploads?limit=1', headers: common })
   return [...answers.map((answer) => String(answer.headers.location)), list.json().uploads[0].url as string]
 }
 
@@ -32,24 +32,19 @@ const below = (start: string) =>
   )
 
 it.each<[string, Record<string, string>, Record<string, string>, string]>([
-  ['nothing is in front', {}, {}, ''],
+  ['there is no proxy', {}, {}, ''],
+  ['a trusted proxy forwards host and scheme', { TRUST_PROXY: 'true' }, forwarded, ''],
   [
-    'a proxy is trusted: relative is right whatever it thinks of host and scheme',
-    { TRUST_PROXY: 'true' },
-    forwarded,
-    '',
-  ],
-  [
-    'a trusted proxy has cut off a path',
+    'a trusted proxy has stripped a prefix',
     { TRUST_PROXY: '127.0.0.0/8' },
     { ...forwarded, 'x-forwarded-prefix': '/below/here/' },
     '/below/here',
   ],
-  ['nobody trusts who says so', {}, { ...forwarded, 'x-forwarded-prefix': '/below' }, ''],
-  ['another one is trusted', { TRUST_PROXY: '10.0.0.0/8' }, { ...forwarded, 'x-forwarded-prefix': '/below' }, ''],
+  ['the proxy is not trusted', {}, { ...forwarded, 'x-forwarded-prefix': '/below' }, ''],
+  ['another proxy is trusted', { TRUST_PROXY: '10.0.0.0/8' }, { ...forwarded, 'x-forwarded-prefix': '/below' }, ''],
   ['the prefix is a host', { TRUST_PROXY: 'true' }, { ...forwarded, 'x-forwarded-prefix': '//evil.example' }, ''],
-  ['the prefix leads elsewhere', { TRUST_PROXY: 'true' }, { ...forwarded, 'x-forwarded-prefix': '/a/../b' }, ''],
-  ['the prefix is a line of its own', { TRUST_PROXY: 'true' }, { ...forwarded, 'x-forwarded-prefix': '/a b' }, ''],
+  ['the prefix has dot segments', { TRUST_PROXY: 'true' }, { ...forwarded, 'x-forwarded-prefix': '/a/../b' }, ''],
+  ['the prefix has a space', { TRUST_PROXY: 'true' }, { ...forwarded, 'x-forwarded-prefix': '/a b' }, ''],
   ...[
     '\\\\evil.example',
     '/\\evil.example',
@@ -76,7 +71,7 @@ it.each<[string, Record<string, string>, Record<string, string>, string]>([
     '',
   ]),
   [
-    'the operator says where it is reached',
+    'PUBLIC_URL is set',
     { TRUST_PROXY: 'true', PUBLIC_URL: 'https://files.example/up/' },
     { ...forwarded, 'x-forwarded-prefix': '/below' },
     'https://files\\.example/up',

@@ -7,18 +7,18 @@ describe('the log on a terminal', () => {
     ['auto', undefined, false],
     ['json', true, false],
     ['text', undefined, true],
-  ] as const)('with LOG_FORMAT=%s and a terminal (%s) is text: %s', (format, isTTY, expected) => {
+  ] as const)('with LOG_FORMAT=%s and isTTY=%s is text: %s', (format, isTTY, expected) => {
     expect(isText(format, { isTTY })).toBe(expected)
   })
 
-  it('has time, level, message, the request and a few facts in one line', () => {
+  it('has time, level, message, request and fields in one line', () => {
     const line = written({
       level: 'info',
       time: '2026-01-02T03:04:05.678Z',
       pid: 1,
       hostname: 'host',
       requestId: 'r',
-      req: { method: 'GET', url: '/v1/me', from: '127.0.0.1' },
+      req: { method: 'GET', url: '/v1/me', remoteAddress: '127.0.0.1' },
       res: { status: 200 },
       ms: 12,
       uploadId: 'abc',
@@ -37,7 +37,7 @@ describe('the log on a terminal', () => {
     expect(text.split('\n').slice(1)).toEqual(['    Error: m', '    at here', ''])
   })
 
-  it('lets no client move the cursor, color the terminal or turn the line around', () => {
+  it('escapes characters that move the cursor, color text or reorder the line', () => {
     const text = written({
       level: 'info',
       msg: 'a\nb',
@@ -50,7 +50,7 @@ describe('the log on a terminal', () => {
     expect(text).toContain('\\u001b[2J\\u202e')
   })
 
-  it('passes on what is no JSON', () => {
+  it('passes on lines that are not JSON', () => {
     const texts: string[] = []
     textStream({ write: (text) => texts.push(text) }).write('plain\n')
 

@@ -27,7 +27,7 @@ describe('the log', () => {
     expect(lines[0]).toMatchObject({ uploadId: 'new-one' })
   })
 
-  it('holds no token, wherever it came from', async () => {
+  it('contains no token from headers or query parameters', async () => {
     const { app, lines } = appThatLogs()
 
     await app.inject({
@@ -39,7 +39,7 @@ describe('the log', () => {
     expect(JSON.stringify(lines)).toContain('/files/abc?token=[redacted]&page=[redacted]')
   })
 
-  it('has names of levels and times in ISO 8601', async () => {
+  it('has the name of the level and the time in ISO 8601', async () => {
     const { app, lines } = appThatLogs()
 
     await app.inject('/files/abc')
@@ -48,7 +48,7 @@ describe('the log', () => {
     expect([level, new Date(time).toISOString()]).toEqual(['info', time])
   })
 
-  it('has one line for a refused request, with what it asked and why', async () => {
+  it('has one line for a refused request, with the request and the reason', async () => {
     const { app, lines } = appThatLogs()
 
     await app.inject('/refused/abc')
@@ -72,10 +72,10 @@ describe('the log', () => {
     await app.inject('/broken')
 
     expect(lines).toHaveLength(1)
-    expect(lines[0]).toMatchObject({ level: 'error', msg: 'request failed', err: { message: 'a fault' } })
+    expect(lines[0]).toMatchObject({ level: 'error', msg: 'request failed', err: { message: 'an error' } })
   })
 
-  it('has one line for a URL that no route can be found for', async () => {
+  it('has one line for a URL that cannot be decoded', async () => {
     const { app, lines } = appThatLogs()
 
     await app.inject('/%E0%A4%A')
@@ -83,7 +83,7 @@ describe('the log', () => {
     expect(lines.map(({ msg }) => msg)).toEqual(['request refused'])
   })
 
-  it('is silent about the files of a page', async () => {
+  it('has no line at info for the static files of a page', async () => {
     const { app, lines } = appThatLogs()
 
     await app.inject('/asset')
@@ -91,23 +91,23 @@ describe('the log', () => {
     expect(lines).toEqual([])
   })
 
-  it('is silent about machines that ask for health', async () => {
+  it('has no line at info for health probes', async () => {
     const { app, lines } = appThatLogs()
 
-    await app.inject('/quiet')
+    await app.inject('/probe')
 
     expect(lines).toEqual([])
   })
 })
 
-it('takes the request id of a trusted proxy, and of nobody else', async () => {
+it('takes the request id of a trusted proxy and of no other client', async () => {
   const headers = { 'x-request-id': 'from-outside-1' }
 
-  const trusting = await appThatLogs({ trustsProxy: true }).app.inject({ url: '/quiet', headers })
-  const wary = await appThatLogs().app.inject({ url: '/quiet', headers })
+  const trusting = await appThatLogs({ trustsProxy: true }).app.inject({ url: '/probe', headers })
+  const distrusting = await appThatLogs().app.inject({ url: '/probe', headers })
 
   expect(trusting.headers['x-request-id']).toBe('from-outside-1')
-  expect(wary.headers['x-request-id']).toMatch(/^[\w-]{36}$/)
+  expect(distrusting.headers['x-request-id']).toMatch(/^[\w-]{36}$/)
 })
 
 it.each([
@@ -146,9 +146,9 @@ function appThatLogs({ trustsProxy = false } = {}) {
     throw new UploadError('OFFSET_MISMATCH', 'The offset is another one.', { offset: 5 })
   })
   app.get('/broken', async () => {
-    throw new Error('a fault')
+    throw new Error('an error')
   })
   app.get('/asset', { config: { isAsset: true } }, async () => 'body {}')
-  app.get('/quiet', { config: { isProbe: true } }, async () => 'ok')
+  app.get('/probe', { config: { isProbe: true } }, async () => 'ok')
   return { app, lines }
 }

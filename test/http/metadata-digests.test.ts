@@ -45,11 +45,11 @@ describe('a checksum in Upload-Metadata', () => {
     ['sha256', hex('md5')],
     ['md5', 'no md5 was made.'],
     ['relativePath', hex('sha256')],
-  ])('is not checked where it may be something else: %s %s', (key, value) => {
+  ])('is ignored if it may be something else: %s %s', (key, value) => {
     expect(stated([key, value])).toEqual({})
   })
 
-  it('that is stated twice counts once, and not at all when the values differ', () => {
+  it('that is stated twice is read if the values agree, and ignored if they differ', () => {
     expect(stated(['md5', hex('md5')], ['checksum', base64('md5')], ['Content-MD5', base64('md5')])).toEqual({
       md5: base64('md5'),
     })

@@ -7,7 +7,7 @@ import { sendSecurityHeaders } from '../../src/http/security-headers.ts'
 import { pagePlugin } from '../../src/http/static.ts'
 
 describe('a page', () => {
-  it.each(['/', '/admin', '/script.js'])('has a policy under which it can load what is its own: %s', async (url) => {
+  it.each(['/', '/admin', '/script.js'])('has a security policy that lets it load its own files: %s', async (url) => {
     const folder = await mkdtemp(join(tmpdir(), 'landfall-pages-'))
     for (const name of ['index.html', 'admin.html', 'script.js']) await writeFile(join(folder, name), name)
     const app = Fastify()

@@ -10,7 +10,7 @@ import { untilDone } from '../../support/until.ts'
 const bob: Actor = userOf('bob', 'member')
 
 describe('GET /v1/me', () => {
-  it('tells who asks and what they may send', async () => {
+  it('returns the user and what they may upload', async () => {
     const { http, as } = await testApp()
 
     const answer = await http.inject({ url: '/v1/me', headers: await as(bob) })
@@ -25,7 +25,7 @@ describe('GET /v1/me', () => {
     })
   })
 
-  it('tells a role without a policy that it may send nothing', async () => {
+  it('returns no policy for a role that has none', async () => {
     const { http, as } = await testApp()
 
     const answer = await http.inject({ url: '/v1/me', headers: await as(userOf('eve', 'constructor')) })
@@ -35,12 +35,12 @@ describe('GET /v1/me', () => {
 })
 
 describe('GET /v1/uploads', () => {
-  it("lists the caller's own uploads with their keys, the newest first", async () => {
+  it("lists the user's own uploads with their keys, newest first", async () => {
     const app = await testApp()
-    const actor = somebody()
-    const { id: first } = await begin(app, actor, 'a.png')
-    const { id: second } = await begin(app, actor, 'b.png')
-    await begin(app, somebody(), 'c.png')
+    const actor = newUser()
+    const { id: first } = await create(app, actor, 'a.png')
+    const { id: second } = await create(app, actor, 'b.png')
+    await create(app, newUser(), 'c.png')
 
     const answer = await app.http.inject({ url: '/v1/uploads', headers: await app.as(actor) })
 
@@ -53,9 +53,9 @@ describe('GET /v1/uploads', () => {
     expect(answer.json().uploads[1].key).toMatch(/\/image\/.*-a\.png$/)
   })
 
-  it('tells which uploads a request is writing to, and which of them were sent together', async () => {
+  it('shows which uploads are being written and which were sent together', async () => {
     const app = await testApp()
-    const actor = somebody()
+    const actor = newUser()
     const metadata = `filename ${base64('b.txt')},relativePath ${base64('a/b.txt')},batch ${base64('one')}`
     const { id: together } = await app.engine.create(actor, {
       size: 3,
@@ -86,28 +86,28 @@ describe('GET /v1/uploads', () => {
     expect((await listed()).map(({ live }) => live)).toEqual([false, false])
   })
 
-  it('gives a long list in pages that join without a gap', async () => {
+  it('returns a long list in pages without gaps or repeats', async () => {
     const app = await testApp()
-    const actor = somebody()
+    const actor = newUser()
     const ids: string[] = []
-    for (const name of ['1', '2', '3', '4', '5']) ids.unshift((await begin(app, actor, `${name}.png`)).id)
+    for (const name of ['1', '2', '3', '4', '5']) ids.unshift((await create(app, actor, `${name}.png`)).id)
 
-    const seen: string[] = []
+    const listed: string[] = []
     let url = '/v1/uploads?limit=2'
     for (let pages = 0; pages < 3; pages += 1) {
       const { uploads, next } = (await app.http.inject({ url, headers: await app.as(actor) })).json()
-      seen.push(...uploads.map((upload: { id: string }) => upload.id))
+      listed.push(...uploads.map((upload: { id: string }) => upload.id))
       url = `/v1/uploads?limit=2&before=${next}`
       if (next === null) break
     }
 
-    expect(seen).toEqual(ids)
+    expect(listed).toEqual(ids)
   })
 
-  it('shows a finished upload as finished', async () => {
+  it('shows a completed upload as completed', async () => {
     const app = await testApp()
-    const actor = somebody()
-    const { id } = await begin(app, actor, 'a.png')
+    const actor = newUser()
+    const { id } = await create(app, actor, 'a.png')
     await app.engine.append(actor, id, { offset: 0, body: bodyOf(Buffer.from('abc')), bodySize: 3, ending: 'at-size' })
 
     const answer = await app.http.inject({ url: `/v1/uploads/${id}`, headers: await app.as(actor) })
@@ -116,10 +116,10 @@ describe('GET /v1/uploads', () => {
     expect(Date.parse(answer.json().completedAt)).toBeCloseTo(Date.now(), -5)
   })
 
-  it('gives absolute addresses when the server knows its own', async () => {
+  it('returns absolute addresses if PUBLIC_URL is set', async () => {
     const app = await testApp({ PUBLIC_URL: 'https://up.example/landfall/' })
-    const actor = somebody()
-    const { id } = await begin(app, actor, 'a.png')
+    const actor = newUser()
+    const { id } = await create(app, actor, 'a.png')
 
     const answer = await app.http.inject({ url: `/v1/uploads/${id}`, headers: await app.as(actor) })
 
@@ -130,8 +130,8 @@ describe('GET /v1/uploads', () => {
 describe('DELETE /v1/uploads/:id', () => {
   it('cancels an upload', async () => {
     const app = await testApp()
-    const actor = somebody()
-    const { id } = await begin(app, actor, 'a.png')
+    const actor = newUser()
+    const { id } = await create(app, actor, 'a.png')
 
     const cancelled = await app.http.inject({
       method: 'DELETE',
@@ -143,10 +143,10 @@ describe('DELETE /v1/uploads/:id', () => {
     expect([cancelled.statusCode, again.statusCode]).toEqual([204, 410])
   })
 
-  it('deletes the file that arrived', async () => {
+  it('deletes the object of a completed upload', async () => {
     const app = await testApp()
-    const actor = somebody()
-    const { id } = await begin(app, actor, 'a.png')
+    const actor = newUser()
+    const { id } = await create(app, actor, 'a.png')
     await app.engine.append(actor, id, { offset: 0, body: bodyOf(Buffer.from('abc')), bodySize: 3, ending: 'at-size' })
 
     await app.http.inject({ method: 'DELETE', url: `/v1/uploads/${id}`, headers: await app.as(actor) })
@@ -157,7 +157,7 @@ describe('DELETE /v1/uploads/:id', () => {
 
 describe('the JSON API refuses', () => {
   it.each([
-    ['nobody', 'GET', '/v1/uploads', 401, 'UNAUTHENTICATED'],
+    ['anonymous', 'GET', '/v1/uploads', 401, 'UNAUTHENTICATED'],
     ['ada', 'GET', '/v1/uploads?limit=0', 400, 'INVALID_REQUEST'],
     ['ada', 'GET', '/v1/uploads?limit=101', 400, 'INVALID_REQUEST'],
     ['ada', 'GET', '/v1/uploads?limit=many', 400, 'INVALID_REQUEST'],
@@ -166,17 +166,17 @@ describe('the JSON API refuses', () => {
     ['ada', 'GET', `/v1/uploads/${randomUUID()}`, 404, 'UPLOAD_NOT_FOUND'],
     ['ada', 'DELETE', `/v1/uploads/${randomUUID()}`, 404, 'UPLOAD_NOT_FOUND'],
     ['ada', 'GET', '/v1/nothing', 404, 'NOT_FOUND'],
-  ] as const)('%s: %s %s with %i %s', async (who, method, url, status, code) => {
+  ] as const)('%s: %s %s with %i %s', async (user, method, url, status, code) => {
     const { http, as } = await testApp()
 
-    const answer = await http.inject({ method, url, headers: who === 'nobody' ? {} : await as() })
+    const answer = await http.inject({ method, url, headers: user === 'anonymous' ? {} : await as() })
 
     expect([answer.statusCode, answer.json().error.code]).toEqual([status, code])
   })
 
-  it.each(['GET', 'DELETE'] as const)("%s of somebody else's upload as if it were not there", async (method) => {
+  it.each(['GET', 'DELETE'] as const)("%s of another user's upload as if it did not exist", async (method) => {
     const app = await testApp()
-    const { id } = await begin(app, somebody(), 'a.png')
+    const { id } = await create(app, newUser(), 'a.png')
 
     const answer = await app.http.inject({ method, url: `/v1/uploads/${id}`, headers: await app.as(bob) })
 
@@ -187,10 +187,10 @@ describe('the JSON API refuses', () => {
 describe('a page on another origin', () => {
   const origin = 'https://app.example'
 
-  it('may call the API, and read why it was refused', async () => {
+  it('may call the API and read its error responses', async () => {
     const { http, as } = await testApp({ CORS_ORIGINS: origin })
 
-    const asked = await http.inject({
+    const preflight = await http.inject({
       method: 'OPTIONS',
       url: '/v1/uploads',
       headers: { origin, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' },
@@ -198,16 +198,17 @@ describe('a page on another origin', () => {
     const answered = await http.inject({ url: '/v1/uploads', headers: { origin, ...(await as()) } })
     const refused = await http.inject({ url: '/v1/uploads', headers: { origin } })
 
-    expect([asked.statusCode, answered.statusCode, refused.statusCode]).toEqual([204, 200, 401])
-    for (const answer of [asked, answered, refused]) expect(answer.headers['access-control-allow-origin']).toBe(origin)
-    expect(asked.headers['access-control-allow-headers']).toMatch(/authorization/i)
+    expect([preflight.statusCode, answered.statusCode, refused.statusCode]).toEqual([204, 200, 401])
+    for (const answer of [preflight, answered, refused])
+      expect(answer.headers['access-control-allow-origin']).toBe(origin)
+    expect(preflight.headers['access-control-allow-headers']).toMatch(/authorization/i)
     expect(answered.headers['access-control-allow-credentials']).toBeUndefined()
   })
 
-  it('may go on listening to events where its connection broke', async () => {
+  it('may resume an event stream with Last-Event-ID', async () => {
     const { http } = await testApp({ CORS_ORIGINS: origin })
 
-    const asked = await http.inject({
+    const preflight = await http.inject({
       method: 'OPTIONS',
       url: '/v1/events',
       headers: {
@@ -217,10 +218,10 @@ describe('a page on another origin', () => {
       },
     })
 
-    expect(asked.headers['access-control-allow-headers']).toMatch(/last-event-id/i)
+    expect(preflight.headers['access-control-allow-headers']).toMatch(/last-event-id/i)
   })
 
-  it('may not when its origin is not on the list', async () => {
+  it('may not call the API if its origin is not allowed', async () => {
     const { http, as } = await testApp({ CORS_ORIGINS: origin })
 
     const answer = await http.inject({
@@ -232,11 +233,11 @@ describe('a page on another origin', () => {
   })
 })
 
-function somebody(): Actor {
+function newUser(): Actor {
   return userOf(randomUUID(), 'member')
 }
 
-function begin(app: TestApp, actor: Actor, filename: string) {
+function create(app: TestApp, actor: Actor, filename: string) {
   return app.engine.create(actor, { size: 3, filename, contentType: 'image/png' })
 }
 

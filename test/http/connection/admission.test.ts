@@ -5,7 +5,7 @@ import { admitConnections } from '../../../src/http/connection/admission.ts'
 import { openRaw } from '../../support/raw-http.ts'
 import { testApp } from '../../support/test-app.ts'
 
-/** Connections by address, as the admission of a server of eight sees them. */
+/** An admission with eight connections, and a function that opens a connection from an address. */
 function admission({ perAddress = 4 } = {}) {
   const admit = admitConnections({
     connections: 8,
@@ -24,50 +24,50 @@ function admission({ perAddress = 4 } = {}) {
           this.emit('close')
         },
       }) as unknown as Socket
-      admit(socket, (one) => busy.has(one))
+      admit(socket, (connection) => busy.has(connection))
       return socket
     },
   }
 }
 
-const crowd = ['203.0.113.1', '203.0.113.1', '203.0.113.1', '203.0.113.1']
+const sameAddress = ['203.0.113.1', '203.0.113.1', '203.0.113.1', '203.0.113.1']
 const others = ['198.51.100.1', '198.51.100.1', '192.0.2.9', '192.0.2.9']
 
-describe('a server that holds as many connections as it may', () => {
-  it('ends the oldest idle one of the network that has most for one of another', () => {
+describe('a server at its limit of connections', () => {
+  it('closes the oldest idle one of the largest network for one of another', () => {
     const { open } = admission()
-    const [first, ...rest] = [...crowd, ...others].map(open)
+    const [first, ...rest] = [...sameAddress, ...others].map(open)
 
-    const newcomer = open('198.18.0.1')
+    const added = open('198.18.0.1')
 
-    expect(newcomer.destroyed).toBe(false)
+    expect(added.destroyed).toBe(false)
     expect(first!.destroyed).toBe(true)
     expect(rest.filter((socket) => socket.destroyed)).toEqual([])
   })
 
-  it('ends none on which a request is being answered', () => {
+  it('closes none on which a request is being answered', () => {
     const { open, busy } = admission()
-    const held = [...crowd, ...others].map(open)
+    const held = [...sameAddress, ...others].map(open)
     for (const socket of held) busy.add(socket)
 
     const refused = open('198.18.0.1')
     busy.delete(held[2]!)
-    const taken = open('198.18.0.1')
+    const accepted = open('198.18.0.1')
 
-    expect([refused.destroyed, taken.destroyed, held.map((socket) => socket.destroyed).indexOf(true)]).toEqual([
+    expect([refused.destroyed, accepted.destroyed, held.map((socket) => socket.destroyed).indexOf(true)]).toEqual([
       true,
       false,
       2,
     ])
   })
 
-  it('ends none for a newcomer whose network has no less', () => {
+  it('closes none for a new one whose network has as many', () => {
     const { open } = admission()
-    const held = [...crowd.slice(2), '203.0.114.1', '203.0.114.1', ...others].map(open)
+    const held = [...sameAddress.slice(2), '203.0.114.1', '203.0.114.1', ...others].map(open)
 
-    const newcomer = open('198.51.100.1')
+    const added = open('198.51.100.1')
 
-    expect(newcomer.destroyed).toBe(true)
+    expect(added.destroyed).toBe(true)
     expect(held.some((socket) => socket.destroyed)).toBe(false)
   })
 
@@ -76,33 +76,33 @@ describe('a server that holds as many connections as it may', () => {
     const wide = ['203.0.113.1', '203.0.113.2', '203.0.113.3', '203.0.113.4'].map(open)
     for (const address of ['198.51.100.1', '198.18.0.2', '198.19.0.3', '192.0.2.9']) open(address)
 
-    const newcomer = open('100.64.0.1')
+    const added = open('100.64.0.1')
 
-    expect([newcomer.destroyed, wide[0]!.destroyed]).toEqual([false, true])
+    expect([added.destroyed, wide[0]!.destroyed]).toEqual([false, true])
   })
 
-  it('ends none of a trusted proxy, whose newcomers find a place', () => {
+  it('closes none of a trusted proxy, whose new connections replace others', () => {
     const { open } = admission()
     const ofProxy = Array.from({ length: 7 }, () => open('192.0.2.1'))
     const idle = open('203.0.113.1')
 
-    const newcomer = open('192.0.2.1')
+    const added = open('192.0.2.1')
     const refused = open('192.0.2.1')
 
-    expect([idle.destroyed, newcomer.destroyed, refused.destroyed]).toEqual([true, false, true])
+    expect([idle.destroyed, added.destroyed, refused.destroyed]).toEqual([true, false, true])
     expect(ofProxy.some((socket) => socket.destroyed)).toBe(false)
   })
 
-  it('has a place again for each one that has ended', () => {
+  it('accepts a new one for each that has closed', () => {
     const { open } = admission()
     for (let n = 0; n < 50; n += 1) open('203.0.113.1').destroy()
 
-    const held = [...crowd, ...others].map(open)
+    const held = [...sameAddress, ...others].map(open)
 
     expect(held.some((socket) => socket.destroyed)).toBe(false)
   })
 
-  it('answers on one that took the place of an idle one', async () => {
+  it('answers on one that replaced an idle one', async () => {
     const app = await testApp({ CONNECTIONS_AT_ONCE: '4', TRUST_PROXY: '127.0.0.2' })
     await app.http.listen({ host: '127.0.0.1', port: 0 })
     const { port } = app.http.server.address() as AddressInfo
@@ -115,10 +115,10 @@ describe('a server that holds as many connections as it may', () => {
     await idle.send('GET / HT')
     await Promise.all([open(), open(), open('127.0.0.2')])
 
-    const newcomer = await open('127.0.0.2')
-    await newcomer.send('GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    const added = await open('127.0.0.2')
+    await added.send('GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
 
-    expect((await newcomer.answer())?.status).toBe(200)
+    expect((await added.answer())?.status).toBe(200)
     await idle.closed()
   })
 })

@@ -7,22 +7,22 @@ import { closeConnections, countRequests, requestsInFlight } from '../../../src/
 
 const quietMs = 50
 
-/** A server that answers `/slow` when it is let go. */
+/** A server that answers `/slow` when `answer` is called. */
 async function open() {
   const app = fastify({ forceCloseConnections: 'idle' })
   const count = countRequests(app)
-  const asked = Promise.withResolvers<void>()
-  const { promise: letGo, resolve: answer } = Promise.withResolvers<string>()
+  const received = Promise.withResolvers<void>()
+  const { promise: body, resolve: answer } = Promise.withResolvers<string>()
   app.get('/slow', () => {
-    asked.resolve()
-    return letGo
+    received.resolve()
+    return body
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as { port: number }
-  return { app, port, url: `http://127.0.0.1:${port}/slow`, asked: asked.promise, answer, count }
+  return { app, port, url: `http://127.0.0.1:${port}/slow`, received: received.promise, answer, count }
 }
 
-it('a connection on which nobody asks does not keep a server from ending', async () => {
+it('a connection without requests does not keep the server from closing', async () => {
   const { app, port } = await open()
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')
@@ -33,14 +33,14 @@ it('a connection on which nobody asks does not keep a server from ending', async
 })
 
 it('a request that is being answered is waited for', async () => {
-  const { app, url, asked, answer } = await open()
+  const { app, url, received, answer } = await open()
   vi.useFakeTimers({ toFake: ['performance', 'setInterval', 'clearInterval'] })
   onTestFinished(() => void vi.useRealTimers())
   const answered = fetch(url).then((response) => response.text())
-  await asked
+  await received
   let isClosed = false
   const closing = closeConnections(app, quietMs).then(() => (isClosed = true))
-  // Longer than it is waited for what asks nothing.
+  // Longer than connections without requests are waited for.
   vi.advanceTimersByTime(100 * quietMs)
   await nextTurn()
 
@@ -51,12 +51,12 @@ it('a request that is being answered is waited for', async () => {
   await closing
 })
 
-it('a request whose client is gone is not waited for', async () => {
-  const { app, port, url, asked, count } = await open()
-  const gone = new AbortController()
-  const refused = fetch(url, { signal: gone.signal }).catch(() => {})
-  await asked
-  gone.abort()
+it('a request whose client has disconnected is not waited for', async () => {
+  const { app, port, url, received, count } = await open()
+  const client = new AbortController()
+  const refused = fetch(url, { signal: client.signal }).catch(() => {})
+  await received
+  client.abort()
   await refused
   const other = connect(port, '127.0.0.1')
   await once(other, 'connect')

@@ -18,8 +18,8 @@ it.each([
   ['1.2.3.4,', undefined],
   [`${'x'.repeat(12_000)}, 1.2.3.4`, '1.2.3.4'],
   [Array(500).fill('1.2.3.4').join(','), Array(16).fill('1.2.3.4').join(', ')],
-])('of X-Forwarded-For nothing counts but IP addresses: case %#', (said, kept) => {
-  const headers = { 'x-forwarded-for': said }
+])('only IP addresses are kept in X-Forwarded-For: case %#', (header, kept) => {
+  const headers = { 'x-forwarded-for': header }
 
   keepOnlyAddresses(headers)
 

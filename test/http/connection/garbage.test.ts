@@ -1,26 +1,26 @@
 /*
- * What is no request, or the most expensive form of one, on every port: it is refused or ended, costs little, and the server answers the
- * next client.
+ * Bytes that are not a request, and requests that are expensive to parse, on every port: the server refuses them or closes the connection,
+ * and answers the next client.
  */
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openRaw, type RawConnection } from '../../support/raw-http.ts'
 import { testApp } from '../../support/test-app.ts'
 
-const head = 'Host: a\r\n'
-const chunked = `POST /v1/uploads/init HTTP/1.1\r\n${head}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`
-const hello = Buffer.from('160301020001000001fc0303', 'hex')
+const hostLine = 'Host: a\r\n'
+const chunked = `POST /v1/uploads/init HTTP/1.1\r\n${hostLine}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`
+const tlsHello = Buffer.from('160301020001000001fc0303', 'hex')
 
-/** What is sent, and what is heard: an answer with one of these statuses, or none (`0`), before the connection ends. */
+/** What is sent, and the accepted statuses of the answer before the connection ends; `0`: no answer. */
 const garbage: [string, (string | Buffer)[], number[]][] = [
-  ['the hello of TLS', [Buffer.concat([hello, Buffer.alloc(600, 7)])], [400]],
+  ['a TLS ClientHello', [Buffer.concat([tlsHello, Buffer.alloc(600, 7)])], [400]],
   ['the preface of HTTP/2', ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', Buffer.alloc(9)], [400, 505]],
-  ['bytes of no meaning', [Buffer.alloc(100_000, 0xff)], [400]],
-  ['line ends', ['\r\n'.repeat(50_000), 'x\r\n\r\n'], [400]],
-  ['CONNECT', [`CONNECT evil.example:443 HTTP/1.1\r\n${head}\r\n`], [400]],
-  ['a method that there is not', [`FROBNICATE / HTTP/1.1\r\n${head}\r\n`], [400]],
+  ['meaningless bytes', [Buffer.alloc(100_000, 0xff)], [400]],
+  ['line endings', ['\r\n'.repeat(50_000), 'x\r\n\r\n'], [400]],
+  ['CONNECT', [`CONNECT evil.example:443 HTTP/1.1\r\n${hostLine}\r\n`], [400]],
+  ['an unknown method', [`FROBNICATE / HTTP/1.1\r\n${hostLine}\r\n`], [400]],
   ['a target without end', [`GET /${'a'.repeat(200_000)}`], [431, 414, 0]],
-  ['headers without end', [`GET / HTTP/1.1\r\n${head}`, 'x: y\r\n'.repeat(30_000)], [431]],
+  ['headers without end', [`GET / HTTP/1.1\r\n${hostLine}`, 'x: y\r\n'.repeat(30_000)], [431]],
   ['a chunk whose extension has no end', [chunked, `5;${'a'.repeat(300_000)}`], [400, 401, 404, 413, 431]],
   ['many small chunk extensions', [chunked, '1;a=b\r\nx\r\n'.repeat(30_000), '0\r\n\r\n'], [400, 401, 404, 413]],
   ['chunks of one byte', [chunked, '1\r\nx\r\n'.repeat(50_000), '0\r\n\r\n'], [400, 401, 404, 413]],
@@ -42,44 +42,44 @@ async function open(port: number): Promise<RawConnection> {
   return connection
 }
 
-const statusOf = (heard: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(heard)?.[1] ?? 0)
+const statusOf = (answer: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 0)
 
 describe.each(['PORT', 'METRICS_PORT'] as const)('on %s', (kind) => {
-  it.each(garbage)('%s is refused, and the connection ends', async (_what, chunks, statuses) => {
+  it.each(garbage)('is refused and its connection closed: %s', async (_what, chunks, statuses) => {
     const port = await listening(kind)
     const connection = await open(port)
 
     for (const chunk of chunks) if (!connection.socket.destroyed) void connection.send(chunk)
     await connection.closed()
     const other = await open(port)
-    await other.send(`GET /none HTTP/1.1\r\n${head}Connection: close\r\n\r\n`)
+    await other.send(`GET /none HTTP/1.1\r\n${hostLine}Connection: close\r\n\r\n`)
 
     expect(statuses).toContain(statusOf(connection.heard()))
     expect((await other.answer())?.status).toBe(404)
   })
 
-  it('an upgrade to another protocol is answered as if it was not asked for', async () => {
+  it('an upgrade to another protocol is ignored and the request answered', async () => {
     const connection = await open(await listening(kind))
 
-    await connection.send(`GET /none HTTP/1.1\r\n${head}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`)
+    await connection.send(`GET /none HTTP/1.1\r\n${hostLine}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`)
 
     expect(statusOf(await connection.until(/\r\n\r\n/))).toBe(404)
   })
 
-  it('a flood of bodies that wait for 100 Continue is refused, each before its body', async () => {
+  it('many requests that wait for 100 Continue are refused before their bodies', async () => {
     const port = await listening(kind)
-    const request = `POST /v1/uploads/init HTTP/1.1\r\n${head}Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n`
+    const request = `POST /v1/uploads/init HTTP/1.1\r\n${hostLine}Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n`
     const connections = await Promise.all(Array.from({ length: 50 }, () => open(port)))
 
     await Promise.all(connections.map((connection) => connection.send(request)))
-    const heard = await Promise.all(connections.map((connection) => connection.until(/HTTP\/1\.1 4\d\d/)))
+    const answers = await Promise.all(connections.map((connection) => connection.until(/HTTP\/1\.1 4\d\d/)))
 
-    expect(new Set(heard.map((text) => /HTTP\/1\.1 (4\d\d)/.exec(text)![1]))).toEqual(
+    expect(new Set(answers.map((text) => /HTTP\/1\.1 (4\d\d)/.exec(text)![1]))).toEqual(
       new Set([kind === 'PORT' ? '401' : '404']),
     )
   })
 
-  it('half a request is ended by the server', async () => {
+  it('an incomplete request is answered with 408', async () => {
     const connection = await open(await listening(kind))
 
     await connection.send('GET / HT')

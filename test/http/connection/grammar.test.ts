@@ -7,7 +7,7 @@ import { testApp } from '../../support/test-app.ts'
 
 const post = 'POST /v1/uploads/init HTTP/1.1\r\nHost: a\r\n'
 
-describe('a request with more than one meaning', () => {
+describe('an ambiguous or unsupported request', () => {
   it.each([
     ['HTTP/0.9', 'GET /health\r\n\r\n'],
     ['HTTP/0.9 by name', 'GET /health HTTP/0.9\r\nHost: a\r\n\r\n'],
@@ -45,7 +45,7 @@ describe('a request with more than one meaning', () => {
     ['bare carriage returns', 'GET /health HTTP/1.1\rHost: a\r\r'],
     ['a space before the colon', 'GET /health HTTP/1.1\r\nHost : a\r\n\r\n'],
     ['a zero byte in a header', 'GET /health HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n'],
-  ])('is refused with 400 and is the last one of its connection: %s', async (_what, text) => {
+  ])('is refused with 400 and closes its connection: %s', async (_what, text) => {
     const app = await testApp()
     await app.http.listen({ host: '127.0.0.1', port: 0 })
     const connection = await openRaw((app.http.server.address() as AddressInfo).port)
@@ -68,7 +68,7 @@ describe('a request with more than one meaning', () => {
     ['GET /health HTTP/1.1\r\nhost: xn--bcher-kva.example\r\nConnection: close\r\n\r\n'],
     ['GET /health HTTP/1.0\r\n\r\n'],
     ['GET /health?a=http://b/c HTTP/1.1\r\nHost: my_host\r\nConnection: close\r\n\r\n'],
-  ])('is not one that is plain: %s', async (text) => {
+  ])('is not a plain request such as %s', async (text) => {
     const app = await testApp()
     await app.http.listen({ host: '127.0.0.1', port: 0 })
     const connection = await openRaw((app.http.server.address() as AddressInfo).port)
@@ -85,7 +85,7 @@ describe('a request whose target is a whole URL', () => {
     ['GET HTTPS://files.example:8443/health?a=b HTTP/1.1', 200],
     ['GET http://[::1]:1080/health HTTP/1.1', 200],
     ['GET http://files.example/none/such HTTP/1.1', 404],
-  ])('is answered like one for its path: %s', async (line, status) => {
+  ])('is answered like a request for its path: %s', async (line, status) => {
     const app = await testApp()
     await app.http.listen({ host: '127.0.0.1', port: 0 })
     const connection = await openRaw((app.http.server.address() as AddressInfo).port)
@@ -101,7 +101,7 @@ describe('a request whose target is a whole URL', () => {
     ['OPTIONS', 'http://a.example', '*'],
     ['POST', 'http://a.example:8080/files?x=http://b/', '/files?x=http://b/'],
     ['GET', '/http://b/', '/http://b/'],
-  ])('names the server in the place of the Host header: %s %s', (method, url, path) => {
+  ])('replaces the Host header with the host of the URL: %s %s', (method, url, path) => {
     const request = { method, url, headers: { host: 'other.example' } } as IncomingMessage
 
     toOriginForm(request)

@@ -5,7 +5,7 @@ import { type TestApp, testApp } from '../../support/test-app.ts'
 
 const MiB = 1024 ** 2
 
-async function begin(app: TestApp, size = 10): Promise<string> {
+async function create(app: TestApp, size = 10): Promise<string> {
   const payload = { file_name: 'a.bin', total_size: size }
   const answer = await app.http.inject({
     method: 'POST',
@@ -16,7 +16,7 @@ async function begin(app: TestApp, size = 10): Promise<string> {
   return answer.json().upload_id
 }
 
-/** What is answered to a request that announces `length` bytes of JSON and sends none of them. */
+/** Status and code of the answer to a request that announces `length` bytes of JSON and sends none of them. */
 async function announce(app: TestApp, line: string, length: number, more: Record<string, string> = {}, user = 'eve') {
   if (!app.http.server.listening) await app.http.listen({ host: '127.0.0.1', port: 0 })
   const connection = await openRaw((app.http.server.address() as AddressInfo).port)
@@ -38,9 +38,9 @@ describe('the JSON body of a request about an upload of another user', () => {
     ['PUT /v1/uploads/:id/fingerprint', {}],
     ['POST /api/upload/complete', { 'X-Upload-Id': ':id' }],
     ['POST /api/upload/cancel', { 'X-Upload-Id': ':id' }],
-  ])('is not waited for: %s', async (line, headers) => {
+  ])('is not waited for before 404: %s', async (line, headers) => {
     const app = await testApp()
-    const id = await begin(app)
+    const id = await create(app)
     const named = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.replace(':id', id)]))
 
     expect(await announce(app, line.replace(':id', id), 500, named)).toEqual([404, 'UPLOAD_NOT_FOUND'])
@@ -54,24 +54,21 @@ describe('a JSON body', () => {
     ['POST /v1/uploads/:id/cancel', 40_000],
     ['POST /api/upload/complete', 40_000],
     ['POST /v1/uploads/init', MiB],
-  ] as const)(
-    'longer than the parts of the upload ask for is refused before it comes: %s of %i',
-    async (line, length) => {
-      const app = await testApp()
-      const id = await begin(app)
+  ] as const)('longer than the upload can need is refused before it arrives: %s of %i', async (line, length) => {
+    const app = await testApp()
+    const id = await create(app)
 
-      expect(await announce(app, line.replace(':id', id), length, {}, 'ann')).toEqual([413, 'FILE_TOO_LARGE'])
-    },
-  )
+    expect(await announce(app, line.replace(':id', id), length, {}, 'ann')).toEqual([413, 'FILE_TOO_LARGE'])
+  })
 
   it.each([
-    ['nests too deep', `{"parts":${'['.repeat(5000)}`],
-    ['nests too deep with an end', `{"parts":${'['.repeat(500)}${']'.repeat(500)}}`],
+    ['nests too deeply', `{"parts":${'['.repeat(5000)}`],
+    ['nests too deeply and is closed', `{"parts":${'['.repeat(500)}${']'.repeat(500)}}`],
     ['has too many names', `{${Array(3000).fill('"":1').join(',')}}`],
     ['has too many values', `{"parts":[${Array(5000).fill(1).join(',')}]}`],
-  ])('that %s is refused, not parsed', async (_what, payload) => {
+  ])('that %s is refused without parsing', async (_what, payload) => {
     const app = await testApp()
-    const id = await begin(app)
+    const id = await create(app)
 
     const answer = await app.http.inject({
       method: 'POST',

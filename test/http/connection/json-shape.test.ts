@@ -19,10 +19,10 @@ it.each([
   ['"no end', null],
   ['"no end\\', null],
   ['', null],
-])('what is too much in %s is %s', (text, excess) => {
+])('in %s the exceeded limit is %s', (text, excess) => {
   expect(exceededLimit(Buffer.from(text), limits)).toBe(excess)
 })
 
-it('is told of twelve megabytes of brackets without looking at them all', () => {
+it('twelve megabytes of brackets are refused without reading them all', () => {
   expect(exceededLimit(Buffer.alloc(12 * 1024 ** 2, '['), { depth: 32, values: 1000 })).toBe('depth')
 })

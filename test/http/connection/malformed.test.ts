@@ -31,14 +31,14 @@ async function listen() {
   await app.listen({ host: '127.0.0.1', port: 0 })
   return {
     port: (app.server.address() as AddressInfo).port,
-    letGo: () => gate.resolve(),
+    release: () => gate.resolve(),
     answered: answered.promise,
-    /** Resolves when the parser meets what is not HTTP, from now on. */
+    /** Resolves at the next parser error. */
     malformed: () => once(app.server, 'clientError'),
   }
 }
 
-async function say(port: number, text: string) {
+async function openAndSend(port: number, text: string) {
   const connection = await openRaw(port)
   await connection.send(text)
   return connection
@@ -46,7 +46,7 @@ async function say(port: number, text: string) {
 
 describe('what is not HTTP', () => {
   it.each([
-    ['a method nobody knows', 'FOO / HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'INVALID_REQUEST'],
+    ['an unknown method', 'FOO / HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'INVALID_REQUEST'],
     ['a header without a name', 'GET / HTTP/1.1\r\nHost: x\r\n : y\r\n\r\n', 400, 'INVALID_REQUEST'],
     [
       'two lengths',
@@ -61,23 +61,23 @@ describe('what is not HTTP', () => {
       'INVALID_REQUEST',
     ],
     ['headers without end', `GET / HTTP/1.1\r\nHost: x\r\n${'a: b\r\n'.repeat(20_000)}`, 431, 'HEADERS_TOO_LARGE'],
-  ])('is refused in the words of every refusal: %s', async (_what, text, status, code) => {
+  ])('is refused with the common form of error: %s', async (_what, text, status, code) => {
     const { port } = await listen()
 
-    const answer = await (await say(port, text)).answer()
+    const answer = await (await openAndSend(port, text)).answer()
 
     expect(answer?.status).toBe(status)
     expect(answer?.headers).toMatchObject({ 'content-type': 'application/json', connection: 'close' })
     expect(answer?.json()).toEqual({ error: { code, message: expect.any(String), timestamp: expect.any(String) } })
   })
 
-  it('is answered after what came before it on the same connection', async () => {
-    const { port, letGo, malformed } = await listen()
-    const met = malformed()
-    const connection = await say(port, 'GET /slow HTTP/1.1\r\nHost: x\r\n\r\nFOO / HTTP/1.1\r\n\r\n')
-    await met
+  it('is answered after the requests before it on the same connection', async () => {
+    const { port, release, malformed } = await listen()
+    const parserError = malformed()
+    const connection = await openAndSend(port, 'GET /slow HTTP/1.1\r\nHost: x\r\n\r\nFOO / HTTP/1.1\r\n\r\n')
+    await parserError
 
-    letGo()
+    release()
     await connection.closed()
 
     const [first, second] = connection.heard().split(/(?<=slow answer)/)
@@ -88,7 +88,7 @@ describe('what is not HTTP', () => {
   it.each([
     ['a path that is not ASCII', 'POST /\xfcber HTTP/1.1\r\nHost: x\r\nContent-Length: 5242880\r\n\r\n'],
     ['a broken chunk', 'POST /raw HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n'],
-  ])('is answered also to a client that first sends all it has: %s', async (_what, head) => {
+  ])('is answered even if the client sends all its bytes first: %s', async (_what, head) => {
     const { port } = await listen()
     const connection = await openRaw(port)
 
@@ -97,25 +97,25 @@ describe('what is not HTTP', () => {
     expect(await connection.answer()).toMatchObject({ status: 400 })
   })
 
-  it('does not take an answer away that is on its way', async () => {
+  it('does not discard an answer that is being sent', async () => {
     const { port, answered, malformed } = await listen()
     const connection = await openRaw(port)
     connection.socket.pause()
     await connection.send('POST /early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n')
     await answered
 
-    const met = malformed()
+    const parserError = malformed()
     await connection.send(Buffer.concat([Buffer.from('zz\r\n'), Buffer.alloc(5 * 1024 * 1024, 0x41)]))
-    await met
+    await parserError
     connection.socket.resume()
 
     expect(await connection.answer()).toMatchObject({ status: 409 })
   })
 
-  it('gets no second answer when its request had one', async () => {
+  it('gets no second answer if its request was answered', async () => {
     const { port } = await listen()
 
-    const connection = await say(
+    const connection = await openAndSend(
       port,
       'POST /early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n',
     )

@@ -6,8 +6,8 @@ import { openRaw } from '../../support/raw-http.ts'
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => unknown
 
-async function serve(listener: Listener, most?: number): Promise<number> {
-  const queues = boundPipelining((request, response) => void listener(request, response), most)
+async function serve(listener: Listener, max?: number): Promise<number> {
+  const queues = boundPipelining((request, response) => void listener(request, response), max)
   const server = createServer(queues.enqueue)
   onTestFinished(() => {
     server.closeAllConnections()
@@ -20,8 +20,8 @@ async function serve(listener: Listener, most?: number): Promise<number> {
 const get = (n: number) => `GET /${n} HTTP/1.1\r\nHost: a\r\n\r\n`
 const many = (count: number) => Array.from({ length: count }, (_, n) => get(n)).join('')
 
-describe('requests that come at once on one connection', () => {
-  it('are answered one after the other, all of them and in order', async () => {
+describe('pipelined requests of a connection', () => {
+  it('are all answered, one after the other and in order', async () => {
     let running = 0
     let most = 0
     const port = await serve(async ({ url }, response) => {
@@ -34,17 +34,17 @@ describe('requests that come at once on one connection', () => {
     const connection = await openRaw(port)
 
     await connection.send(many(3000))
-    const heard = await connection.until(/answer \/2999;/)
+    const received = await connection.until(/answer \/2999;/)
 
     expect(most).toBe(1)
-    expect([...heard.matchAll(/answer \/(\d+);/g)].map(([, n]) => Number(n))).toEqual([...Array(3000).keys()])
+    expect([...received.matchAll(/answer \/(\d+);/g)].map(([, n]) => Number(n))).toEqual([...Array(3000).keys()])
   })
 
-  it('are not worked on while the client reads no answer', async () => {
-    let asked = 0
+  it('are not handled while the client reads no answer', async () => {
+    let handled = 0
     const body = Buffer.alloc(4 * 1024 ** 2)
     const port = await serve((_request, response) => {
-      asked += 1
+      handled += 1
       response.end(body)
     })
     const connection = await openRaw(port)
@@ -55,27 +55,27 @@ describe('requests that come at once on one connection', () => {
     await other.send(get(0))
     await other.until(/HTTP\/1\.1 200/)
 
-    // What two sockets of the kernel can hold of them.
-    expect(asked).toBeLessThan(8)
+    // The socket buffers of both sides hold a few answers.
+    expect(handled).toBeLessThan(8)
     connection.cut()
   })
 
-  it('let other connections have their turn between two of them', async () => {
+  it('do not delay the requests of other connections', async () => {
     const order: string[] = []
     const port = await serve(({ url }, response) => {
       order.push(url!)
       response.end(`answer ${url};`)
     })
-    const deep = await openRaw(port)
+    const pipelined = await openRaw(port)
     const other = await openRaw(port)
 
-    await Promise.all([deep.send(many(1500)), other.send(get(9999))])
-    await deep.until(/answer \/1499;/)
+    await Promise.all([pipelined.send(many(1500)), other.send(get(9999))])
+    await pipelined.until(/answer \/1499;/)
 
     expect(order.indexOf('/9999')).toBeLessThan(1000)
   })
 
-  it('wait for one whose body is still coming, which is read', async () => {
+  it('wait for a request whose body is still arriving', async () => {
     const port = await serve(async (request, response) => {
       let bytes = 0
       for await (const chunk of request) bytes += (chunk as Buffer).length
@@ -86,24 +86,24 @@ describe('requests that come at once on one connection', () => {
     await connection.send(`${get(1)}${get(2)}POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n`)
     await connection.send(Buffer.alloc(300_000))
     await connection.send(get(4))
-    const heard = await connection.until(/POST 300000;.*GET 0;/s)
+    const received = await connection.until(/POST 300000;.*GET 0;/s)
 
-    expect(heard.match(/GET 0;/g)).toHaveLength(3)
+    expect(received.match(/GET 0;/g)).toHaveLength(3)
   })
 
-  it('end the connection when too many wait on all connections together', async () => {
+  it('close their connection when too many wait on all connections', async () => {
     const port = await serve(() => {}, 50)
-    const deep = await openRaw(port)
+    const pipelined = await openRaw(port)
     const plain = await openRaw(port)
 
-    await deep.send(many(100))
-    await deep.closed()
+    await pipelined.send(many(100))
+    await pipelined.closed()
     await plain.send(get(1))
 
     expect(plain.socket.destroyed).toBe(false)
   })
 
-  it('give the room of those that waited back when their connection ends', async () => {
+  it('are no longer counted as waiting after their connection closes', async () => {
     const port = await serve(({ url }, response) => void (url === '/1' && response.end('here')), 50)
     for (let n = 0; n < 5; n += 1) {
       const connection = await openRaw(port)

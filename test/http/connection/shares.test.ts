@@ -17,23 +17,23 @@ describe('the share of a network', () => {
       '2001:db8:1:5::1',
       '2001:db8:2::1',
     ],
-  ])('ends with those it has, and leaves room for others: %s', (_what, taken, refused, other) => {
+  ])('is used up by its connections and leaves those of others: %s', (_what, taken, refused, other) => {
     const shares = createShares(2)
 
-    const leave = taken.map((address) => shares.take(address))
+    const releases = taken.map((address) => shares.take(address))
 
-    expect(leave).not.toContain(null)
+    expect(releases).not.toContain(null)
     expect(shares.take(refused)).toBe(null)
     expect(shares.take(other)).not.toBe(null)
-    leave[0]!()
-    leave[0]!()
+    releases[0]!()
+    releases[0]!()
     expect(shares.take(refused)).not.toBe(null)
     expect(shares.take(refused)).toBe(null)
   })
 })
 
 describe('connections', () => {
-  it('of this machine never take all there are', async () => {
+  it('of loopback clients never take all', async () => {
     const app = await testApp({ CONNECTIONS_AT_ONCE: '4' })
     await app.http.listen({ host: '127.0.0.1', port: 0 })
     const { port } = app.http.server.address() as AddressInfo
@@ -43,7 +43,7 @@ describe('connections', () => {
     await refused.closed()
     first[0]!.cut()
 
-    // The server hears of the end of a connection in its own time.
+    // The server notices the end of a connection with a delay, so the test tries again.
     let answer = null
     while (answer === null) {
       const next = await open(port)
@@ -53,7 +53,7 @@ describe('connections', () => {
     expect(answer.status).toBe(200)
   })
 
-  it('of a proxy that is trusted are not counted as its own', async () => {
+  it('of a trusted proxy do not count for the share of its address', async () => {
     const app = await testApp({ CONNECTIONS_AT_ONCE: '4', TRUST_PROXY: '127.0.0.0/8' })
     await app.http.listen({ host: '127.0.0.1', port: 0 })
     const { port } = app.http.server.address() as AddressInfo
@@ -65,7 +65,7 @@ describe('connections', () => {
     expect((await fourth.answer())?.status).toBe(200)
   })
 
-  it('behind a proxy are requests, of which an address has its share as well', async () => {
+  it('behind a proxy are limited by requests at once per address', async () => {
     const app = await testApp({ CONNECTIONS_PER_ADDRESS: '1', TRUST_PROXY: '10.0.0.0/8' })
     const held = Promise.withResolvers<void>()
     const storing = Promise.withResolvers<void>()
@@ -105,7 +105,7 @@ it.each([
   expect(trustedProxies(trust)(address)).toBe(isProxy)
 })
 
-/** A connection that ends with the test. */
+/** Opens a connection that is cut when the test ends. */
 async function open(port: number): Promise<RawConnection> {
   const connection = await openRaw(port)
   onTestFinished(() => connection.cut())

@@ -29,16 +29,16 @@ async function sizeOf(request: IncomingMessage): Promise<number> {
   return bytes
 }
 
-describe('what comes on a connection', () => {
-  it('becomes requests only as far as one waits, however many came at once', async () => {
-    let made = 0
+describe('the input of a connection', () => {
+  it('is not parsed beyond a request that waits', async () => {
+    let created = 0
     const held = Promise.withResolvers<void>()
     const { server, port } = await serve(({ url }, response) => {
       if (url === '/0') void held.promise.then(() => response.end('answer 0;'))
       else response.end(`answer ${url};`)
     })
     server.on('request', () => {
-      made += 1
+      created += 1
     })
     const connection = await openRaw(port)
 
@@ -46,15 +46,15 @@ describe('what comes on a connection', () => {
     const other = await openRaw(port)
     await other.send(get('other'))
     await other.until(/answer \/other;/)
-    const madeBefore = made
+    const createdBefore = created
     held.resolve()
-    const heard = await connection.until(/answer \/1499;/)
+    const received = await connection.until(/answer \/1499;/)
 
-    expect(madeBefore).toBeLessThan(30)
-    expect(heard.match(/answer /g)).toHaveLength(1500)
+    expect(createdBefore).toBeLessThan(30)
+    expect(received.match(/answer /g)).toHaveLength(1500)
   })
 
-  it('becomes only so many requests in one turn, of all connections together', async () => {
+  it('becomes a limited number of requests per turn, over all connections', async () => {
     let inThisTurn = 0
     let most = 0
     const { server, port } = await serve(({ url }, response) => void response.end(`answer ${url};`), 20)
@@ -76,11 +76,11 @@ describe('what comes on a connection', () => {
     await accepted.promise
 
     await Promise.all(connections.map((connection) => connection.send(many(50))))
-    const heard = await Promise.all(connections.map((connection) => connection.until(/answer \/49;/)))
+    const received = await Promise.all(connections.map((connection) => connection.until(/answer \/49;/)))
 
-    // The number of a turn and what one slice brings more; the turns of this test and those of the server begin at different moments.
+    // The limit per turn plus the requests of one slice, twice, because the turns that this test counts overlap two turns of the server.
     expect(most).toBeLessThan(2 * (20 + 20))
-    for (const answers of heard) expect(answers.match(/answer /g)).toHaveLength(50)
+    for (const answers of received) expect(answers.match(/answer /g)).toHaveLength(50)
   })
 
   it.each([
@@ -98,14 +98,14 @@ describe('what comes on a connection', () => {
     const connection = await openRaw(port)
 
     await connection.send(Buffer.concat([Buffer.from(many(40) + head), body, Buffer.from(many(40) + get('last'))]))
-    const heard = await connection.until(/answer \/last 0;/)
+    const received = await connection.until(/answer \/last 0;/)
 
     const names = Array.from({ length: 40 }, (_, n) => `/${n} 0`)
-    const answers = [...heard.matchAll(/answer ([^;]+);/g)].map(([, answer]) => answer)
+    const answers = [...received.matchAll(/answer ([^;]+);/g)].map(([, answer]) => answer)
     expect(answers).toEqual([...names, `/body ${size}`, ...names, '/last 0'])
   })
 
-  it('is not lost when a body is taken slowly', async () => {
+  it('is not lost when a body is read slowly', async () => {
     const { port } = await serve(async (request, response) => {
       let bytes = 0
       for await (const chunk of request) {
@@ -122,7 +122,7 @@ describe('what comes on a connection', () => {
     expect((await connection.until(/(answer 1000000;.*){3}/s)).match(/answer 1000000;/g)).toHaveLength(3)
   })
 
-  it('is refused where it stops being HTTP, after the answers before it', async () => {
+  it('is refused where it stops being HTTP', async () => {
     const { server, port } = await serve(({ url }, response) => void response.end(`answer ${url};`))
     server.on('clientError', (_error, socket) => {
       if (socket.writable) socket.end('refused')
@@ -135,10 +135,10 @@ describe('what comes on a connection', () => {
     expect(connection.heard()).toMatch(/refused$/)
   })
 
-  it('is nothing more to the parser once a CONNECT has come', async () => {
-    let asked = 0
+  it('is not parsed after a CONNECT', async () => {
+    let handled = 0
     const { server, port } = await serve((_request, response) => {
-      asked += 1
+      handled += 1
       response.end()
     })
     const connected = Promise.withResolvers<void>()
@@ -155,7 +155,7 @@ describe('what comes on a connection', () => {
     await other.send(get(1))
     await other.until(/200 OK/)
 
-    expect(asked).toBe(1)
+    expect(handled).toBe(1)
     connection.cut()
   })
 })

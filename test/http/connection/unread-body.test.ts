@@ -9,66 +9,74 @@ import { testApp } from '../../support/test-app.ts'
 
 const MiB = 1024 ** 2
 
-describe('an answer before the body was read', () => {
-  it('reaches a client that is still sending, and is the last one of the connection', async () => {
+describe('an answer that is sent before the body was read', () => {
+  it('reaches a client that is still sending and closes the connection', async () => {
     const port = await serve()
 
-    const heard = await speak(port, `POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: ${64 * MiB}\r\n\r\n`, 8 * MiB)
+    const received = await send(
+      port,
+      `POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: ${64 * MiB}\r\n\r\n`,
+      8 * MiB,
+    )
 
-    expect(heard).toMatch(/^HTTP\/1.1 401/)
-    expect(heard).toMatch(/connection: close/i)
-    expect(heard).toContain('"code":"UNAUTHENTICATED"')
+    expect(received).toMatch(/^HTTP\/1.1 401/)
+    expect(received).toMatch(/connection: close/i)
+    expect(received).toContain('"code":"UNAUTHENTICATED"')
   })
 
-  it('does not let the body be taken for another request', async () => {
+  it('does not let the body be parsed as another request', async () => {
     const port = await serve()
     const smuggled = 'GET /open HTTP/1.1\r\nHost: a\r\n\r\n'
 
-    const heard = await speak(port, `POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: ${MiB}\r\n\r\n${smuggled}`, 0)
+    const received = await send(
+      port,
+      `POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: ${MiB}\r\n\r\n${smuggled}`,
+      0,
+    )
 
-    expect(heard.match(/HTTP\/1.1/g)).toHaveLength(1)
+    expect(received.match(/HTTP\/1.1/g)).toHaveLength(1)
   })
 })
 
-describe('an answer that is the last one of its connection reaches a client that has more on its way', () => {
+describe('the last answer of a connection reaches a client that is still sending', () => {
   const init = 'POST /v1/uploads/init HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n'
   const next = `POST /files HTTP/1.1\r\nHost: a\r\nUpload-Draft-Interop-Version: 8\r\nContent-Length: ${4 * MiB}\r\n\r\n`
 
   it.each([
-    ['after a body that is no JSON', `${init}Host: a\r\n\r\n{{${next}`],
-    ['when the client said it would be', `GET /files HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n${next}`],
-    ['in an older HTTP', `GET /files HTTP/1.0\r\nHost: a\r\n\r\n${next}`],
-    ['to an address that is none', `PATCH /files/%zz HTTP/1.1\r\nHost: a\r\nContent-Length: ${4 * MiB}\r\n\r\n`],
+    ['after a body that is not JSON', `${init}Host: a\r\n\r\n{{${next}`],
+    ['after Connection: close', `GET /files HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n${next}`],
+    ['in HTTP/1.0', `GET /files HTTP/1.0\r\nHost: a\r\n\r\n${next}`],
+    ['to a URL that cannot be decoded', `PATCH /files/%zz HTTP/1.1\r\nHost: a\r\nContent-Length: ${4 * MiB}\r\n\r\n`],
   ])('%s', async (_when, head) => {
     const app = await testApp()
     await app.http.listen({ host: '127.0.0.1', port: 0 })
     const { port } = app.http.server.address() as AddressInfo
-    const said = head.replace('Host: a', `Host: a\r\nAuthorization: ${(await app.as()).authorization}`)
+    const text = head.replace('Host: a', `Host: a\r\nAuthorization: ${(await app.as()).authorization}`)
 
-    // Whether a reset comes in time to destroy an answer is a matter of luck.
-    const heard = await Promise.all(Array.from({ length: 20 }, () => speakSlowly(port, said, 4 * MiB)))
+    // A reset discards an answer only with some timings, so the request is repeated.
+    const received = await Promise.all(Array.from({ length: 20 }, () => sendInPieces(port, text, 4 * MiB)))
 
-    expect(heard.map((text) => text.slice(0, 10))).toEqual(heard.map(() => 'HTTP/1.1 4'))
-    expect(heard.map((text) => /^connection: close/im.test(text))).toEqual(heard.map(() => true))
+    expect(received.map((text) => text.slice(0, 10))).toEqual(received.map(() => 'HTTP/1.1 4'))
+    expect(received.map((text) => /^connection: close/im.test(text))).toEqual(received.map(() => true))
   })
 })
 
-it('an expectation nobody knows is no reason to wait for a body', async () => {
+it('an unknown expectation does not make the server wait for a body', async () => {
   const app = await testApp()
   await app.http.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.http.server.address() as AddressInfo
   const head = 'POST /v1/uploads/init HTTP/1.1\r\nHost: a\r\nExpect: a-miracle\r\nContent-Length: 10\r\n\r\n'
 
-  const heard = await speak(port, head, 0)
+  const received = await send(port, head, 0)
 
-  expect(heard).toMatch(/^HTTP\/1.1 401/)
-  expect(heard).toMatch(/connection: close/i)
+  expect(received).toMatch(/^HTTP\/1.1 401/)
+  expect(received).toMatch(/connection: close/i)
 })
 
-it('an answer after the body, or to no body, keeps the connection', async () => {
+it('an answer after the body, or without a body, keeps the connection open', async () => {
   const port = await serve()
 
-  const heard = await speak(
+  const received = await send(
     port,
     'GET /refuse HTTP/1.1\r\nHost: a\r\n\r\n' +
       'POST /open HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi' +
@@ -76,7 +84,7 @@ it('an answer after the body, or to no body, keeps the connection', async () => 
     0,
   )
 
-  expect(heard.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 401', 'HTTP/1.1 200', 'HTTP/1.1 200'])
+  expect(received.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 401', 'HTTP/1.1 200', 'HTTP/1.1 200'])
 })
 
 async function serve(): Promise<number> {
@@ -97,24 +105,24 @@ async function serve(): Promise<number> {
   return (app.server.address() as AddressInfo).port
 }
 
-/** Sends `head`, then `more` bytes without looking at the answer, then listens until the server ends the connection. */
-function speak(port: number, head: string, more: number): Promise<string> {
-  const heard = Promise.withResolvers<string>()
+/** Sends `head` and `more` bytes without reading the answer, then reads until the server ends the connection. */
+function send(port: number, head: string, more: number): Promise<string> {
+  const received = Promise.withResolvers<string>()
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   let text = ''
   socket.setEncoding('utf8').on('data', (chunk) => {
     text += chunk
   })
   socket.on('end', () => socket.end())
-  socket.on('close', () => heard.resolve(text))
-  socket.on('error', heard.reject)
+  socket.on('close', () => received.resolve(text))
+  socket.on('error', received.reject)
   socket.write(head)
   for (let sent = 0; sent < more; sent += MiB) socket.write(Buffer.alloc(MiB))
-  return heard.promise
+  return received.promise
 }
 
-/** Sends `head` and `more` bytes in pieces, each in a turn of its own, and hears what comes until the connection ends however it does. */
-async function speakSlowly(port: number, head: string, more: number): Promise<string> {
+/** Sends `head` and `more` bytes in pieces, each in a turn of its own, and reads until the connection ends, with or without an error. */
+async function sendInPieces(port: number, head: string, more: number): Promise<string> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
   const over = Promise.withResolvers<void>()
   let text = ''

@@ -10,7 +10,7 @@ async function serve(timeoutMs: number) {
   const ended = Promise.withResolvers<void>()
   const server = createServer((request, response) => {
     request.socket.once('close', () => ended.resolve())
-    // More than both kernels can hold.
+    // More than the socket buffers of both sides hold.
     for (let n = 0; n < 64; n += 1) response.write(Buffer.alloc(MiB / 4))
     response.end('the end')
   })
@@ -25,7 +25,7 @@ async function serve(timeoutMs: number) {
 
 const request = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 
-it('a client that reads nothing of its answer is cut, also while it goes on sending', async () => {
+it('a client that reads nothing of its answer is cut, even while it sends', async () => {
   const { port, ended } = await serve(1)
   const connection = await openRaw(port)
   connection.socket.pause()
@@ -42,7 +42,7 @@ it('a client that reads its answer gets all of it', async () => {
   const connection = await openRaw(port)
 
   await connection.send(request)
-  const heard = await connection.until(/the end/)
+  const received = await connection.until(/the end/)
 
-  expect(heard.length).toBeGreaterThan(16 * MiB)
+  expect(received.length).toBeGreaterThan(16 * MiB)
 })

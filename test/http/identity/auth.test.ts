@@ -10,10 +10,10 @@ const secret = 'a secret that is long enough for HS256'
 const ann = userOf('ann', 'member')
 
 describe('a bearer token', () => {
-  it('says who asks', async () => {
+  it('identifies the user', async () => {
     const app = await appWithAuth()
 
-    const answer = await app.inject({ url: '/who', headers: await bearer(signToken(secret, ann, 60)) })
+    const answer = await app.inject({ url: '/actor', headers: await bearer(signToken(secret, ann, 60)) })
 
     expect(answer.json()).toMatchObject(ann)
   })
@@ -22,25 +22,25 @@ describe('a bearer token', () => {
     const app = await appWithAuth()
     const actor = userOf('Zoë Ångström 山田'.padEnd(128, '.'), 'member')
 
-    const answer = await app.inject({ url: '/who', headers: await bearer(signToken(secret, actor, 60)) })
+    const answer = await app.inject({ url: '/actor', headers: await bearer(signToken(secret, actor, 60)) })
 
     expect(answer.json()).toMatchObject(actor)
   })
 
-  it('may name a tenant, and an admin', async () => {
+  it('may name a tenant and mark an admin', async () => {
     const app = await appWithAuth()
     const actor = userOf('ann', 'member', { tenant: 'acme', isAdmin: true })
 
-    const answer = await app.inject({ url: '/who', headers: await bearer(signToken(secret, actor, 60)) })
+    const answer = await app.inject({ url: '/actor', headers: await bearer(signToken(secret, actor, 60)) })
 
     expect(answer.json()).toMatchObject(actor)
   })
 
-  it('names an admin with `true` and with nothing that only looks like it', async () => {
+  it('marks an admin only with `true` and not with similar values', async () => {
     const app = await appWithAuth()
     const token = sign({ sub: 'ann', role: 'member', tenant: '', admin: 'true' })
 
-    const answer = await app.inject({ url: '/who', headers: await bearer(token) })
+    const answer = await app.inject({ url: '/actor', headers: await bearer(token) })
 
     expect(answer.json()).toMatchObject(ann)
   })
@@ -51,12 +51,12 @@ describe('a bearer token', () => {
     ['no token', { authorization: 'Bearer ' }],
     ['nonsense', { authorization: 'Bearer abc.def.ghi' }],
     ['another secret', bearer(signToken(secret.toUpperCase(), ann, 60))],
-    ['a past end', bearer(signToken(secret, ann, -60))],
+    ['an exp in the past', bearer(signToken(secret, ann, -60))],
     ['no user', bearer(sign({ role: 'member' }))],
     ['an empty user', bearer(sign({ sub: '', role: 'member' }))],
     ['a user of 129 characters', bearer(sign({ sub: 'a'.repeat(129), role: 'member' }))],
     ['a user with a line break', bearer(sign({ sub: 'a\nb', role: 'member' }))],
-    ['a user who would be a key', bearer(sign({ sub: 'key:1', role: 'member' }))],
+    ['a user with the prefix of API keys', bearer(sign({ sub: 'key:1', role: 'member' }))],
     ['a tenant that is a list', bearer(sign({ sub: 'ann', role: 'member', tenant: ['acme'] }))],
     ['no role', bearer(sign({ sub: 'ann' }))],
     ['a role that is a list', bearer(sign({ sub: 'ann', role: ['member'] }))],
@@ -64,25 +64,25 @@ describe('a bearer token', () => {
   ])('is refused with %s', async (_what, headers) => {
     const app = await appWithAuth()
 
-    const answer = await app.inject({ url: '/who', headers: await headers })
+    const answer = await app.inject({ url: '/actor', headers: await headers })
 
     expect(answer.statusCode).toBe(401)
     expect(answer.headers['www-authenticate']).toMatch(/^Bearer/)
     expect(answer.json().error.code).toBe('UNAUTHENTICATED')
   })
 
-  it('is not asked for by OPTIONS, because browsers send none there', async () => {
+  it('is not required for OPTIONS, because browsers send none with it', async () => {
     const app = await appWithAuth()
 
-    expect((await app.inject({ method: 'OPTIONS', url: '/who' })).statusCode).toBe(204)
+    expect((await app.inject({ method: 'OPTIONS', url: '/actor' })).statusCode).toBe(204)
   })
 
-  it('is asked for before the body is read', async () => {
+  it('is checked before the body is read', async () => {
     const app = await appWithAuth()
 
     const answer = await app.inject({
       method: 'POST',
-      url: '/who',
+      url: '/actor',
       payload: '{',
       headers: { 'content-type': 'application/json' },
     })
@@ -91,11 +91,11 @@ describe('a bearer token', () => {
   })
 })
 
-it('an issuer is one more check', async () => {
+it('further checks accept tokens that the first does not know', async () => {
   const app = await appWithAuth([async (token) => (token === 'key-of-bob' ? userOf('bob', 'creator') : null)])
 
-  const byKey = await app.inject({ url: '/who', headers: { authorization: 'Bearer key-of-bob' } })
-  const byToken = await app.inject({ url: '/who', headers: await bearer(signToken(secret, ann, 60)) })
+  const byKey = await app.inject({ url: '/actor', headers: { authorization: 'Bearer key-of-bob' } })
+  const byToken = await app.inject({ url: '/actor', headers: await bearer(signToken(secret, ann, 60)) })
 
   expect([byKey.json().id, byToken.json().id]).toEqual(['bob', 'ann'])
 })
@@ -119,9 +119,9 @@ async function appWithAuth(more: TokenCheck[] = []) {
   onTestFinished(() => app.close())
   answerErrors(app)
   await app.register(authPlugin, { checks: [secretCheck(secret), ...more] })
-  app.get('/who', async ({ actor }) => actor)
-  app.post('/who', async ({ actor }) => actor)
-  app.options('/who', async (_request, reply) => reply.code(204).send())
+  app.get('/actor', async ({ actor }) => actor)
+  app.post('/actor', async ({ actor }) => actor)
+  app.options('/actor', async (_request, reply) => reply.code(204).send())
   return app
 }
 

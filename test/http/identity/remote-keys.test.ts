@@ -7,17 +7,17 @@ import { testApp } from '../../support/test-app.ts'
 const ann = userOf('ann', 'member')
 const [first, second] = await Promise.all([makeKey('RS256'), makeKey('ES256')])
 
-// The clock stands still, but for what a test lets pass.
+// The clock stands still unless a test advances it.
 beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }))
 
-const pass = (ms: number) => vi.setSystemTime(Date.now() + ms)
+const advance = (ms: number) => vi.setSystemTime(Date.now() + ms)
 
 function check(provider: Provider, timing: Record<string, string> = {}) {
   return issuersCheck([issuerOf({ jwksUrl: provider.url, jwksCooldown: '50ms', ...timing })])
 }
 
 describe('the keys that an issuer publishes', () => {
-  it('are fetched when the first token comes, and then kept', async () => {
+  it('are fetched for the first token and then cached', async () => {
     const provider = await startProvider(first)
     const verify = check(provider)
 
@@ -26,35 +26,35 @@ describe('the keys that an issuer publishes', () => {
     expect(provider.asked()).toBe(1)
   })
 
-  it('may change without a restart: the new one counts at once, the old one no more', async () => {
+  it('may change without a restart: a new one is accepted, an old one refused', async () => {
     const provider = await startProvider(first)
     const verify = check(provider)
     expect(await verify(await tokenOf(first))).toEqual(ann)
     await expect(verify(await tokenOf(second))).rejects.toMatchObject({ status: 401 })
 
     provider.publish(first, second)
-    pass(60)
+    advance(60)
     expect(await verify(await tokenOf(second))).toEqual(ann)
     expect(await verify(await tokenOf(first))).toEqual(ann)
 
     provider.publish(second)
-    pass(60)
+    advance(60)
     await expect(verify(await tokenOf({ ...first, kid: 'unknown' }))).rejects.toMatchObject({ status: 401 })
     await expect(verify(await tokenOf(first))).rejects.toMatchObject({ status: 401 })
   })
 
-  it('are fetched again when they are old, so that one that was taken back ends', async () => {
+  it('are fetched again after jwksMaxAge, so a withdrawn one is refused', async () => {
     const provider = await startProvider(first, second)
     const verify = check(provider, { jwksMaxAge: '100ms' })
     expect(await verify(await tokenOf(first))).toEqual(ann)
 
     provider.publish(second)
-    pass(120)
+    advance(120)
 
     await expect(verify(await tokenOf(first))).rejects.toMatchObject({ status: 401 })
   })
 
-  it('are not fetched for every token that names one that is not there', async () => {
+  it('are not fetched again for each token that names an unknown key', async () => {
     const provider = await startProvider(first)
     const verify = check(provider, { jwksCooldown: '1m' })
 
@@ -64,26 +64,26 @@ describe('the keys that an issuer publishes', () => {
     expect(provider.asked()).toBe(1)
   })
 
-  it('are all tried when a token does not say which it was', async () => {
+  it('are all tried when a token has no kid', async () => {
     const another = await makeKey('RS256')
     const provider = await startProvider(another, first)
     const verify = check(provider)
     const { kid: _, ...unnamed } = first
 
     expect(await verify(await tokenOf(unnamed))).toEqual(ann)
-    const { kid: __, ...stranger } = await makeKey('RS256')
-    await expect(verify(await tokenOf(stranger))).rejects.toMatchObject({ status: 401 })
+    const { kid: __, ...unpublished } = await makeKey('RS256')
+    await expect(verify(await tokenOf(unpublished))).rejects.toMatchObject({ status: 401 })
     await expect(verify(await tokenOf(unnamed, { aud: 'another' }))).rejects.toMatchObject({ status: 401 })
   })
 
-  it('are of no use when they are too weak', async () => {
+  it('are not used when they are too weak', async () => {
     const weak = await makeKey('RS256', { modulusLength: 2048 })
     const provider = await startProvider({ ...weak, jwk: { ...weak.jwk, n: weak.jwk.n!.slice(0, 170) } })
 
     await expect(check(provider)(await tokenOf(weak))).rejects.toMatchObject({ status: 401 })
   })
 
-  it('are of no use for other things than signing, or for another algorithm', async () => {
+  it('are not used if they are for encryption or another algorithm', async () => {
     const provider = await startProvider({ ...first, jwk: { ...first.jwk, use: 'enc' } })
     await expect(check(provider)(await tokenOf(first))).rejects.toMatchObject({ status: 401 })
 
@@ -93,32 +93,32 @@ describe('the keys that an issuer publishes', () => {
 })
 
 describe('an issuer that does not answer', () => {
-  const troubles: [string, (provider: Provider) => void | Promise<void>][] = [
+  const outages: [string, (provider: Provider) => void | Promise<void>][] = [
     ['is down', (provider) => provider.stop()],
-    ['is in trouble', (provider) => provider.answer(500, '{"keys":[]}')],
-    ['answers no JSON', (provider) => provider.answer(200, '<html>')],
-    ['answers something else', (provider) => provider.answer(200, '{"issuer":"x"}')],
+    ['answers 500', (provider) => provider.answer(500, '{"keys":[]}')],
+    ['answers with HTML', (provider) => provider.answer(200, '<html>')],
+    ['answers with other JSON', (provider) => provider.answer(200, '{"issuer":"x"}')],
     [
-      'answers without an end',
+      'answers with too many bytes',
       (provider) => provider.answer(200, JSON.stringify({ keys: [], x: 'x'.repeat(2 ** 21) })),
     ],
-    ['sends elsewhere', (provider) => provider.answer(302, '', { location: 'http://127.0.0.1:1/' })],
+    ['redirects', (provider) => provider.answer(302, '', { location: 'http://127.0.0.1:1/' })],
   ]
-  it.each(troubles)('makes nobody a stranger: %s', async (_what, trouble) => {
+  it.each(outages)('causes 503 and never 401: %s', async (_what, breakProvider) => {
     const provider = await startProvider(first)
     const verify = check(provider)
-    await trouble(provider)
+    await breakProvider(provider)
 
     await expect(verify(await tokenOf(first))).rejects.toMatchObject({ code: 'IDENTITY_UNAVAILABLE', status: 503 })
 
     await provider.stop()
     provider.publish(first)
     await provider.start()
-    pass(60)
+    advance(60)
     expect(await verify(await tokenOf(first))).toEqual(ann)
   })
 
-  it('is asked once in a while and not for every token', async () => {
+  it('is asked once per cooldown and not for every token', async () => {
     const provider = await startProvider(first)
     provider.answer(500, '')
     const verify = check(provider, { jwksCooldown: '1m' })
@@ -129,21 +129,21 @@ describe('an issuer that does not answer', () => {
     expect(provider.asked()).toBe(1)
   })
 
-  it('leaves the keys that it gave before, for some time', async () => {
+  it('does not invalidate its last keys before jwksMaxStale', async () => {
     const provider = await startProvider(first)
     const verify = check(provider, { jwksMaxAge: '50ms', jwksMaxStale: '600ms' })
     expect(await verify(await tokenOf(first))).toEqual(ann)
     await provider.stop()
 
-    pass(100)
+    advance(100)
     expect(await verify(await tokenOf(first))).toEqual(ann)
     await expect(verify(await tokenOf(second))).rejects.toMatchObject({ status: 503 })
-    pass(600)
+    advance(600)
     await expect(verify(await tokenOf(first))).rejects.toMatchObject({ status: 503 })
   })
 })
 
-it('a server whose issuer is down asks clients to come back, in every protocol, and is itself again by itself', async () => {
+it('a server whose issuer is down answers 503 in every protocol, then recovers', async () => {
   const provider = await startProvider(first)
   const issuer = {
     name: 'x',
@@ -177,7 +177,7 @@ it('a server whose issuer is down asks clients to come back, in every protocol, 
   await provider.stop()
   const down = await all()
   await provider.start()
-  pass(60)
+  advance(60)
   const up = await all()
 
   for (const answer of down) {

@@ -15,13 +15,13 @@ const ann = userOf('ann', 'creator', { tenant: 'acme' })
 const id = randomUUID()
 
 describe('a resume token', () => {
-  it('speaks for its owner, about one upload', async () => {
+  it('authenticates its owner for one upload', async () => {
     const token = await resumeTokens(secret)(ann, { id })
 
     expect(await resumeCheck(secret)(token)).toEqual({ ...ann, resumeUploadId: id })
   })
 
-  it('carries no more than its owner may, and the key it came by', async () => {
+  it('carries the scopes and key of its owner, but no admin rights', async () => {
     const actor: Actor = { ...ann, id: 'key:1', isAdmin: true, scopes: ['upload'], keyId: 'k' }
 
     const token = await resumeTokens(secret)(actor, { id })
@@ -29,25 +29,24 @@ describe('a resume token', () => {
     expect(await resumeCheck(secret)(token)).toEqual({ ...actor, isAdmin: false, resumeUploadId: id })
   })
 
-  it('is no token of another kind, and no other token is one', async () => {
+  it('is accepted by no other check, and its check accepts no other token', async () => {
     const token = await resumeTokens(secret)(ann, { id })
     const plain = await signToken(secret, ann, 60)
-    const pretending = await new SignJWT({ role: 'creator', upload: id })
+    const forged = await new SignJWT({ role: 'creator', upload: id })
       .setProtectedHeader({ alg: 'HS256', typ: 'landfall-resume+jwt' })
       .setAudience('landfall:resume')
       .setSubject('ann')
       .sign(Buffer.from(secret))
 
     expect(await secretCheck(secret)(token)).toBeNull()
-    for (const other of [plain, pretending, `${token}x`, '', 'lf_x'])
-      expect(await resumeCheck(secret)(other)).toBeNull()
+    for (const other of [plain, forged, `${token}x`, '', 'lf_x']) expect(await resumeCheck(secret)(other)).toBeNull()
     expect(await resumeCheck(secret.toUpperCase())(token)).toBeNull()
   })
 })
 
-describe('whose token ends in the middle of an upload', () => {
-  it('goes on by tus', async () => {
-    const { app, token, url } = await begin('tus')
+describe('a client whose token expires during an upload', () => {
+  it('resumes in tus', async () => {
+    const { app, token, url } = await create('tus')
 
     const first = await patch(app, url, 0, 'hel', token)
     const head = await app.http.inject({ method: 'HEAD', url, headers: { ...bearer(token), ...tus } })
@@ -57,8 +56,8 @@ describe('whose token ends in the middle of an upload', () => {
     expect([...app.store.objects.values()].map(String)).toEqual(['hello'])
   })
 
-  it('goes on by RUFH', async () => {
-    const { app, token, url } = await begin('rufh')
+  it('resumes in RUFH', async () => {
+    const { app, token, url } = await create('rufh')
     const headers = {
       ...bearer(token),
       'upload-draft-interop-version': '8',
@@ -76,8 +75,8 @@ describe('whose token ends in the middle of an upload', () => {
     expect([...app.store.objects.values()].map(String)).toEqual(['hello'])
   })
 
-  it('goes on by REST', async () => {
-    const { app, token, url } = await begin('rest')
+  it('resumes in the REST API', async () => {
+    const { app, token, url } = await create('rest')
     const headers = bearer(token)
 
     const sent = await app.http.inject({
@@ -86,17 +85,17 @@ describe('whose token ends in the middle of an upload', () => {
       headers: { ...headers, 'x-chunk-index': '0', 'content-type': 'application/octet-stream' },
       payload: 'hello',
     })
-    const whole = await app.http.inject({ method: 'POST', url: `${url}/complete`, headers })
+    const completed = await app.http.inject({ method: 'POST', url: `${url}/complete`, headers })
 
-    expect([sent.statusCode, whole.json().status]).toEqual([200, 'completed'])
+    expect([sent.statusCode, completed.json().status]).toEqual([200, 'completed'])
   })
 
-  it('is given the token where a lost connection leaves it', async () => {
+  it('gets the token in the 104 response, before its connection breaks', async () => {
     const app = await listening()
     const arrived = watchBodies(app.http.server)
     const { port } = app.http.server.address() as AddressInfo
     const sending = request({ port, method: 'POST', path: '/files', headers: { ...(await app.as()), ...rufh } })
-    // The connection is lost on purpose.
+    // The test destroys the connection.
     sending.on('error', () => {})
     sending.write('hel')
 
@@ -113,14 +112,14 @@ describe('whose token ends in the middle of an upload', () => {
     expect([answer.statusCode, answer.headers['upload-offset']]).toEqual([204, '3'])
   })
 
-  it('may give up, but not take the file that arrived away', async () => {
-    const { app, token, url } = await begin('tus')
+  it('may cancel the upload, but not delete the completed file', async () => {
+    const { app, token, url } = await create('tus')
     const cancel = () => app.http.inject({ method: 'DELETE', url, headers: { ...bearer(token), ...tus } })
     await patch(app, url, 0, 'hello', token)
 
     expect((await cancel()).statusCode).toBe(409)
     expect(app.store.objects.size).toBe(1)
-    const other = await begin('tus')
+    const other = await create('tus')
     const { statusCode } = await other.app.http.inject({
       method: 'DELETE',
       url: other.url,
@@ -129,7 +128,7 @@ describe('whose token ends in the middle of an upload', () => {
     expect(statusCode).toBe(204)
   })
 
-  it('reads the token on a page of another origin', async () => {
+  it('may read the token on a page of another origin', async () => {
     const app = await testApp()
     const headers = { ...(await app.as()), origin: 'https://app.example' }
 
@@ -139,15 +138,15 @@ describe('whose token ends in the middle of an upload', () => {
       app.http.inject({ method: 'POST', url: '/v1/uploads/init', headers, payload: { file_name: 'a', total_size: 5 } }),
     ])
 
-    for (const { headers: told } of answers) {
-      expect(told['upload-resume-token']).toMatch(/^eyJ/)
-      expect(told['access-control-expose-headers']).toContain('Upload-Resume-Token')
+    for (const { headers: received } of answers) {
+      expect(received['upload-resume-token']).toMatch(/^eyJ/)
+      expect(received['access-control-expose-headers']).toContain('Upload-Resume-Token')
     }
   })
 })
 
-describe('a key that is revoked while a body is on its way', () => {
-  it('lets the body come in, does not complete the upload, and keeps every byte', async () => {
+describe('an API key that is revoked while a body is arriving', () => {
+  it('keeps every byte of the body and does not complete the upload', async () => {
     const app = await listening()
     const root = await app.as(userOf('root', 'creator', { isAdmin: true }))
     const made = await app.http.inject({
@@ -185,20 +184,20 @@ describe('a key that is revoked while a body is on its way', () => {
   })
 })
 
-describe('a refusal of identity', () => {
-  const worthless = [
+describe('a request that is not authenticated', () => {
+  const invalidTokens = [
     ['no token', async () => ({})],
-    ['a token whose time is over', async () => bearer(await signToken(secret, userOf('ada', 'creator'), -60))],
+    ['an expired token', async () => bearer(await signToken(secret, userOf('ada', 'creator'), -60))],
     ['nonsense', async () => bearer('nonsense')],
-    ['a key that is none', async () => bearer(`lf_${'a'.repeat(43)}`)],
+    ['an unknown API key', async () => bearer(`lf_${'a'.repeat(43)}`)],
     [
       'the resume token of another upload',
       async () => bearer(await resumeTokens(secret)(userOf('ada', 'creator'), { id })),
     ],
   ] as [string, () => Promise<Record<string, string>>][]
 
-  it.each(worthless)('deletes nothing: %s', async (_what, headersOf) => {
-    const { app, url, token } = await begin('tus')
+  it.each(invalidTokens)('deletes nothing: %s', async (_what, headersOf) => {
+    const { app, url, token } = await create('tus')
     await patch(app, url, 0, 'hel', token)
     const path = `/v1/uploads/${url.split('/').at(-1)}`
     const headers = await headersOf()
@@ -223,8 +222,8 @@ const tus = { 'tus-resumable': '1.0.0' }
 const rufh = { 'upload-draft-interop-version': '8', 'upload-complete': '?0', 'upload-length': '5' }
 const bearer = (token: string): Headers => ({ authorization: `Bearer ${token}` })
 
-/** An upload of five bytes that was begun in `protocol`, and what its resume token is. */
-async function begin(protocol: 'tus' | 'rufh' | 'rest') {
+/** Creates an upload of five bytes in `protocol`. Returns its address and resume token. */
+async function create(protocol: 'tus' | 'rufh' | 'rest') {
   const app = await testApp()
   const headers = await app.as()
   if (protocol === 'rest') {
@@ -233,8 +232,8 @@ async function begin(protocol: 'tus' | 'rufh' | 'rest') {
     expect(answer.json().resume_token).toBe(answer.headers['upload-resume-token'])
     return { app, url: answer.headers.location!, token: answer.json().resume_token as string }
   }
-  const words = protocol === 'tus' ? { ...tus, 'upload-length': '5' } : rufh
-  const answer = await app.http.inject({ method: 'POST', url: '/files', headers: { ...headers, ...words } })
+  const protocolHeaders = protocol === 'tus' ? { ...tus, 'upload-length': '5' } : rufh
+  const answer = await app.http.inject({ method: 'POST', url: '/files', headers: { ...headers, ...protocolHeaders } })
   return { app, url: answer.headers.location!, token: String(answer.headers['upload-resume-token']) }
 }
 

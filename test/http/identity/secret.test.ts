@@ -11,8 +11,8 @@ const now = () => Math.floor(Date.now() / 1000)
 const ann = userOf('ann', 'member')
 const good = () => ({ sub: 'ann', role: 'member', iat: now(), exp: now() + 60 })
 
-/** What a server with these rules says to a token with these claims. */
-function ask(claims: Record<string, unknown>, rules: Partial<TokenRules> = {}, key = secret, alg = 'HS256') {
+/** Checks a token with `claims` under `rules`. */
+function checkClaims(claims: Record<string, unknown>, rules: Partial<TokenRules> = {}, key = secret, alg = 'HS256') {
   const token = new SignJWT(claims).setProtectedHeader({ alg }).sign(Buffer.from(key))
   return token.then(secretCheck(secret, { ...anyToken, ...rules }))
 }
@@ -28,49 +28,51 @@ describe('a token of the shared secret', () => {
     ['whose iat is text', { iat: 'long ago' }, 'iat'],
     ['whose nbf is text', { nbf: 'soon' }, 'not valid'],
   ])('%s is refused', async (_what, claims, message) => {
-    await expect(ask({ ...good(), ...claims })).rejects.toMatchObject({
+    await expect(checkClaims({ ...good(), ...claims })).rejects.toMatchObject({
       code: 'UNAUTHENTICATED',
       message: expect.stringContaining(message),
     })
   })
 
-  it('of a clock that differs by a few seconds is accepted', async () => {
-    expect(await ask({ ...good(), iat: now() + 3, nbf: now() + 3 })).toEqual(ann)
-    expect(await ask({ ...good(), iat: now() - 60, exp: now() - 3 })).toEqual(ann)
+  it('is accepted if the clocks differ by a few seconds', async () => {
+    expect(await checkClaims({ ...good(), iat: now() + 3, nbf: now() + 3 })).toEqual(ann)
+    expect(await checkClaims({ ...good(), iat: now() - 60, exp: now() - 3 })).toEqual(ann)
   })
 
   it.each([
     ['another audience', { aud: 'billing' }, { audience: ['landfall', 'uploads'] }, 'not issued for this server'],
     ['no audience', {}, { audience: ['landfall'] }, 'has no aud'],
     ['another issuer', { iss: 'https://evil.example' }, { issuer: 'https://id.example' }, 'another issuer'],
-    ['an issuer that only begins alike', { iss: 'https://id.example/' }, { issuer: 'https://id.example' }, 'issuer'],
+    ['an issuer with the same beginning', { iss: 'https://id.example/' }, { issuer: 'https://id.example' }, 'issuer'],
     ['no issuer', {}, { issuer: 'https://id.example' }, 'has no iss'],
-  ])('for %s is refused where the settings name one', async (_what, claims, rules, message) => {
-    await expect(ask({ ...good(), ...claims }, rules)).rejects.toMatchObject({
+  ])('for %s is refused if the settings require one', async (_what, claims, rules, message) => {
+    await expect(checkClaims({ ...good(), ...claims }, rules)).rejects.toMatchObject({
       code: 'UNAUTHENTICATED',
       message: expect.stringContaining(message),
     })
   })
 
-  it('for the audience and of the issuer of the settings is accepted', async () => {
+  it('is accepted if audience and issuer are those of the settings', async () => {
     const rules = { issuer: 'https://id.example', audience: ['landfall', 'uploads'] }
 
-    expect(await ask({ ...good(), iss: 'https://id.example', aud: ['x', 'uploads'] }, rules)).toEqual(ann)
+    expect(await checkClaims({ ...good(), iss: 'https://id.example', aud: ['x', 'uploads'] }, rules)).toEqual(ann)
   })
 
   it.each([
-    ['from its issue', { iat: now() - 3000, exp: now() + 1000 }],
-    ['from now, whatever it says of its issue', { iat: undefined, exp: now() + 4000 }],
-    ['from now, with an issue long ago', { iat: 1, exp: now() + 1000 }],
-  ])('that lives longer than allowed %s is refused', async (_what, claims) => {
-    await expect(ask({ ...good(), ...claims }, { maxLifetimeMs: 3_600_000 })).rejects.toThrow('JWT_MAX_LIFETIME')
+    ['from its iat', { iat: now() - 3000, exp: now() + 1000 }],
+    ['from now, without an iat', { iat: undefined, exp: now() + 4000 }],
+    ['from now, with an old iat', { iat: 1, exp: now() + 1000 }],
+  ])('that is valid for too long, counted %s, is refused', async (_what, claims) => {
+    await expect(checkClaims({ ...good(), ...claims }, { maxLifetimeMs: 3_600_000 })).rejects.toThrow(
+      'JWT_MAX_LIFETIME',
+    )
   })
 
-  it.each(['HS384', 'HS512'])('with %s is refused', async (alg) => {
-    expect(await ask(good(), {}, secret.repeat(2), alg)).toBeNull()
+  it.each(['HS384', 'HS512'])('signed with %s is refused', async (alg) => {
+    expect(await checkClaims(good(), {}, secret.repeat(2), alg)).toBeNull()
   })
 
-  it('with none, or with a public key in place of the secret, is refused', async () => {
+  it('without a signature, or signed with RS256, is refused', async () => {
     const none = new UnsecuredJWT(good()).encode()
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
     const rsa = await new SignJWT(good()).setProtectedHeader({ alg: 'RS256' }).sign(privateKey)
@@ -80,7 +82,7 @@ describe('a token of the shared secret', () => {
 })
 
 describe('while a secret is replaced', () => {
-  it('tokens of both are accepted, and of no third', async () => {
+  it('tokens of both are accepted, and of no other', async () => {
     const check = secretCheck([secret, older])
 
     expect(await check(await signToken(secret, ann, 60))).toEqual(ann)
@@ -88,7 +90,7 @@ describe('while a secret is replaced', () => {
     expect(await check(await signToken(`${older}x`, ann, 60))).toBeNull()
   })
 
-  it('an old secret is held to the same rules', async () => {
+  it('tokens of the old secret must meet the same rules', async () => {
     const check = secretCheck([secret, older], { ...anyToken, audience: ['landfall'] })
 
     await expect(signToken(older, ann, 60).then(check)).rejects.toThrow('aud')
@@ -104,7 +106,7 @@ describe('while a secret is replaced', () => {
   })
 })
 
-it('a token that the server signs keeps the rules it is held to', async () => {
+it('a token that the server signs meets its own rules', async () => {
   const rules = { issuer: 'https://id.example', audience: ['landfall'], maxLifetimeMs: 3_600_000 }
 
   expect(await secretCheck(secret, rules)(await signToken(secret, ann, 3600, rules))).toEqual(ann)

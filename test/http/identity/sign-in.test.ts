@@ -13,7 +13,7 @@ import { testApp } from '../../support/test-app.ts'
 const ann = { user: 'ann', role: 'member' }
 
 describe('the sign-in of development mode', () => {
-  it('trades a one-time code for a short token of its user, which is no admin', async () => {
+  it('exchanges a one-time code for a short-lived token without admin rights', async () => {
     const { http, newCode, signIn } = await developmentApp()
 
     const answer = await signIn(await newCode())
@@ -28,7 +28,7 @@ describe('the sign-in of development mode', () => {
     expect((exp - iat) / 3600).toBeLessThanOrEqual(12)
   })
 
-  it('takes a code once, also of many requests at the same time', async () => {
+  it('accepts a code once, also from concurrent requests', async () => {
     const { newCode, signIn } = await developmentApp()
     const code = await newCode()
 
@@ -37,7 +37,7 @@ describe('the sign-in of development mode', () => {
     expect(answers.map(({ statusCode }) => statusCode).sort()).toEqual([200, 401, 401, 401, 401])
   })
 
-  it('takes no code that has expired', async () => {
+  it('refuses an expired code', async () => {
     const now = new Date()
     const { newCode, signIn } = await developmentApp({ now: () => now })
 
@@ -54,7 +54,7 @@ describe('the sign-in of development mode', () => {
     ['a code that is too long', { code: 'x'.repeat(257) }, 400],
     ['a path', { code: '../jwt-secret' }, 401],
     ['a wrong code', { code: 'x'.repeat(43) }, 401],
-    ['more than a code needs', { code: 'x'.repeat(5000) }, 413],
+    ['a body that is too large', { code: 'x'.repeat(5000) }, 413],
   ])('refuses %s', async (_what, payload, status) => {
     const { http, newCode } = await developmentApp()
     await newCode()
@@ -65,17 +65,17 @@ describe('the sign-in of development mode', () => {
     expect(answer.body).not.toContain('jwt-secret')
   })
 
-  it('lets a network try a few times a minute only', async () => {
+  it('limits attempts per minute and network', async () => {
     const { signIn } = await developmentApp()
 
     const answers = []
-    for (let tried = 0; tried < 15; tried += 1) answers.push(await signIn('wrong'))
+    for (let attempt = 0; attempt < 15; attempt += 1) answers.push(await signIn('wrong'))
 
     expect(answers.map(({ statusCode }) => statusCode)).toEqual([...Array(10).fill(401), ...Array(5).fill(429)])
     expect(Number(answers.at(-1)?.headers['retry-after'])).toBeGreaterThan(0)
   })
 
-  it('writes each token that it gives to the audit log, without code or token', async () => {
+  it('writes each token that it issues to the audit log, without code or token', async () => {
     const { newCode, signIn } = await developmentApp()
     const database = await testDatabase()
     const user = `ann-${Date.now()}`
@@ -107,7 +107,7 @@ describe('the sign-in of development mode', () => {
 })
 
 it.each(['/v1/dev-token', '/v1/dev-token?user=x&role=creator&admin=true', '/v1/dev/sign-in'])(
-  'being on this machine gives no token: GET %s',
+  'a loopback address alone gives no token: GET %s',
   async (url) => {
     const { http } = await developmentApp()
 
@@ -118,7 +118,7 @@ it.each(['/v1/dev-token', '/v1/dev-token?user=x&role=creator&admin=true', '/v1/d
 )
 
 describe('one-time codes', () => {
-  it('are unguessable, and nothing that is stored is one', async () => {
+  it('have 256 bits and are not stored themselves', async () => {
     const folder = await temporary()
 
     const codes = await Promise.all([1, 2, 3].map(() => createSignInCode(folder, ann, new Date())))
@@ -132,7 +132,7 @@ describe('one-time codes', () => {
     }
   })
 
-  it('leave nothing behind once they were used or have expired', async () => {
+  it('leave no file after they are used or have expired', async () => {
     const folder = await temporary()
     const now = new Date()
     await createSignInCode(folder, ann, new Date(now.getTime() - codeMs))
@@ -145,7 +145,7 @@ describe('one-time codes', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
-  it('are none where no folder is', async () => {
+  it('are not accepted if the folder does not exist', async () => {
     expect(await redeemSignInCode('/nowhere/sign-in', 'x', new Date())).toBeNull()
   })
 })
@@ -165,7 +165,7 @@ async function developmentApp(overrides: Overrides = {}, env: Record<string, str
   )
   return {
     http,
-    newCode: (at = new Date(), who = ann) => createSignInCode(signInFolder({ DATA_DIR }), who, at),
+    newCode: (at = new Date(), user = ann) => createSignInCode(signInFolder({ DATA_DIR }), user, at),
     signIn: (code: string, headers = {}) =>
       http.inject({ method: 'POST', url: '/v1/dev/sign-in', headers, payload: { code } }),
   }

@@ -9,14 +9,14 @@ import { cacheChecks, cacheMs } from '../../../src/http/identity/token-cache.ts'
 const secret = 'a secret that is long enough for HS256'
 const ann = userOf('ann', 'creator')
 
-describe('a token that was found good', () => {
+describe('a token that was accepted', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'] })
     onTestFinished(() => void vi.useRealTimers())
   })
 
-  it('is believed for some seconds, and then looked at again', async () => {
-    const { check, asked } = counting()
+  it('is cached for some seconds and then verified again', async () => {
+    const { check, verified } = counting()
     const token = await signToken(secret, ann, 3600)
 
     for (const afterMs of [0, 0, cacheMs - 1, 1]) {
@@ -24,10 +24,10 @@ describe('a token that was found good', () => {
       expect(await check(token)).toMatchObject(ann)
     }
 
-    expect(asked).toEqual([token, token])
+    expect(verified).toEqual([token, token])
   })
 
-  it('is never believed beyond its own end', async () => {
+  it('is not cached beyond its exp', async () => {
     const { check } = counting()
     const token = await signToken(secret, ann, 2)
     await check(token)
@@ -37,7 +37,7 @@ describe('a token that was found good', () => {
     await expect(check(token)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
   })
 
-  it('says nothing about another one of the same user', async () => {
+  it('does not make another token of the same user accepted', async () => {
     const { check } = counting()
     const token = await signToken(secret, ann, 3600)
     await check(token)
@@ -46,17 +46,17 @@ describe('a token that was found good', () => {
   })
 })
 
-it('remembers no refusal', async () => {
-  const { check, asked } = counting()
+it('refused tokens are not cached', async () => {
+  const { check, verified } = counting()
 
   expect(await check('nonsense')).toBeNull()
   expect(await check('nonsense')).toBeNull()
 
-  expect(asked).toHaveLength(2)
+  expect(verified).toHaveLength(2)
 })
 
-it('looks every time at a token that is too long to be kept', async () => {
-  const { check, asked } = counting()
+it('a token that is too long to be cached is verified every time', async () => {
+  const { check, verified } = counting()
   const key = createSecretKey(Buffer.from(secret))
   const token = await new SignJWT({ role: 'creator', padding: 'x'.repeat(2048) })
     .setProtectedHeader({ alg: 'HS256' })
@@ -67,15 +67,15 @@ it('looks every time at a token that is too long to be kept', async () => {
   await check(token)
   await check(token)
 
-  expect(asked).toHaveLength(2)
+  expect(verified).toHaveLength(2)
 })
 
 function counting() {
-  const asked: string[] = []
+  const verified: string[] = []
   const verify = secretCheck(secret)
   const counted: TokenCheck = (token) => {
-    asked.push(token)
+    verified.push(token)
     return verify(token)
   }
-  return { check: cacheChecks([async () => null, counted]), asked }
+  return { check: cacheChecks([async () => null, counted]), verified }
 }

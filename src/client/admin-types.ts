@@ -40,7 +40,7 @@ export interface UploadDetails extends AnyUpload {
   needsCleanup: boolean
 }
 
-/** Something that happened to an upload: `record` is an entry of the audit log, `event` is delivered to subscribers. */
+/** Something that happened to an upload: an entry of the audit log, or an event that is delivered to subscribers. */
 export interface TimelineEntry {
   at: string
   source: 'audit' | 'event'

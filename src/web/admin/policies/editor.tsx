@@ -55,7 +55,9 @@ export function Editor({ current, saved, refresh }: EditorProps) {
       const isConflict = thrown instanceof RequestError && thrown.failure.code === 'PRECONDITION_FAILED'
       const message = errorMessage(thrown)
       setProblem(
-        isConflict ? `${message} Your text is kept: review below what it would change now, and save again.` : message,
+        isConflict
+          ? 'The policies were changed in the meantime. Your text is kept: review below what it would change now, and save again.'
+          : message,
       )
       if (isConflict) refresh()
     }

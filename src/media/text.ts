@@ -1,28 +1,28 @@
 /*
- * Text has no signature, so no library of signatures knows it. What is text is told by what text never holds, as browsers do it
- * (mimesniff.spec.whatwg.org, "binary data byte"); which text, by how it begins.
+ * Text has no signature, so the library does not recognize it. Text is detected as browsers do, by the absence of bytes that text never
+ * contains (mimesniff.spec.whatwg.org, "binary data byte"), and the kind of text by its beginning.
  */
 
-/** The first bytes read as text, if nothing in them speaks against it. */
+/** The first bytes decoded as text. */
 export interface Reading {
   text: string
-  /** The bytes are good UTF-8 or UTF-16; otherwise some older encoding, or no text at all. */
+  /** Whether the bytes are valid UTF-8 or UTF-16; otherwise they are in an older encoding, or are not text at all. */
   isSure: boolean
 }
 
-/** `null` when the bytes hold what text never does. They may end in the middle of a character. */
-export function readText(head: Buffer): Reading | null {
-  if (head[0] === 0xff && head[1] === 0xfe) return wide(head.subarray(2), 'utf-16le')
-  if (head[0] === 0xfe && head[1] === 0xff) return wide(head.subarray(2), 'utf-16be')
-  // Without a mark, only markup is known for it: browsers take these bytes for the beginning of XML.
-  if (head[0] === 0x3c && head[1] === 0 && head[2] !== 0) return wide(head, 'utf-16le')
-  if (head[0] === 0 && head[1] === 0x3c && head[2] === 0) return wide(head, 'utf-16be')
-  if (head.some(isBinary)) return null
-  const sure = decode(head, 'utf-8')
-  return sure === null ? { text: head.toString('latin1'), isSure: false } : { text: sure, isSure: true }
+/** Decodes the bytes, which may end in the middle of a character; `null` when they contain bytes that text never contains. */
+export function readText(prefix: Buffer): Reading | null {
+  if (prefix[0] === 0xff && prefix[1] === 0xfe) return wide(prefix.subarray(2), 'utf-16le')
+  if (prefix[0] === 0xfe && prefix[1] === 0xff) return wide(prefix.subarray(2), 'utf-16be')
+  // Without a byte order mark only XML is recognized as UTF-16, as in browsers.
+  if (prefix[0] === 0x3c && prefix[1] === 0 && prefix[2] !== 0) return wide(prefix, 'utf-16le')
+  if (prefix[0] === 0 && prefix[1] === 0x3c && prefix[2] === 0) return wide(prefix, 'utf-16be')
+  if (prefix.some(isBinary)) return null
+  const text = decode(prefix, 'utf-8')
+  return text === null ? { text: prefix.toString('latin1'), isSure: false } : { text, isSure: true }
 }
 
-/** Kept: tab, line feed, form feed, carriage return, and the escape of ISO 2022. */
+/** Control characters except tab, line feed, form feed, carriage return, and the escape of ISO 2022. */
 function isBinary(byte: number): boolean {
   return byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0c && byte !== 0x0d && byte !== 0x1b
 }
@@ -36,15 +36,14 @@ function wide(bytes: Buffer, encoding: 'utf-16le' | 'utf-16be'): Reading | null 
 
 function decode(bytes: Buffer, encoding: string): string | null {
   try {
-    // `stream` forgives a character that is cut off at the end.
+    // With `stream` an incomplete character at the end is no error.
     return new TextDecoder(encoding, { fatal: true }).decode(bytes, { stream: true })
   } catch {
     return null
   }
 }
 
-// What begins a page and hardly ever anything else. `<div>` and its like begin Markdown files as well, and as text they are
-// harmless.
+// Tags with which hardly anything but an HTML page begins. Markdown files, too, begin with `<div>` and the like, and are harmless as text.
 const page =
   /^<(!doctype\s+html|html|head|body|title|script|style|meta|base|link|iframe|frameset|object|embed|applet|template|form|img|video|audio|math|input|button|textarea|select|details|marquee|noscript)(?=[\s/>]|$)/i
 const root = /^<(?:[\w.-]+:)?([\w.-]+)(?=[\s/>]|$)/
@@ -62,7 +61,7 @@ const beginnings: [beginning: RegExp, mediaType: string][] = [
   [/^WEBVTT(\s|$)/, 'text/vtt'],
 ]
 
-/** What a text is: a page, a drawing, a program, or just text. */
+/** The media type of a text: a page, an image, a program, or plain text. */
 export function kindOfText(whole: string): string {
   const text = whole.replace(/^[\ufeff\s]+/, '')
   for (const [beginning, mediaType] of beginnings) if (beginning.test(text)) return mediaType
@@ -77,7 +76,7 @@ function kindOfMarkup(whole: string): string {
   const name = root.exec(text)?.[1]?.toLowerCase()
   if (name === 'svg') return 'image/svg+xml'
   if (name === 'html') return 'application/xhtml+xml'
-  // A prologue or a comment that goes on beyond what is seen hides the root.
+  // A prologue or comment that is longer than the prefix hides the root element.
   if (/^<(\?xml|!doctype)/i.test(whole) || /^<[^>]*\sxmlns(:\w+)?=/.test(text)) return 'application/xml'
   if (/^<!--/.test(text)) return 'text/html'
   return 'text/plain'

@@ -1,6 +1,6 @@
 /*
- * What the local store does with files and folders, none of which knows what an object is. Folders come and go: whoever is
- * the last to leave one removes it, so every step that needs one makes it, and tries again when it went in between.
+ * The file operations of the local store; none of them knows what an object is. `removeEmptyFolders` may remove a folder at any time,
+ * so every operation that needs a folder creates it, and retries when it was removed in between.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -10,18 +10,18 @@ import { crc32 } from 'node:zlib'
 import { errors } from '../core/errors/errors.ts'
 import { type Bytes, ObjectExists } from '../core/ports.ts'
 
-// Linux takes this many buffers in one writev.
-const buffersAtOnce = 1024
-// What is read from elsewhere to be written here is not in memory as a whole.
-const bytesAtOnce = 8 * 1024 ** 2
+// The most buffers of one writev on Linux.
+const maxBuffers = 1024
+// Bytes that are read from elsewhere are not collected in memory as a whole.
+const maxBatch = 8 * 1024 ** 2
 
-/** A new file for writing; the folders above it are made. */
+/** Opens a new file for writing and creates the folders above it. */
 export async function openNew(path: string, options: MakingFolders): Promise<FileHandle> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await open(path, 'wx')
     } catch (error) {
-      // There is no folder yet, or it was empty and somebody removed it.
+      // The folder does not exist yet, or was empty and has just been removed.
       if (codeOf(error) !== 'ENOENT' || attempt === 3) throw error
       await makeFolder(dirname(path), options)
     }
@@ -30,11 +30,11 @@ export async function openNew(path: string, options: MakingFolders): Promise<Fil
 
 export interface MakingFolders {
   fsync: boolean
-  /** A folder that must be there: without it the volume is gone, and nothing is made where it was. */
+  /** A folder that must exist: without it the volume is unmounted, and no folder is created at its mount point. */
   anchor?: string
 }
 
-/** Makes the folder and those above it; that they are there is on the disk then. @throws ENOENT when the anchor is not there */
+/** Creates the folder and those above it, durably with `fsync`. @throws ENOENT when the anchor does not exist */
 export async function makeFolder(path: string, { fsync, anchor }: MakingFolders): Promise<void> {
   if (anchor !== undefined) await stat(anchor)
   const made = await mkdir(path, { recursive: true })
@@ -42,47 +42,46 @@ export async function makeFolder(path: string, { fsync, anchor }: MakingFolders)
 }
 
 /**
- * Writes all of `bytes` from `position` on; what is not in memory passes through it in pieces of some megabytes. Returns their
- * CRC-32.
+ * Writes all of `bytes` at `position`, in batches of at most some megabytes. Returns their CRC-32.
  */
 export async function writeAt(file: FileHandle, bytes: Bytes, position: number): Promise<number> {
   let at = position
-  let sum = 0
-  let waiting: Buffer[] = []
-  let held = 0
+  let crc = 0
+  let batch: Buffer[] = []
+  let batchSize = 0
   for await (const chunk of bytes.chunks()) {
-    waiting.push(chunk)
-    sum = crc32(chunk, sum)
-    held += chunk.length
-    if (waiting.length < buffersAtOnce && held < bytesAtOnce) continue
-    await writeAll(file, waiting, at)
-    at += held
-    waiting = []
-    held = 0
+    batch.push(chunk)
+    crc = crc32(chunk, crc)
+    batchSize += chunk.length
+    if (batch.length < maxBuffers && batchSize < maxBatch) continue
+    await writeAll(file, batch, at)
+    at += batchSize
+    batch = []
+    batchSize = 0
   }
-  if (held > 0) await writeAll(file, waiting, at)
-  if (at + held - position !== bytes.size) throw new Error('the bytes of a part did not come as they were announced')
-  return sum
+  if (batchSize > 0) await writeAll(file, batch, at)
+  if (at + batchSize - position !== bytes.size) throw new Error('a part has more or fewer bytes than its size')
+  return crc
 }
 
-/** Copies a range of one file into another, `end` exclusive, and returns its CRC-32. Node knows no way to let the kernel do it. */
+/** Copies a range of one file into another, `end` exclusive, and returns its CRC-32. Node has no way to let the kernel copy a range. */
 export async function copyRange(
   from: FileHandle,
   { start, end }: { start: number; end: number },
   to: FileHandle,
   position: number,
 ): Promise<number> {
-  let sum = 0
+  let crc = 0
   const buffer = Buffer.allocUnsafe(Math.min(1024 ** 2, end - start))
   for (let done = 0; done < end - start; ) {
     const { bytesRead } = await from.read(buffer, 0, Math.min(buffer.length, end - start - done), start + done)
     if (bytesRead === 0) throw new Error('the file is shorter than the range to be copied')
     const copied = buffer.subarray(0, bytesRead)
-    sum = crc32(copied, sum)
+    crc = crc32(copied, crc)
     await writeAll(to, [copied], position + done)
     done += bytesRead
   }
-  return sum
+  return crc
 }
 
 /** Whether two files hold the same bytes. */
@@ -98,26 +97,26 @@ export async function hasSameBytes(one: string, other: string): Promise<boolean>
 }
 
 /**
- * Makes those who write to the same file do it one after the other. Linux lets one in at a time, and those who wait for it burn the
- * processor: eight at once are less than half as fast as one.
+ * Returns a function that runs the writes to each path one after another. Linux locks a file for each write, and writers that wait for
+ * that lock spin: eight concurrent writers are less than half as fast as one.
  */
 export function serialize(): <T>(path: string, work: () => Promise<T>) => Promise<T> {
   const last = new Map<string, Promise<unknown>>()
   return (path, work) => {
-    const turn = (last.get(path) ?? Promise.resolve()).then(work)
-    const over = turn
+    const result = (last.get(path) ?? Promise.resolve()).then(work)
+    const ended = result
       .catch(() => {})
       .finally(() => {
-        if (last.get(path) === over) last.delete(path)
+        if (last.get(path) === ended) last.delete(path)
       })
-    last.set(path, over)
-    return turn
+    last.set(path, ended)
+    return result
   }
 }
 
 /**
- * Moves a whole file to where it belongs, so that nobody ever sees half of it; the folders above it are made.
- * @throws ObjectExists when it must be new and is not
+ * Moves a complete file to its final path, so that no reader sees half of it, and creates the folders above it.
+ * @throws ObjectExists with `isNew` when a file is already there
  */
 export async function moveFile(
   from: string,
@@ -128,13 +127,13 @@ export async function moveFile(
   let made: string | undefined
   for (let attempt = 0; ; attempt += 1) {
     try {
-      // A link is refused where a file is; a rename replaces it.
+      // `link` fails where a file exists; `rename` would replace it.
       if (isNew) await link(from, to)
       await (isNew ? unlink(from) : rename(from, to))
       break
     } catch (error) {
       if (codeOf(error) === 'EEXIST') throw new ObjectExists('there is another object already')
-      // There is no folder yet, or it was empty and somebody removed it.
+      // The folder does not exist yet, or was empty and has just been removed.
       if (codeOf(error) !== 'ENOENT' || attempt === 3 || !(await stat(from).catch(nullIfMissing))) throw error
       if (anchor !== undefined) await stat(anchor)
       made = (await mkdir(folder, { recursive: true })) ?? made
@@ -143,7 +142,7 @@ export async function moveFile(
   if (fsync) await syncFolders(folder, made === undefined ? folder : dirname(made))
 }
 
-/** Removes the folder and those above it as far as they are empty, up to `root`, which stays. */
+/** Removes the folder and those above it while they are empty; `root` itself stays. */
 export async function removeEmptyFolders(from: string, root: string): Promise<void> {
   for (let folder = from; folder.length > root.length; folder = dirname(folder)) {
     try {
@@ -154,14 +153,14 @@ export async function removeEmptyFolders(from: string, root: string): Promise<vo
   }
 }
 
-/** For `catch`: `null` for a file that is not there. */
+/** For `catch`: `null` when a file does not exist. */
 export function nullIfMissing(error: unknown): null {
   if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null
   throw error
 }
 
-// A full or broken disk, too many open files, a mount that went away: an operator can mend it, and the client may come again.
-const isTransient = new Set([
+// A full or broken disk, too many open files, a lost mount: an operator can fix these, and the client can retry.
+const transientCodes = new Set([
   'ENOSPC',
   'ENOENT',
   'ENOTDIR',
@@ -183,7 +182,7 @@ const isTransient = new Set([
   'EFBIG',
 ])
 
-/** What `work` says; an error that an operator can mend is STORE_UNAVAILABLE. */
+/** Runs `work` and converts its errors by `toStoreError`. */
 export async function withStoreErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
@@ -192,14 +191,17 @@ export async function withStoreErrors<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The error; one that an operator can mend as STORE_UNAVAILABLE. */
+/** Turns an error that an operator can fix into STORE_UNAVAILABLE; any other error is returned unchanged. */
 export function toStoreError(error: unknown): unknown {
   const code = codeOf(error)
-  if (code === undefined || !isTransient.has(code)) return error
+  if (code === undefined || !transientCodes.has(code)) return error
   return errors.storeUnavailable({ code }, error)
 }
 
-/** A name is on the disk when its folder is; the name of a new folder is in the one above. */
+/**
+ * Syncs the folders from `from` up to `to`. The name of a file is durable once its folder is synced, and the name of a new folder once
+ * the folder above is.
+ */
 export async function syncFolders(from: string, to: string): Promise<void> {
   for (let folder = from; ; folder = dirname(folder)) {
     const file = await open(folder, 'r')
@@ -212,7 +214,7 @@ export async function syncFolders(from: string, to: string): Promise<void> {
   }
 }
 
-/** writev may write less than it was given. */
+/** Writes all buffers: one writev may write less. */
 async function writeAll(file: FileHandle, buffers: Buffer[], position: number): Promise<void> {
   let left = buffers
   let at = position

@@ -1,20 +1,20 @@
 /*
- * Whether a file is written where the store's marker was seen. Between a look for the marker and the opening of a file the volume may
- * have gone, and below its mount point there may be a folder of the same names.
+ * Ensures that files are written to the volume on which the store's marker was found. Between the check of the marker and the opening
+ * of a file the volume may be unmounted, and below its mount point there may be folders of the same names.
  */
 import { type FileHandle, open, stat, unlink } from 'node:fs/promises'
 import { NoSuchUpload } from '../core/ports.ts'
 import { type MakingFolders, nullIfMissing, openNew } from './files.ts'
 
-/** The folder that everything is written through, and where it was when the marker was seen. */
+/** The staging folder, through which every file is written, and its device and inode when the marker was found. */
 export interface Home {
   /** See `ObjectStore.place`. */
   place(): Promise<string | null>
   /** See `ObjectStore.stayAt`. */
   stayAt(place: string): void
-  /** A new file for writing; the folders above it are made. @throws ENOENT when it is elsewhere: nothing is left of it */
+  /** Opens a new file for writing and creates the folders above it. @throws ENOENT when it is on another volume; it is removed then */
   openNew(path: string): Promise<FileHandle>
-  /** A staging file for writing. @throws HandleLost; ENOENT when it is elsewhere */
+  /** Opens a staging file for writing. @throws NoSuchUpload; ENOENT when it is on another volume */
   openStaged(path: string): Promise<FileHandle>
 }
 
@@ -27,23 +27,23 @@ export function createHome(folder: string, making: MakingFolders): Home {
     return found && `${found.dev}:${found.ino}`
   }
 
-  /** By the file's own device, so that a volume which is back in the meantime does not hide where the file is. */
-  async function refuseElsewhere(file: FileHandle): Promise<void> {
+  /** Also compares the file's own device: the volume may have been unmounted when the file was opened and be mounted again now. */
+  async function assertAtHome(file: FileHandle): Promise<void> {
     if (home === null) return
     const [now, { dev }] = await Promise.all([place(), file.stat()])
     if (now !== home || !home.startsWith(`${dev}:`))
-      throw Object.assign(new Error('the folder of the store is another one now'), { code: 'ENOENT' })
+      throw Object.assign(new Error('the folder of the store is on another volume now'), { code: 'ENOENT' })
   }
 
   return {
     place,
-    stayAt(known) {
-      home = known
+    stayAt(place) {
+      home = place
     },
     async openNew(path) {
       const file = await openNew(path, making)
       try {
-        await refuseElsewhere(file)
+        await assertAtHome(file)
         return file
       } catch (error) {
         await file.close()
@@ -53,9 +53,9 @@ export function createHome(folder: string, making: MakingFolders): Home {
     },
     async openStaged(path) {
       const file = await open(path, 'r+').catch(nullIfMissing)
-      if (!file) throw new NoSuchUpload('the staging file is not there')
+      if (!file) throw new NoSuchUpload('the staging file does not exist')
       try {
-        await refuseElsewhere(file)
+        await assertAtHome(file)
         return file
       } catch (error) {
         await file.close()

@@ -6,12 +6,12 @@ import type { StoreWatch } from './s3/call.ts'
 import { s3Options } from './s3/options.ts'
 import { s3Store } from './s3/store.ts'
 
-/** The settings of every kind of store; the configuration knows them from here. */
+/** The settings of every kind of store, for the configuration. */
 export const storeOptions = { local: localOptions.shape, s3: s3Options.shape }
 
 type Settings = z.output<typeof localOptions> & z.output<typeof s3Options>
 
-/** What `STORE` may say, and how that kind is made of the settings. */
+/** The values of `STORE`, and how each store is created from the settings. */
 const kinds = {
   local: ({ DATA_DIR, LOCAL_FSYNC }: Settings) =>
     localStore({ directory: join(DATA_DIR, 'files'), fsync: LOCAL_FSYNC }),
@@ -20,7 +20,7 @@ const kinds = {
 
 export type StoreKind = keyof typeof kinds
 
-/** The store of `kind`, not asked anything yet: `check()` says whether it can be used. */
+/** The store of `kind`. It sends no request yet: `check()` shows whether the store can be used. */
 export function openStore(kind: StoreKind, settings: Settings, watch: StoreWatch = {}): ObjectStore {
   return kinds[kind](settings, watch)
 }

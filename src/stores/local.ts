@@ -1,8 +1,7 @@
 /*
- * Files under a directory. An object is a file at its key. An open multipart upload is one staging file into which every
- * part is written at its place, so that finishing is a rename and no byte is written twice. What is written is on the disk
- * before it is acknowledged, unless LOCAL_FSYNC says otherwise: then a kill of the process loses nothing, and a loss of
- * power may.
+ * A store of files under a directory. An object is a file at its key. A multipart upload is one staging file into which every part is
+ * written at its offset, so completing it is a rename and no byte is written twice. Bytes are synced to the disk before they are
+ * acknowledged, unless LOCAL_FSYNC is off: then a kill of the process still loses nothing, but a power failure may.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import {
@@ -66,12 +65,12 @@ const privateFolder = '.landfall/'
 const stagingFolder = `${privateFolder}staging`
 const originFolder = `${privateFolder}origins`
 
-/** The store under `directory`; `prepare` makes what is not there. */
+/** The store under `directory`; `prepare` creates the folder. */
 export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   const root = resolve(directory)
   const staging = join(root, stagingFolder)
   const making = { fsync, anchor: join(root, privateFolder) }
-  const inTurn = serialize()
+  const writeInTurn = serialize()
   const home = createHome(staging, making)
 
   function pathOf(key: string): string {
@@ -79,29 +78,29 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     const isUnsafe = segments.some(
       (segment) => segment === '' || segment === '.' || segment === '..' || /[\0\\]/.test(segment),
     )
-    if (isUnsafe) throw new Error('an object key must be a relative path without dots')
+    if (isUnsafe) throw new Error('an object key must be a relative path without . or .. segments')
     return join(root, ...segments)
   }
 
-  // A handle names the file: whose it is, how long its parts are, and which of several it is.
+  // A multipart id is the name of the staging file: a hash of the key, the part size, and a UUID.
   const stagingPrefix = (key: string) => createHash('sha256').update(key).digest('hex').slice(0, 32)
-  const isHandle = (multipartId: string, prefix: string) =>
+  const isMultipartId = (multipartId: string, prefix: string) =>
     multipartId.startsWith(prefix) && /^[0-9a-f]{32}_\d+_[0-9a-f-]{36}$/.test(multipartId)
   function stagingPath(key: string, multipartId: string): string {
-    if (!isHandle(multipartId, stagingPrefix(key))) throw new NoSuchUpload('not a handle of this key')
+    if (!isMultipartId(multipartId, stagingPrefix(key))) throw new NoSuchUpload('not a multipart upload of this key')
     return join(staging, multipartId)
   }
 
   /**
-   * Where an object lies until it is whole; so chosen that whoever cleans up after a crash comes upon it: by `list` among
-   * the private objects, whose keys only their folder tells, and by `abort` with the key of any other.
+   * The path of an object until it is complete, chosen so that a clean-up after a crash finds it: among private objects, which are found
+   * by listing their folder, in that folder; for any other key in the staging folder, where `abortMultipart` removes it.
    */
   function temporaryPath(key: string): string {
     const folder = key.startsWith(privateFolder) ? dirname(pathOf(key)) : staging
     return join(folder, `${stagingPrefix(key)}_put_${randomUUID()}`)
   }
 
-  async function factsOf(path: string): Promise<ObjectInfo | null> {
+  async function infoOf(path: string): Promise<ObjectInfo | null> {
     const found = await stat(path).catch(nullIfMissing)
     return found?.isFile()
       ? {
@@ -121,13 +120,13 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     }
   }
 
-  /** A file has no room for what its object says of itself: that lies beside it, under a name that any key leads to. */
+  /** Files have no metadata, so the origin of an object is a file of its own, named by a hash of the key. */
   function originPath(key: string): string {
     const name = createHash('sha256').update(key).digest('hex')
     return join(root, originFolder, name.slice(0, 2), name)
   }
 
-  /** Before the object is there. It is not forced to the disk: it is read only when a database was lost. */
+  /** Called before the object exists. It is not synced to the disk: it is only read after a database was lost. */
   async function writeOrigin(key: string, origin: string): Promise<void> {
     const path = originPath(key)
     try {
@@ -153,12 +152,12 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   return {
     name: 'local',
     limits: {
-      // Small enough that most chunks are parts and leave no tail, large enough that receipts cost less than bytes.
+      // Small enough that most requests fill parts and leave no tail, large enough that recording a part costs less than writing it.
       minPartSize: 64 * 1024,
       maxPartSize: 1024 ** 4,
       maxParts: maxPartsOfAnyStore,
       maxObjectSize: 5 * 1024 ** 4,
-      // One is written while the next one comes in; more of them only take memory that is not warm.
+      // One part is written while the next one arrives; more would only take memory that is not in the CPU caches.
       partsInFlight: 2,
     },
 
@@ -171,7 +170,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       withStoreErrors(async () => {
         const { bavail } = await statfs(root)
         if (bavail === 0) throw errors.diskFull()
-        // Always the same name: of a process that dies here at most this one file is left.
+        // Always the same name, so that processes that die here leave at most this one file.
         const probe = join(staging, 'probe')
         await (await open(probe, 'w')).close()
         await unlink(probe).catch(nullIfMissing)
@@ -183,7 +182,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         const multipartId = `${stagingPrefix(key)}_${partSize}_${randomUUID()}`
         await (await home.openNew(stagingPath(key, multipartId))).close()
         if (origin) await writeOrigin(key, origin)
-        // A part is on the disk only when the name of its file is.
+        // A part is durable only once the name of its file is.
         if (fsync) await syncFolders(staging, staging)
         return multipartId
       }),
@@ -194,9 +193,9 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         const path = stagingPath(key, multipartId)
         const file = await home.openStaged(path)
         try {
-          const sum = await inTurn(path, () => writeAt(file, bytes, (number - 1) * partSize))
+          const crc = await writeInTurn(path, () => writeAt(file, bytes, (number - 1) * partSize))
           if (fsync) await file.datasync()
-          return { number, size: bytes.size, etag: etagOf(sum, bytes.size) }
+          return { number, size: bytes.size, etag: etagOf(crc, bytes.size) }
         } finally {
           await file.close()
         }
@@ -211,9 +210,9 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
           const path = stagingPath(key, multipartId)
           const to = await home.openStaged(path)
           try {
-            const sum = await inTurn(path, () => copyRange(from, { start, end }, to, (number - 1) * partSize))
+            const crc = await writeInTurn(path, () => copyRange(from, { start, end }, to, (number - 1) * partSize))
             if (fsync) await to.datasync()
-            return { number, size: end - start, etag: etagOf(sum, end - start) }
+            return { number, size: end - start, etag: etagOf(crc, end - start) }
           } finally {
             await to.close()
           }
@@ -229,31 +228,31 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         const staged = stagingPath(key, multipartId)
         const found = await stat(staged).catch(nullIfMissing)
         if (!found) {
-          const done = await factsOf(path)
-          if (done?.size === size) return done
-          throw new NoSuchUpload('neither the staging file nor the object is there')
+          const completed = await infoOf(path)
+          if (completed?.size === size) return completed
+          throw new NoSuchUpload('neither the staging file nor the object exists')
         }
         if (found.size < size) throw new NoSuchUpload('the staging file is shorter than its parts')
         const file = await home.openStaged(staged)
         try {
-          // Bytes of a part that was written and never recorded.
+          // A part was written behind the end that was never recorded.
           if (found.size > size) await file.truncate(size)
           if (fsync) await file.sync()
         } finally {
           await file.close()
         }
         await moveFile(staged, path, making)
-        return (await factsOf(path))!
+        return (await infoOf(path))!
       }),
 
     abortMultipart: (key, multipartId) =>
       withStoreErrors(async () => {
-        const mine = stagingPrefix(key)
+        const prefix = stagingPrefix(key)
         if (multipartId !== null)
-          return isHandle(multipartId, mine) ? rm(join(staging, multipartId), { force: true }) : undefined
+          return isMultipartId(multipartId, prefix) ? rm(join(staging, multipartId), { force: true }) : undefined
         for (const name of (await readdir(staging).catch(nullIfMissing)) ?? [])
-          if (name.startsWith(mine)) await rm(join(staging, name), { force: true })
-        if (!(await factsOf(pathOf(key)))) await rm(originPath(key), { force: true })
+          if (name.startsWith(prefix)) await rm(join(staging, name), { force: true })
+        if (!(await infoOf(pathOf(key)))) await rm(originPath(key), { force: true })
       }),
 
     put: (key, bytes, metadata) =>
@@ -265,20 +264,20 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
           if (metadata.origin) await writeOrigin(key, metadata.origin)
           await moveFile(temporary, path, { ...making, isNew: metadata.isNew })
         } catch (error) {
-          // From an attempt whose answer was lost, or from somebody who should not have written.
+          // The existing object is either our own, of an attempt whose answer was lost, or foreign: its bytes decide.
           const isOurs = error instanceof ObjectExists && (await hasSameBytes(temporary, path))
           await rm(temporary, { force: true })
           if (!isOurs) throw error
         }
-        return (await factsOf(path))!
+        return (await infoOf(path))!
       }),
 
-    stat: (key) => withStoreErrors(() => factsOf(pathOf(key))),
+    stat: (key) => withStoreErrors(() => infoOf(pathOf(key))),
 
     originOf: (key) =>
       withStoreErrors(async () => {
         const text = await readText(originPath(key), 'utf8').catch(nullIfMissing)
-        return text === null || !(await factsOf(pathOf(key))) ? null : text
+        return text === null || !(await infoOf(pathOf(key))) ? null : text
       }),
 
     async *read(key, range) {
@@ -312,7 +311,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   }
 }
 
-/** The ETag of a part: the CRC-32 of its bytes and their number. The same bytes have the same one. */
-function etagOf(sum: number, size: number): string {
-  return `${sum.toString(16).padStart(8, '0')}-${size.toString(16)}`
+/** The ETag of a part: the CRC-32 of its bytes and their number. Equal bytes have equal ETags. */
+function etagOf(crc: number, size: number): string {
+  return `${crc.toString(16).padStart(8, '0')}-${size.toString(16)}`
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { UploadError } from '../core/errors/error.ts'
+import type { UploadError } from '../core/errors/error.ts'
+import { errors } from '../core/errors/errors.ts'
 import type { Metrics } from './metrics.ts'
 
 /** Measures the duration of every request of `app`. */
@@ -39,7 +40,7 @@ export interface MetricsRoute {
 /** `GET /metrics` in Prometheus' text format. A request that may not read it is answered with 404. */
 export async function metricsPlugin(app: FastifyInstance, { metrics, refresh, mayRead }: MetricsRoute): Promise<void> {
   app.get('/metrics', { config: { isProbe: true } }, async (request, reply) => {
-    if (mayRead && !mayRead(request)) throw new UploadError('NOT_FOUND', 'There is nothing here.')
+    if (mayRead && !mayRead(request)) throw errors.notFound()
     await refresh()
     return reply
       .header('cache-control', 'no-store')

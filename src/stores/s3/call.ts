@@ -1,24 +1,24 @@
 import { toS3Error } from './errors.ts'
 
-/** Who counts the requests that a store makes: those of the SDK when they are over, the others each time they are tried. */
+/** Counts the requests of a store: those of the SDK once, when they have ended, and those of the sender at each attempt. */
 export interface StoreWatch {
   onRequest?(operation: string, code: string): void
 }
 
-/** Asks the store something by the SDK, within `ms`. @throws S3Error */
+/** Sends a request by the SDK and waits at most `ms` for its answer. @throws S3Error */
 export type StoreCall = <T>(operation: string, work: (signal: AbortSignal) => Promise<T>, ms?: number) => Promise<T>
 
-/** A way to ask that waits `usualMs` for an answer unless told. */
-export function createCaller(usualMs: number, onRequest: (operation: string, code: string) => void): StoreCall {
-  return async (operation, work, ms = usualMs) => {
+/** A `StoreCall` with the timeout `defaultMs`. */
+export function createCaller(defaultMs: number, onRequest: (operation: string, code: string) => void): StoreCall {
+  return async (operation, work, ms = defaultMs) => {
     try {
       const answer = await work(AbortSignal.timeout(ms))
       onRequest(operation, 'OK')
       return answer
-    } catch (error) {
-      const fault = toS3Error(operation, error)
-      onRequest(operation, fault.code)
-      throw fault
+    } catch (thrown) {
+      const error = toS3Error(operation, thrown)
+      onRequest(operation, error.code)
+      throw error
     }
   }
 }

@@ -5,10 +5,10 @@ import { S3Client } from '@aws-sdk/client-s3'
 import type { S3Options } from './options.ts'
 
 export const socketsAtOnce = 128
-/** Milliseconds: joining thousands of parts takes minutes on some stores. */
+/** The timeout of the slowest requests: completing thousands of parts takes minutes on some stores. */
 export const longestMs = 300_000
 
-/** The SDK as this store uses it, for everything but the bodies of parts. Keys that are not set are looked for where the SDK does. */
+/** The SDK client, for every request without the bytes of files. Credentials that are not set are looked up by the SDK. */
 export function openClient(options: S3Options, maxAttempts = 4): S3Client {
   const agent = { keepAlive: true, maxSockets: socketsAtOnce }
   return new S3Client({
@@ -18,7 +18,7 @@ export function openClient(options: S3Options, maxAttempts = 4): S3Client {
     ...(options.S3_ACCESS_KEY_ID && options.S3_SECRET_ACCESS_KEY
       ? { credentials: { accessKeyId: options.S3_ACCESS_KEY_ID, secretAccessKey: options.S3_SECRET_ACCESS_KEY } }
       : {}),
-    // The SDK's newer default sends checksums that R2, Ceph and others refuse: aws/aws-sdk-js-v3#6810.
+    // By default newer SDKs send checksums that R2, Ceph and others refuse: aws/aws-sdk-js-v3#6810.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts,
@@ -31,12 +31,12 @@ export function openClient(options: S3Options, maxAttempts = 4): S3Client {
   })
 }
 
-/** Where the S3 server is: the one that is set, or the region's of AWS. */
+/** The URL of the S3 server: `S3_ENDPOINT`, or that of AWS in the region. */
 export function endpointOf({ S3_ENDPOINT, S3_REGION }: S3Options): string {
   return S3_ENDPOINT ?? `https://s3.${S3_REGION}.amazonaws.com`
 }
 
-/** Where the bucket is, in the way of addressing that is set; in the path also where the SDK puts it there all the same. */
+/** The URL of the bucket, in path style or as a host name; also in path style where the SDK falls back to it. */
 export function addressOf(options: S3Options): URL {
   const bucket = options.S3_BUCKET ?? ''
   const address = new URL(endpointOf(options))
@@ -46,7 +46,7 @@ export function addressOf(options: S3Options): URL {
   return address
 }
 
-/** An address of numbers has no names below it, and a certificate for all names below one covers no dots. */
+/** An IP address has no subdomains, and a wildcard certificate does not cover names with dots. */
 function mayBeHost(bucket: string, { protocol, hostname }: URL): boolean {
   if (isIP(hostname.replace(/^\[|\]$/g, '')) !== 0) return false
   return (protocol === 'https:' ? /^[a-z0-9-]+$/ : /^[a-z0-9.-]+$/).test(bucket)

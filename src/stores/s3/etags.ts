@@ -3,27 +3,28 @@ import { isMd5 } from '../../core/parts/etag.ts'
 import type { ObjectInfo } from '../../core/ports.ts'
 import type { StoredPart } from '../../core/upload.ts'
 
-/** An object as HEAD describes it. Encrypted with a key of its own it has an ETag that is no digest. */
-export interface Found extends ObjectInfo {
+/** The answer to HeadObject. */
+export interface ObjectHead extends ObjectInfo {
+  /** Whether the ETag is no MD5 sum, because the object is encrypted with a key of its own. */
   isOpaque: boolean
-  /** What the object says of where it comes from. */
+  /** The origin in the object's metadata. */
   origin: string | null
 }
 
-/** An ETag as it is kept: without the quotes of its header. */
+/** The ETag without the quotes of the header. */
 export function unquoted(etag: string | undefined): string {
   return (etag ?? '').replaceAll('"', '')
 }
 
 /**
- * Whether an object with this ETag can have been joined of these parts. Where the parts' ETags are MD5 sums, S3 makes the
- * object's of them; where they are not (encryption with own keys), only the number of parts can be compared.
+ * Whether an object with this ETag may have been made of these parts. Where the ETags of parts are MD5 sums, S3 derives the object's
+ * ETag from them; otherwise (encryption with own keys) only the number of parts can be compared.
  */
-export function mayBeJoinOf(parts: StoredPart[], { etag, isOpaque }: Found): boolean {
+export function mayBeMadeOf(parts: StoredPart[], { etag, isOpaque }: ObjectHead): boolean {
   const [sum, count] = etag.split('-')
   if (count !== undefined && Number(count) !== parts.length) return false
   if (count === undefined || isOpaque || !parts.every((part) => isMd5(part.etag))) return true
-  const joined = createHash('md5')
-  for (const part of parts) joined.update(part.etag, 'hex')
-  return !isMd5(sum!) || joined.digest('hex') === sum
+  const expected = createHash('md5')
+  for (const part of parts) expected.update(part.etag, 'hex')
+  return !isMd5(sum!) || expected.digest('hex') === sum
 }

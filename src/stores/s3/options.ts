@@ -10,28 +10,28 @@ export const s3Options = z.object({
   S3_ACCESS_KEY_ID: z
     .string()
     .optional()
-    .describe('The access key; without it the places that the AWS SDK knows are asked'),
+    .describe('The access key; without it the AWS SDK looks in its usual places'),
   S3_SECRET_ACCESS_KEY: z.string().optional().describe('The secret of the access key'),
   S3_FORCE_PATH_STYLE: z
     .stringbool()
     .prefault('true')
-    .describe('Whether the bucket stands in the path, not in the host name'),
+    .describe('Whether the bucket is in the path of the URL instead of the host name'),
   S3_PREFIX: z
     .string()
     .regex(/^([^/].*\/)?$/, 'must be empty or end with a slash, and not begin with one')
-    .refine((prefix) => Buffer.byteLength(prefix) <= 256, 'must have at most 256 bytes: S3 keys have an end')
+    .refine((prefix) => Buffer.byteLength(prefix) <= 256, 'must have at most 256 bytes, because S3 limits the length of keys')
     .default('')
-    .describe('Stands before every object key, such as uploads/'),
+    .describe('A prefix of every object key, such as uploads/'),
   S3_CONTENT_MD5: z
     .stringbool()
     .prefault('false')
     .describe(
-      'Whether the store is told the MD5 sum of all it is sent, so that it refuses what was changed on the way: for a store that is reached without TLS. It triples the CPU of a large file',
+      'Whether every body is sent with its MD5 sum, so that the store refuses bytes that were changed in transit: for a store without TLS. It triples the CPU time of a large file',
     ),
   S3_PUBLIC_URL: z
     .url()
     .optional()
-    .describe('Where browsers reach the bucket; without it no answer says where a file can be had'),
+    .describe('The URL at which browsers reach the bucket; without it no response has the URL of a file'),
 })
 
 export type S3Options = z.output<typeof s3Options>

@@ -3,17 +3,17 @@ import { S3Error, toS3Error, toUploadError } from './errors.ts'
 
 export interface ReadOptions {
   client: S3Client
-  /** The request's names for an object key. */
+  /** The bucket and key parameters of a request. */
   named(key: string): { Bucket: string; Key: string }
-  /** So long a store may take for each step. */
+  /** The longest wait for the response and for each chunk of the body. */
   stepMs: number
   onRequest(operation: string, code: string): void
 }
 
 /**
- * The bytes of an object, or of a range of it, `end` exclusive. How long all of it takes is the reader's business; what the store
- * owes is to go on.
- * @throws ObjectMissing; UploadError STORE_UNAVAILABLE, also when the store stops in the middle or tells other bytes
+ * Yields the bytes of an object, or of a range of it, `end` exclusive. The reader may take any time in total; only the store's steps
+ * have a timeout.
+ * @throws NoSuchKey; UploadError STORE_UNAVAILABLE, also when the store stalls or answers with another range
  */
 export async function* readObject(
   key: string,
@@ -22,25 +22,27 @@ export async function* readObject(
 ): AsyncGenerator<Buffer> {
   if (range && range.end <= range.start) return
   const Range = range ? `bytes=${range.start}-${range.end - 1}` : undefined
-  const stuck = new AbortController()
-  async function soon<T>(step: Promise<T>): Promise<T> {
-    const timer = setTimeout(() => stuck.abort(), stepMs)
+  const stalled = new AbortController()
+  async function withTimeout<T>(step: Promise<T>): Promise<T> {
+    const timer = setTimeout(() => stalled.abort(), stepMs)
     return step.finally(() => clearTimeout(timer))
   }
   const get = new GetObjectCommand({ ...named(key), Range })
-  const { Body, ContentRange } = await soon(client.send(get, { abortSignal: stuck.signal })).catch((error: unknown) => {
-    const fault = toS3Error('GetObject', error)
-    onRequest('GetObject', fault.code)
-    throw toUploadError(fault)
+  const sending = withTimeout(client.send(get, { abortSignal: stalled.signal }))
+  const { Body, ContentRange } = await sending.catch((thrown: unknown) => {
+    const error = toS3Error('GetObject', thrown)
+    onRequest('GetObject', error.code)
+    throw toUploadError(error)
   })
   onRequest('GetObject', 'OK')
   const chunks = (Body as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
   try {
-    // Other bytes than those that were asked for would become part of somebody's file.
+    // A server that ignores Range sends other bytes, which would become part of a file.
     if (Range && !ContentRange?.startsWith(`bytes ${range?.start}-`)) throw new S3Error('GetObject', 200, 'NoRange')
-    for (let next = await soon(chunks.next()); !next.done; next = await soon(chunks.next())) yield next.value
+    for (let next = await withTimeout(chunks.next()); !next.done; next = await withTimeout(chunks.next()))
+      yield next.value
   } catch (error) {
-    stuck.abort()
+    stalled.abort()
     throw toUploadError(toS3Error('GetObject', error))
   } finally {
     await chunks.return?.()

@@ -1,7 +1,7 @@
 /*
- * The way by which bytes go to S3: PutObject and UploadPart, the two requests that carry a body and whose cost is the
- * server's cost. The chunks of a part go to a kept-alive socket as they are, a megabyte a write, without being joined,
- * copied, hashed or framed: UNSIGNED-PAYLOAD with a known Content-Length. Everything else goes through the SDK.
+ * Sends PutObject and UploadPart, the two requests with the bytes of files, which dominate the cost of the server. The chunks of a part
+ * are written to a keep-alive socket unchanged, a megabyte a write, without being joined, copied, hashed or framed: UNSIGNED-PAYLOAD
+ * with a known Content-Length. All other requests go through the SDK.
  */
 import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
@@ -17,13 +17,13 @@ export interface Credentials {
 }
 
 export interface SenderOptions {
-  /** Scheme, host and port, and the bucket's path if it is in the path. */
+  /** Scheme, host and port, with the bucket as path in path style. */
   base: URL
   region: string
   credentials(): Promise<Credentials>
-  /** Connections at most. */
+  /** The most connections. */
   sockets: number
-  /** Told of every attempt: `OK`, or the code of its fault. */
+  /** Called for every attempt with `OK` or the code of its error. */
   onRequest(operation: string, code: string): void
 }
 
@@ -37,7 +37,7 @@ export interface PutRequest {
 
 export interface Sender {
   /**
-   * Sends `bytes` with PUT, again where that may help.
+   * Sends `bytes` with PUT, and retries transient errors.
    * @returns the ETag without quotes, and how many attempts it took
    * @throws S3Error
    */
@@ -47,11 +47,11 @@ export interface Sender {
 
 const batch = 1024 ** 2
 const attempts = 5
-// S3 closes idle bodies after about 20 seconds; an answer may take longer than a byte.
+// S3 closes a connection whose body stalls for about 20 seconds; the response to a complete body may take longer.
 const idleMs = 45_000
 const connectMs = 5000
 
-/** A sender with its own connections. */
+/** A sender with a connection pool of its own. */
 export function createSender({ base, region, credentials, sockets, onRequest }: SenderOptions): Sender {
   const isTls = base.protocol === 'https:'
   const agent = new (isTls ? https : http).Agent({
@@ -80,7 +80,7 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
           'X-Amz-Date': signedAt.toISOString().replace(/[:-]|\.\d{3}/g, ''),
         },
       },
-      cachedCredentials(await credentials()),
+      aws4Credentials(await credentials()),
     )
     const outgoing = request({
       hostname: base.hostname.replace(/^\[|\]$/g, ''),
@@ -90,11 +90,11 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
       headers: signed.headers as http.OutgoingHttpHeaders,
       agent,
     })
-    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    const responded = new Promise<IncomingMessage>((resolve, reject) => {
       outgoing.once('response', resolve)
       outgoing.once('error', reject)
-      outgoing.setTimeout(idleMs, () => outgoing.destroy(new Error('nothing moved for too long')))
-      // That counts from when there is a connection.
+      outgoing.setTimeout(idleMs, () => outgoing.destroy(new Error('no progress for too long')))
+      // `setTimeout` counts from the connection on, so connecting has a timeout of its own.
       outgoing.once('socket', (socket) => {
         if (!socket.connecting) return
         const timer = setTimeout(() => outgoing.destroy(new Error('connecting took too long')), connectMs)
@@ -103,27 +103,27 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
     })
     const sent = untilSent(outgoing)
     try {
-      // An answer may come before the last byte: a refusal. Whichever ends first decides.
-      answered.catch(() => {})
-      await Promise.race([writeAll(outgoing, bytes), answered])
-      const response = await answered
+      // An error response may arrive before the last byte is written: whichever comes first decides.
+      responded.catch(() => {})
+      await Promise.race([writeAll(outgoing, bytes), responded])
+      const response = await responded
       const text = await readText(response)
       if (response.statusCode === 200) {
         await sent
-        // Whoever answers so (a proxy, a portal) has stored nothing: parts are joined by their ETags.
+        // A 200 without an ETag comes from a proxy or captive portal, which has stored nothing.
         if (!response.headers.etag) throw new S3Error(operation, 0, 'NoETag')
         return response.headers.etag.replaceAll('"', '')
       }
       throw new S3Error(operation, response.statusCode ?? 0, /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? 'unknown', {
         ...detailOf(text),
         retryAfterMs: Number(response.headers['retry-after'] ?? 0) * 1000 || 0,
-        // Whatever the server calls it, a signature of another time is the reason.
+        // Servers have different codes for a signature with a wrong time, so the `Date` header decides.
         isOtherTime: clock.correct(signedAt, response.headers.date),
       })
     } catch (error) {
       outgoing.destroy()
       if (error instanceof S3Error) throw error
-      // Bytes that come from the store itself (a part joined of pieces) may fail with a fault of their own.
+      // The source of the bytes may fail, too: for a part made of tail objects it reads from the store.
       if (!(error instanceof Error) || (error as NodeJS.ErrnoException).code === undefined) {
         if (!/hang up|too long|aborted/.test(String(error))) throw error
       }
@@ -141,7 +141,7 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
         } catch (error) {
           onRequest(sending.operation, error instanceof S3Error ? error.code : 'unknown')
           if (!(error instanceof S3Error) || !error.isTransient || attempt === attempts) throw error
-          // The next one is signed with the server's time.
+          // The next attempt is signed with the server's time and needs no pause.
           if (error.isOtherTime) continue
           await pause(attempt, error.retryAfterMs)
         }
@@ -151,24 +151,24 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
   }
 }
 
-/** aws4 takes an absent session token, but no `undefined` one. */
-function cachedCredentials({ accessKeyId, secretAccessKey, sessionToken }: Credentials) {
+/** Credentials for aws4, which does not accept `undefined` as session token. */
+function aws4Credentials({ accessKeyId, secretAccessKey, sessionToken }: Credentials) {
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
 }
 
-/** Full jitter: clients that failed together do not come back together. */
+/** Waits with full jitter, so that requests that failed together are not retried together. */
 export function pause(attempt: number, leastMs = 0): Promise<void> {
-  const most = Math.min(4000, 100 * 2 ** attempt)
-  return new Promise((resolve) => setTimeout(resolve, Math.min(10_000, leastMs) + Math.random() * most))
+  const maxMs = Math.min(4000, 100 * 2 ** attempt)
+  return new Promise((resolve) => setTimeout(resolve, Math.min(10_000, leastMs) + Math.random() * maxMs))
 }
 
 async function writeAll(outgoing: http.ClientRequest, bytes: Bytes): Promise<void> {
   let corked = 0
-  let left = bytes.size
+  let remaining = bytes.size
   const write = (chunk: Buffer): Promise<void> | undefined => {
-    left -= chunk.length
-    // Node would send them all the same, as the beginning of the next request.
-    if (left < 0) throw otherBytes()
+    remaining -= chunk.length
+    // Node would send excess bytes, as the beginning of the next request.
+    if (remaining < 0) throw wrongSize()
     if (corked === 0) outgoing.cork()
     corked += chunk.length
     if (corked < batch) return void outgoing.write(chunk)
@@ -180,26 +180,26 @@ async function writeAll(outgoing: http.ClientRequest, bytes: Bytes): Promise<voi
   const chunks = bytes.chunks()
   if (Symbol.asyncIterator in chunks) for await (const chunk of chunks) await write(chunk)
   else for (const chunk of chunks) await write(chunk)
-  // The server would wait for the rest until it gives up.
-  if (left > 0) throw otherBytes()
+  // With missing bytes the server would wait until its timeout.
+  if (remaining > 0) throw wrongSize()
   if (corked > 0) outgoing.uncork()
   outgoing.end()
 }
 
-function otherBytes(): Error {
-  return new Error('the bytes of a part did not come as they were announced')
+function wrongSize(): Error {
+  return new Error('a part has more or fewer bytes than its size')
 }
 
 /**
- * Resolves when `chunk` and all before it are with the operating system. Node tells of `drain` only until an answer has come,
- * and that can be before the last bytes have left; of what became of a write it tells always.
+ * Resolves when `chunk` and everything before it are with the operating system. It uses the callback of `write`, because Node emits
+ * `drain` only until the response arrives, which may be before the last bytes have left.
  */
 function writeOut(outgoing: http.ClientRequest, chunk: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
-    const gone = () => reject(new Error('aborted'))
-    outgoing.once('close', gone)
+    const onClose = () => reject(new Error('aborted'))
+    outgoing.once('close', onClose)
     outgoing.write(chunk, (error) => {
-      outgoing.off('close', gone)
+      outgoing.off('close', onClose)
       if (error) reject(error)
       else resolve()
     })
@@ -207,9 +207,9 @@ function writeOut(outgoing: http.ClientRequest, chunk: Buffer): Promise<void> {
 }
 
 /**
- * Resolves when nothing reads the body any more. The answer can be here before: TLS learns later than the other end that the
- * last bytes are out, and of a server that answers before it has everything nothing is believed. To be asked before the first
- * byte: `writableFinished` looks at the socket, and that may carry the next request already.
+ * Resolves when the body was sent completely, so that nothing reads its buffers any more. The response may arrive earlier: TLS reports
+ * the last write after the server has received it, and a server that responds before it has the whole body is not trusted. Call it
+ * before the first byte: `writableFinished` reads the state of the socket, which may already carry the next request.
  */
 function untilSent(outgoing: http.ClientRequest): Promise<void> {
   const sent = new Promise<void>((resolve, reject) => {
@@ -217,7 +217,7 @@ function untilSent(outgoing: http.ClientRequest): Promise<void> {
     outgoing.once('error', reject)
     outgoing.once('close', () => reject(new Error('aborted')))
   })
-  // Whoever was answered with a refusal never asks.
+  // After an error response the caller does not await it.
   sent.catch(() => {})
   return sent
 }
@@ -229,7 +229,7 @@ async function readText(response: IncomingMessage): Promise<string> {
   return text
 }
 
-/** RFC 3986, with the slashes left: what SigV4 wants for S3. */
+/** Escapes a key by RFC 3986 except for slashes, as SigV4 requires for S3. */
 export function escapeKey(key: string): string {
   return key
     .split('/')
@@ -239,7 +239,7 @@ export function escapeKey(key: string): string {
     .join('/')
 }
 
-/** The S3 server's own sentence about an error; bounded, because it goes into logs. */
+/** The S3 server's message about an error, cut to 300 characters for the log. */
 function detailOf(document: string): { detail?: string } {
   const detail = /<Message>([^<]*)<\/Message>/.exec(document)?.[1]
   return detail ? { detail: detail.slice(0, 300) } : {}

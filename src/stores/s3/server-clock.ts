@@ -1,17 +1,17 @@
-/** The time of an S3 server, as far as its answers have shown that it is not ours. Requests are signed with it, as the AWS SDK does. */
+/** An S3 server's time as its answers show it. Requests are signed with it, as in the AWS SDK. */
 export interface ServerClock {
   now(): Date
   /**
-   * Compares the moment of a signature with the `Date` of its refusal and corrects the clock. True when they differ so much
-   * that the request is worth another signature.
+   * Compares the time of a signature with the `Date` of the error response and corrects the clock. True when they differ so much that
+   * the request should be signed and sent again.
    */
   correct(signedAt: Date, date: string | undefined): boolean
 }
 
-// S3 refuses a difference of 15 minutes; the SDK corrects one of five: smithy-lang/smithy-typescript, isClockSkewed.
+// S3 refuses a difference of 15 minutes; the SDK corrects the clock from 5 minutes on: smithy-lang/smithy-typescript, isClockSkewed.
 const allowedMs = 5 * 60_000
 
-/** One that trusts this machine's clock until a server says otherwise. */
+/** A clock that follows this machine's until `correct` finds a difference. */
 export function createServerClock(wallMs: () => number = Date.now): ServerClock {
   let offsetMs = 0
   return {

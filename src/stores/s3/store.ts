@@ -23,22 +23,23 @@ import { createCaller, type StoreWatch } from './call.ts'
 import { checkBucket, toBucketError } from './check.ts'
 import { addressOf, longestMs, openClient, socketsAtOnce } from './client.ts'
 import { S3Error, toUploadError } from './errors.ts'
-import { type Found, mayBeJoinOf, unquoted } from './etags.ts'
+import { mayBeMadeOf, type ObjectHead, unquoted } from './etags.ts'
 import type { S3Options } from './options.ts'
 import { readObject } from './read.ts'
 import { removeObjects } from './remove.ts'
 import { createSender, escapeKey } from './send.ts'
-import { createSight, unlistedNotice } from './unlisted.ts'
+import { createListAccess, unlistedNotice } from './unlisted.ts'
 import { versioningNotices } from './versioning.ts'
 
 const MiB = 1024 ** 2
 const answerMs = 30_000
-// Of the object's own metadata.
+// The name of the origin among the object's metadata.
 const originName = 'landfall'
-// The parts can never be joined: what is recorded is not what the store has. Ceph says NoSuchKey for an aborted upload.
+// With these codes the multipart upload can never be completed: the store does not have the recorded parts. Ceph answers NoSuchKey for
+// an aborted multipart upload.
 const unrecoverable = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'NoSuchUpload', 'NoSuchKey'])
 
-/** Objects in a bucket of S3, R2, MinIO, Ceph, Spaces and what else speaks S3. */
+/** A store in a bucket of S3, R2, MinIO, Ceph, Spaces or any other S3-compatible server. */
 export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch = {}): ObjectStore {
   const bucket = options.S3_BUCKET ?? ''
   const client = openClient(options)
@@ -51,83 +52,83 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
   })
 
   const named = (key: string) => ({ Bucket: bucket, Key: options.S3_PREFIX + key })
-  let knowsIfNoneMatch = true
+  let supportsIfNoneMatch = true
 
-  const ask = createCaller(answerMs, onRequest)
+  const callS3 = createCaller(answerMs, onRequest)
 
-  /** As `ask`, with the fault in the words of the core. */
-  function call<T>(operation: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return ask(operation, work).catch((fault: S3Error) => Promise.reject(toUploadError(fault)))
+  /** As `callS3`, with errors converted by `toUploadError`. */
+  function call<T>(operation: string, work: (signal: AbortSignal) => Promise<T>, ms?: number): Promise<T> {
+    return callS3(operation, work, ms).catch((error: S3Error) => Promise.reject(toUploadError(error)))
   }
 
   /** @throws S3Error */
-  async function lookAt(key: string): Promise<Found> {
-    const head = await ask('HeadObject', (abortSignal) =>
+  async function headS3(key: string): Promise<ObjectHead> {
+    const head = await callS3('HeadObject', (abortSignal) =>
       client.send(new HeadObjectCommand(named(key)), { abortSignal }),
     )
     const isOpaque = head.ServerSideEncryption?.startsWith('aws:kms') || head.SSECustomerAlgorithm !== undefined
-    // An empty object says 0: what says nothing may be any.
+    // An empty object has the length 0; without a length the size of the object is unknown.
     if (head.ContentLength === undefined) throw new S3Error('HeadObject', 200, 'NoContentLength')
     const origin = head.Metadata?.[originName] ?? null
     return { size: head.ContentLength, etag: unquoted(head.ETag), isOpaque, origin }
   }
 
-  async function headObject(key: string): Promise<Found | null> {
+  async function headObject(key: string): Promise<ObjectHead | null> {
     try {
-      return await lookAt(key)
-    } catch (fault) {
-      if ((fault as S3Error).status === 404 || (await sight.isMissing(fault))) return null
-      throw toUploadError(fault as S3Error)
+      return await headS3(key)
+    } catch (error) {
+      if ((error as S3Error).status === 404 || (await access.isMissing(error))) return null
+      throw toUploadError(error as S3Error)
     }
   }
 
-  async function finish(key: string, multipartId: string, parts: StoredPart[]): Promise<ObjectInfo> {
+  async function completeMultipart(key: string, multipartId: string, parts: StoredPart[]): Promise<ObjectInfo> {
     const size = parts.reduce((sum, part) => sum + part.size, 0)
     const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: `"${etag}"` }))
-    const join = new CompleteMultipartUploadCommand({
+    const complete = new CompleteMultipartUploadCommand({
       ...named(key),
       UploadId: multipartId,
       MultipartUpload: { Parts },
     })
-    let told: string | undefined
-    const fault = await ask(
+    let answeredEtag: string | undefined
+    const error = await callS3(
       'CompleteMultipartUpload',
-      (abortSignal) => client.send(join, { abortSignal }),
+      (abortSignal) => client.send(complete, { abortSignal }),
       longestMs,
     ).then(
       ({ ETag }) => {
-        told = unquoted(ETag)
+        answeredEtag = unquoted(ETag)
         return null
       },
-      (error: S3Error) => error,
+      (thrown: S3Error) => thrown,
     )
-    // Whatever was answered, the object itself is the proof: a success may have failed, and a failure succeeded.
-    const joined = async () => {
-      const facts = await headObject(key)
-      return facts?.size === size && (facts.etag === told || mayBeJoinOf(parts, facts)) ? factsOf(facts) : null
+    // The object decides, not the answer: a completion that was answered with success may have failed, and the reverse.
+    const findCompleted = async () => {
+      const head = await headObject(key)
+      return head?.size === size && (head.etag === answeredEtag || mayBeMadeOf(parts, head)) ? infoOf(head) : null
     }
-    const info = await joined()
+    const info = await findCompleted()
     if (info) return info
-    // Ceph 16 says "already in progress" with a 500 also when the multipart upload is gone; the list of open ones knows. A
-    // join that ended between the two questions is no longer on the list either, so the object is looked for once more.
-    if (fault?.code === 'InternalError' && !(await isOpen(key, multipartId))) {
-      const late = await joined()
+    // Ceph 16 answers 500 "already in progress" also when the multipart upload is gone; the list of open ones shows which it is. A
+    // completion that ended between HEAD and the list is not in the list either, so the object is looked up once more.
+    if (error?.code === 'InternalError' && !(await isOpen(key, multipartId))) {
+      const late = await findCompleted()
       if (late) return late
-      throw new NoSuchUpload('no such multipart upload', { cause: fault })
+      throw new NoSuchUpload('no such multipart upload', { cause: error })
     }
-    if (fault === null || unrecoverable.has(fault.code)) {
-      throw new NoSuchUpload('the parts are not what was recorded, or are gone', { cause: fault ?? undefined })
+    if (error === null || unrecoverable.has(error.code)) {
+      throw new NoSuchUpload('the store does not have the recorded parts', { cause: error ?? undefined })
     }
-    throw toUploadError(fault)
+    throw toUploadError(error)
   }
 
   async function isOpen(key: string, multipartId: string): Promise<boolean> {
-    for await (const open of openUploads(key)) if (open === multipartId) return true
+    for await (const openId of openUploads(key)) if (openId === multipartId) return true
     return false
   }
 
   async function put(key: string, bytes: Bytes, metadata: ObjectMetadata & { isNew?: boolean }): Promise<ObjectInfo> {
-    const isGuarded = metadata.isNew === true && knowsIfNoneMatch
+    const isGuarded = metadata.isNew === true && supportsIfNoneMatch
     const headers = {
       'Content-Type': metadata.contentType,
       ...(metadata.isAttachment && { 'Content-Disposition': 'attachment' }),
@@ -141,25 +142,25 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     } catch (error) {
       if (!(error instanceof S3Error)) throw error
       if (isGuarded && (error.status === 501 || error.code === 'NotImplemented')) {
-        knowsIfNoneMatch = false
+        supportsIfNoneMatch = false
         return put(key, bytes, metadata)
       }
       if (!isGuarded || error.status !== 412) throw toUploadError(error)
-      // There is an object: from an attempt of ours whose answer was lost, or from somebody who should not have written.
-      const facts = await headObject(key)
-      if (facts?.size === bytes.size && (facts.etag === (await md5Of(bytes)) || (await hasSameContent(key, bytes))))
-        return factsOf(facts)
+      // The existing object is either our own, of an attempt whose answer was lost, or foreign: its bytes decide.
+      const head = await headObject(key)
+      if (head?.size === bytes.size && (head.etag === (await md5Of(bytes)) || (await hasSameContent(key, bytes))))
+        return infoOf(head)
       throw new ObjectExists('there is another object already', { cause: error })
     }
   }
 
-  /** By which the store can tell that the bytes came as they were sent. */
+  /** The header by which the store verifies that the bytes arrived unchanged. */
   async function checksumOf(bytes: Bytes): Promise<Record<string, string>> {
     if (!options.S3_CONTENT_MD5) return {}
     return { 'Content-MD5': Buffer.from(await md5Of(bytes), 'hex').toString('base64') }
   }
 
-  /** Whether the object has these very bytes: where it is encrypted with a key of its own, its ETag does not tell. */
+  /** Compares the bytes of the object, because its ETag is no MD5 sum when it is encrypted with a key of its own. */
   async function hasSameContent(key: string, bytes: Bytes): Promise<boolean> {
     const [stored, ours] = [createHash('sha256'), createHash('sha256')]
     for await (const chunk of read(key)) stored.update(chunk)
@@ -167,40 +168,40 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     return stored.digest().equals(ours.digest())
   }
 
-  const readThis = (key: string, range?: { start: number; end: number }) =>
+  const readS3 = (key: string, range?: { start: number; end: number }) =>
     readObject(key, range, { client, named, stepMs: answerMs, onRequest })
-  const sight = createSight({ put, look: lookAt, read: readThis })
+  const access = createListAccess({ put, head: headS3, read: readS3 })
 
   async function* read(key: string, range?: { start: number; end: number }): AsyncGenerator<Buffer> {
     try {
-      yield* readThis(key, range)
+      yield* readS3(key, range)
     } catch (error) {
-      if (await sight.isMissing(error)) throw new NoSuchKey('no such object', { cause: error })
+      if (await access.isMissing(error)) throw new NoSuchKey('no such object', { cause: error })
       throw error
     }
   }
 
   async function check(): Promise<void> {
-    if (sight.isUnlisted) return
-    if (await checkBucket({ client, bucket, prefix: options.S3_PREFIX, call: ask })) return
-    await sight.prove().catch((error: unknown) => {
+    if (access.isUnlisted) return
+    if (await checkBucket({ client, bucket, prefix: options.S3_PREFIX, call: callS3 })) return
+    await access.prove().catch((error: unknown) => {
       const cause = error instanceof S3Error ? error : (error as Error).cause
       throw cause instanceof S3Error ? toBucketError(cause, bucket) : error
     })
-    sight.isUnlisted = true
+    access.isUnlisted = true
   }
 
   async function* openUploads(key: string): AsyncGenerator<string> {
     const Prefix = options.S3_PREFIX + key
-    let at: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {}
+    let marker: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {}
     for (;;) {
       const page = await call('ListMultipartUploads', (abortSignal) =>
-        client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix, ...at }), { abortSignal }),
+        client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix, ...marker }), { abortSignal }),
       )
       for (const upload of page.Uploads ?? []) if (upload.Key === Prefix && upload.UploadId) yield upload.UploadId
       if (!page.IsTruncated) return
       if (!page.NextKeyMarker) throw toUploadError(new S3Error('ListMultipartUploads', 200, 'NoNextKeyMarker'))
-      at = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
+      marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
     }
   }
 
@@ -223,16 +224,16 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     check,
 
     async createMultipart(key, { contentType, isAttachment, origin, onDoubt }) {
-      const begin = new CreateMultipartUploadCommand({
+      const create = new CreateMultipartUploadCommand({
         ...named(key),
         ContentType: contentType,
         ...(isAttachment && { ContentDisposition: 'attachment' }),
         ...(origin && { Metadata: { [originName]: origin } }),
       })
       const { UploadId, $metadata } = await call('CreateMultipartUpload', (abortSignal) =>
-        client.send(begin, { abortSignal }),
+        client.send(create, { abortSignal }),
       )
-      // Of a first try whose answer was lost nobody can say what it did.
+      // An earlier attempt whose answer was lost may have created a multipart upload, too.
       if (($metadata.attempts ?? 1) > 1) onDoubt?.()
       return UploadId!
     },
@@ -260,25 +261,25 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
         CopySource: `${bucket}/${escapeKey(options.S3_PREFIX + source)}`,
         CopySourceRange: `bytes=${start}-${end - 1}`,
       })
-      const { CopyPartResult } = await ask(
+      const { CopyPartResult } = await call(
         'UploadPartCopy',
         (abortSignal) => client.send(copy, { abortSignal }),
         longestMs,
-      ).catch((fault: S3Error) => Promise.reject(toUploadError(fault)))
+      )
       return { number, size: end - start, etag: unquoted(CopyPartResult?.ETag) }
     },
 
-    completeMultipart: finish,
+    completeMultipart,
 
     async abortMultipart(key, multipartId) {
       if (multipartId !== null) return abortOne(key, multipartId)
-      for await (const open of openUploads(key)) await abortOne(key, open)
+      for await (const openId of openUploads(key)) await abortOne(key, openId)
     },
 
     put,
     async stat(key) {
-      const found = await headObject(key)
-      return found && factsOf(found)
+      const head = await headObject(key)
+      return head && infoOf(head)
     },
 
     async originOf(key) {
@@ -287,7 +288,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
 
     read,
 
-    remove: (keys) => removeObjects(keys, { client, named, call: ask }),
+    remove: (keys) => removeObjects(keys, { client, named, call: callS3 }),
 
     async *list(prefix) {
       let ContinuationToken: string | undefined
@@ -305,7 +306,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
 
     async notices() {
       const versioning = await versioningNotices(client, options)
-      return sight.isUnlisted ? [unlistedNotice(bucket), ...versioning] : versioning
+      return access.isUnlisted ? [unlistedNotice(bucket), ...versioning] : versioning
     },
 
     publicUrl(key) {
@@ -320,6 +321,6 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
   }
 }
 
-function factsOf({ size, etag }: Found): ObjectInfo {
+function infoOf({ size, etag }: ObjectHead): ObjectInfo {
   return { size, etag }
 }

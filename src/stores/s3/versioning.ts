@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-s3'
 import type { S3Options } from './options.ts'
 
-/** The lifecycle rules of the bucket that are switched on; `null` when the key may not read them, or the server has none. */
+/** The enabled lifecycle rules of the bucket; `null` when the key may not read them, or the server does not support them. */
 export async function lifecycleOf(client: S3Client, { S3_BUCKET }: S3Options): Promise<LifecycleRule[] | null> {
   const found = await client
     .send(new GetBucketLifecycleConfigurationCommand({ Bucket: S3_BUCKET }))
@@ -15,8 +15,8 @@ export async function lifecycleOf(client: S3Client, { S3_BUCKET }: S3Options): P
 }
 
 /**
- * Whether the bucket keeps what Landfall deletes: with versioning, each buffered tail that is replaced and each deleted file
- * stays as a noncurrent version until a lifecycle rule removes it. False also when the key may not ask.
+ * Whether the bucket keeps objects that Landfall deletes: with versioning, each replaced tail object and each deleted file stays as a
+ * noncurrent version until a lifecycle rule removes it. Also false when the key may not read the settings.
  */
 export async function keepsOldVersions(client: S3Client, options: S3Options): Promise<boolean> {
   const { Status } = await client
@@ -32,10 +32,10 @@ export async function keepsOldVersions(client: S3Client, options: S3Options): Pr
   )
 }
 
-/** What to tell the operator about old versions: nothing, or what is kept and the rule that removes it. */
+/** The notice for the operator about kept old versions, with the rule that removes them; empty when none are kept. */
 export async function versioningNotices(client: S3Client, options: S3Options): Promise<string[]> {
   if (!(await keepsOldVersions(client, options))) return []
   return [
-    `The bucket ${options.S3_BUCKET} keeps old versions: what Landfall replaces and deletes stays, hidden, and costs money. Add a lifecycle rule that expires noncurrent versions below ${options.S3_PREFIX}.landfall/ after a day; docs/buckets.md has it to paste.`,
+    `The bucket ${options.S3_BUCKET} keeps old versions: objects that Landfall replaces or deletes stay, hidden, and cost money. Add a lifecycle rule that expires noncurrent versions below ${options.S3_PREFIX}.landfall/ after a day; docs/buckets.md has it to paste.`,
   ]
 }

@@ -101,7 +101,9 @@ const signatures: [mediaType: string, offset: number, bytes: string][] = [
 
 /** The media type by our own signatures, for what the library does not recognize. */
 export function ownSignature(prefix: Buffer): string | null {
-  const found = signatures.find(([, offset, bytes]) => prefix.toString('latin1', offset, offset + bytes.length) === bytes)
+  const found = signatures.find(
+    ([, offset, bytes]) => prefix.toString('latin1', offset, offset + bytes.length) === bytes,
+  )
   return found?.[0] ?? null
 }
 

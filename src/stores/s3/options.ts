@@ -7,10 +7,7 @@ export const s3Options = z.object({
     .describe('The S3 server; not needed for AWS'),
   S3_REGION: z.string().default('us-east-1').describe('The region that requests are signed for; R2 takes auto'),
   S3_BUCKET: z.string().optional().describe('The bucket; it must exist'),
-  S3_ACCESS_KEY_ID: z
-    .string()
-    .optional()
-    .describe('The access key; without it the AWS SDK looks in its usual places'),
+  S3_ACCESS_KEY_ID: z.string().optional().describe('The access key; without it the AWS SDK looks in its usual places'),
   S3_SECRET_ACCESS_KEY: z.string().optional().describe('The secret of the access key'),
   S3_FORCE_PATH_STYLE: z
     .stringbool()
@@ -19,7 +16,10 @@ export const s3Options = z.object({
   S3_PREFIX: z
     .string()
     .regex(/^([^/].*\/)?$/, 'must be empty or end with a slash, and not begin with one')
-    .refine((prefix) => Buffer.byteLength(prefix) <= 256, 'must have at most 256 bytes, because S3 limits the length of keys')
+    .refine(
+      (prefix) => Buffer.byteLength(prefix) <= 256,
+      'must have at most 256 bytes, because S3 limits the length of keys',
+    )
     .default('')
     .describe('A prefix of every object key, such as uploads/'),
   S3_CONTENT_MD5: z

@@ -154,7 +154,7 @@ export async function registerRoutes(
 
   guardRequests(http, config, { countAddress: limits.countAddress, json })
   if (config.API_DOCS ?? config.isDevelopment) await http.register(openapiPlugin, { version })
-  await http.register(healthPlugin, { parts, isDraining, isReported: isOutage })
+  await http.register(healthPlugin, { checks: parts, isDraining, isReported: isOutage })
   const { METRICS_TOKEN: metricsToken } = config
   // With neither METRICS_TOKEN nor METRICS_PORT there is no such route: where a request comes from proves nothing.
   if (config.METRICS_PORT === undefined && metricsToken !== undefined) {

@@ -3,7 +3,7 @@ import { NotReady } from '../core/errors/error.ts'
 
 export interface HealthOptions {
   /** A check per dependency that must answer, by the name that `reason` calls it. A check that fails must throw. */
-  parts: Record<string, () => Promise<void>>
+  checks: Record<string, () => Promise<void>>
   isDraining: () => boolean
   /** Whether the error of a check has been logged elsewhere already. */
   isReported?: (thrown: unknown) => boolean
@@ -16,7 +16,7 @@ const freshMs = 1_000
 /** `/health` and `/livez` answer 200 while the process runs. `/readyz` answers 200 while all checks succeed, else 503 with the reason. */
 export async function healthPlugin(
   app: FastifyInstance,
-  { parts, isDraining, isReported = () => false }: HealthOptions,
+  { checks, isDraining, isReported = () => false }: HealthOptions,
 ): Promise<void> {
   let last: { at: number; failedChecks: Promise<FailedCheck[]> } | undefined
   let logged = ''
@@ -26,7 +26,7 @@ export async function healthPlugin(
   app.get('/livez', probe, async () => status('ok'))
   app.get('/readyz', probe, async (request, reply) => {
     if (!last || Date.now() - last.at > freshMs)
-      last = { at: Date.now(), failedChecks: findFailedChecks(parts, isReported) }
+      last = { at: Date.now(), failedChecks: findFailedChecks(checks, isReported) }
     const failedChecks = isDraining() ? [{ reason: 'the server is stopping' }] : await last.failedChecks
     logChange(request.log, failedChecks)
     if (failedChecks.length === 0) return status('ready')
@@ -57,10 +57,12 @@ interface FailedCheck {
 }
 
 async function findFailedChecks(
-  parts: HealthOptions['parts'],
+  checks: HealthOptions['checks'],
   isReported: (thrown: unknown) => boolean,
 ): Promise<FailedCheck[]> {
-  const found = await Promise.all(Object.entries(parts).map(async ([name, check]) => runCheck(name, check, isReported)))
+  const found = await Promise.all(
+    Object.entries(checks).map(async ([name, check]) => runCheck(name, check, isReported)),
+  )
   return found.filter((check) => check !== null)
 }
 

@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { healthPlugin } from '../../src/http/health.ts'
 
 it.each(['/health', '/livez'])('%s answers while all dependencies are down', async (url) => {
-  const app = await appWith({ parts: { database: failing } })
+  const app = await appWith({ checks: { database: failing } })
 
   const answer = await app.inject(url)
 
@@ -12,13 +12,13 @@ it.each(['/health', '/livez'])('%s answers while all dependencies are down', asy
 })
 
 it('/readyz is 200 when every dependency answers', async () => {
-  const app = await appWith({ parts: { database: passing, store: passing } })
+  const app = await appWith({ checks: { database: passing, store: passing } })
 
   expect((await app.inject('/readyz')).json()).toMatchObject({ service: 'landfall', status: 'ready' })
 })
 
 it('/readyz is 503 and names the dependency that fails, without its address', async () => {
-  const app = await appWith({ parts: { database: failing, store: passing } })
+  const app = await appWith({ checks: { database: failing, store: passing } })
 
   const answer = await app.inject('/readyz')
 
@@ -28,13 +28,13 @@ it('/readyz is 503 and names the dependency that fails, without its address', as
 })
 
 it('/readyz is 503 when a dependency does not answer', async () => {
-  const app = await appWith({ parts: { store: () => new Promise<void>(() => {}) } })
+  const app = await appWith({ checks: { store: () => new Promise<void>(() => {}) } })
 
   expect((await app.inject('/readyz')).json().reason).toBe('store does not answer')
 })
 
 it('/readyz is 503 while the server stops', async () => {
-  const app = await appWith({ parts: {}, isDraining: () => true })
+  const app = await appWith({ checks: {}, isDraining: () => true })
 
   const answer = await app.inject('/readyz')
 
@@ -43,21 +43,21 @@ it('/readyz is 503 while the server stops', async () => {
 })
 
 it('/readyz reuses a recent result instead of checking for every probe', async () => {
-  let checks = 0
+  let calls = 0
   const app = await appWith({
-    parts: {
+    checks: {
       store: async () => {
-        checks += 1
+        calls += 1
       },
     },
   })
 
   await Promise.all(Array.from({ length: 20 }, () => app.inject('/readyz')))
 
-  expect(checks).toBe(1)
+  expect(calls).toBe(1)
 })
 
-async function appWith(options: { parts: Record<string, () => Promise<void>>; isDraining?: () => boolean }) {
+async function appWith(options: { checks: Record<string, () => Promise<void>>; isDraining?: () => boolean }) {
   const app = Fastify()
   onTestFinished(() => app.close())
   await app.register(healthPlugin, { isDraining: () => false, ...options })

@@ -18,7 +18,7 @@ export interface BodyCapacity {
 export interface JsonBodyOptions {
   /** A body that brings no byte for this long is refused. 0: never. */
   idleMs: number
-  /** A body must be complete within this time, even if its bytes keep arriving: it has a few kilobytes only. */
+  /** A body must be complete within this time, even if bytes keep arriving, because JSON bodies are small. */
   totalMs?: number
   /** If not given, bodies are not counted. */
   capacity?: BodyCapacity | undefined

@@ -168,7 +168,7 @@ export interface ApiKey extends CreateKey {
   prefix: string
   createdAt: string
   createdBy: string
-  /** The id of the key that created it; revoking that key revokes this one. */
+  /** The id of the key that created it; this key becomes invalid together with that one. */
   createdByKey: string | null
   revokedAt: string | null
   revokedBy: string | null

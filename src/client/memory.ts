@@ -7,9 +7,9 @@ export interface UploadMemory {
   recall(fingerprint: string): string | null
   remember(fingerprint: string, url: string): void
   forget(fingerprint: string): void
-  /** The upload is complete: the file is forgotten, and for one minute tabs that wait for it can read its URL with `arrived`. */
-  markArrived(fingerprint: string, url: string): void
-  arrived(fingerprint: string): string | null
+  /** The upload is complete: the file is forgotten, and for one minute tabs that wait for it can read its URL with `completedUrl`. */
+  markCompleted(fingerprint: string, url: string): void
+  completedUrl(fingerprint: string): string | null
 }
 
 /** What distinguishes one file from another without reading it. */
@@ -33,10 +33,10 @@ export function fingerprintOf(file: FileFacts, owner: string, endpoint: string):
 
 /** Prefix of the storage keys of uploads. */
 export const memoryPrefix = 'landfall:upload:'
-const arrivedKey = 'landfall:arrived'
+const completedKey = 'landfall:completed'
 const minuteMs = 60 * 1000
 /** A tab sends a few files at a time, so the file that another tab waits for is among the last ones. */
-const maxArrived = 20
+const maxCompleted = 20
 const monthMs = 30 * 24 * 60 * 60 * 1000
 
 /** A memory in `storage`. If that is full or denied, a file starts from zero after a reload. */
@@ -56,33 +56,33 @@ export function memoryOn(storage: KeyValueStorage, now: () => number = Date.now)
     forget(fingerprint) {
       storage.removeItem(memoryPrefix + fingerprint)
     },
-    markArrived(fingerprint, url) {
+    markCompleted(fingerprint, url) {
       storage.removeItem(memoryPrefix + fingerprint)
       try {
-        const others = readArrived(storage).filter((other) => other.fingerprint !== fingerprint)
-        const all = [...others, { fingerprint, url, at: now() }].slice(-maxArrived)
-        storage.setItem(arrivedKey, JSON.stringify(all))
+        const others = readCompleted(storage).filter((other) => other.fingerprint !== fingerprint)
+        const all = [...others, { fingerprint, url, at: now() }].slice(-maxCompleted)
+        storage.setItem(completedKey, JSON.stringify(all))
       } catch {
         // The storage is full; another tab that waits for this file sends it again.
       }
     },
-    arrived(fingerprint) {
-      const found = readArrived(storage).find((other) => other.fingerprint === fingerprint)
+    completedUrl(fingerprint) {
+      const found = readCompleted(storage).find((other) => other.fingerprint === fingerprint)
       return found && now() - found.at < minuteMs ? found.url : null
     },
   }
 }
 
-interface Arrived {
+interface CompletedUpload {
   fingerprint: string
   url: string
   at: number
 }
 
-function readArrived(storage: KeyValueStorage): Arrived[] {
+function readCompleted(storage: KeyValueStorage): CompletedUpload[] {
   try {
-    const all: unknown = JSON.parse(storage.getItem(arrivedKey) ?? '[]')
-    return Array.isArray(all) ? (all as Arrived[]).filter((entry) => typeof entry?.url === 'string') : []
+    const all: unknown = JSON.parse(storage.getItem(completedKey) ?? '[]')
+    return Array.isArray(all) ? (all as CompletedUpload[]).filter((entry) => typeof entry?.url === 'string') : []
   } catch {
     return []
   }

@@ -69,7 +69,7 @@ const shorterBodies = [64 * MiB, 16 * MiB, 4 * MiB, MiB]
 
 /**
  * The transfer of one file; `transfer-view` draws its states.
- * @param knownUrl URL of the upload that the caller has matched with this file; else the memory is asked
+ * @param knownUrl URL of the upload that the caller has matched with this file; else the URL in `memory` is used
  * @param batch shared by files that were added together
  * @param changed called after every change of the view, with the previous view
  */
@@ -213,7 +213,7 @@ export function createTransfer(
   function complete(): void {
     stopWork()
     if (view.url === null) memory.forget(fingerprint)
-    else memory.markArrived(fingerprint, view.url)
+    else memory.markCompleted(fingerprint, view.url)
     setIdle({ state: 'completed', sent: file.size, confirmed: file.size, durationMs: activeMs || null })
   }
 
@@ -228,9 +228,9 @@ export function createTransfer(
         if (turn !== ownTurn) return release()
         stop = () => {}
         lock = release
-        const arrived = memory.arrived(fingerprint)
-        if (arrived !== null) set({ url: arrived })
-        if (arrived !== null) return complete()
+        const completedUrl = memory.completedUrl(fingerprint)
+        if (completedUrl !== null) set({ url: completedUrl })
+        if (completedUrl !== null) return complete()
         isRecalled = true
         set({ url: view.url ?? memory.recall(fingerprint) })
         queue()

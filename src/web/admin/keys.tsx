@@ -112,7 +112,9 @@ const columns: Column<ApiKey>[] = [
     cell: ({ createdAt, createdBy, createdByKey }) => (
       <>
         <When at={createdAt} /> by <bdi>{visible(createdBy)}</bdi>
-        {createdByKey !== null && <span title={`Revoking the key ${createdByKey} revokes this one`}> with a key</span>}
+        {createdByKey !== null && (
+          <span title={`Becomes invalid together with the key ${createdByKey}`}> with a key</span>
+        )}
       </>
     ),
   },

@@ -66,7 +66,7 @@ export function createAdminApi(base: string, token: () => string | null): AdminA
 
   return {
     summary: () => get('summary'),
-    activity: (minutes, points) => get('series', { minutes, points }),
+    activity: (minutes, points) => get('activity', { minutes, points }),
     uploads: (query) => get('uploads', query),
     upload: (id) => get(`uploads/${encodeURIComponent(id)}`),
     act: async (id, action) => (await request('POST', `uploads/${encodeURIComponent(id)}/${action}`)) as OneUpload,

@@ -71,7 +71,7 @@ describe('the admin page', () => {
     const { page, pageErrors } = await openAdmin(browser(), here, { actor: boss })
     const forbiddenRequests: string[] = []
     page.on('request', (request) => {
-      if (/\/v1\/admin\/(policies|series)/.test(request.url())) forbiddenRequests.push(request.url())
+      if (/\/v1\/admin\/(policies|activity)/.test(request.url())) forbiddenRequests.push(request.url())
     })
     await page.reload()
 

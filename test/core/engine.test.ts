@@ -306,7 +306,7 @@ describe('a misbehaving body', () => {
     expect(store.objects.get((await hanging).key)).toEqual(bytes)
   })
 
-  it('is discarded when it breaks off under a digest, unless the digest allows partial bodies', async () => {
+  it('is discarded when it breaks off, unless its digest allows partial bodies', async () => {
     const { engine } = await openEngine()
     const digest = { update() {}, verify() {} }
     const send = (id: string, acceptsPartialBody: boolean) =>

@@ -8,11 +8,11 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 describe('bandwidth', () => {
-  it('costs nothing where nothing is limited', () => {
+  it('is not limited without limits', () => {
     expect(createBandwidth(null).join('ada', null)).toBeNull()
   })
 
-  it('of one user is what their cap says, however many bodies they send', async () => {
+  it('of one user stays within their limit, however many bodies they send', async () => {
     const bandwidth = createBandwidth(null)
     const bodies = [1, 2, 3].map(() => run(bandwidth, 'ada', MiB))
 
@@ -24,7 +24,7 @@ describe('bandwidth', () => {
     for (const body of bodies) expect(body.taken / total).toBeGreaterThan(0.25)
   })
 
-  it('of all together is what the server allows', async () => {
+  it('of all users stays within the limit of the server', async () => {
     const bandwidth = createBandwidth(10 * MiB)
     const bodies = ['ada', 'bob', 'eve'].map((user) => run(bandwidth, user, null))
 
@@ -47,7 +47,7 @@ describe('bandwidth', () => {
     expect(adasTotal / MiB).toBeGreaterThan(36)
   })
 
-  it('that one user does not need is left to the others', async () => {
+  it('that one user does not need goes to the others', async () => {
     const bandwidth = createBandwidth(4 * MiB)
     const slow = run(bandwidth, 'ada', MiB)
     const quick = run(bandwidth, 'bob', null)
@@ -59,7 +59,7 @@ describe('bandwidth', () => {
     expect(quick.taken / MiB).toBeGreaterThan(28)
   })
 
-  it('is not to be had twice by sending many short bodies', async () => {
+  it('cannot be exceeded by many short bodies', async () => {
     const bandwidth = createBandwidth(null)
     let taken = 0
     const stop = { isOver: false }
@@ -92,7 +92,7 @@ describe('bandwidth', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('lets go of a body that ends while it waits', async () => {
+  it('releases a body that ends while it waits', async () => {
     const bandwidth = createBandwidth(null)
     const pace = bandwidth.join('ada', KiB)!
     const waiting = pace.spend(100 * KiB)
@@ -103,7 +103,7 @@ describe('bandwidth', () => {
   })
 })
 
-/** A body that brings 16 KiB whenever it may. */
+/** A body that sends 16 KiB whenever it may. */
 function run(bandwidth: Bandwidth, user: string, perSecond: number | null) {
   const pace = bandwidth.join(user, perSecond)!
   let isOver = false

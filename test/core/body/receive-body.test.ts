@@ -4,10 +4,10 @@ import { expect, it, onTestFinished } from 'vitest'
 import { receiveBody } from '../../../src/core/body/receive-body.ts'
 import { bodyOf } from '../../support/open-engine.ts'
 
-it('a body that brings too much is told of, and what fails of its last bytes is nobody else to hear', async () => {
-  const unheard: unknown[] = []
-  const hear = (reason: unknown) => unheard.push(reason)
-  process.on('unhandledRejection', hear)
+it('a body that is too long ends so, even when the store fails for its last bytes', async () => {
+  const unhandled: unknown[] = []
+  const onUnhandled = (reason: unknown) => unhandled.push(reason)
+  process.on('unhandledRejection', onUnhandled)
 
   const end = await receiveBody(bodyOf(Buffer.alloc(20)), {
     limit: 10,
@@ -15,16 +15,16 @@ it('a body that brings too much is told of, and what fails of its last bytes is 
     minSpeed: 0,
     totalMs: 0,
     signal: new AbortController().signal,
-    take: () => Promise.reject(new Error('the store is away')),
+    take: () => Promise.reject(new Error('the store is down')),
   })
-  // By then what nobody heard has been told of.
+  // Unhandled rejections are reported by then.
   await nextTurn()
-  process.off('unhandledRejection', hear)
+  process.off('unhandledRejection', onUnhandled)
 
-  expect([end, unheard]).toEqual(['too-long', []])
+  expect([end, unhandled]).toEqual(['too-long', []])
 })
 
-it('a body that was fast and then drips is ended, however fast it was on the whole', async () => {
+it('a body that becomes too slow is ended, however fast it was before', async () => {
   const body = new PassThrough()
   body.write(Buffer.alloc(1024 ** 2))
   const drip = setInterval(() => body.write('x'), 5)

@@ -10,11 +10,11 @@ import { bytes, gif, html, jpeg, noise, png, real, said, svgWithScript } from '.
 import { type MemoryStore, unavailable } from '../../support/memory-store.ts'
 import { ada, bodyOf, brokenBody, openEngine } from '../../support/open-engine.ts'
 
-const content = { sniff, sniffLength: sniffLength, rules: contentRules }
+const content = { sniff, sniffLength, rules: contentRules }
 const partSize = 8192
 
-/** An engine that looks, for a user who may send only `mediaTypes`. */
-async function openLooking(mediaTypes: string[] = ['*/*'], policy: Partial<Policy> = {}) {
+/** An engine with the content check, for a user who may send only `mediaTypes`. */
+async function openChecking(mediaTypes: string[] = ['*/*'], policy: Partial<Policy> = {}) {
   const { creator } = defaultPolicies.roles
   const policies = { ...defaultPolicies, roles: { creator: { ...creator, mediaTypes, ...policy } } }
   return openEngine({ contentCheck: content, partSize, policies: () => policies })
@@ -35,21 +35,22 @@ function append(engine: RunningEngine, id: string, offset: number, chunk: Buffer
   return engine.append(ada, id, { offset, body: bodyOf(chunk), bodySize: chunk.length, ending: 'at-size', digest })
 }
 
-/** A file whose first bytes are `head`. */
-const long = (head: Buffer, size = 3 * partSize + 5) => Buffer.concat([head, noise(Math.max(0, size - head.length))])
+/** A file that starts with `prefix`. */
+const long = (prefix: Buffer, size = 3 * partSize + 5) =>
+  Buffer.concat([prefix, noise(Math.max(0, size - prefix.length))])
 
 const spoofs = said.filter(
   ([, , contentType, taken]) => taken !== contentType && contentType !== 'application/octet-stream',
 )
 
-describe('a file that is not what it is said to be', () => {
-  it.each(spoofs.map(([name, head, contentType]) => [name, contentType, head] as const))(
-    'when it is %s (%s) is refused, and no byte of it reaches the store',
-    async (_name, contentType, head) => {
-      const { engine, store } = await openLooking([contentType])
-      const { id } = await engine.create(ada, creation(contentType, head.length))
+describe('a file that is not of its declared type', () => {
+  it.each(spoofs.map(([name, file, contentType]) => [name, contentType, file] as const))(
+    '(%s, declared as %s) is refused, and no byte of it reaches the store',
+    async (_name, contentType, file) => {
+      const { engine, store } = await openChecking([contentType])
+      const { id } = await engine.create(ada, creation(contentType, file.length))
 
-      await expect(append(engine, id, 0, head)).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED', status: 415 })
+      await expect(append(engine, id, 0, file)).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED', status: 415 })
 
       expect(store.calls).toEqual([])
       await expect(engine.status(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_LOST', status: 410 })
@@ -57,8 +58,8 @@ describe('a file that is not what it is said to be', () => {
     },
   )
 
-  it('is refused as soon as its first bytes are there, however much would follow', async () => {
-    const { engine, store } = await openLooking(['image/*'])
+  it('is refused as soon as its first bytes have arrived', async () => {
+    const { engine, store } = await openChecking(['image/*'])
     const { id } = await engine.create(ada, creation('image/png', 10 * partSize))
 
     await expect(append(engine, id, 0, long(bytes(html), sniffLength))).rejects.toMatchObject({
@@ -68,8 +69,8 @@ describe('a file that is not what it is said to be', () => {
     expect(store.calls).toEqual([])
   })
 
-  it('is refused with its last byte when it comes one byte at a time', async () => {
-    const { engine, store } = await openLooking(['image/*'])
+  it('is refused with its last byte when it is sent one byte at a time', async () => {
+    const { engine, store } = await openChecking(['image/*'])
     const whole = bytes(html)
     const { id } = await engine.create(ada, creation('image/png', whole.length))
 
@@ -81,8 +82,8 @@ describe('a file that is not what it is said to be', () => {
     expect(store.calls).toEqual([])
   })
 
-  it('is refused when it is known at last that there is no more of it', async () => {
-    const { engine, store } = await openLooking(['image/*'])
+  it('is refused at its end when its length was unknown', async () => {
+    const { engine, store } = await openChecking(['image/*'])
     const { id } = await engine.create(ada, creation('image/png', null))
     await append(engine, id, 0, bytes('<html>'))
 
@@ -92,8 +93,8 @@ describe('a file that is not what it is said to be', () => {
     expect(store.calls).toEqual([])
   })
 
-  it('is taken for what it is by whoever may send that', async () => {
-    const { engine, store } = await openLooking()
+  it('gets its detected type when the user may send that', async () => {
+    const { engine, store } = await openChecking()
 
     const upload = await send(engine, 'image/png', long(real('samples/note.pdf')))
 
@@ -103,20 +104,20 @@ describe('a file that is not what it is said to be', () => {
     expect([...store.objects.keys()]).toEqual([upload.key])
   })
 
-  it('is refused for its category where only that speaks against it', async () => {
-    const { engine } = await openLooking(['*/*'], { categories: ['image'] })
+  it('is refused when only its category is not allowed', async () => {
+    const { engine } = await openChecking(['*/*'], { categories: ['image'] })
 
     await expect(send(engine, 'image/png', bytes(html))).rejects.toMatchObject({ code: 'CATEGORY_NOT_ALLOWED' })
   })
 })
 
-describe('a file of which nothing is said', () => {
+describe('a file without a declared type', () => {
   it.each([
     ['a picture', png, 'image/png', 'image'],
     ['text', bytes('Landfall'), 'text/plain', 'document'],
-    ['what nobody can tell', noise(5000), 'application/octet-stream', 'other'],
-  ])('is %s by its first bytes', async (_name, whole, contentType, category) => {
-    const { engine, store } = await openLooking()
+    ['unknown data', noise(5000), 'application/octet-stream', 'other'],
+  ])('is recognized as %s by its first bytes', async (_name, whole, contentType, category) => {
+    const { engine, store } = await openChecking()
 
     const upload = await send(engine, '', whole)
 
@@ -125,16 +126,16 @@ describe('a file of which nothing is said', () => {
     expect(store.metadata.get(upload.key)).toMatchObject({ contentType })
   })
 
-  it('may be begun by whoever may send something, and is refused when it is something else', async () => {
-    const { engine } = await openLooking(['image/*'], { categories: ['image'] })
+  it('may be created by users of some types, and is refused when it is of another', async () => {
+    const { engine } = await openChecking(['image/*'], { categories: ['image'] })
 
     expect((await send(engine, '', png)).state).toBe('completed')
     await expect(send(engine, '', noise(100))).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
     await expect(send(engine, '', Buffer.alloc(0))).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
   })
 
-  it('is held to the category that is said', async () => {
-    const { engine } = await openLooking()
+  it('must match its declared category', async () => {
+    const { engine } = await openChecking()
     const { id } = await engine.create(ada, { ...creation('', png.length), category: 'document' })
 
     await expect(append(engine, id, 0, png)).rejects.toMatchObject({ code: 'CATEGORY_NOT_ALLOWED' })
@@ -142,12 +143,8 @@ describe('a file of which nothing is said', () => {
 })
 
 describe('the first bytes', () => {
-  it.each([
-    ['the very file', 1],
-    ['the very file', 7],
-    ['the very file', 1000],
-  ])('make %s when they come in chunks of %i, and are durable with each', async (_name, size) => {
-    const { engine, store, database } = await openLooking(['image/jpeg'])
+  it.each([1, 7, 1000])('are durable after each request of %i bytes, and end up in the object', async (size) => {
+    const { engine, store, database } = await openChecking(['image/jpeg'])
     const whole = long(jpeg.subarray(0, 700))
     const { id } = await engine.create(ada, creation('image/jpeg', whole.length))
 
@@ -162,11 +159,11 @@ describe('the first bytes', () => {
     expect(upload).toMatchObject({ state: 'completed', contentType: 'image/jpeg' })
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
     expect([...store.objects.keys()]).toEqual([upload.key])
-    expect(await headOf(database, id)).toBeNull()
+    expect(await prefixOf(database, id)).toBeNull()
   })
 
-  it('make the very file when all of it comes one byte at a time', async () => {
-    const { engine, store } = await openLooking()
+  it('end up in the object when they are sent one byte at a time', async () => {
+    const { engine, store } = await openChecking()
     const whole = gif.subarray(0, 150)
     const { id } = await engine.create(ada, creation('image/gif', whole.length))
 
@@ -179,8 +176,8 @@ describe('the first bytes', () => {
     expect(store.calls).toEqual(['put'])
   })
 
-  it('are kept when the connection breaks among them', async () => {
-    const { engine, store } = await openLooking()
+  it('are kept when the connection breaks between them', async () => {
+    const { engine, store } = await openChecking()
     const whole = long(png)
     const { id } = await engine.create(ada, creation('image/png', whole.length))
 
@@ -196,27 +193,27 @@ describe('the first bytes', () => {
     expect((await append(engine, id, 100, whole.subarray(100))).state).toBe('completed')
   })
 
-  it('are kept, and no more than are needed, while the database is away', async () => {
-    const { engine, store, database } = await openLooking()
+  it('are kept, up to the length that is checked, when the database fails', async () => {
+    const { engine, store, database } = await openChecking()
     const whole = long(png)
     const { id } = await engine.create(ada, creation('', whole.length))
-    let refused = 0
-    const shaky = await openEngine({
+    let failures = 0
+    const unreliable = await openEngine({
       contentCheck: content,
       partSize,
       store,
       database: {
         ...database,
         async queryOnce(statement, values) {
-          // What is found out cannot be written down, and what came can.
-          if (statement.name === 'upload-save' && values[22] !== null && refused++ < 1)
-            throw new UploadError('DATABASE_ERROR', 'away')
+          // The detected type cannot be recorded; the bytes can.
+          if (statement.name === 'upload-save' && values[22] !== null && failures++ < 1)
+            throw new UploadError('DATABASE_ERROR', 'down')
           return database.queryOnce(statement, values)
         },
       },
     })
 
-    await expect(append(shaky.engine, id, 0, whole)).rejects.toMatchObject({ code: 'DATABASE_ERROR' })
+    await expect(append(unreliable.engine, id, 0, whole)).rejects.toMatchObject({ code: 'DATABASE_ERROR' })
 
     expect((await engine.status(ada, id)).offset).toBe(sniffLength)
     expect(store.calls).toEqual([])
@@ -225,8 +222,8 @@ describe('the first bytes', () => {
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
-  it('of another file do not write over the one whose storing was never answered', async () => {
-    const { engine, store } = await openLooking()
+  it('of another file do not overwrite an object whose PUT had no answer', async () => {
+    const { engine, store } = await openChecking()
     const { id } = await engine.create(ada, creation('', null))
     const sendAs = (whole: Buffer) =>
       engine.append(ada, id, { offset: 0, body: bodyOf(whole), bodySize: null, ending: 'with-body' })
@@ -244,8 +241,8 @@ describe('the first bytes', () => {
     expect(store.objects.size).toBe(2)
   })
 
-  it('of another file do not write over the one that could not be read for its digest', async () => {
-    const { engine, store } = await openLooking()
+  it('of another file do not overwrite an object that could not be read for its digest', async () => {
+    const { engine, store } = await openChecking()
     const digests = { expected: {}, wanted: ['sha-256' as const] }
     const { id } = await engine.create(ada, { ...creation('', 1000), digests })
     const whole = long(png, 1000)
@@ -263,54 +260,54 @@ describe('the first bytes', () => {
     expect([...store.objects.values()]).toContainEqual(whole)
   })
 
-  it('leave nothing anywhere when the upload is given up', async () => {
-    const { engine, store, database } = await openLooking()
+  it('leave nothing behind when the upload is cancelled', async () => {
+    const { engine, store, database } = await openChecking()
     const { id } = await engine.create(ada, creation('image/png', 5000))
     await append(engine, id, 0, png.subarray(0, 50))
 
     await engine.cancel(ada, id)
 
     expect(store.objects.size).toBe(0)
-    expect(await headOf(database, id)).not.toBeUndefined()
+    expect(await prefixOf(database, id)).not.toBeUndefined()
   })
 
-  it('flow on unseen when nobody looks any more', async () => {
-    const { engine, store, database } = await openLooking(['image/*'])
+  it('are accepted by an engine without the content check', async () => {
+    const { engine, store, database } = await openChecking(['image/*'])
     const whole = bytes(html)
     const { id } = await engine.create(ada, creation('image/png', whole.length))
     await append(engine, id, 0, whole.subarray(0, 10))
 
-    const { engine: blind } = await openEngine({ partSize, store, database })
-    const upload = await append(blind, id, 10, whole.subarray(10))
+    const { engine: unchecked } = await openEngine({ partSize, store, database })
+    const upload = await append(unchecked, id, 10, whole.subarray(10))
 
     expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png' })
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
-  it('of an empty file contradict nothing', async () => {
-    const { engine } = await openLooking(['image/png'])
+  it('of an empty file do not contradict its declared type', async () => {
+    const { engine } = await openChecking(['image/png'])
 
     const upload = await engine.create(ada, creation('image/png', 0))
 
     expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png' })
   })
 
-  it('of a page or a drawing make the store say that it is to be saved, not shown', async () => {
-    const { engine, store } = await openLooking()
+  it('of a page or an SVG make the store serve it as an attachment', async () => {
+    const { engine, store } = await openChecking()
 
     const page = await send(engine, 'text/html', bytes(html))
     const drawing = await send(engine, 'image/svg+xml', bytes(svgWithScript))
     const large = await send(engine, 'text/html', long(bytes(html)))
 
     expect([page.contentType, drawing.contentType]).toEqual(['text/html', 'image/svg+xml'])
-    const saved = { contentType: 'application/octet-stream', isAttachment: true }
-    expect(store.metadata.get(page.key)).toMatchObject(saved)
-    expect(store.metadata.get(large.key)).toMatchObject(saved)
-    expect(store.metadata.get(drawing.key)).toMatchObject(saved)
+    const attachment = { contentType: 'application/octet-stream', isAttachment: true }
+    expect(store.metadata.get(page.key)).toMatchObject(attachment)
+    expect(store.metadata.get(large.key)).toMatchObject(attachment)
+    expect(store.metadata.get(drawing.key)).toMatchObject(attachment)
   })
 })
 
-describe('under a digest', () => {
+describe('under a checksum', () => {
   const sha = (whole: Buffer, expected: string): Digest => {
     const hash = createHash('sha1')
     return {
@@ -322,13 +319,13 @@ describe('under a digest', () => {
   }
   const sum = (whole: Buffer) => createHash('sha1').update(whole).digest('hex')
 
-  it('bytes that were spoilt on the way speak against nobody', async () => {
-    const { engine, store } = await openLooking(['image/*'])
+  it('corrupted bytes do not fail the upload', async () => {
+    const { engine, store } = await openChecking(['image/*'])
     const whole = long(png)
-    const spoilt = Buffer.concat([bytes(html), whole.subarray(html.length)])
+    const corrupted = Buffer.concat([bytes(html), whole.subarray(html.length)])
     const { id } = await engine.create(ada, creation('image/png', whole.length))
 
-    const refused = append(engine, id, 0, spoilt, sha(spoilt, sum(whole)))
+    const refused = append(engine, id, 0, corrupted, sha(corrupted, sum(whole)))
     await expect(refused).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' })
 
     expect(store.calls).toEqual([])
@@ -336,13 +333,13 @@ describe('under a digest', () => {
     expect((await append(engine, id, 0, whole, sha(whole, sum(whole)))).state).toBe('completed')
   })
 
-  it('bytes that were spoilt on the way do not change what the file is', async () => {
-    const { engine } = await openLooking(['text/csv'])
+  it('corrupted bytes do not change the type of the file', async () => {
+    const { engine } = await openChecking(['text/csv'])
     const whole = Buffer.from('name,size\n'.repeat(500))
     const { id, key } = await engine.create(ada, creation('text/csv', whole.length, 'a.csv'))
-    const spoilt = Buffer.concat([png, whole.subarray(png.length)])
+    const corrupted = Buffer.concat([png, whole.subarray(png.length)])
 
-    await expect(append(engine, id, 0, spoilt, sha(spoilt, sum(whole)))).rejects.toMatchObject({
+    await expect(append(engine, id, 0, corrupted, sha(corrupted, sum(whole)))).rejects.toMatchObject({
       code: 'CHECKSUM_MISMATCH',
     })
     const upload = await append(engine, id, 0, whole, sha(whole, sum(whole)))
@@ -350,8 +347,8 @@ describe('under a digest', () => {
     expect(upload).toMatchObject({ state: 'completed', contentType: 'text/csv', key })
   })
 
-  it('a page stays a page', async () => {
-    const { engine, store } = await openLooking(['image/*'])
+  it('a page declared as a picture is refused', async () => {
+    const { engine, store } = await openChecking(['image/*'])
     const whole = long(bytes(html))
     const { id } = await engine.create(ada, creation('image/png', whole.length))
 
@@ -362,8 +359,8 @@ describe('under a digest', () => {
   })
 })
 
-describe('numbered chunks', () => {
-  async function begin(engine: RunningEngine, contentType: string, whole: Buffer) {
+describe('numbered parts', () => {
+  async function createParted(engine: RunningEngine, contentType: string, whole: Buffer) {
     const { id } = await engine.create(ada, {
       ...creation(contentType, whole.length),
       hasNumberedParts: true,
@@ -376,10 +373,10 @@ describe('numbered chunks', () => {
     return { id, write }
   }
 
-  it('say with the first one what the file is', async () => {
-    const { engine, store } = await openLooking()
+  it('determine the type of the file with the first one', async () => {
+    const { engine, store } = await openChecking()
     const whole = long(png)
-    const { id, write } = await begin(engine, '', whole)
+    const { id, write } = await createParted(engine, '', whole)
 
     for (const number of [1, 4, 2, 3]) await write(number)
     const upload = await engine.complete(ada, id)
@@ -390,10 +387,10 @@ describe('numbered chunks', () => {
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
-  it('may come in reverse, and then the first one must be what was said', async () => {
-    const { engine, store } = await openLooking()
+  it('may arrive in reverse, when the first one matches the declared type', async () => {
+    const { engine, store } = await openChecking()
     const whole = long(png)
-    const { id, write } = await begin(engine, 'image/png', whole)
+    const { id, write } = await createParted(engine, 'image/png', whole)
 
     for (const number of [4, 3, 2, 1]) await write(number)
     const upload = await engine.complete(ada, id)
@@ -402,9 +399,9 @@ describe('numbered chunks', () => {
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
-  it('in reverse, of a kind that is unknown, are what they were said to be, as the object is', async () => {
-    const { engine, store } = await openLooking()
-    const { id, write } = await begin(engine, 'video/mp4', noise(3 * partSize + 5))
+  it('in reverse, of an unknown type, keep their declared type', async () => {
+    const { engine, store } = await openChecking()
+    const { id, write } = await createParted(engine, 'video/mp4', noise(3 * partSize + 5))
 
     for (const number of [4, 3, 2, 1]) await write(number)
     const upload = await engine.complete(ada, id)
@@ -414,9 +411,9 @@ describe('numbered chunks', () => {
     expect(store.metadata.get(upload.key)).toMatchObject({ contentType: 'video/mp4' })
   })
 
-  it('in reverse of a file of which nothing was said make an object that promises nothing', async () => {
-    const { engine, store } = await openLooking()
-    const { id, write } = await begin(engine, '', long(png))
+  it('in reverse, without a declared type, make an object of an unknown type', async () => {
+    const { engine, store } = await openChecking()
+    const { id, write } = await createParted(engine, '', long(png))
 
     for (const number of [4, 3, 2, 1]) await write(number)
     const upload = await engine.complete(ada, id)
@@ -432,9 +429,9 @@ describe('numbered chunks', () => {
   it.each([
     ['first', [1]],
     ['last', [4, 3, 2, 1]],
-  ])('are refused when the one that says so comes %s', async (_when, numbers) => {
-    const { engine, store } = await openLooking(['image/*'])
-    const { id, write } = await begin(engine, 'image/png', long(bytes(html)))
+  ])('are refused when the one that contradicts arrives %s', async (_when, numbers) => {
+    const { engine, store } = await openChecking(['image/*'])
+    const { id, write } = await createParted(engine, 'image/png', long(bytes(html)))
 
     for (const number of numbers.slice(0, -1)) await write(number)
     await expect(write(1)).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
@@ -445,19 +442,19 @@ describe('numbered chunks', () => {
     await expect(write(2)).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
   })
 
-  it('that were stored under another type are not of this one, even for who may send it', async () => {
-    const { engine } = await openLooking()
-    const { write } = await begin(engine, 'image/png', long(bytes(html)))
+  it('that were stored under another type do not become of this one', async () => {
+    const { engine } = await openChecking()
+    const { write } = await createParted(engine, 'image/png', long(bytes(html)))
 
     await write(2)
 
     await expect(write(1)).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
   })
 
-  it('cannot put another beginning in the place of the one that was looked at', async () => {
-    const { engine, store } = await openLooking()
+  it('cannot replace the first one by one of another type', async () => {
+    const { engine, store } = await openChecking()
     const whole = long(png)
-    const { id, write } = await begin(engine, 'image/png', whole)
+    const { id, write } = await createParted(engine, 'image/png', whole)
     for (const number of [1, 2, 3, 4]) await write(number)
 
     await expect(write(1, long(bytes(html)))).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
@@ -469,10 +466,10 @@ describe('numbered chunks', () => {
   it.each([
     ['may be sent', '*/*'],
     ['may not be sent', 'image/*'],
-  ])('that %s do not end an upload whose other first chunk is being stored', async (_what, mediaTypes) => {
-    const { engine, store } = await openLooking([mediaTypes])
+  ])('of a type that %s do not fail an upload whose first part is being stored', async (_what, mediaTypes) => {
+    const { engine, store } = await openChecking([mediaTypes])
     const whole = long(png)
-    const { id, write } = await begin(engine, 'image/png', whole)
+    const { id, write } = await createParted(engine, 'image/png', whole)
     const storing = Promise.withResolvers<void>()
     const held = Promise.withResolvers<void>()
     store.fault = (call, at) => {
@@ -492,12 +489,12 @@ describe('numbered chunks', () => {
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
-  it('cannot, when two of them race, make a page of a picture', async () => {
+  it('that race with each other never disagree with the type of the file', async () => {
     for (let round = 0; round < 5; round += 1) {
-      const { engine, store } = await openLooking()
+      const { engine, store } = await openChecking()
       const whole = long(png)
       const page = long(bytes(html))
-      const { id, write } = await begin(engine, '', whole)
+      const { id, write } = await createParted(engine, '', whole)
 
       await Promise.allSettled([write(1), write(1, page), write(1), write(1, page)])
       for (const number of [2, 3, 4]) await write(number)
@@ -508,10 +505,10 @@ describe('numbered chunks', () => {
     }
   })
 
-  it('go on from bytes that were appended, which count no more', async () => {
-    const { engine, store } = await openLooking()
+  it('replace bytes that were appended', async () => {
+    const { engine, store } = await openChecking()
     const whole = long(png)
-    const { id, write } = await begin(engine, 'image/png', whole)
+    const { id, write } = await createParted(engine, 'image/png', whole)
     await engine.append(ada, id, { offset: 0, body: bodyOf(png.subarray(0, 9)), bodySize: 9, ending: 'later' })
 
     for (const number of [1, 2, 3, 4]) await write(number)
@@ -520,10 +517,10 @@ describe('numbered chunks', () => {
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
-  it('take the place of first bytes that were appended, also when a body without bytes ends the file', async () => {
-    const { engine, store } = await openLooking()
+  it('replace bytes that were appended, also when an empty append completes the file', async () => {
+    const { engine, store } = await openChecking()
     const whole = long(png)
-    const { id, write } = await begin(engine, 'image/png', whole)
+    const { id, write } = await createParted(engine, 'image/png', whole)
     await engine.append(ada, id, { offset: 0, body: bodyOf(png.subarray(0, 9)), bodySize: 9, ending: 'later' })
     for (const number of [1, 2, 3, 4]) await write(number)
 
@@ -533,10 +530,10 @@ describe('numbered chunks', () => {
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
-  it('that could not be stored do not say what stored first bytes are', async () => {
-    const { engine, store } = await openLooking()
+  it('that could not be stored do not determine the type of stored bytes', async () => {
+    const { engine, store } = await openChecking()
     const whole = long(png)
-    const { id, write } = await begin(engine, 'image/png', whole)
+    const { id, write } = await createParted(engine, 'image/png', whole)
     await engine.append(ada, id, { offset: 0, body: bodyOf(whole.subarray(0, 5000)), bodySize: 5000, ending: 'later' })
     store.fault = (call) => {
       if (call === 'createMultipart') throw unavailable()
@@ -550,12 +547,12 @@ describe('numbered chunks', () => {
   })
 
   it.each([
-    ['kept in the session', 9],
-    ['looked at and stored', 5000],
-  ])('cannot speak against first bytes that were %s', async (_where, size) => {
-    const { engine, store } = await openLooking(['image/*'])
+    ['in the row', 9],
+    ['in the store', 5000],
+  ])('of another type do not fail an upload whose first bytes are %s', async (_where, size) => {
+    const { engine, store } = await openChecking(['image/*'])
     const whole = long(png)
-    const { id, write } = await begin(engine, 'image/png', whole)
+    const { id, write } = await createParted(engine, 'image/png', whole)
     await engine.append(ada, id, { offset: 0, body: bodyOf(whole.subarray(0, size)), bodySize: size, ending: 'later' })
 
     await expect(write(1, long(bytes(html)))).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
@@ -568,25 +565,25 @@ describe('numbered chunks', () => {
   })
 })
 
-describe('a file joined of partial uploads', () => {
+describe('a file concatenated from partial uploads', () => {
   async function partial(engine: RunningEngine, whole: Buffer): Promise<string> {
     const { id } = await engine.create(ada, { ...creation('', whole.length), concat: { kind: 'partial' } })
     await append(engine, id, 0, whole)
     return id
   }
-  async function join(engine: RunningEngine, contentType: string, tailObjects: Buffer[]): Promise<Upload> {
+  async function concatenate(engine: RunningEngine, contentType: string, contents: Buffer[]): Promise<Upload> {
     const from: string[] = []
-    for (const tailObject of tailObjects) from.push(await partial(engine, tailObject))
+    for (const content of contents) from.push(await partial(engine, content))
     const header = `final;${from.join(' ')}`
     return engine.create(ada, { ...creation(contentType, null), concat: { kind: 'final', from, header } })
   }
   const objectsOf = (store: MemoryStore) => [...store.objects.keys()].filter((key) => !key.startsWith('.landfall/'))
 
-  it('is what the first bytes of the whole say', async () => {
-    const { engine, store } = await openLooking()
+  it('gets the type of its first bytes', async () => {
+    const { engine, store } = await openChecking()
     const whole = long(png)
 
-    const upload = await join(engine, '', [whole.subarray(0, 3), whole.subarray(3, 5000), whole.subarray(5000)])
+    const upload = await concatenate(engine, '', [whole.subarray(0, 3), whole.subarray(3, 5000), whole.subarray(5000)])
 
     expect(upload).toMatchObject({ state: 'completed', contentType: 'image/png', category: 'image' })
     expect(upload.key).toContain('/image/')
@@ -594,19 +591,19 @@ describe('a file joined of partial uploads', () => {
     expect(store.objects.get(upload.key)?.equals(whole)).toBe(true)
   })
 
-  it('is refused when they say that it is a page', async () => {
-    const { engine, store } = await openLooking(['image/*'])
+  it('is refused when its first bytes are a page', async () => {
+    const { engine, store } = await openChecking(['image/*'])
     const whole = long(bytes(html))
 
-    const joined = join(engine, 'image/png', [whole.subarray(0, 10), whole.subarray(10)])
+    const created = concatenate(engine, 'image/png', [whole.subarray(0, 10), whole.subarray(10)])
 
-    await expect(joined).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
+    await expect(created).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
     expect(objectsOf(store)).toEqual([])
     expect(store.multiparts.size).toBe(0)
   })
 })
 
-async function headOf(database: Awaited<ReturnType<typeof openEngine>>['database'], id: string) {
+async function prefixOf(database: Awaited<ReturnType<typeof openEngine>>['database'], id: string) {
   const [row] = await database.query<{ prefix: unknown }>(
     { name: 'test-prefix', text: 'select prefix from upload_sessions where id = $1' },
     [id],

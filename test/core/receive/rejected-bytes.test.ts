@@ -15,53 +15,53 @@ const wrong: Digest = {
   },
 }
 
-/** An upload of 10 bytes by a user of its own, in chunks by number or not, and what the user sent today. */
-async function begin(byChunks: boolean) {
+/** An upload of 10 bytes by a new user, and the daily bytes of that user. */
+async function createUpload(hasNumberedParts: boolean) {
   const { engine, database, store } = await openEngine({ bodyIdleMs: 100 })
   const ann = userOf(randomUUID(), 'creator')
-  const creation = { size: 10, filename: 'a.bin', contentType: 'application/octet-stream', byChunks }
+  const creation = { size: 10, filename: 'a.bin', contentType: 'application/octet-stream', hasNumberedParts }
   const { id } = await engine.create(ann, creation)
-  const sentToday = async () => {
+  const dailyBytes = async () => {
     await engine.drained()
     return (await findUsageOf(database, ann)).dayBytes
   }
-  return { engine, ann, id, store, sentToday }
+  return { engine, ann, id, store, dailyBytes }
 }
 
-describe('bytes that are refused count for the day of their owner', () => {
+describe('rejected bytes count for the daily bytes of their owner', () => {
   it.each([
-    ['in a chunk with another checksum', { body: () => bodyOf(file), digest: wrong }, 10],
-    ['in a chunk that broke off', { body: () => brokenBody(file.subarray(0, 7)) }, 7],
-    ['in a chunk that went on too slowly', { body: () => hungBody(file.subarray(0, 7)) }, 7],
-    ['in a chunk that is too long', { body: () => bodyOf(Buffer.concat([file, file])) }, 10],
+    ['in a part with a wrong checksum', { body: () => bodyOf(file), digest: wrong }, 10],
+    ['in a part that broke off', { body: () => brokenBody(file.subarray(0, 7)) }, 7],
+    ['in a part that stalled', { body: () => hungBody(file.subarray(0, 7)) }, 7],
+    ['in a part that is too long', { body: () => bodyOf(Buffer.concat([file, file])) }, 10],
   ])('%s', async (_, { body, ...more }, refused) => {
-    const { engine, ann, id, sentToday } = await begin(true)
+    const { engine, ann, id, dailyBytes } = await createUpload(true)
 
     await expect(
       engine.uploadPart(ann, id, { number: 1, body: body(), bodySize: null, digest: undefined, ...more }),
     ).rejects.toBeInstanceOf(UploadError)
 
-    expect(await sentToday()).toBe(10 + refused)
+    expect(await dailyBytes()).toBe(10 + refused)
     await engine.uploadPart(ann, id, { number: 1, body: bodyOf(file), bodySize: null, digest: undefined })
-    expect(await sentToday()).toBe(10 + refused)
+    expect(await dailyBytes()).toBe(10 + refused)
   })
 
   it.each([
-    ['in an append with another checksum', { body: () => bodyOf(file), digest: wrong }, 10],
+    ['in an append with a wrong checksum', { body: () => bodyOf(file), digest: wrong }, 10],
     ['in an append that is too long', { body: () => bodyOf(Buffer.concat([file, file])) }, 10],
-    ['in an append that broke off, of which all is kept', { body: () => brokenBody(file.subarray(0, 7)) }, 0],
+    ['in an append that broke off, except those that are kept', { body: () => brokenBody(file.subarray(0, 7)) }, 0],
   ])('%s', async (_, { body, ...more }, refused) => {
-    const { engine, ann, id, sentToday } = await begin(false)
+    const { engine, ann, id, dailyBytes } = await createUpload(false)
 
     await engine
       .append(ann, id, { offset: 0, body: body(), bodySize: null, ending: 'at-size', ...more })
       .catch((error) => expect(error).toBeInstanceOf(UploadError))
 
-    expect(await sentToday()).toBe(10 + refused)
+    expect(await dailyBytes()).toBe(10 + refused)
   })
 
-  it('but not where the server is in trouble', async () => {
-    const { engine, ann, id, store, sentToday } = await begin(true)
+  it('but not after errors of the store', async () => {
+    const { engine, ann, id, store, dailyBytes } = await createUpload(true)
     store.fault = (call) => {
       if (call === 'uploadPart') throw unavailable()
     }
@@ -69,6 +69,6 @@ describe('bytes that are refused count for the day of their owner', () => {
     const chunk = { number: 1, body: bodyOf(file), bodySize: 10, digest: undefined }
     await expect(engine.uploadPart(ann, id, chunk)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
 
-    expect(await sentToday()).toBe(10)
+    expect(await dailyBytes()).toBe(10)
   })
 })

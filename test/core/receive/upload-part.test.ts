@@ -18,16 +18,16 @@ import { ada, bodyOf, brokenBody, hungBody, openEngine, testDatabase } from '../
 import { until } from '../../support/until.ts'
 
 const creation = (size: number | null) => ({ size, filename: 'a.bin', contentType: 'application/octet-stream' })
-const begin = (engine: RunningEngine, size: number) =>
+const createParted = (engine: RunningEngine, size: number) =>
   engine.create(ada, { ...creation(size), hasNumberedParts: true, ending: 'later' })
 const write = (engine: RunningEngine, id: string, number: number, bytes: Buffer, body: Readable = bodyOf(bytes)) =>
   engine.uploadPart(ada, id, { number, body, bodySize: bytes.length })
 const patch = (engine: RunningEngine, id: string, offset: number, bytes: Buffer, more: Partial<AppendRequest> = {}) =>
   engine.append(ada, id, { offset, body: bodyOf(bytes), bodySize: bytes.length, ending: 'at-size', ...more })
 const numbersOf = async (engine: RunningEngine, id: string) =>
-  (await engine.listParts(ada, id)).parts.map((chunk) => chunk.number)
+  (await engine.listParts(ada, id)).parts.map((part) => part.number)
 
-/** A fault that holds the next call of a name until it is let go, before or after its effect. */
+/** Holds the next call of this name until `release`, before or after its effect. */
 function hold(store: MemoryStore, name: string, at: 'before' | 'after' = 'before') {
   const reached = Promise.withResolvers<void>()
   const gate = Promise.withResolvers<void>()
@@ -38,11 +38,11 @@ function hold(store: MemoryStore, name: string, at: 'before' | 'after' = 'before
     reached.resolve()
     return gate.promise
   }
-  return { reached: reached.promise, letGo: () => gate.resolve() }
+  return { reached: reached.promise, release: () => gate.resolve() }
 }
 
-/** The sessions of `real`, and a promise for when a writer has found that another one is at work. */
-function watchClaims(real: UploadRepository) {
+/** A wrapper of `real`, and a promise for when a writer has found the part lock of another one. */
+function watchPartLocks(real: UploadRepository) {
   const met = Promise.withResolvers<void>()
   const uploads: UploadRepository = {
     ...real,
@@ -57,10 +57,10 @@ function watchClaims(real: UploadRepository) {
       return count
     },
   }
-  return { sessions: uploads, met: met.promise }
+  return { uploads, met: met.promise }
 }
 
-/** A node that can die: from then on none of its calls is answered, the renewal of what it holds included. */
+/** A node that can die: from then on none of its statements is answered, lease renewals included. */
 async function mortalNode(store: MemoryStore, overrides: Parameters<typeof openEngine>[0] = {}) {
   let isDead = false
   const real = await testDatabase()
@@ -79,34 +79,34 @@ async function mortalNode(store: MemoryStore, overrides: Parameters<typeof openE
   }
 }
 
-describe('an upload in chunks', () => {
-  it('stands in the list where its own page says, and neither tells what is the engine’s alone', async () => {
+describe('an upload in numbered parts', () => {
+  it('is listed as it is read by its id, without internal fields', async () => {
     const actor = userOf(`ada-${randomBytes(4).toString('hex')}`, 'creator')
     const { engine } = await openEngine()
     const ids: string[] = []
-    for (const sent of [[], [1, 2], [2], [1, 3]]) {
+    for (const numbers of [[], [1, 2], [2], [1, 3]]) {
       const { id } = await engine.create(actor, { ...creation(35), hasNumberedParts: true, ending: 'later' })
-      for (const number of sent)
+      for (const number of numbers)
         await engine.uploadPart(actor, id, { number, body: bodyOf(randomBytes(10)), bodySize: 10 })
       ids.unshift(id)
     }
 
     const listed = await engine.list(actor, { limit: 9 })
-    const pages = await Promise.all(ids.map((id) => engine.get(actor, id)))
+    const single = await Promise.all(ids.map((id) => engine.get(actor, id)))
 
-    expect(listed).toEqual(pages)
+    expect(listed).toEqual(single)
     expect(listed.map(({ offset }) => offset)).toEqual([10, 0, 20, 0])
-    for (const one of listed) expect(Object.keys(one)).not.toContain('handle')
+    for (const upload of listed) expect(Object.keys(upload)).not.toContain('multipartId')
   })
 })
 
-describe('a node that dies at a chunk', () => {
-  it('leaves a chunk that is missing, not one that is something else than its receipt says', async () => {
+describe('a node that dies while it writes a part', () => {
+  it('leaves the part missing rather than recorded with other bytes', async () => {
     const store = memoryStore()
     const node = await mortalNode(store, { partLockMs: 200 })
     const { engine } = await openEngine({ store, partLockMs: 200 })
     const bytes = randomBytes(20)
-    const { id, key } = await begin(engine, 20)
+    const { id, key } = await createParted(engine, 20)
     await write(engine, id, 1, randomBytes(10))
     await write(engine, id, 2, bytes.subarray(10))
 
@@ -123,17 +123,17 @@ describe('a node that dies at a chunk', () => {
     expect(store.objects.get(key)).toEqual(bytes)
   })
 
-  /** As if so much time had passed that no claim on the upload holds any more. */
+  /** Ends all part locks of the upload, as if their time had passed. */
   async function runOut(id: string): Promise<void> {
     const text = `update upload_parts set locked_until = now() - interval '1 second' where upload_id = $1 and lock_token is not null`
     await (await testDatabase()).query({ name: 'test-run-out', text }, [id])
   }
 
-  it('blocks only that chunk, and no longer than its claim holds', async () => {
+  it('blocks only that part, and no longer than its part lock lasts', async () => {
     const store = memoryStore()
     const node = await mortalNode(store, { partLockMs: 300 })
     const { engine } = await openEngine({ store, partLockMs: 300 })
-    const { id } = await begin(engine, 30)
+    const { id } = await createParted(engine, 30)
     await write(engine, id, 3, randomBytes(10))
     const held = hold(store, 'uploadPart')
     void write(node.engine, id, 1, randomBytes(10))
@@ -146,11 +146,11 @@ describe('a node that dies at a chunk', () => {
     expect((await engine.complete(ada, id)).state).toBe('completed')
   })
 
-  it('after beginning the multipart upload leaves none behind', async () => {
+  it('after it created the multipart upload leaves none behind', async () => {
     const store = memoryStore()
     const node = await mortalNode(store, { leaseMs: 200 })
     const { engine } = await openEngine({ store, leaseMs: 200 })
-    const { id } = await begin(engine, 10)
+    const { id } = await createParted(engine, 10)
     const held = hold(store, 'createMultipart', 'after')
     void write(node.engine, id, 1, randomBytes(10))
     await held.reached
@@ -163,9 +163,9 @@ describe('a node that dies at a chunk', () => {
     expect(store.multiparts.size).toBe(0)
   })
 
-  it('or hears no answer when it begins one leaves none behind either, however the upload goes on', async () => {
+  it('or a lost answer to CreateMultipartUpload leaves none behind either', async () => {
     const { engine, store } = await openEngine()
-    const { id } = await begin(engine, 20)
+    const { id } = await createParted(engine, 20)
     store.fault = (call, at) => {
       if (call === 'createMultipart' && at === 'after') throw unavailable()
     }
@@ -179,12 +179,12 @@ describe('a node that dies at a chunk', () => {
   })
 })
 
-describe('two writers of one chunk', () => {
-  it('write one after the other, and the file has what was recorded last', async () => {
-    const { sessions: uploads, met } = watchClaims(uploadRepository(await testDatabase()))
+describe('two writers of one part', () => {
+  it('write one after the other, and the last one counts', async () => {
+    const { uploads, met } = watchPartLocks(uploadRepository(await testDatabase()))
     const { engine, store } = await openEngine({ uploads })
     const [first, second] = [randomBytes(10), randomBytes(10)]
-    const { id, key } = await begin(engine, 10)
+    const { id, key } = await createParted(engine, 10)
     await write(engine, id, 1, randomBytes(10))
     const held = hold(store, 'uploadPart')
     const slow = write(engine, id, 1, first)
@@ -192,42 +192,42 @@ describe('two writers of one chunk', () => {
     const quick = write(engine, id, 1, second)
     await met
 
-    held.letGo()
+    held.release()
     await Promise.all([slow, quick])
     await engine.complete(ada, id)
 
     expect(store.objects.get(key)).toEqual(second)
   })
 
-  it('do not wait for each other for ever', async () => {
+  it('do not wait for each other longer than LOCK_WAIT', async () => {
     const { engine, store } = await openEngine()
-    const { id } = await begin(engine, 20)
+    const { id } = await createParted(engine, 20)
     await write(engine, id, 2, randomBytes(10))
     const held = hold(store, 'uploadPart')
     const slow = write(engine, id, 1, randomBytes(10))
     await held.reached
 
     await expect(write(engine, id, 1, randomBytes(10))).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
-    held.letGo()
+    held.release()
     await slow
     expect(await numbersOf(engine, id)).toEqual([1, 2])
   })
 
-  it('of the same bytes cost the store one write', async () => {
+  it('of the same bytes cause one UploadPart', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(10)
-    const { id } = await begin(engine, 10)
+    const { id } = await createParted(engine, 10)
 
     const first = await write(engine, id, 1, bytes)
-    const again = await write(engine, id, 1, bytes)
+    const repeated = await write(engine, id, 1, bytes)
 
-    expect(again.etag).toBe(first.etag)
+    expect(repeated.etag).toBe(first.etag)
     expect(store.calls.filter((call) => call === 'uploadPart')).toHaveLength(1)
   })
 
-  it('of different bytes: the one whose write failed leaves the chunk missing, because nobody knows what the store has', async () => {
+  it('leave the part missing when the write of different bytes failed', async () => {
     const { engine, store } = await openEngine()
-    const { id } = await begin(engine, 10)
+    const { id } = await createParted(engine, 10)
     await write(engine, id, 1, randomBytes(10))
     store.fault = (call, at) => {
       if (call === 'uploadPart' && at === 'after') throw unavailable()
@@ -242,11 +242,11 @@ describe('two writers of one chunk', () => {
   })
 })
 
-describe('a chunk beside a body that is appended', () => {
-  it('asks it to stop, and both are kept', async () => {
+describe('a part beside an append', () => {
+  it('stops the append, and the bytes of both are kept', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(40)
-    const { id, key } = await begin(engine, 40)
+    const { id, key } = await createParted(engine, 40)
     const body = hungBody(bytes.subarray(0, 14))
     const hanging = patch(engine, id, 0, Buffer.alloc(0), { body, bodySize: 40 })
     const refused = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
@@ -261,10 +261,10 @@ describe('a chunk beside a body that is appended', () => {
     expect(store.objects.get(key)).toEqual(bytes)
   })
 
-  it('that began while the chunk was read gives way as well', async () => {
+  it('stops an append that began while the part was received', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(20)
-    const { id, key } = await begin(engine, 20)
+    const { id, key } = await createParted(engine, 20)
     await write(engine, id, 2, randomBytes(10))
     const body = hungBody(bytes.subarray(10, 15))
     const chunk = write(engine, id, 2, bytes.subarray(10), body)
@@ -284,11 +284,11 @@ describe('a chunk beside a body that is appended', () => {
     expect(store.objects.get(key)).toEqual(bytes)
   })
 
-  it('is waited for when it is on its way to the store', async () => {
-    const { sessions: uploads, met } = watchClaims(uploadRepository(await testDatabase()))
+  it('is waited for while it is written to the store', async () => {
+    const { uploads, met } = watchPartLocks(uploadRepository(await testDatabase()))
     const { engine, store } = await openEngine({ uploads })
     const bytes = randomBytes(20)
-    const { id, key } = await begin(engine, 20)
+    const { id, key } = await createParted(engine, 20)
     await write(engine, id, 2, bytes.subarray(10))
     const held = hold(store, 'uploadPart')
     const chunk = write(engine, id, 1, bytes.subarray(0, 10))
@@ -297,23 +297,23 @@ describe('a chunk beside a body that is appended', () => {
     append.catch(() => {})
     await met
 
-    held.letGo()
+    held.release()
     await chunk
 
-    // What it would have appended is there already.
+    // The part has the bytes that the append would have added.
     await expect(append).rejects.toMatchObject({ code: 'OFFSET_MISMATCH', facts: { offset: 20 } })
     await engine.complete(ada, id)
     expect(store.objects.get(key)).toEqual(bytes)
   })
 
-  it('is not overwritten by a holder whose lease ran out', async () => {
+  it('is not overwritten by a holder whose lease has expired', async () => {
     const { engine, store, database } = await openEngine()
     const bytes = randomBytes(20)
-    const { id, key } = await begin(engine, 20)
+    const { id, key } = await createParted(engine, 20)
     await write(engine, id, 2, bytes.subarray(10))
     const held = hold(store, 'uploadPart', 'after')
-    const zombie = patch(engine, id, 0, randomBytes(10), { body: hungBody(randomBytes(11)), bodySize: 20 })
-    const refused = expect(zombie).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
+    const stale = patch(engine, id, 0, randomBytes(10), { body: hungBody(randomBytes(11)), bodySize: 20 })
+    const refused = expect(stale).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
     await held.reached
     const other = await openEngine({ store, database })
     const expire = {
@@ -323,19 +323,19 @@ describe('a chunk beside a body that is appended', () => {
     await database.query(expire, [id])
 
     await write(other.engine, id, 1, bytes.subarray(0, 10))
-    held.letGo()
+    held.release()
     await refused
     await other.engine.complete(ada, id)
 
     expect(store.objects.get(key)).toEqual(bytes)
   })
 
-  it('that is overwritten by appended bytes is missing until those are recorded', async () => {
+  it('is missing while it is overwritten by an append that is not recorded', async () => {
     const store = memoryStore()
     const node = await mortalNode(store, { leaseMs: 200 })
     const { engine } = await openEngine({ store, leaseMs: 200 })
     const bytes = randomBytes(40)
-    const { id, key } = await begin(engine, 40)
+    const { id, key } = await createParted(engine, 40)
     await write(engine, id, 3, randomBytes(10))
     const isOverwritten = () =>
       [...store.multiparts.values()].some(({ parts }) => parts.get(3)?.equals(bytes.subarray(20, 30)))
@@ -347,7 +347,7 @@ describe('a chunk beside a body that is appended', () => {
         return new Promise(() => {})
       }
     }
-    // Parts 2 and 3 go out beside each other, part 3 over the one that is there.
+    // Parts 2 and 3 are written concurrently; part 3 replaces the stored one.
     const dying = patch(node.engine, id, 0, Buffer.alloc(0), { body: hungBody(bytes.subarray(0, 35)), bodySize: 40 })
     dying.catch(() => {})
     await died.promise
@@ -360,8 +360,8 @@ describe('a chunk beside a body that is appended', () => {
   })
 })
 
-describe('a chunk of which nobody said how long it is', () => {
-  it('has the wrong length when the first body made the parts longer meanwhile, and replaces nothing', async () => {
+describe('a part of undeclared length', () => {
+  it('is refused when an append has changed the part size meanwhile', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(30)
     const { id, key } = await engine.create(ada, { ...creation(30), ending: 'later' })
@@ -378,33 +378,33 @@ describe('a chunk of which nobody said how long it is', () => {
   })
 })
 
-describe('a chunk on its way, and bytes that are all there', () => {
-  it('is waited for before these are finished', async () => {
-    const { sessions: uploads, met } = watchClaims(uploadRepository(await testDatabase()))
+describe('a part that is replaced when all bytes are stored', () => {
+  it('is waited for before the upload completes', async () => {
+    const { uploads, met } = watchPartLocks(uploadRepository(await testDatabase()))
     const { engine, store } = await openEngine({ uploads })
-    const { id, key } = await begin(engine, 15)
+    const { id, key } = await createParted(engine, 15)
     await patch(engine, id, 0, randomBytes(15), { ending: 'later' })
     const last = randomBytes(5)
-    const chunkHeld = hold(store, 'uploadPart')
+    const partHeld = hold(store, 'uploadPart')
     const chunk = write(engine, id, 2, last)
-    await chunkHeld.reached
-    // The finish writes the last part as well.
-    const finishHeld = hold(store, 'completeMultipart')
-    const described = engine.status(ada, id)
-    await Promise.race([finishHeld.reached, met])
-    chunkHeld.letGo()
+    await partHeld.reached
+    // Completing writes the last part as well.
+    const completionHeld = hold(store, 'completeMultipart')
+    const status = engine.status(ada, id)
+    await Promise.race([completionHeld.reached, met])
+    partHeld.release()
     await chunk.catch(() => {})
-    finishHeld.letGo()
+    completionHeld.release()
 
-    expect((await described).state).toBe('completed')
+    expect((await status).state).toBe('completed')
     await chunk
     expect(store.objects.get(key)?.subarray(10)).toEqual(last)
   })
 })
 
-describe('who asks for an upload of which every chunk was there', () => {
-  it('is told what is missing when one is being sent anew and fails', async () => {
-    const { sessions: real, met } = watchClaims(uploadRepository(await testDatabase()))
+describe('the status of an upload that was full', () => {
+  it('has the offset before a part whose replacement failed', async () => {
+    const { uploads: real, met } = watchPartLocks(uploadRepository(await testDatabase()))
     let then = async () => {}
     const uploads: UploadRepository = {
       ...real,
@@ -418,7 +418,7 @@ describe('who asks for an upload of which every chunk was there', () => {
     }
     const { engine, store } = await openEngine({ uploads })
     const bytes = randomBytes(20)
-    const { id, key } = await begin(engine, 20)
+    const { id, key } = await createParted(engine, 20)
     await write(engine, id, 1, bytes.subarray(0, 10))
     await write(engine, id, 2, randomBytes(10))
     let failing: Promise<unknown> | undefined
@@ -444,7 +444,7 @@ describe('who asks for an upload of which every chunk was there', () => {
   })
 })
 
-describe('appended bytes under a digest, over chunks that are there', () => {
+describe('an append under a checksum, over stored parts', () => {
   const right: Digest = { update() {}, verify() {} }
   const wrong: Digest = {
     update() {},
@@ -453,35 +453,35 @@ describe('appended bytes under a digest, over chunks that are there', () => {
     },
   }
 
-  /** An upload of 65 bytes of which the chunks 2, 3, 5 and 7 are there, and 4 of chunk 1. */
-  async function half() {
+  /** An upload of 65 bytes with 4 bytes of part 1, and parts 2, 3, 5 and 7. */
+  async function halfSent() {
     const budget = createMemoryBudget(64 * 1024 ** 2)
     const { engine, store } = await openEngine({ budget })
     const bytes = randomBytes(65)
-    const { id, key } = await begin(engine, 65)
+    const { id, key } = await createParted(engine, 65)
     await patch(engine, id, 0, bytes.subarray(0, 4))
     for (const number of [2, 3, 5, 7]) await write(engine, id, number, bytes.subarray(number * 10 - 10, number * 10))
-    async function seen() {
+    async function readState() {
       const { upload, parts: chunks } = await engine.listParts(ada, id)
       const parts = [2, 3, 5, 7].map((number) => [...store.multiparts.values()][0]!.parts.get(number))
       return { offset: upload.offset, state: upload.state, chunks, parts, objects: [...store.objects.keys()] }
     }
-    return { engine, store, budget, bytes, id, key, seen }
+    return { engine, store, budget, bytes, id, key, readState }
   }
 
   it.each([
     ['to the end', 61, 'at-size'],
-    ['over some of them', 31, 'at-size'],
-    ['into the middle of one', 42, 'later'],
-  ] as const)('change nothing when it does not agree: %s', async (_what, length, ending) => {
-    const { engine, id, seen, bytes, store, key, budget } = await half()
-    const before = await seen()
+    ['over some parts', 31, 'at-size'],
+    ['into the middle of a part', 42, 'later'],
+  ] as const)('changes nothing when it does not match: %s', async (_what, length, ending) => {
+    const { engine, id, readState, bytes, store, key, budget } = await halfSent()
+    const before = await readState()
 
     const refused = patch(engine, id, 4, randomBytes(length), { digest: wrong, ending })
 
     await expect(refused).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' })
     await engine.drained()
-    expect(await seen()).toEqual(before)
+    expect(await readState()).toEqual(before)
     await patch(engine, id, 4, bytes.subarray(4))
     await engine.drained()
     expect(store.objects.get(key)).toEqual(bytes)
@@ -492,10 +492,10 @@ describe('appended bytes under a digest, over chunks that are there', () => {
   it.each([
     [61, 61, 'at-size'],
     [36, 36, 'later'],
-    // The rest would begin a chunk that is there.
+    // The other bytes would be the start of a stored part.
     [42, 36, 'later'],
-  ] as const)('take their place when it agrees: %i, of which %i count', async (length, counting, ending) => {
-    const { engine, id, store, key } = await half()
+  ] as const)('replaces them when it matches: %i bytes, of which %i count', async (length, counting, ending) => {
+    const { engine, id, store, key } = await halfSent()
     const others = randomBytes(61)
 
     await patch(engine, id, 4, others.subarray(0, length), { digest: right, ending })
@@ -509,9 +509,9 @@ describe('appended bytes under a digest, over chunks that are there', () => {
     expect([...store.objects.keys()]).toEqual([key])
   })
 
-  it('leave what is there, and no memory in use, when the store cannot keep them', async () => {
-    const { engine, id, seen, bytes, store, key, budget } = await half()
-    const before = await seen()
+  it('leaves the parts and no memory in use when the store fails', async () => {
+    const { engine, id, readState, bytes, store, key, budget } = await halfSent()
+    const before = await readState()
     store.fault = (call) => {
       if (call === 'put') throw unavailable()
     }
@@ -519,7 +519,7 @@ describe('appended bytes under a digest, over chunks that are there', () => {
     const refused = patch(engine, id, 4, randomBytes(61), { digest: right })
 
     await expect(refused).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
-    expect((await seen()).chunks).toEqual(expect.arrayContaining(before.chunks))
+    expect((await readState()).chunks).toEqual(expect.arrayContaining(before.chunks))
     expect(budget.used).toBe(0)
     store.fault = () => {}
     const { offset } = await engine.get(ada, id)
@@ -528,13 +528,13 @@ describe('appended bytes under a digest, over chunks that are there', () => {
   })
 })
 
-describe('chunks and memory', () => {
-  it('of any size, and as many as come, are taken with little of it', async () => {
+describe('parts and memory', () => {
+  it('are of any size and number, with a bounded budget', async () => {
     const budget = createMemoryBudget(2 * 1024 ** 2)
     const partSize = 3 * 1024 ** 2
     const { engine, store } = await openEngine({ budget, partSize })
     const bytes = randomBytes(4 * partSize + 5)
-    const { id, key } = await begin(engine, bytes.length)
+    const { id, key } = await createParted(engine, bytes.length)
     let most = 0
     const watch = setInterval(() => {
       most = Math.max(most, budget.used)
@@ -543,7 +543,7 @@ describe('chunks and memory', () => {
     await Promise.all(
       [1, 2, 3, 4, 5].map((number) => {
         const part = bytes.subarray((number - 1) * partSize, number * partSize)
-        return write(engine, id, number, part, bodyOf(inPieces(part, 64 * 1024)))
+        return write(engine, id, number, part, bodyOf(split(part, 64 * 1024)))
       }),
     )
     clearInterval(watch)
@@ -560,11 +560,11 @@ describe('chunks and memory', () => {
     ['stalls', (bytes: Buffer) => hungBody(bytes), 'BODY_TIMEOUT'],
     ['breaks off', (bytes: Buffer) => brokenBody(bytes), 'INVALID_REQUEST'],
     ['ends too early', (bytes: Buffer) => bodyOf(bytes), 'LENGTH_MISMATCH'],
-    ['brings too much', (bytes: Buffer) => bodyOf([bytes, bytes]), 'LENGTH_MISMATCH'],
-  ])('a chunk that %s gives it back, and changes nothing', async (_what, bodyWith, code) => {
+    ['is too long', (bytes: Buffer) => bodyOf([bytes, bytes]), 'LENGTH_MISMATCH'],
+  ])('a part that %s frees its memory and changes nothing', async (_what, bodyWith, code) => {
     const budget = createMemoryBudget(1024 ** 2)
     const { engine } = await openEngine({ budget, bodyIdleMs: 200 })
-    const { id } = await begin(engine, 10)
+    const { id } = await createParted(engine, 10)
     const before = await write(engine, id, 1, randomBytes(10))
 
     const chunk = engine.uploadPart(ada, id, { number: 1, body: bodyWith(randomBytes(7)), bodySize: null })
@@ -574,10 +574,10 @@ describe('chunks and memory', () => {
     expect((await engine.listParts(ada, id)).parts).toEqual([{ number: 1, size: 10, etag: before.etag }])
   })
 
-  it('gives back what pieces of a chunk were written when it fails', async () => {
+  it('a part that fails has its spilled objects removed', async () => {
     const budget = createMemoryBudget(1024)
     const { engine, store } = await openEngine({ budget, partSize: 1024 ** 2, bodyIdleMs: 300 })
-    const { id } = await begin(engine, 1024 ** 2)
+    const { id } = await createParted(engine, 1024 ** 2)
     const body = hungBody(randomBytes(100_000))
 
     const chunk = engine.uploadPart(ada, id, { number: 1, body, bodySize: 1024 ** 2 })
@@ -589,64 +589,64 @@ describe('chunks and memory', () => {
     expect(budget.used).toBe(0)
   })
 
-  it('writes no piece before the session knows that there may be some', async () => {
+  it('the row says so before the first object is spilled', async () => {
     const budget = createMemoryBudget(1024)
     const store = memoryStore()
     const database = await testDatabase()
-    const stated: boolean[] = []
-    // The first answer is no, as of an upload that takes no bytes at the moment.
+    const marked: boolean[] = []
+    // The first answer is false, as for an upload that takes no bytes at the moment.
     const uploads: UploadRepository = {
       ...uploadRepository(database),
       async markWriting(id, expiresAt) {
-        stated.push(stated.length > 0 && (await uploadRepository(database).markWriting(id, expiresAt)))
-        return stated.at(-1)!
+        marked.push(marked.length > 0 && (await uploadRepository(database).markWriting(id, expiresAt)))
+        return marked.at(-1)!
       },
     }
     const { engine } = await openEngine({ budget, partSize: 1024 ** 2, bodyIdleMs: 300, store, database, uploads })
-    const { id } = await begin(engine, 1024 ** 2)
-    let toldBefore: boolean | undefined
+    const { id } = await createParted(engine, 1024 ** 2)
+    let wasMarked: boolean | undefined
     store.fault = (call, when) => {
-      if (call === 'put' && when === 'before') toldBefore ??= stated.at(-1)
+      if (call === 'put' && when === 'before') wasMarked ??= marked.at(-1)
       return undefined
     }
 
     const chunk = write(engine, id, 1, randomBytes(1024 ** 2), hungBody(randomBytes(100_000)))
 
     await expect(chunk).rejects.toMatchObject({ code: 'BODY_TIMEOUT' })
-    expect(toldBefore).toBe(true)
+    expect(wasMarked).toBe(true)
   })
 
-  it('is asked for again when its pieces are gone', async () => {
+  it('a part whose spilled objects are gone must be sent again', async () => {
     const budget = createMemoryBudget(1024)
     const { engine, store } = await openEngine({ budget, partSize: 1024 ** 2 })
-    const { id } = await begin(engine, 1024 ** 2)
+    const { id } = await createParted(engine, 1024 ** 2)
     const held = hold(store, 'createMultipart')
     const chunk = engine.uploadPart(ada, id, {
       number: 1,
-      body: bodyOf(inPieces(randomBytes(1024 ** 2), 64 * 1024)),
+      body: bodyOf(split(randomBytes(1024 ** 2), 64 * 1024)),
       bodySize: 1024 ** 2,
     })
     const refused = expect(chunk).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
     await held.reached
     store.objects.clear()
 
-    held.letGo()
+    held.release()
 
     await refused
     expect((await engine.get(ada, id)).state).toBe('receiving')
   })
 
-  it('fails when the store takes no pieces', async () => {
+  it('a part fails when it cannot be spilled', async () => {
     const budget = createMemoryBudget(1024)
     const { engine, store } = await openEngine({ budget, partSize: 1024 ** 2 })
-    const { id } = await begin(engine, 1024 ** 2)
+    const { id } = await createParted(engine, 1024 ** 2)
     store.fault = (call) => {
       if (call === 'put') throw unavailable()
     }
 
     const chunk = engine.uploadPart(ada, id, {
       number: 1,
-      body: bodyOf(inPieces(randomBytes(1024 ** 2), 64 * 1024)),
+      body: bodyOf(split(randomBytes(1024 ** 2), 64 * 1024)),
       bodySize: 1024 ** 2,
     })
 
@@ -655,10 +655,10 @@ describe('chunks and memory', () => {
   })
 })
 
-describe('the end of an upload, and chunks on their way', () => {
-  it('stops those that are being read when it is cancelled', async () => {
+describe('the end of an upload with parts under way', () => {
+  it('stops the parts that are being received when it is cancelled', async () => {
     const { engine, store } = await openEngine()
-    const { id } = await begin(engine, 20)
+    const { id } = await createParted(engine, 20)
     const body = hungBody(randomBytes(5))
     const hanging = write(engine, id, 1, randomBytes(10), body)
     const gone = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
@@ -670,57 +670,57 @@ describe('the end of an upload, and chunks on their way', () => {
     expect(store.objects.size + store.multiparts.size).toBe(0)
   })
 
-  it('is not told to those that were stopped when it could not be said', async () => {
+  it('is not answered to stopped parts when it could not be recorded', async () => {
     const real = await testDatabase()
-    let isAway = false
+    let isDown = false
     const database: Database = {
       ...real,
       query: (statement, values) =>
-        isAway && statement.name === 'upload-save'
-          ? Promise.reject(new UploadError('DATABASE_ERROR', 'away'))
+        isDown && statement.name === 'upload-save'
+          ? Promise.reject(new UploadError('DATABASE_ERROR', 'down'))
           : real.query(statement, values),
-      queryOnce: async (statement, values) => (isAway ? undefined : real.queryOnce(statement, values)),
+      queryOnce: async (statement, values) => (isDown ? undefined : real.queryOnce(statement, values)),
     }
     const { engine } = await openEngine({ database })
-    const { id } = await begin(engine, 20)
+    const { id } = await createParted(engine, 20)
     const body = hungBody(randomBytes(5))
     const hanging = write(engine, id, 1, randomBytes(10), body)
     const stopped = expect(hanging).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
     await taken(body)
-    isAway = true
+    isDown = true
 
     await expect(engine.cancel(ada, id)).rejects.toMatchObject({ code: 'DATABASE_ERROR' })
 
     await stopped
-    isAway = false
+    isDown = false
     expect((await engine.status(ada, id)).state).toBe('receiving')
   })
 
-  it('stays what it is when the store then knows nothing of them', async () => {
+  it('stays cancelled when a late part finds no multipart upload', async () => {
     const { engine, store, database } = await openEngine()
-    const { id } = await begin(engine, 20)
+    const { id } = await createParted(engine, 20)
     await write(engine, id, 2, randomBytes(10))
     const held = hold(store, 'uploadPart')
     const late = write(engine, id, 1, randomBytes(10))
     late.catch(() => {})
     await held.reached
-    // As if its node had been paused for so long that the claim ran out.
+    // As if its node had been paused until the part lock ran out.
     await database.query(
-      { name: 'test-unclaim', text: 'delete from upload_parts where upload_id = $1 and lock_token is not null' },
+      { name: 'test-unlock', text: 'delete from upload_parts where upload_id = $1 and lock_token is not null' },
       [id],
     )
     await engine.cancel(ada, id)
 
-    held.letGo()
+    held.release()
 
     await expect(late).rejects.toMatchObject({ code: 'UPLOAD_GONE' })
     expect((await engine.listParts(ada, id)).upload.state).toBe('cancelled')
   })
 
-  it('keeps a file that has arrived when a late writer finds nothing to write to', async () => {
+  it('keeps the completed file when a late part finds no multipart upload', async () => {
     const { engine, store, database } = await openEngine()
     const bytes = randomBytes(10)
-    const { id, key } = await begin(engine, 10)
+    const { id, key } = await createParted(engine, 10)
     await write(engine, id, 1, bytes)
     const held = hold(store, 'uploadPart')
     const late = write(engine, id, 1, randomBytes(10))
@@ -734,17 +734,17 @@ describe('the end of an upload, and chunks on their way', () => {
     await database.query(restore, [id, createHash('md5').update(part!).digest('hex')])
     await engine.complete(ada, id)
 
-    held.letGo()
+    held.release()
 
     await expect(late).rejects.toMatchObject({ code: 'UPLOAD_COMPLETED' })
     expect((await engine.status(ada, id)).state).toBe('completed')
     expect(store.objects.get(key)).toEqual(bytes)
   })
 
-  it('waits for a chunk on its way to the store, and takes that away too', async () => {
-    const { sessions: uploads, met } = watchClaims(uploadRepository(await testDatabase()))
+  it('waits for a part that is written to the store, and removes it too', async () => {
+    const { uploads, met } = watchPartLocks(uploadRepository(await testDatabase()))
     const { engine, store } = await openEngine({ uploads })
-    const { id } = await begin(engine, 20)
+    const { id } = await createParted(engine, 20)
     await write(engine, id, 2, randomBytes(10))
     const held = hold(store, 'uploadPart')
     const chunk = write(engine, id, 1, randomBytes(10))
@@ -752,17 +752,17 @@ describe('the end of an upload, and chunks on their way', () => {
     const cancelled = engine.cancel(ada, id)
     await met
 
-    held.letGo()
+    held.release()
     await Promise.allSettled([chunk, cancelled])
 
     expect((await engine.listParts(ada, id)).upload.state).toBe('cancelled')
     expect(store.objects.size + store.multiparts.size).toBe(0)
   })
 
-  it('is put off by every chunk', async () => {
+  it('by expiry is put off by every part', async () => {
     let now = Date.now()
     const { engine, database } = await openEngine({ now: () => new Date(now) })
-    const { id } = await begin(engine, 30)
+    const { id } = await createParted(engine, 30)
     const day = 24 * 60 * 60 * 1000
 
     for (const number of [1, 2, 3]) {
@@ -774,9 +774,9 @@ describe('the end of an upload, and chunks on their way', () => {
     expect((await engine.complete(ada, id)).state).toBe('completed')
   })
 
-  it('says that the store lost it when it did', async () => {
+  it('is a loss when the store has lost the multipart upload', async () => {
     const { engine, store } = await openEngine()
-    const { id } = await begin(engine, 20)
+    const { id } = await createParted(engine, 20)
     await write(engine, id, 1, randomBytes(10))
     store.multiparts.clear()
 
@@ -785,10 +785,10 @@ describe('the end of an upload, and chunks on their way', () => {
     await expect(engine.complete(ada, id)).rejects.toMatchObject({ code: 'UPLOAD_LOST' })
   })
 
-  it('does not come while the server stops: a chunk is told to come again', async () => {
+  it('is not caused by a server that stops: the part must be sent again', async () => {
     const budget = createMemoryBudget(1024 ** 2)
     const { engine } = await openEngine({ budget })
-    const { id } = await begin(engine, 10)
+    const { id } = await createParted(engine, 10)
     const body = hungBody(randomBytes(5))
     const hanging = write(engine, id, 1, randomBytes(10), body)
     const refused = expect(hanging).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
@@ -802,11 +802,11 @@ describe('the end of an upload, and chunks on their way', () => {
   })
 })
 
-describe('an upload of which every chunk is there', () => {
-  it('is finished when another dialect asks for it, which knows no other end', async () => {
+describe('an upload with all of its parts', () => {
+  it('is completed by the status request of another protocol', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(15)
-    const { id, key } = await begin(engine, 15)
+    const { id, key } = await createParted(engine, 15)
     await write(engine, id, 2, bytes.subarray(10))
     await write(engine, id, 1, bytes.subarray(0, 10))
 
@@ -816,10 +816,10 @@ describe('an upload of which every chunk is there', () => {
     expect(store.objects.get(key)).toEqual(bytes)
   })
 
-  it.each(['at-size', 'with-body'] as const)('is finished by a body without bytes that says %s', async (ending) => {
+  it.each(['at-size', 'with-body'] as const)('is completed by an empty append, %s', async (ending) => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(25)
-    const { id, key } = await begin(engine, 25)
+    const { id, key } = await createParted(engine, 25)
     for (const number of [3, 1, 2]) await write(engine, id, number, bytes.subarray(number * 10 - 10, number * 10))
 
     const upload = await patch(engine, id, 25, Buffer.alloc(0), { ending })
@@ -828,9 +828,9 @@ describe('an upload of which every chunk is there', () => {
     expect(store.objects.get(key)).toEqual(bytes)
   })
 
-  it('is finished later when the store could not at first', async () => {
+  it('is completed later when the store failed at first', async () => {
     const { engine, store } = await openEngine()
-    const { id } = await begin(engine, 15)
+    const { id } = await createParted(engine, 15)
     await write(engine, id, 2, randomBytes(5))
     await write(engine, id, 1, randomBytes(10))
     store.fault = (call) => {
@@ -844,9 +844,9 @@ describe('an upload of which every chunk is there', () => {
   })
 
   it.each([
-    ['one of unknown length', {}, null, 'LENGTH_MISMATCH'],
-    ['an empty one', {}, 0, 'INVALID_FIELD'],
-  ])('is not %s: chunks are refused', async (_what, more, size, code) => {
+    ['an upload of unknown length', {}, null, 'LENGTH_MISMATCH'],
+    ['an empty upload', {}, 0, 'INVALID_FIELD'],
+  ])('is not %s, which takes no parts', async (_what, more, size, code) => {
     const { engine } = await openEngine()
     const { id } = await engine.create(ada, { ...creation(size), ending: 'later', ...more })
 
@@ -854,21 +854,21 @@ describe('an upload of which every chunk is there', () => {
   })
 })
 
-function inPieces(bytes: Buffer, size: number): Buffer[] {
+function split(bytes: Buffer, size: number): Buffer[] {
   return Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.subarray(at * size, (at + 1) * size))
 }
 
-describe('a chunk that is being sent', () => {
-  it('is given up when newer requests send the same one, however many do', async () => {
+describe('a part that is being received', () => {
+  it('is stopped when newer requests send the same part', async () => {
     const { engine } = await openEngine({ bodyIdleMs: 0 })
     const bytes = randomBytes(10)
-    const { id } = await begin(engine, 20)
+    const { id } = await createParted(engine, 20)
     const ended: unknown[] = []
-    const hung: Promise<unknown>[] = []
-    while (hung.length < 6) {
+    const stalled: Promise<unknown>[] = []
+    while (stalled.length < 6) {
       const body = hungBody(bytes.subarray(0, 3))
-      hung.push(write(engine, id, 1, bytes, body).catch((error: unknown) => void ended.push(error)))
-      // A request that is not read yet is not there to be given up.
+      stalled.push(write(engine, id, 1, bytes, body).catch((error: unknown) => void ended.push(error)))
+      // Only a request that is being read can be stopped.
       await taken(body)
     }
     const other = await write(engine, id, 2, bytes)
@@ -879,21 +879,21 @@ describe('a chunk that is being sent', () => {
     expect(ended).toEqual(ended.map(() => expect.objectContaining({ code: 'UPLOAD_LOCKED' })))
     expect([newer.size, other.size]).toEqual([10, 10])
     engine.drain()
-    await Promise.all(hung)
+    await Promise.all(stalled)
   })
 
-  it('is given up for the body of another user when there is no place for more', async () => {
+  it('is stopped for the body of another user when the gate is full', async () => {
     const budget = createMemoryBudget(1024 ** 2)
     const { engine } = await openEngine({ bodyIdleMs: 0, budget, gate: createBodyGate(2, budget) })
     const bytes = randomBytes(10)
-    const { id } = await begin(engine, 20)
-    const hung = [1, 2].map((number) =>
+    const { id } = await createParted(engine, 20)
+    const stalled = [1, 2].map((number) =>
       write(engine, id, number, bytes, hungBody(bytes.subarray(0, 3))).catch((error: unknown) => error),
     )
     const bob = userOf('bob', 'creator')
 
-    const his = await engine.create(bob, creation(10))
-    const sent = await engine.append(bob, his.id, {
+    const created = await engine.create(bob, creation(10))
+    const sent = await engine.append(bob, created.id, {
       offset: 0,
       body: bodyOf(bytes),
       bodySize: 10,
@@ -901,14 +901,14 @@ describe('a chunk that is being sent', () => {
     })
 
     expect(sent.state).toBe('completed')
-    expect(await Promise.race(hung)).toMatchObject({ code: 'OVERLOADED' })
+    expect(await Promise.race(stalled)).toMatchObject({ code: 'OVERLOADED' })
     engine.drain()
-    await Promise.all(hung)
+    await Promise.all(stalled)
   })
 })
 
-describe('a chunk that is sent again', () => {
-  it('counts for the bytes of the day, and is refused when they are used up; what is missing is not', async () => {
+describe('a part that is sent again', () => {
+  it('counts for the daily bytes and is refused beyond them; missing parts are not', async () => {
     const { engine, database } = await openEngine({
       policies: () => ({ ...defaultPolicies, roles: { creator: { bytesPerDay: 40 } } }),
     })

@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path/posix'
 import { describe, expect, it } from 'vitest'
+import { arrowsUp, circles, floorOf } from '../tools/structure/layers.ts'
 import { importsIn } from './support/imports.ts'
 
 interface Room {
@@ -65,6 +66,45 @@ describe('the rooms of the house', () => {
   })
 })
 
+describe('the floors of core', () => {
+  const core = new Map(globSync('src/core/**/*.ts').map((path) => [path, readFileSync(path, 'utf8')]))
+
+  it('import only downwards', () => {
+    expect(core.size).toBeGreaterThan(60)
+    expect(arrowsUp(core)).toEqual([])
+  })
+
+  it('have a place for every file', () => {
+    expect([...core.keys()].filter((path) => floorOf(path.slice('src/core/'.length)) === -1)).toEqual([])
+  })
+
+  it('have no circles', () => {
+    expect(circles(core)).toEqual([])
+  })
+
+  it('show an import that runs up, and a circle', () => {
+    const sample = new Map([
+      ['src/core/upload.ts', "import { append } from './receive/append.ts'"],
+      ['src/core/receive/append.ts', "import { uploadPart } from './upload-part.ts'"],
+      ['src/core/receive/upload-part.ts', "import { append } from './append.ts'"],
+    ])
+
+    expect(arrowsUp(sample)).toEqual(['src/core/upload.ts -> src/core/receive/append.ts'])
+    expect(circles(sample)).toEqual([['src/core/receive/append.ts', 'src/core/receive/upload-part.ts']])
+  })
+})
+
+describe('the state of an upload', () => {
+  it('is written in the folder of its transitions only', () => {
+    const writers = globSync('src/core/**/*.ts').filter((path) =>
+      /\.save\(\{[^}]*\bstate\b/.test(readFileSync(path, 'utf8')),
+    )
+
+    expect(writers.length).toBeGreaterThan(2)
+    expect(writers.filter((path) => !path.startsWith('src/core/transitions/'))).toEqual([])
+  })
+})
+
 describe('the way of bytes to S3', () => {
   // What lies in temporary files outlives crashes and fills disks: there are none.
   it('does not know that there is a disk', () => {
@@ -82,9 +122,9 @@ const mayWait: Record<string, string> = {
   'support/fault-proxy.ts': 'a slow wire, and spells of bad weather',
   'support/s3/serve.ts': 'a store that answers late',
   'support/url-session.ts': 'a client that stops in the middle of a body',
-  'core/model/weather.ts': 'a node that is held up for longer than its leases hold',
-  'core/model/ask.ts': 'the longest that an answer may take',
-  'core/append/bandwidth.test.ts': 'bodies on a clock that the test turns',
+  'core/model/faulty-node.ts': 'a node that is held up for longer than its leases hold',
+  'core/model/run.ts': 'the longest that an answer may take',
+  'core/body/bandwidth.test.ts': 'bodies on a clock that the test turns',
   'launch.test.ts': 'a program that stays, as text',
   'system/journeys/abuse.test.ts': 'clients that trickle and stall for a minute',
   'system/faults/nodes.test.ts': 'a paused process that sleeps beyond its leases',

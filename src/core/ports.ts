@@ -1,5 +1,6 @@
 import type { Owner } from './access/access.ts'
 import type { Event } from './events.ts'
+import type { ServedType } from './media/served-type.ts'
 import type { Quota } from './policy/quota.ts'
 import type { Actor, FileDigests, MultipartId, StoredPart, TailObject, UploadRecord, UploadState } from './upload.ts'
 
@@ -18,12 +19,9 @@ export interface ObjectInfo {
   etag: string
 }
 
-/** What the object should say of itself when it is read. */
-export interface ObjectMetadata {
-  contentType: string
-  /** Browsers must save it and never show it: it could run scripts where the store is. */
-  isAttachment?: boolean
-  /** One word of ASCII, at most 1,900 bytes, that the store keeps with the object and tells again; see core/pairing/origin. */
+/** What the store keeps with an object and serves it with. */
+export interface ObjectMetadata extends ServedType {
+  /** One word of ASCII, at most 1,900 bytes, that the store keeps with the object and returns; see core/pairing/origin. */
   origin?: string
 }
 

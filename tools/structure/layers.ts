@@ -3,14 +3,16 @@ import { importsIn } from '../../test/support/imports.ts'
 
 /** The floors of `core`, the lowest first: a file imports its own floor and those below. A folder, or one file. */
 export const coreFloors: string[][] = [
-  ['units.ts', 'size.ts', 'within.ts', 'errors', 'upload.ts', 'events.ts', 'audit.ts', 'background.ts'],
-  ['media', 'create/object-key.ts'],
+  ['units.ts', 'size.ts', 'within.ts', 'errors', 'upload.ts', 'upload-state.ts', 'tail-keys.ts', 'background.ts'],
+  ['media', 'object-key.ts', 'events.ts', 'audit.ts'],
   ['policy', 'access'],
-  ['ports', 'ports.ts', 'pairing'],
-  ['upload-view.ts', 'transitions'],
+  ['ports.ts', 'pairing', 'contiguous-offset.ts', 'file-digest.ts'],
+  ['body', 'memory'],
+  ['engine-context.ts'],
   ['parts'],
-  ['create', 'receive', 'finish', 'concatenation'],
-  ['engine.ts', 'engine-options.ts', 'engine-context.ts', 'create-engine.ts'],
+  ['transitions'],
+  ['create', 'receive', 'finish', 'concatenation', 'read'],
+  ['engine.ts', 'engine-options.ts', 'create-engine.ts'],
 ]
 
 /** The floor of a file of core, by its path within it; -1: it has none. */

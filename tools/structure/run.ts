@@ -42,7 +42,7 @@ function each(
 
 function optionsIn(text: string, file: string) {
   if (!file.startsWith('src/core/')) return []
-  return [...text.matchAll(/\binterface (\w*(?:Options|Context|Settings|Details))\b/g)].map((match) => ({
+  return [...text.matchAll(/\binterface (\w*(?:Options|Details|Config|Params))\b/g)].map((match) => ({
     line: text.slice(0, match.index).split('\n').length,
     word: match[1] ?? '',
     text: 'interface',

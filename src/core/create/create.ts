@@ -53,5 +53,5 @@ export async function create(context: EngineContext, actor: Actor, creation: Cre
     return toUpload(earlier)
   }
   const mayRepeat = creation.withBody && repeated.length > 0
-  return { ...toUpload(upload), ...(mayRepeat && { repeats: { ids: repeated, refusal: null } }) }
+  return { ...toUpload(upload), ...(mayRepeat && { repeats: { ids: repeated, creationError: null } }) }
 }

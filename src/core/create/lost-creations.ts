@@ -51,7 +51,7 @@ export async function findRepetition(
   if (!isQuotaError(error) || !(creation.withBody || creation.size === 0)) return null
   const ids = await uploads.findRepeated(creationKey(actor, creation))
   const upload = ids[0] === undefined ? null : await uploads.find(ids[0])
-  return upload && { upload, repeats: { ids, refusal: error } }
+  return upload && { upload, repeats: { ids, creationError: error } }
 }
 
 function isQuotaError(error: unknown): error is UploadError {

@@ -1,10 +1,16 @@
-import type { ObjectMetadata } from '../ports.ts'
 import { unknownMediaType } from './media-type.ts'
 
 /*
  * How a browser treats an object that is opened at the store's own address. The rule is an allow list: a type that is in no list
  * may be a page, a style sheet, a program or something a later browser runs, so it is saved under a type that says nothing.
  */
+
+/** How a store is told to serve an object. */
+export interface ServedType {
+  contentType: string
+  /** Browsers must save the object and never show it: it could run scripts on the origin of the store. */
+  isAttachment?: boolean
+}
 
 /** Shown in place: no browser runs anything in them. Each name, and the registered type that the store is told. */
 const inlineTypes = new Map([
@@ -33,7 +39,7 @@ const savedTypes = [
 ]
 
 /** What the store is told of an object of this media type, in lower case and without parameters. */
-export function servedTypeOf({ contentType }: { contentType: string }): ObjectMetadata {
+export function servedTypeOf({ contentType }: { contentType: string }): ServedType {
   const inline = inlineTypes.get(contentType)
   if (inline !== undefined) return { contentType: inline }
   const isHarmless = savedTypes.some((types) => types.test(contentType))

@@ -24,7 +24,7 @@ export async function append(
   assertId(id)
   const slot = bodies.gate.enter(senderOf(actor))
   const { repeats } = request
-  if (repeats?.refusal) return readRepeatedBody(context, actor, request, repeats, slot).finally(slot.leave)
+  if (repeats?.creationError) return readRepeatedBody(context, actor, request, repeats, slot).finally(slot.leave)
 
   const upload = await locker
     .withLock(id, authorization.ownerCheck(actor, 'append'), async (lease) => {

@@ -44,7 +44,7 @@ export function openContentGate(
   /** `looking`: the waiting bytes are being looked at, during which the body may end; `passing`: they are being given to the writer. */
   let state: 'waiting' | 'looking' | 'passing' | 'open' | 'refused' = 'waiting'
   let opening: Promise<void> | null = null
-  let refusal: UploadError | null = null
+  let typeError: UploadError | null = null
   let failure: unknown = null
   /** What the row said of the file before these bytes were looked at. */
   let before: Pick<UploadRecord, 'contentType' | 'category' | 'key'> | null = null
@@ -61,9 +61,9 @@ export function openContentGate(
   async function look(): Promise<void> {
     state = 'looking'
     if (content) await detect(content, Buffer.concat(waiting).subarray(0, sniffLength))
-    if (refusal) {
+    if (typeError) {
       state = 'refused'
-      return awaitsDigest ? undefined : Promise.reject(refusal as Error)
+      return awaitsDigest ? undefined : Promise.reject(typeError as Error)
     }
     state = 'passing'
     for (const chunk of waiting.splice(0)) await writer.take(chunk)
@@ -77,7 +77,7 @@ export function openContentGate(
       patch = detectedTypePatch(context, check, upload, prefix, sniffed)
     } catch (error) {
       if (!isUploadError(error)) throw error
-      refusal = error
+      typeError = error
     }
     if (!patch) return
     const { contentType, category, key } = upload
@@ -112,7 +112,7 @@ export function openContentGate(
       position += chunk.length
       if (state === 'open') return writer.take(chunk)
       // A refused body is read to its end all the same: only then its digest can be verified.
-      if (refusal) return null
+      if (typeError) return null
       if (opening) return opening.then(() => writer.take(chunk) ?? undefined)
       waiting.push(chunk)
       waitingSize += chunk.length
@@ -120,12 +120,12 @@ export function openContentGate(
     },
     async flush() {
       await opening?.catch(() => {})
-      if (refusal) await refuse(refusal)
+      if (typeError) await refuse(typeError)
       await (hasPassed() ? writer.flush() : keepPrefix())
     },
     async close() {
       await open().catch(() => {})
-      if (refusal) await refuse(refusal)
+      if (typeError) await refuse(typeError)
       if (hasPassed()) return writer.close()
       await keepPrefix()
       return null

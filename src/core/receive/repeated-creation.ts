@@ -55,12 +55,12 @@ export async function readRepeatedBody(
   context: EngineContext,
   actor: Actor,
   request: AppendRequest,
-  { ids, refusal }: Repeat,
+  { ids, creationError }: Repeat,
   slot: BodySlot,
 ): Promise<Upload> {
   const earlier = await context.uploads.findAll(ids)
   const [first] = earlier
-  if (!first) throw refusal
+  if (!first) throw creationError
   // A body that is longer than every earlier upload is another file; the rest of it need not be read.
   const limit = Math.max(0, ...earlier.map((upload) => upload.size ?? 0))
   const hash = hashOfBody()
@@ -77,10 +77,10 @@ export async function readRepeatedBody(
       return null
     },
   })
-  if (end !== 'complete' && size !== request.bodySize) throw refusal
+  if (end !== 'complete' && size !== request.bodySize) throw creationError
   request.digest?.verify()
   const found = await findRepeated(context, actor, ids, { size, sha256: hash.digest('base64') })
-  if (!found) throw refusal
+  if (!found) throw creationError
   return toUpload(found)
 }
 

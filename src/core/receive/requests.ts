@@ -38,7 +38,7 @@ export interface AppendRequest {
 export interface Repeat {
   ids: string[]
   /** Why no other upload could be created; `null`: a new one was created beside them. */
-  refusal: UploadError | null
+  creationError: UploadError | null
 }
 
 /** A new upload. Where the quota has room only for the repetition of an earlier one, no row exists for it. */

@@ -15,16 +15,16 @@ export interface AdminOptions {
   onError(error: unknown): void
 }
 
-/** What an operator sees and steers, put together for one server. */
+/** The admin features of one server: uploads of all owners, and activity. */
 export interface Admin {
-  /** Everybody's uploads and what the servers did. */
+  /** Registers their routes. */
   register(scope: FastifyInstance): Promise<void>
-  /** To be done once a minute. */
+  /** Jobs to run once a minute. */
   periodicJobs: Record<string, () => Promise<void>>
   close(): Promise<void>
 }
 
-/** Begins to write down what this server does. */
+/** Opens the admin features and starts to record the activity of this server. */
 export function openAdmin({ database, engine, metrics, objectUrlOf, onError }: AdminOptions): Admin {
   const endRecording = recordActivity({ database, read: () => totalsOf(metrics), onError })
   return {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { openAdmin } from './admin.ts'
-import { beginBackgroundWork } from './background-work.ts'
+import { startBackgroundWork } from './background-work.ts'
 import type { Config } from './config.ts'
 import { createBandwidth } from './core/body/bandwidth.ts'
 import { createBodyGate } from './core/body/body-gate.ts'
@@ -48,30 +48,30 @@ import { version } from './version.ts'
 
 export interface App {
   http: FastifyInstance
-  /** What listens on METRICS_PORT, if there is one. */
+  /** The server on METRICS_PORT, if that is set. */
   metricsHttp: FastifyInstance | null
   engine: RunningEngine
-  /** What bearer tokens are signed with. */
+  /** The secret that signs bearer tokens. */
   secret: string
-  /** Resolves when the background work has begun too; rejects when it cannot. */
+  /** Resolves when the background work has started too; rejects when it cannot start. */
   working: Promise<void>
-  /** Takes nothing new, lets running requests save what they have, and closes everything. */
+  /** Accepts no new requests, lets running ones save the bytes they received, and closes everything. */
   stop(): Promise<void>
 }
 
-/** What a test puts in the place of what the configuration says. Who brings it closes it. */
+/** Replacements for tests, which close them themselves. */
 export interface Overrides {
   store?: ObjectStore
   database?: Database
-  /** In the place of the database's clock. */
+  /** Replaces the clock of the database. */
   now?: (() => Date) | undefined
-  /** This machine's own clock, in milliseconds. */
+  /** The clock of this machine, in milliseconds. */
   wallMs?: () => number
-  /** Told of every route, so that a test can know that it knows them all. */
+  /** Called for every route, so that a test can check that it covers all of them. */
   onRoute?: (route: RouteOptions) => void
 }
 
-/** Puts the house together: config → store, database, lock → engine → plugins. All that requests need is open and checked when it resolves. */
+/** Assembles a server: config → store, database, lock → engine → plugins. When it resolves, everything that requests need is open and checked. */
 export async function buildApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const http = openHttp(config)
   const { log } = http
@@ -79,14 +79,13 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const metrics = createMetrics(version)
   const onError = (error: unknown, facts = {}) => {
     metrics.backgroundErrors.inc()
-    // Told by onOutage, once for all whom it stops.
+    // Logged by onOutage, once for all work that it stops.
     if (isOutage(error)) return
     log.error({ err: error, ...facts }, 'background work failed')
   }
 
   function onOutage(outage: Outage): void {
-    if (outage.state === 'lost')
-      log.warn({ reason: outage.reason }, 'database lost: it is tried again until it answers')
+    if (outage.state === 'lost') log.warn({ reason: outage.reason }, 'database lost; retrying until it answers')
     else log.info({ afterMs: outage.afterMs }, 'database restored')
   }
 
@@ -96,12 +95,12 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const onRequest = (operation: string, code: string) => metrics.s3Requests.inc({ operation, code })
   const bareStore = watchStore(overrides.store ?? openStore(config.STORE, config, { onRequest }), metrics, tracer)
   const onRetry = (error: unknown) => {
-    if (!isOutage(error)) log.warn({ err: error }, 'waiting for what this server needs')
+    if (!isOutage(error)) log.warn({ err: error }, 'waiting for the database or the store')
   }
-  const retryOptions = { timeoutMs: config.START_PATIENCE, onRetry }
+  const retryOptions = { timeoutMs: config.START_TIMEOUT, onRetry }
   await retryUntil(database.migrate, retryOptions)
   const pairing = await retryUntil(
-    () => openPairing({ pairings: pairingsIn(database), store: bareStore, onChange: logPairing, onFault: onError }),
+    () => openPairing({ pairings: pairingsIn(database), store: bareStore, onChange: logPairing, onError }),
     retryOptions,
   )
   const store = guardStore(bareStore, pairing)
@@ -117,7 +116,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     onError,
     onTakeover(uploadId) {
       metrics.takeovers.inc()
-      log.warn({ uploadId }, 'took over an upload whose holder had died')
+      log.warn({ uploadId }, 'took over the lease of a server that died')
     },
   })
   const locker = watchLocker(leases, metrics, tracer)
@@ -138,7 +137,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     policies,
     checkCreation,
     confirmStore: pairing.confirmForCreation,
-    // For a database that was restored time stands still.
+    // After a restore of the database time stands still, so that nothing expires.
     now: () => pairing.restoredAt() ?? now(),
     authorizer,
     nameObject,
@@ -177,12 +176,12 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   limits.recordRejections(http)
   const { mayRemove } = pairing
   const parts = { database, engine, uploads, store, mayRemove, listeners: [logEvent], now, onError }
-  const background = beginBackgroundWork(
+  const background = startBackgroundWork(
     { ...parts, periodicJobs: { ...limits.periodicJobs, ...admin.periodicJobs, 'advance-pairing': pairing.advance } },
     onRetry,
   )
 
-  /** With the same guards as the other port: strangers may reach this one as well. */
+  /** With the same limits as PORT: any client may reach this port too. */
   async function openMetrics(): Promise<FastifyInstance> {
     const server = openHttp(config)
     const json = { idleMs: config.BODY_IDLE_TIMEOUT, room: { gate, budget } }
@@ -191,13 +190,17 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   }
 
   function logPairing(pairingState: PairingState): void {
-    if (pairingState.is === 'paired') log.info('the store is the right one again')
-    else log.error({ standing: pairingState.is, reason: pairingState.reason }, 'the store is not believed; not ready')
+    if (pairingState.is === 'paired') log.info('the store is paired with the database again')
+    else
+      log.error(
+        { state: pairingState.is, reason: pairingState.reason },
+        'the store is not paired with the database; not ready',
+      )
   }
 
-  function logSkew(trouble: string | null): void {
-    if (trouble) log.error({ trouble }, "this server's clock is wrong; it is not ready")
-    else log.info("this server's clock is right again")
+  function logSkew(reason: string | null): void {
+    if (reason) log.error({ reason }, 'the clock of this server is wrong; not ready')
+    else log.info('the clock of this server is right again')
   }
 
   store.notices?.().then((notices) => {
@@ -209,9 +212,9 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     log.info({ type, uploadId, ownerId, role, category, contentType, size }, 'upload event')
   }
 
-  // After the last request has been answered, from the engine down to what it stands on.
+  // Runs after the last response; closes the engine before the parts that it depends on.
   http.addHook('onClose', async () => {
-    log.debug('every request is answered')
+    log.debug('all requests are answered')
     await metricsHttp?.close()
     feed.close()
     await background.close()
@@ -220,7 +223,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
     log.debug('background work has ended')
     await engine.drained()
     await locker.close()
-    log.debug('no lease is held')
+    log.debug('all leases are released')
     await pairing.close()
     await identity.close()
     clock.close()
@@ -243,7 +246,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   }
 }
 
-/** The sign-in of the page in development mode: codes in DATA_DIR, and every token in the audit log before it is given. */
+/** The sign-in of the page in development mode: codes in DATA_DIR, and an audit entry for each token before it is issued. */
 function signInOf(config: Config, database: Database, secret: string): Omit<SignInOptions, 'now'> {
   const folder = signInFolder(config)
   return {
@@ -254,7 +257,7 @@ function signInOf(config: Config, database: Database, secret: string): Omit<Sign
   }
 }
 
-/** The engine as `config` wants it. */
+/** The engine with the settings of `config`. */
 export function engineOf(
   config: Config,
   parts: Pick<
@@ -301,13 +304,13 @@ function tracerOf(config: Config, onError: (error: unknown) => void): Tracer {
 /** The database that `config` names, not migrated yet. */
 export function openConfiguredDatabase(
   config: Config,
-  told: Pick<DatabaseOptions, 'onError' | 'onOutage'>,
+  listeners: Pick<DatabaseOptions, 'onError' | 'onOutage'>,
 ): Promise<Database> {
   return openDatabase({
     url: config.DATABASE_URL,
     dataDir: join(config.DATA_DIR, 'postgres'),
     pool: config.DATABASE_POOL,
-    timeoutMs: config.DATABASE_PATIENCE,
-    ...told,
+    timeoutMs: config.DATABASE_TIMEOUT,
+    ...listeners,
   })
 }

@@ -1,15 +1,15 @@
 import { type BackgroundOptions, startBackground } from './jobs/background.ts'
 import { retryUntil } from './retry-until.ts'
 
-/** Work that nobody waits for, and that nobody who uploads should wait for either. */
+/** Work that no request waits for, such as the sweeper and the outbox. */
 export interface BackgroundWork {
-  /** Resolves when it has begun, or is no longer wanted; rejects when it cannot begin for a reason that waiting does not mend. */
+  /** Resolves when the work has started or was closed before; rejects when it cannot start and a retry would not help. */
   working: Promise<void>
   close(): Promise<void>
 }
 
-/** Begins the work, again and again while the database is away: requests are answered meanwhile. */
-export function beginBackgroundWork(options: BackgroundOptions, onRetry: (error: unknown) => void): BackgroundWork {
+/** Starts the work, with retries while the database is not reachable: requests are answered meanwhile. */
+export function startBackgroundWork(options: BackgroundOptions, onRetry: (error: unknown) => void): BackgroundWork {
   const stopping = new AbortController()
   const { signal } = stopping
   const created = retryUntil(() => startBackground(options), {
@@ -21,7 +21,7 @@ export function beginBackgroundWork(options: BackgroundOptions, onRetry: (error:
     () => {},
     (error: unknown) => (signal.aborted ? undefined : Promise.reject(error)),
   )
-  // Whoever waits for it is told; one who does not need not hear of it.
+  // A caller that ignores `working` must not cause an unhandled rejection.
   working.catch(() => {})
   return {
     working,

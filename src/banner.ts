@@ -4,7 +4,7 @@ import { signInLink } from './development.ts'
 import { readEnvironment } from './environment.ts'
 import { packageFile } from './version.ts'
 
-/** What a server in development mode says when it is up: where everything is, how to sign in, and a command that sends a file. */
+/** The text that a server in development mode prints when it is up: its URLs, a sign-in link, and a command that sends a file. */
 export async function banner(config: Config, listeningOrigin: string): Promise<string> {
   const url = config.PUBLIC_URL ?? listeningOrigin.replace(/127\.0\.0\.1|\[::1?\]|0\.0\.0\.0/, 'localhost')
   const token = commandIn('token')
@@ -26,20 +26,20 @@ export async function banner(config: Config, listeningOrigin: string): Promise<s
   database  an embedded Postgres in ${join(config.DATA_DIR, 'postgres')}
   logs      this output; those of Postgres are beside its files
 
-  For a service set NODE_ENV=production: it then says what else it needs.
+  To run a service, set NODE_ENV=production: the server then says which settings are missing.
 `
 }
 
-// What a command must be told to find this server, unless it stands in the .env file that the command reads as well.
-const told = ['DATA_DIR', 'HOST', 'PORT', 'PUBLIC_URL'] as const
+// Settings that a command needs to find this server, unless the .env file, which the command reads too, has them.
+const neededByCommands = ['DATA_DIR', 'HOST', 'PORT', 'PUBLIC_URL'] as const
 
-/** A shell command that runs `landfall` with the settings of this server, whatever folder a terminal is in. */
-function commandIn(words: string): string {
+/** A shell command that runs `landfall` with the settings of this server, from any folder. */
+function commandIn(subcommand: string): string {
   const { inFile } = readEnvironment()
-  const given = told.filter((name) => process.env[name] && !inFile.has(name))
+  const given = neededByCommands.filter((name) => process.env[name] && !inFile.has(name))
   const settings = given.map((name) => `${name}=${quoted(process.env[name]!)} `).join('')
   const program = join(dirname(packageFile), 'bin', 'landfall.mjs')
-  return `cd ${quoted(process.cwd())} && ${settings}node ${quoted(relative(process.cwd(), program))} ${words}`
+  return `cd ${quoted(process.cwd())} && ${settings}node ${quoted(relative(process.cwd(), program))} ${subcommand}`
 }
 
 function quoted(text: string): string {

@@ -27,135 +27,143 @@ const serving = {
   NODE_ENV: mode
     .prefault('development')
     .describe(
-      'production: a service, which needs DATABASE_URL and JWT_SECRET. development: for trying out, with an embedded database and a one-time sign-in link; DATABASE_URL and JWT_SECRET are refused. test: as development, for automated tests',
+      'production: a service; needs DATABASE_URL and JWT_SECRET. development: for evaluation, with an embedded database and a one-time sign-in link; refuses DATABASE_URL and JWT_SECRET. test: as development, for automated tests',
     ),
-  HOST: z.string().default('localhost').describe('The address to listen on; 0.0.0.0 is every interface'),
-  PORT: count(0, 65_535).default(1080).describe('The port to listen on; 0 lets the system choose'),
-  PUBLIC_URL: webUrl.optional().describe('Where clients reach the server. Upload URLs are relative unless this is set'),
+  HOST: z.string().default('localhost').describe('The address to listen on; 0.0.0.0 for every interface'),
+  PORT: count(0, 65_535).default(1080).describe('The port to listen on; 0 for a free one'),
+  PUBLIC_URL: webUrl
+    .optional()
+    .describe('The URL at which clients reach the server. Upload URLs are relative unless this is set'),
   TRUST_PROXY: trust
     .prefault('false')
-    .describe('Whose X-Forwarded-* headers to believe: true, false, or addresses and networks such as 10.0.0.0/8'),
+    .describe(
+      'The proxies whose X-Forwarded-* headers to trust: true (all), false (none), or addresses and networks such as 10.0.0.0/8',
+    ),
   INTERIM_RESPONSES: z
     .enum(['auto', 'always', 'never'])
     .default('auto')
     .describe(
-      'Whether clients of resumable HTTP uploads get 104 before the answer; auto: only those that come without a proxy. nginx and Varnish take 104 for the answer; always is for proxies that pass it on, such as HAProxy and Caddy; landfall doctor tells',
+      'Whether clients of Resumable Uploads for HTTP get 104 responses before the final one; auto: only without a proxy. nginx and Varnish take 104 for the final response; always is for proxies that forward it, such as HAProxy and Caddy. Test with landfall doctor',
     ),
   CORS_ORIGINS: origins
     .prefault('*')
     .describe(
-      'The origins whose pages may call this server, separated by commas: * is all, https://*.example.org every subdomain, http://localhost:* every port',
+      'The origins whose pages may call this server, separated by commas: * for all, https://*.example.org for every subdomain, http://localhost:* for every port',
     ),
   CORS_HEADERS: headerNames
     .prefault('')
     .describe(
-      'Request headers that pages may send beside those of the protocols and of tracing, separated by commas: apikey, x-tenant',
+      'Request headers that pages may send in addition to those of the protocols and of tracing, separated by commas, such as apikey, x-tenant',
     ),
   CORS_CREDENTIALS: z
     .stringbool()
     .prefault('false')
     .describe(
-      'Whether browsers send cookies along, for a proxy or HOOKS that read them; needs CORS_ORIGINS other than *. Landfall itself reads none',
+      'Whether browsers send cookies, for a proxy or HOOKS that read them; needs CORS_ORIGINS other than *. Landfall itself uses no cookies',
     ),
   API_DOCS: z
     .stringbool()
     .optional()
-    .describe(
-      'Whether /docs describes the API to every client that reaches the server. Not given: in development only',
-    ),
+    .describe('Whether /docs serves the API documentation to every client. Default: only in development'),
   LOG_LEVEL: choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent')
     .default('info')
-    .describe('The least important line that is logged'),
+    .describe('The lowest level that is logged'),
   LOG_FORMAT: choice('auto', 'json', 'text')
     .default('auto')
-    .describe('How lines are logged; auto is text on a terminal and json elsewhere'),
-  HEADERS_TIMEOUT: wait(second).prefault('30s').describe('How long the headers of a request may take'),
+    .describe('The format of the log; auto: text on a terminal, json elsewhere'),
+  HEADERS_TIMEOUT: wait(second).prefault('30s').describe('How long a client may take to send the headers of a request'),
   WRITE_TIMEOUT: wait(second)
     .prefault('30s')
-    .describe('How long a client may leave an answer unread before its connection is cut'),
-  START_PATIENCE: wait()
+    .describe('How long a client may leave a response unread before its connection is closed'),
+  START_TIMEOUT: wait()
     .prefault('60s')
-    .describe('How long a starting server waits for a database or a store that is away'),
+    .describe('How long a starting server waits for a database or a store that is not reachable'),
   METRICS_PORT: count(0, 65_535)
     .optional()
     .describe(
-      'A port of its own for /metrics, open to whoever reaches it. Without it /metrics is on PORT if METRICS_TOKEN is set, and nowhere otherwise',
+      'A separate port for /metrics, which any client that reaches it may read. Without it /metrics is on PORT if METRICS_TOKEN is set, and is not served otherwise',
     ),
   METRICS_TOKEN: z
     .string()
     .min(16, 'expected at least 16 characters')
     .optional()
-    .describe('The bearer token with which /metrics may be read on PORT; nothing else gives access to it there'),
+    .describe('The bearer token that clients need to read /metrics on PORT'),
   OTEL_EXPORTER_OTLP_ENDPOINT: webUrl
     .optional()
-    .describe('A collector that takes OTLP over HTTP, such as http://collector:4318; without it nothing is traced'),
-  OTEL_EXPORTER_OTLP_HEADERS: pairs.prefault('').describe('Headers for the collector: name=value, separated by commas'),
-  OTEL_SERVICE_NAME: z.string().default('landfall').describe('What traces call this server'),
-  DRAIN_TIMEOUT: wait().prefault('20s').describe('How long a stopping server lets requests save what they have'),
+    .describe('A collector that accepts OTLP over HTTP, such as http://collector:4318; tracing is off without it'),
+  OTEL_EXPORTER_OTLP_HEADERS: pairs
+    .prefault('')
+    .describe('Request headers for the collector: name=value, separated by commas'),
+  OTEL_SERVICE_NAME: z.string().default('landfall').describe('The service name in traces'),
+  DRAIN_TIMEOUT: wait()
+    .prefault('20s')
+    .describe('How long a stopping server waits for requests to save the bytes they received'),
 }
 
 const identity = {
   JWT_SECRET: tokenSecrets
     .optional()
     .describe(
-      'Signs and checks bearer tokens (HS256), 32 bytes or more; `openssl rand -base64 48` makes one. Several, separated by commas: the first signs, all verify. In development mode one is made and kept in DATA_DIR',
+      'The secret that signs and verifies bearer tokens (HS256), at least 32 bytes; `openssl rand -base64 48` generates one. Several are separated by commas: the first signs, all verify. In development one is generated and kept in DATA_DIR',
     ),
   JWT_AUDIENCE: names
     .prefault('')
-    .describe('Tokens of JWT_SECRET must be for one of these audiences (`aud`), separated by commas; empty: for any'),
+    .describe(
+      'Audiences, separated by commas: tokens of JWT_SECRET must name one of them (`aud`). Empty: any audience',
+    ),
   JWT_ISSUER: z
     .string()
     .trim()
     .optional()
-    .describe('Tokens of JWT_SECRET must name this issuer (`iss`); without it any issuer is accepted'),
-  JWT_MAX_LIFETIME: duration
-    .prefault('30d')
-    .describe('The longest time for which a token of JWT_SECRET may be valid; 0s is any'),
+    .describe('The issuer that tokens of JWT_SECRET must name (`iss`). Default: any issuer'),
+  JWT_MAX_LIFETIME: duration.prefault('30d').describe('The longest lifetime of a token of JWT_SECRET; 0s for no limit'),
   ISSUERS: issuers
     .prefault('[]')
     .describe(
-      'Whose tokens are believed beside those of JWT_SECRET, as JSON or the file that holds it; see docs/identity.md',
+      'Issuers whose tokens are accepted in addition to those of JWT_SECRET, as JSON or the path of a JSON file; see docs/identity.md',
     ),
   HOOKS: z
     .string()
     .optional()
-    .describe('A module of your own that authorizes, identifies and names objects; see docs/identity.md'),
-  HOOK_TIMEOUT: wait(1).prefault('2s').describe('How long a function of HOOKS may take; then the answer is 503'),
+    .describe(
+      'The path of your own module that authorizes requests, identifies users and names objects; see docs/identity.md',
+    ),
+  HOOK_TIMEOUT: wait(1)
+    .prefault('2s')
+    .describe('How long a function of HOOKS may take before the request is answered 503'),
   POLICIES: policies
     .prefault('{}')
-    .describe('What differs from the built-in roles, as JSON: {"member":{"maxSize":"5GiB","timeToLive":"7d"}}'),
+    .describe('Changes to the built-in roles, as JSON: {"member":{"maxSize":"5GiB","timeToLive":"7d"}}'),
 }
 
 const abuseLimits = {
   REQUESTS_PER_ADDRESS: count(0, 1_000_000)
     .default(12_000)
     .describe(
-      'Requests a minute that one address may send to one server; 0 is any number. This machine is not counted',
+      'The most requests per minute from one address to one server; 0 for no limit. Requests from this machine are not counted',
     ),
   CREATIONS_PER_ADDRESS: count(0, 1_000_000)
     .default(6000)
-    .describe('Uploads a minute that may be begun from one address at one server; 0 is any number'),
+    .describe('The most uploads per minute that clients at one address may create on one server; 0 for no limit'),
   REQUESTS_AT_ONCE: count(1, 1_000_000)
     .default(10_000)
-    .describe('Requests that one server answers at once; more get 503'),
+    .describe('The most requests that one server handles at once; further ones get 503'),
   BODIES_AT_ONCE: count(1, 1_000_000)
     .default(5000)
     .describe(
-      'Requests that bring bytes to one server at once; then the slowest of the user with most of them gives way, or the newcomer gets 503',
+      'The most request bodies that one server receives at once; then the slowest of the user with most of them is ended, or the new request gets 503',
     ),
   BANDWIDTH: size
     .prefault('0')
-    .describe('Bytes a second that one server receives, shared equally between users; 0 is any number'),
-  AUDIT_RETENTION: duration
-    .prefault('365d')
-    .describe('How long it is remembered who did what, and who was refused; 0s is for ever'),
+    .describe('The most bytes per second that one server receives, shared equally between users; 0 for no limit'),
+  AUDIT_RETENTION: duration.prefault('365d').describe('How long entries of the audit log are kept; 0s for ever'),
   CONNECTIONS_AT_ONCE: count(1, 1_000_000)
     .default(20_000)
-    .describe('Connections that one server holds at once; more are closed'),
+    .describe('The most connections that one server holds at once; further ones are closed'),
   CONNECTIONS_PER_ADDRESS: count(1, 1_000_000)
     .optional()
     .describe(
-      'Connections, and requests behind a trusted proxy, that one address (of IPv6 a /64) may have at once; the network around it may have twice and four times as many. Not given: an eighth of CONNECTIONS_AT_ONCE',
+      'The most connections of one address (of IPv6 a /64) at once, and behind a trusted proxy the most requests; the networks around it may have twice and four times as many. Default: an eighth of CONNECTIONS_AT_ONCE',
     ),
 }
 
@@ -164,77 +172,77 @@ const database = {
     .string()
     .regex(/^postgres(ql)?:\/\//, 'expected postgres://…')
     .optional()
-    .describe('The Postgres that keeps the sessions. When trying out, an embedded one runs in DATA_DIR/postgres'),
-  DATABASE_PATIENCE: wait(1)
-    .prefault('10s')
-    .describe('How long a request waits for a database that is away for a moment'),
+    .describe('The URL of the Postgres database. In development an embedded one runs in DATA_DIR/postgres'),
+  DATABASE_TIMEOUT: wait(1).prefault('10s').describe('How long a request waits for a database that is not reachable'),
   DATABASE_POOL: count(1, 1000).default(10).describe('The most connections to Postgres that one server opens'),
 }
 
 const uploads = {
-  STORE: choice('local', 's3').default('local').describe('Where files go'),
+  STORE: choice('local', 's3').default('local').describe('Where files are stored'),
   CONTENT_CHECK: z
     .stringbool()
     .prefault('true')
     .describe(
-      'Whether the first bytes of a file decide what it is, before any of it is stored; without it the client is believed',
+      'Whether the server detects the type of a file from its first bytes, before it stores any; otherwise it trusts the client',
     ),
   KEY_TEMPLATE: z
     .string()
     .default(defaultKeyTemplate)
     .superRefine((template, context) => {
-      const fault = templateError(template)
-      if (fault) context.addIssue(fault)
+      const problem = templateError(template)
+      if (problem) context.addIssue(problem)
     })
-    .describe('How objects are named'),
-  PART_SIZE: size.prefault('8MiB').describe('The size of the parts of a file; more where it would need too many parts'),
+    .describe('The template of object keys'),
+  PART_SIZE: size
+    .prefault('8MiB')
+    .describe('The size of the parts of a multipart upload; larger where a file would need too many parts'),
   CHUNK_SIZE: size
     .prefault('150MiB')
     .describe(
-      'The size of the chunks that clients of /api/upload and /v1/uploads/init are told to send, as far as the store takes parts of that size; a policy may say otherwise. A proxy must let bodies of that size pass',
+      'The chunk size that the server gives to clients of /api/upload and /v1/uploads/init, within the part sizes of the store; a policy may set another one. A proxy must accept bodies of this size',
     ),
   PARTS_IN_FLIGHT: count(1, 64)
     .default(8)
-    .describe('How many parts of one upload are on their way to the store at once; on a local disk two at most'),
+    .describe('How many parts of one upload are sent to the store at once; at most two on a local disk'),
   MEMORY_BUDGET: size
     .optional()
     .describe(
-      'The most memory for bytes on their way to the store. Not given: a quarter of the machine, at most 224MiB',
+      'The most memory for bytes on their way to the store. Default: a quarter of the memory of the machine, at most 224MiB',
     ),
   BODY_IDLE_TIMEOUT: duration
     .prefault('30s')
-    .describe('A request that brings nothing for so long is ended; what came is kept'),
+    .describe('How long a request may send no bytes before it is ended; bytes received are kept'),
   MIN_SPEED: size
     .prefault('1KiB')
     .describe(
-      'A request that brings fewer bytes a second for half a minute is ended; what came is kept. 0 lets every speed pass',
+      'The fewest bytes per second: a request that is slower for half a minute is ended; bytes received are kept. 0 for no limit',
     ),
   BODY_TIMEOUT: duration
     .prefault('0s')
-    .describe('A request that takes longer than this is ended; what came is kept. 0s lets each take its time'),
+    .describe('How long a request may take before it is ended; bytes received are kept. 0s for no limit'),
   FINISH_WAIT: wait()
     .prefault('25s')
     .describe(
-      'How long an answer waits for the store to put a file together before it asks the client to come back; less than a proxy in front waits for an answer',
+      'How long a response waits for the store to complete a file before it asks the client to retry; keep it below the response timeout of a proxy',
     ),
   LOSS_CONFIRM: duration
     .prefault('5m')
     .describe(
-      'How long a store must say that something of an upload is gone before that is believed; until then clients are asked to come back',
+      'How long the store must report that bytes of an upload are missing before the upload fails as lost; until then clients are asked to retry',
     ),
   DELETE_GRACE: duration
     .prefault('7d')
-    .describe('How long the object of a file stays in the store after the file was deleted; 0s deletes it at once'),
-  LEASE_TTL: wait(second)
-    .prefault('30s')
-    .describe('How long the right to write to an upload outlives a server that died'),
-  LOCK_WAIT: wait().prefault('10s').describe('How long a request waits for another one to let go of the same upload'),
+    .describe('How long the object of a deleted file stays in the store; 0s to delete it at once'),
+  LEASE_TTL: wait(second).prefault('30s').describe('How long the lease of an upload outlives a server that died'),
+  LOCK_WAIT: wait()
+    .prefault('10s')
+    .describe('How long a request waits for another one to release the lock of the same upload'),
 }
 
 const groups = {
   Serving: serving,
-  'Who may upload what': identity,
-  'What strangers are held to': abuseLimits,
+  'Identity and policies': identity,
+  'Limits of a server': abuseLimits,
   Database: database,
   Uploads: uploads,
   'Files under DATA_DIR (STORE=local)': storeOptions.local,
@@ -252,11 +260,11 @@ const settings = z.object({
 
 export type Config = Omit<z.output<typeof settings>, 'MEMORY_BUDGET'> & {
   MEMORY_BUDGET: number
-  /** Not production: the database is embedded, the token secret is made, and one-time links sign in. */
+  /** Development and test: an embedded database, a generated token secret, one-time sign-in links. */
   isDevelopment: boolean
 }
 
-/** The environment does not make a configuration. `problems` has a line for every one of them. */
+/** The environment is no valid configuration. `problems` has one line per problem. */
 export class ConfigError extends Error {
   override name = 'ConfigError'
   readonly problems: string[]
@@ -286,13 +294,13 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
 
   const config = read.data
   if (config.PART_SIZE < 64 * 1024) problems.push('PART_SIZE: expected at least 64KiB')
-  if (config.STORE === 's3' && config.PART_SIZE < 5 * MiB) problems.push('PART_SIZE: S3 takes no parts below 5MiB')
+  if (config.STORE === 's3' && config.PART_SIZE < 5 * MiB) problems.push('PART_SIZE: S3 accepts no parts below 5MiB')
   if (config.CHUNK_SIZE < 64 * 1024) problems.push('CHUNK_SIZE: expected at least 64KiB')
-  if (config.STORE === 's3' && config.CHUNK_SIZE < 5 * MiB) problems.push('CHUNK_SIZE: S3 takes no parts below 5MiB')
+  if (config.STORE === 's3' && config.CHUNK_SIZE < 5 * MiB) problems.push('CHUNK_SIZE: S3 accepts no parts below 5MiB')
   if ((config.MEMORY_BUDGET ?? MiB) < MiB) problems.push('MEMORY_BUDGET: expected at least 1MiB')
   if (config.BANDWIDTH > 0 && config.BANDWIDTH < 64 * 1024) problems.push('BANDWIDTH: expected 0, or at least 64KiB')
   if (config.CORS_CREDENTIALS && config.CORS_ORIGINS === '*')
-    problems.push('CORS_CREDENTIALS: needs CORS_ORIGINS with the origins that are trusted, * is none of them')
+    problems.push('CORS_CREDENTIALS: needs CORS_ORIGINS with the trusted origins instead of *')
   if (config.NODE_ENV === 'production') problems.push(...weakSecrets(config.JWT_SECRET))
   if (problems.length > 0) throw new ConfigError(problems)
   return {
@@ -302,9 +310,11 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   }
 }
 
-/** Every setting with its description and default, in the form of an .env file. */
+/** The text of `.env.example`: every setting with its description and default. */
 export function renderEnvExample(): string {
-  const lines = ['# Every setting of Landfall with its default. Copy this file to .env and change what differs.']
+  const lines = [
+    '# Every setting of Landfall with its default. Copy this file to .env and uncomment the settings that you change.',
+  ]
   for (const [title, group] of Object.entries(groups)) {
     lines.push('', '', `## ${title}`)
     const { properties = {} } = z.toJSONSchema(z.object(group), { io: 'input' })
@@ -316,7 +326,7 @@ export function renderEnvExample(): string {
   return `${lines.join('\n')}\n`
 }
 
-/** The name of every setting, and its default as text; empty where there is none. */
+/** The name of every setting and its default as text; empty when it has none. */
 export function settingNames(): { name: string; fallback: string }[] {
   return Object.values(groups).flatMap((group) => {
     const { properties = {} } = z.toJSONSchema(z.object(group), { io: 'input' })
@@ -327,32 +337,32 @@ export function settingNames(): { name: string; fallback: string }[] {
   })
 }
 
-/** What has no sensible default: in production everything that holds state or secrets, and always the bucket of STORE=s3. */
+/** Required settings that are missing: in production those of state and secrets, and always the bucket of STORE=s3. */
 function missing(given: Record<string, string | undefined>): string[] {
   const needed: string[] = []
   if (given.NODE_ENV?.trim() === 'production') needed.push('DATABASE_URL', 'JWT_SECRET')
   if (given.STORE === 's3') {
     needed.push('S3_BUCKET')
-    // Without both, the AWS SDK looks for credentials itself; with one, somebody has forgotten the other.
+    // Without both, the AWS SDK looks for credentials itself; one alone is a mistake.
     if (given.S3_ACCESS_KEY_ID || given.S3_SECRET_ACCESS_KEY) needed.push('S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY')
   }
   return needed.filter((name) => given[name] === undefined).map((name) => `${name}: is not set`)
 }
 
-/** A line for each token secret that can be guessed. Also one that only verifies is good for every user. */
+/** One line per token secret that can be guessed. A secret that only verifies counts too: it lets an attacker forge tokens. */
 function weakSecrets(list = ''): string[] {
   const secrets = secretsIn(list)
   return secrets.flatMap((secret, at) => {
     const weakness = weaknessOf(secret)
     if (weakness === null) return []
     const which = secrets.length > 1 ? `the ${at === 0 ? 'first' : `${at + 1}.`} secret` : 'the secret'
-    return [`JWT_SECRET: ${which} ${weakness}; \`openssl rand -base64 48\` makes one that cannot be guessed`]
+    return [`JWT_SECRET: ${which} ${weakness}; \`openssl rand -base64 48\` generates a good one`]
   })
 }
 
 /**
- * A service whose NODE_ENV was forgotten must not start as a server that lets any client sign in: DATABASE_URL and JWT_SECRET are
- * what services have, so development mode refuses to run with them.
+ * Refuses DATABASE_URL and JWT_SECRET, which services set, in development mode: a service that lacks NODE_ENV must not start as a server
+ * with sign-in links.
  */
 function notInDevelopment(given: Record<string, string | undefined>): string[] {
   if (
@@ -364,15 +374,16 @@ function notInDevelopment(given: Record<string, string | undefined>): string[] {
     return []
   const found = ['DATABASE_URL', 'JWT_SECRET'].filter((name) => given[name] !== undefined)
   if (found.length === 0) return []
-  const how = given.NODE_ENV === undefined ? 'it is not set, which is development' : `it is ${given.NODE_ENV.trim()}`
+  const reason =
+    given.NODE_ENV === undefined ? 'it is not set, which means development' : `it is ${given.NODE_ENV.trim()}`
   return [
-    `NODE_ENV: ${how}, but ${found.join(' and ')} ${found.length === 1 ? 'is' : 'are'} set. For a service set NODE_ENV=production with DATABASE_URL and JWT_SECRET; to try Landfall out, remove ${found.join(' and ')}`,
+    `NODE_ENV: ${reason}, but ${found.join(' and ')} ${found.length === 1 ? 'is' : 'are'} set. For a service set NODE_ENV=production with DATABASE_URL and JWT_SECRET; to evaluate Landfall, remove ${found.join(' and ')}`,
   ]
 }
 
 function quarterOfMemory(): number {
-  // The limit of the container, where there is one; without one Node answers 0 or an absurdly large number.
+  // The memory limit of the container; without one Node returns 0 or a huge number.
   const machine = Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem())
-  // With it a thousand slow uploads at once stay below half a gigabyte.
+  // With this limit a server with a thousand slow uploads stays below 512 MiB.
   return Math.min(Math.floor(machine / 4), 224 * MiB)
 }

@@ -3,13 +3,13 @@ import { type Config, loadConfig } from './config.ts'
 
 const loaded = new Set<string>()
 
-/** The configuration of this process: its environment, and the .env file of the working directory for what that lacks. */
+/** The configuration of this process, from its environment and, for variables missing there, the .env file of the working directory. */
 export function readConfig(): Config {
   readEnvironment()
   return loadConfig(process.env)
 }
 
-/** Adds what the environment lacks from the .env file of the working directory. `inFile`: the variables that come from there. */
+/** Adds missing variables from the .env file of the working directory. @returns `inFile`, the names of those variables */
 export function readEnvironment(): { inFile: Set<string> } {
   if (!existsSync('.env')) return { inFile: loaded }
   const before = new Set(Object.keys(process.env))

@@ -12,11 +12,11 @@ import { type ResumeTokens, resumeCheck, resumeTokens } from './http/identity/re
 import { secretCheck } from './http/identity/secret.ts'
 import { cacheChecks } from './http/identity/token-cache.ts'
 
-/** Everything that knows who asks and what they may, put together. */
+/** Authentication and authorization of one server. */
 export interface Identity {
-  /** Asked in turn who a bearer token speaks for. */
+  /** Tried in order to find the user of a bearer token. */
   checks: TokenCheck[]
-  /** Who sends what no check knows. */
+  /** Identifies requests that no check identifies. */
   identify: Identify | undefined
   authorizer: Authorizer
   nameObject: NameObject | undefined
@@ -27,15 +27,15 @@ export interface Identity {
 
 export interface IdentityParts {
   database: Database
-  /** What bearer tokens of the simple case are verified with; the first signs. */
+  /** The secrets of JWT_SECRET: all verify bearer tokens, the first signs. */
   secrets: string[]
   now(): Date
-  /** The time by which tokens end. */
+  /** The clock for the expiry of tokens. */
   tokenNow(): Date
   onError(error: unknown): void
 }
 
-/** Identity as `config` wants it. */
+/** Opens identity with the settings of `config`. */
 export async function openIdentity(
   config: Config,
   { database, secrets, now, tokenNow, onError }: IdentityParts,
@@ -55,9 +55,9 @@ export async function openIdentity(
       ),
     ],
     identify: hooks.identify,
-    async authorizer(demand) {
-      await keys.authorize(demand)
-      await hooks.authorize?.(demand)
+    async authorizer(request) {
+      await keys.authorize(request)
+      await hooks.authorize?.(request)
     },
     nameObject: hooks.nameObject,
     resumeTokens: resumeTokens(secrets[0]!),

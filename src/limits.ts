@@ -24,7 +24,7 @@ import { type AddressLimit, limitAddresses, limitCreations, limitUsers } from '.
 
 export interface LimitsOptions {
   database: Database
-  /** What the chain of the audit log is signed with. */
+  /** The secret that signs the chain of the audit log. */
   secret: string
   /** Bytes; the largest object that the store takes. */
   maxObjectSize: number
@@ -32,34 +32,34 @@ export interface LimitsOptions {
   onError(error: unknown): void
 }
 
-/** Who may upload how much, and the record of it, put together for one server. */
+/** Policies, quotas, rate limits and the audit log of one server. */
 export interface Limits {
-  /** What holds now. */
+  /** The active policies. */
   policies(): PolicyDocument
-  /** Bytes; the largest file that anybody may send, for those who ask before they say who they are. */
+  /** Bytes; the largest file that any role may send, for clients that ask before they authenticate. */
   maxSize(): number
-  /** What the engine asks before a creation. */
+  /** Called by the engine before a creation. */
   checkCreation: EngineOptions['checkCreation']
-  /** Counts a request by where it comes from, before its sender is known. @throws UploadError RATE_LIMITED */
+  /** Counts a request by its address, before authentication. @throws UploadError RATE_LIMITED */
   countAddress: AddressLimit
-  /** Counts them by who sends them, afterwards. */
+  /** Counts requests by user, after authentication. */
   countUsers(scope: FastifyInstance): void
-  /** What users may ask about themselves. */
-  registerMine(scope: FastifyInstance): Promise<void>
-  /** What administrators may ask and change. */
+  /** Registers the routes for users about themselves. */
+  registerOwn(scope: FastifyInstance): Promise<void>
+  /** Registers the routes for administrators. */
   registerAdmin(scope: FastifyInstance): Promise<void>
-  /** Writes down what `http` refuses. */
+  /** Adds audit entries for requests that `http` refuses. */
   recordRejections(http: FastifyInstance): void
-  /** To be done once a minute. */
+  /** Jobs to run once a minute. */
   periodicJobs: Record<string, () => Promise<void>>
   close(): Promise<void>
 }
 
-// Of users and addresses whose requests are counted; some megabytes of memory.
-const names = 50_000
+// Users and addresses whose requests are counted; takes some megabytes of memory.
+const maxRates = 50_000
 const logChainMs = 3_600_000
 
-/** Opens the policies and everything that holds users and strangers to them. */
+/** Opens the policies and everything that enforces them. */
 export async function openLimits(config: Config, options: LimitsOptions): Promise<Limits> {
   const { database, secret, maxObjectSize, log, onError } = options
   const versions = policyVersionsIn(database)
@@ -68,17 +68,17 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
     versions,
     initialPolicies: config.POLICIES,
     onError,
-    onChange: ({ version, author }) => log.info({ version, author }, 'other policies hold now'),
+    onChange: ({ version, author }) => log.info({ version, author }, 'another version of the policies is active'),
   })
-  if (!config.isDevelopment) sayQuotas(policyCache.current().document, log)
-  const rates = createRates(names)
-  const refusals = createRejectionLog({ write: (entries) => writeAudit(database, entries), onError })
-  let toldAt = Number.NEGATIVE_INFINITY
-  /** Now and then the end of the chain is written where the owner of the database cannot change it. */
+  if (!config.isDevelopment) logQuotas(policyCache.current().document, log)
+  const rates = createRates(maxRates)
+  const rejections = createRejectionLog({ write: (entries) => writeAudit(database, entries), onError })
+  let loggedAt = Number.NEGATIVE_INFINITY
+  /** Seals the audit log, and logs the end of its chain every `logChainMs`: the owner of the database cannot change that line. */
   const seal = async (isLast = false) => {
     const { seq, hash } = await sealAudit(database, secret)
-    if (seq === 0 || (!isLast && performance.now() - toldAt < logChainMs)) return
-    toldAt = performance.now()
+    if (seq === 0 || (!isLast && performance.now() - loggedAt < logChainMs)) return
+    loggedAt = performance.now()
     log.info({ anchor: `${seq}:${hash}` }, 'the audit log is sealed up to here')
   }
   const policies = () => policyCache.current().document
@@ -92,7 +92,7 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
     checkCreation: limitCreations(rates, config.CREATIONS_PER_ADDRESS),
     countAddress: limitAddresses(rates, config.REQUESTS_PER_ADDRESS),
     countUsers: (scope) => limitUsers(scope, rates, (actor) => policyOf(actor)?.requestsPerMinute ?? null),
-    async registerMine(scope) {
+    async registerOwn(scope) {
       await scope.register(explainPlugin, explain)
       await scope.register(usagePlugin, { usageOf, policyOf })
     },
@@ -105,7 +105,7 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
     },
     recordRejections(http) {
       onErrorAnswered(http, (error, request) =>
-        refusals.note({
+        rejections.note({
           error,
           actor: actorIfKnown(request),
           client: clientInfoOf(request),
@@ -119,15 +119,15 @@ export async function openLimits(config: Config, options: LimitsOptions): Promis
       'forget-audit': () => forgetAudit(database, secret, config.AUDIT_RETENTION),
     },
     async close() {
-      await refusals.close()
+      await rejections.close()
       await seal(true).catch(onError)
       await policyCache.close()
     },
   }
 }
 
-/** One line a role at the start of a service: its operator should know what a single user may take. */
-function sayQuotas(document: PolicyDocument, log: FastifyBaseLogger): void {
+/** Logs one line per role when a service starts: the operator should know what a single user may take. */
+function logQuotas(document: PolicyDocument, log: FastifyBaseLogger): void {
   for (const { role, line, isUnlimited } of quotaLines(document))
     log[isUnlimited ? 'warn' : 'info']({ role }, `policies: ${line}`)
 }

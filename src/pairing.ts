@@ -1,9 +1,11 @@
 /*
- * The store and the database of one server, held against each other: at the start, before what matters, after what is hard to
- * believe, and when a balancer asks. See "Loss is established, never assumed" in ARCHITECTURE.md.
+ * Compares the marker in the store with the row in the database, so that a server never works with the wrong store or with a database that
+ * was restored from a backup: at the start, before operations that depend on it, after a response that suggests a loss, and for readiness.
+ * See "Loss is established, never assumed" in ARCHITECTURE.md.
  */
 import { randomUUID } from 'node:crypto'
-import { isUploadError, NotReady, UploadError } from './core/errors/error.ts'
+import { isUploadError, NotReady, type UploadError } from './core/errors/error.ts'
+import { errors } from './core/errors/errors.ts'
 import type { StoreLink } from './core/pairing/guarded-store.ts'
 import {
   type Marker,
@@ -18,81 +20,76 @@ import { ObjectExists, type ObjectStore } from './core/ports.ts'
 import type { Pairings } from './db/pairing.ts'
 
 export interface Pairing extends StoreLink {
-  /** For a creation: nothing is begun while an operator has to decide. @throws UploadError STORE_UNAVAILABLE */
+  /** Checked before a creation: no upload is created while an operator has to decide. @throws UploadError STORE_UNAVAILABLE */
   confirmForCreation(): Promise<void>
-  /** Whether background work may end and remove anything now. */
+  /** Whether background work may end uploads and remove objects now. */
   mayRemove(): Promise<boolean>
-  /** The moment at which time stands still; `null`: it goes on. */
+  /** The time at which the clock stands still after a restore of the database; `null`: it runs. */
   restoredAt(): Date | null
   /**
-   * Whether an upload would succeed now: writes a small object the way uploads go and looks for it, now and then and after a write
-   * that failed. @throws NotReady with the reason; UploadError DATABASE_ERROR
+   * Whether an upload would succeed now: every few seconds, and after a failed write, it writes a small object and looks it up.
+   * @throws NotReady with the reason; UploadError DATABASE_ERROR
    */
   check(): Promise<void>
-  /** Counts on, in the database and then in the store, if something happened; once a minute, and soon after a write. */
+  /** Increments the counter in the database and then in the store, if anything changed; once a minute, and soon after a write. */
   advance(): Promise<void>
-  /** Counts a last time: a backup of the database that is made now is as old as the store. */
+  /** Increments the counter a last time, so that a backup of the database made now matches the store. */
   close(): Promise<void>
 }
 
 export interface PairingOptions {
   pairings: Pairings
   store: ObjectStore
-  /** Told whenever the standing changes. */
+  /** Called whenever the state changes. */
   onChange?(pairingState: PairingState): void
-  /** Told what went wrong where nobody waits for an answer. */
-  onFault?(error: unknown): void
+  /** Called with errors of work in the background. */
+  onError?(error: unknown): void
 }
 
-/** The store cannot be this database's. Its message says what to do. */
-export class PairingRefused extends Error {
-  override name = 'PairingRefused'
+/** The store is not paired with this database. The message says what to do. */
+export class StoreMismatch extends Error {
+  override name = 'StoreMismatch'
   readonly code = 'STORE_MISMATCH'
 }
 
-// The row changes when an operator decides, and when a database is restored.
+// The row changes when an operator pairs or accepts, and when the database is restored.
 const rowFreshMs = 10_000
 const removalFreshMs = 1000
-// How long a marker that was right is believed to be so: a local one costs nothing to read, one in a bucket costs a request.
+// How long a matching marker counts as current: reading a local one costs nothing, one in a bucket costs a request.
 const localFreshMs = 50
-const farFreshMs = 10_000
+const remoteFreshMs = 10_000
 const failedFreshMs = 250
 const probeEveryMs = 10_000
-// What happened since the last count cannot be told from a database that was restored to before it.
-const countSoonMs = 5000
-const lastCountMs = 3000
+// Changes since the last increment are not noticed when the database is restored to a time between the two.
+const advanceSoonMs = 5000
+const lastAdvanceMs = 3000
 
 /**
- * Finds the pair, or makes one of a database and a store that are both new.
- * @throws PairingRefused; UploadError STORE_UNAVAILABLE while the store is not there, R2_ERROR when it cannot be used, DATABASE_ERROR
+ * Checks the pair, or makes one of a new database and a new store.
+ * @throws StoreMismatch; UploadError STORE_UNAVAILABLE while the store is not reachable, R2_ERROR when it cannot be used, DATABASE_ERROR
  */
-export async function openPairing({
-  pairings,
-  store,
-  onChange,
-  onFault: onError = () => {},
-}: PairingOptions): Promise<Pairing> {
-  const freshMs = store.name === 'local' ? localFreshMs : farFreshMs
+export async function openPairing({ pairings, store, onChange, onError = () => {} }: PairingOptions): Promise<Pairing> {
+  const freshMs = store.name === 'local' ? localFreshMs : remoteFreshMs
   let row = await pair(pairings, store)
   let rowAt = performance.now()
   let pairingState: PairingState = { is: 'paired' }
   let markerAt = Number.NEGATIVE_INFINITY
   let bothAt = Number.NEGATIVE_INFINITY
-  let contentPolicy: Promise<void> | null = null
+  let refreshing: Promise<void> | null = null
   let probedAt = Number.NEGATIVE_INFINITY
   let lastChange = -1
-  let known: string | null = null
+  let knownPlace: string | null = null
   let soon: NodeJS.Timeout | undefined
   let advancing: Promise<void> | null = null
-  // The counter whose marker this server was writing last.
-  let unmarked = -1
+  // The counter of the marker that this server wrote last.
+  let writtenCounter = -1
   let seenCounter = -1
 
-  /** Reads the marker, and the row when it is not fresh, or must be. */
+  /** Reads the marker, and the row when it is not current or `needsRow`. */
   async function refreshState(needsRow: boolean): Promise<void> {
     const startedAt = performance.now()
     if (needsRow || startedAt - rowAt > rowFreshMs) {
-      // A database that is away for a moment says nothing about the store.
+      // A database that is not reachable says nothing about the store.
       const found = await pairings.find().catch((error: unknown) => (needsRow ? Promise.reject(error) : row))
       if (!found) return set({ is: 'apart', reason: noRow }, startedAt)
       row = found
@@ -102,66 +99,66 @@ export async function openPairing({
     const marker = await readMarker(store)
     const next = pairingStateOf(row, marker)
     seenCounter = marker?.counter ?? -1
-    // The counter may have gone up in both since the row was read.
+    // Both counters may have been incremented since the row was read.
     if (next.is === 'restored' && !needsRow) return refreshState(true)
     if (next.is !== 'apart') await stayAt(place)
     set(next, startedAt)
     if (needsRow) bothAt = startedAt
   }
 
-  /** The marker was read in `place`, if that is still there: what is written elsewhere is not acknowledged. */
+  /** Binds the store to `place`, where the marker was read, if it is still there: the store then refuses writes elsewhere. */
   async function stayAt(place: string | null): Promise<void> {
-    if (place === null || place === known) return
+    if (place === null || place === knownPlace) return
     if ((await store.place?.()) !== place) return
-    known = place
+    knownPlace = place
     store.stayAt?.(place)
   }
 
   function set(next: PairingState, at: number): void {
-    const isNews = next.is !== pairingState.is
+    const hasChanged = next.is !== pairingState.is
     pairingState = next
     markerAt = at
-    if (isNews) onChange?.(next)
+    if (hasChanged) onChange?.(next)
   }
 
-  function pairingRefused(): void {
-    if (pairingState.is === 'apart') throw storeUnavailable(pairingState.reason)
+  function assertPaired(): void {
+    if (pairingState.is === 'apart') throw errors.storeNotPaired({ reason: pairingState.reason })
   }
 
   async function confirm(): Promise<void> {
     const age = performance.now() - markerAt
     if (age > (pairingState.is === 'apart' ? failedFreshMs : freshMs)) {
-      contentPolicy ??= refreshState(false).finally(() => {
-        contentPolicy = null
+      refreshing ??= refreshState(false).finally(() => {
+        refreshing = null
       })
-      await contentPolicy
+      await refreshing
     }
-    pairingRefused()
+    assertPaired()
   }
 
   async function confirmAnew(): Promise<void> {
     await refreshState(false)
-    pairingRefused()
+    assertPaired()
   }
 
-  /** In another store everything that was written since the last look would be missing. A local one compares places by itself. */
+  /** A write since the last check may have gone to another store and be lost. A local store compares places itself. */
   async function confirmWritten(): Promise<void> {
-    if (known !== null) return
+    if (knownPlace !== null) return
     const writtenAt = performance.now()
-    // A look that began before the write says nothing of it; those who wait meanwhile share the next one.
+    // A check that started before the write says nothing about it; writes that wait share the next check.
     while (markerAt < writtenAt) {
-      contentPolicy ??= refreshState(false).finally(() => {
-        contentPolicy = null
+      refreshing ??= refreshState(false).finally(() => {
+        refreshing = null
       })
-      await contentPolicy
+      await refreshing
     }
-    pairingRefused()
+    assertPaired()
   }
 
   async function confirmForRemoval(): Promise<void> {
     if (performance.now() - bothAt > removalFreshMs) await refreshState(true)
-    pairingRefused()
-    if (pairingState.is === 'restored') throw storeUnavailable(pairingState.reason)
+    assertPaired()
+    if (pairingState.is === 'restored') throw errors.storeNotPaired({ reason: pairingState.reason })
   }
 
   async function probe(): Promise<void> {
@@ -169,7 +166,7 @@ export async function openPairing({
     const bytes = Buffer.from(`${new Date().toISOString()}\n`)
     const startedAt = performance.now()
     await store.put(probeKey, { size: bytes.length, chunks: () => [bytes] }, { contentType: 'text/plain' })
-    // A finished file is looked for with the same call.
+    // The check of a completed upload uses the same call.
     if ((await store.stat(probeKey)) === null) throw new NotReady('the store does not find what was just written to it')
     probedAt = startedAt
   }
@@ -180,28 +177,28 @@ export async function openPairing({
   }
 
   function advance(): Promise<void> {
-    advancing ??= countOn().finally(() => {
+    advancing ??= increment().finally(() => {
       advancing = null
     })
     return advancing
   }
 
-  async function countOn(): Promise<void> {
+  async function increment(): Promise<void> {
     const last = await pairings.lastChange()
     if (last === lastChange) return
     await refreshState(true)
     if (pairingState.is !== 'paired') return
     const { storeId, counter, markedCounter } = row
-    // A server that died after it had written the marker.
+    // Another server wrote the marker and died before it confirmed.
     if (markedCounter < counter && seenCounter === counter) await pairings.confirm(storeId, counter)
     const isBehind = markedCounter < counter && seenCounter < counter
-    const next = await (isBehind ? pairings.resume(counter, unmarked === counter) : pairings.advance(counter))
+    const next = await (isBehind ? pairings.resume(counter, writtenCounter === counter) : pairings.advance(counter))
     if (!next) return
     row = next
-    unmarked = next.counter
+    writtenCounter = next.counter
     await writeMarker(store, next)
     await pairings.confirm(next.storeId, next.counter)
-    // What was seen before a marker that had to be written again is counted the next time.
+    // After a marker that had to be rewritten, changes are counted by the next increment.
     if (!isBehind) lastChange = last
   }
 
@@ -216,7 +213,7 @@ export async function openPairing({
     confirmForRemoval,
     async confirmForCreation() {
       await confirm()
-      if (pairingState.is === 'restored') throw storeUnavailable(pairingState.reason)
+      if (pairingState.is === 'restored') throw errors.storeNotPaired({ reason: pairingState.reason })
     },
     async mayRemove() {
       await refreshState(true)
@@ -224,7 +221,7 @@ export async function openPairing({
     },
     restoredAt: () => (pairingState.is === 'restored' ? row.advancedAt : null),
     async check() {
-      await tellable(async () => {
+      await asNotReady(async () => {
         await refreshState(true)
         if (pairingState.is !== 'paired') throw new NotReady(pairingState.reason)
         await store.check()
@@ -233,56 +230,56 @@ export async function openPairing({
     },
     advance,
     wrote() {
-      soon ??= setTimeout(advanceSoon, countSoonMs).unref()
+      soon ??= setTimeout(advanceSoon, advanceSoonMs).unref()
     },
     async close() {
       clearTimeout(soon)
-      // A store or a database that is away holds no server up that is to end.
+      // A store or a database that is not reachable must not keep the server from stopping.
       const { promise, resolve } = Promise.withResolvers<void>()
-      const patience = setTimeout(resolve, lastCountMs)
+      const timeout = setTimeout(resolve, lastAdvanceMs)
       await Promise.race([advance().catch(onError), promise])
-      clearTimeout(patience)
+      clearTimeout(timeout)
     },
   }
 }
 
-/** Does `work`; what the store refuses is told in words that hold no names. @throws NotReady */
-async function tellable(work: () => Promise<void>): Promise<void> {
+/** Runs `work`; errors of the store become NotReady with a reason that contains no names. @throws NotReady */
+async function asNotReady(work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (error) {
     if (!isUploadError(error, 'STORE_UNAVAILABLE', 'R2_ERROR')) throw error
-    throw new NotReady(`the store cannot be used: ${whatItSaid(error)}`, { cause: error })
+    throw new NotReady(`the store cannot be used: ${reasonOf(error)}`, { cause: error })
   }
 }
 
-function whatItSaid({ facts, message }: UploadError): string {
+function reasonOf({ facts, message }: UploadError): string {
   const { operation, storeStatus, storeCode, code } = facts
-  if (storeStatus === 0) return `${operation} is not answered (${storeCode})`
-  if (storeStatus !== undefined) return `${operation} is answered with ${storeStatus} ${storeCode}`
-  return code === undefined ? message : `the file system says ${code}`
+  if (storeStatus === 0) return `${operation} got no response (${storeCode})`
+  if (storeStatus !== undefined) return `${operation} was answered with ${storeStatus} ${storeCode}`
+  return code === undefined ? message : `the file system returned ${code}`
 }
 
-const noRow = 'the database does not know its store any more: it was replaced; start the server anew'
+const noRow = 'the database no longer has a row for its store: it was replaced; restart the server'
 
-/** At the start: both are there, or both are new. */
+/** Pairs at the start: both have a pairing, or both are new. */
 async function pair(pairings: Pairings, store: ObjectStore): Promise<PairingRow> {
   const found = await pairings.find()
-  // The folders of a store that is known are never made again: they would lie below the mount point of a volume that is gone.
+  // Folders of a known store are never created again: they would be below the mount point of a volume that is not mounted.
   if (!found) await store.prepare?.()
-  const trouble = await store.check().then(
+  const error = await store.check().then(
     () => null,
-    (error: unknown) => error,
+    (thrown: unknown) => thrown,
   )
-  // A volume that is not mounted takes no bytes either, and that is the lesser half of what an operator should know.
-  const isElsewhere = found?.isMarked && isUploadError(trouble, 'STORE_UNAVAILABLE') && !(await readMarker(store))
-  if (trouble && !isElsewhere) throw trouble
+  // If the volume is not mounted, writes fail too; the missing marker is the better explanation for the operator.
+  const lacksMarker = found?.isMarked && isUploadError(error, 'STORE_UNAVAILABLE') && !(await readMarker(store))
+  if (error && !lacksMarker) throw error
   const marker = await readMarker(store)
   if (!found && marker) {
-    // Another server that starts at the same time was quicker: the row is written before the marker.
+    // Another server paired them at the same time: the row is written before the marker.
     if (await pairings.find()) return pair(pairings, store)
-    throw new PairingRefused(
-      'the store belongs to another database, and this one does not know it. If this is the wrong store or the wrong database, change STORE, S3_* or DATABASE_URL; if the database was lost, run `landfall restore adopt`; if the store is to serve this database from now on, run `landfall store pair --replace`',
+    throw new StoreMismatch(
+      'the store is paired with another database, and this database with no store. If this is the wrong store or the wrong database, change STORE, S3_* or DATABASE_URL. If the database was lost, run `landfall restore adopt`. To pair the store with this database, run `landfall store pair --replace`',
     )
   }
   if (!found) await assertNotEmptied(pairings, store)
@@ -290,32 +287,32 @@ async function pair(pairings: Pairings, store: ObjectStore): Promise<PairingRow>
   if (row.isMarked && !found) return pair(pairings, store)
   if (row.isMarked) {
     const pairingState = pairingStateOf(row, marker)
-    // It may be mounted in a moment.
-    if (pairingState.is === 'apart' && !marker) throw storeUnavailable(pairingState.reason, { isForOperator: true })
-    if (pairingState.is === 'apart') throw new PairingRefused(pairingState.reason)
+    // Without a marker the volume may not be mounted yet, so the start is retried.
+    if (pairingState.is === 'apart' && !marker) throw errors.storeHasNoMarker({ reason: pairingState.reason })
+    if (pairingState.is === 'apart') throw new StoreMismatch(pairingState.reason)
     await store.prepare?.()
     return row
   }
-  // A start that was cut off after the row, or another server that starts at the same time.
+  // A start that ended after it wrote the row, or another server that starts at the same time.
   return mark(row, pairings, store)
 }
 
-/** Writes the marker of a row that has none in the store yet. @throws PairingRefused when there is another one */
+/** Writes the marker of a row that has none in the store yet. @throws StoreMismatch when the store has another marker */
 export async function mark(row: PairingRow, pairings: Pairings, store: ObjectStore): Promise<PairingRow> {
   try {
     await writeMarker(store, row, { isNew: true })
   } catch (error) {
     if (!(error instanceof ObjectExists)) throw error
     if ((await readMarker(store))?.storeId !== row.storeId)
-      throw new PairingRefused('another database has taken the store just now', { cause: error })
+      throw new StoreMismatch('another database was paired with the store at the same moment', { cause: error })
   }
   await pairings.confirm(row.storeId, row.counter)
   return { ...row, isMarked: true, markedCounter: row.counter }
 }
 
 /**
- * Makes a pair of database and store as an operator says, whatever both say: one epoch and one count further than either. The row
- * comes first, so that what is cut off in between is refused and not believed.
+ * Pairs database and store on an operator's decision, whatever they were paired with: epoch and counter are higher than in either. The
+ * row is written first: a crash in between leaves a pair that is refused.
  */
 export async function replacePair(pairings: Pairings, store: ObjectStore, ids: Marker): Promise<void> {
   const [row, marker] = [await pairings.find(), await readMarker(store).catch(() => null)]
@@ -329,24 +326,17 @@ export async function replacePair(pairings: Pairings, store: ObjectStore, ids: M
   await pairings.confirm(next.storeId, next.counter)
 }
 
-/** Uploads without a pair come from before there were markers: then some of their objects must be there. */
+/** A database with uploads but without a pair predates markers: then the store must have some of their objects. */
 async function assertNotEmptied(pairings: Pairings, store: ObjectStore): Promise<void> {
   const { keys } = await pairings.uploads()
   if (keys.length === 0) return
   for (const key of keys) if ((await store.stat(key)) !== null) return
-  throw new PairingRefused(
-    `the database knows of completed uploads, and the store has none of the last ${keys.length}: this is another store, or its volume is not mounted. If that is meant, run \`landfall store pair --replace\``,
+  throw new StoreMismatch(
+    `the store has none of the objects of the last ${keys.length} completed uploads: this is another store, or its volume is not mounted. To pair it nevertheless, run \`landfall store pair --replace\``,
   )
 }
 
-/** A pair that there never was. */
+/** A marker with new ids. */
 export function newMarker() {
   return { storeId: randomUUID(), databaseId: randomUUID(), epoch: 1, counter: 1 }
-}
-
-function storeUnavailable(reason: string, { isForOperator = false } = {}): UploadError {
-  const message = isForOperator
-    ? reason
-    : 'The files of this server cannot be reached at the moment. Please try again later.'
-  return new UploadError('STORE_UNAVAILABLE', message, { reason })
 }

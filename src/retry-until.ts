@@ -2,11 +2,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { isUploadError } from './core/errors/error.ts'
 
 export interface RetryOptions {
-  /** How long a part of the world may be away. */
+  /** How long the store or the database may be unavailable. */
   timeoutMs: number
-  /** Told of every attempt that will be followed by another one. */
+  /** Called for every failed attempt that will be followed by another one. */
   onRetry(error: unknown): void
-  /** Ends the waiting: what was waited for rejects. */
+  /** Ends the wait: the promise rejects. */
   signal?: AbortSignal
 }
 
@@ -14,8 +14,8 @@ const firstPauseMs = 100
 const longestPauseMs = 2000
 
 /**
- * Does `work`, again while the store or the database is away: servers start together with what they need, and restart in
- * the middle of its troubles. What waiting does not mend, such as wrong credentials, rises at once.
+ * Runs `work`, with retries while the store or the database is not reachable: a server may start together with them, or restart during
+ * an outage. Errors that a retry does not help, such as wrong credentials, are thrown at once.
  */
 export async function retryUntil<T>(work: () => Promise<T>, { timeoutMs, onRetry, signal }: RetryOptions): Promise<T> {
   const until = performance.now() + timeoutMs

@@ -43,10 +43,10 @@ import { type MetricsRoute, metricsPlugin } from './telemetry/http.ts'
 import { version } from './version.ts'
 
 const uploadsPath = '/files'
-// As written or bundled, the package is the same.
+// Found through package.json, which is the same for the sources and for the bundle.
 const pageFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'dist', 'web')
 
-/** What the routes ask. */
+/** The parts that the routes use. */
 export interface RouteParts {
   engine: RunningEngine
   identity: Identity
@@ -60,11 +60,11 @@ export interface RouteParts {
   objectUrlOf: (key: string) => string | null
   metricsRoute: Omit<MetricsRoute, 'mayRead'>
   feed: Feed
-  /** What all bodies have in common. */
+  /** The gate and the memory budget that all bodies share. */
   bodies: BodyCapacity
 }
 
-/** A server with the limits of `config`, and no route yet. */
+/** A server with the limits of `config`, without routes. */
 export function openHttp(config: Config): FastifyInstance {
   const http = fastify({
     ...loggingOptions({
@@ -75,7 +75,7 @@ export function openHttp(config: Config): FastifyInstance {
     trustProxy: config.TRUST_PROXY,
     frameworkErrors: answerUnreadable,
     clientErrorHandler: answerMalformed,
-    // Of the JSON API; files are read by the engine and have the limits of a policy.
+    // For the JSON API; the engine reads files, within the limits of the policies.
     bodyLimit: 64 * 1024,
     serverFactory: serverFactory({
       headersTimeoutMs: config.HEADERS_TIMEOUT,
@@ -86,7 +86,7 @@ export function openHttp(config: Config): FastifyInstance {
     }),
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
-    // Who asks on an open connection while the server stops is told by the engine, and by HEAD how far an upload is.
+    // While the server stops, requests on open connections get their answer from the engine; HEAD still returns the offset.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 512 },
   })
@@ -94,7 +94,7 @@ export function openHttp(config: Config): FastifyInstance {
   return http
 }
 
-/** What every request meets on every port of a server before its route: limits of its address, of its body and of all that runs. */
+/** Registers the limits that apply before the routes on every port: of the address, of the body, and of all requests at once. */
 export function guardRequests(
   http: FastifyInstance,
   config: Config,
@@ -107,7 +107,7 @@ export function guardRequests(
   enforceAddressLimit(http, countAddress)
   closeAfterUnreadBody(http)
   readJsonBodies(http, json)
-  // Of any other type nothing is read, unless a protocol does it.
+  // Bodies of other types are not read, unless a protocol does so.
   http.addContentTypeParser('*', (_request, _payload, done) => done(null))
   answerErrors(http)
   rejectContentCodings(http)
@@ -119,7 +119,7 @@ function shareOf({ CONNECTIONS_PER_ADDRESS: perAddress, CONNECTIONS_AT_ONCE: all
   return perAddress ?? Math.ceil(all / 8)
 }
 
-/** The table of contents of what the outside may ask. */
+/** Registers all routes of the server. */
 export async function registerRoutes(
   http: FastifyInstance,
   config: Config,
@@ -141,7 +141,7 @@ export async function registerRoutes(
   const { checks, identify, authorizer, keys, resumeTokens } = identity
   const onKeyChange = ({ event, key, by, from }: KeyChange) =>
     http.log.info({ keyId: key.id, keyName: key.name, by, from }, event)
-  const askWho = async (scope: FastifyInstance) => {
+  const authenticate = async (scope: FastifyInstance) => {
     await scope.register(authPlugin, { checks, identify })
     limits.countUsers(scope)
   }
@@ -156,12 +156,12 @@ export async function registerRoutes(
   if (config.API_DOCS ?? config.isDevelopment) await http.register(openapiPlugin, { version })
   await http.register(healthPlugin, { checks: parts, isDraining, isReported: isOutage })
   const { METRICS_TOKEN: metricsToken } = config
-  // With neither METRICS_TOKEN nor METRICS_PORT there is no such route: where a request comes from proves nothing.
+  // Without METRICS_TOKEN and METRICS_PORT there is no such route: the address of a request proves nothing.
   if (config.METRICS_PORT === undefined && metricsToken !== undefined) {
     await http.register(metricsPlugin, { ...metricsRoute, mayRead: (request) => bringsToken(request, metricsToken) })
   }
   await http.register(pagePlugin, { folder: pageFolder })
-  // A page of another origin must be able to read that there is nothing at a path, or its browser calls it a fault of the network.
+  // With CORS headers on 404, a page of another origin sees the 404; without them its browser reports a network error.
   for (const prefix of ['/v1', '/api', uploadsPath]) {
     await http.register(
       async (scope) => {
@@ -173,12 +173,12 @@ export async function registerRoutes(
   }
   await http.register(
     async (scope) => {
-      // Before the token is asked for, so that a refusal too can be read by a page on another origin.
+      // Before authentication, so that pages of other origins can read a 401 too.
       allowOrigins(scope, cors)
       answerPreflights(scope)
-      await askWho(scope)
+      await authenticate(scope)
       await scope.register(apiPlugin, { engine, policies: limits.policies, urlOf, objectUrlOf })
-      await limits.registerMine(scope)
+      await limits.registerOwn(scope)
       await scope.register(keysPlugin, {
         keys,
         now,
@@ -204,7 +204,7 @@ export async function registerRoutes(
     async (scope) => {
       allowOrigins(scope, cors)
       answerPreflights(scope)
-      await askWho(scope)
+      await authenticate(scope)
       await scope.register(legacyRoutesPlugin, restOptions)
     },
     { prefix: '/api/upload' },
@@ -217,12 +217,12 @@ export async function registerRoutes(
     maxSize: limits.maxSize,
     interimResponses: config.INTERIM_RESPONSES,
   }
-  // Two dialects at one address: a request says by its headers which it speaks.
+  // tus and RUFH share one path: the headers of a request tell which protocol it uses.
   await http.register(async (scope) => {
     allowOrigins(scope, cors)
-    // A plain OPTIONS asks for neither: whoever answers it tells of both.
+    // A plain OPTIONS request names no protocol: its response announces both.
     announceRufh(scope, endpoint)
-    await askWho(scope)
+    await authenticate(scope)
     await scope.register(rufhPlugin, endpoint)
     await scope.register(tusPlugin, endpoint)
   })

@@ -5,12 +5,12 @@ import { reasonOf } from './db/errors.ts'
 import { readConfig } from './environment.ts'
 import { requestsInFlight } from './http/connection/closing.ts'
 
-// When thousands come back at once after an outage, those that Node's 511 do not hold are cut off without a word.
+// When thousands of clients reconnect after an outage, connections beyond Node's default backlog of 511 are dropped.
 const backlog = 4096
 
 /**
- * Reads the environment, opens everything, listens, and stays until a signal; ends the process with 1 when it cannot. Resolves when
- * requests are answered, and `working` when the work in the background has begun too.
+ * Reads the environment, opens everything, listens, and runs until a signal; exits with 1 on failure. Resolves when requests are
+ * answered, and `working` when the background work has started too.
  */
 export async function serve(): Promise<Pick<App, 'working'>> {
   try {
@@ -22,37 +22,37 @@ export async function serve(): Promise<Pick<App, 'working'>> {
     if (config.METRICS_PORT !== undefined)
       await app.metricsHttp?.listen({ host: config.HOST, port: config.METRICS_PORT })
     if (config.isDevelopment) console.log(await banner(config, app.http.listeningOrigin))
-    return { working: app.working.catch(giveUp) }
+    return { working: app.working.catch(exitWith) }
   } catch (thrown) {
-    return giveUp(thrown)
+    return exitWith(thrown)
   }
 }
 
-function giveUp(thrown: unknown): never {
+function exitWith(thrown: unknown): never {
   console.error(explain(thrown))
   process.exit(1)
 }
 
-/** One line for what an operator can mend, the whole trace for what only a developer can. */
+/** One line for an error that an operator can fix, the stack trace for any other. */
 export function explain(thrown: unknown): string {
   if (thrown instanceof ConfigError) return `landfall: ${thrown.message}`
   const { code, message, stack, port } = thrown as NodeJS.ErrnoException & { port?: number }
-  if (code === 'EADDRINUSE') return `landfall: port ${port} is in use; PORT and METRICS_PORT choose others`
+  if (code === 'EADDRINUSE') return `landfall: port ${port} is in use; set PORT or METRICS_PORT to another one`
   if (code === 'DATABASE_ERROR') return `landfall: the database cannot be reached (${reasonOf(thrown)})`
   if (code !== undefined) return `landfall: ${message}`
   return `landfall: ${stack ?? String(thrown)}`
 }
 
-/** A promise that failed and that nobody waits for, ours or of the operator's code, is told of; all uploads that run would pay for it. */
+/** Logs unhandled rejections, of the server or of hooks, instead of exiting: that would break all active uploads. */
 function logUnhandled({ http }: App): void {
   process.on('unhandledRejection', (reason) => http.log.error({ err: reason }, 'unhandled rejection'))
 }
 
 /**
- * The first signal lets running requests save what they have and ends with 0; another one ends at once. A Ctrl-C often
- * comes twice, from the terminal and from npm, so what follows within a second counts as the same.
+ * The first signal lets requests save the bytes they received and exits with 0; a second one exits at once. A Ctrl-C often arrives twice,
+ * from the terminal and from npm, so signals within a second count as one.
  */
-function stopOnSignal(app: App, patienceMs: number): void {
+function stopOnSignal(app: App, timeoutMs: number): void {
   let stoppingSince: number | undefined
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
@@ -70,9 +70,9 @@ function stopOnSignal(app: App, patienceMs: number): void {
     const { log } = app.http
     log.info({ signal }, 'stopping')
     setTimeout(() => {
-      log.error({ patienceMs, requests: requestsInFlight(app.http) }, 'gave up waiting')
+      log.error({ timeoutMs, requests: requestsInFlight(app.http) }, 'stopped waiting for requests')
       process.exit(1)
-    }, patienceMs)
+    }, timeoutMs)
     try {
       await app.stop()
       log.info('stopped')

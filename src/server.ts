@@ -1,15 +1,15 @@
 import module from 'node:module'
 import { unsupportedNode } from './node-version.ts'
 
-const complaint = unsupportedNode(process.versions.node)
-if (complaint) {
-  console.error(complaint)
+const problem = unsupportedNode(process.versions.node)
+if (problem) {
+  console.error(problem)
   process.exit(1)
 }
 
-// What V8 made of the files is kept beside them, for the next start. Where it cannot be written, every start compiles anew.
+// Caches compiled code beside the bundle for the next start. Where the cache cannot be written, every start compiles again.
 if (import.meta.filename.endsWith('.js')) module.enableCompileCache(`${import.meta.dirname}/.compiled`)
-// Only now: an old Node cannot even load what these files import.
+// Loaded after the check: an old Node cannot parse these modules.
 const { serve } = await import('./serve.ts')
 const { working } = await serve()
 module.flushCompileCache()

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
 
-/** The package.json that is nearest, whether this runs as written or bundled. */
+/** The nearest package.json, for the sources and for the bundle. */
 export const packageFile = findPackageJSON('..', import.meta.url) ?? ''
 
 const { version: number } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }

@@ -34,26 +34,26 @@ describe('the app', () => {
     expect(page.headers['content-security-policy']).not.toMatch(/unsafe|upgrade-insecure/)
   })
 
-  it('does not start over a store that cannot be used', async () => {
+  it('does not start when the store cannot be used', async () => {
     const store = memoryStore()
     const database = await testDatabase()
     await takeOver(store, database)
     store.check = () => Promise.reject(new UploadError('STORE_UNAVAILABLE', 'The bucket "files" does not exist.'))
 
-    const config = loadConfig({ LOG_LEVEL: 'silent', START_PATIENCE: '1s' })
+    const config = loadConfig({ LOG_LEVEL: 'silent', START_TIMEOUT: '1s' })
     const building = buildApp(config, { store, database })
 
     await expect(building).rejects.toThrow('The bucket "files" does not exist.')
   })
 })
 
-it('answers while its background work still begins, and tells when that has begun', async () => {
+it('answers requests while its background work starts, and resolves when that has started', async () => {
   const database = await testDatabase()
-  let begin = () => {}
-  const held = new Promise<void>((resolve) => {
-    begin = resolve
+  let start = () => {}
+  const started = new Promise<void>((resolve) => {
+    start = resolve
   })
-  const executeSql: typeof database.executeSql = (...given) => held.then(() => database.executeSql(...given))
+  const executeSql: typeof database.executeSql = (...given) => started.then(() => database.executeSql(...given))
   const app = await testApp({}, { database: { ...database, executeSql } })
   const working = vi.fn()
   void app.working.then(working)
@@ -61,26 +61,26 @@ it('answers while its background work still begins, and tells when that has begu
   const me = await app.http.inject({ url: '/v1/me', headers: await app.as() })
   expect([me.statusCode, working.mock.calls.length]).toEqual([200, 0])
 
-  begin()
+  start()
   await expect(app.working).resolves.toBeUndefined()
 })
 
-describe('a database that goes away before the background work has begun', () => {
+describe('a database that is lost before the background work has started', () => {
   const away = () => Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }))
 
-  it('is waited for', async () => {
+  it('is retried until it answers', async () => {
     const database = await testDatabase()
-    let refusals = 2
+    let failures = 2
     const executeSql: typeof database.executeSql = (...given) =>
-      refusals-- > 0 ? away() : database.executeSql(...given)
+      failures-- > 0 ? away() : database.executeSql(...given)
 
     const app = await testApp({}, { database: { ...database, executeSql } })
 
     await expect(app.working).resolves.toBeUndefined()
-    expect(refusals).toBeLessThan(0)
+    expect(failures).toBeLessThan(0)
   })
 
-  it('keeps nobody from stopping', async () => {
+  it('does not keep the server from stopping', async () => {
     const app = await testApp({}, { database: { ...(await testDatabase()), executeSql: away } })
 
     await app.http.close()
@@ -89,7 +89,7 @@ describe('a database that goes away before the background work has begun', () =>
   })
 })
 
-it('tells when its background work cannot begin', async () => {
+it('rejects `working` when its background work cannot start', async () => {
   const database = await testDatabase()
   const executeSql = () => Promise.reject(new Error('permission denied for database'))
 
@@ -98,7 +98,7 @@ it('tells when its background work cannot begin', async () => {
   await expect(app.working).rejects.toThrow('permission denied')
 })
 
-it('one OPTIONS tells of every dialect spoken at the endpoint', async () => {
+it('announces every protocol of the endpoint in one OPTIONS response', async () => {
   const { http } = await testApp()
 
   const { headers } = await http.inject({ method: 'OPTIONS', url: '/files' })
@@ -116,7 +116,7 @@ describe('a body that stalls', () => {
     ['POST', '/v1/uploads/init'],
     ['POST', '/v1/nowhere'],
     ['POST', '/nowhere'],
-  ])('holds no connection for ever, wherever it is sent: %s %s', async (method, path) => {
+  ])('is answered 503 after BODY_IDLE_TIMEOUT: %s %s', async (method, path) => {
     const { http, as } = await testApp({ BODY_IDLE_TIMEOUT: '200ms' })
     await http.listen({ host: '127.0.0.1', port: 0 })
     const headers = { ...(await as()), 'content-type': 'application/json', 'content-length': 100 }
@@ -128,7 +128,7 @@ describe('a body that stalls', () => {
     expect([answer?.status, answer?.json()]).toMatchObject([503, { error: { code: 'BODY_TIMEOUT' } }])
   })
 
-  it('of a type that nobody reads is not waited for', async () => {
+  it('is not waited for when no route reads its type', async () => {
     const { http } = await testApp()
 
     const answer = await http.inject({
@@ -142,13 +142,13 @@ describe('a body that stalls', () => {
   })
 })
 
-it('an OPTIONS of the API that asks for nothing is no mistake', async () => {
+it('answers a plain OPTIONS of the API with 204', async () => {
   const { http } = await testApp()
 
   expect((await http.inject({ method: 'OPTIONS', url: '/v1/uploads' })).statusCode).toBe(204)
 })
 
-it('an app that stops takes no new upload', async () => {
+it('creates no upload after it was stopped', async () => {
   const { engine, stop } = await testApp()
 
   await stop()

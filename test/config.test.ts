@@ -14,7 +14,7 @@ describe('the configuration', () => {
     expect(config.MEMORY_BUDGET).toBeGreaterThan(0)
   })
 
-  it('asks a production for everything it lacks, at once', () => {
+  it('reports everything that production lacks at once', () => {
     const problems = problemsOf({ NODE_ENV: 'production', STORE: 's3', PORT: 'high', PART_SIZE: '8 potatoes' })
 
     expect(problems.map((problem) => problem.split(':')[0])).toEqual([
@@ -26,14 +26,14 @@ describe('the configuration', () => {
     ])
   })
 
-  it('takes a production for one, whatever blanks a file of settings puts around the word', () => {
+  it('accepts blanks around the word production', () => {
     expect(problemsOf({ NODE_ENV: 'production\r' })).toHaveLength(2)
     expect(
       loadConfig({ NODE_ENV: ' production', DATABASE_URL: 'postgres://db/files', JWT_SECRET: secret }).isDevelopment,
     ).toBe(false)
   })
 
-  it('takes an empty variable for one that is not set', () => {
+  it('treats an empty variable as not set', () => {
     const config = loadConfig({ PORT: '', DATABASE_URL: ' ', NODE_ENV: '' })
 
     expect(config.PORT).toBe(1080)
@@ -51,7 +51,7 @@ describe('the configuration', () => {
   )
 
   it.each([undefined, '', 'development', ' development', 'test'])(
-    'never is development mode with the database or the secret of a service: NODE_ENV=%s',
+    'refuses the settings of a service in development mode: NODE_ENV=%s',
     (word) => {
       for (const service of [{ DATABASE_URL: 'postgres://db/files' }, { JWT_SECRET: secret }])
         expect(problemsOf({ NODE_ENV: word, ...service })).toEqual([
@@ -60,7 +60,7 @@ describe('the configuration', () => {
     },
   )
 
-  it('is development mode for automated tests too', () => {
+  it('is in development mode for automated tests too', () => {
     expect(loadConfig({ NODE_ENV: 'test' }).isDevelopment).toBe(true)
   })
 
@@ -70,11 +70,11 @@ describe('the configuration', () => {
     ['DATABASE_POOL', '1.5', 'DATABASE_POOL: expected a whole number from 1 to 1000'],
     ['STORE', 'ftp', 'STORE: expected local, s3'],
     ['LOG_FORMAT', 'xml', 'LOG_FORMAT: expected auto, json, text'],
-  ])('says of %s=%s what is expected', (name, text, problem) => {
+  ])('says what is expected instead of %s=%s', (name, text, problem) => {
     expect(problemsOf({ [name]: text })).toEqual([problem])
   })
 
-  it('never repeats a secret in a problem', () => {
+  it('never quotes a secret in a problem', () => {
     expect(problemsOf({ JWT_SECRET: 'swordfish' }).join()).not.toContain('swordfish')
   })
 
@@ -127,15 +127,15 @@ describe('the configuration', () => {
     expect(problemsOf({ [name]: text })).toEqual([expect.stringMatching(`^${name}: `)])
   })
 
-  // Node's timers end at 24.8 days: a longer one would run out at once.
-  it.each(['HOOK_TIMEOUT', 'FINISH_WAIT', 'LOCK_WAIT', 'LEASE_TTL', 'DRAIN_TIMEOUT', 'DATABASE_PATIENCE'])(
-    'refuses a %s that no timer can wait for',
+  // Timers of Node are limited to 24.8 days; a longer one would fire at once.
+  it.each(['HOOK_TIMEOUT', 'FINISH_WAIT', 'LOCK_WAIT', 'LEASE_TTL', 'DRAIN_TIMEOUT', 'DATABASE_TIMEOUT'])(
+    'refuses a %s that exceeds the limit of timers',
     (name) => {
       expect(problemsOf({ [name]: '90d' })).toEqual([expect.stringMatching(`^${name}: `)])
     },
   )
 
-  it.each(['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'])('refuses %s without its other half', (name) => {
+  it.each(['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'])('refuses %s without the other one', (name) => {
     expect(problemsOf({ STORE: 's3', S3_BUCKET: 'files', [name]: 'half' })).toHaveLength(1)
   })
 
@@ -147,8 +147,8 @@ describe('the configuration', () => {
   })
 })
 
-describe('policies', () => {
-  it('change the built-in ones where they say so, and nothing else', () => {
+describe('the setting POLICIES', () => {
+  it('changes the fields of built-in roles that it sets, and no others', () => {
     const { POLICIES } = loadConfig({ POLICIES: '{"member":{"maxSize":"5GiB","timeToLive":"7d"}}' })
 
     expect(POLICIES.roles.member).toEqual({
@@ -159,7 +159,7 @@ describe('policies', () => {
     expect(POLICIES.roles.subscriber).toEqual(defaultPolicies.roles.subscriber)
   })
 
-  it('add a role that says everything, and take one away', () => {
+  it('adds a role with all required fields, and removes one', () => {
     const press = { maxSize: '1GiB', mediaTypes: ['image/*'], categories: ['image'], timeToLive: '1d' }
 
     const { POLICIES } = loadConfig({ POLICIES: JSON.stringify({ press, subscriber: null }) })
@@ -175,12 +175,12 @@ describe('policies', () => {
     '{"member":{"categories":["pictures"]}}',
     '{"member":{"maxSize":"much"}}',
     '{"../up":null}',
-  ])('refuse %s', (text) => {
+  ])('refuses %s', (text) => {
     expect(problemsOf({ POLICIES: text })).toEqual([expect.stringMatching('^POLICIES: ')])
   })
 })
 
-it('.env.example tells every setting', async () => {
+it('.env.example has every setting', async () => {
   await expect(renderEnvExample()).toMatchFileSnapshot('../.env.example')
 })
 

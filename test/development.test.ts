@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { tokenSecret } from '../src/development.ts'
 
-it('keeps the secret of development mode, so that tokens survive a restart', async () => {
+it('keeps the generated secret, so that tokens survive a restart', async () => {
   const DATA_DIR = await folder()
 
   const made = await tokenSecret({ JWT_SECRET: undefined, DATA_DIR })
@@ -13,7 +13,7 @@ it('keeps the secret of development mode, so that tokens survive a restart', asy
   expect(await tokenSecret({ JWT_SECRET: undefined, DATA_DIR })).toBe(made)
 })
 
-it('lets nobody else read the secret', async () => {
+it('makes the secret readable by its owner only', async () => {
   const DATA_DIR = await folder()
 
   await tokenSecret({ JWT_SECRET: undefined, DATA_DIR })
@@ -21,7 +21,7 @@ it('lets nobody else read the secret', async () => {
   expect((await stat(join(DATA_DIR, 'jwt-secret'))).mode & 0o777).toBe(0o600)
 })
 
-it('gives servers that start at once the same secret, and leaves no drafts', async () => {
+it('gives servers that start at once the same secret, and leaves no other file', async () => {
   const DATA_DIR = await folder()
 
   const secrets = await Promise.all([1, 2, 3, 4].map(() => tokenSecret({ JWT_SECRET: undefined, DATA_DIR })))
@@ -30,7 +30,7 @@ it('gives servers that start at once the same secret, and leaves no drafts', asy
   expect(await readdir(DATA_DIR)).toEqual(['jwt-secret'])
 })
 
-it('prefers the secret of the operator', async () => {
+it('prefers JWT_SECRET', async () => {
   expect(await tokenSecret({ JWT_SECRET: 'given', DATA_DIR: '/nowhere' })).toBe('given')
 })
 

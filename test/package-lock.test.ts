@@ -12,18 +12,18 @@ const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Record<string, Record<string, string>>
 
 it('every dependency is pinned to one version', () => {
-  const wanted = Object.entries({
+  const required = Object.entries({
     ...manifest.dependencies,
     ...manifest.optionalDependencies,
     ...manifest.devDependencies,
   })
 
-  expect(wanted.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([])
-  for (const [name, version] of wanted) expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version)
+  expect(required.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([])
+  for (const [name, version] of required) expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version)
 })
 
-// Without them `npm ci` refuses the lock on every platform; npm sometimes drops them. `node bin/complete-lock.mjs` mends it.
-it('package-lock.json knows the packages of every platform', () => {
+// Without them `npm ci` refuses the lock file on every platform; npm sometimes drops them. `node bin/complete-lock.mjs` adds them.
+it('package-lock.json has the optional packages of every platform', () => {
   const missing = Object.entries(lock.packages).flatMap(([path, { optionalDependencies = {} }]) =>
     Object.entries(optionalDependencies)
       .filter(([, version]) => /^\d/.test(version))
@@ -39,7 +39,7 @@ it('package-lock.json names no registry', () => {
 })
 
 // `npm start` builds the server and the pages in an install without development packages.
-it('what is built imports nothing but what is installed without development packages', () => {
+it('the sources import no development packages', () => {
   const files = globSync('src/**/*.{ts,tsx}')
   const packages = files.flatMap((file) =>
     importsIn(readFileSync(file, 'utf8'), file).flatMap(({ from }) =>

@@ -21,8 +21,8 @@ import { untilDone } from './support/until.ts'
 const about = { contentType: 'text/plain' }
 const bytes = (text: string) => inChunks(Buffer.from(text))
 
-describe('at the start', () => {
-  it('a database and a store that are both new become a pair, and stay one', async () => {
+describe('pairing at the start', () => {
+  it('pairs a new database with a new store, and finds the pair again', async () => {
     const { pairings, store } = await newPair()
 
     const first = await readMarker(store)
@@ -32,7 +32,7 @@ describe('at the start', () => {
     expect((await readMarker(store))!.storeId).toBe(first!.storeId)
   })
 
-  it('several servers that start at once make one pair', async () => {
+  it('makes one pair when several servers start at once', async () => {
     const { pairings, store } = await unpaired()
 
     await Promise.all([1, 2, 3].map(() => openPairing({ pairings, store })))
@@ -40,10 +40,10 @@ describe('at the start', () => {
     expect((await readMarker(store))!.storeId).toBe((await pairings.find())!.storeId)
   })
 
-  it('a pairing that was cut off before the marker was written is finished', async () => {
+  it('completes a pairing that was interrupted before the marker was written', async () => {
     const { pairings, store } = await unpaired()
     store.fault = (call, at) => {
-      if (call === 'put' && at === 'before') throw new UploadError('STORE_UNAVAILABLE', 'Away.')
+      if (call === 'put' && at === 'before') throw new UploadError('STORE_UNAVAILABLE', 'Unavailable.')
     }
     await expect(openPairing({ pairings, store })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     store.fault = () => {}
@@ -53,7 +53,7 @@ describe('at the start', () => {
     expect((await readMarker(store))!.storeId).toBe((await pairings.find())!.storeId)
   })
 
-  it('an empty database is refused the store of another one, with the remedy', async () => {
+  it('refuses the store of another database to an empty one, and says what to do', async () => {
     const { store } = await newPair()
     const { pairings } = await unpaired()
 
@@ -61,7 +61,7 @@ describe('at the start', () => {
     expect(await pairings.find()).toBeNull()
   })
 
-  it('a known store without its marker is waited for, and the remedy is said', async () => {
+  it('waits for a known store without its marker, and says what to do', async () => {
     const { pairings } = await newPair()
 
     await expect(openPairing({ pairings, store: memoryStore() })).rejects.toMatchObject({
@@ -70,7 +70,7 @@ describe('at the start', () => {
     })
   })
 
-  it('the store of another database is refused', async () => {
+  it('refuses the store of another database', async () => {
     const [one, other] = [await newPair(), await newPair()]
 
     await expect(openPairing({ pairings: one.pairings, store: other.store })).rejects.toMatchObject({
@@ -78,7 +78,7 @@ describe('at the start', () => {
     })
   })
 
-  it('a marker that cannot be read is no marker that is missing', async () => {
+  it('treats an unreadable marker differently from a missing one', async () => {
     const { pairings, bare } = await newPair()
     await bare.put(markerKey, bytes('{"storeId":'), about)
 
@@ -88,8 +88,8 @@ describe('at the start', () => {
   })
 })
 
-describe('a bucket whose key may not list it', () => {
-  it('becomes the pair of a new database, is known again, and is refused to another one', async () => {
+describe('a bucket that the access key may not list', () => {
+  it('is paired with a new database, found again, and refused to another one', async () => {
     const [{ pairings }, other] = [await unpaired(), await unpaired()]
     const server = await startS3StandIn({ unlisted: true })
     const open = () => {
@@ -110,11 +110,11 @@ describe('a bucket whose key may not list it', () => {
   })
 })
 
-describe('while a server runs', () => {
+describe('pairing while a server runs', () => {
   it.each<[string, (pair: Awaited<ReturnType<typeof newPair>>) => Promise<unknown>]>([
     ['is emptied', async ({ bare }) => bare.remove([markerKey])],
     [
-      'becomes another one',
+      'is replaced by another one',
       async ({ bare }) =>
         writeMarker(bare, {
           storeId: '00000000-0000-4000-8000-000000000000',
@@ -123,41 +123,41 @@ describe('while a server runs', () => {
           counter: 1,
         }),
     ],
-  ])('a store that %s takes nothing, loses nothing and is not ready, until it is right again', async (_, leave) => {
+  ])('refuses reads and writes while the store %s', async (_, replace) => {
     const pair = await newPair()
-    const { bare, store, pairing, said } = pair
+    const { bare, store, pairing, states } = pair
     const marker = (await readMarker(bare))!
     const handle = await store.createMultipart('k', { ...about, partSize: 5 })
 
-    await leave(pair)
+    await replace(pair)
     await pairing.confirmAnew().catch(() => {})
 
-    const away = { code: 'STORE_UNAVAILABLE' }
-    await expect(store.put('a', bytes('a'), about)).rejects.toMatchObject(away)
-    await expect(store.uploadPart('k', handle, 1, bytes('hello'))).rejects.toMatchObject(away)
-    await expect(store.completeMultipart('k', 'other', [])).rejects.toMatchObject(away)
-    await expect(store.stat('nothing')).rejects.toMatchObject(away)
-    await expect(readAll(store, 'nothing')).rejects.toMatchObject(away)
-    await expect(store.remove(['a'])).rejects.toMatchObject(away)
-    await expect(store.abortMultipart('k', null)).rejects.toMatchObject(away)
+    const unavailable = { code: 'STORE_UNAVAILABLE' }
+    await expect(store.put('a', bytes('a'), about)).rejects.toMatchObject(unavailable)
+    await expect(store.uploadPart('k', handle, 1, bytes('hello'))).rejects.toMatchObject(unavailable)
+    await expect(store.completeMultipart('k', 'other', [])).rejects.toMatchObject(unavailable)
+    await expect(store.stat('nothing')).rejects.toMatchObject(unavailable)
+    await expect(readAll(store, 'nothing')).rejects.toMatchObject(unavailable)
+    await expect(store.remove(['a'])).rejects.toMatchObject(unavailable)
+    await expect(store.abortMultipart('k', null)).rejects.toMatchObject(unavailable)
     await expect(pairing.check()).rejects.toThrow(/marker/)
-    await expect(pairing.confirmForCreation()).rejects.toMatchObject(away)
+    await expect(pairing.confirmForCreation()).rejects.toMatchObject(unavailable)
     expect(await pairing.mayRemove()).toBe(false)
 
     await writeMarker(bare, marker)
     await untilDone(() => store.uploadPart('k', handle, 1, bytes('hello')))
     await expect(pairing.check()).resolves.toBeUndefined()
-    expect(said.map(({ is }) => is)).toEqual(['apart', 'paired'])
+    expect(states.map(({ is }) => is)).toEqual(['apart', 'paired'])
   })
 
-  it('an answer that says "not there" is passed on when the store is the right one', async () => {
+  it('passes on "not found" when the store is the paired one', async () => {
     const { store } = await newPair()
 
     expect(await store.stat('nothing')).toBeNull()
     await expect(store.completeMultipart('k', 'none', [])).rejects.toBeInstanceOf(NoSuchUpload)
   })
 
-  it('is not ready when the store takes no bytes, though everything else works', async () => {
+  it('is not ready when the store refuses writes', async () => {
     const { bare, pairing } = await newPair()
     bare.fault = (call) => {
       if (call === 'put') throw new UploadError('STORE_UNAVAILABLE', 'AccessDenied')
@@ -168,7 +168,7 @@ describe('while a server runs', () => {
     await expect(pairing.check()).resolves.toBeUndefined()
   })
 
-  it('is not ready when the store does not find what was just written', async () => {
+  it('is not ready when the store does not find an object just written', async () => {
     const { bare, pairing } = await newPair()
     bare.fault = (call) => {
       if (call === 'stat') throw new UploadError('STORE_UNAVAILABLE', 'AccessDenied')
@@ -177,7 +177,7 @@ describe('while a server runs', () => {
     await expect(pairing.check()).rejects.toThrow('AccessDenied')
   })
 
-  it('is not ready at once when an upload was refused by the store, and ready when it takes bytes again', async () => {
+  it('is not ready right after a failed write, until the store accepts writes again', async () => {
     const { bare, store, pairing } = await newPair()
     await pairing.check()
     bare.fault = (call) => {
@@ -193,7 +193,7 @@ describe('while a server runs', () => {
   })
 
   it.each(['put', 'createMultipart', 'completeMultipart'] as const)(
-    'what is written by %s is not acknowledged when the store was another one by then',
+    'does not acknowledge %s when the store was replaced meanwhile',
     async (call) => {
       const { bare, store } = await newPair()
       const marker = (await readMarker(bare))!
@@ -218,19 +218,19 @@ describe('while a server runs', () => {
     },
   )
 
-  it('many writes at once share the look for the marker that follows them', async () => {
+  it('checks the marker once for many writes at once', async () => {
     const { bare, store } = await newPair()
-    let looks = 0
+    let reads = 0
     bare.fault = (call, at, key) => {
-      if (call === 'read' && at === 'before' && key === markerKey) looks += 1
+      if (call === 'read' && at === 'before' && key === markerKey) reads += 1
     }
 
     await Promise.all(Array.from({ length: 50 }, (_, n) => store.put(`a/${n}`, bytes('a'), about)))
 
-    expect(looks).toBeLessThanOrEqual(5)
+    expect(reads).toBeLessThanOrEqual(5)
   })
 
-  it('the store is written to for readiness once in a while, however often it is asked', async () => {
+  it('writes the probe object rarely, however often readiness is checked', async () => {
     const { bare, pairing } = await newPair()
     let writes = 0
     bare.fault = (call, at, key) => {
@@ -244,7 +244,7 @@ describe('while a server runs', () => {
 })
 
 describe('a database that is older than its store', () => {
-  it('removes nothing and begins nothing, says why, and its time stands still', async () => {
+  it('removes and creates nothing, says why, and stops its clock', async () => {
     const { pair, advancedAt } = await restored()
     const { store, pairing } = pair
     await store.put('file', bytes('finished'), about)
@@ -258,7 +258,7 @@ describe('a database that is older than its store', () => {
     expect((await readAll(store, 'file')).toString()).toBe('finished')
   })
 
-  it('does not count on, so that it stays known', async () => {
+  it('does not increment its counter, so that the state stays detectable', async () => {
     const { pair } = await restored()
     const before = await readMarker(pair.bare)
 
@@ -268,7 +268,7 @@ describe('a database that is older than its store', () => {
     expect(await pair.pairing.mayRemove()).toBe(false)
   })
 
-  it('is known to a server that starts on it', async () => {
+  it('is detected by a server that starts', async () => {
     const { pair } = await restored()
 
     const again = await openPairing({ pairings: pair.pairings, store: pair.bare })
@@ -277,15 +277,15 @@ describe('a database that is older than its store', () => {
   })
 })
 
-it('the counter goes up in the database first, and only when something happened', async () => {
+it('increments the counter in the database first, and only after changes', async () => {
   const { bare, pairings, pairing, database } = await newPair()
   const counters = async () => [(await pairings.find())!.counter, (await readMarker(bare))!.counter]
   await pairing.advance()
   const [first] = await counters()
   bare.fault = (call, at) => {
-    if (call === 'put' && at === 'before') throw new UploadError('STORE_UNAVAILABLE', 'Away.')
+    if (call === 'put' && at === 'before') throw new UploadError('STORE_UNAVAILABLE', 'Unavailable.')
   }
-  await happens(database)
+  await change(database)
 
   await pairing.advance().catch(() => {})
   expect(await counters()).toEqual([first! + 1, first])
@@ -296,7 +296,7 @@ it('the counter goes up in the database first, and only when something happened'
   expect(await counters()).toEqual([first! + 2, first! + 2])
 })
 
-it('is counted soon after a write, and a last time when the server ends', async () => {
+it('increments the counter soon after a write, and when the server stops', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   onTestFinished(() => void vi.useRealTimers())
   const { bare, store, pairing, database } = await newPair()
@@ -304,46 +304,46 @@ it('is counted soon after a write, and a last time when the server ends', async 
   const before = await counter()
 
   await store.put('a', bytes('a'), about)
-  await happens(database)
+  await change(database)
   await vi.advanceTimersByTimeAsync(5000)
   await untilDone(async () => expect(await counter()).toBe(before + 1))
 
-  await happens(database)
+  await change(database)
   await pairing.close()
   expect(await counter()).toBe(before + 2)
 })
 
-describe('a store that is an older copy of the one that the database knows', () => {
-  it('is not believed: nothing is written, lost or removed, and the remedy is said', async () => {
+describe('a store that is an older copy of the paired one', () => {
+  it('is not used for reads, writes or removals, and the error says what to do', async () => {
     const { bare, store, pairing, database } = await newPair()
     const copy = (await readMarker(bare))!
     for (let times = 0; times < 3; times += 1) {
-      await happens(database)
+      await change(database)
       await pairing.advance()
     }
-    const right = (await readMarker(bare))!
+    const current = (await readMarker(bare))!
 
     await writeMarker(bare, copy)
     await pairing.confirmAnew().catch(() => {})
     await pairing.mayRemove()
-    const away = { code: 'STORE_UNAVAILABLE' }
-    await expect(store.put('a', bytes('a'), about)).rejects.toMatchObject(away)
-    await expect(store.stat('nothing')).rejects.toMatchObject(away)
-    await expect(store.remove(['a'])).rejects.toMatchObject(away)
+    const unavailable = { code: 'STORE_UNAVAILABLE' }
+    await expect(store.put('a', bytes('a'), about)).rejects.toMatchObject(unavailable)
+    await expect(store.stat('nothing')).rejects.toMatchObject(unavailable)
+    await expect(store.remove(['a'])).rejects.toMatchObject(unavailable)
     await expect(pairing.check()).rejects.toThrow(/older than its database.*put the right one back/)
     await pairing.advance()
     expect(await readMarker(bare)).toEqual(copy)
 
-    await writeMarker(bare, right)
+    await writeMarker(bare, current)
     await untilDone(() => store.put('a', bytes('a'), about))
     await expect(pairing.check()).resolves.toBeUndefined()
   })
 
-  it('is known to a server that starts on it', async () => {
+  it('is detected by a server that starts', async () => {
     const { bare, pairings, pairing, database } = await newPair()
     const copy = (await readMarker(bare))!
     for (let times = 0; times < 3; times += 1) {
-      await happens(database)
+      await change(database)
       await pairing.advance()
     }
     await writeMarker(bare, copy)
@@ -352,16 +352,16 @@ describe('a store that is an older copy of the one that the database knows', () 
   })
 })
 
-describe('servers that count beside each other', () => {
-  it('leave the marker to the one that is writing it, and take over when it must have died', async () => {
+describe('several servers that increment the counter', () => {
+  it('leave the marker to its writer, and take over when that must have died', async () => {
     const { bare, pairings, pairing, database } = await newPair()
     const other = await openPairing({ pairings, store: bare })
     await pairing.advance()
     const before = (await pairings.find())!.counter
     bare.fault = (call, at) => {
-      if (call === 'put' && at === 'before') throw new UploadError('STORE_UNAVAILABLE', 'Away.')
+      if (call === 'put' && at === 'before') throw new UploadError('STORE_UNAVAILABLE', 'Unavailable.')
     }
-    await happens(database)
+    await change(database)
     await pairing.advance().catch(() => {})
     bare.fault = () => {}
 
@@ -375,12 +375,12 @@ describe('servers that count beside each other', () => {
     expect((await readMarker(bare))!.counter).toBe(before + 2)
   })
 
-  it('go on at once when the one that died had written the marker', async () => {
+  it('continue at once when the server that died had written the marker', async () => {
     const { bare, pairings, pairing, database } = await newPair()
-    await happens(database)
+    await change(database)
     await pairing.advance()
     await database.query({ name: '', text: 'update store_pairing set marked_counter = 0' }, [])
-    await happens(database)
+    await change(database)
 
     await (await openPairing({ pairings, store: bare })).advance()
 
@@ -389,8 +389,8 @@ describe('servers that count beside each other', () => {
   })
 })
 
-describe('a volume that is not mounted any more', () => {
-  it('is not written to below its mount point, and goes on when it is back', async () => {
+describe('a volume that is no longer mounted', () => {
+  it('gets no writes below its mount point, and resumes when it is back', async () => {
     const { pairings } = await unpaired()
     const directory = await mkdtemp(join(tmpdir(), 'landfall-volume-'))
     onTestFinished(() => rm(directory, { recursive: true, force: true }))
@@ -403,15 +403,15 @@ describe('a volume that is not mounted any more', () => {
 
     await rename(root, join(directory, 'elsewhere'))
     await mkdir(root)
-    const away = { code: 'STORE_UNAVAILABLE' }
-    await expect(store.put('b/file', bytes('b'), about)).rejects.toMatchObject(away)
-    await expect(store.put('.landfall/tails/u/1', bytes('b'), about)).rejects.toMatchObject(away)
-    await expect(store.uploadPart('a/file', handle, 2, bytes('x'))).rejects.toMatchObject(away)
-    await expect(store.completeMultipart('a/file', handle, [part])).rejects.toMatchObject(away)
+    const unavailable = { code: 'STORE_UNAVAILABLE' }
+    await expect(store.put('b/file', bytes('b'), about)).rejects.toMatchObject(unavailable)
+    await expect(store.put('.landfall/tails/u/1', bytes('b'), about)).rejects.toMatchObject(unavailable)
+    await expect(store.uploadPart('a/file', handle, 2, bytes('x'))).rejects.toMatchObject(unavailable)
+    await expect(store.completeMultipart('a/file', handle, [part])).rejects.toMatchObject(unavailable)
     await expect(pairing.check()).rejects.toThrow(/not mounted/)
-    // Nor by one that has not noticed yet.
-    await expect(bare.put('b/file', bytes('b'), about)).rejects.toMatchObject(away)
-    await expect(bare.createMultipart('b/file', { ...about, partSize: 5 })).rejects.toMatchObject(away)
+    // The bare store, which has not read the marker again, refuses writes too.
+    await expect(bare.put('b/file', bytes('b'), about)).rejects.toMatchObject(unavailable)
+    await expect(bare.createMultipart('b/file', { ...about, partSize: 5 })).rejects.toMatchObject(unavailable)
     expect(await readdir(root)).toEqual([])
 
     await rm(root, { recursive: true })
@@ -423,8 +423,8 @@ describe('a volume that is not mounted any more', () => {
   })
 })
 
-describe('a mount point below which lies an older copy of the store', () => {
-  it('is not written to by a server that has not noticed yet, and nothing is left in it', async () => {
+describe('an older copy of the store below the mount point', () => {
+  it('gets no writes from a server that has not noticed yet', async () => {
     const { pairings } = await unpaired()
     const directory = await mkdtemp(join(tmpdir(), 'landfall-volume-'))
     onTestFinished(() => rm(directory, { recursive: true, force: true }))
@@ -438,24 +438,26 @@ describe('a mount point below which lies an older copy of the store', () => {
     const handle = await bare.createMultipart('a/file', { ...about, partSize: 5 })
     const part = await bare.uploadPart('a/file', handle, 1, bytes('hello'))
     await cp(root, copy, { recursive: true })
-    const before = await everythingIn(copy)
+    const before = await filesIn(copy)
 
     await rename(root, volume)
     await rename(copy, root)
-    const away = { code: 'STORE_UNAVAILABLE' }
-    await expect(bare.put('b/file', bytes('b'), { ...about, origin: 'b' })).rejects.toMatchObject(away)
-    await expect(bare.put('.landfall/tails/u/1', bytes('b'), about)).rejects.toMatchObject(away)
-    await expect(bare.createMultipart('b/file', { ...about, partSize: 5, origin: 'b' })).rejects.toMatchObject(away)
-    await expect(bare.uploadPart('a/file', handle, 1, bytes('HELLO'))).rejects.toMatchObject(away)
-    await expect(bare.completeMultipart('a/file', handle, [part])).rejects.toMatchObject(away)
-    expect(await everythingIn(root)).toEqual(before)
+    const unavailable = { code: 'STORE_UNAVAILABLE' }
+    await expect(bare.put('b/file', bytes('b'), { ...about, origin: 'b' })).rejects.toMatchObject(unavailable)
+    await expect(bare.put('.landfall/tails/u/1', bytes('b'), about)).rejects.toMatchObject(unavailable)
+    await expect(bare.createMultipart('b/file', { ...about, partSize: 5, origin: 'b' })).rejects.toMatchObject(
+      unavailable,
+    )
+    await expect(bare.uploadPart('a/file', handle, 1, bytes('HELLO'))).rejects.toMatchObject(unavailable)
+    await expect(bare.completeMultipart('a/file', handle, [part])).rejects.toMatchObject(unavailable)
+    expect(await filesIn(root)).toEqual(before)
 
     await rename(root, copy)
     await rename(volume, root)
     expect(await bare.completeMultipart('a/file', handle, [part])).toMatchObject({ size: 5 })
   })
 
-  it('is the store from when its marker has been seen there', async () => {
+  it('is used as the store once its marker was read there', async () => {
     const { pairings } = await unpaired()
     const directory = await mkdtemp(join(tmpdir(), 'landfall-volume-'))
     onTestFinished(() => rm(directory, { recursive: true, force: true }))
@@ -470,7 +472,7 @@ describe('a mount point below which lies an older copy of the store', () => {
     await untilDone(() => store.put('b/file', bytes('b'), about))
   })
 
-  const everythingIn = async (folder: string) =>
+  const filesIn = async (folder: string) =>
     Promise.all(
       (await readdir(folder, { recursive: true, withFileTypes: true }))
         .filter((entry) => entry.isFile())
@@ -498,17 +500,17 @@ async function unpaired() {
 
 async function newPair() {
   const { database, pairings, store: bare } = await unpaired()
-  const said: PairingState[] = []
-  const pairing = await openPairing({ pairings, store: bare, onChange: (standing) => said.push(standing) })
-  return { database, pairings, bare, pairing, said, store: guardStore(bare, pairing) }
+  const states: PairingState[] = []
+  const pairing = await openPairing({ pairings, store: bare, onChange: (state) => states.push(state) })
+  return { database, pairings, bare, pairing, states, store: guardStore(bare, pairing) }
 }
 
-/** Four minutes of work, and then the row of the first. */
+/** A pair whose row was reset to its state before four changes. */
 async function restored() {
   const pair = await newPair()
   const { advancedAt, counter } = (await pair.pairings.find())!
   for (let minutes = 0; minutes < 4; minutes += 1) {
-    await happens(pair.database)
+    await change(pair.database)
     await pair.pairing.advance()
   }
   await pair.database.query({ name: '', text: 'update store_pairing set counter = $1, advanced_at = $2' }, [
@@ -519,7 +521,8 @@ async function restored() {
   return { pair, advancedAt }
 }
 
-const happens = (database: Database) =>
+/** A change that the counter must reflect. */
+const change = (database: Database) =>
   database.query({ name: '', text: `insert into audit_log (action, is_allowed) values ('test', true)` }, [])
 
 async function readAll(store: { read(key: string): AsyncIterable<Buffer> }, key: string): Promise<Buffer> {

@@ -121,7 +121,7 @@ describe('a server that cannot start', () => {
     })
 
     expect(code).toBe(1)
-    expect(output).toBe(`landfall: port ${port} is in use; PORT and METRICS_PORT choose others\n`)
+    expect(output).toBe(`landfall: port ${port} is in use; set PORT or METRICS_PORT to another one\n`)
   })
 })
 

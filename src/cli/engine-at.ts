@@ -28,7 +28,7 @@ export function withEngine<T>(config: Config, work: (parts: EngineParts) => Prom
   const onError = (error: unknown) => console.error(error)
   return withDatabase(config, (database) =>
     withStore(config, async (bareStore) => {
-      const pairing = await openPairing({ pairings: pairingsIn(database), store: bareStore, onFault: onError })
+      const pairing = await openPairing({ pairings: pairingsIn(database), store: bareStore, onError })
       const store = guardStore(bareStore, pairing)
       const document = await policiesAt(database, config)
       const policies = () => document

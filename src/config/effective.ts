@@ -2,7 +2,7 @@ import { settingNames } from '../config.ts'
 
 export interface EffectiveSetting {
   name: string
-  /** As it is written in the environment or as the default; secrets are left out. */
+  /** As written in the environment or as the default; secrets are redacted. */
   value: string
   from: 'environment' | '.env' | 'default'
 }
@@ -10,8 +10,8 @@ export interface EffectiveSetting {
 const secret = /SECRET|TOKEN|PASSWORD|CREDENTIAL|ACCESS_KEY|HEADERS$|^ISSUERS$/
 
 /**
- * Every setting with the value that is in effect and where it comes from. A setting whose name may be that of a secret has no value
- * here, and no value has a password in a URL.
+ * Every setting with its effective value and source. Values of settings whose name suggests a secret are redacted, and so are passwords
+ * in URLs.
  */
 export function effectiveSettings(env: Record<string, string | undefined>, inFile: Set<string>): EffectiveSetting[] {
   return settingNames().map(({ name, fallback }) => {

@@ -22,7 +22,7 @@ const shape = z.strictObject({
   issuer: z.string().min(1).max(1024),
   audience: z.union(
     [z.string().min(1), z.array(z.string().min(1)).min(1), z.null()],
-    'expected a text, a list of texts, or null to take tokens for anybody',
+    'expected a text, a list of texts, or null to accept tokens for any audience',
   ),
   algorithms: z
     .array(z.enum([...publicAlgorithms, ...sharedAlgorithms]))
@@ -59,8 +59,8 @@ const shape = z.strictObject({
     .default(null),
 })
 
-const issuer = shape.transform((said, context): Issuer => {
-  const fault = (name: keyof typeof said, message: string): never => {
+const issuer = shape.transform((given, context): Issuer => {
+  const fail = (name: keyof typeof given, message: string): never => {
     context.issues.push({ code: 'custom', input: undefined, path: [name], message })
     return z.NEVER
   }
@@ -69,14 +69,14 @@ const issuer = shape.transform((said, context): Issuer => {
     publicKey,
     jwksUrl,
     audience,
-    algorithms: wanted,
+    algorithms: requested,
     jwksMaxAge,
     jwksCooldown,
     jwksMaxStale,
     ...rest
-  } = said
+  } = given
   if ([secret, publicKey, jwksUrl].filter((key) => key !== undefined).length !== 1)
-    return fault('name', 'expected exactly one of secret, publicKey and jwksUrl')
+    return fail('name', 'expected exactly one of secret, publicKey and jwksUrl')
 
   let keys: IssuerKeys
   let possible: readonly Algorithm[]
@@ -84,52 +84,47 @@ const issuer = shape.transform((said, context): Issuer => {
     keys = { kind: 'secret', secret: Buffer.from(secret) }
     // RFC 7518, 3.2: "A key of the same size as the hash output or larger MUST be used".
     possible = sharedAlgorithms.filter((name) => Buffer.byteLength(secret) * 8 >= Number(name.slice(2)))
-    if (possible.length === 0) return fault('secret', 'expected at least 32 bytes')
+    if (possible.length === 0) return fail('secret', 'expected at least 32 bytes')
   } else if (publicKey !== undefined) {
     const key = readPublicKey(publicKey)
-    if (key === null) return fault('publicKey', 'expected a public key, as PEM or JWK')
+    if (key === null) return fail('publicKey', 'expected a public key, as PEM or JWK')
     keys = { kind: 'public', key }
     possible = algorithmsFor(key)
     if (possible.length === 0)
-      return fault('publicKey', 'expected RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519')
+      return fail('publicKey', 'expected RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519')
   } else {
     const url = URL.parse(jwksUrl!)
     if (!url || !isSafe(url))
-      return fault('jwksUrl', 'expected an https URL without user and password; http only on this machine')
+      return fail('jwksUrl', 'expected an https URL without user and password; http only on this machine')
     keys = { kind: 'remote', url, timing: { maxAge: jwksMaxAge, cooldown: jwksCooldown, maxStale: jwksMaxStale } }
     possible = publicAlgorithms
   }
-  const misfit = wanted?.find((name) => !possible.includes(name))
-  if (misfit) return fault('algorithms', `${misfit} cannot be used with this key, only ${possible.join(', ')}`)
+  const unsupported = requested?.find((name) => !possible.includes(name))
+  if (unsupported) return fail('algorithms', `${unsupported} cannot be used with this key, only ${possible.join(', ')}`)
   return {
     ...rest,
     keys,
     foreignPrefixes: [],
-    algorithms: wanted ?? [...possible],
+    algorithms: requested ?? [...possible],
     audience: typeof audience === 'string' ? [audience] : audience,
   }
 })
 
 const list = z.array(issuer).transform((issuers, context): Issuer[] => {
-  const fault = (at: number, name: string, message: string) =>
+  const fail = (at: number, name: string, message: string) =>
     void context.issues.push({ code: 'custom', input: undefined, path: [at, name], message })
   for (const [at, one] of issuers.entries()) {
     for (const other of issuers.slice(0, at)) {
-      if (one.name === other.name) fault(at, 'name', 'is the name of another issuer')
+      if (one.name === other.name) fail(at, 'name', 'is the name of another issuer')
       if (mayNameTheSame(one, other))
-        fault(
-          at,
-          'userPrefix',
-          `could name the users of ${other.name}: give one of them a userPrefix, or each a tenant`,
-        )
+        fail(at, 'userPrefix', `could name the users of ${other.name}: give one of them a userPrefix, or each a tenant`)
     }
   }
   return issuers.map((one) => ({ ...one, foreignPrefixes: prefixesWithin(one.userPrefix, issuers) }))
 })
 
 /**
- * The issuers whose tokens are believed, from JSON or from the file of JSON that is named. Nothing of what it holds is
- * repeated in a problem.
+ * The issuers whose tokens are accepted, from JSON or from a JSON file. Problems never quote values, which may be secrets.
  */
 export const issuers = z.string().transform((text, context): Issuer[] => {
   const json = readJson(text.trim())
@@ -148,7 +143,7 @@ export const issuers = z.string().transform((text, context): Issuer[] => {
   return z.NEVER
 })
 
-/** A problem is a text. */
+/** @returns a text when there is a problem */
 function readJson(text: string): { value: unknown } | string {
   const isFile = !text.startsWith('[')
   let json = text
@@ -164,11 +159,11 @@ function readJson(text: string): { value: unknown } | string {
   }
 }
 
-function readPublicKey(said: string | Record<string, unknown>): KeyObject | null {
+function readPublicKey(given: string | Record<string, unknown>): KeyObject | null {
   try {
-    // Node would make the public key of a private one; whoever put that here has copied the wrong thing.
-    if (typeof said === 'string') return said.includes('PRIVATE') ? null : createPublicKey(said)
-    return 'd' in said || said.kty === 'oct' ? null : createPublicKey({ key: said as JsonWebKey, format: 'jwk' })
+    // A private key is refused, although Node would derive the public key from it: it must not be in the configuration.
+    if (typeof given === 'string') return given.includes('PRIVATE') ? null : createPublicKey(given)
+    return 'd' in given || given.kty === 'oct' ? null : createPublicKey({ key: given as JsonWebKey, format: 'jwk' })
   } catch {
     return null
   }
@@ -179,14 +174,14 @@ function isSafe({ protocol, hostname, username, password }: URL): boolean {
   return username === '' && password === '' && (protocol === 'https:' || (protocol === 'http:' && isHere))
 }
 
-/** Whether two issuers, each trusted with its own users only, could come up with one and the same user. */
+/** Whether two issuers could issue tokens for the same user, although each is trusted for its own users only. */
 function mayNameTheSame(one: Issuer, other: Issuer): boolean {
   if (one.issuer === other.issuer || one.userPrefix !== other.userPrefix) return false
-  const areApart = [one, other].every(({ tenant, claims }) => tenant !== null && claims.tenant === null)
-  return !areApart || one.tenant === other.tenant
+  const haveOwnTenants = [one, other].every(({ tenant, claims }) => tenant !== null && claims.tenant === null)
+  return !haveOwnTenants || one.tenant === other.tenant
 }
 
-/** The prefixes of others that could come out of `prefix` and what follows it. */
+/** The longer prefixes of other issuers that start with `prefix`: a user of this issuer must not begin with one. */
 function prefixesWithin(prefix: string, issuers: Issuer[]): string[] {
   return issuers.map((other) => other.userPrefix).filter((other) => other !== prefix && other.startsWith(prefix))
 }

@@ -2,12 +2,12 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { parseDuration, parseSize, writeDuration } from '../core/units.ts'
 
-/** What Fastify takes as `trustProxy`: everybody, nobody, or these addresses. A number of hops would prove nothing about who speaks. */
+/** `trustProxy` of Fastify: all, none, or these addresses. A number of hops is not allowed: it proves nothing about the sender. */
 export type Trust = boolean | string[]
 
 /**
- * A setting whose text `parse` understands; `null` from it is a problem that says what was `expected`. A default is
- * text as well, given with `.prefault`, so that it reads as an operator would write it.
+ * A setting that `parse` reads from text; `null` is a problem that says what was `expected`. A default is a text too, given with
+ * `.prefault`, so that it looks as an operator would write it.
  */
 export function parsed<T>(parse: (text: string) => T | null, expected: string) {
   return z.string().transform((text, context) => {
@@ -18,55 +18,55 @@ export function parsed<T>(parse: (text: string) => T | null, expected: string) {
   })
 }
 
-/** What kind of server this is. Everything else is refused: a word that is nearly `production` must not be development. */
+/** The mode of the server. Other words are refused: a misspelt `production` must not become development. */
 export const mode = parsed((text) => {
   const found = (['production', 'development', 'test'] as const).find((name) => name === text)
   return found ?? null
 }, 'production, development or test')
 
-/** Bytes, written as `8MiB`. */
+/** Bytes, such as `8MiB`. */
 export const size = parsed(parseSize, 'a size such as 8MiB')
 
-/** Milliseconds, written as `30s`. */
+/** Milliseconds, such as `30s`. */
 export const duration = parsed(parseDuration, 'a duration such as 30s or 24h')
 
-const mostWait = 10 * 24 * 60 * 60 * 1000
+const maxWait = 10 * 24 * 60 * 60 * 1000
 
-/** Milliseconds that something is waited for, `least` or more. Timers end at 24.8 days, and some wait twice as long as is said. */
+/** The milliseconds of a wait, `least` or more. Timers of Node are limited to 24.8 days, and some waits take twice the setting. */
 export function wait(least = 0) {
   const expected = `a duration such as 30s, at least ${writeDuration(least)} and at most 10d`
   return parsed((text) => {
     const ms = parseDuration(text)
-    return ms === null || ms < least || ms > mostWait ? null : ms
+    return ms === null || ms < least || ms > maxWait ? null : ms
   }, expected)
 }
 
-/** A whole number between two bounds, both included. */
+/** A whole number from `least` to `most`. */
 export function count(least: number, most: number) {
   const error = `expected a whole number from ${least} to ${most}`
   return z.coerce.number({ error }).int({ error }).min(least, { error }).max(most, { error })
 }
 
-/** One of a few words. */
+/** One of `words`. */
 export function choice<const Words extends readonly [string, ...string[]]>(...words: Words) {
   return z.enum(words, { error: `expected ${words.join(', ')}` })
 }
 
-/** An address without a query, and without the slash at its end. */
+/** An http or https URL without query; trailing slashes are removed. */
 export const webUrl = parsed((text) => {
   const url = URL.parse(text)
   if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username) return null
   return url.href.replace(/\/+$/, '')
 }, 'an http or https URL without query')
 
-/** `*`, or origins separated by commas, which may have wildcards that match something. */
+/** `*`, or origins separated by commas, with wildcards for subdomains or ports. */
 export const origins = parsed((text): '*' | string[] | null => {
   if (text === '*') return '*'
   const list = splitList(text)
   return list.length > 0 && list.every(isOriginPattern) ? list : null
 }, '* or origins such as https://app.example, https://*.example.org or http://localhost:*, separated by commas')
 
-/** A scheme, a host with perhaps a wildcard for what stands before two labels or more, and perhaps a port, a number or any. */
+/** A scheme, a host with an optional wildcard before at least two labels, and an optional port or `*`. */
 function isOriginPattern(text: string): boolean {
   const [, scheme, wildcard, host = ''] =
     /^([a-z][a-z0-9+.-]*):\/\/(\*\.)?([^/*:]+)(?::(?:\d{1,5}|\*))?$/i.exec(text) ?? []
@@ -76,13 +76,13 @@ function isOriginPattern(text: string): boolean {
   return !/^https?$/i.test(scheme) || URL.parse(plain)?.origin === plain.toLowerCase()
 }
 
-/** Names of HTTP headers, separated by commas; none is none. */
+/** Names of HTTP headers separated by commas; may be empty. */
 export const headerNames = parsed((text): string[] | null => {
   const list = splitList(text)
   return list.every((name) => name !== '*' && /^[!#$%&'*+.^_`|~\w-]+$/.test(name)) ? list : null
 }, 'names of headers separated by commas')
 
-/** `name=value`, separated by commas; values may be percent-encoded, as OpenTelemetry writes them. */
+/** `name=value` separated by commas; values may be percent-encoded, as OpenTelemetry specifies. */
 export const pairs = parsed((text): Record<string, string> | null => {
   const found = splitList(text).map((pair) => /^([\w-]+)=(.*)$/.exec(pair))
   if (!found.every((pair) => pair !== null)) return null
@@ -99,14 +99,14 @@ export const names = z.string().transform((text) => {
   return list.length === 0 ? null : list
 })
 
-/** Whose forwarding headers count. */
+/** The value of TRUST_PROXY. */
 export const trust = parsed((text): Trust | null => {
   if (text === 'true' || text === 'false') return text === 'true'
   const list = splitList(text)
   return list.length > 0 && list.every(isNetwork) ? list : null
 }, 'true, false, or addresses and networks separated by commas')
 
-/** What stands between the commas of a text; nothing of it is empty. */
+/** The items between the commas of `text`, without empty ones. */
 export function splitList(text: string): string[] {
   return text
     .split(',')

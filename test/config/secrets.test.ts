@@ -40,13 +40,13 @@ describe('a token secret that can be guessed', () => {
     expect(() => loadConfig({ ...production, JWT_SECRET: secret })).toThrow(/JWT_SECRET: the secret .*openssl rand/)
   })
 
-  it('is not told to the log', () => {
+  it('is not quoted in the error', () => {
     expect(() => loadConfig({ ...production, JWT_SECRET: 'changeme-changeme-changeme-changeme!' })).not.toThrow(
       /changeme/,
     )
   })
 
-  it('is refused also where it only verifies', () => {
+  it('is refused also when it only verifies', () => {
     const load = () => loadConfig({ ...production, JWT_SECRET: `${good},${'b'.repeat(32)}` })
 
     expect(load).toThrow(ConfigError)
@@ -55,20 +55,20 @@ describe('a token secret that can be guessed', () => {
 })
 
 describe('a random token secret', () => {
-  it.each(['base64', 'base64url', 'hex'] as const)('in %s passes, a thousand times', (encoding) => {
+  it.each(['base64', 'base64url', 'hex'] as const)('in %s is accepted, a thousand times', (encoding) => {
     for (let n = 0; n < 1000; n += 1) {
       const secret = randomBytes(encoding === 'hex' ? 16 : 24).toString(encoding)
       expect(weaknessOf(secret), secret).toBeNull()
     }
   })
 
-  it('passes as a phrase of unusual words', () => {
+  it('is accepted as a phrase of uncommon words', () => {
     expect(weaknessOf('gravel-hoist-mumble-otter-plinth-vexed-quorum')).toBeNull()
   })
 })
 
 describe('several token secrets', () => {
-  it('stand between commas, the one that signs first', () => {
+  it('are separated by commas, the one that signs first', () => {
     const { JWT_SECRET } = loadConfig({ ...production, JWT_SECRET: `${good}, ${good.toLowerCase()} ` })
 
     expect(secretsIn(JWT_SECRET!)).toEqual([good, good.toLowerCase()])

@@ -13,7 +13,7 @@ it('an outage of the database is two lines in the log, whatever the server does 
       DATABASE_URL: postgres.url,
       JWT_SECRET: testSecret,
       METRICS_TOKEN: metricsToken,
-      DATABASE_PATIENCE: '100ms',
+      DATABASE_TIMEOUT: '100ms',
       LEASE_TTL: '1s',
       LOG_LEVEL: 'info',
     },

@@ -28,4 +28,11 @@ export const infrastructureErrors = {
   /** `reason` is for the operator; the sentence is told by `/readyz` and `landfall doctor`. */
   bucketUnavailable: defineError('STORE_UNAVAILABLE', ({ reason }: Facts & { reason: string }) => `${reason}.`),
   bucketUnusable: defineError('R2_ERROR', ({ reason }: Facts & { reason: string }) => `${reason}.`),
+
+  // The pairing of the store with the database. `reason` is for the operator; a client sees it only before the server has started.
+  storeNotPaired: defineError(
+    'STORE_UNAVAILABLE',
+    (_: { reason: string }) => 'The files of this server cannot be reached at the moment. Please try again later.',
+  ),
+  storeHasNoMarker: defineError('STORE_UNAVAILABLE', ({ reason }: { reason: string }) => reason),
 }

@@ -156,7 +156,7 @@ describe('Postgres', () => {
 
   it('is full, and then has room again', { timeout: 120_000 }, async ({ skip }) => {
     const disk = await mountSmallDisk(skip, '40m')
-    const server = await openServer({ DATABASE_URL: await databaseOn(disk), DATABASE_PATIENCE: '500ms' })
+    const server = await openServer({ DATABASE_URL: await databaseOn(disk), DATABASE_TIMEOUT: '500ms' })
     onTestFinished(() => server.kill())
     const pid = server.pid()
     const bytes = randomBytes(600_000)
@@ -282,7 +282,7 @@ describe('a server that starts', () => {
       PART_SIZE: '5MiB',
     })
 
-    expect(server.log()).toContain('waiting for what this server needs')
+    expect(server.log()).toContain('waiting for the database or the store')
     await sendAnother(server)
   })
 

@@ -17,7 +17,7 @@ export async function openServer(environment: Record<string, string> = {}): Prom
       JWT_SECRET: testSecret,
       LOG_LEVEL: 'warn',
       PART_SIZE: '256KiB',
-      DATABASE_PATIENCE: '1s',
+      DATABASE_TIMEOUT: '1s',
       LEASE_TTL: '3s',
       ...(database && { DATABASE_URL: database.url }),
       ...environment,

@@ -43,7 +43,7 @@ export async function openGround(settings: Record<string, string>, acknowledged 
     DATABASE_URL: fresh.url,
     PART_SIZE: '5MiB',
     CONTENT_CHECK: 'false',
-    START_PATIENCE: '1s',
+    START_TIMEOUT: '1s',
     ...settings,
   }
   let aheadMs = 0

@@ -13,7 +13,7 @@ const run = promisify(execFile)
 const MiB = 1024 ** 2
 
 it('server and commands that start without the volume say so and write nothing below its mount point', async () => {
-  const { server, settings, files, directory } = await open({ START_PATIENCE: '1s' })
+  const { server, settings, files, directory } = await open({ START_TIMEOUT: '1s' })
   const bytes = randomBytes(2 * MiB)
   const path = await create(server, bytes.length)
   expect((await append(server, path, 0, bytes.subarray(0, MiB))).status).toBe(204)

@@ -80,7 +80,7 @@ export async function openEnvironment({
     LOCK_WAIT: '3s',
     FINISH_WAIT: '3s',
     BODY_IDLE_TIMEOUT: '3s',
-    DATABASE_PATIENCE: '2s',
+    DATABASE_TIMEOUT: '2s',
     ...(bucket
       ? {
           STORE: 's3',

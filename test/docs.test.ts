@@ -2,7 +2,8 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createProgram } from '../src/cli/program.ts'
-import { renderEnvExample } from '../src/config.ts'
+import { settingNames } from '../src/config.ts'
+import { errorCodes } from '../src/core/errors/error.ts'
 
 const codeBlocks = (file: string, language: string) =>
   [...readFileSync(file, 'utf8').matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(
@@ -47,16 +48,14 @@ describe('the documentation', () => {
     expect([...new Set(named)].filter((name) => !known.includes(name))).toEqual([])
   })
 
-  it('names only settings that exist', () => {
-    const known = new Set(
-      renderEnvExample()
-        .match(/^# [A-Z][A-Z0-9_]+(?==)/gm)
-        ?.map((line) => line.slice(2)),
+  it('names only settings and error codes that exist', () => {
+    const known = new Set([...settingNames().map(({ name }) => name), ...Object.keys(errorCodes)])
+
+    const named = [...text.matchAll(/`(?:[^`]*[\s(])?([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)].map(
+      ([, name]) => name!,
     )
 
-    const named = [...text.matchAll(/`(?:[^`]*[\s(])?([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)=/g)].map(([, name]) => name!)
-
-    expect(named.length).toBeGreaterThan(5)
+    expect(named.length).toBeGreaterThan(50)
     expect([...new Set(named)].filter((name) => !known.has(name) && !/^(TEST|EVERYTHING)_/.test(name))).toEqual([])
   })
 
@@ -69,7 +68,7 @@ describe('the documentation', () => {
     )
     const dashboards = readFileSync('docker/grafana/landfall.json', 'utf8')
 
-    const named = `${text}${dashboards}`.match(/\blandfall_[a-z0-9_]+/g) ?? []
+    const named = `${text}${dashboards}`.match(/(?<!\$)\blandfall_[a-z0-9_]+/g) ?? []
 
     expect(named.length).toBeGreaterThan(30)
     expect([...new Set(named)].filter((name) => !known.has(name))).toEqual([])

@@ -4,7 +4,7 @@ import { testDatabase } from '../support/open-engine.ts'
 
 const dayMs = 24 * 3600_000
 
-it('tells the time of the database, whatever the clock of this machine says', async () => {
+it('has the time of the database, whatever the clock of this machine says', async () => {
   const { clock, databaseMs } = await clockOver({ wallMs: () => Date.now() + 8 * dayMs })
 
   expect(Math.abs(clock.now().getTime() - (await databaseMs()))).toBeLessThan(5000)
@@ -12,36 +12,36 @@ it('tells the time of the database, whatever the clock of this machine says', as
 })
 
 it('agrees with a machine whose clock is right', async () => {
-  const { clock, databaseMs, said } = await clockOver({})
+  const { clock, databaseMs, reports } = await clockOver({})
   const wallMs = await databaseMs()
   const right = await clockOver({ wallMs: () => wallMs + 3000 })
 
   await expect(clock.check()).resolves.toBeUndefined()
   await expect(right.clock.check()).resolves.toBeUndefined()
-  expect(said).toEqual([])
+  expect(reports).toEqual([])
 })
 
 it.each([
   [8 * dayMs, /691\d{3} s ahead of the database/],
   [-20 * 60_000, /1\d{3} s behind the database/],
   [10_000, /\d+ s ahead of the database/],
-])('is not ready with a clock that is %i ms off, and says so once', async (offMs, words) => {
-  let wrong = offMs
+])('is not ready with a clock that is %i ms off, and reports that once', async (offMs, message) => {
+  let errorMs = offMs
   const base = await (await clockOver({})).databaseMs()
   const startedAt = performance.now()
-  const wallMs = () => base + performance.now() - startedAt + wrong
-  const { clock, said } = await clockOver({ wallMs })
+  const wallMs = () => base + performance.now() - startedAt + errorMs
+  const { clock, reports } = await clockOver({ wallMs })
 
-  await expect(clock.check()).rejects.toThrow(words)
+  await expect(clock.check()).rejects.toThrow(message)
   await clock.refresh()
-  expect(said).toEqual([expect.stringMatching(words)])
+  expect(reports).toEqual([expect.stringMatching(message)])
 
-  wrong = 0
+  errorMs = 0
   await expect(clock.check()).resolves.toBeUndefined()
-  expect(said).toEqual([expect.stringMatching(words), null])
+  expect(reports).toEqual([expect.stringMatching(message), null])
 })
 
-it('keeps what it knows when a statement had to wait', async () => {
+it('keeps its estimate when a measurement had to wait', async () => {
   let elapsed = 0
   let serverMs = 1_000_000
   let tripMs = 10
@@ -61,10 +61,10 @@ it('keeps what it knows when a statement had to wait', async () => {
 
 async function clockOver(options: Partial<ClockOptions>) {
   const database = await testDatabase()
-  const said: (string | null)[] = []
+  const reports: (string | null)[] = []
   const clock = await openClock({
     database,
-    onSkew: (trouble) => said.push(trouble),
+    onSkew: (problem) => reports.push(problem),
     onError: console.error,
     ...options,
   })
@@ -76,5 +76,5 @@ async function clockOver(options: Partial<ClockOptions>) {
         [],
       )
     )[0]!.ms
-  return { clock, databaseMs, said }
+  return { clock, databaseMs, reports }
 }

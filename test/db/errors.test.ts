@@ -8,11 +8,11 @@ const root = userOf('root', 'creator', { isAdmin: true })
 const nul = '\u0000'
 const policies = writePolicyDocument(defaultPolicies)
 
-// Text that Postgres keeps nowhere, wherever somebody may send some.
+// Every field of a request whose text reaches the database.
 const requests: [string, { method?: 'POST' | 'PUT'; url: string; body?: object; version?: true }][] = [
   ['a fingerprint', { url: '/v1/uploads?fingerprint=a%00b' }],
-  ['the name of a user', { url: '/v1/admin/uploads?user=a%00b' }],
-  ['a text to look for', { url: '/v1/admin/uploads?text=a%00b' }],
+  ['a user id', { url: '/v1/admin/uploads?user=a%00b' }],
+  ['a search text', { url: '/v1/admin/uploads?text=a%00b' }],
   ['an actor', { url: '/v1/admin/audit?actor=%00' }],
   ['a tenant', { url: '/v1/admin/usage?tenant=%00' }],
   ['a key', { method: 'POST', url: '/v1/admin/keys', body: { name: `a${nul}`, role: 'creator', scopes: ['upload'] } }],
@@ -22,7 +22,7 @@ const requests: [string, { method?: 'POST' | 'PUT'; url: string; body?: object; 
   ],
 ]
 
-describe('a character that the database cannot keep', () => {
+describe('U+0000, which Postgres cannot store,', () => {
   it.each(requests)('is refused in %s', async (_, { method = 'POST', url, body, version }) => {
     const app = await testApp()
     const headers = { ...(await app.as(root)), ...(version && { 'if-match': '"1"' }) }

@@ -5,7 +5,7 @@ import { headersOf, testSecret } from '../support/tus-file.ts'
 
 const metricsToken = 'the-token-of-the-metrics'
 
-it('an outage of the database is two lines in the log, whatever the server does meanwhile', async () => {
+it('logs an outage of the database in two lines, whatever the server does meanwhile', async () => {
   const postgres = await startPostgres()
   onTestFinished(() => postgres.stop())
   const server = await startNodeProcess({
@@ -20,7 +20,7 @@ it('an outage of the database is two lines in the log, whatever the server does 
   })
   onTestFinished(() => server.kill())
   const authorization = `Bearer ${metricsToken}`
-  const faults = async () => {
+  const backgroundErrors = async () => {
     const text = await (await fetch(`${server.url}/metrics`, { headers: { authorization } })).text()
     return Number(/^landfall_background_errors_total (\d+)/m.exec(text)?.[1])
   }
@@ -28,24 +28,24 @@ it('an outage of the database is two lines in the log, whatever the server does 
 
   await postgres.kill()
   const statuses = new Set<number>()
-  // Work in the background, requests and balancers all meet the outage again and again.
+  // Background jobs, requests and readiness checks run into the outage repeatedly.
   do {
     await fetch(`${server.url}/readyz`)
     statuses.add((await fetch(`${server.url}/v1/uploads`, { headers: await headersOf() })).status)
-  } while ((await faults()) < 2)
+  } while ((await backgroundErrors()) < 2)
   await postgres.start()
   await server.said('database restored', 60_000)
 
   const lines = server.records().slice(before)
   expect([...statuses]).toEqual([503])
-  expect(lines.filter(({ level }) => isWorse(level)).map(({ msg }) => msg)).toEqual([
+  expect(lines.filter(({ level }) => isWarning(level)).map(({ msg }) => msg)).toEqual([
     expect.stringContaining('database lost'),
   ])
   expect(lines.filter(({ msg }) => /^database/.test(String(msg)))).toHaveLength(2)
   expect(lines.filter((line) => 'err' in line || JSON.stringify(line).includes('stack'))).toEqual([])
 })
 
-/** Levels are numbers or names. */
-function isWorse(level: unknown): boolean {
+/** Whether a level, a number or a name, is `warn` or higher. */
+function isWarning(level: unknown): boolean {
   return typeof level === 'number' ? level >= 40 : /warn|error|fatal/.test(String(level))
 }

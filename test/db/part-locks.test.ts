@@ -27,7 +27,7 @@ beforeAll(async () => {
   }
 }, 60_000)
 
-async function begin(): Promise<string> {
+async function createUpload(): Promise<string> {
   const creation = { size: 1000, filename: 'a.bin', contentType: 'application/octet-stream', hasNumberedParts: true }
   const { policy } = effectivePolicy(defaultPolicies, ada)!
   const settings = { keyTemplate: defaultKeyTemplate, chunkSize: 10 } as EngineSettings
@@ -48,9 +48,9 @@ const lock = (number: number, more: Partial<PartLock> = {}): PartLock => ({
 const receipt = (number: number, etag: string) => ({ number, size: 10, etag })
 const locker = () => leaseLocker({ database, leaseMs: 1000, waitMs: 3000, onError: () => {} })
 
-describe('a claim on a part', () => {
-  it('is given to one of many', async () => {
-    const id = await begin()
+describe('a part lock', () => {
+  it('is acquired by one of many requests', async () => {
+    const id = await createUpload()
 
     const answers = await Promise.all(Array.from({ length: 40 }, () => uploads.acquirePartLock(id, lock(1))))
 
@@ -58,8 +58,8 @@ describe('a claim on a part', () => {
     expect(answers.filter((answer) => answer === 'taken')).toHaveLength(39)
   })
 
-  it('does not keep the other parts', async () => {
-    const id = await begin()
+  it('does not lock other parts', async () => {
+    const id = await createUpload()
 
     const answers = await Promise.all(
       Array.from({ length: 40 }, (_, index) => uploads.acquirePartLock(id, lock(index + 1))),
@@ -69,35 +69,33 @@ describe('a claim on a part', () => {
     expect(await uploads.countPartLocks(id)).toBe(40)
   })
 
-  it('and a lease are never there together unless the claim was first', async () => {
+  it('is never acquired while a lease is held', async () => {
     const leases = await locker()
     for (let round = 0; round < 20; round += 1) {
-      const id = await begin()
-      const seen: string[] = []
-      const claimed = Promise.withResolvers<unknown>()
-      const held = leases.withLock(
+      const id = await createUpload()
+      let locksUnderLease = -1
+      const answered = Promise.withResolvers<unknown>()
+      const underLease = leases.withLock(
         id,
         () => {},
         async () => {
-          seen.push('lease')
-          const before = await uploads.countPartLocks(id)
-          seen.push(`claims ${before}`)
-          await claimed.promise
-          expect(await uploads.countPartLocks(id)).toBe(before)
+          locksUnderLease = await uploads.countPartLocks(id)
+          await answered.promise
+          expect(await uploads.countPartLocks(id)).toBe(locksUnderLease)
         },
       )
       const answers = await Promise.all([1, 2, 3].map((number) => uploads.acquirePartLock(id, lock(number))))
-      claimed.resolve(answers)
-      await held
+      answered.resolve(answers)
+      await underLease
 
       for (const answer of answers) expect(['mine', 'closed']).toContain(answer)
-      expect(seen).toContain(`claims ${answers.filter((answer) => answer === 'mine').length}`)
+      expect(locksUnderLease).toBe(answers.filter((answer) => answer === 'mine').length)
     }
     await leases.close()
   })
 
-  it('takes the receipt away until there is another', async () => {
-    const id = await begin()
+  it('removes the existing receipt until the part is recorded again', async () => {
+    const id = await createUpload()
     const first = lock(1)
     await uploads.acquirePartLock(id, first)
     await uploads.recordPart(id, receipt(1, 'a'), first.token)
@@ -110,8 +108,8 @@ describe('a claim on a part', () => {
     expect(await uploads.parts(id)).toEqual([receipt(1, 'b')])
   })
 
-  it('that ran out is somebody else’s, and then records nothing', async () => {
-    const id = await begin()
+  it('that expired is acquired by another request, and then records nothing', async () => {
+    const id = await createUpload()
     const late = lock(1, { ms: 30 })
     await uploads.acquirePartLock(id, late)
     const next = lock(1)
@@ -123,8 +121,8 @@ describe('a claim on a part', () => {
     expect(await uploads.recordPart(id, receipt(1, 'next'), next.token)).toBe(true)
   })
 
-  it('may be asked for, and recorded, once more when the answer was lost', async () => {
-    const id = await begin()
+  it('may be acquired, and its part recorded, again after a lost answer', async () => {
+    const id = await createUpload()
     const mine = lock(1, { replaces: false })
 
     expect([await uploads.acquirePartLock(id, mine), await uploads.acquirePartLock(id, mine)]).toEqual(['mine', 'mine'])
@@ -134,9 +132,9 @@ describe('a claim on a part', () => {
     expect(await uploads.parts(id)).toEqual([receipt(1, 'a')])
   })
 
-  it('records nothing for an upload that has ended, and none is given', async () => {
+  it('is not given for an ended upload, and an earlier one records nothing', async () => {
     const leases = await locker()
-    const id = await begin()
+    const id = await createUpload()
     const mine = lock(1)
     await uploads.acquirePartLock(id, mine)
     await leases.withLock(
@@ -151,13 +149,13 @@ describe('a claim on a part', () => {
     await leases.close()
   })
 
-  it('ends with the receipts that a lease holder forgets or replaces', async () => {
+  it('ends when a lease holder removes or replaces receipts', async () => {
     const leases = await locker()
-    const id = await begin()
+    const id = await createUpload()
     for (const number of [1, 2, 3]) {
       const mine = lock(number)
       await uploads.acquirePartLock(id, mine)
-      if (number < 3) await uploads.recordPart(id, receipt(number, 'chunk'), mine.token)
+      if (number < 3) await uploads.recordPart(id, receipt(number, 'part'), mine.token)
     }
 
     await leases.withLock(
@@ -166,7 +164,7 @@ describe('a claim on a part', () => {
       (lease) => lease.save({ forget: [1], parts: [receipt(3, 'appended')] }),
     )
 
-    expect(await uploads.parts(id)).toEqual([receipt(2, 'chunk'), receipt(3, 'appended')])
+    expect(await uploads.parts(id)).toEqual([receipt(2, 'part'), receipt(3, 'appended')])
     expect(await uploads.countPartLocks(id)).toBe(0)
     await leases.close()
   })

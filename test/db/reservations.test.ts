@@ -11,7 +11,7 @@ import { bodyOf, openEngine } from '../support/open-engine.ts'
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
 import { until } from '../support/until.ts'
 
-/** Two nodes over one real Postgres: only there do creations meet. */
+/** Two nodes on one real Postgres server, because creations are concurrent only there. */
 let fresh: FreshDatabase
 let databases: [Database, Database]
 
@@ -28,16 +28,16 @@ afterAll(async () => {
 
 const plain = { filename: 'a.bin', contentType: 'application/octet-stream' }
 
-describe('of fifty creations at once on two servers', () => {
+describe('fifty concurrent creations on two servers', () => {
   it.each([
-    ['bytes in all', { totalBytes: 1000 }, 'QUOTA_EXCEEDED'],
+    ['total bytes', { totalBytes: 1000 }, 'QUOTA_EXCEEDED'],
     ['bytes a day', { bytesPerDay: 1000 }, 'QUOTA_EXCEEDED'],
-    ['files in all', { totalFiles: 10 }, 'QUOTA_EXCEEDED'],
+    ['total files', { totalFiles: 10 }, 'QUOTA_EXCEEDED'],
     ['files a day', { filesPerDay: 10 }, 'QUOTA_EXCEEDED'],
     ['uploads at once', { uploadsAtOnce: 10 }, 'RATE_LIMITED'],
     ['creations a minute', { creationsPerMinute: 10 }, 'RATE_LIMITED'],
-  ] as const)('exactly ten pass where there is room for ten: %s', { timeout: 60_000 }, async (_, limits, code) => {
-    const actor = somebody()
+  ] as const)('succeed exactly ten times within a quota for ten: %s', { timeout: 60_000 }, async (_, limits, code) => {
+    const actor = newActor()
     const nodes = await Promise.all(databases.map((database) => node(database, actor, limits)))
 
     const answers = await Promise.allSettled(
@@ -51,9 +51,9 @@ describe('of fifty creations at once on two servers', () => {
     expect(await usageOf(actor)).toMatchObject({ reservedBytes: 1000, openUploads: 10, openFiles: 10, dayFiles: 10 })
   })
 
-  it('those of other users, and of the same name in another tenant, are not counted', async () => {
-    const one = somebody()
-    const actors = [one, { ...one, tenant: 'acme' }, { ...one, tenant: 'umbrella' }, somebody()]
+  it('count per user and tenant', async () => {
+    const one = newActor()
+    const actors = [one, { ...one, tenant: 'acme' }, { ...one, tenant: 'umbrella' }, newActor()]
     const { totalBytes: _, ...creator } = defaultPolicies.roles.creator
     const policies = { ...defaultPolicies, default: { totalBytes: 1000 }, roles: { creator } }
     const { engine } = await openEngine({ database: databases[0], policies: () => policies })
@@ -66,16 +66,16 @@ describe('of fifty creations at once on two servers', () => {
   })
 })
 
-describe('room', () => {
+describe('a reservation', () => {
   it.each([
-    ['arrives', { storedBytes: 25, storedFiles: 1, dayBytes: 25, dayFiles: 1 }, send],
+    ['is complete', { storedBytes: 25, storedFiles: 1, dayBytes: 25, dayFiles: 1 }, send],
     [
       'is cancelled before a byte',
       { dayBytes: 0, dayFiles: 0 },
       (at: Node, id: string) => at.engine.cancel(at.actor, id),
     ],
     [
-      'is cancelled in the middle',
+      'is cancelled after some bytes',
       { dayBytes: 12, dayFiles: 0 },
       async (at: Node, id: string) => {
         await send(at, id, 12)
@@ -101,7 +101,7 @@ describe('room', () => {
       },
     ],
     [
-      'arrives and is deleted',
+      'is complete and deleted',
       { dayBytes: 25, dayFiles: 1 },
       async (at: Node, id: string) => {
         await send(at, id)
@@ -109,7 +109,7 @@ describe('room', () => {
       },
     ],
     [
-      'is still being put together',
+      'is still finishing',
       { reservedBytes: 25, openUploads: 1, openFiles: 1, dayBytes: 25, dayFiles: 1 },
       async (at: Node, id: string) => {
         at.store.fault = (call, when) => {
@@ -118,20 +118,20 @@ describe('room', () => {
         await expect(send(at, id)).rejects.toThrow()
       },
     ],
-  ] as const)('is taken by a file, and settled when it %s', async (_, left, happen) => {
-    const at = await node(databases[0], somebody(), { totalBytes: 1000 })
+  ] as const)('is made for an upload, and settled when it %s', async (_, expected, change) => {
+    const at = await node(databases[0], newActor(), { totalBytes: 1000 })
     const { id } = await at.engine.create(at.actor, { ...plain, size: 25 })
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 25, openUploads: 1, openFiles: 1, dayBytes: 25 })
 
-    await happen(at, id)
+    await change(at, id)
     await at.engine.drained()
 
     const nothing = { reservedBytes: 0, storedBytes: 0, storedFiles: 0, openUploads: 0, openFiles: 0 }
-    expect(await usageOf(at.actor)).toMatchObject({ ...nothing, ...left })
+    expect(await usageOf(at.actor)).toMatchObject({ ...nothing, ...expected })
   })
 
-  it('of a file whose digest is another one is released', async () => {
-    const at = await node(databases[0], somebody(), {})
+  it('is released when the digest of the file does not match', async () => {
+    const at = await node(databases[0], newActor(), {})
     const digests = { expected: { 'sha-256': Buffer.alloc(32).toString('base64') }, wanted: [] }
     const { id } = await at.engine.create(at.actor, { ...plain, size: 25, digests })
 
@@ -140,19 +140,19 @@ describe('room', () => {
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 0, storedBytes: 0, openUploads: 0 })
   })
 
-  it('of an upload whose creation was written twice is reserved once', async () => {
-    const at = await node(databases[0], somebody(), { totalBytes: 1000 })
+  it('is made once for a creation whose statement ran twice', async () => {
+    const at = await node(databases[0], newActor(), { totalBytes: 1000 })
     let answers = 0
-    const forgetful: Database = {
+    const runsTwice: Database = {
       ...databases[0],
-      // The first answer to the creation is lost, so it is sent again.
+      // The first answer to the statement is lost, so it is sent again.
       async query(statement, values) {
         const rows = await databases[0].query(statement, values)
         if (statement.name === 'upload-insert' && answers++ === 0) return databases[0].query(statement, values) as never
         return rows as never
       },
     }
-    const { engine } = await openEngine({ database: forgetful, policies: () => at.policies })
+    const { engine } = await openEngine({ database: runsTwice, policies: () => at.policies })
 
     await engine.create(at.actor, { ...plain, size: 25 })
 
@@ -160,41 +160,41 @@ describe('room', () => {
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 25, openUploads: 1, dayFiles: 1 })
   })
 
-  it('is not even asked for by one who began too many uploads, until the moment has come', async () => {
-    const at = await node(databases[0], somebody(), { creationsPerMinute: 60 })
-    let asked = 0
+  it('costs no query while its user is over the rate of creations', async () => {
+    const at = await node(databases[0], newActor(), { creationsPerMinute: 60 })
+    let queries = 0
     const counting: Database = {
       ...databases[0],
       query(statement, values) {
-        asked += 1
+        queries += 1
         return databases[0].query(statement, values)
       },
     }
     const { engine } = await openEngine({ database: counting, policies: () => at.policies })
-    const begin = () => engine.create(at.actor, { ...plain, size: 1 })
-    for (let n = 0; n < 60; n += 1) await begin()
-    const refused = await begin().catch((error: unknown) => error)
-    asked = 0
+    const create = () => engine.create(at.actor, { ...plain, size: 1 })
+    for (let n = 0; n < 60; n += 1) await create()
+    const refused = await create().catch((error: unknown) => error)
+    queries = 0
 
-    const flood = await Promise.allSettled(Array.from({ length: 100 }, begin))
+    const flood = await Promise.allSettled(Array.from({ length: 100 }, create))
 
     expect(refused).toMatchObject({ code: 'RATE_LIMITED', facts: { rule: 'creationsPerMinute', retryAfter: 1 } })
     expect(flood.every((answer) => answer.status === 'rejected' && isUploadError(answer.reason, 'RATE_LIMITED'))).toBe(
       true,
     )
-    expect(asked).toBe(0)
+    expect(queries).toBe(0)
     await until(() =>
-      begin().then(
+      create().then(
         () => true,
         (reason: unknown) => (isUploadError(reason, 'RATE_LIMITED') ? false : Promise.reject(reason)),
       ),
     )
     at.policies.users = { [at.actor.id]: { creationsPerMinute: null } }
-    await begin()
+    await create()
   })
 
-  it('of yesterday is not counted today, and not given back today either', async () => {
-    const at = await node(databases[0], somebody(), { bytesPerDay: 100, filesPerDay: 2 })
+  it('of yesterday is neither counted nor returned today', async () => {
+    const at = await node(databases[0], newActor(), { bytesPerDay: 100, filesPerDay: 2 })
     const { id } = await at.engine.create(at.actor, { ...plain, size: 100 })
     await expect(at.engine.create(at.actor, { ...plain, size: 1 })).rejects.toMatchObject({
       facts: { rule: 'bytesPerDay' },
@@ -215,9 +215,9 @@ describe('room', () => {
   })
 })
 
-describe('a file of unknown length', () => {
-  it('is given what room is left, and held to it', async () => {
-    const at = await node(databases[0], somebody(), { totalBytes: 100, maxSize: 80 })
+describe('an upload of unknown length', () => {
+  it('reserves what the quota has left, and may not grow beyond it', async () => {
+    const at = await node(databases[0], newActor(), { totalBytes: 100, maxSize: 80 })
     const first = await at.engine.create(at.actor, { ...plain, size: null })
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 80 })
     const second = await at.engine.create(at.actor, { ...plain, size: null })
@@ -233,8 +233,8 @@ describe('a file of unknown length', () => {
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 0, storedBytes: 30, dayBytes: 30 + 20 })
   })
 
-  it('gives back what it does not need as soon as its length is told', async () => {
-    const at = await node(databases[0], somebody(), { totalBytes: 100 })
+  it('returns the excess of its reservation once its length is known', async () => {
+    const at = await node(databases[0], newActor(), { totalBytes: 100 })
     const { id } = await at.engine.create(at.actor, { ...plain, size: null })
 
     await send(at, id, 10, 0, { size: 40, bodySize: 10 })
@@ -245,11 +245,11 @@ describe('a file of unknown length', () => {
   })
 })
 
-describe('a file made of partial uploads', () => {
+describe('a final upload', () => {
   const partial: Partial<CreateUpload> = { concat: { kind: 'partial' } }
 
-  it('needs no more room than they took', async () => {
-    const at = await node(databases[0], somebody(), {
+  it('needs no more quota than its partial uploads reserved', async () => {
+    const at = await node(databases[0], newActor(), {
       totalBytes: 100,
       totalFiles: 1,
       filesPerDay: 1,
@@ -273,8 +273,8 @@ describe('a file made of partial uploads', () => {
     expect(await usageOf(at.actor)).toMatchObject({ storedBytes: 0, storedFiles: 0 })
   })
 
-  it('takes their room over also when they are still on their way', async () => {
-    const at = await node(databases[0], somebody(), { totalBytes: 100 })
+  it('takes over the reservations of partial uploads that are still open', async () => {
+    const at = await node(databases[0], newActor(), { totalBytes: 100 })
     const parts = []
     for (const size of [60, 40]) parts.push((await at.engine.create(at.actor, { ...plain, ...partial, size })).id)
 
@@ -287,8 +287,8 @@ describe('a file made of partial uploads', () => {
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 0, storedBytes: 100, openUploads: 0, openFiles: 0 })
   })
 
-  it('gives it back to them when it is given up', async () => {
-    const at = await node(databases[0], somebody(), { totalBytes: 150 })
+  it('returns their reservations to its partial uploads when it is cancelled', async () => {
+    const at = await node(databases[0], newActor(), { totalBytes: 150 })
     const parts = []
     for (const size of [60, 40]) parts.push((await at.engine.create(at.actor, { ...plain, ...partial, size })).id)
     await send(at, parts[0]!, 60)
@@ -304,8 +304,8 @@ describe('a file made of partial uploads', () => {
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 0, storedBytes: 0, openUploads: 0, openFiles: 0 })
   })
 
-  it('is no way to have the same bytes twice for the room of once', async () => {
-    const at = await node(databases[0], somebody(), { totalBytes: 150 })
+  it('reserves bytes of its own for a partial upload that another one took over', async () => {
+    const at = await node(databases[0], newActor(), { totalBytes: 150 })
     const { id: part } = await at.engine.create(at.actor, { ...plain, ...partial, size: 100 })
     const concat = finalOf([part])
     await at.engine.create(at.actor, { ...plain, size: null, concat })
@@ -335,7 +335,7 @@ async function node(database: Database, actor: Actor, limits: PolicyRules): Prom
   return { engine, store, actor, policies, time }
 }
 
-function somebody(): Actor {
+function newActor(): Actor {
   return { id: randomUUID(), role: 'creator', tenant: null, isAdmin: false }
 }
 

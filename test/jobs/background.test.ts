@@ -19,7 +19,7 @@ const chunk = (bytes: Buffer, offset = 0) => ({
 const tomorrow = () => new Date(Date.now() + 8 * 24 * 3600 * 1000)
 
 describe('the finisher', () => {
-  it('finishes what nobody asks for any more, once', async () => {
+  it('finishes an upload that no request waits for, once', async () => {
     const { engine, store, database } = await openEngine()
     store.fault = (call) => {
       if (call === 'completeMultipart') throw unavailable()
@@ -42,7 +42,7 @@ describe('the finisher', () => {
 })
 
 describe('the sweeper', () => {
-  it('ends what expired, frees what it used, and touches nothing that is not ours', async () => {
+  it('expires uploads, removes what they stored, and leaves foreign objects alone', async () => {
     const { engine, store, database } = await openEngine()
     const { id } = await engine.create(ada, creation)
     await engine.append(ada, id, chunk(randomBytes(33)))
@@ -66,14 +66,14 @@ describe('the sweeper', () => {
     expect([...store.multiparts.keys()]).toEqual(['theirs'])
   })
 
-  it('finds the pieces of ended uploads that nobody knows of, and leaves those of others', async () => {
+  it('removes tail objects of ended uploads that no row records, and no others', async () => {
     const { engine, store, database } = await openEngine()
     const uploads = uploadRepository(database)
-    const [ended, alive] = [await engine.create(ada, creation), await engine.create(ada, creation)]
-    await engine.append(ada, alive.id, chunk(randomBytes(33)))
+    const [ended, open] = [await engine.create(ada, creation), await engine.create(ada, creation)]
+    await engine.append(ada, open.id, chunk(randomBytes(33)))
     const { key } = await engine.append(ada, ended.id, chunk(randomBytes(35)))
     await engine.drained()
-    const others = [...store.objects.keys(), `${tailPrefixOf(randomUUID())}piece`, '.landfall/tails/notes.txt']
+    const others = [...store.objects.keys(), `${tailPrefixOf(randomUUID())}tail`, '.landfall/tails/notes.txt']
     for (const other of others.slice(-2)) store.objects.set(other, Buffer.from('not ours'))
     const orphan = `${tailPrefixOf(ended.id)}orphan`
     store.objects.set(orphan, Buffer.from('late'))
@@ -84,7 +84,7 @@ describe('the sweeper', () => {
 
     expect([...store.objects.keys()]).toEqual(others)
     expect(others).toContain(key)
-    expect((await engine.status(ada, alive.id)).offset).toBe(33)
+    expect((await engine.status(ada, open.id)).offset).toBe(33)
     expect(await sweepOrphans(engine, uploads, store)).toBe(0)
   })
 
@@ -100,35 +100,35 @@ describe('the sweeper', () => {
     expect((await engine.status(ada, id)).state).toBe('completed')
   })
 
-  it('moves the expiry on with every append: the whole time to live is left, and at most a hundredth more', async () => {
+  it('finds an expiry that every append has moved to the time to live and at most 1% more', async () => {
     let now = new Date()
     const { engine } = await openEngine({ now: () => now })
     const { id, expiresAt } = await engine.create(ada, { ...creation, size: 100 })
-    const life = expiresAt!.getTime() - now.getTime()
-    const lefts: number[] = []
-    const moments = new Set<number>()
+    const timeToLive = expiresAt!.getTime() - now.getTime()
+    const remainders: number[] = []
+    const expiries = new Set<number>()
 
     for (const offset of [0, 10, 20]) {
-      now = new Date(now.getTime() + life / 250)
+      now = new Date(now.getTime() + timeToLive / 250)
       const upload = await engine.append(ada, id, { ...chunk(randomBytes(10)), offset })
-      lefts.push((upload.expiresAt!.getTime() - now.getTime()) / life)
-      moments.add(upload.expiresAt!.getTime())
+      remainders.push((upload.expiresAt!.getTime() - now.getTime()) / timeToLive)
+      expiries.add(upload.expiresAt!.getTime())
     }
 
-    for (const left of lefts) {
-      expect(left).toBeGreaterThanOrEqual(1)
-      expect(left).toBeLessThanOrEqual(1.01)
+    for (const remainder of remainders) {
+      expect(remainder).toBeGreaterThanOrEqual(1)
+      expect(remainder).toBeLessThanOrEqual(1.01)
     }
-    // What does not change needs no new entries in indexes.
-    expect(moments.size).toBe(1)
+    // An unchanged expiry needs no new index entries.
+    expect(expiries.size).toBe(1)
   })
 })
 
 describe('the queue', () => {
-  it('starts and keeps its schedule', async () => {
+  it('starts and stores its schedule', async () => {
     const { database } = await openEngine()
-    const faults: unknown[] = []
-    const queue = await openQueue({ database, takeOverAfter: 60, onError: (error) => faults.push(error) })
+    const errors: unknown[] = []
+    const queue = await openQueue({ database, takeOverAfter: 60, onError: (error) => errors.push(error) })
 
     await queue.everyMinute('test-work', async () => {})
     await queue.everyHour('test-rare-work', async () => {})
@@ -142,10 +142,10 @@ describe('the queue', () => {
       { name: 'test-rare-work', cron: '0 * * * *' },
       { name: 'test-work', cron: '* * * * *' },
     ])
-    expect(faults).toEqual([])
+    expect(errors).toEqual([])
   })
 
-  it('lets a run that has begun end before it closes', async () => {
+  it('waits for a running job before it closes', async () => {
     const { database } = await openEngine()
     const onError = (error: unknown) => expect.unreachable(String(error))
     const open = () => openQueue({ database, takeOverAfter: 60, onError })
@@ -153,19 +153,19 @@ describe('the queue', () => {
     await first.everyMinute('test-run', async () => {})
     await first.close()
     await database.executeSql(`insert into landfall_jobs.job (name, policy) values ('test-run', 'exclusive')`)
-    const created = Promise.withResolvers<void>()
-    const rest = Promise.withResolvers<void>()
+    const started = Promise.withResolvers<void>()
+    const mayEnd = Promise.withResolvers<void>()
     const queue = await open()
     await queue.everyMinute('test-run', () => {
-      created.resolve()
-      return rest.promise
+      started.resolve()
+      return mayEnd.promise
     })
-    await created.promise
+    await started.promise
 
     const closed = queue.close()
-    // What a queue that does not wait does with a run has reached the database by then.
+    // By then a queue that does not wait would have marked the job as failed in the database.
     for (let query = 0; query < 5; query += 1) await database.executeSql('select 1')
-    rest.resolve()
+    mayEnd.resolve()
     await closed
 
     const { rows } = await database.executeSql(`select state from landfall_jobs.job where name = 'test-run'`)

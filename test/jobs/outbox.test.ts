@@ -10,63 +10,63 @@ const add = {
 }
 const dueNow = { name: 'test-due', text: `update upload_events set next_attempt_at = now() where delivered_at is null` }
 
-async function eventsOf(database: Database, ...uploads: [id: string, count: number][]) {
+async function addEvents(database: Database, ...uploads: [id: string, count: number][]) {
   for (const [id, count] of uploads) for (let seq = 1; seq <= count; seq += 1) await database.query(add, [id, seq])
 }
 
 describe('the outbox', () => {
-  it('tells every event once, in the order of its upload', async () => {
+  it('delivers every event once, in order for each upload', async () => {
     const database = await testDatabase()
     const [a, b] = [randomUUID(), randomUUID()]
-    await eventsOf(database, [a, 3], [b, 2])
-    const heard: DeliveredEvent[] = []
+    await addEvents(database, [a, 3], [b, 2])
+    const delivered: DeliveredEvent[] = []
 
-    const outbox = createOutbox(database, [(event) => void heard.push(event)], () => {})
+    const outbox = createOutbox(database, [(event) => void delivered.push(event)], () => {})
     await outbox.deliver()
     await outbox.deliver()
 
-    expect(heard.filter((event) => event.uploadId === a).map((event) => event.seq)).toEqual([1, 2, 3])
-    expect(heard.filter((event) => event.uploadId === b).map((event) => event.seq)).toEqual([1, 2])
+    expect(delivered.filter((event) => event.uploadId === a).map((event) => event.seq)).toEqual([1, 2, 3])
+    expect(delivered.filter((event) => event.uploadId === b).map((event) => event.seq)).toEqual([1, 2])
   })
 
-  it('tells again what a listener could not take, before anything later of the same upload', async () => {
+  it('delivers again after a listener failed, before later events of the same upload', async () => {
     const database = await testDatabase()
     const [a, b] = [randomUUID(), randomUUID()]
-    await eventsOf(database, [a, 2], [b, 1])
-    const heard: string[] = []
+    await addEvents(database, [a, 2], [b, 1])
+    const delivered: string[] = []
     let fails = true
     const listen = (event: DeliveredEvent) => {
       if (event.uploadId === a && fails) throw new Error('the listener is down')
-      heard.push(`${event.uploadId === a ? 'a' : 'b'}${event.seq}`)
+      delivered.push(`${event.uploadId === a ? 'a' : 'b'}${event.seq}`)
     }
 
     const outbox = createOutbox(database, [listen], () => {})
     await outbox.deliver()
-    expect(heard).toEqual(['b1'])
+    expect(delivered).toEqual(['b1'])
     fails = false
     await database.query(dueNow, [])
     await outbox.deliver()
 
-    expect(heard).toEqual(['b1', 'a1', 'a2'])
+    expect(delivered).toEqual(['b1', 'a1', 'a2'])
   })
 
-  it('is taken over when a node died between taking an event up and telling it', async () => {
+  it('delivers an event whose node died during its delivery', async () => {
     const database = await testDatabase()
     const a = randomUUID()
-    await eventsOf(database, [a, 1])
-    const heard: number[] = []
-    // The node that dies has been told of the event, and never ends.
+    await addEvents(database, [a, 1])
+    const delivered: number[] = []
+    // The listener of the node that dies takes the event and never ends.
     await new Promise<void>((resolve) => {
       const listen = () => new Promise<void>(() => resolve())
       void createOutbox(database, [listen], () => {}).deliver()
     })
 
-    const other = createOutbox(database, [(event) => void heard.push(event.seq)], () => {})
+    const other = createOutbox(database, [(event) => void delivered.push(event.seq)], () => {})
     await other.deliver()
-    expect(heard).toEqual([])
+    expect(delivered).toEqual([])
     await database.query(dueNow, [])
     await other.deliver()
 
-    expect(heard).toEqual([1])
+    expect(delivered).toEqual([1])
   })
 })

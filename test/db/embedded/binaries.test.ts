@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { findBinaries, placeBinaries } from '../../../src/db/embedded/binaries.ts'
 
-const another = { uid: 65_534, gid: 65_534 }
+const otherUser = { uid: 65_534, gid: 65_534 }
 
-/** An npm package such as Postgres comes in, below a folder of mode `mode`; its install script has not run. */
+/** An npm package like that of Postgres, below a folder of mode `mode`; its install script has not run. */
 async function newPackage(mode = 0o755): Promise<{ root: string; folder: string; cache: string }> {
   const root = await mkdtemp(join(tmpdir(), 'landfall-binaries-'))
   onTestFinished(() => rm(root, { recursive: true, force: true }))
@@ -31,7 +31,7 @@ async function newPackage(mode = 0o755): Promise<{ root: string; folder: string;
 }
 
 describe('the programs of Postgres', () => {
-  it('are copied with the links that an install script would have made', async () => {
+  it('are copied with the symlinks that an install script would have created', async () => {
     const { folder, cache } = await newPackage()
 
     const found = await placeBinaries(folder, null, [cache])
@@ -42,20 +42,20 @@ describe('the programs of Postgres', () => {
     await expect(lstat(join(found, 'lib/libpq.a'))).rejects.toThrow('ENOENT')
   })
 
-  it('are copied from below a folder of mode 0700 to where another user may run them', async () => {
+  it('are copied out of a folder of mode 0700 so that another user may run them', async () => {
     const { folder, cache } = await newPackage(0o700)
     await placeBinaries(folder, null, [cache])
     const before = process.umask(0o077)
     onTestFinished(() => void process.umask(before))
 
-    const found = await placeBinaries(folder, another, [cache])
+    const found = await placeBinaries(folder, otherUser, [cache])
 
     expect((await stat(join(found, 'bin/initdb'))).mode & 0o777).toBe(0o755)
     expect((await stat(join(found, 'share/postgresql'))).mode & 0o777).toBe(0o755)
     expect((await stat(join(found, 'share/postgresql/postgres.bki'))).mode & 0o777).toBe(0o644)
   })
 
-  it('are copied again when a file of the copy has lost its content', async () => {
+  it('are copied again when a file of the copy is truncated', async () => {
     const { folder, cache } = await newPackage()
     const copy = await placeBinaries(folder, null, [cache])
     await truncate(join(copy, 'lib/libpq.so.5.18'))
@@ -65,7 +65,7 @@ describe('the programs of Postgres', () => {
     expect(await readFile(join(copy, 'lib/libpq.so.5.18'), 'utf8')).toBe('library')
   })
 
-  it('are the same copy for all that make it at the same moment', async () => {
+  it('are one copy for processes that copy at the same time', async () => {
     const { folder, cache } = await newPackage()
 
     const found = await Promise.all([1, 2, 3].map(() => placeBinaries(folder, null, [cache])))
@@ -74,7 +74,7 @@ describe('the programs of Postgres', () => {
     expect(await readFile(join(found[0]!, 'lib/libpq.so.5'), 'utf8')).toBe('library')
   })
 
-  it('are never taken from a folder that another user may write to', async () => {
+  it('are never run from a folder that another user may write to', async () => {
     const { root, folder, cache } = await newPackage()
     await mkdir(cache)
     await chmod(cache, 0o777)
@@ -83,7 +83,7 @@ describe('the programs of Postgres', () => {
     await expect(placeBinaries(folder, null, [cache])).rejects.toThrow(/another user.*DATABASE_URL/)
   })
 
-  it('are there for this machine, and run', async () => {
+  it('exist for this machine and are executable', async () => {
     const found = await findBinaries(null)
 
     expect((await stat(join(found, 'bin/postgres'))).mode & 0o500).toBe(0o500)

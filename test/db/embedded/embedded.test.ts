@@ -10,7 +10,7 @@ import { passwordFile } from '../../../src/db/embedded/init.ts'
 import { startNodeProcess } from '../../support/node-process.ts'
 import { until } from '../../support/until.ts'
 
-/** A folder of mode 0700 for a cluster, which is thrown away with the test, after its server has ended. */
+/** A folder for a cluster. After the test its server is killed and the folder removed. */
 async function newFolder(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'landfall-embedded-'))
   const folder = join(directory, 'postgres')
@@ -22,18 +22,18 @@ async function newFolder(): Promise<string> {
   return folder
 }
 
-let made: string
+let template: string
 
 beforeAll(async () => {
-  made = await mkdtemp(join(tmpdir(), 'landfall-made-'))
-  await (await openEmbedded({ folder: join(made, 'postgres'), onError: () => {} })).close()
-  return () => rm(made, { recursive: true, force: true })
+  template = await mkdtemp(join(tmpdir(), 'landfall-template-'))
+  await (await openEmbedded({ folder: join(template, 'postgres'), onError: () => {} })).close()
+  return () => rm(template, { recursive: true, force: true })
 })
 
-/** A folder with a cluster that was made before, which saves the second that making one takes. */
-async function madeFolder(): Promise<string> {
+/** A folder with a copy of a cluster, which saves the second that initdb takes. */
+async function folderWithCluster(): Promise<string> {
   const folder = await newFolder()
-  execFileSync('cp', ['-a', join(made, 'postgres'), folder])
+  execFileSync('cp', ['-a', join(template, 'postgres'), folder])
   return folder
 }
 
@@ -59,7 +59,7 @@ const isRunning = async (folder: string) => {
 }
 
 describe('the embedded database', () => {
-  it('is a Postgres that several use, that ends with the last one, and keeps what was committed', async () => {
+  it('is shared, ends with its last user, and keeps what was committed', async () => {
     const folder = await newFolder()
     const [one, two] = await Promise.all([open(folder), open(folder)])
     await query(one, 'create table mark as select 7 as id')
@@ -75,8 +75,8 @@ describe('the embedded database', () => {
     expect((await readdir(join(folder, '..'))).sort()).toEqual(['postgres', 'postgres.lock', 'postgres.log'])
   })
 
-  it('is durable, refuses other passwords, and listens to no network', async () => {
-    const server = await open(await madeFolder())
+  it('is durable, refuses other passwords, and does not listen on the network', async () => {
+    const server = await open(await folderWithCluster())
 
     const rows = await query(
       server,
@@ -89,12 +89,12 @@ describe('the embedded database', () => {
       { name: 'listen_addresses', setting: '' },
       { name: 'synchronous_commit', setting: 'on' },
     ])
-    const stranger = new pg.Client({ ...server.connection, password: 'guessed' })
-    await expect(stranger.connect()).rejects.toThrow('password authentication failed')
+    const intruder = new pg.Client({ ...server.connection, password: 'guessed' })
+    await expect(intruder.connect()).rejects.toThrow('password authentication failed')
   })
 
-  it('is started again for those that use it when it was killed', async () => {
-    const folder = await madeFolder()
+  it('is started again by a process that uses it when it was killed', async () => {
+    const folder = await folderWithCluster()
     const server = await open(folder)
     await query(server, 'create table mark as select 7 as id')
     const pid = (await readPid(folder))!
@@ -111,8 +111,8 @@ describe('the embedded database', () => {
     expect(await query(server, 'select id from mark')).toEqual([{ id: 7 }])
   })
 
-  it('starts where another program has got the number of the server that was killed', async () => {
-    const folder = await madeFolder()
+  it('starts when another program has the pid of a server that was killed', async () => {
+    const folder = await folderWithCluster()
     const first = await open(folder)
     await first.close()
     const line = `${process.pid}\n${folder}\n1796015629\n5432\n.\n\n  2264453        20\nready   \n`
@@ -123,8 +123,8 @@ describe('the embedded database', () => {
     expect(await query(second, 'select 1 as one')).toEqual([{ one: 1 }])
   })
 
-  it('ends when every process that used it was killed', async () => {
-    const folder = await madeFolder()
+  it('ends when all processes that used it were killed', async () => {
+    const folder = await folderWithCluster()
     const script = new URL('./hold-database.ts', import.meta.url).pathname
     const user = await startNodeProcess({ script, arguments: [folder, '1'] })
     onTestFinished(() => user.kill())
@@ -136,8 +136,8 @@ describe('the embedded database', () => {
     expect(await query(await open(folder), 'select 1 as one')).toEqual([{ one: 1 }])
   })
 
-  it('stays as long as one of the processes that used it lives', async () => {
-    const folder = await madeFolder()
+  it('keeps running as long as one of the processes that use it lives', async () => {
+    const folder = await folderWithCluster()
     const script = new URL('./hold-database.ts', import.meta.url).pathname
     const user = await startNodeProcess({ script, arguments: [folder, '0.1'] })
     onTestFinished(() => user.kill())
@@ -145,14 +145,14 @@ describe('the embedded database', () => {
     const pid = await readPid(folder)
 
     await user.kill()
-    // Far longer than the server stays when it is not used.
+    // Far longer than an unused server keeps running.
     await query(other, 'select pg_sleep(1)')
 
     expect(await readPid(folder)).toBe(pid)
     expect(await query(other, 'select 1 as one')).toEqual([{ one: 1 }])
   })
 
-  it('works below a path that is longer than the address of a socket', async () => {
+  it('works below a path that is longer than a socket address', async () => {
     const folder = join(await newFolder(), 'x'.repeat(120), 'postgres')
 
     const server = await open(folder)
@@ -165,30 +165,22 @@ describe('the embedded database', () => {
 describe('an embedded database that cannot be used', () => {
   it.each<[string, RegExp, (folder: string) => Promise<unknown>]>([
     [
-      'of another version',
+      'another version',
       /holds a database of Postgres 17.*pg_dump/,
       (folder) => writeFile(join(folder, 'PG_VERSION'), '17\n'),
     ],
-    ['without its version', /damaged.*PG_VERSION.*backup/, (folder) => rm(join(folder, 'PG_VERSION'))],
-    ['without its password', /landfall\.password is missing.*backup/, (folder) => rm(join(folder, passwordFile))],
+    ['no version file', /damaged.*PG_VERSION.*backup/, (folder) => rm(join(folder, 'PG_VERSION'))],
+    ['no password file', /landfall\.password is missing.*backup/, (folder) => rm(join(folder, passwordFile))],
+    ['another password', /refuses the password.*backup/, (folder) => writeFile(join(folder, passwordFile), 'other\n')],
+    ['no control file', /does not start.*backup/, (folder) => rm(join(folder, 'global/pg_control'))],
     [
-      'with another password',
-      /refuses the password.*backup/,
-      (folder) => writeFile(join(folder, passwordFile), 'other\n'),
-    ],
-    ['without its control file', /does not start.*backup/, (folder) => rm(join(folder, 'global/pg_control'))],
-    [
-      'with a control file that is cut off',
+      'a truncated control file',
       /does not start.*backup/,
       (folder) => truncate(join(folder, 'global/pg_control'), 100),
     ],
-    [
-      'with settings that make no sense',
-      /does not start.*backup/,
-      (folder) => writeFile(join(folder, 'postgresql.conf'), 'a = = b'),
-    ],
-  ])('%s is said in one sentence, and left as it is', async (_, sentence, damage) => {
-    const folder = await madeFolder()
+    ['invalid settings', /does not start.*backup/, (folder) => writeFile(join(folder, 'postgresql.conf'), 'a = = b')],
+  ])('with %s is explained in one sentence, and left unchanged', async (_, sentence, damage) => {
+    const folder = await folderWithCluster()
     await damage(folder)
     const before = await listing(folder)
 
@@ -201,7 +193,7 @@ describe('an embedded database that cannot be used', () => {
     expect(await listing(folder)).toEqual(before)
   })
 
-  it('is not made where a file is in the way', async () => {
+  it('is not created where a file is in the way', async () => {
     const folder = await newFolder()
     await writeFile(folder, 'a file')
 
@@ -210,23 +202,26 @@ describe('an embedded database that cannot be used', () => {
     )
   })
 
-  it.skipIf(process.getuid?.() !== 0)('full disk (needs root, for a small file system)', async () => {
-    const folder = await newFolder()
-    const disk = join(folder, '..', 'disk')
-    await mkdir(disk)
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'tmpfs', disk])
-    onTestFinished(() => void execFileSync('umount', ['-l', disk]))
-    await chmod(disk, 0o700)
+  it.skipIf(process.getuid?.() !== 0)(
+    'is not created on a full disk (needs root, for a small file system)',
+    async () => {
+      const folder = await newFolder()
+      const disk = join(folder, '..', 'disk')
+      await mkdir(disk)
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'tmpfs', disk])
+      onTestFinished(() => void execFileSync('umount', ['-l', disk]))
+      await chmod(disk, 0o700)
 
-    await expect(openEmbedded({ folder: join(disk, 'postgres'), onError: () => {} })).rejects.toThrow(
-      /disk is full; free some/,
-    )
+      await expect(openEmbedded({ folder: join(disk, 'postgres'), onError: () => {} })).rejects.toThrow(
+        /disk is full; free some/,
+      )
 
-    expect(await readdir(disk)).toEqual(['postgres.lock'])
-  })
+      expect(await readdir(disk)).toEqual(['postgres.lock'])
+    },
+  )
 })
 
-/** Every file with its content, without what Postgres writes when it starts and ends. */
+/** Every file with its content, except the files that Postgres writes when it starts and ends. */
 async function listing(folder: string): Promise<[string, string][]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))

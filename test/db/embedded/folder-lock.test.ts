@@ -11,47 +11,47 @@ async function newFolder(): Promise<string> {
   return join(folder, 'lock')
 }
 
-describe('the lock in a folder', () => {
-  it('lets one of many in at a time, and every one in the end', async () => {
+describe('the folder lock', () => {
+  it('has one holder at a time, and every caller gets it', async () => {
     const folder = await newFolder()
     let inside = 0
-    const seen: number[] = []
+    const counts: number[] = []
 
     await Promise.all(
       Array.from({ length: 20 }, () =>
         withFolderLock(folder, async () => {
-          seen.push(++inside)
+          counts.push(++inside)
           await new Promise((resolve) => setImmediate(resolve))
           inside -= 1
         }),
       ),
     )
 
-    expect(seen).toEqual(Array.from({ length: 20 }, () => 1))
+    expect(counts).toEqual(Array.from({ length: 20 }, () => 1))
     expect(await readdir(folder)).toHaveLength(1)
   })
 
-  it('is free when its holder was killed', async () => {
+  it('is free after its holder was killed', async () => {
     const folder = await newFolder()
     const holder = await startNodeProcess({
       script: new URL('./hold-lock.ts', import.meta.url).pathname,
       arguments: [folder],
     })
     onTestFinished(() => holder.kill())
-    let isIn = false
+    let isHeld = false
     const waiting = withFolderLock(folder, async () => {
-      isIn = true
+      isHeld = true
     })
-    expect(isIn).toBe(false)
+    expect(isHeld).toBe(false)
 
     await holder.kill()
     await waiting
 
-    expect(isIn).toBe(true)
+    expect(isHeld).toBe(true)
     expect(await readdir(folder)).toHaveLength(1)
   })
 
-  it('is given back when the work fails', async () => {
+  it('is released when the work fails', async () => {
     const folder = await newFolder()
 
     await expect(withFolderLock(folder, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken')
@@ -59,7 +59,7 @@ describe('the lock in a folder', () => {
     expect(await withFolderLock(folder, async () => 'in')).toBe('in')
   })
 
-  it('works where the path is longer than the address of a socket', async () => {
+  it('works below a path that is longer than a socket address', async () => {
     const folder = join(await newFolder(), 'x'.repeat(120), 'y'.repeat(120))
 
     expect(await withFolderLock(folder, async () => 'in')).toBe('in')

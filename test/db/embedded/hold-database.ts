@@ -1,4 +1,4 @@
-// A process that uses the embedded database in a folder, says so over HTTP, and goes on using it.
+// A process that uses the embedded database in a folder. It answers HTTP requests once it does.
 import { createServer } from 'node:http'
 import { openEmbedded } from '../../../src/db/embedded/embedded.ts'
 

@@ -1,4 +1,4 @@
-// A process that takes the lock in a folder, says so over HTTP, and keeps it.
+// A process that acquires the lock in a folder and keeps it. It answers HTTP requests once it holds the lock.
 import { createServer } from 'node:http'
 import { withFolderLock } from '../../../src/db/embedded/folder-lock.ts'
 

@@ -11,10 +11,10 @@ describe('the user that Postgres runs as when Landfall is root', () => {
   it.each([
     ['nobody', [root, alice, nobody], { uid: 65_534, gid: 65_533 }],
     ['postgres before nobody', [root, nobody, postgres], { uid: 101, gid: 104 }],
-    ['another user who cannot log in', [root, alice, daemon], { uid: 1, gid: 1 }],
-    ['no person', [root, alice], null],
-    ['no second root', [root, 'nobody:x:0:0::/:/sbin/nologin'], null],
-    ['nobody where lines make no sense', ['', 'nobody', 'nobody:x:a:b:::'], null],
+    ['another user that cannot log in', [root, alice, daemon], { uid: 1, gid: 1 }],
+    ['never a person', [root, alice], null],
+    ['never a second root', [root, 'nobody:x:0:0::/:/sbin/nologin'], null],
+    ['missing where lines are invalid', ['', 'nobody', 'nobody:x:a:b:::'], null],
   ])('is %s', (_, lines, expected) => {
     expect(chooseFrom(lines.join('\n'))).toEqual(expected)
   })

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { createProgram } from '../src/cli/program.ts'
 import { settingNames } from '../src/config.ts'
 import { errorCodes } from '../src/core/errors/error.ts'
+import { coreFloors } from '../tools/structure/layers.ts'
 
 const codeBlocks = (file: string, language: string) =>
   [...readFileSync(file, 'utf8').matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(
@@ -116,6 +117,17 @@ describe.each(['ARCHITECTURE.md', 'CONTRIBUTING.md'])('%s', (file) => {
 
     expect(named.length).toBeGreaterThan(30)
     expect(missing).toEqual([])
+  })
+})
+
+describe('the floors of core in ARCHITECTURE.md', () => {
+  it('are those that the import test uses', () => {
+    const [, section = ''] = readFileSync('ARCHITECTURE.md', 'utf8').split('\n### Floors of core\n')
+    const rows = [...section.split('\n## ')[0]!.matchAll(/^\| +\d+ \|([^|]+)\|/gm)]
+
+    const floors = rows.map(([, cell = '']) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name))
+
+    expect(floors.toReversed()).toEqual(coreFloors)
   })
 })
 

@@ -18,16 +18,16 @@ beforeEach(async () => {
   await (await testDatabase()).executeSql('delete from activity')
 })
 
-describe('what the servers did', () => {
-  it('is what all of them counted, together', async () => {
+describe('the activity of the servers', () => {
+  it('is the sum of what all of them counted', async () => {
     const database = await testDatabase()
     const totals = [
       { ...none, receivedBytes: 5e12, requests: 2 },
       { ...none, receivedBytes: 1, serverErrors: 3 },
     ]
-    const ends = totals.map((total) => recordActivity({ database, read: async () => total, onError: onFault }))
+    const stops = totals.map((total) => recordActivity({ database, read: async () => total, onError: rethrow }))
 
-    for (const end of ends) await end()
+    for (const stop of stops) await stop()
 
     const points = await findActivity(database, hour)
     expect(sumOf(points)).toEqual({ ...none, receivedBytes: 5e12 + 1, requests: 2, serverErrors: 3 })
@@ -35,7 +35,7 @@ describe('what the servers did', () => {
     expect(points.filter(({ requests }) => requests > 0)).toHaveLength(1)
   })
 
-  it('is written once, and nothing where nothing happened', async () => {
+  it('is written once, and not at all while nothing happens', async () => {
     const database = await testDatabase()
     const total = { ...none, created: 1 }
     let reads = 0
@@ -43,19 +43,19 @@ describe('what the servers did', () => {
       reads += 1
       return total
     }
-    const end = recordActivity({ database, read, onError: onFault, everyMs: 5 })
-    // What was read before is written down when it reads again.
+    const stop = recordActivity({ database, read, onError: rethrow, everyMs: 5 })
+    // Each read comes after the write of the previous one.
     await until(() => reads >= 3)
     total.created = 3
 
-    await end()
+    await stop()
 
     expect(sumOf(await findActivity(database, hour))).toEqual({ ...none, created: 3 })
   })
 
-  it('is told later when the database could not be written to', async () => {
+  it('is written later when the database was unavailable', async () => {
     const database = await testDatabase()
-    const faults: unknown[] = []
+    const problems: unknown[] = []
     let isBroken = true
     const breaking = {
       ...database,
@@ -63,25 +63,25 @@ describe('what the servers did', () => {
         isBroken ? Promise.reject(new Error('no')) : database.queryOnce(...args),
     }
     const read = async () => ({ ...none, completed: 2 })
-    const end = recordActivity({
+    const stop = recordActivity({
       database: breaking as typeof database,
       read,
-      onError: (fault) => faults.push(fault),
+      onError: (error) => problems.push(error),
       everyMs: 5,
     })
-    await expect.poll(() => faults.length).toBeGreaterThan(0)
+    await expect.poll(() => problems.length).toBeGreaterThan(0)
     isBroken = false
 
-    await end()
+    await stop()
 
     expect(sumOf(await findActivity(database, hour))).toEqual({ ...none, completed: 2 })
   })
 
-  it('is forgotten after eight days, and nothing sooner', async () => {
+  it('is removed after eight days, and no sooner', async () => {
     const database = await testDatabase()
-    const zeros = counted.map(() => '1').join(', ')
+    const ones = counted.map(() => '1').join(', ')
     await database.executeSql(
-      `insert into activity values (now() - interval '193 hours', ${zeros}), (now() - interval '1 day', ${zeros})`,
+      `insert into activity values (now() - interval '193 hours', ${ones}), (now() - interval '1 day', ${ones})`,
     )
 
     await forgetActivity(database)
@@ -90,13 +90,13 @@ describe('what the servers did', () => {
   })
 })
 
-it('GET /v1/admin/activity tells what a server did, as soon as it has written it down', async () => {
+it('GET /v1/admin/activity returns what a server has recorded', async () => {
   const root = userOf('root', 'creator', { isAdmin: true })
   const first = await testApp()
   const { id } = await first.engine.create(root, { filename: 'a.txt', contentType: 'text/plain', size: 5 })
   await first.engine.append(root, id, { offset: 0, body: bodyOf(Buffer.from('hello')), bodySize: 5, ending: 'at-size' })
-  const gone = await first.engine.create(root, { filename: 'b.txt', contentType: 'text/plain', size: 5 })
-  await first.engine.cancel(root, gone.id)
+  const cancelled = await first.engine.create(root, { filename: 'b.txt', contentType: 'text/plain', size: 5 })
+  await first.engine.cancel(root, cancelled.id)
   await first.http.inject({ url: '/v1/uploads' })
   await first.http.close()
 
@@ -127,6 +127,6 @@ function sumOf(points: Totals[]): Totals {
   ) as Totals
 }
 
-function onFault(error: unknown): never {
+function rethrow(error: unknown): never {
   throw error
 }

@@ -12,11 +12,11 @@ const bob = userOf('bob', 'member')
 
 beforeEach(async () => emptyDatabase(await testDatabase()))
 
-describe('the uploads of everybody', () => {
-  it('are listed with whose they are and how far, the newest first, in pages that join without a gap', async () => {
+describe('the uploads of all owners', () => {
+  it('are listed with owner and progress, newest first, in pages without gaps', async () => {
     const app = await testApp()
-    const made = []
-    for (let n = 0; n < 7; n += 1) made.unshift(await begin(app, n % 2 === 0 ? ann : bob, { filename: `${n}.txt` }))
+    const created: string[] = []
+    for (let n = 0; n < 7; n += 1) created.unshift(await create(app, n % 2 === 0 ? ann : bob, { filename: `${n}.txt` }))
 
     const ids: string[] = []
     let next: string | null = null
@@ -28,7 +28,7 @@ describe('the uploads of everybody', () => {
       next = page.next
     } while (next)
 
-    expect(ids).toEqual(made)
+    expect(ids).toEqual(created)
     expect((await get(app, '?limit=1')).json().uploads).toEqual([
       expect.objectContaining({
         user: 'ann',
@@ -61,9 +61,9 @@ describe('the uploads of everybody', () => {
     ['live=false', ['Notes 100%.txt', 'half.txt', 'done.png']],
   ])('are found by %s', async (query, names) => {
     const app = await testApp()
-    await send(app, ann, await begin(app, ann, { filename: 'done.png', contentType: 'application/octet-stream' }))
-    await send(app, ann, await begin(app, ann, { filename: 'half.txt' }), 'he')
-    await begin(app, bob, { filename: 'Notes 100%.txt' })
+    await send(app, ann, await create(app, ann, { filename: 'done.png', contentType: 'application/octet-stream' }))
+    await send(app, ann, await create(app, ann, { filename: 'half.txt' }), 'he')
+    await create(app, bob, { filename: 'Notes 100%.txt' })
 
     const { uploads } = (await get(app, `?${query}`)).json()
 
@@ -74,7 +74,7 @@ describe('the uploads of everybody', () => {
     ['since=2020-01-01T00:00:00%2B23:59', 200],
     ['until=2020-01-01T00:00:00-23:59', 200],
     ['since=0000-01-01T00:00:00Z', 400],
-  ])('are asked for at whatever place and time: %s', async (query, status) => {
+  ])('answer the time filter %s with %i', async (query, status) => {
     const app = await testApp()
 
     const answer = await app.http.inject({ url: `/v1/admin/uploads?${query}`, headers: await app.as(root) })
@@ -82,17 +82,17 @@ describe('the uploads of everybody', () => {
     expect(answer.statusCode).toBe(status)
   })
 
-  it('are found by how their id begins', async () => {
+  it('are found by the beginning of their id', async () => {
     const app = await testApp()
-    const id = await begin(app, ann)
-    await begin(app, ann)
+    const id = await create(app, ann)
+    await create(app, ann)
 
     const { uploads } = (await get(app, `?text=${id.slice(0, 13).toUpperCase()}`)).json()
 
     expect(uploads.map((upload: { id: string }) => upload.id)).toEqual([id])
   })
 
-  it('tell what has come of one whose chunks came out of order', async () => {
+  it('show the bytes received of numbered parts that arrived out of order', async () => {
     const app = await testApp({ CHUNK_SIZE: '5MiB' })
     const size = 11 * 1024 ** 2
     const creation = { filename: 'a.bin', contentType: 'application/octet-stream', size, hasNumberedParts: true }
@@ -105,9 +105,9 @@ describe('the uploads of everybody', () => {
     expect(uploads).toMatchObject([{ id, received: last.length }])
   })
 
-  it('are live while somebody writes to them', async () => {
+  it('are live while a server holds their lease', async () => {
     const app = await testApp()
-    const id = await begin(app, ann)
+    const id = await create(app, ann)
     const database = await testDatabase()
     const statement = `update upload_sessions set lease_token = $2, lease_until = now() + interval '1 minute' where id = $1`
     await database.query({ name: 'test-hold', text: statement }, [id, randomUUID()])
@@ -122,9 +122,9 @@ describe('the uploads of everybody', () => {
 })
 
 describe('one upload', () => {
-  it('tells all that is known of it, and what happened to it in order', async () => {
+  it('has all its fields, and a timeline in order', async () => {
     const app = await testApp()
-    const id = await begin(app, ann, { filename: 'done.bin', contentType: 'application/octet-stream' })
+    const id = await create(app, ann, { filename: 'done.bin', contentType: 'application/octet-stream' })
     await send(app, ann, id)
 
     const { upload, timeline } = (await get(app, `/${id}`)).json()
@@ -137,7 +137,7 @@ describe('one upload', () => {
       parts: 0,
       reserved: 5,
     })
-    expect(timeline.map(({ source, what, actor }: Moment) => [source, what, actor])).toEqual([
+    expect(timeline.map(({ source, what, actor }: Entry) => [source, what, actor])).toEqual([
       ['audit', 'upload.create', 'ann'],
       ['event', 'upload.created', null],
       ['audit', 'upload.complete', 'ann'],
@@ -145,23 +145,23 @@ describe('one upload', () => {
     ])
   })
 
-  it.each(['not-an-id', randomUUID()])('that is not there is not found: %s', async (id) => {
+  it.each(['not-an-id', randomUUID()])('is not found by the id %s', async (id) => {
     const app = await testApp()
 
     for (const answer of [await get(app, `/${id}`), await post(app, id, 'cancel'), await post(app, id, 'finish')])
       expect(answer.json().error.code).toBe('UPLOAD_NOT_FOUND')
   })
 
-  it('is cancelled by an admin, and the record says by whom', async () => {
+  it('is cancelled by an admin, whom the timeline names', async () => {
     const app = await testApp()
-    const id = await begin(app, ann)
+    const id = await create(app, ann)
     await send(app, ann, id, 'he')
 
     const answer = await post(app, id, 'cancel')
 
     expect(answer.statusCode).toBe(200)
     expect(answer.json().upload).toMatchObject({ state: 'cancelled' })
-    expect(answer.json().timeline.map(({ what, actor }: Moment) => [what, actor])).toEqual([
+    expect(answer.json().timeline.map(({ what, actor }: Entry) => [what, actor])).toEqual([
       ['upload.create', 'ann'],
       ['upload.created', null],
       ['upload.cancel', 'root'],
@@ -171,30 +171,30 @@ describe('one upload', () => {
     expect((await post(app, id, 'cancel')).json().error.code).toBe('UPLOAD_GONE')
   })
 
-  it('is expired by an admin, which gives its owner the room back', async () => {
+  it('is expired by an admin, which frees the quota of its owner', async () => {
     const app = await testApp({ POLICIES: '{"creator":{"totalBytes":5}}' })
-    const id = await begin(app, ann)
+    const id = await create(app, ann)
 
     const { upload, timeline } = (await post(app, id, 'expire')).json()
 
     expect(upload).toMatchObject({ state: 'expired' })
     expect(timeline.at(-2)).toMatchObject({ what: 'upload.expire', actor: 'root', allowed: true })
-    await begin(app, ann)
+    await create(app, ann)
     expect((await post(app, id, 'expire')).json().error.code).toBe('UPLOAD_EXPIRED')
   })
 
-  it('that is complete is not expired', async () => {
+  it('is not expired when it is complete', async () => {
     const app = await testApp()
-    const id = await begin(app, ann)
+    const id = await create(app, ann)
     await send(app, ann, id)
 
     expect((await post(app, id, 'expire')).json().error.code).toBe('UPLOAD_COMPLETED')
     expect(app.store.objects.size).toBe(1)
   })
 
-  it('is finished by an admin when every byte is there, and not before', async () => {
+  it('is completed by an admin when all bytes have arrived, and not before', async () => {
     const app = await testApp()
-    const id = await begin(app, ann)
+    const id = await create(app, ann)
     await send(app, ann, id, 'he')
     const early = await post(app, id, 'finish')
     await app.engine.append(ann, id, { offset: 2, body: bodyOf(Buffer.from('llo')), bodySize: 3, ending: 'later' })
@@ -208,9 +208,9 @@ describe('one upload', () => {
     expect((await post(app, id, 'finish')).statusCode).toBe(200)
   })
 
-  it('that is being put together is finished when the store can again, and is not expired meanwhile', async () => {
+  it('is completed once the store works again, and not expired meanwhile', async () => {
     const app = await testApp()
-    const id = await begin(app, ann)
+    const id = await create(app, ann)
     app.store.fault = (call, _at, key) => {
       if (call === 'put' && !key.startsWith('.landfall')) throw unavailable()
     }
@@ -224,32 +224,32 @@ describe('one upload', () => {
     expect((await post(app, id, 'finish')).json().upload.state).toBe('completed')
   })
 
-  it.each(['cancel', 'finish', 'expire'])('is not the business of its owner at this door: %s', async (verb) => {
+  it.each(['cancel', 'finish', 'expire'])('refuses the admin action %s to its owner', async (action) => {
     const app = await testApp()
-    const id = await begin(app, ann)
+    const id = await create(app, ann)
 
-    expect((await post(app, id, verb, ann)).statusCode).toBe(403)
+    expect((await post(app, id, action, ann)).statusCode).toBe(403)
     expect((await app.engine.get(ann, id)).state).toBe('receiving')
   })
 
-  it('is finished and expired by nobody but an admin, at whatever door', async () => {
+  it('is completed and expired by admins only, also through the engine', async () => {
     const app = await testApp()
-    const id = await begin(app, ann)
+    const id = await create(app, ann)
 
-    for (const verb of ['completeAsAdmin', 'expireAsAdmin'] as const) {
-      await expect(app.engine[verb](ann, id)).rejects.toMatchObject({ code: 'FORBIDDEN' })
-      await expect(app.engine[verb](bob, id)).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
+    for (const action of ['completeAsAdmin', 'expireAsAdmin'] as const) {
+      await expect(app.engine[action](ann, id)).rejects.toMatchObject({ code: 'FORBIDDEN' })
+      await expect(app.engine[action](bob, id)).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
     }
   })
 })
 
-interface Moment {
+interface Entry {
   source: string
   what: string
   actor: string | null
 }
 
-async function begin(app: TestApp, actor: Actor, more: { filename?: string; contentType?: string } = {}) {
+async function create(app: TestApp, actor: Actor, more: { filename?: string; contentType?: string } = {}) {
   const creation = { filename: 'a.txt', contentType: 'text/plain', size: 5, ...more }
   return (await app.engine.create(actor, creation)).id
 }
@@ -263,6 +263,6 @@ async function get(app: TestApp, path: string) {
   return app.http.inject({ url: `/v1/admin/uploads${path}`, headers: await app.as(root) })
 }
 
-async function post(app: TestApp, id: string, verb: string, actor: Actor = root) {
-  return app.http.inject({ method: 'POST', url: `/v1/admin/uploads/${id}/${verb}`, headers: await app.as(actor) })
+async function post(app: TestApp, id: string, action: string, actor: Actor = root) {
+  return app.http.inject({ method: 'POST', url: `/v1/admin/uploads/${id}/${action}`, headers: await app.as(actor) })
 }

@@ -7,16 +7,16 @@ import { freshDatabase } from '../../support/postgres.ts'
 
 const secret = 'a secret that is long enough for HS256'
 
-it('an audit log that nobody changed is as it was sealed, and says what is not sealed yet', async () => {
+it('verifies an unchanged audit log, and counts unsealed entries', async () => {
   const database = await withEntries(5)
 
   const head = await sealAudit(database, secret, 2)
   await add(database, 2)
 
-  expect(await verifyAudit(database, [secret], head)).toEqual({ fault: null, head, sealed: 5, unsealed: 2 })
+  expect(await verifyAudit(database, [secret], head)).toEqual({ problem: null, head, sealed: 5, unsealed: 2 })
 })
 
-it('an entry that was changed is found', async () => {
+it('detects a changed entry', async () => {
   const database = await withEntries(5)
   await sealAudit(database, secret)
 
@@ -28,7 +28,7 @@ it('an entry that was changed is found', async () => {
   expect((await verifyAudit(database, [secret])).problem).toMatch(/^entry 3 \(id \d+\) was changed/)
 })
 
-it('an entry that was removed is found, also with its seal', async () => {
+it('detects a removed entry, also when its seal was removed', async () => {
   const database = await withEntries(5)
   await sealAudit(database, secret)
 
@@ -39,7 +39,7 @@ it('an entry that was removed is found, also with its seal', async () => {
   expect((await verifyAudit(database, [secret])).problem).toMatch(/^entry 3 and its seal were removed/)
 })
 
-it('the beginning of the chain cannot be cut off without a signed checkpoint', async () => {
+it('detects a removed start of the chain without a signed checkpoint', async () => {
   const database = await withEntries(5)
   await sealAudit(database, secret)
 
@@ -54,17 +54,17 @@ it('the beginning of the chain cannot be cut off without a signed checkpoint', a
   expect((await verifyAudit(database, [secret])).problem).toMatch(/^the checkpoint at 2 is not signed/)
 })
 
-it('a chain that was written anew without the secret is found', async () => {
+it('detects a chain that was sealed again without the secret', async () => {
   const database = await withEntries(5)
   await sealAudit(database, secret)
 
   await asOwner(database, `update audit_log set actor = 'mallory'; delete from audit_seals`)
-  await sealAudit(database, 'a guess of somebody who owns the database')
+  await sealAudit(database, 'a guess by the owner of the database')
 
   expect((await verifyAudit(database, [secret])).problem).toMatch(/is not signed with JWT_SECRET/)
 })
 
-it('an end that was removed is found with an anchor, or in the middle of a batch', async () => {
+it('detects a removed end in the middle of a batch, or with an anchor', async () => {
   const database = await withEntries(4)
   await sealAudit(database, secret)
   await add(database, 3)
@@ -85,15 +85,15 @@ it('an end that was removed is found with an anchor, or in the middle of a batch
   )
 })
 
-it('two sealers at once make one chain', async () => {
+it('builds one chain with several sealers at once', async () => {
   const database = await withEntries(40)
 
   await Promise.all([1, 2, 3].map(() => sealAudit(database, secret, 7)))
 
-  expect(await verifyAudit(database, [secret])).toMatchObject({ fault: null, sealed: 40, unsealed: 0 })
+  expect(await verifyAudit(database, [secret])).toMatchObject({ problem: null, sealed: 40, unsealed: 0 })
 })
 
-it('what retention leaves is verified as before, and by a secret that no longer signs', async () => {
+it('verifies what retention leaves, also with a secret that only verifies', async () => {
   const database = await withEntries(3, '10 days')
   await add(database, 2)
 
@@ -102,18 +102,18 @@ it('what retention leaves is verified as before, and by a secret that no longer 
   const head = await sealAudit(database, 'another secret that is long enough')
 
   const secrets = ['another secret that is long enough', secret]
-  expect(await verifyAudit(database, secrets)).toEqual({ fault: null, head, sealed: 3, unsealed: 0 })
+  expect(await verifyAudit(database, secrets)).toEqual({ problem: null, head, sealed: 3, unsealed: 0 })
   expect(head.seq).toBe(6)
 })
 
-it('retention that leaves nothing leaves where the chain goes on', async () => {
+it('continues the chain after retention removed all entries', async () => {
   const database = await withEntries(3, '10 days')
 
   await forgetAudit(database, secret, 86_400_000)
   await add(database, 1)
 
   expect((await sealAudit(database, secret)).seq).toBe(4)
-  expect(await verifyAudit(database, [secret])).toMatchObject({ fault: null, sealed: 1 })
+  expect(await verifyAudit(database, [secret])).toMatchObject({ problem: null, sealed: 1 })
 })
 
 async function withEntries(count: number, age = '0 days'): Promise<Database> {
@@ -133,7 +133,7 @@ async function add(database: Database, count: number): Promise<void> {
     await writeAudit(database, [{ action: 'upload.cancel', isAllowed: true, by, note: 'a\nnote' }])
 }
 
-/** As the owner of the database can, who needs no trigger. */
+/** Runs statements as the owner of the database, who can disable triggers. */
 async function asOwner(database: Database, statements: string): Promise<void> {
   await database.executeSql(`begin; set local session_replication_role = replica; ${statements}; commit`)
 }

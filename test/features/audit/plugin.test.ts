@@ -11,14 +11,14 @@ const ann: Actor = { id: 'ann', role: 'member', tenant: 'acme', isAdmin: false }
 
 beforeEach(async () => emptyDatabase(await testDatabase()))
 
-describe('the record', () => {
-  it('says who began and who ended an upload, and from where', async () => {
+describe('the audit log', () => {
+  it('names who created and who ended an upload, and the address', async () => {
     const app = await testApp()
-    const arrived = idIn(await create(app, ann, 'hello'))
-    const given = idIn(await create(app, ann, '', 10))
+    const completed = idIn(await create(app, ann, 'hello'))
+    const cancelled = idIn(await create(app, ann, '', 10))
     await app.http.inject({
       method: 'DELETE',
-      url: `/v1/uploads/${given}`,
+      url: `/v1/uploads/${cancelled}`,
       headers: { ...(await app.as(ann)), 'user-agent': 'a phone' },
       ...far,
     })
@@ -30,7 +30,7 @@ describe('the record', () => {
 
     const entries = await read(app)
 
-    const her = {
+    const byAnn = {
       allowed: true,
       actor: 'ann',
       role: 'member',
@@ -38,24 +38,24 @@ describe('the record', () => {
       address: '203.0.113.7',
       agent: 'a phone',
     }
-    const server = { allowed: true, actor: null, role: null, tenant: 'acme', address: null, agent: null }
+    const byServer = { allowed: true, actor: null, role: null, tenant: 'acme', address: null, agent: null }
     expect(entries.filter(({ action }) => action !== 'policy.change').toReversed()).toMatchObject([
-      { action: 'upload.create', upload: arrived, ...her },
-      { action: 'upload.complete', upload: arrived, ...her },
-      { action: 'upload.create', upload: given, ...her },
-      { action: 'upload.cancel', upload: given, ...her },
-      { action: 'upload.create', upload: expired, ...her },
-      { action: 'upload.expire', upload: expired, ...server },
+      { action: 'upload.create', upload: completed, ...byAnn },
+      { action: 'upload.complete', upload: completed, ...byAnn },
+      { action: 'upload.create', upload: cancelled, ...byAnn },
+      { action: 'upload.cancel', upload: cancelled, ...byAnn },
+      { action: 'upload.create', upload: expired, ...byAnn },
+      { action: 'upload.expire', upload: expired, ...byServer },
     ])
   })
 
-  it('says that an upload failed, and why', async () => {
+  it('has failed uploads and the reason', async () => {
     const app = await testApp({ PART_SIZE: '64KiB' })
     const id = idIn(await create(app, ann, 'x'.repeat(100_000), 200_000))
     app.store.multiparts.clear()
     const headers = { ...(await tusAs(app, ann)), 'upload-offset': '100000' }
     const payload = 'x'.repeat(100_000)
-    // Only the second time it is believed.
+    // The second observation confirms the loss.
     for (const _ of [1, 2]) await app.http.inject({ method: 'PATCH', url: `/files/${id}`, headers, payload, ...far })
 
     expect(await read(app, `?upload=${id}`)).toMatchObject([
@@ -64,7 +64,7 @@ describe('the record', () => {
     ])
   })
 
-  it('says who changed the policies, to which version, and what they said about it', async () => {
+  it('has changes of the policies with author, version and note', async () => {
     const app = await testApp()
     const { policies } = (await get(app, '/policies')).json()
 
@@ -82,7 +82,7 @@ describe('the record', () => {
     ])
   })
 
-  it('keeps what a known user tried on admin routes, whatever a flood of strangers was refused', async () => {
+  it('keeps what a known user tried on admin routes during a flood of unknown clients', async () => {
     const app = await testApp()
     const eve: Actor = { id: 'eve', role: 'subscriber', tenant: null, isAdmin: false }
     for (let n = 0; n < 150; n += 1)
@@ -103,7 +103,7 @@ describe('the record', () => {
     expect(entries.filter(({ action }) => action === 'audit.drop')).toMatchObject([{ times: 50 }])
   })
 
-  it('says who was refused what by which rule, the same ones as one', async () => {
+  it('has refused requests with user and rule, and counts equal ones in one entry', async () => {
     const app = await testApp()
     const id = idIn(await create(app, ann, 'hello'))
     const eve: Actor = { id: 'eve', role: 'subscriber', tenant: null, isAdmin: false }
@@ -121,7 +121,7 @@ describe('the record', () => {
     await app.http.close()
 
     const entries = await read(await testApp(), '?allowed=false')
-    const hers = {
+    const byEve = {
       action: 'request.refuse',
       actor: 'eve',
       role: 'subscriber',
@@ -129,17 +129,17 @@ describe('the record', () => {
       agent: 'a phone',
     }
     expect(entries.toReversed()).toMatchObject([
-      { ...hers, code: 'FILE_TOO_LARGE', rule: 'maxSize', times: 3 },
-      { ...hers, code: 'TYPE_NOT_ALLOWED', rule: 'mediaTypes', times: 1 },
-      { ...hers, code: 'UPLOAD_NOT_FOUND', rule: null, upload: id },
+      { ...byEve, code: 'FILE_TOO_LARGE', rule: 'maxSize', times: 3 },
+      { ...byEve, code: 'TYPE_NOT_ALLOWED', rule: 'mediaTypes', times: 1 },
+      { ...byEve, code: 'UPLOAD_NOT_FOUND', rule: null, upload: id },
       { action: 'request.refuse', actor: null, code: 'UNAUTHENTICATED', upload: id },
-      { ...hers, code: 'FORBIDDEN' },
+      { ...byEve, code: 'FORBIDDEN' },
     ])
     expect(entries).toHaveLength(5)
     expect(JSON.stringify(entries)).not.toMatch(/nonsense|Bearer|eyJ/)
   })
 
-  it('says who made and revoked which key, and what was done with it', async () => {
+  it('has who created and revoked a key, and what was done with it', async () => {
     const app = await testApp()
     const admin = { ...(await app.as(root)), 'user-agent': 'a phone' }
     const payload = { name: 'nightly', role: 'member', user: 'ann', tenant: 'acme', scopes: ['upload'] }
@@ -156,10 +156,10 @@ describe('the record', () => {
     for (let n = 0; n < 2; n += 1)
       await app.http.inject({ method: 'DELETE', url: `/v1/admin/keys/${id}`, headers: admin, ...far })
 
-    const hers = { actor: 'root', target: id, note: 'nightly', address: '203.0.113.7', agent: 'a phone' }
+    const byRoot = { actor: 'root', target: id, note: 'nightly', address: '203.0.113.7', agent: 'a phone' }
     expect((await read(app)).filter(({ action }) => String(action).startsWith('key.'))).toMatchObject([
-      { action: 'key.revoke', ...hers },
-      { action: 'key.create', ...hers },
+      { action: 'key.revoke', ...byRoot },
+      { action: 'key.create', ...byRoot },
     ])
     expect(await read(app, `?key=${id}`)).toMatchObject([
       { action: 'upload.complete', actor: 'ann', tenant: 'acme', key: id },
@@ -168,20 +168,20 @@ describe('the record', () => {
     expect(JSON.stringify(await read(app))).not.toContain(token)
   })
 
-  it('is read with filters, in pages that join without a gap', async () => {
+  it('is read with filters, in pages without gaps', async () => {
     const app = await testApp()
     for (let n = 0; n < 3; n += 1) await create(app, { ...ann, id: randomUUID() }, 'hello')
 
-    const seen: number[] = []
+    const ids: number[] = []
     for (let before = ''; ; ) {
       const { entries, next } = (await get(app, `/audit?limit=2&action=upload.create${before}`)).json()
-      seen.push(...entries.map((entry: { id: number }) => entry.id))
+      ids.push(...entries.map((entry: { id: number }) => entry.id))
       if (next === null) break
       before = `&before=${next}`
     }
 
-    expect(seen).toHaveLength(3)
-    expect(seen).toEqual(seen.toSorted((a, b) => b - a))
+    expect(ids).toHaveLength(3)
+    expect(ids).toEqual(ids.toSorted((a, b) => b - a))
     expect(await read(app, '?tenant=acme&action=upload.complete&address=203.0.113.7')).toHaveLength(3)
     expect(await read(app, '?since=2100-01-01T00:00:00Z')).toEqual([])
     expect(await read(app, '?until=2100-01-01T00:00:00Z')).toHaveLength(7)
@@ -193,7 +193,7 @@ describe('the record', () => {
     ['since=2020-01-01T00:00:00%2B23:59', 200],
     ['until=2020-01-01T00:00:00-23:59', 200],
     ['since=0000-01-01T00:00:00Z', 400],
-  ])('is asked for at whatever place and time: %s', async (query, status) => {
+  ])('answers the time filter %s with %i', async (query, status) => {
     const app = await testApp()
 
     const answer = await app.http.inject({ url: `/v1/admin/audit?${query}`, headers: await app.as(root) })
@@ -201,17 +201,17 @@ describe('the record', () => {
     expect(answer.statusCode).toBe(status)
   })
 
-  it('is not the business of users', async () => {
+  it('is refused to users', async () => {
     const app = await testApp()
 
     expect((await app.http.inject({ url: '/v1/admin/audit', headers: await app.as(ann) })).statusCode).toBe(403)
   })
 
   it.each([
-    `update audit_log set actor = 'nobody'`,
+    `update audit_log set actor = 'mallory'`,
     `delete from audit_log`,
     `truncate audit_log`,
-    `update policy_versions set author = 'nobody'`,
+    `update policy_versions set author = 'mallory'`,
     `delete from policy_versions`,
     `truncate policy_versions`,
   ])('cannot be changed: %s', async (statement) => {
@@ -220,7 +220,7 @@ describe('the record', () => {
     await expect((await testDatabase()).executeSql(statement)).rejects.toThrow('append-only')
   })
 
-  it('forgets what is older than it is to be kept, and nothing else', async () => {
+  it('removes entries older than AUDIT_RETENTION, and no others', async () => {
     const database = await testDatabase()
     await database.executeSql(
       `insert into audit_log (at, action, is_allowed) values (now() - interval '10 days', 'upload.create', true), (now(), 'upload.cancel', true)`,

@@ -8,32 +8,32 @@ import { until } from '../../support/until.ts'
 const error = new UploadError('UNAUTHENTICATED', 'This needs a token.')
 const forbidden = new UploadError('FORBIDDEN', 'Only administrators may do this.')
 
-async function written(note: (log: RejectionLog) => void, most = 10): Promise<AuditEntry[]> {
+async function entriesOf(note: (log: RejectionLog) => void, maxLines = 10): Promise<AuditEntry[]> {
   const entries: AuditEntry[] = []
-  const log = createRejectionLog({ write: async (more) => void entries.push(...more), onError: fail, maxLines: most })
+  const log = createRejectionLog({ write: async (more) => void entries.push(...more), onError: fail, maxLines })
   note(log)
   await log.close()
   return entries
 }
 
-describe('a flood of refusals from everywhere', () => {
+describe('a flood of rejections from many networks', () => {
   const flood = (log: RejectionLog) => {
-    for (let n = 0; n < 5000; n += 1) log.note(refused(`10.${n % 250}.${n >> 5}.1`))
+    for (let n = 0; n < 5000; n += 1) log.note(rejected(`10.${n % 250}.${n >> 5}.1`))
   }
 
-  it('does not hide what a known user was refused', async () => {
-    const entries = await written((log) => {
+  it('does not hide the rejections of a known user', async () => {
+    const entries = await entriesOf((log) => {
       flood(log)
-      log.note({ ...refused('192.0.2.6'), actor: userOf('mallory', 'member'), error: forbidden })
+      log.note({ ...rejected('192.0.2.6'), actor: userOf('mallory', 'member'), error: forbidden })
     })
 
     expect(entries.filter(({ by }) => by?.id === 'mallory')).toMatchObject([{ code: 'FORBIDDEN', times: 1 }])
   })
 
   it('does not hide another network on an admin route', async () => {
-    const entries = await written((log) => {
+    const entries = await entriesOf((log) => {
       flood(log)
-      log.note({ ...refused('192.0.2.6'), adminRoute: 'GET /v1/admin/keys' })
+      log.note({ ...rejected('192.0.2.6'), adminRoute: 'GET /v1/admin/keys' })
     })
 
     expect(entries.filter(({ target }) => target === 'GET /v1/admin/keys')).toMatchObject([
@@ -41,10 +41,10 @@ describe('a flood of refusals from everywhere', () => {
     ])
   })
 
-  it('on an admin route is counted to the last request, in bounded lines', async () => {
-    const entries = await written((log) => {
+  it('on an admin route is counted to the last request, in few entries', async () => {
+    const entries = await entriesOf((log) => {
       for (let n = 0; n < 5000; n += 1)
-        log.note({ ...refused(`10.${n % 250}.${n >> 5}.1`), adminRoute: `GET /v1/admin/${n % 2 ? 'keys' : 'audit'}` })
+        log.note({ ...rejected(`10.${n % 250}.${n >> 5}.1`), adminRoute: `GET /v1/admin/${n % 2 ? 'keys' : 'audit'}` })
     })
 
     expect(entries.length).toBeLessThanOrEqual(12)
@@ -52,49 +52,49 @@ describe('a flood of refusals from everywhere', () => {
     expect(entries.every(({ action }) => action === 'request.refuse')).toBe(true)
   })
 
-  it('of many known users is written to the last one', async () => {
-    const entries = await written((log) => {
-      for (let n = 0; n < 5000; n += 1) log.note({ ...refused('10.0.0.1'), actor: userOf(`user-${n}`, 'member') })
+  it('of many known users has an entry for each of them', async () => {
+    const entries = await entriesOf((log) => {
+      for (let n = 0; n < 5000; n += 1) log.note({ ...rejected('10.0.0.1'), actor: userOf(`user-${n}`, 'member') })
     })
 
     expect(new Set(entries.map(({ by }) => by?.id)).size).toBe(5000)
   })
 
-  it('does not cost a line an address for a user who has many', async () => {
-    const entries = await written((log) => {
+  it('has one entry for a user with many addresses', async () => {
+    const entries = await entriesOf((log) => {
       for (let n = 0; n < 5000; n += 1)
-        log.note({ ...refused(`2001:db8::${n.toString(16)}`), actor: userOf('mallory', 'member') })
+        log.note({ ...rejected(`2001:db8::${n.toString(16)}`), actor: userOf('mallory', 'member') })
     })
 
     expect(entries).toMatchObject([{ by: { id: 'mallory' }, times: 5000 }])
   })
 })
 
-describe('refusals without a known user', () => {
+describe('rejections of unknown clients', () => {
   it.each([
     ['198.51.100.', '198.51.100.0/24'],
     ['2001:db8:7:', '2001:db8:7::/48'],
     ['::ffff:198.51.100.', '198.51.100.0/24'],
-  ])('are one line for the network of %s', async (start, network) => {
+  ])('have one entry for the network of %s', async (start, network) => {
     const end = start.endsWith(':') ? (n: number) => `${n}::1` : String
-    const entries = await written((log) => {
-      for (let n = 1; n <= 200; n += 1) log.note(refused(start + end(n)))
+    const entries = await entriesOf((log) => {
+      for (let n = 1; n <= 200; n += 1) log.note(rejected(start + end(n)))
     })
 
     expect(entries).toMatchObject([{ by: { client: { address: network } }, times: 200 }])
   })
 
-  it('from one address keep the address', async () => {
-    const entries = await written((log) => {
-      for (let n = 0; n < 3; n += 1) log.note(refused('198.51.100.7'))
+  it('keep the address when there is only one', async () => {
+    const entries = await entriesOf((log) => {
+      for (let n = 0; n < 3; n += 1) log.note(rejected('198.51.100.7'))
     })
 
     expect(entries).toMatchObject([{ by: { client: { address: '198.51.100.7' } }, times: 3 }])
   })
 })
 
-describe('a flood of refusals', () => {
-  it('costs a bounded number of lines, and says how many were not written', async () => {
+describe('the rejection log', () => {
+  it('writes a bounded number of entries, and how many were dropped', async () => {
     const written: AuditEntry[][] = []
     const log = createRejectionLog({
       write: async (entries) => void written.push(entries),
@@ -102,7 +102,7 @@ describe('a flood of refusals', () => {
       maxLines: 10,
     })
 
-    for (let n = 0; n < 100_000; n += 1) log.note(refused(`10.0.${n % 200}.1`))
+    for (let n = 0; n < 100_000; n += 1) log.note(rejected(`10.0.${n % 200}.1`))
     await log.close()
 
     expect(written).toHaveLength(1)
@@ -111,52 +111,52 @@ describe('a flood of refusals', () => {
     expect(written[0]!.slice(0, 10).map((entry) => entry.times)).toEqual(Array(10).fill(500))
   })
 
-  it('is written now and then by itself', async () => {
+  it('writes periodically', async () => {
     const written: AuditEntry[][] = []
     const log = createRejectionLog({ write: async (entries) => void written.push(entries), onError: fail, everyMs: 10 })
 
-    log.note(refused('10.0.0.1'))
+    log.note(rejected('10.0.0.1'))
     await until(() => written.length === 1)
-    log.note(refused('10.0.0.2'))
+    log.note(rejected('10.0.0.2'))
     await log.close()
 
     expect(written.map((entries) => entries.length)).toEqual([1, 1])
   })
 
-  it('that cannot be written is reported, and does not stop what comes later', async () => {
-    const faults: unknown[] = []
+  it('reports a failed write, and continues', async () => {
+    const problems: unknown[] = []
     const written: AuditEntry[][] = []
     const log = createRejectionLog({
       async write(entries) {
-        if (faults.length === 0) throw new Error('the database is away')
+        if (problems.length === 0) throw new Error('the database is unavailable')
         written.push(entries)
       },
-      onError: (error) => void faults.push(error),
+      onError: (error) => void problems.push(error),
       everyMs: 10,
     })
 
-    log.note(refused('10.0.0.1'))
-    await until(() => faults.length === 1)
-    log.note(refused('10.0.0.2'))
+    log.note(rejected('10.0.0.1'))
+    await until(() => problems.length === 1)
+    log.note(rejected('10.0.0.2'))
     await log.close()
 
-    expect(faults).toHaveLength(1)
+    expect(problems).toHaveLength(1)
     expect(written[0]).toMatchObject([{ by: { client: { address: '10.0.0.2' } } }])
   })
 
-  it('does not hold what a client only got wrong', async () => {
+  it('has no entries for malformed requests', async () => {
     const written: AuditEntry[][] = []
     const log = createRejectionLog({ write: async (entries) => void written.push(entries), onError: fail })
 
-    log.note({ ...refused('10.0.0.1'), error: new UploadError('OFFSET_MISMATCH', 'It goes on elsewhere.') })
+    log.note({ ...rejected('10.0.0.1'), error: new UploadError('OFFSET_MISMATCH', 'Another offset.') })
     await log.close()
 
     expect(written).toEqual([[]])
   })
 })
 
-function refused(address: string) {
-  return { error: error, actor: null, client: { address, agent: null }, uploadId: null }
+function rejected(address: string) {
+  return { error, actor: null, client: { address, agent: null }, uploadId: null }
 }
 
 function fail(error: unknown): never {

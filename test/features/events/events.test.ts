@@ -25,13 +25,13 @@ async function openServer() {
   return { ...app, url }
 }
 
-interface Told {
+interface Received {
   id: number
   type: string
   uploadId: string
 }
 
-/** A connection that listens. */
+/** Opens an event stream. */
 async function listen(app: TestApp & { url: string }, actor: Actor, more: { path?: string; last?: number } = {}) {
   const stop = new AbortController()
   onTestFinished(() => stop.abort())
@@ -39,7 +39,7 @@ async function listen(app: TestApp & { url: string }, actor: Actor, more: { path
     headers: { ...(await app.as(actor)), ...(more.last !== undefined && { 'last-event-id': String(more.last) }) },
     signal: stop.signal,
   })
-  const told: Told[] = []
+  const received: Received[] = []
   let text = ''
   let isOver = false
   const reading = (async () => {
@@ -47,7 +47,7 @@ async function listen(app: TestApp & { url: string }, actor: Actor, more: { path
       text += Buffer.from(chunk).toString()
       for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
         const [, id, type, data] = /^id: (\d+)\nevent: (.*)\ndata: (.*)$/.exec(text.slice(0, end)) ?? []
-        if (id) told.push({ id: Number(id), type: type!, ...JSON.parse(data!) })
+        if (id) received.push({ id: Number(id), type: type!, ...JSON.parse(data!) })
         text = text.slice(end + 2)
       }
     }
@@ -58,13 +58,13 @@ async function listen(app: TestApp & { url: string }, actor: Actor, more: { path
     })
   return {
     answer,
-    told,
+    received,
     reading,
     isOver: () => isOver,
     stop: () => stop.abort(),
     async until(count: number) {
-      await until(() => told.length >= count)
-      return told
+      await until(() => received.length >= count)
+      return received
     },
   }
 }
@@ -76,24 +76,24 @@ async function send(app: TestApp, actor: Actor): Promise<string> {
 }
 
 describe('live events', () => {
-  it('tell one of what happens to one’s own uploads, and of no others', async () => {
+  it('are sent for a user’s own uploads, and for no others', async () => {
     const app = await openServer()
-    const mine = await listen(app, ada)
-    expect(mine.answer.headers.get('content-type')).toBe('text/event-stream')
+    const stream = await listen(app, ada)
+    expect(stream.answer.headers.get('content-type')).toBe('text/event-stream')
 
     await send(app, bob)
     await send(app, namesake)
     const id = await send(app, ada)
 
-    expect(await mine.until(2)).toMatchObject([
+    expect(await stream.until(2)).toMatchObject([
       { type: 'upload.created', uploadId: id },
       { type: 'upload.completed', uploadId: id },
     ])
-    expect(mine.told[1]).toMatchObject({ filename: 'a.txt', size: 5, ownerId: 'ada' })
-    expect(JSON.stringify(mine.told)).not.toContain('"key"')
+    expect(stream.received[1]).toMatchObject({ filename: 'a.txt', size: 5, ownerId: 'ada' })
+    expect(JSON.stringify(stream.received)).not.toContain('"key"')
   })
 
-  it('tell an administrator of everybody’s, and nobody else', async () => {
+  it('are sent for all uploads to administrators only', async () => {
     const app = await openServer()
     const all = await listen(app, root, { path: '/v1/events?all=true' })
     const own = await listen(app, root)
@@ -105,10 +105,10 @@ describe('live events', () => {
     expect(new Set((await all.until(4)).map((each) => (each as unknown as { ownerId: string }).ownerId))).toEqual(
       new Set(['ada', 'bob']),
     )
-    expect(own.told).toEqual([])
+    expect(own.received).toEqual([])
   })
 
-  it('tell an administrator of a tenant what happens to its uploads only, also what was missed', async () => {
+  it('are limited to the tenant of an administrator, also when replayed', async () => {
     const app = await openServer()
     const boss = userOf('boss', 'creator', { tenant: 'elsewhere', isAdmin: true })
     await send(app, ada)
@@ -120,15 +120,15 @@ describe('live events', () => {
     await send(app, userOf('ben', 'creator', { tenant: 'elsewhere' }))
     await Promise.all([missed.until(4), all.until(2)])
 
-    const tenants = [...missed.told, ...all.told].map((each) => (each as unknown as { tenant: string }).tenant)
+    const tenants = [...missed.received, ...all.received].map((each) => (each as unknown as { tenant: string }).tenant)
     expect(new Set(tenants)).toEqual(new Set(['elsewhere']))
   })
 
   it.each([
-    ['nobody', async () => 'nonsense', 401],
-    ['a token that has expired', () => signToken(secret, ada, -60), 401],
+    ['an invalid token', async () => 'nonsense', 401],
+    ['an expired token', () => signToken(secret, ada, -60), 401],
     ['the resume token of an upload', (id: string) => resumeTokens(secret)(ada, { id }), 401],
-  ])('are not for %s', async (_who, tokenOf, status) => {
+  ])('are refused to %s', async (_who, tokenOf, status) => {
     const app = await openServer()
     const id = await send(app, ada)
 
@@ -141,7 +141,7 @@ describe('live events', () => {
     expect(answer.body).not.toContain(id)
   })
 
-  it('are for keys that may read, and for no others', async () => {
+  it('are sent to keys with the scope read only', async () => {
     const app = await openServer()
     const headers = await app.as(root)
     const keyWith = async (scope: string) => {
@@ -151,14 +151,14 @@ describe('live events', () => {
 
     const ask = async (token: string) =>
       fetch(`${app.url}/v1/events`, { headers: { authorization: `Bearer ${token}` } })
-    const reads = await ask(await keyWith('read'))
+    const allowed = await ask(await keyWith('read'))
 
-    expect(reads.status).toBe(200)
-    await reads.body?.cancel()
+    expect(allowed.status).toBe(200)
+    await allowed.body?.cancel()
     expect((await ask(await keyWith('upload'))).status).toBe(403)
   })
 
-  it('go on where the last connection broke, without a gap and without telling twice', async () => {
+  it('resume after the last connection, without gaps and duplicates', async () => {
     const app = await openServer()
     const first = await listen(app, ada)
     await send(app, ada)
@@ -169,21 +169,21 @@ describe('live events', () => {
     const second = await listen(app, ada, { last })
     const later = await send(app, ada)
 
-    const told = await second.until(4)
-    expect(told.map(({ uploadId, type }) => [uploadId, type])).toEqual([
+    const received = await second.until(4)
+    expect(received.map(({ uploadId, type }) => [uploadId, type])).toEqual([
       [missed, 'upload.created'],
       [missed, 'upload.completed'],
       [later, 'upload.created'],
       [later, 'upload.completed'],
     ])
-    // Had one been told twice, it would have come before what is later still.
+    // A duplicate would have arrived before these later events.
     await send(app, ada)
     await second.until(6)
-    expect(new Set(second.told.map(({ id }) => id)).size).toBe(6)
-    expect(second.told).toHaveLength(6)
+    expect(new Set(second.received.map(({ id }) => id)).size).toBe(6)
+    expect(second.received).toHaveLength(6)
   })
 
-  it('leave nothing out, however much one has missed', async () => {
+  it('are complete, however many a client has missed', async () => {
     const app = await openServer()
     const database = await testDatabase()
     const [newest] = await database.query<{ id: number }>(
@@ -203,20 +203,20 @@ describe('live events', () => {
     await first.until(1000)
     await send(app, ada)
     await first.reading
-    const second = await listen(app, ada, { last: first.told.at(-1)!.id })
-    await second.until(1202 - first.told.length)
+    const second = await listen(app, ada, { last: first.received.at(-1)!.id })
+    await second.until(1202 - first.received.length)
 
-    const ids = [...first.told, ...second.told].map(({ id }) => id)
+    const ids = [...first.received, ...second.received].map(({ id }) => id)
     expect(ids).toEqual([...new Set(ids)].toSorted((a, b) => a - b))
     expect(ids).toHaveLength(1202)
   })
 
-  it('are told no longer than a token is good', async () => {
-    let verdict: () => Actor | null = () => ada
-    let looks = 0
+  it('end when the token is no longer valid', async () => {
+    let identify: () => Actor | null = () => ada
+    let checks = 0
     const check = async () => {
-      looks += 1
-      return verdict()
+      checks += 1
+      return identify()
     }
     const feed = openFeed({ database: await testDatabase(), onError: console.error, everyMs: 20 })
     const app = fastify()
@@ -233,30 +233,30 @@ describe('live events', () => {
       const answer = await fetch(`http://127.0.0.1:${port}/events`, { headers: { authorization: 'Bearer x' } })
       return { ended: answer.text().then(() => 'ended') }
     }
-    // Its token was looked at again and again.
+    // Resolves after three more checks of the token.
     const stays = async () => {
-      const before = looks
-      await until(() => looks >= before + 3)
+      const before = checks
+      await until(() => checks >= before + 3)
       return 'stays'
     }
 
     const first = await listenHere()
     expect(await Promise.race([first.ended, stays()])).toBe('stays')
-    // Nobody can tell right now: that is no reason to send anybody away.
-    verdict = () => {
+    // An outage of the database must not end the stream.
+    identify = () => {
       throw new UploadError('DATABASE_ERROR', 'The database does not answer.')
     }
     expect(await Promise.race([first.ended, stays()])).toBe('stays')
-    verdict = () => null
+    identify = () => null
     expect(await first.ended).toBe('ended')
 
-    verdict = () => ada
+    identify = () => ada
     const second = await listenHere()
-    verdict = () => bob
+    identify = () => bob
     expect(await second.ended).toBe('ended')
   })
 
-  it('are for a bounded number of connections of one user', async () => {
+  it('have a limited number of streams per user', async () => {
     const app = await openServer()
     const five = await Promise.all(Array.from({ length: 5 }, () => listen(app, ada)))
 
@@ -268,19 +268,19 @@ describe('live events', () => {
     expect(await until(async () => (await listen(app, ada)).answer.status === 200)).toBe(true)
   })
 
-  it('end when the server stops, which does not wait for them', async () => {
+  it('end when the server stops', async () => {
     const app = await openServer()
-    const mine = await listen(app, ada)
+    const stream = await listen(app, ada)
 
     await app.stop()
 
-    await mine.reading
-    expect(mine.isOver()).toBe(true)
+    await stream.reading
+    expect(stream.isOver()).toBe(true)
   })
 })
 
 describe('the feed', () => {
-  it('tells an event whose number is lower than one that was told before', async () => {
+  it('delivers an event whose id is lower than one delivered before', async () => {
     const database = await testDatabase()
     const insert = (id: number) =>
       database.query(
@@ -293,23 +293,23 @@ describe('the feed', () => {
     const feed = openFeed({ database, onError: console.error, everyMs: 20 })
     onTestFinished(() => feed.close())
     await insert(1_000_000)
-    const told: number[] = []
-    const leave = await feed.subscribe(({ id }) => told.push(id))
+    const received: number[] = []
+    const unsubscribe = await feed.subscribe(({ id }) => received.push(id))
 
     await insert(1_000_002)
-    await until(() => told.length === 1)
+    await until(() => received.length === 1)
     await insert(1_000_001)
-    await until(() => told.length === 2)
+    await until(() => received.length === 2)
 
-    expect(told).toEqual([1_000_002, 1_000_001])
-    leave()
+    expect(received).toEqual([1_000_002, 1_000_001])
+    unsubscribe()
   })
 
-  it('asks nothing while nobody listens', async () => {
+  it('runs no queries while there are no subscribers', async () => {
     vi.useFakeTimers()
-    let asked = 0
+    let queries = 0
     const query = async ({ name }: { name: string }) => {
-      asked += 1
+      queries += 1
       return (name === 'feed-newest' ? [{ id: 0 }] : []) as never
     }
     const feed = openFeed({ database: { query }, onError: console.error, everyMs: 10 })
@@ -319,15 +319,15 @@ describe('the feed', () => {
     })
 
     await vi.advanceTimersByTimeAsync(50)
-    expect(asked).toBe(0)
-    const leave = await feed.subscribe(() => {})
+    expect(queries).toBe(0)
+    const unsubscribe = await feed.subscribe(() => {})
     await vi.advanceTimersByTimeAsync(100)
-    leave()
+    unsubscribe()
     await vi.advanceTimersByTimeAsync(50)
-    const before = asked
+    const before = queries
     await vi.advanceTimersByTimeAsync(1000)
 
     expect(before).toBeGreaterThan(2)
-    expect(asked).toBe(before)
+    expect(queries).toBe(before)
   })
 })

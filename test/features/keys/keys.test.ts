@@ -16,7 +16,7 @@ const createKey: CreateKey = {
 }
 
 describe('a key', () => {
-  it('speaks for a user of its own unless it was made for another', async () => {
+  it('acts for a user of its own unless it was created for another', async () => {
     const { keys } = await open()
 
     const own = await keys.create(createKey, 'root')
@@ -36,7 +36,7 @@ describe('a key', () => {
     )
   })
 
-  it('is long, never the same, and nowhere in the database', async () => {
+  it('is long, unique, and not in the database', async () => {
     const { keys, dump } = await open()
 
     const tokens = await Promise.all(
@@ -51,7 +51,7 @@ describe('a key', () => {
     }
   })
 
-  it('can be recognized by how it begins', async () => {
+  it('is recognized by its prefix', async () => {
     const { keys } = await open()
 
     const { token } = await keys.create(createKey, 'root')
@@ -61,31 +61,31 @@ describe('a key', () => {
   })
 
   it.each(['', 'lf_', 'lf_short', `lf_${'a'.repeat(42)}!`, `LF_${'a'.repeat(43)}`, 'a.b.c'])(
-    'is not %s, which nobody looks up',
+    'is not %j, and the database is not queried',
     async (token) => {
-      const { keys, asked } = await open()
+      const { keys, queries } = await open()
 
       expect(await keys.identify(token)).toBeNull()
-      expect(asked()).toBe(0)
+      expect(queries()).toBe(0)
     },
   )
 
-  it('that is made up costs the database nothing, however alike it is', async () => {
-    const { keys, asked } = await open()
+  it('causes no query when it is forged, however similar it is', async () => {
+    const { keys, queries } = await open()
     const { token } = await keys.create(createKey, 'root')
-    const before = asked()
-    const made = Array.from({ length: 50 }, () => `lf_${randomBytes(32).toString('base64url')}`)
-    const bent = [...token.slice(3)].map(
+    const before = queries()
+    const random = Array.from({ length: 50 }, () => `lf_${randomBytes(32).toString('base64url')}`)
+    const altered = [...token.slice(3)].map(
       (_, at) => `${token.slice(0, at + 3)}${token[at + 3] === 'A' ? 'B' : 'A'}${token.slice(at + 4)}`,
     )
 
-    // The last character of a tag has two bits that mean nothing.
-    for (const other of [...made, ...bent.slice(0, -1)]) expect(await keys.identify(other)).toBeNull()
+    // Two bits of the last character of a tag are unused.
+    for (const other of [...random, ...altered.slice(0, -1)]) expect(await keys.identify(other)).toBeNull()
 
-    expect(asked()).toBe(before)
+    expect(queries()).toBe(before)
   })
 
-  it('is known to every server of the same database, also to one that starts later', async () => {
+  it('is valid on every server of the database, also on one that starts later', async () => {
     const { keys, another } = await open()
     const { token } = await keys.create(createKey, 'root')
 
@@ -96,7 +96,7 @@ describe('a key', () => {
     expect(await keys.identify(later)).toMatchObject({ role: createKey.role })
   })
 
-  it('ends when its time is over', async () => {
+  it('is refused after it expired', async () => {
     const { keys, clock } = await open()
     const { token, key } = await keys.create({ ...createKey, expiresAt: new Date(clock.now + 1000) }, 'root')
     expect(await keys.identify(token)).not.toBeNull()
@@ -104,10 +104,10 @@ describe('a key', () => {
     clock.now += 1000
 
     await expect(keys.identify(token)).rejects.toMatchObject({ status: 401, message: 'The key has expired.' })
-    await expect(demand(keys, key.id)).rejects.toMatchObject({ status: 401 })
+    await expect(authorize(keys, key.id)).rejects.toMatchObject({ status: 401 })
   })
 
-  it('is written down as used, once a minute', async () => {
+  it('records its last use once a minute', async () => {
     const { keys, clock } = await open()
     const { token } = await keys.create(createKey, 'root')
     const usedAt = async () => {
@@ -127,50 +127,50 @@ describe('a key', () => {
     expect([first, second, await usedAt()]).toEqual([clock.start, clock.start, clock.start + 61_000])
   })
 
-  it('is looked up once a second at most, however often it is used', async () => {
-    const { keys, asked } = await open()
+  it('is looked up at most once a second, however often it is used', async () => {
+    const { keys, queries } = await open()
     const { token } = await keys.create(createKey, 'root')
     await keys.identify(token)
     await keys.close()
-    const before = asked()
+    const before = queries()
 
     await Promise.all(Array.from({ length: 50 }, () => keys.identify(token)))
 
-    expect(asked() - before).toBe(0)
+    expect(queries() - before).toBe(0)
   })
 })
 
-describe('a key that was made with a key', () => {
-  it('ends with it, and so do those made with it in turn, on every server', async () => {
+describe('a key created with a key', () => {
+  it('ends with its maker, and so do its own descendants, on every server', async () => {
     const { keys, another } = await open()
-    const there = await another()
-    const { maker, made, madeOfMade } = await threeGenerations(keys)
-    const beside = await keys.create(createKey, 'root')
-    expect(await there.identify(madeOfMade.token)).not.toBeNull()
+    const other = await another()
+    const { maker, child, grandchild } = await threeGenerations(keys)
+    const unrelated = await keys.create(createKey, 'root')
+    expect(await other.identify(grandchild.token)).not.toBeNull()
 
     await keys.revoke(maker.key.id, 'eve')
-    await until(() => isRefused(there, madeOfMade.token))
+    await until(() => isRefused(other, grandchild.token))
 
-    for (const { token, key } of [maker, made, madeOfMade]) {
+    for (const { token, key } of [maker, child, grandchild]) {
       await expect(keys.identify(token)).rejects.toMatchObject({ status: 401, message: 'The key was revoked.' })
-      await expect(demand(keys, key.id)).rejects.toMatchObject({ status: 401 })
+      await expect(authorize(keys, key.id)).rejects.toMatchObject({ status: 401 })
     }
-    expect(await keys.identify(beside.token)).not.toBeNull()
+    expect(await keys.identify(unrelated.token)).not.toBeNull()
     const revoked = (await keys.list()).filter(({ revokedBy }) => revokedBy === 'eve').map(({ id }) => id)
-    expect(new Set(revoked)).toEqual(new Set([maker, made, madeOfMade].map(({ key }) => key.id)))
+    expect(new Set(revoked)).toEqual(new Set([maker, child, grandchild].map(({ key }) => key.id)))
   })
 
-  it('does not end the one it was made with', async () => {
+  it('does not end its maker when it is revoked', async () => {
     const { keys } = await open()
-    const { maker, made, madeOfMade } = await threeGenerations(keys)
+    const { maker, child, grandchild } = await threeGenerations(keys)
 
-    await keys.revoke(made.key.id, 'eve')
+    await keys.revoke(child.key.id, 'eve')
 
     expect(await keys.identify(maker.token)).not.toBeNull()
-    expect(await isRefused(keys, madeOfMade.token)).toBe(true)
+    expect(await isRefused(keys, grandchild.token)).toBe(true)
   })
 
-  it('is refused also when it was being made while its maker was revoked', async () => {
+  it('is refused also when it was created while its maker was revoked', async () => {
     const { keys } = await open()
     const maker = await keys.create({ ...createKey, scopes: ['admin'] }, 'root')
 
@@ -180,34 +180,34 @@ describe('a key that was made with a key', () => {
     await expect(keys.identify(late.token)).rejects.toMatchObject({ status: 401, message: 'The key was revoked.' })
   })
 
-  it('says with which key, and lives no longer than that one', async () => {
+  it('names its maker, and expires no later than it', async () => {
     const { keys, clock } = await open()
     const end = new Date(clock.now + 1000)
-    const { maker, made, madeOfMade } = await threeGenerations(keys, end)
+    const { maker, child, grandchild } = await threeGenerations(keys, end)
 
-    expect(made.key).toMatchObject({ createdByKey: maker.key.id, expiresAt: end })
+    expect(child.key).toMatchObject({ createdByKey: maker.key.id, expiresAt: end })
     const makers = (await keys.list()).map(({ createdByKey }) => createdByKey)
-    expect(new Set(makers)).toEqual(new Set([null, maker.key.id, made.key.id]))
+    expect(new Set(makers)).toEqual(new Set([null, maker.key.id, child.key.id]))
     clock.now += 1000
-    await expect(keys.identify(madeOfMade.token)).rejects.toMatchObject({ message: 'The key has expired.' })
+    await expect(keys.identify(grandchild.token)).rejects.toMatchObject({ message: 'The key has expired.' })
   })
 })
 
-describe('a key that was revoked', () => {
-  it('is refused at once, and so is what was begun with it', async () => {
+describe('a revoked key', () => {
+  it('is refused at once, and so are uploads created with it', async () => {
     const { keys } = await open()
     const { token, key } = await keys.create(createKey, 'root')
     await keys.identify(token)
-    await demand(keys, key.id)
+    await authorize(keys, key.id)
 
     const revoked = await keys.revoke(key.id, 'eve')
 
     expect(revoked).toMatchObject({ id: key.id, revokedBy: 'eve', revokedAt: expect.any(Date) })
     await expect(keys.identify(token)).rejects.toMatchObject({ status: 401, message: 'The key was revoked.' })
-    await expect(demand(keys, key.id)).rejects.toMatchObject({ status: 401 })
+    await expect(authorize(keys, key.id)).rejects.toMatchObject({ status: 401 })
   })
 
-  it('stays revoked by who did it first', async () => {
+  it('stays revoked by the first who revoked it', async () => {
     const { keys } = await open()
     const { key } = await keys.create(createKey, 'root')
 
@@ -216,9 +216,9 @@ describe('a key that was revoked', () => {
     expect(await keys.revoke(key.id, 'mallory')).toEqual(first)
   })
 
-  it('is refused by every server that hears of it at once', async () => {
-    // No time passes: nothing that is remembered grows old.
-    standStill()
+  it('is refused at once by every server that is notified', async () => {
+    // No time passes: no cache entry expires.
+    stopCacheClock()
     const { keys: here, another } = await open()
     const there = await another()
     const { token, key } = await here.create(createKey, 'root')
@@ -229,29 +229,29 @@ describe('a key that was revoked', () => {
     expect(await until(() => isRefused(there, token))).toBe(true)
   })
 
-  it('is refused within a second also where the news does not come', async () => {
-    standStill()
+  it('is refused within a second when the notification is lost', async () => {
+    stopCacheClock()
     const { keys: here, another } = await open()
-    const deaf = await another({ isDeaf: true })
+    const unnotified = await another({ isUnnotified: true })
     const { token, key } = await here.create(createKey, 'root')
-    expect(await deaf.identify(token)).not.toBeNull()
+    expect(await unnotified.identify(token)).not.toBeNull()
 
     await here.revoke(key.id, 'root')
-    expect(await isRefused(deaf, token)).toBe(false)
+    expect(await isRefused(unnotified, token)).toBe(false)
     vi.advanceTimersByTime(1000)
 
-    expect(await isRefused(deaf, token)).toBe(true)
+    expect(await isRefused(unnotified, token)).toBe(true)
   })
 
-  it('is none, when there is no such key', async () => {
+  it('is null when there is no such key', async () => {
     const { keys } = await open()
 
     expect(await keys.revoke('00000000-0000-4000-8000-000000000000', 'root')).toBeNull()
   })
 })
 
-/** Stops the clock by which answers grow old, until it is advanced. */
-function standStill(): void {
+/** Stops the clock of the cache, until it is advanced. */
+function stopCacheClock(): void {
   vi.useFakeTimers({ toFake: ['performance'] })
   onTestFinished(() => void vi.useRealTimers())
 }
@@ -263,36 +263,36 @@ async function isRefused(keys: Keys, token: string): Promise<boolean> {
   )
 }
 
-/** An admin key, one that was made with it, and one that was made with that. */
+/** An admin key, a key created with it, and one created with that. */
 async function threeGenerations(keys: Keys, expiresAt: Date | null = null) {
   const admin: CreateKey = { ...createKey, scopes: ['admin'] }
-  const madeWith = (keyId: string) => ({ role: 'creator', tenant: null, keyId })
+  const createdWith = (keyId: string) => ({ role: 'creator', tenant: null, keyId })
   const maker = await keys.create({ ...admin, expiresAt }, 'root')
-  const made = await keys.create(admin, 'root', madeWith(maker.key.id))
-  const madeOfMade = await keys.create(createKey, 'root', madeWith(made.key.id))
-  return { maker, made, madeOfMade }
+  const child = await keys.create(admin, 'root', createdWith(maker.key.id))
+  const grandchild = await keys.create(createKey, 'root', createdWith(child.key.id))
+  return { maker, child, grandchild }
 }
 
-function demand(keys: Keys, keyId: string): Promise<void> {
+function authorize(keys: Keys, keyId: string): Promise<void> {
   return keys.authorize({ actor: userOf('ann', 'creator', { keyId }), action: 'complete' })
 }
 
-/** Keys in a Postgres of their own, and other servers beside. */
+/** Keys in a new database, and further servers on it. */
 async function open() {
   const { url, dispose } = await freshDatabase({ isMigrated: true })
   const start = Date.now()
   const clock = { start, now: start }
-  let asked = 0
+  let queries = 0
 
-  async function server({ isDeaf = false } = {}) {
+  async function server({ isUnnotified = false } = {}) {
     const database = await openDatabase({ url, dataDir: '', pool: 2, timeoutMs: 2000, onError: () => {} })
     const counting = {
       ...database,
       query: (...call: Parameters<typeof database.query>) => {
-        asked += 1
+        queries += 1
         return database.query(...call)
       },
-      ...(isDeaf && { listen: async () => {} }),
+      ...(isUnnotified && { listen: async () => {} }),
     } as typeof database
     const keys = await keysIn({ database: counting, now: () => new Date(clock.now), onError: console.error })
     onTestFinished(async () => {
@@ -304,12 +304,12 @@ async function open() {
 
   onTestFinished(dispose)
   const { keys, database } = await server()
-  asked = 0
+  queries = 0
   return {
     keys,
     clock,
-    asked: () => asked,
-    another: async (options: { isDeaf?: boolean } = {}) => (await server(options)).keys,
+    queries: () => queries,
+    another: async (options: { isUnnotified?: boolean } = {}) => (await server(options)).keys,
     dump: async () => JSON.stringify((await database.executeSql('select * from api_keys')).rows),
   }
 }

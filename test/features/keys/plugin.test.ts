@@ -6,7 +6,7 @@ const root = userOf('root', 'creator', { isAdmin: true })
 const createKey = { name: 'the importer', role: 'member', scopes: ['upload', 'read'] }
 
 describe('POST /v1/admin/keys', () => {
-  it('makes a key that works at once, and tells it once', async () => {
+  it('creates a key that works at once, and shows it once', async () => {
     const app = await testApp()
 
     const made = await ask(app, 'POST', { ...createKey, user: 'ann', tenant: 'acme' })
@@ -20,7 +20,7 @@ describe('POST /v1/admin/keys', () => {
     expect(keys.find((key: { id: string }) => key.id === made.json().id)).not.toHaveProperty('token')
   })
 
-  it('takes null for what is not wished for', async () => {
+  it('accepts null for optional fields', async () => {
     const app = await testApp()
 
     const made = await ask(app, 'POST', { ...createKey, user: null, tenant: null, expiresAt: null })
@@ -29,16 +29,16 @@ describe('POST /v1/admin/keys', () => {
   })
 
   it.each([
-    ['nothing', {}],
+    ['an empty body', {}],
     ['no scope', { ...createKey, scopes: [] }],
-    ['a scope that is not there', { ...createKey, scopes: ['all'] }],
-    ['a role that is none', { ...createKey, role: 'a role' }],
+    ['an unknown scope', { ...createKey, scopes: ['all'] }],
+    ['an invalid role name', { ...createKey, role: 'a role' }],
     ['a user with a line break', { ...createKey, user: 'a\nb' }],
     ['an empty tenant', { ...createKey, tenant: '' }],
     ['a long name', { ...createKey, name: 'x'.repeat(129) }],
-    ['an end that is none', { ...createKey, expiresAt: 'tomorrow' }],
-    ['an end in the past', { ...createKey, expiresAt: '2020-01-01T00:00:00Z' }],
-  ])('makes none of %s', async (_what, body) => {
+    ['an invalid expiry', { ...createKey, expiresAt: 'tomorrow' }],
+    ['an expiry in the past', { ...createKey, expiresAt: '2020-01-01T00:00:00Z' }],
+  ])('refuses %s', async (_what, body) => {
     const app = await testApp()
 
     const before = (await ask(app, 'GET')).json().keys.length
@@ -51,7 +51,7 @@ describe('POST /v1/admin/keys', () => {
 })
 
 it.each(['nonexistent', '__proto__', 'constructor', 'Member'])(
-  'a key of the role %s that has no policy is refused with the roles that there are',
+  'refuses a key of the unknown role %s, and lists the roles',
   async (role) => {
     const app = await testApp()
     const before = (await ask(app, 'GET')).json().keys.length
@@ -59,13 +59,13 @@ it.each(['nonexistent', '__proto__', 'constructor', 'Member'])(
     const answer = await ask(app, 'POST', { ...createKey, role })
 
     expect([answer.statusCode, answer.json().error.code]).toEqual([400, 'INVALID_FIELD'])
-    expect(answer.json().error.message).toMatch(/^There is no role .*; there are .*member.*\.$/)
+    expect(answer.json().error.message).toMatch(/^There is no role .*\. The roles are .*member.*\.$/)
     expect((await ask(app, 'GET')).json().keys).toHaveLength(before)
   },
 )
 
 describe('DELETE /v1/admin/keys/:id', () => {
-  it('ends a key at once; once more is no error', async () => {
+  it('revokes a key at once; revoking again is no error', async () => {
     const app = await testApp()
     const { id, token } = (await ask(app, 'POST', createKey)).json()
     expect((await app.http.inject({ url: '/v1/me', headers: bearer(token) })).statusCode).toBe(200)
@@ -77,7 +77,7 @@ describe('DELETE /v1/admin/keys/:id', () => {
     expect((await app.http.inject({ url: '/v1/me', headers: bearer(token) })).statusCode).toBe(401)
   })
 
-  it('knows only keys that are there', async () => {
+  it('answers 404 for an unknown key, 400 for an invalid id', async () => {
     const app = await testApp()
 
     const unknown = await ask(app, 'DELETE', undefined, '/00000000-0000-4000-8000-000000000000')
@@ -87,7 +87,7 @@ describe('DELETE /v1/admin/keys/:id', () => {
   })
 })
 
-it('keys are for admins, by token or by a key made for that', async () => {
+it('manages keys for admins only, by token or by key', async () => {
   const app = await testApp()
   const adminKey = (await ask(app, 'POST', { ...createKey, scopes: ['admin'] })).json().token
   const plainKey = (await ask(app, 'POST', { ...createKey, scopes: ['upload', 'read', 'cancel'] })).json().token
@@ -101,14 +101,14 @@ it('keys are for admins, by token or by a key made for that', async () => {
   expect(await statusOf({})).toBe(401)
 })
 
-it('the record says with which key a key was made and revoked', async () => {
+it('audits with which key a key was created and revoked', async () => {
   const app = await testApp()
   const admin = (await ask(app, 'POST', { ...createKey, user: 'ann', tenant: 'acme', scopes: ['admin'] })).json()
-  const with_ = { headers: bearer(admin.token) }
+  const asAdmin = { headers: bearer(admin.token) }
 
-  const made = await app.http.inject({ method: 'POST', url: '/v1/admin/keys', ...with_, payload: createKey })
+  const made = await app.http.inject({ method: 'POST', url: '/v1/admin/keys', ...asAdmin, payload: createKey })
   expect(made.json()).toMatchObject({ createdBy: 'ann', createdByKey: admin.id })
-  await app.http.inject({ method: 'DELETE', url: `/v1/admin/keys/${made.json().id}`, ...with_ })
+  await app.http.inject({ method: 'DELETE', url: `/v1/admin/keys/${made.json().id}`, ...asAdmin })
 
   const found = await app.http.inject({ url: `/v1/admin/audit?key=${admin.id}`, headers: await app.as(root) })
   const by = { actor: 'ann', tenant: 'acme', role: 'member', target: made.json().id }

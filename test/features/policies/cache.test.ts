@@ -5,7 +5,7 @@ import { openPolicyCache } from '../../../src/features/policies/cache.ts'
 import { type PolicyVersion, policyVersionsIn } from '../../../src/features/policies/versions.ts'
 import { freshDatabase } from '../../support/postgres.ts'
 
-it('a server goes over to a new version when it is told, before it would ask for one', async () => {
+it('loads a new version on notification, before the next poll', async () => {
   const { url, dispose } = await freshDatabase({ isMigrated: true })
   onTestFinished(dispose)
   const database = await openDatabase({ url, dataDir: '', pool: 5, timeoutMs: 60_000, onError: console.error })

@@ -14,15 +14,15 @@ const secret = 'a secret that is long enough for HS256'
 const root: Actor = { id: 'root', role: 'creator', tenant: null, isAdmin: true }
 const ann: Actor = { id: 'ann', role: 'creator', tenant: null, isAdmin: false }
 
-it('other policies hold on the other server while an upload is running, which is not dropped', {
+it('new policies are active on another server without breaking an active upload', {
   timeout: 60_000,
 }, async () => {
   const { here, there } = await twoServers()
   const file = Buffer.alloc(300_000, 7)
-  const running = await begin(there, ann, file.length)
+  const created = await create(there, ann, file.length)
   const arrived = watchBodies(there.app.http.server)
   const body = new PassThrough()
-  const sent = fetch(new URL(running.headers.get('location')!, there.url), {
+  const sent = fetch(new URL(created.headers.get('location')!, there.url), {
     method: 'PATCH',
     headers: { ...(await tusAs(ann)), 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' },
     body: Readable.toWeb(body) as ReadableStream,
@@ -32,24 +32,24 @@ it('other policies hold on the other server while an upload is running, which is
   await arrived(150_000)
 
   await change(here, { users: { ann: { maxSize: '1 KiB' } } })
-  await refuses(there)
+  await untilRefused(there)
   body.end(file.subarray(150_000))
 
   expect((await sent).status).toBe(204)
   expect((await sent).headers.get('upload-offset')).toBe(String(file.length))
 })
 
-it('a server that hears nothing finds them by asking', { timeout: 60_000 }, async () => {
+it('a server that is not notified finds new policies by polling', { timeout: 60_000 }, async () => {
   const { here, there, url } = await twoServers()
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   onTestFinished(() => client.end())
 
-  // As a connection that breaks at the wrong moment would: the version is there, and nobody is told.
+  // A version without a notification, as after a broken connection.
   await client.query(`insert into policy_versions (version, document, author)
-    select version + 1, jsonb_set(document::jsonb, '{users}', '{"ann": {"maxSize": 1000}}'), 'nobody' from policy_versions`)
+    select version + 1, jsonb_set(document::jsonb, '{users}', '{"ann": {"maxSize": 1000}}'), 'root' from policy_versions`)
 
-  for (const server of [here, there]) await refuses(server)
+  for (const server of [here, there]) await untilRefused(server)
 })
 
 interface Server {
@@ -84,7 +84,7 @@ async function tusAs(actor: Actor) {
   return { authorization: `Bearer ${await signToken(secret, actor, 60)}`, 'tus-resumable': '1.0.0' }
 }
 
-async function begin({ url }: Server, actor: Actor, size: number) {
+async function create({ url }: Server, actor: Actor, size: number) {
   return fetch(`${url}/files`, { method: 'POST', headers: { ...(await tusAs(actor)), 'upload-length': String(size) } })
 }
 
@@ -103,7 +103,7 @@ async function change({ url }: Server, difference: object): Promise<void> {
   expect(answer.status).toBe(200)
 }
 
-/** Resolves when `server` holds to the policies that refuse 2000 bytes of ann. */
-async function refuses(server: Server): Promise<void> {
-  await until(async () => (await begin(server, ann, 2000)).status === 413)
+/** Resolves when `server` refuses 2000 bytes of ann. */
+async function untilRefused(server: Server): Promise<void> {
+  await until(async () => (await create(server, ann, 2000)).status === 413)
 }

@@ -14,7 +14,7 @@ const small = { ...builtIn, users: { bob: { maxSize: '1 KiB' } } }
 beforeEach(async () => emptyDatabase(await testDatabase()))
 
 describe('the policies of a server', () => {
-  it('are at first what the settings say', async () => {
+  it('come from the settings at first', async () => {
     const app = await testApp({ POLICIES: '{"member":{"maxSize":"5 GiB"}}' })
 
     const answer = await get(app, '/policies')
@@ -27,7 +27,7 @@ describe('the policies of a server', () => {
     })
   })
 
-  it('follow the settings until somebody has changed them in another way', async () => {
+  it('follow the settings until they were changed in another way', async () => {
     await testApp()
     const app = await testApp({ POLICIES: '{"member":{"maxSize":"5 GiB"}}' })
     expect((await get(app, '/policies')).json()).toMatchObject({
@@ -41,9 +41,9 @@ describe('the policies of a server', () => {
     expect((await get(next, '/policies')).json()).toMatchObject({ version: 3, policies: small })
   })
 
-  it('are changed by one who has seen them, and hold at once', async () => {
+  it('are changed with a matching If-Match, and are active at once', async () => {
     const app = await testApp()
-    expect((await begin(app, bob, 2000)).statusCode).toBe(201)
+    expect((await create(app, bob, 2000)).statusCode).toBe(201)
 
     const answer = await put(app, small, { 'if-match': '"1"' }, { note: 'bob is new', applyToActive: false })
 
@@ -56,13 +56,13 @@ describe('the policies of a server', () => {
       policies: small,
       changedUploads: 0,
     })
-    expect((await begin(app, bob, 2000)).json()).toMatchObject({ error: { code: 'FILE_TOO_LARGE' } })
-    expect((await begin(app, root, 2000)).statusCode).toBe(201)
+    expect((await create(app, bob, 2000)).json()).toMatchObject({ error: { code: 'FILE_TOO_LARGE' } })
+    expect((await create(app, root, 2000)).statusCode).toBe(201)
     const discovered = await app.http.inject({ method: 'GET', url: '/v1/me', headers: await app.as(bob) })
     expect(discovered.json().policy.maxSize).toBe(1024)
   })
 
-  it('never lose a role that a change does not name, unless it says so', async () => {
+  it('lose a role that a change lacks only with removeRoles', async () => {
     const app = await testApp()
     const { creator } = builtIn.roles as Record<string, object>
     const short = { ...builtIn, roles: { creator } }
@@ -76,19 +76,19 @@ describe('the policies of a server', () => {
     })
 
     expect(refused.statusCode).toBe(400)
-    expect(refused.json().error.message).toMatch(/^This removes the roles member, subscriber: /)
+    expect(refused.json().error.message).toMatch(/^This removes the roles member, subscriber, /)
     expect(checked.json().removedRoles).toEqual(['member', 'subscriber'])
     expect((await get(app, '/policies')).json()).toMatchObject({ version: 1, policies: builtIn })
-    const told = await app.http.inject({
+    const confirmed = await app.http.inject({
       method: 'PUT',
       url: '/v1/admin/policies',
       headers: { ...(await app.as(root)), 'if-match': '"1"' },
       payload: { policies: short, removeRoles: true },
     })
-    expect(told.json()).toMatchObject({ version: 2, policies: short })
+    expect(confirmed.json()).toMatchObject({ version: 2, policies: short })
   })
 
-  it('are not shortened by bringing back an older version, unless it is said', async () => {
+  it('lose a role by a restore only with removeRoles', async () => {
     const app = await testApp()
     const guest = { maxSize: '1 MiB', mediaTypes: ['image/*'], categories: ['image'], timeToLive: '1 day' }
     await put(app, { ...builtIn, roles: { ...(builtIn.roles as object), guest } }, { 'if-match': '"1"' })
@@ -104,7 +104,7 @@ describe('the policies of a server', () => {
     expect((await restore({ removeRoles: true })).statusCode).toBe(200)
   })
 
-  it('are changed in part by PATCH, and lose what is null there', async () => {
+  it('are changed in part by PATCH, which removes sections that are null', async () => {
     const app = await testApp()
     const patch = async (policies: object, version: number) =>
       app.http.inject({
@@ -128,7 +128,7 @@ describe('the policies of a server', () => {
     expect([wrong.statusCode, wrong.json().error.code]).toEqual([400, 'INVALID_FIELD'])
   })
 
-  it('are taken in the shape in which GET and `policies show` print them', async () => {
+  it('are accepted as GET and `landfall policies show` return them', async () => {
     const app = await testApp()
     const send = async (payload: object, version: number) =>
       app.http.inject({
@@ -139,24 +139,24 @@ describe('the policies of a server', () => {
       })
 
     const asRead = await send((await get(app, '/policies')).json(), 1)
-    const asShown = await send(small, 2)
+    const asPrinted = await send(small, 2)
 
     expect([asRead.statusCode, asRead.json().policies]).toEqual([200, builtIn])
-    expect([asShown.statusCode, asShown.json().policies]).toEqual([200, small])
+    expect([asPrinted.statusCode, asPrinted.json().policies]).toEqual([200, small])
   })
 
-  it('are refused to one who has seen older ones', async () => {
+  it('are refused with the ETag of an older version', async () => {
     const app = await testApp()
     await put(app, small, { 'if-match': '"1"' })
 
     const late = await put(app, builtIn, { 'if-match': '"1"' })
 
     expect(late.statusCode).toBe(412)
-    expect(late.json().error.message).toContain('version 2 holds now')
+    expect(late.json().error.message).toContain('version 2 is active now')
     expect((await get(app, '/policies')).json().policies).toEqual(small)
   })
 
-  it('are changed by one of many who try at once', async () => {
+  it('are changed by one of many requests at once', async () => {
     const app = await testApp()
 
     const answers = await Promise.all(Array.from({ length: 8 }, () => put(app, small, { 'if-match': '"1"' })))
@@ -168,7 +168,7 @@ describe('the policies of a server', () => {
     [{}, {}, 400, 'INVALID_REQUEST'],
     [{ 'if-match': '*' }, {}, 400, 'INVALID_REQUEST'],
     [{ 'if-match': '"1"' }, { users: { bob: { maxSize: 'huge' } } }, 400, 'INVALID_FIELD'],
-  ])('are not changed by a request with %j that says %j', async (headers, change, status, code) => {
+  ])('are not changed with the headers %j and the change %j', async (headers, change, status, code) => {
     const app = await testApp()
 
     const answer = await put(app, { ...builtIn, ...change }, headers)
@@ -182,13 +182,13 @@ describe('the policies of a server', () => {
     '/policies/versions/3000000000',
     '/policies/differences?from=3000000000',
     '/policies/versions?before=3000000000',
-  ])('have no version beyond what can be counted: %s', async (path) => {
+  ])('answer 400 to a version beyond the largest integer: %s', async (path) => {
     const app = await testApp()
 
     expect((await get(app, path)).statusCode).toBe(400)
   })
 
-  it('say where a fault is and what is wrong with it', async () => {
+  it('are checked, with path and reason of every problem', async () => {
     const app = await testApp()
     const payload = { policies: { ...builtIn, users: { bob: { maxSize: 'huge', speed: 1 } } } }
 
@@ -206,7 +206,7 @@ describe('the policies of a server', () => {
     ])
   })
 
-  it('say what would change before it does, and what did', async () => {
+  it('show differences before and after a change', async () => {
     const app = await testApp()
     const { subscriber: _, ...roles } = builtIn['roles'] as Record<string, object>
     const policies = {
@@ -237,7 +237,7 @@ describe('the policies of a server', () => {
     expect((await get(app, '/policies/differences?from=7')).statusCode).toBe(404)
   })
 
-  it('have a history, in pages, and an older version can be brought back', async () => {
+  it('have a history in pages, from which a version can be restored', async () => {
     const app = await testApp()
     await put(app, small, { 'if-match': '"1"' }, { note: 'small' })
 
@@ -248,7 +248,7 @@ describe('the policies of a server', () => {
       payload: {},
     })
 
-    expect(restored.json()).toMatchObject({ version: 3, note: 'version 1 again', policies: builtIn })
+    expect(restored.json()).toMatchObject({ version: 3, note: 'restored version 1', policies: builtIn })
     const page = (await get(app, '/policies/versions?limit=2')).json()
     expect(page.versions.map(({ version }: { version: number }) => version)).toEqual([3, 2])
     expect(page.next).toBe(2)
@@ -258,9 +258,9 @@ describe('the policies of a server', () => {
     expect((await get(app, '/policies/versions/9')).statusCode).toBe(404)
   })
 
-  it('reach running uploads when that is asked for', async () => {
+  it('apply to active uploads with applyToActive', async () => {
     const app = await testApp()
-    const { location } = (await begin(app, bob, 2000)).headers
+    const { location } = (await create(app, bob, 2000)).headers
     const patch = async () =>
       app.http.inject({
         method: 'PATCH',
@@ -291,7 +291,7 @@ describe('the policies of a server', () => {
     ['GET', '/policies/versions/1'],
     ['POST', '/policies/versions/1/restore'],
     ['POST', '/explain'],
-  ] as const)('are not the business of users: %s %s', async (method, path) => {
+  ] as const)('are refused to users: %s %s', async (method, path) => {
     const app = await testApp()
     const ask = (headers: Record<string, string>) => app.http.inject({ method, url: `/v1/admin${path}`, headers })
 
@@ -305,7 +305,7 @@ describe('an explanation', () => {
     [null, true],
     [0, true],
     [1025, false],
-  ])('takes a size of %j for what it is', async (size, allowed) => {
+  ])('handles a size of %j', async (size, allowed) => {
     const app = await testApp()
     await put(
       app,
@@ -319,7 +319,7 @@ describe('an explanation', () => {
     expect(answer.json().allowed).toBe(allowed)
   })
 
-  it('tells a user what decides about a file', async () => {
+  it('shows a user which rule decides about a file', async () => {
     const app = await testApp()
     await put(app, small, { 'if-match': '"1"' })
 
@@ -345,7 +345,7 @@ describe('an explanation', () => {
     })
   })
 
-  it('is given to administrators about anybody', async () => {
+  it('is given to administrators about any user', async () => {
     const app = await testApp()
     const ask = async (payload: object) =>
       (await app.http.inject({ method: 'POST', url: '/v1/admin/explain', headers: await app.as(root), payload })).json()
@@ -373,7 +373,7 @@ async function put(app: TestApp, policies: object, headers: Record<string, strin
   })
 }
 
-async function begin(app: TestApp, actor: Actor, size: number) {
+async function create(app: TestApp, actor: Actor, size: number) {
   const type = Buffer.from('image/png').toString('base64')
   return app.http.inject({
     method: 'POST',

@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../../src/core/policy/policy.ts'
 import { PolicyError, readPolicyDocument, writePolicyDocument } from '../../../src/features/policies/schema.ts'
 
-const whole = { maxSize: null, mediaTypes: null, categories: null, timeToLive: null }
+const required = { maxSize: null, mediaTypes: null, categories: null, timeToLive: null }
 
 describe('a policy document', () => {
-  it('takes sizes, times and counts as people write them', () => {
+  it('accepts sizes, times and counts with units', () => {
     const { roles } = readPolicyDocument({
       roles: {
         member: {
-          ...whole,
+          ...required,
           maxSize: '10 GiB',
           timeToLive: '7 days',
           bytesPerSecond: '5MiB',
@@ -36,25 +36,25 @@ describe('a policy document', () => {
     })
   })
 
-  it('may leave to the default what a role must say', () => {
-    const document = readPolicyDocument({ default: whole, roles: { guest: {} } })
+  it('may set the required fields under default', () => {
+    const document = readPolicyDocument({ default: required, roles: { guest: {} } })
 
     expect(document).toMatchObject({ roles: { guest: {} }, tenants: {}, users: {} })
   })
 
-  it('is written in one way only, in which it can be read again', () => {
+  it('has one canonical form, which can be read again', () => {
     const written = writePolicyDocument(
       readPolicyDocument({
         users: { bob: { totalBytes: '2048MiB' } },
         tenants: { acme: { users: { ada: { timeToLive: '36h' } }, maxSize: 1000 } },
-        roles: { member: { ...whole, maxSize: '1.5GiB' }, guest: whole },
+        roles: { member: { ...required, maxSize: '1.5GiB' }, guest: required },
       }),
     )
 
     expect(JSON.stringify(written)).toBe(
       JSON.stringify({
         default: {},
-        roles: { guest: whole, member: { ...whole, maxSize: '1536 MiB' } },
+        roles: { guest: required, member: { ...required, maxSize: '1536 MiB' } },
         tenants: { acme: { maxSize: '1000 bytes', users: { ada: { timeToLive: '36 hours' } } } },
         users: { bob: { totalBytes: '2 GiB' } },
       }),
@@ -69,64 +69,70 @@ describe('a policy document', () => {
     [{}, 'roles: '],
     [{ roles: {}, rules: {} }, 'rules: there is no such field'],
     [
-      { roles: { member: { ...whole, maxsize: 1 } } },
-      'roles.member.maxsize: there is no such field; there are maxSize, ',
+      { roles: { member: { ...required, maxsize: 1 } } },
+      'roles.member.maxsize: there is no such field; the fields are maxSize, ',
     ],
-    [{ roles: { member: { ...whole, maxSize: 'much' } } }, 'roles.member.maxSize: expected a size such as "8 MiB"'],
-    [{ roles: { member: { ...whole, maxSize: -1 } } }, 'roles.member.maxSize: expected a size'],
-    [{ roles: { member: { ...whole, maxSize: 1.5 } } }, 'roles.member.maxSize: expected a size'],
-    [{ roles: { member: { ...whole, timeToLive: '7 weks' } } }, 'roles.member.timeToLive: expected a time'],
-    [{ roles: { member: { ...whole, timeToLive: '0s' } } }, 'roles.member.timeToLive: expected a time'],
-    [{ roles: { member: { ...whole, bytesPerSecond: '10' } } }, 'roles.member.bytesPerSecond: expected bytes a second'],
-    [{ roles: { member: { ...whole, uploadsAtOnce: true } } }, 'roles.member.uploadsAtOnce: expected a whole number'],
+    [{ roles: { member: { ...required, maxSize: 'much' } } }, 'roles.member.maxSize: expected a size such as "8 MiB"'],
+    [{ roles: { member: { ...required, maxSize: -1 } } }, 'roles.member.maxSize: expected a size'],
+    [{ roles: { member: { ...required, maxSize: 1.5 } } }, 'roles.member.maxSize: expected a size'],
+    [{ roles: { member: { ...required, timeToLive: '7 weks' } } }, 'roles.member.timeToLive: expected a time'],
+    [{ roles: { member: { ...required, timeToLive: '0s' } } }, 'roles.member.timeToLive: expected a time'],
     [
-      { roles: { member: { ...whole, requestsPerMinute: 0 } } },
+      { roles: { member: { ...required, bytesPerSecond: '10' } } },
+      'roles.member.bytesPerSecond: expected bytes a second',
+    ],
+    [
+      { roles: { member: { ...required, uploadsAtOnce: true } } },
+      'roles.member.uploadsAtOnce: expected a whole number',
+    ],
+    [
+      { roles: { member: { ...required, requestsPerMinute: 0 } } },
       'roles.member.requestsPerMinute: expected a whole number',
     ],
-    [{ roles: { member: { ...whole, categories: ['pictures'] } } }, 'roles.member.categories.0: '],
-    [{ roles: { member: { ...whole, mediaTypes: [] } } }, 'roles.member.mediaTypes: '],
-    [{ roles: { member: { ...whole, mediaTypes: ['image'] } } }, 'roles.member.mediaTypes.0: expected a media type'],
+    [{ roles: { member: { ...required, categories: ['pictures'] } } }, 'roles.member.categories.0: '],
+    [{ roles: { member: { ...required, mediaTypes: [] } } }, 'roles.member.mediaTypes: '],
+    [{ roles: { member: { ...required, mediaTypes: ['image'] } } }, 'roles.member.mediaTypes.0: expected a media type'],
     [
-      { roles: { member: { ...whole, fileNames: { denied: [] } } } },
+      { roles: { member: { ...required, fileNames: { denied: [] } } } },
       'roles.member.fileNames.denied: there is no such field',
     ],
     [
-      { roles: { member: { ...whole, partSize: '1KiB' } } },
+      { roles: { member: { ...required, partSize: '1KiB' } } },
       'roles.member.partSize: expected a size of at least 64 KiB',
     ],
-    [{ roles: { press: { maxSize: 1 } } }, 'roles.press: must say mediaTypes, categories, timeToLive'],
-    [{ roles: { '../up': whole } }, 'roles.../up: '],
+    [{ roles: { press: { maxSize: 1 } } }, 'roles.press: must set mediaTypes, categories, timeToLive'],
+    [{ roles: { '../up': required } }, 'roles.../up: '],
     [
       { roles: {}, tenants: { acme: { users: { ada: { size: 1 } } } } },
       'tenants.acme.users.ada.size: there is no such',
     ],
     [{ roles: {}, users: { ada: null } }, 'users.ada: '],
-  ])('%j is refused with its place and the reason', (json, problem) => {
+  ])('%j is refused with path and reason', (json, problem) => {
     expect(problemsOf(json)).toEqual([expect.stringContaining(problem)])
   })
 
-  // More than the database can count to, and a moment beyond its calendar, would break every upload.
+  // A count beyond the largest integer of the database would break every upload.
   it.each(['uploadsAtOnce', 'creationsPerMinute', 'requestsPerMinute', 'filesPerDay', 'totalFiles'])(
-    'counts %s no further than the database can',
+    'limits %s to the largest integer of the database',
     (field) => {
       const problem = `roles.member.${field}: expected a whole number`
-      expect(problemsOf({ roles: { member: { ...whole, [field]: 2 ** 31 - 1 } } })).toEqual([])
-      expect(problemsOf({ roles: { member: { ...whole, [field]: 2 ** 31 } } })).toEqual([
+      expect(problemsOf({ roles: { member: { ...required, [field]: 2 ** 31 - 1 } } })).toEqual([])
+      expect(problemsOf({ roles: { member: { ...required, [field]: 2 ** 31 } } })).toEqual([
         expect.stringContaining(problem),
       ])
     },
   )
 
-  it('lets no upload live beyond the calendar', () => {
-    expect(problemsOf({ roles: { member: { ...whole, timeToLive: '365000 days' } } })).toEqual([])
-    expect(problemsOf({ roles: { member: { ...whole, timeToLive: '4000000 days' } } })).toEqual([
+  it('limits timeToLive to 365000 days', () => {
+    expect(problemsOf({ roles: { member: { ...required, timeToLive: '365000 days' } } })).toEqual([])
+    expect(problemsOf({ roles: { member: { ...required, timeToLive: '4000000 days' } } })).toEqual([
       expect.stringContaining('roles.member.timeToLive: expected a time'),
     ])
   })
 
-  it('tells all its faults at once', () => {
+  it('reports all problems at once', () => {
     expect(
-      problemsOf({ roles: { a: { ...whole, maxSize: 'x', timeToLive: 'y' } }, users: { u: { z: 1 } } }),
+      problemsOf({ roles: { a: { ...required, maxSize: 'x', timeToLive: 'y' } }, users: { u: { z: 1 } } }),
     ).toHaveLength(3)
   })
 })

@@ -10,9 +10,9 @@ const root: Actor = { id: 'root', role: 'creator', tenant: null, isAdmin: true }
 beforeEach(async () => emptyDatabase(await testDatabase()))
 
 describe('GET /v1/usage', () => {
-  it('tells what one takes of the server, and what one may', async () => {
+  it('returns the usage and the limits of the user', async () => {
     const app = await testApp({ POLICIES: '{"creator":{"totalBytes":"1 KiB","uploadsAtOnce":3}}' })
-    const ann = somebody()
+    const ann = newUser()
     await create(app, ann, 'hello')
     await create(app, ann, 'hel', 10)
 
@@ -36,9 +36,9 @@ describe('GET /v1/usage', () => {
     })
   })
 
-  it('gives the room of a deleted file back, and lets another one in', async () => {
+  it('frees the quota of a deleted file', async () => {
     const app = await testApp({ POLICIES: '{"creator":{"totalFiles":1}}' })
-    const ann = somebody()
+    const ann = newUser()
     const first = await create(app, ann, 'hello')
     const refused = await create(app, ann, 'again')
 
@@ -51,14 +51,14 @@ describe('GET /v1/usage', () => {
     expect((await create(app, ann, 'again')).statusCode).toBe(201)
   })
 
-  it('keeps what came of a file that was given up, in whatever order its chunks came', async () => {
+  it('keeps counting the bytes of a cancelled file, also of parts out of order', async () => {
     const app = await testApp({ POLICIES: '{"creator":{"bytesPerDay":"1 MiB","partSize":"64 KiB"}}' })
-    const headers = await app.as(somebody())
-    const begin = () => {
+    const headers = await app.as(newUser())
+    const create = () => {
       const payload = { file_name: 'a.bin', total_size: 1024 ** 2 }
       return app.http.inject({ method: 'POST', url: '/v1/uploads/init', headers, payload })
     }
-    const url = `/v1/uploads/${(await begin()).json().upload_id}`
+    const url = `/v1/uploads/${(await create()).json().upload_id}`
     const chunk = { ...headers, 'x-chunk-index': '1', 'content-type': 'application/octet-stream' }
     const sent = await app.http.inject({
       method: 'PUT',
@@ -71,21 +71,21 @@ describe('GET /v1/usage', () => {
 
     expect(sent.statusCode).toBe(200)
     expect((await app.http.inject({ url: '/v1/usage', headers })).json()).toMatchObject({ dayBytes: 65_536 })
-    expect((await begin()).json()).toMatchObject({ error: { code: 'QUOTA_EXCEEDED' } })
+    expect((await create()).json()).toMatchObject({ error: { code: 'QUOTA_EXCEEDED' } })
   })
 
-  it('does not ask those to come back who may send nothing', async () => {
+  it('answers FILE_TOO_LARGE, not a retry, to a role that may send nothing', async () => {
     const app = await testApp({ POLICIES: '{"creator":{"maxSize":0}}' })
-    const headers = { ...(await app.as(somebody())), 'tus-resumable': '1.0.0', 'upload-defer-length': '1' }
+    const headers = { ...(await app.as(newUser())), 'tus-resumable': '1.0.0', 'upload-defer-length': '1' }
 
     const refused = await app.http.inject({ method: 'POST', url: '/files', headers })
 
     expect(refused.json()).toMatchObject({ error: { code: 'FILE_TOO_LARGE' } })
   })
 
-  it('says when to come back, where coming back helps', async () => {
+  it('sends Retry-After when a retry helps', async () => {
     const app = await testApp({ POLICIES: '{"creator":{"creationsPerMinute":1}}' })
-    const ann = somebody()
+    const ann = newUser()
     await create(app, ann, 'hello')
 
     const refused = await create(app, ann, 'again')
@@ -97,32 +97,32 @@ describe('GET /v1/usage', () => {
 })
 
 describe('GET /v1/admin/usage', () => {
-  it('tells of everybody, the largest first, in pages that join without a gap', async () => {
+  it('lists all users, largest first, in pages without gaps', async () => {
     const app = await testApp()
-    const actors = [3, 1, 2, 2].map((size, n) => ({ ...somebody(), tenant: n === 3 ? 'acme' : null, size }))
+    const actors = [3, 1, 2, 2].map((size, n) => ({ ...newUser(), tenant: n === 3 ? 'acme' : null, size }))
     for (const { size, ...actor } of actors) await create(app, actor, 'x'.repeat(size))
 
-    const seen: { user: string; storedBytes: number }[] = []
+    const listed: { user: string; storedBytes: number }[] = []
     for (let after = ''; ; ) {
       const { users, next } = (await get(app, `?limit=2${after}`)).json()
-      seen.push(...users)
+      listed.push(...users)
       if (next === null) break
       after = `&after=${next}`
     }
 
-    expect(seen.map((one) => one.storedBytes)).toEqual([3, 2, 2, 1])
-    expect(new Set(seen.map((one) => one.user)).size).toBe(4)
+    expect(listed.map((one) => one.storedBytes)).toEqual([3, 2, 2, 1])
+    expect(new Set(listed.map((one) => one.user)).size).toBe(4)
     expect((await get(app, '?tenant=acme')).json().users).toMatchObject([{ user: actors[3]!.id, tenant: 'acme' }])
     expect((await get(app, `?user=${actors[0]!.id}`)).json().users).toMatchObject([{ storedBytes: 3, storedFiles: 1 }])
     expect((await get(app, '?after=nonsense')).statusCode).toBe(400)
   })
 
-  it('tells by the role of the newest upload what each of them may', async () => {
+  it('returns limits by the role of the newest upload', async () => {
     const policies = { creator: { totalBytes: 1000 }, member: { mediaTypes: null, categories: null, totalBytes: 50 } }
     const app = await testApp({ POLICIES: JSON.stringify(policies) })
-    const ann = somebody()
+    const ann = newUser()
     await create(app, ann, 'hello')
-    const bob = { ...somebody(), role: 'member', tenant: 'acme' }
+    const bob = { ...newUser(), role: 'member', tenant: 'acme' }
     await create(app, bob, 'hell')
     await create(app, { ...ann, role: 'member' }, 'hel')
 
@@ -135,14 +135,14 @@ describe('GET /v1/admin/usage', () => {
     expect((await get(await testApp({ POLICIES: '{"member":null}' }), '')).json().users[0].limits).toBe(null)
   })
 
-  it('is not the business of users', async () => {
+  it('is refused to users', async () => {
     const app = await testApp()
 
-    expect((await app.http.inject({ url: '/v1/admin/usage', headers: await app.as(somebody()) })).statusCode).toBe(403)
+    expect((await app.http.inject({ url: '/v1/admin/usage', headers: await app.as(newUser()) })).statusCode).toBe(403)
   })
 })
 
-function somebody(): Actor {
+function newUser(): Actor {
   return { id: randomUUID(), role: 'creator', tenant: null, isAdmin: false }
 }
 

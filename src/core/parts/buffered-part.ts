@@ -3,8 +3,8 @@ import type { Bytes, ObjectStore } from '../ports.ts'
 import type { StoredPart, TailObject } from '../upload.ts'
 
 /**
- * A part in the making: first the pieces that are in the store, then the bytes that are on their way there as the next
- * piece, then the bytes held in memory.
+ * A part in the making: first its tail objects in the store, then the bytes that are being written there as the next tail object, then the
+ * bytes in memory.
  */
 export interface BufferedPart {
   /** The number of the part it will be. */
@@ -12,50 +12,52 @@ export interface BufferedPart {
   tailObjects: TailObject[]
   spilling: BufferedBytes
   inMemory: BufferedBytes
-  /** Set when it was sent as a part. */
+  /** Set once the part is sent to the store. */
   sending: Promise<void> | null
-  /** Set when it is full and must not be sent yet: it waits in the store as pieces. */
+  /** Set once the part is full and must wait for a digest: its bytes wait as tail objects. */
   deferring: Promise<void> | null
+  /** Set once the store has the part. */
   stored: StoredPart | null
 }
 
+/** Chunks in the order in which they arrived. */
 export interface BufferedBytes {
   chunks: Buffer[]
   size: number
 }
 
-/** A draft that begins with `pieces`. */
+/** A part that begins with the bytes of `tailObjects`. */
 export function newBufferedPart(number: number, tailObjects: TailObject[] = []): BufferedPart {
   const empty = { spilling: noBytes(), inMemory: noBytes(), sending: null, deferring: null, stored: null }
   return { number, tailObjects: [...tailObjects], ...empty }
 }
 
-/** Nothing held. */
+/** No bytes in memory. */
 export function noBytes(): BufferedBytes {
   return { chunks: [], size: 0 }
 }
 
 /**
- * Gives the memory of chunks back at once, when nobody will read them again. The garbage collector would come for it later,
- * and mark the whole heap every time some tens of megabytes have piled up: of all that an upload cost, that was half.
- * A chunk that shares its memory with others (one that was cut between two parts) is left to it.
+ * Gives the memory of chunks back at once, when they will not be read again. The garbage collector would do so later, and mark the whole
+ * heap each time some tens of megabytes have accumulated: that was half of the CPU time of an upload. A chunk that shares its memory
+ * with others, because it was cut between two parts, is left to the garbage collector.
  */
 export function detachBuffers(chunks: Buffer[]): void {
   for (const { buffer, length } of chunks)
     if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0)
 }
 
-/** All bytes of a draft. */
+/** All bytes of a part. */
 export function bufferedSize(part: BufferedPart): number {
   return tailObjectsSize(part.tailObjects) + part.spilling.size + part.inMemory.size
 }
 
-/** Bytes of `pieces` together. */
+/** Bytes of the tail objects together. */
 export function tailObjectsSize(tailObjects: TailObject[]): number {
   return tailObjects.reduce((size, tailObject) => size + tailObject.size, 0)
 }
 
-/** The bytes of `pieces` and then `held`: from memory where they are there, else from the store when they are asked for. */
+/** The bytes of the tail objects and then those in memory. Tail objects come from the cache, or else from the store when they are read. */
 export function concatBytes(
   tailObjects: TailObject[],
   inMemory: BufferedBytes[],
@@ -78,7 +80,7 @@ export function concatBytes(
   }
 }
 
-/** The longest run of pieces at the end that together stay below `limit` bytes. */
+/** The longest run of tail objects at the end that together have at most `limit` bytes. */
 export function smallTailObjectsAtEnd(tailObjects: TailObject[], limit: number): TailObject[] {
   let size = 0
   let from = tailObjects.length

@@ -3,32 +3,33 @@ import type { TailCache } from '../memory/tail-cache.ts'
 import type { Bytes, ObjectStore } from '../ports.ts'
 import { concatBytes, newBufferedPart } from './buffered-part.ts'
 
+/** What a buffer works with. */
 export interface PartBufferOptions {
   store: ObjectStore
   budget: MemoryBudget
   cache: TailCache
   nextTailKey(): string
-  /** So many bytes must be there before any of them goes to the store. */
+  /** Bytes that must have arrived before any of them goes to the store. */
   minSpill?: number
-  /** Called before anything is written to the store; refuses by throwing. */
+  /** Called before a byte is written to the store; rejects when it must not be. */
   beforeSpill(): Promise<void>
 }
 
 /**
- * The bytes of one chunk until they are whole and one part can be made of them. They wait in memory, and go to the store as
- * pieces when the budget runs short, so that any number of chunks of any size can be on their way and none waits for ever.
+ * The bytes of one numbered part until all have arrived. They wait in memory and are spilled to tail objects when the budget runs short,
+ * so that any number of parts of any size can arrive at once and none waits for ever.
  */
 export interface PartBuffer {
   readonly size: number
-  /** A promise asks the caller to wait before it brings more, and rejects when a piece could not be written. */
+  /** A promise asks the caller to wait before it brings more, and rejects when a tail object could not be written. */
   take(bytes: Buffer): Promise<void> | null
-  /** All of it, when no more comes. */
+  /** All bytes, once the body has ended. */
   whole(): Promise<Bytes>
-  /** Gives the memory back. Returns the keys of pieces, which nothing points to. */
+  /** Gives the memory back. Returns the keys of tail objects, which no row names. */
   release(): Promise<string[]>
 }
 
-/** An empty one. */
+/** An empty buffer. */
 export function createPartBuffer({
   store,
   budget,
@@ -39,7 +40,7 @@ export function createPartBuffer({
 }: PartBufferOptions): PartBuffer {
   const part = newBufferedPart(1)
   const written: string[] = []
-  // One chunk alone must not fill the budget.
+  // One part alone must not fill the budget.
   const spillAt = Math.max(4 * 1024 ** 2, Math.floor(budget.limit / 4))
   let size = 0
   let spill: Promise<void> | null = null
@@ -54,7 +55,7 @@ export function createPartBuffer({
   }
   const leave = budget.join(budgetUser)
 
-  /** Writes what is held as a piece; never rejects. */
+  /** Writes the bytes in memory to a tail object; never rejects. */
   function spillBuffered(): Promise<void> {
     spill ??= writeTailObject()
       .catch((error: unknown) => {
@@ -74,7 +75,7 @@ export function createPartBuffer({
     try {
       await beforeSpill()
       const tailObject = { key: nextTailKey(), size: spilled.size }
-      // The write may be done and only its answer lost.
+      // The store may write the object although its answer is lost.
       written.push(tailObject.key)
       await store.put(
         tailObject.key,

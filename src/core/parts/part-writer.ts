@@ -1,19 +1,18 @@
 /*
  * The part writer turns a stream of bytes into parts of one size and a tail.
  *
- * Bytes are collected by reference into the current draft. A draft that is full is sent to the store as one part while
- * the next one fills; several may be on their way, and they may arrive in any order. What is recorded in the session is
- * always a run without holes from the start: parts, then the pieces of the first draft that is no part yet. A piece is a
- * private object with bytes that do not fill a part. It is written when a body ends in the middle of a part, or earlier
- * when memory runs short, and dropped only after the session points to what took its place.
+ * Bytes are collected by reference into the current part. A part that is full is sent to the store while the next one fills; several
+ * may be on their way, and the store may have them in any order. The row always names a run without a gap from the start: parts, then the
+ * tail objects of the first part that is not stored. A tail object is a private object with bytes that do not fill a part. It is written
+ * when a body ends in the middle of a part, or earlier when memory runs short, and removed only after the row names what replaced it.
  *
- * Under a digest nothing is recorded before it agrees, and a part that is recorded already (it came by number) is not
- * written over: what would take its place waits as pieces.
+ * The life of a part: filling → sending → stored. While it fills, its bytes may be spilled to a tail object. While a digest is awaited, a
+ * full part whose number is recorded already is deferred instead of sent: its bytes wait as tail objects, so that the recorded part stays
+ * what it is until the digest has been verified. Before that nothing is recorded either.
  *
- * A file that fits into one part never becomes a multipart upload: its draft stays unsent until the end is known, and is
- * then written as one object.
+ * A file that fits into one part never becomes a multipart upload: its bytes wait until the end is known and are then written as one
+ * object.
  */
-
 import type { MemoryBudget } from '../memory/memory-budget.ts'
 import type { TailCache } from '../memory/tail-cache.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
@@ -27,10 +26,12 @@ import {
   newBufferedPart,
   noBytes,
   smallTailObjectsAtEnd,
-  tailObjectsSize,
 } from './buffered-part.ts'
+import { ProgressRecorder } from './progress-recorder.ts'
 import { putObject } from './put-object.ts'
+import { recordable } from './recordable.ts'
 
+/** What a writer works with, and what its body asks of it. */
 export interface PartWriterOptions {
   store: ObjectStore
   lease: Lease
@@ -39,53 +40,52 @@ export interface PartWriterOptions {
   /** Parts of this upload that may be on their way to the store at once. */
   partsInFlight: number
   partSize: number
-  /** The whole file's length where it is known. */
+  /** The length of the file; `null` while it is unknown. */
   size: number | null
-  /** A new private key for a piece of this upload. */
+  /** A new key for a tail object of this upload. */
   nextTailKey(): string
-  /** What every record also changes: the moment of expiry. */
+  /** What every save changes as well: when the upload expires. */
   expiryPatch(): UploadPatch
-  /** Numbers of parts that are recorded already, from where this writer goes on: their receipts end when they are written anew. */
+  /** Numbers of recorded parts behind the offset: their rows are removed before they are overwritten. */
   existingParts: Set<number>
-  /** Nobody else holds the chunks: their memory is given back as soon as the store has the part. */
+  /** The chunks are not used elsewhere: their memory is given back as soon as the store has the part. */
   canDetach: boolean
-  /** Nothing is recorded before `flush` or `close`: a digest must agree first. */
+  /** A digest must be verified before `flush` or `close`, and nothing is recorded until then. */
   awaitsDigest: boolean
-  /** Told after every record; `litter` are the keys that nothing points to any more. */
+  /** Called after every save; `orphans` are the keys of objects that no row names any more. */
   onRecorded(offset: number, orphans: string[]): void
 }
 
+/** Takes the bytes of one body. */
 export interface PartWriter {
   /** Where the next byte belongs. */
   readonly position: number
-  /** Takes a chunk; a promise asks the caller to wait before it brings the next, and rejects when the store failed. */
+  /** Takes a chunk. A promise asks the caller to wait before it brings the next one, and rejects when the store failed. */
   take(chunk: Buffer): Promise<void> | null
   /**
-   * Stores and records what was taken, the rest of an unfilled draft as a piece. What can be kept is, also when it throws.
-   * Nothing may be saved after it: the lease is given back in the same statement.
+   * Stores and records the bytes taken, those that do not fill a part as a tail object; also when it throws, what the store has is
+   * recorded. Nothing may be saved after it: the same statement gives the lease back.
    */
   flush(): Promise<void>
   /**
-   * As `flush` for the last bytes of the file. The facts of the object when all of it went out at once (the caller
-   * records that); `null` when every part is recorded and the store must join them.
+   * The same for the last bytes of the file. Returns the object when the whole file was written at once, which the caller records; `null`
+   * when every part is recorded and the multipart upload is to be completed.
    */
   close(): Promise<ObjectInfo | null>
-  /** The keys of all pieces that the object takes the place of, when it went out at once. */
+  /** After the whole file was written at once: the keys of all tail objects that the object replaces. */
   replacedKeys(): string[]
-  /** Whether the store may have a multipart upload under the session's key. */
+  /** Whether the store may have a multipart upload at the upload's key. */
   hasMultipart(): boolean
-  /** Forgets what was taken and not recorded; returns the keys of what it had written. */
+  /** Drops the bytes that are not recorded; returns the keys of the objects that hold them. */
   discard(): Promise<string[]>
 }
 
-// More small pieces than this make a part an errand; they are joined into one.
+// A part is read back from its tail objects; more small ones than this are joined into one.
 const maxSmallTailObjects = 16
-// A record is one statement. Only what is acknowledged must be recorded, so in the middle of a body now and then is enough.
-const saveEveryMs = 250
 
 /**
- * A writer that goes on where the lease's session stands. Bytes that the session itself keeps are in no store yet: they are to
- * be brought again, first.
+ * A writer that continues at the offset of the lease's upload. The prefix that the row keeps is not in the store yet: the caller brings
+ * those bytes again, first.
  */
 export function createPartWriter(options: PartWriterOptions): PartWriter {
   const { store, lease, budget, cache, partsInFlight, partSize, size } = options
@@ -104,7 +104,7 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
   let spill: Promise<void> | null = null
   let failure: unknown = null
   let wakers: (() => void)[] = []
-  /** Keys that nothing will point to after the next record. */
+  /** Keys that no row will name after the next save. */
   let orphanedKeys: string[] = []
 
   const budgetUser = {
@@ -137,7 +137,7 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
 
   async function waitForRoom(): Promise<void> {
     await waitForSlot()
-    // A part that would hold too much of the budget goes to the store piece by piece and is joined from there.
+    // A part that would take too much of the budget goes to the store in tail objects and is read back from there.
     if (!failure && !fitsInMemory && current.inMemory.size >= spillAt) await spillBuffered()
     if (!failure) await budget.waitForRoom(budgetUser)
     if (failure) throw failure
@@ -166,7 +166,7 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
     bufferedParts.push(current)
   }
 
-  /** Keeps a full draft as pieces: the part that is recorded under its number must stay what it is until a digest has agreed. */
+  /** Keeps a full part as tail objects: the part recorded under its number must stay what it is until the digest is verified. */
   function defer(part: BufferedPart) {
     inFlight += 1
     part.deferring = (spill ?? Promise.resolve())
@@ -178,7 +178,7 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
       })
   }
 
-  /** The digest has agreed: what waited for it takes the place of what is recorded. */
+  /** The digest is verified: the deferred parts replace the recorded ones. */
   async function sendDeferred(): Promise<void> {
     for (const part of bufferedParts) {
       if (!part.deferring) continue
@@ -190,7 +190,7 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
   }
 
   function send(part: BufferedPart) {
-    // What is being spilled is read by that too, and what the cache keeps by whoever else goes on with this upload.
+    // Bytes that are being spilled are read by the spill as well, and cached ones by the next request for this upload: both are kept.
     const mine = part.inMemory.chunks
     const inMemory = part.inMemory.size
     const bytes = concatBytes(part.tailObjects, [part.spilling, part.inMemory], cache, store)
@@ -214,15 +214,14 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
     }
   }
 
-  /** In turn with the records: the lease takes one statement at a time. */
+  /** In turn with the saves: the lease takes one statement at a time. */
   async function forgetPart(number: number): Promise<void> {
-    saving = saving.then(() => lease.save({ forget: [number] })).catch(fail)
-    await saving
+    await recorder.inTurn(() => lease.save({ forget: [number] }))
     if (failure) throw failure
   }
 
   function openMultipart(): Promise<MultipartId> {
-    // If its answer is lost there is a multipart upload whose name nobody knows.
+    // If the store's answer is lost there is a multipart upload whose id no row names.
     lease.expectOrphan()
     const onDoubt = () => {
       mayBeDuplicated = true
@@ -231,7 +230,7 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
     return creating
   }
 
-  /** Writes what the current draft holds in memory to the store as a piece. One at a time. */
+  /** Writes the bytes of the current part that are in memory to the store as a tail object. One at a time. */
   function spillBuffered(): Promise<void> {
     spill ??= spillPart(current).finally(() => {
       spill = null
@@ -253,7 +252,7 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
       lease.expectOrphan()
       await store.put(tailObject.key, bytes, { contentType: 'application/octet-stream' })
     } catch (error) {
-      // The write may have been done and only its answer lost.
+      // The store may have written the object although its answer was lost.
       orphanedKeys.push(tailObject.key)
       part.spilling = noBytes()
       if (part.sending) budget.release(spilled.size)
@@ -267,7 +266,7 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
     part.spilling = noBytes()
     budget.release(spilled.size)
     if (part.sending) {
-      // It filled up meanwhile and went out with these bytes.
+      // The part filled up meanwhile and was sent with these bytes.
       orphanedKeys.push(tailObject.key)
       return
     }
@@ -278,52 +277,27 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
     saveSoon()
   }
 
-  let saveTimer: NodeJS.Timeout | null = null
-  let lastSaveAt = 0
-  let saving: Promise<void> = Promise.resolve()
+  const recorder = new ProgressRecorder(() => saveProgress(), fail)
 
   function saveSoon() {
-    if (options.awaitsDigest || saveTimer || failure) return
-    saveTimer = setTimeout(
-      () => {
-        saveTimer = null
-        saving = saving.then(() => saveProgress()).catch(fail)
-      },
-      Math.max(0, lastSaveAt + saveEveryMs - performance.now()),
-    )
+    if (!options.awaitsDigest && !failure) recorder.soon()
   }
 
-  /** From here on the caller decides when a record is written. */
-  function stopSaving() {
-    if (saveTimer) clearTimeout(saveTimer)
-    saveTimer = null
-  }
-
-  /** Records the run of parts and pieces from the start, and tells what became litter by it. */
+  /** Saves what is recordable, and reports the keys that it makes orphans. */
   async function saveProgress({ isLast = false, isAtEnd = false } = {}): Promise<void> {
-    const firstUnstored = bufferedParts.findIndex((part) => !part.stored)
-    const stored = firstUnstored === -1 ? [...bufferedParts] : bufferedParts.slice(0, firstUnstored)
-    const tail = firstUnstored === -1 ? [] : [...bufferedParts[firstUnstored]!.tailObjects]
-    const parts = stored.map((part) => part.stored!)
-    const before = upload.offset - tailSize(upload)
-    const offset = before + parts.reduce((bytes, part) => bytes + part.size, 0) + tailObjectsSize(tail)
-    const replacedKeys = orphanedKeys
-    // A body that may still bring more than the file has must not make it whole: only its end says that the last bytes count.
+    const { parts, tail, size: recordedSize, replaced } = recordable(bufferedParts)
+    const offset = upload.offset - tailSize(upload) + recordedSize
+    const earlierOrphans = orphanedKeys
+    // A body that may still bring more than the file has must not make the upload whole: only its end shows that the last bytes count.
     if (offset === size && !isAtEnd) return
-    // What the session keeps stays until the store has all of it.
+    // The prefix stays in the row until the store has all of it.
     if (upload.prefix !== null && offset < upload.prefix.length) return
-    if (
-      parts.length === 0 &&
-      offset === upload.offset &&
-      replacedKeys.length === 0 &&
-      multipartId === upload.multipartId
-    )
-      return
+    const isMultipartNamed = multipartId === upload.multipartId
+    if (parts.length === 0 && offset === upload.offset && earlierOrphans.length === 0 && isMultipartNamed) return
     orphanedKeys = []
-    lastSaveAt = performance.now()
-    // What lies in the store from now on without a name, until it is removed.
-    const leavesOrphans = replacedKeys.length > 0 || stored.some((part) => part.tailObjects.length > 0)
-    // Whether there is anything in the store that the session does not name, once this is saved.
+    recorder.began()
+    const orphans = [...earlierOrphans, ...replaced]
+    // Whether the row names everything in the store once this is saved, except for the orphans that are about to be removed.
     const namesEverything = () => !spill && !mayBeDuplicated && (multipartId !== null || !creating)
     if (isLast && namesEverything()) lease.clearOrphans()
     try {
@@ -335,30 +309,28 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
         partSize,
         multipartId,
         prefix: null,
-        // The store has taken a part: what it seemed to have lost is there.
+        // The store has taken a part, so an earlier observation of a loss was wrong.
         ...(parts.length > 0 && upload.lossSeenAt && { lossSeenAt: null }),
-        ...(leavesOrphans ? { needsCleanup: true } : {}),
+        ...(orphans.length > 0 ? { needsCleanup: true } : {}),
         ...(isLast ? { release: true } : {}),
       })
     } catch (error) {
       if (isLast) lease.expectOrphan()
-      orphanedKeys.push(...replacedKeys)
+      orphanedKeys.push(...earlierOrphans)
       throw error
     }
     if (namesEverything()) lease.clearOrphans()
-    bufferedParts.splice(0, stored.length)
-    for (const part of stored) replacedKeys.push(...part.tailObjects.map((tailObject) => tailObject.key))
-    cache.drop(replacedKeys)
-    options.onRecorded(offset, replacedKeys)
+    bufferedParts.splice(0, parts.length)
+    cache.drop(orphans)
+    options.onRecorded(offset, orphans)
   }
 
-  /** Waits for everything on its way. */
+  /** Waits for everything that is on its way to the store or the database. */
   async function waitForInFlight(): Promise<void> {
     leave()
     await spill?.catch(fail)
     await Promise.all(bufferedParts.map(async (part) => part.sending ?? part.deferring))
-    stopSaving()
-    await saving
+    await recorder.stopped()
   }
 
   function releaseMemory() {
@@ -383,8 +355,8 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
         fail(error)
       }
       releaseMemory()
-      stopSaving()
-      // After a failure the lease is still needed: the upload may be lost.
+      recorder.stop()
+      // After a failure the lease is still needed, because the loss of the upload may have to be recorded.
       await saveProgress({ isLast: failure === null, isAtEnd: true })
       if (failure) throw failure
     },
@@ -402,7 +374,7 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
           send(current)
           await current.sending
         }
-        stopSaving()
+        recorder.stop()
         await saveProgress({ isAtEnd: true })
         if (failure) throw failure
         return null

@@ -4,22 +4,22 @@ import { objectMetadataOf } from '../pairing/origin.ts'
 import { type Bytes, type Lease, ObjectExists, type ObjectInfo, type ObjectStore } from '../ports.ts'
 
 /**
- * Writes the whole file as one object. Other bytes at its key stay where they are, and this file gets another key: they may be a
- * file that a database of yesterday does not know to be complete.
+ * Writes the whole file as one object. Other bytes at its key are not replaced, and this file gets another key: they may be a completed
+ * file that a database restored from a backup does not know.
  */
 export async function putObject(lease: Lease, bytes: Bytes, store: ObjectStore): Promise<ObjectInfo> {
   const { upload } = lease
-  const about = { ...objectMetadataOf(upload), isNew: true }
+  const metadata = { ...objectMetadataOf(upload), isNew: true }
   await lease.confirm()
   try {
-    return await store.put(upload.key, bytes, about).catch(async (error: unknown) => {
+    return await store.put(upload.key, bytes, metadata).catch(async (error: unknown) => {
       if (!(error instanceof ObjectExists)) throw error
       await lease.save({ key: otherKey(upload.key, randomUUID().slice(0, 8)) })
       await lease.confirm()
-      return store.put(upload.key, bytes, about)
+      return store.put(upload.key, bytes, metadata)
     })
   } catch (error) {
-    // It may lie there all the same.
+    // The store may have written the object although its answer was lost.
     lease.expectOrphan()
     throw error
   }

@@ -1,12 +1,13 @@
 import { isOfKind, isTextual } from './media-families.ts'
 
 /*
- * What the ending of a file name claims. File servers and desktops choose by it what to do with a file, so an ending that claims
- * another kind than the file was found to be would undo what the media type guards. Endings that are not listed claim nothing.
+ * Which media types the extension of a file name stands for. File servers and desktops choose by the extension how to open a file, so
+ * an extension of another kind than the detected media type would undo the check of the media type. Extensions that are not listed here
+ * stand for no type.
  */
 
-/** Media types that share their endings, the first of each being the usual one. A file of any of the types may have any of the endings. */
-const kinds: [types: string, endings: string][] = [
+/** Media types that share their extensions, the usual extension first. A file of any of the types may have any of the extensions. */
+const kinds: [types: string, extensions: string][] = [
   ['image/jpeg', 'jpg jpeg jpe jfif pjpeg'],
   ['image/png', 'png apng'],
   ['image/gif', 'gif'],
@@ -35,7 +36,7 @@ const kinds: [types: string, endings: string][] = [
   ['application/postscript', 'ps eps ai'],
   ['application/rtf', 'rtf doc'],
   ['text/plain', 'txt text log tsv md markdown json yaml yml toml ini conf srt vtt ics vcf tex sql pem key ts mts cts'],
-  // Browsers on Windows say so of lists.
+  // Browsers on Windows send CSV files as application/vnd.ms-excel.
   ['text/csv application/vnd.ms-excel', 'csv'],
   ['text/html application/xhtml+xml', 'html htm xhtml xht shtml phtml mht mhtml hta'],
   ['application/xml text/xml', 'xml xsl xslt xsd rss atom kml gpx plist'],
@@ -64,15 +65,16 @@ const kinds: [types: string, endings: string][] = [
   ['text/css', 'css'],
 ]
 
-const kindsOfEnding = new Map<string, string[]>()
-const usualEndings = new Map<string, string>()
-for (const [types, endings] of kinds) {
-  const names = types.split(' ')
-  const written = endings.split(' ')
-  for (const ending of written) kindsOfEnding.set(ending, [...(kindsOfEnding.get(ending) ?? []), ...names])
-  if (names.length === 1) usualEndings.set(names[0]!, written[0]!)
+const typesOfExtension = new Map<string, string[]>()
+const usualExtensions = new Map<string, string>()
+for (const [typeList, extensionList] of kinds) {
+  const types = typeList.split(' ')
+  const extensions = extensionList.split(' ')
+  for (const extension of extensions)
+    typesOfExtension.set(extension, [...(typesOfExtension.get(extension) ?? []), ...types])
+  if (types.length === 1) usualExtensions.set(types[0]!, extensions[0]!)
 }
-// Kinds of several types, whose first ending would be wrong for most of them.
+// In rows with several types, the first extension would be wrong for most of the types.
 for (const pair of [
   'image/avif avif,image/heic heic,image/heif heif,video/mp4 mp4,audio/mp4 m4a,video/quicktime mov,video/3gpp 3gp',
   'video/webm webm,video/x-matroska mkv,audio/webm weba,video/x-ms-wmv wmv,audio/x-ms-wma wma',
@@ -80,33 +82,33 @@ for (const pair of [
   'text/javascript js,text/csv csv,application/msword doc,application/vnd.ms-excel xls,application/vnd.ms-powerpoint ppt',
   'application/epub+zip epub,text/xml xml,application/zip zip,application/java-archive jar,application/vnd.android.package-archive apk',
 ].flatMap((pairs) => pairs.split(','))) {
-  const [type, ending] = pair.split(' ') as [string, string]
-  usualEndings.set(type, ending)
+  const [type, extension] = pair.split(' ') as [string, string]
+  usualExtensions.set(type, extension)
 }
 
-/** Text that a browser or a web server runs by what its ending says, unlike a list, a letter or the source of a program. */
+/** Text that browsers render or web servers execute because of its extension, unlike CSV, plain text or source code. */
 const activeText = /^(text\/(html|xml|x-server-page)|application\/(xml|x-httpd-php)|.*\+xml)$/
 
-/** Documents that are zip archives inside. */
+/** Document formats whose files are ZIP archives. */
 const inZip =
   /^application\/(vnd\.(oasis\.opendocument|openxmlformats-officedocument|ms-(word|excel|powerpoint|visio))[\w.-]*|.*\+zip)$/
 
 /**
- * `name` with an ending that does not contradict `mediaType`: one that claims another kind gives way to the usual ending of the
- * type, or is dropped where the type has none. Where the type is not known (`application/octet-stream`) there is nothing to contradict.
+ * `name` with an extension that does not contradict `mediaType`: an extension of another kind is replaced by the usual extension of the
+ * type, or removed when the type has none. With an unknown type (`application/octet-stream`) the name stays as it is.
  */
 export function agreeingName(name: string, mediaType: string): string {
   const trimmed = name.replace(/[\s.]+$/u, '')
-  const [, stem, ending] = /^(.*)\.([^.\s]+)$/su.exec(trimmed) ?? []
-  if (stem === undefined || ending === undefined || mediaType === 'application/octet-stream') return name
-  const claimed = kindsOfEnding.get(ending.toLowerCase())
+  const [, stem, extension] = /^(.*)\.([^.\s]+)$/su.exec(trimmed) ?? []
+  if (stem === undefined || extension === undefined || mediaType === 'application/octet-stream') return name
+  const claimed = typesOfExtension.get(extension.toLowerCase())
   if (claimed === undefined || claimed.some((type) => agree(type, mediaType))) return name
-  const usual = usualEndings.get(mediaType) ?? (isTextual(mediaType) ? 'txt' : null)
+  const usual = usualExtensions.get(mediaType) ?? (isTextual(mediaType) ? 'txt' : null)
   return usual === null ? stem : `${stem}.${usual}`
 }
 
-function agree(claimed: string, found: string): boolean {
-  if (isOfKind(claimed, found) || isOfKind(found, claimed)) return true
-  if (claimed === 'application/zip' && inZip.test(found)) return true
-  return isTextual(claimed) && isTextual(found) && !activeText.test(claimed) && !activeText.test(found)
+function agree(claimed: string, detected: string): boolean {
+  if (isOfKind(claimed, detected) || isOfKind(detected, claimed)) return true
+  if (claimed === 'application/zip' && inZip.test(detected)) return true
+  return isTextual(claimed) && isTextual(detected) && !activeText.test(claimed) && !activeText.test(detected)
 }

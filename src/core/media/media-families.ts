@@ -1,15 +1,15 @@
 /*
- * One kind of file has many names: registered ones, older ones, and those that browsers and cameras use. Where the first bytes
- * show the kind and a client says one of its names, both are right, and the client's name is the more exact one.
+ * One file format has many media types: the registered one, older ones, and those that browsers and cameras use. Where the first bytes
+ * show the format and the client declares any of its media types, both are right, and the declared one is the more exact.
  */
 
-/** Names of one kind, or of kinds that share their first bytes. */
+/** Media types of one format, or of formats that share their first bytes. */
 const families: string[][] = [
   ['image/jpeg', 'image/jpg', 'image/pjpeg', 'image/x-citrix-jpeg'],
   ['image/png', 'image/x-png', 'image/apng', 'image/vnd.mozilla.apng', 'image/x-citrix-png'],
   ['image/x-icon', 'image/vnd.microsoft.icon', 'image/ico', 'image/icon', 'image/x-win-bitmap'],
   ['image/bmp', 'image/x-bmp', 'image/x-ms-bmp', 'image/x-windows-bmp'],
-  // Cameras' own formats are TIFF files inside.
+  // The raw formats of cameras are based on TIFF.
   [
     'image/tiff',
     'image/tif',
@@ -27,7 +27,7 @@ const families: string[][] = [
     'image/x-kodak-kdc',
     'image/x-sony-sr2',
   ],
-  // What a file of this family is, is said by a list of brands, of which the first need not be the most telling.
+  // The file type box of these formats lists several brands; the first one need not be the most exact.
   [
     'image/heic',
     'image/heif',
@@ -52,7 +52,7 @@ const families: string[][] = [
   ['image/emf', 'image/x-emf', 'application/x-emf'],
   ['image/x-portable-anymap', 'image/x-portable-bitmap', 'image/x-portable-graymap', 'image/x-portable-pixmap'],
   ['image/vnd.djvu', 'image/x-djvu', 'image/x.djvu'],
-  // Films and sound are in the same kind of box. Where the first bytes do not say which, they say application/mp4.
+  // Video and audio share the MP4 container. Where the first bytes do not tell which it is, application/mp4 is detected.
   ['video/mp4', 'video/x-m4v', 'video/quicktime', 'video/3gpp', 'video/3gpp2', 'application/mp4'],
   [
     'audio/mp4',
@@ -168,7 +168,7 @@ const families: string[][] = [
     'application/x-sqlite3',
     'application/vnd.sqlite3',
     'application/x-sqlite',
-    // Maps in a database.
+    // A GeoPackage is an SQLite database.
     'application/geopackage+sqlite3',
   ],
   ['application/vnd.debian.binary-package', 'application/x-deb', 'application/x-debian-package'],
@@ -207,15 +207,15 @@ const familiesOf = new Map<string, Set<string>[]>()
 for (const family of families.map((names) => new Set(names)))
   for (const name of family) familiesOf.set(name, [...(familiesOf.get(name) ?? []), family])
 
-/** Microsoft's compound files: Word, Excel and Outlook before 2007, installers, and more; which of them is said far inside. */
+/** Microsoft compound files: Word, Excel and Outlook before 2007, installers, and more. The first bytes do not tell which of them. */
 const inCompoundFile =
   /^application\/(msword|vnd\.ms-(?!.*(12|asf|cab|htmlhelp|fontobject|opentype))|vnd\.visio$|x-msi$|x-msdownload$|x-ole-storage$|x-hwp$|msexcel$|mspowerpoint$|excel$)/
 
-/** What is a zip archive inside and shows it only beyond the first entries. Documents and books show it there. */
+/** ZIP-based formats that cannot be told from a plain ZIP archive by its first entries. Office documents and EPUB books can. */
 const inZip =
   /^application\/(vnd\.apple\.(pages|numbers|keynote)|(x-)?java-archive|x-jar|vnd\.android\.package-archive|x-xpinstall|vnd\.google-earth\.kmz|vnd\.comicbook\+zip|x-cbz|(x-|vnd\.)sketch|vnd\.figma|x-figma)$|^model\/vnd\.usdz\+zip$/
 
-/** Packages as Office writes them. */
+/** Formats that use the Open Packaging Conventions, as Microsoft Office does. */
 const inPackage =
   /^application\/(vnd\.openxmlformats-officedocument\.|vnd\.ms-.*\.12$|vnd\.visio$|vnd\.ms-visio\.|vnd\.ms-xpsdocument$|oxps$)|^model\/3mf$/
 
@@ -223,19 +223,19 @@ const inPackage =
 const textual =
   /^text\/|^message\/|^model\/|[+/](json|xml|yaml|csv|toml)$|^application\/(x-)?(javascript|ecmascript|typescript|json5|ndjson|jsonl|jsonlines|json-seq|jose|yaml|toml|sql|graphql|tex|latex|texinfo|troff|subrip|sh|csh|shellscript|perl|python|ruby|php|httpd-php|www-form-urlencoded|pem-file|x509-ca-cert|x509-user-cert|pkcs10|pgp-keys|pgp-signature|pgp-encrypted|ms-regedit|mpegurl|bibtex|wolfram|mathematica|n-triples|n-quads|trig|turtle|sparql-query|rtf|postscript|m3u8|diff|patch|info|java-jnlp-file|ipynb\+json|qgis|bat|ndjson|nfo)$|^application\/vnd\.(apple\.mpegurl|ms-excel\.csv|curl.*|mermaid|yaml)$|^image\/(x-xbitmap|x-xpixmap|x-portable-.*|vnd\.dxf)$|^audio\/(x-)?mpegurl$|^chemical\//
 
-/** Whether a file whose first bytes show `seen` can well be called `said`. */
-export function isOfKind(said: string, seen: string): boolean {
-  if (said === seen) return true
-  if (familiesOf.get(seen)?.some((family) => family.has(said))) return true
-  if (seen === 'application/zip') return inZip.test(said)
-  if (seen === 'application/x-opc+zip') return inPackage.test(said)
-  // Of newer documents too: with a password they are such files.
-  if (seen === 'application/x-cfb') return inCompoundFile.test(said) || inPackage.test(said)
-  if (seen === 'application/xml') return /\+xml$/.test(said)
+/** Whether `declared` is a right media type for a file whose first bytes show `detected`. */
+export function isOfKind(declared: string, detected: string): boolean {
+  if (declared === detected) return true
+  if (familiesOf.get(detected)?.some((family) => family.has(declared))) return true
+  if (detected === 'application/zip') return inZip.test(declared)
+  if (detected === 'application/x-opc+zip') return inPackage.test(declared)
+  // Office packages too: with a password they are stored as compound files.
+  if (detected === 'application/x-cfb') return inCompoundFile.test(declared) || inPackage.test(declared)
+  if (detected === 'application/xml') return /\+xml$/.test(declared)
   return false
 }
 
-/** Whether files of this type are text. */
+/** Whether files of this media type are text. */
 export function isTextual(mediaType: string): boolean {
   return textual.test(mediaType)
 }

@@ -1,18 +1,18 @@
 import { unknownMediaType } from './media-type.ts'
 
 /*
- * How a browser treats an object that is opened at the store's own address. The rule is an allow list: a type that is in no list
- * may be a page, a style sheet, a program or something a later browser runs, so it is saved under a type that says nothing.
+ * How browsers treat an object that they open at the public URL of the store. The rule is an allow list: any other type may be a page, a
+ * style sheet, a script or something that a later browser runs, so the store serves it as an attachment of an unknown type.
  */
 
-/** How a store is told to serve an object. */
+/** The headers with which the store serves an object. */
 export interface ServedType {
   contentType: string
-  /** Browsers must save the object and never show it: it could run scripts on the origin of the store. */
+  /** Browsers must save the object and not render it, because it could run scripts on the origin of the store. */
   isAttachment?: boolean
 }
 
-/** Shown in place: no browser runs anything in them. Each name, and the registered type that the store is told. */
+/** Types that browsers may render, because none of them runs scripts: each alias with the registered type that the store serves. */
 const inlineTypes = new Map([
   ...named('image/png', 'image/x-png', 'image/apng', 'image/vnd.mozilla.apng'),
   ...named('image/jpeg', 'image/jpg', 'image/pjpeg'),
@@ -30,7 +30,7 @@ const inlineTypes = new Map([
   ...named('text/plain'),
 ])
 
-/** Saved under their own name, because programs choose by it and no browser runs them. `+xml` may be a drawing or a page. */
+/** Attachments that keep their own type, because programs choose by it and no browser runs them. `+xml` may be an SVG or a page. */
 const savedTypes = [
   /^(image|audio|video|font)\/(?!.*(xml|svg))/,
   /^application\/(zip|gzip|zstd|vnd\.rar|x-(tar|7z-compressed|bzip2|xz)|rtf|epub\+zip|json|ogg|mp4|msword)$/,
@@ -38,7 +38,7 @@ const savedTypes = [
   /^text\/csv$/,
 ]
 
-/** What the store is told of an object of this media type, in lower case and without parameters. */
+/** How the store serves an object of this media type, which is in lower case and without parameters. */
 export function servedTypeOf({ contentType }: { contentType: string }): ServedType {
   const inline = inlineTypes.get(contentType)
   if (inline !== undefined) return { contentType: inline }

@@ -1,11 +1,11 @@
 import type { Sniff } from '../media/resolve.ts'
 import type { Rule } from './rules/rule.ts'
 
-/** How the engine finds out what a file is before it stores any of it. */
+/** How the engine detects the media type of a file before it stores any of its bytes. */
 export interface ContentCheck {
   sniff: Sniff
-  /** Bytes; the length of the prefix that is looked at. A smaller file is looked at whole. */
+  /** Bytes of the prefix that is sniffed. A smaller file is sniffed whole. */
   sniffLength: number
-  /** Called with the media type that was found. */
+  /** Called with the detected media type. */
   rules: Rule[]
 }

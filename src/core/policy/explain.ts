@@ -13,22 +13,25 @@ import { quotaErrors, type Usage } from './quota.ts'
 import type { Rule } from './rules/rule.ts'
 import { tooLarge } from './rules/size.ts'
 
-/** What a wish is asked about: a file that somebody would like to send. */
+/** A file that a client would like to send. */
 export type ExplainRequest = Pick<CreateUpload, 'filename' | 'contentType' | 'size' | 'category'>
 
-/** Why a rule says no. */
+/** Why a rule refuses the file. */
 export interface Reason {
-  /** The field of the policy that says no; `role` when there is no policy, `store` when the file is too much for the store, `request` when no policy could allow it. */
+  /**
+   * The field of the policy that refuses it; `role` when there is no policy, `store` when the file is too large for the store, `request`
+   * when no policy could allow it.
+   */
   rule: string
   code: ErrorCode
   why: string
-  /** Which section of the policies has the value that decides; `null` where none does. */
+  /** The section of the policies with the deciding value; `null` when it is not in the policies. */
   from: PolicySource | null
 }
 
 export interface Explanation {
   isAllowed: boolean
-  /** In the order in which they are asked: the first one is what a client would be told. */
+  /** In the order of the rules: the first one is the error that a client would get. */
   reasons: Reason[]
   /** `null` for a role that may not upload. */
   effective: EffectivePolicy | null
@@ -39,14 +42,14 @@ export interface ExplainContext {
   rules: Rule[]
   /** Bytes; the largest object that the store takes. */
   maxObjectSize: number
-  /** What the user has sent already; `null`: ask only what does not depend on it. */
+  /** What the user has sent already; `null`: quotas are not checked. */
   usage: Usage | null
   now: Date
 }
 
-/** Whether `actor` may send the file, which rule decides it, and why. It changes nothing. */
-export function explain(actor: Actor, explainRequest: ExplainRequest, circumstances: ExplainContext): Explanation {
-  const { policies, rules, maxObjectSize, usage, now } = circumstances
+/** Whether `actor` may send the file, which rule decides it, and why. Changes nothing. */
+export function explain(actor: Actor, file: ExplainRequest, context: ExplainContext): Explanation {
+  const { policies, rules, maxObjectSize, usage, now } = context
   const effective = effectivePolicy(policies, actor)
   if (!effective) {
     const why = `There is no policy for the role ${actor.role}: it may not send files.`
@@ -54,25 +57,22 @@ export function explain(actor: Actor, explainRequest: ExplainRequest, circumstan
   }
   const { policy } = effective
   const errors: UploadError[] = []
-  const contentType = tryRule(() => normalizeMediaType(explainRequest.contentType), errors)
+  const contentType = tryRule(() => normalizeMediaType(file.contentType), errors)
   if (contentType !== undefined) {
-    const full = { ...explainRequest, contentType, category: explainRequest.category ?? categoryOf(contentType) }
-    for (const rule of rules) tryRule(() => rule({ actor, creation: full, policy }), errors)
-    if (
-      explainRequest.size !== null &&
-      explainRequest.size > maxObjectSize &&
-      errors.every((error) => error.facts.rule !== 'maxSize')
-    )
-      errors.push(tooLarge(actor.role, maxObjectSize, explainRequest.size, 'store'))
-    if (usage) errors.push(...quotaErrors(policy, usage, { size: explainRequest.size, isFile: true }, now))
+    const creation = { ...file, contentType, category: file.category ?? categoryOf(contentType) }
+    for (const rule of rules) tryRule(() => rule({ actor, creation, policy }), errors)
+    const { size } = file
+    if (size !== null && size > maxObjectSize && errors.every((error) => error.facts.rule !== 'maxSize'))
+      errors.push(tooLarge(actor.role, maxObjectSize, size, 'store'))
+    if (usage) errors.push(...quotaErrors(policy, usage, { size, isFile: true }, now))
   }
   const reasons = errors.map((error) => reasonOf(error, effective))
   return { isAllowed: reasons.length === 0, reasons, effective }
 }
 
-function tryRule<T>(ask: () => T, errors: UploadError[]): T | undefined {
+function tryRule<T>(rule: () => T, errors: UploadError[]): T | undefined {
   try {
-    return ask()
+    return rule()
   } catch (error) {
     if (!(error instanceof UploadError)) throw error
     errors.push(error)

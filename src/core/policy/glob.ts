@@ -1,13 +1,13 @@
 /**
- * Whether all of `text` is what `pattern` describes: `*` stands for any run of characters, `?` for one, everything else for
- * itself in either case. Its time is bounded by the product of the two lengths, whatever they hold.
+ * Whether `pattern` matches all of `text`: `*` stands for any run of characters, `?` for one, every other character for itself,
+ * case-insensitively. The time is bounded by the product of the two lengths, so no pattern can stall the server.
  */
 export function matchesGlob(text: string, pattern: string): boolean {
   const characters = [...text.toLowerCase()]
   const wanted = [...pattern.toLowerCase()]
   let at = 0
   let next = 0
-  // Where to go on when a later character does not fit: the last star takes one character more.
+  // Where to resume when a later character does not match: the last star takes one more character.
   let star = -1
   let taken = 0
   while (at < characters.length) {

@@ -1,56 +1,56 @@
 import type { Actor } from '../upload.ts'
 import { matchesGlob } from './glob.ts'
 
-/** The kinds of file a category can be; chosen by media type unless the client says one. */
+/** Categories of files. The media type decides unless the client names one. */
 export const categories = ['image', 'video', 'audio', 'document', 'other'] as const
 export type Category = (typeof categories)[number]
 
-/** What file names must look like. `*` stands for any run of characters and `?` for one; case does not matter. */
+/** Which file names are allowed. `*` stands for any run of characters and `?` for one; case does not matter. */
 export interface FileNames {
   /** A name must match one of these; `null`: any name. */
   allow: string[] | null
-  /** A name that matches one of these is refused, also when it is allowed above. */
+  /** A name that matches one of these is refused even if `allow` has it. */
   deny: string[]
-  /** Characters; `null`: no other bound than the server's own. */
+  /** Characters; `null`: only the server's own limit. */
   maxLength: number | null
 }
 
-/** What somebody may upload, as data. Sizes are bytes, `null` is no limit. */
+/** What a user may upload. Sizes are bytes, `null` is no limit. */
 export interface Policy {
   maxSize: number | null
   /** Media types, each exact (`image/png`) or with a wildcard (`image/*`, or all of them). */
   mediaTypes: string[] | null
   categories: Category[] | null
   fileNames: FileNames | null
-  /** Uploads that are neither complete nor ended in another way. */
+  /** Uploads in progress: neither completed nor ended otherwise. */
   uploadsAtOnce: number | null
   creationsPerMinute: number | null
-  /** Of one user at one server. */
+  /** Of one user, at each server. */
   requestsPerMinute: number | null
-  /** All bodies of one user together, at one server. */
+  /** Of all bodies of one user together, at each server. */
   bytesPerSecond: number | null
   bytesPerDay: number | null
   filesPerDay: number | null
-  /** What a user's files and unfinished uploads may take together. */
+  /** Of a user's files and unfinished uploads together. */
   totalBytes: number | null
   totalFiles: number | null
-  /** How long an unfinished upload lives after its last byte. */
+  /** How long after its last byte an unfinished upload expires. */
   timeToLiveMs: number | null
-  /** What parts have unless the file needs larger ones; `null`: as the server's settings say. */
+  /** The size of a part unless the file needs larger ones; `null`: the server's setting. */
   partSize: number | null
-  /** What the chunks have that a client sends by number; `null`: as `partSize`, or as the server's settings say. */
+  /** The size of a part that clients send by number; `null`: `partSize`, or the server's setting. */
   chunkSize: number | null
 }
 
-/** What one section of a policy document says. What it does not say, a more general one does. */
+/** One section of a policy document. Fields that it leaves out are decided by a more general section. */
 export type PolicyRules = { [Field in keyof Policy]?: Policy[Field] | undefined }
 
-/** Rules for everybody of a tenant, and for single users of it. */
+/** Rules for all users of a tenant, and for single users of it. */
 export type TenantRules = PolicyRules & { users?: Record<string, PolicyRules> | undefined }
 
 /**
- * Who may upload what. The most specific section that says something about a field decides it: user, tenant, role,
- * default. A role that has no section may not upload, whatever the others say.
+ * Who may upload what. Each field is decided by the most specific section that has it: user, tenant, role, default. A role without a
+ * section may not upload, whatever the other sections allow.
  */
 export interface PolicyDocument {
   default: PolicyRules
@@ -60,7 +60,7 @@ export interface PolicyDocument {
   users: Record<string, PolicyRules>
 }
 
-/** Where the value of a field comes from; `default` also when nobody says anything. */
+/** The section that a value comes from; `default` also when no section has the field. */
 export type PolicySource = 'user' | 'tenant' | 'role' | 'default'
 
 export interface EffectivePolicy {
@@ -84,7 +84,7 @@ const documentTypes = [
   'text/*',
 ]
 
-/** What holds where the operator says nothing else. Each role has quotas, so that one user cannot fill the store unnoticed. */
+/** The policies of a new installation. Each role has quotas, so that one user cannot fill the store unnoticed. */
 export const defaultPolicies = {
   default: {},
   roles: {
@@ -141,24 +141,24 @@ const unlimited: Policy = {
   chunkSize: null,
 }
 
-/** The fields of a policy, in the order in which people read them. */
+/** The fields of a policy, in the order in which they are shown. */
 export const policyFields = Object.keys(unlimited) as (keyof Policy)[]
 
-/** The policy that `document` has for `actor`, with the origin of each value; `null` when the role may not upload. */
+/** The policy of `actor`, with the section that each value comes from; `null` when the role may not upload. */
 export function effectivePolicy(document: PolicyDocument, actor: Actor): EffectivePolicy | null {
   const role = own(document.roles, actor.role)
   if (!role) return null
   const tenant = actor.tenant ? own(document.tenants, actor.tenant) : undefined
   const user = own((actor.tenant ? tenant?.users : document.users) ?? {}, actor.id)
   if (tenant || user) return merge(document, role, tenant, user)
-  // Most users are like all others of their role, and every request asks.
-  const known = ofRoles.get(document) ?? new Map<PolicyRules, EffectivePolicy>()
-  const plain = known.get(role) ?? merge(document, role, undefined, undefined)
-  ofRoles.set(document, known.set(role, plain))
-  return plain
+  // Every request calls this, and most users have only the rules of their role.
+  const cached = rolePolicies.get(document) ?? new Map<PolicyRules, EffectivePolicy>()
+  const ofRole = cached.get(role) ?? merge(document, role, undefined, undefined)
+  rolePolicies.set(document, cached.set(role, ofRole))
+  return ofRole
 }
 
-const ofRoles = new WeakMap<PolicyDocument, Map<PolicyRules, EffectivePolicy>>()
+const rolePolicies = new WeakMap<PolicyDocument, Map<PolicyRules, EffectivePolicy>>()
 
 function merge(
   document: PolicyDocument,
@@ -182,12 +182,12 @@ function merge(
   return { policy: policy as unknown as Policy, sources: sources as EffectivePolicy['sources'] }
 }
 
-/** The largest file that anybody may send, in bytes, for those who ask before they say who they are. */
+/** The largest file that any user may send, in bytes, for clients that ask for the limits without signing in. */
 export function largestSize(document: PolicyDocument): number {
   return mostOf(document, 'maxSize', Number.MAX_SAFE_INTEGER)
 }
 
-/** For how long, in milliseconds, an unfinished upload may wait for its next byte at most; `Infinity`: for ever. */
+/** The longest time to live of an unfinished upload, in milliseconds; `Infinity`: some uploads never expire. */
 export function longestLife(document: PolicyDocument): number {
   return mostOf(document, 'timeToLiveMs', Number.POSITIVE_INFINITY)
 }
@@ -198,16 +198,16 @@ function mostOf(
   unlimited: number,
 ): number {
   let most = 0
-  const look = ({ [field]: value = 0 }: PolicyRules) => {
+  const include = ({ [field]: value = 0 }: PolicyRules) => {
     most = Math.max(most, value ?? unlimited)
   }
-  look(fallback)
-  for (const sections of [roles, tenants, users]) Object.values<PolicyRules>(sections).forEach(look)
-  for (const tenant of Object.values(tenants)) Object.values(tenant.users ?? {}).forEach(look)
+  include(fallback)
+  for (const sections of [roles, tenants, users]) Object.values<PolicyRules>(sections).forEach(include)
+  for (const tenant of Object.values(tenants)) Object.values(tenant.users ?? {}).forEach(include)
   return most
 }
 
-/** Roles, tenants and users are named by tokens: one named like a member of Object must not find it. */
+/** Own properties only: the names come from tokens, and a role named `constructor` must not find that of Object. */
 function own<T>(sections: Record<string, T>, name: string): T | undefined {
   return Object.hasOwn(sections, name) ? sections[name] : undefined
 }

@@ -4,31 +4,31 @@ import { formatSize } from '../size.ts'
 import type { Policy } from './policy.ts'
 import { countOne, retryAfter } from './rate.ts'
 
-/** What one user takes of the server. Bytes unless it says otherwise. */
+/** What one user has stored and sent. `…Bytes` are bytes. */
 export interface Usage {
-  /** Room that unfinished uploads have been given. */
+  /** Reserved for unfinished uploads. */
   reservedBytes: number
-  /** Finished files. */
+  /** Of completed uploads. */
   storedBytes: number
   storedFiles: number
-  /** Uploads that are neither complete nor ended in another way. */
+  /** Uploads in progress: neither completed nor ended otherwise. */
   openUploads: number
-  /** Those of them that will be files; parts of a later file are not. */
+  /** The open uploads that will be files of their own, which partial uploads are not. */
   openFiles: number
-  /** Of uploads created today (UTC): their size while they are open, afterwards what really came. */
+  /** Of uploads created today (UTC): the reserved size while they are open, afterwards the bytes that arrived. */
   dayBytes: number
   dayFiles: number
-  /** Until when creations are paid for, in the sense of `countOne`. */
+  /** The `at` of `countOne` for creations. */
   creationsUntil: Date | null
 }
 
-/** The fields of a policy that the database holds uploads to, all together when one is created. */
+/** The fields of a policy that the database enforces, all in one statement, when an upload is created. */
 export type Quota = Pick<
   Policy,
   'uploadsAtOnce' | 'creationsPerMinute' | 'bytesPerDay' | 'filesPerDay' | 'totalBytes' | 'totalFiles'
 >
 
-/** Somebody who has sent nothing yet. */
+/** The usage of a user who has sent nothing yet. */
 export const noUsage: Usage = {
   reservedBytes: 0,
   storedBytes: 0,
@@ -41,8 +41,8 @@ export const noUsage: Usage = {
 }
 
 /**
- * Why one more upload would not be let in, the deciding reason first; empty when it would. An upload of unknown `size` is
- * given what room is left, and needs at least a byte of it.
+ * The quotas that one more upload would exceed, the deciding one first; empty when it may be created. An upload of unknown `size`
+ * reserves all bytes that are left, and needs at least one.
  */
 export function quotaErrors(
   quota: Quota,
@@ -67,10 +67,13 @@ export function quotaErrors(
   }
   if (uploadsAtOnce !== null && usage.openUploads >= uploadsAtOnce)
     errors.push(allErrors.tooManyOpen({ most: uploadsAtOnce, rule: 'uploadsAtOnce', retryAfter: waitForCompletion }))
-  const taken = usage.reservedBytes + usage.storedBytes
-  if (totalBytes !== null && taken + size > totalBytes)
+  const usedBytes = usage.reservedBytes + usage.storedBytes
+  if (totalBytes !== null && usedBytes + size > totalBytes)
     errors.push(
-      exceeded('totalBytes', `There is room for ${left(totalBytes - taken)} more of your ${formatSize(totalBytes)}.`),
+      exceeded(
+        'totalBytes',
+        `There is room for ${left(totalBytes - usedBytes)} more of your ${formatSize(totalBytes)}.`,
+      ),
     )
   const files = usage.storedFiles + usage.openFiles
   if (upload.isFile && totalFiles !== null && files + 1 > totalFiles)
@@ -87,11 +90,11 @@ export function quotaErrors(
   return errors
 }
 
-// Nobody knows when an upload ends; a client that asks every few seconds costs little.
+// Seconds. When an upload will end is not known, and a client that tries again every few seconds costs little.
 const waitForCompletion = 5
 
-function exceeded(rule: keyof Quota, message: string): UploadError {
-  return allErrors.quotaExceeded({ reason: message, rule })
+function exceeded(rule: keyof Quota, reason: string): UploadError {
+  return allErrors.quotaExceeded({ reason, rule })
 }
 
 function left(bytes: number): string {

@@ -2,14 +2,14 @@ import { errors } from '../../errors/errors.ts'
 import { categories, categoryOf } from '../policy.ts'
 import type { Rule } from './rule.ts'
 
-/** The category is a known one, is allowed to the role, and does not contradict the media type. */
+/** The category must exist, be allowed to the role, and not contradict the media type. */
 export const categoryRule: Rule = ({ actor, creation, policy }) => {
   const category = categories.find((known) => known === creation.category)
   if (category === undefined) {
     throw errors.noSuchCategory({ known: categories.join(', ') })
   }
-  const natural = categoryOf(creation.contentType)
-  if (category !== natural && category !== 'other' && natural !== 'other') {
+  const ofType = categoryOf(creation.contentType)
+  if (category !== ofType && category !== 'other' && ofType !== 'other') {
     throw errors.categoryContradictsType({ contentType: creation.contentType, category })
   }
   if (policy.categories !== null && !policy.categories.includes(category)) {

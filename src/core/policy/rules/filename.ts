@@ -7,7 +7,7 @@ import type { Rule } from './rule.ts'
 
 const maxBytes = 1024
 
-/** A file name is text of a sane length that the policy has nothing against, however other programs read it. */
+/** A file name must be valid text of at most 1,024 bytes that the policy allows, in whatever way other programs may read it. */
 export const filenameRule: Rule = ({ creation: { filename }, policy: { fileNames } }) => {
   if (Buffer.byteLength(filename) > maxBytes) {
     throw errors.filenameTooLong({ maxBytes })
@@ -21,13 +21,13 @@ export const filenameRule: Rule = ({ creation: { filename }, policy: { fileNames
   if (fileNames) checkName(filename, fileNames)
 }
 
-/** The name under which the file is stored passes as well: its ending follows what the file was found to be. */
+/** The name under which the file is stored must be allowed as well: its extension follows the detected media type. */
 export const storedNameRule: Rule = ({ creation: { filename, contentType }, policy: { fileNames } }) => {
   if (fileNames) checkName(storedName(filename, contentType), fileNames)
 }
 
 function checkName(name: string, { allow, deny }: FileNames): void {
-  // As it will be kept, so that the other way to write an umlaut is no way around.
+  // Normalized as in the object key, so that another encoding of an umlaut cannot bypass the patterns.
   const plain = name.normalize('NFC')
   if (allow !== null && !allow.some((pattern) => matchesGlob(plain, pattern.normalize('NFC')))) throw ofDeniedKind()
   if (deny.length === 0) return

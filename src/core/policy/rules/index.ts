@@ -4,8 +4,8 @@ import { mediaTypeRule } from './media-type.ts'
 import type { Rule } from './rule.ts'
 import { sizeRule } from './size.ts'
 
-/** The rules at creation, in order; the first refusal is the one the client reads. The role is checked before: without one there is no policy. */
+/** The rules at creation, in order; the client gets the first error. The role is checked before them, because it decides the policy. */
 export const creationRules: Rule[] = [filenameRule, mediaTypeRule, categoryRule, storedNameRule, sizeRule]
 
-/** Those of them that ask again when the first bytes have said what the file is: the stored name follows it as well. */
+/** The rules that are checked again once the first bytes have shown the media type, which also decides the extension of the stored name. */
 export const contentRules: Rule[] = [mediaTypeRule, categoryRule, storedNameRule]

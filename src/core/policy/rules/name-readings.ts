@@ -2,50 +2,50 @@ import { agreeingName } from '../../media/file-endings.ts'
 import { safeSegment } from '../../object-key.ts'
 
 /*
- * The ways in which other programs may read one file name. A rule that denies names is asked about each of them: it must not
- * matter whether a desktop, a web server or a person reads `evil.exe%20`, `evil.exe::$DATA` or `evil.ехе` (Cyrillic) differently
- * than this server does.
+ * The ways in which other programs may read one file name. Patterns that deny names are matched against each of them, so that a name
+ * which a desktop, a web server or a person reads as `evil.exe` is denied as well: `evil.exe%20`, `evil.exe::$DATA` or `evil.ехе`
+ * (Cyrillic).
  */
 
-/** The name as it will be stored: what an object key has of it. */
+/** The file name as it appears in the object key. */
 export function storedName(filename: string, contentType: string): string {
-  return safeSegment(agreeingName(filename, contentType), mostStored)
+  return safeSegment(agreeingName(filename, contentType), maxStoredBytes)
 }
 
-const mostStored = 255
-// A name may be encoded more than once; each round reads one layer.
-const mostLayers = 4
+const maxStoredBytes = 255
+// A name may be percent-encoded more than once; each round decodes one layer.
+const maxLayers = 4
 
-/** Every reading of `filename`, the name as it stands and made safe for an object key among them. */
+/** Every reading of `filename`, including the name itself and the name made safe for an object key. */
 export function readingsOf(filename: string): string[] {
   const readings = new Set<string>()
   const add = (name: string) => {
     readings.add(name)
-    // Windows opens the stream's file, a C program stops at NUL, IIS at a semicolon.
+    // Windows opens the file before the colon of a stream, C programs stop at NUL, IIS at a semicolon.
     for (const end of [':', '\0', ';']) {
       const at = name.indexOf(end)
       if (at > 0) readings.add(name.slice(0, at))
     }
     readings.add(name.split(/[/\\]/).findLast((segment) => segment !== '') ?? name)
   }
-  for (const name of [filename, safeSegment(filename, mostStored)]) {
+  for (const name of [filename, safeSegment(filename, maxStoredBytes)]) {
     add(name)
     for (const layer of layersOf(name)) add(fold(layer))
   }
-  for (const reading of [...readings]) readings.add(reading.replace(endsThatAreDropped, ''))
+  for (const reading of [...readings]) readings.add(reading.replace(ignoredSuffix, ''))
   return [...readings]
 }
 
-/** `text` as a person or a careless program reads it: one form of each letter, nothing invisible, look-alikes of ASCII as ASCII. */
+/** `text` as a person or a lenient program reads it: NFKC, no invisible characters, and ASCII in place of look-alikes. */
 export function fold(text: string): string {
   const plain = text.normalize('NFKC').replace(invisible, '')
   return Array.from(plain, (letter) => lookAlikes.get(letter) ?? letter).join('')
 }
 
-/** `text`, and what is left of it when percent-encoding is read, once or more. */
+/** `text`, and `text` with one or more layers of percent-encoding decoded. */
 function* layersOf(text: string): Generator<string> {
   let layer = text
-  for (let round = 0; round < mostLayers; round += 1) {
+  for (let round = 0; round < maxLayers; round += 1) {
     yield layer
     const next = decodePercent(layer)
     if (next === layer) return
@@ -59,10 +59,10 @@ function decodePercent(text: string): string {
   )
 }
 
-// Windows and many programs drop these at the end of a name, and so does the object key.
-const endsThatAreDropped = /[\s.\-_/\\:;"'`*?<>|~\p{Cc}]+$/u
+// Windows and many programs drop these characters at the end of a name, and so does the object key.
+const ignoredSuffix = /[\s.\-_/\\:;"'`*?<>|~\p{Cc}]+$/u
 
-/** Formats, fillers, variation selectors and marks that show nothing. NUL stays: it ends a name. */
+/** Format characters, fillers, variation selectors and other invisible marks. NUL stays, because it ends a name. */
 const invisible = /[\p{Cf}\p{Default_Ignorable_Code_Point}]|(?!\0)\p{Cc}/gu
 
 const lookAlikes = new Map(

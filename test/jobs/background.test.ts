@@ -50,7 +50,7 @@ describe('the sweeper', () => {
     store.multiparts.set('theirs', {
       key: 'other-app/backup.tar',
       partSize: 10,
-      about: { contentType: 'a/b' },
+      metadata: { contentType: 'a/b' },
       parts: new Map(),
     })
 

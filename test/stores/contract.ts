@@ -4,13 +4,13 @@ import { type Bytes, NoSuchKey, NoSuchUpload, ObjectExists, type ObjectStore } f
 
 export interface OpenStore {
   store: ObjectStore
-  /** Open multipart uploads, however the store shows them. */
+  /** The number of open multipart uploads. */
   openMultiparts(): Promise<number>
 }
 
-const about = { contentType: 'image/png' }
+const metadata = { contentType: 'image/png' }
 
-/** Bytes in chunks as a socket brings them. */
+/** Bytes in chunks as a socket delivers them. */
 export function inChunks(buffer: Buffer, chunkSize = 65_536): Bytes {
   return {
     size: buffer.length,
@@ -20,7 +20,7 @@ export function inChunks(buffer: Buffer, chunkSize = 65_536): Bytes {
   }
 }
 
-/** All bytes of an object, or of a range. */
+/** Reads all bytes of an object, or of a range. */
 export async function readAll(
   store: ObjectStore,
   key: string,
@@ -37,45 +37,50 @@ async function listAll(store: ObjectStore, prefix: string): Promise<string[]> {
   return keys.sort()
 }
 
-/** What every store must do; `partSize` is one that it takes. */
+/** The contract of every store. `partSize` must be one that the store accepts. */
 export function storeContract(
   name: string,
   open: () => Promise<OpenStore>,
   partSize: number,
   options: {
-    knowsIfNoneMatch?: boolean
-    joinsSomeParts?: boolean
-    /** Whether the ETag of a part follows from its bytes; where the store encrypts with keys of its own, it need not. */
-    etagsTellBytes?: boolean
+    supportsIfNoneMatch?: boolean
+    completesPrefixOfParts?: boolean
+    /** Whether the ETag of a part depends only on its bytes; with encryption by the store's own keys it may not. */
+    etagsIdentifyBytes?: boolean
   } = {},
 ): void {
   const newKey = () => `creator/ada/20260101/other/${randomUUID()}-a.bin`
 
   async function writeObject(store: ObjectStore, key: string, bytes: Buffer) {
-    const handle = await store.createMultipart(key, { ...about, partSize })
+    const multipartId = await store.createMultipart(key, { ...metadata, partSize })
     const count = Math.ceil(bytes.length / partSize)
     const parts = await Promise.all(
       Array.from({ length: count }, (_, index) =>
-        store.uploadPart(key, handle, index + 1, inChunks(bytes.subarray(index * partSize, (index + 1) * partSize))),
+        store.uploadPart(
+          key,
+          multipartId,
+          index + 1,
+          inChunks(bytes.subarray(index * partSize, (index + 1) * partSize)),
+        ),
       ),
     )
-    return { handle, parts }
+    return { multipartId, parts }
   }
 
   describe(`the ${name} store`, () => {
-    const isTold = options.etagsTellBytes ?? true
-    it(`gives ${isTold ? 'the same bytes the same ETag, and others another one' : 'every write of a part an ETag of its own'}`, async () => {
+    const isIdentified = options.etagsIdentifyBytes ?? true
+    it(`gives ${isIdentified ? 'equal bytes equal ETags, and different bytes different ones' : 'every write of a part an ETag of its own'}`, async () => {
       const { store } = await open()
       const key = newKey()
-      const handle = await store.createMultipart(key, { ...about, partSize })
-      const write = (bytes: Buffer) => store.uploadPart(key, handle, 1, inChunks(bytes))
+      const multipartId = await store.createMultipart(key, { ...metadata, partSize })
+      const write = (bytes: Buffer) => store.uploadPart(key, multipartId, 1, inChunks(bytes))
       const bytes = randomBytes(partSize)
 
       const [first, other, again] = [await write(bytes), await write(randomBytes(partSize)), await write(bytes)]
 
-      expect(again.etag === first.etag).toBe(isTold)
+      expect(again.etag === first.etag).toBe(isIdentified)
       expect([first.etag, again.etag]).not.toContain(other.etag)
-      await store.abortMultipart(key, handle)
+      await store.abortMultipart(key, multipartId)
     })
 
     it.each([
@@ -89,21 +94,21 @@ export function storeContract(
       const key = newKey()
       const bytes = randomBytes(size)
 
-      const { handle, parts } = await writeObject(store, key, bytes)
-      const info = await store.completeMultipart(key, handle, parts)
+      const { multipartId, parts } = await writeObject(store, key, bytes)
+      const info = await store.completeMultipart(key, multipartId, parts)
 
       expect(info.size).toBe(size)
       expect((await readAll(store, key)).equals(bytes)).toBe(true)
       expect(await openMultiparts()).toBe(0)
     })
 
-    it('is asked to finish once more, and says the same', async () => {
+    it('returns the same when a multipart upload is completed twice', async () => {
       const { store } = await open()
       const key = newKey()
-      const { handle, parts } = await writeObject(store, key, randomBytes(partSize + 1))
+      const { multipartId, parts } = await writeObject(store, key, randomBytes(partSize + 1))
 
-      const once = await store.completeMultipart(key, handle, parts)
-      const again = await store.completeMultipart(key, handle, parts)
+      const once = await store.completeMultipart(key, multipartId, parts)
+      const again = await store.completeMultipart(key, multipartId, parts)
 
       expect(again).toEqual(once)
       expect(await store.stat(key)).toEqual(once)
@@ -113,67 +118,67 @@ export function storeContract(
       const { store } = await open()
       const key = newKey()
       const bytes = randomBytes(partSize + 5)
-      const { handle, parts } = await writeObject(store, key, bytes)
+      const { multipartId, parts } = await writeObject(store, key, bytes)
       const other = randomBytes(partSize)
 
-      const first = await store.uploadPart(key, handle, 1, inChunks(other))
-      await store.completeMultipart(key, handle, [first, parts[1]!])
+      const first = await store.uploadPart(key, multipartId, 1, inChunks(other))
+      await store.completeMultipart(key, multipartId, [first, parts[1]!])
 
       expect((await readAll(store, key)).equals(Buffer.concat([other, bytes.subarray(partSize)]))).toBe(true)
     })
 
-    it.runIf(options.joinsSomeParts ?? true)('leaves out a last part that was written and not recorded', async () => {
+    it.runIf(options.completesPrefixOfParts ?? true)('leaves out a stored part that is not listed', async () => {
       const { store } = await open()
       const key = newKey()
       const bytes = randomBytes(2 * partSize)
-      const { handle, parts } = await writeObject(store, key, bytes)
-      await store.uploadPart(key, handle, 3, inChunks(randomBytes(9)))
+      const { multipartId, parts } = await writeObject(store, key, bytes)
+      await store.uploadPart(key, multipartId, 3, inChunks(randomBytes(9)))
 
-      await store.completeMultipart(key, handle, parts)
+      await store.completeMultipart(key, multipartId, parts)
 
       expect((await readAll(store, key)).equals(bytes)).toBe(true)
     })
 
-    it('forgets everything at an abort, and may be asked twice', async () => {
+    it('removes all parts at an abort, which may be repeated', async () => {
       const { store, openMultiparts } = await open()
       const key = newKey()
-      const { handle, parts } = await writeObject(store, key, randomBytes(partSize + 1))
+      const { multipartId, parts } = await writeObject(store, key, randomBytes(partSize + 1))
 
-      await store.abortMultipart(key, handle)
-      await store.abortMultipart(key, handle)
+      await store.abortMultipart(key, multipartId)
+      await store.abortMultipart(key, multipartId)
 
       expect(await openMultiparts()).toBe(0)
-      await expect(store.completeMultipart(key, handle, parts)).rejects.toBeInstanceOf(NoSuchUpload)
-      await expect(store.uploadPart(key, handle, 1, inChunks(randomBytes(9)))).rejects.toBeInstanceOf(NoSuchUpload)
+      await expect(store.completeMultipart(key, multipartId, parts)).rejects.toBeInstanceOf(NoSuchUpload)
+      await expect(store.uploadPart(key, multipartId, 1, inChunks(randomBytes(9)))).rejects.toBeInstanceOf(NoSuchUpload)
       expect(await store.stat(key)).toBeNull()
     })
 
-    it('has nothing to abort under a handle of another store', async () => {
+    it('ignores an abort with a multipart id of another store', async () => {
       const { store } = await open()
 
-      for (const handle of ['VXBsb2FkIElEIGZvciA2aWWpbmcncyBteS1tb3ZpZS', `${'0'.repeat(32)}_5_${randomUUID()}`])
-        await expect(store.abortMultipart(newKey(), handle)).resolves.toBeUndefined()
+      for (const multipartId of ['VXBsb2FkIElEIGZvciA2aWWpbmcncyBteS1tb3ZpZS', `${'0'.repeat(32)}_5_${randomUUID()}`])
+        await expect(store.abortMultipart(newKey(), multipartId)).resolves.toBeUndefined()
     })
 
-    it('aborts whatever was begun for exactly one key', async () => {
+    it('aborts all multipart uploads of exactly one key', async () => {
       const { store, openMultiparts } = await open()
       const key = newKey()
-      await store.createMultipart(key, { ...about, partSize })
-      await store.createMultipart(key, { ...about, partSize })
-      const neighbour = await store.createMultipart(`${key}.png`, { ...about, partSize })
+      await store.createMultipart(key, { ...metadata, partSize })
+      await store.createMultipart(key, { ...metadata, partSize })
+      const other = await store.createMultipart(`${key}.png`, { ...metadata, partSize })
 
       await store.abortMultipart(key, null)
 
       expect(await openMultiparts()).toBe(1)
-      await store.abortMultipart(`${key}.png`, neighbour)
+      await store.abortMultipart(`${key}.png`, other)
     })
 
-    it.each([0, 1, 70_000])('writes %i bytes at once, and reads them and ranges of them', async (size) => {
+    it.each([0, 1, 70_000])('puts an object of %i bytes, and reads it and a range of it', async (size) => {
       const { store } = await open()
       const key = newKey()
       const bytes = randomBytes(size)
 
-      const info = await store.put(key, inChunks(bytes), about)
+      const info = await store.put(key, inChunks(bytes), metadata)
 
       expect(info.size).toBe(size)
       expect(await store.stat(key)).toEqual(info)
@@ -182,7 +187,7 @@ export function storeContract(
       expect(await readAll(store, key, { start: 0, end: 0 })).toHaveLength(0)
     })
 
-    it('writes bytes that come from somewhere else, piece by piece', async () => {
+    it('puts an object whose bytes arrive chunk by chunk', async () => {
       const { store } = await open()
       const key = newKey()
       const bytes = randomBytes(200_000)
@@ -196,20 +201,20 @@ export function storeContract(
         },
       }
 
-      await store.put(key, slow, about)
+      await store.put(key, slow, metadata)
 
       expect((await readAll(store, key)).equals(bytes)).toBe(true)
     })
 
-    it.runIf(options.knowsIfNoneMatch ?? true)(
-      'does not let a latecomer replace what is there when it says that it is new',
+    it.runIf(options.supportsIfNoneMatch ?? true)(
+      'refuses to replace an object with one that must be new',
       async () => {
         const { store } = await open()
         const key = newKey()
         const bytes = randomBytes(100)
-        await store.put(key, inChunks(bytes), { ...about, isNew: true })
+        await store.put(key, inChunks(bytes), { ...metadata, isNew: true })
 
-        await expect(store.put(key, inChunks(randomBytes(100)), { ...about, isNew: true })).rejects.toBeInstanceOf(
+        await expect(store.put(key, inChunks(randomBytes(100)), { ...metadata, isNew: true })).rejects.toBeInstanceOf(
           ObjectExists,
         )
 
@@ -217,37 +222,37 @@ export function storeContract(
       },
     )
 
-    it('takes the same bytes again as what is new, for an answer may have been lost', async () => {
+    it('accepts the same bytes again as a new object, since an answer may have been lost', async () => {
       const { store } = await open()
       const key = newKey()
       const bytes = randomBytes(70_000)
-      const info = await store.put(key, inChunks(bytes), { ...about, isNew: true })
+      const info = await store.put(key, inChunks(bytes), { ...metadata, isNew: true })
 
-      expect(await store.put(key, inChunks(bytes), { ...about, isNew: true })).toMatchObject({ size: info.size })
+      expect(await store.put(key, inChunks(bytes), { ...metadata, isNew: true })).toMatchObject({ size: info.size })
     })
 
-    it('makes a part of bytes that it has', async () => {
+    it('copies a range of an object into a part', async () => {
       const { store } = await open()
       const [source, key] = [newKey(), newKey()]
       const bytes = randomBytes(2 * partSize + 100)
-      const made = await writeObject(store, source, bytes)
-      await store.completeMultipart(source, made.handle, made.parts)
+      const written = await writeObject(store, source, bytes)
+      await store.completeMultipart(source, written.multipartId, written.parts)
 
-      const handle = await store.createMultipart(key, { ...about, partSize })
+      const multipartId = await store.createMultipart(key, { ...metadata, partSize })
       const parts = [
-        await store.copyPart(key, handle, 1, { key: source, start: 50, end: 50 + partSize }),
-        await store.copyPart(key, handle, 2, { key: source, start: 50 + partSize, end: 60 + partSize }),
+        await store.copyPart(key, multipartId, 1, { key: source, start: 50, end: 50 + partSize }),
+        await store.copyPart(key, multipartId, 2, { key: source, start: 50 + partSize, end: 60 + partSize }),
       ]
-      await store.completeMultipart(key, handle, parts)
+      await store.completeMultipart(key, multipartId, parts)
 
       expect((await readAll(store, key)).equals(bytes.subarray(50, 60 + partSize))).toBe(true)
     })
 
-    it('removes and lists, and finds nothing missing at what is not there', async () => {
+    it('lists and removes objects, and ignores missing ones', async () => {
       const { store } = await open()
       const folder = `lists/${randomUUID()}/`
       const keys = Array.from({ length: 5 }, (_, index) => `${folder}${index}`)
-      for (const key of keys) await store.put(key, inChunks(Buffer.from(key)), about)
+      for (const key of keys) await store.put(key, inChunks(Buffer.from(key)), metadata)
 
       expect(await listAll(store, folder)).toEqual(keys)
       await store.remove(keys.slice(0, 4))
@@ -260,14 +265,14 @@ export function storeContract(
     })
 
     it.each(['räksmörgås 日本語 😀.png', "a b+c%20d&e=f'g(h)!*~@,;.txt", 'x'.repeat(200)])(
-      'keeps an object under the name %s',
+      'stores an object with the name %s',
       async (name) => {
         const { store } = await open()
         const key = `names/${randomUUID()}-${name}`
 
-        await store.put(key, inChunks(Buffer.from('here')), about)
-        const { handle, parts } = await writeObject(store, `${key}2`, randomBytes(partSize + 1))
-        await store.completeMultipart(`${key}2`, handle, parts)
+        await store.put(key, inChunks(Buffer.from('here')), metadata)
+        const { multipartId, parts } = await writeObject(store, `${key}2`, randomBytes(partSize + 1))
+        await store.completeMultipart(`${key}2`, multipartId, parts)
 
         expect((await readAll(store, key)).toString()).toBe('here')
         expect(await listAll(store, key)).toEqual([key, `${key}2`])
@@ -276,7 +281,7 @@ export function storeContract(
       },
     )
 
-    it('answers when it is well', async () => {
+    it('passes its check', async () => {
       const { store } = await open()
 
       await expect(store.check()).resolves.toBeUndefined()

@@ -38,7 +38,7 @@ storeContract('local', () => open(), 100_000)
 
 describe('files on disk', () => {
   it.each(['../escape', 'a/../../escape', '/etc/passwd', 'a//b', 'a/./b', 'a/\0b', ''])(
-    'never leave the directory: %j',
+    'are never outside the directory: %j',
     async (key) => {
       const { store } = await open()
 
@@ -51,18 +51,18 @@ describe('files on disk', () => {
     },
   )
 
-  it('are the same with every byte forced to the disk', async () => {
+  it('are the same with fsync', async () => {
     const { store } = await open(true)
-    const handle = await store.createMultipart('a/b', { contentType: 'text/plain', partSize: 4 })
+    const multipartId = await store.createMultipart('a/b', { contentType: 'text/plain', partSize: 4 })
     const parts = [
-      await store.uploadPart('a/b', handle, 1, inChunks(Buffer.from('1234'))),
-      await store.uploadPart('a/b', handle, 2, inChunks(Buffer.from('5'))),
+      await store.uploadPart('a/b', multipartId, 1, inChunks(Buffer.from('1234'))),
+      await store.uploadPart('a/b', multipartId, 2, inChunks(Buffer.from('5'))),
     ]
 
-    expect(await store.completeMultipart('a/b', handle, parts)).toMatchObject({ size: 5 })
+    expect(await store.completeMultipart('a/b', multipartId, parts)).toMatchObject({ size: 5 })
   })
 
-  it('leave no folders behind when they go', async () => {
+  it('leave no empty folders behind when they are removed', async () => {
     const { store, directory } = await open()
     await store.put('a/b/c', inChunks(Buffer.from('x')), { contentType: 'text/plain' })
 
@@ -71,9 +71,9 @@ describe('files on disk', () => {
     expect(await readdir(directory)).toEqual(['.landfall'])
   })
 
-  it('are found again when a crash cut the writing off, and nothing is left of them', async () => {
+  it('are cleaned up when a crash interrupted their writing', async () => {
     const { store, directory } = await open()
-    const cutOff = {
+    const interrupted = {
       size: 10,
       async *chunks() {
         yield Buffer.alloc(5)
@@ -81,13 +81,13 @@ describe('files on disk', () => {
       },
     }
     const keys = ['a/file', '.landfall/tails/u/1']
-    for (const key of keys) void store.put(key, cutOff, { contentType: 'text/plain' })
+    for (const key of keys) void store.put(key, interrupted, { contentType: 'text/plain' })
     await untilDone(async () => expect(await filesIn(directory)).toHaveLength(2))
 
-    const afterwards = localStore({ directory, fsync: false })
-    await afterwards.check()
-    await afterwards.abortMultipart('a/file', null)
-    for await (const key of afterwards.list('.landfall/tails/u/')) await afterwards.remove([key])
+    const restarted = localStore({ directory, fsync: false })
+    await restarted.check()
+    await restarted.abortMultipart('a/file', null)
+    for await (const key of restarted.list('.landfall/tails/u/')) await restarted.remove([key])
 
     expect(await filesIn(directory)).toEqual([])
   })
@@ -96,10 +96,10 @@ describe('files on disk', () => {
     ['are read from a broken disk', 'broken'],
     ['belong on another disk', 'elsewhere/a'],
     ['belong where a folder is', 'folder'],
-    ['are listed below a link that leads nowhere', 'circle/'],
-    ['belong below a link that leads nowhere', 'circle/a'],
-    ['have a name that no disk takes', 'x'.repeat(300)],
-  ])('are not to be had now, in those words, when they %s', async (_, key) => {
+    ['are listed below a circular link', 'circle/'],
+    ['belong below a circular link', 'circle/a'],
+    ['have a name that is too long', 'x'.repeat(300)],
+  ])('fail with STORE_UNAVAILABLE when they %s', async (_, key) => {
     const { store, directory } = await open()
     const elsewhere = await mkdtemp('/dev/shm/landfall-')
     onTestFinished(() => rm(elsewhere, { recursive: true, force: true }))
@@ -108,57 +108,57 @@ describe('files on disk', () => {
     await symlink('circle', join(directory, 'circle'))
     await mkdir(join(directory, 'folder/full'), { recursive: true })
 
-    const ask = () => {
+    const access = () => {
       if (key === 'broken') return readAll(store, key)
       if (key === 'circle/') return store.list(key)[Symbol.asyncIterator]().next()
       return store.put(key, inChunks(Buffer.from('x')), { contentType: 'text/plain' })
     }
 
-    await expect(ask()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await expect(access()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     expect(await readdir(join(directory, '.landfall/staging')).catch(() => [])).toEqual([])
   })
 
-  it('say in words for the client when the disk does not take them, and name no path', async () => {
+  it('fail with an error that names no path when the disk does not accept them', async () => {
     const { directory } = await open()
     await writeFile(join(directory, 'file'), '')
     const store = localStore({ directory: join(directory, 'file'), fsync: false })
 
-    const refused = await store
+    const error = await store
       .put('a', inChunks(Buffer.from('x')), { contentType: 'text/plain' })
-      .catch((error: unknown) => error)
+      .catch((thrown: unknown) => thrown)
 
-    expect(refused).toMatchObject({ code: 'STORE_UNAVAILABLE' })
-    expect((refused as Error).message).not.toContain(directory)
+    expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect((error as Error).message).not.toContain(directory)
     await expect(store.check()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })
 })
 
-describe.runIf(process.platform === 'linux')('what has been acknowledged', () => {
-  /** The folders that are forced to the disk from now on. */
+describe.runIf(process.platform === 'linux')('an acknowledged write', () => {
+  /** Returns a function that lists the folders synced since its last call. */
   async function watchFolders(directory: string): Promise<() => string[]> {
     const probe = await openFile(directory)
     const kind = Object.getPrototypeOf(probe) as FileHandle
     await probe.close()
     const sync = kind.sync
-    const seen: string[] = []
+    const synced: string[] = []
     const spy = vi.spyOn(kind, 'sync').mockImplementation(async function (this: FileHandle) {
-      seen.push(relative(directory, await readlink(`/proc/self/fd/${this.fd}`)))
+      synced.push(relative(directory, await readlink(`/proc/self/fd/${this.fd}`)))
       return sync.call(this)
     })
     onTestFinished(() => spy.mockRestore())
-    return () => seen.splice(0)
+    return () => synced.splice(0)
   }
 
-  // A file is found after a loss of power when its name is on the disk: that of each folder above it stands in the next one.
+  // A file survives a power failure only when its name is on the disk, and so is the name of each folder above it.
   it.each([
     [
       'a part',
       '.landfall/staging',
       (store: ObjectStore) => store.createMultipart('a', { contentType: 'text/plain', partSize: 4 }),
     ],
-    ['a piece', '.landfall/tails/u', (store: ObjectStore) => put(store, '.landfall/tails/u/1')],
+    ['a tail object', '.landfall/tails/u', (store: ObjectStore) => put(store, '.landfall/tails/u/1')],
     ['an object', 'a/b', (store: ObjectStore) => put(store, 'a/b/c')],
-  ])('has its name on the disk, and those of its folders: %s', async (_, folder, write) => {
+  ])('of %s has synced its name and those of its folders', async (_, folder, write) => {
     const { directory } = await open(true)
     await mkdir(join(directory, 'new'))
     const store = localStore({ directory: join(directory, 'new'), fsync: true })

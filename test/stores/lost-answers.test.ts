@@ -19,16 +19,16 @@ async function openOnStandIn() {
   return { s3, engine }
 }
 
-// Once what was asked was done and its answer lost, and once it was not done; the store asks again by itself.
+// The answer to a performed request is lost, or the request fails with or without being performed. The store retries by itself.
 it.each(
   ['CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload', 'HeadObject', 'AbortMultipartUpload'].flatMap(
     (operation) => [
       [operation, 'is lost', { dropReply: true }] as const,
       [operation, 'is a failure', { status: 500 }] as const,
-      [operation, 'is a failure though it was done', { status: 500, perform: true }] as const,
+      [operation, 'is a failure although it was performed', { status: 500, perform: true }] as const,
     ],
   ),
-)('a file is whole and nothing else is left when an answer to %s %s', async (operation, _, fault) => {
+)('completes a file and leaves nothing else when an answer to %s %s', async (operation, _, fault) => {
   const { s3, engine } = await openOnStandIn()
   s3.faults.next(operation, fault)
   const bytes = randomBytes(size)
@@ -43,7 +43,7 @@ it.each(
   expect(s3.multiparts()).toEqual([])
 })
 
-it('where an upload stands is never asked of the bucket, whose lists lag behind', async () => {
+it('never reads the offset of an upload from listings of the bucket, which may lag', async () => {
   const { s3, engine } = await openOnStandIn()
   const bytes = randomBytes(3 * partSize + 7)
   const { id } = await engine.create(ada, { filename: 'a', contentType: 'video/mp4', size: bytes.length })
@@ -56,9 +56,9 @@ it('where an upload stands is never asked of the bucket, whose lists lag behind'
     expect((await engine.status(ada, id)).offset).toBe(end)
   }
 
-  // When the file is whole, its pieces are looked for to remove them.
-  const asked = s3.seen.map(({ operation }) => operation)
-  const untilWhole = asked.slice(0, asked.indexOf('CompleteMultipartUpload') + 1)
-  expect(untilWhole).toContain('UploadPart')
-  expect(untilWhole.filter((operation) => operation.startsWith('List'))).toEqual([])
+  // Only after its completion the tail objects are listed, to remove them.
+  const operations = s3.seen.map(({ operation }) => operation)
+  const untilCompleted = operations.slice(0, operations.indexOf('CompleteMultipartUpload') + 1)
+  expect(untilCompleted).toContain('UploadPart')
+  expect(untilCompleted.filter((operation) => operation.startsWith('List'))).toEqual([])
 })

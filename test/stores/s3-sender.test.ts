@@ -9,7 +9,7 @@ import { until } from '../support/until.ts'
 const chunk = Buffer.alloc(1024 ** 2)
 const part = { size: 8 * chunk.length, chunks: () => Array.from({ length: 8 }, () => chunk) }
 
-/** A sender with one connection to a server that does `answer`. */
+/** A sender with one connection to a server that responds by `answer`. */
 async function senderTo(answer: RequestListener) {
   const server = createServer(answer).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -32,7 +32,7 @@ function senderAt(port: number, onRequest: (operation: string, code: string) => 
   })
 }
 
-it('sends one body after another over one connection', async () => {
+it('sends many bodies over one connection', async () => {
   const sender = await senderTo((request, response) => {
     request.resume().once('end', () => response.writeHead(200, { etag: '"e"' }).end())
   })
@@ -44,15 +44,15 @@ it('sends one body after another over one connection', async () => {
   expect(sent).toHaveLength(20)
 })
 
-// As TLS looks from here: the other end has all bytes before this one knows that they have left.
-it('goes on sending when the answer comes before the last byte has left', async () => {
+// With TLS, too, the server may have all bytes before this end knows that they have left.
+it('sends the whole body when the response arrives before the last byte was sent', async () => {
   const sender = await senderTo((_request, response) => {
     response.writeHead(200, { etag: '"e"', 'content-length': 0 }).end()
   })
 
   const sent = [
     await sender.put(part, { operation: 'UploadPart', key: 'a' }),
-    // Over the same connection: nothing of the first body is left out, or this would begin in the middle of it.
+    // On the same connection: if a byte of the first body were missing, this request would be read as part of it.
     await sender.put(part, { operation: 'UploadPart', key: 'b' }),
   ]
 
@@ -62,7 +62,7 @@ it('goes on sending when the answer comes before the last byte has left', async 
   ])
 })
 
-it('does not take for a part what a server without ETags answers', async () => {
+it('does not accept a response without an ETag', async () => {
   const answers = [{}, { etag: '"e"' }]
   const sender = await senderTo((request, response) => {
     request.resume().once('end', () => response.writeHead(200, answers.shift()).end())
@@ -76,7 +76,7 @@ it('does not take for a part what a server without ETags answers', async () => {
 it.each([
   ['fewer', [Buffer.alloc(5)]],
   ['more', [Buffer.alloc(5), Buffer.alloc(6)]],
-])('refuses %s bytes than were announced, at once', async (_, chunks) => {
+])('rejects a body of %s bytes than its size at once', async (_, chunks) => {
   let stored = 0
   const sender = await senderTo((request, response) => {
     request.resume().once('end', () => {
@@ -97,41 +97,45 @@ it.each([
   [503, 'SlowDown', 2],
   [501, 'NotImplemented', 1],
   [412, 'PreconditionFailed', 1],
-])('answered %i %s asks %i times', async (status, code, times) => {
-  let asked = 0
+])('after a response %i %s has sent %i requests', async (status, code, times) => {
+  let requests = 0
   const sender = await senderTo((request, response) => {
     request.resume().once('end', () => {
-      asked += 1
-      if (asked === 1) response.writeHead(status).end(`<Error><Code>${code}</Code></Error>`)
+      requests += 1
+      if (requests === 1) response.writeHead(status).end(`<Error><Code>${code}</Code></Error>`)
       else response.writeHead(200, { etag: '"e"' }).end()
     })
   })
 
   await sender.put(part, { operation: 'PutObject', key: 'a' }).catch(() => {})
 
-  expect(asked).toBe(times)
+  expect(requests).toBe(times)
 })
 
-it.runIf(process.platform === 'linux')('gives up a server that takes no connection', { timeout: 60_000 }, async () => {
-  // It never accepts: once its queue is full, Linux leaves whoever comes without an answer.
-  const listens = `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+it.runIf(process.platform === 'linux')(
+  'gives up on a server that accepts no connection',
+  { timeout: 60_000 },
+  async () => {
+    // It never accepts: once its queue is full, Linux does not answer further connections.
+    const listens = `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
     require('node:worker_threads').parentPort.postMessage(server.address().port)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
   })`
-  const deaf = new Worker(listens, { eval: true })
-  const [port] = (await once(deaf, 'message')) as [number]
-  const queued = Array.from({ length: 4 }, () => connect(port, '127.0.0.1').on('error', () => {}))
-  // As many as its queue takes.
-  await until(() => queued.filter(({ connecting }) => !connecting).length === 2)
-  const { promise: answered, resolve } = Promise.withResolvers<string>()
-  const sender = senderAt(port, (_operation, code) => resolve(code))
-  onTestFinished(async () => {
-    sender.close()
-    for (const socket of queued) socket.destroy()
-    await deaf.terminate()
-  })
+    const unresponsive = new Worker(listens, { eval: true })
+    const [port] = (await once(unresponsive, 'message')) as [number]
+    const queued = Array.from({ length: 4 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+    // Two fit into its queue.
+    await until(() => queued.filter(({ connecting }) => !connecting).length === 2)
+    const { promise: firstCode, resolve } = Promise.withResolvers<string>()
+    const sender = senderAt(port, (_operation, code) => resolve(code))
+    onTestFinished(async () => {
+      sender.close()
+      for (const socket of queued) socket.destroy()
+      await unresponsive.terminate()
+    })
 
-  sender.put(part, { operation: 'UploadPart', key: 'a' }).catch(() => {})
+    sender.put(part, { operation: 'UploadPart', key: 'a' }).catch(() => {})
 
-  expect(await answered).toBe('timeout')
-})
+    expect(await firstCode).toBe('timeout')
+  },
+)

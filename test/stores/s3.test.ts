@@ -21,7 +21,7 @@ import { inChunks, readAll, storeContract } from './contract.ts'
 
 const MiB = 1024 ** 2
 const partSize = 5 * MiB
-const about = { contentType: 'image/png' }
+const metadata = { contentType: 'image/png' }
 
 function optionsFor(
   server: { endpoint: string; bucket: string; accessKeyId: string; secretAccessKey: string },
@@ -46,7 +46,7 @@ async function openStandIn(etags: 'md5' | 'opaque' = 'md5') {
   return { server, store, openMultiparts: async () => server.multiparts().length }
 }
 
-/** A store whose server answers every request, when all of it has come, with `answer`. */
+/** A store whose server responds to every complete request by `answer`. */
 async function openAnswering(answer: (request: IncomingMessage, response: ServerResponse) => void) {
   const server = createServer((request, response) => request.resume().once('end', () => answer(request, response)))
   const store = s3Store(
@@ -56,7 +56,7 @@ async function openAnswering(answer: (request: IncomingMessage, response: Server
   return store
 }
 
-/** Where `server` listens, until the test is over. */
+/** Starts `server` until the test is over; its URL. */
 async function addressOfServer(server: Server): Promise<string> {
   await once(server.listen(0, '127.0.0.1'), 'listening')
   onTestFinished(() => {
@@ -66,49 +66,51 @@ async function addressOfServer(server: Server): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** A store that reaches the stand-in by a wire on which `pass` hands every request on. */
+/** A store that reaches the stand-in through a proxy in which `pass` forwards every request. */
 async function openBehind(
-  pass: (request: IncomingMessage, onward: ClientRequest) => void,
+  pass: (request: IncomingMessage, forwarded: ClientRequest) => void,
   settings: Partial<S3Options> = {},
 ) {
   const { server } = await openStandIn()
   const { port } = new URL(server.endpoint)
-  const wire = createServer((request, response) => {
+  const proxy = createServer((request, response) => {
     const { url: path, method, headers } = request
-    const onward = forward({ host: '127.0.0.1', port, path, method, headers }, (answer) => {
+    const forwarded = forward({ host: '127.0.0.1', port, path, method, headers }, (answer) => {
       response.writeHead(answer.statusCode!, answer.headers)
       answer.pipe(response)
     })
-    pass(request, onward)
+    pass(request, forwarded)
   })
-  const store = s3Store({ ...optionsFor({ ...server, endpoint: await addressOfServer(wire) }), ...settings })
+  const store = s3Store({ ...optionsFor({ ...server, endpoint: await addressOfServer(proxy) }), ...settings })
   onTestFinished(() => store.close())
   return { server, store }
 }
 
 storeContract('s3', () => openStandIn(), partSize)
-storeContract('s3, encrypted with a key of its own', () => openStandIn('opaque'), partSize, { etagsTellBytes: false })
+storeContract('s3, encrypted with a key of its own', () => openStandIn('opaque'), partSize, {
+  etagsIdentifyBytes: false,
+})
 
 describe('requests', () => {
-  it('are counted, each try of those that carry bytes', async () => {
+  it('are counted, and with them each attempt of those that carry bytes', async () => {
     const server = await startS3StandIn()
-    const asked: string[] = []
-    const store = s3Store(optionsFor(server), { onRequest: (operation, code) => asked.push(`${operation} ${code}`) })
+    const counted: string[] = []
+    const store = s3Store(optionsFor(server), { onRequest: (operation, code) => counted.push(`${operation} ${code}`) })
     onTestFinished(async () => {
       await store.close()
       await server.close()
     })
     server.faults.next('PutObject', { status: 503, code: 'SlowDown' })
 
-    await store.put('a', inChunks(Buffer.from('x')), about)
+    await store.put('a', inChunks(Buffer.from('x')), metadata)
     await store.stat('a')
 
-    expect(asked).toEqual(['PutObject SlowDown', 'PutObject OK', 'HeadObject OK'])
+    expect(counted).toEqual(['PutObject SlowDown', 'PutObject OK', 'HeadObject OK'])
   })
 })
 
 describe('notices for the operator', () => {
-  it.each([true, false])('name old versions only where the bucket keeps them (%s)', async (versioned) => {
+  it.each([true, false])('mention old versions only where the bucket keeps them (%s)', async (versioned) => {
     const server = await startS3StandIn({ versioned })
     const store = s3Store(optionsFor(server))
     onTestFinished(async () => {
@@ -122,26 +124,26 @@ describe('notices for the operator', () => {
   })
 })
 
-describe('what R2 and others do not know', () => {
-  it('is not said: no checksums but where S3 demands them, no framing of bodies', async () => {
-    const heard: [string, string, string][] = []
-    const { store } = await openBehind((request, onward) => {
+describe('headers that R2 and others refuse', () => {
+  it('are not sent: checksums where S3 does not require them, framing of bodies', async () => {
+    const sent: [string, string, string][] = []
+    const { store } = await openBehind((request, forwarded) => {
       const { method = '', headers } = request
-      heard.push([method, Object.keys(headers).join(' '), headers['content-encoding'] ?? ''])
-      request.pipe(onward)
+      sent.push([method, Object.keys(headers).join(' '), headers['content-encoding'] ?? ''])
+      request.pipe(forwarded)
     })
 
-    await store.put('a', inChunks(randomBytes(partSize)), about)
-    const handle = await store.createMultipart('b', { ...about, partSize })
+    await store.put('a', inChunks(randomBytes(partSize)), metadata)
+    const multipartId = await store.createMultipart('b', { ...metadata, partSize })
     const parts = [
-      await store.uploadPart('b', handle, 1, inChunks(randomBytes(partSize))),
-      await store.copyPart('b', handle, 2, { key: 'a', start: 0, end: partSize }),
+      await store.uploadPart('b', multipartId, 1, inChunks(randomBytes(partSize))),
+      await store.copyPart('b', multipartId, 2, { key: 'a', start: 0, end: partSize }),
     ]
-    await store.completeMultipart('b', handle, parts)
+    await store.completeMultipart('b', multipartId, parts)
     await store.remove(['a'])
 
-    expect(heard).toHaveLength(7)
-    for (const [method, names, encoding] of heard)
+    expect(sent).toHaveLength(7)
+    for (const [method, names, encoding] of sent)
       expect([method, names, encoding]).toEqual([
         method,
         expect.not.stringMatching(/checksum|trailer|transfer-encoding/),
@@ -150,47 +152,47 @@ describe('what R2 and others do not know', () => {
   })
 })
 
-describe('bytes that are changed on the way', () => {
+describe('bytes that are corrupted in transit', () => {
   /** Changes the first byte of each of the first two bodies. */
-  function spoilTwo() {
-    let left = 2
-    return (request: IncomingMessage, onward: ClientRequest) => {
+  function corruptTwo() {
+    let remaining = 2
+    return (request: IncomingMessage, forwarded: ClientRequest) => {
       let isFirst = true
       request.on('data', (chunk: Buffer) => {
-        if (isFirst && left > 0) {
-          left -= 1
+        if (isFirst && remaining > 0) {
+          remaining -= 1
           chunk[0]! ^= 1
         }
         isFirst = false
-        onward.write(chunk)
+        forwarded.write(chunk)
       })
-      request.on('end', () => onward.end())
+      request.on('end', () => forwarded.end())
     }
   }
 
-  it('are refused and sent again where the store is told what they should be', async () => {
-    const { server, store } = await openBehind(spoilTwo(), { S3_CONTENT_MD5: true })
+  it('are refused and sent again with S3_CONTENT_MD5', async () => {
+    const { server, store } = await openBehind(corruptTwo(), { S3_CONTENT_MD5: true })
     const whole = randomBytes(partSize)
 
-    await store.put('at-once', inChunks(whole), about)
-    const handle = await store.createMultipart('in-parts', { ...about, partSize })
-    const part = await store.uploadPart('in-parts', handle, 1, inChunks(whole))
-    await store.completeMultipart('in-parts', handle, [part])
+    await store.put('at-once', inChunks(whole), metadata)
+    const multipartId = await store.createMultipart('in-parts', { ...metadata, partSize })
+    const part = await store.uploadPart('in-parts', multipartId, 1, inChunks(whole))
+    await store.completeMultipart('in-parts', multipartId, [part])
 
     for (const key of ['at-once', 'in-parts']) expect((await readAll(store, key)).equals(whole)).toBe(true)
     expect(server.requests).toMatchObject({ PutObject: 3, UploadPart: 1 })
   })
 })
 
-describe('an object that browsers are not to show', () => {
-  it('says so, however it was written', async () => {
+describe('an object that browsers must not display', () => {
+  it('has Content-Disposition: attachment, put at once or in parts', async () => {
     const { server, store } = await openStandIn()
-    const about = { contentType: 'image/svg+xml', isAttachment: true }
+    const metadata = { contentType: 'image/svg+xml', isAttachment: true }
 
-    await store.put('at-once', inChunks(Buffer.from('<svg/>')), about)
-    const handle = await store.createMultipart('in-parts', { ...about, partSize })
-    const part = await store.uploadPart('in-parts', handle, 1, inChunks(Buffer.from('<svg/>')))
-    await store.completeMultipart('in-parts', handle, [part])
+    await store.put('at-once', inChunks(Buffer.from('<svg/>')), metadata)
+    const multipartId = await store.createMultipart('in-parts', { ...metadata, partSize })
+    const part = await store.uploadPart('in-parts', multipartId, 1, inChunks(Buffer.from('<svg/>')))
+    await store.completeMultipart('in-parts', multipartId, [part])
 
     const client = new S3Client({ ...server, forcePathStyle: true, credentials: server })
     for (const key of ['at-once', 'in-parts']) {
@@ -200,94 +202,95 @@ describe('an object that browsers are not to show', () => {
   })
 })
 
-describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags that are %s', (etags) => {
+describe.each(['md5', 'opaque'] as const)('a failing bucket with %s ETags', (etags) => {
   async function twoParts({ store }: Awaited<ReturnType<typeof openStandIn>>) {
     const bytes = randomBytes(partSize + 100)
-    const handle = await store.createMultipart('a', { ...about, partSize })
+    const multipartId = await store.createMultipart('a', { ...metadata, partSize })
     const parts = [
-      await store.uploadPart('a', handle, 1, inChunks(bytes.subarray(0, partSize))),
-      await store.uploadPart('a', handle, 2, inChunks(bytes.subarray(partSize))),
+      await store.uploadPart('a', multipartId, 1, inChunks(bytes.subarray(0, partSize))),
+      await store.uploadPart('a', multipartId, 2, inChunks(bytes.subarray(partSize))),
     ]
-    return { bytes, handle, parts }
+    return { bytes, multipartId, parts }
   }
-  const refused = async (server: S3StandIn) => expect(server.multiparts()).toHaveLength(1)
 
   it.each([
     ['fails once', { status: 500 }],
-    ['answers 200 with an error in the body', { errorBodyWith200: true }],
-    ['answers nothing, though it was done', { dropReply: true }],
-    ['says that it is slow', { status: 503 }],
-  ] as const)('finishes all the same when the join %s', async (_, fault) => {
+    ['is answered 200 with an error in the body', { errorBodyWith200: true }],
+    ['is performed and its answer lost', { dropReply: true }],
+    ['is answered SlowDown', { status: 503 }],
+  ] as const)('completes an object when the completion %s', async (_, fault) => {
     const world = await openStandIn(etags)
-    const { bytes, handle, parts } = await twoParts(world)
+    const { bytes, multipartId, parts } = await twoParts(world)
     world.server.faults.next('CompleteMultipartUpload', fault as never)
 
-    let info = await world.store.completeMultipart('a', handle, parts).catch(() => null)
-    info ??= await world.store.completeMultipart('a', handle, parts)
+    let info = await world.store.completeMultipart('a', multipartId, parts).catch(() => null)
+    info ??= await world.store.completeMultipart('a', multipartId, parts)
 
     expect(info.size).toBe(bytes.length)
     expect((await readAll(world.store, 'a')).equals(bytes)).toBe(true)
   })
 
-  it('knows that parts are lost when the bucket has aborted the upload', async () => {
+  it('has lost the parts when it aborted the multipart upload', async () => {
     const world = await openStandIn(etags)
-    const { handle, parts } = await twoParts(world)
-    await refused(world.server)
+    const { multipartId, parts } = await twoParts(world)
+    expect(world.server.multiparts()).toHaveLength(1)
     await world.server.abortMultiparts()
 
-    await expect(world.store.completeMultipart('a', handle, parts)).rejects.toBeInstanceOf(NoSuchUpload)
-    await expect(world.store.uploadPart('a', handle, 3, inChunks(randomBytes(10)))).rejects.toBeInstanceOf(NoSuchUpload)
+    await expect(world.store.completeMultipart('a', multipartId, parts)).rejects.toBeInstanceOf(NoSuchUpload)
+    await expect(world.store.uploadPart('a', multipartId, 3, inChunks(randomBytes(10)))).rejects.toBeInstanceOf(
+      NoSuchUpload,
+    )
   })
 
-  it('knows that parts are lost when one is not what was recorded', async () => {
+  it('has lost the parts when one is not what was recorded', async () => {
     const world = await openStandIn(etags)
-    const { handle, parts } = await twoParts(world)
-    await world.store.uploadPart('a', handle, 1, inChunks(randomBytes(partSize)))
+    const { multipartId, parts } = await twoParts(world)
+    await world.store.uploadPart('a', multipartId, 1, inChunks(randomBytes(partSize)))
 
-    await expect(world.store.completeMultipart('a', handle, parts)).rejects.toBeInstanceOf(NoSuchUpload)
+    await expect(world.store.completeMultipart('a', multipartId, parts)).rejects.toBeInstanceOf(NoSuchUpload)
   })
 
-  it('is not believed when it has another object than the one that was sent', async () => {
+  it('does not pass another object under the key for the completed one', async () => {
     const world = await openStandIn(etags)
-    const { handle, parts } = await twoParts(world)
+    const { multipartId, parts } = await twoParts(world)
     await world.server.abortMultiparts()
-    await world.store.put('a', inChunks(randomBytes(partSize + 101)), about)
+    await world.store.put('a', inChunks(randomBytes(partSize + 101)), metadata)
 
-    await expect(world.store.completeMultipart('a', handle, parts)).rejects.toBeInstanceOf(NoSuchUpload)
+    await expect(world.store.completeMultipart('a', multipartId, parts)).rejects.toBeInstanceOf(NoSuchUpload)
   })
 
   it.each([
     ['breaks the connection', { dropConnection: true }],
     ['loses the answer', { dropReply: true }],
     ['is busy', { status: 503 }],
-  ] as const)('gets a part that it lost when it %s', async (_, fault) => {
+  ] as const)('receives a part again when it %s', async (_, fault) => {
     const world = await openStandIn(etags)
     const bytes = randomBytes(partSize)
-    const handle = await world.store.createMultipart('a', { ...about, partSize })
+    const multipartId = await world.store.createMultipart('a', { ...metadata, partSize })
     world.server.faults.next('UploadPart', { ...fault, times: 2 } as never)
 
-    const part = await world.store.uploadPart('a', handle, 1, inChunks(bytes))
-    await world.store.completeMultipart('a', handle, [part])
+    const part = await world.store.uploadPart('a', multipartId, 1, inChunks(bytes))
+    await world.store.completeMultipart('a', multipartId, [part])
 
     expect((await readAll(world.store, 'a')).equals(bytes)).toBe(true)
   })
 
-  it('does not make a retry of its own write look like somebody else', async () => {
+  it('does not make a retry look like a conflict with another writer', async () => {
     const world = await openStandIn(etags)
     world.server.faults.next('PutObject', { dropReply: true } as never)
     const bytes = randomBytes(1000)
 
-    const info = await world.store.put('a', inChunks(bytes), { ...about, isNew: true })
+    const info = await world.store.put('a', inChunks(bytes), { ...metadata, isNew: true })
 
     expect(info.size).toBe(1000)
   })
 
-  it('says 503 and no secrets when it stays away', { timeout: 60_000 }, async () => {
+  it('leads to STORE_UNAVAILABLE without secrets when it keeps failing', { timeout: 60_000 }, async () => {
     const world = await openStandIn(etags)
     world.server.faults.next('PutObject', { status: 500, times: 50 } as never)
 
     const error = await world.store
-      .put('secret/key', inChunks(randomBytes(10)), about)
+      .put('secret/key', inChunks(randomBytes(10)), metadata)
       .catch((thrown: unknown) => thrown)
 
     expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', facts: { operation: 'PutObject', storeStatus: 500 } })
@@ -296,17 +299,17 @@ describe.each(['md5', 'opaque'] as const)('a bucket that misbehaves, with ETags 
 })
 
 describe('removing', () => {
-  // As Google's does; and a second try finds nothing where the answer to the first was lost.
-  it('is done when a store says that there is no such object', async () => {
+  // Google's store answers so; and a retry finds no object when the answer to the first attempt was lost.
+  it('succeeds when a store answers NoSuchKey', async () => {
     const { server, store } = await openStandIn()
     server.faults.next('DeleteObject', { status: 404, code: 'NoSuchKey' })
 
     await expect(store.remove(['a'])).resolves.toBeUndefined()
   })
 
-  it('is done one by one where a store does not take many at once', async () => {
+  it('falls back to single requests where a store refuses DeleteObjects', async () => {
     const { server, store } = await openStandIn()
-    for (const key of ['a', 'b']) await store.put(key, inChunks(randomBytes(10)), about)
+    for (const key of ['a', 'b']) await store.put(key, inChunks(randomBytes(10)), metadata)
     server.faults.next('DeleteObjects', { status: 400, code: 'MissingContentMD5', times: Infinity })
 
     await store.remove(['a', 'b', 'c'])
@@ -316,7 +319,7 @@ describe('removing', () => {
 })
 
 describe('a range of an object', () => {
-  it('is not the whole object, where something on the way takes no notice of ranges', async () => {
+  it('is not mistaken for the whole object where a proxy ignores Range', async () => {
     const store = await openAnswering((_request, response) => response.end('0123456789'))
 
     await expect(readAll(store, 'a', { start: 5, end: 7 })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
@@ -324,23 +327,23 @@ describe('a range of an object', () => {
   })
 })
 
-describe('an object of which nobody says how long it is', () => {
-  // As behind a proxy that compresses: to HEAD it can tell no length.
-  it('is not taken for another one', async () => {
-    const joined = '<CompleteMultipartUploadResult><ETag>"e-1"</ETag></CompleteMultipartUploadResult>'
+describe('an object without a Content-Length', () => {
+  // A proxy that compresses answers HEAD without a length.
+  it('is not mistaken for another one', async () => {
+    const completed = '<CompleteMultipartUploadResult><ETag>"e-1"</ETag></CompleteMultipartUploadResult>'
     const store = await openAnswering((request, response) => {
       if (request.method === 'HEAD') response.writeHead(200, { etag: '"e-1"', 'transfer-encoding': 'chunked' }).end()
-      else response.end(joined)
+      else response.end(completed)
     })
 
-    const finished = store.completeMultipart('a', 'handle', [{ number: 1, size: 10, etag: 'e' }])
+    const completing = store.completeMultipart('a', 'id', [{ number: 1, size: 10, etag: 'e' }])
 
-    await expect(finished).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await expect(completing).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })
 })
 
-describe('a list that says there is more, and not where', () => {
-  it('is a fault, and is not asked for for ever', async () => {
+describe('a truncated list without a marker', () => {
+  it('is an error instead of an endless loop', async () => {
     const page = '<ListMultipartUploadsResult><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>'
     const store = await openAnswering((_request, response) => response.end(page))
 
@@ -348,14 +351,14 @@ describe('a list that says there is more, and not where', () => {
   })
 })
 
-describe('a bucket that stops in the middle of an object', () => {
+describe('a bucket that stalls in the middle of an object', () => {
   it.each([
     ['before the first byte', { hang: true }],
     ['after some', { cutReply: { afterBytes: 500, hangs: true } }],
-    ['after some, by breaking the connection', { cutReply: { afterBytes: 500 } }],
-  ])('is not waited for for ever: %s', async (_, fault) => {
+    ['after some, by closing the connection', { cutReply: { afterBytes: 500 } }],
+  ])('is given up on: %s', async (_, fault) => {
     const { server, store } = await openStandIn()
-    await store.put('a', inChunks(randomBytes(1000)), about)
+    await store.put('a', inChunks(randomBytes(1000)), metadata)
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     onTestFinished(() => void vi.useRealTimers())
     const { hit } = server.faults.next('GetObject', fault)
@@ -370,19 +373,19 @@ describe('a bucket that stops in the middle of an object', () => {
 })
 
 describe('a finished object', () => {
-  it('has an address for browsers when the operator says where the bucket is', async () => {
+  it('has a URL for browsers when S3_PUBLIC_URL is set', async () => {
     const { server } = await openStandIn()
     const store = s3Store({ ...optionsFor(server, 'uploads/'), S3_PUBLIC_URL: 'https://cdn.example/' })
-    const silent = s3Store(optionsFor(server))
+    const withoutUrl = s3Store(optionsFor(server))
 
     expect(store.publicUrl?.('a b/ö+.png')).toBe('https://cdn.example/uploads/a%20b/%C3%B6%2B.png')
-    expect(silent.publicUrl?.('a')).toBeNull()
+    expect(withoutUrl.publicUrl?.('a')).toBeNull()
     await store.close()
-    await silent.close()
+    await withoutUrl.close()
   })
 })
 
-describe('where a bucket is', () => {
+describe('the URL of a bucket', () => {
   it.each([
     ['https://s3.example', 'uploads', 'https://uploads.s3.example/'],
     ['https://s3.example', 'up.loads', 'https://s3.example/up.loads'],
@@ -390,32 +393,32 @@ describe('where a bucket is', () => {
     ['https://s3.example', 'Up_loads', 'https://s3.example/Up_loads'],
     ['http://127.0.0.1:9000', 'uploads', 'http://127.0.0.1:9000/uploads'],
     ['http://[::1]:9000', 'uploads', 'http://[::1]:9000/uploads'],
-  ])('at %s, %s stands in the host name only where it can', (endpoint, bucket, address) => {
+  ])('at %s has %s as host name only where that is possible', (endpoint, bucket, address) => {
     const options = s3Options.parse({ S3_ENDPOINT: endpoint, S3_BUCKET: bucket, S3_FORCE_PATH_STYLE: 'false' })
 
     expect(addressOf(options).href).toBe(address)
   })
 
-  it('is the same for the bytes and for everything else', async () => {
+  it('is the same for requests with bytes and all others', async () => {
     const { server } = await openStandIn()
     const store = s3Store({ ...optionsFor(server), S3_FORCE_PATH_STYLE: false })
     onTestFinished(() => store.close())
 
-    const info = await store.put('a', inChunks(randomBytes(10)), about)
+    const info = await store.put('a', inChunks(randomBytes(10)), metadata)
 
     expect(await store.stat('a')).toEqual(info)
   })
 })
 
 describe('a prefix', () => {
-  it('leaves room for the longest key, or is refused', async () => {
+  it('leaves enough bytes for the longest key, or is refused', async () => {
     const { server } = await openStandIn()
     const prefixOf = (bytes: number) => `${'p'.repeat(bytes - 1)}/`
     const store = s3Store(optionsFor(server, prefixOf(256)))
     onTestFinished(() => store.close())
     const longest = makeNamedKey(`${'x'.repeat(255)}/`.repeat(9), randomUUID(), 'unique')
 
-    await store.put(longest, inChunks(Buffer.from('a')), about)
+    await store.put(longest, inChunks(Buffer.from('a')), metadata)
 
     expect(() => optionsFor(server, prefixOf(257))).toThrow('at most 256 bytes')
   })
@@ -427,11 +430,11 @@ describe('opening a bucket', () => {
     ['with a wrong key', { S3_ACCESS_KEY_ID: 'wrong' }, /refuses these credentials/],
     ['with a wrong secret', { S3_SECRET_ACCESS_KEY: 'wrong' }, /refuses these credentials/],
     ['on a server that is not there', { S3_ENDPOINT: 'http://127.0.0.1:1' }, /cannot be reached/],
-  ])('%s says so', async (_, difference, words) => {
+  ])('%s fails with the reason', async (_, difference, message) => {
     const { server } = await openStandIn()
     const store = s3Store({ ...optionsFor(server), ...difference })
 
-    await expect(store.check()).rejects.toThrow(words)
+    await expect(store.check()).rejects.toThrow(message)
     await store.close()
   })
 })
@@ -454,11 +457,11 @@ describe('a key that may not list the bucket', () => {
       ...(key && { key }),
     })
 
-  it('uploads all the same, is told what is missing, and the operator what is not done', async () => {
+  it('uploads, recognizes missing objects, and leads to a notice for the operator', async () => {
     const { store } = await openUnlisted()
 
     await store.check()
-    await store.put('a', inChunks(Buffer.from('x')), about)
+    await store.put('a', inChunks(Buffer.from('x')), metadata)
 
     expect(await store.stat('a')).toMatchObject({ size: 1 })
     expect(await store.stat('nothing')).toBeNull()
@@ -466,28 +469,32 @@ describe('a key that may not list the bucket', () => {
     expect(await store.notices!()).toEqual([expect.stringMatching(/s3:ListBucket.*docs\/buckets\.md/)])
   })
 
-  it.each(['GetObject', 'HeadObject', 'PutObject'])('and not use %s takes no object for missing', async (operation) => {
-    const { server, store } = await openUnlisted()
-    await store.check()
-    await store.put('a', inChunks(Buffer.from('x')), about)
-    forbid(server, operation)
+  it.each(['GetObject', 'HeadObject', 'PutObject'])(
+    'and not use %s mistakes no object for a missing one',
+    async (operation) => {
+      const { server, store } = await openUnlisted()
+      await store.check()
+      await store.put('a', inChunks(Buffer.from('x')), metadata)
+      forbid(server, operation)
 
-    if (operation !== 'GetObject') {
-      const refused = operation === 'HeadObject' ? store.stat('a') : store.put('a', inChunks(Buffer.from('x')), about)
-      await expect(refused).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
-    }
-    if (operation !== 'HeadObject')
-      await expect(readAll(store, 'nothing')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
-  })
+      if (operation !== 'GetObject') {
+        const denied =
+          operation === 'HeadObject' ? store.stat('a') : store.put('a', inChunks(Buffer.from('x')), metadata)
+        await expect(denied).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+      }
+      if (operation !== 'HeadObject')
+        await expect(readAll(store, 'nothing')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    },
+  )
 
   it.each([
     ['PutObject', /PutObject needs s3:PutObject/],
     ['GetObject', /GetObject needs s3:GetObject/],
     ['HeadObject', /HeadObject needs s3:GetObject/],
-  ])('nor use %s is refused at the start with that right', async (operation, words) => {
+  ])('and not use %s fails its check with the missing right', async (operation, message) => {
     const { server, store } = await openUnlisted()
     forbid(server, operation)
 
-    await expect(store.check()).rejects.toThrow(words)
+    await expect(store.check()).rejects.toThrow(message)
   })
 })

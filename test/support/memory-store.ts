@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { UploadError } from '../../src/core/errors/error.ts'
+import { errors } from '../../src/core/errors/errors.ts'
 import { isServersOwn } from '../../src/core/pairing/marker.ts'
 import {
   type Bytes,
@@ -11,28 +11,27 @@ import {
 } from '../../src/core/ports.ts'
 import type { StoredPart } from '../../src/core/upload.ts'
 
-/** A store in memory that is as strict as R2 and fails when it is told to. */
+/** A store in memory that is as strict as R2 and fails on demand. */
 export interface MemoryStore extends ObjectStore {
   objects: Map<string, Buffer>
-  /** What each object of an upload says of itself. */
+  /** The metadata of each object of an upload. */
   metadata: Map<string, ObjectMetadata>
-  multiparts: Map<string, { key: string; partSize: number; about: ObjectMetadata; parts: Map<number, Buffer> }>
-  /** Calls for uploads by name, in order. */
+  multiparts: Map<string, { key: string; partSize: number; metadata: ObjectMetadata; parts: Map<number, Buffer> }>
+  /** The names of the calls for uploads, in order. */
   calls: string[]
-  /** Called before (`at` 'before') and after the effect of every call; throwing there is a refusal or a lost answer. */
+  /** Called before (`at` 'before') and after the effect of every call. Throwing there fails the call or loses its answer. */
   fault: (call: string, at: 'before' | 'after', key: string) => void | Promise<void>
 }
 
-export const unavailable = () =>
-  new UploadError('STORE_UNAVAILABLE', 'The store does not answer. Please try again in a moment.')
+export const unavailable = () => errors.storeUnavailable({})
 
-/** An empty one. */
+/** An empty memory store. */
 export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): MemoryStore {
   const objects: MemoryStore['objects'] = new Map()
-  const abouts: MemoryStore['metadata'] = new Map()
-  // The marker and the probe of readiness are no uploads: they are not among the objects, and not among the calls.
-  const own: MemoryStore['objects'] = new Map()
-  const shelf = (key: string) => (isServersOwn(key) ? own : objects)
+  const metadataByKey: MemoryStore['metadata'] = new Map()
+  // The pairing marker and the object of the readiness check belong to no upload: `objects` and `calls` leave them out.
+  const serversOwn: MemoryStore['objects'] = new Map()
+  const objectsFor = (key: string) => (isServersOwn(key) ? serversOwn : objects)
   const multiparts: MemoryStore['multiparts'] = new Map()
   const calls: string[] = []
 
@@ -46,7 +45,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
 
   function open(multipartId: string) {
     const multipart = multiparts.get(multipartId)
-    if (!multipart) throw new NoSuchUpload('no such upload')
+    if (!multipart) throw new NoSuchUpload('no such multipart upload')
     return multipart
   }
 
@@ -54,16 +53,16 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
     name: 'memory',
     limits: { minPartSize: 5, maxPartSize: 1024 ** 3, maxParts: 10_000, maxObjectSize: 5 * 1024 ** 4, ...limits },
     objects,
-    metadata: abouts,
+    metadata: metadataByKey,
     multiparts,
     calls,
     fault: () => {},
     async check() {},
-    createMultipart: (key, { partSize, onDoubt: _, ...about }) =>
+    createMultipart: (key, { partSize, onDoubt: _, ...metadata }) =>
       call('createMultipart', key, () => {
-        const handle = randomUUID()
-        multiparts.set(handle, { key, partSize, about, parts: new Map() })
-        return handle
+        const multipartId = randomUUID()
+        multiparts.set(multipartId, { key, partSize, metadata, parts: new Map() })
+        return multipartId
       }),
     async uploadPart(key, multipartId, number, bytes) {
       const buffer = await collect(bytes)
@@ -84,7 +83,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
       call('completeMultipart', key, () => {
         const done = objects.get(key)
         if (!multiparts.has(multipartId) && done) return { size: done.length, etag: etagOf(done) }
-        const { parts: written, partSize, about: metadata } = open(multipartId)
+        const { parts: written, partSize, metadata } = open(multipartId)
         const buffers = parts.map(({ number, etag }: StoredPart, index) => {
           const buffer = written.get(number)
           if (number !== index + 1 || !buffer || etagOf(buffer) !== etag) throw new NoSuchUpload('invalid part')
@@ -95,7 +94,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
         })
         const object = Buffer.concat(buffers)
         objects.set(key, object)
-        abouts.set(key, metadata)
+        metadataByKey.set(key, metadata)
         multiparts.delete(multipartId)
         return { size: object.length, etag: etagOf(object) }
       }),
@@ -104,30 +103,30 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
         for (const [name, multipart] of multiparts)
           if (multipart.key === key && (multipartId === null || multipartId === name)) multiparts.delete(name)
       }),
-    async put(key, bytes, { isNew, ...about }) {
+    async put(key, bytes, { isNew, ...metadata }) {
       const buffer = await collect(bytes)
       return call('put', key, () => {
-        const there = shelf(key).get(key)
-        if (isNew && there && !there.equals(buffer)) throw new ObjectExists('there is another object already')
-        shelf(key).set(key, buffer)
-        if (!isServersOwn(key)) abouts.set(key, about)
+        const existing = objectsFor(key).get(key)
+        if (isNew && existing && !existing.equals(buffer)) throw new ObjectExists('there is another object already')
+        objectsFor(key).set(key, buffer)
+        if (!isServersOwn(key)) metadataByKey.set(key, metadata)
         return { size: buffer.length, etag: etagOf(buffer) }
       })
     },
-    originOf: async (key) => (objects.has(key) ? (abouts.get(key)?.origin ?? null) : null),
+    originOf: async (key) => (objects.has(key) ? (metadataByKey.get(key)?.origin ?? null) : null),
     stat: (key) =>
       call('stat', key, () => {
-        const object = shelf(key).get(key)
+        const object = objectsFor(key).get(key)
         return object ? { size: object.length, etag: etagOf(object) } : null
       }),
     async *read(key, range) {
-      const object = await call('read', key, () => shelf(key).get(key))
+      const object = await call('read', key, () => objectsFor(key).get(key))
       if (!object) throw new NoSuchKey('no such object')
       yield object.subarray(range?.start ?? 0, range?.end ?? object.length)
     },
     remove: (keys) =>
       call('remove', keys[0] ?? '', () => {
-        for (const key of keys) shelf(key).delete(key)
+        for (const key of keys) objectsFor(key).delete(key)
       }),
     async *list(prefix) {
       for (const key of [...objects.keys()]) if (key.startsWith(prefix)) yield key
@@ -141,7 +140,7 @@ async function collect(bytes: Bytes): Promise<Buffer> {
   const chunks: Buffer[] = []
   for await (const chunk of bytes.chunks()) chunks.push(chunk)
   const buffer = Buffer.concat(chunks)
-  if (buffer.length !== bytes.size) throw new Error(`${buffer.length} bytes came and ${bytes.size} were said`)
+  if (buffer.length !== bytes.size) throw new Error(`there are ${buffer.length} bytes, not ${bytes.size}`)
   return buffer
 }
 

@@ -11,7 +11,7 @@ const token = 'a-token-for-prometheus'
 const ask = { method: 'GET' as const, url: '/metrics', headers: { authorization: `Bearer ${token}` } }
 const appWithMetrics = (env: Record<string, string> = {}) => testApp({ METRICS_TOKEN: token, ...env })
 
-/** What `/metrics` says: name with labels → value. */
+/** The values of `/metrics` by name with labels. */
 async function scrape({ http }: TestApp): Promise<Map<string, number>> {
   const { statusCode, payload } = await http.inject(ask)
   expect(statusCode).toBe(200)
@@ -23,8 +23,8 @@ async function scrape({ http }: TestApp): Promise<Map<string, number>> {
 
 const creation = { filename: 'a.bin', contentType: 'application/octet-stream' }
 
-describe('the figures', () => {
-  it('tell what came in, what was stored, and how it ended', async () => {
+describe('the metrics', () => {
+  it('count received and stored bytes, and how uploads ended', async () => {
     const app = await appWithMetrics()
     const whole = Buffer.alloc(20_000, 1)
 
@@ -41,14 +41,14 @@ describe('the figures', () => {
     expect(figures.get('landfall_stored_bytes_total{as="object"}')).toBe(whole.length)
     expect(figures.get('landfall_bodies_total{end="clean"}')).toBe(1)
     expect(figures.get('landfall_store_call_seconds_count{call="put"}')).toBe(1)
-    // The marker of the store.
+    // The pairing marker.
     expect(figures.get('landfall_store_call_seconds_count{call="putOwn"}')).toBeGreaterThan(0)
     expect(figures.get('landfall_database_calls_total{statement="upload-insert"}')).toBe(2)
     expect(figures.get('landfall_buffer_bytes')).toBe(0)
     expect(figures.get('landfall_leases')).toBe(0)
   })
 
-  it('tell how many uploads are open, by state and role', async () => {
+  it('show how many uploads are open, by state and role', async () => {
     const app = await appWithMetrics()
     await (await testDatabase()).query({ name: 'test-none', text: `delete from upload_sessions` }, [])
     await app.engine.create(ada, { ...creation, size: 10 })
@@ -61,13 +61,13 @@ describe('the figures', () => {
     expect(figures.get('landfall_finishing_oldest_seconds')).toBe(0)
   })
 
-  it('count refusals by code and requests by route, and nothing that a stranger can make up', async () => {
+  it('count errors by code and requests by route, and have no labels from clients', async () => {
     const app = await appWithMetrics()
     const headers = await app.as()
 
     await app.http.inject({ method: 'GET', url: '/v1/uploads' })
     await app.http.inject({ method: 'GET', url: '/v1/uploads/00000000-0000-0000-0000-000000000000', headers })
-    for (let made = 0; made < 20; made += 1) await app.http.inject({ method: 'GET', url: `/made-up-${made}` })
+    for (let count = 0; count < 20; count += 1) await app.http.inject({ method: 'GET', url: `/made-up-${count}` })
     await app.http.inject({ method: 'PROPFIND' as 'GET', url: '/' })
 
     const figures = await scrape(app)
@@ -78,7 +78,7 @@ describe('the figures', () => {
     expect([...figures.keys()].filter((name) => /made-up|PROPFIND/.test(name))).toEqual([])
   })
 
-  it('count what was refused for a limit by the rule that refused, in every protocol', async () => {
+  it('count requests beyond a limit by the name of the rule, in every protocol', async () => {
     const policies = { creator: { totalBytes: 1000 }, subscriber: { maxSize: 10 } }
     const app = await appWithMetrics({ POLICIES: JSON.stringify(policies) })
     const tus = { 'tus-resumable': '1.0.0', 'upload-length': '2000' }
@@ -99,7 +99,7 @@ describe('the figures', () => {
     expect(figures.get('landfall_errors_total{code="FILE_TOO_LARGE",rule="maxSize"}')).toBe(1)
   })
 
-  it('count what the store and the database refuse', async () => {
+  it('count the errors of the store', async () => {
     const app = await appWithMetrics()
     app.store.fault = (call) => {
       if (call === 'put') throw unavailable()
@@ -117,35 +117,35 @@ describe('the figures', () => {
     expect(figures.get('landfall_store_errors_total{call="put",code="STORE_UNAVAILABLE"}')).toBe(1)
   })
 
-  it('ask the database for figures over all servers not more often than every ten seconds', async () => {
+  it('query the database for all servers at most every ten seconds', async () => {
     const app = await appWithMetrics()
 
-    for (let asked = 0; asked < 5; asked += 1) await scrape(app)
+    for (let count = 0; count < 5; count += 1) await scrape(app)
 
     expect((await scrape(app)).get('landfall_database_calls_total{statement="in-progress-find"}')).toBe(1)
   })
 })
 
-describe('who may read them', () => {
+describe('/metrics', () => {
   it.each([
     ['a client on this machine', { host: 'localhost' }, {}, 404],
     ['a client on this machine that names its address', { host: '127.0.0.1:1080' }, {}, 404],
     ['a client on another machine', { host: 'localhost' }, { remoteAddress: '203.0.113.9' }, 404],
     ['a client with the token', { authorization: `Bearer ${token}` }, { remoteAddress: '203.0.113.9' }, 200],
     ['a client with another token', { authorization: 'Bearer nonsense' }, { remoteAddress: '203.0.113.9' }, 404],
-  ])('of %s is decided before anything is told', async (_who, headers, from, status) => {
+  ])('for %s is decided by its headers and address', async (_client, headers, from, status) => {
     const { http } = await appWithMetrics()
 
     expect((await http.inject({ ...ask, headers, ...from })).statusCode).toBe(status)
   })
 
-  it.each([{}, { authorization: 'Bearer undefined' }])('is no client when there is no token: %o', async (headers) => {
+  it.each([{}, { authorization: 'Bearer undefined' }])('is closed when no token is set: %o', async (headers) => {
     const { http } = await testApp()
 
     expect((await http.inject({ ...ask, headers })).statusCode).toBe(404)
   })
 
-  it('is everybody at a port of its own, and then nobody at the other', async () => {
+  it('is open to every client on a port of its own, and then closed on the other', async () => {
     const { http, metricsHttp } = await testApp({ METRICS_PORT: '0' })
 
     expect((await http.inject(ask)).statusCode).toBe(404)
@@ -153,36 +153,36 @@ describe('who may read them', () => {
     expect([there.statusCode, there.headers['content-type']]).toEqual([200, expect.stringContaining('version=0.0.4')])
   })
 
-  it('has the guards of every server on a port of its own: a request with two meanings is refused', async () => {
+  it('refuses ambiguous requests on a port of its own', async () => {
     const { metricsHttp } = await testApp({ METRICS_PORT: '0' })
     await metricsHttp!.listen({ host: '127.0.0.1', port: 0 })
     const connection = await openRaw((metricsHttp!.server.address() as AddressInfo).port)
     onTestFinished(() => connection.cut())
 
-    // Two Host headers: two parties could understand the request differently.
+    // With two Host headers a proxy and the server could understand the request differently.
     await connection.send('GET /metrics HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n')
 
     expect(await connection.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 400 /)
   })
 
-  it('holds every address to its limit on a port of its own, and refuses in the words of every refusal', async () => {
+  it('limits requests per address on a port of its own, with the usual errors', async () => {
     const { metricsHttp } = await testApp({ METRICS_PORT: '0', REQUESTS_PER_ADDRESS: '2' })
-    const there = (url: string, method: 'GET' | 'POST' = 'GET') =>
+    const get = (url: string, method: 'GET' | 'POST' = 'GET') =>
       metricsHttp!.inject({ method, url, remoteAddress: '203.0.113.9' })
 
-    const answers = [await there('/none'), await there('/v1/me', 'POST'), await there('/none')]
+    const responses = [await get('/none'), await get('/v1/me', 'POST'), await get('/none')]
 
-    expect(answers.map((answer) => [answer.statusCode, answer.json().error.code])).toEqual([
+    expect(responses.map((response) => [response.statusCode, response.json().error.code])).toEqual([
       [404, 'NOT_FOUND'],
       [404, 'NOT_FOUND'],
       [429, 'RATE_LIMITED'],
     ])
-    for (const { headers } of answers) expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff' })
-    expect([(await there('/metrics')).statusCode, (await there('/metrics')).statusCode]).toEqual([200, 200])
-    expect((await there('/metrics')).statusCode).toBe(429)
+    for (const { headers } of responses) expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff' })
+    expect([(await get('/metrics')).statusCode, (await get('/metrics')).statusCode]).toEqual([200, 200])
+    expect((await get('/metrics')).statusCode).toBe(429)
   })
 
-  it('waits for no body on a port of its own', async () => {
+  it('does not wait for a body on a port of its own', async () => {
     const { metricsHttp } = await testApp({ METRICS_PORT: '0' })
     await metricsHttp!.listen({ host: '127.0.0.1', port: 0 })
     const connection = await openRaw((metricsHttp!.server.address() as AddressInfo).port)
@@ -198,7 +198,7 @@ describe('who may read them', () => {
 
 describe('the dashboard and the alerts', () => {
   it.each(['docker/grafana/landfall.json', 'docker/prometheus/alerts.yml'])(
-    'in %s name only what there is',
+    'in %s name only existing metrics',
     async (file) => {
       const { http } = await appWithMetrics()
       const { payload } = await http.inject(ask)
@@ -209,20 +209,20 @@ describe('the dashboard and the alerts', () => {
         ),
       )
 
-      const named = readFileSync(file, 'utf8').match(/\b(landfall|process|nodejs)_\w+/g) ?? []
+      const used = readFileSync(file, 'utf8').match(/\b(landfall|process|nodejs)_\w+/g) ?? []
 
-      expect(named.length).toBeGreaterThan(10)
-      expect([...new Set(named)].filter((name) => !names.has(name))).toEqual([])
+      expect(used.length).toBeGreaterThan(10)
+      expect([...new Set(used)].filter((name) => !names.has(name))).toEqual([])
     },
   )
 
-  it('show every figure of our own somewhere', async () => {
+  it('show every metric of Landfall', async () => {
     const { http } = await appWithMetrics()
     const { payload } = await http.inject(ask)
-    const shown = readFileSync('docker/grafana/landfall.json', 'utf8')
+    const dashboard = readFileSync('docker/grafana/landfall.json', 'utf8')
 
     const names = [...payload.matchAll(/^# TYPE (landfall_\w+) /gm)].map(([, name]) => name!)
 
-    expect(names.filter((name) => !shown.includes(name))).toEqual([])
+    expect(names.filter((name) => !dashboard.includes(name))).toEqual([])
   })
 })

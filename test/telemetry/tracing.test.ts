@@ -6,7 +6,7 @@ import { png } from '../media/built.ts'
 import { testApp } from '../support/test-app.ts'
 import { until } from '../support/until.ts'
 
-interface Told {
+interface ExportedSpan {
   traceId: string
   spanId: string
   parentSpanId?: string
@@ -18,11 +18,11 @@ interface Told {
   status?: { code: number }
 }
 
-/** A collector that keeps what it is sent. */
+/** A collector that keeps the spans it receives. */
 async function openCollector(status = 200) {
-  const spans: Told[] = []
+  const spans: ExportedSpan[] = []
   const requests: { path: string; headers: Record<string, unknown>; service: string }[] = []
-  const keep = async (request: IncomingMessage) => {
+  const receive = async (request: IncomingMessage) => {
     let text = ''
     for await (const chunk of request) text += chunk
     const [{ resource, scopeSpans }] = JSON.parse(text).resourceSpans
@@ -30,7 +30,7 @@ async function openCollector(status = 200) {
     spans.push(...scopeSpans[0].spans)
   }
   const server = createServer((request, response) => {
-    void keep(request).then(() => response.writeHead(status).end('{}'))
+    void receive(request).then(() => response.writeHead(status).end('{}'))
   }).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   onTestFinished(() => void server.close())
@@ -41,7 +41,7 @@ const traceId = '0af7651916cd43dd8448eb211c80319c'
 const parentId = 'b7ad6b7169203331'
 
 describe('a traced request', () => {
-  it('is a span of the trace that its client names, with what it asked of store and database below it', async () => {
+  it('is a span in the trace of its client, with its store and database calls below', async () => {
     const collector = await openCollector()
     const app = await testApp({
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
@@ -75,7 +75,7 @@ describe('a traced request', () => {
     expect(JSON.stringify(collector.spans)).not.toMatch(/Bearer|creator\/ada/)
   })
 
-  it('has the parts that its body makes below it', async () => {
+  it('has the parts that its body fills below it', async () => {
     const collector = await openCollector()
     const app = await testApp({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, PART_SIZE: '64KiB' })
     await app.http.listen({ port: 0, host: '127.0.0.1' })
@@ -90,12 +90,12 @@ describe('a traced request', () => {
     await app.stop()
 
     const request = collector.spans.find(({ kind }) => kind === 2)!
-    const parts = collector.spans.filter(({ name }) => name === 'store writePart')
+    const parts = collector.spans.filter(({ name }) => name === 'store uploadPart')
     expect(parts.length).toBeGreaterThan(3)
     for (const part of parts) expect(part.traceId).toBe(request.traceId)
   })
 
-  it('is not told when its client says so, and neither is the work of the background', async () => {
+  it('is not exported when its client does not sample it, nor are background jobs', async () => {
     const collector = await openCollector()
     const app = await testApp({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
 
@@ -109,7 +109,7 @@ describe('a traced request', () => {
   })
 })
 
-describe('the trace that a request names', () => {
+describe('a traceparent header', () => {
   it.each([
     [`00-${traceId}-${parentId}-01`, { traceId, parentId, isSampled: true }],
     [`00-${traceId}-${parentId}-00`, { traceId, parentId, isSampled: false }],
@@ -120,22 +120,22 @@ describe('the trace that a request names', () => {
     [`00-${traceId.toUpperCase()}-${parentId}-01`, null],
     ['nonsense', null],
     [undefined, null],
-  ])('%s is read', (header, parent) => {
+  ])('is parsed: %s', (header, parent) => {
     expect(readTraceParent(header)).toEqual(parent)
   })
 })
 
-describe('a collector that refuses', () => {
-  it('is told of once, costs nothing more, and keeps nobody waiting', async () => {
+describe('a failing collector', () => {
+  it('is reported once, and spans are dropped instead of piling up', async () => {
     const collector = await openCollector(503)
-    const faults: unknown[] = []
+    const errors: unknown[] = []
     const exporter = openExporter({
       endpoint: `${collector.url}/`,
       headers: {},
       service: 'landfall',
       version: '0',
       everyMs: 20,
-      onError: (error) => faults.push(error),
+      onError: (error) => errors.push(error),
     })
     const span: Span = {
       traceId,
@@ -153,7 +153,7 @@ describe('a collector that refuses', () => {
     await until(() => collector.requests.length >= 3)
     await exporter.close()
 
-    expect(faults).toHaveLength(1)
+    expect(errors).toHaveLength(1)
     expect(collector.spans.length).toBeLessThanOrEqual(5000)
     expect(collector.spans[0]!.startTimeUnixNano).toBe('1700000000000500000')
   })

@@ -10,5 +10,5 @@ describe.skipIf(!realS3())('with a real server (TEST_S3_ENDPOINT)', () => {
   }
   // Older Ceph takes no notice of If-None-Match, and joins all parts or none.
   const isModern = process.env.TEST_S3_IS_MODERN === 'yes'
-  storeContract('real s3', open, 5 * 1024 ** 2, { knowsIfNoneMatch: isModern, joinsSomeParts: isModern })
+  storeContract('real s3', open, 5 * 1024 ** 2, { supportsIfNoneMatch: isModern, completesPrefixOfParts: isModern })
 })

@@ -1,4 +1,4 @@
-/* What Upload-Metadata states of the whole file is checked before the upload is completed, in every protocol that reads it. */
+/* The server verifies the digests of the whole file in Upload-Metadata before it completes the upload, in every protocol that reads them. */
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { appendHeaders, interop, lastIn, serve as serveRufh } from './rufh/serve.ts'
@@ -23,8 +23,8 @@ async function send(server: TusServer, path: string, bytes: Buffer, cuts: number
 describe.each([
   ['one body', []],
   ['several bodies', [10, 23]],
-])('a file of tus in %s', (_, cuts) => {
-  it.each(algorithms)('whose %s in the metadata is right is completed', async (algorithm) => {
+])('a file in tus in %s', (_, cuts) => {
+  it.each(algorithms)('is completed when its %s in the metadata is right', async (algorithm) => {
     const server = await serve()
     const path = await server.create(file.length, metadata(algorithm, file))
 
@@ -32,7 +32,7 @@ describe.each([
     expect(await server.objectOf(path)).toEqual(file)
   })
 
-  it.each(algorithms)('whose %s in the metadata is wrong is refused, and gone', async (algorithm) => {
+  it.each(algorithms)('fails when its %s in the metadata is wrong', async (algorithm) => {
     const server = await serve()
     const path = await server.create(file.length, metadata(algorithm, randomBytes(45)))
 
@@ -43,28 +43,28 @@ describe.each([
   })
 })
 
-it('a final upload of tus is held to its own metadata, and its parts to none', async () => {
+it('digests in tus metadata hold for a final upload and not for partial ones', async () => {
   const server = await serve()
-  const begin = (bytes: Buffer) => server.create(bytes.length, { 'upload-concat': 'partial', ...metadata('md5', file) })
-  const join = (paths: string[], of: Buffer) =>
+  const create = (bytes: Buffer) => server.create(bytes.length, { 'upload-concat': 'partial', ...metadata('md5', file) })
+  const concatenate = (paths: string[], of: Buffer) =>
     server.ask({
       method: 'POST',
       path: '/files',
       headers: { 'tus-resumable': '1.0.0', 'upload-concat': `final;${paths.join(' ')}`, ...metadata('md5', of) },
     })
   const [a, b] = [file.subarray(0, 20), file.subarray(20)]
-  const paths = [await begin(a), await begin(b)]
+  const paths = [await create(a), await create(b)]
 
   expect((await server.patch(paths[0]!, 0, a)).status).toBe(204)
   expect((await server.patch(paths[1]!, 0, b)).status).toBe(204)
-  const wrong = await join(paths.toReversed(), file)
-  const right = await join(paths, file)
+  const wrong = await concatenate(paths.toReversed(), file)
+  const right = await concatenate(paths, file)
 
   expect([wrong.status, codeOf(wrong)]).toEqual([460, 'CHECKSUM_MISMATCH'])
   expect(right.status).toBe(201)
 })
 
-it.each([5, 8])('a file of RUFH %i is held to it, and to Repr-Digest before it', async (version) => {
+it.each([5, 8])('RUFH %i verifies digests in the metadata unless Repr-Digest has them', async (version) => {
   const server = await serveRufh()
   const create = (headers: Record<string, string>) =>
     server.ask({
@@ -80,13 +80,13 @@ it.each([5, 8])('a file of RUFH %i is held to it, and to Repr-Digest before it',
   const both = await create({ ...metadata('sha256', randomBytes(45)), 'repr-digest': `sha-256=:${digest}:` })
 
   expect([wrong.status, right.status, both.status]).toEqual([400, 201, 201])
-  // Fields tell active algorithms only.
+  // Repr-Digest has active algorithms only, and MD5 is not one.
   expect(right.headers).not.toHaveProperty('repr-digest')
-  const gone = {
+  const append = {
     method: 'PATCH',
     path: wrong.headers['location']!,
     headers: appendHeaders(version, 45, true),
     body: '',
   }
-  expect((await server.ask(gone)).status).toBeGreaterThanOrEqual(400)
+  expect((await server.ask(append)).status).toBeGreaterThanOrEqual(400)
 })

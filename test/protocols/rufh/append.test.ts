@@ -9,7 +9,8 @@ import { appendHeaders, asAda, interop, lastIn, type Served, type Serving, serve
 const versions = [3, 4, 5, 6, 7, 8, 9, 10]
 const problem = 'https://iana.org/assignments/http-problem-types#'
 
-async function begin(server: Served, version: number, body: Buffer, headers: Record<string, string | number> = {}) {
+/** Creates an upload whose first bytes are `body`. @returns its path */
+async function create(server: Served, version: number, body: Buffer, headers: Record<string, string | number> = {}) {
   const answer = await server.ask({
     method: 'POST',
     path: '/files',
@@ -19,10 +20,10 @@ async function begin(server: Served, version: number, body: Buffer, headers: Rec
   return answer.headers['location']!
 }
 
-/** An upload that is complete, of 30 bytes. */
 const chunked = { 'transfer-encoding': 'chunked' }
 
-async function beginWhole(server: Served, version: number) {
+/** Creates a complete upload of 30 bytes. @returns its path */
+async function createWhole(server: Served, version: number) {
   const answer = await server.ask({
     method: 'POST',
     path: '/files',
@@ -36,9 +37,9 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe.each(versions)('an append of version %i', (version) => {
-    it('that leaves the file open is acknowledged', async () => {
+    it('that leaves the upload incomplete answers the new offset', async () => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(13))
+      const path = await create(server, version, randomBytes(13))
 
       const answer = await server.ask({
         method: 'PATCH',
@@ -51,10 +52,10 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
       expect(answer.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '23' })
     })
 
-    it('that ends the file completes it', async () => {
+    it('with the last bytes completes the upload', async () => {
       const server = await serve()
       const body = randomBytes(40)
-      const path = await begin(server, version, body.subarray(0, 13))
+      const path = await create(server, version, body.subarray(0, 13))
 
       const answer = await server.ask({
         method: 'PATCH',
@@ -68,10 +69,10 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
       expect(await server.objectOf(path)).toEqual(body)
     })
 
-    it('without bytes completes a file that has them all', async () => {
+    it('without bytes completes an upload that has all its bytes', async () => {
       const server = await serve()
       const body = randomBytes(20)
-      const path = await begin(server, version, body)
+      const path = await create(server, version, body)
 
       const answer = await server.ask({ method: 'PATCH', path, headers: appendHeaders(version, 20, true), body: '' })
 
@@ -79,9 +80,9 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
       expect(await server.objectOf(path)).toEqual(body)
     })
 
-    it('at another offset is refused with the right one, and changes nothing', async () => {
+    it('at a wrong offset is 409 with the right offset, and changes nothing', async () => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(13))
+      const path = await create(server, version, randomBytes(13))
 
       const answer = await server.ask({
         method: 'PATCH',
@@ -101,12 +102,12 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
         'provided-offset': 10,
         error: { code: 'OFFSET_MISMATCH', message: expect.any(String), timestamp: expect.any(String) },
       })
-      expect(await server.sessionOf(path)).toMatchObject({ state: 'receiving', offset: 13 })
+      expect(await server.uploadAt(path)).toMatchObject({ state: 'receiving', offset: 13 })
     })
 
-    it('of a body whose length is not told is taken', async () => {
+    it('with a chunked body completes the upload', async () => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(3))
+      const path = await create(server, version, randomBytes(3))
 
       const answer = await server.ask({
         method: 'PATCH',
@@ -119,9 +120,9 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
       expect((await server.objectOf(path))?.subarray(3).toString()).toBe('hello world')
     })
 
-    it('that breaks off keeps what came and is not complete', async () => {
+    it('that breaks off keeps its bytes and leaves the upload incomplete', async () => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(3))
+      const path = await create(server, version, randomBytes(3))
       const connection = await openRaw(server.port)
       await connection.send(
         headOf({
@@ -134,16 +135,16 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
       await server.arrived(34)
       connection.cut()
 
-      const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+      const head = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
-      expect(seen.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '37' })
+      expect(head.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '37' })
     })
   })
 
   describe('the type of an append', () => {
     it.each([6, 7, 8, 9, 10])('must be application/partial-upload in version %i', async (version) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(3))
+      const path = await create(server, version, randomBytes(3))
       const append = (type: string) =>
         server.ask({
           method: 'PATCH',
@@ -161,9 +162,9 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
       expect(accepted.status).toBe(version === 6 ? 201 : 204)
     })
 
-    it.each([3, 4, 5])('may be any or none in version %i', async (version) => {
+    it.each([3, 4, 5])('may be any, or absent, in version %i', async (version) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(3))
+      const path = await create(server, version, randomBytes(3))
       const append = (offset: number, type: Record<string, string>) =>
         server.ask({
           method: 'PATCH',
@@ -177,10 +178,10 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
     })
   })
 
-  describe('an append that does not say whether it is the last', () => {
-    it.each([3, 4, 5, 6])('is the last in version %i', async (version) => {
+  describe('an append without Upload-Complete', () => {
+    it.each([3, 4, 5, 6])('completes the upload in version %i', async (version) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(3))
+      const path = await create(server, version, randomBytes(3))
       const { 'upload-complete': _, 'upload-incomplete': __, ...headers } = appendHeaders(version, 3, true)
 
       const answer = await server.ask({ method: 'PATCH', path, headers, body: 'end' })
@@ -190,14 +191,14 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
 
     it.each([7, 8, 9, 10])('is refused in version %i', async (version) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(3))
+      const path = await create(server, version, randomBytes(3))
       const { 'upload-complete': _, ...headers } = appendHeaders(version, 3, true)
 
       const answer = await server.ask({ method: 'PATCH', path, headers, body: 'end' })
 
       expect(answer.status).toBe(400)
       expect(answer.headers['upload-complete']).toBe('?0')
-      expect(await server.sessionOf(path)).toMatchObject({ state: 'receiving', offset: 3 })
+      expect(await server.uploadAt(path)).toMatchObject({ state: 'receiving', offset: 3 })
     })
   })
 
@@ -208,7 +209,7 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
     [10, 'three'],
   ])('in version %i an append at %s is refused', async (version, offset) => {
     const server = await serve()
-    const path = await begin(server, version, randomBytes(3))
+    const path = await create(server, version, randomBytes(3))
     const { 'upload-offset': _, ...headers } = appendHeaders(version, 3, true)
 
     const answer = await server.ask({
@@ -222,15 +223,15 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
   })
 
   describe('a completed upload', () => {
-    it.each([3, 4, 5, 6, 7, 8])('takes no append of version %i', async (version) => {
+    it.each([3, 4, 5, 6, 7, 8])('refuses every append of version %i', async (version) => {
       const server = await serve()
-      const path = await beginWhole(server, version)
+      const path = await createWhole(server, version)
       const before = await server.objectOf(path)
       const append = (offset: number, body: string) =>
         server.ask({ method: 'PATCH', path, headers: appendHeaders(version, offset, true), body })
 
       const answers: RawAnswer[] = [await append(30, 'more'), await append(7, 'more')]
-      // tus-js-client, which speaks 5 and 6, asks like this when it did not hear the last answer.
+      // tus-js-client, which has versions 5 and 6, sends this after it lost the last answer.
       if (![5, 6].includes(version)) {
         answers.push(await append(30, ''))
         const headers = { ...appendHeaders(version, 30, true), 'transfer-encoding': 'chunked' }
@@ -245,34 +246,34 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
     })
 
     it.each([
-      ...[5, 6, 9, 10].map((version) => [version, 'of length 0', {}, ''] as const),
-      ...[5, 6, 9, 10].map((v) => [v, 'in chunks of which none comes', chunked, '0\r\n\r\n'] as const),
-      [9, 'in chunks with a trailer', { ...chunked, trailer: 'X-Sum' }, '0\r\nX-Sum: 1\r\n\r\n'] as const,
+      ...[5, 6, 9, 10].map((version) => [version, 'an empty body', {}, ''] as const),
+      ...[5, 6, 9, 10].map((v) => [v, 'an empty chunked body', chunked, '0\r\n\r\n'] as const),
+      [9, 'an empty chunked body and a trailer', { ...chunked, trailer: 'X-Sum' }, '0\r\nX-Sum: 1\r\n\r\n'] as const,
     ])(
-      'answers version %i once more what it answered when it was completed: a body %s',
-      async (version, _framing, framing, none) => {
+      'repeats its final answer to an append of version %i with %s',
+      async (version, _framing, framing, emptyBody) => {
         const server = await serve()
         const body = randomBytes(40)
-        const path = await begin(server, version, body.subarray(0, 13))
+        const path = await create(server, version, body.subarray(0, 13))
         const end = { method: 'PATCH', path, headers: appendHeaders(version, 13, true), body: body.subarray(13) }
         const final = await server.ask(end)
 
-        const replayed = await server.ask({
+        const repeated = await server.ask({
           method: 'PATCH',
           path,
           headers: { ...appendHeaders(version, 40, true), ...framing },
-          body: none,
+          body: emptyBody,
         })
 
         const { date: _, ...finalHeaders } = final.headers
-        const { date: ___, ...replayedHeaders } = replayed.headers
-        expect([replayed.status, replayedHeaders]).toEqual([final.status, finalHeaders])
+        const { date: ___, ...repeatedHeaders } = repeated.headers
+        expect([repeated.status, repeatedHeaders]).toEqual([final.status, finalHeaders])
       },
     )
 
-    it.each([9, 10])('takes no bytes beyond its end, and none elsewhere, in version %i', async (version) => {
+    it.each([9, 10])('refuses bytes at its end and at other offsets in version %i', async (version) => {
       const server = await serve()
-      const path = await beginWhole(server, version)
+      const path = await createWhole(server, version)
       const before = await server.objectOf(path)
       const append = (offset: number, body: string) =>
         server.ask({ method: 'PATCH', path, headers: appendHeaders(version, offset, true), body })
@@ -289,46 +290,46 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
   })
 
   describe('the offset', () => {
-    it('may reach the length without the upload being complete', async () => {
+    it('may reach the length of an upload that is not complete', async () => {
       const server = await serve()
       const body = randomBytes(30)
-      const path = await begin(server, 8, body.subarray(0, 13), { 'upload-length': 30 })
+      const path = await create(server, 8, body.subarray(0, 13), { 'upload-length': 30 })
 
-      const full = await server.ask({
+      const appended = await server.ask({
         method: 'PATCH',
         path,
         headers: appendHeaders(8, 13, false),
         body: body.subarray(13),
       })
-      const open = await server.objectOf(path)
-      const ended = await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, 30, true), body: '' })
+      const objectBefore = await server.objectOf(path)
+      const completed = await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, 30, true), body: '' })
 
-      expect(full.headers).toMatchObject({ 'upload-offset': '30', 'upload-complete': '?0' })
-      expect(open).toBeUndefined()
-      expect(ended.headers['upload-complete']).toBe('?1')
+      expect(appended.headers).toMatchObject({ 'upload-offset': '30', 'upload-complete': '?0' })
+      expect(objectBefore).toBeUndefined()
+      expect(completed.headers['upload-complete']).toBe('?1')
     })
 
-    it.each(versions)('never exceeds the length, in version %i', async (version) => {
+    it.each(versions)('never exceeds the length in version %i', async (version) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(13), { 'upload-length': 30 })
+      const path = await create(server, version, randomBytes(13), { 'upload-length': 30 })
 
-      const known = await server.ask({
+      const answer = await server.ask({
         method: 'PATCH',
         path,
         headers: appendHeaders(version, 13, false),
         body: randomBytes(18),
       })
 
-      expect(known.status).toBe(400)
-      expect(known.json()).toMatchObject({ type: `${problem}inconsistent-upload-length` })
-      const { offset, state } = await server.sessionOf(path)
+      expect(answer.status).toBe(400)
+      expect(answer.json()).toMatchObject({ type: `${problem}inconsistent-upload-length` })
+      const { offset, state } = await server.uploadAt(path)
       expect(offset).toBeLessThanOrEqual(30)
       expect(state).toBe(version >= 8 ? 'cancelled' : 'receiving')
     })
 
-    it.each(versions)('never exceeds it by a body of untold length either, in version %i', async (version) => {
+    it.each(versions)('never exceeds the length by a chunked body in version %i', async (version) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(13), { 'upload-length': 30 })
+      const path = await create(server, version, randomBytes(13), { 'upload-length': 30 })
 
       const answer = await server.ask({
         method: 'PATCH',
@@ -336,37 +337,37 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
         headers: { ...appendHeaders(version, 13, true), 'transfer-encoding': 'chunked' },
         body: `12\r\n${'x'.repeat(18)}\r\n0\r\n\r\n`,
       })
-      const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+      const head = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
       expect(answer.status).toBe(400)
       expect(answer.json()).toMatchObject({ type: `${problem}inconsistent-upload-length` })
-      if (version >= 8) expect(seen.status).toBe(410)
-      else expect(Number(seen.headers['upload-offset'])).toBeLessThanOrEqual(30)
+      if (version >= 8) expect(head.status).toBe(410)
+      else expect(Number(head.headers['upload-offset'])).toBeLessThanOrEqual(30)
     })
 
-    it('never goes back', async () => {
+    it('never decreases', async () => {
       const server = await serve()
-      const path = await begin(server, 8, randomBytes(3))
-      let told = 3
+      const path = await create(server, 8, randomBytes(3))
+      let offset = 3
       for (const bytes of [1, 8, 19, 30]) {
         const answer = await server.ask({
           method: 'PATCH',
           path,
-          headers: appendHeaders(8, told, false),
+          headers: appendHeaders(8, offset, false),
           body: randomBytes(bytes),
         })
-        told = Number(answer.headers['upload-offset'])
-        const seen = await server.ask({ method: 'HEAD', path, headers: interop(8) })
-        expect(Number(seen.headers['upload-offset'])).toBeGreaterThanOrEqual(told)
+        offset = Number(answer.headers['upload-offset'])
+        const head = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+        expect(Number(head.headers['upload-offset'])).toBeGreaterThanOrEqual(offset)
       }
-      expect(told).toBe(61)
+      expect(offset).toBe(61)
     })
   })
 
   describe('the length', () => {
-    it.each(versions)('told late is recorded, in version %i', async (version) => {
+    it.each(versions)('is recorded when an append sends it, in version %i', async (version) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(3))
+      const path = await create(server, version, randomBytes(3))
 
       await server.ask({
         method: 'PATCH',
@@ -375,12 +376,12 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
         body: 'more',
       })
 
-      expect(await server.sessionOf(path)).toMatchObject({ size: 30, offset: 7 })
+      expect(await server.uploadAt(path)).toMatchObject({ size: 30, offset: 7 })
     })
 
-    it.each(versions)('told once must not be told otherwise, in version %i', async (version) => {
+    it.each(versions)('cannot be changed by an append in version %i', async (version) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(3), { 'upload-length': 30 })
+      const path = await create(server, version, randomBytes(3), { 'upload-length': 30 })
       const append = (headers: Record<string, string | number>, bytes: number) =>
         server.ask({ method: 'PATCH', path, headers, body: randomBytes(bytes) })
 
@@ -394,19 +395,19 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
           error: { code: 'LENGTH_MISMATCH' },
         })
       }
-      expect(await server.sessionOf(path)).toMatchObject({ state: 'receiving', size: 30, offset: 3 })
+      expect(await server.uploadAt(path)).toMatchObject({ state: 'receiving', size: 30, offset: 3 })
     })
 
     it.each([
       ['Upload-Length and Content-Length of a whole file', true, 30, 29],
       ['an Upload-Length and a longer body', false, 30, 31],
-    ])('must agree in a creation: %s', async (_, isLast, told, bytes) => {
+    ])('must agree with the body of a creation: %s', async (_, isLast, length, bytes) => {
       const server = await serve()
 
       const answer = await server.ask({
         method: 'POST',
         path: '/files',
-        headers: { ...interop(6), ...lastIn(6, isLast), 'upload-length': told },
+        headers: { ...interop(6), ...lastIn(6, isLast), 'upload-length': length },
         body: randomBytes(bytes),
       })
 
@@ -415,27 +416,27 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
       expect(answer.headers).not.toHaveProperty('location')
     })
 
-    it('of another type is ignored from version 8 on, and refused before', async () => {
+    it('of a wrong type is ignored from version 8 on, and refused before', async () => {
       const server = await serve()
-      const create = (version: number) =>
+      const createIn = (version: number) =>
         server.ask({
           method: 'POST',
           path: '/files',
           headers: { ...interop(version), 'upload-complete': '?0', 'upload-length': '30.0' },
         })
 
-      const ignored = await create(8)
-      const refused = await create(7)
+      const ignored = await createIn(8)
+      const refused = await createIn(7)
 
-      expect(await server.sessionOf(ignored.headers['location']!)).toMatchObject({ size: null })
+      expect(await server.uploadAt(ignored.headers['location']!)).toMatchObject({ size: null })
       expect(refused.status).toBe(400)
     })
   })
 
-  it('an upload begun in one version goes on in another', async () => {
+  it('an upload can be created in one version and resumed in others', async () => {
     const server = await serve()
     const body = randomBytes(8 * 7)
-    const path = await begin(server, 3, body.subarray(0, 7))
+    const path = await create(server, 3, body.subarray(0, 7))
 
     for (const version of [5, 6, 10, 4, 9, 7, 8]) {
       const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(version) })
@@ -451,7 +452,7 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
     expect(await server.objectOf(path)).toEqual(body)
   })
 
-  it('an upload begun in another protocol goes on here', async () => {
+  it('an upload that was created in another protocol can be resumed in RUFH', async () => {
     const server = await serve()
     const body = randomBytes(40)
     const { id } = await server.engine.create(userOf('ada', 'creator'), {

@@ -5,8 +5,8 @@ import { protocolStores } from '../../support/open-test-store.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
 import { appendHeaders, asAda, interop, lastIn, type Served, type Serving, serve as serveOn } from './serve.ts'
 
-/** A creation that hangs after `bytes`, and the address it was told. */
-async function hang(server: Served, version: number, bytes: Buffer) {
+/** Starts a creation of 60 bytes and sends `bytes` of it. `path` is the Location in its 104. */
+async function startCreation(server: Served, version: number, bytes: Buffer) {
   const connection = await openRaw(server.port)
   await connection.send(
     headOf({
@@ -30,21 +30,21 @@ function breakStore(server: Served) {
 describe.each(protocolStores)('RUFH over bad connections, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
-  describe('a request that another one took over', () => {
-    it.each([3, 5, 6, 8, 10])('ends without an answer, in version %i', async (version) => {
+  describe('a request whose upload another request takes over', () => {
+    it.each([3, 5, 6, 8, 10])('ends without an answer in version %i', async (version) => {
       const server = await serve()
-      const { connection, path } = await hang(server, version, randomBytes(37))
+      const { connection, path } = await startCreation(server, version, randomBytes(37))
 
-      const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+      const head = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
-      expect(seen.headers['upload-offset']).toBe('37')
+      expect(head.headers['upload-offset']).toBe('37')
       expect(await connection.answer()).toBeNull()
     })
 
-    it('by an append gives way to it', async () => {
+    it('ends when the other request is an append', async () => {
       const server = await serve()
       const body = randomBytes(60)
-      const { connection, path } = await hang(server, 8, body.subarray(0, 30))
+      const { connection, path } = await startCreation(server, 8, body.subarray(0, 30))
       await server.ask({ method: 'HEAD', path, headers: interop(8) })
       await connection.closed()
       const second = await openRaw(server.port)
@@ -54,30 +54,30 @@ describe.each(protocolStores)('RUFH over bad connections, with files in %s', (ki
       await second.send(body.subarray(30, 45))
       await server.arrived(15)
 
-      // It knows no more than that 30 bytes were there, and asks again when it is told better.
+      // This client knows of 30 bytes only. It appends again at the offset in the 409.
       const stale = await server.ask({
         method: 'PATCH',
         path,
         headers: appendHeaders(8, 30, true),
         body: body.subarray(30),
       })
-      const told = Number(stale.headers['upload-offset'])
+      const offset = Number(stale.headers['upload-offset'])
       const last = await server.ask({
         method: 'PATCH',
         path,
-        headers: appendHeaders(8, told, true),
-        body: body.subarray(told),
+        headers: appendHeaders(8, offset, true),
+        body: body.subarray(offset),
       })
 
-      expect([stale.status, told]).toEqual([409, 45])
+      expect([stale.status, offset]).toEqual([409, 45])
       expect(last.status).toBe(201)
       expect(await second.answer()).toBeNull()
       expect(await server.objectOf(path)).toEqual(body)
     })
 
-    it('by a cancellation ends with the upload', async () => {
+    it('ends when the other request is a cancellation', async () => {
       const server = await serve()
-      const { connection, path } = await hang(server, 8, randomBytes(37))
+      const { connection, path } = await startCreation(server, 8, randomBytes(37))
 
       const answer = await server.ask({ method: 'DELETE', path, headers: interop(8) })
 
@@ -87,7 +87,7 @@ describe.each(protocolStores)('RUFH over bad connections, with files in %s', (ki
     })
   })
 
-  it('appends that race for one upload never mix', async () => {
+  it('concurrent appends to one upload never mix their bytes', async () => {
     const server = await serve()
     const body = randomBytes(60)
     const { headers } = await server.ask({
@@ -105,8 +105,8 @@ describe.each(protocolStores)('RUFH over bad connections, with files in %s', (ki
     expect(await server.objectOf(path)).toEqual(body)
   })
 
-  describe('what the server cannot do just now', () => {
-    it.each([3, 5, 6])('ends the connection of a client of version %i that knows its upload', async (version) => {
+  describe('a temporary error', () => {
+    it.each([3, 5, 6])('closes the connection of a client of version %i that can resume', async (version) => {
       const server = await serve()
       const { headers } = await server.ask({
         method: 'POST',
@@ -134,7 +134,7 @@ describe.each(protocolStores)('RUFH over bad connections, with files in %s', (ki
       expect(appended).toBeNull()
     })
 
-    it.each([4, 7, 8, 10])('is told to a client of version %i', async (version) => {
+    it.each([4, 7, 8, 10])('is answered to a client of version %i', async (version) => {
       const server = await serve()
       breakStore(server)
 
@@ -151,7 +151,7 @@ describe.each(protocolStores)('RUFH over bad connections, with files in %s', (ki
       expect(answer.json()).toMatchObject({ status: 503, error: { code: 'STORE_UNAVAILABLE' } })
     })
 
-    it('is told to a client that could not go on: it was not told where', async () => {
+    it('is answered to a client that got no 104 and cannot resume', async () => {
       const server = await serve()
       breakStore(server)
 
@@ -166,7 +166,7 @@ describe.each(protocolStores)('RUFH over bad connections, with files in %s', (ki
       expect(answer.status).toBe(503)
     })
 
-    it('is told to who was refused before anything was created', async () => {
+    it('is answered when no upload was created', async () => {
       const server = await serve()
       server.engine.drain()
 
@@ -181,28 +181,28 @@ describe.each(protocolStores)('RUFH over bad connections, with files in %s', (ki
       expect(answer.json()).toMatchObject({ error: { code: 'SHUTTING_DOWN' } })
     })
 
-    it('includes to take an upload from a request that does not let go', async () => {
+    it('is 423 while another request holds the lock of the upload', async () => {
       const server = await serve({ waitMs: 200 })
-      let letGo = () => {}
+      let releaseStore = () => {}
       server.store.fault = (call) =>
         call === 'uploadPart' || call === 'put'
           ? new Promise<void>((resolve) => {
-              letGo = resolve
+              releaseStore = resolve
             })
           : undefined
-      const { connection, path } = await hang(server, 6, randomBytes(15))
+      const { connection, path } = await startCreation(server, 6, randomBytes(15))
 
-      const told = await server.ask({ method: 'HEAD', path, headers: interop(8) })
-      const toldInVersion4 = await server.ask({ method: 'HEAD', path, headers: interop(4) })
-      const ofUrlSession = await server.tryAsk({ method: 'HEAD', path, headers: interop(6) })
+      const inVersion8 = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+      const inVersion4 = await server.ask({ method: 'HEAD', path, headers: interop(4) })
+      const inVersion6 = await server.tryAsk({ method: 'HEAD', path, headers: interop(6) })
       server.store.fault = () => {}
-      letGo()
+      releaseStore()
       await connection.closed()
 
-      expect(told.status).toBe(423)
-      expect(toldInVersion4.status).toBe(423)
-      expect(told.headers['retry-after']).toBe('1')
-      expect(ofUrlSession).toBeNull()
+      expect(inVersion8.status).toBe(423)
+      expect(inVersion4.status).toBe(423)
+      expect(inVersion8.headers['retry-after']).toBe('1')
+      expect(inVersion6).toBeNull()
       expect((await server.ask({ method: 'HEAD', path, headers: interop(6) })).headers['upload-offset']).toBe('15')
     })
 
@@ -219,32 +219,32 @@ describe.each(protocolStores)('RUFH over bad connections, with files in %s', (ki
         body: file,
       })
       const path = created.headers['location']!
-      const seen = await server.ask({ method: 'HEAD', path, headers: interop(8) })
-      const ofUrlSession = await server.tryAsk({ method: 'HEAD', path, headers: interop(6) })
+      const head = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+      const inVersion6 = await server.tryAsk({ method: 'HEAD', path, headers: interop(6) })
       server.store.fault = () => {}
       const later = await server.ask({ method: 'HEAD', path, headers: interop(8) })
 
-      expect([created.status, seen.status]).toEqual([503, 503])
-      expect(seen.headers).toMatchObject({ 'upload-complete': '?0', 'retry-after': '5' })
-      // tus-js-client starts a new upload when it reads a 5xx here.
-      expect(ofUrlSession).toBeNull()
+      expect([created.status, head.status]).toEqual([503, 503])
+      expect(head.headers).toMatchObject({ 'upload-complete': '?0', 'retry-after': '5' })
+      // tus-js-client would create a new upload after a 5xx.
+      expect(inVersion6).toBeNull()
       expect(later.headers['upload-complete']).toBe('?1')
     })
   })
 
-  it('a body that stalls is ended, and what came is kept', async () => {
+  it('a body that stalls is answered with 503, and its bytes are kept', async () => {
     const server = await serve({ bodyIdleMs: 200 })
-    const { connection, path } = await hang(server, 8, randomBytes(37))
+    const { connection, path } = await startCreation(server, 8, randomBytes(37))
 
     const answer = await connection.answer()
-    const seen = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+    const head = await server.ask({ method: 'HEAD', path, headers: interop(8) })
 
     expect(answer?.status).toBe(503)
     expect(answer?.headers).toMatchObject({ 'upload-offset': '37', 'upload-complete': '?0', connection: 'close' })
-    expect(seen.headers['upload-offset']).toBe('37')
+    expect(head.headers['upload-offset']).toBe('37')
   })
 
-  it('a refusal before the body was read closes the connection', async () => {
+  it('an error before the body was read closes the connection', async () => {
     const server = await serve()
 
     const answer = await server.ask({

@@ -20,11 +20,11 @@ describe('the name in Content-Disposition', () => {
     ['inline; filename="gr\xfc\xdfe.txt"', 'grüße.txt'],
     ['inline; filename="../../etc/passwd"', 'passwd'],
     ['inline; filename="C:\\\\dir\\\\a.txt"', 'a.txt'],
-    // What cannot be decoded gives way to what can.
+    // `filename` is used when `filename*` cannot be decoded.
     ["inline; filename*=UTF-8''%FF%FE; filename=plain.txt", 'plain.txt'],
     ["inline; filename*=KOI8-R''%C1; filename=plain.txt", 'plain.txt'],
     ['inline; filename="a.txt"; filename="b.txt"', 'a.txt'],
-  ])('%s is %s', (header, name) => {
+  ])('in %s is %s', (header, name) => {
     expect(filenameIn(header)).toBe(name)
   })
 
@@ -37,11 +37,11 @@ describe('the name in Content-Disposition', () => {
     'inline; name="x"',
     ';;;',
     'inline; filename="open',
-  ])('in %s is none', (header) => {
+  ])('is absent in %s', (header) => {
     expect(filenameIn(header)).toBeUndefined()
   })
 
-  it('takes no time to be not found', async () => {
+  it('is searched in linear time', async () => {
     const ms = await cpuTimeOf(() => {
       filenameIn(`inline; filename="${'\\"'.repeat(8_000)}`)
       filenameIn(`inline${'; a=b'.repeat(4_000)}; filename`)
@@ -52,7 +52,7 @@ describe('the name in Content-Disposition', () => {
 })
 
 describe('name and type of a file', () => {
-  it('are those of the headers', () => {
+  it('come from Content-Disposition and Content-Type', () => {
     expect(
       representationOf({
         'content-type': 'Image/PNG; charset=binary',
@@ -63,7 +63,7 @@ describe('name and type of a file', () => {
   })
 
   it.each(['application/partial-upload', 'application/octet-stream', undefined])(
-    'are those of Upload-Metadata when the headers (type %s) do not say',
+    'come from Upload-Metadata when Content-Type is %s',
     (type) => {
       const metadata = `filename ${base64('grüße.gif')},filetype ${base64('image/gif')},category ${base64('image')}`
 
@@ -77,7 +77,7 @@ describe('name and type of a file', () => {
     },
   )
 
-  it('may be unknown', () => {
+  it('may be unknown, but not in an invalid Upload-Metadata', () => {
     for (const broken of ['filename not!base64', 'a YQ==,a YQ==', 'ä YQ=='])
       expect(() => representationOf({ 'upload-metadata': broken })).toThrow('Upload-Metadata')
     const unknown = { filename: '', contentType: '', category: undefined, digests: null, metadata: null }

@@ -26,7 +26,7 @@ describe.each(protocolStores)('RUFH, creations, with files in %s', (kind) => {
       expect(await server.objectOf(answer.headers['location']!)).toEqual(body)
     })
 
-    it('with the first bytes leaves the upload open', async () => {
+    it('with the first bytes leaves the upload incomplete', async () => {
       const server = await serve()
 
       const answer = await server.ask({
@@ -38,10 +38,10 @@ describe.each(protocolStores)('RUFH, creations, with files in %s', (kind) => {
 
       expect(answer.status).toBe(201)
       expect(answer.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '23' })
-      expect(await server.sessionOf(answer.headers['location']!)).toMatchObject({ state: 'receiving', offset: 23 })
+      expect(await server.uploadAt(answer.headers['location']!)).toMatchObject({ state: 'receiving', offset: 23 })
     })
 
-    it('with no byte at all begins one, and says how much it may be', async () => {
+    it('without a body creates an upload and answers its limits', async () => {
       const server = await serve()
 
       const answer = await server.ask({
@@ -53,10 +53,10 @@ describe.each(protocolStores)('RUFH, creations, with files in %s', (kind) => {
       expect(answer.status).toBe(201)
       expect(answer.headers).toMatchObject({ ...lastIn(version, false), 'upload-offset': '0' })
       expect('upload-limit' in answer.headers).toBe(version >= 6)
-      expect(await server.sessionOf(answer.headers['location']!)).toMatchObject({ state: 'receiving', size: 47 })
+      expect(await server.uploadAt(answer.headers['location']!)).toMatchObject({ state: 'receiving', size: 47 })
     })
 
-    it('may be of a body whose length nobody knows', async () => {
+    it('may have a chunked body', async () => {
       const server = await serve()
 
       const answer = await server.ask({
@@ -70,7 +70,7 @@ describe.each(protocolStores)('RUFH, creations, with files in %s', (kind) => {
       expect((await server.objectOf(answer.headers['location']!))?.toString()).toBe('hello world')
     })
 
-    it('that breaks off keeps what came, is not complete, and has told the length', async () => {
+    it('that breaks off keeps its bytes and the length of the file', async () => {
       const server = await serve()
       const connection = await openRaw(server.port)
       const headers = { ...asAda, ...interop(version), ...lastIn(version, true), 'content-length': 60 }
@@ -80,16 +80,16 @@ describe.each(protocolStores)('RUFH, creations, with files in %s', (kind) => {
       await server.arrived(37)
       connection.cut()
 
-      const seen = await server.ask({ method: 'HEAD', path: path!, headers: interop(version) })
+      const head = await server.ask({ method: 'HEAD', path: path!, headers: interop(version) })
 
-      expect(seen.headers).toMatchObject({
+      expect(head.headers).toMatchObject({
         ...lastIn(version, false),
         'upload-offset': '37',
         'upload-length': '60',
       })
     })
 
-    it('announces the upload before the body is in, and points to the same place to the end', async () => {
+    it('sends the same Location in its 104 and in its final answer', async () => {
       const server = await serve()
 
       const answer = await server.ask({

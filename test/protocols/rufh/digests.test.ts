@@ -31,8 +31,8 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
       ['sha-256', (bytes: Buffer) => digestOf(bytes)],
       ['sha-512', (bytes: Buffer) => `sha-512=:${hash('sha512', bytes)}:`],
       ['both', (bytes: Buffer) => `${digestOf(bytes)}, sha-512=:${hash('sha512', bytes)}:`],
-      ['an algorithm that is not known', () => 'md5=:1B2M2Y8AsgTpgAmY7PhCfg==:'],
-    ])('that fits changes nothing (%s)', async (_, digest) => {
+      ['an unknown algorithm', () => 'md5=:1B2M2Y8AsgTpgAmY7PhCfg==:'],
+    ])('that matches changes nothing (%s)', async (_, digest) => {
       const server = await serve()
       const body = randomBytes(35)
 
@@ -42,7 +42,7 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
       expect(await server.objectOf(answer.headers['location']!)).toEqual(body)
     })
 
-    it('that does not fit keeps an append out, and the upload goes on', async () => {
+    it('that does not match rejects an append, and the upload can be resumed', async () => {
       const server = await serve()
       const body = randomBytes(60)
       const path = (await create(server, version, false, body.subarray(0, 13), {})).headers['location']!
@@ -53,7 +53,7 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
         headers: { ...appendHeaders(version, 13, true), 'content-digest': wrong },
         body: body.subarray(13),
       })
-      const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+      const head = await server.ask({ method: 'HEAD', path, headers: interop(version) })
       const accepted = await server.ask({
         method: 'PATCH',
         path,
@@ -67,25 +67,25 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
         type: 'https://iana.org/assignments/http-problem-types#digest-mismatching-values',
         error: { code: 'CHECKSUM_MISMATCH' },
       })
-      expect(seen.headers['upload-offset']).toBe('13')
+      expect(head.headers['upload-offset']).toBe('13')
       expect(accepted.status).toBe(201)
       expect(await server.objectOf(path)).toEqual(body)
     })
 
-    it('that does not fit keeps the bytes of a creation out; the answer says where to send them again', async () => {
+    it('that does not match rejects the bytes of a creation, but not the upload', async () => {
       const server = await serve()
       const body = randomBytes(35)
 
       const refused = await create(server, version, true, body, { 'content-digest': wrong })
       const path = refused.headers['location']!
-      const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+      const head = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
       expect(refused.status).toBe(400)
       expect(path).toBe(refused.interims[0]?.headers['location'])
-      expect(seen.headers).toMatchObject({ 'upload-offset': '0', 'upload-complete': '?0' })
+      expect(head.headers).toMatchObject({ 'upload-offset': '0', 'upload-complete': '?0' })
     })
 
-    it('of a body that breaks off keeps nothing out', async () => {
+    it('does not reject the bytes of a body that breaks off', async () => {
       const server = await serve()
       const body = randomBytes(60)
       const connection = await openRaw(server.port)
@@ -107,13 +107,13 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
       await server.arrived(37)
       connection.cut()
 
-      const seen = await server.ask({ method: 'HEAD', path: path!, headers: interop(version) })
+      const head = await server.ask({ method: 'HEAD', path: path!, headers: interop(version) })
 
-      expect(seen.headers['upload-offset']).toBe('37')
+      expect(head.headers['upload-offset']).toBe('37')
     })
   })
 
-  it.each([3, 5, 6])('a creation of version %i that was refused says how far its upload is', async (version) => {
+  it.each([3, 5, 6])('a failed creation of version %i answers the offset of its upload', async (version) => {
     const server = await serve()
 
     const refused = await create(server, version, true, randomBytes(35), { 'content-digest': wrong })
@@ -124,12 +124,12 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
   })
 
   describe.each(['content-digest', 'repr-digest', 'want-repr-digest'])('%s', (name) => {
-    it.each(['not a dictionary!', 'sha-256=x'])('that says %s is refused or asks for nothing', async (value) => {
+    it.each(['not a dictionary!', 'sha-256=x'])('with the value %s is refused, or has no effect', async (value) => {
       const server = await serve()
 
       const answer = await create(server, 8, true, randomBytes(5), { [name]: value })
 
-      // A preference that is no number is none; a digest that is none cannot be verified.
+      // A preference that is not a number is ignored. A digest that is not a byte sequence cannot be verified.
       const isHarmless = name === 'want-repr-digest' && value === 'sha-256=x'
       expect(answer.status).toBe(isHarmless ? 201 : 400)
     })
@@ -139,7 +139,7 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
     it.each([
       ['in one request', 60],
       ['in two requests', 23],
-    ])('that fits completes the upload sent %s, and is told back', async (_, cut) => {
+    ])('that matches an upload sent %s completes it and is returned', async (_, cut) => {
       const server = await serve()
       const body = randomBytes(60)
 
@@ -158,7 +158,7 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
     it.each([
       ['in one request', 60],
       ['in two requests', 23],
-    ])('that does not fit fails the upload sent %s', async (_, cut) => {
+    ])('that does not match an upload sent %s fails it', async (_, cut) => {
       const server = await serve()
       const body = randomBytes(60)
 
@@ -168,16 +168,16 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
         cut === 60
           ? first
           : await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, cut, true), body: body.subarray(cut) })
-      const seen = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+      const head = await server.ask({ method: 'HEAD', path, headers: interop(8) })
 
       expect(answer.status).toBe(400)
-      // The file was transferred: sending it again to this place would not help.
+      // The file was transferred whole. Sending it again to this URL would not help.
       expect(answer.headers['upload-complete']).toBe('?1')
       expect(answer.json()).toMatchObject({
         type: 'https://iana.org/assignments/http-problem-types#digest-mismatching-values',
         error: { code: 'CHECKSUM_MISMATCH' },
       })
-      expect(seen.status).toBe(410)
+      expect(head.status).toBe(410)
       await server.engine.cleanUp(path.split('/').at(-1)!)
       expect(await server.keys()).toEqual([])
     })
@@ -189,7 +189,7 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
       ['sha-256=1, sha-512=10', 'sha-512'],
       ['sha-256=3, sha-512=0', 'sha-256'],
       ['md5=10, sha-512=1', 'sha-512'],
-    ])('%s is answered with %s, in the final answer and when asked again', async (want, algorithm) => {
+    ])('%s is answered with %s, also in a repeated final answer', async (want, algorithm) => {
       const server = await serve()
       const body = randomBytes(60)
       const digest = `${algorithm}=:${hash(algorithm.replace('-', ''), body)}:`
@@ -202,14 +202,14 @@ describe.each(protocolStores)('RUFH, digests, with files in %s', (kind) => {
         headers: appendHeaders(10, 23, true),
         body: body.subarray(23),
       })
-      const replayed = await server.ask({ method: 'PATCH', path, headers: appendHeaders(10, 60, true), body: '' })
+      const repeated = await server.ask({ method: 'PATCH', path, headers: appendHeaders(10, 60, true), body: '' })
 
       expect(first.headers).not.toHaveProperty('repr-digest')
       expect(last.headers['repr-digest']).toBe(digest)
-      expect(replayed.headers['repr-digest']).toBe(digest)
+      expect(repeated.headers['repr-digest']).toBe(digest)
     })
 
-    it.each(['sha-256=0', 'md5=10'])('%s is answered with none', async (want) => {
+    it.each(['sha-256=0', 'md5=10'])('%s is answered without a digest', async (want) => {
       const server = await serve()
 
       const answer = await create(server, 10, true, randomBytes(9), { 'want-repr-digest': want })

@@ -10,7 +10,7 @@ describe('a request', () => {
     ['POST', { 'content-type': 'application/partial-upload' }, true],
     ['POST', { 'content-type': 'text/plain' }, false],
     ['POST', { 'tus-resumable': '1.0.0' }, false],
-    // tus-js-client sends both when it is asked to add headers.
+    // tus-js-client sends both when an application adds headers of RUFH.
     ['PATCH', { 'tus-resumable': '1.0.0', 'upload-complete': '?1' }, false],
     ['PATCH', { 'content-type': 'application/offset+octet-stream' }, false],
     ['PATCH', { 'content-type': 'application/partial-upload' }, true],
@@ -30,7 +30,7 @@ describe('a request', () => {
   })
 })
 
-describe('another protocol at the same place', () => {
+describe('another protocol at the same path', () => {
   const besideTus = () =>
     serve({
       beside(app) {
@@ -38,28 +38,28 @@ describe('another protocol at the same place', () => {
           method: ['OPTIONS', 'HEAD', 'POST', 'PATCH', 'DELETE'],
           url: '/files/*',
           exposeHeadRoute: false,
-          handler: (_request, reply) => reply.header('spoken', 'other').send(),
+          handler: (_request, reply) => reply.header('protocol', 'other').send(),
         })
-        app.post('/files', (_request, reply) => reply.header('spoken', 'other').send())
+        app.post('/files', (_request, reply) => reply.header('protocol', 'other').send())
       },
     })
 
-  it('gets what is not RUFH, and only that', async () => {
+  it('gets every request that is not RUFH, and no others', async () => {
     const server = await besideTus()
-    const spokenIn = async (method: string, path: string, headers: Record<string, string>) =>
-      (await server.ask({ method, path, headers })).headers['spoken'] ?? 'rufh'
+    const protocolOf = async (method: string, path: string, headers: Record<string, string>) =>
+      (await server.ask({ method, path, headers })).headers['protocol'] ?? 'rufh'
     const tus = { 'tus-resumable': '1.0.0' }
 
-    expect(await spokenIn('POST', '/files', tus)).toBe('other')
-    expect(await spokenIn('POST', '/files', { 'upload-complete': '?0' })).toBe('rufh')
-    expect(await spokenIn('HEAD', '/files/1', tus)).toBe('other')
-    expect(await spokenIn('HEAD', '/files/1', {})).toBe('rufh')
-    expect(await spokenIn('PATCH', '/files/1', tus)).toBe('other')
-    expect(await spokenIn('DELETE', '/files/1', {})).toBe('rufh')
+    expect(await protocolOf('POST', '/files', tus)).toBe('other')
+    expect(await protocolOf('POST', '/files', { 'upload-complete': '?0' })).toBe('rufh')
+    expect(await protocolOf('HEAD', '/files/1', tus)).toBe('other')
+    expect(await protocolOf('HEAD', '/files/1', {})).toBe('rufh')
+    expect(await protocolOf('PATCH', '/files/1', tus)).toBe('other')
+    expect(await protocolOf('DELETE', '/files/1', {})).toBe('rufh')
   })
 })
 
-it('an upload knows POST and PUT only as a way to say another method', async () => {
+it('an upload takes POST with a method override, but no PUT', async () => {
   const server = await serve()
   const { headers } = await server.ask({ method: 'POST', path: '/files', headers: { 'upload-complete': '?0' } })
   const path = headers['location']!
@@ -79,7 +79,7 @@ it('an upload knows POST and PUT only as a way to say another method', async () 
   expect(patched.headers['upload-offset']).toBe('4')
 })
 
-it('wants a token on every verb, and says so as a problem', async () => {
+it('every method without a token is 401 with problem details', async () => {
   const server = await serve()
   const { headers } = await server.ask({ method: 'POST', path: '/files', headers: { 'upload-complete': '?0' } })
   const path = headers['location']!
@@ -96,7 +96,7 @@ it('wants a token on every verb, and says so as a problem', async () => {
   }
 })
 
-it("does not know another user's upload, on any verb", async () => {
+it("every method on another user's upload is 404", async () => {
   const server = await serve()
   const { headers } = await server.ask({ method: 'POST', path: '/files', headers: { 'upload-complete': '?0' } })
   const path = headers['location']!

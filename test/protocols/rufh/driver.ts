@@ -3,7 +3,7 @@ import type { Driver } from '../stories.ts'
 const version = { 'upload-draft-interop-version': '8' }
 const chunk = { ...version, 'content-type': 'application/partial-upload' }
 
-/** Says stories in RUFH, as its eighth interop version has it, to the server at `url`. */
+/** Runs the scenarios in RUFH, interop version 8, against the server at `url`. */
 export function rufhDriver({ url, headers }: { url: string; headers: Record<string, string> }): Driver {
   async function ask(method: string, path: string, more: Record<string, string>, body?: Buffer): Promise<Headers> {
     const init = { method, headers: { ...headers, ...more }, ...(body && { body: new Uint8Array(body) }) }
@@ -15,8 +15,8 @@ export function rufhDriver({ url, headers }: { url: string; headers: Record<stri
 
   return {
     async create({ name, size, type = 'application/octet-stream' }) {
-      const what = { 'content-type': type, 'content-disposition': `attachment; filename="${name}"` }
-      const more = { ...version, ...what, 'upload-complete': size === 0 ? '?1' : '?0', 'upload-length': String(size) }
+      const file = { 'content-type': type, 'content-disposition': `attachment; filename="${name}"` }
+      const more = { ...version, ...file, 'upload-complete': size === 0 ? '?1' : '?0', 'upload-length': String(size) }
       return (await ask('POST', '/files', more, Buffer.alloc(0))).get('location')!.split('/').at(-1)!
     },
     async append(id, file, from = 0, to = file.length) {

@@ -6,18 +6,18 @@ const dialect = (version: number) => dialectOf({ 'upload-draft-interop-version':
 const offset = (value: string, version = 8) =>
   readInteger({ 'upload-offset': value }, 'upload-offset', dialect(version))
 
-describe('a number field', () => {
+describe('an Integer field', () => {
   it.each([
     ['0', 0],
     ['25', 25],
     ['25;note=1', 25],
     ['999999999999999', 999_999_999_999_999],
-  ])('reads %s', (text, value) => {
+  ])('with the value %s is read', (text, value) => {
     expect(offset(text)).toBe(value)
   })
 
   it.each(['', '-1', '5.0', '1e3', '0x10', '?1', '"5"', 'five', '5, 5', '5 5', '1000000000000000', ':NQ==:'])(
-    'is ignored as a whole when it says %s, and is a bad request before version 8',
+    'with the value %s is ignored, and refused before version 8',
     (text) => {
       expect(offset(text)).toBeUndefined()
       expect(() => offset(text, 7)).toThrow(expect.objectContaining({ code: 'INVALID_REQUEST' }))
@@ -25,53 +25,53 @@ describe('a number field', () => {
   )
 })
 
-describe('completeness', () => {
+describe('Upload-Complete', () => {
   it.each([
     [8, 'upload-complete', '?1', true],
     [8, 'upload-complete', '?0', false],
     [8, 'upload-complete', '?1;a', true],
     [3, 'upload-incomplete', '?0', true],
     [3, 'upload-incomplete', '?1', false],
-  ])('of version %i: %s %s means %s', (version, name, value, isLast) => {
+  ])('in version %i: %s %s means %s', (version, name, value, isLast) => {
     expect(readIsLast({ [name]: value }, dialect(version))).toBe(isLast)
   })
 
-  it.each(['true', '1', '"?1"', '?2', '?1, ?1'])('is ignored as a whole when it says %s', (value) => {
+  it.each(['true', '1', '"?1"', '?2', '?1, ?1'])('with the value %s is ignored, and refused before version 8', (value) => {
     expect(readIsLast({ 'upload-complete': value }, dialect(10))).toBeUndefined()
     expect(() => readIsLast({ 'upload-complete': value }, dialect(6))).toThrow(
       expect.objectContaining({ code: 'INVALID_REQUEST' }),
     )
   })
 
-  it('is not read from the field of another version', () => {
+  it('is not read from the header of another version', () => {
     expect(readIsLast({ 'upload-incomplete': '?0' }, dialect(6))).toBeUndefined()
     expect(readIsLast({ 'upload-complete': '?1' }, dialect(3))).toBeUndefined()
   })
 })
 
-describe('limits', () => {
+describe('Upload-Limit', () => {
   it.each([
     [3, undefined],
     [5, undefined],
     [6, 'max-size=100, min-size=0, expires=61'],
     [7, 'max-size=100, min-size=0, max-age=61'],
     [10, 'max-size=100, min-size=0, max-age=61'],
-  ])('have the keys of version %i', (version, header) => {
+  ])('has the keys of version %i', (version, header) => {
     expect(limitHeader(dialect(version), { maxSize: 100, expiresAt: new Date(61_500) }, 0)['upload-limit']).toBe(header)
   })
 
-  it('are told to be none when none are known', () => {
+  it('has only min-size=0 when no limits are known', () => {
     expect(limitHeader(dialect(6), null)['upload-limit']).toBe('min-size=0')
   })
 
-  it('are Integers, which have at most fifteen digits', () => {
+  it('has Integers of at most fifteen digits', () => {
     expect(limitHeader(dialect(6), { maxSize: Number.MAX_SAFE_INTEGER })['upload-limit']).toBe(
       'max-size=999999999999999, min-size=0',
     )
   })
 })
 
-describe('the version of a request', () => {
+describe('the interop version of a request', () => {
   it.each([
     [{ 'upload-draft-interop-version': '6' }, 6, true],
     [{ 'upload-draft-interop-version': '2' }, 10, false],
@@ -80,7 +80,7 @@ describe('the version of a request', () => {
     [{ 'upload-draft-interop-version': '6, 8' }, 10, false],
     [{}, 10, false],
     [{ 'upload-incomplete': '?0' }, 3, false],
-  ])('in %j is %i', (headers, version, isNamed) => {
+  ])('with the headers %j is %i', (headers, version, isNamed) => {
     expect(dialectOf(headers)).toMatchObject({ version, isNamed })
   })
 })

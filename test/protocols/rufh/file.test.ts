@@ -7,7 +7,7 @@ describe.each(protocolStores)('RUFH, the file, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe('a file', () => {
-    it('has the name and the type its creation says', async () => {
+    it('has the name and type in the headers of its creation', async () => {
       const server = await serve()
 
       const { headers } = await server.ask({
@@ -22,7 +22,7 @@ describe.each(protocolStores)('RUFH, the file, with files in %s', (kind) => {
         body: randomBytes(12),
       })
 
-      expect(await server.sessionOf(headers['location']!)).toMatchObject({
+      expect(await server.uploadAt(headers['location']!)).toMatchObject({
         filename: 'übung.png',
         contentType: 'image/png',
         category: 'image',
@@ -37,13 +37,13 @@ describe.each(protocolStores)('RUFH, the file, with files in %s', (kind) => {
         'INVALID_METADATA',
       ],
       [
-        'a type its owner may not send',
+        'a type that the role may not send',
         { 'content-type': 'video/mp4', authorization: 'Bearer sue:subscriber' },
         415,
         'TYPE_NOT_ALLOWED',
       ],
-      ['an owner whose role may send nothing', { authorization: 'Bearer sue:guest' }, 403, 'ROLE_NOT_ALLOWED'],
-    ])('with %s is refused before anything is kept', async (_, headers, status, code) => {
+      ['a role that may send nothing', { authorization: 'Bearer sue:guest' }, 403, 'ROLE_NOT_ALLOWED'],
+    ])('with %s is refused before an upload is created', async (_, headers, status, code) => {
       const server = await serve()
 
       const answer = await server.ask({
@@ -73,7 +73,7 @@ describe.each(protocolStores)('RUFH, the file, with files in %s', (kind) => {
       expect((await server.objectOf(answer.headers['location']!))?.toString()).toBe('put')
     })
 
-    it.each([4, 6, 8, 10])('without a byte is completed by one request of version %i', async (version) => {
+    it.each([4, 6, 8, 10])('that is empty is completed by one request of version %i', async (version) => {
       const server = await serve()
 
       const answer = await server.ask({
@@ -88,7 +88,7 @@ describe.each(protocolStores)('RUFH, the file, with files in %s', (kind) => {
     })
 
     it.each([5, 6])(
-      'without a byte is complete at once where its client (version %i) says no more',
+      'that is empty is completed by a creation of version %i with ?0',
       async (version) => {
         const server = await serve()
 
@@ -98,8 +98,8 @@ describe.each(protocolStores)('RUFH, the file, with files in %s', (kind) => {
           headers: { ...interop(version), 'upload-complete': '?0', 'upload-length': 0 },
         })
         const path = created.headers['location']!
-        // Another client of this version may still say what the server has said already.
-        const said = await server.ask({
+        // Another client of this version may still send `Upload-Complete: ?1`.
+        const completed = await server.ask({
           method: 'PATCH',
           path,
           headers: {
@@ -113,11 +113,11 @@ describe.each(protocolStores)('RUFH, the file, with files in %s', (kind) => {
 
         expect(created.headers['upload-complete']).toBe('?1')
         expect(await server.objectOf(path)).toEqual(Buffer.alloc(0))
-        expect(said.headers['upload-complete']).toBe('?1')
+        expect(completed.headers['upload-complete']).toBe('?1')
       },
     )
 
-    it.each([4, 8, 10])('without a byte waits for the word of a client of version %i', async (version) => {
+    it.each([4, 8, 10])('that is empty is not completed by a creation of version %i with ?0', async (version) => {
       const server = await serve()
 
       const { headers } = await server.ask({
@@ -133,11 +133,11 @@ describe.each(protocolStores)('RUFH, the file, with files in %s', (kind) => {
 
   describe('a creation', () => {
     it.each([
-      ['says nothing of its end', {}],
-      ['says something else of its end', { 'upload-complete': 'yes' }],
-      ['says it in the words of another version', { 'upload-incomplete': '?0' }],
-      ['starts in the middle', { 'upload-complete': '?1', 'upload-offset': 5 }],
-    ])('that %s is refused', async (_, headers) => {
+      ['without Upload-Complete', {}],
+      ['with an invalid Upload-Complete', { 'upload-complete': 'yes' }],
+      ['with the header of another version', { 'upload-incomplete': '?0' }],
+      ['at offset 5', { 'upload-complete': '?1', 'upload-offset': 5 }],
+    ])('%s is refused', async (_, headers) => {
       const server = await serve()
 
       for (const version of [6, 8]) {
@@ -152,7 +152,7 @@ describe.each(protocolStores)('RUFH, the file, with files in %s', (kind) => {
       }
     })
 
-    it('needs no version', async () => {
+    it('needs no interop version', async () => {
       const server = await serve()
 
       const complete = await server.ask({

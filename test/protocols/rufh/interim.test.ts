@@ -4,11 +4,11 @@ import { protocolStores } from '../../support/open-test-store.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
 import { appendHeaders, asAda, interop, lastIn, type Serving, serve as serveOn } from './serve.ts'
 
-describe.each(protocolStores)('RUFH, interim answers, with files in %s', (kind) => {
+describe.each(protocolStores)('RUFH, interim responses, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe('104', () => {
-    it('comes before the first byte of the body was sent', async () => {
+    it('is sent before the first byte of the body arrives', async () => {
       const server = await serve()
       const connection = await openRaw(server.port)
 
@@ -19,19 +19,19 @@ describe.each(protocolStores)('RUFH, interim answers, with files in %s', (kind) 
           headers: { ...asAda, ...interop(6), 'upload-complete': '?1', 'content-length': 100 },
         }),
       )
-      const heard = await connection.until(/^HTTP\/1\.1 104 [^\r]*\r\n[\s\S]*\r\n\r\n/)
+      const interim = await connection.until(/^HTTP\/1\.1 104 [^\r]*\r\n[\s\S]*\r\n\r\n/)
       connection.cut()
 
-      expect(heard).toMatch(/\r\nlocation: \/files\/[0-9a-f-]+\r\n/i)
-      expect(heard).toMatch(/\r\nupload-draft-interop-version: 6\r\n/i)
-      expect(heard).not.toMatch(/upload-offset/i)
+      expect(interim).toMatch(/\r\nlocation: \/files\/[0-9a-f-]+\r\n/i)
+      expect(interim).toMatch(/\r\nupload-draft-interop-version: 6\r\n/i)
+      expect(interim).not.toMatch(/upload-offset/i)
     })
 
     it.each([
       [6, /max-size=\d+, min-size=0, expires=\d+/],
       [8, /max-size=\d+, min-size=0, max-age=\d+/],
       [10, /max-size=\d+, min-size=0, max-age=\d+/],
-    ])('of version %i tells the limits', async (version, limits) => {
+    ])('of version %i has Upload-Limit', async (version, limits) => {
       const server = await serve()
 
       const answer = await server.ask({
@@ -45,7 +45,7 @@ describe.each(protocolStores)('RUFH, interim answers, with files in %s', (kind) 
     })
 
     it.each(['x-forwarded-for', 'forwarded', 'via', 'x-real-ip'])(
-      'does not come through a proxy that adds %s, unless it is said to pass 104 on',
+      'is not sent through a proxy that adds %s, except with the setting always',
       async (name) => {
         const request = {
           method: 'POST',
@@ -54,13 +54,13 @@ describe.each(protocolStores)('RUFH, interim answers, with files in %s', (kind) 
           body: 'x',
         }
 
-        const asked = await Promise.all(
+        const answers = await Promise.all(
           (['auto', 'always', 'never'] as const).map(async (interimResponses) =>
             (await serve({ rufh: { interimResponses } })).ask(request),
           ),
         )
 
-        expect(asked.map(({ status, interims }) => [status, interims.length])).toEqual([
+        expect(answers.map(({ status, interims }) => [status, interims.length])).toEqual([
           [201, 0],
           [201, 1],
           [201, 0],
@@ -70,8 +70,8 @@ describe.each(protocolStores)('RUFH, interim answers, with files in %s', (kind) 
 
     it.each([
       ['the client named no version', {}],
-      ['the client named a version that is not known', { 'upload-draft-interop-version': '2' }],
-    ])('does not come when %s', async (_, headers) => {
+      ['the client named an unknown version', { 'upload-draft-interop-version': '2' }],
+    ])('is not sent when %s', async (_, headers) => {
       const server = await serve()
 
       const answer = await server.ask({
@@ -85,7 +85,7 @@ describe.each(protocolStores)('RUFH, interim answers, with files in %s', (kind) 
       expect(answer.interims).toEqual([])
     })
 
-    it('never goes to a client of HTTP/1.0, nor does any other interim answer', async () => {
+    it('is not sent to a client of HTTP/1.0, nor is any other interim response', async () => {
       const server = await serve()
 
       const answer = await server.ask({
@@ -100,7 +100,7 @@ describe.each(protocolStores)('RUFH, interim answers, with files in %s', (kind) 
       expect(answer.interims).toEqual([])
     })
 
-    it('does not take the place of 100 (Continue)', async () => {
+    it('does not replace 100 (Continue)', async () => {
       const server = await serve()
       const connection = await openRaw(server.port)
       await connection.send(
@@ -120,7 +120,7 @@ describe.each(protocolStores)('RUFH, interim answers, with files in %s', (kind) 
       expect(answer?.interims.map(({ status }) => status)).toEqual([100, 104])
     })
 
-    it('is not sent where nothing was created', async () => {
+    it('is not sent when no upload was created', async () => {
       const server = await serve()
 
       const answer = await server.ask({
@@ -141,7 +141,7 @@ describe.each(protocolStores)('RUFH, interim answers, with files in %s', (kind) 
   })
 
   describe('progress', () => {
-    it.each([5, 6, 8, 10])('of version %i is told while the body comes in, without Location', async (version) => {
+    it.each([5, 6, 8, 10])('of version %i is sent while the body arrives, without Location', async (version) => {
       const server = await serve({ rufh: { progressEveryMs: 0 } })
       const { headers } = await server.ask({
         method: 'POST',
@@ -175,7 +175,7 @@ describe.each(protocolStores)('RUFH, interim answers, with files in %s', (kind) 
       }
     })
 
-    it.each([3, 4])('is not known in version %i', async (version) => {
+    it.each([3, 4])('is not sent in version %i', async (version) => {
       const server = await serve({ rufh: { progressEveryMs: 0 } })
 
       const answer = await server.ask({
@@ -188,7 +188,7 @@ describe.each(protocolStores)('RUFH, interim answers, with files in %s', (kind) 
       expect(answer.interims).toHaveLength(1)
     })
 
-    it('is not told more often than wanted', async () => {
+    it('is sent at most once in progressEveryMs', async () => {
       const server = await serve({ rufh: { progressEveryMs: 60_000 } })
 
       const answer = await server.ask({
@@ -201,7 +201,7 @@ describe.each(protocolStores)('RUFH, interim answers, with files in %s', (kind) 
       expect(answer.interims).toHaveLength(1)
     })
 
-    it('is not told to who did not name a version', async () => {
+    it('is not sent to a client that named no version', async () => {
       const server = await serve({ rufh: { progressEveryMs: 0 } })
       const { headers } = await server.ask({ method: 'POST', path: '/files', headers: { 'upload-complete': '?0' } })
 

@@ -9,7 +9,7 @@ import { appendHeaders, asAda, interop, lastIn, serve } from './serve.ts'
 const policies = () => ({ ...defaultPolicies, users: { ada: { maxSize: 50 } } })
 
 describe('OPTIONS', () => {
-  it.each([6, 7, 8, 9, 10])('tells, in version %i, that uploads can be resumed', async (version) => {
+  it.each([6, 7, 8, 9, 10])('answers Upload-Limit and Accept-Patch in version %i', async (version) => {
     const server = await serve()
 
     const answer = await server.ask({ method: 'OPTIONS', path: '/files', headers: interop(version) })
@@ -19,28 +19,28 @@ describe('OPTIONS', () => {
     expect(answer.headers['accept-patch']).toBe('application/partial-upload')
   })
 
-  it('that another protocol answers tells it too', async () => {
+  it('has Upload-Limit when another protocol answers it', async () => {
     const server = await serve({
       beside(app, options) {
         announceRufh(app, options)
         app.options('/files', async (_request, reply) => {
-          // As @tus/server answers: with a web Response.
+          // @tus/server answers with a web Response.
           return reply.send(new Response(null, { status: 204, headers: { 'tus-version': '1.0.0' } }))
         })
         app.options('/elsewhere', async (_request, reply) => reply.code(204).send())
       },
     })
 
-    const here = await server.ask({ method: 'OPTIONS', path: '/files' })
+    const endpoint = await server.ask({ method: 'OPTIONS', path: '/files' })
     const elsewhere = await server.ask({ method: 'OPTIONS', path: '/elsewhere' })
 
-    expect(here.headers).toMatchObject({ 'tus-version': '1.0.0', 'upload-limit': 'max-size=1000, min-size=0' })
+    expect(endpoint.headers).toMatchObject({ 'tus-version': '1.0.0', 'upload-limit': 'max-size=1000, min-size=0' })
     expect(elsewhere.headers).not.toHaveProperty('upload-limit')
   })
 })
 
 describe('a file that is too large', () => {
-  it.each([6, 8, 10])('is refused with the limits before it is sent, in version %i', async (version) => {
+  it.each([6, 8, 10])('is 413 with Upload-Limit before it is sent, in version %i', async (version) => {
     const server = await serve({ policies })
 
     const answer = await server.ask({
@@ -56,7 +56,7 @@ describe('a file that is too large', () => {
     expect(answer.json()).toMatchObject({ status: 413, error: { code: 'FILE_TOO_LARGE' } })
   })
 
-  it('is refused with the limits when nobody knew its length', async () => {
+  it('is 413 with Upload-Limit when its length was unknown', async () => {
     const server = await serve({ policies })
 
     const answer = await server.ask({
@@ -71,24 +71,24 @@ describe('a file that is too large', () => {
   })
 })
 
-it('what was allowed when an upload began is allowed to its end', async () => {
+it('every answer about an upload has the limits of its creation', async () => {
   const server = await serve({ policies })
   const headers = { ...interop(10), 'upload-complete': '?0' }
 
   const created = await server.ask({ method: 'POST', path: '/files', headers, body: randomBytes(49) })
   const path = created.headers['location']!
-  const seen = await server.ask({ method: 'HEAD', path, headers: interop(10) })
-  // A single byte: no least size of an append is told, and none is asked for.
-  const ended = await server.ask({ method: 'PATCH', path, headers: appendHeaders(10, 49, true), body: 'x' })
+  const head = await server.ask({ method: 'HEAD', path, headers: interop(10) })
+  // A single byte is enough: Upload-Limit has no min-append-size.
+  const completed = await server.ask({ method: 'PATCH', path, headers: appendHeaders(10, 49, true), body: 'x' })
 
   const limitsIn = (answer: RawAnswer) => answer.headers['upload-limit']?.replace(/, max-age=\d+/, '')
-  expect([...created.interims, created, seen].map((answer) => limitsIn(answer as RawAnswer))).toEqual(
+  expect([...created.interims, created, head].map((answer) => limitsIn(answer as RawAnswer))).toEqual(
     Array.from({ length: 3 }, () => 'max-size=50, min-size=0'),
   )
-  expect(ended.headers['upload-complete']).toBe('?1')
+  expect(completed.headers['upload-complete']).toBe('?1')
 })
 
-it('an upload keeps the limits that were told when it began, whatever its owner may begin by now', async () => {
+it('an upload keeps the limits of its creation after the policies change', async () => {
   let now: PolicyDocument = { ...defaultPolicies, users: { ada: { maxSize: 50 } } }
   const server = await serve({ policies: () => now })
   const created = { method: 'POST', path: '/files', headers: { ...interop(8), 'upload-complete': '?0' } }
@@ -105,22 +105,22 @@ it('an upload keeps the limits that were told when it began, whatever its owner 
   for (const { headers } of answers) expect(headers['upload-limit']).toMatch(/^max-size=50, min-size=0\b/)
 })
 
-it('an upload is not lost to its owner when the token has another role by now', async () => {
+it('the owner of an upload can complete it with a token of another role', async () => {
   const server = await serve()
-  const path = await beginTen(server)
+  const path = await createTen(server)
   const other = { authorization: 'Bearer ada:nobody' }
 
-  const seen = await server.ask({ method: 'HEAD', path, headers: { ...interop(8), ...other } })
-  const ended = await server.ask({ method: 'PATCH', path, headers: { ...appendHeaders(8, 10, true), ...other } })
+  const head = await server.ask({ method: 'HEAD', path, headers: { ...interop(8), ...other } })
+  const completed = await server.ask({ method: 'PATCH', path, headers: { ...appendHeaders(8, 10, true), ...other } })
 
-  expect([seen.status, seen.headers['upload-offset']]).toEqual([204, '10'])
-  expect([ended.status, ended.headers['upload-complete']]).toEqual([201, '?1'])
+  expect([head.status, head.headers['upload-offset']]).toEqual([204, '10'])
+  expect([completed.status, completed.headers['upload-complete']]).toEqual([201, '?1'])
 })
 
-it('an upload whose role may send nothing any more is not completed', async () => {
+it('an upload is not completed when its role may no longer send files', async () => {
   let now: PolicyDocument = defaultPolicies
   const server = await serve({ policies: () => now })
-  const path = await beginTen(server)
+  const path = await createTen(server)
   now = { ...defaultPolicies, roles: {} }
 
   const answer = await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, 10, true), body: '' })
@@ -129,10 +129,10 @@ it('an upload whose role may send nothing any more is not completed', async () =
   expect(await server.objectOf(path)).toBeUndefined()
 })
 
-it('an upload that is larger than one may begin by now is completed, as it was told', async () => {
+it('an upload above a limit that was lowered later can be completed', async () => {
   let now: PolicyDocument = defaultPolicies
   const server = await serve({ policies: () => now })
-  const path = await beginTen(server)
+  const path = await createTen(server)
   now = { ...defaultPolicies, users: { ada: { maxSize: 9 } } }
 
   const answer = await server.ask({ method: 'PATCH', path, headers: appendHeaders(8, 10, true), body: '' })
@@ -141,7 +141,7 @@ it('an upload that is larger than one may begin by now is completed, as it was t
   expect(await server.objectOf(path)).toHaveLength(10)
 })
 
-it('every Location of an exchange is the same', async () => {
+it('every Location in the answers to one request is the same', async () => {
   const server = await serve({ rufh: { publicUrl: 'https://files.example/up/', progressEveryMs: 0 } })
 
   const answer = await server.ask({
@@ -157,7 +157,7 @@ it('every Location of an exchange is the same', async () => {
   expect(locations[0]).toMatch(/^https:\/\/files\.example\/up\/files\/[0-9a-f-]{36}$/)
 })
 
-it('the address of an upload is unique and tells nothing', async () => {
+it('the URL of an upload is unique and reveals neither name nor key', async () => {
   const server = await serve()
   const create = async () =>
     (
@@ -179,7 +179,7 @@ it('the address of an upload is unique and tells nothing', async () => {
 describe('a page on another origin', () => {
   const origin = 'https://app.example'
 
-  it('may ask for what RUFH needs', async () => {
+  it('may send the headers and methods of RUFH', async () => {
     const server = await serve({ rufh: { origins: [origin] } })
 
     const answer = await server.ask({
@@ -199,7 +199,7 @@ describe('a page on another origin', () => {
     expect(answer.headers['access-control-allow-headers']?.toLowerCase()).toContain('upload-draft-interop-version')
   })
 
-  it('may read the answers, refusals too', async () => {
+  it('may read every answer, errors too', async () => {
     const server = await serve({ rufh: { origins: [origin] } })
     const create = (headers: Record<string, string>) =>
       server.ask({ method: 'POST', path: '/files', headers: { ...asAda, 'upload-complete': '?0', origin, ...headers } })
@@ -210,7 +210,7 @@ describe('a page on another origin', () => {
     }
   })
 
-  it('may not when it is not one of those that may', async () => {
+  it('gets no CORS headers when its origin is not allowed', async () => {
     const server = await serve({ rufh: { origins: [origin] } })
 
     const answer = await server.ask({
@@ -223,9 +223,9 @@ describe('a page on another origin', () => {
   })
 })
 
-/** An upload that has its ten bytes and has not been told that they are all. */
-async function beginTen(server: Awaited<ReturnType<typeof serve>>): Promise<string> {
+/** Creates an upload that has all of its ten bytes and is not complete. @returns its path */
+async function createTen(server: Awaited<ReturnType<typeof serve>>): Promise<string> {
   const headers = { ...interop(8), 'upload-complete': '?0', 'upload-length': 10 }
-  const { headers: told } = await server.ask({ method: 'POST', path: '/files', headers, body: randomBytes(10) })
-  return told['location']!
+  const answer = await server.ask({ method: 'POST', path: '/files', headers, body: randomBytes(10) })
+  return answer.headers['location']!
 }

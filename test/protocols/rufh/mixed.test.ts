@@ -9,7 +9,7 @@ const tus = { 'tus-resumable': '1.0.0' }
 const tusType = { ...tus, 'content-type': 'application/offset+octet-stream' }
 
 describe.each(protocolStores)('RUFH beside tus, with files in %s', (kind) => {
-  const bothSpoken = () =>
+  const serveBoth = () =>
     serveOn({
       kind,
       beside(app, options) {
@@ -18,8 +18,8 @@ describe.each(protocolStores)('RUFH beside tus, with files in %s', (kind) => {
       },
     })
 
-  it('an upload begun in tus goes on in RUFH, and in tus again, and ends in RUFH', async () => {
-    const server = await bothSpoken()
+  it('an upload created in tus is resumed in RUFH, in tus, and completed in RUFH', async () => {
+    const server = await serveBoth()
     const body = randomBytes(60)
     const created = await server.ask({ method: 'POST', path: '/files', headers: { ...tus, 'upload-length': 60 } })
     const path = created.headers['location']!
@@ -47,8 +47,8 @@ describe.each(protocolStores)('RUFH beside tus, with files in %s', (kind) => {
     expect(await server.objectOf(path)).toEqual(body)
   })
 
-  it('an upload begun in RUFH ends in tus', async () => {
-    const server = await bothSpoken()
+  it('an upload created in RUFH is completed in tus', async () => {
+    const server = await serveBoth()
     const body = randomBytes(60)
     const created = await server.ask({
       method: 'POST',
@@ -58,39 +58,39 @@ describe.each(protocolStores)('RUFH beside tus, with files in %s', (kind) => {
     })
     const path = created.headers['location']!
 
-    const seen = await server.ask({ method: 'HEAD', path, headers: tus })
+    const inTus = await server.ask({ method: 'HEAD', path, headers: tus })
     const last = await server.ask({
       method: 'PATCH',
       path,
       headers: { ...tusType, 'upload-offset': 23 },
       body: body.subarray(23),
     })
-    const known = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+    const inRufh = await server.ask({ method: 'HEAD', path, headers: interop(8) })
 
-    expect(seen.headers['upload-offset']).toBe('23')
+    expect(inTus.headers['upload-offset']).toBe('23')
     expect(last.headers['upload-offset']).toBe('60')
-    expect(known.headers['upload-complete']).toBe('?1')
+    expect(inRufh.headers['upload-complete']).toBe('?1')
     expect(await server.objectOf(path)).toEqual(body)
   })
 
-  it('one OPTIONS tells of both', async () => {
-    const server = await bothSpoken()
+  it('the answer to OPTIONS has the headers of both', async () => {
+    const server = await serveBoth()
 
     const { headers } = await server.ask({ method: 'OPTIONS', path: '/files' })
 
     expect(headers).toMatchObject({ 'tus-version': '1.0.0', 'upload-limit': 'max-size=1000, min-size=0' })
   })
 
-  it('an endpoint that is written with a slash at its end is the same, in both', async () => {
-    const server = await bothSpoken()
-    const asked = { path: '/files/?from=page', body: 'some' }
+  it('the endpoint with a slash at its end is the same in both', async () => {
+    const server = await serveBoth()
+    const request = { path: '/files/?from=page', body: 'some' }
 
-    const { headers } = await server.ask({ method: 'OPTIONS', path: asked.path })
+    const { headers } = await server.ask({ method: 'OPTIONS', path: request.path })
     const answers = [
-      await server.ask({ ...asked, method: 'POST', headers: { ...interop(3), 'upload-incomplete': '?1' } }),
-      await server.ask({ ...asked, method: 'POST', headers: { ...interop(6), 'upload-complete': '?0' } }),
-      await server.ask({ ...asked, method: 'PUT', headers: { ...interop(10), 'upload-complete': '?0' } }),
-      await server.ask({ ...asked, method: 'POST', headers: { ...tusType, 'upload-length': 9 } }),
+      await server.ask({ ...request, method: 'POST', headers: { ...interop(3), 'upload-incomplete': '?1' } }),
+      await server.ask({ ...request, method: 'POST', headers: { ...interop(6), 'upload-complete': '?0' } }),
+      await server.ask({ ...request, method: 'PUT', headers: { ...interop(10), 'upload-complete': '?0' } }),
+      await server.ask({ ...request, method: 'POST', headers: { ...tusType, 'upload-length': 9 } }),
     ]
 
     expect(headers).toMatchObject({ 'tus-version': '1.0.0', 'upload-limit': 'max-size=1000, min-size=0' })

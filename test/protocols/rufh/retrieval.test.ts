@@ -5,7 +5,8 @@ import { protocolStores } from '../../support/open-test-store.ts'
 import { headOf, openRaw } from '../../support/raw-http.ts'
 import { appendHeaders, asAda, interop, lastIn, type Served, type Serving, serve as serveOn } from './serve.ts'
 
-async function begin(server: Served, version: number, body: Buffer, headers: Record<string, string | number> = {}) {
+/** Creates an upload whose first bytes are `body`. @returns its path */
+async function create(server: Served, version: number, body: Buffer, headers: Record<string, string | number> = {}) {
   const answer = await server.ask({
     method: 'POST',
     path: '/files',
@@ -19,9 +20,9 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe.each([3, 4, 5, 6, 7, 8, 9, 10])('offset retrieval in version %i', (version) => {
-    it('tells the offset, that the upload is open, and is not cached', async () => {
+    it('answers the offset of an incomplete upload, and is not cached', async () => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(23))
+      const path = await create(server, version, randomBytes(23))
 
       const answer = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
@@ -33,7 +34,7 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
       })
     })
 
-    it('tells when the upload is complete', async () => {
+    it('answers that an upload is complete', async () => {
       const server = await serve()
       const { headers } = await server.ask({
         method: 'POST',
@@ -47,10 +48,10 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
       expect(answer.headers).toMatchObject({ ...lastIn(version, true), 'upload-offset': '23', 'upload-length': '23' })
     })
 
-    it('gives an offset that the next append may use', async () => {
+    it('answers an offset that the next append may use', async () => {
       const server = await serve()
       const body = randomBytes(60)
-      const path = await begin(server, version, body.subarray(0, 37))
+      const path = await create(server, version, body.subarray(0, 37))
 
       const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(version) })
       const offset = Number(headers['upload-offset'])
@@ -67,18 +68,18 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
   })
 
   describe('the length', () => {
-    it.each([6, 7, 8, 9, 10])('is told in version %i when the client gave one', async (version) => {
+    it.each([6, 7, 8, 9, 10])('is answered in version %i when the client sent one', async (version) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(5), { 'upload-length': 60 })
+      const path = await create(server, version, randomBytes(5), { 'upload-length': 60 })
 
       const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
       expect(headers['upload-length']).toBe('60')
     })
 
-    it('is not told when the client gave none', async () => {
+    it('is not answered when the client sent none', async () => {
       const server = await serve()
-      const path = await begin(server, 8, randomBytes(5))
+      const path = await create(server, 8, randomBytes(5))
 
       const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(8) })
 
@@ -86,27 +87,27 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
     })
 
     it.each([5, 6])(
-      'ends the file in version %i, whose client takes an offset equal to it for the end',
+      'completes an upload that has all its bytes in version %i',
       async (version) => {
         const server = await serve()
         const body = randomBytes(60)
-        // A client of version 8 has left the upload open, although every byte is there.
-        const path = await begin(server, 8, body, { 'upload-length': 60 })
-        const open = await server.ask({ method: 'HEAD', path, headers: interop(8) })
+        // A client of version 8 has sent every byte without completing the upload.
+        const path = await create(server, 8, body, { 'upload-length': 60 })
+        const inVersion8 = await server.ask({ method: 'HEAD', path, headers: interop(8) })
 
-        const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+        const head = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
         const whole = { 'upload-offset': '60', 'upload-length': '60' }
-        expect(open.headers).toMatchObject({ ...whole, 'upload-complete': '?0' })
-        expect(seen.headers).toMatchObject({ ...whole, 'upload-complete': '?1' })
+        expect(inVersion8.headers).toMatchObject({ ...whole, 'upload-complete': '?0' })
+        expect(head.headers).toMatchObject({ ...whole, 'upload-complete': '?1' })
         expect(await server.objectOf(path)).toEqual(body)
       },
     )
   })
 
-  it.each([6, 7, 8, 9, 10])('the limits are told in version %i', async (version) => {
+  it.each([6, 7, 8, 9, 10])('Upload-Limit is answered in version %i', async (version) => {
     const server = await serve()
-    const path = await begin(server, version, randomBytes(5))
+    const path = await create(server, version, randomBytes(5))
 
     const { headers } = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
@@ -118,7 +119,7 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
   describe('GET', () => {
     it.each([9, 10])('retrieves the offset in version %i', async (version) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(5))
+      const path = await create(server, version, randomBytes(5))
 
       const answer = await server.ask({ method: 'GET', path, headers: interop(version) })
 
@@ -127,7 +128,7 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
     })
   })
 
-  describe('a question that brings state along', () => {
+  describe('a HEAD or DELETE with Upload-* headers', () => {
     it.each([
       [3, 'HEAD', 'upload-incomplete', '?0'],
       [3, 'HEAD', 'upload-offset', '5'],
@@ -138,7 +139,7 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
       [3, 'DELETE', 'upload-incomplete', '?1'],
     ])('is refused in version %i: %s with %s', async (version, method, name, value) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(5))
+      const path = await create(server, version, randomBytes(5))
 
       const answer = await server.ask({ method, path, headers: { ...interop(version), [name]: value } })
 
@@ -148,7 +149,7 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
 
     it.each([7, 8, 10])('is answered in version %i', async (version) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(5))
+      const path = await create(server, version, randomBytes(5))
 
       const answer = await server.ask({
         method: 'HEAD',
@@ -161,7 +162,7 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
     })
   })
 
-  describe('an upload that is not there', () => {
+  describe('an upload that does not exist', () => {
     it('is 404', async () => {
       const server = await serve()
 
@@ -172,9 +173,9 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
       }
     })
 
-    it.each([6, 10])('is not in version %i for any cache: whose it is may ask next', async (version) => {
+    it.each([6, 10])('is not cached as a 404 in version %i: it may belong to another user', async (version) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(5))
+      const path = await create(server, version, randomBytes(5))
       const asEve = { authorization: 'Bearer eve:creator', ...interop(version) }
 
       const answer = await server.ask({ method: 'HEAD', path, headers: asEve })
@@ -187,9 +188,9 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
       [6, 404],
       [7, 410],
       [10, 410],
-    ])('any more is, in version %i, %i', async (version, status) => {
+    ])('after its cancellation is, in version %i, %i', async (version, status) => {
       const server = await serve()
-      const path = await begin(server, version, randomBytes(5))
+      const path = await create(server, version, randomBytes(5))
       const cancelled = await server.ask({ method: 'DELETE', path, headers: interop(version) })
 
       const answers = [
@@ -208,9 +209,9 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
     [6, 404],
     [8, 410],
     [10, 410],
-  ])('an upload whose parts the store has lost is over, in version %i (%i)', async (version, status) => {
+  ])('an upload whose parts the store has lost is, in version %i, %i', async (version, status) => {
     const server = await serve()
-    const path = await begin(server, version, randomBytes(server.part), { 'upload-length': 2.5 * server.part })
+    const path = await create(server, version, randomBytes(server.part), { 'upload-length': 2.5 * server.part })
     const next = { ...appendHeaders(version, server.part, false) }
     await server.ask({ method: 'PATCH', path, headers: next, body: randomBytes(server.part) })
     const { key } = await server.engine.get(userOf('ada', 'creator'), path.split('/').at(-1)!)
@@ -218,31 +219,32 @@ describe.each(protocolStores)('RUFH, offset retrieval, with files in %s', (kind)
 
     const last = { ...appendHeaders(version, 2 * server.part, true) }
     const append = { method: 'PATCH', path, headers: last, body: randomBytes(server.part / 2) }
-    // One observation ends nothing: 503, which the client of version 6 would take for the end, so its connection is closed instead.
+    // The server confirms a loss before it ends an upload, and answers 503 to the first append. A client of version 6 would fail for good
+    // after a 503, so its connection is closed instead.
     const first = await server.tryAsk(append)
     const between = await server.ask({ method: 'HEAD', path, headers: interop(version) })
     const answer = await server.ask(append)
-    const seen = await server.ask({ method: 'HEAD', path, headers: interop(version) })
+    const head = await server.ask({ method: 'HEAD', path, headers: interop(version) })
 
     expect(first?.status).toBe(version === 6 ? undefined : 503)
     expect([between.status, between.headers['upload-offset']]).toEqual([204, String(2 * server.part)])
-    expect([answer.status, seen.status]).toEqual([status, status])
+    expect([answer.status, head.status]).toEqual([status, status])
     expect(answer.json()).toMatchObject({ error: { code: 'UPLOAD_LOST' } })
-    expect(seen.headers).not.toHaveProperty('upload-offset')
+    expect(head.headers).not.toHaveProperty('upload-offset')
   })
 
-  it.each(['', '/', '//', '/.', '?a=b'])('the question never gets a redirection for an answer: %s', async (more) => {
+  it.each(['', '/', '//', '/.', '?a=b'])('an offset retrieval is never answered with a redirect: %s', async (more) => {
     const server = await serve()
-    const path = await begin(server, 10, randomBytes(5))
+    const path = await create(server, 10, randomBytes(5))
 
-    for (const start of ['', '/', '/.']) {
-      const answer = await server.ask({ method: 'HEAD', path: `${start}${path}${more}`, headers: interop(10) })
+    for (const prefix of ['', '/', '/.']) {
+      const answer = await server.ask({ method: 'HEAD', path: `${prefix}${path}${more}`, headers: interop(10) })
       expect(Math.floor(answer.status / 100)).not.toBe(3)
     }
   })
 
   describe('a request that hangs', () => {
-    it('gives way to a question at once; its bytes are counted and its connection is ended', async () => {
+    it('is ended by an offset retrieval, which counts its bytes', async () => {
       const server = await serve({ bodyIdleMs: 0 })
       const hanging = await openRaw(server.port)
       await hanging.send(

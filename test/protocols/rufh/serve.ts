@@ -22,33 +22,33 @@ export interface Served extends Omit<OpenEngine, 'store'> {
   port: number
   /** Resolves when the server has read `bytes` of a body that has not ended yet. */
   arrived(bytes: number): Promise<void>
-  /** The size of the parts of a small file: 10 bytes unless a test says otherwise, or what the store takes at least. */
+  /** The part size of a small file: 10 bytes unless the test overrides it, or the least size in the store. */
   part: number
-  /** Asks as ada, who may send anything, unless the request brings its own token. */
+  /** Sends a request as ada, whose role may send any file, unless the request has its own token. */
   ask(request: RawRequest): Promise<RawAnswer>
-  /** As `ask`, where no answer may come. */
+  /** As `ask`, but `null` when the server closes the connection without an answer. */
   tryAsk(request: RawRequest): Promise<RawAnswer | null>
-  /** The bytes in the store of the upload at `location`; `undefined` while there is no object. */
+  /** The object of the upload at `location`; `undefined` while there is none. */
   objectOf(location: string): Promise<Buffer | undefined>
-  /** Everything that lies in the store. */
+  /** The keys of all objects in the store. */
   keys(): Promise<string[]>
-  /** The session of the upload at `location`. */
-  sessionOf(
+  /** The upload at `location` in the database. */
+  uploadAt(
     location: string,
   ): Promise<Pick<UploadRecord, 'state' | 'offset' | 'size'> & { filename: string; contentType: string }>
 }
 
 export interface Serving extends Partial<Omit<EngineOptions, 'store'>> {
-  /** Where files go: in memory unless it says otherwise. */
+  /** The store for files. Default: memory. */
   kind?: StoreKind
   rufh?: Partial<RufhOptions> & { origins?: '*' | string[] }
-  /** What else is registered beside RUFH. */
+  /** Registers other plugins beside RUFH. */
   beside?: (app: FastifyInstance, options: RufhOptions) => void
   leaseMs?: number
   waitMs?: number
 }
 
-// Every test of a file is one user's of one day, and an upload of unknown length reserves the most it may become.
+// All uploads of a test file belong to one user and one day, and an upload of unknown length reserves the largest size that it may have.
 const withoutQuotas: PolicyDocument = {
   ...defaultPolicies,
   roles: Object.fromEntries(
@@ -65,12 +65,12 @@ export const asAda = { authorization: 'Bearer ada:creator' }
 /** The headers that name an interop version. */
 export const interop = (version: number) => ({ 'upload-draft-interop-version': version })
 
-/** The header that says whether the file ends with this request, in the words of `version`. */
+/** The header of `version` that says whether a request brings the end of the file. */
 export function lastIn(version: number, isLast: boolean): Record<string, string> {
   return version === 3 ? { 'upload-incomplete': isLast ? '?0' : '?1' } : { 'upload-complete': isLast ? '?1' : '?0' }
 }
 
-/** What an append of `version` needs beside its offset. */
+/** The headers of an append in `version`. */
 export function appendHeaders(version: number, offset: number, isLast: boolean): Record<string, string | number> {
   return {
     ...interop(version),
@@ -80,7 +80,7 @@ export function appendHeaders(version: number, offset: number, isLast: boolean):
   }
 }
 
-/** RUFH over a real engine, on a port of its own until the test ends. Tokens are `user:role`. */
+/** Serves RUFH over a real engine, on a port of its own until the test ends. Tokens are `user:role`. */
 export async function serve({ kind = 'memory', rufh, beside, ...overrides }: Serving = {}): Promise<Served> {
   const store = await openTestStore(kind)
   const opened = await openEngine({ policies: () => withoutQuotas, ...overrides, store })
@@ -99,7 +99,7 @@ export async function serve({ kind = 'memory', rufh, beside, ...overrides }: Ser
   await app.register(async (scope) => {
     allowOrigins(scope, { origins, headers: [], credentials: false })
     await scope.register(authPlugin, { checks: [readToken] })
-    await scope.register(async (room) => rufhPlugin(room, options))
+    await scope.register(async (inner) => rufhPlugin(inner, options))
     beside?.(scope, options)
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
@@ -120,7 +120,7 @@ export async function serve({ kind = 'memory', rufh, beside, ...overrides }: Ser
       if (!(await store.stat(key))) return undefined
       return Buffer.concat(await all(store.read(key)))
     },
-    sessionOf: find,
+    uploadAt: find,
   }
 }
 

@@ -8,15 +8,15 @@ import { protocolStores, type StoreKind } from '../../support/open-test-store.ts
 import { until } from '../../support/until.ts'
 import { type Served, type Serving, serve as serveOn } from './serve.ts'
 
-// The package's types do not know the option.
+// The types of the package lack this option.
 type Options = Partial<tus.UploadOptions> & { protocol?: string }
 
-// More than one part wherever it is stored: S3 takes none below 5 MiB.
+// Larger than one part in every store. The parts of S3 have at least 5 MiB.
 const bulk: Record<StoreKind, number> = { memory: 1000, local: 1000, s3: 13_000_000 }
 
 const protocols = ['ietf-draft-03', 'ietf-draft-05'] as const
 
-/** Sends `file` and returns its address; rejects when tus-js-client gives up. */
+/** Sends `file`. @returns the path of its upload and the methods of all requests; rejects when tus-js-client fails */
 function send(server: Served, file: Buffer | Readable, options: Options): Promise<{ url: string; requests: string[] }> {
   const requests: string[] = []
   return new Promise((resolve, reject) => {
@@ -43,30 +43,30 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
   const size = bulk[kind]
   const chunk = (size * 13) / 100
 
-  describe.each(protocols)('tus-js-client in its mode %s', (protocol) => {
+  describe.each(protocols)('with the protocol %s', (protocol) => {
     it.each<[string, number, Options]>([
-      ['in one piece', size, {}],
-      ['in chunks', size, { chunkSize: chunk }],
-      ['with the creation', size, { uploadDataDuringCreation: true }],
-      ['with the creation, in chunks', size, { uploadDataDuringCreation: true, chunkSize: chunk }],
-      ['without a byte', 0, {}],
-      ['without a byte, with the creation', 0, { uploadDataDuringCreation: true }],
-      ['where PATCH cannot be sent', size, { overridePatchMethod: true, chunkSize: chunk }],
-    ])('sends a file %s', async (_, length, options) => {
+      ['a file in one request', size, {}],
+      ['a file in chunks', size, { chunkSize: chunk }],
+      ['a file in the creation', size, { uploadDataDuringCreation: true }],
+      ['a file in the creation and in chunks', size, { uploadDataDuringCreation: true, chunkSize: chunk }],
+      ['an empty file', 0, {}],
+      ['an empty file in the creation', 0, { uploadDataDuringCreation: true }],
+      ['a file by POST instead of PATCH', size, { overridePatchMethod: true, chunkSize: chunk }],
+    ])('sends %s', async (_, length, options) => {
       const server = await serve({ partSize: 100 })
       const bytes = randomBytes(length)
 
       const { url } = await send(server, bytes, { protocol, ...options })
 
       expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
-      expect(await server.sessionOf(url)).toMatchObject({
+      expect(await server.uploadAt(url)).toMatchObject({
         state: 'completed',
         filename: 'grüße.txt',
         contentType: 'text/plain',
       })
     })
 
-    // Of other lengths tus-js-client 4 announces more bytes for the last chunk than it has, in tus as well.
+    // With other lengths, tus-js-client 4 announces a longer last chunk than it sends, in tus as well.
     it.each([1, chunk - 1, size])('sends a stream of %i bytes whose length it does not know', async (length) => {
       const server = await serve({ partSize: 100 })
       const bytes = randomBytes(length)
@@ -80,25 +80,25 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
       expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
     })
 
-    // It cannot know that a stream has ended when it sends the last bytes, says ?0 of them, and is content.
+    // tus-js-client sends the last bytes of a stream with ?0, because it does not know yet that the stream has ended, and sends no ?1 later.
     it.each<[string, Options]>([
-      ['in one piece', { chunkSize: size }],
+      ['in one request', { chunkSize: size }],
       ['in chunks', { chunkSize: chunk }],
       ['in chunks that fill the file', { chunkSize: size / 4 }],
-      ['with the creation', { chunkSize: chunk, uploadDataDuringCreation: true }],
-      ['whole with the creation', { chunkSize: size, uploadDataDuringCreation: true }],
-    ])('sends a stream of known length %s, and it is whole when that is said', async (_, options) => {
+      ['with its first bytes in the creation', { chunkSize: chunk, uploadDataDuringCreation: true }],
+      ['whole in the creation', { chunkSize: size, uploadDataDuringCreation: true }],
+    ])('completes a stream of known length %s', async (_, options) => {
       const server = await serve({ partSize: 100 })
       const bytes = randomBytes(size)
 
       const stream = Readable.from([bytes], { objectMode: false })
       const { url } = await send(server, stream, { protocol, uploadSize: size, ...options })
 
-      expect((await server.sessionOf(url)).state).toBe('completed')
+      expect((await server.uploadAt(url)).state).toBe('completed')
       expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
     })
 
-    it('goes on with a stream whose connection was cut in the middle', async () => {
+    it('resumes a stream whose connection was cut in the middle', async () => {
       const server = await serve({ partSize: 100 })
       const bytes = randomBytes(size)
       const proxy = await startFaultProxy({ host: '127.0.0.1', port: server.port })
@@ -122,14 +122,14 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
       })
 
       expect(requests).toContain('HEAD')
-      expect((await server.sessionOf(url)).state).toBe('completed')
+      expect((await server.uploadAt(url)).state).toBe('completed')
       expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
     })
 
-    it('goes on where it was stopped', async () => {
+    it('resumes an aborted upload', async () => {
       const server = await serve({ partSize: 100 })
       const bytes = randomBytes(size)
-      const stoppedAt = await new Promise<string>((resolve, reject) => {
+      const uploadUrl = await new Promise<string>((resolve, reject) => {
         const settings: Options = {
           endpoint: `http://127.0.0.1:${server.port}/files`,
           headers: { authorization: 'Bearer ada:creator' },
@@ -144,14 +144,14 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
         upload.start()
       })
 
-      const { url, requests } = await send(server, bytes, { protocol, uploadUrl: stoppedAt, chunkSize: chunk })
+      const { url, requests } = await send(server, bytes, { protocol, uploadUrl, chunkSize: chunk })
 
       expect(requests[0]).toBe('HEAD')
       expect(requests).not.toContain('POST')
       expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
     })
 
-    it('ends an upload it no longer wants', async () => {
+    it('terminates an upload', async () => {
       const server = await serve()
       const { url } = await send(server, randomBytes(35), { protocol })
 
@@ -163,7 +163,7 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
       expect(await server.keys()).toEqual([])
     })
 
-    it('comes through when the store is not always there, and starts nothing anew', async () => {
+    it('completes one upload although the store fails at times', async () => {
       const server = await serve({ partSize: 100 })
       const bytes = randomBytes(2.5 * server.part)
       const failing = new Map([
@@ -184,7 +184,7 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
       expect((await server.objectOf(url))?.equals(bytes)).toBe(true)
     })
 
-    it('takes nothing for complete whose last answer it did not hear', async () => {
+    it('asks for the offset after it lost the last answer', async () => {
       const server = await serve({ partSize: 100 })
       const bytes = randomBytes(1000)
       const proxy = await startFaultProxy({ host: '127.0.0.1', port: server.port })
@@ -208,7 +208,7 @@ describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', 
       expect(await server.objectOf(url)).toEqual(bytes)
     })
 
-    it('completes an upload that stands at its full length', async () => {
+    it('completes an upload that has all its bytes', async () => {
       const server = await serve({ partSize: 100 })
       const bytes = randomBytes(250)
       const { headers } = await server.ask({

@@ -7,13 +7,13 @@ import { asAda, type Serving, serve as serveOn } from './serve.ts'
 
 const rounds = Number(process.env.RUFH_ROUNDS ?? 30)
 const firstSeed = Number(process.env.RUFH_SEED ?? 1)
-// Parts in the largest files; those on disk have 1 MiB, those in S3 five.
+// The number of parts in the largest files. Parts have 1 MiB on disk, and 5 MiB in S3.
 const mostParts = { memory: 15, local: 2.5, s3: 1.4 }
 
 describe.each(protocolStores)('RUFH spoken by URLSession, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
-  it('brings every file whole over a network that loses connections, to a store that is not always there', {
+  it('stores every file although connections break and the store fails at times', {
     timeout: 30_000 + rounds * 5_000,
   }, async () => {
     const server = await serve({ partSize: 4096, rufh: { progressEveryMs: 0 }, waitMs: 10_000 })
@@ -44,7 +44,7 @@ describe.each(protocolStores)('RUFH spoken by URLSession, with files in %s', (ki
       const stored = await server.objectOf(result.location)
       expect(stored?.equals(bytes), `seed ${seed}\n${result.trace.join('\n')}`).toBe(true)
     }
-    // Otherwise this has shown nothing.
+    // Without resumed uploads the test would show nothing.
     expect(resumed).toBeGreaterThan(rounds / 3)
     for (const fault of server.faults) expect(fault).toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })

@@ -23,7 +23,7 @@ const exposed = [
 const list = (header: string | undefined) => header?.split(',').map((name) => name.trim()) ?? []
 
 describe('a page on another origin', () => {
-  it.each(['/files', `/files/${randomUUID()}`])('may ask at %s, without a token, whether it may', async (path) => {
+  it.each(['/files', `/files/${randomUUID()}`])('gets an answer to its preflight at %s without a token', async (path) => {
     const server = await serve(only)
 
     const answer = await server.ask({
@@ -64,7 +64,7 @@ describe('a page on another origin', () => {
     )
   })
 
-  it('reads every header of every answer, refusals too', async () => {
+  it('may read every header of every answer, errors too', async () => {
     const server = await serve(only)
     const path = await server.create(5)
     const requests = [
@@ -89,7 +89,7 @@ describe('a page on another origin', () => {
     }
   })
 
-  it('that is not allowed is told nothing', async () => {
+  it('gets no CORS headers when its origin is not allowed', async () => {
     const server = await serve(only)
 
     const answer = await server.ask({
@@ -102,7 +102,7 @@ describe('a page on another origin', () => {
     expect(answer.headers['vary']).toBe('Origin')
   })
 
-  it('may be any page where that is the setting, and never sends cookies', async () => {
+  it('may have any origin if the setting is *, and never sends cookies', async () => {
     const server = await serve({ tus: { origins: '*' } })
 
     const answer = await server.ask({ method: 'OPTIONS', path: '/files', headers: { origin: 'https://any.example' } })

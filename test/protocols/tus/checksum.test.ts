@@ -16,7 +16,7 @@ function sumOf(algorithm: string, bytes: Buffer): string {
   return `crc32 ${sum.toString('base64')}`
 }
 
-/** A chunked body of two pieces and what comes after it. */
+/** A chunked body of two chunks, followed by `trailer`. */
 function chunked(bytes: Buffer, trailer: string): Buffer {
   const half = Math.ceil(bytes.length / 2)
   const chunks = [bytes.subarray(0, half), bytes.subarray(half)].flatMap((chunk) => [
@@ -32,7 +32,7 @@ const trailing = { ...chunk, 'upload-offset': 0, 'transfer-encoding': 'chunked',
 describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
   const serve = () => serveOn({ kind })
 
-  it.each(algorithms)('takes a chunk whose %s is right', async (algorithm) => {
+  it.each(algorithms)('accepts a PATCH whose %s is right', async (algorithm) => {
     const server = await serve()
     const bytes = randomBytes(45)
     const path = await server.create(45)
@@ -48,12 +48,12 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
     expect(await server.objectOf(path)).toEqual(bytes)
   })
 
-  it.each(algorithms)('discards a chunk whose %s is wrong, over the borders of parts too', async (algorithm) => {
+  it.each(algorithms)('discards a PATCH whose %s is wrong, also across parts', async (algorithm) => {
     const server = await serve()
     const bytes = randomBytes(100)
     const path = await server.create(100)
     await server.patch(path, 0, bytes.subarray(0, 17))
-    const before = [await server.sessionOf(path), await server.keys()]
+    const before = [await server.uploadAt(path), await server.keys()]
 
     const answer = await server.patch(path, 17, bytes.subarray(17, 68), {
       'upload-checksum': sumOf(algorithm, randomBytes(51)),
@@ -61,12 +61,12 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
 
     await server.engine.drained()
     expect([answer.status, codeOf(answer)]).toEqual([460, 'CHECKSUM_MISMATCH'])
-    expect([await server.sessionOf(path), await server.keys()]).toEqual(before)
+    expect([await server.uploadAt(path), await server.keys()]).toEqual(before)
     await server.patch(path, 17, bytes.subarray(17))
     expect(await server.objectOf(path)).toEqual(bytes)
   })
 
-  it('discards a wrong chunk over parts that came by number, and leaves those as they were', async () => {
+  it('discards a wrong PATCH across numbered parts, and keeps those parts', async () => {
     const server = await serve()
     const creation = { filename: 'a.bin', contentType: 'application/octet-stream', hasNumberedParts: true }
     const { partSize } = await server.engine.create(ada, { ...creation, size: 1 })
@@ -74,8 +74,8 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
     const { id } = await server.engine.create(ada, { ...creation, size: bytes.length })
     const second = bytes.subarray(partSize, 2 * partSize)
     await server.engine.uploadPart(ada, id, { number: 2, body: bodyOf(second), bodySize: partSize })
-    const seen = async () => ({ chunks: (await server.engine.listParts(ada, id)).parts, keys: await server.keys() })
-    const before = await seen()
+    const stored = async () => ({ parts: (await server.engine.listParts(ada, id)).parts, keys: await server.keys() })
+    const before = await stored()
 
     const wrong = await server.patch(`/files/${id}`, 0, Buffer.alloc(bytes.length), {
       'upload-checksum': sumOf('sha1', bytes),
@@ -83,17 +83,17 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
 
     await server.engine.drained()
     expect(wrong.status).toBe(460)
-    expect(await seen()).toEqual(before)
+    expect(await stored()).toEqual(before)
     const right = await server.patch(`/files/${id}`, 0, bytes.subarray(0, partSize), {
       'upload-checksum': sumOf('sha1', bytes.subarray(0, partSize)),
     })
-    const { offset } = await server.sessionOf(id)
+    const { offset } = await server.uploadAt(id)
     await server.patch(`/files/${id}`, offset, bytes.subarray(offset))
     expect([right.status, offset]).toEqual([204, 2 * partSize])
     expect((await server.objectOf(id))?.equals(bytes)).toBe(true)
   })
 
-  it('discards a last chunk that is wrong', async () => {
+  it('discards the last PATCH of a file when its checksum is wrong', async () => {
     const server = await serve()
     const bytes = randomBytes(45)
     const path = await server.create(45)
@@ -101,30 +101,30 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
     const answer = await server.patch(path, 0, bytes, { 'upload-checksum': sumOf('sha1', randomBytes(45)) })
 
     expect(answer.status).toBe(460)
-    expect(await server.sessionOf(path)).toMatchObject({ state: 'receiving', offset: 0 })
+    expect(await server.uploadAt(path)).toMatchObject({ state: 'receiving', offset: 0 })
     expect(await server.objectOf(path)).toBeUndefined()
   })
 
-  it('discards the length that a wrong chunk told', async () => {
+  it('discards the Upload-Length of a PATCH whose checksum is wrong', async () => {
     const server = await serve()
     const path = await server.create(null)
 
     await server.patch(path, 0, 'hello', { 'upload-length': 5, 'upload-checksum': sumOf('sha1', randomBytes(5)) })
 
-    expect(await server.sessionOf(path)).toMatchObject({ size: null, offset: 0 })
+    expect(await server.uploadAt(path)).toMatchObject({ size: null, offset: 0 })
   })
 
-  it.each(['sha3 YWJj', 'SHA1 YWJj', 'sha1', 'sha1 ', 'sha1 n*t', 'YWJj', ' '])('is 400 for "%s"', async (checksum) => {
+  it.each(['sha3 YWJj', 'SHA1 YWJj', 'sha1', 'sha1 ', 'sha1 n*t', 'YWJj', ' '])('answers "%s" with 400', async (checksum) => {
     const server = await serve()
     const path = await server.create(5)
 
     const answer = await server.patch(path, 0, 'hello', { 'upload-checksum': checksum })
 
     expect([answer.status, codeOf(answer)]).toEqual([400, 'INVALID_REQUEST'])
-    expect((await server.sessionOf(path)).offset).toBe(0)
+    expect((await server.uploadAt(path)).offset).toBe(0)
   })
 
-  it('holds for the bytes that come with a POST', async () => {
+  it('verifies the bytes of a POST', async () => {
     const server = await serve()
     const by = userOf(randomUUID(), 'creator')
     const headers = { ...chunk, ...bearer(`${by.id}:creator`), 'upload-length': 5 }
@@ -146,7 +146,7 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
     expect(states.sort()).toEqual(['cancelled', 'completed'])
   })
 
-  describe('in a trailer', () => {
+  describe('a checksum in a trailer', () => {
     it.each(algorithms)('is verified after the body: %s', async (algorithm) => {
       const server = await serve()
       const bytes = randomBytes(45)
@@ -155,7 +155,7 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
         server.ask({ method: 'PATCH', path, headers: trailing, body: chunked(bytes, `Upload-Checksum: ${sum}\r\n`) })
 
       const wrong = await send(sumOf(algorithm, randomBytes(45)))
-      const { offset } = await server.sessionOf(path)
+      const { offset } = await server.uploadAt(path)
       const right = await send(sumOf(algorithm, bytes))
 
       expect([wrong.status, offset, right.status, right.headers['upload-offset']]).toEqual([460, 0, 204, '45'])
@@ -163,10 +163,10 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
     })
 
     it.each([
-      ['does not come', ''],
+      ['is missing', ''],
       ['is of an unknown algorithm', 'Upload-Checksum: sha3 YWJj\r\n'],
-      ['is another', 'Upload-Other: sha1 YWJj\r\n'],
-    ])('is 400 when it was announced and %s', async (_, trailer) => {
+      ['has another name', 'Upload-Other: sha1 YWJj\r\n'],
+    ])('is answered with 400 when it was announced and %s', async (_, trailer) => {
       const server = await serve()
       const path = await server.create(45)
 
@@ -178,7 +178,7 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
       })
 
       expect([answer.status, codeOf(answer)]).toEqual([400, 'INVALID_REQUEST'])
-      expect((await server.sessionOf(path)).offset).toBe(0)
+      expect((await server.uploadAt(path)).offset).toBe(0)
     })
   })
 })

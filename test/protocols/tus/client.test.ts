@@ -14,7 +14,7 @@ import { serve as serveOn, type TusServer } from './serve.ts'
 
 type Input = Buffer | Readable
 
-/** An upload with the published client, as an application would set it up. `done` resolves when the client says success. */
+/** An upload of the published client, with the options of an application. `done` resolves when the client reports success. */
 function prepare({ url }: TusServer, file: Input, options: Partial<UploadOptions> = {}) {
   const { promise: done, resolve, reject } = Promise.withResolvers<Upload>()
   const upload: Upload = new Upload(file as Buffer, {
@@ -35,7 +35,7 @@ function send(server: TusServer, file: Input, options?: Partial<UploadOptions>):
   return done
 }
 
-/** The sums of everything that lies in the store when all is quiet. */
+/** The SHA-256 of every object in the store, once the engine has drained. */
 async function sumsIn(server: TusServer): Promise<string[]> {
   await server.engine.drained()
   const sums: string[] = []
@@ -49,8 +49,8 @@ async function sumsIn(server: TusServer): Promise<string[]> {
 
 const sum = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 
-/** Remembers uploads as a browser does, for one test. */
-function urlMemory(): UrlStorage & { isFilled(): boolean } {
+/** Stores the URLs of uploads as a browser does, for one test. */
+function urlStorageInMemory(): UrlStorage & { isFilled(): boolean } {
   const known = new Map<string, PreviousUpload & { fingerprint: string }>()
   return {
     isFilled: () => known.size > 0,
@@ -66,7 +66,7 @@ function urlMemory(): UrlStorage & { isFilled(): boolean } {
   }
 }
 
-// More than one part wherever it is stored: S3 takes none below 5 MiB.
+// Larger than one part in every store. The parts of S3 have at least 5 MiB.
 const bulk: Record<StoreKind, number> = { memory: 1_000_003, local: 1_000_003, s3: 13_000_003 }
 
 describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
@@ -78,16 +78,16 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
     ['in one request', size, {}],
     ['in chunks', size, { chunkSize: chunk }],
     ['with the first bytes in the creation', size, { chunkSize: chunk, uploadDataDuringCreation: true }],
-    ['wholly in the creation', size, { uploadDataDuringCreation: true }],
+    ['whole in the creation', size, { uploadDataDuringCreation: true }],
     ['by POST with a method override', size, { overridePatchMethod: true, chunkSize: chunk }],
     ['with an id for each request', size, { addRequestId: true }],
     ['of no bytes', 0, {}],
     ['of no bytes with the creation', 0, { uploadDataDuringCreation: true }],
     ['of one byte', 1, {}],
-    ['in parallel parts', size, { parallelUploads: 4 }],
-    ['in parallel parts, each in chunks', size, { parallelUploads: 3, chunkSize: chunk }],
-    ['in parallel parts that come with their creation', size, { parallelUploads: 2, uploadDataDuringCreation: true }],
-    ['in parallel parts by POST', size, { parallelUploads: 2, overridePatchMethod: true }],
+    ['in parallel uploads', size, { parallelUploads: 4 }],
+    ['in parallel uploads, each in chunks', size, { parallelUploads: 3, chunkSize: chunk }],
+    ['in parallel uploads with data in the creation', size, { parallelUploads: 2, uploadDataDuringCreation: true }],
+    ['in parallel uploads by POST', size, { parallelUploads: 2, overridePatchMethod: true }],
   ])('sends a file %s', async (_, length, options) => {
     const server = await serve()
     const bytes = randomBytes(length)
@@ -126,11 +126,11 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
 
   it.each([
     ['a file', {}],
-    ['a file in parallel parts', { parallelUploads: 3 }],
-  ])('finds %s again after an abort, and goes on with not one byte twice', async (_, more) => {
+    ['a file in parallel uploads', { parallelUploads: 3 }],
+  ])('resumes %s after an abort without sending a byte twice', async (_, more) => {
     const server = await serve()
     const bytes = randomBytes(size)
-    const options = { urlStorage: urlMemory(), fingerprint: async () => 'holiday', chunkSize: chunk, ...more }
+    const options = { urlStorage: urlStorageInMemory(), fingerprint: async () => 'holiday', chunkSize: chunk, ...more }
     let accepted = 0
     await new Promise<void>((resolve) => {
       const { upload } = prepare(server, bytes, {
@@ -157,7 +157,7 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
     expect(sentAgain).toBeLessThanOrEqual(size - accepted)
   })
 
-  it('takes an upload back', async () => {
+  it('terminates an upload', async () => {
     const server = await serve()
     await new Promise<void>((resolve) => {
       const { upload } = prepare(server, randomBytes(size), {
@@ -172,14 +172,14 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
 
   it.each([
     ['', {}],
-    [' under parts that go beside each other', { parallelUploads: 4 }],
-  ])('comes through when connections break%s', async (_, more) => {
+    [' in parallel uploads', { parallelUploads: 4 }],
+  ])('completes the file although connections break%s', async (_, more) => {
     const server = await serve()
     const bytes = randomBytes(size)
     let broken = 0
     const patching: Socket[] = []
     server.app.server.on('request', ({ method, socket }) => method === 'PATCH' && patching.push(socket))
-    // The connection of one that brings bytes breaks when some of them are on their way to the store.
+    // Breaks the connection of a PATCH while some of its bytes are on their way to the store.
     server.store.fault = (call) => {
       const socket = call === 'remove' || broken === 3 ? undefined : patching.shift()
       if (!socket) return
@@ -193,7 +193,7 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
     expect(await sumsIn(server)).toEqual([sum(bytes)])
   })
 
-  it('comes through when the store is away for a moment', async () => {
+  it('completes the file although the store fails for a moment', async () => {
     const server = await serve()
     const bytes = randomBytes(size)
     let failed = 0
@@ -209,7 +209,7 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
     expect(await sumsIn(server)).toEqual([sum(bytes)])
   })
 
-  it('stops at once at a refusal, and can say why', async () => {
+  it('stops at an error that no retry can fix, and reports its code', async () => {
     const server = await serve()
     const requests: string[] = []
     server.app.server.on('request', ({ method }) => requests.push(method!))

@@ -7,7 +7,7 @@ import { codeOf, encoded, serve as serveOn, type TusServer } from './serve.ts'
 const partial = { 'upload-concat': 'partial' }
 const final = (...urls: string[]) => ({ 'upload-length': null, 'upload-concat': `final;${urls.join(' ')}` })
 
-/** A partial upload that has all its bytes. */
+/** Sends a complete partial upload. */
 async function sendPartial(server: TusServer, bytes: Buffer): Promise<string> {
   const path = await server.create(bytes.length, partial)
   await server.patch(path, 0, bytes)
@@ -17,7 +17,7 @@ async function sendPartial(server: TusServer, bytes: Buffer): Promise<string> {
 describe.each(protocolStores)('tus, Concatenation, with files in %s', (kind) => {
   const serve = () => serveOn({ kind })
 
-  it('says of a partial upload what it is and how far', async () => {
+  it('answers HEAD of a partial upload with Upload-Concat and its offset', async () => {
     const server = await serve()
     const path = await server.create(5, partial)
     await server.patch(path, 0, 'hel')
@@ -32,7 +32,7 @@ describe.each(protocolStores)('tus, Concatenation, with files in %s', (kind) => 
     ['absolute URLs', (path) => `https://files.example${path}`],
     ['absolute URLs below a prefix', (path) => `https://files.example/below${path}`],
     ['bare names', (path) => path.split('/').at(-1)!],
-  ])('joins partial uploads by %s in the order of the list, one of them twice', async (_, url) => {
+  ])('concatenates partial uploads by %s in list order, one of them twice', async (_, url) => {
     const server = await serve()
     const [a, b] = [randomBytes(31), randomBytes(22)]
     const [pathA, pathB] = [await sendPartial(server, a), await sendPartial(server, b)]
@@ -49,22 +49,22 @@ describe.each(protocolStores)('tus, Concatenation, with files in %s', (kind) => 
     expect(await server.objectOf(path)).toEqual(Buffer.concat([b, a, b]))
   })
 
-  it('takes metadata for the whole from the final upload only', async () => {
+  it('takes the metadata of the file from the final upload only', async () => {
     const server = await serve()
     const part = await server.create(5, { ...partial, 'upload-metadata': `filename ${encoded('part.pdf')}` })
     await server.patch(part, 0, 'hello')
 
-    const bare = await server.create(0, final(part))
-    expect((await server.head(bare)).headers).not.toHaveProperty('upload-metadata')
-    const named = await sendPartial(server, Buffer.from('world'))
-    const said = `filename ${encoded('whole.txt')},filetype ${encoded('text/plain')}`
-    const path = await server.create(0, { ...final(named), 'upload-metadata': said })
+    const unnamed = await server.create(0, final(part))
+    expect((await server.head(unnamed)).headers).not.toHaveProperty('upload-metadata')
+    const other = await sendPartial(server, Buffer.from('world'))
+    const metadata = `filename ${encoded('whole.txt')},filetype ${encoded('text/plain')}`
+    const path = await server.create(0, { ...final(other), 'upload-metadata': metadata })
 
-    expect((await server.head(path)).headers['upload-metadata']).toBe(said)
-    expect(await server.sessionOf(path)).toMatchObject({ filename: 'whole.txt', contentType: 'text/plain' })
+    expect((await server.head(path)).headers['upload-metadata']).toBe(metadata)
+    expect(await server.uploadAt(path)).toMatchObject({ filename: 'whole.txt', contentType: 'text/plain' })
   })
 
-  it('refuses bytes for a final upload', async () => {
+  it('refuses to append to a final upload', async () => {
     const server = await serve()
     const path = await server.create(0, final(await sendPartial(server, Buffer.from('hello'))))
 
@@ -74,7 +74,7 @@ describe.each(protocolStores)('tus, Concatenation, with files in %s', (kind) => 
     expect(await server.objectOf(path)).toEqual(Buffer.from('hello'))
   })
 
-  it('refuses a length that is told for a final upload', async () => {
+  it('refuses Upload-Length for a final upload', async () => {
     const server = await serve()
     const part = await sendPartial(server, Buffer.from('hello'))
 
@@ -86,12 +86,12 @@ describe.each(protocolStores)('tus, Concatenation, with files in %s', (kind) => 
   it.each([
     ['nothing', 'final;'],
     ['no list', 'final'],
-    ['an unknown word', 'half'],
+    ['an unknown keyword', 'half'],
     ['an unknown upload', `final;/files/${randomUUID()}`],
-    ['what is no upload', 'final;/files/../etc/passwd'],
+    ['a path that names no upload', 'final;/files/../etc/passwd'],
     ['another path', `final;/other/${randomUUID()}`],
-    ['what is no URL', 'final;http://['],
-    ['too many', `final;${'x '.repeat(501)}`],
+    ['an invalid URL', 'final;http://['],
+    ['too many uploads', `final;${'x '.repeat(501)}`],
   ])('refuses a final upload of %s', async (_, concat) => {
     const server = await serve()
 
@@ -101,7 +101,7 @@ describe.each(protocolStores)('tus, Concatenation, with files in %s', (kind) => 
     expect(['INVALID_REQUEST', 'UPLOAD_NOT_FOUND']).toContain(codeOf(answer))
   })
 
-  it('refuses what belongs to another, what is no partial upload, and what is gone', async () => {
+  it('refuses uploads of another user, uploads that are not partial, and cancelled ones', async () => {
     const server = await serve()
     const foreign = await server.create(5, { ...partial, ...bearer('eve:creator') })
     const plain = await server.create(5)
@@ -115,21 +115,21 @@ describe.each(protocolStores)('tus, Concatenation, with files in %s', (kind) => 
     expect(answers.map(({ status }) => status)).toEqual([404, 400, 410])
   })
 
-  it('cleans up the partial uploads', async () => {
+  it('deletes the objects of the partial uploads, which HEAD still finds', async () => {
     const server = await serve()
     const part = await sendPartial(server, Buffer.from('hello'))
     const path = await server.create(0, final(part))
-    const { key } = (await server.sessionOf(path)) as unknown as { key: string }
+    const { key } = (await server.uploadAt(path)) as unknown as { key: string }
 
     await server.engine.drained()
 
     expect(await server.keys()).toEqual([key])
-    // Who did not hear of the file asks for it once more.
+    // A client that did not get the answer to its final upload sends HEAD to the partial ones.
     const { status, headers } = await server.head(part)
     expect([status, headers['upload-offset'], headers['upload-concat']]).toEqual([200, '5', 'partial'])
   })
 
-  it('asks what the file may be of the final upload and not of its parts', async () => {
+  it('applies the rules for media types to the final upload, not to partial ones', async () => {
     const server = await serve()
     const sue = bearer('sue:subscriber')
     const part = await server.create(5, { ...partial, ...sue })
@@ -148,24 +148,24 @@ describe.each(protocolStores)('tus, Concatenation, with files in %s', (kind) => 
     expect(accepted.status).toBe(201)
   })
 
-  it('keeps no word about a partial upload that no database could', async () => {
+  it('refuses a NUL in the file name of a partial upload, and ignores its category', async () => {
     const server = await serve()
-    const begin = (metadata: string) =>
+    const create = (metadata: string) =>
       server.ask({
         method: 'POST',
         path: '/files',
         headers: { ...partial, 'upload-length': 5, 'upload-metadata': metadata },
       })
 
-    const named = await begin(`filename ${encoded('a\0b')}`)
-    const sorted = await begin(`category ${encoded('a\0b')}`)
+    const withName = await create(`filename ${encoded('a\0b')}`)
+    const withCategory = await create(`category ${encoded('a\0b')}`)
 
-    expect([named.status, codeOf(named)]).toEqual([400, 'INVALID_METADATA'])
-    expect(sorted.status).toBe(201)
+    expect([withName.status, codeOf(withName)]).toEqual([400, 'INVALID_METADATA'])
+    expect(withCategory.status).toBe(201)
   })
 
-  describe('before the partial uploads are whole', () => {
-    it('tells the length as soon as it can be computed, and no offset', async () => {
+  describe('a final upload of incomplete partial uploads', () => {
+    it('has a length as soon as it can be computed, and no offset', async () => {
       const server = await serve()
       const [a, b] = [await server.create(5, partial), await server.create(null, { ...partial })]
       const path = await server.create(0, final(a, b))
@@ -186,7 +186,7 @@ describe.each(protocolStores)('tus, Concatenation, with files in %s', (kind) => 
       expect(await server.objectOf(path)).toEqual(Buffer.from('hello world'))
     })
 
-    it('takes no bytes either', async () => {
+    it('takes no bytes', async () => {
       const server = await serve()
       const path = await server.create(0, final(await server.create(5, partial)))
 

@@ -8,7 +8,7 @@ import { chunk, codeOf, serve as serveOn } from './serve.ts'
 describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
   const serve = () => serveOn({ kind })
 
-  describe('numbers', () => {
+  describe('Upload-Offset and Upload-Length', () => {
     it.each(['-1', '+1', '1.0', '1e3', '0x10', '01', '1 0', 'ten', '', '99999999999999999999'])(
       'refuses "%s" as Upload-Offset',
       async (offset) => {
@@ -18,7 +18,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
         const answer = await server.patch(path, offset, 'hello')
 
         expect([answer.status, codeOf(answer)]).toEqual([400, 'INVALID_REQUEST'])
-        expect((await server.sessionOf(path)).offset).toBe(0)
+        expect((await server.uploadAt(path)).offset).toBe(0)
       },
     )
 
@@ -33,7 +33,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       },
     )
 
-    it('refuses a PATCH that does not say where it starts', async () => {
+    it('refuses a PATCH without Upload-Offset', async () => {
       const server = await serve()
       const path = await server.create(25)
 
@@ -42,7 +42,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect([answer.status, codeOf(answer)]).toEqual([400, 'INVALID_REQUEST'])
     })
 
-    it('gives back the length exactly as it was told', async () => {
+    it('returns exactly the length that the client sent', async () => {
       const server = await serve()
       const path = await server.create(9_876_543_210)
 
@@ -50,9 +50,9 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
     })
   })
 
-  describe('the version', () => {
+  describe('Tus-Resumable', () => {
     it.each(['0.2.2', '1.0', '2.0.0', null])(
-      'answers Tus-Resumable %s with 412 and the version it speaks',
+      'with the value %s is answered with 412 and Tus-Version',
       async (version) => {
         const server = await serve()
         const path = await server.create(25)
@@ -71,11 +71,11 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
 
         expect([answer.status, codeOf(answer)]).toEqual([412, 'PRECONDITION_FAILED'])
         expect(answer.headers).toMatchObject({ 'tus-version': '1.0.0', 'tus-resumable': '1.0.0' })
-        expect((await server.sessionOf(path)).offset).toBe(0)
+        expect((await server.uploadAt(path)).offset).toBe(0)
       },
     )
 
-    it('does not create what a 412 was the answer to', async () => {
+    it('with an unsupported version creates no upload', async () => {
       const server = await serve()
 
       const by = userOf(randomUUID(), 'creator')
@@ -86,7 +86,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect(await server.engine.list(by, { limit: 10 })).toEqual([])
     })
 
-    it('is in every answer, whatever it says', async () => {
+    it('is in every answer, errors too', async () => {
       const server = await serve()
       const path = await server.create(25)
       const requests = [
@@ -112,7 +112,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
 
   describe('OPTIONS', () => {
     it.each([{}, { 'tus-resumable': '0.1.0' }, { authorization: null, 'tus-resumable': null }])(
-      'tells what is spoken, to %j as well',
+      'lists version, extensions and limits for headers %j',
       async (headers) => {
         const server = await serve()
 
@@ -141,7 +141,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
   })
 
   describe('X-HTTP-Method-Override', () => {
-    it.each(['POST', 'PUT', 'GET', 'DELETE'])('makes a %s a PATCH', async (method) => {
+    it.each(['POST', 'PUT', 'GET', 'DELETE'])('turns a %s into a PATCH', async (method) => {
       const server = await serve()
       const path = await server.create(5)
 
@@ -156,19 +156,19 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect(await server.objectOf(path)).toEqual(Buffer.from('hello'))
     })
 
-    it('makes a POST a HEAD, a DELETE, an OPTIONS', async () => {
+    it('turns a POST into a HEAD, an OPTIONS or a DELETE', async () => {
       const server = await serve()
       const path = await server.create(5)
-      const as = (method: string) =>
+      const postAs = (method: string) =>
         server.ask({ method: 'POST', path, headers: { 'x-http-method-override': method }, body: '' })
 
-      expect((await as('HEAD')).headers).toMatchObject({ 'upload-offset': '0', 'upload-length': '5' })
-      expect((await as('OPTIONS')).headers).toMatchObject({ 'tus-version': '1.0.0' })
-      expect((await as('delete')).status).toBe(204)
-      expect((await as('HEAD')).status).toBe(410)
+      expect((await postAs('HEAD')).headers).toMatchObject({ 'upload-offset': '0', 'upload-length': '5' })
+      expect((await postAs('OPTIONS')).headers).toMatchObject({ 'tus-version': '1.0.0' })
+      expect((await postAs('delete')).status).toBe(204)
+      expect((await postAs('HEAD')).status).toBe(410)
     })
 
-    it('makes a DELETE harmless', async () => {
+    it('turns a DELETE into a HEAD, which deletes nothing', async () => {
       const server = await serve()
       const path = await server.create(5)
 
@@ -177,7 +177,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect((await server.head(path)).status).toBe(200)
     })
 
-    it('opens no door without a token', async () => {
+    it('does not bypass authentication', async () => {
       const server = await serve()
       const path = await server.create(5)
 
@@ -191,7 +191,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect((await server.head(path)).status).toBe(200)
     })
 
-    it('cannot name a method that tus does not know', async () => {
+    it('refuses a method that tus does not have', async () => {
       const server = await serve()
       const path = await server.create(5)
 
@@ -202,7 +202,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
   })
 
   describe('HEAD', () => {
-    it('always tells the offset: of nothing, of something, of everything', async () => {
+    it('answers the offset of an empty, a partial and a complete upload', async () => {
       const server = await serve()
       const path = await server.create(5)
       const offsets = [(await server.head(path)).headers['upload-offset']]
@@ -216,7 +216,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect(whole).toMatchObject({ status: 200, body: '', headers: { 'upload-length': '5' } })
     })
 
-    it('is never cached, also when there is nothing', async () => {
+    it('is never cached, also for an unknown upload', async () => {
       const server = await serve()
       const path = await server.create(5)
 
@@ -226,12 +226,12 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
     })
 
     it.each([
-      ['unknown', () => `/files/${randomUUID()}`],
-      ['impossible', () => '/files/..%2F..%2Fetc'],
-      ['unspoken', () => '/files/'],
-      ['deeper', () => `/files/${randomUUID()}/info`],
-      ['deeper, impossible', () => '/files/a/b/c'],
-    ])('of an %s upload is 404 and tells no offset', async (_, path) => {
+      ['an unknown id', () => `/files/${randomUUID()}`],
+      ['an invalid id', () => '/files/..%2F..%2Fetc'],
+      ['no id', () => '/files/'],
+      ['a deeper path', () => `/files/${randomUUID()}/info`],
+      ['a deeper path without an id', () => '/files/a/b/c'],
+    ])('with %s is 404 and has no offset', async (_, path) => {
       const server = await serve()
 
       const answer = await server.head(path())
@@ -242,7 +242,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
   })
 
   describe('PATCH', () => {
-    it('applies the bytes at the offset and tells the new one', async () => {
+    it('appends the bytes at the offset and answers the new offset', async () => {
       const server = await serve()
       const bytes = randomBytes(100_003)
       const path = await server.create(bytes.length)
@@ -255,7 +255,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect(await server.objectOf(path)).toEqual(bytes)
     })
 
-    it('takes a body of which nobody said how long it is', async () => {
+    it('takes a body of unknown length', async () => {
       const server = await serve()
       const path = await server.create(8)
       const headers = { ...chunk, 'upload-offset': 0, 'transfer-encoding': 'chunked' }
@@ -266,7 +266,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect(await server.objectOf(path)).toEqual(Buffer.from('hello wo'))
     })
 
-    it('takes a body of no bytes', async () => {
+    it('takes an empty body', async () => {
       const server = await serve()
       const path = await server.create(5)
 
@@ -276,7 +276,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
     })
 
     it.each(['text/plain', 'application/octet-stream', 'application/x-www-form-urlencoded', 'nonsense', null])(
-      'of %s is 415',
+      'with the content type %s is 415',
       async (type) => {
         const server = await serve()
         const path = await server.create(5)
@@ -284,11 +284,11 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
         const answer = await server.patch(path, 0, 'hello', { 'content-type': type, 'tus-resumable': '1.0.0' })
 
         expect([answer.status, codeOf(answer)]).toEqual([415, 'UNSUPPORTED_CONTENT_TYPE'])
-        expect((await server.sessionOf(path)).offset).toBe(0)
+        expect((await server.uploadAt(path)).offset).toBe(0)
       },
     )
 
-    it('does not mind how its type is spelt', async () => {
+    it('ignores case and parameters of its content type', async () => {
       const server = await serve()
       const path = await server.create(5)
 
@@ -298,7 +298,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
     })
 
     it.each([2, 4, 100])(
-      'at %d where 3 is the offset is 409, says where to go on, and changes nothing',
+      'at %d where the offset is 3 is 409 with that offset, and changes nothing',
       async (offset) => {
         const server = await serve()
         const path = await server.create(5)
@@ -320,36 +320,36 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect([answer.status, codeOf(answer)]).toEqual([404, 'UPLOAD_NOT_FOUND'])
     })
 
-    it('never stores more than the length that was told', async () => {
+    it('never stores more than Upload-Length', async () => {
       const server = await serve()
       const path = await server.create(5)
       const headers = { ...chunk, 'upload-offset': 0, 'transfer-encoding': 'chunked' }
 
-      const stated = await server.patch(path, 0, 'hello world')
-      const untold = await server.ask({ method: 'PATCH', path, headers, body: 'b\r\nhello world\r\n0\r\n\r\n' })
-      const { offset } = await server.sessionOf(path)
+      const sized = await server.patch(path, 0, 'hello world')
+      const chunked = await server.ask({ method: 'PATCH', path, headers, body: 'b\r\nhello world\r\n0\r\n\r\n' })
+      const { offset } = await server.uploadAt(path)
 
-      expect([stated.status, codeOf(stated)]).toEqual([400, 'LENGTH_MISMATCH'])
-      expect([untold.status, codeOf(untold)]).toEqual([400, 'LENGTH_MISMATCH'])
+      expect([sized.status, codeOf(sized)]).toEqual([400, 'LENGTH_MISMATCH'])
+      expect([chunked.status, codeOf(chunked)]).toEqual([400, 'LENGTH_MISMATCH'])
       expect(offset).toBeLessThanOrEqual(5)
     })
 
     it.each<[string, string, number]>([
       ['an empty file', '', 0],
-      ['a file that was sent', 'hello', 5],
-    ])('without bytes at the end of %s is answered once more, however it is framed', async (_, bytes, size) => {
+      ['a complete file', 'hello', 5],
+    ])('without bytes at the end of %s is 204, however it is framed', async (_, bytes, size) => {
       const server = await serve()
       const path = await server.create(size)
       if (size > 0) await server.patch(path, 0, bytes)
       const end = { ...chunk, 'upload-offset': size }
       const chunked = { ...end, 'transfer-encoding': 'chunked' }
-      const none = '0\r\n\r\n'
+      const noChunks = '0\r\n\r\n'
 
       const answers = [
         await server.ask({ method: 'PATCH', path, headers: end }),
         await server.ask({ method: 'PATCH', path, headers: end, body: '' }),
-        await server.ask({ method: 'PATCH', path, headers: chunked, body: none }),
-        await server.ask({ method: 'PATCH', path, headers: { ...chunked, expect: '100-continue' }, body: none }),
+        await server.ask({ method: 'PATCH', path, headers: chunked, body: noChunks }),
+        await server.ask({ method: 'PATCH', path, headers: { ...chunked, expect: '100-continue' }, body: noChunks }),
         await server.ask({
           method: 'PATCH',
           path,
@@ -360,7 +360,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
           method: 'POST',
           path,
           headers: { ...chunked, 'x-http-method-override': 'PATCH' },
-          body: none,
+          body: noChunks,
         }),
       ]
 
@@ -369,7 +369,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect(await server.objectOf(path)).toEqual(Buffer.from(bytes))
     })
 
-    it('that turns out to bring bytes in chunks, of a file that has arrived, is refused and changes nothing', async () => {
+    it('with a chunked body for a complete file is 409 and changes nothing', async () => {
       const server = await serve()
       const path = await server.create(5)
       await server.patch(path, 0, 'hello')
@@ -381,7 +381,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect(await server.objectOf(path)).toEqual(Buffer.from('hello'))
     })
 
-    it('of a file that has arrived is refused and changes nothing', async () => {
+    it('of a complete file is 409 and changes nothing', async () => {
       const server = await serve()
       const path = await server.create(5)
       await server.patch(path, 0, 'hello')
@@ -393,8 +393,8 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
     })
   })
 
-  describe('who asks', () => {
-    it.each(['HEAD', 'PATCH', 'DELETE'])('learns nothing by a %s of what belongs to another', async (method) => {
+  describe('a client', () => {
+    it.each(['HEAD', 'PATCH', 'DELETE'])("gets 404 for a %s of another user's upload", async (method) => {
       const server = await serve()
       const path = await server.create(5)
       const headers = { ...bearer('eve:creator'), ...chunk, 'upload-offset': 0 }
@@ -406,7 +406,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect((await server.head(path)).status).toBe(200)
     })
 
-    it('must have a token', async () => {
+    it('needs a token', async () => {
       const server = await serve()
 
       const answer = await server.ask({ method: 'POST', path: '/files', headers: { authorization: null } })
@@ -414,7 +414,7 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect([answer.status, codeOf(answer)]).toEqual([401, 'UNAUTHENTICATED'])
     })
 
-    it('reads no files here', async () => {
+    it('cannot GET a file', async () => {
       const server = await serve()
       const path = await server.create(5)
       await server.patch(path, 0, 'hello')

@@ -11,7 +11,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe('POST', () => {
-    it.each(['/files', '/files/', '/files?from=page'])('at %s creates an upload and says where it is', async (path) => {
+    it.each(['/files', '/files/', '/files?from=page'])('to %s creates an upload and answers its Location', async (path) => {
       const server = await serve()
 
       const answer = await server.ask({ method: 'POST', path, headers: { 'upload-length': 5 } })
@@ -24,13 +24,13 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
     it.each([
       ['https://files.example', 'https://files.example/files/'],
       ['https://files.example/below/', 'https://files.example/below/files/'],
-    ])('says where with the public URL %s', async (publicUrl, start) => {
+    ])('answers a Location with the public URL %s', async (publicUrl, start) => {
       const server = await serve({ tus: { publicUrl } })
 
       expect((await server.create(5)).startsWith(start)).toBe(true)
     })
 
-    it('takes no name for an upload from the client', async () => {
+    it('to the URL of an upload is refused: clients do not choose ids', async () => {
       const server = await serve()
 
       const answer = await server.ask({
@@ -44,7 +44,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
 
     it.each([
       ['no length', {}],
-      ['a length and a deferred one', { 'upload-length': 5, 'upload-defer-length': 1 }],
+      ['a length and a deferred length', { 'upload-length': 5, 'upload-defer-length': 1 }],
       ['Upload-Defer-Length: 0', { 'upload-defer-length': 0 }],
       ['Upload-Defer-Length: true', { 'upload-defer-length': 'true' }],
       ['Upload-Defer-Length: 2', { 'upload-defer-length': 2 }],
@@ -56,7 +56,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
       expect([answer.status, codeOf(answer)]).toEqual([400, 'INVALID_REQUEST'])
     })
 
-    it('of no bytes is finished at once', async () => {
+    it('of an empty file completes it at once', async () => {
       const server = await serve()
 
       const path = await server.create(0)
@@ -66,7 +66,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
     })
 
     it.each(['10737418241', '9007199254740993', '99999999999999999999999'])(
-      'of %s bytes is more than anyone may send',
+      'of %s bytes is 413',
       async (length) => {
         const server = await serve()
 
@@ -76,7 +76,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
       },
     )
 
-    it('is held to the maximum of the role that asks, in words', async () => {
+    it('above the maximum of the role is 413, and the message states the limit', async () => {
       const server = await serve()
       const headers = { ...bearer('sue:subscriber'), 'upload-length': 200 * 1024 ** 2 + 1 }
       const asPdf = { 'upload-metadata': `filetype ${encoded('application/pdf')}` }
@@ -90,7 +90,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
     it.each([
       ['a media type', 'video/mp4', undefined, 415, 'TYPE_NOT_ALLOWED'],
       ['a category', 'image/png', 'video', 422, 'CATEGORY_NOT_ALLOWED'],
-    ])('is refused for %s that the role may not send', async (_, type, category, status, code) => {
+    ])('with %s that the role may not send is refused', async (_, type, category, status, code) => {
       const server = await serve()
       const metadata = [`filetype ${encoded(type)}`, ...(category ? [`category ${encoded(category)}`] : [])].join(',')
 
@@ -106,7 +106,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
   })
 
   describe('Upload-Metadata', () => {
-    const words = [
+    const values = [
       'filename d29ybGRfZG9taW5hdGlvbl9wbGFuLnBkZg==,is_confidential',
       'empty ,filename YQ==',
       'empty,filename YQ==',
@@ -118,14 +118,14 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
       '__proto__ YQ==,constructor YQ==',
       '',
     ]
-    it.each(words)('comes back to the byte: %s', async (metadata) => {
+    it.each(values)('is returned byte for byte: %s', async (metadata) => {
       const server = await serve()
       const path = await server.create(5, { 'upload-metadata': metadata })
 
       expect((await server.head(path)).headers['upload-metadata']).toBe(metadata)
     })
 
-    it('is not there when none was given', async () => {
+    it('is absent when the client sent none', async () => {
       const server = await serve()
       const path = await server.create(5)
 
@@ -143,7 +143,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
       ['a control character in a key', 'na\tme YQ=='],
       ['more than 8 KiB', `filename ${'A'.repeat(8192)}`],
       ['a file name that is not UTF-8', `filename ${encoded(Buffer.from([0xc3, 0x28]))}`],
-    ])('is refused with %s', async (_, metadata) => {
+    ])('with %s is refused', async (_, metadata) => {
       const server = await serve()
       const headers = { 'upload-length': 5, 'upload-metadata': metadata }
 
@@ -163,16 +163,16 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
       [`filename ${encoded('u\u0308.txt')}`, 'ü.txt', 'application/octet-stream', 'other'],
       [`category ${encoded('document')}`, 'file', 'application/octet-stream', 'document'],
       ['filename ,filetype', 'file', 'application/octet-stream', 'other'],
-    ])('says what the file is: %s', async (metadata, filename, contentType, category) => {
+    ])('sets name, type and category of the file: %s', async (metadata, filename, contentType, category) => {
       const server = await serve()
       const path = await server.create(5, { 'upload-metadata': metadata })
 
-      expect(await server.sessionOf(path)).toMatchObject({ filename, contentType, category })
+      expect(await server.uploadAt(path)).toMatchObject({ filename, contentType, category })
     })
   })
 
   describe('Creation With Upload', () => {
-    it('keeps the bytes that came along and says how many', async () => {
+    it('keeps the bytes of the body and answers the offset', async () => {
       const server = await serve()
       const headers = { ...chunk, 'upload-length': 11 }
 
@@ -195,7 +195,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
       expect(await server.objectOf(answer.headers['location']!)).toEqual(Buffer.from('hello'))
     })
 
-    it('takes the first bytes of a file whose length nobody knows', async () => {
+    it('takes the first bytes of a file of unknown length', async () => {
       const server = await serve()
       const headers = { ...chunk, 'upload-defer-length': 1 }
 
@@ -207,7 +207,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
     it.each([
       ['Content-Length: 0', { ...chunk, 'upload-length': 0 }, ''],
       ['an empty chunked body', { ...chunk, 'upload-length': 0, 'transfer-encoding': 'chunked' }, '0\r\n\r\n'],
-    ])('takes a file of no bytes with %s', async (_, headers, body) => {
+    ])('takes an empty file with %s', async (_, headers, body) => {
       const server = await serve()
 
       const answer = await server.ask({ method: 'POST', path: '/files', headers, body })
@@ -216,7 +216,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
       expect(await server.objectOf(answer.headers['location']!)).toEqual(Buffer.alloc(0))
     })
 
-    it('leaves a body of another type alone', async () => {
+    it('ignores a body of another content type', async () => {
       const server = await serve()
       const headers = { 'content-type': 'text/plain', 'upload-length': 5 }
 
@@ -228,9 +228,9 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
     })
 
     it.each([
-      ['told', { ...chunk, 'upload-length': 3 }, 'hello'],
-      ['untold', { ...chunk, 'upload-length': 3, 'transfer-encoding': 'chunked' }, '5\r\nhello\r\n0\r\n\r\n'],
-    ])('leaves nothing of a body that is longer than its file, and that is %s', async (_, headers, body) => {
+      ['of known length', { ...chunk, 'upload-length': 3 }, 'hello'],
+      ['in chunks', { ...chunk, 'upload-length': 3, 'transfer-encoding': 'chunked' }, '5\r\nhello\r\n0\r\n\r\n'],
+    ])('keeps nothing of a body %s that is longer than its file', async (_, headers, body) => {
       const server = await serve()
       const by = userOf(randomUUID(), 'creator')
 
@@ -249,7 +249,7 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
   })
 
   describe('Creation Defer Length', () => {
-    it('says that the length is unknown until it is told', async () => {
+    it('answers Upload-Defer-Length until the client sends the length', async () => {
       const server = await serve()
       const path = await server.create(null)
       const unknown = await server.head(path)
@@ -296,10 +296,10 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
       const answer = await server.patch(path, 5, ' w', { 'upload-length': length })
 
       expect([answer.status, codeOf(answer)]).toEqual([400, 'LENGTH_MISMATCH'])
-      expect(await server.sessionOf(path)).toMatchObject({ size: 11, offset: 5 })
+      expect(await server.uploadAt(path)).toMatchObject({ size: 11, offset: 5 })
     })
 
-    it('does not mind hearing the same length again', async () => {
+    it('accepts the same length again', async () => {
       const server = await serve()
       const path = await server.create(11)
 
@@ -308,14 +308,14 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
       expect(answer.status).toBe(204)
     })
 
-    it('holds a length told late to the maximum', async () => {
+    it('checks a length that is sent later against the maximum', async () => {
       const server = await serve()
       const path = await server.create(null)
 
       const answer = await server.patch(path, 0, 'hello', { 'upload-length': 10 * 1024 ** 3 + 1 })
 
       expect([answer.status, codeOf(answer)]).toEqual([413, 'FILE_TOO_LARGE'])
-      expect(await server.sessionOf(path)).toMatchObject({ size: null, offset: 0 })
+      expect(await server.uploadAt(path)).toMatchObject({ size: null, offset: 0 })
     })
   })
 })

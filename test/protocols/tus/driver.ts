@@ -3,7 +3,7 @@ import type { Driver } from '../stories.ts'
 const version = { 'tus-resumable': '1.0.0' }
 const chunk = { ...version, 'content-type': 'application/offset+octet-stream' }
 
-/** Says stories in tus to the server at `url`. */
+/** Runs the scenarios in tus against the server at `url`. */
 export function tusDriver({ url, headers }: { url: string; headers: Record<string, string> }): Driver {
   async function ask(method: string, path: string, more: Record<string, string>, body?: Buffer): Promise<Headers> {
     const init = { method, headers: { ...headers, ...more }, ...(body && { body: new Uint8Array(body) }) }
@@ -15,9 +15,9 @@ export function tusDriver({ url, headers }: { url: string; headers: Record<strin
 
   return {
     async create({ name, size, type = 'application/octet-stream' }) {
-      const said = { filename: name, filetype: type }
-      const words = Object.entries(said).map(([key, value]) => `${key} ${Buffer.from(value).toString('base64')}`)
-      const more = { ...version, 'upload-length': String(size), 'upload-metadata': words.join(',') }
+      const fields = { filename: name, filetype: type }
+      const metadata = Object.entries(fields).map(([key, value]) => `${key} ${Buffer.from(value).toString('base64')}`)
+      const more = { ...version, 'upload-length': String(size), 'upload-metadata': metadata.join(',') }
       return (await ask('POST', '/files', more)).get('location')!.split('/').at(-1)!
     },
     async append(id, file, from = 0, to = file.length) {
@@ -27,8 +27,8 @@ export function tusDriver({ url, headers }: { url: string; headers: Record<strin
       return Number((await head(id)).get('upload-offset'))
     },
     async complete(id) {
-      const told = await head(id)
-      return { state: told.get('upload-offset') === told.get('upload-length') ? 'completed' : 'receiving' }
+      const answered = await head(id)
+      return { state: answered.get('upload-offset') === answered.get('upload-length') ? 'completed' : 'receiving' }
     },
     async cancel(id) {
       await ask('DELETE', `/files/${id}`, version)

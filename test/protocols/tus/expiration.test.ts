@@ -21,7 +21,7 @@ function clock(timeToLiveMs: number) {
 describe.each(protocolStores)('tus, Expiration, with files in %s', (kind) => {
   const serve = (serving: Serving) => serveOn({ kind, ...serving })
 
-  it('is announced with every answer about an upload that will expire, as a date of HTTP', async () => {
+  it('sends Upload-Expires, an HTTP date, in every answer about an expiring upload', async () => {
     const { settings, pass } = clock(10 * minute)
     const server = await serve(settings)
     const headers = { ...chunk, 'upload-length': 11 }
@@ -31,40 +31,40 @@ describe.each(protocolStores)('tus, Expiration, with files in %s', (kind) => {
     pass(minute)
     const patched = await server.patch(path, 2, 'llo')
     pass(minute)
-    const seen = await server.head(path)
+    const head = await server.head(path)
 
-    const expiries = [created, patched, seen].map((answer) => answer.headers['upload-expires'])
+    const expiries = [created, patched, head].map((answer) => answer.headers['upload-expires'])
     expect(expiries[0]).toMatch(httpDate)
     expect(expiries).toEqual([
       'Sun, 01 Mar 2026 12:10:00 GMT',
-      // Ten minutes from then, and a hundredth more, so that not every PATCH needs to move it.
+      // Ten minutes after the PATCH, plus one percent, so that not every PATCH has to write a new date.
       'Sun, 01 Mar 2026 12:11:06 GMT',
       'Sun, 01 Mar 2026 12:11:06 GMT',
     ])
   })
 
-  it('is announced with refused PATCHes as well, and only to who may know', async () => {
+  it('sends Upload-Expires with rejected PATCHes, and to the owner only', async () => {
     const { settings } = clock(10 * minute)
     const server = await serve(settings)
     const path = await server.create(11)
-    const tunnel = { method: 'POST', path, headers: { 'x-http-method-override': 'PATCH' }, body: 'hello' }
+    const override = { method: 'POST', path, headers: { 'x-http-method-override': 'PATCH' }, body: 'hello' }
 
-    const refused = [
+    const rejected = [
       await server.patch(path, 5, 'hello'),
       await server.patch(path, 'five', 'hello'),
       await server.patch(path, 0, 'hello', { 'content-type': 'text/plain' }),
       await server.patch(path, 0, 'hello', { 'upload-checksum': 'md5 AAAA' }),
       await server.patch(path, 0, 'hello', { 'upload-length': 12 }),
-      await server.ask(tunnel),
+      await server.ask(override),
     ]
     const foreign = await server.patch(path, 5, 'hello', { authorization: 'Bearer eve:creator' })
 
-    expect(refused.map(({ status }) => status)).toEqual([409, 400, 415, 460, 400, 415])
-    for (const { headers } of refused) expect(headers['upload-expires']).toBe('Sun, 01 Mar 2026 12:10:00 GMT')
+    expect(rejected.map(({ status }) => status)).toEqual([409, 400, 415, 460, 400, 415])
+    for (const { headers } of rejected) expect(headers['upload-expires']).toBe('Sun, 01 Mar 2026 12:10:00 GMT')
     expect([foreign.status, foreign.headers['upload-expires']]).toEqual([404, undefined])
   })
 
-  it('moves on with every PATCH', async () => {
+  it('postpones the expiry with every PATCH', async () => {
     const { settings, pass } = clock(10 * minute)
     const server = await serve(settings)
     const path = await server.create(11)
@@ -75,7 +75,7 @@ describe.each(protocolStores)('tus, Expiration, with files in %s', (kind) => {
     expect((await server.head(path)).status).toBe(200)
   })
 
-  it.each(['HEAD', 'PATCH', 'DELETE'])('makes a %s that comes too late 410', async (method) => {
+  it.each(['HEAD', 'PATCH', 'DELETE'])('answers a %s after the expiry with 410', async (method) => {
     const { settings, pass } = clock(10 * minute)
     const server = await serve(settings)
     const path = await server.create(11)
@@ -89,7 +89,7 @@ describe.each(protocolStores)('tus, Expiration, with files in %s', (kind) => {
     if (method !== 'HEAD') expect(codeOf(answer)).toBe('UPLOAD_EXPIRED')
   })
 
-  it('takes away what was kept, and the upload stays gone', async () => {
+  it('deletes the stored bytes, and the upload stays expired', async () => {
     const { settings, pass } = clock(10 * minute)
     const server = await serve(settings)
     const path = await server.create(100)
@@ -102,20 +102,20 @@ describe.each(protocolStores)('tus, Expiration, with files in %s', (kind) => {
     expect((await server.head(path)).status).toBe(410)
   })
 
-  it('is not for files that have arrived', async () => {
+  it('does not expire complete files', async () => {
     const { settings, pass } = clock(10 * minute)
     const server = await serve(settings)
     const path = await server.create(5)
     const last = await server.patch(path, 0, 'hello')
     pass(11 * minute)
 
-    const seen = await server.head(path)
+    const head = await server.head(path)
 
-    expect(seen.status).toBe(200)
-    expect([last.headers, seen.headers].some((headers) => 'upload-expires' in headers)).toBe(false)
+    expect(head.status).toBe(200)
+    expect([last.headers, head.headers].some((headers) => 'upload-expires' in headers)).toBe(false)
   })
 
-  it('is not announced where nothing expires', async () => {
+  it('sends no Upload-Expires where uploads do not expire', async () => {
     const { settings } = clock(0)
     const server = await serve(settings)
     const path = await server.create(5)

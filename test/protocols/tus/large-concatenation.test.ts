@@ -9,14 +9,14 @@ import { randomFile } from '../../support/random-file.ts'
 import { chunk, serve, type TusServer } from './serve.ts'
 
 /*
- * What tus-js-client does with `parallelUploads: 4`, and how long the end of it takes. 48 MiB in the suite; JOIN_SIZE=5GiB is
- * the long run, on the real S3 server of TEST_S3_ENDPOINT where there is one.
+ * The requests of tus-js-client with `parallelUploads: 4`, and the time that the concatenation takes. 48 MiB in the suite;
+ * CONCAT_SIZE=5GiB is the long run, on the S3 server at TEST_S3_ENDPOINT if there is one.
  */
-const size = parseSize(process.env.JOIN_SIZE ?? '48MiB')!
+const size = parseSize(process.env.CONCAT_SIZE ?? '48MiB')!
 const count = 4
 const MiB = 1024 ** 2
 
-const file = randomFile('join', size)
+const file = randomFile('concat', size)
 
 async function sendPartial({ url, create }: TusServer, start: number, end: number): Promise<string> {
   const path = await create(end - start, { 'upload-concat': 'partial' })
@@ -40,9 +40,9 @@ async function sendPartial({ url, create }: TusServer, start: number, end: numbe
 }
 
 describe.each(storeKinds.filter((kind) => kind !== 'memory'))(
-  'parts sent beside each other, with files in %s',
+  'parallel partial uploads, with files in %s',
   (kind) => {
-    it(`become one file of ${process.env.JOIN_SIZE ?? '48MiB'} without passing through the server again`, {
+    it(`become one file of ${process.env.CONCAT_SIZE ?? '48MiB'} by copies within the store`, {
       timeout: 3_600_000,
     }, async () => {
       const server = await serve({ kind, partSize: 8 * MiB, finishWaitMs: 10_000, bodyIdleMs: 60_000 })
@@ -59,7 +59,7 @@ describe.each(storeKinds.filter((kind) => kind !== 'memory'))(
       const before = process.memoryUsage().rss
       const startedAt = performance.now()
 
-      // As the client does: what is still being put together is asked for again.
+      // The client repeats the creation while the server still concatenates.
       let path: string | undefined
       while (path === undefined) {
         path = await server
@@ -69,9 +69,9 @@ describe.each(storeKinds.filter((kind) => kind !== 'memory'))(
 
       const seconds = (performance.now() - startedAt) / 1000
       const grown = (process.memoryUsage().rss - before) / MiB
-      if (process.env.JOIN_SIZE)
+      if (process.env.CONCAT_SIZE)
         console.log(
-          `${kind}: ${size / MiB} MiB joined in ${seconds.toFixed(2)} s by ${calls.get('copyPart')} copies, ${grown.toFixed(0)} MiB more memory`,
+          `${kind}: ${size / MiB} MiB concatenated in ${seconds.toFixed(2)} s by ${calls.get('copyPart')} copies, ${grown.toFixed(0)} MiB more memory`,
         )
       expect((await server.head(path)).headers).toMatchObject({ 'upload-offset': String(size) })
       expect(calls.get('uploadPart')).toBeUndefined()

@@ -11,15 +11,15 @@ import { askFor, headOf, openRaw, type RawAnswer, type RawConnection, type RawRe
 import { withTus } from '../../support/with-tus.ts'
 
 export interface Serving extends Partial<Omit<EngineOptions, 'store'>> {
-  /** Where files go: in memory unless it says otherwise. */
+  /** The store for files. Default: memory. */
   kind?: StoreKind
   tus?: Partial<TusOptions> & { origins?: '*' | string[] }
-  /** Told of every verb that tus asks of the engine. */
-  watch?: (verb: string) => void
+  /** Called with the name of every method of the engine that tus uses. */
+  onCall?: (name: string) => void
   waitMs?: number
 }
 
-/** A request in which `null` takes a header away that is otherwise sent. */
+/** A request in which `null` removes a default header. */
 export interface TusRequest extends Omit<RawRequest, 'headers'> {
   headers?: Headers
 }
@@ -31,21 +31,21 @@ export interface TusServer extends Omit<TestApp, 'store'> {
   port: number
   /** Resolves when the server has read `bytes` of a body that has not ended yet. */
   arrived(bytes: number): Promise<void>
-  /** Asks in tus as ada, who may send anything. */
+  /** Sends a tus request of ada, whose role may send any file. */
   ask(request: TusRequest): Promise<RawAnswer>
-  /** A connection on which the head of `request` was sent. */
+  /** A connection on which the request line and headers of `request` were sent. */
   open(request: TusRequest): Promise<RawConnection>
-  /** The path of a new upload of `length` bytes, or of a length still unknown. */
+  /** Creates an upload of `length` bytes, or of unknown length. @returns its path */
   create(length: number | null, headers?: Headers): Promise<string>
   head(path: string): Promise<RawAnswer>
   patch(path: string, offset: number | string, body: Buffer | string, headers?: Headers): Promise<RawAnswer>
-  /** What the database knows of the upload at `path`. */
-  sessionOf(
+  /** The upload at `path` in the database. */
+  uploadAt(
     path: string,
   ): Promise<Pick<UploadRecord, 'state' | 'offset' | 'size' | 'filename' | 'contentType' | 'category'>>
-  /** The bytes in the store of the upload at `path`; `undefined` while there is no object. */
+  /** The object of the upload at `path`; `undefined` while there is none. */
   objectOf(path: string): Promise<Buffer | undefined>
-  /** Everything that lies in the store. */
+  /** The keys of all objects in the store. */
   keys(): Promise<string[]>
   openMultiparts(): Promise<number>
 }
@@ -55,10 +55,10 @@ export const chunk = { 'content-type': 'application/offset+octet-stream' }
 /** A value for Upload-Metadata. */
 export const encoded = (value: string | Buffer) => Buffer.from(value).toString('base64')
 
-/** tus over a real engine, on a port of its own until the test ends. Parts have 10 bytes where the store allows it. */
-export async function serve({ tus = {}, kind = 'memory', watch, ...overrides }: Serving = {}): Promise<TusServer> {
+/** Serves tus over a real engine, on a port of its own until the test ends. Parts have 10 bytes where the store allows it. */
+export async function serve({ tus = {}, kind = 'memory', onCall, ...overrides }: Serving = {}): Promise<TusServer> {
   const store = await openTestStore(kind)
-  const test = await buildTestApp((app, engine) => withTus(tus)(app, watch ? watched(engine, watch) : engine), {
+  const test = await buildTestApp((app, engine) => withTus(tus)(app, onCall ? observed(engine, onCall) : engine), {
     partSize: 10,
     ...overrides,
     store,
@@ -86,18 +86,14 @@ export async function serve({ tus = {}, kind = 'memory', watch, ...overrides }: 
     },
     async create(length, headers = {}) {
       const size: Headers = length === null ? { 'upload-defer-length': 1 } : { 'upload-length': length }
-      const {
-        status,
-        headers: told,
-        body,
-      } = await ask({ method: 'POST', path: '/files', headers: { ...size, ...headers } })
-      if (status !== 201) throw new Error(`not created: ${status} ${body}`)
-      return told['location']!
+      const answer = await ask({ method: 'POST', path: '/files', headers: { ...size, ...headers } })
+      if (answer.status !== 201) throw new Error(`not created: ${answer.status} ${answer.body}`)
+      return answer.headers['location']!
     },
     head: (path) => ask({ method: 'HEAD', path }),
     patch: (path, offset, body, headers = {}) =>
       ask({ method: 'PATCH', path, headers: { ...chunk, 'upload-offset': offset, ...headers }, body }),
-    sessionOf: find,
+    uploadAt: find,
     async objectOf(path) {
       const { key } = await find(path)
       if (!(await store.stat(key))) return undefined
@@ -108,16 +104,16 @@ export async function serve({ tus = {}, kind = 'memory', watch, ...overrides }: 
   }
 }
 
-/** The code of a refusal in the one form in which refusals are worded. */
+/** The code of an error, in the form that all protocols share. */
 export function codeOf(answer: RawAnswer): unknown {
   return (answer.json()['error'] as Record<string, unknown>)['code']
 }
 
-function watched(engine: RunningEngine, watch: (verb: string) => void): RunningEngine {
+function observed(engine: RunningEngine, onCall: (name: string) => void): RunningEngine {
   return new Proxy(engine, {
-    get(target, verb, receiver) {
-      watch(String(verb))
-      return Reflect.get(target, verb, receiver)
+    get(target, name, receiver) {
+      onCall(String(name))
+      return Reflect.get(target, name, receiver)
     },
   })
 }

@@ -1,7 +1,7 @@
-/* A store may take longer to put a file together than any answer waits: then the client's own retries must come to one file. */
+/* A store may take longer to complete a file than the server waits before it answers. The retries of the client must then yield one file. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { request as ask, createServer } from 'node:http'
+import { createServer, request as sendRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import * as tus from 'tus-js-client'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -9,20 +9,20 @@ import { bearer } from '../../support/build-test-app.ts'
 import { ada } from '../../support/open-engine.ts'
 import { serve, type TusServer } from './serve.ts'
 
-/** A store whose finish waits until the client was told `times` that it takes longer. */
-function holdFinish({ store }: TusServer, times: number) {
+/** Makes the store wait with a completion until the client has read `times` answers that ask it to retry. */
+function holdCompletion({ store }: TusServer, times: number) {
   const gate = Promise.withResolvers<void>()
   let left = times
   store.fault = (call, at) => (call === 'completeMultipart' && at === 'before' ? gate.promise : undefined)
   return {
-    heard(status: number) {
+    onStatus(status: number) {
       if ([503, 423, 504].includes(status)) left -= 1
       if (left === 0) gate.resolve()
     },
   }
 }
 
-/** Sends `file` as a page does, and tells which requests it took. */
+/** Sends `file` with tus-js-client. @returns the method and status of every request */
 function send(port: number, file: Buffer, options: Partial<tus.UploadOptions>): Promise<string[]> {
   const requests: string[] = []
   return new Promise((resolve, reject) => {
@@ -42,20 +42,20 @@ function send(port: number, file: Buffer, options: Partial<tus.UploadOptions>): 
   })
 }
 
-/** A gateway that gives the first final of a concatenation to the server, and answers 504 itself. */
-async function gatewayBefore(port: number): Promise<number> {
+/** A gateway that forwards the first final upload to the server, but answers it with 504. */
+async function startGateway(port: number): Promise<number> {
   let hasGivenUp = false
   const gateway = createServer((incoming, outgoing) => {
     const isFinal = String(incoming.headers['upload-concat']).startsWith('final')
     const givesUp = isFinal && !hasGivenUp
     hasGivenUp ||= isFinal
     const { method, url, headers } = incoming
-    const passed = ask({ port, method, path: url, headers }, (answer) => {
+    const forwarded = sendRequest({ port, method, path: url, headers }, (answer) => {
       if (givesUp) answer.resume().once('end', () => outgoing.writeHead(504).end())
       else answer.pipe(outgoing.writeHead(answer.statusCode!, answer.headers))
     })
-    passed.on('error', () => outgoing.destroy())
-    incoming.pipe(passed)
+    forwarded.on('error', () => outgoing.destroy())
+    incoming.pipe(forwarded)
   })
   gateway.listen(0, '127.0.0.1')
   await new Promise((resolve) => gateway.once('listening', resolve))
@@ -63,10 +63,10 @@ async function gatewayBefore(port: number): Promise<number> {
   return (gateway.address() as AddressInfo).port
 }
 
-/** The delays between tries, in milliseconds, as the docs have them and as published clients have them by default. */
-const published: [string, number[]][] = [
-  ['the settings of the docs', recommendedDelays()],
-  ['what Uppy and tus-js-client have by default', [0, 1000, 3000, 5000]],
+/** The delays between retries in milliseconds: those in the docs, and the defaults of published clients. */
+const delaysOfClients: [string, number[]][] = [
+  ['the delays in the docs', recommendedDelays()],
+  ['the default delays of Uppy and tus-js-client', [0, 1000, 3000, 5000]],
 ]
 
 function recommendedDelays(): number[] {
@@ -75,88 +75,88 @@ function recommendedDelays(): number[] {
   return list.split(',').map((delay) => Number(delay.replaceAll('_', '')))
 }
 
-// What the server waits with each answer by default.
+// The default of FINISH_WAIT: how long an answer waits for the completion.
 const finishWaitMs = 25_000
 
-/** The file that is there, once nothing runs any more. */
-async function onlyFile({ engine, keys }: TusServer) {
+/** The number of complete files and the keys in the store, once the engine has drained. */
+async function storedFiles({ engine, keys }: TusServer) {
   await engine.drained()
   const files = await engine.list(ada, { limit: 99, state: 'completed' })
   return { files: files.length, keys: await keys() }
 }
 
-describe('a client whose file takes longer to put together than an answer waits', () => {
+describe('a client whose file takes longer to complete than an answer waits', () => {
   const file = randomBytes(2500)
 
-  it('comes to one file, in one piece', async () => {
+  it('ends with one file', async () => {
     const server = await serve({ finishWaitMs: 5 })
-    const before = (await onlyFile(server)).files
-    const finish = holdFinish(server, 4)
+    const before = (await storedFiles(server)).files
+    const completion = holdCompletion(server, 4)
 
     const requests = await send(server.port, file, {
-      onAfterResponse: (_request, response) => finish.heard(response.getStatus()),
+      onAfterResponse: (_request, response) => completion.onStatus(response.getStatus()),
     })
 
     expect(requests.filter((one) => one.startsWith('POST'))).toEqual(['POST 201'])
-    const { files, keys } = await onlyFile(server)
+    const { files, keys } = await storedFiles(server)
     expect([files - before, keys.length]).toEqual([1, 1])
   })
 
-  it('comes to one file, with the whole file in the creation', async () => {
+  it('ends with one file when the creation brings the whole file', async () => {
     const server = await serve({ finishWaitMs: 5 })
-    const before = (await onlyFile(server)).files
-    const finish = holdFinish(server, 4)
+    const before = (await storedFiles(server)).files
+    const completion = holdCompletion(server, 4)
 
     const requests = await send(server.port, file, {
       uploadDataDuringCreation: true,
-      onAfterResponse: (_request, response) => finish.heard(response.getStatus()),
+      onAfterResponse: (_request, response) => completion.onStatus(response.getStatus()),
     })
 
     expect(requests).toContain('POST 503')
-    const { files, keys } = await onlyFile(server)
+    const { files, keys } = await storedFiles(server)
     expect([files - before, keys.length]).toEqual([1, 1])
   })
 
-  it('comes to one file, in parts beside each other that are joined', async () => {
+  it('ends with one file of parallel uploads', async () => {
     const server = await serve({ finishWaitMs: 5, partSize: 5000 })
-    const before = (await onlyFile(server)).files
-    const finish = holdFinish(server, 4)
+    const before = (await storedFiles(server)).files
+    const completion = holdCompletion(server, 4)
 
     const requests = await send(server.port, file, {
       parallelUploads: 2,
-      onAfterResponse: (_request, response) => finish.heard(response.getStatus()),
+      onAfterResponse: (_request, response) => completion.onStatus(response.getStatus()),
     })
 
-    // Two partial uploads and the final one, however often it was asked for.
+    // Two partial uploads and one final upload, however often the client repeated its creation.
     expect(requests.filter((one) => one === 'POST 201')).toHaveLength(3)
     expect(requests).not.toContain('HEAD 410')
-    const { files, keys } = await onlyFile(server)
+    const { files, keys } = await storedFiles(server)
     expect([files - before, keys.length]).toEqual([1, 1])
   })
 
-  it('comes to one file when a gateway gave up on the final upload, which was completed', async () => {
+  it('ends with one file when a gateway answers 504 for a completed final upload', async () => {
     const server = await serve()
-    const before = (await onlyFile(server)).files
-    const port = await gatewayBefore(server.port)
+    const before = (await storedFiles(server)).files
+    const port = await startGateway(server.port)
 
     const requests = await send(port, file, { parallelUploads: 2 })
 
     expect(requests).toContain('POST 504')
     expect(requests).not.toContain('HEAD 410')
     expect(requests.filter((one) => one === 'POST 201')).toHaveLength(3)
-    const { files, keys } = await onlyFile(server)
+    const { files, keys } = await storedFiles(server)
     expect([files - before, keys.length]).toEqual([1, 1])
   })
 
-  describe.each(published)('with %s', (_settings, delays) => {
+  describe.each(delaysOfClients)('with %s', (_settings, delays) => {
     it.each<[string, Partial<tus.UploadOptions>]>([
-      ['in one piece', {}],
-      ['in parts that are joined', { parallelUploads: 2 }],
+      ['in one upload', {}],
+      ['in parallel uploads', { parallelUploads: 2 }],
       ['with the whole file in the creation', { uploadDataDuringCreation: true }],
-    ])('comes to one file when the store needs 110 seconds, %s', async (_how, options) => {
-      // The time that passes for a client: what it waits between its tries, and what the server waits with each answer.
+    ])('ends with one file when the store needs 110 seconds, %s', async (_how, options) => {
+      // The time that would pass: the client's delays between its tries, and the server's wait before each answer.
       const server = await serve({ finishWaitMs: 5, partSize: options.parallelUploads ? 5000 : 10 })
-      const before = (await onlyFile(server)).files
+      const before = (await storedFiles(server)).files
       const gate = Promise.withResolvers<void>()
       server.store.fault = (call, at) => (call === 'completeMultipart' && at === 'before' ? gate.promise : undefined)
       let passedMs = 0
@@ -169,7 +169,7 @@ describe('a client whose file takes longer to put together than an answer waits'
           if (![503, 423].includes(response.getStatus())) return
           passedMs += finishWaitMs + (delays[tries] ?? 0)
           tries += 1
-          // It is done while the next answer waits.
+          // The store completes the file while the next answer waits.
           if (passedMs + finishWaitMs <= 110_000) return
           gate.resolve()
           await server.engine.drained()
@@ -177,12 +177,12 @@ describe('a client whose file takes longer to put together than an answer waits'
       })
 
       expect(tries).toBeLessThanOrEqual(delays.length)
-      const { files, keys } = await onlyFile(server)
+      const { files, keys } = await storedFiles(server)
       expect([files - before, keys.length]).toEqual([1, 1])
     })
   })
 
-  it('is asked again only after FINISH_WAIT, though a lock is waited for less', async () => {
+  it('gets its answer within FINISH_WAIT, although the wait for a lock is shorter', async () => {
     const server = await serve({ finishWaitMs: 60_000, waitMs: 1 })
     const gate = Promise.withResolvers<void>()
     const created = Promise.withResolvers<void>()
@@ -195,11 +195,11 @@ describe('a client whose file takes longer to put together than an answer waits'
     const sent = server.patch(path, 0, file)
     await created.promise
 
-    const asked = server.head(path)
-    // By then the lock was waited for longer than a lock is.
+    const head = server.head(path)
+    // Each DELETE waits for the lock and gives up, so the HEAD has waited longer than the wait for a lock.
     for (let probe = 0; probe < 3; probe += 1) expect((await server.ask({ method: 'DELETE', path })).status).toBe(423)
     gate.resolve()
 
-    expect([(await asked).status, (await sent).status]).toEqual([200, 204])
+    expect([(await head).status, (await sent).status]).toEqual([200, 204])
   })
 })

@@ -7,10 +7,10 @@ describe.each(protocolStores)('tus, Termination, with files in %s', (kind) => {
   const serve = () => serveOn({ kind })
 
   it.each([
-    ['an upload that has only begun', 0],
+    ['an empty upload', 0],
     ['an unfinished upload', 37],
-    ['a finished upload', 45],
-  ])('DELETE of %s is 204 and frees what it used', async (_, sent) => {
+    ['a complete upload', 45],
+  ])('answers DELETE of %s with 204 and frees its storage', async (_, sent) => {
     const server = await serve()
     const bytes = randomBytes(45)
     const path = await server.create(45)
@@ -22,7 +22,7 @@ describe.each(protocolStores)('tus, Termination, with files in %s', (kind) => {
     expect([await server.keys(), await server.openMultiparts()]).toEqual([[], 0])
   })
 
-  it.each(['HEAD', 'PATCH', 'DELETE'])('makes a later %s 410', async (method) => {
+  it.each(['HEAD', 'PATCH', 'DELETE'])('answers a later %s with 410', async (method) => {
     const server = await serve()
     const path = await server.create(5)
     await server.ask({ method: 'DELETE', path })
@@ -33,7 +33,7 @@ describe.each(protocolStores)('tus, Termination, with files in %s', (kind) => {
     expect(answer.headers).not.toHaveProperty('upload-offset')
   })
 
-  it('of an unknown upload is 404', async () => {
+  it('answers DELETE of an unknown upload with 404', async () => {
     const server = await serve()
 
     const answer = await server.ask({ method: 'DELETE', path: `/files/${randomUUID()}` })
@@ -41,7 +41,7 @@ describe.each(protocolStores)('tus, Termination, with files in %s', (kind) => {
     expect([answer.status, codeOf(answer)]).toEqual([404, 'UPLOAD_NOT_FOUND'])
   })
 
-  it('ends a PATCH that is running, and nothing of it comes back', async () => {
+  it('ends a running PATCH, whose bytes do not reappear', async () => {
     const server = await serve()
     const path = await server.create(100)
     const headers = { ...chunk, 'upload-offset': 0, 'content-length': 100 }

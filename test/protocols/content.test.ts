@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { bytes, html, jpeg, noise, png } from '../media/built.ts'
 import { testApp } from '../support/test-app.ts'
 
-/** The whole server, on a port of its own, for somebody who may send pictures only. */
+/** Serves the whole app on a port of its own, to a user whose role may send images only. */
 async function openServer() {
   const app = await testApp({ POLICIES: '{"creator":{"mediaTypes":["image/*"],"categories":["image"]}}' })
   await app.http.listen({ port: 0, host: '127.0.0.1' })
@@ -21,7 +21,7 @@ async function openServer() {
     return { status: answer.status, headers: answer.headers, body: text ? JSON.parse(text) : undefined }
   }
 
-  /** What is known of the newest upload, and whether anything of it is in the store. */
+  /** The newest upload, and whether the store was called at all. */
   async function newest() {
     const { body } = await ask('GET', '/v1/uploads', {})
     return { ...body.uploads[0], isStored: app.store.calls.length > 0 }
@@ -31,18 +31,18 @@ async function openServer() {
 
 const tus = { 'tus-resumable': '1.0.0' }
 const chunk = { ...tus, 'content-type': 'application/offset+octet-stream' }
-const named = (type: string) => ({
+const metadataOf = (type: string) => ({
   'upload-metadata': `filename ${btoa('a.png')}${type && `,filetype ${btoa(type)}`}`,
 })
 
 describe('in tus', () => {
   async function create(server: Awaited<ReturnType<typeof openServer>>, length: number, type: string) {
-    const created = await server.ask('POST', '/files', { ...tus, 'upload-length': String(length), ...named(type) })
+    const created = await server.ask('POST', '/files', { ...tus, 'upload-length': String(length), ...metadataOf(type) })
     expect(created.status).toBe(201)
     return created.headers.get('location')!
   }
 
-  it('a page in the guise of a picture is 415, and afterwards gone', async () => {
+  it('an HTML file sent as image/png is 415, and its upload is 410 afterwards', async () => {
     const server = await openServer()
     const path = await create(server, html.length, 'image/png')
 
@@ -53,27 +53,27 @@ describe('in tus', () => {
     expect(await server.newest()).toMatchObject({ state: 'failed', failure: 'type', isStored: false })
   })
 
-  it('a page that comes one byte a PATCH is 415 with its last byte', async () => {
+  it('an HTML file sent one byte per PATCH is 415 at its last byte', async () => {
     const server = await openServer()
     const path = await create(server, html.length, 'image/png')
 
     const statuses: number[] = []
     for (let offset = 0; offset < html.length; offset += 1) {
-      const one = bytes(html[offset]!)
-      statuses.push((await server.ask('PATCH', path, { ...chunk, 'upload-offset': String(offset) }, one)).status)
+      const byte = bytes(html[offset]!)
+      statuses.push((await server.ask('PATCH', path, { ...chunk, 'upload-offset': String(offset) }, byte)).status)
     }
 
     expect(statuses).toEqual([...Array.from({ length: html.length - 1 }, () => 204), 415])
     expect(await server.newest()).toMatchObject({ state: 'failed', isStored: false })
   })
 
-  it('a creation that brings a page is 415', async () => {
+  it('an HTML file in the body of a creation as image/png is 415', async () => {
     const server = await openServer()
 
     const refused = await server.ask(
       'POST',
       '/files',
-      { ...chunk, 'upload-length': String(html.length), ...named('image/png') },
+      { ...chunk, 'upload-length': String(html.length), ...metadataOf('image/png') },
       bytes(html),
     )
 
@@ -81,7 +81,7 @@ describe('in tus', () => {
     expect(await server.newest()).toMatchObject({ state: 'failed', isStored: false })
   })
 
-  it('a picture of which nothing was said is one', async () => {
+  it('an image without a declared type is stored with its detected type', async () => {
     const server = await openServer()
     const path = await create(server, jpeg.length, '')
 
@@ -95,7 +95,7 @@ describe('in tus', () => {
 describe('in RUFH', () => {
   const rufh = { 'upload-draft-interop-version': '8', 'upload-complete': '?1', 'content-type': 'image/png' }
 
-  it('a page in the guise of a picture is 415', async () => {
+  it('an HTML file sent as image/png is 415', async () => {
     const server = await openServer()
 
     const refused = await server.ask('POST', '/files', rufh, bytes(html))
@@ -104,7 +104,7 @@ describe('in RUFH', () => {
     expect(await server.newest()).toMatchObject({ state: 'failed', isStored: false })
   })
 
-  it('a picture is one', async () => {
+  it('an image is stored', async () => {
     const server = await openServer()
 
     const answer = await server.ask('POST', '/files', rufh, png)
@@ -115,7 +115,7 @@ describe('in RUFH', () => {
 })
 
 describe('in REST', () => {
-  it('a page in one request is 415', async () => {
+  it('an HTML file in one request as image/png is 415', async () => {
     const server = await openServer()
 
     const refused = await server.ask('PUT', '/v1/files/a.png', { 'content-type': 'image/png' }, bytes(html))
@@ -124,7 +124,7 @@ describe('in REST', () => {
     expect(await server.newest()).toMatchObject({ state: 'failed', isStored: false })
   })
 
-  it('the first chunk says what the file is', async () => {
+  it('an HTML file in a first chunk as image/png is 415', async () => {
     const server = await openServer()
     const json = { 'content-type': 'application/json' }
     const whole = Buffer.concat([bytes(html), noise(10_000)])
@@ -149,7 +149,7 @@ it.each([
   'Image/SVG+XML; charset=utf-8',
   'multipart/x-mixed-replace',
   'application/javascript',
-])('CONTENT_CHECK=false stores what is said to be %s to be saved, not shown', async (type) => {
+])('CONTENT_CHECK=false stores a file declared as %s as an attachment', async (type) => {
   const app = await testApp({ CONTENT_CHECK: 'false' })
 
   const answer = await app.http.inject({
@@ -165,7 +165,7 @@ it.each([
   ])
 })
 
-it('CONTENT_CHECK=false believes the client that a file is a picture', async () => {
+it('CONTENT_CHECK=false stores a file with the image type that the client declared', async () => {
   const app = await testApp({ CONTENT_CHECK: 'false' })
 
   const answer = await app.http.inject({

@@ -1,6 +1,6 @@
 /*
- * The answer to any request that changes something may be lost. Whoever asks the same once more is not told that it failed, unless it is
- * over for good, and the upload comes to one file or to none.
+ * The answer to any request that changes an upload may be lost. A client that repeats such a request can continue, unless the upload has
+ * ended, and the upload ends with one file or none.
  */
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
@@ -30,13 +30,13 @@ const withHeaders = (request: RawRequest, headers: object) => ({
   headers: { ...request.headers, ...headers },
 })
 
-/** Asks, and ends the connection when the answer has begun to arrive. */
+/** Sends a request and cuts the connection when the answer begins to arrive. */
 async function loseAnswer({ port, headers }: Served, request: RawRequest): Promise<void> {
   const connection = await openRaw(port)
   onTestFinished(() => connection.cut())
-  const asked = withHeaders(request, { ...headers, connection: 'keep-alive' })
-  await connection.send(headOf(asked))
-  await connection.send(asked.body)
+  const sent = withHeaders(request, { ...headers, connection: 'keep-alive' })
+  await connection.send(headOf(sent))
+  await connection.send(sent.body)
   await connection.until(/HTTP\/1.1 2\d\d /)
   connection.cut()
 }
@@ -51,18 +51,18 @@ const creation = JSON.stringify({ file_name: 'a.bin', total_size: 5 })
 const idIn = ({ headers, json: read }: RawAnswer) =>
   headers['location']?.split('/').at(-1) ?? String(read()['upload_id'])
 
-type Requests = (id: string) => RawRequest
-const beginTus = (): RawRequest => ({ method: 'POST', path: '/files', headers: { ...tus, 'upload-length': 5 } })
-const beginRufh = (): RawRequest => ({
+type RequestFor = (id: string) => RawRequest
+const createInTus = (): RawRequest => ({ method: 'POST', path: '/files', headers: { ...tus, 'upload-length': 5 } })
+const createInRufh = (): RawRequest => ({
   method: 'POST',
   path: '/files',
   headers: { ...rufh, 'upload-complete': '?0', 'upload-length': 5 },
 })
 const patch =
-  (offset: number, body: string): Requests =>
+  (offset: number, body: string): RequestFor =>
   (id) => ({ method: 'PATCH', path: `/files/${id}`, headers: { ...tusChunk, 'upload-offset': offset }, body })
 const append =
-  (offset: number, body: string, isLast: boolean): Requests =>
+  (offset: number, body: string, isLast: boolean): RequestFor =>
   (id) => ({
     method: 'PATCH',
     path: `/files/${id}`,
@@ -74,51 +74,53 @@ const append =
     },
     body,
   })
-const head: Requests = (id) => ({ method: 'HEAD', path: `/files/${id}`, headers: tus })
-const headRufh: Requests = (id) => ({ method: 'HEAD', path: `/files/${id}`, headers: rufh })
-const remove: Requests = (id) => ({ method: 'DELETE', path: `/files/${id}`, headers: tus })
+const head: RequestFor = (id) => ({ method: 'HEAD', path: `/files/${id}`, headers: tus })
+const headRufh: RequestFor = (id) => ({ method: 'HEAD', path: `/files/${id}`, headers: rufh })
+const remove: RequestFor = (id) => ({ method: 'DELETE', path: `/files/${id}`, headers: tus })
 
-/** The two spellings of the contract for chunks. */
-const spellings = (['/v1/uploads', '/api/upload'] as const).map((at) => {
-  const isOlder = at === '/api/upload'
-  const named = (id: string) => (isOlder ? { 'x-upload-id': id } : {})
-  const path = (id: string, verb: string) => (isOlder ? `${at}/${verb}` : `${at}/${id}/${verb}`)
-  const init = (): RawRequest => ({ method: 'POST', path: `${at}/init`, headers: json, body: creation })
-  const chunk: Requests = (id) => ({
+/** The current and the legacy routes for chunks. */
+const routes = (['/v1/uploads', '/api/upload'] as const).map((prefix) => {
+  const isLegacy = prefix === '/api/upload'
+  const idHeader = (id: string) => (isLegacy ? { 'x-upload-id': id } : {})
+  const path = (id: string, action: string) => (isLegacy ? `${prefix}/${action}` : `${prefix}/${id}/${action}`)
+  const init = (): RawRequest => ({ method: 'POST', path: `${prefix}/init`, headers: json, body: creation })
+  const chunk: RequestFor = (id) => ({
     method: 'PUT',
     path: path(id, 'chunk'),
-    headers: { ...named(id), 'content-type': 'application/octet-stream', 'x-chunk-index': 0 },
+    headers: { ...idHeader(id), 'content-type': 'application/octet-stream', 'x-chunk-index': 0 },
     body: 'hello',
   })
-  const complete: Requests = (id) => ({
+  const complete: RequestFor = (id) => ({
     method: 'POST',
     path: path(id, 'complete'),
-    headers: { ...named(id), ...json },
+    headers: { ...idHeader(id), ...json },
     body: JSON.stringify({ upload_id: id }),
   })
-  const cancel: Requests = (id) => ({ method: 'DELETE', path: path(id, 'cancel'), headers: named(id) })
-  return { at, init, chunk, complete, cancel }
+  const cancel: RequestFor = (id) => ({ method: 'DELETE', path: path(id, 'cancel'), headers: idHeader(id) })
+  return { prefix, init, chunk, complete, cancel }
 })
 
 interface Row {
   name: string
-  begin(): RawRequest
-  /** Requests whose answers are heard. */
-  before: Requests[]
-  /** The request whose answer is lost, and which is sent again: a list when the client asks something else first. */
-  lost: Requests
-  again?: Requests[]
-  /** What the repetition is answered with. */
+  create(): RawRequest
+  /** Requests whose answers arrive. */
+  before: RequestFor[]
+  /** The request whose answer is lost. */
+  lost: RequestFor
+  /** The requests that the client sends next. Default: the lost one. */
+  again?: RequestFor[]
+  /** The statuses of the answers to `again`. */
   status: number[]
-  /** What follows. */
-  after: Requests[]
+  /** Requests that follow. */
+  after: RequestFor[]
+  /** The number of files in the end. */
   files: number
 }
 
 const rows: Row[] = [
   {
-    name: 'the first chunk of tus',
-    begin: beginTus,
+    name: 'the first PATCH in tus',
+    create: createInTus,
     before: [],
     lost: patch(0, 'he'),
     again: [head, patch(2, 'llo')],
@@ -127,8 +129,8 @@ const rows: Row[] = [
     files: 1,
   },
   {
-    name: 'the first chunk of tus, sent again as it was',
-    begin: beginTus,
+    name: 'the first PATCH in tus, repeated without a HEAD',
+    create: createInTus,
     before: [],
     lost: patch(0, 'he'),
     status: [409],
@@ -136,8 +138,8 @@ const rows: Row[] = [
     files: 1,
   },
   {
-    name: 'the last chunk of tus',
-    begin: beginTus,
+    name: 'the last PATCH in tus',
+    create: createInTus,
     before: [],
     lost: patch(0, 'hello'),
     again: [head, patch(5, '')],
@@ -146,8 +148,8 @@ const rows: Row[] = [
     files: 1,
   },
   {
-    name: 'HEAD of a whole upload of tus',
-    begin: beginTus,
+    name: 'HEAD of a complete upload in tus',
+    create: createInTus,
     before: [patch(0, 'hello')],
     lost: head,
     status: [200],
@@ -155,8 +157,8 @@ const rows: Row[] = [
     files: 1,
   },
   {
-    name: 'DELETE of tus',
-    begin: beginTus,
+    name: 'DELETE in tus',
+    create: createInTus,
     before: [patch(0, 'he')],
     lost: remove,
     status: [410],
@@ -164,8 +166,8 @@ const rows: Row[] = [
     files: 0,
   },
   {
-    name: 'a chunk of RUFH',
-    begin: beginRufh,
+    name: 'an append in RUFH',
+    create: createInRufh,
     before: [],
     lost: append(0, 'he', false),
     status: [409],
@@ -173,8 +175,8 @@ const rows: Row[] = [
     files: 1,
   },
   {
-    name: 'the end of RUFH',
-    begin: beginRufh,
+    name: 'the last append in RUFH',
+    create: createInRufh,
     before: [],
     lost: append(0, 'hello', true),
     again: [headRufh],
@@ -183,8 +185,8 @@ const rows: Row[] = [
     files: 1,
   },
   {
-    name: 'DELETE of RUFH',
-    begin: beginRufh,
+    name: 'DELETE in RUFH',
+    create: createInRufh,
     before: [],
     lost: (id) => ({ method: 'DELETE', path: `/files/${id}`, headers: rufh }),
     status: [410],
@@ -192,8 +194,8 @@ const rows: Row[] = [
     files: 0,
   },
   {
-    name: 'a mark',
-    begin: beginTus,
+    name: 'PUT of a fingerprint',
+    create: createInTus,
     before: [],
     lost: (id) => ({
       method: 'PUT',
@@ -206,24 +208,32 @@ const rows: Row[] = [
     files: 1,
   },
   {
-    name: 'DELETE of a whole file',
-    begin: beginTus,
+    name: 'DELETE of a complete file',
+    create: createInTus,
     before: [patch(0, 'hello')],
     lost: (id) => ({ method: 'DELETE', path: `/v1/uploads/${id}` }),
     status: [410],
     after: [],
     files: 0,
   },
-  ...spellings.flatMap(({ at, init, chunk, complete, cancel }): Row[] => [
-    { name: `a chunk under ${at}`, begin: init, before: [], lost: chunk, status: [200], after: [complete], files: 1 },
-    { name: `complete under ${at}`, begin: init, before: [chunk], lost: complete, status: [200], after: [], files: 1 },
-    { name: `cancel under ${at}`, begin: init, before: [chunk], lost: cancel, status: [200], after: [], files: 0 },
+  ...routes.flatMap(({ prefix, init, chunk, complete, cancel }): Row[] => [
+    { name: `a chunk at ${prefix}`, create: init, before: [], lost: chunk, status: [200], after: [complete], files: 1 },
+    {
+      name: `complete at ${prefix}`,
+      create: init,
+      before: [chunk],
+      lost: complete,
+      status: [200],
+      after: [],
+      files: 1,
+    },
+    { name: `cancel at ${prefix}`, create: init, before: [chunk], lost: cancel, status: [200], after: [], files: 0 },
   ]),
 ]
 
-it.each(rows)('after a lost answer the same asked again comes to the same: $name', async (row) => {
+it.each(rows)('a request can be repeated after its answer was lost: $name', async (row) => {
   const served = await serve()
-  const id = idIn(await ask(served, row.begin()))
+  const id = idIn(await ask(served, row.create()))
   for (const request of row.before) expect((await ask(served, request(id))).status).toBeLessThan(300)
 
   await loseAnswer(served, row.lost(id))
@@ -238,29 +248,32 @@ it.each(rows)('after a lost answer the same asked again comes to the same: $name
   expect([...served.app.store.objects.values()].map(String)).toEqual(row.files ? ['hello'] : [])
 })
 
-it.each(spellings)('an init under $at whose answer was lost comes to one file', async ({ init, chunk, complete }) => {
-  const served = await serve()
+it.each(routes)(
+  'an init at $prefix that is repeated after a lost answer yields one file',
+  async ({ init, chunk, complete }) => {
+    const served = await serve()
 
-  await loseAnswer(served, init())
-  const id = idIn(await ask(served, init()))
-  for (const request of [chunk, complete]) expect((await ask(served, request(id))).status).toBe(200)
+    await loseAnswer(served, init())
+    const id = idIn(await ask(served, init()))
+    for (const request of [chunk, complete]) expect((await ask(served, request(id))).status).toBe(200)
 
-  const uploads = await served.app.engine.list(served.actor, { limit: 9 })
-  expect(uploads.filter(({ state }) => state === 'completed')).toHaveLength(1)
-  expect([...served.app.store.objects.values()].map(String)).toEqual(['hello'])
-})
+    const uploads = await served.app.engine.list(served.actor, { limit: 9 })
+    expect(uploads.filter(({ state }) => state === 'completed')).toHaveLength(1)
+    expect([...served.app.store.objects.values()].map(String)).toEqual(['hello'])
+  },
+)
 
-it.each(spellings)(
-  'complete under $at, asked of two servers at once, is one file',
+it.each(routes)(
+  'complete at $prefix, sent to two servers at once, yields one file',
   async ({ init, chunk, complete }) => {
     const served = await serve()
     const other = await testApp({}, { store: served.app.store })
     await other.http.listen({ host: '127.0.0.1', port: 0 })
-    const there = { ...served, port: (other.http.server.address() as AddressInfo).port }
+    const onOther = { ...served, port: (other.http.server.address() as AddressInfo).port }
     const id = idIn(await ask(served, init()))
     await ask(served, chunk(id))
 
-    const answers = await Promise.all([served, there, served, there].map((one) => ask(one, complete(id))))
+    const answers = await Promise.all([served, onOther, served, onOther].map((server) => ask(server, complete(id))))
 
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
     expect(new Set(answers.map(({ headers }) => headers['etag'])).size).toBe(1)

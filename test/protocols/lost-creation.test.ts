@@ -1,4 +1,4 @@
-/* The answer to a creation is lost: the client asks for the same once more, and there is room for one of the two only. */
+/* The answer to a creation is lost: the client repeats the creation, and its quota allows one of the two uploads only. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import * as tus from 'tus-js-client'
@@ -41,18 +41,18 @@ const creations: [string, RawRequest][] = [
   ['REST', { method: 'POST', path: '/v1/uploads/init', headers: { 'content-type': 'application/json' }, body: json }],
 ]
 
-/** Asks for an upload on a connection that then ends or stays open. */
+/** Creates an upload on a connection that is cut after the answer begins to arrive (`lost`), or stays open (`kept`). */
 async function create(port: number, headers: object, request: RawRequest, end: 'lost' | 'kept'): Promise<void> {
   const connection = await openRaw(port)
   onTestFinished(() => connection.cut())
-  const asked = { ...request, headers: { ...request.headers, ...headers, connection: 'keep-alive' } }
-  await connection.send(headOf(asked))
+  const sent = { ...request, headers: { ...request.headers, ...headers, connection: 'keep-alive' } }
+  await connection.send(headOf(sent))
   await connection.send(request.body!)
   await connection.until(/HTTP\/1.1 201 /)
   if (end === 'lost') connection.cut()
 }
 
-it.each(creations)('in %s, the upload that its client never knew gives way', async (_protocol, request) => {
+it.each(creations)('in %s, a creation replaces the upload whose answer was lost', async (_protocol, request) => {
   const { app, actor, port, headers } = await serve()
   await create(port, headers, request, 'lost')
 
@@ -62,7 +62,7 @@ it.each(creations)('in %s, the upload that its client never knew gives way', asy
   expect(await statesOf(app, actor)).toEqual(['receiving', 'cancelled'])
 })
 
-it.each(creations)('in %s, one that its client knows stays, and another like it finds no room', async (_, request) => {
+it.each(creations)('in %s, a creation exceeds the quota when the first answer arrived', async (_, request) => {
   const { app, actor, port, headers } = await serve()
   await create(port, headers, request, 'kept')
 
@@ -72,7 +72,7 @@ it.each(creations)('in %s, one that its client knows stays, and another like it 
   expect(await statesOf(app, actor)).toEqual(['receiving'])
 })
 
-it('one that was written to afterwards stays, though its connection ended', async () => {
+it('an upload that got bytes later is not replaced, although its connection ended', async () => {
   const { app, actor, port, headers } = await serve()
   const [, request] = creations[0]!
   await create(port, headers, request, 'lost')
@@ -86,7 +86,7 @@ it('one that was written to afterwards stays, though its connection ended', asyn
   expect(await statesOf(app, actor)).toEqual(['receiving'])
 })
 
-it('tus-js-client ends with one file', async () => {
+it('tus-js-client ends with one file after it lost the answer to a creation', async () => {
   const { app, actor, port, headers } = await serve()
   const proxy = await startFaultProxy({ host: '127.0.0.1', port })
   onTestFinished(() => proxy.close())

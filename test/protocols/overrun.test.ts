@@ -1,4 +1,4 @@
-/* A body that brings more bytes than its file has is refused, and the refusal is all that happens: it never completes an upload. */
+/* A body that is longer than its file is rejected and never completes an upload. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { expect, it } from 'vitest'
@@ -9,7 +9,7 @@ import { appendHeaders, interop, lastIn } from './rufh/serve.ts'
 
 const file = randomBytes(10)
 const longer = Buffer.concat([file, randomBytes(1)])
-const framings = ['Content-Length', 'chunks'] as const
+const framings = ['Content-Length', 'chunked'] as const
 const rufhVersions = [3, 4, 5, 6, 7, 8, 9, 10]
 const tus = { 'tus-resumable': '1.0.0' }
 const tusChunk = { ...tus, 'content-type': 'application/offset+octet-stream' }
@@ -26,7 +26,7 @@ async function serve() {
   function ask(request: RawRequest): Promise<RawAnswer> {
     return askFor(port, { ...request, headers: { ...request.headers, ...token } })
   }
-  /** Sends `body` in the framing of the test. */
+  /** Sends `body` with Content-Length or with chunked transfer coding. */
   function send(framing: Framing, request: RawRequest, body: Buffer): Promise<RawAnswer> {
     if (framing === 'Content-Length') return ask({ ...request, body })
     const chunks = [Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n0\r\n\r\n')]
@@ -36,13 +36,13 @@ async function serve() {
       body: Buffer.concat(chunks),
     })
   }
-  async function begin(): Promise<string> {
+  async function create(): Promise<string> {
     const answer = await ask({ method: 'POST', path: '/files', headers: { ...tus, 'upload-length': 10 }, body: '' })
     return new URL(answer.headers['location']!, 'http://files.example').pathname
   }
   const states = async () => (await app.engine.list(actor, { limit: 9 })).map(({ state }) => state)
   const head = (path: string) => ask({ method: 'HEAD', path, headers: tus })
-  return { app, ask, send, begin, states, head }
+  return { app, ask, send, create, states, head }
 }
 
 const expectRefused = ({ status }: RawAnswer) => {
@@ -50,34 +50,31 @@ const expectRefused = ({ status }: RawAnswer) => {
   expect(status).toBeLessThan(500)
 }
 
-it.each(framings)(
-  'a PATCH of tus in %s stores nothing, and sent as it should be completes the file',
-  async (framing) => {
-    const { send, begin, head, states } = await serve()
-    const path = await begin()
-    const patch: RawRequest = { method: 'PATCH', path, headers: { ...tusChunk, 'upload-offset': 0 } }
+it.each(framings)('a PATCH in tus (%s) stores nothing, and one of the right length completes', async (framing) => {
+  const { send, create, head, states } = await serve()
+  const path = await create()
+  const patch: RawRequest = { method: 'PATCH', path, headers: { ...tusChunk, 'upload-offset': 0 } }
 
-    const refused = await send(framing, patch, longer)
-    const told = await head(path)
-    const again = await send(framing, patch, file)
+  const refused = await send(framing, patch, longer)
+  const offset = await head(path)
+  const again = await send(framing, patch, file)
 
-    expect(refused.status).toBe(400)
-    expect([told.status, told.headers['upload-offset']]).toEqual([200, '0'])
-    expect([again.status, again.headers['upload-offset']]).toEqual([204, '10'])
-    expect(await states()).toEqual(['completed'])
-  },
-)
+  expect(refused.status).toBe(400)
+  expect([offset.status, offset.headers['upload-offset']]).toEqual([200, '0'])
+  expect([again.status, again.headers['upload-offset']]).toEqual([204, '10'])
+  expect(await states()).toEqual(['completed'])
+})
 
-it.each(framings)('a PATCH of tus with a checksum in %s stores nothing', async (framing) => {
-  const { send, begin, head } = await serve()
-  const path = await begin()
+it.each(framings)('a PATCH in tus with a checksum (%s) stores nothing', async (framing) => {
+  const { send, create, head } = await serve()
+  const path = await create()
   const headers = { ...tusChunk, 'upload-offset': 0, 'upload-checksum': `sha1 ${Buffer.alloc(20).toString('base64')}` }
 
   expect((await send(framing, { method: 'PATCH', path, headers }, longer)).status).toBe(400)
   expect((await head(path)).headers['upload-offset']).toBe('0')
 })
 
-it.each(framings)('a POST of tus in %s leaves no upload', async (framing) => {
+it.each(framings)('a POST in tus (%s) leaves no upload', async (framing) => {
   const { send, states } = await serve()
   const post: RawRequest = { method: 'POST', path: '/files', headers: { ...tusChunk, 'upload-length': 10 } }
 
@@ -91,26 +88,26 @@ it.each(framings)('a POST of tus in %s leaves no upload', async (framing) => {
 
 const cases = framings.flatMap((framing) => [true, false].map((isLast) => ({ framing, isLast })))
 
-it.each(rufhVersions)('a PATCH of RUFH %i completes nothing, however it is framed', async (version) => {
-  const { send, begin, head } = await serve()
+it.each(rufhVersions)('a PATCH in RUFH %i completes nothing, however it is framed', async (version) => {
+  const { send, create, head } = await serve()
   for (const { framing, isLast } of cases) {
-    const path = await begin()
+    const path = await create()
     const patch = (last: boolean): RawRequest => ({ method: 'PATCH', path, headers: appendHeaders(version, 0, last) })
 
     expectRefused(await send(framing, patch(isLast), longer))
-    const told = await head(path)
+    const offset = await head(path)
 
-    const what = `${framing}, last: ${isLast}`
+    const label = `${framing}, last: ${isLast}`
     if (version >= 8) {
-      expect(told.status, what).toBe(410)
+      expect(offset.status, label).toBe(410)
     } else {
-      expect([told.status, told.headers['upload-offset']], what).toEqual([200, '0'])
-      expect((await send(framing, patch(true), file)).status, what).toBeLessThan(300)
+      expect([offset.status, offset.headers['upload-offset']], label).toEqual([200, '0'])
+      expect((await send(framing, patch(true), file)).status, label).toBeLessThan(300)
     }
   }
 })
 
-it.each(rufhVersions)('a POST of RUFH %i completes nothing, however it is framed', async (version) => {
+it.each(rufhVersions)('a POST in RUFH %i completes nothing, however it is framed', async (version) => {
   const { app, send, states } = await serve()
   for (const { framing, isLast } of cases) {
     const headers = (last: boolean) => ({ ...interop(version), ...lastIn(version, last), 'upload-length': 10 })
@@ -120,11 +117,10 @@ it.each(rufhVersions)('a POST of RUFH %i completes nothing, however it is framed
     await app.engine.drained()
     expect(await states(), `${framing}, last: ${isLast}`).not.toContain('completed')
   }
-  const left = await states()
-  expect(left).toEqual(version >= 8 ? ['cancelled', 'cancelled'] : ['receiving', 'receiving'])
+  expect(await states()).toEqual(version >= 8 ? ['cancelled', 'cancelled'] : ['receiving', 'receiving'])
 })
 
-it.each(framings)('a chunk of REST in %s is not taken, and the right one is', async (framing) => {
+it.each(framings)('a chunk in REST (%s) is rejected, and one of the right length is stored', async (framing) => {
   const { ask, send, states } = await serve()
   const created = await ask({
     method: 'POST',

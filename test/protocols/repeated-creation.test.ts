@@ -1,4 +1,4 @@
-/* A request that creates an upload and brings the whole file is answered into a lost connection: its client sends all of it once more. */
+/* A request creates an upload with the whole file, and its answer is lost: the client sends the whole request again. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import * as tus from 'tus-js-client'
@@ -28,12 +28,12 @@ const tusPost = (more: object) => (body: Buffer) => ({
   headers: { 'tus-resumable': '1.0.0', 'upload-metadata': metadata, 'content-type': chunkType, ...more },
   body,
 })
-const rufhPost = (version: number, said: object) => (body: Buffer) => ({
+const rufhPost = (version: number, completeness: object) => (body: Buffer) => ({
   method: 'POST',
   path: '/files',
   headers: {
     'upload-draft-interop-version': version,
-    ...said,
+    ...completeness,
     'content-disposition': 'attachment; filename="a.bin"',
   },
   body,
@@ -49,7 +49,7 @@ const form = (body: Buffer) => ({
   ]),
 })
 
-/** Requests that bring a whole file, of `size` bytes. */
+/** Requests with a whole file of `size` bytes. */
 const requests: [string, (body: Buffer) => RawRequest][] = [
   ['tus', tusPost({ 'upload-length': size })],
   ['a partial upload of tus', tusPost({ 'upload-length': size, 'upload-concat': 'partial' })],
@@ -60,24 +60,24 @@ const requests: [string, (body: Buffer) => RawRequest][] = [
   ['a form', form],
 ]
 
-/** Asks on a connection that ends when the answer has begun to arrive, or stays open. */
+/** Sends a request on a connection that is cut after the answer begins to arrive (`lost`), or stays open (`kept`). */
 async function send(port: number, headers: object, request: RawRequest, end: 'lost' | 'kept'): Promise<string> {
   const connection = await openRaw(port)
   onTestFinished(() => connection.cut())
   await connection.send(headOf({ ...request, headers: { ...request.headers, ...headers, connection: 'keep-alive' } }))
   await connection.send(request.body!)
-  const heard = await connection.until(/HTTP\/1.1 20[01] /)
+  const answer = await connection.until(/HTTP\/1.1 20[01] /)
   if (end === 'lost') {
     connection.cut()
     await connection.closed()
   }
-  return heard
+  return answer
 }
 
-const again = (port: number, headers: object, request: RawRequest) =>
+const sendAgain = (port: number, headers: object, request: RawRequest) =>
   askFor(port, { ...request, headers: { ...request.headers, ...headers } })
 
-/** The states of all uploads of the user, partial ones included, the newest first. */
+/** The states of all uploads of the user, partial ones included, newest first. */
 async function statesOf({ id }: Actor): Promise<string[]> {
   const database = await testDatabase()
   const rows = await database.query<{ state: string }>(
@@ -87,8 +87,8 @@ async function statesOf({ id }: Actor): Promise<string[]> {
   return rows.map(({ state }) => state)
 }
 
-/** Resolves once the server knows that the answer may have been lost. */
-async function markedUnheard({ id }: Actor): Promise<void> {
+/** Resolves once the server has marked the answer of an upload as lost. */
+async function untilAnswerLost({ id }: Actor): Promise<void> {
   const database = await testDatabase()
   const marked = {
     name: 'marked',
@@ -99,12 +99,12 @@ async function markedUnheard({ id }: Actor): Promise<void> {
 
 const bytes = randomBytes(size)
 
-it.each(requests)('in %s, a whole file sent again after a lost answer is one file', async (_protocol, request) => {
+it.each(requests)('in %s, a file sent again after a lost answer is stored once', async (_protocol, request) => {
   const { app, actor, port, headers } = await serve()
   const first = await send(port, headers, request(bytes), 'lost')
-  await markedUnheard(actor)
+  await untilAnswerLost(actor)
 
-  const second = await again(port, headers, request(bytes))
+  const second = await sendAgain(port, headers, request(bytes))
 
   expect(second.status).toBe(201)
   const id = /(?:location: \S*\/|"id":")([0-9a-f-]{36})/i.exec(first)![1]
@@ -114,99 +114,102 @@ it.each(requests)('in %s, a whole file sent again after a lost answer is one fil
   expect([...app.store.objects.values()].filter((object) => object.equals(bytes))).toHaveLength(1)
 })
 
-it.each(requests)('in %s, other bytes under the same name are another file', async (_protocol, request) => {
+it.each(requests)('in %s, other bytes with the same name are another file', async (_protocol, request) => {
   const { actor, port, headers } = await serve()
   await send(port, headers, request(bytes), 'lost')
-  await markedUnheard(actor)
+  await untilAnswerLost(actor)
 
-  const second = await again(port, headers, request(randomBytes(size)))
+  const second = await sendAgain(port, headers, request(randomBytes(size)))
 
   expect(second.status).toBe(201)
   expect(await statesOf(actor)).toEqual(['completed', 'completed'])
 })
 
-it.each(requests)('in %s, the same file sent twice on purpose is two files', async (_protocol, request) => {
+it.each(requests)('in %s, a file sent again after its answer arrived is stored twice', async (_protocol, request) => {
   const { actor, port, headers } = await serve()
   await send(port, headers, request(bytes), 'kept')
 
-  const second = await again(port, headers, request(bytes))
+  const second = await sendAgain(port, headers, request(bytes))
 
   expect(second.status).toBe(201)
   expect(await statesOf(actor)).toEqual(['completed', 'completed'])
 })
 
-it.each(requests)('in %s, a third one after the second was heard is a file of its own', async (_protocol, request) => {
-  const { actor, port, headers } = await serve()
-  await send(port, headers, request(bytes), 'lost')
-  await markedUnheard(actor)
-  await again(port, headers, request(bytes))
+it.each(requests)(
+  'in %s, a file sent again after the second answer arrived is stored twice',
+  async (_protocol, request) => {
+    const { actor, port, headers } = await serve()
+    await send(port, headers, request(bytes), 'lost')
+    await untilAnswerLost(actor)
+    await sendAgain(port, headers, request(bytes))
 
-  const third = await again(port, headers, request(bytes))
+    const third = await sendAgain(port, headers, request(bytes))
 
-  expect(third.status).toBe(201)
-  expect(await statesOf(actor)).toEqual(['completed', 'cancelled', 'completed'])
-})
+    expect(third.status).toBe(201)
+    expect(await statesOf(actor)).toEqual(['completed', 'cancelled', 'completed'])
+  },
+)
 
-it.each(requests)('in %s, one file even if the second answer is lost as well', async (_protocol, request) => {
+it.each(requests)('in %s, a file is stored once even if several answers are lost', async (_protocol, request) => {
   const { actor, port, headers } = await serve()
   for (let attempt = 0; attempt < 3; attempt += 1) {
     await send(port, headers, request(bytes), 'lost')
-    await markedUnheard(actor)
+    await untilAnswerLost(actor)
   }
 
-  expect((await again(port, headers, request(bytes))).status).toBe(201)
+  expect((await sendAgain(port, headers, request(bytes))).status).toBe(201)
   expect(await statesOf(actor)).toEqual(['cancelled', 'cancelled', 'cancelled', 'completed'])
 })
 
-// A form does not say how long its files are: its second copy is given what room there is.
+// A form does not state the lengths of its files, so a repeated form reserves all of the remaining quota.
 const sized = requests.filter(([protocol]) => protocol !== 'a form')
 
-it.each(sized)('in %s, a repetition needs no room of its own', async (_protocol, request) => {
+it.each(sized)('in %s, a repeated file needs no further quota', async (_protocol, request) => {
   const { actor, port, headers } = await serve({
     POLICIES: JSON.stringify({ creator: { maxSize: 900, totalBytes: 900 } }),
   })
   await send(port, headers, request(bytes), 'lost')
-  await markedUnheard(actor)
+  await untilAnswerLost(actor)
 
-  const second = await again(port, headers, request(bytes))
-  const other = await again(port, headers, request(randomBytes(size)))
+  const second = await sendAgain(port, headers, request(bytes))
+  const other = await sendAgain(port, headers, request(randomBytes(size)))
 
   expect([second.status, other.status]).toEqual([201, 403])
   expect((await statesOf(actor)).filter((state) => state === 'completed')).toHaveLength(1)
 })
 
-it.each(sized)('in %s, another file of which there is no room leaves the first one alone', async (_, request) => {
+it.each(sized)('in %s, another file beyond the quota does not replace the first one', async (_, request) => {
   const { app, actor, port, headers } = await serve({
     POLICIES: JSON.stringify({ creator: { maxSize: 900, totalBytes: 900 } }),
   })
   await send(port, headers, request(bytes), 'lost')
-  await markedUnheard(actor)
+  await untilAnswerLost(actor)
 
-  const other = await again(port, headers, request(randomBytes(size)))
+  const other = await sendAgain(port, headers, request(randomBytes(size)))
 
   expect(other.status).toBe(403)
   expect(await statesOf(actor)).toContain('completed')
   expect([...app.store.objects.values()].filter((object) => object.equals(bytes))).toHaveLength(1)
 })
 
-it('a file of no bytes that is created again after a lost answer is one file', async () => {
+it('an empty file that is created again after a lost answer is stored once', async () => {
   const { actor, port, headers } = await serve()
   const request = tusPost({ 'upload-length': 0 })(Buffer.alloc(0))
   await send(port, headers, request, 'lost')
-  await markedUnheard(actor)
+  await untilAnswerLost(actor)
 
-  expect((await again(port, headers, request)).status).toBe(201)
+  expect((await sendAgain(port, headers, request)).status).toBe(201)
   expect(await statesOf(actor)).toEqual(['cancelled', 'completed'])
 })
 
-it('another user who sends the same file has one of their own', async () => {
+it('the same file of another user is stored as well', async () => {
   const { app, actor, port, headers } = await serve()
   const request = tusPost({ 'upload-length': size })(bytes)
   await send(port, headers, request, 'lost')
-  await markedUnheard(actor)
+  await untilAnswerLost(actor)
   const other = userOf(`ben-${randomUUID()}`, 'creator')
 
-  expect((await again(port, await app.as(other), request)).status).toBe(201)
+  expect((await sendAgain(port, await app.as(other), request)).status).toBe(201)
   expect([await statesOf(actor), await statesOf(other)]).toEqual([['completed'], ['completed']])
 })
 
@@ -214,7 +217,7 @@ it.each([
   ['uploadDataDuringCreation', {}],
   ['parallelUploads', { parallelUploads: 2 }],
   ['ietf-draft-05', { protocol: 'ietf-draft-05' as const }],
-])('tus-js-client with its data in the creation ends with one file: %s', async (_name, options) => {
+])('tus-js-client with data in the creation ends with one file: %s', async (_name, options) => {
   const { app, actor, port, headers } = await serve()
   const proxy = await startFaultProxy({ host: '127.0.0.1', port })
   onTestFinished(() => proxy.close())

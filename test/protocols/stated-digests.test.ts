@@ -45,7 +45,8 @@ describe.each([
 
 it('digests in tus metadata hold for a final upload and not for partial ones', async () => {
   const server = await serve()
-  const create = (bytes: Buffer) => server.create(bytes.length, { 'upload-concat': 'partial', ...metadata('md5', file) })
+  const create = (bytes: Buffer) =>
+    server.create(bytes.length, { 'upload-concat': 'partial', ...metadata('md5', file) })
   const concatenate = (paths: string[], of: Buffer) =>
     server.ask({
       method: 'POST',

@@ -8,30 +8,30 @@ import { openTestStore, protocolStores, type StoreKind } from '../support/open-t
 import { testAppOver } from '../support/test-app.ts'
 import { restDriver } from './rest/driver.ts'
 import { rufhDriver } from './rufh/driver.ts'
-import { type Driver, type Stage, tellStories } from './stories.ts'
+import { type Driver, runScenarios, type Stage } from './stories.ts'
 import { tusDriver } from './tus/driver.ts'
 
-type Speaker = (server: { url: string; headers: Record<string, string> }) => Driver
+type OpenDriver = (server: { url: string; headers: Record<string, string> }) => Driver
 
-const speakers: [string, Speaker][] = [
+const drivers: [string, OpenDriver][] = [
   ['tus', tusDriver],
   ['RUFH', rufhDriver],
   ['REST', restDriver],
 ]
 
 describe.each(protocolStores)('with files in %s', (kind) => {
-  describe.each(speakers)('in %s', (_, speak) => tellStories(() => setUp(kind, speak)))
+  describe.each(drivers)('in %s', (_, openDriver) => runScenarios(() => setUp(kind, openDriver)))
 })
 
-async function setUp(kind: StoreKind, speak: Speaker): Promise<Stage> {
+async function setUp(kind: StoreKind, openDriver: OpenDriver): Promise<Stage> {
   const store = await openTestStore(kind)
   const app = await testAppOver(store, { PART_SIZE: '64KiB', CHUNK_SIZE: '64KiB' })
   await app.http.listen({ host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${(app.http.server.address() as AddressInfo).port}`
   return {
     part: choosePartSize({ size: 1, preferred: 64 * 1024, limits: store.limits }),
-    driver: speak({ url, headers: await app.as() }),
-    stranger: speak({ url, headers: await app.as(userOf('eve', 'creator')) }),
+    driver: openDriver({ url, headers: await app.as() }),
+    otherUser: openDriver({ url, headers: await app.as(userOf('eve', 'creator')) }),
     async objectOf(id) {
       await app.engine.drained()
       const { key } = await app.engine.get(ada, id)

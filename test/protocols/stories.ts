@@ -1,47 +1,47 @@
 /*
- * What happens to files, told once and lived through in every protocol. A driver says a story's sentences in one of them.
+ * Scenarios that every protocol must pass. A driver translates their steps into requests of one protocol.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 
-/** A client of one protocol. What is refused is thrown. */
+/** A client of one protocol. Throws when the server answers with an error. */
 export interface Driver {
-  /** Begins an upload and tells its id. */
+  /** Creates an upload. @returns its id */
   create(file: { name: string; size: number; type?: string }): Promise<string>
-  /** Sends of `file` what lies between `from` and `to`; a protocol of whole chunks may send a little more. */
+  /** Sends the bytes of `file` from `from` to `to`. A protocol with whole chunks may send a few more. */
   append(id: string, file: Buffer, from?: number, to?: number): Promise<void>
-  /** Bytes that need not be sent again. */
+  /** The offset at which the client must resume. */
   offset(id: string): Promise<number>
-  /** Does what the protocol does when every byte was sent, and tells what became of the upload. */
+  /** Takes the protocol's last step after every byte was sent. @returns the state of the upload */
   complete(id: string): Promise<{ state: string }>
   cancel(id: string): Promise<void>
 }
 
 /** A server, and clients of two users. */
 export interface Stage {
-  /** The size of parts. */
+  /** The part size. */
   part: number
   driver: Driver
-  stranger: Driver
-  /** The bytes of a finished upload. */
+  otherUser: Driver
+  /** The object of a completed upload. */
   objectOf(id: string): Promise<Buffer | undefined>
-  /** What lies in the store when all is quiet, open multipart uploads too. */
+  /** The keys in the store once the engine has drained, with an entry for each open multipart upload. */
   keys(): Promise<string[]>
 }
 
 const sizes: [string, (part: number) => number][] = [
-  ['no byte', () => 0],
+  ['no bytes', () => 0],
   ['one byte', () => 1],
-  ['a part less one', (part) => part - 1],
+  ['a part minus one byte', (part) => part - 1],
   ['a part', (part) => part],
-  ['a part and one', (part) => part + 1],
+  ['a part plus one byte', (part) => part + 1],
   ['three parts', (part) => 3 * part],
-  ['three parts and a bit', (part) => 3 * part + 12_345],
+  ['three parts and 12,345 bytes', (part) => 3 * part + 12_345],
 ]
 
-/** Tells the stories on stages that `open` sets up. */
-export function tellStories(open: () => Promise<Stage>): void {
-  it.each(sizes)('a file of %s arrives as it was sent', async (_, sizeOf) => {
+/** Registers a test for each scenario, on a stage of `open`. */
+export function runScenarios(open: () => Promise<Stage>): void {
+  it.each(sizes)('a file of %s is stored as it was sent', async (_, sizeOf) => {
     const { driver, objectOf, keys, part } = await open()
     const size = sizeOf(part)
     const file = randomBytes(size)
@@ -56,11 +56,11 @@ export function tellStories(open: () => Promise<Stage>): void {
   })
 
   it.each([
-    ['small pieces', 0.3, 0.015],
-    ['pieces below a part', 3, 0.6],
-    ['pieces as long as a part', 3, 1],
-    ['pieces above a part', 3, 1.53],
-  ])('a file in %s arrives', async (_, whole, each) => {
+    ['small appends', 0.3, 0.015],
+    ['appends shorter than a part', 3, 0.6],
+    ['appends as long as a part', 3, 1],
+    ['appends longer than a part', 3, 1.53],
+  ])('a file in %s is stored as it was sent', async (_, whole, each) => {
     const { driver, objectOf, keys, part } = await open()
     const size = Math.round(whole * part)
     const chunk = Math.round(each * part)
@@ -74,7 +74,7 @@ export function tellStories(open: () => Promise<Stage>): void {
     expect(await keys()).toHaveLength(1)
   })
 
-  it('who was interrupted asks for the offset and goes on there', async () => {
+  it('an interrupted client resumes at the offset that the server answers', async () => {
     const { driver, objectOf, part } = await open()
     const file = randomBytes(Math.round(3.8 * part))
     const stops = [0.15, 1.37, 3.05].map((parts) => Math.round(parts * part))
@@ -93,26 +93,26 @@ export function tellStories(open: () => Promise<Stage>): void {
     expect(hash(await objectOf(id))).toBe(hash(file))
   })
 
-  it('a file is not called whole while bytes are missing', async () => {
+  it('an upload is not completed while bytes are missing', async () => {
     const { driver, objectOf, part } = await open()
     const file = randomBytes(3 * part)
     const id = await driver.create({ name: 'a.bin', size: file.length })
     await driver.append(id, file, 0, Math.round(1.5 * part))
 
-    const said = await driver.complete(id).then(
+    const outcome = await driver.complete(id).then(
       ({ state }) => state,
-      () => 'refused',
+      () => 'rejected',
     )
 
-    expect(['receiving', 'refused']).toContain(said)
+    expect(['receiving', 'rejected']).toContain(outcome)
     expect(await objectOf(id)).toBeUndefined()
   })
 
   it.each([
-    ['has only begun', 0],
-    ['is half sent', 1.5],
-    ['has arrived', 3],
-  ])('an upload that %s is given up, and leaves nothing', async (_, parts) => {
+    ['an empty upload', 0],
+    ['half an upload', 1.5],
+    ['a complete upload', 3],
+  ])('cancelling %s leaves nothing in the store', async (_, parts) => {
     const { driver, keys, part } = await open()
     const file = randomBytes(3 * part)
     const sent = parts * part
@@ -122,24 +122,24 @@ export function tellStories(open: () => Promise<Stage>): void {
     await driver.cancel(id).catch(() => {})
     const isSpared = sent === file.length && (await keys()).length === 1
 
-    // REST spares what has arrived; the others take it away.
+    // REST spares a complete file; the other protocols delete it.
     if (!isSpared) {
       expect(await keys()).toEqual([])
       await expect(driver.append(id, file)).rejects.toThrow('410')
-      // REST says once more that it is given up; the others know no such upload.
+      // REST repeats its answer to a second cancel; the other protocols answer 410.
       await driver.cancel(id).catch((error: unknown) => expect(String(error)).toContain('410'))
       expect(await keys()).toEqual([])
     }
   })
 
-  it('a stranger finds no upload of another', async () => {
-    const { driver, stranger, objectOf, part } = await open()
+  it('every request for an upload of another user is 404', async () => {
+    const { driver, otherUser, objectOf, part } = await open()
     const file = randomBytes(3 * part)
     const id = await driver.create({ name: 'a.bin', size: file.length })
     await driver.append(id, file, 0, Math.round(1.5 * part))
 
-    // All at once; every one of them is looked at from its beginning, whichever fails first.
-    const attempts = [stranger.append(id, file), stranger.offset(id), stranger.complete(id), stranger.cancel(id)]
+    // All at once, each with its own expectation: otherwise the first rejection would leave the others unhandled.
+    const attempts = [otherUser.append(id, file), otherUser.offset(id), otherUser.complete(id), otherUser.cancel(id)]
     await Promise.all(attempts.map((attempt) => expect(attempt).rejects.toThrow('404')))
 
     await driver.append(id, file, await driver.offset(id))
@@ -147,7 +147,7 @@ export function tellStories(open: () => Promise<Stage>): void {
     expect(hash(await objectOf(id))).toBe(hash(file))
   })
 
-  it('ten files on their way at once do not meet', async () => {
+  it('ten concurrent uploads do not mix their bytes', async () => {
     const { driver, objectOf, part } = await open()
     const files = Array.from({ length: 10 }, (_, index) => randomBytes(Math.round((0.1 + 0.15 * index) * part)))
 
@@ -161,9 +161,9 @@ export function tellStories(open: () => Promise<Stage>): void {
       }),
     )
 
-    const arrived = []
-    for (const id of ids) arrived.push(hash(await objectOf(id)))
-    expect(arrived).toEqual(files.map(hash))
+    const stored = []
+    for (const id of ids) stored.push(hash(await objectOf(id)))
+    expect(stored).toEqual(files.map(hash))
   })
 }
 

@@ -19,13 +19,13 @@ export interface TestApp {
   app: FastifyInstance
   engine: RunningEngine
   store: ObjectStore
-  /** Where it listens. */
+  /** The URL at which the server listens. */
   url: string
-  /** What went wrong where nobody waited for an answer. */
+  /** The errors of background work, which no request waited for. */
   faults: unknown[]
 }
 
-/** In tests a token says who one is: `ada:creator`. */
+/** Tokens in tests are `user:role`, such as `ada:creator`. */
 const plainToken: TokenCheck = async (token) => {
   const [id, role] = token.split(':')
   return id && role ? userOf(id, role) : null
@@ -34,8 +34,8 @@ const plainToken: TokenCheck = async (token) => {
 export const bearer = (token = 'ada:creator') => ({ authorization: `Bearer ${token}` })
 
 /**
- * A listening server with a real engine, a database and files in a temporary directory; closes with the test.
- * `register` puts the protocols on it.
+ * A listening server with a real engine, a database, and a store in a temporary directory; closes with the test.
+ * `register` registers the protocols.
  */
 export async function buildTestApp(
   register: (app: FastifyInstance, engine: RunningEngine) => Promise<void>,

@@ -1,11 +1,11 @@
 import { connect, type Socket } from 'node:net'
 
-/** An answer as it came over the wire. Header names are in lower case. */
+/** An answer as the server sent it. Header names are in lower case. */
 export interface RawAnswer {
   status: number
   headers: Record<string, string>
   body: string
-  /** The interim answers (1xx) that came before it, in order. */
+  /** The interim responses (1xx) before it, in order. */
   interims: { status: number; headers: Record<string, string> }[]
   json(): Record<string, unknown>
 }
@@ -19,22 +19,22 @@ export interface RawRequest {
   version?: '1.0' | '1.1'
 }
 
-/** A connection on which a test says exactly what it wants to say, and sees exactly what comes back. */
+/** A connection on which a test sends its own bytes and reads every byte that the server sends. */
 export interface RawConnection {
   readonly socket: Socket
   send(bytes: Buffer | string): Promise<void>
-  /** Everything that came so far. */
+  /** Everything that the server has sent so far. */
   heard(): string
-  /** Resolves when what came matches, rejects when the connection ends before. */
+  /** Resolves with everything received once it matches; rejects when the connection closes first. */
   until(pattern: RegExp): Promise<string>
   /** Resolves when the server has closed the connection. */
   closed(): Promise<void>
-  /** The final answer, when the connection is closed; `null` when there was none. */
+  /** The final answer, once the connection is closed; `null` without one. */
   answer(): Promise<RawAnswer | null>
   cut(): void
 }
 
-/** Sends one request and returns its answer; `null` when the connection ended without one. */
+/** Sends one request. @returns its answer; `null` when the connection closed without one */
 export async function ask(port: number, request: RawRequest): Promise<RawAnswer | null> {
   const connection = await openRaw(port)
   await connection.send(headOf(request))
@@ -42,14 +42,14 @@ export async function ask(port: number, request: RawRequest): Promise<RawAnswer 
   return connection.answer()
 }
 
-/** As `ask`, for requests that must be answered. */
+/** As `ask`, but throws when the connection closed without an answer. */
 export async function askFor(port: number, request: RawRequest): Promise<RawAnswer> {
   const answer = await ask(port, request)
   if (!answer) throw new Error(`${request.method} ${request.path} was not answered`)
   return answer
 }
 
-/** The head of a request. Content-Length is that of the body unless it is given; the connection is to be closed. */
+/** The request line and headers of a request, with Host, Content-Length and `Connection: close` unless they are given. */
 export function headOf({ method, path, headers = {}, body, version = '1.1' }: RawRequest): string {
   const names = new Set(Object.keys(headers).map((name) => name.toLowerCase()))
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
@@ -60,7 +60,7 @@ export function headOf({ method, path, headers = {}, body, version = '1.1' }: Ra
   return `${method} ${path} HTTP/${version}\r\n${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** A connection to the server on `port`, from another address of this machine if one is given. */
+/** Opens a connection to the server on `port`, from `localAddress` if it is given. */
 export async function openRaw(port: number, localAddress?: string): Promise<RawConnection> {
   const socket = connect({
     port,
@@ -83,7 +83,7 @@ export async function openRaw(port: number, localAddress?: string): Promise<RawC
     heard += text
     wake()
   })
-  // A connection that was ended abruptly is one of the things to be seen here.
+  // Tests expect connections to break.
   socket.on('error', () => {})
   socket.on('close', () => {
     isClosed = true
@@ -122,7 +122,7 @@ export async function openRaw(port: number, localAddress?: string): Promise<RawC
   return connection
 }
 
-/** The messages in `text`, of which the last is the final one. */
+/** Parses the interim responses and the final answer in `text`; `null` without a final answer. */
 export function parseAnswer(text: string): RawAnswer | null {
   const interims: RawAnswer['interims'] = []
   for (let rest = text; ; ) {

@@ -2,43 +2,44 @@ import { openRaw, type RawConnection } from './raw-http.ts'
 
 export interface Replay {
   port: number
-  /** Waits until a body has brought so many bytes to the server (see arrival.ts). */
+  /** Waits until the server has read so many bytes of a body (see arrival.ts). */
   arrived(bytes: number): Promise<void>
   token: string
-  /** What `{bytes 0 to 60}` is of. */
+  /** The file of which `{bytes 0 to 60}` are sent. */
   file: Buffer
 }
 
 /**
- * Says what a trace says (`> `), byte by byte, and holds the answers to what it tells of them (`< `): status line and every
- * header that is named. `{id}` is whatever the first answer says it is. Returns it.
- * @throws Error when an answer is another
+ * Sends the requests of a trace (`> `), byte by byte, and compares the answers with those of the trace (`< `): the status line and
+ * every header that the trace has. `{id}` is the id in the first answer.
+ * @returns that id
+ * @throws Error when an answer differs
  */
 export async function replayTrace(trace: string, { port, arrived, token, file }: Replay): Promise<string> {
   let connection: RawConnection | null = null
   let id = ''
-  let heardSoFar = 0
-  let toSay: Buffer[] = []
+  let readSoFar = 0
+  let unsent: Buffer[] = []
   /** Bytes of a body since the last answer. */
   let sent = 0
 
-  async function speak(): Promise<void> {
+  async function sendPending(): Promise<void> {
     if (!connection) {
       connection = await openRaw(port)
-      heardSoFar = 0
+      readSoFar = 0
     }
-    for (const byte of Buffer.concat(toSay)) await connection.send(Buffer.of(byte))
-    toSay = []
+    for (const byte of Buffer.concat(unsent)) await connection.send(Buffer.of(byte))
+    unsent = []
   }
 
-  /** The head of the next answer. */
-  async function hear(): Promise<string[]> {
-    if (toSay.length > 0) await speak()
+  /** The status line and headers of the next answer. */
+  async function readHead(): Promise<string[]> {
+    if (unsent.length > 0) await sendPending()
     for (;;) {
-      const end = connection!.heard().indexOf('\r\n\r\n', heardSoFar)
+      const end = connection!.heard().indexOf('\r\n\r\n', readSoFar)
       if (end !== -1) {
-        const head = connection!.heard().slice(heardSoFar, end)
-        heardSoFar = end + 4
+        const head = connection!.heard().slice(readSoFar, end)
+        readSoFar = end + 4
         return head.split('\r\n')
       }
       await connection!.until(new RegExp(`^[\\s\\S]{${connection!.heard().length + 1},}`))
@@ -46,23 +47,25 @@ export async function replayTrace(trace: string, { port, arrived, token, file }:
   }
 
   function bytesOf(line: string): Buffer {
-    const [, what, from, to] = /^\{(bytes|chunk) (\d+) to (\d+)\}$/.exec(line) ?? []
+    const [, kind, from, to] = /^\{(bytes|chunk) (\d+) to (\d+)\}$/.exec(line) ?? []
     if (line === '{last chunk}') return Buffer.from('0\r\n\r\n')
-    if (what === undefined) return Buffer.from(`${line.replaceAll('{id}', id).replaceAll('{token}', token)}\r\n`)
+    if (kind === undefined) return Buffer.from(`${line.replaceAll('{id}', id).replaceAll('{token}', token)}\r\n`)
     const bytes = file.subarray(Number(from), Number(to))
     sent += bytes.length
-    if (what === 'bytes') return bytes
+    if (kind === 'bytes') return bytes
     return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')])
   }
 
-  /** Whether `line` is what the trace says; learns the id. */
-  function agrees(line: string, expected: string): boolean {
-    const words: Record<string, string> = {
+  /** Whether `line` matches the line `expected` of the trace. Remembers the id in it. */
+  function matches(line: string, expected: string): boolean {
+    const placeholders: Record<string, string> = {
       '{id}': id || '(?<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})',
       '{seconds}': '\\d+',
       '{date}': '\\w{3}, \\d\\d \\w{3} \\d{4} \\d\\d:\\d\\d:\\d\\d GMT',
     }
-    const parts = expected.split(/(\{\w+\})/).map((part) => words[part] ?? part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    const parts = expected
+      .split(/(\{\w+\})/)
+      .map((part) => placeholders[part] ?? part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
     const found = new RegExp(`^${parts.join('')}$`, 'i').exec(line)
     id ||= found?.groups?.['id'] ?? ''
     return found !== null
@@ -72,22 +75,22 @@ export async function replayTrace(trace: string, { port, arrived, token, file }:
   try {
     for (let at = 0; at < lines.length; at += 1) {
       const line = lines[at]!
-      if (line.startsWith('>')) toSay.push(bytesOf(line.slice(2)))
+      if (line.startsWith('>')) unsent.push(bytesOf(line.slice(2)))
       if (line === '{the connection is lost}') {
-        if (toSay.length > 0) await speak()
-        // What was sent before must have come; what comes of it is not heard any more.
+        if (unsent.length > 0) await sendPending()
+        // The server must have read the bytes before the connection is cut. Its answer to them is lost.
         if (sent > 0) await arrived(sent)
         ;(connection as RawConnection | null)?.cut()
         connection = null
       }
       if (!line.startsWith('<')) continue
-      const [status, ...headers] = await hear()
-      // What an answer came to needs not be waited for.
+      const [status, ...headers] = await readHead()
+      // The server has read everything that it has answered.
       sent = 0
-      if (!agrees(status!, line.slice(2))) throw new Error(`answered ${status} and not ${line.slice(2)}`)
+      if (!matches(status!, line.slice(2))) throw new Error(`answered ${status} and not ${line.slice(2)}`)
       for (at += 1; lines[at]!.trim() !== '<'; at += 1) {
         const expected = lines[at]!.slice(2)
-        if (!headers.some((header) => agrees(header, expected)))
+        if (!headers.some((header) => matches(header, expected)))
           throw new Error(`after ${status} there is no "${expected}" in\n${headers.join('\n')}`)
       }
     }

@@ -9,12 +9,12 @@ import { signToken } from '../../src/http/identity/secret.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
 import { ada, testDatabase } from './open-engine.ts'
 
-/** What its tokens are signed with. */
+/** The secret with which tokens are signed. */
 export const secret = 'a secret that is long enough for HS256'
 
 export interface TestApp<Store extends ObjectStore = MemoryStore> extends App {
   store: Store
-  /** The headers that say who asks; ada unless somebody else is named. */
+  /** The headers of a request of `actor`. Default: ada. */
   as: (actor?: Parameters<typeof signToken>[1]) => Promise<{ authorization: string }>
 }
 
@@ -23,7 +23,7 @@ export function testApp(env: Record<string, string> = {}, overrides: Overrides =
   return testAppOver(memoryStore(), env, overrides)
 }
 
-/** As `testApp`, over a store that somebody else closes. */
+/** As `testApp`, over a store that the caller closes. */
 export async function testAppOver<Store extends ObjectStore>(
   store: Store,
   env: Record<string, string> = {},
@@ -46,7 +46,7 @@ export async function testAppOver<Store extends ObjectStore>(
   const app = await buildApp(config, {
     store,
     database,
-    // Never the same moment twice: what is newer is then never a matter of luck.
+    // Every call returns a new time, so that the order of uploads by time is certain.
     now: () => new Date(++time),
     ...overrides,
   })
@@ -58,7 +58,7 @@ export async function testAppOver<Store extends ObjectStore>(
   }
 }
 
-/** Makes a new store that of a database which other tests have used with stores of their own. */
+/** Pairs a new store with a database that other tests have paired with stores of their own. */
 export async function takeOver(store: ObjectStore, database: Database): Promise<void> {
   await database.migrate()
   const row = await pairingsIn(database).find()

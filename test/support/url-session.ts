@@ -2,9 +2,9 @@ import { headOf, openRaw, type RawAnswer, type RawConnection } from './raw-http.
 import type { Seeded } from './seeded.ts'
 
 /*
- * A stand-in for the upload task of Apple's URLSession, as far as a server can tell: it sends a file with one POST, takes
- * its address from a 104 that is labelled with its own version, goes on there when the connection is lost, and believes
- * whatever final answer it reads. It speaks interop version 3 (iOS 17), 5 (18.0) or 6 (18.1 and later).
+ * A stand-in for the upload task of Apple's URLSession, with the same requests: it sends a file in one POST, takes the URL of the upload
+ * from a 104 that is labelled with its own interop version, resumes there after a lost connection, and accepts any final answer. It
+ * has interop version 3 (iOS 17), 5 (18.0) or 6 (18.1 and later).
  */
 
 export interface UploadTask {
@@ -15,34 +15,34 @@ export interface UploadTask {
   headers: Record<string, string | number>
   /** Chooses where and how connections are lost. */
   chance: Seeded
-  /** Connections that are lost before the network is good. */
+  /** The number of connections that are lost. */
   losses: number
 }
 
 export interface TaskResult {
   answer: RawAnswer
-  /** Where the file is. */
+  /** The URL of the upload. */
   location: string
-  /** What was done, for who must find out why it went wrong. */
+  /** Every request and answer, for the message of a failed test. */
   trace: string[]
-  /** How often the task went on after a lost connection, and how often it had to begin anew. */
+  /** How often the task resumed after a lost connection, and how often it had to start again with a POST. */
   resumed: number
   restarted: number
 }
 
-/** How a connection is lost. Behind a `hang` the server sees nothing but silence, until the task comes back. */
+/** How a connection is lost. A `hang` keeps the connection open and silent until the task has ended. */
 type Loss = { kind: 'cut' | 'hang' | 'reset'; after: number }
 
 /**
  * Runs an upload task to its end.
- * @throws Error when the task would fail: a final answer that is none of success, or a server that breaks its promises
+ * @throws Error when the task would fail: after a final answer that is not 2xx, or when the server breaks the protocol
  */
 export async function runUploadTask(task: UploadTask): Promise<TaskResult> {
   const { chance, version, bytes } = task
   const trace: string[] = []
   const hanging: RawConnection[] = []
   let location: string | null = null
-  let promised = 0
+  let knownOffset = 0
   let lossesLeft = task.losses
   let resumed = 0
   let restarted = 0
@@ -50,12 +50,12 @@ export async function runUploadTask(task: UploadTask): Promise<TaskResult> {
   function nextLoss(size: number): Loss | null {
     if (lossesLeft === 0) return null
     lossesLeft -= 1
-    // At an end more often than chance would have it: that is where it hurts.
+    // Losses at the ends find more errors, so they are chosen more often than by chance.
     const after = chance.pick([chance.int(0, size), chance.int(0, size), 0, size])
     return { kind: chance.pick(['cut', 'hang', 'reset'] as const), after }
   }
 
-  /** Sends one request, maybe loses it on the way, and returns the answer if one came. */
+  /** Sends one request, whose connection may be lost, and returns the answer if one arrived. */
   async function send(method: string, path: string, headers: Record<string, string | number>, body: Buffer | null) {
     const loss = nextLoss(body?.length ?? 0)
     trace.push(`${method} ${path} ${JSON.stringify(headers)}${loss ? ` lost: ${loss.kind} after ${loss.after}` : ''}`)
@@ -72,20 +72,19 @@ export async function runUploadTask(task: UploadTask): Promise<TaskResult> {
     })
     await connection.send(head)
     await sendBody(connection, body ?? Buffer.alloc(0), loss)
-    // A task has its answer when it has read it, whatever becomes of the connection then.
     const answer = loss ? await lose(connection, loss) : await connection.answer()
-    for (const interim of parseInterims(connection)) learn(interim)
+    for (const interim of parseInterims(connection)) handleInterim(interim)
     trace.push(answer ? `  ${answer.status} ${JSON.stringify(answer.headers)}` : '  no answer')
     return answer
   }
 
   async function sendBody(connection: RawConnection, body: Buffer, loss: Loss | null) {
     const end = loss ? loss.after : body.length
-    for (let at = 0; at < end && !connection.socket.destroyed; ) {
+    for (let sent = 0; sent < end && !connection.socket.destroyed; ) {
       const size = chance.int(1, Math.max(1, Math.ceil(body.length / 4)))
-      await connection.send(body.subarray(at, Math.min(end, at + size)))
+      await connection.send(body.subarray(sent, Math.min(end, sent + size)))
       if (chance.chance(0.3)) await pause(chance.int(1, 8))
-      at += size
+      sent += size
     }
   }
 
@@ -97,16 +96,16 @@ export async function runUploadTask(task: UploadTask): Promise<TaskResult> {
     return null
   }
 
-  function learn({ status, headers }: RawAnswer['interims'][number]) {
+  function handleInterim({ status, headers }: RawAnswer['interims'][number]) {
     if (status !== 104) return
     if (headers['upload-draft-interop-version'] !== String(version)) throw failure('a 104 of another version')
     if (headers['location']) location = headers['location']
     const offset = Number(headers['upload-offset'] ?? 0)
-    promised = Math.max(promised, offset)
+    knownOffset = Math.max(knownOffset, offset)
   }
 
-  function failure(what: string) {
-    return new Error(`${what}\n${trace.join('\n')}`)
+  function failure(reason: string) {
+    return new Error(`${reason}\n${trace.join('\n')}`)
   }
 
   function isComplete(answer: RawAnswer): boolean {
@@ -115,10 +114,10 @@ export async function runUploadTask(task: UploadTask): Promise<TaskResult> {
 
   function finish(answer: RawAnswer): TaskResult {
     for (const connection of hanging) connection.cut()
-    if (answer.status < 200 || answer.status > 299) throw failure(`the task read ${answer.status} and gave up`)
-    // A creation that may repeat an earlier one is not announced: the answer says where the file is.
+    if (answer.status < 200 || answer.status > 299) throw failure(`the task read ${answer.status} and failed`)
+    // A creation that may repeat an earlier one gets no 104: the final answer has the Location.
     location = answer.headers['location'] ?? location
-    if (location === null) throw failure('the task never learnt where its file is')
+    if (location === null) throw failure('the task got no Location')
     return { answer, location, trace, resumed, restarted }
   }
 
@@ -138,8 +137,9 @@ export async function runUploadTask(task: UploadTask): Promise<TaskResult> {
     if (state.status !== 204) return finish(state)
     if (isComplete(state)) return finish(state)
     const offset = Number(state.headers['upload-offset'])
-    if (!(offset >= promised && offset <= bytes.length)) throw failure(`the offset is ${offset} after ${promised}`)
-    promised = offset
+    if (!(offset >= knownOffset && offset <= bytes.length))
+      throw failure(`the offset is ${offset} after ${knownOffset}`)
+    knownOffset = offset
     const answer = await send(
       'PATCH',
       location,

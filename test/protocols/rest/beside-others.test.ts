@@ -5,11 +5,13 @@ import { ada } from '../../support/open-engine.ts'
 import { type TestApp, testApp } from '../../support/test-app.ts'
 import { restDriver } from './driver.ts'
 
-/** A dialect as a client speaks it that begins a file, goes on with one, or brings it to its end. */
-interface Speaker {
-  begin(file: Buffer, upTo: number): Promise<string>
-  goOn(id: string, file: Buffer, upTo: number): Promise<void>
-  finish(id: string, file: Buffer): Promise<void>
+/** A client of one protocol. */
+interface ProtocolClient {
+  /** Creates an upload and sends the bytes up to `end`. @returns its id */
+  create(file: Buffer, end: number): Promise<string>
+  /** Resumes an upload and sends the bytes up to `end`. */
+  resume(id: string, file: Buffer, end: number): Promise<void>
+  complete(id: string, file: Buffer): Promise<void>
 }
 
 interface Server {
@@ -25,53 +27,53 @@ async function serve(): Promise<Server> {
   return { app, url: `http://127.0.0.1:${port}`, headers: await app.as() }
 }
 
-/** tus and RUFH differ in their headers only, for what is needed here. */
-function patching(
+/** A client of tus or RUFH, which differ only in their headers here. */
+function patchClient(
   { url, headers }: Server,
-  words: {
-    begin: (size: number) => Record<string, string>
-    ask: Record<string, string>
+  headersFor: {
+    create: (size: number) => Record<string, string>
+    head: Record<string, string>
     append: (isLast: boolean) => Record<string, string>
   },
-): Speaker {
+): ProtocolClient {
   async function send(method: string, path: string, more: Record<string, string>, body?: Buffer): Promise<Headers> {
     const init = { method, headers: { ...headers, ...more }, ...(body && { body: new Uint8Array(body) }) }
     const answer = await fetch(`${url}${path}`, init)
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`)
     return answer.headers
   }
-  async function append(id: string, file: Buffer, upTo: number): Promise<void> {
-    const offset = Number((await send('HEAD', `/files/${id}`, words.ask)).get('upload-offset'))
-    if (offset >= upTo) return
-    const more = { ...words.append(upTo === file.length), 'upload-offset': String(offset) }
-    await send('PATCH', `/files/${id}`, more, file.subarray(offset, upTo))
+  async function append(id: string, file: Buffer, end: number): Promise<void> {
+    const offset = Number((await send('HEAD', `/files/${id}`, headersFor.head)).get('upload-offset'))
+    if (offset >= end) return
+    const more = { ...headersFor.append(end === file.length), 'upload-offset': String(offset) }
+    await send('PATCH', `/files/${id}`, more, file.subarray(offset, end))
   }
   return {
-    async begin(file, upTo) {
-      const location = (await send('POST', '/files', words.begin(file.length))).get('location')!
+    async create(file, end) {
+      const location = (await send('POST', '/files', headersFor.create(file.length))).get('location')!
       const id = location.split('/').at(-1)!
-      await append(id, file, upTo)
+      await append(id, file, end)
       return id
     },
-    goOn: append,
-    finish: (id, file) => append(id, file, file.length),
+    resume: append,
+    complete: (id, file) => append(id, file, file.length),
   }
 }
 
-const speakers: Record<string, (server: Server) => Speaker> = {
+const clients: Record<string, (server: Server) => ProtocolClient> = {
   tus: (server) => {
     const always = { 'tus-resumable': '1.0.0' }
-    return patching(server, {
-      begin: (size) => ({ ...always, 'upload-length': String(size), 'upload-metadata': 'filename YS5iaW4=' }),
-      ask: always,
+    return patchClient(server, {
+      create: (size) => ({ ...always, 'upload-length': String(size), 'upload-metadata': 'filename YS5iaW4=' }),
+      head: always,
       append: () => ({ ...always, 'content-type': 'application/offset+octet-stream' }),
     })
   },
   RUFH: (server) => {
     const always = { 'upload-draft-interop-version': '8' }
-    return patching(server, {
-      begin: (size) => ({ ...always, 'upload-complete': '?0', 'upload-length': String(size) }),
-      ask: always,
+    return patchClient(server, {
+      create: (size) => ({ ...always, 'upload-complete': '?0', 'upload-length': String(size) }),
+      head: always,
       append: (isLast) => ({
         ...always,
         'content-type': 'application/partial-upload',
@@ -82,13 +84,13 @@ const speakers: Record<string, (server: Server) => Speaker> = {
   REST: (server) => {
     const driver = restDriver(server)
     return {
-      async begin(file, upTo) {
+      async create(file, end) {
         const id = await driver.create({ name: 'a.bin', size: file.length })
-        await driver.append(id, file, 0, upTo)
+        await driver.append(id, file, 0, end)
         return id
       },
-      goOn: (id, file, upTo) => driver.append(id, file, 0, upTo),
-      async finish(id, file) {
+      resume: (id, file, end) => driver.append(id, file, 0, end),
+      async complete(id, file) {
         await driver.append(id, file)
         await driver.complete(id)
       },
@@ -96,20 +98,20 @@ const speakers: Record<string, (server: Server) => Speaker> = {
   },
 }
 
-const names = Object.keys(speakers)
+const names = Object.keys(clients)
 const orders = names.flatMap((first) =>
   names.flatMap((second) => names.map((third) => [first, second, third] as const)),
 )
 
-describe('a file', () => {
-  it.each(orders)('that is begun with %s, continued with %s and finished with %s is that file', async (...order) => {
+describe('an upload', () => {
+  it.each(orders)('that is created in %s can be resumed in %s and completed in %s', async (...order) => {
     const server = await serve()
-    const [first, second, third] = order.map((name) => speakers[name]!(server))
+    const [first, second, third] = order.map((name) => clients[name]!(server))
     const file = randomBytes(200_000)
 
-    const id = await first!.begin(file, 50_000)
-    await second!.goOn(id, file, 150_000)
-    await third!.finish(id, file)
+    const id = await first!.create(file, 50_000)
+    await second!.resume(id, file, 150_000)
+    await third!.complete(id, file)
     await server.app.engine.drained()
 
     const upload = await server.app.engine.get(ada, id)
@@ -119,7 +121,7 @@ describe('a file', () => {
     expect(server.app.store.multiparts.size).toBe(0)
   })
 
-  it('whose last chunk came out of order is finished by a tus client that asks for its offset', async () => {
+  it('whose last chunk came out of order is completed by a tus client', async () => {
     const server = await serve()
     const file = randomBytes(200_000)
     const driver = restDriver(server)
@@ -128,19 +130,19 @@ describe('a file', () => {
     expect(await driver.offset(id)).toBe(0)
     await driver.append(id, file, 0, 1)
 
-    await speakers['tus']!(server).finish(id, file)
+    await clients['tus']!(server).complete(id, file)
 
     expect((await server.app.engine.get(ada, id)).state).toBe('completed')
   })
 
-  it('of which some chunks came is filled up by a tus client that knows of no chunks', async () => {
+  it('that has some of its chunks is completed by a tus client', async () => {
     const server = await serve()
     const file = randomBytes(200_000)
     const driver = restDriver(server)
     const id = await driver.create({ name: 'a.bin', size: file.length })
     await driver.append(id, file, 70_000, 80_000)
 
-    await speakers['tus']!(server).finish(id, file)
+    await clients['tus']!(server).complete(id, file)
 
     const upload = await server.app.engine.get(ada, id)
     expect(upload.state).toBe('completed')

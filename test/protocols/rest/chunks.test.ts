@@ -5,7 +5,7 @@ import { openRest } from './open-rest.ts'
 const md5 = (bytes: Buffer) => createHash('md5').update(bytes).digest()
 
 describe('an upload in chunks', () => {
-  it('begins with an answer that says how to cut the file', async () => {
+  it('is created with an answer that has the chunk size', async () => {
     const { ask } = await openRest()
 
     const answer = await ask({
@@ -35,7 +35,7 @@ describe('an upload in chunks', () => {
     expect(new Date(answer.body.expires_at).getTime()).toBeGreaterThan(Date.now())
   })
 
-  it('is the file when its chunks came in any order, beside each other and twice', async () => {
+  it('is completed by chunks in any order, in parallel and sent twice', async () => {
     const { ask, init, chunk, store } = await openRest()
     const bytes = randomBytes(47)
     const id = await init(47)
@@ -64,7 +64,7 @@ describe('an upload in chunks', () => {
     expect(answer.body).toEqual({ upload_id: id, chunk_index: 1, status: 'uploaded', size: 7, etag })
   })
 
-  it('takes the list of chunks that were sent, in either way of counting', async () => {
+  it('is completed with a list of its chunks by index or by part number', async () => {
     const { ask, init, chunk } = await openRest()
     const id = await init(30)
     const etags = await Promise.all(
@@ -83,20 +83,20 @@ describe('an upload in chunks', () => {
 
   it.each([
     [
-      'an ETag that differs',
+      'a wrong ETag',
       (etags: string[]) => [
         { chunk_index: 0, etag: etags[0] },
         { chunk_index: 1, etag: 'x' },
       ],
     ],
-    ['a chunk that is left out', (etags: string[]) => [{ chunk_index: 0, etag: etags[0] }]],
+    ['a chunk missing', (etags: string[]) => [{ chunk_index: 0, etag: etags[0] }]],
     [
-      'a chunk twice and another one not',
-      (etags: string[]) => [0, 0].map((at) => ({ chunk_index: at, etag: etags[at] })),
+      'one chunk twice and another missing',
+      (etags: string[]) => [0, 0].map((index) => ({ chunk_index: index, etag: etags[index] })),
     ],
     [
-      'a chunk that is not there',
-      (etags: string[]) => [0, 1, 2].map((at) => ({ chunk_index: at, etag: etags[at] ?? 'x' })),
+      'a chunk that was not sent',
+      (etags: string[]) => [0, 1, 2].map((index) => ({ chunk_index: index, etag: etags[index] ?? 'x' })),
     ],
   ])('is not completed by a list with %s', async (_what, listOf) => {
     const { ask, init, chunk } = await openRest()
@@ -104,13 +104,13 @@ describe('an upload in chunks', () => {
     const etags = await Promise.all([0, 1].map(async (index) => (await chunk(id, index, randomBytes(10))).body.etag))
 
     const refused = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete`, payload: { parts: listOf(etags) } })
-    const taken = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })
+    const completed = await ask({ method: 'POST', url: `/v1/uploads/${id}/complete` })
 
     expect([refused.status, refused.code]).toEqual([400, 'INVALID_FIELD'])
-    expect(taken.status).toBe(200)
+    expect(completed.status).toBe(200)
   })
 
-  it('answers a second complete as the first', async () => {
+  it('gets the same answer to a second complete', async () => {
     const { ask, init, chunk } = await openRest()
     const id = await init(5)
     await chunk(id, 0, randomBytes(5))
@@ -134,7 +134,7 @@ describe('an upload in chunks', () => {
     expect(store.objects.get(answer.body.r2_key)).toEqual(Buffer.alloc(0))
   })
 
-  it('that lacks a chunk is not completed, and the status says which', async () => {
+  it('is not completed while chunks are missing, and its status lists them', async () => {
     const { ask, init, chunk } = await openRest()
     const id = await init(47)
     await chunk(id, 0, randomBytes(10))
@@ -155,10 +155,10 @@ describe('an upload in chunks', () => {
         { offset: 40, length: 7, first_chunk: 4, last_chunk: 4 },
       ],
     })
-    expect(status.body.chunks.map((one: { chunk_index: number }) => one.chunk_index)).toEqual([0, 3])
+    expect(status.body.chunks.map((chunk: { chunk_index: number }) => chunk.chunk_index)).toEqual([0, 3])
   })
 
-  it('shows an arrived file as whole', async () => {
+  it('has every chunk in its status after its completion', async () => {
     const { ask, init, chunk } = await openRest()
     const id = await init(13)
     await Promise.all([chunk(id, 0, randomBytes(10)), chunk(id, 1, randomBytes(3))])
@@ -178,7 +178,7 @@ describe('a checksum of a chunk', () => {
   it.each([
     ['Content-MD5', { 'content-md5': md5(bytes).toString('base64') }],
     ['Content-Digest', { 'content-digest': `sha-256=:${sha256}:, unknown=:AAAA:` }],
-  ])('that agrees is no hindrance: %s', async (_name, headers) => {
+  ])('that matches is accepted: %s', async (_name, headers) => {
     const { init, chunk } = await openRest()
 
     expect((await chunk(await init(10), 0, bytes, headers)).status).toBe(200)
@@ -187,7 +187,7 @@ describe('a checksum of a chunk', () => {
   it.each([
     ['Content-MD5', { 'content-md5': md5(randomBytes(9)).toString('base64') }],
     ['Content-Digest', { 'content-digest': `sha-256=:${createHash('sha256').digest('base64')}:` }],
-  ])('that does not agree leaves the chunk as it was: %s', async (_name, headers) => {
+  ])('that does not match leaves the chunk as it was: %s', async (_name, headers) => {
     const { ask, init, chunk, store } = await openRest()
     const id = await init(10)
     const before = await chunk(id, 0, bytes)
@@ -208,7 +208,7 @@ describe('a checksum of a chunk', () => {
     ['content-digest', 'sha-256="AAAA"'],
     ['content-digest', 'crc9=:AAAA:'],
     ['content-digest', '='],
-  ])('that is none is refused: %s %s', async (name, value) => {
+  ])('that cannot be read is refused: %s %s', async (name, value) => {
     const { init, chunk } = await openRest()
 
     const answer = await chunk(await init(10), 0, bytes, { [name]: value })
@@ -217,8 +217,8 @@ describe('a checksum of a chunk', () => {
   })
 })
 
-describe('the end of an upload in chunks', () => {
-  it('is one by curl -d "" as well, which says that nothing is a form', async () => {
+describe('cancelling an upload in chunks', () => {
+  it('works with curl -d "", which sends an empty body as a form', async () => {
     const { ask, init } = await openRest()
     const id = await init(5)
     const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '0' }
@@ -229,7 +229,7 @@ describe('the end of an upload in chunks', () => {
   })
 
   it.each(['POST', 'DELETE'] as const)(
-    'by %s …/cancel leaves nothing, and is the same when it is asked again',
+    'by %s deletes its chunks, and a second request gets the same answer',
     async (method) => {
       const { ask, init, chunk, store } = await openRest()
       const id = await init(20)
@@ -247,7 +247,7 @@ describe('the end of an upload in chunks', () => {
     },
   )
 
-  it('is not undone by cancelling a file that has arrived', async () => {
+  it('is refused after its completion, and the file stays', async () => {
     const { ask, init, chunk, store } = await openRest()
     const id = await init(5)
     await chunk(id, 0, randomBytes(5))
@@ -261,7 +261,7 @@ describe('the end of an upload in chunks', () => {
     expect(store.objects.size).toBe(1)
   })
 
-  it('comes by itself when its time has run out, and the status says so before anything was swept', async () => {
+  it('is not needed after its expiry, which its status shows before the sweep', async () => {
     let now = new Date()
     const { ask, init, chunk } = await openRest({ now: () => now })
     const id = await init(20)

@@ -1,32 +1,32 @@
 import { createHash } from 'node:crypto'
 
 export interface RestDriver {
-  /** Begins an upload and tells its id. */
+  /** Creates an upload. @returns its id */
   create(file: { name: string; size: number; type?: string }): Promise<string>
-  /** Sends what of `file` belongs to `from`…`to` and is missing: whole chunks, so what reaches into a chunk brings all of it. */
+  /** Sends every missing chunk of `file` that overlaps the bytes from `from` to `to`. */
   append(id: string, file: Buffer, from?: number, to?: number): Promise<void>
-  /** Bytes that are there without a hole from the start. */
+  /** The bytes that the server has without a gap from the start. */
   offset(id: string): Promise<number>
   complete(id: string): Promise<{ state: string }>
   cancel(id: string): Promise<void>
 }
 
-/** What a story says, said in REST to the server at `url`. Whatever is refused is thrown. */
+/** Runs the scenarios in REST against the server at `url`. Throws when the server answers with an error. */
 export function restDriver({ url, headers }: { url: string; headers: Record<string, string> }): RestDriver {
   async function ask(method: string, path: string, more: Record<string, string> = {}, body: Buffer | null = null) {
     const init = { method, headers: { ...headers, ...more }, body: body && new Uint8Array(body) }
     const answer = await fetch(`${url}/v1/uploads/${path}`, init)
-    const said = (await answer.json()) as Record<string, unknown>
-    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(said)}`)
-    return said
+    const json = (await answer.json()) as Record<string, unknown>
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(json)}`)
+    return json
   }
 
   async function missing(id: string, from: number, to: number): Promise<{ chunkSize: number; chunks: number[] }> {
     const status = await ask('GET', `${id}/status`)
     const chunkSize = status['chunk_size'] as number
-    const gaps = status['missing_ranges'] as { first_chunk: number; last_chunk: number }[]
-    const all = gaps.flatMap((gap) =>
-      Array.from({ length: gap.last_chunk - gap.first_chunk + 1 }, (_, index) => gap.first_chunk + index),
+    const ranges = status['missing_ranges'] as { first_chunk: number; last_chunk: number }[]
+    const all = ranges.flatMap((range) =>
+      Array.from({ length: range.last_chunk - range.first_chunk + 1 }, (_, index) => range.first_chunk + index),
     )
     return { chunkSize, chunks: all.filter((index) => index * chunkSize < to && (index + 1) * chunkSize > from) }
   }
@@ -38,7 +38,7 @@ export function restDriver({ url, headers }: { url: string; headers: Record<stri
     },
     async append(id, file, from = 0, to = file.length) {
       const { chunkSize, chunks } = await missing(id, from, to)
-      // The last one first: order is of no matter here.
+      // The last chunk first, because chunks may come in any order.
       await Promise.all(
         chunks.toReversed().map((index) => {
           const bytes = file.subarray(index * chunkSize, (index + 1) * chunkSize)

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { openRest, type RestApp } from './open-rest.ts'
 
-async function begin({ ask }: RestApp, size: number): Promise<string> {
+async function init({ ask }: RestApp, size: number): Promise<string> {
   const payload = { file_name: 'notes.txt', total_size: size, user_id: 'ada', user_role: 'creator' }
   const answer = await ask({ method: 'POST', url: '/api/upload/init', payload })
   expect(answer.status).toBe(201)
@@ -12,11 +12,11 @@ async function begin({ ask }: RestApp, size: number): Promise<string> {
 const chunk = ({ ask }: RestApp, id: string, index: number, payload: Buffer, method: 'PUT' | 'POST' = 'POST') =>
   ask({ method, url: '/api/upload/chunk', headers: { 'x-upload-id': id, 'x-chunk-index': String(index) }, payload })
 
-describe('the older spelling', () => {
-  it('names the upload by a header, and does the same', async () => {
+describe('the legacy routes', () => {
+  it('take the upload id from a header and store the same file', async () => {
     const app = await openRest()
     const bytes = randomBytes(15)
-    const id = await begin(app, 15)
+    const id = await init(app, 15)
 
     const first = await chunk(app, id, 1, bytes.subarray(10), 'PUT')
     const status = await app.ask({ url: `/api/upload/${id}/status` })
@@ -29,9 +29,9 @@ describe('the older spelling', () => {
     expect(app.store.objects.get(complete.body.r2_key)).toEqual(bytes)
   })
 
-  it('may name it in the body where there are fields', async () => {
+  it('take the upload id from a JSON body', async () => {
     const app = await openRest()
-    const id = await begin(app, 5)
+    const id = await init(app, 5)
     const { body } = await chunk(app, id, 0, randomBytes(5))
 
     const parts = [{ part_number: 1, etag: body.etag }]
@@ -42,18 +42,18 @@ describe('the older spelling', () => {
     expect([cancel.status, cancel.code]).toEqual([409, 'UPLOAD_COMPLETED'])
   })
 
-  it.each(['POST', 'DELETE'] as const)('cancels by %s', async (method) => {
+  it.each(['POST', 'DELETE'] as const)('cancel an upload by %s', async (method) => {
     const app = await openRest()
-    const id = await begin(app, 5)
+    const id = await init(app, 5)
 
     const cancel = await app.ask({ method, url: '/api/upload/cancel', headers: { 'x-upload-id': id } })
 
     expect([cancel.status, cancel.body]).toEqual([200, { upload_id: id, status: 'cancelled' }])
   })
 
-  it('refuses in the same codes', async () => {
+  it('answer errors with the same codes', async () => {
     const app = await openRest()
-    const id = await begin(app, 5)
+    const id = await init(app, 5)
     const headers = { 'x-upload-id': id }
 
     const answers = [
@@ -79,9 +79,9 @@ describe('the older spelling', () => {
     ])
   })
 
-  it('begins what the newer one goes on with', async () => {
+  it('create uploads that the current routes complete', async () => {
     const app = await openRest()
-    const id = await begin(app, 15)
+    const id = await init(app, 15)
 
     await app.chunk(id, 1, randomBytes(5))
     await chunk(app, id, 0, randomBytes(10))

@@ -10,7 +10,7 @@ describe('REST in the whole app', () => {
     ['PUT', '/v1/uploads/a/chunk', 'x-chunk-index, content-md5, content-digest'],
     ['PUT', '/v1/files/a.txt', 'content-type, content-digest'],
     ['POST', '/api/upload/chunk', 'x-upload-id, x-chunk-index'],
-  ])('lets a page on another origin ask %s %s', async (method, url, headers) => {
+  ])('allows %s %s to a page on another origin', async (method, url, headers) => {
     const { http } = await testApp({ CORS_ORIGINS: origin })
 
     const answer = await http.inject({
@@ -25,7 +25,7 @@ describe('REST in the whole app', () => {
     for (const header of headers.split(', ')) expect(allowed).toContain(header)
   })
 
-  it('lets it read what it needs of the answers, refusals included', async () => {
+  it('exposes Location and ETag to a page on another origin, in errors too', async () => {
     const { http, as } = await testApp({ CORS_ORIGINS: origin })
     const headers = { ...(await as()), origin }
 
@@ -40,13 +40,13 @@ describe('REST in the whole app', () => {
     }
   })
 
-  it('sends what came in chunks where the list of uploads shows it', async () => {
+  it('stores a file of chunks under the key that GET /v1/uploads answers', async () => {
     const { http, as, store } = await testApp()
     const headers = await as()
     const bytes = randomBytes(1000)
-    const begin = { file_name: 'a.txt', total_size: bytes.length }
+    const fields = { file_name: 'a.txt', total_size: bytes.length }
     const { upload_id } = (
-      await http.inject({ method: 'POST', url: '/v1/uploads/init', headers, payload: begin })
+      await http.inject({ method: 'POST', url: '/v1/uploads/init', headers, payload: fields })
     ).json()
 
     await http.inject({
@@ -57,8 +57,8 @@ describe('REST in the whole app', () => {
     })
     await http.inject({ method: 'POST', url: `/v1/uploads/${upload_id}/complete`, headers })
 
-    const shown = (await http.inject({ url: `/v1/uploads/${upload_id}`, headers })).json()
-    expect(shown).toMatchObject({ state: 'completed', size: 1000 })
-    expect(store.objects.get(shown.key)).toEqual(bytes)
+    const upload = (await http.inject({ url: `/v1/uploads/${upload_id}`, headers })).json()
+    expect(upload).toMatchObject({ state: 'completed', size: 1000 })
+    expect(store.objects.get(upload.key)).toEqual(bytes)
   })
 })

@@ -14,9 +14,9 @@ import { type OpenEngine, openEngine } from '../../support/open-engine.ts'
 
 export interface RestApp extends OpenEngine {
   http: FastifyInstance
-  /** A request by ada, unless it brings a token of its own. */
+  /** Sends a request of ada, unless it has a token of its own. */
   ask(request: InjectOptions & { token?: string }): Promise<Answer>
-  /** An upload that has begun. */
+  /** Creates an upload. @returns its id */
   init(size: number, more?: Record<string, unknown>): Promise<string>
   chunk(id: string, index: number, bytes: Buffer, headers?: Record<string, string>): Promise<Answer>
 }
@@ -24,20 +24,20 @@ export interface RestApp extends OpenEngine {
 export interface Answer {
   status: number
   headers: Record<string, string | number | string[] | undefined>
-  /** The code of a refusal, or `undefined`. */
+  /** The code of an error, or `undefined`. */
   code: string | undefined
-  // biome-ignore lint/suspicious/noExplicitAny: what a test expects of an answer says its type
+  // biome-ignore lint/suspicious/noExplicitAny: the tests check the fields of an answer
   body: any
   text: string
 }
 
-/** A token is the user and the role: `ada:creator`. */
+/** Tokens are `user:role`, such as `ada:creator`. */
 const tokens: TokenCheck = async (token) => {
   const [id, role] = token.split(':') as [string, string?]
   return role === undefined ? null : userOf(id, role)
 }
 
-/** REST as the server mounts it, over a real engine and database. Chunks have 10 bytes. */
+/** REST with the prefixes of the server, over a real engine and database. Chunks have 10 bytes. */
 export async function openRest(overrides: Parameters<typeof openEngine>[0] = {}): Promise<RestApp> {
   const opened = await openEngine(overrides)
   const { engine } = opened

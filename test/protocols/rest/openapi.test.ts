@@ -10,14 +10,14 @@ interface Operation {
   responses: Record<string, { description: string; headers?: object; content?: Record<string, { schema: object }> }>
 }
 
-async function describeApi(): Promise<Record<string, Record<string, Operation>>> {
+async function readPaths(): Promise<Record<string, Record<string, Operation>>> {
   const { http } = await openRest()
   return (await http.inject('/docs/json')).json().paths
 }
 
-describe('the description of the API', () => {
+describe('the OpenAPI document', () => {
   it('has every route of this dialect', async () => {
-    const paths = await describeApi()
+    const paths = await readPaths()
 
     const routes = Object.entries(paths).flatMap(([path, verbs]) => Object.keys(verbs).map((verb) => `${verb} ${path}`))
     expect(routes).toEqual(
@@ -40,12 +40,12 @@ describe('the description of the API', () => {
         'delete /api/upload/cancel',
       ]),
     )
-    const older = Object.entries(paths).filter(([path]) => path.startsWith('/api/'))
-    for (const operation of older.flatMap(([, verbs]) => Object.values(verbs))) expect(operation.deprecated).toBe(true)
+    const legacy = Object.entries(paths).filter(([path]) => path.startsWith('/api/'))
+    for (const operation of legacy.flatMap(([, verbs]) => Object.values(verbs))) expect(operation.deprecated).toBe(true)
   })
 
-  it('says how a chunk is sent: the bytes, and which chunk they are', async () => {
-    const { put } = (await describeApi())['/v1/uploads/{id}/chunk']!
+  it('describes a chunk: its body, its index and its ETag', async () => {
+    const { put } = (await readPaths())['/v1/uploads/{id}/chunk']!
 
     expect(put?.requestBody?.content['application/octet-stream']?.schema).toMatchObject({
       type: 'string',
@@ -56,16 +56,16 @@ describe('the description of the API', () => {
     expect(Object.keys(put?.responses['200']?.headers ?? {})).toEqual(['ETag'])
   })
 
-  it('says what a form brings', async () => {
-    const { post } = (await describeApi())['/v1/files']!
+  it('describes the files of a form', async () => {
+    const { post } = (await readPaths())['/v1/files']!
 
     expect(post?.requestBody?.content['multipart/form-data']?.schema).toMatchObject({
       properties: { file: { items: { format: 'binary' } } },
     })
   })
 
-  it('names the fields that are needed, and no others as needed', async () => {
-    const paths = await describeApi()
+  it('lists the required fields and no others', async () => {
+    const paths = await readPaths()
 
     const init = paths['/v1/uploads/init']?.post?.requestBody
     const complete = paths['/v1/uploads/{id}/complete']?.post?.requestBody
@@ -73,14 +73,14 @@ describe('the description of the API', () => {
     expect(complete?.content['application/json']?.schema['required']).toBeUndefined()
   })
 
-  it('describes every refusal with its codes and its body', async () => {
-    const paths = await describeApi()
+  it('describes every error with its codes and its body', async () => {
+    const paths = await readPaths()
 
-    const mine = Object.entries(paths).filter(([path]) => /init|chunk|complete|status|cancel|files/.test(path))
-    for (const operation of mine.flatMap(([, verbs]) => Object.values(verbs))) {
-      const refusals = Object.entries(operation.responses).filter(([status]) => Number(status) >= 400)
-      expect(refusals.length).toBeGreaterThan(2)
-      for (const [, { description, content }] of refusals) {
+    const ofRest = Object.entries(paths).filter(([path]) => /init|chunk|complete|status|cancel|files/.test(path))
+    for (const operation of ofRest.flatMap(([, verbs]) => Object.values(verbs))) {
+      const errors = Object.entries(operation.responses).filter(([status]) => Number(status) >= 400)
+      expect(errors.length).toBeGreaterThan(2)
+      for (const [, { description, content }] of errors) {
         expect(description).toMatch(/^[A-Z0-9]+_[A-Z_]+|UNAUTHENTICATED/)
         expect(content?.['application/json']?.schema).toMatchObject({ properties: { error: { type: 'object' } } })
       }

@@ -9,7 +9,7 @@ function put(app: RestApp, name: string, payload: Buffer, headers: Record<string
   return app.ask({ method: 'PUT', url: `/v1/files/${name}`, payload, headers })
 }
 
-/** A form as browsers and curl write it. */
+/** A form in the format of browsers and curl. */
 function formOf(
   parts: { name: string; filename?: string; type?: string; value: Buffer | string }[],
   end = '--b0--\r\n',
@@ -28,7 +28,7 @@ function post(app: RestApp, payload: Buffer, type = 'multipart/form-data; bounda
 }
 
 describe('a file in one PUT', () => {
-  it.each([0, 1, 9, 10, 11, 47])('of %i bytes is there when it is answered', async (size) => {
+  it.each([0, 1, 9, 10, 11, 47])('of %i bytes is stored when the server answers', async (size) => {
     const app = await openRest()
 
     const answer = await put(app, 'notes.txt', bytes.subarray(0, size), { 'content-type': 'text/plain' })
@@ -39,7 +39,7 @@ describe('a file in one PUT', () => {
     expect([...app.store.objects.entries()]).toEqual([[answer.body.key, bytes.subarray(0, size)]])
   })
 
-  it('has the name of its path, whatever that is', async () => {
+  it('has the name in its path, also one with dots, slashes and Unicode', async () => {
     const app = await openRest()
 
     const answer = await put(app, encodeURIComponent('../Straße 7/naïve ☃.txt'), bytes)
@@ -48,7 +48,7 @@ describe('a file in one PUT', () => {
     expect(answer.body.key).not.toContain('..')
   })
 
-  it('needs a name: an address that ends before it is refused, and nothing is kept', async () => {
+  it('without a name in its path is refused, and nothing is stored', async () => {
     const app = await openRest()
 
     const answer = await put(app, '', bytes)
@@ -58,50 +58,50 @@ describe('a file in one PUT', () => {
   })
 
   it.each([
-    ['what the ending of its name says', 'a.png', {}, 'image/png'],
+    ['of its extension', 'a.png', {}, 'image/png'],
     [
-      'what curl says of no body in particular',
+      'of its extension when curl sends its default type',
       'a.png',
       { 'content-type': 'application/x-www-form-urlencoded' },
       'image/png',
     ],
-    ['what it says itself', 'a.png', { 'content-type': 'Text/Plain; charset=utf-8' }, 'text/plain'],
-    ['bytes, when nobody knows', 'a', {}, 'application/octet-stream'],
-  ])('is of the type %s', async (_what, name, headers, type) => {
+    ['in its Content-Type', 'a.png', { 'content-type': 'Text/Plain; charset=utf-8' }, 'text/plain'],
+    ['application/octet-stream without either', 'a', {}, 'application/octet-stream'],
+  ])('has the media type %s', async (_what, name, headers, type) => {
     const app = await openRest()
 
     expect((await put(app, name, bytes, headers)).body.contentType).toBe(type)
   })
 
-  it('obeys the rules of the role, before its bytes are read', async () => {
+  it('is checked against the rules of the role before its bytes are read', async () => {
     const app = await openRest()
     const request = { method: 'PUT', payload: bytes, token: 'sue:subscriber' } as const
 
     const video = await app.ask({ ...request, url: '/v1/files/a.mp4' })
     const category = await app.ask({ ...request, url: '/v1/files/a.png?category=audio' })
-    const nobody = await app.ask({ ...request, url: '/v1/files/a.png', token: 'sue:guest' })
+    const guest = await app.ask({ ...request, url: '/v1/files/a.png', token: 'sue:guest' })
     const large = await app.ask({ ...request, url: '/v1/files/a.png', headers: { 'content-length': String(2 ** 40) } })
 
     expect([video.status, video.code]).toEqual([415, 'TYPE_NOT_ALLOWED'])
     expect([category.status, category.code]).toEqual([422, 'CATEGORY_NOT_ALLOWED'])
-    expect([nobody.status, nobody.code]).toEqual([403, 'ROLE_NOT_ALLOWED'])
+    expect([guest.status, guest.code]).toEqual([403, 'ROLE_NOT_ALLOWED'])
     expect([large.status, large.code]).toEqual([413, 'FILE_TOO_LARGE'])
     expect(app.store.objects.size).toBe(0)
   })
 
-  it('with a checksum that does not agree leaves nothing', async () => {
+  it('with a checksum that does not match stores nothing', async () => {
     const app = await openRest()
     const digest = (of: Buffer) => `sha-256=:${createHash('sha256').update(of).digest('base64')}:`
 
     const refused = await put(app, 'a.txt', bytes, { 'content-digest': digest(bytes.subarray(1)) })
-    const left = app.store.objects.size + app.store.multiparts.size
-    const taken = await put(app, 'a.txt', bytes, { 'content-digest': digest(bytes) })
+    const stored = app.store.objects.size + app.store.multiparts.size
+    const accepted = await put(app, 'a.txt', bytes, { 'content-digest': digest(bytes) })
 
-    expect([refused.status, refused.code, left]).toEqual([460, 'CHECKSUM_MISMATCH', 0])
-    expect(taken.status).toBe(201)
+    expect([refused.status, refused.code, stored]).toEqual([460, 'CHECKSUM_MISMATCH', 0])
+    expect(accepted.status).toBe(201)
   })
 
-  it('is not put together of ranges', async () => {
+  it('with Content-Range is refused', async () => {
     const app = await openRest()
 
     const answer = await put(app, 'a.txt', bytes, { 'content-range': 'bytes 0-46/100' })
@@ -109,7 +109,7 @@ describe('a file in one PUT', () => {
     expect([answer.status, answer.code]).toEqual([400, 'INVALID_REQUEST'])
   })
 
-  it('leaves nothing when the store fails, and says so', async () => {
+  it('stores nothing when the store fails, and is answered with 503', async () => {
     const app = await openRest()
     app.store.fault = (call) => {
       if (call === 'completeMultipart') throw unavailable()
@@ -126,7 +126,7 @@ describe('a file in one PUT', () => {
 })
 
 describe('files in a form', () => {
-  it('all arrive, each with its own name and type, in the category of the form', async () => {
+  it('are stored with their own names and types, in the category of the form', async () => {
     const app = await openRest()
 
     const answer = await post(
@@ -146,15 +146,15 @@ describe('files in a form', () => {
       { filename: 'zwei ü.bin', contentType: 'application/octet-stream', size: 10 },
       { filename: 'none', contentType: 'image/png', size: 0 },
     ])
-    const arrived = answer.body.uploads.map(({ key }: { key: string }) => app.store.objects.get(key))
-    expect(arrived).toEqual([bytes, bytes.subarray(0, 10), Buffer.alloc(0)])
+    const stored = answer.body.uploads.map(({ key }: { key: string }) => app.store.objects.get(key))
+    expect(stored).toEqual([bytes, bytes.subarray(0, 10), Buffer.alloc(0)])
   })
 
-  it('may be larger than any buffer on the way', async () => {
+  it('may be larger than every buffer of the server', async () => {
     const app = await openRest({ partSize: 256 * 1024 })
     const large = randomBytes(3 * 1024 ** 2)
 
-    const answer = await post(app, formOf([1, 2].map((at) => ({ name: 'f', filename: `${at}.txt`, value: large }))))
+    const answer = await post(app, formOf([1, 2].map((n) => ({ name: 'f', filename: `${n}.txt`, value: large }))))
 
     expect(answer.status).toBe(201)
     for (const { key } of answer.body.uploads) expect(app.store.objects.get(key)?.equals(large)).toBe(true)
@@ -171,7 +171,7 @@ describe('files in a form', () => {
     ['no file', [{ name: 'category', value: 'other' }], 400, 'MISSING_FIELD'],
     ['too many files', Array.from({ length: 21 }, () => file), 400, 'INVALID_REQUEST'],
     ['too many fields', Array.from({ length: 21 }, () => ({ name: 'x', value: '' })), 400, 'INVALID_REQUEST'],
-  ])('all stay out with %s', async (_what, parts, status, code) => {
+  ])('are all rejected with %s', async (_what, parts, status, code) => {
     const app = await openRest()
 
     const answer = await app.ask({
@@ -191,9 +191,9 @@ describe('files in a form', () => {
     ['has no end', formOf([file], '')],
     ['breaks off in a header', formOf([file], '--b0\r\nContent-Disp')],
     ['breaks off in a file', formOf([{ ...file, value: bytes.subarray(0, 20) }], '').subarray(0, -2)],
-    ['is another one than its boundary says', Buffer.from('--b1\r\n\r\n--b1--\r\n')],
+    ['has another boundary than its content type', Buffer.from('--b1\r\n\r\n--b1--\r\n')],
     ['is empty', Buffer.alloc(0)],
-  ])('stay out when the form %s', async (_what, payload) => {
+  ])('are all rejected when the form %s', async (_what, payload) => {
     const app = await openRest()
 
     const answer = await post(app, payload)
@@ -207,21 +207,21 @@ describe('files in a form', () => {
     ['multipart/form-data; charset=utf-8', 400],
     ['application/json', 415],
     ['', 415],
-  ])('are not looked for in a body of type "%s"', async (type, status) => {
+  ])('are refused with the content type "%s"', async (type, status) => {
     const app = await openRest()
 
     expect((await post(app, formOf([file]), type)).status).toBe(status)
   })
 })
 
-describe('what is around the files of a form', () => {
+describe('text around the files of a form', () => {
   const file = formOf([{ name: 'file', filename: 'a.txt', type: 'text/plain', value: 'hello' }])
-  const much = 2 * 1024 ** 2
+  const tooLong = 2 * 1024 ** 2
 
   it.each([
-    ['before the first boundary', Buffer.concat([Buffer.alloc(much, 'x'), Buffer.from('\r\n'), file])],
-    ['after the last boundary', Buffer.concat([file, Buffer.alloc(much, 'x')])],
-  ])('has an end: %s', async (_where, payload) => {
+    ['before the first boundary', Buffer.concat([Buffer.alloc(tooLong, 'x'), Buffer.from('\r\n'), file])],
+    ['after the last boundary', Buffer.concat([file, Buffer.alloc(tooLong, 'x')])],
+  ])('is limited %s', async (_where, payload) => {
     const app = await openRest()
 
     const answer = await post(app, payload)
@@ -230,7 +230,7 @@ describe('what is around the files of a form', () => {
     expect(app.store.objects.size).toBe(0)
   })
 
-  it('may be a little, as some clients write it', async () => {
+  it('may be short, as some clients send it', async () => {
     const app = await openRest()
 
     const answer = await post(app, Buffer.concat([Buffer.from('for old readers\r\n'), file, Buffer.from('the end')]))
@@ -238,7 +238,7 @@ describe('what is around the files of a form', () => {
     expect(answer.status).toBe(201)
   })
 
-  it('does not count what is in them', async () => {
+  it('is limited without counting the bytes of the files', async () => {
     const app = await openRest()
     const value = randomBytes(3 * 1024 ** 2)
 

@@ -10,20 +10,20 @@ import { openRest, type RestApp } from './open-rest.ts'
 
 const bodyIdleMs = 300
 
-interface Wire {
+interface Served {
   app: RestApp
-  /** Whose connections these are: nobody else's uploads are looked at. */
+  /** The user of every connection. The tests look at the uploads of this user only. */
   user: string
-  used(): number
-  /** Waits until a body has brought so many bytes, and all of them were taken. */
+  usedMemory(): number
+  /** Waits until the server has read `bytes` of a body. */
   arrived(bytes: number): Promise<void>
-  /** Waits until so many uploads were begun. */
-  begun(count: number): Promise<unknown>
-  /** A connection on which `head` (a request line and headers) and some bytes were sent. */
+  /** Waits until the user has `count` uploads. */
+  created(count: number): Promise<unknown>
+  /** Opens a connection and sends `head` (a request line and headers) and `bytes`. */
   send(head: string, bytes?: Buffer | string): Promise<Socket>
 }
 
-async function openWire(): Promise<Wire> {
+async function serve(): Promise<Served> {
   const user = randomUUID()
   const budget = createMemoryBudget(1024 ** 2)
   const app = await openRest({ bodyIdleMs, budget })
@@ -32,9 +32,10 @@ async function openWire(): Promise<Wire> {
   return {
     app,
     user,
-    used: () => budget.used,
+    usedMemory: () => budget.used,
     arrived: watchBodies(app.http.server),
-    begun: (count) => until(async () => (await app.engine.list(userOf(user, 'creator'), { limit: 9 })).length >= count),
+    created: (count) =>
+      until(async () => (await app.engine.list(userOf(user, 'creator'), { limit: 9 })).length >= count),
     async send(head, bytes = '') {
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
       socket.on('error', () => {})
@@ -47,8 +48,8 @@ async function openWire(): Promise<Wire> {
   }
 }
 
-/** Everything that is said until the server ends the connection. */
-async function hear(socket: Socket): Promise<string> {
+/** Everything that the server sends until it closes the connection. */
+async function readAll(socket: Socket): Promise<string> {
   let text = ''
   socket.setEncoding('utf8').on('data', (chunk) => {
     text += chunk
@@ -58,15 +59,15 @@ async function hear(socket: Socket): Promise<string> {
   return text
 }
 
-async function begin({ app, user }: Wire, size: number): Promise<string> {
+async function init({ app, user }: Served, size: number): Promise<string> {
   const payload = { file_name: 'notes.txt', total_size: size }
   const request = { method: 'POST', url: '/v1/uploads/init', payload, token: `${user}:creator` } as const
   return (await app.ask(request)).body.upload_id
 }
 
-/** Everything that was begun is given up, and nothing of it is in the store. */
-async function expectNothing({ app, user }: Wire): Promise<void> {
-  const states = async () => (await app.engine.list(userOf(user, 'creator'), { limit: 9 })).map((one) => one.state)
+/** Expects that every upload is cancelled, and that the store is empty. */
+async function expectNothing({ app, user }: Served): Promise<void> {
+  const states = async () => (await app.engine.list(userOf(user, 'creator'), { limit: 9 })).map(({ state }) => state)
   await expect.poll(states).toSatisfy((all: string[]) => all.length > 0 && all.every((state) => state === 'cancelled'))
   await app.engine.drained()
   await expect.poll(() => app.store.objects.size + app.store.multiparts.size).toBe(0)
@@ -87,7 +88,7 @@ describe('a connection that breaks', () => {
       1,
     ],
     [
-      'before the end of a chunked file is said',
+      'before the last chunk of a chunked file',
       'PUT /v1/files/a.txt HTTP/1.1\r\nTransfer-Encoding: chunked',
       `a\r\n${'x'.repeat(10)}\r\n0\r\n`,
       10,
@@ -107,48 +108,48 @@ describe('a connection that breaks', () => {
       form('').length,
       1,
     ],
-  ])('%s leaves nothing', async (_where, head, bytes, size, count) => {
-    const wire = await openWire()
-    const socket = await wire.send(head, bytes)
-    await wire.arrived(size)
-    await wire.begun(count)
+  ])('%s stores nothing', async (_where, head, bytes, size, count) => {
+    const served = await serve()
+    const socket = await served.send(head, bytes)
+    await served.arrived(size)
+    await served.created(count)
 
     socket.destroy()
 
-    await expectNothing(wire)
+    await expectNothing(served)
   })
 
-  it('in a chunk leaves the chunk out and the upload as it was', async () => {
-    const wire = await openWire()
-    const { app } = wire
-    const id = await begin(wire, 20)
+  it('in a chunk discards the chunk and does not change the upload', async () => {
+    const served = await serve()
+    const { app } = served
+    const id = await init(served, 20)
     await app.ask({
       method: 'PUT',
       url: `/v1/uploads/${id}/chunk`,
       headers: { 'x-chunk-index': '1' },
       payload: Buffer.alloc(10),
-      token: `${wire.user}:creator`,
+      token: `${served.user}:creator`,
     })
-    const socket = await wire.send(
+    const socket = await served.send(
       `PUT /v1/uploads/${id}/chunk HTTP/1.1\r\nX-Chunk-Index: 0\r\nContent-Length: 10`,
       'half',
     )
-    await wire.arrived(4)
+    await served.arrived(4)
 
     socket.destroy()
-    await until(() => app.http.server.connections === 0 || wire.used() === 0)
+    await until(() => app.http.server.connections === 0 || served.usedMemory() === 0)
 
     expect(
-      (await app.ask({ url: `/v1/uploads/${id}/status`, token: `${wire.user}:creator` })).body.received_chunks,
+      (await app.ask({ url: `/v1/uploads/${id}/status`, token: `${served.user}:creator` })).body.received_chunks,
     ).toEqual([1])
-    expect(wire.used()).toBe(0)
+    expect(served.usedMemory()).toBe(0)
   })
 })
 
 describe('a body that stalls', () => {
   it.each([
     ['a file', 'PUT /v1/files/a.txt HTTP/1.1\r\nContent-Length: 1000', 'x'.repeat(500)],
-    ['a file of which nothing comes', 'PUT /v1/files/a.txt HTTP/1.1\r\nContent-Length: 1000', ''],
+    ['a file before its first byte', 'PUT /v1/files/a.txt HTTP/1.1\r\nContent-Length: 1000', ''],
     [
       'a form in a file',
       'POST /v1/files HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b0\r\nContent-Length: 1000',
@@ -159,15 +160,15 @@ describe('a body that stalls', () => {
       'POST /v1/files HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b0\r\nContent-Length: 1000',
       form(''),
     ],
-  ])('is told to come again, and leaves nothing: %s', async (_what, head, bytes) => {
-    const wire = await openWire()
+  ])('is answered with 503, and nothing is stored: %s', async (_what, head, bytes) => {
+    const served = await serve()
 
-    const answer = await hear(await wire.send(head, bytes))
+    const answer = await readAll(await served.send(head, bytes))
 
     expect(answer).toMatch(/^HTTP\/1.1 503 /)
     expect(answer).toContain('"code":"BODY_TIMEOUT"')
     expect(answer).toMatch(/connection: close/i)
-    await expectNothing(wire)
+    await expectNothing(served)
   })
 
   it.each([
@@ -188,53 +189,53 @@ describe('a body that stalls', () => {
       '{',
     ],
     [
-      'a form before anything',
+      'a form before its first boundary',
       () => 'POST /v1/files HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b0\r\nContent-Length: 1000',
       '--b',
     ],
-  ])('is told to come again: %s', async (_what, headOf, bytes) => {
-    const wire = await openWire()
-    const id = await begin(wire, 10)
+  ])('is answered with 503: %s', async (_what, headOf, bytes) => {
+    const served = await serve()
+    const id = await init(served, 10)
 
-    const answer = await hear(await wire.send(headOf(id), bytes))
+    const answer = await readAll(await served.send(headOf(id), bytes))
 
     expect(answer).toMatch(/^HTTP\/1.1 503 /)
     expect(answer).toContain('"code":"BODY_TIMEOUT"')
-    expect(wire.used()).toBe(0)
+    expect(served.usedMemory()).toBe(0)
   })
 })
 
-describe('on a wire', () => {
-  it('a chunk may come in pieces of unknown number', async () => {
-    const wire = await openWire()
-    const id = await begin(wire, 10)
+describe('a request on a socket', () => {
+  it('may bring a chunk with chunked transfer coding', async () => {
+    const served = await serve()
+    const id = await init(served, 10)
 
     const head = `PUT /v1/uploads/${id}/chunk HTTP/1.1\r\nX-Chunk-Index: 0\r\nTransfer-Encoding: chunked\r\nConnection: close`
-    const answer = await hear(await wire.send(head, '4\r\nabcd\r\n6\r\nefghij\r\n0\r\n\r\n'))
+    const answer = await readAll(await served.send(head, '4\r\nabcd\r\n6\r\nefghij\r\n0\r\n\r\n'))
 
     expect(answer).toMatch(/^HTTP\/1.1 200 /)
-    expect((await wire.app.engine.complete(userOf(wire.user, 'creator'), id)).state).toBe('completed')
+    expect((await served.app.engine.complete(userOf(served.user, 'creator'), id)).state).toBe('completed')
   })
 
   it.each([
     ['a file that is too large', 'PUT /v1/files/a.txt HTTP/1.1\r\nContent-Length: 99999999999', 413, 'FILE_TOO_LARGE'],
     [
-      'a chunk for nobody',
+      'a chunk of an unknown upload',
       'PUT /v1/uploads/x/chunk HTTP/1.1\r\nX-Chunk-Index: 0\r\nContent-Length: 9999999',
       404,
       'UPLOAD_NOT_FOUND',
     ],
     [
-      'a form that is none',
+      'a form of another content type',
       'POST /v1/files HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 9999999',
       415,
       'UNSUPPORTED_CONTENT_TYPE',
     ],
-  ])('%s is refused before it is sent, and the refusal arrives', async (_what, head, status, code) => {
-    const wire = await openWire()
-    const socket = await wire.send(head, Buffer.alloc(1024 ** 2))
+  ])('for %s gets its error although the body is not read', async (_what, head, status, code) => {
+    const served = await serve()
+    const socket = await served.send(head, Buffer.alloc(1024 ** 2))
 
-    const answer = await hear(socket)
+    const answer = await readAll(socket)
 
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
     expect(answer).toContain(`"code":"${code}"`)

@@ -25,7 +25,7 @@ describe.each(storeKinds)('REST, with files in %s', (kind) => {
     return { ...app, keys, read, complete }
   }
 
-  it('chunks beside each other make the file, with little memory too', async () => {
+  it('parallel chunks become the file, also with little memory', async () => {
     const { init, chunk, complete, keys, read, engine } = await serve(4 * MiB)
     const bytes = randomBytes(2 * partSize + 1000)
     const id = await init(bytes.length)
@@ -42,7 +42,7 @@ describe.each(storeKinds)('REST, with files in %s', (kind) => {
     expect(await keys()).toEqual([body.r2_key])
   })
 
-  it('a chunk sent twice at once with other bytes is one of the two, and its ETag says which', async () => {
+  it('one of two concurrent chunks with the same index is stored, as its ETag says', async () => {
     const { ask, init, chunk, read } = await serve()
     const [one, other] = [randomBytes(partSize), randomBytes(partSize)]
     const id = await init(partSize + 1)
@@ -62,7 +62,7 @@ describe.each(storeKinds)('REST, with files in %s', (kind) => {
     expect((await read(body.r2_key)).subarray(0, partSize).equals(winner)).toBe(true)
   })
 
-  it('whole files arrive, and a cancelled upload leaves nothing', async () => {
+  it('a file in one request is stored, and a cancelled upload leaves no objects', async () => {
     const { ask, init, chunk, keys, read } = await serve()
     const bytes = randomBytes(partSize + 7)
     const id = await init(2 * partSize)
@@ -76,7 +76,7 @@ describe.each(storeKinds)('REST, with files in %s', (kind) => {
     expect(await keys()).toEqual([file.body.key])
   })
 
-  it('a chunk that is not what its digest says is left out, and the list of chunks is held to their ETags', async () => {
+  it('a chunk with a wrong digest is discarded, and the list of chunks is verified', async () => {
     const { ask, init, chunk, read } = await serve()
     const bytes = randomBytes(partSize + 1000)
     const id = await init(bytes.length)
@@ -99,7 +99,7 @@ describe.each(storeKinds)('REST, with files in %s', (kind) => {
     expect((await read(body.r2_key)).equals(bytes)).toBe(true)
   })
 
-  it('an upload in the older spelling arrives, and its status tells what is missing until then', async () => {
+  it('the legacy routes complete an upload and answer its missing ranges', async () => {
     const { ask, read } = await serve()
     const bytes = randomBytes(partSize + 1000)
     const fields = { file_name: 'a.bin', total_size: bytes.length }

@@ -249,27 +249,24 @@ describe.each(protocolStores)('RUFH, appends, with files in %s', (kind) => {
       ...[5, 6, 9, 10].map((version) => [version, 'an empty body', {}, ''] as const),
       ...[5, 6, 9, 10].map((v) => [v, 'an empty chunked body', chunked, '0\r\n\r\n'] as const),
       [9, 'an empty chunked body and a trailer', { ...chunked, trailer: 'X-Sum' }, '0\r\nX-Sum: 1\r\n\r\n'] as const,
-    ])(
-      'repeats its final answer to an append of version %i with %s',
-      async (version, _framing, framing, emptyBody) => {
-        const server = await serve()
-        const body = randomBytes(40)
-        const path = await create(server, version, body.subarray(0, 13))
-        const end = { method: 'PATCH', path, headers: appendHeaders(version, 13, true), body: body.subarray(13) }
-        const final = await server.ask(end)
+    ])('repeats its final answer to an append of version %i with %s', async (version, _framing, framing, emptyBody) => {
+      const server = await serve()
+      const body = randomBytes(40)
+      const path = await create(server, version, body.subarray(0, 13))
+      const end = { method: 'PATCH', path, headers: appendHeaders(version, 13, true), body: body.subarray(13) }
+      const final = await server.ask(end)
 
-        const repeated = await server.ask({
-          method: 'PATCH',
-          path,
-          headers: { ...appendHeaders(version, 40, true), ...framing },
-          body: emptyBody,
-        })
+      const repeated = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: { ...appendHeaders(version, 40, true), ...framing },
+        body: emptyBody,
+      })
 
-        const { date: _, ...finalHeaders } = final.headers
-        const { date: ___, ...repeatedHeaders } = repeated.headers
-        expect([repeated.status, repeatedHeaders]).toEqual([final.status, finalHeaders])
-      },
-    )
+      const { date: _, ...finalHeaders } = final.headers
+      const { date: ___, ...repeatedHeaders } = repeated.headers
+      expect([repeated.status, repeatedHeaders]).toEqual([final.status, finalHeaders])
+    })
 
     it.each([9, 10])('refuses bytes at its end and at other offsets in version %i', async (version) => {
       const server = await serve()

@@ -36,12 +36,15 @@ describe('Upload-Complete', () => {
     expect(readIsLast({ [name]: value }, dialect(version))).toBe(isLast)
   })
 
-  it.each(['true', '1', '"?1"', '?2', '?1, ?1'])('with the value %s is ignored, and refused before version 8', (value) => {
-    expect(readIsLast({ 'upload-complete': value }, dialect(10))).toBeUndefined()
-    expect(() => readIsLast({ 'upload-complete': value }, dialect(6))).toThrow(
-      expect.objectContaining({ code: 'INVALID_REQUEST' }),
-    )
-  })
+  it.each(['true', '1', '"?1"', '?2', '?1, ?1'])(
+    'with the value %s is ignored, and refused before version 8',
+    (value) => {
+      expect(readIsLast({ 'upload-complete': value }, dialect(10))).toBeUndefined()
+      expect(() => readIsLast({ 'upload-complete': value }, dialect(6))).toThrow(
+        expect.objectContaining({ code: 'INVALID_REQUEST' }),
+      )
+    },
+  )
 
   it('is not read from the header of another version', () => {
     expect(readIsLast({ 'upload-incomplete': '?0' }, dialect(6))).toBeUndefined()

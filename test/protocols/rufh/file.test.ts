@@ -87,35 +87,32 @@ describe.each(protocolStores)('RUFH, the file, with files in %s', (kind) => {
       expect(await server.objectOf(answer.headers['location']!)).toEqual(Buffer.alloc(0))
     })
 
-    it.each([5, 6])(
-      'that is empty is completed by a creation of version %i with ?0',
-      async (version) => {
-        const server = await serve()
+    it.each([5, 6])('that is empty is completed by a creation of version %i with ?0', async (version) => {
+      const server = await serve()
 
-        const created = await server.ask({
-          method: 'POST',
-          path: '/files',
-          headers: { ...interop(version), 'upload-complete': '?0', 'upload-length': 0 },
-        })
-        const path = created.headers['location']!
-        // Another client of this version may still send `Upload-Complete: ?1`.
-        const completed = await server.ask({
-          method: 'PATCH',
-          path,
-          headers: {
-            ...interop(version),
-            'upload-offset': 0,
-            'upload-complete': '?1',
-            'content-type': 'application/partial-upload',
-          },
-          body: '',
-        })
+      const created = await server.ask({
+        method: 'POST',
+        path: '/files',
+        headers: { ...interop(version), 'upload-complete': '?0', 'upload-length': 0 },
+      })
+      const path = created.headers['location']!
+      // Another client of this version may still send `Upload-Complete: ?1`.
+      const completed = await server.ask({
+        method: 'PATCH',
+        path,
+        headers: {
+          ...interop(version),
+          'upload-offset': 0,
+          'upload-complete': '?1',
+          'content-type': 'application/partial-upload',
+        },
+        body: '',
+      })
 
-        expect(created.headers['upload-complete']).toBe('?1')
-        expect(await server.objectOf(path)).toEqual(Buffer.alloc(0))
-        expect(completed.headers['upload-complete']).toBe('?1')
-      },
-    )
+      expect(created.headers['upload-complete']).toBe('?1')
+      expect(await server.objectOf(path)).toEqual(Buffer.alloc(0))
+      expect(completed.headers['upload-complete']).toBe('?1')
+    })
 
     it.each([4, 8, 10])('that is empty is not completed by a creation of version %i with ?0', async (version) => {
       const server = await serve()

@@ -38,7 +38,7 @@ function send(server: Served, file: Buffer | Readable, options: Options): Promis
   })
 }
 
-describe.each(protocolStores)('RUFH spoken by tus-js-client, with files in %s', (kind) => {
+describe.each(protocolStores)('RUFH in tus-js-client, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
   const size = bulk[kind]
   const chunk = (size * 13) / 100

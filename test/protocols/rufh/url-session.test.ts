@@ -10,7 +10,7 @@ const firstSeed = Number(process.env.RUFH_SEED ?? 1)
 // The number of parts in the largest files. Parts have 1 MiB on disk, and 5 MiB in S3.
 const mostParts = { memory: 15, local: 2.5, s3: 1.4 }
 
-describe.each(protocolStores)('RUFH spoken by URLSession, with files in %s', (kind) => {
+describe.each(protocolStores)('RUFH in URLSession, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   it('stores every file although connections break and the store fails at times', {

@@ -23,46 +23,49 @@ const exposed = [
 const list = (header: string | undefined) => header?.split(',').map((name) => name.trim()) ?? []
 
 describe('a page on another origin', () => {
-  it.each(['/files', `/files/${randomUUID()}`])('gets an answer to its preflight at %s without a token', async (path) => {
-    const server = await serve(only)
+  it.each(['/files', `/files/${randomUUID()}`])(
+    'gets an answer to its preflight at %s without a token',
+    async (path) => {
+      const server = await serve(only)
 
-    const answer = await server.ask({
-      method: 'OPTIONS',
-      path,
-      headers: {
-        authorization: null,
-        'tus-resumable': null,
-        origin,
-        'access-control-request-method': 'PATCH',
-        'access-control-request-headers': 'authorization,tus-resumable,upload-offset',
-      },
-    })
+      const answer = await server.ask({
+        method: 'OPTIONS',
+        path,
+        headers: {
+          authorization: null,
+          'tus-resumable': null,
+          origin,
+          'access-control-request-method': 'PATCH',
+          'access-control-request-headers': 'authorization,tus-resumable,upload-offset',
+        },
+      })
 
-    expect(answer.status).toBe(204)
-    expect(answer.headers).toMatchObject({
-      'access-control-allow-origin': origin,
-      'access-control-max-age': '86400',
-      vary: 'Origin',
-    })
-    expect(list(answer.headers['access-control-allow-methods'])).toEqual(
-      expect.arrayContaining(['POST', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS']),
-    )
-    expect(list(answer.headers['access-control-allow-headers'])).toEqual(
-      expect.arrayContaining([
-        'Authorization',
-        'Content-Type',
-        'Tus-Resumable',
-        'Upload-Checksum',
-        'Upload-Concat',
-        'Upload-Defer-Length',
-        'Upload-Length',
-        'Upload-Metadata',
-        'Upload-Offset',
-        'X-HTTP-Method-Override',
-        'X-Request-ID',
-      ]),
-    )
-  })
+      expect(answer.status).toBe(204)
+      expect(answer.headers).toMatchObject({
+        'access-control-allow-origin': origin,
+        'access-control-max-age': '86400',
+        vary: 'Origin',
+      })
+      expect(list(answer.headers['access-control-allow-methods'])).toEqual(
+        expect.arrayContaining(['POST', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS']),
+      )
+      expect(list(answer.headers['access-control-allow-headers'])).toEqual(
+        expect.arrayContaining([
+          'Authorization',
+          'Content-Type',
+          'Tus-Resumable',
+          'Upload-Checksum',
+          'Upload-Concat',
+          'Upload-Defer-Length',
+          'Upload-Length',
+          'Upload-Metadata',
+          'Upload-Offset',
+          'X-HTTP-Method-Override',
+          'X-Request-ID',
+        ]),
+      )
+    },
+  )
 
   it('may read every header of every answer, errors too', async () => {
     const server = await serve(only)

@@ -114,15 +114,18 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
     expect(await server.uploadAt(path)).toMatchObject({ size: null, offset: 0 })
   })
 
-  it.each(['sha3 YWJj', 'SHA1 YWJj', 'sha1', 'sha1 ', 'sha1 n*t', 'YWJj', ' '])('answers "%s" with 400', async (checksum) => {
-    const server = await serve()
-    const path = await server.create(5)
+  it.each(['sha3 YWJj', 'SHA1 YWJj', 'sha1', 'sha1 ', 'sha1 n*t', 'YWJj', ' '])(
+    'answers "%s" with 400',
+    async (checksum) => {
+      const server = await serve()
+      const path = await server.create(5)
 
-    const answer = await server.patch(path, 0, 'hello', { 'upload-checksum': checksum })
+      const answer = await server.patch(path, 0, 'hello', { 'upload-checksum': checksum })
 
-    expect([answer.status, codeOf(answer)]).toEqual([400, 'INVALID_REQUEST'])
-    expect((await server.uploadAt(path)).offset).toBe(0)
-  })
+      expect([answer.status, codeOf(answer)]).toEqual([400, 'INVALID_REQUEST'])
+      expect((await server.uploadAt(path)).offset).toBe(0)
+    },
+  )
 
   it('verifies the bytes of a POST', async () => {
     const server = await serve()

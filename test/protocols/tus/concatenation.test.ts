@@ -101,7 +101,7 @@ describe.each(protocolStores)('tus, Concatenation, with files in %s', (kind) => 
     expect(['INVALID_REQUEST', 'UPLOAD_NOT_FOUND']).toContain(codeOf(answer))
   })
 
-  it('refuses uploads of another user, uploads that are not partial, and cancelled ones', async () => {
+  it('refuses uploads that belong to another user, are not partial, or are cancelled', async () => {
     const server = await serve()
     const foreign = await server.create(5, { ...partial, ...bearer('eve:creator') })
     const plain = await server.create(5)

@@ -297,20 +297,17 @@ describe.each(protocolStores)('tus, the core, with files in %s', (kind) => {
       expect(answer.status).toBe(204)
     })
 
-    it.each([2, 4, 100])(
-      'at %d where the offset is 3 is 409 with that offset, and changes nothing',
-      async (offset) => {
-        const server = await serve()
-        const path = await server.create(5)
-        await server.patch(path, 0, 'hel')
+    it.each([2, 4, 100])('at %d where the offset is 3 is 409 with that offset, and changes nothing', async (offset) => {
+      const server = await serve()
+      const path = await server.create(5)
+      await server.patch(path, 0, 'hel')
 
-        const answer = await server.patch(path, offset, 'xx')
+      const answer = await server.patch(path, offset, 'xx')
 
-        expect([answer.status, codeOf(answer), answer.headers['upload-offset']]).toEqual([409, 'OFFSET_MISMATCH', '3'])
-        await server.patch(path, 3, 'lo')
-        expect(await server.objectOf(path)).toEqual(Buffer.from('hello'))
-      },
-    )
+      expect([answer.status, codeOf(answer), answer.headers['upload-offset']]).toEqual([409, 'OFFSET_MISMATCH', '3'])
+      await server.patch(path, 3, 'lo')
+      expect(await server.objectOf(path)).toEqual(Buffer.from('hello'))
+    })
 
     it('of an unknown upload is 404', async () => {
       const server = await serve()

@@ -11,15 +11,18 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
   const serve = (serving: Serving = {}) => serveOn({ kind, ...serving })
 
   describe('POST', () => {
-    it.each(['/files', '/files/', '/files?from=page'])('to %s creates an upload and answers its Location', async (path) => {
-      const server = await serve()
+    it.each(['/files', '/files/', '/files?from=page'])(
+      'to %s creates an upload and answers its Location',
+      async (path) => {
+        const server = await serve()
 
-      const answer = await server.ask({ method: 'POST', path, headers: { 'upload-length': 5 } })
+        const answer = await server.ask({ method: 'POST', path, headers: { 'upload-length': 5 } })
 
-      expect([answer.status, answer.body]).toEqual([201, ''])
-      expect(answer.headers['location']).toMatch(uploadPath)
-      expect((await server.head(answer.headers['location']!)).headers['upload-length']).toBe('5')
-    })
+        expect([answer.status, answer.body]).toEqual([201, ''])
+        expect(answer.headers['location']).toMatch(uploadPath)
+        expect((await server.head(answer.headers['location']!)).headers['upload-length']).toBe('5')
+      },
+    )
 
     it.each([
       ['https://files.example', 'https://files.example/files/'],
@@ -65,16 +68,13 @@ describe.each(protocolStores)('tus, Creation, with files in %s', (kind) => {
       expect((await server.head(path)).headers).toMatchObject({ 'upload-offset': '0', 'upload-length': '0' })
     })
 
-    it.each(['10737418241', '9007199254740993', '99999999999999999999999'])(
-      'of %s bytes is 413',
-      async (length) => {
-        const server = await serve()
+    it.each(['10737418241', '9007199254740993', '99999999999999999999999'])('of %s bytes is 413', async (length) => {
+      const server = await serve()
 
-        const answer = await server.ask({ method: 'POST', path: '/files', headers: { 'upload-length': length } })
+      const answer = await server.ask({ method: 'POST', path: '/files', headers: { 'upload-length': length } })
 
-        expect([answer.status, codeOf(answer)]).toEqual([413, 'FILE_TOO_LARGE'])
-      },
-    )
+      expect([answer.status, codeOf(answer)]).toEqual([413, 'FILE_TOO_LARGE'])
+    })
 
     it('above the maximum of the role is 413, and the message states the limit', async () => {
       const server = await serve()

@@ -39,51 +39,48 @@ async function sendPartial({ url, create }: TusServer, start: number, end: numbe
   return path
 }
 
-describe.each(storeKinds.filter((kind) => kind !== 'memory'))(
-  'parallel partial uploads, with files in %s',
-  (kind) => {
-    it(`become one file of ${process.env.CONCAT_SIZE ?? '48MiB'} by copies within the store`, {
-      timeout: 3_600_000,
-    }, async () => {
-      const server = await serve({ kind, partSize: 8 * MiB, finishWaitMs: 10_000, bodyIdleMs: 60_000 })
-      const each = Math.floor(size / count)
-      const paths: string[] = []
-      for (let index = 0; index < count; index += 1) {
-        const end = index === count - 1 ? size : (index + 1) * each
-        paths.push(await sendPartial(server, index * each, end))
-      }
-      const calls = new Map<string, number>()
-      server.store.fault = (call, at) => {
-        if (at === 'before') calls.set(call, (calls.get(call) ?? 0) + 1)
-      }
-      const before = process.memoryUsage().rss
-      const startedAt = performance.now()
+describe.each(storeKinds.filter((kind) => kind !== 'memory'))('parallel partial uploads, with files in %s', (kind) => {
+  it(`become one file of ${process.env.CONCAT_SIZE ?? '48MiB'} by copies within the store`, {
+    timeout: 3_600_000,
+  }, async () => {
+    const server = await serve({ kind, partSize: 8 * MiB, finishWaitMs: 10_000, bodyIdleMs: 60_000 })
+    const each = Math.floor(size / count)
+    const paths: string[] = []
+    for (let index = 0; index < count; index += 1) {
+      const end = index === count - 1 ? size : (index + 1) * each
+      paths.push(await sendPartial(server, index * each, end))
+    }
+    const calls = new Map<string, number>()
+    server.store.fault = (call, at) => {
+      if (at === 'before') calls.set(call, (calls.get(call) ?? 0) + 1)
+    }
+    const before = process.memoryUsage().rss
+    const startedAt = performance.now()
 
-      // The client repeats the creation while the server still concatenates.
-      let path: string | undefined
-      while (path === undefined) {
-        path = await server
-          .create(0, { 'upload-length': null, 'upload-concat': `final;${paths.join(' ')}` })
-          .catch((error: Error) => (/ 503 /.test(error.message) ? undefined : Promise.reject(error)))
-      }
+    // The client repeats the creation while the server still concatenates.
+    let path: string | undefined
+    while (path === undefined) {
+      path = await server
+        .create(0, { 'upload-length': null, 'upload-concat': `final;${paths.join(' ')}` })
+        .catch((error: Error) => (/ 503 /.test(error.message) ? undefined : Promise.reject(error)))
+    }
 
-      const seconds = (performance.now() - startedAt) / 1000
-      const grown = (process.memoryUsage().rss - before) / MiB
-      if (process.env.CONCAT_SIZE)
-        console.log(
-          `${kind}: ${size / MiB} MiB concatenated in ${seconds.toFixed(2)} s by ${calls.get('copyPart')} copies, ${grown.toFixed(0)} MiB more memory`,
-        )
-      expect((await server.head(path)).headers).toMatchObject({ 'upload-offset': String(size) })
-      expect(calls.get('uploadPart')).toBeUndefined()
-      expect(calls.get('read')).toBeUndefined()
-      expect(calls.get('copyPart')).toBeGreaterThan(count - 1)
-      server.store.fault = () => {}
-      await server.engine.drained()
-      const { key } = await server.engine.get(userOf('ada', 'creator'), path.split('/').at(-1)!)
-      expect(await server.keys()).toEqual([key])
-      const stored = createHash('sha256')
-      for await (const bytes of server.store.read(key)) stored.update(bytes)
-      expect(stored.digest('hex')).toBe(file.sha256())
-    })
-  },
-)
+    const seconds = (performance.now() - startedAt) / 1000
+    const grown = (process.memoryUsage().rss - before) / MiB
+    if (process.env.CONCAT_SIZE)
+      console.log(
+        `${kind}: ${size / MiB} MiB concatenated in ${seconds.toFixed(2)} s by ${calls.get('copyPart')} copies, ${grown.toFixed(0)} MiB more memory`,
+      )
+    expect((await server.head(path)).headers).toMatchObject({ 'upload-offset': String(size) })
+    expect(calls.get('uploadPart')).toBeUndefined()
+    expect(calls.get('read')).toBeUndefined()
+    expect(calls.get('copyPart')).toBeGreaterThan(count - 1)
+    server.store.fault = () => {}
+    await server.engine.drained()
+    const { key } = await server.engine.get(userOf('ada', 'creator'), path.split('/').at(-1)!)
+    expect(await server.keys()).toEqual([key])
+    const stored = createHash('sha256')
+    for await (const bytes of server.store.read(key)) stored.update(bytes)
+    expect(stored.digest('hex')).toBe(file.sha256())
+  })
+})

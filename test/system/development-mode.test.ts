@@ -1,6 +1,4 @@
-/*
- * `npm run dev`, in a copy of the project whose sources change.
- */
+/* `npm run dev` in a copy of the project, whose sources are changed while it runs. */
 import { readFile, symlink, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { expect, it } from 'vitest'
@@ -11,7 +9,7 @@ import { workingCopy } from './working-copy.ts'
 
 const browser = useBrowser({ needsPage: false })
 
-it('npm run dev restarts the server and updates an open page when their sources change', async () => {
+it('npm run dev restarts the server and updates open pages when sources change', async () => {
   const project = await workingCopy()
   await symlink(resolve('node_modules'), join(project, 'node_modules'))
   const env = { PORT: String(await freePort()), DATA_DIR: join(project, 'data') }
@@ -22,7 +20,7 @@ it('npm run dev restarts the server and updates an open page when their sources 
     await writeFile(join(project, file), text.replace(from, to))
   }
 
-  const [, signInLink = ''] = await dev.said(/sign in +(http\S+)/)
+  const [, signInLink = ''] = await dev.waitFor(/sign in +(http\S+)/)
   const address = new URL(signInLink).origin
   const stateOf = async () => ((await (await fetch(`${address}/health`)).json()) as { status: string }).status
   expect(await stateOf()).toBe('ok')
@@ -36,8 +34,8 @@ it('npm run dev restarts the server and updates an open page when their sources 
   await page.waitForFunction("getComputedStyle(document.body).outlineWidth === '7px'")
   expect(await page.evaluate('window.isTheSameDocument')).toBe(true)
 
-  await change('src/web/upload/uploads-list.tsx', 'No uploads yet', 'Nothing was sent until now')
-  await page.getByText('Nothing was sent until now').waitFor()
+  await change('src/web/upload/uploads-list.tsx', 'No uploads yet', 'No files yet')
+  await page.getByText('No files yet').waitFor()
 
   await change('src/http/health.ts', "status('ok')", "status('changed')")
   await expect.poll(() => stateOf().catch(() => null), { timeout: 100_000 }).toBe('changed')

@@ -7,7 +7,7 @@ import { startProxy } from '../support/proxy.ts'
 
 const set = examined()
 
-describe('what the doctor says of a proxy', () => {
+describe('the doctor behind a proxy', () => {
   /** The URL of a proxy of this kind in front of the server on `port`; `null` where it is not installed. */
   function proxied(kind: string, port = set.server.port): string | null {
     const proxy = startProxy(kind, port)
@@ -18,7 +18,7 @@ describe('what the doctor says of a proxy', () => {
   const errorsAndWarnings = (found: Finding[]) =>
     found.filter(({ status }) => status !== 'ok').map(({ status, message }) => `${status}: ${message}`)
 
-  it('good settings of nginx are found good', async ({ skip }) => {
+  it('finds no problem with a suitable nginx configuration', async ({ skip }) => {
     const url = proxied('nginx-tuned') ?? skip('nginx is not installed')
 
     const found = await set.examineWith({ PUBLIC_URL: url, INTERIM_RESPONSES: 'never' })
@@ -26,7 +26,7 @@ describe('what the doctor says of a proxy', () => {
     expect(errorsAndWarnings(found)).toEqual([])
   })
 
-  it('nginx with its defaults is named: it buffers bodies and refuses large ones', async ({ skip }) => {
+  it('reports nginx with its defaults, which buffers bodies and refuses large ones', async ({ skip }) => {
     const url = proxied('nginx') ?? skip('nginx is not installed')
 
     const found = await set.examineWith({ PUBLIC_URL: url, INTERIM_RESPONSES: 'never' })
@@ -38,14 +38,14 @@ describe('what the doctor says of a proxy', () => {
     expect(JSON.stringify(found)).toMatch(/proxy_request_buffering off.*client_max_body_size 0/)
   })
 
-  describe('where the server sends 104 whatever stands before it', () => {
+  describe('with INTERIM_RESPONSES=always', () => {
     let always: NodeProcess
     beforeAll(async () => {
       always = await startNodeProcess({ environment: { ...set.settings, INTERIM_RESPONSES: 'always' } })
     })
     afterAll(() => always.kill())
 
-    it.for(['haproxy', 'haproxy-tcp', 'caddy', 'apache'])('%s passes everything on', async (kind, { skip }) => {
+    it.for(['haproxy', 'haproxy-tcp', 'caddy', 'apache'])('finds no problem with %s', async (kind, { skip }) => {
       const url = proxied(kind, always.port) ?? skip(`${kind} is not installed`)
 
       const found = await set.examineWith({ PUBLIC_URL: url, INTERIM_RESPONSES: 'always' })
@@ -56,7 +56,7 @@ describe('what the doctor says of a proxy', () => {
       )
     })
 
-    it.for(['nginx-tuned', 'varnish'])('%s is found to take it for the answer', async (kind, { skip }) => {
+    it.for(['nginx-tuned', 'varnish'])('reports that %s takes a 104 for the final response', async (kind, { skip }) => {
       const url = proxied(kind, always.port) ?? skip(`${kind} is not installed`)
 
       const found = await set.examineWith({ PUBLIC_URL: url, INTERIM_RESPONSES: 'always' })
@@ -70,8 +70,8 @@ describe('what the doctor says of a proxy', () => {
     })
   })
 
-  it('chunked bodies that are buffered are named, where bodies with a length are not', async () => {
-    const url = await hostile((request, pass) => {
+  it('reports that only chunked bodies are buffered', async () => {
+    const url = await customProxy((request, pass) => {
       if (request.headers['transfer-encoding'] === undefined) return pass()
       const chunks: Buffer[] = []
       request.on('data', (chunk: Buffer) => void chunks.push(chunk))
@@ -88,7 +88,7 @@ describe('what the doctor says of a proxy', () => {
     )
   })
 
-  it('a Location that leads elsewhere is the only fault that is named', async () => {
+  it('reports a wrong Location as the only problem', async () => {
     const elsewhere = await startNodeProcess({
       environment: { ...set.settings, PUBLIC_URL: 'https://elsewhere.example' },
     })
@@ -99,8 +99,8 @@ describe('what the doctor says of a proxy', () => {
     set.expectOnly(found, 'proxy', /Location points to uploads at https:\/\/elsewhere\.example/, /Set PUBLIC_URL/)
   })
 
-  it('a page whose script is not found below the path of the proxy is named', async () => {
-    const url = await hostile((request, pass, response) => {
+  it('reports a page whose script is not found below the path of the proxy', async () => {
+    const url = await customProxy((request, pass, response) => {
       if (request.url !== '/') return pass()
       response.writeHead(200, { 'content-type': 'text/html' }).end('<script type="module" src="/assets/x.js"></script>')
     })
@@ -113,27 +113,30 @@ describe('what the doctor says of a proxy', () => {
     )
   })
 
-  /** A proxy of a few lines that does what `handle` says, and passes on what it is asked to. */
-  function hostile(
+  /** A small proxy. `handle` answers each request or passes it on. */
+  function customProxy(
     handle: (request: IncomingMessage, pass: (body?: Buffer) => void, response: ServerResponse) => void,
   ): Promise<string> {
     return otherServer((request, response) => {
       const pass = (body?: Buffer) => {
-        const onward = httpRequest(set.server.url + request.url, { method: request.method, headers: request.headers })
-        onward.on('response', (answer) => {
+        const forwarded = httpRequest(set.server.url + request.url, {
+          method: request.method,
+          headers: request.headers,
+        })
+        forwarded.on('response', (answer) => {
           response.writeHead(answer.statusCode ?? 502, answer.headers)
           answer.pipe(response)
         })
-        onward.on('information', ({ statusCode, rawHeaders }) => {
+        forwarded.on('information', ({ statusCode, rawHeaders }) => {
           if (statusCode === 104)
             response.socket?.write(
               `HTTP/1.1 104 x\r\n${rawHeaders.map((part, index) => part + (index % 2 ? '\r\n' : ': ')).join('')}\r\n`,
             )
         })
-        for (const each of [onward, request, response]) each.on('error', () => onward.destroy())
-        response.on('close', () => onward.destroy())
-        if (body) onward.end(body)
-        else request.pipe(onward)
+        for (const each of [forwarded, request, response]) each.on('error', () => forwarded.destroy())
+        response.on('close', () => forwarded.destroy())
+        if (body) forwarded.end(body)
+        else request.pipe(forwarded)
       }
       handle(request, pass, response)
     })

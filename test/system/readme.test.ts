@@ -1,5 +1,5 @@
 /*
- * README.md as a new user follows it: every block from top to bottom, on a clone of its own, with the machine's own Node.
+ * Follows README.md as a new user does: every code block from top to bottom, in a new clone, with the Node of this machine.
  */
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
@@ -18,17 +18,17 @@ it('README.md works from top to bottom by copy and paste', { timeout: 900_000 },
   const [clone, sample, send, curl, drawing, tests, ...others] = blocks
   expect(blocks.map(({ language }) => language)).toEqual(['sh', 'js', 'sh', 'sh', '', 'sh'])
   expect([drawing?.text.includes('server.ts'), others]).toEqual([true, []])
-  const newcomer = await newComputer()
+  const computer = await newComputer()
 
-  const server = newcomer.paste(clone!.text, { in: '.' })
-  await server.said(/Landfall is up/)
-  expect((await fetch(newcomer.address)).status).toBe(200)
+  const server = computer.paste(clone!.text, { in: '.' })
+  await server.waitFor(/Landfall is up/)
+  expect((await fetch(computer.address)).status).toBe(200)
 
-  await newcomer.save('send/send.mjs', sample!.text)
-  await cp('test/samples/video.mp4', join(newcomer.home, 'send/holiday.mp4'))
-  expect(await done(newcomer.paste(send!.text, { in: 'send' }))).toMatch(/^completed$/m)
+  await computer.save('send/send.mjs', sample!.text)
+  await cp('test/samples/video.mp4', join(computer.home, 'send/holiday.mp4'))
+  expect(await done(computer.paste(send!.text, { in: 'send' }))).toMatch(/^completed$/m)
 
-  const answers = await done(newcomer.paste(curl!.text, { in: 'landfall' }))
+  const answers = await done(computer.paste(curl!.text, { in: 'landfall' }))
   expect(answers).toContain('201 Created')
   expect(answers).toMatch(/"filename":"hello.txt".*"state":"completed"/)
   expect(answers).toMatch(/"filename":"holiday.mp4".*"state":"completed"/)
@@ -36,12 +36,12 @@ it('README.md works from top to bottom by copy and paste', { timeout: 900_000 },
   const commands = tests!.text.trim().split('\n')
   const outcomes = commands.map((line) => [line, outcomeOf[line.replace(/ *#.*/, '')]] as const)
   expect(outcomes.filter(([, outcome]) => !outcome)).toEqual([])
-  for (const [line, outcome] of outcomes) await outcome!((more) => newcomer.paste(line, { in: 'landfall', ...more }))
+  for (const [line, outcome] of outcomes) await outcome!((more) => computer.paste(line, { in: 'landfall', ...more }))
 })
 
 type Paste = (more?: { env: Record<string, string> }) => ShellRun
 
-/** What the commands of "Test it" must do. Those that run for minutes are stopped once their tests have begun. */
+/** What the commands of "Test it" must do. Those that take minutes are stopped once their tests have started. */
 const outcomeOf: Record<string, (paste: Paste) => Promise<void>> = {
   'npm test': stopOnce(/ RUN /),
   'npm test -- test/config.test.ts': async (paste) => {
@@ -52,43 +52,43 @@ const outcomeOf: Record<string, (paste: Paste) => Promise<void>> = {
   },
   'npm run dev': async (paste) => {
     const run = paste({ env: { PORT: String(await freePort()) } })
-    const [, page = ''] = await run.said(/page +(http\S+)/)
+    const [, page = ''] = await run.waitFor(/page +(http\S+)/)
     expect(await (await fetch(page)).text()).toContain('/@vite/client')
     await run.interrupt()
   },
   'npm run test:system': stopOnce(/ RUN /),
 }
 
-function stopOnce(sign: RegExp) {
+function stopOnce(output: RegExp) {
   return async (paste: Paste): Promise<void> => {
     const run = paste()
-    await run.said(sign)
+    await run.waitFor(output)
     await run.interrupt()
   }
 }
 
-/** What a run wrote, once it has ended as it should. */
+/** The output of a run, once it has ended with success. */
 async function done(run: ShellRun): Promise<string> {
-  expect(await run.ended, run.heard()).toBe(0)
-  return run.heard()
+  expect(await run.ended, run.output()).toBe(0)
+  return run.output()
 }
 
-/** A folder with a repository to clone from, packages where a sample needs them, and a port that is free in the place of 1080. */
+/** A folder with a repository to clone, the packages that a sample needs, and a free port instead of 1080. */
 async function newComputer() {
   const repository = await workingCopy()
   const home = join(dirname(repository), 'home')
   const port = String(await freePort())
   const address = `http://localhost:${port}`
-  const here = (text: string) =>
+  const adapt = (text: string) =>
     text.replaceAll('<this repository>', repository).replaceAll('http://localhost:1080', address)
   await mkdir(join(home, 'send'), { recursive: true })
-  // In the place of what `npm i` brings, so that the version of the sample's package is the one that is tested.
+  // Instead of `npm i`, so that the sample runs with the tested version of its package.
   await symlink(resolve('node_modules'), join(home, 'send/node_modules'))
   return {
     home,
     address,
-    save: (path: string, text: string) => writeFile(join(home, path), here(text)),
+    save: (path: string, text: string) => writeFile(join(home, path), adapt(text)),
     paste: (text: string, { in: folder, env }: { in: string; env?: Record<string, string> }) =>
-      runInShell(here(text).replace(/^npm i .*$/m, ''), { cwd: join(home, folder), env: { PORT: port, ...env } }),
+      runInShell(adapt(text).replace(/^npm i .*$/m, ''), { cwd: join(home, folder), env: { PORT: port, ...env } }),
   }
 }

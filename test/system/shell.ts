@@ -2,23 +2,23 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { onTestFinished } from 'vitest'
 
-/** A script that runs in a shell, with everything that it starts. */
+/** A script that runs in a shell, with all processes that it starts. */
 export interface ShellRun {
-  /** Everything it has written. */
-  heard(): string
-  /** Resolves to the first match of `text` in what it has written or will write. @throws Error with what it wrote, when it ends before */
-  said(text: RegExp): Promise<RegExpMatchArray>
+  /** Everything that it has written. */
+  output(): string
+  /** Resolves to the first match of `text` in its output. @throws Error with the output, when it ends before */
+  waitFor(text: RegExp): Promise<RegExpMatchArray>
   /** Resolves to its exit code, `null` when a signal ended it. */
   ended: Promise<number | null>
-  /** Ctrl-C: the signal goes to the script and to all that it started. Resolves as `ended` does. */
+  /** Ctrl-C: signals the script and all processes that it started. Resolves as `ended` does. */
   interrupt(): Promise<number | null>
 }
 
 const inherited = ['HOME', 'LANG', 'TMPDIR', 'SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS']
 
 /**
- * Runs `script` as a user does in a terminal: in `cwd`, with the machine's own PATH and nothing of the tests' environment but `env`.
- * Whatever still runs ends with the test.
+ * Runs `script` as a user does in a terminal: in `cwd`, with the PATH of this machine and, of the environment, only `env`. It is killed at
+ * the end of the test.
  */
 export function runInShell(script: string, { cwd, env = {} }: { cwd: string; env?: Record<string, string> }): ShellRun {
   const kept = inherited.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))
@@ -28,12 +28,12 @@ export function runInShell(script: string, { cwd, env = {} }: { cwd: string; env
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
-  let heard = ''
+  let output = ''
   let isOver = false
   let more = Promise.withResolvers<void>()
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text) => {
-      heard += text
+      output += text
       more.resolve()
       more = Promise.withResolvers()
     })
@@ -53,24 +53,24 @@ export function runInShell(script: string, { cwd, env = {} }: { cwd: string; env
     await ended
   })
   return {
-    heard: () => heard,
+    output: () => output,
     ended,
     interrupt() {
       signalAll('SIGINT')
       return ended
     },
-    async said(text) {
+    async waitFor(text) {
       for (;;) {
-        const found = heard.match(text)
+        const found = output.match(text)
         if (found) return found
-        if (isOver) throw new Error(`${script}\nended without ${text}:\n${heard.slice(-4000)}`)
+        if (isOver) throw new Error(`${script}\nended without ${text}:\n${output.slice(-4000)}`)
         await Promise.race([more.promise, ended])
       }
     },
   }
 }
 
-/** Without the tools that npm puts before it for the scripts of a project. */
+/** PATH without the folders that npm adds for scripts. */
 function ownPath(): string {
   return (process.env.PATH ?? '')
     .split(':')

@@ -8,8 +8,8 @@ beforeAll(async () => {
 })
 afterAll(() => server.kill())
 
-/** What a client may say to look like this machine. */
-const asThisMachine = { 'x-forwarded-for': '127.0.0.1', 'x-real-ip': '127.0.0.1', forwarded: 'for=127.0.0.1' }
+/** Headers by which a client claims to be this machine. */
+const spoofedHeaders = { 'x-forwarded-for': '127.0.0.1', 'x-real-ip': '127.0.0.1', forwarded: 'for=127.0.0.1' }
 
 async function statusOf(url: string, init: RequestInit = {}): Promise<number> {
   return (await fetch(url, { redirect: 'manual', ...init })).status
@@ -19,11 +19,11 @@ function signIn(code: string): RequestInit {
   return { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ code }) }
 }
 
-describe('a stranger who reaches a development server through a proxy on the same machine', () => {
-  it.for(proxyKinds)('(%s) gets neither a token nor metrics nor uploads', async (kind, { skip }) => {
+describe('a development server reached through a proxy on the same machine', () => {
+  it.for(proxyKinds)('(%s) gives unauthenticated clients no token, metrics or uploads', async (kind, { skip }) => {
     const proxy = startProxy(kind, server.port) ?? skip(`${kind} is not installed`)
     onTestFinished(proxy.stop)
-    const ask = (path: string) => statusOf(proxy.url + path, { headers: asThisMachine })
+    const ask = (path: string) => statusOf(proxy.url + path, { headers: spoofedHeaders })
 
     expect(await ask('/health')).toBe(200)
     expect(await ask('/v1/dev-token?user=x&admin=true')).toBe(404)
@@ -33,7 +33,7 @@ describe('a stranger who reaches a development server through a proxy on the sam
       expect([path, await ask(path)]).toEqual([path, 401])
   })
 
-  it('cannot use the link of the operator a second time', async ({ skip }) => {
+  it('accepts the sign-in link of the operator only once', async ({ skip }) => {
     const proxy = startProxy('nginx', server.port) ?? skip('nginx is not installed')
     onTestFinished(proxy.stop)
     const code = /#code=([\w-]+)/.exec(server.log())?.[1] ?? ''

@@ -9,8 +9,8 @@ import { onTestFinished } from 'vitest'
 const run = promisify(execFile)
 
 /**
- * A git repository that holds the project as it is now, changes that are not committed too, in a folder of mode 0700 that goes
- * with the test.
+ * A git repository with the current state of the project, uncommitted changes included, in a folder of mode 0700. It is removed at the end
+ * of the test.
  */
 export async function workingCopy(): Promise<string> {
   const parent = await mkdtemp(join(tmpdir(), 'landfall-copy-'))
@@ -20,8 +20,8 @@ export async function workingCopy(): Promise<string> {
     maxBuffer: 64 * 1024 ** 2,
   })
   for (const file of stdout.split('\0').filter((name) => name && existsSync(name))) await cp(file, join(folder, file))
-  const git = (...words: string[]) =>
-    run('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...words], { cwd: folder })
+  const git = (...args: string[]) =>
+    run('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...args], { cwd: folder })
   await git('init', '--quiet')
   await git('add', '--all')
   await git('commit', '--quiet', '--message', 'now')

@@ -1,4 +1,4 @@
-/* Clients that misbehave, at a real process: what came of their bytes is kept, and nobody else waits for them. */
+/* Clients that misbehave, with a server process: the bytes that arrived are kept, and other clients do not wait. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { NodeProcess } from '../../support/node-process.ts'
@@ -7,22 +7,17 @@ import { append, create, expectUnharmed, offsetOf, openServer, patchHeaders, sen
 
 const bytes = randomBytes(1_000_000)
 
-/** A PATCH that announces `announced` bytes and brings `brought` of them. */
-async function beginPatch(
-  server: NodeProcess,
-  path: string,
-  brought: Buffer,
-  announced: number,
-): Promise<RawConnection> {
+/** A PATCH that declares `declared` bytes and sends `sent` of them. */
+async function startPatch(server: NodeProcess, path: string, sent: Buffer, declared: number): Promise<RawConnection> {
   const connection = await openRaw(server.port)
-  const headers = { ...(await patchHeaders(0)), 'content-length': announced }
+  const headers = { ...(await patchHeaders(0)), 'content-length': declared }
   await connection.send(headOf({ method: 'PATCH', path, headers }))
-  await connection.send(brought)
+  await connection.send(sent)
   return connection
 }
 
-describe('a client that misbehaves', () => {
-  it('by sending its headers for ever is waited for by nobody', { timeout: 60_000 }, async () => {
+describe('a misbehaving client', () => {
+  it('that never ends its headers does not delay others', { timeout: 60_000 }, async () => {
     const server = await openServer({ HEADERS_TIMEOUT: '2s' })
     const pid = server.pid()
     const slow = await Promise.all(Array.from({ length: 100 }, () => openRaw(server.port)))
@@ -36,12 +31,12 @@ describe('a client that misbehaves', () => {
     expectUnharmed(server, pid)
   })
 
-  it('by falling silent in its body is told to go on later, and every byte is kept', { timeout: 60_000 }, async () => {
+  it('that stalls in its body is asked to resume, and its bytes are kept', { timeout: 60_000 }, async () => {
     const server = await openServer({ BODY_IDLE_TIMEOUT: '1s' })
     const pid = server.pid()
     const path = await create(server, bytes.length)
 
-    const connection = await beginPatch(server, path, bytes.subarray(0, 300_000), bytes.length)
+    const connection = await startPatch(server, path, bytes.subarray(0, 300_000), bytes.length)
     const answer = await connection.answer()
 
     expect(answer?.status).toBe(503)
@@ -52,10 +47,10 @@ describe('a client that misbehaves', () => {
     expectUnharmed(server, pid)
   })
 
-  it('by dripping, when a request may last only so long, is told to go on later', { timeout: 60_000 }, async () => {
+  it('that sends slowly is asked to resume after BODY_TIMEOUT', { timeout: 60_000 }, async () => {
     const server = await openServer({ BODY_TIMEOUT: '2s' })
     const path = await create(server, bytes.length)
-    const connection = await beginPatch(server, path, bytes.subarray(0, 1000), bytes.length)
+    const connection = await startPatch(server, path, bytes.subarray(0, 1000), bytes.length)
     let sent = 1000
     const drip = setInterval(() => void connection.send(bytes.subarray(sent, ++sent)).catch(() => {}), 100)
     onTestFinished(() => clearInterval(drip))
@@ -68,13 +63,13 @@ describe('a client that misbehaves', () => {
     expect((await append(server, path, kept, bytes.subarray(kept))).status).toBe(204)
   })
 
-  it('many times over, with bodies that stall, does not keep others from their files', {
+  it('with many stalled bodies does not delay others', {
     timeout: 60_000,
   }, async () => {
     const server = await openServer({ BODY_IDLE_TIMEOUT: '30s', DATABASE_POOL: '2' })
     const stalled: RawConnection[] = []
     for (let count = 0; count < 40; count += 1) {
-      stalled.push(await beginPatch(server, await create(server, bytes.length), bytes.subarray(0, 100_000), 500_000))
+      stalled.push(await startPatch(server, await create(server, bytes.length), bytes.subarray(0, 100_000), 500_000))
     }
 
     const tookMs = await sendAnother(server)
@@ -83,12 +78,12 @@ describe('a client that misbehaves', () => {
     for (const connection of stalled) connection.cut()
   })
 
-  it('by ending its half of the connection early keeps what it brought', { timeout: 60_000 }, async () => {
+  it('that half-closes its connection keeps the bytes it sent', { timeout: 60_000 }, async () => {
     const server = await openServer()
     const pid = server.pid()
     const path = await create(server, bytes.length)
 
-    const connection = await beginPatch(server, path, bytes.subarray(0, 200_000), bytes.length)
+    const connection = await startPatch(server, path, bytes.subarray(0, 200_000), bytes.length)
     connection.socket.end()
     await connection.closed()
 
@@ -96,12 +91,12 @@ describe('a client that misbehaves', () => {
     expectUnharmed(server, pid)
   })
 
-  it('by vanishing without a word keeps what it brought', { timeout: 60_000 }, async () => {
+  it('that resets its connection keeps the bytes it sent', { timeout: 60_000 }, async () => {
     const server = await openServer()
     const pid = server.pid()
     const path = await create(server, bytes.length)
 
-    const connection = await beginPatch(server, path, bytes.subarray(0, 200_000), bytes.length)
+    const connection = await startPatch(server, path, bytes.subarray(0, 200_000), bytes.length)
     await new Promise((resolve) => setTimeout(resolve, 200))
     connection.socket.resetAndDestroy()
 
@@ -109,16 +104,16 @@ describe('a client that misbehaves', () => {
     expectUnharmed(server, pid)
   })
 
-  it('by sending more than it announced adds nothing beyond that', { timeout: 60_000 }, async () => {
+  it('that sends more than it declared adds nothing beyond that', { timeout: 60_000 }, async () => {
     const server = await openServer()
     const pid = server.pid()
     const path = await create(server, bytes.length)
 
-    const connection = await beginPatch(server, path, bytes.subarray(0, 150_000), 100_000)
-    // What follows is no request; whether the refusal of that or the answer to the PATCH comes first is chance.
+    const connection = await startPatch(server, path, bytes.subarray(0, 150_000), 100_000)
+    // The extra bytes are not a valid request. Its 400 and the answer to the PATCH come in any order.
     expect(await connection.until(/HTTP\/1.1 \d{3}/)).toMatch(/^HTTP\/1.1 (204|400)/)
 
-    // A body that the server had not begun to read falls with the connection.
+    // A body that the server had not started to read is lost with the connection.
     connection.cut()
     const kept = await vi.waitFor(() => offsetOf(server, path), 5000)
     expect(kept).toBeLessThanOrEqual(100_000)

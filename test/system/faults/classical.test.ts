@@ -1,7 +1,7 @@
 /*
- * Three failures after which the published client was told "success" by servers of its time although there was no file:
- * the join of the parts fails once; the bucket aborts the multipart upload during a pause; whoever is told of a
- * completion fails. Here the client never hears of success without the object, and the event always arrives.
+ * Three failures after which clients of other servers were answered with success although there was no file: completing the multipart
+ * upload fails once; the bucket aborts the multipart upload during a pause; a subscriber to completions fails. Here the client has no
+ * success without the object, and the event is always delivered.
  */
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
@@ -41,11 +41,11 @@ async function openServer() {
   return { server, s3, database, client }
 }
 
-describe('with the published client', () => {
-  it('a join that fails is not success; the next try is, with the object there', { timeout: 60_000 }, async () => {
+describe('with tus-js-client', () => {
+  it('a failed completion is retried until the object exists', { timeout: 60_000 }, async () => {
     const { server, s3, client } = await openServer()
     const bytes = randomBytes(12 * MiB)
-    // The SDK tries again by itself: more often than that it must fail before the client hears of it.
+    // The SDK retries: only more failures than it retries reach the server.
     s3.faults.next('CompleteMultipartUpload', { status: 500, times: 4 })
 
     await sendFile(server.url, bytes, { retryDelays: [100, 500, 1000, 2000, 3000] })
@@ -56,7 +56,7 @@ describe('with the published client', () => {
     expect(s3.multiparts()).toEqual([])
   })
 
-  it('a multipart upload that the bucket aborted during a pause is begun anew, not called success', {
+  it('an upload that the bucket aborted during a pause fails and is started again', {
     timeout: 60_000,
   }, async () => {
     const { server, s3, client } = await openServer()
@@ -75,10 +75,10 @@ describe('with the published client', () => {
       upload.start()
     })
     await s3.abortMultiparts()
-    const goOn = () => sendFile(server.url, bytes, { uploadUrl: first.url!, retryDelays: [100, 200, 500] })
+    const resume = () => sendFile(server.url, bytes, { uploadUrl: first.url!, retryDelays: [100, 200, 500] })
 
-    await expect(goOn()).rejects.toThrow('410')
-    const url = await goOn()
+    await expect(resume()).rejects.toThrow('410')
+    const url = await resume()
 
     expect(url).not.toBe(first.url)
     const { rows } = await client.query(`select key, state, failure from upload_sessions order by created_at`)
@@ -90,20 +90,20 @@ describe('with the published client', () => {
     expect(s3.files().map((object) => object.key)).toEqual([rows[1].key])
   })
 
-  it('a listener that throws does not undo a completion, and hears of it again', { timeout: 60_000 }, async () => {
+  it('a subscriber that throws does not undo a completion and is notified again', { timeout: 60_000 }, async () => {
     const { server, database, client } = await openServer()
     await sendFile(server.url, randomBytes(MiB))
     await client.query(`update upload_events set delivered_at = null, next_attempt_at = now()`)
     const opened = await openDatabase({ url: database.url, dataDir: '', pool: 2, timeoutMs: 2000, onError: () => {} })
     await server.stop()
-    const heard: DeliveredEvent[] = []
+    const delivered: DeliveredEvent[] = []
     let failures = 2
     const outbox = createOutbox(
       opened,
       [
         (event) => {
-          if (event.type === 'upload.completed' && failures-- > 0) throw new Error('the listener is down')
-          heard.push(event)
+          if (event.type === 'upload.completed' && failures-- > 0) throw new Error('the subscriber is down')
+          delivered.push(event)
         },
       ],
       () => {},
@@ -115,7 +115,7 @@ describe('with the published client', () => {
       await client.query(`update upload_events set next_attempt_at = now() where delivered_at is null`)
     }
 
-    expect(heard.map((event) => [event.seq, event.type])).toEqual([
+    expect(delivered.map((event) => [event.seq, event.type])).toEqual([
       [1, 'upload.created'],
       [2, 'upload.completed'],
     ])

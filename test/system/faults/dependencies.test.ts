@@ -1,6 +1,6 @@
 /*
- * What the server stands on goes away and comes back: clients are told to come again, the balancer is told to look elsewhere,
- * and the same process goes on when it can.
+ * The database, the bucket and the disk fail and recover: clients are asked to retry, `/readyz` fails, and the same process continues
+ * afterwards.
  */
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -15,20 +15,20 @@ import { startS3StandIn } from '../../support/s3-stand-in.ts'
 import { append, create, expectUnharmed, offsetOf, openServer, readiness, sendAnother, tryToCreate } from './server.ts'
 
 const MiB = 1024 ** 2
-const patient = { timeout: 30_000, interval: 200 }
+const polling = { timeout: 30_000, interval: 200 }
 
-/** A refusal that a client takes for what it is: come again. */
-async function expectComeAgain(response: Response, code: string): Promise<void> {
+/** Checks for an error that asks the client to retry. */
+async function expectRetryable(response: Response, code: string): Promise<void> {
   expect(response.status).toBe(503)
   expect(response.headers.get('retry-after')).toBe('5')
   expect(await response.json()).toMatchObject({ error: { code } })
 }
 
-/** Half a file sent, `fail`, the rest refused, `mend`, the rest taken. */
+/** Sends half a file; after `fail` the rest is refused, after `recover` it is accepted. */
 async function sendThrough(
   server: NodeProcess,
   size: number,
-  { fail, mend, code }: { fail: () => void | Promise<void>; mend: () => void | Promise<void>; code: string },
+  { fail, recover, code }: { fail: () => void | Promise<void>; recover: () => void | Promise<void>; code: string },
 ): Promise<void> {
   const pid = server.pid()
   const bytes = randomBytes(size)
@@ -37,20 +37,20 @@ async function sendThrough(
   expect((await append(server, path, 0, bytes.subarray(0, half))).status).toBe(204)
 
   await fail()
-  await expectComeAgain(await append(server, path, half, bytes.subarray(half)), code)
-  await vi.waitFor(async () => expect(await readiness(server)).toBe(503), patient)
+  await expectRetryable(await append(server, path, half, bytes.subarray(half)), code)
+  await vi.waitFor(async () => expect(await readiness(server)).toBe(503), polling)
   expect((await fetch(`${server.url}/livez`)).status).toBe(200)
-  await mend()
+  await recover()
 
-  await vi.waitFor(async () => expect(await readiness(server)).toBe(200), patient)
-  const offset = await vi.waitFor(() => offsetOf(server, path), patient)
+  await vi.waitFor(async () => expect(await readiness(server)).toBe(200), polling)
+  const offset = await vi.waitFor(() => offsetOf(server, path), polling)
   expect(offset).toBeGreaterThanOrEqual(half)
   if (offset < size) expect((await append(server, path, offset, bytes.subarray(offset))).status).toBe(204)
   expect(await offsetOf(server, path)).toBe(size)
   expectUnharmed(server, pid)
 }
 
-/** A disk of `size` that goes with the test. */
+/** A disk of `size`, unmounted at the end of the test. */
 async function mountSmallDisk(skip: (note: string) => void, size: string): Promise<string> {
   if (process.getuid?.() !== 0) skip('only root can mount a small disk')
   const disk = await mkdtemp(join(tmpdir(), 'landfall-disk-'))
@@ -58,7 +58,7 @@ async function mountSmallDisk(skip: (note: string) => void, size: string): Promi
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', disk], { stdio: 'pipe' })
   } catch (reason) {
     await rmdir(disk)
-    skip(`this machine mounts nothing: ${String(reason).slice(0, 100)}`)
+    skip(`this machine cannot mount: ${String(reason).slice(0, 100)}`)
   }
   onTestFinished(async () => {
     execFileSync('umount', ['-l', disk])
@@ -67,7 +67,7 @@ async function mountSmallDisk(skip: (note: string) => void, size: string): Promi
   return disk
 }
 
-/** Writes `filler` until the disk has only `left` bytes, or none: the server may write to it meanwhile. */
+/** Fills the disk up to `left` bytes, or fewer when the server writes to it meanwhile. */
 async function fill(disk: string, filler: string, left: number): Promise<void> {
   const { bavail, bsize } = await statfs(disk)
   await writeFile(filler, Buffer.alloc(bavail * bsize - left)).catch((error: NodeJS.ErrnoException) => {
@@ -75,7 +75,7 @@ async function fill(disk: string, filler: string, left: number): Promise<void> {
   })
 }
 
-/** An empty database whose tables, though not its log, lie on `disk`. */
+/** An empty database with its tables, but not its write-ahead log, on `disk`. */
 async function databaseOn(disk: string): Promise<string> {
   const { default: pg } = await import('pg')
   execFileSync('chown', ['postgres', disk])
@@ -96,43 +96,43 @@ async function databaseOn(disk: string): Promise<string> {
 }
 
 describe('Postgres', () => {
-  it('dies and starts again', { timeout: 120_000 }, async () => {
+  it('is killed and restarted', { timeout: 120_000 }, async () => {
     const postgres = await startPostgres({ isDurable: true })
     onTestFinished(() => postgres.stop())
     const server = await openServer({ DATABASE_URL: postgres.url })
     onTestFinished(() => server.kill())
 
-    await sendThrough(server, 600_000, { fail: postgres.kill, mend: postgres.start, code: 'DATABASE_ERROR' })
+    await sendThrough(server, 600_000, { fail: postgres.kill, recover: postgres.start, code: 'DATABASE_ERROR' })
   })
 
   it.each<[string, Trouble]>([
-    ['refuses every connection', { refuse: true }],
-    ['says nothing any more', { blackHole: true }],
-    ['hears, and its answers are lost', { dropReply: true }],
-  ])('%s, and then is well', { timeout: 120_000 }, async (_, trouble) => {
+    ['refuses connections', { refuse: true }],
+    ['does not answer', { blackHole: true }],
+    ['answers, but the answers are lost', { dropReply: true }],
+  ])('%s, then recovers', { timeout: 120_000 }, async (_, trouble) => {
     const database = await freshDatabase()
-    const wire = await startFaultProxy(database.url)
+    const proxy = await startFaultProxy(database.url)
     onTestFinished(async () => {
-      await wire.close()
+      await proxy.close()
       await database.dispose()
     })
-    const server = await openServer({ DATABASE_URL: wire.inFrontOf(database.url) })
+    const server = await openServer({ DATABASE_URL: proxy.inFrontOf(database.url) })
     onTestFinished(() => server.kill())
 
     await sendThrough(server, 600_000, {
       fail() {
-        wire.set(trouble)
-        if (trouble.refuse) wire.cutAll()
+        proxy.set(trouble)
+        if (trouble.refuse) proxy.cutAll()
       },
-      mend() {
-        wire.set({})
-        wire.cutAll()
+      recover() {
+        proxy.set({})
+        proxy.cutAll()
       },
       code: 'DATABASE_ERROR',
     })
   })
 
-  it('is read-only for a while', { timeout: 120_000 }, async () => {
+  it('is read-only, then recovers', { timeout: 120_000 }, async () => {
     const database = await freshDatabase()
     onTestFinished(database.dispose)
     const server = await openServer({ DATABASE_URL: database.url })
@@ -151,10 +151,10 @@ describe('Postgres', () => {
       await client.end()
     }
 
-    await sendThrough(server, 600_000, { fail: () => allow('on'), mend: () => allow('off'), code: 'DATABASE_ERROR' })
+    await sendThrough(server, 600_000, { fail: () => allow('on'), recover: () => allow('off'), code: 'DATABASE_ERROR' })
   })
 
-  it('is full, and then has room again', { timeout: 120_000 }, async ({ skip }) => {
+  it('is full, then has space again', { timeout: 120_000 }, async ({ skip }) => {
     const disk = await mountSmallDisk(skip, '40m')
     const server = await openServer({ DATABASE_URL: await databaseOn(disk), DATABASE_TIMEOUT: '500ms' })
     onTestFinished(() => server.kill())
@@ -165,16 +165,16 @@ describe('Postgres', () => {
     const filler = join(disk, 'filler')
     await fill(disk, filler, 0)
 
-    // Pages have room left for some.
+    // Some rows still fit into existing pages.
     const refused = await vi.waitUntil(async () => {
       const answer = await tryToCreate(server, 100)
       return answer.status === 201 ? null : answer
-    }, patient)
-    await expectComeAgain(refused, 'DATABASE_ERROR')
-    await vi.waitFor(async () => expect(await readiness(server)).toBe(503), patient)
+    }, polling)
+    await expectRetryable(refused, 'DATABASE_ERROR')
+    await vi.waitFor(async () => expect(await readiness(server)).toBe(503), polling)
     await rm(filler)
 
-    await vi.waitFor(async () => expect(await readiness(server)).toBe(200), patient)
+    await vi.waitFor(async () => expect(await readiness(server)).toBe(200), polling)
     expect((await tryToCreate(server, 100)).status).toBe(201)
     const offset = await offsetOf(server, path)
     expect(offset).toBe(250_000)
@@ -186,66 +186,66 @@ describe('Postgres', () => {
 describe('the bucket', () => {
   async function openOverS3() {
     const s3 = await startS3StandIn({ equalParts: true })
-    const wire = await startFaultProxy(s3.endpoint)
+    const proxy = await startFaultProxy(s3.endpoint)
     const server = await openServer({
       STORE: 's3',
       PART_SIZE: '5MiB',
       ...s3.settings,
-      S3_ENDPOINT: wire.endpoint,
+      S3_ENDPOINT: proxy.endpoint,
     })
     onTestFinished(async () => {
       await server.kill()
-      await wire.close()
+      await proxy.close()
       await s3.close()
     })
-    return { s3, wire, server }
+    return { s3, proxy, server }
   }
 
-  it('refuses every connection, and then is well', { timeout: 120_000 }, async () => {
-    const { wire, server } = await openOverS3()
+  it('refuses connections, then recovers', { timeout: 120_000 }, async () => {
+    const { proxy, server } = await openOverS3()
 
     await sendThrough(server, 14 * MiB, {
       fail() {
-        wire.set({ refuse: true })
-        wire.cutAll()
+        proxy.set({ refuse: true })
+        proxy.cutAll()
       },
-      mend: () => wire.set({}),
+      recover: () => proxy.set({}),
       code: 'STORE_UNAVAILABLE',
     })
   })
 
-  it('is overloaded, and then is well', { timeout: 120_000 }, async () => {
+  it('is overloaded, then recovers', { timeout: 120_000 }, async () => {
     const { s3, server } = await openOverS3()
 
     await sendThrough(server, 14 * MiB, {
       fail: () => void s3.faults.next('*', { status: 503, code: 'SlowDown', times: Number.POSITIVE_INFINITY }),
-      mend: () => s3.faults.clear(),
+      recover: () => s3.faults.clear(),
       code: 'STORE_UNAVAILABLE',
     })
   })
 
-  it('says nothing for a while: who sends waits, and is served when it speaks again', {
+  it('does not answer for a while, and requests wait until it does', {
     timeout: 120_000,
   }, async () => {
-    const { wire, server } = await openOverS3()
+    const { proxy, server } = await openOverS3()
     const pid = server.pid()
     const bytes = randomBytes(14 * MiB)
     const path = await create(server, bytes.length)
-    wire.set({ blackHole: true })
+    proxy.set({ blackHole: true })
 
     const sending = append(server, path, 0, bytes)
-    await vi.waitFor(async () => expect(await readiness(server)).toBe(503), patient)
-    wire.set({})
-    wire.cutAll()
+    await vi.waitFor(async () => expect(await readiness(server)).toBe(503), polling)
+    proxy.set({})
+    proxy.cutAll()
 
     expect((await sending).status).toBe(204)
-    await vi.waitFor(async () => expect(await readiness(server)).toBe(200), patient)
+    await vi.waitFor(async () => expect(await readiness(server)).toBe(200), polling)
     expectUnharmed(server, pid)
   })
 })
 
 describe('the disk', () => {
-  it('is full, and then has room again', { timeout: 120_000 }, async ({ skip }) => {
+  it('is full, then has space again', { timeout: 120_000 }, async ({ skip }) => {
     const disk = await mountSmallDisk(skip, '12m')
     const server = await openServer({ DATA_DIR: disk })
     onTestFinished(() => server.kill())
@@ -253,15 +253,15 @@ describe('the disk', () => {
 
     await sendThrough(server, 6 * MiB, {
       fail: () => fill(disk, filler, MiB),
-      mend: () => rm(filler),
+      recover: () => rm(filler),
       code: 'STORE_UNAVAILABLE',
     })
     await sendAnother(server)
   })
 })
 
-describe('a server that starts', () => {
-  it('waits for a bucket and a Postgres that are away for a moment', { timeout: 60_000 }, async () => {
+describe('a starting server', () => {
+  it('waits for a bucket and a Postgres that are down for a moment', { timeout: 60_000 }, async () => {
     const s3 = await startS3StandIn()
     const bucket = await startFaultProxy(s3.endpoint)
     const database = await freshDatabase()
@@ -286,7 +286,7 @@ describe('a server that starts', () => {
     await sendAnother(server)
   })
 
-  it('does not wait for what waiting does not mend', { timeout: 60_000 }, async () => {
+  it('does not wait for a bucket that does not exist', { timeout: 60_000 }, async () => {
     const s3 = await startS3StandIn()
     onTestFinished(() => s3.close())
     const server = openServer({

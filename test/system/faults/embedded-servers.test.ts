@@ -1,6 +1,4 @@
-/*
- * Servers, and commands beside them, on one DATA_DIR with its embedded database. KILLS=2 makes the storm a short one.
- */
+/* Servers and commands that share one DATA_DIR with its embedded database. KILLS=2 makes the last test a short one. */
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -26,7 +24,7 @@ async function newFolder(): Promise<string> {
   return folder
 }
 
-/** The Postgres that runs in a DATA_DIR. */
+/** The process id of the Postgres of a DATA_DIR. */
 async function postgresOf(folder: string): Promise<number | null> {
   const cluster = join(folder, 'postgres')
   const pid = await readPid(cluster)
@@ -40,7 +38,7 @@ async function serverOn(folder: string, more: Record<string, string> = {}): Prom
   return server
 }
 
-/** What a command says that is run beside the servers. @throws Error when it fails */
+/** The output of a command that runs beside the servers. @throws Error when it fails */
 async function commandOn(folder: string, ...args: string[]): Promise<string> {
   const env = { PATH: process.env.PATH, DATA_DIR: folder }
   const options = { env, cwd: folder, maxBuffer: 64 * 1024 ** 2 }
@@ -48,7 +46,7 @@ async function commandOn(folder: string, ...args: string[]): Promise<string> {
   return stdout
 }
 
-/** Where the upload stands, asked of any server. */
+/** The offset of an upload, from any server. */
 async function offsetAt(server: NodeProcess, upload: string): Promise<number> {
   const url = new URL(new URL(upload).pathname, server.url)
   const response = await fetch(url, { method: 'HEAD', headers: { ...tus, ...(await headersOf()) } })
@@ -56,32 +54,32 @@ async function offsetAt(server: NodeProcess, upload: string): Promise<number> {
   return Number(response.headers.get('upload-offset'))
 }
 
-it('servers on one DATA_DIR that start at the same moment, with other TMPDIRs, are nodes of one cluster', async () => {
+it('servers on one DATA_DIR that start at once, with different TMPDIRs, share it', async () => {
   const folder = await newFolder()
   const otherTmp = join(folder, 'tmp')
   await mkdir(otherTmp)
-  const [one, two] = await Promise.all([serverOn(folder), serverOn(folder, { TMPDIR: otherTmp })])
+  const [a, b] = await Promise.all([serverOn(folder), serverOn(folder, { TMPDIR: otherTmp })])
 
-  const first = await sendFile(one.url, Buffer.alloc(1000))
-  const second = await sendFile(two.url, Buffer.alloc(2000))
-  const seen = [await offsetAt(two, first), await offsetAt(one, second)]
+  const first = await sendFile(a.url, Buffer.alloc(1000))
+  const second = await sendFile(b.url, Buffer.alloc(2000))
+  const offsets = [await offsetAt(b, first), await offsetAt(a, second)]
   const postgres = await postgresOf(folder)
-  await one.kill()
-  await one.start()
-  const seenLater = [await offsetAt(one, first), await offsetAt(one, second)]
+  await a.kill()
+  await a.start()
+  const laterOffsets = [await offsetAt(a, first), await offsetAt(a, second)]
 
-  expect(seen).toEqual([1000, 2000])
-  expect(seenLater).toEqual([1000, 2000])
+  expect(offsets).toEqual([1000, 2000])
+  expect(laterOffsets).toEqual([1000, 2000])
   expect(await postgresOf(folder)).toBe(postgres)
 })
 
 it('a server stops its Postgres when it stops, unless another server uses it', async () => {
   const folder = await newFolder()
-  const [one, two] = await Promise.all([serverOn(folder), serverOn(folder)])
+  const [a, b] = await Promise.all([serverOn(folder), serverOn(folder)])
 
-  expect(await one.stop()).toBe(0)
+  expect(await a.stop()).toBe(0)
   expect(await postgresOf(folder)).not.toBeNull()
-  expect(await two.stop()).toBe(0)
+  expect(await b.stop()).toBe(0)
   expect(await postgresOf(folder)).toBeNull()
 })
 
@@ -100,7 +98,7 @@ it('commands work beside the server, and without it', async () => {
   expect(await postgresOf(folder)).toBeNull()
 })
 
-it('a server that is killed under load loses no upload, and its Postgres ends within a minute', {
+it('a server killed under load loses no upload, and its Postgres stops soon after', {
   timeout: 600_000,
 }, async () => {
   const folder = await newFolder()

@@ -1,4 +1,4 @@
-/* Two servers behind nginx, as an operator would run them: what a dead socket holds is taken over through the proxy. */
+/* Two servers behind nginx, as in production: a request on a dead connection is taken over through the proxy. */
 import { execFileSync } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
@@ -33,25 +33,25 @@ it('a stalled request is taken over through the proxy within two seconds', { tim
     TRUST_PROXY: 'loopback',
   }
   const nodes = [await openServer(environment), await openServer(environment)]
-  const names = {
+  const env = {
     PATH: process.env.PATH,
     UPSTREAM_PORTS: nodes.map((node) => node.port).join(' '),
     NGINX_NAME: randomUUID(),
   }
-  const said = execFileSync(script, ['up'], { env: names, encoding: 'utf8' })
-  const proxy = /http:\S+/.exec(said)![0]
+  const output = execFileSync(script, ['up'], { env, encoding: 'utf8' })
+  const proxy = /http:\S+/.exec(output)![0]
   onTestFinished(async () => {
-    execFileSync(script, ['down'], { env: names })
+    execFileSync(script, ['down'], { env })
     await Promise.all(nodes.map((node) => node.kill()))
     await s3.close()
     await database.dispose()
   })
   const bytes = randomBytes(13 * MiB)
   const identity = await headersOf()
-  const head = { 'tus-resumable': '1.0.0', ...identity }
+  const tusHeaders = { 'tus-resumable': '1.0.0', ...identity }
   const created = await fetch(`${proxy}/files`, {
     method: 'POST',
-    headers: { ...head, 'upload-length': String(bytes.length) },
+    headers: { ...tusHeaders, 'upload-length': String(bytes.length) },
   })
   const path = new URL(created.headers.get('location')!, proxy).pathname
   const stalled = await openRaw(Number(new URL(proxy).port))
@@ -61,7 +61,7 @@ it('a stalled request is taken over through the proxy within two seconds', { tim
   await new Promise((resolve) => setTimeout(resolve, 1000))
 
   const before = performance.now()
-  const answer = await fetch(proxy + path, { method: 'HEAD', headers: head })
+  const answer = await fetch(proxy + path, { method: 'HEAD', headers: tusHeaders })
   const tookMs = performance.now() - before
 
   expect(answer.headers.get('upload-offset')).toBe(String(7 * MiB))

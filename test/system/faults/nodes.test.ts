@@ -1,4 +1,4 @@
-/* Several real processes over one Postgres and one bucket: what one leaves, another goes on with. */
+/* Several server processes with one Postgres and one bucket: each resumes the uploads of the others. */
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import pg from 'pg'
@@ -9,7 +9,7 @@ import { startS3StandIn } from '../../support/s3-stand-in.ts'
 import { headersOf, testSecret } from '../../support/tus-file.ts'
 
 const MiB = 1024 ** 2
-// How long a paused node sleeps; FAULTS_PAUSE_MS=60000 with the default lease is the long run.
+// How long a node is paused; FAULTS_PAUSE_MS=60000 with the default lease is the long run.
 const pauseMs = Number(process.env.FAULTS_PAUSE_MS ?? 4000)
 
 async function openNodes(count: number, more: Record<string, string> = {}) {
@@ -67,8 +67,8 @@ async function ask(
   })
 }
 
-/** A PATCH whose client sends `bytes` of more and then falls silent, its socket open. */
-async function stalledPatch(node: NodeProcess, path: string, bytes: Buffer, announced: number): Promise<Socket> {
+/** A PATCH whose client sends only `bytes` of its body and keeps the connection open. */
+async function stalledPatch(node: NodeProcess, path: string, bytes: Buffer, declared: number): Promise<Socket> {
   const socket = connect(node.port, '127.0.0.1')
   socket.on('error', () => {})
   const { authorization } = await headersOf()
@@ -78,7 +78,7 @@ async function stalledPatch(node: NodeProcess, path: string, bytes: Buffer, anno
     'Tus-Resumable: 1.0.0',
     'Upload-Offset: 0',
     'Content-Type: application/offset+octet-stream',
-    `Content-Length: ${announced}`,
+    `Content-Length: ${declared}`,
     `Authorization: ${authorization}`,
   ]
   socket.write(`${lines.join('\r\n')}\r\n\r\n`)
@@ -89,7 +89,7 @@ async function stalledPatch(node: NodeProcess, path: string, bytes: Buffer, anno
 }
 
 describe('two nodes', () => {
-  it('a stalled request is taken over through the other one within two seconds, with every byte it brought', {
+  it('take over the stalled requests of each other within two seconds', {
     timeout: 60_000,
   }, async () => {
     const { nodes, s3, client } = await openNodes(2)
@@ -112,14 +112,14 @@ describe('two nodes', () => {
     expect((await s3.bytesOf(rows[0].key))?.equals(bytes)).toBe(true)
   })
 
-  it('a node that was paused and overtaken changes nothing when it wakes', { timeout: 120_000 }, async () => {
+  it('change nothing after a pause in which the other one took over', { timeout: 120_000 }, async () => {
     const { nodes, s3, client } = await openNodes(2, { LOCK_WAIT: '10s' })
     const [a, b] = nodes as [NodeProcess, NodeProcess]
-    const mine = randomBytes(7 * MiB)
+    const sent = randomBytes(7 * MiB)
     const path = await create(a.url, 13 * MiB)
-    const socket = await stalledPatch(a, path, mine.subarray(0, 3 * MiB), 13 * MiB)
+    const socket = await stalledPatch(a, path, sent.subarray(0, 3 * MiB), 13 * MiB)
     a.pause()
-    // Bytes of another file wait in the sleeper's socket: should it write them late, the hash would show it.
+    // The socket of the paused node has bytes of another file: if it wrote them later, the object would differ.
     socket.write(randomBytes(10 * MiB))
     await pause(pauseMs)
 
@@ -137,7 +137,7 @@ describe('two nodes', () => {
       needs_cleanup: null,
       updated_at: null,
     })
-    const whole = Buffer.concat([mine.subarray(0, offset), rest])
+    const whole = Buffer.concat([sent.subarray(0, offset), rest])
     expect((await s3.bytesOf(done.key))?.equals(whole)).toBe(true)
     expect(s3.files().map((object) => object.key)).toEqual([done.key])
     expect(
@@ -146,8 +146,8 @@ describe('two nodes', () => {
   })
 })
 
-describe('a node that is told to stop', () => {
-  it('a second signal ends a node at once', { timeout: 60_000 }, async () => {
+describe('a node that is stopping', () => {
+  it('exits at once on a second signal', { timeout: 60_000 }, async () => {
     const { nodes } = await openNodes(1, { DRAIN_TIMEOUT: '30s' })
     const node = nodes[0]!
     const path = await create(node.url, 10 * MiB)

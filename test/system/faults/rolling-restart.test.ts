@@ -1,4 +1,4 @@
-/* A deploy as clients see it: three servers behind a balancer are stopped and started one after the other, while many send. */
+/* A deployment: three servers behind a load balancer are restarted one after the other while many clients upload. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -17,16 +17,16 @@ import { openServer } from './server.ts'
 
 const KiB = 1024
 const uploads = Number(process.env.FAULTS_UPLOADS ?? 200)
-// A file lasts longer than a restart: each piece waits a little, as on a phone.
+// Pauses between the requests make each upload last longer than a restart.
 const chunkSize = 192 * KiB
 const chunks = 9
 const pauseMs = 1500
 
-it('is not noticed by clients with their default retries, and leaves no lease', { timeout: 300_000 }, async () => {
+it('a rolling restart fails no client with default retries, and leaves no lease', { timeout: 300_000 }, async () => {
   const { store, settings } = await openSharedStore()
   const database = await freshDatabase()
-  const settingsOfAll = { DATABASE_URL: database.url, LOG_LEVEL: 'info', ...settings }
-  const servers = await Promise.all([1, 2, 3].map(() => openServer(settingsOfAll)))
+  const environment = { DATABASE_URL: database.url, LOG_LEVEL: 'info', ...settings }
+  const servers = await Promise.all([1, 2, 3].map(() => openServer(environment)))
   const balancer = await startBalancer(servers)
   const client = new pg.Client({ connectionString: database.url })
   await client.connect()
@@ -56,7 +56,7 @@ it('is not noticed by clients with their default retries, and leaves no lease', 
   expect(stored.toSorted()).toEqual(files.map((bytes) => digest(bytes)).toSorted())
 })
 
-/** One file with the published client's own settings, but for the pauses. */
+/** Sends one file with the defaults of tus-js-client, except for the pauses. */
 async function sendSlowly(url: string, bytes: Buffer): Promise<void> {
   await sendFile(url, bytes, {
     chunkSize,

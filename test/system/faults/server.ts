@@ -7,7 +7,7 @@ import { type NodeProcess, startNodeProcess } from '../../support/node-process.t
 import { freshDatabase } from '../../support/postgres.ts'
 import { headersOf, sendFile, testSecret } from '../../support/tus-file.ts'
 
-/** A server process over a database of its own and files in a temporary directory, which `environment` may replace. */
+/** A server process with a new database and files in a temporary directory, unless `environment` names others. */
 export async function openServer(environment: Record<string, string> = {}): Promise<NodeProcess> {
   const database = environment.DATABASE_URL ? null : await freshDatabase()
   const directory = await mkdtemp(join(tmpdir(), 'landfall-faults-'))
@@ -31,7 +31,7 @@ export async function openServer(environment: Record<string, string> = {}): Prom
   return server
 }
 
-/** Asks for a new upload. */
+/** Sends a creation request. */
 export async function tryToCreate(server: NodeProcess, size: number): Promise<Response> {
   return fetch(`${server.url}/files`, {
     method: 'POST',
@@ -39,19 +39,19 @@ export async function tryToCreate(server: NodeProcess, size: number): Promise<Re
   })
 }
 
-/** The path of a new upload. */
+/** Creates an upload and returns its path. */
 export async function create(server: NodeProcess, size: number): Promise<string> {
   const response = await tryToCreate(server, size)
   expect(response.status).toBe(201)
   return response.headers.get('location')!
 }
 
-/** One PATCH from `offset`, sent whole. */
+/** Sends one PATCH from `offset`. */
 export async function append(server: NodeProcess, path: string, offset: number, bytes: Buffer): Promise<Response> {
   return fetch(server.url + path, { method: 'PATCH', headers: await patchHeaders(offset), body: bytes as never })
 }
 
-/** The headers of a PATCH, for those who write it by hand. */
+/** The headers of a PATCH, for raw connections. */
 export async function patchHeaders(offset: number): Promise<Record<string, string>> {
   return {
     'tus-resumable': '1.0.0',
@@ -61,7 +61,7 @@ export async function patchHeaders(offset: number): Promise<Record<string, strin
   }
 }
 
-/** Where the upload stands. */
+/** The offset of an upload. */
 export async function offsetOf(server: NodeProcess, path: string): Promise<number> {
   const response = await fetch(server.url + path, {
     method: 'HEAD',
@@ -76,14 +76,14 @@ export async function readiness(server: NodeProcess): Promise<number> {
   return (await fetch(`${server.url}/readyz`)).status
 }
 
-/** Milliseconds that somebody else's file takes. */
+/** Milliseconds that another upload takes. */
 export async function sendAnother(server: NodeProcess, size = 1_000_000): Promise<number> {
   const before = performance.now()
   await sendFile(server.url, randomBytes(size), { retryDelays: null })
   return performance.now() - before
 }
 
-/** The server is the process that was started, and nothing went by unheard. */
+/** Checks that the server is still the same process and logged no unexpected errors. */
 export function expectUnharmed(server: NodeProcess, pid: number): void {
   expect(server.pid()).toBe(pid)
   expect(process.kill(pid, 0)).toBe(true)

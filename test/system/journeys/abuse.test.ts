@@ -15,8 +15,8 @@ import { freshDatabase } from '../../support/postgres.ts'
 import { headersOf, testSecret } from '../../support/tus-file.ts'
 
 /*
- * What strangers and one bad user can do to a server at once, while somebody honest sends a file through it. How much of each
- * is one number, so that a longer run is a matter of patience: ABUSE=16 makes it sixteen times as much, a GiB of metadata.
+ * Unauthenticated clients and one malicious user attack a server at once, while a well-behaved user sends a file. `ABUSE` multiplies the
+ * number of requests: ABUSE=16 sends a GiB of metadata.
  */
 
 const scale = Number(process.env['ABUSE'] ?? 1)
@@ -32,12 +32,12 @@ const environment = {
   REQUESTS_PER_ADDRESS: '600',
   POLICIES: JSON.stringify({ member: limits, subscriber: { mediaTypes: ['image/png', 'image/jpeg'] } }),
 }
-// Metadata may have 8 KiB.
-const tooMuch = Buffer.alloc(6600, 'A').toString('base64')
-const justFits = Buffer.alloc(5900, 'A').toString('base64')
+// The limit of metadata is 8 KiB.
+const tooLong = Buffer.alloc(6600, 'A').toString('base64')
+const withinLimit = Buffer.alloc(5900, 'A').toString('base64')
 const metadataMiB = 64 * scale
 
-it('a server bears abuse: its memory is bounded, and an honest user does not notice', {
+it('under abuse, memory is bounded and a well-behaved user is served', {
   timeout: 300_000 * scale,
 }, async () => {
   const database = await freshDatabase()
@@ -54,24 +54,24 @@ it('a server bears abuse: its memory is bounded, and an honest user does not not
     await rm(directory, { recursive: true })
   })
   const count = async (table: string) => Number((await client.query(`select count(*) from ${table}`)).rows[0].count)
-  // The victim of those who guess: an upload that is not theirs.
-  const theirs = await begin(server, await headersOf('honest'), { 'upload-length': '100' })
-  await flood(server, 200, headersOf('warm'), (headers) => ({ method: 'HEAD', path: theirs.location!, headers }))
+  // The upload of another user, which the attacks address.
+  const victim = await createUpload(server, await headersOf('ann'), { 'upload-length': '100' })
+  await flood(server, 200, headersOf('warm'), (headers) => ({ method: 'HEAD', path: victim.location!, headers }))
   const before = memoryOf(server)
-  let most = before
+  let peak = before
   const memoryAfter: number[] = []
   const watch = setInterval(() => {
-    most = Math.max(most, memoryOf(server))
+    peak = Math.max(peak, memoryOf(server))
   }, 50)
   const note = <T>(answers: T): T => {
     memoryAfter.push(Math.round(memoryOf(server) / MiB))
     return answers
   }
-  const honest = { isDone: false }
+  const progress = { isDone: false }
 
-  const sending = sendSlowly(server, directory, honest)
+  const sending = sendSlowly(server, directory, progress)
   const slow = await slowloris(server, 200)
-  const dripping = slowBodies(server, 20)
+  const slowSending = slowBodies(server, 20)
   const creations = note(
     await flood(server, 10_000, headersOf('mallory', 'member'), (headers) => ({
       method: 'POST',
@@ -79,7 +79,7 @@ it('a server bears abuse: its memory is bounded, and an honest user does not not
       headers: { ...headers, 'upload-length': '1000', 'upload-metadata': picture },
     })),
   )
-  const pages = Math.ceil((metadataMiB * MiB) / (tooMuch.length + justFits.length))
+  const pages = Math.ceil((metadataMiB * MiB) / (tooLong.length + withinLimit.length))
   const metadata = note(
     await flood(server, 2 * pages, headersOf('mallory', 'member'), (headers, n) => ({
       method: 'POST',
@@ -87,26 +87,26 @@ it('a server bears abuse: its memory is bounded, and an honest user does not not
       headers: {
         ...headers,
         'upload-length': '1000',
-        'upload-metadata': `${picture},note ${n % 2 === 0 ? tooMuch : justFits}`,
+        'upload-metadata': `${picture},note ${n % 2 === 0 ? tooLong : withinLimit}`,
       },
     })),
   )
   const headers = note(
-    await flood(server, 1000 * scale, headersOf('mallory', 'member'), (words) => ({
+    await flood(server, 1000 * scale, headersOf('mallory', 'member'), (authorized) => ({
       method: 'HEAD',
-      path: theirs.location!,
-      headers: { ...words, 'x-padding': 'x'.repeat(70_000) },
+      path: victim.location!,
+      headers: { ...authorized, 'x-padding': 'x'.repeat(70_000) },
     })),
   )
   const foreign = note(
-    await flood(server, 2000 * scale, headersOf('mallory', 'member'), (words, n) => ({
+    await flood(server, 2000 * scale, headersOf('mallory', 'member'), (authorized, n) => ({
       method: (['HEAD', 'DELETE', 'PATCH', 'GET'] as const)[n % 4]!,
-      path: n % 8 < 4 ? theirs.location! : `/files/${crypto.randomUUID()}`,
-      headers: { ...words, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' },
+      path: n % 8 < 4 ? victim.location! : `/files/${crypto.randomUUID()}`,
+      headers: { ...authorized, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' },
     })),
   )
   const startedAt = performance.now()
-  const nobody = note(
+  const unauthenticated = note(
     await flood(server, 2000 * scale, Promise.resolve({}), () => ({
       method: 'POST',
       path: '/files',
@@ -114,67 +114,67 @@ it('a server bears abuse: its memory is bounded, and an honest user does not not
     })),
   )
   const minutes = (performance.now() - startedAt) / 60_000
-  const files = note(await sendTraps(server))
+  const files = note(await sendMaliciousFiles(server))
   const slowEnds = await slow.ends
-  const dripEnds = await dripping
-  honest.isDone = true
-  const { isWhole, ...pauses } = await sending
+  const slowBodyEnds = await slowSending
+  progress.isDone = true
+  const { isIntact, ...pauses } = await sending
   clearInterval(watch)
 
   const [{ size }] = (await client.query('select pg_database_size(current_database())::float8 as size')).rows
-  const sizes = { memoryBefore: before, memoryMost: most, disk: await sizeOf(directory), database: size }
+  const sizes = { memoryBefore: before, memoryPeak: peak, disk: await sizeOf(directory), database: size }
   const inMiB = Object.fromEntries(Object.entries(sizes).map(([name, bytes]) => [name, Math.round(bytes / MiB)]))
-  const answers = { creations, metadata, headers, foreign, nobody, files }
-  console.info(JSON.stringify({ inMiB, memoryAfterEach: memoryAfter, ...answers, slowEnds, dripEnds, ...pauses }))
-  // So many uploads were begun as may be open at once, and each of the rest was told when to come back.
+  const answers = { creations, metadata, headers, foreign, unauthenticated, files }
+  console.info(JSON.stringify({ inMiB, memoryAfterEach: memoryAfter, ...answers, slowEnds, slowBodyEnds, ...pauses }))
+  // As many uploads were created as may be open at once; the rest were answered with 429.
   expect(creations[201]).toBe(limits.uploadsAtOnce)
   expect(creations[201]! + creations[429]!).toBe(10_000)
   expect(metadata).toEqual({ 400: pages, 429: pages })
   expect(Object.keys(headers)).toEqual(['431'])
   expect(Object.keys(foreign).filter((status) => status !== '404' && status !== '405')).toEqual([])
-  // As many as a minute has room for, and what came free meanwhile.
-  expect(nobody[401]).toBeGreaterThanOrEqual(600)
-  expect(nobody[401]).toBeLessThan(610 * (1 + minutes))
-  expect(nobody[401]! + nobody[429]!).toBe(2000 * scale)
+  // The limit per minute, plus what became available meanwhile.
+  expect(unauthenticated[401]).toBeGreaterThanOrEqual(600)
+  expect(unauthenticated[401]).toBeLessThan(610 * (1 + minutes))
+  expect(unauthenticated[401]! + unauthenticated[429]!).toBe(2000 * scale)
   expect(slowEnds).toBe(200)
-  expect(dripEnds).toEqual({ 503: 20 })
-  expect(files.asPictures).toEqual({ 415: traps.length })
-  expect(files.asTheyAre).toEqual({ 201: traps.length })
-  expect(files.stored).toEqual(traps.map(([, bytes]) => bytes.length).toSorted((a, b) => a - b))
-  // The honest file, what was begun, what was dripped, the traps, and nothing else.
-  const created = limits.uploadsAtOnce + 2 + 20 + 2 * traps.length
+  expect(slowBodyEnds).toEqual({ 503: 20 })
+  expect(files.asPictures).toEqual({ 415: maliciousFiles.length })
+  expect(files.asTheyAre).toEqual({ 201: maliciousFiles.length })
+  expect(files.stored).toEqual(maliciousFiles.map(([, bytes]) => bytes.length).toSorted((a, b) => a - b))
+  // The file of the other user, the uploads that were created, the slow ones and the malicious files.
+  const created = limits.uploadsAtOnce + 2 + 20 + 2 * maliciousFiles.length
   expect(await count('upload_sessions')).toBe(created)
   expect(await count('upload_events')).toBeLessThan(2 * created)
   expect(await count('audit_log')).toBeLessThan(2 * created + 60 * scale + 200)
-  expect(isWhole).toBe(true)
+  expect(isIntact).toBe(true)
   expect(pauses.longestPauseMs).toBeLessThan(5000)
-  // What it takes for so many connections it takes once: a flood more does not add to it.
-  expect(most - before).toBeLessThan(320 * MiB)
+  // Memory for connections is allocated once: another flood does not add to it.
+  expect(peak - before).toBeLessThan(320 * MiB)
   expect(memoryAfter.at(-1)! - memoryAfter.at(-4)!).toBeLessThan(48)
   expect(size).toBeLessThan(64 * MiB)
 })
 
-interface Question {
+interface FloodRequest {
   method: string
   path: string
   headers: Record<string, string>
 }
 
-/** Asks `count` times over forty connections; how often each status was the answer. */
+/** Sends `count` requests over forty connections. Returns how often each status was answered. */
 async function flood(
   { port }: NodeProcess,
   count: number,
-  who: Promise<Record<string, string>>,
-  question: (headers: Record<string, string>, n: number) => Question,
+  identity: Promise<Record<string, string>>,
+  question: (headers: Record<string, string>, n: number) => FloodRequest,
 ): Promise<Record<string, number>> {
   const agent = new Agent({ keepAlive: true, maxSockets: 40 })
-  const words = { ...(await who), 'tus-resumable': '1.0.0' }
+  const headers = { ...(await identity), 'tus-resumable': '1.0.0' }
   const statuses: Record<string, number> = {}
   let next = 0
   async function work(): Promise<void> {
     while (next < count) {
       const n = next++
-      const status = await statusOf({ port, agent, ...question(words, n) })
+      const status = await statusOf({ port, agent, ...question(headers, n) })
       statuses[status] = (statuses[status] ?? 0) + 1
     }
   }
@@ -183,7 +183,7 @@ async function flood(
   return statuses
 }
 
-function statusOf(question: Question & { port: number; agent: Agent }): Promise<number | string> {
+function statusOf(question: FloodRequest & { port: number; agent: Agent }): Promise<number | string> {
   return new Promise((resolve) => {
     const asked = ask({ host: '127.0.0.1', ...question }, (answer) => {
       answer.resume()
@@ -194,7 +194,7 @@ function statusOf(question: Question & { port: number; agent: Agent }): Promise<
   })
 }
 
-/** Opens connections that say a little of a header now and then. `ends` resolves to how many the server has ended. */
+/** Opens connections that send headers slowly. `ends` resolves to how many the server has closed. */
 async function slowloris({ port }: NodeProcess, count: number): Promise<{ ends: Promise<number> }> {
   const sockets = await Promise.all(
     Array.from({ length: count }, () => {
@@ -217,11 +217,11 @@ async function slowloris({ port }: NodeProcess, count: number): Promise<{ ends: 
   return { ends }
 }
 
-/** Sends bodies that bring a byte now and then, each of an upload of its own; how often each status was the answer. */
+/** Sends slow bodies, each to its own upload. Returns how often each status was answered. */
 async function slowBodies(server: NodeProcess, count: number): Promise<Record<string, number>> {
   const headers = await headersOf('slow', 'creator')
   const asked = Array.from({ length: count }, async () => {
-    const { location } = await begin(server, headers, { 'upload-length': String(MiB) })
+    const { location } = await createUpload(server, headers, { 'upload-length': String(MiB) })
     return new Promise<number | string>((resolve) => {
       const drip = setInterval(() => body.write('x'), 300)
       const body = ask({
@@ -249,22 +249,22 @@ async function slowBodies(server: NodeProcess, count: number): Promise<Record<st
   return countEach(await Promise.all(asked))
 }
 
-/** Files that unpack to much, or that are two things at once: each a trap for who looks inside, or believes a name. */
-const traps: [name: string, bytes: Buffer][] = [
-  ['a gzip that unpacks a thousandfold', gzipSync(Buffer.alloc(64 * MiB))],
-  ['a zip whose first entry unpacks to much', zipOf('[Content_Types].xml', deflateRawSync(Buffer.alloc(256 * MiB)))],
-  ['a picture with a page in it', Buffer.concat([gif, Buffer.from(html)])],
-  ['a page that begins like a picture', Buffer.from(`GIF89a=1;/*${html}*/`)],
-  ['a PDF that is a zip at its end', Buffer.concat([Buffer.from('%PDF-1.7\n'), zipOf('a.js', Buffer.from(script))])],
-  ['a drawing with a script', Buffer.from(svgWithScript)],
+/** Compression bombs and files of two types at once: they attack servers that decompress files or trust a declared type. */
+const maliciousFiles: [name: string, bytes: Buffer][] = [
+  ['a gzip bomb', gzipSync(Buffer.alloc(64 * MiB))],
+  ['a zip bomb', zipOf('[Content_Types].xml', deflateRawSync(Buffer.alloc(256 * MiB)))],
+  ['a picture that contains a page', Buffer.concat([gif, Buffer.from(html)])],
+  ['a page with the signature of a picture', Buffer.from(`GIF89a=1;/*${html}*/`)],
+  ['a PDF that is also a zip', Buffer.concat([Buffer.from('%PDF-1.7\n'), zipOf('a.js', Buffer.from(script))])],
+  ['an SVG with a script', Buffer.from(svgWithScript)],
 ]
 
-/** Sends each trap by the name of a picture, which it is not, or is and more; and by no name to somebody who may send everything. */
-async function sendTraps(server: NodeProcess) {
-  const sendAll = async (who: Promise<Record<string, string>>, type: string) => {
-    const headers = { ...(await who), 'tus-resumable': '1.0.0', 'content-type': 'application/offset+octet-stream' }
+/** Sends each of these files declared as a picture, by a user who may send only pictures; and undeclared, by one who may send all types. */
+async function sendMaliciousFiles(server: NodeProcess) {
+  const sendAll = async (identity: Promise<Record<string, string>>, type: string) => {
+    const headers = { ...(await identity), 'tus-resumable': '1.0.0', 'content-type': 'application/offset+octet-stream' }
     const statuses: number[] = []
-    for (const [, bytes] of traps) {
+    for (const [, bytes] of maliciousFiles) {
       const metadata = { 'upload-metadata': `filetype ${Buffer.from(type).toString('base64')}` }
       const answer = await fetch(`${server.url}/files`, {
         method: 'POST',
@@ -283,7 +283,7 @@ async function sendTraps(server: NodeProcess) {
   return { asPictures, asTheyAre, stored: uploads.map((upload) => upload.size).toSorted((a, b) => a - b) }
 }
 
-/** A zip archive's first entry, as far as who looks at first bytes reads. */
+/** The first entry of a zip archive, which is enough for detectors that read the first bytes. */
 function zipOf(name: string, packed: Buffer): Buffer {
   const header = Buffer.alloc(30)
   header.write('PK\x03\x04', 'latin1')
@@ -309,12 +309,12 @@ async function sizeOf(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0)
 }
 
-/** Sends a file in chunks until `until.isDone`, and looks at the end whether what arrived is what was sent. */
+/** Sends a file in requests until `until.isDone`, and checks at the end that the stored file is the same. */
 async function sendSlowly(server: NodeProcess, directory: string, until: { isDone: boolean }) {
   const chunk = randomBytes(MiB / 4)
   const hash = createHash('sha256')
-  const headers = await headersOf('honest')
-  const { location } = await begin(server, headers, { 'upload-defer-length': '1' })
+  const headers = await headersOf('ann')
+  const { location } = await createUpload(server, headers, { 'upload-defer-length': '1' })
   let offset = 0
   const pausesMs: number[] = []
   async function patch(more: Record<string, string>, body: Buffer) {
@@ -343,21 +343,21 @@ async function sendSlowly(server: NodeProcess, directory: string, until: { isDon
   const found = (await (await fetch(`${server.url}/v1/uploads`, { headers })).json()) as {
     uploads: { url: string; key: string; state: string }[]
   }
-  const mine = found.uploads.find((upload) => location!.endsWith(upload.url))
-  const arrived = createHash('sha256').update(await readFile(join(directory, 'files', mine!.key)))
-  const isWhole = mine!.state === 'completed' && arrived.digest('hex') === hash.digest('hex')
-  const inOrder = pausesMs.toSorted((a, b) => a - b).map(Math.round)
-  const at = (share: number) => inOrder[Math.floor(share * (inOrder.length - 1))]!
+  const upload = found.uploads.find((candidate) => location!.endsWith(candidate.url))
+  const stored = createHash('sha256').update(await readFile(join(directory, 'files', upload!.key)))
+  const isIntact = upload!.state === 'completed' && stored.digest('hex') === hash.digest('hex')
+  const sorted = pausesMs.toSorted((a, b) => a - b).map(Math.round)
+  const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))]!
   return {
-    isWhole,
-    honestMiB: offset / MiB,
+    isIntact,
+    sentMiB: offset / MiB,
     medianPauseMs: at(0.5),
     slowPauseMs: at(0.99),
     longestPauseMs: at(1),
   }
 }
 
-async function begin({ url }: NodeProcess, headers: Record<string, string>, more: Record<string, string>) {
+async function createUpload({ url }: NodeProcess, headers: Record<string, string>, more: Record<string, string>) {
   const answer = await fetch(`${url}/files`, {
     method: 'POST',
     headers: { ...headers, 'tus-resumable': '1.0.0', ...more },
@@ -366,7 +366,7 @@ async function begin({ url }: NodeProcess, headers: Record<string, string>, more
   return { location: answer.headers.get('location') }
 }
 
-/** Bytes of memory that the process has. */
+/** The resident set of the process in bytes. */
 function memoryOf(server: NodeProcess): number {
   const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${server.pid()}/status`, 'utf8')) ?? []
   return Number(kib) * 1024

@@ -1,6 +1,6 @@
 /*
- * A file on its way while the server is killed with -9 at random points and started again, by the published client. Small
- * in the suite; JOURNEY_SIZE=1GiB makes it the real thing, and TEST_S3_* a real bucket.
+ * tus-js-client sends a file while the server is killed with SIGKILL at random points and started again. The file is small by default;
+ * JOURNEY_SIZE=1GiB sets its size, and TEST_S3_* a real bucket.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream, rmSync } from 'node:fs'
@@ -36,7 +36,7 @@ async function temporary(): Promise<string> {
 
 async function onDisk(): Promise<{ environment: Record<string, string>; store: ObjectStore }> {
   const directory = await temporary()
-  // Where development mode keeps the secret that it makes.
+  // Development mode reads its secret from this file.
   await writeFile(join(directory, 'jwt-secret'), secret, { mode: 0o600 })
   return {
     environment: { DATA_DIR: directory },
@@ -71,7 +71,7 @@ async function inBucket(): Promise<{ environment: Record<string, string>; store:
   }
 }
 
-/** Sends the file, kills the server whenever the client has come as far as the next point, and starts it again. */
+/** Sends the file; kills and restarts the server whenever the client has sent up to the next point. */
 async function sendWhileKilled(server: NodeProcess, path: string, points: number[]): Promise<number> {
   const token = await signToken(secret, userOf('ada', 'creator'), 3600)
   let killed = 0
@@ -89,8 +89,7 @@ async function sendWhileKilled(server: NodeProcess, path: string, points: number
       headers: { authorization: `Bearer ${token}` },
       metadata: { filename: 'big.bin' },
       retryDelays: Array.from({ length: 60 }, () => 500),
-      // The client tells how far it is ten times a second, and at the start of a request: a small file in one request could
-      // be over between two points.
+      // The client reports progress ten times a second and at the start of a request: one request could pass several points.
       chunkSize: Math.ceil(size / 12),
       onProgress(sent) {
         if (isRestarting || killed === points.length || sent < points[killed]!) return
@@ -112,11 +111,11 @@ async function sumOf(chunks: AsyncIterable<Buffer>): Promise<string> {
   return sum.digest('hex')
 }
 
-describe('a server that is killed in the middle', () => {
+describe('an upload whose server is killed', () => {
   it.each([
     ['on disk, with the embedded database', onDisk],
     ['in a bucket, with Postgres', inBucket],
-  ])('goes on to the last byte %s', { timeout: 600_000 }, async (_, open) => {
+  ])('continues to the last byte %s', { timeout: 600_000 }, async (_, open) => {
     const seed = process.env.TEST_SEED ?? String(Date.now())
     const random = seeded(seed)
     const file = randomFile(seed, size)
@@ -133,7 +132,7 @@ describe('a server that is killed in the middle', () => {
 
     expect(killed).toBe(kills)
     const keys: string[] = []
-    // Beside what ties the store to its database there is one object, and nothing else is left.
+    // Beside the marker and the probe of the store, only the object is left.
     for await (const key of store.list('')) if (!/^\.landfall\/(probe|store\.json)$/.test(key)) keys.push(key)
     expect(keys, keys.join()).toHaveLength(1)
     expect(await sumOf(store.read(keys[0]!))).toBe(file.sha256())

@@ -27,10 +27,10 @@ it.skipIf(!hasFaketime)(
       DATA_DIR: directory,
       POLICIES: '{"creator":{"timeToLive":"7d"},"member":{"timeToLive":"7d"},"subscriber":{"timeToLive":"7d"}}',
     }
-    const honest = await openServer(shared)
-    const path = await create(honest, 100_000)
+    const correct = await openServer(shared)
+    const path = await create(correct, 100_000)
     const bytes = randomBytes(100_000)
-    expect((await append(honest, path, 0, bytes.subarray(0, 50_000))).status).toBe(204)
+    expect((await append(correct, path, 0, bytes.subarray(0, 50_000))).status).toBe(204)
 
     const sweepAhead = async () =>
       execFileSync(process.execPath, ['src/cli/landfall.ts', 'sweep'], {
@@ -59,10 +59,10 @@ it.skipIf(!hasFaketime)(
       503,
       expect.stringMatching(/ahead of the database/),
     ])
-    expect(await readiness(honest)).toBe(200)
-    await honest.stop()
+    expect(await readiness(correct)).toBe(200)
+    await correct.stop()
     await ahead.said(/clock is wrong/)
-    // The one that is left sweeps; so does an operator on that machine.
+    // The node with the wrong clock runs its jobs; so does an operator on that machine.
     await sweepAhead()
 
     expect(await offsetOf(ahead, path)).toBe(50_000)

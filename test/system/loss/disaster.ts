@@ -14,29 +14,29 @@ import { untilDone } from '../../support/until.ts'
 const dayMs = 24 * 3600_000
 export const MiB = 1024 ** 2
 
-/** A server in this process on a database of its own, with an upload that goes on and a file that is finished. */
-export interface Ground {
+/** A server in this process with a new database, a completed file and an open upload. */
+export interface Environment {
   app: App
-  /** Starts the server anew, with other settings. @throws what a start throws */
+  /** Restarts the server, with other settings. @throws what the start throws */
   restart(settings?: Record<string, string>): Promise<void>
-  /** Goes on with the upload where it stands; `STORE_UNAVAILABLE` is answered with another try, anything else is thrown. */
-  bringHome(): Promise<void>
-  /** The file that was finished before. */
+  /** Resumes the open upload until it is completed. Retries after STORE_UNAVAILABLE. @throws any other error */
+  sendRest(): Promise<void>
+  /** The completed file. */
   finished: { id: string; key: string; bytes: Buffer }
-  /** The upload that goes on: where it stands, and all of its bytes. */
-  going: { id: string; bytes: Buffer }
-  /** Lets a minute of background work be done, `laterMs` later. */
+  /** The open upload and all of its bytes. */
+  open: { id: string; bytes: Buffer }
+  /** Runs the periodic jobs once, with the clock `laterMs` ahead. */
   runJobs(laterMs?: number): Promise<void>
   /** `/readyz`. */
   readiness(): Promise<{ status: number; reason: string }>
-  /** Ends the server and starts it again, which counts: the marker is a newer one. */
-  count(): Promise<void>
+  /** Writes to the database and restarts the server, which increases the counter in the marker. */
+  advance(): Promise<void>
 }
 
-/** Opens it, and sends `acknowledged` of 11 MiB of the upload that goes on. */
-export async function openGround(settings: Record<string, string>, acknowledged = 7 * MiB): Promise<Ground> {
+/** Starts the server and sends `acknowledged` of the 11 MiB of the open upload. */
+export async function openEnvironment(settings: Record<string, string>, acknowledged = 7 * MiB): Promise<Environment> {
   const fresh = await freshDatabase()
-  const environment = {
+  const variables = {
     NODE_ENV: 'production',
     LOG_LEVEL: 'silent',
     JWT_SECRET: randomBytes(32).toString('hex'),
@@ -48,12 +48,12 @@ export async function openGround(settings: Record<string, string>, acknowledged 
   }
   let aheadMs = 0
   const now = () => new Date(Date.now() + aheadMs)
-  const start = (changes: Record<string, string> = {}) => buildApp(loadConfig({ ...environment, ...changes }), { now })
+  const start = (changes: Record<string, string> = {}) => buildApp(loadConfig({ ...variables, ...changes }), { now })
   let app = await start()
-  const beside = await openDatabase({ url: fresh.url, dataDir: '', pool: 2, timeoutMs: 5000, onError() {} })
+  const database = await openDatabase({ url: fresh.url, dataDir: '', pool: 2, timeoutMs: 5000, onError() {} })
   onTestFinished(async () => {
     await app.http.close().catch(() => {})
-    await beside.close()
+    await database.close()
     await fresh.dispose()
   })
 
@@ -64,13 +64,13 @@ export async function openGround(settings: Record<string, string>, acknowledged 
     app.engine.append(ada, id, { offset, body: bodyOf(bytes), bodySize: bytes.length, ending: 'at-size' })
 
   const file = randomBytes(6 * MiB)
-  const { id: doneId, key } = await send(await create(file.length), 0, file)
+  const { id: finishedId, key } = await send(await create(file.length), 0, file)
   const bytes = randomBytes(11 * MiB)
   const id = await create(bytes.length)
   expect((await send(id, 0, bytes.subarray(0, acknowledged))).offset).toBe(acknowledged)
 
-  /** Throws what another try mends; what it does not, is returned. */
-  async function goOn(): Promise<unknown> {
+  /** Throws errors that are worth a retry; resolves with others, or with `null` on success. */
+  async function resume(): Promise<unknown> {
     try {
       const { offset } = await app.engine.get(ada, id)
       expect(offset).toBeGreaterThanOrEqual(acknowledged)
@@ -86,19 +86,19 @@ export async function openGround(settings: Record<string, string>, acknowledged 
     get app() {
       return app
     },
-    finished: { id: doneId, key, bytes: file },
-    going: { id, bytes },
+    finished: { id: finishedId, key, bytes: file },
+    open: { id, bytes },
     async restart(changes) {
       await app.http.close()
       app = await start(changes)
     },
-    async bringHome() {
-      const wrong = await untilDone(goOn)
-      if (wrong !== null) throw wrong
+    async sendRest() {
+      const problem = await untilDone(resume)
+      if (problem !== null) throw problem
     },
     async runJobs(laterMs = 0) {
       aheadMs = laterMs
-      const uploads = uploadRepository(beside)
+      const uploads = uploadRepository(database)
       await finishUploads(app.engine, uploads).catch(() => {})
       await sweep(app.engine, uploads, now()).catch(() => {})
       await app.engine.drained()
@@ -108,8 +108,8 @@ export async function openGround(settings: Record<string, string>, acknowledged 
       const answer = await app.http.inject('/readyz')
       return { status: answer.statusCode, reason: answer.json().reason ?? '' }
     },
-    async count() {
-      await beside.query({ name: '', text: `insert into audit_log (action, is_allowed) values ('test', true)` }, [])
+    async advance() {
+      await database.query({ name: '', text: `insert into audit_log (action, is_allowed) values ('test', true)` }, [])
       await app.http.close()
       app = await start()
     },
@@ -117,36 +117,40 @@ export async function openGround(settings: Record<string, string>, acknowledged 
 }
 
 export interface Disaster {
-  /** What `/readyz` says. */
+  /** The reason that `/readyz` answers. */
   reason: RegExp
-  heal(): Promise<unknown>
-  /** The bytes of both files, as they lie in the store. */
+  /** Repairs the store. */
+  repair(): Promise<unknown>
+  /** The bytes of both files in the store. */
   contents(): Promise<unknown>
-  /** How far the clock goes meanwhile. An upload lives for seven. */
+  /** How far the clock advances meanwhile. Uploads expire after seven days. */
   days?: number
 }
 
 /**
- * Lives through a store that is wrong until `heal`: not ready with the reason, every request is asked to come again, nothing is lost,
- * expired or deleted on whatever clock, and afterwards everything goes on with every acknowledged byte.
+ * Checks a server whose store fails until `repair`: it is not ready, with the reason; every request is answered with STORE_UNAVAILABLE;
+ * nothing is lost, expired or deleted, even with the clock ahead; and afterwards the upload completes with every acknowledged byte.
  */
-export async function liveThrough(ground: Ground, { reason, heal, contents, days = 30 }: Disaster): Promise<void> {
+export async function expectNoLoss(
+  environment: Environment,
+  { reason, repair, contents, days = 30 }: Disaster,
+): Promise<void> {
   await untilDone(async () =>
-    expect(await ground.readiness()).toEqual({ status: 503, reason: expect.stringMatching(reason) }),
+    expect(await environment.readiness()).toEqual({ status: 503, reason: expect.stringMatching(reason) }),
   )
-  const { app, going, finished } = ground
+  const { app, open, finished } = environment
   for (const laterMs of [0, dayMs / 24, days * dayMs]) {
-    const { offset } = await app.engine.get(ada, going.id)
-    const body = bodyOf(going.bytes.subarray(offset))
+    const { offset } = await app.engine.get(ada, open.id)
+    const body = bodyOf(open.bytes.subarray(offset))
     await expect(
-      app.engine.append(ada, going.id, { offset, body, bodySize: null, ending: 'at-size' }),
+      app.engine.append(ada, open.id, { offset, body, bodySize: null, ending: 'at-size' }),
     ).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
-    await ground.runJobs(laterMs)
+    await environment.runJobs(laterMs)
     expect((await app.engine.get(ada, finished.id)).state).toBe('completed')
-    expect((await app.engine.get(ada, going.id)).state).toMatch(/receiving|finishing/)
+    expect((await app.engine.get(ada, open.id)).state).toMatch(/receiving|finishing/)
   }
-  await heal()
-  await untilDone(async () => expect(await ground.readiness()).toMatchObject({ status: 200 }))
-  await ground.bringHome()
-  expect(await contents()).toEqual({ finished: finished.bytes, going: going.bytes })
+  await repair()
+  await untilDone(async () => expect(await environment.readiness()).toMatchObject({ status: 200 }))
+  await environment.sendRest()
+  expect(await contents()).toEqual({ finished: finished.bytes, going: open.bytes })
 }

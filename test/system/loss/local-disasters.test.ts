@@ -4,102 +4,108 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { ada } from '../../support/open-engine.ts'
-import { type Ground, liveThrough, openGround } from './disaster.ts'
+import { type Environment, expectNoLoss, openEnvironment } from './disaster.ts'
 
 it.each(['EIO', 'EACCES', 'ESTALE', 'EROFS', 'ENOSPC'])(
-  'a file system that says %s loses nothing, is not ready, and goes on with every byte',
+  'with a file system that fails with %s, nothing is lost',
   async (code) => {
-    const { ground, root } = await openLocal()
+    const { environment, root } = await openLocal()
 
-    const heal = breakFiles(root, code, code === 'EROFS' || code === 'ENOSPC' ? isWrite : () => true)
+    const repair = breakFiles(root, code, code === 'EROFS' || code === 'ENOSPC' ? isWrite : () => true)
 
-    await liveThrough(ground, {
+    await expectNoLoss(environment, {
       reason: new RegExp(`the file system says ${code}`),
-      heal: async () => heal(),
-      contents: () => contentsOf(root, ground),
-      // A store that can be read is the right one, and time goes on.
+      repair: async () => repair(),
+      contents: () => contentsOf(root, environment),
+      // A store that can be read is known to be the right one: uploads expire.
       ...(['EROFS', 'ENOSPC'].includes(code) && { days: 1 }),
     })
   },
 )
 
-it('a folder that was emptied, marker and all, is answered with 503 until it is back', async () => {
-  const { ground, root, directory } = await openLocal()
-  const away = join(directory, 'away')
+it('with an emptied folder, requests are answered with 503 until it is restored', async () => {
+  const { environment, root, directory } = await openLocal()
+  const moved = join(directory, 'moved')
 
-  await rename(root, away)
+  await rename(root, moved)
   await mkdir(root)
 
-  await liveThrough(ground, {
+  await expectNoLoss(environment, {
     reason: /has no marker/,
-    async heal() {
+    async repair() {
       expect(await readdir(root)).toEqual([])
       await rm(root, { recursive: true })
-      await rename(away, root)
+      await rename(moved, root)
     },
-    contents: () => contentsOf(root, ground),
+    contents: () => contentsOf(root, environment),
   })
 })
 
-it('a folder of which nothing but the marker is left loses nothing on the first look', async () => {
-  const { ground, root, directory } = await openLocal()
-  const away = join(directory, 'away')
-  await rename(root, away)
+it('with a folder that has only its marker, the first report of a loss ends nothing', async () => {
+  const { environment, root, directory } = await openLocal()
+  const moved = join(directory, 'moved')
+  await rename(root, moved)
   await mkdir(join(root, '.landfall/staging'), { recursive: true })
-  await cp(join(away, '.landfall/store.json'), join(root, '.landfall/store.json'))
+  await cp(join(moved, '.landfall/store.json'), join(root, '.landfall/store.json'))
 
-  await ground.runJobs()
-  expect((await ground.app.engine.get(ada, ground.going.id)).state).toBe('receiving')
-  expect((await ground.app.engine.get(ada, ground.finished.id)).state).toBe('completed')
+  await environment.runJobs()
+  expect((await environment.app.engine.get(ada, environment.open.id)).state).toBe('receiving')
+  expect((await environment.app.engine.get(ada, environment.finished.id)).state).toBe('completed')
 
   await rm(root, { recursive: true })
-  await rename(away, root)
-  await ground.bringHome()
-  expect(await contentsOf(root, ground)).toEqual({ finished: ground.finished.bytes, going: ground.going.bytes })
+  await rename(moved, root)
+  await environment.sendRest()
+  expect(await contentsOf(root, environment)).toEqual({
+    finished: environment.finished.bytes,
+    open: environment.open.bytes,
+  })
 })
 
-it('an older copy of the folder is answered with 503 until the right one is back', async () => {
-  const { ground, root, directory } = await openLocal()
+it('with an older copy of the folder, requests are answered with 503', async () => {
+  const { environment, root, directory } = await openLocal()
   const [copy, right] = [join(directory, 'copy'), join(directory, 'right')]
   await cp(root, copy, { recursive: true })
-  for (let times = 0; times < 3; times += 1) await ground.count()
+  for (let times = 0; times < 3; times += 1) await environment.advance()
 
   await rename(root, right)
   await rename(copy, root)
 
-  await liveThrough(ground, {
+  await expectNoLoss(environment, {
     reason: /older than its database.*put the right one back/,
-    async heal() {
+    async repair() {
       await rm(root, { recursive: true })
       await rename(right, root)
     },
-    contents: () => contentsOf(root, ground),
+    contents: () => contentsOf(root, environment),
   })
 })
 
-it('a server that is started with another folder waits, says why and writes nothing there', async () => {
-  const { ground, root, directory } = await openLocal()
+it('a server started with another folder reports why it waits, and writes nothing', async () => {
+  const { environment, root, directory } = await openLocal()
   const elsewhere = join(directory, 'elsewhere')
   await mkdir(elsewhere)
 
-  await expect(ground.restart({ DATA_DIR: elsewhere })).rejects.toThrow(/has no marker/)
+  await expect(environment.restart({ DATA_DIR: elsewhere })).rejects.toThrow(/has no marker/)
   expect(await readdir(elsewhere)).toEqual([])
 
-  await ground.restart()
-  await ground.bringHome()
-  expect(await contentsOf(root, ground)).toEqual({ finished: ground.finished.bytes, going: ground.going.bytes })
+  await environment.restart()
+  await environment.sendRest()
+  expect(await contentsOf(root, environment)).toEqual({
+    finished: environment.finished.bytes,
+    open: environment.open.bytes,
+  })
 })
 
 async function openLocal() {
   const directory = await mkdtemp(join(tmpdir(), 'landfall-disaster-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
-  const ground = await openGround({ DATA_DIR: directory, LOCAL_FSYNC: 'false' })
-  return { ground, directory, root: join(directory, 'files') }
+  const environment = await openEnvironment({ DATA_DIR: directory, LOCAL_FSYNC: 'false' })
+  return { environment, directory, root: join(directory, 'files') }
 }
 
-async function contentsOf(root: string, { app, finished, going }: Ground) {
-  const { key } = await app.engine.get(ada, going.id)
-  return { finished: await readFile(join(root, finished.key)), going: await readFile(join(root, key)) }
+async function contentsOf(root: string, { app, finished, open }: Environment) {
+  const { key } = await app.engine.get(ada, open.id)
+  return { finished: await readFile(join(root, finished.key)), open: await readFile(join(root, key)) }
 }
 
 type Call = (path: unknown, ...rest: unknown[]) => Promise<unknown>
@@ -122,20 +128,20 @@ function isWrite(call: string, flags: unknown): boolean {
   return ['rename', 'link', 'unlink', 'mkdir', 'rm', 'writeFile'].includes(call)
 }
 
-/** From now on the calls of the file system below `root` for which `isBroken` fail with `code`; what is returned mends it. */
+/** Makes the file system calls below `root` for which `isBroken` fail with `code`. Returns a function that repairs them. */
 function breakFiles(root: string, code: string, isBroken: (call: string, flags: unknown) => boolean): () => void {
   const library = fs as unknown as Record<string, Call>
-  const whole = new Map(calls.map((call) => [call, library[call]!]))
-  for (const [call, work] of whole)
+  const originals = new Map(calls.map((call) => [call, library[call]!]))
+  for (const [call, work] of originals)
     library[call] = (path, ...rest) =>
       String(path).startsWith(root) && isBroken(call, rest[0])
         ? Promise.reject(Object.assign(new Error(`${code}: ${call} '${path}'`), { code }))
         : work(path, ...rest)
   syncBuiltinESMExports()
-  const mend = () => {
-    for (const [call, work] of whole) library[call] = work
+  const repair = () => {
+    for (const [call, work] of originals) library[call] = work
     syncBuiltinESMExports()
   }
-  onTestFinished(mend)
-  return mend
+  onTestFinished(repair)
+  return repair
 }

@@ -9,7 +9,7 @@ import { freshDatabase } from '../../support/postgres.ts'
 
 const run = promisify(execFile)
 
-it('an operator sees, pairs and accepts, and is refused what would hurt', { timeout: 240_000 }, async () => {
+it('the commands show, pair and accept a store, and refuse what loses data', { timeout: 240_000 }, async () => {
   const fresh = await freshDatabase({ isMigrated: true })
   const directory = await mkdtemp(join(tmpdir(), 'landfall-restore-'))
   const database = await openDatabase({ url: fresh.url, dataDir: '', pool: 2, timeoutMs: 5000, onError() {} })
@@ -25,8 +25,8 @@ it('an operator sees, pairs and accepts, and is refused what would hurt', { time
     DATABASE_URL: fresh.url,
     DATA_DIR: directory,
   }
-  const landfall = async (...words: string[]) =>
-    run(process.execPath, ['src/cli/landfall.ts', ...words], { env }).then(
+  const landfall = async (...args: string[]) =>
+    run(process.execPath, ['src/cli/landfall.ts', ...args], { env }).then(
       ({ stdout }) => stdout,
       (error: { stderr: string }) => `refused: ${error.stderr}`,
     )

@@ -12,33 +12,33 @@ import { append, create, offsetOf, openServer } from '../faults/server.ts'
 const run = promisify(execFile)
 const MiB = 1024 ** 2
 
-it('server and commands that start without the volume say so and write nothing below its mount point', async () => {
+it('server and commands without their volume say so and write nothing', async () => {
   const { server, settings, files, directory } = await open({ START_TIMEOUT: '1s' })
   const bytes = randomBytes(2 * MiB)
   const path = await create(server, bytes.length)
   expect((await append(server, path, 0, bytes.subarray(0, MiB))).status).toBe(204)
   await server.stop()
-  const away = join(directory, 'away')
-  await rename(files, away)
+  const moved = join(directory, 'moved')
+  await rename(files, moved)
   await mkdir(files)
 
   await expect(server.start()).rejects.toThrow(/not mounted.*store pair --replace/s)
   const env = { ...settings, PATH: process.env.PATH, NODE_ENV: 'production' }
-  for (const words of [['sweep'], ['quotas', 'reconcile', '--store'], ['deleted', 'list']]) {
-    const ended = await run(process.execPath, ['src/cli/landfall.ts', ...words], { env }).catch((error) => error)
-    expect([ended.code, ended.stderr]).toEqual([expect.any(Number), expect.stringMatching(/not mounted/)])
+  for (const args of [['sweep'], ['quotas', 'reconcile', '--store'], ['deleted', 'list']]) {
+    const result = await run(process.execPath, ['src/cli/landfall.ts', ...args], { env }).catch((error) => error)
+    expect([result.code, result.stderr]).toEqual([expect.any(Number), expect.stringMatching(/not mounted/)])
   }
   expect(await readdir(files)).toEqual([])
 
   await rm(files, { recursive: true })
-  await rename(away, files)
+  await rename(moved, files)
   await server.start()
   const offset = await offsetOf(server, path)
   expect(offset).toBe(MiB)
   expect((await append(server, path, offset, bytes.subarray(offset))).status).toBe(204)
 })
 
-it('an upload whose bytes are gone from the right volume is lost after LOSS_CONFIRM, and not before', async () => {
+it('an upload whose bytes are gone from the volume fails after LOSS_CONFIRM', async () => {
   const { server, files } = await open({ LOSS_CONFIRM: '3s' })
   const bytes = randomBytes(2 * MiB)
   const path = await create(server, bytes.length)
@@ -47,13 +47,13 @@ it('an upload whose bytes are gone from the right volume is lost after LOSS_CONF
   const staging = join(files, '.landfall/staging')
   for (const name of await readdir(staging)) await rm(join(staging, name))
   await server.start()
-  const goOn = async () => append(server, path, MiB, bytes.subarray(MiB))
+  const resume = async () => append(server, path, MiB, bytes.subarray(MiB))
 
-  const first = await goOn()
+  const first = await resume()
   expect(first.status).toBe(503)
   expect(Number(first.headers.get('retry-after'))).toBeGreaterThan(0)
 
-  await expect.poll(async () => (await goOn()).status, { timeout: 30_000, interval: 250 }).toBe(410)
+  await expect.poll(async () => (await resume()).status, { timeout: 30_000, interval: 250 }).toBe(410)
 })
 
 async function open(more: Record<string, string>) {

@@ -25,35 +25,35 @@ const run = promisify(execFile)
 const dayMs = 24 * 3600_000
 const rounds = 20
 
-it('a database restored from a backup costs no finished file and no byte, whatever is decided', async () => {
-  const ground = await openGround()
-  const before = await ground.open()
+it('a database restored from a backup loses no completed file and no byte', async () => {
+  const environment = await openEnvironment()
+  const before = await environment.open()
   const bytes = randomBytes(300_000)
-  const going = await before.app.engine.create(ada, creation(bytes.length))
-  await before.app.engine.append(ada, going.id, chunk(0, bytes.subarray(0, 100_000)))
-  const old = await send(before.app, randomBytes(70_000))
-  await before.beat()
-  await ground.backUp()
+  const resumed = await before.app.engine.create(ada, creation(bytes.length))
+  await before.app.engine.append(ada, resumed.id, chunk(0, bytes.subarray(0, 100_000)))
+  const backedUp = await send(before.app, randomBytes(70_000))
+  await before.advance()
+  await environment.backUp()
 
-  await before.app.engine.append(ada, going.id, chunk(100_000, bytes.subarray(100_000)))
-  const young = await send(before.app, randomBytes(90_000))
-  await before.beat()
-  const files = await ground.files()
+  await before.app.engine.append(ada, resumed.id, chunk(100_000, bytes.subarray(100_000)))
+  const later = await send(before.app, randomBytes(90_000))
+  await before.advance()
+  const files = await environment.files()
   expect(files).toHaveLength(3)
   await before.close()
-  await ground.restore()
+  await environment.restore()
 
-  // Ten minutes of background work on every clock there may be.
-  const after = await ground.open()
+  // The periodic jobs run with the clock up to 20 days ahead.
+  const after = await environment.open()
   const ready = await after.app.http.inject('/readyz')
   expect([ready.statusCode, ready.json().reason]).toEqual([503, expect.stringMatching(/restored from a backup/)])
   for (let round = 0; round < rounds; round += 1) await after.runJobs(round * dayMs)
-  expect(await ground.files()).toEqual(files)
+  expect(await environment.files()).toEqual(files)
   await expect(after.app.engine.create(ada, creation(5))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
 
-  // A client that goes on finds its file whole.
-  const at = await after.app.engine.get(ada, going.id)
-  const whole = await after.app.engine.append(ada, going.id, chunk(at.offset, bytes.subarray(at.offset)))
+  // A client that resumes finds its file completed.
+  const at = await after.app.engine.get(ada, resumed.id)
+  const whole = await after.app.engine.append(ada, resumed.id, chunk(at.offset, bytes.subarray(at.offset)))
   expect(whole).toMatchObject({ state: 'completed', size: bytes.length })
 
   const adopted = await after.adopt()
@@ -62,68 +62,68 @@ it('a database restored from a backup costs no finished file and no byte, whatev
   await expect.poll(async () => (await after.app.http.inject('/readyz')).statusCode, { timeout: 15_000 }).toBe(200)
   for (let round = 0; round < rounds; round += 1) await after.runJobs(round * dayMs)
 
-  expect(await ground.files()).toEqual(files)
-  for (const { id } of [going, old, young])
+  expect(await environment.files()).toEqual(files)
+  for (const { id } of [resumed, backedUp, later])
     expect(await after.app.engine.status(ada, id)).toMatchObject({ state: 'completed' })
   expect((await send(after.app, randomBytes(9))).state).toBe('completed')
 })
 
-it('a backup is known to be one when anything was written after it, however soon the server ended', async () => {
-  const ground = await openGround()
-  const before = await ground.open()
+it('a restored backup is detected when anything was written after it', async () => {
+  const environment = await openEnvironment()
+  const before = await environment.open()
   await send(before.app, randomBytes(20))
-  await before.beat()
-  await ground.backUp()
+  await before.advance()
+  await environment.backUp()
   await send(before.app, randomBytes(20))
-  const files = await ground.files()
+  const files = await environment.files()
   await before.close()
-  await ground.restore()
+  await environment.restore()
 
-  const after = await ground.open()
+  const after = await environment.open()
   const ready = await after.app.http.inject('/readyz')
 
   expect([ready.statusCode, ready.json().reason]).toEqual([503, expect.stringMatching(/restored from a backup/)])
   for (let round = 0; round < rounds; round += 1) await after.runJobs(round * dayMs)
-  expect(await ground.files()).toEqual(files)
+  expect(await environment.files()).toEqual(files)
 })
 
-it('a backup after which a killed server did not count any more costs no finished file either', async () => {
-  const ground = await openGround()
-  const before = await ground.open()
+it('a restored backup that cannot be detected loses no completed file either', async () => {
+  const environment = await openEnvironment()
+  const before = await environment.open()
   const bytes = randomBytes(300_000)
-  const going = await before.app.engine.create(ada, creation(bytes.length))
+  const resumed = await before.app.engine.create(ada, creation(bytes.length))
   const small = await before.app.engine.create(ada, creation(20))
-  await before.app.engine.append(ada, going.id, chunk(0, bytes.subarray(0, 100_000)))
-  await before.beat()
-  await ground.backUp()
-  await before.app.engine.append(ada, going.id, chunk(100_000, bytes.subarray(100_000)))
+  await before.app.engine.append(ada, resumed.id, chunk(0, bytes.subarray(0, 100_000)))
+  await before.advance()
+  await environment.backUp()
+  await before.app.engine.append(ada, resumed.id, chunk(100_000, bytes.subarray(100_000)))
   await before.app.engine.append(ada, small.id, chunk(0, randomBytes(20)))
-  const files = await ground.files()
+  const files = await environment.files()
   const marker = (await readMarker(before.store))!
   await before.close()
   await writeMarker(before.store, marker)
-  await ground.restore()
+  await environment.restore()
 
-  const after = await ground.open()
+  const after = await environment.open()
   expect((await after.app.http.inject('/readyz')).statusCode).toBe(200)
   for (let round = 0; round < rounds; round += 1) await after.runJobs(round * dayMs)
 
-  expect(await ground.files()).toEqual(files)
-  expect(await after.app.engine.status(ada, going.id)).toMatchObject({ state: 'completed', size: bytes.length })
+  expect(await environment.files()).toEqual(files)
+  expect(await after.app.engine.status(ada, resumed.id)).toMatchObject({ state: 'completed', size: bytes.length })
 })
 
-it('a database that was lost is made anew of what the objects say of themselves', async () => {
-  const ground = await openGround()
-  const before = await ground.open()
+it('a lost database is rebuilt from the metadata of the objects', async () => {
+  const environment = await openEnvironment()
+  const before = await environment.open()
   const sent = [await send(before.app, randomBytes(50_000)), await send(before.app, randomBytes(200_000))]
   await before.close()
-  await ground.empty()
+  await environment.empty()
 
-  await expect(ground.open()).rejects.toThrow(/restore adopt/)
-  const found = await ground.adoptInto(false)
+  await expect(environment.open()).rejects.toThrow(/restore adopt/)
+  const found = await environment.adoptInto(false)
 
   expect(found).toMatchObject({ adopted: 2, strange: 0 })
-  const after = await ground.open()
+  const after = await environment.open()
   for (const { id, filename, size, createdAt } of sent)
     expect(await after.app.engine.status(ada, id)).toMatchObject({ state: 'completed', filename, size, createdAt })
 })
@@ -139,12 +139,12 @@ async function send({ engine }: App, bytes: Buffer): Promise<Upload> {
   return engine.append(ada, id, chunk(0, bytes))
 }
 
-async function openGround() {
+async function openEnvironment() {
   const fresh = await freshDatabase()
   const directory = await mkdtemp(join(tmpdir(), 'landfall-restored-'))
   const dump = join(directory, 'dump.sql')
   const root = join(directory, 'files')
-  const environment = {
+  const variables = {
     NODE_ENV: 'production',
     LOG_LEVEL: 'silent',
     JWT_SECRET: randomBytes(32).toString('hex'),
@@ -175,15 +175,15 @@ async function openGround() {
   async function open() {
     let aheadMs = 0
     const now = () => new Date(Date.now() + aheadMs)
-    const app = await buildApp(loadConfig(environment), { now })
+    const app = await buildApp(loadConfig(variables), { now })
     let isClosed = false
     const close = async () => {
       if (!isClosed) await app.http.close()
       isClosed = true
     }
     closing.unshift(close)
-    const beside = await database()
-    const pairings = pairingsIn(beside)
+    const direct = await database()
+    const pairings = pairingsIn(direct)
     const store = localStore({ directory: root, fsync: false })
     const pairing = await openPairing({ pairings, store })
     return {
@@ -191,16 +191,16 @@ async function openGround() {
       pairings,
       store,
       close,
-      beat: () => pairing.advance(),
-      /** One round, so much later. */
+      advance: () => pairing.advance(),
+      /** Runs the periodic jobs once, with the clock `laterMs` ahead. */
       async runJobs(laterMs: number) {
         aheadMs = laterMs
-        const uploads = uploadRepository(beside)
+        const uploads = uploadRepository(direct)
         await finishUploads(app.engine, uploads).catch(() => {})
         await sweep(app.engine, uploads, now()).catch(() => {})
         await app.engine.drained()
       },
-      adopt: () => adoptWith(beside, store, false),
+      adopt: () => adoptWith(direct, store, false),
     }
   }
 
@@ -213,14 +213,14 @@ async function openGround() {
       await run('psql', [fresh.url, '-q', '-v', 'ON_ERROR_STOP=0', '-f', dump])
     },
     async adoptInto(isDry: boolean) {
-      const beside = await database()
-      await beside.migrate()
+      const direct = await database()
+      await direct.migrate()
       const store = localStore({ directory: root, fsync: false })
-      const found = await adoptWith(beside, store, isDry)
-      await replacePair(pairingsIn(beside), store, (await readMarker(store))!)
+      const found = await adoptWith(direct, store, isDry)
+      await replacePair(pairingsIn(direct), store, (await readMarker(store))!)
       return found
     },
-    /** The finished files. */
+    /** The paths of the completed files. */
     async files() {
       const all = await readdir(root, { recursive: true, withFileTypes: true })
       return all

@@ -10,11 +10,11 @@ import { append, create, offsetOf, openServer, readiness, tryToCreate } from '..
 const run = promisify(execFile)
 const MiB = 1024 ** 2
 
-describe.skipIf(process.getuid?.() !== 0)('a volume that is unmounted while the server runs (needs root)', () => {
+describe.skipIf(process.getuid?.() !== 0)('a volume unmounted while the server runs (needs root)', () => {
   it.each([
     ['DATA_DIR', ''],
     ['the folder for files', 'files'],
-  ])('at %s is answered with 503, and goes on with every byte when it is back', async (_, below) => {
+  ])('at %s is answered with 503, and uploads resume when it is mounted again', async (_, below) => {
     const { mountPoint, server, mount, unmount } = await openVolume(below)
     const bytes = randomBytes(12 * MiB)
     const path = await create(server, bytes.length)
@@ -22,7 +22,7 @@ describe.skipIf(process.getuid?.() !== 0)('a volume that is unmounted while the 
     expect((await append(server, path, 0, bytes.subarray(0, 7 * MiB))).status).toBe(204)
 
     await unmount()
-    // An answer of the last second is given again.
+    // /readyz caches its answer for a second.
     await expect.poll(() => readiness(server), { timeout: 15_000 }).toBe(503)
     const ready = await fetch(`${server.url}/readyz`)
     const refused = [
@@ -47,7 +47,7 @@ describe.skipIf(process.getuid?.() !== 0)('a volume that is unmounted while the 
     expect((await append(server, other, 0, randomBytes(1000))).status).toBe(204)
   })
 
-  it('and is mounted read-only is not ready, loses nothing, and goes on', async () => {
+  it('or mounted read-only makes the server not ready, and uploads resume', async () => {
     const { mountPoint, server } = await openVolume('files')
     const bytes = randomBytes(2 * MiB)
     const path = await create(server, bytes.length)
@@ -64,7 +64,7 @@ describe.skipIf(process.getuid?.() !== 0)('a volume that is unmounted while the 
   })
 })
 
-/** A server whose files are on a volume of their own: a folder that is mounted over another one. */
+/** A server whose files are on a separate volume: a bind mount. */
 async function openVolume(below: string) {
   const directory = await mkdtemp(join(tmpdir(), 'landfall-mount-'))
   const [volume, dataDir] = [join(directory, 'volume'), join(directory, 'data')]

@@ -1,6 +1,6 @@
 /*
- * R2 takes a multipart upload only when all parts but the last have one size. Whatever chunks a client sends, from one byte to
- * 200 MiB, that is what the bucket gets. PARTS_VOLUME=20GiB is the long run.
+ * R2 completes a multipart upload only when all parts but the last have one size. The parts must have it whatever requests a client sends,
+ * from one byte to 200 MiB. PARTS_VOLUME=20GiB is the long run.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
@@ -18,7 +18,7 @@ const volume = parseSize(process.env.PARTS_VOLUME ?? '600MiB') ?? 0
 const seed = process.env.PARTS_SEED ?? 'equal parts'
 const noise = randomBytes(16 * MiB)
 
-it(`any chunks make equal parts (seed ${seed})`, { timeout: 3_600_000 }, async () => {
+it(`requests of any size make equal parts (seed ${seed})`, { timeout: 3_600_000 }, async () => {
   const s3 = await startS3StandIn({ equalParts: true, etags: 'opaque' })
   const store = s3Store(
     s3Options.parse({
@@ -74,9 +74,9 @@ it(`any chunks make equal parts (seed ${seed})`, { timeout: 3_600_000 }, async (
   }
 })
 
-/** As often between 1 and 10 as between 10 and 100. */
-function logarithmic(random: Seeded, least: number, most: number): number {
-  return Math.max(least, Math.min(most, Math.round(least * (most / least) ** random.next())))
+/** Logarithmic: as often between 1 and 10 as between 10 and 100. */
+function logarithmic(random: Seeded, smallest: number, largest: number): number {
+  return Math.max(smallest, Math.min(largest, Math.round(smallest * (largest / smallest) ** random.next())))
 }
 
 function* bytesOf(length: number, random: Seeded, hash: ReturnType<typeof createHash>): Generator<Buffer> {

@@ -8,7 +8,7 @@ describe.skipIf(!realS3())('with a real server (TEST_S3_ENDPOINT)', () => {
     const store = await openTestStore('s3')
     return { store, openMultiparts: store.openMultiparts }
   }
-  // Older Ceph takes no notice of If-None-Match, and joins all parts or none.
+  // Older Ceph ignores If-None-Match, and completes only with all parts.
   const isModern = process.env.TEST_S3_IS_MODERN === 'yes'
   storeContract('real s3', open, 5 * 1024 ** 2, { supportsIfNoneMatch: isModern, completesPrefixOfParts: isModern })
 })

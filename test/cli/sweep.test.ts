@@ -60,10 +60,10 @@ it('a sweep with --dry-run prints what it would do, and changes nothing', { time
 
   expect(preview).toEqual([
     `would expire ${id}`,
-    expect.stringMatching(/^would remove \.landfall\/pieces\//),
+    expect.stringMatching(/^would remove \.landfall\/tails\//),
     'nothing was changed',
   ])
-  expect(before).toEqual([expect.stringMatching(/^\.landfall\/pieces\//), probeKey, markerKey, 'foreign.txt'])
+  expect(before).toEqual([probeKey, markerKey, expect.stringMatching(/^\.landfall\/tails\//), 'foreign.txt'])
   expect(swept).toEqual(['expired 1 uploads, cleaned up after 0'])
   expect(await keys()).toEqual([probeKey, markerKey, 'foreign.txt'])
   const { rows } = await client.query('select state, needs_cleanup from upload_sessions')

@@ -6,7 +6,7 @@ import { freshDatabase } from '../support/postgres.ts'
 const small = ['api_keys', 'policy_versions', 'activity', 'upload_usage', 'store_pairing', 'server_secrets']
 
 // Reads all open uploads: the lease is in no index, because it changes with every request.
-const readsOpen = 'admin-sessions-live'
+const readsOpen = 'admin-uploads-live'
 
 it('no statement reads more pages when there are more uploads', async () => {
   const { url, dispose } = await freshDatabase({ isMigrated: true })

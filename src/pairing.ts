@@ -16,7 +16,7 @@ import {
   readMarker,
   writeMarker,
 } from './core/pairing/marker.ts'
-import { ObjectExists, type ObjectStore } from './core/ports.ts'
+import { ObjectExists, type ObjectStore } from './core/ports/object-store.ts'
 import type { Pairings } from './db/pairing.ts'
 
 export interface Pairing extends StoreLink {

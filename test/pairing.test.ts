@@ -6,7 +6,7 @@ import { loadConfig } from '../src/config.ts'
 import { UploadError } from '../src/core/errors/error.ts'
 import { guardStore } from '../src/core/pairing/guarded-store.ts'
 import { markerKey, type PairingState, probeKey, readMarker, writeMarker } from '../src/core/pairing/marker.ts'
-import { NoSuchUpload } from '../src/core/ports.ts'
+import { NoSuchUpload } from '../src/core/ports/object-store.ts'
 import { type Database, openDatabase } from '../src/db/open.ts'
 import { pairingsIn } from '../src/db/pairing.ts'
 import { openPairing } from '../src/pairing.ts'
@@ -206,7 +206,8 @@ describe('pairing while a server runs', () => {
       let doubts = 0
       const write = {
         put: () => store.put('a', bytes('a'), about),
-        createMultipart: () => store.createMultipart('b', { ...about, partSize: 5, onDoubt: () => (doubts += 1) }),
+        createMultipart: () =>
+          store.createMultipart('b', { ...about, partSize: 5, onAmbiguousCreate: () => (doubts += 1) }),
         completeMultipart: () => store.completeMultipart('k', handle, [part]),
       }[call]
       await expect(write()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })

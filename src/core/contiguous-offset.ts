@@ -2,7 +2,7 @@
  * The offset of an upload whose parts may arrive in any order. Its row does not count them: `offset` is what parts without a gap from
  * the first one, and a tail that follows exactly those, add up to.
  */
-import type { UploadRepository } from './ports.ts'
+import type { UploadRepository } from './ports/uploads.ts'
 import { type StoredPart, tailSize, type UploadRecord } from './upload.ts'
 
 /**

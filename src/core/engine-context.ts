@@ -12,7 +12,9 @@ import type { NameObject } from './object-key.ts'
 import type { ContentCheck } from './policy/content-check.ts'
 import { effectivePolicy, type Policy, type PolicyDocument } from './policy/policy.ts'
 import type { Rule } from './policy/rules/rule.ts'
-import type { Locker, ObjectStore, UploadRepository } from './ports.ts'
+import type { Locker } from './ports/locks.ts'
+import type { ObjectStore } from './ports/object-store.ts'
+import type { UploadRepository } from './ports/uploads.ts'
 import { type Actor, actorOfUpload, ownerKey, type UploadRecord } from './upload.ts'
 
 /** Numbers and templates that do not change while the engine runs. Sizes are bytes. */

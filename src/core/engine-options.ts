@@ -9,7 +9,9 @@ import type { NameObject } from './object-key.ts'
 import type { ContentCheck } from './policy/content-check.ts'
 import type { PolicyDocument } from './policy/policy.ts'
 import type { Rule } from './policy/rules/rule.ts'
-import type { Locker, ObjectStore, UploadRepository } from './ports.ts'
+import type { Locker } from './ports/locks.ts'
+import type { ObjectStore } from './ports/object-store.ts'
+import type { UploadRepository } from './ports/uploads.ts'
 import type { Actor } from './upload.ts'
 
 /** What an engine is made of. Clock and ids are arguments, so that tests need no mocks. */

@@ -1,5 +1,5 @@
 import type { Action } from './access/actions.ts'
-import type { UploadQuery } from './ports.ts'
+import type { UploadQuery } from './ports/uploads.ts'
 import type { Limits } from './read/limits.ts'
 import type {
   AppendRequest,

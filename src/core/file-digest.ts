@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ObjectStore } from './ports.ts'
+import type { ObjectStore } from './ports/object-store.ts'
 import { type DigestAlgorithm, digestAlgorithms, type FileDigests } from './upload.ts'
 
 /** Sees the bytes of a file in order, and knows at their end what `digests` asks for. */

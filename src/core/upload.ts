@@ -1,154 +1,154 @@
-/** What an API key can be made for. */
+/** What an API key may be used for. */
 export const scopes = ['upload', 'read', 'cancel', 'admin'] as const
 export type Scope = (typeof scopes)[number]
 
-/** Who asks: the owner of what they create, with the role whose policy applies. */
+/** Who makes a request: the owner of the uploads it creates, with the role whose policy applies. */
 export interface Actor {
   id: string
   role: string
-  /** Users of different tenants never meet, not even under the same id. `null`: outside of every tenant. */
+  /** User ids are unique within a tenant only. `null`: outside of every tenant. */
   tenant: string | null
   /** Administers the tenant, or, without one, all of them: see `administers`. */
   isAdmin: boolean
-  /** What an API key was made for; not given: whatever the role may. */
+  /** What the API key may be used for; not given: everything that the role may. */
   scopes?: Scope[] | undefined
-  /** The one upload that a resume token speaks for; not given: all that the user has. */
+  /** The only upload that a resume token is valid for; not given: all uploads of the user. */
   resumeUploadId?: string | undefined
-  /** An API key that speaks for no user of its own: a service, which may act for the users that it names. */
+  /** An API key without a user of its own: a service, which may act for the users that its requests name. */
   isService?: boolean | undefined
-  /** In whose name the request comes when it is not the user's own: `wordFor` of an admin or a service that acts for the user. */
+  /** `ownerKey` of the admin or service that acts for the user; not given: the user acts. */
   agent?: string | undefined
-  /** The API key that asks, or with which the upload of the resume token was begun. */
+  /** The API key of the request, or the one with which the upload of the resume token was created. */
   keyId?: string | undefined
-  /** From where they ask; not given: not over the network. */
+  /** Where the request came from; not given: not over the network. */
   client?: ClientInfo | undefined
 }
 
-/** From where a request came. */
+/** Where a request came from. */
 export interface ClientInfo {
-  /** As far as it can be trusted: of the connection, or what a trusted proxy says. */
+  /** The address of the connection, or the one that a trusted proxy names. */
   address: string
-  /** The network that requests are counted by; `null` or absent: this very machine, whose requests are not. */
+  /** The network that rate limits count by; `null` or not given: this machine, which is not limited. */
   network?: string | null
-  /** What the client says it is, shortened. */
+  /** The User-Agent header, shortened. */
   agent: string | null
 }
 
-/** A user without tenant who is no admin, unless `more` says so. */
+/** A user without a tenant who is not an admin, unless `more` says otherwise. */
 export function userOf(id: string, role: string, more: Partial<Actor> = {}): Actor {
   return { id, role, tenant: null, isAdmin: false, ...more }
 }
 
 /**
  * `receiving → finishing → completed`, or `cancelled | expired | failed`. `finishing` means: every byte is stored and
- * recorded, and the store is asked to make the object. Nothing leaves an end state.
+ * recorded, and the store is asked to make the object. An end state is final, except that an operator may restore a completed upload.
  */
 export type UploadState = 'receiving' | 'finishing' | 'completed' | 'cancelled' | 'expired' | 'failed'
 
-/** The algorithms a file can be digested with, by their names in HTTP (RFC 9530) and in Node. The last two find damage, not forgery. */
+/** Digest algorithms by their names in HTTP (RFC 9530) and in Node. The last two detect damage, not forgery. */
 export const digestAlgorithms = { 'sha-256': 'sha256', 'sha-512': 'sha512', sha: 'sha1', md5: 'md5' } as const
 export type DigestAlgorithm = keyof typeof digestAlgorithms
 /** Base64 by algorithm. */
 export type Digests = Partial<Record<DigestAlgorithm, string>>
 
-/** What is known, and asked, of the digests of a whole file. */
+/** The digests of a whole file: announced, wanted and computed. */
 export interface FileDigests {
-  /** What the client says the file has: it is held to it before the upload is completed. */
+  /** Announced by the client: compared before the upload is completed. */
   expected: Digests
-  /** What the client wants to be told when the file is whole. */
+  /** To be returned to the client when the file is whole. */
   wanted: DigestAlgorithm[]
-  /** What the file was found to have; empty until it is whole. */
+  /** Computed from the bytes; empty until the file is whole. */
   actual: Digests
 }
 
-/** How an upload takes part in a concatenation: as a piece of a later file, or as the file made of pieces. */
+/** How an upload takes part in a tus concatenation: as a partial upload, or as the final upload made of the partial ones `from`. */
 export type Concat = { kind: 'partial' } | { kind: 'final'; from: string[]; header: string }
 
-/** One file on its way in, as protocols see it. Sizes and offsets are bytes. */
+/** One file that is being uploaded or has been, as protocols see it. Sizes and offsets are bytes. */
 export interface Upload {
   id: string
   ownerId: string
   /** The owner's tenant. */
   tenant: string | null
   role: string
-  /** `wordFor` of the admin or service that began it for its owner and may go on with it; `null`: the owner did. */
+  /** `ownerKey` of the admin or service that created it for its owner and may continue it; `null`: the owner did. */
   agent: string | null
   /** The object key; private, never in a URL. */
   key: string
   filename: string
   contentType: string
   category: string
-  /** What the client said about the file, kept to the byte in the form it was said (tus: the Upload-Metadata header). */
+  /** What the client said about the file, byte for byte as it was sent (tus: the Upload-Metadata header). */
   metadata: string | null
-  /** What the client knows the file by, on whatever device. */
+  /** What the client recognizes the file by, on every device. */
   fingerprint: string | null
-  /** The finished object's ETag, as the store says it, without quotes; `null` until the upload is completed. */
+  /** The ETag of the object as the store reports it, without quotes; `null` until the upload is completed. */
   etag: string | null
   /** `null` while the length is unknown. */
   size: number | null
-  /** Bytes; what the upload may have, as its owner was told when it was created. */
+  /** The largest length, as it was when the upload was created, whatever policy is active later. */
   maxSize: number
-  /** Bytes durable and recorded; where the next append starts. */
+  /** Bytes that are durable and recorded; where the next append starts. */
   offset: number
   /** Every part but the last has this size. */
   partSize: number
   state: UploadState
-  /** Why a failed upload failed; `joined` of a partial upload that was cancelled because it is part of a file now. */
+  /** Why a failed upload failed; `concatenated` of a partial upload that ended because its bytes are part of a final upload now. */
   failure: string | null
   concat: Concat | null
-  /** What is known and asked of the whole file's digests; `null`: nothing. */
+  /** `null`: no digest was announced or wanted. */
   digests: FileDigests | null
   createdAt: Date
   updatedAt: Date
   completedAt: Date | null
-  /** When an unfinished upload is given up; moves on with every append. `null`: never, or finished. */
+  /** When an unfinished upload expires; every append moves it on. `null`: never, or completed. */
   expiresAt: Date | null
-  /** Whether a request was writing to it when it was read, on any server; not given where that was not asked. */
+  /** Whether a request was writing to it when the row was read, on any node; not given where the query did not ask. */
   isBeingWritten?: boolean
 }
 
-/** A store's own name for an open multipart upload; opaque. */
+/** The store's id of an open multipart upload; opaque. */
 export type MultipartId = string
 
-/** A store's proof that a part is durable. Numbers start at 1. */
+/** A part that the store has confirmed. Numbers start at 1. */
 export interface StoredPart {
   number: number
   size: number
   etag: string
 }
 
-/** A private object that holds some bytes which do not yet fill a part. */
+/** A private object with bytes that do not fill a part yet (tusd: incomplete part). */
 export interface TailObject {
   key: string
   size: number
 }
 
-/** The durable record of an upload: what the protocols see, and what only the engine needs. */
+/** The row of an upload: what protocols see, and what only the engine needs. */
 export interface UploadRecord extends Upload {
   multipartId: MultipartId | null
-  /** How long it lives after its last byte, as its owner was told; `null`: for ever. */
+  /** How long the upload lives after its last byte, as it was when the upload was created; `null`: for ever. */
   timeToLiveMs: number | null
   /**
-   * The first bytes of the file, while they are too few to tell what it is: they are durable here, and nothing of the file
-   * is in the store yet. They stay until the store has them.
+   * The first bytes of the file while they are too few to show what it is: they are durable in the row, and the store has no byte of the
+   * file yet. They stay until the store has them.
    */
   prefix: Uint8Array | null
-  /** Pieces in order; together they follow the recorded parts. */
+  /** The tail objects in order; their bytes follow the recorded parts. */
   tail: TailObject[]
   /**
-   * True when parts may have come out of order: then `offset` counts only what is whole from the start, and parts
-   * beyond it may exist.
+   * True when parts may arrive in any order. The row's `offset` does not count them; the repository's reader computes the offset up to
+   * the first gap: see contiguous-offset.
    */
   hasNumberedParts: boolean
-  /** Something of it may lie in the store that the session does not point to. */
+  /** The store may have something of the upload that the row does not name. */
   needsCleanup: boolean
-  /** When the store first said that something of it is not there; `null`: it never did, or was right again since. */
+  /** When the store first reported something of the upload missing; `null`: it never did, or has found it since. */
   lossSeenAt: Date | null
-  /** When the object is to be deleted, because its owner or an admin said so; `null`: it is not, or has been. */
+  /** When the object is to be removed after its owner or an admin deleted it; `null`: it is not to be, or has been. */
   deleteDueAt: Date | null
 }
 
-/** What a client asks for when it creates an upload. */
+/** The request of a client to create an upload. */
 export interface CreateUpload {
   size: number | null
   filename: string
@@ -157,39 +157,39 @@ export interface CreateUpload {
   metadata?: string | null | undefined
   fingerprint?: string | null | undefined
   concat?: Concat | null | undefined
-  /** Whether a file without bytes is whole at once (`at-size`, the default) or waits to be told (`later`). */
+  /** Whether an empty file is whole at once (`at-size`, the default) or waits for the client to say so (`later`). */
   ending?: 'at-size' | 'later' | undefined
-  /** Digests of the whole file: those it must have, and those the client wants to be told. */
+  /** Digests of the whole file: those it must have, and those to be returned. */
   digests?: Pick<FileDigests, 'expected' | 'wanted'> | null | undefined
-  /** The client is told the part size and will send chunks by number: it must stay as it is. */
+  /** The client will send parts by number: the part size that it is told must not change. */
   hasNumberedParts?: boolean | undefined
-  /** Whether the request that asks for it brings bytes of it: then it may be the repetition of one that brought all of them. */
+  /** Whether the request brings a body: then it may be the repetition of one that brought the whole file. */
   withBody?: boolean | undefined
-  /** What the first body is known to bring, so that parts can be as long as the client's chunks. */
+  /** Bytes of the first body, if known, so that parts can be as long as the client's bodies. */
   firstChunkSize?: number | undefined
 }
 
-/** Who an upload belongs to, as far as its record knows. */
+/** The owner of the upload as an actor, as far as the row knows. */
 export function actorOfUpload({ ownerId, role, tenant }: Pick<Upload, 'ownerId' | 'role' | 'tenant'>): Actor {
   return { id: ownerId, role, tenant, isAdmin: false }
 }
 
-/** One word for a user, to count or remember them by: users of two tenants never share one. */
+/** A key of the user for counters and caches, unique over all tenants. */
 export function ownerKey({ id, tenant }: Pick<Actor, 'id' | 'tenant'>): string {
   return `${tenant ?? ''}\n${id}`
 }
 
-/** Whether nothing can happen to the upload any more. */
+/** Whether the upload is in an end state. */
 export function hasEnded(upload: Pick<Upload, 'state'>): boolean {
   return upload.state !== 'receiving' && upload.state !== 'finishing'
 }
 
-/** Whether every byte is recorded. It says nothing about the object: only `completed` does. */
+/** Whether every byte is recorded. Only `completed` says that the object exists. */
 export function hasEveryByte(upload: Pick<Upload, 'offset' | 'size'>): boolean {
   return upload.size !== null && upload.offset === upload.size
 }
 
-/** Bytes that follow the recorded parts: those that the session keeps itself, and those in pieces. */
+/** Bytes that follow the recorded parts: the prefix that the row keeps, and the tail objects. */
 export function tailSize({ prefix, tail }: Pick<UploadRecord, 'prefix' | 'tail'>): number {
   return tail.reduce((sum, tailObject) => sum + tailObject.size, prefix?.length ?? 0)
 }

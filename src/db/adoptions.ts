@@ -1,5 +1,5 @@
 import type { ObjectOrigin } from '../core/pairing/origin.ts'
-import type { ObjectInfo } from '../core/ports.ts'
+import type { ObjectInfo } from '../core/ports/object-store.ts'
 import type { Database } from './open.ts'
 
 /** Rows created from objects, when a database is older than its store. @throws UploadError DATABASE_ERROR */

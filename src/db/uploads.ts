@@ -1,4 +1,4 @@
-import type { UploadQuery, UploadRepository } from '../core/ports.ts'
+import type { UploadQuery, UploadRepository } from '../core/ports/uploads.ts'
 import type { StoredPart } from '../core/upload.ts'
 import { uploadCreator } from './create-upload.ts'
 import type { Database } from './open.ts'

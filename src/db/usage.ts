@@ -7,7 +7,7 @@
  */
 
 import { noUsage, type Usage } from '../core/policy/quota.ts'
-import type { UploadPatch } from '../core/ports.ts'
+import type { UploadPatch } from '../core/ports/uploads.ts'
 import type { Actor, UploadRecord, UploadState } from '../core/upload.ts'
 import type { Database } from './open.ts'
 

@@ -1,5 +1,5 @@
 import { type ObjectOrigin, readOrigin } from '../core/pairing/origin.ts'
-import type { ObjectInfo, ObjectStore } from '../core/ports.ts'
+import type { ObjectInfo, ObjectStore } from '../core/ports/object-store.ts'
 import type { Adoptions } from '../db/adoptions.ts'
 
 export interface AdoptOptions {

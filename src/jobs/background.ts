@@ -1,5 +1,6 @@
 import type { RunningEngine } from '../core/engine.ts'
-import type { ObjectStore, UploadRepository } from '../core/ports.ts'
+import type { ObjectStore } from '../core/ports/object-store.ts'
+import type { UploadRepository } from '../core/ports/uploads.ts'
 import { toDatabaseError } from '../db/errors.ts'
 import type { Database } from '../db/open.ts'
 import { finishUploads } from './finish-uploads.ts'

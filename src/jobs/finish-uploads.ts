@@ -1,6 +1,6 @@
 import type { RunningEngine } from '../core/engine.ts'
 import { isUploadError } from '../core/errors/error.ts'
-import type { UploadRepository } from '../core/ports.ts'
+import type { UploadRepository } from '../core/ports/uploads.ts'
 import { processInPages } from './process-in-pages.ts'
 
 // An upload that changed more recently may be finishing in a request.

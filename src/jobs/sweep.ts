@@ -1,6 +1,7 @@
 import type { RunningEngine } from '../core/engine.ts'
 import { isUploadError } from '../core/errors/error.ts'
-import type { ObjectStore, UploadRepository } from '../core/ports.ts'
+import type { ObjectStore } from '../core/ports/object-store.ts'
+import type { UploadRepository } from '../core/ports/uploads.ts'
 import { findOrphans } from '../core/transitions/clean-up.ts'
 import { processInPages } from './process-in-pages.ts'
 import { endedWithTailObjects } from './sweep-orphans.ts'

@@ -1,4 +1,4 @@
-import type { UploadPatch } from '../core/ports.ts'
+import type { UploadPatch } from '../core/ports/uploads.ts'
 import { hasEnded, type UploadRecord } from '../core/upload.ts'
 import type { Statement } from '../db/open.ts'
 import { returnReservation, settlementOf, settleUsage } from '../db/usage.ts'

@@ -8,7 +8,7 @@ import { type FileHandle, link, mkdir, open, rename, rmdir, stat, unlink } from 
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { errors } from '../core/errors/errors.ts'
-import { type Bytes, ObjectExists } from '../core/ports.ts'
+import { type Bytes, ObjectExists } from '../core/ports/object-store.ts'
 
 // The most buffers of one writev on Linux.
 const maxBuffers = 1024

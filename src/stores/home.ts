@@ -3,7 +3,7 @@
  * of a file the volume may be unmounted, and below its mount point there may be folders of the same names.
  */
 import { type FileHandle, open, stat, unlink } from 'node:fs/promises'
-import { NoSuchUpload } from '../core/ports.ts'
+import { NoSuchUpload } from '../core/ports/object-store.ts'
 import { type MakingFolders, nullIfMissing, openNew } from './files.ts'
 
 /** The staging folder, through which every file is written, and its device and inode when the marker was found. */

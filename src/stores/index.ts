@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { z } from 'zod'
-import type { ObjectStore } from '../core/ports.ts'
+import type { ObjectStore } from '../core/ports/object-store.ts'
 import { localOptions, localStore } from './local.ts'
 import type { StoreWatch } from './s3/call.ts'
 import { s3Options } from './s3/options.ts'

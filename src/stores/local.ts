@@ -26,7 +26,7 @@ import {
   ObjectExists,
   type ObjectInfo,
   type ObjectStore,
-} from '../core/ports.ts'
+} from '../core/ports/object-store.ts'
 import {
   copyRange,
   hasSameBytes,

@@ -3,15 +3,9 @@
  */
 import { isUploadError } from '../core/errors/error.ts'
 import { isServersOwn } from '../core/pairing/marker.ts'
-import {
-  type Lease,
-  type Locker,
-  NoSuchKey,
-  NoSuchUpload,
-  ObjectExists,
-  type ObjectStore,
-  type UploadRepository,
-} from '../core/ports.ts'
+import type { Lease, Locker } from '../core/ports/locks.ts'
+import { NoSuchKey, NoSuchUpload, ObjectExists, type ObjectStore } from '../core/ports/object-store.ts'
+import type { UploadRepository } from '../core/ports/uploads.ts'
 import { hasEnded } from '../core/upload.ts'
 import type { Metrics } from './metrics.ts'
 import type { Tracer } from './tracing.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { eventOf } from '../../src/core/events.ts'
-import type { Lease } from '../../src/core/ports.ts'
+import type { Lease } from '../../src/core/ports/locks.ts'
 import type { UploadRecord } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { uploadRepository } from '../../src/db/uploads.ts'

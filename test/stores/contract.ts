@@ -1,6 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { type Bytes, NoSuchKey, NoSuchUpload, ObjectExists, type ObjectStore } from '../../src/core/ports.ts'
+import {
+  type Bytes,
+  NoSuchKey,
+  NoSuchUpload,
+  ObjectExists,
+  type ObjectStore,
+} from '../../src/core/ports/object-store.ts'
 
 export interface OpenStore {
   store: ObjectStore

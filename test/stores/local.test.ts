@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { ObjectStore } from '../../src/core/ports.ts'
+import type { ObjectStore } from '../../src/core/ports/object-store.ts'
 import { localStore } from '../../src/stores/local.ts'
 import { untilDone } from '../support/until.ts'
 import { inChunks, readAll, storeContract } from './contract.ts'

@@ -8,7 +8,7 @@ import {
   ObjectExists,
   type ObjectMetadata,
   type ObjectStore,
-} from '../../src/core/ports.ts'
+} from '../../src/core/ports/object-store.ts'
 import type { StoredPart } from '../../src/core/upload.ts'
 
 /** A store in memory that is as strict as R2 and fails on demand. */
@@ -58,7 +58,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
     calls,
     fault: () => {},
     async check() {},
-    createMultipart: (key, { partSize, onDoubt: _, ...metadata }) =>
+    createMultipart: (key, { partSize, onAmbiguousCreate: _, ...metadata }) =>
       call('createMultipart', key, () => {
         const multipartId = randomUUID()
         multiparts.set(multipartId, { key, partSize, metadata, parts: new Map() })

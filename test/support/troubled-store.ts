@@ -1,4 +1,4 @@
-import type { ObjectStore } from '../../src/core/ports.ts'
+import type { ObjectStore } from '../../src/core/ports/object-store.ts'
 
 /** A store that fails when it is told to, as the one in memory does. */
 export interface TroubledStore extends ObjectStore {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'
 import type { Config } from '../../config.ts'
-import type { Bytes, ObjectStore } from '../../core/ports.ts'
+import type { Bytes, ObjectStore } from '../../core/ports/object-store.ts'
 import { S3Error } from '../../stores/s3/errors.ts'
 import { about, type Finding, reasonOf } from './finding.ts'
 

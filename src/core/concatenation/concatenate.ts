@@ -7,7 +7,9 @@
 import { authorizeOwner } from '../access/access.ts'
 import { errors } from '../errors/errors.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
-import type { Bytes, Lease, ObjectStore, UploadRepository } from '../ports.ts'
+import type { Lease } from '../ports/locks.ts'
+import type { Bytes, ObjectStore } from '../ports/object-store.ts'
+import type { UploadRepository } from '../ports/uploads.ts'
 import type { Actor, StoredPart, UploadRecord } from '../upload.ts'
 import { assertActive, isConcatenated } from '../upload-state.ts'
 

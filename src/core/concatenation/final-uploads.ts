@@ -5,7 +5,7 @@
 import type { EngineContext } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
 import { tooLarge } from '../policy/rules/size.ts'
-import type { Lease } from '../ports.ts'
+import type { Lease } from '../ports/locks.ts'
 import { applyDetectedType } from '../receive/detected-type.ts'
 import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'
 import { findPartials, lengthOf, readPrefix } from './concatenate.ts'

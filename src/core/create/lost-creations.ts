@@ -7,7 +7,7 @@
 import { ownerOfActor } from '../access/access.ts'
 import type { EngineContext } from '../engine-context.ts'
 import { isUploadError, type UploadError } from '../errors/error.ts'
-import type { CreationKey } from '../ports.ts'
+import type { CreationKey } from '../ports/uploads.ts'
 import type { Repeat } from '../receive/requests.ts'
 import { replaceUpload } from '../transitions/end.ts'
 import type { Actor, CreateUpload, UploadRecord } from '../upload.ts'

@@ -1,4 +1,4 @@
-import type { StoreLimits } from '../ports.ts'
+import type { StoreLimits } from '../ports/object-store.ts'
 
 const MiB = 1024 ** 2
 

@@ -1,5 +1,5 @@
 import { isUploadError } from '../errors/error.ts'
-import { NoSuchKey, NoSuchUpload, type ObjectStore } from '../ports.ts'
+import { NoSuchKey, NoSuchUpload, type ObjectStore } from '../ports/object-store.ts'
 
 /** Knows whether the store is the one that belongs to the database. */
 export interface StoreLink {
@@ -60,7 +60,7 @@ export function guardStore(store: ObjectStore, link: StoreLink): ObjectStore {
       const multipartId = await writes(() => store.createMultipart(key, metadata))
       // Whose name will not be known to anybody, if this fails.
       await link.confirmWritten().catch((error: unknown) => {
-        metadata.onDoubt?.()
+        metadata.onAmbiguousCreate?.()
         throw error
       })
       return multipartId

@@ -6,7 +6,7 @@
 
 import type { UploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
-import { NoSuchKey, type ObjectStore } from '../ports.ts'
+import { NoSuchKey, type ObjectStore } from '../ports/object-store.ts'
 
 /** Where the marker lies. */
 export const markerKey = '.landfall/store.json'

@@ -3,7 +3,7 @@
  * and read only when a database has been lost or is older than its store: then the rows can be made of the objects.
  */
 import { servedTypeOf } from '../media/served-type.ts'
-import type { ObjectMetadata } from '../ports.ts'
+import type { ObjectMetadata } from '../ports/object-store.ts'
 import type { UploadRecord } from '../upload.ts'
 
 /** The upload that an object came from. */

@@ -1,5 +1,5 @@
 import type { TailCache } from '../memory/tail-cache.ts'
-import type { Bytes, ObjectStore } from '../ports.ts'
+import type { Bytes, ObjectStore } from '../ports/object-store.ts'
 import type { StoredPart, TailObject } from '../upload.ts'
 
 /**

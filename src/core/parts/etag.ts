@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Bytes } from '../ports.ts'
+import type { Bytes } from '../ports/object-store.ts'
 
 /** Whether an ETag can be the MD5 sum of what it belongs to; other stores, and encryption, make them as they like. */
 export function isMd5(etag: string): boolean {

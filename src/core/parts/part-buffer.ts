@@ -1,6 +1,6 @@
 import type { MemoryBudget } from '../memory/memory-budget.ts'
 import type { TailCache } from '../memory/tail-cache.ts'
-import type { Bytes, ObjectStore } from '../ports.ts'
+import type { Bytes, ObjectStore } from '../ports/object-store.ts'
 import { concatBytes, newBufferedPart } from './buffered-part.ts'
 
 /** What a buffer works with. */

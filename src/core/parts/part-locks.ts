@@ -10,7 +10,9 @@
 import { randomUUID } from 'node:crypto'
 import type { EngineContext } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
-import type { Bytes, Lease, PartLock } from '../ports.ts'
+import type { Lease } from '../ports/locks.ts'
+import type { Bytes } from '../ports/object-store.ts'
+import type { PartLock } from '../ports/uploads.ts'
 import type { StoredPart } from '../upload.ts'
 import { isMd5, md5Of } from './etag.ts'
 

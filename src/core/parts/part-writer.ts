@@ -16,7 +16,9 @@
 import type { MemoryBudget } from '../memory/memory-budget.ts'
 import type { TailCache } from '../memory/tail-cache.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
-import type { Lease, ObjectInfo, ObjectStore, UploadPatch } from '../ports.ts'
+import type { Lease } from '../ports/locks.ts'
+import type { ObjectInfo, ObjectStore } from '../ports/object-store.ts'
+import type { UploadPatch } from '../ports/uploads.ts'
 import { type MultipartId, type TailObject, tailSize } from '../upload.ts'
 import {
   type BufferedPart,
@@ -223,10 +225,10 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
   function openMultipart(): Promise<MultipartId> {
     // If the store's answer is lost there is a multipart upload whose id no row names.
     lease.expectOrphan()
-    const onDoubt = () => {
+    const onAmbiguousCreate = () => {
       mayBeDuplicated = true
     }
-    creating ??= store.createMultipart(upload.key, { ...objectMetadataOf(upload), partSize, onDoubt })
+    creating ??= store.createMultipart(upload.key, { ...objectMetadataOf(upload), partSize, onAmbiguousCreate })
     return creating
   }
 

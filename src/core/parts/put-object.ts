@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { otherKey } from '../object-key.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
-import { type Bytes, type Lease, ObjectExists, type ObjectInfo, type ObjectStore } from '../ports.ts'
+import type { Lease } from '../ports/locks.ts'
+import { type Bytes, ObjectExists, type ObjectInfo, type ObjectStore } from '../ports/object-store.ts'
 
 /**
  * Writes the whole file as one object. Other bytes at its key are not replaced, and this file gets another key: they may be a completed

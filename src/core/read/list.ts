@@ -1,7 +1,7 @@
 import { authorizeCollection, ownerOfActor } from '../access/access.ts'
 import { readContiguousOffsets } from '../contiguous-offset.ts'
 import type { EngineContext } from '../engine-context.ts'
-import type { UploadQuery } from '../ports.ts'
+import type { UploadQuery } from '../ports/uploads.ts'
 import type { Actor, Upload } from '../upload.ts'
 import { assertId, toUpload } from '../upload-state.ts'
 

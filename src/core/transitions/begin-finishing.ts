@@ -1,4 +1,5 @@
-import type { Lease, UploadPatch } from '../ports.ts'
+import type { Lease } from '../ports/locks.ts'
+import type { UploadPatch } from '../ports/uploads.ts'
 
 /**
  * `receiving` → `finishing`: every byte is stored and recorded, and the store has still to make the object. From here on every request

@@ -1,5 +1,5 @@
 import type { EngineContext } from '../engine-context.ts'
-import type { ObjectStore } from '../ports.ts'
+import type { ObjectStore } from '../ports/object-store.ts'
 import { allTails, tailPrefixOf, uploadIdOfTail } from '../tail-keys.ts'
 import { hasEnded, type UploadRecord } from '../upload.ts'
 import { isId } from '../upload-state.ts'

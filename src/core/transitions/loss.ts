@@ -6,7 +6,8 @@
  */
 import type { EngineContext } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
-import { type Lease, NoSuchKey, NoSuchUpload } from '../ports.ts'
+import type { Lease } from '../ports/locks.ts'
+import { NoSuchKey, NoSuchUpload } from '../ports/object-store.ts'
 import type { Actor } from '../upload.ts'
 import { completeUpload } from './complete.ts'
 import { failUpload } from './fail.ts'

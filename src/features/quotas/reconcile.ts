@@ -4,7 +4,7 @@
  */
 import { sql } from 'drizzle-orm'
 import type { Usage } from '../../core/policy/quota.ts'
-import type { ObjectStore } from '../../core/ports.ts'
+import type { ObjectStore } from '../../core/ports/object-store.ts'
 import type { Database } from '../../db/open.ts'
 
 /** The counters of a user, and what the user's uploads add up to. */

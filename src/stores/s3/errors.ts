@@ -1,5 +1,5 @@
 import { errors } from '../../core/errors/errors.ts'
-import { NoSuchKey, NoSuchUpload } from '../../core/ports.ts'
+import { NoSuchKey, NoSuchUpload } from '../../core/ports/object-store.ts'
 
 /** An error response of the S3 server, or a failure to reach it. `status` is 0 when there was no response. */
 export class S3Error extends Error {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isMd5 } from '../../core/parts/etag.ts'
-import type { ObjectInfo } from '../../core/ports.ts'
+import type { ObjectInfo } from '../../core/ports/object-store.ts'
 import type { StoredPart } from '../../core/upload.ts'
 
 /** The answer to HeadObject. */

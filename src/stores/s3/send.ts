@@ -6,7 +6,7 @@
 import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import aws4 from 'aws4'
-import type { Bytes } from '../../core/ports.ts'
+import type { Bytes } from '../../core/ports/object-store.ts'
 import { S3Error } from './errors.ts'
 import { createServerClock } from './server-clock.ts'
 

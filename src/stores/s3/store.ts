@@ -17,7 +17,7 @@ import {
   type ObjectInfo,
   type ObjectMetadata,
   type ObjectStore,
-} from '../../core/ports.ts'
+} from '../../core/ports/object-store.ts'
 import type { StoredPart } from '../../core/upload.ts'
 import { createCaller, type StoreWatch } from './call.ts'
 import { checkBucket, toBucketError } from './check.ts'
@@ -223,7 +223,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
 
     check,
 
-    async createMultipart(key, { contentType, isAttachment, origin, onDoubt }) {
+    async createMultipart(key, { contentType, isAttachment, origin, onAmbiguousCreate }) {
       const create = new CreateMultipartUploadCommand({
         ...named(key),
         ContentType: contentType,
@@ -234,7 +234,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
         client.send(create, { abortSignal }),
       )
       // An earlier attempt whose answer was lost may have created a multipart upload, too.
-      if (($metadata.attempts ?? 1) > 1) onDoubt?.()
+      if (($metadata.attempts ?? 1) > 1) onAmbiguousCreate?.()
       return UploadId!
     },
 

@@ -4,7 +4,7 @@
  */
 import { UploadError } from '../../core/errors/error.ts'
 import { probeKey } from '../../core/pairing/marker.ts'
-import type { ObjectStore } from '../../core/ports.ts'
+import type { ObjectStore } from '../../core/ports/object-store.ts'
 import { S3Error } from './errors.ts'
 
 /** Whether the key may list its bucket. */

@@ -1,6 +1,6 @@
 import { type ErrorCode, UploadError } from '../../../src/core/errors/error.ts'
 import { createMemoryBudget } from '../../../src/core/memory/memory-budget.ts'
-import { NoSuchUpload, type ObjectStore } from '../../../src/core/ports.ts'
+import { NoSuchUpload, type ObjectStore } from '../../../src/core/ports/object-store.ts'
 import type { Database, Statement } from '../../../src/db/open.ts'
 import type { MemoryStore } from '../../support/memory-store.ts'
 import { openEngine } from '../../support/open-engine.ts'
@@ -97,7 +97,7 @@ export async function openFaultyNode({
         const createMultipart: ObjectStore['createMultipart'] = async (key, metadata) => {
           if (await inject('STORE_UNAVAILABLE')) {
             await target.createMultipart(key, metadata)
-            metadata.onDoubt?.()
+            metadata.onAmbiguousCreate?.()
           }
           const multipartId = await target.createMultipart(key, metadata)
           await inject('STORE_UNAVAILABLE')

@@ -6,7 +6,7 @@ import type { AppendRequest, Digest, RunningEngine } from '../../../src/core/eng
 import { UploadError } from '../../../src/core/errors/error.ts'
 import { createMemoryBudget } from '../../../src/core/memory/memory-budget.ts'
 import { defaultPolicies } from '../../../src/core/policy/policy.ts'
-import type { UploadRepository } from '../../../src/core/ports.ts'
+import type { UploadRepository } from '../../../src/core/ports/uploads.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import type { Database } from '../../../src/db/open.ts'
 import { uploadRepository } from '../../../src/db/uploads.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { UploadError } from '../../../src/core/errors/error.ts'
-import { NoSuchKey, NoSuchUpload } from '../../../src/core/ports.ts'
+import { NoSuchKey, NoSuchUpload } from '../../../src/core/ports/object-store.ts'
 import { uploadRepository } from '../../../src/db/uploads.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
 import { sweepOrphans } from '../../../src/jobs/sweep-orphans.ts'

@@ -1,0 +1,150 @@
+import type { Owner } from '../access/access.ts'
+import type { Event } from '../events.ts'
+import type { Quota } from '../policy/quota.ts'
+import type { Actor, FileDigests, MultipartId, StoredPart, TailObject, UploadRecord, UploadState } from '../upload.ts'
+
+/** What one statement changes in a row. A field that is not given stays as it is. */
+export interface UploadPatch {
+  /** What the first bytes showed, and the key that goes with it. */
+  contentType?: string
+  category?: string
+  key?: string
+  prefix?: Uint8Array | null
+  parts?: StoredPart[]
+  /** Numbers of parts whose rows are removed, because the parts are about to be overwritten. */
+  forget?: number[]
+  tail?: TailObject[]
+  offset?: number
+  size?: number
+  partSize?: number
+  multipartId?: MultipartId | null
+  state?: UploadState
+  failure?: string
+  etag?: string
+  digests?: FileDigests
+  expiresAt?: Date | null
+  completedAt?: Date
+  hasNumberedParts?: boolean
+  /** The store may have something of this upload that no row names: the sweeper must look. */
+  needsCleanup?: boolean
+  lossSeenAt?: Date | null
+  deleteDueAt?: Date | null
+  /** Who ends the upload, for the audit log, which is written in the same transaction. Not given: the server itself. */
+  by?: Actor | null
+  /** Written to the outbox in the same transaction: a crash may delay its delivery and cannot lose it. */
+  event?: Event | undefined
+  /** Releases the lease in the same statement. */
+  release?: boolean
+}
+
+/** Which uploads of an owner are listed. */
+export interface UploadQuery {
+  limit: number
+  /** The id of the last upload of the page before. */
+  before?: string | undefined
+  /** Only uploads of the file with this fingerprint. */
+  fingerprint?: string | undefined
+  /** Only uploads in this state; of those that are receiving, only those that are not overdue. */
+  state?: UploadState | undefined
+}
+
+/** The right to write one part of an upload, while other requests write other parts. */
+export interface PartLock {
+  number: number
+  token: string
+  /** Milliseconds until it expires, unless renewed. */
+  ms: number
+  expiresAt: Date | null
+  /** Whether a recorded part may be replaced. */
+  replaces: boolean
+}
+
+/**
+ * `mine`; `taken`: another request is writing that part; `closed`: the upload is not receiving, or its lease is held; or the recorded
+ * part, when it may not be replaced.
+ */
+export type PartLockAnswer = 'mine' | 'taken' | 'closed' | StoredPart
+
+/** What the audit log keeps of the actor, beside the owner. */
+export type ActorRef = Pick<Actor, 'client' | 'keyId'>
+
+/** What a creation says, by which an equal one is recognized. */
+export type CreationKey = Owner &
+  Pick<UploadRecord, 'role' | 'filename' | 'size' | 'metadata' | 'fingerprint' | 'agent'> & {
+    isPartial: boolean
+    hasNumberedParts: boolean
+  }
+
+/** The uploads in the database. Sizes are bigint there and safe integers here. Every call may throw `UploadError DATABASE_ERROR`. */
+export interface UploadRepository {
+  /**
+   * Inserts the row and reserves its owner's quota for it, both or neither: however many creations arrive at once, `quota` holds.
+   * An upload of unknown length is given the quota that is left, at most `maxSize`, and held to it. Not given: no limits. The audit log
+   * is written in the same transaction, with `by`. Returns what `findRepeated` would find for it, found in the same statement.
+   * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED, UPLOAD_LOCKED when another final upload of the same partial ones was just created
+   */
+  insert(upload: UploadRecord, event: Event | undefined, quota?: Quota, by?: ActorRef): Promise<string[]>
+  find(id: string): Promise<UploadRecord | null>
+  /** The rows that exist for `ids`, in any order, in one query. */
+  findAll(ids: string[]): Promise<UploadRecord[]>
+  /** Newest first. */
+  list(owner: Owner, query: UploadQuery): Promise<UploadRecord[]>
+  /** Records what the client knows the file by. */
+  setFingerprint(id: string, fingerprint: string | null): Promise<void>
+  /** The id of the owner's final upload of exactly these partial ones, in this order, that is open or completed. */
+  findFinal(owner: Owner, from: string[]): Promise<string | null>
+  /**
+   * Records that the answer to the creation may have been lost, unless `offset` is given and the upload stands elsewhere.
+   * A request that takes the lease while the upload is receiving clears the mark.
+   */
+  markAnswerLost(id: string, offset: number | null): Promise<void>
+  /** The owner's oldest upload of an equal creation whose answer may have been lost, and that is open and not locked. */
+  findLostCreation(key: CreationKey): Promise<Pick<UploadRecord, 'id' | 'offset'> | null>
+  /** Records that a client knows the upload after all. */
+  markHeard(id: string): Promise<void>
+  /** The ids of some uploads that equal creations made whole or are about to, and whose answers may have been lost. */
+  findRepeated(key: CreationKey): Promise<string[]>
+  /** How many parts without a gap from the first one each upload has, and their bytes; uploads without a first part are left out. */
+  leadingParts(ids: string[]): Promise<Map<string, { count: number; bytes: number }>>
+  /** The recorded parts, by number. */
+  parts(id: string): Promise<StoredPart[]>
+  /**
+   * Takes the lock of one part, only while the upload is receiving and its lease is free; moves the expiry on. Until it expires its holder
+   * is the only writer of that part, and the part is not recorded.
+   */
+  acquirePartLock(id: string, lock: PartLock): Promise<PartLockAnswer>
+  /** False when the lock is lost. */
+  renewPartLock(id: string, lock: PartLock): Promise<boolean>
+  /** Records the part and releases its lock. False when the lock is lost or the upload has ended. */
+  recordPart(id: string, part: StoredPart, token: string): Promise<boolean>
+  /** Counts the bytes of a part that was stored already for the owner's day. Returns all bytes of that day. */
+  countRepeatedBytes(owner: Owner, bytes: number): Promise<number>
+  /** Releases the lock of a part that is not recorded. */
+  releasePartLock(id: string, lock: PartLock): Promise<void>
+  /** How many part locks of the upload are held; with `number`, of that part alone. */
+  countPartLocks(id: string, number?: number): Promise<number>
+  /**
+   * Records that something is being stored for the upload outside its lease, so that it is cleaned up and does not expire meanwhile. False
+   * when it is not receiving, or its lease is held.
+   */
+  markWriting(id: string, expiresAt: Date | null): Promise<boolean>
+  /** A version of the row for `markCleanedUp`. */
+  cleanupVersion(id: string): Promise<string>
+  /**
+   * Records that the store has nothing of the upload but what the row names. With the version from before the store was searched: unless
+   * the row has changed since, because then there may be more.
+   */
+  markCleanedUp(id: string, version?: string): Promise<void>
+  /** Ids in `finishing` whose lease is free and that did not change for `idleMs`. */
+  findUnfinished(idleMs: number, limit: number): Promise<string[]>
+  /** Ids that are receiving, or completed partial uploads that were never concatenated, and whose `expiresAt` is past. */
+  findExpired(now: Date, limit: number): Promise<string[]>
+  /** Those of `among` that have ended. */
+  findEnded(among: string[]): Promise<string[]>
+  /** Ids that have ended and may have left something in the store. */
+  findNeedingCleanup(limit: number): Promise<string[]>
+  /** Records when the object of an upload that ended otherwise than by deletion is to be removed, unless that is recorded already. */
+  scheduleDeletion(id: string, dueAt: Date): Promise<void>
+  /** Ids of uploads whose object is due to be removed. */
+  findDeletionsDue(now: Date, limit: number): Promise<string[]>
+}

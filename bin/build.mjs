@@ -1,6 +1,6 @@
-// Builds the server, the command and the pages into dist: `node bin/build.mjs`, or with --alone so that dist needs nothing beside
-// it: the few packages that are not part of the bundle move there, and node_modules, which `npm start` has installed for the
-// build only, goes. It runs on the Node of the server.
+// Builds the server, the command and the pages into dist: `node bin/build.mjs`. With --alone, dist becomes self-contained: the few packages
+// that are not bundled move there, and node_modules, which `npm start` installed for the build only, is removed. Runs on the Node
+// of the server.
 import { rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { build } from 'vite'

@@ -1,2 +1,2 @@
-/** Bundles the server and the command into `folder`: `server.js`, `landfall.js` and what both share. */
+/** Bundles the server and the command into `folder`: `server.js`, `landfall.js` and their shared chunks. */
 export function bundle(folder: string): Promise<void>

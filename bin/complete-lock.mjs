@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// npm leaves out of package-lock.json the optional packages of other platforms when it cannot ask a registry about them, and
-// `npm ci` then refuses the whole lock, on every platform. This puts them back: their versions are exact in the package
-// that asks for them, and their platform is in their name. Run it after a change of dependencies when a test says so.
+// When npm cannot reach a registry, it omits optional packages of other platforms from package-lock.json, and `npm ci` then refuses the lock
+// file on every platform. This adds them again: their exact versions are in the package that depends on them, and their platform is in
+// their name. Run it after a change of dependencies when a test says so.
 import { readFileSync, writeFileSync } from 'node:fs'
 
 const file = new URL('../package-lock.json', import.meta.url)

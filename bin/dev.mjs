@@ -1,5 +1,5 @@
-// `npm run dev`: the server from its sources, started again when they change, and the pages by Vite, which brings changes into an open
-// page. Vite stands in front and passes everything else on, so that one address has both.
+// `npm run dev`: runs the server from its sources, restarted when they change, and serves the pages with Vite, which updates open pages. Vite
+// proxies everything else to the server, so that one address has both.
 import { spawn } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { createServer } from 'vite'
@@ -21,7 +21,7 @@ const vite = await createServer({
 await vite.listen()
 const page = vite.resolvedUrls?.local[0]?.replace(/\/$/, '') ?? target
 
-// The address of the page in links and in the banner is Vite's.
+// Links and the banner use the URL of Vite.
 const env = { PUBLIC_URL: page, ...process.env, PORT: port }
 const server = spawn(process.execPath, ['--watch', '--watch-preserve-output', 'src/server.ts'], {
   cwd: root,

@@ -1,2 +1,2 @@
-/** Whether `folder`/node_modules holds what its package-lock.json asks for. */
+/** Whether `folder`/node_modules matches package-lock.json. */
 export function isInstalled(folder: string, options: { withDev: boolean }): boolean

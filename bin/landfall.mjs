@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The command `landfall`. A machine's own Node may be too old for it, so this file is plain JavaScript for any Node from 18 on, and
-// goes on with the Node that `npm start` has found or installed.
+// The command `landfall`. The Node of the machine may be too old for it, so this file is plain JavaScript for Node 18 and later, and runs the
+// command on the Node that `npm start` found or installed.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -9,12 +9,12 @@ import { findNode } from './node.mjs'
 
 const program = fileURLToPath(new URL('../dist/landfall.js', import.meta.url))
 if (!existsSync(program)) {
-  console.error('landfall is not built yet: npm run build')
+  console.error('landfall is not built yet: run `npm run build`')
   process.exit(1)
 }
 const node = findNode(dirname(dirname(fileURLToPath(import.meta.url))))
 if (node === null || node === process.execPath) {
-  // Where there is no better Node, the program says which one it needs.
+  // Without a newer Node, the program prints which versions it supports.
   await import(program)
 } else {
   const { status, signal } = spawnSync(node, [program, ...process.argv.slice(2)], { stdio: 'inherit' })

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// What `npm start`, `npm test` and the other scripts run first. A fresh clone has no node_modules, and the machine's own Node may be
-// too old for the server: so this file is plain JavaScript for any Node from 18 on and needs no package.
-// `npm start` needs no development packages: it installs what the build needs, builds, and keeps what runs.
+// Runs `npm start`, `npm test` and the other scripts. A fresh clone has no node_modules, and the Node of the machine may be too old for the
+// server: so this file is plain JavaScript for Node 18 and later, without packages.
+// `npm start` needs no development packages: it installs the packages of the build, builds, and keeps what the server needs.
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
@@ -26,30 +26,30 @@ const stamp = join(root, 'dist', '.built')
 process.chdir(root)
 
 const steps = {
-  /** Makes dist ready and says in dist/.node what runs it: bin/run.sh does. */
+  /** Prepares dist, and writes to dist/.node which Node runs it; bin/run.sh then starts the server. */
   async start() {
     endWithParent()
     await unlessReady(() => isBuilt() && findNode(root) !== null, prepare)
-    sayWhichNode(findNode(root))
+    writeNodePath(findNode(root))
   },
   async build() {
     await installAll()
-    await alone(() => run('node', ['bin/build.mjs']))
-    // What others import of the package, with its types.
+    await withLock(() => run('node', ['bin/build.mjs']))
+    // The exports of the package, with their types.
     await run('tsc', ['-p', 'tsconfig.exports.json'])
   },
   async dev(args) {
     await installAll()
     await run('node', ['bin/dev.mjs', ...args])
   },
-  /** With arguments: only those tests. Without: everything quick that must hold before a change is handed in. */
+  /** With arguments: only those tests. Without: all checks and quick tests. */
   async test(args) {
     await installAll()
     if (args.length > 0) return run('vitest', ['run', '--project', '!stores', ...args])
     await check()
     await run('vitest', ['run', '--project', 'tests'])
   },
-  /** The tests that are slow by nature, or need a browser, a proxy or a real S3 server. */
+  /** Slow tests, and those that need a browser, a proxy or a real S3 server. */
   async 'test:system'(args) {
     await installAll()
     await run('vitest', ['run', '--project', 'system', '--project', 'stores', ...args])
@@ -67,7 +67,7 @@ if (!Object.hasOwn(steps, step)) {
 }
 await steps[step](args)
 
-/** Style, faults, types, and what nothing uses. */
+/** Checks style, common mistakes, types and unused code. */
 async function check() {
   await run('biome', ['check', '.'])
   await run('oxlint', [])
@@ -76,19 +76,19 @@ async function check() {
   await run('knip', [])
 }
 
-/** Installs and builds what `npm start` needs. An install with development packages, or by hand, stays one. */
+/** Installs and builds what `npm start` needs. Keeps an existing install with development packages, or one made by hand. */
 async function prepare() {
   const withDev = hasDevelopmentPackages(root)
   const isMissing = !isInstalled(root, { withDev })
   const lacksNode = findNode(root) === null
   if (isMissing || lacksNode) await install({ withDev, isMissing, lacksNode })
   if (isMissing && !withDev) markForBuildOnly(root)
-  // Started by its path: node_modules, and with it the tools, may go in the middle of the build.
+  // Started by its path: the build may remove node_modules, and the tools with it.
   const build = run(findNode(root), ['bin/build.mjs', ...(!withDev && isForBuildOnly(root) ? ['--alone'] : [])])
   await withProgress('building', () => '', build)
 }
 
-/** Installs everything, the development packages too, unless node_modules holds exactly what package-lock.json asks for. */
+/** Installs all packages, unless node_modules matches package-lock.json. */
 async function installAll() {
   await unlessReady(
     () => isInstalled(root, { withDev: true }),
@@ -96,14 +96,14 @@ async function installAll() {
   )
 }
 
-/** Does `work` unless `isReady`, also after another launcher has ended that was making it so. */
+/** Runs `work` unless `isReady`, which is checked again after a wait for another launcher. */
 async function unlessReady(isReady, work) {
   if (isReady()) return
-  await alone(async () => isReady() || (await work()))
+  await withLock(async () => isReady() || (await work()))
 }
 
-/** Does `work` while no other launcher installs or builds in this clone. */
-async function alone(work) {
+/** Runs `work` while no other launcher installs or builds in this clone. */
+async function withLock(work) {
   try {
     assertWritable()
   } catch (error) {
@@ -118,27 +118,31 @@ async function alone(work) {
   )
 }
 
-/** Writes for bin/run.sh which Node runs the server; a clone that is not to be written to may say it already. */
-function sayWhichNode(node) {
+/** Writes the path of the server's Node for bin/run.sh. A read-only clone may have it already. */
+function writeNodePath(node) {
   const file = join(root, 'dist', '.node')
   if (!existsSync(file) || readFileSync(file, 'utf8') !== node) writeFileSync(file, node)
 }
 
 async function install({ withDev, isMissing, lacksNode }) {
-  // First, and npm then runs on it: npm leaves out optional packages, programs of this platform among them, that are not for its own Node.
+  // Node comes first, and npm runs on it: npm skips optional packages, such as programs for this platform, that do not support its Node.
   if (lacksNode)
-    await withProgress(`installing Node 24, as this one is ${process.versions.node}`, () => '', must(installNode(root)))
+    await withProgress(
+      `installing Node 24, because this is ${process.versions.node}`,
+      () => '',
+      orExit(installNode(root)),
+    )
   if (!isMissing) return
   const wanted = countWanted(root, { withDev })
   const detail = () => `${Math.min(wanted, countPresent(root))} of ${wanted}`
-  await withProgress('installing packages', detail, must(npmCi(root, { withDev, node: findNode(root) })))
+  await withProgress('installing packages', detail, orExit(npmCi(root, { withDev, node: findNode(root) })))
 }
 
-/** Ends this process with what went wrong, if anything did. */
-async function must(work) {
+/** Exits with the reason when `work` resolves to one. */
+async function orExit(work) {
   const failure = await work
   if (failure === null) return
-  console.error(`\n${failure}\n\nlandfall: the install failed; run the same command again when the reason is gone`)
+  console.error(`\n${failure}\n\nlandfall: the install failed; fix the problem above and run the same command again`)
   process.exit(1)
 }
 
@@ -150,22 +154,22 @@ function isBuilt() {
   return existsSync(join(root, 'dist', 'node_modules')) || isInstalled(root, { withDev: false })
 }
 
-/** The time of the latest change in a file or folder. A folder's own time tells of files that went away. */
+/** The time of the latest change in a file or folder. The time of a folder changes when files in it are removed. */
 function newest(path) {
   const facts = statSync(path)
   if (!facts.isDirectory()) return facts.mtimeMs
   return Math.max(facts.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))))
 }
 
-/** The shell above dies of a signal to npm without passing it on: what it started must not go on alone. */
+/** Exits with its parent: the shell of npm dies of a signal without forwarding it. */
 function endWithParent() {
   const parent = process.ppid
   setInterval(() => process.ppid !== parent && process.exit(143), 500).unref()
 }
 
 /**
- * Runs a command to its end. A signal to this process goes on to the command, and when the command fails, this process
- * ends the way it did.
+ * Runs a command to its end. Signals to this process are forwarded to the command; when the command fails, this process exits the same
+ * way.
  */
 function run(command, commandArgs) {
   return new Promise((resolve) => {

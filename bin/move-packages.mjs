@@ -1,10 +1,10 @@
-// Moves the few packages that a build needs beside it out of node_modules, the rest of which then goes.
+// Moves the few packages that a build needs out of node_modules, and removes the others.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /**
- * Moves packages `names`, and all that they need in turn, from `modules` to `target`, and removes `modules`. When it is cut off,
- * `modules` no longer counts as an install: a later build would take it for one, and go without the packages that were moved.
+ * Moves packages `names` and their dependencies from `modules` to `target`, and removes `modules`. Before the first move, `modules` stops
+ * counting as an install: otherwise a build after an interruption would lack the moved packages.
  */
 export function movePackages(names, modules, target) {
   const needed = new Set()
@@ -17,7 +17,7 @@ export function movePackages(names, modules, target) {
   rmSync(modules, { recursive: true, force: true })
 }
 
-/** Adds `name` and all that it needs in turn, as far as it is there; what lies in a package's own node_modules moves with it. */
+/** Adds `name` and its installed dependencies; packages in a nested node_modules move with their parent. */
 function addWithDependencies(name, modules, needed) {
   const file = join(modules, name, 'package.json')
   if (needed.has(name) || !existsSync(file)) return

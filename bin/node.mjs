@@ -1,18 +1,18 @@
-// Which Node runs the server: the machine's own where it is new enough; else the one that the development packages brought, or
-// one of npm's packages, whose lock file bin/runtime holds. Plain JavaScript for Node 18 and later.
+// Finds the Node that runs the server: that of the machine if it is supported, else the one of the development packages, or one installed
+// from npm with the lock file in bin/runtime. Plain JavaScript for Node 18 and later.
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { isInstalled, npmCi } from './install.mjs'
 
-/** What package.json asks for under `engines`. */
-export function isGoodNode(version) {
+/** Whether `version` satisfies `engines` of package.json. */
+export function isSupportedNode(version) {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   return (major === 22 && minor >= 19) || major === 24 || major >= 26
 }
 
-/** The path of a Node that is good and there already; `null` when one must be installed. @param version of the machine's own */
+/** The path of a supported Node; `null` when one must be installed. @param version that of the running Node */
 export function findNode(root, version = process.versions.node) {
-  if (isGoodNode(version)) return process.execPath
+  if (isSupportedNode(version)) return process.execPath
   return developmentNode(root) ?? runtimeNode(root)
 }
 
@@ -21,7 +21,7 @@ function developmentNode(root) {
   return existsSync(path) ? path : null
 }
 
-/** The Node below .runtime, if it was installed whole. */
+/** The Node below .runtime, if its install was completed. */
 function runtimeNode(root) {
   const folder = join(root, '.runtime')
   if (!isInstalled(folder, { withDev: false })) return null
@@ -30,7 +30,7 @@ function runtimeNode(root) {
   return path && existsSync(path) ? path : null
 }
 
-/** Installs a Node below .runtime. Resolves to what went wrong, to null when nothing did. */
+/** Installs a Node below .runtime. Resolves to the reason when it fails, else to null. */
 export async function installNode(root) {
   const folder = join(root, '.runtime')
   rmSync(folder, { recursive: true, force: true })
@@ -39,10 +39,10 @@ export async function installNode(root) {
     cpSync(join(root, 'bin', 'runtime', file), join(folder, file))
   const failure = await npmCi(folder, { withDev: false, node: process.execPath })
   if (failure) return failure
-  // A third of the package is for those who compile against Node.
+  // The headers, a third of the package, are only needed to compile against Node.
   const modules = join(folder, 'node_modules')
   for (const name of readdirSync(modules).filter((entry) => entry.startsWith('node-')))
     rmSync(join(modules, name, 'include'), { recursive: true, force: true })
   if (runtimeNode(root)) return null
-  return `Landfall needs Node 22.19 or later, 24, or 26 and later; this is ${process.versions.node}, and npm has no other one for ${process.platform} ${process.arch}. Install one from https://nodejs.org`
+  return `Landfall needs Node 22.19 or later, 24, or 26 and later; this is ${process.versions.node}, and npm has no supported one for ${process.platform} ${process.arch}. Install one from https://nodejs.org`
 }

@@ -1,6 +1,6 @@
-// Tells that something takes time: on a terminal one line that changes, elsewhere a line at the start and one now and then.
+// Shows progress: on a terminal one line that changes, elsewhere a line at the start and one every few seconds.
 
-/** Shows `label`, followed by what `detail()` says now and the seconds that have passed, until `work` is settled. */
+/** Shows `label`, the current `detail()` and the elapsed seconds until `work` settles. */
 export async function withProgress(label, detail, work, { stream = process.stderr, everyMs = 10_000 } = {}) {
   const startedAt = Date.now()
   const seconds = () => Math.round((Date.now() - startedAt) / 1000)

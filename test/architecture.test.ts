@@ -4,17 +4,17 @@ import { describe, expect, it } from 'vitest'
 import { arrowsUp, circles, floorOf } from '../tools/structure/layers.ts'
 import { importsIn } from './support/imports.ts'
 
-interface Room {
-  /** What of src/ it may import beside itself: a room, or a single file of one. */
+interface Rule {
+  /** The folders and files of src/ that it may import besides itself. */
   from: string[]
-  /** Packages, and `node:` for Node's own. A name with a slash at its end stands for a whole scope. */
+  /** Packages, and `node:` for the modules of Node. A name with a trailing slash stands for a whole scope. */
   packages: string[]
 }
 
 const framework = ['fastify', 'fastify-plugin', '@fastify/', 'zod']
 
-/** Who may import whom, as ARCHITECTURE.md draws it: what is not here is forbidden. */
-const rooms: Record<string, Room> = {
+/** The allowed imports of each module, as drawn in ARCHITECTURE.md; everything else is forbidden. */
+const rules: Record<string, Rule> = {
   core: { from: [], packages: ['node:'] },
   stores: { from: ['core'], packages: ['node:', 'zod', '@aws-sdk/', 'aws4'] },
   media: { from: ['core'], packages: ['node:', 'file-type'] },
@@ -44,25 +44,25 @@ const rooms: Record<string, Room> = {
     ],
     packages: ['node:', 'zod'],
   },
-  // The files of src/ itself and the command: they know everyone, and nobody else knows them.
-  house: { from: ['*'], packages: ['*'] },
+  // The files of src/ itself and the command: they may import everything, and no other module may import them.
+  top: { from: ['*'], packages: ['*'] },
 }
 
-/** The one file that loads what an operator names: what it imports cannot be written out. */
-const loadsByName = 'features/hooks/load.ts'
+/** The only file with an import that is not a literal: it loads the module that HOOKS names. */
+const importsDynamically = 'features/hooks/load.ts'
 
 const files = globSync('src/**/*.{ts,tsx}').map((path) => path.slice('src/'.length))
 
-describe('the rooms of the house', () => {
-  it('import only what their line of the table allows', () => {
-    const faults = files.flatMap((file) => faultsOf(file, readFileSync(join('src', file), 'utf8')))
+describe('the modules', () => {
+  it('import only what their rule allows', () => {
+    const violations = files.flatMap((file) => violationsOf(file, readFileSync(join('src', file), 'utf8')))
 
-    expect(faults).toEqual([])
+    expect(violations).toEqual([])
   })
 
-  it('all have a line in the table', () => {
+  it('all have a rule', () => {
     expect(files.length).toBeGreaterThan(20)
-    expect(files.filter((file) => !lineOf(roomOf(file)))).toEqual([])
+    expect(files.filter((file) => !ruleOf(moduleOf(file)))).toEqual([])
   })
 })
 
@@ -105,27 +105,27 @@ describe('the state of an upload', () => {
   })
 })
 
-describe('the way of bytes to S3', () => {
-  // What lies in temporary files outlives crashes and fills disks: there are none.
-  it('does not know that there is a disk', () => {
-    const onTheWay = files.filter((file) => file.startsWith('core/') || file.startsWith('stores/s3/'))
-    const imports = onTheWay.flatMap((file) => importsIn(readFileSync(join('src', file), 'utf8'), file))
+describe('the path of bytes to S3', () => {
+  // Temporary files would survive crashes and fill disks.
+  it('uses no disk', () => {
+    const onThePath = files.filter((file) => file.startsWith('core/') || file.startsWith('stores/s3/'))
+    const imports = onThePath.flatMap((file) => importsIn(readFileSync(join('src', file), 'utf8'), file))
 
     expect(imports.length).toBeGreaterThan(100)
     expect(imports.filter(({ from }) => /^node:(fs|os|child_process)\b/.test(from ?? ''))).toEqual([])
   })
 })
 
-/** Who may let time pass, and what for: everything else in test/ waits for an event, or for a condition with `until`. */
+/** Test files that may wait for a time, and why; all others wait for an event, or for a condition with `until`. */
 const mayWait: Record<string, string> = {
-  'support/until.ts': 'between two looks',
-  'support/fault-proxy.ts': 'a slow wire, and spells of bad weather',
+  'support/until.ts': 'between two checks',
+  'support/fault-proxy.ts': 'a slow connection, and phases with faults',
   'support/s3/serve.ts': 'a store that answers late',
   'support/url-session.ts': 'a client that stops in the middle of a body',
-  'core/model/faulty-node.ts': 'a node that is held up for longer than its leases hold',
-  'core/model/run.ts': 'the longest that an answer may take',
-  'core/body/bandwidth.test.ts': 'bodies on a clock that the test turns',
-  'launch.test.ts': 'a program that stays, as text',
+  'core/model/faulty-node.ts': 'a node that is paused for longer than its leases',
+  'core/model/run.ts': 'the timeout of a response',
+  'core/body/bandwidth.test.ts': 'bodies with a clock that the test controls',
+  'launch.test.ts': 'a program that keeps running, as text',
   'system/journeys/abuse.test.ts': 'clients that trickle and stall for a minute',
   'system/faults/nodes.test.ts': 'a paused process that sleeps beyond its leases',
   'system/faults/bodies.test.ts': 'a body that trickles',
@@ -133,8 +133,8 @@ const mayWait: Record<string, string> = {
   'system/faults/rolling-restart.test.ts': 'clients between their requests',
   'system/faults/dependencies.test.ts': 'outages that end one after the other',
   'system/web/page.test.ts': 'answers that come late',
-  'system/web/uppy.test.ts': 'a line that is cut in the middle',
-  'system/web/busy-server.ts': 'progress at a rate that can be seen',
+  'system/web/uppy.test.ts': 'a connection that is cut in the middle',
+  'system/web/busy-server.ts': 'progress at a visible rate',
 }
 
 describe('tests', () => {
@@ -146,7 +146,7 @@ describe('tests', () => {
     expect(waiting.filter((path) => !Object.hasOwn(mayWait, path))).toEqual([])
   })
 
-  it('that may let time pass still do', () => {
+  it('that may wait for a time still do', () => {
     expect(Object.keys(mayWait).filter((path) => !waiting.includes(path))).toEqual([])
   })
 
@@ -159,12 +159,15 @@ describe('tests', () => {
     ['await vi.waitFor(isSo)', true],
     ["vi.useFakeTimers({ toFake: ['setTimeout'] })", false],
     ['socket.setTimeout(0)', false],
-  ])('that say %s are seen to wait: %s', (code, isSeen) => {
-    expect(waits(code)).toBe(isSeen)
+  ])('are detected to wait for a time: %s, %s', (code, isDetected) => {
+    expect(waits(code)).toBe(isDetected)
   })
 })
 
-/** Whether `code` lets time pass, or gives up after vitest's one second, which a busy machine exceeds. A name in quotes is one of a fake clock; a socket's own timeout is none of Node's timers. */
+/**
+ * Whether `code` waits for a time, or for a condition with the one-second timeout of vitest, which a busy machine exceeds. A quoted name
+ * belongs to a fake clock, and the timeout of a socket is not a timer.
+ */
 function waits(code: string): boolean {
   const imported = [...code.matchAll(/import (.*?) from 'node:timers\/promises'/g)].map(([, names]) => names!)
   return (
@@ -190,8 +193,8 @@ describe('the reader of imports', () => {
     ["import { openDatabase } from '../db/open.ts'"],
     ["import { Readable } from 'stream'"],
     ["import fastify from 'fastify'"],
-  ])('sees that core may not say %s', (code) => {
-    expect(faultsOf('core/sample.ts', code)).toHaveLength(1)
+  ])('finds that core must not have %s', (code) => {
+    expect(violationsOf('core/sample.ts', code)).toHaveLength(1)
   })
 
   it.each([
@@ -204,8 +207,8 @@ describe('the reader of imports', () => {
     ['config.ts', "import { createEngine } from './core/create-engine.ts'"],
     ['db/open.ts', "import { helper } from '../../test/support/helper.ts'"],
     ['stores/s3.ts', "import knex from 'knex'"],
-  ])('sees that %s may not say %s', (file, code) => {
-    expect(faultsOf(file, code)).toHaveLength(1)
+  ])('finds that %s must not have %s', (file, code) => {
+    expect(violationsOf(file, code)).toHaveLength(1)
   })
 
   it.each([
@@ -214,34 +217,37 @@ describe('the reader of imports', () => {
     ['config.ts', "import { size } from './config/values.ts'"],
     ['cli/program.ts', "import { buildApp } from '../app.ts'"],
     ['db/open.ts', "// import '../app.ts'\nconst text = \"import '../app.ts'\""],
-  ])('lets %s say %s', (file, code) => {
-    expect(faultsOf(file, code)).toEqual([])
+  ])('allows %s to have %s', (file, code) => {
+    expect(violationsOf(file, code)).toEqual([])
   })
 })
 
-/** What `code`, as the file `file` of src/, imports and may not. */
-function faultsOf(file: string, code: string): string[] {
-  const room = roomOf(file)
-  const { from, packages } = lineOf(room) ?? { from: [], packages: [] }
+/** The forbidden imports of `code` as the file `file` of src/. */
+function violationsOf(file: string, code: string): string[] {
+  const module = moduleOf(file)
+  const { from, packages } = ruleOf(module) ?? { from: [], packages: [] }
   return importsIn(code, file)
     .filter(({ from: source }) => {
-      if (source === null) return file !== loadsByName
+      if (source === null) return file !== importsDynamically
       if (!source.startsWith('.')) return !packages.some((name) => coversPackage(name, source))
       const target = normalize(join(dirname(file), source))
-      return target.startsWith('../') || !(roomOf(target) === room || from.some((part) => coversFile(part, target)))
+      return target.startsWith('../') || !(moduleOf(target) === module || from.some((part) => coversFile(part, target)))
     })
-    .map(({ from: source, line }) => `${file}:${line} (${room}) may not import ${source ?? 'what is not written out'}`)
+    .map(
+      ({ from: source, line }) =>
+        `${file}:${line} (${module}) may not import ${source ?? 'a path that is not a literal'}`,
+    )
 }
 
-/** A folder of src/ is a room; so is each protocol and each feature, and `config.ts` with its folder. */
-function roomOf(file: string): string {
+/** A folder of src/ is a module; so is each protocol and each feature, and `config.ts` with its folder. */
+function moduleOf(file: string): string {
   const [folder = '', inner] = file.split('/')
-  if (inner === undefined || folder === 'cli') return folder === 'config.ts' ? 'config' : 'house'
+  if (inner === undefined || folder === 'cli') return folder === 'config.ts' ? 'config' : 'top'
   return folder === 'protocols' || folder === 'features' ? `${folder}/${inner}` : folder
 }
 
-function lineOf(room: string): Room | undefined {
-  return rooms[room] ?? rooms[room.replace(/\/.*/, '/*')]
+function ruleOf(module: string): Rule | undefined {
+  return rules[module] ?? rules[module.replace(/\/.*/, '/*')]
 }
 
 function coversFile(part: string, target: string): boolean {

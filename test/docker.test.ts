@@ -19,28 +19,28 @@ function servicesOf(file: string): Record<string, string> {
 }
 
 describe('the compose files', () => {
-  it('have no secret of their own: every one comes from docker/.env or stops the start', () => {
+  it('take every secret from docker/.env, and do not start without it', () => {
     const variables = [...`${compose}${cluster}`.matchAll(/\$\{(\w+)([^}]*)\}/g)]
 
     expect(variables.length).toBeGreaterThan(5)
     expect(variables.filter(([, , rest]) => !rest?.startsWith(':?'))).toEqual([])
   })
 
-  it('name every image with an exact version', () => {
+  it('pin every image to an exact version', () => {
     const images = [...`${compose}${cluster}`.matchAll(/^ +image: (\S+)$/gm)].map(([, image]) => image)
 
     expect(images).toHaveLength(6)
     expect(images.filter((image) => !/:v?\d+\.\d+(\.\d+)?$/.test(image!))).toEqual([])
   })
 
-  it('bound the memory and the log of every service', () => {
+  it('limit the memory and the log of every service', () => {
     const own = { ...servicesOf(compose), nginx: servicesOf(cluster).nginx! }
 
     expect(Object.keys(own)).toEqual(['server', 'postgres', 's3', 'prometheus', 'grafana', 'nginx'])
     for (const text of Object.values(own)) expect(text).toMatch(/mem_limit: [\s\S]*logging:/)
   })
 
-  it('let Prometheus find the port that every server opens for metrics', () => {
+  it('point Prometheus to the metrics port of every server', () => {
     const [, name] = /names: \[(\S+)\]/.exec(prometheus) ?? []
     const [, port] = /port: (\d+)/.exec(prometheus) ?? []
 
@@ -50,18 +50,18 @@ describe('the compose files', () => {
 })
 
 describe('docker/secrets.sh', () => {
-  it('writes every secret that compose.yaml asks for, and keeps those that are there', () => {
+  it('writes every secret that compose.yaml needs, and keeps existing ones', () => {
     const folder = mkdtempSync(join(tmpdir(), 'landfall-secrets-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
     const file = join(folder, '.env')
-    const asked = new Set([...compose.matchAll(/\$\{(\w+)/g)].map(([, name]) => name))
+    const needed = new Set([...compose.matchAll(/\$\{(\w+)/g)].map(([, name]) => name))
 
     execFileSync('sh', [script, file])
     const written = readFileSync(file, 'utf8')
     execFileSync('sh', [script, file])
 
     const names = [...written.matchAll(/^(\w+)=(?:GK)?[0-9a-f]{24,64}$/gm)].map(([, name]) => name)
-    expect(new Set(names)).toEqual(asked)
+    expect(new Set(names)).toEqual(needed)
     expect(readFileSync(file, 'utf8')).toBe(written)
     expect(statSync(file).mode & 0o777).toBe(0o600)
   })

@@ -25,7 +25,7 @@ describe('docs/buckets.md', () => {
     )
 
     expect(tested.length).toBeGreaterThan(5)
-    expect([...new Set(tested)].filter((right) => !policy.includes(`"${right}"`))).toEqual([])
+    expect([...new Set(tested)].filter((permission) => !policy.includes(`"${permission}"`))).toEqual([])
   })
 })
 

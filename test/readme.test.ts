@@ -23,8 +23,8 @@ afterAll(async () => {
   await rm(environment.DATA_DIR, { recursive: true })
 })
 
-it('the commands of README.md send a file and show it', async () => {
-  const { url, env, cwd } = await stranger()
+it('runs the commands of README.md, which send and show a file', async () => {
+  const { url, env, cwd } = await newUser()
   const script = block('sh', 'curl').replaceAll('http://localhost:1080', url).replaceAll('npx landfall', landfall)
 
   const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', script], { cwd, env })
@@ -33,8 +33,8 @@ it('the commands of README.md send a file and show it', async () => {
   expect(stdout).toMatch(/"filename":"hello.txt".*"state":"completed"/)
 })
 
-it('the program of README.md sends a file', async () => {
-  const { url, env, cwd } = await stranger()
+it('runs the program of README.md, which sends a file', async () => {
+  const { url, env, cwd } = await newUser()
   await copyFile('test/samples/video.mp4', join(cwd, 'holiday.mp4'))
   await writeFile(join(cwd, 'send.mjs'), block('js', 'tus-js-client').replaceAll('http://localhost:1080', url))
   const { stdout: token } = await run('bash', ['-c', `${landfall} token --user ann --role member`], { cwd, env })
@@ -44,8 +44,8 @@ it('the program of README.md sends a file', async () => {
   expect(stdout).toContain('completed')
 })
 
-it('the program of README.md ends after one refusal, with one message and without its token', async () => {
-  const { url, env, cwd } = await stranger()
+it('ends the program of README.md after a refused request, without its token', async () => {
+  const { url, env, cwd } = await newUser()
   await copyFile('test/samples/program.elf', join(cwd, 'holiday.mp4'))
   await writeFile(join(cwd, 'send.mjs'), block('js', 'tus-js-client').replaceAll('http://localhost:1080', url))
   const { stdout } = await run('bash', ['-c', `${landfall} token --user bob --role subscriber`], { cwd, env })
@@ -64,7 +64,7 @@ it('the program of README.md ends after one refusal, with one message and withou
   expect(uploads.length).toBeLessThanOrEqual(1)
 })
 
-it('the table of README.md tells the built-in limits', () => {
+it('has the built-in limits in the table of README.md', () => {
   for (const [role, { maxSize }] of Object.entries(defaultPolicies.roles)) {
     expect(readme).toMatch(new RegExp(`\\| \`${role}\` +\\| ${formatSize(maxSize)} `))
   }
@@ -72,8 +72,8 @@ it('the table of README.md tells the built-in limits', () => {
 
 const landfall = `${process.execPath} ${resolve('dist/landfall.js')}`
 
-/** An empty folder with the project's packages, and the server for trying out that all these tests share. */
-async function stranger() {
+/** An empty folder with the project's packages, and the development server that all these tests share. */
+async function newUser() {
   const cwd = await mkdtemp(join(tmpdir(), 'landfall-readme-'))
   onTestFinished(() => rm(cwd, { recursive: true }))
   await symlink(resolve('node_modules'), join(cwd, 'node_modules'))
@@ -88,10 +88,10 @@ function block(language: string, word: string): string {
   return found[2]
 }
 
-it('no document holds two versions of itself', async () => {
+it('has no conflict markers in documents', async () => {
   const documents = [...globSync('*.md'), ...globSync('{docs,docker,test}/**/*.md')]
   const texts = await Promise.all(documents.map((path) => readFile(path, 'utf8')))
 
-  // Also as a formatter leaves it, that takes the marks for quotations.
+  // Also in the form that a formatter leaves, which reads the markers as quotations.
   expect(documents.filter((_, i) => /^\|? ?(<{7}|={7}|>{7}|(> ){7})/m.test(texts[i] ?? ''))).toEqual([])
 })

@@ -15,7 +15,7 @@ import { until } from './support/until.ts'
 
 const recipes = readFileSync('docs/curl.md', 'utf8')
 
-/** The commands of a page, from top to bottom. */
+/** The commands of a page, in order. */
 function commandsOf(page: string): string {
   return [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, commands]) => commands).join('\n')
 }
@@ -23,7 +23,7 @@ function commandsOf(page: string): string {
 const missing = ['bash', 'curl', 'jq', 'openssl', 'split'].filter((tool) => spawnSync(tool, ['--version']).error)
 
 it.runIf(missing.length === 0)(
-  'the recipes for curl do what they say (needs bash, curl, jq, openssl and split)',
+  'runs the recipes for curl (needs bash, curl, jq, openssl and split)',
   { timeout: 120_000 },
   async () => {
     const { http, engine, store, as } = await testApp({ PART_SIZE: '64KiB', CHUNK_SIZE: '64KiB', LOCK_WAIT: '5s' })
@@ -38,12 +38,12 @@ it.runIf(missing.length === 0)(
     const bytes = filmOf(400_000)
     await writeFile(join(folder, 'file'), bytes)
     const { authorization } = await as(ada)
-    // The first that brings bytes in each of the dialects that can go on is cut off in the middle.
-    const wentOnAt: Record<string, number[]> = { tus: [], RUFH: [] }
+    // The first request with bytes in each resumable protocol is cut off in the middle.
+    const resumedAt: Record<string, number[]> = { tus: [], RUFH: [] }
     http.server.on('request', ({ method, headers }) => {
-      const dialect = headers['upload-draft-interop-version'] ? 'RUFH' : 'tus'
-      if (method === 'PATCH') wentOnAt[dialect]!.push(Number(headers['upload-offset']))
-      if (dialect === 'RUFH' ? method !== 'POST' : method !== 'PATCH' || headers['upload-offset'] !== '0') return
+      const protocol = headers['upload-draft-interop-version'] ? 'RUFH' : 'tus'
+      if (method === 'PATCH') resumedAt[protocol]!.push(Number(headers['upload-offset']))
+      if (protocol === 'RUFH' ? method !== 'POST' : method !== 'PATCH' || headers['upload-offset'] !== '0') return
       const { cuts } = wire.counts
       wire.set({ rate: 500_000, cutAfterBytes: 250_000 })
       void until(() => wire.counts.cuts > cuts).then(() => wire.set({}))
@@ -77,7 +77,7 @@ it.runIf(missing.length === 0)(
     expect(gunzipSync(await bytesOf(1)).equals(bytes)).toBe(true)
     expect((await bytesOf(9)).toString()).toBe('hello')
     expect(stdout).toContain('"received_bytes": 400000')
-    expect(wentOnAt).toEqual({ tus: [0, expect.toSatisfy(isInside)], RUFH: [expect.toSatisfy(isInside)] })
+    expect(resumedAt).toEqual({ tus: [0, expect.toSatisfy(isInside)], RUFH: [expect.toSatisfy(isInside)] })
     expect(stdout).toMatch(/"missing_ranges": \[\]/)
   },
 )

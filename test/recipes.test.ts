@@ -20,7 +20,7 @@ const page = readFileSync('docs/clients.md', 'utf8')
 const MiB = 1024 ** 2
 
 interface Block {
-  /** The heading it stands under. */
+  /** The heading above it. */
   title: string
   language: string
   text: string
@@ -35,13 +35,13 @@ const blocks: Block[] = page.split(/^## /m).flatMap((section) => {
   }))
 })
 
-/** How a program in a language is started; the file stands at the end. */
+/** The command that runs a program of a language; the file is its last argument. */
 const runners: Record<string, { file: string; command: string[] }> = {
   js: { file: 'send.mjs', command: [process.execPath] },
   python: { file: 'send.py', command: ['python3', '-B'] },
 }
 
-it('every block of docs/clients.md is run, replayed, or code for a phone', () => {
+it('runs or replays every block of docs/clients.md, except code for phones', () => {
   const known = [...Object.keys(runners), 'wire', 'js browser', 'swift', 'kotlin']
 
   expect(blocks.map(({ language }) => language).filter((language) => !known.includes(language))).toEqual([])
@@ -51,37 +51,37 @@ it('every block of docs/clients.md is run, replayed, or code for a phone', () =>
 describe.each(blocks.filter(({ language }) => language in runners))(
   'the program for $title',
   ({ language, text: program }) => {
-    it('sends a file, killed and started again and with a broken connection, and no byte twice', async () => {
+    it('sends a file through a kill and a broken connection, and hardly a byte twice', async () => {
       const { app, user, run, wire, bytes } = await stage(program, runners[language]!)
 
       wire.set({ rate: 3 * MiB })
       const first = run()
       await until(() => wire.counts.up > 2 * MiB)
       first.child.kill('SIGKILL')
-      await first.said
+      await first.output
       const second = run()
       await until(() => wire.counts.up > 4 * MiB)
       wire.cutAll()
       wire.set({})
-      const said = await second.said
+      const output = await second.output
 
-      expect(said).toContain('arrived')
+      expect(output).toContain('arrived')
       const uploads = await app.engine.list(user, { limit: 10 })
       expect(uploads.map(({ state, contentType }) => [state, contentType])).toEqual([['completed', 'video/mp4']])
       expect(app.store.objects.get(uploads[0]!.key)?.equals(bytes)).toBe(true)
-      // What was on its way when something broke went twice, and no more.
+      // Only the bytes in flight at a break were sent twice.
       expect(wire.counts.up).toBeLessThan(bytes.length + 1.5 * MiB)
     })
 
-    it('says what the server refused', async () => {
-      const { run } = await stage(program, runners[language]!, 'nobody')
+    it('prints the error of the server', async () => {
+      const { run } = await stage(program, runners[language]!, 'unknown')
 
-      expect(await run().said).toContain('ROLE_NOT_ALLOWED')
+      expect(await run().output).toContain('ROLE_NOT_ALLOWED')
     })
   },
 )
 
-describe('what a phone puts on the wire', () => {
+describe('the requests of a phone', () => {
   it.each(blocks.filter(({ language }) => language === 'wire'))('$title', async ({ text: trace }) => {
     const app = await testApp()
     await app.http.listen({ host: '127.0.0.1', port: 0 })
@@ -101,7 +101,7 @@ describe('what a phone puts on the wire', () => {
   })
 })
 
-/** A server behind a wire that can break, a file to send, and the way to run the program. */
+/** A server behind a proxy that can break connections, a file to send, and a function that runs the program. */
 async function stage(program: string, { file: name, command }: { file: string; command: string[] }, role = 'creator') {
   const user = userOf(randomUUID(), role)
   const app = await testApp({ LOCK_WAIT: '5s' })
@@ -130,7 +130,7 @@ async function stage(program: string, { file: name, command }: { file: string; c
     const [program, ...options] = command
     const child = spawn(program!, [...options, name], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
     children.push(child)
-    return { child, said: Promise.all([text(child.stdout), text(child.stderr)]).then((both) => both.join('')) }
+    return { child, output: Promise.all([text(child.stdout), text(child.stderr)]).then((both) => both.join('')) }
   }
   return { app, user, run, wire, bytes }
 }

@@ -11,7 +11,7 @@ import { type NodeProcess, startNodeProcess } from './support/node-process.ts'
 import { freshDatabase } from './support/postgres.ts'
 import { headersOf, testSecret } from './support/tus-file.ts'
 
-describe('a server for trying out', () => {
+describe('a server in development mode', () => {
   let server: NodeProcess
   let headers: { authorization: string }
   beforeAll(async () => {
@@ -20,7 +20,7 @@ describe('a server for trying out', () => {
   })
   afterAll(() => server.kill())
 
-  it('needs no environment, and says where everything is', async () => {
+  it('needs no settings, and prints its URLs', async () => {
     const me = await fetch(`${server.url}/v1/me`, { headers })
 
     expect(await me.json()).toMatchObject({ user: 'developer', role: 'creator', admin: false })
@@ -31,7 +31,7 @@ describe('a server for trying out', () => {
     expect(server.log()).toContain('in development mode')
   })
 
-  it('prints a command that sends a file, from whatever folder', async () => {
+  it('prints a command that sends a file from any folder', async () => {
     const command = /^ *(echo hello .*)$/m.exec(server.log())?.[1] ?? ''
 
     const { stdout } = await promisify(execFile)('bash', ['-c', command], { cwd: tmpdir() })
@@ -39,7 +39,7 @@ describe('a server for trying out', () => {
     expect(JSON.parse(stdout)).toMatchObject({ filename: 'hello.txt', size: 6, state: 'completed' })
   })
 
-  it('accepts its old tokens after it was killed and started again', async () => {
+  it('accepts its old tokens after it was killed and restarted', async () => {
     await server.kill()
     await server.start()
 
@@ -47,7 +47,7 @@ describe('a server for trying out', () => {
   })
 })
 
-it('a server outlives a promise that nobody waits for, and says so', async () => {
+it('survives an unhandled rejection of a hook, and logs it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'landfall-hooks-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const hooks = join(folder, 'hooks.mjs')
@@ -56,17 +56,17 @@ it('a server outlives a promise that nobody waits for, and says so', async () =>
   const server = await startService({ HOOKS: hooks })
   const headers = await headersOf()
 
-  const ask = () => fetch(`${server.url}/v1/uploads`, { headers })
-  const statuses = [(await ask()).status, (await ask()).status]
+  const list = () => fetch(`${server.url}/v1/uploads`, { headers })
+  const statuses = [(await list()).status, (await list()).status]
 
   expect(statuses).toEqual([200, 200])
   await server.said(/unhandled rejection/)
   expect(server.log()).toContain('forgotten')
 })
 
-describe('a server that is told to stop', () => {
+describe('a server that gets a signal', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'ends with 0 after %s, though a client keeps its connection',
+    'exits with 0 after %s, even while a client keeps its connection',
     async (signal) => {
       const server = await startService()
       const socket = connect(server.port, '127.0.0.1')
@@ -81,7 +81,7 @@ describe('a server that is told to stop', () => {
     },
   )
 
-  it('takes the two signals of one Ctrl-C as one', async () => {
+  it('treats the two signals of one Ctrl-C as one', async () => {
     const server = await startService()
 
     process.kill(server.pid(), 'SIGINT')
@@ -92,7 +92,7 @@ describe('a server that is told to stop', () => {
 })
 
 describe('a server that cannot start', () => {
-  it('says everything that production lacks, and ends with 1', async () => {
+  it('prints every missing setting of production, and exits with 1', async () => {
     const { code, output } = await runServer({ NODE_ENV: 'production', STORE: 's3', JWT_SECRET: 'short' })
 
     expect(code).toBe(1)
@@ -102,7 +102,7 @@ describe('a server that cannot start', () => {
     expect(output).not.toContain('    at ')
   })
 
-  it('says in one line that its port is taken', async () => {
+  it('prints in one line that its port is in use', async () => {
     const other = createServer().listen(0, '127.0.0.1')
     onTestFinished(() => void other.close())
     await once(other, 'listening')
@@ -125,7 +125,7 @@ describe('a server that cannot start', () => {
   })
 })
 
-it('reads what the environment lacks from .env', async () => {
+it('reads missing variables from .env', async () => {
   const { code, output } = await runServer({ NODE_ENV: 'production' }, 'NODE_ENV=development\nJWT_SECRET=short\n')
 
   expect(code).toBe(1)
@@ -133,7 +133,7 @@ it('reads what the environment lacks from .env', async () => {
   expect(output).toContain('JWT_SECRET: expected at least 32 bytes')
 })
 
-/** A server with a database of its own in the cluster of the tests; killed with the test. */
+/** A server with its own database, which ends with the test. */
 async function startService(environment: Record<string, string> = {}): Promise<NodeProcess> {
   const database = await freshDatabase({ isMigrated: true })
   onTestFinished(() => database.dispose())
@@ -142,7 +142,7 @@ async function startService(environment: Record<string, string> = {}): Promise<N
   return server
 }
 
-/** The headers of a user who followed the sign-in link that the server printed last. */
+/** The headers of a user who followed the last sign-in link that the server printed. */
 async function signedIn(server: NodeProcess): Promise<{ authorization: string }> {
   const code = [...server.log().matchAll(/#code=(\S+)/g)].at(-1)?.[1]
   const answer = await fetch(`${server.url}/v1/dev/sign-in`, {

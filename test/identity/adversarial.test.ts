@@ -1,6 +1,6 @@
 /*
- * What a stranger or a user may write, in its most expensive form, to every route: nothing of it may cost much more than reading it, and
- * none of it is a fault of the server.
+ * The most expensive input that an unauthenticated client or a user can send to every route: none may cost much more than reading it, and
+ * none may cause a 5xx response.
  */
 import type { InjectOptions } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -14,12 +14,12 @@ import { type Row, rows } from './routes.ts'
 
 const secret = 'a secret that is long enough for HS256'
 const id = '00000000-0000-4000-8000-000000000000'
-/** Processor time of one request. Reading 64 KB takes a millisecond; an expression that backtracks takes seconds. */
-const mostMs = 150
-/** Half of what Node lets all headers of a request be. */
+/** CPU time of one request. Reading 64 KB takes a millisecond; a regular expression that backtracks takes seconds. */
+const maxMs = 150
+/** Half of the size that Node allows for all headers of a request. */
 const longest = 30_000
 
-/** Texts that expressions with two ways to match one character need long for. */
+/** Texts that make ambiguous regular expressions backtrack. */
 const patterns: Record<string, string> = {
   letters: 'a'.repeat(longest),
   'letters and an end that fits nothing': `${'a'.repeat(longest)}!`,
@@ -65,7 +65,7 @@ const patterns: Record<string, string> = {
   'a number with many zeros': `0.${'0'.repeat(longest)}1`,
 }
 
-/** Headers that decide about a request, one at a time, and together those that change no answer. */
+/** Headers that affect a request, one at a time, and all others together. */
 const headers: Record<string, string[]> = {
   ...Object.fromEntries(
     [
@@ -84,7 +84,7 @@ const headers: Record<string, string[]> = {
   ],
 }
 
-/** A request of each form that anything reads headers of. */
+/** One request per handler that reads headers. */
 const forms = [
   'GET /v1/me',
   'POST /v1/explain',
@@ -98,8 +98,8 @@ const forms = [
   'POST /files (rufh)',
   'PATCH /files/:id (rufh)',
 ].map((route) => rows.find((row) => row.route === route)!)
-/** What is read before it is known who asks. */
-const strangersForms: Row[] = [
+/** Requests whose headers are read before authentication. */
+const unauthenticatedForms: Row[] = [
   rows.find(({ route }) => route === 'PUT /v1/files/:name')!,
   { route: 'OPTIONS /files', kind: 'nothing', ok: 204, request: () => ({ url: '/files' }) },
   { route: 'POST /none', kind: 'nothing', ok: 404, request: () => ({ url: '/none', payload: 'x' }) },
@@ -127,8 +127,8 @@ afterAll(() => app.http.close())
 
 type Sent = { method: string; url: string; headers?: Record<string, string>; payload?: string | object }
 
-/** What is wrong with the answer to `sent`; `null` for nothing. Slow twice is slow: the first time may be a collection of garbage. */
-async function faultOf(name: string, sent: Sent): Promise<string | null> {
+/** What is wrong with the response to `sent`; `null` for nothing. Only slow twice counts: once may be a garbage collection. */
+async function problemOf(name: string, sent: Sent): Promise<string | null> {
   const ask = async () => {
     const before = process.threadCpuUsage()
     const { statusCode } = await app.http.inject(sent as InjectOptions)
@@ -137,45 +137,45 @@ async function faultOf(name: string, sent: Sent): Promise<string | null> {
   }
   const { statusCode, ms } = await ask()
   if (statusCode >= 500) return `${name}: ${statusCode}`
-  if (ms <= mostMs) return null
+  if (ms <= maxMs) return null
   const again = await ask()
-  return again.ms > mostMs ? `${name}: ${Math.round(again.ms)} ms` : null
+  return again.ms > maxMs ? `${name}: ${Math.round(again.ms)} ms` : null
 }
 
-async function faultsOf(all: Iterable<[string, Sent]>): Promise<string[]> {
-  const faults: string[] = []
+async function problemsOf(all: Iterable<[string, Sent]>): Promise<string[]> {
+  const problems: string[] = []
   for (const [name, sent] of all) {
-    const fault = await faultOf(name, sent)
-    if (fault) faults.push(fault)
+    const problem = await problemOf(name, sent)
+    if (problem) problems.push(problem)
   }
-  return faults
+  return problems
 }
 
 const methodOf = (route: string) => route.split(' ')[0]!
 const filled = (row: Row) => ({ method: methodOf(row.route), ...row.request(id, id) })
 
-describe.each([true, false])('the most expensive text there is, from a user: %s', (isUser) => {
-  const who = () => (isUser ? bearer : {})
+describe.each([true, false])('the most expensive input, from an authenticated user: %s', (isUser) => {
+  const credentials = () => (isUser ? bearer : {})
 
-  it.each(Object.entries(headers))('costs little and is no fault in the header %s', async (_name, names) => {
+  it.each(Object.entries(headers))('costs little and causes no 5xx in the header %s', async (_name, names) => {
     const all = function* (): Generator<[string, Sent]> {
-      for (const row of isUser ? forms : strangersForms)
+      for (const row of isUser ? forms : unauthenticatedForms)
         for (const [name, text] of Object.entries(patterns)) {
           const sent = filled(row)
           yield [
             `${name} to ${row.route}`,
             {
               ...sent,
-              headers: { ...sent.headers, ...who(), ...Object.fromEntries(names.map((name) => [name, text])) },
+              headers: { ...sent.headers, ...credentials(), ...Object.fromEntries(names.map((name) => [name, text])) },
             },
           ]
         }
     }
 
-    expect(await faultsOf(all())).toEqual([])
+    expect(await problemsOf(all())).toEqual([])
   })
 
-  it('costs little and is no fault in the query of any route', async () => {
+  it('costs little and causes no 5xx in the query of any route', async () => {
     const queries = {
       'many parameters': Array.from({ length: 10_000 }, (_, n) => `k${n}=1`).join('&'),
       'one parameter many times': 'limit=1&'.repeat(8000),
@@ -185,9 +185,9 @@ describe.each([true, false])('the most expensive text there is, from a user: %s'
       'percent codes': `limit=${'%61'.repeat(20_000)}`,
       'half a percent code': `limit=${'%'.repeat(longest)}`,
       __proto__: '__proto__[a]=1&__proto__=1&constructor=1',
-      'a number beyond all': 'limit=1e999&before=1e999&from=1e999',
+      'infinite numbers': 'limit=1e999&before=1e999&from=1e999',
       zeros: `after=${'0'.repeat(longest)}&limit=${'9'.repeat(400)}`,
-      'a value that is no text': 'after=%00&user=%00&tenant=%00&limit=%00',
+      'null characters': 'after=%00&user=%00&tenant=%00&limit=%00',
       'half a surrogate': 'user=%ed%a0%80&after=%ed%a0%80',
     }
     const all = function* (): Generator<[string, Sent]> {
@@ -195,14 +195,14 @@ describe.each([true, false])('the most expensive text there is, from a user: %s'
         for (const [name, query] of Object.entries(queries)) {
           const sent = filled(row)
           const url = `${sent.url}${sent.url.includes('?') ? '&' : '?'}${query}`
-          yield [`${name} to ${row.route}`, { ...sent, url, headers: { ...sent.headers, ...who() } }]
+          yield [`${name} to ${row.route}`, { ...sent, url, headers: { ...sent.headers, ...credentials() } }]
         }
     }
 
-    expect(await faultsOf(all())).toEqual([])
+    expect(await problemsOf(all())).toEqual([])
   })
 
-  it('costs little and is no fault in the path of any route', async () => {
+  it('costs little and causes no 5xx in the path of any route', async () => {
     const parts = [
       'a'.repeat(longest),
       '%2e%2e%2f'.repeat(6000),
@@ -218,14 +218,17 @@ describe.each([true, false])('the most expensive text there is, from a user: %s'
         for (const part of parts) {
           const sent = filled(row)
           const url = sent.url.includes(id) ? sent.url.replace(id, part) : `${sent.url}/${part}`
-          yield [`${part.slice(0, 12)} to ${row.route}`, { ...sent, url, headers: { ...sent.headers, ...who() } }]
+          yield [
+            `${part.slice(0, 12)} to ${row.route}`,
+            { ...sent, url, headers: { ...sent.headers, ...credentials() } },
+          ]
         }
     }
 
-    expect(await faultsOf(all())).toEqual([])
+    expect(await problemsOf(all())).toEqual([])
   })
 
-  it('costs little and is no fault in the JSON of any route', async () => {
+  it('costs little and causes no 5xx in the JSON of any route', async () => {
     const text = (value: string) =>
       JSON.stringify({
         ...{ file_name: value, content_type: value, category: value, fingerprint: value, user_id: value, role: value },
@@ -257,8 +260,8 @@ describe.each([true, false])('the most expensive text there is, from a user: %s'
       'metadata of 10,000 names': `{"file_name":"a","total_size":5,"metadata":{${Array.from({ length: 5000 }, (_, n) => `"k${n}":"v"`).join(',')}}}`,
       'many parts': `{"upload_id":"${id}","parts":[${Array.from({ length: 3000 }, (_, n) => `{"n":${n}}`).join(',')}]}`,
       brackets: '['.repeat(60_000),
-      'a number that is none': `{"file_name":"a","total_size":1e999}`,
-      'numbers beyond all':
+      'an infinite number': `{"file_name":"a","total_size":1e999}`,
+      'several infinite numbers':
         '{"file_name":"a","total_size":1e999,"size":1e999,"chunk_size":1e999,"version":1e999,"parts":[{"part":1e999}]}',
       'a long number': `{"file_name":"a","total_size":${'9'.repeat(60_000)}}`,
       'no object': 'null',
@@ -272,12 +275,12 @@ describe.each([true, false])('the most expensive text there is, from a user: %s'
       for (const row of routes)
         for (const [name, payload] of Object.entries(bodies)) {
           const sent = filled(row)
-          const json = { ...sent.headers, ...who(), 'content-type': 'application/json' }
+          const json = { ...sent.headers, ...credentials(), 'content-type': 'application/json' }
           yield [`${name} to ${row.route}`, { ...sent, headers: json, payload }]
         }
     }
 
-    expect(await faultsOf(all())).toEqual([])
+    expect(await problemsOf(all())).toEqual([])
     expect(({} as Record<string, unknown>)['isAdmin']).toBeUndefined()
   })
 })

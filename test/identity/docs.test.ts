@@ -35,7 +35,7 @@ beforeAll(async () => {
     TOKEN: await signToken(secret, ann, 600),
     FILE: resolve('test/samples/note.pdf'),
   }
-  // As somebody has it who installed the package.
+  // As in a project that has installed the package.
   const installed = join(folder, 'node_modules/landfall')
   await mkdir(installed, { recursive: true })
   await cp('package.json', join(installed, 'package.json'))
@@ -49,24 +49,24 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-it('the commands of docs/identity.md do what they say', async () => {
+it('runs the commands of docs/identity.md', async () => {
   const script = blocks('sh').join('\n').replaceAll('npx landfall', landfall)
 
   const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', script], { cwd: folder, env })
 
   expect(stdout).toMatch(/"filename":"report.pdf"/)
-  expect(stdout).toMatch(/\tgood\timporter\trole creator\tuser itself\tupload,read\t/)
+  expect(stdout).toMatch(/\tactive\timporter\trole creator\tuser itself\tupload,read\t/)
   expect(stdout).toMatch(/^revoked lf_.{6}… \(importer\)$/m)
   expect(stdout).toMatch(/"name":"viewer".*"token":"lf_/)
   expect(stdout).toMatch(/"uploads":\[\]/)
-  // What was done is in the log, and no key and no token is.
+  // The log has the changes, but no key and no token.
   const tokens = stdout.match(/lf_[\w-]{43}|eyJ[\w-]+\.[\w-]+\.[\w-]+/g) ?? []
   expect(tokens.length).toBeGreaterThan(2)
   for (const token of tokens) expect(server.log()).not.toContain(token)
   expect(server.log()).toContain('key.created')
 })
 
-it('the programs of docs/identity.md send a file', async () => {
+it('sends a file with the programs of docs/identity.md', async () => {
   const programs = blocks('js')
   expect(programs).toHaveLength(2)
 
@@ -77,7 +77,7 @@ it('the programs of docs/identity.md send a file', async () => {
   }
 })
 
-it('the issuers of docs/identity.md are a setting', () => {
+it('accepts the issuers of docs/identity.md as a setting', () => {
   const [json = ''] = blocks('json')
 
   expect(loadConfig({ ISSUERS: json }).ISSUERS.map(({ name, algorithms }) => [name, algorithms.length])).toEqual([
@@ -86,7 +86,7 @@ it('the issuers of docs/identity.md are a setting', () => {
   ])
 })
 
-it('the hooks of docs/identity.md have the types of the package, and work', async () => {
+it('type-checks and runs the hooks of docs/identity.md', async () => {
   const [code = ''] = blocks('ts')
   const path = join(folder, 'hooks.ts')
   await writeFile(path, code)

@@ -12,13 +12,13 @@ import { bodyOf } from '../support/open-engine.ts'
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
 import { endless, isPublic, type Kind, rows } from './routes.ts'
 
-/** What a caller gets of a route: the answer it has for whoever may, or a refusal. */
+/** The status of a route for a caller: `ok` is the status for callers with permission. */
 type Outcome = 'ok' | 401 | 403 | 404
 
 const secret = 'a secret that is long enough for HS256'
 const ann = userOf('ann', 'creator', { tenant: 'acme' })
 
-/** The scopes that just do for a kind of request, and those that all together do not. */
+/** Scopes that suffice for a kind of request, and all those that do not. */
 const scopesFor: Record<Exclude<Kind, 'nothing'>, { enough: Scope[]; lacking: Scope[] }> = {
   create: { enough: ['upload'], lacking: ['read', 'cancel'] },
   send: { enough: ['upload'], lacking: ['read', 'cancel'] },
@@ -27,7 +27,7 @@ const scopesFor: Record<Exclude<Kind, 'nothing'>, { enough: Scope[]; lacking: Sc
   look: { enough: ['read'], lacking: ['cancel'] },
   list: { enough: ['read'], lacking: ['upload', 'cancel'] },
   cancel: { enough: ['cancel'], lacking: ['upload', 'read'] },
-  // Says who asks, which is nobody's secret from them.
+  // Returns the caller's own identity, which needs no scope.
   me: { enough: ['cancel'], lacking: [] },
   admin: { enough: ['admin'], lacking: ['upload', 'read', 'cancel'] },
   operate: { enough: ['admin'], lacking: ['upload', 'read', 'cancel'] },
@@ -44,18 +44,18 @@ const emptySummary = {
   storedFiles: 0,
 }
 
-const about = ['send', 'look', 'complete', 'cancel', 'mark']
-const isAbout = (kind: Kind) => about.includes(kind)
-const forAdmins = ['admin', 'operate', 'revoke', 'server']
-const isForAdmins = (kind: Kind) => forAdmins.includes(kind)
-const onlyTheOwners = ['send', 'complete', 'mark']
+const onOneUpload = ['send', 'look', 'complete', 'cancel', 'mark']
+const isOnUpload = (kind: Kind) => onOneUpload.includes(kind)
+const adminKinds = ['admin', 'operate', 'revoke', 'server']
+const isForAdmins = (kind: Kind) => adminKinds.includes(kind)
+const ownerOnly = ['send', 'complete', 'mark']
 
 interface Caller {
-  /** The bearer token for an upload of ann's, if any. */
+  /** The bearer token for a request about an upload of ann's, if any. */
   token: (id: string, kind: Kind) => Promise<string | null>
-  /** What they get; `nothing` routes aside, which give nobody anything. */
+  /** The expected outcome, except for `nothing` routes, which refuse every caller. */
   gets: (kind: Kind) => Outcome
-  /** Nothing of the owner's tenant is in any answer to them. */
+  /** No response to them contains anything of the owner's tenant. */
   seesNothing?: boolean
 }
 
@@ -67,32 +67,32 @@ const keys = new Map<string, { id: string; token: string }>()
 
 const user = (id: string, tenant: string | null, more = {}) =>
   signToken(secret, userOf(id, 'creator', { tenant, ...more }), 60)
-const stranger = (kind: Kind): Outcome => (isAbout(kind) ? 404 : isForAdmins(kind) ? 403 : 'ok')
-// Admins of tenants that have no users yet: whatever they see is of another tenant.
+const otherUser = (kind: Kind): Outcome => (isOnUpload(kind) ? 404 : isForAdmins(kind) ? 403 : 'ok')
+// Admins of tenants without users: every user they could see is of another tenant.
 const foreignAdmin = (kind: Kind): Outcome =>
-  isAbout(kind) || kind === 'operate' || kind === 'revoke' ? 404 : kind === 'server' ? 403 : 'ok'
-const nobody = (): Outcome => 401
+  isOnUpload(kind) || kind === 'operate' || kind === 'revoke' ? 404 : kind === 'server' ? 403 : 'ok'
+const unauthenticated = (): Outcome => 401
 
 const callers: Record<string, Caller> = {
   'the owner': { token: () => user('ann', 'acme'), gets: (kind) => (isForAdmins(kind) ? 403 : 'ok') },
-  'another user of the tenant': { token: () => user('eve', 'acme'), gets: stranger },
-  'a user of another tenant': { token: () => user('eve', 'globex'), gets: stranger },
-  'a user of the same name in another tenant': { token: () => user('ann', 'globex'), gets: stranger },
-  'a user of the same name without tenant': { token: () => user('ann', null), gets: stranger },
-  nobody: { token: async () => null, gets: nobody },
-  'the owner whose token has expired': { token: () => signToken(secret, ann, -60), gets: nobody },
-  'a token of another secret': { token: () => signToken(secret.toUpperCase(), ann, 60), gets: nobody },
+  'another user of the tenant': { token: () => user('eve', 'acme'), gets: otherUser },
+  'a user of another tenant': { token: () => user('eve', 'globex'), gets: otherUser },
+  'a user of the same name in another tenant': { token: () => user('ann', 'globex'), gets: otherUser },
+  'a user of the same name without tenant': { token: () => user('ann', null), gets: otherUser },
+  'a client without a token': { token: async () => null, gets: unauthenticated },
+  'the owner with an expired token': { token: () => signToken(secret, ann, -60), gets: unauthenticated },
+  'a token of another secret': { token: () => signToken(secret.toUpperCase(), ann, 60), gets: unauthenticated },
   'the resume token of this upload': {
     token: (id) => resumeTokens(secret)(ann, { id }),
-    gets: (kind) => (isAbout(kind) ? 'ok' : 401),
+    gets: (kind) => (isOnUpload(kind) ? 'ok' : 401),
   },
   'the resume token of another upload of the owner': {
     token: () => resumeTokens(secret)(ann, { id: randomUUID() }),
-    gets: (kind) => (isAbout(kind) ? 404 : 401),
+    gets: (kind) => (isOnUpload(kind) ? 404 : 401),
   },
-  'a resume token of this upload for somebody else': {
+  'a resume token of this upload for another user': {
     token: (id) => resumeTokens(secret)(userOf('eve', 'creator', { tenant: 'acme' }), { id }),
-    gets: (kind) => (isAbout(kind) ? 404 : 401),
+    gets: (kind) => (isOnUpload(kind) ? 404 : 401),
   },
   'a key of the owner with the scope': {
     token: (_id, kind) => keyOf(kind, 'enough'),
@@ -102,14 +102,14 @@ const callers: Record<string, Caller> = {
     token: (_id, kind) => keyOf(kind, 'lacking'),
     gets: (kind) => (kind === 'me' ? 'ok' : 403),
   },
-  'a key of the owner that was revoked': { token: async () => keys.get('revoked')!.token, gets: nobody },
+  'a revoked key of the owner': { token: async () => keys.get('revoked')!.token, gets: unauthenticated },
   'an admin': {
     token: () => user('root', null, { isAdmin: true }),
-    gets: (kind) => (onlyTheOwners.includes(kind) ? 404 : 'ok'),
+    gets: (kind) => (ownerOnly.includes(kind) ? 404 : 'ok'),
   },
   'an admin of the tenant': {
     token: () => user('boss', 'acme', { isAdmin: true }),
-    gets: (kind) => (onlyTheOwners.includes(kind) ? 404 : kind === 'server' ? 403 : 'ok'),
+    gets: (kind) => (ownerOnly.includes(kind) ? 404 : kind === 'server' ? 403 : 'ok'),
   },
   'an admin of another tenant': {
     token: () => user('boss', 'initech', { isAdmin: true }),
@@ -137,8 +137,8 @@ beforeAll(async () => {
   const store = memoryStore()
   app = await buildApp(config, { store, database, onRoute: (route) => routes.push(...namesOf(route)) })
   const root = { authorization: `Bearer ${await user('root', null, { isAdmin: true })}` }
-  for (const [name, scopes] of keySets()) keys.set(name, await makeKey({ name, scopes }))
-  keys.set('of umbrella', await makeKey({ name: 'u', scopes: [...allScopes], user: 'boss', tenant: 'umbrella' }))
+  for (const [name, scopes] of keySets()) keys.set(name, await createKey({ name, scopes }))
+  keys.set('of umbrella', await createKey({ name: 'u', scopes: [...allScopes], user: 'boss', tenant: 'umbrella' }))
   await app.http.inject({ method: 'DELETE', url: `/v1/admin/keys/${keys.get('revoked')!.id}`, headers: root })
 })
 
@@ -148,7 +148,7 @@ afterAll(async () => {
   await fresh?.dispose()
 })
 
-it('every route of the server has a row in the matrix, and every row a route', () => {
+it('has a row for every route of the server, and a route for every row', () => {
   const known = new Set([...rows.map(({ route }) => route), ...endless])
   const real = new Set(routes)
 
@@ -165,7 +165,7 @@ describe.each(Object.entries(callers))('%s', (_who, caller) => {
     }
     const before = await app.engine.get(ann, id)
     const token = await caller.token(id, kind)
-    const keyId = kind === 'revoke' ? (await makeKey({ name: 'one', scopes: ['read'] })).id : ''
+    const keyId = kind === 'revoke' ? (await createKey({ name: 'one', scopes: ['read'] })).id : ''
     const { url, headers, payload } = row.request(id, keyId)
     const authorization = token === null ? {} : { authorization: `Bearer ${token}` }
 
@@ -179,22 +179,22 @@ describe.each(Object.entries(callers))('%s', (_who, caller) => {
     const outcome = kind === 'nothing' ? 'nothing' : caller.gets(kind)
     if (outcome === 'nothing') expect(answer.statusCode).toBeGreaterThanOrEqual(400)
     else expect(answer.statusCode).toBe(outcome === 'ok' ? row.ok : outcome)
-    if (outcome !== 'ok' || !(isAbout(kind) || kind === 'operate'))
+    if (outcome !== 'ok' || !(isOnUpload(kind) || kind === 'operate'))
       expect(await app.engine.get(ann, id)).toEqual(before)
-    // What somebody may not see they are not told of, in no header and no body.
+    // A refused caller learns nothing about the upload, neither from headers nor from the body.
     if (outcome !== 'ok') expect(answer.body + JSON.stringify(answer.headers)).not.toMatch(/a\.txt|upload-length/)
     if (caller.seesNothing && isForAdmins(kind)) {
       expect(answer.body).not.toMatch(new RegExp(`acme|\\bann\\b|a\\.txt|${id}`))
       if (url === '/v1/admin/summary') expect(answer.json()).toMatchObject(emptySummary)
     }
     if (kind === 'list' && outcome === 'ok') {
-      const isOwners = token !== null && (await keysOrOwner(token))
+      const isOwners = token !== null && (await isOfOwner(token))
       expect(answer.json().uploads.some((upload: { id: string }) => upload.id === id)).toBe(isOwners)
     }
   })
 })
 
-it('an admin of a tenant cannot ask about another one, nor make a key for it', async () => {
+it('an admin of a tenant cannot read another one, nor create a key for it', async () => {
   const headers = { authorization: `Bearer ${await user('boss', 'initech', { isAdmin: true })}` }
   const lists = ['uploads', 'usage', 'audit'].map((list) => ({ url: `/v1/admin/${list}?tenant=acme` }))
   const posts = [
@@ -207,7 +207,7 @@ it('an admin of a tenant cannot ask about another one, nor make a key for it', a
   expect(answers.map(({ statusCode }) => statusCode)).toEqual(answers.map(() => 403))
 })
 
-it('a key that an admin of a tenant makes without naming one is of that tenant', async () => {
+it('a key created by an admin of a tenant is of that tenant by default', async () => {
   const headers = { authorization: `Bearer ${await user('boss', 'initech', { isAdmin: true })}` }
   const payload = { name: 'x', role: 'member', tenant: null, scopes: ['admin'] }
 
@@ -216,15 +216,15 @@ it('a key that an admin of a tenant makes without naming one is of that tenant',
   expect(made.json()).toMatchObject({ tenant: 'initech' })
 })
 
-/** Made by an admin without a tenant; for ann of acme unless it is said. */
-async function makeKey(creation: { name: string; scopes: Scope[]; user?: string; tenant?: string }) {
+/** Creates a key as an admin without a tenant; by default for ann of acme. */
+async function createKey(creation: { name: string; scopes: Scope[]; user?: string; tenant?: string }) {
   const headers = { authorization: `Bearer ${await user('root', null, { isAdmin: true })}` }
   const payload = { role: 'creator', user: 'ann', tenant: 'acme', ...creation }
   return (await app.http.inject({ method: 'POST', url: '/v1/admin/keys', headers, payload })).json()
 }
 
-/** Whether a token speaks for ann of acme. */
-async function keysOrOwner(token: string): Promise<boolean> {
+/** Whether a token is one of ann of acme. */
+async function isOfOwner(token: string): Promise<boolean> {
   const me = await app.http.inject({ url: '/v1/me', headers: { authorization: `Bearer ${token}` } })
   const claims = token.startsWith('lf_')
     ? { tenant: 'acme' }

@@ -1,12 +1,12 @@
 /*
- * Every route of the server, and what each of them asks of the engine. The owner matrix sends every row as every kind of caller;
- * a route that has no row here fails it.
+ * Every route of the server, with a request and its kind. The owner matrix sends every row as every kind of caller; a route without a row
+ * fails it.
  */
 import { existsSync, globSync } from 'node:fs'
 
 /**
- * What a route is about, and thereby who may. `admin`: lists and creations of an admin, of a tenant or of all; `operate`: an admin's verbs
- * on one upload; `revoke`: on one key; `server`: what is about all tenants. `nothing`: it only refuses every caller.
+ * What a route does, which decides who may use it. `admin`: lists and creations by an admin, of a tenant or of all; `operate`: an admin's
+ * actions on one upload; `revoke`: on one key; `server`: routes about all tenants. `nothing`: refuses every caller.
  */
 export type Kind =
   | 'create'
@@ -24,12 +24,12 @@ export type Kind =
   | 'nothing'
 
 export interface Row {
-  /** `METHOD url`, as it is registered, and the dialect where several share an address. */
+  /** `METHOD url` as registered, with the protocol where two share a path. */
   route: string
   kind: Kind
-  /** The status for whoever may. */
+  /** The status for callers with permission. */
   ok: number
-  /** The request about upload `id`; where the route is about keys, about a key of its owner. */
+  /** The request about upload `id`, or about the key `keyId` of its owner. */
   request: (id: string, keyId: string) => { url: string; headers?: Record<string, string>; payload?: string | object }
 }
 
@@ -45,7 +45,7 @@ const rufhLast = {
 const rufhNew = { ...rufh, 'upload-complete': '?0', 'upload-length': '5' }
 const chunk = { 'x-chunk-index': '0', 'content-type': 'application/octet-stream' }
 const override = (method: string) => ({ 'x-http-method-override': method })
-const ofNever = { 'if-match': '"999"' }
+const staleEtag = { 'if-match': '"999"' }
 const creation = { file_name: 'a.txt', total_size: 5 }
 const form = {
   headers: { 'content-type': 'multipart/form-data; boundary=x' },
@@ -105,7 +105,7 @@ const admin: Row[] = [
     ok: 200,
     request: (id) => ({ url: `/v1/admin/uploads/${id}` }),
   },
-  // An upload that lacks bytes cannot be finished.
+  // An upload with missing bytes cannot be completed.
   ...(
     [
       ['cancel', 200],
@@ -113,11 +113,11 @@ const admin: Row[] = [
       ['expire', 200],
     ] as const
   ).map(
-    ([verb, ok]): Row => ({
-      route: `POST /v1/admin/uploads/:id/${verb}`,
+    ([action, ok]): Row => ({
+      route: `POST /v1/admin/uploads/:id/${action}`,
       kind: 'operate',
       ok,
-      request: (id) => ({ url: `/v1/admin/uploads/${id}/${verb}` }),
+      request: (id) => ({ url: `/v1/admin/uploads/${id}/${action}` }),
     }),
   ),
   {
@@ -132,24 +132,24 @@ const admin: Row[] = [
     ok: 200,
     request: () => ({ url: '/v1/admin/explain', payload: { user: 'ann', role: 'creator' } }),
   },
-  // Of a version that never was, so that nothing changes.
+  // With the ETag of a version that does not exist, so that nothing changes.
   {
     route: 'PUT /v1/admin/policies',
     kind: 'server',
     ok: 412,
-    request: () => ({ url: '/v1/admin/policies', headers: ofNever, payload: { policies: { roles: {} } } }),
+    request: () => ({ url: '/v1/admin/policies', headers: staleEtag, payload: { policies: { roles: {} } } }),
   },
   {
     route: 'PATCH /v1/admin/policies',
     kind: 'server',
     ok: 412,
-    request: () => ({ url: '/v1/admin/policies', headers: ofNever, payload: { policies: { roles: {} } } }),
+    request: () => ({ url: '/v1/admin/policies', headers: staleEtag, payload: { policies: { roles: {} } } }),
   },
   {
     route: 'POST /v1/admin/policies/versions/:version/restore',
     kind: 'server',
     ok: 412,
-    request: () => ({ url: '/v1/admin/policies/versions/1/restore', headers: ofNever, payload: {} }),
+    request: () => ({ url: '/v1/admin/policies/versions/1/restore', headers: staleEtag, payload: {} }),
   },
 ]
 
@@ -256,7 +256,7 @@ const inRufh: Row[] = [
     route: 'GET /files/:id (rufh)',
     kind: 'look',
     ok: 204,
-    // Drafts from 10 on know it.
+    // GET exists since draft 10.
     request: (id) => ({
       url: `/files/${id}`,
       headers: { 'upload-draft-interop-version': '10', 'upload-complete': '?0' },
@@ -353,18 +353,18 @@ const inTus: Row[] = [
 
 export const rows: Row[] = [...jsonApi, ...admin, ...rest, ...olderRest, ...inRufh, ...inTus]
 
-/** An answer that does not end cannot be waited for here: test/features/events/events.test.ts asks as every kind of caller. */
+/** Routes whose response does not end: test/features/events/events.test.ts tests them with every kind of caller. */
 export const endless = ['GET /v1/events']
 
-/** What anybody may ask: it says nothing about anybody's uploads. */
+/** Routes that need no token, because they reveal nothing about uploads. */
 export function isPublic(route: string): boolean {
   const [method = '', url = ''] = route.split(' ')
-  // Browsers ask before they send a token, and servers tell everybody what they speak.
+  // Browsers send a preflight without a token, and clients discover protocols without one.
   if (method === 'OPTIONS') return true
   if (['/health', '/livez', '/readyz'].includes(url) || /^\/docs(\/|$)/.test(url)) return true
-  // Takes one-time codes, in development mode only: test/http/identity/sign-in.test.ts.
+  // Accepts one-time codes, in development mode only: test/http/identity/sign-in.test.ts.
   if (route === 'POST /v1/dev/sign-in') return true
-  // Tells no user's name, and only with its own token: test/telemetry/metrics.test.ts.
+  // Names no user, and needs its own token: test/telemetry/metrics.test.ts.
   if (route === 'GET /metrics') return true
   const files = existsSync('dist/web') ? globSync('dist/web/**').map((path) => path.slice('dist/web'.length)) : []
   return ['GET', 'HEAD'].includes(method) && (['/', '/admin'].includes(url) || files.includes(url))

@@ -1,6 +1,6 @@
 /*
- * A secret may come in any place of a request, also where it does not belong. Every route is asked with one in every place, and nothing
- * that the server writes or answers has it: log at trace, answers, audit log, metrics.
+ * A client may send a secret in any place of a request, also where it does not belong. Every route gets requests with a secret in every
+ * place; none may appear in what the server writes: log at trace, responses, audit log, metrics.
  */
 import { expect, it, onTestFinished } from 'vitest'
 import { buildApp } from '../../src/app.ts'
@@ -18,7 +18,7 @@ const id = '00000000-0000-4000-8000-000000000000'
 
 type Sent = { url: string; headers?: Record<string, string>; payload?: string | object }
 
-/** Places for a secret: what becomes of a request that brings it there. */
+/** Places for a secret: each function puts it into a request. */
 const places: Record<string, (sent: Sent) => Sent> = {
   'a bearer token': (sent) => withHeaders(sent, { authorization: `Bearer ${marker}.${marker}.${marker}` }),
   'a key': (sent) => withHeaders(sent, { authorization: `Bearer lf_${marker}${marker}${marker}` }),
@@ -61,7 +61,7 @@ function inJson(sent: Sent, payload: string): Sent {
   return { ...withHeaders(sent, { 'content-type': 'application/json' }), payload }
 }
 
-it('no secret that comes in any place of any request is written or answered anywhere', async () => {
+it('writes no secret of any place of any request to log, responses, audit log or metrics', async () => {
   const written: string[] = []
   const write = process.stdout.write
   process.stdout.write = ((text: unknown) => written.push(String(text)) > 0) as typeof write
@@ -101,23 +101,23 @@ it('no secret that comes in any place of any request is written or answered anyw
     ...others.map((route) => ({ route, sent: { url: route.split(' ')[1]! } as Sent })),
   ]
 
-  const told: string[] = []
+  const leaks: string[] = []
   for (const { route, sent } of all)
     for (const [place, put] of Object.entries(places))
-      for (const who of [{}, admin]) {
-        const asked = put(withHeaders(sent, who))
-        const answer = await app.http.inject({ ...asked, method: route.split(' ')[0] as 'GET' })
+      for (const credentials of [{}, admin]) {
+        const request = put(withHeaders(sent, credentials))
+        const answer = await app.http.inject({ ...request, method: route.split(' ')[0] as 'GET' })
         const headers = { ...answer.headers }
         // tus: HEAD and the answer to a creation echo the client's own metadata to itself.
         if (place === 'metadata') delete headers['upload-metadata']
         if (JSON.stringify([headers, answer.body]).includes(marker))
-          told.push(`${place} to ${route}: ${answer.body.slice(0, 200)}`)
+          leaks.push(`${place} to ${route}: ${answer.body.slice(0, 200)}`)
       }
   const metrics = await app.http.inject({ url: '/metrics', headers: { authorization: `Bearer ${metricsToken}` } })
   await close()
   const audit = await database.query({ name: 'all of the audit log', text: 'select * from audit_log' }, [])
 
-  expect(told).toEqual([])
+  expect(leaks).toEqual([])
   expect(metrics.statusCode).toBe(200)
   expect(metrics.body).not.toContain(marker)
   expect(audit.length).toBeGreaterThan(0)

@@ -12,7 +12,7 @@ const secret = 'swordfish-of-the-server-0123456789abcdef'
 const issuerSecret = 'swordfish-of-the-issuer-0123456789abcdef'
 const tus = { 'tus-resumable': '1.0.0' }
 
-it('no secret, token or key comes into the log or into an answer, not even at trace and not when things go wrong', async () => {
+it('writes no secret, token or key to the log or to a response, even on errors', async () => {
   const { url, log, database } = await serve()
   const plain = await signToken(secret, userOf('ann', 'creator'), 600)
   const admin = await signToken(secret, userOf('root', 'creator', { isAdmin: true }), 600)
@@ -43,11 +43,11 @@ it('no secret, token or key comes into the log or into an answer, not even at tr
     await ask(token, `/nowhere?access_token=${token}`, { headers: { 'x-api-key': token, cookie: `s=${token}` } })
     await ask(token, '/v1/admin/keys', { method: 'POST', headers: json, body: `{"token":"${token}"` })
   }
-  // Where the database is gone, errors are logged with their causes.
+  // Without the database, errors are logged with their causes.
   await database.dispose()
   await ask(key, '/v1/me')
   await ask(plain, '/v1/uploads')
-  // What a process logs comes through a pipe, a moment later than its answer.
+  // The log arrives through a pipe, a moment after the response.
   await expect.poll(log).toContain('INTERNAL_ERROR')
 
   for (const one of [...tokens, secret, issuerSecret, 'swordfish']) {

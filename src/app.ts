@@ -190,10 +190,10 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   }
 
   function logPairing(pairingState: PairingState): void {
-    if (pairingState.is === 'paired') log.info('the store is paired with the database again')
+    if (pairingState.status === 'paired') log.info('the store is paired with the database again')
     else
       log.error(
-        { state: pairingState.is, reason: pairingState.reason },
+        { state: pairingState.status, reason: pairingState.reason },
         'the store is not paired with the database; not ready',
       )
   }

@@ -72,7 +72,7 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
   const freshMs = store.name === 'local' ? localFreshMs : remoteFreshMs
   let row = await pair(pairings, store)
   let rowAt = performance.now()
-  let pairingState: PairingState = { is: 'paired' }
+  let pairingState: PairingState = { status: 'paired' }
   let markerAt = Number.NEGATIVE_INFINITY
   let bothAt = Number.NEGATIVE_INFINITY
   let refreshing: Promise<void> | null = null
@@ -91,7 +91,7 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
     if (needsRow || startedAt - rowAt > rowFreshMs) {
       // A database that is not reachable says nothing about the store.
       const found = await pairings.find().catch((error: unknown) => (needsRow ? Promise.reject(error) : row))
-      if (!found) return set({ is: 'apart', reason: noRow }, startedAt)
+      if (!found) return set({ status: 'mismatched', reason: noRow }, startedAt)
       row = found
       rowAt = startedAt
     }
@@ -100,8 +100,8 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
     const next = pairingStateOf(row, marker)
     seenCounter = marker?.counter ?? -1
     // Both counters may have been incremented since the row was read.
-    if (next.is === 'restored' && !needsRow) return refreshState(true)
-    if (next.is !== 'apart') await stayAt(place)
+    if (next.status === 'restored' && !needsRow) return refreshState(true)
+    if (next.status !== 'mismatched') await stayAt(place)
     set(next, startedAt)
     if (needsRow) bothAt = startedAt
   }
@@ -115,19 +115,19 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
   }
 
   function set(next: PairingState, at: number): void {
-    const hasChanged = next.is !== pairingState.is
+    const hasChanged = next.status !== pairingState.status
     pairingState = next
     markerAt = at
     if (hasChanged) onChange?.(next)
   }
 
   function assertPaired(): void {
-    if (pairingState.is === 'apart') throw errors.storeNotPaired({ reason: pairingState.reason })
+    if (pairingState.status === 'mismatched') throw errors.storeNotPaired({ reason: pairingState.reason })
   }
 
   async function confirm(): Promise<void> {
     const age = performance.now() - markerAt
-    if (age > (pairingState.is === 'apart' ? failedFreshMs : freshMs)) {
+    if (age > (pairingState.status === 'mismatched' ? failedFreshMs : freshMs)) {
       refreshing ??= refreshState(false).finally(() => {
         refreshing = null
       })
@@ -136,7 +136,7 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
     assertPaired()
   }
 
-  async function confirmAnew(): Promise<void> {
+  async function recheck(): Promise<void> {
     await refreshState(false)
     assertPaired()
   }
@@ -158,7 +158,7 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
   async function confirmForRemoval(): Promise<void> {
     if (performance.now() - bothAt > removalFreshMs) await refreshState(true)
     assertPaired()
-    if (pairingState.is === 'restored') throw errors.storeNotPaired({ reason: pairingState.reason })
+    if (pairingState.status === 'restored') throw errors.storeNotPaired({ reason: pairingState.reason })
   }
 
   async function probe(): Promise<void> {
@@ -187,7 +187,7 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
     const last = await pairings.lastChange()
     if (last === lastChange) return
     await refreshState(true)
-    if (pairingState.is !== 'paired') return
+    if (pairingState.status !== 'paired') return
     const { storeId, counter, markedCounter } = row
     // Another server wrote the marker and died before it confirmed.
     if (markedCounter < counter && seenCounter === counter) await pairings.confirm(storeId, counter)
@@ -205,31 +205,31 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
   await refreshState(true)
   return {
     confirm,
-    confirmAnew,
+    recheck,
     confirmWritten,
-    doubt() {
+    noteFailedWrite() {
       probedAt = Number.NEGATIVE_INFINITY
     },
     confirmForRemoval,
     async confirmForCreation() {
       await confirm()
-      if (pairingState.is === 'restored') throw errors.storeNotPaired({ reason: pairingState.reason })
+      if (pairingState.status === 'restored') throw errors.storeNotPaired({ reason: pairingState.reason })
     },
     async mayRemove() {
       await refreshState(true)
-      return pairingState.is === 'paired'
+      return pairingState.status === 'paired'
     },
-    restoredAt: () => (pairingState.is === 'restored' ? row.advancedAt : null),
+    restoredAt: () => (pairingState.status === 'restored' ? row.advancedAt : null),
     async check() {
       await asNotReady(async () => {
         await refreshState(true)
-        if (pairingState.is !== 'paired') throw new NotReady(pairingState.reason)
+        if (pairingState.status !== 'paired') throw new NotReady(pairingState.reason)
         await store.check()
         await probe()
       })
     },
     advance,
-    wrote() {
+    noteWrite() {
       soon ??= setTimeout(advanceSoon, advanceSoonMs).unref()
     },
     async close() {
@@ -288,8 +288,8 @@ async function pair(pairings: Pairings, store: ObjectStore): Promise<PairingRow>
   if (row.isMarked) {
     const pairingState = pairingStateOf(row, marker)
     // Without a marker the volume may not be mounted yet, so the start is retried.
-    if (pairingState.is === 'apart' && !marker) throw errors.storeHasNoMarker({ reason: pairingState.reason })
-    if (pairingState.is === 'apart') throw new StoreMismatch(pairingState.reason)
+    if (pairingState.status === 'mismatched' && !marker) throw errors.storeHasNoMarker({ reason: pairingState.reason })
+    if (pairingState.status === 'mismatched') throw new StoreMismatch(pairingState.reason)
     await store.prepare?.()
     return row
   }

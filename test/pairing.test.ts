@@ -130,7 +130,7 @@ describe('pairing while a server runs', () => {
     const handle = await store.createMultipart('k', { ...about, partSize: 5 })
 
     await replace(pair)
-    await pairing.confirmAnew().catch(() => {})
+    await pairing.recheck().catch(() => {})
 
     const unavailable = { code: 'STORE_UNAVAILABLE' }
     await expect(store.put('a', bytes('a'), about)).rejects.toMatchObject(unavailable)
@@ -147,7 +147,7 @@ describe('pairing while a server runs', () => {
     await writeMarker(bare, marker)
     await untilDone(() => store.uploadPart('k', handle, 1, bytes('hello')))
     await expect(pairing.check()).resolves.toBeUndefined()
-    expect(states.map(({ is }) => is)).toEqual(['apart', 'paired'])
+    expect(states.map(({ status }) => status)).toEqual(['mismatched', 'paired'])
   })
 
   it('passes on "not found" when the store is the paired one', async () => {
@@ -325,7 +325,7 @@ describe('a store that is an older copy of the paired one', () => {
     const current = (await readMarker(bare))!
 
     await writeMarker(bare, copy)
-    await pairing.confirmAnew().catch(() => {})
+    await pairing.recheck().catch(() => {})
     await pairing.mayRemove()
     const unavailable = { code: 'STORE_UNAVAILABLE' }
     await expect(store.put('a', bytes('a'), about)).rejects.toMatchObject(unavailable)

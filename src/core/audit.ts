@@ -1,7 +1,7 @@
 import type { ErrorCode } from './errors/error.ts'
 import type { ClientInfo } from './upload.ts'
 
-/** What is written down, by what happened and to what. */
+/** What the audit log records. */
 export type AuditAction =
   | 'upload.create'
   | 'upload.complete'
@@ -13,17 +13,17 @@ export type AuditAction =
   | 'key.create'
   | 'key.revoke'
   | 'token.issue'
-  /** Refusals that came too thick to be written down, by their number. */
+  /** Refused requests that were too many to be recorded one by one; `times` has their number. */
   | 'audit.drop'
 
-/** One line of the record. It holds no secrets: no tokens, no keys, nothing of a file. */
+/** One entry of the audit log. It contains no secrets: no tokens, no keys, no content of files. */
 export interface AuditEntry {
   action: AuditAction
   isAllowed: boolean
-  /** `null`: the server itself, or nobody knows who. */
+  /** `null`: the server itself, or unknown. */
   by: AuditActor | null
   uploadId?: string | null
-  /** What else it was done to: a version of the policies, the id of a key. */
+  /** The object of the action when it is not an upload: a version of the policies, the id of a key. */
   target?: string | null
   code?: ErrorCode | null
   rule?: string | null
@@ -31,7 +31,7 @@ export interface AuditEntry {
   note?: string | null
 }
 
-/** Who did it and from where, as far as it is known. */
+/** The actor and its client, as far as they are known. */
 export interface AuditActor {
   id: string | null
   role: string | null

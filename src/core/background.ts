@@ -1,13 +1,13 @@
 import type { Facts } from './errors/error.ts'
 
-/** Work beside the answers, which nobody waits for but who closes the engine. */
+/** Work that no request waits for; closing the engine does. */
 export interface BackgroundTasks {
   runDetached(work: Promise<unknown>, facts: Facts): void
-  /** Resolves when nothing runs any more. */
+  /** Resolves when no work is running. */
   drained(): Promise<void>
 }
 
-/** Keeps account of what runs; what fails of it, `onFault` is told. */
+/** Tracks detached work and passes its errors to `onError`. */
 export function createBackgroundTasks(onError: (error: unknown, facts: Facts) => void): BackgroundTasks {
   const running = new Set<Promise<unknown>>()
   return {

@@ -2,15 +2,15 @@ import type { Upload } from './upload.ts'
 
 export type EventType = 'upload.created' | 'upload.completed' | 'upload.cancelled' | 'upload.expired' | 'upload.failed'
 
-/** A fact told afterwards; it cannot refuse. */
+/** A change of an upload that is saved already. */
 export interface Event {
   type: EventType
   uploadId: string
-  /** What a listener may know. */
+  /** Facts that every subscriber may know. */
   data: Record<string, string | number | boolean | null>
 }
 
-/** The event of `type` about `upload`; none for a partial one, which is no file. */
+/** The event of `type` about `upload`; none for a partial upload, which is no file of its own. */
 export function eventOf(type: EventType, upload: Upload): Event | undefined {
   if (upload.concat?.kind === 'partial') return undefined
   return {

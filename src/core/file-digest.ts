@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import type { ObjectStore } from './ports/object-store.ts'
 import { type DigestAlgorithm, digestAlgorithms, type FileDigests } from './upload.ts'
 
-/** Sees the bytes of a file in order, and knows at their end what `digests` asks for. */
+/** Takes the bytes of a file in order and computes its digests. */
 export interface FileHash {
   update(chunk: Buffer): void
   digests(): FileDigests
 }
 
-/** A hash of everything that `digests` expects or wants. */
+/** Computes every digest that `digests` expects or wants. */
 export function hashFile(digests: FileDigests): FileHash {
   const hashes = algorithmsOf(digests).map((algorithm) => ({
     algorithm,
@@ -25,7 +25,7 @@ export function hashFile(digests: FileDigests): FileHash {
   }
 }
 
-/** `digests` with what is missing of them read from the object at `key`, which must be whole. */
+/** `digests` with the actual values; if one is missing, all are computed from the complete object at `key`. */
 export async function readDigests(digests: FileDigests, store: ObjectStore, key: string): Promise<FileDigests> {
   if (algorithmsOf(digests).every((algorithm) => digests.actual[algorithm] !== undefined)) return digests
   const hash = hashFile(digests)
@@ -33,7 +33,7 @@ export async function readDigests(digests: FileDigests, store: ObjectStore, key:
   return hash.digests()
 }
 
-/** Whether the file is what it was said to be. */
+/** Whether the file has all expected digests. */
 export function matchesExpected({ expected, actual }: FileDigests): boolean {
   return Object.entries(expected).every(([algorithm, value]) => actual[algorithm as DigestAlgorithm] === value)
 }

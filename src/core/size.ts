@@ -1,6 +1,6 @@
 const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 
-/** Bytes in words a person reads: `200 MiB`, `1.5 GiB`. */
+/** Bytes for people, rounded to one decimal: `200 MiB`, `1.5 GiB`. */
 export function formatSize(bytes: number): string {
   let value = bytes
   let unit = 0

@@ -41,19 +41,22 @@ export function parseDuration(text: string): number | null {
   return measure(text, msIn)
 }
 
-/** Bytes as `parseSize` reads them, in the largest unit of which they are a whole number: `10 GiB`. */
+/** Bytes in the form that `parseSize` reads, in the largest unit that gives a whole number: `10 GiB`. */
 export function writeSize(bytes: number): string {
   return write(bytes, { TiB: 2 ** 40, GiB: 2 ** 30, MiB: 2 ** 20, KiB: 2 ** 10 }, 'bytes')
 }
 
-/** Milliseconds as `parseDuration` reads them: `7 days`. */
+/** Milliseconds in the form that `parseDuration` reads: `7 days`. */
 export function writeDuration(ms: number): string {
   return write(ms, { days: 86_400_000, hours: 3_600_000, minutes: 60_000, seconds: 1_000 }, 'ms')
 }
 
 function write(amount: number, units: Record<string, number>, smallest: string): string {
-  const [unit, worth] = Object.entries(units).find(([, worth]) => amount > 0 && amount % worth === 0) ?? [smallest, 1]
-  const count = amount / worth
+  const [unit, factor] = Object.entries(units).find(([, factor]) => amount > 0 && amount % factor === 0) ?? [
+    smallest,
+    1,
+  ]
+  const count = amount / factor
   return `${count} ${count === 1 && unit.endsWith('s') && unit !== 'ms' ? unit.slice(0, -1) : unit}`
 }
 

@@ -1,56 +1,56 @@
 /*
- * How fast bodies are read: so many bytes a second of one user, and so many of all users of this server together.
+ * Limits how fast bodies are read: bytes a second of one user, and bytes a second of all users of this server together.
  *
- * Bytes are counted when they have come, so a body is never cut; it is what comes next that waits. A user whose bodies took
- * more than was due is in debt, and none of their bodies is read until it is paid. There are two accounts. The user's own cap
- * pays into the first one as time passes. Into the second one goes what all may take together: as soon as anybody has to wait,
- * every moment's worth is shared equally among the users who send, however many bodies each of them has. Whoever has saved
- * up enough for a moment leaves the rest to the others.
+ * Bytes are counted after they arrived, so a limit never cuts a chunk; it delays the next one. A user who took more than the limits allow
+ * has a debt, and none of the user's bodies is read until it is paid. Each user has two accounts. The first belongs to the user's own limit
+ * and is paid as time passes. The second belongs to the limit of the server: as soon as a user has to wait, the bytes of every tick are
+ * shared equally among the users who send, however many bodies each of them has. A user whose credit is full leaves the rest of the share
+ * to the others.
  */
 
-/** One body's part in it. */
+/** How fast one body may be read. */
 export interface Pace {
-  /** Counts bytes that came. A promise asks to read nothing more until it resolves; 0 bytes ask whether one may begin. */
+  /** Counts bytes that arrived. While a promise is returned, nothing may be read until it resolves. 0 bytes: may reading begin? */
   spend(bytes: number): Promise<void> | null
-  /** The body has ended; who waited no longer does. */
+  /** The body has ended. A pending promise of `spend` resolves. */
   leave(): void
 }
 
 export interface Bandwidth {
-  /** A body of `user`, who has `perSecond` bytes from now on; `null`: any number. `null` when nothing holds the body back. */
+  /** Adds a body of `user`, whose limit is `perSecond` bytes from now on, `null` for none. Returns `null` when no limit applies. */
   join(user: string, perSecond: number | null): Pace | null
 }
 
-/** One user. What is owed is above zero, what is saved up below. */
+/** The accounts of one user, in bytes. A debt is above zero, credit below. */
 interface TokenBucket {
   perSecond: number
-  /** Of the user's own cap, at `ownAt`. */
+  /** The account of the user's own limit, as of `ownAt`. */
   own: number
   ownAt: number
-  /** Of what all may take. */
+  /** The account of the server's limit. */
   shared: number
   bodies: number
   waiting: Set<() => void>
 }
 
 const tickMs = 20
-// What may be saved up; more would be a burst, less would make bodies stop although there is room.
+// The credit that may be saved up: more would allow bursts, less would stop bodies although bandwidth is free.
 const burstSeconds = 0.1
 const usualChunk = 64 * 1024
 const maxIdleBuckets = 1000
 
-/** A bandwidth of `limit` bytes a second for all together; `null`: any number. */
+/** A bandwidth of `limit` bytes a second for all users together; `null`: no limit. */
 export function createBandwidth(limit: number | null): Bandwidth {
   const perSecond = limit ?? Number.POSITIVE_INFINITY
   const buckets = new Map<string, TokenBucket>()
   const waiting = new Set<TokenBucket>()
-  /** Who sends, or owes something. */
+  /** Users who send or have a debt. */
   const active = new Set<TokenBucket>()
   let sharedTokens = limit === null ? 0 : limit * burstSeconds
   let refilledAt = performance.now()
   let timer: NodeJS.Timeout | null = null
 
-  /** What passed since the last look, as bytes that all may take. */
+  /** Adds the bytes of the time since the last refill. */
   function refillShared(now: number) {
     if (limit === null) return
     sharedTokens = Math.min(sharedTokens + ((now - refilledAt) / 1000) * perSecond, perSecond * burstSeconds)
@@ -67,7 +67,7 @@ export function createBandwidth(limit: number | null): Bandwidth {
     bucket.ownAt = now
   }
 
-  /** Shares what there is equally; who needs less than their share leaves the rest to the others. */
+  /** Shares the tokens equally among the users; a user who needs less than the share leaves the rest to the others. */
   function share() {
     const backlogged = new Set(active)
     const most = Math.max(usualChunk, (perSecond * burstSeconds) / backlogged.size)
@@ -96,7 +96,7 @@ export function createBandwidth(limit: number | null): Bandwidth {
     timer = null
   }
 
-  /** Each of them will bring about one chunk: waking all at once would be a burst of as many. */
+  /** Resumes bodies of the user, each of which will bring about one chunk: resuming all of them at once would be a burst. */
   function wake(bucket: TokenBucket) {
     let room = Math.max(usualChunk, Math.min(bucket.perSecond, perSecond) * burstSeconds)
     for (const resume of bucket.waiting) {
@@ -124,7 +124,7 @@ export function createBandwidth(limit: number | null): Bandwidth {
     return bucket
   }
 
-  /** A debt outlives its bodies: who sends many short ones would have no cap otherwise. */
+  /** Forgets users without bodies and without debt. A debt outlives its bodies, or many short bodies would evade the limit. */
   function forgetIdle() {
     const now = performance.now()
     for (const [user, bucket] of buckets) {
@@ -150,7 +150,7 @@ export function createBandwidth(limit: number | null): Bandwidth {
             refillShared(now)
             bucket.shared += bytes
             active.add(bucket)
-            // Nobody waits for what is saved up: no need to wait for the next moment.
+            // No user waits, so the debt is paid at once instead of at the next tick.
             if (waiting.size === 0 && bucket.shared > 0 && bucket.shared <= sharedTokens) {
               sharedTokens -= bucket.shared
               bucket.shared = 0

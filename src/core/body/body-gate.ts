@@ -1,8 +1,8 @@
 /*
- * How many bodies may flow at once. Until the gate is full everybody may send as many as they like. When it is full, a newcomer takes the
- * place of a body of the user who has most of them, and of the slowest of those; where no user has more than the newcomer will
- * have, the network that has most gives way in the same manner. Otherwise the newcomer is sent away. So one user, or one network with
- * many users, never keeps others out, however slowly it sends.
+ * Limits how many bodies are received at once. Until the gate is full, a user may send any number of bodies. When it is full, a new body
+ * replaces the slowest body of the user with the most bodies, if that user has more than the new body's user will have; otherwise the
+ * slowest body of the network with the most bodies, under the same condition; otherwise the new body is refused. So one user, or one
+ * network with many users, cannot lock the others out by sending many slow bodies.
  */
 
 import type { UploadError } from '../errors/error.ts'
@@ -11,24 +11,24 @@ import type { MemoryBudget } from '../memory/memory-budget.ts'
 
 /** Whose body it is. */
 export interface Sender {
-  /** The user, or what stands for a client without one. */
+  /** The key of the user, or of a client without one. */
   user: string
   /** `null`: this machine. */
   network: string | null
 }
 
-/** One body on its way. */
+/** The place of one body. */
 export interface BodySlot {
-  /** Aborts, with the refusal as its reason, when the body has to give way. */
+  /** Aborts with an UploadError as its reason when another body replaces this one. */
   readonly signal: AbortSignal
-  /** Counts bytes that came. */
+  /** Counts bytes that arrived. */
   received(bytes: number): void
-  /** The body is over. */
+  /** The body has ended. */
   leave(): void
 }
 
 export interface BodyGate {
-  /** @throws UploadError OVERLOADED when a body of `sender` would find no place */
+  /** @throws UploadError OVERLOADED when a body of `sender` would be refused */
   check(sender: Sender): void
   /** Counts a body of `sender` until it leaves. @throws UploadError OVERLOADED */
   enter(sender: Sender): BodySlot
@@ -40,18 +40,18 @@ interface Body extends Sender {
   stop: AbortController
 }
 
-// Who waits for room holds a chunk beyond the budget; so much more means that there are very many of them.
+// Each body that waits for room has one chunk in memory beyond the budget; more than a quarter beyond it means very many bodies.
 const overloadedAt = 1.25
-// A body that has just begun has not had the time to be fast.
+// Speed is measured over at least this long, or its first chunk would make a new body look fast.
 const minAgeMs = 1000
 
-/** A gate for `most` bodies, whose bytes `budget` counts. */
+/** A gate for `maxBodies` bodies, whose bytes `budget` counts. */
 export function createBodyGate(maxBodies: number, budget: Pick<MemoryBudget, 'limit' | 'used'>): BodyGate {
   const bodies = new Set<Body>()
   const users = new Map<string, number>()
   const networks = new Map<string, number>()
 
-  /** The body that gives way to one of `sender`; `null`: there is a place. @throws UploadError when none does */
+  /** The body that one of `sender` replaces; `null`: there is a free place. @throws UploadError OVERLOADED */
   function chooseEvicted(sender: Sender): Body | null {
     if (budget.used > budget.limit * overloadedAt) throw overloaded('MEMORY_BUDGET')
     if (bodies.size < maxBodies) return null
@@ -63,11 +63,11 @@ export function createBodyGate(maxBodies: number, budget: Pick<MemoryBudget, 'li
     throw overloaded('BODIES_AT_ONCE')
   }
 
-  function slowest(isMeant: (body: Body) => boolean): Body {
+  function slowest(isCandidate: (body: Body) => boolean): Body {
     const now = performance.now()
     const speed = ({ bytes, startedAt }: Body) => bytes / Math.max(minAgeMs, now - startedAt)
     let found: Body | undefined
-    for (const body of bodies) if (isMeant(body) && (!found || speed(body) < speed(found))) found = body
+    for (const body of bodies) if (isCandidate(body) && (!found || speed(body) < speed(found))) found = body
     return found!
   }
 

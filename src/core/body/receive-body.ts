@@ -3,57 +3,57 @@ import type { Pace } from './bandwidth.ts'
 import type { BodySlot } from './body-gate.ts'
 
 /**
- * How a body ended. `clean`: its end was seen. `early`: the connection broke. `overflow`: it brought more than `limit`.
- * `idle`: nothing came for too long, or too slowly, or for longer than a request may last. `stopped`: we stopped reading.
+ * How a body ended. `complete`: its end arrived. `aborted`: the connection broke. `too-long`: it had more than `limit` bytes. `timeout`:
+ * no byte arrived for too long, or too slowly, or the body took longer than a request may. `cancelled`: the server stopped reading.
  */
 export type BodyEnd = 'complete' | 'aborted' | 'too-long' | 'timeout' | 'cancelled'
 
 export interface ReceiveBodyOptions {
-  /** Bytes that may be taken; what comes beyond is left out. */
+  /** Bytes that may be taken; bytes beyond it are dropped. */
   limit: number
-  /** Ends the reading when no byte came for so long. 0: never. */
+  /** Ends the body when no byte arrived for this long. 0: never. */
   idleMs: number
-  /** Ends the reading when fewer bytes a second came within a window of waiting for them. 0: never. */
+  /** Bytes a second. Ends the body when it was slower for a window of time that was spent waiting for the client. 0: never. */
   minSpeed: number
-  /** The window; half a minute when not given. */
+  /** The window of `minSpeed`; 30 seconds by default. */
   speedWindowMs?: number
-  /** Ends the reading when the whole body takes longer than this. 0: never. */
+  /** Ends the body when the whole of it takes longer than this. 0: never. */
   totalMs: number
-  /** Ends the reading when it aborts. */
+  /** Ends the body when it aborts. */
   signal: AbortSignal
-  /** Holds the reading back where bandwidth is limited; not given: it is not. */
+  /** Slows the reading down to the bandwidth limits, if there are any. */
   pace?: Pace | null | undefined
-  /** Told how many bytes came, before they are taken. */
+  /** Gets the number of bytes that arrived, before they are taken. */
   slot?: Pick<BodySlot, 'received'> | undefined
-  /** Takes a chunk. A promise makes the reading pause until it resolves; a rejection ends it with `stopped`. */
+  /** Takes a chunk. Reading pauses until a returned promise resolves; a rejection ends the body as `cancelled`. */
   take(chunk: Buffer): Promise<void> | null
 }
 
-// A phone between two cells brings nothing for a while; what stays below the least speed for longer only holds a place.
+// A phone that changes cells sends nothing for some seconds; a body that is too slow for longer only occupies a place.
 const defaultWindowMs = 30_000
 
 /**
- * Reads a body to its end, however it ends; never rejects and never destroys the stream. It uses the stream's events,
- * not its iterator: an iterator costs a promise a chunk, and closes the connection when it is left.
+ * Reads a body to its end, however it ends; never rejects and never destroys the stream. It uses the events of the stream and not its
+ * iterator, which costs a promise for each chunk and closes the connection when the loop is left.
  */
 export function receiveBody(
   body: Readable,
   { limit, idleMs, minSpeed, speedWindowMs = defaultWindowMs, totalMs, signal, pace, slot, take }: ReceiveBodyOptions,
 ): Promise<BodyEnd> {
-  const over = endBefore(body, signal)
-  if (over) {
+  const end = endBefore(body, signal)
+  if (end) {
     pace?.leave()
-    return Promise.resolve(over)
+    return Promise.resolve(end)
   }
   return new Promise((resolve) => {
     let isOver = false
     let taken = 0
     let lastByteAt = performance.now()
-    // Time spent waiting for us is not the client's slowness.
+    // Time in which the server paused the body does not make the client slow.
     let pausedMs = 0
     let pausedSince: number | null = null
     const startedAt = lastByteAt
-    /** Where the window of the least speed began: active time, and bytes by then. */
+    /** The start of the current window of `minSpeed`: unpaused time, and bytes taken by then. */
     let windowAtMs = 0
     let windowTaken = 0
     const timer =
@@ -78,7 +78,7 @@ export function receiveBody(
       taken += fits.length
       const wait = fits.length > 0 ? take(fits) : null
       if (fits.length < chunk.length) {
-        // Whoever takes the bytes knows what became of them; unheard, a rejection would end the process.
+        // `take` handles its own failure; without a handler here, the rejection would end the process.
         wait?.catch(() => {})
         return finish('too-long')
       }
@@ -134,7 +134,7 @@ export function receiveBody(
       body.off('error', onBreak)
       body.off('close', onBreak)
       body.off('aborted', onBreak)
-      // Later errors of a connection we no longer read from are nobody's business, but unheard they would end the process.
+      // Later errors of the connection do not matter, but without a listener they would end the process.
       body.on('error', () => {})
       signal.removeEventListener('abort', onStop)
       if (end !== 'complete') body.pause()
@@ -143,7 +143,7 @@ export function receiveBody(
   })
 }
 
-/** The end of a body that needs no reading any more. */
+/** How the body has ended already; `null` while it can be read. */
 function endBefore(body: Readable, signal: AbortSignal): BodyEnd | null {
   if (body.readableEnded) return 'complete'
   if (body.destroyed || body.errored) return 'aborted'

@@ -1,7 +1,8 @@
 /*
- * A final upload is made of partial ones that are complete. Its parts have one size like everybody's; where a part lies
- * within one partial upload, the store copies it and no byte passes through here. Only a part over a seam is read and
- * written; partial uploads of one length, as clients make them, mostly have none. The partial uploads end when the final one is complete.
+ * A final upload is concatenated from partial uploads that are complete. Its parts have one size, like those of any upload. A part that
+ * lies within one partial upload is copied by the store, and no byte passes through this server. A part that spans several partial uploads
+ * is read and written again; there are few of them when all partial uploads have the same length, as clients usually make them. The partial
+ * uploads end when the final upload is complete.
  */
 
 import { authorizeOwner } from '../access/access.ts'
@@ -14,20 +15,20 @@ import type { Actor, StoredPart, UploadRecord } from '../upload.ts'
 import { assertActive, isConcatenated } from '../upload-state.ts'
 
 const MiB = 1024 ** 2
-// A copy costs this server a question and an answer; S3 makes one of 100 MiB in about a second.
+// A copy costs this server only a request; S3 copies 100 MiB in about a second.
 const copiesAtOnce = 12
-// S3 copies a range only of objects of 5 MiB and more.
-const smallestCopySource = 5 * MiB
-// Large enough that 5 GiB are some dozens of requests, small enough that the parts over seams are soon read.
-const largestPart = 64 * MiB
-const wantedParts = 16
-
-// A client that names an upload again and again has the store copy what it never sent.
+// S3 copies ranges only from objects of 5 MiB or more.
+const minCopySource = 5 * MiB
+// Large enough that 5 GiB take some dozens of requests, small enough that a part that is not copied is read in a short time.
+const maxPreferredPart = 64 * MiB
+// Enough parts to copy them in parallel.
+const minParts = 16
+// By naming an upload repeatedly, a client makes the store copy bytes that the client never sent.
 const maxRepeats = 16
 
 /**
- * The partial uploads of a final one, in order, found with one question. One may be named again: its bytes are then in the file again.
- * @throws UploadError when one is unknown, not the actor's, or none
+ * The partial uploads of a final one, in order, found with one query. An upload that is named again contributes its bytes again.
+ * @throws UploadError when an upload does not exist, belongs to another user, has ended, or is not partial
  */
 export async function findPartials(
   actor: Actor,
@@ -49,14 +50,14 @@ export async function findPartials(
   return ids.map((id) => found.get(id)!)
 }
 
-/** What is named again is charged when the final upload is created, so its length must be known by then. */
+/** Repeated bytes are charged when the final upload is created, so their length must be known by then. */
 function assertFewRepeats(ids: string[], found: Map<string, UploadRecord>): void {
   const repeats = ids.length - found.size
   if (repeats > maxRepeats) throw errors.tooManyRepeats({ most: maxRepeats })
   if (repeats > 0 && [...found.values()].some(({ size }) => size === null)) throw errors.repeatedWithoutLength()
 }
 
-/** Their bytes together; `null` while one of them does not know. */
+/** The length of all partial uploads together; `null` while that of one is unknown. */
 export function lengthOf(partials: UploadRecord[]): number | null {
   let size = 0
   for (const partial of partials) {
@@ -66,9 +67,9 @@ export function lengthOf(partials: UploadRecord[]): number | null {
   return size
 }
 
-/** The part size to prefer for a file of `size` bytes whose parts are mostly copied. */
+/** The preferred part size for a file of `size` bytes most of whose parts are copied. */
 export function preferredConcatPartSize(size: number | null, preferred: number): number {
-  return Math.max(preferred, size === null ? largestPart : Math.min(largestPart, Math.ceil(size / wantedParts)))
+  return Math.max(preferred, size === null ? maxPreferredPart : Math.min(maxPreferredPart, Math.ceil(size / minParts)))
 }
 
 interface ByteRange {
@@ -79,8 +80,8 @@ interface ByteRange {
 }
 
 /**
- * Writes the parts of a final upload from its partial ones and records them; the join of the parts is left to the finish.
- * May be done again after any failure.
+ * Writes the parts of a final upload from its partial uploads and records them; the multipart upload is completed later. May be called
+ * again after any failure.
  */
 export async function writeConcatenatedParts(
   lease: Lease,
@@ -100,7 +101,7 @@ export async function writeConcatenatedParts(
   }
   const parts: StoredPart[] = []
   let next = 1
-  async function work(): Promise<void> {
+  async function writeParts(): Promise<void> {
     while (next <= count) {
       const number = next
       next += 1
@@ -110,50 +111,50 @@ export async function writeConcatenatedParts(
     }
   }
 
-  function writePart(number: number, from: ByteRange[]): Promise<StoredPart> {
-    const [only] = from
-    if (from.length === 1 && only!.sourceSize >= smallestCopySource)
+  function writePart(number: number, ranges: ByteRange[]): Promise<StoredPart> {
+    const [only] = ranges
+    if (ranges.length === 1 && only!.sourceSize >= minCopySource)
       return store.copyPart(upload.key, upload.multipartId!, number, only!)
-    return store.uploadPart(upload.key, upload.multipartId!, number, readRanges(from, store))
+    return store.uploadPart(upload.key, upload.multipartId!, number, readRanges(ranges, store))
   }
 
-  const working = Array.from({ length: Math.min(copiesAtOnce, count) }, () =>
-    work().catch((error: unknown) => {
+  const workers = Array.from({ length: Math.min(copiesAtOnce, count) }, () =>
+    writeParts().catch((error: unknown) => {
       next = count + 1
       throw error
     }),
   )
-  // What is on its way when one fails ends before the lease does: another holder may write the same parts.
-  await Promise.allSettled(working)
-  await Promise.all(working)
+  // After a failure the other writes end before the lease does, because the next lease holder may write the same parts.
+  await Promise.allSettled(workers)
+  await Promise.all(workers)
   await lease.save({ parts, offset: size })
 }
 
-/** The first `bytes` of what `partials` make together, or all of it. */
+/** The first `bytes` bytes of the concatenated partial uploads, or all of them. */
 export async function readPrefix(partials: UploadRecord[], bytes: number, store: ObjectStore): Promise<Buffer> {
   const chunks: Buffer[] = []
   for await (const chunk of readRanges(rangesOf(partials, 0, bytes), store).chunks()) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
 
-/** The bytes `start` to `end` of the whole, as stretches of the partial uploads. */
+/** The bytes `start` to `end` (exclusive) of the concatenated file, as ranges of the partial uploads. */
 function rangesOf(partials: UploadRecord[], start: number, end: number): ByteRange[] {
-  const found: ByteRange[] = []
+  const ranges: ByteRange[] = []
   let at = 0
   for (const { key, size } of partials) {
     const from = Math.max(start, at)
     const to = Math.min(end, at + size!)
-    if (from < to) found.push({ key, sourceSize: size!, start: from - at, end: to - at })
+    if (from < to) ranges.push({ key, sourceSize: size!, start: from - at, end: to - at })
     at += size!
   }
-  return found
+  return ranges
 }
 
-function readRanges(from: ByteRange[], store: ObjectStore): Bytes {
+function readRanges(ranges: ByteRange[], store: ObjectStore): Bytes {
   return {
-    size: from.reduce((bytes, { start, end }) => bytes + end - start, 0),
+    size: ranges.reduce((bytes, { start, end }) => bytes + end - start, 0),
     async *chunks() {
-      for (const { key, start, end } of from) yield* store.read(key, { start, end })
+      for (const { key, start, end } of ranges) yield* store.read(key, { start, end })
     },
   }
 }

@@ -10,19 +10,20 @@ import { applyDetectedType } from '../receive/detected-type.ts'
 import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'
 import { findPartials, lengthOf, readPrefix } from './concatenate.ts'
 
-/** Whether the upload is a final one that is still to be concatenated. */
+/** Whether the upload is a final one that is not concatenated yet. */
 export function isAwaitingPartials({ concat, state }: UploadRecord): boolean {
   return concat?.kind === 'final' && state === 'receiving'
 }
 
-/** The partial uploads of a final one, in order; none of any other upload. @throws UploadError as `findPartials` */
+/** The partial uploads of a final one, in order; an empty list for any other upload. @throws UploadError as `findPartials` */
 export function partialsOf({ uploads, now }: EngineContext, upload: UploadRecord): Promise<UploadRecord[]> {
   const from = upload.concat?.kind === 'final' ? upload.concat.from : []
   return findPartials(actorOfUpload(upload), from, uploads, now())
 }
 
 /**
- * The length of a final upload as far as its partial uploads know theirs; saved once it is known. `isReady`: all of them are complete.
+ * The length of a final upload, `null` while that of a partial upload is unknown; saved once it is known. `isReady`: all of them are
+ * complete.
  * @throws UploadError FILE_TOO_LARGE, and as `findPartials`
  */
 export async function measureFinal(
@@ -47,7 +48,7 @@ export async function assertPartialsReady(context: EngineContext, upload: Upload
   if (!areComplete(await partialsOf(context, upload))) throw errors.partialsNotReady()
 }
 
-/** Applies the media type that the first partial upload shows. @throws UploadError TYPE_NOT_ALLOWED: the upload has failed */
+/** Applies the media type that the first bytes of the file show. @throws UploadError TYPE_NOT_ALLOWED: the upload has failed */
 export async function applyTypeOfFinal(
   context: EngineContext,
   lease: Lease,

@@ -1,17 +1,18 @@
 import { errors } from '../errors/errors.ts'
 
-// An index of Postgres takes some 2,700 bytes, and a client that sends the file itself has misunderstood something.
+// An index entry of Postgres may have about 2,700 bytes. A fingerprint identifies a file and is far shorter.
 const maxBytes = 1024
 
 /**
- * What a client tells one file from another by, so that it finds the upload again on another device. The server only compares.
+ * Checks a fingerprint: the text by which a client recognizes a file, to find its upload again on another device. The server only compares
+ * fingerprints.
  * @throws UploadError INVALID_METADATA
  */
 export function checkFingerprint(text: string): void {
   if (!isFingerprint(text)) throw errors.fingerprintInvalid({ maxBytes })
 }
 
-/** Whether `text` can be one. */
+/** Whether `text` may be a fingerprint. */
 export function isFingerprint(text: string): boolean {
   return text !== '' && Buffer.byteLength(text) <= maxBytes && text.isWellFormed() && !/\p{Cc}/u.test(text)
 }

@@ -3,18 +3,18 @@ import type { StoreLimits } from '../ports/object-store.ts'
 const MiB = 1024 ** 2
 
 export interface PartPlan {
-  /** The file's length, or the most it may become. */
+  /** The length of the file, or the largest allowed when it is unknown. */
   size: number
-  /** What the operator set. */
+  /** The part size from the policy or the settings. */
   preferred: number
   limits: StoreLimits
-  /** How many bytes the client's first request brings, when more will follow. */
+  /** Bytes of the client's first request, when more requests will follow. */
   firstChunkSize?: number | undefined
 }
 
 /**
- * The one size that all parts but the last will have: the preferred one, larger when the file would otherwise need too
- * many parts, and a divisor of the client's chunk where there is one near, so that a chunk leaves no tail.
+ * The size that all parts but the last will have: the preferred size, or a larger one when the file would otherwise need too many parts, or
+ * a divisor of the client's chunk size near it, so that a chunk ends with a full part and leaves no tail.
  */
 export function choosePartSize({ size, preferred, limits, firstChunkSize }: PartPlan): number {
   const least = Math.max(limits.minPartSize, Math.ceil(size / limits.maxParts))

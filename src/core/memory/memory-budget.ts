@@ -1,57 +1,57 @@
 /**
- * One budget of body bytes for the process. Bytes are counted when they arrive and given back when the store has them.
- * Counting never waits, so a slow client holds nothing but its own bytes; who adds to a budget that is full stops
- * reading until there is room.
+ * One budget of body bytes in memory for the whole process. Bytes are counted when they arrive and released when the store has them.
+ * Counting never waits, so a slow client occupies only its own bytes. A budget user that added bytes to a full budget stops reading until
+ * there is room.
  *
- * Room comes by itself while parts are on their way to the store, and goes first to those who will soonest have filled
- * theirs, at the speed at which they came so far: then some parts leave, instead of all of them being half there, and a fast
- * client does not stand in line behind a thousand slow ones. Where nothing is on its way, room is made by the
- * holders: the one whose part would take longest writes its bytes to the store as a
- * piece (a spill), and so on until the budget is at ease.
+ * While parts are on their way to the store, room becomes free without further action. It goes first to the budget users that will fill
+ * their part soonest at their speed so far: then some parts are completed and leave, instead of all parts staying half full, and a fast
+ * client does not queue behind a thousand slow ones. While too few bytes are on their way, the budget users that would take longest to fill
+ * their part write their bytes to the store as tail objects (a spill), until the budget is no longer under pressure.
  */
 export interface MemoryBudget {
   readonly limit: number
   readonly used: number
-  /** So much is used that it is better not to keep what need not be kept. */
+  /** More than the high-water mark is used: bytes that are cached only for speed should be released. */
   readonly underPressure: boolean
   add(bytes: number): void
   release(bytes: number): void
-  /** Whether `holder` must wait before it takes more. The last of the budget is for those whose part will soon leave. */
+  /** Whether `budgetUser` must wait before it takes more. The last share of the budget is reserved for parts that will soon be full. */
   isFull(budgetUser: BudgetUser): boolean
-  /** Resolves when there is room for `holder`; `null` when there is. */
+  /** Resolves when there is room for `budgetUser`; `null` when there is room now. */
   waitForRoom(budgetUser: BudgetUser): Promise<void> | null
-  /** `giveUp` is called when the budget is short, before anybody has to wait: for what is only kept for speed. */
-  onPressure(giveUp: () => void): void
-  /** Lets the budget ask `holder` to spill. Returns the way out. */
+  /** Calls `evict` under pressure, before any budget user has to wait, to release bytes that are kept only for speed. */
+  onPressure(evict: () => void): void
+  /** Lets the budget ask `budgetUser` to spill. Returns a function that ends this. */
   join(budgetUser: BudgetUser): () => void
 }
 
+/** A part that is being filled in memory. */
 export interface BudgetUser {
-  /** Bytes it could spill now. */
+  /** Bytes that it could spill now. */
   spillable(): number
-  /** Bytes it waits for until its part is full and leaves. */
+  /** Bytes that it needs until its part is full and goes to the store. */
   missingBytes(): number
-  /** When the first of the bytes that it holds came (`performance.now()`); the budget adds what it made the holder wait. */
+  /** `performance.now()` when the first of its bytes arrived; the budget adds the time for which it made the budget user wait. */
   waitingSince: number
-  /** Writes what it holds to the store. Never rejects. */
+  /** Writes its bytes to the store. Never rejects. */
   spill(): Promise<void>
 }
 
 interface Waiting {
-  holder: BudgetUser
+  budgetUser: BudgetUser
   since: number
   resolve(): void
 }
 
 const spillsAtOnce = 8
-// Below this much a spill frees less than it costs.
+// A smaller spill costs more than it frees.
 const minSpill = 64 * 1024
-// Whoever is let go on takes at least one socket buffer.
+// A budget user that resumes takes at least one socket buffer.
 const socketBuffer = 64 * 1024
 const checkEveryMs = 10
-// Above this share of the budget somebody has to make room.
+// Above this share of the budget, room is made: caches are emptied and parts are spilled.
 const highWaterMark = 0.75
-// What is above this share is not for slow clients: however many they are, the others must get through.
+// The rest of the budget is not for slow clients: however many there are, they must not block the others.
 const slowShare = 0.85
 const soonMs = 2000
 
@@ -61,10 +61,10 @@ export function createMemoryBudget(limit: number): MemoryBudget {
   let spilling = 0
   let willCheck = false
   let waiting: Waiting[] = []
-  /** Since when a holder waits: that time is not the client's slowness. */
+  /** Since when each budget user waits: that time does not make the client slow. */
   const waitingSince = new Map<BudgetUser, number>()
-  const holders = new Set<BudgetUser>()
-  const evictables: (() => void)[] = []
+  const budgetUsers = new Set<BudgetUser>()
+  const evictions: (() => void)[] = []
 
   const underPressure = () => used > limit * highWaterMark
 
@@ -73,28 +73,28 @@ export function createMemoryBudget(limit: number): MemoryBudget {
     willCheck = true
     setTimeout(() => {
       willCheck = false
-      if (underPressure()) for (const giveUp of evictables) giveUp()
+      if (underPressure()) for (const evict of evictions) evict()
       relieve()
       wake()
       if (waiting.length > 0) checkSoon()
     }, checkEveryMs)
   }
 
-  /** Lets as many go on as can fill their parts; those who got less than that are looked at again. */
+  /** Resumes as many budget users as can fill their parts; the others keep waiting. */
   function wake() {
     if (used >= limit || waiting.length === 0) return
     let taken = used
-    // One who has waited longest, so that nobody is passed over for ever.
+    // The budget user that has waited longest resumes first, so that none starves.
     if (taken < limit * slowShare) {
       resume(waiting.shift()!)
       taken += socketBuffer
     }
-    const inTurn = waiting.map((one) => ({ one, ms: estimatedFillMs(one.holder) })).sort((a, b) => a.ms - b.ms)
+    const inTurn = waiting.map((one) => ({ one, ms: estimatedFillMs(one.budgetUser) })).sort((a, b) => a.ms - b.ms)
     let count = 0
     for (; count < inTurn.length; count += 1) {
       const { one, ms } = inTurn[count]!
       if (taken >= shareOf(ms)) break
-      taken += Math.max(socketBuffer, one.holder.missingBytes())
+      taken += Math.max(socketBuffer, one.budgetUser.missingBytes())
       resume(one)
     }
     waiting = inTurn
@@ -103,13 +103,13 @@ export function createMemoryBudget(limit: number): MemoryBudget {
       .sort((a, b) => a.since - b.since)
   }
 
-  function resume({ holder: budgetUser, since, resolve }: Waiting) {
+  function resume({ budgetUser, since, resolve }: Waiting) {
     budgetUser.waitingSince += performance.now() - since
     waitingSince.delete(budgetUser)
     resolve()
   }
 
-  /** How long until its part is full; of one who has brought nothing yet the best is thought. */
+  /** How long until its part is full at its speed so far; 0 while it has no bytes. */
   function estimatedFillMs(budgetUser: BudgetUser): number {
     const inMemory = budgetUser.spillable()
     const until = waitingSince.get(budgetUser) ?? performance.now()
@@ -122,17 +122,17 @@ export function createMemoryBudget(limit: number): MemoryBudget {
 
   function relieve() {
     if (!underPressure()) return
-    const all = [...holders]
-      .map((budgetUser) => ({ holder: budgetUser, bytes: budgetUser.spillable() }))
+    const all = [...budgetUsers]
+      .map((budgetUser) => ({ budgetUser, bytes: budgetUser.spillable() }))
       .filter(({ bytes }) => bytes > 0)
     const inFlight = used - all.reduce((sum, { bytes }) => sum + bytes, 0)
     if (inFlight > limit / 4) return
     const large = all.filter(({ bytes }) => bytes >= minSpill)
     const candidates = (large.length > 0 ? large : all)
-      .map((one) => ({ ...one, ms: estimatedFillMs(one.holder) }))
+      .map((one) => ({ ...one, ms: estimatedFillMs(one.budgetUser) }))
       .sort((a, b) => b.ms - a.ms)
     let excess = used - limit * highWaterMark
-    for (const { holder: budgetUser, bytes } of candidates) {
+    for (const { budgetUser, bytes } of candidates) {
       if (excess <= 0 || spilling >= spillsAtOnce) return
       excess -= bytes
       spilling += 1
@@ -161,21 +161,21 @@ export function createMemoryBudget(limit: number): MemoryBudget {
     isFull,
     waitForRoom(budgetUser) {
       if (!isFull(budgetUser)) return null
-      for (const giveUp of evictables) giveUp()
+      for (const evict of evictions) evict()
       if (!isFull(budgetUser)) return null
       checkSoon()
       return new Promise((resolve) => {
         const since = performance.now()
         waitingSince.set(budgetUser, since)
-        waiting.push({ holder: budgetUser, since, resolve })
+        waiting.push({ budgetUser, since, resolve })
       })
     },
-    onPressure(giveUp) {
-      evictables.push(giveUp)
+    onPressure(evict) {
+      evictions.push(evict)
     },
     join(budgetUser) {
-      holders.add(budgetUser)
-      return () => holders.delete(budgetUser)
+      budgetUsers.add(budgetUser)
+      return () => budgetUsers.delete(budgetUser)
     },
   }
 }

@@ -1,8 +1,8 @@
 import type { MemoryBudget } from './memory-budget.ts'
 
 /**
- * The bytes of pieces this process wrote lately, so that the part they grow into need not read them back. A piece never
- * changes under its key, so what is here is always right; what is not here is read from the store.
+ * The bytes of tail objects that this process wrote recently, so that the part that continues a tail need not read it back from the store.
+ * A tail object never changes under its key, so an entry is never stale; a tail object without an entry is read from the store.
  */
 export interface TailCache {
   get(key: string): Buffer[] | undefined
@@ -10,16 +10,16 @@ export interface TailCache {
   drop(keys: string[]): void
 }
 
-/** A cache that takes at most `share` of the budget, and gives it all back when the budget runs short. */
+/** A cache that takes at most `share` of the budget, and is emptied when the budget is under pressure. */
 export function createTailCache(budget: MemoryBudget, share = 0.25): TailCache {
   const tailObjects = new Map<string, { chunks: Buffer[]; size: number }>()
-  let inMemory = 0
+  let cachedBytes = 0
 
   function drop(key: string) {
     const tailObject = tailObjects.get(key)
     if (!tailObject) return
     tailObjects.delete(key)
-    inMemory -= tailObject.size
+    cachedBytes -= tailObject.size
     budget.release(tailObject.size)
   }
 
@@ -32,11 +32,11 @@ export function createTailCache(budget: MemoryBudget, share = 0.25): TailCache {
     set(key, chunks, size) {
       if (size > budget.limit * share) return
       tailObjects.set(key, { chunks, size })
-      inMemory += size
+      cachedBytes += size
       budget.add(size)
-      // A Map keeps the order of insertion: the first is the oldest.
+      // A Map keeps the order of insertion, so the oldest entry is the first.
       for (const oldest of tailObjects.keys()) {
-        if (inMemory <= budget.limit * share) break
+        if (cachedBytes <= budget.limit * share) break
         drop(oldest)
       }
     },

@@ -1,55 +1,58 @@
 import { isUploadError } from '../errors/error.ts'
 import { NoSuchKey, NoSuchUpload, type ObjectStore } from '../ports/object-store.ts'
 
-/** Knows whether the store is the one that belongs to the database. */
+/** Checks that the store is the one that belongs to the database. Each `confirm…` throws UploadError STORE_UNAVAILABLE when it is not. */
 export interface StoreLink {
-  /** @throws UploadError STORE_UNAVAILABLE when it was not, a moment ago */
+  /** The result of a recent check is good enough. */
   confirm(): Promise<void>
-  /** Looks once more, after what was seen. @throws UploadError STORE_UNAVAILABLE when it is not */
-  confirmAnew(): Promise<void>
-  /** For what has just been written: looks from now on, unless the store itself vouches. @throws UploadError STORE_UNAVAILABLE */
+  /** Checks now, because the store has just reported something that it would also report if it were another store. */
+  recheck(): Promise<void>
+  /** Called after a write: makes a check that begins after it, unless the store itself guarantees where the bytes went. */
   confirmWritten(): Promise<void>
-  /** Something was written and will be said in the database in a moment. */
-  wrote(): void
-  /** A write failed: whether the store takes any is not known until one was tried. */
-  doubt(): void
-  /** @throws UploadError STORE_UNAVAILABLE when it is not, or when the database is older than the store */
+  /** An object was written, and the database will soon name it. */
+  noteWrite(): void
+  /** A write failed: readiness checks must try a write before they report the store as ready. */
+  noteFailedWrite(): void
+  /** Throws also when the database is older than the store. */
   confirmForRemoval(): Promise<void>
 }
 
 /**
- * `store`, which is not believed when it says that something is not there, unless its marker is there; to which nothing is
- * written, and of what is written nothing acknowledged, without the marker; and from which nothing is removed for a database that was restored.
+ * `store`, guarded by its marker. A report that something is missing is passed on only while the marker is there; nothing is written, and
+ * no write is acknowledged, without the marker; and nothing is removed for a database that was restored from a backup. Otherwise an
+ * unmounted volume or a wrong bucket would be taken for the loss of all uploads or would receive new ones, and objects that the restored
+ * database does not know would be removed.
  */
 export function guardStore(store: ObjectStore, link: StoreLink): ObjectStore {
-  async function writes<T>(work: () => Promise<T>): Promise<T> {
+  async function write<T>(work: () => Promise<T>): Promise<T> {
     await link.confirm()
     try {
-      return await believed(work)
+      return await confirmMissing(work)
     } catch (error) {
-      if (isUploadError(error, 'STORE_UNAVAILABLE')) link.doubt()
+      if (isUploadError(error, 'STORE_UNAVAILABLE')) link.noteFailedWrite()
       throw error
     }
   }
 
-  /** For what does not go on from something that is there already: that would have been missed in another store. */
-  async function creates<T>(work: () => Promise<T>): Promise<T> {
-    const made = await writes(work)
+  /** For calls that make an object. Unlike a part, which needs its multipart upload, an object can be written to a wrong store. */
+  async function create<T>(work: () => Promise<T>): Promise<T> {
+    const result = await write(work)
     await link.confirmWritten()
-    link.wrote()
-    return made
+    link.noteWrite()
+    return result
   }
 
-  async function believed<T>(work: () => Promise<T>): Promise<T> {
+  /** Passes on that something is missing only from the right store. */
+  async function confirmMissing<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
-      if (error instanceof NoSuchUpload || error instanceof NoSuchKey) await link.confirmAnew()
+      if (error instanceof NoSuchUpload || error instanceof NoSuchKey) await link.recheck()
       throw error
     }
   }
 
-  async function removes(work: () => Promise<void>): Promise<void> {
+  async function remove(work: () => Promise<void>): Promise<void> {
     await link.confirmForRemoval()
     return work()
   }
@@ -57,30 +60,30 @@ export function guardStore(store: ObjectStore, link: StoreLink): ObjectStore {
   return {
     ...store,
     async createMultipart(key, metadata) {
-      const multipartId = await writes(() => store.createMultipart(key, metadata))
-      // Whose name will not be known to anybody, if this fails.
+      const multipartId = await write(() => store.createMultipart(key, metadata))
+      // If this fails, the caller never learns the id of the multipart upload.
       await link.confirmWritten().catch((error: unknown) => {
         metadata.onAmbiguousCreate?.()
         throw error
       })
       return multipartId
     },
-    uploadPart: (...given) => writes(() => store.uploadPart(...given)),
-    copyPart: (...given) => writes(() => store.copyPart(...given)),
-    completeMultipart: (...given) => creates(() => store.completeMultipart(...given)),
-    put: (...given) => creates(() => store.put(...given)),
-    abortMultipart: (...given) => removes(() => store.abortMultipart(...given)),
-    remove: (keys) => (keys.length === 0 ? Promise.resolve() : removes(() => store.remove(keys))),
+    uploadPart: (...args) => write(() => store.uploadPart(...args)),
+    copyPart: (...args) => write(() => store.copyPart(...args)),
+    completeMultipart: (...args) => create(() => store.completeMultipart(...args)),
+    put: (...args) => create(() => store.put(...args)),
+    abortMultipart: (...args) => remove(() => store.abortMultipart(...args)),
+    remove: (keys) => (keys.length === 0 ? Promise.resolve() : remove(() => store.remove(keys))),
     async stat(key) {
       const found = await store.stat(key)
-      if (found === null) await link.confirmAnew()
+      if (found === null) await link.recheck()
       return found
     },
-    async *read(...given) {
+    async *read(...args) {
       try {
-        yield* store.read(...given)
+        yield* store.read(...args)
       } catch (error) {
-        if (error instanceof NoSuchKey) await link.confirmAnew()
+        if (error instanceof NoSuchKey) await link.recheck()
         throw error
       }
     },

@@ -123,7 +123,7 @@ describe('the doctor on the configuration', () => {
 
 describe('the doctor on the bucket', () => {
   it('reports a wrong access key', async () => {
-    const found = await setUp.examineWith({ S3_ACCESS_KEY_ID: 'nobody' })
+    const found = await setUp.examineWith({ S3_ACCESS_KEY_ID: 'unknown' })
 
     setUp.expectOnly(found, 'bucket', /refuses these credentials/, /S3_ACCESS_KEY_ID/)
   })

@@ -61,7 +61,7 @@ function inJson(sent: Sent, payload: string): Sent {
   return { ...withHeaders(sent, { 'content-type': 'application/json' }), payload }
 }
 
-it('writes no secret of any place of any request to log, responses, audit log or metrics', async () => {
+it('leaks no secret of any request to log, responses, audit log or metrics', async () => {
   const written: string[] = []
   const write = process.stdout.write
   process.stdout.write = ((text: unknown) => written.push(String(text)) > 0) as typeof write

@@ -175,10 +175,10 @@ describe('a server with hooks', () => {
     }`)
 
     const known = await app.http.inject({ url: '/v1/me', headers: { 'x-user': 'ann' } })
-    const stranger = await app.http.inject({ url: '/v1/me' })
+    const unknown = await app.http.inject({ url: '/v1/me' })
     const withToken = await app.http.inject({ url: '/v1/me', headers: { 'x-user': 'ann', ...(await app.as()) } })
 
-    expect([known.json().user, stranger.statusCode, withToken.json().user]).toEqual(['ann', 401, 'ada'])
+    expect([known.json().user, unknown.statusCode, withToken.json().user]).toEqual(['ann', 401, 'ada'])
   })
 })
 

@@ -145,12 +145,12 @@ async function startService(environment: Record<string, string> = {}): Promise<N
 /** The headers of a user who followed the last sign-in link that the server printed. */
 async function signedIn(server: NodeProcess): Promise<{ authorization: string }> {
   const code = [...server.log().matchAll(/#code=(\S+)/g)].at(-1)?.[1]
-  const answer = await fetch(`${server.url}/v1/dev/sign-in`, {
+  const response = await fetch(`${server.url}/v1/dev/sign-in`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ code }),
   })
-  const { token } = (await answer.json()) as { token: string }
+  const { token } = (await response.json()) as { token: string }
   return { authorization: `Bearer ${token}` }
 }
 

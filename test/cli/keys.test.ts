@@ -41,10 +41,10 @@ it.each([
   ['an invalid role name', ['create', '-n', 'x', '-r', 'a b'], /letters, digits/],
   ['a key by its name', ['revoke', 'nightly'], /the id of a key/],
   ['an unknown key', ['revoke', '00000000-0000-4000-8000-000000000000'], /no key with this id/],
-])('refuses %s', async (_what, words, message) => {
+])('refuses %s', async (_what, args, message) => {
   await openTestDatabase()
 
-  await expect(run(...words)).rejects.toThrow(message)
+  await expect(run(...args)).rejects.toThrow(message)
 })
 
 it('creates no key for an unknown role, and lists the roles', async () => {
@@ -67,7 +67,7 @@ async function openTestDatabase() {
   return { keys: await keysIn({ database, now: () => new Date(), onError: console.error }) }
 }
 
-async function run(...words: string[]): Promise<string[]> {
+async function run(...args: string[]): Promise<string[]> {
   const printed: string[] = []
   const program = createProgram((line) => printed.push(line)).exitOverride()
   const quiet = (command: typeof program) => {
@@ -75,6 +75,6 @@ async function run(...words: string[]): Promise<string[]> {
     for (const inner of command.commands) quiet(inner)
   }
   quiet(program)
-  await program.parseAsync(['keys', ...words], { from: 'user' })
+  await program.parseAsync(['keys', ...args], { from: 'user' })
   return printed
 }

@@ -77,10 +77,10 @@ it('refuses invalid policies with the path of every problem', async () => {
   )
 })
 
-async function run(...words: string[]): Promise<string[]> {
+async function run(...args: string[]): Promise<string[]> {
   const printed: string[] = []
   await createProgram((line) => printed.push(line))
     .exitOverride()
-    .parseAsync(words, { from: 'user' })
+    .parseAsync(args, { from: 'user' })
   return printed
 }

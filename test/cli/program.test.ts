@@ -44,12 +44,12 @@ it.each([
   ['an invalid duration', ['token', '--user', 'zoe', '--role', 'member', '--ttl', 'long'], /such as 24h/],
   ['an empty user', ['token', '--user', '', '--role', 'member'], /user/],
   ['a missing user', ['token', '--role', 'member'], /--user/],
-])('prints no token for %s', async (_what, words, message) => {
+])('prints no token for %s', async (_what, args, message) => {
   vi.stubEnv('NODE_ENV', 'production')
   vi.stubEnv('DATABASE_URL', 'postgres://elsewhere/landfall')
   vi.stubEnv('JWT_SECRET', secret)
 
-  await expect(run(...words)).rejects.toThrow(message)
+  await expect(run(...args)).rejects.toThrow(message)
 })
 
 it('prints what is wrong with the configuration', async () => {
@@ -193,10 +193,10 @@ it('prints a token, with a warning, when the database of the audit log is away',
   expect(JSON.stringify(stderr.mock.calls)).not.toContain('hidden')
 })
 
-async function run(...words: string[]): Promise<string[]> {
+async function run(...args: string[]): Promise<string[]> {
   const printed: string[] = []
   const program = createProgram((line) => printed.push(line)).exitOverride()
   for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => {} })
-  await program.parseAsync(words, { from: 'user' })
+  await program.parseAsync(args, { from: 'user' })
   return printed
 }

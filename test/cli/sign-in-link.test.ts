@@ -45,8 +45,8 @@ async function dataDir(): Promise<string> {
   return folder
 }
 
-async function run(...words: string[]): Promise<string[]> {
+async function run(...args: string[]): Promise<string[]> {
   const lines: string[] = []
-  await createProgram((line) => lines.push(line)).parseAsync(words, { from: 'user' })
+  await createProgram((line) => lines.push(line)).parseAsync(args, { from: 'user' })
   return lines
 }

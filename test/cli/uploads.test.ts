@@ -88,10 +88,10 @@ it('follows the policies in the database, not those of the settings', async () =
   expect(await run('uploads', 'finish', id)).toEqual([`${id} is completed`])
 })
 
-async function run(...words: string[]): Promise<string[]> {
+async function run(...args: string[]): Promise<string[]> {
   const lines: string[] = []
   await createProgram((line) => lines.push(line))
     .exitOverride()
-    .parseAsync(words, { from: 'user' })
+    .parseAsync(args, { from: 'user' })
   return lines
 }

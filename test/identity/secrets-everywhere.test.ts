@@ -106,12 +106,12 @@ it('leaks no secret of any request to log, responses, audit log or metrics', asy
     for (const [place, put] of Object.entries(places))
       for (const credentials of [{}, admin]) {
         const request = put(withHeaders(sent, credentials))
-        const answer = await app.http.inject({ ...request, method: route.split(' ')[0] as 'GET' })
-        const headers = { ...answer.headers }
-        // tus: HEAD and the answer to a creation echo the client's own metadata to itself.
+        const response = await app.http.inject({ ...request, method: route.split(' ')[0] as 'GET' })
+        const headers = { ...response.headers }
+        // tus: HEAD and the response to a creation echo the client's own metadata to itself.
         if (place === 'metadata') delete headers['upload-metadata']
-        if (JSON.stringify([headers, answer.body]).includes(marker))
-          leaks.push(`${place} to ${route}: ${answer.body.slice(0, 200)}`)
+        if (JSON.stringify([headers, response.body]).includes(marker))
+          leaks.push(`${place} to ${route}: ${response.body.slice(0, 200)}`)
       }
   const metrics = await app.http.inject({ url: '/metrics', headers: { authorization: `Bearer ${metricsToken}` } })
   await close()

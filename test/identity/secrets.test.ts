@@ -20,7 +20,7 @@ it('writes no secret, token or key to the log or to a response, even on errors',
   const issued = await tokenOf({ alg: 'HS256', privateKey: Buffer.from(issuerSecret) })
   const foreign = await tokenOf({ alg: 'HS256', privateKey: Buffer.from(issuerSecret) }, { aud: 'another' })
   const answers: string[] = []
-  async function ask(token: string, path: string, init: RequestInit = {}) {
+  async function request(token: string, path: string, init: RequestInit = {}) {
     const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${token}` }
     const response = await fetch(url + path, { ...init, headers })
     answers.push(await response.text())
@@ -29,24 +29,24 @@ it('writes no secret, token or key to the log or to a response, even on errors',
 
   const creation = { name: 'x', role: 'creator', scopes: ['upload', 'read'] }
   const json = { 'content-type': 'application/json' }
-  const made = await ask(admin, '/v1/admin/keys', { method: 'POST', headers: json, body: JSON.stringify(creation) })
+  const made = await request(admin, '/v1/admin/keys', { method: 'POST', headers: json, body: JSON.stringify(creation) })
   const key: string = JSON.parse(made.text).token
   answers.pop()
-  const created = await ask(plain, '/files', { method: 'POST', headers: { ...tus, 'upload-length': '5' } })
+  const created = await request(plain, '/files', { method: 'POST', headers: { ...tus, 'upload-length': '5' } })
   const resume = created.response.headers.get('upload-resume-token')!
   const upload = created.response.headers.get('location')!
   const tokens = [plain, admin, expired, issued, foreign, key, resume, `${key}x`, `${resume}x`]
   for (const token of tokens) {
-    await ask(token, '/v1/me')
-    await ask(token, upload, { method: 'PATCH', headers: tus, body: 'hello' })
-    await ask(token, `/v1/uploads?token=${token}&limit=many`)
-    await ask(token, `/nowhere?access_token=${token}`, { headers: { 'x-api-key': token, cookie: `s=${token}` } })
-    await ask(token, '/v1/admin/keys', { method: 'POST', headers: json, body: `{"token":"${token}"` })
+    await request(token, '/v1/me')
+    await request(token, upload, { method: 'PATCH', headers: tus, body: 'hello' })
+    await request(token, `/v1/uploads?token=${token}&limit=many`)
+    await request(token, `/nowhere?access_token=${token}`, { headers: { 'x-api-key': token, cookie: `s=${token}` } })
+    await request(token, '/v1/admin/keys', { method: 'POST', headers: json, body: `{"token":"${token}"` })
   }
   // Without the database, errors are logged with their causes.
   await database.dispose()
-  await ask(key, '/v1/me')
-  await ask(plain, '/v1/uploads')
+  await request(key, '/v1/me')
+  await request(plain, '/v1/uploads')
   // The log arrives through a pipe, a moment after the response.
   await expect.poll(log).toContain('INTERNAL_ERROR')
 

@@ -19,7 +19,7 @@ export async function* probeAddress(config: Config, given: string | undefined): 
     )
     return
   }
-  const health = await ask(url, '/health')
+  const health = await request(url, '/health')
   if (health instanceof Error) {
     yield unreachable(url, health)
     return
@@ -40,7 +40,7 @@ export async function* probeAddress(config: Config, given: string | undefined): 
     return
   }
   const headers = { authorization: `Bearer ${await tokenFor(config)}` }
-  const me = await ask(url, '/v1/me', { headers })
+  const me = await request(url, '/v1/me', { headers })
   if (me instanceof Error || me.status !== 200) {
     yield report.error(
       `the server at ${url} does not accept tokens of this configuration (${me instanceof Error ? reasonOf(me) : me.status})`,
@@ -58,14 +58,14 @@ export async function* probeAddress(config: Config, given: string | undefined): 
 
 /** Tests the upload page at `url`: its script has a relative URL, which a proxy may not map. */
 async function page(url: string): Promise<Finding> {
-  const answer = await ask(url, '/')
-  const html = answer instanceof Error ? '' : await answer.text()
+  const response = await request(url, '/')
+  const html = response instanceof Error ? '' : await response.text()
   const script = /<script[^>]+src="([^"]+)"/.exec(html)?.[1]
-  if (script === undefined && !(answer instanceof Error) && answer.status === 404)
+  if (script === undefined && !(response instanceof Error) && response.status === 404)
     return report.ok('this server has no upload page')
   if (script === undefined)
     return report.warning(
-      `there is no upload page at ${url}/ (${answer instanceof Error ? reasonOf(answer) : answer.status})`,
+      `there is no upload page at ${url}/ (${response instanceof Error ? reasonOf(response) : response.status})`,
       'Let the proxy forward every path. Your own clients can upload without the page.',
     )
   const { href } = new URL(script, `${url}/`)
@@ -79,7 +79,7 @@ async function page(url: string): Promise<Finding> {
   )
 }
 
-async function ask(url: string, path: string, init: RequestInit = {}): Promise<Response | Error> {
+async function request(url: string, path: string, init: RequestInit = {}): Promise<Response | Error> {
   try {
     return await fetch(url + path, { ...init, signal: AbortSignal.timeout(timeoutMs) })
   } catch (error) {
@@ -87,8 +87,8 @@ async function ask(url: string, path: string, init: RequestInit = {}): Promise<R
   }
 }
 
-async function isLandfall(answer: Response): Promise<boolean> {
-  const body = (await answer.json().catch(() => null)) as { service?: unknown } | null
+async function isLandfall(response: Response): Promise<boolean> {
+  const body = (await response.json().catch(() => null)) as { service?: unknown } | null
   return body?.service === 'landfall'
 }
 
@@ -132,7 +132,7 @@ function unreachable(url: string, error: Error): Finding {
 async function* preflight(url: string, { CORS_ORIGINS }: Config): AsyncGenerator<Finding> {
   const origin = CORS_ORIGINS === '*' ? 'https://page.example' : (CORS_ORIGINS[0] ?? '')
   if (origin === new URL(url).origin) return
-  const answer = await ask(url, '/files', {
+  const response = await request(url, '/files', {
     method: 'OPTIONS',
     headers: {
       origin,
@@ -140,13 +140,13 @@ async function* preflight(url: string, { CORS_ORIGINS }: Config): AsyncGenerator
       'access-control-request-headers': 'authorization,tus-resumable,upload-offset,content-type',
     },
   })
-  const allowed = answer instanceof Error ? null : answer.headers.get('access-control-allow-origin')
-  const methods = answer instanceof Error ? '' : (answer.headers.get('access-control-allow-methods') ?? '')
+  const allowed = response instanceof Error ? null : response.headers.get('access-control-allow-origin')
+  const methods = response instanceof Error ? '' : (response.headers.get('access-control-allow-methods') ?? '')
   if ((allowed === '*' || allowed === origin) && methods.includes('PATCH'))
     yield report.ok(`pages of ${CORS_ORIGINS === '*' ? 'any origin' : origin} may upload`)
   else
     yield report.error(
-      `pages of ${origin} may not upload: the CORS preflight is ${answer instanceof Error ? 'not answered' : `answered with ${answer.status}, without permission`}`,
+      `pages of ${origin} may not upload: the CORS preflight is ${response instanceof Error ? 'not answered' : `answered with ${response.status}, without permission`}`,
       'The proxy must forward OPTIONS to Landfall, and keep the Access-Control headers of its responses.',
     )
 }

@@ -155,18 +155,18 @@ async function* partRules(
 /** Tests whether browsers can load an object at S3_PUBLIC_URL, and whether pages of other origins may read it. */
 async function publicAddress(base: string, url: string): Promise<Finding> {
   const origin = 'https://page.example'
-  const answer = await fetch(url, { headers: { origin }, signal: AbortSignal.timeout(5000) }).catch(
+  const response = await fetch(url, { headers: { origin }, signal: AbortSignal.timeout(5000) }).catch(
     (error) => error as Error,
   )
-  if (answer instanceof Error)
-    return report.warning(`browsers cannot reach objects at ${base} (${reasonOf(answer)})`, 'Correct S3_PUBLIC_URL.')
-  await answer.body?.cancel()
-  if (!answer.ok)
+  if (response instanceof Error)
+    return report.warning(`browsers cannot reach objects at ${base} (${reasonOf(response)})`, 'Correct S3_PUBLIC_URL.')
+  await response.body?.cancel()
+  if (!response.ok)
     return report.warning(
-      `objects at ${base} are answered with ${answer.status}`,
+      `objects at ${base} are answered with ${response.status}`,
       'Remove S3_PUBLIC_URL if the bucket is private: its object URLs in the API do not work. If the bucket is meant to be public, correct S3_PUBLIC_URL.',
     )
-  const isOpen = answer.headers.get('access-control-allow-origin') !== null
+  const isOpen = response.headers.get('access-control-allow-origin') !== null
   return report.ok(
     `browsers can load objects at ${base}; pages of other origins may ${isOpen ? 'read them' : 'only show them (no CORS)'}`,
   )

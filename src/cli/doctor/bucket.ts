@@ -80,9 +80,9 @@ async function settingFor(error: unknown, config: Config): Promise<Finding | nul
 
 /** How far the clock of this machine is ahead of the server's, in ms; `null` when the server sends no date. */
 async function skewOf(endpoint: string): Promise<number | null> {
-  const answer = await fetch(endpoint, { signal: AbortSignal.timeout(5000) }).catch(() => null)
-  await answer?.body?.cancel()
-  const date = Date.parse(answer?.headers.get('date') ?? '')
+  const response = await fetch(endpoint, { signal: AbortSignal.timeout(5000) }).catch(() => null)
+  await response?.body?.cancel()
+  const date = Date.parse(response?.headers.get('date') ?? '')
   return Number.isNaN(date) ? null : Date.now() - date
 }
 

@@ -41,7 +41,7 @@ export async function policiesPlugin(
   adminOnly(app)
   sendNoStore(app)
 
-  app.get('/policies', { schema: schemas.current }, async (_request, reply) => answer(reply, await newest()))
+  app.get('/policies', { schema: schemas.current }, async (_request, reply) => response(reply, await newest()))
 
   app.put<{ Body: Change }>('/policies', { schema: schemas.change, bodyLimit }, async (request, reply) => {
     const { policies, note, applyToActive, removeRoles, ...rest } = request.body
@@ -93,7 +93,7 @@ export async function policiesPlugin(
   })
 
   app.get<{ Params: ByVersion }>('/policies/versions/:version', { schema: schemas.one }, async ({ params }, reply) =>
-    answer(reply, await known(params.version)),
+    response(reply, await known(params.version)),
   )
 
   app.post<{ Params: ByVersion; Body: Restore }>(
@@ -142,7 +142,7 @@ export async function policiesPlugin(
   }
 }
 
-function answer(reply: FastifyReply, version: PolicyVersion): FastifyReply {
+function response(reply: FastifyReply, version: PolicyVersion): FastifyReply {
   return reply.header('etag', etagOf(version)).send(versionView(version))
 }
 

@@ -101,11 +101,14 @@ it('GET /v1/admin/activity returns what a server has recorded', async () => {
   await first.http.close()
 
   const app = await testApp()
-  const answer = await app.http.inject({ url: '/v1/admin/activity?minutes=30&points=60', headers: await app.as(root) })
+  const response = await app.http.inject({
+    url: '/v1/admin/activity?minutes=30&points=60',
+    headers: await app.as(root),
+  })
 
-  expect(answer.statusCode).toBe(200)
-  expect(answer.json().stepSeconds).toBe(30)
-  expect(sumOf(answer.json().points)).toEqual({
+  expect(response.statusCode).toBe(200)
+  expect(response.json().stepSeconds).toBe(30)
+  expect(sumOf(response.json().points)).toEqual({
     ...none,
     receivedBytes: 5,
     storedBytes: 5,

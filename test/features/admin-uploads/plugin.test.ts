@@ -77,9 +77,9 @@ describe('the uploads of all owners', () => {
   ])('answer the time filter %s with %i', async (query, status) => {
     const app = await testApp()
 
-    const answer = await app.http.inject({ url: `/v1/admin/uploads?${query}`, headers: await app.as(root) })
+    const response = await app.http.inject({ url: `/v1/admin/uploads?${query}`, headers: await app.as(root) })
 
-    expect(answer.statusCode).toBe(status)
+    expect(response.statusCode).toBe(status)
   })
 
   it('are found by the beginning of their id', async () => {
@@ -148,8 +148,8 @@ describe('one upload', () => {
   it.each(['not-an-id', randomUUID()])('is not found by the id %s', async (id) => {
     const app = await testApp()
 
-    for (const answer of [await get(app, `/${id}`), await post(app, id, 'cancel'), await post(app, id, 'finish')])
-      expect(answer.json().error.code).toBe('UPLOAD_NOT_FOUND')
+    for (const response of [await get(app, `/${id}`), await post(app, id, 'cancel'), await post(app, id, 'finish')])
+      expect(response.json().error.code).toBe('UPLOAD_NOT_FOUND')
   })
 
   it('is cancelled by an admin, whom the timeline names', async () => {
@@ -157,11 +157,11 @@ describe('one upload', () => {
     const id = await create(app, ann)
     await send(app, ann, id, 'he')
 
-    const answer = await post(app, id, 'cancel')
+    const response = await post(app, id, 'cancel')
 
-    expect(answer.statusCode).toBe(200)
-    expect(answer.json().upload).toMatchObject({ state: 'cancelled' })
-    expect(answer.json().timeline.map(({ what, actor }: Entry) => [what, actor])).toEqual([
+    expect(response.statusCode).toBe(200)
+    expect(response.json().upload).toMatchObject({ state: 'cancelled' })
+    expect(response.json().timeline.map(({ what, actor }: Entry) => [what, actor])).toEqual([
       ['upload.create', 'ann'],
       ['upload.created', null],
       ['upload.cancel', 'root'],
@@ -199,11 +199,11 @@ describe('one upload', () => {
     const early = await post(app, id, 'finish')
     await app.engine.append(ann, id, { offset: 2, body: bodyOf(Buffer.from('llo')), bodySize: 3, ending: 'later' })
 
-    const answer = await post(app, id, 'finish')
+    const response = await post(app, id, 'finish')
 
     expect(early.json().error.code).toBe('LENGTH_MISMATCH')
-    expect(answer.json().upload).toMatchObject({ state: 'completed' })
-    expect(answer.json().timeline.at(-2)).toMatchObject({ what: 'upload.complete', actor: 'root' })
+    expect(response.json().upload).toMatchObject({ state: 'completed' })
+    expect(response.json().timeline.at(-2)).toMatchObject({ what: 'upload.complete', actor: 'root' })
     expect([...app.store.objects.values()].map(String)).toEqual(['hello'])
     expect((await post(app, id, 'finish')).statusCode).toBe(200)
   })

@@ -196,9 +196,9 @@ describe('the audit log', () => {
   ])('answers the time filter %s with %i', async (query, status) => {
     const app = await testApp()
 
-    const answer = await app.http.inject({ url: `/v1/admin/audit?${query}`, headers: await app.as(root) })
+    const response = await app.http.inject({ url: `/v1/admin/audit?${query}`, headers: await app.as(root) })
 
-    expect(answer.statusCode).toBe(status)
+    expect(response.statusCode).toBe(status)
   })
 
   it('is refused to users', async () => {
@@ -258,8 +258,8 @@ async function create(app: TestApp, actor: Actor, payload: string, size = payloa
   return app.http.inject({ method: 'POST', url: '/files', headers, payload, ...far })
 }
 
-function idIn(answer: { headers: Record<string, unknown> }): string {
-  return String(answer.headers['location']).split('/').at(-1)!
+function idIn(response: { headers: Record<string, unknown> }): string {
+  return String(response.headers['location']).split('/').at(-1)!
 }
 
 async function get(app: TestApp, path: string) {

@@ -35,7 +35,7 @@ interface Received {
 async function listen(app: TestApp & { url: string }, actor: Actor, more: { path?: string; last?: number } = {}) {
   const stop = new AbortController()
   onTestFinished(() => stop.abort())
-  const answer = await fetch(app.url + (more.path ?? '/v1/events'), {
+  const response = await fetch(app.url + (more.path ?? '/v1/events'), {
     headers: { ...(await app.as(actor)), ...(more.last !== undefined && { 'last-event-id': String(more.last) }) },
     signal: stop.signal,
   })
@@ -43,7 +43,7 @@ async function listen(app: TestApp & { url: string }, actor: Actor, more: { path
   let text = ''
   let isOver = false
   const reading = (async () => {
-    for await (const chunk of answer.body ?? []) {
+    for await (const chunk of response.body ?? []) {
       text += Buffer.from(chunk).toString()
       for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
         const [, id, type, data] = /^id: (\d+)\nevent: (.*)\ndata: (.*)$/.exec(text.slice(0, end)) ?? []
@@ -57,7 +57,7 @@ async function listen(app: TestApp & { url: string }, actor: Actor, more: { path
       isOver = true
     })
   return {
-    answer,
+    response,
     received,
     reading,
     isOver: () => isOver,
@@ -79,7 +79,7 @@ describe('live events', () => {
   it('are sent for a user’s own uploads, and for no others', async () => {
     const app = await openServer()
     const stream = await listen(app, ada)
-    expect(stream.answer.headers.get('content-type')).toBe('text/event-stream')
+    expect(stream.response.headers.get('content-type')).toBe('text/event-stream')
 
     await send(app, bob)
     await send(app, namesake)
@@ -97,7 +97,7 @@ describe('live events', () => {
     const app = await openServer()
     const all = await listen(app, root, { path: '/v1/events?all=true' })
     const own = await listen(app, root)
-    expect((await listen(app, ada, { path: '/v1/events?all=true' })).answer.status).toBe(403)
+    expect((await listen(app, ada, { path: '/v1/events?all=true' })).response.status).toBe(403)
 
     await send(app, ada)
     await send(app, bob)
@@ -132,13 +132,13 @@ describe('live events', () => {
     const app = await openServer()
     const id = await send(app, ada)
 
-    const answer = await app.http.inject({
+    const response = await app.http.inject({
       url: '/v1/events',
       headers: { authorization: `Bearer ${await tokenOf(id)}`, 'last-event-id': '0' },
     })
 
-    expect(answer.statusCode).toBe(status)
-    expect(answer.body).not.toContain(id)
+    expect(response.statusCode).toBe(status)
+    expect(response.body).not.toContain(id)
   })
 
   it('are sent to keys with the scope read only', async () => {
@@ -149,13 +149,13 @@ describe('live events', () => {
       return (await app.http.inject({ method: 'POST', url: '/v1/admin/keys', headers, payload })).json().token
     }
 
-    const ask = async (token: string) =>
+    const request = async (token: string) =>
       fetch(`${app.url}/v1/events`, { headers: { authorization: `Bearer ${token}` } })
-    const allowed = await ask(await keyWith('read'))
+    const allowed = await request(await keyWith('read'))
 
     expect(allowed.status).toBe(200)
     await allowed.body?.cancel()
-    expect((await ask(await keyWith('upload'))).status).toBe(403)
+    expect((await request(await keyWith('upload'))).status).toBe(403)
   })
 
   it('resume after the last connection, without gaps and duplicates', async () => {
@@ -230,8 +230,8 @@ describe('live events', () => {
     })
     const listenHere = async () => {
       const { port } = app.server.address() as AddressInfo
-      const answer = await fetch(`http://127.0.0.1:${port}/events`, { headers: { authorization: 'Bearer x' } })
-      return { ended: answer.text().then(() => 'ended') }
+      const response = await fetch(`http://127.0.0.1:${port}/events`, { headers: { authorization: 'Bearer x' } })
+      return { ended: response.text().then(() => 'ended') }
     }
     // Resolves after three more checks of the token.
     const stays = async () => {
@@ -262,10 +262,10 @@ describe('live events', () => {
 
     const sixth = await listen(app, ada)
 
-    expect([sixth.answer.status, sixth.answer.headers.get('retry-after')]).toEqual([429, '30'])
-    expect((await listen(app, bob)).answer.status).toBe(200)
+    expect([sixth.response.status, sixth.response.headers.get('retry-after')]).toEqual([429, '30'])
+    expect((await listen(app, bob)).response.status).toBe(200)
     five[0]!.stop()
-    expect(await until(async () => (await listen(app, ada)).answer.status === 200)).toBe(true)
+    expect(await until(async () => (await listen(app, ada)).response.status === 200)).toBe(true)
   })
 
   it('end when the server stops', async () => {

@@ -147,11 +147,11 @@ describe('a server with hooks', () => {
   it('answers 503 while a hook fails, and does not reveal its error', async () => {
     const { app } = await withHooks(`{ authorize: () => { throw new Error('swordfish') } }`)
 
-    const answer = await app.http.inject({ url: '/v1/uploads', headers: await app.as() })
+    const response = await app.http.inject({ url: '/v1/uploads', headers: await app.as() })
 
-    expect([answer.statusCode, answer.json().error.code]).toEqual([503, 'IDENTITY_UNAVAILABLE'])
-    expect(answer.headers['retry-after']).toBe('5')
-    expect(answer.body).not.toContain('swordfish')
+    expect([response.statusCode, response.json().error.code]).toEqual([503, 'IDENTITY_UNAVAILABLE'])
+    expect(response.headers['retry-after']).toBe('5')
+    expect(response.body).not.toContain('swordfish')
   })
 
   it('takes object keys from nameObject, made safe and unique', async () => {
@@ -208,18 +208,18 @@ it('a user who may not list uploads may not receive their events', async () => {
   onTestFinished(() => app.stop())
   await app.http.listen({ port: 0, host: '127.0.0.1' })
 
-  const answer = await fetch(`${app.http.listeningOrigin}/v1/events`, { headers: await app.as() })
+  const response = await fetch(`${app.http.listeningOrigin}/v1/events`, { headers: await app.as() })
 
-  await answer.body?.cancel()
-  expect(answer.status).toBe(403)
+  await response.body?.cancel()
+  expect(response.status).toBe(403)
 })
 
 it('a hook that exceeds HOOK_TIMEOUT is answered 503', async () => {
   const { app } = await withHooks('{ authorize: () => new Promise(() => {}) }', { HOOK_TIMEOUT: '50ms' })
 
-  const answer = await app.http.inject({ url: '/v1/uploads', headers: await app.as() })
+  const response = await app.http.inject({ url: '/v1/uploads', headers: await app.as() })
 
-  expect(answer.statusCode).toBe(503)
+  expect(response.statusCode).toBe(503)
 })
 
 /** An app whose HOOKS module exports `code`. @returns `calls`, which reads what the module pushed to its `calls` */

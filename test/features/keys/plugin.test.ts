@@ -9,9 +9,9 @@ describe('POST /v1/admin/keys', () => {
   it('creates a key that works at once, and shows it once', async () => {
     const app = await testApp()
 
-    const made = await ask(app, 'POST', { ...createKey, user: 'ann', tenant: 'acme' })
+    const made = await send(app, 'POST', { ...createKey, user: 'ann', tenant: 'acme' })
     const me = await app.http.inject({ url: '/v1/me', headers: bearer(made.json().token) })
-    const { keys } = (await ask(app, 'GET')).json()
+    const { keys } = (await send(app, 'GET')).json()
 
     expect(made.statusCode).toBe(201)
     expect(made.headers['cache-control']).toBe('no-store')
@@ -23,7 +23,7 @@ describe('POST /v1/admin/keys', () => {
   it('accepts null for optional fields', async () => {
     const app = await testApp()
 
-    const made = await ask(app, 'POST', { ...createKey, user: null, tenant: null, expiresAt: null })
+    const made = await send(app, 'POST', { ...createKey, user: null, tenant: null, expiresAt: null })
 
     expect(made.json()).toMatchObject({ user: null, tenant: null, expiresAt: null })
   })
@@ -41,12 +41,12 @@ describe('POST /v1/admin/keys', () => {
   ])('refuses %s', async (_what, body) => {
     const app = await testApp()
 
-    const before = (await ask(app, 'GET')).json().keys.length
+    const before = (await send(app, 'GET')).json().keys.length
 
-    const answer = await ask(app, 'POST', body)
+    const response = await send(app, 'POST', body)
 
-    expect(answer.statusCode).toBe(400)
-    expect((await ask(app, 'GET')).json().keys).toHaveLength(before)
+    expect(response.statusCode).toBe(400)
+    expect((await send(app, 'GET')).json().keys).toHaveLength(before)
   })
 })
 
@@ -54,24 +54,24 @@ it.each(['nonexistent', '__proto__', 'constructor', 'Member'])(
   'refuses a key of the unknown role %s, and lists the roles',
   async (role) => {
     const app = await testApp()
-    const before = (await ask(app, 'GET')).json().keys.length
+    const before = (await send(app, 'GET')).json().keys.length
 
-    const answer = await ask(app, 'POST', { ...createKey, role })
+    const response = await send(app, 'POST', { ...createKey, role })
 
-    expect([answer.statusCode, answer.json().error.code]).toEqual([400, 'INVALID_FIELD'])
-    expect(answer.json().error.message).toMatch(/^There is no role .*\. The roles are .*member.*\.$/)
-    expect((await ask(app, 'GET')).json().keys).toHaveLength(before)
+    expect([response.statusCode, response.json().error.code]).toEqual([400, 'INVALID_FIELD'])
+    expect(response.json().error.message).toMatch(/^There is no role .*\. The roles are .*member.*\.$/)
+    expect((await send(app, 'GET')).json().keys).toHaveLength(before)
   },
 )
 
 describe('DELETE /v1/admin/keys/:id', () => {
   it('revokes a key at once; revoking again is no error', async () => {
     const app = await testApp()
-    const { id, token } = (await ask(app, 'POST', createKey)).json()
+    const { id, token } = (await send(app, 'POST', createKey)).json()
     expect((await app.http.inject({ url: '/v1/me', headers: bearer(token) })).statusCode).toBe(200)
 
-    const first = await ask(app, 'DELETE', undefined, `/${id}`)
-    const again = await ask(app, 'DELETE', undefined, `/${id}`)
+    const first = await send(app, 'DELETE', undefined, `/${id}`)
+    const again = await send(app, 'DELETE', undefined, `/${id}`)
 
     expect([first.statusCode, again.statusCode]).toEqual([204, 204])
     expect((await app.http.inject({ url: '/v1/me', headers: bearer(token) })).statusCode).toBe(401)
@@ -80,8 +80,8 @@ describe('DELETE /v1/admin/keys/:id', () => {
   it('answers 404 for an unknown key, 400 for an invalid id', async () => {
     const app = await testApp()
 
-    const unknown = await ask(app, 'DELETE', undefined, '/00000000-0000-4000-8000-000000000000')
-    const nonsense = await ask(app, 'DELETE', undefined, '/all')
+    const unknown = await send(app, 'DELETE', undefined, '/00000000-0000-4000-8000-000000000000')
+    const nonsense = await send(app, 'DELETE', undefined, '/all')
 
     expect([unknown.statusCode, nonsense.statusCode]).toEqual([404, 400])
   })
@@ -89,8 +89,8 @@ describe('DELETE /v1/admin/keys/:id', () => {
 
 it('manages keys for admins only, by token or by key', async () => {
   const app = await testApp()
-  const adminKey = (await ask(app, 'POST', { ...createKey, scopes: ['admin'] })).json().token
-  const plainKey = (await ask(app, 'POST', { ...createKey, scopes: ['upload', 'read', 'cancel'] })).json().token
+  const adminKey = (await send(app, 'POST', { ...createKey, scopes: ['admin'] })).json().token
+  const plainKey = (await send(app, 'POST', { ...createKey, scopes: ['upload', 'read', 'cancel'] })).json().token
 
   const statusOf = async (headers: Record<string, string>) =>
     (await app.http.inject({ url: '/v1/admin/keys', headers })).statusCode
@@ -103,7 +103,7 @@ it('manages keys for admins only, by token or by key', async () => {
 
 it('audits with which key a key was created and revoked', async () => {
   const app = await testApp()
-  const admin = (await ask(app, 'POST', { ...createKey, user: 'ann', tenant: 'acme', scopes: ['admin'] })).json()
+  const admin = (await send(app, 'POST', { ...createKey, user: 'ann', tenant: 'acme', scopes: ['admin'] })).json()
   const asAdmin = { headers: bearer(admin.token) }
 
   const made = await app.http.inject({ method: 'POST', url: '/v1/admin/keys', ...asAdmin, payload: createKey })
@@ -129,7 +129,7 @@ it('is described in the API', async () => {
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
-async function ask(app: TestApp, method: 'GET' | 'POST' | 'DELETE', payload?: object, path = '') {
+async function send(app: TestApp, method: 'GET' | 'POST' | 'DELETE', payload?: object, path = '') {
   const request = { method, url: `/v1/admin/keys${path}`, headers: await app.as(root) }
   return app.http.inject(payload === undefined ? request : { ...request, payload })
 }

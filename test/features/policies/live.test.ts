@@ -95,12 +95,12 @@ async function change({ url }: Server, difference: object): Promise<void> {
     version: number
     policies: object
   }
-  const answer = await fetch(address, {
+  const response = await fetch(address, {
     method: 'PUT',
     headers: { ...headers, 'if-match': `"${version}"` },
     body: JSON.stringify({ policies: { ...policies, ...difference } }),
   })
-  expect(answer.status).toBe(200)
+  expect(response.status).toBe(200)
 }
 
 /** Resolves when `server` refuses 2000 bytes of ann. */

@@ -17,10 +17,10 @@ describe('the policies of a server', () => {
   it('come from the settings at first', async () => {
     const app = await testApp({ POLICIES: '{"member":{"maxSize":"5 GiB"}}' })
 
-    const answer = await get(app, '/policies')
+    const response = await get(app, '/policies')
 
-    expect(answer.headers).toMatchObject({ etag: '"1"', 'cache-control': 'no-store' })
-    expect(answer.json()).toMatchObject({
+    expect(response.headers).toMatchObject({ etag: '"1"', 'cache-control': 'no-store' })
+    expect(response.json()).toMatchObject({
       version: 1,
       author: 'the setting POLICIES',
       policies: { roles: { member: { maxSize: '5 GiB', timeToLive: '3 days' } } },
@@ -45,11 +45,11 @@ describe('the policies of a server', () => {
     const app = await testApp()
     expect((await create(app, bob, 2000)).statusCode).toBe(201)
 
-    const answer = await put(app, small, { 'if-match': '"1"' }, { note: 'bob is new', applyToActive: false })
+    const response = await put(app, small, { 'if-match': '"1"' }, { note: 'bob is new', applyToActive: false })
 
-    expect(answer.statusCode).toBe(200)
-    expect(answer.headers.etag).toBe('"2"')
-    expect(answer.json()).toMatchObject({
+    expect(response.statusCode).toBe(200)
+    expect(response.headers.etag).toBe('"2"')
+    expect(response.json()).toMatchObject({
       version: 2,
       author: 'root',
       note: 'bob is new',
@@ -159,9 +159,11 @@ describe('the policies of a server', () => {
   it('are changed by one of many requests at once', async () => {
     const app = await testApp()
 
-    const answers = await Promise.all(Array.from({ length: 8 }, () => put(app, small, { 'if-match': '"1"' })))
+    const responses = await Promise.all(Array.from({ length: 8 }, () => put(app, small, { 'if-match': '"1"' })))
 
-    expect(answers.map((answer) => answer.statusCode).toSorted()).toEqual([200, 412, 412, 412, 412, 412, 412, 412])
+    expect(responses.map((response) => response.statusCode).toSorted()).toEqual([
+      200, 412, 412, 412, 412, 412, 412, 412,
+    ])
   })
 
   it.each([
@@ -171,10 +173,10 @@ describe('the policies of a server', () => {
   ])('are not changed with the headers %j and the change %j', async (headers, change, status, code) => {
     const app = await testApp()
 
-    const answer = await put(app, { ...builtIn, ...change }, headers)
+    const response = await put(app, { ...builtIn, ...change }, headers)
 
-    expect(answer.statusCode).toBe(status)
-    expect(answer.json().error.code).toBe(code)
+    expect(response.statusCode).toBe(status)
+    expect(response.json().error.code).toBe(code)
     expect((await get(app, '/policies')).json().version).toBe(1)
   })
 
@@ -192,15 +194,15 @@ describe('the policies of a server', () => {
     const app = await testApp()
     const payload = { policies: { ...builtIn, users: { bob: { maxSize: 'huge', speed: 1 } } } }
 
-    const answer = await app.http.inject({
+    const response = await app.http.inject({
       method: 'POST',
       url: '/v1/admin/policies/check',
       headers: await app.as(root),
       payload,
     })
 
-    expect(answer.json()).toMatchObject({ policies: null, version: 1, differences: [] })
-    expect(answer.json().problems).toEqual([
+    expect(response.json()).toMatchObject({ policies: null, version: 1, differences: [] })
+    expect(response.json().problems).toEqual([
       expect.stringMatching(/^users\.bob\.maxSize: expected a size/),
       expect.stringMatching(/^users\.bob\.speed: there is no such field/),
     ])
@@ -293,10 +295,10 @@ describe('the policies of a server', () => {
     ['POST', '/explain'],
   ] as const)('are refused to users: %s %s', async (method, path) => {
     const app = await testApp()
-    const ask = (headers: Record<string, string>) => app.http.inject({ method, url: `/v1/admin${path}`, headers })
+    const request = (headers: Record<string, string>) => app.http.inject({ method, url: `/v1/admin${path}`, headers })
 
-    expect((await ask(await app.as(bob))).statusCode).toBe(403)
-    expect((await ask({})).statusCode).toBe(401)
+    expect((await request(await app.as(bob))).statusCode).toBe(403)
+    expect((await request({})).statusCode).toBe(401)
   })
 })
 
@@ -314,23 +316,23 @@ describe('an explanation', () => {
     )
     const payload = { filename: 'a.png', contentType: 'image/png', size }
 
-    const answer = await app.http.inject({ method: 'POST', url: '/v1/explain', headers: await app.as(bob), payload })
+    const response = await app.http.inject({ method: 'POST', url: '/v1/explain', headers: await app.as(bob), payload })
 
-    expect(answer.json().allowed).toBe(allowed)
+    expect(response.json().allowed).toBe(allowed)
   })
 
   it('shows a user which rule decides about a file', async () => {
     const app = await testApp()
     await put(app, small, { 'if-match': '"1"' })
 
-    const answer = await app.http.inject({
+    const response = await app.http.inject({
       method: 'POST',
       url: '/v1/explain',
       headers: await app.as(bob),
       payload: { filename: 'a.mp4', contentType: 'video/mp4', size: 2000 },
     })
 
-    expect(answer.json()).toMatchObject({
+    expect(response.json()).toMatchObject({
       allowed: false,
       decidedBy: 'maxSize',
       why: 'A member may send at most 1 KiB.',
@@ -347,11 +349,15 @@ describe('an explanation', () => {
 
   it('is given to administrators about any user', async () => {
     const app = await testApp()
-    const ask = async (payload: object) =>
+    const request = async (payload: object) =>
       (await app.http.inject({ method: 'POST', url: '/v1/admin/explain', headers: await app.as(root), payload })).json()
 
-    expect(await ask({ user: 'zoe', role: 'guest' })).toMatchObject({ allowed: false, decidedBy: 'role', limits: null })
-    expect(await ask({ user: 'zoe', role: 'creator', filename: 'a.bin', size: null })).toMatchObject({
+    expect(await request({ user: 'zoe', role: 'guest' })).toMatchObject({
+      allowed: false,
+      decidedBy: 'role',
+      limits: null,
+    })
+    expect(await request({ user: 'zoe', role: 'creator', filename: 'a.bin', size: null })).toMatchObject({
       allowed: true,
       decidedBy: null,
       reasons: [],

@@ -16,9 +16,9 @@ describe('GET /v1/usage', () => {
     await create(app, ann, 'hello')
     await create(app, ann, 'hel', 10)
 
-    const answer = await app.http.inject({ url: '/v1/usage', headers: await app.as(ann) })
+    const response = await app.http.inject({ url: '/v1/usage', headers: await app.as(ann) })
 
-    expect(answer.json()).toEqual({
+    expect(response.json()).toEqual({
       reservedBytes: 10,
       storedBytes: 5,
       storedFiles: 1,
@@ -161,6 +161,6 @@ async function create(app: TestApp, actor: Actor, payload: string, size = payloa
   return app.http.inject({ method: 'POST', url: '/files', headers, payload })
 }
 
-function idIn(answer: { headers: Record<string, unknown> }): string {
-  return String(answer.headers['location']).split('/').at(-1)!
+function idIn(response: { headers: Record<string, unknown> }): string {
+  return String(response.headers['location']).split('/').at(-1)!
 }

@@ -2,14 +2,15 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-/** Resolves when everything that `body` has brought so far was taken by its reader. */
+/** Resolves when the reader of `body` has consumed all bytes received so far. */
 export async function taken(body: Readable): Promise<void> {
   while (body.readableFlowing === null || body.readableLength > 0) await nextTurn()
 }
 
 /**
- * Watches the bodies of requests as they come to `server`, so that a test can go on when the server has read so much, and not after some time.
- * @returns waits until a body that has not ended yet, one that comes later included, has brought `bytes` and all of them were taken
+ * Watches the bodies of requests to `server`, so that a test can continue when the server has read a number of bytes, instead of after
+ * some time.
+ * @returns waits until `bytes` of a body that has not ended, also of a later request, were received and consumed
  */
 export function watchBodies(server: Server): (bytes: number) => Promise<void> {
   const arrived = new Map<IncomingMessage, number>()

@@ -1,6 +1,6 @@
 /**
- * Asks the process that runs the tests for what all test files share: see global-setup.ts, which answers.
- * @throws Error with what went wrong there
+ * Requests a resource that all test files share from the process that runs the tests: see global-setup.ts.
+ * @throws Error with the message of that process
  */
 export async function askBroker(path: string): Promise<Record<string, string>> {
   const { TEST_BROKER: broker } = process.env

@@ -2,37 +2,37 @@ import { existsSync, globSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { askBroker } from './broker.ts'
 
-/** The server as it is shipped, which is up in a fraction of the time that the source needs. */
+/** The bundled server, which starts in a fraction of the time that the source takes. */
 export const serverScript = resolve('dist/server.js')
 
-/** What tests may start or open, and the file that shows when it was built. */
+/** The build products that tests use, each with an output whose modification time is that of the build. */
 const products = {
-  server: { shows: serverScript, build: buildServer },
-  pages: { shows: resolve('dist/web/index.html'), build: buildPages },
+  server: { output: serverScript, build: buildServer },
+  pages: { output: resolve('dist/web/index.html'), build: buildPages },
 }
 
 export type Product = keyof typeof products
 
 /**
- * Resolves when `product` is built from the source as it is now. In a run of the tests only the first test that asks waits for a
- * build, and a run of which no test asks builds nothing.
+ * Resolves when `product` is built from the current source. In a test run only the first test that needs a product waits for its build,
+ * and a product that no test needs is not built.
  */
 export async function built(product: Product): Promise<void> {
   if (process.env.TEST_BROKER) await askBroker(`/built/${product}`)
   else await buildUnlessFresh(product)
 }
 
-/** Builds `product` when the source has changed since the last time. */
+/** Builds `product` if the source has changed since the last build. */
 export async function buildUnlessFresh(product: Product): Promise<void> {
-  const { shows, build } = products[product]
-  if (!isNewerThanSource(shows)) await build()
+  const { output, build } = products[product]
+  if (!isNewerThanSource(output)) await build()
 }
 
 export function isProduct(name: string): name is Product {
   return Object.hasOwn(products, name)
 }
 
-// What builds is loaded when something is built: most test files that could start a server share one that is there.
+// The bundler is imported only for a build: most test files use a server that is already built.
 async function buildServer(): Promise<void> {
   const { bundle } = await import('../../bin/bundle.mjs')
   await bundle(resolve('dist'))

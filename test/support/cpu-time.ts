@@ -1,4 +1,4 @@
-/** Milliseconds that the processor spends in this process on `work`: other than time on a clock, not more on a busy machine. */
+/** The CPU time of this process for `work`, in milliseconds. Unlike elapsed time it does not grow on a busy machine. */
 export async function cpuTimeOf(work: () => unknown): Promise<number> {
   const before = process.cpuUsage()
   await work()

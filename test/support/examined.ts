@@ -11,20 +11,20 @@ import { testSecret } from './tus-file.ts'
 
 const production = { NODE_ENV: 'production', JWT_SECRET: testSecret, STORE: 's3', PART_SIZE: '5MiB', LOG_LEVEL: 'warn' }
 
-/** A set-up without a fault, and what the doctor finds in it. */
+/** A set-up without errors, and the findings of the doctor about it. */
 export interface Examined {
   database: FreshDatabase
   s3: S3StandIn
   server: NodeProcess
-  /** Its settings; PUBLIC_URL is not among them, because the checks behind it take seconds. */
+  /** Its settings, without PUBLIC_URL, whose checks take seconds. */
   settings: Record<string, string>
-  /** The findings when `changes` are made to the settings. */
+  /** The findings with `changes` of the settings. */
   examineWith(changes?: Record<string, string | undefined>): Promise<Finding[]>
   /** Expects one error, with this message and this fix, and no secret in any finding. */
   expectOnly(found: Finding[], about: string, message: RegExp, fix: RegExp): void
 }
 
-/** Starts the set-up before the tests of a file, and ends it after them; what it returns is filled by then. */
+/** Starts the set-up before the tests of a file and stops it after them. The returned object is filled when the tests run. */
 export function examined(): Examined {
   const parts = {} as Examined
 
@@ -62,7 +62,7 @@ export function examined(): Examined {
 
 export const errorsOf = (found: Finding[]) => found.filter(({ status }) => status === 'error')
 
-/** A web server that is not Landfall; its URL. */
+/** Starts a web server that is not Landfall; its URL. */
 export async function otherServer(answer: RequestListener): Promise<string> {
   const other = createServer(answer).listen(0, '127.0.0.1')
   onTestFinished(() => void other.close(() => {}))

@@ -5,14 +5,14 @@ import { type FaultProxy, randomTroubles, startFaultProxy } from './fault-proxy.
 import { seeded } from './seeded.ts'
 import { until } from './until.ts'
 
-interface Ground {
+interface ProxiedServer {
   proxy: FaultProxy
-  /** Bytes of body that reached the server. */
+  /** The number of body bytes that reached the server. */
   received: () => number
   post: (size: number) => Promise<string>
 }
 
-async function start(): Promise<Ground> {
+async function start(): Promise<ProxiedServer> {
   let received = 0
   const server = http.createServer((request, response) => {
     request.on('data', (chunk: Buffer) => (received += chunk.length)).on('end', () => response.end('done'))
@@ -43,7 +43,7 @@ async function start(): Promise<Ground> {
 }
 
 describe('a fault proxy', () => {
-  it('carries everything while there is no trouble', async () => {
+  it('forwards everything unless it is set to fail', async () => {
     const { proxy, post, received } = await start()
 
     expect(await post(3_000_000)).toBe('done')
@@ -51,7 +51,7 @@ describe('a fault proxy', () => {
     expect(proxy.counts).toMatchObject({ connections: 1, cuts: 0 })
   })
 
-  it('cuts a connection after so many bytes, which do arrive', async () => {
+  it('resets a connection after a number of bytes, which do arrive', async () => {
     const { proxy, post, received } = await start()
     proxy.set({ cutAfterBytes: 500_000 })
 
@@ -62,7 +62,7 @@ describe('a fault proxy', () => {
     expect(proxy.counts.up).toBe(500_000)
   })
 
-  it('delivers the request and swallows the reply', async () => {
+  it('forwards the request and drops the reply', async () => {
     const { proxy, post, received } = await start()
     proxy.set({ dropReply: true })
 
@@ -71,7 +71,7 @@ describe('a fault proxy', () => {
     expect(received()).toBe(1000)
   })
 
-  it('lets nothing through a black hole', async () => {
+  it('forwards nothing as a black hole', async () => {
     const { proxy, post, received } = await start()
     proxy.set({ blackHole: true })
 
@@ -80,7 +80,7 @@ describe('a fault proxy', () => {
     expect(received()).toBe(0)
   })
 
-  it('refuses, and recovers', async () => {
+  it('refuses connections, and accepts them again', async () => {
     const { proxy, post } = await start()
 
     proxy.set({ refuse: true })
@@ -90,21 +90,21 @@ describe('a fault proxy', () => {
     expect(await post(10)).toBe('done')
   })
 
-  it('slows down to a rate, and delays', async () => {
+  it('limits the rate, and delays', async () => {
     const { proxy, post } = await start()
-    const timed = async (size: number) => {
-      const created = performance.now()
+    const msToPost = async (size: number) => {
+      const startedAt = performance.now()
       await post(size)
-      return performance.now() - created
+      return performance.now() - startedAt
     }
 
     proxy.set({ rate: 1_000_000 })
-    expect(await timed(400_000)).toBeGreaterThan(390)
+    expect(await msToPost(400_000)).toBeGreaterThan(390)
     proxy.set({ latencyMs: 100 })
-    expect(await timed(10)).toBeGreaterThan(190)
+    expect(await msToPost(10)).toBeGreaterThan(190)
   })
 
-  it('cuts what is open', async () => {
+  it('resets open connections', async () => {
     const { proxy, post } = await start()
     proxy.set({ dropReply: true })
 
@@ -115,7 +115,7 @@ describe('a fault proxy', () => {
     await reply
   })
 
-  it('plays the same weather for the same seed, and is well afterwards', async () => {
+  it('plays the same failures for the same seed, and works afterwards', async () => {
     const { proxy, post } = await start()
 
     expect([...randomTroubles(seeded('a'), 20_000)]).toEqual([...randomTroubles(seeded('a'), 20_000)])

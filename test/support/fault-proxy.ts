@@ -2,29 +2,29 @@ import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Seeded } from './seeded.ts'
 
-// A wire that can go bad, between Landfall and S3 or Postgres: TCP, so it knows nothing of what is said on it.
+// A TCP proxy that can fail, between Landfall and S3 or Postgres. It does not parse what it forwards.
 
-/** How the wire behaves from now on, for open connections as well. Absent: well. */
+/** How the proxy fails from now on, also for open connections. An empty object: not at all. */
 export interface Trouble {
-  /** Each way, for every piece of up to 64 KiB: it slows bulk down too, unlike the stand-in's latency. */
+  /** The delay in each direction, for every chunk of up to 64 KiB: unlike the stand-in's latency it also slows bulk transfers. */
   latencyMs?: number
-  /** Bytes a second, each way. */
+  /** Bytes a second, in each direction. */
   rate?: number
   /** Resets a connection once the client has sent so many bytes on it. */
   cutAfterBytes?: number
-  /** Takes connections and bytes and gives nothing on, in neither direction. */
+  /** Accepts connections and bytes and forwards nothing, in either direction. */
   blackHole?: boolean
   /** Resets every new connection. */
   refuse?: boolean
-  /** Carries what the client says, swallows what is answered. */
+  /** Forwards requests and drops the replies. */
   dropReply?: boolean
 }
 
-/** One step of a schedule: this trouble, for so long. */
+/** One step of a schedule: how the proxy fails, and how long. */
 export interface Spell {
   ms: number
   trouble: Trouble
-  /** Cuts every open connection when the spell begins. */
+  /** Resets every open connection at the start of the step. */
   cutAll?: boolean
 }
 
@@ -32,11 +32,11 @@ export interface FaultProxy {
   port: number
   /** `http://127.0.0.1:port` */
   endpoint: string
-  /** `url` with host and port of the proxy: for a Postgres URL. */
+  /** `url` with the host and port of the proxy, for a Postgres URL. */
   inFrontOf(url: string): string
   set(trouble: Trouble): void
   cutAll(): void
-  /** Lives through `spells` one after the other, then behaves well again. Ends early when the proxy is closed. */
+  /** Runs `spells` one after another, then stops failing. Ends early when the proxy is closed. */
   play(spells: Iterable<Spell>): Promise<void>
   counts: { connections: number; up: number; down: number; swallowed: number; cuts: number }
   close(): Promise<void>
@@ -55,27 +55,27 @@ export async function startFaultProxy(upstream: string | { host: string; port: n
     for (const socket of sockets) socket.resetAndDestroy()
   }
 
-  async function carry(from: net.Socket, to: net.Socket, way: 'up' | 'down'): Promise<void> {
-    let carried = 0
+  async function forward(from: net.Socket, to: net.Socket, direction: 'up' | 'down'): Promise<void> {
+    let forwarded = 0
     for await (const chunk of from as AsyncIterable<Buffer>) {
       if (trouble.latencyMs) await sleep(trouble.latencyMs)
       if (trouble.rate) await sleep((chunk.length / trouble.rate) * 1000)
-      if (trouble.blackHole || (way === 'down' && trouble.dropReply)) {
+      if (trouble.blackHole || (direction === 'down' && trouble.dropReply)) {
         counts.swallowed += chunk.length
         continue
       }
-      const left =
-        way === 'up' ? (trouble.cutAfterBytes ?? Number.POSITIVE_INFINITY) - carried : Number.POSITIVE_INFINITY
-      const rest = left < chunk.length ? chunk.subarray(0, Math.max(0, left)) : chunk
-      carried += rest.length
-      counts[way] += rest.length
-      const isTaken = rest.length === 0 || to.write(rest)
-      if (left <= chunk.length) {
-        // What was carried shall arrive: a reset right behind it would throw it away.
+      const remaining =
+        direction === 'up' ? (trouble.cutAfterBytes ?? Number.POSITIVE_INFINITY) - forwarded : Number.POSITIVE_INFINITY
+      const allowed = remaining < chunk.length ? chunk.subarray(0, Math.max(0, remaining)) : chunk
+      forwarded += allowed.length
+      counts[direction] += allowed.length
+      const hasCapacity = allowed.length === 0 || to.write(allowed)
+      if (remaining <= chunk.length) {
+        // A reset right after the bytes would discard them, and forwarded bytes must arrive.
         await sleep(20)
         return cut(from, to)
       }
-      if (!isTaken && !to.destroyed) await drained(to)
+      if (!hasCapacity && !to.destroyed) await drained(to)
     }
     if (!trouble.blackHole) to.end()
   }
@@ -89,11 +89,11 @@ export async function startFaultProxy(upstream: string | { host: string; port: n
       open.add(socket)
       socket.on('close', () => open.delete(socket))
     }
-    // A reset on one side is a reset on the other, unless nothing shall get through.
+    // A reset on one side resets the other, unless the proxy is a black hole.
     remote.on('error', () => trouble.blackHole || client.resetAndDestroy())
     client.on('error', () => trouble.blackHole || remote.resetAndDestroy())
-    carry(client, remote, 'up').catch(() => remote.destroy())
-    carry(remote, client, 'down').catch(() => client.destroy())
+    forward(client, remote, 'up').catch(() => remote.destroy())
+    forward(remote, client, 'down').catch(() => client.destroy())
   })
   server.listen(0, '127.0.0.1')
   await new Promise((resolve, reject) => server.once('listening', resolve).once('error', reject))
@@ -136,20 +136,20 @@ export async function startFaultProxy(upstream: string | { host: string; port: n
 }
 
 /**
- * Spells of bad weather with fair ones between, `totalMs` together. The same seed makes the same weather.
- * @param kinds what may go wrong; everything unless told
+ * Failing steps with working ones between, `totalMs` together. The same seed gives the same steps.
+ * @param kinds how the proxy may fail; by default in every way
  */
-export function* randomTroubles(chance: Seeded, totalMs: number, kinds: Trouble[] = badNetwork): Generator<Spell> {
+export function* randomTroubles(random: Seeded, totalMs: number, kinds: Trouble[] = allTroubles): Generator<Spell> {
   for (let passed = 0; passed < totalMs; ) {
-    const fair = { ms: chance.int(200, 1500), trouble: {} }
-    const bad = { ms: chance.int(50, 800), trouble: chance.pick(kinds), cutAll: chance.chance(0.3) }
-    yield fair
-    yield bad
-    passed += fair.ms + bad.ms
+    const working = { ms: random.int(200, 1500), trouble: {} }
+    const failing = { ms: random.int(50, 800), trouble: random.pick(kinds), cutAll: random.chance(0.3) }
+    yield working
+    yield failing
+    passed += working.ms + failing.ms
   }
 }
 
-const badNetwork: Trouble[] = [
+const allTroubles: Trouble[] = [
   { latencyMs: 150 },
   { rate: 256 * 1024 },
   { cutAfterBytes: 100_000 },
@@ -160,8 +160,8 @@ const badNetwork: Trouble[] = [
 
 function addressOf(url: string): { host: string; port: number } {
   const { hostname, port, protocol } = new URL(url)
-  const usual: Record<string, number> = { 'http:': 80, 'https:': 443, 'postgres:': 5432, 'postgresql:': 5432 }
-  return { host: hostname, port: Number(port) || (usual[protocol] ?? 0) }
+  const defaultPorts: Record<string, number> = { 'http:': 80, 'https:': 443, 'postgres:': 5432, 'postgresql:': 5432 }
+  return { host: hostname, port: Number(port) || (defaultPorts[protocol] ?? 0) }
 }
 
 function drained(socket: net.Socket): Promise<void> {

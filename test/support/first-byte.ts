@@ -1,12 +1,12 @@
 import type { Sniffed } from '../../src/core/media/resolve.ts'
 
-/** What a file is by its first byte: enough to see whether that byte decided. */
-export async function sniffFirstByte(head: Buffer): Promise<Sniffed> {
-  return typeOfFirstByte(head)
+/** Detects a type by the first byte alone, so that a test can predict it. */
+export async function sniffFirstByte(prefix: Buffer): Promise<Sniffed> {
+  return typeOfFirstByte(prefix)
 }
 
-/** As `sniffFirstByte`, at once. */
-export function typeOfFirstByte(head: Buffer): Sniffed {
-  if (head.length === 0) return { mediaType: null, isText: true }
-  return { mediaType: ['image/png', 'application/pdf', null][head[0]! % 3]!, isText: false }
+/** As `sniffFirstByte`, synchronously. */
+export function typeOfFirstByte(prefix: Buffer): Sniffed {
+  if (prefix.length === 0) return { mediaType: null, isText: true }
+  return { mediaType: ['image/png', 'application/pdf', null][prefix[0]! % 3]!, isText: false }
 }

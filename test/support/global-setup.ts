@@ -5,16 +5,16 @@ import { buildUnlessFresh, isProduct, type Product } from './built.ts'
 import { command, databaseUrl, type Postgres, startPostgres } from './postgres.ts'
 
 /**
- * What all test files of a run of vitest share, each made when the first test asks for it: one Postgres, the migrated template that
- * test databases are copied from, and what is built. Test files run in processes of their own, so they ask over HTTP: `/` answers
- * the cluster, `/template` also the name of the template, `/built/server` when the server is built.
+ * The resources that all test files of a vitest run share, each created on the first request: one Postgres, the migrated template from
+ * which test databases are copied, and the builds. Test files run in processes of their own, so they request them over HTTP: `/` returns
+ * the cluster, `/template` also the name of the template, and `/built/server` returns when the server is built.
  */
 export default async function setup(): Promise<() => Promise<void>> {
-  const { TEST_DATABASE_URL: given } = process.env
+  const { TEST_DATABASE_URL } = process.env
   let started: Promise<Postgres> | undefined
   let template: Promise<string> | undefined
   const builds = new Map<Product, Promise<void>>()
-  const clusterUrl = async () => given ?? (await (started ??= startPostgres())).url
+  const clusterUrl = async () => TEST_DATABASE_URL ?? (await (started ??= startPostgres())).url
 
   async function answer(path: string): Promise<Record<string, string>> {
     const product = path.replace('/built/', '')
@@ -43,7 +43,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     broker.close()
     broker.closeAllConnections()
     const name = await template?.catch(() => undefined)
-    if (name && given) await command(given, `drop database if exists ${name} with (force)`)
+    if (name && TEST_DATABASE_URL) await command(TEST_DATABASE_URL, `drop database if exists ${name} with (force)`)
     await started?.then(
       (cluster) => cluster.stop(),
       () => {},
@@ -61,7 +61,7 @@ async function makeTemplate(cluster: string): Promise<string> {
   const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 30_000, onError })
   try {
     await database.migrate()
-    // It brings a schema of its own, which every server would make again.
+    // pg-boss creates a schema of its own; without it in the template every server would create it again.
     const queue = await openQueue({ database, onError, takeOverAfter: 60 })
     await queue.close()
   } finally {

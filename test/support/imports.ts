@@ -1,8 +1,8 @@
 import { parseSync } from 'vite'
 
-/** One import of a file: of its value or only of its type, at the top or inside, from here or passed on. */
+/** One import in a file: of values or types, static or dynamic, or a re-export. */
 export interface Import {
-  /** `null` when it is not written out, so that nobody can say what it imports. */
+  /** The module specifier; `null` when it is not a string literal. */
   from: string | null
   line: number
 }
@@ -37,7 +37,7 @@ function isNode(value: unknown): value is Node {
   return typeof value === 'object' && value !== null && typeof (value as Node).type === 'string'
 }
 
-/** The node that says where an import comes from; `undefined` when `node` is no import. */
+/** The node of the module specifier; `undefined` when `node` is no import. */
 function sourceOf(node: Node): unknown {
   switch (node.type) {
     case 'ImportDeclaration':

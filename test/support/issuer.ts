@@ -5,11 +5,11 @@ import { onTestFinished } from 'vitest'
 import { loadConfig } from '../../src/config.ts'
 import type { Issuer } from '../../src/http/identity/issuer.ts'
 
-/** A pair of keys as an identity provider has them. */
+/** A key pair of an identity provider. */
 export interface SigningKey {
   kid: string
   alg: string
-  /** As it would be published. */
+  /** The public key as the provider publishes it. */
   jwk: JWK
   privateKey: CryptoKey
 }
@@ -17,55 +17,62 @@ export interface SigningKey {
 /** An identity provider that publishes its keys on a port of its own. */
 export interface Provider {
   url: string
-  /** How often it was asked for its keys. */
+  /** How often its keys were requested. */
   asked(): number
   publish(...keys: SigningKey[]): void
-  /** What it answers instead of its keys, until it is told to publish again. */
+  /** Sets the response instead of the keys, until `publish` is called. */
   answer(status: number, body: string, headers?: Record<string, string>): void
   stop(): Promise<void>
-  /** On the same port. */
+  /** Starts it again on the same port. */
   start(): Promise<void>
 }
 
 let keys = 0
 
-/** A new pair of keys for `alg`. */
+/** A new key pair for `alg`. */
 export async function makeKey(alg: string, options: { modulusLength?: number } = {}): Promise<SigningKey> {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true, ...options })
   const kid = `key-${++keys}`
   return { kid, alg, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } }
 }
 
-/** A token of `issuer.example` for `landfall`, good for a minute unless `claims` say otherwise; `undefined` leaves a claim out. */
+/** A token of `issuer.example` for `landfall`, by default valid for a minute. `claims` override the defaults; `undefined` omits a claim. */
 export function tokenOf(
   key: Pick<SigningKey, 'alg'> & { kid?: string; privateKey: CryptoKey | Uint8Array },
   claims: Record<string, unknown> = {},
   header: Record<string, unknown> = {},
 ): Promise<string> {
   const now = Math.floor(Date.now() / 1000)
-  const usual = { iss: 'https://issuer.example', aud: 'landfall', sub: 'ann', role: 'member', iat: now, exp: now + 60 }
-  return new SignJWT({ ...usual, ...claims })
+  const defaults = {
+    iss: 'https://issuer.example',
+    aud: 'landfall',
+    sub: 'ann',
+    role: 'member',
+    iat: now,
+    exp: now + 60,
+  }
+  return new SignJWT({ ...defaults, ...claims })
     .setProtectedHeader({ alg: key.alg, ...(key.kid && { kid: key.kid }), ...header })
     .sign(key.privateKey)
 }
 
-/** The issuer that a setting describes, with what tests usually say. */
+/** The issuer of a setting, with defaults for tests. */
 export function issuerOf(setting: Record<string, unknown>): Issuer {
-  const usual = { name: 'example', issuer: 'https://issuer.example', audience: 'landfall' }
-  return loadConfig({ ISSUERS: JSON.stringify([{ ...usual, ...setting }]) }).ISSUERS[0]!
+  const defaults = { name: 'example', issuer: 'https://issuer.example', audience: 'landfall' }
+  return loadConfig({ ISSUERS: JSON.stringify([{ ...defaults, ...setting }]) }).ISSUERS[0]!
 }
 
-/** A provider that listens until the test ends. */
-export async function startProvider(...first: SigningKey[]): Promise<Provider> {
+/** Starts a provider that listens until the test ends. */
+export async function startProvider(...initial: SigningKey[]): Promise<Provider> {
   let asked = 0
   let port = 0
   let reply: { status: number; body: string; headers: Record<string, string> } | null = null
-  let published = first
+  let published = initial
   const server = createServer((request, response) => {
     asked += 1
-    const isKnown = request.url === '/.well-known/jwks.json'
+    const isKeySet = request.url === '/.well-known/jwks.json'
     const { status, body, headers } = reply ?? {
-      status: isKnown ? 200 : 404,
+      status: isKeySet ? 200 : 404,
       body: JSON.stringify({ keys: published.map(({ jwk }) => jwk) }),
       headers: {},
     }

@@ -28,7 +28,7 @@ async function environmentOf(node: NodeProcess): Promise<Record<string, string>>
 }
 
 describe('a process under test', () => {
-  it('sees its own environment and nothing of the tests’', async () => {
+  it('has its own environment without the variables of the tests', async () => {
     const node = await start({ environment: { MARK: 'one' } })
 
     const environment = await environmentOf(node)
@@ -37,7 +37,7 @@ describe('a process under test', () => {
     expect(environment).not.toHaveProperty('VITEST')
   })
 
-  it('is killed and starts again on the same port, with one log', async () => {
+  it('is killed and started again on the same port, with one log', async () => {
     const node = await start({ environment: { MARK: 'one' } })
     const before = node.pid()
 
@@ -50,7 +50,7 @@ describe('a process under test', () => {
     expect(node.records().map((record) => record.mark)).toEqual(['one', 'two'])
   })
 
-  it('answers nobody while it is paused', async () => {
+  it('answers no request while it is paused', async () => {
     const node = await start()
 
     node.pause()
@@ -60,14 +60,14 @@ describe('a process under test', () => {
     expect(await environmentOf(node)).toHaveProperty('PORT')
   })
 
-  it('is asked to stop, and tells how it ended', async () => {
+  it('stops on SIGTERM and returns its exit code', async () => {
     const node = await start()
 
     expect(await node.stop()).toBe(7)
     await node.said('going')
   })
 
-  it('reports what it wrote when it does not start', async () => {
+  it('fails to start with an error that has its output', async () => {
     await expect(start({ environment: { BROKEN: '1' } })).rejects.toThrow('no setting for this')
   })
 })

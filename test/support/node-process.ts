@@ -8,45 +8,45 @@ import { freePort } from './free-port.ts'
 import { testSecret } from './tus-file.ts'
 import { until } from './until.ts'
 
-/** A real Landfall in a process of its own: what a test kills, pauses and starts again. */
+/** A Landfall server in a process of its own, which a test can kill, pause and start again. */
 export interface NodeProcess {
   url: string
   port: number
-  /** Of the process that runs now, or ran last. */
+  /** The pid of the running or last process. */
   pid(): number
-  /** Everything it wrote, over all its lives. */
+  /** Its output since the first start. */
   log(): string
   /** Its log lines that are JSON. */
   records(): Record<string, unknown>[]
-  /** Resolves when the log holds `text`, from now on or already. */
+  /** Resolves when the log contains `text`, which may already be so. */
   said(text: string | RegExp, withinMs?: number): Promise<void>
-  /** No farewell: as when the machine loses power. */
+  /** Kills it without a shutdown, like a power failure. */
   kill(): Promise<void>
-  /** Stops in the middle of whatever it does; sockets stay open, nobody answers. */
+  /** Stops the process; its sockets stay open and are not answered. */
   pause(): void
   resume(): void
-  /** Asks it to end and waits; resolves to its exit code, `null` when a signal ended it. */
+  /** Sends a signal and waits for the end; resolves to the exit code, `null` when a signal ended it. */
   stop(signal?: 'SIGTERM' | 'SIGINT'): Promise<number | null>
-  /** Starts it again on the same port, with the same environment and what is given here. */
+  /** Starts it again on the same port, with the same environment and the additions in `environment`. */
   start(environment?: Record<string, string>): Promise<void>
 }
 
 export interface NodeProcessOptions {
   environment?: Record<string, string>
-  /** What Node runs; the server as it is shipped unless told. */
+  /** The script that Node runs; by default the bundled server. */
   script?: string
   arguments?: string[]
   /** Flags of Node itself, `--max-old-space-size=…`. */
   nodeFlags?: string[]
   port?: number
   readyWithinMs?: number
-  /** Where it says that it has started; `/livez` for one that is never ready. */
+  /** The path that is polled until it answers 200; `/livez` for a server that never becomes ready. */
   readyAt?: string
 }
 
 const inherited = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_V8_COVERAGE']
-// Servers are started by the hundred; each but the first finds its modules compiled.
-const startsFaster = { NODE_COMPILE_CACHE: join(tmpdir(), 'landfall-compiled') }
+// Tests start hundreds of servers; with the cache all but the first find their modules compiled.
+const compileCache = { NODE_COMPILE_CACHE: join(tmpdir(), 'landfall-compiled') }
 const running = new Set<ChildProcess>()
 const directories = new Set<string>()
 process.once('exit', () => {
@@ -55,16 +55,16 @@ process.once('exit', () => {
 })
 
 /**
- * Starts a server and waits until it is ready. It sees `environment`, HOST and PORT, and nothing of the tests' own, and
- * runs in an empty directory that is thrown away when the tests end.
- * @throws Error with what it wrote, when it ends or is not ready in time
+ * Starts a server and waits until it is ready. Its environment is `environment` with HOST and PORT, without the variables of the tests;
+ * its working directory is empty and is removed when the tests end.
+ * @throws Error with its output, when it ends or is not ready in time
  */
 export async function startNodeProcess(options: NodeProcessOptions = {}): Promise<NodeProcess> {
   if (!options.script) await built('server')
   const port = options.port ?? (await freePort())
   const url = `http://127.0.0.1:${port}`
   const readyWithinMs = options.readyWithinMs ?? 90_000
-  // A server with a Postgres is a service: development mode has its embedded one.
+  // A server with DATABASE_URL runs in production mode: development mode has the embedded Postgres.
   const production = options.environment?.DATABASE_URL ? { NODE_ENV: 'production', JWT_SECRET: testSecret } : {}
   let environment: Record<string, string> = {
     ...production,
@@ -79,15 +79,15 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
 
   const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null
 
-  async function start(more: Record<string, string> = {}): Promise<void> {
-    environment = { ...environment, ...more }
+  async function start(additions: Record<string, string> = {}): Promise<void> {
+    environment = { ...environment, ...additions }
     const kept = inherited.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))
     child = spawn(
       process.execPath,
       [...(options.nodeFlags ?? []), options.script ?? serverScript, ...(options.arguments ?? [])],
       {
         cwd: directory,
-        env: { ...startsFaster, ...Object.fromEntries(kept), ...environment },
+        env: { ...compileCache, ...Object.fromEntries(kept), ...environment },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     )
@@ -99,14 +99,14 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
       })
     }
     await untilLogged(() => isOver() || isReady(url + (options.readyAt ?? '/readyz')), readyWithinMs)
-    if (isOver()) throw new Error(`The server ended before it was ready:\n${log.slice(-4000)}`)
+    if (isOver()) throw new Error(`the server ended before it was ready:\n${log.slice(-4000)}`)
   }
 
   async function end(signal: NodeJS.Signals): Promise<number | null> {
     if (!isOver()) {
       const over = once(child, 'exit')
       child.kill(signal)
-      // A paused process hears nothing but SIGKILL.
+      // A paused process handles no signal but SIGKILL.
       if (signal !== 'SIGKILL') child.kill('SIGCONT')
       await over
     }
@@ -115,7 +115,7 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
 
   async function untilLogged(isTrue: () => boolean | Promise<boolean>, withinMs: number): Promise<void> {
     await until(isTrue, withinMs).catch(() => {
-      throw new Error(`Not within ${withinMs} ms. The log ends:\n${log.slice(-4000)}`)
+      throw new Error(`timeout after ${withinMs} ms; the end of the log:\n${log.slice(-4000)}`)
     })
   }
 
@@ -153,7 +153,7 @@ async function isReady(url: string): Promise<boolean> {
   }
 }
 
-// The last line may be half there, when the process was killed.
+// The last line is incomplete when the process was killed while it wrote it.
 function parse(line: string): Record<string, unknown>[] {
   try {
     return [JSON.parse(line)]

@@ -21,7 +21,7 @@ import { type FreshDatabase, freshDatabase } from './postgres.ts'
 
 let shared: Promise<FreshDatabase & { database: Database }> | undefined
 
-/** One migrated database for all tests of a file: every upload has an id of its own. */
+/** The migrated database that all tests of a file share; uploads do not collide, because each has its own id. */
 export async function testDatabase(): Promise<Database> {
   if (!shared) {
     shared = openTestDatabase()
@@ -52,10 +52,11 @@ export interface OpenEngine {
   store: MemoryStore
   database: Database
   locker: LeaseLocker
+  /** The errors that the engine and the locker reported. */
   faults: unknown[]
 }
 
-/** A real engine over a real database and a store in memory with parts of 10 bytes. */
+/** A real engine on a real database and a memory store with parts of 10 bytes. */
 export async function openEngine(
   overrides: Partial<EngineOptions> & {
     leaseMs?: number
@@ -96,7 +97,7 @@ export async function openEngine(
     onError,
     ...overrides,
   })
-  // A node that has died answers nothing any more, the end of a test included.
+  // The engine of a node that dies cannot be drained at the end of the test.
   if (overrides.isMortal) return { engine, store, database, locker, faults }
   onTestFinished(async () => {
     await engine.drained()
@@ -105,7 +106,7 @@ export async function openEngine(
   return { engine, store, database, locker, faults }
 }
 
-/** A body that ends cleanly after `bytes`. */
+/** A body that is complete after `bytes`. */
 export function bodyOf(bytes: Buffer | Buffer[]): Readable {
   const body = openBody()
   for (const chunk of [bytes].flat()) if (chunk.length > 0) body.push(ownCopy(chunk))
@@ -113,23 +114,23 @@ export function bodyOf(bytes: Buffer | Buffer[]): Readable {
   return body
 }
 
-/** A body that breaks after `bytes`. */
+/** A body that is aborted after `bytes`. */
 export function brokenBody(bytes: Buffer): Readable {
   const body = openBody()
   body.push(ownCopy(bytes))
-  // After the bytes were read, as a socket does it.
+  // Only after the bytes were read, like a socket.
   void taken(body).then(() => body.destroy())
   return body
 }
 
-/** A body that brings `bytes` and then nothing, for ever. */
+/** A body that stalls forever after `bytes`. */
 export function hungBody(bytes: Buffer): Readable {
   const body = openBody()
   body.push(ownCopy(bytes))
   return body
 }
 
-/** As Node's server hands it over: the chunks are the reader's, who may do with them as it likes. */
+/** A body like that of Node's server, whose chunks the reader may change and detach. */
 function openBody(): Readable {
   const body = new IncomingMessage(new Socket())
   body._read = () => {}

@@ -4,18 +4,20 @@ import { everyKind, type OpenStore, openStoreOf, type StoreKind } from './store-
 export type { StoreKind }
 export type TestStore = Omit<OpenStore, 'dispose'>
 
-const { TEST_STORE: given } = process.env
+const { TEST_STORE } = process.env
 
-/** Where tests about the store itself keep their files: in memory with small parts, on disk, and in S3; or only where TEST_STORE says. */
-export const storeKinds: readonly StoreKind[] = everyKind.filter((kind) => given?.split(',').includes(kind) ?? true)
+/** The stores for tests about stores: every kind, or the kinds that TEST_STORE lists. */
+export const storeKinds: readonly StoreKind[] = everyKind.filter(
+  (kind) => TEST_STORE?.split(',').includes(kind) ?? true,
+)
 
 /**
- * Where the suites of the protocols keep their files. What a protocol says does not depend on the store, so that is memory, and
- * TEST_STORE names others: `npm run test:system` runs the same suites on disk and in S3.
+ * The stores for the suites of the protocols. Protocols do not depend on the store, so that is memory unless TEST_STORE lists others:
+ * `npm run test:system` runs the same suites on disk and in S3.
  */
-export const protocolStores: readonly StoreKind[] = given ? storeKinds : ['memory']
+export const protocolStores: readonly StoreKind[] = TEST_STORE ? storeKinds : ['memory']
 
-/** An empty store that goes with the test. */
+/** An empty store that is removed after the test. */
 export async function openTestStore(kind: StoreKind): Promise<TestStore> {
   const store = await openStoreOf(kind)
   onTestFinished(() => store.dispose())

@@ -13,20 +13,20 @@ async function query(url: string, statement: string): Promise<unknown[]> {
 }
 
 describe('a fresh database', () => {
-  it('is empty, is nobody else’s, and is gone when it is disposed of', async () => {
+  it('is empty, separate from others, and gone after its disposal', async () => {
     const [one, two] = await Promise.all([freshDatabase(), freshDatabase()])
     onTestFinished(() => two.dispose())
 
     await query(one.url, 'create table mark (id int)')
-    const seen = await query(two.url, `select to_regclass('mark') as mark`)
+    const found = await query(two.url, `select to_regclass('mark') as mark`)
     await one.dispose()
 
-    expect(seen).toEqual([{ mark: null }])
+    expect(found).toEqual([{ mark: null }])
     await expect(query(one.url, 'select 1')).rejects.toThrow('does not exist')
   }, 60_000)
 })
 
-describe('a cluster of one’s own', () => {
+describe('a cluster for one test', () => {
   it('keeps what was committed when it is killed and started again', async () => {
     const postgres = await startPostgres({ isDurable: true })
     onTestFinished(() => postgres.stop())

@@ -11,15 +11,15 @@ import { startCluster } from '../../src/db/embedded/start.ts'
 import { askBroker } from './broker.ts'
 import { freePort } from './free-port.ts'
 
-/** A whole cluster for one test: real binaries, 127.0.0.1, and a life that can be ended the hard way. */
+/** A Postgres cluster for one test, on 127.0.0.1, which the test can kill. */
 export interface Postgres {
   url: string
   port: number
-  /** Dies at once, as when the machine does; what was committed is on the disk. */
+  /** Kills it at once, like a power failure; committed data is on the disk. */
   kill(): Promise<void>
   /** Starts again after `kill`, on the same port. */
   start(): Promise<void>
-  /** Ends, and throws the data away. */
+  /** Ends it and deletes the data. */
   stop(): Promise<void>
 }
 
@@ -29,8 +29,8 @@ export interface FreshDatabase {
 }
 
 /**
- * Starts a Postgres of npm's binaries in a temporary directory, as the server starts its embedded one.
- * @param options.isDurable waits for the disk at every commit; off, because most tests are about something else
+ * Starts a Postgres of npm's binaries in a temporary directory, as Landfall starts its embedded one.
+ * @param options.isDurable whether every commit waits for the disk; off by default, because few tests need it
  */
 export async function startPostgres(options: { isDurable?: boolean } = {}): Promise<Postgres> {
   const { isDurable = false } = options
@@ -58,10 +58,10 @@ export async function startPostgres(options: { isDurable?: boolean } = {}): Prom
       },
       answers: () => command(url, 'select 1').then(() => true, isStarting),
     })
-  // Until it is told otherwise it ends with this process.
+  // Unless `outlive` is called, it ends with this process.
   let running = await start()
-  const throwAway = () => rmSync(directory, { recursive: true, force: true })
-  process.once('exit', throwAway)
+  const deleteData = () => rmSync(directory, { recursive: true, force: true })
+  process.once('exit', deleteData)
   const end = async (signal: NodeJS.Signals) => {
     if (isAlive(running.pid)) process.kill(running.pid, signal)
     await running.gone
@@ -75,13 +75,13 @@ export async function startPostgres(options: { isDurable?: boolean } = {}): Prom
     },
     async stop() {
       await end('SIGINT')
-      throwAway()
-      process.off('exit', throwAway)
+      deleteData()
+      process.off('exit', deleteData)
     },
   }
 }
 
-/** Answers `false` to the errors of a server that is not there yet. */
+/** Returns `false` for the errors of a server that is still starting; throws others. */
 function isStarting(error: { code?: string }): boolean {
   if (error.code === 'ECONNREFUSED' || error.code === '57P03') return false
   throw error
@@ -98,11 +98,11 @@ function isAlive(pid: number): boolean {
 /**
  * A database for one test or one test file: in the cluster of TEST_DATABASE_URL, or in the one that the test run starts on the
  * first request (see global-setup.ts).
- * @param options.isMigrated a copy of the migrated template, made in milliseconds; empty otherwise
+ * @param options.isMigrated a copy of the migrated template, which takes milliseconds; by default the database is empty
  */
 export async function freshDatabase(options: { isMigrated?: boolean } = {}): Promise<FreshDatabase> {
   const { TEST_BROKER, TEST_DATABASE_URL } = process.env
-  // Tools run outside vitest, over a cluster that they name.
+  // Tools run outside vitest, on the cluster of TEST_DATABASE_URL.
   const isTool = !TEST_BROKER && TEST_DATABASE_URL !== undefined && !options.isMigrated
   const found = isTool ? { cluster: TEST_DATABASE_URL } : await askBroker(options.isMigrated ? '/template' : '/')
   const { cluster = '', template } = found as Record<string, string>
@@ -114,14 +114,14 @@ export async function freshDatabase(options: { isMigrated?: boolean } = {}): Pro
   }
 }
 
-/** The connection string of the database `name` in the cluster that `cluster` points to. */
+/** The connection string of the database `name` in the cluster of the connection string `cluster`. */
 export function databaseUrl(cluster: string, name: string): string {
   const url = new URL(cluster)
   url.pathname = `/${name}`
   return url.href
 }
 
-/** Runs one statement in the database of `url`. */
+/** Runs one statement in the database at `url`. */
 export async function command(url: string, statement: string): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 const script = fileURLToPath(new URL('./servers/proxy.sh', import.meta.url))
 const programs: Record<string, string> = { varnish: 'varnishd', apache: 'apache2' }
 
-/** Proxies of Debian's packages, as `servers/proxy.sh` starts them. */
+/** The reverse proxies of Debian's packages that `servers/proxy.sh` can start. */
 export const proxyKinds = ['nginx', 'nginx-tuned', 'haproxy', 'haproxy-tcp', 'caddy', 'apache', 'varnish', 'lighttpd']
 
 export interface Proxy {
@@ -13,7 +13,7 @@ export interface Proxy {
   stop(): void
 }
 
-/** A proxy of this kind in front of the server on `port`; `null` where it is not installed. */
+/** Starts a proxy of this kind in front of the server on `port`; `null` where it is not installed. */
 export function startProxy(kind: string, port: number): Proxy | null {
   const [name = kind] = kind.split('-')
   const env = { PATH: `${process.env.PATH}:/usr/sbin`, UPSTREAM_PORT: String(port), PROXY_NAME: randomUUID() }

@@ -4,7 +4,7 @@ import { keystream } from './seeded.ts'
 
 const step = 1024 * 1024
 
-/** A file that exists nowhere: every byte follows from its seed and its place, so no size needs a disk. */
+/** A generated file: every byte follows from its seed and position, so even a huge file needs no disk. */
 export interface RandomFile {
   readonly size: number
   /** The bytes from `start` to `end`, `end` excluded. */
@@ -12,11 +12,11 @@ export interface RandomFile {
   chunks(start?: number, end?: number): Generator<Buffer>
   stream(start?: number, end?: number): Readable
   sha256(): string
-  /** The ETag S3 gives to the object when it is made of parts of `partSize`. */
+  /** The ETag of S3 for an object made of parts of `partSize`. */
   multipartEtag(partSize: number): string
 }
 
-/** The file of `size` bytes that `seed` names. Two sizes of one seed begin alike. */
+/** The file of `size` bytes with this seed. Files of one seed and different sizes have a common prefix. */
 export function randomFile(seed: string | number, size: number): RandomFile {
   const key = createHash('sha256').update(`file ${seed}`).digest().subarray(0, 16)
   const hash = (algorithm: string, start: number, end: number) => {

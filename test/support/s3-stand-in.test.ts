@@ -46,12 +46,12 @@ function clientOf(s3: S3StandIn, secret = s3.secretAccessKey): S3Client {
   return client
 }
 
-/** Uploads parts of these sizes and completes; `etags` may spoil what the completion says. */
+/** Uploads parts of these sizes and completes them; `alter` may change the list of parts in the completion. */
 async function multipart(
   { client, Bucket }: Awaited<ReturnType<typeof start>>,
   Key: string,
   sizes: number[],
-  spoil: (parts: { PartNumber: number; ETag: string }[]) => { PartNumber: number; ETag: string }[] = (parts) => parts,
+  alter: (parts: { PartNumber: number; ETag: string }[]) => { PartNumber: number; ETag: string }[] = (parts) => parts,
 ): Promise<{ bytes: Buffer; etag: string | undefined }> {
   const bodies = sizes.map((size) => randomBytes(size))
   const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key }))
@@ -63,13 +63,13 @@ async function multipart(
     parts.push({ PartNumber: index + 1, ETag })
   }
   const done = await client.send(
-    new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts: spoil(parts) } }),
+    new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts: alter(parts) } }),
   )
   return { bytes: Buffer.concat(bodies), etag: done.ETag }
 }
 
 describe('signatures', () => {
-  it('refuses a wrong secret, an unknown key and no signature at all', async () => {
+  it('are refused with a wrong secret and when there is none', async () => {
     const { s3, Bucket } = await start()
 
     const wrong = clientOf(s3, 'wrong').send(new PutObjectCommand({ Bucket, Key: 'a', Body: 'x' }))
@@ -80,7 +80,7 @@ describe('signatures', () => {
     expect(s3.objects()).toEqual([])
   })
 
-  it('refuses a body that is not the signed one', async () => {
+  it('are refused when the body is not the signed one', async () => {
     const { s3 } = await start()
     const hash = createHash('sha256').update('hello').digest('hex')
 
@@ -90,7 +90,7 @@ describe('signatures', () => {
     expect(s3.objects()).toEqual([])
   })
 
-  it('refuses an x-amz header that the signature does not cover', async () => {
+  it('are refused when they do not cover an x-amz header', async () => {
     const { s3 } = await start()
     const { host } = new URL(s3.endpoint)
     const signed = aws4.sign(
@@ -109,7 +109,7 @@ describe('signatures', () => {
     expect(reply).toMatchObject({ status: 403, body: expect.stringContaining('HeadersNotSigned') })
   })
 
-  it('accepts a presigned URL until it expires, and for its own path only', async () => {
+  it('are accepted in a presigned URL until it expires, for its own path only', async () => {
     const { s3, client, Bucket } = await start()
     await client.send(new PutObjectCommand({ Bucket, Key: 'a', Body: 'hello' }))
     const { host } = new URL(s3.endpoint)
@@ -133,7 +133,7 @@ describe('bodies', () => {
     ['signed chunks', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD', ''],
     ['signed chunks and a signed trailer', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER', crc],
     ['an unsigned trailer', 'STREAMING-UNSIGNED-PAYLOAD-TRAILER', crc],
-  ])('takes the framing off %s', async (_, payload, trailer) => {
+  ])('are stored without the framing of %s', async (_, payload, trailer) => {
     const { s3 } = await start()
 
     const reply = await putChunked(s3, payload, ['he', 'llo'], trailer)
@@ -142,7 +142,7 @@ describe('bodies', () => {
     expect((await s3.bytesOf('a'))?.toString()).toBe('hello')
   })
 
-  it('refuses a chunk whose signature is wrong, and a trailer that is', async () => {
+  it('are refused with a wrong signature of a chunk or a wrong trailer', async () => {
     const { s3 } = await start()
 
     const chunk = await putChunked(s3, 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD', ['he', 'llo'], '', 'hexlo')
@@ -173,8 +173,8 @@ describe('bodies', () => {
     ['CRC32', { 'x-amz-checksum-crc32': 'AAAAAA==' }, 'BadDigest'],
     ['CRC32C', { 'x-amz-checksum-crc32c': 'AAAAAA==' }, 'BadDigest'],
     ['CRC64NVME', { 'x-amz-checksum-crc64nvme': 'AAAAAAAAAAA=' }, 'BadDigest'],
-    ['a checksum that is none', { 'x-amz-checksum-crc32': 'no' }, 'InvalidRequest'],
-  ] as [string, Record<string, string>, string][])('refuses a wrong %s', async (_, headers, code) => {
+    ['form of a checksum', { 'x-amz-checksum-crc32': 'no' }, 'InvalidRequest'],
+  ] as [string, Record<string, string>, string][])('are refused with a wrong %s', async (_, headers, code) => {
     const { s3 } = await start()
 
     const reply = await raw(s3, 'PUT', 'a', headers, 'hello')
@@ -186,13 +186,13 @@ describe('bodies', () => {
     ['crc32', 'y/Q5Jg=='],
     ['crc32c', '4waSgw=='],
     ['crc64nvme', 'rosUhgp5mIg='],
-  ])('computes %s as its standard says', async (name, value) => {
+  ])('have a checksum %s as its standard defines', async (name, value) => {
     const { s3 } = await start()
 
     expect(await raw(s3, 'PUT', 'a', { [`x-amz-checksum-${name}`]: value }, '123456789')).toMatchObject({ status: 200 })
   })
 
-  it('takes what the SDK streams', async () => {
+  it('are stored when the SDK streams them', async () => {
     const { s3, client, Bucket } = await start()
     const bytes = randomBytes(300_000)
 
@@ -205,10 +205,10 @@ describe('bodies', () => {
 })
 
 describe('multipart uploads', () => {
-  it('makes one object of the parts, with the ETag of S3', async () => {
-    const ground = await start()
+  it('become one object with the ETag of S3', async () => {
+    const standIn = await start()
 
-    const { bytes, etag } = await multipart(ground, 'a', [5 * mib, 5 * mib, 1234])
+    const { bytes, etag } = await multipart(standIn, 'a', [5 * mib, 5 * mib, 1234])
 
     const md5 = (part: Buffer) => createHash('md5').update(part).digest()
     const sums = Buffer.concat([
@@ -217,10 +217,10 @@ describe('multipart uploads', () => {
       md5(bytes.subarray(10 * mib)),
     ])
     expect(etag).toBe(`"${md5(sums).toString('hex')}-3"`)
-    expect(await ground.s3.sha256Of('a')).toBe(createHash('sha256').update(bytes).digest('hex'))
-    expect(ground.s3.multiparts()).toEqual([])
-    const range = await ground.client.send(
-      new GetObjectCommand({ Bucket: ground.Bucket, Key: 'a', Range: `bytes=${5 * mib - 3}-${5 * mib + 2}` }),
+    expect(await standIn.s3.sha256Of('a')).toBe(createHash('sha256').update(bytes).digest('hex'))
+    expect(standIn.s3.multiparts()).toEqual([])
+    const range = await standIn.client.send(
+      new GetObjectCommand({ Bucket: standIn.Bucket, Key: 'a', Range: `bytes=${5 * mib - 3}-${5 * mib + 2}` }),
     )
     expect(Buffer.from((await range.Body?.transformToByteArray()) ?? [])).toEqual(
       bytes.subarray(5 * mib - 3, 5 * mib + 3),
@@ -232,39 +232,39 @@ describe('multipart uploads', () => {
     ['unequal parts on R2', { equalParts: true }, [5 * mib, 6 * mib, 1], 'InvalidPart'],
     ['a last part larger than the others on R2', { equalParts: true }, [5 * mib, 5 * mib + 1], 'InvalidPart'],
   ] as [string, StandInOptions, number[], string][])(
-    'refuses %s, and keeps the upload open',
+    'stay open when the completion is refused for %s',
     async (_, options, sizes, code) => {
-      const ground = await start(options)
+      const standIn = await start(options)
 
-      // Without its megabytes, which a failing assertion would print.
-      const made = multipart(ground, 'a', sizes).then(({ etag }) => etag)
-      await expect(made).rejects.toMatchObject({ name: code })
+      // Without the bytes, which a failing assertion would print.
+      const completed = multipart(standIn, 'a', sizes).then(({ etag }) => etag)
+      await expect(completed).rejects.toMatchObject({ name: code })
 
-      expect(ground.s3.objects()).toEqual([])
-      expect(ground.s3.multiparts()).toHaveLength(1)
+      expect(standIn.s3.objects()).toEqual([])
+      expect(standIn.s3.multiparts()).toHaveLength(1)
     },
   )
 
-  it('accepts on S3 what only R2 refuses', async () => {
-    const ground = await start()
+  it('may have unequal parts on S3', async () => {
+    const standIn = await start()
 
-    await multipart(ground, 'a', [5 * mib, 6 * mib, 7 * mib])
+    await multipart(standIn, 'a', [5 * mib, 6 * mib, 7 * mib])
 
-    expect(ground.s3.objects()).toMatchObject([{ key: 'a', partSizes: [5 * mib, 6 * mib, 7 * mib] }])
+    expect(standIn.s3.objects()).toMatchObject([{ key: 'a', partSizes: [5 * mib, 6 * mib, 7 * mib] }])
   })
 
   it.each([
     ['a wrong ETag', (parts) => parts.map((part) => ({ ...part, ETag: '"0"' })), 'InvalidPart'],
-    ['a part that never came', (parts) => [...parts, { PartNumber: 9, ETag: '"0"' }], 'InvalidPart'],
+    ['a part that was not uploaded', (parts) => [...parts, { PartNumber: 9, ETag: '"0"' }], 'InvalidPart'],
     ['parts out of order', (parts) => parts.toReversed(), 'InvalidPartOrder'],
     ['no parts', () => [], 'MalformedXML'],
-  ] as [string, Parameters<typeof multipart>[3], string][])('refuses to complete with %s', async (_, spoil, name) => {
-    const ground = await start({ limits: { minPartSize: 10 } })
+  ] as [string, Parameters<typeof multipart>[3], string][])('are not completed with %s', async (_, alter, name) => {
+    const standIn = await start({ limits: { minPartSize: 10 } })
 
-    await expect(multipart(ground, 'a', [10, 10], spoil)).rejects.toMatchObject({ name })
+    await expect(multipart(standIn, 'a', [10, 10], alter)).rejects.toMatchObject({ name })
   })
 
-  it('knows an upload by its own key only, and no more after it was aborted', async () => {
+  it('are found by their own key only, and not after they were aborted', async () => {
     const { s3, client, Bucket } = await start()
     const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key: 'a' }))
 
@@ -280,10 +280,10 @@ describe('multipart uploads', () => {
     expect(s3.multiparts()).toEqual([])
   })
 
-  it('copies a range of an object of 5 MiB or more into a part, not of a smaller one', async () => {
-    const ground = await start()
-    const { client, Bucket, s3 } = ground
-    const { bytes } = await multipart(ground, 'source', [5 * mib, 10])
+  it('take copies of a range of an object of 5 MiB or more, not of a smaller one', async () => {
+    const standIn = await start()
+    const { client, Bucket, s3 } = standIn
+    const { bytes } = await multipart(standIn, 'source', [5 * mib, 10])
     await client.send(new PutObjectCommand({ Bucket, Key: 'small', Body: 'hello' }))
     const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key: 'a' }))
     const copy = (PartNumber: number, key: string, CopySourceRange?: string) =>
@@ -311,7 +311,7 @@ describe('multipart uploads', () => {
     expect((await s3.bytesOf('a'))?.equals(wanted)).toBe(true)
   })
 
-  it('refuses with If-None-Match what would replace an object', async () => {
+  it('and objects never replace an object with If-None-Match', async () => {
     const { client, Bucket } = await start()
     await client.send(new PutObjectCommand({ Bucket, Key: 'a', Body: 'x' }))
     const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key: 'a' }))
@@ -333,7 +333,7 @@ describe('multipart uploads', () => {
 })
 
 describe('listings', () => {
-  it('pages through parts, uploads and objects', async () => {
+  it('have pages of parts, uploads and objects', async () => {
     const { client, Bucket } = await start({ limits: { minPartSize: 1 } })
     const ids: (string | undefined)[] = []
     for (const Key of ['p/a', 'p/b', 'p/b', 'q']) {
@@ -373,7 +373,7 @@ describe('listings', () => {
 })
 
 describe('faults', () => {
-  it('answers an error once, for the operation and key it was armed for', async () => {
+  it('fail one request of the operation and key they were armed for', async () => {
     const { s3, client, Bucket } = await start()
     const put = (Key: string) => client.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }))
     const fault = s3.faults.next('PutObject', { key: 'a', status: 503 })
@@ -387,7 +387,7 @@ describe('faults', () => {
     expect(s3.seen.map((each) => each.status)).toEqual([200, 503, 200])
   })
 
-  it('does what was asked and cuts the connection', async () => {
+  it('perform a request and close the connection', async () => {
     const { s3, client, Bucket } = await start()
     s3.faults.next('PutObject', { dropReply: true })
 
@@ -396,7 +396,7 @@ describe('faults', () => {
     expect(s3.objects()).toMatchObject([{ key: 'a', size: 1 }])
   })
 
-  it('cuts the connection in the middle of a body, and keeps nothing', async () => {
+  it('close the connection in the middle of a body, of which nothing is kept', async () => {
     const { s3, client, Bucket } = await start()
     s3.faults.next('PutObject', { dropConnection: { afterBytes: 100_000 } })
 
@@ -405,7 +405,7 @@ describe('faults', () => {
     expect(s3.objects()).toEqual([])
   })
 
-  it('cuts the connection in the middle of what it answers', async () => {
+  it('close the connection in the middle of a response', async () => {
     const { s3, client, Bucket } = await start()
     await client.send(new PutObjectCommand({ Bucket, Key: 'a', Body: Buffer.alloc(500_000) }))
     s3.faults.next('GetObject', { cutReply: { afterBytes: 200_000 } })
@@ -420,33 +420,33 @@ describe('faults', () => {
     expect(read).toBe(200_000)
   })
 
-  it('answers Complete with 200 and an error, and leaves the upload open', async () => {
-    const ground = await start()
-    ground.s3.faults.next('CompleteMultipartUpload', { errorBodyWith200: true })
+  it('answer a completion with 200 and an error, and leave the upload open', async () => {
+    const standIn = await start()
+    standIn.s3.faults.next('CompleteMultipartUpload', { errorBodyWith200: true })
 
-    await expect(multipart(ground, 'a', [10])).rejects.toMatchObject({ name: 'InternalError' })
+    await expect(multipart(standIn, 'a', [10])).rejects.toMatchObject({ name: 'InternalError' })
 
-    expect(ground.s3.objects()).toEqual([])
-    expect(ground.s3.multiparts()).toHaveLength(1)
+    expect(standIn.s3.objects()).toEqual([])
+    expect(standIn.s3.multiparts()).toHaveLength(1)
   })
 
-  it('makes the object and reports an error all the same', async () => {
-    const ground = await start()
-    ground.s3.faults.next('CompleteMultipartUpload', { status: 500, perform: true })
+  it('complete an object and still answer with an error', async () => {
+    const standIn = await start()
+    standIn.s3.faults.next('CompleteMultipartUpload', { status: 500, perform: true })
 
-    await expect(multipart(ground, 'a', [10])).rejects.toMatchObject({ name: 'InternalError' })
+    await expect(multipart(standIn, 'a', [10])).rejects.toMatchObject({ name: 'InternalError' })
 
-    expect(ground.s3.objects()).toMatchObject([{ key: 'a', size: 10 }])
+    expect(standIn.s3.objects()).toMatchObject([{ key: 'a', size: 10 }])
   })
 
-  it('loses the multipart upload when the request comes', async () => {
-    const ground = await start()
-    ground.s3.faults.next('CompleteMultipartUpload', { abortMultipart: true })
+  it('abort the multipart upload when its completion arrives', async () => {
+    const standIn = await start()
+    standIn.s3.faults.next('CompleteMultipartUpload', { abortMultipart: true })
 
-    await expect(multipart(ground, 'a', [10])).rejects.toMatchObject({ name: 'NoSuchUpload' })
+    await expect(multipart(standIn, 'a', [10])).rejects.toMatchObject({ name: 'NoSuchUpload' })
   })
 
-  it('hangs until the stand-in closes, and says that it was hit', async () => {
+  it('hang a request until the stand-in closes, and report the hit', async () => {
     const { s3, client, Bucket } = await start()
     const fault = s3.faults.next('HeadObject', { hang: true })
 
@@ -459,14 +459,14 @@ describe('faults', () => {
   })
 })
 
-describe('keeping', () => {
-  it('keeps bytes in a directory, and leaves nothing of what was replaced or aborted', async () => {
+describe('stored bytes', () => {
+  it('are files in a directory, without those that were replaced or aborted', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'stand-in-'))
     closers.push(() => rm(directory, { recursive: true }))
-    const ground = await start({ keep: { directory } })
-    const { client, Bucket, s3 } = ground
+    const standIn = await start({ keep: { directory } })
+    const { client, Bucket, s3 } = standIn
 
-    const { bytes } = await multipart(ground, 'a', [5 * mib, 7])
+    const { bytes } = await multipart(standIn, 'a', [5 * mib, 7])
     expect((await s3.bytesOf('a'))?.equals(bytes)).toBe(true)
     await client.send(new PutObjectCommand({ Bucket, Key: 'a', Body: 'x' }))
     const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key: 'b' }))
@@ -476,13 +476,13 @@ describe('keeping', () => {
     expect(await readdir(directory)).toHaveLength(1)
   })
 
-  it('can forget the bytes of parts and still know their hashes', async () => {
-    const ground = await start({ keep: 'hashes' })
+  it('of parts can be discarded, with their hashes kept', async () => {
+    const standIn = await start({ keep: 'hashes' })
 
-    const { bytes } = await multipart(ground, 'a', [100])
+    const { bytes } = await multipart(standIn, 'a', [100])
 
     const sum = createHash('md5').update(createHash('md5').update(bytes).digest()).digest('hex')
-    expect(ground.s3.objects()).toMatchObject([{ size: 100, etag: `"${sum}-1"` }])
-    await expect(ground.s3.bytesOf('a')).rejects.toThrow('keep no bytes')
+    expect(standIn.s3.objects()).toMatchObject([{ size: 100, etag: `"${sum}-1"` }])
+    await expect(standIn.s3.bytesOf('a')).rejects.toThrow('keep no bytes')
   })
 })

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { parseArgs } from 'node:util'
-import type { Keeping } from './s3/blobs.ts'
+import type { KeepMode } from './s3/blobs.ts'
 import { createBucket, type Limits } from './s3/bucket.ts'
 import { createFaults, type Faults } from './s3/faults.ts'
 import { readObject } from './s3/reading.ts'
-import { type Seen, serve, type World } from './s3/serve.ts'
+import { type Seen, type StandInState, serve } from './s3/serve.ts'
 
 export interface StandInOptions {
   port?: number
@@ -14,16 +14,16 @@ export interface StandInOptions {
   region?: string
   accessKeyId?: string
   secretAccessKey?: string
-  /** `memory` unless told; see `Keeping`. */
-  keep?: Keeping
-  /** S3's own unless told: parts of 5 MiB at least, 10,000 of them. `equalParts` is R2's rule. */
+  /** `memory` by default; see `KeepMode`. */
+  keep?: KeepMode
+  /** S3's own by default: parts of at least 5 MiB, at most 10,000 of them. `equalParts` is R2's rule. */
   limits?: Partial<Limits>
   equalParts?: boolean
-  /** `opaque` spares the MD5 of every byte, for measurements; S3 does so too when it encrypts with KMS. */
+  /** `opaque` saves the MD5 of every byte, for measurements, and is what S3 does when it encrypts with KMS. */
   etags?: 'md5' | 'opaque'
-  /** Waits so long before every answer. */
+  /** The delay before every response. */
   latencyMs?: number
-  /** Versioning is on; nothing is kept, but the bucket says so. */
+  /** The bucket reports versioning as enabled, but keeps no versions. */
   versioned?: boolean
   /** Object Lock is on: a write without a checksum is refused. */
   locked?: boolean
@@ -37,10 +37,10 @@ export interface S3StandIn {
   accessKeyId: string
   secretAccessKey: string
   bucket: string
-  /** What says to a server of ours where this one is. */
+  /** The settings with which a Landfall server uses this stand-in. */
   settings: Record<'S3_ENDPOINT' | 'S3_BUCKET' | 'S3_ACCESS_KEY_ID' | 'S3_SECRET_ACCESS_KEY', string>
   faults: Faults
-  /** How many requests came, by operation. */
+  /** The number of requests, by operation. */
   requests: Record<string, number>
   seen: Seen[]
   forgetRequests(): void
@@ -51,16 +51,16 @@ export interface S3StandIn {
   /** The bytes of an object, or `null`. */
   bytesOf(key: string): Promise<Buffer | null>
   sha256Of(key: string): Promise<string | null>
-  /** What a lifecycle rule does: forgets open multipart uploads, of `key` or all. */
+  /** Aborts open multipart uploads, of `key` or all, like a lifecycle rule. */
   abortMultiparts(key?: string): Promise<void>
   removeObject(key: string): Promise<void>
   setLatency(ms: number): void
-  /** Sets the server's clock so much ahead of this machine's. */
+  /** Sets the server's clock ahead of this machine's by `aheadMs`. */
   setClock(aheadMs: number): void
   close(): Promise<void>
 }
 
-/** Starts an S3 server on 127.0.0.1 that is as strict as the real ones and goes wrong when asked to. */
+/** Starts an S3 server on 127.0.0.1 that is as strict as the real ones and fails on demand. */
 export async function startS3StandIn(options: StandInOptions = {}): Promise<S3StandIn> {
   const limits: Limits = {
     minPartSize: 5 * 1024 * 1024,
@@ -78,7 +78,7 @@ export async function startS3StandIn(options: StandInOptions = {}): Promise<S3St
   const faults = createFaults()
   const requests: Record<string, number> = {}
   const seen: Seen[] = []
-  const world: World = {
+  const state: StandInState = {
     bucket,
     bucketName: options.bucket ?? 'uploads',
     limits,
@@ -102,21 +102,21 @@ export async function startS3StandIn(options: StandInOptions = {}): Promise<S3St
     { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 60_000 },
     (request, response) => {
       const { socket } = request
-      serve(world, request, response).catch(() => socket.destroy())
+      serve(state, request, response).catch(() => socket.destroy())
     },
   )
   server.listen(options.port ?? 0, '127.0.0.1')
   await listening(server)
 
-  const object = (key: string) => bucket.objects.get(key) ?? null
+  const objectOf = (key: string) => bucket.objects.get(key) ?? null
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return {
     endpoint,
     ...keys,
-    bucket: world.bucketName,
+    bucket: state.bucketName,
     settings: {
       S3_ENDPOINT: endpoint,
-      S3_BUCKET: world.bucketName,
+      S3_BUCKET: state.bucketName,
       S3_ACCESS_KEY_ID: keys.accessKeyId,
       S3_SECRET_ACCESS_KEY: keys.secretAccessKey,
     },
@@ -132,11 +132,11 @@ export async function startS3StandIn(options: StandInOptions = {}): Promise<S3St
         .filter(({ key }) => !key.startsWith('.landfall/'))
         .map(({ key, size }) => ({ key, size })),
     objects: () =>
-      [...bucket.objects.values()].map(({ key, size, etag, about, partSizes }) => ({
+      [...bucket.objects.values()].map(({ key, size, etag, metadata, partSizes }) => ({
         key,
         size,
         etag,
-        contentType: about['content-type'] ?? '',
+        contentType: metadata['content-type'] ?? '',
         partSizes,
       })),
     multiparts: () =>
@@ -148,29 +148,29 @@ export async function startS3StandIn(options: StandInOptions = {}): Promise<S3St
           .sort((a, b) => a.number - b.number),
       })),
     async bytesOf(key) {
-      const found = object(key)
+      const found = objectOf(key)
       if (!found) return null
       const chunks: Buffer[] = []
       for await (const chunk of readObject(found, 0, found.size)) chunks.push(chunk)
       return Buffer.concat(chunks)
     },
     async sha256Of(key) {
-      const found = object(key)
+      const found = objectOf(key)
       if (!found) return null
       const hash = createHash('sha256')
       for await (const chunk of readObject(found, 0, found.size)) hash.update(chunk)
       return hash.digest('hex')
     },
     async abortMultiparts(key) {
-      const gone = [...bucket.multiparts.values()].filter((each) => key === undefined || each.key === key)
-      for (const multipart of gone) await bucket.abort(multipart)
+      const matching = [...bucket.multiparts.values()].filter((each) => key === undefined || each.key === key)
+      for (const multipart of matching) await bucket.abort(multipart)
     },
     removeObject: (key) => bucket.remove(key),
     setLatency(ms) {
-      world.latencyMs = ms
+      state.latencyMs = ms
     },
     setClock(aheadMs) {
-      world.clockOffsetMs = aheadMs
+      state.clockOffsetMs = aheadMs
     },
     close: () =>
       new Promise((resolve) => {

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { randomFile } from './random-file.ts'
 import { seeded } from './seeded.ts'
 
-describe('seeded chance', () => {
-  it('repeats itself for one seed and differs for another', () => {
+describe('a seeded source', () => {
+  it('repeats itself for the same seed and differs for another', () => {
     const draws = (seed: string) => {
       const source = seeded(seed)
       return [
@@ -20,7 +20,7 @@ describe('seeded chance', () => {
     expect(draws('one')).not.toEqual(draws('two'))
   })
 
-  it('reaches both ends of a range, evenly', () => {
+  it('draws evenly from a range, both ends included', () => {
     const source = seeded('dice')
     const counts = [0, 0, 0, 0, 0, 0]
     for (let roll = 0; roll < 60_000; roll++) {
@@ -31,14 +31,14 @@ describe('seeded chance', () => {
     for (const count of counts) expect(Math.abs(count - 10_000)).toBeLessThan(500)
   })
 
-  it('is not disturbed by what its forks draw', () => {
-    const [alone, beside] = [seeded('root'), seeded('root')]
+  it('is not affected by draws from its forks', () => {
+    const [unforked, forked] = [seeded('root'), seeded('root')]
 
-    const fork = beside.fork('branch')
+    const fork = forked.fork('branch')
     fork.next()
 
-    expect(beside.next()).toBe(alone.next())
-    expect(fork.next()).not.toBe(alone.next())
+    expect(forked.next()).toBe(unforked.next())
+    expect(fork.next()).not.toBe(unforked.next())
   })
 })
 

@@ -1,6 +1,6 @@
 import { createCipheriv, createHash } from 'node:crypto'
 
-/** Chance that can be repeated: the same seed, the same choices. */
+/** Repeatable randomness: the same seed leads to the same choices. */
 export interface Seeded {
   readonly seed: string
   /** From 0 up to, not including, 1. */
@@ -12,16 +12,16 @@ export interface Seeded {
   pick<T>(list: readonly T[]): T
   shuffled<T>(list: readonly T[]): T[]
   bytes(count: number): Buffer
-  /** A source of its own: drawing from one does not disturb the other. */
+  /** An independent source: drawing from one does not affect the other. */
   fork(name: string): Seeded
 }
 
-/** Starts the sequence that `seed` names. A run with a seed of its own must print it when it fails. */
+/** Starts the sequence of `seed`. A run with a random seed must print it when it fails. */
 export function seeded(seed: string | number): Seeded {
   const text = String(seed)
   const hash = createHash('sha256').update(text).digest()
   let state = Uint32Array.of(hash.readUInt32LE(0), hash.readUInt32LE(4), hash.readUInt32LE(8), hash.readUInt32LE(12))
-  // sfc32: small, fast, and good enough for choosing; its output decides no security.
+  // sfc32: small, fast, and good enough for choices; nothing about security depends on it.
   const draw = (): number => {
     const [a = 0, b = 0, c = 0, counter = 0] = state
     const sum = (((a + b) | 0) + counter) | 0
@@ -36,7 +36,7 @@ export function seeded(seed: string | number): Seeded {
     int,
     chance: (probability) => draw() < probability,
     pick: (list) => {
-      if (list.length === 0) throw new Error('There is nothing to pick from')
+      if (list.length === 0) throw new Error('cannot pick from an empty list')
       return list[int(0, list.length - 1)] as (typeof list)[number]
     },
     shuffled: (list) => {
@@ -55,7 +55,7 @@ export function seeded(seed: string | number): Seeded {
   }
 }
 
-/** Pseudo-random bytes from `start` to `end`: any range of an endless stream that `key` (16 bytes) names. */
+/** Pseudo-random bytes: the range from `start` to `end` of an endless stream with `key` (16 bytes). */
 export function keystream(key: Buffer, start: number, end: number): Buffer {
   const block = Math.floor(start / 16)
   const counter = Buffer.alloc(16)

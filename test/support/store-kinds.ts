@@ -11,19 +11,19 @@ import { realS3 } from './real-s3.ts'
 import { startS3StandIn } from './s3-stand-in.ts'
 import { type TroubledStore, troubled } from './troubled-store.ts'
 
-/** Where files can be kept: in memory with parts as small as one likes, on disk, or in S3. */
+/** The kinds of stores: in memory with small parts, on disk, and in S3. */
 export const everyKind = ['memory', 'local', 's3'] as const
 
 export type StoreKind = (typeof everyKind)[number]
 
 export interface OpenStore extends TroubledStore {
-  /** How many multipart uploads are open in it. */
+  /** The number of open multipart uploads. */
   openMultiparts(): Promise<number>
-  /** Takes away whatever is in it, and the store. */
+  /** Removes the store with its content. */
   dispose(): Promise<void>
 }
 
-/** An empty store. S3 is the real server of TEST_S3_ENDPOINT where there is one, else the stand-in. */
+/** An empty store. For S3 it uses the real server of TEST_S3_ENDPOINT if that is set, else the stand-in. */
 export async function openStoreOf(kind: StoreKind): Promise<OpenStore> {
   if (kind === 'local') return openFolder()
   if (kind === 's3') return openBucket()
@@ -64,8 +64,8 @@ async function countMultiparts(options: S3Options): Promise<number> {
     forcePathStyle: true,
     credentials: { accessKeyId: options.S3_ACCESS_KEY_ID!, secretAccessKey: options.S3_SECRET_ACCESS_KEY! },
   })
-  const where = { Bucket: options.S3_BUCKET, Prefix: options.S3_PREFIX }
-  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand(where))
+  const list = { Bucket: options.S3_BUCKET, Prefix: options.S3_PREFIX }
+  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand(list))
   client.destroy()
   return Uploads.length
 }

@@ -1,6 +1,6 @@
 import type { Reporter, TestCase, TestModule } from 'vitest/node'
 
-/** The real parts that some tests need, and the variable that names each. */
+/** The real services for some tests, by the variable that sets each. */
 const realParts = { TEST_DATABASE_URL: 'a Postgres of this machine (one from npm was used)' }
 const realPartsOfSystem = {
   ...realParts,
@@ -8,14 +8,14 @@ const realPartsOfSystem = {
   TEST_CHROMIUM: 'a browser clicking through the page',
 }
 
-/** Ends a run with what was left out and why, and one plain line of figures. */
+/** Ends a test run with the skipped tests and their reasons, and one line of counts. */
 export default class Summary implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
     const cases = modules.flatMap((module) => [...module.children.allTests()])
     const skipped = cases.filter((test) => test.result().state === 'skipped')
     const failed = cases.filter((test) => test.result().state === 'failed').length
     const passed = cases.filter((test) => test.result().state === 'passed').length
-    // A file that does not load, and an error outside any test, fail the run without a failed test.
+    // A file that does not load and an error outside of tests fail the run without a failed test.
     const broken = modules.filter((module) => module.errors().length > 0).length + unhandled.length
 
     const isSystem = modules.some((module) => module.project.name !== 'tests')
@@ -31,7 +31,7 @@ function missingParts(parts: Record<string, string>): string[] {
     .map(([variable, part]) => `not run against ${part}: ${variable} is not set`)
 }
 
-/** One line for all that was skipped for the same reason: the note it was given, or the group it stands in. */
+/** One line for all tests that were skipped for the same reason: their note, or else their outermost group. */
 function reasons(skipped: TestCase[]): string[] {
   const counts = new Map<string, number>()
   for (const test of skipped) {

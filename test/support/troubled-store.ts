@@ -1,12 +1,12 @@
 import type { ObjectStore } from '../../src/core/ports/object-store.ts'
 
-/** A store that fails when it is told to, as the one in memory does. */
+/** A store that fails on demand, like the memory store. */
 export interface TroubledStore extends ObjectStore {
-  /** Called before (`at` 'before') and after the effect of every call that changes something or reads; throwing fails it. */
+  /** Called before (`at` 'before') and after the effect of every call that reads or changes objects. Throwing fails the call. */
   fault: (call: string, at: 'before' | 'after', key: string) => void | Promise<void>
 }
 
-/** `store` behind a fault that starts with none. */
+/** Wraps `store`; initially it does not fail. */
 export function troubled(store: ObjectStore): TroubledStore {
   async function call<T>(name: string, key: string, work: () => Promise<T>): Promise<T> {
     await wrapped.fault(name, 'before', key)

@@ -1,30 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-// What hangs fails; what is slow because the machine is busy does not.
-const usuallyMs = 60_000
+// Long enough that a test fails only when the code hangs, not when the machine is busy.
+const defaultMs = 60_000
 
 /**
- * Asks again and again, and resolves to the first answer of `ask` that is neither false nor nothing. A test waits with it for what
- * happens elsewhere, instead of for a time in which it should have happened.
- * @param withinMs a cap for what hangs; a minute unless told
- * @throws Error when it is not so by then
+ * Calls `condition` repeatedly and resolves to its first truthy result. A test waits with it for an event elsewhere, instead of for a
+ * fixed time.
+ * @param withinMs the timeout; a minute by default
+ * @throws Error at the timeout
  */
-export async function until<T>(ask: () => T | Promise<T>, withinMs = usuallyMs): Promise<NonNullable<T>> {
+export async function until<T>(condition: () => T | Promise<T>, withinMs = defaultMs): Promise<NonNullable<T>> {
   const deadline = performance.now() + withinMs
   for (;;) {
-    const answer = await ask()
-    if (answer) return answer
-    if (performance.now() > deadline) throw new Error(`Not so within ${withinMs} ms: ${ask}`)
+    const result = await condition()
+    if (result) return result
+    if (performance.now() > deadline) throw new Error(`not true within ${withinMs} ms: ${condition}`)
     await sleep(5)
   }
 }
 
 /**
- * Does `work` again and again until it succeeds, and resolves to what it resolves to.
- * @throws what it throws after a minute
+ * Repeats `work` until it succeeds, and resolves to its result.
+ * @throws its last error after a minute
  */
 export async function untilDone<T>(work: () => T | Promise<T>): Promise<T> {
-  const deadline = performance.now() + usuallyMs
+  const deadline = performance.now() + defaultMs
   for (;;) {
     try {
       return await work()

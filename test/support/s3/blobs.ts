@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { S3Refusal } from './refusal.ts'
+import { S3Error } from './error.ts'
 
-/** Where the stand-in keeps bytes: `hashes` forgets the bytes of parts, for uploads larger than memory. */
-export type Keeping = 'memory' | 'hashes' | { directory: string }
+/** Where the stand-in keeps bytes. `hashes` discards the bytes of parts, for uploads larger than memory. */
+export type KeepMode = 'memory' | 'hashes' | { directory: string }
 
-/** Bytes at rest. `end` is exclusive. */
+/** Stored bytes. `end` is exclusive. */
 export interface Blob {
   size: number
   read(start: number, end: number): AsyncIterable<Buffer> | Iterable<Buffer>
@@ -20,9 +20,9 @@ export interface BlobWriter {
   drop(): Promise<void>
 }
 
-export function writeBlob(keeping: Keeping, isPart: boolean): Promise<BlobWriter> | BlobWriter {
-  if (typeof keeping === 'object') return fileWriter(join(keeping.directory, randomUUID()))
-  return keeping === 'hashes' && isPart ? forgetfulWriter() : memoryWriter()
+export function writeBlob(keep: KeepMode, isPart: boolean): Promise<BlobWriter> | BlobWriter {
+  if (typeof keep === 'object') return fileWriter(join(keep.directory, randomUUID()))
+  return keep === 'hashes' && isPart ? discardingWriter() : memoryWriter()
 }
 
 function memoryWriter(): BlobWriter {
@@ -41,14 +41,14 @@ function memoryWriter(): BlobWriter {
 function* slices(chunks: Buffer[], start: number, end: number): Generator<Buffer> {
   let position = 0
   for (const chunk of chunks) {
-    const piece = chunk.subarray(Math.max(0, start - position), Math.max(0, end - position))
-    if (piece.length > 0) yield piece
+    const slice = chunk.subarray(Math.max(0, start - position), Math.max(0, end - position))
+    if (slice.length > 0) yield slice
     position += chunk.length
     if (position >= end) return
   }
 }
 
-function forgetfulWriter(): BlobWriter {
+function discardingWriter(): BlobWriter {
   let size = 0
   return {
     write(chunk) {
@@ -57,7 +57,7 @@ function forgetfulWriter(): BlobWriter {
     done: async () => ({
       size,
       read() {
-        throw new S3Refusal('InternalError', 'The stand-in was told to keep no bytes of parts')
+        throw new S3Error('InternalError', 'The stand-in is set to keep no bytes of parts')
       },
       forget: async () => {},
     }),

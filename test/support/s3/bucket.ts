@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Blob } from './blobs.ts'
 import { type Algorithm, combine } from './checksums.ts'
-import { S3Refusal } from './refusal.ts'
+import { S3Error } from './error.ts'
 
-// What S3 answers multipart uploads with is here; what is only HTTP is in operations.ts.
+// The rules of S3 for objects and multipart uploads; HTTP is in operations.ts.
 
 interface Checksum {
   algorithm: Algorithm
@@ -15,12 +15,12 @@ export interface StoredObject {
   key: string
   size: number
   etag: string
-  /** The headers it is answered with: content-type, x-amz-meta-… */
-  about: Record<string, string>
+  /** Its response headers: content-type, x-amz-meta-… */
+  metadata: Record<string, string>
   blobs: Blob[]
   modified: Date
   checksum: Checksum | null
-  /** Sizes of the parts it was made of; empty when it was put whole. */
+  /** The sizes of its parts; empty when it was put at once. */
   partSizes: number[]
 }
 
@@ -37,8 +37,8 @@ interface StoredPart {
 interface Multipart {
   key: string
   uploadId: string
-  about: Record<string, string>
-  begun: Date
+  metadata: Record<string, string>
+  createdAt: Date
   algorithm: Algorithm | null
   type: 'COMPOSITE' | 'FULL_OBJECT'
   parts: Map<number, StoredPart>
@@ -48,7 +48,7 @@ export interface Limits {
   minPartSize: number
   maxPartSize: number
   maxParts: number
-  /** R2: all parts but the last have one size, and the last is not larger. */
+  /** R2's rule: all parts but the last have one size, and the last is not larger. */
   equalParts: boolean
 }
 
@@ -57,17 +57,22 @@ export interface Bucket {
   multiparts: Map<string, Multipart>
   put(object: StoredObject): Promise<void>
   remove(key: string): Promise<void>
-  begin(key: string, about: Record<string, string>, algorithm: Algorithm | null, type: Multipart['type']): Multipart
-  /** @throws Refusal NoSuchUpload */
+  createMultipart(
+    key: string,
+    metadata: Record<string, string>,
+    algorithm: Algorithm | null,
+    type: Multipart['type'],
+  ): Multipart
+  /** @throws S3Error NoSuchUpload */
   multipart(key: string, uploadId: string): Multipart
   putPart(multipart: Multipart, part: StoredPart): Promise<void>
-  /** @throws Refusal MalformedXML, InvalidPartOrder, InvalidPart, EntityTooSmall */
-  complete(multipart: Multipart, claims: PartClaim[]): Promise<StoredObject>
+  /** @throws S3Error MalformedXML, InvalidPartOrder, InvalidPart, EntityTooSmall */
+  complete(multipart: Multipart, listed: ListedPart[]): Promise<StoredObject>
   abort(multipart: Multipart): Promise<void>
 }
 
-/** What a client says of a part when it completes. */
-export interface PartClaim {
+/** A part in the list of a CompleteMultipartUpload request. */
+export interface ListedPart {
   number: number
   etag: string
   checksum: { algorithm: Algorithm; value: string } | null
@@ -89,30 +94,30 @@ export function createBucket(limits: Limits, now: () => Date): Bucket {
       objects.delete(key)
       await forget(object?.blobs)
     },
-    begin(key, about, algorithm, type) {
+    createMultipart(key, metadata, algorithm, type) {
       const uploadId = randomBytes(24).toString('base64url')
-      const multipart: Multipart = { key, uploadId, about, begun: now(), algorithm, type, parts: new Map() }
+      const multipart: Multipart = { key, uploadId, metadata, createdAt: now(), algorithm, type, parts: new Map() }
       multiparts.set(uploadId, multipart)
       return multipart
     },
     multipart(key, uploadId) {
       const found = multiparts.get(uploadId)
       if (found?.key === key) return found
-      throw new S3Refusal(
+      throw new S3Error(
         'NoSuchUpload',
         'The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',
         { UploadId: uploadId },
       )
     },
     async putPart(multipart, part) {
-      // The upload may have ended while the bytes were on their way.
+      // The multipart upload may have ended while the bytes arrived.
       bucket.multipart(multipart.key, multipart.uploadId)
       const before = multipart.parts.get(part.number)
       multipart.parts.set(part.number, part)
       await forget(before && [before.blob])
     },
-    async complete(multipart, claims) {
-      const parts = claimed(multipart, claims, limits)
+    async complete(multipart, listed) {
+      const parts = findListed(multipart, listed, limits)
       const object = assemble(multipart, parts, now())
       multiparts.delete(multipart.uploadId)
       await bucket.put(object)
@@ -132,29 +137,29 @@ async function forget(blobs: Blob[] = []): Promise<void> {
   await Promise.all(blobs.map((blob) => blob.forget()))
 }
 
-/** The parts a client lists, in the order of S3's own checks. */
-function claimed(multipart: Multipart, claims: PartClaim[], limits: Limits): StoredPart[] {
-  if (claims.length === 0) throw new S3Refusal('MalformedXML', 'You must specify at least one part')
-  if (claims.some((claim, index) => index > 0 && claim.number <= (claims[index - 1]?.number ?? 0)))
-    throw new S3Refusal(
+/** The stored parts that the client listed; the checks are in S3's order. */
+function findListed(multipart: Multipart, listed: ListedPart[], limits: Limits): StoredPart[] {
+  if (listed.length === 0) throw new S3Error('MalformedXML', 'You must specify at least one part')
+  if (listed.some((each, index) => index > 0 && each.number <= (listed[index - 1]?.number ?? 0)))
+    throw new S3Error(
       'InvalidPartOrder',
       'The list of parts was not in ascending order. Parts must be ordered by part number.',
     )
-  const parts = claims.map((claim) => {
-    const part = multipart.parts.get(claim.number)
+  const parts = listed.map((each) => {
+    const part = multipart.parts.get(each.number)
     const isSame =
-      part?.etag === claim.etag && (!claim.checksum || part.sum?.sum.toString('base64') === claim.checksum.value)
+      part?.etag === each.etag && (!each.checksum || part.sum?.sum.toString('base64') === each.checksum.value)
     if (part && isSame) return part
-    throw new S3Refusal(
+    throw new S3Error(
       'InvalidPart',
       'One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part.',
-      { UploadId: multipart.uploadId, PartNumber: claim.number, ETag: claim.etag },
+      { UploadId: multipart.uploadId, PartNumber: each.number, ETag: each.etag },
     )
   })
   const before = parts.slice(0, -1)
   const small = before.find((part) => part.size < limits.minPartSize)
   if (small)
-    throw new S3Refusal('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size', {
+    throw new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size', {
       ProposedSize: small.size,
       MinSizeAllowed: limits.minPartSize,
       PartNumber: small.number,
@@ -163,7 +168,7 @@ function claimed(multipart: Multipart, claims: PartClaim[], limits: Limits): Sto
   // developers.cloudflare.com/r2/objects/multipart-objects: the last part may be smaller, never larger.
   const size = before[0]?.size ?? Number.POSITIVE_INFINITY
   if (limits.equalParts && (before.some((part) => part.size !== size) || (parts.at(-1)?.size ?? 0) > size))
-    throw new S3Refusal('InvalidPart', 'All non-trailing parts must have the same length.')
+    throw new S3Error('InvalidPart', 'All non-trailing parts must have the same length.')
   return parts
 }
 
@@ -175,7 +180,7 @@ function assemble(multipart: Multipart, parts: StoredPart[], modified: Date): St
     key: multipart.key,
     size: parts.reduce((total, part) => total + part.size, 0),
     etag: multipartEtag(parts),
-    about: multipart.about,
+    metadata: multipart.metadata,
     blobs: parts.map((part) => part.blob),
     modified,
     checksum: isSummed ? { algorithm, type, value: combine(algorithm, type, sums) } : null,
@@ -183,7 +188,7 @@ function assemble(multipart: Multipart, parts: StoredPart[], modified: Date): St
   }
 }
 
-/** S3's formula: the MD5 of the parts' MD5s, and how many they are. */
+/** S3's formula: the MD5 of the parts' MD5s, and their number. */
 function multipartEtag(parts: StoredPart[]): string {
   const hash = createHash('md5')
   for (const part of parts) hash.update(part.md5 ?? randomBytes(16))

@@ -3,14 +3,14 @@ import http from 'node:http'
 import aws4 from 'aws4'
 import type { S3StandIn } from '../s3-stand-in.ts'
 
-// Requests that no SDK would send: wrong on purpose, or framed in ways it has given up.
+// Requests that no SDK sends: wrong on purpose, or with framing that SDKs no longer use.
 
 export interface Reply {
   status: number
   body: string
 }
 
-/** A request signed by aws4, which signs what it is told to. */
+/** A request signed by aws4, which signs any request. */
 export function raw(
   s3: S3StandIn,
   method: string,
@@ -46,8 +46,8 @@ export function send(
 }
 
 /**
- * An aws-chunked PUT of `a`, signed as AWS describes; `sent` is put on the wire in place of the chunks that were
- * signed, `trailerSignature` in place of the right one.
+ * An aws-chunked PUT of `a`, signed as AWS describes. `sent` is sent in place of the signed chunks, `trailerSignature` in place of the
+ * right one.
  */
 export function putChunked(
   s3: S3StandIn,

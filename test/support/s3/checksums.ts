@@ -14,7 +14,7 @@ export function isAlgorithm(name: string): name is Algorithm {
   return (algorithms as readonly string[]).includes(name)
 }
 
-/** Starts a checksum of bytes to come. */
+/** Starts an incremental checksum. */
 export function startSum(algorithm: Algorithm): Summing {
   if (algorithm === 'crc32') return crc32Sum()
   if (algorithm === 'crc32c') return tableSum(32, 0x82f63b78n)
@@ -67,8 +67,8 @@ function toBytes(sum: bigint, width: number): Buffer {
 }
 
 /**
- * The checksum of a multipart object from those of its parts, as S3 gives it: the checksum of the parts' checksums and
- * their count for COMPOSITE, that of the whole object for FULL_OBJECT, which only CRCs can do.
+ * The checksum of a multipart object from those of its parts, as S3 computes it: for COMPOSITE the checksum of the parts' checksums
+ * and their count, for FULL_OBJECT that of the whole object, which only CRCs allow.
  */
 export function combine(
   algorithm: Algorithm,
@@ -100,7 +100,7 @@ function multiply(a: bigint, b: bigint, width: number, polynomial: bigint): bigi
   return product
 }
 
-/** The polynomial that a CRC is multiplied with when `count` bytes follow it. */
+/** The polynomial by which a CRC is multiplied when `count` bytes follow it. */
 function zeroes(count: number, width: number, polynomial: bigint): bigint {
   let power = 1n << BigInt(width - 9)
   let result = 1n << BigInt(width - 1)

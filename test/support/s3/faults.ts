@@ -1,40 +1,40 @@
-/** What shall go wrong, once its request comes. One of these, as a rule; `perform` and `delayMs` go with the others. */
+/** How a request fails. Usually one of these fields; `perform` and `delayMs` combine with the others. */
 export interface Fault {
-  /** Answers with this status and an error document. */
+  /** Responds with this status and an error document. */
   status?: number
-  /** The code in that document; without it the usual one for the status. */
+  /** The code in that document; by default the usual one for the status. */
   code?: string
-  /** Cuts the connection before anything is done: at once, or after so many bytes of the body. */
+  /** Closes the connection without performing the request: at once, or after so many bytes of the body. */
   dropConnection?: boolean | { afterBytes: number }
-  /** Does what was asked, then cuts the connection without a word. */
+  /** Performs the request, then closes the connection without a response. */
   dropReply?: boolean
-  /** Answers, and cuts the connection after so many bytes of the body; `hangs`: says nothing more instead. */
+  /** Closes the connection after so many bytes of the response body; with `hangs` it stalls instead. */
   cutReply?: { afterBytes: number; hangs?: boolean }
-  /** Never answers. `'after'`: does what was asked first. */
+  /** Never responds. With `'after'` it performs the request first. */
   hang?: boolean | 'after'
-  /** Waits so long before it starts. */
+  /** The delay before the request is handled. */
   delayMs?: number
-  /** Answers 200 with an error document, as S3 may for Complete and Copy. */
+  /** Responds with 200 and an error document, as S3 may for Complete and Copy. */
   errorBodyWith200?: boolean
-  /** The multipart upload the request names is gone when it comes, as after a lifecycle rule. */
+  /** Aborts the multipart upload of the request first, like a lifecycle rule. */
   abortMultipart?: boolean
-  /** With `status` or `errorBodyWith200`: what was asked is done all the same. */
+  /** With `status` or `errorBodyWith200`: performs the request all the same. */
   perform?: boolean
 }
 
-/** Which requests a fault is for. */
+/** The requests to which a fault applies. */
 interface Match {
   key?: string | RegExp
   partNumber?: number
-  /** How many requests it hits; 1 unless told. */
+  /** How many requests it hits; 1 by default. */
   times?: number
-  /** How many matching requests pass before. */
+  /** How many matching requests pass first. */
   skip?: number
 }
 
 interface ArmedFault {
   readonly hits: number
-  /** Resolves when the fault hits for the first time, before anything is answered. */
+  /** Resolves when the fault hits for the first time, before the response. */
   readonly hit: Promise<void>
   cancel(): void
 }
@@ -42,17 +42,17 @@ interface ArmedFault {
 export interface Faults {
   /** Arms `fault` for the next request of `operation` (`*` for any), or for every one with `times: Infinity`. */
   next(operation: string, fault: Fault & Match): ArmedFault
-  /** From now on a `share` of all requests meets one of `faults`, chosen by `random` (0 to 1, from a seed). */
+  /** From now on a `share` of all requests gets one of `faults`, chosen by `random` (0 to 1, from a seed). */
   sometimes(random: () => number, share: number, faults: Fault[], operations?: string[]): void
   clear(): void
 }
 
-export interface FaultBook extends Faults {
+export interface FaultRegistry extends Faults {
   find(request: { operation: string; key: string | null; partNumber: number | null }): Fault | null
 }
 
-export function createFaults(): FaultBook {
-  let armed: { matches: (request: Parameters<FaultBook['find']>[0]) => boolean; strike: () => Fault | null }[] = []
+export function createFaults(): FaultRegistry {
+  let armed: { matches: (request: Parameters<FaultRegistry['find']>[0]) => boolean; strike: () => Fault | null }[] = []
   let chance: ((operation: string) => Fault | null) | null = null
   return {
     next(operation, { key, partNumber, times = 1, skip = 0, ...fault }) {
@@ -63,7 +63,7 @@ export function createFaults(): FaultBook {
       }
       const state = { hits: 0, hit: promise, cancel }
       const entry = {
-        matches: (request: Parameters<FaultBook['find']>[0]) =>
+        matches: (request: Parameters<FaultRegistry['find']>[0]) =>
           (operation === '*' || operation === request.operation) &&
           (partNumber === undefined || partNumber === request.partNumber) &&
           (key === undefined || (typeof key === 'string' ? key === request.key : key.test(request.key ?? ''))),

@@ -1,8 +1,8 @@
+import { S3Error } from './error.ts'
 import type { Call } from './operations.ts'
-import { S3Refusal } from './refusal.ts'
 import type { Xml } from './xml.ts'
 
-// S3 lists in the order of the keys' UTF-8 bytes, up to 1000 at a time.
+// S3 lists in the order of the keys' UTF-8 bytes, up to 1000 a page.
 
 function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
@@ -11,7 +11,7 @@ function byBytes(a: string, b: string): number {
 function pageSize(call: Call, name: string): number {
   const size = Number(call.query.get(name) ?? 1000)
   if (Number.isInteger(size) && size >= 0) return Math.min(1000, size)
-  throw new S3Refusal('InvalidArgument', `Provided ${name} not an integer or within integer range`)
+  throw new S3Error('InvalidArgument', `Provided ${name} not an integer or within integer range`)
 }
 
 /** The body of ListParts. */
@@ -47,10 +47,16 @@ export function listMultiparts(call: Call): Xml {
   const size = pageSize(call, 'max-uploads')
   const all = [...call.bucket.multiparts.values()]
     .filter((each) => each.key.startsWith(prefix))
-    .sort((a, b) => byBytes(a.key, b.key) || a.begun.getTime() - b.begun.getTime() || byBytes(a.uploadId, b.uploadId))
-  const seen = idMarker === '' ? -1 : all.findIndex((each) => each.key === keyMarker && each.uploadId === idMarker)
+    .sort(
+      (a, b) =>
+        byBytes(a.key, b.key) || a.createdAt.getTime() - b.createdAt.getTime() || byBytes(a.uploadId, b.uploadId),
+    )
+  const markerIndex =
+    idMarker === '' ? -1 : all.findIndex((each) => each.key === keyMarker && each.uploadId === idMarker)
   const rest =
-    seen >= 0 ? all.slice(seen + 1) : all.filter((each) => keyMarker === '' || byBytes(each.key, keyMarker) > 0)
+    markerIndex >= 0
+      ? all.slice(markerIndex + 1)
+      : all.filter((each) => keyMarker === '' || byBytes(each.key, keyMarker) > 0)
   const page = rest.slice(0, size)
   const last = page.at(-1)
   const isTruncated = rest.length > page.length
@@ -63,7 +69,7 @@ export function listMultiparts(call: Call): Xml {
     NextUploadIdMarker: isTruncated ? last?.uploadId : undefined,
     MaxUploads: size,
     IsTruncated: isTruncated,
-    Upload: page.map((each) => ({ Key: each.key, UploadId: each.uploadId, Initiated: each.begun.toISOString() })),
+    Upload: page.map((each) => ({ Key: each.key, UploadId: each.uploadId, Initiated: each.createdAt.toISOString() })),
   }
 }
 
@@ -74,18 +80,18 @@ export function listObjects(call: Call): Xml {
   const token = call.query.get('continuation-token')
   const after = token === undefined ? (call.query.get('start-after') ?? '') : Buffer.from(token, 'base64url').toString()
   const size = pageSize(call, 'max-keys')
-  const shown = call.query.get('encoding-type') === 'url' ? encodeURIComponent : (text: string) => text
+  const encodeKey = call.query.get('encoding-type') === 'url' ? encodeURIComponent : (text: string) => text
   const entries = new Map<string, Xml>()
   const folders = new Set<string>()
   for (const object of [...call.bucket.objects.values()].sort((a, b) => byBytes(a.key, b.key))) {
     if (!object.key.startsWith(prefix)) continue
-    const cut = delimiter === '' ? -1 : object.key.indexOf(delimiter, prefix.length)
-    const name = cut < 0 ? object.key : object.key.slice(0, cut + delimiter.length)
+    const delimiterAt = delimiter === '' ? -1 : object.key.indexOf(delimiter, prefix.length)
+    const name = delimiterAt < 0 ? object.key : object.key.slice(0, delimiterAt + delimiter.length)
     if (after !== '' && byBytes(name, after) <= 0) continue
-    if (cut >= 0) folders.add(name)
+    if (delimiterAt >= 0) folders.add(name)
     const { etag, size: bytes, modified } = object
     entries.set(name, {
-      Key: shown(name),
+      Key: encodeKey(name),
       LastModified: modified.toISOString(),
       ETag: etag,
       Size: bytes,
@@ -96,8 +102,8 @@ export function listObjects(call: Call): Xml {
   const isTruncated = entries.size > page.length
   return {
     Name: call.bucketName,
-    Prefix: shown(prefix),
-    Delimiter: delimiter === '' ? undefined : shown(delimiter),
+    Prefix: encodeKey(prefix),
+    Delimiter: delimiter === '' ? undefined : encodeKey(delimiter),
     EncodingType: call.query.get('encoding-type'),
     MaxKeys: size,
     KeyCount: page.length,
@@ -105,6 +111,6 @@ export function listObjects(call: Call): Xml {
     ContinuationToken: token,
     NextContinuationToken: isTruncated ? Buffer.from(page.at(-1) ?? '').toString('base64url') : undefined,
     Contents: page.filter((name) => !folders.has(name)).map((name) => entries.get(name)),
-    CommonPrefixes: page.filter((name) => folders.has(name)).map((name) => ({ Prefix: shown(name) })),
+    CommonPrefixes: page.filter((name) => folders.has(name)).map((name) => ({ Prefix: encodeKey(name) })),
   }
 }

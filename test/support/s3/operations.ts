@@ -1,13 +1,13 @@
 import type { Blob } from './blobs.ts'
-import type { Bucket, Limits, PartClaim, StoredObject } from './bucket.ts'
+import type { Bucket, Limits, ListedPart, StoredObject } from './bucket.ts'
 import { type Algorithm, algorithms, isAlgorithm } from './checksums.ts'
+import { S3Error } from './error.ts'
 import { listMultiparts, listObjects, listParts } from './listings.ts'
 import type { Received } from './payload.ts'
 import { checksumHeaders, describe, existing, readObject } from './reading.ts'
-import { S3Refusal } from './refusal.ts'
 import { contentsOf, element, textOf } from './xml.ts'
 
-/** One request, its signature already verified. */
+/** One request with a verified signature. */
 export interface Call {
   bucket: Bucket
   bucketName: string
@@ -22,9 +22,9 @@ export interface Call {
   text(): Promise<string>
   /** The `x-amz-meta-` headers. */
   metadata: Record<string, string>
-  /** What is said of every object that the bucket encrypts with a key of its own. */
+  /** The headers of every object that the bucket encrypts with a key of its own. */
   encryption: Record<string, string>
-  /** Stores bytes that are here already, for a part with the checksum its upload wants. */
+  /** Stores bytes of an existing object; for a part also with the checksum of its multipart upload. */
   copy(
     source: StoredObject,
     start: number,
@@ -42,7 +42,7 @@ export interface Answer {
 
 type Operation = (call: Call) => Promise<Answer>
 
-/** The name S3's documentation gives to a request; faults and counts go by it. */
+/** The name of a request in S3's documentation, by which it is counted and matched with faults. */
 export function nameOperation(method: string, key: string, query: Map<string, string>, isCopy: boolean): string {
   const has = (name: string): boolean => query.has(name)
   if (key === '') {
@@ -66,7 +66,7 @@ export function nameOperation(method: string, key: string, query: Map<string, st
   return 'Unknown'
 }
 
-/** What each operation does. A missing name is answered with NotImplemented. */
+/** The operations by name. A missing name is answered with NotImplemented. */
 export const operations: Record<string, Operation | undefined> = {
   HeadBucket: async () => ({ status: 200 }),
 
@@ -77,7 +77,7 @@ export const operations: Record<string, Operation | undefined> = {
   }),
 
   CreateBucket: async () => {
-    throw new S3Refusal('BucketAlreadyOwnedByYou', 'Your previous request to create the named bucket succeeded.')
+    throw new S3Error('BucketAlreadyOwnedByYou', 'Your previous request to create the named bucket succeeded.')
   },
 
   PutObject: async (call) => {
@@ -90,12 +90,12 @@ export const operations: Record<string, Operation | undefined> = {
       type: 'FULL_OBJECT' as const,
       value: checksum.sum.toString('base64'),
     }
-    const about = aboutOf(call)
+    const metadata = metadataOf(call)
     await call.bucket.put({
       key: call.key,
       size,
       etag,
-      about,
+      metadata,
       blobs: [blob],
       modified: call.now,
       checksum: sum,
@@ -127,11 +127,11 @@ export const operations: Record<string, Operation | undefined> = {
         call.header(name),
       )
     )
-      throw new S3Refusal('InvalidRequest', 'Missing required header for this request: Content-MD5')
+      throw new S3Error('InvalidRequest', 'Missing required header for this request: Content-MD5')
     const text = await call.text()
     const keys = contentsOf(text, 'Object').map((object) => textOf(object, 'Key') ?? '')
     if (keys.length === 0 || keys.length > 1000)
-      throw new S3Refusal(
+      throw new S3Error(
         'MalformedXML',
         'The XML you provided was not well-formed or did not validate against our schema',
       )
@@ -145,12 +145,12 @@ export const operations: Record<string, Operation | undefined> = {
     checkConditions(call)
     const source = copySource(call)
     const { etag, size, blob } = await call.copy(source, 0, source.size)
-    const about = call.header('x-amz-metadata-directive') === 'REPLACE' ? aboutOf(call) : source.about
+    const metadata = call.header('x-amz-metadata-directive') === 'REPLACE' ? metadataOf(call) : source.metadata
     await call.bucket.put({
       key: call.key,
       size,
       etag,
-      about,
+      metadata,
       blobs: [blob],
       modified: call.now,
       checksum: null,
@@ -161,14 +161,14 @@ export const operations: Record<string, Operation | undefined> = {
 
   CreateMultipartUpload: async (call) => {
     checkKey(call.key)
-    const asked = call.header('x-amz-checksum-algorithm')?.toLowerCase() ?? null
-    if (asked !== null && !isAlgorithm(asked))
-      throw new S3Refusal('InvalidRequest', 'Checksum algorithm provided is unsupported.')
-    const usual = asked === 'crc64nvme' ? 'FULL_OBJECT' : 'COMPOSITE'
-    const type = call.header('x-amz-checksum-type') === 'FULL_OBJECT' ? 'FULL_OBJECT' : usual
-    const { uploadId } = call.bucket.begin(call.key, aboutOf(call), asked, type)
-    const headers: Record<string, string> = asked
-      ? { 'x-amz-checksum-algorithm': asked.toUpperCase(), 'x-amz-checksum-type': type }
+    const algorithm = call.header('x-amz-checksum-algorithm')?.toLowerCase() ?? null
+    if (algorithm !== null && !isAlgorithm(algorithm))
+      throw new S3Error('InvalidRequest', 'Checksum algorithm provided is unsupported.')
+    const defaultType = algorithm === 'crc64nvme' ? 'FULL_OBJECT' : 'COMPOSITE'
+    const type = call.header('x-amz-checksum-type') === 'FULL_OBJECT' ? 'FULL_OBJECT' : defaultType
+    const { uploadId } = call.bucket.createMultipart(call.key, metadataOf(call), algorithm, type)
+    const headers: Record<string, string> = algorithm
+      ? { 'x-amz-checksum-algorithm': algorithm.toUpperCase(), 'x-amz-checksum-type': type }
       : {}
     return xml('InitiateMultipartUploadResult', { Bucket: call.bucketName, Key: call.key, UploadId: uploadId }, headers)
   },
@@ -177,9 +177,9 @@ export const operations: Record<string, Operation | undefined> = {
     const number = partNumber(call)
     const multipart = call.bucket.multipart(call.key, call.query.get('uploadId') ?? '')
     const { size, etag, md5, checksum, blob } = await call.store(true)
-    const isRight = checksum ? checksum.algorithm === multipart.algorithm : multipart.type === 'FULL_OBJECT'
-    if (multipart.algorithm && !isRight)
-      throw new S3Refusal(
+    const hasExpectedChecksum = checksum ? checksum.algorithm === multipart.algorithm : multipart.type === 'FULL_OBJECT'
+    if (multipart.algorithm && !hasExpectedChecksum)
+      throw new S3Error(
         'InvalidRequest',
         `Checksum Type mismatch occurred, expected checksum Type: ${multipart.algorithm}, actual checksum Type: ${checksum?.algorithm ?? null}`,
       )
@@ -204,7 +204,7 @@ export const operations: Record<string, Operation | undefined> = {
     const text = await call.text()
     const multipart = call.bucket.multipart(call.key, call.query.get('uploadId') ?? '')
     checkConditions(call)
-    const object = await call.bucket.complete(multipart, contentsOf(text, 'Part').map(claimOf))
+    const object = await call.bucket.complete(multipart, contentsOf(text, 'Part').map(listedPartOf))
     return xml('CompleteMultipartUploadResult', {
       Bucket: call.bucketName,
       Key: call.key,
@@ -231,41 +231,41 @@ function xml(name: string, value: Parameters<typeof element>[1], headers: Record
 }
 
 function checkKey(key: string): void {
-  if (Buffer.byteLength(key) > 1024) throw new S3Refusal('KeyTooLongError', 'Your key is too long')
+  if (Buffer.byteLength(key) > 1024) throw new S3Error('KeyTooLongError', 'Your key is too long')
 }
 
-// `If-None-Match: *` is "only if there is nothing yet", `If-Match` "only over this one".
+// `If-None-Match: *` requires that there is no object, `If-Match` that the object has this ETag.
 function checkConditions(call: Call): void {
-  const there = call.bucket.objects.get(call.key)
+  const existing = call.bucket.objects.get(call.key)
   const fail = (condition: string): never => {
-    throw new S3Refusal('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
+    throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
       Condition: condition,
     })
   }
-  if (call.header('if-none-match') === '*' && there) fail('If-None-Match')
+  if (call.header('if-none-match') === '*' && existing) fail('If-None-Match')
   const match = call.header('if-match')
-  if (match !== undefined && there?.etag !== match) fail('If-Match')
+  if (match !== undefined && existing?.etag !== match) fail('If-Match')
 }
 
-function aboutOf(call: Call): Record<string, string> {
-  const about: Record<string, string> = { 'content-type': call.header('content-type') ?? 'binary/octet-stream' }
+function metadataOf(call: Call): Record<string, string> {
+  const metadata: Record<string, string> = { 'content-type': call.header('content-type') ?? 'binary/octet-stream' }
   for (const name of ['cache-control', 'content-disposition', 'content-language', 'expires']) {
     const value = call.header(name)
-    if (value !== undefined) about[name] = value
+    if (value !== undefined) metadata[name] = value
   }
   const encoding = call
     .header('content-encoding')
     ?.split(',')
     .map((each) => each.trim())
   const kept = encoding?.filter((each) => each !== 'aws-chunked' && each !== '').join(', ')
-  if (kept) about['content-encoding'] = kept
+  if (kept) metadata['content-encoding'] = kept
   const size = Object.entries(call.metadata).reduce(
     (total, [name, value]) => total + name.length - 11 + value.length,
     0,
   )
   if (size > 2048)
-    throw new S3Refusal('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size')
-  return { ...about, ...call.metadata, ...call.encryption }
+    throw new S3Error('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size')
+  return { ...metadata, ...call.metadata, ...call.encryption }
 }
 
 function copySource(call: Call): StoredObject {
@@ -275,9 +275,9 @@ function copySource(call: Call): StoredObject {
   )
   const slash = source.indexOf('/')
   if (source.slice(0, slash) !== call.bucketName)
-    throw new S3Refusal('NoSuchBucket', 'The specified bucket does not exist')
+    throw new S3Error('NoSuchBucket', 'The specified bucket does not exist')
   const object = call.bucket.objects.get(source.slice(slash + 1))
-  if (!object) throw new S3Refusal('NoSuchKey', 'The specified key does not exist.', { Key: source.slice(slash + 1) })
+  if (!object) throw new S3Error('NoSuchKey', 'The specified key does not exist.', { Key: source.slice(slash + 1) })
   return object
 }
 
@@ -286,33 +286,30 @@ function copyRange(call: Call, source: StoredObject): { start: number; end: numb
   if (text === undefined) return { start: 0, end: source.size }
   const found = /^bytes=(\d+)-(\d+)$/.exec(text)
   if (!found)
-    throw new S3Refusal('InvalidArgument', 'The x-amz-copy-source-range value must be of the form bytes=first-last')
+    throw new S3Error('InvalidArgument', 'The x-amz-copy-source-range value must be of the form bytes=first-last')
   const [start, end] = [Number(found[1]), Number(found[2]) + 1]
   if (start >= end || end > source.size)
-    throw new S3Refusal('InvalidArgument', `Range specified is not valid for source object of size: ${source.size}`)
+    throw new S3Error('InvalidArgument', `Range specified is not valid for source object of size: ${source.size}`)
   // "You can copy a range only if the source object is greater than 5 MB": API_UploadPartCopy
   if (source.size < call.limits.minPartSize)
-    throw new S3Refusal('InvalidRequest', 'The specified copy source is not supported as a byte-range copy source')
+    throw new S3Error('InvalidRequest', 'The specified copy source is not supported as a byte-range copy source')
   return { start, end }
 }
 
 function partNumber(call: Call): number {
   const number = Number(call.query.get('partNumber'))
   if (Number.isInteger(number) && number >= 1 && number <= call.limits.maxParts) return number
-  throw new S3Refusal(
+  throw new S3Error(
     'InvalidArgument',
     `Part number must be an integer between 1 and ${call.limits.maxParts}, inclusive`,
   )
 }
 
-function claimOf(text: string): PartClaim {
+function listedPartOf(text: string): ListedPart {
   const number = Number(textOf(text, 'PartNumber'))
   const etag = textOf(text, 'ETag')
   if (!Number.isInteger(number) || etag === undefined)
-    throw new S3Refusal(
-      'MalformedXML',
-      'The XML you provided was not well-formed or did not validate against our schema',
-    )
+    throw new S3Error('MalformedXML', 'The XML you provided was not well-formed or did not validate against our schema')
   const algorithm = algorithms.find((name) => textOf(text, `Checksum${name.toUpperCase()}`) !== undefined)
   const value = algorithm && textOf(text, `Checksum${algorithm.toUpperCase()}`)
   return {

@@ -1,14 +1,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type Algorithm, algorithms, isAlgorithm, startSum } from './checksums.ts'
-import { S3Refusal } from './refusal.ts'
+import { S3Error } from './error.ts'
 import type { Signed } from './signature.ts'
 
-/** What was learned about a body while it passed. */
+/** The size and hashes of a received body. */
 export interface Received {
   size: number
   md5: Buffer | null
-  /** The one checksum the client sent, verified. */
+  /** The one checksum that the client sent, verified. */
   checksum: { algorithm: Algorithm; sum: Buffer } | null
 }
 
@@ -16,9 +16,9 @@ const emptyHash = createHash('sha256').digest('hex')
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
 /**
- * Reads the body of `request`, gives its payload to `take`, and checks everything the client promised about it:
- * length, hash, Content-MD5, checksum header or trailer, the signatures of its chunks.
- * @throws Refusal when a promise is broken; what `take` was given is then worth nothing
+ * Reads the body of `request`, passes its payload to `take`, and verifies what the client declared about it: length, hash,
+ * Content-MD5, checksum header or trailer, the signatures of its chunks.
+ * @throws S3Error when the body contradicts a declaration; the caller must then discard what `take` received
  */
 export async function receive(
   request: IncomingMessage,
@@ -30,12 +30,12 @@ export async function receive(
   const md5 = options.md5 || wantedMd5 !== undefined ? createHash('md5') : null
   const isStreaming = signed.payload.startsWith('STREAMING-')
   const hash = !isStreaming && signed.payload !== 'UNSIGNED-PAYLOAD' ? createHash('sha256') : null
-  const promised = promisedChecksum(header)
-  const sum = promised ? startSum(promised.algorithm) : null
+  const declared = declaredChecksum(header)
+  const sum = declared ? startSum(declared.algorithm) : null
   const trailers: Record<string, string> = {}
   let size = 0
 
-  // Leaving a plain `for await` would cut the connection, and the client would never read the refusal.
+  // Leaving a plain `for await` would close the connection, and the client would never read the error response.
   const wire: AsyncIterable<Buffer> = request.iterator({ destroyOnReturn: false })
   const body = isStreaming ? unwrap(wire, signed, trailers) : wire
   for await (const chunk of body) {
@@ -46,14 +46,14 @@ export async function receive(
     await options.take(chunk)
   }
 
-  if (!request.complete) throw new S3Refusal('IncompleteBody', 'The request body terminated unexpectedly')
+  if (!request.complete) throw new S3Error('IncompleteBody', 'The request body terminated unexpectedly')
   const decodedLength = header('x-amz-decoded-content-length')
   if (isStreaming && decodedLength === undefined)
-    throw new S3Refusal('MissingContentLength', 'You must provide the x-amz-decoded-content-length HTTP header.')
+    throw new S3Error('MissingContentLength', 'You must provide the x-amz-decoded-content-length HTTP header.')
   if (decodedLength !== undefined && isStreaming && Number(decodedLength) !== size)
-    throw new S3Refusal('IncompleteBody', 'The body is not as long as x-amz-decoded-content-length says')
+    throw new S3Error('IncompleteBody', 'The body is not as long as x-amz-decoded-content-length says')
   if (hash && hash.digest('hex') !== signed.payload)
-    throw new S3Refusal(
+    throw new S3Error(
       'XAmzContentSHA256Mismatch',
       "The provided 'x-amz-content-sha256' header does not match what was computed.",
     )
@@ -61,41 +61,40 @@ export async function receive(
   const md5Sum = md5?.digest() ?? null
   if (wantedMd5 !== undefined) {
     const wanted = Buffer.from(wantedMd5, 'base64')
-    if (wanted.length !== 16) throw new S3Refusal('InvalidDigest', 'The Content-MD5 you specified was invalid.')
+    if (wanted.length !== 16) throw new S3Error('InvalidDigest', 'The Content-MD5 you specified was invalid.')
     if (!md5Sum?.equals(wanted))
-      throw new S3Refusal('BadDigest', 'The Content-MD5 you specified did not match what we received.')
+      throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received.')
   }
-  if (!promised || !sum) return { size, md5: md5Sum, checksum: null }
-  const value = promised.value ?? trailers[`x-amz-checksum-${promised.algorithm}`]
-  if (value === undefined)
-    throw new S3Refusal('InvalidRequest', 'The trailer that x-amz-trailer announced did not come')
+  if (!declared || !sum) return { size, md5: md5Sum, checksum: null }
+  const value = declared.value ?? trailers[`x-amz-checksum-${declared.algorithm}`]
+  if (value === undefined) throw new S3Error('InvalidRequest', 'The trailer that x-amz-trailer announced did not come')
   return {
     size,
     md5: md5Sum,
-    checksum: { algorithm: promised.algorithm, sum: verified(promised.algorithm, value, sum.digest()) },
+    checksum: { algorithm: declared.algorithm, sum: verified(declared.algorithm, value, sum.digest()) },
   }
 }
 
-function promisedChecksum(
+function declaredChecksum(
   header: (name: string) => string | undefined,
 ): { algorithm: Algorithm; value?: string } | null {
   const given = algorithms.filter((name) => header(`x-amz-checksum-${name}`) !== undefined)
-  if (given.length > 1) throw new S3Refusal('InvalidRequest', 'Expecting a single x-amz-checksum- header')
+  if (given.length > 1) throw new S3Error('InvalidRequest', 'Expecting a single x-amz-checksum- header')
   if (given[0]) return { algorithm: given[0], value: header(`x-amz-checksum-${given[0]}`) ?? '' }
   const trailer = header('x-amz-trailer')?.toLowerCase()
   if (trailer === undefined) return null
   const name = trailer.replace('x-amz-checksum-', '')
   if (!isAlgorithm(name))
-    throw new S3Refusal('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported')
+    throw new S3Error('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported')
   return { algorithm: name }
 }
 
 function verified(algorithm: Algorithm, value: string, sum: Buffer): Buffer {
   const given = Buffer.from(value, 'base64')
   if (given.length !== sum.length)
-    throw new S3Refusal('InvalidRequest', `Value for x-amz-checksum-${algorithm} header is invalid.`)
+    throw new S3Error('InvalidRequest', `Value for x-amz-checksum-${algorithm} header is invalid.`)
   if (!timingSafeEqual(given, sum))
-    throw new S3Refusal(
+    throw new S3Error(
       'BadDigest',
       `The ${algorithm.toUpperCase()} you specified did not match the calculated checksum.`,
     )
@@ -103,7 +102,7 @@ function verified(algorithm: Algorithm, value: string, sum: Buffer): Buffer {
 }
 
 /**
- * Takes the `aws-chunked` framing off: `<hex size>[;chunk-signature=…]\r\n<bytes>\r\n`, a chunk of size 0, trailers.
+ * Removes the `aws-chunked` framing: `<hex size>[;chunk-signature=…]\r\n<bytes>\r\n`, a chunk of size 0, trailers.
  * @see docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
  */
 async function* unwrap(
@@ -117,7 +116,7 @@ async function* unwrap(
     let previous = signed.signature
     for (;;) {
       const [sizeText = '', extension = ''] = (await reader.line()).split(';')
-      if (!/^[0-9a-f]+$/i.test(sizeText)) throw new S3Refusal('InvalidRequest', 'The body is not aws-chunked')
+      if (!/^[0-9a-f]+$/i.test(sizeText)) throw new S3Error('InvalidRequest', 'The body is not aws-chunked')
       const size = Number.parseInt(sizeText, 16)
       const hash = isSigned ? createHash('sha256') : null
       for await (const chunk of reader.take(size)) {
@@ -127,11 +126,11 @@ async function* unwrap(
       if (hash) {
         const wanted = signed.sign('AWS4-HMAC-SHA256-PAYLOAD', previous, emptyHash, hash.digest('hex'))
         if (extension !== `chunk-signature=${wanted}`)
-          throw new S3Refusal('SignatureDoesNotMatch', 'The signature of a chunk of the body is wrong.')
+          throw new S3Error('SignatureDoesNotMatch', 'The signature of a chunk of the body is wrong.')
         previous = wanted
       }
       if (size === 0) break
-      if ((await reader.line()) !== '') throw new S3Refusal('InvalidRequest', 'A chunk is longer than it says')
+      if ((await reader.line()) !== '') throw new S3Error('InvalidRequest', 'A chunk is longer than it says')
     }
     for (let line = await reader.line(); line !== ''; line = await reader.line()) {
       const colon = line.indexOf(':')
@@ -141,22 +140,22 @@ async function* unwrap(
     if (isSigned && Object.keys(content).length > 0) {
       const canonical = Object.entries(content).map(([name, value]) => `${name}:${value}\n`)
       if (signature !== signed.sign('AWS4-HMAC-SHA256-TRAILER', previous, sha256(canonical.sort().join(''))))
-        throw new S3Refusal('SignatureDoesNotMatch', 'The signature of the trailer is wrong.')
+        throw new S3Error('SignatureDoesNotMatch', 'The signature of the trailer is wrong.')
     }
     await reader.end()
   } finally {
-    await reader.leave()
+    await reader.release()
   }
 }
 
 interface ByteReader {
-  /** Up to the next CRLF, or to the end. */
+  /** The bytes up to the next CRLF, or to the end. */
   line(): Promise<string>
   take(count: number): AsyncGenerator<Buffer>
-  /** Nothing may follow. */
+  /** Asserts that no bytes follow. */
   end(): Promise<void>
-  /** Lets go of the source, so that somebody else can read on. */
-  leave(): Promise<void>
+  /** Releases the source, so that another reader can continue. */
+  release(): Promise<void>
 }
 
 function byteReader(source: AsyncIterable<Buffer>): ByteReader {
@@ -177,7 +176,7 @@ function byteReader(source: AsyncIterable<Buffer>): ByteReader {
           rest = rest.subarray(end + 2)
           return line
         }
-        if (rest.length > 8192) throw new S3Refusal('InvalidRequest', 'The body is not aws-chunked')
+        if (rest.length > 8192) throw new S3Error('InvalidRequest', 'The body is not aws-chunked')
         if (await more()) continue
         const line = rest.toString('latin1')
         rest = Buffer.alloc(0)
@@ -187,7 +186,7 @@ function byteReader(source: AsyncIterable<Buffer>): ByteReader {
     async *take(count) {
       for (let left = count; left > 0; ) {
         if (rest.length === 0 && !(await more()))
-          throw new S3Refusal('IncompleteBody', 'You did not provide the number of bytes specified by the chunk.')
+          throw new S3Error('IncompleteBody', 'You did not provide the number of bytes specified by the chunk.')
         const chunk = rest.subarray(0, left)
         rest = rest.subarray(chunk.length)
         left -= chunk.length
@@ -196,9 +195,9 @@ function byteReader(source: AsyncIterable<Buffer>): ByteReader {
     },
     async end() {
       if (rest.length > 0 || (await more()))
-        throw new S3Refusal('InvalidRequest', 'Bytes follow the end of the aws-chunked body')
+        throw new S3Error('InvalidRequest', 'Bytes follow the end of the aws-chunked body')
     },
-    async leave() {
+    async release() {
       await iterator.return?.()
     },
   }

@@ -2,76 +2,76 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Keeping, writeBlob } from './blobs.ts'
+import { type KeepMode, writeBlob } from './blobs.ts'
 import type { Bucket, Limits } from './bucket.ts'
 import { startSum } from './checksums.ts'
-import type { Fault, FaultBook } from './faults.ts'
+import { codeFor, errorDocument, S3Error } from './error.ts'
+import type { Fault, FaultRegistry } from './faults.ts'
 import { type Answer, type Call, nameOperation, operations } from './operations.ts'
 import { receive } from './payload.ts'
 import { readObject } from './reading.ts'
-import { codeFor, errorDocument, S3Refusal } from './refusal.ts'
 import { type Keys, parseQuery, verifySignature } from './signature.ts'
 
-/** What happened, in order of arrival. */
+/** A request, in the order of arrival. */
 export interface Seen {
   operation: string
   key: string
   partNumber: number | null
-  /** What was answered; 0 while it is under way and after a cut. */
+  /** The status of the response; 0 while there is none and when the connection was closed without one. */
   status: number
   bytes: number
 }
 
-/** Everything a request can touch. */
-export interface World {
+/** The state of the stand-in, which requests read and change. */
+export interface StandInState {
   bucket: Bucket
   bucketName: string
   limits: Limits
   keys: Keys
-  keep: Keeping
+  keep: KeepMode
   md5: boolean
   latencyMs: number
   versioned: boolean
   locked: boolean
-  /** The key has no s3:ListBucket: it may not look at the bucket, and an object that is not there is answered with 403. */
+  /** The key has no s3:ListBucket: it may not list the bucket, and a missing object is answered with 403. */
   unlisted: boolean
-  /** How much the clock of this server is ahead of the machine's. */
+  /** By how much the clock of this server is ahead of the machine's. */
   clockOffsetMs: number
-  faults: FaultBook
+  faults: FaultRegistry
   note(operation: string, key: string, partNumber: number | null): Seen
 }
 
-/** One request from its first line to the end of its answer, with the fault that waits for it. */
-export async function serve(world: World, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** Handles one request, with the fault that is armed for it. */
+export async function serve(state: StandInState, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = request.url ?? '/'
   const mark = url.indexOf('?')
   const [, bucketName = '', ...rest] = (mark < 0 ? url : url.slice(0, mark)).split('/')
   const key = decodeURIComponent(rest.join('/'))
   const query = new Map(mark < 0 ? [] : parseQuery(url.slice(mark + 1)))
-  // A presigned URL may carry in its query what would else be a header.
+  // A presigned URL may have x-amz headers in its query.
   const header = (name: string): string | undefined => {
     const value = request.headers[name] ?? (name.startsWith('x-amz-') ? query.get(name) : undefined)
     return Array.isArray(value) ? value.join(',') : value
   }
   const operation = nameOperation(request.method ?? '', key, query, header('x-amz-copy-source') !== undefined)
   const partNumber = query.has('partNumber') ? Number(query.get('partNumber')) : null
-  const entry = world.note(operation, key, partNumber)
+  const entry = state.note(operation, key, partNumber)
 
-  const fault = world.faults.find({ operation, key, partNumber }) ?? {}
-  if (world.latencyMs || fault.delayMs) await sleep(world.latencyMs + (fault.delayMs ?? 0))
+  const fault = state.faults.find({ operation, key, partNumber }) ?? {}
+  if (state.latencyMs || fault.delayMs) await sleep(state.latencyMs + (fault.delayMs ?? 0))
   if (fault.hang === true) return
   if (fault.dropConnection) return dropConnection(request, fault.dropConnection)
-  if (fault.abortMultipart) await abortNamed(world, query.get('uploadId') ?? '')
+  if (fault.abortMultipart) await abortNamed(state, query.get('uploadId') ?? '')
   const answer =
     isError(fault) && !fault.perform
       ? faultAnswer(fault)
-      : await answerTo(world, request, { operation, bucketName, key, query, header, entry })
+      : await answerTo(state, request, { operation, bucketName, key, query, header, entry })
   if (fault.hang === 'after') return
   if (fault.dropReply) return void response.socket?.destroy()
   const final = isError(fault) ? faultAnswer(fault) : answer
   await drain(request)
   if (fault.cutReply) return cutReply(response, final, fault.cutReply)
-  await send(request, response, final, new Date(Date.now() + world.clockOffsetMs))
+  await send(request, response, final, new Date(Date.now() + state.clockOffsetMs))
   entry.status = final.status
 }
 
@@ -82,7 +82,7 @@ function isError(fault: Fault): boolean {
 function faultAnswer(fault: Fault): Answer {
   const status = fault.errorBodyWith200 ? 200 : (fault.status ?? 500)
   const code = fault.code ?? codeFor(fault.errorBodyWith200 ? 500 : status)
-  const body = errorDocument(code, 'This was asked for by a test', { RequestId: 'fault' })
+  const body = errorDocument(code, 'A test injected this error', { RequestId: 'fault' })
   return { status, headers: { 'content-type': 'application/xml' }, body }
 }
 
@@ -98,13 +98,13 @@ async function dropConnection(request: IncomingMessage, how: NonNullable<Fault['
   socket.resetAndDestroy()
 }
 
-async function abortNamed(world: World, uploadId: string): Promise<void> {
-  const multipart = world.bucket.multiparts.get(uploadId)
-  if (multipart) await world.bucket.abort(multipart)
+async function abortNamed(state: StandInState, uploadId: string): Promise<void> {
+  const multipart = state.bucket.multiparts.get(uploadId)
+  if (multipart) await state.bucket.abort(multipart)
 }
 
 async function answerTo(
-  world: World,
+  state: StandInState,
   request: IncomingMessage,
   target: {
     operation: string
@@ -116,11 +116,11 @@ async function answerTo(
   },
 ): Promise<Answer> {
   try {
-    if (world.unlisted && /^(HeadBucket|ListObjects)/.test(target.operation)) throw denied()
-    return await perform(world, request, target)
+    if (state.unlisted && /^(HeadBucket|ListObjects)/.test(target.operation)) throw denied()
+    return await perform(state, request, target)
   } catch (thrown) {
-    const said = thrown instanceof S3Refusal ? thrown : new S3Refusal('InternalError', String(thrown))
-    const error = world.unlisted && said.code === 'NoSuchKey' ? denied() : said
+    const s3Error = thrown instanceof S3Error ? thrown : new S3Error('InternalError', String(thrown))
+    const error = state.unlisted && s3Error.code === 'NoSuchKey' ? denied() : s3Error
     const requestId = randomBytes(8).toString('hex').toUpperCase()
     const body = error.document(`/${target.bucketName}/${target.key}`, requestId)
     return {
@@ -131,55 +131,52 @@ async function answerTo(
   }
 }
 
-const denied = () => new S3Refusal('AccessDenied', 'Access Denied')
+const denied = () => new S3Error('AccessDenied', 'Access Denied')
 
 async function perform(
-  world: World,
+  state: StandInState,
   request: IncomingMessage,
   target: Parameters<typeof answerTo>[2],
 ): Promise<Answer> {
   const { operation, key, query, header } = target
-  const signed = verifySignature(request, world.keys, new Date(Date.now() + world.clockOffsetMs))
-  if (target.bucketName !== world.bucketName) throw new S3Refusal('NoSuchBucket', 'The specified bucket does not exist')
+  const signed = verifySignature(request, state.keys, new Date(Date.now() + state.clockOffsetMs))
+  if (target.bucketName !== state.bucketName) throw new S3Error('NoSuchBucket', 'The specified bucket does not exist')
   const run = operations[operation]
   if (!run)
-    throw new S3Refusal(
-      'NotImplemented',
-      'A header or query you provided implies functionality that is not implemented',
-    )
+    throw new S3Error('NotImplemented', 'A header or query you provided implies functionality that is not implemented')
 
   const isStored = operation === 'PutObject' || operation === 'UploadPart'
   if (isStored && request.headers['content-length'] === undefined && !signed.payload.startsWith('STREAMING-'))
-    throw new S3Refusal('MissingContentLength', 'You must provide the Content-Length HTTP header.')
-  if (isStored && Number(request.headers['content-length'] ?? 0) > world.limits.maxPartSize)
-    throw new S3Refusal('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed object size.')
+    throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.')
+  if (isStored && Number(request.headers['content-length'] ?? 0) > state.limits.maxPartSize)
+    throw new S3Error('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed object size.')
   const hasChecksum = Object.keys(request.headers).some((name) => /^(content-md5|x-amz-(checksum|trailer))/.test(name))
-  if (isStored && world.locked && !hasChecksum)
-    throw new S3Refusal(
+  if (isStored && state.locked && !hasChecksum)
+    throw new S3Error(
       'InvalidRequest',
       'Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters',
     )
   const etagOf = (md5: Buffer | null): string => `"${(md5 ?? randomBytes(16)).toString('hex')}"`
   const call: Call = {
-    bucket: world.bucket,
-    bucketName: world.bucketName,
-    limits: world.limits,
-    versioned: world.versioned,
+    bucket: state.bucket,
+    bucketName: state.bucketName,
+    limits: state.limits,
+    versioned: state.versioned,
     key,
     query,
     header,
     metadata: metadataOf(request, query),
-    encryption: world.md5 ? {} : { 'x-amz-server-side-encryption': 'aws:kms' },
+    encryption: state.md5 ? {} : { 'x-amz-server-side-encryption': 'aws:kms' },
     now: new Date(),
     async store(isPart) {
-      const writer = await writeBlob(world.keep, isPart)
+      const writer = await writeBlob(state.keep, isPart)
       try {
         const take = (chunk: Buffer): void | Promise<void> => {
           target.entry.bytes += chunk.length
           return writer.write(chunk)
         }
-        const received = await receive(request, signed, header, { md5: world.md5, take })
-        return { ...received, etag: etagOf(world.md5 ? received.md5 : null), blob: await writer.done() }
+        const received = await receive(request, signed, header, { md5: state.md5, take })
+        return { ...received, etag: etagOf(state.md5 ? received.md5 : null), blob: await writer.done() }
       } catch (thrown) {
         await writer.drop()
         throw thrown
@@ -191,7 +188,7 @@ async function perform(
       return Buffer.concat(chunks).toString()
     },
     async copy(source, start, end, part) {
-      const writer = await writeBlob(world.keep, part !== undefined)
+      const writer = await writeBlob(state.keep, part !== undefined)
       const md5 = createHash('md5')
       const sum = part?.algorithm ? startSum(part.algorithm) : null
       for await (const chunk of readObject(source, start, end)) {
@@ -224,14 +221,14 @@ async function cutReply(
   for await (const chunk of typeof body === 'string' ? [Buffer.from(body)] : body) {
     const piece = chunk.subarray(0, left)
     left -= piece.length
-    // A reset would overtake what was written, so wait until it is out, and end rather than reset.
+    // A reset would discard what was written, so the loop waits until it is sent, and the socket is ended instead of reset.
     if (piece.length > 0) await new Promise((resolve) => response.write(piece, resolve))
     if (left === 0) break
   }
   if (!hangs) response.socket?.destroySoon()
 }
 
-// An answer before the end of the body would race with the client's writing; S3 reads on as well.
+// A response before the end of the body would race with the client's writes; S3, too, reads the whole body.
 async function drain(request: IncomingMessage): Promise<void> {
   if (request.readableEnded || request.destroyed) return
   const { promise, resolve } = Promise.withResolvers<void>()

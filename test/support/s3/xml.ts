@@ -1,4 +1,4 @@
-/** A small tree that becomes XML: an array repeats its element, `undefined` leaves it out. */
+/** A tree to render as XML: an array repeats its element, `undefined` leaves it out. */
 export type Xml = string | number | boolean | undefined | Xml[] | { [name: string]: Xml }
 
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\r': '&#13;' }
@@ -17,7 +17,7 @@ function tag(name: string, value: Xml): string {
   return `<${name}>${inner(value)}</${name}>`
 }
 
-/** A whole document with `name` as its root. Errors carry no namespace, results carry S3's. */
+/** A document with `name` as its root. Errors have no namespace, results have S3's. */
 export function element(name: string, value: Xml): string {
   const namespace = name === 'Error' ? '' : ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
   return `<?xml version="1.0" encoding="UTF-8"?>\n<${name}${namespace}>${inner(value)}</${name}>`

@@ -38,32 +38,32 @@ const statuses = {
 
 export type S3ErrorCode = keyof typeof statuses
 
-/** A no of the stand-in, in S3's own words. */
-export class S3Refusal extends Error {
+/** An error response of the stand-in, with S3's own codes. */
+export class S3Error extends Error {
   readonly code: string
   readonly status: number
   readonly details: Record<string, Xml>
 
   constructor(code: S3ErrorCode, message: string, details: Record<string, Xml> = {}) {
     super(message)
-    this.name = 'Refusal'
+    this.name = 'S3Error'
     this.code = code
     this.status = statuses[code]
     this.details = details
   }
 
-  /** The XML document S3 would answer with. */
+  /** The XML document of S3's error response. */
   document(resource: string, requestId: string): string {
     return errorDocument(this.code, this.message, { ...this.details, Resource: resource, RequestId: requestId })
   }
 }
 
-/** An error document without a refusal behind it: for faults. */
+/** An error document for an injected fault. */
 export function errorDocument(code: string, message: string, details: Record<string, Xml> = {}): string {
   return element('Error', { Code: code, Message: message, ...details })
 }
 
-/** The code S3 would most likely give with `status`. */
+/** The code that S3 most likely sends with `status`. */
 export function codeFor(status: number): string {
   if (status === 503) return 'SlowDown'
   if (status === 404) return 'NoSuchKey'

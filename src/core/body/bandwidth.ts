@@ -70,11 +70,11 @@ export function createBandwidth(limit: number | null): Bandwidth {
   /** Shares the tokens equally among the users; a user who needs less than the share leaves the rest to the others. */
   function share() {
     const backlogged = new Set(active)
-    const most = Math.max(usualChunk, (perSecond * burstSeconds) / backlogged.size)
+    const maxCredit = Math.max(usualChunk, (perSecond * burstSeconds) / backlogged.size)
     while (sharedTokens > 1 && backlogged.size > 0) {
       const each = sharedTokens / backlogged.size
       for (const bucket of backlogged) {
-        const payment = Math.max(0, Math.min(each, bucket.shared + most))
+        const payment = Math.max(0, Math.min(each, bucket.shared + maxCredit))
         bucket.shared -= payment
         sharedTokens -= payment
         if (payment < each) backlogged.delete(bucket)

@@ -109,9 +109,9 @@ function count(counts: Map<string, number>, name: string, by: number): void {
 }
 
 function largestCount(counts: Map<string, number>): { name: string; count: number } | null {
-  let most: { name: string; count: number } | null = null
-  for (const [name, count] of counts) if (count > (most?.count ?? 0)) most = { name, count }
-  return most
+  let largest: { name: string; count: number } | null = null
+  for (const [name, count] of counts) if (count > (largest?.count ?? 0)) largest = { name, count }
+  return largest
 }
 
 function overloaded(rule: string): UploadError {

@@ -17,18 +17,18 @@ export interface PartPlan {
  * a divisor of the client's chunk size near it, so that a chunk ends with a full part and leaves no tail.
  */
 export function choosePartSize({ size, preferred, limits, firstChunkSize }: PartPlan): number {
-  const least = Math.max(limits.minPartSize, Math.ceil(size / limits.maxParts))
-  const most = limits.maxPartSize
+  const min = Math.max(limits.minPartSize, Math.ceil(size / limits.maxParts))
+  const max = limits.maxPartSize
   const aligned =
-    firstChunkSize !== undefined && firstChunkSize < size ? divisorNear(firstChunkSize, preferred, least) : null
-  if (aligned !== null && aligned <= most) return aligned
-  if (least <= preferred) return Math.min(Math.max(preferred, limits.minPartSize), most)
-  return Math.min(Math.ceil(least / MiB) * MiB, most)
+    firstChunkSize !== undefined && firstChunkSize < size ? divisorNear(firstChunkSize, preferred, min) : null
+  if (aligned !== null && aligned <= max) return aligned
+  if (min <= preferred) return Math.min(Math.max(preferred, limits.minPartSize), max)
+  return Math.min(Math.ceil(min / MiB) * MiB, max)
 }
 
-/** The largest part of at most twice `preferred` that divides `chunk` and is at least `least`; `null` if there is none. */
-function divisorNear(chunk: number, preferred: number, least: number): number | null {
-  for (let count = Math.max(1, Math.ceil(chunk / (2 * preferred))); chunk / count >= least; count += 1) {
+/** The largest part of at most twice `preferred` that divides `chunk` and has at least `min` bytes; `null` if there is none. */
+function divisorNear(chunk: number, preferred: number, min: number): number | null {
+  for (let count = Math.max(1, Math.ceil(chunk / (2 * preferred))); chunk / count >= min; count += 1) {
     if (chunk % count === 0) return chunk / count
     if (count > 10_000) return null
   }

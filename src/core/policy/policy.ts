@@ -184,27 +184,27 @@ function merge(
 
 /** The largest file that any user may send, in bytes, for clients that ask for the limits without signing in. */
 export function largestSize(document: PolicyDocument): number {
-  return mostOf(document, 'maxSize', Number.MAX_SAFE_INTEGER)
+  return maxOf(document, 'maxSize', Number.MAX_SAFE_INTEGER)
 }
 
 /** The longest time to live of an unfinished upload, in milliseconds; `Infinity`: some uploads never expire. */
 export function longestLife(document: PolicyDocument): number {
-  return mostOf(document, 'timeToLiveMs', Number.POSITIVE_INFINITY)
+  return maxOf(document, 'timeToLiveMs', Number.POSITIVE_INFINITY)
 }
 
-function mostOf(
+function maxOf(
   { default: fallback, roles, tenants, users }: PolicyDocument,
   field: 'maxSize' | 'timeToLiveMs',
   unlimited: number,
 ): number {
-  let most = 0
+  let max = 0
   const include = ({ [field]: value = 0 }: PolicyRules) => {
-    most = Math.max(most, value ?? unlimited)
+    max = Math.max(max, value ?? unlimited)
   }
   include(fallback)
   for (const sections of [roles, tenants, users]) Object.values<PolicyRules>(sections).forEach(include)
   for (const tenant of Object.values(tenants)) Object.values(tenant.users ?? {}).forEach(include)
-  return most
+  return max
 }
 
 /** Own properties only: the names come from tokens, and a role named `constructor` must not find that of Object. */

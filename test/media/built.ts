@@ -1,9 +1,9 @@
 /*
- * Beginnings of files that no tool here writes, and files that are made to look like others. Each is as long as it must be.
+ * First bytes of files that no tool here writes, and files disguised as others.
  */
 import { readFileSync } from 'node:fs'
 
-/** The first bytes of a real file: of test/content/heads, or of test/samples. */
+/** The first bytes of a real file of test/media/heads or test/samples. */
 export function real(name: string): Buffer {
   const folder = name.includes('/') ? '../' : './heads/'
   return readFileSync(new URL(folder + name, import.meta.url)).subarray(0, 4100)
@@ -15,14 +15,14 @@ export function bytes(text: string, size = 0): Buffer {
   return Buffer.concat([buffer, Buffer.alloc(Math.max(0, size - buffer.length))])
 }
 
-/** `parts` by offset, zeros between them. */
+/** `parts` at their offsets, with zeros between them. */
 export function laid(size: number, parts: Record<number, string>): Buffer {
   const buffer = Buffer.alloc(size)
   for (const [offset, text] of Object.entries(parts)) buffer.write(text, Number(offset), 'latin1')
   return buffer
 }
 
-/** A box of a film whose first brand is `brand`. */
+/** An MP4 header whose first brand is `brand`. */
 export function movie(brand: string, ...compatible: string[]): Buffer {
   const brands = compatible.join('')
   const head = laid(16, { 4: `ftyp${brand}` })
@@ -53,7 +53,7 @@ export const svgWithScript = `<svg xmlns="http://www.w3.org/2000/svg" onload="al
 const wide = (text: string, mark = '\xff\xfe') => Buffer.concat([bytes(mark), Buffer.from(text, 'utf16le')])
 const wideBig = (text: string) => Buffer.concat([bytes('\xfe\xff'), Buffer.from(text, 'utf16le').swap16()])
 
-/** Name, bytes, and what they are; `null`: nobody can tell. */
+/** Name, bytes and media type; `null`: not detectable. */
 export const built: [name: string, head: Buffer, mediaType: string | null][] = [
   // Pictures
   ['a HEIC of a phone', movie('heic', 'mif1', 'heic'), 'image/heic'],
@@ -150,7 +150,11 @@ export const built: [name: string, head: Buffer, mediaType: string | null][] = [
   ['a drawing in UTF-16', wide(svgWithScript), 'image/svg+xml'],
   ['XML', bytes('<?xml version="1.0"?><note/>'), 'application/xml'],
   ['XML without a prologue', bytes('<feed xmlns="http://www.w3.org/2005/Atom"/>'), 'application/xml'],
-  ['XML whose root is out of sight', bytes(`<?xml version="1.0"?><!-- ${'x'.repeat(5000)}`), 'application/xml'],
+  [
+    'XML whose root is beyond the first bytes',
+    bytes(`<?xml version="1.0"?><!-- ${'x'.repeat(5000)}`),
+    'application/xml',
+  ],
   // Text
   ['text', bytes('Landfall\n'), 'text/plain'],
   ['text that ends in the middle of a letter', Buffer.from('Länder, Ελλάδα, 船').subarray(0, -1), 'text/plain'],
@@ -162,7 +166,7 @@ export const built: [name: string, head: Buffer, mediaType: string | null][] = [
   ['a card', bytes('BEGIN:VCARD\r\nVERSION:4.0\r\n'), 'text/vcard'],
   ['a calendar', bytes('BEGIN:VCALENDAR\r\n'), 'text/calendar'],
   ['subtitles', bytes('WEBVTT\n\n00:00.000'), 'text/vtt'],
-  // Text that begins like something else
+  // Text that starts with a signature
   ['text about a car', bytes('BMW is a car.'), 'text/plain'],
   ['text about pictures', bytes('GIF89a is a header.'), 'text/plain'],
   ['text about what is free', bytes('The free encyclopedia'), 'text/plain'],
@@ -170,10 +174,10 @@ export const built: [name: string, head: Buffer, mediaType: string | null][] = [
   ['text with initials', bytes('MZ was here, and PK too'), 'text/plain'],
   ['solid text', bytes('solid advice'), 'text/plain'],
   ['text with a G every 188 letters', bytes(`G${'x'.repeat(187)}G${'x'.repeat(187)}G`), 'text/plain'],
-  // Bytes by chance
+  // Other bytes
   ['nothing', Buffer.alloc(0), null],
   ['one zero', bytes('\0'), null],
-  ['one byte that is no letter', bytes('\xff'), null],
+  ['one byte that is not text', bytes('\xff'), null],
   ['one letter', bytes('P'), 'text/plain'],
   ['zeros', Buffer.alloc(4100), null],
   ['noise', noise(4100), null],
@@ -185,7 +189,7 @@ export const built: [name: string, head: Buffer, mediaType: string | null][] = [
   ['a zlib stream', real('zlib.z'), null],
   ['the first bytes of a PNG', png.subarray(0, 7), null],
   ['a zip archive that is cut off', bytes('PK\x03\x04\x14\0'), 'application/zip'],
-  // Two things at once
+  // Files of two types at once
   ['GIF and JavaScript', bytes('GIF89a/*aaaaaaaaaaaaaaaa*/=1;alert(document.domain)'), 'text/plain'],
   ['GIF and JavaScript, with zeros', bytes('GIF89a/*\0\0\0\0\0*/=1;alert(1)', 60), 'image/gif'],
   ['JPEG and a page', Buffer.concat([jpeg.subarray(0, 200), bytes(html)]), 'image/jpeg'],
@@ -201,18 +205,18 @@ export const built: [name: string, head: Buffer, mediaType: string | null][] = [
     'application/x-httpd-php',
   ],
   ['BMP and JavaScript', bytes('BM/*aaaaaaaaaaaaaaaaaaaa*/=1;alert(1)'), 'text/plain'],
-  ['a page in the guise of a PNG', Buffer.concat([bytes('\x89PNG\r\n'), bytes(html)]), null],
-  ['a drawing in the guise of a PDF', bytes(`%PDF-1.4\n${svgWithScript}`), 'application/pdf'],
+  ['a page disguised as a PNG', Buffer.concat([bytes('\x89PNG\r\n'), bytes(html)]), null],
+  ['an SVG disguised as a PDF', bytes(`%PDF-1.4\n${svgWithScript}`), 'application/pdf'],
 ]
 
-/** What somebody sends, what they say it is, and what it is taken for. */
-export const said: [name: string, head: Buffer, contentType: string, taken: string][] = [
-  // The name that is said is one of its names.
+/** Name, bytes, declared type, and the type that results. */
+export const declared: [name: string, head: Buffer, contentType: string, taken: string][] = [
+  // The declared type is an alias of the detected one.
   ['a JPEG by an old name', jpeg, 'image/pjpeg', 'image/pjpeg'],
   ['an animated PNG', png, 'image/apng', 'image/apng'],
   ['sound in an MP4', movie('mp42'), 'audio/mp4', 'audio/mp4'],
   ['a film in an MP4', real('mp4-fast.mp4'), 'video/mp4', 'video/mp4'],
-  ['a film of QuickTime by the name of MP4', real('mov.mov'), 'video/mp4', 'video/mp4'],
+  ['a QuickTime film declared as MP4', real('mov.mov'), 'video/mp4', 'video/mp4'],
   ['an MP3', real('mp3.mp3'), 'audio/mp3', 'audio/mp3'],
   ['a WAV', real('wav.wav'), 'audio/x-wav', 'audio/x-wav'],
   ['a Matroska film', real('mkv.mkv'), 'video/x-matroska', 'video/x-matroska'],
@@ -231,7 +235,7 @@ export const said: [name: string, head: Buffer, contentType: string, taken: stri
     'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
   ],
   [
-    'slides whose list of types is out of sight',
+    'slides whose list of types is beyond the first bytes',
     real('package-late.pptx'),
     'application/vnd.openxmlformats-officedocument.presentationml.presentation',
     'application/vnd.openxmlformats-officedocument.presentationml.presentation',
@@ -245,15 +249,20 @@ export const said: [name: string, head: Buffer, contentType: string, taken: stri
   ['Markdown with markup', bytes('<div align="center">'), 'text/markdown', 'text/markdown'],
   ['a feed', bytes('<?xml version="1.0"?><rss/>'), 'application/rss+xml', 'application/rss+xml'],
   ['XML as text', bytes('<?xml version="1.0"?><rss/>'), 'text/plain', 'text/plain'],
-  ['a page that begins late', bytes('Hello <b>you</b>'), 'text/html', 'text/html'],
-  ['a drawing whose root is out of sight', bytes(`<?xml?><!--${'x'.repeat(5000)}`), 'image/svg+xml', 'image/svg+xml'],
-  // Nothing is said, and the bytes do.
+  ['a page that starts with text', bytes('Hello <b>you</b>'), 'text/html', 'text/html'],
+  [
+    'an SVG whose root is beyond the first bytes',
+    bytes(`<?xml?><!--${'x'.repeat(5000)}`),
+    'image/svg+xml',
+    'image/svg+xml',
+  ],
+  // No declared type.
   ['a PNG', png, 'application/octet-stream', 'image/png'],
   ['an MP4', movie('isom'), 'application/octet-stream', 'video/mp4'],
   ['a page', bytes(html), 'application/octet-stream', 'text/html'],
   ['noise', noise(4100), 'application/octet-stream', 'application/octet-stream'],
   ['text', bytes('Landfall'), 'application/octet-stream', 'text/plain'],
-  // What is said is not so.
+  // The declared type is wrong.
   ['a page as a picture', bytes(html), 'image/png', 'text/html'],
   ['a page as a drawing', bytes(html), 'image/svg+xml', 'text/html'],
   ['a page as text', bytes(html), 'text/plain', 'text/html'],

@@ -5,12 +5,12 @@ import { resolveMediaType } from '../../src/core/media/resolve.ts'
 import { servedTypeOf } from '../../src/core/media/served-type.ts'
 import { sniff, sniffLength } from '../../src/media/sniff.ts'
 import { cpuTimeOf } from '../support/cpu-time.ts'
-import { built, bytes, noise, png, real, said } from './built.ts'
+import { built, bytes, declared, noise, png, real } from './built.ts'
 
 const office = 'application/vnd.openxmlformats-officedocument'
 const opened = 'application/vnd.oasis.opendocument'
 
-/** What the heads of real files are; the name says how they were made. */
+/** The media types of files in heads/; heads.sh shows how they were made. */
 const heads: Record<string, string | null> = {
   '3gp.3gp': 'video/3gpp',
   'aac.aac': 'audio/aac',
@@ -56,7 +56,7 @@ const heads: Record<string, string | null> = {
   'mp3.mp3': 'audio/mpeg',
   'mp4-fast.mp4': 'video/mp4',
   'mp4-pieces.mp4': 'video/mp4',
-  // Its tracks are told at its end.
+  // Its tracks are described at its end.
   'mp4.mp4': 'application/mp4',
   'mpeg-ps.mpg': 'video/mpeg',
   'mpeg-ts.m2t': 'video/mp2t',
@@ -106,21 +106,21 @@ const heads: Record<string, string | null> = {
 }
 
 describe('the first bytes of a real file', () => {
-  it('are here of every file that was made', () => {
+  it('are listed for every file of heads/', () => {
     expect(readdirSync(new URL('heads', import.meta.url)).toSorted()).toEqual(Object.keys(heads).toSorted())
   })
 
-  it.each(Object.entries(heads))('of %s say %s', async (name, mediaType) => {
+  it.each(Object.entries(heads))('of %s are %s', async (name, mediaType) => {
     expect((await sniff(real(name))).mediaType).toBe(mediaType)
   })
 })
 
 describe('first bytes', () => {
-  it.each(built)('of %s are told', async (_name, head, mediaType) => {
+  it.each(built)('of %s are detected', async (_name, head, mediaType) => {
     expect((await sniff(head)).mediaType).toBe(mediaType)
   })
 
-  it('are told of every beginning of every file without an error', async () => {
+  it('of any length cause no error', async () => {
     for (const name of Object.keys(heads)) {
       const head = real(name)
       for (const size of [1, 2, 3, 4, 7, 8, 9, 12, 16, 31, 32, 33, 64, 100, 257, 262, 512, 1000])
@@ -128,8 +128,8 @@ describe('first bytes', () => {
     }
   })
 
-  it('cost no memory and no time worth speaking of, whatever they pretend to be', async () => {
-    // A thousandfold inflation, declared as the list of types that has to be read.
+  it('take little CPU time, whatever they are', async () => {
+    // A compression bomb in the entry that must be decompressed.
     const bomb = real('docx.docx')
     bomb.writeUInt32LE(0xffff_fff0, 22)
     const entries = Buffer.concat(Array.from({ length: 130 }, () => bytes('PK\x03\x04', 31)))
@@ -146,9 +146,9 @@ describe('first bytes', () => {
   })
 })
 
-describe('what is said of a file', () => {
-  it.each(said.map(([name, head, contentType, taken]) => [name, contentType, taken, head] as const))(
-    'when it is %s, said to be %s, counts as %s',
+describe('the declared type of a file', () => {
+  it.each(declared.map(([name, head, contentType, taken]) => [name, contentType, taken, head] as const))(
+    '(%s, declared as %s) results in %s',
     async (_name, contentType, taken, head) => {
       const sniffed = await sniff(head)
 
@@ -160,7 +160,7 @@ describe('what is said of a file', () => {
   it.each([
     ...built.map(([name, head]) => [name, head] as const),
     ...Object.keys(heads).map((name) => [name, real(name)] as const),
-  ])('when it is nothing leaves %s at what it is, however often it is asked', async (_name, head) => {
+  ])('is stable for %s without a declared type', async (_name, head) => {
     const sniffed = await sniff(head)
     const once = resolveMediaType('application/octet-stream', sniffed)
 
@@ -168,8 +168,8 @@ describe('what is said of a file', () => {
   })
 })
 
-describe('the store is told', () => {
-  const saved = { contentType: 'application/octet-stream', isAttachment: true }
+describe('the served type', () => {
+  const attachment = { contentType: 'application/octet-stream', isAttachment: true }
 
   it.each([
     ['image/png', 'image/png'],
@@ -185,7 +185,7 @@ describe('the store is told', () => {
     ['audio/x-m4a', 'audio/mp4'],
     ['application/pdf', 'application/pdf'],
     ['text/plain', 'text/plain'],
-  ])('to show %s in place, as %s', (contentType, served) => {
+  ])('of %s is inline, as %s', (contentType, served) => {
     expect(servedTypeOf({ contentType })).toEqual({ contentType: served })
   })
 
@@ -223,12 +223,12 @@ describe('the store is told', () => {
     'x-world/x-vrml',
     'application/octet-stream',
     'foo/bar',
-  ])('to save %s under a type that no browser runs', (contentType) => {
-    expect(servedTypeOf({ contentType })).toEqual(saved)
+  ])('of %s is an attachment of a type that no browser runs', (contentType) => {
+    expect(servedTypeOf({ contentType })).toEqual(attachment)
   })
 
   it.each(['image/tiff', 'video/quicktime', 'audio/flac', 'font/woff2', 'application/zip', 'text/csv'])(
-    'to save %s under its own type',
+    'of %s is an attachment of its own type',
     (contentType) => {
       expect(servedTypeOf({ contentType })).toEqual({ contentType, isAttachment: true })
     },
@@ -240,11 +240,11 @@ describe('the store is told', () => {
     ' TEXT/HTML ;charset=utf-7',
     'application/xhtml+xml;profile="x"',
     'IMAGE/SVG+XML',
-  ])('to save %s, however it is spelt', (said) => {
-    expect(servedTypeOf({ contentType: normalizeMediaType(said) })).toEqual(saved)
+  ])('of %s is an attachment in any spelling', (contentType) => {
+    expect(servedTypeOf({ contentType: normalizeMediaType(contentType) })).toEqual(attachment)
   })
 
-  it('of a file by its first bytes, not by its name', async () => {
+  it('follows the first bytes, not the declared type', async () => {
     expect(
       servedTypeOf({ contentType: resolveMediaType('image/png', await sniff(bytes('<script>'))) }).isAttachment,
     ).toBe(true)

@@ -6,7 +6,7 @@ import { defaultPolicies, type Policy } from '../../../src/core/policy/policy.ts
 import { contentRules } from '../../../src/core/policy/rules/index.ts'
 import type { CreateUpload, Upload } from '../../../src/core/upload.ts'
 import { sniff, sniffLength } from '../../../src/media/sniff.ts'
-import { bytes, gif, html, jpeg, noise, png, real, said, svgWithScript } from '../../media/built.ts'
+import { bytes, declared, gif, html, jpeg, noise, png, real, svgWithScript } from '../../media/built.ts'
 import { type MemoryStore, unavailable } from '../../support/memory-store.ts'
 import { ada, bodyOf, brokenBody, openEngine } from '../../support/open-engine.ts'
 
@@ -39,7 +39,7 @@ function append(engine: RunningEngine, id: string, offset: number, chunk: Buffer
 const long = (prefix: Buffer, size = 3 * partSize + 5) =>
   Buffer.concat([prefix, noise(Math.max(0, size - prefix.length))])
 
-const spoofs = said.filter(
+const spoofs = declared.filter(
   ([, , contentType, taken]) => taken !== contentType && contentType !== 'application/octet-stream',
 )
 

@@ -57,12 +57,12 @@ export function startFaults({ proxies, standIn, aborted, settings }: Environment
   }
 
   async function disturb(proxy: FaultProxy, random: Seeded): Promise<void> {
-    for (const spell of randomTroubles(random, Number.POSITIVE_INFINITY, troubles)) {
+    for (const phase of randomTroubles(random, Number.POSITIVE_INFINITY, troubles)) {
       if (isOver) break
-      proxy.set(spell.trouble)
-      if (spell.cutAll) proxy.cutAll()
+      proxy.set(phase.trouble)
+      if (phase.cutAll) proxy.cutAll()
       // A server must have time to start: half of all starts would fail otherwise.
-      await sleep(Object.keys(spell.trouble).length === 0 ? spell.ms * 4 : spell.ms)
+      await sleep(Object.keys(phase.trouble).length === 0 ? phase.ms * 4 : phase.ms)
     }
     proxy.set({})
     // Connections that a black hole has stalled would stay open.

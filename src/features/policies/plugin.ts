@@ -41,7 +41,7 @@ export async function policiesPlugin(
   adminOnly(app)
   sendNoStore(app)
 
-  app.get('/policies', { schema: schemas.current }, async (_request, reply) => response(reply, await newest()))
+  app.get('/policies', { schema: schemas.current }, async (_request, reply) => sendVersion(reply, await newest()))
 
   app.put<{ Body: Change }>('/policies', { schema: schemas.change, bodyLimit }, async (request, reply) => {
     const { policies, note, applyToActive, removeRoles, ...rest } = request.body
@@ -81,8 +81,8 @@ export async function policiesPlugin(
   )
 
   app.get<{ Querystring: Between }>('/policies/differences', { schema: schemas.compare }, async ({ query }) => {
-    const from = await known(query.from)
-    const to = query.to === undefined ? await newest() : await known(query.to)
+    const from = await findVersion(query.from)
+    const to = query.to === undefined ? await newest() : await findVersion(query.to)
     return { from: from.version, to: to.version, differences: diffPolicies(from.document, to.document) }
   })
 
@@ -93,14 +93,14 @@ export async function policiesPlugin(
   })
 
   app.get<{ Params: ByVersion }>('/policies/versions/:version', { schema: schemas.one }, async ({ params }, reply) =>
-    response(reply, await known(params.version)),
+    sendVersion(reply, await findVersion(params.version)),
   )
 
   app.post<{ Params: ByVersion; Body: Restore }>(
     '/policies/versions/:version/restore',
     { schema: schemas.restore },
     async (request, reply) => {
-      const old = await known(request.params.version)
+      const old = await findVersion(request.params.version)
       const note = request.body.note ?? `restored version ${old.version}`
       return change(request, reply, old.document, { ...request.body, note })
     },
@@ -112,7 +112,7 @@ export async function policiesPlugin(
     return cache.current()
   }
 
-  async function known(version: number): Promise<PolicyVersion> {
+  async function findVersion(version: number): Promise<PolicyVersion> {
     const found = await versions.find(version)
     if (!found) throw errors.policyVersionNotFound()
     return found
@@ -142,7 +142,7 @@ export async function policiesPlugin(
   }
 }
 
-function response(reply: FastifyReply, version: PolicyVersion): FastifyReply {
+function sendVersion(reply: FastifyReply, version: PolicyVersion): FastifyReply {
   return reply.header('etag', etagOf(version)).send(versionView(version))
 }
 

@@ -61,7 +61,7 @@ it.skipIf(!hasFaketime)(
     ])
     expect(await readiness(correct)).toBe(200)
     await correct.stop()
-    await ahead.said(/clock is wrong/)
+    await ahead.said(/clock of this server is wrong/)
     // The node with the wrong clock runs its jobs; so does an operator on that machine.
     await sweepAhead()
 

@@ -14,7 +14,7 @@ it.each(['EIO', 'EACCES', 'ESTALE', 'EROFS', 'ENOSPC'])(
     const repair = breakFiles(root, code, code === 'EROFS' || code === 'ENOSPC' ? isWrite : () => true)
 
     await expectNoLoss(environment, {
-      reason: new RegExp(`the file system says ${code}`),
+      reason: new RegExp(`the file system returned ${code}`),
       repair: async () => repair(),
       contents: () => contentsOf(root, environment),
       // A store that can be read is known to be the right one: uploads expire.

@@ -15,10 +15,10 @@ const heads = ['HeadObject', 'HeadBucket']
 
 describe('a bucket that answers', () => {
   it.each<[string, string[], { status: number; code: string }, RegExp]>([
-    ['403 to everything', ['*'], denied, /GetObject is answered with 403 AccessDenied/],
-    ['403 to every GET', gets, denied, /GetObject is answered with 403 AccessDenied/],
-    ['403 to every HEAD', heads, denied, /HeadObject is answered with 403/],
-    ['403 to every write', writes, denied, /PutObject is answered with 403 AccessDenied/],
+    ['403 to everything', ['*'], denied, /GetObject was answered with 403 AccessDenied/],
+    ['403 to every GET', gets, denied, /GetObject was answered with 403 AccessDenied/],
+    ['403 to every HEAD', heads, denied, /HeadObject was answered with 403/],
+    ['403 to every write', writes, denied, /PutObject was answered with 403 AccessDenied/],
     ['404 NoSuchBucket to everything', ['*'], { status: 404, code: 'NoSuchBucket' }, /404 NoSuchBucket/],
     ['404 NoSuchKey to everything', ['*'], { status: 404, code: 'NoSuchKey' }, /has no marker/],
     ['403 InvalidAccessKeyId', ['*'], { status: 403, code: 'InvalidAccessKeyId' }, /403 InvalidAccessKeyId/],

@@ -31,7 +31,10 @@ export interface Dialect {
   cancelsOnExcess: boolean
   /** The draft has a problem type for a completed upload. From 9 on, bytes beyond its end contradict its length instead. */
   knowsCompleted: boolean
-  /** An append to a completed upload that changes nothing gets the final answer again. Before 9 it is an error, except with `completesAtFullLength`. */
+  /**
+   * An append to a completed upload that changes nothing gets the final answer again. Before 9 it is an error, except with
+   * `completesAtFullLength`.
+   */
   repeatsFinalResponse: boolean
   /**
    * The versions of URLSession. URLSession resumes after a lost connection and fails for good after a 5xx. tus-js-client, which

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { UploadError } from '../../../src/core/errors/error.ts'
+import { errors } from '../../../src/core/errors/errors.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { unavailable } from '../../support/memory-store.ts'
 import { type TestApp, testApp } from '../../support/test-app.ts'
@@ -374,7 +374,7 @@ describe('the rest of the contract', () => {
   it('is 502 DATABASE_ERROR while the database does not answer', async () => {
     const app = await testApp()
     const { init } = await clientOf(app, '/api/upload')
-    app.engine.create = () => Promise.reject(new UploadError('DATABASE_ERROR', 'The database does not answer.'))
+    app.engine.create = () => Promise.reject(errors.databaseUnavailable({}))
 
     expect(await init({ ...file, total_size: 10 })).toEqual({ status: 502, body: error('DATABASE_ERROR') })
   })

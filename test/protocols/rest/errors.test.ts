@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { InjectOptions } from 'fastify'
 import { describe, expect, it } from 'vitest'
-import { UploadError } from '../../../src/core/errors/error.ts'
+import { errors } from '../../../src/core/errors/errors.ts'
 import { unavailable } from '../../support/memory-store.ts'
 import { openRest } from './open-rest.ts'
 
@@ -181,7 +181,7 @@ describe('a failing dependency', () => {
   })
 
   it('is answered with 502 DATABASE_ERROR when it is the database', async () => {
-    const databaseError = new UploadError('DATABASE_ERROR', 'The database does not answer.')
+    const databaseError = errors.databaseUnavailable({})
     const { ask } = await openRest({ uploads: { find: () => Promise.reject(databaseError) } as never })
 
     const answer = await ask({ url: `/v1/uploads/${unknownId}/status` })

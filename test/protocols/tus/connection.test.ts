@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Engine } from '../../../src/core/engine.ts'
-import { UploadError } from '../../../src/core/errors/error.ts'
+import { errors } from '../../../src/core/errors/errors.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { bearer } from '../../support/build-test-app.ts'
 import { unavailable } from '../../support/memory-store.ts'
@@ -107,7 +107,7 @@ it('tus-js-client resumes after a HEAD that the server could not answer', async 
   const server = await serveOn({
     onCall(name) {
       if (name === 'status') heads += 1
-      if (name === 'status' && heads <= 2) throw new UploadError('DATABASE_ERROR', 'The database does not answer.')
+      if (name === 'status' && heads <= 2) throw errors.databaseUnavailable({})
     },
   })
   const bytes = randomBytes(45)

@@ -25,9 +25,9 @@ export function laid(size: number, parts: Record<number, string>): Buffer {
 /** An MP4 header whose first brand is `brand`. */
 export function movie(brand: string, ...compatible: string[]): Buffer {
   const brands = compatible.join('')
-  const head = laid(16, { 4: `ftyp${brand}` })
-  head.writeUInt32BE(16 + brands.length)
-  return Buffer.concat([head, Buffer.from(brands), bytes('\0\0\0\x08free\0\0\x10\0mdat', 200)])
+  const prefix = laid(16, { 4: `ftyp${brand}` })
+  prefix.writeUInt32BE(16 + brands.length)
+  return Buffer.concat([prefix, Buffer.from(brands), bytes('\0\0\0\x08free\0\0\x10\0mdat', 200)])
 }
 
 /** Noise without a signature; the same each time. */
@@ -54,7 +54,7 @@ const wide = (text: string, mark = '\xff\xfe') => Buffer.concat([bytes(mark), Bu
 const wideBig = (text: string) => Buffer.concat([bytes('\xfe\xff'), Buffer.from(text, 'utf16le').swap16()])
 
 /** Name, bytes and media type; `null`: not detectable. */
-export const built: [name: string, head: Buffer, mediaType: string | null][] = [
+export const built: [name: string, prefix: Buffer, mediaType: string | null][] = [
   // Pictures
   ['a HEIC of a phone', movie('heic', 'mif1', 'heic'), 'image/heic'],
   ['a HEIF', movie('mif1', 'heic'), 'image/heif'],
@@ -210,7 +210,7 @@ export const built: [name: string, head: Buffer, mediaType: string | null][] = [
 ]
 
 /** Name, bytes, declared type, and the type that results. */
-export const declared: [name: string, head: Buffer, contentType: string, taken: string][] = [
+export const declared: [name: string, prefix: Buffer, contentType: string, taken: string][] = [
   // The declared type is an alias of the detected one.
   ['a JPEG by an old name', jpeg, 'image/pjpeg', 'image/pjpeg'],
   ['an animated PNG', png, 'image/apng', 'image/apng'],

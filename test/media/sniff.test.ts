@@ -116,15 +116,15 @@ describe('the first bytes of a real file', () => {
 })
 
 describe('first bytes', () => {
-  it.each(built)('of %s are detected', async (_name, head, mediaType) => {
-    expect((await sniff(head)).mediaType).toBe(mediaType)
+  it.each(built)('of %s are detected', async (_name, prefix, mediaType) => {
+    expect((await sniff(prefix)).mediaType).toBe(mediaType)
   })
 
   it('of any length cause no error', async () => {
     for (const name of Object.keys(heads)) {
-      const head = real(name)
+      const prefix = real(name)
       for (const size of [1, 2, 3, 4, 7, 8, 9, 12, 16, 31, 32, 33, 64, 100, 257, 262, 512, 1000])
-        expect(await sniff(head.subarray(0, size))).toMatchObject({ isText: expect.any(Boolean) })
+        expect(await sniff(prefix.subarray(0, size))).toMatchObject({ isText: expect.any(Boolean) })
     }
   })
 
@@ -134,23 +134,23 @@ describe('first bytes', () => {
     bomb.writeUInt32LE(0xffff_fff0, 22)
     const entries = Buffer.concat(Array.from({ length: 130 }, () => bytes('PK\x03\x04', 31)))
 
-    for (const head of [
+    for (const prefix of [
       bomb,
       entries,
       noise(sniffLength),
       Buffer.alloc(sniffLength, '<'),
       Buffer.alloc(sniffLength, '<!--'),
     ]) {
-      expect(await cpuTimeOf(() => sniff(head))).toBeLessThan(500)
+      expect(await cpuTimeOf(() => sniff(prefix))).toBeLessThan(500)
     }
   })
 })
 
 describe('the declared type of a file', () => {
-  it.each(declared.map(([name, head, contentType, taken]) => [name, contentType, taken, head] as const))(
+  it.each(declared.map(([name, prefix, contentType, taken]) => [name, contentType, taken, prefix] as const))(
     '(%s, declared as %s) results in %s',
-    async (_name, contentType, taken, head) => {
-      const sniffed = await sniff(head)
+    async (_name, contentType, taken, prefix) => {
+      const sniffed = await sniff(prefix)
 
       expect(resolveMediaType(contentType, sniffed)).toBe(taken)
       expect(resolveMediaType(taken, sniffed)).toBe(taken)
@@ -158,10 +158,10 @@ describe('the declared type of a file', () => {
   )
 
   it.each([
-    ...built.map(([name, head]) => [name, head] as const),
+    ...built.map(([name, prefix]) => [name, prefix] as const),
     ...Object.keys(heads).map((name) => [name, real(name)] as const),
-  ])('is stable for %s without a declared type', async (_name, head) => {
-    const sniffed = await sniff(head)
+  ])('is stable for %s without a declared type', async (_name, prefix) => {
+    const sniffed = await sniff(prefix)
     const once = resolveMediaType('application/octet-stream', sniffed)
 
     expect(resolveMediaType(once, sniffed)).toBe(once)

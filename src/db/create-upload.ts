@@ -26,10 +26,10 @@ function insertStatement(isFinal: boolean): Statement {
   // The user's counters of the current day.
   const dayBytes = `case when u.day = excluded.day then u.day_bytes else 0 end`
   const dayFiles = `case when u.day = excluded.day then u.day_files else 0 end`
-  const room = `least($23::bigint - (u.reserved_bytes + u.stored_bytes - ${takenBytes}), $25::bigint - ${dayBytes})`
+  const available = `least($23::bigint - (u.reserved_bytes + u.stored_bytes - ${takenBytes}), $25::bigint - ${dayBytes})`
   // In Postgres least() ignores nulls, which stand for "no limit". An upload of unknown length reserves its maximum size, or what
   // the quota has left, and may not grow beyond its reservation.
-  const granted = `coalesce($9::bigint, least($19::bigint, ${room}))`
+  const granted = `coalesce($9::bigint, least($19::bigint, ${available}))`
   // As countOne in core/policy/rate, by the database's clock.
   const nextCreation = `greatest(coalesce(u.creations_until, now()), now()) + interval '1 minute' / $22::int`
   const partials = `partials as (
@@ -66,7 +66,7 @@ function insertStatement(isFinal: boolean): Statement {
         day_files = ${dayFiles} + $27::int,
         creations_until = coalesce(${nextCreation}, u.creations_until),
         granted = ${granted}
-      where coalesce(${granted} <= ${room}, true) and (${granted} >= 1 or $9 is not null)
+      where coalesce(${granted} <= ${available}, true) and (${granted} >= 1 or $9 is not null)
         ${isFinal ? `and (${copied} = 0 or coalesce(${dayBytes} + ${copied} <= $34::bigint, true))` : ''}
         and coalesce(u.open_uploads < $21::int, true)
         and coalesce(u.stored_files + u.open_files + $27::int <= $24::int, true)

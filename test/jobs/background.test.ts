@@ -100,7 +100,7 @@ describe('the sweeper', () => {
     expect((await engine.status(ada, id)).state).toBe('completed')
   })
 
-  it('finds an expiry that every append has moved to the time to live and at most 1% more', async () => {
+  it('finds the expiry moved by every append, to the time to live plus at most 1%', async () => {
     let now = new Date()
     const { engine } = await openEngine({ now: () => now })
     const { id, expiresAt } = await engine.create(ada, { ...creation, size: 100 })

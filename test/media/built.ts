@@ -77,7 +77,7 @@ export const built: [name: string, prefix: Buffer, mediaType: string | null][] =
   ['an M4A', movie('M4A ', 'mp42', 'isom'), 'audio/mp4'],
   ['an audiobook', movie('M4B '), 'audio/mp4'],
   ['an MP4 that says nothing of its tracks', movie('mp42', 'isom'), 'application/mp4'],
-  ['an MP4 of pieces', movie('iso5', 'dash'), 'application/mp4'],
+  ['a fragmented MP4', movie('iso5', 'dash'), 'application/mp4'],
   ['an old QuickTime film', bytes('\0\0\0\x08wide\0\0\x10\0mdat', 64), 'video/quicktime'],
   ['a film of a phone', movie('3gp4', 'isom'), 'video/3gpp'],
   ['an AMR', bytes('#!AMR\n\x3c\x91', 40), 'audio/amr'],
@@ -314,7 +314,7 @@ export const declared: [name: string, prefix: Buffer, contentType: string, taken
   ['a table for Excel that is CSV', real('samples/table.csv'), 'application/vnd.ms-excel', 'text/plain'],
   ['noise as a picture', noise(4100), 'image/png', 'application/octet-stream'],
   ['noise as text', noise(4100), 'text/plain', 'application/octet-stream'],
-  ['noise by a name nobody knows', noise(4100), 'application/x-landfall', 'application/octet-stream'],
+  ['noise by an unknown name', noise(4100), 'application/x-landfall', 'application/octet-stream'],
   ['one byte as a picture', bytes('\x89'), 'image/png', 'application/octet-stream'],
   ['the half of a signature', png.subarray(0, 5), 'image/png', 'application/octet-stream'],
 ]

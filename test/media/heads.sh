@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes test/content/heads: the first 4,100 bytes of a file of every kind that the tools of this machine can write, from
-# ffmpeg's own test picture, a tone, and the files of test/samples. What is missing on a machine is left as it is.
+# Writes test/media/heads: the first 4,100 bytes of a file of every kind that the tools of this machine can create, from
+# ffmpeg's own test picture, a tone, and the files of test/samples. Files whose tool is missing are left unchanged.
 #
 # Needs: ffmpeg, python3, sqlite3, zstd, lz4, dpkg-deb, jar
 set -uo pipefail
@@ -96,7 +96,7 @@ for name, part, kind in (
     ('pptx.pptx', 'ppt/presentation.xml', f'{office}.presentationml.presentation.main'), ('dotx.dotx', 'word/document.xml', f'{office}.wordprocessingml.template.main'),
     ('docm.docm', 'word/document.xml', 'application/vnd.ms-word.document.macroEnabled.main'), ('xlsm.xlsm', 'xl/workbook.xml', 'application/vnd.ms-excel.sheet.macroEnabled.main')):
     archive(name, [('[Content_Types].xml', types(part, kind)), ('_rels/.rels', '<x/>'), (part, '<x/>')])
-# Not every writer begins with the list of types.
+# Some programs do not write the list of types first.
 noise = bytes((i * 7919 + i * i) % 251 for i in range(6000))
 archive('docx-late.docx', [('_rels/.rels', '<x/>'), ('word/media/picture.bin', noise, stored), ('[Content_Types].xml', types('word/document.xml', f'{office}.wordprocessingml.document.main'))])
 archive('package-late.pptx', [('_rels/.rels', noise, stored), ('ppt/presentation.xml', '<x/>')])

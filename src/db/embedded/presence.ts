@@ -1,6 +1,6 @@
 /*
  * How the embedded server detects that it is not used, and ends. Each process that uses it holds a shared advisory lock on a
- * connection of its own, which ends with the process. One session of the server, the watch, periodically tries to acquire the same lock
+ * connection of its own, which ends with the process. One backend of the server, the watch, periodically tries to acquire the same lock
  * exclusively. It runs in the server, so it outlives the process that started it. When it acquires the lock ten times in a row and no
  * other program is connected, it sends the postmaster the signal for a fast shutdown and keeps the lock: a process that connects at
  * that moment waits for the lock, is disconnected, and starts the server again.

@@ -217,13 +217,13 @@ async function cutReply(
   { afterBytes, hangs = false }: NonNullable<Fault['cutReply']>,
 ): Promise<void> {
   response.writeHead(status, headers)
-  let left = afterBytes
+  let remaining = afterBytes
   for await (const chunk of typeof body === 'string' ? [Buffer.from(body)] : body) {
-    const piece = chunk.subarray(0, left)
-    left -= piece.length
+    const slice = chunk.subarray(0, remaining)
+    remaining -= slice.length
     // A reset would discard what was written, so the loop waits until it is sent, and the socket is ended instead of reset.
-    if (piece.length > 0) await new Promise((resolve) => response.write(piece, resolve))
-    if (left === 0) break
+    if (slice.length > 0) await new Promise((resolve) => response.write(slice, resolve))
+    if (remaining === 0) break
   }
   if (!hangs) response.socket?.destroySoon()
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# One node of Ceph with its S3 gateway: a real S3 server, made of Debian's packages. Its data is in memory, or on disk for what
+# One node of Ceph with its S3 gateway: a real S3 server, made of Debian's packages. Its data is in memory, or on disk if it
 # is larger than a few GiB.
 #
 #   eval "$(test/support/servers/ceph.sh up)"          then TEST_S3_ENDPOINT, _REGION, _BUCKET and the keys are set
-#   test/support/servers/ceph.sh pause | resume        the gateway takes connections and never answers
+#   test/support/servers/ceph.sh pause | resume        the gateway accepts connections and never answers
 #   test/support/servers/ceph.sh kill | start          the gateway refuses connections; the data stays
 #   test/support/servers/ceph.sh down
 #
@@ -94,7 +94,7 @@ rgw data = $dir/gateway
 rgw enable usage log = false
 rgw enable ops log = false
 rgw thread pool size = 64
-# What is deleted gives its room back in seconds, not after two hours.
+# Deleted objects free their space within seconds, not after two hours.
 rgw gc obj min wait = 5
 rgw gc processor period = 10
 rgw gc processor max time = 10

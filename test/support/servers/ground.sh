@@ -1,8 +1,8 @@
-# Sourced by the scripts beside it: where data goes, free ports, and the life of background processes.
+# Sourced by the scripts in this folder: the data directory, free ports, and background processes.
 
 ground=${TMPDIR:-/tmp}/landfall-test
 
-free_port() { # the system chooses; nobody holds it until we take it
+free_port() { # chosen by the operating system; another process may take it first
   node -e 'const s = require("node:net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })'
 }
 
@@ -17,7 +17,7 @@ start() { # name, command...: in the background, in a session of its own, log an
   echo $! >"$dir/$name.pid"
 }
 
-stop() { # name...: kills what is left; the data is thrown away, so nothing needs to be flushed
+stop() { # name...: kills the processes; the data is deleted, so nothing needs to be flushed
   local name
   for name in "$@"; do
     alive "$dir/$name.pid" || continue

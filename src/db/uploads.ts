@@ -54,7 +54,7 @@ const markAnswerLost = {
       and (multipart_id is null or not has_numbered_parts)
       and ($2::bigint is null or ("offset" = $2 and coalesce(lease_until < now(), true)))`,
 }
-const markHeard = {
+const clearAnswerLost = {
   name: 'upload-clear-answer-lost',
   text: `update upload_sessions set is_answer_lost = false where id = $1`,
 }
@@ -237,8 +237,8 @@ export function uploadRepository(database: Database): UploadRepository {
       const values = [tenant ?? '', ownerId, role, filename, size, metadata, fingerprint, isPartial, hasNumberedParts]
       return (await database.query<{ id: string; offset: number }>(findLostCreation, values))[0] ?? null
     },
-    async markHeard(id) {
-      await database.query(markHeard, [id])
+    async clearAnswerLost(id) {
+      await database.query(clearAnswerLost, [id])
     },
     findRepeated({ tenant, ownerId, role, filename, size, metadata, fingerprint, isPartial, agent }) {
       const values = [tenant ?? '', ownerId, role, filename, size, metadata, fingerprint, isPartial, agent]

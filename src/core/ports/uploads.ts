@@ -101,7 +101,7 @@ export interface UploadRepository {
   /** The owner's oldest upload of an equal creation whose answer may have been lost, and that is open and not locked. */
   findLostCreation(key: CreationKey): Promise<Pick<UploadRecord, 'id' | 'offset'> | null>
   /** Records that a client knows the upload after all. */
-  markHeard(id: string): Promise<void>
+  clearAnswerLost(id: string): Promise<void>
   /** The ids of some uploads that equal creations made whole or are about to, and whose answers may have been lost. */
   findRepeated(key: CreationKey): Promise<string[]>
   /** How many parts without a gap from the first one each upload has, and their bytes; uploads without a first part are left out. */

@@ -41,7 +41,7 @@ export async function findRepeated(
 ): Promise<UploadRecord | null> {
   for (const id of ids) {
     if (!(await isMadeOf(context, actor, id, body))) continue
-    await context.uploads.markHeard(id)
+    await context.uploads.clearAnswerLost(id)
     return context.uploads.find(id)
   }
   return null

@@ -37,5 +37,5 @@ export interface AuditActor {
   role: string | null
   tenant?: string | null | undefined
   keyId?: string | null | undefined
-  from?: ClientInfo | undefined
+  client?: ClientInfo | undefined
 }

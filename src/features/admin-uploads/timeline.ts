@@ -28,7 +28,7 @@ const find = {
       union all
       (select created_at, 'event', type, true, null, null, null, null, null, null, null, data->>'failure', 1, delivered_at, id
           from upload_events where upload_id = $1 order by seq desc limit $2)) all_of_it
-    order by at, source desc, id`,
+    order by at, source, id`,
 }
 // An upload has a handful of entries; a client that keeps requesting an upload of another user adds one every few seconds.
 const maxOfEach = 500

@@ -114,8 +114,8 @@ function toRow({ action, isAllowed, by, uploadId, target, code, rule, times, not
     target: target ?? null,
     code: code ?? null,
     rule: rule ?? null,
-    address: by?.from?.address ?? null,
-    agent: by?.from?.agent ?? null,
+    address: by?.client?.address ?? null,
+    agent: by?.client?.agent ?? null,
     times: times ?? 1,
     note: note ?? null,
   }

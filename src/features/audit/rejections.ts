@@ -91,9 +91,9 @@ export function createRejectionLog(options: RejectionLogOptions): RejectionLog {
     const { client, adminRoute = null } = rejected
     const network = networkOf(client.address)
     const key = JSON.stringify([network, ...whyOf(rejected), adminRoute])
-    const from = lines.get(key)?.by?.from
+    const entryClient = lines.get(key)?.by?.client
     // An entry for several addresses of a network names the network.
-    if (from && from.address !== client.address) from.address = network
+    if (entryClient && entryClient.address !== client.address) entryClient.address = network
     if (!lines.has(key) && adminRoute === null && pending.networks >= maxLines) pending.dropped += 1
     else if (!lines.has(key) && adminRoute !== null && pending.networksOnAdminRoutes >= maxLines)
       countIn(lines, JSON.stringify(['*', ...whyOf(rejected), adminRoute]), () => lineFromElsewhere(rejected))
@@ -137,7 +137,7 @@ function lineOf(rejected: RejectedRequest): Line {
     tenant: actor?.tenant ?? null,
     role: actor?.role ?? null,
     keyId: actor?.keyId ?? null,
-    from: { ...client },
+    client: { ...client },
   }
   return { action: 'request.refuse', isAllowed: false, by, uploadId, target: adminRoute, code, rule, times: 1 }
 }

@@ -69,7 +69,7 @@ export function createMetrics(version: string) {
     }),
     bodies: new Counter({
       name: 'landfall_bodies_total',
-      help: 'Request bodies, by how they ended',
+      help: 'Request bodies, by how they ended: complete, aborted, too-long, timeout, cancelled',
       labelNames: ['end'],
       registers,
     }),

@@ -39,7 +39,7 @@ describe('the metrics', () => {
     expect(figures.get('landfall_uploads_ended_total{state="cancelled",role="creator"}')).toBe(1)
     expect(figures.get('landfall_received_bytes_total')).toBe(whole.length)
     expect(figures.get('landfall_stored_bytes_total{as="object"}')).toBe(whole.length)
-    expect(figures.get('landfall_bodies_total{end="clean"}')).toBe(1)
+    expect(figures.get('landfall_bodies_total{end="complete"}')).toBe(1)
     expect(figures.get('landfall_store_call_seconds_count{call="put"}')).toBe(1)
     // The pairing marker.
     expect(figures.get('landfall_store_call_seconds_count{call="putOwn"}')).toBeGreaterThan(0)

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { UploadError } from '../../src/core/errors/error.ts'
+import { errors } from '../../src/core/errors/errors.ts'
 import { answerError, answerErrors } from '../../src/http/errors.ts'
 import { loggingOptions, sendRequestId, withoutValues } from '../../src/http/logging.ts'
 
@@ -143,7 +143,7 @@ function appThatLogs({ trustsProxy = false } = {}) {
   })
   app.post('/files', async (_request, reply) => reply.code(201).header('location', '/files/new-one').send())
   app.get('/refused/:id', async () => {
-    throw new UploadError('OFFSET_MISMATCH', 'The offset is another one.', { offset: 5 })
+    throw errors.offsetMismatch({ offset: 5, provided: 7 })
   })
   app.get('/broken', async () => {
     throw new Error('an error')

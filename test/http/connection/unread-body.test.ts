@@ -2,7 +2,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { UploadError } from '../../../src/core/errors/error.ts'
+import { errors } from '../../../src/core/errors/errors.ts'
 import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.ts'
 import { answerErrors } from '../../../src/http/errors.ts'
 import { testApp } from '../../support/test-app.ts'
@@ -96,7 +96,7 @@ async function serve(): Promise<number> {
     method: ['GET', 'POST'],
     url: '/refuse',
     onRequest: async () => {
-      throw new UploadError('UNAUTHENTICATED', 'No.')
+      throw errors.tokenMissing()
     },
     handler: () => 'never',
   })

@@ -25,7 +25,7 @@ export const infrastructureErrors = {
       'The store cannot be used at the moment. Please try again later.',
   ),
   diskFull: defineError('STORE_UNAVAILABLE', 'The disk is full.'),
-  /** `reason` is for the operator; the sentence is told by `/readyz` and `landfall doctor`. */
+  /** The message is for the operator, in `/readyz` and `landfall doctor`. */
   bucketUnavailable: defineError('STORE_UNAVAILABLE', ({ reason }: Facts & { reason: string }) => `${reason}.`),
   bucketUnusable: defineError('R2_ERROR', ({ reason }: Facts & { reason: string }) => `${reason}.`),
 

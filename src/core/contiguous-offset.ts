@@ -10,7 +10,7 @@ import { type StoredPart, tailSize, type UploadRecord } from './upload.ts'
  * as they are. Returns the parts that had to be read.
  */
 export async function readContiguousOffset(upload: UploadRecord, uploads: UploadRepository): Promise<StoredPart[]> {
-  if (!upload.hasNumberedParts || upload.state !== 'receiving') return []
+  if (!hasOpenParts(upload)) return []
   const parts = await uploads.parts(upload.id)
   let bytes = 0
   let count = 0
@@ -23,12 +23,34 @@ export async function readContiguousOffset(upload: UploadRecord, uploads: Upload
   return parts
 }
 
-/** The same for a list of uploads, in one query. */
-export async function readContiguousOffsets(all: UploadRecord[], uploads: UploadRepository): Promise<void> {
-  const open = all.filter(({ hasNumberedParts, state }) => hasNumberedParts && state === 'receiving')
-  if (open.length === 0) return
+/**
+ * The upload at its first gap, of a row that was read without the lease. The end of an upload removes its parts in the statement that
+ * changes its state; between the two reads that would look like an offset of 0. So an upload without parts is read again.
+ */
+export async function atContiguousOffset(upload: UploadRecord, uploads: UploadRepository): Promise<UploadRecord> {
+  const parts = await readContiguousOffset(upload, uploads)
+  if (parts.length > 0 || !hasOpenParts(upload)) return upload
+  return endedSince(upload, await uploads.find(upload.id))
+}
+
+/** The same for a list of uploads, in one query, and a second one for those without a first part. */
+export async function atContiguousOffsets(all: UploadRecord[], uploads: UploadRepository): Promise<UploadRecord[]> {
+  const open = all.filter(hasOpenParts)
+  if (open.length === 0) return all
   const leading = await uploads.leadingParts(open.map(({ id }) => id))
   for (const upload of open) applyContiguous(upload, leading.get(upload.id) ?? { count: 0, bytes: 0 })
+  const without = open.filter(({ id }) => !leading.has(id)).map(({ id }) => id)
+  if (without.length === 0) return all
+  const again = new Map((await uploads.findAll(without)).map((upload) => [upload.id, upload]))
+  return all.map((upload) => endedSince(upload, again.get(upload.id) ?? null))
+}
+
+function hasOpenParts({ hasNumberedParts, state }: UploadRecord): boolean {
+  return hasNumberedParts && state === 'receiving'
+}
+
+function endedSince(upload: UploadRecord, again: UploadRecord | null): UploadRecord {
+  return again && again.state !== 'receiving' ? again : upload
 }
 
 function applyContiguous(upload: UploadRecord, { count, bytes }: { count: number; bytes: number }): void {

@@ -20,7 +20,6 @@ export type {
   ListedPart,
   PartList,
   PartUpload,
-  Repeat,
   UploadedPart,
 } from './receive/requests.ts'
 

@@ -1,4 +1,4 @@
-import { readContiguousOffset } from '../contiguous-offset.ts'
+import { atContiguousOffset } from '../contiguous-offset.ts'
 import type { EngineContext } from '../engine-context.ts'
 import type { Actor, Upload, UploadRecord } from '../upload.ts'
 import { toUpload } from '../upload-state.ts'
@@ -11,6 +11,5 @@ export async function get(context: EngineContext, actor: Actor, id: string): Pro
 
 /** The same for a row that was read already. */
 export async function asRecorded({ uploads }: EngineContext, upload: UploadRecord): Promise<Upload> {
-  await readContiguousOffset(upload, uploads)
-  return toUpload(upload)
+  return toUpload(await atContiguousOffset(upload, uploads))
 }

@@ -1,4 +1,4 @@
-import { readContiguousOffset } from '../contiguous-offset.ts'
+import { atContiguousOffset } from '../contiguous-offset.ts'
 import type { EngineContext } from '../engine-context.ts'
 import type { PartList } from '../receive/requests.ts'
 import type { Actor } from '../upload.ts'
@@ -8,9 +8,8 @@ import { findUpload } from './find-upload.ts'
 /** The stored parts of an upload; of a completed one none, because they are one object now. */
 export async function listParts(context: EngineContext, actor: Actor, id: string): Promise<PartList> {
   const { uploads, now } = context
-  const record = await findUpload(context, actor, id, 'read')
+  const record = await atContiguousOffset(await findUpload(context, actor, id, 'read'), uploads)
   const parts = record.state === 'completed' ? [] : await uploads.parts(id)
-  await readContiguousOffset(record, uploads)
   const upload = toUpload(record)
   return { upload: isOverdue(record, now()) ? { ...upload, state: 'expired' } : upload, parts }
 }

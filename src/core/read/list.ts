@@ -1,5 +1,5 @@
 import { authorizeCollection, ownerOfActor } from '../access/access.ts'
-import { readContiguousOffsets } from '../contiguous-offset.ts'
+import { atContiguousOffsets } from '../contiguous-offset.ts'
 import type { EngineContext } from '../engine-context.ts'
 import type { UploadQuery } from '../ports/uploads.ts'
 import type { Actor, Upload } from '../upload.ts'
@@ -11,6 +11,5 @@ export async function list(context: EngineContext, actor: Actor, query: UploadQu
   await context.authorization.authorizeRequest({ actor, action: 'list' })
   if (query.before !== undefined) assertId(query.before)
   const found = await context.uploads.list(ownerOfActor(actor), query)
-  await readContiguousOffsets(found, context.uploads)
-  return found.map(toUpload)
+  return (await atContiguousOffsets(found, context.uploads)).map(toUpload)
 }

@@ -1,6 +1,6 @@
 import { isOwner } from '../access/access.ts'
 import { isAwaitingPartials } from '../concatenation/final-uploads.ts'
-import { readContiguousOffset } from '../contiguous-offset.ts'
+import { atContiguousOffset } from '../contiguous-offset.ts'
 import type { EngineContext } from '../engine-context.ts'
 import { awaitCompletion } from '../finish/await-completion.ts'
 import { statusOfFinal } from '../finish/status-of-final.ts'
@@ -25,11 +25,12 @@ export async function status(
       return asRecorded(context, found)
     }
   }
-  const upload = await locker.waitForRelease(id, authorization.ownerCheck(actor, 'read'))
-  await authorization.authorize(actor, 'read', upload)
+  const released = await locker.waitForRelease(id, authorization.ownerCheck(actor, 'read'))
+  await authorization.authorize(actor, 'read', released)
+  assertActive(released, now())
+  if (isAwaitingPartials(released)) return statusOfFinal(context, actor, released)
+  const upload = await atContiguousOffset(released, uploads)
   assertActive(upload, now())
-  if (isAwaitingPartials(upload)) return statusOfFinal(context, actor, upload)
-  await readContiguousOffset(upload, uploads)
   const isWhole = upload.state === 'receiving' && ending === 'at-size' && hasEveryByte(upload)
   const mustFinish = upload.state === 'finishing' || isWhole
   return mustFinish ? awaitCompletion(context, id, actor, 'read') : toUpload(upload)

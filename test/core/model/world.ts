@@ -90,6 +90,7 @@ export async function openWorld(seed: string) {
     findUnfinished: async (_, limit) => onlyOwn(await repository.findUnfinished(0, limit + 1000)),
     findExpired: async (at, limit) => onlyOwn(await repository.findExpired(at, limit + 1000)),
     findNeedingCleanup: async (limit) => onlyOwn(await repository.findNeedingCleanup(limit + 1000)),
+    findDeletionsDue: async (at, limit) => onlyOwn(await repository.findDeletionsDue(at, limit + 1000)),
   }
 
   return {

@@ -14,7 +14,7 @@ const retiredInNames =
 
 /** The same in prose: comments, documentation, names of tests and messages. */
 const retiredInProse =
-  /\b(litter|steer|steers|steered|steering|wish|wishes|chores?|luxur(?:y|ies)|close ranks|neighbourhood|the house|rooms of|scattered|gathering)\b/gi
+  /\b(litter|steer|steers|steered|steering|wish|wishes|chores?|luxur(?:y|ies)|close ranks|neighbourhood|the house|rooms of|scattered|gathering|weather|unheard(?!-of)|gives? way|gave way)\b/gi
 
 /** Subjects that hide the actor: the client, the lock holder, the sweeper, the store. */
 const impersonal = /\b(nobody|somebody|whoever|anybody)\b/gi
@@ -30,7 +30,7 @@ export function retiredNamesIn(code: string, path: string): Finding[] {
 
   function visit(value: unknown): void {
     if (Array.isArray(value)) for (const item of value) visit(item)
-    if (typeof value !== 'object' || value === null) return
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return
     const { type, name, start = 0 } = value as { type?: string; name?: unknown; start?: number }
     if ((type === 'Identifier' || type === 'JSXIdentifier') && typeof name === 'string' && !found.has(start)) {
       const word = partsOf(name).find(
@@ -64,8 +64,16 @@ export function impersonalSentencesIn(code: string, path: string): Finding[] {
 
 /** Retired words and hidden actors in a page of documentation. Text in backticks is code. */
 export function findingsInPage(markdown: string): Finding[] {
-  const text = markdown.replace(/`[^`]*`/g, (code) => ' '.repeat(code.length))
+  const text = withoutCode(markdown)
   return [...matches(text, impersonal, text, 0), ...matches(text, retiredInProse, text, 0)]
+}
+
+/** Names of tests and of their groups in `code` that are longer than 80 characters, without the values in them. */
+export function longTestNamesIn(code: string, path: string): Finding[] {
+  return testNamesOf(code, path)
+    .map(({ text, start }) => ({ text: text.replace(/\$\{[^}]*\}/g, '…'), start }))
+    .filter(({ text }) => text.length > 80)
+    .map(({ text, start }) => ({ line: lineAt(code, start), word: `${text.length} characters`, text }))
 }
 
 interface Prose {
@@ -73,14 +81,42 @@ interface Prose {
   start: number
 }
 
-/** Comments, and the names of tests. */
+/** Comments and the names of tests, with blanks in place of what is in backticks. */
 function proseOf(code: string, path: string): Prose[] {
-  const { comments } = parseSync(path, code)
-  const prose: Prose[] = comments.map(({ value, start }) => ({ text: value, start: start + 2 }))
-  if (!/\.test\.tsx?$/.test(path)) return prose
-  for (const match of code.matchAll(/\b(?:it|test|describe)(?:\.\w+(?:\([^\n]*\))?)*\(\s*(['"`])((?:(?!\1).)+)\1/g))
-    prose.push({ text: match[2] ?? '', start: match.index + match[0].length - (match[2] ?? '').length - 1 })
-  return prose
+  const comments = parseSync(path, code).comments.map(({ value, start }) => ({ text: value, start: start + 2 }))
+  return [...comments, ...testNamesOf(code, path)].map(({ text, start }) => ({ text: withoutCode(text), start }))
+}
+
+/** The first argument of `it`, `test` and `describe`, and of the functions that `it.each` and the like return. */
+function testNamesOf(code: string, path: string): Prose[] {
+  const names: Prose[] = []
+  if (/\.test\.tsx?$/.test(path)) visit(parseSync(path, code).program)
+  return names
+
+  function visit(value: unknown): void {
+    if (Array.isArray(value)) for (const item of value) visit(item)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return
+    const { type, callee, arguments: given } = value as { type?: string; callee?: unknown; arguments?: unknown[] }
+    const name = given?.[0] as { type: string; value?: unknown; start: number; end: number } | undefined
+    if (type === 'CallExpression' && isTestFunction(callee) && name) {
+      const isName = name.type === 'TemplateLiteral' || typeof name.value === 'string'
+      if (isName) names.push({ text: code.slice(name.start + 1, name.end - 1), start: name.start + 1 })
+    }
+    for (const child of Object.values(value)) visit(child)
+  }
+}
+
+/** Whether `node` is `it`, `test` or `describe`, a member of it such as `it.only`, or what one of its members returned. */
+function isTestFunction(node: unknown): boolean {
+  const { type, name, object, callee } = node as { type: string; name?: string; object?: unknown; callee?: unknown }
+  if (type === 'Identifier') return name === 'it' || name === 'test' || name === 'describe'
+  if (type === 'MemberExpression') return isTestFunction(object)
+  return type === 'CallExpression' && isTestFunction(callee)
+}
+
+/** `text` of the same length, with blanks in place of what is in backticks. */
+function withoutCode(text: string): string {
+  return text.replace(/```[\s\S]*?```|`[^`]*`/g, (code) => code.replace(/[^\n]/g, ' '))
 }
 
 function matches(text: string, words: RegExp, code: string, start: number): Finding[] {

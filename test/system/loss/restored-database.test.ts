@@ -57,7 +57,7 @@ it('a database restored from a backup loses no completed file and no byte', asyn
   expect(whole).toMatchObject({ state: 'completed', size: bytes.length })
 
   const adopted = await after.adopt()
-  expect(adopted).toMatchObject({ adopted: 1, strange: 0 })
+  expect(adopted).toMatchObject({ adopted: 1, unknown: 0 })
   await replacePair(after.pairings, after.store, (await after.pairings.find())!)
   await expect.poll(async () => (await after.app.http.inject('/readyz')).statusCode, { timeout: 15_000 }).toBe(200)
   for (let round = 0; round < rounds; round += 1) await after.runJobs(round * dayMs)
@@ -122,7 +122,7 @@ it('a lost database is rebuilt from the metadata of the objects', async () => {
   await expect(environment.open()).rejects.toThrow(/restore adopt/)
   const found = await environment.adoptInto(false)
 
-  expect(found).toMatchObject({ adopted: 2, strange: 0 })
+  expect(found).toMatchObject({ adopted: 2, unknown: 0 })
   const after = await environment.open()
   for (const { id, filename, size, createdAt } of sent)
     expect(await after.app.engine.status(ada, id)).toMatchObject({ state: 'completed', filename, size, createdAt })

@@ -152,5 +152,5 @@ export async function expectNoLoss(
   await repair()
   await untilDone(async () => expect(await environment.readiness()).toMatchObject({ status: 200 }))
   await environment.sendRest()
-  expect(await contents()).toEqual({ finished: finished.bytes, going: open.bytes })
+  expect(await contents()).toEqual({ finished: finished.bytes, open: open.bytes })
 }

@@ -50,7 +50,11 @@ export async function testAppOver<Store extends ObjectStore>(
     now: () => new Date(++time),
     ...overrides,
   })
-  onTestFinished(() => app.http.close())
+  onTestFinished(() => {
+    // Connections that a client keeps alive would be waited for.
+    app.http.server.closeAllConnections()
+    return app.http.close()
+  })
   return {
     ...app,
     store,

@@ -48,6 +48,7 @@ it('a request that is being answered is waited for', async () => {
   answer('done')
 
   expect(await answered).toBe('done')
+  await vi.advanceTimersByTimeAsync(100 * quietMs)
   await closing
 })
 

@@ -33,7 +33,7 @@ export async function openQueue({ database, onError, takeOverAfter }: QueueOptio
     cronMonitorIntervalSeconds: 15,
     cronWorkerIntervalSeconds: 5,
   })
-  boss.on('error', (error) => onError(error, {}))
+  boss.on('error', (error) => onError(toError(error), {}))
   const names: string[] = []
   async function stop(): Promise<void> {
     // boss.stop checks only every half second whether its workers have ended, so they are ended before it is called.
@@ -76,4 +76,11 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
     timer = setTimeout(resolve, ms)
   })
   await Promise.race([work, timeout]).finally(() => clearTimeout(timer))
+}
+
+/** pg-boss reports errors of its workers as plain objects, which `isOutage` would not recognize and the log would repeat for each job. */
+function toError(thrown: unknown): unknown {
+  if (thrown instanceof Error || typeof thrown !== 'object' || thrown === null) return thrown
+  const { message, stack, ...rest } = thrown as { message?: unknown; stack?: unknown }
+  return Object.assign(new Error(String(message)), rest, typeof stack === 'string' && { stack })
 }

@@ -38,7 +38,7 @@ it('logs an outage of the database in two lines, whatever the server does meanwh
 
   const lines = server.records().slice(before)
   expect([...statuses]).toEqual([503])
-  expect(lines.filter(({ level }) => isWarning(level)).map(({ msg }) => msg)).toEqual([
+  expect(lines.filter(({ level }) => isWarning(level)).map(({ msg, err }) => `${msg} ${JSON.stringify(err)}`)).toEqual([
     expect.stringContaining('database lost'),
   ])
   expect(lines.filter(({ msg }) => /^database/.test(String(msg)))).toHaveLength(2)

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { tailPrefixOf } from '../../src/core/tail-keys.ts'
+import { isOutage } from '../../src/db/errors.ts'
 import { uploadRepository } from '../../src/db/uploads.ts'
 import { finishUploads } from '../../src/jobs/finish-uploads.ts'
 import { openQueue } from '../../src/jobs/queue.ts'
@@ -8,6 +9,7 @@ import { previewSweep, sweep } from '../../src/jobs/sweep.ts'
 import { sweepOrphans } from '../../src/jobs/sweep-orphans.ts'
 import { unavailable } from '../support/memory-store.ts'
 import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
+import { until } from '../support/until.ts'
 
 const creation = { size: 35, filename: 'a.txt', contentType: 'text/plain' }
 const chunk = (bytes: Buffer, offset = 0) => ({
@@ -143,6 +145,26 @@ describe('the queue', () => {
       { name: 'test-work', cron: '* * * * *' },
     ])
     expect(errors).toEqual([])
+  })
+
+  it('reports an outage of the database as one, also from its own workers', async () => {
+    const { database } = await openEngine()
+    let isAway = false
+    const executeSql: typeof database.executeSql = (text, values) =>
+      isAway
+        ? Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }))
+        : database.executeSql(text, values)
+    const errors: unknown[] = []
+    const onError = (error: unknown) => errors.push(error)
+    const queue = await openQueue({ database: { ...database, executeSql }, takeOverAfter: 60, onError })
+    await queue.everyMinute('test-outage', async () => {})
+
+    isAway = true
+    await until(() => errors.length > 0)
+    isAway = false
+    await queue.close()
+
+    expect(errors.filter((error) => !isOutage(error))).toEqual([])
   })
 
   it('waits for a running job before it closes', async () => {

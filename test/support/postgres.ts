@@ -64,7 +64,9 @@ export async function startPostgres(options: { isDurable?: boolean } = {}): Prom
   process.once('exit', deleteData)
   const end = async (signal: NodeJS.Signals) => {
     if (isAlive(running.pid)) process.kill(running.pid, signal)
-    await running.gone
+    // The server and its end do not keep this process alive, and a tool may have nothing else to do.
+    const keepAlive = setInterval(() => {}, 1000)
+    await running.gone.finally(() => clearInterval(keepAlive))
   }
   return {
     url,

@@ -2,6 +2,7 @@ import { authorizeCollection, ownerOfActor } from '../access/access.ts'
 import { assertNotDraining } from '../body/active-bodies.ts'
 import { findPartials } from '../concatenation/concatenate.ts'
 import { type EngineContext, policyOf, senderOf } from '../engine-context.ts'
+import { isUploadError } from '../errors/error.ts'
 import { awaitCompletion } from '../finish/await-completion.ts'
 import { status } from '../read/status.ts'
 import { findRepeated, hashOfBody } from '../receive/repeated-creation.ts'
@@ -14,23 +15,14 @@ import { findRepetition, lostAnswersMarked, replaceLostCreation } from './lost-c
 
 /** Creates an upload: see `Engine.create`. */
 export async function create(context: EngineContext, actor: Actor, creation: CreateUpload): Promise<CreatedUpload> {
-  const { bodies, uploads, now } = context
+  const { bodies } = context
   assertNotDraining(bodies)
   // The gate would refuse its bytes as well.
   bodies.gate.check(senderOf(actor))
   context.checkCreation(actor)
   authorizeCollection(actor, 'create')
   await context.confirmStore()
-
-  const final = creation.concat?.kind === 'final' ? creation.concat : null
-  if (final) {
-    // A client that did not receive the answer asks again for the file that is made of the same partial uploads.
-    const same = await uploads.findFinal(ownerOfActor(actor), final.from)
-    if (same) return status(context, actor, same)
-    const partials = await findPartials(actor, final.from, uploads, now())
-    const { upload } = await insertUpload(context, actor, creation, partials, policyOf(context, actor))
-    return status(context, actor, upload.id)
-  }
+  if (creation.concat?.kind === 'final') return createFinal(context, actor, creation, creation.concat.from)
 
   await lostAnswersMarked(context)
   const insert = () => insertUpload(context, actor, creation, null, policyOf(context, actor))
@@ -54,4 +46,27 @@ export async function create(context: EngineContext, actor: Actor, creation: Cre
   }
   const mayRepeat = creation.withBody && repeated.length > 0
   return { ...toUpload(upload), ...(mayRepeat && { repeats: { ids: repeated, creationError: null } }) }
+}
+
+/** A client that did not receive the answer asks again for the file that is made of the same partial uploads. */
+async function createFinal(
+  context: EngineContext,
+  actor: Actor,
+  creation: CreateUpload,
+  from: string[],
+): Promise<CreatedUpload> {
+  const { uploads, now } = context
+  const findSame = () => uploads.findFinal(ownerOfActor(actor), from)
+  const same = await findSame()
+  if (same) return status(context, actor, same)
+  try {
+    const partials = await findPartials(actor, from, uploads, now())
+    const { upload } = await insertUpload(context, actor, creation, partials, policyOf(context, actor))
+    return await status(context, actor, upload.id)
+  } catch (error) {
+    // Another request for the same file may have completed it since, and its partial uploads have ended with that.
+    const made = isUploadError(error, 'UPLOAD_GONE') ? await findSame() : null
+    if (!made) throw error
+    return status(context, actor, made)
+  }
 }

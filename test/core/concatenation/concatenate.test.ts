@@ -62,6 +62,28 @@ describe('a final upload', () => {
     expect(store.objects.size).toBe(1)
   })
 
+  it('is the same file when another request completes it while its partial uploads are read', async () => {
+    const { engine, store, database } = await openEngine()
+    const partials = [await sendPartial(engine, randomBytes(13)), await sendPartial(engine, randomBytes(7))]
+    const repository = uploadRepository(database)
+    let other: Promise<Upload> | undefined
+    const uploads = {
+      ...repository,
+      async findAll(ids: string[]) {
+        other ??= engine.create(ada, final(partials))
+        await other
+        await engine.drained()
+        return repository.findAll(ids)
+      },
+    }
+    const { engine: late } = await openEngine({ uploads, store, database })
+
+    const created = await late.create(ada, final(partials))
+
+    expect(created).toMatchObject({ id: (await other!).id, state: 'completed' })
+    expect(store.objects.size).toBe(1)
+  })
+
   it('may name the same partial upload twice', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(17)

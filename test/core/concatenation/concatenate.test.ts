@@ -62,7 +62,7 @@ describe('a final upload', () => {
     expect(store.objects.size).toBe(1)
   })
 
-  it('is the same file when another request completes it while its partial uploads are read', async () => {
+  it('is the same file when another request completes it meanwhile', async () => {
     const { engine, store, database } = await openEngine()
     const partials = [await sendPartial(engine, randomBytes(13)), await sendPartial(engine, randomBytes(7))]
     const repository = uploadRepository(database)

@@ -1,8 +1,9 @@
-const tailPrefix = '.landfall/tails/'
+/** The common prefix of all tail objects. */
+export const allTails = '.landfall/tails/'
 
 /** The prefix of the tail objects of upload `id`: a folder of its own, so that all of them can be found. */
 export function tailPrefixOf(id: string): string {
-  return `${tailPrefix}${id}/`
+  return `${allTails}${id}/`
 }
 
 /** A new key for a tail object of upload `id`. */
@@ -12,8 +13,5 @@ export function nextTailKey(id: string, newId: () => string): string {
 
 /** The upload that a key under the common prefix of all tail objects belongs to. */
 export function uploadIdOfTail(key: string): string {
-  return key.slice(tailPrefix.length).split('/', 1)[0] ?? ''
+  return key.slice(allTails.length).split('/', 1)[0] ?? ''
 }
-
-/** The common prefix of all tail objects. */
-export const allTails = tailPrefix

@@ -19,7 +19,7 @@ export interface Pairings {
   /** Gives open uploads and scheduled deletions their full time again. Returns the number of uploads. */
   renewTimes(graceMs: number): Promise<number>
   /** Whether there are any uploads, and the keys of the newest completed ones. */
-  uploads(): Promise<{ any: boolean; keys: string[] }>
+  uploads(): Promise<{ hasAny: boolean; keys: string[] }>
   /** A number that grows whenever an upload is created or ends. */
   lastChange(): Promise<number>
 }
@@ -71,7 +71,7 @@ const renewTimes = {
 }
 const findUploads = {
   name: 'pairing-uploads',
-  text: `select exists (select from upload_sessions) as any, coalesce((select json_agg(key) from (
+  text: `select exists (select from upload_sessions) as "hasAny", coalesce((select json_agg(key) from (
       select key from upload_sessions where state = 'completed' and concat->>'kind' is distinct from 'partial'
       order by created_at desc limit 5) each), '[]') as keys`,
 }
@@ -99,7 +99,7 @@ export function pairingsIn(database: Pick<Database, 'query'>): Pairings {
     },
     renewTimes: async (graceMs) => (await database.query(renewTimes, [graceMs])).length,
     async uploads() {
-      return (await database.query<{ any: boolean; keys: string[] }>(findUploads, []))[0]!
+      return (await database.query<{ hasAny: boolean; keys: string[] }>(findUploads, []))[0]!
     },
     lastChange: async () => Number((await database.query<{ last: number }>(lastChange, []))[0]!.last),
   }

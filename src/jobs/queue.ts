@@ -1,3 +1,4 @@
+import { within } from '../core/within.ts'
 import { toDatabaseError } from '../db/errors.ts'
 import type { Database } from '../db/open.ts'
 
@@ -37,7 +38,7 @@ export async function openQueue({ database, onError, takeOverAfter }: QueueOptio
   const names: string[] = []
   async function stop(): Promise<void> {
     // boss.stop checks only every half second whether its workers have ended, so they are ended before it is called.
-    await within(closeMs, Promise.all(names.map((name) => boss.offWork(name))))
+    await within(Promise.all(names.map((name) => boss.offWork(name))), closeMs)
     await boss.stop({ graceful: false })
   }
   try {
@@ -67,15 +68,6 @@ export async function openQueue({ database, onError, takeOverAfter }: QueueOptio
     everyHour: (name, work) => schedule('0 * * * *', name, work),
     close: stop,
   }
-}
-
-/** Resolves when `work` has ended, or `ms` later. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms)
-  })
-  await Promise.race([work, timeout]).finally(() => clearTimeout(timer))
 }
 
 /** pg-boss reports errors of its workers as plain objects, which `isOutage` would not recognize and the log would repeat for each job. */

@@ -6,11 +6,10 @@ import { isServersOwn } from '../core/pairing/marker.ts'
 import type { Lease, Locker } from '../core/ports/locks.ts'
 import { NoSuchKey, NoSuchUpload, ObjectExists, type ObjectStore } from '../core/ports/object-store.ts'
 import type { UploadRepository } from '../core/ports/uploads.ts'
+import { allTails, uploadIdOfTail } from '../core/tail-keys.ts'
 import { hasEnded } from '../core/upload.ts'
 import type { Metrics } from './metrics.ts'
 import type { Tracer } from './tracing.ts'
-
-const tailFolder = '.landfall/tails/'
 
 /** Measures the calls of `store` and counts the bytes it stores. */
 export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer): ObjectStore {
@@ -30,7 +29,7 @@ export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer)
 
   const put = timed('put', async (...args: Parameters<ObjectStore['put']>) => {
     const info = await store.put(...args)
-    metrics.stored.inc({ as: args[0].startsWith(tailFolder) ? 'tail' : 'object' }, info.size)
+    metrics.stored.inc({ as: args[0].startsWith(allTails) ? 'tail' : 'object' }, info.size)
     return info
   })
   // The pairing marker and the object of the readiness check count as a call of their own, so that `put` only counts uploads.
@@ -57,7 +56,7 @@ export function watchStore(store: ObjectStore, metrics: Metrics, tracer: Tracer)
 /** The upload's id for a tail object, from its folder; otherwise the object key. See `Tracer.step`. */
 function resourceOf(key: unknown): string | null {
   if (typeof key !== 'string') return null
-  return key.startsWith(tailFolder) ? (key.slice(tailFolder.length).split('/')[0] ?? null) : key
+  return key.startsWith(allTails) ? uploadIdOfTail(key) : key
 }
 
 function codeOf(error: unknown): string {

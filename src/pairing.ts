@@ -328,7 +328,7 @@ export async function replacePair(pairings: Pairings, store: ObjectStore, ids: M
 
 /** A database with uploads but without a pair predates markers: then the store must have some of their objects. */
 async function assertNotEmptied(pairings: Pairings, store: ObjectStore): Promise<void> {
-  const { keys } = await pairings.uploads()
+  const keys = await pairings.newestKeys()
   if (keys.length === 0) return
   for (const key of keys) if ((await store.stat(key)) !== null) return
   throw new StoreMismatch(

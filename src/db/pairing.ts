@@ -18,8 +18,8 @@ export interface Pairings {
   replace(marker: Marker): Promise<PairingRow>
   /** Gives open uploads and scheduled deletions their full time again. Returns the number of uploads. */
   renewTimes(graceMs: number): Promise<number>
-  /** Whether there are any uploads, and the keys of the newest completed ones. */
-  uploads(): Promise<{ hasAny: boolean; keys: string[] }>
+  /** The keys of the newest completed uploads. */
+  newestKeys(): Promise<string[]>
   /** A number that grows whenever an upload is created or ends. */
   lastChange(): Promise<number>
 }
@@ -69,9 +69,9 @@ const renewTimes = {
     update upload_sessions set expires_at = greatest(expires_at, now() + time_to_live_ms * interval '1 millisecond')
     where expires_at is not null and time_to_live_ms is not null and state in ('receiving', 'completed') returning id`,
 }
-const findUploads = {
-  name: 'pairing-uploads',
-  text: `select exists (select from upload_sessions) as "hasAny", coalesce((select json_agg(key) from (
+const findNewestKeys = {
+  name: 'pairing-newest-keys',
+  text: `select coalesce((select json_agg(key) from (
       select key from upload_sessions where state = 'completed' and concat->>'kind' is distinct from 'partial'
       order by created_at desc limit 5) each), '[]') as keys`,
 }
@@ -98,9 +98,7 @@ export function pairingsIn(database: Pick<Database, 'query'>): Pairings {
       return (await rowOf(replace, [storeId, databaseId, epoch, counter]))!
     },
     renewTimes: async (graceMs) => (await database.query(renewTimes, [graceMs])).length,
-    async uploads() {
-      return (await database.query<{ hasAny: boolean; keys: string[] }>(findUploads, []))[0]!
-    },
+    newestKeys: async () => (await database.query<{ keys: string[] }>(findNewestKeys, []))[0]!.keys,
     lastChange: async () => Number((await database.query<{ last: number }>(lastChange, []))[0]!.last),
   }
 }

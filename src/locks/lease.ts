@@ -80,7 +80,7 @@ interface HeldLease {
   id: string
   token: string
   stop: AbortController
-  /** Until then the lease is certainly ours, by the monotonic clock of this process. */
+  /** Until then the lease is certainly ours, by the monotonic clock of this process. 0: not acquired yet. */
   validUntil: number
   isReleased: boolean
   mayHaveOrphans: boolean
@@ -99,6 +99,8 @@ export async function leaseLocker({
 }: LeaseOptions): Promise<LeaseLocker> {
   const node = randomUUID()
   const held = new Map<string, HeldLease>()
+  /** The leases that requests of this process wait for. */
+  const awaited = new Map<string, Set<HeldLease>>()
   const waiting = new Map<string, Set<() => void>>()
 
   await database.listen(channel, (payload) => {
@@ -139,13 +141,12 @@ export async function leaseLocker({
     work: (lease: Lease) => Promise<T>,
   ): Promise<T> {
     const token = randomUUID()
-    const { row, validUntil } = await acquire(id, token, authorizeOwner)
     let markEnded = () => {}
     const lease: HeldLease = {
       id,
       token,
       stop: new AbortController(),
-      validUntil,
+      validUntil: 0,
       isReleased: false,
       mayHaveOrphans: false,
       isAwaited: false,
@@ -153,6 +154,7 @@ export async function leaseLocker({
         markEnded = resolve
       }),
     }
+    const row = await acquireInTurn(lease, authorizeOwner)
     held.set(id, lease)
     try {
       const upload = toUploadRecord(row)
@@ -162,6 +164,20 @@ export async function leaseLocker({
       await release(lease)
       if (held.get(id) === lease) held.delete(id)
       markEnded()
+    }
+  }
+
+  /** Acquires the lease, and meanwhile lets `waitForRelease` see that it is awaited. */
+  async function acquireInTurn(lease: HeldLease, authorizeOwner: (upload: UploadRecord) => void): Promise<UploadRow> {
+    const others = awaited.get(lease.id) ?? new Set()
+    awaited.set(lease.id, others.add(lease))
+    try {
+      const { row, validUntil } = await acquire(lease.id, lease.token, authorizeOwner)
+      lease.validUntil = validUntil
+      return row
+    } finally {
+      others.delete(lease)
+      if (others.size === 0) awaited.delete(lease.id)
     }
   }
 
@@ -291,11 +307,15 @@ export async function leaseLocker({
   return {
     withLock,
     async waitForRelease(id, authorizeOwner) {
+      const earlier = [...(awaited.get(id) ?? [])]
       const [row] = await database.query<UploadRow>(findLease, [id])
       if (!row) throw errors.uploadNotFound()
       const upload = toUploadRecord(row)
       authorizeOwner(upload)
-      if (upload.state !== 'receiving' || (!row.is_held && !held.has(id))) return upload
+      // A body that still waits for the lease would change the offset after this request has reported it.
+      for (const lease of awaited.get(id) ?? []) lease.stop.abort('asked')
+      const isFree = !row.is_held && !held.has(id) && !earlier.some(isAcquired)
+      if (upload.state !== 'receiving' || isFree) return upload
       return withLock(id, authorizeOwner, async (lease) => lease.upload)
     },
     held: () => held.size,
@@ -304,6 +324,10 @@ export async function leaseLocker({
       await Promise.all([...held.values()].map((lease) => lease.ended))
     },
   }
+}
+
+function isAcquired({ validUntil }: HeldLease): boolean {
+  return validUntil > 0
 }
 
 function sleep(ms: number): Promise<void> {

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { eventOf } from '../../src/core/events.ts'
 import type { Lease } from '../../src/core/ports/locks.ts'
 import type { UploadRecord } from '../../src/core/upload.ts'
-import { type Database, openDatabase } from '../../src/db/open.ts'
+import { type Database, openDatabase, type Statement } from '../../src/db/open.ts'
 import { uploadRepository } from '../../src/db/uploads.ts'
 import { type LeaseOptions, leaseLocker } from '../../src/locks/lease.ts'
 import { freshDatabase } from '../support/postgres.ts'
@@ -307,6 +307,33 @@ describe('a lease', () => {
 
       await expect.poll(leaseOf).toMatchObject({ token: first.token, isValid: true })
     })
+  })
+
+  it('is useless to a body that waited for it when the offset was reported', async () => {
+    const id = await createUpload()
+    const { promise: mayAcquire, resolve: letAcquire } = Promise.withResolvers<void>()
+    const { promise: acquiring, resolve: markAcquiring } = Promise.withResolvers<void>()
+    const mine = await open()
+    onTestFinished(() => mine.close())
+    const slow: Database = {
+      ...mine,
+      async query<Row>(statement: Statement, values: unknown[]) {
+        if (statement.name === 'lease-acquire') {
+          markAcquiring()
+          await mayAcquire
+        }
+        return mine.query<Row>(statement, values)
+      },
+    }
+    const locker = await node({ database: slow })
+    const appending = locker.withLock(id, allowAll, async ({ signal }) => signal.aborted)
+    await acquiring
+
+    const reported = await locker.waitForRelease(id, allowAll)
+    letAcquire()
+
+    expect(reported.offset).toBe(0)
+    expect(await appending).toBe(true)
   })
 
   it('is not requested for a client that does not own the upload', async () => {

@@ -36,6 +36,9 @@ export interface Locker {
    * @throws what `check` throws; UploadError UPLOAD_NOT_FOUND, UPLOAD_LOCKED when the holder did not release the lease in time
    */
   withLock<T>(id: string, check: (upload: UploadRecord) => void, work: (lease: Lease) => Promise<T>): Promise<T>
-  /** Asks the holder to save and to release the lease, and waits for it; returns the row as it is then. `check` as above. */
+  /**
+   * Asks the holder to save and to release the lease, and waits for it; returns the row as it is then. `check` as above. Requests of this
+   * server that wait for the lease are asked to stop as well: they get it with a signal that has aborted, and take no more bytes.
+   */
   waitForRelease(id: string, check: (upload: UploadRecord) => void): Promise<UploadRecord>
 }

@@ -1,6 +1,7 @@
 import type { UploadOptions } from 'tus-js-client'
 import type { FileLocks, Release } from './file-locks.ts'
 import { fingerprintOf, type UploadMemory } from './memory.ts'
+import { watchOtherDevice } from './other-device.ts'
 import { type Failure, noAnswer, readFailure } from './request-error.ts'
 import { chooseReaction } from './retry.ts'
 import { startSending, terminate } from './sending.ts'
@@ -60,8 +61,6 @@ export interface Transfer {
 const offlineMs = 30_000
 /** How often the confirmed offset is read while sending. Most files are sent before the first time. */
 const confirmMs = 1000
-/** After so many polls without progress an upload counts as abandoned. One is not enough: a client may be between two requests. */
-const unchangedPolls = 2
 /** The states in which this tab keeps the file lock. */
 const keepsLock = new Set<TransferView['state']>(['queued', 'sending', 'finishing', 'waiting', 'elsewhere'])
 const MiB = 1024 ** 2
@@ -242,23 +241,17 @@ export function createTransfer(
 
   /** Another device sends the upload: this page polls until the upload makes no progress. */
   function waitForDevice(): void {
-    const ownTurn = turn
-    let unchanged = 0
     setIdle({ state: 'elsewhere', sender: 'device' })
-    polling = setInterval(() => void poll(), settings.pollMs)
-
-    async function poll(): Promise<void> {
-      const status = view.url === null ? null : await settings.status(view.url)
-      if (turn !== ownTurn || status === null) return
-      if (status.state === 'completed') return complete()
-      if (status.state === 'gone') return react(readFailure('HEAD', 410, '', null))
-      const isUnchanged = status.state === 'receiving' && !status.live && status.offset === view.confirmed
-      unchanged = isUnchanged ? unchanged + 1 : 0
-      if (status.offset !== view.confirmed) set({ confirmed: status.offset, sent: status.offset })
-      if (unchanged < unchangedPolls) return
-      stopWork()
-      queue()
-    }
+    const read = async () => (view.url === null ? null : settings.status(view.url))
+    stop = watchOtherDevice(view.confirmed, read, settings.pollMs, {
+      completed: complete,
+      gone: () => react(readFailure('HEAD', 410, '', null)),
+      moved: (offset) => set({ confirmed: offset, sent: offset }),
+      abandoned() {
+        stopWork()
+        queue()
+      },
+    })
   }
 
   /** Whether this transfer may use an upload that was created after the attempt had been stopped. */

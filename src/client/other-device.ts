@@ -1,4 +1,9 @@
-import type { UploadStatus } from './transfer.ts'
+/** The offset of an upload, and whether a request is writing to it. */
+export interface UploadStatus {
+  state: 'receiving' | 'finishing' | 'completed' | 'gone'
+  offset: number
+  live: boolean
+}
 
 /** What becomes of an upload that another device sends. */
 export interface OtherDevice {

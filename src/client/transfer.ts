@@ -1,7 +1,7 @@
 import type { UploadOptions } from 'tus-js-client'
 import type { FileLocks, Release } from './file-locks.ts'
 import { fingerprintOf, type UploadMemory } from './memory.ts'
-import { watchOtherDevice } from './other-device.ts'
+import { type UploadStatus, watchOtherDevice } from './other-device.ts'
 import { type Failure, noAnswer, readFailure } from './request-error.ts'
 import { chooseReaction } from './retry.ts'
 import { startSending, terminate } from './sending.ts'
@@ -28,13 +28,6 @@ export interface TransferSettings {
   stallMs: number
   /** The same after the last byte, while the server completes the object. */
   finishStallMs: number
-}
-
-/** The offset of an upload, and whether a request is writing to it. */
-export interface UploadStatus {
-  state: 'receiving' | 'finishing' | 'completed' | 'gone'
-  offset: number
-  live: boolean
 }
 
 export interface Transfer {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { UploadStatus } from '../../src/client/other-device.ts'
 import { watchOtherDevice } from '../../src/client/other-device.ts'
-import type { UploadStatus } from '../../src/client/transfer.ts'
 
 const at = (offset: number, live = false): UploadStatus => ({ state: 'receiving', offset, live })
 const ended = (state: UploadStatus['state']): UploadStatus => ({ state, offset: 0, live: false })

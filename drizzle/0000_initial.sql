@@ -68,7 +68,10 @@ CREATE TABLE "upload_sessions" (
 	"part_size" bigint NOT NULL,
 	"state" text NOT NULL,
 	"failure" text,
-	"concat" jsonb,
+	"kind" text NOT NULL,
+	"is_partial" boolean NOT NULL,
+	"partials" jsonb,
+	"upload_concat" text,
 	"digests" jsonb,
 	"max_size" bigint NOT NULL,
 	"time_to_live_ms" bigint,
@@ -77,7 +80,6 @@ CREATE TABLE "upload_sessions" (
 	"prefix" "bytea",
 	"tail" jsonb NOT NULL,
 	"etag" text,
-	"has_numbered_parts" boolean NOT NULL,
 	"needs_cleanup" boolean NOT NULL,
 	"is_answer_lost" boolean DEFAULT false NOT NULL,
 	"created_at" timestamp with time zone NOT NULL,
@@ -93,6 +95,8 @@ CREATE TABLE "upload_sessions" (
 	"event_seq" integer DEFAULT 0 NOT NULL,
 	CONSTRAINT "upload_sessions_key_unique" UNIQUE("key"),
 	CONSTRAINT "upload_sessions_state" CHECK (state in ('receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed')),
+	CONSTRAINT "upload_sessions_kind" CHECK ((kind in ('sequential', 'parted') and partials is null and upload_concat is null)
+        or (kind = 'final' and not is_partial and partials is not null and upload_concat is not null)),
 	CONSTRAINT "upload_sessions_offset" CHECK ("offset" >= 0 and (size is null or "offset" <= size))
 );
 --> statement-breakpoint
@@ -185,7 +189,7 @@ CREATE INDEX "upload_sessions_owner" ON "upload_sessions" USING btree ("tenant",
 CREATE INDEX "upload_sessions_newest" ON "upload_sessions" USING btree ("created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
 CREATE INDEX "upload_sessions_newest_others" ON "upload_sessions" USING btree ("created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE state <> 'completed';--> statement-breakpoint
 CREATE INDEX "upload_sessions_owner_others" ON "upload_sessions" USING btree ("tenant","owner_id","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE state <> 'completed';--> statement-breakpoint
-CREATE UNIQUE INDEX "upload_sessions_final" ON "upload_sessions" USING btree ("tenant","owner_id",md5(concat->>'from')) WHERE concat->>'kind' = 'final' and state in ('receiving', 'finishing', 'completed');--> statement-breakpoint
+CREATE UNIQUE INDEX "upload_sessions_final" ON "upload_sessions" USING btree ("tenant","owner_id",md5(partials::text)) WHERE kind = 'final' and state in ('receiving', 'finishing', 'completed');--> statement-breakpoint
 CREATE INDEX "upload_sessions_file" ON "upload_sessions" USING btree ("tenant","owner_id","fingerprint","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE fingerprint is not null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_expiring" ON "upload_sessions" USING btree ("expires_at") WHERE state in ('receiving', 'completed') and expires_at is not null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_open" ON "upload_sessions" USING btree ("state","role") WHERE state in ('receiving', 'finishing');--> statement-breakpoint

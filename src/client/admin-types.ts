@@ -16,7 +16,8 @@ export interface AnyUpload {
   received: number
   state: UploadState
   failure: string | null
-  concat: 'partial' | 'final' | null
+  kind: 'sequential' | 'parted' | 'final'
+  partial: boolean
   /** A client is writing to it right now, through any server. */
   live: boolean
   key: string

@@ -45,8 +45,8 @@ export async function atContiguousOffsets(all: UploadRecord[], uploads: UploadRe
   return all.map((upload) => endedSince(upload, again.get(upload.id) ?? null))
 }
 
-function hasOpenParts({ hasNumberedParts, state }: UploadRecord): boolean {
-  return hasNumberedParts && state === 'receiving'
+function hasOpenParts({ kind, state }: UploadRecord): boolean {
+  return kind === 'parted' && state === 'receiving'
 }
 
 function endedSince(upload: UploadRecord, again: UploadRecord | null): UploadRecord {

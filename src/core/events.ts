@@ -12,7 +12,7 @@ export interface Event {
 
 /** The event of `type` about `upload`; none for a partial upload, which is no file of its own. */
 export function eventOf(type: EventType, upload: Upload): Event | undefined {
-  if (upload.concat?.kind === 'partial') return undefined
+  if (upload.isPartial) return undefined
   return {
     type,
     uploadId: upload.id,

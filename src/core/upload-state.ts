@@ -44,16 +44,6 @@ export function isConcatenated({ state, failure }: Pick<Upload, 'state' | 'failu
 
 /** What protocols see of an upload: the record without what only the engine needs. */
 export function toUpload(record: UploadRecord): Upload {
-  const {
-    multipartId,
-    timeToLiveMs,
-    prefix,
-    tail,
-    hasNumberedParts,
-    needsCleanup,
-    lossSeenAt,
-    deleteDueAt,
-    ...upload
-  } = record
+  const { multipartId, timeToLiveMs, prefix, tail, needsCleanup, lossSeenAt, deleteDueAt, ...upload } = record
   return isConcatenated(record) ? { ...upload, state: 'completed', failure: null } : upload
 }

@@ -61,11 +61,34 @@ export interface FileDigests {
   actual: Digests
 }
 
-/** How an upload takes part in a tus concatenation: as a partial upload, or as the final upload made of the partial ones `from`. */
-export type Concat = { kind: 'partial' } | { kind: 'final'; from: string[]; header: string }
+/**
+ * An upload whose client sends the bytes: `sequential`, each append at the offset, or `parted`, numbered parts in any order. The first
+ * numbered part makes a sequential upload a parted one. The row's `offset` does not count numbered parts: see contiguous-offset.
+ */
+export interface SentUpload {
+  kind: 'sequential' | 'parted'
+  /** It is not a file: it becomes a range of a final upload (tus Concatenation). */
+  isPartial: boolean
+}
+
+/** An upload whose bytes are those of its partial uploads (tus Concatenation). */
+export interface FinalUpload {
+  kind: 'final'
+  isPartial: false
+  /** Ids, in the order of their bytes; a partial upload may be named repeatedly. */
+  partials: string[]
+  /** The Upload-Concat header of the creation, which HEAD answers. */
+  uploadConcat: string
+}
+
+/** Where the bytes of an upload come from. */
+export type UploadSource = SentUpload | FinalUpload
+export type UploadKind = UploadSource['kind']
 
 /** One file that is being uploaded or has been, as protocols see it. Sizes and offsets are bytes. */
-export interface Upload {
+export type Upload = CommonFields & UploadSource
+
+interface CommonFields {
   id: string
   ownerId: string
   /** The owner's tenant. */
@@ -95,7 +118,6 @@ export interface Upload {
   state: UploadState
   /** Why a failed upload failed; `concatenated` of a partial upload that ended because its bytes are part of a final upload now. */
   failure: string | null
-  concat: Concat | null
   /** `null`: no digest was announced or wanted. */
   digests: FileDigests | null
   createdAt: Date
@@ -124,7 +146,9 @@ export interface TailObject {
 }
 
 /** The row of an upload: what protocols see, and what only the engine needs. */
-export interface UploadRecord extends Upload {
+export type UploadRecord = Upload & PrivateFields
+
+interface PrivateFields {
   multipartId: MultipartId | null
   /** How long the upload lives after its last byte, as it was when the upload was created; `null`: for ever. */
   timeToLiveMs: number | null
@@ -135,11 +159,6 @@ export interface UploadRecord extends Upload {
   prefix: Uint8Array | null
   /** The tail objects in order; their bytes follow the recorded parts. */
   tail: TailObject[]
-  /**
-   * True when parts may arrive in any order. The row's `offset` does not count them; the repository's reader computes the offset up to
-   * the first gap: see contiguous-offset.
-   */
-  hasNumberedParts: boolean
   /** The store may have something of the upload that the row does not name. */
   needsCleanup: boolean
   /** When the store first reported something of the upload missing; `null`: it never did, or has found it since. */
@@ -148,21 +167,20 @@ export interface UploadRecord extends Upload {
   deleteDueAt: Date | null
 }
 
-/** The request of a client to create an upload. */
-export interface CreateUpload {
+/** The request of a client to create an upload; a sequential one unless it says otherwise. */
+export type CreateUpload = CreationFields & (Partial<SentUpload> | FinalUpload)
+
+interface CreationFields {
   size: number | null
   filename: string
   contentType: string
   category?: string | undefined
   metadata?: string | null | undefined
   fingerprint?: string | null | undefined
-  concat?: Concat | null | undefined
   /** Whether an empty file is whole at once (`at-size`, the default) or waits for the client to say so (`later`). */
   ending?: 'at-size' | 'later' | undefined
   /** Digests of the whole file: those it must have, and those to be returned. */
   digests?: Pick<FileDigests, 'expected' | 'wanted'> | null | undefined
-  /** The client will send parts by number: the part size that it is told must not change. */
-  hasNumberedParts?: boolean | undefined
   /** Whether the request brings a body: then it may be the repetition of one that brought the whole file. */
   withBody?: boolean | undefined
   /** Bytes of the first body, if known, so that parts can be as long as the client's bodies. */

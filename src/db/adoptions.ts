@@ -23,8 +23,8 @@ const insert = {
   name: 'adopt-insert',
   text: `with inserted as (
       insert into upload_sessions (id, owner_id, tenant, role, key, filename, content_type, category, size, "offset", part_size, state,
-        max_size, reserved, tail, etag, has_numbered_parts, needs_cleanup, created_at, updated_at, completed_at)
-      select $1, $2, $3, $4, $5, $6, $7, $8, $9::bigint, $9::bigint, greatest($9::bigint, 1), 'completed', $9::bigint, $9::bigint, '[]', $10, false, false, $11, $12, $12
+        max_size, reserved, tail, etag, kind, is_partial, needs_cleanup, created_at, updated_at, completed_at)
+      select $1, $2, $3, $4, $5, $6, $7, $8, $9::bigint, $9::bigint, greatest($9::bigint, 1), 'completed', $9::bigint, $9::bigint, '[]', $10, 'sequential', false, false, $11, $12, $12
       on conflict do nothing returning id, tenant, owner_id, size),
     audited as (
       insert into audit_log (action, is_allowed, tenant, upload_id, note)
@@ -39,7 +39,7 @@ const complete = {
   name: 'adopt-complete',
   text: `with found as (
       select id, reserved from upload_sessions where key = $1 and state in ('receiving', 'finishing')
-        and (size is null or size = $2::bigint) and concat->>'kind' is distinct from 'partial'
+        and (size is null or size = $2::bigint) and not is_partial
         and (lease_until is null or lease_until < now()) for update),
     saved as (
       update upload_sessions s set state = 'completed', size = $2::bigint, "offset" = $2::bigint, etag = $3, completed_at = $4, updated_at = $4,

@@ -76,8 +76,8 @@ function insertStatement(isFinal: boolean): Statement {
     ${isFinal ? passed : ''}
     inserted as (
       insert into upload_sessions (id, owner_id, role, key, filename, content_type, category, metadata, size, "offset", part_size, state,
-        concat, digests, tail, has_numbered_parts, needs_cleanup, created_at, updated_at, expires_at, tenant, max_size, time_to_live_ms, fingerprint, reserved, event_seq, agent)
-      select $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11::jsonb, $17::jsonb, '[]', $16, false, $12, $12, $13, $18,
+        kind, is_partial, partials, upload_concat, digests, tail, needs_cleanup, created_at, updated_at, expires_at, tenant, max_size, time_to_live_ms, fingerprint, reserved, event_seq, agent)
+      select $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'receiving', $11, $16, ${isFinal ? 'to_jsonb($33::uuid[]), $35' : 'null, null'}, $17::jsonb, '[]', false, $12, $12, $13, $18,
         case when $9 is null then granted else $19 end, $20, $30, granted, case when $14::text is null then 0 else 1 end, $32
       from owner_usage
       on conflict (id) do nothing
@@ -92,7 +92,7 @@ function insertStatement(isFinal: boolean): Statement {
   }
 }
 
-// The parameters of `insertUpload`, which creates no final uploads: a `concat` ($11) means a partial one.
+// The parameters of `insertUpload`.
 const parameters = {
   tenant: '$18',
   ownerId: '$2',
@@ -101,7 +101,7 @@ const parameters = {
   size: '$9',
   metadata: '$8',
   fingerprint: '$30',
-  isPartial: '($11::jsonb is not null)',
+  isPartial: '$16',
   agent: '$32',
 }
 
@@ -135,13 +135,13 @@ export function uploadCreator(database: Database): CreateRow {
   return async (upload, event, quota = unlimitedQuota, by) => {
     const owner = { id: upload.ownerId, tenant: upload.tenant }
     pauses.assertNotPaused(owner, quota)
-    const isFile = upload.concat?.kind !== 'partial'
+    const isFile = !upload.isPartial
     // The bytes of a final upload were counted on the day its partial uploads received them; only bytes copied again count today.
-    const final = upload.concat?.kind === 'final' ? upload.concat : null
+    const final = upload.kind === 'final' ? upload : null
     const enforced = final ? { ...quota, bytesPerDay: null } : quota
     const statement = final ? insertFinal : insertUpload
     const values = insertValues(upload, event, enforced, by)
-    if (final) values.push(final.from, quota.bytesPerDay)
+    if (final) values.push(final.partials, quota.bytesPerDay, final.uploadConcat)
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       const [found] = await database
         .query<{ is_created: boolean; is_there: boolean; copied?: number; repeated?: string[] }>(statement, values)
@@ -201,7 +201,7 @@ function insertValues(
   quota: Quota,
   by: ActorRef | undefined,
 ): unknown[] {
-  const { concat, digests } = upload
+  const { digests } = upload
   return [
     upload.id,
     upload.ownerId,
@@ -213,12 +213,12 @@ function insertValues(
     upload.metadata,
     upload.size,
     upload.partSize,
-    concat === null ? null : JSON.stringify(concat),
+    upload.kind,
     upload.createdAt,
     upload.expiresAt,
     event?.type ?? null,
     event ? JSON.stringify(event.data) : null,
-    upload.hasNumberedParts,
+    upload.isPartial,
     digests === null ? null : JSON.stringify(digests),
     upload.tenant ?? '',
     upload.maxSize,
@@ -229,7 +229,7 @@ function insertValues(
     quota.totalFiles,
     quota.bytesPerDay,
     quota.filesPerDay,
-    concat?.kind === 'partial' ? 0 : 1,
+    upload.isPartial ? 0 : 1,
     by?.client?.address ?? null,
     by?.client?.agent ?? null,
     upload.fingerprint,

@@ -72,7 +72,7 @@ const renewTimes = {
 const findNewestKeys = {
   name: 'pairing-newest-keys',
   text: `select coalesce((select json_agg(key) from (
-      select key from upload_sessions where state = 'completed' and concat->>'kind' is distinct from 'partial'
+      select key from upload_sessions where state = 'completed' and not is_partial
       order by created_at desc limit 5) each), '[]') as keys`,
 }
 const lastChange = { name: 'pairing-change', text: `select coalesce(max(id), 0) as last from audit_log` }

@@ -23,7 +23,6 @@ export function repeatedBy(expressions: CreationExpressions): string {
       and (state = 'finishing' or (state = 'completed' and delete_due_at is null) or (state = 'receiving' and lease_until > now()))
       and role = ${role} and filename = ${filename} and (${size}::bigint is null or size is not distinct from ${size})
       and metadata is not distinct from ${metadata} and fingerprint is not distinct from ${fingerprint}
-      and (concat->>'kind' is not distinct from 'partial') = ${isPartial} and concat->>'kind' is distinct from 'final'
-      and agent is not distinct from ${agent} and not has_numbered_parts
+      and kind = 'sequential' and is_partial = ${isPartial} and agent is not distinct from ${agent}
     order by state <> 'completed', created_at limit 16`
 }

@@ -16,7 +16,7 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { EventType } from '../core/events.ts'
-import type { Concat, FileDigests, TailObject, UploadState } from '../core/upload.ts'
+import type { FileDigests, TailObject, UploadKind, UploadState } from '../core/upload.ts'
 
 const bytes = (name: string) => bigint(name, { mode: 'number' })
 const blob = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
@@ -44,7 +44,11 @@ export const uploadSessions = pgTable(
     partSize: bytes('part_size').notNull(),
     state: text('state').$type<UploadState>().notNull(),
     failure: text('failure'),
-    concat: jsonb('concat').$type<Concat>(),
+    kind: text('kind').$type<UploadKind>().notNull(),
+    isPartial: boolean('is_partial').notNull(),
+    /** Of a final upload: the ids that it is made of, and the header that named them. */
+    partials: jsonb('partials').$type<string[]>(),
+    uploadConcat: text('upload_concat'),
     digests: jsonb('digests').$type<FileDigests>(),
     /** The limit that the client was given at creation. */
     maxSize: bytes('max_size').notNull(),
@@ -55,7 +59,6 @@ export const uploadSessions = pgTable(
     prefix: blob('prefix'),
     tail: jsonb('tail').$type<TailObject[]>().notNull(),
     etag: text('etag'),
-    hasNumberedParts: boolean('has_numbered_parts').notNull(),
     needsCleanup: boolean('needs_cleanup').notNull(),
     /** The answer to the creation may have been lost, and no later request has written to the upload. */
     isAnswerLost: boolean('is_answer_lost').notNull().default(false),
@@ -96,8 +99,8 @@ export const uploadSessions = pgTable(
       .where(sql`state <> 'completed'`),
     // At most one file is made of the same partial uploads, however many requests run concurrently.
     uniqueIndex('upload_sessions_final')
-      .on(table.tenant, table.ownerId, sql`md5(concat->>'from')`)
-      .where(sql`concat->>'kind' = 'final' and state in ('receiving', 'finishing', 'completed')`),
+      .on(table.tenant, table.ownerId, sql`md5(partials::text)`)
+      .where(sql`kind = 'final' and state in ('receiving', 'finishing', 'completed')`),
     index('upload_sessions_file')
       .on(
         table.tenant,
@@ -117,6 +120,11 @@ export const uploadSessions = pgTable(
     check(
       'upload_sessions_state',
       sql`state in ('receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed')`,
+    ),
+    check(
+      'upload_sessions_kind',
+      sql`(kind in ('sequential', 'parted') and partials is null and upload_concat is null)
+        or (kind = 'final' and not is_partial and partials is not null and upload_concat is not null)`,
     ),
     check('upload_sessions_offset', sql`"offset" >= 0 and (size is null or "offset" <= size)`),
   ],

@@ -1,4 +1,4 @@
-import type { Concat, FileDigests, TailObject, UploadRecord, UploadState } from '../core/upload.ts'
+import type { FileDigests, TailObject, UploadKind, UploadRecord, UploadSource, UploadState } from '../core/upload.ts'
 
 /** A row of `upload_sessions` as the driver returns it. */
 export interface UploadRow {
@@ -18,7 +18,10 @@ export interface UploadRow {
   part_size: number
   state: UploadState
   failure: string | null
-  concat: Concat | null
+  kind: UploadKind
+  is_partial: boolean
+  partials: string[] | null
+  upload_concat: string | null
   digests: FileDigests | null
   max_size: number
   time_to_live_ms: number | null
@@ -26,7 +29,6 @@ export interface UploadRow {
   prefix: Uint8Array | null
   tail: TailObject[]
   etag: string | null
-  has_numbered_parts: boolean
   needs_cleanup: boolean
   created_at: Date
   updated_at: Date
@@ -46,6 +48,7 @@ export interface UploadRow {
 /** The upload in a row. */
 export function toUploadRecord(row: UploadRow): UploadRecord {
   return {
+    ...sourceOf(row),
     id: row.id,
     ownerId: row.owner_id,
     tenant: row.tenant === '' ? null : row.tenant,
@@ -62,7 +65,6 @@ export function toUploadRecord(row: UploadRow): UploadRecord {
     partSize: row.part_size,
     state: row.state,
     failure: row.failure,
-    concat: row.concat,
     digests: row.digests,
     maxSize: row.max_size,
     timeToLiveMs: row.time_to_live_ms,
@@ -70,7 +72,6 @@ export function toUploadRecord(row: UploadRow): UploadRecord {
     prefix: row.prefix,
     tail: row.tail,
     etag: row.etag,
-    hasNumberedParts: row.has_numbered_parts,
     needsCleanup: row.needs_cleanup,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -80,4 +81,10 @@ export function toUploadRecord(row: UploadRow): UploadRecord {
     deleteDueAt: row.delete_due_at,
     ...(row.is_being_written !== undefined && { isBeingWritten: row.is_being_written }),
   }
+}
+
+// A check of the table holds what is asserted here.
+function sourceOf({ kind, is_partial, partials, upload_concat }: UploadRow): UploadSource {
+  if (kind !== 'final') return { kind, isPartial: is_partial }
+  return { kind, isPartial: false, partials: partials!, uploadConcat: upload_concat! }
 }

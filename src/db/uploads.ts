@@ -24,7 +24,7 @@ function listUploads({ before, state, fingerprint }: Pick<UploadQuery, 'before' 
   return {
     name,
     text: `select s.*, ${isBeingWritten} from upload_sessions s
-      where s.tenant = $2 and s.owner_id = $1 and s.concat->>'kind' is distinct from 'partial'
+      where s.tenant = $2 and s.owner_id = $1 and not s.is_partial
         ${state ? `and s.state = '${state}' ${isUnexpired}` : ''}
         ${fingerprint === undefined ? '' : `and s.fingerprint = $${before ? 5 : 4}`}
         ${before ? 'and (s.created_at, s.id) < ((select b.created_at from upload_sessions b where b.id = $4 and b.tenant = $2 and b.owner_id = $1), $4)' : ''}
@@ -38,7 +38,7 @@ const setFingerprint = {
 const findFinal = {
   name: 'upload-find-final',
   text: `select id from upload_sessions
-    where tenant = $3 and owner_id = $1 and concat->>'kind' = 'final' and md5(concat->>'from') = md5($2::jsonb::text) and concat->'from' = $2::jsonb
+    where tenant = $3 and owner_id = $1 and kind = 'final' and md5(partials::text) = md5($2::jsonb::text) and partials = $2::jsonb
       and state in ('receiving', 'finishing', 'completed')
     order by created_at desc limit 1`,
 }
@@ -51,7 +51,7 @@ const markAnswerLost = {
   // A lease acquired after the answer belongs to a request that knows the upload. Numbered parts do not move the offset, but the first
   // of them creates the multipart upload.
   text: `update upload_sessions set is_answer_lost = true where id = $1 and state in ('receiving', 'finishing', 'completed')
-      and (multipart_id is null or not has_numbered_parts)
+      and (multipart_id is null or kind <> 'parted')
       and ($2::bigint is null or ("offset" = $2 and coalesce(lease_until < now(), true)))`,
 }
 const clearAnswerLost = {
@@ -77,7 +77,7 @@ const findLostCreation = {
   text: `select id, "offset" from upload_sessions
     where tenant = $1 and owner_id = $2 and state = 'receiving' and is_answer_lost and (lease_until is null or lease_until < now())
       and role = $3 and filename = $4 and size is not distinct from $5 and metadata is not distinct from $6
-      and fingerprint is not distinct from $7 and (concat->>'kind' is not distinct from 'partial') = $8 and has_numbered_parts = $9
+      and fingerprint is not distinct from $7 and kind = $8 and is_partial = $9
     order by created_at limit 1`,
 }
 const leadingParts = {
@@ -165,8 +165,8 @@ const findExpired = {
     where s.state in ('receiving', 'completed') and s.expires_at < $1
       and (s.state = 'receiving' or not exists (
         select from upload_sessions f
-        where f.tenant = s.tenant and f.owner_id = s.owner_id and f.concat->>'kind' = 'final'
-          and f.state in ('receiving', 'finishing') and f.concat->'from' ? s.id::text))
+        where f.tenant = s.tenant and f.owner_id = s.owner_id and f.kind = 'final'
+          and f.state in ('receiving', 'finishing') and f.partials ? s.id::text))
     order by s.expires_at limit $2`,
 }
 const findEnded = {
@@ -217,24 +217,14 @@ export function uploadRepository(database: Database): UploadRepository {
     async setFingerprint(id, fingerprint) {
       await database.query(setFingerprint, [id, fingerprint])
     },
-    async findFinal({ ownerId, tenant }, from) {
-      return (await ids(findFinal, [ownerId, JSON.stringify(from), tenant ?? '']))[0] ?? null
+    async findFinal({ ownerId, tenant }, partials) {
+      return (await ids(findFinal, [ownerId, JSON.stringify(partials), tenant ?? '']))[0] ?? null
     },
     async markAnswerLost(id, offset) {
       await database.query(markAnswerLost, [id, offset])
     },
-    async findLostCreation({
-      tenant,
-      ownerId,
-      role,
-      filename,
-      size,
-      metadata,
-      fingerprint,
-      isPartial,
-      hasNumberedParts,
-    }) {
-      const values = [tenant ?? '', ownerId, role, filename, size, metadata, fingerprint, isPartial, hasNumberedParts]
+    async findLostCreation({ tenant, ownerId, role, filename, size, metadata, fingerprint, kind, isPartial }) {
+      const values = [tenant ?? '', ownerId, role, filename, size, metadata, fingerprint, kind, isPartial]
       return (await database.query<{ id: string; offset: number }>(findLostCreation, values))[0] ?? null
     },
     async clearAnswerLost(id) {

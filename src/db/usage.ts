@@ -27,7 +27,7 @@ export function settlementOf(before: UploadState, { state }: UploadPatch): Settl
  */
 export function returnReservation(parameter: string): string {
   return `update upload_sessions p set reserved = coalesce(p.size, p.max_size)
-    from saved, jsonb_array_elements_text(saved.concat->'from') as partial(id)
+    from saved, jsonb_array_elements_text(saved.partials) as partial(id)
     where ${parameter} = 'released' and p.id = partial.id::uuid and p.reserved is null
       and p.state in ('receiving', 'finishing', 'completed')
     returning p.state, p.size, p.reserved`
@@ -40,10 +40,9 @@ export function returnReservation(parameter: string): string {
  */
 export function settleUsage(parameter: string, { returnsReservations }: { returnsReservations: boolean }): string {
   const isOpen = `${parameter} in ('stored', 'released')`
-  const isFile = `(case when saved.concat->>'kind' = 'partial' then 0 else 1 end)`
+  const isFile = `(case when saved.is_partial then 0 else 1 end)`
   const size = `(case when saved.reserved is null then 0 else saved.size end)`
   const isToday = `u.day = (saved.created_at at time zone 'utc')::date`
-  const isFinal = `saved.concat->>'kind' = 'final'`
   const toReserved = returnsReservations
     ? `+ (select coalesce(sum(reserved), 0)::bigint from returned where state <> 'completed')`
     : ''
@@ -51,7 +50,7 @@ export function settleUsage(parameter: string, { returnsReservations }: { return
     ? `+ (select coalesce(sum(size), 0)::bigint from returned where state = 'completed')`
     : ''
   // Numbered parts arrive in any order, so the offset leaves out received parts behind a gap.
-  const received = `(case when saved.has_numbered_parts then greatest(saved."offset", (select coalesce(sum(p.size), 0)::bigint
+  const received = `(case when saved.kind = 'parted' then greatest(saved."offset", (select coalesce(sum(p.size), 0)::bigint
         from upload_parts p where p.upload_id = saved.id and p.lock_token is null)) else saved."offset" end)`
   return `update upload_usage u set
       reserved_bytes = case when ${isOpen} then greatest(0, u.reserved_bytes - coalesce(saved.reserved, 0)) else u.reserved_bytes end ${toReserved},
@@ -59,7 +58,7 @@ export function settleUsage(parameter: string, { returnsReservations }: { return
       open_files = case when ${isOpen} then greatest(0, u.open_files - ${isFile}) else u.open_files end,
       stored_bytes = greatest(0, u.stored_bytes + case ${parameter} when 'stored' then ${size} when 'restored' then ${size} when 'freed' then -${size} else 0 end) ${toStored},
       stored_files = greatest(0, u.stored_files + case ${parameter} when 'stored' then ${isFile} when 'restored' then ${isFile} when 'freed' then -${isFile} else 0 end),
-      day_bytes = case when ${isToday} and ${isOpen} and saved.reserved is not null and ${isFinal} is not true
+      day_bytes = case when ${isToday} and ${isOpen} and saved.reserved is not null and saved.kind <> 'final'
         then greatest(0, u.day_bytes - saved.reserved + ${received}) else u.day_bytes end,
       day_files = case when ${isToday} and ${parameter} = 'released' then greatest(0, u.day_files - ${isFile}) else u.day_files end
     from saved
@@ -69,12 +68,12 @@ export function settleUsage(parameter: string, { returnsReservations }: { return
 const shrink = {
   name: 'usage-shrink',
   text: `with known as (
-      select id, tenant, owner_id, created_at, size, reserved, concat->>'kind' as kind from upload_sessions
+      select id, tenant, owner_id, created_at, size, reserved, kind from upload_sessions
       where id = $1 and state in ('receiving', 'finishing') and reserved > size for update),
     cut as (update upload_sessions s set reserved = known.size from known where s.id = known.id)
     update upload_usage u set
       reserved_bytes = greatest(0, u.reserved_bytes - known.reserved + known.size),
-      day_bytes = case when u.day = (known.created_at at time zone 'utc')::date and known.kind is distinct from 'final'
+      day_bytes = case when u.day = (known.created_at at time zone 'utc')::date and known.kind <> 'final'
         then greatest(0, u.day_bytes - known.reserved + known.size) else u.day_bytes end
     from known where u.tenant = known.tenant and u.owner_id = known.owner_id`,
 }

@@ -22,7 +22,7 @@ function saveStatement(isFinal: boolean): Statement {
         etag = coalesce($11, etag),
         expires_at = case when $12 then $13::timestamptz else expires_at end,
         completed_at = coalesce($14, completed_at),
-        has_numbered_parts = coalesce($15, has_numbered_parts),
+        kind = coalesce($15, kind),
         needs_cleanup = coalesce($16, needs_cleanup),
         digests = coalesce($22::jsonb, digests),
         content_type = coalesce($23, content_type),
@@ -67,8 +67,8 @@ const saveUpload = saveStatement(false)
 const endFinal = saveStatement(true)
 
 /** The statement that saves `change`. */
-export function saveFor({ concat }: Pick<UploadRecord, 'concat'>, { state }: UploadPatch): Statement {
-  return concat?.kind === 'final' && state !== undefined && hasEnded({ state }) ? endFinal : saveUpload
+export function saveFor({ kind }: Pick<UploadRecord, 'kind'>, { state }: UploadPatch): Statement {
+  return kind === 'final' && state !== undefined && hasEnded({ state }) ? endFinal : saveUpload
 }
 
 /** The values of the statement that `saveFor` returns. */
@@ -93,7 +93,7 @@ export function saveValues(
     change.expiresAt !== undefined,
     change.expiresAt ?? null,
     change.completedAt ?? null,
-    change.hasNumberedParts ?? null,
+    change.kind ?? null,
     change.needsCleanup ?? null,
     JSON.stringify(change.parts ?? []),
     change.event?.type ?? null,

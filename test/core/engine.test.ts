@@ -562,7 +562,7 @@ describe('numbered parts', () => {
   it('continue where appends stopped, and appends continue after them', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(40)
-    const { id } = await engine.create(ada, { ...creation(40), hasNumberedParts: true })
+    const { id } = await engine.create(ada, { ...creation(40), kind: 'parted' })
 
     await engine.append(ada, id, chunk(0, bytes.subarray(0, 14)))
     await engine.uploadPart(ada, id, { number: 2, body: bodyOf(bytes.subarray(10, 20)), bodySize: 10 })

@@ -36,7 +36,7 @@ describe('a body', () => {
       filename: 'a.bin',
       contentType: 'application/octet-stream',
       size: 4 * partSize,
-      hasNumberedParts: true,
+      kind: 'parted' as const,
     }
     const { id } = await engine.create(ann, creation)
 

@@ -28,7 +28,7 @@ beforeAll(async () => {
 }, 60_000)
 
 async function createUpload(): Promise<string> {
-  const creation = { size: 1000, filename: 'a.bin', contentType: 'application/octet-stream', hasNumberedParts: true }
+  const creation = { size: 1000, filename: 'a.bin', contentType: 'application/octet-stream', kind: 'parted' as const }
   const { policy } = effectivePolicy(defaultPolicies, ada)!
   const settings = { keyTemplate: defaultKeyTemplate, chunkSize: 10 } as EngineSettings
   const context = { settings, store: memoryStore(), rules: [], content: null, newId: randomUUID, now: () => new Date() }

@@ -6,6 +6,7 @@ import { defaultPolicies, type PolicyDocument, type PolicyRules } from '../../sr
 import type { Actor, CreateUpload } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { findUsageOf } from '../../src/db/usage.ts'
+import { finalOf } from '../support/final-of.ts'
 import { type MemoryStore, memoryStore } from '../support/memory-store.ts'
 import { bodyOf, openEngine } from '../support/open-engine.ts'
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
@@ -251,7 +252,7 @@ describe('an upload of unknown length', () => {
 })
 
 describe('a final upload', () => {
-  const partial: Partial<CreateUpload> = { concat: { kind: 'partial' } }
+  const partial: Partial<CreateUpload> = { isPartial: true }
 
   it('needs no more quota than its partial uploads reserved', async () => {
     const at = await node(databases[0], newActor(), {
@@ -268,7 +269,7 @@ describe('a final upload', () => {
     }
     expect(await usageOf(at.actor)).toMatchObject({ storedBytes: 100, storedFiles: 0, openUploads: 0, dayBytes: 100 })
 
-    const final = await at.engine.create(at.actor, { ...plain, size: null, concat: finalOf(parts) })
+    const final = await at.engine.create(at.actor, { ...plain, size: null, ...finalOf(parts) })
     await at.engine.drained()
 
     expect(final).toMatchObject({ state: 'completed', size: 100 })
@@ -283,7 +284,7 @@ describe('a final upload', () => {
     const parts = []
     for (const size of [60, 40]) parts.push((await at.engine.create(at.actor, { ...plain, ...partial, size })).id)
 
-    const { id } = await at.engine.create(at.actor, { ...plain, size: null, concat: finalOf(parts) })
+    const { id } = await at.engine.create(at.actor, { ...plain, size: null, ...finalOf(parts) })
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 100, openUploads: 3, openFiles: 1 })
     for (const [n, size] of [60, 40].entries()) await send(at, parts[n]!, size)
     expect(await at.engine.status(at.actor, id)).toMatchObject({ state: 'completed' })
@@ -297,7 +298,7 @@ describe('a final upload', () => {
     const parts = []
     for (const size of [60, 40]) parts.push((await at.engine.create(at.actor, { ...plain, ...partial, size })).id)
     await send(at, parts[0]!, 60)
-    const { id } = await at.engine.create(at.actor, { ...plain, size: null, concat: finalOf(parts) })
+    const { id } = await at.engine.create(at.actor, { ...plain, size: null, ...finalOf(parts) })
 
     await at.engine.cancel(at.actor, id)
 
@@ -312,11 +313,10 @@ describe('a final upload', () => {
   it('reserves bytes of its own for a partial upload that another one took over', async () => {
     const at = await node(databases[0], newActor(), { totalBytes: 150 })
     const { id: part } = await at.engine.create(at.actor, { ...plain, ...partial, size: 100 })
-    const concat = finalOf([part])
-    await at.engine.create(at.actor, { ...plain, size: null, concat })
+    await at.engine.create(at.actor, { ...plain, size: null, ...finalOf([part]) })
 
     const { id: other } = await at.engine.create(at.actor, { ...plain, ...partial, size: 10 })
-    const again = at.engine.create(at.actor, { ...plain, size: null, concat: finalOf([part, other]) })
+    const again = at.engine.create(at.actor, { ...plain, size: null, ...finalOf([part, other]) })
 
     await expect(again).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED', facts: { rule: 'totalBytes' } })
     expect(await usageOf(at.actor)).toMatchObject({ reservedBytes: 110, openUploads: 3 })
@@ -351,8 +351,4 @@ function usageOf(actor: Actor) {
 async function send(at: Node, id: string, size = 25, offset = 0, more: object = {}): Promise<void> {
   const body = bodyOf(Buffer.alloc(size, 1))
   await at.engine.append(at.actor, id, { offset, body, bodySize: size, ending: 'at-size', ...more })
-}
-
-function finalOf(from: string[]): { kind: 'final'; from: string[]; header: string } {
-  return { kind: 'final', from, header: `final;${from.join(' ')}` }
 }

@@ -41,6 +41,8 @@ async function createUpload(): Promise<string> {
   const id = randomUUID()
   const now = new Date()
   const row: UploadRecord = {
+    kind: 'sequential',
+    isPartial: false,
     id,
     ownerId: 'ada',
     tenant: null,
@@ -57,7 +59,6 @@ async function createUpload(): Promise<string> {
     partSize: 10,
     state: 'receiving',
     failure: null,
-    concat: null,
     digests: null,
     createdAt: now,
     updatedAt: now,
@@ -69,7 +70,6 @@ async function createUpload(): Promise<string> {
     prefix: null,
     tail: [],
     etag: null,
-    hasNumberedParts: false,
     needsCleanup: false,
     lossSeenAt: null,
     deleteDueAt: null,

@@ -63,7 +63,7 @@ export async function checkState(environment: Environment): Promise<string[]> {
 export async function cancelAll(environment: Environment, keep: number): Promise<string[]> {
   const problems: string[] = []
   const uploads = await openUploads(environment)
-  const kept = uploads.filter(({ state, concat }) => state === 'completed' && concat?.kind !== 'partial').slice(0, keep)
+  const kept = uploads.filter(({ state, isPartial }) => state === 'completed' && !isPartial).slice(0, keep)
   for (const { id, ownerId, role, tenant } of uploads)
     if (!kept.some((upload) => upload.id === id))
       await environment.engine

@@ -32,7 +32,7 @@ function openAmong(count: number): number {
 
 // Copies the newest real row, so that new columns need no change here.
 const growUploads = `
-  with pattern as materialized (select s from upload_sessions s where concat is null order by created_at desc limit 1)
+  with pattern as materialized (select s from upload_sessions s where kind <> 'final' and not is_partial order by created_at desc limit 1)
   insert into upload_sessions
   select grown.* from pattern, generate_series(1, $1::int) as n,
     lateral (select gen_random_uuid() as id, case when n % 10 = 1 then 'crowd' else 'user-' || n % $2::int end as owner,

@@ -44,7 +44,7 @@ export async function findPartials(
     authorizeOwner(actor, upload, 'append', now)
     assertActive(upload, now)
     if (isConcatenated(upload)) throw errors.alreadyConcatenated()
-    if (upload.concat?.kind !== 'partial') throw errors.notPartial()
+    if (!upload.isPartial) throw errors.notPartial()
   }
   assertFewRepeats(ids, found)
   return ids.map((id) => found.get(id)!)

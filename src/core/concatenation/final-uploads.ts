@@ -11,14 +11,14 @@ import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'
 import { findPartials, lengthOf, readPrefix } from './concatenate.ts'
 
 /** Whether the upload is a final one that is not concatenated yet. */
-export function isAwaitingPartials({ concat, state }: UploadRecord): boolean {
-  return concat?.kind === 'final' && state === 'receiving'
+export function isAwaitingPartials({ kind, state }: UploadRecord): boolean {
+  return kind === 'final' && state === 'receiving'
 }
 
 /** The partial uploads of a final one, in order; an empty list for any other upload. @throws UploadError as `findPartials` */
 export function partialsOf({ uploads, now }: EngineContext, upload: UploadRecord): Promise<UploadRecord[]> {
-  const from = upload.concat?.kind === 'final' ? upload.concat.from : []
-  return findPartials(actorOfUpload(upload), from, uploads, now())
+  const ids = upload.kind === 'final' ? upload.partials : []
+  return findPartials(actorOfUpload(upload), ids, uploads, now())
 }
 
 /**

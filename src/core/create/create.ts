@@ -8,7 +8,7 @@ import { status } from '../read/status.ts'
 import { findRepeated, hashOfBody } from '../receive/repeated-creation.ts'
 import type { CreatedUpload } from '../receive/requests.ts'
 import { replaceUpload } from '../transitions/end.ts'
-import type { Actor, CreateUpload } from '../upload.ts'
+import type { Actor, CreateUpload, FinalUpload } from '../upload.ts'
 import { toUpload } from '../upload-state.ts'
 import { insertUpload } from './insert-upload.ts'
 import { findRepetition, lostAnswersMarked, replaceLostCreation } from './lost-creations.ts'
@@ -22,7 +22,7 @@ export async function create(context: EngineContext, actor: Actor, creation: Cre
   context.checkCreation(actor)
   authorizeCollection(actor, 'create')
   await context.confirmStore()
-  if (creation.concat?.kind === 'final') return createFinal(context, actor, creation, creation.concat.from)
+  if (creation.kind === 'final') return createFinal(context, actor, creation)
 
   await lostAnswersMarked(context)
   const insert = () => insertUpload(context, actor, creation, null, policyOf(context, actor))
@@ -52,15 +52,14 @@ export async function create(context: EngineContext, actor: Actor, creation: Cre
 async function createFinal(
   context: EngineContext,
   actor: Actor,
-  creation: CreateUpload,
-  from: string[],
+  creation: CreateUpload & FinalUpload,
 ): Promise<CreatedUpload> {
   const { uploads, now } = context
-  const findSame = () => uploads.findFinal(ownerOfActor(actor), from)
+  const findSame = () => uploads.findFinal(ownerOfActor(actor), creation.partials)
   const same = await findSame()
   if (same) return status(context, actor, same)
   try {
-    const partials = await findPartials(actor, from, uploads, now())
+    const partials = await findPartials(actor, creation.partials, uploads, now())
     const { upload } = await insertUpload(context, actor, creation, partials, policyOf(context, actor))
     return await status(context, actor, upload.id)
   } catch (error) {

@@ -32,7 +32,7 @@ export async function insertUpload(
   const { filename, contentType, category } = upload
   const resolved = { ...creation, filename, contentType, category }
   await authorization.authorizeRequest({ actor, action: 'create', creation: resolved })
-  if (nameObject && creation.concat?.kind !== 'partial') {
+  if (nameObject && !upload.isPartial) {
     const unique = uniqueToken(newId)
     const name = await nameObject({ actor, creation: resolved, id: upload.id, unique })
     upload.key = makeNamedKey(name, upload.id, unique)

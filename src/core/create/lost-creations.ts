@@ -67,7 +67,7 @@ function creationKey(actor: Actor, creation: CreateUpload): CreationKey {
     size: creation.size,
     metadata: creation.metadata ?? null,
     fingerprint: creation.fingerprint ?? null,
-    isPartial: creation.concat?.kind === 'partial',
-    hasNumberedParts: creation.hasNumberedParts ?? false,
+    kind: creation.kind ?? 'sequential',
+    isPartial: creation.isPartial ?? false,
   }
 }

@@ -6,7 +6,7 @@ import { categoryOf, type Policy } from '../policy/policy.ts'
 import { filenameRule } from '../policy/rules/filename.ts'
 import type { Rule } from '../policy/rules/rule.ts'
 import { sizeRule, tooLarge } from '../policy/rules/size.ts'
-import type { Actor, CreateUpload, UploadRecord } from '../upload.ts'
+import type { Actor, CreateUpload, UploadRecord, UploadSource } from '../upload.ts'
 import { checkFingerprint } from './fingerprint.ts'
 import { choosePartSize } from './part-plan.ts'
 
@@ -28,7 +28,8 @@ export function newUpload(
   const { settings, store, newId, now } = context
   const { limits } = store
   const contentType = normalizeMediaType(creation.contentType)
-  const isPartial = creation.concat?.kind === 'partial'
+  const source = sourceOf(creation)
+  const { isPartial } = source
   // The category of a partial upload is never shown, so the client's is not checked and not kept.
   const category = (isPartial ? null : creation.category) ?? categoryOf(contentType)
   for (const rule of rulesFor(context, creation, contentType))
@@ -49,6 +50,7 @@ export function newUpload(
     filename: agreeingName(filename, contentType),
   }
   return {
+    ...source,
     id,
     ownerId: actor.id,
     tenant: actor.tenant,
@@ -64,15 +66,15 @@ export function newUpload(
     offset: 0,
     partSize: choosePartSize({
       size: creation.size ?? maxSize,
-      preferred: creation.hasNumberedParts
-        ? (policy.chunkSize ?? policy.partSize ?? settings.chunkSize)
-        : (policy.partSize ?? partSize),
+      preferred:
+        source.kind === 'parted'
+          ? (policy.chunkSize ?? policy.partSize ?? settings.chunkSize)
+          : (policy.partSize ?? partSize),
       limits,
       firstChunkSize: creation.firstChunkSize,
     }),
     state: 'receiving',
     failure: null,
-    concat: creation.concat ?? null,
     digests: creation.digests ? { ...creation.digests, actual: {} } : null,
     createdAt,
     updatedAt: createdAt,
@@ -84,11 +86,16 @@ export function newUpload(
     timeToLiveMs: policy.timeToLiveMs,
     tail: [],
     etag: null,
-    hasNumberedParts: creation.hasNumberedParts ?? false,
     needsCleanup: false,
     lossSeenAt: null,
     deleteDueAt: null,
   }
+}
+
+function sourceOf(creation: CreateUpload): UploadSource {
+  if (creation.kind !== 'final') return { kind: creation.kind ?? 'sequential', isPartial: creation.isPartial ?? false }
+  const { kind, isPartial, partials, uploadConcat } = creation
+  return { kind, isPartial, partials, uploadConcat }
 }
 
 /**
@@ -100,7 +107,7 @@ function rulesFor(
   creation: CreateUpload,
   contentType: string,
 ): readonly Rule[] {
-  if (creation.concat?.kind === 'partial') return [filenameRule, sizeRule]
+  if (creation.isPartial) return [filenameRule, sizeRule]
   const isOpen = content !== null && contentType === unknownMediaType && creation.category === undefined
   return isOpen ? rules.filter((rule) => !content.rules.includes(rule)) : rules
 }

@@ -59,7 +59,7 @@ async function finishUnderLease(
   }
   await readContiguousOffset(upload, context.uploads)
   // A request that only read the status did not say that the upload is whole, and a part may have been replaced since it looked whole.
-  if (isOpen && action === 'read' && upload.concat?.kind !== 'final' && !hasEveryByte(upload)) return upload
+  if (isOpen && action === 'read' && upload.kind !== 'final' && !hasEveryByte(upload)) return upload
   await finishUpload(context, lease, actor)
   return upload
 }

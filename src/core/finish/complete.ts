@@ -47,7 +47,7 @@ async function closeForBytes(context: EngineContext, actor: Actor, id: string, l
     if (upload.state !== 'receiving') return
     await authorization.authorize(actor, 'complete', upload)
     await assertNoPartLocks(context, lease)
-    const parts = upload.hasNumberedParts ? await readContiguousOffset(upload, uploads) : await uploads.parts(id)
+    const parts = upload.kind === 'parted' ? await readContiguousOffset(upload, uploads) : await uploads.parts(id)
     if (listed) assertSameParts(listed, parts)
     const size = upload.size ?? upload.offset
     if (upload.offset !== size) throw errors.bytesMissing({ offset: upload.offset, size })

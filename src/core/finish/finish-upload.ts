@@ -22,7 +22,7 @@ import { isConcatenated } from '../upload-state.ts'
 export async function finishUpload(context: EngineContext, lease: Lease, by: Actor | null): Promise<void> {
   const { upload } = lease
   if (upload.state === 'completed' || isConcatenated(upload)) return
-  const isFinal = upload.concat?.kind === 'final' && upload.size !== null
+  const isFinal = upload.kind === 'final' && upload.size !== null
   if (!isFinal && !hasEveryByte(upload)) throw errors.notWholeYet({ offset: upload.offset })
   if (upload.state === 'receiving') await beginFinishing(lease)
   try {

@@ -26,7 +26,7 @@ const base64url = /^[\w-]+$/
 export function objectMetadataOf(upload: UploadRecord): ObjectMetadata {
   const metadata = servedTypeOf(upload)
   // A partial upload is no file of its own, so no row is rebuilt from it.
-  return upload.concat?.kind === 'partial' ? metadata : { ...metadata, origin: writeOrigin(upload) }
+  return upload.isPartial ? metadata : { ...metadata, origin: writeOrigin(upload) }
 }
 
 /** The origin as Base64url; a file name that is too long is cut. */

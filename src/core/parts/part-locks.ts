@@ -83,7 +83,7 @@ async function isSame({ size, etag }: StoredPart, bytes: Bytes): Promise<boolean
 
 /** Waits until no part of the upload is being written outside the lease. False when that takes longer than a request may wait. */
 export async function waitForPartLocks({ uploads, settings }: EngineContext, lease: Lease): Promise<boolean> {
-  if (!lease.upload.hasNumberedParts) return true
+  if (lease.upload.kind !== 'parted') return true
   const until = performance.now() + settings.partLockWaitMs
   while ((await uploads.countPartLocks(lease.upload.id)) > 0) {
     if (performance.now() > until || lease.signal.aborted) return false

@@ -24,7 +24,7 @@ export interface UploadPatch {
   digests?: FileDigests
   expiresAt?: Date | null
   completedAt?: Date
-  hasNumberedParts?: boolean
+  kind?: 'parted'
   /** The store may have something of this upload that no row names: the sweeper must look. */
   needsCleanup?: boolean
   lossSeenAt?: Date | null
@@ -70,10 +70,7 @@ export type ActorRef = Pick<Actor, 'client' | 'keyId'>
 
 /** What a creation says, by which an equal one is recognized. */
 export type CreationKey = Owner &
-  Pick<UploadRecord, 'role' | 'filename' | 'size' | 'metadata' | 'fingerprint' | 'agent'> & {
-    isPartial: boolean
-    hasNumberedParts: boolean
-  }
+  Pick<UploadRecord, 'kind' | 'isPartial' | 'role' | 'filename' | 'size' | 'metadata' | 'fingerprint' | 'agent'>
 
 /** The uploads in the database. Sizes are bigint there and safe integers here. Every call may throw `UploadError DATABASE_ERROR`. */
 export interface UploadRepository {
@@ -92,7 +89,7 @@ export interface UploadRepository {
   /** Records what the client knows the file by. */
   setFingerprint(id: string, fingerprint: string | null): Promise<void>
   /** The id of the owner's final upload of exactly these partial ones, in this order, that is open or completed. */
-  findFinal(owner: Owner, from: string[]): Promise<string | null>
+  findFinal(owner: Owner, partials: string[]): Promise<string | null>
   /**
    * Records that the answer to the creation may have been lost, unless `offset` is given and the upload stands elsewhere.
    * A request that takes the lease while the upload is receiving clears the mark.

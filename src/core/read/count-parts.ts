@@ -9,9 +9,9 @@ import { findUpload } from './find-upload.ts'
  * `action` as that verb would.
  */
 export async function countParts(context: EngineContext, actor: Actor, id: string, action: Action): Promise<number> {
-  const { size, partSize, hasNumberedParts, offset } = await findUpload(context, actor, id, action)
+  const { size, partSize, kind, offset } = await findUpload(context, actor, id, action)
   if (size !== null) return Math.ceil(size / partSize)
-  return hasNumberedParts ? (await context.uploads.parts(id)).length : Math.ceil(offset / partSize)
+  return kind === 'parted' ? (await context.uploads.parts(id)).length : Math.ceil(offset / partSize)
 }
 
 /** The largest part count of the actor's unfinished uploads, for routes that name the upload in the body. */

@@ -36,7 +36,7 @@ export async function appendUnderLease(
 ): Promise<UploadRecord> {
   const { upload } = lease
   assertActive(upload, context.now())
-  if (upload.concat?.kind === 'final') throw errors.finalTakesNoBytes()
+  if (upload.kind === 'final') throw errors.finalTakesNoBytes()
   if (upload.state !== 'receiving') return respondToCompleted(context, lease, request, slot)
   // An owner whose role may not upload any more is refused, whatever limits the upload was created with.
   policyOf(context, actorOfUpload(upload))
@@ -258,7 +258,7 @@ function alignedPartSize(
   { bodySize }: AppendRequest,
   size: number,
 ): number {
-  const isFirst = upload.offset === 0 && upload.multipartId === null && !upload.hasNumberedParts
+  const isFirst = upload.offset === 0 && upload.multipartId === null && upload.kind === 'sequential'
   if (!isFirst || bodySize === null || bodySize === 0) return upload.partSize
   const preferred = policyOf(context, actorOfUpload(upload)).partSize ?? context.settings.partSize
   return choosePartSize({ size, preferred, limits: context.store.limits, firstChunkSize: bodySize })

@@ -33,7 +33,7 @@ export function lengthExceeded(upload: UploadRecord, size: number | null): Uploa
 export function assertPartAccepted(upload: UploadRecord, { number, bodySize }: PartUpload, now: Date): void {
   assertActive(upload, now)
   if (upload.state !== 'receiving') throw errors.takesNoMoreBytes()
-  if (upload.concat?.kind === 'final') throw errors.finalTakesNoBytes()
+  if (upload.kind === 'final') throw errors.finalTakesNoBytes()
   const size = sizeOfPart(upload, number)
   if (bodySize !== null && bodySize !== size) throw errors.wrongPartSize({ number, size })
 }

@@ -44,7 +44,7 @@ export function openPartWriter(
   })
   const isFirst = upload.prefix !== null || upload.offset === 0
   // A partial upload is not a file: only the final upload that is made of it can be looked at.
-  const content = upload.concat?.kind === 'partial' ? null : context.content
+  const content = upload.isPartial ? null : context.content
   if (!isFirst || (upload.prefix === null && !content)) return writer
   const onRecorded = (offset: number) => request.onRecorded?.(offset, [])
   return openContentGate(context, writer, lease, { content, size, awaitsDigest, by, expiryPatch, onRecorded })

@@ -42,7 +42,7 @@ export interface Repeat {
 }
 
 /** A new upload. Where the quota has room only for the repetition of an earlier one, no row exists for it. */
-export interface CreatedUpload extends Upload {
+export type CreatedUpload = Upload & {
   /** To be passed to the append of the body that came with the creation: equal bytes are the same file. */
   repeats?: Repeat
 }

@@ -154,7 +154,7 @@ async function openForParts(
     const { upload } = lease
     assertPartAccepted(upload, request, now())
     if (acceptsParts(upload)) return upload
-    const patch: UploadPatch = { hasNumberedParts: true, expiresAt: nextExpiry(context, upload) }
+    const patch: UploadPatch = { kind: 'parted', expiresAt: nextExpiry(context, upload) }
     if (upload.multipartId === null) {
       await lease.confirm()
       // If the store's answer is lost there is a multipart upload whose id no row names.
@@ -199,7 +199,7 @@ function openPartGate(
   request: PartUpload,
 ): PartGate | null {
   const { content, locker, authorization, now } = context
-  if (content === null || request.number !== 1 || upload.concat?.kind === 'partial') return null
+  if (content === null || request.number !== 1 || upload.isPartial) return null
   return createPartGate(context, content, upload, actor, (work) =>
     locker.withLock(upload.id, authorization.ownerCheck(actor, 'append'), (lease) => {
       assertPartAccepted(lease.upload, request, now())
@@ -210,5 +210,5 @@ function openPartGate(
 
 /** Whether parts may arrive in any order. */
 function acceptsParts(upload: UploadRecord): boolean {
-  return upload.multipartId !== null && upload.hasNumberedParts
+  return upload.multipartId !== null && upload.kind === 'parted'
 }

@@ -12,8 +12,8 @@ import { withServerLock } from './server-lock.ts'
 export async function cleanUpAfter(context: EngineContext, upload: UploadRecord): Promise<void> {
   if (!hasEnded(upload)) return
   if (upload.needsCleanup) await freeStorage(context, upload)
-  if (upload.concat?.kind !== 'final' || upload.state !== 'completed') return
-  for (const id of new Set(upload.concat.from)) await endPartial(context, id)
+  if (upload.kind !== 'final' || upload.state !== 'completed') return
+  for (const id of new Set(upload.partials)) await endPartial(context, id)
 }
 
 /** A partial upload whose bytes are part of a file now is no longer needed. If this is cut off, it expires. */

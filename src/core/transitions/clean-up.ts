@@ -17,8 +17,8 @@ export async function* idsWithTailObjects(store: ObjectStore): AsyncGenerator<st
 }
 
 /** Whether the object of the upload is a file that stays for its owner; that of a partial upload is not. */
-export function mayKeepObject({ concat }: Pick<UploadRecord, 'concat'>): boolean {
-  return concat?.kind !== 'partial'
+export function mayKeepObject({ isPartial }: Pick<UploadRecord, 'isPartial'>): boolean {
+  return !isPartial
 }
 
 /** When an object that is deleted now is to be removed. */

@@ -43,7 +43,7 @@ export async function completeUpload(
     completedAt: now(),
     lossSeenAt: null,
     // A partial upload that is never concatenated must not stay for ever.
-    ...(upload.concat?.kind === 'partial' ? {} : { expiresAt: null }),
+    ...(upload.isPartial ? {} : { expiresAt: null }),
     ...(upload.tail.length > 0 ? { needsCleanup: true } : {}),
     event: eventOf('upload.completed', { ...upload, size }),
     release: true,

@@ -2,7 +2,7 @@
  * Uploads of all owners, for admins. Reads the rows only: a lock holder is not asked to save first, so an active upload may be one
  * part further than its row says.
  */
-import type { Concat, UploadState } from '../../core/upload.ts'
+import type { UploadKind, UploadState } from '../../core/upload.ts'
 import type { Database, Statement } from '../../db/open.ts'
 
 /** An upload as operators see it. Sizes are bytes. */
@@ -20,8 +20,9 @@ export interface UploadLine {
   received: number
   state: UploadState
   failure: string | null
-  /** A partial upload, or the final upload made of partial ones (tus concatenation). */
-  concat: Concat['kind'] | null
+  kind: UploadKind
+  /** It is no file of its own, but a range of a final upload (tus concatenation). */
+  isPartial: boolean
   /** A server holds its lease or the lock of one of its parts now. */
   isLive: boolean
   createdAt: Date
@@ -72,8 +73,8 @@ const live = `(coalesce(s.lease_until > now(), false) or ${partLocked})`
 // Parts have rows only while the upload is open; afterwards `offset` holds the bytes received.
 const stored = `(select coalesce(sum(p.size), 0)::bigint from upload_parts p where p.upload_id = s.id and p.lock_token is null)`
 const columns = `s.id, s.owner_id, s.tenant, s.role, s.key, s.filename, s.content_type, s.category, s.size, s.state, s.failure,
-  s.concat->>'kind' as concat, s.created_at, s.updated_at, s.completed_at, s.expires_at,
-  case when s.has_numbered_parts and s.state = 'receiving' then greatest(s."offset", ${stored}) else s."offset" end as received,
+  s.kind, s.is_partial, s.created_at, s.updated_at, s.completed_at, s.expires_at,
+  case when s.kind = 'parted' and s.state = 'receiving' then greatest(s."offset", ${stored}) else s."offset" end as received,
   s.state in ('receiving', 'finishing') and ${live} as is_live`
 
 /** One prepared statement per set of conditions that an index can serve (see the lists in db/uploads). Other conditions filter its rows. */
@@ -120,12 +121,13 @@ const findOne = {
     from upload_sessions s where s.id = $1 and ($2::text is null or s.tenant = $2)`,
 }
 
-type SameInRow = 'id' | 'role' | 'key' | 'filename' | 'category' | 'size' | 'received' | 'state' | 'failure' | 'concat'
+type SameInRow = 'id' | 'role' | 'key' | 'filename' | 'category' | 'size' | 'received' | 'state' | 'failure' | 'kind'
 
 interface Row extends Pick<UploadLine, SameInRow> {
   owner_id: string
   tenant: string
   content_type: string
+  is_partial: boolean
   is_live: boolean
   created_at: Date
   updated_at: Date
@@ -173,7 +175,7 @@ export async function findUploadDetails(
 }
 
 function toLine(row: Row): UploadLine {
-  const { id, role, key, filename, category, size, received, state, failure, concat } = row
+  const { id, role, key, filename, category, size, received, state, failure, kind } = row
   return {
     id,
     user: row.owner_id,
@@ -187,7 +189,8 @@ function toLine(row: Row): UploadLine {
     received,
     state,
     failure,
-    concat,
+    kind,
+    isPartial: row.is_partial,
     isLive: row.is_live,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -20,10 +20,10 @@ const line = z
     received: bytes.describe('Bytes stored; grows by whole parts while a body is being received'),
     state,
     failure: z.string().nullable().describe('Why the upload failed: lost, digest or type'),
-    concat: z
-      .enum(['partial', 'final'])
-      .nullable()
-      .describe('tus concatenation: a partial upload, or the final upload made of partial ones'),
+    kind: z
+      .enum(['sequential', 'parted', 'final'])
+      .describe('Appended at the offset; sent as numbered parts; or concatenated from partial uploads (tus)'),
+    partial: z.boolean().describe('It becomes a range of a final upload (tus concatenation) and is no file of its own'),
     live: z.boolean().describe('Whether a server is writing to it now'),
     key: z.string().describe('The key of the object in the store'),
     objectUrl: z.string().nullable().describe('URL of the completed object for browsers; needs S3_PUBLIC_URL'),
@@ -147,10 +147,11 @@ export const schemas = {
 
 /** An upload as the API returns it. */
 export function viewOfLine(upload: UploadLine, objectUrlOf: (key: string) => string | null): LineView {
-  const { isLive, createdAt, updatedAt, completedAt, expiresAt, ...rest } = upload
+  const { isLive, isPartial, createdAt, updatedAt, completedAt, expiresAt, ...rest } = upload
   return {
     ...rest,
     live: isLive,
+    partial: isPartial,
     objectUrl: upload.state === 'completed' ? objectUrlOf(upload.key) : null,
     createdAt: createdAt.toISOString(),
     updatedAt: updatedAt.toISOString(),

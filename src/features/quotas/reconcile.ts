@@ -34,9 +34,9 @@ export interface FileCheck {
 const actual = `
   coalesce(sum(reserved) filter (where state in ('receiving', 'finishing')), 0)::bigint as reserved_bytes,
   coalesce(sum(size) filter (where state = 'completed' and reserved is not null), 0)::bigint as stored_bytes,
-  (count(*) filter (where state = 'completed' and concat->>'kind' is distinct from 'partial'))::int as stored_files,
+  (count(*) filter (where state = 'completed' and not is_partial))::int as stored_files,
   (count(*) filter (where state in ('receiving', 'finishing')))::int as open_uploads,
-  (count(*) filter (where state in ('receiving', 'finishing') and concat->>'kind' is distinct from 'partial'))::int as open_files`
+  (count(*) filter (where state in ('receiving', 'finishing') and not is_partial))::int as open_files`
 const counters = 'reserved_bytes, stored_bytes, stored_files, open_uploads, open_files'
 const of = (table: string) => counters.replaceAll(/\w+/g, (column) => `${table}.${column}`)
 

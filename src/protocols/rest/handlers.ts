@@ -27,7 +27,7 @@ export function createHandlers(engine: Engine, publicUrl: string | undefined, re
         category: fields.category ?? undefined,
         fingerprint: fields.fingerprint,
         // The client splits the file by the chunk_size in this answer.
-        hasNumberedParts: true,
+        kind: 'parted',
         ending: 'later',
       })
       whenAnswerLost(request, reply, (wasWritten) =>

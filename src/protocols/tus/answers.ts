@@ -27,9 +27,9 @@ function addUploadHeaders(reply: FastifyReply, call: Call, upload: Upload, locat
   addExpiry(reply, upload)
   if (call.method !== 'HEAD') return
   if (upload.metadata !== null) reply.header('upload-metadata', upload.metadata)
-  if (upload.concat?.kind === 'partial') reply.header('upload-concat', 'partial')
-  if (upload.concat?.kind !== 'final') return
-  reply.header('upload-concat', upload.concat.header)
+  if (upload.isPartial) reply.header('upload-concat', 'partial')
+  if (upload.kind !== 'final') return
+  reply.header('upload-concat', upload.uploadConcat)
   // The client never sends the length of a final upload: the server knows it once it knows the lengths of the partial uploads.
   reply.removeHeader('upload-defer-length')
   // "The response to a HEAD request for a final upload SHOULD NOT contain the Upload-Offset header unless the concatenation

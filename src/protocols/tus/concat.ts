@@ -1,5 +1,5 @@
 import { errors } from '../../core/errors/errors.ts'
-import type { Concat } from '../../core/upload.ts'
+import type { FinalUpload, SentUpload } from '../../core/upload.ts'
 import { isId } from '../../core/upload-state.ts'
 
 /** The largest header that the server takes (64 KiB) has room for so many URLs of 125 characters. */
@@ -11,13 +11,13 @@ const maxPartials = 500
  * @throws UploadError INVALID_REQUEST
  * @see tus 1.0, extension Concatenation
  */
-export function readConcat(header: string | undefined, path: string): Concat | null {
-  if (header === undefined) return null
-  if (header === 'partial') return { kind: 'partial' }
+export function readConcat(header: string | undefined, path: string): FinalUpload | Partial<SentUpload> {
+  if (header === undefined) return {}
+  if (header === 'partial') return { isPartial: true }
   if (!header.startsWith('final;')) throw errors.concatInvalid()
   const urls = header.slice('final;'.length).trim().split(/ +/)
   if (urls.length > maxPartials) throw errors.tooManyPartials({ most: maxPartials })
-  return { kind: 'final', from: urls.map((url) => idOf(url, path)), header }
+  return { kind: 'final', isPartial: false, partials: urls.map((url) => idOf(url, path)), uploadConcat: header }
 }
 
 function idOf(url: string, path: string): string {

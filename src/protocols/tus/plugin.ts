@@ -161,7 +161,7 @@ function headersFor({ headers }: FastifyRequest, { method, creation, append }: C
   if (!creation) return forwarded
   if (creation.size !== null) forwarded['upload-length'] = String(creation.size)
   // The engine computes the length of a final upload from its partial uploads.
-  const deferred = creation.concat?.kind === 'final' ? '1' : headers['upload-defer-length']
+  const deferred = creation.kind === 'final' ? '1' : headers['upload-defer-length']
   if (deferred !== undefined) forwarded['upload-defer-length'] = String(deferred)
   return forwarded
 }

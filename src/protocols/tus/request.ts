@@ -36,14 +36,14 @@ export function checkVersion(headers: IncomingHttpHeaders): void {
  * @throws UploadError INVALID_REQUEST, INVALID_METADATA, FILE_TOO_LARGE
  */
 export function readCreation({ headers }: IncomingMessage, path: string): CreateUpload {
-  const concat = readConcat(headerText(headers, 'upload-concat'), path)
+  const source = readConcat(headerText(headers, 'upload-concat'), path)
   const metadata = headerText(headers, 'upload-metadata')
   const size = readLength(headers) ?? null
-  if (concat?.kind === 'final' && size !== null) throw errors.finalLengthGiven()
+  if (source.kind === 'final' && size !== null) throw errors.finalLengthGiven()
   const { filename = 'file', contentType = unknownMediaType, digests, ...more } = readMetadata(metadata)
   // Clients may send the metadata of the whole file with each partial upload. The digests in it hold for the final upload only.
-  const creation = { filename, contentType, ...more, metadata: metadata ?? null, size, concat }
-  return concat?.kind === 'partial' ? creation : { ...creation, digests }
+  const creation = { filename, contentType, ...more, metadata: metadata ?? null, size, ...source }
+  return source.isPartial ? creation : { ...creation, digests }
 }
 
 /**
@@ -64,8 +64,8 @@ export function readAppend(request: IncomingMessage): AppendRequest {
  * part of the upload".
  * @throws UploadError INVALID_REQUEST; LENGTH_MISMATCH when the body is longer than the file
  */
-export function readFirstAppend(request: IncomingMessage, { size, concat }: CreateUpload): AppendRequest | null {
-  if (!hasPatchType(request.headers) || concat?.kind === 'final') return null
+export function readFirstAppend(request: IncomingMessage, { size, kind }: CreateUpload): AppendRequest | null {
+  if (!hasPatchType(request.headers) || kind === 'final') return null
   const append = { ...bytesOf(request), offset: 0 }
   if (size !== null && append.bodySize !== null && append.bodySize > size) throw errors.lengthExceeded({ size })
   return append

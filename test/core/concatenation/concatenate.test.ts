@@ -6,6 +6,7 @@ import { uploadRepository } from '../../../src/db/uploads.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
 import { s3Options } from '../../../src/stores/s3/options.ts'
 import { s3Store } from '../../../src/stores/s3/store.ts'
+import { finalOf } from '../../support/final-of.ts'
 import { unavailable } from '../../support/memory-store.ts'
 import { ada, bodyOf, openEngine } from '../../support/open-engine.ts'
 import { startS3StandIn } from '../../support/s3-stand-in.ts'
@@ -15,13 +16,12 @@ const file = { filename: 'whole.png', contentType: 'image/png' }
 const unnamed = { filename: 'file', contentType: 'application/octet-stream' }
 
 async function sendPartial(engine: RunningEngine, bytes: Buffer, actor = ada): Promise<Upload> {
-  const { id } = await engine.create(actor, { ...unnamed, size: bytes.length, concat: { kind: 'partial' } })
+  const { id } = await engine.create(actor, { ...unnamed, size: bytes.length, isPartial: true })
   return engine.append(actor, id, { offset: 0, body: bodyOf(bytes), bodySize: bytes.length, ending: 'at-size' })
 }
 
 function final(partials: Upload[]) {
-  const from = partials.map((partial) => partial.id)
-  return { ...file, size: null, concat: { kind: 'final' as const, from, header: `final;${from.join(' ')}` } }
+  return { ...file, size: null, ...finalOf(partials.map(({ id }) => id)) }
 }
 
 describe('a final upload', () => {
@@ -50,7 +50,7 @@ describe('a final upload', () => {
     const { engine, store } = await openEngine()
     const partials = await Promise.all([sendPartial(engine, randomBytes(13)), sendPartial(engine, randomBytes(7))])
     const creation = final(partials)
-    const withOtherHeader = { ...creation, concat: { ...creation.concat, header: `${creation.concat.header} ` } }
+    const withOtherHeader = { ...creation, uploadConcat: `${creation.uploadConcat} ` }
 
     const concurrent = await Promise.allSettled([engine.create(ada, creation), engine.create(ada, withOtherHeader)])
     const again = await engine.create(ada, withOtherHeader)
@@ -180,7 +180,7 @@ describe('a final upload', () => {
     const { engine, store } = await openEngine()
     const [a, b] = [randomBytes(12), randomBytes(8)]
     const done = await sendPartial(engine, a)
-    const open = await engine.create(ada, { ...unnamed, size: null, concat: { kind: 'partial' } })
+    const open = await engine.create(ada, { ...unnamed, size: null, isPartial: true })
 
     const early = await engine.create(ada, final([done, open]))
     expect(early).toMatchObject({ state: 'receiving', size: null })
@@ -227,7 +227,7 @@ describe('a final upload', () => {
   it('cannot be completed before its partial uploads', async () => {
     const { engine, store } = await openEngine()
     const bytes = randomBytes(25)
-    const { id } = await engine.create(ada, { ...unnamed, size: null, concat: { kind: 'partial' } })
+    const { id } = await engine.create(ada, { ...unnamed, size: null, isPartial: true })
     const partial = {
       ...(await engine.append(ada, id, {
         offset: 0,
@@ -301,7 +301,7 @@ describe('a final upload', () => {
 
   it('takes no bytes', async () => {
     const { engine } = await openEngine()
-    const open = await engine.create(ada, { ...unnamed, size: 10, concat: { kind: 'partial' } })
+    const open = await engine.create(ada, { ...unnamed, size: 10, isPartial: true })
     const whole = await engine.create(ada, final([open]))
 
     const patch = engine.append(ada, whole.id, {

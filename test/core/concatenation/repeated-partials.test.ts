@@ -5,6 +5,7 @@ import { defaultPolicies } from '../../../src/core/policy/policy.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { uploadRepository } from '../../../src/db/uploads.ts'
 import { findUsageOf } from '../../../src/db/usage.ts'
+import { finalOf } from '../../support/final-of.ts'
 import { bodyOf, openEngine, testDatabase } from '../../support/open-engine.ts'
 
 const creation = { filename: 'a.bin', contentType: 'application/octet-stream' }
@@ -12,13 +13,13 @@ let count = 0
 const newUser = () => userOf(`user ${count++}`, 'creator')
 
 async function partial(engine: RunningEngine, actor = newUser(), bytes = 30): Promise<string> {
-  const { id } = await engine.create(actor, { ...creation, size: bytes, concat: { kind: 'partial' } })
+  const { id } = await engine.create(actor, { ...creation, size: bytes, isPartial: true })
   await engine.append(actor, id, { offset: 0, body: bodyOf(randomBytes(bytes)), bodySize: bytes, ending: 'at-size' })
   return id
 }
 
 const concatenate = (engine: RunningEngine, actor: ReturnType<typeof newUser>, from: string[]) =>
-  engine.create(actor, { ...creation, size: null, concat: { kind: 'final', from, header: `final;${from.join(' ')}` } })
+  engine.create(actor, { ...creation, size: null, ...finalOf(from) })
 
 describe('a partial upload that is named more than once', () => {
   it('counts for the daily bytes each time but the first', async () => {
@@ -50,7 +51,7 @@ describe('a partial upload that is named more than once', () => {
     const { engine } = await openEngine()
     const ann = newUser()
     const a = await partial(engine, ann)
-    const { id: open } = await engine.create(ann, { ...creation, size: null, concat: { kind: 'partial' } })
+    const { id: open } = await engine.create(ann, { ...creation, size: null, isPartial: true })
 
     await expect(concatenate(engine, ann, Array(18).fill(a))).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
     await expect(concatenate(engine, ann, [open, open])).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
@@ -76,8 +77,7 @@ it('the status of a final upload reads all of its partial uploads with one state
   const { engine } = await openEngine({ uploads })
   const ann = newUser()
   const from: string[] = []
-  for (let n = 0; n < 50; n += 1)
-    from.push((await engine.create(ann, { ...creation, size: 10, concat: { kind: 'partial' } })).id)
+  for (let n = 0; n < 50; n += 1) from.push((await engine.create(ann, { ...creation, size: 10, isPartial: true })).id)
   const { id } = await concatenate(engine, ann, from)
   lookups.length = 0
   single = 0

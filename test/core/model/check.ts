@@ -26,9 +26,8 @@ export async function checkAfterwards(world: World, node: Node): Promise<void> {
   }
 
   const files = records.filter(({ state }) => state === 'completed')
-  for (const { id, concat } of files)
-    if (concat?.kind === 'partial')
-      throw new Violation(`${nameOf(world, id)} is a partial upload and was kept as a file`)
+  for (const { id, isPartial } of files)
+    if (isPartial) throw new Violation(`${nameOf(world, id)} is a partial upload and was kept as a file`)
   const keys = new Set(files.map(({ key }) => key))
   for (const key of store.objects.keys())
     if (!keys.has(key)) throw new Violation(`the object ${key} was left in the store`)
@@ -71,11 +70,11 @@ async function checkEvents({ database, user, ...world }: World, uploads: UploadR
     },
     [user.id],
   )
-  for (const { id, concat, state } of uploads) {
+  for (const { id, isPartial, state } of uploads) {
     const its = events.filter((event) => event.upload_id === id)
     const types = its.map(({ type }) => type.replace('upload.', '')).join(' ')
-    const allowed = concat?.kind === 'partial' ? [''] : [`created ${state}`]
-    if (state === 'cancelled' && concat?.kind !== 'partial') allowed.push('created completed cancelled')
+    const allowed = isPartial ? [''] : [`created ${state}`]
+    if (state === 'cancelled' && !isPartial) allowed.push('created completed cancelled')
     if (!allowed.includes(types))
       throw new Violation(`${nameOf({ ...world }, id)} is ${state}, and its events are ${types}`)
     if (its.some(({ seq }, index) => seq !== index + 1)) throw new Violation('the events are not numbered without gaps')

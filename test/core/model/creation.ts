@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isUploadError } from '../../../src/core/errors/error.ts'
-import type { CreateUpload, Upload } from '../../../src/core/upload.ts'
+import type { CreateUpload, FinalUpload, SentUpload, Upload } from '../../../src/core/upload.ts'
+import { finalOf } from '../../support/final-of.ts'
 import type { Seeded } from '../../support/seeded.ts'
 import { checkAgainstModel, type KnownUpload } from './known-upload.ts'
 import { run } from './run.ts'
@@ -11,7 +12,7 @@ export async function create(world: World, random: Seeded): Promise<void> {
   if (random.chance(0.75)) return void (await createOne(world, random, random.bytes(fileSize(random))))
   const partials: KnownUpload[] = []
   for (let left = random.int(1, 3); left > 0; left -= 1) {
-    const partial = await createOne(world, random, random.bytes(fileSize(random)), { kind: 'partial' })
+    const partial = await createOne(world, random, random.bytes(fileSize(random)), { isPartial: true })
     if (partial) partials.push(partial)
   }
   if (partials.length === 0) return
@@ -23,8 +24,8 @@ export async function create(world: World, random: Seeded): Promise<void> {
 async function createFinal(world: World, random: Seeded, partials: KnownUpload[]) {
   const file = Buffer.concat(partials.map((partial) => partial.file))
   if (file.length > 400) return
-  const concat = { kind: 'final' as const, from: partials.map(({ id }) => id), header: `final;${random.next()}` }
-  await createOne(world, random, file, concat, partials)
+  const final = { ...finalOf(partials.map(({ id }) => id)), uploadConcat: `final;${random.next()}` }
+  await createOne(world, random, file, final, partials)
 }
 
 function fileSize(random: Seeded): number {
@@ -35,30 +36,29 @@ async function createOne(
   world: World,
   random: Seeded,
   file: Buffer,
-  concat: CreateUpload['concat'] = null,
+  source: FinalUpload | Partial<SentUpload> = {},
   partials: KnownUpload[] = [],
 ): Promise<KnownUpload | null> {
   const types = ['application/octet-stream', 'image/png', 'text/plain', 'application/pdf'].filter(world.mayCreate)
-  const isFinal = concat?.kind === 'final'
-  const hasNumberedParts = !isFinal && random.chance(0.4)
-  const isOtherFile = concat === null && random.chance(0.05)
+  const isFinal = source.kind === 'final'
+  const isParted = !isFinal && random.chance(0.4)
+  const isOtherFile = !isFinal && !source.isPartial && random.chance(0.05)
   const sha256 = createHash('sha256')
     .update(isOtherFile ? 'other' : file)
     .digest('base64')
   const expected = isOtherFile || random.chance(0.2) ? { 'sha-256': sha256 } : {}
-  const hasDigests = (isOtherFile || random.chance(0.3)) && concat?.kind !== 'partial'
+  const hasDigests = (isOtherFile || random.chance(0.3)) && !source.isPartial
   const creation: CreateUpload = {
-    size: isFinal || (!hasNumberedParts && random.chance(0.3)) ? null : file.length,
+    size: isFinal || (!isParted && random.chance(0.3)) ? null : file.length,
     filename: 'a.bin',
     contentType: random.pick(types),
-    concat,
-    hasNumberedParts,
+    ...(isParted ? { ...source, kind: 'parted' } : source),
     ending: random.chance(0.3) ? 'later' : 'at-size',
     digests: hasDigests ? { expected, wanted: random.chance(0.5) ? ['sha-512'] : [] } : null,
     firstChunkSize: random.chance(0.2) ? random.int(1, 40) : undefined,
   }
   const known: KnownUpload = {
-    name: `${concat?.kind ?? 'upload'} ${world.uploads.length}`,
+    name: `${isFinal ? 'final' : source.isPartial ? 'partial' : 'upload'} ${world.uploads.length}`,
     id: '',
     file,
     creation,
@@ -77,7 +77,7 @@ async function createOne(
     isOtherFile: isOtherFile && hasDigests,
   }
   for (const partial of partials) partial.finals.push(known)
-  const label = `create ${creation.size ?? '?'} (${file.length}) ${creation.contentType}${hasNumberedParts ? ' in numbered parts' : ''}`
+  const label = `create ${creation.size ?? '?'} (${file.length}) ${creation.contentType}${isParted ? ' in numbered parts' : ''}`
   for (let attempt = 0; attempt < 5; attempt += 1) {
     const outcome = await run<Upload>(world, random, known, {
       what: `${label} ${hasDigests ? JSON.stringify(creation.digests) : ''}`,

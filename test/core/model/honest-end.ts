@@ -40,9 +40,9 @@ async function step(world: World, node: Node, known: KnownUpload): Promise<boole
   const at = await askStatus('read', (engine) => engine.status(world.user, id, 'later'))
   if (isOver(at)) return giveUp(world, node, known)
   if (!at || !('answer' in at)) return false
-  if (creation.concat?.kind === 'final') return false
+  if (creation.kind === 'final') return false
   const { offset } = at.answer
-  if (creation.hasNumberedParts) {
+  if (creation.kind === 'parted') {
     const stored = new Set((await node.engine.listParts(world.user, id)).parts.map(({ number }) => number))
     for (let number = 1; (number - 1) * partSize < file.length; number += 1) {
       const bytes = file.subarray((number - 1) * partSize, number * partSize)

@@ -50,7 +50,7 @@ export type Snapshot = ReturnType<typeof snapshot>
 
 /** Bytes that are appended replace the numbered parts after them: while an append is under way, the offset may go down. */
 function isOverwriting(known: KnownUpload, { appends, appending }: Snapshot): boolean {
-  const isParted = known.creation.hasNumberedParts === true
+  const isParted = known.creation.kind === 'parted'
   return isParted && (appending > 0 || known.appending > 0 || appends !== known.appends)
 }
 
@@ -81,7 +81,7 @@ export function checkAgainstModel(known: KnownUpload, upload: Upload, was: Snaps
 
 /** Whether no request and no expiry can have deleted its object after it was completed. */
 export function mayHaveObject({ isCancelled, finals, creation }: KnownUpload, world: World): boolean {
-  return !isCancelled && finals.length === 0 && !(creation.concat?.kind === 'partial' && world.hasClockAdvanced())
+  return !isCancelled && finals.length === 0 && !(creation.isPartial && world.hasClockAdvanced())
 }
 
 /** @throws Violation when the object differs from the file or has another content type */
@@ -90,13 +90,13 @@ export function checkObject(known: KnownUpload, { key, contentType }: Upload, wo
   if (!object) throw new Violation('it is completed, and there is no object')
   if (!object.equals(known.file))
     throw new Violation(`the object differs from the file: ${object.length} bytes of ${known.file.length}`)
-  if (known.creation.concat?.kind === 'partial') return
+  if (known.creation.isPartial) return
   const type = typeOf(known, world)
   if (contentType !== type) throw new Violation(`its content type is ${contentType}, not ${type}`)
   const stored = world.store.metadata.get(key)?.contentType
   // The multipart upload of parts that arrived before the first one has the declared type, unless a policy contradicts it.
   const mayKeepDeclared =
-    known.creation.hasNumberedParts === true && [type, known.creation.contentType].includes('application/octet-stream')
+    known.creation.kind === 'parted' && [type, known.creation.contentType].includes('application/octet-stream')
   if (stored !== type && !(mayKeepDeclared && stored === known.creation.contentType))
     throw new Violation(`the content type of the object is ${stored}, not ${type}`)
 }
@@ -156,9 +156,9 @@ export function checkError(
 }
 
 function mayBeRejected(known: KnownUpload, world: World): boolean {
-  if (known.creation.concat?.kind === 'partial') return false
+  if (known.creation.isPartial) return false
   const type = typeOf(known, world)
-  return world.rejectsType(type) || (known.creation.hasNumberedParts === true && type !== known.creation.contentType)
+  return world.rejectsType(type) || (known.creation.kind === 'parted' && type !== known.creation.contentType)
 }
 
 /** Checks that something in the model explains this end. @throws Violation */

@@ -77,7 +77,7 @@ async function append(world: World, random: Seeded, known: KnownUpload): Promise
   known.isCorrupted ||= isCorrupted
   known.appends += 1
   known.appending += 1
-  if (creation.hasNumberedParts) {
+  if (creation.kind === 'parted') {
     known.offset = Math.min(known.offset, offset)
     const from = Math.floor(offset / known.partSize) + 1
     for (const number of known.receipts.keys()) if (number >= from) known.receipts.delete(number)
@@ -98,7 +98,7 @@ async function append(world: World, random: Seeded, known: KnownUpload): Promise
 async function uploadPart(world: World, random: Seeded, known: KnownUpload): Promise<void> {
   const { file, id, partSize, creation } = known
   const count = Math.ceil(file.length / partSize)
-  if (!creation.hasNumberedParts || count === 0) return append(world, random, known)
+  if (creation.kind !== 'parted' || count === 0) return append(world, random, known)
   const missing = Array.from({ length: count }, (_, index) => index + 1).filter((number) => !known.receipts.has(number))
   const number = missing.length > 0 && random.chance(0.8) ? random.pick(missing) : random.int(1, count)
   const honest = file.subarray((number - 1) * partSize, number * partSize)
@@ -123,10 +123,10 @@ async function uploadPart(world: World, random: Seeded, known: KnownUpload): Pro
 async function complete(world: World, random: Seeded, known: KnownUpload): Promise<void> {
   const { id, creation, file } = known
   // To complete a file of unknown length early would declare a shorter file.
-  if (creation.size === null && creation.concat?.kind !== 'final' && known.offset < file.length) return
+  if (creation.size === null && creation.kind !== 'final' && known.offset < file.length) return
   const isWrong = random.chance(0.15)
   const list = [...known.receipts].map(([number, etag]) => ({ number, etag: isWrong ? 'wrong' : etag }))
-  const expected = known.creation.hasNumberedParts && random.chance(0.3) ? list : undefined
+  const expected = known.creation.kind === 'parted' && random.chance(0.3) ? list : undefined
   await run<Upload>(world, random, known, {
     what: expected ? `complete ${expected.length}${isWrong ? ' wrong' : ''}` : 'complete',
     work: (engine) => engine.complete(world.user, id, expected),

@@ -21,7 +21,7 @@ async function openBetweenReads(between: (engine: RunningEngine, id: string) => 
     leadingParts: async (ids) => once(ids[0]!).then(() => repository.leadingParts(ids)),
   }
   const { engine } = await openEngine({ uploads })
-  const creation = { size: 20, filename: 'a.bin', contentType: 'application/octet-stream', hasNumberedParts: true }
+  const creation = { size: 20, filename: 'a.bin', contentType: 'application/octet-stream', kind: 'parted' as const }
   const { id, partSize } = await engine.create(ada, creation)
   const send = (number: number) => {
     const part = bytes.subarray((number - 1) * partSize, number * partSize)
@@ -77,7 +77,7 @@ describe('an upload that completes between the reads of its row and of its parts
 
 it('an upload without parts stays open at its beginning', async () => {
   const { engine } = await openBetweenReads(async () => {})
-  const creation = { size: 20, filename: 'b.bin', contentType: 'application/octet-stream', hasNumberedParts: true }
+  const creation = { size: 20, filename: 'b.bin', contentType: 'application/octet-stream', kind: 'parted' as const }
   const { id } = await engine.create(ada, creation)
 
   expect(await engine.get(ada, id)).toMatchObject({ state: 'receiving', offset: 0 })

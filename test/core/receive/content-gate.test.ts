@@ -4,9 +4,10 @@ import type { Digest, RunningEngine } from '../../../src/core/engine.ts'
 import { UploadError } from '../../../src/core/errors/error.ts'
 import { defaultPolicies, type Policy } from '../../../src/core/policy/policy.ts'
 import { contentRules } from '../../../src/core/policy/rules/index.ts'
-import type { CreateUpload, Upload } from '../../../src/core/upload.ts'
+import type { Upload } from '../../../src/core/upload.ts'
 import { sniff, sniffLength } from '../../../src/media/sniff.ts'
 import { bytes, declared, gif, html, jpeg, noise, png, real, svgWithScript } from '../../media/built.ts'
+import { finalOf } from '../../support/final-of.ts'
 import { type MemoryStore, unavailable } from '../../support/memory-store.ts'
 import { ada, bodyOf, brokenBody, openEngine } from '../../support/open-engine.ts'
 
@@ -20,7 +21,7 @@ async function openChecking(mediaTypes: string[] = ['*/*'], policy: Partial<Poli
   return openEngine({ contentCheck: content, partSize, policies: () => policies })
 }
 
-const creation = (contentType: string, size: number | null, filename = 'a.bin'): CreateUpload => ({
+const creation = (contentType: string, size: number | null, filename = 'a.bin') => ({
   size,
   filename,
   contentType,
@@ -363,7 +364,7 @@ describe('numbered parts', () => {
   async function createParted(engine: RunningEngine, contentType: string, whole: Buffer) {
     const { id } = await engine.create(ada, {
       ...creation(contentType, whole.length),
-      hasNumberedParts: true,
+      kind: 'parted',
       ending: 'later',
     })
     const write = (number: number, from: Buffer = whole) => {
@@ -567,15 +568,14 @@ describe('numbered parts', () => {
 
 describe('a file concatenated from partial uploads', () => {
   async function partial(engine: RunningEngine, whole: Buffer): Promise<string> {
-    const { id } = await engine.create(ada, { ...creation('', whole.length), concat: { kind: 'partial' } })
+    const { id } = await engine.create(ada, { ...creation('', whole.length), isPartial: true })
     await append(engine, id, 0, whole)
     return id
   }
   async function concatenate(engine: RunningEngine, contentType: string, contents: Buffer[]): Promise<Upload> {
     const from: string[] = []
     for (const content of contents) from.push(await partial(engine, content))
-    const header = `final;${from.join(' ')}`
-    return engine.create(ada, { ...creation(contentType, null), concat: { kind: 'final', from, header } })
+    return engine.create(ada, { ...creation(contentType, null), ...finalOf(from) })
   }
   const objectsOf = (store: MemoryStore) => [...store.objects.keys()].filter((key) => !key.startsWith('.landfall/'))
 

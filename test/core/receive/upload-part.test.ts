@@ -19,7 +19,7 @@ import { until } from '../../support/until.ts'
 
 const creation = (size: number | null) => ({ size, filename: 'a.bin', contentType: 'application/octet-stream' })
 const createParted = (engine: RunningEngine, size: number) =>
-  engine.create(ada, { ...creation(size), hasNumberedParts: true, ending: 'later' })
+  engine.create(ada, { ...creation(size), kind: 'parted', ending: 'later' })
 const write = (engine: RunningEngine, id: string, number: number, bytes: Buffer, body: Readable = bodyOf(bytes)) =>
   engine.uploadPart(ada, id, { number, body, bodySize: bytes.length })
 const patch = (engine: RunningEngine, id: string, offset: number, bytes: Buffer, more: Partial<AppendRequest> = {}) =>
@@ -85,7 +85,7 @@ describe('an upload in numbered parts', () => {
     const { engine } = await openEngine()
     const ids: string[] = []
     for (const numbers of [[], [1, 2], [2], [1, 3]]) {
-      const { id } = await engine.create(actor, { ...creation(35), hasNumberedParts: true, ending: 'later' })
+      const { id } = await engine.create(actor, { ...creation(35), kind: 'parted', ending: 'later' })
       for (const number of numbers)
         await engine.uploadPart(actor, id, { number, body: bodyOf(randomBytes(10)), bodySize: 10 })
       ids.unshift(id)
@@ -913,7 +913,7 @@ describe('a part that is sent again', () => {
       policies: () => ({ ...defaultPolicies, roles: { creator: { bytesPerDay: 40 } } }),
     })
     const ann = userOf(randomUUID(), 'creator')
-    const { id } = await engine.create(ann, { ...creation(30), hasNumberedParts: true, ending: 'later' })
+    const { id } = await engine.create(ann, { ...creation(30), kind: 'parted', ending: 'later' })
     const send = (number: number) => engine.uploadPart(ann, id, { number, body: bodyOf(randomBytes(10)), bodySize: 10 })
 
     for (const number of [1, 1, 1]) await send(number)

@@ -5,6 +5,7 @@ import { NoSuchKey, NoSuchUpload } from '../../../src/core/ports/object-store.ts
 import { uploadRepository } from '../../../src/db/uploads.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
 import { sweepOrphans } from '../../../src/jobs/sweep-orphans.ts'
+import { finalOf } from '../../support/final-of.ts'
 import type { memoryStore } from '../../support/memory-store.ts'
 import { ada, bodyOf, type OpenEngine, openEngine } from '../../support/open-engine.ts'
 
@@ -33,7 +34,7 @@ describe('a false report of a loss', () => {
   it('of a numbered part costs a retry of that part', async () => {
     const { at, store } = await openWorld()
     const bytes = randomBytes(20)
-    const { id } = await at.engine.create(ada, { ...creation(20), hasNumberedParts: true })
+    const { id } = await at.engine.create(ada, { ...creation(20), kind: 'parted' })
     const write = (number: number) => {
       const body = bodyOf(bytes.subarray((number - 1) * 10, number * 10))
       return at.engine.uploadPart(ada, id, { number, body, bodySize: 10 })
@@ -51,15 +52,12 @@ describe('a false report of a loss', () => {
   it('of the source of a copy costs a retry of the concatenation', async () => {
     const { at, store } = await openWorld()
     const large = randomBytes(6 * 1024 ** 2)
-    const partial = await at.engine.create(ada, { ...creation(large.length), concat: { kind: 'partial' } })
+    const partial = await at.engine.create(ada, { ...creation(large.length), isPartial: true })
     await send(at, partial.id, large)
     reportOnce(store, 'copyPart', missing)
     reportOnce(store, 'read', missing)
 
-    const final = {
-      ...creation(null),
-      concat: { kind: 'final' as const, from: [partial.id], header: `final;${partial.id}` },
-    }
+    const final = { ...creation(null), ...finalOf([partial.id]) }
     await expect(at.engine.create(ada, final)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     const whole = await at.engine.create(ada, final)
 
@@ -165,7 +163,7 @@ describe('every operation that finds a loss needs two reports, LOSS_CONFIRM apar
   async function partCase(): Promise<LossCase> {
     const setup = await openWorld()
     const { engine } = setup.at
-    const { id } = await engine.create(ada, { ...creation(20), hasNumberedParts: true })
+    const { id } = await engine.create(ada, { ...creation(20), kind: 'parted' })
     const write = (number: number) =>
       engine.uploadPart(ada, id, { number, body: bodyOf(randomBytes(10)), bodySize: 10 })
     await write(1)
@@ -177,11 +175,10 @@ describe('every operation that finds a loss needs two reports, LOSS_CONFIRM apar
     const setup = await openWorld()
     const { engine, database } = setup.at
     const large = randomBytes(6 * 1024 ** 2)
-    const partial = await engine.create(ada, { ...creation(large.length), concat: { kind: 'partial' } })
+    const partial = await engine.create(ada, { ...creation(large.length), isPartial: true })
     await send(setup.at, partial.id, large)
     reportAlways(setup.store, 'copyPart', missing)
-    const concat = { kind: 'final' as const, from: [partial.id], header: `final;${partial.id}` }
-    const attempt = () => ignoringErrors(engine.create(ada, { ...creation(null), concat }))
+    const attempt = () => ignoringErrors(engine.create(ada, { ...creation(null), ...finalOf([partial.id]) }))
     await attempt()
     const id = (await uploadRepository(database).findFinal({ ownerId: ada.id, tenant: ada.tenant }, [partial.id]))!
     return { ...setup, id, attempt }

@@ -95,7 +95,7 @@ describe('the uploads of all owners', () => {
   it('show the bytes received of numbered parts that arrived out of order', async () => {
     const app = await testApp({ CHUNK_SIZE: '5MiB' })
     const size = 11 * 1024 ** 2
-    const creation = { filename: 'a.bin', contentType: 'application/octet-stream', size, hasNumberedParts: true }
+    const creation = { filename: 'a.bin', contentType: 'application/octet-stream', size, kind: 'parted' as const }
     const { id, partSize } = await app.engine.create(ann, creation)
     const last = Buffer.alloc(size - 2 * partSize, 1)
     await app.engine.uploadPart(ann, id, { number: 3, body: bodyOf(last), bodySize: last.length })
@@ -132,6 +132,8 @@ describe('one upload', () => {
     expect(upload).toMatchObject({
       id,
       state: 'completed',
+      kind: 'sequential',
+      partial: false,
       received: 5,
       maxSize: 10 * 1024 ** 3,
       parts: 0,
@@ -200,6 +202,7 @@ describe('one upload', () => {
     await app.engine.append(ann, id, { offset: 2, body: bodyOf(Buffer.from('llo')), bodySize: 3, ending: 'later' })
 
     const response = await post(app, id, 'finish')
+    await app.engine.drained()
 
     expect(early.json().error.code).toBe('LENGTH_MISMATCH')
     expect(response.json().upload).toMatchObject({ state: 'completed' })

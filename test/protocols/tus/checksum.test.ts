@@ -68,7 +68,7 @@ describe.each(protocolStores)('tus, Checksum, with files in %s', (kind) => {
 
   it('discards a wrong PATCH across numbered parts, and keeps those parts', async () => {
     const server = await serve()
-    const creation = { filename: 'a.bin', contentType: 'application/octet-stream', hasNumberedParts: true }
+    const creation = { filename: 'a.bin', contentType: 'application/octet-stream', kind: 'parted' as const }
     const { partSize } = await server.engine.create(ada, { ...creation, size: 1 })
     const bytes = randomBytes(2 * partSize + 5)
     const { id } = await server.engine.create(ada, { ...creation, size: bytes.length })

@@ -7,7 +7,7 @@ import { readMetadata } from './metadata.ts'
 
 /** All details of an upload; missing ones are left out. */
 export function Facts({ upload }: { upload: UploadDetails }) {
-  const { user, tenant, role, concat, timeToLiveMs, reserved, parts, tailObjects, metadata } = upload
+  const { user, tenant, role, kind, partial, timeToLiveMs, reserved, parts, tailObjects, metadata } = upload
   const isOpen = upload.state === 'receiving' || upload.state === 'finishing'
   return (
     <section class="box" aria-labelledby="facts-title">
@@ -19,7 +19,7 @@ export function Facts({ upload }: { upload: UploadDetails }) {
         <Fact name="Type">
           {upload.contentType}, {upload.category}
         </Fact>
-        {concat && <Fact name="Concatenation">{concat === 'partial' ? 'partial upload' : 'final upload'}</Fact>}
+        {(partial || kind === 'final') && <Fact name="Concatenation">{partial ? 'partial' : 'final'} upload</Fact>}
         <Fact name="Created">{moment(upload.createdAt)}</Fact>
         <Fact name="Last change">{moment(upload.updatedAt)}</Fact>
         {upload.completedAt && <Fact name="Completed">{moment(upload.completedAt)}</Fact>}

@@ -37,6 +37,7 @@ import { sniff, sniffLength } from './media/sniff.ts'
 import { openPairing } from './pairing.ts'
 import { retryUntil } from './retry-until.ts'
 import { guardRequests, openHttp, registerRoutes } from './routes.ts'
+import { prepareFolder } from './stores/folder.ts'
 import { openStore } from './stores/index.ts'
 import { openCounts } from './telemetry/counts.ts'
 import { gaugesOf } from './telemetry/gauges.ts'
@@ -301,11 +302,12 @@ function tracerOf(config: Config, onError: (error: unknown) => void): Tracer {
   return openTracer({ endpoint, headers, service: config.OTEL_SERVICE_NAME, version, onError })
 }
 
-/** The database that `config` names, not migrated yet. */
-export function openConfiguredDatabase(
+/** The database that `config` names, not migrated yet. @throws UnusableFolder when it would be in DATA_DIR */
+export async function openConfiguredDatabase(
   config: Config,
   listeners: Pick<DatabaseOptions, 'onError' | 'onOutage'>,
 ): Promise<Database> {
+  if (config.DATABASE_URL === undefined) await prepareFolder(config.DATA_DIR)
   return openDatabase({
     url: config.DATABASE_URL,
     dataDir: join(config.DATA_DIR, 'postgres'),

@@ -1,10 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { secretsIn } from './config/secrets.ts'
 import { type Config, ConfigError } from './config.ts'
 import type { TokenRules } from './http/identity/secret.ts'
 import { createSignInCode, type DevUser } from './http/identity/sign-in-codes.ts'
+import { prepareFolder } from './stores/folder.ts'
 
 /** The user of a sign-in link that names no other. */
 export const devUser: DevUser = { user: 'developer', role: 'creator' }
@@ -63,7 +64,7 @@ async function developmentSecret(dataDir: string): Promise<string> {
   const known = await readIfThere(file)
   if (known !== null) return known
 
-  await mkdir(dataDir, { recursive: true })
+  await prepareFolder(dataDir)
   const temporary = `${file}.${randomUUID()}`
   await writeFile(temporary, randomBytes(32).toString('base64url'), { mode: 0o600 })
   try {
@@ -85,7 +86,10 @@ async function readIfThere(file: string): Promise<string | null> {
   try {
     return await readFile(file, 'utf8')
   } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw thrown
+    const { code } = thrown as NodeJS.ErrnoException
+    if (code === 'ENOENT') return null
+    throw new ConfigError([
+      `DATA_DIR: ${file} cannot be read (${code}). Start Landfall as the user whose file it is, or set JWT_SECRET`,
+    ])
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
@@ -28,6 +28,15 @@ it('gives servers that start at once the same secret, and leaves no other file',
 
   expect(new Set(secrets).size).toBe(1)
   expect(await readdir(DATA_DIR)).toEqual(['jwt-secret'])
+})
+
+it('says what to do about a secret that cannot be read', async () => {
+  const DATA_DIR = await folder()
+  await mkdir(join(DATA_DIR, 'jwt-secret'))
+
+  await expect(tokenSecret({ JWT_SECRET: undefined, DATA_DIR })).rejects.toThrow(
+    `DATA_DIR: ${join(DATA_DIR, 'jwt-secret')} cannot be read (EISDIR). Start Landfall as the user`,
+  )
 })
 
 it('prefers JWT_SECRET', async () => {

@@ -102,19 +102,26 @@ describe('a server that cannot start', () => {
     expect(output).not.toContain('    at ')
   })
 
+  it.each([
+    ['in development mode', () => ({})],
+    ['with a database elsewhere', production],
+  ])('%s prints in one line that its folder cannot be used', async (_, settings) => {
+    const { code, output } = await runServer({ ...(await settings()), DATA_DIR: '/dev/null/data', LOG_LEVEL: 'silent' })
+
+    expect(code).toBe(1)
+    expect(output).toMatch(
+      /^landfall: \/dev\/null\/data(\/files)? is not writable \(ENOTDIR: [^\n]+ set DATA_DIR to a folder\.\n$/,
+    )
+  })
+
   it('prints in one line that its port is in use', async () => {
     const other = createServer().listen(0, '127.0.0.1')
     onTestFinished(() => void other.close())
     await once(other, 'listening')
     const { port } = other.address() as AddressInfo
 
-    const { url, dispose } = await freshDatabase({ isMigrated: true })
-    onTestFinished(dispose)
-
     const { code, output } = await runServer({
-      NODE_ENV: 'production',
-      DATABASE_URL: url,
-      JWT_SECRET: testSecret,
+      ...(await production()),
       HOST: '127.0.0.1',
       PORT: String(port),
       LOG_LEVEL: 'silent',
@@ -152,6 +159,13 @@ async function signedIn(server: NodeProcess): Promise<{ authorization: string }>
   })
   const { token } = (await response.json()) as { token: string }
   return { authorization: `Bearer ${token}` }
+}
+
+/** The settings of production, with an own database. */
+async function production(): Promise<Record<string, string>> {
+  const { url, dispose } = await freshDatabase({ isMigrated: true })
+  onTestFinished(dispose)
+  return { NODE_ENV: 'production', DATABASE_URL: url, JWT_SECRET: testSecret }
 }
 
 async function runServer(env: Record<string, string>, dotEnv = ''): Promise<{ code: number; output: string }> {

@@ -40,12 +40,14 @@ import {
   withStoreErrors,
   writeAt,
 } from './files.ts'
+import { prepareFolder } from './folder.ts'
 import { createHome } from './home.ts'
 
 export const localOptions = z.object({
   DATA_DIR: z
     .string()
     .default('./data')
+    .refine((path) => !path.includes('\0'), 'expected a path without a NUL character')
     .transform((path) => resolve(path))
     .describe('The folder for files, the embedded database and the development secret'),
   LOCAL_FSYNC: z
@@ -161,7 +163,11 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       partsInFlight: 2,
     },
 
-    prepare: () => withStoreErrors(() => makeFolder(staging, { fsync })),
+    async prepare() {
+      const created = await prepareFolder(root)
+      await withStoreErrors(() => makeFolder(staging, { fsync }))
+      if (fsync && created !== undefined) await syncFolders(dirname(root), dirname(created))
+    },
 
     place: () => withStoreErrors(home.place),
     stayAt: home.stayAt,

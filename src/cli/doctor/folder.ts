@@ -1,8 +1,9 @@
-import { constants, type StatsFs } from 'node:fs'
-import { access, open, stat, statfs, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import type { StatsFs } from 'node:fs'
+import { open, stat, statfs, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Config } from '../../config.ts'
-import { about, codeOf, type Finding, reasonOf } from './finding.ts'
+import { explainFolder } from '../../stores/folder.ts'
+import { about, codeOf, type Finding } from './finding.ts'
 
 const report = about('folder')
 const GiB = 1024 ** 3
@@ -34,7 +35,8 @@ export async function* probeFolder({ STORE, DATABASE_URL, DATA_DIR }: Config): A
       await unlink(probe)
     }
   } catch (error) {
-    yield await explainError(folder, error)
+    const { problem, fix } = await explainFolder(folder, error)
+    yield report.error(problem, fix)
     return
   }
   yield report.ok(`${folder} is writable`)
@@ -49,46 +51,6 @@ async function doesExist(path: string): Promise<boolean> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false
     throw error
-  }
-}
-
-async function explainError(folder: string, error: unknown): Promise<Finding> {
-  const message = `${folder} is not writable (${reasonOf(error)})`
-  switch (codeOf(error)) {
-    case 'EACCES':
-    case 'EPERM': {
-      const owner = await ownerAbove(folder)
-      return report.error(
-        message,
-        `This process runs as user ${process.geteuid?.()}, and ${owner.path} belongs to user ${owner.uid}: chown it, or run as its owner.`,
-      )
-    }
-    case 'EROFS':
-      return report.error(
-        message,
-        'The file system is mounted read-only: mount a volume there, or set DATA_DIR to one.',
-      )
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return report.error(message, 'The disk is full: free some space, or set DATA_DIR to a larger disk.')
-    case 'ENOTDIR':
-    case 'EEXIST':
-      return report.error(message, 'There is a file where a folder should be: set DATA_DIR to a folder.')
-    default:
-      return report.error(message, 'Set DATA_DIR to a folder that this process may write to.')
-  }
-}
-
-/** The owner of the deepest existing folder on the path, which denies access. */
-async function ownerAbove(folder: string): Promise<{ path: string; uid: number }> {
-  for (let path = folder; ; path = dirname(path)) {
-    const found = await stat(path).catch(() => null)
-    const isOpen = await access(dirname(path), constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (found && (isOpen || path === '/')) return { path, uid: found.uid }
-    if (path === '/') return { path, uid: 0 }
   }
 }
 

@@ -44,7 +44,10 @@ export interface StoreLimits {
 export interface ObjectStore {
   readonly name: string
   readonly limits: StoreLimits
-  /** Creates what a new store needs. Called only once its database is known to have no other store. */
+  /**
+   * Creates what a new store needs. Called only once its database is known to have no other store.
+   * @throws an error for the operator, with the fix, when a retry would not help
+   */
   prepare?(): Promise<void>
   /** Resolves when the store answers and may be written to; rejects with a sentence that says what is wrong. Creates nothing. */
   check(): Promise<void>

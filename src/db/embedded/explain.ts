@@ -8,9 +8,9 @@ const minFreeBytes = 1024 ** 2
 /** Turns an error from opening the cluster in `folder` into one sentence with the fix. `log` is the path of the server's log. */
 export async function explain(error: unknown, folder: string, log: string): Promise<EmbeddedDatabaseError> {
   if (error instanceof EmbeddedDatabaseError) return error
-  const { code, message } = error as NodeJS.ErrnoException
+  const { code, message, path } = error as NodeJS.ErrnoException
   return new EmbeddedDatabaseError(
-    await sentence({ code, message, folder, log, isStart: error instanceof ClusterNotStarted }),
+    await sentence({ code, message, path, folder, log, isStart: error instanceof ClusterNotStarted }),
     {
       cause: error,
     },
@@ -20,12 +20,14 @@ export async function explain(error: unknown, folder: string, log: string): Prom
 interface Failure {
   code: string | undefined
   message: string
+  /** The path of a failed file operation. */
+  path: string | undefined
   folder: string
   log: string
   isStart: boolean
 }
 
-async function sentence({ code, message, folder, log, isStart }: Failure): Promise<string> {
+async function sentence({ code, message, path, folder, log, isStart }: Failure): Promise<string> {
   const parent = dirname(folder)
   const reason = lastLogLines(message)
   if (
@@ -38,7 +40,7 @@ async function sentence({ code, message, folder, log, isStart }: Failure): Promi
   if (code === 'EROFS' || /Read-only file system/.test(message))
     return `the file system of ${parent} is read-only; mount a volume there, or set DATA_DIR to a folder on one`
   if (code === 'ENOTDIR' || code === 'EEXIST')
-    return `${parent} cannot be made a folder because a file is in its way; set DATA_DIR to a folder`
+    return `${path ?? parent} cannot be used because a file is where a folder should be; move the file away, or set DATA_DIR to another folder`
   if (code === 'EACCES' || code === 'EPERM' || /Permission denied|wrong ownership|invalid permissions/.test(message))
     return `user ${process.geteuid?.()} cannot use ${folder} (${reason}); start Landfall as the owner of the folder, change its owner, or set DATA_DIR to another one`
   if (/could not look up effective user/.test(message))

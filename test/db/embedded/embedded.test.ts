@@ -198,7 +198,7 @@ describe('an embedded database that cannot be used', () => {
     await writeFile(folder, 'a file')
 
     await expect(openEmbedded({ folder: join(folder, 'postgres'), onError: () => {} })).rejects.toThrow(
-      /file is in its way.*DATA_DIR/,
+      /file is where a folder should be.*DATA_DIR/,
     )
   })
 

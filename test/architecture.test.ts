@@ -16,23 +16,25 @@ const framework = ['fastify', 'fastify-plugin', '@fastify/', 'zod']
 /** The allowed imports of each module, as drawn in ARCHITECTURE.md; everything else is forbidden. */
 const rules: Record<string, Rule> = {
   core: { from: [], packages: ['node:'] },
+  // The schemas of the JSON API, for server, client and pages.
+  contract: { from: [], packages: ['zod'] },
   stores: { from: ['core'], packages: ['node:', 'zod', '@aws-sdk/', 'aws4'] },
   media: { from: ['core'], packages: ['node:', 'file-type'] },
-  http: { from: ['core'], packages: ['node:', ...framework, 'jose', 'pino'] },
+  http: { from: ['core', 'contract'], packages: ['node:', ...framework, 'jose', 'pino'] },
   telemetry: { from: ['core'], packages: ['node:', ...framework, 'prom-client', '@opentelemetry/'] },
   db: { from: ['core'], packages: ['node:', 'drizzle-orm', 'pg'] },
   locks: { from: ['core', 'db'], packages: ['node:', 'drizzle-orm'] },
   jobs: { from: ['core', 'db'], packages: ['node:', 'drizzle-orm', 'pg-boss'] },
   'protocols/*': {
-    from: ['core', 'http'],
+    from: ['core', 'contract', 'http'],
     packages: ['node:', ...framework, '@tus/server', 'structured-headers', 'mime-types'],
   },
   'features/*': {
-    from: ['core', 'http', 'db/open.ts', 'db/in-progress.ts', 'db/usage.ts', 'jobs/queue.ts'],
+    from: ['core', 'contract', 'http', 'db/open.ts', 'db/in-progress.ts', 'db/usage.ts', 'jobs/queue.ts'],
     packages: ['node:', ...framework, 'drizzle-orm'],
   },
-  client: { from: ['core/errors/error.ts'], packages: ['tus-js-client'] },
-  web: { from: ['client', 'core/errors/error.ts'], packages: ['*'] },
+  client: { from: ['contract', 'core/errors/error.ts'], packages: ['tus-js-client'] },
+  web: { from: ['client', 'contract', 'core/errors/error.ts'], packages: ['*'] },
   config: {
     from: [
       'stores/index.ts',
@@ -65,6 +67,41 @@ describe('the modules', () => {
     expect(files.filter((file) => !ruleOf(moduleOf(file)))).toEqual([])
   })
 })
+
+describe('the contract', () => {
+  // The pages check no answer, and zod would be the largest part of what a browser loads.
+  it('is imported by the pages and their client as types, and as lists without zod', () => {
+    const ofPages = files.filter((file) => /^(web|client)\//.test(file))
+    const loaded = ofPages.flatMap((file) => valuesOfContract(file, readFileSync(join('src', file), 'utf8')))
+
+    expect(ofPages.length).toBeGreaterThan(50)
+    expect(loaded.length).toBeGreaterThan(0)
+    expect(loaded.filter((path) => loadsPackages(path))).toEqual([])
+  })
+
+  it.each([
+    ["import { scopes } from '../contract/scopes.ts'", ['src/contract/scopes.ts']],
+    ["import { apiKeys, type ApiKeys } from '../contract/keys.ts'", ['src/contract/keys.ts']],
+    ["export { me } from '../contract/me.ts'", ['src/contract/me.ts']],
+    ["import type { ApiKeys } from '../contract/keys.ts'", []],
+    ["import { type ApiKeys } from '../contract/keys.ts'", []],
+    ["let keys: import('../contract/keys.ts').ApiKeys", []],
+  ])('is loaded by %s as %s', (code, loaded) => {
+    expect(valuesOfContract('client/sample.ts', code)).toEqual(loaded)
+  })
+})
+
+/** The files of the contract that the browser loads for `code`, the file `file` of src/. */
+function valuesOfContract(file: string, code: string): string[] {
+  return importsIn(code, file)
+    .filter(({ from, isType }) => !isType && from?.startsWith('.'))
+    .map(({ from }) => normalize(join('src', dirname(file), from!)))
+    .filter((path) => path.startsWith('src/contract/'))
+}
+
+function loadsPackages(path: string): boolean {
+  return importsIn(readFileSync(path, 'utf8'), path).some(({ isType }) => !isType)
+}
 
 describe('the floors of core', () => {
   const core = new Map(globSync('src/core/**/*.ts').map((path) => [path, readFileSync(path, 'utf8')]))
@@ -201,6 +238,9 @@ describe('the reader of imports', () => {
     ['protocols/tus/plugin.ts', "import { rufhPlugin } from '../rufh/plugin.ts'"],
     ['features/quotas/rule.ts', "import { share } from '../sharing/plugin.ts'"],
     ['features/quotas/rule.ts', "import { uploadRepository } from '../../db/uploads.ts'"],
+    ['contract/me.ts', "import { userOf } from '../core/upload.ts'"],
+    ['contract/me.ts', "import { Buffer } from 'node:buffer'"],
+    ['core/engine.ts', "import { me } from '../contract/me.ts'"],
     ['web/upload/main.tsx', "import { loadConfig } from '../../config.ts'"],
     ['http/identity/auth.ts', "import { loadConfig } from '../../config.ts'"],
     ['http/identity/auth.ts', "import { size } from '../../config/values.ts'"],

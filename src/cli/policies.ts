@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { InvalidArgumentError } from 'commander'
 import type { Config } from '../config.ts'
+import type { Explanation } from '../contract/explain.ts'
 import type { ExplainRequest } from '../core/policy/explain.ts'
 import type { PolicyDocument } from '../core/policy/policy.ts'
 import { creationRules } from '../core/policy/rules/index.ts'
@@ -10,7 +11,7 @@ import type { Database } from '../db/open.ts'
 import { findUsageOf } from '../db/usage.ts'
 import { applyToActive } from '../features/policies/active-uploads.ts'
 import { diffPolicies } from '../features/policies/diff.ts'
-import { type ExplanationView, explainTo } from '../features/policies/explain.ts'
+import { explainTo } from '../features/policies/explain.ts'
 import { mergePolicies, removedRoles } from '../features/policies/merge.ts'
 import { PolicyError, readPolicyDocument, writePolicyDocument } from '../features/policies/schema.ts'
 import { type PolicyVersions, policyVersionsIn } from '../features/policies/versions.ts'
@@ -151,7 +152,7 @@ export async function explainAt(config: Config, actor: Actor, creation: ExplainR
   })
 }
 
-function linesOf({ allowed, reasons, limits }: ExplanationView): string[] {
+function linesOf({ allowed, reasons, limits }: Explanation): string[] {
   const decision = allowed
     ? ['yes: no rule refuses the file']
     : reasons.map(({ rule, code, why, from }) => `no: ${rule} (${from ?? 'the server'}) ${code}: ${why}`)

@@ -1,54 +1,45 @@
+import type { Activity } from '../contract/activity.ts'
+import type { AdminAction, AnyUploads, OneUpload, Summary } from '../contract/admin-uploads.ts'
+import type { AuditEntries } from '../contract/audit.ts'
+import type { ExplainUserQuery, Explanation } from '../contract/explain.ts'
+import type { ApiKey, ApiKeys, CreatedKey, CreateKey } from '../contract/keys.ts'
 import type {
-  Activity,
-  AnyUpload,
-  ApiKey,
-  AuditEntry,
+  ChangedPolicies,
+  ChangeNote,
+  ChangePolicies,
   CheckedPolicies,
-  CreateKey,
-  ExplainQuery,
-  Explanation,
-  OneUpload,
-  PolicyChange,
+  CheckPolicies,
   PolicyJson,
   PolicyVersion,
-  Summary,
-  UserUsage,
-} from './admin-types.ts'
+  PolicyVersions,
+  RestorePolicies,
+} from '../contract/policies.ts'
+import type { AllUsage } from '../contract/usage.ts'
 import { asFolder, createRequest } from './request.ts'
 
 /** Query parameters of a list; empty values are left out. */
 export type Query = Record<string, string | number | boolean | null | undefined>
 
-export type AdminAction = 'cancel' | 'finish' | 'expire'
-
 /** The admin API. Every method throws `RequestError` when the request fails. */
 export interface AdminApi {
   summary(): Promise<Summary>
   activity(minutes: number, points: number): Promise<Activity>
-  uploads(query: Query): Promise<{ uploads: AnyUpload[]; next: string | null }>
+  uploads(query: Query): Promise<AnyUploads>
   upload(id: string): Promise<OneUpload>
   act(id: string, action: AdminAction): Promise<OneUpload>
   policies(): Promise<PolicyVersion>
   checkPolicies(policies: PolicyJson, signal: AbortSignal): Promise<CheckedPolicies>
   /** @param version the version to replace; PRECONDITION_FAILED when another one has become active since */
-  changePolicies(
-    version: number,
-    policies: PolicyJson,
-    change: PolicyChange,
-  ): Promise<PolicyVersion & { changedUploads: number }>
-  policyVersions(before?: number): Promise<{ versions: PolicyVersion[]; next: number | null }>
-  restorePolicies(
-    activeVersion: number,
-    version: number,
-    change: PolicyChange,
-  ): Promise<PolicyVersion & { changedUploads: number }>
-  usage(query: Query): Promise<{ users: UserUsage[]; next: string | null }>
+  changePolicies(version: number, policies: PolicyJson, change: ChangeNote): Promise<ChangedPolicies>
+  policyVersions(before?: number): Promise<PolicyVersions>
+  restorePolicies(activeVersion: number, version: number, change: ChangeNote): Promise<ChangedPolicies>
+  usage(query: Query): Promise<AllUsage>
   keys(): Promise<ApiKey[]>
   /** The response is the only one that contains the token. */
-  createKey(key: CreateKey): Promise<ApiKey & { token: string }>
+  createKey(key: CreateKey): Promise<CreatedKey>
   revokeKey(id: string): Promise<void>
-  audit(query: Query): Promise<{ entries: AuditEntry[]; next: number | null }>
-  explain(query: ExplainQuery): Promise<Explanation>
+  audit(query: Query): Promise<AuditEntries>
+  explain(query: ExplainUserQuery): Promise<Explanation>
 }
 
 // The page polls; a dead connection must not block the next poll.
@@ -72,21 +63,24 @@ export function createAdminApi(base: string, token: () => string | null): AdminA
     act: async (id, action) => (await request('POST', `uploads/${encodeURIComponent(id)}/${action}`)) as OneUpload,
     policies: () => get('policies'),
     checkPolicies: async (policies, signal) =>
-      (await request('POST', 'policies/check', { content: { policies }, signal })) as CheckedPolicies,
+      (await request('POST', 'policies/check', {
+        content: { policies } satisfies CheckPolicies,
+        signal,
+      })) as CheckedPolicies,
     changePolicies: async (version, policies, change) =>
       (await request('PUT', 'policies', {
-        content: { policies, ...change, removeRoles: true },
+        content: { policies, ...change, removeRoles: true } satisfies ChangePolicies,
         ...ifMatch(version),
-      })) as never,
+      })) as ChangedPolicies,
     policyVersions: (before) => get('policies/versions', { before }),
     restorePolicies: async (activeVersion, version, change) =>
       (await request('POST', `policies/versions/${version}/restore`, {
-        content: { ...change, removeRoles: true },
+        content: { ...change, removeRoles: true } satisfies RestorePolicies,
         ...ifMatch(activeVersion),
-      })) as never,
+      })) as ChangedPolicies,
     usage: (query) => get('usage', query),
-    keys: async () => (await get<{ keys: ApiKey[] }>('keys')).keys,
-    createKey: async (key) => (await request('POST', 'keys', { content: key })) as never,
+    keys: async () => (await get<ApiKeys>('keys')).keys,
+    createKey: async (key) => (await request('POST', 'keys', { content: key })) as CreatedKey,
     revokeKey: async (id) => void (await request('DELETE', `keys/${encodeURIComponent(id)}`)),
     audit: (query) => get('audit', query),
     explain: async (query) => (await request('POST', 'explain', { content: query })) as Explanation,

@@ -4,7 +4,8 @@
  * devices it must be built from facts that are equal on both.
  */
 import type { PreviousUpload, UrlStorage } from 'tus-js-client'
-import { createApi, type ListedUpload } from './api.ts'
+import type { OwnUpload } from '../contract/upload.ts'
+import { createApi } from './api.ts'
 import { RequestError } from './request-error.ts'
 
 export interface UrlStorageOptions {
@@ -49,7 +50,7 @@ export function serverUrlStorage({ server, token }: UrlStorageOptions): UrlStora
   }
 }
 
-function asPrevious(upload: ListedUpload, server: string): PreviousUpload {
+function asPrevious(upload: OwnUpload, server: string): PreviousUpload {
   return {
     size: upload.size,
     metadata: { filename: upload.filename, filetype: upload.contentType },

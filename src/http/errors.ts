@@ -1,15 +1,11 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ErrorAnswer } from '../contract/error.ts'
 import { isUploadError, type UploadError } from '../core/errors/error.ts'
 import { errors } from '../core/errors/errors.ts'
 import { closeIfUnread } from './connection/unread-body.ts'
 import { reportError } from './error-listeners.ts'
 import { logRejected } from './logging.ts'
 import { addSecurityHeaders } from './security-headers.ts'
-
-/** The body of every error response. */
-export interface ErrorBody {
-  error: { code: string; message: string; timestamp: string }
-}
 
 /** Default Retry-After by status, in seconds; `facts.retryAfter` of an error overrides it. */
 const retryAfter: Record<number, number> = { 423: 1, 429: 1, 503: 5 }
@@ -72,7 +68,7 @@ export function logError(request: FastifyRequest, error: UploadError, status: nu
 }
 
 /** The error in the form of the JSON API. */
-export function errorBody(error: UploadError, now: Date = new Date()): ErrorBody {
+export function errorBody(error: UploadError, now: Date = new Date()): ErrorAnswer {
   return { error: { code: error.code, message: error.message, timestamp: now.toISOString() } }
 }
 

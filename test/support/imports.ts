@@ -5,6 +5,8 @@ export interface Import {
   /** The module specifier; `null` when it is not a string literal. */
   from: string | null
   line: number
+  /** Whether it is erased before the code runs: `import type`, or types only between the braces. */
+  isType: boolean
 }
 
 /** Every import in `code`: `import`, `import type`, `export … from`, `import()`, `import('…').Type` and `require`. */
@@ -21,7 +23,8 @@ export function importsIn(code: string, filename = 'file.ts'): Import[] {
     if (!isNode(value)) return
     const source = sourceOf(value)
     if (source !== undefined) {
-      found.push({ from: textOf(source), line: code.slice(0, value.start).split('\n').length })
+      const line = code.slice(0, value.start).split('\n').length
+      found.push({ from: textOf(source), line, isType: isTypeOnly(value) })
     }
     for (const child of Object.values(value)) visit(child)
   }
@@ -54,6 +57,12 @@ function sourceOf(node: Node): unknown {
       return callee?.type === 'Identifier' && callee.name === 'require' ? given?.[0] : undefined
     }
   }
+}
+
+function isTypeOnly(node: Node): boolean {
+  if (node.type === 'TSImportType' || node.importKind === 'type' || node.exportKind === 'type') return true
+  const specifiers = (node.specifiers ?? []) as Node[]
+  return specifiers.length > 0 && specifiers.every((one) => one.importKind === 'type' || one.exportKind === 'type')
 }
 
 function textOf(source: unknown): string | null {

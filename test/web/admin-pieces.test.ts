@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { AnyUpload } from '../../src/client/admin-types.ts'
+import type { AnyUpload } from '../../src/contract/admin-uploads.ts'
 import { csvOf } from '../../src/web/admin/csv.ts'
 import { ceilingOf, pathOf } from '../../src/web/admin/now/curve.ts'
 import { createSpeeds } from '../../src/web/admin/now/speeds.ts'

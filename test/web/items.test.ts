@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { ListedUpload } from '../../src/client/api.ts'
 import type { TransferView } from '../../src/client/transfer-view.ts'
+import type { OwnUpload } from '../../src/contract/upload.ts'
 import { entriesOf, type Group, linesOf, totalsOf } from '../../src/web/upload/items.ts'
 import { joinPage } from '../../src/web/upload/join-page.ts'
 
@@ -77,7 +77,7 @@ describe('the list of uploads', () => {
 
 describe('a refreshed first page', () => {
   const page = (ids: string[], next: string | null) => ({ uploads: ids.map((id) => listed(id, 1)), next })
-  const idsOf = ({ uploads }: { uploads: ListedUpload[] }) => uploads.map(({ id }) => id)
+  const idsOf = ({ uploads }: { uploads: OwnUpload[] }) => uploads.map(({ id }) => id)
 
   it('keeps older uploads that were loaded before', () => {
     const known = page(['c', 'b', 'a'], 'a').uploads
@@ -113,10 +113,10 @@ function transfer(id: string, { path, ...more }: Partial<TransferView> & { path?
   return { id, file, ...view, ...more } as TransferView
 }
 
-function listed(id: string, at: number): ListedUpload {
+function listed(id: string, at: number): OwnUpload {
   const moment = new Date(at).toISOString()
   const times = { createdAt: moment, updatedAt: moment, completedAt: moment, expiresAt: null }
   const rest = { live: false, relativePath: null, batch: null }
   const file = { filename: `${id}.txt`, contentType: 'text/plain', category: 'document', size: 1, offset: 1 }
-  return { id, url: `/files/${id}`, ...file, ...rest, ...times, state: 'completed', failure: null } as ListedUpload
+  return { id, url: `/files/${id}`, ...file, ...rest, ...times, state: 'completed', failure: null } as OwnUpload
 }

@@ -1,4 +1,6 @@
 import type { FastifyInstance } from 'fastify'
+import type { AnyUploads, AnyUploadsQuery, OneUpload, Summary } from '../../contract/admin-uploads.ts'
+import type { ByUploadId } from '../../contract/upload.ts'
 import { tenantWithin } from '../../core/access/access.ts'
 import type { Engine } from '../../core/engine.ts'
 import { errors } from '../../core/errors/errors.ts'
@@ -10,9 +12,9 @@ import { readPage } from '../../http/api/page.ts'
 import { parseTime } from '../../http/api/time.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import { findUploadDetails, findUploadLines } from './find.ts'
-import { type Summary, summarize } from './summary.ts'
+import { summarize } from './summary.ts'
 import { findTimeline } from './timeline.ts'
-import { type ById, type OneView, type PageQuery, schemas, viewOfLine, viewOfOne } from './views.ts'
+import { schemas, viewOfLine, viewOfOne } from './views.ts'
 
 export interface AdminUploadsOptions {
   database: Database
@@ -38,32 +40,38 @@ export async function adminUploadsPlugin(
     async ({ actor }): Promise<Summary> => summarize(database, tenantWithin(actor)),
   )
 
-  app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async ({ actor, query }) => {
-    const tenant = tenantWithin(actor, query.tenant)
-    const when = { since: parseTime(query.since), until: parseTime(query.until) }
-    const find = (limit: number) => findUploadLines(database, { ...query, ...when, tenant, limit })
-    const { items, next } = await readPage(query.limit, find, ({ id }) => id)
-    return { uploads: items.map((upload) => viewOfLine(upload, objectUrlOf)), next }
-  })
+  app.get<{ Querystring: AnyUploadsQuery }>(
+    '/uploads',
+    { schema: schemas.list },
+    async ({ actor, query }): Promise<AnyUploads> => {
+      const tenant = tenantWithin(actor, query.tenant)
+      const when = { since: parseTime(query.since), until: parseTime(query.until) }
+      const find = (limit: number) => findUploadLines(database, { ...query, ...when, tenant, limit })
+      const { items, next } = await readPage(query.limit, find, ({ id }) => id)
+      return { uploads: items.map((upload) => viewOfLine(upload, objectUrlOf)), next }
+    },
+  )
 
-  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.one }, async ({ actor, params }) => one(actor, params.id))
+  app.get<{ Params: ByUploadId }>('/uploads/:id', { schema: schemas.one }, async ({ actor, params }) =>
+    one(actor, params.id),
+  )
 
-  app.post<{ Params: ById }>('/uploads/:id/cancel', { schema: schemas.cancel }, async ({ actor, params }) => {
+  app.post<{ Params: ByUploadId }>('/uploads/:id/cancel', { schema: schemas.cancel }, async ({ actor, params }) => {
     await engine.cancel(actor, params.id)
     return one(actor, params.id)
   })
 
-  app.post<{ Params: ById }>('/uploads/:id/finish', { schema: schemas.finish }, async ({ actor, params }) => {
+  app.post<{ Params: ByUploadId }>('/uploads/:id/finish', { schema: schemas.finish }, async ({ actor, params }) => {
     await engine.completeAsAdmin(actor, params.id)
     return one(actor, params.id)
   })
 
-  app.post<{ Params: ById }>('/uploads/:id/expire', { schema: schemas.expire }, async ({ actor, params }) => {
+  app.post<{ Params: ByUploadId }>('/uploads/:id/expire', { schema: schemas.expire }, async ({ actor, params }) => {
     await engine.expireAsAdmin(actor, params.id)
     return one(actor, params.id)
   })
 
-  async function one(actor: Actor, id: string): Promise<OneView> {
+  async function one(actor: Actor, id: string): Promise<OneUpload> {
     assertId(id)
     const tenant = tenantWithin(actor)
     const upload = await findUploadDetails(database, id, tenant)

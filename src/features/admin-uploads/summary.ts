@@ -1,13 +1,6 @@
-import { type InProgress, type InProgressRow, inProgressColumns, toInProgress } from '../../db/in-progress.ts'
+import type { Summary } from '../../contract/admin-uploads.ts'
+import { type InProgressRow, inProgressColumns, toInProgress } from '../../db/in-progress.ts'
 import type { Database } from '../../db/open.ts'
-
-/** Active uploads and stored files over all servers, of one tenant or of all. */
-export interface Summary extends InProgress {
-  reservedBytes: number
-  storedBytes: number
-  storedFiles: number
-  users: number
-}
 
 const sum = {
   name: 'admin-summary',

@@ -10,11 +10,11 @@
  * does not see a key whose creation has not committed yet, so every look-up checks the makers as well.
  */
 import { createHash, randomUUID } from 'node:crypto'
+import { keyPrefix } from '../../contract/names.ts'
 import type { AuthorizationRequest } from '../../core/access/authorization.ts'
 import { errors } from '../../core/errors/errors.ts'
 import { type Actor, type Scope, userOf } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
-import { keyPrefix } from '../../http/identity/claims.ts'
 import { keyTagIn } from './key-tag.ts'
 
 /** The fields of a new key. */

@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify'
+import type { ApiKeys, ByKeyId, CreatedKey, CreateKey } from '../../contract/keys.ts'
 import { tenantWithin } from '../../core/access/access.ts'
 import { errors } from '../../core/errors/errors.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import type { ApiKey, Keys } from './keys.ts'
-import { type ById, type KeyFields, readCreateKey, schemas, viewOf } from './schemas.ts'
+import { readCreateKey, schemas, viewOf } from './schemas.ts'
 
 /** A change of a key, for the log. */
 export interface KeyChange {
@@ -31,7 +32,7 @@ export async function keysPlugin(
   tenantAdminsToo(app)
   sendNoStore(app)
 
-  app.post<{ Body: KeyFields }>('/admin/keys', { schema: schemas.create }, async ({ actor, body, ip }, reply) => {
+  app.post<{ Body: CreateKey }>('/admin/keys', { schema: schemas.create }, async ({ actor, body, ip }, reply) => {
     const createKey = readCreateKey(body, now())
     if (typeof createKey === 'string') throw errors.keyInvalid({ reason: createKey })
     const known = roles()
@@ -39,17 +40,25 @@ export async function keysPlugin(
     const tenant = tenantWithin(actor, createKey.tenant) ?? null
     const { key, token } = await keys.create({ ...createKey, tenant }, actor.id, actor)
     onChange({ event: 'key.created', key, by: actor.id, from: ip })
-    return reply.code(201).send({ ...viewOf(key), token })
+    return reply.code(201).send({ ...viewOf(key), token } satisfies CreatedKey)
   })
 
-  app.get('/admin/keys', { schema: schemas.list }, async ({ actor }) => ({
-    keys: (await keys.list(tenantWithin(actor))).map(viewOf),
-  }))
+  app.get(
+    '/admin/keys',
+    { schema: schemas.list },
+    async ({ actor }): Promise<ApiKeys> => ({
+      keys: (await keys.list(tenantWithin(actor))).map(viewOf),
+    }),
+  )
 
-  app.delete<{ Params: ById }>('/admin/keys/:id', { schema: schemas.revoke }, async ({ actor, params, ip }, reply) => {
-    const key = await keys.revoke(params.id, actor.id, actor, tenantWithin(actor))
-    if (!key) throw errors.keyNotFound()
-    onChange({ event: 'key.revoked', key, by: actor.id, from: ip })
-    return reply.code(204).send()
-  })
+  app.delete<{ Params: ByKeyId }>(
+    '/admin/keys/:id',
+    { schema: schemas.revoke },
+    async ({ actor, params, ip }, reply) => {
+      const key = await keys.revoke(params.id, actor.id, actor, tenantWithin(actor))
+      if (!key) throw errors.keyNotFound()
+      onChange({ event: 'key.revoked', key, by: actor.id, from: ip })
+      return reply.code(204).send()
+    },
+  )
 }

@@ -1,13 +1,6 @@
+import type { Difference } from '../../contract/policies.ts'
 import type { PolicyDocument } from '../../core/policy/policy.ts'
 import { writePolicyDocument } from './schema.ts'
-
-/** One field of a document before and after a change, as written in the document. Absent: not set; `null`: no limit. */
-export interface Difference {
-  /** The steps of a path such as `roles.member.maxSize`; a list, because names may contain dots. */
-  path: string[]
-  before?: unknown
-  after?: unknown
-}
 
 /** The fields that differ between `before` and `after`, sorted by path. */
 export function diffPolicies(before: PolicyDocument, after: PolicyDocument): Difference[] {

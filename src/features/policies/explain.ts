@@ -1,5 +1,12 @@
 import type { FastifyInstance } from 'fastify'
-import { z } from 'zod'
+import {
+  type ExplainQuery,
+  type ExplainUserQuery,
+  type Explanation as ExplanationView,
+  explainQuery,
+  explainUserQuery,
+  explanation,
+} from '../../contract/explain.ts'
 import { tenantWithin } from '../../core/access/access.ts'
 import { type ExplainRequest, type Explanation, explain } from '../../core/policy/explain.ts'
 import { type EffectivePolicy, type Policy, type PolicyDocument, policyFields } from '../../core/policy/policy.ts'
@@ -9,36 +16,6 @@ import { type Actor, userOf } from '../../core/upload.ts'
 import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import { fieldName, writeValue } from './schema.ts'
-
-const explainQuery = z.object({
-  filename: z.string().max(1024).default('file'),
-  contentType: z.string().max(255).default('application/octet-stream'),
-  size: z.int().min(0).nullable().default(null).describe('Bytes; null if unknown'),
-  category: z.string().max(64).optional().describe('Derived from the media type unless given'),
-})
-const explainRequestOf = explainQuery.extend({
-  user: z.string().min(1).max(128),
-  role: z.string().min(1).max(64),
-  tenant: z.string().min(1).max(128).nullable().default(null),
-})
-
-const source = z.enum(['default', 'role', 'tenant', 'user'])
-const explanation = z.object({
-  allowed: z.boolean(),
-  decidedBy: z.string().nullable().describe('The rule that the client would see; null when the file is allowed'),
-  why: z.string(),
-  reasons: z
-    .array(z.object({ rule: z.string(), code: z.string(), why: z.string(), from: source.nullable() }))
-    .describe('Every rule that refuses the file, in the order in which rules are checked'),
-  limits: z
-    .record(z.string(), z.object({ value: z.unknown(), from: source }))
-    .nullable()
-    .describe(
-      'The limits of the user, each with the section of the policies that sets it; null for a role without a policy',
-    ),
-})
-
-export type ExplanationView = z.output<typeof explanation>
 
 const tags = ['Policies']
 const answers = { response: { 200: jsonSchema(explanation, 'output'), ...errorAnswers } }
@@ -71,9 +48,7 @@ export async function explainPlugin(app: FastifyInstance, options: ExplainOption
     body: jsonSchema(explainQuery, 'input'),
     ...answers,
   }
-  app.post<{ Body: z.output<typeof explainQuery> }>('/explain', { schema }, async ({ actor, body }) =>
-    explainTo(actor, body, options),
-  )
+  app.post<{ Body: ExplainQuery }>('/explain', { schema }, async ({ actor, body }) => explainTo(actor, body, options))
 }
 
 /** `POST /explain` for any user of the administrator's tenant, or of all tenants. */
@@ -82,10 +57,10 @@ export async function adminExplainPlugin(app: FastifyInstance, options: ExplainO
   const schema = {
     tags,
     summary: 'Whether a user may send a file, and if not, why',
-    body: jsonSchema(explainRequestOf, 'input'),
+    body: jsonSchema(explainUserQuery, 'input'),
     ...answers,
   }
-  app.post<{ Body: z.output<typeof explainRequestOf> }>(
+  app.post<{ Body: ExplainUserQuery }>(
     '/explain',
     { schema },
     async ({ actor, body: { user, role, tenant, ...body } }) =>

@@ -1,4 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type {
+  ByPolicyVersion,
+  ChangePolicies,
+  CheckedPolicies,
+  CheckPolicies,
+  ComparePolicies,
+  MergePolicies,
+  PolicyVersionsQuery,
+  RestorePolicies,
+} from '../../contract/policies.ts'
 import type { UploadError } from '../../core/errors/error.ts'
 import { errors } from '../../core/errors/errors.ts'
 import type { PolicyDocument } from '../../core/policy/policy.ts'
@@ -11,17 +21,7 @@ import { diffPolicies } from './diff.ts'
 import { mergePolicies, removedRoles } from './merge.ts'
 import { PolicyError, readPolicyDocument, writePolicyDocument } from './schema.ts'
 import type { PolicyVersion, PolicyVersions } from './versions.ts'
-import {
-  type Between,
-  type ByVersion,
-  type Change,
-  type CheckView,
-  type Merge,
-  type PageQuery,
-  type Restore,
-  schemas,
-  versionView,
-} from './views.ts'
+import { schemas, versionView } from './views.ts'
 
 export interface PoliciesOptions {
   cache: PolicyCache
@@ -43,13 +43,13 @@ export async function policiesPlugin(
 
   app.get('/policies', { schema: schemas.current }, async (_request, reply) => sendVersion(reply, await newest()))
 
-  app.put<{ Body: Change }>('/policies', { schema: schemas.change, bodyLimit }, async (request, reply) => {
+  app.put<{ Body: ChangePolicies }>('/policies', { schema: schemas.change, bodyLimit }, async (request, reply) => {
     const { policies, note, applyToActive, removeRoles, ...rest } = request.body
     // Takes the response of GET as well as the bare document that `landfall policies show` prints.
     return change(request, reply, read(policies ?? rest), { note, applyToActive, removeRoles })
   })
 
-  app.patch<{ Body: Merge }>('/policies', { schema: schemas.merge, bodyLimit }, async (request, reply) => {
+  app.patch<{ Body: MergePolicies }>('/policies', { schema: schemas.merge, bodyLimit }, async (request, reply) => {
     const { policies, ...changeNote } = request.body
     // A merge removes a role only when the request sets it to null.
     const expected = expectedVersion(request.headers['if-match'])
@@ -58,10 +58,10 @@ export async function policiesPlugin(
     return change(request, reply, merge(before.document, policies), { ...changeNote, removeRoles: true })
   })
 
-  app.post<{ Body: Pick<Change, 'policies'> }>(
+  app.post<{ Body: CheckPolicies }>(
     '/policies/check',
     { schema: schemas.check, bodyLimit },
-    async ({ body }): Promise<CheckView> => {
+    async ({ body }): Promise<CheckedPolicies> => {
       const { version, document: current } = await newest()
       try {
         const proposed = readPolicyDocument(body.policies)
@@ -80,23 +80,25 @@ export async function policiesPlugin(
     },
   )
 
-  app.get<{ Querystring: Between }>('/policies/differences', { schema: schemas.compare }, async ({ query }) => {
+  app.get<{ Querystring: ComparePolicies }>('/policies/differences', { schema: schemas.compare }, async ({ query }) => {
     const from = await findVersion(query.from)
     const to = query.to === undefined ? await newest() : await findVersion(query.to)
     return { from: from.version, to: to.version, differences: diffPolicies(from.document, to.document) }
   })
 
-  app.get<{ Querystring: PageQuery }>('/policies/versions', { schema: schemas.list }, async ({ query }) => {
+  app.get<{ Querystring: PolicyVersionsQuery }>('/policies/versions', { schema: schemas.list }, async ({ query }) => {
     const find = (limit: number) => versions.list({ ...query, limit })
     const { items, next } = await readPage(query.limit, find, ({ version }) => version)
     return { versions: items.map(versionView), next }
   })
 
-  app.get<{ Params: ByVersion }>('/policies/versions/:version', { schema: schemas.one }, async ({ params }, reply) =>
-    sendVersion(reply, await findVersion(params.version)),
+  app.get<{ Params: ByPolicyVersion }>(
+    '/policies/versions/:version',
+    { schema: schemas.one },
+    async ({ params }, reply) => sendVersion(reply, await findVersion(params.version)),
   )
 
-  app.post<{ Params: ByVersion; Body: Restore }>(
+  app.post<{ Params: ByPolicyVersion; Body: RestorePolicies }>(
     '/policies/versions/:version/restore',
     { schema: schemas.restore },
     async (request, reply) => {
@@ -127,7 +129,7 @@ export async function policiesPlugin(
     request: FastifyRequest,
     reply: FastifyReply,
     document: PolicyDocument,
-    { note, applyToActive: isForActive, removeRoles }: Restore,
+    { note, applyToActive: isForActive, removeRoles }: RestorePolicies,
   ) {
     const expected = expectedVersion(request.headers['if-match'])
     const before = await versions.find(expected)

@@ -1,5 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
+import {
+  type AllUsage,
+  type AllUsageQuery,
+  allUsage,
+  allUsageQuery,
+  ownUsage,
+  type Usage as UsageView,
+} from '../../contract/usage.ts'
 import { tenantWithin } from '../../core/access/access.ts'
 import { errors } from '../../core/errors/errors.ts'
 import type { Policy } from '../../core/policy/policy.ts'
@@ -12,49 +20,6 @@ import { readPage } from '../../http/api/page.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import { listUsage, type OwnerUsage } from './list.ts'
 
-const bytes = z.int().describe('Bytes')
-const usage = z.object({
-  reservedBytes: bytes.describe('Bytes reserved by unfinished uploads'),
-  storedBytes: bytes.describe('Bytes of completed files'),
-  storedFiles: z.int(),
-  openUploads: z.int().describe('Uploads that have not ended'),
-  dayBytes: bytes.describe('Bytes sent today (UTC), including those that open uploads may still send'),
-  dayFiles: z.int().describe('Files started today (UTC), without cancelled, expired and failed ones'),
-})
-const limit = z.int().nullable().describe('null: no limit')
-const limits = z
-  .object({
-    totalBytes: limit,
-    totalFiles: limit,
-    uploadsAtOnce: limit,
-    bytesPerDay: limit,
-    filesPerDay: limit,
-    creationsPerMinute: limit,
-  })
-  .nullable()
-  .describe('null: the role may not upload')
-const ownUsage = usage.extend({ limits })
-const allUsage = z.object({
-  users: z.array(
-    usage.extend({
-      user: z.string(),
-      tenant: z.string().nullable(),
-      role: z.string().nullable().describe('The role of their newest upload; null: no uploads left'),
-      limits,
-    }),
-  ),
-  next: z.string().nullable().describe('Pass it as `after` to get the next page; null on the last page'),
-})
-const query = z.object({
-  limit: z.int().min(1).max(200).default(50).describe('Users per page'),
-  after: z.string().max(1000).optional(),
-  tenant: z.string().max(128).optional().describe('Only users of this tenant'),
-  user: z.string().max(128).optional().describe('Only this user'),
-})
-
-type UsageView = z.output<typeof usage>
-export type UsersView = z.output<typeof allUsage>
-
 const tags = ['Usage']
 const ownSchema = {
   tags,
@@ -64,7 +29,7 @@ const ownSchema = {
 const allSchema = {
   tags,
   summary: 'The usage of all users, largest first',
-  querystring: jsonSchema(query, 'input'),
+  querystring: jsonSchema(allUsageQuery, 'input'),
   response: { 200: jsonSchema(allUsage, 'output'), ...errorAnswers },
 }
 
@@ -90,20 +55,24 @@ export async function adminUsagePlugin(
 ): Promise<void> {
   tenantAdminsToo(app)
   sendNoStore(app)
-  app.get<{ Querystring: z.output<typeof query> }>('/usage', { schema: allSchema }, async ({ actor, query }) => {
-    const { user } = query
-    const tenant = tenantWithin(actor, query.tenant)
-    const after = readCursor(query.after)
-    const find = (limit: number) => listUsage(database, { limit, after, tenant, user })
-    const { items, next } = await readPage(query.limit, find, writeCursor)
-    return {
-      users: items.map(({ user, tenant, role, ...usage }) => {
-        const policy = role === null ? null : policyOf(userOf(user, role, { tenant }))
-        return { user, tenant, role, ...viewOf(usage), limits: policy && limitsOf(policy) }
-      }),
-      next,
-    }
-  })
+  app.get<{ Querystring: AllUsageQuery }>(
+    '/usage',
+    { schema: allSchema },
+    async ({ actor, query }): Promise<AllUsage> => {
+      const { user } = query
+      const tenant = tenantWithin(actor, query.tenant)
+      const after = readCursor(query.after)
+      const find = (limit: number) => listUsage(database, { limit, after, tenant, user })
+      const { items, next } = await readPage(query.limit, find, writeCursor)
+      return {
+        users: items.map(({ user, tenant, role, ...usage }) => {
+          const policy = role === null ? null : policyOf(userOf(user, role, { tenant }))
+          return { user, tenant, role, ...viewOf(usage), limits: policy && limitsOf(policy) }
+        }),
+        next,
+      }
+    },
+  )
 }
 
 function limitsOf({

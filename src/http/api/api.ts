@@ -1,12 +1,14 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Me } from '../../contract/me.ts'
+import type { ByUploadId, OwnUpload, OwnUploads, OwnUploadsQuery, SetFingerprint } from '../../contract/upload.ts'
 import type { Engine } from '../../core/engine.ts'
 import { categories, effectivePolicy, type PolicyDocument } from '../../core/policy/policy.ts'
 import type { Upload } from '../../core/upload.ts'
 import { limitBody } from '../connection/json-bodies.ts'
-import { type ById, type MeView, type PageQuery, type SetFingerprint, schemas } from './api-schemas.ts'
+import { schemas } from './api-schemas.ts'
 import { sendNoStore } from './no-store.ts'
 import { readPage } from './page.ts'
-import { type UploadView, viewUpload } from './upload-view.ts'
+import { viewUpload } from './upload-view.ts'
 
 export interface ApiOptions {
   engine: Engine
@@ -25,7 +27,7 @@ export async function apiPlugin(
   const config = { takesResumeTokens: true }
   sendNoStore(app)
 
-  app.get('/me', { schema: schemas.me }, async ({ actor }): Promise<MeView> => {
+  app.get('/me', { schema: schemas.me }, async ({ actor }): Promise<Me> => {
     const policy = effectivePolicy(policies(), actor)?.policy
     const user = { user: actor.id, tenant: actor.tenant, role: actor.role, admin: actor.isAdmin }
     if (!policy) return { ...user, policy: null }
@@ -40,18 +42,22 @@ export async function apiPlugin(
     }
   })
 
-  app.get<{ Querystring: PageQuery }>('/uploads', { schema: schemas.list }, async (request) => {
-    const { actor, query } = request
-    const find = (limit: number) => engine.list(actor, { ...query, limit })
-    const { items, next } = await readPage(query.limit, find, ({ id }) => id)
-    return { uploads: items.map((upload) => view(upload, request)), next }
-  })
+  app.get<{ Querystring: OwnUploadsQuery }>(
+    '/uploads',
+    { schema: schemas.list },
+    async (request): Promise<OwnUploads> => {
+      const { actor, query } = request
+      const find = (limit: number) => engine.list(actor, { ...query, limit })
+      const { items, next } = await readPage(query.limit, find, ({ id }) => id)
+      return { uploads: items.map((upload) => view(upload, request)), next }
+    },
+  )
 
-  app.get<{ Params: ById }>('/uploads/:id', { schema: schemas.get, config }, async (request) => {
+  app.get<{ Params: ByUploadId }>('/uploads/:id', { schema: schemas.get, config }, async (request) => {
     return view(await engine.get(request.actor, request.params.id), request)
   })
 
-  app.put<{ Params: ById; Body: SetFingerprint }>(
+  app.put<{ Params: ByUploadId; Body: SetFingerprint }>(
     '/uploads/:id/fingerprint',
     {
       schema: schemas.setFingerprint,
@@ -68,12 +74,16 @@ export async function apiPlugin(
     },
   )
 
-  app.delete<{ Params: ById }>('/uploads/:id', { schema: schemas.cancel, config }, async ({ actor, params }, reply) => {
-    await engine.cancel(actor, params.id)
-    return reply.code(204).send()
-  })
+  app.delete<{ Params: ByUploadId }>(
+    '/uploads/:id',
+    { schema: schemas.cancel, config },
+    async ({ actor, params }, reply) => {
+      await engine.cancel(actor, params.id)
+      return reply.code(204).send()
+    },
+  )
 
-  function view(upload: Upload, request: FastifyRequest): UploadView {
+  function view(upload: Upload, request: FastifyRequest): OwnUpload {
     return viewUpload(upload, urlOf(upload.id, request), objectUrlOf)
   }
 }

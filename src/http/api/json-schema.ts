@@ -1,8 +1,5 @@
 import { z } from 'zod'
-
-const error = z.object({
-  error: z.object({ code: z.string(), message: z.string(), timestamp: z.iso.datetime() }),
-})
+import { errorAnswer } from '../../contract/error.ts'
 
 /** Converts a zod schema to JSON Schema for Fastify and OpenAPI. */
 export function jsonSchema(schema: z.ZodType, io: 'input' | 'output') {
@@ -27,8 +24,8 @@ function mergeNull(schema: z.core.JSONSchema.BaseSchema): void {
 
 /** The error responses that every route may give. */
 export const errorAnswers = {
-  401: jsonSchema(error, 'output'),
-  403: jsonSchema(error, 'output'),
-  404: jsonSchema(error, 'output'),
-  '5xx': jsonSchema(error, 'output'),
+  401: jsonSchema(errorAnswer, 'output'),
+  403: jsonSchema(errorAnswer, 'output'),
+  404: jsonSchema(errorAnswer, 'output'),
+  '5xx': jsonSchema(errorAnswer, 'output'),
 }

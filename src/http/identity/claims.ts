@@ -1,3 +1,4 @@
+import { isName, isRole, isUser } from '../../contract/names.ts'
 import { errors } from '../../core/errors/errors.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
 import type { ClaimPath, Issuer } from './issuer.ts'
@@ -23,24 +24,6 @@ export function toActor({ user, role, tenant, isAdmin }: Claims, { mayBeKey = fa
 /** Whether a claim is missing or empty. */
 function isEmpty(claim: unknown): claim is undefined | null | '' {
   return claim === undefined || claim === null || claim === ''
-}
-
-/** Prefix of the actor id of an API key that acts for no user. No token may name a user with this prefix, or it could act as the key. */
-export const keyPrefix = 'key:'
-
-/** Whether `text` is a valid name of a user or tenant. */
-export function isName(text: unknown): text is string {
-  return typeof text === 'string' && /^[^\p{Cc}]{1,128}$/u.test(text) && text.isWellFormed()
-}
-
-/** Whether `text` is a valid name of a user and not the id of an API key. */
-export function isUser(text: unknown): text is string {
-  return isName(text) && !text.startsWith(keyPrefix)
-}
-
-/** Whether `text` is a valid name of a role. */
-export function isRole(text: unknown): text is string {
-  return typeof text === 'string' && /^[\w-]{1,64}$/.test(text)
 }
 
 /**

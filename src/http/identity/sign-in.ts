@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { z } from 'zod'
+import { type SignedIn, type SignIn, signedIn, signIn } from '../../contract/sign-in.ts'
 import { errors } from '../../core/errors/errors.ts'
 import { createRates, retryAfter } from '../../core/policy/rate.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
@@ -25,9 +25,7 @@ export const devTokenMs = 12 * 60 * 60 * 1000
 const triesPerMinute = 10
 const networks = 1000
 
-const body = z.object({ code: z.string().min(1).max(256) })
-const answer = z.object({ token: z.string(), user: z.string(), role: z.string(), expiresAt: z.iso.datetime() })
-const schema = { hide: true, body: jsonSchema(body, 'input'), response: { 200: jsonSchema(answer, 'output') } }
+const schema = { hide: true, body: jsonSchema(signIn, 'input'), response: { 200: jsonSchema(signedIn, 'output') } }
 
 /**
  * `POST /v1/dev/sign-in`: exchanges the one-time code of a sign-in link for a token, never an admin's. Registered in development mode
@@ -38,7 +36,7 @@ export async function signInPlugin(app: FastifyInstance, options: SignInOptions)
   const tries = createRates(networks)
   sendNoStore(app)
 
-  app.post<{ Body: z.output<typeof body> }>('/v1/dev/sign-in', { schema, bodyLimit: 1024 }, async (request) => {
+  app.post<{ Body: SignIn }>('/v1/dev/sign-in', { schema, bodyLimit: 1024 }, async (request): Promise<SignedIn> => {
     const waitMs = tries.count(rateLimitKey(request) ?? 'loopback', triesPerMinute)
     if (waitMs > 0) throw errors.signInTooFast({ retryAfter: retryAfter(waitMs) })
     const found = await redeem(request.body.code, now())

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import { maxListedParts } from '../../contract/chunks.ts'
 import type { Action } from '../../core/access/actions.ts'
 import type { Engine } from '../../core/engine.ts'
 import { type JsonBodyOptions, limitBody, readJsonBodies } from '../../http/connection/json-bodies.ts'
-import { maxListedParts } from './fields.ts'
 
 // A part in the list, with both of its numbers and its ETag, is about 125 bytes.
 const bytesPerPart = 192

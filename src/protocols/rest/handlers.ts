@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { lookup } from 'mime-types'
+import { completeFields, initFields } from '../../contract/chunks.ts'
 import { actAs } from '../../core/access/access.ts'
 import type { Engine } from '../../core/engine.ts'
 import { isUploadError } from '../../core/errors/error.ts'
@@ -10,7 +11,7 @@ import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
 import { bodySizeOf } from './bodies.ts'
 import { digestOf } from './digests.ts'
-import { completeFields, initFields, listedParts, namedUser, partNumberOf, readFields } from './fields.ts'
+import { listedParts, namedUser, partNumberOf, readFields } from './fields.ts'
 import { completedOf, createdOf, statusOf, unquoteEtag } from './views.ts'
 
 /** The handlers of the current and the legacy routes, which differ only in where a request has the upload id. */

@@ -1,18 +1,17 @@
-import { z } from 'zod'
+import type { z } from 'zod'
+import {
+  cancelledView,
+  chunkView,
+  completedView,
+  completeFields,
+  createdView,
+  initFields,
+  statusView,
+  uploadIdField,
+} from '../../contract/chunks.ts'
+import { errorAnswer } from '../../contract/error.ts'
 import { jsonSchema } from '../../http/api/json-schema.ts'
 import { resumeHeader } from '../../http/identity/resume.ts'
-import { completeFields, initFields, uploadIdField } from './fields.ts'
-import { cancelledView, chunkView, completedView, createdView, statusView } from './views.ts'
-
-const errorAnswer = z
-  .object({
-    error: z.object({
-      code: z.string().describe('The code, for programs'),
-      message: z.string().describe('One sentence for the person who uploads'),
-      timestamp: z.iso.datetime(),
-    }),
-  })
-  .describe('An error')
 
 const reasons: Record<string, string> = {
   400: 'MISSING_FIELD, INVALID_FIELD',

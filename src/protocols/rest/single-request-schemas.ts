@@ -1,9 +1,7 @@
-import { z } from 'zod'
+import { formUploads, ownUpload } from '../../contract/upload.ts'
 import { jsonSchema, errorAnswers as usualAnswers } from '../../http/api/json-schema.ts'
-import { uploadView } from '../../http/api/upload-view.ts'
 
 const tags = ['Whole files']
-const filesView = z.object({ uploads: z.array(uploadView).describe('The files, in the order of the form') })
 const reasons = {
   400: 'MISSING_FIELD, INVALID_FIELD, INVALID_METADATA, LENGTH_MISMATCH, INVALID_REQUEST',
   401: 'UNAUTHENTICATED: no token, or not a valid one',
@@ -39,7 +37,7 @@ export const schemas = {
     body: { type: 'string', format: 'binary', description: 'The bytes of the file' },
     response: {
       201: {
-        ...jsonSchema(uploadView, 'output'),
+        ...jsonSchema(ownUpload, 'output'),
         description: 'The file is complete',
         headers: { Location: text('The URL of the upload'), ETag: text('The ETag of the object') },
       },
@@ -65,6 +63,6 @@ export const schemas = {
       },
       required: ['file'],
     },
-    response: { 201: { ...jsonSchema(filesView, 'output'), description: 'The files are complete' }, ...errorAnswers },
+    response: { 201: { ...jsonSchema(formUploads, 'output'), description: 'The files are complete' }, ...errorAnswers },
   },
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isRole, isUser } from '../../contract/names.ts'
 import { actAs } from '../../core/access/access.ts'
 import type { BodyGate } from '../../core/body/body-gate.ts'
 import type { AppendRequest, Engine } from '../../core/engine.ts'
@@ -8,7 +9,6 @@ import { type Actor, type CreateUpload, ownerKey, type Upload } from '../../core
 import { sendNoStore } from '../../http/api/no-store.ts'
 import { viewUpload } from '../../http/api/upload-view.ts'
 import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
-import { isRole, isUser } from '../../http/identity/claims.ts'
 import { ignoreUnusableTypes } from '../../http/type-hints.ts'
 import { bodySizeOf, leaveBodiesUnread } from './bodies.ts'
 import { digestOf } from './digests.ts'

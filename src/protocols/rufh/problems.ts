@@ -1,8 +1,9 @@
 import { STATUS_CODES } from 'node:http'
 import { serializeInteger } from 'structured-headers'
+import type { ErrorAnswer } from '../../contract/error.ts'
 import type { Limits } from '../../core/engine.ts'
 import type { ErrorCode, UploadError } from '../../core/errors/error.ts'
-import { type ErrorBody, errorBody, errorHeaders } from '../../http/errors.ts'
+import { errorBody, errorHeaders } from '../../http/errors.ts'
 import { completeness, limitHeader } from './fields.ts'
 import type { Dialect } from './versions.ts'
 
@@ -10,7 +11,7 @@ import type { Dialect } from './versions.ts'
 export interface Problem {
   status: number
   headers: Record<string, string>
-  body: ErrorBody & { type: string; title: string; status: number; detail: string; [member: string]: unknown }
+  body: ErrorAnswer & { type: string; title: string; status: number; detail: string; [member: string]: unknown }
 }
 
 const registry = 'https://iana.org/assignments/http-problem-types#'

@@ -1,4 +1,4 @@
-import type { AuditEntry } from '../../client/admin-types.ts'
+import type { AuditEntry } from '../../contract/audit.ts'
 import { visible } from '../upload/visible.ts'
 import type { Column } from './data-table.tsx'
 import { Choice, Filter } from './field.tsx'

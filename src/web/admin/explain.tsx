@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { Explanation } from '../../client/admin-types.ts'
+import type { Explanation } from '../../contract/explain.ts'
 import { Alert, Check } from '../upload/icons.tsx'
 import { Field } from './field.tsx'
 import { writeFlat } from './policies/json.ts'

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { ApiKey } from '../../client/admin-types.ts'
+import type { ApiKey } from '../../contract/keys.ts'
 import { announce } from '../upload/announcer.tsx'
 import { visible } from '../upload/visible.ts'
 import { When } from '../upload/when.tsx'

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { type Scope, scopes } from '../../client/admin-types.ts'
+import { type Scope, scopes } from '../../contract/scopes.ts'
 import { announce } from '../upload/announcer.tsx'
 import { visible } from '../upload/visible.ts'
 import { Field } from './field.tsx'

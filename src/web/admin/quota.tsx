@@ -1,4 +1,4 @@
-import type { UserUsage } from '../../client/admin-types.ts'
+import type { UserUsage } from '../../contract/usage.ts'
 import { formatBytes, percent } from '../upload/format.ts'
 import type { Column } from './data-table.tsx'
 import { Filter } from './field.tsx'

@@ -1,7 +1,7 @@
 import { effect } from '@preact/signals'
-import type { ListedUpload } from '../../client/api.ts'
 import { memoryPrefix } from '../../client/memory.ts'
 import { isOver } from '../../client/transfer-view.ts'
+import type { OwnUpload } from '../../contract/upload.ts'
 import { percent } from './format.ts'
 import { listed, refresh, refreshSoon } from './list-store.ts'
 import { checkOtherTabs, otherTabs, round, send, transfers, uploads } from './upload-queue.ts'
@@ -47,7 +47,7 @@ export function watchBrowser(): void {
 const pollMs = 3000
 
 /** Whether something else may change the upload: the server that completes it, or another tab or device that has sent to it recently. */
-function mayChange({ id, state, live, updatedAt }: ListedUpload): boolean {
+function mayChange({ id, state, live, updatedAt }: OwnUpload): boolean {
   if (state === 'finishing') return true
   if (state !== 'receiving') return false
   return live || otherTabs.peek().has(id) || Date.now() - Date.parse(updatedAt) < 60_000

@@ -1,6 +1,6 @@
 import { useRef, useState } from 'preact/hooks'
-import type { ListedUpload } from '../../client/api.ts'
 import { isOver } from '../../client/transfer-view.ts'
+import type { OwnUpload } from '../../contract/upload.ts'
 import { announce } from './announcer.tsx'
 import { ConfirmButton } from './confirm-button.tsx'
 import { FileName } from './file-name.tsx'
@@ -120,7 +120,7 @@ function Actions({ item }: { item: Item }) {
 }
 
 /** Resumes an incomplete upload with its file, which is chosen or dropped here. */
-function ResumeForm({ upload }: { upload: ListedUpload }) {
+function ResumeForm({ upload }: { upload: OwnUpload }) {
   const input = useRef<HTMLInputElement>(null)
   const [isOver, setOver] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)

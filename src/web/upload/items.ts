@@ -1,6 +1,6 @@
-import type { ListedUpload } from '../../client/api.ts'
 import { isOver, type TransferView } from '../../client/transfer-view.ts'
 import { uploadIdOf } from '../../client/upload-id.ts'
+import type { OwnUpload } from '../../contract/upload.ts'
 
 /** A file in the list: a transfer of this page, an upload on the server, or both. */
 export interface Item {
@@ -19,7 +19,7 @@ export interface Item {
   at: number
   batch: string | null
   transfer: TransferView | null
-  upload: ListedUpload | null
+  upload: OwnUpload | null
   /** Another tab or device is sending it. */
   sender: 'tab' | 'device' | null
 }
@@ -43,7 +43,7 @@ export type Entry = Item | Group
  */
 export function entriesOf(
   transfers: readonly TransferView[],
-  listed: readonly ListedUpload[],
+  listed: readonly OwnUpload[],
   otherTabs: ReadonlySet<string>,
 ): Entry[] {
   const byId = new Map(listed.map((upload) => [upload.id, upload]))
@@ -62,7 +62,7 @@ export function entriesOf(
   return grouped(items)
 }
 
-function itemOfTransfer(transfer: TransferView, id: string | null, upload: ListedUpload | null): Item {
+function itemOfTransfer(transfer: TransferView, id: string | null, upload: OwnUpload | null): Item {
   const { file, confirmed } = transfer
   return {
     kind: 'item',
@@ -80,7 +80,7 @@ function itemOfTransfer(transfer: TransferView, id: string | null, upload: Liste
   }
 }
 
-function itemOfUpload(upload: ListedUpload, otherTabs: ReadonlySet<string>): Item {
+function itemOfUpload(upload: OwnUpload, otherTabs: ReadonlySet<string>): Item {
   const isOpen = upload.state === 'receiving'
   return {
     kind: 'item',

@@ -1,13 +1,13 @@
 import { signal } from '@preact/signals'
-import type { ListedUpload, UploadsPage } from '../../client/api.ts'
 import { RequestError } from '../../client/request-error.ts'
+import type { OwnUpload, OwnUploads } from '../../contract/upload.ts'
 import { joinPage } from './join-page.ts'
 import { explain } from './messages.ts'
 import { api, onSignIn, onSignOut, requireSignIn, signInState } from './session.ts'
 
 // The user's uploads, as the server lists them.
 
-export const listed = signal<ListedUpload[]>([])
+export const listed = signal<OwnUpload[]>([])
 export const hasMore = signal(false)
 export const listState = signal<'new' | 'ready' | 'failed'>('new')
 export const listError = signal<string | null>(null)
@@ -75,7 +75,7 @@ export async function showMore(): Promise<void> {
   isLoading = false
 }
 
-function setPage(page: UploadsPage): void {
+function setPage(page: OwnUploads): void {
   listed.value = page.uploads
   next = page.next
   hasMore.value = next !== null

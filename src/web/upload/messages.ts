@@ -1,6 +1,6 @@
-import type { UploadState } from '../../client/api.ts'
 import type { Failure, FailureCode } from '../../client/request-error.ts'
 import type { TransferState, TransferView } from '../../client/transfer-view.ts'
+import type { UploadState } from '../../contract/upload.ts'
 import { formatBytes, percent } from './format.ts'
 
 /** Messages that are clearer to the user than those of the server. */

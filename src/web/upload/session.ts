@@ -1,6 +1,7 @@
 import { computed, signal } from '@preact/signals'
-import { createApi, type Me } from '../../client/api.ts'
+import { createApi } from '../../client/api.ts'
 import { RequestError } from '../../client/request-error.ts'
+import type { Me } from '../../contract/me.ts'
 import { explain } from './messages.ts'
 import { server } from './server.ts'
 import { deviceStorage, store, tabStorage } from './storage.ts'

@@ -1,5 +1,4 @@
 import { computed, signal } from '@preact/signals'
-import type { ListedUpload } from '../../client/api.ts'
 import { fileLocks } from '../../client/file-locks.ts'
 import { fingerprintOf, memoryOn } from '../../client/memory.ts'
 import type { UploadStatus } from '../../client/other-device.ts'
@@ -7,6 +6,7 @@ import { RequestError } from '../../client/request-error.ts'
 import { isOver, type TransferView } from '../../client/transfer-view.ts'
 import { uploadIdOf } from '../../client/upload-id.ts'
 import { createUploads } from '../../client/uploads.ts'
+import type { OwnUpload } from '../../contract/upload.ts'
 import { announce } from './announcer.tsx'
 import { listed, refresh, refreshSoon } from './list-store.ts'
 import { explainFile } from './messages.ts'
@@ -35,7 +35,7 @@ export const uploads = createUploads({
 export interface ResumePrompt {
   id: string
   file: File
-  upload: ListedUpload
+  upload: OwnUpload
   batch: string | undefined
 }
 
@@ -121,7 +121,7 @@ export function answerPrompt(prompt: ResumePrompt, choice: 'same' | 'another' | 
 }
 
 /** Resumes `upload` with the file that the user has chosen for it. Returns an error message when the size differs. */
-export function resumeWithFile(upload: ListedUpload, file: File): string | null {
+export function resumeWithFile(upload: OwnUpload, file: File): string | null {
   if (file.size !== upload.size)
     return `This is another file: its size differs from that of “${visible(upload.filename)}”. Choose the original file.`
   uploads.add(file, urlOf(upload.id))
@@ -137,11 +137,11 @@ export async function checkOtherTabs(): Promise<void> {
 }
 
 /** Finds the incomplete upload that a file seems to belong to, with at least `minOffset` bytes. Files with a remembered URL have none. */
-function findSimilar(minOffset: number): (file: File) => ListedUpload | undefined {
+function findSimilar(minOffset: number): (file: File) => OwnUpload | undefined {
   const active = new Set(
     transfers.peek().flatMap(({ url, state }) => (url === null || isOver(state) ? [] : [uploadIdOf(url)])),
   )
-  const open = new Map<string, ListedUpload>()
+  const open = new Map<string, OwnUpload>()
   for (const upload of listed.peek()) {
     if (upload.state !== 'receiving' || upload.offset < minOffset || active.has(upload.id)) continue
     const key = `${upload.size} ${upload.filename.normalize()}`

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact'
-import type { Summary } from '../../../client/admin-types.ts'
+import type { Summary } from '../../../contract/admin-uploads.ts'
 import { formatBytes, formatDuration } from '../../upload/format.ts'
 import { count } from '../messages.ts'
 import { hrefOf } from '../route.ts'

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
-import type { AnyUpload } from '../../../client/admin-types.ts'
 import { timeLeft } from '../../../client/speed.ts'
+import type { AnyUpload } from '../../../contract/admin-uploads.ts'
 import { formatBytes, formatDuration, percent } from '../../upload/format.ts'
 import { IconButton } from '../../upload/icon-button.tsx'
 import { Cross } from '../../upload/icons.tsx'

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { Activity, Point } from '../../../client/admin-types.ts'
+import type { Activity, Point } from '../../../contract/activity.ts'
 import { formatBytes } from '../../upload/format.ts'
 import { Problem } from '../problem.tsx'
 import { useQuery } from '../query.ts'

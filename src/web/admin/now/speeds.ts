@@ -1,4 +1,4 @@
-import type { AnyUpload } from '../../../client/admin-types.ts'
+import type { AnyUpload } from '../../../contract/admin-uploads.ts'
 
 // `received` grows by whole parts and `updatedAt` says when: the speed is measured over the last parts, not over the last polls.
 

@@ -1,4 +1,4 @@
-import type { Difference } from '../../../client/admin-types.ts'
+import type { Difference } from '../../../contract/policies.ts'
 import { writeFlat } from './json.ts'
 
 /** The differences between two policy documents, field by field. */

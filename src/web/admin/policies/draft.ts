@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { CheckedPolicies, PolicyVersion } from '../../../client/admin-types.ts'
+import type { CheckedPolicies, PolicyVersion } from '../../../contract/policies.ts'
 import { errorMessage } from '../query.ts'
 import { admin } from '../session.ts'
 import { readJson, writeJson } from './json.ts'

@@ -1,6 +1,6 @@
 import { useId, useRef, useState } from 'preact/hooks'
-import type { PolicyVersion } from '../../../client/admin-types.ts'
 import { RequestError } from '../../../client/request-error.ts'
+import type { PolicyVersion } from '../../../contract/policies.ts'
 import { announce } from '../../upload/announcer.tsx'
 import { Problem } from '../problem.tsx'
 import { errorMessage } from '../query.ts'

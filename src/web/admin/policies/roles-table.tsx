@@ -1,4 +1,4 @@
-import type { PolicyJson } from '../../../client/admin-types.ts'
+import type { PolicyJson } from '../../../contract/policies.ts'
 import { count } from '../messages.ts'
 
 type Rules = Record<string, unknown>

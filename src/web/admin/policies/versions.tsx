@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { CheckedPolicies, PolicyVersion } from '../../../client/admin-types.ts'
+import type { CheckedPolicies, PolicyVersion } from '../../../contract/policies.ts'
 import { More } from '../../upload/more.tsx'
 import { visible } from '../../upload/visible.ts'
 import { When } from '../../upload/when.tsx'

@@ -1,5 +1,4 @@
-import type { AdminAction } from '../../../client/admin-api.ts'
-import type { AnyUpload, OneUpload } from '../../../client/admin-types.ts'
+import type { AdminAction, AnyUpload, OneUpload } from '../../../contract/admin-uploads.ts'
 import { announce } from '../../upload/announcer.tsx'
 import { visible } from '../../upload/visible.ts'
 import { ConfirmDialog } from '../confirm-dialog.tsx'

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact'
-import type { UploadDetails } from '../../../client/admin-types.ts'
+import type { UploadDetails } from '../../../contract/admin-uploads.ts'
 import { formatBytes, formatDate, formatDuration, formatExactly } from '../../upload/format.ts'
 import { count, nameOf } from '../messages.ts'
 import { hrefOf } from '../route.ts'

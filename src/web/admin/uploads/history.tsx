@@ -1,4 +1,4 @@
-import type { AnyUpload } from '../../../client/admin-types.ts'
+import type { AnyUpload } from '../../../contract/admin-uploads.ts'
 import { FileName } from '../../upload/file-name.tsx'
 import { formatBytes } from '../../upload/format.ts'
 import { stateText } from '../../upload/messages.ts'

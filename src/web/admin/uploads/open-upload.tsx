@@ -1,6 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { AdminAction } from '../../../client/admin-api.ts'
-import type { UploadDetails } from '../../../client/admin-types.ts'
+import type { AdminAction, UploadDetails } from '../../../contract/admin-uploads.ts'
 import { TypeIcon } from '../../upload/icons.tsx'
 import { amountText, stateText } from '../../upload/messages.ts'
 import { visible } from '../../upload/visible.ts'

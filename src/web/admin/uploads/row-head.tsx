@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact'
-import type { AnyUpload } from '../../../client/admin-types.ts'
+import type { AnyUpload } from '../../../contract/admin-uploads.ts'
 import { FileName } from '../../upload/file-name.tsx'
 import { TypeIcon } from '../../upload/icons.tsx'
 import { hrefOf } from '../route.ts'

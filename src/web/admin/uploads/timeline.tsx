@@ -1,4 +1,4 @@
-import type { TimelineEntry } from '../../../client/admin-types.ts'
+import type { TimelineEntry } from '../../../contract/admin-uploads.ts'
 import { visible } from '../../upload/visible.ts'
 import { actionText } from '../messages.ts'
 import { Timestamp } from '../moment.tsx'

@@ -12,7 +12,7 @@ import type { NameObject } from './object-key.ts'
 import type { ContentCheck } from './policy/content-check.ts'
 import { effectivePolicy, type Policy, type PolicyDocument } from './policy/policy.ts'
 import type { Rule } from './policy/rules/rule.ts'
-import type { Locker } from './ports/locks.ts'
+import type { Lease, Locker } from './ports/locks.ts'
 import type { ObjectStore } from './ports/object-store.ts'
 import type { UploadRepository } from './ports/uploads.ts'
 import { type Actor, actorOfUpload, ownerKey, type UploadRecord } from './upload.ts'
@@ -119,8 +119,19 @@ export function senderOf(actor: Actor): Sender {
   return { user: ownerKey(actor), network: actor.client?.network ?? null }
 }
 
-/** Removes objects that no row names any more, beside the answer. */
+/** Removes objects that no row names, beside the answer. */
 export function removeDetached({ store, background }: EngineContext, uploadId: string, keys: string[]): void {
   if (keys.length > 0)
     background.runDetached(store.remove(keys), { uploadId, what: 'removing objects that are not needed any more' })
+}
+
+/** The same for the objects that the lease holder has dropped. Those that are removed before it releases the lease need no clean-up. */
+export function removeDropped({ store, memory, background }: EngineContext, { upload, ledger }: Lease): void {
+  const keys = ledger.takeDropped()
+  if (keys.length === 0) return
+  memory.tails.drop(keys)
+  background.runDetached(
+    store.remove(keys).then(() => ledger.removed(keys)),
+    { uploadId: upload.id, what: 'removing objects that are not needed any more' },
+  )
 }

@@ -12,6 +12,7 @@
 import { randomUUID } from 'node:crypto'
 import type { UploadError } from '../core/errors/error.ts'
 import { errors } from '../core/errors/errors.ts'
+import { OrphanLedger } from '../core/orphan-ledger.ts'
 import type { Lease, Locker } from '../core/ports/locks.ts'
 import type { UploadPatch } from '../core/ports/uploads.ts'
 import { hasEnded, type UploadRecord } from '../core/upload.ts'
@@ -83,7 +84,8 @@ interface HeldLease {
   /** Until then the lease is certainly ours, by the monotonic clock of this process. 0: not acquired yet. */
   validUntil: number
   isReleased: boolean
-  mayHaveOrphans: boolean
+  /** Set once the row was read. */
+  ledger: OrphanLedger | null
   /** Whether a request on another node waits for the release. */
   isAwaited: boolean
   ended: Promise<void>
@@ -148,7 +150,7 @@ export async function leaseLocker({
       stop: new AbortController(),
       validUntil: 0,
       isReleased: false,
-      mayHaveOrphans: false,
+      ledger: null,
       isAwaited: false,
       ended: new Promise((resolve) => {
         markEnded = resolve
@@ -224,28 +226,25 @@ export async function leaseLocker({
     if (!lease.isReleased) {
       lease.isReleased = true
       // A lease that cannot be released expires.
-      await database.query(releaseLease, [lease.id, lease.token, lease.mayHaveOrphans]).catch(onError)
+      await database.query(releaseLease, [lease.id, lease.token, lease.ledger?.isEmpty === false]).catch(onError)
     }
     if (lease.isAwaited) await database.query(notify, [channel, `free ${lease.id}`]).catch(onError)
   }
 
   function openLease(lease: HeldLease, upload: UploadRecord, firstRevision: number): Lease {
+    const ledger = new OrphanLedger(upload)
+    lease.ledger = ledger
     let revision = firstRevision
     let lastSave: Promise<unknown> = Promise.resolve()
     return {
       upload,
       signal: lease.stop.signal,
+      ledger,
       // Saves run one after another: of two with the same revision the second would fail as if another holder had written.
       save(patch: UploadPatch) {
-        const saving = lastSave.then(() => saveNow(patch))
+        const saving = lastSave.then(() => ledger.saving(patch, () => saveNow(patch)))
         lastSave = saving.catch(() => {})
         return saving
-      },
-      expectOrphan() {
-        lease.mayHaveOrphans = true
-      },
-      clearOrphans() {
-        lease.mayHaveOrphans = false
       },
       async confirm() {
         if (performance.now() < lease.validUntil) return
@@ -255,7 +254,8 @@ export async function leaseLocker({
     }
 
     async function saveNow(patch: UploadPatch): Promise<void> {
-      const change: UploadPatch = patch.release && lease.mayHaveOrphans ? { ...patch, needsCleanup: true } : patch
+      const change: UploadPatch =
+        patch.release && ledger.hasEntriesAfter(patch) ? { ...patch, needsCleanup: true } : patch
       const values = saveValues(upload, lease.token, revision, change)
       let saved = await database.queryOnce<{ id: string }>(saveFor(upload, change), values)
       if (saved === undefined) saved = await retrySave(values, change)

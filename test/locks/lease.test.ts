@@ -212,14 +212,14 @@ describe('a lease', () => {
     expect(await uploadRepository(database).parts(id)).toEqual([])
   })
 
-  it('records possible orphans of a holder that was taken over after the clean-up', async () => {
+  it('records orphans of a holder that was taken over after the clean-up', async () => {
     const [a, b] = [await node({ leaseMs: 60_000 }), await node()]
     const id = await createUpload()
     const overtake = { name: 'test-overtake', text: `update upload_sessions set lease_until = now() where id = $1` }
     const needsCleanup = async () => (await uploadRepository(database).find(id))!.needsCleanup
 
     const late = a.withLock(id, allowAll, async (lease) => {
-      lease.expectOrphan()
+      await lease.ledger.writing('tail', async () => {})
       await database.query(overtake, [id])
       await b.withLock(id, allowAll, (other) => other.save({ state: 'cancelled' }))
       await uploadRepository(database).markCleanedUp(id)
@@ -231,16 +231,37 @@ describe('a lease', () => {
     expect(await needsCleanup()).toBe(true)
   })
 
-  it('records possible orphans in the save that releases the lease', async () => {
+  it.each([
+    ['needs clean-up, when the save that releases the lease does not name an object', [], true],
+    ['is clean, when the save that releases the lease names it', [{ key: 'tail', size: 1 }], false],
+  ])('%s', async (_, tail, isNeeded) => {
     const { withLock } = await node()
     const id = await createUpload()
 
     await withLock(id, allowAll, async (lease) => {
-      lease.expectOrphan()
-      await lease.save({ offset: 1, release: true })
+      await lease.ledger.writing('tail', async () => {})
+      await lease.save({ offset: 1, tail, release: true })
     })
 
-    expect(await uploadRepository(database).find(id)).toMatchObject({ offset: 1, needsCleanup: true })
+    expect(await uploadRepository(database).find(id)).toMatchObject({ offset: 1, needsCleanup: isNeeded })
+  })
+
+  it('needs clean-up, when the save that may have named an object failed', async () => {
+    const failing: Database = {
+      ...database,
+      queryOnce: () => Promise.reject(new Error('the database is away')),
+    }
+    const locker = await leaseLocker({ database: failing, leaseMs: 60_000, waitMs: 500, onError: () => {} })
+    const id = await createUpload()
+
+    const failed = locker.withLock(id, allowAll, async (lease) => {
+      await lease.ledger.writing('tail', async () => {})
+      await lease.save({ offset: 1, tail: [{ key: 'tail', size: 1 }], release: true })
+    })
+
+    await expect(failed).rejects.toThrow('the database is away')
+    expect(await uploadRepository(database).find(id)).toMatchObject({ offset: 0, needsCleanup: true })
+    await locker.close()
   })
 
   it('keeps every other request from storing anything outside of it', async () => {

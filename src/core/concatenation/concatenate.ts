@@ -7,7 +7,7 @@
 
 import { authorizeOwner } from '../access/access.ts'
 import { errors } from '../errors/errors.ts'
-import { objectMetadataOf } from '../pairing/origin.ts'
+import { createMultipart } from '../parts/multipart.ts'
 import type { Lease } from '../ports/locks.ts'
 import type { Bytes, ObjectStore } from '../ports/object-store.ts'
 import type { UploadRepository } from '../ports/uploads.ts'
@@ -92,12 +92,8 @@ export async function writeConcatenatedParts(
   const size = upload.size!
   const count = Math.max(1, Math.ceil(size / upload.partSize))
   if (upload.multipartId === null) {
-    lease.expectOrphan()
-    const multipartId = await store.createMultipart(upload.key, {
-      ...objectMetadataOf(upload),
-      partSize: upload.partSize,
-    })
-    await lease.save({ multipartId, needsCleanup: true })
+    const multipartId = await createMultipart(lease, store, upload.partSize)
+    await lease.save({ multipartId })
   }
   const parts: StoredPart[] = []
   let next = 1

@@ -59,5 +59,6 @@ async function completeMultipart({ store, uploads }: EngineContext, lease: Lease
   const size = parts.reduce((bytes, part) => bytes + part.size, 0)
   if (size !== upload.size) throw new NoSuchUpload(`the parts hold ${size} bytes and not ${upload.size}`)
   await lease.confirm()
-  return store.completeMultipart(upload.key, upload.multipartId, parts)
+  const { key, multipartId } = upload
+  return lease.ledger.writing(key, () => store.completeMultipart(key, multipartId, parts))
 }

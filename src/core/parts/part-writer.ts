@@ -15,7 +15,6 @@
  */
 import type { MemoryBudget } from '../memory/memory-budget.ts'
 import type { TailCache } from '../memory/tail-cache.ts'
-import { objectMetadataOf } from '../pairing/origin.ts'
 import type { Lease } from '../ports/locks.ts'
 import type { ObjectInfo, ObjectStore } from '../ports/object-store.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
@@ -29,6 +28,7 @@ import {
   noBytes,
   smallTailObjectsAtEnd,
 } from './buffered-part.ts'
+import { createMultipart } from './multipart.ts'
 import { ProgressRecorder } from './progress-recorder.ts'
 import { putObject } from './put-object.ts'
 import { recordable } from './recordable.ts'
@@ -54,8 +54,8 @@ export interface PartWriterOptions {
   canDetach: boolean
   /** A digest must be verified before `flush` or `close`, and nothing is recorded until then. */
   awaitsDigest: boolean
-  /** Called after every save; `orphans` are the keys of objects that no row names any more. */
-  onRecorded(offset: number, orphans: string[]): void
+  /** Called after every save. */
+  onRecorded(offset: number): void
 }
 
 /** Takes the bytes of one body. */
@@ -74,12 +74,8 @@ export interface PartWriter {
    * when every part is recorded and the multipart upload is to be completed.
    */
   close(): Promise<ObjectInfo | null>
-  /** After the whole file was written at once: the keys of all tail objects that the object replaces. */
-  replacedKeys(): string[]
-  /** Whether the store may have a multipart upload at the upload's key. */
-  hasMultipart(): boolean
-  /** Drops the bytes that are not recorded; returns the keys of the objects that hold them. */
-  discard(): Promise<string[]>
+  /** Drops the bytes that are not recorded, and the objects that hold them. */
+  discard(): Promise<void>
 }
 
 // A part is read back from its tail objects; more small ones than this are joined into one.
@@ -91,7 +87,7 @@ const maxSmallTailObjects = 16
  */
 export function createPartWriter(options: PartWriterOptions): PartWriter {
   const { store, lease, budget, cache, partsInFlight, partSize, size } = options
-  const { upload } = lease
+  const { upload, ledger } = lease
   const spillAt = Math.max(4 * 1024 ** 2, Math.floor(budget.limit / 16))
   const fitsInMemory = partSize <= Math.max(spillAt, budget.limit / 8)
 
@@ -102,12 +98,9 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
   let inFlight = 0
   let multipartId: MultipartId | null = upload.multipartId
   let creating: Promise<MultipartId> | null = null
-  let mayBeDuplicated = false
   let spill: Promise<void> | null = null
   let failure: unknown = null
   let wakers: (() => void)[] = []
-  /** Keys that no row will name after the next save. */
-  let orphanedKeys: string[] = []
 
   const budgetUser = {
     waitingSince: performance.now(),
@@ -223,12 +216,7 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
   }
 
   function openMultipart(): Promise<MultipartId> {
-    // If the store's answer is lost there is a multipart upload whose id no row names.
-    lease.expectOrphan()
-    const onAmbiguousCreate = () => {
-      mayBeDuplicated = true
-    }
-    creating ??= store.createMultipart(upload.key, { ...objectMetadataOf(upload), partSize, onAmbiguousCreate })
+    creating ??= createMultipart(lease, store, partSize)
     return creating
   }
 
@@ -251,11 +239,10 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
     const tailObject: TailObject = { key: options.nextTailKey(), size: bytes.size }
     try {
       await lease.confirm()
-      lease.expectOrphan()
-      await store.put(tailObject.key, bytes, { contentType: 'application/octet-stream' })
+      await ledger.writing(tailObject.key, () =>
+        store.put(tailObject.key, bytes, { contentType: 'application/octet-stream' }),
+      )
     } catch (error) {
-      // The store may have written the object although its answer was lost.
-      orphanedKeys.push(tailObject.key)
       part.spilling = noBytes()
       if (part.sending) budget.release(spilled.size)
       else
@@ -269,11 +256,11 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
     budget.release(spilled.size)
     if (part.sending) {
       // The part filled up meanwhile and was sent with these bytes.
-      orphanedKeys.push(tailObject.key)
+      ledger.drop([tailObject.key])
       return
     }
     part.tailObjects.splice(part.tailObjects.length - joined.length, joined.length, tailObject)
-    orphanedKeys.push(...joined.map((one) => one.key))
+    ledger.drop(joined.map((one) => one.key))
     if (joined.length === 0 && !budget.underPressure) cache.set(tailObject.key, spilled.chunks, spilled.size)
     else if (options.canDetach) detachBuffers(spilled.chunks)
     saveSoon()
@@ -285,46 +272,34 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
     if (!options.awaitsDigest && !failure) recorder.soon()
   }
 
-  /** Saves what is recordable, and reports the keys that it makes orphans. */
+  /** Saves what is recordable. */
   async function saveProgress({ isLast = false, isAtEnd = false } = {}): Promise<void> {
     const { parts, tail, size: recordedSize, replaced } = recordable(bufferedParts)
     const offset = upload.offset - tailSize(upload) + recordedSize
-    const earlierOrphans = orphanedKeys
     // A body that may still bring more than the file has must not make the upload whole: only its end shows that the last bytes count.
     if (offset === size && !isAtEnd) return
     // The prefix stays in the row until the store has all of it.
     if (upload.prefix !== null && offset < upload.prefix.length) return
     const isMultipartNamed = multipartId === upload.multipartId
-    if (parts.length === 0 && offset === upload.offset && earlierOrphans.length === 0 && isMultipartNamed) return
-    orphanedKeys = []
+    // Tail objects may have been joined to others.
+    const isTailNamed = tail.every(({ key }, at) => upload.tail[at]?.key === key)
+    if (parts.length === 0 && offset === upload.offset && isTailNamed && isMultipartNamed) return
     recorder.began()
-    const orphans = [...earlierOrphans, ...replaced]
-    // Whether the row names everything in the store once this is saved, except for the orphans that are about to be removed.
-    const namesEverything = () => !spill && !mayBeDuplicated && (multipartId !== null || !creating)
-    if (isLast && namesEverything()) lease.clearOrphans()
-    try {
-      await lease.save({
-        ...options.expiryPatch(),
-        parts,
-        tail,
-        offset,
-        partSize,
-        multipartId,
-        prefix: null,
-        // The store has taken a part, so an earlier observation of a loss was wrong.
-        ...(parts.length > 0 && upload.lossSeenAt && { lossSeenAt: null }),
-        ...(orphans.length > 0 ? { needsCleanup: true } : {}),
-        ...(isLast ? { release: true } : {}),
-      })
-    } catch (error) {
-      if (isLast) lease.expectOrphan()
-      orphanedKeys.push(...earlierOrphans)
-      throw error
-    }
-    if (namesEverything()) lease.clearOrphans()
+    await lease.save({
+      ...options.expiryPatch(),
+      parts,
+      tail,
+      offset,
+      partSize,
+      multipartId,
+      prefix: null,
+      // The store has taken a part, so an earlier observation of a loss was wrong.
+      ...(parts.length > 0 && upload.lossSeenAt && { lossSeenAt: null }),
+      ...(isLast ? { release: true } : {}),
+    })
+    ledger.drop(replaced)
     bufferedParts.splice(0, parts.length)
-    cache.drop(orphans)
-    options.onRecorded(offset, orphans)
+    options.onRecorded(offset)
   }
 
   /** Waits for everything that is on its way to the store or the database. */
@@ -369,6 +344,7 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
         if (!failure && isWholeFile) {
           const info = await putObject(lease, concatBytes(current.tailObjects, [current.inMemory], cache, store), store)
           if (options.canDetach) detachBuffers(current.inMemory.chunks)
+          ledger.drop(current.tailObjects.map(({ key }) => key))
           return info
         }
         await sendDeferred()
@@ -384,17 +360,10 @@ export function createPartWriter(options: PartWriterOptions): PartWriter {
         releaseMemory()
       }
     },
-    hasMultipart: () => multipartId !== null || creating !== null,
-    replacedKeys: () => [...current.tailObjects.map((tailObject) => tailObject.key), ...orphanedKeys],
     async discard() {
       await waitForInFlight()
       releaseMemory()
-      const known = new Set(upload.tail.map((tailObject) => tailObject.key))
-      const written = bufferedParts
-        .flatMap((part) => part.tailObjects.map((tailObject) => tailObject.key))
-        .filter((key) => !known.has(key))
-      cache.drop(written)
-      return [...written, ...orphanedKeys.filter((key) => !known.has(key))]
+      ledger.drop(bufferedParts.flatMap((part) => part.tailObjects.map(({ key }) => key)))
     },
   }
 }

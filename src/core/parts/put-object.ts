@@ -11,17 +11,14 @@ import { type Bytes, ObjectExists, type ObjectInfo, type ObjectStore } from '../
 export async function putObject(lease: Lease, bytes: Bytes, store: ObjectStore): Promise<ObjectInfo> {
   const { upload } = lease
   const metadata = { ...objectMetadataOf(upload), isNew: true }
+  const put = () => lease.ledger.writing(upload.key, () => store.put(upload.key, bytes, metadata))
   await lease.confirm()
   try {
-    return await store.put(upload.key, bytes, metadata).catch(async (error: unknown) => {
-      if (!(error instanceof ObjectExists)) throw error
-      await lease.save({ key: otherKey(upload.key, randomUUID().slice(0, 8)) })
-      await lease.confirm()
-      return store.put(upload.key, bytes, metadata)
-    })
+    return await put()
   } catch (error) {
-    // The store may have written the object although its answer was lost.
-    lease.expectOrphan()
-    throw error
+    if (!(error instanceof ObjectExists)) throw error
   }
+  await lease.save({ key: otherKey(upload.key, randomUUID().slice(0, 8)) })
+  await lease.confirm()
+  return put()
 }

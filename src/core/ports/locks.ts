@@ -1,3 +1,4 @@
+import type { OrphanLedger } from '../orphan-ledger.ts'
 import type { UploadRecord } from '../upload.ts'
 import type { UploadPatch } from './uploads.ts'
 
@@ -9,6 +10,8 @@ import type { UploadPatch } from './uploads.ts'
 export interface Lease {
   readonly upload: UploadRecord
   readonly signal: AbortSignal
+  /** What the store may have and the row does not name. If there is anything when the lease is released or lost, the row needs clean-up. */
+  readonly ledger: OrphanLedger
   /**
    * One statement, which writes only while the lease is held.
    * @throws UploadError UPLOAD_LOCKED when it is held no longer
@@ -20,12 +23,6 @@ export interface Lease {
    * @throws UploadError UPLOAD_LOCKED when it is held no longer
    */
   confirm(): Promise<void>
-  /**
-   * Called before an object or a multipart upload is written that the row does not name yet. Unless a later `save` names it and
-   * `clearOrphans` is called, the release of the lease, or its loss, marks the row as needing clean-up.
-   */
-  expectOrphan(): void
-  clearOrphans(): void
 }
 
 /** Gives leases, to one holder at a time on all nodes. */

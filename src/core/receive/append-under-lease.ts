@@ -3,7 +3,7 @@ import { IncomingMessage } from 'node:http'
 import type { BodySlot } from '../body/body-gate.ts'
 import { readContiguousOffset } from '../contiguous-offset.ts'
 import { choosePartSize } from '../create/part-plan.ts'
-import { type EngineContext, policyOf, removeDetached } from '../engine-context.ts'
+import { type EngineContext, policyOf, removeDropped } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
 import { type FileHash, hashFile, matchesExpected } from '../file-digest.ts'
 import { assertNoPartLocks } from '../parts/part-locks.ts'
@@ -201,8 +201,8 @@ async function closeWriter(
     await writer.discard()
     await failDigestMismatch(lease, by)
   }
-  // Nothing else was left in the store: then the keys to remove are known, and the store need not be searched for them.
-  const leftoversAreKnown = !upload.needsCleanup
+  // Nothing was left in the store before this lease: then its ledger has all there is to remove, and the store need not be searched.
+  const leftNothing = !upload.needsCleanup
   const info = await writer.close()
   if (digests) upload.digests = digests
   if (!info) {
@@ -219,9 +219,11 @@ async function closeWriter(
     return upload
   }
   await completeUpload(context, lease, info, by)
-  if (upload.needsCleanup && leftoversAreKnown) {
+  const leftovers = leftNothing && upload.needsCleanup ? lease.ledger.exactKeys() : null
+  if (leftovers !== null) {
     upload.needsCleanup = false
-    const removing = context.store.remove(writer.replacedKeys()).then(() => context.uploads.markCleanedUp(upload.id))
+    context.memory.tails.drop(leftovers)
+    const removing = context.store.remove(leftovers).then(() => context.uploads.markCleanedUp(upload.id))
     context.background.runDetached(removing, { uploadId: upload.id, what: 'removing replaced tail objects' })
   }
   return upload
@@ -248,7 +250,8 @@ async function verifyDigest(
 
 /** Forgets the bytes of a refused body that are not recorded yet. */
 async function discardBody(context: EngineContext, lease: Lease, writer: PartWriter): Promise<void> {
-  removeDetached(context, lease.upload.id, await writer.discard())
+  await writer.discard()
+  removeDropped(context, lease)
 }
 
 /** Parts as long as the client's bodies leave no tails; only the first body can still decide that. */

@@ -131,16 +131,13 @@ export function openContentGate(
       await keepPrefix()
       return null
     },
-    replacedKeys: () => writer.replacedKeys(),
-    hasMultipart: () => writer.hasMultipart(),
     async discard() {
       await opening?.catch(() => {})
       waiting = []
-      const written = await writer.discard()
+      await writer.discard()
       // A body that does not count says nothing of the file. A key under which an object may lie stays, so that the clean-up finds it.
-      if (before && upload.offset === from)
-        await lease.save(writer.hasMultipart() ? { ...before, key: upload.key } : before)
-      return written
+      const hasMultipart = upload.multipartId !== null || lease.ledger.mayHaveMultipart(upload.key)
+      if (before && upload.offset === from) await lease.save(hasMultipart ? { ...before, key: upload.key } : before)
     },
   }
 }

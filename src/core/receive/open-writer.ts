@@ -1,4 +1,4 @@
-import { type EngineContext, nextExpiry, removeDetached } from '../engine-context.ts'
+import { type EngineContext, nextExpiry, removeDropped } from '../engine-context.ts'
 import { createPartWriter, type PartWriter, type PartWriterOptions } from '../parts/part-writer.ts'
 import type { Lease } from '../ports/locks.ts'
 import { nextTailKey } from '../tail-keys.ts'
@@ -37,15 +37,15 @@ export function openPartWriter(
     expiryPatch,
     awaitsDigest,
     canDetach: request.canDetach ?? false,
-    onRecorded(offset, orphans) {
-      removeDetached(context, upload.id, orphans)
-      request.onRecorded?.(offset, orphans)
+    onRecorded(offset) {
+      removeDropped(context, lease)
+      request.onRecorded?.(offset)
     },
   })
   const isFirst = upload.prefix !== null || upload.offset === 0
   // A partial upload is not a file: only the final upload that is made of it can be looked at.
   const content = upload.isPartial ? null : context.content
   if (!isFirst || (upload.prefix === null && !content)) return writer
-  const onRecorded = (offset: number) => request.onRecorded?.(offset, [])
+  const onRecorded = (offset: number) => request.onRecorded?.(offset)
   return openContentGate(context, writer, lease, { content, size, awaitsDigest, by, expiryPatch, onRecorded })
 }

@@ -6,7 +6,7 @@ import { assertNotDraining } from '../body/active-bodies.ts'
 import type { BodySlot } from '../body/body-gate.ts'
 import { type EngineContext, nextExpiry, removeDetached, senderOf } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
-import { objectMetadataOf } from '../pairing/origin.ts'
+import { createMultipart } from '../parts/multipart.ts'
 import { createPartBuffer, type PartBuffer } from '../parts/part-buffer.ts'
 import { storePart } from '../parts/part-locks.ts'
 import type { Lease } from '../ports/locks.ts'
@@ -156,11 +156,7 @@ async function openForParts(
     if (acceptsParts(upload)) return upload
     const patch: UploadPatch = { kind: 'parted', expiresAt: nextExpiry(context, upload) }
     if (upload.multipartId === null) {
-      await lease.confirm()
-      // If the store's answer is lost there is a multipart upload whose id no row names.
-      lease.expectOrphan()
-      const { partSize } = upload
-      patch.multipartId = await store.createMultipart(upload.key, { ...objectMetadataOf(upload), partSize })
+      patch.multipartId = await createMultipart(lease, store, upload.partSize)
     }
     await lease.save(patch)
     return upload

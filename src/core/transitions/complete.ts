@@ -4,7 +4,6 @@ import { eventOf } from '../events.ts'
 import { matchesExpected, readDigests } from '../file-digest.ts'
 import type { Lease } from '../ports/locks.ts'
 import { NoSuchUpload, type ObjectInfo } from '../ports/object-store.ts'
-import type { UploadPatch } from '../ports/uploads.ts'
 import type { Actor } from '../upload.ts'
 import { failUpload } from './fail.ts'
 
@@ -21,17 +20,12 @@ export async function completeUpload(
   by: Actor | null,
 ): Promise<void> {
   const { upload } = lease
-  const failed = (error: unknown): never => {
-    // The store has an object that the row does not know of.
-    lease.expectOrphan()
-    throw error
-  }
-  const digests = upload.digests && (await readDigests(upload.digests, store, upload.key).catch(failed))
+  const digests = upload.digests && (await readDigests(upload.digests, store, upload.key))
   if (digests && !matchesExpected(digests)) await failDigestMismatch(lease, by)
   const { size, etag } = info
   if (upload.size !== null && upload.size !== size)
     throw new NoSuchUpload(`the object has ${size} bytes and not ${upload.size}`)
-  const patch: UploadPatch = {
+  await lease.save({
     state: 'completed',
     by,
     size,
@@ -44,11 +38,9 @@ export async function completeUpload(
     lossSeenAt: null,
     // A partial upload that is never concatenated must not stay for ever.
     ...(upload.isPartial ? {} : { expiresAt: null }),
-    ...(upload.tail.length > 0 ? { needsCleanup: true } : {}),
     event: eventOf('upload.completed', { ...upload, size }),
     release: true,
-  }
-  await lease.save(patch).catch(failed)
+  })
 }
 
 /** The file that arrived is not the one whose digest was announced: the upload has failed. @throws UploadError CHECKSUM_MISMATCH */

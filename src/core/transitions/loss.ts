@@ -44,6 +44,7 @@ export async function completeIfWhole(context: EngineContext, lease: Lease, by: 
   const found = await context.store.stat(upload.key)
   // A key is given to one upload only: an object of this length at it was made of all of this upload's bytes.
   if (!found || (upload.size !== null && upload.size !== found.size)) return false
+  lease.ledger.found(upload.key)
   try {
     await completeUpload(context, lease, found, by)
     return true

@@ -20,14 +20,14 @@ const rules: Record<string, Rule> = {
   contract: { from: [], packages: ['zod'] },
   stores: { from: ['core'], packages: ['node:', 'zod', '@aws-sdk/', 'aws4'] },
   media: { from: ['core'], packages: ['node:', 'file-type'] },
-  http: { from: ['core', 'contract'], packages: ['node:', ...framework, 'jose', 'pino'] },
+  http: { from: ['core', 'contract'], packages: ['node:', ...framework, 'jose', 'pino', 'structured-headers'] },
   telemetry: { from: ['core'], packages: ['node:', ...framework, 'prom-client', '@opentelemetry/'] },
   db: { from: ['core'], packages: ['node:', 'drizzle-orm', 'pg'] },
   locks: { from: ['core', 'db'], packages: ['node:', 'drizzle-orm'] },
   jobs: { from: ['core', 'db'], packages: ['node:', 'drizzle-orm', 'pg-boss'] },
   'protocols/*': {
     from: ['core', 'contract', 'http'],
-    packages: ['node:', ...framework, '@tus/server', 'structured-headers', 'mime-types'],
+    packages: ['node:', ...framework, '@tus/server', 'mime-types'],
   },
   'features/*': {
     from: ['core', 'contract', 'http', 'db/open.ts', 'db/in-progress.ts', 'db/usage.ts', 'jobs/queue.ts'],

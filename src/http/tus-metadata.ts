@@ -2,7 +2,7 @@ import { isFingerprint } from '../core/create/fingerprint.ts'
 import { errors } from '../core/errors/errors.ts'
 import { readMediaType } from '../core/media/media-type.ts'
 import type { FileDigests } from '../core/upload.ts'
-import { statedDigests } from './metadata-digests.ts'
+import { statedDigests } from './digest/metadata-digests.ts'
 
 /**
  * What the server reads from `Upload-Metadata`, in tus and in the RUFH modes of tus-js-client. All other pairs are the client's own and are

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
-import { serializeInteger } from 'structured-headers'
 import type { Upload } from '../../core/upload.ts'
+import { serializeInteger } from '../../http/structured-fields.ts'
 import { digestHeader } from './digests.ts'
 import { completeness, limitHeader } from './fields.ts'
 import type { Dialect } from './versions.ts'

@@ -1,10 +1,10 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { type Dictionary, serializeDictionary } from 'structured-headers'
 import type { Digest } from '../../core/engine.ts'
 import { errors } from '../../core/errors/errors.ts'
-import { type DigestAlgorithm, type Digests, digestAlgorithms, type FileDigests } from '../../core/upload.ts'
-import { readDictionary } from './fields.ts'
+import type { DigestAlgorithm, Digests, FileDigests } from '../../core/upload.ts'
+import { readDigestField } from '../../http/digest/fields.ts'
+import { verifierOf } from '../../http/digest/verifier.ts'
+import { readDictionary, serializeDictionary } from '../../http/structured-fields.ts'
 
 /** The algorithms that RFC 9530 calls active. It requires that others in a field are ignored. */
 const algorithms = ['sha-256', 'sha-512'] as const satisfies DigestAlgorithm[]
@@ -15,24 +15,8 @@ const algorithms = ['sha-256', 'sha-512'] as const satisfies DigestAlgorithm[]
  * @throws UploadError INVALID_REQUEST when the header cannot be parsed
  */
 export function contentDigest(headers: IncomingHttpHeaders): Digest | undefined {
-  const stated = Object.entries(readDigests(headers, 'content-digest'))
-  if (stated.length === 0) return undefined
-  const hashes = stated.map(([algorithm, value]) => ({
-    hash: createHash(digestAlgorithms[algorithm as DigestAlgorithm]),
-    expected: Buffer.from(value, 'base64'),
-  }))
-  return {
-    acceptsPartialBody: true,
-    update(chunk) {
-      for (const { hash } of hashes) hash.update(chunk)
-    },
-    verify() {
-      for (const { hash, expected } of hashes) {
-        const actual = hash.digest()
-        if (actual.length !== expected.length || !timingSafeEqual(actual, expected)) throw errors.checksumMismatch()
-      }
-    },
-  }
+  const verifier = verifierOf(readDigests(headers, 'content-digest'))
+  return verifier && { ...verifier, acceptsPartialBody: true }
 }
 
 /**
@@ -45,7 +29,7 @@ export function fileDigests(
   headers: IncomingHttpHeaders,
   stated: Digests = {},
 ): Pick<FileDigests, 'expected' | 'wanted'> | null {
-  const expected = { ...stated, ...readDigests(headers, 'repr-digest') }
+  const expected = { ...stated, ...inBase64(readDigests(headers, 'repr-digest')) }
   const wanted = readWanted(headers)
   return Object.keys(expected).length > 0 || wanted.length > 0 ? { expected, wanted } : null
 }
@@ -58,29 +42,27 @@ export function digestHeader(digests: FileDigests | null): Record<string, string
   return { 'repr-digest': serializeDictionary(Object.fromEntries(members)) }
 }
 
-function readDigests(headers: IncomingHttpHeaders, name: 'content-digest' | 'repr-digest'): Digests {
-  const dictionary = readKnown(headers, name)
-  const digests: Digests = {}
-  for (const algorithm of algorithms) {
-    const member = dictionary.get(algorithm)
-    if (member === undefined) continue
-    if (!(member[0] instanceof ArrayBuffer)) throw errors.fieldInvalid({ header: name })
-    digests[algorithm] = Buffer.from(member[0]).toString('base64')
-  }
+function readDigests(headers: IncomingHttpHeaders, name: 'content-digest' | 'repr-digest') {
+  const digests = readDigestField(textOf(headers, name), algorithms)
+  if (!digests) throw errors.fieldInvalid({ header: name })
   return digests
+}
+
+function inBase64(digests: { algorithm: DigestAlgorithm; value: Buffer }[]): Digests {
+  return Object.fromEntries(digests.map(({ algorithm, value }) => [algorithm, value.toString('base64')]))
 }
 
 /** The preferred algorithm, if any. Preferences range from 0 (not acceptable) to 10. */
 function readWanted(headers: IncomingHttpHeaders): DigestAlgorithm[] {
-  const dictionary = readKnown(headers, 'want-repr-digest')
+  const dictionary = readDictionary(textOf(headers, 'want-repr-digest'))
+  if (!dictionary) throw errors.fieldInvalid({ header: 'want-repr-digest' })
   const preference = (algorithm: DigestAlgorithm) => Number(dictionary.get(algorithm)?.[0] ?? 0)
   const wanted = algorithms.filter((algorithm) => preference(algorithm) > 0)
   return wanted.toSorted((one, other) => preference(other) - preference(one)).slice(0, 1)
 }
 
-function readKnown(headers: IncomingHttpHeaders, name: string): Dictionary {
+/** An absent field is an empty Dictionary (RFC 9651, section 3.2). */
+function textOf(headers: IncomingHttpHeaders, name: string): string {
   const text = headers[name]
-  const dictionary = readDictionary(typeof text === 'string' ? text : '')
-  if (!dictionary) throw errors.fieldInvalid({ header: name })
-  return dictionary
+  return typeof text === 'string' ? text : ''
 }

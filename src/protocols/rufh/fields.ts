@@ -1,11 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { type Dictionary, parseDictionary, parseItem, serializeBoolean, serializeDictionary } from 'structured-headers'
 import { errors } from '../../core/errors/errors.ts'
 import type { Upload } from '../../core/upload.ts'
+import {
+  largestInteger,
+  readBoolean,
+  readInteger as readIntegerIn,
+  serializeBoolean,
+  serializeDictionary,
+} from '../../http/structured-fields.ts'
 import type { Dialect } from './versions.ts'
-
-// RFC 9651, section 3.3.1: an Integer has at most fifteen digits.
-const largestInteger = 999_999_999_999_999
 
 /**
  * A non-negative Integer field; `undefined` when it is absent, or of another type in a draft that ignores such fields.
@@ -16,11 +19,7 @@ export function readInteger(
   name: 'upload-offset' | 'upload-length',
   dialect: Dialect,
 ): number | undefined {
-  return readItem(headers, name, dialect, (text) => {
-    const [value] = parseItem(text)
-    // The parser returns a number for `5.0` as well, which is a Decimal.
-    return typeof value === 'number' && value >= 0 && /^ *\d+ *(;|$)/.test(text) ? value : undefined
-  })
+  return readItem(headers, name, dialect, readIntegerIn)
 }
 
 /**
@@ -29,20 +28,8 @@ export function readInteger(
  */
 export function readIsLast(headers: IncomingHttpHeaders, dialect: Dialect): boolean | undefined {
   const name = dialect.usesUploadIncomplete ? 'upload-incomplete' : 'upload-complete'
-  const value = readItem(headers, name, dialect, (text) => {
-    const [value] = parseItem(text)
-    return typeof value === 'boolean' ? value : undefined
-  })
+  const value = readItem(headers, name, dialect, readBoolean)
   return value === undefined ? undefined : value !== dialect.usesUploadIncomplete
-}
-
-/** The Dictionary in a field; `null` when it cannot be parsed. */
-export function readDictionary(text: string): Dictionary | null {
-  try {
-    return parseDictionary(text)
-  } catch {
-    return null
-  }
 }
 
 /** The header that says whether the upload is complete. */
@@ -70,18 +57,13 @@ function readItem<T>(
   headers: IncomingHttpHeaders,
   name: string,
   dialect: Dialect,
-  parse: (text: string) => T | undefined,
+  read: (text: string) => T | null,
 ): T | undefined {
   const text = headers[name]
   if (typeof text !== 'string') return undefined
-  let value: T | undefined
-  try {
-    value = parse(text)
-  } catch {
-    value = undefined
-  }
-  if (value === undefined && !dialect.ignoresInvalid) throw errors.fieldInvalid({ header: name })
-  return value
+  const value = read(text)
+  if (value === null && !dialect.ignoresInvalid) throw errors.fieldInvalid({ header: name })
+  return value ?? undefined
 }
 
 function integer(value: number): number {

@@ -1,7 +1,7 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { serializeInteger } from 'structured-headers'
 import { cameThroughProxy } from '../../http/connection/proxied.ts'
+import { serializeInteger } from '../../http/structured-fields.ts'
 import type { RufhOptions } from './options.ts'
 import type { Dialect } from './versions.ts'
 

@@ -1,9 +1,9 @@
 import { STATUS_CODES } from 'node:http'
-import { serializeInteger } from 'structured-headers'
 import type { ErrorAnswer } from '../../contract/error.ts'
 import type { Limits } from '../../core/engine.ts'
 import type { ErrorCode, UploadError } from '../../core/errors/error.ts'
 import { errorBody, errorHeaders } from '../../http/errors.ts'
+import { serializeInteger } from '../../http/structured-fields.ts'
 import { completeness, limitHeader } from './fields.ts'
 import type { Dialect } from './versions.ts'
 

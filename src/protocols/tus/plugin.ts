@@ -11,11 +11,11 @@ import { isUploadError, type UploadError } from '../../core/errors/error.ts'
 import { errors } from '../../core/errors/errors.ts'
 import { isId } from '../../core/upload-state.ts'
 import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
+import { tusAlgorithmNames } from '../../http/digest/fields.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
 import { addressFor } from '../../http/location.ts'
 import { ignoreUnusableTypes } from '../../http/type-hints.ts'
 import { addExpiry, answer, answerTusError } from './answers.ts'
-import { checksumAlgorithms } from './checksum.ts'
 import { type Call, currentCall, EngineStore } from './engine-store.ts'
 import {
   checkVersion,
@@ -125,7 +125,7 @@ export async function tusPlugin(
       const value = response.headers.get(name)
       if (value !== null) reply.header(name, value)
     }
-    return reply.code(204).header('tus-checksum-algorithm', checksumAlgorithms).send(null)
+    return reply.code(204).header('tus-checksum-algorithm', tusAlgorithmNames).send(null)
   }
 }
 

@@ -3,10 +3,9 @@
  * key (`sha256`, `SHA-1`, `md5sum`), or precedes the value (`checksum: sha1 2fd4…`, as in ownCloud and OpenCloud), or follows from the
  * number of hexadecimal digits. A value in no such form is the client's own metadata and is not checked.
  */
-import { type DigestAlgorithm, type Digests, digestAlgorithms } from '../core/upload.ts'
+import { type DigestAlgorithm, type Digests, digestAlgorithms } from '../../core/upload.ts'
+import { digestSizes } from './verifier.ts'
 
-/** Bytes of a digest. */
-const sizes: Record<DigestAlgorithm, number> = { 'sha-256': 32, 'sha-512': 64, sha: 20, md5: 16 }
 const algorithms = Object.keys(digestAlgorithms) as DigestAlgorithm[]
 
 /**
@@ -36,12 +35,13 @@ function readPair(key: string, value: Buffer): StatedDigest | null {
   const byKey = isGeneral ? null : algorithmNamed(name.replace(/^(?:checksum|content)|(?:sum|checksum|hash)$/g, ''))
   if (!isGeneral && !byKey) return null
   const text = value.toString('latin1').trim()
-  if (byKey && value.length === sizes[byKey] && !/^[\x20-\x7e]+$/.test(text)) return { algorithm: byKey, digest: value }
+  if (byKey && value.length === digestSizes[byKey] && !/^[\x20-\x7e]+$/.test(text))
+    return { algorithm: byKey, digest: value }
   const [, prefix, digits = ''] = /^(?:([a-z]+[-_]?\d*)(?:=:|[ :=])\s*)?([\w+/-][\w+/=-]*?):?$/i.exec(text) ?? []
   const byPrefix = prefix === undefined ? null : algorithmNamed(normalize(prefix))
   if (prefix !== undefined && (!byPrefix || (byKey && byKey !== byPrefix))) return null
   const algorithm = byPrefix ?? byKey ?? algorithmOfHex(digits)
-  const digest = algorithm && decode(digits, sizes[algorithm])
+  const digest = algorithm && decode(digits, digestSizes[algorithm])
   return algorithm && digest ? { algorithm, digest } : null
 }
 
@@ -52,7 +52,7 @@ function algorithmNamed(name: string): DigestAlgorithm | null {
 }
 
 function algorithmOfHex(digits: string): DigestAlgorithm | null {
-  return algorithms.find((algorithm) => decodeHex(digits, sizes[algorithm])) ?? null
+  return algorithms.find((algorithm) => decodeHex(digits, digestSizes[algorithm])) ?? null
 }
 
 /** `digits` decoded to `size` bytes, from hexadecimal or either alphabet of Base64; `null` if they are neither. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { statedDigests } from '../../src/http/metadata-digests.ts'
+import { statedDigests } from '../../../src/http/digest/metadata-digests.ts'
 
 const file = Buffer.from('hello')
 const sum = (algorithm: string) => createHash(algorithm).update(file)

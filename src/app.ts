@@ -32,7 +32,7 @@ import { redeemSignInCode } from './http/identity/sign-in-codes.ts'
 import { openIdentity } from './identity.ts'
 import type { DeliveredEvent } from './jobs/outbox.ts'
 import { openLimits } from './limits.ts'
-import { leaseLocker } from './locks/lease.ts'
+import { openLocker } from './locks/index.ts'
 import { sniff, sniffLength } from './media/sniff.ts'
 import { openPairing } from './pairing.ts'
 import { retryUntil } from './retry-until.ts'
@@ -109,8 +109,8 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
   const clock = await openClock({ database, wallMs: overrides.wallMs, onSkew: logSkew, onError })
   const now = overrides.now ?? clock.now
   await pairing.advance().catch(onError)
-  const uploads = watchUploads(uploadRepository(database), metrics)
-  const leases = await leaseLocker({
+  const uploads = watchUploads(uploadRepository(database), metrics, tracer)
+  const openedLocker = await openLocker({
     database,
     leaseMs: config.LEASE_TTL,
     waitMs: config.LOCK_WAIT,
@@ -120,7 +120,7 @@ export async function buildApp(config: Config, overrides: Overrides = {}): Promi
       log.warn({ uploadId }, 'took over the lease of a server that died')
     },
   })
-  const locker = watchLocker(leases, metrics, tracer)
+  const locker = watchLocker(openedLocker, tracer)
   const budget = createMemoryBudget(config.MEMORY_BUDGET)
   const gate = createBodyGate(config.BODIES_AT_ONCE, budget)
   const { maxObjectSize } = store.limits

@@ -8,7 +8,7 @@ import { openClock } from '../db/clock.ts'
 import type { Database } from '../db/open.ts'
 import { pairingsIn } from '../db/pairing.ts'
 import { uploadRepository } from '../db/uploads.ts'
-import { leaseLocker } from '../locks/lease.ts'
+import { openLocker } from '../locks/index.ts'
 import { openPairing, type Pairing } from '../pairing.ts'
 import { openStore } from '../stores/index.ts'
 import { policiesAt, withDatabase } from './database-at.ts'
@@ -34,7 +34,7 @@ export function withEngine<T>(config: Config, work: (parts: EngineParts) => Prom
       const document = await policiesAt(database, config)
       const policies = () => document
       const uploads = uploadRepository(database)
-      const locker = await leaseLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onError })
+      const locker = await openLocker({ database, leaseMs: config.LEASE_TTL, waitMs: config.LOCK_WAIT, onError })
       const clock = await openClock({ database, onSkew: (skew) => skew && console.error(skew), onError })
       const now = () => pairing.restoredAt() ?? clock.now()
       const engine = engineOf(config, { uploads, store, locker, policies, now, onError })

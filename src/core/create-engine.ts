@@ -11,6 +11,7 @@ import type { EngineContext } from './engine-context.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { awaitCompletion } from './finish/await-completion.ts'
 import { complete, completeAsAdmin } from './finish/complete.ts'
+import { createLeases } from './lease.ts'
 import { createTailCache } from './memory/tail-cache.ts'
 import { countParts, largestPartCount } from './read/count-parts.ts'
 import { get } from './read/get.ts'
@@ -67,7 +68,7 @@ function createContext(options: EngineOptions): EngineContext {
   return Object.freeze({
     uploads,
     store,
-    locker,
+    leases: createLeases(locker, { uploads, onError }),
     policies,
     rules,
     content: contentCheck ?? null,

@@ -6,13 +6,13 @@ import type { Sender } from './body/body-gate.ts'
 import type { BodyEnd } from './body/receive-body.ts'
 import type { Facts } from './errors/error.ts'
 import { errors } from './errors/errors.ts'
+import type { Lease, Leases } from './lease.ts'
 import type { MemoryBudget } from './memory/memory-budget.ts'
 import type { TailCache } from './memory/tail-cache.ts'
 import type { NameObject } from './object-key.ts'
 import type { ContentCheck } from './policy/content-check.ts'
 import { effectivePolicy, type Policy, type PolicyDocument } from './policy/policy.ts'
 import type { Rule } from './policy/rules/rule.ts'
-import type { Lease, Locker } from './ports/locks.ts'
 import type { ObjectStore } from './ports/object-store.ts'
 import type { UploadRepository } from './ports/uploads.ts'
 import { type Actor, actorOfUpload, ownerKey, type UploadRecord } from './upload.ts'
@@ -51,7 +51,7 @@ export interface EngineSettings {
 export interface EngineContext {
   readonly uploads: UploadRepository
   readonly store: ObjectStore
-  readonly locker: Locker
+  readonly leases: Leases
   readonly settings: EngineSettings
   /** The active policies. */
   readonly policies: () => PolicyDocument

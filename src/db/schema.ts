@@ -70,7 +70,7 @@ export const uploadSessions = pgTable(
     lossSeenAt: moment('loss_seen_at'),
     /** When the object is to be deleted; null once it is, or when no deletion was requested. */
     deleteDueAt: moment('delete_due_at'),
-    /** The lease: every save must show its token. See locks/lease.ts. */
+    /** The lease: every save must show its token. See locks/locker.ts. */
     leaseToken: uuid('lease_token'),
     leaseUntil: moment('lease_until'),
     leaseHolder: text('lease_holder'),

@@ -4,6 +4,8 @@ import { uploadCreator } from './create-upload.ts'
 import type { Database } from './open.ts'
 import { repeatedBy } from './repeated-creation.ts'
 import { toUploadRecord, type UploadRow } from './upload-row.ts'
+import { uploadSaver } from './uploads/save.ts'
+import { shrinkReservation } from './usage.ts'
 
 // The state is compared first, so that a list of ended uploads reads no parts. A LIMIT subquery instead of EXISTS: Postgres may answer
 // an EXISTS for all rows at once by scanning the whole table of parts, but looks up a subquery with LIMIT by the index for each row.
@@ -143,6 +145,13 @@ const markWriting = {
   text: `update upload_sessions set updated_at = now(), expires_at = $2, needs_cleanup = true
     where id = $1 and state = 'receiving' and (lease_until is null or lease_until < now()) returning id`,
 }
+const markNeedsCleanup = {
+  name: 'upload-mark-needs-cleanup',
+  // Also when another holder has taken over: the orphans may be newer than the last clean-up of the upload.
+  text: `update upload_sessions set needs_cleanup = true, updated_at = now(), lease_token = nullif(lease_token, $2),
+      lease_until = case when lease_token = $2 then null else lease_until end
+    where id = $1`,
+}
 const cleanupVersion = {
   name: 'upload-cleanup-version',
   text: `select extract(epoch from updated_at)::text as version from upload_sessions where id = $1`,
@@ -196,12 +205,17 @@ interface PartLockRow {
   etag: string | null
 }
 
-/** The uploads in `database`. Lease holders write through their lease instead. */
+/** The uploads in `database`. */
 export function uploadRepository(database: Database): UploadRepository {
   const ids = async (statement: { name: string; text: string }, values: unknown[]) =>
     (await database.query<{ id: string }>(statement, values)).map((row) => row.id)
   return {
     insert: uploadCreator(database),
+    save: uploadSaver(database),
+    async markNeedsCleanup(id, token) {
+      await database.query(markNeedsCleanup, [id, token])
+    },
+    shrinkReservation: (id) => shrinkReservation(database, id),
     async find(id) {
       const [row] = await database.query<UploadRow>(findUpload, [id])
       return row ? toUploadRecord(row) : null

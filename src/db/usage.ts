@@ -8,7 +8,7 @@
 
 import { noUsage, type Usage } from '../core/policy/quota.ts'
 import type { UploadPatch } from '../core/ports/uploads.ts'
-import type { Actor, UploadRecord, UploadState } from '../core/upload.ts'
+import type { Actor, UploadState } from '../core/upload.ts'
 import type { Database } from './open.ts'
 
 /** What a change of state does to the owner's usage. */
@@ -79,7 +79,7 @@ const shrink = {
 }
 
 /** Reduces the reservation of an upload to its size, which has become known. Idempotent. */
-export async function shrinkReservation(database: Database, { id }: Pick<UploadRecord, 'id'>): Promise<void> {
+export async function shrinkReservation(database: Database, id: string): Promise<void> {
   await database.query(shrink, [id])
 }
 

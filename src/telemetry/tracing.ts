@@ -8,6 +8,12 @@ interface Context {
   spanId: string
 }
 
+/** The request that holds an upload, and the resources that belong to it meanwhile. */
+interface Holder {
+  context: Context
+  resources: Set<string>
+}
+
 export interface Tracer {
   /**
    * Runs `work` in a span of its request: the request in whose async context it is called or else, where incoming bytes trigger it, the
@@ -16,7 +22,9 @@ export interface Tracer {
    */
   step<T>(name: string, resource: string | null, work: () => Promise<T>): Promise<T>
   /** Until `release`, steps on `resources` (an upload's id, its object key) belong to the current request. */
-  withSpan(resources: string[]): { add(resource: string): void; release(): void }
+  withSpan(resources: string[]): { release(): void }
+  /** Until then, steps on `other` belong to the same request as those on `resource`. */
+  addToSpan(resource: string, other: string): void
   /** Creates a span for every request of `app`, in the trace of its `traceparent` header, if it has one. */
   watch(app: FastifyInstance): void
   close(): Promise<void>
@@ -25,7 +33,8 @@ export interface Tracer {
 /** The tracer without a collector. */
 export const noTracer: Tracer = {
   step: (_name, _resource, work) => work(),
-  withSpan: () => ({ add() {}, release() {} }),
+  withSpan: () => ({ release() {} }),
+  addToSpan() {},
   watch() {},
   async close() {},
 }
@@ -36,10 +45,10 @@ const epoch = performance.timeOrigin
 export function openTracer(options: ExporterOptions): Tracer {
   const exporter: Exporter = openExporter(options)
   const current = new AsyncLocalStorage<Context>()
-  const holders = new Map<string, Context>()
+  const holders = new Map<string, Holder>()
 
   async function step<T>(name: string, resource: string | null, work: () => Promise<T>): Promise<T> {
-    const parent = current.getStore() ?? (resource === null ? undefined : holders.get(resource))
+    const parent = current.getStore() ?? (resource === null ? undefined : holders.get(resource)?.context)
     if (!parent) return work()
     const startedAt = epoch + performance.now()
     const spanId = newId(8)
@@ -60,19 +69,19 @@ export function openTracer(options: ExporterOptions): Tracer {
     step,
     withSpan(resources) {
       const context = current.getStore()
-      const held = new Set<string>()
-      const add = (resource: string) => {
-        if (!context) return
-        held.add(resource)
-        holders.set(resource, context)
-      }
-      for (const resource of resources) add(resource)
+      const holder = context && { context, resources: new Set(resources) }
+      if (holder) for (const resource of resources) holders.set(resource, holder)
       return {
-        add,
         release() {
-          for (const resource of held) if (holders.get(resource) === context) holders.delete(resource)
+          for (const resource of holder?.resources ?? []) if (holders.get(resource) === holder) holders.delete(resource)
         },
       }
+    },
+    addToSpan(resource, other) {
+      const holder = holders.get(resource)
+      if (!holder) return
+      holder.resources.add(other)
+      holders.set(other, holder)
     },
     watch(app) {
       const open = new WeakMap<object, Pick<Span, 'traceId' | 'spanId' | 'parentId' | 'startedAt'>>()

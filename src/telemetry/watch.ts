@@ -3,7 +3,7 @@
  */
 import { isUploadError } from '../core/errors/error.ts'
 import { isServersOwn } from '../core/pairing/marker.ts'
-import type { Lease, Locker } from '../core/ports/locks.ts'
+import type { Locker } from '../core/ports/locks.ts'
 import { NoSuchKey, NoSuchUpload, ObjectExists, type ObjectStore } from '../core/ports/object-store.ts'
 import type { UploadRepository } from '../core/ports/uploads.ts'
 import { allTails, uploadIdOfTail } from '../core/tail-keys.ts'
@@ -65,8 +65,8 @@ function codeOf(error: unknown): string {
   return 'unknown'
 }
 
-/** Counts the uploads that are created in `uploads`. */
-export function watchUploads(uploads: UploadRepository, metrics: Metrics): UploadRepository {
+/** Counts the uploads that are created and that end in `uploads`, and tells the tracer which object key a request gives its upload. */
+export function watchUploads(uploads: UploadRepository, metrics: Metrics, tracer: Tracer): UploadRepository {
   return {
     ...uploads,
     async insert(upload, ...more) {
@@ -74,36 +74,27 @@ export function watchUploads(uploads: UploadRepository, metrics: Metrics): Uploa
       metrics.created.inc({ role: upload.role })
       return repeated
     },
+    async save(upload, fence, patch) {
+      const isSaved = await uploads.save(upload, fence, patch)
+      if (!isSaved) return false
+      if (patch.key) tracer.addToSpan(upload.id, patch.key)
+      if (patch.state && hasEnded({ state: patch.state })) metrics.ended.inc({ state: patch.state, role: upload.role })
+      return true
+    },
   }
 }
 
-/** Counts the uploads that end under a lease of `locker`, and tells the tracer which request holds which upload. */
-export function watchLocker<L extends Locker>(locker: L, metrics: Metrics, tracer: Tracer): L {
-  const watched = (lease: Lease, onKey: (key: string) => void): Lease => ({
-    ...lease,
-    // Getters, because a spread would copy only their current values.
-    get upload() {
-      return lease.upload
-    },
-    get signal() {
-      return lease.signal
-    },
-    async save(change) {
-      await lease.save(change)
-      if (change.key) onKey(change.key)
-      if (change.state && hasEnded({ state: change.state }))
-        metrics.ended.inc({ state: change.state, role: lease.upload.role })
-    },
-  })
+/** Tells the tracer which request holds the lock of which upload. */
+export function watchLocker(locker: Locker, tracer: Tracer): Locker {
   return {
     ...locker,
-    withLock: (id, authorizeOwner, work) =>
-      locker.withLock(id, authorizeOwner, async (lease) => {
-        const held = tracer.withSpan([id, lease.upload.key])
+    withLock: (id, check, work) =>
+      locker.withLock(id, check, async (lock, locked) => {
+        const span = tracer.withSpan([id, locked.upload.key])
         try {
-          return await work(watched(lease, held.add))
+          return await work(lock, locked)
         } finally {
-          held.release()
+          span.release()
         }
       }),
   }

@@ -8,7 +8,7 @@ import { defaultPolicies } from '../../src/core/policy/policy.ts'
 import { NoSuchUpload } from '../../src/core/ports/object-store.ts'
 import { userOf } from '../../src/core/upload.ts'
 import type { Database } from '../../src/db/open.ts'
-import { leaseLocker } from '../../src/locks/lease.ts'
+import { openLocker } from '../../src/locks/index.ts'
 import { taken } from '../support/arrival.ts'
 import { ada, bodyOf, brokenBody, hungBody, openEngine, testDatabase } from '../support/open-engine.ts'
 import { untilDone } from '../support/until.ts'
@@ -448,7 +448,7 @@ describe('a completed upload', () => {
     const database = await testDatabase()
     const { engine } = await openEngine({ database })
     const { id } = await sendInChunks(engine, randomBytes(35), 35)
-    const other = await leaseLocker({ database, leaseMs: 2000, waitMs: 3000, onError() {} })
+    const other = await openLocker({ database, leaseMs: 2000, waitMs: 3000, onError() {} })
     const { promise: done, resolve: release } = Promise.withResolvers<void>()
     const { promise: isHeld, resolve: onHeld } = Promise.withResolvers<void>()
     const signals: string[] = []

@@ -8,7 +8,7 @@ import { defaultPolicies, effectivePolicy } from '../../src/core/policy/policy.t
 import type { PartLock, UploadRepository } from '../../src/core/ports/uploads.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { uploadRepository } from '../../src/db/uploads.ts'
-import { leaseLocker } from '../../src/locks/lease.ts'
+import { openLocker } from '../../src/locks/index.ts'
 import { memoryStore } from '../support/memory-store.ts'
 import { ada } from '../support/open-engine.ts'
 import { freshDatabase } from '../support/postgres.ts'
@@ -46,7 +46,7 @@ const lock = (number: number, more: Partial<PartLock> = {}): PartLock => ({
   ...more,
 })
 const receipt = (number: number, etag: string) => ({ number, size: 10, etag })
-const locker = () => leaseLocker({ database, leaseMs: 1000, waitMs: 3000, onError: () => {} })
+const locker = () => openLocker({ database, leaseMs: 1000, waitMs: 3000, onError: () => {} })
 
 describe('a part lock', () => {
   it('is acquired by one of many requests', async () => {
@@ -140,7 +140,8 @@ describe('a part lock', () => {
     await leases.withLock(
       id,
       () => {},
-      (lease) => lease.save({ state: 'cancelled', release: true }),
+      ({ token }, { upload, revision }) =>
+        uploads.save(upload, { token, revision }, { state: 'cancelled', release: true }),
     )
 
     expect(await uploads.recordPart(id, receipt(1, 'a'), mine.token)).toBe(false)
@@ -161,7 +162,8 @@ describe('a part lock', () => {
     await leases.withLock(
       id,
       () => {},
-      (lease) => lease.save({ forget: [1], parts: [receipt(3, 'appended')] }),
+      ({ token }, { upload, revision }) =>
+        uploads.save(upload, { token, revision }, { forget: [1], parts: [receipt(3, 'appended')] }),
     )
 
     expect(await uploads.parts(id)).toEqual([receipt(2, 'part'), receipt(3, 'appended')])

@@ -10,10 +10,11 @@ import { createMemoryBudget } from '../../src/core/memory/memory-budget.ts'
 import { defaultKeyTemplate } from '../../src/core/object-key.ts'
 import { defaultPolicies } from '../../src/core/policy/policy.ts'
 import { creationRules } from '../../src/core/policy/rules/index.ts'
+import type { Locker } from '../../src/core/ports/locks.ts'
 import { type Actor, userOf } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { uploadRepository } from '../../src/db/uploads.ts'
-import { type LeaseLocker, leaseLocker } from '../../src/locks/lease.ts'
+import { openLocker } from '../../src/locks/index.ts'
 import { taken } from './arrival.ts'
 import { onFileFinished } from './file-end.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
@@ -51,7 +52,7 @@ export interface OpenEngine {
   engine: RunningEngine
   store: MemoryStore
   database: Database
-  locker: LeaseLocker
+  locker: Locker
   /** The errors that the engine and the locker reported. */
   faults: unknown[]
 }
@@ -68,7 +69,7 @@ export async function openEngine(
   const database = overrides.database ?? (await testDatabase())
   const faults: unknown[] = []
   const onError = (error: unknown) => void faults.push(error)
-  const locker = await leaseLocker({
+  const locker = await openLocker({
     database,
     leaseMs: overrides.leaseMs ?? 10_000,
     waitMs: overrides.waitMs ?? 3000,

@@ -6,7 +6,7 @@ export const coreFloors: string[][] = [
   ['units.ts', 'size.ts', 'within.ts', 'errors', 'upload.ts', 'upload-state.ts', 'tail-keys.ts', 'background.ts'],
   ['media', 'object-key.ts', 'events.ts', 'audit.ts'],
   ['policy', 'access'],
-  ['ports', 'pairing', 'contiguous-offset.ts', 'file-digest.ts', 'orphan-ledger.ts'],
+  ['ports', 'pairing', 'lease.ts', 'contiguous-offset.ts', 'file-digest.ts', 'orphan-ledger.ts'],
   ['body', 'memory'],
   ['engine-context.ts'],
   ['parts'],

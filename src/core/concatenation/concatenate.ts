@@ -7,8 +7,8 @@
 
 import { authorizeOwner } from '../access/access.ts'
 import { errors } from '../errors/errors.ts'
+import type { Lease } from '../lease.ts'
 import { createMultipart } from '../parts/multipart.ts'
-import type { Lease } from '../ports/locks.ts'
 import type { Bytes, ObjectStore } from '../ports/object-store.ts'
 import type { UploadRepository } from '../ports/uploads.ts'
 import type { Actor, StoredPart, UploadRecord } from '../upload.ts'

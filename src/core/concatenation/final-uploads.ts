@@ -4,8 +4,8 @@
  */
 import type { EngineContext } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
+import type { Lease } from '../lease.ts'
 import { tooLarge } from '../policy/rules/size.ts'
-import type { Lease } from '../ports/locks.ts'
 import { applyDetectedType } from '../receive/detected-type.ts'
 import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'
 import { findPartials, lengthOf, readPrefix } from './concatenate.ts'
@@ -36,7 +36,7 @@ export async function measureFinal(
   if (size !== null && upload.size === null) {
     if (size > upload.maxSize) throw tooLarge(upload.role, upload.maxSize, size)
     const check = context.authorization.ownerCheck(actor, 'read')
-    await context.locker.withLock(upload.id, check, async (lease) => {
+    await context.leases.withLease(upload.id, check, async (lease) => {
       if (lease.upload.size === null) await lease.save({ size })
     })
   }

@@ -4,8 +4,8 @@ import { readContiguousOffset } from '../contiguous-offset.ts'
 import type { EngineContext } from '../engine-context.ts'
 import { isUploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
+import type { Lease } from '../lease.ts'
 import { assertNoPartLocks } from '../parts/part-locks.ts'
-import type { Lease } from '../ports/locks.ts'
 import { cleanUpAfter } from '../transitions/clean-up-after.ts'
 import { type Actor, hasEveryByte, type Upload, type UploadRecord } from '../upload.ts'
 import { assertActive, toUpload } from '../upload-state.ts'
@@ -69,7 +69,7 @@ async function finishUnderLease(
  * the time that an answer waits: the client then asks again, and waits anew.
  */
 async function withLockInTurn<T>(
-  { locker, settings, authorization }: EngineContext,
+  { leases, settings, authorization }: EngineContext,
   id: string,
   actor: Actor | null,
   action: Action,
@@ -84,7 +84,7 @@ async function withLockInTurn<T>(
       isOpen = upload.state === 'receiving'
     }
     try {
-      return await locker.withLock(id, check, work)
+      return await leases.withLease(id, check, work)
     } catch (error) {
       if (!isUploadError(error, 'UPLOAD_LOCKED') || isOpen || performance.now() >= until) throw error
     }

@@ -40,8 +40,8 @@ export async function completeAsAdmin(context: EngineContext, actor: Actor, id: 
 
 /** Moves an upload of which every byte is stored to `finishing`: it takes no bytes any more. */
 async function closeForBytes(context: EngineContext, actor: Actor, id: string, listed?: ListedPart[]): Promise<void> {
-  const { locker, authorization, uploads, now } = context
-  await locker.withLock(id, authorization.ownerCheck(actor, 'complete'), async (lease) => {
+  const { leases, authorization, uploads, now } = context
+  await leases.withLease(id, authorization.ownerCheck(actor, 'complete'), async (lease) => {
     const { upload } = lease
     assertActive(upload, now())
     if (upload.state !== 'receiving') return

@@ -1,5 +1,5 @@
+import type { Lease } from '../lease.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
-import type { Lease } from '../ports/locks.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 import type { MultipartId } from '../upload.ts'
 

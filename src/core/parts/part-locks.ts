@@ -10,7 +10,7 @@
 import { randomUUID } from 'node:crypto'
 import type { EngineContext } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
-import type { Lease } from '../ports/locks.ts'
+import type { Lease } from '../lease.ts'
 import type { Bytes } from '../ports/object-store.ts'
 import type { PartLock } from '../ports/uploads.ts'
 import type { StoredPart } from '../upload.ts'

@@ -13,9 +13,9 @@
  * A file that fits into one part never becomes a multipart upload: its bytes wait until the end is known and are then written as one
  * object.
  */
+import type { Lease } from '../lease.ts'
 import type { MemoryBudget } from '../memory/memory-budget.ts'
 import type { TailCache } from '../memory/tail-cache.ts'
-import type { Lease } from '../ports/locks.ts'
 import type { ObjectInfo, ObjectStore } from '../ports/object-store.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { type MultipartId, type TailObject, tailSize } from '../upload.ts'

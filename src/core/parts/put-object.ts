@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import type { Lease } from '../lease.ts'
 import { otherKey } from '../object-key.ts'
 import { objectMetadataOf } from '../pairing/origin.ts'
-import type { Lease } from '../ports/locks.ts'
 import { type Bytes, ObjectExists, type ObjectInfo, type ObjectStore } from '../ports/object-store.ts'
 
 /**

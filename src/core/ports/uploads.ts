@@ -37,6 +37,12 @@ export interface UploadPatch {
   release?: boolean
 }
 
+/** What a save of a lock holder must find in the row: the token of its lock, and the revision that it last wrote or read. */
+export interface Fence {
+  token: string
+  revision: number
+}
+
 /** Which uploads of an owner are listed. */
 export interface UploadQuery {
   limit: number
@@ -81,6 +87,19 @@ export interface UploadRepository {
    * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED, UPLOAD_LOCKED when another final upload of the same partial ones was just created
    */
   insert(upload: UploadRecord, event: Event | undefined, quota?: Quota, by?: ActorRef): Promise<string[]>
+  /**
+   * Saves what a lock holder changes, in one statement: the row, its parts, its event, its owner's usage and the audit entry, all or none.
+   * False, and nothing is changed, when the row does not match `fence`: then another holder has the lock. A save whose answer was lost is
+   * made once. The next save names the next revision.
+   */
+  save(upload: UploadRecord, fence: Fence, patch: UploadPatch): Promise<boolean>
+  /**
+   * Records that the store may have something of the upload that the row does not name, also when another holder has its lock by now, and releases the
+   * lock of `token`.
+   */
+  markNeedsCleanup(id: string, token: string): Promise<void>
+  /** Reduces the reservation of an upload to its size, which has become known. */
+  shrinkReservation(id: string): Promise<void>
   find(id: string): Promise<UploadRecord | null>
   /** The rows that exist for `ids`, in any order, in one query. */
   findAll(ids: string[]): Promise<UploadRecord[]>

@@ -16,7 +16,7 @@ export async function status(
   id: string,
   ending: 'at-size' | 'later' = 'at-size',
 ): Promise<Upload> {
-  const { locker, authorization, uploads, now } = context
+  const { leases, authorization, uploads, now } = context
   assertId(id)
   if (actor.isAdmin) {
     const found = await findUpload(context, actor, id, 'read')
@@ -25,7 +25,7 @@ export async function status(
       return asRecorded(context, found)
     }
   }
-  const released = await locker.waitForRelease(id, authorization.ownerCheck(actor, 'read'))
+  const released = await leases.waitForRelease(id, authorization.ownerCheck(actor, 'read'))
   await authorization.authorize(actor, 'read', released)
   assertActive(released, now())
   if (isAwaitingPartials(released)) return statusOfFinal(context, actor, released)

@@ -19,15 +19,15 @@ export async function append(
   id: string,
   request: AppendRequest,
 ): Promise<Upload> {
-  const { locker, authorization, bodies, background } = context
+  const { leases, authorization, bodies, background } = context
   assertNotDraining(bodies)
   assertId(id)
   const slot = bodies.gate.enter(senderOf(actor))
   const { repeats } = request
   if (repeats?.creationError) return readRepeatedBody(context, actor, request, repeats, slot).finally(slot.leave)
 
-  const upload = await locker
-    .withLock(id, authorization.ownerCheck(actor, 'append'), async (lease) => {
+  const upload = await leases
+    .withLease(id, authorization.ownerCheck(actor, 'append'), async (lease) => {
       await authorization.authorize(actor, 'append', lease.upload)
       return appendUnderLease(context, actor, lease, request, slot).catch(async (error: unknown) => {
         if (!isLost(error)) throw error

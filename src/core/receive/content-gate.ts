@@ -6,9 +6,9 @@
  */
 import type { EngineContext } from '../engine-context.ts'
 import { isUploadError, type UploadError } from '../errors/error.ts'
+import type { Lease } from '../lease.ts'
 import type { PartWriter } from '../parts/part-writer.ts'
 import type { ContentCheck } from '../policy/content-check.ts'
-import type { Lease } from '../ports/locks.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { failUpload } from '../transitions/fail.ts'
 import type { Actor, UploadRecord } from '../upload.ts'

@@ -1,6 +1,6 @@
 import { type EngineContext, nextExpiry, removeDropped } from '../engine-context.ts'
+import type { Lease } from '../lease.ts'
 import { createPartWriter, type PartWriter, type PartWriterOptions } from '../parts/part-writer.ts'
-import type { Lease } from '../ports/locks.ts'
 import { nextTailKey } from '../tail-keys.ts'
 import type { Actor } from '../upload.ts'
 import { openContentGate } from './content-gate.ts'

@@ -1,7 +1,7 @@
 import type { EngineContext } from '../engine-context.ts'
 import { isUploadError } from '../errors/error.ts'
+import type { Lease } from '../lease.ts'
 import type { ContentCheck } from '../policy/content-check.ts'
-import type { Lease } from '../ports/locks.ts'
 import { failUpload } from '../transitions/fail.ts'
 import type { Actor, UploadRecord } from '../upload.ts'
 import { contradictsStored, detectedTypePatch } from './detected-type.ts'

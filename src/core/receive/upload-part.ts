@@ -6,10 +6,10 @@ import { assertNotDraining } from '../body/active-bodies.ts'
 import type { BodySlot } from '../body/body-gate.ts'
 import { type EngineContext, nextExpiry, removeDetached, senderOf } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
+import type { Lease } from '../lease.ts'
 import { createMultipart } from '../parts/multipart.ts'
 import { createPartBuffer, type PartBuffer } from '../parts/part-buffer.ts'
 import { storePart } from '../parts/part-locks.ts'
-import type { Lease } from '../ports/locks.ts'
 import { NoSuchKey, NoSuchUpload } from '../ports/object-store.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { nextTailKey } from '../tail-keys.ts'
@@ -43,9 +43,9 @@ async function receiveAndStore(
   request: PartUpload,
   slot: BodySlot,
 ): Promise<UploadedPart> {
-  const { uploads, store, locker, authorization } = context
+  const { uploads, store, leases, authorization } = context
   const { number } = request
-  const found = await locker.waitForRelease(id, authorization.ownerCheck(actor, 'append'))
+  const found = await leases.waitForRelease(id, authorization.ownerCheck(actor, 'append'))
   await authorization.authorize(actor, 'append', found)
   assertPartAccepted(found, request, context.now())
   await assertRepeatAllowed(context, found, number)
@@ -84,7 +84,7 @@ async function receiveAndStore(
   } catch (error) {
     countRefusedBytes(context, upload, buffer.size, error)
     if (error instanceof NoSuchUpload)
-      return await locker.withLock(
+      return await leases.withLease(
         id,
         () => {},
         (lease) => observeMissing(context, lease, upload, error, actor),
@@ -145,12 +145,12 @@ async function openForParts(
   id: string,
   request: PartUpload,
 ): Promise<UploadRecord> {
-  const { locker, authorization, store, now } = context
+  const { leases, authorization, store, now } = context
   const check = authorization.ownerCheck(actor, 'append')
-  const found = await locker.waitForRelease(id, check)
+  const found = await leases.waitForRelease(id, check)
   assertPartAccepted(found, request, now())
   if (acceptsParts(found)) return found
-  return locker.withLock(id, check, async (lease) => {
+  return leases.withLease(id, check, async (lease) => {
     const { upload } = lease
     assertPartAccepted(upload, request, now())
     if (acceptsParts(upload)) return upload
@@ -165,8 +165,8 @@ async function openForParts(
 
 /** Waits for the lease holder. @throws UploadError when the upload takes no parts any more */
 async function waitUntilWritable(context: EngineContext, actor: Actor, id: string): Promise<void> {
-  const { locker, authorization, now } = context
-  const upload = await locker.waitForRelease(id, authorization.ownerCheck(actor, 'append'))
+  const { leases, authorization, now } = context
+  const upload = await leases.waitForRelease(id, authorization.ownerCheck(actor, 'append'))
   assertActive(upload, now())
   if (upload.state !== 'receiving') throw errors.takesNoMoreBytes()
 }
@@ -194,10 +194,10 @@ function openPartGate(
   upload: UploadRecord,
   request: PartUpload,
 ): PartGate | null {
-  const { content, locker, authorization, now } = context
+  const { content, leases, authorization, now } = context
   if (content === null || request.number !== 1 || upload.isPartial) return null
   return createPartGate(context, content, upload, actor, (work) =>
-    locker.withLock(upload.id, authorization.ownerCheck(actor, 'append'), (lease) => {
+    leases.withLease(upload.id, authorization.ownerCheck(actor, 'append'), (lease) => {
       assertPartAccepted(lease.upload, request, now())
       return work(lease)
     }),

@@ -1,4 +1,4 @@
-import type { Lease } from '../ports/locks.ts'
+import type { Lease } from '../lease.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 
 /**

@@ -16,8 +16,8 @@ import type { EngineContext } from '../engine-context.ts'
 import { isUploadError, type UploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
 import { eventOf } from '../events.ts'
+import type { Lease } from '../lease.ts'
 import { waitForPartLocks } from '../parts/part-locks.ts'
-import type { Lease } from '../ports/locks.ts'
 import type { Actor, UploadRecord } from '../upload.ts'
 import { assertActive, assertId, type concatenated, isConcatenated } from '../upload-state.ts'
 import { deletionDueAt, freeStorage, mayKeepObject } from './clean-up.ts'
@@ -71,9 +71,9 @@ export async function endFor(
   state: 'cancelled' | 'expired',
   assertMayEnd: (upload: UploadRecord) => void,
 ): Promise<void> {
-  const { locker, authorization, now, observer } = context
+  const { leases, authorization, now, observer } = context
   assertId(id)
-  const ended = await locker.withLock(id, authorization.ownerCheck(actor, action), async (lease) => {
+  const ended = await leases.withLease(id, authorization.ownerCheck(actor, action), async (lease) => {
     const { upload } = lease
     await authorization.authorize(actor, action, upload)
     assertActive(upload, now())

@@ -1,5 +1,5 @@
 import { eventOf } from '../events.ts'
-import type { Lease } from '../ports/locks.ts'
+import type { Lease } from '../lease.ts'
 import type { Actor } from '../upload.ts'
 
 /** Why an upload failed: its parts are gone, its digest or its type is not the announced one. */

@@ -6,7 +6,7 @@
  */
 import type { EngineContext } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
-import type { Lease } from '../ports/locks.ts'
+import type { Lease } from '../lease.ts'
 import { NoSuchKey, NoSuchUpload } from '../ports/object-store.ts'
 import type { Actor } from '../upload.ts'
 import { completeUpload } from './complete.ts'

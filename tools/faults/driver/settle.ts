@@ -13,7 +13,7 @@ import { uploadRepository } from '../../../src/db/uploads.ts'
 import { finishUploads } from '../../../src/jobs/finish-uploads.ts'
 import { createOutbox, type DeliveredEvent } from '../../../src/jobs/outbox.ts'
 import { sweep } from '../../../src/jobs/sweep.ts'
-import { leaseLocker } from '../../../src/locks/lease.ts'
+import { openLocker } from '../../../src/locks/index.ts'
 import type { Environment } from './environment.ts'
 import type { Model } from './model.ts'
 
@@ -23,7 +23,7 @@ export async function settleAll({ pool, databaseUrl, store }: Environment, model
   const onError = (error: unknown) => model.report(`a background job failed: ${String(error)}`)
   const database = await openDatabase({ url: databaseUrl, dataDir: '', pool: 5, timeoutMs: 5000, onError })
   const uploads = uploadRepository(database)
-  const locker = await leaseLocker({ database, leaseMs: 30_000, waitMs: 5000, onError })
+  const locker = await openLocker({ database, leaseMs: 30_000, waitMs: 5000, onError })
   const engine = createEngine({
     uploads,
     store,

@@ -1,7 +1,7 @@
-import type { UploadPatch } from '../core/ports/uploads.ts'
-import { hasEnded, type UploadRecord } from '../core/upload.ts'
-import type { Statement } from '../db/open.ts'
-import { returnReservation, settlementOf, settleUsage } from '../db/usage.ts'
+import type { UploadPatch, UploadRepository } from '../../core/ports/uploads.ts'
+import { hasEnded, type UploadRecord } from '../../core/upload.ts'
+import type { Database, Statement } from '../open.ts'
+import { returnReservation, settlementOf, settleUsage } from '../usage.ts'
 
 /**
  * The statement by which a lease holder saves: the upload row, its parts, its event, its owner's usage and the audit entry, all or
@@ -66,13 +66,41 @@ function saveStatement(isFinal: boolean): Statement {
 const saveUpload = saveStatement(false)
 const endFinal = saveStatement(true)
 
+const findLastSave = {
+  name: 'upload-last-save',
+  text: `select revision, lease_token, lease_holder from upload_sessions where id = $1`,
+}
+
+interface LastSaveRow {
+  revision: number
+  lease_token: string | null
+  /** The node that holds the lease; after a save that released it, the token of that save. */
+  lease_holder: string | null
+}
+
+/** The function that saves what lock holders change in `database`. */
+export function uploadSaver(database: Database): UploadRepository['save'] {
+  return async (upload, fence, patch) => {
+    const statement = saveFor(upload, patch)
+    const values = saveValues(upload, fence.token, fence.revision, patch)
+    const saved = await database.queryOnce(statement, values)
+    if (saved) return saved.length > 0
+    // The answer was lost. When the repeat matches no row, the row shows whether the first run was ours.
+    if ((await database.query(statement, values)).length > 0) return true
+    const [row] = await database.query<LastSaveRow>(findLastSave, [upload.id])
+    // revision + 1 alone proves nothing: the next holder may also have written once. Only our token in the row proves it was us.
+    const lastToken = patch.release ? row?.lease_holder : row?.lease_token
+    return row !== undefined && row.revision === fence.revision + 1 && lastToken === fence.token
+  }
+}
+
 /** The statement that saves `change`. */
-export function saveFor({ kind }: Pick<UploadRecord, 'kind'>, { state }: UploadPatch): Statement {
+function saveFor({ kind }: Pick<UploadRecord, 'kind'>, { state }: UploadPatch): Statement {
   return kind === 'final' && state !== undefined && hasEnded({ state }) ? endFinal : saveUpload
 }
 
 /** The values of the statement that `saveFor` returns. */
-export function saveValues(
+function saveValues(
   upload: Pick<UploadRecord, 'id' | 'state'>,
   token: string,
   revision: number,
@@ -117,10 +145,4 @@ export function saveValues(
 
 function auditActorOf({ by }: UploadPatch) {
   return by ? { id: by.id, role: by.role, tenant: by.tenant, key_id: by.keyId, ...by.client } : {}
-}
-
-/** Updates `upload` to what was saved. */
-export function applyChange(upload: UploadRecord, change: UploadPatch): void {
-  const { parts, forget, event, release, by, ...fields } = change
-  for (const [name, value] of Object.entries(fields)) if (value !== undefined) Object.assign(upload, { [name]: value })
 }

@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { eventOf } from '../../../src/core/events.ts'
+import type { Fence, UploadPatch } from '../../../src/core/ports/uploads.ts'
+import type { UploadRecord } from '../../../src/core/upload.ts'
+import type { Database } from '../../../src/db/open.ts'
+import { leaseRows } from '../../../src/db/uploads/lease.ts'
+import { uploadRepository } from '../../../src/db/uploads.ts'
+import { testDatabase } from '../../support/open-engine.ts'
+import { uploadRecord } from '../../support/upload-record.ts'
+
+/** An upload whose lease is held, and a repository on a database that may lose answers. */
+async function openLocked(faulty: (database: Database) => Partial<Database> = () => ({})) {
+  const database = await testDatabase()
+  const record = uploadRecord()
+  await uploadRepository(database).insert(record, eventOf('upload.created', record))
+  const rows = leaseRows(database, 'node')
+  const token: string = randomUUID()
+  const { upload, revision } = (await rows.acquire({ id: record.id, token }, 60_000))!
+  const uploads = uploadRepository({ ...database, ...faulty(database) })
+  let next = revision
+  return {
+    id: record.id,
+    upload,
+    uploads,
+    rows,
+    database,
+    /** Saves as a lock holder does, each time with the next revision. */
+    save(patch: UploadPatch, fence: Fence = { token, revision: next }) {
+      next += 1
+      return uploads.save(upload, fence, patch)
+    },
+    token,
+    read: async (): Promise<UploadRecord> => (await uploads.find(record.id))!,
+  }
+}
+
+const eventsOf = (database: Database, id: string) =>
+  database.query<{ seq: number; type: string }>(
+    { name: 'test-events', text: 'select seq, type from upload_events where upload_id = $1 order by seq' },
+    [id],
+  )
+
+/** The first save runs, and its answer is lost. */
+const losesFirstAnswer = (database: Database) => {
+  let isLost = false
+  return {
+    async queryOnce<T>(...args: Parameters<Database['queryOnce']>) {
+      const rows = await database.queryOnce<T>(...args)
+      if (isLost) return rows
+      isLost = true
+      return undefined
+    },
+  }
+}
+
+describe('a save', () => {
+  it.each<[string, (own: Fence) => Fence]>([
+    ['another token', ({ revision }) => ({ token: randomUUID(), revision })],
+    ['an older revision', ({ token, revision }) => ({ token, revision: revision - 1 })],
+    ['a later revision', ({ token, revision }) => ({ token, revision: revision + 1 })],
+  ])('with %s changes nothing', async (_, fence) => {
+    const { save, read, token, uploads, id } = await openLocked()
+    const before = await read()
+
+    const isSaved = await save(
+      { offset: 10, state: 'cancelled', parts: [{ number: 1, size: 10, etag: 'x' }] },
+      fence({ token, revision: 0 }),
+    )
+
+    expect(isSaved).toBe(false)
+    expect(await read()).toEqual(before)
+    expect(await uploads.parts(id)).toEqual([])
+  })
+
+  it('is refused after one that released the lease', async () => {
+    const { save } = await openLocked()
+
+    expect(await save({ offset: 1, release: true })).toBe(true)
+
+    expect(await save({ offset: 2 })).toBe(false)
+  })
+})
+
+describe('a save whose answer was lost', () => {
+  it('is recognized by its revision and made once', async () => {
+    const { save, read, database, id } = await openLocked(losesFirstAnswer)
+
+    expect(await save({ offset: 5, event: { type: 'upload.completed', uploadId: id, data: {} } })).toBe(true)
+    expect(await save({ offset: 6 })).toBe(true)
+
+    expect(await eventsOf(database, id)).toEqual([
+      { seq: 1, type: 'upload.created' },
+      { seq: 2, type: 'upload.completed' },
+    ])
+    expect((await read()).offset).toBe(6)
+  })
+
+  it('is recognized when it also released the lease', async () => {
+    const { save, read } = await openLocked(losesFirstAnswer)
+
+    expect(await save({ offset: 5, release: true })).toBe(true)
+
+    expect((await read()).offset).toBe(5)
+  })
+
+  it('is repeated when it did not run', async () => {
+    const { save, read } = await openLocked(() => ({ queryOnce: async () => undefined }))
+
+    expect(await save({ offset: 5 })).toBe(true)
+
+    expect((await read()).offset).toBe(5)
+  })
+
+  it('is not confused with a save of the next holder', async () => {
+    const reachesNothing = { queryOnce: async () => undefined }
+    const { save, read, rows, upload, id, token, database } = await openLocked(() => reachesNothing)
+    const next = randomUUID()
+    await rows.renew([{ id, token }], -1)
+    const { revision } = (await rows.acquire({ id, token: next }, 60_000))!
+    await uploadRepository(database).save(upload, { token: next, revision }, { state: 'cancelled', release: true })
+
+    expect(await save({ offset: 50, release: true })).toBe(false)
+
+    expect(await read()).toMatchObject({ offset: 0, state: 'cancelled' })
+  })
+})

@@ -3,6 +3,7 @@ import type { RouteOptions } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type App, buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
+import { actions } from '../../src/core/access/actions.ts'
 import { scopes as allScopes, type Scope, userOf } from '../../src/core/upload.ts'
 import { type Database, openDatabase } from '../../src/db/open.ts'
 import { resumeTokens } from '../../src/http/identity/resume.ts'
@@ -21,14 +22,15 @@ const ann = userOf('ann', 'creator', { tenant: 'acme' })
 /** Scopes that suffice for a kind of request, and all those that do not. */
 const scopesFor: Record<Exclude<Kind, 'nothing'>, { enough: Scope[]; lacking: Scope[] }> = {
   create: { enough: ['upload'], lacking: ['read', 'cancel'] },
-  send: { enough: ['upload'], lacking: ['read', 'cancel'] },
+  append: { enough: ['upload'], lacking: ['read', 'cancel'] },
   complete: { enough: ['upload'], lacking: ['read', 'cancel'] },
-  mark: { enough: ['upload'], lacking: ['read', 'cancel'] },
-  look: { enough: ['read'], lacking: ['cancel'] },
+  read: { enough: ['read'], lacking: ['cancel'] },
   list: { enough: ['read'], lacking: ['upload', 'cancel'] },
   cancel: { enough: ['cancel'], lacking: ['upload', 'read'] },
   // Returns the caller's own identity, which needs no scope.
   me: { enough: ['cancel'], lacking: [] },
+  finish: { enough: ['admin'], lacking: ['upload', 'read', 'cancel'] },
+  expire: { enough: ['admin'], lacking: ['upload', 'read', 'cancel'] },
   admin: { enough: ['admin'], lacking: ['upload', 'read', 'cancel'] },
   operate: { enough: ['admin'], lacking: ['upload', 'read', 'cancel'] },
   revoke: { enough: ['admin'], lacking: ['upload', 'read', 'cancel'] },
@@ -44,11 +46,13 @@ const emptySummary = {
   storedFiles: 0,
 }
 
-const onOneUpload = ['send', 'look', 'complete', 'cancel', 'mark']
+const onOneUpload = ['append', 'read', 'complete', 'cancel']
 const isOnUpload = (kind: Kind) => onOneUpload.includes(kind)
-const adminKinds = ['admin', 'operate', 'revoke', 'server']
-const isForAdmins = (kind: Kind) => adminKinds.includes(kind)
-const ownerOnly = ['send', 'complete', 'mark']
+const onOneUploadByAdmin = ['operate', 'finish', 'expire']
+const isOperation = (kind: Kind) => onOneUploadByAdmin.includes(kind)
+const adminKinds = ['admin', 'revoke', 'server']
+const isForAdmins = (kind: Kind) => isOperation(kind) || adminKinds.includes(kind)
+const ownerOnly = ['append', 'complete']
 
 interface Caller {
   /** The bearer token for a request about an upload of ann's, if any. */
@@ -62,7 +66,7 @@ interface Caller {
 let app: App
 let database: Database
 let fresh: FreshDatabase
-const routes: string[] = []
+const routes: RouteOptions[] = []
 const keys = new Map<string, { id: string; token: string }>()
 
 const user = (id: string, tenant: string | null, more = {}) =>
@@ -70,7 +74,7 @@ const user = (id: string, tenant: string | null, more = {}) =>
 const otherUser = (kind: Kind): Outcome => (isOnUpload(kind) ? 404 : isForAdmins(kind) ? 403 : 'ok')
 // Admins of tenants without users: every user they could see is of another tenant.
 const foreignAdmin = (kind: Kind): Outcome =>
-  isOnUpload(kind) || kind === 'operate' || kind === 'revoke' ? 404 : kind === 'server' ? 403 : 'ok'
+  isOnUpload(kind) || isOperation(kind) || kind === 'revoke' ? 404 : kind === 'server' ? 403 : 'ok'
 const unauthenticated = (): Outcome => 401
 
 const callers: Record<string, Caller> = {
@@ -135,7 +139,7 @@ beforeAll(async () => {
     CORS_ORIGINS: '*',
   })
   const store = memoryStore()
-  app = await buildApp(config, { store, database, onRoute: (route) => routes.push(...namesOf(route)) })
+  app = await buildApp(config, { store, database, onRoute: (route) => routes.push(route) })
   const root = { authorization: `Bearer ${await user('root', null, { isAdmin: true })}` }
   for (const [name, scopes] of keySets()) keys.set(name, await createKey({ name, scopes }))
   keys.set('of umbrella', await createKey({ name: 'u', scopes: [...allScopes], user: 'boss', tenant: 'umbrella' }))
@@ -150,11 +154,24 @@ afterAll(async () => {
 
 it('has a row for every route of the server, and a route for every row', () => {
   const known = new Set([...rows.map(({ route }) => route), ...endless])
-  const real = new Set(routes)
+  const real = new Set(routes.flatMap(namesOf))
 
   expect([...real].filter((route) => !known.has(route) && !isPublic(route))).toEqual([])
   expect([...known].filter((route) => !real.has(route))).toEqual([])
 })
+
+it('asks every action of at least one route', () => {
+  expect([...new Set(rows.map(({ kind }) => kind))]).toEqual(expect.arrayContaining(Object.keys(actions)))
+})
+
+it.each(rows.filter(({ kind, route }) => kind in actions && !route.includes('/admin/')))(
+  'the route says what it asks: $kind, $route',
+  ({ kind, route }) => {
+    const named = routes.filter((one) => namesOf(one).includes(route))
+
+    expect(named.flatMap(({ config }) => config?.actions ?? [])).toContain(kind)
+  },
+)
 
 describe.each(Object.entries(callers))('%s', (_who, caller) => {
   it.each(rows.map((row) => [row.kind, row.route, row] as const))('%s: %s', async (kind, route, row) => {
@@ -179,7 +196,7 @@ describe.each(Object.entries(callers))('%s', (_who, caller) => {
     const outcome = kind === 'nothing' ? 'nothing' : caller.gets(kind)
     if (outcome === 'nothing') expect(answer.statusCode).toBeGreaterThanOrEqual(400)
     else expect(answer.statusCode).toBe(outcome === 'ok' ? row.ok : outcome)
-    if (outcome !== 'ok' || !(isOnUpload(kind) || kind === 'operate'))
+    if (outcome !== 'ok' || !(isOnUpload(kind) || isOperation(kind)))
       expect(await app.engine.get(ann, id)).toEqual(before)
     // A refused caller learns nothing about the upload, neither from headers nor from the body.
     if (outcome !== 'ok') expect(answer.body + JSON.stringify(answer.headers)).not.toMatch(/a\.txt|upload-length/)

@@ -3,25 +3,14 @@
  * fails it.
  */
 import { existsSync, globSync } from 'node:fs'
+import type { Action } from '../../src/core/access/actions.ts'
 
 /**
- * What a route does, which decides who may use it. `admin`: lists and creations by an admin, of a tenant or of all; `operate`: an admin's
- * actions on one upload; `revoke`: on one key; `server`: routes about all tenants. `nothing`: refuses every caller.
+ * What a route does, which decides who may use it: an action, or what the table of actions does not have. `admin`: lists and creations by
+ * an admin, of a tenant or of all; `operate`: what an admin asks of one upload, and its owner on a route of its own; `revoke`: of one key;
+ * `server`: routes about all tenants. `nothing`: refuses every caller.
  */
-export type Kind =
-  | 'create'
-  | 'send'
-  | 'look'
-  | 'complete'
-  | 'cancel'
-  | 'list'
-  | 'me'
-  | 'mark'
-  | 'admin'
-  | 'operate'
-  | 'revoke'
-  | 'server'
-  | 'nothing'
+export type Kind = Action | 'me' | 'admin' | 'operate' | 'revoke' | 'server' | 'nothing'
 
 export interface Row {
   /** `METHOD url` as registered, with the protocol where two share a path. */
@@ -57,10 +46,10 @@ const jsonApi: Row[] = [
   { route: 'GET /v1/usage', kind: 'me', ok: 200, request: () => ({ url: '/v1/usage' }) },
   { route: 'POST /v1/explain', kind: 'me', ok: 200, request: () => ({ url: '/v1/explain', payload: {} }) },
   { route: 'GET /v1/uploads', kind: 'list', ok: 200, request: () => ({ url: '/v1/uploads' }) },
-  { route: 'GET /v1/uploads/:id', kind: 'look', ok: 200, request: (id) => ({ url: `/v1/uploads/${id}` }) },
+  { route: 'GET /v1/uploads/:id', kind: 'read', ok: 200, request: (id) => ({ url: `/v1/uploads/${id}` }) },
   {
     route: 'PUT /v1/uploads/:id/fingerprint',
-    kind: 'mark',
+    kind: 'append',
     ok: 204,
     request: (id) => ({ url: `/v1/uploads/${id}/fingerprint`, payload: { fingerprint: 'file-1' } }),
   },
@@ -108,14 +97,14 @@ const admin: Row[] = [
   // An upload with missing bytes cannot be completed.
   ...(
     [
-      ['cancel', 200],
-      ['finish', 400],
-      ['expire', 200],
+      ['cancel', 'operate', 200],
+      ['finish', 'finish', 400],
+      ['expire', 'expire', 200],
     ] as const
   ).map(
-    ([action, ok]): Row => ({
+    ([action, kind, ok]): Row => ({
       route: `POST /v1/admin/uploads/:id/${action}`,
-      kind: 'operate',
+      kind,
       ok,
       request: (id) => ({ url: `/v1/admin/uploads/${id}/${action}` }),
     }),
@@ -163,7 +152,7 @@ const rest: Row[] = [
   ...(['PUT', 'POST'] as const).map(
     (method): Row => ({
       route: `${method} /v1/uploads/:id/chunk`,
-      kind: 'send',
+      kind: 'append',
       ok: 200,
       request: (id) => ({ url: `/v1/uploads/${id}/chunk`, headers: chunk, payload: 'hello' }),
     }),
@@ -176,7 +165,7 @@ const rest: Row[] = [
   },
   {
     route: 'GET /v1/uploads/:id/status',
-    kind: 'look',
+    kind: 'read',
     ok: 200,
     request: (id) => ({ url: `/v1/uploads/${id}/status` }),
   },
@@ -207,7 +196,7 @@ const olderRest: Row[] = [
   ...(['PUT', 'POST'] as const).map(
     (method): Row => ({
       route: `${method} /api/upload/chunk`,
-      kind: 'send',
+      kind: 'append',
       ok: 200,
       request: (id) => ({ url: '/api/upload/chunk', headers: { ...chunk, 'x-upload-id': id }, payload: 'hello' }),
     }),
@@ -220,7 +209,7 @@ const olderRest: Row[] = [
   },
   {
     route: 'GET /api/upload/:id/status',
-    kind: 'look',
+    kind: 'read',
     ok: 200,
     request: (id) => ({ url: `/api/upload/${id}/status` }),
   },
@@ -247,14 +236,14 @@ const inRufh: Row[] = [
   ),
   {
     route: 'PATCH /files/:id (rufh)',
-    kind: 'send',
+    kind: 'append',
     ok: 201,
     request: (id) => ({ url: `/files/${id}`, headers: rufhLast, payload: 'hello' }),
   },
-  { route: 'HEAD /files/:id (rufh)', kind: 'look', ok: 204, request: (id) => ({ url: `/files/${id}`, headers: rufh }) },
+  { route: 'HEAD /files/:id (rufh)', kind: 'read', ok: 204, request: (id) => ({ url: `/files/${id}`, headers: rufh }) },
   {
     route: 'GET /files/:id (rufh)',
-    kind: 'look',
+    kind: 'read',
     ok: 204,
     // GET exists since draft 10.
     request: (id) => ({
@@ -270,7 +259,7 @@ const inRufh: Row[] = [
   },
   {
     route: 'POST /files/:id (rufh)',
-    kind: 'send',
+    kind: 'append',
     ok: 201,
     request: (id) => ({ url: `/files/${id}`, headers: { ...rufhLast, ...override('PATCH') }, payload: 'hello' }),
   },
@@ -305,17 +294,17 @@ const inTus: Row[] = [
       payload: 'hello',
     }),
   },
-  { route: 'HEAD /files/:id', kind: 'look', ok: 200, request: (id) => ({ url: `/files/${id}`, headers: tus }) },
+  { route: 'HEAD /files/:id', kind: 'read', ok: 200, request: (id) => ({ url: `/files/${id}`, headers: tus }) },
   {
     route: 'PATCH /files/:id',
-    kind: 'send',
+    kind: 'append',
     ok: 204,
     request: (id) => ({ url: `/files/${id}`, headers: tusChunk, payload: 'hello' }),
   },
   { route: 'DELETE /files/:id', kind: 'cancel', ok: 204, request: (id) => ({ url: `/files/${id}`, headers: tus }) },
   {
     route: 'POST /files/:id',
-    kind: 'send',
+    kind: 'append',
     ok: 204,
     request: (id) => ({ url: `/files/${id}`, headers: { ...tusChunk, ...override('PATCH') }, payload: 'hello' }),
   },

@@ -69,13 +69,14 @@ export function actAs(actor: Actor, { user = actor.id, role = actor.role }: { us
 /**
  * Checks that `actor` may ask for `action` on the upload. Other users learn nothing, not even that the upload exists.
  * @throws UploadError UPLOAD_NOT_FOUND; FORBIDDEN for a key without the scope and for actions of admins; UNAUTHENTICATED for a resume token
- * whose upload ended more than a day ago
+ * that is not made for the action, or whose upload ended more than a day ago
  */
 export function authorizeOwner(actor: Actor, upload: Upload, action: Action, now: Date): void {
   const isOwners = isOwner(actor, upload) || isAgent(actor, upload)
   const isAdmins = actions[action].admin && administers(actor, upload.tenant)
   if (!(isOwners || isAdmins)) throw errors.uploadNotFound()
   if (actor.resumeUploadId !== undefined && actor.resumeUploadId !== upload.id) throw errors.uploadNotFound()
+  if (actor.resumeUploadId !== undefined && !actions[action].resumeToken) throw errors.resumeTokenOfOther()
   if (actor.resumeUploadId !== undefined && endedLongAgo(upload, now)) throw errors.resumeTokenExpired()
   if (!actions[action].owner && !actor.isAdmin) throw errors.adminsOnly({ action })
   assertScope(actor, action)

@@ -36,7 +36,7 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
     for (const stream of open.keys()) stream.end()
   })
 
-  app.get<Query>('/events', { schema }, async (request, reply) => {
+  app.get<Query>('/events', { schema, config: { actions: ['list'] } }, async (request, reply) => {
     const { actor, query, headers, raw } = request
     authorizeCollection(actor, 'list')
     const isForAll = query.all === 'true'

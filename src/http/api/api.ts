@@ -24,7 +24,6 @@ export async function apiPlugin(
   app: FastifyInstance,
   { engine, policies, urlOf, objectUrlOf }: ApiOptions,
 ): Promise<void> {
-  const config = { takesResumeTokens: true }
   sendNoStore(app)
 
   app.get('/me', { schema: schemas.me }, async ({ actor }): Promise<Me> => {
@@ -44,7 +43,7 @@ export async function apiPlugin(
 
   app.get<{ Querystring: OwnUploadsQuery }>(
     '/uploads',
-    { schema: schemas.list },
+    { schema: schemas.list, config: { actions: ['list'] } },
     async (request): Promise<OwnUploads> => {
       const { actor, query } = request
       const find = (limit: number) => engine.list(actor, { ...query, limit })
@@ -53,15 +52,19 @@ export async function apiPlugin(
     },
   )
 
-  app.get<{ Params: ByUploadId }>('/uploads/:id', { schema: schemas.get, config }, async (request) => {
-    return view(await engine.get(request.actor, request.params.id), request)
-  })
+  app.get<{ Params: ByUploadId }>(
+    '/uploads/:id',
+    { schema: schemas.get, config: { actions: ['read'] } },
+    async (request) => {
+      return view(await engine.get(request.actor, request.params.id), request)
+    },
+  )
 
   app.put<{ Params: ByUploadId; Body: SetFingerprint }>(
     '/uploads/:id/fingerprint',
     {
       schema: schemas.setFingerprint,
-      config,
+      config: { actions: ['append'] },
       // Access is checked before the body is read. 8 KiB hold the longest fingerprint with its JSON.
       async preParsing(request) {
         await engine.countParts(request.actor, request.params.id, 'append')
@@ -76,7 +79,7 @@ export async function apiPlugin(
 
   app.delete<{ Params: ByUploadId }>(
     '/uploads/:id',
-    { schema: schemas.cancel, config },
+    { schema: schemas.cancel, config: { actions: ['cancel'] } },
     async ({ actor, params }, reply) => {
       await engine.cancel(actor, params.id)
       return reply.code(204).send()

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { type Action, actions } from '../../core/access/actions.ts'
 import { errors } from '../../core/errors/errors.ts'
 import type { Actor } from '../../core/upload.ts'
 import { bearerOf } from './bearer.ts'
@@ -13,8 +14,11 @@ declare module 'fastify' {
     readonly authenticateAgain: () => Promise<Actor>
   }
   interface FastifyContextConfig {
-    /** The route concerns one upload and the engine authorizes it. Only such routes accept resume tokens. */
-    takesResumeTokens?: boolean
+    /**
+     * What the route asks of the user's uploads; a route of several methods may ask for several things. The engine decides by the table of
+     * actions who may; a route accepts resume tokens where one of its actions does.
+     */
+    actions?: readonly Action[]
   }
 }
 
@@ -51,7 +55,8 @@ export const authPlugin = fastifyPlugin<AuthOptions>(
     app.addHook('onRequest', async (request) => {
       if (request.method === 'OPTIONS') return
       const actor = await findActor(request, checks, identify)
-      if (actor.resumeUploadId !== undefined && !request.routeOptions.config?.takesResumeTokens)
+      const asked = request.routeOptions.config?.actions ?? []
+      if (actor.resumeUploadId !== undefined && !asked.some((action) => actions[action].resumeToken))
         throw errors.resumeTokenOfOther()
       actors.set(request, { ...actor, client: clientInfoOf(request) })
     })

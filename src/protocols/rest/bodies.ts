@@ -1,7 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { maxListedParts } from '../../contract/chunks.ts'
-import type { Action } from '../../core/access/actions.ts'
 import type { Engine } from '../../core/engine.ts'
 import { type JsonBodyOptions, limitBody, readJsonBodies } from '../../http/connection/json-bodies.ts'
 
@@ -23,8 +22,8 @@ export function parseJson(app: FastifyInstance, json: JsonBodyOptions): void {
  */
 export function authorizeBeforeBody(app: FastifyInstance, engine: Engine): void {
   app.addHook('preParsing', async (request) => {
-    const { action } = request.routeOptions.config
-    if (action === undefined || !hasBody(request.headers)) return
+    const [action] = request.routeOptions.config.actions ?? []
+    if (action === undefined || action === 'create' || !hasBody(request.headers)) return
     const id = (request.params as { id?: string }).id ?? request.headers['x-upload-id']?.toString()
     const { actor } = request
     if (id !== undefined) {
@@ -34,13 +33,6 @@ export function authorizeBeforeBody(app: FastifyInstance, engine: Engine): void 
       limitBody(request, otherBytes + Math.min(await engine.largestPartCount(actor), maxListedParts) * bytesPerPart)
     } else limitBody(request, otherBytes)
   })
-}
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** The action that a route with a JSON body takes on the upload in its URL or in `X-Upload-Id`. */
-    action?: Action
-  }
 }
 
 function hasBody(headers: IncomingHttpHeaders): boolean {

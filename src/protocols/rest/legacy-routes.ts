@@ -11,26 +11,27 @@ export async function legacyRoutesPlugin(
   { engine, publicUrl, resumeTokens, json }: RestOptions,
 ): Promise<void> {
   const handlers = createHandlers(engine, publicUrl, resumeTokens)
-  const config = { takesResumeTokens: true }
   configureRest(app)
 
   await app.register(async (scope) => {
     parseJson(scope, json)
     authorizeBeforeBody(scope, engine)
-    scope.post('/init', { schema: schemas.legacy.init }, handlers.init)
+    scope.post('/init', { schema: schemas.legacy.init, config: { actions: ['create'] } }, handlers.init)
     scope.post(
       '/complete',
-      { schema: schemas.legacy.complete, config: { ...config, action: 'complete' } },
+      { schema: schemas.legacy.complete, config: { actions: ['complete'] } },
       async (request, reply) => handlers.complete(request, reply, uploadIdOf(request.headers, { body: request.body })),
     )
-    scope.get<{ Params: { id: string } }>('/:id/status', { schema: schemas.legacy.status, config }, async (request) =>
-      handlers.status(request, request.params.id),
+    scope.get<{ Params: { id: string } }>(
+      '/:id/status',
+      { schema: schemas.legacy.status, config: { actions: ['read'] } },
+      async (request) => handlers.status(request, request.params.id),
     )
     scope.route({
       method: ['POST', 'DELETE'],
       url: '/cancel',
       schema: schemas.legacy.cancel,
-      config: { ...config, action: 'cancel' },
+      config: { actions: ['cancel'] },
       handler: async (request) => handlers.cancel(request, uploadIdOf(request.headers, { body: request.body })),
     })
   })
@@ -41,7 +42,7 @@ export async function legacyRoutesPlugin(
       method: ['PUT', 'POST'],
       url: '/chunk',
       schema: schemas.legacy.chunk,
-      config,
+      config: { actions: ['append'] },
       handler: async (request, reply) => handlers.chunk(request, reply, uploadIdOf(request.headers, {})),
     })
   })

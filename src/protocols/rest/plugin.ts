@@ -32,16 +32,15 @@ export async function restPlugin(
   { engine, publicUrl, resumeTokens, json }: RestOptions,
 ): Promise<void> {
   const handlers = createHandlers(engine, publicUrl, resumeTokens)
-  const config = { takesResumeTokens: true }
   configureRest(app)
 
   await app.register(async (scope) => {
     parseJson(scope, json)
     authorizeBeforeBody(scope, engine)
-    scope.post('/uploads/init', { schema: schemas.init }, handlers.init)
+    scope.post('/uploads/init', { schema: schemas.init, config: { actions: ['create'] } }, handlers.init)
     scope.post<ById>(
       '/uploads/:id/complete',
-      { schema: schemas.complete, config: { ...config, action: 'complete' } },
+      { schema: schemas.complete, config: { actions: ['complete'] } },
       async (request, reply) =>
         handlers.complete(
           request,
@@ -49,14 +48,14 @@ export async function restPlugin(
           uploadIdOf(request.headers, { body: request.body, inPath: request.params.id }),
         ),
     )
-    scope.get<ById>('/uploads/:id/status', { schema: schemas.status, config }, async (request) =>
+    scope.get<ById>('/uploads/:id/status', { schema: schemas.status, config: { actions: ['read'] } }, async (request) =>
       handlers.status(request, request.params.id),
     )
     scope.route<ById>({
       method: ['POST', 'DELETE'],
       url: '/uploads/:id/cancel',
       schema: schemas.cancel,
-      config: { ...config, action: 'cancel' },
+      config: { actions: ['cancel'] },
       handler: async (request) =>
         handlers.cancel(request, uploadIdOf(request.headers, { body: request.body, inPath: request.params.id })),
     })
@@ -68,7 +67,7 @@ export async function restPlugin(
       method: ['PUT', 'POST'],
       url: '/uploads/:id/chunk',
       schema: schemas.chunk,
-      config,
+      config: { actions: ['append'] },
       handler: async (request, reply) =>
         handlers.chunk(request, reply, uploadIdOf(request.headers, { inPath: request.params.id })),
     })

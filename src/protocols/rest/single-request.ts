@@ -46,7 +46,7 @@ export async function singleRequestPlugin(
 
   app.put<{ Params: { name: string }; Querystring: { category?: string } }>(
     '/files/:name',
-    { schema: schemas.putFile },
+    { schema: schemas.putFile, config: { actions: ['create'] } },
     async (request, reply) => {
       const { headers, params, query } = request
       if (params.name === '') throw errors.filenameMissing()
@@ -69,7 +69,7 @@ export async function singleRequestPlugin(
     },
   )
 
-  app.post('/files', { schema: schemas.postFiles }, async (request, reply) => {
+  app.post('/files', { schema: schemas.postFiles, config: { actions: ['create'] } }, async (request, reply) => {
     const batch = createBatch(engine, request, reply)
     const uploads: Upload[] = []
     const fields: Record<string, string> = {}

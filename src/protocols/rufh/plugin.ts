@@ -23,7 +23,6 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   const { engine, path } = options
   const uploadPath = `${path}/:id`
   const constraints = rufhConstraint
-  const config = { takesResumeTokens: true }
 
   addRufhConstraint(app)
   // The drafts ask for this in an offset retrieval. A cached 404 or 410 would mislead clients as much as a cached offset.
@@ -44,6 +43,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
       method: ['POST', 'PUT'],
       url,
       constraints,
+      config: { actions: ['create'] },
       handler: (request, reply) => createUpload(options, request, reply),
     })
   }
@@ -51,19 +51,31 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     method: 'PATCH',
     url: uploadPath,
     constraints,
-    config,
+    config: { actions: ['append'] },
     handler: (request: UploadRequest, reply) => appendToUpload(options, request, reply),
   })
   app.route({
     method: ['HEAD', 'GET'],
     url: uploadPath,
     constraints,
-    config,
+    config: { actions: ['read'] },
     exposeHeadRoute: false,
     handler: retrieveOffset,
   })
-  app.route({ method: 'DELETE', url: uploadPath, constraints, config, handler: cancelUpload })
-  app.route({ method: ['POST', 'PUT'], url: uploadPath, constraints, config, handler: overrideMethod })
+  app.route({
+    method: 'DELETE',
+    url: uploadPath,
+    constraints,
+    config: { actions: ['cancel'] },
+    handler: cancelUpload,
+  })
+  app.route({
+    method: ['POST', 'PUT'],
+    url: uploadPath,
+    constraints,
+    config: { actions: ['append', 'cancel'] },
+    handler: overrideMethod,
+  })
   for (const url of [path, uploadPath]) {
     app.route({
       method: 'OPTIONS',

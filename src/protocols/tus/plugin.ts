@@ -6,6 +6,7 @@
 
 import { Server } from '@tus/server'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Action } from '../../core/access/actions.ts'
 import type { Engine } from '../../core/engine.ts'
 import { isUploadError, type UploadError } from '../../core/errors/error.ts'
 import { errors } from '../../core/errors/errors.ts'
@@ -73,10 +74,13 @@ export async function tusPlugin(
     reply.header('cache-control', 'no-store')
   })
   // Deeper paths name no upload. They are answered in tus as well, so that pages of other origins can read the 404.
-  for (const url of [path, `${path}/:id`, `${path}/:id/*`]) {
-    const config = { takesResumeTokens: url === `${path}/:id` }
-    app.route({ method: routed, url, config, exposeHeadRoute: false, handler: serve })
-  }
+  const urls: [string, Action[]][] = [
+    [path, ['create']],
+    [`${path}/:id`, ['append', 'read', 'cancel']],
+    [`${path}/:id/*`, []],
+  ]
+  for (const [url, actions] of urls)
+    app.route({ method: routed, url, config: { actions }, exposeHeadRoute: false, handler: serve })
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const method = readMethod(request)

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { type Action, actions } from '../../../src/core/access/actions.ts'
 import type { AuthorizationRequest } from '../../../src/core/access/authorization.ts'
 import type { RunningEngine } from '../../../src/core/engine.ts'
 import { isUploadError, UploadError } from '../../../src/core/errors/error.ts'
@@ -11,35 +12,47 @@ const bytes = Buffer.from('hello')
 const chunk = (offset: number, part: Buffer) =>
   ({ offset, body: bodyOf(part), bodySize: part.length, ending: 'at-size' }) as const
 
-/** Every operation on one upload. */
-const operations: Record<string, (engine: RunningEngine, actor: Actor, id: string) => Promise<unknown>> = {
-  append: (engine, actor, id) => engine.append(actor, id, chunk(0, bytes)),
-  uploadPart: (engine, actor, id) => engine.uploadPart(actor, id, { number: 1, body: bodyOf(bytes), bodySize: 5 }),
-  get: (engine, actor, id) => engine.get(actor, id),
-  listParts: (engine, actor, id) => engine.listParts(actor, id),
-  status: (engine, actor, id) => engine.status(actor, id),
-  complete: (engine, actor, id) => engine.append(actor, id, chunk(0, bytes)).then(() => engine.complete(actor, id)),
-  cancel: (engine, actor, id) => engine.cancel(actor, id),
+type Operation = (engine: RunningEngine, actor: Actor, id: string) => Promise<unknown>
+
+/** Every operation on one upload, by its action. */
+const operations: Record<Exclude<Action, 'create' | 'list'>, Record<string, Operation>> = {
+  append: {
+    append: (engine, actor, id) => engine.append(actor, id, chunk(0, bytes)),
+    uploadPart: (engine, actor, id) => engine.uploadPart(actor, id, { number: 1, body: bodyOf(bytes), bodySize: 5 }),
+    setFingerprint: (engine, actor, id) => engine.setFingerprint(actor, id, 'file-1'),
+  },
+  read: {
+    get: (engine, actor, id) => engine.get(actor, id),
+    listParts: (engine, actor, id) => engine.listParts(actor, id),
+    status: (engine, actor, id) => engine.status(actor, id),
+  },
+  complete: { complete: (engine, actor, id) => engine.complete(actor, id) },
+  cancel: { cancel: (engine, actor, id) => engine.cancel(actor, id) },
+  finish: { completeAsAdmin: (engine, actor, id) => engine.completeAsAdmin(actor, id) },
+  expire: { expireAsAdmin: (engine, actor, id) => engine.expireAsAdmin(actor, id) },
 }
-const reads = ['get', 'listParts', 'status']
-const writes = ['append', 'uploadPart', 'complete']
-const all = Object.keys(operations)
+const each = Object.entries(operations).flatMap(([action, its]) =>
+  Object.entries(its).map(([name, ask]) => [name, action as Action, ask] as const),
+)
+const writes: Action[] = ['append', 'complete']
+const ofOwner: Action[] = [...writes, 'read', 'cancel']
+const ofAdmin: Action[] = ['read', 'cancel', 'finish', 'expire']
 
 /** Callers, and what they may do to the upload of ann of acme. For everything else the upload does not exist. */
-const callers: [string, (id: string) => Partial<Actor>, string[]][] = [
-  ['the owner', () => ({}), all],
+const callers: [string, (id: string) => Partial<Actor>, Action[]][] = [
+  ['the owner', () => ({}), ofOwner],
   ['another user', () => ({ id: 'eve' }), []],
   ['the same name in another tenant', () => ({ tenant: 'globex' }), []],
   ['the same name outside of every tenant', () => ({ tenant: null }), []],
-  ['an admin', () => ({ id: 'root', tenant: null, isAdmin: true }), [...reads, 'cancel']],
-  ['an admin of the tenant', () => ({ id: 'boss', isAdmin: true }), [...reads, 'cancel']],
+  ['an admin', () => ({ id: 'root', tenant: null, isAdmin: true }), ofAdmin],
+  ['an admin of the tenant', () => ({ id: 'boss', isAdmin: true }), ofAdmin],
   ['an admin of another tenant', () => ({ id: 'boss', tenant: 'globex', isAdmin: true }), []],
   ['an admin of another tenant with the name of the owner', () => ({ tenant: 'globex', isAdmin: true }), []],
-  ['a key that may send', () => ({ scopes: ['upload'] }), [...reads, ...writes]],
-  ['a key that may read', () => ({ scopes: ['read'] }), reads],
+  ['a key that may send', () => ({ scopes: ['upload'] }), ['read', ...writes]],
+  ['a key that may read', () => ({ scopes: ['read'] }), ['read']],
   ['a key that may cancel', () => ({ scopes: ['cancel'] }), ['cancel']],
   ['a key of another user', () => ({ id: 'eve', scopes: ['upload', 'read', 'cancel'] }), []],
-  ['the resume token of this upload', (id) => ({ resumeUploadId: id }), all],
+  ['the resume token of this upload', (id) => ({ resumeUploadId: id }), ofOwner],
   ['the resume token of another upload', () => ({ resumeUploadId: randomUUID() }), []],
   ['the resume token of this upload for another user', (id) => ({ id: 'eve', resumeUploadId: id }), []],
 ]
@@ -47,16 +60,30 @@ const callers: [string, (id: string) => Partial<Actor>, string[]][] = [
 describe.each(callers)('%s', (name, more, allowed) => {
   const isKeyOfOwner = name.startsWith('a key that')
 
-  it.each(all)(`${allowed.length === 0 ? 'is denied' : 'is allowed what its scope says'}: %s`, async (operation) => {
+  it.each(each)('may or may not ask for %s', async (_operation, action, ask) => {
     const { engine } = await openEngine()
     const ann = userOf('ann', 'creator', { tenant: 'acme' })
     const { id } = await engine.create(ann, creation(5))
+    const { body, bodySize } = chunk(0, bytes)
+    if (['complete', 'finish'].includes(action))
+      await engine.append(ann, id, { offset: 0, body, bodySize, ending: 'later' })
 
-    const result = operations[operation]!(engine, { ...ann, ...more(id) }, id)
+    const result = ask(engine, { ...ann, ...more(id) }, id)
 
-    if (allowed.includes(operation)) await result
-    else await expect(result).rejects.toMatchObject({ code: isKeyOfOwner ? 'FORBIDDEN' : 'UPLOAD_NOT_FOUND' })
+    if (allowed.includes(action)) await result
+    else await expect(result).rejects.toMatchObject({ code: codeFor(action) })
   })
+
+  /** An owner knows that the upload exists, and learns why the action is refused. */
+  function codeFor(action: Action): string {
+    if (isKeyOfOwner) return 'FORBIDDEN'
+    if (allowed.length === 0 || !['finish', 'expire'].includes(action)) return 'UPLOAD_NOT_FOUND'
+    return name.startsWith('the resume token') ? 'UNAUTHENTICATED' : 'FORBIDDEN'
+  }
+})
+
+it('every action is tried', () => {
+  expect(['create', 'list', ...Object.keys(operations)].sort()).toEqual(Object.keys(actions).sort())
 })
 
 describe('a list', () => {

@@ -33,8 +33,7 @@ import { sendSecurityHeaders } from './http/security-headers.ts'
 import { pagePlugin } from './http/static.ts'
 import type { Identity } from './identity.ts'
 import type { Limits } from './limits.ts'
-import { legacyRoutesPlugin } from './protocols/rest/legacy-routes.ts'
-import { restPlugin } from './protocols/rest/plugin.ts'
+import { legacyRestPlugin, restPlugin } from './protocols/rest/plugin.ts'
 import { singleRequestPlugin } from './protocols/rest/single-request.ts'
 import { announceRufh } from './protocols/rufh/discovery.ts'
 import { rufhPlugin } from './protocols/rufh/plugin.ts'
@@ -205,7 +204,7 @@ export async function registerRoutes(
       allowOrigins(scope, cors)
       answerPreflights(scope)
       await authenticate(scope)
-      await scope.register(legacyRoutesPlugin, restOptions)
+      await scope.register(legacyRestPlugin, restOptions)
     },
     { prefix: '/api/upload' },
   )

@@ -47,7 +47,7 @@ export function listedParts({ parts }: CompleteFields): { number: number; etag: 
  */
 export function uploadIdOf(
   headers: IncomingHttpHeaders,
-  { body, inPath }: { body?: unknown; inPath?: string },
+  { body, inPath }: { body?: unknown; inPath?: string | undefined },
 ): string {
   const field = body == null ? undefined : readFields(uploadIdField, body).upload_id
   const named = [inPath, headers['x-upload-id']?.toString(), field ?? undefined].filter((id) => id !== undefined)

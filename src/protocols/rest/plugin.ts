@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Engine } from '../../core/engine.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import type { JsonBodyOptions } from '../../http/connection/json-bodies.ts'
@@ -19,65 +19,78 @@ export interface RestOptions {
   json: JsonBodyOptions
 }
 
-interface ById {
-  Params: { id: string }
+/**
+ * Uploads in numbered chunks: the client creates an upload, sends its chunks in any order, and completes it. To be registered under
+ * `/v1`, where `request.actor` is known.
+ */
+export async function restPlugin(app: FastifyInstance, options: RestOptions): Promise<void> {
+  await addRoutes(app, options, schemas.current, {
+    init: '/uploads/init',
+    chunk: '/uploads/:id/chunk',
+    complete: '/uploads/:id/complete',
+    status: '/uploads/:id/status',
+    cancel: '/uploads/:id/cancel',
+  })
 }
 
-/**
- * Uploads in numbered chunks: the client creates an upload, sends its chunks in any order, and completes it. The same contract as the
- * legacy routes, with the upload id in the URL. To be registered under `/v1`, where `request.actor` is known.
- */
-export async function restPlugin(
+/** The same for older clients, to be registered under `/api/upload`: the header `X-Upload-Id` or the body names the upload. */
+export async function legacyRestPlugin(app: FastifyInstance, options: RestOptions): Promise<void> {
+  await addRoutes(app, options, schemas.legacy, {
+    init: '/init',
+    chunk: '/chunk',
+    complete: '/complete',
+    status: '/:id/status',
+    cancel: '/cancel',
+  })
+}
+
+type RouteName = keyof typeof schemas.current
+
+async function addRoutes(
   app: FastifyInstance,
   { engine, publicUrl, resumeTokens, json }: RestOptions,
+  docs: Record<RouteName, object>,
+  urls: Record<RouteName, string>,
 ): Promise<void> {
   const handlers = createHandlers(engine, publicUrl, resumeTokens)
-  configureRest(app)
+  app.setErrorHandler(answerRestError)
+  // `fields.ts` validates fields, with the error codes of this dialect and without coercing types.
+  app.setValidatorCompiler(() => () => true)
+  sendNoStore(app)
 
   await app.register(async (scope) => {
     parseJson(scope, json)
     authorizeBeforeBody(scope, engine)
-    scope.post('/uploads/init', { schema: schemas.init, config: { actions: ['create'] } }, handlers.init)
-    scope.post<ById>(
-      '/uploads/:id/complete',
-      { schema: schemas.complete, config: { actions: ['complete'] } },
-      async (request, reply) =>
-        handlers.complete(
-          request,
-          reply,
-          uploadIdOf(request.headers, { body: request.body, inPath: request.params.id }),
-        ),
+    scope.post(urls.init, { schema: docs.init, config: { actions: ['create'] } }, handlers.init)
+    scope.post(urls.complete, { schema: docs.complete, config: { actions: ['complete'] } }, async (request, reply) =>
+      handlers.complete(request, reply, idOf(request)),
     )
-    scope.get<ById>('/uploads/:id/status', { schema: schemas.status, config: { actions: ['read'] } }, async (request) =>
-      handlers.status(request, request.params.id),
+    scope.get<{ Params: { id: string } }>(
+      urls.status,
+      { schema: docs.status, config: { actions: ['read'] } },
+      async (request) => handlers.status(request, request.params.id),
     )
-    scope.route<ById>({
+    scope.route({
       method: ['POST', 'DELETE'],
-      url: '/uploads/:id/cancel',
-      schema: schemas.cancel,
+      url: urls.cancel,
+      schema: docs.cancel,
       config: { actions: ['cancel'] },
-      handler: async (request) =>
-        handlers.cancel(request, uploadIdOf(request.headers, { body: request.body, inPath: request.params.id })),
+      handler: async (request) => handlers.cancel(request, idOf(request)),
     })
   })
 
   await app.register(async (scope) => {
     leaveBodiesUnread(scope)
-    scope.route<ById>({
+    scope.route({
       method: ['PUT', 'POST'],
-      url: '/uploads/:id/chunk',
-      schema: schemas.chunk,
+      url: urls.chunk,
+      schema: docs.chunk,
       config: { actions: ['append'] },
-      handler: async (request, reply) =>
-        handlers.chunk(request, reply, uploadIdOf(request.headers, { inPath: request.params.id })),
+      handler: async (request, reply) => handlers.chunk(request, reply, idOf(request)),
     })
   })
 }
 
-/** Sets up `app` for this dialect: its error codes, its own validation of fields, and answers that no cache stores. */
-export function configureRest(app: FastifyInstance): void {
-  app.setErrorHandler(answerRestError)
-  // `fields.ts` validates fields, with the error codes of this dialect and without coercing types.
-  app.setValidatorCompiler(() => () => true)
-  sendNoStore(app)
+function idOf({ headers, params, body }: FastifyRequest): string {
+  return uploadIdOf(headers, { body, inPath: (params as { id?: string }).id })
 }

@@ -97,11 +97,13 @@ const legacy = { tags: ['Uploads in chunks, legacy routes'], deprecated: true }
 
 /** The schemas of the routes, for Fastify and OpenAPI. `fields.ts` checks bodies and headers, with the codes of this dialect. */
 export const schemas = {
-  init: { ...rest, ...init },
-  chunk: { ...rest, ...chunk, params: byId, headers: headers(chunkHeaders, ['X-Chunk-Index']) },
-  complete: { ...rest, ...complete, params: byId },
-  status: { ...rest, ...status, params: byId },
-  cancel: { ...rest, ...cancel, params: byId },
+  current: {
+    init: { ...rest, ...init },
+    chunk: { ...rest, ...chunk, params: byId, headers: headers(chunkHeaders, ['X-Chunk-Index']) },
+    complete: { ...rest, ...complete, params: byId },
+    status: { ...rest, ...status, params: byId },
+    cancel: { ...rest, ...cancel, params: byId },
+  },
   legacy: {
     init: { ...legacy, ...init },
     chunk: {

@@ -7,8 +7,7 @@ import { openapiPlugin } from '../../../src/http/api/openapi.ts'
 import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.ts'
 import { answerError, answerErrors } from '../../../src/http/errors.ts'
 import { authPlugin, type TokenCheck } from '../../../src/http/identity/auth.ts'
-import { legacyRoutesPlugin } from '../../../src/protocols/rest/legacy-routes.ts'
-import { restPlugin } from '../../../src/protocols/rest/plugin.ts'
+import { legacyRestPlugin, restPlugin } from '../../../src/protocols/rest/plugin.ts'
 import { singleRequestPlugin } from '../../../src/protocols/rest/single-request.ts'
 import { type OpenEngine, openEngine } from '../../support/open-engine.ts'
 
@@ -74,7 +73,7 @@ export async function openRest(overrides: Parameters<typeof openEngine>[0] = {})
   await http.register(
     async (scope) => {
       await scope.register(authPlugin, { checks: [tokens] })
-      await scope.register(legacyRoutesPlugin, { engine, json: { idleMs: bodyIdleMs } })
+      await scope.register(legacyRestPlugin, { engine, json: { idleMs: bodyIdleMs } })
     },
     { prefix: '/api/upload' },
   )

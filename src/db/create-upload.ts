@@ -8,7 +8,7 @@ import { type Actor, ownerKey, type UploadRecord } from '../core/upload.ts'
 import { codeOf } from './errors.ts'
 import type { Database, Statement } from './open.ts'
 import { repeatedBy } from './repeated-creation.ts'
-import { findUsageNow } from './usage.ts'
+import { findUsageNow, usageGroup } from './usage.ts'
 
 /*
  * Reserves the quota and writes the upload row, its event and its audit entry in one statement, all or none. `owner_usage` is the
@@ -142,9 +142,14 @@ export function uploadCreator(database: Database): CreateRow {
     const statement = final ? insertFinal : insertUpload
     const values = insertValues(upload, event, enforced, by)
     if (final) values.push(final.partials, quota.bytesPerDay, final.uploadConcat)
+    const group = usageGroup(upload)
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       const [found] = await database
-        .query<{ is_created: boolean; is_there: boolean; copied?: number; repeated?: string[] }>(statement, values)
+        .query<{ is_created: boolean; is_there: boolean; copied?: number; repeated?: string[] }>(
+          statement,
+          values,
+          group,
+        )
         .catch((error: unknown) => {
           // Since this request looked, another one has created a final upload of the same partial uploads.
           if (final && codeOf(error) === uniqueViolation) throw errors.alreadyConcatenating({}, error)

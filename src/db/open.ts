@@ -8,6 +8,7 @@ import { guardAppendOnly } from './append-only.ts'
 import { openEmbedded } from './embedded/embedded.ts'
 import { applicationName } from './embedded/presence.ts'
 import { codeOf, isOutage, isTransient, toDatabaseError } from './errors.ts'
+import { groupCommit } from './group-commit.ts'
 import { type Outage, type OutageWatch, watchOutage } from './outage.ts'
 
 export type Row = Record<string, unknown>
@@ -23,11 +24,12 @@ export interface Database {
   orm: PgDatabase<PgQueryResultHKT>
   /**
    * Runs a statement, and again while the database is away for a short time.
+   * @param group names the row that many such statements change: those that wait for it together share a transaction, see group-commit
    * @throws UploadError DATABASE_ERROR when it did not answer in time
    */
-  query<T = Row>(statement: Statement, values: unknown[]): Promise<T[]>
+  query<T = Row>(statement: Statement, values: unknown[], group?: string): Promise<T[]>
   /** Runs a write that must not run twice, once. `undefined` when the answer was lost: it may have run or not. */
-  queryOnce<T = Row>(statement: Statement, values: unknown[]): Promise<T[] | undefined>
+  queryOnce<T = Row>(statement: Statement, values: unknown[], group?: string): Promise<T[] | undefined>
   /** Calls `onNotify` for every NOTIFY on `channel` from now on, also after reconnecting. */
   listen(channel: string, onNotify: (payload: string) => void): Promise<void>
   /** Rejects when the database does not answer or cannot be written to. */
@@ -115,14 +117,19 @@ function openPostgres(
     keepAlive: true,
     application_name: applicationName,
   }
-  const pool = new pg.Pool({ ...config, max, idleTimeoutMillis: 30_000 })
+  const pool = new pg.Pool({ ...config, max, idleTimeoutMillis: 30_000, pipeline: true })
   // Without a listener the error of a broken idle connection would end the process.
   pool.on('error', report)
   const listener = keepListening(config, report)
   let fullUntil = 0
-  const run = async (statement: Statement, values: unknown[]) => {
+  const runAlone = async (statement: Statement, values: unknown[]) =>
+    (await pool.query<Row>({ ...statement, values })).rows
+  const runInGroup = groupCommit(pool, runAlone)
+  const run = async (statement: Statement, values: unknown[], group?: string) => {
     try {
-      return (await withOutageWatch(() => pool.query({ ...statement, values }))).rows
+      return await withOutageWatch(() =>
+        group === undefined ? runAlone(statement, values) : runInGroup(group, statement, values),
+      )
     } catch (error) {
       if (codeOf(error) === diskFull) fullUntil = performance.now() + fullMs
       throw error
@@ -165,24 +172,24 @@ function openPostgres(
   }
 }
 
-type Run = (statement: Statement, values: unknown[]) => Promise<Row[]>
+type Run = (statement: Statement, values: unknown[], group?: string) => Promise<Row[]>
 
 function withRetry(run: Run, timeoutMs: number): Pick<Database, 'query' | 'queryOnce'> {
   return {
-    async query<T>(statement: Statement, values: unknown[]) {
+    async query<T>(statement: Statement, values: unknown[], group?: string) {
       const until = performance.now() + timeoutMs
       for (let attempt = 0; ; attempt += 1) {
         try {
-          return (await run(statement, values)) as T[]
+          return (await run(statement, values, group)) as T[]
         } catch (error) {
           if (!isTransient(error) || performance.now() >= until) throw toDatabaseError(error)
           await pause(attempt)
         }
       }
     },
-    async queryOnce<T>(statement: Statement, values: unknown[]) {
+    async queryOnce<T>(statement: Statement, values: unknown[], group?: string) {
       try {
-        return (await run(statement, values)) as T[]
+        return (await run(statement, values, group)) as T[]
       } catch (error) {
         if (isTransient(error)) return undefined
         throw toDatabaseError(error)

@@ -8,7 +8,7 @@
 
 import { noUsage, type Usage } from '../core/policy/quota.ts'
 import type { UploadPatch } from '../core/ports/uploads.ts'
-import type { Actor, UploadState } from '../core/upload.ts'
+import { type Actor, ownerKey, type UploadRecord, type UploadState } from '../core/upload.ts'
 import type { Database } from './open.ts'
 
 /** What a change of state does to the owner's usage. */
@@ -19,6 +19,17 @@ export function settlementOf(before: UploadState, { state }: UploadPatch): Settl
   if (state === undefined || state === 'receiving' || state === 'finishing') return null
   if (state === 'completed') return before === 'cancelled' || before === 'failed' ? 'restored' : 'stored'
   return before === 'completed' ? 'freed' : 'released'
+}
+
+/**
+ * The group of the statements that change the usage of the upload's owner. A final upload and its partial ones have none: their
+ * statements lock each other's rows as well, and two transactions of several such statements could deadlock.
+ */
+export function usageGroup(
+  upload: Pick<UploadRecord, 'ownerId' | 'tenant' | 'kind' | 'isPartial'>,
+): string | undefined {
+  if (upload.kind === 'final' || upload.isPartial) return undefined
+  return `usage ${ownerKey({ id: upload.ownerId, tenant: upload.tenant })}`
 }
 
 /**

@@ -101,8 +101,8 @@ export function watchLocker(locker: Locker, tracer: Tracer): Locker {
 }
 
 interface Queries {
-  query<T>(statement: { name: string; text: string }, values: unknown[]): Promise<T[]>
-  queryOnce<T>(statement: { name: string; text: string }, values: unknown[]): Promise<T[] | undefined>
+  query<T>(statement: { name: string; text: string }, values: unknown[], group?: string): Promise<T[]>
+  queryOnce<T>(statement: { name: string; text: string }, values: unknown[], group?: string): Promise<T[] | undefined>
 }
 
 /** Measures the statements of `database` and counts them by name; there are few names. */
@@ -125,7 +125,7 @@ export function watchDatabase<D extends Queries>(database: D, metrics: Metrics, 
 
   return {
     ...database,
-    query: (statement, values) => timed(statement.name, () => database.query(statement, values)),
-    queryOnce: (statement, values) => timed(statement.name, () => database.queryOnce(statement, values)),
+    query: (statement, ...more) => timed(statement.name, () => database.query(statement, ...more)),
+    queryOnce: (statement, ...more) => timed(statement.name, () => database.queryOnce(statement, ...more)),
   }
 }

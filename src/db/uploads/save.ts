@@ -1,7 +1,7 @@
 import type { UploadPatch, UploadRepository } from '../../core/ports/uploads.ts'
 import { hasEnded, type UploadRecord } from '../../core/upload.ts'
 import type { Database, Statement } from '../open.ts'
-import { returnReservation, settlementOf, settleUsage } from '../usage.ts'
+import { returnReservation, settlementOf, settleUsage, usageGroup } from '../usage.ts'
 
 /**
  * The statement by which a lease holder saves: the upload row, its parts, its event, its owner's usage and the audit entry, all or
@@ -83,7 +83,9 @@ export function uploadSaver(database: Database): UploadRepository['save'] {
   return async (upload, fence, patch) => {
     const statement = saveFor(upload, patch)
     const values = saveValues(upload, fence.token, fence.revision, patch)
-    const saved = await database.queryOnce(statement, values)
+    // Only the end of an upload changes the usage of its owner.
+    const group = settlementOf(upload.state, patch) === null ? undefined : usageGroup(upload)
+    const saved = await database.queryOnce(statement, values, group)
     if (saved) return saved.length > 0
     // The answer was lost. When the repeat matches no row, the row shows whether the first run was ours.
     if ((await database.query(statement, values)).length > 0) return true

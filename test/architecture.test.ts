@@ -22,15 +22,28 @@ const rules: Record<string, Rule> = {
   media: { from: ['core'], packages: ['node:', 'file-type'] },
   http: { from: ['core', 'contract'], packages: ['node:', ...framework, 'jose', 'pino', 'structured-headers'] },
   telemetry: { from: ['core'], packages: ['node:', ...framework, 'prom-client', '@opentelemetry/'] },
+  async: { from: ['core'], packages: ['node:'] },
   db: { from: ['core'], packages: ['node:', 'drizzle-orm', 'pg'] },
+  policies: { from: ['core', 'db/open.ts'], packages: ['node:', 'zod', 'drizzle-orm'] },
   locks: { from: ['core', 'db'], packages: ['node:', 'drizzle-orm'] },
-  jobs: { from: ['core', 'db'], packages: ['node:', 'drizzle-orm', 'pg-boss'] },
+  jobs: { from: ['core', 'async', 'db'], packages: ['node:', 'drizzle-orm', 'pg-boss'] },
   'protocols/*': {
     from: ['core', 'contract', 'http'],
     packages: ['node:', ...framework, '@tus/server', 'mime-types'],
   },
   'features/*': {
-    from: ['core', 'contract', 'http', 'db/open.ts', 'db/in-progress.ts', 'db/usage.ts', 'jobs/queue.ts'],
+    from: [
+      'features/feature.ts',
+      'core',
+      'contract',
+      'http',
+      'policies',
+      'db/open.ts',
+      'db/in-progress.ts',
+      'db/usage.ts',
+      'jobs/queue.ts',
+      'jobs/outbox.ts',
+    ],
     packages: ['node:', ...framework, 'drizzle-orm'],
   },
   client: { from: ['contract', 'core/errors/error.ts'], packages: ['tus-js-client'] },
@@ -38,7 +51,7 @@ const rules: Record<string, Rule> = {
   config: {
     from: [
       'stores/index.ts',
-      'features/policies/schema.ts',
+      'policies/schema.ts',
       'core/policy/policy.ts',
       'core/object-key.ts',
       'core/units.ts',
@@ -46,12 +59,14 @@ const rules: Record<string, Rule> = {
     ],
     packages: ['node:', 'zod'],
   },
-  // The files of src/ itself and the command: they may import everything, and no other module may import them.
+  // The registry of the features.
+  'features/index.ts': { from: ['features'], packages: [] },
+  // The process and its wiring: they may import everything, and no other module may import them.
   top: { from: ['*'], packages: ['*'] },
 }
 
 /** The only file with an import that is not a literal: it loads the module that HOOKS names. */
-const importsDynamically = 'features/hooks/load.ts'
+const importsDynamically = 'features/operator-hooks/load.ts'
 
 const files = globSync('src/**/*.{ts,tsx}').map((path) => path.slice('src/'.length))
 
@@ -215,10 +230,10 @@ function waits(code: string): boolean {
 
 describe('the reader of imports', () => {
   it.each([
-    ["import { serve } from '../serve.ts'"],
-    ["import type { App } from '../app.ts'"],
+    ["import { serve } from '../server/serve.ts'"],
+    ["import type { App } from '../app/app.ts'"],
     ["import { type App } from '../app.ts'"],
-    ["import '../server.ts'"],
+    ["import '../main.ts'"],
     ["export { buildApp } from '../app.ts'"],
     ["export * from '../app.ts'"],
     ["export type { App } from '../app.ts'"],
@@ -236,8 +251,8 @@ describe('the reader of imports', () => {
 
   it.each([
     ['protocols/tus/plugin.ts', "import { rufhPlugin } from '../rufh/plugin.ts'"],
-    ['features/quotas/rule.ts', "import { share } from '../sharing/plugin.ts'"],
-    ['features/quotas/rule.ts', "import { uploadRepository } from '../../db/uploads.ts'"],
+    ['features/usage/rule.ts', "import { share } from '../sharing/plugin.ts'"],
+    ['features/usage/rule.ts', "import { uploadRepository } from '../../db/uploads.ts'"],
     ['contract/me.ts', "import { userOf } from '../core/upload.ts'"],
     ['contract/me.ts', "import { Buffer } from 'node:buffer'"],
     ['core/engine.ts', "import { me } from '../contract/me.ts'"],
@@ -282,7 +297,7 @@ function violationsOf(file: string, code: string): string[] {
 /** A folder of src/ is a module; so is each protocol and each feature, and `config.ts` with its folder. */
 function moduleOf(file: string): string {
   const [folder = '', inner] = file.split('/')
-  if (inner === undefined || folder === 'cli') return folder === 'config.ts' ? 'config' : 'top'
+  if (inner === undefined || ['cli', 'app', 'server'].includes(folder)) return folder === 'config.ts' ? 'config' : 'top'
   return folder === 'protocols' || folder === 'features' ? `${folder}/${inner}` : folder
 }
 

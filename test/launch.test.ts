@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { isInstalled } from '../bin/install.mjs'
 import { movePackages } from '../bin/move-packages.mjs'
 import { findNode, isSupportedNode } from '../bin/node.mjs'
-import { unsupportedNode } from '../src/node-version.ts'
+import { unsupportedNode } from '../src/server/node-version.ts'
 import { untilDone } from './support/until.ts'
 
 const startScript = 'node bin/launch.mjs start && exec sh bin/run.sh'
@@ -152,7 +152,7 @@ describe('npm start', () => {
     await project.launch('check').ended
     await project.start().ended
     await project.forget()
-    await project.touch('src/server.ts')
+    await project.touch('src/main.ts')
 
     await project.start().ended
 
@@ -335,7 +335,7 @@ async function fakeProject(scripts: Record<string, string> = {}, server = '', { 
   }
 
   const tool = (name: string, script: string) => `#!/bin/sh\necho "${name} $*" >> ${log}\n${script}\n`
-  for (const file of ['src/server.ts', 'tsconfig.json']) await write(file, '')
+  for (const file of ['src/main.ts', 'tsconfig.json']) await write(file, '')
   await write('package-lock.json', lock('1.0.0'))
   // As npm: the lock file in node_modules is written last, and names what was installed.
   const install = `rm -rf node_modules; mkdir node_modules; cp -r ${root}/tools node_modules/.bin

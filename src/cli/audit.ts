@@ -1,5 +1,5 @@
+import { existingTokenSecrets } from '../app/development.ts'
 import type { Config } from '../config.ts'
-import { existingTokenSecrets } from '../development.ts'
 import type { Head } from '../features/audit/chain.ts'
 import { type AuditRecord, findAudit } from '../features/audit/log.ts'
 import { verifyAudit } from '../features/audit/verify.ts'

@@ -1,9 +1,9 @@
-import { openConfiguredDatabase } from '../app.ts'
+import { openConfiguredDatabase } from '../app/foundation.ts'
 import type { Config } from '../config.ts'
 import type { PolicyDocument } from '../core/policy/policy.ts'
 import type { Database } from '../db/open.ts'
 import type { Outage } from '../db/outage.ts'
-import { policyVersionsIn } from '../features/policies/versions.ts'
+import { policyVersionsIn } from '../policies/versions.ts'
 
 /** Runs `work` with the configured database, which servers may use meanwhile, and closes it however `work` ends. */
 export async function withDatabase<T>(config: Config, work: (database: Database) => Promise<T>): Promise<T> {

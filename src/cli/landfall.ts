@@ -1,4 +1,4 @@
-import { unsupportedNode } from '../node-version.ts'
+import { unsupportedNode } from '../server/node-version.ts'
 
 const problem = unsupportedNode(process.versions.node)
 if (problem) {
@@ -8,7 +8,7 @@ if (problem) {
 
 // Loaded after the check: an old Node cannot parse these modules.
 const { createProgram } = await import('./program.ts')
-const { explain } = await import('../serve.ts')
+const { explain } = await import('../server/serve.ts')
 const { printable } = await import('./printable.ts')
 try {
   await createProgram().parseAsync()

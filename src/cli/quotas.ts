@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts'
 import type { RunningEngine } from '../core/engine.ts'
-import { checkFiles, type Drift, type FileCheck, reconcile } from '../features/quotas/reconcile.ts'
+import { checkFiles, type Drift, type FileCheck, reconcile } from '../features/usage/reconcile.ts'
 import { withEngine } from './engine-at.ts'
 import { operator } from './uploads.ts'
 

@@ -1,15 +1,15 @@
 /* Commands for a database and a store that do not match: which store is the right one, and how to continue from a backup. */
 import { type Command, InvalidArgumentError } from 'commander'
-import { openConfiguredDatabase } from '../app.ts'
+import { openConfiguredDatabase } from '../app/foundation.ts'
+import { mark, newMarker, replacePair } from '../app/pairing.ts'
 import type { Config } from '../config.ts'
 import { pairingStateOf, readMarker } from '../core/pairing/marker.ts'
 import type { ObjectStore } from '../core/ports/object-store.ts'
 import { adoptionsIn } from '../db/adoptions.ts'
 import { openClock } from '../db/clock.ts'
 import { type Pairings, pairingsIn } from '../db/pairing.ts'
-import { readConfig } from '../environment.ts'
 import { adopt } from '../jobs/adopt.ts'
-import { mark, newMarker, replacePair } from '../pairing.ts'
+import { readConfig } from '../server/environment.ts'
 import { withEngine, withStore } from './engine-at.ts'
 import { operator } from './uploads.ts'
 

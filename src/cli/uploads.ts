@@ -3,7 +3,6 @@ import { isUploadError } from '../core/errors/error.ts'
 import { formatSize } from '../core/size.ts'
 import { type Actor, type UploadState, userOf } from '../core/upload.ts'
 import { isId } from '../core/upload-state.ts'
-import { readConfig } from '../environment.ts'
 import {
   findUploadDetails,
   findUploadLines,
@@ -11,6 +10,7 @@ import {
   type UploadLine,
 } from '../features/admin-uploads/find.ts'
 import { findTimeline, type TimelineEntry } from '../features/admin-uploads/timeline.ts'
+import { readConfig } from '../server/environment.ts'
 import { withDatabase } from './database-at.ts'
 import { withEngine } from './engine-at.ts'
 import { operatorName } from './operator.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defaultPolicies, type PolicyDocument } from '../core/policy/policy.ts'
-import { missingFields, problemsOf, roleName, rulesSchema } from '../features/policies/schema.ts'
+import { missingFields, problemsOf, roleName, rulesSchema } from '../policies/schema.ts'
 
 const changes = z.record(roleName, rulesSchema.nullable())
 

@@ -5,17 +5,24 @@ import { isId } from '../core/upload-state.ts'
 
 export type ErrorListener = (error: UploadError, request: FastifyRequest) => void
 
-// The key is Node's server, which all scopes of an app share.
-const listeners = new WeakMap<object, ErrorListener[]>()
+/** The listeners of a scope and of the scopes within it. */
+const listeners = Symbol('landfall error listeners')
 
-/** Calls `listener` for every error that `app` answers with, in every protocol. `listener` must not throw. */
-export function onErrorAnswered(app: FastifyInstance, listener: ErrorListener): void {
-  listeners.set(app.server, [...(listeners.get(app.server) ?? []), listener])
+declare module 'fastify' {
+  interface FastifyInstance {
+    [listeners]?: ErrorListener[]
+  }
 }
 
-/** Calls the listeners of the server that `request` came to. */
+/** Calls `listener` for every error that `app` and scopes within it answer with, in every protocol. `listener` must not throw. */
+export function onErrorAnswered(app: FastifyInstance, listener: ErrorListener): void {
+  if (app[listeners]) app[listeners].push(listener)
+  else app.decorate(listeners, [listener])
+}
+
+/** Calls the listeners of the scope in which `request` is answered. */
 export function reportError(error: UploadError, request: FastifyRequest): void {
-  for (const listener of listeners.get(request.server.server) ?? []) listener(error, request)
+  for (const listener of request.server[listeners] ?? []) listener(error, request)
 }
 
 /** The authenticated actor of the request; `null` before authentication or without it. */
@@ -27,10 +34,17 @@ export function actorIfKnown(request: FastifyRequest): Actor | null {
   }
 }
 
-/** The admin route of a request, such as `PUT /v1/admin/policies`; `null` for any other route. */
-export function adminRouteOf({ method, url, routeOptions }: FastifyRequest): string | null {
-  const route = routeOptions?.url ?? (/^\/v1\/admin(?=[/?]|$)/.test(url) ? '/v1/admin/…' : '')
-  return /^\/v1\/admin(\/|$)/.test(route) ? `${method} ${route}` : null
+/**
+ * The admin route of a request, such as `PUT /v1/admin/policies`; `null` for any other route.
+ * @param prefix of the scope that has the routes; it is left out
+ */
+export function adminRouteOf({ method, url, routeOptions }: FastifyRequest, prefix: string): string | null {
+  const base = `${prefix}/v1/admin`
+  const isBelow = (path: string) => path === base || path.startsWith(`${base}/`)
+  const route = routeOptions?.url
+  if (route !== undefined) return isBelow(route) ? `${method} ${route.slice(prefix.length)}` : null
+  // No route: the path is the client's text.
+  return isBelow(url.replace(/[?#].*/, '')) ? `${method} /v1/admin/…` : null
 }
 
 /** The upload id that a request names in its path or in X-Upload-Id, if it is well formed. */

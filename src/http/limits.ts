@@ -13,12 +13,17 @@ import { rateLimitKey } from './identity/client-info.ts'
 /** Counts a request of an address. @throws UploadError RATE_LIMITED */
 export type AddressLimit = (request: FastifyRequest) => void
 
-// The key is Node's server, which all scopes of an app share.
-const limits = new WeakMap<object, AddressLimit>()
+const addressLimit = Symbol('landfall address limit')
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    [addressLimit]?: AddressLimit
+  }
+}
 
 /** Applies `limit` to every request of `app`, on every route, before any other work is done for it. */
 export function enforceAddressLimit(app: FastifyInstance, limit: AddressLimit): void {
-  limits.set(app.server, limit)
+  app.decorate(addressLimit, limit)
   app.addHook('onRequest', async (request, reply) => {
     keepOnlyAddresses(request.raw.headers)
     try {
@@ -35,7 +40,7 @@ export function enforceAddressLimit(app: FastifyInstance, limit: AddressLimit): 
 export function answerUnreadable(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   keepOnlyAddresses(request.raw.headers)
   try {
-    limits.get(request.server.server)?.(request)
+    request.server[addressLimit]?.(request)
     answerError(thrown, request, reply)
   } catch (error) {
     answerError(error, request, reply)

@@ -2,15 +2,17 @@ import { within } from '../core/within.ts'
 import { toDatabaseError } from '../db/errors.ts'
 import type { Database } from '../db/open.ts'
 
+/** Periodic work of a feature. A run that fails is reported, and the job runs again at its next time. */
+export interface Job {
+  name: string
+  every: 'minute' | 'hour'
+  run(): Promise<unknown>
+}
+
 /** Periodic jobs, each of which one node at a time runs. Their schedule is in the same database as the uploads. */
 export interface Queue {
-  /**
-   * Runs `work` once a minute, on one of the nodes that share the database. A failed run is reported, and the job runs again in the
-   * next minute.
-   */
-  everyMinute(name: string, work: () => Promise<unknown>): Promise<void>
-  /** As `everyMinute`, once an hour. */
-  everyHour(name: string, work: () => Promise<unknown>): Promise<void>
+  /** Runs `job` on one of the nodes that share the database. */
+  schedule(job: Job): Promise<void>
   close(): Promise<void>
 }
 
@@ -23,6 +25,7 @@ export interface QueueOptions {
 
 // A job that still runs this long after `close` is marked as failed, and another node runs it again.
 const closeMs = 5000
+const crons = { minute: '* * * * *', hour: '0 * * * *' }
 
 /** Opens the queue: pg-boss, in a schema of its own, on the connections of `database`. */
 export async function openQueue({ database, onError, takeOverAfter }: QueueOptions): Promise<Queue> {
@@ -49,7 +52,7 @@ export async function openQueue({ database, onError, takeOverAfter }: QueueOptio
     throw toDatabaseError(error)
   }
 
-  async function schedule(cron: string, name: string, work: () => Promise<unknown>): Promise<void> {
+  async function schedule({ name, every, run }: Job): Promise<void> {
     await boss.createQueue(name, {
       policy: 'exclusive',
       retryLimit: 0,
@@ -58,16 +61,12 @@ export async function openQueue({ database, onError, takeOverAfter }: QueueOptio
     })
     names.push(name)
     await boss.work(name, { pollingIntervalSeconds: 5 }, async () => {
-      await work().catch((error: unknown) => onError(error, { job: name }))
+      await run().catch((error: unknown) => onError(error, { job: name }))
     })
-    await boss.schedule(name, cron)
+    await boss.schedule(name, crons[every])
   }
 
-  return {
-    everyMinute: (name, work) => schedule('* * * * *', name, work),
-    everyHour: (name, work) => schedule('0 * * * *', name, work),
-    close: stop,
-  }
+  return { schedule, close: stop }
 }
 
 /** pg-boss reports errors of its workers as plain objects, which `isOutage` would not recognize and the log would repeat for each job. */

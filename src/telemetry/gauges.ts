@@ -1,7 +1,6 @@
 import type { MemoryBudget } from '../core/memory/memory-budget.ts'
 
 export interface GaugeSources {
-  feed: { subscribers(): number }
   locker: { held(): number }
   budget: MemoryBudget
   database: { connections(): { open: number; idle: number; waiting: number } }
@@ -12,7 +11,6 @@ export function gaugesOf({
   locker,
   budget,
   database,
-  feed,
 }: GaugeSources): Record<string, { help: string; value: () => number }> {
   const connections = () => database.connections()
   return {
@@ -25,7 +23,6 @@ export function gaugesOf({
       help: 'The most bytes that may be buffered: MEMORY_BUDGET',
       value: () => budget.limit,
     },
-    landfall_event_streams: { help: 'Open connections to the event stream', value: () => feed.subscribers() },
     landfall_database_connections: { help: 'Connections to Postgres', value: () => connections().open },
     landfall_database_connections_idle: { help: 'Idle connections to Postgres', value: () => connections().idle },
     landfall_database_waiting: {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
 import { openDatabase } from '../../src/db/open.ts'
-import { keysIn } from '../../src/features/keys/keys.ts'
+import { keysIn } from '../../src/features/api-keys/keys.ts'
 import { freshDatabase } from '../support/postgres.ts'
 
 beforeEach(() => vi.stubEnv('LOG_LEVEL', 'silent'))

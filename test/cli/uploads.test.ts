@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { withEngine } from '../../src/cli/engine-at.ts'
 import { createProgram } from '../../src/cli/program.ts'
 import { userOf } from '../../src/core/upload.ts'
-import { readConfig } from '../../src/environment.ts'
+import { readConfig } from '../../src/server/environment.ts'
 import { bodyOf } from '../support/open-engine.ts'
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
 

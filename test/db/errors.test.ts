@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../src/core/policy/policy.ts'
 import { userOf } from '../../src/core/upload.ts'
-import { writePolicyDocument } from '../../src/features/policies/schema.ts'
+import { writePolicyDocument } from '../../src/policies/schema.ts'
 import { testApp } from '../support/test-app.ts'
 
 const root = userOf('root', 'creator', { isAdmin: true })

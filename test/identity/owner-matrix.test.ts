@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { RouteOptions } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type App, buildApp } from '../../src/app.ts'
+import { type App, buildApp } from '../../src/app/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { actions } from '../../src/core/access/actions.ts'
 import { scopes as allScopes, type Scope, userOf } from '../../src/core/upload.ts'

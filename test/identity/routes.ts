@@ -342,7 +342,7 @@ const inTus: Row[] = [
 
 export const rows: Row[] = [...jsonApi, ...admin, ...rest, ...olderRest, ...inRufh, ...inTus]
 
-/** Routes whose response does not end: test/features/events/events.test.ts tests them with every kind of caller. */
+/** Routes whose response does not end: test/features/live-events/events.test.ts tests them with every kind of caller. */
 export const endless = ['GET /v1/events']
 
 /** Routes that need no token, because they reveal nothing about uploads. */

@@ -3,7 +3,7 @@
  * place; none may appear in what the server writes: log at trace, responses, audit log, metrics.
  */
 import { expect, it, onTestFinished } from 'vitest'
-import { buildApp } from '../../src/app.ts'
+import { buildApp } from '../../src/app/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { signToken } from '../../src/http/identity/secret.ts'

@@ -132,8 +132,8 @@ describe('the queue', () => {
     const errors: unknown[] = []
     const queue = await openQueue({ database, takeOverAfter: 60, onError: (error) => errors.push(error) })
 
-    await queue.everyMinute('test-work', async () => {})
-    await queue.everyHour('test-rare-work', async () => {})
+    await queue.schedule({ name: 'test-work', every: 'minute', run: async () => {} })
+    await queue.schedule({ name: 'test-rare-work', every: 'hour', run: async () => {} })
     const schedules = await database.query<{ name: string; cron: string }>(
       { name: 'test-schedules', text: 'select name, cron from landfall_jobs.schedule order by name' },
       [],
@@ -157,7 +157,7 @@ describe('the queue', () => {
     const errors: unknown[] = []
     const onError = (error: unknown) => errors.push(error)
     const queue = await openQueue({ database: { ...database, executeSql }, takeOverAfter: 60, onError })
-    await queue.everyMinute('test-outage', async () => {})
+    await queue.schedule({ name: 'test-outage', every: 'minute', run: async () => {} })
 
     isAway = true
     await until(() => errors.length > 0)
@@ -172,15 +172,19 @@ describe('the queue', () => {
     const onError = (error: unknown) => expect.unreachable(String(error))
     const open = () => openQueue({ database, takeOverAfter: 60, onError })
     const first = await open()
-    await first.everyMinute('test-run', async () => {})
+    await first.schedule({ name: 'test-run', every: 'minute', run: async () => {} })
     await first.close()
     await database.executeSql(`insert into landfall_jobs.job (name, policy) values ('test-run', 'exclusive')`)
     const started = Promise.withResolvers<void>()
     const mayEnd = Promise.withResolvers<void>()
     const queue = await open()
-    await queue.everyMinute('test-run', () => {
-      started.resolve()
-      return mayEnd.promise
+    await queue.schedule({
+      name: 'test-run',
+      every: 'minute',
+      run: () => {
+        started.resolve()
+        return mayEnd.promise
+      },
     })
     await started.promise
 

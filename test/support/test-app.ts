@@ -1,5 +1,5 @@
 import { onTestFinished } from 'vitest'
-import { type App, buildApp, type Overrides } from '../../src/app.ts'
+import { type App, buildApp, type Overrides } from '../../src/app/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { writeMarker } from '../../src/core/pairing/marker.ts'
 import type { ObjectStore } from '../../src/core/ports/object-store.ts'

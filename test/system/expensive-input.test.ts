@@ -4,7 +4,7 @@
  */
 import type { InjectOptions } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type App, buildApp } from '../../src/app.ts'
+import { type App, buildApp } from '../../src/app/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { signToken } from '../../src/http/identity/secret.ts'

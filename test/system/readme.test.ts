@@ -17,7 +17,7 @@ it('README.md works from top to bottom by copy and paste', { timeout: 900_000 },
   }))
   const [clone, sample, send, curl, drawing, tests, ...others] = blocks
   expect(blocks.map(({ language }) => language)).toEqual(['sh', 'js', 'sh', 'sh', '', 'sh'])
-  expect([drawing?.text.includes('server.ts'), others]).toEqual([true, []])
+  expect([drawing?.text.includes('main.ts'), others]).toEqual([true, []])
   const computer = await newComputer()
 
   const server = computer.paste(clone!.text, { in: '.' })

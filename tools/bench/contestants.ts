@@ -33,7 +33,7 @@ const peers = fileURLToPath(new URL('./peers', import.meta.url))
 export function ourEntry(): string {
   const built = join(root, 'dist/server.js')
   const isFresh = existsSync(built) && newest(join(root, 'src')) <= statSync(built).mtimeMs
-  return isFresh ? built : join(root, 'src/server.ts')
+  return isFresh ? built : join(root, 'src/main.ts')
 }
 
 /** How a contestant is started for a case. `directory` is empty and used by no other process. */

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
-import { buildApp } from '../../src/app.ts'
+import { buildApp } from '../../src/app/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { RunningEngine } from '../../src/core/engine.ts'
 import type { UploadRepository } from '../../src/core/ports/uploads.ts'

@@ -3,7 +3,7 @@ import type pg from 'pg'
 import type { Config } from '../../config.ts'
 import type { PolicyDocument } from '../../core/policy/policy.ts'
 import { openExisting } from '../../db/embedded/embedded.ts'
-import { readPolicyDocument } from '../../features/policies/schema.ts'
+import { readPolicyDocument } from '../../policies/schema.ts'
 import { clientOf } from './client.ts'
 
 /** The active policies of servers with this configuration: those in the database, or the configured ones if none can be read. */

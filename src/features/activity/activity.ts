@@ -3,6 +3,7 @@
  * servers and survives a restart. An idle server writes nothing.
  */
 import type { Database } from '../../db/open.ts'
+import type { Totals } from '../feature.ts'
 
 /** The counters, in the order of the columns. */
 export const counted = [
@@ -17,8 +18,7 @@ export const counted = [
   'cancelled',
   'expired',
   'failed',
-] as const
-export type Totals = Record<(typeof counted)[number], number>
+] as const satisfies (keyof Totals)[]
 
 export interface Point extends Totals {
   /** Start of the bucket. */

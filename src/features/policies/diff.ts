@@ -1,6 +1,6 @@
 import type { Difference } from '../../contract/policies.ts'
 import type { PolicyDocument } from '../../core/policy/policy.ts'
-import { writePolicyDocument } from './schema.ts'
+import { writePolicyDocument } from '../../policies/schema.ts'
 
 /** The fields that differ between `before` and `after`, sorted by path. */
 export function diffPolicies(before: PolicyDocument, after: PolicyDocument): Difference[] {

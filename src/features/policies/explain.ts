@@ -15,7 +15,7 @@ import type { Rule } from '../../core/policy/rules/rule.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
 import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
-import { fieldName, writeValue } from './schema.ts'
+import { fieldName, writeValue } from '../../policies/schema.ts'
 
 const tags = ['Policies']
 const answers = { response: { 200: jsonSchema(explanation, 'output'), ...errorAnswers } }

@@ -1,5 +1,5 @@
 import type { PolicyDocument } from '../../core/policy/policy.ts'
-import { PolicyError, readPolicyDocument, writePolicyDocument } from './schema.ts'
+import { PolicyError, readPolicyDocument, writePolicyDocument } from '../../policies/schema.ts'
 
 type Rules = Record<string, unknown>
 

@@ -14,8 +14,8 @@ import {
   restorePolicies,
 } from '../../contract/policies.ts'
 import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
-import { writePolicyDocument } from './schema.ts'
-import type { PolicyVersion } from './versions.ts'
+import { writePolicyDocument } from '../../policies/schema.ts'
+import type { PolicyVersion } from '../../policies/versions.ts'
 
 const tags = ['Policies']
 const ifMatch = {

@@ -1,6 +1,6 @@
 import { isUploadError } from '../../../src/core/errors/error.ts'
 import { hasEnded, type UploadRecord } from '../../../src/core/upload.ts'
-import { reconcile } from '../../../src/features/quotas/reconcile.ts'
+import { reconcile } from '../../../src/features/usage/reconcile.ts'
 import { until } from '../../support/until.ts'
 import type { Node } from './faulty-node.ts'
 import { checkObject, mayHaveObject, Violation } from './known-upload.ts'

@@ -1,12 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
-import {
-  counted,
-  findActivity,
-  forgetActivity,
-  recordActivity,
-  type Totals,
-} from '../../../src/features/activity/activity.ts'
+import { counted, findActivity, forgetActivity, recordActivity } from '../../../src/features/activity/activity.ts'
+import type { Totals } from '../../../src/features/feature.ts'
 import { bodyOf, testDatabase } from '../../support/open-engine.ts'
 import { testApp } from '../../support/test-app.ts'
 import { until } from '../../support/until.ts'

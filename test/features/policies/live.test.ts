@@ -1,7 +1,7 @@
 import { PassThrough, Readable } from 'node:stream'
 import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
-import { type App, buildApp } from '../../../src/app.ts'
+import { type App, buildApp } from '../../../src/app/app.ts'
 import { loadConfig } from '../../../src/config.ts'
 import type { Actor } from '../../../src/core/upload.ts'
 import { signToken } from '../../../src/http/identity/secret.ts'

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../../src/core/policy/policy.ts'
 import type { Actor } from '../../../src/core/upload.ts'
-import { writePolicyDocument } from '../../../src/features/policies/schema.ts'
+import { writePolicyDocument } from '../../../src/policies/schema.ts'
 import { emptyDatabase } from '../../support/empty-database.ts'
 import { testDatabase } from '../../support/open-engine.ts'
 import { type TestApp, testApp } from '../../support/test-app.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, onTestFinished } from 'vitest'
-import { type App, buildApp } from '../../../src/app.ts'
+import { type App, buildApp } from '../../../src/app/app.ts'
 import { loadConfig } from '../../../src/config.ts'
 import { isUploadError } from '../../../src/core/errors/error.ts'
 import { openDatabase } from '../../../src/db/open.ts'

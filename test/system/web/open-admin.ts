@@ -1,6 +1,6 @@
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { onTestFinished } from 'vitest'
-import { type App, buildApp } from '../../../src/app.ts'
+import { type App, buildApp } from '../../../src/app/app.ts'
 import { loadConfig } from '../../../src/config.ts'
 import { type Actor, userOf } from '../../../src/core/upload.ts'
 import { signToken } from '../../../src/http/identity/secret.ts'

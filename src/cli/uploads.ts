@@ -105,11 +105,11 @@ export function operator(): Actor {
   return userOf(operatorName(), 'operator', { isAdmin: true })
 }
 
-function lineOf({ id, state, isLive, user, tenant, role, filename, received, size, createdAt }: UploadLine): string {
+function lineOf({ id, state, live, user, tenant, role, filename, received, size, createdAt }: UploadLine): string {
   return [
     id,
     createdAt.toISOString().slice(0, 19),
-    isLive ? `${state} (live)` : state,
+    live ? `${state} (live)` : state,
     [tenant, user].filter((part) => part !== null).join('/'),
     role,
     `${formatSize(received)} of ${size === null ? 'unknown' : formatSize(size)}`,
@@ -137,7 +137,7 @@ function timelineLine({
   at,
   source,
   what,
-  isAllowed,
+  allowed,
   actor,
   address,
   code,
@@ -149,7 +149,7 @@ function timelineLine({
   const columns =
     source === 'event'
       ? [what, deliveredAt ? `delivered ${deliveredAt.toISOString()}` : 'not delivered yet', note]
-      : [what, actor ?? 'the server', address, !isAllowed && `${code}${rule ? ` by ${rule}` : ''}`, note]
+      : [what, actor ?? 'the server', address, !allowed && `${code}${rule ? ` by ${rule}` : ''}`, note]
   return [at.toISOString(), ...columns, times > 1 && `${times} times`].filter(Boolean).join('  ')
 }
 

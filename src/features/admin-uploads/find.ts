@@ -2,52 +2,22 @@
  * Uploads of all owners, for admins. Reads the rows only: a lock holder is not asked to save first, so an active upload may be one
  * part further than its row says.
  */
-import type { UploadKind, UploadState } from '../../core/upload.ts'
+import type * as contract from '../../contract/admin-uploads.ts'
+import type { UploadState } from '../../core/upload.ts'
 import type { Database, Statement } from '../../db/open.ts'
 
-/** An upload as operators see it. Sizes are bytes. */
-export interface UploadLine {
-  id: string
-  user: string
-  tenant: string | null
-  role: string
-  key: string
-  filename: string
-  contentType: string
-  category: string
-  size: number | null
-  /** All recorded bytes, including numbered parts after a missing one. */
-  received: number
-  state: UploadState
-  failure: string | null
-  kind: UploadKind
-  /** It is no file of its own, but a range of a final upload (tus concatenation). */
-  isPartial: boolean
-  /** A server holds its lease or the lock of one of its parts now. */
-  isLive: boolean
+interface Moments {
   createdAt: Date
   updatedAt: Date
   completedAt: Date | null
   expiresAt: Date | null
 }
 
-/** An upload with the fields that lists leave out. */
-export interface UploadDetails extends UploadLine {
-  metadata: string | null
-  fingerprint: string | null
-  partSize: number
-  maxSize: number
-  timeToLiveMs: number | null
-  /** Bytes of the owner's quota that it reserves. */
-  reserved: number | null
-  etag: string | null
-  /** Stored parts of a multipart upload that is not complete yet. */
-  parts: number
-  /** Tail objects: bytes that do not fill a part yet. */
-  tailObjects: number
-  /** The store may hold orphaned objects of it; the sweeper will check. */
-  needsCleanup: boolean
-}
+/** An upload of any owner as its row says; what the API adds is in `views.ts`. */
+export type UploadLine = Omit<contract.AnyUpload, keyof Moments | 'objectUrl'> & Moments
+
+/** The same with the fields that lists leave out. */
+export type UploadDetails = Omit<contract.UploadDetails, keyof Moments | 'objectUrl'> & Moments
 
 /** Filters; a field that is not given does not filter. */
 export interface AdminUploadQuery {
@@ -72,10 +42,12 @@ const partLocked = `coalesce((select true from upload_parts p where p.upload_id 
 const live = `(coalesce(s.lease_until > now(), false) or ${partLocked})`
 // Parts have rows only while the upload is open; afterwards `offset` holds the bytes received.
 const stored = `(select coalesce(sum(p.size), 0)::bigint from upload_parts p where p.upload_id = s.id and p.lock_token is null)`
-const columns = `s.id, s.owner_id, s.tenant, s.role, s.key, s.filename, s.content_type, s.category, s.size, s.state, s.failure,
-  s.kind, s.is_partial, s.created_at, s.updated_at, s.completed_at, s.expires_at,
+// The names of the API, so that a row is what the API tells.
+const columns = `s.id, s.owner_id as "user", nullif(s.tenant, '') as tenant, s.role, s.key, s.filename, s.content_type as "contentType",
+  s.category, s.size, s.state, s.failure, s.kind, s.is_partial as partial, s.created_at as "createdAt", s.updated_at as "updatedAt",
+  s.completed_at as "completedAt", s.expires_at as "expiresAt",
   case when s.kind = 'parted' and s.state = 'receiving' then greatest(s."offset", ${stored}) else s."offset" end as received,
-  s.state in ('receiving', 'finishing') and ${live} as is_live`
+  s.state in ('receiving', 'finishing') and ${live} as live`
 
 /** One prepared statement per set of conditions that an index can serve (see the lists in db/uploads). Other conditions filter its rows. */
 function pageStatement(query: AdminUploadQuery): { statement: Statement; values: unknown[] } {
@@ -115,39 +87,17 @@ function pageStatement(query: AdminUploadQuery): { statement: Statement; values:
 
 const findOne = {
   name: 'admin-upload',
-  text: `select ${columns}, s.metadata, s.fingerprint, s.part_size, s.max_size, s.time_to_live_ms, s.reserved, s.etag, s.needs_cleanup,
+  text: `select ${columns}, s.metadata, s.fingerprint, s.part_size as "partSize", s.max_size as "maxSize",
+      s.time_to_live_ms as "timeToLiveMs", s.reserved, s.etag, s.needs_cleanup as "needsCleanup",
       (select count(*)::int from upload_parts p where p.upload_id = s.id and p.lock_token is null) as parts,
       jsonb_array_length(s.tail) as "tailObjects"
     from upload_sessions s where s.id = $1 and ($2::text is null or s.tenant = $2)`,
 }
 
-type SameInRow = 'id' | 'role' | 'key' | 'filename' | 'category' | 'size' | 'received' | 'state' | 'failure' | 'kind'
-
-interface Row extends Pick<UploadLine, SameInRow> {
-  owner_id: string
-  tenant: string
-  content_type: string
-  is_partial: boolean
-  is_live: boolean
-  created_at: Date
-  updated_at: Date
-  completed_at: Date | null
-  expires_at: Date | null
-}
-
-interface DetailsRow
-  extends Row,
-    Pick<UploadDetails, 'metadata' | 'fingerprint' | 'reserved' | 'etag' | 'parts' | 'tailObjects'> {
-  part_size: number
-  max_size: number
-  time_to_live_ms: number | null
-  needs_cleanup: boolean
-}
-
 /** A page of uploads, newest first. */
 export async function findUploadLines(database: Database, query: AdminUploadQuery): Promise<UploadLine[]> {
   const { statement, values } = pageStatement(query)
-  return (await database.query<Row>(statement, values)).map(toLine)
+  return database.query<UploadLine>(statement, values)
 }
 
 /** One upload with all its fields; `null` when there is none, or when it is not of `tenant`, if given. */
@@ -156,45 +106,6 @@ export async function findUploadDetails(
   id: string,
   tenant?: string,
 ): Promise<UploadDetails | null> {
-  const [row] = await database.query<DetailsRow>(findOne, [id, tenant ?? null])
-  if (!row) return null
-  const { metadata, fingerprint, reserved, etag, parts, tailObjects } = row
-  return {
-    ...toLine(row),
-    metadata,
-    fingerprint,
-    partSize: row.part_size,
-    maxSize: row.max_size,
-    timeToLiveMs: row.time_to_live_ms,
-    reserved,
-    etag,
-    parts,
-    tailObjects,
-    needsCleanup: row.needs_cleanup,
-  }
-}
-
-function toLine(row: Row): UploadLine {
-  const { id, role, key, filename, category, size, received, state, failure, kind } = row
-  return {
-    id,
-    user: row.owner_id,
-    tenant: row.tenant === '' ? null : row.tenant,
-    role,
-    key,
-    filename,
-    contentType: row.content_type,
-    category,
-    size,
-    received,
-    state,
-    failure,
-    kind,
-    isPartial: row.is_partial,
-    isLive: row.is_live,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    completedAt: row.completed_at,
-    expiresAt: row.expires_at,
-  }
+  const [upload] = await database.query<UploadDetails>(findOne, [id, tenant ?? null])
+  return upload ?? null
 }

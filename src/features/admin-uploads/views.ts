@@ -49,60 +49,32 @@ export const schemas = {
   },
 }
 
+type ObjectUrlOf = (key: string) => string | null
+
 /** An upload as the API returns it. */
-export function viewOfLine(upload: UploadLine, objectUrlOf: (key: string) => string | null): AnyUpload {
-  const { isLive, isPartial, createdAt, updatedAt, completedAt, expiresAt, ...rest } = upload
+export function viewOfLine(upload: UploadLine, objectUrlOf: ObjectUrlOf): AnyUpload {
+  return { ...upload, ...objectAndTimes(upload, objectUrlOf) }
+}
+
+/** An upload with its timeline as the API returns it. */
+export function viewOfOne(upload: UploadDetails, timeline: TimelineEntry[], objectUrlOf: ObjectUrlOf): OneUpload {
   return {
-    ...rest,
-    live: isLive,
-    partial: isPartial,
-    objectUrl: upload.state === 'completed' ? objectUrlOf(upload.key) : null,
+    upload: { ...upload, ...objectAndTimes(upload, objectUrlOf) },
+    timeline: timeline.map((entry) => ({
+      ...entry,
+      at: entry.at.toISOString(),
+      deliveredAt: entry.deliveredAt?.toISOString() ?? null,
+    })),
+  }
+}
+
+function objectAndTimes(upload: UploadLine, objectUrlOf: ObjectUrlOf) {
+  const { state, key, createdAt, updatedAt, completedAt, expiresAt } = upload
+  return {
+    objectUrl: state === 'completed' ? objectUrlOf(key) : null,
     createdAt: createdAt.toISOString(),
     updatedAt: updatedAt.toISOString(),
     completedAt: completedAt?.toISOString() ?? null,
     expiresAt: expiresAt?.toISOString() ?? null,
-  }
-}
-
-/** An upload with its timeline as the API returns it. */
-export function viewOfOne(
-  upload: UploadDetails,
-  timeline: TimelineEntry[],
-  objectUrlOf: (key: string) => string | null,
-): OneUpload {
-  const {
-    metadata,
-    fingerprint,
-    partSize,
-    maxSize,
-    timeToLiveMs,
-    reserved,
-    etag,
-    parts,
-    tailObjects,
-    needsCleanup,
-    ...rest
-  } = upload
-  return {
-    upload: {
-      ...viewOfLine(rest, objectUrlOf),
-      metadata,
-      fingerprint,
-      partSize,
-      maxSize,
-      timeToLiveMs,
-      reserved,
-      etag,
-      parts,
-      tailObjects,
-      needsCleanup,
-    },
-    timeline: timeline.map(({ at, isAllowed, keyId, deliveredAt, ...entry }) => ({
-      ...entry,
-      at: at.toISOString(),
-      allowed: isAllowed,
-      key: keyId,
-      deliveredAt: deliveredAt?.toISOString() ?? null,
-    })),
   }
 }

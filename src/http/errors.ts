@@ -2,7 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import type { ErrorAnswer } from '../contract/error.ts'
 import { isUploadError, type UploadError } from '../core/errors/error.ts'
 import { errors } from '../core/errors/errors.ts'
-import { closeIfUnread } from './connection/unread-body.ts'
+import { closeIfUnread } from './body/unread-body.ts'
 import { reportError } from './error-listeners.ts'
 import { logRejected } from './logging.ts'
 import { addSecurityHeaders } from './security-headers.ts'

@@ -4,7 +4,6 @@ import type { ByUploadId, OwnUpload, OwnUploads, OwnUploadsQuery, SetFingerprint
 import type { Engine } from '../../core/engine.ts'
 import { categories, effectivePolicy, type PolicyDocument } from '../../core/policy/policy.ts'
 import type { Upload } from '../../core/upload.ts'
-import { limitBody } from '../connection/json-bodies.ts'
 import { schemas } from './api-schemas.ts'
 import { sendNoStore } from './no-store.ts'
 import { readPage } from './page.ts'
@@ -68,7 +67,7 @@ export async function apiPlugin(
       // Access is checked before the body is read. 8 KiB hold the longest fingerprint with its JSON.
       async preParsing(request) {
         await engine.countParts(request.actor, request.params.id, 'append')
-        limitBody(request, 8 * 1024)
+        request.jsonBodyLimit = 8 * 1024
       },
     },
     async ({ actor, params, body }, reply) => {

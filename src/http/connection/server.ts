@@ -5,6 +5,7 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { UploadError } from '../../core/errors/error.ts'
+import { letLastAnswersBeRead } from '../body/unread-body.ts'
 import { errorBody, errorHeaders } from '../errors.ts'
 import { securityHeaders } from '../security-headers.ts'
 import { type AdmissionLimits, admitConnections } from './admission.ts'
@@ -12,7 +13,6 @@ import { findGrammarError, toOriginForm } from './grammar.ts'
 import { answerMalformed, ignoreExpectations, refuseConnect, watchAnswers } from './malformed.ts'
 import { boundPipelining } from './pipelining.ts'
 import { parseInSlices } from './slices.ts'
-import { letLastAnswersBeRead } from './unread-body.ts'
 import { enforceWriteTimeout } from './write-timeout.ts'
 
 export interface ConnectionLimits extends AdmissionLimits {

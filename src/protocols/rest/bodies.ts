@@ -1,8 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { maxListedParts } from '../../contract/chunks.ts'
 import type { Engine } from '../../core/engine.ts'
-import { type JsonBodyOptions, limitBody, readJsonBodies } from '../../http/connection/json-bodies.ts'
+import { type JsonBodyOptions, readJsonBodies } from '../../http/body/json-bodies.ts'
+import { hasBody } from '../../http/body/length.ts'
 
 // A part in the list, with both of its numbers and its ETag, is about 125 bytes.
 const bytesPerPart = 192
@@ -28,25 +28,9 @@ export function authorizeBeforeBody(app: FastifyInstance, engine: Engine): void 
     const { actor } = request
     if (id !== undefined) {
       const parts = await engine.countParts(actor, id, action)
-      limitBody(request, otherBytes + (action === 'complete' ? Math.min(parts, maxListedParts) * bytesPerPart : 0))
+      request.jsonBodyLimit = otherBytes + (action === 'complete' ? Math.min(parts, maxListedParts) * bytesPerPart : 0)
     } else if (action === 'complete' && actor.resumeUploadId === undefined) {
-      limitBody(request, otherBytes + Math.min(await engine.largestPartCount(actor), maxListedParts) * bytesPerPart)
-    } else limitBody(request, otherBytes)
+      request.jsonBodyLimit = otherBytes + Math.min(await engine.largestPartCount(actor), maxListedParts) * bytesPerPart
+    } else request.jsonBodyLimit = otherBytes
   })
-}
-
-function hasBody(headers: IncomingHttpHeaders): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-}
-
-/** Leaves every body of `app` unread: handlers read it from `request.raw` as it arrives. */
-export function leaveBodiesUnread(app: FastifyInstance): void {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-}
-
-/** The length of a body by its Content-Length; `null` for a chunked one. */
-export function bodySizeOf(headers: IncomingHttpHeaders): number | null {
-  if (headers['transfer-encoding'] !== undefined) return null
-  return Number(headers['content-length'] ?? 0)
 }

@@ -3,14 +3,14 @@ import type { Engine } from '../../core/engine.ts'
 import { isUploadError } from '../../core/errors/error.ts'
 import { errors } from '../../core/errors/errors.ts'
 import type { Actor } from '../../core/upload.ts'
+import { bodySizeOf, isOfType } from '../../http/body/length.ts'
 import { answerStored } from './answers.ts'
-import { appendBody, bodySizeOf } from './body.ts'
-import { endConnection, markCanResume } from './connection.ts'
-import { isPartialUpload } from './dispatch.ts'
+import { appendBody } from './body.ts'
+import { endConnection } from './connection.ts'
+import { partialUploadType } from './dispatch.ts'
 import { readInteger, readIsLast } from './fields.ts'
 import { openInterim } from './interim.ts'
 import { addressOf, type RufhOptions, type UploadRequest } from './options.ts'
-import { dialectOf } from './versions.ts'
 
 /** "Upload Append": appends the body at `Upload-Offset`. */
 export async function appendToUpload(
@@ -19,13 +19,12 @@ export async function appendToUpload(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { engine } = options
-  const { actor, headers } = request
+  const { actor, headers, dialect } = request
   const { id } = request.params
-  const dialect = dialectOf(headers)
-  markCanResume(request)
-  if (dialect.needsPartialUpload && !isPartialUpload(headers['content-type'])) {
-    reply.header('accept-patch', 'application/partial-upload')
-    throw errors.patchTypeUnsupported({ expected: 'application/partial-upload' })
+  request.canResume = true
+  if (dialect.needsPartialUpload && !isOfType(headers, partialUploadType)) {
+    reply.header('accept-patch', partialUploadType)
+    throw errors.patchTypeUnsupported({ expected: partialUploadType })
   }
   const offset = readInteger(headers, 'upload-offset', dialect)
   if (offset === undefined) throw errors.uploadOffsetMissing()
@@ -35,7 +34,7 @@ export async function appendToUpload(
 
   // The engine rejects bytes after the end, but answers an empty or chunked body as if it were the last one. A draft that forbids
   // every append to a completed upload therefore needs this check first.
-  if (!dialect.repeatsFinalResponse && !bodySizeOf(request)) await assertNotCompleted(engine, actor, id)
+  if (!dialect.repeatsFinalResponse && !bodySizeOf(headers)) await assertNotCompleted(engine, actor, id)
   const interim = openInterim(request, reply, dialect, options)
   const upload = await appendBody(engine, request, id, dialect, interim, { offset, size, isLast }).catch(
     async (error: unknown) => {

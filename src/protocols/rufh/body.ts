@@ -2,15 +2,10 @@ import type { FastifyRequest } from 'fastify'
 import type { AppendRequest, Engine } from '../../core/engine.ts'
 import { isUploadError } from '../../core/errors/error.ts'
 import type { Upload } from '../../core/upload.ts'
+import { bodySizeOf } from '../../http/body/length.ts'
 import { contentDigest } from './digests.ts'
 import type { Interim } from './interim.ts'
 import type { Dialect } from './versions.ts'
-
-/** The length of a body: its Content-Length, 0 without a body, `null` for a chunked one. */
-export function bodySizeOf({ raw: { headers } }: FastifyRequest): number | null {
-  if (headers['transfer-encoding'] !== undefined) return null
-  return Number(headers['content-length'] ?? 0)
-}
 
 /**
  * Appends the body of `request` to upload `id`, for creations and for appends.
@@ -30,7 +25,7 @@ export async function appendBody(
       offset,
       size,
       body: request.raw,
-      bodySize: bodySizeOf(request),
+      bodySize: bodySizeOf(request.headers),
       ending: isLast ? 'with-body' : dialect.completesAtFullLength ? 'at-size' : 'later',
       digest: contentDigest(request.headers),
       repeats,

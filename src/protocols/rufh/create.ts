@@ -1,16 +1,16 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errors } from '../../core/errors/errors.ts'
 import type { Upload } from '../../core/upload.ts'
+import { bodySizeOf } from '../../http/body/length.ts'
 import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
 import { resumeHeader } from '../../http/identity/resume.ts'
 import { answerStored } from './answers.ts'
-import { appendBody, bodySizeOf } from './body.ts'
-import { endConnection, markCanResume } from './connection.ts'
+import { appendBody } from './body.ts'
+import { endConnection } from './connection.ts'
 import { limitHeader, readInteger, readIsLast } from './fields.ts'
 import { openInterim } from './interim.ts'
 import { addressOf, type RufhOptions } from './options.ts'
 import { representationOf } from './representation.ts'
-import { dialectOf } from './versions.ts'
 
 /**
  * "Upload Creation": creates an upload, announces it before the body is read, and appends the body, which holds the whole file, its
@@ -22,13 +22,12 @@ export async function createUpload(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { engine, resumeTokens } = options
-  const { actor, headers } = request
-  const dialect = dialectOf(headers)
+  const { actor, headers, dialect } = request
   const isDeclaredLast = readIsLast(headers, dialect)
   if (isDeclaredLast === undefined) {
     throw errors.completenessMissing({ header: dialect.usesUploadIncomplete ? 'Upload-Incomplete' : 'Upload-Complete' })
   }
-  const bodySize = bodySizeOf(request)
+  const bodySize = bodySizeOf(headers)
   const length = readInteger(headers, 'upload-length', dialect)
   const isLast = isDeclaredLast || (length === 0 && dialect.completesAtFullLength)
   const size = resolveSize(length, bodySize, isLast)
@@ -53,7 +52,7 @@ export async function createUpload(
   // A creation that may repeat an earlier one is not announced: its URL, the new or the earlier one, is known only after its last byte.
   // The client creates the upload once more after a lost connection.
   if (created.repeats || interim.announce({ ...locationHeaders, ...limitHeader(dialect, created) }))
-    markCanResume(request)
+    request.canResume = true
   // From here on every answer has the Location of the upload, errors too.
   reply.headers(locationHeaders)
 

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { partialUploadType } from './dispatch.ts'
 import { limitHeader } from './fields.ts'
 import type { RufhOptions } from './options.ts'
 import { dialectOf } from './versions.ts'
@@ -23,6 +24,6 @@ function discovery({ maxSize }: Pick<RufhOptions, 'maxSize'>, request: FastifyRe
   return {
     ...limitHeader(dialectOf(request.headers), { maxSize: maxSize() }),
     // Drafts -10 and -11 ask for this header of RFC 5789.
-    'accept-patch': 'application/partial-upload',
+    'accept-patch': partialUploadType,
   }
 }

@@ -1,11 +1,15 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import { isOfType } from '../../http/body/length.ts'
 
 /**
  * The constraint of routes that serve RUFH only. An upload has the same URL in every protocol, so that a client can resume it in
  * another protocol; the headers of a request tell which protocol it speaks.
  */
 export const rufhConstraint = { protocol: 'rufh' }
+
+/** The media type of an append. */
+export const partialUploadType = 'application/partial-upload'
 
 const rufhHeaders = ['upload-draft-interop-version', 'upload-complete', 'upload-incomplete']
 
@@ -34,12 +38,7 @@ export function isRufh({ method, headers }: Pick<IncomingMessage, 'method' | 'he
   const type = headers['content-type']
   if (type?.startsWith('application/offset+octet-stream')) return false
   // An offset retrieval or cancellation needs no header of RUFH, and the final RFC will not have the version header.
-  return method === 'HEAD' || method === 'PATCH' || method === 'DELETE' || isPartialUpload(type)
-}
-
-/** Whether `type` is the media type of an append. */
-export function isPartialUpload(type: string | undefined): boolean {
-  return (type ?? '').split(';', 1)[0]!.trim().toLowerCase() === 'application/partial-upload'
+  return method === 'HEAD' || method === 'PATCH' || method === 'DELETE' || isOfType(headers, partialUploadType)
 }
 
 /** Whether a browser's CORS preflight asks to send headers of RUFH. */

@@ -3,17 +3,18 @@ import type { Limits } from '../../core/engine.ts'
 import { isUploadError, UploadError } from '../../core/errors/error.ts'
 import { errors } from '../../core/errors/errors.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
+import { leaveBodiesUnread } from '../../http/body/unread-body.ts'
 import { logError, toUploadError } from '../../http/errors.ts'
 import { ignoreUnusableTypes } from '../../http/type-hints.ts'
 import { answerOffset } from './answers.ts'
 import { appendToUpload } from './append.ts'
-import { endConnection, markCanResume, mustEndConnection } from './connection.ts'
+import { endConnection, mustEndConnection } from './connection.ts'
 import { createUpload } from './create.ts'
 import { answerOptions } from './discovery.ts'
 import { addRufhConstraint, rufhConstraint } from './dispatch.ts'
 import type { RufhOptions, UploadRequest } from './options.ts'
 import { toProblem } from './problems.ts'
-import { dialectOf } from './versions.ts'
+import { decorateRequests } from './state.ts'
 
 /**
  * Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload), interop versions 3 to 10, beside the other protocols at
@@ -25,14 +26,12 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   const constraints = rufhConstraint
 
   addRufhConstraint(app)
+  decorateRequests(app)
   // The drafts ask for this in an offset retrieval. A cached 404 or 410 would mislead clients as much as a cached offset.
   sendNoStore(app)
   ignoreUnusableTypes(app)
-  // The engine reads the body from the raw request.
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  app.addHook('onRequest', async (request, reply) => {
-    const dialect = dialectOf(request.headers)
+  leaveBodiesUnread(app)
+  app.addHook('onRequest', async ({ dialect }, reply) => {
     if (dialect.isNamed) reply.header('upload-draft-interop-version', String(dialect.version))
   })
   app.setErrorHandler((thrown, request, reply) => answerError(thrown, request, reply))
@@ -87,18 +86,17 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
 
   /** "Offset Retrieval" */
   async function retrieveOffset(request: UploadRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { actor, headers, params } = request
-    const dialect = dialectOf(headers)
+    const { actor, params, dialect } = request
     if (request.method === 'GET' && !dialect.retrievesByGet) throw notAllowed(reply)
     if (dialect.strictHeaders) rejectUploadHeaders(request)
-    markCanResume(request)
+    request.canResume = true
     const upload = await engine.status(actor, params.id, dialect.completesAtFullLength ? 'at-size' : 'later')
     return answerOffset(reply, { dialect, upload })
   }
 
   /** "Upload Cancellation" */
   async function cancelUpload(request: UploadRequest, reply: FastifyReply): Promise<FastifyReply> {
-    if (dialectOf(request.headers).strictHeaders) rejectUploadHeaders(request)
+    if (request.dialect.strictHeaders) rejectUploadHeaders(request)
     await engine.cancel(request.actor, request.params.id)
     return reply.code(204).send()
   }
@@ -112,10 +110,10 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   }
 
   async function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const dialect = dialectOf(request.headers)
+    const { dialect } = request
     const error = toUploadError(thrown)
     logError(request, error)
-    if (mustEndConnection(request, error, dialect)) return endConnection(request, reply)
+    if (mustEndConnection(request, error)) return endConnection(request, reply)
     const { status, headers, body } = toProblem(
       await withOffset(error, request, reply),
       dialect,
@@ -138,7 +136,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     const id = uploadIdOf(request, reply)
     const keepsUpload = error.status >= 400 && error.status < 500 && ![401, 404, 410].includes(error.status)
     if (id === undefined || !keepsUpload || error.facts.offset !== undefined) return error
-    if (request.method === 'OPTIONS' || !dialectOf(request.headers).strictHeaders) return error
+    if (request.method === 'OPTIONS' || !request.dialect.strictHeaders) return error
     try {
       const { offset } = await engine.get(request.actor, id)
       return new UploadError(error.code, error.message, { ...error.facts, offset })

@@ -4,6 +4,7 @@ import type { CreateUpload } from '../../core/upload.ts'
 import { readMetadata } from '../../http/tus-metadata.ts'
 import { filenameIn } from './content-disposition.ts'
 import { fileDigests } from './digests.ts'
+import { partialUploadType } from './dispatch.ts'
 
 /** The properties of the file in the headers of a creation. */
 export type Representation = Pick<
@@ -14,7 +15,7 @@ export type Representation = Pick<
 // HTTP libraries send these by default. At most they are the type of the message, and not of the file.
 const defaultTypes = [
   unknownMediaType,
-  'application/partial-upload',
+  partialUploadType,
   'application/offset+octet-stream',
   'application/x-www-form-urlencoded',
   'multipart/form-data',

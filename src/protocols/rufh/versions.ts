@@ -51,10 +51,15 @@ export interface Dialect {
 const oldest = 3
 const newest = 10
 
+const versions = Array.from({ length: newest - oldest + 1 }, (_, index) => oldest + index)
+const declared = new Map(versions.map((version) => [version, rulesOf(version, true)]))
+const assumed = new Map(versions.map((version) => [version, rulesOf(version, false)]))
+
 /** The dialect of a request. Without a known version it is the newest, or 3 if there is `Upload-Incomplete`, which only 3 has. */
 export function dialectOf(headers: IncomingHttpHeaders): Dialect {
   const named = namedVersion(headers)
-  return rulesOf(named ?? ('upload-incomplete' in headers ? oldest : newest), named !== null)
+  const version = named ?? ('upload-incomplete' in headers ? oldest : newest)
+  return (named === null ? assumed : declared).get(version)!
 }
 
 function namedVersion(headers: IncomingHttpHeaders): number | null {

@@ -11,6 +11,7 @@ import type { Engine } from '../../core/engine.ts'
 import { isUploadError, type UploadError } from '../../core/errors/error.ts'
 import { errors } from '../../core/errors/errors.ts'
 import { isId } from '../../core/upload-state.ts'
+import { leaveBodiesUnread } from '../../http/body/unread-body.ts'
 import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
 import { tusAlgorithmNames } from '../../http/digest/fields.ts'
 import { type ResumeTokens, resumeHeader } from '../../http/identity/resume.ts'
@@ -62,9 +63,7 @@ export async function tusPlugin(
   })
 
   ignoreUnusableTypes(app)
-  app.removeAllContentTypeParsers()
-  // The engine reads the body.
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  leaveBodiesUnread(app)
   app.setErrorHandler(answerTusError)
   app.addHook('onSend', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff')

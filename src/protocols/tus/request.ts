@@ -3,6 +3,7 @@ import type { AppendRequest } from '../../core/engine.ts'
 import { errors } from '../../core/errors/errors.ts'
 import { unknownMediaType } from '../../core/media/media-type.ts'
 import type { CreateUpload } from '../../core/upload.ts'
+import { bodySizeOf, isOfType } from '../../http/body/length.ts'
 import { readMetadata } from '../../http/tus-metadata.ts'
 import { readChecksum } from './checksum.ts'
 import { readConcat } from './concat.ts'
@@ -52,7 +53,7 @@ export function readCreation({ headers }: IncomingMessage, path: string): Create
  */
 export function readAppend(request: IncomingMessage): AppendRequest {
   const { headers } = request
-  if (!hasPatchType(headers)) throw errors.patchTypeUnsupported({ expected: patchType })
+  if (!isOfType(headers, patchType)) throw errors.patchTypeUnsupported({ expected: patchType })
   const offset = readNumber(headers, 'upload-offset')
   if (offset === undefined) throw errors.patchOffsetMissing()
   if (!Number.isSafeInteger(offset)) throw errors.offsetTooLarge()
@@ -65,25 +66,14 @@ export function readAppend(request: IncomingMessage): AppendRequest {
  * @throws UploadError INVALID_REQUEST; LENGTH_MISMATCH when the body is longer than the file
  */
 export function readFirstAppend(request: IncomingMessage, { size, kind }: CreateUpload): AppendRequest | null {
-  if (!hasPatchType(request.headers) || kind === 'final') return null
+  if (!isOfType(request.headers, patchType) || kind === 'final') return null
   const append = { ...bytesOf(request), offset: 0 }
   if (size !== null && append.bodySize !== null && append.bodySize > size) throw errors.lengthExceeded({ size })
   return append
 }
 
 function bytesOf(request: IncomingMessage): Omit<AppendRequest, 'offset'> {
-  return { body: request, bodySize: sizeOfBody(request.headers), ending: 'at-size', digest: readChecksum(request) }
-}
-
-/** Whether the content type is that of a PATCH. Its parameters are ignored (RFC 9110, 8.3.1). */
-function hasPatchType(headers: IncomingHttpHeaders): boolean {
-  return (headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase() === patchType
-}
-
-/** The value of Content-Length; `null` for a chunked body. */
-function sizeOfBody(headers: IncomingHttpHeaders): number | null {
-  if (headers['transfer-encoding'] !== undefined) return null
-  return Number(headers['content-length'] ?? 0)
+  return { body: request, bodySize: bodySizeOf(request.headers), ending: 'at-size', digest: readChecksum(request) }
 }
 
 /** A length beyond the safe integers is valid in tus and above every maximum, so it is 413 and not 400. */

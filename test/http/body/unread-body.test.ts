@@ -1,9 +1,10 @@
 import { type AddressInfo, connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { errors } from '../../../src/core/errors/errors.ts'
-import { closeAfterUnreadBody } from '../../../src/http/connection/unread-body.ts'
+import { closeAfterUnreadBody, leaveBodiesUnread } from '../../../src/http/body/unread-body.ts'
 import { answerErrors } from '../../../src/http/errors.ts'
 import { testApp } from '../../support/test-app.ts'
 
@@ -139,3 +140,23 @@ async function sendInPieces(port: number, head: string, more: number): Promise<s
   socket.destroy()
   return text
 }
+
+describe('a scope that leaves bodies unread', () => {
+  it.each(['application/json', 'text/plain', 'application/x-unknown', undefined])(
+    'gives none of type %s',
+    async (type) => {
+      const app = Fastify()
+      leaveBodiesUnread(app)
+      app.post('/', async ({ body, raw }) => ({ body: body ?? null, sent: await text(raw) }))
+
+      const answer = await app.inject({
+        method: 'POST',
+        url: '/',
+        payload: '{"a":1}',
+        headers: type ? { 'content-type': type } : {},
+      })
+
+      expect(answer.json()).toEqual({ body: null, sent: '{"a":1}' })
+    },
+  )
+})

@@ -30,24 +30,24 @@ const maxDepth = 32
 const minBytesPerValue = 4
 const maxValues = 100_000
 
-/** The body limits that `limitBody` has set, in bytes. */
-const bodyLimits = new WeakMap<FastifyRequest, number>()
-
-/** Limits the body of `request` to `bytes` instead of the limit of its route. For hooks that run before bodies are read. */
-export function limitBody(request: FastifyRequest, bytes: number): void {
-  bodyLimits.set(request, bytes)
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Bytes. A hook that runs before bodies are read may set it; `null`: the limit of the route applies. */
+    jsonBodyLimit: number | null
+  }
 }
 
 /**
- * Reads JSON bodies in `app`, up to the limit of `limitBody` or the route's `bodyLimit`. Fastify's own parser waits for a stalled body
+ * Reads JSON bodies in `app`, up to the request's `jsonBodyLimit` or the route's `bodyLimit`. Fastify's own parser waits for a stalled body
  * until the server's request timeout, and this server has none because uploads may take hours. An empty body is `undefined`.
  * @throws UploadError INVALID_REQUEST, FILE_TOO_LARGE, BODY_TIMEOUT, OVERLOADED
  */
 export function readJsonBodies(app: FastifyInstance, { idleMs, totalMs = maxMs, capacity }: JsonBodyOptions): void {
+  if (!app.hasRequestDecorator('jsonBodyLimit')) app.decorateRequest('jsonBodyLimit', null)
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (request, payload, done) => {
-    const limit = bodyLimits.get(request) ?? request.routeOptions.bodyLimit
+    const limit = request.jsonBodyLimit ?? request.routeOptions.bodyLimit
     const tooLarge = () => done(errors.bodyLimitExceeded({ limit }))
     if (Number(request.headers['content-length'] ?? 0) > limit) return tooLarge()
     let slot: BodySlot

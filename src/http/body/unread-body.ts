@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, Server } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { hasBody } from './length.ts'
 
 const lingerMs = 2_000
 
@@ -16,6 +17,12 @@ const lingerMs = 2_000
 export function closeAfterUnreadBody(app: FastifyInstance): void {
   letLastAnswersBeRead(app.server)
   app.addHook('onSend', async (request, reply) => closeIfUnread(request, reply))
+}
+
+/** Leaves every body of `app` unread, whatever its type: handlers, or the engine, read it from `request.raw` as it arrives. */
+export function leaveBodiesUnread(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
 }
 
 /** Gives clients of `server` time to read the last answer of their connection. */
@@ -29,8 +36,7 @@ export function closeIfUnread(request: FastifyRequest, reply: FastifyReply): voi
 }
 
 function hasUnreadBody({ raw }: FastifyRequest): boolean {
-  if (raw.complete !== false) return false
-  return raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length'] ?? 0) > 0
+  return raw.complete === false && hasBody(raw.headers)
 }
 
 /** Replaces `destroySoon`, which Node calls after it has written the last answer of a connection and does not use the socket any more. */

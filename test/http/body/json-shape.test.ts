@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { exceededLimit } from '../../../src/http/connection/json-shape.ts'
+import { exceededLimit } from '../../../src/http/body/json-shape.ts'
 
 const limits = { depth: 3, values: 8 }
 

@@ -18,7 +18,8 @@ import {
   webUrl,
 } from './config/values.ts'
 import { defaultKeyTemplate, templateError } from './core/object-key.ts'
-import { storeOptions } from './stores/index.ts'
+import { formatSize } from './core/size.ts'
+import { storeGroups, storeKind, storeNames, storeSettings } from './stores/index.ts'
 
 const MiB = 1024 ** 2
 const second = 1000
@@ -178,7 +179,9 @@ const database = {
 }
 
 const uploads = {
-  STORE: choice('local', 's3').default('local').describe('Where files are stored'),
+  STORE: choice(...storeNames)
+    .default('local')
+    .describe('Where files are stored'),
   CONTENT_CHECK: z
     .stringbool()
     .prefault('true')
@@ -245,8 +248,7 @@ const groups = {
   'Limits of a server': abuseLimits,
   Database: database,
   Uploads: uploads,
-  'Files under DATA_DIR (STORE=local)': storeOptions.local,
-  'Files in a bucket (STORE=s3)': storeOptions.s3,
+  ...storeGroups(),
 }
 const settings = z.object({
   ...serving,
@@ -254,8 +256,7 @@ const settings = z.object({
   ...abuseLimits,
   ...database,
   ...uploads,
-  ...storeOptions.local,
-  ...storeOptions.s3,
+  ...storeSettings,
 })
 
 export type Config = Omit<z.output<typeof settings>, 'MEMORY_BUDGET'> & {
@@ -294,9 +295,11 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
 
   const config = read.data
   if (config.PART_SIZE < 64 * 1024) problems.push('PART_SIZE: expected at least 64KiB')
-  if (config.STORE === 's3' && config.PART_SIZE < 5 * MiB) problems.push('PART_SIZE: S3 accepts no parts below 5MiB')
   if (config.CHUNK_SIZE < 64 * 1024) problems.push('CHUNK_SIZE: expected at least 64KiB')
-  if (config.STORE === 's3' && config.CHUNK_SIZE < 5 * MiB) problems.push('CHUNK_SIZE: S3 accepts no parts below 5MiB')
+  const { minPart } = storeKind(config.STORE)
+  for (const name of ['PART_SIZE', 'CHUNK_SIZE'] as const)
+    if (minPart && config[name] < minPart.size)
+      problems.push(`${name}: ${minPart.of} accepts no parts below ${formatSize(minPart.size)}`)
   if ((config.MEMORY_BUDGET ?? MiB) < MiB) problems.push('MEMORY_BUDGET: expected at least 1MiB')
   if (config.BANDWIDTH > 0 && config.BANDWIDTH < 64 * 1024) problems.push('BANDWIDTH: expected 0, or at least 64KiB')
   if (config.CORS_CREDENTIALS && config.CORS_ORIGINS === '*')
@@ -337,15 +340,12 @@ export function settingNames(): { name: string; fallback: string }[] {
   })
 }
 
-/** Required settings that are missing: in production those of state and secrets, and always the bucket of STORE=s3. */
+/** Required settings that are missing: in production those of state and secrets, and always those of the store. */
 function missing(given: Record<string, string | undefined>): string[] {
   const needed: string[] = []
   if (given.NODE_ENV?.trim() === 'production') needed.push('DATABASE_URL', 'JWT_SECRET')
-  if (given.STORE === 's3') {
-    needed.push('S3_BUCKET')
-    // Without both, the AWS SDK looks for credentials itself; one alone is a mistake.
-    if (given.S3_ACCESS_KEY_ID || given.S3_SECRET_ACCESS_KEY) needed.push('S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY')
-  }
+  const store = uploads.STORE.safeParse(given.STORE)
+  if (store.success) needed.push(...(storeKind(store.data).required?.(given) ?? []))
   return needed.filter((name) => given[name] === undefined).map((name) => `${name}: is not set`)
 }
 

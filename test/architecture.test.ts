@@ -54,6 +54,7 @@ const rules: Record<string, Rule> = {
       'policies/schema.ts',
       'core/policy/policy.ts',
       'core/object-key.ts',
+      'core/size.ts',
       'core/units.ts',
       'http/identity/issuer.ts',
     ],

@@ -69,7 +69,7 @@ const lastAdvanceMs = 3000
  * @throws StoreMismatch; UploadError STORE_UNAVAILABLE while the store is not reachable, R2_ERROR when it cannot be used, DATABASE_ERROR
  */
 export async function openPairing({ pairings, store, onChange, onError = () => {} }: PairingOptions): Promise<Pairing> {
-  const freshMs = store.name === 'local' ? localFreshMs : remoteFreshMs
+  const freshMs = store.place ? localFreshMs : remoteFreshMs
   let row = await pair(pairings, store)
   let rowAt = performance.now()
   let pairingState: PairingState = { status: 'paired' }

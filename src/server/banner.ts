@@ -1,6 +1,7 @@
 import { dirname, join, relative } from 'node:path'
 import { signInLink } from '../app/development.ts'
 import type { Config } from '../config.ts'
+import { storeKind } from '../stores/index.ts'
 import { packageFile } from '../version.ts'
 import { readEnvironment } from './environment.ts'
 
@@ -22,7 +23,7 @@ export async function banner(config: Config, listeningOrigin: string): Promise<s
 
   echo hello | curl -T - ${url}/v1/files/hello.txt -H "Authorization: Bearer $(${token})"
 
-  files     ${config.STORE === 's3' ? `bucket ${config.S3_BUCKET}` : join(config.DATA_DIR, 'files')}
+  files     ${storeKind(config.STORE).describe(config)}
   database  an embedded Postgres in ${join(config.DATA_DIR, 'postgres')}
   logs      this output; those of Postgres are beside its files
 

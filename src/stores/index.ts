@@ -1,26 +1,35 @@
-import { join } from 'node:path'
 import type { z } from 'zod'
 import type { ObjectStore } from '../core/ports/object-store.ts'
-import { localOptions, localStore } from './local.ts'
-import type { StoreWatch } from './s3/call.ts'
-import { s3Options } from './s3/options.ts'
-import { s3Store } from './s3/store.ts'
+import type { StoreKind, StoreWatch } from './kind.ts'
+import { local } from './local.ts'
+import { s3 } from './s3/index.ts'
 
-/** The settings of every kind of store, for the configuration. */
-export const storeOptions = { local: localOptions.shape, s3: s3Options.shape }
+/** The kinds of store, by the value of `STORE`. */
+const kinds = { local, s3 }
 
-type Settings = z.output<typeof localOptions> & z.output<typeof s3Options>
+export type StoreName = keyof typeof kinds
+export const storeNames = Object.keys(kinds) as [StoreName, ...StoreName[]]
 
-/** The values of `STORE`, and how each store is created from the settings. */
-const kinds = {
-  local: ({ DATA_DIR, LOCAL_FSYNC }: Settings) =>
-    localStore({ directory: join(DATA_DIR, 'files'), fsync: LOCAL_FSYNC }),
-  s3: (settings: Settings, watch: StoreWatch) => s3Store(settings, watch),
+type Intersection<Union> = (Union extends unknown ? (one: Union) => void : never) extends (all: infer All) => void
+  ? All
+  : never
+type AllSettings = Intersection<(typeof kinds)[StoreName]['settings']>
+type Values = z.output<z.ZodObject<AllSettings>>
+
+/** The settings of all kinds. */
+export const storeSettings: AllSettings = Object.assign({}, ...Object.values(kinds).map(({ settings }) => settings))
+
+/** The kind that `STORE` names; its functions take the settings of all kinds. */
+export function storeKind(name: StoreName): Omit<StoreKind<AllSettings>, 'settings'> {
+  return kinds[name]
 }
 
-export type StoreKind = keyof typeof kinds
+/** The settings of each kind, by their heading in `.env.example`. */
+export function storeGroups(): Record<string, z.ZodRawShape> {
+  return Object.fromEntries(Object.values(kinds).map(({ title, settings }) => [title, settings]))
+}
 
-/** The store of `kind`. It sends no request yet: `check()` shows whether the store can be used. */
-export function openStore(kind: StoreKind, settings: Settings, watch: StoreWatch = {}): ObjectStore {
-  return kinds[kind](settings, watch)
+/** The store that `name` and the settings say. */
+export function openStore(name: StoreName, settings: Values, watch: StoreWatch = {}): ObjectStore {
+  return storeKind(name).open(settings, watch)
 }

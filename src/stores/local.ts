@@ -42,6 +42,7 @@ import {
 } from './files.ts'
 import { prepareFolder } from './folder.ts'
 import { createHome } from './home.ts'
+import { defineStore } from './kind.ts'
 
 export const localOptions = z.object({
   DATA_DIR: z
@@ -321,3 +322,18 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 function etagOf(crc: number, size: number): string {
   return `${crc.toString(16).padStart(8, '0')}-${size.toString(16)}`
 }
+
+const filesIn = (dataDir: string) => join(dataDir, 'files')
+
+/** `STORE=local`: files in a folder. */
+export const local = defineStore({
+  title: 'Files under DATA_DIR (STORE=local)',
+  settings: localOptions.shape,
+  open: ({ DATA_DIR, LOCAL_FSYNC }) => localStore({ directory: filesIn(DATA_DIR), fsync: LOCAL_FSYNC }),
+  describe: ({ DATA_DIR }) => filesIn(DATA_DIR),
+  async *probe({ DATA_DIR }) {
+    // A server that starts does not load it.
+    const { probeFolder } = await import('./folder-doctor.ts')
+    yield* probeFolder(DATA_DIR, filesIn(DATA_DIR))
+  },
+})

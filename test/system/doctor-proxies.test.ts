@@ -1,6 +1,6 @@
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import type { Finding } from '../../src/cli/doctor/finding.ts'
+import type { Finding } from '../../src/stores/finding.ts'
 import { examined, otherServer } from '../support/examined.ts'
 import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
 import { startProxy } from '../support/proxy.ts'

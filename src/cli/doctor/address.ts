@@ -3,7 +3,7 @@ import type { Config } from '../../config.ts'
 import { effectivePolicy, matchesMediaType } from '../../core/policy/policy.ts'
 import { userOf } from '../../core/upload.ts'
 import { signToken } from '../../http/identity/secret.ts'
-import { about, codeOf, type Finding, reasonOf } from './finding.ts'
+import { about, codeOf, type Finding, reasonOf } from '../../stores/finding.ts'
 import { probeProxy } from './proxy.ts'
 
 const report = about('address')

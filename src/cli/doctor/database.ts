@@ -4,8 +4,8 @@ import type pg from 'pg'
 import type { Config } from '../../config.ts'
 import { type EmbeddedServer, openExisting } from '../../db/embedded/embedded.ts'
 import { migrationsFolder } from '../../db/open.ts'
+import { about, codeOf, type Finding, reasonOf } from '../../stores/finding.ts'
 import { clientOf } from './client.ts'
-import { about, codeOf, type Finding, reasonOf } from './finding.ts'
 
 const report = about('database')
 const oldestVersion = 13

@@ -1,9 +1,10 @@
 import { type Config, ConfigError } from '../../config.ts'
+import { longestLife } from '../../core/policy/policy.ts'
+import { about, type Finding, reasonOf, type Subject } from '../../stores/finding.ts'
+import { probeFolder } from '../../stores/folder-doctor.ts'
+import { storeKind } from '../../stores/index.ts'
 import { probeAddress } from './address.ts'
-import { probeBucket } from './bucket.ts'
 import { probeDatabase } from './database.ts'
-import { about, type Finding, reasonOf, type Subject } from './finding.ts'
-import { probeFolder } from './folder.ts'
 import { activePolicies } from './policies.ts'
 
 export interface DoctorOptions {
@@ -31,10 +32,21 @@ export async function* examine(read: () => Config, { url }: DoctorOptions = {}):
   yield about('configuration').ok(
     `the configuration is valid: ${config.isDevelopment ? 'development' : 'production'}, files go to ${config.STORE}`,
   )
-  yield* unlessItFails('folder', probeFolder(config))
+  // The embedded database and a local store may be in one folder, which is told once.
+  const told = new Set<string>()
+  for await (const finding of probe(config, url)) {
+    const key = JSON.stringify(finding)
+    if (!told.has(key)) yield finding
+    told.add(key)
+  }
+}
+
+async function* probe(config: Config, url: string | undefined): AsyncGenerator<Finding> {
+  if (config.DATABASE_URL === undefined) yield* unlessItFails('folder', probeFolder(config.DATA_DIR))
   yield* unlessItFails('database', probeDatabase(config))
   const effective = { ...config, POLICIES: await activePolicies(config) }
-  yield* unlessItFails('bucket', probeBucket(effective))
+  const longestMs = longestLife(effective.POLICIES)
+  yield* unlessItFails('store', storeKind(config.STORE).probe(config, longestMs))
   yield* unlessItFails('address', probeAddress(effective, url))
 }
 

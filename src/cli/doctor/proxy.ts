@@ -1,6 +1,6 @@
 import type { Config } from '../../config.ts'
+import { about, type Finding } from '../../stores/finding.ts'
 import { after, open, type Sender, timeoutMs } from './exchange.ts'
-import { about, type Finding } from './finding.ts'
 import { probeRufh } from './rufh.ts'
 
 const report = about('proxy')

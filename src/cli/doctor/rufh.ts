@@ -1,6 +1,6 @@
 import type { Config } from '../../config.ts'
+import { about, type Finding } from '../../stores/finding.ts'
 import { after, open, type Sender, timeoutMs } from './exchange.ts'
-import { about, type Finding } from './finding.ts'
 
 const report = about('proxy')
 const text = 'landfall doctor was here\n'

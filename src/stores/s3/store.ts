@@ -19,7 +19,8 @@ import {
   type ObjectStore,
 } from '../../core/ports/object-store.ts'
 import type { StoredPart } from '../../core/upload.ts'
-import { createCaller, type StoreWatch } from './call.ts'
+import type { StoreWatch } from '../kind.ts'
+import { createCaller } from './call.ts'
 import { checkBucket, toBucketError } from './check.ts'
 import { addressOf, longestMs, openClient, socketsAtOnce } from './client.ts'
 import { S3Error, toUploadError } from './errors.ts'

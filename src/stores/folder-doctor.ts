@@ -1,31 +1,28 @@
 import type { StatsFs } from 'node:fs'
 import { open, stat, statfs, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Config } from '../../config.ts'
-import { explainFolder } from '../../stores/folder.ts'
 import { about, codeOf, type Finding } from './finding.ts'
+import { explainFolder } from './folder.ts'
 
 const report = about('folder')
 const GiB = 1024 ** 3
 // The magic number of tmpfs in statfs(2).
 const tmpfs = 0x01021994
 
-/** Tests whether DATA_DIR can hold the files and the embedded database. No findings when it holds neither. */
-export async function* probeFolder({ STORE, DATABASE_URL, DATA_DIR }: Config): AsyncGenerator<Finding> {
-  if (STORE !== 'local' && DATABASE_URL !== undefined) return
-  let folder = DATA_DIR
+/** Tests whether `folder`, which is DATA_DIR or below it, can hold files; where it does not exist, `parent` in its place. */
+export async function* probeFolder(parent: string, folder = parent): AsyncGenerator<Finding> {
+  let tested = folder
   try {
     // Creates no folder: below the mount point of a volume that is not mounted it would hide the problem.
-    const files = join(DATA_DIR, 'files')
-    if (STORE === 'local' && (await doesExist(files))) folder = files
-    else if (!(await doesExist(DATA_DIR))) {
+    if (!(await doesExist(folder))) tested = parent
+    if (!(await doesExist(tested))) {
       yield report.warning(
-        `${DATA_DIR} does not exist`,
+        `${tested} does not exist`,
         'The first start of a server creates it. If it held files before, mount its volume first.',
       )
       return
     }
-    const probe = join(folder, `.landfall-doctor-${process.pid}`)
+    const probe = join(tested, `.landfall-doctor-${process.pid}`)
     const file = await open(probe, 'wx')
     try {
       await file.writeFile('x')
@@ -35,12 +32,12 @@ export async function* probeFolder({ STORE, DATABASE_URL, DATA_DIR }: Config): A
       await unlink(probe)
     }
   } catch (error) {
-    const { problem, fix } = await explainFolder(folder, error)
+    const { problem, fix } = await explainFolder(tested, error)
     yield report.error(problem, fix)
     return
   }
-  yield report.ok(`${folder} is writable`)
-  yield* freeSpaceIn(folder)
+  yield report.ok(`${tested} is writable`)
+  yield* freeSpaceIn(tested)
 }
 
 /** @throws every error of `stat` but ENOENT */

@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { ListMultipartUploadsCommand, type S3Client } from '@aws-sdk/client-s3'
-import type { Config } from '../../config.ts'
-import { longestLife } from '../../core/policy/policy.ts'
-import { endpointOf, openClient } from '../../stores/s3/client.ts'
-import { explain, isUnknownKey } from '../../stores/s3/errors.ts'
-import { s3Store } from '../../stores/s3/store.ts'
-import { keepsOldVersions, lifecycleOf } from '../../stores/s3/versioning.ts'
-import { attempt, bytes, s3ErrorOf, tryOperations } from './bucket-verbs.ts'
-import { about, type Finding, reasonOf } from './finding.ts'
+import { about, type Finding, reasonOf } from '../finding.ts'
+import { endpointOf, openClient } from './client.ts'
+import { attempt, bytes, s3ErrorOf, tryOperations } from './doctor-operations.ts'
+import { explain, isUnknownKey } from './errors.ts'
+import type { S3Options } from './options.ts'
+import { s3Store } from './store.ts'
+import { keepsOldVersions, lifecycleOf } from './versioning.ts'
 
 const report = about('bucket')
 const day = 24 * 60 * 60 * 1000
@@ -18,8 +17,7 @@ const maxSkewMs = 10 * 60 * 1000
  * Tests every operation that uploads need from the bucket, on objects of its own, which it removes. An error that would make every later
  * check fail is the last finding.
  */
-export async function* probeBucket(config: Config): AsyncGenerator<Finding> {
-  if (config.STORE !== 's3') return
+export async function* probeBucket(config: S3Options, longestMs: number): AsyncGenerator<Finding> {
   const clock = await skewOf(endpointOf(config))
   if (clock !== null && Math.abs(clock) > maxSkewMs)
     yield report.warning(
@@ -36,7 +34,7 @@ export async function* probeBucket(config: Config): AsyncGenerator<Finding> {
   try {
     yield report.ok(`the bucket ${config.S3_BUCKET} exists, and the credentials are valid`)
     yield* tryOperations(store, client, config)
-    yield* inspectBucket(client, config)
+    yield* inspectBucket(client, config, longestMs)
   } finally {
     client.destroy()
     await store.close()
@@ -44,7 +42,7 @@ export async function* probeBucket(config: Config): AsyncGenerator<Finding> {
 }
 
 /** Writes a small object as uploads do. @returns the error, or `null` */
-async function writeProbe(config: Config): Promise<unknown> {
+async function writeProbe(config: S3Options): Promise<unknown> {
   const store = s3Store(config)
   const key = `.landfall/doctor/${randomUUID()}`
   try {
@@ -57,10 +55,10 @@ async function writeProbe(config: Config): Promise<unknown> {
 }
 
 /** The setting that avoids `error`, found by trying it; `null` when none does. */
-async function settingFor(error: unknown, config: Config): Promise<Finding | null> {
+async function settingFor(error: unknown, config: S3Options): Promise<Finding | null> {
   const s3Error = s3ErrorOf(error)
   if (!s3Error || s3Error.status === 0) return null
-  const candidates: [Partial<Config>, string, string][] = [
+  const candidates: [Partial<S3Options>, string, string][] = [
     [
       { S3_CONTENT_MD5: true },
       `the bucket ${config.S3_BUCKET} requires checksums, as buckets with Object Lock do`,
@@ -88,7 +86,7 @@ async function skewOf(endpoint: string): Promise<number | null> {
 
 function explainError(
   error: unknown,
-  { S3_BUCKET: bucket = '', S3_ENDPOINT: endpoint, S3_REGION: region }: Config,
+  { S3_BUCKET: bucket = '', S3_ENDPOINT: endpoint, S3_REGION: region }: S3Options,
 ): Finding {
   const s3Error = s3ErrorOf(error)
   if (!s3Error) return report.error(`the bucket cannot be used (${reasonOf(error)})`, 'Check the settings S3_*.')
@@ -110,8 +108,7 @@ function explainError(
 }
 
 /** Checks versioning, lifecycle rules and old multipart uploads. Often the permissions for this are missing: then there is no finding. */
-async function* inspectBucket(client: S3Client, config: Config): AsyncGenerator<Finding> {
-  const longest = longestLife(config.POLICIES)
+async function* inspectBucket(client: S3Client, config: S3Options, longest: number): AsyncGenerator<Finding> {
   const days = ((await lifecycleOf(client, config)) ?? []).flatMap(
     (rule) => rule.AbortIncompleteMultipartUpload?.DaysAfterInitiation ?? [],
   )

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'
-import type { Config } from '../../config.ts'
 import type { Bytes, ObjectStore } from '../../core/ports/object-store.ts'
-import { S3Error } from '../../stores/s3/errors.ts'
-import { about, type Finding, reasonOf } from './finding.ts'
+import { about, type Finding, reasonOf } from '../finding.ts'
+import { S3Error } from './errors.ts'
+import type { S3Options } from './options.ts'
 
 const report = about('bucket')
 const MiB = 1024 ** 2
@@ -32,7 +32,7 @@ interface Step {
 }
 
 /** Runs the operations of the store in the order of an upload. A failure is a finding, and the other operations run nevertheless. */
-export async function* tryOperations(store: ObjectStore, client: S3Client, config: Config): AsyncGenerator<Finding> {
+export async function* tryOperations(store: ObjectStore, client: S3Client, config: S3Options): AsyncGenerator<Finding> {
   const folder = `.landfall/doctor/${randomUUID()}`
   const [small, large, copied, aborted] = ['small', 'large', 'copied', 'aborted'].map(
     (name) => `${folder}/${name}`,
@@ -172,7 +172,7 @@ async function publicAddress(base: string, url: string): Promise<Finding> {
   )
 }
 
-async function checksums(client: S3Client, config: Config, key: string): Promise<Finding> {
+async function checksums(client: S3Client, config: S3Options, key: string): Promise<Finding> {
   const wrong = { Bucket: config.S3_BUCKET, Key: config.S3_PREFIX + key, Body: 'landfall', ChecksumCRC32: 'AAAAAA==' }
   const error = await attempt(() => client.send(new PutObjectCommand(wrong)))
   return report.ok(

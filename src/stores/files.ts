@@ -1,14 +1,12 @@
-/*
- * The file operations of the local store; none of them knows what an object is. `removeEmptyFolders` may remove a folder at any time,
- * so every operation that needs a folder creates it, and retries when it was removed in between.
- */
+/* The file operations of the local store; none of them knows what an object is. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { type FileHandle, link, mkdir, open, rename, rmdir, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, link, open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { errors } from '../core/errors/errors.ts'
 import { type Bytes, ObjectExists } from '../core/ports/object-store.ts'
+import type { DurableFolders } from './durable-folders.ts'
 
 // The most buffers of one writev on Linux.
 const maxBuffers = 1024
@@ -16,29 +14,20 @@ const maxBuffers = 1024
 const maxBatch = 8 * 1024 ** 2
 
 /** Opens a new file for writing and creates the folders above it. */
-export async function openNew(path: string, options: MakingFolders): Promise<FileHandle> {
+export function openNew(path: string, folders: DurableFolders): Promise<FileHandle> {
+  return inFolder(dirname(path), folders, () => open(path, 'wx'))
+}
+
+/** Runs `work`, which needs the folder, and creates it where it does not exist yet, or was empty and has just been removed. */
+export async function inFolder<T>(folder: string, folders: DurableFolders, work: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await open(path, 'wx')
+      return await work()
     } catch (error) {
-      // The folder does not exist yet, or was empty and has just been removed.
       if (codeOf(error) !== 'ENOENT' || attempt === 3) throw error
-      await makeFolder(dirname(path), options)
+      await folders.make(folder)
     }
   }
-}
-
-export interface MakingFolders {
-  fsync: boolean
-  /** A folder that must exist: without it the volume is unmounted, and no folder is created at its mount point. */
-  anchor?: string
-}
-
-/** Creates the folder and those above it, durably with `fsync`. @throws ENOENT when the anchor does not exist */
-export async function makeFolder(path: string, { fsync, anchor }: MakingFolders): Promise<void> {
-  if (anchor !== undefined) await stat(anchor)
-  const made = await mkdir(path, { recursive: true })
-  if (fsync && made !== undefined) await syncFolders(dirname(path), dirname(made))
 }
 
 /**
@@ -115,42 +104,21 @@ export function serialize(): <T>(path: string, work: () => Promise<T>) => Promis
 }
 
 /**
- * Moves a complete file to its final path, so that no reader sees half of it, and creates the folders above it.
- * @throws ObjectExists with `isNew` when a file is already there
+ * Moves a complete file to its final path, so that no reader sees half of it, and creates the folders above it. Its name is on the disk when
+ * this resolves. @throws ObjectExists with `isNew` when a file is already there
  */
-export async function moveFile(
-  from: string,
-  to: string,
-  { isNew = false, fsync, anchor }: MakingFolders & { isNew?: boolean | undefined },
-): Promise<void> {
+export async function moveFile(from: string, to: string, folders: DurableFolders, isNew = false): Promise<void> {
   const folder = dirname(to)
-  let made: string | undefined
-  for (let attempt = 0; ; attempt += 1) {
+  await inFolder(folder, folders, async () => {
     try {
       // `link` fails where a file exists; `rename` would replace it.
-      if (isNew) await link(from, to)
-      await (isNew ? unlink(from) : rename(from, to))
-      break
+      await (isNew ? link(from, to) : rename(from, to))
     } catch (error) {
       if (codeOf(error) === 'EEXIST') throw new ObjectExists('there is another object already')
-      // The folder does not exist yet, or was empty and has just been removed.
-      if (codeOf(error) !== 'ENOENT' || attempt === 3 || !(await stat(from).catch(nullIfMissing))) throw error
-      if (anchor !== undefined) await stat(anchor)
-      made = (await mkdir(folder, { recursive: true })) ?? made
+      throw error
     }
-  }
-  if (fsync) await syncFolders(folder, made === undefined ? folder : dirname(made))
-}
-
-/** Removes the folder and those above it while they are empty; `root` itself stays. */
-export async function removeEmptyFolders(from: string, root: string): Promise<void> {
-  for (let folder = from; folder.length > root.length; folder = dirname(folder)) {
-    try {
-      await rmdir(folder)
-    } catch {
-      return
-    }
-  }
+  })
+  await Promise.all([folders.sync(folder), isNew && unlink(from)])
 }
 
 /** For `catch`: `null` when a file does not exist. */
@@ -196,22 +164,6 @@ export function toStoreError(error: unknown): unknown {
   const code = codeOf(error)
   if (code === undefined || !transientCodes.has(code)) return error
   return errors.storeUnavailable({ code }, error)
-}
-
-/**
- * Syncs the folders from `from` up to `to`. The name of a file is durable once its folder is synced, and the name of a new folder once
- * the folder above is.
- */
-export async function syncFolders(from: string, to: string): Promise<void> {
-  for (let folder = from; ; folder = dirname(folder)) {
-    const file = await open(folder, 'r')
-    try {
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    if (folder.length <= to.length) return
-  }
 }
 
 /** Writes all buffers: one writev may write less. */

@@ -4,7 +4,10 @@
  * acknowledged, unless LOCAL_FSYNC is off: then a kill of the process still loses nothing, but a power failure may.
  */
 import { createHash, randomUUID } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import {
+  type FileHandle,
+  mkdir,
   open,
   opendir,
   readdir,
@@ -27,15 +30,15 @@ import {
   type ObjectInfo,
   type ObjectStore,
 } from '../core/ports/object-store.ts'
+import { durableFolders, syncPath } from './durable-folders.ts'
 import {
   copyRange,
   hasSameBytes,
-  makeFolder,
+  inFolder,
   moveFile,
   nullIfMissing,
-  removeEmptyFolders,
+  openNew,
   serialize,
-  syncFolders,
   toStoreError,
   withStoreErrors,
   writeAt,
@@ -64,6 +67,9 @@ export interface LocalOptions {
   fsync: boolean
 }
 
+/** Writes the bytes of a part at `position` and returns their CRC-32. */
+type WritePart = (file: FileHandle, position: number) => Promise<number>
+
 const privateFolder = '.landfall/'
 const stagingFolder = `${privateFolder}staging`
 const originFolder = `${privateFolder}origins`
@@ -72,9 +78,9 @@ const originFolder = `${privateFolder}origins`
 export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   const root = resolve(directory)
   const staging = join(root, stagingFolder)
-  const making = { fsync, anchor: join(root, privateFolder) }
+  const folders = durableFolders(root, { fsync, anchor: join(root, privateFolder) })
   const writeInTurn = serialize()
-  const home = createHome(staging, making)
+  const home = createHome(staging)
 
   function pathOf(key: string): string {
     const segments = key.split('/')
@@ -105,22 +111,41 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
   async function infoOf(path: string): Promise<ObjectInfo | null> {
     const found = await stat(path).catch(nullIfMissing)
-    return found?.isFile()
-      ? {
-          size: found.size,
-          etag: `${found.ino.toString(16)}-${found.size.toString(16)}-${Math.floor(found.mtimeMs).toString(16)}`,
-        }
-      : null
+    return found?.isFile() ? objectInfo(found) : null
   }
 
-  async function writeFile(path: string, bytes: Bytes): Promise<void> {
-    const file = await home.openNew(path)
+  /** Writes a new file. Its bytes are on the disk when this resolves; its name need not be. */
+  async function writeFile(path: string, bytes: Bytes): Promise<ObjectInfo> {
+    const file = await openNew(path, folders)
     try {
       await writeAt(file, bytes, 0)
-      if (fsync) await file.datasync()
+      const [stats] = await Promise.all([home.confirm(file), fsync && file.datasync()])
+      return objectInfo(stats)
     } finally {
       await file.close()
     }
+  }
+
+  /** Runs `work` with a staging file. @throws NoSuchUpload */
+  async function withStaged<T>(path: string, work: (file: FileHandle) => Promise<T>): Promise<T> {
+    const file = await open(path, 'r+').catch(nullIfMissing)
+    if (!file) throw new NoSuchUpload('the staging file does not exist')
+    try {
+      return await work(file)
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Writes one part with `write`, which returns its CRC-32. The part is on the disk when this resolves. */
+  function writePart(key: string, multipartId: string, number: number, size: number, write: WritePart) {
+    const path = stagingPath(key, multipartId)
+    const partSize = Number(multipartId.split('_')[1])
+    return withStaged(path, async (file) => {
+      const crc = await writeInTurn(path, () => write(file, (number - 1) * partSize))
+      await Promise.all([home.confirm(file), fsync && file.datasync()])
+      return { number, size, etag: etagOf(crc, size) }
+    })
   }
 
   /** Files have no metadata, so the origin of an object is a file of its own, named by a hash of the key. */
@@ -132,13 +157,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   /** Called before the object exists. It is not synced to the disk: it is only read after a database was lost. */
   async function writeOrigin(key: string, origin: string): Promise<void> {
     const path = originPath(key)
-    try {
-      await writeText(path, origin)
-    } catch (error) {
-      nullIfMissing(error)
-      await makeFolder(dirname(path), making)
-      await writeText(path, origin)
-    }
+    await inFolder(dirname(path), folders, () => writeText(path, origin))
   }
 
   async function* walk(folder: string, key: string): AsyncGenerator<string> {
@@ -166,8 +185,12 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
     async prepare() {
       const created = await prepareFolder(root)
-      await withStoreErrors(() => makeFolder(staging, { fsync }))
-      if (fsync && created !== undefined) await syncFolders(dirname(root), dirname(created))
+      await withStoreErrors(async () => {
+        await mkdir(staging, { recursive: true })
+        await folders.sync(staging)
+        for (let path = root; fsync && created !== undefined && path.length >= created.length; path = dirname(path))
+          await syncPath(dirname(path))
+      })
     },
 
     place: () => withStoreErrors(home.place),
@@ -187,42 +210,26 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       withStoreErrors(async () => {
         pathOf(key)
         const multipartId = `${stagingPrefix(key)}_${partSize}_${randomUUID()}`
-        await (await home.openNew(stagingPath(key, multipartId))).close()
-        if (origin) await writeOrigin(key, origin)
+        const file = await openNew(stagingPath(key, multipartId), folders)
+        await home.confirm(file).finally(() => file.close())
         // A part is durable only once the name of its file is.
-        if (fsync) await syncFolders(staging, staging)
+        await Promise.all([origin && writeOrigin(key, origin), folders.sync(staging)])
         return multipartId
       }),
 
     uploadPart: (key, multipartId, number, bytes) =>
-      withStoreErrors(async () => {
-        const partSize = Number(multipartId.split('_')[1])
-        const path = stagingPath(key, multipartId)
-        const file = await home.openStaged(path)
-        try {
-          const crc = await writeInTurn(path, () => writeAt(file, bytes, (number - 1) * partSize))
-          if (fsync) await file.datasync()
-          return { number, size: bytes.size, etag: etagOf(crc, bytes.size) }
-        } finally {
-          await file.close()
-        }
-      }),
+      withStoreErrors(() =>
+        writePart(key, multipartId, number, bytes.size, (file, position) => writeAt(file, bytes, position)),
+      ),
 
     copyPart: (key, multipartId, number, { key: source, start, end }) =>
       withStoreErrors(async () => {
-        const partSize = Number(multipartId.split('_')[1])
         const from = await open(pathOf(source), 'r').catch(nullIfMissing)
         if (!from) throw new NoSuchKey('no such object')
         try {
-          const path = stagingPath(key, multipartId)
-          const to = await home.openStaged(path)
-          try {
-            const crc = await writeInTurn(path, () => copyRange(from, { start, end }, to, (number - 1) * partSize))
-            if (fsync) await to.datasync()
-            return { number, size: end - start, etag: etagOf(crc, end - start) }
-          } finally {
-            await to.close()
-          }
+          return await writePart(key, multipartId, number, end - start, (file, position) =>
+            copyRange(from, { start, end }, file, position),
+          )
         } finally {
           await from.close()
         }
@@ -233,23 +240,24 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         const path = pathOf(key)
         const size = parts.reduce((sum, part) => sum + part.size, 0)
         const staged = stagingPath(key, multipartId)
-        const found = await stat(staged).catch(nullIfMissing)
-        if (!found) {
-          const completed = await infoOf(path)
-          if (completed?.size === size) return completed
-          throw new NoSuchUpload('neither the staging file nor the object exists')
-        }
-        if (found.size < size) throw new NoSuchUpload('the staging file is shorter than its parts')
-        const file = await home.openStaged(staged)
         try {
-          // A part was written behind the end that was never recorded.
-          if (found.size > size) await file.truncate(size)
-          if (fsync) await file.sync()
-        } finally {
-          await file.close()
+          const info = await withStaged(staged, async (file) => {
+            const found = await home.confirm(file)
+            if (found.size < size) throw new NoSuchUpload('the staging file is shorter than its parts')
+            // A part was written behind the end that was never recorded.
+            if (found.size > size) await file.truncate(size)
+            if (fsync) await file.sync()
+            return objectInfo(found.size > size ? await file.stat() : found)
+          })
+          await moveFile(staged, path, folders)
+          return info
+        } catch (error) {
+          const completed = error instanceof NoSuchUpload ? await infoOf(path) : null
+          if (completed?.size !== size) throw error
+          // Of an earlier attempt, which may have ended before the name was on the disk.
+          await folders.sync(dirname(path))
+          return completed
         }
-        await moveFile(staged, path, making)
-        return (await infoOf(path))!
       }),
 
     abortMultipart: (key, multipartId) =>
@@ -262,21 +270,27 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         if (!(await infoOf(pathOf(key)))) await rm(originPath(key), { force: true })
       }),
 
-    put: (key, bytes, metadata) =>
+    put: (key, bytes, { origin, isNew }) =>
       withStoreErrors(async () => {
         const path = pathOf(key)
         const temporary = temporaryPath(key)
         try {
-          await writeFile(temporary, bytes)
-          if (metadata.origin) await writeOrigin(key, metadata.origin)
-          await moveFile(temporary, path, { ...making, isNew: metadata.isNew })
+          // The bytes are on the disk before their name is: after a power failure there is no object, or a whole one.
+          const writing = writeFile(temporary, bytes)
+          const settled = () => writing.catch(() => {})
+          const [info] = await Promise.all([writing, origin && writeOrigin(key, origin)]).finally(settled)
+          await moveFile(temporary, path, folders, isNew)
+          return info
         } catch (error) {
           // The existing object is either our own, of an attempt whose answer was lost, or foreign: its bytes decide.
           const isOurs = error instanceof ObjectExists && (await hasSameBytes(temporary, path))
           await rm(temporary, { force: true })
           if (!isOurs) throw error
+          // That attempt may have ended before bytes and name were on the disk.
+          if (fsync) await syncPath(path)
+          await folders.sync(dirname(path))
+          return (await infoOf(path))!
         }
-        return (await infoOf(path))!
       }),
 
     stat: (key) => withStoreErrors(() => infoOf(pathOf(key))),
@@ -305,7 +319,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
           const path = pathOf(key)
           await unlink(path).catch(nullIfMissing)
           if (!key.startsWith(privateFolder)) await rm(originPath(key), { force: true })
-          await removeEmptyFolders(dirname(path), root)
+          await folders.removeEmpty(dirname(path))
         }
       }),
 
@@ -316,6 +330,10 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
     async close() {},
   }
+}
+
+function objectInfo({ size, ino, mtimeMs }: Stats): ObjectInfo {
+  return { size, etag: `${ino.toString(16)}-${size.toString(16)}-${Math.floor(mtimeMs).toString(16)}` }
 }
 
 /** The ETag of a part: the CRC-32 of its bytes and their number. Equal bytes have equal ETags. */

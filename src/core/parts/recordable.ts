@@ -1,5 +1,11 @@
 import type { StoredPart, TailObject } from '../upload.ts'
-import { type BufferedPart, tailObjectsSize } from './buffered-part.ts'
+
+/** A part in the making. */
+export interface RecordablePart {
+  /** Its receipt; `null` until the store has it. */
+  stored: StoredPart | null
+  tailObjects: readonly TailObject[]
+}
 
 /** What of the parts in the making a row may name. */
 export interface Recordable {
@@ -17,7 +23,7 @@ export interface Recordable {
  * The longest run without a gap: parts may be stored in any order, and the row names a part only when all before it are stored. A part
  * that is stored behind a gap is recorded with the one that closes it.
  */
-export function recordable(parts: readonly Pick<BufferedPart, 'stored' | 'tailObjects'>[]): Recordable {
+export function recordable(parts: readonly RecordablePart[]): Recordable {
   const firstUnstored = parts.findIndex((part) => part.stored === null)
   const count = firstUnstored === -1 ? parts.length : firstUnstored
   const run = parts.slice(0, count)
@@ -26,7 +32,7 @@ export function recordable(parts: readonly Pick<BufferedPart, 'stored' | 'tailOb
   return {
     parts: stored,
     tail,
-    size: stored.reduce((bytes, part) => bytes + part.size, 0) + tailObjectsSize(tail),
+    size: [...stored, ...tail].reduce((bytes, { size }) => bytes + size, 0),
     replaced: run.flatMap((part) => part.tailObjects.map(({ key }) => key)),
   }
 }

@@ -7,8 +7,8 @@ import { type EngineContext, policyOf, removeDropped } from '../engine-context.t
 import { errors } from '../errors/errors.ts'
 import { type FileHash, hashFile, matchesExpected } from '../file-digest.ts'
 import type { Lease } from '../lease.ts'
+import type { BodyWriter } from '../parts/body-writer.ts'
 import { assertNoPartLocks } from '../parts/part-locks.ts'
-import type { PartWriter } from '../parts/part-writer.ts'
 import { beginFinishing } from '../transitions/begin-finishing.ts'
 import { completeUpload, failDigestMismatch } from '../transitions/complete.ts'
 import { giveUp } from '../transitions/end.ts'
@@ -90,7 +90,7 @@ interface ReceivedBody extends BodyResult {
   /** The length of the file, and whether this request is the first to announce it. */
   size: number | null
   isNewLength: boolean
-  writer: PartWriter
+  writer: BodyWriter
   /** Has digested the file from its first byte; `null`: not asked for, or the file began in another body. */
   fileHash: FileHash | null
   /** The same, where the file may be the repetition of another upload. */
@@ -169,7 +169,7 @@ async function findEarlier(
   by: Actor,
   lease: Lease,
   { repeats }: AppendRequest,
-  writer: PartWriter,
+  writer: BodyWriter,
   bodyHash: Hash,
 ): Promise<UploadRecord | null> {
   const body = { size: writer.position, sha256: bodyHash.digest('base64') }
@@ -191,7 +191,7 @@ async function closeWriter(
   context: EngineContext,
   by: Actor,
   lease: Lease,
-  writer: PartWriter,
+  writer: BodyWriter,
   fileHash: FileHash | null,
 ): Promise<UploadRecord> {
   const { upload } = lease
@@ -233,7 +233,7 @@ async function closeWriter(
 async function verifyDigest(
   context: EngineContext,
   lease: Lease,
-  writer: PartWriter,
+  writer: BodyWriter,
   digest: Digest,
   end: BodyResult['end'],
   newSize: number | null,
@@ -249,7 +249,7 @@ async function verifyDigest(
 }
 
 /** Forgets the bytes of a refused body that are not recorded yet. */
-async function discardBody(context: EngineContext, lease: Lease, writer: PartWriter): Promise<void> {
+async function discardBody(context: EngineContext, lease: Lease, writer: BodyWriter): Promise<void> {
   await writer.discard()
   removeDropped(context, lease)
 }

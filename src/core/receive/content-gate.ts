@@ -4,10 +4,11 @@
  * key are saved in one statement and the bytes go on to the store. A file that its owner may not send is refused, and the upload
  * has failed.
  */
+
 import type { EngineContext } from '../engine-context.ts'
 import { isUploadError, type UploadError } from '../errors/error.ts'
 import type { Lease } from '../lease.ts'
-import type { PartWriter } from '../parts/part-writer.ts'
+import type { BodyWriter } from '../parts/body-writer.ts'
 import type { ContentCheck } from '../policy/content-check.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { failUpload } from '../transitions/fail.ts'
@@ -30,10 +31,10 @@ export interface GateRequest {
 /** `writer`, which must be at the beginning of the file, behind the gate. */
 export function openContentGate(
   context: EngineContext,
-  writer: PartWriter,
+  writer: BodyWriter,
   lease: Lease,
   { content, size, awaitsDigest, by, expiryPatch, onRecorded }: GateRequest,
-): PartWriter {
+): BodyWriter {
   const { upload } = lease
   const sniffLength = content?.sniffLength ?? 0
   const needed = Math.min(sniffLength, size ?? sniffLength)

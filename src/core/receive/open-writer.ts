@@ -1,6 +1,7 @@
 import { type EngineContext, nextExpiry, removeDropped } from '../engine-context.ts'
 import type { Lease } from '../lease.ts'
-import { createPartWriter, type PartWriter, type PartWriterOptions } from '../parts/part-writer.ts'
+import type { BodyWriter } from '../parts/body-writer.ts'
+import { PartWriter, type PartWriterOptions } from '../parts/part-writer.ts'
 import { nextTailKey } from '../tail-keys.ts'
 import type { Actor } from '../upload.ts'
 import { openContentGate } from './content-gate.ts'
@@ -19,12 +20,12 @@ export function openPartWriter(
   lease: Lease,
   by: Actor | null,
   request: WriterRequest = {},
-): PartWriter {
+): BodyWriter {
   const { upload } = lease
   const size = request.size === undefined ? upload.size : request.size
   const awaitsDigest = request.awaitsDigest ?? false
   const expiryPatch = () => ({ expiresAt: nextExpiry(context, upload) })
-  const writer = createPartWriter({
+  const writer = new PartWriter({
     store: context.store,
     lease,
     budget: context.memory.budget,

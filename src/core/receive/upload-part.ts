@@ -2,13 +2,14 @@
  * Parts that arrive in any order and in parallel, each addressed by its number. They take no lease, or they could not arrive in parallel;
  * each takes the lock of its part instead: see parts/part-locks.
  */
+
 import { assertNotDraining } from '../body/active-bodies.ts'
 import type { BodySlot } from '../body/body-gate.ts'
 import { type EngineContext, nextExpiry, removeDetached, senderOf } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
 import type { Lease } from '../lease.ts'
+import { IncomingPart } from '../parts/incoming-part.ts'
 import { createMultipart } from '../parts/multipart.ts'
-import { createPartBuffer, type PartBuffer } from '../parts/part-buffer.ts'
 import { storePart } from '../parts/part-locks.ts'
 import { NoSuchKey, NoSuchUpload } from '../ports/object-store.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
@@ -51,7 +52,7 @@ async function receiveAndStore(
   await assertRepeatAllowed(context, found, number)
   const expiresAt = nextExpiry(context, found)
   const gate = openPartGate(context, actor, found, request)
-  const buffer = createPartBuffer({
+  const buffer = new IncomingPart({
     store,
     budget: context.memory.budget,
     cache: context.memory.tails,
@@ -104,7 +105,7 @@ async function receive(
   context: EngineContext,
   upload: UploadRecord,
   { body: stream, digest, number }: PartUpload,
-  buffer: PartBuffer,
+  buffer: IncomingPart,
   gate: PartGate | null,
   slot: BodySlot,
 ): Promise<void> {

@@ -655,6 +655,23 @@ describe('parts and memory', () => {
   })
 })
 
+describe('an append and memory', () => {
+  it('a body fails when it cannot be spilled', async () => {
+    const budget = createMemoryBudget(1024)
+    const { engine, store } = await openEngine({ budget, partSize: 1024 ** 2 })
+    const { id } = await engine.create(ada, { size: 1024 ** 2, filename: 'a', contentType: 'text/plain' })
+    store.fault = (call) => {
+      if (call === 'put') throw unavailable()
+    }
+
+    const body = bodyOf(split(randomBytes(1024 ** 2), 64 * 1024))
+    const appended = engine.append(ada, id, { offset: 0, body, bodySize: 1024 ** 2, ending: 'at-size' })
+
+    await expect(appended).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect(budget.used).toBe(0)
+  })
+})
+
 describe('the end of an upload with parts under way', () => {
   it('stops the parts that are being received when it is cancelled', async () => {
     const { engine, store } = await openEngine()

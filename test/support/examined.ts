@@ -1,5 +1,8 @@
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
 import { examine, printFinding } from '../../src/cli/doctor/doctor.ts'
 import { loadConfig } from '../../src/config.ts'
@@ -18,6 +21,8 @@ export interface Examined {
   server: NodeProcess
   /** Its settings, without PUBLIC_URL, whose checks take seconds. */
   settings: Record<string, string>
+  /** Changes with which the bucket is not examined, for tests of other parts: that takes longest. */
+  withoutBucket: Record<string, string>
   /** The findings with `changes` of the settings. */
   examineWith(changes?: Record<string, string | undefined>): Promise<Finding[]>
   /** Expects one error, with this message and this fix, and no secret in any finding. */
@@ -37,6 +42,7 @@ export function examined(): Examined {
       ...parts.s3.settings,
       TRUST_PROXY: 'loopback',
     }
+    parts.withoutBucket = { STORE: 'local', DATA_DIR: await mkdtemp(join(tmpdir(), 'landfall-examined-')) }
     parts.server = await startNodeProcess({ environment: parts.settings })
   })
 
@@ -44,6 +50,7 @@ export function examined(): Examined {
     await parts.server.kill()
     await parts.s3.close()
     await parts.database.dispose()
+    await rm(parts.withoutBucket.DATA_DIR!, { recursive: true })
   })
 
   parts.examineWith = async (changes = {}) => {

@@ -5,8 +5,8 @@ import { probeRufh } from './rufh.ts'
 
 const report = about('proxy')
 const MiB = 1024 ** 2
-// A proxy that streams a body has forwarded its first bytes after this time.
-const forwardedMs = 1500
+// A proxy that streams a body has usually forwarded its first bytes after the first of these times, and certainly after the last.
+const forwardedMs = [100, 400, 1500]
 // nginx's own limit is 1 MiB, Cloudflare's 100 MB.
 const testedSizes = [2 * MiB, 101 * MiB, 1100 * MiB]
 const line = 'landfall doctor was here\n'
@@ -73,14 +73,14 @@ async function offsetOf(upload: string, headers: Record<string, string>): Promis
 /** Tests whether request bodies are forwarded while they are sent, with a length and chunked, and at any size. */
 async function* bodies(upload: string, headers: Record<string, string>, size: number): AsyncGenerator<Finding> {
   const half = line.repeat(4000)
-  const sized = await forwards(upload, headers, { half, length: half.length * 2 })
+  const sized = await forwards(upload, headers, { bytes: half, length: half.length * 2 })
   if (!sized.isForwarded) {
     yield report.error(
       'bytes reach the server only when the whole request has been sent',
       'The proxy buffers request bodies, and loses buffered bytes when the connection breaks. docs/proxies.md has the settings of each proxy. nginx: proxy_request_buffering off; proxy_http_version 1.1;',
     )
   } else {
-    const chunked = await forwards(upload, headers, { half, length: null })
+    const chunked = await forwards(upload, headers, { bytes: half, length: null })
     if (chunked.isForwarded) yield report.ok('bytes reach the server as they are sent, with a length and chunked')
     else if (chunked.status === 411 || chunked.status === 501)
       yield report.warning(
@@ -96,37 +96,50 @@ async function* bodies(upload: string, headers: Record<string, string>, size: nu
   yield await acceptsLargeBodies(upload, headers, size)
 }
 
-/** Sends half a body, then reads the offset from the server. */
+interface Beginning {
+  /** The first bytes of the body; the others are not sent. */
+  bytes: string
+  /** The length that the request announces; `null` for a chunked body. */
+  length: number | null
+}
+
+/**
+ * Sends the beginning of a body, then reads the offset from the server. Reading it ends the request, so a later look at the same request
+ * is impossible, and bytes that had not arrived yet are sent once more in a request that is given longer.
+ */
 async function forwards(
   upload: string,
   headers: Record<string, string>,
-  { half, length }: { half: string; length: number | null },
+  { bytes, length }: Beginning,
 ): Promise<{ isForwarded: boolean; status: number | null }> {
-  const before = await offsetOf(upload, headers)
-  const { request, response } = open(upload, 'PATCH', {
-    ...patchHeaders(headers, before),
-    ...(length !== null && { 'content-length': length }),
-  })
-  request.write(half)
-  const answered = await Promise.race([response, after(forwardedMs)])
-  // HEAD makes the server stop the request in progress and save the bytes that arrived.
-  const offset = await offsetOf(upload, headers)
-  request.destroy()
-  return { isForwarded: offset > before, status: answered?.statusCode ?? null }
+  let status: number | null = null
+  for (const waitMs of forwardedMs) {
+    const before = await offsetOf(upload, headers)
+    const { request, response } = open(upload, 'PATCH', {
+      ...patchHeaders(headers, before),
+      ...(length !== null && { 'content-length': length }),
+    })
+    request.write(bytes)
+    const answered = await Promise.race([response, after(waitMs)])
+    // HEAD makes the server stop the request in progress and save the bytes that arrived.
+    const offset = await offsetOf(upload, headers)
+    request.destroy()
+    status = answered?.statusCode ?? null
+    if (offset > before || status !== null) return { isForwarded: offset > before, status }
+  }
+  return { isForwarded: false, status }
 }
 
-/** Tests the largest body: nginx and others refuse by Content-Length, before the body is sent. */
+/**
+ * Tests the largest body: nginx and others refuse by Content-Length, before the body is sent. A proxy that has forwarded the first bytes, or
+ * has not answered, accepts the request.
+ */
 async function acceptsLargeBodies(upload: string, headers: Record<string, string>, size: number): Promise<Finding> {
   let accepted = 0
   for (const tested of [...testedSizes.filter((each) => each < size), size]) {
-    const offset = await offsetOf(upload, headers)
-    const { request, response } = open(upload, 'PATCH', {
-      ...patchHeaders(headers, offset),
-      'content-length': Math.min(tested, size - offset),
-    })
-    const answered = await Promise.race([response, after(forwardedMs)])
-    request.destroy()
-    if (answered?.statusCode === 413)
+    const length = Math.min(tested, size - (await offsetOf(upload, headers)))
+    const { status } = await forwards(upload, headers, { bytes: line, length })
+    if (status === 413)
       return report.error(
         `a request of ${Math.round(tested / MiB)} MiB is refused by the proxy${accepted > 0 ? `, one of ${Math.round(accepted / MiB)} MiB is not` : ''}`,
         'nginx: client_max_body_size 0; if the limit cannot be changed, have clients send chunks below it (chunkSize).',

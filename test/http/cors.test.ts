@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config.ts'
 import { originMatcher } from '../../src/http/cors.ts'
-import { testApp } from '../support/test-app.ts'
+import { sharedApp } from '../support/test-app.ts'
 
 const urls = [
   '/v1/uploads',
@@ -11,7 +11,7 @@ const urls = [
   '/files/00000000-0000-4000-8000-000000000000',
 ]
 
-type App = Awaited<ReturnType<typeof testApp>>
+type App = Awaited<ReturnType<typeof sharedApp>>
 
 function preflight(app: App, url: string, origin = 'https://app.example.org', method = 'POST') {
   const headers = { origin, 'access-control-request-method': method, 'access-control-request-headers': 'traceparent' }
@@ -25,7 +25,7 @@ const listOf = (value: unknown) =>
 
 describe.each(urls)('a page of another origin at %s', (url) => {
   it('may send the headers of all protocols, of tracing and of CORS_HEADERS', async () => {
-    const app = await testApp({ CORS_HEADERS: 'apikey, x-upsert, X-Tenant' })
+    const app = await sharedApp({ CORS_HEADERS: 'apikey, x-upsert, X-Tenant' })
 
     const answer = await preflight(app, url)
 
@@ -43,7 +43,7 @@ describe.each(urls)('a page of another origin at %s', (url) => {
   })
 
   it('may read error responses and their headers if its origin is allowed', async () => {
-    const app = await testApp({ CORS_ORIGINS: 'https://*.example.org', CORS_CREDENTIALS: 'true' })
+    const app = await sharedApp({ CORS_ORIGINS: 'https://*.example.org', CORS_CREDENTIALS: 'true' })
     const request = (origin: string) =>
       app.http.inject({ method: url.startsWith('/api') ? 'POST' : 'GET', url, headers: { origin } })
 
@@ -124,7 +124,7 @@ describe('an origin', () => {
   })
 
   it('gets CORS headers only if it is allowed, also with credentials', async () => {
-    const app = await testApp({
+    const app = await sharedApp({
       CORS_ORIGINS: 'https://*.example.org, https://one.example',
       CORS_CREDENTIALS: 'true',
     })
@@ -168,7 +168,7 @@ describe('an origin', () => {
 })
 
 it('preflights do not count as requests of an address', async () => {
-  const app = await testApp({ REQUESTS_PER_ADDRESS: '5' })
+  const app = await sharedApp({ REQUESTS_PER_ADDRESS: '5' })
   const from = { remoteAddress: '203.0.113.9' }
   const headers = { origin: 'https://app.example.org', 'access-control-request-method': 'POST' }
 
@@ -185,7 +185,7 @@ it.each([
   ['GET', '/api/none'],
   ['POST', '/api/upload/none'],
 ] as const)('a page of an allowed origin may read a 404: %s %s', async (method, url) => {
-  const app = await testApp({ CORS_ORIGINS: 'https://*.example.org' })
+  const app = await sharedApp({ CORS_ORIGINS: 'https://*.example.org' })
   const headers = { origin: 'https://app.example.org', ...(await app.as()) }
 
   const answer = await app.http.inject({ method, url, headers })

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { userOf } from '../../src/core/upload.ts'
 import { bytes, png } from '../media/built.ts'
-import { testApp } from '../support/test-app.ts'
+import { sharedApp } from '../support/test-app.ts'
 
 type Headers = Record<string, string>
 interface CreateRequest {
@@ -70,7 +70,7 @@ const form = (name: string, type: string) => (payload: Buffer) => ({
 
 /** Sends `request` and returns the upload that it created. */
 async function created(request: CreateRequest) {
-  const app = await testApp()
+  const app = await sharedApp()
   const headers = await app.as(userOf(randomUUID(), 'creator'))
   const answer = await app.http.inject({ ...request, headers: { ...headers, ...request.headers } })
   expect([answer.statusCode, answer.body]).toEqual([201, expect.anything()])

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { testApp } from '../support/test-app.ts'
+import { sharedApp } from '../support/test-app.ts'
 
 const id = '[0-9a-f-]{36}'
 const forwarded = {
@@ -10,7 +10,7 @@ const forwarded = {
 
 /** The Location of a creation with these headers in every protocol, and the address in the list of uploads. */
 async function addresses(env: Record<string, string>, headers: Record<string, string>) {
-  const { http, as } = await testApp(env)
+  const { http, as } = await sharedApp(env)
   const common = { ...headers, ...(await as()) }
   const tus = { 'tus-resumable': '1.0.0', 'upload-length': '5' }
   const rufh = { 'upload-complete': '?0' }

@@ -1,10 +1,9 @@
 /* A body that is longer than its file is rejected and never completes an upload. */
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { AddressInfo } from 'node:net'
 import { expect, it } from 'vitest'
 import { userOf } from '../../src/core/upload.ts'
 import { askFor, type RawAnswer, type RawRequest } from '../support/raw-http.ts'
-import { testApp } from '../support/test-app.ts'
+import { portOf, sharedApp } from '../support/test-app.ts'
 import { appendHeaders, interop, lastIn } from './rufh/serve.ts'
 
 const file = randomBytes(10)
@@ -17,10 +16,9 @@ const tusChunk = { ...tus, 'content-type': 'application/offset+octet-stream' }
 type Framing = (typeof framings)[number]
 
 async function serve() {
-  const app = await testApp()
-  await app.http.listen({ host: '127.0.0.1', port: 0 })
+  const app = await sharedApp()
   const actor = userOf(`ada-${randomUUID()}`, 'creator')
-  const { port } = app.http.server.address() as AddressInfo
+  const port = await portOf(app)
   const token = await app.as(actor)
 
   function ask(request: RawRequest): Promise<RawAnswer> {

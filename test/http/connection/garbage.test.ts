@@ -2,10 +2,9 @@
  * Bytes that are not a request, and requests that are expensive to parse, on every port: the server refuses them or closes the connection,
  * and answers the next client.
  */
-import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openRaw, type RawConnection } from '../../support/raw-http.ts'
-import { testApp } from '../../support/test-app.ts'
+import { portOf, sharedApp } from '../../support/test-app.ts'
 
 const hostLine = 'Host: a\r\n'
 const chunked = `POST /v1/uploads/init HTTP/1.1\r\n${hostLine}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`
@@ -30,10 +29,8 @@ const garbage: [string, (string | Buffer)[], number[]][] = [
 ]
 
 async function listening(kind: 'METRICS_PORT' | 'PORT'): Promise<number> {
-  const app = await testApp({ METRICS_PORT: '0', HEADERS_TIMEOUT: '1s' })
-  const server = kind === 'PORT' ? app.http : app.metricsHttp!
-  await server.listen({ host: '127.0.0.1', port: 0 })
-  return (server.server.address() as AddressInfo).port
+  const { http, metricsHttp } = await sharedApp({ METRICS_PORT: '0', HEADERS_TIMEOUT: '1s' })
+  return portOf({ http: kind === 'PORT' ? http : metricsHttp! })
 }
 
 async function open(port: number): Promise<RawConnection> {

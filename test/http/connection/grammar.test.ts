@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { toOriginForm } from '../../../src/http/connection/grammar.ts'
 import { openRaw, parseAnswer } from '../../support/raw-http.ts'
-import { testApp } from '../../support/test-app.ts'
+import { portOf, sharedApp } from '../../support/test-app.ts'
 
 const post = 'POST /v1/uploads/init HTTP/1.1\r\nHost: a\r\n'
 
@@ -46,9 +45,7 @@ describe('an ambiguous or unsupported request', () => {
     ['a space before the colon', 'GET /health HTTP/1.1\r\nHost : a\r\n\r\n'],
     ['a zero byte in a header', 'GET /health HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n'],
   ])('is refused with 400 and closes its connection: %s', async (_what, text) => {
-    const app = await testApp()
-    await app.http.listen({ host: '127.0.0.1', port: 0 })
-    const connection = await openRaw((app.http.server.address() as AddressInfo).port)
+    const connection = await openRaw(await portOf(await sharedApp()))
 
     await connection.send(text)
     await connection.closed()
@@ -69,9 +66,7 @@ describe('an ambiguous or unsupported request', () => {
     ['GET /health HTTP/1.0\r\n\r\n'],
     ['GET /health?a=http://b/c HTTP/1.1\r\nHost: my_host\r\nConnection: close\r\n\r\n'],
   ])('is not a plain request such as %s', async (text) => {
-    const app = await testApp()
-    await app.http.listen({ host: '127.0.0.1', port: 0 })
-    const connection = await openRaw((app.http.server.address() as AddressInfo).port)
+    const connection = await openRaw(await portOf(await sharedApp()))
 
     await connection.send(text)
 
@@ -86,9 +81,7 @@ describe('a request whose target is a whole URL', () => {
     ['GET http://[::1]:1080/health HTTP/1.1', 200],
     ['GET http://files.example/none/such HTTP/1.1', 404],
   ])('is answered like a request for its path: %s', async (line, status) => {
-    const app = await testApp()
-    await app.http.listen({ host: '127.0.0.1', port: 0 })
-    const connection = await openRaw((app.http.server.address() as AddressInfo).port)
+    const connection = await openRaw(await portOf(await sharedApp()))
 
     await connection.send(`${line}\r\nHost: other.example\r\nConnection: close\r\n\r\n`)
 

@@ -3,11 +3,11 @@
  * have further fields, but none of the fields here may be missing or change its meaning.
  */
 import { randomBytes } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { errors } from '../../../src/core/errors/errors.ts'
 import { userOf } from '../../../src/core/upload.ts'
 import { unavailable } from '../../support/memory-store.ts'
-import { type TestApp, testApp } from '../../support/test-app.ts'
+import { sharedApp, type TestApp, testAppOver } from '../../support/test-app.ts'
 
 const MiB = 1024 ** 2
 const timestamp = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/)
@@ -60,7 +60,7 @@ const error = (code: string) => ({ error: { code, message: expect.stringMatching
 
 describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', (prefix) => {
   it('creates an upload, sends its chunks in any order, and completes it', async () => {
-    const app = await testApp(env)
+    const app = await sharedApp(env)
     const client = await clientOf(app, prefix)
     const bytes = Buffer.from('contract '.repeat(20_000))
 
@@ -100,7 +100,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
   })
 
   it('may complete with a list of parts, whose ETags are verified', async () => {
-    const app = await testApp(env)
+    const app = await sharedApp(env)
     const client = await clientOf(app, prefix)
     const created = await client.init({ ...file, total_size: 2 * chunkSize })
     const id = created.body.upload_id
@@ -128,7 +128,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
   })
 
   it('cancels, and gets the same answer to a second request', async () => {
-    const client = await clientOf(await testApp(env), prefix)
+    const client = await clientOf(await sharedApp(env), prefix)
     const { body } = await client.init({ ...file, total_size: 10 })
 
     const cancelled = await client.cancel(body.upload_id)
@@ -142,10 +142,11 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
 
   it('reads the status of failed and expired uploads', async () => {
     let now = new Date()
-    const app = await testApp(env, { now: () => now })
+    const app = await testAppOver((await sharedApp(env)).store, env, { now: () => now })
     const client = await clientOf(app, prefix)
     const failed = await client.init({ ...file, total_size: 10, file_name: 'a.png', content_type: 'image/png' })
     const late = await client.init({ ...file, total_size: 10 })
+    onTestFinished(() => void (app.store.fault = () => {}))
     app.store.fault = (call) => {
       if (call === 'uploadPart') app.store.multiparts.clear()
     }
@@ -164,7 +165,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
   it.each(['text', 'undefined', 'null', 'image/*', ''])(
     'may send an invalid content_type, which is ignored: %j',
     async (contentType) => {
-      const client = await clientOf(await testApp(env), prefix)
+      const client = await clientOf(await sharedApp(env), prefix)
 
       const { status, body } = await client.init({ ...file, total_size: 10, content_type: contentType })
 
@@ -174,7 +175,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
   )
 
   it('gets the codes that it knows for an invalid init', async () => {
-    const client = await clientOf(await testApp(env), prefix)
+    const client = await clientOf(await sharedApp(env), prefix)
     const invalidFields: Record<string, object> = {
       'no file_name': { file_name: undefined },
       'no total_size': { total_size: undefined },
@@ -212,7 +213,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
   })
 
   it('gets the codes that it knows for unknown uploads and invalid requests', async () => {
-    const client = await clientOf(await testApp(env), prefix)
+    const client = await clientOf(await sharedApp(env), prefix)
     const { body } = await client.init({ ...file, total_size: 10 })
     const id = body.upload_id
     const unknownId = '00000000-0000-4000-8000-000000000000'
@@ -236,7 +237,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
   })
 
   it('gets 409 UPLOAD_COMPLETED for a chunk or a cancel of a completed upload', async () => {
-    const client = await clientOf(await testApp(env), prefix)
+    const client = await clientOf(await sharedApp(env), prefix)
     const { body } = await client.init({ ...file, total_size: 10 })
     await client.chunk(body.upload_id, 0, Buffer.from('0123456789'))
     await client.complete(body.upload_id)
@@ -250,9 +251,10 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
   })
 
   it('gets 502 R2_ERROR while the store does not answer', async () => {
-    const app = await testApp(env)
+    const app = await sharedApp(env)
     const client = await clientOf(app, prefix)
     const { body } = await client.init({ ...file, total_size: 10 })
+    onTestFinished(() => void (app.store.fault = () => {}))
     app.store.fault = () => {
       throw unavailable()
     }
@@ -264,7 +266,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
   })
 
   it('gets an object key of role, user, day, category and file name', async () => {
-    const app = await testApp(env)
+    const app = await sharedApp(env)
     const client = await clientOf(app, prefix)
     const { body } = await client.init({ ...file, total_size: 10 })
     await client.chunk(body.upload_id, 0, Buffer.from('0123456789'))
@@ -278,7 +280,7 @@ describe.each(['/api/upload', '/v1/uploads'])('a client of the contract at %s', 
     ['an administrator', { isAdmin: true }, { user_id: 'eve', user_role: 'member' }],
     ['a service with a key of its own', null, { user_id: 'eve', user_role: 'creator' }],
   ])('acts for the user that it names if it is %s', async (_who, admin, named) => {
-    const app = await testApp(env)
+    const app = await sharedApp(env)
     const root = await app.as(userOf('root', 'creator', { isAdmin: true }))
     const key = { name: 'importer', role: 'creator', scopes: ['upload', 'read', 'cancel'] }
     const made = await app.http.inject({ method: 'POST', url: '/v1/admin/keys', headers: root, payload: key })
@@ -309,7 +311,7 @@ describe('acting for other users', () => {
     ['by a key of a user', { user: 'bob' }, { user_id: 'eve' }],
     ['by a key in another role than its own', {}, { user_role: 'member' }],
   ])('is 403 %s', async (_what, more, named) => {
-    const app = await testApp(env)
+    const app = await sharedApp(env)
     const root = await app.as(userOf('root', 'creator', { isAdmin: true }))
     const payload = { name: 'importer', role: 'creator', scopes: ['upload'], ...more }
     const made = await app.http.inject({ method: 'POST', url: '/v1/admin/keys', headers: root, payload })
@@ -319,7 +321,7 @@ describe('acting for other users', () => {
   })
 
   it('is 404 for a chunk of an upload that another administrator created', async () => {
-    const app = await testApp(env)
+    const app = await sharedApp(env)
     const root = await clientOf(app, '/api/upload', userOf('root', 'creator', { isAdmin: true }))
     const other = await clientOf(app, '/api/upload', userOf('boss', 'creator', { isAdmin: true }))
     const former = await clientOf(app, '/api/upload', userOf('root', 'creator'))
@@ -335,13 +337,13 @@ describe('acting for other users', () => {
 
 describe('chunk_size', () => {
   it('is 150 MiB by default', async () => {
-    const client = await clientOf(await testApp(), '/api/upload')
+    const client = await clientOf(await sharedApp(), '/api/upload')
 
     expect((await client.init({ ...file, total_size: 10 })).body.chunk_size).toBe(150 * MiB)
   })
 
   it('and max_file_size can be changed by the policies while the server runs', async () => {
-    const app = await testApp(env)
+    const app = await sharedApp(env)
     const client = await clientOf(app, '/api/upload')
     const headers = await app.as(userOf('root', 'creator', { isAdmin: true }))
     const before = await app.http.inject({ url: '/v1/admin/policies', headers })
@@ -361,7 +363,7 @@ describe('chunk_size', () => {
 
 describe('the rest of the contract', () => {
   it('is the answer of /health with service, status and timestamp', async () => {
-    const { http } = await testApp()
+    const { http } = await sharedApp()
 
     const answer = await http.inject('/health')
 
@@ -372,9 +374,10 @@ describe('the rest of the contract', () => {
   })
 
   it('is 502 DATABASE_ERROR while the database does not answer', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const { init } = await clientOf(app, '/api/upload')
-    app.engine.create = () => Promise.reject(errors.databaseUnavailable({}))
+    vi.spyOn(app.engine, 'create').mockRejectedValue(errors.databaseUnavailable({}))
+    onTestFinished(() => void vi.restoreAllMocks())
 
     expect(await init({ ...file, total_size: 10 })).toEqual({ status: 502, body: error('DATABASE_ERROR') })
   })

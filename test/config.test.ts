@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ConfigError, loadConfig, renderEnvExample } from '../src/config.ts'
 import { defaultPolicies } from '../src/core/policy/policy.ts'
+import { storeNames } from '../src/stores/index.ts'
 
 const secret = 'a secret that is long enough for HS256'
 
@@ -68,7 +69,7 @@ describe('the configuration', () => {
     ['PORT', '70000', 'PORT: expected a whole number from 0 to 65535'],
     ['PORT', 'high', 'PORT: expected a whole number from 0 to 65535'],
     ['DATABASE_POOL', '1.5', 'DATABASE_POOL: expected a whole number from 1 to 1000'],
-    ['STORE', 'ftp', 'STORE: expected local, s3'],
+    ['STORE', 'ftp', `STORE: expected ${storeNames.join(', ')}`],
     ['LOG_FORMAT', 'xml', 'LOG_FORMAT: expected auto, json, text'],
   ])('says what is expected instead of %s=%s', (name, text, problem) => {
     expect(problemsOf({ [name]: text })).toEqual([problem])

@@ -11,8 +11,8 @@ import type { MemoryBudget } from './memory/memory-budget.ts'
 import type { TailCache } from './memory/tail-cache.ts'
 import type { NameObject } from './object-key.ts'
 import type { ContentCheck } from './policy/content-check.ts'
+import type { CreationRule } from './policy/policy.ts'
 import { effectivePolicy, type Policy, type PolicyDocument } from './policy/policy.ts'
-import type { Rule } from './policy/rules/rule.ts'
 import type { ObjectStore } from './ports/object-store.ts'
 import type { UploadRepository } from './ports/uploads.ts'
 import { type Actor, actorOfUpload, ownerKey, type UploadRecord } from './upload.ts'
@@ -55,7 +55,7 @@ export interface EngineContext {
   readonly settings: EngineSettings
   /** The active policies. */
   readonly policies: () => PolicyDocument
-  readonly rules: readonly Rule[]
+  readonly rules: readonly CreationRule[]
   /** `null`: the media type that the client names is taken as it is. */
   readonly content: ContentCheck | null
   readonly authorization: Authorization

@@ -7,8 +7,7 @@ import type { Facts } from './errors/error.ts'
 import type { MemoryBudget } from './memory/memory-budget.ts'
 import type { NameObject } from './object-key.ts'
 import type { ContentCheck } from './policy/content-check.ts'
-import type { PolicyDocument } from './policy/policy.ts'
-import type { Rule } from './policy/rules/rule.ts'
+import type { CreationRule, PolicyDocument } from './policy/policy.ts'
 import type { Locker } from './ports/locks.ts'
 import type { ObjectStore } from './ports/object-store.ts'
 import type { UploadRepository } from './ports/uploads.ts'
@@ -20,7 +19,7 @@ export interface EngineOptions extends Omit<EngineSettings, 'partLockMs' | 'part
   store: ObjectStore
   locker: Locker
   policies(): PolicyDocument
-  rules: Rule[]
+  rules: CreationRule[]
   /** Not given: the media type that the client names is taken as it is. */
   contentCheck?: ContentCheck | undefined
   budget: MemoryBudget

@@ -3,7 +3,9 @@
  * form, so that two versions differ only where their meaning differs.
  */
 import { z } from 'zod'
-import { categories, type Policy, type PolicyDocument, type PolicyRules } from '../core/policy/policy.ts'
+import { categories } from '../core/policy/categories.ts'
+import type { Forms } from '../core/policy/fields.ts'
+import { type Policy, type PolicyDocument, type PolicyRules, policyFields, policyForms } from '../core/policy/policy.ts'
 import { parseDuration, parseSize, writeDuration, writeSize } from '../core/units.ts'
 
 const KiB = 1024
@@ -46,34 +48,30 @@ const mediaType = z
   .max(200)
   .regex(/^[^/\s]+\/[^/\s]+$/, 'expected a media type such as image/*')
 const glob = z.string().min(1).max(200)
-const fileNames = z
-  .strictObject({
-    allow: z.array(glob).min(1).max(100).nullable().default(null),
-    deny: z.array(glob).max(100).default([]),
-    maxLength: z.int().min(1).max(1024).nullable().default(null),
-  })
-  .nullable()
+const fileNames = z.strictObject({
+  allow: z.array(glob).min(1).max(100).nullable().default(null),
+  deny: z.array(glob).max(100).default([]),
+  maxLength: z.int().min(1).max(1024).nullable().default(null),
+})
 
-const ruleShape = {
-  maxSize: size.nullable().optional(),
-  mediaTypes: z.array(mediaType).min(1).max(500).nullable().optional(),
-  categories: z.array(z.enum(categories)).min(1).nullable().optional(),
-  fileNames: fileNames.optional(),
-  uploadsAtOnce: count.nullable().optional(),
-  creationsPerMinute: rate.nullable().optional(),
-  requestsPerMinute: rate.nullable().optional(),
-  bytesPerSecond: speed.nullable().optional(),
-  bytesPerDay: size.nullable().optional(),
-  filesPerDay: count.nullable().optional(),
-  totalBytes: size.nullable().optional(),
-  totalFiles: count.nullable().optional(),
-  timeToLive: duration.nullable().optional(),
-  partSize: partSize.nullable().optional(),
-  chunkSize: partSize.nullable().optional(),
+/** The JSON of each form of value. */
+const forms: { [Form in keyof Forms]: z.ZodType<Forms[Form]> } = {
+  size,
+  partSize,
+  speed,
+  duration,
+  count,
+  rate,
+  mediaTypes: z.array(mediaType).min(1).max(500),
+  categories: z.array(z.enum(categories)).min(1),
+  fileNames,
 }
 
 /** The fields that a section may have. */
-export const policyFieldNames = Object.keys(ruleShape) as (keyof typeof ruleShape)[]
+export const policyFieldNames = policyFields.map(fieldName)
+const ruleShape = Object.fromEntries(
+  policyFields.map((field) => [fieldName(field), forms[policyForms[field]].nullable().optional()]),
+)
 
 /** One section: the fields of a policy, all of them optional. */
 export const rulesSchema = z.strictObject(ruleShape).transform(toRules)
@@ -134,8 +132,9 @@ export function writePolicyDocument(document: PolicyDocument): Record<string, un
 /** The JSON form of the value of one field. */
 export function writeValue<Field extends keyof Policy>(field: Field, value: Policy[Field]): unknown {
   if (typeof value !== 'number') return value
-  if (field === 'timeToLiveMs') return writeDuration(value)
-  return sizes.includes(field) ? writeSize(value) : value
+  const form: keyof Forms = policyForms[field]
+  if (form === 'duration') return writeDuration(value)
+  return form === 'size' || form === 'partSize' || form === 'speed' ? writeSize(value) : value
 }
 
 /** The name of a policy field in a document. */
@@ -160,11 +159,10 @@ export function problemsOf({ path, message, ...issue }: z.core.$ZodIssue): strin
 }
 
 const fieldList = policyFieldNames.join(', ')
-const sizes: (keyof Policy)[] = ['maxSize', 'bytesPerSecond', 'bytesPerDay', 'totalBytes', 'partSize', 'chunkSize']
 
-function toRules({ timeToLive, ...rest }: z.output<z.ZodObject<typeof ruleShape>>): PolicyRules {
-  const rules: PolicyRules = { ...rest, ...(timeToLive !== undefined && { timeToLiveMs: timeToLive }) }
-  return Object.fromEntries(Object.entries(rules).filter(([, value]) => value !== undefined))
+function toRules(given: Record<string, unknown>): PolicyRules {
+  const values = policyFields.map((field) => [field, given[fieldName(field)]] as const)
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined))
 }
 
 function writeRules(rules: PolicyRules): Record<string, unknown> {

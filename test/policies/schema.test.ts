@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { defaultPolicies } from '../../src/core/policy/policy.ts'
-import { PolicyError, readPolicyDocument, writePolicyDocument } from '../../src/policies/schema.ts'
+import { creationRules } from '../../src/core/policy/rules/index.ts'
+import { PolicyError, policyFieldNames, readPolicyDocument, writePolicyDocument } from '../../src/policies/schema.ts'
 
 const required = { maxSize: null, mediaTypes: null, categories: null, timeToLive: null }
 
@@ -34,6 +35,13 @@ describe('a policy document', () => {
       fileNames: { allow: null, deny: ['*.exe'], maxLength: null },
       partSize: 16 * 1024 ** 2,
     })
+  })
+
+  it('has every field that a rule reads', () => {
+    const read = creationRules.flatMap(({ fields }) => Object.keys(fields))
+
+    expect(policyFieldNames).toEqual(expect.arrayContaining(read))
+    expect(policyFieldNames[0]).toBe('maxSize')
   })
 
   it('may set the required fields under default', () => {

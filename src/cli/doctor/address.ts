@@ -1,6 +1,7 @@
 import { tokenRules, tokenSecret } from '../../app/development.ts'
 import type { Config } from '../../config.ts'
-import { effectivePolicy, matchesMediaType } from '../../core/policy/policy.ts'
+import { matchesMediaType } from '../../core/policy/categories.ts'
+import { effectivePolicy } from '../../core/policy/policy.ts'
 import { userOf } from '../../core/upload.ts'
 import { signToken } from '../../http/identity/secret.ts'
 import { about, codeOf, type Finding, reasonOf } from '../../stores/finding.ts'

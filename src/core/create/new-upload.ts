@@ -2,9 +2,9 @@ import type { EngineContext } from '../engine-context.ts'
 import { agreeingName } from '../media/file-endings.ts'
 import { normalizeMediaType, unknownMediaType } from '../media/media-type.ts'
 import { makeObjectKey, uniqueToken } from '../object-key.ts'
-import { categoryOf, type Policy } from '../policy/policy.ts'
+import { categoryOf } from '../policy/categories.ts'
+import type { CreationRule, Policy } from '../policy/policy.ts'
 import { filenameRule } from '../policy/rules/filename.ts'
-import type { Rule } from '../policy/rules/rule.ts'
 import { sizeRule, tooLarge } from '../policy/rules/size.ts'
 import type { Actor, CreateUpload, UploadRecord, UploadSource } from '../upload.ts'
 import { checkFingerprint } from './fingerprint.ts'
@@ -106,7 +106,7 @@ function rulesFor(
   { rules, content }: Pick<EngineContext, 'rules' | 'content'>,
   creation: CreateUpload,
   contentType: string,
-): readonly Rule[] {
+): readonly CreationRule[] {
   if (creation.isPartial) return [filenameRule, sizeRule]
   const isOpen = content !== null && contentType === unknownMediaType && creation.category === undefined
   return isOpen ? rules.filter((rule) => !content.rules.includes(rule)) : rules

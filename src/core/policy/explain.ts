@@ -1,16 +1,10 @@
 import { type ErrorCode, UploadError } from '../errors/error.ts'
 import { normalizeMediaType } from '../media/media-type.ts'
 import type { Actor, CreateUpload } from '../upload.ts'
-import {
-  categoryOf,
-  type EffectivePolicy,
-  effectivePolicy,
-  type Policy,
-  type PolicyDocument,
-  type PolicySource,
-} from './policy.ts'
+import { categoryOf } from './categories.ts'
+import type { CreationRule } from './policy.ts'
+import { type EffectivePolicy, effectivePolicy, type Policy, type PolicyDocument, type PolicySource } from './policy.ts'
 import { quotaErrors, type Usage } from './quota.ts'
-import type { Rule } from './rules/rule.ts'
 import { tooLarge } from './rules/size.ts'
 
 /** A file that a client would like to send. */
@@ -39,7 +33,7 @@ export interface Explanation {
 
 export interface ExplainContext {
   policies: PolicyDocument
-  rules: Rule[]
+  rules: CreationRule[]
   /** Bytes; the largest object that the store takes. */
   maxObjectSize: number
   /** What the user has sent already; `null`: quotas are not checked. */

@@ -1,46 +1,54 @@
 import type { Actor } from '../upload.ts'
-import { matchesGlob } from './glob.ts'
+import { categories, documentTypes } from './categories.ts'
+import type { Fields, ValuesOf } from './fields.ts'
+import { creationRules } from './rules/index.ts'
+import type { RuleInput } from './rules/rule.ts'
+import { sizeRule } from './rules/size.ts'
 
-/** Categories of files. The media type decides unless the client names one. */
-export const categories = ['image', 'video', 'audio', 'document', 'other'] as const
-export type Category = (typeof categories)[number]
+/** The limits that are not checked by a rule at creation. */
+const limits = {
+  /** Uploads in progress: neither completed nor ended otherwise. */
+  uploadsAtOnce: 'count',
+  creationsPerMinute: 'rate',
+  /** Of one user, at each server. */
+  requestsPerMinute: 'rate',
+  /** Of all bodies of one user together, at each server. */
+  bytesPerSecond: 'speed',
+  bytesPerDay: 'size',
+  filesPerDay: 'count',
+  /** Of a user's files and unfinished uploads together. */
+  totalBytes: 'size',
+  totalFiles: 'count',
+  /** How long after its last byte an unfinished upload expires. */
+  timeToLiveMs: 'duration',
+  /** The size of a part unless the file needs larger ones; `null`: the server's setting. */
+  partSize: 'partSize',
+  /** The size of a part that clients send by number; `null`: `partSize`, or the server's setting. */
+  chunkSize: 'partSize',
+} as const satisfies Fields
 
-/** Which file names are allowed. `*` stands for any run of characters and `?` for one; case does not matter. */
-export interface FileNames {
-  /** A name must match one of these; `null`: any name. */
-  allow: string[] | null
-  /** A name that matches one of these is refused even if `allow` has it. */
-  deny: string[]
-  /** Characters; `null`: only the server's own limit. */
-  maxLength: number | null
-}
+type RuleFields = Intersection<(typeof creationRules)[number]['fields']>
+type PolicyForms = RuleFields & typeof limits
+type Intersection<Union> = (Union extends unknown ? (one: Union) => void : never) extends (all: infer All) => void
+  ? All
+  : never
+
+/** The form of every field of a policy, in the order in which they are shown: the size first. */
+export const policyForms: PolicyForms = Object.assign(
+  {},
+  sizeRule.fields,
+  ...creationRules.map(({ fields }) => fields),
+  limits,
+)
+
+/** The fields of a policy, in the order in which they are shown. */
+export const policyFields = Object.keys(policyForms) as (keyof Policy)[]
 
 /** What a user may upload. Sizes are bytes, `null` is no limit. */
-export interface Policy {
-  maxSize: number | null
-  /** Media types, each exact (`image/png`) or with a wildcard (`image/*`, or all of them). */
-  mediaTypes: string[] | null
-  categories: Category[] | null
-  fileNames: FileNames | null
-  /** Uploads in progress: neither completed nor ended otherwise. */
-  uploadsAtOnce: number | null
-  creationsPerMinute: number | null
-  /** Of one user, at each server. */
-  requestsPerMinute: number | null
-  /** Of all bodies of one user together, at each server. */
-  bytesPerSecond: number | null
-  bytesPerDay: number | null
-  filesPerDay: number | null
-  /** Of a user's files and unfinished uploads together. */
-  totalBytes: number | null
-  totalFiles: number | null
-  /** How long after its last byte an unfinished upload expires. */
-  timeToLiveMs: number | null
-  /** The size of a part unless the file needs larger ones; `null`: the server's setting. */
-  partSize: number | null
-  /** The size of a part that clients send by number; `null`: `partSize`, or the server's setting. */
-  chunkSize: number | null
-}
+export type Policy = ValuesOf<PolicyForms>
+
+/** A rule for creations, which may read every field of the policy. */
+export type CreationRule = (input: RuleInput<Policy>) => void
 
 /** One section of a policy document. Fields that it leaves out are decided by a more general section. */
 export type PolicyRules = { [Field in keyof Policy]?: Policy[Field] | undefined }
@@ -72,17 +80,6 @@ const MiB = 1024 ** 2
 const GiB = 1024 ** 3
 const TiB = 1024 ** 4
 const day = 24 * 60 * 60 * 1000
-
-const documentTypes = [
-  'application/pdf',
-  'application/rtf',
-  'application/msword',
-  'application/vnd.ms-*',
-  'application/vnd.openxmlformats-officedocument.*',
-  'application/vnd.oasis.opendocument.*',
-  'application/epub+zip',
-  'text/*',
-]
 
 /** The policies of a new installation. Each role has quotas, so that one user cannot fill the store unnoticed. */
 export const defaultPolicies = {
@@ -123,27 +120,6 @@ export const defaultPolicies = {
   users: {},
 } satisfies PolicyDocument
 
-const unlimited: Policy = {
-  maxSize: null,
-  mediaTypes: null,
-  categories: null,
-  fileNames: null,
-  uploadsAtOnce: null,
-  creationsPerMinute: null,
-  requestsPerMinute: null,
-  bytesPerSecond: null,
-  bytesPerDay: null,
-  filesPerDay: null,
-  totalBytes: null,
-  totalFiles: null,
-  timeToLiveMs: null,
-  partSize: null,
-  chunkSize: null,
-}
-
-/** The fields of a policy, in the order in which they are shown. */
-export const policyFields = Object.keys(unlimited) as (keyof Policy)[]
-
 /** The policy of `actor`, with the section that each value comes from; `null` when the role may not upload. */
 export function effectivePolicy(document: PolicyDocument, actor: Actor): EffectivePolicy | null {
   const role = own(document.roles, actor.role)
@@ -172,7 +148,7 @@ function merge(
     ['role', role],
     ['default', document.default],
   ]
-  const policy: Record<string, unknown> = { ...unlimited }
+  const policy: Record<string, unknown> = {}
   const sources: Record<string, PolicySource> = {}
   for (const field of policyFields) {
     const [source, rules] = sections.find(([, rules]) => rules?.[field] !== undefined) ?? ['default']
@@ -210,17 +186,4 @@ function maxOf(
 /** Own properties only: the names come from tokens, and a role named `constructor` must not find that of Object. */
 function own<T>(sections: Record<string, T>, name: string): T | undefined {
   return Object.hasOwn(sections, name) ? sections[name] : undefined
-}
-
-/** Whether `mediaType` (lower case, no parameters) matches one of `patterns`; `*` stands for any run of characters. */
-export function matchesMediaType(mediaType: string, patterns: string[]): boolean {
-  return patterns.some((pattern) => matchesGlob(mediaType, pattern))
-}
-
-/** The category a media type belongs to. */
-export function categoryOf(mediaType: string): Category {
-  if (mediaType.startsWith('image/')) return 'image'
-  if (mediaType.startsWith('video/')) return 'video'
-  if (mediaType.startsWith('audio/')) return 'audio'
-  return matchesMediaType(mediaType, documentTypes) ? 'document' : 'other'
 }

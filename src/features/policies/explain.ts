@@ -9,9 +9,9 @@ import {
 } from '../../contract/explain.ts'
 import { tenantWithin } from '../../core/access/access.ts'
 import { type ExplainRequest, type Explanation, explain } from '../../core/policy/explain.ts'
+import type { CreationRule } from '../../core/policy/policy.ts'
 import { type EffectivePolicy, type Policy, type PolicyDocument, policyFields } from '../../core/policy/policy.ts'
 import type { Usage } from '../../core/policy/quota.ts'
-import type { Rule } from '../../core/policy/rules/rule.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
 import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
@@ -22,7 +22,7 @@ const answers = { response: { 200: jsonSchema(explanation, 'output'), ...errorAn
 
 export interface ExplainOptions {
   policies(): PolicyDocument
-  rules: Rule[]
+  rules: CreationRule[]
   /** Bytes; the largest object that the store takes. */
   maxObjectSize: number
   /** The current usage of an actor. */

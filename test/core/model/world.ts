@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { matchesMediaType } from '../../../src/core/policy/categories.ts'
 import type { ContentCheck } from '../../../src/core/policy/content-check.ts'
 import type { PolicyDocument } from '../../../src/core/policy/policy.ts'
-import { matchesMediaType } from '../../../src/core/policy/policy.ts'
 import { contentRules } from '../../../src/core/policy/rules/index.ts'
 import type { UploadRepository } from '../../../src/core/ports/uploads.ts'
 import { type Actor, userOf } from '../../../src/core/upload.ts'

@@ -1,9 +1,9 @@
 import { errors } from '../../errors/errors.ts'
-import { categories, categoryOf } from '../policy.ts'
-import type { Rule } from './rule.ts'
+import { categories, categoryOf } from '../categories.ts'
+import { defineRule } from './rule.ts'
 
 /** The category must exist, be allowed to the role, and not contradict the media type. */
-export const categoryRule: Rule = ({ actor, creation, policy }) => {
+export const categoryRule = defineRule({ categories: 'categories' }, ({ actor, creation, policy }) => {
   const category = categories.find((known) => known === creation.category)
   if (category === undefined) {
     throw errors.noSuchCategory({ known: categories.join(', ') })
@@ -15,4 +15,4 @@ export const categoryRule: Rule = ({ actor, creation, policy }) => {
   if (policy.categories !== null && !policy.categories.includes(category)) {
     throw errors.categoryNotAllowed({ role: actor.role, category, rule: 'categories' })
   }
-}
+})

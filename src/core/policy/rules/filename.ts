@@ -1,14 +1,15 @@
 import type { UploadError } from '../../errors/error.ts'
 import { errors } from '../../errors/errors.ts'
+import type { FileNames } from '../fields.ts'
 import { matchesGlob } from '../glob.ts'
-import type { FileNames } from '../policy.ts'
 import { fold, readingsOf, storedName } from './name-readings.ts'
-import type { Rule } from './rule.ts'
+import { defineRule } from './rule.ts'
 
 const maxBytes = 1024
+const fields = { fileNames: 'fileNames' } as const
 
 /** A file name must be valid text of at most 1,024 bytes that the policy allows, in whatever way other programs may read it. */
-export const filenameRule: Rule = ({ creation: { filename }, policy: { fileNames } }) => {
+export const filenameRule = defineRule(fields, ({ creation: { filename }, policy: { fileNames } }) => {
   if (Buffer.byteLength(filename) > maxBytes) {
     throw errors.filenameTooLong({ maxBytes })
   }
@@ -19,12 +20,12 @@ export const filenameRule: Rule = ({ creation: { filename }, policy: { fileNames
   if (maxLength !== null && [...filename.normalize('NFC')].length > maxLength)
     throw nameRefused(`may have at most ${maxLength} characters`)
   if (fileNames) checkName(filename, fileNames)
-}
+})
 
 /** The name under which the file is stored must be allowed as well: its extension follows the detected media type. */
-export const storedNameRule: Rule = ({ creation: { filename, contentType }, policy: { fileNames } }) => {
+export const storedNameRule = defineRule(fields, ({ creation: { filename, contentType }, policy: { fileNames } }) => {
   if (fileNames) checkName(storedName(filename, contentType), fileNames)
-}
+})
 
 function checkName(name: string, { allow, deny }: FileNames): void {
   // Normalized as in the object key, so that another encoding of an umlaut cannot bypass the patterns.

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { defaultPolicies, effectivePolicy, type FileNames } from '../../../../src/core/policy/policy.ts'
+import type { FileNames } from '../../../../src/core/policy/fields.ts'
+import { defaultPolicies, effectivePolicy } from '../../../../src/core/policy/policy.ts'
 import { filenameRule, storedNameRule } from '../../../../src/core/policy/rules/filename.ts'
 import { userOf } from '../../../../src/core/upload.ts'
 

@@ -20,8 +20,8 @@ export interface JsonBodyOptions {
   idleMs: number
   /** A body must be complete within this time, even if bytes keep arriving, because JSON bodies are small. */
   totalMs?: number
-  /** If not given, bodies are not counted. */
-  capacity?: BodyCapacity | undefined
+  /** `null`: bodies are not counted. */
+  capacity: BodyCapacity | null
 }
 
 const maxMs = 10_000
@@ -88,7 +88,7 @@ export function readJsonBodies(app: FastifyInstance, { idleMs, totalMs = maxMs, 
 }
 
 /** Takes a slot among the bodies at once, and counts the bytes that arrive in the memory budget. @throws UploadError OVERLOADED */
-function reserveCapacity(request: FastifyRequest, capacity: BodyCapacity | undefined): BodySlot {
+function reserveCapacity(request: FastifyRequest, capacity: BodyCapacity | null): BodySlot {
   if (!capacity) return { signal: new AbortController().signal, received() {}, leave() {} }
   const { gate, budget } = capacity
   const actor = actorIfKnown(request)

@@ -17,7 +17,7 @@ async function open(reading?: Promise<void>): Promise<number> {
   const app = fastify()
   closeAfterUnreadBody(app)
   answerErrors(app)
-  readJsonBodies(app, { idleMs: 0, totalMs: timeoutMs })
+  readJsonBodies(app, { idleMs: 0, totalMs: timeoutMs, capacity: null })
   app.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null))
   app.post('/', async (request) => {
     if (request.headers['content-type'] === 'application/json') return request.body

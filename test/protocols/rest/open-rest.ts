@@ -60,7 +60,7 @@ export async function openRest(overrides: Parameters<typeof openEngine>[0] = {})
         urlOf: (id) => `/files/${id}`,
         objectUrlOf: () => null,
       })
-      await scope.register(restPlugin, { engine, json: { idleMs: bodyIdleMs } })
+      await scope.register(restPlugin, { engine, json: { idleMs: bodyIdleMs, capacity: null } })
       await scope.register(singleRequestPlugin, {
         engine,
         bodyIdleMs,
@@ -73,7 +73,7 @@ export async function openRest(overrides: Parameters<typeof openEngine>[0] = {})
   await http.register(
     async (scope) => {
       await scope.register(authPlugin, { checks: [tokens] })
-      await scope.register(legacyRestPlugin, { engine, json: { idleMs: bodyIdleMs } })
+      await scope.register(legacyRestPlugin, { engine, json: { idleMs: bodyIdleMs, capacity: null } })
     },
     { prefix: '/api/upload' },
   )

@@ -148,7 +148,9 @@ const abuseLimits = {
     .describe('The most uploads per minute that clients at one address may create on one server; 0 for no limit'),
   REQUESTS_AT_ONCE: count(1, 1_000_000)
     .default(10_000)
-    .describe('The most requests that one server handles at once; further ones get 503'),
+    .describe(
+      'The most requests that one server handles at once; further ones get 503. One user may have as many of them as are still free for others',
+    ),
   BODIES_AT_ONCE: count(1, 1_000_000)
     .default(5000)
     .describe(

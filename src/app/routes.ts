@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 import type { RunningEngine } from '../core/engine.ts'
+import { createFairShare } from '../core/fair-share.ts'
 import type { PolicyDocument } from '../core/policy/policy.ts'
 import type { Feature } from '../features/feature.ts'
 import { apiPlugin } from '../http/api/api.ts'
@@ -10,6 +11,7 @@ import { answerNotFound } from '../http/errors.ts'
 import { type AuthOptions, authPlugin } from '../http/identity/auth.ts'
 import type { ResumeTokens } from '../http/identity/resume.ts'
 import { addressFor } from '../http/location.ts'
+import { shareBetweenUsers } from '../http/user-shares.ts'
 import { legacyRestPlugin, restPlugin } from '../protocols/rest/plugin.ts'
 import { singleRequestPlugin } from '../protocols/rest/single-request.ts'
 import { announceRufh } from '../protocols/rufh/discovery.ts'
@@ -41,8 +43,11 @@ export async function registerRoutes(http: FastifyInstance, config: Config, part
   const urlOf = (id: string, request: FastifyRequest) => addressFor(request, `${files}/${id}`, publicUrl)
   const restOptions = { engine, publicUrl, resumeTokens, json }
 
+  const requests = createFairShare(config.REQUESTS_AT_ONCE)
+
   async function authenticate(scope: FastifyInstance): Promise<void> {
     await scope.register(authPlugin, parts.auth)
+    shareBetweenUsers(scope, requests)
     for (const feature of features) feature.userHooks?.(scope)
   }
 

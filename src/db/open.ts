@@ -8,6 +8,7 @@ import { guardAppendOnly } from './append-only.ts'
 import { openEmbedded } from './embedded/embedded.ts'
 import { applicationName } from './embedded/presence.ts'
 import { codeOf, isOutage, isTransient, toDatabaseError } from './errors.ts'
+import { openFairPool } from './fair-pool.ts'
 import { groupCommit } from './group-commit.ts'
 import { type Outage, type OutageWatch, watchOutage } from './outage.ts'
 
@@ -117,7 +118,7 @@ function openPostgres(
     keepAlive: true,
     application_name: applicationName,
   }
-  const pool = new pg.Pool({ ...config, max, idleTimeoutMillis: 30_000, pipeline: true })
+  const pool = openFairPool({ ...config, max, idleTimeoutMillis: 30_000, pipeline: true })
   // Without a listener the error of a broken idle connection would end the process.
   pool.on('error', report)
   const listener = keepListening(config, report)
@@ -164,7 +165,7 @@ function openPostgres(
       }
     },
     executeSql: (text, values) => withOutageWatch(() => pool.query(text, values)),
-    connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+    connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingForTurn() }),
     async close() {
       await listener.close()
       await pool.end()

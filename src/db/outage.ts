@@ -4,6 +4,7 @@
  * lost when the probe fails. Error reporters skip errors for which `isOutage` is true.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import { workForAll } from '../core/turns.ts'
 import { isOutage, reasonOf } from './errors.ts'
 
 export type Outage = { state: 'lost'; reason: string } | { state: 'restored'; afterMs: number }
@@ -50,7 +51,7 @@ export function watchOutage({ probe, report, everyMs = 500 }: OutageOptions): Ou
   return {
     notice(error) {
       if (isClosed || watching || !isOutage(error)) return
-      watching = watch().finally(() => {
+      watching = workForAll(watch).finally(() => {
         watching = null
       })
     },

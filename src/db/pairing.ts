@@ -1,4 +1,5 @@
 import type { Marker, PairingRow } from '../core/pairing/marker.ts'
+import { workForAll } from '../core/turns.ts'
 import type { Database } from './open.ts'
 
 /** The row that pairs the database with its store. @throws UploadError DATABASE_ERROR */
@@ -80,7 +81,8 @@ const lastChange = { name: 'pairing-change', text: `select coalesce(max(id), 0) 
 /** The pairing row of `database`. */
 export function pairingsIn(database: Pick<Database, 'query'>): Pairings {
   const rowOf = async (statement: { name: string; text: string }, values: unknown[]) => {
-    const [row] = await database.query<Row>(statement, values)
+    // All requests that need the row wait for the same query.
+    const [row] = await workForAll(() => database.query<Row>(statement, values))
     return row ? toPairing(row) : null
   }
   return {

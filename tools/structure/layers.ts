@@ -3,7 +3,18 @@ import { importsIn } from '../../test/support/imports.ts'
 
 /** The floors of `core`, the lowest first: a file imports its own floor and those below. A folder, or one file. */
 export const coreFloors: string[][] = [
-  ['units.ts', 'size.ts', 'within.ts', 'errors', 'upload.ts', 'upload-state.ts', 'tail-keys.ts', 'background.ts'],
+  [
+    'units.ts',
+    'size.ts',
+    'within.ts',
+    'errors',
+    'upload.ts',
+    'upload-state.ts',
+    'tail-keys.ts',
+    'background.ts',
+    'fair-share.ts',
+    'turns.ts',
+  ],
   ['media', 'object-key.ts', 'events.ts', 'audit.ts'],
   ['policy', 'access'],
   ['ports', 'pairing', 'lease.ts', 'contiguous-offset.ts', 'file-digest.ts', 'orphan-ledger.ts'],

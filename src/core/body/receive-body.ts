@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Readable } from 'node:stream'
 import type { Pace } from './bandwidth.ts'
 import type { BodySlot } from './body-gate.ts'
@@ -45,6 +46,8 @@ export function receiveBody(
     pace?.leave()
     return Promise.resolve(end)
   }
+  // The bytes arrive in events of the connection, but are taken for the user of this request.
+  const takeForUser = AsyncLocalStorage.bind(take)
   return new Promise((resolve) => {
     let isOver = false
     let taken = 0
@@ -76,7 +79,7 @@ export function receiveBody(
       const room = limit - taken
       const fits = chunk.length <= room ? chunk : chunk.subarray(0, room)
       taken += fits.length
-      const wait = fits.length > 0 ? take(fits) : null
+      const wait = fits.length > 0 ? takeForUser(fits) : null
       if (fits.length < chunk.length) {
         // `take` handles its own failure; without a handler here, the rejection would end the process.
         wait?.catch(() => {})

@@ -98,6 +98,10 @@ export const requestErrors = {
     'OVERLOADED',
     (_: { rule: string }) => 'Too many requests from your address are in progress. Please try again in a moment.',
   ),
+  userOverloaded: defineError(
+    'OVERLOADED',
+    (_: { rule: string }) => 'Too many of your requests are in progress. Please try again in a moment.',
+  ),
 
   // Anything else.
   internalError: defineError('INTERNAL_ERROR', 'Something went wrong on the server.'),

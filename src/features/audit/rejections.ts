@@ -6,6 +6,7 @@
  */
 import type { AuditEntry } from '../../core/audit.ts'
 import type { ErrorCode, UploadError } from '../../core/errors/error.ts'
+import { workForAll } from '../../core/turns.ts'
 import type { Actor, ClientInfo } from '../../core/upload.ts'
 import { networkOf } from '../../http/identity/client-info.ts'
 
@@ -107,7 +108,7 @@ export function createRejectionLog(options: RejectionLogOptions): RejectionLog {
       if (!auditedCodes.has(code) && rule === null) return
       if (rejected.actor) noteKnown(rejected.actor, rejected)
       else noteUnknown(rejected)
-      timer ??= setTimeout(() => void flush(), everyMs).unref()
+      timer ??= workForAll(() => setTimeout(() => void flush(), everyMs).unref())
     },
     close: flush,
   }

@@ -7,6 +7,7 @@
  */
 import type { Owner } from '../../core/access/access.ts'
 import type { EventType } from '../../core/events.ts'
+import { workForAll } from '../../core/turns.ts'
 import type { Database } from '../../db/open.ts'
 
 /** An event as subscribers receive it. */
@@ -122,7 +123,7 @@ export function openFeed({ database, onError, everyMs = 500 }: FeedOptions): Fee
   return {
     async subscribe(subscriber) {
       for (;;) {
-        const current = (opening ??= open())
+        const current = (opening ??= workForAll(open))
         await current.catch((error: unknown) => {
           if (opening === current) opening = null
           throw error
@@ -130,7 +131,7 @@ export function openFeed({ database, onError, everyMs = 500 }: FeedOptions): Fee
         if (opening === current) break
       }
       subscribers.add(subscriber)
-      if (timer === null && !isClosed) readSoon()
+      if (timer === null && !isClosed) workForAll(readSoon)
       return () => void subscribers.delete(subscriber)
     },
     async since(id, of, limit) {

@@ -1,9 +1,11 @@
 import { PassThrough } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { administers, authorizeCollection, isOwner, type Owner, ownerOfActor } from '../../core/access/access.ts'
+import { administers, authorizeCollection, isOwner, ownerOfActor } from '../../core/access/access.ts'
 import type { Authorizer } from '../../core/access/authorization.ts'
 import { isUploadError } from '../../core/errors/error.ts'
 import { errors } from '../../core/errors/errors.ts'
+import { createFairShare } from '../../core/fair-share.ts'
+import { ownerKey } from '../../core/upload.ts'
 import type { Feed, LiveEvent } from './feed.ts'
 
 export interface EventsOptions {
@@ -29,11 +31,12 @@ const maxUnread = 256 * 1024
  */
 export async function eventsPlugin(app: FastifyInstance, options: EventsOptions): Promise<void> {
   const { feed, authorizer, maxStreams = { ofUser: 5, inAll: 1000 }, heartbeatMs = 15_000 } = options
-  const open = new Map<PassThrough, Owner>()
+  const share = createFairShare(maxStreams.inAll, maxStreams.ofUser)
+  const open = new Set<PassThrough>()
 
   // A stream never ends by itself, and closing the server waits for it.
   app.addHook('preClose', async () => {
-    for (const stream of open.keys()) stream.end()
+    for (const stream of open) stream.end()
   })
 
   app.get<Query>('/events', { schema, config: { actions: ['list'] } }, async (request, reply) => {
@@ -43,11 +46,11 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
     if (isForAll && !actor.isAdmin) throw errors.eventsOfOthers()
     const reach = actor.tenant === null ? null : { tenant: actor.tenant }
     await authorizer({ actor, action: 'list' })
-    const ofUser = [...open.values()].filter((other) => isOwner(actor, other)).length
-    if (ofUser >= maxStreams.ofUser || open.size >= maxStreams.inAll) throw errors.tooManyStreams({ retryAfter: 30 })
+    const release = share.take(ownerKey(actor))
+    if (!release) throw errors.tooManyStreams({ retryAfter: 30 })
 
     const stream = new PassThrough()
-    open.set(stream, ownerOfActor(actor))
+    open.add(stream)
     const delivered = new Set<number>()
     let isReady = false
     const early: LiveEvent[] = []
@@ -76,6 +79,7 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
       clearInterval(heartbeat)
       unsubscribe()
       open.delete(stream)
+      release()
       stream.destroy()
     }
     stream.on('close', end)

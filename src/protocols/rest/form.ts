@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Readable } from 'node:stream'
 import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy'
 import type { FastifyRequest } from 'fastify'
@@ -44,6 +45,9 @@ const maxOutsideMs = 30_000
 export async function readForm(request: FastifyRequest, reading: FormReading, reader: FormReader): Promise<void> {
   const { idleMs, enter } = reading
   const { raw } = request
+  // The parser works in events of the connection, the reader for the user of this request.
+  const takeField = AsyncLocalStorage.bind(reader.field)
+  const takeFile = AsyncLocalStorage.bind(reader.file)
   const form = openForm(request)
   const done = Promise.withResolvers<void>()
   /** Serializes files: the parser may announce the next one while the store still writes the previous one. */
@@ -96,7 +100,7 @@ export async function readForm(request: FastifyRequest, reading: FormReading, re
   form.on('field', (name, value, _nameTruncated, valueTruncated) => {
     work = work.then(() => {
       if (valueTruncated) throw errors.formFieldTooLong()
-      reader.field(name, value)
+      takeField(name, value)
     })
     work.catch(fail)
   })
@@ -111,7 +115,7 @@ export async function readForm(request: FastifyRequest, reading: FormReading, re
       leaveSlot()
       current = file
       outsideMs += performance.now() - outsideSince
-      await reader.file(filename, contentType, file)
+      await takeFile(filename, contentType, file)
       current = null
       lastByteAt = performance.now()
       outsideSince = lastByteAt

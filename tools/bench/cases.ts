@@ -16,6 +16,8 @@ export interface Case {
   isColdStart?: boolean
   /** Measured on Landfall only: the usual stack lacks the feature, or the case is about Landfall. */
   lacksPeer?: boolean
+  /** Landfall runs as `npm start` does, with its own Postgres, whose CPU seconds are not counted. */
+  isEmbedded?: boolean
   /** Takes minutes: runs only when it is named. */
   isLong?: boolean
   /** Settings of Landfall that differ from the defaults. */
@@ -106,6 +108,12 @@ export const cases: Case[] = [
   onDisk('disk-large', 'local disk: one PATCH of 1 GiB', {}),
   onDisk('disk-5m', 'local disk: PATCHes of 5 MiB', { fileSize: 500 * MiB, chunkSize: 5 * MiB }),
   onDisk('disk-small-8', 'local disk: 100 KiB files, 8 at once', { ...small, files: 800, atOnce: 8 }),
+  onDisk('disk-post-8', 'local disk: 100 KiB files in one POST, 8 at once', {
+    ...small,
+    files: 800,
+    atOnce: 8,
+    withUpload: true,
+  }),
   onDisk('disk-large-kill', 'local disk without fsync: one PATCH of 1 GiB', {}, unsynced),
   onDisk(
     'disk-5m-kill',
@@ -118,6 +126,24 @@ export const cases: Case[] = [
     'local disk without fsync: 100 KiB files, 8 at once',
     { ...small, files: 800, atOnce: 8 },
     unsynced,
+  ),
+  onDisk(
+    'disk-post-8-kill',
+    'local disk without fsync: 100 KiB files in one POST, 8 at once',
+    { ...small, files: 800, atOnce: 8, withUpload: true },
+    unsynced,
+  ),
+  onDisk(
+    'embedded-8',
+    'as `npm start`, embedded Postgres: 100 KiB files, 8 at once',
+    { ...small, files: 800, atOnce: 8 },
+    { isEmbedded: true },
+  ),
+  onDisk(
+    'embedded-post-8',
+    'as `npm start`, embedded Postgres: 100 KiB files in one POST, 8 at once',
+    { ...small, files: 800, atOnce: 8, withUpload: true },
+    { isEmbedded: true },
   ),
   inS3('slow-1000', '1 MiB files beside 1,000 slow uploads', {
     files: 60,

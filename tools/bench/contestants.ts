@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freshDatabase } from '../../test/support/postgres.ts'
@@ -39,7 +40,7 @@ export function ourEntry(): string {
 /** How a contestant is started for a case. `directory` is empty and used by no other process. */
 export async function launchOf(
   kind: ContestantKind,
-  { store, environment: settings }: Case,
+  { store, isEmbedded, environment: settings }: Case,
   target: Target,
   directory: string,
   plan: Plan,
@@ -54,12 +55,18 @@ export async function launchOf(
   }
   const environment = { DATA_DIR: directory, ...(store === 's3' ? bucket : {}) }
   const nothing = async () => {}
-  if (kind === 'bound') return { script: join(peers, 'pipe.ts'), environment, dispose: nothing }
+  const bound = store === 's3' ? 'pipe.ts' : 'appends.ts'
+  if (kind === 'bound') return { script: join(peers, bound), environment, dispose: nothing }
   if (kind === 'peer') return { script: join(peers, `tus-${store}.ts`), environment, dispose: nothing }
+  const ours = { script: kind === 'before' ? plan.before! : ourEntry(), nodeFlags: ourFlags }
+  if (isEmbedded) {
+    // Development mode: the server brings its database, and reads the secret of tokens from this file.
+    await writeFile(join(directory, 'jwt-secret'), testSecret, { mode: 0o600 })
+    return { ...ours, environment: { ...environment, STORE: store, ...settings }, dispose: nothing }
+  }
   const database = await freshDatabase()
   return {
-    script: kind === 'before' ? plan.before! : ourEntry(),
-    nodeFlags: ourFlags,
+    ...ours,
     environment: {
       ...environment,
       STORE: store,

@@ -70,7 +70,8 @@ export async function measure(kind: ContestantKind, testCase: Case, end: S3End, 
     const startMs = performance.now() - startedAt
     return { startMs, peakRssMb: (await server.ask('report')).peakRss / MB }
   } finally {
-    await (plan.profile ? server.leave() : server.kill())
+    if (testCase.isEmbedded) await server.stop()
+    else await (plan.profile ? server.leave() : server.kill())
     await config.dispose()
     rmSync(directory, { recursive: true, force: true })
   }

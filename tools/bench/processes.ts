@@ -11,6 +11,8 @@ export interface Child<Message, Reply> {
   kill(): Promise<void>
   /** Lets it exit normally, so that Node writes the CPU profile. */
   leave(): Promise<void>
+  /** Asks it to stop, so that it ends what it started. */
+  stop(): Promise<void>
 }
 
 export interface ChildOptions {
@@ -67,6 +69,10 @@ export function start<Message, Reply>({ script, ...options }: ChildOptions): Chi
     },
     async leave() {
       if (child.connected) child.disconnect()
+      await over
+    },
+    async stop() {
+      child.kill('SIGTERM')
       await over
     },
   }

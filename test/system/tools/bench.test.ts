@@ -28,12 +28,23 @@ it('measures Landfall, the usual stack and the lower bound, in S3 and on disk', 
   const json = join(directory, 'figures.json')
   const svg = join(directory, 'figures.svg')
 
-  const args = ['--cases', 'patches-5m,disk-small-8', '--rounds', '1', '--scale', '0.01', '--json', json, '--svg', svg]
+  const args = [
+    '--cases',
+    'patches-5m,disk-small-8,embedded-8',
+    '--rounds',
+    '1',
+    '--scale',
+    '0.01',
+    '--json',
+    json,
+    '--svg',
+    svg,
+  ]
   const { stdout } = await promisify(execFile)(process.execPath, [script, ...args])
 
   expect(stdout).toContain('against peer')
   const { results } = JSON.parse(await readFile(json, 'utf8')) as { results: Result[] }
-  expect(results.map(({ name }) => name)).toEqual(['patches-5m', 'disk-small-8'])
+  expect(results.map(({ name }) => name)).toEqual(['patches-5m', 'disk-small-8', 'embedded-8'])
   for (const { medians } of results) {
     expect(Object.keys(medians)).toEqual(['ours', 'peer', 'bound'])
     for (const figures of Object.values(medians)) {

@@ -13,22 +13,22 @@ export interface UrlStorageOptions {
   server: string
   /** The user's token; called for each request. */
   token: () => string | null
+  /** The milliseconds before each retry of a request that failed for a time. Default: 500, then 2000. */
+  pauses?: number[]
 }
-
-const pauses = [500, 2000]
 
 /**
  * A `urlStorage` over the server's list of uploads. It never throws: if the lookup fails, the upload starts at zero; if the fingerprint
  * cannot be stored, the upload continues. Parallel uploads (`parallelUploads`) are not stored.
  */
-export function serverUrlStorage({ server, token }: UrlStorageOptions): UrlStorage {
+export function serverUrlStorage({ server, token, pauses = [500, 2000] }: UrlStorageOptions): UrlStorage {
   const api = createApi(server, token)
 
   async function find(fingerprint?: string): Promise<PreviousUpload[]> {
     const found: PreviousUpload[] = []
     let before: string | undefined
     do {
-      const page = await withRetry(() => api.uploads(before, { state: 'receiving', fingerprint }))
+      const page = await withRetry(pauses, () => api.uploads(before, { state: 'receiving', fingerprint }))
       if (page === null) break
       found.push(...page.uploads.map((upload) => asPrevious(upload, server)))
       before = page.next ?? undefined
@@ -41,7 +41,7 @@ export function serverUrlStorage({ server, token }: UrlStorageOptions): UrlStora
     findUploadsByFingerprint: (fingerprint) => find(fingerprint),
     async addUpload(fingerprint, { uploadUrl }) {
       const id = uploadUrl?.split('?')[0]?.split('/').at(-1) ?? ''
-      if (id !== '') await withRetry(() => api.setFingerprint(id, fingerprint))
+      if (id !== '') await withRetry(pauses, () => api.setFingerprint(id, fingerprint))
       return id
     },
     // Nothing to do: the list contains only uploads that can be resumed. tus-js-client also calls this after a 401 or when it was
@@ -62,7 +62,7 @@ function asPrevious(upload: OwnUpload, server: string): PreviousUpload {
 }
 
 /** Retries temporary errors; `null` when the request fails in the end. */
-async function withRetry<T>(request: () => Promise<T>): Promise<T | null> {
+async function withRetry<T>(pauses: number[], request: () => Promise<T>): Promise<T | null> {
   for (const pause of [...pauses, null]) {
     try {
       return await request()

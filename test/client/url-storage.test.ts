@@ -80,7 +80,7 @@ describe('the URL storage', () => {
   })
 
   it('does not throw when the server cannot be reached', async () => {
-    const lost = serverUrlStorage({ server: 'http://127.0.0.1:1/', token: () => 'x' })
+    const lost = serverUrlStorage({ server: 'http://127.0.0.1:1/', token: () => 'x', pauses: [1, 1] })
     const upload = { size: 1, metadata: {}, creationTime: '', urlStorageKey: '', parallelUploadUrls: null }
 
     expect(await lost.findUploadsByFingerprint('x')).toEqual([])

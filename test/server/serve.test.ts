@@ -103,7 +103,7 @@ describe('a server that cannot start', () => {
   })
 
   it.each([
-    ['in development mode', () => ({})],
+    ['in development mode', async () => ({})],
     ['with a database elsewhere', production],
   ])('%s prints in one line that its folder cannot be used', async (_, settings) => {
     const { code, output } = await runServer({ ...(await settings()), DATA_DIR: '/dev/null/data', LOG_LEVEL: 'silent' })

@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest'
-import { startNodeProcess } from '../support/node-process.ts'
-import { startPostgres } from '../support/postgres.ts'
-import { headersOf, testSecret } from '../support/tus-file.ts'
+import { startNodeProcess } from '../../support/node-process.ts'
+import { startPostgres } from '../../support/postgres.ts'
+import { headersOf, testSecret } from '../../support/tus-file.ts'
 
 const metricsToken = 'the-token-of-the-metrics'
 

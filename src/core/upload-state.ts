@@ -1,5 +1,5 @@
 import { errors } from './errors/errors.ts'
-import type { Upload, UploadRecord } from './upload.ts'
+import { type Upload, type UploadRecord, withoutPrivateFields } from './upload.ts'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
@@ -44,6 +44,6 @@ export function isConcatenated({ state, failure }: Pick<Upload, 'state' | 'failu
 
 /** What protocols see of an upload: the record without what only the engine needs. */
 export function toUpload(record: UploadRecord): Upload {
-  const { multipartId, timeToLiveMs, prefix, tail, needsCleanup, lossSeenAt, deleteDueAt, ...upload } = record
+  const upload = withoutPrivateFields(record)
   return isConcatenated(record) ? { ...upload, state: 'completed', failure: null } : upload
 }

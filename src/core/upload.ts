@@ -88,6 +88,9 @@ export type UploadKind = UploadSource['kind']
 /** One file that is being uploaded or has been, as protocols see it. Sizes and offsets are bytes. */
 export type Upload = CommonFields & UploadSource
 
+/** The fields of an upload of any kind. */
+export type UploadFields = CommonFields & PrivateFields
+
 interface CommonFields {
   id: string
   ownerId: string
@@ -159,12 +162,26 @@ interface PrivateFields {
   prefix: Uint8Array | null
   /** The tail objects in order; their bytes follow the recorded parts. */
   tail: TailObject[]
-  /** The store may have something of the upload that the row does not name. */
+  /** The store may have something of the upload that the row does not name: the sweeper must look. */
   needsCleanup: boolean
   /** When the store first reported something of the upload missing; `null`: it never did, or has found it since. */
   lossSeenAt: Date | null
   /** When the object is to be removed after its owner or an admin deleted it; `null`: it is not to be, or has been. */
   deleteDueAt: Date | null
+}
+
+/** The upload without what only the engine needs. */
+export function withoutPrivateFields({
+  multipartId,
+  timeToLiveMs,
+  prefix,
+  tail,
+  needsCleanup,
+  lossSeenAt,
+  deleteDueAt,
+  ...upload
+}: UploadRecord): Upload {
+  return upload
 }
 
 /** The request of a client to create an upload; a sequential one unless it says otherwise. */

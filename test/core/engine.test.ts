@@ -8,6 +8,7 @@ import { defaultPolicies } from '../../src/core/policy/policy.ts'
 import { NoSuchUpload } from '../../src/core/ports/object-store.ts'
 import { userOf } from '../../src/core/upload.ts'
 import type { Database } from '../../src/db/open.ts'
+import { uploadRepository } from '../../src/db/uploads.ts'
 import { openLocker } from '../../src/locks/index.ts'
 import { taken } from '../support/arrival.ts'
 import { ada, bodyOf, brokenBody, hungBody, openEngine, testDatabase } from '../support/open-engine.ts'
@@ -330,17 +331,17 @@ describe('a misbehaving body', () => {
   })
 
   it('under a digest leaves no bytes when its length cannot be recorded', async () => {
-    const database = await testDatabase()
+    const uploads = uploadRepository(await testDatabase())
     const budget = createMemoryBudget(16 * 1024 ** 2)
     let isDown = false
     const { engine, store } = await openEngine({
       budget,
-      database: {
-        ...database,
-        queryOnce: (statement, values) =>
-          isDown && values[5] === 23
+      uploads: {
+        ...uploads,
+        save: (upload, fence, patch) =>
+          isDown && patch.size === 23
             ? Promise.reject(new UploadError('DATABASE_ERROR', 'down'))
-            : database.queryOnce(statement, values),
+            : uploads.save(upload, fence, patch),
       },
     })
     const { id } = await engine.create(ada, creation(null))

@@ -1,7 +1,7 @@
 import { markerKey } from '../../src/core/pairing/marker.ts'
 import { tailPrefixOf } from '../../src/core/tail-keys.ts'
 import { type UploadRecord, userOf } from '../../src/core/upload.ts'
-import { toUploadRecord, type UploadRow } from '../../src/db/upload-row.ts'
+import { toUploadRecord, type UploadRow } from '../../src/db/uploads/row.ts'
 import { sweep } from '../../src/jobs/sweep.ts'
 import type { Environment } from './environment.ts'
 

@@ -1,34 +1,29 @@
 import type { Owner } from '../access/access.ts'
 import type { Event } from '../events.ts'
 import type { Quota } from '../policy/quota.ts'
-import type { Actor, FileDigests, MultipartId, StoredPart, TailObject, UploadRecord, UploadState } from '../upload.ts'
+import type { Actor, StoredPart, UploadFields, UploadRecord, UploadState } from '../upload.ts'
 
-/** What one statement changes in a row. A field that is not given stays as it is. */
-export interface UploadPatch {
-  /** What the first bytes showed, and the key that goes with it. */
-  contentType?: string
-  category?: string
-  key?: string
-  prefix?: Uint8Array | null
+/** What a creation fixes; no save changes it. */
+export const fixedFields = [
+  'id',
+  'ownerId',
+  'tenant',
+  'role',
+  'agent',
+  'createdAt',
+  'isPartial',
+  'partials',
+  'uploadConcat',
+] as const
+
+type SavedFields = Omit<UploadFields, (typeof fixedFields)[number] | 'updatedAt' | 'isBeingWritten'>
+
+/** What one statement changes in a row. A field that is not given stays as it is; `null` sets null. */
+export interface UploadPatch extends Partial<SavedFields> {
+  kind?: 'parted'
   parts?: StoredPart[]
   /** Numbers of parts whose rows are removed, because the parts are about to be overwritten. */
   forget?: number[]
-  tail?: TailObject[]
-  offset?: number
-  size?: number
-  partSize?: number
-  multipartId?: MultipartId | null
-  state?: UploadState
-  failure?: string
-  etag?: string
-  digests?: FileDigests
-  expiresAt?: Date | null
-  completedAt?: Date
-  kind?: 'parted'
-  /** The store may have something of this upload that no row names: the sweeper must look. */
-  needsCleanup?: boolean
-  lossSeenAt?: Date | null
-  deleteDueAt?: Date | null
   /** Who ends the upload, for the audit log, which is written in the same transaction. Not given: the server itself. */
   by?: Actor | null
   /** Written to the outbox in the same transaction: a crash may delay its delivery and cannot lose it. */

@@ -1,6 +1,6 @@
 import type { UploadRecord } from '../../core/upload.ts'
 import type { Database } from '../open.ts'
-import { toUploadRecord, type UploadRow } from '../upload-row.ts'
+import { toUploadRecord, type UploadRow } from './row.ts'
 
 const acquireLease = {
   name: 'lease-acquire',
@@ -30,7 +30,6 @@ const releaseLease = {
 }
 
 interface LeaseRow extends UploadRow {
-  lease_token: string | null
   is_held: boolean
   is_takeover: boolean
 }

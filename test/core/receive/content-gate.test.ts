@@ -5,6 +5,7 @@ import { UploadError } from '../../../src/core/errors/error.ts'
 import { defaultPolicies, type Policy } from '../../../src/core/policy/policy.ts'
 import { contentRules } from '../../../src/core/policy/rules/index.ts'
 import type { Upload } from '../../../src/core/upload.ts'
+import { uploadRepository } from '../../../src/db/uploads.ts'
 import { sniff, sniffLength } from '../../../src/media/sniff.ts'
 import { bytes, declared, gif, html, jpeg, noise, png, real, svgWithScript } from '../../media/built.ts'
 import { finalOf } from '../../support/final-of.ts'
@@ -199,17 +200,17 @@ describe('the first bytes', () => {
     const whole = long(png)
     const { id } = await engine.create(ada, creation('', whole.length))
     let failures = 0
+    const uploads = uploadRepository(database)
     const unreliable = await openEngine({
       contentCheck: content,
       partSize,
       store,
-      database: {
-        ...database,
-        async queryOnce(statement, values) {
+      uploads: {
+        ...uploads,
+        async save(upload, fence, patch) {
           // The detected type cannot be recorded; the bytes can.
-          if (statement.name === 'upload-save' && values[22] !== null && failures++ < 1)
-            throw new UploadError('DATABASE_ERROR', 'down')
-          return database.queryOnce(statement, values)
+          if (patch.contentType && failures++ < 1) throw new UploadError('DATABASE_ERROR', 'down')
+          return uploads.save(upload, fence, patch)
         },
       },
     })

@@ -73,6 +73,51 @@ describe('a save', () => {
     expect(await uploads.parts(id)).toEqual([])
   })
 
+  const at = new Date('2026-01-02T03:04:05.678Z')
+  it.each<[string, UploadPatch]>([
+    ['the offset and the tail', { offset: 7, tail: [{ key: 'tail "1"', size: 7 }] }],
+    ['the length', { size: 50, partSize: 5 }],
+    ['the media type and its key', { contentType: 'text/css', category: 'other', key: randomUUID() }],
+    ['a prefix', { prefix: Buffer.from([0, 255, 10, 92]) }],
+    ['the multipart upload', { multipartId: 'id\\"', kind: 'parted' }],
+    ['times', { expiresAt: at, lossSeenAt: at, deleteDueAt: at }],
+    ['digests', { digests: { expected: { md5: 'a=' }, wanted: ['sha-256'], actual: {} } }],
+    ['the end', { state: 'failed', failure: 'digest', needsCleanup: true }],
+    ['completion', { state: 'completed', offset: 100, etag: '"e"', completedAt: at }],
+    ['nothing', {}],
+  ])('changes %s, and keeps everything else', async (_, patch) => {
+    const { save, read } = await openLocked()
+    const before = await read()
+
+    expect(await save(patch)).toBe(true)
+
+    const { updatedAt, ...after } = await read()
+    expect(after).toEqual({ ...before, ...patch, updatedAt: undefined, ...(patch.state && { isBeingWritten: false }) })
+    expect(updatedAt.getTime()).toBeGreaterThanOrEqual(before.updatedAt.getTime())
+  })
+
+  it('sets to null what its patch says is null', async () => {
+    const { save, read } = await openLocked()
+    await save({ expiresAt: at, lossSeenAt: at, prefix: Buffer.from('a'), multipartId: 'm', failure: 'type', size: 9 })
+
+    const nothing = { expiresAt: null, lossSeenAt: null, prefix: null, multipartId: null, failure: null, size: null }
+    expect(await save(nothing)).toBe(true)
+
+    expect(await read()).toMatchObject(nothing)
+  })
+
+  it('adds, replaces and removes receipts of parts', async () => {
+    const { save, uploads, id } = await openLocked()
+    const part = (number: number, etag: string) => ({ number, size: 10, etag })
+    await save({ parts: [part(1, 'a'), part(2, 'b'), part(3, 'c')] })
+
+    await save({ parts: [part(2, 'new')], forget: [3] })
+    expect(await uploads.parts(id)).toEqual([part(1, 'a'), part(2, 'new')])
+    await save({ state: 'cancelled' })
+
+    expect(await uploads.parts(id)).toEqual([])
+  })
+
   it('is refused after one that released the lease', async () => {
     const { save } = await openLocked()
 

@@ -1,0 +1,79 @@
+import type { UploadQuery, UploadRepository } from '../../core/ports/uploads.ts'
+import type { StoredPart } from '../../core/upload.ts'
+import type { Database } from '../open.ts'
+import { toUploadRecord, type UploadRow } from './row.ts'
+
+// The state is compared first, so that a list of ended uploads reads no parts. A LIMIT subquery instead of EXISTS: Postgres may answer
+// an EXISTS for all rows at once by scanning the whole table of parts, but looks up a subquery with LIMIT by the index for each row.
+const isBeingWritten = `s.state in ('receiving', 'finishing') and (coalesce(s.lease_until > now(), false)
+  or (select true from upload_parts p where p.upload_id = s.id and p.locked_until > now() limit 1) is true) as is_being_written`
+const findUpload = {
+  name: 'upload-find',
+  text: `select s.*, ${isBeingWritten} from upload_sessions s where s.id = $1`,
+}
+const findUploads = {
+  name: 'uploads-find',
+  text: `select s.*, ${isBeingWritten} from upload_sessions s where s.id = any($1::uuid[])`,
+}
+/** One statement for each set of conditions: the plan of one statement for all of them would read all rows of a user. */
+function listUploads({ before, state, fingerprint }: Pick<UploadQuery, 'before' | 'state' | 'fingerprint'>) {
+  const name = ['upload-list', before && 'before', state, fingerprint !== undefined && 'file'].filter(Boolean).join('-')
+  const isUnexpired = state === 'receiving' ? 'and (s.expires_at is null or s.expires_at > now())' : ''
+  return {
+    name,
+    text: `select s.*, ${isBeingWritten} from upload_sessions s
+      where s.tenant = $2 and s.owner_id = $1 and not s.is_partial
+        ${state ? `and s.state = '${state}' ${isUnexpired}` : ''}
+        ${fingerprint === undefined ? '' : `and s.fingerprint = $${before ? 5 : 4}`}
+        ${before ? 'and (s.created_at, s.id) < ((select b.created_at from upload_sessions b where b.id = $4 and b.tenant = $2 and b.owner_id = $1), $4)' : ''}
+      order by s.created_at desc, s.id desc limit $3`,
+  }
+}
+const findFinal = {
+  name: 'upload-find-final',
+  text: `select id from upload_sessions
+    where tenant = $3 and owner_id = $1 and kind = 'final' and md5(partials::text) = md5($2::jsonb::text) and partials = $2::jsonb
+      and state in ('receiving', 'finishing', 'completed')
+    order by created_at desc limit 1`,
+}
+const findParts = {
+  name: 'parts-find',
+  text: `select number, size, etag from upload_parts where upload_id = $1 and lock_token is null order by number`,
+}
+const leadingParts = {
+  name: 'parts-leading',
+  text: `select upload_id as id, count(*)::int as count, sum(size)::bigint as bytes
+    from (
+      select upload_id, number, size, row_number() over (partition by upload_id order by number) as place
+      from upload_parts where upload_id = any($1::uuid[]) and lock_token is null) as part
+    where number = place group by upload_id`,
+}
+
+type Reads = Pick<UploadRepository, 'find' | 'findAll' | 'list' | 'findFinal' | 'parts' | 'leadingParts'>
+
+/** Reads uploads and their parts in `database`. */
+export function uploadReads(database: Database): Reads {
+  return {
+    async find(id) {
+      const [row] = await database.query<UploadRow>(findUpload, [id])
+      return row ? toUploadRecord(row) : null
+    },
+    async findAll(ids) {
+      return (await database.query<UploadRow>(findUploads, [ids])).map(toUploadRecord)
+    },
+    async list({ ownerId, tenant }, page) {
+      const { limit, before, fingerprint } = page
+      const values = [ownerId, tenant ?? '', limit, before, fingerprint].filter((value) => value !== undefined)
+      return (await database.query<UploadRow>(listUploads(page), values)).map(toUploadRecord)
+    },
+    async findFinal({ ownerId, tenant }, from) {
+      const [row] = await database.query<{ id: string }>(findFinal, [ownerId, JSON.stringify(from), tenant ?? ''])
+      return row?.id ?? null
+    },
+    parts: (id) => database.query<StoredPart>(findParts, [id]),
+    async leadingParts(among) {
+      const rows = await database.query<{ id: string; count: number; bytes: number }>(leadingParts, [among])
+      return new Map(rows.map(({ id, ...rest }) => [id, rest]))
+    },
+  }
+}

@@ -1,0 +1,102 @@
+/*
+ * The columns of uploads, which are named once: in the table of schema.ts. A field of `UploadRecord` is the column that the table gives
+ * its name.
+ */
+import { getTableColumns } from 'drizzle-orm'
+import type { UploadFields, UploadKind, UploadRecord, UploadSource } from '../../core/upload.ts'
+import { uploadSessions } from '../schema.ts'
+
+type Row = typeof uploadSessions.$inferSelect
+type Field = keyof Row
+
+/** A row of `upload_sessions` as the driver returns it, by the names of the columns, and what else its statement selects. */
+export interface UploadRow {
+  id: string
+  revision: number
+  lease_token: string | null
+  [column: string]: unknown
+  /** Only where a statement selects it: whether a request writes to the upload, under the lease or a part lock. */
+  is_being_written?: boolean
+}
+
+const columns = Object.entries(getTableColumns(uploadSessions)).map(
+  ([field, column]) => [field as Field, column.name, column.getSQLType()] as const,
+)
+
+/** What the database keeps for itself, beside the fields of `UploadRecord`. */
+export const internalFields = [
+  'reserved',
+  'isAnswerLost',
+  'leaseToken',
+  'leaseUntil',
+  'leaseHolder',
+  'revision',
+  'eventSeq',
+] as const satisfies Field[]
+
+/**
+ * The columns of all fields but `others`: their names, quoted for SQL, and with their types the definition of a record that
+ * `jsonb_to_record` makes of what `toColumnsJson` returns.
+ */
+export function columnsExcept(others: readonly Field[]): { names: string[]; definition: string } {
+  const chosen = columns.filter(([field]) => !others.includes(field))
+  return {
+    names: chosen.map(([, name]) => `"${name}"`),
+    definition: chosen.map(([, name, type]) => `"${name}" ${type}`).join(', '),
+  }
+}
+
+const sourceFields = ['kind', 'isPartial', 'partials', 'uploadConcat'] as const satisfies Field[]
+const commonColumns = columns.filter(
+  ([field]) => ![...internalFields, ...sourceFields].some((other) => other === field),
+)
+type CommonRow = Omit<Row, (typeof internalFields)[number] | (typeof sourceFields)[number]>
+
+const noFields = Object.fromEntries(commonColumns.map(([field]) => [field, null]))
+
+/** The upload in a row. */
+export function toUploadRecord(row: UploadRow): UploadRecord {
+  // A copy of an object that has all fields already: this runs for every row that is read, and adding them one by one takes longer.
+  const fields: Record<string, unknown> = { ...noFields }
+  for (const [field, name] of commonColumns) fields[field] = row[name]
+  const common = fields as CommonRow
+  const record: Omit<UploadFields, 'isBeingWritten'> = Object.assign(common, { tenant: common.tenant || null })
+  const isBeingWritten = row.is_being_written
+  return Object.assign(
+    record,
+    sourceOf(row as UploadRow & SourceRow),
+    isBeingWritten !== undefined && { isBeingWritten },
+  )
+}
+
+interface SourceRow {
+  kind: UploadKind
+  is_partial: boolean
+  partials: string[] | null
+  upload_concat: string | null
+}
+
+// A check of the table holds what is asserted here.
+function sourceOf({ kind, is_partial, partials, upload_concat }: SourceRow): UploadSource {
+  if (kind !== 'final') return { kind, isPartial: is_partial }
+  return { kind, isPartial: false, partials: partials!, uploadConcat: upload_concat! }
+}
+
+const columnOf = new Map<string, string>(columns.map(([field, name]) => [field, name]))
+
+/** The values of `fields` that are given, by their columns, as JSON. */
+export function toColumnsJson(fields: object): string {
+  const values: Record<string, unknown> = {}
+  for (const [field, value] of Object.entries(fields)) {
+    const column = columnOf.get(field)
+    if (column !== undefined && value !== undefined) values[column] = toJson(field, value)
+  }
+  return JSON.stringify(values)
+}
+
+function toJson(field: string, value: unknown): unknown {
+  if (field === 'tenant') return value ?? ''
+  // Text must be well-formed in JSON, as it is made well-formed in parameters.
+  if (typeof value === 'string') return value.toWellFormed()
+  return value instanceof Uint8Array ? `\\x${Buffer.from(value).toString('hex')}` : value
+}

@@ -3,6 +3,7 @@
  * a browser that allows a client to use one of them does not block it at another.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { headerNames } from '../contract/headers.ts'
 
 export interface CorsRules {
   /** `*` or a list of origins: `https://*.example.org` is every subdomain, `http://localhost:*` every port. */
@@ -15,65 +16,8 @@ export interface CorsRules {
 
 const methods = 'OPTIONS, HEAD, GET, POST, PUT, PATCH, DELETE'
 
-const requestHeaders = [
-  'Authorization',
-  'Content-Type',
-  'Content-Disposition',
-  'Content-Digest',
-  'Content-MD5',
-  'If-Match',
-  'Last-Event-ID',
-  'Location',
-  'Repr-Digest',
-  'Tus-Resumable',
-  'Upload-Checksum',
-  'Upload-Complete',
-  'Upload-Concat',
-  'Upload-Defer-Length',
-  'Upload-Draft-Interop-Version',
-  'Upload-Incomplete',
-  'Upload-Length',
-  'Upload-Metadata',
-  'Upload-Offset',
-  'Want-Repr-Digest',
-  'X-Chunk-Index',
-  'X-HTTP-Method-Override',
-  'X-Request-ID',
-  'X-Requested-With',
-  'X-Upload-Id',
-  // Monitoring scripts add these to every request of a page (W3C Trace Context and Baggage; Sentry).
-  'traceparent',
-  'tracestate',
-  'baggage',
-  'sentry-trace',
-]
-
-const responseHeaders = [
-  'Accept-Patch',
-  'Location',
-  'ETag',
-  'Repr-Digest',
-  'Retry-After',
-  'Tus-Checksum-Algorithm',
-  'Tus-Extension',
-  'Tus-Max-Size',
-  'Tus-Resumable',
-  'Tus-Version',
-  'Upload-Checksum',
-  'Upload-Complete',
-  'Upload-Concat',
-  'Upload-Defer-Length',
-  'Upload-Draft-Interop-Version',
-  'Upload-Expires',
-  'Upload-Incomplete',
-  'Upload-Length',
-  'Upload-Limit',
-  'Upload-Metadata',
-  'Upload-Offset',
-  'Upload-Resume-Token',
-  'X-Request-Id',
-].join(', ')
-
+const requestHeaders = headerNames('request')
+const responseHeaders = headerNames('response').join(', ')
 const maxAgeSeconds = 24 * 60 * 60
 
 /**

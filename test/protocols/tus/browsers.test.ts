@@ -12,7 +12,6 @@ const exposed = [
   'Tus-Max-Size',
   'Tus-Resumable',
   'Tus-Version',
-  'Upload-Checksum',
   'Upload-Concat',
   'Upload-Defer-Length',
   'Upload-Expires',

@@ -1,3 +1,5 @@
+import type { z } from 'zod'
+import { apiHeaders } from '../../contract/headers.ts'
 import {
   byPolicyVersion,
   changedPolicies,
@@ -24,26 +26,28 @@ const ifMatch = {
   required: ['if-match'],
 }
 
+const withEtag = (schema: z.ZodType) => ({ ...jsonSchema(schema, 'output'), headers: apiHeaders.response })
+
 /** The schemas of the policies' routes, as Fastify and OpenAPI read them. */
 export const schemas = {
   current: {
     tags,
     summary: 'The active policies',
-    response: { 200: jsonSchema(policyVersion, 'output'), ...errorAnswers },
+    response: { 200: withEtag(policyVersion), ...errorAnswers },
   },
   change: {
     tags,
     summary: 'Replace the policies',
     headers: ifMatch,
     body: jsonSchema(changePolicies, 'input'),
-    response: { 200: jsonSchema(changedPolicies, 'output'), ...errorAnswers },
+    response: { 200: withEtag(changedPolicies), ...errorAnswers },
   },
   merge: {
     tags,
     summary: 'Change some fields of the policies',
     headers: ifMatch,
     body: jsonSchema(mergePolicies, 'input'),
-    response: { 200: jsonSchema(changedPolicies, 'output'), ...errorAnswers },
+    response: { 200: withEtag(changedPolicies), ...errorAnswers },
   },
   check: {
     tags,
@@ -67,7 +71,7 @@ export const schemas = {
     tags,
     summary: 'One version of the policies',
     params: jsonSchema(byPolicyVersion, 'input'),
-    response: { 200: jsonSchema(policyVersion, 'output'), ...errorAnswers },
+    response: { 200: withEtag(policyVersion), ...errorAnswers },
   },
   restore: {
     tags,
@@ -75,7 +79,7 @@ export const schemas = {
     params: jsonSchema(byPolicyVersion, 'input'),
     headers: ifMatch,
     body: jsonSchema(restorePolicies, 'input'),
-    response: { 200: jsonSchema(changedPolicies, 'output'), ...errorAnswers },
+    response: { 200: withEtag(changedPolicies), ...errorAnswers },
   },
 }
 

@@ -24,6 +24,7 @@ function mergeNull(schema: z.core.JSONSchema.BaseSchema): void {
 
 /** The error responses that every route may give. */
 export const errorAnswers = {
+  '4xx': jsonSchema(errorAnswer, 'output'),
   401: jsonSchema(errorAnswer, 'output'),
   403: jsonSchema(errorAnswer, 'output'),
   404: jsonSchema(errorAnswer, 'output'),

@@ -3,6 +3,8 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { cacheAnswers } from '../cached-answers.ts'
+import { addCommonHeaders } from './common-headers.ts'
+import { mergeDialects, type Paths, pathInDialect } from './merge-dialects.ts'
 
 // The plugin's default policy upgrades every request to https, which fails on a server that is reached over http.
 const contentSecurityPolicy =
@@ -18,18 +20,21 @@ export const openapiPlugin = fastifyPlugin<{ version: string }>(
           title: 'Landfall',
           version,
           description:
-            'The authenticated user, what they may upload, and their uploads. Files are uploaded to `/files` with tus 1.0.',
+            'Uploads, their users, and what they may send. `/files` speaks tus 1.0 and Resumable Uploads for HTTP (RUFH); the headers of a request tell which.',
           license: { name: 'Apache-2.0' },
         },
         components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
         security: [{ bearer: [] }],
       },
       hideUntagged: true,
-      // Relative to /docs/json, so the address is right below a path prefix of a proxy too. As a plugin option it would have to be absolute.
+      // HEAD tells the offset of an upload.
+      exposeHeadRoutes: true,
+      transform: ({ schema, url, route }) => {
+        const protocol = (route.constraints as { protocol?: string } | undefined)?.protocol
+        return { schema, url: protocol === undefined ? url : pathInDialect(url, protocol) }
+      },
       transformObject: (description) =>
-        'openapiObject' in description
-          ? { ...description.openapiObject, servers: [{ url: '..' }] }
-          : description.swaggerObject,
+        'openapiObject' in description ? complete(description.openapiObject) : description.swaggerObject,
     })
     await app.register(async (scope) => {
       scope.addHook('onRoute', (route) => {
@@ -41,3 +46,10 @@ export const openapiPlugin = fastifyPlugin<{ version: string }>(
   },
   { name: 'landfall-openapi' },
 )
+
+/** The document with one operation for each path and method. */
+function complete<Document extends object>(document: Document): Document {
+  const { paths } = document as { paths: Paths }
+  // Relative to /docs/json, so the address is right below a path prefix of a proxy too. As a plugin option it would have to be absolute.
+  return { ...document, servers: [{ url: '..' }], paths: addCommonHeaders(mergeDialects(paths)) }
+}

@@ -3,6 +3,7 @@ import type { Limits } from '../../core/engine.ts'
 import { isUploadError, UploadError } from '../../core/errors/error.ts'
 import { errors } from '../../core/errors/errors.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
+import { describeOnly } from '../../http/api/route-schema.ts'
 import { leaveBodiesUnread } from '../../http/body/unread-body.ts'
 import { logError, toUploadError } from '../../http/errors.ts'
 import { ignoreUnusableTypes } from '../../http/type-hints.ts'
@@ -14,6 +15,7 @@ import { answerOptions } from './discovery.ts'
 import { addRufhConstraint, rufhConstraint } from './dispatch.ts'
 import type { RufhOptions, UploadRequest } from './options.ts'
 import { toProblem } from './problems.ts'
+import { overrideSchema, schemas } from './schemas.ts'
 import { decorateRequests } from './state.ts'
 
 /**
@@ -34,6 +36,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   app.addHook('onRequest', async ({ dialect }, reply) => {
     if (dialect.isNamed) reply.header('upload-draft-interop-version', String(dialect.version))
   })
+  describeOnly(app)
   app.setErrorHandler((thrown, request, reply) => answerError(thrown, request, reply))
 
   // Many clients are configured with a slash at the end of the endpoint.
@@ -41,6 +44,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     app.route({
       method: ['POST', 'PUT'],
       url,
+      schema: url === path ? schemas.create : { hide: true },
       constraints,
       config: { actions: ['create'] },
       handler: (request, reply) => createUpload(options, request, reply),
@@ -49,6 +53,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   app.route({
     method: 'PATCH',
     url: uploadPath,
+    schema: schemas.append,
     constraints,
     config: { actions: ['append'] },
     handler: (request: UploadRequest, reply) => appendToUpload(options, request, reply),
@@ -56,6 +61,7 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   app.route({
     method: ['HEAD', 'GET'],
     url: uploadPath,
+    schema: schemas.retrieve,
     constraints,
     config: { actions: ['read'] },
     exposeHeadRoute: false,
@@ -64,21 +70,25 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   app.route({
     method: 'DELETE',
     url: uploadPath,
+    schema: schemas.cancel,
     constraints,
     config: { actions: ['cancel'] },
     handler: cancelUpload,
   })
   app.route({
-    method: ['POST', 'PUT'],
+    method: 'POST',
     url: uploadPath,
+    schema: overrideSchema,
     constraints,
     config: { actions: ['append', 'cancel'] },
     handler: overrideMethod,
   })
+  app.route({ method: 'PUT', url: uploadPath, schema: { hide: true }, constraints, handler: refuse })
   for (const url of [path, uploadPath]) {
     app.route({
       method: 'OPTIONS',
       url,
+      schema: { ...schemas.options, ...(url === uploadPath && { params: schemas.append.params }) },
       constraints,
       handler: (request, reply) => answerOptions(options, request, reply),
     })
@@ -101,11 +111,16 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
     return reply.code(204).send()
   }
 
-  /** In its RUFH modes, too, tus-js-client sends POST with X-HTTP-Method-Override where PATCH cannot be sent. PUT never overrides. */
+  /** In its RUFH modes, too, tus-js-client sends POST with X-HTTP-Method-Override where PATCH cannot be sent. */
   async function overrideMethod(request: UploadRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const method = request.method === 'POST' ? request.headers['x-http-method-override'] : undefined
+    const method = request.headers['x-http-method-override']
     if (method === 'PATCH') return appendToUpload(options, request, reply)
     if (method === 'DELETE') return cancelUpload(request, reply)
+    throw notAllowed(reply)
+  }
+
+  /** PUT never overrides its method. */
+  async function refuse(_request: FastifyRequest, reply: FastifyReply): Promise<never> {
     throw notAllowed(reply)
   }
 

@@ -11,6 +11,7 @@ import type { Engine } from '../../core/engine.ts'
 import { isUploadError, type UploadError } from '../../core/errors/error.ts'
 import { errors } from '../../core/errors/errors.ts'
 import { isId } from '../../core/upload-state.ts'
+import { describeOnly } from '../../http/api/route-schema.ts'
 import { leaveBodiesUnread } from '../../http/body/unread-body.ts'
 import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
 import { tusAlgorithmNames } from '../../http/digest/fields.ts'
@@ -29,6 +30,7 @@ import {
   readMethod,
   tusVersion,
 } from './request.ts'
+import { endpointSchemas, type Schemas, uploadSchemas } from './schemas.ts'
 
 export interface TusOptions {
   engine: Engine
@@ -43,7 +45,8 @@ export interface TusOptions {
 }
 
 // Every method may carry X-HTTP-Method-Override. Without that header, `readMethod` rejects GET and PUT.
-const routed = ['OPTIONS', 'HEAD', 'GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+const routed = ['OPTIONS', 'HEAD', 'GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+
 // The engine has its own locks.
 const noLocks = { newLock: () => ({ lock: async () => {}, unlock: async () => {} }) }
 
@@ -65,6 +68,7 @@ export async function tusPlugin(
   ignoreUnusableTypes(app)
   leaveBodiesUnread(app)
   app.setErrorHandler(answerTusError)
+  describeOnly(app)
   app.addHook('onSend', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
     if (request.method === 'OPTIONS') return
@@ -73,13 +77,21 @@ export async function tusPlugin(
     reply.header('cache-control', 'no-store')
   })
   // Deeper paths name no upload. They are answered in tus as well, so that pages of other origins can read the 404.
-  const urls: [string, Action[]][] = [
-    [path, ['create']],
-    [`${path}/:id`, ['append', 'read', 'cancel']],
-    [`${path}/:id/*`, []],
+  const urls: [string, Action[], Schemas][] = [
+    [path, ['create'], endpointSchemas],
+    [`${path}/:id`, ['append', 'read', 'cancel'], uploadSchemas],
+    [`${path}/:id/*`, [], {}],
   ]
-  for (const [url, actions] of urls)
-    app.route({ method: routed, url, config: { actions }, exposeHeadRoute: false, handler: serve })
+  for (const [url, actions, schemas] of urls)
+    for (const method of routed)
+      app.route({
+        method,
+        url,
+        schema: schemas[method] ?? { hide: true },
+        config: { actions },
+        exposeHeadRoute: false,
+        handler: serve,
+      })
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const method = readMethod(request)

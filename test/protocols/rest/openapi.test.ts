@@ -53,7 +53,7 @@ describe('the OpenAPI document', () => {
     })
     const index = put?.parameters?.find((parameter) => parameter.name.toLowerCase() === 'x-chunk-index')
     expect(index).toMatchObject({ in: 'header', required: true, description: expect.stringContaining('0') })
-    expect(Object.keys(put?.responses['200']?.headers ?? {})).toEqual(['ETag'])
+    expect(Object.keys(put?.responses['200']?.headers ?? {})).toContain('ETag')
   })
 
   it('describes the files of a form', async () => {

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { choosePartSize } from '../../../src/core/create/part-plan.ts'
 import type { EngineOptions } from '../../../src/core/engine-options.ts'
 import { defaultPolicies, type PolicyDocument } from '../../../src/core/policy/policy.ts'
@@ -12,6 +12,7 @@ import { authPlugin } from '../../../src/http/identity/auth.ts'
 import type { RufhOptions } from '../../../src/protocols/rufh/options.ts'
 import { rufhPlugin } from '../../../src/protocols/rufh/plugin.ts'
 import { watchBodies } from '../../support/arrival.ts'
+import { documentOfFiles, undescribed } from '../../support/described.ts'
 import { type OpenEngine, openEngine } from '../../support/open-engine.ts'
 import { openTestStore, type StoreKind } from '../../support/open-test-store.ts'
 import { ask, askFor, type RawAnswer, type RawRequest } from '../../support/raw-http.ts'
@@ -105,14 +106,20 @@ export async function serve({ kind = 'memory', rufh, beside, ...overrides }: Ser
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
   const withToken = (request: RawRequest) => ({ ...request, headers: { ...asAda, ...request.headers } })
+  const document = await documentOfFiles()
+  const described = <T extends RawAnswer | null>(request: RawRequest, answer: T): T => {
+    // Protocols beside RUFH may be any.
+    if (answer && !beside) expect(undescribed(document, { ...request, url: request.path }, answer)).toEqual([])
+    return answer
+  }
   const find = async (location: string) => opened.engine.get(userOf('ada', 'creator'), location.split('/').at(-1)!)
   return {
     ...opened,
     port,
     arrived: watchBodies(app.server),
     part: choosePartSize({ size: 1, preferred: overrides.partSize ?? 10, limits: store.limits }),
-    ask: (request) => askFor(port, withToken(request)),
-    tryAsk: (request) => ask(port, withToken(request)),
+    ask: async (request) => described(request, await askFor(port, withToken(request))),
+    tryAsk: async (request) => described(request, await ask(port, withToken(request))),
     store,
     keys: () => all(store.list('')),
     async objectOf(location) {

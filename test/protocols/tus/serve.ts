@@ -1,10 +1,12 @@
 import type { AddressInfo } from 'node:net'
+import { expect } from 'vitest'
 import type { RunningEngine } from '../../../src/core/engine.ts'
 import type { EngineOptions } from '../../../src/core/engine-options.ts'
 import type { UploadRecord } from '../../../src/core/upload.ts'
 import type { TusOptions } from '../../../src/protocols/tus/plugin.ts'
 import { watchBodies } from '../../support/arrival.ts'
 import { bearer, buildTestApp, type TestApp } from '../../support/build-test-app.ts'
+import { documentOfFiles, undescribed } from '../../support/described.ts'
 import { ada } from '../../support/open-engine.ts'
 import { openTestStore, type StoreKind, type TestStore } from '../../support/open-test-store.ts'
 import { askFor, headOf, openRaw, type RawAnswer, type RawConnection, type RawRequest } from '../../support/raw-http.ts'
@@ -70,7 +72,12 @@ export async function serve({ tus = {}, kind = 'memory', onCall, ...overrides }:
     const sent = Object.entries(all).filter((entry): entry is [string, string | number] => entry[1] !== null)
     return { ...request, headers: Object.fromEntries(sent) }
   }
-  const ask = (request: TusRequest) => askFor(port, complete(request))
+  const document = await documentOfFiles()
+  const ask = async (request: TusRequest) => {
+    const answer = await askFor(port, complete(request))
+    expect(undescribed(document, { ...request, url: request.path }, answer)).toEqual([])
+    return answer
+  }
   const find = (path: string) => test.engine.get(ada, path.split('/').at(-1)!)
 
   return {

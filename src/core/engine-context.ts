@@ -6,7 +6,7 @@ import type { Sender } from './body/body-gate.ts'
 import type { BodyEnd } from './body/receive-body.ts'
 import type { Facts } from './errors/error.ts'
 import { errors } from './errors/errors.ts'
-import type { Lease, Leases } from './lease.ts'
+import type { Leases } from './lease.ts'
 import type { MemoryBudget } from './memory/memory-budget.ts'
 import type { TailCache } from './memory/tail-cache.ts'
 import type { NameObject } from './object-key.ts'
@@ -123,15 +123,4 @@ export function senderOf(actor: Actor): Sender {
 export function removeDetached({ store, background }: EngineContext, uploadId: string, keys: string[]): void {
   if (keys.length > 0)
     background.runDetached(store.remove(keys), { uploadId, what: 'removing objects that are not needed any more' })
-}
-
-/** The same for the objects that the lease holder has dropped. Those that are removed before it releases the lease need no clean-up. */
-export function removeDropped({ store, memory, background }: EngineContext, { upload, ledger }: Lease): void {
-  const keys = ledger.takeDropped()
-  if (keys.length === 0) return
-  memory.tails.drop(keys)
-  background.runDetached(
-    store.remove(keys).then(() => ledger.removed(keys)),
-    { uploadId: upload.id, what: 'removing objects that are not needed any more' },
-  )
 }

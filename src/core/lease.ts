@@ -13,6 +13,8 @@ import { hasEnded, type UploadRecord } from './upload.ts'
  */
 export interface Lease extends Pick<Lock, 'signal' | 'confirm'> {
   readonly upload: UploadRecord
+  /** Whether a save has released the lock. */
+  readonly isReleased: boolean
   /** What the store may have and the row does not name. If there is anything when the lease is released or lost, the row needs clean-up. */
   readonly ledger: OrphanLedger
   /**
@@ -69,6 +71,10 @@ class HeldLease implements Lease {
 
   get signal(): AbortSignal {
     return this.#lock.signal
+  }
+
+  get isReleased(): boolean {
+    return this.#isReleased
   }
 
   confirm(): Promise<void> {

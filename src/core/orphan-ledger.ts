@@ -24,17 +24,21 @@ type ObjectState = 'writing' | 'written' | 'dropped' | 'removing' | 'failed' | '
 
 /** The columns of a row that name something in the store. */
 type NamingColumns = Pick<UploadRecord, 'key' | 'state' | 'tail' | 'multipartId'>
+type LedgerRow = NamingColumns & Pick<UploadRecord, 'needsCleanup'>
 
 /** The orphaned objects of one upload, from the time its lease is taken until it is released. */
 export class OrphanLedger {
   readonly #row: NamingColumns
+  /** Nothing was left in the store when the lease was taken. */
+  readonly #isComplete: boolean
   readonly #objects = new Map<string, ObjectState>()
   /** Multipart uploads by key. Of a `duplicated` one there may be a second, whose id is unknown. */
   readonly #multiparts = new Map<string, 'expected' | 'duplicated'>()
 
   /** @param row as it was read; follows every save */
-  constructor(row: NamingColumns) {
+  constructor(row: LedgerRow) {
     this.#row = row
+    this.#isComplete = !row.needsCleanup
   }
 
   /** Whether the store surely has nothing that the row does not name. */
@@ -94,9 +98,10 @@ export class OrphanLedger {
     for (const key of keys) if (this.#objects.get(key) === 'removing') this.#objects.delete(key)
   }
 
-  /** The orphaned objects, when nothing else can be left after their removal; `null`: the store has to be searched. */
+  /** The orphaned objects, when nothing of the upload is left after their removal; `null`: the store has to be searched. */
   exactKeys(): string[] | null {
-    const isExact = [...this.#objects.values()].every((state) => state === 'dropped' || state === 'removing')
+    const isExact =
+      this.#isComplete && [...this.#objects.values()].every((state) => state === 'dropped' || state === 'removing')
     return isExact && this.#multiparts.size === 0 ? [...this.#objects.keys()] : null
   }
 

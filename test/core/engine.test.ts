@@ -11,6 +11,7 @@ import type { Database } from '../../src/db/open.ts'
 import { uploadRepository } from '../../src/db/uploads.ts'
 import { openLocker } from '../../src/locks/index.ts'
 import { taken } from '../support/arrival.ts'
+import { countingDatabase } from '../support/counting-database.ts'
 import { ada, bodyOf, brokenBody, hungBody, openEngine, testDatabase } from '../support/open-engine.ts'
 import { untilDone } from '../support/until.ts'
 
@@ -29,29 +30,6 @@ async function sendInChunks(engine: RunningEngine, bytes: Buffer, chunkSize: num
     upload = await engine.append(ada, upload.id, chunk(upload.offset, bytes.subarray(at, at + chunkSize)))
   }
   return upload
-}
-
-/** The test database, with a list of the statements it was sent. The named ones can be made to fail. */
-async function countingDatabase() {
-  const real = await testDatabase()
-  const sent: string[] = []
-  const failing = new Set<string>()
-  const note = (name: string) => {
-    sent.push(name)
-    if (failing.has(name)) throw new Error('failed by the test')
-  }
-  const database: Database = {
-    ...real,
-    async query(statement, values) {
-      note(statement.name)
-      return real.query(statement, values)
-    },
-    async queryOnce(statement, values) {
-      note(statement.name)
-      return real.queryOnce(statement, values)
-    },
-  }
-  return { database, sent, fail: (name: string) => void failing.add(name) }
 }
 
 /** Whether the sweeper must search the store for orphaned objects of the upload. */
@@ -94,17 +72,6 @@ describe('appending a file', () => {
     await engine.drained()
 
     expect(store.calls).toEqual(['put'])
-  })
-
-  it('needs one statement before the body and one after it', async () => {
-    const { database, sent } = await countingDatabase()
-    const { engine } = await openEngine({ database })
-    const upload = await engine.create(ada, creation(100))
-    sent.length = 0
-
-    await engine.append(ada, upload.id, chunk(0, randomBytes(33)))
-
-    expect(sent).toEqual(['lease-acquire', 'upload-save'])
   })
 
   it('marks the upload for cleanup when a tail object could not be recorded', async () => {

@@ -4,14 +4,15 @@ import { ObjectExists } from '../../src/core/ports/object-store.ts'
 import type { UploadPatch } from '../../src/core/ports/uploads.ts'
 import type { UploadRecord } from '../../src/core/upload.ts'
 
-type Row = Pick<UploadRecord, 'key' | 'state' | 'tail' | 'multipartId'>
+type Row = Pick<UploadRecord, 'key' | 'state' | 'tail' | 'multipartId' | 'needsCleanup'>
 
 const tailOf = (...keys: string[]) => keys.map((key) => ({ key, size: 1 }))
 const lostAnswer = new Error('the answer was lost')
 
 /** A ledger of an upload whose tail is `named`, and what happens to it, each step one word and its object. */
 function ledgerOf(row: Partial<Row> = {}) {
-  const current: Row = { key: 'file', state: 'receiving', tail: tailOf('named'), multipartId: null, ...row }
+  const tail = tailOf('named')
+  const current: Row = { key: 'file', state: 'receiving', tail, multipartId: null, needsCleanup: false, ...row }
   const ledger = new OrphanLedger(current)
   const save = async (patch: UploadPatch, isLost = false) => {
     await ledger
@@ -150,6 +151,14 @@ describe('the ledger of orphaned objects', () => {
     await writing
 
     expect([isEmpty, ledger.takeDropped()]).toEqual([false, []])
+  })
+
+  it('does not have all that an earlier lease left', async () => {
+    const { ledger, save } = ledgerOf({ needsCleanup: true })
+
+    await save({ tail: [] })
+
+    expect([ledger.exactKeys(), ledger.takeDropped()]).toEqual([null, ['named']])
   })
 
   it('enters an object that was found in the store', async () => {

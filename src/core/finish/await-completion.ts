@@ -23,10 +23,20 @@ export async function awaitCompletion(
   actor: Actor | null,
   action: Action = 'complete',
 ): Promise<Upload> {
-  const { bodies, settings, background } = context
-  const finishing = withLockInTurn(context, id, actor, action, (lease) =>
-    finishUnderLease(context, lease, actor, action),
+  return awaitFinish(
+    context,
+    id,
+    withLockInTurn(context, id, actor, action, (lease) => finishUnderLease(context, lease, actor, action)),
   )
+}
+
+/** Waits for the finish of upload `id` that has begun: as `awaitCompletion`. */
+export async function awaitFinish(
+  context: EngineContext,
+  id: string,
+  finishing: Promise<UploadRecord>,
+): Promise<Upload> {
+  const { bodies, settings, background } = context
   background.runDetached(
     finishing.then(
       (upload) => cleanUpAfter(context, upload),

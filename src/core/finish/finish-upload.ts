@@ -9,17 +9,23 @@ import { openPartWriter } from '../receive/open-writer.ts'
 import { beginFinishing } from '../transitions/begin-finishing.ts'
 import { completeUpload } from '../transitions/complete.ts'
 import { failLost, isLost, observeLoss } from '../transitions/loss.ts'
-import { type Actor, hasEveryByte } from '../upload.ts'
+import { type Actor, hasEveryByte, type StoredPart } from '../upload.ts'
 import { isConcatenated } from '../upload-state.ts'
 
 /**
  * Makes the object of an upload whose bytes are all recorded, and saves `completed` only when the store has confirmed it. May be called
  * again after any failure, by any lease holder.
  * @param by who asks for it; `null`: the server, after the client had asked
+ * @param known all parts, when the caller has just recorded them; otherwise they are read
  * @throws UploadError UPLOAD_LOST when the store has lost the parts (the upload has failed then); STORE_UNAVAILABLE,
  * DATABASE_ERROR when trying again may help (the upload stays `finishing`)
  */
-export async function finishUpload(context: EngineContext, lease: Lease, by: Actor | null): Promise<void> {
+export async function finishUpload(
+  context: EngineContext,
+  lease: Lease,
+  by: Actor | null,
+  known: StoredPart[] | null = null,
+): Promise<void> {
   const { upload } = lease
   if (upload.state === 'completed' || isConcatenated(upload)) return
   const isFinal = upload.kind === 'final' && upload.size !== null
@@ -31,8 +37,8 @@ export async function finishUpload(context: EngineContext, lease: Lease, by: Act
       if (upload.multipartId === null) await applyTypeOfFinal(context, lease, partials, by)
       await writeConcatenatedParts(lease, partials, context.store)
     }
-    const info = await openPartWriter(context, lease, by).close()
-    await completeUpload(context, lease, info ?? (await completeMultipart(context, lease)), by)
+    const object = known === null ? await storeTail(context, lease, by) : null
+    await completeUpload(context, lease, object ?? (await completeMultipart(context, lease, known)), by)
   } catch (error) {
     if (isFinal) await failWithoutPartials(context, lease, error, by)
     if (isLost(error)) return observeLoss(context, lease, error, by)
@@ -52,10 +58,20 @@ async function failWithoutPartials(
     await failLost(lease, new NoSuchUpload('a partial upload is gone', { cause }), by)
 }
 
-async function completeMultipart({ store, uploads }: EngineContext, lease: Lease): Promise<ObjectInfo> {
+/** Writes the tail as the last part, or the whole file as one object, which is returned then. */
+async function storeTail(context: EngineContext, lease: Lease, by: Actor | null): Promise<ObjectInfo | null> {
+  const { object } = await openPartWriter(context, lease, by).close()
+  return object
+}
+
+async function completeMultipart(
+  { store, uploads }: EngineContext,
+  lease: Lease,
+  known: StoredPart[] | null,
+): Promise<ObjectInfo> {
   const { upload } = lease
   if (upload.multipartId === null) throw new NoSuchUpload('no multipart upload was created')
-  const parts = await uploads.parts(upload.id)
+  const parts = known ?? (await uploads.parts(upload.id))
   const size = parts.reduce((bytes, part) => bytes + part.size, 0)
   if (size !== upload.size) throw new NoSuchUpload(`the parts hold ${size} bytes and not ${upload.size}`)
   await lease.confirm()

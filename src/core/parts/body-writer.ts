@@ -1,4 +1,16 @@
 import type { ObjectInfo } from '../ports/object-store.ts'
+import type { UploadPatch } from '../ports/uploads.ts'
+import type { StoredPart } from '../upload.ts'
+
+/** The last bytes of a file in the store. */
+export type ClosedBody =
+  /** The whole file was written at once, which the caller records. */
+  | { object: ObjectInfo }
+  /**
+   * Every part is recorded, and the multipart upload is to be completed. `parts`: all parts of the file, when all came with this body; `null`
+   * when the row has others.
+   */
+  | { object: null; parts: StoredPart[] | null }
 
 /** Takes the bytes of one body. */
 export interface BodyWriter {
@@ -12,10 +24,10 @@ export interface BodyWriter {
    */
   flush(): Promise<void>
   /**
-   * The same for the last bytes of the file. Returns the object when the whole file was written at once, which the caller records; `null`
-   * when every part is recorded and the multipart upload is to be completed.
+   * The same for the last bytes of the file. When they are parts, the statement that records the last of them saves what `ending` returns
+   * as well; it is called when the bytes are in the store.
    */
-  close(): Promise<ObjectInfo | null>
+  close(ending?: () => UploadPatch): Promise<ClosedBody>
   /** Drops the bytes that are not recorded, and the objects that hold them. */
   discard(): Promise<void>
 }

@@ -18,7 +18,7 @@ import type { TailCache } from '../memory/tail-cache.ts'
 import type { Bytes, ObjectInfo, ObjectStore } from '../ports/object-store.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { type StoredPart, tailSize } from '../upload.ts'
-import type { BodyWriter } from './body-writer.ts'
+import type { BodyWriter, ClosedBody } from './body-writer.ts'
 import { InFlight } from './in-flight.ts'
 import { leasedTails } from './leased-tails.ts'
 import { Multipart } from './multipart.ts'
@@ -75,6 +75,8 @@ export class PartWriter implements BodyWriter {
   readonly #parts: Part[]
   #current: Part
   #position: number
+  /** All recorded parts of the file, when it began with this body. */
+  readonly #recorded: StoredPart[] | null
 
   constructor(options: PartWriterOptions) {
     const { store, lease, budget, cache, partSize, canDetach } = options
@@ -92,6 +94,7 @@ export class PartWriter implements BodyWriter {
     )
     this.#position = upload.offset - (upload.prefix?.length ?? 0)
     const number = Math.floor((upload.offset - tailSize(upload)) / partSize) + 1
+    this.#recorded = number === 1 ? [] : null
     this.#current = new Part(number, new PartBuffer(this.#resources, upload.tail))
     this.#parts = [this.#current]
     this.#budgetUser = {
@@ -136,18 +139,18 @@ export class PartWriter implements BodyWriter {
     this.#inFlight.assertNoFailure()
   }
 
-  async close(): Promise<ObjectInfo | null> {
+  async close(ending: () => UploadPatch = () => ({})): Promise<ClosedBody> {
     await this.#settle()
     try {
       const isWholeFile = this.#current.number === 1 && this.#multipart.id === null
-      if (isWholeFile && !this.#inFlight.hasFailed) return await this.#putWholeFile()
+      if (isWholeFile && !this.#inFlight.hasFailed) return { object: await this.#putWholeFile() }
       await this.#sendDeferred()
       if (this.#current.buffer.size > 0 && !this.#inFlight.hasFailed) this.#send(this.#current)
       await this.#inFlight.settled()
       this.#recorder.stop()
-      await this.#save('ended')
+      await this.#save('ended', this.#inFlight.hasFailed ? {} : ending())
       this.#inFlight.assertNoFailure()
-      return null
+      return { object: null, parts: this.#recorded }
     } finally {
       this.#release()
     }
@@ -237,17 +240,20 @@ export class PartWriter implements BodyWriter {
     if (!this.#options.awaitsDigest && !this.#inFlight.hasFailed) this.#recorder.soon()
   }
 
-  /** Saves the progress, if there is any. */
-  async #save(moment: SaveMoment): Promise<void> {
+  /** Saves the progress and `more`, if there is either. */
+  async #save(moment: SaveMoment, more: UploadPatch = {}): Promise<void> {
     const { lease, size, partSize, expiryPatch, onRecorded } = this.#options
     const parts = this.#parts.map(recordableOf)
     const multipartId = this.#multipart.id
     const progress = progressPatch(lease.upload, { parts, multipartId, size, hasEnded: moment !== 'reading' })
-    if (progress === null) return
+    if (progress === null && Object.keys(more).length === 0) return
     this.#recorder.began()
-    await lease.save({ ...expiryPatch(), partSize, ...progress.patch, ...(moment === 'released' && { release: true }) })
+    const release = moment === 'released' ? { release: true } : {}
+    await lease.save({ ...expiryPatch(), partSize, ...progress?.patch, ...release, ...more })
+    if (progress === null) return
     lease.ledger.drop(progress.replaced)
     this.#parts.splice(0, progress.patch.parts.length)
+    this.#recorded?.push(...progress.patch.parts)
     onRecorded(progress.patch.offset)
   }
 

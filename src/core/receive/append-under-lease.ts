@@ -3,16 +3,17 @@ import { IncomingMessage } from 'node:http'
 import type { BodySlot } from '../body/body-gate.ts'
 import { readContiguousOffset } from '../contiguous-offset.ts'
 import { choosePartSize } from '../create/part-plan.ts'
-import { type EngineContext, policyOf, removeDropped } from '../engine-context.ts'
+import { type EngineContext, policyOf } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
 import { type FileHash, hashFile, matchesExpected } from '../file-digest.ts'
 import type { Lease } from '../lease.ts'
 import type { BodyWriter } from '../parts/body-writer.ts'
 import { assertNoPartLocks } from '../parts/part-locks.ts'
-import { beginFinishing } from '../transitions/begin-finishing.ts'
+import { finishingPatch } from '../transitions/begin-finishing.ts'
 import { completeUpload, failDigestMismatch } from '../transitions/complete.ts'
 import { giveUp } from '../transitions/end.ts'
-import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'
+import { removeDropped } from '../transitions/leftovers.ts'
+import { type Actor, actorOfUpload, type StoredPart, type UploadRecord } from '../upload.ts'
 import { assertActive } from '../upload-state.ts'
 import { lengthExceeded, resolveLength } from './lengths.ts'
 import { openPartWriter } from './open-writer.ts'
@@ -21,10 +22,17 @@ import { countRefusedBytes } from './repeated-bytes.ts'
 import { findRepeated, hashOfBody } from './repeated-creation.ts'
 import type { AppendRequest, Digest } from './requests.ts'
 
+/** What an append has left in the row. */
+export interface Appended {
+  upload: UploadRecord
+  /** All parts of an upload that is `finishing`, when the caller need not read them; otherwise `null`. */
+  parts: StoredPart[] | null
+}
+
 /**
  * Appends one body to the upload whose lease is held: checks what the request claims, reads until the body ends however it
  * does, and leaves everything recorded that may be kept. The upload returned is `finishing` when the last part is stored and
- * the store has still to make the object. It is another upload when that one was made of the same body before.
+ * the store has still to make the object; the lease may be released then. It is another upload when that one was made of the same body before.
  * @throws UploadError see `Engine.append`; NoSuchUpload when the store does not know the multipart upload
  */
 export async function appendUnderLease(
@@ -33,11 +41,12 @@ export async function appendUnderLease(
   lease: Lease,
   request: AppendRequest,
   slot: BodySlot,
-): Promise<UploadRecord> {
+): Promise<Appended> {
   const { upload } = lease
   assertActive(upload, context.now())
   if (upload.kind === 'final') throw errors.finalTakesNoBytes()
-  if (upload.state !== 'receiving') return respondToCompleted(context, lease, request, slot)
+  if (upload.state !== 'receiving')
+    return { upload: await respondToCompleted(context, lease, request, slot), parts: null }
   // An owner whose role may not upload any more is refused, whatever limits the upload was created with.
   policyOf(context, actorOfUpload(upload))
   await assertNoPartLocks(context, lease)
@@ -104,7 +113,7 @@ async function conclude(
   lease: Lease,
   request: AppendRequest,
   { end: readEnd, cancelledBy, size, isNewLength, writer, fileHash, bodyHash }: ReceivedBody,
-): Promise<UploadRecord> {
+): Promise<Appended> {
   const { upload } = lease
   // A body that is longer than the file is not the file: acknowledged bytes stay, and the others of this body do not count, so that the
   // refused request can never complete the upload.
@@ -124,13 +133,13 @@ async function conclude(
       throw error
     })
     const earlier = bodyHash && (await findEarlier(context, by, lease, request, writer, bodyHash))
-    return earlier ?? closeWriter(context, by, lease, writer, fileHash)
+    return earlier ? { upload: earlier, parts: null } : closeWriter(context, by, lease, writer, fileHash)
   }
   await writer.flush()
   if (isWhole) throw errors.lengthMismatch({ offset: upload.offset, size })
   if (end === 'timeout') throw errors.bodyTooSlow({ offset: upload.offset })
   if (end === 'cancelled') throw cancelledBy!
-  return upload
+  return { upload, parts: null }
 }
 
 /**
@@ -186,14 +195,14 @@ async function findEarlier(
   return earlier
 }
 
-/** Stores the last bytes: the whole file as one object, or the last part; the multipart upload is completed outside this lease. */
+/** Stores the last bytes: the whole file as one object, or the last part, recorded by the statement that begins to finish the upload. */
 async function closeWriter(
   context: EngineContext,
   by: Actor,
   lease: Lease,
   writer: BodyWriter,
   fileHash: FileHash | null,
-): Promise<UploadRecord> {
+): Promise<Appended> {
   const { upload } = lease
   const size = writer.position
   const digests = fileHash?.digests()
@@ -201,32 +210,15 @@ async function closeWriter(
     await writer.discard()
     await failDigestMismatch(lease, by)
   }
-  // Nothing was left in the store before this lease: then its ledger has all there is to remove, and the store need not be searched.
-  const leftNothing = !upload.needsCleanup
-  const info = await writer.close()
+  const closed = await writer.close(() => {
+    // A request that waits for the upload gets it before the store makes the object, which may take long.
+    const release = lease.signal.aborted
+    return finishingPatch(upload, { size, offset: size, prefix: null, tail: [], release, ...(digests && { digests }) })
+  })
   if (digests) upload.digests = digests
-  if (!info) {
-    // The row does not count parts that arrived by number, nor does it know that they have replaced first bytes it still keeps; and the
-    // writer had nothing to save.
-    await beginFinishing(lease, {
-      size,
-      offset: size,
-      prefix: null,
-      tail: [],
-      release: true,
-      ...(digests && { digests }),
-    })
-    return upload
-  }
-  await completeUpload(context, lease, info, by)
-  const leftovers = leftNothing && upload.needsCleanup ? lease.ledger.exactKeys() : null
-  if (leftovers !== null) {
-    upload.needsCleanup = false
-    context.memory.tails.drop(leftovers)
-    const removing = context.store.remove(leftovers).then(() => context.uploads.markCleanedUp(upload.id))
-    context.background.runDetached(removing, { uploadId: upload.id, what: 'removing replaced tail objects' })
-  }
-  return upload
+  if (closed.object === null) return { upload, parts: closed.parts }
+  await completeUpload(context, lease, closed.object, by)
+  return { upload, parts: null }
 }
 
 /** Verifies the body and records the length that its request announced; if this throws, nothing has changed. */

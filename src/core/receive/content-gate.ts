@@ -125,12 +125,12 @@ export function openContentGate(
       if (typeError) await refuse(typeError)
       await (hasPassed() ? writer.flush() : keepPrefix())
     },
-    async close() {
+    async close(ending) {
       await open().catch(() => {})
       if (typeError) await refuse(typeError)
-      if (hasPassed()) return writer.close()
-      await keepPrefix()
-      return null
+      // Bytes that could not pass: `keepPrefix` throws the reason.
+      if (!hasPassed()) await keepPrefix()
+      return writer.close(ending)
     },
     async discard() {
       await opening?.catch(() => {})

@@ -1,8 +1,9 @@
-import { type EngineContext, nextExpiry, removeDropped } from '../engine-context.ts'
+import { type EngineContext, nextExpiry } from '../engine-context.ts'
 import type { Lease } from '../lease.ts'
 import type { BodyWriter } from '../parts/body-writer.ts'
 import { PartWriter, type PartWriterOptions } from '../parts/part-writer.ts'
 import { nextTailKey } from '../tail-keys.ts'
+import { removeDropped } from '../transitions/leftovers.ts'
 import type { Actor } from '../upload.ts'
 import { openContentGate } from './content-gate.ts'
 

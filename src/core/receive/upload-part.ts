@@ -68,8 +68,9 @@ async function receiveAndStore(
   try {
     await receive(context, found, request, buffer, gate, slot)
     await gate?.resolve()
-    // Until now the first body that was appended could still choose another part size.
-    upload = await openForParts(context, actor, id, { ...request, bodySize: buffer.size })
+    // Once its multipart upload is created, an upload keeps part size, key and media type; whether it still takes parts, the part lock says.
+    // Until then the first body that is appended can choose another part size.
+    if (!acceptsParts(found)) upload = await openForParts(context, actor, id, { ...request, bodySize: buffer.size })
     if (gate && upload.contentType !== gate.contentType) throw errors.uploadLocked()
     const bytes = await buffer.whole()
     const part = await storePart(context, {
@@ -155,7 +156,7 @@ async function openForParts(
     const { upload } = lease
     assertPartAccepted(upload, request, now())
     if (acceptsParts(upload)) return upload
-    const patch: UploadPatch = { kind: 'parted', expiresAt: nextExpiry(context, upload) }
+    const patch: UploadPatch = { kind: 'parted', expiresAt: nextExpiry(context, upload), release: true }
     if (upload.multipartId === null) {
       patch.multipartId = await createMultipart(lease, store, upload.partSize)
     }

@@ -6,6 +6,7 @@ import type { Lease } from '../lease.ts'
 import { NoSuchUpload, type ObjectInfo } from '../ports/object-store.ts'
 import type { Actor } from '../upload.ts'
 import { failUpload } from './fail.ts'
+import { removeLeftovers } from './leftovers.ts'
 
 /**
  * `receiving` or `finishing` → `completed`: the store has confirmed the object. Saves the state and the event in one statement, which
@@ -14,12 +15,13 @@ import { failUpload } from './fail.ts'
  * @throws NoSuchUpload when the object has another size than the upload
  */
 export async function completeUpload(
-  { store, now }: Pick<EngineContext, 'store' | 'now'>,
+  context: EngineContext,
   lease: Lease,
   info: ObjectInfo,
   by: Actor | null,
 ): Promise<void> {
   const { upload } = lease
+  const { store, now } = context
   const digests = upload.digests && (await readDigests(upload.digests, store, upload.key))
   if (digests && !matchesExpected(digests)) await failDigestMismatch(lease, by)
   const { size, etag } = info
@@ -41,6 +43,7 @@ export async function completeUpload(
     event: eventOf('upload.completed', { ...upload, size }),
     release: true,
   })
+  removeLeftovers(context, lease)
 }
 
 /** The file that arrived is not the one whose digest was announced: the upload has failed. @throws UploadError CHECKSUM_MISMATCH */

@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto'
+import { expect, it } from 'vitest'
+import type { RunningEngine } from '../../src/core/engine.ts'
+import { countingDatabase } from '../support/counting-database.ts'
+import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
+
+const create = (engine: RunningEngine, size: number) =>
+  engine.create(ada, { size, filename: 'notes.txt', contentType: 'text/plain' })
+
+const append = (engine: RunningEngine, id: string, offset: number, bytes: number) =>
+  engine.append(ada, id, { offset, body: bodyOf(randomBytes(bytes)), bodySize: bytes, ending: 'at-size' })
+
+const uploadPart = (engine: RunningEngine, id: string, number: number) =>
+  engine.uploadPart(ada, id, { number, body: bodyOf(randomBytes(10)), bodySize: 10 })
+
+/** What was sent before, and the request whose statements are counted. Parts have 10 bytes. */
+const requests: [string, (engine: RunningEngine) => Promise<() => Promise<unknown>>, string[]][] = [
+  [
+    'an append in the middle of a file',
+    async (engine) => {
+      const { id } = await create(engine, 100)
+      return () => append(engine, id, 0, 33)
+    },
+    ['lease-acquire', 'upload-save'],
+  ],
+  [
+    'a file of one part',
+    async (engine) => {
+      const { id } = await create(engine, 7)
+      return () => append(engine, id, 0, 7)
+    },
+    ['lease-acquire', 'upload-save'],
+  ],
+  [
+    'a file of several parts in one body',
+    async (engine) => {
+      const { id } = await create(engine, 33)
+      return () => append(engine, id, 0, 33)
+    },
+    // The last parts and `finishing`; then, after the store has made the object, `completed`.
+    ['lease-acquire', 'upload-save', 'upload-save'],
+  ],
+  [
+    'the last body of a file of several parts',
+    async (engine) => {
+      const { id } = await create(engine, 33)
+      await append(engine, id, 0, 20)
+      return () => append(engine, id, 20, 13)
+    },
+    ['lease-acquire', 'upload-save', 'parts-find', 'upload-save'],
+  ],
+  [
+    'the first numbered part',
+    async (engine) => {
+      const { id } = await create(engine, 30)
+      return () => uploadPart(engine, id, 2)
+    },
+    ['lease-find', 'lease-find', 'lease-acquire', 'upload-save', 'part-lock-acquire', 'part-record'],
+  ],
+  [
+    'a further numbered part',
+    async (engine) => {
+      const { id } = await create(engine, 30)
+      await uploadPart(engine, id, 2)
+      return () => uploadPart(engine, id, 1)
+    },
+    ['lease-find', 'part-lock-acquire', 'part-record'],
+  ],
+]
+
+it.each(requests)('%s needs so many statements', async (_, prepare, statements) => {
+  const { database, sent } = await countingDatabase()
+  const { engine } = await openEngine({ database })
+  const request = await prepare(engine)
+  sent.length = 0
+
+  await request()
+
+  expect(sent).toEqual(statements)
+})

@@ -22,6 +22,8 @@ export const errorCodes = {
   UNSUPPORTED_CONTENT_TYPE: 415,
   CATEGORY_NOT_ALLOWED: 422,
   UPLOAD_LOCKED: 423,
+  // RFC 9110. Clients that retry uploads do not see it, because they send their headers at once.
+  HEADERS_TIMEOUT: 408,
   HEADERS_TOO_LARGE: 431,
   RATE_LIMITED: 429,
   LENGTH_MISMATCH: 400,

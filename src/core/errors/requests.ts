@@ -27,7 +27,7 @@ export const requestErrors = {
   transferEncodingNotSupported: defineError('INVALID_REQUEST', 'The only Transfer-Encoding supported is chunked.'),
   connectNotSupported: defineError('INVALID_REQUEST', 'This server is not a proxy and does not answer CONNECT.'),
   headersTooLarge: defineError('HEADERS_TOO_LARGE', 'The headers of the request are too large.'),
-  headersTimeout: defineError('INVALID_REQUEST', 'The headers of the request did not arrive in time.'),
+  headersTimeout: defineError('HEADERS_TIMEOUT', 'The headers of the request did not arrive in time.'),
   notFound: defineError('NOT_FOUND', 'There is nothing at this address.'),
   preconditionFailed: defineError('PRECONDITION_FAILED', 'A precondition of the request does not hold.'),
   /** `problem` describes what the client sent and nothing else. */

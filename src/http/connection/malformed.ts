@@ -74,13 +74,11 @@ function wantsBody(beginning: string): boolean {
 
 function errorFor({ code }: ConnectionError): UploadError {
   if (code === 'HPE_HEADER_OVERFLOW') return errors.headersTooLarge()
-  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? errors.headersTimeout({ isLate: true }) : errors.notHttp()
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? errors.headersTimeout() : errors.notHttp()
 }
 
 function writeAnswer(socket: Socket, error: UploadError, hasBody: boolean): void {
   if (!socket.writable) return
-  // 408 of RFC 9110: the request was too slow. Upload clients that retry do not see it, because they send their headers at once.
-  const status = error.facts.isLate ? 408 : error.status
   const body = hasBody ? JSON.stringify(errorBody(error)) : ''
   const headers = {
     connection: 'close',
@@ -90,7 +88,7 @@ function writeAnswer(socket: Socket, error: UploadError, hasBody: boolean): void
     'content-length': String(Buffer.byteLength(body)),
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
-  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'))
+  socket.end([`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`, ...lines, '', body].join('\r\n'))
   // Closing immediately might lose the answer: see unread-body.ts.
   const timer = setTimeout(() => socket.destroy(), lingerMs)
   socket.once('close', () => clearTimeout(timer))

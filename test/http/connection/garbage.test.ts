@@ -83,5 +83,6 @@ describe.each(['PORT', 'METRICS_PORT'] as const)('on %s', (kind) => {
     await connection.closed()
 
     expect(statusOf(connection.heard())).toBe(408)
+    expect(connection.heard()).toContain('"code":"HEADERS_TIMEOUT"')
   })
 })

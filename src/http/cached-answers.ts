@@ -26,10 +26,9 @@ export function cacheAnswers(app: FastifyInstance, isCacheable: (path: string) =
     const found = method === 'GET' ? cached.get(pathOf(url)) : undefined
     if (found) return reply.headers(found.headers).send(found.body)
   })
-  app.addHook('onSend', async ({ method, url, headers }, reply, payload) => {
+  app.addHook('onSend', async ({ method, url }, reply, payload) => {
     const path = pathOf(url)
-    if (method !== 'GET' || reply.statusCode !== 200 || headers.range !== undefined || !isCacheable(path))
-      return payload
+    if (method !== 'GET' || reply.statusCode !== 200 || !isCacheable(path)) return payload
     if (cached.has(path) || cached.size >= maxCached) return payload
     const body = await bytesOf(payload)
     if (body === null) return payload

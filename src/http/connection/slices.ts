@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { openReadMemory } from './read-memory.ts'
 
 export interface Slicing {
   /** Bytes of request lines and headers that are parsed at once: a dozen of the smallest requests. */
@@ -38,6 +39,7 @@ export function beginningOf(socket: Socket): string {
 export function parseInSlices(server: Server, { sliceBytes = 512, requestsPerTurn = 256, hasWaiting }: Slicing): void {
   const latest = new WeakMap<Socket, LatestRequest>()
   const postponed = new Set<Socket>()
+  const memory = openReadMemory()
   let created = 0
   let isTurnScheduled = false
 
@@ -73,10 +75,13 @@ export function parseInSlices(server: Server, { sliceBytes = 512, requestsPerTur
         return
       }
       const slice = bytes.subarray(at, at + sizeOf(body))
-      parse(slice)
+      if (body) memory.watch(body.request, bytes, () => parse(slice))
+      else parse(slice)
       if (body) body.left -= slice.length
       at += slice.length
     }
+    // After an error or an upgrade other code may keep what was read.
+    if (!hasEnded(socket)) memory.release(bytes)
   }
 
   /** A body of known length is parsed at once. If less than a slice of it is left, the slice may also contain the next requests. */

@@ -159,3 +159,67 @@ describe('the input of a connection', () => {
     connection.cut()
   })
 })
+
+describe('the memory of what was read', () => {
+  const size = 300_000
+  const body = Buffer.alloc(size, 'abcdefg')
+
+  /** Sends a body, and returns what was read from the socket and what the request got. */
+  async function sendBody(
+    prepare: (server: Server) => void = () => {},
+  ): Promise<{ reads: Buffer[]; received: Buffer }> {
+    const reads: Buffer[] = []
+    const chunks: Buffer[] = []
+    const queues = boundPipelining((request: IncomingMessage, response: ServerResponse) => {
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => response.end('answer;'))
+    })
+    const server = createServer(queues.enqueue)
+    prepare(server)
+    parseInSlices(server, { hasWaiting: queues.hasWaiting })
+    server.on('connection', (socket) => socket.on('data', (read: Buffer) => reads.push(read)))
+    onTestFinished(() => server.closeAllConnections())
+    onTestFinished(() => void server.close())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const connection = await openRaw((server.address() as AddressInfo).port)
+    await connection.send(post(size))
+    await connection.send(body)
+    await connection.until(/answer;/)
+    return { reads, received: Buffer.concat(chunks) }
+  }
+
+  it('is given back as soon as it is parsed, and the body is whole', async () => {
+    const { reads, received } = await sendBody()
+
+    expect(reads.length).toBeGreaterThan(1)
+    // Nothing was known of the parser when the first bytes of a body were read.
+    expect(reads.slice(1).map(({ length }) => length)).toEqual(reads.slice(1).map(() => 0))
+    expect(received.equals(body)).toBe(true)
+  })
+
+  it('stays where a parser passes it on without copying it', async () => {
+    const { received } = await sendBody((server) => {
+      let request: IncomingMessage | undefined
+      server.on('request', (started: IncomingMessage) => {
+        request = started
+      })
+      server.on('connection', (socket) => {
+        const [parse] = socket.listeners('data')
+        socket.removeAllListeners('data')
+        let left = size
+        socket.on('data', (read: Buffer) => {
+          if (request) {
+            left -= read.length
+            request.push(read)
+          } else {
+            parse!.call(socket, read)
+            left -= read.length - (read.indexOf('\r\n\r\n') + 4)
+          }
+          if (left === 0) request!.push(null)
+        })
+      })
+    })
+
+    expect(received.equals(body)).toBe(true)
+  })
+})

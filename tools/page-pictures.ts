@@ -1,4 +1,4 @@
-// Screenshots of the upload page in its states, for reviews and the documentation: `node tools/page-pictures.ts FOLDER`.
+// Screenshots of the upload page in its states, for reviews and the documentation: `node tools/page-pictures.ts FOLDER [light|dark|phone]`.
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -14,12 +14,14 @@ import { startFaultProxy } from '../test/support/fault-proxy.ts'
 import { listen, startChromium, storeTokenScript } from '../test/system/web/browser.ts'
 
 const MiB = 1024 ** 2
-const folder = process.argv[2] ?? 'pictures'
+const [folder = 'pictures', only] = process.argv.slice(2)
 await mkdir(folder, { recursive: true })
 await built('pages')
 const dataDir = await mkdtemp(join(tmpdir(), 'landfall-pictures-'))
 const files = await mkdtemp(join(tmpdir(), 'landfall-files-'))
-const config = loadConfig({ LOG_LEVEL: 'silent', DATA_DIR: dataDir, PART_SIZE: '256KiB', ...process.env })
+const settings = { LOG_LEVEL: 'silent', DATA_DIR: dataDir, PART_SIZE: '256KiB' }
+// The build of the page may have set NODE_ENV.
+const config = loadConfig({ ...settings, ...process.env, NODE_ENV: 'development' })
 const database = await openConfiguredDatabase(config, { onError: console.error })
 await database.migrate()
 const app = await buildApp(config, { database })
@@ -30,7 +32,7 @@ const variants = [
   ['dark', { viewport: { width: 1000, height: 800 }, colorScheme: 'dark' }],
   ['phone', { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }],
 ] as const
-for (const [variant, options] of variants) await take(variant, options)
+for (const [variant, options] of variants) if (!only || only === variant) await take(variant, options)
 await browser.close()
 await proxy.close()
 app.http.server.closeAllConnections()
@@ -40,7 +42,7 @@ await rm(dataDir, { recursive: true, force: true })
 await rm(files, { recursive: true, force: true })
 process.exit()
 
-async function take(variant: string, options: BrowserContextOptions): Promise<void> {
+async function take(variant: 'light' | 'dark' | 'phone', options: BrowserContextOptions): Promise<void> {
   const context = await browser.newContext({ ...options, reducedMotion: 'reduce' })
   const empty = await context.newPage()
   await empty.goto(`${proxy.endpoint}/`)
@@ -51,7 +53,7 @@ async function take(variant: string, options: BrowserContextOptions): Promise<vo
   await shoot(empty, variant, 'sign-in-link-used')
   await empty.close()
 
-  const user = `ann-${variant}`
+  const user = { light: 'ann', dark: 'ben', phone: 'cleo' }[variant]
   await context.addInitScript(storeTokenScript(await signToken(app.secret, userOf(user, 'creator'), 600)))
   const page = await open(context.newPage())
   await shoot(page, variant, 'empty')
@@ -70,7 +72,6 @@ async function take(variant: string, options: BrowserContextOptions): Promise<vo
   proxy.set({ rate: 3 * MiB })
   await choose(page, [await file('Concert, the whole evening.mp4', 60 * MiB), await file('IMG_2071.mov', 24 * MiB)])
   await choose(page, [await file('Lecture 12.mp4', 40 * MiB)])
-  await choose(page, [await file('too large.png', 11 * 1024 * MiB)])
   await page.waitForTimeout(4000)
   await shoot(page, variant, 'sending')
   const second = await open(context.newPage())

@@ -117,7 +117,7 @@ describe('a body that stalls', () => {
     ['POST', '/v1/nowhere'],
     ['POST', '/nowhere'],
   ])('is answered 503 after BODY_IDLE_TIMEOUT: %s %s', async (method, path) => {
-    const { http, as } = await testApp({ BODY_IDLE_TIMEOUT: '200ms' })
+    const { http, as } = await testApp({ BODY_IDLE_TIMEOUT: '1s' })
     await http.listen({ host: '127.0.0.1', port: 0 })
     const headers = { ...(await as()), 'content-type': 'application/json', 'content-length': 100 }
 

@@ -489,7 +489,7 @@ async function unpaired() {
     url: fresh.url,
     dataDir: '',
     pool: 5,
-    timeoutMs: 2000,
+    timeoutMs: 60_000,
     onError: console.error,
   })
   onTestFinished(async () => {

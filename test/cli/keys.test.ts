@@ -58,7 +58,7 @@ async function openTestDatabase() {
   vi.stubEnv('NODE_ENV', 'production')
   vi.stubEnv('JWT_SECRET', 'a secret that is long enough for HS256')
   vi.stubEnv('DATABASE_URL', url)
-  const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 2000, onError: console.error })
+  const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 60_000, onError: console.error })
   onTestFinished(async () => {
     await database.close()
     await dispose()

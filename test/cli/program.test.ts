@@ -136,7 +136,7 @@ it('prints a token of the developer in development mode by default', async () =>
 it('adds an audit entry for every token, without the token itself', async () => {
   const { url, dispose } = await freshDatabase()
   onTestFinished(dispose)
-  const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 2000, onError: console.error })
+  const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 60_000, onError: console.error })
   onTestFinished(database.close)
   await database.migrate()
   vi.stubEnv('NODE_ENV', 'production')
@@ -155,7 +155,7 @@ it('adds an audit entry for every token, without the token itself', async () => 
 it('verifies the audit log, and exits with 1 when an entry was changed', async () => {
   const { url, dispose } = await freshDatabase()
   onTestFinished(dispose)
-  const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 2000, onError: console.error })
+  const database = await openDatabase({ url, dataDir: '', pool: 1, timeoutMs: 60_000, onError: console.error })
   onTestFinished(database.close)
   await database.migrate()
   vi.stubEnv('NODE_ENV', 'production')

@@ -135,7 +135,7 @@ async function openServer() {
     LOG_LEVEL: 'silent',
   })
   const { engine, stop } = await buildApp(config)
-  const database = await openDatabase({ url, dataDir: '', pool: 2, timeoutMs: 5000, onError: console.error })
+  const database = await openDatabase({ url, dataDir: '', pool: 2, timeoutMs: 60_000, onError: console.error })
   onTestFinished(async () => {
     await stop()
     await database.close()

@@ -325,7 +325,7 @@ describe('a misbehaving body', () => {
   })
 
   it('is ended by the idle timeout, and its bytes are kept', async () => {
-    const { engine } = await openEngine({ bodyIdleMs: 200 })
+    const { engine } = await openEngine({ bodyIdleMs: 1000 })
 
     const { id } = await engine.create(ada, creation(40))
     const hanging = engine.append(ada, id, chunk(0, Buffer.alloc(0), { body: hungBody(randomBytes(23)), bodySize: 40 }))

@@ -8,7 +8,7 @@ let database: Database
 
 beforeAll(async () => {
   const fresh = await freshDatabase()
-  database = await openDatabase({ url: fresh.url, dataDir: '', pool: 5, timeoutMs: 5000, onError: () => {} })
+  database = await openDatabase({ url: fresh.url, dataDir: '', pool: 5, timeoutMs: 60_000, onError: () => {} })
   await database.executeSql('create table notes (id int primary key)')
   return async () => {
     await database.close()

@@ -19,7 +19,7 @@ let uploads: UploadRepository
 
 beforeAll(async () => {
   const fresh = await freshDatabase({ isMigrated: true })
-  database = await openDatabase({ url: fresh.url, dataDir: '', pool: 10, timeoutMs: 2000, onError: () => {} })
+  database = await openDatabase({ url: fresh.url, dataDir: '', pool: 10, timeoutMs: 60_000, onError: () => {} })
   uploads = uploadRepository(database)
   return async () => {
     await database.close()

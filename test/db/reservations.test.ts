@@ -19,7 +19,7 @@ let databases: [Database, Database]
 beforeAll(async () => {
   fresh = await freshDatabase({ isMigrated: true })
   const open = () =>
-    openDatabase({ url: fresh.url, dataDir: '/nowhere', pool: 10, timeoutMs: 5000, onError: console.error })
+    openDatabase({ url: fresh.url, dataDir: '/nowhere', pool: 10, timeoutMs: 60_000, onError: console.error })
   databases = await Promise.all([open(), open()])
 }, 60_000)
 afterAll(async () => {

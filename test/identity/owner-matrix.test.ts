@@ -129,7 +129,7 @@ const callers: Record<string, Caller> = {
 
 beforeAll(async () => {
   fresh = await freshDatabase({ isMigrated: true })
-  database = await openDatabase({ url: fresh.url, dataDir: '', pool: 4, timeoutMs: 2000, onError: () => {} })
+  database = await openDatabase({ url: fresh.url, dataDir: '', pool: 4, timeoutMs: 60_000, onError: () => {} })
   const config = loadConfig({
     NODE_ENV: 'production',
     DATABASE_URL: 'postgres://elsewhere/landfall',

@@ -67,7 +67,7 @@ async function serve() {
       NODE_ENV: 'production',
       LOG_LEVEL: 'trace',
       DATABASE_URL: database.url,
-      DATABASE_TIMEOUT: '500ms',
+      DATABASE_TIMEOUT: '2s',
       DATA_DIR: folder,
       JWT_SECRET: secret,
       ISSUERS: JSON.stringify([issuer]),

@@ -17,7 +17,7 @@ const wrong: Digest = {
 
 /** An upload of 10 bytes by a new user, and the daily bytes of that user. */
 async function createUpload(kind: SentUpload['kind']) {
-  const { engine, database, store } = await openEngine({ bodyIdleMs: 100 })
+  const { engine, database, store } = await openEngine({ bodyIdleMs: 1000 })
   const ann = userOf(randomUUID(), 'creator')
   const creation = { size: 10, filename: 'a.bin', contentType: 'application/octet-stream', kind }
   const { id } = await engine.create(ann, creation)

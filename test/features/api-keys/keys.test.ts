@@ -285,7 +285,7 @@ async function open() {
   let queries = 0
 
   async function server({ isUnnotified = false } = {}) {
-    const database = await openDatabase({ url, dataDir: '', pool: 2, timeoutMs: 2000, onError: () => {} })
+    const database = await openDatabase({ url, dataDir: '', pool: 2, timeoutMs: 60_000, onError: () => {} })
     const counting = {
       ...database,
       query: (...call: Parameters<typeof database.query>) => {

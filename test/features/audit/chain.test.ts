@@ -119,7 +119,7 @@ it('continues the chain after retention removed all entries', async () => {
 async function withEntries(count: number, age = '0 days'): Promise<Database> {
   const { url, dispose } = await freshDatabase({ isMigrated: true })
   onTestFinished(dispose)
-  const database = await openDatabase({ url, dataDir: '', pool: 4, timeoutMs: 5000, onError: console.error })
+  const database = await openDatabase({ url, dataDir: '', pool: 4, timeoutMs: 60_000, onError: console.error })
   onTestFinished(database.close)
   await database.migrate()
   await database.executeSql(`insert into audit_log (at, action, is_allowed, actor)

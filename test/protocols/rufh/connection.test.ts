@@ -233,7 +233,7 @@ describe.each(protocolStores)('RUFH over bad connections, with files in %s', (ki
   })
 
   it('a body that stalls is answered with 503, and its bytes are kept', async () => {
-    const server = await serve({ bodyIdleMs: 200 })
+    const server = await serve({ bodyIdleMs: 1000 })
     const { connection, path } = await startCreation(server, 8, randomBytes(37))
 
     const answer = await connection.answer()

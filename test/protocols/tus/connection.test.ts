@@ -69,7 +69,7 @@ describe.each(protocolStores)('tus over bad connections, with files in %s', (kin
   })
 
   it('answers a body that stalls with 503 and Retry-After, and keeps its bytes', async () => {
-    const server = await serve({ bodyIdleMs: 200 })
+    const server = await serve({ bodyIdleMs: 1000 })
     const path = await server.create(100)
     const stalled = await startPatch(server, path, randomBytes(57))
 

@@ -34,6 +34,7 @@ const rules: Record<string, Rule> = {
   'features/*': {
     from: [
       'features/feature.ts',
+      'features/hooks.ts',
       'core',
       'contract',
       'http',
@@ -298,7 +299,8 @@ function violationsOf(file: string, code: string): string[] {
 /** A folder of src/ is a module; so is each protocol and each feature, and `config.ts` with its folder. */
 function moduleOf(file: string): string {
   const [folder = '', inner] = file.split('/')
-  if (inner === undefined || ['cli', 'app', 'server'].includes(folder)) return folder === 'config.ts' ? 'config' : 'top'
+  if (inner === undefined || ['cli', 'app', 'server', 'embed'].includes(folder))
+    return folder === 'config.ts' ? 'config' : 'top'
   return folder === 'protocols' || folder === 'features' ? `${folder}/${inner}` : folder
 }
 

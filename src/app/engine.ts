@@ -5,6 +5,7 @@ import { createEngine } from '../core/create-engine.ts'
 import type { RunningEngine } from '../core/engine.ts'
 import type { EngineOptions } from '../core/engine-options.ts'
 import { createMemoryBudget } from '../core/memory/memory-budget.ts'
+import type { ContentCheck } from '../core/policy/content-check.ts'
 import { contentRules, creationRules } from '../core/policy/rules/index.ts'
 import { sniff, sniffLength } from '../media/sniff.ts'
 
@@ -21,16 +22,15 @@ export type EngineParts = Pick<
   | 'authorizer'
   | 'nameObject'
   | 'onError'
-> &
-  Partial<Pick<EngineOptions, 'budget' | 'gate' | 'onBody'>>
+> & { inspect?: ContentCheck['inspect'] } & Partial<Pick<EngineOptions, 'budget' | 'gate' | 'onBody'>>
 
 /** The engine with the settings of `config`. */
-export function engineOf(config: Config, parts: EngineParts): RunningEngine {
+export function engineOf(config: Config, { inspect, ...parts }: EngineParts): RunningEngine {
   return createEngine({
     budget: createMemoryBudget(config.MEMORY_BUDGET),
     ...parts,
     rules: creationRules,
-    contentCheck: config.CONTENT_CHECK ? { sniff, sniffLength, rules: contentRules } : undefined,
+    contentCheck: config.CONTENT_CHECK ? { sniff, sniffLength, rules: contentRules, inspect } : undefined,
     bandwidth: createBandwidth(config.BANDWIDTH || null),
     keyTemplate: config.KEY_TEMPLATE,
     partSize: config.PART_SIZE,

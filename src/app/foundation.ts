@@ -12,7 +12,7 @@ import type { ObjectStore } from '../core/ports/object-store.ts'
 import type { UploadRepository } from '../core/ports/uploads.ts'
 import { type DatabaseClock, openClock } from '../db/clock.ts'
 import { isOutage } from '../db/errors.ts'
-import { type Database, type DatabaseOptions, openDatabase } from '../db/open.ts'
+import { type ClientConfig, type Database, type DatabaseOptions, openDatabase } from '../db/open.ts'
 import type { Outage } from '../db/outage.ts'
 import { pairingsIn } from '../db/pairing.ts'
 import { uploadRepository } from '../db/uploads.ts'
@@ -26,6 +26,8 @@ import { openPairing, type Pairing } from './pairing.ts'
 
 /** Replacements of the configured parts; the caller closes what it brings. */
 export interface Overrides {
+  /** How to connect to Postgres, in place of DATABASE_URL. */
+  connection?: ClientConfig | undefined
   store?: ObjectStore
   database?: Database
   /** Replaces the clock of the database. */
@@ -64,7 +66,7 @@ export interface Foundation {
 /** Opens everything and migrates the database; waits up to START_TIMEOUT for a database or store that is not reachable. */
 export async function openFoundation(config: Config, options: FoundationOptions): Promise<Foundation> {
   const { metrics, tracer, log, onError, onRetry } = options
-  const opened = options.database ?? (await openConfiguredDatabase(config, { onError, onOutage }))
+  const opened = options.database ?? (await openConfiguredDatabase(config, { onError, onOutage }, options.connection))
   const database = watchDatabase(opened, metrics, tracer)
   const onRequest = (operation: string, code: string) => metrics.s3Requests.inc({ operation, code })
   const bareStore = watchStore(options.store ?? openStore(config.STORE, config, { onRequest }), metrics, tracer)
@@ -147,10 +149,13 @@ export function backgroundErrors(log: FastifyBaseLogger, metrics: Metrics): (err
 export async function openConfiguredDatabase(
   config: Config,
   listeners: Pick<DatabaseOptions, 'onError' | 'onOutage'>,
+  connection?: ClientConfig,
 ): Promise<Database> {
   if (config.DATABASE_URL === undefined) await prepareFolder(config.DATA_DIR)
   return openDatabase({
     url: config.DATABASE_URL,
+    connection,
+    schema: config.DATABASE_SCHEMA,
     dataDir: join(config.DATA_DIR, 'postgres'),
     pool: config.DATABASE_POOL,
     timeoutMs: config.DATABASE_TIMEOUT,

@@ -15,6 +15,9 @@ import { answerUnreadable } from '../http/limits.ts'
 import { loggingOptions, sendRequestId } from '../http/logging.ts'
 import { sendSecurityHeaders } from '../http/security-headers.ts'
 
+// Of the JSON API; the engine reads files, within the limits of the policies.
+const bodyLimit = 64 * 1024
+
 /** A server of its own with the limits of `config`, without routes. */
 export function openHttp(config: Config): FastifyInstance {
   const http = fastify({
@@ -26,8 +29,7 @@ export function openHttp(config: Config): FastifyInstance {
     trustProxy: config.TRUST_PROXY,
     frameworkErrors: answerUnreadable,
     clientErrorHandler: answerMalformed,
-    // For the JSON API; the engine reads files, within the limits of the policies.
-    bodyLimit: 64 * 1024,
+    bodyLimit,
     serverFactory: serverFactory({
       headersTimeoutMs: config.HEADERS_TIMEOUT,
       writeTimeoutMs: config.WRITE_TIMEOUT,
@@ -41,7 +43,6 @@ export function openHttp(config: Config): FastifyInstance {
     return503OnClosing: false,
     routerOptions: { maxParamLength: 512 },
   })
-  compileWhenUsed(http)
   return http
 }
 
@@ -55,6 +56,11 @@ export function guardRequests(
   config: Config,
   { json, addHooks }: { json: JsonBodyOptions; addHooks(http: FastifyInstance): void },
 ): void {
+  // The app around may have other defaults.
+  http.addHook('onRoute', (route) => {
+    route.bodyLimit ??= bodyLimit
+  })
+  compileWhenUsed(http)
   const running = countRequests(http)
   sendRequestId(http)
   noteRequests(http)

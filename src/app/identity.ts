@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import type { Authorizer } from '../core/access/authorization.ts'
+import type { ContentCheck } from '../core/policy/content-check.ts'
 import type { Feature } from '../features/feature.ts'
 import type { AuthOptions } from '../http/identity/auth.ts'
 import { issuersCheck } from '../http/identity/issuers.ts'
@@ -35,5 +36,14 @@ export function authOf(config: Config, features: Feature[], secrets: string[], t
 export function authorizerOf(features: Feature[]): Authorizer {
   return async (request) => {
     for (const { authorize } of features) await authorize?.(request)
+  }
+}
+
+/** Lets every feature that inspects first bytes do so, in order; `undefined`: none does. */
+export function inspectionOf(features: Feature[]): ContentCheck['inspect'] {
+  const inspecting = features.flatMap(({ inspect }) => inspect ?? [])
+  if (inspecting.length === 0) return undefined
+  return async (first) => {
+    for (const inspect of inspecting) await inspect(first)
   }
 }

@@ -4,11 +4,15 @@ import type { RunningEngine } from '../core/engine.ts'
 import { largestSize } from '../core/policy/policy.ts'
 import { isOutage } from '../db/errors.ts'
 import { findInProgress } from '../db/in-progress.ts'
+import { createApiKeys } from '../features/api-keys/index.ts'
 import type { Feature, FeatureDeps } from '../features/feature.ts'
+import type { Hooks } from '../features/hooks.ts'
 import { features as creators } from '../features/index.ts'
 import { onErrorAnswered } from '../http/error-listeners.ts'
 import { healthPlugin } from '../http/health.ts'
+import type { Identify } from '../http/identity/auth.ts'
 import { resumeTokens } from '../http/identity/resume.ts'
+import { addressBelow } from '../http/location.ts'
 import { startBackground } from '../jobs/background.ts'
 import type { DeliveredEvent, Listener } from '../jobs/outbox.ts'
 import { openPolicyCache } from '../policies/cache.ts'
@@ -24,7 +28,7 @@ import { verifyingSecrets } from './development.ts'
 import { engineOf } from './engine.ts'
 import { backgroundErrors, type Foundation, type Overrides, openFoundation } from './foundation.ts'
 import { guardRequests } from './http.ts'
-import { authOf, authorizerOf } from './identity.ts'
+import { authOf, authorizerOf, inspectionOf } from './identity.ts'
 import { registerRoutes } from './routes.ts'
 
 /** What a scope is given once everything is open, and before the routes of the API. */
@@ -34,6 +38,10 @@ export interface Opened extends Pick<Foundation, 'database' | 'now'> {
 }
 
 export interface MountOptions extends Overrides {
+  /** Functions of the app around, in place of a module of HOOKS. */
+  hooks?: Hooks
+  /** Finds the user of a request in place of every token: the app around decides alone, and no tokens are issued. */
+  identify?: Identify
   /** Registers further routes, within the limits of all requests. */
   addRoutes?(opened: Opened): Promise<void>
 }
@@ -81,6 +89,7 @@ export async function mount(http: FastifyInstance, config: Config, options: Moun
   const totals = () => totalsOf(metrics)
   const deps: FeatureDeps<Config> = {
     settings: config,
+    hooks: options.hooks ?? null,
     database,
     policies: policyCache,
     policyVersions,
@@ -93,7 +102,9 @@ export async function mount(http: FastifyInstance, config: Config, options: Moun
     log,
     onError,
   }
-  for (const create of creators) features.push(await create(deps))
+  // API keys are tokens too.
+  const wanted = options.identify ? creators.filter((create) => create !== createApiKeys) : creators
+  for (const create of wanted) features.push(await create(deps))
 
   const engine = engineOf(config, {
     uploads,
@@ -109,6 +120,7 @@ export async function mount(http: FastifyInstance, config: Config, options: Moun
     // After a restore of the database time stands still, so that nothing expires.
     now: () => pairing.restoredAt() ?? now(),
     authorizer: authorize,
+    inspect: inspectionOf(features),
     nameObject: features.find(({ nameObject }) => nameObject)?.nameObject,
     onError,
     onBody(end, bytes) {
@@ -133,6 +145,7 @@ export async function mount(http: FastifyInstance, config: Config, options: Moun
         for (const feature of features) feature.hooks?.(scope)
       },
     })
+  addressBelow(http)
   guard(http)
   await options.addRoutes?.({ database, now, secret, metricsRoute })
   await http.register(healthPlugin, {
@@ -143,8 +156,8 @@ export async function mount(http: FastifyInstance, config: Config, options: Moun
   await registerRoutes(http, config, {
     engine,
     features,
-    auth: authOf(config, features, secrets, clock.now),
-    resumeTokens: resumeTokens(secret),
+    auth: options.identify ? { checks: [], identify: options.identify } : authOf(config, features, secrets, clock.now),
+    resumeTokens: options.identify ? undefined : resumeTokens(secret),
     policies,
     maxSize: () => Math.min(largestSize(policies()), maxObjectSize),
     objectUrlOf,

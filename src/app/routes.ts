@@ -25,7 +25,7 @@ export interface RouteParts {
   engine: RunningEngine
   features: Feature[]
   auth: AuthOptions
-  resumeTokens: ResumeTokens
+  resumeTokens: ResumeTokens | undefined
   policies(): PolicyDocument
   /** Bytes; the largest file that any role may send, for clients that ask before they authenticate. */
   maxSize(): number
@@ -38,9 +38,8 @@ export interface RouteParts {
 export async function registerRoutes(http: FastifyInstance, config: Config, parts: RouteParts): Promise<void> {
   const { engine, features, resumeTokens, policies, maxSize, objectUrlOf, bodies, json } = parts
   const cors = { origins: config.CORS_ORIGINS, headers: config.CORS_HEADERS, credentials: config.CORS_CREDENTIALS }
-  const files = http.prefix + uploadsPath
   const publicUrl = config.PUBLIC_URL
-  const urlOf = (id: string, request: FastifyRequest) => addressFor(request, `${files}/${id}`, publicUrl)
+  const urlOf = (id: string, request: FastifyRequest) => addressFor(request, `${uploadsPath}/${id}`, publicUrl)
   const restOptions = { engine, publicUrl, resumeTokens, json }
 
   const requests = createFairShare(config.REQUESTS_AT_ONCE)

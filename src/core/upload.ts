@@ -22,6 +22,8 @@ export interface Actor {
   keyId?: string | undefined
   /** Where the request came from; not given: not over the network. */
   client?: ClientInfo | undefined
+  /** What an app that authenticates its own users knows them by; for the hooks of that app only, and never saved. */
+  account?: unknown
 }
 
 /** Where a request came from. */

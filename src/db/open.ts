@@ -1,16 +1,16 @@
-import { findPackageJSON } from 'node:module'
-import { dirname, join } from 'node:path'
 import { drizzle as drizzleNodePg } from 'drizzle-orm/node-postgres'
-import { migrate as migrateNodePg } from 'drizzle-orm/node-postgres/migrator'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import pg from 'pg'
-import { guardAppendOnly } from './append-only.ts'
 import { openEmbedded } from './embedded/embedded.ts'
 import { applicationName } from './embedded/presence.ts'
 import { codeOf, isOutage, isTransient, toDatabaseError } from './errors.ts'
 import { openFairPool } from './fair-pool.ts'
 import { groupCommit } from './group-commit.ts'
+import { migrateSchema } from './migrate.ts'
 import { type Outage, type OutageWatch, watchOutage } from './outage.ts'
+import { withSearchPath } from './search-path.ts'
+
+export type { ClientConfig } from 'pg'
 
 export type Row = Record<string, unknown>
 
@@ -22,6 +22,8 @@ export interface Statement {
 
 /** The Postgres database, which holds everything except the files. */
 export interface Database {
+  /** The schema of the tables. Statements name no schema: it is the search path of every connection. */
+  schema: string
   orm: PgDatabase<PgQueryResultHKT>
   /**
    * Runs a statement, and again while the database is away for a short time.
@@ -45,8 +47,12 @@ export interface Database {
 }
 
 export interface DatabaseOptions {
-  /** `postgres://…`; without it an embedded Postgres runs in `dataDir`. */
+  /** `postgres://…`; without it and `connection` an embedded Postgres runs in `dataDir`. */
   url?: string | undefined
+  /** How to connect, in place of `url`. */
+  connection?: pg.ClientConfig | undefined
+  /** Default: `public`. */
+  schema?: string
   dataDir: string
   /** The most connections. */
   pool: number
@@ -58,10 +64,6 @@ export interface DatabaseOptions {
   onError(error: unknown): void
 }
 
-/** The folder of the migrations and their journal. */
-export const migrationsFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'drizzle')
-// An arbitrary number that every node must share.
-const migrationLock = 7_203_114
 const int8 = 20
 // SQLSTATE disk_full. `check` learns of it from failed statements only: a small probe may still fit a page where a larger write fails.
 const diskFull = '53100'
@@ -76,11 +78,12 @@ const probe = {
  * @throws EmbeddedDatabaseError
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { url, dataDir: folder, onOutage = () => {} } = options
+  const { url, connection, dataDir: folder, onOutage = () => {} } = options
+  const server = connection ?? (url === undefined ? null : { connectionString: url })
   const outage = watchOutage({ probe: () => database.check(), report: onOutage })
   const onError = (error: Error) => outage.explain(error.message)
-  const embedded = url === undefined ? await openEmbedded({ folder, onError }) : null
-  const database = openPostgres(options, embedded?.connection ?? { connectionString: url }, outage)
+  const embedded = server === null ? await openEmbedded({ folder, onError }) : null
+  const database = openPostgres(options, server ?? embedded!.connection, outage)
   return {
     ...database,
     async close() {
@@ -92,7 +95,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 }
 
 function openPostgres(
-  { pool: max, timeoutMs, onError }: DatabaseOptions,
+  { pool: max, schema = 'public', timeoutMs, onError }: DatabaseOptions,
   server: pg.ClientConfig,
   outage: OutageWatch,
 ): Database {
@@ -110,7 +113,7 @@ function openPostgres(
       oid === int8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format),
   }
   const config = {
-    ...server,
+    ...withSearchPath(server, schema),
     types: types as pg.CustomTypesConfig,
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs * 2,
@@ -137,6 +140,7 @@ function openPostgres(
     }
   }
   return {
+    schema,
     orm: drizzleNodePg(pool),
     ...withRetry(run, timeoutMs),
     listen: listener.add,
@@ -149,14 +153,11 @@ function openPostgres(
       if (performance.now() < fullUntil) throw new Error('the disk of the database is full')
     },
     async migrate() {
-      // drizzle's migrator takes no lock: if several nodes started at once, all but one would fail.
       const client = new pg.Client({ ...config, query_timeout: 0, statement_timeout: 0 } as pg.ClientConfig)
       client.on('error', report)
       try {
         await client.connect()
-        await client.query('select pg_advisory_lock($1)', [migrationLock])
-        await migrateNodePg(drizzleNodePg(client), { migrationsFolder })
-        await client.query(guardAppendOnly)
+        await migrateSchema(client, schema)
       } catch (error) {
         outage.notice(error)
         throw toDatabaseError(error)

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Authorizer } from '../core/access/authorization.ts'
 import type { RunningEngine } from '../core/engine.ts'
 import type { NameObject } from '../core/object-key.ts'
+import type { ContentCheck } from '../core/policy/content-check.ts'
 import type { Actor } from '../core/upload.ts'
 import type { Database } from '../db/open.ts'
 import type { Identify, TokenCheck } from '../http/identity/auth.ts'
@@ -9,6 +10,7 @@ import type { Listener } from '../jobs/outbox.ts'
 import type { Job } from '../jobs/queue.ts'
 import type { PolicyCache } from '../policies/cache.ts'
 import type { PolicyVersions } from '../policies/versions.ts'
+import type { Hooks } from './hooks.ts'
 
 /**
  * What a feature adds to a server. Every member is optional. The features are asked in the order of `features/index.ts`, and closed in the
@@ -33,6 +35,8 @@ export interface Feature {
   checkCreation?(actor: Actor): void
   /** Names new objects in place of KEY_TEMPLATE; the first feature that has it is asked. */
   nameObject?: NameObject
+  /** Looks at the first bytes of a file before any of them is stored; each feature may refuse. See `ContentCheck.inspect`. */
+  inspect?: ContentCheck['inspect']
   /** Takes the events of all uploads from the outbox: at least once, on one server. */
   listener?: Listener
   /** Periodic work, on one server at a time. */
@@ -46,6 +50,8 @@ export interface Feature {
 /** What features are given. A feature names the settings that it reads, as `Settings`. */
 export interface FeatureDeps<Settings = unknown> {
   settings: Settings
+  /** Functions of the app around this server, in place of a module of HOOKS; `null`: none. */
+  hooks: Hooks | null
   database: Database
   /** The active policies. */
   policies: PolicyCache

@@ -1,4 +1,17 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+
+const root = Symbol('landfall root')
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    [root]?: string
+  }
+}
+
+/** Makes the prefix of `app` precede every path of `addressFor` for requests to the scopes within it. */
+export function addressBelow(app: FastifyInstance): void {
+  app.decorate(root, app.prefix)
+}
 
 /**
  * The address of `path` on this server for the client of `request`: below the public URL if the operator set one, else relative. Clients
@@ -6,8 +19,9 @@ import type { FastifyRequest } from 'fastify'
  * scheme. A path prefix that a proxy cut off is put back from `X-Forwarded-Prefix`.
  */
 export function addressFor(request: FastifyRequest, path: string, publicUrl: string | undefined): string {
-  if (publicUrl !== undefined) return publicUrl.replace(/\/+$/, '') + path
-  return prefixOf(request) + path
+  const below = (request.server[root] ?? '') + path
+  if (publicUrl !== undefined) return publicUrl.replace(/\/+$/, '') + below
+  return prefixOf(request) + below
 }
 
 // Operators choose short prefixes. The limit bounds the work of the expressions below on a header that a client sends.

@@ -33,7 +33,7 @@ export async function openQueue({ database, onError, takeOverAfter }: QueueOptio
   const { PgBoss } = await import('pg-boss')
   const boss = new PgBoss({
     db: { executeSql: (text, values) => database.executeSql(text, values) },
-    schema: 'landfall_jobs',
+    schema: `${database.schema === 'public' ? 'landfall' : database.schema}_jobs`,
     cronMonitorIntervalSeconds: 15,
     cronWorkerIntervalSeconds: 5,
   })

@@ -264,6 +264,6 @@ async function keyOf(kind: Kind, which: 'enough' | 'lacking'): Promise<string> {
 }
 
 function namesOf({ method, url, constraints }: RouteOptions): string[] {
-  const dialect = (constraints as { protocol?: string } | undefined)?.protocol
+  const dialect = (constraints as { landfallProtocol?: string } | undefined)?.landfallProtocol
   return [method].flat().map((one) => `${one} ${url}${dialect ? ` (${dialect})` : ''}`)
 }

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import type pg from 'pg'
 import type { Config } from '../../config.ts'
 import { type EmbeddedServer, openExisting } from '../../db/embedded/embedded.ts'
-import { migrationsFolder } from '../../db/open.ts'
+import { migrationsFolder } from '../../db/migrate.ts'
+import { migrationsSchemaOf, withSearchPath } from '../../db/search-path.ts'
 import { about, codeOf, type Finding, reasonOf } from '../../stores/finding.ts'
 import { clientOf } from './client.ts'
 
@@ -20,8 +21,9 @@ function knownSchema(): { migrations: number; tables: string[] } {
 }
 
 /** Tests whether Postgres is reachable, recent, migrated and writable, and delivers notifications. */
-export async function* probeDatabase({ DATABASE_URL, DATABASE_POOL, DATA_DIR }: Config): AsyncGenerator<Finding> {
-  if (DATABASE_URL !== undefined) return yield* probeServer({ connectionString: DATABASE_URL }, DATABASE_POOL)
+export async function* probeDatabase(config: Config): AsyncGenerator<Finding> {
+  const { DATABASE_URL, DATA_DIR } = config
+  if (DATABASE_URL !== undefined) return yield* probeServer({ connectionString: DATABASE_URL }, config)
   const folder = join(DATA_DIR, 'postgres')
   let embedded: EmbeddedServer | null
   try {
@@ -35,13 +37,16 @@ export async function* probeDatabase({ DATABASE_URL, DATABASE_POOL, DATA_DIR }: 
     return yield report.ok(`the first start will create an embedded Postgres in ${folder}, for evaluation only`)
   try {
     yield report.ok(`there is an embedded Postgres in ${folder}, for evaluation only`)
-    yield* probeServer(embedded.connection, DATABASE_POOL)
+    yield* probeServer(embedded.connection, config)
   } finally {
     await embedded.close()
   }
 }
 
-async function* probeServer(server: pg.ClientConfig, pool: number): AsyncGenerator<Finding> {
+type Settings = Pick<Config, 'DATABASE_POOL' | 'DATABASE_SCHEMA'>
+
+async function* probeServer(bare: pg.ClientConfig, settings: Settings): AsyncGenerator<Finding> {
+  const server = withSearchPath(bare, settings.DATABASE_SCHEMA)
   const client = clientOf(server)
   try {
     await client.connect()
@@ -50,7 +55,7 @@ async function* probeServer(server: pg.ClientConfig, pool: number): AsyncGenerat
     return
   }
   try {
-    yield* inspect(client, pool)
+    yield* inspect(client, settings)
     yield await deliversNotifications(client, server)
   } catch (error) {
     yield report.error(
@@ -89,7 +94,8 @@ function explainError(error: unknown): Finding {
   }
 }
 
-async function* inspect(client: pg.Client, pool: number): AsyncGenerator<Finding> {
+async function* inspect(client: pg.Client, settings: Settings): AsyncGenerator<Finding> {
+  const { DATABASE_POOL: pool, DATABASE_SCHEMA: schema } = settings
   const { rows } = await client.query(`select
       current_setting('server_version_num')::int / 10000 as version,
       pg_is_in_recovery() as is_standby,
@@ -97,7 +103,7 @@ async function* inspect(client: pg.Client, pool: number): AsyncGenerator<Finding
       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as max_usable,
       (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used,
       has_database_privilege(current_database(), 'CREATE') as may_create_schemas,
-      has_schema_privilege('public', 'CREATE') as may_create_tables,
+      coalesce(has_schema_privilege(current_schema(), 'CREATE'), true) as may_create_tables,
       extract(epoch from clock_timestamp()) * 1000 as now,
       current_user as role`)
   const found = rows[0]
@@ -123,7 +129,7 @@ async function* inspect(client: pg.Client, pool: number): AsyncGenerator<Finding
       `the clocks of Postgres and of this machine differ by ${Math.round(skew / 1000)} seconds`,
       'Uploads would expire at the wrong time: synchronize both clocks (NTP).',
     )
-  yield* inspectTables(client, found)
+  yield* inspectTables(client, schema, found)
 }
 
 interface Privileges {
@@ -132,13 +138,18 @@ interface Privileges {
   may_create_tables: boolean
 }
 
-async function* inspectTables(client: pg.Client, { role, ...may }: Privileges): AsyncGenerator<Finding> {
+async function* inspectTables(
+  client: pg.Client,
+  schema: string,
+  { role, ...may }: Privileges,
+): AsyncGenerator<Finding> {
+  const listed = migrationsSchemaOf(schema)
   const { migrations, tables } = knownSchema()
-  const applied = await appliedMigrations(client)
+  const applied = await appliedMigrations(client, listed)
   if (applied === null)
     return yield report.error(
       `${role} may not read the list of migrations, which a server reads when it starts`,
-      `GRANT USAGE ON SCHEMA drizzle TO ${role}; GRANT SELECT ON drizzle.__drizzle_migrations TO ${role};`,
+      `GRANT USAGE ON SCHEMA ${listed} TO ${role}; GRANT SELECT ON ${listed}.__drizzle_migrations TO ${role};`,
     )
   const missing = migrations - applied
   if (missing > 0) {
@@ -149,7 +160,7 @@ async function* inspectTables(client: pg.Client, { role, ...may }: Privileges): 
     if (!may.may_create_schemas || !may.may_create_tables)
       yield report.error(
         `${role} may not create tables`,
-        `GRANT CREATE ON DATABASE … TO ${role}; GRANT CREATE ON SCHEMA public TO ${role}; or run the migration as a role with these privileges.`,
+        `GRANT CREATE ON DATABASE … TO ${role}; GRANT CREATE ON SCHEMA ${schema} TO ${role}; or run the migration as a role with these privileges.`,
       )
     return
   }
@@ -173,11 +184,11 @@ async function* inspectTables(client: pg.Client, { role, ...may }: Privileges): 
 }
 
 /** How many migrations were applied; `null` when this role may not read the list of them. */
-async function appliedMigrations(client: pg.Client): Promise<number | null> {
-  const { rows } = await client.query(`select to_regclass('drizzle.__drizzle_migrations') is not null as exists`)
+async function appliedMigrations(client: pg.Client, schema: string): Promise<number | null> {
+  const { rows } = await client.query(`select to_regclass('${schema}.__drizzle_migrations') is not null as exists`)
   if (!rows[0].exists) return 0
   const counted = await client
-    .query('select count(*)::int as count from drizzle.__drizzle_migrations')
+    .query(`select count(*)::int as count from ${schema}.__drizzle_migrations`)
     .catch(() => null)
   return counted ? counted.rows[0].count : null
 }

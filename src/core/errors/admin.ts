@@ -41,6 +41,10 @@ export const adminErrors = {
     'IDENTITY_UNAVAILABLE',
     (_: { hook: string }) => 'The server cannot decide that right now. Please try again in a moment.',
   ),
+  contentDeniedByHook: defineError(
+    'TYPE_NOT_ALLOWED',
+    ({ reason }: { reason?: string | undefined }) => reason ?? 'You may not send this file.',
+  ),
   deniedByHook: defineError(
     'FORBIDDEN',
     ({ reason }: { action: string; reason?: string | undefined }) => reason ?? 'You are not allowed to do this.',

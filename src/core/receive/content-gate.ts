@@ -13,7 +13,7 @@ import type { ContentCheck } from '../policy/content-check.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { failUpload } from '../transitions/fail.ts'
 import type { Actor, UploadRecord } from '../upload.ts'
-import { detectedTypePatch } from './detected-type.ts'
+import { inspectedTypePatch } from './detected-type.ts'
 
 /** What one body asks of the gate. */
 export interface GateRequest {
@@ -76,9 +76,9 @@ export function openContentGate(
     const sniffed = await check.sniff(prefix)
     let patch: UploadPatch | null = null
     try {
-      patch = detectedTypePatch(context, check, upload, prefix, sniffed)
+      patch = await inspectedTypePatch(context, check, upload, prefix, sniffed, by)
     } catch (error) {
-      if (!isUploadError(error)) throw error
+      if (!isUploadError(error) || error.status >= 500) throw error
       typeError = error
     }
     if (!patch) return

@@ -1,5 +1,5 @@
 import { type EngineContext, policyOf } from '../engine-context.ts'
-import type { UploadError } from '../errors/error.ts'
+import { isUploadError, type UploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
 import type { Lease } from '../lease.ts'
 import { agreeingName } from '../media/file-endings.ts'
@@ -11,6 +11,7 @@ import type { ContentCheck } from '../policy/content-check.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { failUpload } from '../transitions/fail.ts'
 import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'
+import { toUpload } from '../upload-state.ts'
 
 /**
  * What changes in the row when the first bytes, `prefix`, show `sniffed`: media type, category, and the key that goes with them; `null`:
@@ -47,6 +48,21 @@ export function detectedTypePatch(
   return { contentType, category, ...(key !== null && { key }) }
 }
 
+/** As `detectedTypePatch`, for a file whose bytes may be inspected too. @throws UploadError from the inspection as well */
+export async function inspectedTypePatch(
+  context: EngineContext,
+  content: ContentCheck,
+  upload: UploadRecord,
+  prefix: Buffer,
+  sniffed: Sniffed,
+  by: Actor | null,
+): Promise<UploadPatch | null> {
+  const patch = detectedTypePatch(context, content, upload, prefix, sniffed)
+  // A copy: code from outside must not change bytes that will be stored.
+  await content.inspect?.({ upload: toUpload({ ...upload, ...patch }), by, bytes: Buffer.from(prefix) })
+  return patch
+}
+
 /**
  * Whether the error says only that first bytes do not belong to what is stored. The owner may send files of their type, and other first
  * bytes, which another request may be bringing, can still fit.
@@ -57,7 +73,7 @@ export function contradictsStored(error: UploadError): boolean {
 
 /**
  * Applies the type of a final upload, whose first bytes the store has already as those of its first partial upload.
- * @throws UploadError as `detectedTypePatch`; the upload has failed then
+ * @throws UploadError as `inspectedTypePatch`; the upload has failed then, unless the inspection itself failed
  */
 export async function applyDetectedType(
   context: EngineContext,
@@ -69,9 +85,9 @@ export async function applyDetectedType(
   const sniffed = await content.sniff(prefix)
   let patch: UploadPatch | null
   try {
-    patch = detectedTypePatch(context, content, lease.upload, prefix, sniffed)
+    patch = await inspectedTypePatch(context, content, lease.upload, prefix, sniffed, by)
   } catch (error) {
-    await failUpload(lease, 'type', by)
+    if (isUploadError(error) && error.status < 500) await failUpload(lease, 'type', by)
     throw error
   }
   if (patch) await lease.save(patch)

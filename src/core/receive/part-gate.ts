@@ -4,7 +4,7 @@ import type { Lease } from '../lease.ts'
 import type { ContentCheck } from '../policy/content-check.ts'
 import { failUpload } from '../transitions/fail.ts'
 import type { Actor, UploadRecord } from '../upload.ts'
-import { contradictsStored, detectedTypePatch } from './detected-type.ts'
+import { contradictsStored, detectedTypePatch, inspectedTypePatch } from './detected-type.ts'
 
 /** Looks at the first part of several, before any byte of it is stored. */
 export interface PartGate {
@@ -44,10 +44,10 @@ export function createPartGate(
     const sniffed = await content.sniff(prefix)
     const patchOf = (upload: UploadRecord) => detectedTypePatch(context, content, upload, prefix, sniffed)
     // Mostly the client named the right type, and no lease has to be taken.
-    if (isUnchanged(() => patchOf(found))) return
+    if (!content.inspect && isUnchanged(() => patchOf(found))) return
     await withLock(async (lease) => {
       try {
-        const patch = patchOf(lease.upload)
+        const patch = await inspectedTypePatch(context, content, lease.upload, prefix, sniffed, by)
         if (patch) await lease.save(patch)
         contentType = lease.upload.contentType
       } catch (error) {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Hooks } from './hooks.ts'
+import type { Hooks } from '../hooks.ts'
 
 /** HOOKS names a module that has no hooks. The message is for the operator. */
 export class HooksError extends Error {
@@ -8,7 +8,15 @@ export class HooksError extends Error {
   readonly code = 'HOOKS_INVALID'
 }
 
-const names: (keyof Hooks)[] = ['authorize', 'nameObject', 'identify']
+const names: (keyof Hooks)[] = [
+  'authorize',
+  'beforeCreate',
+  'nameObject',
+  'onFirstBytes',
+  'beforeComplete',
+  'onUploadCompleted',
+  'identify',
+]
 
 /**
  * Loads the hooks of the module at `path`: JavaScript, or TypeScript with erasable syntax only.

@@ -1,18 +1,16 @@
-import type { Authorizer } from '../../core/access/authorization.ts'
+import type { AuthorizationRequest } from '../../core/access/authorization.ts'
 import { errors } from '../../core/errors/errors.ts'
-import type { NameObject } from '../../core/object-key.ts'
 import { type Actor, scopes } from '../../core/upload.ts'
 import { within } from '../../core/within.ts'
-import type { Identify } from '../../http/identity/auth.ts'
 import { toActor } from '../../http/identity/claims.ts'
-import type { Hooks, Identified, Verdict } from './hooks.ts'
+import type { DeliveredEvent } from '../../jobs/outbox.ts'
+import type { Feature } from '../feature.ts'
+import type { CompletedEvent, Decision, Hooks, Identified, Verdict } from '../hooks.ts'
 
-/** The operator's functions with the types of the engine. */
-export interface TypedHooks {
-  authorize?: Authorizer
-  nameObject?: NameObject
-  identify?: Identify
-}
+const afterwardsMs = 30_000
+
+/** The operator's functions as members of a feature. */
+export type TypedHooks = Pick<Feature, 'authorize' | 'inspect' | 'nameObject' | 'identify' | 'listener'>
 
 /**
  * Guards `hooks`: a function that throws, takes longer than `timeoutMs` or returns an invalid value becomes IDENTITY_UNAVAILABLE, with
@@ -30,39 +28,95 @@ export function typeHooks(hooks: Hooks, timeoutMs: number): TypedHooks {
     }
   }
 
-  const guarded: TypedHooks = {}
-  if (hooks.authorize) {
-    guarded.authorize = async ({ actor, ...rest }) => {
-      const verdict = await call('authorize', () => hooks.authorize!({ ...rest, actor: { ...actor } }), isVerdict)
-      if (verdict === true) return
+  async function decide(hook: keyof Hooks, run: () => Decision | Promise<Decision>): Promise<Denial | null> {
+    const decision = await call(hook, run, isDecision)
+    if (decision === true) return null
+    return { reason: decision === false ? undefined : decision.because }
+  }
+
+  const { authorize, beforeCreate, beforeComplete, onFirstBytes, nameObject, identify, onUploadCompleted } = hooks
+
+  async function authorizeAll(request: AuthorizationRequest): Promise<void> {
+    const { action } = request
+    if (authorize) {
+      const verdict = await call('authorize', () => authorize({ ...request, ...contextOf(request.actor) }), isVerdict)
       if (verdict === 'hidden') throw errors.uploadNotFound()
-      throw errors.deniedByHook({ action: rest.action, reason: verdict === false ? undefined : verdict.because })
+      if (verdict !== true)
+        throw errors.deniedByHook({ action, reason: verdict === false ? undefined : verdict.because })
     }
+    const denial = await denialBefore(request)
+    if (denial) throw errors.deniedByHook({ action, ...denial })
   }
-  if (hooks.nameObject) {
-    guarded.nameObject = ({ actor, creation, id, unique }) =>
-      call(
-        'nameObject',
-        () => hooks.nameObject!({ actor: { ...actor }, creation: { ...creation }, id, unique }),
-        isText,
-      )
+
+  async function denialBefore({ actor, action, upload, creation }: AuthorizationRequest): Promise<Denial | null> {
+    if (beforeCreate && action === 'create' && creation)
+      return decide('beforeCreate', () => beforeCreate({ ...contextOf(actor), creation: { ...creation } }))
+    if (beforeComplete && (action === 'complete' || action === 'finish') && upload)
+      return decide('beforeComplete', () => beforeComplete({ ...contextOf(actor), upload: { ...upload } }))
+    return null
   }
-  if (hooks.identify) {
-    guarded.identify = async ({ method, url, headers, ip }) => {
-      const identified = await call(
-        'identify',
-        () => hooks.identify!({ method, url, headers: { ...headers }, ip }),
-        isIdentified,
-      )
-      return identified && actorOf(identified)
-    }
+
+  return {
+    ...((authorize || beforeCreate || beforeComplete) && { authorize: authorizeAll }),
+    ...(onFirstBytes && {
+      async inspect({ upload, by, bytes }) {
+        // The server's own work is about bytes that a request of the owner has shown before.
+        if (!by) return
+        const denial = await decide('onFirstBytes', () => onFirstBytes({ ...contextOf(by), upload, bytes }))
+        if (denial) throw errors.contentDeniedByHook(denial)
+      },
+    }),
+    ...(nameObject && {
+      nameObject: ({ actor, creation, id, unique }) =>
+        call('nameObject', () => nameObject({ ...contextOf(actor), creation: { ...creation }, id, unique }), isText),
+    }),
+    ...(identify && {
+      async identify({ method, url, headers, ip }) {
+        const identified = await call(
+          'identify',
+          () => identify({ method, url, headers: { ...headers }, ip }),
+          isIdentified,
+        )
+        return identified && actorOf(identified)
+      },
+    }),
+    ...(onUploadCompleted && {
+      async listener(event) {
+        if (event.type !== 'upload.completed') return
+        const done = await within(
+          (async () => void (await onUploadCompleted(completedEventOf(event))))().then(() => true),
+          afterwardsMs,
+        )
+        if (done === null) throw new Error(`onUploadCompleted did not return within ${afterwardsMs} ms`)
+      },
+    }),
   }
-  return guarded
+}
+
+interface Denial {
+  reason: string | undefined
+}
+
+/** A copy, so that a hook cannot change who the engine works for. */
+function contextOf({ account, ...actor }: Actor) {
+  return { actor: { ...actor }, user: account as undefined }
+}
+
+function completedEventOf({ id, uploadId, createdAt, data }: DeliveredEvent): CompletedEvent {
+  return {
+    id,
+    uploadId,
+    completedAt: createdAt,
+    ...(data as unknown as Omit<CompletedEvent, 'id' | 'uploadId' | 'completedAt'>),
+  }
 }
 
 function isVerdict(value: unknown): value is Verdict {
-  if (typeof value === 'boolean' || value === 'hidden') return true
-  return isText((value as { because?: unknown } | null)?.because)
+  return value === 'hidden' || isDecision(value)
+}
+
+function isDecision(value: unknown): value is Decision {
+  return typeof value === 'boolean' || isText((value as { because?: unknown } | null)?.because)
 }
 
 function isText(value: unknown): boolean {
@@ -73,7 +127,8 @@ function isIdentified(value: unknown): boolean {
   return value === null || actorOf(value as Identified) !== null
 }
 
-function actorOf(identified: Identified): Actor | null {
+/** The actor of a user that code outside named; `null` when it names none that is valid. */
+export function actorOf(identified: Identified): Actor | null {
   const { id: user, role, tenant, isAdmin, scopes: limits } = identified ?? {}
   const actor = toActor({ user, role, tenant, isAdmin })
   if (!actor || limits === undefined) return actor

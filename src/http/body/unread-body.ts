@@ -15,7 +15,7 @@ const lingerMs = 2_000
  * every connection, because with pipelining more requests may be in transit even after a request that asked to close it.
  */
 export function closeAfterUnreadBody(app: FastifyInstance): void {
-  letLastAnswersBeRead(app.server)
+  app.addHook('onRequest', async ({ raw }) => linger(raw))
   app.addHook('onSend', async (request, reply) => closeIfUnread(request, reply))
 }
 

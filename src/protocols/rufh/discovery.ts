@@ -15,7 +15,8 @@ export function answerOptions(options: RufhOptions, request: FastifyRequest, rep
  */
 export function announceRufh(app: FastifyInstance, options: Pick<RufhOptions, 'path' | 'maxSize'>): void {
   app.addHook('onSend', async (request, reply) => {
-    const isEndpoint = request.method === 'OPTIONS' && request.url.split('?', 1)[0]!.replace(/\/$/, '') === options.path
+    const path = request.url.split('?', 1)[0]!.replace(/\/$/, '')
+    const isEndpoint = request.method === 'OPTIONS' && path === app.prefix + options.path
     if (isEndpoint && !reply.hasHeader('upload-limit')) reply.headers(discovery(options, request))
   })
 }

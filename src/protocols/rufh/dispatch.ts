@@ -6,18 +6,18 @@ import { isOfType } from '../../http/body/length.ts'
  * The constraint of routes that serve RUFH only. An upload has the same URL in every protocol, so that a client can resume it in
  * another protocol; the headers of a request tell which protocol it speaks.
  */
-export const rufhConstraint = { protocol: 'rufh' }
+export const rufhConstraint = { landfallProtocol: 'rufh' }
 
 /** The media type of an append. */
 export const partialUploadType = 'application/partial-upload'
 
 const rufhHeaders = ['upload-draft-interop-version', 'upload-complete', 'upload-incomplete']
 
-/** Makes the router of `app` distinguish RUFH requests from others. Routes without the constraint are not affected. */
+/** Makes the router of `app` distinguish RUFH requests from others. Routes without the constraint are not affected, those of an app around neither. */
 export function addRufhConstraint(app: FastifyInstance): void {
-  if (app.hasConstraintStrategy('protocol')) return
+  if (app.hasConstraintStrategy('landfallProtocol')) return
   app.addConstraintStrategy({
-    name: 'protocol',
+    name: 'landfallProtocol',
     storage: () => {
       const handlers = new Map<string, unknown>()
       return {

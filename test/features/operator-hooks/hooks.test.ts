@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
-import type { Hooks } from '../../../src/features/operator-hooks/hooks.ts'
+import type { Hooks } from '../../../src/features/hooks.ts'
 import { typeHooks } from '../../../src/features/operator-hooks/typed.ts'
 import { testApp } from '../../support/test-app.ts'
 

@@ -6,7 +6,7 @@ export function jsonSchema(schema: z.ZodType, io: 'input' | 'output') {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, {
     target: 'draft-7',
     io,
-    override: ({ jsonSchema }) => io === 'input' && mergeNull(jsonSchema),
+    override: ({ jsonSchema }) => (io === 'input' ? mergeNull(jsonSchema) : omitPattern(jsonSchema)),
   })
   return rest
 }
@@ -20,6 +20,11 @@ function mergeNull(schema: z.core.JSONSchema.BaseSchema): void {
   if (typeof one?.type !== 'string' || none?.type !== 'null' || more.length > 0) return
   delete schema.anyOf
   Object.assign(schema, { ...one, ...schema, type: [one.type, 'null'] })
+}
+
+/** The pattern of a time has 300 characters and says no more than its format, in each of some hundred answers. */
+function omitPattern(schema: z.core.JSONSchema.BaseSchema): void {
+  if (schema.format !== undefined) delete schema.pattern
 }
 
 /** The error responses that every route may give. */

@@ -4,11 +4,14 @@ import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { cacheAnswers } from '../cached-answers.ts'
 import { addCommonHeaders } from './common-headers.ts'
+import { icon } from './icon.ts'
 import { mergeDialects, type Paths, pathInDialect } from './merge-dialects.ts'
 
 // The plugin's default policy upgrades every request to https, which fails on a server that is reached over http.
 const contentSecurityPolicy =
   "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+
+const iconType = 'image/svg+xml'
 
 /** Describes the tagged routes of the app as OpenAPI at `/docs/json` and as a page at `/docs`. Register it before the routes. */
 export const openapiPlugin = fastifyPlugin<{ version: string }>(
@@ -23,6 +26,8 @@ export const openapiPlugin = fastifyPlugin<{ version: string }>(
             'Uploads, their users, and what they may send. `/files` speaks tus 1.0 and Resumable Uploads for HTTP (RUFH); the headers of a request tell which.',
           license: { name: 'Apache-2.0' },
         },
+        // The main routes come first.
+        tags: [{ name: 'Resumable uploads', description: 'tus 1.0, and Resumable Uploads for HTTP (RUFH)' }],
         components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
         security: [{ bearer: [] }],
       },
@@ -41,7 +46,18 @@ export const openapiPlugin = fastifyPlugin<{ version: string }>(
         if (route.url.startsWith('/docs/static/')) route.config = { ...route.config, isAsset: true }
       })
       cacheAnswers(scope, () => true)
-      await scope.register(swaggerUi, { routePrefix: '/docs', indexPrefix: '.', staticCSP: contentSecurityPolicy })
+      await scope.register(swaggerUi, {
+        routePrefix: '/docs',
+        indexPrefix: '.',
+        staticCSP: contentSecurityPolicy,
+        // Without the bar of the page's library at the top.
+        uiConfig: { layout: 'BaseLayout' },
+        logo: { type: iconType, content: icon },
+        theme: {
+          title: 'Landfall API',
+          favicon: [{ filename: 'landfall.svg', rel: 'icon', type: iconType, sizes: 'any', content: icon }],
+        },
+      })
     })
   },
   { name: 'landfall-openapi' },

@@ -100,10 +100,10 @@ export async function openFoundation(config: Config, options: FoundationOptions)
   }
 
   function logPairing(pairingState: PairingState): void {
-    if (pairingState.status === 'paired') log.info('the store is paired with the database again')
+    if (pairingState.state === 'paired') log.info('the store is paired with the database again')
     else
       log.error(
-        { state: pairingState.status, reason: pairingState.reason },
+        { state: pairingState.state, reason: pairingState.reason },
         'the store is not paired with the database; not ready',
       )
   }

@@ -4,7 +4,7 @@ import { compileWhenUsed } from '../http/api/compile-when-used.ts'
 import { type JsonBodyOptions, readJsonBodies } from '../http/body/json-bodies.ts'
 import { closeAfterUnreadBody } from '../http/body/unread-body.ts'
 import { countRequests } from '../http/connection/closing.ts'
-import { noteRequests } from '../http/connection/lost-answers.ts'
+import { trackRequests } from '../http/connection/lost-answers.ts'
 import { answerMalformed } from '../http/connection/malformed.ts'
 import { limitLoad } from '../http/connection/overload.ts'
 import { serverFactory } from '../http/connection/server.ts'
@@ -63,7 +63,7 @@ export function guardRequests(
   compileWhenUsed(http)
   const running = countRequests(http)
   sendRequestId(http)
-  noteRequests(http)
+  trackRequests(http)
   sendSecurityHeaders(http)
   addHooks(http)
   closeAfterUnreadBody(http)

@@ -69,16 +69,16 @@ const lastAdvanceMs = 3000
  * @throws StoreMismatch; UploadError STORE_UNAVAILABLE while the store is not reachable, R2_ERROR when it cannot be used, DATABASE_ERROR
  */
 export async function openPairing({ pairings, store, onChange, onError = () => {} }: PairingOptions): Promise<Pairing> {
-  const freshMs = store.place ? localFreshMs : remoteFreshMs
+  const freshMs = store.volumeId ? localFreshMs : remoteFreshMs
   let row = await pair(pairings, store)
   let rowAt = performance.now()
-  let pairingState: PairingState = { status: 'paired' }
+  let pairingState: PairingState = { state: 'paired' }
   let markerAt = Number.NEGATIVE_INFINITY
   let bothAt = Number.NEGATIVE_INFINITY
   let refreshing: Promise<void> | null = null
   let probedAt = Number.NEGATIVE_INFINITY
   let lastChange = -1
-  let knownPlace: string | null = null
+  let pinnedVolume: string | null = null
   let soon: NodeJS.Timeout | undefined
   let advancing: Promise<void> | null = null
   // The counter of the marker that this server wrote last.
@@ -91,43 +91,43 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
     if (needsRow || startedAt - rowAt > rowFreshMs) {
       // A database that is not reachable says nothing about the store.
       const found = await pairings.find().catch((error: unknown) => (needsRow ? Promise.reject(error) : row))
-      if (!found) return set({ status: 'mismatched', reason: noRow }, startedAt)
+      if (!found) return set({ state: 'mismatched', reason: noRow }, startedAt)
       row = found
       rowAt = startedAt
     }
-    const place = (await store.place?.()) ?? null
+    const volumeId = (await store.volumeId?.()) ?? null
     const marker = await readMarker(store)
     const next = pairingStateOf(row, marker)
     seenCounter = marker?.counter ?? -1
     // Both counters may have been incremented since the row was read.
-    if (next.status === 'restored' && !needsRow) return refreshState(true)
-    if (next.status !== 'mismatched') await stayAt(place)
+    if (next.state === 'restored' && !needsRow) return refreshState(true)
+    if (next.state !== 'mismatched') await pinVolume(volumeId)
     set(next, startedAt)
     if (needsRow) bothAt = startedAt
   }
 
-  /** Binds the store to `place`, where the marker was read, if it is still there: the store then refuses writes elsewhere. */
-  async function stayAt(place: string | null): Promise<void> {
-    if (place === null || place === knownPlace) return
-    if ((await store.place?.()) !== place) return
-    knownPlace = place
-    store.stayAt?.(place)
+  /** Binds the store to the volume where the marker was read, if that is still mounted: the store then refuses writes elsewhere. */
+  async function pinVolume(volumeId: string | null): Promise<void> {
+    if (volumeId === null || volumeId === pinnedVolume) return
+    if ((await store.volumeId?.()) !== volumeId) return
+    pinnedVolume = volumeId
+    store.pinVolume?.(volumeId)
   }
 
   function set(next: PairingState, at: number): void {
-    const hasChanged = next.status !== pairingState.status
+    const hasChanged = next.state !== pairingState.state
     pairingState = next
     markerAt = at
     if (hasChanged) onChange?.(next)
   }
 
   function assertPaired(): void {
-    if (pairingState.status === 'mismatched') throw errors.storeNotPaired({ reason: pairingState.reason })
+    if (pairingState.state === 'mismatched') throw errors.storeNotPaired({ reason: pairingState.reason })
   }
 
   async function confirm(): Promise<void> {
     const age = performance.now() - markerAt
-    if (age > (pairingState.status === 'mismatched' ? failedFreshMs : freshMs)) {
+    if (age > (pairingState.state === 'mismatched' ? failedFreshMs : freshMs)) {
       refreshing ??= refreshState(false).finally(() => {
         refreshing = null
       })
@@ -143,7 +143,7 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
 
   /** A write since the last check may have gone to another store and be lost. A local store compares places itself. */
   async function confirmWritten(): Promise<void> {
-    if (knownPlace !== null) return
+    if (pinnedVolume !== null) return
     const writtenAt = performance.now()
     // A check that started before the write says nothing about it; writes that wait share the next check.
     while (markerAt < writtenAt) {
@@ -158,7 +158,7 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
   async function confirmForRemoval(): Promise<void> {
     if (performance.now() - bothAt > removalFreshMs) await refreshState(true)
     assertPaired()
-    if (pairingState.status === 'restored') throw errors.storeNotPaired({ reason: pairingState.reason })
+    if (pairingState.state === 'restored') throw errors.storeNotPaired({ reason: pairingState.reason })
   }
 
   async function probe(): Promise<void> {
@@ -187,7 +187,7 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
     const last = await pairings.lastChange()
     if (last === lastChange) return
     await refreshState(true)
-    if (pairingState.status !== 'paired') return
+    if (pairingState.state !== 'paired') return
     const { storeId, counter, markedCounter } = row
     // Another server wrote the marker and died before it confirmed.
     if (markedCounter < counter && seenCounter === counter) await pairings.confirm(storeId, counter)
@@ -213,17 +213,17 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
     confirmForRemoval,
     async confirmForCreation() {
       await confirm()
-      if (pairingState.status === 'restored') throw errors.storeNotPaired({ reason: pairingState.reason })
+      if (pairingState.state === 'restored') throw errors.storeNotPaired({ reason: pairingState.reason })
     },
     async mayRemove() {
       await refreshState(true)
-      return pairingState.status === 'paired'
+      return pairingState.state === 'paired'
     },
-    restoredAt: () => (pairingState.status === 'restored' ? row.advancedAt : null),
+    restoredAt: () => (pairingState.state === 'restored' ? row.advancedAt : null),
     async check() {
       await asNotReady(async () => {
         await refreshState(true)
-        if (pairingState.status !== 'paired') throw new NotReady(pairingState.reason)
+        if (pairingState.state !== 'paired') throw new NotReady(pairingState.reason)
         await store.check()
         await probe()
       })
@@ -288,8 +288,8 @@ async function pair(pairings: Pairings, store: ObjectStore): Promise<PairingRow>
   if (row.isMarked) {
     const pairingState = pairingStateOf(row, marker)
     // Without a marker the volume may not be mounted yet, so the start is retried.
-    if (pairingState.status === 'mismatched' && !marker) throw errors.storeHasNoMarker({ reason: pairingState.reason })
-    if (pairingState.status === 'mismatched') throw new StoreMismatch(pairingState.reason)
+    if (pairingState.state === 'mismatched' && !marker) throw errors.storeHasNoMarker({ reason: pairingState.reason })
+    if (pairingState.state === 'mismatched') throw new StoreMismatch(pairingState.reason)
     await store.prepare?.()
     return row
   }

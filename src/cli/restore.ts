@@ -86,7 +86,7 @@ async function pairingLines({ pairings, store }: RestoreContext): Promise<string
   const verdict =
     pairingState === null
       ? 'this database is not paired with a store yet'
-      : pairingState.status === 'paired'
+      : pairingState.state === 'paired'
         ? 'they are paired'
         : pairingState.reason
   return [`database  ${JSON.stringify(row)}`, `store     ${JSON.stringify(marker)}`, verdict].join('\n')
@@ -96,7 +96,7 @@ async function pairStore({ pairings, store }: RestoreContext, isForced: boolean)
   await store.prepare?.()
   await store.check()
   const [row, marker] = [await pairings.find(), await readMarker(store)]
-  if (row && pairingStateOf(row, marker).status === 'paired') return 'the store is paired with this database already'
+  if (row && pairingStateOf(row, marker).state === 'paired') return 'the store is paired with this database already'
   if (!row && !marker) {
     await mark(await pairings.insert(newMarker()), pairings, store)
     return 'the store is paired with this database now'
@@ -116,8 +116,8 @@ async function accept({ config, pairings, store }: RestoreContext): Promise<stri
       'this database is not paired with a store; `landfall restore adopt` pairs it with the configured one',
     )
   const pairingState = pairingStateOf(row, marker)
-  if (pairingState.status === 'paired') return 'the database is not older than its store; nothing was changed'
-  if (pairingState.status === 'mismatched') throw new InvalidArgumentError(pairingState.reason)
+  if (pairingState.state === 'paired') return 'the database is not older than its store; nothing was changed'
+  if (pairingState.state === 'mismatched') throw new InvalidArgumentError(pairingState.reason)
   // Renewed before the pair is accepted: a server that sees the pair first must find nothing overdue.
   const renewed = await pairings.renewTimes(config.DELETE_GRACE)
   await replacePair(pairings, store, { storeId: row.storeId, databaseId: row.databaseId, epoch: 1, counter: 1 })
@@ -127,7 +127,7 @@ async function accept({ config, pairings, store }: RestoreContext): Promise<stri
 async function adoptObjects(context: RestoreContext, isDry: boolean, print: (line: string) => void): Promise<void> {
   const { config, pairings, store } = context
   const [row, marker] = [await pairings.find(), await readMarker(store)]
-  if (row && pairingStateOf(row, marker).status === 'mismatched')
+  if (row && pairingStateOf(row, marker).state === 'mismatched')
     throw new InvalidArgumentError('the store is not paired with this database; see `landfall store show`')
   const database = await openConfiguredDatabase(config, { onError: (error) => console.error(error) })
   try {
@@ -140,7 +140,7 @@ async function adoptObjects(context: RestoreContext, isDry: boolean, print: (lin
     if (!isDry) {
       await pairings.renewTimes(config.DELETE_GRACE)
       if (!row && marker) await replacePair(pairings, store, marker)
-      else if (row && pairingStateOf(row, marker).status === 'restored') await accept(context)
+      else if (row && pairingStateOf(row, marker).state === 'restored') await accept(context)
     }
     print(
       `${found.adopted} files ${isDry ? 'would be' : 'were'} adopted, ${found.completed} uploads completed, ${found.unknown} objects have no metadata of Landfall, ${found.known} were known${isDry ? '; nothing was changed' : ''}`,

@@ -8,7 +8,7 @@ import type { Failure, FailureCode } from './request-error.ts'
  * - `smaller`: a proxy refuses long request bodies; shorter ones may pass
  * - `final`: another attempt would fail in the same way
  */
-export type Reaction =
+export type RetryDecision =
   | { kind: 'retry'; afterMs: number }
   | { kind: 'token' }
   | { kind: 'lost' }
@@ -42,11 +42,11 @@ const lostCodes: (FailureCode | null)[] = ['UPLOAD_NOT_FOUND', 'UPLOAD_GONE', 'U
  * @param attempt consecutive failed attempts without progress before this one
  * @param jitter 0 to 1: spreads the retries of many clients after an outage
  */
-export function chooseReaction(failure: Failure, attempt: number, jitter = Math.random()): Reaction {
+export function decideRetry(failure: Failure, attempt: number, jitter = Math.random()): RetryDecision {
   const { code, status, method } = failure
   // `Retry-After: 0` is ignored: a server that always sends it would be flooded.
   const afterMs = Math.min(failure.retryAfterMs || delay(attempt, jitter), longestMs)
-  const retry: Reaction = { kind: 'retry', afterMs }
+  const retry: RetryDecision = { kind: 'retry', afterMs }
 
   if (code === 'UNAUTHENTICATED') return { kind: 'token' }
   if (code === 'FILE_UNREADABLE') return { kind: 'final' }

@@ -3,7 +3,7 @@ import type { FileLocks, Release } from './file-locks.ts'
 import { fingerprintOf, type UploadMemory } from './memory.ts'
 import { type UploadStatus, watchOtherDevice } from './other-device.ts'
 import { type Failure, noAnswer, readFailure } from './request-error.ts'
-import { chooseReaction } from './retry.ts'
+import { decideRetry } from './retry.ts'
 import { startSending, terminate } from './sending.ts'
 import { createSpeed, timeLeft } from './speed.ts'
 import { canPause, type SendableFile, type TransferView } from './transfer-view.ts'
@@ -293,7 +293,7 @@ export function createTransfer(
 
   function react(failure: Failure): void {
     const isTakenOver = failure.code === 'UPLOAD_LOCKED' && failure.method === 'PATCH' && view.url !== null
-    const reaction = chooseReaction(failure, attempt)
+    const reaction = decideRetry(failure, attempt)
     const isLeftover = isRecalled && view.url !== null
 
     if (isTakenOver) {
@@ -356,7 +356,7 @@ export function createTransfer(
     },
     retry() {
       if (view.state !== 'failed') return
-      if (view.failure && chooseReaction(view.failure, 0).kind === 'lost') forget()
+      if (view.failure && decideRetry(view.failure, 0).kind === 'lost') forget()
       attempt = 0
       queue()
     },

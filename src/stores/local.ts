@@ -44,8 +44,8 @@ import {
   writeAt,
 } from './files.ts'
 import { prepareFolder } from './folder.ts'
-import { createHome } from './home.ts'
 import { defineStore } from './kind.ts'
+import { createVolumePin } from './volume-pin.ts'
 
 export const localOptions = z.object({
   DATA_DIR: z
@@ -80,7 +80,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
   const staging = join(root, stagingFolder)
   const folders = durableFolders(root, { fsync, anchor: join(root, privateFolder) })
   const writeInTurn = serialize()
-  const home = createHome(staging)
+  const volumePin = createVolumePin(staging)
 
   function pathOf(key: string): string {
     const segments = key.split('/')
@@ -119,7 +119,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     const file = await openNew(path, folders)
     try {
       await writeAt(file, bytes, 0)
-      const [stats] = await Promise.all([home.confirm(file), fsync && file.datasync()])
+      const [stats] = await Promise.all([volumePin.confirm(file), fsync && file.datasync()])
       return objectInfo(stats)
     } finally {
       await file.close()
@@ -143,7 +143,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     const partSize = Number(multipartId.split('_')[1])
     return withStaged(path, async (file) => {
       const crc = await writeInTurn(path, () => write(file, (number - 1) * partSize))
-      await Promise.all([home.confirm(file), fsync && file.datasync()])
+      await Promise.all([volumePin.confirm(file), fsync && file.datasync()])
       return { number, size, etag: etagOf(crc, size) }
     })
   }
@@ -193,8 +193,8 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       })
     },
 
-    place: () => withStoreErrors(home.place),
-    stayAt: home.stayAt,
+    volumeId: () => withStoreErrors(volumePin.volumeId),
+    pinVolume: volumePin.pin,
 
     check: () =>
       withStoreErrors(async () => {
@@ -211,7 +211,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         pathOf(key)
         const multipartId = `${stagingPrefix(key)}_${partSize}_${randomUUID()}`
         const file = await openNew(stagingPath(key, multipartId), folders)
-        await home.confirm(file).finally(() => file.close())
+        await volumePin.confirm(file).finally(() => file.close())
         // A part is durable only once the name of its file is.
         await Promise.all([origin && writeOrigin(key, origin), folders.sync(staging)])
         return multipartId
@@ -242,7 +242,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         const staged = stagingPath(key, multipartId)
         try {
           const info = await withStaged(staged, async (file) => {
-            const found = await home.confirm(file)
+            const found = await volumePin.confirm(file)
             if (found.size < size) throw new NoSuchUpload('the staging file is shorter than its parts')
             // A part was written behind the end that was never recorded.
             if (found.size > size) await file.truncate(size)

@@ -147,7 +147,7 @@ describe('pairing while a server runs', () => {
     await writeMarker(bare, marker)
     await untilDone(() => store.uploadPart('k', handle, 1, bytes('hello')))
     await expect(pairing.check()).resolves.toBeUndefined()
-    expect(states.map(({ status }) => status)).toEqual(['mismatched', 'paired'])
+    expect(states.map(({ state }) => state)).toEqual(['mismatched', 'paired'])
   })
 
   it('passes on "not found" when the store is the paired one', async () => {

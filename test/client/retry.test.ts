@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type Failure, noAnswer, readFailure } from '../../src/client/request-error.ts'
-import { chooseReaction } from '../../src/client/retry.ts'
+import { decideRetry } from '../../src/client/retry.ts'
 
 function failureOf(method: string, status: number, code?: string, retryAfter: string | null = null): Failure {
   const body = code ? JSON.stringify({ error: { code, message: 'An error.', timestamp: '' } }) : '<html>no</html>'
@@ -27,37 +27,37 @@ describe('the reaction to a failure', () => {
     ['an exceeded quota', failureOf('POST', 403, 'QUOTA_EXCEEDED'), 'final'],
     ['a file that was changed', { ...noAnswer('PATCH'), code: 'FILE_UNREADABLE' as const }, 'final'],
   ])('of %s', (_, failure, kind) => {
-    expect(chooseReaction(failure, 0).kind).toBe(kind)
+    expect(decideRetry(failure, 0).kind).toBe(kind)
   })
 
   it('gives up on a server that keeps failing, but not on the network', () => {
-    expect(chooseReaction(failureOf('PATCH', 500, 'INTERNAL_ERROR'), 3).kind).toBe('retry')
-    expect(chooseReaction(failureOf('PATCH', 500, 'INTERNAL_ERROR'), 8).kind).toBe('final')
-    expect(chooseReaction(noAnswer('PATCH'), 1000).kind).toBe('retry')
+    expect(decideRetry(failureOf('PATCH', 500, 'INTERNAL_ERROR'), 3).kind).toBe('retry')
+    expect(decideRetry(failureOf('PATCH', 500, 'INTERNAL_ERROR'), 8).kind).toBe('final')
+    expect(decideRetry(noAnswer('PATCH'), 1000).kind).toBe('retry')
   })
 
   it('waits longer after each attempt, up to 30 seconds', () => {
-    const waits = [0, 1, 2, 6, 50].map((attempt) => chooseReaction(noAnswer('PATCH'), attempt, 0.5))
+    const waits = [0, 1, 2, 6, 50].map((attempt) => decideRetry(noAnswer('PATCH'), attempt, 0.5))
 
     expect(waits).toEqual([500, 1000, 2000, 30_000, 30_000].map((afterMs) => ({ kind: 'retry', afterMs })))
   })
 
   it('waits as long as Retry-After says', () => {
-    expect(chooseReaction(failureOf('PATCH', 503, 'SHUTTING_DOWN', '7'), 0)).toEqual({ kind: 'retry', afterMs: 7000 })
+    expect(decideRetry(failureOf('PATCH', 503, 'SHUTTING_DOWN', '7'), 0)).toEqual({ kind: 'retry', afterMs: 7000 })
   })
 
   it('ignores Retry-After: 0', () => {
-    expect(chooseReaction(failureOf('PATCH', 503, undefined, '0'), 3, 0.5)).toEqual({ kind: 'retry', afterMs: 4000 })
+    expect(decideRetry(failureOf('PATCH', 503, undefined, '0'), 3, 0.5)).toEqual({ kind: 'retry', afterMs: 4000 })
   })
 
   it('waits no longer than a timer can', () => {
-    const reaction = chooseReaction(failureOf('PATCH', 429, 'RATE_LIMITED', '99999999'), 0)
+    const reaction = decideRetry(failureOf('PATCH', 429, 'RATE_LIMITED', '99999999'), 0)
 
     expect(reaction.kind === 'retry' && reaction.afterMs).toBeLessThan(2 ** 31)
   })
 
   it('spreads the retries of many clients', () => {
-    expect(chooseReaction(noAnswer('PATCH'), 3, 0)).toEqual({ kind: 'retry', afterMs: 3000 })
-    expect(chooseReaction(noAnswer('PATCH'), 3, 1)).toEqual({ kind: 'retry', afterMs: 5000 })
+    expect(decideRetry(noAnswer('PATCH'), 3, 0)).toEqual({ kind: 'retry', afterMs: 3000 })
+    expect(decideRetry(noAnswer('PATCH'), 3, 1)).toEqual({ kind: 'retry', afterMs: 5000 })
   })
 })

@@ -231,7 +231,7 @@ it.each(bodies)('a user who takes every place for bodies with %s makes room for 
   const flooder = await server.as(newUser())
   const put = async (headers: Record<string, string>) =>
     (await askFor(server.port, { method: 'PUT', path: '/v1/files/b.bin', headers, body: 'hello' })).status
-  const isRefused = (connection: RawConnection) => connection.heard().includes('HTTP/1.1 503')
+  const isRefused = (connection: RawConnection) => connection.received().includes('HTTP/1.1 503')
   const started: RawConnection[] = []
   do {
     const { body = '', ...request } = await begin(server, flooder)

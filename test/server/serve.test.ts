@@ -60,7 +60,7 @@ it('survives an unhandled rejection of a hook, and logs it', async () => {
   const statuses = [(await list()).status, (await list()).status]
 
   expect(statuses).toEqual([200, 200])
-  await server.said(/unhandled rejection/)
+  await server.untilLogged(/unhandled rejection/)
   expect(server.log()).toContain('forgotten')
 })
 

@@ -22,7 +22,7 @@ export interface TestApp {
   /** The URL at which the server listens. */
   url: string
   /** The errors of background work, which no request waited for. */
-  faults: unknown[]
+  reportedErrors: unknown[]
 }
 
 /** Tokens in tests are `user:role`, such as `ada:creator`. */
@@ -44,7 +44,7 @@ export async function buildTestApp(
   const directory = await mkdtemp(join(tmpdir(), 'landfall-test-'))
   const store = overrides.store ?? localStore({ directory, fsync: false })
   await store.prepare?.()
-  const { engine, faults } = await openEngine({
+  const { engine, reportedErrors } = await openEngine({
     partSize: 64 * 1024,
     budget: createMemoryBudget(64 * 1024 ** 2),
     ...overrides,
@@ -65,5 +65,5 @@ export async function buildTestApp(
     await engine.drained()
     await rm(directory, { recursive: true, force: true })
   })
-  return { app, engine, store, faults, url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}` }
+  return { app, engine, store, reportedErrors, url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}` }
 }

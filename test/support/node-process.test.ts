@@ -64,7 +64,7 @@ describe('a process under test', () => {
     const node = await start()
 
     expect(await node.stop()).toBe(7)
-    await node.said('going')
+    await node.untilLogged('going')
   })
 
   it('fails to start with an error that has its output', async () => {

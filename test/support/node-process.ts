@@ -19,7 +19,7 @@ export interface NodeProcess {
   /** Its log lines that are JSON. */
   records(): Record<string, unknown>[]
   /** Resolves when the log contains `text`, which may already be so. */
-  said(text: string | RegExp, withinMs?: number): Promise<void>
+  untilLogged(text: string | RegExp, withinMs?: number): Promise<void>
   /** Kills it without a shutdown, like a power failure. */
   kill(): Promise<void>
   /** Stops the process; its sockets stay open and are not answered. */
@@ -131,7 +131,7 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
     pid: () => child.pid ?? 0,
     log: () => log,
     records: () => log.split('\n').flatMap((line) => (line.startsWith('{') ? parse(line) : [])),
-    said: (text, withinMs = 60_000) =>
+    untilLogged: (text, withinMs = 60_000) =>
       untilLogged(() => (typeof text === 'string' ? log.includes(text) : text.test(log)), withinMs),
     async kill() {
       await end('SIGKILL')

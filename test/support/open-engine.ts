@@ -54,7 +54,7 @@ export interface OpenEngine {
   database: Database
   locker: Locker
   /** The errors that the engine and the locker reported. */
-  faults: unknown[]
+  reportedErrors: unknown[]
 }
 
 /** A real engine on a real database and a memory store with parts of 10 bytes. */
@@ -63,12 +63,12 @@ export async function openEngine(
     leaseMs?: number
     waitMs?: number
     database?: Database
-    isMortal?: boolean
+    isKilled?: boolean
   } = {},
 ): Promise<OpenEngine> {
   const database = overrides.database ?? (await testDatabase())
-  const faults: unknown[] = []
-  const onError = (error: unknown) => void faults.push(error)
+  const reportedErrors: unknown[] = []
+  const onError = (error: unknown) => void reportedErrors.push(error)
   const locker = await openLocker({
     database,
     leaseMs: overrides.leaseMs ?? 10_000,
@@ -99,12 +99,12 @@ export async function openEngine(
     ...overrides,
   })
   // The engine of a node that dies cannot be drained at the end of the test.
-  if (overrides.isMortal) return { engine, store, database, locker, faults }
+  if (overrides.isKilled) return { engine, store, database, locker, reportedErrors }
   onTestFinished(async () => {
     await engine.drained()
     await locker.close()
   })
-  return { engine, store, database, locker, faults }
+  return { engine, store, database, locker, reportedErrors }
 }
 
 /** A body that is complete after `bytes`. */

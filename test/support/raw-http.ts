@@ -24,7 +24,7 @@ export interface RawConnection {
   readonly socket: Socket
   send(bytes: Buffer | string): Promise<void>
   /** Everything that the server has sent so far. */
-  heard(): string
+  received(): string
   /** Resolves with everything received once it matches; rejects when the connection closes first. */
   until(pattern: RegExp): Promise<string>
   /** Resolves when the server has closed the connection. */
@@ -72,7 +72,7 @@ export async function openRaw(port: number, localAddress?: string): Promise<RawC
     socket.once('connect', resolve)
     socket.once('error', reject)
   })
-  let heard = ''
+  let received = ''
   let isClosed = false
   const watchers = new Set<() => void>()
   const wake = () => {
@@ -80,7 +80,7 @@ export async function openRaw(port: number, localAddress?: string): Promise<RawC
   }
   socket.setEncoding('latin1')
   socket.on('data', (text) => {
-    heard += text
+    received += text
     wake()
   })
   // Tests expect connections to break.
@@ -95,7 +95,7 @@ export async function openRaw(port: number, localAddress?: string): Promise<RawC
       const watch = () => {
         const found = look()
         if (found !== undefined) resolve(found)
-        else if (isClosed) reject(new Error(`the connection was closed after: ${heard}`))
+        else if (isClosed) reject(new Error(`the connection was closed after: ${received}`))
         else return
         watchers.delete(watch)
       }
@@ -110,12 +110,12 @@ export async function openRaw(port: number, localAddress?: string): Promise<RawC
       new Promise((resolve) => {
         socket.write(bytes, () => resolve())
       }),
-    heard: () => heard,
-    until: (pattern) => wait(() => (pattern.test(heard) ? heard : undefined)),
+    received: () => received,
+    until: (pattern) => wait(() => (pattern.test(received) ? received : undefined)),
     closed: () => wait(() => (isClosed ? true : undefined)).then(() => {}),
     async answer() {
       await connection.closed()
-      return parseAnswer(heard)
+      return parseAnswer(received)
     },
     cut: () => socket.destroy(),
   }

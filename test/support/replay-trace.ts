@@ -36,13 +36,13 @@ export async function replayTrace(trace: string, { port, arrived, token, file }:
   async function readHead(): Promise<string[]> {
     if (unsent.length > 0) await sendPending()
     for (;;) {
-      const end = connection!.heard().indexOf('\r\n\r\n', readSoFar)
+      const end = connection!.received().indexOf('\r\n\r\n', readSoFar)
       if (end !== -1) {
-        const head = connection!.heard().slice(readSoFar, end)
+        const head = connection!.received().slice(readSoFar, end)
         readSoFar = end + 4
         return head.split('\r\n')
       }
-      await connection!.until(new RegExp(`^[\\s\\S]{${connection!.heard().length + 1},}`))
+      await connection!.until(new RegExp(`^[\\s\\S]{${connection!.received().length + 1},}`))
     }
   }
 

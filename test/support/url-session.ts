@@ -151,7 +151,7 @@ export async function runUploadTask(task: UploadTask): Promise<TaskResult> {
 }
 
 function parseInterims(connection: RawConnection): RawAnswer['interims'] {
-  const heads = connection.heard().split('\r\n\r\n').slice(0, -1)
+  const heads = connection.received().split('\r\n\r\n').slice(0, -1)
   return heads
     .filter((head) => /^HTTP\/1\.1 1\d\d /.test(head))
     .map((head) => {

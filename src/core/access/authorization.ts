@@ -14,7 +14,7 @@ export interface AuthorizationRequest {
 /**
  * Decides after the owner check: API keys that may have been revoked, and the operator's own code. Called when a request starts, and
  * again before an upload is completed; never while a body is being read.
- * @throws UploadError to refuse; a refusal deletes nothing
+ * @throws UploadError to refuse, which deletes nothing
  */
 export type Authorizer = (request: AuthorizationRequest) => Promise<void>
 

@@ -42,7 +42,7 @@ export interface PairingRow extends Marker {
  * Whether the store belongs to the database. `mismatched`: it is not mounted, another store, or an older copy. `restored`: the database
  * is older than its store. `reason` is for operators and for `/readyz`.
  */
-export type PairingState = { status: 'paired' } | { status: 'restored' | 'mismatched'; reason: string }
+export type PairingState = { state: 'paired' } | { state: 'restored' | 'mismatched'; reason: string }
 
 const maxMarkerBytes = 4096
 
@@ -88,18 +88,18 @@ export function pairingStateOf(row: PairingRow, marker: Marker | null): PairingS
     )
   if (marker.epoch > row.epoch || marker.counter > row.counter)
     return {
-      status: 'restored',
+      state: 'restored',
       reason: `the database is older than its store (${row.counter} of ${marker.counter}): it was restored from a backup; nothing expires and nothing is deleted until \`landfall restore accept\` or \`landfall restore adopt\` has been run`,
     }
   if (marker.epoch === row.epoch && marker.counter < row.markedCounter - maxLag)
     return mismatched(
       `the store is older than its database (${marker.counter} of ${row.markedCounter}): an older copy of it was put in its place; put the right one back, or, if there is no other, run \`landfall store pair --replace\``,
     )
-  return { status: 'paired' }
+  return { state: 'paired' }
 }
 
 function mismatched(reason: string): PairingState {
-  return { status: 'mismatched', reason }
+  return { state: 'mismatched', reason }
 }
 
 function parse(text: string): Marker {

@@ -52,12 +52,12 @@ export interface ObjectStore {
   /** Resolves when the store answers and may be written to; rejects with a sentence that says what is wrong. Creates nothing. */
   check(): Promise<void>
   /**
-   * Identifies the folder that answers now: another one when its volume is not mounted. `null`: there is none. Not given where only
-   * an object can tell.
+   * Identifies the volume on which the store's folder is now: another one when its volume is not mounted. `null`: there is no folder. Not
+   * given where only an object can tell.
    */
-  place?(): Promise<string | null>
-  /** From now on bytes are acknowledged only when they were written in this place. */
-  stayAt?(place: string): void
+  volumeId?(): Promise<string | null>
+  /** From now on bytes are acknowledged only when they were written to this volume. */
+  pinVolume?(volumeId: string): void
   /** Creates a multipart upload. `onAmbiguousCreate` is called when a retry may have created a second one, whose id is unknown. */
   createMultipart(
     key: string,

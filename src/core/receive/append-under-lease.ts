@@ -11,7 +11,7 @@ import type { BodyWriter } from '../parts/body-writer.ts'
 import { assertNoPartLocks } from '../parts/part-locks.ts'
 import { finishingPatch } from '../transitions/begin-finishing.ts'
 import { completeUpload, failDigestMismatch } from '../transitions/complete.ts'
-import { giveUp } from '../transitions/end.ts'
+import { endRepetition } from '../transitions/end.ts'
 import { removeDropped } from '../transitions/leftovers.ts'
 import { type Actor, actorOfUpload, type StoredPart, type UploadRecord } from '../upload.ts'
 import { assertActive } from '../upload-state.ts'
@@ -184,7 +184,7 @@ async function findEarlier(
   const body = { size: writer.position, sha256: bodyHash.digest('base64') }
   const discardUpload = async () => {
     await discardBody(context, lease, writer)
-    await giveUp(context, lease, by)
+    await endRepetition(context, lease, by)
   }
   // While the earlier upload is not complete yet, its client has to ask again; one more upload for each attempt would be one more file.
   const earlier = await findRepeated(context, by, repeats!.ids, body).catch(async (error: unknown) => {

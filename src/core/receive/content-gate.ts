@@ -20,7 +20,7 @@ export interface GateRequest {
   /** `null`: the bytes that the row keeps pass unseen. */
   content: ContentCheck | null
   size: number | null
-  /** A refusal waits for the digest: a transmission error may be what is refused. */
+  /** An error waits for the digest: the bytes that are rejected may be those of a transmission error. */
   awaitsDigest: boolean
   /** Whose request this is; `null`: the server's own work. */
   by: Actor | null

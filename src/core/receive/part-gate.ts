@@ -60,7 +60,7 @@ export function createPartGate(
 
   /**
    * Whether other first bytes were acknowledged, or are being stored by another request. They may be those of a good file, which the
-   * refusal of these must not end; and a part that is being replaced is not listed meanwhile.
+   * rejection of these must not end; and a part that is being replaced is not listed meanwhile.
    */
   async function hasFirstBytes({ id, offset }: UploadRecord): Promise<boolean> {
     if (offset > 0 || (await uploads.countPartLocks(id, 1)) > 0) return true

@@ -49,7 +49,7 @@ export async function findRepeated(
 
 /**
  * Reads a body without keeping it, because the quota has no room for another upload, and returns the upload that was made of it before.
- * @throws UploadError the refusal of the creation when the body is another file
+ * @throws UploadError the error of the creation when the body is another file
  */
 export async function readRepeatedBody(
   context: EngineContext,

@@ -27,7 +27,7 @@ import { withServerLock } from './server-lock.ts'
 export interface EndedUpload {
   upload: UploadRecord
   /** False: a part may still be on its way to the store, so the storage is left to the sweeper. */
-  isQuiet: boolean
+  partsReleased: boolean
 }
 
 /** Saves the end of the upload whose lease is held, and gives the lease back. Bodies of its parts that are read here are ended. */
@@ -42,7 +42,7 @@ export async function endUpload(
   const outcome = Promise.withResolvers<UploadError>()
   stopParts(context.bodies, upload.id, outcome.promise)
   try {
-    const isQuiet = await waitForPartLocks(context, lease)
+    const partsReleased = await waitForPartLocks(context, lease)
     await lease.save({
       state,
       by,
@@ -53,7 +53,7 @@ export async function endUpload(
       event: eventOf(`upload.${state}`, upload),
       release: true,
     })
-    return { upload, isQuiet }
+    return { upload, partsReleased }
   } finally {
     outcome.resolve(errorOf(context, upload))
   }
@@ -81,7 +81,7 @@ export async function endFor(
     assertMayEnd(upload)
     return endUpload(context, lease, state, actor)
   })
-  if (!ended.isQuiet) return
+  if (!ended.partsReleased) return
   await freeStorage(context, ended.upload).catch((error: unknown) =>
     observer.onError(error, { uploadId: id, what: 'cleaning up' }),
   )
@@ -93,11 +93,11 @@ export async function replaceUpload(context: EngineContext, id: string, offset: 
     const isUnchanged = lease.upload.state === 'receiving' && lease.upload.offset === offset
     return isUnchanged ? endUpload(context, lease, 'cancelled', by) : null
   })
-  if (ended?.isQuiet) await freeStorage(context, ended.upload)
+  if (ended?.partsReleased) await freeStorage(context, ended.upload)
 }
 
 /** Ends the upload whose lease is held, because its file is another upload already; its storage is freed beside the answer. */
-export async function giveUp(context: EngineContext, lease: Lease, by: Actor): Promise<void> {
+export async function endRepetition(context: EngineContext, lease: Lease, by: Actor): Promise<void> {
   const { upload } = await endUpload(context, lease, 'cancelled', by)
   const cleaning = context.uploads.find(upload.id).then((row) => row && freeStorage(context, row))
   context.background.runDetached(cleaning, { uploadId: upload.id, what: 'cleaning up' })

@@ -26,6 +26,6 @@ export async function expire(context: EngineContext, id: string): Promise<boolea
       return null
     return endUpload(context, lease, 'expired', null)
   })
-  if (ended?.isQuiet) await freeStorage(context, ended.upload)
+  if (ended?.partsReleased) await freeStorage(context, ended.upload)
   return ended !== null
 }

@@ -141,7 +141,7 @@ async function tryToStart(address: Address): Promise<boolean> {
     await server.stop()
     throw error
   }
-  server.outlive()
+  server.detach()
   return true
 }
 

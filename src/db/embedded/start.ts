@@ -28,8 +28,8 @@ export interface RunningCluster {
   /** Resolves when every process of the server has ended. */
   gone: Promise<void>
   /** Until this is called, the server ends with this process, however that ends. */
-  outlive(): void
-  /** Ends the server, unless `outlive` was called. */
+  detach(): void
+  /** Ends the server, unless `detach` was called. */
   stop(): Promise<void>
 }
 
@@ -99,7 +99,7 @@ export async function startCluster({ folder, binaries, ...start }: ClusterStart)
   return {
     pid: await postmasterOf(folder),
     gone,
-    outlive: () => void control.end('outlive\n'),
+    detach: () => void control.end('outlive\n'),
     stop() {
       control.destroy()
       return gone

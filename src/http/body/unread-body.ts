@@ -26,7 +26,7 @@ export function leaveBodiesUnread(app: FastifyInstance): void {
 }
 
 /** Gives clients of `server` time to read the last answer of their connection. */
-export function letLastAnswersBeRead(server: Server): void {
+export function lingerOnClose(server: Server): void {
   server.on('request', linger)
 }
 

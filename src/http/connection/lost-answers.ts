@@ -15,7 +15,7 @@ const watched = new WeakSet<Socket>()
 const writings = new WeakMap<ServerResponse, { at: number | null }>()
 
 /** Treats every request on a connection as proof that the client received the answers before it. */
-export function noteRequests(app: FastifyInstance): void {
+export function trackRequests(app: FastifyInstance): void {
   app.addHook('onRequest', async ({ raw }) => {
     waiting.delete(raw.socket)
   })

@@ -5,7 +5,7 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { UploadError } from '../../core/errors/error.ts'
-import { letLastAnswersBeRead } from '../body/unread-body.ts'
+import { lingerOnClose } from '../body/unread-body.ts'
 import { errorBody, errorHeaders } from '../errors.ts'
 import { securityHeaders } from '../security-headers.ts'
 import { type AdmissionLimits, admitConnections } from './admission.ts'
@@ -57,7 +57,7 @@ export function serverFactory(limits: ConnectionLimits): (listener: RequestListe
     server.on('connect', refuseConnect)
     ignoreExpectations(server)
     watchAnswers(server)
-    letLastAnswersBeRead(server)
+    lingerOnClose(server)
     enforceWriteTimeout(server, limits.writeTimeoutMs)
     return server
   }

@@ -185,7 +185,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
   async function check(): Promise<void> {
     if (access.isUnlisted) return
     if (await checkBucket({ client, bucket, prefix: options.S3_PREFIX, call: callS3 })) return
-    await access.prove().catch((error: unknown) => {
+    await access.assertUsable().catch((error: unknown) => {
       const cause = error instanceof S3Error ? error : (error as Error).cause
       throw cause instanceof S3Error ? toBucketError(cause, bucket) : error
     })

@@ -14,7 +14,7 @@ export interface ListAccess {
   /** Whether `error` is a 403 that means a missing object. Writes and reads an object to find out. */
   isMissing(error: unknown): Promise<boolean>
   /** Writes an object, sends HEAD for it and reads it, as uploads do. @throws UploadError, S3Error */
-  prove(): Promise<void>
+  assertUsable(): Promise<void>
 }
 
 /** The notice for the operator of a bucket whose key may not list. */
@@ -33,12 +33,12 @@ export function createListAccess({ put, head, read }: ObjectCalls): ListAccess {
     isUnlisted: false,
     async isMissing(error) {
       if (!access.isUnlisted || !isForbidden(error)) return false
-      return access.prove().then(
+      return access.assertUsable().then(
         () => true,
         () => false,
       )
     },
-    async prove() {
+    async assertUsable() {
       const bytes = Buffer.from(`${new Date().toISOString()}\n`)
       await put(probeKey, { size: bytes.length, chunks: () => [bytes] }, { contentType: 'text/plain' })
       await head(probeKey)

@@ -36,7 +36,7 @@ export async function checkAfterwards(world: World, node: Node): Promise<void> {
   for (const { key } of store.multiparts.values())
     throw new Violation(`a multipart upload for ${nameOfKey(world, records, key)} was left in the store`)
 
-  for (const { budget, locker, faults: reported } of [...world.living(), node]) {
+  for (const { budget, locker, reportedErrors: reported } of [...world.living(), node]) {
     // Caches are evicted when memory is short: what remains in use was leaked.
     budget.add(budget.limit)
     await until(() => budget.used <= budget.limit)

@@ -6,7 +6,7 @@ import type { MemoryStore } from '../../support/memory-store.ts'
 import { openEngine } from '../../support/open-engine.ts'
 import type { Seeded } from '../../support/seeded.ts'
 
-type Settings = Omit<NonNullable<Parameters<typeof openEngine>[0]>, 'database' | 'store' | 'isMortal' | 'budget'>
+type Settings = Omit<NonNullable<Parameters<typeof openEngine>[0]>, 'database' | 'store' | 'isKilled' | 'budget'>
 
 export interface FaultOptions extends Settings {
   random: Seeded
@@ -123,7 +123,7 @@ export async function openFaultyNode({
   const query = <T>(statement: Statement, values: unknown[]) =>
     withFaults('DATABASE_ERROR', () => database.query<T>(statement, values))
   const budget = createMemoryBudget(memory)
-  const { engine, locker, faults } = await openEngine({
+  const { engine, locker, reportedErrors } = await openEngine({
     ...settings,
     database: {
       ...database,
@@ -137,7 +137,7 @@ export async function openFaultyNode({
     partLockMs: 300,
     bodyIdleMs: 300,
     finishWaitMs: 400,
-    isMortal: true,
+    isKilled: true,
   })
-  return { engine, budget, locker, faults, died, isDead: () => isDead, hasPaused: () => hasPaused }
+  return { engine, budget, locker, reportedErrors, died, isDead: () => isDead, hasPaused: () => hasPaused }
 }

@@ -70,7 +70,7 @@ async function mortalNode(store: MemoryStore, overrides: Parameters<typeof openE
     query: (statement, values) => (isDead ? never() : real.query(statement, values)),
     queryOnce: (statement, values) => (isDead ? never() : real.queryOnce(statement, values)),
   }
-  const { engine } = await openEngine({ store, database, isMortal: true, ...overrides })
+  const { engine } = await openEngine({ store, database, isKilled: true, ...overrides })
   return {
     engine,
     die: () => {

@@ -51,7 +51,7 @@ describe.each(['PORT', 'METRICS_PORT'] as const)('on %s', (kind) => {
     const other = await open(port)
     await other.send(`GET /none HTTP/1.1\r\n${hostLine}Connection: close\r\n\r\n`)
 
-    expect(statuses).toContain(statusOf(connection.heard()))
+    expect(statuses).toContain(statusOf(connection.received()))
     expect((await other.answer())?.status).toBe(404)
   })
 
@@ -82,7 +82,7 @@ describe.each(['PORT', 'METRICS_PORT'] as const)('on %s', (kind) => {
     await connection.send('GET / HT')
     await connection.closed()
 
-    expect(statusOf(connection.heard())).toBe(408)
-    expect(connection.heard()).toContain('"code":"HEADERS_TIMEOUT"')
+    expect(statusOf(connection.received())).toBe(408)
+    expect(connection.received()).toContain('"code":"HEADERS_TIMEOUT"')
   })
 })

@@ -50,8 +50,8 @@ describe('an ambiguous or unsupported request', () => {
     await connection.send(text)
     await connection.closed()
 
-    expect(connection.heard().match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 400'])
-    const { headers } = parseAnswer(connection.heard())!
+    expect(connection.received().match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 400'])
+    const { headers } = parseAnswer(connection.received())!
     expect(headers).toMatchObject({
       connection: 'close',
       'x-content-type-options': 'nosniff',

@@ -26,7 +26,7 @@ async function announce(app: TestApp, line: string, length: number, more: Record
     `${line} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n${lines}\r\n`,
   )
   await connection.until(/\r\n\r\n.*\}\s*$/s)
-  const answer = parseAnswer(connection.heard())!
+  const answer = parseAnswer(connection.received())!
   connection.cut()
   return [answer.status, (answer.json().error as { code: string }).code]
 }

@@ -80,7 +80,7 @@ describe('what is not HTTP', () => {
     release()
     await connection.closed()
 
-    const [first, second] = connection.heard().split(/(?<=slow answer)/)
+    const [first, second] = connection.received().split(/(?<=slow answer)/)
     expect(parseAnswer(first!)).toMatchObject({ status: 200, body: 'slow answer' })
     expect(parseAnswer(second!)).toMatchObject({ status: 400 })
   })
@@ -123,6 +123,6 @@ describe('what is not HTTP', () => {
     await connection.send('zz\r\n')
     await connection.closed()
 
-    expect(connection.heard().match(/HTTP\/1\.1/g)).toHaveLength(1)
+    expect(connection.received().match(/HTTP\/1\.1/g)).toHaveLength(1)
   })
 })

@@ -132,7 +132,7 @@ describe('the input of a connection', () => {
     await connection.send(`${many(3)}nonsense\r\n\r\n${many(3)}`)
     await connection.closed()
 
-    expect(connection.heard()).toMatch(/refused$/)
+    expect(connection.received()).toMatch(/refused$/)
   })
 
   it('is not parsed after a CONNECT', async () => {

@@ -46,6 +46,6 @@ describe.each(protocolStores)('RUFH in URLSession, with files in %s', (kind) => 
     }
     // Without resumed uploads the test would show nothing.
     expect(resumed).toBeGreaterThan(rounds / 3)
-    for (const fault of server.faults) expect(fault).toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    for (const fault of server.reportedErrors) expect(fault).toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })
 })

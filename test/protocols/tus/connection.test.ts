@@ -145,7 +145,7 @@ describe('a connection in tus', () => {
     await connection.send(
       `HEAD ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ada:creator\r\nTus-Resumable: 1.0.0\r\n\r\n`,
     )
-    const answers = await connection.closed().then(() => connection.heard())
+    const answers = await connection.closed().then(() => connection.received())
 
     expect(answers).toMatch(/204 No Content[\s\S]*200 OK[\s\S]*upload-offset: 5/i)
   })

@@ -59,7 +59,7 @@ it.skipIf(!hasFaketime)('a node with its clock eight days ahead expires nothing 
   ])
   expect(await readiness(correct)).toBe(200)
   await correct.stop()
-  await ahead.said(/clock of this server is wrong/)
+  await ahead.untilLogged(/clock of this server is wrong/)
   // The node with the wrong clock runs its jobs; so does an operator on that machine.
   await sweepAhead()
 

@@ -8,33 +8,33 @@ import { nullIfMissing } from './files.ts'
 import { shareRuns } from './shared-runs.ts'
 
 /** The staging folder, through which every file is written, and its device and inode when the marker was found. */
-export interface Home {
-  /** See `ObjectStore.place`. */
-  place(): Promise<string | null>
-  /** See `ObjectStore.stayAt`. */
-  stayAt(place: string): void
+export interface VolumePin {
+  /** See `ObjectStore.volumeId`. */
+  volumeId(): Promise<string | null>
+  /** See `ObjectStore.pinVolume`. */
+  pin(volumeId: string): void
   /** Called between the opening of a file and the moment at which its bytes count. @throws ENOENT when it is on another volume */
   confirm(file: FileHandle): Promise<Stats>
 }
 
-/** The home of a store that stages its files in `folder`. */
-export function createHome(folder: string): Home {
-  let home: string | null = null
-  const findPlace = shareRuns(async () => {
+/** For a store that stages its files in `folder`; pinned to no volume at first. */
+export function createVolumePin(folder: string): VolumePin {
+  let pinned: string | null = null
+  const findVolume = shareRuns(async () => {
     const found = await stat(folder).catch(nullIfMissing)
     return found && `${found.dev}:${found.ino}`
   })
-  const place = () => findPlace('')
+  const volumeId = () => findVolume('')
 
   return {
-    place,
-    stayAt(place) {
-      home = place
+    volumeId,
+    pin(id) {
+      pinned = id
     },
     async confirm(file) {
-      const [now, stats] = await Promise.all([home === null ? null : place(), file.stat()])
+      const [now, stats] = await Promise.all([pinned === null ? null : volumeId(), file.stat()])
       // Also compares the file's own device: the volume may have been unmounted when the file was opened and be mounted again now.
-      if (home !== null && (now !== home || !home.startsWith(`${stats.dev}:`)))
+      if (pinned !== null && (now !== pinned || !pinned.startsWith(`${stats.dev}:`)))
         throw Object.assign(new Error('the folder of the store is on another volume now'), { code: 'ENOENT' })
       return stats
     },

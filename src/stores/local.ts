@@ -114,12 +114,18 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     return found?.isFile() ? objectInfo(found) : null
   }
 
-  /** Writes a new file. Its bytes are on the disk when this resolves; its name need not be. */
-  async function writeFile(path: string, bytes: Bytes): Promise<ObjectInfo> {
+  /** Writes a new file, and its origin if given. Its bytes are on the disk when this resolves; its name need not be. */
+  async function writeFile(
+    path: string,
+    bytes: Bytes,
+    origin: { key: string; text: string } | null,
+  ): Promise<ObjectInfo> {
     const file = await openNew(path, folders)
     try {
       await writeAt(file, bytes, 0)
-      const [stats] = await Promise.all([volumePin.confirm(file), fsync && file.datasync()])
+      // The origin has its final name at once, so it is written only on the store's own volume.
+      const stats = await volumePin.confirm(file)
+      await Promise.all([origin && writeOrigin(origin.key, origin.text), fsync && file.datasync()])
       return objectInfo(stats)
     } finally {
       await file.close()
@@ -142,8 +148,10 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     const path = stagingPath(key, multipartId)
     const partSize = Number(multipartId.split('_')[1])
     return withStaged(path, async (file) => {
+      // Before the bytes: in an older copy of the store this file has the same name, and holds parts that the copy's rows name.
+      await volumePin.confirm(file)
       const crc = await writeInTurn(path, () => write(file, (number - 1) * partSize))
-      await Promise.all([volumePin.confirm(file), fsync && file.datasync()])
+      if (fsync) await file.datasync()
       return { number, size, etag: etagOf(crc, size) }
     })
   }
@@ -210,8 +218,14 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       withStoreErrors(async () => {
         pathOf(key)
         const multipartId = `${stagingPrefix(key)}_${partSize}_${randomUUID()}`
-        const file = await openNew(stagingPath(key, multipartId), folders)
-        await volumePin.confirm(file).finally(() => file.close())
+        const path = stagingPath(key, multipartId)
+        const file = await openNew(path, folders)
+        try {
+          await volumePin.confirm(file).finally(() => file.close())
+        } catch (error) {
+          await unlink(path).catch(nullIfMissing)
+          throw error
+        }
         // A part is durable only once the name of its file is.
         await Promise.all([origin && writeOrigin(key, origin), folders.sync(staging)])
         return multipartId
@@ -276,9 +290,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         const temporary = temporaryPath(key)
         try {
           // The bytes are on the disk before their name is: after a power failure there is no object, or a whole one.
-          const writing = writeFile(temporary, bytes)
-          const settled = () => writing.catch(() => {})
-          const [info] = await Promise.all([writing, origin && writeOrigin(key, origin)]).finally(settled)
+          const info = await writeFile(temporary, bytes, origin ? { key, text: origin } : null)
           await moveFile(temporary, path, folders, isNew)
           return info
         } catch (error) {

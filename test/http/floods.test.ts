@@ -116,14 +116,14 @@ it.each(floods)('%s is answered once, and the next request is served', async (_w
   if (endless !== undefined) {
     const block = endless.repeat(Math.ceil(65_536 / endless.length))
     const framed = `${block.length.toString(16)}\r\n${block}\r\n`
-    while (!connection.heard().includes('\r\n\r\n') && sent < 64 * MiB) {
+    while (!connection.received().includes('\r\n\r\n') && sent < 64 * MiB) {
       sent += framed.length
       if (!connection.socket.write(framed)) await Promise.race([once(connection.socket, 'drain'), connection.closed()])
     }
   } else if (request.body !== undefined) await connection.send(request.body)
   await connection.until(/\r\n\r\n/)
   if (endless === undefined) await connection.closed()
-  const answer = parseAnswer(connection.heard())
+  const answer = parseAnswer(connection.received())
 
   expect(answer?.status).toBe(status)
   if (code !== undefined) expect(answer?.body).toContain(`"code":"${code}"`)

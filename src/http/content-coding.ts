@@ -10,9 +10,13 @@ import { errors } from '../core/errors/errors.ts'
 export function rejectContentCodings(app: FastifyInstance): void {
   app.addHook('preParsing', async ({ method, headers }, reply) => {
     if (!['POST', 'PUT', 'PATCH'].includes(method)) return
-    const codings = String(headers['content-encoding'] ?? '').split(',')
-    if (codings.every((coding) => ['', 'identity'].includes(coding.trim().toLowerCase()))) return
+    if (!hasContentCoding(headers['content-encoding'])) return
     reply.header('accept-encoding', 'identity')
     throw errors.contentCodingNotSupported()
   })
+}
+
+/** Whether a value of `Content-Encoding` names a coding other than `identity`. */
+export function hasContentCoding(value = ''): boolean {
+  return value.split(',').some((coding) => !['', 'identity'].includes(coding.trim().toLowerCase()))
 }

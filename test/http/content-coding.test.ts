@@ -146,6 +146,27 @@ it.each([
   expect([answer.statusCode, app.store.objects.size - before]).toEqual([status, status === 201 ? 1 : 0])
 })
 
+it.each([
+  ['a file with gzip', 'name="file"; filename="a.txt"', ['gzip'], 415],
+  ['a file with identity', 'name="file"; filename="a.txt"', ['Identity'], 201],
+  ['a file with two codings', 'name="file"; filename="a.txt"', ['identity', 'br'], 415],
+  ['a field with gzip', 'name="category"', ['gzip'], 415],
+])('the content coding of a part of a form: %s', async (_part, disposition, codings, status) => {
+  const { app, send } = await open()
+  const part = `--x\r\nContent-Disposition: form-data; ${disposition}\r\n`
+  const codingLines = codings.map((coding) => `CONTENT-Encoding: ${coding}\r\n`).join('')
+  const whole = `${boundary}\r\n\r\nhello\r\n`
+  const payload = `${part}${codingLines}\r\nother\r\n${whole}--x--\r\n`
+  const headers = { 'content-type': 'multipart/form-data; boundary=x' }
+
+  const before = app.store.objects.size
+  const answer = await send({ method: 'POST', url: '/v1/files', headers, payload })
+
+  expect(answer.statusCode).toBe(status)
+  // The other file of the form is not stored without this part.
+  if (status === 415) expect(app.store.objects.size).toBe(before)
+})
+
 it.each(['image', 'undefined', 'null', 'image/*', 'undefined/undefined', '[object Object]', 'image / png', '\u0000'])(
   'an invalid filetype (%j) is ignored and the bytes decide the type',
   async (type) => {

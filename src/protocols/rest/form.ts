@@ -4,6 +4,8 @@ import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy
 import type { FastifyRequest } from 'fastify'
 import type { BodySlot } from '../../core/body/body-gate.ts'
 import { errors } from '../../core/errors/errors.ts'
+import { hasContentCoding } from '../../http/content-coding.ts'
+import { onPartHeaders } from './part-headers.ts'
 
 /** Receives the fields and files of a form, in their order. It must read each file to its end: the parser waits for it. */
 export interface FormReader {
@@ -97,8 +99,16 @@ export async function readForm(request: FastifyRequest, reading: FormReading, re
     else if (outsideMs + now - outsideSince > maxOutsideMs) fail(errors.formTooSlow())
   }
 
+  let isEncoded = false
+  onPartHeaders(form, (headers) => {
+    isEncoded = hasContentCoding(headers['content-encoding']?.join(','))
+    // The parser skips such a part, and the client would take the answer for an answer about all parts.
+    if (!/^form-data\s*;/i.test(headers['content-disposition']?.[0] ?? '')) fail(errors.formInvalid())
+  })
   form.on('field', (name, value, _nameTruncated, valueTruncated) => {
+    const refused = isEncoded
     work = work.then(() => {
+      if (refused) throw errors.contentCodingNotSupported()
       if (valueTruncated) throw errors.formFieldTooLong()
       takeField(name, value)
     })
@@ -108,9 +118,11 @@ export async function readForm(request: FastifyRequest, reading: FormReading, re
     // The reader listens to errors only while it reads the file. Without a listener, an earlier error would end the process.
     file.on('error', () => {})
     files.push(file)
+    const refused = isEncoded
     work = work.then(async () => {
       if (!filename) throw errors.formFileUnnamed()
       // The server would store the encoded bytes as the file.
+      if (refused) throw errors.contentCodingNotSupported()
       if (!plainEncodings.includes(encoding.toLowerCase())) throw errors.formFileEncoded({ encoding })
       leaveSlot()
       current = file

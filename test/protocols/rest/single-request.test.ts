@@ -193,6 +193,11 @@ describe('files in a form', () => {
     ['breaks off in a file', formOf([{ ...file, value: bytes.subarray(0, 20) }], '').subarray(0, -2)],
     ['has another boundary than its content type', Buffer.from('--b1\r\n\r\n--b1--\r\n')],
     ['is empty', Buffer.alloc(0)],
+    ['has a part without a name', formOf([file], '--b0\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b0--\r\n')],
+    [
+      'has a part that is no form data',
+      formOf([file], '--b0\r\nContent-Disposition: attachment; filename="a"\r\n\r\nhello\r\n--b0--\r\n'),
+    ],
   ])('are all rejected when the form %s', async (_what, payload) => {
     const app = await openRest()
 

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
 import { type TestApp, testApp } from '../../support/test-app.ts'
+import { until } from '../../support/until.ts'
 
 const root = userOf('root', 'creator', { isAdmin: true })
 const createKey = { name: 'the importer', role: 'member', scopes: ['upload', 'read'] }
@@ -18,6 +20,28 @@ describe('POST /v1/admin/keys', () => {
     expect(made.json()).toMatchObject({ ...createKey, user: 'ann', tenant: 'acme', expiresAt: null, createdBy: 'root' })
     expect(me.json()).toMatchObject({ user: 'ann', role: 'member' })
     expect(keys.find((key: { id: string }) => key.id === made.json().id)).not.toHaveProperty('token')
+  })
+
+  // A key is stored as a hash, so the answer to the first request cannot be given once more.
+  it('repeated after a lost answer makes another key; the unused one can be found and revoked', async () => {
+    const app = await testApp()
+    const name = randomUUID()
+    const lost = (await send(app, 'POST', { ...createKey, name })).json()
+    const { token } = (await send(app, 'POST', { ...createKey, name })).json()
+    const useKey = () => app.http.inject({ url: '/v1/me', headers: bearer(token) })
+    await useKey()
+
+    // When a key was used is recorded beside the answer.
+    const unused = await until(async () => {
+      const keys: { id: string; name: string; lastUsedAt: string | null }[] = (await send(app, 'GET')).json().keys
+      const found = keys.filter((key) => key.name === name && key.lastUsedAt === null)
+      return found.length < 2 && found.map(({ id }) => id)
+    })
+    await send(app, 'DELETE', undefined, `/${lost.id}`)
+
+    expect(unused).toEqual([lost.id])
+    expect((await useKey()).statusCode).toBe(200)
+    expect((await app.http.inject({ url: '/v1/me', headers: bearer(lost.token) })).statusCode).toBe(401)
   })
 
   it('accepts null for optional fields', async () => {

@@ -32,8 +32,9 @@ export interface Engine {
   /** @throws UploadError from the rules: ROLE_NOT_ALLOWED, FILE_TOO_LARGE, TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED, INVALID_METADATA */
   create(actor: Actor, creation: CreateUpload): Promise<CreatedUpload>
   /**
-   * Says that the client may not have received the answer to a creation. If its owner sends an equal creation within the hour and its body
+   * Says that the client may not have received the answer to a creation or a cancellation. If its owner sends an equal creation within the hour and its body
    * has the same bytes, it is this upload, if that has completed; if it has not, and the quota has no room because of it, it is replaced.
+   * Of a cancelled upload it says that the client may not know of its end: `cancel` succeeds once more.
    * `offset`: the offset that the lost answer named; the mark counts only if the upload still stands there, because a client that has
    * sent more knows the upload. `null`: there was no answer.
    */

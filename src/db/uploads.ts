@@ -1,7 +1,7 @@
 import type { UploadRepository } from '../core/ports/uploads.ts'
 import type { Database } from './open.ts'
 import { uploadCreator } from './uploads/create.ts'
-import { lostCreations } from './uploads/lost-creations.ts'
+import { lostAnswers } from './uploads/lost-answers.ts'
 import { partWrites } from './uploads/parts.ts'
 import { uploadReads } from './uploads/read.ts'
 import { uploadSaver } from './uploads/save.ts'
@@ -20,7 +20,7 @@ export function uploadRepository(database: Database): UploadRepository {
     save: uploadSaver(database),
     ...uploadReads(database),
     ...partWrites(database),
-    ...lostCreations(database),
+    ...lostAnswers(database),
     ...sweeps(database),
     async setFingerprint(id, fingerprint) {
       await database.query(setFingerprint, [id, fingerprint])

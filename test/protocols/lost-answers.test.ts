@@ -76,6 +76,7 @@ const append =
   })
 const head: RequestFor = (id) => ({ method: 'HEAD', path: `/files/${id}`, headers: tus })
 const headRufh: RequestFor = (id) => ({ method: 'HEAD', path: `/files/${id}`, headers: rufh })
+const removeInRufh: RequestFor = (id) => ({ method: 'DELETE', path: `/files/${id}`, headers: rufh })
 const remove: RequestFor = (id) => ({ method: 'DELETE', path: `/files/${id}`, headers: tus })
 
 /** The current and the legacy routes for chunks. */
@@ -161,7 +162,27 @@ const rows: Row[] = [
     create: createInTus,
     before: [patch(0, 'he')],
     lost: remove,
-    status: [410],
+    again: [remove, remove, head],
+    status: [204, 204, 410],
+    after: [],
+    files: 0,
+  },
+  {
+    name: 'DELETE of a file in tus',
+    create: createInTus,
+    before: [patch(0, 'hello')],
+    lost: remove,
+    status: [204],
+    after: [],
+    files: 0,
+  },
+  {
+    name: 'DELETE in RUFH',
+    create: createInRufh,
+    before: [append(0, 'he', false)],
+    lost: removeInRufh,
+    again: [removeInRufh, headRufh],
+    status: [204, 410],
     after: [],
     files: 0,
   },
@@ -183,15 +204,6 @@ const rows: Row[] = [
     status: [204],
     after: [],
     files: 1,
-  },
-  {
-    name: 'DELETE in RUFH',
-    create: createInRufh,
-    before: [],
-    lost: (id) => ({ method: 'DELETE', path: `/files/${id}`, headers: rufh }),
-    status: [410],
-    after: [],
-    files: 0,
   },
   {
     name: 'PUT of a fingerprint',

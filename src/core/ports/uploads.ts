@@ -105,12 +105,14 @@ export interface UploadRepository {
   /** The id of the owner's final upload of exactly these partial ones, in this order, that is open or completed. */
   findFinal(owner: Owner, partials: string[]): Promise<string | null>
   /**
-   * Records that the answer to the creation may have been lost, unless `offset` is given and the upload stands elsewhere.
+   * Records that the answer to the creation, or to the cancellation of a cancelled upload, may have been lost, unless `offset` is given and the upload stands elsewhere.
    * A request that takes the lease while the upload is receiving clears the mark.
    */
   markAnswerLost(id: string, offset: number | null): Promise<void>
   /** The owner's oldest upload of an equal creation whose answer may have been lost, and that is open and not locked. */
   findLostCreation(key: CreationKey): Promise<Pick<UploadRecord, 'id' | 'offset'> | null>
+  /** Whether the upload is cancelled, and the answer that said so may have been lost. */
+  isCancellationLost(id: string): Promise<boolean>
   /** Records that a client knows the upload after all. */
   clearAnswerLost(id: string): Promise<void>
   /** The ids of some uploads that equal creations made whole or are about to, and whose answers may have been lost. */

@@ -8,7 +8,7 @@ import { type NamedStatement, namedStatement } from '../named-parameters.ts'
 import type { Database } from '../open.ts'
 import { findUsageNow, usageGroup } from '../usage.ts'
 import { CreationPauses } from './creation-pauses.ts'
-import { repeatedCreations } from './lost-creations.ts'
+import { repeatedCreations } from './lost-answers.ts'
 import { columnsExcept, internalFields, toColumnsJson } from './row.ts'
 
 const created = columnsExcept([...internalFields, 'maxSize'])

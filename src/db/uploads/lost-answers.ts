@@ -19,13 +19,17 @@ const markAnswerLost = {
   name: 'upload-mark-answer-lost',
   // A lease acquired after the answer belongs to a request that knows the upload. Numbered parts do not move the offset, but the first
   // of them creates the multipart upload.
-  text: `update upload_sessions set is_answer_lost = true where id = $1 and state in ('receiving', 'finishing', 'completed')
-      and (multipart_id is null or kind <> 'parted')
+  text: `update upload_sessions set is_answer_lost = true where id = $1
+      and (state = 'cancelled' or state in ('receiving', 'finishing', 'completed') and (multipart_id is null or kind <> 'parted'))
       and ($2::bigint is null or ("offset" = $2 and coalesce(lease_until < now(), true)))`,
 }
 const clearAnswerLost = {
   name: 'upload-clear-answer-lost',
   text: `update upload_sessions set is_answer_lost = false where id = $1`,
+}
+const findLostCancellation = {
+  name: 'upload-find-lost-cancellation',
+  text: `select id from upload_sessions where id = $1 and state = 'cancelled' and is_answer_lost`,
 }
 const findRepeated = namedStatement<keyof CreationKey>('upload-find-repeated', repeatedCreations)
 const findLostCreation = namedStatement<keyof CreationKey>(
@@ -38,10 +42,13 @@ const findLostCreation = namedStatement<keyof CreationKey>(
     order by created_at limit 1`,
 )
 
-type LostCreations = Pick<UploadRepository, 'markAnswerLost' | 'clearAnswerLost' | 'findLostCreation' | 'findRepeated'>
+type LostAnswers = Pick<
+  UploadRepository,
+  'markAnswerLost' | 'clearAnswerLost' | 'findLostCreation' | 'isCancellationLost' | 'findRepeated'
+>
 
-/** Creations in `database` whose answers may have been lost. */
-export function lostCreations(database: Database): LostCreations {
+/** Creations and cancellations in `database` whose answers may have been lost. */
+export function lostAnswers(database: Database): LostAnswers {
   const parametersOf = (key: CreationKey) => ({ ...key, tenant: key.tenant ?? '' })
   return {
     async markAnswerLost(id, offset) {
@@ -53,6 +60,9 @@ export function lostCreations(database: Database): LostCreations {
     async findLostCreation(key) {
       const values = findLostCreation.valuesOf(parametersOf(key))
       return (await database.query<{ id: string; offset: number }>(findLostCreation, values))[0] ?? null
+    },
+    async isCancellationLost(id) {
+      return (await database.query(findLostCancellation, [id])).length > 0
     },
     async findRepeated(key) {
       const rows = await database.query<{ id: string }>(findRepeated, findRepeated.valuesOf(parametersOf(key)))

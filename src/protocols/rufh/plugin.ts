@@ -5,6 +5,7 @@ import { errors } from '../../core/errors/errors.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import { describeOnly } from '../../http/api/route-schema.ts'
 import { leaveBodiesUnread } from '../../http/body/unread-body.ts'
+import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
 import { logError, toUploadError } from '../../http/errors.ts'
 import { ignoreUnusableTypes } from '../../http/type-hints.ts'
 import { answerOffset } from './answers.ts'
@@ -107,7 +108,9 @@ export async function rufhPlugin(app: FastifyInstance, options: RufhOptions): Pr
   /** "Upload Cancellation" */
   async function cancelUpload(request: UploadRequest, reply: FastifyReply): Promise<FastifyReply> {
     if (request.dialect.strictHeaders) rejectUploadHeaders(request)
-    await engine.cancel(request.actor, request.params.id)
+    const { id } = request.params
+    await engine.cancel(request.actor, id)
+    whenAnswerLost(request, reply, () => engine.markAnswerLost(id, null))
     return reply.code(204).send()
   }
 

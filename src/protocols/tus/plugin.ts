@@ -118,6 +118,8 @@ export async function tusPlugin(
       tus.handleWeb(new Request(url, { method, headers: headersFor(request, call) })),
     )
     checkConnection()
+    // tus-js-client sends a DELETE again whose answer was lost, and takes every answer but 204 for a failure.
+    if (method === 'DELETE') whenAnswerLost(request, reply, () => engine.markAnswerLost(idIn(request), null))
     await answer(reply, response, call, (id) => addressFor(request, `${path}/${id}`, publicUrl))
     if (method === 'POST' && call.upload!.state !== 'completed' && resumeTokens)
       reply.header(resumeHeader, await resumeTokens(call.actor, call.upload!))
@@ -126,9 +128,8 @@ export async function tusPlugin(
 
   /** Adds `Upload-Expires` to a rejected PATCH, for which the engine returned no upload. A client that may not read the upload gets none. */
   async function addExpiryOf(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const { id = '' } = request.params as { id?: string }
     try {
-      addExpiry(reply, await engine.get(request.actor, id))
+      addExpiry(reply, await engine.get(request.actor, idIn(request)))
     } catch (error) {
       if (!isUploadError(error)) throw error
     }
@@ -179,4 +180,8 @@ function headersFor({ headers }: FastifyRequest, { method, creation, append }: C
   const deferred = creation.kind === 'final' ? '1' : headers['upload-defer-length']
   if (deferred !== undefined) forwarded['upload-defer-length'] = String(deferred)
   return forwarded
+}
+
+function idIn(request: FastifyRequest): string {
+  return (request.params as { id?: string }).id ?? ''
 }

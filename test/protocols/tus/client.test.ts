@@ -8,8 +8,10 @@ import { Readable } from 'node:stream'
 import { type PreviousUpload, Upload, type UploadOptions, type UrlStorage } from 'tus-js-client'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { bearer } from '../../support/build-test-app.ts'
+import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { unavailable } from '../../support/memory-store.ts'
 import { protocolStores, type StoreKind } from '../../support/open-test-store.ts'
+import { until } from '../../support/until.ts'
 import { serve as serveOn, type TusServer } from './serve.ts'
 
 type Input = Buffer | Readable
@@ -168,6 +170,28 @@ describe.each(protocolStores)('tus-js-client, with files in %s', (kind) => {
     })
 
     expect(await sumsIn(server)).toEqual([])
+  })
+
+  it('reports that an upload is terminated although the answer was lost', async () => {
+    const server = await serve()
+    const path = await server.create(100)
+    const proxy = await startFaultProxy({ host: '127.0.0.1', port: server.port })
+    onTestFinished(() => proxy.close())
+    const requests: string[] = []
+
+    proxy.set({ dropReply: true })
+    const terminated = Upload.terminate(`${proxy.endpoint}${path}`, {
+      headers: bearer(),
+      retryDelays: [0, 0],
+      onAfterResponse: (request, response) => void requests.push(`${request.getMethod()} ${response.getStatus()}`),
+    })
+    await until(() => proxy.counts.swallowed > 0)
+    proxy.set({})
+    proxy.cutAll()
+    await terminated
+
+    expect(requests).toEqual(['DELETE 204'])
+    expect((await server.head(path)).status).toBe(410)
   })
 
   it.each([

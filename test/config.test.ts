@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ConfigError, loadConfig, renderEnvExample } from '../src/config.ts'
+import { renderEnvExample } from '../src/config/env-example.ts'
+import { ConfigError, loadConfig } from '../src/config.ts'
 import { defaultPolicies } from '../src/core/policy/policy.ts'
 import { storeNames } from '../src/stores/index.ts'
 

@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createProgram } from '../src/cli/program.ts'
-import { settingNames } from '../src/config.ts'
+import { settingNames } from '../src/config/env-example.ts'
 import { errorCodes } from '../src/core/errors/error.ts'
 import { coreFloors } from '../tools/structure/layers.ts'
 

@@ -1,4 +1,4 @@
-import { settingNames } from '../config.ts'
+import { settingNames } from './env-example.ts'
 
 export interface EffectiveSetting {
   name: string

@@ -1,5 +1,6 @@
 import { tokenSecret } from '../app/development.ts'
-import { type Config, ConfigError, loadConfig, settingNames } from '../config.ts'
+import { settingNames } from '../config/env-example.ts'
+import { type Config, ConfigError, loadConfig } from '../config.ts'
 import type { ObjectStore } from '../core/ports/object-store.ts'
 import type { LocalStoreOptions, S3StoreOptions, UploadsOptions } from './options.ts'
 

@@ -1,0 +1,30 @@
+import { z } from 'zod'
+import { storeGroups, storeSettings } from '../stores/index.ts'
+import { database } from './settings/database.ts'
+import { identity } from './settings/identity.ts'
+import { limits } from './settings/limits.ts'
+import { serving } from './settings/serving.ts'
+import { uploads } from './settings/uploads.ts'
+
+/** Every setting by its group, in the order of `.env.example`. */
+export const groups = {
+  Serving: serving,
+  'Identity and policies': identity,
+  'Limits of a server': limits,
+  Database: database,
+  Uploads: uploads,
+  ...storeGroups(),
+}
+
+/** The schema of all settings together. */
+export const settings = z.object({
+  ...serving,
+  ...identity,
+  ...limits,
+  ...database,
+  ...uploads,
+  ...storeSettings,
+})
+
+/** The settings as they were given, or their defaults. */
+export type Settings = z.output<typeof settings>

@@ -15,7 +15,7 @@ import type { CreationRule } from './policy/policy.ts'
 import { effectivePolicy, type Policy, type PolicyDocument } from './policy/policy.ts'
 import type { ObjectStore } from './ports/object-store.ts'
 import type { UploadRepository } from './ports/uploads.ts'
-import { type Actor, actorOfUpload, ownerKey, type UploadRecord } from './upload.ts'
+import { type Actor, actorOfUpload, ownerKey, type UnmeasuredUpload, type UploadRecord } from './upload.ts'
 
 /** Numbers and templates that do not change while the engine runs. Sizes are bytes. */
 export interface EngineSettings {
@@ -92,14 +92,14 @@ export function policyOf({ policies }: EngineContext, actor: Actor): Policy {
 /** A limit of the policy of the upload's owner; `null`: none, or the role has no policy any more. */
 export function policyLimit(
   { policies }: EngineContext,
-  upload: UploadRecord,
+  upload: UnmeasuredUpload,
   field: 'bytesPerDay' | 'bytesPerSecond',
 ): number | null {
   return effectivePolicy(policies(), actorOfUpload(upload))?.policy[field] ?? null
 }
 
 /** How fast the bodies of the upload's owner may be read; `null`: without a limit. */
-export function paceOf(context: EngineContext, upload: UploadRecord): Pace | null {
+export function paceOf(context: EngineContext, upload: UnmeasuredUpload): Pace | null {
   const perSecond = policyLimit(context, upload, 'bytesPerSecond')
   return context.bodies.bandwidth.join(ownerKey(actorOfUpload(upload)), perSecond)
 }
@@ -108,7 +108,10 @@ export function paceOf(context: EngineContext, upload: UploadRecord): Pace | nul
  * When the upload expires unless more bytes arrive: the full time to live, or up to a hundredth more, because a time that changes with
  * every save costs an index entry each.
  */
-export function nextExpiry({ now }: EngineContext, { timeToLiveMs, expiresAt }: UploadRecord): Date | null {
+export function nextExpiry(
+  { now }: EngineContext,
+  { timeToLiveMs, expiresAt }: Pick<UploadRecord, 'timeToLiveMs' | 'expiresAt'>,
+): Date | null {
   if (timeToLiveMs === null) return expiresAt
   const earliest = now().getTime() + timeToLiveMs
   return expiresAt !== null && expiresAt.getTime() >= earliest ? expiresAt : new Date(earliest + timeToLiveMs / 100)

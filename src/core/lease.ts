@@ -4,7 +4,7 @@
 import { OrphanLedger } from './orphan-ledger.ts'
 import type { Lock, LockedUpload, Locker } from './ports/locks.ts'
 import type { UploadPatch, UploadRepository } from './ports/uploads.ts'
-import { hasEnded, type UploadRecord } from './upload.ts'
+import { hasEnded, type UnmeasuredUpload, type UploadRecord } from './upload.ts'
 
 /**
  * The right to write to one upload. `upload` is the row as it was read when the lock was acquired, and follows every `save`.
@@ -22,17 +22,19 @@ export interface Lease extends Pick<Lock, 'signal' | 'confirm'> {
    * @throws UploadError UPLOAD_LOCKED when it is held no longer
    */
   save(patch: UploadPatch): Promise<void>
+  /** Reads the upload again, with the parts that were recorded since. False while a part of it is being written. */
+  readUnlocked(): Promise<boolean>
 }
 
 /** Gives leases, to one holder at a time on all nodes. */
-export interface Leases extends Pick<Locker, 'waitForRelease'> {
+export interface Leases extends Pick<Locker, 'readReleased' | 'waitForRelease'> {
   /** Runs `work` with the lease of upload `id`: as `Locker.withLock`. */
-  withLease<T>(id: string, check: (upload: UploadRecord) => void, work: (lease: Lease) => Promise<T>): Promise<T>
+  withLease<T>(id: string, check: (upload: UnmeasuredUpload) => void, work: (lease: Lease) => Promise<T>): Promise<T>
 }
 
 /** What leases write to, and where errors go that no request waits for. */
 export interface LeaseParts {
-  uploads: Pick<UploadRepository, 'save' | 'markNeedsCleanup' | 'shrinkReservation'>
+  uploads: Pick<UploadRepository, 'save' | 'findUnlocked' | 'markNeedsCleanup' | 'shrinkReservation'>
   onError(error: unknown, facts: { uploadId: string }): void
 }
 
@@ -48,6 +50,7 @@ export function createLeases(locker: Locker, parts: LeaseParts): Leases {
           await lease.end()
         }
       }),
+    readReleased: locker.readReleased,
     waitForRelease: locker.waitForRelease,
   }
 }
@@ -79,6 +82,12 @@ class HeldLease implements Lease {
 
   confirm(): Promise<void> {
     return this.#lock.confirm()
+  }
+
+  async readUnlocked(): Promise<boolean> {
+    const found = await this.#parts.uploads.findUnlocked(this.upload.id)
+    if (found) Object.assign(this.upload, found)
+    return found !== null
   }
 
   // Saves run one after another: of two with the same revision the second would fail as if another holder had written.

@@ -1,5 +1,11 @@
 import { errors } from './errors/errors.ts'
-import { type Upload, type UploadRecord, withoutPrivateFields } from './upload.ts'
+import {
+  type UnmeasuredUpload,
+  type UnmeasuredView,
+  type Upload,
+  type UploadRecord,
+  withoutPrivateFields,
+} from './upload.ts'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
@@ -14,7 +20,7 @@ export function assertId(id: string): void {
 }
 
 /** @throws UploadError UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST when the upload has ended otherwise than by completion */
-export function assertActive(upload: Upload, now: Date): void {
+export function assertActive(upload: UnmeasuredView, now: Date): void {
   if (upload.state === 'cancelled' && !isConcatenated(upload)) throw errors.uploadCancelled()
   if (upload.state === 'expired' || isOverdue(upload, now)) throw errors.uploadExpired()
   if (upload.state === 'failed') throw failureOf(upload)
@@ -25,7 +31,7 @@ export function isOverdue({ state, expiresAt }: Pick<Upload, 'state' | 'expiresA
   return state === 'receiving' && expiresAt !== null && expiresAt <= now
 }
 
-function failureOf({ failure }: Upload) {
+function failureOf({ failure }: Pick<Upload, 'failure'>) {
   if (failure === 'digest') return errors.digestFailed({ failure })
   if (failure === 'type') return errors.typeFailed({ failure })
   return errors.uploadLost({ failure })
@@ -43,7 +49,9 @@ export function isConcatenated({ state, failure }: Pick<Upload, 'state' | 'failu
 }
 
 /** What protocols see of an upload: the record without what only the engine needs. */
-export function toUpload(record: UploadRecord): Upload {
+export function toUpload(record: UploadRecord): Upload
+export function toUpload(record: UnmeasuredUpload): UnmeasuredView
+export function toUpload(record: UnmeasuredUpload): UnmeasuredView {
   const upload = withoutPrivateFields(record)
   return isConcatenated(record) ? { ...upload, state: 'completed', failure: null } : upload
 }

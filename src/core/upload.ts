@@ -65,7 +65,7 @@ export interface FileDigests {
 
 /**
  * An upload whose client sends the bytes: `sequential`, each append at the offset, or `parted`, numbered parts in any order. The first
- * numbered part makes a sequential upload a parted one. The row's `offset` does not count numbered parts: see contiguous-offset.
+ * numbered part makes a sequential upload a parted one. The repository counts them in the offset of every upload that it reads.
  */
 export interface SentUpload {
   kind: 'sequential' | 'parted'
@@ -172,7 +172,16 @@ interface PrivateFields {
   deleteDueAt: Date | null
 }
 
+/** An upload whose offset was not read: counting the parts of a large file takes long. A stored part may have replaced its tail. */
+export type UnmeasuredUpload = UnmeasuredView & PrivateFields
+/** The same without what only the engine needs. */
+export type UnmeasuredView = Omit<CommonFields, 'offset'> & UploadSource
+/** An upload whose offset may not have been read. */
+export type MaybeMeasured = UnmeasuredView & { offset?: number }
+
 /** The upload without what only the engine needs. */
+export function withoutPrivateFields(record: UploadRecord): Upload
+export function withoutPrivateFields(record: UnmeasuredUpload): UnmeasuredView
 export function withoutPrivateFields({
   multipartId,
   timeToLiveMs,
@@ -182,7 +191,7 @@ export function withoutPrivateFields({
   lossSeenAt,
   deleteDueAt,
   ...upload
-}: UploadRecord): Upload {
+}: UnmeasuredUpload): UnmeasuredView {
   return upload
 }
 
@@ -214,6 +223,11 @@ export function actorOfUpload({ ownerId, role, tenant }: Pick<Upload, 'ownerId' 
 /** A key of the user for counters and caches, unique over all tenants. */
 export function ownerKey({ id, tenant }: Pick<Actor, 'id' | 'tenant'>): string {
   return `${tenant ?? ''}\n${id}`
+}
+
+/** Whether the offset of the upload was read. */
+export function isMeasured(upload: MaybeMeasured): upload is Upload {
+  return upload.offset !== undefined
 }
 
 /** Whether the upload is in an end state. */

@@ -7,7 +7,7 @@
  * fact and is repeated until it succeeds.
  */
 import type { Action } from '../core/access/actions.ts'
-import type { Actor, CreateUpload, Scope, Upload } from '../core/upload.ts'
+import type { Actor, CreateUpload, MaybeMeasured, Scope, Upload } from '../core/upload.ts'
 
 /** `User`: what the app's `authenticate` returned for the user of the request; with HOOKS, `undefined`. */
 export interface Hooks<User = undefined> {
@@ -54,8 +54,8 @@ export interface HookContext<User = undefined> {
 export interface AuthorizeRequest<User = undefined> extends HookContext<User> {
   /** `append`: send bytes; `read`: read one upload; `finish`, `expire`: an admin completes or expires an upload now. */
   action: Action
-  /** The upload concerned; absent for `create` and `list`. */
-  upload?: Upload
+  /** The upload concerned; absent for `create` and `list`. Without its offset when a numbered part is sent. */
+  upload?: MaybeMeasured
   /** The creation request; only for `create`. */
   creation?: CreateUpload
 }

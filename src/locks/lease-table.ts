@@ -1,10 +1,16 @@
 import type { LockedUpload } from '../core/ports/locks.ts'
-import type { UploadRecord } from '../core/upload.ts'
+import type { UnmeasuredUpload, UploadRecord } from '../core/upload.ts'
 
 /** A lease: the upload, and the token of its holder. */
 export interface HeldLease {
   id: string
   token: string
+}
+
+export interface FoundLease<U> {
+  upload: U
+  token: string | null
+  isHeld: boolean
 }
 
 /** Between nodes: `ask` for the lease of an upload, or announce that it is `free`. Messages may be lost: those who wait look again. */
@@ -23,8 +29,10 @@ export interface LeaseTable {
    * on the row takes no save with an older token. Acquiring with the token that has the lease succeeds again.
    */
   acquire(lease: HeldLease, leaseMs: number): Promise<(LockedUpload & { isTakeover: boolean }) | null>
-  /** The upload and the token of its last lease. `null`: there is no such upload. */
-  find(id: string): Promise<{ upload: UploadRecord; token: string | null; isHeld: boolean } | null>
+  /** The upload without its offset, and the token of its last lease. `null`: there is no such upload. */
+  find(id: string): Promise<FoundLease<UnmeasuredUpload> | null>
+  /** The same with the offset. */
+  read(id: string): Promise<FoundLease<UploadRecord> | null>
   /** Extends those leases that are still held, and returns the ids of their uploads. */
   renew(leases: HeldLease[], leaseMs: number): Promise<Set<string>>
   /** Frees the lease, unless another token has it. `isReleasedInRow`: a save of its holder has released it in the row. */

@@ -9,9 +9,9 @@
  */
 import { errors } from '../core/errors/errors.ts'
 import type { Lock, LockedUpload, Locker } from '../core/ports/locks.ts'
-import type { UploadRecord } from '../core/upload.ts'
+import type { UnmeasuredUpload, UploadRecord } from '../core/upload.ts'
 import { HeldLock } from './held-lock.ts'
-import type { LeaseTable } from './lease-table.ts'
+import type { FoundLease, LeaseTable } from './lease-table.ts'
 import { Waiting } from './waiting.ts'
 
 export interface LockerOptions {
@@ -24,7 +24,7 @@ export interface LockerOptions {
   onTakeover?(id: string): void
 }
 
-type Check = (upload: UploadRecord) => void
+type Check = (upload: UnmeasuredUpload) => void
 
 /** The locker over `table`. */
 export async function createLocker(
@@ -116,20 +116,28 @@ export async function createLocker(
     if (lock.isAsked) await table.send({ verb: 'free', id: lock.id }).catch(onError)
   }
 
+  /** The upload as `look` finds it while its lock is free; otherwise as it is when its holder has released it. */
+  async function whenReleased<U extends UnmeasuredUpload>(
+    id: string,
+    check: Check,
+    look: (id: string) => Promise<FoundLease<U> | null>,
+  ): Promise<U | UploadRecord> {
+    const earlier = waiting.locks(id)
+    const found = await look(id)
+    if (!found) throw errors.uploadNotFound()
+    const { upload, isHeld } = found
+    check(upload)
+    // A body that still waits for the lock would change the offset after this request has reported it.
+    for (const lock of waiting.locks(id)) lock.stop()
+    const isFree = !isHeld && !held.has(id) && earlier.every((lock) => lock.isWaiting)
+    if (upload.state !== 'receiving' || isFree) return upload
+    return withLock(id, check, async (_, locked) => locked.upload)
+  }
+
   return {
     withLock,
-    async waitForRelease(id, check) {
-      const earlier = waiting.locks(id)
-      const found = await table.find(id)
-      if (!found) throw errors.uploadNotFound()
-      const { upload, isHeld } = found
-      check(upload)
-      // A body that still waits for the lock would change the offset after this request has reported it.
-      for (const lock of waiting.locks(id)) lock.stop()
-      const isFree = !isHeld && !held.has(id) && earlier.every((lock) => lock.isWaiting)
-      if (upload.state !== 'receiving' || isFree) return upload
-      return withLock(id, check, async (_, locked) => locked.upload)
-    },
+    waitForRelease: (id, check) => whenReleased(id, check, table.find),
+    readReleased: (id, check) => whenReleased(id, check, table.read),
     held: () => held.size,
     async close() {
       clearInterval(timer)

@@ -1,6 +1,6 @@
 import type { LockedUpload } from '../core/ports/locks.ts'
 import type { UploadRecord } from '../core/upload.ts'
-import type { LeaseMessage, LeaseTable } from './lease-table.ts'
+import type { FoundLease, LeaseMessage, LeaseTable } from './lease-table.ts'
 
 /** The uploads that leases in memory protect. */
 export interface ClaimableUploads {
@@ -17,6 +17,10 @@ export function memoryLeases(uploads: ClaimableUploads): LeaseTable {
     const lease = leases.get(id)
     return lease && lease.until > performance.now() ? lease.token : null
   }
+  async function find(id: string): Promise<FoundLease<UploadRecord> | null> {
+    const upload = await uploads.find(id)
+    return upload && { upload, token: leases.get(id)?.token ?? null, isHeld: holderOf(id) !== null }
+  }
   return {
     async acquire({ id, token }, leaseMs) {
       const before = leases.get(id)
@@ -26,10 +30,8 @@ export function memoryLeases(uploads: ClaimableUploads): LeaseTable {
       if (!locked) leases.delete(id)
       return locked && { ...locked, isTakeover: before !== undefined && before.token !== token }
     },
-    async find(id) {
-      const upload = await uploads.find(id)
-      return upload && { upload, token: leases.get(id)?.token ?? null, isHeld: holderOf(id) !== null }
-    },
+    find,
+    read: find,
     async renew(held, leaseMs) {
       const mine = held.filter(({ id, token }) => leases.get(id)?.token === token)
       for (const { id, token } of mine) leases.set(id, { token, until: performance.now() + leaseMs })

@@ -66,6 +66,15 @@ const requests: [string, (engine: RunningEngine) => Promise<() => Promise<unknow
     },
     ['lease-find', 'part-lock-acquire', 'part-record'],
   ],
+  [
+    'the status of an upload of numbered parts',
+    async (engine) => {
+      const { id } = await create(engine, 30)
+      await uploadPart(engine, id, 2)
+      return () => engine.status(ada, id)
+    },
+    ['lease-read'],
+  ],
 ]
 
 it.each(requests)('%s needs so many statements', async (_, prepare, statements) => {

@@ -116,7 +116,7 @@ describe.each(Object.entries(kinds))('a lock of kind %s', (_, open) => {
     })
     await acquired.promise
 
-    const found = await b.waitForRelease(id, allowAll)
+    const found = await b.readReleased(id, allowAll)
 
     expect(found.offset).toBe(7)
     await holding
@@ -157,6 +157,7 @@ describe.each(Object.entries(kinds))('a lock of kind %s', (_, open) => {
 
     await expect(a.withLock(randomUUID(), allowAll, async () => {})).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
     await expect(a.waitForRelease(randomUUID(), allowAll)).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
+    await expect(a.readReleased(randomUUID(), allowAll)).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
   })
 
   it('is not requested for a client that does not own the upload', async () => {
@@ -171,6 +172,7 @@ describe.each(Object.entries(kinds))('a lock of kind %s', (_, open) => {
     for (const locker of [a, b]) {
       await expect(locker.withLock(id, denyAll, async () => {})).rejects.toThrow('not yours')
       await expect(locker.waitForRelease(id, denyAll)).rejects.toThrow('not yours')
+      await expect(locker.readReleased(id, denyAll)).rejects.toThrow('not yours')
     }
 
     expect(holding.lock.signal.aborted).toBe(false)
@@ -287,7 +289,7 @@ describe.each(Object.entries(kinds))('a lock of kind %s', (_, open) => {
     const appending = a.withLock(id, allowAll, async ({ signal }) => signal.aborted)
     await acquiring.promise
 
-    const reported = await a.waitForRelease(id, allowAll)
+    const reported = await a.readReleased(id, allowAll)
     mayAcquire.resolve()
 
     expect(reported.offset).toBe(0)

@@ -3,7 +3,7 @@ import type { UploadRecord } from '../../src/core/upload.ts'
 import type { ClaimableUploads } from '../../src/locks/memory.ts'
 import { uploadRecord } from './upload-record.ts'
 
-type Kept = Pick<UploadRepository, 'find' | 'save' | 'markNeedsCleanup' | 'shrinkReservation'>
+type Kept = Pick<UploadRepository, 'find' | 'findUnlocked' | 'save' | 'markNeedsCleanup' | 'shrinkReservation'>
 
 /** Uploads in memory: what locks and leases need of a repository. `calls` lists the writes, in order. */
 export interface MemoryUploads extends Kept, ClaimableUploads {
@@ -30,6 +30,9 @@ export function memoryUploads(): MemoryUploads {
     async find(id) {
       const row = rows.get(id)
       return row ? { ...row.upload } : null
+    },
+    async findUnlocked(id) {
+      return this.find(id)
     },
     async save({ id }, fence, patch) {
       calls.push(['save', patch])

@@ -1,17 +1,17 @@
 import { markerKey } from '../../src/core/pairing/marker.ts'
 import { tailPrefixOf } from '../../src/core/tail-keys.ts'
 import { type UploadRecord, userOf } from '../../src/core/upload.ts'
-import { toUploadRecord, type UploadRow } from '../../src/db/uploads/row.ts'
+import { recordColumns, toUploadRecord, type UploadRow } from '../../src/db/uploads/row.ts'
 import { sweep } from '../../src/jobs/sweep.ts'
 import type { Environment } from './environment.ts'
 
 const alive = {
   name: 'fuzz-alive',
-  text: `select * from upload_sessions where state in ('receiving', 'finishing', 'completed') order by created_at desc`,
+  text: `select ${recordColumns} from upload_sessions s where state in ('receiving', 'finishing', 'completed') order by created_at desc`,
 }
 const needsCleanup = {
   name: 'fuzz-needs-cleanup',
-  text: `select * from upload_sessions where needs_cleanup and state not in ('receiving', 'finishing')`,
+  text: `select ${recordColumns} from upload_sessions s where needs_cleanup and state not in ('receiving', 'finishing')`,
 }
 const ends = {
   name: 'fuzz-ended',

@@ -17,7 +17,7 @@ export const coreFloors: string[][] = [
   ],
   ['media', 'object-key.ts', 'events.ts', 'audit.ts'],
   ['policy', 'access'],
-  ['ports', 'pairing', 'lease.ts', 'contiguous-offset.ts', 'file-digest.ts', 'orphan-ledger.ts'],
+  ['ports', 'pairing', 'lease.ts', 'file-digest.ts', 'orphan-ledger.ts'],
   ['body', 'memory'],
   ['engine-context.ts'],
   ['parts'],

@@ -4,7 +4,7 @@
  */
 
 import { errors } from '../errors/errors.ts'
-import { type Actor, hasEnded, ownerKey, type Upload } from '../upload.ts'
+import { type Actor, hasEnded, ownerKey, type UnmeasuredView, type Upload } from '../upload.ts'
 import { type Action, actions } from './actions.ts'
 
 /** A client that did not receive the last answer asks again; within a day it still has the answer. */
@@ -49,7 +49,7 @@ function mayActForOthers({ isAdmin, isService, resumeUploadId }: Actor): boolean
 }
 
 /** Whether the actor created the upload for its owner, and may still act for others. */
-function isAgent(actor: Actor, { agent, tenant }: Upload): boolean {
+function isAgent(actor: Actor, { agent, tenant }: Pick<Upload, 'agent' | 'tenant'>): boolean {
   return agent !== null && agent === ownerKey(actor) && tenant === actor.tenant && mayActForOthers(actor)
 }
 
@@ -71,7 +71,7 @@ export function actAs(actor: Actor, { user = actor.id, role = actor.role }: { us
  * @throws UploadError UPLOAD_NOT_FOUND; FORBIDDEN for a key without the scope and for actions of admins; UNAUTHENTICATED for a resume token
  * that is not made for the action, or whose upload ended more than a day ago
  */
-export function authorizeOwner(actor: Actor, upload: Upload, action: Action, now: Date): void {
+export function authorizeOwner(actor: Actor, upload: UnmeasuredView, action: Action, now: Date): void {
   const isOwners = isOwner(actor, upload) || isAgent(actor, upload)
   const isAdmins = actions[action].admin && administers(actor, upload.tenant)
   if (!(isOwners || isAdmins)) throw errors.uploadNotFound()
@@ -95,6 +95,6 @@ function assertScope({ scopes }: Actor, action: Action): void {
   if (scopes && !actions[action].scopes.some((scope) => scopes.includes(scope))) throw errors.scopeMissing({ action })
 }
 
-function endedLongAgo(upload: Upload, now: Date): boolean {
+function endedLongAgo(upload: UnmeasuredView, now: Date): boolean {
   return hasEnded(upload) && (upload.completedAt ?? upload.updatedAt).getTime() + resumeTokenGraceMs < now.getTime()
 }

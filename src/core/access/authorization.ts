@@ -1,4 +1,4 @@
-import type { Actor, CreateUpload, Upload, UploadRecord } from '../upload.ts'
+import type { Actor, CreateUpload, MaybeMeasured, UnmeasuredUpload } from '../upload.ts'
 import { toUpload } from '../upload-state.ts'
 import { authorizeOwner } from './access.ts'
 import type { Action } from './actions.ts'
@@ -7,7 +7,8 @@ import type { Action } from './actions.ts'
 export interface AuthorizationRequest {
   actor: Actor
   action: Action
-  upload?: Upload
+  /** Its offset is left out where it was not read, as for a numbered part. */
+  upload?: MaybeMeasured
   creation?: CreateUpload
 }
 
@@ -21,9 +22,9 @@ export type Authorizer = (request: AuthorizationRequest) => Promise<void>
 /** The two checks that every verb about an upload passes, in this order. */
 export interface Authorization {
   /** For the locker, which checks before it asks a lock holder to stop. @throws UploadError as `authorizeOwner` */
-  ownerCheck(actor: Actor, action: Action): (upload: UploadRecord) => void
+  ownerCheck(actor: Actor, action: Action): (upload: UnmeasuredUpload) => void
   /** @throws UploadError from the authorizer */
-  authorize(actor: Actor, action: Action, upload: UploadRecord): Promise<void>
+  authorize(actor: Actor, action: Action, upload: UnmeasuredUpload): Promise<void>
   /** The same for a question that is not about an upload that exists. */
   authorizeRequest: Authorizer
 }

@@ -1,13 +1,12 @@
 import { authorizeOwner } from '../access/access.ts'
 import type { Action } from '../access/actions.ts'
-import { readContiguousOffset } from '../contiguous-offset.ts'
 import type { EngineContext } from '../engine-context.ts'
 import { isUploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
 import type { Lease } from '../lease.ts'
 import { assertNoPartLocks } from '../parts/part-locks.ts'
 import { cleanUpAfter } from '../transitions/clean-up-after.ts'
-import { type Actor, hasEveryByte, type Upload, type UploadRecord } from '../upload.ts'
+import { type Actor, hasEveryByte, type UnmeasuredUpload, type Upload, type UploadRecord } from '../upload.ts'
 import { assertActive, toUpload } from '../upload-state.ts'
 import { within } from '../within.ts'
 import { finishUpload } from './finish-upload.ts'
@@ -67,7 +66,6 @@ async function finishUnderLease(
     authorizeOwner(actor, upload, 'complete', now())
     await authorization.authorize(actor, 'complete', upload)
   }
-  await readContiguousOffset(upload, context.uploads)
   // A request that only read the status did not say that the upload is whole, and a part may have been replaced since it looked whole.
   if (isOpen && action === 'read' && upload.kind !== 'final' && !hasEveryByte(upload)) return upload
   await finishUpload(context, lease, actor)
@@ -89,7 +87,7 @@ async function withLockInTurn<T>(
   const until = performance.now() + settings.finishWaitMs
   for (;;) {
     let isOpen = true
-    const check = (upload: UploadRecord) => {
+    const check = (upload: UnmeasuredUpload) => {
       ownerCheck(upload)
       isOpen = upload.state === 'receiving'
     }

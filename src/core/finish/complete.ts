@@ -1,5 +1,4 @@
 import { assertPartialsReady, isAwaitingPartials } from '../concatenation/final-uploads.ts'
-import { readContiguousOffset } from '../contiguous-offset.ts'
 import type { EngineContext } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
 import { assertNoPartLocks } from '../parts/part-locks.ts'
@@ -47,8 +46,7 @@ async function closeForBytes(context: EngineContext, actor: Actor, id: string, l
     if (upload.state !== 'receiving') return
     await authorization.authorize(actor, 'complete', upload)
     await assertNoPartLocks(context, lease)
-    const parts = upload.kind === 'parted' ? await readContiguousOffset(upload, uploads) : await uploads.parts(id)
-    if (listed) assertSameParts(listed, parts)
+    if (listed) assertSameParts(listed, await uploads.parts(id))
     const size = upload.size ?? upload.offset
     if (upload.offset !== size) throw errors.bytesMissing({ offset: upload.offset, size })
     await beginFinishing(lease, { offset: size, size, release: true })

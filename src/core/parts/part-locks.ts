@@ -81,11 +81,11 @@ async function isSame({ size, etag }: StoredPart, bytes: Bytes): Promise<boolean
   return size === bytes.size && isMd5(etag) && (await md5Of(bytes)) === etag
 }
 
-/** Waits until no part of the upload is being written outside the lease. False when that takes longer than a request may wait. */
-export async function waitForPartLocks({ uploads, settings }: EngineContext, lease: Lease): Promise<boolean> {
+/** Waits until no part of the upload is being written outside the lease, and reads it then. False when that takes longer than a request may wait. */
+export async function waitForPartLocks({ settings }: EngineContext, lease: Lease): Promise<boolean> {
   if (lease.upload.kind !== 'parted') return true
   const until = performance.now() + settings.partLockWaitMs
-  while ((await uploads.countPartLocks(lease.upload.id)) > 0) {
+  while (!(await lease.readUnlocked())) {
     if (performance.now() > until || lease.signal.aborted) return false
     await new Promise((resolve) => setTimeout(resolve, 50))
   }

@@ -1,5 +1,5 @@
 import type { UploadError } from '../errors/error.ts'
-import type { UploadRecord } from '../upload.ts'
+import type { UnmeasuredUpload, UploadRecord } from '../upload.ts'
 
 /** The exclusive right to one upload, on all nodes. */
 export interface Lock {
@@ -38,14 +38,16 @@ export interface Locker {
    */
   withLock<T>(
     id: string,
-    check: (upload: UploadRecord) => void,
+    check: (upload: UnmeasuredUpload) => void,
     work: (lock: Lock, locked: LockedUpload) => Promise<T>,
   ): Promise<T>
   /**
    * Asks the holder to save and to release the lock, and waits for it; returns the row as it is then. `check` as above. Requests of this
    * server that wait for the lock are asked to stop as well: they get it with a signal that has aborted, and take no more bytes.
    */
-  waitForRelease(id: string, check: (upload: UploadRecord) => void): Promise<UploadRecord>
+  readReleased(id: string, check: (upload: UnmeasuredUpload) => void): Promise<UploadRecord>
+  /** The same for those who do not need the offset. */
+  waitForRelease(id: string, check: (upload: UnmeasuredUpload) => void): Promise<UnmeasuredUpload>
   /** Locks that this process holds. */
   held(): number
   /** Resolves when every lock that this process holds is released. */

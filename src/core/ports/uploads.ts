@@ -73,7 +73,9 @@ export type ActorRef = Pick<Actor, 'client' | 'keyId'>
 export type CreationKey = Owner &
   Pick<UploadRecord, 'kind' | 'isPartial' | 'role' | 'filename' | 'size' | 'metadata' | 'fingerprint' | 'agent'>
 
-/** The uploads in the database. Sizes are bigint there and safe integers here. Every call may throw `UploadError DATABASE_ERROR`. */
+/**
+ * The uploads in the database. Every upload is read with its true offset, whatever the order in which its parts arrive. Sizes are bigint
+ * there and safe integers here. Every call may throw `UploadError DATABASE_ERROR`. */
 export interface UploadRepository {
   /**
    * Inserts the row and reserves its owner's quota for it, both or neither: however many creations arrive at once, `quota` holds.
@@ -96,6 +98,10 @@ export interface UploadRepository {
   /** Reduces the reservation of an upload to its size, which has become known. */
   shrinkReservation(id: string): Promise<void>
   find(id: string): Promise<UploadRecord | null>
+  /** The upload unless a part of it is being written; `null` then, and when there is none. A lock holder may rely on it. */
+  findUnlocked(id: string): Promise<UploadRecord | null>
+  /** The upload and its recorded parts, by number, at one moment. */
+  findWithParts(id: string): Promise<{ upload: UploadRecord; parts: StoredPart[] } | null>
   /** The rows that exist for `ids`, in any order, in one query. */
   findAll(ids: string[]): Promise<UploadRecord[]>
   /** Newest first. */
@@ -117,8 +123,6 @@ export interface UploadRepository {
   clearAnswerLost(id: string): Promise<void>
   /** The ids of some uploads that equal creations made whole or are about to, and whose answers may have been lost. */
   findRepeated(key: CreationKey): Promise<string[]>
-  /** How many parts without a gap from the first one each upload has, and their bytes; uploads without a first part are left out. */
-  leadingParts(ids: string[]): Promise<Map<string, { count: number; bytes: number }>>
   /** The recorded parts, by number. */
   parts(id: string): Promise<StoredPart[]>
   /**
@@ -134,8 +138,8 @@ export interface UploadRepository {
   countRepeatedBytes(owner: Owner, bytes: number): Promise<number>
   /** Releases the lock of a part that is not recorded. */
   releasePartLock(id: string, lock: PartLock): Promise<void>
-  /** How many part locks of the upload are held; with `number`, of that part alone. */
-  countPartLocks(id: string, number?: number): Promise<number>
+  /** Whether a lock of that part is held. */
+  isPartLocked(id: string, number: number): Promise<boolean>
   /**
    * Records that something is being stored for the upload outside its lease, so that it is cleaned up and does not expire meanwhile. False
    * when it is not receiving, or its lease is held.

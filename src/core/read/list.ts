@@ -1,5 +1,4 @@
 import { authorizeCollection, ownerOfActor } from '../access/access.ts'
-import { atContiguousOffsets } from '../contiguous-offset.ts'
 import type { EngineContext } from '../engine-context.ts'
 import type { UploadQuery } from '../ports/uploads.ts'
 import type { Actor, Upload } from '../upload.ts'
@@ -10,6 +9,5 @@ export async function list(context: EngineContext, actor: Actor, query: UploadQu
   authorizeCollection(actor, 'list')
   await context.authorization.authorizeRequest({ actor, action: 'list' })
   if (query.before !== undefined) assertId(query.before)
-  const found = await context.uploads.list(ownerOfActor(actor), query)
-  return (await atContiguousOffsets(found, context.uploads)).map(toUpload)
+  return (await context.uploads.list(ownerOfActor(actor), query)).map((upload) => toUpload(upload))
 }

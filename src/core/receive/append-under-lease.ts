@@ -1,7 +1,6 @@
 import type { Hash } from 'node:crypto'
 import { IncomingMessage } from 'node:http'
 import type { BodySlot } from '../body/body-gate.ts'
-import { readContiguousOffset } from '../contiguous-offset.ts'
 import { choosePartSize } from '../create/part-plan.ts'
 import { type EngineContext, policyOf } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
@@ -50,7 +49,7 @@ export async function appendUnderLease(
   // An owner whose role may not upload any more is refused, whatever limits the upload was created with.
   policyOf(context, actorOfUpload(upload))
   await assertNoPartLocks(context, lease)
-  const parts = await readContiguousOffset(upload, context.uploads)
+  const parts = upload.kind === 'parted' ? await context.uploads.parts(upload.id) : []
   const { offset } = upload
   if (request.offset !== offset) throw errors.offsetMismatch({ offset, provided: request.offset })
   const size = resolveLength(upload, request)

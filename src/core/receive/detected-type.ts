@@ -10,7 +10,7 @@ import { categoryOf } from '../policy/categories.ts'
 import type { ContentCheck } from '../policy/content-check.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { failUpload } from '../transitions/fail.ts'
-import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'
+import { type Actor, actorOfUpload, type UnmeasuredUpload, type UploadRecord } from '../upload.ts'
 import { toUpload } from '../upload-state.ts'
 
 /**
@@ -21,7 +21,7 @@ import { toUpload } from '../upload-state.ts'
 export function detectedTypePatch(
   context: EngineContext,
   content: ContentCheck,
-  upload: UploadRecord,
+  upload: UnmeasuredUpload,
   prefix: Buffer,
   sniffed: Sniffed,
 ): UploadPatch | null {
@@ -96,7 +96,7 @@ export async function applyDetectedType(
 /** A new key for the upload as a file of `category` and `contentType`; `null`: it keeps the name that the operator's code gave it. */
 function keyFor(
   { nameObject, newId, settings }: EngineContext,
-  { role, ownerId: user, createdAt, filename: sent }: UploadRecord,
+  { role, ownerId: user, createdAt, filename: sent }: UnmeasuredUpload,
   category: string,
   contentType: string,
 ): string | null {

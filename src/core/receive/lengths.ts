@@ -1,7 +1,7 @@
 import type { UploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
 import { tooLarge } from '../policy/rules/size.ts'
-import type { StoredPart, UploadRecord } from '../upload.ts'
+import type { StoredPart, UnmeasuredUpload, UploadRecord } from '../upload.ts'
 import { assertActive } from '../upload-state.ts'
 import type { AppendRequest, ListedPart, PartUpload } from './requests.ts'
 
@@ -30,7 +30,7 @@ export function lengthExceeded(upload: UploadRecord, size: number | null): Uploa
 }
 
 /** Refuses a part that the upload cannot take, before its body is read. @throws UploadError */
-export function assertPartAccepted(upload: UploadRecord, { number, bodySize }: PartUpload, now: Date): void {
+export function assertPartAccepted(upload: UnmeasuredUpload, { number, bodySize }: PartUpload, now: Date): void {
   assertActive(upload, now)
   if (upload.state !== 'receiving') throw errors.takesNoMoreBytes()
   if (upload.kind === 'final') throw errors.finalTakesNoBytes()
@@ -39,7 +39,7 @@ export function assertPartAccepted(upload: UploadRecord, { number, bodySize }: P
 }
 
 /** How many bytes part `number` must have. @throws UploadError INVALID_FIELD when the file has no such part */
-export function sizeOfPart({ size, partSize }: UploadRecord, number: number): number {
+export function sizeOfPart({ size, partSize }: Pick<UploadRecord, 'size' | 'partSize'>, number: number): number {
   if (size === null) throw errors.lengthUnknown()
   const last = Math.ceil(size / partSize)
   if (number < 1 || number > last) throw errors.noSuchPart({ number, last })

@@ -3,7 +3,7 @@ import { isUploadError } from '../errors/error.ts'
 import type { Lease } from '../lease.ts'
 import type { ContentCheck } from '../policy/content-check.ts'
 import { failUpload } from '../transitions/fail.ts'
-import type { Actor, UploadRecord } from '../upload.ts'
+import type { Actor, UnmeasuredUpload, UploadRecord } from '../upload.ts'
 import { contradictsStored, detectedTypePatch, inspectedTypePatch } from './detected-type.ts'
 
 /** Looks at the first part of several, before any byte of it is stored. */
@@ -28,7 +28,7 @@ export interface PartGate {
 export function createPartGate(
   context: EngineContext,
   content: ContentCheck,
-  found: UploadRecord,
+  found: UnmeasuredUpload,
   by: Actor,
   withLock: (work: (lease: Lease) => Promise<void>) => Promise<void>,
 ): PartGate {
@@ -42,7 +42,7 @@ export function createPartGate(
   async function resolve(): Promise<void> {
     const prefix = Buffer.concat(observed).subarray(0, size)
     const sniffed = await content.sniff(prefix)
-    const patchOf = (upload: UploadRecord) => detectedTypePatch(context, content, upload, prefix, sniffed)
+    const patchOf = (upload: UnmeasuredUpload) => detectedTypePatch(context, content, upload, prefix, sniffed)
     // Mostly the client named the right type, and no lease has to be taken.
     if (!content.inspect && isUnchanged(() => patchOf(found))) return
     await withLock(async (lease) => {
@@ -63,7 +63,7 @@ export function createPartGate(
    * rejection of these must not end; and a part that is being replaced is not listed meanwhile.
    */
   async function hasFirstBytes({ id, offset }: UploadRecord): Promise<boolean> {
-    if (offset > 0 || (await uploads.countPartLocks(id, 1)) > 0) return true
+    if (offset > 0 || (await uploads.isPartLocked(id, 1))) return true
     return (await uploads.parts(id)).some(({ number }) => number === 1)
   }
 

@@ -4,7 +4,7 @@ import { type BodyEnd, receiveBody } from '../body/receive-body.ts'
 import { type EngineContext, paceOf } from '../engine-context.ts'
 import { UploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
-import type { UploadRecord } from '../upload.ts'
+import { isMeasured, type UnmeasuredUpload } from '../upload.ts'
 
 /** One body of a request, and where its bytes go. */
 export interface IncomingBody {
@@ -35,7 +35,7 @@ export interface BodyResult {
  */
 export async function readIncoming(
   context: EngineContext,
-  upload: UploadRecord,
+  upload: UnmeasuredUpload,
   { stream, limit, partNumber, slot, signal, take }: IncomingBody,
 ): Promise<BodyResult> {
   const { bodies, settings } = context
@@ -84,7 +84,7 @@ export function cancelOlderParts({ bodies }: EngineContext, uploadId: string, nu
 const stalledMs = 500
 
 /** A body is cancelled with its error, with a promise of it, or by the lease, whose holder was asked to stop or has lost it. */
-async function causeOf(signal: AbortSignal, upload: UploadRecord): Promise<UploadError> {
+async function causeOf(signal: AbortSignal, upload: UnmeasuredUpload): Promise<UploadError> {
   const reason: unknown = await signal.reason
-  return reason instanceof UploadError ? reason : errors.takenOver({ offset: upload.offset })
+  return reason instanceof UploadError ? reason : errors.takenOver(isMeasured(upload) ? { offset: upload.offset } : {})
 }

@@ -7,13 +7,17 @@
 import { type EngineContext, policyLimit } from '../engine-context.ts'
 import { isUploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
-import { actorOfUpload, ownerKey, type UploadRecord } from '../upload.ts'
+import { actorOfUpload, ownerKey, type UnmeasuredUpload } from '../upload.ts'
 
 // Each server finds out for itself whose day is used up.
 const maxOwners = 5000
 
 /** @throws UploadError QUOTA_EXCEEDED when the part is stored already and its owner's day is used up */
-export async function assertRepeatAllowed(context: EngineContext, upload: UploadRecord, number: number): Promise<void> {
+export async function assertRepeatAllowed(
+  context: EngineContext,
+  upload: UnmeasuredUpload,
+  number: number,
+): Promise<void> {
   const limit = bytesPerDayOf(context, upload)
   if (limit === null || context.fullDays.get(ownerKey(actorOfUpload(upload))) !== today(context)) return
   if (!(await context.uploads.parts(upload.id)).some((part) => part.number === number)) return
@@ -21,7 +25,11 @@ export async function assertRepeatAllowed(context: EngineContext, upload: Upload
 }
 
 /** Counts the bytes of a part that was stored already for the owner's day. */
-export async function countRepeatedBytes(context: EngineContext, upload: UploadRecord, bytes: number): Promise<void> {
+export async function countRepeatedBytes(
+  context: EngineContext,
+  upload: UnmeasuredUpload,
+  bytes: number,
+): Promise<void> {
   const limit = bytesPerDayOf(context, upload)
   const { ownerId, tenant } = upload
   const sent = await context.uploads.countRepeatedBytes({ ownerId, tenant }, bytes)
@@ -31,7 +39,12 @@ export async function countRepeatedBytes(context: EngineContext, upload: UploadR
 }
 
 /** Counts bytes of a body that the server refused and keeps nowhere, beside the answer; not where `cause` is the server's own trouble. */
-export function countRefusedBytes(context: EngineContext, upload: UploadRecord, bytes: number, cause: unknown): void {
+export function countRefusedBytes(
+  context: EngineContext,
+  upload: UnmeasuredUpload,
+  bytes: number,
+  cause: unknown,
+): void {
   const isClients = isUploadError(cause) && (cause.status < 500 || cause.code === 'BODY_TIMEOUT')
   if (!isClients || bytes <= 0) return
   context.background.runDetached(countRepeatedBytes(context, upload, bytes), {
@@ -40,7 +53,7 @@ export function countRefusedBytes(context: EngineContext, upload: UploadRecord, 
   })
 }
 
-function bytesPerDayOf(context: EngineContext, upload: UploadRecord): number | null {
+function bytesPerDayOf(context: EngineContext, upload: UnmeasuredUpload): number | null {
   return policyLimit(context, upload, 'bytesPerDay')
 }
 

@@ -58,7 +58,6 @@ export interface PartUpload {
 
 /** What a client is told of a stored part. */
 export interface UploadedPart {
-  upload: Upload
   etag: string
   size: number
 }

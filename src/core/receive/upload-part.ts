@@ -15,8 +15,8 @@ import { NoSuchKey, NoSuchUpload } from '../ports/object-store.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { nextTailKey } from '../tail-keys.ts'
 import { observeLoss } from '../transitions/loss.ts'
-import type { Actor, UploadRecord } from '../upload.ts'
-import { assertActive, assertId, toUpload } from '../upload-state.ts'
+import type { Actor, UnmeasuredUpload } from '../upload.ts'
+import { assertActive, assertId } from '../upload-state.ts'
 import { assertPartAccepted, sizeOfPart } from './lengths.ts'
 import { createPartGate, type PartGate } from './part-gate.ts'
 import { cancelOlderParts, readIncoming } from './read-body.ts'
@@ -82,7 +82,7 @@ async function receiveAndStore(
       onRepeated: () => countRepeatedBytes(context, upload, bytes.size),
       write: () => store.uploadPart(upload.key, upload.multipartId!, number, bytes),
     })
-    return { upload: { ...toUpload(upload), expiresAt }, etag: part.etag, size: part.size }
+    return { etag: part.etag, size: part.size }
   } catch (error) {
     countRefusedBytes(context, upload, buffer.size, error)
     if (error instanceof NoSuchUpload)
@@ -104,7 +104,7 @@ async function receiveAndStore(
 
 async function receive(
   context: EngineContext,
-  upload: UploadRecord,
+  upload: UnmeasuredUpload,
   { body: stream, digest, number }: PartUpload,
   buffer: IncomingPart,
   gate: PartGate | null,
@@ -146,7 +146,7 @@ async function openForParts(
   actor: Actor,
   id: string,
   request: PartUpload,
-): Promise<UploadRecord> {
+): Promise<UnmeasuredUpload> {
   const { leases, authorization, store, now } = context
   const check = authorization.ownerCheck(actor, 'append')
   const found = await leases.waitForRelease(id, check)
@@ -177,7 +177,7 @@ async function waitUntilWritable(context: EngineContext, actor: Actor, id: strin
 async function observeMissing(
   context: EngineContext,
   lease: Lease,
-  seen: UploadRecord,
+  seen: UnmeasuredUpload,
   cause: NoSuchUpload,
   by: Actor,
 ): Promise<never> {
@@ -193,7 +193,7 @@ async function observeMissing(
 function openPartGate(
   context: EngineContext,
   actor: Actor,
-  upload: UploadRecord,
+  upload: UnmeasuredUpload,
   request: PartUpload,
 ): PartGate | null {
   const { content, leases, authorization, now } = context
@@ -207,6 +207,6 @@ function openPartGate(
 }
 
 /** Whether parts may arrive in any order. */
-function acceptsParts(upload: UploadRecord): boolean {
+function acceptsParts(upload: UnmeasuredUpload): boolean {
   return upload.multipartId !== null && upload.kind === 'parted'
 }

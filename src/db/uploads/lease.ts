@@ -1,6 +1,6 @@
-import type { UploadRecord } from '../../core/upload.ts'
+import type { UnmeasuredUpload, UploadRecord } from '../../core/upload.ts'
 import type { Database } from '../open.ts'
-import { toUploadRecord, type UploadRow } from './row.ts'
+import { recordColumns, toUnmeasured, toUploadRecord, type UploadRow } from './row.ts'
 
 const acquireLease = {
   name: 'lease-acquire',
@@ -11,11 +11,16 @@ const acquireLease = {
       needs_cleanup = s.needs_cleanup or (s.lease_until is not null and s.lease_token is distinct from $2)
     from (select lease_until, lease_token from upload_sessions where id = $1) before
     where s.id = $1 and (s.lease_until is null or s.lease_until < now() or s.lease_token = $2)
-    returning s.*, coalesce(before.lease_until < now() and before.lease_token <> $2, false) as is_takeover`,
+    returning ${recordColumns}, coalesce(before.lease_until < now() and before.lease_token <> $2, false) as is_takeover`,
 }
+const isHeld = 'coalesce(s.lease_until >= now(), false) as is_held'
 const findLease = {
   name: 'lease-find',
-  text: `select *, coalesce(lease_until >= now(), false) as is_held from upload_sessions where id = $1`,
+  text: `select s.*, ${isHeld} from upload_sessions s where s.id = $1`,
+}
+const readLease = {
+  name: 'lease-read',
+  text: `select ${recordColumns}, ${isHeld} from upload_sessions s where s.id = $1`,
 }
 const renewLeases = {
   name: 'lease-renew',
@@ -46,7 +51,8 @@ export interface LeaseRows {
     lease: Lease,
     leaseMs: number,
   ): Promise<{ upload: UploadRecord; revision: number; isTakeover: boolean } | null>
-  find(id: string): Promise<{ upload: UploadRecord; token: string | null; isHeld: boolean } | null>
+  find(id: string): Promise<{ upload: UnmeasuredUpload; token: string | null; isHeld: boolean } | null>
+  read(id: string): Promise<{ upload: UploadRecord; token: string | null; isHeld: boolean } | null>
   renew(leases: Lease[], leaseMs: number): Promise<Set<string>>
   release(lease: Lease): Promise<void>
 }
@@ -60,6 +66,10 @@ export function leaseRows(database: Database, node: string): LeaseRows {
     },
     async find(id) {
       const [row] = await database.query<LeaseRow>(findLease, [id])
+      return row ? { upload: toUnmeasured(row), token: row.lease_token, isHeld: row.is_held } : null
+    },
+    async read(id) {
+      const [row] = await database.query<LeaseRow>(readLease, [id])
       return row ? { upload: toUploadRecord(row), token: row.lease_token, isHeld: row.is_held } : null
     },
     async renew(leases, leaseMs) {

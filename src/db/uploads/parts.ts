@@ -38,10 +38,9 @@ const releasePartLock = {
   name: 'part-lock-release',
   text: `delete from upload_parts where upload_id = $1 and number = $2 and lock_token = $3`,
 }
-const countPartLocks = {
-  name: 'part-lock-count',
-  text: `select count(*)::int as locks from upload_parts where upload_id = $1 and locked_until >= now()
-    and ($2::int is null or number = $2)`,
+const isPartLocked = {
+  name: 'part-is-locked',
+  text: `select exists (select from upload_parts where upload_id = $1 and number = $2 and locked_until >= now()) as is_locked`,
 }
 const countRepeatedBytes = {
   name: 'usage-count-repeated',
@@ -72,7 +71,7 @@ type PartWrites = Pick<
   | 'renewPartLock'
   | 'recordPart'
   | 'releasePartLock'
-  | 'countPartLocks'
+  | 'isPartLocked'
   | 'countRepeatedBytes'
   | 'markWriting'
 >
@@ -95,8 +94,8 @@ export function partWrites(database: Database): PartWrites {
     async releasePartLock(id, { number, token }) {
       await database.query(releasePartLock, [id, number, token])
     },
-    async countPartLocks(id, number) {
-      return (await database.query<{ locks: number }>(countPartLocks, [id, number ?? null]))[0]!.locks
+    async isPartLocked(id, number) {
+      return (await database.query<{ is_locked: boolean }>(isPartLocked, [id, number]))[0]!.is_locked
     },
     async countRepeatedBytes({ ownerId, tenant }, bytes) {
       const [row] = await database.query<{ day_bytes: number }>(countRepeatedBytes, [tenant ?? '', ownerId, bytes])

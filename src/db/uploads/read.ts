@@ -1,7 +1,7 @@
 import type { UploadQuery, UploadRepository } from '../../core/ports/uploads.ts'
 import type { StoredPart } from '../../core/upload.ts'
 import type { Database } from '../open.ts'
-import { toUploadRecord, type UploadRow } from './row.ts'
+import { recordColumns, toUploadRecord, type UploadRow } from './row.ts'
 
 // The state is compared first, so that a list of ended uploads reads no parts. A LIMIT subquery instead of EXISTS: Postgres may answer
 // an EXISTS for all rows at once by scanning the whole table of parts, but looks up a subquery with LIMIT by the index for each row.
@@ -9,11 +9,11 @@ const isBeingWritten = `s.state in ('receiving', 'finishing') and (coalesce(s.le
   or (select true from upload_parts p where p.upload_id = s.id and p.locked_until > now() limit 1) is true) as is_being_written`
 const findUpload = {
   name: 'upload-find',
-  text: `select s.*, ${isBeingWritten} from upload_sessions s where s.id = $1`,
+  text: `select ${recordColumns}, ${isBeingWritten} from upload_sessions s where s.id = $1`,
 }
 const findUploads = {
   name: 'uploads-find',
-  text: `select s.*, ${isBeingWritten} from upload_sessions s where s.id = any($1::uuid[])`,
+  text: `select ${recordColumns}, ${isBeingWritten} from upload_sessions s where s.id = any($1::uuid[])`,
 }
 /** One statement for each set of conditions: the plan of one statement for all of them would read all rows of a user. */
 function listUploads({ before, state, fingerprint }: Pick<UploadQuery, 'before' | 'state' | 'fingerprint'>) {
@@ -21,7 +21,7 @@ function listUploads({ before, state, fingerprint }: Pick<UploadQuery, 'before' 
   const isUnexpired = state === 'receiving' ? 'and (s.expires_at is null or s.expires_at > now())' : ''
   return {
     name,
-    text: `select s.*, ${isBeingWritten} from upload_sessions s
+    text: `select ${recordColumns}, ${isBeingWritten} from upload_sessions s
       where s.tenant = $2 and s.owner_id = $1 and not s.is_partial
         ${state ? `and s.state = '${state}' ${isUnexpired}` : ''}
         ${fingerprint === undefined ? '' : `and s.fingerprint = $${before ? 5 : 4}`}
@@ -40,16 +40,22 @@ const findParts = {
   name: 'parts-find',
   text: `select number, size, etag from upload_parts where upload_id = $1 and lock_token is null order by number`,
 }
-const leadingParts = {
-  name: 'parts-leading',
-  text: `select upload_id as id, count(*)::int as count, sum(size)::bigint as bytes
-    from (
-      select upload_id, number, size, row_number() over (partition by upload_id order by number) as place
-      from upload_parts where upload_id = any($1::uuid[]) and lock_token is null) as part
-    where number = place group by upload_id`,
+const findUnlocked = {
+  name: 'upload-find-unlocked',
+  text: `select ${recordColumns} from upload_sessions s
+    where s.id = $1 and not exists (select from upload_parts where upload_id = s.id and locked_until >= now())`,
+}
+const findWithParts = {
+  name: 'upload-find-with-parts',
+  text: `select ${recordColumns}, (select coalesce(jsonb_agg(jsonb_build_object('number', number, 'size', size, 'etag', etag) order by number), '[]')
+      from upload_parts where upload_id = s.id and lock_token is null) as parts
+    from upload_sessions s where s.id = $1`,
 }
 
-type Reads = Pick<UploadRepository, 'find' | 'findAll' | 'list' | 'findFinal' | 'parts' | 'leadingParts'>
+type Reads = Pick<
+  UploadRepository,
+  'find' | 'findUnlocked' | 'findWithParts' | 'findAll' | 'list' | 'findFinal' | 'parts'
+>
 
 /** Reads uploads and their parts in `database`. */
 export function uploadReads(database: Database): Reads {
@@ -71,9 +77,13 @@ export function uploadReads(database: Database): Reads {
       return row?.id ?? null
     },
     parts: (id) => database.query<StoredPart>(findParts, [id]),
-    async leadingParts(among) {
-      const rows = await database.query<{ id: string; count: number; bytes: number }>(leadingParts, [among])
-      return new Map(rows.map(({ id, ...rest }) => [id, rest]))
+    async findUnlocked(id) {
+      const [row] = await database.query<UploadRow>(findUnlocked, [id])
+      return row ? toUploadRecord(row) : null
+    },
+    async findWithParts(id) {
+      const [row] = await database.query<UploadRow & { parts: StoredPart[] }>(findWithParts, [id])
+      return row ? { upload: toUploadRecord(row), parts: row.parts } : null
     },
   }
 }

@@ -3,8 +3,9 @@
  * its name.
  */
 import { getTableColumns } from 'drizzle-orm'
-import type { UploadFields, UploadKind, UploadRecord, UploadSource } from '../../core/upload.ts'
+import type { UnmeasuredUpload, UploadFields, UploadKind, UploadRecord, UploadSource } from '../../core/upload.ts'
 import { uploadSessions } from '../schema.ts'
+import { contiguous, type LeadingParts, leadingParts } from './contiguous-offset.ts'
 
 type Row = typeof uploadSessions.$inferSelect
 type Field = keyof Row
@@ -15,6 +16,8 @@ export interface UploadRow {
   revision: number
   lease_token: string | null
   [column: string]: unknown
+  /** Of statements that read the offset as well. */
+  leading_parts?: LeadingParts
   /** Only where a statement selects it: whether a request writes to the upload, under the lease or a part lock. */
   is_being_written?: boolean
 }
@@ -54,8 +57,17 @@ type CommonRow = Omit<Row, (typeof internalFields)[number] | (typeof sourceField
 
 const noFields = Object.fromEntries(commonColumns.map(([field]) => [field, null]))
 
-/** The upload in a row. */
+/** The columns that `toUploadRecord` reads, of upload `s`. */
+export const recordColumns = `s.*, ${leadingParts}`
+
+/** The upload in a row of `recordColumns`. */
 export function toUploadRecord(row: UploadRow): UploadRecord {
+  const record = toUnmeasured(row) as UploadRecord
+  return Object.assign(record, contiguous(record, row.leading_parts!))
+}
+
+/** The upload in a row without its offset, for those who do not need it: counting the parts of a large file takes long. */
+export function toUnmeasured(row: UploadRow): UnmeasuredUpload {
   // A copy of an object that has all fields already: this runs for every row that is read, and adding them one by one takes longer.
   const fields: Record<string, unknown> = { ...noFields }
   for (const [field, name] of commonColumns) fields[field] = row[name]

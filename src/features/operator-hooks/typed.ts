@@ -1,6 +1,6 @@
 import type { AuthorizationRequest } from '../../core/access/authorization.ts'
 import { errors } from '../../core/errors/errors.ts'
-import { type Actor, scopes } from '../../core/upload.ts'
+import { type Actor, isMeasured, scopes } from '../../core/upload.ts'
 import { within } from '../../core/within.ts'
 import { toActor } from '../../http/identity/claims.ts'
 import type { DeliveredEvent } from '../../jobs/outbox.ts'
@@ -51,7 +51,7 @@ export function typeHooks(hooks: Hooks, timeoutMs: number): TypedHooks {
   async function denialBefore({ actor, action, upload, creation }: AuthorizationRequest): Promise<Denial | null> {
     if (beforeCreate && action === 'create' && creation)
       return decide('beforeCreate', () => beforeCreate({ ...contextOf(actor), creation: { ...creation } }))
-    if (beforeComplete && (action === 'complete' || action === 'finish') && upload)
+    if (beforeComplete && (action === 'complete' || action === 'finish') && upload && isMeasured(upload))
       return decide('beforeComplete', () => beforeComplete({ ...contextOf(actor), upload: { ...upload } }))
     return null
   }

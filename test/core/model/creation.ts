@@ -16,7 +16,9 @@ export async function create(world: World, random: Seeded): Promise<void> {
     if (partial) partials.push(partial)
   }
   if (partials.length === 0) return
-  await createFinal(world, random, random.chance(0.1) ? [...partials, random.pick(partials)] : partials)
+  // An upload of unknown length cannot be named again.
+  const mayRepeat = partials.every(({ creation }) => creation.size !== null)
+  await createFinal(world, random, mayRepeat && random.chance(0.1) ? [...partials, random.pick(partials)] : partials)
   // Both final uploads name the same partial ones: only one of them can complete.
   if (random.chance(0.1)) await createFinal(world, random, partials)
 }
@@ -85,13 +87,16 @@ async function createOne(
       check(upload, was) {
         known.id = upload.id
         known.partSize = upload.partSize
+        // A second final upload of the same partial ones is the first one, whatever its creation says of the file.
+        if (world.uploads.some(({ id }) => id === upload.id)) return
         checkAgainstModel(known, upload, was, world)
       },
       expected: ['TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED'],
     })
     if (outcome && 'answer' in outcome) {
-      world.uploads.push(known)
-      return known
+      const same = world.uploads.find(({ id }) => id === known.id)
+      if (!same) world.uploads.push(known)
+      return same ?? known
     }
     // An upload whose creation was not answered has an id that the client does not know: only its expiry ends it.
     known.isOver = false

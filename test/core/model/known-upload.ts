@@ -92,13 +92,13 @@ export function checkObject(known: KnownUpload, { key, contentType }: Upload, wo
     throw new Violation(`the object differs from the file: ${object.length} bytes of ${known.file.length}`)
   if (known.creation.isPartial) return
   const type = typeOf(known, world)
-  if (contentType !== type) throw new Violation(`its content type is ${contentType}, not ${type}`)
-  const stored = world.store.metadata.get(key)?.contentType
+  const declared = known.creation.contentType
   // The multipart upload of parts that arrived before the first one has the declared type, unless a policy contradicts it.
-  const mayKeepDeclared =
-    known.creation.kind === 'parted' && [type, known.creation.contentType].includes('application/octet-stream')
-  if (stored !== type && !(mayKeepDeclared && stored === known.creation.contentType))
-    throw new Violation(`the content type of the object is ${stored}, not ${type}`)
+  const mayKeepDeclared = known.creation.kind === 'parted' && [type, declared].includes('application/octet-stream')
+  const allowed = mayKeepDeclared ? [type, declared] : [type]
+  if (!allowed.includes(contentType)) throw new Violation(`its content type is ${contentType}, not ${type}`)
+  const stored = world.store.metadata.get(key)?.contentType ?? ''
+  if (!allowed.includes(stored)) throw new Violation(`the content type of the object is ${stored}, not ${type}`)
 }
 
 /** The content type that the upload must have in the end. */

@@ -181,7 +181,6 @@ const mayWait: Record<string, string> = {
   'core/body/bandwidth.test.ts': 'bodies with a clock that the test controls',
   'launch.test.ts': 'a program that keeps running, as text',
   'system/journeys/abuse.test.ts': 'clients that trickle and stall for a minute',
-  'system/faults/nodes.test.ts': 'a paused process that sleeps beyond its leases',
   'system/faults/bodies.test.ts': 'a body that trickles',
   'system/faults/nginx.test.ts': 'an idle connection behind a proxy',
   'system/faults/rolling-restart.test.ts': 'clients between their requests',

@@ -9,7 +9,9 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { built, serverScript } from '../support/built.ts'
 import { type NodeProcess, startNodeProcess } from '../support/node-process.ts'
 import { freshDatabase } from '../support/postgres.ts'
-import { headersOf, testSecret } from '../support/tus-file.ts'
+import { startS3StandIn } from '../support/s3-stand-in.ts'
+import { headersOf, sendFile, testSecret } from '../support/tus-file.ts'
+import { until } from '../support/until.ts'
 
 describe('a server in development mode', () => {
   let server: NodeProcess
@@ -88,6 +90,28 @@ describe('a server that gets a signal', () => {
     const code = await server.stop('SIGINT')
 
     expect(code).toBe(0)
+  })
+
+  it('exits at once on a second one that comes a second later', async () => {
+    const s3 = await startS3StandIn()
+    onTestFinished(() => s3.close())
+    const server = await startService({ STORE: 's3', ...s3.settings, DRAIN_TIMEOUT: '10m' })
+    const writing = s3.faults.next('PutObject', { hang: true, times: Number.POSITIVE_INFINITY })
+    const sent = sendFile(server.url, Buffer.from('hello'), { retryDelays: [] }).catch(() => {})
+    await writing.hit
+    let code: number | null | undefined
+    const ended = server.stop().then((exitCode) => {
+      code = exitCode
+    })
+
+    await until(() => {
+      if (code === undefined) process.kill(server.pid(), 'SIGTERM')
+      return code !== undefined
+    })
+    await Promise.all([ended, sent])
+
+    expect(code).toBe(1)
+    expect(server.log()).not.toContain('"stopped"')
   })
 })
 

@@ -5,7 +5,7 @@ import { visible } from '../upload/visible.ts'
 /** Messages that must be different for an admin than for the user who uploads. */
 const overrides: Partial<Record<FailureCode, string>> = {
   UNAUTHENTICATED: 'The server does not accept the token: it has expired or is not valid on this server.',
-  FORBIDDEN: 'This token is valid, but not an admin token. `landfall token --admin` prints one.',
+  FORBIDDEN: 'This token is valid, but not an admin token. `npx landfall token --admin` prints one.',
   UPLOAD_NOT_FOUND: 'This upload no longer exists.',
   UPLOAD_LOCKED: 'A client is uploading it right now and did not stop in time. Try again in a moment.',
   UPLOAD_GONE: 'This upload was cancelled already.',

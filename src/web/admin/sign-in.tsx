@@ -21,7 +21,7 @@ export function SignIn() {
         Sign in to Admin
       </h1>
       <p class="quiet">
-        Paste an admin token (<code>landfall token --admin</code> prints one), or an API key with the scope{' '}
+        Paste an admin token (<code>npx landfall token --admin</code> prints one), or an API key with the scope{' '}
         <code>admin</code>. It is kept in this tab only.
       </p>
       <form class="token-form" onSubmit={(event) => void submit(event)}>

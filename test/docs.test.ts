@@ -20,7 +20,7 @@ describe('docs/buckets.md', () => {
 
   it('has every right in its policy that the doctor tests', () => {
     const [policy = ''] = codeBlocks('docs/buckets.md', 'json')
-    const tested = globSync('src/cli/doctor/*.ts').flatMap(
+    const tested = globSync('src/stores/s3/doctor*.ts').flatMap(
       (file) => readFileSync(file, 'utf8').match(/s3:[A-Z]\w+/g) ?? [],
     )
 

@@ -131,7 +131,7 @@ it.each(floods)('%s is answered once, and the next request is served', async (_w
   expect((await app.http.inject({ url: '/v1/uploads', headers })).statusCode).toBe(200)
 })
 
-it('a thousand ranges of an asset are one answer, which is rendered once for all requests', async () => {
+it('a thousand ranges of an asset are one answer, rendered once for all requests', async () => {
   let rendered = 0
   const app = fastify()
   onTestFinished(() => app.close())

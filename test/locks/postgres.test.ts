@@ -28,7 +28,7 @@ const give = {
   text: `update upload_sessions set lease_token = $2::uuid, lease_until = now() + $3 * interval '1 millisecond' where id = $1`,
 }
 
-it('a lease is asked for again when another request acquires it after the first release', async () => {
+it('a lease is asked for again when another request takes it after the release', async () => {
   const database = await testDatabase()
   const id = await createUpload(database)
   const asks: string[] = []

@@ -108,7 +108,7 @@ describe('a part', () => {
     expect(await read(buffer.seal())).toBe('abcde')
   })
 
-  it('that becomes full while it is spilled is sent from memory, without its new tail object', async () => {
+  it('that becomes full while it is spilled is sent from memory, without a new tail', async () => {
     const { part, budget, add, send, written, dropped, buffer } = openPart()
     add('abc')
     const spilled = part.spill()

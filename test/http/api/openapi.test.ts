@@ -34,7 +34,7 @@ describe('the OpenAPI document', () => {
     expect(described.toSorted()).toEqual([...new Set(shown)].toSorted())
   })
 
-  it('describes the two dialects of /files by the media types of their bodies and errors', async () => {
+  it('describes the two dialects of /files by their media types of bodies and errors', async () => {
     const { paths } = await documentOfFiles()
 
     const { post, head, get } = paths['/files/{id}']!

@@ -21,6 +21,11 @@ export function workForAll<T>(work: () => T): T {
   return userOfWork.run(noUser, work)
 }
 
+/** The user whose work this is; `null`: it belongs to no user. */
+export function currentUser(): string | null {
+  return userOfWork.getStore() || null
+}
+
 export interface Turns {
   /** Begins a turn: at once, or when earlier ones have ended. Rejects with `timeout()` after `timeoutMs`. */
   begin(): Promise<void>

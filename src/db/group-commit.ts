@@ -2,7 +2,7 @@
  * Commits statements of several requests together. Statements that change the same row, such as the usage of one user, would otherwise
  * wait for each other: Postgres keeps the lock of a row until the commit is on the disk, so eight uploads of one user took eight times as
  * long as one. While a transaction of a group runs, further statements of the group wait, and then share the next transaction: one lock,
- * one commit and one write to the disk for all of them.
+ * one commit and one write to the disk for all of them. Leases that one user's requests take at the same time share commits as well.
  */
 import type pg from 'pg'
 import type { Row, Statement } from './open.ts'

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { expect, it, onTestFinished } from 'vitest'
 import { eventOf } from '../../src/core/events.ts'
 import type { Locker } from '../../src/core/ports/locks.ts'
+import { workFor } from '../../src/core/turns.ts'
 import { type Database, openDatabase, type Statement } from '../../src/db/open.ts'
 import { uploadRepository } from '../../src/db/uploads.ts'
 import { openLocker } from '../../src/locks/index.ts'
@@ -118,3 +119,23 @@ it('five hundred leases share a pool of two connections', async () => {
 
   expect(inside).toBe(500)
 })
+
+it('leases of one user that are acquired at the same time share a transaction', async () => {
+  const database = await testDatabase()
+  const ids = await Promise.all(Array.from({ length: 6 }, () => createUpload(database)))
+  const locker = await node(database)
+  const transactionOf = async (id: string) => {
+    const [row] = await database.query<{ xmin: string }>(findTransaction, [id])
+    return row!.xmin
+  }
+  const acquireAll = () => Promise.all(ids.map((id) => locker.withLock(id, allowAll, () => transactionOf(id))))
+
+  const ofUser = await workFor('ada', acquireAll)
+  const ofNoUser = await acquireAll()
+
+  // The first one waits for no other.
+  expect(new Set(ofUser).size).toBe(2)
+  expect(new Set(ofNoUser).size).toBe(ids.length)
+})
+
+const findTransaction = { name: 'test-xmin', text: 'select xmin::text from upload_sessions where id = $1' }

@@ -1,3 +1,4 @@
+import { currentUser } from '../../core/turns.ts'
 import type { UnmeasuredUpload, UploadRecord } from '../../core/upload.ts'
 import type { Database } from '../open.ts'
 import { recordColumns, toUnmeasured, toUploadRecord, type UploadRow } from './row.ts'
@@ -61,7 +62,10 @@ export interface LeaseRows {
 export function leaseRows(database: Database, node: string): LeaseRows {
   return {
     async acquire({ id, token }, leaseMs) {
-      const [row] = await database.query<LeaseRow>(acquireLease, [id, token, leaseMs, node])
+      // Requests of one user that take leases at the same time share a commit. Those of others do not wait for a row of this user.
+      const user = currentUser()
+      const group = user === null ? undefined : `leases ${user}`
+      const [row] = await database.query<LeaseRow>(acquireLease, [id, token, leaseMs, node], group)
       return row ? { upload: toUploadRecord(row), revision: row.revision, isTakeover: row.is_takeover } : null
     },
     async find(id) {

@@ -63,7 +63,27 @@ export function createEngine(options: EngineOptions): RunningEngine {
 }
 
 function createContext(options: EngineOptions): EngineContext {
-  const { uploads, store, locker, policies, rules, contentCheck, nameObject, now, newId, budget, onError } = options
+  const {
+    uploads,
+    store,
+    locker,
+    policies,
+    rules,
+    contentCheck,
+    nameObject,
+    budget,
+    gate = createBodyGate(Number.POSITIVE_INFINITY, budget),
+    bandwidth = createBandwidth(null),
+    authorizer = async () => {},
+    checkCreation = () => {},
+    confirmStore = async () => {},
+    partLockMs = 30_000,
+    onBody = () => {},
+    onError,
+    now,
+    newId,
+    ...settings
+  } = options
   const storePartsInFlight = store.limits.partsInFlight ?? Number.POSITIVE_INFINITY
   return Object.freeze({
     uploads,
@@ -76,32 +96,24 @@ function createContext(options: EngineOptions): EngineContext {
     now,
     newId,
     settings: {
-      keyTemplate: options.keyTemplate,
-      partSize: options.partSize,
-      chunkSize: options.chunkSize,
-      partsInFlight: Math.min(options.partsInFlight, storePartsInFlight),
-      bodyIdleMs: options.bodyIdleMs,
-      minSpeed: options.minSpeed,
-      bodyTotalMs: options.bodyTotalMs,
-      finishWaitMs: options.finishWaitMs,
-      lossConfirmMs: options.lossConfirmMs,
-      deleteGraceMs: options.deleteGraceMs,
-      partLockMs: options.partLockMs ?? 30_000,
+      ...settings,
+      partsInFlight: Math.min(settings.partsInFlight, storePartsInFlight),
+      partLockMs,
       partLockWaitMs: 3000,
     },
-    authorization: createAuthorization(options.authorizer ?? (async () => {}), now),
+    authorization: createAuthorization(authorizer, now),
     memory: { budget, tails: createTailCache(budget) },
     bodies: {
-      gate: options.gate ?? createBodyGate(Number.POSITIVE_INFINITY, budget),
-      bandwidth: options.bandwidth ?? createBandwidth(null),
+      gate,
+      bandwidth,
       all: new Set<ActiveBody>(),
       draining: new AbortController(),
     },
     background: createBackgroundTasks(onError),
     markingLost: new Set<Promise<void>>(),
     fullDays: new Map<string, string>(),
-    checkCreation: options.checkCreation ?? (() => {}),
-    confirmStore: options.confirmStore ?? (async () => {}),
-    observer: { onBody: options.onBody ?? (() => {}), onError },
+    checkCreation,
+    confirmStore,
+    observer: { onBody, onError },
   })
 }

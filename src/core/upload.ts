@@ -179,6 +179,23 @@ export type UnmeasuredView = Omit<CommonFields, 'offset'> & UploadSource
 /** An upload whose offset may not have been read. */
 export type MaybeMeasured = UnmeasuredView & { offset?: number }
 
+/** What every upload has before its first byte. */
+export function initialFields() {
+  return {
+    offset: 0,
+    state: 'receiving',
+    etag: null,
+    failure: null,
+    completedAt: null,
+    multipartId: null,
+    prefix: null,
+    tail: [],
+    needsCleanup: false,
+    lossSeenAt: null,
+    deleteDueAt: null,
+  } satisfies Partial<UploadFields>
+}
+
 /** The upload without what only the engine needs. */
 export function withoutPrivateFields(record: UploadRecord): Upload
 export function withoutPrivateFields(record: UnmeasuredUpload): UnmeasuredView

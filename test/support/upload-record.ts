@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import type { UploadRecord } from '../../src/core/upload.ts'
+import { initialFields, type UploadRecord } from '../../src/core/upload.ts'
 
 /** A new upload of 100 bytes in parts of 10, as `create` writes it, with `more`. */
 export function uploadRecord(more: Partial<UploadRecord> = {}): UploadRecord {
   const id = randomUUID()
   const now = new Date()
   return {
+    ...initialFields(),
     kind: 'sequential',
     isPartial: false,
     id,
@@ -20,24 +21,13 @@ export function uploadRecord(more: Partial<UploadRecord> = {}): UploadRecord {
     category: 'other',
     metadata: null,
     size: 100,
-    offset: 0,
     partSize: 10,
-    state: 'receiving',
-    failure: null,
     digests: null,
     createdAt: now,
     updatedAt: now,
-    completedAt: null,
     expiresAt: null,
     maxSize: 1000,
     timeToLiveMs: null,
-    multipartId: null,
-    prefix: null,
-    tail: [],
-    etag: null,
-    needsCleanup: false,
-    lossSeenAt: null,
-    deleteDueAt: null,
     ...(more as Partial<UploadRecord & { kind: 'sequential' | 'parted' }>),
   }
 }

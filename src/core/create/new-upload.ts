@@ -6,7 +6,7 @@ import { categoryOf } from '../policy/categories.ts'
 import type { CreationRule, Policy } from '../policy/policy.ts'
 import { filenameRule } from '../policy/rules/filename.ts'
 import { sizeRule, tooLarge } from '../policy/rules/size.ts'
-import type { Actor, CreateUpload, UploadRecord, UploadSource } from '../upload.ts'
+import { type Actor, type CreateUpload, initialFields, type UploadRecord, type UploadSource } from '../upload.ts'
 import { checkFingerprint } from './fingerprint.ts'
 import { choosePartSize } from './part-plan.ts'
 
@@ -50,6 +50,7 @@ export function newUpload(
     filename: agreeingName(filename, contentType),
   }
   return {
+    ...initialFields(),
     ...source,
     id,
     ownerId: actor.id,
@@ -63,7 +64,6 @@ export function newUpload(
     metadata: creation.metadata ?? null,
     fingerprint: creation.fingerprint ?? null,
     size: creation.size,
-    offset: 0,
     partSize: choosePartSize({
       size: creation.size ?? maxSize,
       preferred:
@@ -73,22 +73,12 @@ export function newUpload(
       limits,
       firstChunkSize: creation.firstChunkSize,
     }),
-    state: 'receiving',
-    failure: null,
     digests: creation.digests ? { ...creation.digests, actual: {} } : null,
     createdAt,
     updatedAt: createdAt,
-    completedAt: null,
     expiresAt: policy.timeToLiveMs === null ? null : new Date(createdAt.getTime() + policy.timeToLiveMs),
-    multipartId: null,
-    prefix: null,
     maxSize,
     timeToLiveMs: policy.timeToLiveMs,
-    tail: [],
-    etag: null,
-    needsCleanup: false,
-    lossSeenAt: null,
-    deleteDueAt: null,
   }
 }
 

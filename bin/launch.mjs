@@ -35,8 +35,11 @@ const steps = {
   async build() {
     await installAll()
     await withLock(() => run('node', ['bin/build.mjs']))
-    // The exports of the package, with their types.
-    await run('tsc', ['-p', 'tsconfig.exports.json'])
+  },
+  /** The package that npm publishes, in dist/package, and its tarball. */
+  async package() {
+    await installAll()
+    await withLock(() => run('node', ['bin/pack.mjs']))
   },
   async dev(args) {
     await installAll()

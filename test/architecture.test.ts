@@ -47,6 +47,8 @@ const rules: Record<string, Rule> = {
     ],
     packages: ['node:', ...framework, 'drizzle-orm'],
   },
+  // What `landfall/testing` exports.
+  testing: { from: ['core'], packages: ['node:'] },
   client: { from: ['contract', 'core/errors/error.ts'], packages: ['tus-js-client'] },
   web: { from: ['client', 'contract', 'core/errors/error.ts'], packages: ['*'] },
   config: {

@@ -76,7 +76,7 @@ export interface FirstBytesRequest<User = undefined> extends HookContext<User> {
   /** With the media type and category that the bytes show. */
   upload: Upload
   /** At most 4,100; a smaller file is here whole. */
-  bytes: Buffer
+  bytes: Uint8Array
 }
 
 export interface CompletionRequest<User = undefined> extends HookContext<User> {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { bundleForBrowsers } from '../../bin/bundle.mjs'
 import { loadConfig } from '../../src/config.ts'
 import { userOf } from '../../src/core/upload.ts'
 import { loadHooks } from '../../src/features/operator-hooks/load.ts'
@@ -40,7 +41,8 @@ beforeAll(async () => {
   await mkdir(installed, { recursive: true })
   await cp('package.json', join(installed, 'package.json'))
   await symlink(resolve('node_modules/tus-js-client'), join(folder, 'node_modules/tus-js-client'))
-  await run('tsc', ['-p', 'tsconfig.exports.json', '--outDir', join(installed, 'dist/exports')])
+  await bundleForBrowsers(join(installed, 'dist'))
+  await run('tsc', ['-p', 'tsconfig.exports.json', '--outDir', join(installed, 'dist/types')])
 })
 
 afterAll(async () => {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { errorAnswer } from '../../contract/error.ts'
 
 /** Converts a zod schema to JSON Schema for Fastify and OpenAPI. */
-export function jsonSchema(schema: z.ZodType, io: 'input' | 'output') {
+export function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, {
     target: 'draft-7',
     io,

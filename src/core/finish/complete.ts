@@ -1,14 +1,16 @@
 import { assertPartialsReady, isAwaitingPartials } from '../concatenation/final-uploads.ts'
 import type { EngineContext } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
+import type { Lease } from '../lease.ts'
 import { assertNoPartLocks } from '../parts/part-locks.ts'
 import { findUpload } from '../read/find-upload.ts'
 import { assertSameParts } from '../receive/lengths.ts'
 import type { ListedPart } from '../receive/requests.ts'
 import { beginFinishing } from '../transitions/begin-finishing.ts'
-import type { Actor, Upload } from '../upload.ts'
+import { type Actor, tailSize, type Upload } from '../upload.ts'
 import { assertActive, isConcatenated, toUpload } from '../upload-state.ts'
 import { awaitCompletion } from './await-completion.ts'
+import { type Recorded, recordThenFinish } from './record-then-finish.ts'
 import { statusOfFinal } from './status-of-final.ts'
 
 /** Completes an upload whose bytes are all stored, when its client says so: see `Engine.complete`. */
@@ -25,7 +27,8 @@ export async function complete(
     if (upload.state !== 'completed') throw errors.partialsNotReady()
     return upload
   }
-  if (record.state === 'receiving') await closeForBytes(context, actor, id, listed)
+  if (record.state === 'receiving')
+    return recordThenFinish(context, actor, id, 'complete', (lease) => closeForBytes(context, actor, lease, listed))
   return record.state === 'completed' || isConcatenated(record) ? toUpload(record) : awaitCompletion(context, id, actor)
 }
 
@@ -38,17 +41,24 @@ export async function completeAsAdmin(context: EngineContext, actor: Actor, id: 
 }
 
 /** Moves an upload of which every byte is stored to `finishing`: it takes no bytes any more. */
-async function closeForBytes(context: EngineContext, actor: Actor, id: string, listed?: ListedPart[]): Promise<void> {
-  const { leases, authorization, uploads, now } = context
-  await leases.withLease(id, authorization.ownerCheck(actor, 'complete'), async (lease) => {
-    const { upload } = lease
-    assertActive(upload, now())
-    if (upload.state !== 'receiving') return
-    await authorization.authorize(actor, 'complete', upload)
-    await assertNoPartLocks(context, lease)
-    if (listed) assertSameParts(listed, await uploads.parts(id))
-    const size = upload.size ?? upload.offset
-    if (upload.offset !== size) throw errors.bytesMissing({ offset: upload.offset, size })
-    await beginFinishing(lease, { offset: size, size, release: true })
-  })
+async function closeForBytes(
+  context: EngineContext,
+  actor: Actor,
+  lease: Lease,
+  listed: ListedPart[] | undefined,
+): Promise<Recorded> {
+  const { authorization, uploads, now } = context
+  const { upload } = lease
+  assertActive(upload, now())
+  if (upload.state !== 'receiving') return { upload, parts: null }
+  await authorization.authorize(actor, 'complete', upload)
+  await assertNoPartLocks(context, lease)
+  const parts = listed ? await uploads.parts(upload.id) : null
+  if (listed) assertSameParts(listed, parts ?? [])
+  const size = upload.size ?? upload.offset
+  if (upload.offset !== size) throw errors.bytesMissing({ offset: upload.offset, size })
+  const hasTail = tailSize(upload) > 0
+  // A request that waits for the upload gets it before the store makes the object, which may take long.
+  await beginFinishing(lease, { offset: size, size, release: lease.signal.aborted })
+  return { upload, parts: hasTail ? null : parts }
 }

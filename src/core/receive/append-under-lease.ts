@@ -5,6 +5,7 @@ import { choosePartSize } from '../create/part-plan.ts'
 import { type EngineContext, policyOf } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
 import { type FileHash, hashFile, matchesExpected } from '../file-digest.ts'
+import type { Recorded } from '../finish/record-then-finish.ts'
 import type { Lease } from '../lease.ts'
 import type { BodyWriter } from '../parts/body-writer.ts'
 import { assertNoPartLocks } from '../parts/part-locks.ts'
@@ -12,7 +13,7 @@ import { finishingPatch } from '../transitions/begin-finishing.ts'
 import { completeUpload, failDigestMismatch } from '../transitions/complete.ts'
 import { endRepetition } from '../transitions/end.ts'
 import { removeDropped } from '../transitions/leftovers.ts'
-import { type Actor, actorOfUpload, type StoredPart, type UploadRecord } from '../upload.ts'
+import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'
 import { assertActive } from '../upload-state.ts'
 import { lengthExceeded, resolveLength } from './lengths.ts'
 import { openPartWriter } from './open-writer.ts'
@@ -20,13 +21,6 @@ import { type BodyResult, readIncoming } from './read-body.ts'
 import { countRefusedBytes } from './repeated-bytes.ts'
 import { findRepeated, hashOfBody } from './repeated-creation.ts'
 import type { AppendRequest, Digest } from './requests.ts'
-
-/** What an append has left in the row. */
-export interface Appended {
-  upload: UploadRecord
-  /** All parts of an upload that is `finishing`, when the caller need not read them; otherwise `null`. */
-  parts: StoredPart[] | null
-}
 
 /**
  * Appends one body to the upload whose lease is held: checks what the request claims, reads until the body ends however it
@@ -40,7 +34,7 @@ export async function appendUnderLease(
   lease: Lease,
   request: AppendRequest,
   slot: BodySlot,
-): Promise<Appended> {
+): Promise<Recorded> {
   const { upload } = lease
   assertActive(upload, context.now())
   if (upload.kind === 'final') throw errors.finalTakesNoBytes()
@@ -112,7 +106,7 @@ async function conclude(
   lease: Lease,
   request: AppendRequest,
   { end: readEnd, cancelledBy, size, isNewLength, writer, fileHash, bodyHash }: ReceivedBody,
-): Promise<Appended> {
+): Promise<Recorded> {
   const { upload } = lease
   // A body that is longer than the file is not the file: acknowledged bytes stay, and the others of this body do not count, so that the
   // refused request can never complete the upload.
@@ -201,7 +195,7 @@ async function closeWriter(
   lease: Lease,
   writer: BodyWriter,
   fileHash: FileHash | null,
-): Promise<Appended> {
+): Promise<Recorded> {
   const { upload } = lease
   const size = writer.position
   const digests = fileHash?.digests()

@@ -221,10 +221,12 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
         const path = stagingPath(key, multipartId)
         const file = await openNew(path, folders)
         try {
-          await volumePin.confirm(file).finally(() => file.close())
+          await volumePin.confirm(file)
         } catch (error) {
           await unlink(path).catch(nullIfMissing)
           throw error
+        } finally {
+          await file.close()
         }
         // A part is durable only once the name of its file is.
         await Promise.all([origin && writeOrigin(key, origin), folders.sync(staging)])

@@ -29,9 +29,9 @@ export type Paths = Record<string, Record<string, Operation>>
 // A fragment is no part of a path, so no route can have this name.
 const separator = '#'
 
-/** The name under which the operation of a route with the constraint `protocol` waits to be merged. */
-export function pathInDialect(path: string, protocol: string): string {
-  return `${separator}${protocol}${path}`
+/** The name under which the operation of a route of `dialect` waits to be merged. */
+export function pathInDialect(path: string, dialect: string): string {
+  return `${separator}${dialect}${path}`
 }
 
 /** `paths` with the operations of every dialect merged into those of their path. */

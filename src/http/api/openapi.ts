@@ -35,8 +35,9 @@ export const openapiPlugin = fastifyPlugin<{ version: string }>(
       // HEAD tells the offset of an upload.
       exposeHeadRoutes: true,
       transform: ({ schema, url, route }) => {
-        const protocol = (route.constraints as { protocol?: string } | undefined)?.protocol
-        return { schema, url: protocol === undefined ? url : pathInDialect(url, protocol) }
+        // The only constraint of a route is the dialect of its requests.
+        const [dialect] = Object.values((route.constraints ?? {}) as Record<string, string>)
+        return { schema, url: dialect === undefined ? url : pathInDialect(url, dialect) }
       },
       transformObject: (description) =>
         'openapiObject' in description ? complete(description.openapiObject) : description.swaggerObject,

@@ -22,7 +22,7 @@ import { openStore } from '../stores/index.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracer } from '../telemetry/tracing.ts'
 import { watchDatabase, watchLocker, watchStore, watchUploads } from '../telemetry/watch.ts'
-import { openPairing, type Pairing } from './pairing.ts'
+import { openPairing, type Pairing } from './pairing/pairing.ts'
 
 /** Replacements of the configured parts; the caller closes what it brings. */
 export interface Overrides {

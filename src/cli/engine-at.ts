@@ -1,5 +1,5 @@
 import { engineOf } from '../app/engine.ts'
-import { openPairing, type Pairing } from '../app/pairing.ts'
+import { openPairing, type Pairing } from '../app/pairing/pairing.ts'
 import type { Config } from '../config.ts'
 import type { RunningEngine } from '../core/engine.ts'
 import { guardStore } from '../core/pairing/guarded-store.ts'

@@ -1,7 +1,7 @@
 /* Commands for a database and a store that do not match: which store is the right one, and how to continue from a backup. */
 import { type Command, InvalidArgumentError } from 'commander'
 import { openConfiguredDatabase } from '../app/foundation.ts'
-import { mark, newMarker, replacePair } from '../app/pairing.ts'
+import { mark, newMarker, replacePair } from '../app/pairing/pair.ts'
 import type { Config } from '../config.ts'
 import { pairingStateOf, readMarker } from '../core/pairing/marker.ts'
 import type { ObjectStore } from '../core/ports/object-store.ts'

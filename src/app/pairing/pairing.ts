@@ -3,21 +3,14 @@
  * was restored from a backup: at the start, before operations that depend on it, after a response that suggests a loss, and for readiness.
  * See "Loss is established, never assumed" in ARCHITECTURE.md.
  */
-import { randomUUID } from 'node:crypto'
-import { isUploadError, NotReady, type UploadError } from '../core/errors/error.ts'
-import { errors } from '../core/errors/errors.ts'
-import type { StoreLink } from '../core/pairing/guarded-store.ts'
-import {
-  type Marker,
-  type PairingRow,
-  type PairingState,
-  pairingStateOf,
-  probeKey,
-  readMarker,
-  writeMarker,
-} from '../core/pairing/marker.ts'
-import { ObjectExists, type ObjectStore } from '../core/ports/object-store.ts'
-import type { Pairings } from '../db/pairing.ts'
+import { NotReady } from '../../core/errors/error.ts'
+import { errors } from '../../core/errors/errors.ts'
+import type { StoreLink } from '../../core/pairing/guarded-store.ts'
+import { type PairingState, pairingStateOf, readMarker, writeMarker } from '../../core/pairing/marker.ts'
+import type { ObjectStore } from '../../core/ports/object-store.ts'
+import type { Pairings } from '../../db/pairing.ts'
+import { pair } from './pair.ts'
+import { asNotReady, probeOf } from './probe.ts'
 
 export interface Pairing extends StoreLink {
   /** Checked before a creation: no upload is created while an operator has to decide. @throws UploadError STORE_UNAVAILABLE */
@@ -46,12 +39,7 @@ export interface PairingOptions {
   onError?(error: unknown): void
 }
 
-/** The store is not paired with this database. The message says what to do. */
-export class StoreMismatch extends Error {
-  override name = 'StoreMismatch'
-  readonly code = 'STORE_MISMATCH'
-}
-
+const noRow = 'the database no longer has a row for its store: it was replaced; restart the server'
 // The row changes when an operator pairs or accepts, and when the database is restored.
 const rowFreshMs = 10_000
 const removalFreshMs = 1000
@@ -59,7 +47,6 @@ const removalFreshMs = 1000
 const localFreshMs = 50
 const remoteFreshMs = 10_000
 const failedFreshMs = 250
-const probeEveryMs = 10_000
 // Changes since the last increment are not noticed when the database is restored to a time between the two.
 const advanceSoonMs = 5000
 const lastAdvanceMs = 3000
@@ -76,7 +63,7 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
   let markerAt = Number.NEGATIVE_INFINITY
   let bothAt = Number.NEGATIVE_INFINITY
   let refreshing: Promise<void> | null = null
-  let probedAt = Number.NEGATIVE_INFINITY
+  const probe = probeOf(store)
   let lastChange = -1
   let pinnedVolume: string | null = null
   let soon: NodeJS.Timeout | undefined
@@ -161,16 +148,6 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
     if (pairingState.state === 'restored') throw errors.storeNotPaired({ reason: pairingState.reason })
   }
 
-  async function probe(): Promise<void> {
-    if (performance.now() - probedAt < probeEveryMs) return
-    const bytes = Buffer.from(`${new Date().toISOString()}\n`)
-    const startedAt = performance.now()
-    await store.put(probeKey, { size: bytes.length, chunks: () => [bytes] }, { contentType: 'text/plain' })
-    // The check of a completed upload uses the same call.
-    if ((await store.stat(probeKey)) === null) throw new NotReady('the store does not find what was just written to it')
-    probedAt = startedAt
-  }
-
   function advanceSoon(): void {
     soon = undefined
     advance().catch(onError)
@@ -207,9 +184,7 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
     confirm,
     recheck,
     confirmWritten,
-    noteFailedWrite() {
-      probedAt = Number.NEGATIVE_INFINITY
-    },
+    noteFailedWrite: probe.expire,
     confirmForRemoval,
     async confirmForCreation() {
       await confirm()
@@ -225,7 +200,7 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
         await refreshState(true)
         if (pairingState.state !== 'paired') throw new NotReady(pairingState.reason)
         await store.check()
-        await probe()
+        await probe.run()
       })
     },
     advance,
@@ -241,102 +216,4 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
       clearTimeout(timeout)
     },
   }
-}
-
-/** Runs `work`; errors of the store become NotReady with a reason that contains no names. @throws NotReady */
-async function asNotReady(work: () => Promise<void>): Promise<void> {
-  try {
-    await work()
-  } catch (error) {
-    if (!isUploadError(error, 'STORE_UNAVAILABLE', 'R2_ERROR')) throw error
-    throw new NotReady(`the store cannot be used: ${reasonOf(error)}`, { cause: error })
-  }
-}
-
-function reasonOf({ facts, message }: UploadError): string {
-  const { operation, storeStatus, storeCode, code } = facts
-  if (storeStatus === 0) return `${operation} got no response (${storeCode})`
-  if (storeStatus !== undefined) return `${operation} was answered with ${storeStatus} ${storeCode}`
-  return code === undefined ? message : `the file system returned ${code}`
-}
-
-const noRow = 'the database no longer has a row for its store: it was replaced; restart the server'
-
-/** Pairs at the start: both have a pairing, or both are new. */
-async function pair(pairings: Pairings, store: ObjectStore): Promise<PairingRow> {
-  const found = await pairings.find()
-  // Folders of a known store are never created again: they would be below the mount point of a volume that is not mounted.
-  if (!found) await store.prepare?.()
-  const error = await store.check().then(
-    () => null,
-    (thrown: unknown) => thrown,
-  )
-  // If the volume is not mounted, writes fail too; the missing marker is the better explanation for the operator.
-  const lacksMarker = found?.isMarked && isUploadError(error, 'STORE_UNAVAILABLE') && !(await readMarker(store))
-  if (error && !lacksMarker) throw error
-  const marker = await readMarker(store)
-  if (!found && marker) {
-    // Another server paired them at the same time: the row is written before the marker.
-    if (await pairings.find()) return pair(pairings, store)
-    throw new StoreMismatch(
-      'the store is paired with another database, and this database with no store. If this is the wrong store or the wrong database, change STORE, S3_* or DATABASE_URL. If the database was lost, run `landfall restore adopt`. To pair the store with this database, run `landfall store pair --replace`',
-    )
-  }
-  if (!found) await assertNotEmptied(pairings, store)
-  const row = found ?? (await pairings.insert(newMarker()))
-  if (row.isMarked && !found) return pair(pairings, store)
-  if (row.isMarked) {
-    const pairingState = pairingStateOf(row, marker)
-    // Without a marker the volume may not be mounted yet, so the start is retried.
-    if (pairingState.state === 'mismatched' && !marker) throw errors.storeHasNoMarker({ reason: pairingState.reason })
-    if (pairingState.state === 'mismatched') throw new StoreMismatch(pairingState.reason)
-    await store.prepare?.()
-    return row
-  }
-  // A start that ended after it wrote the row, or another server that starts at the same time.
-  return mark(row, pairings, store)
-}
-
-/** Writes the marker of a row that has none in the store yet. @throws StoreMismatch when the store has another marker */
-export async function mark(row: PairingRow, pairings: Pairings, store: ObjectStore): Promise<PairingRow> {
-  try {
-    await writeMarker(store, row, { isNew: true })
-  } catch (error) {
-    if (!(error instanceof ObjectExists)) throw error
-    if ((await readMarker(store))?.storeId !== row.storeId)
-      throw new StoreMismatch('another database was paired with the store at the same moment', { cause: error })
-  }
-  await pairings.confirm(row.storeId, row.counter)
-  return { ...row, isMarked: true, markedCounter: row.counter }
-}
-
-/**
- * Pairs database and store on an operator's decision, whatever they were paired with: epoch and counter are higher than in either. The
- * row is written first: a crash in between leaves a pair that is refused.
- */
-export async function replacePair(pairings: Pairings, store: ObjectStore, ids: Marker): Promise<void> {
-  const [row, marker] = [await pairings.find(), await readMarker(store).catch(() => null)]
-  const next = await pairings.replace({
-    storeId: ids.storeId,
-    databaseId: ids.databaseId,
-    epoch: Math.max(row?.epoch ?? 0, marker?.epoch ?? 0, ids.epoch) + 1,
-    counter: Math.max(row?.counter ?? 0, marker?.counter ?? 0, ids.counter) + 1,
-  })
-  await writeMarker(store, next)
-  await pairings.confirm(next.storeId, next.counter)
-}
-
-/** A database with uploads but without a pair predates markers: then the store must have some of their objects. */
-async function assertNotEmptied(pairings: Pairings, store: ObjectStore): Promise<void> {
-  const keys = await pairings.newestKeys()
-  if (keys.length === 0) return
-  for (const key of keys) if ((await store.stat(key)) !== null) return
-  throw new StoreMismatch(
-    `the store has none of the objects of the last ${keys.length} completed uploads: this is another store, or its volume is not mounted. To pair it nevertheless, run \`landfall store pair --replace\``,
-  )
-}
-
-/** A marker with new ids. */
-export function newMarker() {
-  return { storeId: randomUUID(), databaseId: randomUUID(), epoch: 1, counter: 1 }
 }
